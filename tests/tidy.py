@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""House rules that neither compiler nor linker can see: what a layer may include and call, how files open, how long
+they are, what the tree's top level holds. Prints one line for each breach and exits 1 when there is any.
+
+Each rule is a function from one file to its breaches; `--self-test` feeds every one of them planted bad files, since a
+check that cannot fail is a defect of its own. Run by `meson test --suite unit`."""
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LAYERS = ['base', 'msg', 'core', 'shell', 'main']
+LINES_MAX = 800
+TOP_LEVEL = {'meson.build', 'src', 'subprojects', 'tests', 'tools', 'compose', 'README.md', 'LICENSE'}
+
+SHELL_HEADERS = re.compile(r'(uv|llhttp|zookeeper/.*|zookeeper|CLI/.*|spdlog/.*)(\.h|\.hpp)?$')
+IMPURE_HEADERS = re.compile(
+    r'(thread|mutex|shared_mutex|condition_variable|future|semaphore|iostream|ostream|istream|fstream|filesystem|ctime|'
+    r'(time|unistd|fcntl|poll|pthread|signal|netdb|semaphore)\.h|(sys|netinet|arpa|net)/.*)$')
+IMPURE_CALLS = re.compile(
+    r'(::now\s*\(|std::\w+_distribution|std::random_device|\bgetenv\s*\(|\bclock_gettime\b|\bgettimeofday\b|'
+    r'\bstd::time\s*\(|\btime\s*\(\s*(nullptr|NULL|0)\s*\)|\bs?rand\s*\(|\bfopen\s*\(|\b(u|nano)?sleep(_for|_until)?\s*\(|'
+    r'\bstd::this_thread\b)')
+UNORDERED = re.compile(r'(std::unordered_\w+|std::(multi)?(map|set)<\s*(const\s+)?[\w:]+\s*\*)')
+# One letter of each word stands in brackets, so that this list does not find itself.
+BANNED = re.compile(
+    r'(\.\./share[d]\b|(?<![\w.}])/wor[k]/|/tmp/(buil[d]-|commo[n])|\bA[I]\b|\bassistan[t]s?\b|\bco-authore[d]-by\b|'
+    r'\b(issue|pull request|PR) ?#?[0-9]+\b|(^|[\s(])#[0-9]+\b|\bhelpe[r] [A-F]\b)', re.IGNORECASE)
+
+
+def is_code(path):
+    return path.endswith(('.cpp', '.hpp', '.py', '.sh')) or path.startswith(('tools/', '.ci/'))
+
+
+def layer_of(path):
+    """The rank in LAYERS of a file below src, or None."""
+    if path == 'src/main.cpp':
+        return LAYERS.index('main')
+    match = re.match(r'src/(\w+)/', path)
+    return LAYERS.index(match.group(1)) if match and match.group(1) in LAYERS else None
+
+
+def code_lines(text):
+    """(number, line) without comments and without what stands in string literals."""
+    text = re.sub(r'/\*.*?\*/', lambda match: '\n' * match.group().count('\n'), text, flags=re.DOTALL)
+    for number, line in enumerate(text.split('\n'), 1):
+        if not line.lstrip().startswith('#include'):
+            line = re.sub(r'"(\\.|[^"\\])*"', '""', line)
+        yield number, line.split('//')[0]
+
+
+def includes(text):
+    for number, line in code_lines(text):
+        match = re.match(r'\s*#\s*include\s*([<"])([^>"]+)[>"]', line)
+        if match:
+            yield number, match.group(1) == '"', match.group(2)
+
+
+def check_layers(path, text):
+    """A file includes only its own layer or a lower one; the simulator and the scenarios never the shell."""
+    own = layer_of(path)
+    if re.match(r'tests/(sim|scenario)/', path):
+        own = LAYERS.index('core')
+    if own is None:
+        return
+    for number, quoted, header in includes(text):
+        layer = header.split('/')[0]
+        if quoted and layer in LAYERS and LAYERS.index(layer) > own:
+            yield f'{path}:{number}: {LAYERS[own]} includes {header}'
+        if not quoted and own < LAYERS.index('shell') and SHELL_HEADERS.match(header):
+            yield f'{path}:{number}: only the shell may include <{header}>'
+
+
+def check_layer_names(path, _text):
+    """Code below src lies in a layer."""
+    if path.startswith('src/') and path.endswith(('.cpp', '.hpp')) and layer_of(path) is None:
+        yield f'{path}: below src there are only main.cpp and {", ".join(LAYERS[:-1])}'
+
+
+def check_purity(path, text):
+    """base, msg and core know no threads, clocks, files, environment and no randomness but base/prng."""
+    own = layer_of(path)
+    if own is None or own > LAYERS.index('core'):
+        return
+    for number, quoted, header in includes(text):
+        if not quoted and IMPURE_HEADERS.match(header):
+            yield f'{path}:{number}: <{header}> has no place below the shell'
+    for number, line in code_lines(text):
+        match = IMPURE_CALLS.search(line)
+        if match:
+            yield f'{path}:{number}: {match.group().strip()} has no place below the shell'
+
+
+def check_order(path, text):
+    """The core iterates in an order that the content decides: no hashed containers, no pointers as keys."""
+    if layer_of(path) != LAYERS.index('core'):
+        return
+    for number, line in code_lines(text):
+        match = UNORDERED.search(line)
+        if match:
+            yield f'{path}:{number}: {match.group()} in the core: its order is not the same in every run'
+
+
+def check_opening(path, text):
+    """A file says what it is in two lines or more; a .cpp may point to its header instead."""
+    if not is_code(path):
+        return
+    lines = text.split('\n')
+    if lines[0].startswith('#!'):
+        lines = lines[1:]
+    mark = '//' if path.endswith(('.cpp', '.hpp')) else '#'
+    if lines[0].startswith('"""'):
+        ok = '"""' not in lines[0][3:]
+    else:
+        ok = len(lines) > 1 and lines[0].startswith(mark) and lines[1].startswith(mark)
+        ok = ok or (path.endswith('.cpp') and re.match(r'// See \w+\.hpp', lines[0]))
+    if not ok:
+        yield f'{path}: must open with a comment of two lines or more that says what lives here'
+
+
+def check_length(path, text):
+    """A file that passes the limit wants a second room."""
+    count = text.count('\n')
+    if is_code(path) and count > LINES_MAX:
+        yield f'{path}: {count} lines, more than {LINES_MAX}: split it'
+
+
+def check_whitespace(path, text):
+    """No trailing blanks, a line end at the end, no carriage returns."""
+    if path == 'LICENSE':
+        return
+    for number, line in enumerate(text.split('\n'), 1):
+        if line != line.rstrip():
+            yield f'{path}:{number}: trailing whitespace'
+    if text and not text.endswith('\n'):
+        yield f'{path}: no line end at the end'
+
+
+def check_words(path, text):
+    """What belongs to the making of the project stays out of it."""
+    for number, line in enumerate(text.split('\n'), 1):
+        match = BANNED.search(line)
+        if match:
+            yield f'{path}:{number}: "{match.group().strip()}" does not belong here'
+
+
+def check_top_level(path, _text):
+    """The top level holds few things, and everybody knows them."""
+    top = path.split('/')[0]
+    if top not in TOP_LEVEL and not top.startswith('.'):
+        yield f'{path}: {top} does not belong on the top level'
+
+
+CHECKS = [check_layers, check_layer_names, check_purity, check_order, check_opening, check_length, check_whitespace,
+          check_words, check_top_level]
+
+PLANTED = {  # per check: files that must be found, then files that must not
+    check_layers: ([
+        ('src/core/a.cpp', '#include "shell/log.hpp"\n'), ('src/base/a.hpp', '#include "msg/types.hpp"\n'),
+        ('src/msg/a.hpp', '#include <uv.h>\n'), ('src/core/a.cpp', '#  include <zookeeper/zookeeper.h>\n'),
+        ('src/core/a.hpp', '#include <spdlog/spdlog.h>\n'), ('src/base/a.cpp', '#include <CLI/CLI.hpp>\n'),
+        ('src/msg/a.cpp', '#include <llhttp.h>\n'), ('tests/sim/a.cpp', '#include "shell/log.hpp"\n'),
+    ], [
+        ('src/shell/a.cpp', '#include <uv.h>\n#include "core/node.hpp"\n'), ('src/main.cpp', '#include "shell/a.hpp"\n'),
+        ('src/core/a.cpp', '// #include "shell/log.hpp"\n#include "core/node.hpp"\n'),
+    ]),
+    check_layer_names: ([('src/other/a.cpp', ''), ('src/a.cpp', '')], [('src/core/a.cpp', ''), ('src/main.cpp', '')]),
+    check_purity: ([
+        ('src/core/a.cpp', '#include <thread>\n'), ('src/base/a.cpp', '#include <mutex>\n'),
+        ('src/msg/a.cpp', '#include <iostream>\n'), ('src/core/a.cpp', '#include <sys/socket.h>\n'),
+        ('src/core/a.cpp', 'auto t = std::chrono::steady_clock::now();\n'), ('src/core/a.cpp', 'getenv("X");\n'),
+        ('src/core/a.cpp', 'std::uniform_int_distribution<int> d;\n'), ('src/core/a.cpp', 'x = time(nullptr);\n'),
+        ('src/core/a.cpp', 'std::random_device d;\n'), ('src/msg/a.cpp', 'fopen("a", "r");\n'),
+    ], [
+        ('src/base/a.hpp', '// never calls steady_clock::now()\n#include <chrono>\n#include <random>\n'),
+        ('src/core/a.cpp', 'f("getenv(");\n'), ('src/shell/a.cpp', '#include <thread>\n'),
+    ]),
+    check_order: ([
+        ('src/core/a.hpp', 'std::unordered_map<int, int> m;\n'), ('src/core/a.hpp', 'std::set<const Peer*> s;\n'),
+    ], [('src/core/a.hpp', 'std::map<int, Peer*> m;\n'), ('src/shell/a.hpp', 'std::unordered_map<int, int> m;\n')]),
+    check_opening: ([
+        ('src/core/a.hpp', '#pragma once\n'), ('src/core/a.hpp', '// One line only.\n#pragma once\n'),
+        ('tests/a.py', '#!/usr/bin/env python3\nimport os\n'), ('tools/a', '#!/bin/sh\nset -e\n'),
+    ], [
+        ('src/core/a.hpp', '// One.\n// Two.\n'), ('src/core/a.cpp', '// See a.hpp.\n'),
+        ('tests/a.py', '#!/usr/bin/env python3\n"""One.\nTwo."""\n'), ('tools/a', '#!/bin/sh\n# One.\n# Two.\n'),
+        ('README.md', 'kvd\n'),
+    ]),
+    check_length: ([('src/core/a.cpp', 'x\n' * (LINES_MAX + 1))], [('src/core/a.cpp', 'x\n' * LINES_MAX)]),
+    check_whitespace: ([('a.md', 'x \n'), ('a.md', 'x\r\n'), ('a.md', 'x')], [('a.md', 'x\n'), ('a.md', '')]),
+    check_words: ([
+        ('a.md', 'see ../share' + 'd/design\n'), ('a.md', 'in /wor' + 'k/main\n'), ('a.md', 'closes issue' + ' 12\n'),
+        ('a.md', 'fixes (#' + '7)\n'), ('a.md', 'an A' + 'I wrote it\n'), ('a.md', 'helpe' + 'r B does that\n'),
+    ], [('a.md', 'a ZooKeeper session; GET /v1/work/x; {:#04x}; said the air\n')]),
+    check_top_level: ([('notes.txt', ''), ('docs/a.md', '')], [('src/a', ''), ('.ci/run', ''), ('README.md', '')]),
+}
+
+
+def self_test():
+    wrong = [f'{check.__name__} has no planted files' for check in CHECKS if check not in PLANTED]
+    for check, (bad, good) in PLANTED.items():
+        wrong += [f'{check.__name__} misses {path}: {text[:60]!r}' for path, text in bad if not list(check(path, text))]
+        wrong += [f'{check.__name__} refuses {path}: {text[:60]!r}' for path, text in good if list(check(path, text))]
+    return wrong
+
+
+def files():
+    """Everything that is or could be committed; without git, everything but builds and dotfiles."""
+    listed = subprocess.run(['git', '-C', ROOT, 'ls-files', '--cached', '--others', '--exclude-standard', '-z'],
+                            capture_output=True, text=True, check=False)
+    if listed.returncode == 0:
+        return [path for path in listed.stdout.split('\0') if path]
+    found = []
+    for directory, names, leaves in os.walk(ROOT):
+        names[:] = [name for name in names if not name.startswith(('.', 'build', '__pycache__'))]
+        found += [os.path.relpath(os.path.join(directory, leaf), ROOT) for leaf in leaves]
+    return found
+
+
+def main():
+    if sys.argv[1:] == ['--self-test']:
+        wrong = self_test()
+    else:
+        wrong = []
+        checked = 0
+        for path in sorted(files()):
+            try:
+                with open(os.path.join(ROOT, path), encoding='utf-8', newline='') as file:
+                    text = file.read()
+            except FileNotFoundError:  # deleted, but still in git's index
+                continue
+            checked += 1
+            wrong += [breach for check in CHECKS for breach in check(path, text)]
+        if checked == 0:
+            wrong.append(f'{ROOT}: found no files to check')
+    print('\n'.join(wrong) if wrong else 'tidy')
+    return 1 if wrong else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
