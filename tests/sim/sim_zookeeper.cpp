@@ -1,0 +1,406 @@
+// The simulated ensemble: see the header. The order of tests within each operation is that of ZooKeeper 3.8's
+// PrepRequestProcessor, since it decides which error a client sees when several apply.
+#include "sim/sim_zookeeper.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "base/hash.hpp"
+#include "msg/zk_checks.hpp"
+
+namespace kvd {
+namespace {
+
+using Kind = SimZkWatch::Kind;
+
+std::string parent_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::vector<std::string> children_of(const SimZkTree& tree, const std::string& path) {
+  const std::string prefix = path == "/" ? "/" : path + "/";
+  std::vector<std::string> names;
+  for (auto it = tree.lower_bound(prefix); it != tree.end() && it->first.starts_with(prefix); ++it) {
+    std::string name = it->first.substr(prefix.size());
+    if (!name.empty() && name.find('/') == std::string::npos) names.push_back(std::move(name));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+ZkStat stat_of(const SimZnode& node) { return {node.version, node.created_zxid, node.ephemeral_owner}; }
+
+bool is_write(const ZkRequest& request) {
+  return std::holds_alternative<ZkCreate>(request) || std::holds_alternative<ZkDelete>(request) ||
+         std::holds_alternative<ZkSet>(request) || std::holds_alternative<ZkMulti>(request);
+}
+
+bool version_fits(const SimZnode& node, int32_t expected) {
+  return expected == -1 || expected == node.version;
+}
+
+// What a read that asked for a watch leaves behind: only exists() watches what is not there.
+std::optional<SimZkWatch> watch_of(const ZkRequest& request, const ZkResult& result, int64_t at) {
+  const bool found = result.code == ZkCode::kOk;
+  if (const auto* get = std::get_if<ZkGet>(&request); get != nullptr && get->watch && found) {
+    return SimZkWatch{Kind::kData, get->path, at};
+  }
+  if (const auto* exists = std::get_if<ZkExists>(&request); exists != nullptr && exists->watch) {
+    if (found) return SimZkWatch{Kind::kData, exists->path, at};
+    if (result.code == ZkCode::kNoNode) return SimZkWatch{Kind::kAbsent, exists->path, at};
+  }
+  if (const auto* list = std::get_if<ZkChildren>(&request); list != nullptr && list->watch && found) {
+    return SimZkWatch{Kind::kChildren, list->path, at};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+SimZookeeper::SimZookeeper(Prng& prng) : prng_(prng) {
+  SimZkTree tree;
+  tree["/"] = {};
+  tree["/zookeeper"] = {};
+  states_[0] = {std::make_shared<const SimZkTree>(std::move(tree)), {}};
+}
+
+// ---- the ensemble ----
+
+void SimZookeeper::set_up(bool up, Instant now) {
+  if (up && !up_) {
+    for (auto& [id, session] : sessions_) session.deadline = now + session.timeout;
+  }
+  up_ = up;
+}
+
+uint64_t SimZookeeper::state_hash() const {
+  uint64_t hash = hash_bytes(fmt::format("{} {}", zxid_, up_));
+  for (const auto& [path, node] : tree()) {
+    hash = hash_bytes(path, hash);
+    hash = hash_bytes(node.data, hash);
+    hash = hash_bytes(fmt::format("{} {} {} {} {} {}", node.version, node.created_zxid, node.modified_zxid,
+                                  node.children_zxid, node.ephemeral_owner, node.next_sequence),
+                      hash);
+  }
+  for (const auto& [id, session] : sessions_) {
+    hash = hash_bytes(
+        fmt::format("{} {} {} {}", id, session.view, session.seen, session.server_watches.size()), hash);
+    for (const auto& [path, kind] : session.server_watches)
+      hash = hash_bytes(path, hash + static_cast<uint64_t>(kind));
+  }
+  return hash;
+}
+
+// ---- sessions ----
+
+uint64_t SimZookeeper::open_session(Duration timeout, Instant now) {
+  CHECK(up_);
+  uint64_t id = 0;
+  while (id == 0 || sessions_.contains(id)) id = prng_.next();
+  commit(Draft{tree(), {}, zxid_ + 1, id});
+  sessions_[id] = Session{timeout, now + timeout, zxid_, zxid_, {}, {}};
+  return id;
+}
+
+void SimZookeeper::touch(uint64_t session, Instant now) {
+  const auto it = sessions_.find(session);
+  if (it != sessions_.end()) it->second.deadline = std::max(it->second.deadline, now + it->second.timeout);
+}
+
+std::vector<uint64_t> SimZookeeper::expire(Instant now) {
+  std::vector<uint64_t> ended;
+  if (!up_) return ended;
+  for (const auto& [id, session] : sessions_) {
+    if (session.deadline <= now) ended.push_back(id);
+  }
+  for (const uint64_t id : ended) end_session(id);
+  return ended;
+}
+
+Instant SimZookeeper::next_expiry() const {
+  Instant next = kNever;
+  if (!up_) return next;
+  for (const auto& [id, session] : sessions_) next = std::min(next, session.deadline);
+  return next;
+}
+
+void SimZookeeper::close_session(uint64_t session) {
+  if (up_ && alive(session)) end_session(session);
+}
+
+void SimZookeeper::end_session(uint64_t session) {
+  sessions_.erase(session);
+  Draft draft{tree(), {}, zxid_ + 1, session};
+  std::vector<std::string> owned;
+  for (const auto& [path, node] : draft.tree) {
+    if (node.ephemeral_owner == session) owned.push_back(path);
+  }
+  for (const std::string& path : owned) remove(draft, path);
+  commit(std::move(draft));
+}
+
+// ---- calls ----
+
+SimZkOutcome SimZookeeper::apply(uint64_t session, const ZkCall& call) {
+  SimZkOutcome out;
+  out.result.id = call.id;
+  if (!zk_request_valid(call.request)) {
+    out.result.code = ZkCode::kInvalid;
+    return out;
+  }
+  const auto it = sessions_.find(session);
+  if (!up_ || it == sessions_.end()) return out;  // kUnknown
+
+  if (is_write(call.request)) {
+    out.result = write(session, call.request);
+    out.fired = move_view(it->second, zxid_);  // one sees one's own write, and so all before it
+  } else if (std::holds_alternative<ZkSync>(call.request)) {
+    out.fired = move_view(it->second, zxid_);
+    out.result.code = ZkCode::kOk;
+  } else {
+    out.result = read(it->second.view, call.request);
+    out.watch = watch_of(call.request, out.result, it->second.view);
+    if (out.watch) it->second.server_watches.insert({out.watch->path, out.watch->kind});
+  }
+  out.zxid = it->second.view;
+  out.result.id = call.id;
+  return out;
+}
+
+void SimZookeeper::apply_unseen(uint64_t session, const ZkCall& call) {
+  if (up_ && alive(session) && is_write(call.request) && zk_request_valid(call.request)) {
+    write(session, call.request);
+  }
+}
+
+ZkResult SimZookeeper::write(uint64_t session, const ZkRequest& request) {
+  // A write that fails takes a zxid as well: ZooKeeper's leader proposes the error.
+  Draft draft{tree(), {}, zxid_ + 1, session};
+  ZkResult result;
+  if (const auto* multi = std::get_if<ZkMulti>(&request)) {
+    result = write_multi(draft, *multi);
+  } else {
+    OpResult done;
+    if (const auto* create = std::get_if<ZkCreate>(&request)) done = run(draft, *create);
+    if (const auto* deletion = std::get_if<ZkDelete>(&request)) done = run(draft, *deletion);
+    if (const auto* set = std::get_if<ZkSet>(&request)) done = run(draft, *set);
+    result.code = done.code;
+    result.path = done.path;
+    result.stat = done.stat;
+  }
+  if (result.code != ZkCode::kOk) draft = Draft{tree(), {}, zxid_ + 1, session};
+  commit(std::move(draft));
+  return result;
+}
+
+ZkResult SimZookeeper::write_multi(Draft& draft, const ZkMulti& multi) {
+  ZkResult result;
+  result.code = ZkCode::kOk;
+  for (const auto& op : multi.ops) {
+    OpResult done{ZkCode::kRolledBack, {}, {}};
+    if (result.code == ZkCode::kOk) {
+      done = std::visit([&draft](const auto& one) { return run(draft, one); }, op);
+      result.code = done.code;
+    }
+    result.codes.push_back(done.code);
+    result.paths.push_back(done.path);
+  }
+  if (result.code == ZkCode::kOk) return result;
+  for (ZkCode& code : result.codes) {
+    if (code == ZkCode::kOk) code = ZkCode::kRolledBack;
+  }
+  result.paths.assign(multi.ops.size(), "");
+  if (result.code == ZkCode::kInvalid) {
+    result.codes.clear();
+    result.paths.clear();
+  }
+  return result;
+}
+
+SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCreate& op) {
+  const auto parent = draft.tree.find(parent_of(op.path));
+  if (op.path == "/") return {ZkCode::kNodeExists, {}, {}};
+  if (parent == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
+  std::string path = op.path;
+  if (op.mode == ZkMode::kEphemeralSequential) path += fmt::format("{:010}", parent->second.next_sequence);
+  if (draft.tree.contains(path)) return {ZkCode::kNodeExists, {}, {}};
+  if (parent->second.ephemeral_owner != 0) return {ZkCode::kInvalid, {}, {}};
+
+  parent->second.next_sequence += 1;
+  parent->second.children_zxid = draft.zxid;
+  SimZnode node;
+  node.data = op.data;
+  node.created_zxid = node.modified_zxid = node.children_zxid = draft.zxid;
+  node.ephemeral_owner = op.mode == ZkMode::kPersistent ? 0 : draft.session;
+  draft.tree[path] = node;
+  draft.changes.push_back({Happened::kCreated, path});
+  draft.changes.push_back({Happened::kChildrenChanged, parent_of(path)});
+  return {ZkCode::kOk, path, stat_of(node)};
+}
+
+SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkDelete& op) {
+  if (op.path == "/") return {ZkCode::kInvalid, {}, {}};
+  const auto it = draft.tree.find(op.path);
+  if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
+  if (!version_fits(it->second, op.version)) return {ZkCode::kBadVersion, {}, {}};
+  if (!children_of(draft.tree, op.path).empty()) return {ZkCode::kNotEmpty, {}, {}};
+  remove(draft, op.path);
+  return {};
+}
+
+SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkSet& op) {
+  const auto it = draft.tree.find(op.path);
+  if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
+  if (!version_fits(it->second, op.version)) return {ZkCode::kBadVersion, {}, {}};
+  it->second.data = op.data;
+  it->second.version += 1;
+  it->second.modified_zxid = draft.zxid;
+  draft.changes.push_back({Happened::kDataChanged, op.path});
+  return {ZkCode::kOk, {}, stat_of(it->second)};
+}
+
+SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCheck& op) {
+  const auto it = draft.tree.find(op.path);
+  if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
+  return {version_fits(it->second, op.version) ? ZkCode::kOk : ZkCode::kBadVersion, {}, {}};
+}
+
+void SimZookeeper::remove(Draft& draft, const std::string& path) {
+  draft.tree.erase(path);
+  draft.tree[parent_of(path)].children_zxid = draft.zxid;
+  draft.changes.push_back({Happened::kDeleted, path});
+  draft.changes.push_back({Happened::kChildrenChanged, parent_of(path)});
+}
+
+ZkResult SimZookeeper::read(int64_t at, const ZkRequest& request) const {
+  const SimZkTree& tree = tree_at(at);
+  ZkResult result;
+  result.code = ZkCode::kNoNode;
+  if (const auto* list = std::get_if<ZkChildren>(&request)) {
+    if (!tree.contains(list->path)) return result;
+    result.children = children_of(tree, list->path);
+  } else {
+    const auto* get = std::get_if<ZkGet>(&request);
+    const auto it = tree.find(get != nullptr ? get->path : std::get<ZkExists>(request).path);
+    if (it == tree.end()) return result;
+    if (get != nullptr) result.data = it->second.data;
+    result.stat = stat_of(it->second);
+  }
+  result.code = ZkCode::kOk;
+  return result;
+}
+
+void SimZookeeper::reply_delivered(uint64_t session, const SimZkOutcome& outcome) {
+  const auto it = sessions_.find(session);
+  if (it == sessions_.end()) return;
+  it->second.seen = std::max(it->second.seen, outcome.zxid);
+  if (outcome.watch)
+    it->second.client_watches[{outcome.watch->path, outcome.watch->kind}] = outcome.watch->zxid;
+}
+
+bool SimZookeeper::watch_delivered(uint64_t session, const SimZkFired& fired) {
+  const auto it = sessions_.find(session);
+  if (it == sessions_.end()) return false;
+  it->second.seen = std::max(it->second.seen, fired.zxid);
+  auto& watches = it->second.client_watches;
+  size_t taken = 0;
+  if (fired.data)
+    taken += watches.erase({fired.path, Kind::kData}) + watches.erase({fired.path, Kind::kAbsent});
+  if (fired.children) taken += watches.erase({fired.path, Kind::kChildren});
+  return taken > 0;
+}
+
+// ---- what a session sees ----
+
+int64_t SimZookeeper::view(uint64_t session) const {
+  const auto it = sessions_.find(session);
+  return it == sessions_.end() ? zxid_ : it->second.view;
+}
+
+int64_t SimZookeeper::seen(uint64_t session) const {
+  const auto it = sessions_.find(session);
+  return it == sessions_.end() ? zxid_ : it->second.seen;
+}
+
+std::vector<SimZkFired> SimZookeeper::advance(uint64_t session, int64_t to) {
+  const auto it = sessions_.find(session);
+  if (it == sessions_.end()) return {};
+  return move_view(it->second, std::min(to, zxid_));
+}
+
+// SetWatches in ZooKeeper's DataTree. The client sends the newest zxid that it has seen; comparing with the
+// zxid that each watch was read at gives the same, as any change between the two has been delivered and has
+// taken the watch.
+std::vector<SimZkFired> SimZookeeper::reconnect(uint64_t session, int64_t to) {
+  const auto it = sessions_.find(session);
+  if (it == sessions_.end()) return {};
+  Session& mine = it->second;
+  mine.view = mine.seen = std::clamp(to, mine.seen, zxid_);
+  mine.server_watches.clear();
+  const SimZkTree& tree = tree_at(mine.view);
+  std::vector<SimZkFired> fired;
+  for (const auto& [watch, read_at] : mine.client_watches) {
+    const auto node = tree.find(watch.first);
+    const bool there = node != tree.end();
+    bool fires = !there;
+    if (watch.second == Kind::kAbsent) fires = there;
+    if (watch.second == Kind::kData && there) fires = node->second.modified_zxid > read_at;
+    if (watch.second == Kind::kChildren && there) fires = node->second.children_zxid > read_at;
+    if (fires) {
+      const bool children = watch.second == Kind::kChildren;
+      fired.push_back({watch.first, !children || !there, children || !there, mine.view});
+    } else {
+      mine.server_watches.insert(watch);
+    }
+  }
+  forget_old_states();
+  return fired;
+}
+
+const SimZkTree& SimZookeeper::tree_at(int64_t at) const {
+  const auto it = states_.find(at);
+  CHECK(it != states_.end());
+  return *it->second.tree;
+}
+
+void SimZookeeper::commit(Draft draft) {
+  const bool changed = !draft.changes.empty();
+  auto next =
+      changed ? std::make_shared<const SimZkTree>(std::move(draft.tree)) : states_.rbegin()->second.tree;
+  zxid_ = draft.zxid;
+  states_[zxid_] = {std::move(next), std::move(draft.changes)};
+  forget_old_states();
+}
+
+// Lets the session's server apply what happened up to `to`, which sets off the watches that it holds.
+std::vector<SimZkFired> SimZookeeper::move_view(Session& session, int64_t to) {
+  std::vector<SimZkFired> fired;
+  auto& watches = session.server_watches;
+  for (auto state = states_.upper_bound(session.view); state != states_.end() && state->first <= to;
+       ++state) {
+    for (const Change& change : state->second.changes) {
+      const bool data = change.what != Happened::kChildrenChanged;
+      const bool children = change.what == Happened::kChildrenChanged || change.what == Happened::kDeleted;
+      size_t hits = 0;
+      if (data)
+        hits += watches.erase({change.path, Kind::kData}) + watches.erase({change.path, Kind::kAbsent});
+      if (children) hits += watches.erase({change.path, Kind::kChildren});
+      if (hits > 0) fired.push_back({change.path, data, children, state->first});
+    }
+  }
+  session.view = std::max(session.view, to);
+  forget_old_states();
+  return fired;
+}
+
+// Keeps what any session still looks at, or will need to see its watches fire.
+void SimZookeeper::forget_old_states() {
+  int64_t oldest = zxid_;
+  for (const auto& [id, session] : sessions_) oldest = std::min(oldest, session.seen);
+  states_.erase(states_.begin(), states_.lower_bound(oldest));
+}
+
+}  // namespace kvd

@@ -1,0 +1,161 @@
+// A ZooKeeper ensemble as a value: a tree of versioned znodes, sessions with ephemerals, one-shot watches and
+// servers that lag. It decides what ZooKeeper would answer; when and whether that reaches anybody is the
+// simulator's affair: no clock, no delays, no lost messages in here. One thread; the same calls give the same
+// state.
+//
+// How a world drives it, with one FIFO per session and direction, which a lost connection empties:
+//   a request arrives     out = apply(session, call); on the way back go out.fired, then out itself
+//   ... too late for its connection, yet executed: apply_unseen(session, call); the client sees kUnknown
+//   a reply gets there    reply_delivered(session, out). Only this registers a watch with the client, so one
+//   whose reply
+//                         is lost does not exist: that is how the real client behaves
+//   an event gets there   if watch_delivered(session, fired): the node gets ZkWatchFired
+//   time goes by          advance(session, zxid()) for a connected session gives events to send. Until then
+//   the
+//                         session reads the past: the later this is called, the more its server lags
+//   connected again       reconnect(session, to) gives events to send; any `to` in [seen(session), zxid()]
+//   will do heartbeats            touch(); expire() ends who was silent. A client learns of it when it
+//   reconnects and
+//                         alive() is false
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/prng.hpp"
+#include "base/time.hpp"
+#include "msg/zk.hpp"
+
+namespace kvd {
+
+struct SimZnode {
+  std::string data;
+  int32_t version = 0;
+  int64_t created_zxid = 0;
+  int64_t modified_zxid = 0;
+  int64_t children_zxid = 0;  // last change of the list of children
+  uint64_t ephemeral_owner = 0;
+  int32_t next_sequence = 0;  // children ever created here, sequential or not; starts again with the znode
+};
+using SimZkTree = std::map<std::string, SimZnode>;  // by absolute path; "/" is always there
+
+struct SimZkWatch {
+  enum class Kind : uint8_t { kData, kAbsent, kChildren };  // kAbsent: exists() found nothing
+  Kind kind = Kind::kData;
+  std::string path;
+  int64_t zxid = 0;  // of the state that was read
+  auto operator<=>(const SimZkWatch&) const = default;
+};
+
+struct SimZkFired {  // one event on its way to a client
+  std::string path;
+  bool data = false;      // takes its watches of kData and kAbsent there
+  bool children = false;  // takes those of kChildren
+  int64_t zxid = 0;
+};
+
+struct SimZkOutcome {
+  std::vector<SimZkFired> fired;  // events of this session that go out before the result
+  ZkResult result;                // kUnknown when the session is over or the ensemble is down
+  std::optional<SimZkWatch> watch;
+  int64_t zxid = 0;  // of the state that the result speaks of
+};
+
+class SimZookeeper {
+ public:
+  // `prng` outlives the ensemble; it draws the session ids (random, so that nobody relies on their order).
+  explicit SimZookeeper(Prng& prng);
+
+  // ---- the ensemble ----
+  // Down: calls have no effect, sessions do not age. Up again: every session gets its whole timeout anew, as
+  // under a new ZooKeeper leader.
+  void set_up(bool up, Instant now);
+  bool up() const { return up_; }
+  int64_t zxid() const { return zxid_; }
+  const SimZkTree& tree() const { return *states_.rbegin()->second.tree; }  // the newest state, for checkers
+  uint64_t state_hash() const;
+
+  // ---- sessions ----
+  uint64_t open_session(Duration timeout, Instant now);  // only while up
+  void touch(uint64_t session, Instant now);
+  std::vector<uint64_t> expire(Instant now);  // ends the overdue; their ephemerals vanish. Returns who
+  Instant next_expiry() const;                // kNever: no session
+  void close_session(uint64_t session);
+  bool alive(uint64_t session) const { return sessions_.contains(session); }
+
+  // ---- calls, in the order in which the ensemble takes them ----
+  SimZkOutcome apply(uint64_t session, const ZkCall& call);
+  // Executed, but nobody hears of it and the session's view stays where it is.
+  void apply_unseen(uint64_t session, const ZkCall& call);
+
+  void reply_delivered(uint64_t session, const SimZkOutcome& outcome);
+  // False: the client has no such watch any more, and tells nobody.
+  bool watch_delivered(uint64_t session, const SimZkFired& fired);
+
+  // ---- what a session sees ----
+  int64_t view(uint64_t session) const;  // of its server
+  int64_t seen(uint64_t session) const;  // newest that was delivered: a server behind that refuses the client
+  // The session's server has caught up to `to`; beyond zxid() or before view(): as near as can be.
+  std::vector<SimZkFired> advance(uint64_t session, int64_t to);
+  // The server at `to` compares its state with what the client's watches are about; what came and went in
+  // between is missed.
+  std::vector<SimZkFired> reconnect(uint64_t session, int64_t to);
+
+ private:
+  enum class Happened : uint8_t { kCreated, kDeleted, kDataChanged, kChildrenChanged };
+  struct Change {
+    Happened what;
+    std::string path;
+  };
+  struct State {
+    std::shared_ptr<const SimZkTree> tree;
+    std::vector<Change> changes;  // that led here from the state before
+  };
+  struct Session {
+    Duration timeout{0};
+    Instant deadline;
+    int64_t view = 0;
+    int64_t seen = 0;
+    // (path, kind) each: set at the server when it reads, known to the client (with the zxid read) from the
+    // reply on.
+    std::set<std::pair<std::string, SimZkWatch::Kind>> server_watches;
+    std::map<std::pair<std::string, SimZkWatch::Kind>, int64_t> client_watches;
+  };
+  struct Draft {  // a transaction in the making: a copy to change and to drop when an operation fails
+    SimZkTree tree;
+    std::vector<Change> changes;
+    int64_t zxid;
+    uint64_t session;
+  };
+  struct OpResult {
+    ZkCode code = ZkCode::kOk;
+    std::string path;
+    ZkStat stat;
+  };
+
+  static OpResult run(Draft& draft, const ZkCreate& op);
+  static OpResult run(Draft& draft, const ZkDelete& op);
+  static OpResult run(Draft& draft, const ZkSet& op);
+  static OpResult run(Draft& draft, const ZkCheck& op);
+  static void remove(Draft& draft, const std::string& path);
+
+  ZkResult write(uint64_t session, const ZkRequest& request);
+  ZkResult write_multi(Draft& draft, const ZkMulti& multi);
+  ZkResult read(int64_t at, const ZkRequest& request) const;
+  const SimZkTree& tree_at(int64_t at) const;
+  void commit(Draft draft);
+  void end_session(uint64_t session);
+  std::vector<SimZkFired> move_view(Session& session, int64_t to);
+  void forget_old_states();
+
+  Prng& prng_;
+  bool up_ = true;
+  int64_t zxid_ = 0;
+  std::map<int64_t, State> states_;  // from the oldest that a session may still look at to the newest
+  std::map<uint64_t, Session> sessions_;
+};
+
+}  // namespace kvd
