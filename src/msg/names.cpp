@@ -1,0 +1,84 @@
+// The words for kvd's enumerations, one per value: what the HTTP interface, the logs and the trace all say.
+// Declared next to the enumerations in client.hpp, peer.hpp and zk.hpp. Never parsed back.
+#include "base/check.hpp"
+#include "msg/client.hpp"
+#include "msg/peer.hpp"
+#include "msg/zk.hpp"
+
+namespace kvd {
+
+const char* role_name(Role role) {
+  switch (role) {
+    case Role::kCandidate:
+      return "candidate";
+    case Role::kLearner:
+      return "learner";
+    case Role::kSparse:
+      return "sparse";
+    case Role::kFollower:
+      return "follower";
+    case Role::kLeader:
+      return "leader";
+  }
+  CHECK(false);
+}
+
+const char* zk_state_name(ZkState state) {
+  switch (state) {
+    case ZkState::kConnecting:
+      return "connecting";
+    case ZkState::kConnected:
+      return "connected";
+    case ZkState::kExpired:
+      return "expired";
+  }
+  CHECK(false);
+}
+
+const char* link_end_name(LinkEnd end) {
+  switch (end) {
+    case LinkEnd::kRefused:
+      return "refused";
+    case LinkEnd::kUnreachable:
+      return "unreachable";
+    case LinkEnd::kReset:
+      return "reset";
+    case LinkEnd::kProtocol:
+      return "protocol";
+    case LinkEnd::kOverflow:
+      return "overflow";
+  }
+  CHECK(false);
+}
+
+const char* zk_code_name(ZkCode code) {
+  switch (code) {
+    case ZkCode::kOk:
+      return "ok";
+    case ZkCode::kNoNode:
+      return "no_node";
+    case ZkCode::kNodeExists:
+      return "node_exists";
+    case ZkCode::kBadVersion:
+      return "bad_version";
+    case ZkCode::kNotEmpty:
+      return "not_empty";
+    case ZkCode::kRolledBack:
+      return "rolled_back";
+    case ZkCode::kInvalid:
+      return "invalid";
+    case ZkCode::kNotConnected:
+      return "not_connected";
+    case ZkCode::kUnknown:
+      return "unknown";
+  }
+  CHECK(false);
+}
+
+bool is_write(const Operation& operation) {
+  return std::holds_alternative<PutKey>(operation) || std::holds_alternative<DeleteKey>(operation) ||
+         std::holds_alternative<DeletePrefix>(operation) || std::holds_alternative<WriteBatch>(operation) ||
+         std::holds_alternative<ChangeSettings>(operation);
+}
+
+}  // namespace kvd

@@ -1,0 +1,379 @@
+// See text.hpp. Form: name, then the fields that matter as name=value. Keys are quoted and escaped, values
+// are sizes such as 5B, members are id/incarnation, log positions epoch:revision.
+#include "msg/text.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "msg/znodes.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr size_t kListShown = 4;  // longer lists: the first ones, then how many there are
+
+// On one line and readable, whatever the bytes.
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c < ' ' || c > '~') {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::string size_of(const Bytes& value) { return fmt::format("{}B", value.size()); }
+const char* yes(bool flag) { return flag ? "yes" : "no"; }
+
+template <class T, class Print>
+std::string list(const std::vector<T>& items, Print print) {
+  std::string out = "[";
+  for (size_t i = 0; i < items.size() && i < kListShown; ++i) {
+    if (i > 0) out += ", ";
+    out += print(items[i]);
+  }
+  if (items.size() > kListShown) out += fmt::format(", ... {} in all", items.size());
+  return out + ']';
+}
+
+std::string text_of(const LogPosition& position) {
+  return fmt::format("{}:{}", position.epoch.value, position.revision.value);
+}
+std::string text_of(const Item& item) {
+  return fmt::format("{}@{}={}", quoted(item.key), item.modified.value, size_of(item.value));
+}
+std::string text_of(const Effect& effect) {
+  return quoted(effect.key) + (effect.value ? "=" + size_of(*effect.value) : " deleted");
+}
+std::string text_of(const EntryPointer& entry) {
+  return fmt::format("{}:{} {}", entry->epoch.value, entry->revision.value,
+                     list(entry->effects, [](const Effect& effect) { return text_of(effect); }));
+}
+std::string text_of(const BatchOp& op) {
+  return quoted(op.key) + (op.value ? "=" + size_of(*op.value) : " deleted");
+}
+std::string text_of(const EntityTags& tags) {
+  if (tags.any) return "*";
+  return list(tags.revisions, [](Revision revision) { return fmt::format("{}", revision.value); });
+}
+std::string text_of(const Condition& condition) {
+  std::string out;
+  if (condition.if_match) out += " if_match=" + text_of(*condition.if_match);
+  if (condition.if_none_match) out += " if_none_match=" + text_of(*condition.if_none_match);
+  return out;
+}
+
+const char* error_name(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kNoLeader:
+      return "no_leader";
+    case ErrorCode::kNotEnoughInSync:
+      return "not_enough_in_sync";
+    case ErrorCode::kOverloaded:
+      return "overloaded";
+    case ErrorCode::kNotReady:
+      return "not_ready";
+    case ErrorCode::kTimedOut:
+      return "timed_out";
+    case ErrorCode::kSteppedDown:
+      return "stepped_down";
+    case ErrorCode::kLinkLost:
+      return "link_lost";
+    case ErrorCode::kTooLarge:
+      return "too_large";
+    case ErrorCode::kShuttingDown:
+      return "shutting_down";
+    case ErrorCode::kInvalid:
+      return "invalid";
+  }
+  return "?";
+}
+const char* mode_name(ZkMode mode) {
+  switch (mode) {
+    case ZkMode::kPersistent:
+      return "persistent";
+    case ZkMode::kEphemeral:
+      return "ephemeral";
+    case ZkMode::kEphemeralSequential:
+      return "ephemeral_sequential";
+  }
+  return "?";
+}
+const char* level_name(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "?";
+}
+
+// ---- operations and answers ----
+
+struct OperationText {
+  std::string operator()(const ReadKey& m) const { return "ReadKey " + quoted(m.key); }
+  std::string operator()(const ListKeys& m) const {
+    return fmt::format("ListKeys prefix={} after={} limit={}{}", quoted(m.prefix), quoted(m.after), m.limit,
+                       m.keys_only ? " keys_only" : "");
+  }
+  std::string operator()(const PutKey& m) const {
+    return fmt::format("PutKey {}={}{}", quoted(m.key), size_of(m.value), text_of(m.condition));
+  }
+  std::string operator()(const DeleteKey& m) const {
+    return fmt::format("DeleteKey {}{}", quoted(m.key), text_of(m.condition));
+  }
+  std::string operator()(const DeletePrefix& m) const { return "DeletePrefix " + quoted(m.prefix); }
+  std::string operator()(const WriteBatch& m) const {
+    return "WriteBatch " + list(m.ops, [](const BatchOp& op) { return text_of(op); });
+  }
+  std::string operator()(const ChangeSettings& m) const {
+    return fmt::format("ChangeSettings min_in_sync={}", m.min_in_sync);
+  }
+  std::string operator()(const QueryStatus&) const { return "QueryStatus"; }
+};
+
+const char* incomplete(bool complete) { return complete ? "" : " incomplete"; }
+
+struct AnswerText {
+  std::string operator()(const KeyFound& m) const {
+    return fmt::format("KeyFound {}{}", text_of(m.item), incomplete(m.complete));
+  }
+  std::string operator()(const KeyMissing& m) const {
+    return fmt::format("KeyMissing{}", incomplete(m.complete));
+  }
+  std::string operator()(const Listing& m) const {
+    return fmt::format("Listing {}{}{}", list(m.items, [](const Item& item) { return text_of(item); }),
+                       m.more ? " more" : "", incomplete(m.complete));
+  }
+  std::string operator()(const KeyWritten& m) const {
+    return m.created ? "KeyWritten created" : "KeyWritten";
+  }
+  std::string operator()(const KeyDeleted&) const { return "KeyDeleted"; }
+  std::string operator()(const KeyAbsent&) const { return "KeyAbsent"; }
+  std::string operator()(const PrefixDeleted& m) const { return fmt::format("PrefixDeleted {}", m.count); }
+  std::string operator()(const BatchWritten&) const { return "BatchWritten"; }
+  std::string operator()(const ConditionFailed& m) const {
+    return "ConditionFailed current=" + (m.current ? fmt::format("{}", m.current->value) : "none");
+  }
+  std::string operator()(const SettingsChanged& m) const {
+    return fmt::format("SettingsChanged min_in_sync={}", m.min_in_sync);
+  }
+  std::string operator()(const Failed& m) const {
+    return fmt::format("Failed {} {}{}", error_name(m.code),
+                       m.outcome == Outcome::kUnknown ? "unknown" : "not_applied",
+                       m.detail.empty() ? "" : " " + quoted(m.detail));
+  }
+  std::string operator()(const Status& m) const {
+    return fmt::format("Status role={} leader={} active={} ready={} complete={} keys={} digest={:016x}",
+                       role_name(m.role), m.leader ? to_text(m.leader->member) : "none", yes(m.active),
+                       yes(m.ready), yes(m.complete), m.keys, m.digest);
+  }
+};
+
+// ---- peers ----
+
+struct PeerText {
+  std::string operator()(const Hello& m) const {
+    return fmt::format("Hello from={} to={} cluster={} lineage={} epoch={}{}", to_text(m.from.member),
+                       m.to.value, m.cluster.empty() ? "none" : m.cluster, m.lineage.value, m.epoch.value,
+                       m.sparse ? " sparse" : "");
+  }
+  std::string operator()(const Append& m) const {
+    return fmt::format("Append epoch={} previous={} commit={} entries={}", m.epoch.value, text_of(m.previous),
+                       m.commit.value,
+                       list(m.entries, [](const EntryPointer& entry) { return text_of(entry); }));
+  }
+  std::string operator()(const AppendAck& m) const {
+    return fmt::format("AppendAck epoch={} match={}", m.epoch.value, m.match.value);
+  }
+  std::string operator()(const AppendNack& m) const {
+    return fmt::format("AppendNack epoch={} {} hint={}", m.epoch.value, m.stale ? "stale" : "mismatch",
+                       m.hint.value);
+  }
+  std::string operator()(const Heartbeat& m) const {
+    return fmt::format("Heartbeat epoch={} commit={} round={} digest={:016x}", m.epoch.value, m.commit.value,
+                       m.round, m.digest);
+  }
+  std::string operator()(const HeartbeatAck& m) const {
+    return fmt::format("HeartbeatAck epoch={} round={} applied={}", m.epoch.value, m.round, m.applied.value);
+  }
+  std::string operator()(const SnapshotBegin& m) const {
+    return fmt::format("SnapshotBegin epoch={} base={}{}", m.epoch.value, text_of(m.base),
+                       m.sparse ? " sparse" : "");
+  }
+  std::string operator()(const SnapshotChunk& m) const {
+    return fmt::format("SnapshotChunk epoch={} items={}", m.epoch.value,
+                       list(m.items, [](const Item& item) { return text_of(item); }));
+  }
+  std::string operator()(const SnapshotEnd& m) const {
+    return fmt::format("SnapshotEnd epoch={} revision={} digest={:016x}", m.epoch.value, m.revision.value,
+                       m.digest);
+  }
+  std::string operator()(const SnapshotAck& m) const {
+    return fmt::format("SnapshotAck epoch={} chunks={}{}", m.epoch.value, m.chunks,
+                       m.installed ? " installed" : "");
+  }
+  std::string operator()(const Forward& m) const {
+    return fmt::format("Forward request={} timeout={}us {}", m.request, m.timeout.count(),
+                       to_text(m.operation));
+  }
+  std::string operator()(const ForwardResult& m) const {
+    return fmt::format("ForwardResult request={} revision={} {}", m.request, m.revision.value,
+                       to_text(m.answer));
+  }
+  std::string operator()(const Suspect& m) const {
+    return fmt::format("Suspect epoch={} leader={}", m.epoch.value, to_text(m.leader));
+  }
+  std::string operator()(const SuspectReply& m) const {
+    return fmt::format("SuspectReply epoch={} leader={} agrees={}", m.epoch.value, to_text(m.leader),
+                       yes(m.agrees));
+  }
+  std::string operator()(const TakeOver& m) const { return fmt::format("TakeOver epoch={}", m.epoch.value); }
+};
+
+// ---- ZooKeeper ----
+
+// The register is what decides, so it is shown in full; anything else is a size.
+std::string data_text(const std::string& data) {
+  Result<Register> content = decode_register(data);
+  return content ? to_text(*content) : fmt::format("{}B", data.size());
+}
+
+struct ZkRequestText {
+  std::string operator()(const ZkCreate& m) const {
+    return fmt::format("create {} {} {}", m.path, mode_name(m.mode), data_text(m.data));
+  }
+  std::string operator()(const ZkDelete& m) const {
+    return fmt::format("delete {} version={}", m.path, m.version);
+  }
+  std::string operator()(const ZkSet& m) const {
+    return fmt::format("set {} version={} {}", m.path, m.version, data_text(m.data));
+  }
+  std::string operator()(const ZkCheck& m) const {
+    return fmt::format("check {} version={}", m.path, m.version);
+  }
+  std::string operator()(const ZkMulti& m) const {
+    std::string out = "multi (";
+    for (const auto& op : m.ops) out += (&op == m.ops.data() ? "" : "; ") + std::visit(*this, op);
+    return out + ')';
+  }
+  std::string operator()(const ZkGet& m) const { return "get " + m.path + watched(m.watch); }
+  std::string operator()(const ZkExists& m) const { return "exists " + m.path + watched(m.watch); }
+  std::string operator()(const ZkChildren& m) const { return "children " + m.path + watched(m.watch); }
+  std::string operator()(const ZkSync& m) const { return "sync " + m.path; }
+
+  static const char* watched(bool watch) { return watch ? " watch" : ""; }
+};
+
+// ---- the node's edge ----
+
+std::string text_of(const Address& address) { return format_address(address); }
+
+struct EdgeText {
+  std::string operator()(const ClientRequest& m) const {
+    return fmt::format(
+        "ClientRequest {} {}{}{} timeout={}us", m.id.value, to_text(m.operation),
+        m.read == ReadMode::kLinear ? " linear" : "",
+        m.min_revision == Revision(0) ? "" : fmt::format(" min_revision={}", m.min_revision.value),
+        m.timeout.count());
+  }
+  std::string operator()(const ClientCancelled& m) const {
+    return fmt::format("ClientCancelled {}", m.id.value);
+  }
+  std::string operator()(const LinkOpened& m) const { return fmt::format("LinkOpened {}", m.link.value); }
+  std::string operator()(const LinkAccepted& m) const {
+    return fmt::format("LinkAccepted {} from={}", m.link.value, m.from);
+  }
+  std::string operator()(const LinkReceived& m) const {
+    return fmt::format("LinkReceived {} {}", m.link.value, to_text(m.message));
+  }
+  std::string operator()(const LinkEnded& m) const {
+    return fmt::format("LinkEnded {} {}{}", m.link.value, link_end_name(m.why),
+                       m.detail.empty() ? "" : " " + quoted(m.detail));
+  }
+  std::string operator()(const ZkResult& m) const { return to_text(m); }
+  std::string operator()(const ZkWatchFired& m) const { return "ZkWatchFired " + m.path; }
+  std::string operator()(const ZkSessionChanged& m) const {
+    return fmt::format("ZkSessionChanged {} session={:x} timeout={}us", zk_state_name(m.state), m.session,
+                       m.timeout.count());
+  }
+  std::string operator()(const StopRequested&) const { return "StopRequested"; }
+
+  std::string operator()(const ClientReply& m) const {
+    return fmt::format("ClientReply {} {} epoch={} revision={} leader={}", m.id.value, to_text(m.answer),
+                       m.epoch.value, m.revision.value, m.leader ? text_of(*m.leader) : "none");
+  }
+  std::string operator()(const LinkDial& m) const {
+    return fmt::format("LinkDial {} to={}", m.link.value, text_of(m.to));
+  }
+  std::string operator()(const LinkSend& m) const {
+    return fmt::format("LinkSend {} {}", m.link.value, to_text(m.message));
+  }
+  std::string operator()(const LinkClose& m) const { return fmt::format("LinkClose {}", m.link.value); }
+  std::string operator()(const ZkCall& m) const {
+    return fmt::format("ZkCall {} {}", m.id.value, to_text(m.request));
+  }
+  std::string operator()(const ZkReopen&) const { return "ZkReopen"; }
+  std::string operator()(const LogLine& m) const {
+    std::string out = fmt::format("LogLine {} {}", level_name(m.level), quoted(m.message));
+    for (const auto& field : m.fields) out += fmt::format(" {}={}", field.first, quoted(field.second));
+    return out;
+  }
+  std::string operator()(const Exit& m) const {
+    return fmt::format("Exit {}{}", m.code, m.reason.empty() ? "" : " " + quoted(m.reason));
+  }
+};
+
+}  // namespace
+
+std::string to_text(const Member& member) {
+  if (member.id.value.empty()) return "none";
+  return fmt::format("{}/{:x}", member.id.value, member.incarnation.value);
+}
+
+std::string to_text(const Register& content) {
+  std::string in_sync;
+  for (const Member& member : content.in_sync) in_sync += (in_sync.empty() ? "" : ", ") + to_text(member);
+  return fmt::format(
+      "{{cluster={} lineage={} epoch={} leader={} znode={} in_sync=[{}] min_in_sync={} change={:x}}}",
+      content.cluster, content.lineage.value, content.epoch.value, to_text(content.leader),
+      content.leader_znode, in_sync, content.min_in_sync, content.change_id);
+}
+
+std::string to_text(const Operation& operation) { return std::visit(OperationText{}, operation); }
+std::string to_text(const Answer& answer) { return std::visit(AnswerText{}, answer); }
+std::string to_text(const PeerMessage& message) { return std::visit(PeerText{}, message); }
+std::string to_text(const ZkRequest& request) { return std::visit(ZkRequestText{}, request); }
+std::string to_text(const NodeInput& input) { return std::visit(EdgeText{}, input); }
+std::string to_text(const NodeEffect& effect) { return std::visit(EdgeText{}, effect); }
+
+std::string to_text(const ZkResult& result) {
+  std::string out = fmt::format("ZkResult {} {}", result.id.value, zk_code_name(result.code));
+  if (!result.path.empty()) out += " path=" + result.path;
+  if (!result.data.empty()) out += " data=" + data_text(result.data);
+  if (result.stat != ZkStat{}) {
+    out += fmt::format(" version={} created={} owner={:x}", result.stat.version, result.stat.created_zxid,
+                       result.stat.ephemeral_owner);
+  }
+  if (!result.children.empty()) out += fmt::format(" children=[{}]", fmt::join(result.children, ", "));
+  for (size_t i = 0; i < result.codes.size(); ++i) {
+    out += fmt::format("{}{}", i == 0 ? " codes=" : ",", zk_code_name(result.codes[i]));
+  }
+  for (const std::string& path : result.paths) {
+    if (!path.empty()) out += " made=" + path;
+  }
+  return out;
+}
+
+}  // namespace kvd
