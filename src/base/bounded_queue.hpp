@@ -1,0 +1,35 @@
+// A first-in first-out queue with a stated bound: a full queue refuses, so that its owner has to decide what
+// happens. One thread only.
+#pragma once
+#include <cstddef>
+#include <deque>
+#include <utility>
+
+namespace kvd {
+
+template <class T>
+class BoundedQueue {
+ public:
+  explicit BoundedQueue(size_t capacity) : capacity_(capacity) {}
+
+  [[nodiscard]] bool push(T item) {
+    if (items_.size() >= capacity_) return false;
+    items_.push_back(std::move(item));
+    return true;
+  }
+  T pop() {
+    T item = std::move(items_.front());
+    items_.pop_front();
+    return item;
+  }
+  bool empty() const { return items_.empty(); }
+  bool full() const { return items_.size() >= capacity_; }
+  size_t size() const { return items_.size(); }
+  size_t capacity() const { return capacity_; }
+
+ private:
+  size_t capacity_;
+  std::deque<T> items_;
+};
+
+}  // namespace kvd

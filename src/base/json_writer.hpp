@@ -1,0 +1,41 @@
+// Writes JSON (RFC 8259) into a string, left to right; commas and escapes take care of themselves. Reading is
+// simdjson's. Bytes that are no UTF-8 are the caller's concern (see is_utf8).
+#pragma once
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace kvd {
+
+class JsonWriter {
+ public:
+  JsonWriter& begin_object();
+  JsonWriter& end_object();
+  JsonWriter& begin_array();
+  JsonWriter& end_array();
+  JsonWriter& key(std::string_view name);
+  JsonWriter& value(std::string_view text);
+  JsonWriter& value(const char* text) { return value(std::string_view(text)); }
+  JsonWriter& value(bool flag);
+  JsonWriter& null() { return raw("null"); }
+  JsonWriter& value(std::integral auto number) { return raw(std::to_string(number)); }
+  template <class T>
+  JsonWriter& member(std::string_view name, const T& content) {
+    return key(name).value(content);
+  }
+
+  const std::string& text() const { return text_; }
+  std::string take() { return std::move(text_); }
+
+ private:
+  JsonWriter& raw(std::string_view text);
+  void separate();
+
+  std::string text_;
+};
+
+// `text` as a JSON string, quotes included.
+std::string json_quoted(std::string_view text);
+
+}  // namespace kvd

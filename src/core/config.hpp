@@ -1,0 +1,26 @@
+// What a node is told at its start and never again. Filled from flags by the shell, from a seed by the
+// simulator.
+#pragma once
+#include <string>
+
+#include "base/time.hpp"
+#include "msg/types.hpp"
+
+namespace kvd {
+
+struct NodeConfig {
+  ServerInfo self;  // with this start's fresh incarnation
+  bool standalone = false;
+  bool catch_up = true;
+  uint32_t min_in_sync = 1;  // for a register that this node creates; 1 to 64
+  uint32_t expect = 1;       // a virgin cluster's first write waits for so many servers in sync; 1 to 64
+  bool force_new_lineage = false;
+  // `heartbeat` < `follower_lag` < `leader_silence`: a leader that lives and reaches ZooKeeper wins the race
+  // against its suspicious followers.
+  Duration session_timeout = milliseconds(6000);
+  Duration heartbeat = milliseconds(50);
+  Duration leader_silence = milliseconds(400);
+  Duration follower_lag = milliseconds(300);
+};
+
+}  // namespace kvd

@@ -1,0 +1,453 @@
+// The election actor, second half: standing for election, and the claim to lead. See election.hpp.
+#include "core/election.hpp"
+
+#include <algorithm>
+
+#include "msg/text.hpp"
+#include "msg/znodes.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr Duration kRetry = milliseconds(20);
+
+std::string election_path(const std::string& znode) { return std::string(kElectionPath) + "/" + znode; }
+
+}  // namespace
+
+void Election::handle(ElectionMessage message) {
+  std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
+}
+
+// ---- calls ----
+
+void Election::call(Call kind, ZkRequest request, std::string name) {
+  ZkCallId id(2 * ++call_counter_ + 1);  // odd: see membership.cpp
+  calls_[id] = Pending{kind, std::move(name)};
+  out_.emit(ZkCall{id, std::move(request)});
+}
+
+bool Election::calling(Call kind) const {
+  return std::any_of(calls_.begin(), calls_.end(),
+                     [kind](const auto& entry) { return entry.second.kind == kind; });
+}
+
+void Election::retry_soon() { retry_at_ = std::min(retry_at_, out_.now + kRetry); }
+
+void Election::on(ZkResult message) {
+  auto it = calls_.find(message.id);
+  if (it == calls_.end()) return;
+  Pending pending = std::move(it->second);
+  calls_.erase(it);
+  switch (pending.kind) {
+    case Call::kParent:
+      if (message.code != ZkCode::kOk && message.code != ZkCode::kNodeExists) retry_soon();
+      prepared();
+      return;
+    case Call::kReadOwn:
+      on_own(message);
+      return;
+    case Call::kRegister:
+      on_registered(message);
+      return;
+    case Call::kListMembers:
+      on_members(message);
+      return;
+    case Call::kGetMember:
+      on_member(pending.name, message);
+      return;
+    case Call::kListElection:
+      if (pending.name == "sweep") {
+        on_sweep_list(message);
+      } else {
+        on_election_list(message);
+      }
+      return;
+    case Call::kGetElection:
+      on_sweep_item(pending.name, message);
+      return;
+    case Call::kStand:
+      on_stand(message);
+      return;
+    case Call::kWatchPredecessor:
+      if (message.code == ZkCode::kOk) return;
+      listed_fresh_ = false;  // it went before the watch stood, or nobody knows: look again
+      if (message.code == ZkCode::kNoNode) {
+        evaluate();
+      } else {
+        retry_soon();
+      }
+      return;
+    case Call::kWatchOwn:
+      if (message.code == ZkCode::kOk || own_znode_ != pending.name) return;
+      if (message.code == ZkCode::kNoNode) {
+        own_znode_.reset();
+        evaluate();
+      } else {
+        must_sweep_ = true;
+        retry_soon();
+      }
+      return;
+    case Call::kIgnored:
+      return;
+  }
+}
+
+void Election::on(ZkWatchFired message) {
+  if (phase_ != Phase::kRegistered) return;  // everything is read again on the way there
+  if (message.path == kMembersPath) {
+    list_members();
+  } else if (message.path.starts_with(std::string(kMembersPath) + "/")) {
+    std::string name = message.path.substr(std::string(kMembersPath).size() + 1);
+    read_member(name);
+  } else if (own_znode_ && message.path == election_path(*own_znode_)) {
+    call(Call::kWatchOwn, ZkExists{message.path, true}, *own_znode_);
+  } else {
+    listed_fresh_ = false;  // the predecessor: it may have left, or only been touched
+    evaluate();
+  }
+}
+
+// ---- what decides ----
+
+bool Election::in_sync() const {
+  return register_ &&
+         std::count(register_->in_sync.begin(), register_->in_sync.end(), out_.config.self.member) > 0;
+}
+
+bool Election::may_stand() const {
+  return virgin_ || in_sync() || (joined_virgin_ && own_znode_) || total_loss(nullptr);
+}
+
+// Rule 16: everything is lost when every server that was in sync is registered anew: there is one process per
+// id, so the incarnation that had the data is gone. An operator's --force-new-lineage stands in for those
+// that never return, but not for one that is registered and lives. `proofs` receives what a multi must check
+// for this to hold.
+bool Election::total_loss(std::vector<std::pair<std::string, int32_t>>* proofs) const {
+  if (!register_ || phase_ != Phase::kRegistered || calling(Call::kGetMember)) return false;
+  for (const Member& member : register_->in_sync) {
+    auto it = members_.find(member.id.value);
+    if (it == members_.end()) {
+      if (!out_.config.force_new_lineage || registered_before_) return false;
+      continue;
+    }
+    if (it->second.info.member == member) return false;
+    if (proofs != nullptr) {
+      proofs->emplace_back(std::string(kMembersPath) + "/" + member.id.value, it->second.version);
+    }
+  }
+  return true;
+}
+
+bool Election::leader_dead() const {
+  if (!register_) return false;
+  if (dead_.contains(register_->leader)) return true;
+  auto it = members_.find(register_->leader.id.value);
+  return it != members_.end() && it->second.info.member != register_->leader;
+}
+
+void Election::on(RegisterSeen message) {
+  bool other_leader = !register_ || register_->epoch != message.content.epoch;
+  register_ = std::move(message.content);
+  register_known_ = true;
+  virgin_ = false;
+  if (in_sync()) joined_virgin_ = false;
+  if (other_leader) {
+    claiming_ = depose_ = told_to_take_over_ = false;
+    dead_since_.reset();
+    listed_fresh_ = false;
+    std::erase_if(dead_, [this](const Member& member) {
+      return member != register_->leader &&
+             std::count(register_->in_sync.begin(), register_->in_sync.end(), member) == 0;
+    });
+  }
+  prepared();
+  evaluate();
+}
+
+void Election::on(RegisterAbsent) {
+  register_known_ = true;
+  virgin_ = true;
+  prepared();
+  evaluate();
+}
+
+// Brings what stands in ZooKeeper in line with what should. Called whenever something was learned; every
+// branch either starts one step, whose result comes back here, or waits.
+void Election::evaluate() {
+  if (phase_ != Phase::kRegistered || zk_state_ != ZkState::kConnected) return;
+  if (must_sweep_) {
+    if (!calling(Call::kListElection) && !calling(Call::kGetElection)) sweep();
+    return;
+  }
+  if (!may_stand()) {
+    if (own_znode_) resign();
+    return;
+  }
+  if (!own_znode_) {
+    stand();
+    return;
+  }
+  consider_deposing();
+  if (!listed_fresh_) {
+    list_election();
+    return;
+  }
+  bool leads = register_ && register_->leader == out_.config.self.member;
+  bool smallest = !election_children_.empty() && election_children_.front() == *own_znode_;
+  if (!leads && (smallest || depose_)) claim();
+}
+
+void Election::stand() {
+  if (calling(Call::kStand)) return;
+  if (stand_after_ > out_.now) return;
+  std::string data = encode_server_info(out_.config.self);
+  ZkMulti multi;
+  // The set is there for its version: if the answer is lost, a repetition fails on it and does not stand
+  // twice.
+  multi.ops.push_back(ZkSet{own_member_path(), data, own_version_});
+  multi.ops.push_back(ZkCreate{election_path(kElectionPrefix), data, ZkMode::kEphemeralSequential});
+  call(Call::kStand, std::move(multi));
+}
+
+void Election::on_stand(const ZkResult& result) {
+  if (phase_ != Phase::kRegistered) return;
+  if (result.code == ZkCode::kOk) {
+    ++own_version_;
+    own_znode_ = result.paths.back().substr(std::string(kElectionPath).size() + 1);
+    listed_fresh_ = false;
+    out_.log(LogLevel::kInfo, "stands for election", {{"znode", *own_znode_}});
+    call(Call::kWatchOwn, ZkExists{election_path(*own_znode_), true}, *own_znode_);
+    evaluate();
+  } else if (result.code == ZkCode::kNotConnected) {
+    retry_soon();
+  } else {
+    read_own();  // finds the version and, by a sweep, the znode if there is one
+  }
+}
+
+void Election::resign() {
+  out_.log(LogLevel::kInfo, "stands no longer for election: not in sync", {{"znode", *own_znode_}});
+  call(Call::kIgnored, ZkDelete{election_path(*own_znode_)});
+  own_znode_.reset();
+  listed_fresh_ = false;
+}
+
+void Election::list_election() {
+  if (!calling(Call::kListElection)) call(Call::kListElection, ZkChildren{kElectionPath}, "list");
+}
+
+void Election::on_election_list(const ZkResult& result) {
+  if (result.code != ZkCode::kOk) {
+    retry_soon();
+    return;
+  }
+  if (!own_znode_) {
+    evaluate();
+    return;
+  }
+  election_children_.clear();
+  for (const std::string& name : result.children) {
+    if (name.starts_with(kElectionPrefix)) election_children_.push_back(name);
+  }
+  auto own = std::find(election_children_.begin(), election_children_.end(), *own_znode_);
+  if (own == election_children_.end()) {
+    must_sweep_ = true;
+    retry_soon();
+    return;
+  }
+  listed_fresh_ = true;
+  if (own != election_children_.begin()) {
+    // Only the predecessor is watched: however many stand, one that leaves wakes one.
+    const std::string& predecessor = *std::prev(own);
+    call(Call::kWatchPredecessor, ZkExists{election_path(predecessor), true}, predecessor);
+  }
+  evaluate();
+}
+
+// ---- deposing a leader that is dead or silent ----
+
+// Decides whether the leader has to go. The first in line acts at once, the k-th waits k more limits, so that
+// they do not all collide on one version. `depose_` stays set until the register shows another epoch.
+void Election::consider_deposing() {
+  if (!register_ || !in_sync() || register_->leader == out_.config.self.member || depose_) return;
+  auto before_us = [&](const std::string& name) {
+    return name < *own_znode_ && name != register_->leader_znode;
+  };
+  auto position = std::count_if(election_children_.begin(), election_children_.end(), before_us);
+  if (told_to_take_over_) {
+    depose_ = true;
+  } else if (leader_dead()) {
+    if (!dead_since_) dead_since_ = out_.now;
+    depose_ = out_.now >= *dead_since_ + position * out_.config.leader_silence;
+  } else {
+    dead_since_.reset();
+  }
+  if (depose_) listed_fresh_ = false;  // every smaller znode must go with the takeover: list them now
+}
+
+void Election::claim() {
+  if (claiming_) return;
+  TakeoverWanted takeover;
+  std::vector<std::pair<std::string, int32_t>> proofs;
+  for (const std::string& name : election_children_) {
+    if (name < *own_znode_) takeover.smaller_znodes.push_back(name);
+  }
+  takeover.own_znode = *own_znode_;
+  if (!register_) {
+    if (!takeover.smaller_znodes.empty()) return;
+    claiming_ = true;
+    out_.membership.post(BootstrapWanted{*own_znode_});
+  } else if (in_sync()) {
+    if (leader_dead() || told_to_take_over_) takeover.exclude = register_->leader;
+    claiming_ = true;
+    out_.membership.post(std::move(takeover));
+  } else if (total_loss(&proofs)) {
+    claiming_ = true;
+    out_.membership.post(NewLineageWanted{*own_znode_, {}, std::move(proofs)});
+  }
+}
+
+void Election::on(TakeoverFailed) {
+  claiming_ = false;
+  listed_fresh_ = false;  // most often a znode on the list had just gone
+  retry_soon();
+}
+
+void Election::on(LeaderSilent message) {
+  if (!register_ || register_->leader != message.leader || register_->epoch != message.epoch) return;
+  if (!own_znode_ || !in_sync() || depose_) return;
+  silent_at_ = out_.now;
+  auto before_us = [&](const std::string& name) {
+    return name < *own_znode_ && name != register_->leader_znode;
+  };
+  auto position = std::count_if(election_children_.begin(), election_children_.end(), before_us);
+  if (message.silent < (position + 1) * out_.config.leader_silence) return;
+  if (!second_opinion()) return;
+  depose_ = true;
+  listed_fresh_ = false;
+  out_.log(LogLevel::kWarn, "the leader is silent: taking over",
+           {{"leader", message.leader.id.value}, {"silent_ms", std::to_string(to_ms(message.silent))}});
+  evaluate();
+}
+
+// With three or more servers about, one that alone hears nothing is more likely cut off itself: as leader it
+// would reach nobody. So another one has to agree; who finds none waits for ZooKeeper's session to decide.
+bool Election::second_opinion() {
+  if (members_.size() < 3) return true;
+  if (agreed_epoch_ == register_->epoch && agreed_until_ > out_.now) return true;
+  for (const auto& [link, member] : peers_) {
+    if (member.id != register_->leader.id)
+      out_.emit(LinkSend{link, Suspect{register_->epoch, register_->leader}});
+  }
+  return false;
+}
+
+void Election::on(PeerSaid message) {
+  if (auto* reply = std::get_if<SuspectReply>(&message.message)) {
+    if (!register_ || !reply->agrees || reply->epoch != register_->epoch ||
+        reply->leader != register_->leader)
+      return;
+    agreed_epoch_ = reply->epoch;
+    agreed_until_ = out_.now + out_.config.leader_silence;
+  } else if (auto* order = std::get_if<TakeOver>(&message.message)) {
+    if (!register_ || register_->epoch != order->epoch || message.from != register_->leader) return;
+    out_.log(LogLevel::kInfo, "the leader hands over", {{"leader", message.from.id.value}});
+    told_to_take_over_ = true;
+    evaluate();
+  }
+}
+
+void Election::on(PeerUp message) {
+  dead_.erase(message.info.member);
+  if (message.dialed) peers_[message.link] = message.info.member;
+}
+
+void Election::on(PeerDown message) { peers_.erase(message.link); }
+
+void Election::on(PeerDead message) {
+  dead_.insert(message.member);
+  if (register_ && register_->leader == message.member) {
+    out_.log(LogLevel::kWarn, "the leader is dead", {{"leader", message.member.id.value}});
+  }
+  evaluate();
+}
+
+void Election::on(Stalled) {
+  // What we believed of others while we slept is worth nothing.
+  agreed_until_ = out_.now;
+  if (dead_since_) dead_since_ = out_.now;
+}
+
+// ---- leaving the office in order ----
+
+void Election::on(HandOverWanted) {
+  hand_over_ = true;
+  if (phase_ == Phase::kRegistered && !calling(Call::kListElection) && !calling(Call::kGetElection)) sweep();
+}
+
+// Tells the in-sync server with the smallest znode to take over. Sent again by the replica until somebody
+// has.
+void Election::hand_over() {
+  hand_over_ = false;
+  if (!register_ || register_->leader != out_.config.self.member) return;
+  for (const auto& [name, standing] : standing_) {
+    const Member& member = standing.info.member;
+    if (member == register_->leader) continue;
+    if (std::count(register_->in_sync.begin(), register_->in_sync.end(), member) == 0) continue;
+    for (const auto& [link, peer] : peers_) {
+      if (peer != member) continue;
+      out_.log(LogLevel::kInfo, "handing over", {{"successor", member.id.value}});
+      out_.emit(LinkSend{link, TakeOver{register_->epoch}});
+      return;
+    }
+  }
+}
+
+// ---- time ----
+
+void Election::on_time() {
+  if (phase_ == Phase::kWaiting && wait_until_ <= out_.now) {
+    wait_until_ = kNever;
+    read_own();
+  }
+  if (retry_at_ <= out_.now) {
+    retry_at_ = kNever;
+    if (zk_state_ == ZkState::kConnected) retry();
+  }
+  if (stand_after_ != Instant{} && stand_after_ <= out_.now) stand_after_ = Instant{};
+  evaluate();
+}
+
+// While disconnected nothing is retried: the connection's return starts everything over.
+void Election::retry() {
+  switch (phase_) {
+    case Phase::kPreparing:
+      if (!calling(Call::kParent)) begin_session();
+      break;
+    case Phase::kReadingOwn:
+    case Phase::kSweeping:
+    case Phase::kRegistering:
+      read_own();
+      break;
+    case Phase::kRegistered:
+      if (!calling(Call::kListMembers) && !calling(Call::kGetMember)) list_members();
+      break;
+    default:
+      break;
+  }
+}
+
+Instant Election::deadline() const {
+  Instant earliest = retry_at_;
+  if (phase_ == Phase::kWaiting) earliest = std::min(earliest, wait_until_);
+  if (stand_after_ > out_.now) earliest = std::min(earliest, stand_after_);
+  if (dead_since_ && !depose_) {
+    // Waiting for our turn in line. Looking once per heartbeat is exact enough and needs no second
+    // computation.
+    earliest = std::min(earliest, out_.now + out_.config.heartbeat);
+  }
+  return earliest;
+}
+
+}  // namespace kvd

@@ -1,0 +1,165 @@
+// The election actor: this server's presence in ZooKeeper and its claim to lead. It registers
+// /kvd/members/ID, stands for election with /election/server_N while it may lead, watches only its
+// predecessor there, and asks membership for the takeover when the smallest znode is its own or the leader is
+// dead or silent.
+//
+// "May lead" means: in sync according to the register, or part of a cluster that has no register yet, or of
+// one that has lost everything. So the assignment's rule, the smallest sequence number leads, is literally
+// what zkCli.sh shows.
+#pragma once
+#include <map>
+#include <optional>
+#include <set>
+
+#include "core/outbox.hpp"
+
+namespace kvd {
+
+class Election {
+ public:
+  explicit Election(Outbox& out) : out_(out) {}
+
+  void handle(ElectionMessage message);
+  void on_time();
+  Instant deadline() const;
+
+  ZkState zk_state() const { return zk_state_; }
+  Duration session_timeout() const { return session_timeout_; }
+  std::vector<ServerInfo> members() const;  // as registered, this server included
+
+ private:
+  enum class Phase {
+    kNoSession,
+    kPreparing,   // parents are being created, the register is being read
+    kReadingOwn,  // is there a /kvd/members/ID already?
+    kChecking,    // there is, of another life: does it answer?
+    kWaiting,     // it neither answers nor refuses: until its session must have ended
+    kSweeping,    // looking through /election for what is ours
+    kRegistering,
+    kRegistered,
+  };
+  enum class Call {
+    kParent,
+    kReadOwn,
+    kRegister,
+    kListMembers,
+    kGetMember,
+    kListElection,
+    kGetElection,
+    kStand,
+    kWatchPredecessor,
+    kWatchOwn,
+    kIgnored
+  };
+  struct Pending {
+    Call kind = Call::kIgnored;
+    std::string name;  // of the znode concerned
+  };
+  struct Registered {
+    ServerInfo info;
+    int32_t version = 0;
+  };
+  struct Standing {  // a znode below /election, as the last sweep found it
+    ServerInfo info;
+    uint64_t owner = 0;
+  };
+
+  void on(ZkSessionChanged message);
+  void on(ZkResult message);
+  void on(ZkWatchFired message);
+  void on(RegisterSeen message);
+  void on(RegisterAbsent message);
+  void on(PeerUp message);
+  void on(PeerDown message);
+  void on(PeerDead message);
+  void on(PeerSaid message);
+  void on(AliveChecked message);
+  void on(TakeoverFailed message);
+  void on(LeaderSilent message);
+  void on(HandOverWanted message);
+  void on(Stalled message);
+
+  // election_register.cpp: from a new session to a registered server.
+  void begin_session();
+  void prepared();
+  void read_own();
+  void on_own(const ZkResult& result);
+  void register_own();
+  void on_registered(const ZkResult& result);
+  void sweep();
+  void on_sweep_list(const ZkResult& result);
+  void on_sweep_item(const std::string& name, const ZkResult& result);
+  void swept();
+  void hand_over();
+  void list_members();
+  void on_members(const ZkResult& result);
+  void on_member(const std::string& name, const ZkResult& result);
+  void read_member(const std::string& name);
+  void members_changed();
+  void superseded(const ServerInfo& other);
+
+  // election.cpp: standing and leading.
+  void evaluate();
+  void stand();
+  void on_stand(const ZkResult& result);
+  void resign();
+  void list_election();
+  void on_election_list(const ZkResult& result);
+  void consider_deposing();
+  void claim();
+  bool in_sync() const;
+  bool may_stand() const;
+  bool total_loss(std::vector<std::pair<std::string, int32_t>>* proofs) const;
+  bool leader_dead() const;
+  bool second_opinion();
+
+  void call(Call kind, ZkRequest request, std::string name = "");
+  bool calling(Call kind) const;
+  void retry_soon();
+  void retry();
+  std::string own_member_path() const;
+
+  Outbox& out_;
+  Phase phase_ = Phase::kNoSession;
+  ZkState zk_state_ = ZkState::kConnecting;
+  uint64_t session_ = 0;
+  Duration session_timeout_{0};
+  bool registered_before_ = false;  // in an earlier session of this process
+  std::map<ZkCallId, Pending> calls_;
+  uint64_t call_counter_ = 0;
+
+  std::optional<Register> register_;
+  bool register_known_ = false;  // read, or known absent, in this session
+  bool virgin_ = false;          // there is none
+  bool joined_virgin_ = false;   // stood before there was one, and was never in sync since
+
+  std::optional<Registered> old_own_;  // a former life's registration, to be replaced
+  std::vector<std::string> stale_;     // a former life's election znodes
+  int32_t own_version_ = 0;
+  std::map<std::string, Registered> members_;
+  std::set<std::string> listed_;  // names of /kvd/members' children
+
+  std::optional<std::string> own_znode_;
+  bool must_sweep_ = false;  // a create's outcome is unknown: look for our own before another one
+  bool hand_over_ = false;
+  bool sweep_stale_ = false;  // what the sweep is for has changed since it began
+  std::map<std::string, Standing> standing_;
+  std::vector<std::string> election_children_;  // sorted, as last listed
+  bool listed_fresh_ = false;                   // since the last reason to doubt
+  bool claiming_ = false;                       // a takeover is on its way
+
+  std::set<Member> dead_;              // proofs of death
+  std::optional<Instant> dead_since_;  // of the current leader
+  bool depose_ = false;                // decided: list, then claim
+  bool told_to_take_over_ = false;
+  Instant silent_at_{};             // when the replica last reported the leader's silence
+  Epoch agreed_epoch_;              // somebody agreed that this epoch's leader is silent ...
+  Instant agreed_until_{};          // ... and that counts until then
+  std::map<LinkId, Member> peers_;  // links that we dialed
+
+  Instant stand_after_{};
+  Instant retry_at_ = kNever;
+  Instant wait_until_ = kNever;  // kWaiting
+};
+
+}  // namespace kvd

@@ -1,0 +1,286 @@
+// The election actor, first half: from a new ZooKeeper session to a registered server that knows who else is
+// there. See election.hpp; the claim to lead is in election.cpp.
+#include <algorithm>
+
+#include "core/election.hpp"
+#include "msg/text.hpp"
+#include "msg/znodes.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr int kExitUnavailable = 69;
+
+std::string election_path(const std::string& znode) { return std::string(kElectionPath) + "/" + znode; }
+
+}  // namespace
+
+std::string Election::own_member_path() const {
+  return std::string(kMembersPath) + "/" + out_.config.self.member.id.value;
+}
+
+void Election::on(ZkSessionChanged message) {
+  zk_state_ = message.state;
+  if (message.state == ZkState::kConnecting) return;  // the session may well live on
+  if (message.state == ZkState::kExpired) {
+    out_.log(LogLevel::kWarn, "ZooKeeper session expired", {{"znode", own_znode_.value_or("")}});
+    registered_before_ = registered_before_ || phase_ == Phase::kRegistered;
+    phase_ = Phase::kNoSession;
+    session_ = 0;
+    calls_.clear();
+    own_znode_.reset();
+    listed_fresh_ = claiming_ = must_sweep_ = false;
+    out_.emit(ZkReopen{});
+    return;
+  }
+  session_timeout_ = message.timeout;
+  bool same = session_ == message.session;
+  session_ = message.session;
+  if (!same) {
+    out_.log(LogLevel::kInfo, "connected to ZooKeeper",
+             {{"session_timeout_ms", std::to_string(to_ms(message.timeout))}});
+  }
+  // The same session again: a watch is set only when its answer arrives, and events may have been missed.
+  // Start over; every step finds what the former attempt left behind.
+  begin_session();
+}
+
+void Election::begin_session() {
+  phase_ = Phase::kPreparing;
+  register_known_ = claiming_ = listed_fresh_ = false;
+  // Results of calls from before are told apart by their numbers, which are forgotten here.
+  calls_.clear();
+  call(Call::kParent, ZkCreate{kElectionPath, "", ZkMode::kPersistent});
+  call(Call::kParent, ZkCreate{"/kvd", "", ZkMode::kPersistent});
+  call(Call::kParent, ZkCreate{kMembersPath, "", ZkMode::kPersistent});
+}
+
+void Election::prepared() {
+  if (phase_ == Phase::kPreparing && register_known_ && !calling(Call::kParent)) read_own();
+}
+
+void Election::read_own() {
+  phase_ = Phase::kReadingOwn;
+  call(Call::kReadOwn, ZkGet{own_member_path()});
+}
+
+void Election::on_own(const ZkResult& result) {
+  if (phase_ != Phase::kReadingOwn) return;
+  old_own_.reset();
+  stale_.clear();
+  if (result.code == ZkCode::kNoNode) {
+    register_own();
+    return;
+  }
+  Result<ServerInfo> info = decode_server_info(result.data);
+  if (result.code != ZkCode::kOk || !info) {
+    retry_soon();
+    return;
+  }
+  if (info->member == out_.config.self.member && result.stat.ephemeral_owner == session_) {
+    own_version_ = result.stat.version;
+    sweep();  // a registration whose answer was lost, or a reconnection
+    return;
+  }
+  old_own_ = Registered{*info, result.stat.version};
+  if (info->member == out_.config.self.member) {
+    sweep();  // our own, of a session that has ended
+  } else if (registered_before_) {
+    superseded(*info);
+  } else if (info->peer == out_.config.self.peer) {
+    sweep();  // we listen on its address, so it does not
+  } else {
+    phase_ = Phase::kChecking;
+    out_.log(LogLevel::kInfo, "a former registration of this id is still there: asking whether it lives",
+             {{"address", format_address(info->peer)}});
+    out_.links.post(AliveCheck{*info});
+  }
+}
+
+void Election::superseded(const ServerInfo& other) {
+  out_.emit(Exit{kExitUnavailable, "another server is running with the id " + other.member.id.value + " at " +
+                                       format_address(other.http) + ": stop it, or choose another --id"});
+}
+
+void Election::on(AliveChecked message) {
+  if (phase_ != Phase::kChecking || !old_own_) return;
+  switch (message.verdict) {
+    case AliveChecked::Verdict::kAlive:
+      superseded(old_own_->info);
+      return;
+    case AliveChecked::Verdict::kDead:
+      sweep();
+      return;
+    case AliveChecked::Verdict::kSilent:
+      phase_ = Phase::kWaiting;
+      wait_until_ = out_.now + std::max(session_timeout_, Duration(milliseconds(1000)));
+      out_.log(LogLevel::kWarn,
+               "a former registration of this id neither answers nor refuses: waiting for its session",
+               {{"wait_ms", std::to_string(to_ms(session_timeout_))}});
+      return;
+  }
+}
+
+// ---- looking through /election ----
+//
+// A sequential create whose answer is lost leaves a znode whose name we do not know. Its data and owner tell.
+
+void Election::sweep() {
+  if (phase_ != Phase::kRegistered) phase_ = Phase::kSweeping;
+  std::erase_if(calls_, [](const auto& entry) { return entry.second.kind == Call::kGetElection; });
+  standing_.clear();
+  call(Call::kListElection, ZkChildren{kElectionPath}, "sweep");
+}
+
+void Election::on_sweep_list(const ZkResult& result) {
+  if (result.code != ZkCode::kOk) {
+    retry_soon();
+    return;
+  }
+  for (const std::string& name : result.children) {
+    if (name.starts_with(kElectionPrefix)) call(Call::kGetElection, ZkGet{election_path(name)}, name);
+  }
+  if (!calling(Call::kGetElection)) swept();
+}
+
+void Election::on_sweep_item(const std::string& name, const ZkResult& result) {
+  if (result.code == ZkCode::kOk) {
+    Result<ServerInfo> info = decode_server_info(result.data);
+    if (info) standing_[name] = Standing{*info, result.stat.ephemeral_owner};
+  } else if (result.code != ZkCode::kNoNode) {
+    std::erase_if(calls_, [](const auto& entry) { return entry.second.kind == Call::kGetElection; });
+    retry_soon();
+    return;
+  }
+  if (!calling(Call::kGetElection)) swept();
+}
+
+void Election::swept() {
+  own_znode_.reset();
+  stale_.clear();
+  for (const auto& [name, standing] : standing_) {
+    if (standing.info.member.id != out_.config.self.member.id) continue;
+    if (standing.owner == session_ && !own_znode_) {
+      own_znode_ = name;
+    } else {
+      stale_.push_back(name);
+    }
+  }
+  must_sweep_ = false;
+  listed_fresh_ = false;
+  if (hand_over_) hand_over();
+  if (old_own_) {
+    register_own();
+    return;
+  }
+  for (const std::string& name : stale_) call(Call::kIgnored, ZkDelete{election_path(name)});
+  if (phase_ == Phase::kSweeping) {
+    phase_ = Phase::kRegistered;
+    list_members();
+  }
+  if (own_znode_) call(Call::kWatchOwn, ZkExists{election_path(*own_znode_), true}, *own_znode_);
+  evaluate();
+}
+
+// ---- registering ----
+
+void Election::register_own() {
+  phase_ = Phase::kRegistering;
+  std::string data = encode_server_info(out_.config.self);
+  ZkMulti multi;
+  if (old_own_) multi.ops.push_back(ZkDelete{own_member_path(), old_own_->version});
+  for (const std::string& name : stale_) multi.ops.push_back(ZkDelete{election_path(name)});
+  multi.ops.push_back(ZkCreate{own_member_path(), data, ZkMode::kEphemeral});
+  // In a virgin cluster everyone stands at once. One multi, since a repetition then fails on the member's
+  // fixed name instead of standing twice.
+  if (virgin_) {
+    multi.ops.push_back(ZkCreate{election_path(kElectionPrefix), data, ZkMode::kEphemeralSequential});
+  }
+  call(Call::kRegister, std::move(multi));
+}
+
+void Election::on_registered(const ZkResult& result) {
+  if (phase_ != Phase::kRegistering) return;
+  if (result.code != ZkCode::kOk) {
+    // Done or not, or somebody else's: look again. kNodeExists is usually our own attempt, whose answer was
+    // lost.
+    retry_soon();
+    return;
+  }
+  phase_ = Phase::kRegistered;
+  own_version_ = 0;
+  old_own_.reset();
+  stale_.clear();
+  if (virgin_) {
+    joined_virgin_ = true;
+    own_znode_ = result.paths.back().substr(std::string(kElectionPath).size() + 1);
+  }
+  out_.log(LogLevel::kInfo, "registered",
+           {{"id", out_.config.self.member.id.value}, {"znode", own_znode_.value_or("")}});
+  if (registered_before_ && register_ && register_->leader != out_.config.self.member) {
+    // After a mass expiry everyone comes back at once. Whoever leads may stand first, so that nobody has to
+    // take over.
+    stand_after_ = out_.now + milliseconds(out_.prng.between(200, 1000));
+  }
+  list_members();
+  if (own_znode_) call(Call::kWatchOwn, ZkExists{election_path(*own_znode_), true}, *own_znode_);
+  evaluate();
+}
+
+// ---- who else is there ----
+
+void Election::list_members() { call(Call::kListMembers, ZkChildren{kMembersPath, true}); }
+
+void Election::read_member(const std::string& name) {
+  call(Call::kGetMember, ZkGet{std::string(kMembersPath) + "/" + name, true}, name);
+}
+
+void Election::on_members(const ZkResult& result) {
+  if (result.code != ZkCode::kOk) {
+    retry_soon();
+    return;
+  }
+  listed_ = std::set<std::string>(result.children.begin(), result.children.end());
+  std::erase_if(members_, [&](const auto& entry) { return !listed_.contains(entry.first); });
+  // Only who is new is read: a member that changes fires the watch that came with reading it. So one death
+  // costs each server one listing, however many servers there are.
+  for (const std::string& name : listed_) {
+    if (!members_.contains(name)) read_member(name);
+  }
+  members_changed();
+}
+
+void Election::on_member(const std::string& name, const ZkResult& result) {
+  if (result.code == ZkCode::kOk) {
+    Result<ServerInfo> info = decode_server_info(result.data);
+    if (info && info->member.id.value == name) members_[name] = Registered{*info, result.stat.version};
+  } else {
+    members_.erase(name);
+    if (result.code != ZkCode::kNoNode) retry_soon();
+  }
+  members_changed();
+}
+
+void Election::members_changed() {
+  if (calling(Call::kGetMember) || phase_ != Phase::kRegistered) return;
+  const Member& self = out_.config.self.member;
+  auto own = members_.find(self.id.value);
+  if (own != members_.end() && own->second.info.member != self) {
+    superseded(own->second.info);
+    return;
+  }
+  out_.links.post(MembersListed{members()});
+  if (own == members_.end() && !calling(Call::kListMembers)) {
+    read_own();  // gone: deleted by hand, or this list is older than our registration
+    return;
+  }
+  evaluate();
+}
+
+std::vector<ServerInfo> Election::members() const {
+  std::vector<ServerInfo> all;
+  for (const auto& [name, member] : members_) all.push_back(member.info);
+  return all;
+}
+
+}  // namespace kvd

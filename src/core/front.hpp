@@ -1,0 +1,88 @@
+// The front actor: every client request from its arrival to its one reply, wherever it is decided. Local
+// reads go to this server's replica, writes and linear reads to the leader's, over the link that this server
+// dialed to it. It keeps the deadlines and decides what an error says: "not applied" only when that is
+// certain, "unknown" otherwise.
+#pragma once
+#include <map>
+#include <optional>
+#include <set>
+
+#include "core/outbox.hpp"
+
+namespace kvd {
+
+class Front {
+ public:
+  explicit Front(Outbox& out) : out_(out) {}
+
+  void handle(FrontMessage message);
+  void on_time();
+  Instant deadline() const;
+
+  size_t waiting() const { return requests_.size(); }
+  bool drained() const { return stopping_ && requests_.empty(); }
+  uint64_t refused() const { return refused_; }
+  uint64_t forwarded() const { return forwarded_; }
+
+  // The reply to a request that never became one of ours (its mailbox was full, or it is answered by the node
+  // itself).
+  ClientReply reply_to(RequestId id, Answer answer, Revision revision) const;
+
+ private:
+  // A token names a request in here and at the replica: a client's is its RequestId, one that another server
+  // forwarded to us has the highest bit set.
+  using Token = uint64_t;
+  enum class Where : uint8_t {
+    kRevision,  // a local read, until this server has min_revision
+    kReplica,   // at our own replica
+    kLeader,    // forwarded, on `link`
+    kNowhere,   // no leader can be asked right now
+    kApplied,   // done by the leader; answered when this server has it too
+  };
+  struct Request {
+    Operation operation;
+    bool linear = false;
+    Revision min_revision;
+    Instant deadline{};
+    Where where = Where::kNowhere;
+    std::optional<LinkId> link;                       // kLeader: to whom
+    std::optional<std::pair<LinkId, uint64_t>> from;  // forwarded to us: answer there
+    std::optional<Answer> answer;                     // kApplied
+    Revision revision;                                // kApplied
+    Instant retry_at = kNever;  // kNowhere, when the leader itself said that it does not lead
+  };
+
+  void on(ClientRequest message);
+  void on(ClientCancelled message);
+  void on(PeerUp message);
+  void on(PeerDown message);
+  void on(PeerSaid message);
+  void on(RoleChanged message);
+  void on(Applied message);
+  void on(Answered message);
+  void on(StopRequested message);
+
+  void route(Token token, Request& request);
+  void route_waiting();
+  void on_forward(const PeerSaid& said, Forward forward);
+  void on_forward_result(ForwardResult result);
+  void finish(Token token, Answer answer, Revision revision);
+  void fail(Token token, ErrorCode code, Outcome outcome, std::string detail);
+  void expire(Token token, Request& request);
+
+  Outbox& out_;
+  RoleChanged role_;
+  Revision applied_;
+  std::map<Token, Request> requests_;
+  std::set<std::pair<Instant, Token>> deadlines_;
+  std::set<std::pair<Revision, Token>> awaiting_;            // kRevision and kApplied
+  std::map<ServerId, std::pair<LinkId, ServerInfo>> links_;  // that we dialed
+  std::map<ServerId, Address> http_;                         // of everyone we ever met
+  uint64_t forwards_taken_ = 0;
+  Instant retry_at_ = kNever;
+  bool stopping_ = false;
+  uint64_t refused_ = 0;
+  uint64_t forwarded_ = 0;
+};
+
+}  // namespace kvd

@@ -1,0 +1,84 @@
+// The links actor: whom to dial, who may talk to us, and who is proven dead. Every server dials every other
+// one; what a link carries is none of its business: it checks the Hello and passes the rest on to the actor
+// that it is for.
+//
+// Proof of death: a link ends, or a registered address is dialed, and the port refuses twice in a row. A
+// server listens before it registers and until it ends, so nobody home means no such process. (A firewall
+// that refuses costs availability, never safety: what follows from the proof is decided by conditional writes
+// in ZooKeeper.)
+#pragma once
+#include <map>
+#include <optional>
+
+#include "core/outbox.hpp"
+
+namespace kvd {
+
+class Links {
+ public:
+  explicit Links(Outbox& out) : out_(out) {}
+
+  void handle(LinksMessage message);
+  void on_time();
+  Instant deadline() const;
+
+  // For the status page: who is known, and whether our link to it stands.
+  struct Known {
+    ServerInfo info;
+    bool up = false;
+  };
+  std::vector<Known> known() const;
+
+ private:
+  struct Target {  // somebody we want a link to
+    ServerInfo info;
+    LinkId link;          // 0: none
+    bool opened = false;  // TCP stands, Hello is under way
+    bool up = false;      // Hello was answered
+    bool probe = false;   // dialed for an AliveCheck only
+    int refusals = 0;     // in a row
+    Duration backoff{0};
+    Instant next_dial{};  // while there is no link
+    Instant hello_deadline = kNever;
+  };
+  struct Caller {  // somebody who dialed us
+    std::string from;
+    std::optional<ServerInfo> info;  // once the Hello was accepted
+  };
+
+  void on(LinkOpened message);
+  void on(LinkAccepted message);
+  void on(LinkReceived message);
+  void on(LinkEnded message);
+  void on(RegisterSeen message);
+  void on(MembersListed message);
+  void on(AliveCheck message);
+  void on(SparseChanged message);
+  void on(Stalled message);
+
+  void on_call(LinkId link, Caller& caller, PeerMessage message);
+  void on_answer(Target& target, PeerMessage message);
+  bool acceptable(const Hello& hello, const std::string& where);
+  void pass_on(LinkId link, const Member& from, PeerMessage message);
+  void learn(const ServerInfo& info);
+  void dial(Target& target);
+  void lost(Target& target, LinkEnd why);
+  void drop(Target& target);
+  void drop_caller(LinkId link);
+  void answer_probe(AliveChecked::Verdict verdict);
+  void complain(const std::string& where, const std::string& what);
+  Hello hello_to(const ServerId& id) const;
+  Target* target_of(LinkId link);
+
+  Outbox& out_;
+  std::map<ServerId, Target> targets_;
+  std::map<LinkId, Caller> callers_;
+  std::optional<Target> probe_;
+  std::optional<Register> register_;
+  bool sparse_ = false;
+  uint64_t next_link_ = 1;  // odd numbers
+  Instant complained_at_{};
+  bool complained_ = false;
+};
+
+}  // namespace kvd

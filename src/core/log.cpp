@@ -1,0 +1,61 @@
+// See log.hpp.
+#include "core/log.hpp"
+
+#include "base/check.hpp"
+#include "msg/limits.hpp"
+
+namespace kvd {
+
+size_t entry_bytes(const Entry& entry) {
+  size_t bytes = 32;
+  for (const Effect& effect : entry.effects) {
+    bytes += 32 + effect.key.size() + (effect.value ? effect.value->size() : 0);
+  }
+  return bytes;
+}
+
+void Log::reset(LogPosition base) {
+  base_ = base;
+  entries_.clear();
+  bytes_ = 0;
+}
+
+LogPosition Log::last() const {
+  if (entries_.empty()) return base_;
+  return LogPosition{entries_.back()->epoch, entries_.back()->revision};
+}
+
+void Log::append(EntryPointer entry) {
+  CHECK(entry->revision == last().revision.next());
+  bytes_ += entry_bytes(*entry);
+  entries_.push_back(std::move(entry));
+}
+
+void Log::truncate_after(Revision revision) {
+  CHECK(revision >= base_.revision);
+  while (!entries_.empty() && entries_.back()->revision > revision) {
+    bytes_ -= entry_bytes(*entries_.back());
+    entries_.pop_back();
+  }
+}
+
+void Log::prune(Revision committed) {
+  while (!entries_.empty() && entries_.front()->revision <= committed &&
+         (entries_.size() > limits::kRetainedEntries || bytes_ > limits::kRetainedBytes)) {
+    base_ = LogPosition{entries_.front()->epoch, entries_.front()->revision};
+    bytes_ -= entry_bytes(*entries_.front());
+    entries_.pop_front();
+  }
+}
+
+EntryPointer Log::at(Revision revision) const {
+  return holds(revision) ? entries_[offset(revision)] : nullptr;
+}
+
+LogPosition Log::position(Revision revision) const {
+  if (revision == base_.revision) return base_;
+  CHECK(holds(revision));
+  return LogPosition{entries_[offset(revision)]->epoch, revision};
+}
+
+}  // namespace kvd

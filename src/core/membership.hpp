@@ -1,0 +1,74 @@
+// The membership actor: keeper of the register in ZooKeeper (/kvd/config), which names the epoch, its leader
+// and the servers in sync. It reads the register, tells everyone, and performs the versioned writes that
+// others decide on.
+//
+// Invariants (numbers as in src/README.md, "The rules"):
+//  1  the register is created once, never deleted, and changed only by a set that names the version it
+//  replaces; 3  a takeover is one multi whose first operation is that set; 6  a change whose outcome is
+//  unknown is repeated with the same version until ZooKeeper says what became of it.
+#pragma once
+#include <optional>
+
+#include "core/outbox.hpp"
+
+namespace kvd {
+
+class Membership {
+ public:
+  explicit Membership(Outbox& out) : out_(out) {}
+
+  void handle(MembershipMessage message);
+  void on_time();
+  Instant deadline() const { return retry_at_; }
+
+  const std::optional<Register>& current() const { return register_; }
+  bool connected() const { return connected_; }
+
+ private:
+  // A RegisterChangeWanted that is on its way.
+  struct Change {
+    Register content;
+    int32_t expected = 0;    // the version that it replaces
+    bool ambiguous = false;  // was sent at least once with an unknown outcome
+    bool in_flight = false;
+  };
+
+  void on(ZkSessionChanged message);
+  void on(ZkResult message);
+  void on(ZkWatchFired message);
+  void on(BootstrapWanted message);
+  void on(TakeoverWanted message);
+  void on(NewLineageWanted message);
+  void on(RegisterChangeWanted message);
+  void on(EpochHeard message);
+
+  void read();
+  void on_read(ZkResult& result);
+  void on_change_result(const ZkResult& result);
+  void on_multi_result(const ZkResult& result);
+  void adopt(Register content, int32_t version);
+  void send_change();
+  void resolve_change();
+  void finish_change(bool applied);
+  // `content` is what the register holds, at `version`, when the multi succeeds.
+  void send_multi(ZkMulti multi, Register content, int32_t version);
+  void start_standalone();
+  uint64_t draw_change_id();
+  std::string draw_uuid();
+  ZkCallId next_call();
+
+  Outbox& out_;
+  bool connected_ = false;
+  std::optional<Register> register_;
+  int32_t version_ = -1;
+  std::optional<Change> change_;
+  ZkCallId read_call_, exists_call_, change_call_, multi_call_;  // outstanding; 0: none
+  Register multi_content_;
+  int32_t multi_version_ = 0;
+  uint64_t calls_ = 0;
+  bool read_again_ = false;  // something happened while a read was under way
+  Instant retry_at_ = kNever;
+  Epoch heard_;  // newest epoch that somebody spoke of
+};
+
+}  // namespace kvd

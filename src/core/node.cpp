@@ -1,0 +1,345 @@
+// See node.hpp. The order of the actors in a turn is fixed: what links bring goes to membership, election and
+// replica, and what those decide reaches the front, and so the clients, in the same turn.
+#include "core/node.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/election.hpp"
+#include "core/front.hpp"
+#include "core/links.hpp"
+#include "core/membership.hpp"
+#include "core/outbox.hpp"
+#include "core/replica.hpp"
+#include "msg/text.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr int kMessagesPerVisit = 1024;  // of one actor, before the next one has its turn
+constexpr int kRoundsPerTurn = 64;       // then the shell gets to see its sockets again
+
+}  // namespace
+
+struct Node::Parts {
+  Parts(NodeConfig the_config, uint64_t seed, Trace* the_trace)
+      : config(std::move(the_config)),
+        prng(seed),
+        trace(the_trace),
+        out{config, prng, {}, {}, {}, {}, {}, {}, {}},
+        links(out),
+        membership(out),
+        election(out),
+        replica(out),
+        front(out) {}
+
+  template <class Actor, class Message>
+  bool visit(Actor& actor, Mailbox<Message>& mailbox) {
+    bool any = !mailbox.empty();
+    for (int i = 0; i < kMessagesPerVisit && !mailbox.empty(); ++i) actor.handle(mailbox.take());
+    return any;
+  }
+
+  bool busy() const {
+    return !(out.links.empty() && out.membership.empty() && out.election.empty() && out.replica.empty() &&
+             out.front.empty());
+  }
+
+  void trace_effects() {
+    if (!trace->wanted()) return;
+    for (; traced < out.effects.size(); ++traced) {
+      trace->add(fmt::format("{} {} -> {}", to_us(out.now), config.self.member.id.value,
+                             to_text(out.effects[traced])));
+    }
+  }
+
+  Status status() const;
+  void describe_members(Status& status) const;
+  void judge(Status& status) const;
+
+  NodeConfig config;
+  Prng prng;
+  Trace* trace;
+  Outbox out;
+  Links links;
+  Membership membership;
+  Election election;
+  Replica replica;
+  Front front;
+  bool started = false;
+  Instant started_at{};
+  Instant last_turn{};
+  Instant wanted_turn = kNever;
+  bool exited = false;
+  bool stopping = false;
+  size_t traced = 0;
+  std::vector<RequestId> queries;  // status queries of this turn
+};
+
+Node::Node(NodeConfig config, uint64_t seed, Trace* trace)
+    : parts_(std::make_unique<Parts>(std::move(config), seed, trace)) {}
+
+Node::~Node() = default;
+
+namespace {
+
+// Where an input goes. Everything that is not listed here goes nowhere: there is no fallback.
+struct Delivery {
+  Outbox& out;
+  bool delivered = true;
+
+  void operator()(ClientRequest& m) { delivered = out.front.offer(std::move(m)); }
+  void operator()(ClientCancelled& m) { out.front.post(m); }
+  void operator()(LinkOpened& m) { out.links.post(m); }
+  void operator()(LinkAccepted& m) { out.links.post(std::move(m)); }
+  void operator()(LinkReceived& m) { delivered = out.links.offer(std::move(m)); }
+  void operator()(LinkEnded& m) { out.links.post(std::move(m)); }
+  void operator()(ZkResult& m) {
+    // Numbered by who called: even is membership, odd is election.
+    if (m.id.value % 2 == 0) {
+      out.membership.post(std::move(m));
+    } else {
+      out.election.post(std::move(m));
+    }
+  }
+  void operator()(ZkWatchFired& m) {
+    if (m.path == "/kvd/config") {
+      out.membership.post(std::move(m));
+    } else {
+      out.election.post(std::move(m));
+    }
+  }
+  void operator()(ZkSessionChanged& m) {
+    out.election.post(m);
+    out.membership.post(m);
+  }
+  void operator()(StopRequested& m) {
+    out.replica.post(m);
+    out.front.post(m);
+  }
+};
+
+}  // namespace
+
+void Node::push(NodeInput input) {
+  Parts& p = *parts_;
+  if (p.trace->wanted()) {
+    p.trace->add(fmt::format("{} {} <- {}", to_us(p.out.now), p.config.self.member.id.value, to_text(input)));
+  }
+  if (auto* request = std::get_if<ClientRequest>(&input);
+      request != nullptr && std::holds_alternative<QueryStatus>(request->operation)) {
+    p.queries.push_back(request->id);
+    return;
+  }
+  if (std::holds_alternative<StopRequested>(input)) p.stopping = true;
+  RequestId request_id;
+  LinkId link;
+  if (auto* request = std::get_if<ClientRequest>(&input)) request_id = request->id;
+  if (auto* received = std::get_if<LinkReceived>(&input)) link = received->link;
+  Delivery delivery{p.out};
+  std::visit(delivery, input);
+  if (delivery.delivered) return;
+  if (link != LinkId(0)) {
+    // Dropping one message of a conversation would garble it. The whole link goes, and its successor starts
+    // anew.
+    p.out.emit(LinkClose{link});
+    p.out.links.post(LinkEnded{link, LinkEnd::kOverflow, "this server's mailbox is full"});
+  } else {
+    p.out.emit(p.front.reply_to(
+        request_id,
+        Failed{ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in this server"},
+        p.replica.commit()));
+  }
+}
+
+Instant Node::pump(Instant now) {
+  Parts& p = *parts_;
+  if (p.exited) return kNever;
+  if (!p.started) {
+    p.started = true;
+    p.started_at = p.last_turn = now;
+    p.wanted_turn = now;
+  }
+  CHECK(now >= p.last_turn);
+  p.out.now = now;
+  Instant expected = std::max(p.last_turn, std::min(p.wanted_turn, now));
+  if (now - expected > p.config.leader_silence / 2) {
+    p.out.log(LogLevel::kWarn, "this server's own loop slept",
+              {{"ms", std::to_string(to_ms(now - expected))}});
+    p.out.links.post(Stalled{});
+    p.out.election.post(Stalled{});
+    p.out.replica.post(Stalled{});
+    // Before the timers below: they must not judge others by a clock that ran while we did not.
+    p.visit(p.replica, p.out.replica);
+    p.visit(p.election, p.out.election);
+    p.visit(p.links, p.out.links);
+  }
+  p.last_turn = now;
+  p.links.on_time();
+  p.membership.on_time();
+  p.election.on_time();
+  p.replica.on_time();
+  p.front.on_time();
+  int rounds = 0;
+  do {
+    bool any = true;
+    while (any && rounds < kRoundsPerTurn) {
+      ++rounds;
+      any = p.visit(p.links, p.out.links);
+      any |= p.visit(p.membership, p.out.membership);
+      any |= p.visit(p.election, p.out.election);
+      any |= p.visit(p.replica, p.out.replica);
+      any |= p.visit(p.front, p.out.front);
+    }
+    // Once per turn, when nothing more is known: one batch per peer.
+    if (!p.busy()) p.replica.flush();
+  } while (p.busy() && rounds < kRoundsPerTurn);
+  for (RequestId id : p.queries) p.out.emit(p.front.reply_to(id, p.status(), p.replica.commit()));
+  p.queries.clear();
+  if (p.stopping && p.replica.stopped() && p.front.drained()) p.out.emit(Exit{0, ""});
+  p.trace_effects();
+  p.wanted_turn = std::min({p.links.deadline(), p.membership.deadline(), p.election.deadline(),
+                            p.replica.deadline(), p.front.deadline()});
+  if (p.busy()) p.wanted_turn = now;
+  return std::max(p.wanted_turn, now);
+}
+
+std::vector<NodeEffect> Node::take_effects() {
+  Parts& p = *parts_;
+  p.trace_effects();
+  p.traced = 0;
+  // After an Exit nothing more is said.
+  auto exit = std::find_if(p.out.effects.begin(), p.out.effects.end(),
+                           [](const NodeEffect& effect) { return std::holds_alternative<Exit>(effect); });
+  if (exit != p.out.effects.end()) {
+    p.out.effects.erase(std::next(exit), p.out.effects.end());
+    p.exited = true;
+  }
+  return std::exchange(p.out.effects, {});
+}
+
+// ---- looking in ----
+
+NodeView Node::view() const {
+  const Replica& replica = parts_->replica;
+  NodeView view;
+  view.self = parts_->config.self.member;
+  view.role = replica.role();
+  view.leading = replica.leading();
+  view.active = replica.active();
+  view.complete = replica.complete();
+  view.lineage = replica.lineage();
+  view.epoch = replica.epoch();
+  view.commit = view.applied = replica.commit();
+  view.last = replica.log().last();
+  view.log_base = replica.log().base().revision;
+  view.required = replica.required();
+  view.digest = replica.store().digest();
+  return view;
+}
+
+EntryPointer Node::entry_at(Revision revision) const { return parts_->replica.log().at(revision); }
+
+std::vector<Item> Node::items() const {
+  std::vector<Item> all;
+  for (const auto& [key, value] : parts_->replica.store().values()) all.push_back(to_item(key, value));
+  return all;
+}
+
+Status Node::Parts::status() const {
+  Status status;
+  status.self = config.self;
+  status.role = replica.role();
+  status.config = replica.config();
+  status.active = replica.active() || replica.hears_leader();
+  status.revision = replica.commit();
+  status.epoch = replica.epoch();
+  status.zk_state = election.zk_state();
+  status.zk_session_timeout = election.session_timeout();
+  status.standalone = config.standalone;
+  status.complete = replica.complete();
+  status.keys = replica.store().values().size();
+  status.value_bytes = replica.store().value_bytes();
+  status.digest = replica.store().digest();
+  status.waiting_requests = front.waiting();
+  status.uptime = out.now - started_at;
+  status.counters = replica.counters();
+  status.counters.refused = front.refused();
+  status.counters.forwarded = front.forwarded();
+  describe_members(status);
+  judge(status);
+  return status;
+}
+
+void Node::Parts::describe_members(Status& status) const {
+  auto add = [&](const ServerInfo& info) -> MemberStatus& {
+    for (MemberStatus& member : status.members) {
+      if (member.info.member.id == info.member.id) return member;
+    }
+    status.members.push_back(MemberStatus{info, Role::kLearner, std::nullopt, std::nullopt});
+    return status.members.back();
+  };
+  MemberStatus& self = add(config.self);
+  self.role = status.role;
+  self.match = replica.log().last().revision;
+  self.silent = Duration(0);
+  for (const Links::Known& known : links.known()) add(known.info);
+  for (const ServerInfo& info : election.members()) add(info);
+  std::sort(status.members.begin(), status.members.end(),
+            [](const MemberStatus& a, const MemberStatus& b) { return a.info.member.id < b.info.member.id; });
+  const auto& config_now = replica.config();
+  for (MemberStatus& member : status.members) {
+    if (member.info.member == config.self.member) continue;
+    for (const Replica::PeerView& peer : replica.peer_views()) {
+      if (peer.member != member.info.member) continue;
+      member.match = peer.match;
+      if (replica.leading()) member.silent = peer.silent;
+      if (peer.sparse) member.role = Role::kSparse;
+    }
+    if (!config_now) continue;
+    bool in_sync = std::count(config_now->in_sync.begin(), config_now->in_sync.end(), member.info.member) > 0;
+    if (in_sync) member.role = Role::kFollower;
+    if (config_now->leader == member.info.member) {
+      member.role = Role::kLeader;
+      status.leader = member.info;
+      member.silent = replica.leader_silence();
+    }
+  }
+  if (config_now && config_now->leader == config.self.member && replica.leading())
+    status.leader = config.self;
+}
+
+// Ready: a leader is known, and this server is in sync with it (or sparse by wish). Degraded: it serves, but
+// an operator should look.
+void Node::Parts::judge(Status& status) const {
+  const auto& config_now = replica.config();
+  if (!config_now) {
+    status.not_ready = status.zk_state == ZkState::kConnected ? "no leader has been elected yet"
+                                                              : "ZooKeeper has not answered yet";
+  } else if (replica.leading()) {
+    if (!replica.active()) status.not_ready = "elected, waiting for the in-sync servers";
+  } else if (!replica.hears_leader()) {
+    status.not_ready = "the leader is not heard";
+  } else if (status.role == Role::kLearner) {
+    status.not_ready = "catching up";
+  }
+  status.ready = status.not_ready.empty();
+  if (stopping) {
+    status.ready = false;
+    status.not_ready = "shutting down";
+  }
+  if (!config.standalone && status.zk_state != ZkState::kConnected) {
+    status.degraded.push_back(std::string("ZooKeeper is ") + zk_state_name(status.zk_state));
+  }
+  if (!config_now || config.standalone) return;
+  if (config_now->in_sync.size() == 1) status.degraded.push_back("a single copy: one server is in sync");
+  if (config_now->in_sync.size() < config_now->min_in_sync) {
+    status.degraded.push_back("fewer servers are in sync than min_in_sync asks for: writes are refused");
+  } else if (replica.leading() && replica.responsive() < config_now->min_in_sync) {
+    status.degraded.push_back("fewer in-sync servers answer than min_in_sync asks for: writes are refused");
+  }
+  if (!status.complete) status.degraded.push_back("this server's copy is not complete");
+}
+
+}  // namespace kvd

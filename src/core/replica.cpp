@@ -1,0 +1,367 @@
+// The replica actor: state, roles, local reads. See replica.hpp.
+#include "core/replica.hpp"
+
+#include <algorithm>
+
+#include "msg/text.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr Duration kStopLimit = milliseconds(2000);
+
+}  // namespace
+
+Replica::Replica(Outbox& out) : out_(out), sparse_(!out.config.catch_up && !out.config.standalone) {
+  if (sparse_) out_.links.post(SparseChanged{true});
+}
+
+void Replica::handle(ReplicaMessage message) {
+  std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
+}
+
+// ---- roles ----
+
+void Replica::on(RegisterSeen message) {
+  const Register& content = message.content;
+  if (content.lineage > lineage_) begin_lineage(content.lineage);
+  std::vector<Member> before = register_ ? register_->in_sync : std::vector<Member>{};
+  register_ = content;
+  if (content.epoch < epoch_) return;  // a peer has told us of a newer one; membership is looking for it
+  bool newer = content.epoch > epoch_;
+  epoch_ = content.epoch;
+  const Member& self = out_.config.self.member;
+  if (content.leader == self) {
+    if (!leader_) lead();
+    if (content.in_sync != before) ++counters_.in_sync_changes;
+  } else {
+    if (leader_) step_down("the register names " + content.leader.id.value + " as leader");
+    if (newer || following_.leader != content.leader) follow(content);
+  }
+  bool in_sync = std::count(content.in_sync.begin(), content.in_sync.end(), self) > 0;
+  if (was_in_sync_ && !in_sync) out_.log(LogLevel::kWarn, "removed from the in-sync set");
+  if (!was_in_sync_ && in_sync && content.leader != self) {
+    out_.log(LogLevel::kInfo, "in sync",
+             {{"leader", content.leader.id.value}, {"revision", std::to_string(commit_.value)}});
+  }
+  was_in_sync_ = in_sync;
+  announce();
+}
+
+// In a virgin cluster there is nothing to miss, so nobody is sparse.
+void Replica::on(RegisterAbsent) { set_sparse(false); }
+
+// Everything was lost, and a new history begins: whatever is left of the old one must go, here too (rule 16).
+void Replica::begin_lineage(Lineage lineage) {
+  if (leader_) step_down("a new lineage has begun");
+  bool had_data = log_.last().revision > lineage_base(lineage_);
+  lineage_ = lineage;
+  log_.reset(LogPosition{Epoch(0), lineage_base(lineage)});
+  store_.clear();
+  commit_ = lineage_base(lineage);
+  following_ = Following{};
+  caught_up_ = false;
+  if (register_ || had_data) {
+    out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS: all data of the former one is lost",
+             {{"lineage", std::to_string(lineage.value)}});
+  }
+}
+
+void Replica::lead() {
+  following_ = Following{};
+  leader_.emplace();
+  leader_->takeover = log_.last().revision;
+  leader_->since = out_.now;
+  for (uint64_t r = commit_.value + 1; r <= log_.last().revision.value; ++r) {
+    EntryPointer entry = log_.at(Revision(r));
+    leader_->uncommitted_bytes += entry_bytes(*entry);
+    for (const Effect& effect : entry->effects) {
+      leader_->tail[effect.key] =
+          Tail{entry->revision, effect.value.has_value(), effect.created, effect.version};
+    }
+  }
+  set_sparse(false);
+  set_caught_up();
+  ++counters_.elections;
+  for (auto& [link, peer] : peers_) restart_peer(peer);
+  out_.log(LogLevel::kInfo, "elected",
+           {{"epoch", std::to_string(epoch_.value)},
+            {"revision", std::to_string(leader_->takeover.value)},
+            {"in_sync", std::to_string(register_->in_sync.size())}});
+}
+
+void Replica::step_down(const std::string& why) {
+  CHECK(leader_);
+  out_.log(LogLevel::kWarn, "stepped down", {{"reason", why}, {"epoch", std::to_string(epoch_.value)}});
+  Leading former = std::move(*leader_);
+  leader_.reset();
+  ++counters_.step_downs;
+  // What is in the log may live on under the next leader, or not: nobody here can know (rule 12).
+  const std::string line = "this server stopped leading before the write was confirmed";
+  for (const PendingWrite& write : former.writes) {
+    refuse(write.token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
+  }
+  for (const auto& [token, min] : former.settings) {
+    refuse(token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
+  }
+  for (const PendingRead& read : former.reads) {
+    refuse(read.token, ErrorCode::kNoLeader, Outcome::kNotApplied, "this server stopped leading");
+  }
+  following_ = Following{};
+  following_.heard = out_.now;
+  following_.verified = commit_;
+  announce();
+}
+
+void Replica::follow(const Register& content) {
+  std::optional<LinkId> link = following_.leader == content.leader ? following_.link : std::nullopt;
+  following_ = Following{};
+  following_.link = link;
+  following_.leader = content.leader;
+  following_.heard = out_.now;
+  following_.verified = commit_;
+  out_.log(LogLevel::kInfo, "follows",
+           {{"leader", content.leader.id.value}, {"epoch", std::to_string(content.epoch.value)}});
+}
+
+// Rule 4: whoever speaks of a newer epoch is believed at once. Nothing of an older one is accepted from here
+// on.
+void Replica::learn_epoch(Epoch epoch) {
+  if (epoch <= epoch_) return;
+  if (leader_) step_down("a peer knows a newer epoch, " + std::to_string(epoch.value));
+  epoch_ = epoch;
+  Member leader = following_.leader;
+  following_ = Following{};
+  following_.leader = leader;
+  following_.heard = out_.now;
+  following_.verified = commit_;
+  out_.membership.post(EpochHeard{epoch});
+  announce();
+}
+
+void Replica::set_sparse(bool sparse) {
+  if (sparse_ == sparse) return;
+  sparse_ = sparse;
+  out_.links.post(SparseChanged{sparse});
+  announce();
+}
+
+void Replica::set_caught_up() {
+  if (caught_up_) return;
+  caught_up_ = true;
+  announce();
+}
+
+void Replica::announce() {
+  RoleChanged role;
+  role.leading = leading();
+  role.active = active();
+  role.readable = readable();
+  role.epoch = epoch_;
+  if (register_ && register_->epoch == epoch_) role.leader = register_->leader;
+  bool same = announced_ && announced_->leading == role.leading && announced_->active == role.active &&
+              announced_->readable == role.readable && announced_->epoch == role.epoch &&
+              announced_->leader == role.leader;
+  if (same) return;
+  announced_ = role;
+  out_.front.post(std::move(role));
+}
+
+Role Replica::role() const {
+  if (leader_) return Role::kLeader;
+  if (sparse_) return Role::kSparse;
+  if (was_in_sync_) return Role::kFollower;
+  return register_ ? Role::kLearner : Role::kCandidate;
+}
+
+bool Replica::hears_leader() const {
+  return !leader_ && following_.link && out_.now - following_.heard <= out_.config.leader_silence;
+}
+
+std::optional<Duration> Replica::leader_silence() const {
+  if (leader_ || !following_.link) return std::nullopt;
+  return out_.now - following_.heard;
+}
+
+// ---- peers ----
+
+void Replica::on(PeerUp message) {
+  dead_.erase(message.info.member);
+  if (!message.dialed) return;
+  Peer peer;
+  peer.link = message.link;
+  peer.member = message.info.member;
+  peer.sparse = message.sparse;
+  Peer& kept = peers_[message.link] = std::move(peer);
+  if (leader_) restart_peer(kept);
+}
+
+void Replica::on(PeerDown message) {
+  if (message.dialed) {
+    peers_.erase(message.link);
+  } else if (following_.link == message.link) {
+    // A new link starts from nothing: half a snapshot, or what was verified on the old one, is void.
+    following_.link.reset();
+    following_.staging.reset();
+    following_.verified = commit_;
+  }
+}
+
+void Replica::on(PeerDead message) { dead_[message.member] = out_.now; }
+
+void Replica::on(PeerSaid message) {
+  if (auto* suspect = std::get_if<Suspect>(&message.message)) {
+    on_suspect(message, *suspect);
+  } else if (peers_.contains(message.link)) {
+    from_follower(message, message.message);
+  } else {
+    from_leader(message, message.message);
+  }
+}
+
+// The second opinion. A little before our own limit is soon enough: the asker repeats the question.
+void Replica::on_suspect(const PeerSaid& said, const Suspect& suspect) {
+  bool known = !leader_ && suspect.epoch == epoch_ && register_ && suspect.leader == register_->leader;
+  bool silent = out_.now - following_.heard > out_.config.leader_silence - 2 * out_.config.heartbeat;
+  bool agrees = known && (silent || dead_.contains(suspect.leader));
+  out_.emit(LinkSend{said.link, SuspectReply{suspect.epoch, suspect.leader, agrees}});
+}
+
+// ---- what is committed is applied and visible, and nothing else (rule 8) ----
+
+void Replica::advance(Revision commit) {
+  CHECK(commit >= commit_);
+  CHECK(commit <= log_.last().revision);
+  if (commit == commit_) return;
+  for (uint64_t r = commit_.value + 1; r <= commit.value; ++r) store_.apply(*log_.at(Revision(r)));
+  commit_ = commit;
+  log_.prune(commit_);
+  out_.front.post(Applied{commit_});
+}
+
+void Replica::answer(uint64_t token, Answer what, Revision revision) {
+  out_.front.post(Answered{token, std::move(what), revision});
+}
+
+void Replica::refuse(uint64_t token, ErrorCode code, Outcome outcome, std::string detail) {
+  answer(token, Failed{code, outcome, std::move(detail)}, commit_);
+}
+
+Answer Replica::read_now(const Operation& operation) const {
+  if (const auto* list = std::get_if<ListKeys>(&operation)) {
+    Listing listing = store_.list(*list);
+    listing.complete = complete();
+    return listing;
+  }
+  const std::string& key = std::get<ReadKey>(operation).key;
+  const Store::Value* value = store_.find(key);
+  if (value == nullptr) return KeyMissing{complete()};
+  return KeyFound{to_item(key, *value), complete()};
+}
+
+void Replica::on(Read message) {
+  if (!message.linear) {
+    if (readable()) {
+      ++counters_.reads_local;
+      answer(message.token, read_now(message.operation), commit_);
+    } else {
+      refuse(message.token, ErrorCode::kNotReady, Outcome::kNotApplied,
+             "this server has no copy of the data yet");
+    }
+    return;
+  }
+  if (!leader_) {
+    refuse(message.token, ErrorCode::kNoLeader, Outcome::kNotApplied, "this server does not lead");
+  } else if (leader_->reads.size() >= limits::kClientRequests) {
+    refuse(message.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
+           "too many reads wait for confirmation");
+  } else {
+    ++counters_.reads_linear;
+    leader_->reads.push_back(
+        PendingRead{message.token, 0, commit_, std::move(message.operation), std::nullopt});
+  }
+}
+
+// ---- time ----
+
+// The loop itself slept: the answers that we miss may be waiting unread in our own sockets. Timers run before
+// sockets are read, so without this a server that was stopped for two seconds would depose a healthy leader,
+// and a leader that was stopped would throw everybody out.
+void Replica::on(Stalled) {
+  following_.heard = out_.now;
+  for (auto& [link, peer] : peers_) peer.heard = peer.progress = out_.now;
+  if (leader_) leader_->lagging_since.clear();
+}
+
+void Replica::on(StopRequested) {
+  if (stopping_) return;
+  stopping_ = true;
+  stop_limit_ = out_.now + kStopLimit;
+}
+
+void Replica::on_time() {
+  if (leader_) {
+    lead_on_time();
+  } else if (register_ && register_->epoch == epoch_) {
+    Duration silent = out_.now - following_.heard;
+    if (silent > out_.config.leader_silence && out_.now - following_.reported >= out_.config.heartbeat) {
+      following_.reported = out_.now;
+      out_.election.post(LeaderSilent{register_->leader, epoch_, silent});
+    }
+  }
+  if (stopping_) drain();
+}
+
+// Before a planned end the leader finishes what it has begun and asks the next in line to take over.
+void Replica::drain() {
+  if (stop_done_) return;
+  bool alone = leader_ && required().size() == 1;
+  bool busy = leader_ && !(leader_->writes.empty() && leader_->reads.empty() && !leader_->proposal);
+  if (out_.now >= stop_limit_ || !leader_ || (alone && !busy)) {
+    stop_done_ = true;
+    return;
+  }
+  if (!busy && out_.now >= leader_->hand_over_at) {
+    leader_->hand_over_at = out_.now + 2 * out_.config.heartbeat;
+    out_.election.post(HandOverWanted{});
+  }
+}
+
+Instant Replica::deadline() const {
+  // Once the register is known there is always something to watch, and a heartbeat's pace is enough for all
+  // of it; that regularity is also what lets the node notice when its own loop has slept.
+  if (out_.config.standalone) return stopping_ && !stop_done_ ? out_.now : kNever;
+  return register_ || stopping_ ? out_.now + out_.config.heartbeat / 2 : kNever;
+}
+
+void Replica::flush() {
+  if (!leader_) return;
+  commit_what_is_held();
+  serve_reads();
+  // One confirmation round at a time: reads that arrive meanwhile share the next one.
+  bool waiting = !leader_->reads.empty() && leader_->reads.back().round == 0;
+  if (waiting && required().size() > 1 && round_confirmed(leader_->round)) {
+    ++leader_->round;
+    for (PendingRead& read : leader_->reads) {
+      if (read.round == 0) read.round = leader_->round;
+    }
+    for (auto& [link, peer] : peers_) send_heartbeat(peer);
+  }
+  for (auto& [link, peer] : peers_) {
+    send_entries(peer);
+    send_snapshot(peer);
+    if (peer.told_commit < commit_ && peer.match) send_heartbeat(peer);
+  }
+  if (auto proposal = next_proposal()) propose_register(std::move(*proposal));
+}
+
+std::vector<Replica::PeerView> Replica::peer_views() const {
+  std::vector<PeerView> views;
+  for (const auto& [link, peer] : peers_) {
+    views.push_back(PeerView{peer.member, !peer.whole && peer.sparse, leader_ ? peer.match : std::nullopt,
+                             out_.now - peer.heard});
+  }
+  return views;
+}
+
+}  // namespace kvd

@@ -1,0 +1,245 @@
+// The replica actor: the log, and with it everything that is promised to clients. As leader it appends,
+// replicates, commits and answers; as follower it accepts, truncates, applies; as learner it takes a snapshot
+// while writes go on.
+//
+// One class in four files, by what they do: replica.cpp (state, roles, local reads), replica_write.cpp (a
+// write's way into the log), replica_leader.cpp (replication, commit, the in-sync set), replica_follower.cpp
+// (the other side). The rules that the comments name by number are in src/README.md.
+#pragma once
+#include <deque>
+#include <map>
+#include <optional>
+
+#include "core/log.hpp"
+#include "core/outbox.hpp"
+#include "core/store.hpp"
+
+namespace kvd {
+
+class Replica {
+ public:
+  explicit Replica(Outbox& out);
+
+  void handle(ReplicaMessage message);
+  void on_time();
+  // Once per turn, after all mailboxes: sends what the turn's writes and reads have gathered, one batch per
+  // peer.
+  void flush();
+  Instant deadline() const;
+
+  // For views and status.
+  Role role() const;
+  bool leading() const { return leader_.has_value(); }
+  bool active() const { return leader_ && leader_->active; }
+  bool readable() const { return caught_up_ || sparse_; }
+  bool complete() const { return caught_up_ && !sparse_; }
+  bool hears_leader() const;
+  bool stopped() const { return stop_done_; }
+  Lineage lineage() const { return lineage_; }
+  Epoch epoch() const { return epoch_; }
+  Revision commit() const { return commit_; }
+  const Log& log() const { return log_; }
+  const Store& store() const { return store_; }
+  std::vector<Member> required() const;
+  const std::optional<Register>& config() const { return register_; }
+  struct PeerView {
+    Member member;
+    bool sparse = false;
+    std::optional<Revision> match;
+    Duration silent{0};
+  };
+  std::vector<PeerView> peer_views() const;
+  std::optional<Duration> leader_silence() const;
+  uint32_t responsive() const;
+  const Counters& counters() const { return counters_; }
+
+ private:
+  // ---- the leader's books ----
+  struct Peer {  // one per link that we dialed and that stands
+    LinkId link;
+    Member member;
+    bool whole = true;              // its copy misses nothing (not: a snapshot under way, or sparse)
+    bool sparse = false;            // wants no snapshot
+    std::optional<Revision> match;  // verified in this epoch, on this link
+    Revision next;                  // to be sent
+    bool probing = true;            // looking for where the logs match: one Append at a time
+    bool probe_sent = false;
+    Revision told_commit;
+    uint64_t round = 0;  // confirmed
+    Instant heard{};
+    Instant progress{};  // when match advanced, or the log began to be ahead of it
+    Instant heartbeat_at{};
+    std::deque<std::pair<Revision, size_t>>
+        in_flight;  // last revision and bytes of each unacknowledged Append
+    size_t in_flight_bytes = 0;
+    struct Snapshot {
+      Revision base;
+      std::string cursor;  // last key sent
+      bool all_sent = false;
+      uint64_t sent = 0;  // chunks
+      uint64_t taken = 0;
+    };
+    std::optional<Snapshot> snapshot;
+  };
+  struct PendingWrite {
+    Revision revision;
+    uint64_t token = 0;
+    Answer answer;
+  };
+  struct PendingRead {  // or a write that changes nothing, whose answer is just as much a linear read
+    uint64_t token = 0;
+    uint64_t round = 0;            // 0: not yet assigned
+    Revision after;                // and this much committed
+    Operation operation;           // ReadKey or ListKeys ...
+    std::optional<Answer> answer;  // ... or what is to be said
+  };
+  struct Tail {  // the newest state of a key in the uncommitted part of the log
+    Revision revision;
+    bool present = false;
+    Revision created;
+    uint64_t version = 0;
+  };
+  struct Proposal {  // a change of the register whose outcome we do not know yet
+    uint64_t change_id = 0;
+    std::vector<Member> in_sync;
+    uint32_t min_in_sync = 1;
+  };
+  struct Leading {
+    Revision takeover;  // the log's length when the epoch began: rule 10
+    bool active = false;
+    Instant since{};
+    std::deque<PendingWrite> writes;
+    std::deque<PendingRead> reads;
+    std::map<std::string, Tail, std::less<>> tail;
+    size_t uncommitted_bytes = 0;
+    uint64_t round = 0;  // newest that was sent
+    std::optional<Proposal> proposal;
+    std::deque<std::pair<uint64_t, uint32_t>> settings;  // token, min_in_sync
+    std::map<Member, Instant> lagging_since;
+    Instant propose_after{};
+    Instant hand_over_at{};
+  };
+
+  // ---- the follower's books ----
+  struct Staging {  // a snapshot that is arriving, with the log behind it
+    Store store;
+    Log log;
+    uint64_t chunks = 0;
+    std::optional<SnapshotEnd> end;
+    Revision commit;
+  };
+  struct Following {
+    std::optional<LinkId> link;  // that the leader dialed
+    Member leader;
+    Instant heard{};
+    Instant reported{};      // last LeaderSilent
+    Revision verified;       // our log is the leader's up to here: rule 7
+    Revision leader_commit;  // newest heard of
+    std::optional<Staging> staging;
+  };
+
+  // A key as the next write sees it: the log's tail over the committed store.
+  struct Latest {
+    bool present = false;
+    Revision modified;
+    Revision created;
+    uint64_t version = 0;
+  };
+
+  void on(RegisterSeen message);
+  void on(RegisterAbsent message);
+  void on(ChangeResolved message);
+  void on(PeerUp message);
+  void on(PeerDown message);
+  void on(PeerDead message);
+  void on(PeerSaid message);
+  void on(Propose message);
+  void on(Read message);
+  void on(Stalled message);
+  void on(StopRequested message);
+
+  // replica.cpp
+  void lead();
+  void step_down(const std::string& why);
+  void follow(const Register& content);
+  void begin_lineage(Lineage lineage);
+  void learn_epoch(Epoch epoch);
+  void set_sparse(bool sparse);
+  void set_caught_up();
+  void announce();
+  void advance(Revision commit);
+  void answer(uint64_t token, Answer what, Revision revision);
+  void refuse(uint64_t token, ErrorCode code, Outcome outcome, std::string detail);
+  Answer read_now(const Operation& operation) const;
+  void on_suspect(const PeerSaid& said, const Suspect& suspect);
+
+  // replica_write.cpp
+  Latest latest(std::string_view key) const;
+  bool admit(const Propose& message);
+  void write(uint64_t token, std::vector<Effect> effects, Answer answer);
+  void unchanged(uint64_t token, Answer answer);
+  void propose(uint64_t token, PutKey& put);
+  void propose(uint64_t token, DeleteKey& remove);
+  void propose(uint64_t token, DeletePrefix& remove);
+  void propose(uint64_t token, WriteBatch& batch);
+  void propose(uint64_t token, ChangeSettings& settings);
+
+  // replica_leader.cpp
+  void from_follower(const PeerSaid& said, PeerMessage& message);
+  void on_ack(Peer& peer, const AppendAck& ack);
+  void on_nack(Peer& peer, const AppendNack& nack);
+  void on_snapshot_ack(Peer& peer, const SnapshotAck& ack);
+  void begin_snapshot(Peer& peer);
+  void send_snapshot(Peer& peer);
+  void send_entries(Peer& peer);
+  void send_heartbeat(Peer& peer);
+  void restart_peer(Peer& peer);
+  void commit_what_is_held();
+  void activate();
+  void serve_reads();
+  bool round_confirmed(uint64_t round) const;
+  const Peer* peer_of(const Member& member) const;
+  void lead_on_time();
+  std::optional<Proposal> next_proposal();
+  std::optional<Member> learner_to_admit() const;
+  std::vector<Member> members_to_remove();
+  bool lags(const Member& member) const;
+  void propose_register(Proposal proposal);
+  bool confirmed_in_sync(const Member& member) const;
+  void drain();
+
+  // replica_follower.cpp
+  void from_leader(const PeerSaid& said, PeerMessage& message);
+  bool accept_leader(const PeerSaid& said, Epoch epoch);
+  void on_append(const PeerSaid& said, const Append& append);
+  void on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat);
+  void on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin);
+  void on_snapshot_chunk(const PeerSaid& said, SnapshotChunk& chunk);
+  void on_snapshot_end(const PeerSaid& said, const SnapshotEnd& end);
+  void install_if_complete(LinkId link);
+  bool take_entries(Log& log, const Append& append, Revision floor);
+  Revision hint(const Log& log, const LogPosition& previous, Revision floor) const;
+  void learn_commit(Revision commit);
+
+  Outbox& out_;
+  std::optional<Register> register_;
+  Lineage lineage_;
+  Epoch epoch_;  // newest known, from the register or from a peer: everything older is refused (rule 4)
+  Log log_;
+  Store store_;
+  Revision commit_;         // known committed, applied to store_, visible
+  bool caught_up_ = false;  // the copy has once been as new as its leader's
+  bool sparse_ = false;
+  bool was_in_sync_ = false;
+  std::optional<Leading> leader_;
+  Following following_;
+  std::map<LinkId, Peer> peers_;
+  std::map<Member, Instant> dead_;  // proven, and since when
+  std::optional<RoleChanged> announced_;
+  bool stopping_ = false;
+  bool stop_done_ = false;
+  Instant stop_limit_ = kNever;
+  Counters counters_;
+};
+
+}  // namespace kvd

@@ -1,0 +1,205 @@
+// The replica actor as follower and learner: what the leader sends. See replica.hpp.
+#include <algorithm>
+
+#include "core/replica.hpp"
+#include "msg/text.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr int kExitSoftware = 70;
+
+}  // namespace
+
+void Replica::from_leader(const PeerSaid& said, PeerMessage& message) {
+  if (auto* append = std::get_if<Append>(&message)) {
+    if (accept_leader(said, append->epoch)) {
+      on_append(said, *append);
+    } else if (append->epoch < epoch_) {
+      out_.emit(LinkSend{said.link, AppendNack{epoch_, true, Revision(0)}});
+    }
+  } else if (auto* heartbeat = std::get_if<Heartbeat>(&message)) {
+    if (accept_leader(said, heartbeat->epoch)) {
+      on_heartbeat(said, *heartbeat);
+    } else if (heartbeat->epoch < epoch_) {
+      out_.emit(LinkSend{said.link, HeartbeatAck{epoch_, 0, commit_}});
+    }
+  } else if (auto* begin = std::get_if<SnapshotBegin>(&message)) {
+    if (accept_leader(said, begin->epoch)) on_snapshot_begin(said, *begin);
+  } else if (auto* chunk = std::get_if<SnapshotChunk>(&message)) {
+    if (accept_leader(said, chunk->epoch)) on_snapshot_chunk(said, *chunk);
+  } else if (auto* end = std::get_if<SnapshotEnd>(&message)) {
+    if (accept_leader(said, end->epoch)) on_snapshot_end(said, *end);
+  }
+}
+
+// Rule 4: nothing of an older epoch is accepted once a newer one is known.
+bool Replica::accept_leader(const PeerSaid& said, Epoch epoch) {
+  if (epoch < epoch_) return false;
+  learn_epoch(epoch);
+  if (leader_) return false;  // one leader per epoch, and it is this server
+  if (register_ && register_->epoch == epoch && register_->leader != said.from) return false;
+  if (following_.link != said.link) {
+    // A new link says nothing about what was verified on the one before.
+    following_.link = said.link;
+    following_.verified = commit_;
+    following_.staging.reset();
+  }
+  following_.leader = said.from;
+  following_.heard = out_.now;
+  return true;
+}
+
+// ---- the log ----
+
+// Rule 7: an acknowledgement asserts that our log is the leader's up to there, which the entry before the
+// first new one shows by its epoch and revision. False: it is not there, or another one.
+bool Replica::take_entries(Log& log, const Append& append, Revision floor) {
+  const LogPosition& previous = append.previous;
+  if (previous.revision < log.base().revision || previous.revision > log.last().revision) return false;
+  if (log.position(previous.revision).epoch != previous.epoch) return false;
+  for (const EntryPointer& entry : append.entries) {
+    if (EntryPointer held = log.at(entry->revision)) {
+      if (held->epoch == entry->epoch) continue;
+      if (entry->revision <= floor) {
+        // Something committed here contradicts the leader. No code path leads here; going on would make it
+        // worse.
+        out_.emit(Exit{kExitSoftware,
+                       "broken invariant: the leader's log contradicts what is committed at revision " +
+                           std::to_string(entry->revision.value)});
+        return false;
+      }
+      log.truncate_after(entry->revision.previous());
+    }
+    log.append(entry);
+  }
+  return true;
+}
+
+// Where the leader should look next: our end, or the start of the run of entries that cannot be right.
+Revision Replica::hint(const Log& log, const LogPosition& previous, Revision floor) const {
+  if (previous.revision > log.last().revision) return log.last().revision;
+  if (previous.revision <= floor) return floor;
+  Revision at = previous.revision;
+  Epoch wrong = log.position(at).epoch;
+  while (at > floor && log.position(at).epoch == wrong) at = at.previous();
+  return at;
+}
+
+void Replica::on_append(const PeerSaid& said, const Append& append) {
+  bool staging = following_.staging.has_value();
+  Log& log = staging ? following_.staging->log : log_;
+  Revision floor = staging ? log.base().revision : commit_;
+  if (!take_entries(log, append, floor)) {
+    out_.emit(LinkSend{said.link, AppendNack{epoch_, false, hint(log, append.previous, floor)}});
+    return;
+  }
+  Revision match(append.previous.revision.value + append.entries.size());
+  out_.emit(LinkSend{said.link, AppendAck{epoch_, match}});
+  if (staging) {
+    following_.staging->commit = std::max(following_.staging->commit, append.commit);
+    install_if_complete(said.link);
+  } else {
+    following_.verified = std::max(following_.verified, match);
+    learn_commit(append.commit);
+  }
+}
+
+// What the leader has committed is committed here as far as our log is verified to be the leader's, and no
+// further: a longer tail of our own may be about to be truncated.
+void Replica::learn_commit(Revision commit) {
+  following_.leader_commit = std::max(following_.leader_commit, commit);
+  Revision known = std::min(following_.leader_commit, following_.verified);
+  if (known > commit_) advance(known);
+}
+
+void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
+  if (following_.staging) {
+    following_.staging->commit = std::max(following_.staging->commit, heartbeat.commit);
+    install_if_complete(said.link);
+  } else {
+    learn_commit(heartbeat.commit);
+  }
+  if (!following_.staging && commit_ == heartbeat.commit) {
+    if (!sparse_) {
+      set_caught_up();
+    } else if (store_.digest() == heartbeat.digest) {
+      // Key by key this copy has become the leader's: sparse is over.
+      out_.log(LogLevel::kInfo, "the copy has become complete",
+               {{"revision", std::to_string(commit_.value)}});
+      set_caught_up();
+      set_sparse(false);
+      out_.emit(LinkSend{said.link, SnapshotAck{epoch_, 0, true}});
+    }
+  }
+  out_.emit(LinkSend{said.link, HeartbeatAck{epoch_, heartbeat.round, commit_}});
+}
+
+// ---- snapshots ----
+
+void Replica::on_snapshot_begin(const PeerSaid&, const SnapshotBegin& begin) {
+  following_.staging.reset();
+  if (begin.base.revision < commit_) return;  // an old one: we have more
+  if (begin.sparse) {
+    // The gap is not filled, so what we hold from before it may be stale for ever: start with nothing.
+    store_.clear();
+    log_.reset(begin.base);
+    commit_ = begin.base.revision;
+    following_.verified = commit_;
+    caught_up_ = false;
+    set_sparse(true);
+    out_.front.post(Applied{commit_});
+    return;
+  }
+  following_.staging.emplace();
+  following_.staging->log.reset(begin.base);
+  following_.staging->commit = begin.base.revision;
+  out_.log(LogLevel::kInfo, "receives a snapshot", {{"revision", std::to_string(begin.base.revision.value)}});
+}
+
+void Replica::on_snapshot_chunk(const PeerSaid& said, SnapshotChunk& chunk) {
+  if (!following_.staging) return;
+  Staging& staging = *following_.staging;
+  for (Item& item : chunk.items) staging.store.put(std::move(item));
+  ++staging.chunks;
+  out_.emit(LinkSend{said.link, SnapshotAck{epoch_, staging.chunks, false}});
+}
+
+void Replica::on_snapshot_end(const PeerSaid& said, const SnapshotEnd& end) {
+  if (!following_.staging) return;
+  following_.staging->end = end;
+  following_.staging->commit = std::max(following_.staging->commit, end.revision);
+  install_if_complete(said.link);
+}
+
+// Replaces the old copy when the new one is whole. Until then readers see the old one, which is old but
+// consistent.
+void Replica::install_if_complete(LinkId link) {
+  Staging& staging = *following_.staging;
+  if (!staging.end || staging.log.last().revision < staging.end->revision) return;
+  for (uint64_t r = staging.log.base().revision.value + 1; r <= staging.end->revision.value; ++r) {
+    staging.store.apply(*staging.log.at(Revision(r)));
+  }
+  if (staging.store.digest() != staging.end->digest || staging.end->revision < commit_) {
+    out_.log(LogLevel::kError, "a snapshot's digest is wrong: asking for another one",
+             {{"revision", std::to_string(staging.end->revision.value)}});
+    following_.staging.reset();
+    out_.emit(LinkSend{link, SnapshotAck{epoch_, 0, false}});
+    return;
+  }
+  store_ = std::move(staging.store);
+  log_ = std::move(staging.log);
+  commit_ = staging.end->revision;
+  following_.verified = log_.last().revision;
+  Revision leader_commit = staging.commit;
+  following_.staging.reset();
+  ++counters_.snapshots_installed;
+  out_.log(LogLevel::kInfo, "installed a snapshot",
+           {{"revision", std::to_string(commit_.value)}, {"keys", std::to_string(store_.values().size())}});
+  out_.front.post(Applied{commit_});
+  set_caught_up();
+  learn_commit(leader_commit);
+  out_.emit(LinkSend{link, SnapshotAck{epoch_, 0, true}});
+}
+
+}  // namespace kvd

@@ -1,0 +1,414 @@
+// The replica actor as leader: replication, commit, the in-sync set, confirmed reads. See replica.hpp.
+#include <algorithm>
+#include <set>
+
+#include "core/replica.hpp"
+#include "msg/text.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr Duration kProposalRetry = milliseconds(20);
+
+// Shrinking to oneself alone is the last resort: with silent (not dead) followers it is as likely that this
+// server is the one cut off, and then they should rather depose it.
+constexpr int kLastShrinkPatience = 4;  // times --leader-silence
+
+std::vector<Member> without(std::vector<Member> members, const std::vector<Member>& removed) {
+  std::erase_if(members, [&](const Member& m) { return std::count(removed.begin(), removed.end(), m) > 0; });
+  return members;
+}
+
+}  // namespace
+
+// ---- M: who must have a write before it is acknowledged (rule 5) ----
+
+// The confirmed set and, while a change is unresolved, the proposed one: by incarnation, since another life
+// of a member has not got what the former one had. Counting only the new set too early loses what the old set
+// was promised; counting only the old one too long would let the new one lead without our latest writes.
+std::vector<Member> Replica::required() const {
+  if (!leader_) return {};
+  std::vector<Member> members = register_->in_sync;
+  if (leader_->proposal) {
+    members.insert(members.end(), leader_->proposal->in_sync.begin(), leader_->proposal->in_sync.end());
+  }
+  std::sort(members.begin(), members.end());
+  members.erase(std::unique(members.begin(), members.end()), members.end());
+  return members;
+}
+
+bool Replica::confirmed_in_sync(const Member& member) const {
+  return std::count(register_->in_sync.begin(), register_->in_sync.end(), member) > 0;
+}
+
+const Replica::Peer* Replica::peer_of(const Member& member) const {
+  for (const auto& [link, peer] : peers_) {
+    if (peer.member == member) return &peer;
+  }
+  return nullptr;
+}
+
+// ---- commit ----
+
+void Replica::commit_what_is_held() {
+  if (register_->in_sync.size() < register_->min_in_sync) return;
+  Revision held = log_.last().revision;
+  for (const Member& member : required()) {
+    if (member == out_.config.self.member) continue;
+    const Peer* peer = peer_of(member);
+    if (peer == nullptr || !peer->whole || !peer->match) return;
+    held = std::min(held, *peer->match);
+  }
+  if (held > commit_) {
+    for (uint64_t r = commit_.value + 1; r <= held.value; ++r) {
+      EntryPointer entry = log_.at(Revision(r));
+      leader_->uncommitted_bytes -= entry_bytes(*entry);
+      for (const Effect& effect : entry->effects) {
+        auto it = leader_->tail.find(effect.key);
+        if (it != leader_->tail.end() && it->second.revision == entry->revision) leader_->tail.erase(it);
+      }
+    }
+    counters_.writes += held.value - commit_.value;
+    advance(held);
+  }
+  // Rule 10: what the former leader may have acknowledged must be committed here before anything else is
+  // promised. How far that goes we cannot know, but it is not beyond our own log.
+  if (!leader_->active && commit_ >= leader_->takeover) activate();
+  while (leader_->active && !leader_->writes.empty() && leader_->writes.front().revision <= commit_) {
+    PendingWrite& write = leader_->writes.front();
+    answer(write.token, std::move(write.answer), write.revision);
+    leader_->writes.pop_front();
+  }
+}
+
+void Replica::activate() {
+  leader_->active = true;
+  out_.log(LogLevel::kInfo, "leads",
+           {{"epoch", std::to_string(epoch_.value)},
+            {"revision", std::to_string(commit_.value)},
+            {"after_ms", std::to_string(to_ms(out_.now - leader_->since))}});
+  announce();
+}
+
+// ---- confirmed reads (rule 11) ----
+
+// A read is answered when every other member of M has confirmed this epoch in reply to a heartbeat that was
+// sent after the read arrived. All but one would not do: that one may have taken over, alone, and
+// acknowledged a newer write.
+bool Replica::round_confirmed(uint64_t round) const {
+  for (const Member& member : required()) {
+    if (member == out_.config.self.member) continue;
+    const Peer* peer = peer_of(member);
+    if (peer == nullptr || peer->round < round) return false;
+  }
+  return true;
+}
+
+void Replica::serve_reads() {
+  if (!leader_->active || leader_->reads.empty()) return;
+  bool alone = required().size() == 1;
+  uint64_t confirmed = 0;
+  while (!leader_->reads.empty()) {
+    PendingRead& read = leader_->reads.front();
+    if (read.after > commit_) return;
+    if (!alone) {
+      if (read.round == 0) return;
+      if (read.round != confirmed && !round_confirmed(read.round)) return;
+      confirmed = read.round;
+    }
+    Answer result = read.answer ? std::move(*read.answer) : read_now(read.operation);
+    answer(read.token, std::move(result), commit_);
+    leader_->reads.pop_front();
+  }
+}
+
+// ---- sending ----
+
+void Replica::restart_peer(Peer& peer) {
+  LinkId link = peer.link;
+  Member member = peer.member;
+  bool sparse = peer.sparse;
+  peer = Peer{};
+  peer.link = link;
+  peer.member = member;
+  peer.sparse = sparse;
+  peer.whole = !sparse;
+  peer.next = log_.last().revision.next();
+  peer.heard = peer.progress = peer.heartbeat_at = out_.now;
+}
+
+void Replica::send_heartbeat(Peer& peer) {
+  peer.heartbeat_at = out_.now + out_.config.heartbeat;
+  peer.told_commit = commit_;
+  out_.emit(LinkSend{peer.link, Heartbeat{epoch_, commit_, leader_->round, store_.digest()}});
+}
+
+void Replica::send_entries(Peer& peer) {
+  if (peer.next <= log_.base().revision) {  // pruned away meanwhile
+    begin_snapshot(peer);
+  }
+  if (peer.probing) {
+    // Ask first where the logs match. Mostly they match at the end, and this one empty Append is all.
+    if (!peer.probe_sent) {
+      out_.emit(LinkSend{peer.link, Append{epoch_, log_.position(peer.next.previous()), commit_, {}}});
+    }
+    peer.probe_sent = true;
+    return;
+  }
+  while (peer.next <= log_.last().revision && peer.in_flight_bytes < limits::kWindowBytes) {
+    Append append{epoch_, log_.position(peer.next.previous()), commit_, {}};
+    size_t bytes = 0;
+    while (peer.next <= log_.last().revision && bytes < limits::kAppendBytes) {
+      append.entries.push_back(log_.at(peer.next));
+      bytes += entry_bytes(*append.entries.back());
+      peer.next = peer.next.next();
+    }
+    peer.in_flight.emplace_back(peer.next.previous(), bytes);
+    peer.in_flight_bytes += bytes;
+    peer.told_commit = commit_;
+    out_.emit(LinkSend{peer.link, std::move(append)});
+  }
+}
+
+// ---- snapshots, while writes go on ----
+//
+// The log behind `base` is streamed as usual, and the store is read key by key as it is when each chunk is
+// sent, so it is at `base` in some places and later in others. The receiver applies the log over it, skipping
+// what a key already is beyond; once it has applied the revision at which the last chunk was sent, the two
+// are equal, which the digest proves. No copy of the store is made, and no write waits.
+
+void Replica::begin_snapshot(Peer& peer) {
+  bool known = peer.snapshot.has_value();
+  peer.whole = false;
+  peer.probing = false;
+  peer.match.reset();
+  peer.next = commit_.next();
+  peer.in_flight.clear();
+  peer.in_flight_bytes = 0;
+  peer.snapshot.reset();
+  if (!peer.sparse) {
+    peer.snapshot = Peer::Snapshot{};
+    peer.snapshot->base = commit_;
+    ++counters_.snapshots_sent;
+    if (!known) {
+      out_.log(LogLevel::kInfo, "sends a snapshot",
+               {{"to", peer.member.id.value},
+                {"revision", std::to_string(commit_.value)},
+                {"keys", std::to_string(store_.values().size())}});
+    }
+  }
+  out_.emit(LinkSend{peer.link, SnapshotBegin{epoch_, log_.position(commit_), peer.sparse}});
+}
+
+void Replica::send_snapshot(Peer& peer) {
+  if (!peer.snapshot) return;
+  Peer::Snapshot& snapshot = *peer.snapshot;
+  while (!snapshot.all_sent && snapshot.sent - snapshot.taken < limits::kSnapshotChunksInFlight) {
+    SnapshotChunk chunk{epoch_, {}};
+    size_t bytes = 0;
+    const Store::Map& values = store_.values();
+    for (auto it = values.upper_bound(snapshot.cursor);
+         it != values.end() && bytes < limits::kSnapshotChunkBytes; ++it) {
+      chunk.items.push_back(to_item(it->first, it->second));
+      bytes += it->first.size() + it->second.bytes.size() + 32;
+    }
+    if (chunk.items.empty()) {
+      snapshot.all_sent = true;
+      out_.emit(LinkSend{peer.link, SnapshotEnd{epoch_, commit_, store_.digest()}});
+      return;
+    }
+    snapshot.cursor = chunk.items.back().key;
+    ++snapshot.sent;
+    out_.emit(LinkSend{peer.link, std::move(chunk)});
+  }
+}
+
+// ---- what followers answer ----
+
+void Replica::from_follower(const PeerSaid& said, PeerMessage& message) {
+  Peer& peer = peers_.at(said.link);
+  Epoch spoken;  // of the answer
+  if (auto* ack = std::get_if<AppendAck>(&message)) spoken = ack->epoch;
+  if (auto* nack = std::get_if<AppendNack>(&message)) spoken = nack->epoch;
+  if (auto* beat = std::get_if<HeartbeatAck>(&message)) spoken = beat->epoch;
+  if (auto* snap = std::get_if<SnapshotAck>(&message)) spoken = snap->epoch;
+  if (spoken > epoch_) {
+    learn_epoch(spoken);
+    return;
+  }
+  if (!leader_ || spoken != epoch_)
+    return;  // an answer to an earlier epoch's question counts for nothing in this one
+  peer.heard = out_.now;
+  if (auto* ack = std::get_if<AppendAck>(&message)) on_ack(peer, *ack);
+  if (auto* nack = std::get_if<AppendNack>(&message)) on_nack(peer, *nack);
+  if (auto* beat = std::get_if<HeartbeatAck>(&message)) peer.round = std::max(peer.round, beat->round);
+  if (auto* snap = std::get_if<SnapshotAck>(&message)) on_snapshot_ack(peer, *snap);
+}
+
+void Replica::on_ack(Peer& peer, const AppendAck& ack) {
+  if (ack.match > log_.last().revision) return;  // no follower of ours can say that
+  peer.probing = false;
+  if (!peer.match || ack.match > *peer.match) {
+    peer.match = ack.match;
+    peer.progress = out_.now;
+  }
+  if (peer.next <= ack.match) peer.next = ack.match.next();
+  while (!peer.in_flight.empty() && peer.in_flight.front().first <= ack.match) {
+    peer.in_flight_bytes -= peer.in_flight.front().second;
+    peer.in_flight.pop_front();
+  }
+}
+
+void Replica::on_nack(Peer& peer, const AppendNack& nack) {
+  if (nack.stale) return;
+  Revision hint = std::min(nack.hint, peer.next.previous());
+  bool fresh_sparse = peer.sparse && hint == lineage_base(lineage_) && commit_ > hint;
+  if (hint < log_.base().revision || peer.snapshot || fresh_sparse) {
+    begin_snapshot(peer);
+    return;
+  }
+  peer.next = hint.next();
+  peer.probing = true;
+  peer.probe_sent = false;
+  peer.in_flight.clear();
+  peer.in_flight_bytes = 0;
+}
+
+void Replica::on_snapshot_ack(Peer& peer, const SnapshotAck& ack) {
+  if (ack.installed) {
+    peer.whole = true;
+    peer.sparse = false;
+    peer.snapshot.reset();
+    out_.log(LogLevel::kInfo, "caught up", {{"server", peer.member.id.value}});
+  } else if (peer.snapshot) {
+    if (ack.chunks == 0) {
+      begin_snapshot(peer);  // it could not use the one before
+    } else {
+      peer.snapshot->taken = std::max(peer.snapshot->taken, std::min(ack.chunks, peer.snapshot->sent));
+    }
+  }
+}
+
+// ---- the in-sync set ----
+
+// Dead, or silent, or not getting anywhere with what it was sent.
+bool Replica::lags(const Member& member) const {
+  if (member == out_.config.self.member) return false;
+  if (dead_.contains(member)) return true;
+  const Peer* peer = peer_of(member);
+  if (peer == nullptr) {
+    auto it = leader_->lagging_since.find(member);
+    return it != leader_->lagging_since.end() && out_.now - it->second > out_.config.follower_lag;
+  }
+  bool behind = !peer->match || *peer->match < log_.last().revision;
+  return out_.now - peer->heard > out_.config.follower_lag ||
+         (behind && out_.now - peer->progress > out_.config.follower_lag);
+}
+
+uint32_t Replica::responsive() const {
+  if (!leader_) return 0;
+  return static_cast<uint32_t>(std::count_if(register_->in_sync.begin(), register_->in_sync.end(),
+                                             [this](const Member& member) { return !lags(member); }));
+}
+
+void Replica::lead_on_time() {
+  for (auto& [link, peer] : peers_) {
+    if (peer.heartbeat_at <= out_.now) send_heartbeat(peer);
+  }
+  // Members without a link: since when.
+  for (const Member& member : register_->in_sync) {
+    if (peer_of(member) == nullptr) leader_->lagging_since.try_emplace(member, out_.now);
+  }
+  std::erase_if(leader_->lagging_since, [this](const auto& entry) {
+    return peer_of(entry.first) != nullptr || !confirmed_in_sync(entry.first);
+  });
+}
+
+// Who must go. The dead (proven: in memory nothing is left of them) at once. The merely silent only as long
+// as enough remain for --min-in-sync: below it no write can be acknowledged anyway, and a silent server that
+// stays in the set can still take over with everything that was acknowledged, should this one die next.
+std::vector<Member> Replica::members_to_remove() {
+  std::vector<Member> dead;
+  std::vector<Member> gone;  // the dead and the silent
+  for (const Member& member : register_->in_sync) {
+    if (!lags(member)) continue;
+    gone.push_back(member);
+    if (dead_.contains(member)) dead.push_back(member);
+  }
+  if (gone.empty()) return {};
+  size_t remaining = register_->in_sync.size() - gone.size();
+  if (remaining < register_->min_in_sync) return dead;
+  if (remaining == 1 && dead.size() < gone.size()) {
+    for (const Member& member : gone) {
+      const Peer* peer = peer_of(member);
+      Instant since = peer != nullptr ? peer->heard : leader_->since;
+      if (auto it = leader_->lagging_since.find(member); it != leader_->lagging_since.end())
+        since = it->second;
+      bool patient = out_.now - since < kLastShrinkPatience * out_.config.leader_silence;
+      if (patient && !dead_.contains(member)) return dead;
+    }
+  }
+  return gone;
+}
+
+// Rule 9: a learner may be proposed only when, at this very moment, it is verified to have all that is
+// committed and all that this leader's log held at its takeover. Committed as far as this leader knows is not
+// enough: its predecessor may have acknowledged more.
+std::optional<Member> Replica::learner_to_admit() const {
+  for (const auto& [link, peer] : peers_) {
+    if (confirmed_in_sync(peer.member) || dead_.contains(peer.member)) continue;
+    if (!peer.whole || !peer.match || *peer.match < std::max(commit_, leader_->takeover)) continue;
+    if (out_.now - peer.heard > out_.config.follower_lag) continue;
+    return peer.member;
+  }
+  return std::nullopt;
+}
+
+std::optional<Replica::Proposal> Replica::next_proposal() {
+  if (leader_->proposal || leader_->propose_after > out_.now) return std::nullopt;
+  Proposal proposal;
+  proposal.in_sync = register_->in_sync;
+  proposal.min_in_sync = register_->min_in_sync;
+  while (!leader_->settings.empty() && leader_->settings.front().second == register_->min_in_sync) {
+    answer(leader_->settings.front().first, SettingsChanged{register_->min_in_sync}, commit_);
+    leader_->settings.pop_front();
+  }
+  std::vector<Member> removed = members_to_remove();
+  if (!removed.empty()) {
+    proposal.in_sync = without(proposal.in_sync, removed);
+  } else if (auto learner = learner_to_admit()) {
+    std::erase_if(proposal.in_sync, [&](const Member& member) { return member.id == learner->id; });
+    proposal.in_sync.push_back(*learner);
+    std::sort(proposal.in_sync.begin(), proposal.in_sync.end());
+  } else if (!leader_->settings.empty()) {
+    proposal.min_in_sync = leader_->settings.front().second;
+  } else {
+    return std::nullopt;
+  }
+  return proposal;
+}
+
+void Replica::propose_register(Proposal proposal) {
+  proposal.change_id = out_.prng.next() | 1;
+  out_.membership.post(RegisterChangeWanted{proposal.in_sync, proposal.min_in_sync, proposal.change_id});
+  leader_->proposal = std::move(proposal);  // from here on both sets count
+  for (auto& [link, peer] : peers_) {
+    if (!confirmed_in_sync(peer.member)) peer.progress = out_.now;
+  }
+}
+
+void Replica::on(ChangeResolved message) {
+  if (!leader_ || !leader_->proposal || leader_->proposal->change_id != message.change_id) return;
+  Proposal proposal = std::move(*leader_->proposal);
+  leader_->proposal.reset();
+  if (!message.applied) {
+    leader_->propose_after = out_.now + kProposalRetry;
+    return;
+  }
+  std::string names;
+  for (const Member& member : proposal.in_sync) names += (names.empty() ? "" : ",") + member.id.value;
+  out_.log(LogLevel::kInfo, "in-sync set changed",
+           {{"in_sync", names}, {"min_in_sync", std::to_string(proposal.min_in_sync)}});
+}
+
+}  // namespace kvd

@@ -1,0 +1,57 @@
+// The key-value map and its digest: a plain object owned by the replica. It holds what one prefix of the log
+// leads to (or, in a sparse server, the part of it that this server has seen). It never decides anything
+// about the protocol.
+#pragma once
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "msg/client.hpp"
+#include "msg/types.hpp"
+
+namespace kvd {
+
+class Store {
+ public:
+  struct Value {
+    Bytes bytes;
+    Revision created;
+    Revision modified;
+    uint64_t version = 0;
+  };
+  using Map = std::map<std::string, Value, std::less<>>;
+
+  // Applies one committed entry. Effects on keys that are already as new as the entry are skipped: a snapshot
+  // that was read while writes went on may be ahead of the log that follows it.
+  void apply(const Entry& entry);
+  void put(Item item);  // from a snapshot; replaces
+  void clear();
+
+  const Value* find(std::string_view key) const;
+  const Map& values() const { return values_; }
+  // Keys with `prefix` behind `after`, in order, until `limit` items or limits::kListBytes are reached.
+  Listing list(const ListKeys& query) const;
+  // Calls fn(key) for every key with the prefix.
+  template <class Fn>
+  void each_key(std::string_view prefix, Fn&& fn) const {
+    for (auto it = values_.lower_bound(prefix); it != values_.end() && it->first.starts_with(prefix); ++it) {
+      fn(it->first);
+    }
+  }
+
+  // Sum over all items of a hash of each: the same for the same content, whatever the way to it.
+  uint64_t digest() const { return digest_; }
+  uint64_t value_bytes() const { return value_bytes_; }
+
+ private:
+  void insert(const std::string& key, Value value);
+  void erase(Map::iterator it);
+
+  Map values_;
+  uint64_t digest_ = 0;
+  uint64_t value_bytes_ = 0;
+};
+
+Item to_item(const std::string& key, const Store::Value& value);
+
+}  // namespace kvd

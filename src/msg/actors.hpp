@@ -1,0 +1,159 @@
+// Who can be told what: one variant per receiver. This file is the architecture in one page.
+//
+//   shell --> node     NodeInput            (clients, links, ZooKeeper, signals)
+//   node  --> shell    NodeEffect           (replies, links, ZooKeeper, log lines, exit)
+//   inside the node    one variant per actor; actors only ever talk through these
+#pragma once
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "msg/client.hpp"
+#include "msg/peer.hpp"
+#include "msg/zk.hpp"
+
+namespace kvd {
+
+// ---- the node's own edge ----
+struct StopRequested {};  // SIGTERM, SIGINT: hand over, drain, exit
+
+using NodeInput = std::variant<ClientRequest, ClientCancelled, LinkOpened, LinkAccepted, LinkReceived,
+                               LinkEnded, ZkResult, ZkWatchFired, ZkSessionChanged, StopRequested>;
+
+enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
+struct LogLine {
+  LogLevel level = LogLevel::kInfo;
+  std::string message;                                      // a fixed phrase, e.g. "elected"
+  std::vector<std::pair<std::string, std::string>> fields;  // name, value
+};
+struct Exit {
+  int code = 0;        // sysexits; 0 after StopRequested
+  std::string reason;  // one line for the operator; empty with 0
+};
+
+using NodeEffect = std::variant<ClientReply, LinkDial, LinkSend, LinkClose, ZkCall, ZkReopen, LogLine, Exit>;
+
+// ---- between the actors ----
+// From membership to everyone: the register as it stands, after every change of it and after every
+// reconnection.
+struct RegisterSeen {
+  Register content;
+  int32_t version = 0;
+};
+struct RegisterAbsent {};  // ZooKeeper answered that there is none: a virgin cluster
+
+// From links to replica, front and election.
+struct PeerUp {
+  LinkId link;
+  bool dialed = false;  // by us: our conversations go there; otherwise it carries the peer's
+  ServerInfo info;
+  bool sparse = false;
+};
+struct PeerDown {
+  LinkId link;
+  bool dialed = false;
+  Member member;
+};
+struct PeerDead {  // proof: its port refused twice in a row, or a newer incarnation of it was met
+  Member member;
+};
+struct PeerSaid {
+  LinkId link;
+  Member from;
+  PeerMessage message;
+};
+struct Stalled {};  // the loop itself slept: what looks like others' silence is our own
+
+// To links.
+struct MembersListed {  // from election: who is registered
+  std::vector<ServerInfo> members;
+};
+struct AliveCheck {  // from election: does this former registration of our own id still answer?
+  ServerInfo suspect;
+};
+struct AliveChecked {
+  enum class Verdict : uint8_t { kAlive, kDead, kSilent };
+  Verdict verdict = Verdict::kSilent;
+};
+struct SparseChanged {  // from replica
+  bool sparse = false;
+};
+using LinksMessage = std::variant<LinkOpened, LinkAccepted, LinkReceived, LinkEnded, RegisterSeen,
+                                  MembersListed, AliveCheck, SparseChanged, Stalled>;
+
+// To membership.
+struct BootstrapWanted {  // from election: our znode is the smallest of a virgin cluster
+  std::string own_znode;
+};
+struct TakeoverWanted {  // from election: rule 3, "the takeover"
+  std::string own_znode;
+  std::vector<std::string> smaller_znodes;
+  std::optional<Member> exclude;  // the former leader, when it is dead or leaves
+};
+struct NewLineageWanted {  // from election: everything is lost, or an operator says so
+  std::string own_znode;
+  std::vector<std::string> smaller_znodes;
+  std::vector<std::pair<std::string, int32_t>> proofs;  // znodes (and versions) that show the loss
+};
+struct RegisterChangeWanted {  // from replica, while leading
+  std::vector<Member> in_sync;
+  uint32_t min_in_sync = 1;
+  uint64_t change_id = 0;
+};
+struct EpochHeard {  // from replica: somebody speaks of an epoch that the register has not shown us yet
+  Epoch epoch;
+};
+using MembershipMessage = std::variant<ZkSessionChanged, ZkResult, ZkWatchFired, BootstrapWanted,
+                                       TakeoverWanted, NewLineageWanted, RegisterChangeWanted, EpochHeard>;
+
+// To election.
+struct TakeoverFailed {};  // from membership: certainly not done, or overtaken; look again
+struct LeaderSilent {      // from replica, again and again while it lasts
+  Member leader;
+  Epoch epoch;
+  Duration silent{0};
+};
+struct HandOverWanted {};  // from replica: stopping and drained; find the successor
+using ElectionMessage =
+    std::variant<ZkSessionChanged, ZkResult, ZkWatchFired, RegisterSeen, RegisterAbsent, PeerUp, PeerDown,
+                 PeerDead, PeerSaid, AliveChecked, TakeoverFailed, LeaderSilent, HandOverWanted, Stalled>;
+
+// To replica. A token names the request in the front.
+struct Propose {
+  uint64_t token = 0;
+  Operation operation;  // a write
+};
+struct Read {
+  uint64_t token = 0;
+  Operation operation;  // ReadKey or ListKeys
+  bool linear = false;
+};
+struct ChangeResolved {  // from membership: what became of a RegisterChangeWanted
+  uint64_t change_id = 0;
+  bool applied = false;
+};
+using ReplicaMessage = std::variant<RegisterSeen, RegisterAbsent, ChangeResolved, PeerUp, PeerDown, PeerDead,
+                                    PeerSaid, Propose, Read, Stalled, StopRequested>;
+
+// To front.
+struct RoleChanged {  // from replica
+  bool leading = false;
+  bool active = false;    // leading: may acknowledge
+  bool readable = false;  // local reads may be answered from this copy
+  Epoch epoch;
+  std::optional<Member> leader;
+};
+struct Applied {  // from replica: local reads now see this revision
+  Revision revision;
+};
+struct Answered {  // from replica
+  uint64_t token = 0;
+  Answer answer;
+  Revision revision;
+};
+using FrontMessage = std::variant<ClientRequest, ClientCancelled, PeerUp, PeerDown, PeerSaid, RoleChanged,
+                                  Applied, Answered, StopRequested>;
+
+}  // namespace kvd

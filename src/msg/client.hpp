@@ -1,0 +1,188 @@
+// What a client can ask and what it can be told, free of HTTP: the shell turns requests into these, one
+// server forwards them to another in the same words, and the shell turns replies into status codes.
+#pragma once
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/time.hpp"
+#include "msg/types.hpp"
+
+namespace kvd {
+
+// If-Match and If-None-Match (RFC 9110, 13.1) on one key.
+struct EntityTags {
+  bool any = false;  // "*"
+  std::vector<Revision>
+      revisions;  // the tags listed; a tag that is no revision of ours is left out and matches nothing
+  bool operator==(const EntityTags&) const = default;
+};
+struct Condition {
+  std::optional<EntityTags> if_match;
+  std::optional<EntityTags> if_none_match;
+  bool operator==(const Condition&) const = default;
+};
+
+// ---- requests ----
+struct ReadKey {
+  std::string key;
+};
+struct ListKeys {
+  std::string prefix;
+  std::string after;  // start behind this key; empty: from the start
+  uint32_t limit = 0;
+  bool keys_only = false;
+};
+struct PutKey {
+  std::string key;
+  Bytes value;
+  Condition condition;
+};
+struct DeleteKey {
+  std::string key;
+  Condition condition;
+};
+struct DeletePrefix {
+  std::string prefix;  // never empty
+};
+struct BatchOp {
+  std::string key;
+  std::optional<Bytes> value;  // none: delete
+};
+struct WriteBatch {  // one revision, all or nothing, in order
+  std::vector<BatchOp> ops;
+};
+struct ChangeSettings {
+  uint32_t min_in_sync = 1;
+};
+struct QueryStatus {};  // answered by this node alone, always at once
+
+using Operation =
+    std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefix, WriteBatch, ChangeSettings, QueryStatus>;
+
+enum class ReadMode { kLocal, kLinear };
+
+struct ClientRequest {
+  RequestId id;
+  Operation operation;
+  ReadMode read = ReadMode::kLocal;  // for reads
+  Revision min_revision;             // for local reads: wait until this server has it
+  Duration timeout{5'000'000};       // how long it may wait from its arrival at the node
+};
+struct ClientCancelled {  // the client's connection is gone: nobody waits for the reply any more
+  RequestId id;
+};
+
+// ---- replies ----
+struct KeyFound {
+  Item item;
+  bool complete = true;  // false: this server knows that it misses keys
+};
+struct KeyMissing {
+  bool complete = true;
+};
+struct Listing {
+  std::vector<Item> items;  // values are empty when only keys were asked for
+  bool more = false;
+  bool complete = true;
+};
+struct KeyWritten {  // the reply's revision is the key's
+  bool created = false;
+};
+struct KeyDeleted {};
+struct KeyAbsent {};  // a delete found nothing
+struct PrefixDeleted {
+  uint64_t count = 0;
+};
+struct BatchWritten {};
+struct ConditionFailed {
+  std::optional<Revision> current;  // none: there is no such key
+};
+struct SettingsChanged {
+  uint32_t min_in_sync = 1;
+};
+
+enum class ErrorCode : uint8_t {
+  kNoLeader,         // none known in time
+  kNotEnoughInSync,  // fewer than --min-in-sync, or a virgin cluster waits for --expect
+  kOverloaded,       // a queue is full
+  kNotReady,         // this server has no copy to read from yet, and no leader to ask
+  kTimedOut,         // in time neither done nor refused
+  kSteppedDown,      // the leader stopped leading before it knew
+  kLinkLost,         // the link to the leader died before the answer came
+  kTooLarge,         // 413
+  kShuttingDown,
+  kInvalid,  // 400: the detail says what is wrong
+};
+enum class Outcome : uint8_t { kNotApplied, kUnknown };
+
+struct Failed {
+  ErrorCode code = ErrorCode::kNoLeader;
+  Outcome outcome = Outcome::kNotApplied;  // for writes; reads are always kNotApplied
+  std::string detail;
+};
+
+// ---- status ----
+enum class Role : uint8_t { kCandidate, kLearner, kSparse, kFollower, kLeader };
+const char* role_name(Role role);
+
+struct MemberStatus {
+  ServerInfo info;
+  Role role = Role::kLearner;
+  std::optional<Revision> match;   // known by the leader only
+  std::optional<Duration> silent;  // since this server last heard from it; none: no link
+};
+enum class ZkState : uint8_t { kConnecting, kConnected, kExpired };
+const char* zk_state_name(ZkState state);
+
+struct Counters {       // monotonic since the start
+  uint64_t writes = 0;  // committed while leading
+  uint64_t reads_local = 0;
+  uint64_t reads_linear = 0;
+  uint64_t forwarded = 0;
+  uint64_t refused = 0;    // Failed replies
+  uint64_t elections = 0;  // times this node became leader
+  uint64_t step_downs = 0;
+  uint64_t snapshots_sent = 0;
+  uint64_t snapshots_installed = 0;
+  uint64_t in_sync_changes = 0;
+};
+
+struct Status {
+  ServerInfo self;
+  Role role = Role::kCandidate;
+  std::optional<Register> config;    // what the register said last; none: not read yet
+  std::optional<ServerInfo> leader;  // none: unknown
+  bool active = false;               // leader: may acknowledge; others: hears from the leader
+  Revision revision;                 // applied here
+  Epoch epoch;
+  std::vector<MemberStatus> members;
+  ZkState zk_state = ZkState::kConnecting;
+  Duration zk_session_timeout{0};  // negotiated; 0: none yet
+  bool standalone = false;
+  bool complete = false;  // this copy misses nothing that it should have
+  bool ready = false;
+  std::vector<std::string> degraded;  // one line each; empty: all is well
+  std::string not_ready;              // one line; empty when ready
+  uint64_t keys = 0;
+  uint64_t value_bytes = 0;
+  uint64_t digest = 0;
+  uint64_t waiting_requests = 0;
+  Duration uptime{0};
+  Counters counters;
+};
+
+using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
+                            BatchWritten, ConditionFailed, SettingsChanged, Failed, Status>;
+
+struct ClientReply {
+  RequestId id;
+  Answer answer;
+  Epoch epoch;                    // that the answering node is in
+  Revision revision;              // that the answer reflects
+  std::optional<Address> leader;  // its HTTP address, where known
+};
+
+bool is_write(const Operation& operation);
+
+}  // namespace kvd

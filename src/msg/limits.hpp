@@ -1,0 +1,31 @@
+// Every bound of kvd that is not a flag, in one place, with what happens when it is reached.
+#pragma once
+#include <cstddef>
+
+namespace kvd::limits {
+
+inline constexpr size_t kKeyBytes = 1024;   // longer or empty: 400
+inline constexpr size_t kBatchOps = 1024;   // more: 400
+inline constexpr size_t kListItems = 1000;  // a page's size when none is asked for; the most is 10,000
+inline constexpr size_t kListItemsMax = 10'000;
+inline constexpr size_t kListBytes = 4u << 20;        // a page ends early after so many bytes of values
+inline constexpr size_t kWriteBytes = 16u << 20;      // one write's keys and values together: 413
+inline constexpr size_t kClientRequests = 16'384;     // waiting in one node: 503
+inline constexpr size_t kUncommittedEntries = 8'192;  // in the leader's log: 503
+inline constexpr size_t kUncommittedBytes = 64u << 20;
+inline constexpr size_t kRetainedEntries =
+    65'536;  // committed ones kept to catch others up; beyond: a snapshot
+inline constexpr size_t kRetainedBytes = 64u << 20;
+inline constexpr size_t kAppendBytes = 1u << 20;  // one APPEND carries at least one entry and about this much
+inline constexpr size_t kWindowBytes = 32u << 20;  // sent to one peer and not acknowledged: the rest waits
+inline constexpr size_t kSnapshotChunkBytes = 256u << 10;
+inline constexpr size_t kSnapshotChunksInFlight = 8;
+inline constexpr size_t kFrameBytes = 32u << 20;  // one peer frame; a larger one closes the link
+inline constexpr size_t kLinkQueueBytes = 64u
+                                          << 20;    // unsent on one link: the link is closed and starts anew
+inline constexpr size_t kMailboxMessages = 65'536;  // per actor: a full one refuses clients and closes links
+inline constexpr size_t kLinks = 256;               // peer connections that this node accepts
+inline constexpr size_t kZkData = 64u << 10;        // ZooKeeper drops the connection of who sends about 1 MiB
+inline constexpr size_t kZkCalls = 256;             // outstanding
+
+}  // namespace kvd::limits

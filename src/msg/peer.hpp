@@ -1,0 +1,141 @@
+// What servers say to each other. Every server dials every other one; a conversation lives on one link, from
+// its dialer (requests) and back (answers), so that the end of a link ends exactly the conversations that it
+// carried:
+//
+//   dialed by the leader     Append, Heartbeat, Snapshot*, TakeOver        answered by AppendAck/Nack,
+//   HeartbeatAck, ... dialed by anyone         Forward (to the leader), Suspect              answered by
+//   ForwardResult, SuspectReply
+//
+// The first message in both directions is Hello. It carries what is fixed for the life of the link (cluster,
+// lineage, incarnation); the others carry the epoch. A new link voids everything of the former one.
+#pragma once
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "msg/client.hpp"
+#include "msg/types.hpp"
+
+namespace kvd {
+
+struct Hello {
+  std::string cluster;  // empty: none known yet
+  Lineage lineage;
+  ServerInfo from;
+  ServerId to;          // who the dialer believes to reach; in the reply: the dialer
+  Epoch epoch;          // the newest that the sender knows
+  bool sparse = false;  // wants no snapshot: fills only as keys are updated
+};
+struct Append {
+  Epoch epoch;
+  LogPosition previous;  // the entry before the first one
+  Revision commit;
+  std::vector<EntryPointer> entries;  // consecutive
+};
+struct AppendAck {
+  Epoch epoch;
+  Revision match;  // this log is the leader's up to here
+};
+struct AppendNack {
+  Epoch epoch;         // newest that the refuser knows: when larger than the sender's, the sender is deposed
+  bool stale = false;  // true: refused for its epoch; false: the logs do not match at `previous`
+  Revision hint;       // where the refuser's log may match at the latest
+};
+struct Heartbeat {
+  Epoch epoch;
+  Revision commit;
+  uint64_t round = 0;   // of the linear reads' confirmation
+  uint64_t digest = 0;  // of the leader's store at `commit`
+};
+struct HeartbeatAck {
+  Epoch epoch;  // larger than the heartbeat's: the leader is deposed, and this confirms nothing
+  uint64_t round = 0;
+  Revision applied;
+};
+struct SnapshotBegin {  // what follows in Append starts behind `base`; the chunks are the store at `base` or
+                        // later
+  Epoch epoch;
+  LogPosition base;
+  bool sparse = false;  // no chunks and no end will come: start with nothing
+};
+struct SnapshotChunk {
+  Epoch epoch;
+  std::vector<Item> items;  // in key order over all chunks
+};
+struct SnapshotEnd {  // all chunks are sent; with the log up to `revision` the content's digest is `digest`
+  Epoch epoch;
+  Revision revision;
+  uint64_t digest = 0;
+};
+struct SnapshotAck {
+  Epoch epoch;
+  uint64_t chunks = 0;     // taken since SnapshotBegin
+  bool installed = false;  // complete and verified
+};
+struct Forward {
+  uint64_t request = 0;  // the dialer's number, unique on this link
+  Operation operation;   // a write, or a read that is to be linear
+  Duration timeout{0};
+};
+struct ForwardResult {
+  uint64_t request = 0;
+  Answer answer;  // never Status
+  Revision revision;
+};
+struct Suspect {
+  Epoch epoch;
+  Member leader;
+};
+struct SuspectReply {
+  Epoch epoch;
+  Member leader;
+  bool agrees = false;
+};
+struct TakeOver {
+  Epoch epoch;
+};
+
+using PeerMessage =
+    std::variant<Hello, Append, AppendAck, AppendNack, Heartbeat, HeartbeatAck, SnapshotBegin, SnapshotChunk,
+                 SnapshotEnd, SnapshotAck, Forward, ForwardResult, Suspect, SuspectReply, TakeOver>;
+
+// ---- links, between the shell and the node ----
+enum class LinkEnd : uint8_t {
+  kRefused,      // nobody listens there
+  kUnreachable,  // no answer in time, no route, no such name
+  kReset,        // the other side is gone: reset or closed by it
+  kProtocol,     // what came could not be read
+  kOverflow,     // too much unsent
+};
+const char* link_end_name(LinkEnd end);
+
+struct LinkOpened {  // a link that the node dialed stands
+  LinkId link;
+};
+struct LinkAccepted {  // somebody dialed us
+  LinkId link;
+  std::string from;  // address, for the logs
+};
+struct LinkReceived {
+  LinkId link;
+  PeerMessage message;
+};
+struct LinkEnded {  // not sent for links that the node closed itself
+  LinkId link;
+  LinkEnd why = LinkEnd::kReset;
+  std::string detail;  // for the logs
+};
+// ... and what the node orders:
+struct LinkDial {
+  LinkId link;
+  Address to;
+};
+struct LinkSend {
+  LinkId link;
+  PeerMessage message;
+};
+struct LinkClose {  // after what was sent
+  LinkId link;
+};
+
+}  // namespace kvd

@@ -1,0 +1,20 @@
+// One line of trace text for every message: what golden scripts compare. Values and long lists are shortened
+// to their sizes; the order of fields is fixed.
+#pragma once
+#include <string>
+
+#include "msg/actors.hpp"
+
+namespace kvd {
+
+std::string to_text(const Member& member);
+std::string to_text(const Register& content);
+std::string to_text(const Operation& operation);
+std::string to_text(const Answer& answer);
+std::string to_text(const PeerMessage& message);
+std::string to_text(const ZkRequest& request);
+std::string to_text(const ZkResult& result);
+std::string to_text(const NodeInput& input);
+std::string to_text(const NodeEffect& effect);
+
+}  // namespace kvd

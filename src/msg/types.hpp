@@ -1,0 +1,112 @@
+// The nouns of kvd: who, when, what. Plain data that every layer above speaks of; no decisions here.
+#pragma once
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/strong_id.hpp"
+
+namespace kvd {
+
+// An epoch is one leader's reign; only a takeover increments it (the register in ZooKeeper, register.hpp).
+using Epoch = StrongId<struct EpochTag>;
+// A lineage is a history of the data. A new one begins empty after a total loss.
+using Lineage = StrongId<struct LineageTag>;
+// A revision is the place of one write in the log, and so also the version of the whole store after that
+// write. Log index and revision are the same number: every entry is a write. Those of lineage L start at L *
+// 2^40 + 1, so that no ETag or token of a lost lineage ever comes back.
+using Revision = StrongId<struct RevisionTag>;
+// An incarnation is one life of a server's memory: drawn at random at every start, never 0 for a living
+// server.
+using Incarnation = StrongId<struct IncarnationTag>;
+// One client request between the shell and the node. The shell's numbers have the highest bit clear.
+using RequestId = StrongId<struct RequestIdTag>;
+// One TCP connection between servers. Numbers of links that the node dials are odd, of accepted ones even.
+using LinkId = StrongId<struct LinkIdTag>;
+// One call to ZooKeeper, numbered by the node.
+using ZkCallId = StrongId<struct ZkCallIdTag>;
+
+constexpr Revision lineage_base(Lineage lineage) { return Revision(lineage.value << 40); }
+
+// The stable name of a server (--id), 1 to 255 bytes.
+struct ServerId {
+  std::string value;
+  auto operator<=>(const ServerId&) const = default;
+};
+
+// Who exactly: a server and the life it is in. Two lives of one server are two replicas, since the second one
+// may have forgotten what the first one acknowledged.
+struct Member {
+  ServerId id;
+  Incarnation incarnation;
+  auto operator<=>(const Member&) const = default;
+};
+
+// `host` is a name or an address without brackets; `port` is 1 to 65535.
+struct Address {
+  std::string host;
+  uint16_t port = 0;
+  auto operator<=>(const Address&) const = default;
+};
+
+struct ServerInfo {  // what a server tells about itself, in ZooKeeper and in its HELLO
+  Member member;
+  Address http;
+  Address peer;
+  bool operator==(const ServerInfo&) const = default;
+};
+
+// The register: the one piece of cluster state that decides (ZooKeeper's /kvd/config). Changed by versioned
+// sets only.
+struct Register {
+  std::string cluster;  // uuid, drawn when the register is created
+  Lineage lineage;
+  Epoch epoch;
+  Member leader;
+  std::string leader_znode;     // its name below /election, e.g. server_0000000000
+  std::vector<Member> in_sync;  // sorted by id; every one of them has every acknowledged write
+  uint32_t min_in_sync = 1;
+  uint64_t change_id = 0;  // drawn for each proposal: tells whose change is in place after an unknown outcome
+  bool operator==(const Register&) const = default;
+};
+
+// ---- the log ----
+
+// What a write does to one key: the outcome, not the operation, so that a copy which misses history still
+// ends with the same bytes. No value: the key is deleted.
+struct Effect {
+  std::string key;
+  std::optional<Bytes> value;
+  Revision created;      // revision at which the key came into being
+  uint64_t version = 0;  // 1 when created, one more with each update
+  bool operator==(const Effect&) const = default;
+};
+
+struct Entry {
+  Epoch epoch;  // of the leader that appended it
+  Revision revision;
+  std::vector<Effect> effects;
+  bool operator==(const Entry&) const = default;
+};
+using EntryPointer = std::shared_ptr<const Entry>;  // never null in a message
+
+struct LogPosition {  // how far a log reaches; epochs first, as they decide which of two logs is the newer
+  Epoch epoch;
+  Revision revision;
+  auto operator<=>(const LogPosition&) const = default;
+};
+
+// One key of the store, as in snapshots and listings.
+struct Item {
+  std::string key;
+  Bytes value;
+  Revision created;
+  Revision modified;
+  uint64_t version = 0;
+  bool operator==(const Item&) const = default;
+};
+
+}  // namespace kvd

@@ -1,0 +1,107 @@
+// Calls to ZooKeeper and what comes back. Paths start below the prefix that --zookeeper may carry; whoever
+// performs the calls adds it and takes it off again.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/time.hpp"
+#include "msg/client.hpp"
+#include "msg/types.hpp"
+
+namespace kvd {
+
+enum class ZkMode : uint8_t { kPersistent, kEphemeral, kEphemeralSequential };
+
+struct ZkCreate {
+  std::string path;  // kEphemeralSequential: ZooKeeper appends ten digits
+  std::string data;
+  ZkMode mode = ZkMode::kPersistent;
+};
+struct ZkDelete {
+  std::string path;
+  int32_t version = -1;  // -1: any
+};
+struct ZkSet {
+  std::string path;
+  std::string data;
+  int32_t version = -1;
+};
+struct ZkCheck {  // in a ZkMulti only
+  std::string path;
+  int32_t version = -1;
+};
+struct ZkMulti {  // all or nothing
+  std::vector<std::variant<ZkCreate, ZkDelete, ZkSet, ZkCheck>> ops;
+};
+// Reads. `watch` asks for one ZkWatchFired when what was read changes; the watch stands only if the reply
+// arrived.
+struct ZkGet {
+  std::string path;
+  bool watch = false;
+};
+struct ZkExists {  // with a watch also useful for what does not exist yet
+  std::string path;
+  bool watch = false;
+};
+struct ZkChildren {
+  std::string path;
+  bool watch = false;
+};
+struct ZkSync {  // the session's server catches up with the ensemble's leader; what is read next is at least
+                 // that new
+  std::string path;
+};
+using ZkRequest = std::variant<ZkCreate, ZkDelete, ZkSet, ZkMulti, ZkGet, ZkExists, ZkChildren, ZkSync>;
+
+struct ZkCall {
+  ZkCallId id;
+  ZkRequest request;
+};
+
+enum class ZkCode : uint8_t {
+  kOk,
+  kNoNode,
+  kNodeExists,
+  kBadVersion,
+  kNotEmpty,
+  kRolledBack,  // in a multi: this operation was fine, another one failed
+  kInvalid,  // refused before it was sent or by ZooKeeper as malformed: certainly not done, and never will be
+  kNotConnected,  // never sent: certainly not done
+  kUnknown,       // sent, and whether it was done is not known
+};
+const char* zk_code_name(ZkCode code);
+
+struct ZkStat {
+  int32_t version = 0;
+  int64_t created_zxid = 0;
+  uint64_t ephemeral_owner = 0;  // a session, or 0
+  bool operator==(const ZkStat&) const = default;
+};
+
+struct ZkResult {
+  ZkCallId id;
+  ZkCode code = ZkCode::kUnknown;     // of a multi: that of its first operation that failed by itself
+  std::string data;                   // of ZkGet
+  ZkStat stat;                        // of ZkGet, ZkExists, ZkSet
+  std::vector<std::string> children;  // of ZkChildren, sorted
+  std::string path;                   // of ZkCreate: the name that was made
+  // Of ZkMulti, one each (empty when the code is kUnknown, kInvalid or kNotConnected):
+  std::vector<ZkCode> codes;
+  std::vector<std::string> paths;  // made by its creates; empty for other operations
+};
+
+struct ZkWatchFired {  // one-shot: whoever still cares reads again, with a watch
+  std::string path;
+};
+struct ZkSessionChanged {
+  ZkState state = ZkState::kConnecting;
+  uint64_t session = 0;  // while connected
+  Duration timeout{0};   // negotiated, while connected
+};
+// Ordered by the node after kExpired: open a new session. Results and watches of the former one no longer
+// come; the shell answers every call that is still outstanding with kUnknown first.
+struct ZkReopen {};
+
+}  // namespace kvd

@@ -1,0 +1,33 @@
+// The JSON that kvd keeps in ZooKeeper, so that `zkCli.sh get` is readable:
+//   /kvd/config      {"cluster":"<uuid>","lineage":0,"epoch":3,"leader":{"id":"a:8001","incarnation":"<16 hex
+//   digits>"},
+//                     "leader_znode":"server_0000000004","in_sync":[{"id":..,"incarnation":..},...],
+//                     "min_in_sync":1,"change":"<16 hex digits>"}
+//   /kvd/members/ID and /election/server_N
+//                    {"id":"a:8001","incarnation":"..","http":"a:8001","peer":"a:18001"}
+// What is read is foreign: anything missing, of another type or out of range is an Error that names the
+// member.
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "msg/types.hpp"
+
+namespace kvd {
+
+inline constexpr char kConfigPath[] = "/kvd/config";
+inline constexpr char kMembersPath[] = "/kvd/members";
+inline constexpr char kElectionPath[] = "/election";
+inline constexpr char kElectionPrefix[] = "server_";
+
+std::string encode_register(const Register& content);
+Result<Register> decode_register(std::string_view json);
+std::string encode_server_info(const ServerInfo& info);
+Result<ServerInfo> decode_server_info(std::string_view json);
+
+// "host:port", with brackets around an IPv6 address.
+std::string format_address(const Address& address);
+Result<Address> parse_address(std::string_view text);  // the inverse; the port is required
+
+}  // namespace kvd
