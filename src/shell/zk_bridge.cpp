@@ -1,0 +1,191 @@
+// The C client's callbacks and the calls that block: see the header.
+#include "shell/zk_bridge.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/check.hpp"
+#include "base/take_all_stack.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr size_t kSlots = 8;  // a server has one client; tests have a few
+
+struct Slot {
+  bool taken = false;  // the loop's thread only
+  TakeAllStack<ZkEvent> events;
+  uv_async_t wake{};
+};
+std::array<Slot, kSlots> slots;
+
+// The library's log callback has no context whatever, so each slot has a callback of its own. It runs on
+// three threads: the library's two and whichever of ours calls in.
+template <size_t kSlot>
+void on_log(const char* text) {
+  ZkMailbox::post(kSlot, ZkLibraryLog{text});
+}
+template <size_t... kSlot>
+constexpr std::array<log_callback_fn, kSlots> log_callbacks(std::index_sequence<kSlot...>) {
+  return {on_log<kSlot>...};
+}
+constexpr auto kLogCallbacks = log_callbacks(std::make_index_sequence<kSlots>());
+
+ZkStat copy_of(const struct Stat& stat) {
+  return {stat.version, stat.czxid, static_cast<uint64_t>(stat.ephemeralOwner)};
+}
+
+void complete(int code, const void* packed, ZkResult result) {
+  const ZkContext context = ZkContext::unpack(packed);
+  ZkMailbox::post(context.slot, ZkCompletion{context.generation, context.number, code, std::move(result)});
+}
+
+// Of the whole handle: session events only.
+void on_session(zhandle_t*, int type, int state, const char*, void* packed) {
+  if (type != ZOO_SESSION_EVENT) return;
+  const ZkContext context = ZkContext::unpack(packed);
+  ZkMailbox::post(context.slot, ZkSessionEvent{context.generation, state});
+}
+
+}  // namespace
+
+// ---- ZkContext ----
+
+void* ZkContext::pack() const {
+  static_assert(sizeof(void*) == sizeof(uint64_t));
+  const uint64_t packed = uint64_t{slot} << 56 | uint64_t{generation & 0xff'ffff} << 32 | number;
+  return reinterpret_cast<void*>(packed);  // NOLINT(performance-no-int-to-ptr): never dereferenced
+}
+
+ZkContext ZkContext::unpack(const void* packed) {
+  const auto bits = reinterpret_cast<uint64_t>(packed);
+  return {static_cast<uint8_t>(bits >> 56), static_cast<uint32_t>(bits >> 32) & 0xff'ffff,
+          static_cast<uint32_t>(bits)};
+}
+
+// ---- ZkMailbox ----
+
+ZkMailbox::ZkMailbox(uv_loop_t* loop, std::function<void(std::vector<ZkEvent>)> on_events)
+    : on_events_(std::move(on_events)) {
+  const auto slot = std::find_if(slots.begin(), slots.end(), [](const Slot& one) { return !one.taken; });
+  CHECK(slot != slots.end());
+  slot->taken = true;
+  slot_ = static_cast<uint8_t>(slot - slots.begin());
+  slot->wake.data = this;
+  CHECK(uv_async_init(loop, &slot->wake,
+                      [](uv_async_t* wake) { static_cast<ZkMailbox*>(wake->data)->drain(); }) == 0);
+}
+
+ZkMailbox::~ZkMailbox() { slots[slot_].wake.data = nullptr; }
+
+void ZkMailbox::post(uint8_t slot, ZkEvent event) {
+  if (slots[slot].events.push(std::move(event))) uv_async_send(&slots[slot].wake);
+}
+
+void ZkMailbox::drain() {
+  if (!closing_) on_events_(slots[slot_].events.take_all());
+}
+
+void ZkMailbox::close(std::function<void()> closed) {
+  closing_ = true;
+  closed_ = std::move(closed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&slots[slot_].wake), [](uv_handle_t* wake) {
+    auto* self = static_cast<ZkMailbox*>(wake->data);
+    Slot& slot = slots[self->slot_];
+    slot.events.take_all();  // what nobody wants any more
+    slot.taken = false;
+    std::exchange(self->closed_, nullptr)();  // may destroy the mailbox
+  });
+}
+
+// ---- open and close ----
+
+ZkHandleReady zk_open(const std::string& hosts, int timeout_ms, ZkContext context) {
+  // WARN: at the default level the library writes many lines a second; at DEBUG it uses a closed handle
+  // (4809).
+  zoo_set_debug_level(ZOO_LOG_LEVEL_WARN);
+  errno = 0;
+  // No client id: a session belongs to one process. No chroot in `hosts` either: with one, a multi on an
+  // invalid path or an expired handle frees a pointer that was never set; the client adds the prefix itself.
+  zhandle_t* handle = zookeeper_init2(hosts.c_str(), on_session, timeout_ms, nullptr, context.pack(),
+                                      ZOO_NO_LOG_CLIENTENV, kLogCallbacks[context.slot]);
+  if (handle == nullptr) return {nullptr, std::strerror(errno)};
+  // By default the library resolves all host names at each turn of its I/O loop, so that a slow name server
+  // makes it miss its heartbeats and lose a healthy session (ZOOKEEPER-1998). -1: once, and again for each
+  // new connection.
+  zoo_set_servers_resolution_delay(handle, -1);
+  return {handle, {}};
+}
+
+void zk_close(zhandle_t* handle) { zookeeper_close(handle); }
+
+// ---- callbacks ----
+
+// Of one znode. It sees the session's events as well, without being used up by them: those are on_session's.
+void zk_on_watch(zhandle_t*, int type, int, const char* path, void* packed) {
+  if (type == ZOO_SESSION_EVENT || path == nullptr) return;
+  const ZkContext context = ZkContext::unpack(packed);
+  ZkMailbox::post(context.slot, ZkNodeEvent{context.generation, path});
+}
+
+void zk_on_void(int code, const void* context) { complete(code, context, {}); }
+
+void zk_on_path(int code, const char* path, const void* context) {
+  ZkResult result;
+  if (code == ZOK && path != nullptr) result.path = path;
+  complete(code, context, std::move(result));
+}
+
+void zk_on_sync(int code, const char*, const void* context) { complete(code, context, {}); }
+
+void zk_on_stat(int code, const struct Stat* stat, const void* context) {
+  ZkResult result;
+  if (code == ZOK && stat != nullptr) result.stat = copy_of(*stat);
+  complete(code, context, std::move(result));
+}
+
+void zk_on_data(int code, const char* data, int size, const struct Stat* stat, const void* context) {
+  ZkResult result;
+  if (code == ZOK && data != nullptr && size > 0) result.data.assign(data, static_cast<size_t>(size));
+  if (code == ZOK && stat != nullptr) result.stat = copy_of(*stat);
+  complete(code, context, std::move(result));
+}
+
+void zk_on_names(int code, const struct String_vector* names, const void* context) {
+  ZkResult result;
+  if (code == ZOK && names != nullptr) result.children.assign(names->data, names->data + names->count);
+  std::sort(result.children.begin(), result.children.end());
+  complete(code, context, std::move(result));
+}
+
+// Only what the servers say about the data is certain. Everything else, and that is more than
+// ZCONNECTIONLOSS, leaves open whether the call was done: ZOPERATIONTIMEOUT (a create in flight when the
+// server stalls; calls queued while disconnected), ZSESSIONEXPIRED, ZSESSIONMOVED, ZCLOSING,
+// ZRUNTIMEINCONSISTENCY of a whole multi, ZAUTHFAILED, ZSYSTEMERROR, and whatever is not listed here.
+ZkCode zk_code_of(int code) {
+  switch (code) {
+    case ZOK:
+      return ZkCode::kOk;
+    case ZNONODE:
+      return ZkCode::kNoNode;
+    case ZNODEEXISTS:
+      return ZkCode::kNodeExists;
+    case ZBADVERSION:
+      return ZkCode::kBadVersion;
+    case ZNOTEMPTY:
+      return ZkCode::kNotEmpty;
+    case ZBADARGUMENTS:
+    case ZINVALIDACL:
+    case ZNOCHILDRENFOREPHEMERALS:
+      return ZkCode::kInvalid;
+    default:
+      return ZkCode::kUnknown;
+  }
+}
+
+}  // namespace kvd

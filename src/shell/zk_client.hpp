@@ -1,0 +1,53 @@
+// The ZooKeeper client as the node sees it: calls go out, results, watches and session changes come in. It
+// wraps the multi-threaded C client 3.8 and keeps its hazards to itself; zk_bridge.hpp is the other half, on
+// that library's threads. Only the loop's thread may call it. Never decides anything about the protocol and
+// never retries a call.
+#pragma once
+#include <uv.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "shell/input_sink.hpp"
+
+namespace kvd {
+
+struct ZkOptions {
+  std::vector<Address> servers;  // at least one. Literal addresses are better than names: see zk_bridge.cpp
+  std::string prefix;           // of all paths: empty or "/a/b"; its znodes are created when they are missing
+  Duration session_timeout{0};  // asked for; servers clamp it to 2 to 20 of their ticks
+};
+
+// What reaches the sink, in order:
+//   ZkSessionChanged   kConnected with session and negotiated timeout; kConnecting when the connection is
+//   lost;
+//                      kExpired (also when authentication failed): the session is gone, and nothing happens
+//                      until reopen()
+//   ZkResult           exactly one for each perform(), except after close(). Calls that are outstanding when
+//   the
+//                      connection is lost end with kUnknown; before kExpired all of them have ended
+//   ZkWatchFired       for each watch whose read has succeeded (ZkExists: or found nothing), at most once
+// Never from within a call of this class: always later, from the loop.
+class ZkClient {
+ public:
+  // `loop` outlives the client, which adds its handles to it here and takes them off in close().
+  ZkClient(uv_loop_t* loop, ZkOptions options, InputSink inputs, LogSink logs);
+  ~ZkClient();  // only after close() is done, or when the loop never runs again
+  ZkClient(const ZkClient&) = delete;
+  ZkClient& operator=(const ZkClient&) = delete;
+
+  void start();  // opens the first session, and tries for ever; once
+  void perform(ZkCall call);
+  void reopen();  // after kExpired: a new session
+  // Ends the session, so that its ephemerals vanish at once if it is connected. Nothing reaches the sinks
+  // from here on; `done` is called from the loop, up to 5 s later when the server does not answer. Once.
+  void close(std::function<void()> done);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvd
