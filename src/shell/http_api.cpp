@@ -1,0 +1,299 @@
+// See http_api.hpp: the half that judges requests. The answers are made in http_render.cpp.
+#include "shell/http_api.hpp"
+
+#include <fmt/format.h>
+
+#include "msg/limits.hpp"
+#include "shell/batch_json.hpp"
+#include "shell/http_text.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr std::string_view kCollectionPath = "/v1/kv";
+constexpr std::string_view kKeyPath = "/v1/kv/";
+constexpr size_t kOtherBodyBytes = 4096;  // settings, and the bodies that nobody reads
+constexpr uint32_t kReadParameters = kQueryRead | kQueryMinRevision | kQueryTimeout;
+constexpr uint32_t kListParameters = kReadParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
+
+bool is_write_method(HttpMethod method) {
+  return method == HttpMethod::kPut || method == HttpMethod::kPost || method == HttpMethod::kDelete;
+}
+bool is_read_method(HttpMethod method) { return method == HttpMethod::kGet || method == HttpMethod::kHead; }
+
+HttpResponse refuse(const HttpRequest& request, uint16_t status, std::string_view kind, std::string detail) {
+  Problem problem;
+  problem.status = status;
+  problem.kind = kind;
+  problem.detail = std::move(detail);
+  if (is_write_method(request.method)) problem.outcome = Outcome::kNotApplied;
+  return problem_response(problem);
+}
+HttpResponse bad_request(const HttpRequest& request, std::string detail) {
+  return refuse(request, 400, "bad-request", std::move(detail));
+}
+HttpResponse malformed(const HttpRequest& request, std::string detail) {
+  HttpResponse response = refuse(request, 400, "malformed-request", std::move(detail));
+  response.close = true;
+  return response;
+}
+HttpResponse wrong_method(const HttpRequest& request, std::string_view allow) {
+  HttpResponse response = refuse(request, 405, "method-not-allowed", fmt::format("allowed here: {}", allow));
+  add_field(response, "Allow", allow);
+  return response;
+}
+
+// If-Match and If-None-Match; a field that comes twice is one list. False: one of them is no list of entity
+// tags.
+bool read_condition(const HttpRequest& request, Condition& condition, std::string_view& bad_field) {
+  for (size_t i = 0; i < request.fields.size(); ++i) {
+    HttpFields::Field field = request.fields.at(i);
+    bool match = equal_ignoring_case(field.name, "If-Match");
+    bool none_match = !match && equal_ignoring_case(field.name, "If-None-Match");
+    if (!match && !none_match) continue;
+    std::optional<EntityTags>& tags = match ? condition.if_match : condition.if_none_match;
+    if (!tags) tags.emplace();
+    if (parse_entity_tags(field.value, none_match, *tags)) continue;
+    bad_field = match ? "If-Match" : "If-None-Match";
+    return false;
+  }
+  return true;
+}
+
+struct Target {
+  std::string_view path;
+  std::string_view query;
+};
+
+// The origin form, and the absolute form as proxies send it (RFC 9112, 3.2).
+std::optional<Target> split_target(std::string_view target) {
+  constexpr std::string_view kScheme = "http://";
+  if (target.size() > kScheme.size() && equal_ignoring_case(target.substr(0, kScheme.size()), kScheme)) {
+    size_t path = target.find_first_of("/?", kScheme.size());
+    target = path == std::string_view::npos ? "/" : target.substr(path);
+  }
+  if (!target.starts_with('/') || target.find('#') != std::string_view::npos) return std::nullopt;
+  size_t mark = target.find('?');
+  if (mark == std::string_view::npos) return Target{target, {}};
+  return Target{target.substr(0, mark), target.substr(mark + 1)};
+}
+
+void apply_read(AcceptedHead& accepted, const Query& query) {
+  accepted.request.read = query.read;
+  accepted.request.min_revision = query.min_revision;
+  accepted.request.timeout = query.timeout;
+}
+
+HeadVerdict accept_key(const HttpRequest& request, const Target& target, const HttpIdentity& identity) {
+  bool read = is_read_method(request.method);
+  if (request.method == HttpMethod::kOther) return wrong_method(request, "GET, HEAD, PUT, POST, DELETE");
+  std::string key = percent_decode(target.path.substr(kKeyPath.size()));
+  if (key.empty() || key.size() > limits::kKeyBytes) {
+    return bad_request(request, fmt::format("a key has 1 to {} bytes", limits::kKeyBytes));
+  }
+  Result<Query> query = parse_query(target.query, read ? kReadParameters : uint32_t{kQueryTimeout});
+  if (!query) return bad_request(request, query.error().detail);
+  Condition condition;
+  std::string_view bad_field;
+  if (!read_condition(request, condition, bad_field)) {
+    return bad_request(request, fmt::format("{} has to be * or a list of quoted entity tags", bad_field));
+  }
+
+  AcceptedHead accepted;
+  accepted.plan.route = Route::kKey;
+  accepted.plan.write = !read;
+  accepted.body_bytes_max = kOtherBodyBytes;
+  accepted.body_name = "the body of such a request";
+  apply_read(accepted, *query);
+  if (read) {
+    accepted.request.operation = ReadKey{std::move(key)};
+    accepted.plan.condition = std::move(condition);
+  } else if (request.method == HttpMethod::kDelete) {
+    accepted.request.operation = DeleteKey{std::move(key), std::move(condition)};
+  } else {
+    accepted.plan.text = key;
+    accepted.request.operation = PutKey{std::move(key), Bytes(), std::move(condition)};
+    accepted.body_bytes_max = identity.value_bytes_max;
+    accepted.body_name = "a value";
+  }
+  return accepted;
+}
+
+// Everything of the link to the next page but the value of its last parameter.
+std::string next_page(const Query& query) {
+  std::string link = "/v1/kv?";
+  if (!query.prefix.empty()) link += "prefix=" + percent_encode(query.prefix) + "&";
+  if (query.limit != 0) link += fmt::format("limit={}&", query.limit);
+  if (query.keys_only) link += "keys=true&";
+  if (query.read == ReadMode::kLinear) link += "read=linear&";
+  return link + "after=";
+}
+
+HeadVerdict accept_listing(const HttpRequest& request, const Target& target) {
+  Result<Query> query = parse_query(target.query, kListParameters);
+  if (!query) return bad_request(request, query.error().detail);
+  AcceptedHead accepted;
+  accepted.plan.route = Route::kCollection;
+  accepted.plan.keys_only = query->keys_only;
+  accepted.plan.text = next_page(*query);
+  accepted.body_bytes_max = kOtherBodyBytes;
+  accepted.body_name = "the body of such a request";
+  apply_read(accepted, *query);
+  ListKeys list;
+  list.limit = query->limit == 0 ? static_cast<uint32_t>(limits::kListItems) : query->limit;
+  list.keys_only = query->keys_only;
+  list.prefix = std::move(query->prefix);
+  list.after = std::move(query->after);
+  accepted.request.operation = std::move(list);
+  return accepted;
+}
+
+HeadVerdict accept_collection(const HttpRequest& request, const Target& target) {
+  if (is_read_method(request.method)) return accept_listing(request, target);
+  bool batch = request.method == HttpMethod::kPost;
+  if (!batch && request.method != HttpMethod::kDelete)
+    return wrong_method(request, "GET, HEAD, POST, DELETE");
+  Result<Query> query = parse_query(target.query, batch ? kQueryTimeout : kQueryTimeout | kQueryPrefix);
+  if (!query) return bad_request(request, query.error().detail);
+  if (request.fields.find("If-Match") || request.fields.find("If-None-Match")) {
+    return bad_request(request, "If-Match and If-None-Match are for one key only");
+  }
+  if (!batch && query->prefix.empty())
+    return bad_request(request, "the query parameter 'prefix' may not be empty");
+
+  AcceptedHead accepted;
+  accepted.plan.route = Route::kCollection;
+  accepted.plan.write = true;
+  accepted.request.timeout = query->timeout;
+  if (batch) {
+    accepted.request.operation = WriteBatch{};
+    accepted.body_bytes_max = limits::kWriteBytes;
+    accepted.body_name = "the body of a batch";
+  } else {
+    accepted.request.operation = DeletePrefix{std::move(query->prefix)};
+    accepted.body_bytes_max = kOtherBodyBytes;
+    accepted.body_name = "the body of such a request";
+  }
+  return accepted;
+}
+
+struct FixedPath {
+  std::string_view path;
+  Route route;
+  uint32_t parameters;
+};
+constexpr FixedPath kFixedPaths[] = {
+    {"/metrics", Route::kMetrics, 0},
+    {"/livez", Route::kLive, kQueryVerbose},
+    {"/readyz", Route::kReady, kQueryVerbose},
+    {"/healthz", Route::kReady, kQueryVerbose},
+    {"/v1/cluster", Route::kCluster, 0},
+    {"/v1/cluster/leader", Route::kLeader, 0},
+    {"/v1/cluster/settings", Route::kSettings, kQueryTimeout},
+};
+
+HeadVerdict accept_fixed(const HttpRequest& request, const Target& target, const FixedPath& fixed) {
+  bool settings = fixed.route == Route::kSettings;
+  if (settings && request.method != HttpMethod::kPut) return wrong_method(request, "PUT");
+  if (!settings && !is_read_method(request.method)) return wrong_method(request, "GET, HEAD");
+  Result<Query> query = parse_query(target.query, fixed.parameters);
+  if (!query) return bad_request(request, query.error().detail);
+  AcceptedHead accepted;
+  accepted.plan.route = fixed.route;
+  accepted.plan.write = settings;
+  accepted.plan.verbose = query->verbose;
+  accepted.request.timeout = query->timeout;
+  accepted.body_bytes_max = kOtherBodyBytes;
+  accepted.body_name = "the body of such a request";
+  if (settings) {
+    accepted.request.operation = ChangeSettings{};
+  } else {
+    accepted.request.operation = QueryStatus{};
+  }
+  return accepted;
+}
+
+HeadVerdict accept_route(const HttpRequest& request, const Target& target, const HttpIdentity& identity) {
+  if (target.path.starts_with(kKeyPath)) return accept_key(request, target, identity);
+  if (target.path == kCollectionPath) return accept_collection(request, target);
+  for (const FixedPath& fixed : kFixedPaths) {
+    if (target.path == fixed.path) return accept_fixed(request, target, fixed);
+  }
+  return refuse(request, 404, "no-such-path", "there is nothing at this path; keys live below /v1/kv/");
+}
+
+}  // namespace
+
+HeadVerdict accept_head(const HttpRequest& request, const HttpIdentity& identity) {
+  std::optional<Target> target = split_target(request.target);
+  if (!target) return malformed(request, "the request target has to be a path without a fragment");
+  if (!is_percent_encoded(request.target))
+    return malformed(request, "bad percent-encoding in the request target");
+  HeadVerdict verdict = accept_route(request, *target, identity);
+  auto* accepted = std::get_if<AcceptedHead>(&verdict);
+  if (accepted != nullptr && accepted->plan.write && request.fields.find("Idempotency-Key")) {
+    return bad_request(request, "Idempotency-Key is not supported by this version; nothing was applied");
+  }
+  return verdict;
+}
+
+std::optional<HttpResponse> accept_body(AcceptedHead& accepted, std::string body,
+                                        const HttpIdentity& identity) {
+  BodyError error;
+  if (auto* put = std::get_if<PutKey>(&accepted.request.operation)) {
+    put->value = Bytes(std::move(body));
+    return std::nullopt;
+  }
+  if (auto* batch = std::get_if<WriteBatch>(&accepted.request.operation)) {
+    tl::expected<WriteBatch, BodyError> parsed = parse_batch(body, identity.value_bytes_max);
+    if (parsed) *batch = std::move(*parsed);
+    if (!parsed) error = std::move(parsed.error());
+  } else if (auto* settings = std::get_if<ChangeSettings>(&accepted.request.operation)) {
+    tl::expected<ChangeSettings, BodyError> parsed = parse_settings(body);
+    if (parsed) *settings = *parsed;
+    if (!parsed) error = std::move(parsed.error());
+  }
+  if (error.detail.empty()) return std::nullopt;
+  Problem problem;
+  problem.status = error.too_large ? 413 : 400;
+  problem.kind = error.too_large ? "too-large" : "bad-request";
+  problem.detail = std::move(error.detail);
+  problem.outcome = Outcome::kNotApplied;
+  return problem_response(problem);
+}
+
+bool is_four_letter_word(std::string_view text) { return text == "ruok" || text == "stat" || text == "mntr"; }
+
+AcceptedHead accept_word(std::string_view word) {
+  AcceptedHead accepted;
+  accepted.request.operation = QueryStatus{};
+  accepted.plan.route = word == "stat" ? Route::kStat : Route::kMonitor;
+  return accepted;
+}
+
+HttpResponse render_refusal(const HttpError& error, HttpMethod method) {
+  Problem problem;
+  problem.status = error.status;
+  switch (error.status) {
+    case 408:
+      problem.kind = "too-slow";
+      break;
+    case 413:
+    case 414:
+    case 431:
+      problem.kind = "too-large";
+      break;
+    case 503:
+      problem.kind = "overloaded";
+      break;
+    default:
+      problem.kind = "malformed-request";
+  }
+  problem.detail = error.detail;
+  if (is_write_method(method)) problem.outcome = Outcome::kNotApplied;
+  HttpResponse response = problem_response(problem);
+  response.close = true;
+  return response;
+}
+
+}  // namespace kvd

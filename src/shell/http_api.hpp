@@ -1,0 +1,80 @@
+// The HTTP interface without sockets: what a request means to the node, and what the node's reply looks like.
+// A request is judged when its head is there, so that nobody has to send a body in vain, and again with its
+// body. Pure functions, any thread; the connection calls them in the order of this file.
+#pragma once
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "msg/client.hpp"
+#include "shell/http_parser.hpp"
+#include "shell/http_response.hpp"
+
+namespace kvd {
+
+// What answers depend on and no request changes.
+struct HttpIdentity {
+  ServerId node;
+  std::string version;
+  std::vector<std::string> zookeeper_servers;  // host:port each
+  size_t value_bytes_max = 1u << 20;
+};
+
+struct HttpCounters {  // monotonic since the start, but for connections_open
+  uint64_t connections_open = 0;
+  uint64_t connections = 0;
+  uint64_t connections_refused = 0;
+  uint64_t requests = 0;
+  uint64_t responses[6] = {};  // by status / 100
+};
+
+enum class Route : uint8_t {
+  kKey,         // GET, HEAD, PUT, POST, DELETE of one key
+  kCollection,  // GET, HEAD, POST, DELETE of /v1/kv
+  kSettings,
+  kCluster,
+  kLeader,
+  kLive,
+  kReady,
+  kMetrics,
+  kStat,  // four-letter words
+  kMonitor,
+};
+
+// What has to be remembered of a request until its reply comes.
+struct ReplyPlan {
+  Route route = Route::kKey;
+  bool write = false;    // errors carry an outcome
+  bool verbose = false;  // of health checks
+  bool keys_only = false;
+  std::string text;     // the key of a write; the link to a listing's next page, but for the last value
+  Condition condition;  // of a read: evaluated on the reply
+};
+
+struct AcceptedHead {
+  ClientRequest request;  // without what the body says, without an id
+  ReplyPlan plan;
+  size_t body_bytes_max = 0;
+  std::string_view body_name;  // for the error when it is longer
+};
+using HeadVerdict = std::variant<AcceptedHead, HttpResponse>;
+
+// `request` without its body. An HttpResponse refuses it; nothing was applied.
+HeadVerdict accept_head(const HttpRequest& request, const HttpIdentity& identity);
+
+// Completes the request with its body; an HttpResponse refuses it.
+std::optional<HttpResponse> accept_body(AcceptedHead& accepted, std::string body,
+                                        const HttpIdentity& identity);
+
+// `word` is one of the four-letter words.
+AcceptedHead accept_word(std::string_view word);
+bool is_four_letter_word(std::string_view text);  // asked of the node: stat, mntr; ruok needs nobody
+
+// The answer to an accepted request.
+HttpResponse render_reply(const ReplyPlan& plan, const ClientReply& reply, const HttpIdentity& identity,
+                          const HttpCounters& counters);
+
+// A refusal by the connection itself (malformed, too large, too late). It closes the connection.
+HttpResponse render_refusal(const HttpError& error, HttpMethod method);
+
+}  // namespace kvd

@@ -1,0 +1,390 @@
+// See http_connection.hpp.
+//
+// Why closing takes two steps: a socket that is closed while unread bytes wait in it sends a reset, and the
+// reset throws away the answer on its way (a 413 to who still sends the body). So the last answer is followed
+// by the end of our side, and what still comes is read and dropped until the client ends its side or `linger`
+// is over.
+#include "shell/http_connection.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr size_t kDiscardedBytes =
+    64u << 10;  // a refused request's body up to here is read to keep the connection
+constexpr unsigned int kTcpKeepAliveSeconds = 60;
+
+HttpResponse continue_response() {
+  HttpResponse response;
+  response.status = 100;
+  return response;
+}
+
+bool ascii_lower(char c) { return c >= 'a' && c <= 'z'; }
+
+}  // namespace
+
+HttpConnection::HttpConnection(HttpShared& shared, uint32_t number)
+    : shared_(shared),
+      number_(number),
+      output_(this, [](void* self, int status) { static_cast<HttpConnection*>(self)->on_written(status); }) {}
+
+void HttpConnection::accept(HttpShared& shared, uv_stream_t* listener, uint32_t number, Admission admission) {
+  auto* self = new HttpConnection(shared, number);
+  CHECK(uv_tcp_init(listener->loop, &self->tcp_) == 0);
+  self->tcp_.data = self;
+  self->shutdown_.data = self;
+  shared.open.emplace(number, self);
+  shared.counters.connections_open = shared.open.size();
+  if (uv_accept(listener, self->stream()) != 0 || admission == Admission::kDrop) return self->close();
+  uv_tcp_nodelay(&self->tcp_, 1);
+  uv_tcp_keepalive(&self->tcp_, 1, kTcpKeepAliveSeconds);
+  self->heard_ms_ = self->progressed_ms_ = self->now_ms();
+  if (admission == Admission::kRefuse) self->refuse({503, "too many connections"});
+  self->update_reading();
+}
+
+// ---- input ----
+
+bool HttpConnection::has_room() const {
+  return slots_.size() < shared_.options.pipelined_max &&
+         answer_bytes_ + output_.bytes() <= shared_.options.unsent_bytes_max;
+}
+
+// Reads while there is room for what comes; after the last request only to throw it away and to see the
+// client go.
+void HttpConnection::update_reading() {
+  if (phase_ == Phase::kClosed) return;
+  bool serving = phase_ == Phase::kFresh || phase_ == Phase::kServing;
+  if (serving && !unread_.empty() && phase_ != Phase::kFresh) {
+    if (has_room() && !resumable_) {
+      resumable_ = true;
+      shared_.resumable.push_back(this);
+      uv_idle_start(shared_.resume, shared_.resume->idle_cb);
+    }
+    serving = false;
+  }
+  bool dropping = phase_ == Phase::kLast || phase_ == Phase::kEnding;
+  bool wanted = !ended_ && ((serving && has_room()) || dropping);
+  if (wanted == reading_) return;
+  reading_ = wanted;
+  if (!wanted) {
+    uv_read_stop(stream());
+    return;
+  }
+  heard_ms_ = now_ms();
+  uv_read_start(
+      stream(),
+      [](uv_handle_t* handle, size_t, uv_buf_t* buffer) {
+        auto& shared = static_cast<HttpConnection*>(handle->data)->shared_;
+        *buffer =
+            uv_buf_init(shared.read_buffer.data(), static_cast<unsigned int>(shared.read_buffer.size()));
+      },
+      [](uv_stream_t* stream, ssize_t count, const uv_buf_t*) {
+        static_cast<HttpConnection*>(stream->data)->on_read(count);
+      });
+}
+
+void HttpConnection::on_read(ssize_t count) {
+  if (count == 0) return;
+  if (count == UV_EOF) return on_end();
+  if (count < 0) return close();
+  heard_ms_ = now_ms();
+  if (phase_ == Phase::kLast || phase_ == Phase::kEnding) return;
+  take({shared_.read_buffer.data(), static_cast<size_t>(count)});
+}
+
+// The client sends no more, but may well wait for its answers (printf ... | nc -N). One that is gone
+// altogether looks the same until something is written to it.
+void HttpConnection::on_end() {
+  ended_ = true;
+  if (phase_ == Phase::kEnding) return close();
+  last_request();
+  update_reading();
+}
+
+void HttpConnection::take(std::string_view input) {
+  std::string joined;
+  if (!unread_.empty()) {
+    joined = std::exchange(unread_, std::string());
+    joined += input;
+    input = joined;
+  }
+  if (phase_ == Phase::kFresh && take_word(input)) return;
+  if (phase_ == Phase::kServing) parse(input);
+  if (phase_ == Phase::kServing) unread_ = input;
+  emit_done();
+  update_reading();
+  account();
+}
+
+// ZooKeeper's users ask `echo ruok | nc host port`. No method of HTTP is written in lower case, so a
+// lower-case first byte cannot begin a request. True: the input is dealt with.
+bool HttpConnection::take_word(std::string_view input) {
+  constexpr size_t kWordBytes = 4;
+  bool undecided = input.size() < kWordBytes && std::all_of(input.begin(), input.end(), ascii_lower);
+  if (undecided) {
+    unread_ = input;
+    return true;
+  }
+  std::string_view word = input.substr(0, kWordBytes);
+  phase_ = Phase::kServing;
+  if (!is_four_letter_word(word)) return false;
+  ++shared_.counters.requests;
+  Slot& slot = add_slot();
+  if (word == "ruok") {
+    HttpResponse response;
+    response.status = kRawText;
+    response.body = "imok";
+    response.close = true;
+    settle_here(slot, std::move(response));
+  } else {
+    ask(slot, accept_word(word));
+  }
+  last_request();
+  emit_done();
+  update_reading();
+  return true;
+}
+
+void HttpConnection::parse(std::string_view& input) {
+  while (phase_ == Phase::kServing && has_room()) {
+    switch (parser_.advance(input)) {
+      case HttpParser::Event::kMore:
+        return;
+      case HttpParser::Event::kHead:
+        on_head();
+        break;
+      case HttpParser::Event::kRequest:
+        on_request();
+        break;
+      case HttpParser::Event::kError:
+        if (refusal_) {
+          refusal_->close = true;
+          settle_here(add_slot(), *std::exchange(refusal_, std::nullopt));
+          last_request();
+        } else {
+          refuse(parser_.error());
+        }
+        return;
+    }
+  }
+}
+
+void HttpConnection::on_head() {
+  const HttpRequest& request = parser_.request();
+  HeadVerdict verdict = accept_head(request, shared_.identity);
+  auto* accepted = std::get_if<AcceptedHead>(&verdict);
+  bool asks_first = request.has_body && request.expects_continue;
+  if (accepted != nullptr) {
+    parser_.limit_body(accepted->body_bytes_max, accepted->body_name);
+    accepted_ = std::move(*accepted);
+    bool too_long = request.content_length.value_or(0) > accepted_->body_bytes_max;
+    if (asks_first && !too_long) settle_here(add_slot(), continue_response());
+    return;
+  }
+  HttpResponse& refusal = std::get<HttpResponse>(verdict);
+  if (asks_first || request.content_length.value_or(0) > kDiscardedBytes) refusal.close = true;
+  if (refusal.close) {
+    ++shared_.counters.requests;
+    Slot& slot = add_slot();
+    slot.head = request.method == HttpMethod::kHead;
+    settle_here(slot, std::move(refusal));
+    last_request();
+    return;
+  }
+  refusal_ = std::move(refusal);
+  parser_.discard_body();
+  parser_.limit_body(kDiscardedBytes, "a refused body");
+}
+
+void HttpConnection::on_request() {
+  HttpRequest& request = parser_.request();
+  ++shared_.counters.requests;
+  Slot& slot = add_slot();
+  slot.head = request.method == HttpMethod::kHead;
+  slot.keep_alive = request.minor_version == 0 && request.keep_alive;
+  if (!refusal_) refusal_ = accept_body(*accepted_, std::move(request.body), shared_.identity);
+  if (refusal_) {
+    settle_here(slot, *std::exchange(refusal_, std::nullopt));
+  } else {
+    ask(slot, std::move(*accepted_));
+  }
+  accepted_.reset();
+  if (!request.keep_alive || shared_.stopping) last_request();
+}
+
+void HttpConnection::refuse(const HttpError& error) {
+  Slot& slot = add_slot();
+  slot.head = parser_.request().method == HttpMethod::kHead;
+  settle_here(slot, render_refusal(error, parser_.request().method));
+  accepted_.reset();
+  last_request();
+  emit_done();
+}
+
+// ---- answers ----
+
+HttpConnection::Slot& HttpConnection::add_slot() { return slots_.emplace_back(); }
+
+// `slot` is the newest.
+void HttpConnection::ask(Slot& slot, AcceptedHead accepted) {
+  uint32_t sequence = first_sequence_ + static_cast<uint32_t>(slots_.size() - 1);
+  slot.plan = std::move(accepted.plan);
+  accepted.request.id = RequestId(uint64_t{number_} << 32 | sequence);
+  shared_.sink(std::move(accepted.request));
+}
+
+// An answer that the node was not asked for: what the node said last has to do.
+void HttpConnection::settle_here(Slot& slot, HttpResponse response) {
+  response.epoch = shared_.epoch;
+  response.revision = shared_.revision;
+  settle(slot, std::move(response));
+}
+
+void HttpConnection::settle(Slot& slot, HttpResponse response) {
+  slot.response = std::move(response);
+  slot.done = true;
+  answer_bytes_ += slot.response.body_bytes();
+}
+
+void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
+  uint32_t index = sequence - first_sequence_;
+  CHECK(index < slots_.size());
+  Slot& slot = slots_[index];
+  CHECK(!slot.done);
+  settle(slot, render_reply(slot.plan, reply, shared_.identity, shared_.counters));
+  emit_done();
+  update_reading();
+  account();
+}
+
+// Answers leave in the order of the requests, whatever the order in which the node found them.
+void HttpConnection::emit_done() {
+  while (!slots_.empty() && slots_.front().done) {
+    emit(slots_.front());
+    slots_.pop_front();
+    ++first_sequence_;
+  }
+  if (phase_ == Phase::kLast && slots_.empty()) mark_dirty();
+}
+
+void HttpConnection::emit(Slot& slot) {
+  HttpResponse& response = slot.response;
+  answer_bytes_ -= response.body_bytes();
+  bool last = slots_.size() == 1;
+  if (last && shared_.stopping && phase_ == Phase::kServing) last_request();
+  if (last && phase_ == Phase::kLast) response.close = true;
+  ++shared_.counters.responses[std::min<size_t>(response.status / 100, 5)];
+  if (response.status != kRawText) {
+    append_head(output_.text(), response, {shared_.node_field, slot.head, slot.keep_alive});
+  }
+  if (!slot.head && !response.body.empty()) output_.text() += response.body;
+  if (!slot.head && response.body.empty()) output_.append(response.value);
+  heard_ms_ = now_ms();
+  mark_dirty();
+}
+
+// No further requests are taken; what is in the slots is still answered.
+void HttpConnection::last_request() {
+  if (phase_ == Phase::kEnding || phase_ == Phase::kClosed) return;
+  phase_ = Phase::kLast;
+  unread_.clear();
+  mark_dirty();
+}
+
+void HttpConnection::mark_dirty() {
+  if (dirty_ || phase_ == Phase::kClosed) return;
+  dirty_ = true;
+  shared_.dirty.push_back(this);
+}
+
+void HttpConnection::flush() {
+  dirty_ = false;
+  if (phase_ == Phase::kClosed) return;
+  bool waited = output_.waiting();
+  if (output_.flush(stream()) != 0) return close();
+  if (!waited && output_.waiting()) {
+    progressed_ms_ = now_ms();
+    unwritten_ = uv_stream_get_write_queue_size(stream());
+  }
+  if (phase_ == Phase::kLast && slots_.empty() && output_.empty()) return finish();
+  update_reading();
+  account();
+}
+
+void HttpConnection::on_written(int status) {
+  if (phase_ == Phase::kClosed) return;
+  if (status != 0) return close();
+  mark_dirty();
+  update_reading();
+  account();
+}
+
+void HttpConnection::finish() {
+  if (ended_) return close();
+  phase_ = Phase::kEnding;
+  ending_ms_ = now_ms();
+  if (uv_shutdown(&shutdown_, stream(), [](uv_shutdown_t*, int) {}) != 0) return close();
+  update_reading();
+}
+
+// ---- time and end ----
+
+void HttpConnection::resume() {
+  resumable_ = false;
+  if (phase_ == Phase::kServing) take({});
+}
+
+void HttpConnection::check_time(uint64_t now) {
+  const HttpOptions& options = shared_.options;
+  auto over = [now](uint64_t since, Duration limit) {
+    return now >= since && now - since > static_cast<uint64_t>(to_ms(limit));
+  };
+  if (phase_ == Phase::kEnding) {
+    if (over(ending_ms_, options.linger)) close();
+    return;
+  }
+  if (output_.waiting()) {
+    size_t unwritten = uv_stream_get_write_queue_size(stream());
+    if (unwritten != std::exchange(unwritten_, unwritten)) progressed_ms_ = now;
+    if (over(progressed_ms_, options.stall)) close();
+    return;
+  }
+  bool serving = phase_ == Phase::kFresh || phase_ == Phase::kServing;
+  if (!serving || !reading_) return;
+  if (parser_.in_request()) {
+    if (over(heard_ms_, options.receive)) refuse({408, "the rest of the request did not come in time"});
+  } else if (slots_.empty() && over(heard_ms_, options.idle)) {
+    close();
+  }
+}
+
+void HttpConnection::close() {
+  if (std::exchange(phase_, Phase::kClosed) == Phase::kClosed) return;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    bool asked = !slots_[i].done;
+    if (!asked) continue;
+    uint32_t sequence = first_sequence_ + static_cast<uint32_t>(i);
+    shared_.sink(ClientCancelled{RequestId(uint64_t{number_} << 32 | sequence)});
+  }
+  shared_.held_bytes -= std::exchange(accounted_, 0);
+  if (dirty_) std::erase(shared_.dirty, this);
+  if (resumable_) std::erase(shared_.resumable, this);
+  shared_.open.erase(number_);
+  shared_.counters.connections_open = shared_.open.size();
+  uv_close(handle(), [](uv_handle_t* handle) { delete static_cast<HttpConnection*>(handle->data); });
+}
+
+void HttpConnection::account() {
+  if (phase_ == Phase::kClosed) return;
+  size_t held = answer_bytes_ + output_.bytes() + unread_.size() + parser_.request().body.size();
+  shared_.held_bytes += held - accounted_;
+  accounted_ = held;
+}
+
+}  // namespace kvd

@@ -1,0 +1,138 @@
+// One client connection: bytes in, requests to the node, answers out in the order of the requests. It lives
+// from accept to close and belongs to its HttpServer; only the server and libuv call it. Loop thread only.
+#pragma once
+#include <uv.h>
+
+#include <array>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "shell/http_api.hpp"
+#include "shell/http_options.hpp"
+#include "shell/http_output.hpp"
+#include "shell/http_parser.hpp"
+#include "shell/input_sink.hpp"
+
+namespace kvd {
+
+class HttpConnection;
+
+// What the connections of one server share. Lives until the last of them is closed.
+struct HttpShared {
+  HttpOptions options;
+  HttpIdentity identity;
+  InputSink sink;
+  LogSink log;
+  std::string node_field;  // "Kvd-Node: ...\r\n"
+  Epoch epoch;             // the newest that the node's replies told of
+  Revision revision;
+  HttpCounters counters;
+  bool stopping = false;               // every answer is its connection's last
+  size_t held_bytes = 0;               // of all connections, see HttpConnection::held_bytes()
+  uv_idle_t* resume = nullptr;         // runs while `resumable` is not empty
+  std::vector<HttpConnection*> dirty;  // with output to flush
+  std::vector<HttpConnection*> resumable;
+  std::unordered_map<uint32_t, HttpConnection*> open;  // by number
+  std::array<char, 65536> read_buffer;
+};
+
+class HttpConnection {
+ public:
+  enum class Admission : uint8_t {
+    kServe,
+    kRefuse,  // one 503
+    kDrop,    // closed without a word
+  };
+  // Accepts what `listener` has. Frees itself when it is closed.
+  static void accept(HttpShared& shared, uv_stream_t* listener, uint32_t number, Admission admission);
+
+  // The node's reply to request number `sequence` of this connection.
+  void answer(uint32_t sequence, const ClientReply& reply);
+  // Hands the collected answers to the kernel.
+  void flush();
+  // Goes on with requests that were read but had to wait for room.
+  void resume();
+  // Ends what takes too long. `now_ms` is the loop's time.
+  void check_time(uint64_t now_ms);
+  // Ends at once. The node is told that nobody waits any more.
+  void close();
+
+  // Memory that this client is responsible for: answers not yet taken by the kernel, and a body being
+  // received.
+  size_t held_bytes() const { return accounted_; }
+  bool idle() const { return slots_.empty() && output_.empty(); }
+
+ private:
+  struct Slot {  // one request, from its head to its answer
+    bool done = false;
+    bool head = false;        // a HEAD request
+    bool keep_alive = false;  // an HTTP/1.0 client that wants to be told
+    ReplyPlan plan;           // while not done
+    HttpResponse response;    // once done
+  };
+  enum class Phase : uint8_t {
+    kFresh,    // nothing but perhaps the start of a four-letter word has come
+    kServing,  // HTTP
+    kLast,     // no more requests: the answers in the slots are the last ones
+    kEnding,   // everything is written and the client was told; what still comes is thrown away
+    kClosed,
+  };
+
+  HttpConnection(HttpShared& shared, uint32_t number);
+
+  void on_read(ssize_t count);
+  void on_end();
+  void take(std::string_view input);
+  bool take_word(std::string_view input);
+  void parse(std::string_view& input);
+  void on_head();
+  void on_request();
+  void refuse(const HttpError& error);
+
+  Slot& add_slot();
+  void ask(Slot& slot, AcceptedHead accepted);
+  void settle(Slot& slot, HttpResponse response);
+  void settle_here(Slot& slot, HttpResponse response);
+  void emit_done();
+  void emit(Slot& slot);
+  void last_request();
+  void on_written(int status);
+  void finish();
+
+  bool has_room() const;
+  void update_reading();
+  void account();
+  void mark_dirty();
+  uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&tcp_); }
+  uv_handle_t* handle() { return reinterpret_cast<uv_handle_t*>(&tcp_); }
+  uint64_t now_ms() const { return uv_now(tcp_.loop); }
+
+  HttpShared& shared_;
+  uint32_t number_;
+  uv_tcp_t tcp_;
+  uv_shutdown_t shutdown_;
+  Phase phase_ = Phase::kFresh;
+  HttpParser parser_;
+  std::optional<AcceptedHead> accepted_;  // its body is being received
+  std::optional<HttpResponse> refusal_;   // of the request whose body is being thrown away
+  std::string unread_;                    // read from the socket, not parsed yet
+  std::deque<Slot> slots_;
+  uint32_t first_sequence_ = 0;  // of slots_.front()
+  HttpOutput output_;
+  size_t answer_bytes_ = 0;  // of bodies in done slots
+  size_t accounted_ = 0;
+  bool reading_ = false;
+  bool ended_ = false;  // the client sends no more
+  bool dirty_ = false;
+  bool resumable_ = false;
+  uint64_t heard_ms_ = 0;       // last bytes or, between requests, last answer
+  uint64_t progressed_ms_ = 0;  // the kernel last took something
+  size_t unwritten_ = 0;        // in the kernel's waiting line then
+  uint64_t ending_ms_ = 0;
+};
+
+}  // namespace kvd

@@ -1,0 +1,30 @@
+// How the HTTP server is set up, and its bounds with what happens at each of them. Plain data: flags fill it,
+// tests shrink it, nobody changes it once the server has started.
+#pragma once
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "msg/types.hpp"
+
+namespace kvd {
+
+struct HttpOptions {
+  Address listen;  // a name or address; port 0: any free one
+  ServerId node;
+  std::string version;
+  std::vector<std::string> zookeeper_servers;  // host:port each, for /v1/cluster
+
+  size_t value_bytes_max = 1u << 20;          // a longer value: 413
+  size_t connections_max = 4096;              // more: 503 and close
+  size_t pipelined_max = 128;                 // requests of one connection in flight: no more are read
+  size_t unsent_bytes_max = 1u << 20;         // answers of one connection: no more requests are read
+  size_t held_bytes_max = size_t{256} << 20;  // of all connections: the one that holds the most is closed
+  Duration idle = seconds(60);                // between requests: closed
+  Duration receive = seconds(30);             // without a byte in the middle of a request: 408
+  Duration stall = seconds(30);               // a client that takes nothing of its answer: closed
+  Duration linger = seconds(2);  // after the last answer: how long what still comes is read and thrown away
+};
+
+}  // namespace kvd

@@ -1,0 +1,60 @@
+// What waits to be written to one client socket: text in one growing buffer, large values by reference
+// between its parts. One write per turn of the loop; while the kernel is full the rest waits in one uv_write.
+// Loop thread only.
+#pragma once
+#include <uv.h>
+
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+
+namespace kvd {
+
+class HttpOutput {
+ public:
+  // `on_written(owner, status)` comes when a write that had to wait has ended, with a uv error code or 0.
+  using OnWritten = void (*)(void* owner, int status);
+  HttpOutput(void* owner, OnWritten on_written);
+  HttpOutput(const HttpOutput&) = delete;
+  HttpOutput& operator=(const HttpOutput&) = delete;
+
+  std::string& text() { return filling_.text; }  // append only
+  void append(const Bytes& value);
+
+  // Writes what the socket takes at once and leaves the rest to the loop. 0, or a uv error code: the socket
+  // is dead. Does nothing while an earlier write waits.
+  int flush(uv_stream_t* stream);
+
+  bool empty() const { return filling_.empty() && !waiting_; }
+  bool waiting() const { return waiting_; }  // the kernel takes no more
+  // Appended and not yet taken by the kernel; what waits counts whole until its end.
+  size_t bytes() const { return filling_.bytes() + (waiting_ ? writing_.bytes() : 0); }
+
+ private:
+  struct Part {
+    size_t text_end;  // the text up to here comes before the value
+    Bytes value;
+  };
+  struct Batch {
+    std::string text;
+    std::vector<Part> parts;
+    size_t value_bytes = 0;
+
+    bool empty() const { return text.empty() && parts.empty(); }
+    size_t bytes() const { return text.size() + value_bytes; }
+    void clear();
+    void collect(std::vector<uv_buf_t>& buffers) const;
+  };
+  static void skip(std::vector<uv_buf_t>& buffers, size_t bytes);
+
+  void* owner_;
+  OnWritten on_written_;
+  uv_write_t write_;
+  Batch filling_;
+  Batch writing_;  // while waiting_
+  bool waiting_ = false;
+  std::vector<uv_buf_t> buffers_;
+};
+
+}  // namespace kvd

@@ -1,0 +1,58 @@
+// What the HTTP interface answers, before it is bytes on a socket, and how errors look (problem+json, RFC
+// 9457). Pure functions, any thread.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.hpp"
+#include "msg/client.hpp"
+
+namespace kvd {
+
+struct HttpResponse {
+  uint16_t status = 200;          // kRawText: `body` is everything, without a head (four-letter words)
+  std::string_view content_type;  // a literal; empty: none
+  std::string fields;             // further header lines, each with its CRLF
+  std::string body;
+  Bytes value;         // the body, when `body` is empty; never copied
+  bool close = false;  // the connection ends with this answer
+  Epoch epoch;         // for Kvd-Epoch and Kvd-Revision
+  Revision revision;
+
+  size_t body_bytes() const { return body.empty() ? value.size() : body.size(); }
+};
+inline constexpr uint16_t kRawText = 0;
+
+inline constexpr std::string_view kJson = "application/json";
+inline constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
+inline constexpr std::string_view kOctets = "application/octet-stream";
+
+struct Problem {
+  uint16_t status = 400;
+  std::string_view kind;           // becomes the type: urn:kvd:<kind>
+  std::string detail;              // one sentence for the person who sent the request; any bytes
+  std::optional<Outcome> outcome;  // writes only
+  std::optional<Address> leader;
+  std::optional<Revision> current;  // of the key, for a failed condition
+};
+// 503 comes with Retry-After, and every refusal of malformed HTTP closes (see HttpResponse::close: the
+// caller's).
+HttpResponse problem_response(const Problem& problem);
+
+std::string_view http_reason(uint16_t status);
+
+// Appends a header line.
+void add_field(HttpResponse& response, std::string_view name, std::string_view value);
+
+// How the response goes onto this connection.
+struct HttpFraming {
+  std::string_view node_field;  // "Kvd-Node: ...\r\n", the same for all
+  bool head = false;            // answers HEAD: a length, but no body
+  bool keep_alive = false;      // say so: an HTTP/1.0 client that asked for it
+};
+// Appends the status line and all fields, up to and with the empty line.
+void append_head(std::string& out, const HttpResponse& response, const HttpFraming& framing);
+
+}  // namespace kvd

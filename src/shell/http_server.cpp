@@ -1,0 +1,180 @@
+// See http_server.hpp.
+#include "shell/http_server.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/check.hpp"
+#include "shell/http_connection.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr int kBacklog = 1024;
+constexpr size_t kRefusedAtOnce = 64;          // connections that are being told 503; more are dropped
+constexpr uint32_t kNumberMask = 0x7fff'ffff;  // a RequestId of the shell's has its highest bit clear
+constexpr int64_t kCheckMsMin = 5, kCheckMsMax = 1000;
+
+struct AddressInfo {  // of getaddrinfo
+  uv_getaddrinfo_t request{};
+  ~AddressInfo() { uv_freeaddrinfo(request.addrinfo); }
+};
+
+// The first address of `host`, which may be a name. Blocks: for the start only.
+int resolve(uv_loop_t* loop, const Address& address, sockaddr_storage& out) {
+  AddressInfo info;
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  std::string port = std::to_string(address.port);
+  int code = uv_getaddrinfo(loop, &info.request, nullptr, address.host.c_str(), port.c_str(), &hints);
+  if (code != 0) return code;
+  std::memcpy(&out, info.request.addrinfo->ai_addr, info.request.addrinfo->ai_addrlen);
+  return 0;
+}
+
+uint16_t local_port(const uv_tcp_t& tcp) {
+  sockaddr_storage name{};
+  int length = sizeof name;
+  if (uv_tcp_getsockname(&tcp, reinterpret_cast<sockaddr*>(&name), &length) != 0) return 0;
+  return ntohs(name.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&name)->sin6_port
+                                          : reinterpret_cast<sockaddr_in*>(&name)->sin_port);
+}
+
+// Often enough that no limit is overrun by much.
+uint64_t check_interval_ms(const HttpOptions& options) {
+  Duration shortest = std::min({options.idle, options.receive, options.stall, options.linger});
+  return static_cast<uint64_t>(std::clamp(to_ms(shortest) / 4, kCheckMsMin, kCheckMsMax));
+}
+
+}  // namespace
+
+HttpServer::HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, LogSink log)
+    : loop_(loop), shared_(std::make_unique<HttpShared>()) {
+  shared_->identity = {options.node, options.version, options.zookeeper_servers, options.value_bytes_max};
+  shared_->node_field = fmt::format("Kvd-Node: {}\r\n", options.node.value);
+  shared_->options = std::move(options);
+  shared_->sink = std::move(sink);
+  shared_->log = std::move(log);
+  shared_->resume = &resume_;
+}
+
+HttpServer::~HttpServer() { CHECK(shared_->open.empty()); }
+
+Result<Address> HttpServer::start() {
+  const HttpOptions& options = shared_->options;
+  CHECK(uv_tcp_init(loop_, &listener_) == 0);
+  CHECK(uv_timer_init(loop_, &timer_) == 0);
+  CHECK(uv_idle_init(loop_, &resume_) == 0);
+  listener_.data = timer_.data = resume_.data = this;
+  started_ = true;
+  listening_ = true;
+
+  sockaddr_storage address{};
+  int code = resolve(loop_, options.listen, address);
+  if (code == 0) code = uv_tcp_bind(&listener_, reinterpret_cast<sockaddr*>(&address), 0);
+  if (code == 0) {
+    code = uv_listen(reinterpret_cast<uv_stream_t*>(&listener_), kBacklog,
+                     [](uv_stream_t* listener, int status) {
+                       static_cast<HttpServer*>(listener->data)->on_connection(status);
+                     });
+  }
+  if (code != 0) return failure(uv_strerror(code));
+  // Started and stopped at once: so it has its callback, and uv_idle_start() is all that connections need.
+  uv_idle_start(&resume_, [](uv_idle_t* idle) {
+    uv_idle_stop(idle);
+    auto waiting = std::exchange(static_cast<HttpServer*>(idle->data)->shared_->resumable, {});
+    for (HttpConnection* connection : waiting) connection->resume();
+  });
+  uv_idle_stop(&resume_);
+  uint64_t interval = check_interval_ms(options);
+  uv_timer_start(
+      &timer_, [](uv_timer_t* timer) { static_cast<HttpServer*>(timer->data)->check_time(); }, interval,
+      interval);
+  return Address{options.listen.host, local_port(listener_)};
+}
+
+uint32_t HttpServer::next_number() {
+  do {
+    last_number_ = (last_number_ + 1) & kNumberMask;
+  } while (shared_->open.contains(last_number_));
+  return last_number_;
+}
+
+void HttpServer::on_connection(int status) {
+  if (status != 0) {
+    shared_->log({LogLevel::kWarn, "cannot accept a client", {{"error", uv_strerror(status)}}});
+    return;
+  }
+  using Admission = HttpConnection::Admission;
+  size_t limit = shared_->options.connections_max;
+  size_t open = shared_->open.size();
+  Admission admission = open < limit                    ? Admission::kServe
+                        : open < limit + kRefusedAtOnce ? Admission::kRefuse
+                                                        : Admission::kDrop;
+  bool refused = admission != Admission::kServe;
+  ++(refused ? shared_->counters.connections_refused : shared_->counters.connections);
+  if (refused && !refusing_) {
+    shared_->log({LogLevel::kWarn, "too many client connections", {{"limit", std::to_string(limit)}}});
+  }
+  refusing_ = refused;
+  HttpConnection::accept(*shared_, reinterpret_cast<uv_stream_t*>(&listener_), next_number(), admission);
+}
+
+void HttpServer::reply(ClientReply reply) {
+  shared_->epoch = std::max(shared_->epoch, reply.epoch);
+  shared_->revision = std::max(shared_->revision, reply.revision);
+  auto found = shared_->open.find(static_cast<uint32_t>(reply.id.value >> 32));
+  if (found == shared_->open.end()) return;
+  found->second->answer(static_cast<uint32_t>(reply.id.value), reply);
+}
+
+void HttpServer::flush() {
+  keep_bounds();
+  auto dirty = std::exchange(shared_->dirty, {});
+  for (HttpConnection* connection : dirty) connection->flush();
+}
+
+void HttpServer::keep_bounds() {
+  while (shared_->held_bytes > shared_->options.held_bytes_max) {
+    auto most = std::max_element(
+        shared_->open.begin(), shared_->open.end(),
+        [](const auto& a, const auto& b) { return a.second->held_bytes() < b.second->held_bytes(); });
+    CHECK(most != shared_->open.end());
+    std::string held = std::to_string(most->second->held_bytes());
+    shared_->log({LogLevel::kWarn, "closed the client that held the most memory", {{"bytes", held}}});
+    most->second->close();
+  }
+}
+
+void HttpServer::check_time() {
+  std::vector<HttpConnection*> all;
+  all.reserve(shared_->open.size());
+  for (auto& [number, connection] : shared_->open) all.push_back(connection);
+  uint64_t now = uv_now(loop_);
+  for (HttpConnection* connection : all) connection->check_time(now);
+}
+
+void HttpServer::stop_accepting() {
+  shared_->stopping = true;
+  if (!std::exchange(listening_, false)) return;
+  uv_close(reinterpret_cast<uv_handle_t*>(&listener_), nullptr);
+}
+
+bool HttpServer::drained() const {
+  return std::all_of(shared_->open.begin(), shared_->open.end(),
+                     [](const auto& entry) { return entry.second->idle(); });
+}
+
+void HttpServer::close() {
+  stop_accepting();
+  if (!std::exchange(started_, false)) return;
+  while (!shared_->open.empty()) shared_->open.begin()->second->close();
+  uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&resume_), nullptr);
+}
+
+}  // namespace kvd

@@ -1,0 +1,190 @@
+// See http_text.hpp.
+#include "shell/http_text.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "msg/limits.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr uint64_t kTimeoutMsMax = 600'000;
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool is_unreserved(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+         c == '_' || c == '~';
+}
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// Each setter: empty when the value is taken, else what it has to be.
+using Setter = std::string (*)(Query& query, std::string value);
+
+std::string set_flag(bool& flag, std::string_view value) {
+  flag = value.empty() || value == "true" || value == "1";
+  return flag || value == "false" || value == "0" ? "" : "true or false";
+}
+std::string set_read(Query& query, std::string value) {
+  query.read = value == "linear" ? ReadMode::kLinear : ReadMode::kLocal;
+  return value == "linear" || value == "local" ? "" : "local or linear";
+}
+std::string set_min_revision(Query& query, std::string value) {
+  std::optional<uint64_t> number = parse_number(value);
+  query.min_revision = Revision(number.value_or(0));
+  return number ? "" : "a revision";
+}
+std::string set_timeout(Query& query, std::string value) {
+  std::optional<uint64_t> number = parse_number(value);
+  if (!number || *number < 1 || *number > kTimeoutMsMax)
+    return fmt::format("1 to {} milliseconds", kTimeoutMsMax);
+  query.timeout = milliseconds(*number);
+  return "";
+}
+std::string set_limit(Query& query, std::string value) {
+  std::optional<uint64_t> number = parse_number(value);
+  if (!number || *number < 1 || *number > limits::kListItemsMax)
+    return fmt::format("1 to {}", limits::kListItemsMax);
+  query.limit = static_cast<uint32_t>(*number);
+  return "";
+}
+std::string set_key(std::string& target, std::string value) {
+  if (value.size() > limits::kKeyBytes) return fmt::format("{} bytes at most", limits::kKeyBytes);
+  target = std::move(value);
+  return "";
+}
+
+struct Parameter {
+  std::string_view name;
+  uint32_t bit;
+  Setter set;
+};
+constexpr Parameter kParameters[] = {
+    {"read", kQueryRead, set_read},
+    {"min_rev", kQueryMinRevision, set_min_revision},
+    {"timeout", kQueryTimeout, set_timeout},
+    {"prefix", kQueryPrefix, [](Query& q, std::string v) { return set_key(q.prefix, std::move(v)); }},
+    {"limit", kQueryLimit, set_limit},
+    {"after", kQueryAfter, [](Query& q, std::string v) { return set_key(q.after, std::move(v)); }},
+    {"keys", kQueryKeys, [](Query& q, std::string v) { return set_flag(q.keys_only, v); }},
+    {"verbose", kQueryVerbose, [](Query& q, std::string v) { return set_flag(q.verbose, v); }},
+};
+
+const Parameter* find_parameter(std::string_view name, uint32_t allowed) {
+  for (const Parameter& parameter : kParameters) {
+    if (parameter.name == name && (parameter.bit & allowed) != 0) return &parameter;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+bool is_percent_encoded(std::string_view text) {
+  for (size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 3)) {
+    if (at + 2 >= text.size() || hex_digit(text[at + 1]) < 0 || hex_digit(text[at + 2]) < 0) return false;
+  }
+  return true;
+}
+
+std::string percent_decode(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size()) {
+      out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+std::string percent_encode(std::string_view bytes) {
+  constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string out;
+  out.reserve(bytes.size());
+  for (char c : bytes) {
+    if (is_unreserved(c)) {
+      out += c;
+    } else {
+      auto byte = static_cast<unsigned char>(c);
+      out += '%';
+      out += kDigits[byte >> 4];
+      out += kDigits[byte & 15];
+    }
+  }
+  return out;
+}
+
+std::optional<uint64_t> parse_number(std::string_view text) {
+  uint64_t number = 0;
+  auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+Result<Query> parse_query(std::string_view text, uint32_t allowed) {
+  Query query;
+  uint32_t seen = 0;
+  while (!text.empty()) {
+    size_t end = text.find('&');
+    std::string_view pair = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+    if (pair.empty()) continue;
+    size_t equals = pair.find('=');
+    std::string name = percent_decode(pair.substr(0, equals));
+    std::string value = equals == std::string_view::npos ? "" : percent_decode(pair.substr(equals + 1));
+    const Parameter* parameter = find_parameter(name, allowed);
+    if (parameter == nullptr) return failure(fmt::format("the query parameter '{}' is unknown here", name));
+    if ((seen & parameter->bit) != 0)
+      return failure(fmt::format("the query parameter '{}' is given twice", name));
+    seen |= parameter->bit;
+    std::string wanted = parameter->set(query, std::move(value));
+    if (!wanted.empty()) return failure(fmt::format("the query parameter '{}' has to be {}", name, wanted));
+  }
+  return query;
+}
+
+bool parse_entity_tags(std::string_view field, bool weak_counts, EntityTags& tags) {
+  field = trim(field);
+  if (field == "*") {
+    tags.any = true;
+    return true;
+  }
+  bool found = false;
+  while (!field.empty()) {
+    bool weak = field.starts_with("W/");
+    if (weak) field.remove_prefix(2);
+    size_t end = field.starts_with('"') ? field.find('"', 1) : std::string_view::npos;
+    if (end == std::string_view::npos) return false;
+    std::string_view opaque = field.substr(1, end - 1);
+    std::optional<uint64_t> number = parse_number(opaque);
+    bool ours =
+        number && !opaque.starts_with('0');  // one spelling for each revision, and revisions start at 1
+    if (ours && (weak_counts || !weak)) tags.revisions.push_back(Revision(*number));
+    found = true;
+    field = trim(field.substr(end + 1));
+    if (field.empty()) break;
+    if (field.front() != ',') return false;
+    while (!field.empty() && field.front() == ',')
+      field = trim(field.substr(1));  // empty list items are allowed
+  }
+  return found;
+}
+
+std::string entity_tag(Revision revision) { return fmt::format("\"{}\"", revision.value); }
+
+}  // namespace kvd

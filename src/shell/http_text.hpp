@@ -1,0 +1,55 @@
+// The small grammars inside a request: percent-encoding (RFC 3986), the query string, entity tags (RFC
+// 9110, 8.8.3). Pure functions, any thread.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "msg/client.hpp"
+
+namespace kvd {
+
+// Every '%' is followed by two hexadecimal digits.
+bool is_percent_encoded(std::string_view text);
+// Decodes once; '+' stays '+'. `text` satisfies is_percent_encoded().
+std::string percent_decode(std::string_view text);
+// Everything but the unreserved characters becomes %XX.
+std::string percent_encode(std::string_view bytes);
+
+// The whole of `text` as a decimal number without sign.
+std::optional<uint64_t> parse_number(std::string_view text);
+
+// A bit for each query parameter, so that a route can say which ones it takes.
+enum QueryParameter : uint32_t {
+  kQueryRead = 1,
+  kQueryMinRevision = 2,
+  kQueryTimeout = 4,
+  kQueryPrefix = 8,
+  kQueryLimit = 16,
+  kQueryAfter = 32,
+  kQueryKeys = 64,
+  kQueryVerbose = 128,
+};
+struct Query {
+  ReadMode read = ReadMode::kLocal;
+  Revision min_revision;
+  Duration timeout = seconds(5);
+  std::string prefix;
+  uint32_t limit = 0;  // 0: not given
+  std::string after;
+  bool keys_only = false;
+  bool verbose = false;
+};
+// `text` is what follows the first '?', and satisfies is_percent_encoded(). The Error names the parameter
+// that is unknown here (not in `allowed`), given twice or out of range.
+Result<Query> parse_query(std::string_view text, uint32_t allowed);
+
+// Adds the tags of one If-Match (`weak_counts` false) or If-None-Match field (true: W/"5" matches too) to
+// `tags`. Tags that are no revisions are left out: they match nothing. False: that is no list of entity tags.
+[[nodiscard]] bool parse_entity_tags(std::string_view field, bool weak_counts, EntityTags& tags);
+// `"<revision>"`.
+std::string entity_tag(Revision revision);
+
+}  // namespace kvd
