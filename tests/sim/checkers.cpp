@@ -1,0 +1,214 @@
+// See checkers.hpp: the rules about nodes and the register. Those about answers to clients:
+// reply_checkers.cpp.
+#include "checkers.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kvd::sim {
+namespace {
+
+std::string name(const Member& member) {
+  return fmt::format("{}/{:x}", member.id.value, member.incarnation.value);
+}
+
+bool contains(const std::vector<Member>& members, const Member& member) {
+  return std::find(members.begin(), members.end(), member) != members.end();
+}
+
+}  // namespace
+
+void Checkers::on_started(int server, const Member& member, EntryAt entry_at) {
+  servers_[server] = Server{};
+  servers_[server].alive = true;
+  servers_[server].member = member;
+  servers_[server].entry_at = std::move(entry_at);
+}
+
+void Checkers::on_died(int server) { servers_[server] = Server{}; }
+
+bool Checkers::lives(const Member& member) const {
+  return std::any_of(servers_.begin(), servers_.end(),
+                     [&](const Server& server) { return server.alive && server.member == member; });
+}
+
+void Checkers::on_turn(int index, const NodeView& view) {
+  Server& server = servers_[index];
+  if (server.seen) {
+    check_monotonic(index, view);
+  } else {
+    server.checked = view.log_base;
+  }
+  const bool new_lineage = server.seen && server.view.lineage != view.lineage;
+  server.view = view;
+  server.seen = true;
+  if (new_lineage) server.checked = lineage_base(view.lineage);
+  if (view.leading) check_one_leader(view);
+  check_committed(index, view);
+  check_digest(index, view);
+  check_required(server);
+  check_holds_acknowledged(server);
+}
+
+// Rules 8 and 14: within one life and lineage nothing that was committed or shown is taken back.
+void Checkers::check_monotonic(int index, const NodeView& view) {
+  const NodeView& before = servers_[index].view;
+  if (view.lineage < before.lineage) {
+    fail(fmt::format("s{} went back from lineage {} to {}", index, before.lineage.value, view.lineage.value));
+  }
+  if (view.lineage != before.lineage) return;
+  if (view.commit < before.commit) {
+    fail(fmt::format("s{}'s commit went back from {} to {}", index, before.commit.value, view.commit.value));
+  }
+  if (view.applied < before.applied) {
+    fail(fmt::format("s{}'s visible revision went back from {} to {}", index, before.applied.value,
+                     view.applied.value));
+  }
+  if (view.epoch < before.epoch) {  // rule 4
+    fail(fmt::format("s{}'s epoch went back from {} to {}", index, before.epoch.value, view.epoch.value));
+  }
+}
+
+// Rule 1: an epoch has one leader.
+void Checkers::check_one_leader(const NodeView& view) {
+  auto inserted = leaders_.emplace(std::pair(view.lineage, view.epoch), view.self);
+  if (!inserted.second && !(inserted.first->second == view.self)) {
+    fail(fmt::format("two leaders of epoch {}: {} and {}", view.epoch.value, name(inserted.first->second),
+                     name(view.self)));
+  }
+}
+
+// Rules 5, 7, 8: what is committed anywhere is the same everywhere.
+void Checkers::check_committed(int index, const NodeView& view) {
+  Server& server = servers_[index];
+  if (view.applied > view.commit) {
+    fail(fmt::format("s{} shows revision {} and knows only {} to be committed", index, view.applied.value,
+                     view.commit.value));
+  }
+  const Revision first(std::max(server.checked.value, view.log_base.value) + 1);
+  for (Revision revision = first; revision <= view.commit; revision = revision.next()) {
+    const EntryPointer entry = server.entry_at(revision);
+    if (!entry) {
+      fail(fmt::format("s{} committed revision {} without having its entry (log ({}, {}])", index,
+                       revision.value, view.log_base.value, view.last.revision.value));
+      return;
+    }
+    if (std::optional<std::string> why = committed_.record(entry)) {
+      fail(fmt::format("s{}: {}", index, *why));
+      return;
+    }
+  }
+  server.checked = std::max(server.checked, view.commit);
+  const bool at_base = view.commit == lineage_base(view.lineage);
+  if (!at_base && view.commit.value != 0 && committed_.at(view.commit) == nullptr) {
+    fail(fmt::format("s{} believes revision {} to be committed, which nobody has committed", index,
+                     view.commit.value));
+  }
+}
+
+// Complete copies at the same revision are equal.
+void Checkers::check_digest(int index, const NodeView& view) {
+  if (!view.complete) return;
+  auto inserted = digests_.emplace(view.applied.value, view.digest);
+  if (!inserted.second && inserted.first->second != view.digest) {
+    fail(fmt::format("s{}'s store at revision {} differs from another server's there (digest {:x}, not {:x})",
+                     index, view.applied.value, view.digest, inserted.first->second));
+  }
+}
+
+// Rule 5: the newest leader waits for everybody who may lead next.
+void Checkers::check_required(const Server& server) {
+  if (!server.alive || !server.seen || !config_ || !server.view.leading) return;
+  if (server.view.epoch != config_->epoch || server.view.lineage != config_->lineage) return;
+  for (const Member& member : config_->in_sync) {
+    if (!contains(server.view.required, member)) {
+      fail(fmt::format("leader {} of epoch {} does not wait for {}, which is in the register's in-sync set",
+                       name(server.member), config_->epoch.value, name(member)));
+    }
+  }
+}
+
+// Who is in the register's in-sync set has every acknowledged write, at every moment.
+void Checkers::check_holds_acknowledged(const Server& server) {
+  if (!server.alive || !config_ || acknowledged_.value == 0 || !contains(config_->in_sync, server.member))
+    return;
+  if (lineage_of(acknowledged_) != config_->lineage) return;
+  const NodeView& view = server.view;
+  if (!server.seen || view.last.revision < acknowledged_) {
+    fail(fmt::format("{} is in sync and lacks the acknowledged revision {} (its log ends at {})",
+                     name(server.member), acknowledged_.value, server.seen ? view.last.revision.value : 0));
+    return;
+  }
+  if (acknowledged_ <= view.log_base || acknowledged_ <= view.commit)
+    return;  // compared when it was committed
+  const EntryPointer entry = server.entry_at(acknowledged_);
+  const Entry* acknowledged = committed_.at(acknowledged_);
+  if (entry && acknowledged != nullptr && !(*entry == *acknowledged)) {
+    fail(fmt::format("{} is in sync and has another entry than the acknowledged one at revision {}",
+                     name(server.member), acknowledged_.value));
+  }
+}
+
+void Checkers::check_all_in_sync() {
+  for (const Server& server : servers_) check_holds_acknowledged(server);
+}
+
+void Checkers::on_register(const std::optional<Register>& config) {
+  if (!config) {
+    if (config_) fail("the register was deleted");
+    return;
+  }
+  if (config_ && *config_ == *config) return;
+  if (config_) check_register_step(*config_, *config);
+  if (!contains(config->in_sync, config->leader)) {
+    fail(fmt::format("the register of epoch {} names a leader that is not in sync: {}", config->epoch.value,
+                     name(config->leader)));
+  }
+  config_ = config;
+  for (const Server& server : servers_) check_required(server);
+  check_all_in_sync();
+}
+
+void Checkers::check_register_step(const Register& before, const Register& now) {
+  if (before.cluster != now.cluster) fail("the register changed its cluster id");
+  if (now.lineage < before.lineage) fail("the register's lineage went back");
+  if (now.lineage > before.lineage) {  // rule 16
+    for (const Member& member : before.in_sync) {
+      if (lives(member)) {
+        fail(fmt::format("lineage {} was opened while {} lived, which was in sync", now.lineage.value,
+                         name(member)));
+      }
+    }
+    return;
+  }
+  if (now.epoch < before.epoch) fail(fmt::format("the register's epoch went back to {}", now.epoch.value));
+  if (now.epoch == before.epoch && !(now.leader == before.leader)) {
+    fail(fmt::format("the register's leader changed within epoch {}", now.epoch.value));
+  }
+  if (now.epoch > before.epoch && now.epoch != before.epoch.next()) {
+    fail(fmt::format("the register's epoch jumped from {} to {}", before.epoch.value, now.epoch.value));
+  }
+  if (now.epoch > before.epoch && !contains(before.in_sync, now.leader)) {  // rule 3
+    fail(fmt::format("{} took epoch {} without having been in sync", name(now.leader), now.epoch.value));
+  }
+}
+
+void Checkers::at_end() {
+  for (const ClientRequest& request : certainly_not_) {
+    const auto refuse = [&](const std::optional<Bytes>& value) {
+      const uint64_t number = value ? value_number(value->view()) : 0;
+      if (number == 0) return;
+      if (std::optional<Revision> revision = committed_.revision_of(number)) {
+        fail(fmt::format("value v{} was refused as certainly not applied, and is revision {}", number,
+                         revision->value));
+      }
+    };
+    if (const auto* put = std::get_if<PutKey>(&request.operation)) refuse(put->value);
+    if (const auto* batch = std::get_if<WriteBatch>(&request.operation)) {
+      for (const BatchOp& op : batch->ops) refuse(op.value);
+    }
+  }
+}
+
+}  // namespace kvd::sim

@@ -1,0 +1,80 @@
+// The rules that hold at every moment of a run, checked after every turn of a node, every change of the
+// register and every answer (replication.md's invariants, named at each check). They see nodes only through
+// NodeView and the log's entries, so that a test can show them a cluster that breaks a rule. A failure goes
+// to the context.
+#pragma once
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "committed.hpp"
+#include "context.hpp"
+#include "core/node.hpp"
+
+namespace kvd::sim {
+
+class Checkers {
+ public:
+  using EntryAt = std::function<EntryPointer(Revision)>;
+
+  Checkers(SimContext& context, int servers) : context_(context), servers_(static_cast<size_t>(servers)) {}
+
+  void on_started(int server, const Member& member, EntryAt entry_at);
+  void on_died(int server);
+  // A node has run; nothing that it wants has happened yet.
+  void on_turn(int server, const NodeView& view);
+  // The register as the ensemble has it now, after each change; nothing: it does not exist.
+  void on_register(const std::optional<Register>& config);
+  // A node answers a client (the answer has not arrived yet). `floor`: see ClientOperation.
+  void on_reply(int server, const ClientRequest& request, const ClientReply& reply, Revision floor);
+  // A client was told that this write certainly was not and never will be done. Judged at the end.
+  void on_certainly_not(const ClientRequest& request);
+  // The run is over.
+  void at_end();
+
+  const CommittedHistory& committed() const { return committed_; }
+  const std::optional<Register>& config() const { return config_; }
+  Revision acknowledged() const { return acknowledged_; }
+  // In the in-sync set, alive, in that incarnation.
+  bool lives(const Member& member) const;
+
+ private:
+  struct Server {
+    bool alive = false;
+    Member member;
+    EntryAt entry_at;
+    NodeView view;
+    bool seen = false;  // `view` is of this life
+    Revision checked;   // committed entries up to here have been compared
+  };
+
+  void fail(std::string what) { context_.fail(Verdict::kCorrectness, std::move(what)); }
+  void check_monotonic(int server, const NodeView& view);
+  void check_one_leader(const NodeView& view);
+  void check_committed(int server, const NodeView& view);
+  void check_digest(int server, const NodeView& view);
+  void check_required(const Server& server);
+  void check_holds_acknowledged(const Server& server);
+  void check_register_step(const Register& before, const Register& now);
+  void check_all_in_sync();
+  void check_written(int server, const ClientRequest& request, const ClientReply& reply);
+  void check_effect(const ClientReply& reply, const std::string& key, const std::optional<Bytes>& value);
+  void check_item(int server, const Item& item, Revision at, bool with_value);
+  void check_missing(int server, const std::string& key, Revision at);
+  void check_listing(int server, const ListKeys& request, const Listing& listing, Revision at);
+  void check_read(int server, const ClientRequest& request, const ClientReply& reply, Revision floor);
+
+  SimContext& context_;
+  std::vector<Server> servers_;
+  CommittedHistory committed_;
+  std::optional<Register> config_;
+  Revision acknowledged_;  // the newest that any client was told about (sent; not necessarily arrived)
+  std::map<std::pair<Lineage, Epoch>, Member> leaders_;
+  std::unordered_map<uint64_t, uint64_t> digests_;  // revision -> digest of the complete store there
+  std::vector<ClientRequest> certainly_not_;
+};
+
+}  // namespace kvd::sim

@@ -1,0 +1,86 @@
+// See committed.hpp.
+#include "committed.hpp"
+
+#include <fmt/format.h>
+
+namespace kvd::sim {
+
+uint64_t value_number(std::string_view value) {
+  if (value.empty() || value[0] != 'v') return 0;
+  uint64_t number = 0;
+  for (size_t i = 1; i < value.size() && value[i] >= '0' && value[i] <= '9'; ++i) {
+    number = number * 10 + static_cast<uint64_t>(value[i] - '0');
+  }
+  return number;
+}
+
+std::string make_value(uint64_t number, size_t bytes) {
+  std::string value = fmt::format("v{}", number);
+  if (value.size() < bytes) value.append(bytes - value.size(), '.');
+  return value;
+}
+
+std::optional<std::string> CommittedHistory::record(const EntryPointer& entry) {
+  auto found = entries_.find(entry->revision);
+  if (found != entries_.end()) {
+    if (found->second == entry || *found->second == *entry) return std::nullopt;
+    return fmt::format(
+        "revision {} is committed twice: once of epoch {} with {} effects, once of epoch {} with {}",
+        entry->revision.value, found->second->epoch.value, found->second->effects.size(), entry->epoch.value,
+        entry->effects.size());
+  }
+  if (std::optional<std::string> why = contradiction(*entry)) return why;
+  entries_.emplace(entry->revision, entry);
+  for (const Effect& effect : entry->effects) {
+    keys_[effect.key][entry->revision] = &effect;
+    const uint64_t number = effect.value ? value_number(effect.value->view()) : 0;
+    if (number == 0) continue;
+    auto inserted = values_.emplace(number, entry->revision);
+    if (!inserted.second && inserted.first->second != entry->revision) {
+      return fmt::format("value v{} was written once and committed twice: at revisions {} and {}", number,
+                         inserted.first->second.value, entry->revision.value);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> CommittedHistory::contradiction(const Entry& entry) const {
+  const Revision base = lineage_base(lineage_of(entry.revision));
+  auto next = entries_.lower_bound(entry.revision);
+  if (next != entries_.end() && lineage_of(next->first) == lineage_of(entry.revision) &&
+      next->second->epoch < entry.epoch) {
+    return fmt::format("revision {} of epoch {} comes before revision {} of epoch {}", entry.revision.value,
+                       entry.epoch.value, next->first.value, next->second->epoch.value);
+  }
+  if (next == entries_.begin()) return std::nullopt;
+  const Entry& before = *std::prev(next)->second;
+  if (before.revision > base && before.epoch > entry.epoch) {
+    return fmt::format("revision {} of epoch {} comes after revision {} of epoch {}", entry.revision.value,
+                       entry.epoch.value, before.revision.value, before.epoch.value);
+  }
+  return std::nullopt;
+}
+
+const Entry* CommittedHistory::at(Revision revision) const {
+  auto found = entries_.find(revision);
+  return found == entries_.end() ? nullptr : found->second.get();
+}
+
+const Effect* CommittedHistory::latest(const std::string& key, Revision at, Revision* modified) const {
+  auto of_key = keys_.find(key);
+  if (of_key == keys_.end()) return nullptr;
+  auto behind = of_key->second.upper_bound(at);
+  if (behind == of_key->second.begin()) return nullptr;
+  --behind;
+  if (lineage_of(behind->first) != lineage_of(at)) return nullptr;
+  *modified = behind->first;
+  return behind->second;
+}
+
+std::optional<Revision> CommittedHistory::revision_of(uint64_t number) const {
+  auto found = values_.find(number);
+  if (found == values_.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace kvd::sim

@@ -1,0 +1,46 @@
+// What the cluster has committed, as the checkers learned it from the first node that committed each entry:
+// the one history that all others are held against. Pure bookkeeping; it never looks into a node by itself.
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "msg/types.hpp"
+
+namespace kvd::sim {
+
+class CommittedHistory {
+ public:
+  // Adds what a node says is committed. An explanation when that contradicts what is known: another entry at
+  // this revision, an epoch that goes back, or a client's value that is written a second time.
+  std::optional<std::string> record(const EntryPointer& entry);
+
+  // The entry at `revision`; null: nobody has committed one yet.
+  const Entry* at(Revision revision) const;
+
+  // What the newest write to `key` up to `at`, within the lineage of `at`, did; null: there was none.
+  const Effect* latest(const std::string& key, Revision at, Revision* modified) const;
+
+  // The revision under which a client's value was written.
+  std::optional<Revision> revision_of(uint64_t value_number) const;
+  const std::unordered_map<uint64_t, Revision>& values() const { return values_; }
+  const std::map<std::string, std::map<Revision, const Effect*>>& keys() const { return keys_; }
+
+  Revision newest() const { return entries_.empty() ? Revision(0) : entries_.rbegin()->first; }
+
+ private:
+  std::optional<std::string> contradiction(const Entry& entry) const;
+
+  std::map<Revision, EntryPointer> entries_;
+  std::map<std::string, std::map<Revision, const Effect*>> keys_;
+  std::unordered_map<uint64_t, Revision> values_;
+};
+
+constexpr Lineage lineage_of(Revision revision) { return Lineage(revision.value >> 40); }
+
+// Clients write values "v<number>" and padding; 0: none of theirs.
+uint64_t value_number(std::string_view value);
+std::string make_value(uint64_t number, size_t bytes);
+
+}  // namespace kvd::sim

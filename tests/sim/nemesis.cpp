@@ -1,0 +1,142 @@
+// See nemesis.hpp.
+#include "nemesis.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
+
+namespace kvd::sim {
+
+void Nemesis::start() {
+  context_.queue.after(Duration(context_.options.quiet_start_us), [this] {
+    for (int fault = 0; fault < kFaults; ++fault) plan(static_cast<Fault>(fault));
+  });
+}
+
+int64_t Nemesis::mean_us(Fault fault) const {
+  const Options& options = context_.options;
+  switch (fault) {
+    case kCrash:
+      return options.crash_us;
+    case kPower:
+      return options.power_us;
+    case kStop:
+      return options.stop_us;
+    case kPause:
+      return options.pause_us;
+    case kPartition:
+      return options.partition_us;
+    case kReset:
+      return options.reset_us;
+    case kHalfOpen:
+      return options.half_open_us;
+    case kSlow:
+      return options.slow_us;
+    case kZkLoss:
+      return options.zk_loss_us;
+    case kZkCut:
+      return options.zk_cut_us;
+    case kZkDown:
+      return options.zk_down_us;
+    case kFaults:
+      break;
+  }
+  return 0;
+}
+
+void Nemesis::plan(Fault fault) {
+  if (mean_us(fault) == 0) return;
+  context_.queue.after(context_.up_to(2 * mean_us(fault)), [this, fault] {
+    if (!world_.faults_allowed()) return;
+    inject(fault);
+    plan(fault);
+  });
+}
+
+// A dead server comes back at once more often than after long: that is when the others still believe in its
+// old life.
+Duration Nemesis::away() {
+  if (context_.prng.one_in(3)) return context_.up_to(50'000);
+  return context_.up_to(context_.options.down_us_max);
+}
+
+void Nemesis::inject(Fault fault) {
+  const int server = any_server();
+  if (context_.trace.wanted()) {
+    context_.trace.add(fmt::format("{} nemesis: fault {} at s{}", to_us(context_.queue.now()),
+                                   static_cast<int>(fault), server));
+  }
+  switch (fault) {
+    case kCrash:
+      world_.kill(server, context_.prng.one_in(2) ? DeathKind::kCrash : DeathKind::kCrashInTurn, away());
+      return;
+    case kPower:
+      world_.kill(server, DeathKind::kPowerLoss, away());
+      return;
+    case kStop:
+      world_.stop_gracefully(server, away());
+      return;
+    case kPause:
+      world_.pause(server, lasting());
+      return;
+    case kPartition:
+      partition();
+      return;
+    case kReset:
+      world_.network().break_some_link(true);
+      return;
+    case kHalfOpen:
+      world_.network().break_some_link(false);
+      return;
+    case kSlow:
+      slow();
+      return;
+    case kZkLoss:
+      world_.zookeeper().lose_connection(server);
+      return;
+    case kZkCut:
+      world_.zookeeper().cut(server);
+      context_.queue.after(lasting(), [this, server] { world_.zookeeper().mend(server); });
+      return;
+    case kZkDown:
+      world_.zookeeper().set_ensemble_up(false);
+      context_.queue.after(lasting(), [this] { world_.zookeeper().set_ensemble_up(true); });
+      return;
+    case kFaults:
+      return;
+  }
+}
+
+// One server alone, a random split, or single directions.
+void Nemesis::partition() {
+  const int servers = static_cast<int>(context_.options.servers);
+  std::vector<std::pair<int, int>> pairs;
+  const uint64_t kind = context_.prng.below(3);
+  const int alone = any_server();
+  const uint64_t side = context_.prng.below(uint64_t(1) << servers);
+  const bool one_way = context_.prng.one_in(3);
+  for (int a = 0; a < servers; ++a) {
+    for (int b = 0; b < servers; ++b) {
+      if (a == b) continue;
+      const bool first = kind == 0 ? a == alone : ((side >> a) & 1) != 0;
+      const bool second = kind == 0 ? b == alone : ((side >> b) & 1) != 0;
+      if (kind == 2 ? context_.prng.one_in(4) : (one_way ? first && !second : first != second)) {
+        pairs.emplace_back(a, b);
+      }
+    }
+  }
+  for (const auto& pair : pairs) world_.network().block(pair.first, pair.second);
+  context_.queue.after(lasting(), [this, pairs] {
+    for (const auto& pair : pairs) world_.network().unblock(pair.first, pair.second);
+  });
+}
+
+void Nemesis::slow() {
+  const int from = any_server();
+  const int to = any_server();
+  world_.network().slow_down(from, to, context_.up_to(500'000));
+  context_.queue.after(lasting(), [this, from, to] { world_.network().slow_down(from, to, Duration(0)); });
+}
+
+}  // namespace kvd::sim

@@ -1,0 +1,44 @@
+// What goes wrong, and when: for each kind of fault that the options ask for, one after another at random
+// times, until the world heals. Only plans; the world performs.
+#pragma once
+#include "world.hpp"
+
+namespace kvd::sim {
+
+class Nemesis {
+ public:
+  explicit Nemesis(World& world) : world_(world), context_(world.context()) {}
+  void start();
+
+ private:
+  enum Fault {
+    kCrash,
+    kPower,
+    kStop,
+    kPause,
+    kPartition,
+    kReset,
+    kHalfOpen,
+    kSlow,
+    kZkLoss,
+    kZkCut,
+    kZkDown,
+    kFaults
+  };
+
+  int64_t mean_us(Fault fault) const;
+  void plan(Fault fault);
+  void inject(Fault fault);
+  void partition();
+  void slow();
+  int any_server() {
+    return static_cast<int>(context_.prng.below(static_cast<uint64_t>(context_.options.servers)));
+  }
+  Duration lasting() { return context_.up_to(context_.options.fault_us_max) + milliseconds(1); }
+  Duration away();
+
+  World& world_;
+  SimContext& context_;
+};
+
+}  // namespace kvd::sim

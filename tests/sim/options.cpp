@@ -1,0 +1,152 @@
+// See options.hpp. A swarm: every seed switches off most faults, since faults of all kinds at once hide each
+// other's failures (a cluster that is always down never reaches the interesting states).
+#include "options.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace kvd::sim {
+namespace {
+
+using Field = std::pair<const char*, int64_t Options::*>;
+
+constexpr Field kFields[] = {
+    {"servers", &Options::servers},
+    {"standalone", &Options::standalone},
+    {"sparse", &Options::sparse},
+    {"min_in_sync", &Options::min_in_sync},
+    {"expect", &Options::expect},
+    {"session_us", &Options::session_us},
+    {"heartbeat_us", &Options::heartbeat_us},
+    {"silence_us", &Options::silence_us},
+    {"lag_us", &Options::lag_us},
+    {"wire", &Options::wire},
+    {"delay_us_min", &Options::delay_us_min},
+    {"delay_us_max", &Options::delay_us_max},
+    {"turn_us_max", &Options::turn_us_max},
+    {"dial_timeout_us", &Options::dial_timeout_us},
+    {"tcp_timeout_us", &Options::tcp_timeout_us},
+    {"link_packets_max", &Options::link_packets_max},
+    {"clients", &Options::clients},
+    {"keys", &Options::keys},
+    {"think_us_max", &Options::think_us_max},
+    {"timeout_us", &Options::timeout_us},
+    {"value_bytes_max", &Options::value_bytes_max},
+    {"operations_max", &Options::operations_max},
+    {"fault_phase_us", &Options::fault_phase_us},
+    {"crash_us", &Options::crash_us},
+    {"power_us", &Options::power_us},
+    {"stop_us", &Options::stop_us},
+    {"pause_us", &Options::pause_us},
+    {"partition_us", &Options::partition_us},
+    {"reset_us", &Options::reset_us},
+    {"half_open_us", &Options::half_open_us},
+    {"slow_us", &Options::slow_us},
+    {"zk_loss_us", &Options::zk_loss_us},
+    {"zk_cut_us", &Options::zk_cut_us},
+    {"zk_down_us", &Options::zk_down_us},
+    {"down_us_max", &Options::down_us_max},
+    {"fault_us_max", &Options::fault_us_max},
+    {"zk_delay_us_max", &Options::zk_delay_us_max},
+    {"zk_lag_us_max", &Options::zk_lag_us_max},
+    {"zk_late_sets", &Options::zk_late_sets},
+    {"total_loss", &Options::total_loss},
+    {"quiet_start_us", &Options::quiet_start_us},
+};
+
+int64_t pick(Prng& prng, std::initializer_list<int64_t> choices) {
+  return *(choices.begin() + prng.below(choices.size()));
+}
+
+void draw_cluster(Prng& prng, Options& options) {
+  options.servers = pick(prng, {1, 2, 2, 3, 3, 3, 3, 4, 5});
+  options.standalone = options.servers == 1 && prng.one_in(2) ? 1 : 0;
+  if (options.servers > 1 && prng.one_in(5)) options.sparse = prng.between(1, options.servers - 1);
+  if (prng.one_in(4))
+    options.min_in_sync = prng.between(1, std::max<int64_t>(1, options.servers - options.sparse - 1));
+  if (prng.one_in(3)) options.expect = prng.between(1, options.servers);
+  if (options.standalone == 1) options.min_in_sync = options.expect = 1;
+  // Not all seeds at the defaults: other ratios between the timers find other races.
+  switch (prng.below(4)) {
+    case 0:
+      options.heartbeat_us = 10'000, options.lag_us = 60'000, options.silence_us = 90'000,
+      options.session_us = 1'000'000;
+      break;
+    case 1:
+      options.heartbeat_us = 100'000, options.lag_us = 1'000'000, options.silence_us = 2'000'000;
+      options.session_us = 2'000'000;
+      break;
+    default:
+      break;
+  }
+  options.wire = prng.one_in(4) ? 1 : 0;
+  options.delay_us_max = pick(prng, {100, 1'000, 1'000, 10'000, 30'000});
+  options.turn_us_max = pick(prng, {1, 100, 100, 2'000});
+  options.dial_timeout_us = pick(prng, {300'000, 1'000'000, 3'000'000});
+  options.tcp_timeout_us = pick(prng, {500'000, 2'000'000, 5'000'000, 20'000'000});
+  options.link_packets_max = prng.one_in(6) ? 50 : 100'000;
+}
+
+void draw_clients(Prng& prng, Options& options) {
+  options.clients = prng.between(1, 6);
+  options.keys = pick(prng, {1, 2, 4, 6, 12});
+  options.think_us_max = pick(prng, {1'000, 20'000, 100'000, 400'000});
+  options.timeout_us = pick(prng, {200'000, 1'000'000, 2'000'000, 5'000'000});
+  options.value_bytes_max = prng.one_in(5) ? 20'000 : 16;
+  options.operations_max = pick(prng, {200, 600, 1'500});
+}
+
+void draw_faults(Prng& prng, Options& options) {
+  options.fault_phase_us = pick(prng, {5'000'000, 20'000'000, 40'000'000});
+  const int64_t calm = pick(prng, {1, 1, 3, 10});  // how rare the faults are that do occur
+  for (int64_t Options::*fault :
+       {&Options::crash_us, &Options::power_us, &Options::stop_us, &Options::pause_us, &Options::partition_us,
+        &Options::reset_us, &Options::half_open_us, &Options::slow_us, &Options::zk_loss_us,
+        &Options::zk_cut_us, &Options::zk_down_us}) {
+    if (prng.one_in(3)) options.*fault = pick(prng, {300'000, 1'000'000, 3'000'000}) * calm;
+  }
+  if (prng.one_in(4)) {  // a calm ZooKeeper: only the servers and their links fail
+    options.zk_loss_us = options.zk_cut_us = options.zk_down_us = 0;
+  } else {
+    options.zk_lag_us_max = pick(prng, {0, 0, 20'000, 500'000});
+    options.zk_late_sets = prng.one_in(4) ? 1 : 0;
+  }
+  options.zk_delay_us_max = pick(prng, {1'000, 5'000, 50'000});
+  options.down_us_max = pick(prng, {20'000, 500'000, 2'000'000, 15'000'000});
+  options.fault_us_max = pick(prng, {100'000, 1'000'000, 3'000'000, 12'000'000});
+  options.total_loss = prng.one_in(5) ? 1 : 0;
+  options.quiet_start_us = prng.one_in(2) ? 3'000'000 : 0;
+  if (options.standalone == 1) {  // a standalone memory server that dies begins anew, by design
+    options.crash_us = options.power_us = options.stop_us = 0;
+  }
+}
+
+}  // namespace
+
+Options draw_options(Prng& prng) {
+  Options options;
+  draw_cluster(prng, options);
+  draw_clients(prng, options);
+  draw_faults(prng, options);
+  return options;
+}
+
+int64_t* find_option(Options& options, std::string_view name) {
+  for (const Field& field : kFields) {
+    if (name == field.first) return &(options.*field.second);
+  }
+  return nullptr;
+}
+
+std::string describe(const Options& options) {
+  std::string text;
+  for (const Field& field : kFields) {
+    fmt::format_to(std::back_inserter(text), "{}{}={}", text.empty() ? "" : " ", field.first,
+                   options.*field.second);
+  }
+  return text;
+}
+
+}  // namespace kvd::sim

@@ -1,0 +1,71 @@
+// Everything that one simulated run is made of besides its events: drawn from the seed, printed with it, and
+// open to overrides on the command line (--set name=value) when a failure is to be narrowed down. Plain
+// numbers; durations are in microseconds. No decisions of the run itself are made here.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/prng.hpp"
+
+namespace kvd::sim {
+
+struct Options {
+  // the cluster
+  int64_t servers = 3;
+  int64_t standalone = 0;  // 1: one server without ZooKeeper
+  int64_t sparse = 0;      // so many servers (the last ones) run with catch_up off
+  int64_t min_in_sync = 1;
+  int64_t expect = 1;
+  int64_t session_us = 6'000'000;
+  int64_t heartbeat_us = 50'000;
+  int64_t silence_us = 400'000;
+  int64_t lag_us = 300'000;
+  // the network
+  int64_t wire = 0;           // 1: messages travel as encoded frames
+  int64_t delay_us_min = 50;  // one way
+  int64_t delay_us_max = 1'000;
+  int64_t turn_us_max = 100;  // from an input's arrival to the turn that takes it
+  int64_t dial_timeout_us = 1'000'000;
+  int64_t tcp_timeout_us = 5'000'000;  // unacknowledged for so long: the sender's end is closed
+  int64_t link_packets_max = 100'000;  // more unsent: the sender's end overflows
+  // the clients
+  int64_t clients = 3;
+  int64_t keys = 6;
+  int64_t think_us_max = 50'000;
+  int64_t timeout_us = 2'000'000;
+  int64_t value_bytes_max = 16;
+  int64_t operations_max = 600;
+  // the faults: mean time between two of a kind; 0: never
+  int64_t fault_phase_us = 20'000'000;
+  int64_t crash_us = 0;  // the process dies; its kernel resets the links
+  int64_t power_us = 0;  // the host dies: silence
+  int64_t stop_us = 0;   // SIGTERM
+  int64_t pause_us = 0;  // SIGSTOP, later SIGCONT
+  int64_t partition_us = 0;
+  int64_t reset_us = 0;              // links broken, both ends told
+  int64_t half_open_us = 0;          // ... one end told
+  int64_t slow_us = 0;               // one direction between two servers gets slow
+  int64_t zk_loss_us = 0;            // one server's connection to ZooKeeper breaks
+  int64_t zk_cut_us = 0;             // one server cannot reach ZooKeeper for a while
+  int64_t zk_down_us = 0;            // nobody can
+  int64_t down_us_max = 2'000'000;   // how long a dead server stays away
+  int64_t fault_us_max = 3'000'000;  // how long a partition, a pause, a slow link lasts
+  // ZooKeeper
+  int64_t zk_delay_us_max = 5'000;
+  int64_t zk_lag_us_max = 0;   // a session's server may show a state so old
+  int64_t zk_late_sets = 0;    // 1: a conditional set whose result was lost may apply after the reconnect
+  int64_t total_loss = 0;      // 1: faults may kill the last living server of the in-sync set
+  int64_t quiet_start_us = 0;  // no faults before that
+};
+
+Options draw_options(Prng& prng);
+
+// The number called `name`; null when there is none of that name.
+int64_t* find_option(Options& options, std::string_view name);
+
+// "servers=3 standalone=0 ...", in a fixed order.
+std::string describe(const Options& options);
+
+}  // namespace kvd::sim

@@ -1,0 +1,104 @@
+// See process.hpp.
+#include "process.hpp"
+
+#include <fmt/format.h>
+
+namespace kvd::sim {
+namespace {
+constexpr int kTurnsAtOnceMax = 20'000;  // without the clock moving: the node spins
+}
+
+void Process::start(const NodeConfig& config) {
+  ++lives_;
+  member_ = config.self.member;
+  if (context_.trace.wanted()) {
+    trace_.enable(0, [this](std::string_view line) { context_.trace.add(std::string(line)); });
+  }
+  node_ = std::make_unique<Node>(config, context_.prng.next(), &trace_);
+  plan_turn();
+}
+
+void Process::kill() {
+  ++lives_;
+  node_.reset();
+  paused_ = turn_planned_ = crash_armed_ = false;
+  timer_ = kNever;
+  waiting_.clear();
+}
+
+void Process::pause() { paused_ = true; }
+
+void Process::resume() {
+  if (!node_ || !paused_) return;
+  paused_ = false;
+  const uint64_t life = lives_;
+  turn();
+  for (NodeInput& input : std::exchange(waiting_, {})) {
+    if (life != lives_) return;
+    deliver(std::move(input));
+  }
+}
+
+void Process::deliver(NodeInput input) {
+  if (!node_) return;
+  if (paused_) {
+    waiting_.push_back(std::move(input));
+    return;
+  }
+  node_->push(std::move(input));
+  plan_turn();
+}
+
+void Process::plan_turn() {
+  if (turn_planned_) return;
+  turn_planned_ = true;
+  context_.queue.after(context_.up_to(context_.options.turn_us_max), [this, life = lives_] {
+    if (life != lives_) return;
+    turn_planned_ = false;
+    if (!paused_) turn();
+  });
+}
+
+void Process::turn() {
+  const Instant now = context_.queue.now();
+  turns_at_once_ = now == turned_at_ ? turns_at_once_ + 1 : 0;
+  turned_at_ = now;
+  if (turns_at_once_ > kTurnsAtOnceMax) {
+    context_.fail(Verdict::kLiveness,
+                  fmt::format("s{} spins: pump() asks for another turn at once, for ever", server_));
+    return;
+  }
+  const Instant deadline = node_->pump(now);
+  const uint64_t life = lives_;
+  owner_.on_turn(server_);
+  perform_effects();
+  if (life == lives_) plan_timer(deadline);
+}
+
+void Process::perform_effects() {
+  const uint64_t life = lives_;
+  std::vector<NodeEffect> effects = node_->take_effects();
+  size_t crash_at = SIZE_MAX;
+  if (crash_armed_ && !effects.empty()) crash_at = context_.prng.below(effects.size());
+  for (size_t i = 0; i < effects.size(); ++i) {
+    if (i == crash_at) {
+      owner_.crash(server_);
+      return;
+    }
+    owner_.perform(server_, std::move(effects[i]));
+    if (life != lives_) return;  // the effect was its end
+  }
+}
+
+void Process::plan_timer(Instant deadline) {
+  if (deadline == timer_ && deadline > context_.queue.now()) return;  // planned already
+  timer_ = deadline;
+  if (deadline == kNever) return;
+  context_.queue.at(deadline, [this, life = lives_, deadline] {
+    if (life != lives_ || timer_ != deadline) return;
+    timer_ = kNever;
+    if (!paused_) turn();
+  });
+}
+
+}  // namespace kvd::sim

@@ -1,0 +1,153 @@
+// See checkers.hpp: what clients are told, held against the committed history at the revision that the answer
+// names.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "checkers.hpp"
+
+namespace kvd::sim {
+
+void Checkers::on_reply(int server, const ClientRequest& request, const ClientReply& reply, Revision floor) {
+  if (std::holds_alternative<Failed>(reply.answer)) return;
+  if (is_write(request.operation)) {
+    check_written(server, request, reply);
+  } else if (!std::holds_alternative<Status>(reply.answer)) {
+    check_read(server, request, reply, floor);
+  }
+}
+
+void Checkers::on_certainly_not(const ClientRequest& request) { certainly_not_.push_back(request); }
+
+// An acknowledged write is committed, is what the client asked for, and is held by all who may lead next.
+void Checkers::check_written(int server, const ClientRequest& request, const ClientReply& reply) {
+  if (const auto* put = std::get_if<PutKey>(&request.operation)) {
+    const auto* written = std::get_if<KeyWritten>(&reply.answer);
+    if (written == nullptr) return;
+    check_effect(reply, put->key, put->value);
+    const Entry* entry = committed_.at(reply.revision);
+    if (entry == nullptr || entry->effects.size() != 1) return;
+    if (written->created != (entry->effects[0].version == 1)) {
+      fail(fmt::format("s{} says of {} created={}, its version is {}", server, put->key, written->created,
+                       entry->effects[0].version));
+    }
+  } else if (const auto* remove = std::get_if<DeleteKey>(&request.operation)) {
+    if (!std::holds_alternative<KeyDeleted>(reply.answer)) return;
+    check_effect(reply, remove->key, std::nullopt);
+  } else if (const auto* batch = std::get_if<WriteBatch>(&request.operation)) {
+    if (!std::holds_alternative<BatchWritten>(reply.answer)) return;
+    for (auto op = batch->ops.begin(); op != batch->ops.end(); ++op) {
+      const auto again =
+          std::find_if(op + 1, batch->ops.end(), [&](const BatchOp& b) { return b.key == op->key; });
+      if (op->value && again == batch->ops.end()) check_effect(reply, op->key, op->value);
+    }
+    if (committed_.at(reply.revision) == nullptr) return;  // nothing but deletes of what was not there
+  } else if (const auto* prefix = std::get_if<DeletePrefix>(&request.operation)) {
+    const auto* deleted = std::get_if<PrefixDeleted>(&reply.answer);
+    if (deleted == nullptr || deleted->count == 0) return;
+    const Entry* entry = committed_.at(reply.revision);
+    if (entry == nullptr || entry->effects.size() != deleted->count) {
+      fail(fmt::format("s{} says that it deleted {} keys at revision {}, and did not", server, deleted->count,
+                       reply.revision.value));
+      return;
+    }
+    for (const Effect& effect : entry->effects) {
+      if (!effect.value && effect.key.compare(0, prefix->prefix.size(), prefix->prefix) == 0) continue;
+      fail(fmt::format("deleting {} also wrote {}", prefix->prefix, effect.key));
+    }
+  } else {
+    return;
+  }
+  acknowledged_ = std::max(acknowledged_, reply.revision);
+  check_all_in_sync();
+}
+
+void Checkers::check_effect(const ClientReply& reply, const std::string& key,
+                            const std::optional<Bytes>& value) {
+  const Entry* entry = committed_.at(reply.revision);
+  if (entry == nullptr) {
+    fail(fmt::format("a write of {} is acknowledged as revision {}, which nobody has committed", key,
+                     reply.revision.value));
+    return;
+  }
+  for (const Effect& effect : entry->effects) {
+    if (effect.key == key && effect.value == value) return;
+  }
+  fail(fmt::format("a write of {} is acknowledged as revision {}, which is another write", key,
+                   reply.revision.value));
+}
+
+void Checkers::check_read(int server, const ClientRequest& request, const ClientReply& reply,
+                          Revision floor) {
+  if (reply.revision < request.min_revision && request.read == ReadMode::kLocal) {
+    fail(fmt::format("s{} was asked for revision {} at least and shows {}", server,
+                     request.min_revision.value, reply.revision.value));
+  }
+  if (reply.revision < floor && request.read == ReadMode::kLinear) {  // rule 11
+    fail(fmt::format("s{}'s linear read shows revision {}; {} had been acknowledged before it was asked",
+                     server, reply.revision.value, floor.value));
+  }
+  if (const auto* read = std::get_if<ReadKey>(&request.operation)) {
+    if (const auto* found = std::get_if<KeyFound>(&reply.answer)) {
+      if (found->item.key != read->key)
+        fail(fmt::format("s{} answers {} with {}", server, read->key, found->item.key));
+      check_item(server, found->item, reply.revision, true);
+    } else if (const auto* missing = std::get_if<KeyMissing>(&reply.answer)) {
+      if (missing->complete) check_missing(server, read->key, reply.revision);
+    }
+  } else if (const auto* list = std::get_if<ListKeys>(&request.operation)) {
+    if (const auto* listing = std::get_if<Listing>(&reply.answer)) {
+      check_listing(server, *list, *listing, reply.revision);
+    }
+  }
+}
+
+// Also an incomplete copy has only newest versions: what it has not seen updated it does not have at all.
+void Checkers::check_item(int server, const Item& item, Revision at, bool with_value) {
+  Revision modified;
+  const Effect* effect = committed_.latest(item.key, at, &modified);
+  if (effect == nullptr || !effect->value) {
+    fail(fmt::format("s{} shows {} at revision {}, where no such key is committed", server, item.key,
+                     at.value));
+    return;
+  }
+  const bool same =
+      item.modified == modified && item.created == effect->created && item.version == effect->version;
+  if (!same || (with_value && !(item.value == *effect->value))) {
+    fail(fmt::format(
+        "s{} shows {} as of revision {} (version {}) at revision {}; committed is {} (version {})", server,
+        item.key, item.modified.value, item.version, at.value, modified.value, effect->version));
+  }
+}
+
+void Checkers::check_missing(int server, const std::string& key, Revision at) {
+  Revision modified;
+  const Effect* effect = committed_.latest(key, at, &modified);
+  if (effect != nullptr && effect->value) {
+    fail(fmt::format("s{} misses {} at revision {}, which was written at {}", server, key, at.value,
+                     modified.value));
+  }
+}
+
+void Checkers::check_listing(int server, const ListKeys& request, const Listing& listing, Revision at) {
+  std::string before = request.after;
+  for (const Item& item : listing.items) {
+    if (item.key <= before && !before.empty())
+      fail(fmt::format("s{} lists {} behind {}", server, item.key, before));
+    before = item.key;
+    check_item(server, item, at, !request.keys_only);
+  }
+  if (!listing.complete) return;
+  size_t next = 0;
+  for (const auto& of_key : committed_.keys()) {
+    const std::string& key = of_key.first;
+    if (key.compare(0, request.prefix.size(), request.prefix) != 0 || key <= request.after) continue;
+    if (next < listing.items.size() && listing.items[next].key == key) {
+      ++next;
+    } else if (next < listing.items.size() || !listing.more) {
+      check_missing(server, key, at);
+    }
+  }
+}
+
+}  // namespace kvd::sim

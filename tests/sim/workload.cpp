@@ -1,0 +1,288 @@
+// See workload.hpp.
+#include "workload.hpp"
+
+#include <fmt/format.h>
+
+#include "msg/text.hpp"
+
+namespace kvd::sim {
+namespace {
+
+constexpr Duration kGrace = seconds(1);  // beyond its timeout a request gets this long to be answered
+
+template <class... Kinds>
+bool is_any(const Answer& answer) {
+  return (std::holds_alternative<Kinds>(answer) || ...);
+}
+
+}  // namespace
+
+bool answers(const Operation& operation, const Answer& answer) {
+  if (const auto* failed = std::get_if<Failed>(&answer)) {
+    return failed->code != ErrorCode::kInvalid && failed->code != ErrorCode::kTooLarge;
+  }
+  if (std::holds_alternative<ReadKey>(operation)) return is_any<KeyFound, KeyMissing>(answer);
+  if (std::holds_alternative<ListKeys>(operation)) return is_any<Listing>(answer);
+  if (std::holds_alternative<PutKey>(operation)) return is_any<KeyWritten, ConditionFailed>(answer);
+  if (std::holds_alternative<DeleteKey>(operation))
+    return is_any<KeyDeleted, KeyAbsent, ConditionFailed>(answer);
+  if (std::holds_alternative<DeletePrefix>(operation)) return is_any<PrefixDeleted>(answer);
+  if (std::holds_alternative<WriteBatch>(operation)) return is_any<BatchWritten>(answer);
+  return true;
+}
+
+Workload::Workload(SimContext& context, Hosts& hosts, Checkers& checkers)
+    : context_(context), hosts_(hosts), checkers_(checkers) {
+  for (int64_t i = 0; i < context.options.keys; ++i)
+    keys_.push_back(fmt::format("{}/{}", i % 2 == 0 ? 'a' : 'b', i));
+  clients_.resize(static_cast<size_t>(context.options.clients) + 1);
+}
+
+void Workload::start() {
+  for (size_t i = 0; i + 1 < clients_.size(); ++i) go_on(static_cast<int>(i), true);
+}
+
+void Workload::stop() { stopped_ = true; }
+
+void Workload::start_closing_round() {
+  closing_ = true;
+  for (int server = 0; server < context_.options.servers; ++server) {
+    tasks_.push_back({server, PutKey{keys_[0], new_value(), {}}});
+  }
+  for (const std::string& key : keys_) {
+    tasks_.push_back({static_cast<int>(context_.prng.below(context_.options.servers)), ReadKey{key}});
+  }
+  go_on(static_cast<int>(clients_.size()) - 1, false);
+}
+
+void Workload::next(int index) {
+  Client& client = clients_[index];
+  const bool closing_client = index + 1 == static_cast<int>(clients_.size());
+  if (closing_client) {
+    if (tasks_.empty()) return;
+    ClientRequest request;
+    request.operation = tasks_.front().operation;
+    // Each try is a write of its own: the former one may still be on its way.
+    if (auto* put = std::get_if<PutKey>(&request.operation)) put->value = new_value();
+    request.read = ReadMode::kLinear;
+    request.timeout = milliseconds(1000);
+    send(index, tasks_.front().server, std::move(request));
+    return;
+  }
+  if (stopped_ || history_.operations().size() >= static_cast<size_t>(context_.options.operations_max))
+    return;
+  send(index, static_cast<int>(context_.prng.below(context_.options.servers)), make_request(client));
+}
+
+ClientRequest Workload::make_request(Client& client) {
+  ClientRequest request;
+  request.timeout = Duration(context_.options.timeout_us);
+  const std::string key = any_key();
+  const uint64_t kind = context_.prng.below(100);
+  if (kind < 50) {
+    request.operation = make_write(client);
+  } else if (kind < 85) {
+    request.operation = ReadKey{key};
+  } else {
+    request.operation = make_list(key);
+  }
+  request.read = context_.prng.one_in(2) ? ReadMode::kLinear : ReadMode::kLocal;
+  if (request.read == ReadMode::kLocal && context_.prng.one_in(2)) request.min_revision = client.token;
+  return request;
+}
+
+Operation Workload::make_write(Client& client) {
+  const uint64_t kind = context_.prng.below(100);
+  if (kind < 70) return make_put(client);
+  const std::string& key = any_key();
+  if (kind < 85) return DeleteKey{key, make_condition(client, key)};
+  if (kind < 95) return make_batch();
+  return DeletePrefix{prefix_of(key)};
+}
+
+Operation Workload::make_put(Client& client) {
+  const std::string& key = any_key();
+  return PutKey{key, new_value(), make_condition(client, key)};
+}
+
+Operation Workload::make_batch() {
+  WriteBatch batch;
+  const uint64_t count = 1 + context_.prng.below(4);
+  for (uint64_t i = 0; i < count; ++i) {
+    BatchOp op;
+    op.key = any_key();
+    if (!context_.prng.one_in(3)) op.value = new_value();
+    batch.ops.push_back(std::move(op));
+  }
+  return batch;
+}
+
+Operation Workload::make_list(const std::string& key) {
+  ListKeys list;
+  if (!context_.prng.one_in(3)) list.prefix = prefix_of(key);
+  if (context_.prng.one_in(4)) list.after = any_key();
+  list.limit = context_.prng.one_in(3) ? 2 : 100;
+  list.keys_only = context_.prng.one_in(5);
+  return list;
+}
+
+Condition Workload::make_condition(Client& client, const std::string& key) {
+  Condition condition;
+  const uint64_t kind = context_.prng.below(6);
+  if (kind == 0) {
+    condition.if_none_match = EntityTags{true, {}};
+  } else if (kind == 1) {
+    auto seen = client.seen.find(key);
+    if (seen != client.seen.end()) condition.if_match = EntityTags{false, {seen->second}};
+  }
+  return condition;
+}
+
+Bytes Workload::new_value() {
+  const uint64_t number = ++values_;
+  return Bytes(
+      make_value(number, context_.prng.below(static_cast<uint64_t>(context_.options.value_bytes_max) + 1)));
+}
+
+void Workload::send(int client, int server, ClientRequest request) {
+  request.id = RequestId(++requests_);
+  ClientOperation operation;
+  operation.request = request;
+  operation.client = client;
+  operation.server = server;
+  operation.floor = floor_;
+  const RequestId id = request.id;
+  const Duration patience = request.timeout + kGrace;
+  const size_t index = history_.begin(std::move(operation));
+  ++clients_[client].turn;
+  outstanding_.emplace(id, Outstanding{index, server});
+  context_.queue.after(delay(), [this, id] { arrive(id); });
+  context_.queue.after(patience, [this, id] { give_up(id); });
+  if (!healed_ && context_.prng.one_in(40)) {
+    context_.queue.after(context_.up_to(200'000), [this, id] { cancel(id); });
+  }
+}
+
+void Workload::arrive(RequestId id) {
+  auto found = outstanding_.find(id);
+  if (found == outstanding_.end()) return;
+  const Outstanding outstanding = found->second;
+  if (hosts_.host_state(outstanding.server) != HostState::kRunning) {
+    outstanding_.erase(found);
+    refused(outstanding.index);
+    return;
+  }
+  delivered_.insert(id);
+  hosts_.deliver(outstanding.server, history_.operation(outstanding.index).request);
+}
+
+void Workload::give_up(RequestId id) {
+  auto found = outstanding_.find(id);
+  if (found == outstanding_.end()) return;
+  const ClientOperation& operation = history_.operation(found->second.index);
+  if (healed_ && delivered_.count(id) != 0) {
+    context_.fail(Verdict::kLiveness,
+                  fmt::format("s{} did not answer within its timeout: {}", found->second.server,
+                              to_text(operation.request.operation)));
+  }
+  cancel(id);
+}
+
+void Workload::cancel(RequestId id) {
+  auto found = outstanding_.find(id);
+  if (found == outstanding_.end()) return;
+  const Outstanding outstanding = found->second;
+  outstanding_.erase(found);
+  left_.insert(id);
+  if (delivered_.count(id) != 0) {
+    hosts_.deliver(outstanding.server, ClientCancelled{id});
+  } else {
+    history_.refuse(outstanding.index);
+  }
+  go_on(history_.operation(outstanding.index).client, false);
+}
+
+void Workload::on_reply(int server, ClientReply reply) {
+  if (answered_.count(reply.id) != 0) {
+    context_.fail(Verdict::kCorrectness, fmt::format("s{} answers request {} twice", server, reply.id.value));
+    return;
+  }
+  auto found = outstanding_.find(reply.id);
+  if (found == outstanding_.end()) {
+    if (left_.erase(reply.id) == 0) {
+      context_.fail(Verdict::kCorrectness,
+                    fmt::format("s{} answers request {}, which nobody asked", server, reply.id.value));
+    }
+    return;
+  }
+  const Outstanding outstanding = found->second;
+  outstanding_.erase(found);
+  answered_.insert(reply.id);
+  const ClientOperation& operation = history_.operation(outstanding.index);
+  if (outstanding.server != server || !answers(operation.request.operation, reply.answer)) {
+    context_.fail(Verdict::kCorrectness,
+                  fmt::format("s{} answers {} with {}", server, to_text(operation.request.operation),
+                              to_text(reply.answer)));
+    return;
+  }
+  checkers_.on_reply(server, operation.request, reply, operation.floor);
+  const size_t index = outstanding.index;
+  context_.queue.after(delay(), [this, index, reply = std::move(reply)] { hear(index, reply); });
+}
+
+void Workload::on_process_died(int server) {
+  for (auto it = outstanding_.begin(); it != outstanding_.end();) {
+    if (it->second.server != server || delivered_.count(it->first) == 0) {
+      ++it;
+      continue;
+    }
+    // The client's connection is reset: it does not know what became of its request.
+    const int client = history_.operation(it->second.index).client;
+    it = outstanding_.erase(it);
+    context_.queue.after(delay(), [this, client] { go_on(client, false); });
+  }
+}
+
+void Workload::hear(size_t index, ClientReply reply) {
+  const ClientOperation& before = history_.operation(index);
+  const bool write = is_write(before.request.operation);
+  const auto* failed = std::get_if<Failed>(&reply.answer);
+  if (failed != nullptr) {
+    if (write && failed->outcome == Outcome::kNotApplied) checkers_.on_certainly_not(before.request);
+    history_.finish(index, std::move(reply));
+    go_on(history_.operation(index).client, false);
+    return;
+  }
+  if (write) ++acknowledged_writes_;
+  if (write || before.request.read == ReadMode::kLinear) floor_ = std::max(floor_, reply.revision);
+  remember(clients_[before.client], before, reply);
+  history_.finish(index, std::move(reply));
+  go_on(history_.operation(index).client, true);
+}
+
+void Workload::refused(size_t index) {
+  history_.refuse(index);
+  go_on(history_.operation(index).client, false);
+}
+
+void Workload::remember(Client& client, const ClientOperation& operation, const ClientReply& reply) {
+  client.token = std::max(client.token, reply.revision);
+  if (const auto* put = std::get_if<PutKey>(&operation.request.operation)) {
+    if (std::holds_alternative<KeyWritten>(reply.answer)) client.seen[put->key] = reply.revision;
+  }
+  if (const auto* found = std::get_if<KeyFound>(&reply.answer))
+    client.seen[found->item.key] = found->item.modified;
+}
+
+// A client thinks, then asks again. The closing client repeats what failed.
+void Workload::go_on(int index, bool succeeded) {
+  const bool closing_client = index + 1 == static_cast<int>(clients_.size());
+  if (closing_client && succeeded && !tasks_.empty()) tasks_.erase(tasks_.begin());
+  const Duration think =
+      closing_client ? milliseconds(succeeded ? 1 : 100) : context_.up_to(context_.options.think_us_max);
+  context_.queue.after(think, [this, index, turn = clients_[index].turn] {
+    if (clients_[index].turn == turn) next(index);
+  });
+}
+
+}  // namespace kvd::sim

@@ -1,0 +1,97 @@
+// The clients of a simulated world: each has one request at a time, to a server drawn at random, and
+// remembers what it saw (for conditions and for min_revision tokens). What they ask and hear goes to the
+// history; every answer goes past the checkers. Ends with a closing round: a write through every server and a
+// linear read of every key.
+#pragma once
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "checkers.hpp"
+#include "context.hpp"
+#include "history.hpp"
+#include "network.hpp"
+
+namespace kvd::sim {
+
+class Workload {
+ public:
+  Workload(SimContext& context, Hosts& hosts, Checkers& checkers);
+
+  void start();
+  void stop();  // no new requests, except by the closing round
+  void start_closing_round();
+  bool closing_round_done() const { return closing_ && tasks_.empty(); }
+  // From here on an unanswered request is a failure.
+  void on_healed() { healed_ = true; }
+
+  void on_reply(int server, ClientReply reply);
+  void on_process_died(int server);
+
+  const History& history() const { return history_; }
+  const std::vector<std::string>& keys() const { return keys_; }
+  size_t acknowledged_writes() const { return acknowledged_writes_; }
+  size_t answered() const { return answered_.size(); }
+
+ private:
+  struct Client {
+    uint64_t turn = 0;  // counts its requests: what belongs to a former one is ignored
+    Revision token;
+    std::map<std::string, Revision> seen;
+  };
+  struct Outstanding {
+    size_t index;  // in the history
+    int server;
+  };
+  struct Task {
+    int server;
+    Operation operation;
+  };
+
+  void next(int client);
+  ClientRequest make_request(Client& client);
+  Operation make_write(Client& client);
+  Operation make_put(Client& client);
+  Operation make_batch();
+  Operation make_list(const std::string& key);
+  Condition make_condition(Client& client, const std::string& key);
+  Bytes new_value();
+  const std::string& any_key() { return keys_[context_.prng.below(keys_.size())]; }
+  std::string prefix_of(const std::string& key) const { return key.substr(0, 2); }
+
+  void send(int client, int server, ClientRequest request);
+  void arrive(RequestId id);
+  void give_up(RequestId id);
+  void cancel(RequestId id);
+  void hear(size_t index, ClientReply reply);
+  void refused(size_t index);
+  void go_on(int client, bool succeeded);
+  void remember(Client& client, const ClientOperation& operation, const ClientReply& reply);
+  Duration delay() { return context_.up_to(context_.options.delay_us_max) + Duration(20); }
+
+  SimContext& context_;
+  Hosts& hosts_;
+  Checkers& checkers_;
+  std::vector<std::string> keys_;
+  std::vector<Client> clients_;  // the last one does the closing round
+  History history_;
+  std::map<RequestId, Outstanding> outstanding_;
+  std::set<RequestId> delivered_;
+  std::set<RequestId> answered_;
+  std::set<RequestId> left_;  // their client went away: an answer may still come, once
+  std::vector<Task> tasks_;
+  uint64_t requests_ = 0;
+  uint64_t values_ = 0;
+  size_t acknowledged_writes_ = 0;
+  Revision floor_;
+  bool stopped_ = false;
+  bool closing_ = false;
+  bool healed_ = false;
+};
+
+// May a request be answered like this?
+bool answers(const Operation& operation, const Answer& answer);
+
+}  // namespace kvd::sim

@@ -1,0 +1,333 @@
+// See world.hpp.
+#include "world.hpp"
+
+#include <fmt/format.h>
+
+#include "base/check.hpp"
+#include "base/hash.hpp"
+#include "msg/text.hpp"
+#include "msg/znodes.hpp"
+#include "nemesis.hpp"
+
+namespace kvd::sim {
+namespace {
+
+constexpr Duration kHealPatience =
+    seconds(120);                                // simulated; generous: a session, a snapshot, some back-offs
+constexpr Duration kStopPatience = seconds(10);  // then a supervisor kills who does not stop
+constexpr uint64_t kEventsMax = 30'000'000;
+constexpr uint64_t kSearchSteps = 2'000'000;
+constexpr uint64_t kStatusIds = uint64_t(1) << 62;  // apart from the clients' request numbers
+
+ServerInfo info_of(int server, Incarnation incarnation) {
+  ServerInfo info;
+  info.member.id = ServerId{fmt::format("s{}", server)};
+  info.member.incarnation = incarnation;
+  info.http = Address{fmt::format("h{}", server), 8001};
+  info.peer = Address{fmt::format("h{}", server), 18001};
+  return info;
+}
+
+}  // namespace
+
+World::World(SimContext& context)
+    : context_(context),
+      network_(context, *this),
+      checkers_(context, static_cast<int>(context.options.servers)),
+      host_down_(context.options.servers, false),
+      away_(context.options.servers, Duration(0)),
+      zookeeper_(
+          context, static_cast<int>(context.options.servers),
+          [this](int server, NodeInput input) { deliver(server, std::move(input)); },
+          [this] { on_zookeeper_changed(); }),
+      workload_(context, *this, checkers_),
+      statuses_(context.options.servers) {
+  for (int64_t i = 0; i < context.options.servers; ++i) {
+    processes_.push_back(std::make_unique<Process>(context, static_cast<int>(i), *this));
+  }
+}
+
+RunResult World::run() {
+  Nemesis nemesis(*this);
+  for (int server = 0; server < context_.options.servers; ++server) {
+    context_.queue.after(context_.up_to(300'000), [this, server] { start(server); });
+  }
+  workload_.start();
+  nemesis.start();
+  context_.queue.after(Duration(context_.options.fault_phase_us), [this] { heal(); });
+  while (!done_ && context_.verdict == Verdict::kOk && !context_.queue.empty()) {
+    context_.queue.step();
+    if (context_.queue.executed() > kEventsMax)
+      context_.fail(Verdict::kLiveness, "too many events: the run spins");
+  }
+  return result();
+}
+
+RunResult World::result() {
+  RunResult out;
+  checkers_.at_end();
+  if (context_.verdict != Verdict::kCorrectness) {  // a stuck cluster may well have lied before it got stuck
+    if (std::optional<std::string> why =
+            workload_.history().check(workload_.keys(), kSearchSteps, out.undecided)) {
+      context_.verdict = Verdict::kOk;
+      context_.fail(Verdict::kCorrectness, *why);
+    }
+  }
+  out.verdict = context_.verdict;
+  out.explanation = fmt::format("at {} us: {}", to_us(context_.queue.now()), context_.explanation);
+  out.trace_hash = context_.trace.hash();
+  out.events = context_.queue.executed();
+  out.operations = workload_.history().operations().size();
+  out.acknowledged_writes = workload_.acknowledged_writes();
+  out.epochs = checkers_.config() ? checkers_.config()->epoch.value : 0;
+  out.lineages = checkers_.config() ? checkers_.config()->lineage.value + 1 : 0;
+  out.simulated = context_.queue.now().time_since_epoch();
+  out.state_hash = hash_bytes(
+      fmt::format("{} {} {} {} {} {}", out.events, to_us(context_.queue.now()), out.operations,
+                  workload_.answered(), checkers_.committed().newest().value, context_.prng.next()),
+      zookeeper_.ensemble().state_hash());
+  return out;
+}
+
+void World::note(const std::string& line) {
+  if (context_.trace.wanted()) context_.trace.add(fmt::format("{} {}", to_us(context_.queue.now()), line));
+}
+
+// ---- life and death ----
+
+void World::start(int server) {
+  Process& process = *processes_[server];
+  if (process.alive()) return;
+  const Options& options = context_.options;
+  NodeConfig config;
+  config.self = info_of(server, Incarnation(context_.prng.next() | 1));
+  config.standalone = options.standalone != 0;
+  config.catch_up = !is_sparse(server);
+  config.min_in_sync = static_cast<uint32_t>(options.min_in_sync);
+  config.expect = static_cast<uint32_t>(options.expect);
+  config.session_timeout = Duration(options.session_us);
+  config.heartbeat = Duration(options.heartbeat_us);
+  config.leader_silence = Duration(options.silence_us);
+  config.follower_lag = Duration(options.lag_us);
+  note(fmt::format("world: s{} starts as {:x}", server, config.self.member.incarnation.value));
+  host_down_[server] = false;
+  process.start(config);
+  checkers_.on_started(server, config.self.member,
+                       [&process](Revision revision) { return process.node().entry_at(revision); });
+  network_.host_came_up(server);
+  if (options.standalone == 0) zookeeper_.process_started(server);
+}
+
+void World::die(int server, bool host_too, bool closes_session, Duration away) {
+  note(fmt::format("world: s{} dies{}", server, host_too ? " with its host" : ""));
+  processes_[server]->kill();
+  host_down_[server] = host_too;
+  checkers_.on_died(server);
+  network_.process_died(server, host_too);
+  if (context_.options.standalone == 0) zookeeper_.process_died(server, closes_session);
+  workload_.on_process_died(server);
+  context_.queue.after(away, [this, server] { start(server); });
+}
+
+bool World::may_kill(int server) const {
+  if (context_.options.total_loss != 0 || !checkers_.config()) return true;
+  for (const Member& member : checkers_.config()->in_sync) {
+    if (checkers_.lives(member) && !(member == processes_[server]->member())) return true;
+  }
+  return false;
+}
+
+void World::kill(int server, DeathKind kind, Duration away) {
+  if (!is_alive(server) || !may_kill(server)) return;
+  if (kind == DeathKind::kCrashInTurn && !is_paused(server)) {
+    away_[server] = away;
+    processes_[server]->crash_in_next_turn();
+    return;
+  }
+  die(server, kind == DeathKind::kPowerLoss, false, away);
+}
+
+void World::crash(int server) { die(server, false, false, away_[server]); }
+
+void World::stop_gracefully(int server, Duration away) {
+  if (!is_alive(server) || !may_kill(server)) return;
+  note(fmt::format("world: s{} is asked to stop", server));
+  away_[server] = away;
+  deliver(server, StopRequested{});
+  context_.queue.after(kStopPatience, [this, server, life = processes_[server]->lives()] {
+    if (processes_[server]->lives() == life) die(server, false, false, away_[server]);
+  });
+}
+
+void World::on_exit(int server, const Exit& exit) {
+  if (exit.code != 0) {
+    context_.fail(Verdict::kCorrectness,
+                  fmt::format("s{} exits with {}: {}", server, exit.code, exit.reason));
+  }
+  die(server, false, true, away_[server]);
+}
+
+void World::pause(int server, Duration span) {
+  Process& process = *processes_[server];
+  if (!process.alive() || process.paused()) return;
+  note(fmt::format("world: s{} pauses", server));
+  process.pause();
+  zookeeper_.process_paused(server);
+  context_.queue.after(span, [this, server, life = process.lives()] {
+    Process& paused = *processes_[server];
+    if (paused.lives() != life || !paused.paused()) return;
+    note(fmt::format("world: s{} goes on", server));
+    paused.resume();
+    zookeeper_.process_resumed(server);
+  });
+}
+
+// ---- between the parts ----
+
+HostState World::host_state(int server) const {
+  if (processes_[server]->alive()) return HostState::kRunning;
+  return host_down_[server] ? HostState::kHostDown : HostState::kProcessDown;
+}
+
+std::optional<int> World::server_at(const Address& address) const {
+  for (int server = 0; server < context_.options.servers; ++server) {
+    if (address == info_of(server, {}).peer) return server;
+  }
+  return std::nullopt;
+}
+
+void World::deliver(int server, NodeInput input) { processes_[server]->deliver(std::move(input)); }
+
+void World::on_turn(int server) { checkers_.on_turn(server, processes_[server]->node().view()); }
+
+void World::perform(int server, NodeEffect effect) {
+  if (auto* dial = std::get_if<LinkDial>(&effect)) {
+    network_.perform(server, std::move(*dial));
+  } else if (auto* send = std::get_if<LinkSend>(&effect)) {
+    network_.perform(server, std::move(*send));
+  } else if (auto* close = std::get_if<LinkClose>(&effect)) {
+    network_.perform(server, *close);
+  } else if (auto* call = std::get_if<ZkCall>(&effect)) {
+    zookeeper_.perform(server, std::move(*call));
+  } else if (auto* reopen = std::get_if<ZkReopen>(&effect)) {
+    zookeeper_.perform(server, *reopen);
+  } else if (auto* exit = std::get_if<Exit>(&effect)) {
+    on_exit(server, *exit);
+  } else if (auto* reply = std::get_if<ClientReply>(&effect)) {
+    auto asked = status_requests_.find(reply->id);
+    if (asked == status_requests_.end()) {
+      workload_.on_reply(server, std::move(*reply));
+    } else if (auto* status = std::get_if<Status>(&reply->answer)) {
+      statuses_[server] = std::move(*status);
+      status_requests_.erase(asked);
+    } else {
+      context_.fail(Verdict::kCorrectness, fmt::format("s{} does not answer a status request", server));
+    }
+  }
+}
+
+void World::on_zookeeper_changed() {
+  const SimZkTree& tree = zookeeper_.ensemble().tree();
+  auto found = tree.find(kConfigPath);
+  if (found == tree.end()) {
+    if (register_zxid_ >= 0) checkers_.on_register(std::nullopt);
+    return;
+  }
+  if (found->second.modified_zxid == register_zxid_) return;
+  register_zxid_ = found->second.modified_zxid;
+  Result<Register> config = decode_register(found->second.data);
+  if (!config) {
+    context_.fail(Verdict::kCorrectness, "the register cannot be read: " + config.error().detail);
+    return;
+  }
+  note(fmt::format("register: {}", to_text(*config)));
+  checkers_.on_register(*config);
+}
+
+// ---- the healed phase ----
+
+void World::heal() {
+  note("world: heals");
+  healed_ = true;
+  healed_at_ = context_.queue.now();
+  deadline_ = healed_at_ + kHealPatience;
+  zookeeper_.set_ensemble_up(true);
+  network_.heal_all();
+  for (int server = 0; server < context_.options.servers; ++server) {
+    if (processes_[server]->paused()) {
+      processes_[server]->resume();
+      zookeeper_.process_resumed(server);
+    }
+    zookeeper_.mend(server);
+    if (!is_alive(server)) start(server);
+  }
+  workload_.on_healed();
+  context_.queue.after(seconds(2), [this] {
+    workload_.stop();
+    workload_.start_closing_round();
+    poll_convergence();
+  });
+}
+
+void World::ask_status() {
+  for (int server = 0; server < context_.options.servers; ++server) {
+    statuses_[server].reset();
+    ClientRequest request;
+    request.id = RequestId(kStatusIds + ++status_requests_made_);
+    request.operation = QueryStatus{};
+    status_requests_[request.id] = server;
+    deliver(server, request);
+  }
+}
+
+void World::poll_convergence() {
+  if (done_) return;
+  const std::string why = why_not_converged();
+  if (why.empty()) {
+    note("world: converged");
+    done_ = true;
+    return;
+  }
+  if (context_.queue.now() > deadline_) {
+    context_.fail(Verdict::kLiveness, fmt::format("not converged {} s after all faults ended: {}",
+                                                  to_ms(kHealPatience) / 1000, why));
+    return;
+  }
+  ask_status();
+  context_.queue.after(milliseconds(100), [this] { poll_convergence(); });
+}
+
+std::string World::why_not_converged() const {
+  std::string why;
+  if (!workload_.closing_round_done()) why += "clients do not get their last requests done; ";
+  for (int server = 0; server < context_.options.servers; ++server) why += why_not_ready(server);
+  if (!why.empty()) return why;
+  std::optional<NodeView> reference;
+  for (int server = 0; server < context_.options.servers; ++server) {
+    const NodeView view = processes_[server]->node().view();
+    if (!reference) reference = view;
+    if (view.applied != reference->applied) {
+      why += fmt::format("s{} is at revision {}, s0 at {}; ", server, view.applied.value,
+                         reference->applied.value);
+    } else if (view.complete && reference->complete && view.digest != reference->digest) {
+      why += fmt::format("s{}'s copy differs; ", server);
+    }
+    if (!reference->complete) reference = view;
+  }
+  return why;
+}
+
+std::string World::why_not_ready(int server) const {
+  if (!is_alive(server)) return fmt::format("s{} is down; ", server);
+  if (!statuses_[server]) return fmt::format("s{} has not told its status; ", server);
+  const Status& status = *statuses_[server];
+  const NodeView view = processes_[server]->node().view();
+  const bool complete = view.complete || is_sparse(server);
+  if (status.ready && complete) return {};
+  return fmt::format("s{} ({}, epoch {}, lineage {}, applied {}, {}): {}; ", server, role_name(status.role),
+                     view.epoch.value, view.lineage.value, view.applied.value,
+                     view.complete ? "complete" : "incomplete",
+                     status.not_ready.empty() ? "ready" : status.not_ready);
+}
+
+}  // namespace kvd::sim

@@ -1,0 +1,94 @@
+// One simulated cluster and its run: servers, network, ZooKeeper and clients on one queue of events. First a
+// phase with faults, then a healed one in which everything must become ready, equal and writable again. A run
+// is a function of its seed and overrides, nothing else.
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkers.hpp"
+#include "context.hpp"
+#include "network.hpp"
+#include "process.hpp"
+#include "workload.hpp"
+#include "zk_gateway.hpp"
+
+namespace kvd::sim {
+
+struct RunResult {
+  Verdict verdict = Verdict::kOk;
+  std::string explanation;
+  uint64_t trace_hash = 0;  // 0 without a trace
+  uint64_t state_hash = 0;  // of how the run went and ended, with or without a trace
+  uint64_t events = 0;
+  size_t operations = 0;
+  size_t acknowledged_writes = 0;
+  uint64_t epochs = 0;  // the register's last epoch
+  uint64_t lineages = 0;
+  int undecided = 0;  // keys whose linearizability was too hard to tell
+  Duration simulated{0};
+};
+
+enum class DeathKind { kCrash, kCrashInTurn, kPowerLoss };
+
+class World final : public Hosts, public ProcessOwner {
+ public:
+  // `context` holds the options and, if wanted, an enabled trace.
+  explicit World(SimContext& context);
+  RunResult run();
+
+  // ---- for the nemesis ----
+  // Would it leave at least one living server of the in-sync set (or do the options not mind)?
+  bool may_kill(int server) const;
+  bool is_alive(int server) const { return processes_[server]->alive(); }
+  bool is_paused(int server) const { return processes_[server]->paused(); }
+  void kill(int server, DeathKind kind, Duration away);
+  void stop_gracefully(int server, Duration away);
+  void pause(int server, Duration span);
+  Network& network() { return network_; }
+  ZkGateway& zookeeper() { return zookeeper_; }
+  SimContext& context() { return context_; }
+  bool faults_allowed() const { return !healed_; }
+
+ private:
+  HostState host_state(int server) const override;
+  std::optional<int> server_at(const Address& address) const override;
+  void deliver(int server, NodeInput input) override;
+  void on_turn(int server) override;
+  void perform(int server, NodeEffect effect) override;
+  void crash(int server) override;
+
+  void start(int server);
+  void die(int server, bool host_too, bool closes_session, Duration away);
+  void on_exit(int server, const Exit& exit);
+  void on_zookeeper_changed();
+  void heal();
+  void poll_convergence();
+  void ask_status();
+  std::string why_not_converged() const;
+  std::string why_not_ready(int server) const;
+  bool is_sparse(int server) const { return server >= context_.options.servers - context_.options.sparse; }
+  void note(const std::string& line);
+  RunResult result();
+
+  SimContext& context_;
+  Network network_;
+  Checkers checkers_;
+  std::vector<std::unique_ptr<Process>> processes_;
+  std::vector<bool> host_down_;
+  std::vector<Duration> away_;  // how long a stopping server will stay away
+  ZkGateway zookeeper_;
+  Workload workload_;
+  std::map<RequestId, int> status_requests_;
+  std::vector<std::optional<Status>> statuses_;
+  uint64_t status_requests_made_ = 0;
+  int64_t register_zxid_ = -1;
+  bool healed_ = false;
+  bool done_ = false;
+  Instant healed_at_{};
+  Instant deadline_{};
+};
+
+}  // namespace kvd::sim

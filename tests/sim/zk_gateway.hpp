@@ -1,0 +1,84 @@
+// Between the simulated servers and the simulated ZooKeeper ensemble: one client per server process, with
+// connections that delay, break and come back, results that get lost, operations that apply although nobody
+// hears of it, sessions whose end is learned only at the next connection, and watches that come late. Owned
+// by the world; what ZooKeeper answers is decided by SimZookeeper alone.
+#pragma once
+#include <deque>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "context.hpp"
+#include "msg/actors.hpp"
+#include "sim_zookeeper.hpp"
+
+namespace kvd::sim {
+
+class ZkGateway {
+ public:
+  using Deliver = std::function<void(int server, NodeInput input)>;
+  using Changed = std::function<void()>;  // the tree may have changed
+
+  ZkGateway(SimContext& context, int servers, Deliver deliver, Changed changed);
+
+  void process_started(int server);
+  void process_died(int server, bool closes_session);
+  void process_paused(int server);
+  void process_resumed(int server);
+
+  // What a node ordered.
+  void perform(int server, ZkCall call);
+  void perform(int server, ZkReopen);
+
+  // Faults.
+  void lose_connection(int server);
+  void cut(int server);  // nothing gets through until mend()
+  void mend(int server);
+  void set_ensemble_up(bool up);
+
+  const SimZookeeper& ensemble() const { return zk_; }
+
+ private:
+  enum class State { kNone, kConnecting, kConnected, kExpired };
+  struct Pending {
+    ZkCall call;
+    bool applied = false;
+  };
+  struct Client {
+    State state = State::kNone;
+    uint64_t session = 0;     // 0: none yet
+    uint64_t connection = 0;  // counts them: what belongs to a former one is void
+    std::deque<Pending> pending;
+    Instant last_request{};
+    Instant last_reply{};
+    Instant settled{};  // until then operations of the lost connection may still apply
+    Instant paused_at{};
+    bool paused = false;
+    bool is_cut = false;
+    bool advance_planned = false;
+  };
+
+  Duration delay() { return context_.up_to(context_.options.zk_delay_us_max) + Duration(50); }
+  Duration session_timeout() const { return Duration(context_.options.session_us); }
+  void try_connect(int server, uint64_t connection);
+  void connected(int server, const std::vector<SimZkFired>& fired);
+  void deliver_fired(int server, const std::vector<SimZkFired>& fired);
+  void take_request(int server, uint64_t connection);
+  void reply(int server, uint64_t connection, EventQueue::Action action);
+  void abandon_requests(Client& client);
+  void apply_unseen_at(Instant when, uint64_t session, ZkCall call);
+  void ping(int server, uint64_t connection);
+  void plan_expiry();
+  void after_change();
+  void advance(int server);
+
+  SimContext& context_;
+  Deliver deliver_;
+  Changed changed_;
+  SimZookeeper zk_;
+  std::vector<Client> clients_;
+  bool expiry_planned_ = false;
+  int64_t seen_zxid_ = 0;
+};
+
+}  // namespace kvd::sim
