@@ -124,7 +124,7 @@ bool Election::may_stand() const {
 // that never return, but not for one that is registered and lives. `proofs` receives what a multi must check
 // for this to hold.
 bool Election::total_loss(std::vector<std::pair<std::string, int32_t>>* proofs) const {
-  if (!register_ || phase_ != Phase::kRegistered || calling(Call::kGetMember)) return false;
+  if (!register_ || phase_ != Phase::kRegistered) return false;
   for (const Member& member : register_->in_sync) {
     auto it = members_.find(member.id.value);
     if (it == members_.end()) {

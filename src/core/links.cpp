@@ -85,7 +85,10 @@ bool Links::acceptable(const Hello& hello, const std::string& where) {
              "it looks for server " + hello.to.value + ", this is " + out_.config.self.member.id.value);
     return false;
   }
-  if (!register_ || hello.cluster.empty()) return true;
+  if (hello.cluster.empty()) return true;
+  // Not before we have read the register ourselves: were this another lineage than the one we start in, we would
+  // acknowledge entries and then, on learning of it, wipe them. Whoever dialed tries again.
+  if (!register_) return false;
   if (hello.cluster != register_->cluster) {
     complain(where, "it belongs to another cluster, " + hello.cluster);
     return false;
