@@ -1,0 +1,154 @@
+// Starts and ends ZooKeeper servers: see the header.
+#include "cluster/zookeeper_server.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "base/check.hpp"
+#include "support/free_port.hpp"
+
+namespace kvd::testing {
+namespace {
+
+constexpr char kZookeeperJar[] = "/usr/share/java/zookeeper.jar";
+constexpr char kLoggerJar[] = "/usr/share/java/slf4j-simple.jar";
+
+std::string make_directory() {
+  std::string path = (std::filesystem::temp_directory_path() / "kvd-zookeeper-XXXXXX").string();
+  CHECK(mkdtemp(path.data()) != nullptr);
+  return path;
+}
+
+int left_ms(std::chrono::steady_clock::time_point deadline) {
+  const auto left = std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
+  return static_cast<int>(std::max<int64_t>(left.count(), 0));
+}
+
+bool wait_for(int fd, short what, std::chrono::steady_clock::time_point deadline) {
+  pollfd item{fd, what, 0};
+  return poll(&item, 1, left_ms(deadline)) == 1;
+}
+
+}  // namespace
+
+ZookeeperEnsemble::ZookeeperEnsemble(int size, int tick_ms) : directory_(make_directory()) {
+  for (int i = 0; i < size; ++i) {
+    auto member = std::make_unique<Member>();
+    member->directory = fmt::format("{}/{}", directory_, i + 1);
+    member->client_port = free_port();
+    member->quorum_port = free_port();
+    member->election_port = free_port();
+    members_.push_back(std::move(member));
+  }
+  for (int i = 0; i < size; ++i) write_configuration(i, tick_ms);
+}
+
+ZookeeperEnsemble::~ZookeeperEnsemble() {
+  members_.clear();
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+bool ZookeeperEnsemble::installed() {
+  return std::filesystem::exists(kZookeeperJar) && std::filesystem::exists(kLoggerJar);
+}
+
+void ZookeeperEnsemble::write_configuration(int index, int tick_ms) const {
+  const Member& mine = *members_[index];
+  std::filesystem::create_directories(mine.directory + "/data");
+  std::ofstream file(mine.directory + "/zoo.cfg");
+  file << fmt::format(
+      "tickTime={}\ndataDir={}/data\nclientPort={}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n"
+      "maxClientCnxns=0\n",
+      tick_ms, mine.directory, mine.client_port);
+  if (size() > 1) {
+    file << "initLimit=20\nsyncLimit=10\n";
+    for (int i = 0; i < size(); ++i) {
+      file << fmt::format("server.{}=127.0.0.1:{}:{}\n", i + 1, members_[i]->quorum_port,
+                          members_[i]->election_port);
+    }
+    std::ofstream(mine.directory + "/data/myid") << index + 1 << "\n";
+  }
+  file.close();
+  CHECK(file.good());
+}
+
+std::vector<Address> ZookeeperEnsemble::addresses() const {
+  std::vector<Address> list;
+  for (int i = 0; i < size(); ++i) list.push_back(address(i));
+  return list;
+}
+
+std::string ZookeeperEnsemble::connect_string() const {
+  std::string text;
+  for (const Address& one : addresses())
+    text += fmt::format("{}{}:{}", text.empty() ? "" : ",", one.host, one.port);
+  return text;
+}
+
+void ZookeeperEnsemble::start(int member) {
+  Member& mine = *members_.at(member);
+  mine.process.start({"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m",
+                      "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp",
+                      fmt::format("{}:{}", kZookeeperJar, kLoggerJar),
+                      "org.apache.zookeeper.server.quorum.QuorumPeerMain", mine.directory + "/zoo.cfg"},
+                     mine.directory + "/output");
+}
+
+void ZookeeperEnsemble::start() {
+  for (int i = 0; i < size(); ++i) start(i);
+}
+
+bool ZookeeperEnsemble::wait_ready(Duration limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  for (int i = 0; i < size(); ++i) {
+    // Asked just as its port opens a server may never answer: hence the short limit for each try.
+    while (running(i) && zookeeper_srvr(address(i), milliseconds(300)).find("Mode:") == std::string::npos) {
+      if (std::chrono::steady_clock::now() >= deadline) return false;
+      std::this_thread::sleep_for(milliseconds(20));
+    }
+    if (!running(i) && size() == 1) return false;
+  }
+  return true;
+}
+
+std::string ZookeeperEnsemble::log(int member) const {
+  std::ostringstream text;
+  text << std::ifstream(members_.at(member)->directory + "/output").rdbuf();
+  return text.str();
+}
+
+std::string zookeeper_srvr(const Address& server, Duration limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  CHECK(fd >= 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(server.port);
+  inet_pton(AF_INET, server.host.c_str(), &address.sin_addr);
+  std::string answer;
+  connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  if (wait_for(fd, POLLOUT, deadline) && send(fd, "srvr", 4, MSG_NOSIGNAL) == 4) {
+    char part[4096];
+    while (wait_for(fd, POLLIN, deadline)) {
+      const ssize_t got = recv(fd, part, sizeof part, 0);
+      if (got <= 0) break;
+      answer.append(part, static_cast<size_t>(got));
+    }
+  }
+  close(fd);
+  return answer;
+}
+
+}  // namespace kvd::testing

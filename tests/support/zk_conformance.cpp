@@ -1,0 +1,319 @@
+// The conformance script: see the header. A table; each line is one call with its whole result, or one
+// expectation.
+#include "support/zk_conformance.hpp"
+
+#include <doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "msg/limits.hpp"
+#include "msg/text.hpp"
+
+namespace kvd::testing {
+namespace {
+
+constexpr auto kPersistent = ZkMode::kPersistent;
+constexpr auto kEphemeral = ZkMode::kEphemeral;
+constexpr auto kSequential = ZkMode::kEphemeralSequential;
+
+struct Expect {
+  ZkCode code = ZkCode::kOk;
+  std::string data;
+  std::vector<std::string> children;
+  std::string path;
+  std::vector<ZkCode> codes;
+  std::vector<std::string> paths;
+  int32_t version = 0;
+  char owner = '-';  // whose ephemeral; '-': nobody's
+};
+
+enum class Act : uint8_t { kOpen, kClose, kCall, kFires };
+struct Step {
+  Act act;
+  char who;
+  ZkRequest request;
+  Expect expect;
+  std::vector<std::string> fires;  // exactly these, since the last such step of this session
+};
+
+Step open(char who) { return {Act::kOpen, who, {}, {}, {}}; }
+Step close(char who) { return {Act::kClose, who, {}, {}, {}}; }
+Step fires(char who, std::vector<std::string> paths) { return {Act::kFires, who, {}, {}, std::move(paths)}; }
+Step call(char who, ZkRequest request, Expect expect) {
+  return {Act::kCall, who, std::move(request), std::move(expect), {}};
+}
+
+Expect code(ZkCode value) {
+  Expect expect;
+  expect.code = value;
+  return expect;
+}
+Expect ok() { return {}; }
+Expect made(std::string path) {
+  Expect expect;
+  expect.path = std::move(path);
+  return expect;
+}
+Expect found(int32_t version, std::string data = "", char owner = '-') {
+  Expect expect;
+  expect.version = version;
+  expect.data = std::move(data);
+  expect.owner = owner;
+  return expect;
+}
+Expect listed(std::vector<std::string> children) {
+  Expect expect;
+  expect.children = std::move(children);
+  return expect;
+}
+Expect all(std::vector<std::string> paths) {
+  Expect expect;
+  expect.codes.assign(paths.size(), ZkCode::kOk);
+  expect.paths = std::move(paths);
+  return expect;
+}
+Expect none(ZkCode first, std::vector<ZkCode> codes) {
+  Expect expect;
+  expect.code = first;
+  expect.paths.assign(codes.size(), "");
+  expect.codes = std::move(codes);
+  return expect;
+}
+
+ZkMulti multi(std::vector<std::variant<ZkCreate, ZkDelete, ZkSet, ZkCheck>> ops) { return {std::move(ops)}; }
+
+std::vector<Step> creating() {
+  return {
+      open('A'),
+      open('B'),
+      call('A', ZkCreate{"/c", "root", kPersistent}, made("/c")),
+      call('A', ZkCreate{"/c", "", kPersistent}, code(ZkCode::kNodeExists)),
+      call('A', ZkCreate{"/no/child", "", kPersistent}, code(ZkCode::kNoNode)),
+      call('A', ZkGet{"/c"}, found(0, "root")),
+      call('A', ZkGet{"/no"}, code(ZkCode::kNoNode)),
+      call('A', ZkExists{"/no"}, code(ZkCode::kNoNode)),
+      call('A', ZkChildren{"/no"}, code(ZkCode::kNoNode)),
+      // Ten digits, counted by the parent; other children take numbers too, and a failure takes none.
+      call('A', ZkCreate{"/c/server_", "a", kSequential}, made("/c/server_0000000000")),
+      call('B', ZkCreate{"/c/plain", "", kPersistent}, made("/c/plain")),
+      call('B', ZkCreate{"/c/plain", "", kPersistent}, code(ZkCode::kNodeExists)),
+      call('B', ZkCreate{"/c/server_", "b", kSequential}, made("/c/server_0000000002")),
+      call('B', ZkDelete{"/c/server_0000000002"}, ok()),
+      call('B', ZkCreate{"/c/server_", "b", kSequential}, made("/c/server_0000000003")),
+      call('A', ZkCreate{"/c/", "digits", kSequential}, made("/c/0000000004")),
+      call('A', ZkSync{"/c"}, ok()),
+      call('A', ZkChildren{"/c"}, listed({"0000000004", "plain", "server_0000000000", "server_0000000003"})),
+      call('A', ZkExists{"/c/server_0000000003"}, found(0, "", 'B')),
+      call('A', ZkGet{"/c/server_0000000000"}, found(0, "a", 'A')),
+      // An ephemeral has no children.
+      call('A', ZkCreate{"/c/server_0000000000/x", "", kPersistent}, code(ZkCode::kInvalid)),
+      call('A', ZkCreate{"/c/alive", "", kEphemeral}, made("/c/alive")),
+      call('B', ZkCreate{"/c/alive", "", kEphemeral}, code(ZkCode::kNodeExists)),
+  };
+}
+
+std::vector<Step> changing() {
+  return {
+      call('A', ZkSet{"/c", "one", 0}, found(1)),
+      call('A', ZkSet{"/c", "two", 0}, code(ZkCode::kBadVersion)),
+      call('A', ZkSet{"/c", "three", -1}, found(2)),
+      call('A', ZkSet{"/no", "", -1}, code(ZkCode::kNoNode)),
+      call('A', ZkGet{"/c"}, found(2, "three")),
+      call('A', ZkDelete{"/no", -1}, code(ZkCode::kNoNode)),
+      call('A', ZkDelete{"/no/child", -1}, code(ZkCode::kNoNode)),
+      call('A', ZkDelete{"/c", 1}, code(ZkCode::kBadVersion)),  // before it sees the children
+      call('A', ZkDelete{"/c", 2}, code(ZkCode::kNotEmpty)),
+      call('A', ZkDelete{"/c/plain", 0}, ok()),
+      call('A', ZkExists{"/c/plain"}, code(ZkCode::kNoNode)),
+  };
+}
+
+std::vector<Step> transactions() {
+  const auto kRolledBack = ZkCode::kRolledBack;
+  return {
+      call('A',
+           multi({ZkCreate{"/m", "0", kPersistent}, ZkCreate{"/m/x_", "1", kSequential}, ZkSet{"/m", "2", 0},
+                  ZkCheck{"/m", 1}, ZkDelete{"/m/x_0000000000", 0}}),
+           all({"/m", "/m/x_0000000000", "", "", ""})),
+      call('A', ZkGet{"/m"}, found(1, "2")),
+      call('A', ZkChildren{"/m"}, listed({})),
+      call('A', multi({ZkCheck{"/m", 1}}), all({""})),
+      call('A', multi({ZkCheck{"/m", 7}}), none(ZkCode::kBadVersion, {ZkCode::kBadVersion})),
+      // What fails first, in the middle and last.
+      call('A',
+           multi({ZkCreate{"/m", "", kEphemeral}, ZkCreate{"/m/s_", "", kSequential}, ZkSet{"/m", "", -1}}),
+           none(ZkCode::kNodeExists, {ZkCode::kNodeExists, kRolledBack, kRolledBack})),
+      call('A', multi({ZkSet{"/m", "lost", 1}, ZkDelete{"/no", -1}, ZkCreate{"/m/s_", "", kSequential}}),
+           none(ZkCode::kNoNode, {kRolledBack, ZkCode::kNoNode, kRolledBack})),
+      call('A', multi({ZkSet{"/m", "lost", 1}, ZkCreate{"/m/s_", "", kSequential}, ZkCheck{"/m", 1}}),
+           none(ZkCode::kBadVersion, {kRolledBack, kRolledBack, ZkCode::kBadVersion})),
+      call('A', multi({ZkCreate{"/m/y", "", kPersistent}, ZkDelete{"/m", -1}}),
+           none(ZkCode::kNotEmpty, {kRolledBack, ZkCode::kNotEmpty})),
+      call('A', multi({ZkCheck{"/no", -1}, ZkDelete{"/no", -1}}),
+           none(ZkCode::kNoNode, {ZkCode::kNoNode, kRolledBack})),
+      call('A', ZkGet{"/m"}, found(1, "2")),
+      call('A', ZkChildren{"/m"}, listed({})),
+      // None of these has taken a number: one child was created above.
+      call('A', ZkCreate{"/m/s_", "", kSequential}, made("/m/s_0000000001")),
+      // An ephemeral parent is not a matter of state that a retry could meet, so the whole multi is invalid.
+      call('A', multi({ZkSet{"/m", "", -1}, ZkCreate{"/m/s_0000000001/x", "", kPersistent}}),
+           code(ZkCode::kInvalid)),
+      call('A', ZkGet{"/m"}, found(1, "2")),
+      // Delete and create again in one, as a server does that finds its former self registered.
+      call('A', multi({ZkDelete{"/m/s_0000000001", 0}, ZkCreate{"/m/s_0000000001", "new", kEphemeral}}),
+           all({"", "/m/s_0000000001"})),
+      call('B', ZkSync{"/m"}, ok()),
+      call('B', ZkGet{"/m/s_0000000001"}, found(0, "new", 'A')),
+  };
+}
+
+std::vector<Step> refusing() {
+  return {
+      call('A', ZkCreate{"relative", "", kPersistent}, code(ZkCode::kInvalid)),
+      call('A', ZkCreate{"", "", kPersistent}, code(ZkCode::kInvalid)),
+      call('A', ZkCreate{"/c//x", "", kPersistent}, code(ZkCode::kInvalid)),
+      call('A', ZkCreate{"/c/x/", "", kPersistent}, code(ZkCode::kInvalid)),
+      call('A', ZkCreate{"/c/./x", "", kPersistent}, code(ZkCode::kInvalid)),
+      call('A', ZkGet{"/c/.."}, code(ZkCode::kInvalid)),
+      call('A', ZkExists{std::string("/c\0x", 4)}, code(ZkCode::kInvalid)),
+      call('A', ZkSet{"/c/\x1f", "", -1}, code(ZkCode::kInvalid)),
+      call('A', multi({}), code(ZkCode::kInvalid)),
+      call('A', multi({ZkSet{"/c", "", -1}, ZkDelete{"/c/x/", -1}, ZkSet{"/c", "", -1}}),
+           code(ZkCode::kInvalid)),
+      call('A', ZkSet{"/c", std::string(limits::kZkData, 'x'), -1}, code(ZkCode::kInvalid)),
+      call('A',
+           multi({ZkSet{"/c", std::string(limits::kZkData / 2, 'x'), -1},
+                  ZkSet{"/c", std::string(limits::kZkData / 2, 'x'), -1}}),
+           code(ZkCode::kInvalid)),
+      call('A', ZkSet{"/c", std::string(limits::kZkData - 2, 'x'), 2}, found(3)),
+      call('A', ZkSet{"/c", std::string("\xff\0 bytes", 8), 3}, found(4)),
+      call('A', ZkGet{"/c"}, found(4, std::string("\xff\0 bytes", 8))),
+  };
+}
+
+std::vector<Step> watching() {
+  return {
+      call('A', ZkCreate{"/w", "", kPersistent}, made("/w")),
+      call('B', ZkSync{"/w"}, ok()),
+      call('B', ZkGet{"/w", true}, found(0)),
+      call('A', ZkSet{"/w", "1", -1}, found(1)),
+      fires('B', {"/w"}),
+      call('A', ZkSet{"/w", "2", -1}, found(2)),  // one-shot
+      call('B', ZkSync{"/w"}, ok()),
+      fires('B', {}),
+      // What is not there can be watched by ZkExists alone.
+      call('B', ZkExists{"/w/new", true}, code(ZkCode::kNoNode)),
+      call('B', ZkGet{"/w/other", true}, code(ZkCode::kNoNode)),
+      call('B', ZkChildren{"/w/other", true}, code(ZkCode::kNoNode)),
+      call('A', ZkCreate{"/w/new", "", kPersistent}, made("/w/new")),
+      call('A', ZkCreate{"/w/other", "", kPersistent}, made("/w/other")),
+      fires('B', {"/w/new"}),
+      // Children: created and deleted, not changed. Data: not by children.
+      call('B', ZkSync{"/w"}, ok()),
+      call('B', ZkChildren{"/w", true}, listed({"new", "other"})),
+      call('B', ZkExists{"/w", true}, found(2)),
+      call('A', ZkSet{"/w/new", "", -1}, found(1)),
+      call('B', ZkSync{"/w"}, ok()),
+      fires('B', {}),
+      call('A', ZkDelete{"/w/other", -1}, ok()),
+      fires('B', {"/w"}),
+      call('A', ZkSet{"/w", "3", -1}, found(3)),
+      fires('B', {"/w"}),
+      // A deletion fires once for whoever watches data and children. Two reads make one watch.
+      call('B', ZkSync{"/w"}, ok()),
+      call('B', ZkGet{"/w/new", true}, found(1)),
+      call('B', ZkExists{"/w/new", true}, found(1)),
+      call('B', ZkChildren{"/w/new", true}, listed({})),
+      call('A', ZkDelete{"/w/new", -1}, ok()),
+      fires('B', {"/w/new"}),
+      // One's own changes as well; a rolled back multi changes nothing.
+      call('A', ZkGet{"/w", true}, found(3, "3")),
+      call('A', multi({ZkSet{"/w", "", -1}, ZkDelete{"/no", -1}}),
+           none(ZkCode::kNoNode, {ZkCode::kRolledBack, ZkCode::kNoNode})),
+      call('A', ZkSync{"/w"}, ok()),
+      fires('A', {}),
+      call('A', multi({ZkSet{"/w", "4", -1}, ZkCheck{"/w", 4}}), all({"", ""})),
+      fires('A', {"/w"}),
+  };
+}
+
+std::vector<Step> ending() {
+  return {
+      call('B', ZkSync{"/c"}, ok()),
+      call('B', ZkExists{"/c/alive", true}, found(0, "", 'A')),
+      call('B', ZkChildren{"/c", true},
+           listed({"0000000004", "alive", "server_0000000000", "server_0000000003"})),
+      close('A'),  // its ephemerals vanish at once
+      fires('B', {"/c", "/c/alive"}),
+      call('B', ZkChildren{"/c"}, listed({"server_0000000003"})),
+      call('B', ZkExists{"/m/s_0000000001"}, code(ZkCode::kNoNode)),
+      open('A'),
+      call('A', ZkExists{"/c/server_0000000003"}, found(0, "", 'B')),
+      // A parent that was made anew counts from zero.
+      call('A', ZkDelete{"/m", -1}, ok()),
+      call('A', ZkCreate{"/m", "", kPersistent}, made("/m")),
+      call('A', ZkCreate{"/m/s_", "", kSequential}, made("/m/s_0000000000")),
+      close('B'),
+      close('A'),
+  };
+}
+
+void check_result(const ZkResult& got, const Expect& expect, const std::map<char, uint64_t>& sessions,
+                  bool has_stat) {
+  CHECK(got.code == expect.code);
+  CHECK(got.data == expect.data);
+  CHECK(got.children == expect.children);
+  CHECK(got.path == expect.path);
+  CHECK(got.codes == expect.codes);
+  CHECK(got.paths == expect.paths);
+  if (!has_stat || got.code != ZkCode::kOk) return;
+  CHECK(got.stat.version == expect.version);
+  CHECK(got.stat.created_zxid > 0);
+  CHECK(got.stat.ephemeral_owner == (expect.owner == '-' ? 0 : sessions.at(expect.owner)));
+}
+
+void run(ZkDriver& driver, const std::vector<Step>& steps, std::map<char, uint64_t>& sessions) {
+  size_t line = 0;
+  for (const Step& step : steps) {
+    const std::string text = step.act == Act::kCall ? to_text(step.request).substr(0, 120) : "no call";
+    INFO("line ", ++line, ", session ", step.who, ": ", text);
+    const bool has_stat = std::holds_alternative<ZkGet>(step.request) ||
+                          std::holds_alternative<ZkExists>(step.request) ||
+                          std::holds_alternative<ZkSet>(step.request);
+    switch (step.act) {
+      case Act::kOpen:
+        sessions[step.who] = driver.open(step.who);
+        CHECK(sessions[step.who] != 0);
+        break;
+      case Act::kClose:
+        driver.close(step.who);
+        break;
+      case Act::kCall:
+        check_result(driver.call(step.who, step.request), step.expect, sessions, has_stat);
+        break;
+      case Act::kFires: {
+        std::vector<std::string> fired = driver.watches(step.who, step.fires.size());
+        std::sort(fired.begin(), fired.end());  // of one transaction, in an order that nobody promises
+        CHECK(fired == step.fires);
+        break;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void check_zk_conformance(ZkDriver& driver) {
+  std::map<char, uint64_t> sessions;
+  for (const auto& [name, steps] :
+       {std::pair{"creating", creating()}, std::pair{"changing", changing()},
+        std::pair{"transactions", transactions()}, std::pair{"refusing", refusing()},
+        std::pair{"watching", watching()}, std::pair{"ending", ending()}}) {
+    INFO("part ", name);
+    run(driver, steps, sessions);
+  }
+}
+
+}  // namespace kvd::testing
