@@ -114,7 +114,7 @@ def check_opening(path, text):
         ok = '"""' not in lines[0][3:]
     else:
         ok = len(lines) > 1 and lines[0].startswith(mark) and lines[1].startswith(mark)
-        ok = ok or (path.endswith('.cpp') and re.match(r'// See \w+\.hpp', lines[0]))
+        ok = ok or (path.endswith('.cpp') and re.match(r'// (.*\b[Ss]ee \w+\.hpp|See the header)', lines[0]))
     if not ok:
         yield f'{path}: must open with a comment of two lines or more that says what lives here'
 

@@ -1,0 +1,248 @@
+// See daemon.hpp. Callbacks of libuv only enqueue; everything else happens once per loop turn, in a
+// uv_prepare: it runs after the turn's timers and before libuv computes how long to wait, so that a turn's
+// writes leave in one batch and the deadline that the node asks for bounds the wait.
+#include "shell/daemon.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <optional>
+
+#include "base/check.hpp"
+#include "core/node.hpp"
+#include "msg/znodes.hpp"
+#include "shell/http_server.hpp"
+#include "shell/peer_links.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr size_t kTraceTailLines = 200;
+constexpr Duration kDrainMax = seconds(2);    // replies that clients do not read in time are lost
+constexpr Duration kZkCloseMax = seconds(6);  // the C client's own waits add up to 4.5 s
+
+const Trace* checked_trace = nullptr;  // for the CHECK hook, which takes no argument
+
+void print_trace_tail() {
+  for (const std::string& line : checked_trace->tail()) fmt::print(stderr, "{}\n", line);
+}
+
+uint64_t random_number() {
+  uint64_t number = 0;
+  CHECK(getrandom(&number, sizeof number, 0) == static_cast<ssize_t>(sizeof number));
+  return number;
+}
+
+NodeConfig with_incarnation(NodeConfig config) {
+  while (config.self.member.incarnation.value == 0)
+    config.self.member.incarnation = Incarnation(random_number());
+  return config;
+}
+
+Instant now() { return Instant(Duration(static_cast<int64_t>(uv_hrtime() / 1000))); }
+
+// Many clients need many descriptors; the usual soft limit of 1024 is meant for programs that use select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+class Daemon {
+ public:
+  explicit Daemon(const Flags& flags)
+      : log_(flags.log), node_(with_incarnation(flags.node), random_number(), &trace_) {
+    if (log_.tracing()) trace_.enable(kTraceTailLines, [this](std::string_view line) { log_.trace(line); });
+    checked_trace = &trace_;
+    set_check_hook(print_trace_tail);
+    CHECK(uv_loop_init(&loop_) == 0);
+    CHECK(uv_prepare_init(&loop_, &prepare_) == 0);
+    CHECK(uv_timer_init(&loop_, &timer_) == 0);
+    for (uv_signal_t& handle : signals_) CHECK(uv_signal_init(&loop_, &handle) == 0);
+    prepare_.data = timer_.data = signals_[0].data = signals_[1].data = this;
+
+    InputSink inputs = [this](NodeInput input) { take(std::move(input)); };
+    LogSink logs = [this](LogLine line) { log_.write(line); };
+    http_.emplace(&loop_, flags.http, inputs, logs);
+    if (!flags.node.standalone) {
+      links_.emplace(&loop_, flags.peer_listen, inputs, logs);
+      zk_.emplace(&loop_, flags.zk, inputs, logs);
+    }
+  }
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  int run(const Flags& flags) {
+    if (start(flags)) {
+      uv_run(&loop_, UV_RUN_DEFAULT);
+    } else {
+      close_everything();
+      uv_run(&loop_, UV_RUN_DEFAULT);
+    }
+    CHECK(uv_loop_close(&loop_) == 0);
+    set_check_hook(nullptr);
+    return exit_.code;
+  }
+
+ private:
+  // Sockets first: a server that cannot be reached must not register itself in ZooKeeper.
+  bool start(const Flags& flags) {
+    if (links_) {
+      Result<Address> peer = links_->start();
+      if (!peer) return refuse(peer.error().detail);
+    }
+    Result<Address> http = http_->start();
+    if (!http) return refuse(http.error().detail);
+    if (zk_) zk_->start();
+    uv_prepare_start(&prepare_, [](uv_prepare_t* handle) { static_cast<Daemon*>(handle->data)->turn(); });
+    auto on_signal = [](uv_signal_t* handle, int number) {
+      static_cast<Daemon*>(handle->data)->on_signal(number);
+    };
+    uv_signal_start(&signals_[0], on_signal, SIGTERM);
+    uv_signal_start(&signals_[1], on_signal, SIGINT);
+    log_started(flags, *http);
+    return true;
+  }
+
+  bool refuse(std::string reason) {
+    exit_ = Exit{EX_UNAVAILABLE, std::move(reason)};
+    fmt::print(stderr, "kvd: {}\n", exit_.reason);
+    return false;
+  }
+
+  void log_started(const Flags& flags, const Address& http) {
+    LogLine line{LogLevel::kInfo, "started", {}};
+    line.fields.emplace_back("version", KVD_VERSION);
+    line.fields.emplace_back("id", flags.node.self.member.id.value);
+    line.fields.emplace_back("http", format_address(http));
+    if (links_) line.fields.emplace_back("peer", format_address(flags.peer_listen));
+    std::string servers;
+    for (const Address& server : flags.zk.servers)
+      servers += (servers.empty() ? "" : ",") + format_address(server);
+    line.fields.emplace_back("zookeeper", zk_ ? servers + flags.zk.prefix : "none (standalone)");
+    log_.write(line);
+  }
+
+  void on_signal(int number) {
+    if (stop_requested_) {  // the operator does not want to wait
+      fmt::print(stderr, "kvd: signal {} again: exiting at once\n", number);
+      _exit(128 + number);
+    }
+    stop_requested_ = true;
+    log_.write(LogLine{LogLevel::kInfo, "stop requested", {{"signal", std::to_string(number)}}});
+    take(StopRequested{});
+  }
+
+  void take(NodeInput input) {
+    input_waits_ = true;
+    if (!exiting_since_) return node_.push(std::move(input));
+    if (const auto* request = std::get_if<ClientRequest>(&input)) late_requests_.push_back(request->id);
+  }
+
+  void turn() {
+    if (exiting_since_) return exit_turn();
+    input_waits_ = false;
+    Instant deadline = node_.pump(now());
+    for (NodeEffect& effect : node_.take_effects()) {
+      std::visit([this](auto& content) { perform(std::move(content)); }, effect);
+    }
+    flush();
+    // What was performed may have been answered already; the wait must not begin before the node has seen it.
+    wake_at(input_waits_ || exiting_since_ ? now() : deadline);
+  }
+
+  void flush() {
+    if (links_) links_->flush();
+    http_->flush();
+  }
+
+  void wake_at(Instant deadline) {
+    if (deadline == kNever) {
+      uv_timer_stop(&timer_);
+      return;
+    }
+    uv_update_time(&loop_);  // timers count from the loop's idea of now
+    Duration wait = std::max(deadline - now(), Duration(0));
+    auto wait_ms = static_cast<uint64_t>((wait.count() + 999) / 1000);
+    uv_timer_start(
+        &timer_, [](uv_timer_t*) {}, wait_ms, 0);  // it only ends the wait: every turn pumps
+  }
+
+  void perform(ClientReply reply) { http_->reply(std::move(reply)); }
+  void perform(LinkDial order) { links_.value().perform(std::move(order)); }
+  void perform(LinkSend order) { links_.value().perform(std::move(order)); }
+  void perform(LinkClose order) { links_.value().perform(std::move(order)); }
+  void perform(ZkCall call) { zk_.value().perform(std::move(call)); }
+  void perform(ZkReopen) { zk_.value().reopen(); }
+  void perform(LogLine line) { log_.write(line); }
+  void perform(Exit exit) {
+    if (exiting_since_) return;
+    exit_ = std::move(exit);
+    if (!exit_.reason.empty()) fmt::print(stderr, "kvd: {}\n", exit_.reason);
+    exiting_since_ = now();
+    http_->stop_accepting();
+    zk_closed_ = !zk_.has_value();
+    // The session ends with its close, and with it everything that says that this server is there.
+    if (zk_) zk_->close([this] { zk_closed_ = true; });
+  }
+
+  // The node has said its last word: clients get theirs, then everything is closed and the loop runs dry.
+  void exit_turn() {
+    for (RequestId id : std::exchange(late_requests_, {})) {
+      http_->reply(
+          ClientReply{id, Failed{ErrorCode::kShuttingDown, Outcome::kNotApplied, "the server is stopping"},
+                      Epoch(), Revision(), std::nullopt});
+    }
+    flush();
+    Duration passed = now() - *exiting_since_;
+    bool drained = http_->drained() || passed >= kDrainMax;
+    if (drained && zk_closed_) return close_everything();
+    if (passed >= kZkCloseMax) {  // its thread cannot be waited for any longer
+      fmt::print(stderr, "kvd: the ZooKeeper session could not be closed in time; it will expire\n");
+      _exit(exit_.code);
+    }
+    wake_at(now() + milliseconds(10));
+  }
+
+  void close_everything() {
+    http_->close();
+    if (links_) links_->close();
+    if (zk_ && !exiting_since_) zk_->close([] {});
+    uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), nullptr);
+    uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
+    for (uv_signal_t& handle : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&handle), nullptr);
+  }
+
+  Log log_;
+  Trace trace_;
+  Node node_;
+  uv_loop_t loop_{};
+  uv_prepare_t prepare_{};
+  uv_timer_t timer_{};
+  uv_signal_t signals_[2]{};
+  std::optional<HttpServer> http_;
+  std::optional<PeerLinks> links_;  // none when standalone
+  std::optional<ZkClient> zk_;      // none when standalone
+  bool input_waits_ = false;        // since the last pump
+  bool stop_requested_ = false;
+  std::optional<Instant> exiting_since_;
+  Exit exit_;
+  bool zk_closed_ = false;
+  std::vector<RequestId> late_requests_;
+};
+
+}  // namespace
+
+int run_daemon(const Flags& flags) {
+  signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  return Daemon(flags).run(flags);
+}
+
+}  // namespace kvd

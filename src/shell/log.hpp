@@ -1,0 +1,56 @@
+// Structured logs: one LogLine, one line on standard error, as logfmt or as JSON. The loop's thread only;
+// nothing here buffers. Every line carries time (ISO 8601, UTC, milliseconds), level, msg and then the line's
+// own fields in order.
+#pragma once
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "msg/actors.hpp"
+
+namespace spdlog {
+class logger;
+}
+
+namespace kvd {
+
+enum class LogFormat { kLogfmt, kJson };
+enum class LogThreshold {
+  kTrace,
+  kDebug,
+  kInfo,
+  kWarn,
+  kError
+};  // kTrace: also every message of every actor
+
+struct LogSettings {
+  LogThreshold threshold = LogThreshold::kInfo;
+  LogFormat format = LogFormat::kLogfmt;
+};
+
+// logfmt on a terminal, else JSON.
+LogFormat default_log_format();
+
+class Log {
+ public:
+  explicit Log(LogSettings settings);
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  void write(const LogLine& line);
+  bool tracing() const { return settings_.threshold == LogThreshold::kTrace; }
+  void trace(std::string_view text);  // one line of the trace, at level trace
+
+ private:
+  LogSettings settings_;
+  std::unique_ptr<spdlog::logger> logger_;
+};
+
+// One line without its end. Bytes that are no UTF-8 are shown as U+FFFD; line ends and control characters are
+// escaped, so that no value can forge a line.
+std::string format_log_line(LogFormat format, std::chrono::system_clock::time_point at,
+                            std::string_view level, const LogLine& line);
+
+}  // namespace kvd
