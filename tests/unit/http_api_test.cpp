@@ -1,0 +1,222 @@
+// The HTTP interface without sockets, first half: what each request means to the node, and what is refused
+// with which status. Standalone.
+#include "shell/http_api.hpp"
+
+#include <doctest.h>
+
+#include "msg/limits.hpp"
+
+using namespace kvd;
+
+namespace {
+
+const HttpIdentity kIdentity{ServerId{"a:1"}, "9.9", {"z:2181"}, 100};
+
+HttpRequest request(HttpMethod method, std::string target,
+                    std::vector<std::pair<std::string, std::string>> fields = {}) {
+  HttpRequest out;
+  out.method = method;
+  out.target = std::move(target);
+  for (const auto& [name, value] : fields) {
+    out.fields.append_name(name);
+    out.fields.end_name();
+    out.fields.append_value(value);
+    out.fields.end_value();
+  }
+  return out;
+}
+HttpRequest get(std::string target) { return request(HttpMethod::kGet, std::move(target)); }
+
+AcceptedHead accepted(const HttpRequest& asked) {
+  HeadVerdict verdict = accept_head(asked, kIdentity);
+  CAPTURE(asked.target);
+  if (auto* refusal = std::get_if<HttpResponse>(&verdict)) {
+    FAIL(refusal->body);
+  }
+  return std::get<AcceptedHead>(verdict);
+}
+HttpResponse refused(const HttpRequest& asked) {
+  HeadVerdict verdict = accept_head(asked, kIdentity);
+  CAPTURE(asked.target);
+  REQUIRE(std::holds_alternative<HttpResponse>(verdict));
+  return std::get<HttpResponse>(verdict);
+}
+template <class T>
+T operation(const HttpRequest& asked) {
+  AcceptedHead head = accepted(asked);
+  CAPTURE(asked.target);
+  REQUIRE(std::holds_alternative<T>(head.request.operation));
+  return std::get<T>(head.request.operation);
+}
+bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("api: a key is the rest of the path, decoded once, never normalised") {
+  const std::pair<const char*, std::string> cases[] = {
+      {"/v1/kv/a", "a"},
+      {"/v1/kv/a//b/../c/", "a//b/../c/"},
+      {"/v1/kv/%2Fa%20b+c", "/a b+c"},
+      {"/v1/kv/%00%ff", std::string("\0\xff", 2)},
+      {"/v1/kv/%252F", "%2F"},
+      {"/v1/kv/a?read=local", "a"},
+      {"/v1/kv/a%3Fb%23?timeout=5", "a?b#"},
+      {"/v1/kv//", "/"},
+      {"http://host:8001/v1/kv/a", "a"},
+      {"HTTP://host/v1/kv/http://x", "http://x"},
+  };
+  for (const auto& [target, key] : cases) CHECK(operation<ReadKey>(get(target)).key == key);
+  std::string longest;
+  for (size_t i = 0; i < limits::kKeyBytes; ++i) longest += "%61";
+  CHECK(operation<ReadKey>(get("/v1/kv/" + longest)).key.size() == limits::kKeyBytes);
+  CHECK(refused(get("/v1/kv/a" + longest)).status == 400);
+  CHECK(refused(get("/v1/kv/")).status == 400);
+  CHECK(refused(get("/v1/kv/?read=local")).status == 400);
+}
+
+TEST_CASE("api: reads carry their mode, revision and patience") {
+  AcceptedHead head = accepted(get("/v1/kv/k?read=linear&min_rev=12&timeout=250"));
+  CHECK(head.request.read == ReadMode::kLinear);
+  CHECK(head.request.min_revision == Revision(12));
+  CHECK(head.request.timeout == milliseconds(250));
+  CHECK_FALSE(head.plan.write);
+  CHECK(accepted(get("/v1/kv/k")).request.timeout == seconds(5));
+  CHECK(operation<ReadKey>(request(HttpMethod::kHead, "/v1/kv/k")).key == "k");
+}
+
+TEST_CASE("api: writes of one key") {
+  for (HttpMethod method : {HttpMethod::kPut, HttpMethod::kPost}) {
+    AcceptedHead head =
+        accepted(request(method, "/v1/kv/k?timeout=7",
+                         {{"if-match", "\"3\""}, {"If-Match", "\"4\""}, {"If-None-Match", "*"}}));
+    CHECK(head.plan.write);
+    CHECK(head.body_bytes_max == 100);
+    CHECK(head.request.timeout == milliseconds(7));
+    CHECK_FALSE(accept_body(head, "value", kIdentity).has_value());
+    PutKey put = std::get<PutKey>(head.request.operation);
+    CHECK(put.key == "k");
+    CHECK(put.value.view() == "value");
+    CHECK(put.condition.if_match->revisions == std::vector<Revision>{Revision(3), Revision(4)});
+    CHECK(put.condition.if_none_match->any);
+  }
+  DeleteKey gone = operation<DeleteKey>(request(HttpMethod::kDelete, "/v1/kv/k", {{"If-Match", "\"3\""}}));
+  CHECK(gone.key == "k");
+  CHECK(gone.condition.if_match->revisions == std::vector<Revision>{Revision(3)});
+  CHECK(refused(request(HttpMethod::kPut, "/v1/kv/k", {{"If-Match", "3"}})).status == 400);
+  CHECK(contains(refused(request(HttpMethod::kPut, "/v1/kv/k?read=linear")).body, "'read' is unknown"));
+}
+
+TEST_CASE("api: listings, and the link to the next page keeps what was asked") {
+  AcceptedHead head = accepted(get("/v1/kv?prefix=a%2F&limit=2&after=a%2Fb&keys=true&read=linear"));
+  ListKeys list = std::get<ListKeys>(head.request.operation);
+  CHECK(list.prefix == "a/");
+  CHECK(list.limit == 2);
+  CHECK(list.after == "a/b");
+  CHECK(list.keys_only);
+  CHECK(head.request.read == ReadMode::kLinear);
+  CHECK(head.plan.text == "/v1/kv?prefix=a%2F&limit=2&keys=true&read=linear&after=");
+  CHECK(operation<ListKeys>(get("/v1/kv")).limit == limits::kListItems);
+  CHECK(accepted(get("/v1/kv")).plan.text == "/v1/kv?after=");
+}
+
+TEST_CASE("api: collections are deleted by a prefix that is not empty") {
+  CHECK(operation<DeletePrefix>(request(HttpMethod::kDelete, "/v1/kv?prefix=x%20&timeout=9")).prefix == "x ");
+  for (const char* target : {"/v1/kv", "/v1/kv?prefix=", "/v1/kv?prefix", "/v1/kv?prefix=a&limit=3"}) {
+    HttpResponse response = refused(request(HttpMethod::kDelete, target));
+    CHECK(response.status == 400);
+    CHECK(contains(response.body, "\"outcome\":\"not-applied\""));
+  }
+  CHECK(refused(request(HttpMethod::kDelete, "/v1/kv?prefix=a", {{"If-Match", "\"1\""}})).status == 400);
+}
+
+TEST_CASE("api: batches and settings are read from their bodies") {
+  AcceptedHead head = accepted(request(HttpMethod::kPost, "/v1/kv"));
+  CHECK(head.body_bytes_max == limits::kWriteBytes);
+  CHECK_FALSE(accept_body(head, R"({"ops":[{"put":{"key":"a","value":"b"}}]})", kIdentity).has_value());
+  CHECK(std::get<WriteBatch>(head.request.operation).ops.size() == 1);
+  std::string too_long = R"({"ops":[{"put":{"key":"a","value":")" + std::string(101, 'x') + R"("}}]})";
+  CHECK(accept_body(head, too_long, kIdentity)->status == 413);
+  std::optional<HttpResponse> bad = accept_body(head, "{", kIdentity);
+  REQUIRE(bad.has_value());
+  CHECK(bad->status == 400);
+  CHECK(contains(bad->body, "\"outcome\":\"not-applied\""));
+
+  AcceptedHead settings = accepted(request(HttpMethod::kPut, "/v1/cluster/settings"));
+  CHECK(settings.plan.write);
+  CHECK_FALSE(accept_body(settings, R"({"min_in_sync":3})", kIdentity).has_value());
+  CHECK(std::get<ChangeSettings>(settings.request.operation).min_in_sync == 3);
+  CHECK(accept_body(settings, R"({"min_in_sync":0})", kIdentity)->status == 400);
+}
+
+TEST_CASE("api: what is not there, and what it does not do") {
+  for (const char* target :
+       {"/", "/v1", "/v1/kvx", "/v1/cluster/", "/v2/kv/a", "/metrics/", "//v1/kv/a", "/livez/x"}) {
+    HttpResponse response = refused(get(target));
+    CHECK(response.status == 404);
+    CHECK(response.content_type == "application/problem+json");
+    CHECK_FALSE(response.close);
+  }
+  struct Case {
+    HttpMethod method;
+    const char* target;
+    const char* allow;
+  };
+  const Case cases[] = {
+      {HttpMethod::kOther, "/v1/kv/a", "Allow: GET, HEAD, PUT, POST, DELETE\r\n"},
+      {HttpMethod::kPut, "/v1/kv", "Allow: GET, HEAD, POST, DELETE\r\n"},
+      {HttpMethod::kOther, "/v1/kv", "Allow: GET, HEAD, POST, DELETE\r\n"},
+      {HttpMethod::kGet, "/v1/cluster/settings", "Allow: PUT\r\n"},
+      {HttpMethod::kPost, "/v1/cluster", "Allow: GET, HEAD\r\n"},
+      {HttpMethod::kDelete, "/livez", "Allow: GET, HEAD\r\n"},
+      {HttpMethod::kPut, "/metrics", "Allow: GET, HEAD\r\n"},
+  };
+  for (const Case& c : cases) {
+    HttpResponse response = refused(request(c.method, c.target));
+    CHECK(response.status == 405);
+    CHECK(contains(response.fields, c.allow));
+  }
+}
+
+TEST_CASE("api: a bad target closes the connection, a bad parameter does not") {
+  for (const char* target : {"*", "host:80", "a", "/v1/kv/%4", "/v1/kv/a?prefix=%zz", "/v1/kv/a#b", "/%"}) {
+    HttpResponse response = refused(get(target));
+    CHECK(response.status == 400);
+    CHECK(response.close);
+  }
+  for (const char* target : {"/v1/kv/a?read=foo", "/v1/kv/a?x=1", "/v1/kv?limit=abc", "/v1/kv/a?timeout=-1",
+                             "/v1/kv/a?min_rev=x", "/metrics?verbose", "/v1/cluster?timeout=5", "/livez?x"}) {
+    HttpResponse response = refused(get(target));
+    CHECK(response.status == 400);
+    CHECK_FALSE(response.close);
+    CHECK_FALSE(contains(response.body, "outcome"));
+  }
+}
+
+TEST_CASE("api: Idempotency-Key is refused on writes rather than ignored") {
+  for (auto [method, target] :
+       {std::pair(HttpMethod::kPut, "/v1/kv/a"), std::pair(HttpMethod::kPost, "/v1/kv"),
+        std::pair(HttpMethod::kDelete, "/v1/kv?prefix=a")}) {
+    HttpResponse response = refused(request(method, target, {{"idempotency-key", "x"}}));
+    CHECK(response.status == 400);
+    CHECK(contains(response.body, "Idempotency-Key is not supported"));
+    CHECK(contains(response.body, "\"outcome\":\"not-applied\""));
+  }
+  accepted(request(HttpMethod::kGet, "/v1/kv/a", {{"Idempotency-Key", "x"}}));
+}
+
+TEST_CASE("api: what is asked of the node's status") {
+  const std::pair<const char*, Route> cases[] = {
+      {"/livez", Route::kLive},      {"/readyz", Route::kReady},       {"/healthz?verbose", Route::kReady},
+      {"/metrics", Route::kMetrics}, {"/v1/cluster", Route::kCluster}, {"/v1/cluster/leader", Route::kLeader},
+  };
+  for (const auto& [target, route] : cases) {
+    AcceptedHead head = accepted(get(target));
+    CHECK(head.plan.route == route);
+    CHECK(std::holds_alternative<QueryStatus>(head.request.operation));
+  }
+  CHECK(accepted(get("/healthz?verbose")).plan.verbose);
+  CHECK_FALSE(accepted(get("/healthz")).plan.verbose);
+  CHECK(accept_word("stat").plan.route == Route::kStat);
+  CHECK(accept_word("mntr").plan.route == Route::kMonitor);
+  CHECK_FALSE(is_four_letter_word("rUOK"));
+}

@@ -1,0 +1,226 @@
+// The HTTP interface without sockets, second half: every reply of the node as the client sees it.
+// Standalone.
+#include <doctest.h>
+#include <simdjson.h>
+
+#include "shell/http_api.hpp"
+#include "shell/http_text.hpp"
+
+using namespace kvd;
+
+namespace {
+
+const HttpIdentity kIdentity{ServerId{"a:1"}, "9.9", {"z:2181"}, 100};
+
+ReplyPlan read_plan() { return {}; }
+ReplyPlan write_plan(std::string key = "k") {
+  ReplyPlan plan;
+  plan.write = true;
+  plan.text = std::move(key);
+  return plan;
+}
+ReplyPlan status_plan(Route route, bool verbose = false) {
+  ReplyPlan plan;
+  plan.route = route;
+  plan.verbose = verbose;
+  return plan;
+}
+HttpResponse render(const ReplyPlan& plan, Answer answer, std::optional<Address> leader = std::nullopt) {
+  ClientReply reply{RequestId(1), std::move(answer), Epoch(3), Revision(40), leader};
+  HttpCounters counters;
+  counters.connections_open = 2;
+  return render_reply(plan, reply, kIdentity, counters);
+}
+bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+Item item(std::string key, std::string value, uint64_t modified) {
+  return Item{std::move(key), Bytes(std::move(value)), Revision(1), Revision(modified), 2};
+}
+EntityTags tags(uint64_t revision) { return EntityTags{false, {Revision(revision)}}; }
+
+}  // namespace
+
+TEST_CASE("render: a key that is there") {
+  HttpResponse response = render(read_plan(), KeyFound{item("k", std::string("v\0w", 3), 7), true});
+  CHECK(response.status == 200);
+  CHECK(response.value.view() == std::string_view("v\0w", 3));
+  CHECK(response.content_type == "application/octet-stream");
+  CHECK(response.fields == "ETag: \"7\"\r\n");
+  CHECK(response.epoch == Epoch(3));
+  CHECK(response.revision == Revision(40));
+  CHECK(render(read_plan(), KeyFound{item("k", "v", 7), false}).fields ==
+        "ETag: \"7\"\r\nKvd-Complete: false\r\n");
+}
+
+TEST_CASE("render: a key that is missing has an empty body") {
+  HttpResponse response = render(read_plan(), KeyMissing{true});
+  CHECK(response.status == 404);
+  CHECK(response.body_bytes() == 0);
+  CHECK(response.fields.empty());
+  CHECK(contains(render(read_plan(), KeyMissing{false}).fields, "Kvd-Complete: false"));
+}
+
+TEST_CASE("render: conditional reads") {
+  ReplyPlan plan;
+  plan.condition.if_none_match = tags(7);
+  HttpResponse same = render(plan, KeyFound{item("k", "v", 7), true});
+  CHECK(same.status == 304);
+  CHECK(same.body_bytes() == 0);
+  CHECK(contains(same.fields, "ETag: \"7\""));
+  CHECK(render(plan, KeyFound{item("k", "v", 8), true}).status == 200);
+  CHECK(render(plan, KeyMissing{}).status == 404);
+  plan.condition.if_match = tags(8);
+  CHECK(render(plan, KeyFound{item("k", "v", 8), true}).status == 200);
+  HttpResponse failed =
+      render(plan, KeyFound{item("k", "v", 7), true});  // If-Match comes first (RFC 9110, 13.2.2)
+  CHECK(failed.status == 412);
+  CHECK(contains(failed.body, "\"current\":7"));
+  CHECK_FALSE(contains(failed.body, "outcome"));
+  CHECK(render(plan, KeyMissing{}).status == 412);
+}
+
+TEST_CASE("render: writes of one key") {
+  HttpResponse created = render(write_plan("k\""), KeyWritten{true});
+  CHECK(created.status == 201);
+  CHECK(created.body == "{\"key\":\"k\\\"\",\"revision\":40,\"created\":true}\n");
+  CHECK(created.fields == "ETag: \"40\"\r\n");
+  HttpResponse updated = render(write_plan("\xff"), KeyWritten{false});
+  CHECK(updated.status == 200);
+  CHECK(updated.body == "{\"key_b64\":\"/w==\",\"revision\":40,\"created\":false}\n");
+  CHECK(render(write_plan(), KeyDeleted{}).status == 204);
+  CHECK(render(write_plan(), KeyDeleted{}).body_bytes() == 0);
+  CHECK(render(write_plan(), KeyAbsent{}).status == 404);
+  HttpResponse failed = render(write_plan(), ConditionFailed{Revision(9)});
+  CHECK(failed.status == 412);
+  CHECK(contains(failed.body, "\"current\":9"));
+  CHECK(contains(failed.body, "\"outcome\":\"not-applied\""));
+  CHECK(contains(failed.fields, "ETag: \"9\""));
+  CHECK_FALSE(contains(render(write_plan(), ConditionFailed{std::nullopt}).body, "current"));
+}
+
+TEST_CASE("render: other writes") {
+  CHECK(render(write_plan(), PrefixDeleted{5}).body == "{\"deleted\":5}\n");
+  CHECK(render(write_plan(), BatchWritten{}).body == "{\"revision\":40}\n");
+  CHECK(render(write_plan(), SettingsChanged{2}).body == "{\"min_in_sync\":2}\n");
+}
+
+TEST_CASE("render: listings") {
+  ReplyPlan plan;
+  plan.route = Route::kCollection;
+  plan.text = "/v1/kv?limit=2&after=";
+  Listing listing{{item("a", "x", 5), item("b\xff/", "\xfe", 6)}, true, true};
+  HttpResponse response = render(plan, listing);
+  CHECK(response.status == 200);
+  CHECK(response.body ==
+        "{\"revision\":40,\"items\":[{\"key\":\"a\",\"value\":\"x\",\"revision\":5,\"version\":2},"
+        "{\"key_b64\":\"Yv8v\",\"value_b64\":\"/g==\",\"revision\":6,\"version\":2}]}\n");
+  CHECK(response.fields == "Link: </v1/kv?limit=2&after=b%FF%2F>; rel=\"next\"\r\n");
+  plan.keys_only = true;
+  listing.more = false;
+  listing.complete = false;
+  HttpResponse keys = render(plan, listing);
+  CHECK_FALSE(contains(keys.body, "value"));
+  CHECK(keys.fields == "Kvd-Complete: false\r\n");
+  CHECK(render(plan, Listing{}).body == "{\"revision\":40,\"items\":[]}\n");
+}
+
+TEST_CASE("render: failures have their status, outcome and leader") {
+  struct Case {
+    ErrorCode code;
+    uint16_t status;
+    const char* type;
+  };
+  const Case cases[] = {
+      {ErrorCode::kNoLeader, 503, "urn:kvd:no-leader"},
+      {ErrorCode::kNotEnoughInSync, 503, "urn:kvd:not-enough-in-sync"},
+      {ErrorCode::kOverloaded, 503, "urn:kvd:overloaded"},
+      {ErrorCode::kNotReady, 503, "urn:kvd:not-ready"},
+      {ErrorCode::kTimedOut, 504, "urn:kvd:timed-out"},
+      {ErrorCode::kSteppedDown, 503, "urn:kvd:stepped-down"},
+      {ErrorCode::kLinkLost, 503, "urn:kvd:link-lost"},
+      {ErrorCode::kTooLarge, 413, "urn:kvd:too-large"},
+      {ErrorCode::kShuttingDown, 503, "urn:kvd:shutting-down"},
+      {ErrorCode::kInvalid, 400, "urn:kvd:bad-request"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.type);
+    HttpResponse write =
+        render(write_plan(), Failed{c.code, Outcome::kUnknown, "why \xff"}, Address{"::1", 8001});
+    CHECK(write.status == c.status);
+    CHECK(write.content_type == "application/problem+json");
+    CHECK(contains(write.fields, "Retry-After: 1\r\n") == (c.status == 503));
+    simdjson::dom::parser parser;
+    simdjson::dom::element json;
+    REQUIRE(parser.parse(write.body).get(json) == simdjson::SUCCESS);
+    CHECK(std::string_view(json["type"]) == c.type);
+    CHECK(uint64_t(json["status"]) == c.status);
+    CHECK(std::string_view(json["title"]) == http_reason(c.status));
+    CHECK(std::string_view(json["detail"]) == "why ?");
+    CHECK(std::string_view(json["outcome"]) == "unknown");
+    CHECK(std::string_view(json["leader"]) == "http://[::1]:8001");
+    HttpResponse read = render(read_plan(), Failed{c.code, Outcome::kNotApplied, "why"});
+    CHECK(read.status == c.status);
+    CHECK_FALSE(contains(read.body, "outcome"));
+    CHECK_FALSE(contains(read.body, "leader\":"));
+  }
+  HttpResponse refused = render(write_plan(), Failed{ErrorCode::kNoLeader, Outcome::kNotApplied, ""});
+  CHECK(contains(refused.body, "\"outcome\":\"not-applied\""));
+}
+
+TEST_CASE("render: health and leader") {
+  Status status;
+  status.not_ready = "no leader";
+  CHECK(render(status_plan(Route::kLive), status).status == 200);
+  CHECK(render(status_plan(Route::kLive), status).body == "ok\n");
+  CHECK(render(status_plan(Route::kLive), Failed{ErrorCode::kOverloaded, {}, "full"}).body == "ok\n");
+  HttpResponse unready = render(status_plan(Route::kReady), status);
+  CHECK(unready.status == 503);
+  CHECK(unready.body == "not ready: no leader\n");
+  CHECK(contains(unready.fields, "Retry-After"));
+  HttpResponse leaderless = render(status_plan(Route::kLeader), status);
+  CHECK(leaderless.status == 503);
+  CHECK(contains(leaderless.fields, "Retry-After"));
+
+  status.ready = true;
+  status.zk_state = ZkState::kConnecting;
+  status.degraded = {"zookeeper is away"};
+  status.leader = ServerInfo{Member{ServerId{"b"}, Incarnation(1)}, Address{"b", 8001}, Address{"b", 18001}};
+  CHECK(render(status_plan(Route::kReady), status).body == "ok\n");
+  HttpResponse verbose = render(status_plan(Route::kReady, true), status);
+  CHECK(verbose.status == 200);
+  CHECK(contains(verbose.body, "[+]leader b at b:8001"));
+  CHECK(contains(verbose.body, "[-]zookeeper "));
+  CHECK(contains(verbose.body, "[-]degraded: zookeeper is away"));
+  CHECK(contains(verbose.body, "\nready\n"));
+  HttpResponse leader = render(status_plan(Route::kLeader), status);
+  CHECK(leader.status == 200);
+  CHECK(leader.body == "b:8001\n");
+}
+
+TEST_CASE("render: the head of an answer on the wire") {
+  HttpResponse response;
+  response.status = 201;
+  response.content_type = kJson;
+  response.body = "{}";
+  response.epoch = Epoch(2);
+  response.revision = Revision(10);
+  add_field(response, "ETag", "\"10\"");
+  std::string out;
+  append_head(out, response, {"Kvd-Node: a\r\n", false, false});
+  CHECK(out ==
+        "HTTP/1.1 201 Created\r\nKvd-Node: a\r\nKvd-Epoch: 2\r\nKvd-Revision: 10\r\n"
+        "Content-Type: application/json\r\nContent-Length: 2\r\nETag: \"10\"\r\n\r\n");
+  for (uint16_t status : {204, 304}) {
+    HttpResponse bare;
+    bare.status = status;
+    out.clear();
+    append_head(out, bare, {"Kvd-Node: a\r\n", false, true});
+    CHECK_FALSE(contains(out, "Content-Length"));
+    CHECK(contains(out, "Connection: keep-alive\r\n"));
+  }
+  response.close = true;
+  out.clear();
+  append_head(out, response, {"", true, true});
+  CHECK(contains(out, "Connection: close\r\n\r\n"));
+  CHECK(contains(out, "Content-Length: 2\r\n"));
+}

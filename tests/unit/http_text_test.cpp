@@ -1,0 +1,99 @@
+// The small grammars of a request: percent-encoding, query strings, entity tags.
+// Standalone: no sockets, no node.
+#include "shell/http_text.hpp"
+
+#include <doctest.h>
+
+using namespace kvd;
+
+namespace {
+
+constexpr uint32_t kAll = 255;
+
+std::string query_error(std::string_view text, uint32_t allowed = kAll) {
+  Result<Query> query = parse_query(text, allowed);
+  return query ? "" : query.error().detail;
+}
+
+EntityTags tags_of(std::string_view field, bool weak_counts) {
+  EntityTags tags;
+  CHECK(parse_entity_tags(field, weak_counts, tags));
+  return tags;
+}
+
+}  // namespace
+
+TEST_CASE("percent-encoding: decoded once, plus is plus, nothing is normalised") {
+  CHECK(percent_decode("a%2Fb%00c%25%32+..//") == std::string("a/b\0c%2+..//", 12));
+  CHECK(percent_encode(std::string_view("a/b\0~é", 7)) == "a%2Fb%00~%C3%A9");
+  std::string all;
+  for (int i = 0; i < 256; ++i) all += static_cast<char>(i);
+  CHECK(percent_decode(percent_encode(all)) == all);
+  CHECK(is_percent_encoded("%00%fF%25"));
+  for (const char* bad : {"%", "a%", "%4", "%4g", "%g4", "%%41", "%41%"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(is_percent_encoded(bad));
+  }
+}
+
+TEST_CASE("numbers: the whole text, no sign, in range") {
+  CHECK(parse_number("18446744073709551615") == UINT64_MAX);
+  for (const char* bad : {"", "-1", "+1", "1 ", " 1", "0x1", "18446744073709551616", "1.0"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_number(bad).has_value());
+  }
+}
+
+TEST_CASE("query: values and defaults") {
+  Result<Query> query = parse_query(
+      "read=linear&min_rev=7&timeout=1&&prefix=a%26b&limit=10000&after=%00&keys=true&verbose", kAll);
+  REQUIRE(query.has_value());
+  CHECK(query->read == ReadMode::kLinear);
+  CHECK(query->min_revision == Revision(7));
+  CHECK(query->timeout == milliseconds(1));
+  CHECK(query->prefix == "a&b");
+  CHECK(query->limit == 10000);
+  CHECK(query->after == std::string(1, '\0'));
+  CHECK(query->keys_only);
+  CHECK(query->verbose);
+  Result<Query> empty = parse_query("", kAll);
+  REQUIRE(empty.has_value());
+  CHECK(empty->read == ReadMode::kLocal);
+  CHECK(empty->timeout == seconds(5));
+  CHECK(empty->limit == 0);
+  Result<Query> off = parse_query("keys=false&verbose=0", kAll);
+  REQUIRE(off.has_value());
+  CHECK_FALSE(off->keys_only);
+  CHECK_FALSE(off->verbose);
+}
+
+TEST_CASE("query: what is refused is named") {
+  CHECK(query_error("x=1").find("'x' is unknown") != std::string::npos);
+  CHECK(query_error("limit=5", kQueryTimeout).find("'limit' is unknown") != std::string::npos);
+  CHECK(query_error("read=local&read=local").find("'read' is given twice") != std::string::npos);
+  CHECK(query_error("=1").find("'' is unknown") != std::string::npos);
+  for (const char* bad :
+       {"read=foo", "read", "min_rev=x", "min_rev=", "timeout=0", "timeout=-1", "timeout=600001",
+        "timeout=5s", "limit=abc", "limit=0", "limit=10001", "keys=yes", "verbose=maybe"}) {
+    CAPTURE(bad);
+    std::string name = std::string(bad).substr(0, std::string(bad).find('='));
+    CHECK(query_error(bad).find("'" + name + "' has to be") != std::string::npos);
+  }
+  CHECK(query_error("prefix=" + std::string(1024, 'x')).empty());
+  CHECK(query_error("prefix=" + std::string(1025, 'x')).find("'prefix'") != std::string::npos);
+}
+
+TEST_CASE("entity tags: lists, weak ones, foreign ones") {
+  CHECK(tags_of("*", false).any);
+  CHECK(tags_of(" \"5\" , \"7\"", false).revisions == std::vector<Revision>{Revision(5), Revision(7)});
+  CHECK(tags_of("W/\"5\"", true).revisions == std::vector<Revision>{Revision(5)});
+  CHECK(tags_of("W/\"5\"", false).revisions.empty());  // RFC 9110, 13.1.1: If-Match compares strongly
+  CHECK(tags_of("\"abc\",\"05\",\"0\",\"\",\"a,b\"", false).revisions.empty());
+  CHECK(tags_of("\"5\",,\"6\",", false).revisions == std::vector<Revision>{Revision(5), Revision(6)});
+  CHECK(entity_tag(Revision(5)) == "\"5\"");
+  EntityTags tags;
+  for (const char* bad : {"", "5", "\"5", "5\"", "\"5\" \"6\"", "w/\"5\"", "\"5\", x", ","}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_entity_tags(bad, true, tags));
+  }
+}
