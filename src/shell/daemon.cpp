@@ -95,10 +95,10 @@ class Daemon {
   bool start(const Flags& flags) {
     if (links_) {
       Result<Address> peer = links_->start();
-      if (!peer) return refuse(peer.error().detail);
+      if (!peer) return refuse("--peer-port", flags.peer_listen, peer.error().detail);
     }
     Result<Address> http = http_->start();
-    if (!http) return refuse(http.error().detail);
+    if (!http) return refuse("--port", flags.http.listen, http.error().detail);
     if (zk_) zk_->start();
     uv_prepare_start(&prepare_, [](uv_prepare_t* handle) { static_cast<Daemon*>(handle->data)->turn(); });
     auto on_signal = [](uv_signal_t* handle, int number) {
@@ -110,8 +110,9 @@ class Daemon {
     return true;
   }
 
-  bool refuse(std::string reason) {
-    exit_ = Exit{EX_UNAVAILABLE, std::move(reason)};
+  bool refuse(const char* flag, const Address& listen, const std::string& detail) {
+    exit_ = Exit{EX_UNAVAILABLE, fmt::format("cannot listen on {}: {}; give another {} or --host",
+                                             format_address(listen), detail, flag)};
     fmt::print(stderr, "kvd: {}\n", exit_.reason);
     return false;
   }

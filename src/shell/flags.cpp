@@ -305,6 +305,8 @@ tl::expected<Flags, FlagsEnd> parse_flags(std::vector<std::string> arguments,
     CLI::Option* option = spec.value != nullptr ? app.add_option(flag, values[spec.name], spec.help)
                                                 : app.add_flag(flag, values[spec.name], spec.help);
     if (spec.value != nullptr) option->type_name(spec.value);
+    option->multi_option_policy(
+        CLI::MultiOptionPolicy::TakeLast);  // so that a wrapper's flags can be overridden
     options[spec.name] = option;
   }
   std::transform(arguments.begin(), arguments.end(), arguments.begin(), normalised);
@@ -313,6 +315,10 @@ tl::expected<Flags, FlagsEnd> parse_flags(std::vector<std::string> arguments,
     app.parse(arguments);
   } catch (const CLI::CallForHelp&) {
     return tl::unexpected<FlagsEnd>(FlagsEnd{0, app.help()});
+  } catch (const CLI::ArgumentMismatch& error) {  // "--port: ...": CLI11's own words do not say what to do
+    std::string_view flag = error.what();
+    return usage(
+        fmt::format("{}: give a value (kvd --help lists the flags)", flag.substr(0, flag.find(':'))));
   } catch (const CLI::ParseError& error) {
     return usage(fmt::format("{} (kvd --help lists the flags)", error.what()));
   }

@@ -204,8 +204,12 @@ TEST_CASE("other values that are refused") {
 TEST_CASE("what is no flag") {
   bad({"--prot", "8001"}, "--prot: ", "kvd --help");
   bad({"serve"}, "serve: ", "kvd --help");
-  bad({"--port"}, "--port", "kvd --help");
-  bad({"--port", "1", "--port", "2"}, "--port", "kvd --help");
+  bad({"--port"}, "--port: ", "give a value");
+  bad({"--standalone=perhaps"}, "--standalone perhaps: ", "true, false");
+}
+
+TEST_CASE("of a flag that is given twice the last one counts") {
+  CHECK(good({"--port", "8005", "--port", "8006"}).http.listen.port == 8006);
 }
 
 TEST_CASE("--help and --version") {
