@@ -48,8 +48,10 @@ void Election::on(ZkSessionChanged message) {
 void Election::begin_session() {
   phase_ = Phase::kPreparing;
   register_known_ = claiming_ = listed_fresh_ = false;
-  // Results of calls from before are told apart by their numbers, which are forgotten here.
+  // Results of calls from before are told apart by their numbers, which are forgotten here; and with the watches that
+  // may have been lost, so may have been what they would have told.
   calls_.clear();
+  members_.clear();
   call(Call::kParent, ZkCreate{kElectionPath, "", ZkMode::kPersistent});
   call(Call::kParent, ZkCreate{"/kvd", "", ZkMode::kPersistent});
   call(Call::kParent, ZkCreate{kMembersPath, "", ZkMode::kPersistent});

@@ -85,10 +85,12 @@ bool Links::acceptable(const Hello& hello, const std::string& where) {
              "it looks for server " + hello.to.value + ", this is " + out_.config.self.member.id.value);
     return false;
   }
-  if (hello.cluster.empty()) return true;
-  // Not before we have read the register ourselves: were this another lineage than the one we start in, we would
-  // acknowledge entries and then, on learning of it, wipe them. Whoever dialed tries again.
-  if (!register_) return false;
+  // Not before we are registered. Until then ZooKeeper may show a former life of ours: were this one in the in-sync set
+  // already, everybody would take it for superseded, and its data for lost. Nor before we have read the register, which
+  // comes first: were this another lineage than the one we start in, we would acknowledge entries and then wipe them.
+  // Whoever dialed tries again.
+  if (!registered_) return false;
+  if (!register_ || hello.cluster.empty()) return true;
   if (hello.cluster != register_->cluster) {
     complain(where, "it belongs to another cluster, " + hello.cluster);
     return false;
@@ -292,6 +294,7 @@ void Links::on(RegisterSeen message) {
 }
 
 void Links::on(MembersListed message) {
+  registered_ = true;
   for (const ServerInfo& info : message.members) {
     if (info.member.id != out_.config.self.member.id) {
       auto it = targets_.find(info.member.id);

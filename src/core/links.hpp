@@ -76,6 +76,7 @@ class Links {
   std::optional<Target> probe_;
   std::optional<Register> register_;
   bool sparse_ = false;
+  bool registered_ = false;  // this server, in ZooKeeper, in this life
   uint64_t next_link_ = 1;  // odd numbers
   Instant complained_at_{};
   bool complained_ = false;

@@ -38,8 +38,8 @@ std::string Membership::draw_uuid() {  // RFC 9562, version 4
 
 void Membership::on(ZkSessionChanged message) {
   connected_ = message.state == ZkState::kConnected;
-  if (message.state == ZkState::kExpired) read_call_ = exists_call_ = ZkCallId(0);
   if (!connected_) return;
+  read_call_ = exists_call_ = ZkCallId(0);
   // Watches may have been lost with the connection, and events missed: read everything again.
   read();
   retry_at_ = out_.now + kRetry;

@@ -202,6 +202,7 @@ void Replica::on(PeerDown message) {
   } else if (following_.link == message.link) {
     // A new link starts from nothing: half a snapshot, or what was verified on the old one, is void.
     following_.link.reset();
+    following_.snapshot = 0;
     following_.staging.reset();
     following_.verified = commit_;
   }
@@ -350,7 +351,7 @@ void Replica::flush() {
   for (auto& [link, peer] : peers_) {
     send_entries(peer);
     send_snapshot(peer);
-    if (peer.told_commit < commit_ && peer.match) send_heartbeat(peer);
+    if (peer.heartbeat_at <= out_.now || (peer.told_commit < commit_ && peer.match)) send_heartbeat(peer);
   }
   if (auto proposal = next_proposal()) propose_register(std::move(*proposal));
 }

@@ -58,8 +58,9 @@ class Replica {
   struct Peer {  // one per link that we dialed and that stands
     LinkId link;
     Member member;
-    bool whole = true;              // its copy misses nothing (not: a snapshot under way, or sparse)
+    bool whole = false;             // it has said so, of the newest snapshot: its log and copy make all the data
     bool sparse = false;            // wants no snapshot
+    uint64_t snapshots = 0;         // begun on this link in this epoch
     std::optional<Revision> match;  // verified in this epoch, on this link
     Revision next;                  // to be sent
     bool probing = true;            // looking for where the logs match: one Append at a time
@@ -135,6 +136,7 @@ class Replica {
     Instant reported{};      // last LeaderSilent
     Revision verified;       // our log is the leader's up to here: rule 7
     Revision leader_commit;  // newest heard of
+    uint64_t snapshot = 0;       // number of the last one begun on this link in this epoch
     std::optional<Staging> staging;
   };
 
@@ -188,6 +190,7 @@ class Replica {
   void from_follower(const PeerSaid& said, PeerMessage& message);
   void on_ack(Peer& peer, const AppendAck& ack);
   void on_nack(Peer& peer, const AppendNack& nack);
+  void on_heartbeat_ack(Peer& peer, const HeartbeatAck& ack);
   void on_snapshot_ack(Peer& peer, const SnapshotAck& ack);
   void begin_snapshot(Peer& peer);
   void send_snapshot(Peer& peer);
@@ -217,6 +220,7 @@ class Replica {
   void on_snapshot_chunk(const PeerSaid& said, SnapshotChunk& chunk);
   void on_snapshot_end(const PeerSaid& said, const SnapshotEnd& end);
   void install_if_complete(LinkId link);
+  void confirm(LinkId link, uint64_t round);
   bool take_entries(Log& log, const Append& append, Revision floor);
   Revision hint(const Log& log, const LogPosition& previous, Revision floor) const;
   void learn_commit(Revision commit);

@@ -22,7 +22,7 @@ void Replica::from_leader(const PeerSaid& said, PeerMessage& message) {
     if (accept_leader(said, heartbeat->epoch)) {
       on_heartbeat(said, *heartbeat);
     } else if (heartbeat->epoch < epoch_) {
-      out_.emit(LinkSend{said.link, HeartbeatAck{epoch_, 0, commit_}});
+      out_.emit(LinkSend{said.link, HeartbeatAck{epoch_, 0, commit_, false, 0}});
     }
   } else if (auto* begin = std::get_if<SnapshotBegin>(&message)) {
     if (accept_leader(said, begin->epoch)) on_snapshot_begin(said, *begin);
@@ -44,6 +44,7 @@ bool Replica::accept_leader(const PeerSaid& said, Epoch epoch) {
     following_.link = said.link;
     following_.verified = commit_;
     following_.staging.reset();
+    following_.snapshot = 0;
   }
   following_.leader = said.from;
   following_.heard = out_.now;
@@ -129,17 +130,22 @@ void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
                {{"revision", std::to_string(commit_.value)}});
       set_caught_up();
       set_sparse(false);
-      out_.emit(LinkSend{said.link, SnapshotAck{epoch_, 0, true}});
     }
   }
-  out_.emit(LinkSend{said.link, HeartbeatAck{epoch_, heartbeat.round, commit_}});
+  confirm(said.link, heartbeat.round);
+}
+
+void Replica::confirm(LinkId link, uint64_t round) {
+  bool whole = !sparse_ && !following_.staging;
+  out_.emit(LinkSend{link, HeartbeatAck{epoch_, round, commit_, whole, following_.snapshot}});
 }
 
 // ---- snapshots ----
 
 void Replica::on_snapshot_begin(const PeerSaid&, const SnapshotBegin& begin) {
   following_.staging.reset();
-  if (begin.base.revision < commit_) return;  // an old one: we have more
+  following_.snapshot = begin.number;
+  if (begin.base.revision < commit_) return;  // we have more: the log will show it
   if (begin.sparse) {
     // The gap is not filled, so what we hold from before it may be stale for ever: start with nothing.
     store_.clear();
@@ -162,7 +168,7 @@ void Replica::on_snapshot_chunk(const PeerSaid& said, SnapshotChunk& chunk) {
   Staging& staging = *following_.staging;
   for (Item& item : chunk.items) staging.store.put(std::move(item));
   ++staging.chunks;
-  out_.emit(LinkSend{said.link, SnapshotAck{epoch_, staging.chunks, false}});
+  out_.emit(LinkSend{said.link, SnapshotAck{epoch_, following_.snapshot, staging.chunks, false}});
 }
 
 void Replica::on_snapshot_end(const PeerSaid& said, const SnapshotEnd& end) {
@@ -184,7 +190,7 @@ void Replica::install_if_complete(LinkId link) {
     out_.log(LogLevel::kError, "a snapshot's digest is wrong: asking for another one",
              {{"revision", std::to_string(staging.end->revision.value)}});
     following_.staging.reset();
-    out_.emit(LinkSend{link, SnapshotAck{epoch_, 0, false}});
+    out_.emit(LinkSend{link, SnapshotAck{epoch_, following_.snapshot, 0, true}});
     return;
   }
   store_ = std::move(staging.store);
@@ -199,7 +205,7 @@ void Replica::install_if_complete(LinkId link) {
   out_.front.post(Applied{commit_});
   set_caught_up();
   learn_commit(leader_commit);
-  out_.emit(LinkSend{link, SnapshotAck{epoch_, 0, true}});
+  confirm(link, 0);
 }
 
 }  // namespace kvd

@@ -132,7 +132,6 @@ void Replica::restart_peer(Peer& peer) {
   peer.link = link;
   peer.member = member;
   peer.sparse = sparse;
-  peer.whole = !sparse;
   peer.next = log_.last().revision.next();
   peer.heard = peer.progress = peer.heartbeat_at = out_.now;
 }
@@ -180,6 +179,7 @@ void Replica::send_entries(Peer& peer) {
 void Replica::begin_snapshot(Peer& peer) {
   bool known = peer.snapshot.has_value();
   peer.whole = false;
+  ++peer.snapshots;
   peer.probing = false;
   peer.match.reset();
   peer.next = commit_.next();
@@ -197,7 +197,7 @@ void Replica::begin_snapshot(Peer& peer) {
                 {"keys", std::to_string(store_.values().size())}});
     }
   }
-  out_.emit(LinkSend{peer.link, SnapshotBegin{epoch_, log_.position(commit_), peer.sparse}});
+  out_.emit(LinkSend{peer.link, SnapshotBegin{epoch_, peer.snapshots, log_.position(commit_), peer.sparse}});
 }
 
 void Replica::send_snapshot(Peer& peer) {
@@ -241,7 +241,7 @@ void Replica::from_follower(const PeerSaid& said, PeerMessage& message) {
   peer.heard = out_.now;
   if (auto* ack = std::get_if<AppendAck>(&message)) on_ack(peer, *ack);
   if (auto* nack = std::get_if<AppendNack>(&message)) on_nack(peer, *nack);
-  if (auto* beat = std::get_if<HeartbeatAck>(&message)) peer.round = std::max(peer.round, beat->round);
+  if (auto* beat = std::get_if<HeartbeatAck>(&message)) on_heartbeat_ack(peer, *beat);
   if (auto* snap = std::get_if<SnapshotAck>(&message)) on_snapshot_ack(peer, *snap);
 }
 
@@ -274,18 +274,23 @@ void Replica::on_nack(Peer& peer, const AppendNack& nack) {
   peer.in_flight_bytes = 0;
 }
 
+void Replica::on_heartbeat_ack(Peer& peer, const HeartbeatAck& ack) {
+  peer.round = std::max(peer.round, ack.round);
+  // Only of the newest snapshot: what was said before it was begun is not true any more. (A sparse copy that had just
+  // become equal to an empty leader's could else be counted after it was told to start with nothing.)
+  if (!ack.whole || ack.snapshot != peer.snapshots || peer.whole) return;
+  if (peer.snapshot || peer.sparse) out_.log(LogLevel::kInfo, "caught up", {{"server", peer.member.id.value}});
+  peer.whole = true;
+  peer.sparse = false;
+  peer.snapshot.reset();
+}
+
 void Replica::on_snapshot_ack(Peer& peer, const SnapshotAck& ack) {
-  if (ack.installed) {
-    peer.whole = true;
-    peer.sparse = false;
-    peer.snapshot.reset();
-    out_.log(LogLevel::kInfo, "caught up", {{"server", peer.member.id.value}});
-  } else if (peer.snapshot) {
-    if (ack.chunks == 0) {
-      begin_snapshot(peer);  // it could not use the one before
-    } else {
-      peer.snapshot->taken = std::max(peer.snapshot->taken, std::min(ack.chunks, peer.snapshot->sent));
-    }
+  if (!peer.snapshot || ack.number != peer.snapshots) return;
+  if (ack.failed) {
+    begin_snapshot(peer);
+  } else {
+    peer.snapshot->taken = std::max(peer.snapshot->taken, std::min(ack.chunks, peer.snapshot->sent));
   }
 }
 

@@ -51,10 +51,15 @@ struct HeartbeatAck {
   Epoch epoch;  // larger than the heartbeat's: the leader is deposed, and this confirms nothing
   uint64_t round = 0;
   Revision applied;
+  // The copy behind this log misses nothing: not sparse, and no snapshot under way. True as of the snapshot that bears
+  // this number; a leader that has begun another one since must not believe it.
+  bool whole = false;
+  uint64_t snapshot = 0;  // the last one taken up on this link; 0: none
 };
 struct SnapshotBegin {  // what follows in Append starts behind `base`; the chunks are the store at `base` or
                         // later
   Epoch epoch;
+  uint64_t number = 0;  // counts them on this link, from 1
   LogPosition base;
   bool sparse = false;  // no chunks and no end will come: start with nothing
 };
@@ -69,8 +74,9 @@ struct SnapshotEnd {  // all chunks are sent; with the log up to `revision` the 
 };
 struct SnapshotAck {
   Epoch epoch;
-  uint64_t chunks = 0;     // taken since SnapshotBegin
-  bool installed = false;  // complete and verified
+  uint64_t number = 0;  // which
+  uint64_t chunks = 0;  // of it taken
+  bool failed = false;  // its digest was wrong: begin another one
 };
 struct Forward {
   uint64_t request = 0;  // the dialer's number, unique on this link

@@ -206,10 +206,11 @@ struct PeerText {
                        m.round, m.digest);
   }
   std::string operator()(const HeartbeatAck& m) const {
-    return fmt::format("HeartbeatAck epoch={} round={} applied={}", m.epoch.value, m.round, m.applied.value);
+    return fmt::format("HeartbeatAck epoch={} round={} applied={}{} snapshot={}", m.epoch.value, m.round,
+                       m.applied.value, m.whole ? " whole" : "", m.snapshot);
   }
   std::string operator()(const SnapshotBegin& m) const {
-    return fmt::format("SnapshotBegin epoch={} base={}{}", m.epoch.value, text_of(m.base),
+    return fmt::format("SnapshotBegin epoch={} number={} base={}{}", m.epoch.value, m.number, text_of(m.base),
                        m.sparse ? " sparse" : "");
   }
   std::string operator()(const SnapshotChunk& m) const {
@@ -221,8 +222,8 @@ struct PeerText {
                        m.digest);
   }
   std::string operator()(const SnapshotAck& m) const {
-    return fmt::format("SnapshotAck epoch={} chunks={}{}", m.epoch.value, m.chunks,
-                       m.installed ? " installed" : "");
+    return fmt::format("SnapshotAck epoch={} number={} chunks={}{}", m.epoch.value, m.number, m.chunks,
+                       m.failed ? " failed" : "");
   }
   std::string operator()(const Forward& m) const {
     return fmt::format("Forward request={} timeout={}us {}", m.request, m.timeout.count(),

@@ -74,11 +74,11 @@ auto fields(Of<Append> auto& m) { return std::tie(m.epoch, m.previous, m.commit,
 auto fields(Of<AppendAck> auto& m) { return std::tie(m.epoch, m.match); }
 auto fields(Of<AppendNack> auto& m) { return std::tie(m.epoch, m.stale, m.hint); }
 auto fields(Of<Heartbeat> auto& m) { return std::tie(m.epoch, m.commit, m.round, m.digest); }
-auto fields(Of<HeartbeatAck> auto& m) { return std::tie(m.epoch, m.round, m.applied); }
-auto fields(Of<SnapshotBegin> auto& m) { return std::tie(m.epoch, m.base, m.sparse); }
+auto fields(Of<HeartbeatAck> auto& m) { return std::tie(m.epoch, m.round, m.applied, m.whole, m.snapshot); }
+auto fields(Of<SnapshotBegin> auto& m) { return std::tie(m.epoch, m.number, m.base, m.sparse); }
 auto fields(Of<SnapshotChunk> auto& m) { return std::tie(m.epoch, m.items); }
 auto fields(Of<SnapshotEnd> auto& m) { return std::tie(m.epoch, m.revision, m.digest); }
-auto fields(Of<SnapshotAck> auto& m) { return std::tie(m.epoch, m.chunks, m.installed); }
+auto fields(Of<SnapshotAck> auto& m) { return std::tie(m.epoch, m.number, m.chunks, m.failed); }
 auto fields(Of<Forward> auto& m) { return std::tie(m.request, m.operation, m.timeout); }
 auto fields(Of<ForwardResult> auto& m) { return std::tie(m.request, m.answer, m.revision); }
 auto fields(Of<Suspect> auto& m) { return std::tie(m.epoch, m.leader); }

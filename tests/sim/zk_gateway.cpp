@@ -54,6 +54,7 @@ void ZkGateway::process_died(int server, bool closes_session) {
   client.state = State::kNone;
   client.session = 0;
   ++client.connection;
+  ++client.life;
 }
 
 void ZkGateway::process_paused(int server) {
@@ -76,7 +77,10 @@ void ZkGateway::perform(int server, ZkCall call) {
     ZkResult result;
     result.id = call.id;
     result.code = ZkCode::kNotConnected;
-    reply(server, connection, [this, server, result] { deliver_(server, result); });
+    // By the client itself, whatever becomes of the connection meanwhile; not after the process has died.
+    context_.queue.after(Duration(1), [this, server, result, life = client.life] {
+      if (clients_[server].life == life) deliver_(server, result);
+    });
     return;
   }
   client.pending.push_back({std::move(call)});

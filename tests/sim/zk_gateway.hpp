@@ -47,6 +47,7 @@ class ZkGateway {
   struct Client {
     State state = State::kNone;
     uint64_t session = 0;     // 0: none yet
+    uint64_t life = 0;        // counts the deaths of its process
     uint64_t connection = 0;  // counts them: what belongs to a former one is void
     std::deque<Pending> pending;
     Instant last_request{};
