@@ -1,4 +1,5 @@
-// The checks before a request goes to ZooKeeper: see the header. Pure functions.
+// The checks before a request goes to ZooKeeper: see the header. Pure functions of the request; whoever sends
+// to ZooKeeper calls them, and nothing here knows what is stored there.
 #include "msg/zk_checks.hpp"
 
 #include <algorithm>

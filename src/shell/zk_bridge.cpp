@@ -1,4 +1,6 @@
-// The C client's callbacks and the calls that block: see the header.
+// The C client's callbacks and the calls that block: see the header. Callbacks run on that library's two
+// threads or on whichever thread calls into it; zk_open and zk_close on a thread that zk_client.cpp starts.
+// They never touch the client.
 #include "shell/zk_bridge.hpp"
 
 #include <fmt/format.h>

@@ -41,11 +41,12 @@ class ZkClient::Impl {
   Impl(uv_loop_t* loop, ZkOptions options, InputSink inputs, LogSink logs)
       : loop_(loop),
         hosts_(hosts_of(options.servers)),
-        prefix_(options.prefix == "/" ? "" : options.prefix),
+        prefix_(std::move(options.prefix)),
         timeout_ms_(static_cast<int>(to_ms(options.session_timeout))),
         inputs_(std::move(inputs)),
         logs_(std::move(logs)),
         mailbox_(loop, [this](std::vector<ZkEvent> events) { take(std::move(events)); }) {
+    CHECK(prefix_.empty() || (prefix_ != "/" && zk_path_valid(prefix_)));
     for (uv_timer_t* timer : {&probe_timer_, &retry_timer_}) {
       CHECK(uv_timer_init(loop_, timer) == 0);
       timer->data = this;
@@ -165,10 +166,11 @@ class ZkClient::Impl {
 
 void ZkClient::Impl::perform(ZkCall call) {
   if (closing_) return;
-  add_prefix(call.request);
   // Before anything else looks at it: a multi with one invalid path makes the C client free a pointer that
-  // was never set, and too much data makes the server drop the connection, again with every repeat.
+  // was never set, and too much data makes the server drop the connection, again with every repeat. And
+  // before the prefix, which would make an absolute path of a relative one.
   if (!zk_request_valid(call.request)) return refuse(call.id, ZkCode::kInvalid);
+  add_prefix(call.request);
   if (!announced_) return refuse(call.id, ZkCode::kNotConnected);
   if (pending_.size() >= limits::kZkCalls) {
     log(LogLevel::kWarn, "ZooKeeper call refused: too many are outstanding", {});

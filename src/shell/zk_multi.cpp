@@ -1,4 +1,5 @@
-// Translation of multis for the C client: see the header.
+// Translation of multis for the C client: see the header. Pointers into an arena's own members are handed to
+// the library, which is why an arena is neither copied nor moved.
 #include "shell/zk_multi.hpp"
 
 #include <utility>

@@ -1,4 +1,5 @@
-// Starts and ends ZooKeeper servers: see the header.
+// Starts and ends ZooKeeper servers: see the header. Each has a directory with its configuration, its data
+// and what it prints; ports are drawn when the ensemble is made and kept over restarts.
 #include "cluster/zookeeper_server.hpp"
 
 #include <arpa/inet.h>

@@ -1,4 +1,5 @@
-// Finds ports by binding them for a moment: see the header.
+// Finds ports by binding them for a moment: see the header. Another process may still take one before its
+// user binds it, which random choice among 22,000 makes rare.
 #include "support/free_port.hpp"
 
 #include <arpa/inet.h>

@@ -275,10 +275,10 @@ void check_result(const ZkResult& got, const Expect& expect, const std::map<char
 }
 
 void run(ZkDriver& driver, const std::vector<Step>& steps, std::map<char, uint64_t>& sessions) {
-  size_t line = 0;
-  for (const Step& step : steps) {
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const Step& step = steps[i];
     const std::string text = step.act == Act::kCall ? to_text(step.request).substr(0, 120) : "no call";
-    INFO("line ", ++line, ", session ", step.who, ": ", text);
+    INFO("line ", i + 1, ", session ", std::string(1, step.who), ": ", text);
     const bool has_stat = std::holds_alternative<ZkGet>(step.request) ||
                           std::holds_alternative<ZkExists>(step.request) ||
                           std::holds_alternative<ZkSet>(step.request);
@@ -311,7 +311,7 @@ void check_zk_conformance(ZkDriver& driver) {
        {std::pair{"creating", creating()}, std::pair{"changing", changing()},
         std::pair{"transactions", transactions()}, std::pair{"refusing", refusing()},
         std::pair{"watching", watching()}, std::pair{"ending", ending()}}) {
-    INFO("part ", name);
+    INFO("part ", std::string(name));
     run(driver, steps, sessions);
   }
 }

@@ -1,0 +1,343 @@
+// The ZooKeeper client against a real server: the conformance script, and what happens to sessions and calls
+// when the server goes away. No timing is asserted; everything waits for what it expects, with a deadline.
+#include "shell/zk_client.hpp"
+
+#include <doctest.h>
+#include <fmt/format.h>
+#include <uv.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+
+#include "cluster/zookeeper_server.hpp"
+#include "msg/limits.hpp"
+#include "support/free_port.hpp"
+#include "support/zk_conformance.hpp"
+
+namespace kvd::testing {
+namespace {
+
+constexpr uint64_t kDeadlineMs = 60'000;
+
+// Some clients on one loop. Closes what is still open when it goes.
+class Harness {
+ public:
+  struct Client {
+    std::unique_ptr<ZkClient> zk;
+    std::deque<ZkResult> results;
+    std::deque<ZkSessionChanged> changes;
+    std::vector<std::string> watches;
+    std::vector<LogLine> logs;
+    uint64_t inputs = 0;
+    bool closed = false;
+  };
+
+  Harness() {
+    REQUIRE(uv_loop_init(&loop_) == 0);
+    REQUIRE(uv_timer_init(&loop_, &timer_) == 0);
+  }
+  ~Harness() {
+    for (auto& [who, client] : clients_) {
+      if (client.zk && !client.closed) close(who);
+    }
+    uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
+    uv_run(&loop_, UV_RUN_DEFAULT);
+    if (uv_loop_close(&loop_) != 0) MESSAGE("a handle was left open");
+  }
+
+  Client& add(char who, ZkOptions options) {
+    Client& client = clients_[who];
+    client = Client{};
+    const auto inputs = [&client](NodeInput input) {
+      ++client.inputs;
+      if (auto* result = std::get_if<ZkResult>(&input)) client.results.push_back(std::move(*result));
+      if (auto* change = std::get_if<ZkSessionChanged>(&input)) client.changes.push_back(*change);
+      if (auto* watch = std::get_if<ZkWatchFired>(&input)) client.watches.push_back(watch->path);
+    };
+    client.zk = std::make_unique<ZkClient>(&loop_, std::move(options), inputs, [&client](LogLine line) {
+      client.logs.push_back(std::move(line));
+    });
+    client.zk->start();
+    return client;
+  }
+  Client& operator[](char who) { return clients_.at(who); }
+
+  // Runs the loop until `holds()` or the deadline; says which.
+  template <class Condition>
+  bool until(Condition holds, uint64_t limit_ms = kDeadlineMs) {
+    const uint64_t deadline = uv_hrtime() / 1'000'000 + limit_ms;
+    uv_timer_start(
+        &timer_, [](uv_timer_t*) {}, 10, 10);  // so that the loop looks up now and then
+    while (!holds() && uv_hrtime() / 1'000'000 < deadline) uv_run(&loop_, UV_RUN_ONCE);
+    uv_timer_stop(&timer_);
+    return holds();
+  }
+  // The next session change, which must be `state`.
+  ZkSessionChanged change(char who, ZkState state) {
+    Client& client = clients_.at(who);
+    REQUIRE(until([&] { return !client.changes.empty(); }));
+    ZkSessionChanged next = client.changes.front();
+    client.changes.pop_front();
+    REQUIRE(next.state == state);
+    return next;
+  }
+  ZkResult result(char who) {
+    Client& client = clients_.at(who);
+    REQUIRE(until([&] { return !client.results.empty(); }));
+    ZkResult next = std::move(client.results.front());
+    client.results.pop_front();
+    return next;
+  }
+  void perform(char who, ZkRequest request) {
+    clients_.at(who).zk->perform({ZkCallId(++last_id_), std::move(request)});
+  }
+  ZkResult call(char who, ZkRequest request) {
+    perform(who, std::move(request));
+    ZkResult got = result(who);
+    CHECK(got.id == ZkCallId(last_id_));
+    return got;
+  }
+  void close(char who) {
+    Client& client = clients_.at(who);
+    client.zk->close([&client] { client.closed = true; });
+    const uint64_t inputs = client.inputs;
+    CHECK(until([&] { return client.closed; }));
+    CHECK(client.inputs == inputs);
+    client.zk.reset();
+  }
+  uint64_t last_id() const { return last_id_; }
+
+ private:
+  uv_loop_t loop_{};
+  uv_timer_t timer_{};
+  std::map<char, Client> clients_;
+  uint64_t last_id_ = 0;
+};
+
+class RealDriver : public ZkDriver {
+ public:
+  RealDriver(Harness& harness, ZkOptions options) : harness_(harness), options_(std::move(options)) {}
+  uint64_t open(char who) override {
+    harness_.add(who, options_);
+    return harness_.change(who, ZkState::kConnected).session;
+  }
+  void close(char who) override { harness_.close(who); }
+  ZkResult call(char who, ZkRequest request) override { return harness_.call(who, std::move(request)); }
+  std::vector<std::string> watches(char who, size_t wanted) override {
+    harness_.until([&] { return harness_[who].watches.size() >= wanted; });
+    return std::exchange(harness_[who].watches, {});
+  }
+
+ private:
+  Harness& harness_;
+  ZkOptions options_;
+};
+
+struct Fixture {
+  ZookeeperEnsemble server{1, 100};
+  Harness harness;  // goes first: a session can be closed while the server lives
+
+  Fixture() {
+    server.start();
+    REQUIRE_MESSAGE(server.wait_ready(), server.log(0));
+  }
+  ZkOptions options(std::string prefix = "", Duration session = seconds(2)) const {
+    return {server.addresses(), std::move(prefix), session};
+  }
+  ZkSessionChanged connect(char who, std::string prefix = "") {
+    harness.add(who, options(std::move(prefix)));
+    return harness.change(who, ZkState::kConnected);
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "a real server answers as the simulated ensemble does") {
+  RealDriver driver(harness, options());
+  check_zk_conformance(driver);
+}
+
+TEST_CASE_FIXTURE(Fixture, "the same below a prefix, which is created, and which nobody sees") {
+  RealDriver driver(harness, options("/deep/down/here"));
+  check_zk_conformance(driver);
+  connect('X');
+  CHECK(harness.call('X', ZkChildren{"/deep/down/here"}).children == std::vector<std::string>{"c", "m", "w"});
+  connect('Y', "/deep/down/here");
+  CHECK(harness.call('Y', ZkChildren{"/"}).children == std::vector<std::string>{"c", "m", "w"});
+  CHECK(harness.call('Y', ZkGet{"/", true}).code == ZkCode::kOk);
+  CHECK(harness.call('X', ZkSet{"/deep/down/here", "new", -1}).code == ZkCode::kOk);
+  CHECK(harness.until([&] { return harness['Y'].watches == std::vector<std::string>{"/"}; }));
+}
+
+TEST_CASE_FIXTURE(Fixture, "session and negotiated timeout are told; servers clamp what was asked for") {
+  harness.add('A', {server.addresses(), "", seconds(60)});
+  const ZkSessionChanged change = harness.change('A', ZkState::kConnected);
+  CHECK(change.timeout == seconds(2));  // 20 ticks
+  CHECK(harness.call('A', ZkCreate{"/e", "", ZkMode::kEphemeral}).code == ZkCode::kOk);
+  CHECK(harness.call('A', ZkExists{"/e"}).stat.ephemeral_owner == change.session);
+}
+
+TEST_CASE_FIXTURE(Fixture, "many calls at once are answered in order, and too many are refused") {
+  connect('A');
+  const size_t calls = limits::kZkCalls + 10;
+  const uint64_t first = harness.last_id() + 1;
+  for (size_t i = 0; i < calls; ++i) harness.perform('A', ZkExists{"/"});
+  size_t done = 0;
+  size_t refused = 0;
+  uint64_t next = first;
+  for (size_t i = 0; i < calls; ++i) {
+    const ZkResult got = harness.result('A');
+    if (got.code == ZkCode::kNotConnected) {
+      CHECK(got.id.value >= first + limits::kZkCalls);
+      ++refused;
+    } else {
+      CHECK(got.code == ZkCode::kOk);
+      CHECK(got.id == ZkCallId(next++));
+      ++done;
+    }
+  }
+  CHECK(done == limits::kZkCalls);
+  CHECK(refused == 10);
+  CHECK(harness['A'].logs.size() > 0);
+  CHECK(harness.call('A', ZkExists{"/"}).code == ZkCode::kOk);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "stopped and started again: calls in between are certainly not done, the session goes on") {
+  const uint64_t began = uv_hrtime();
+  const uint64_t session = connect('A').session;
+  CHECK(harness.call('A', ZkCreate{"/e", "", ZkMode::kEphemeral}).code == ZkCode::kOk);
+  CHECK(harness.call('A', ZkGet{"/e", true}).code == ZkCode::kOk);
+  REQUIRE(server.stop(0));
+  harness.change('A', ZkState::kConnecting);
+  CHECK(harness.call('A', ZkCreate{"/never", "", ZkMode::kPersistent}).code == ZkCode::kNotConnected);
+  CHECK(harness.call('A', ZkCreate{"bad", "", ZkMode::kPersistent}).code == ZkCode::kInvalid);
+  server.start();
+  CHECK(harness.change('A', ZkState::kConnected).session == session);
+  CHECK(harness.call('A', ZkExists{"/never"}).code == ZkCode::kNoNode);
+  CHECK(harness.call('A', ZkExists{"/e"}).stat.ephemeral_owner == session);
+  CHECK(harness.call('A', ZkSet{"/e", "1", -1}).code == ZkCode::kOk);
+  CHECK(
+      harness.until([&] { return harness['A'].watches == std::vector<std::string>{"/e"}; }));  // it was kept
+  const size_t windows = 1 + (uv_hrtime() - began) / 10'000'000'000;
+  CHECK(harness['A'].logs.size() <= 6 * (windows + 1));  // while the library may write hundreds a second
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "a server that falls silent: calls that are out end as unknown, each of them once") {
+  connect('A');
+  server.pause(0);
+  harness.perform('A', ZkCreate{"/perhaps", "", ZkMode::kPersistent});
+  harness.perform('A', ZkMulti{{ZkCreate{"/m", "", ZkMode::kPersistent}, ZkSet{"/m", "", -1}}});
+  const ZkResult create = harness.result('A');
+  CHECK(create.code == ZkCode::kUnknown);
+  const ZkResult multi = harness.result('A');
+  CHECK(multi.code == ZkCode::kUnknown);
+  CHECK(multi.codes.empty());
+  harness.change('A', ZkState::kConnecting);
+  server.resume(0);
+  CHECK(harness.until([&] { return !harness['A'].changes.empty(); }));
+  CHECK(harness['A'].results.empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "an expired session: told once, calls before it unknown, another one on demand") {
+  const uint64_t first = connect('A').session;
+  // Paused for longer than the session lasts, the server ends it as soon as it goes on, unless the client is
+  // faster.
+  bool expired = false;
+  for (int round = 0; round < 20 && !expired; ++round) {
+    CHECK(harness.call('A', ZkCreate{fmt::format("/e{}", round), "", ZkMode::kEphemeral}).code ==
+          ZkCode::kOk);
+    server.pause(0);
+    harness.perform('A', ZkSet{"/", "", -1});
+    harness.change('A', ZkState::kConnecting);
+    harness.until([] { return false; },
+                  2500);  // time itself is what is needed: the session's 2 s and a tick or two
+    server.resume(0);
+    REQUIRE(harness.until([&] { return !harness['A'].changes.empty(); }));
+    CHECK(harness.result('A').code == ZkCode::kUnknown);
+    expired = harness['A'].changes.front().state == ZkState::kExpired;
+    if (!expired) harness.change('A', ZkState::kConnected);
+  }
+  REQUIRE(expired);
+  harness.change('A', ZkState::kExpired);
+  CHECK(harness.call('A', ZkExists{"/"}).code == ZkCode::kNotConnected);
+  harness['A'].zk->reopen();
+  const uint64_t second = harness.change('A', ZkState::kConnected).session;
+  CHECK(second != first);
+  CHECK(harness['A'].changes.empty());
+  CHECK(harness.call('A', ZkExists{"/e0"}).code == ZkCode::kNoNode);
+  CHECK(harness.call('A', ZkCreate{"/e0", "", ZkMode::kEphemeral}).code == ZkCode::kOk);
+  CHECK(harness.call('A', ZkExists{"/e0"}).stat.ephemeral_owner == second);
+}
+
+TEST_CASE_FIXTURE(Fixture, "closing while calls are out, while connecting and at once") {
+  connect('A');
+  for (int i = 0; i < 200; ++i) {
+    harness.perform('A',
+                    ZkMulti{{ZkCreate{fmt::format("/x{}", i), "", ZkMode::kPersistent}, ZkCheck{"/", -1}}});
+  }
+  harness.close('A');
+  harness.add('B', options());
+  harness.close('B');
+  harness.add('C', {{{"127.0.0.1", free_port()}}, "/p", seconds(2)});
+  CHECK(harness.until([&] { return !harness['C'].logs.empty(); }));
+  harness.close('C');
+}
+
+TEST_CASE_FIXTURE(Fixture, "a server that comes late, and one among others that are absent") {
+  const Address absent{"127.0.0.1", free_port()};
+  REQUIRE(server.stop(0));
+  harness.add('A', options("/late"));
+  harness.add('B', {{absent, server.address(0)}, "", seconds(2)});
+  CHECK(harness.call('A', ZkGet{"/x"}).code == ZkCode::kNotConnected);
+  server.start();
+  CHECK(harness.change('A', ZkState::kConnected).session != 0);
+  CHECK(harness.change('B', ZkState::kConnected).session != 0);
+  CHECK(harness.call('B', ZkExists{"/late"}).code == ZkCode::kOk);
+}
+
+TEST_CASE("an ensemble answers the same, and a session outlives the death of its server") {
+  ZookeeperEnsemble ensemble(3, 200);
+  Harness harness;
+  ensemble.start();
+  REQUIRE_MESSAGE(ensemble.wait_ready(), ensemble.log(0));
+  RealDriver driver(harness, {ensemble.addresses(), "/kvd", seconds(4)});
+  check_zk_conformance(driver);
+
+  const uint64_t session = driver.open('C');
+  CHECK(harness.call('C', ZkCreate{"/e", "", ZkMode::kEphemeral}).code == ZkCode::kOk);
+  bool moved = false;
+  for (int member = 0; member < 3 && !moved; ++member) {  // one of them is the session's server
+    ensemble.kill(member);
+    CHECK(harness.until([&] {
+      return harness.call('C', ZkSet{"/e", "", -1}).code == ZkCode::kOk &&
+             harness['C'].changes.size() % 2 == 0;
+    }));
+    moved = !harness['C'].changes.empty();
+    for (const ZkSessionChanged& change : std::exchange(harness['C'].changes, {})) {
+      CHECK(change.state != ZkState::kExpired);
+      CHECK((change.state == ZkState::kConnecting || change.session == session));
+    }
+    ensemble.start(member);
+    REQUIRE(ensemble.wait_ready());
+  }
+  CHECK(moved);
+  CHECK(harness.call('C', ZkExists{"/e"}).stat.ephemeral_owner == session);
+}
+
+TEST_CASE("addresses that the library cannot use are a line in the log, again and again") {
+  Harness harness;
+  harness.add('A', {{{"no-such-host.invalid", 2181}}, "", seconds(2)});
+  const auto tries = [&] {
+    return std::count_if(harness['A'].logs.begin(), harness['A'].logs.end(),
+                         [](const LogLine& line) { return line.level == LogLevel::kError; });
+  };
+  CHECK(harness.until([&] { return tries() >= 2; }));
+  CHECK(harness.call('A', ZkGet{"/x"}).code == ZkCode::kNotConnected);
+  harness.close('A');
+}
+
+}  // namespace kvd::testing
