@@ -158,7 +158,7 @@ void Workload::send(int client, int server, ClientRequest request) {
   outstanding_.emplace(id, Outstanding{index, server});
   context_.queue.after(delay(), [this, id] { arrive(id); });
   context_.queue.after(patience, [this, id] { give_up(id); });
-  if (!healed_ && context_.prng.one_in(40)) {
+  if (healed_at_ == SIZE_MAX && context_.prng.one_in(40)) {
     context_.queue.after(context_.up_to(200'000), [this, id] { cancel(id); });
   }
 }
@@ -180,7 +180,7 @@ void Workload::give_up(RequestId id) {
   auto found = outstanding_.find(id);
   if (found == outstanding_.end()) return;
   const ClientOperation& operation = history_.operation(found->second.index);
-  if (healed_ && delivered_.count(id) != 0) {
+  if (found->second.index >= healed_at_ && delivered_.count(id) != 0) {
     context_.fail(Verdict::kLiveness,
                   fmt::format("s{} did not answer within its timeout: {}", found->second.server,
                               to_text(operation.request.operation)));

@@ -24,8 +24,8 @@ class Workload {
   void stop();  // no new requests, except by the closing round
   void start_closing_round();
   bool closing_round_done() const { return closing_ && tasks_.empty(); }
-  // From here on an unanswered request is a failure.
-  void on_healed() { healed_ = true; }
+  // What is asked from here on and not answered is a failure.
+  void on_healed() { healed_at_ = history_.operations().size(); }
 
   void on_reply(int server, ClientReply reply);
   void on_process_died(int server);
@@ -88,7 +88,7 @@ class Workload {
   Revision floor_;
   bool stopped_ = false;
   bool closing_ = false;
-  bool healed_ = false;
+  size_t healed_at_ = SIZE_MAX;  // the first request, by its place in the history, after all faults ended
 };
 
 // May a request be answered like this?

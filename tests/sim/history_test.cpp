@@ -1,0 +1,115 @@
+// How whole requests become operations on single keys, and that a wrong story of several clients is found.
+#include "history.hpp"
+
+#include <doctest.h>
+
+#include "committed.hpp"
+
+namespace kvd::sim {
+namespace {
+
+size_t ask(History& history, Operation operation) {
+  ClientOperation made;
+  made.request.operation = std::move(operation);
+  made.request.read = ReadMode::kLinear;
+  return history.begin(std::move(made));
+}
+
+void hear(History& history, size_t index, Answer answer, uint64_t revision) {
+  ClientReply reply;
+  reply.answer = std::move(answer);
+  reply.revision = Revision(revision);
+  history.finish(index, std::move(reply));
+}
+
+KeyFound found(uint64_t value, uint64_t revision) {
+  KeyFound made;
+  made.item.key = "a/0";
+  made.item.value = Bytes(make_value(value, 0));
+  made.item.modified = Revision(revision);
+  return made;
+}
+
+bool is_wrong(const History& history) {
+  int undecided = 0;
+  const bool wrong = history.check({"a/0", "b/1"}, 100'000, undecided).has_value();
+  CHECK(undecided == 0);
+  return wrong;
+}
+
+Bytes value(uint64_t number) { return Bytes(make_value(number, 0)); }
+
+}  // namespace
+
+TEST_CASE("a stale read is found, a fresh one passes") {
+  History history;
+  hear(history, ask(history, PutKey{"a/0", value(1), {}}), KeyWritten{true}, 1);
+  hear(history, ask(history, PutKey{"a/0", value(2), {}}), KeyWritten{false}, 2);
+  SUBCASE("fresh") {
+    hear(history, ask(history, ReadKey{"a/0"}), found(2, 2), 2);
+    CHECK_FALSE(is_wrong(history));
+  }
+  SUBCASE("stale") {
+    hear(history, ask(history, ReadKey{"a/0"}), found(1, 1), 2);
+    CHECK(is_wrong(history));
+  }
+  SUBCASE("stale in a list") {
+    hear(history, ask(history, ListKeys{}), Listing{{found(1, 1).item}, false, true}, 2);
+    CHECK(is_wrong(history));
+  }
+}
+
+TEST_CASE("batches and prefix deletes count for each key") {
+  History history;
+  WriteBatch batch;
+  batch.ops.push_back({"a/0", value(1)});
+  batch.ops.push_back({"b/1", value(2)});
+  hear(history, ask(history, batch), BatchWritten{}, 1);
+  hear(history, ask(history, DeletePrefix{"a/"}), PrefixDeleted{1}, 2);
+  SUBCASE("gone") {
+    hear(history, ask(history, ReadKey{"a/0"}), KeyMissing{}, 2);
+    CHECK_FALSE(is_wrong(history));
+  }
+  SUBCASE("still there") {
+    hear(history, ask(history, ReadKey{"a/0"}), found(1, 1), 2);
+    CHECK(is_wrong(history));
+  }
+  SUBCASE("too much gone") {
+    hear(history, ask(history, ReadKey{"b/1"}), KeyMissing{}, 2);
+    CHECK(is_wrong(history));
+  }
+}
+
+TEST_CASE("certainly not done is no operation, unknown is an open one") {
+  History history;
+  const size_t write = ask(history, PutKey{"a/0", value(1), {}});
+  Failed failed;
+  SUBCASE("certainly not, and seen all the same") {
+    failed.outcome = Outcome::kNotApplied;
+    hear(history, write, failed, 0);
+    hear(history, ask(history, ReadKey{"a/0"}), found(1, 1), 1);
+    CHECK(is_wrong(history));
+  }
+  SUBCASE("unknown, and seen") {
+    failed.outcome = Outcome::kUnknown;
+    hear(history, write, failed, 0);
+    hear(history, ask(history, ReadKey{"a/0"}), found(1, 1), 1);
+    CHECK_FALSE(is_wrong(history));
+  }
+  SUBCASE("never answered, and not seen") {
+    hear(history, ask(history, ReadKey{"a/0"}), KeyMissing{}, 0);
+    CHECK_FALSE(is_wrong(history));
+  }
+}
+
+TEST_CASE("lineages are judged one by one") {
+  History history;
+  hear(history, ask(history, PutKey{"a/0", value(1), {}}), KeyWritten{true}, 1);
+  const uint64_t next_lineage = lineage_base(Lineage(1)).value;
+  hear(history, ask(history, ReadKey{"a/0"}), KeyMissing{}, next_lineage);
+  CHECK_FALSE(is_wrong(history));
+  hear(history, ask(history, ReadKey{"a/0"}), KeyMissing{}, 1);
+  CHECK(is_wrong(history));
+}
+
+}  // namespace kvd::sim
