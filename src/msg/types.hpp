@@ -1,4 +1,5 @@
-// The nouns of kvd: who, when, what. Plain data that every layer above speaks of; no decisions here.
+// The nouns of kvd: who, when, what. Plain data that every layer above speaks of, in messages, on the wire and in
+// ZooKeeper; no decisions here.
 #pragma once
 #include <compare>
 #include <cstdint>
