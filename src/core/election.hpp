@@ -58,6 +58,7 @@ class Election {
   struct Registered {
     ServerInfo info;
     int32_t version = 0;
+    uint64_t owner = 0;  // a session
   };
   struct Standing {  // a znode below /election, as the last sweep found it
     ServerInfo info;

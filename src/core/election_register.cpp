@@ -48,8 +48,8 @@ void Election::on(ZkSessionChanged message) {
 void Election::begin_session() {
   phase_ = Phase::kPreparing;
   register_known_ = claiming_ = listed_fresh_ = false;
-  // Results of calls from before are told apart by their numbers, which are forgotten here; and with the watches that
-  // may have been lost, so may have been what they would have told.
+  // Results of calls from before are told apart by their numbers, which are forgotten here; and with the
+  // watches that may have been lost, so may have been what they would have told.
   calls_.clear();
   members_.clear();
   call(Call::kParent, ZkCreate{kElectionPath, "", ZkMode::kPersistent});
@@ -84,7 +84,7 @@ void Election::on_own(const ZkResult& result) {
     sweep();  // a registration whose answer was lost, or a reconnection
     return;
   }
-  old_own_ = Registered{*info, result.stat.version};
+  old_own_ = Registered{*info, result.stat.version, result.stat.ephemeral_owner};
   if (info->member == out_.config.self.member) {
     sweep();  // our own, of a session that has ended
   } else if (registered_before_) {
@@ -255,7 +255,8 @@ void Election::on_members(const ZkResult& result) {
 void Election::on_member(const std::string& name, const ZkResult& result) {
   if (result.code == ZkCode::kOk) {
     Result<ServerInfo> info = decode_server_info(result.data);
-    if (info && info->member.id.value == name) members_[name] = Registered{*info, result.stat.version};
+    if (info && info->member.id.value == name)
+      members_[name] = Registered{*info, result.stat.version, result.stat.ephemeral_owner};
   } else {
     members_.erase(name);
     if (result.code != ZkCode::kNoNode) retry_soon();
@@ -268,7 +269,13 @@ void Election::members_changed() {
   const Member& self = out_.config.self.member;
   auto own = members_.find(self.id.value);
   if (own != members_.end() && own->second.info.member != self) {
-    superseded(own->second.info);
+    if (own->second.owner != session_) {
+      superseded(own->second.info);
+      return;
+    }
+    // Our znode with a former life's data: one of its requests was still under way when it died.
+    call(Call::kIgnored, ZkSet{own_member_path(), encode_server_info(out_.config.self), own->second.version});
+    own_version_ = own->second.version + 1;
     return;
   }
   out_.links.post(MembersListed{members()});

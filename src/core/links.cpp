@@ -85,10 +85,10 @@ bool Links::acceptable(const Hello& hello, const std::string& where) {
              "it looks for server " + hello.to.value + ", this is " + out_.config.self.member.id.value);
     return false;
   }
-  // Not before we are registered. Until then ZooKeeper may show a former life of ours: were this one in the in-sync set
-  // already, everybody would take it for superseded, and its data for lost. Nor before we have read the register, which
-  // comes first: were this another lineage than the one we start in, we would acknowledge entries and then wipe them.
-  // Whoever dialed tries again.
+  // Not before we are registered. Until then ZooKeeper may show a former life of ours: were this one in the
+  // in-sync set already, everybody would take it for superseded, and its data for lost. Nor before we have
+  // read the register, which comes first: were this another lineage than the one we start in, we would
+  // acknowledge entries and then wipe them. Whoever dialed tries again.
   if (!registered_) return false;
   if (!register_ || hello.cluster.empty()) return true;
   if (hello.cluster != register_->cluster) {
@@ -328,6 +328,13 @@ void Links::answer_probe(AliveChecked::Verdict verdict) {
 }
 
 void Links::on(SparseChanged message) { sparse_ = message.sparse; }
+
+// TCP alone may take minutes to notice that the other side is gone, or to try again after a partition has
+// healed.
+void Links::on(LinkStale message) {
+  Target* target = target_of(message.link);
+  if (target != nullptr && target->up) drop(*target);
+}
 
 void Links::on(Stalled) {
   // Answers may be waiting unread in our own sockets.

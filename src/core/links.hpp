@@ -54,6 +54,7 @@ class Links {
   void on(MembersListed message);
   void on(AliveCheck message);
   void on(SparseChanged message);
+  void on(LinkStale message);
   void on(Stalled message);
 
   void on_call(LinkId link, Caller& caller, PeerMessage message);
@@ -77,7 +78,7 @@ class Links {
   std::optional<Register> register_;
   bool sparse_ = false;
   bool registered_ = false;  // this server, in ZooKeeper, in this life
-  uint64_t next_link_ = 1;  // odd numbers
+  uint64_t next_link_ = 1;   // odd numbers
   Instant complained_at_{};
   bool complained_ = false;
 };

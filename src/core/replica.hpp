@@ -58,9 +58,9 @@ class Replica {
   struct Peer {  // one per link that we dialed and that stands
     LinkId link;
     Member member;
-    bool whole = false;             // it has said so, of the newest snapshot: its log and copy make all the data
-    bool sparse = false;            // wants no snapshot
-    uint64_t snapshots = 0;         // begun on this link in this epoch
+    bool whole = false;      // it has said so, of the newest snapshot: its log and copy make all the data
+    bool sparse = false;     // wants no snapshot
+    uint64_t snapshots = 0;  // begun on this link in this epoch
     std::optional<Revision> match;  // verified in this epoch, on this link
     Revision next;                  // to be sent
     bool probing = true;            // looking for where the logs match: one Append at a time
@@ -136,7 +136,7 @@ class Replica {
     Instant reported{};      // last LeaderSilent
     Revision verified;       // our log is the leader's up to here: rule 7
     Revision leader_commit;  // newest heard of
-    uint64_t snapshot = 0;       // number of the last one begun on this link in this epoch
+    uint64_t snapshot = 0;   // number of the last one begun on this link in this epoch
     std::optional<Staging> staging;
   };
 

@@ -10,6 +10,9 @@ namespace {
 
 constexpr Duration kProposalRetry = milliseconds(20);
 
+// A link on which nothing comes back for so long is given up and dialed anew.
+constexpr int kStaleLink = 8;  // times --leader-silence
+
 // Shrinking to oneself alone is the last resort: with silent (not dead) followers it is as likely that this
 // server is the one cut off, and then they should rather depose it.
 constexpr int kLastShrinkPatience = 4;  // times --leader-silence
@@ -276,10 +279,12 @@ void Replica::on_nack(Peer& peer, const AppendNack& nack) {
 
 void Replica::on_heartbeat_ack(Peer& peer, const HeartbeatAck& ack) {
   peer.round = std::max(peer.round, ack.round);
-  // Only of the newest snapshot: what was said before it was begun is not true any more. (A sparse copy that had just
-  // become equal to an empty leader's could else be counted after it was told to start with nothing.)
+  // Only of the newest snapshot: what was said before it was begun is not true any more. (A sparse copy that
+  // had just become equal to an empty leader's could else be counted after it was told to start with
+  // nothing.)
   if (!ack.whole || ack.snapshot != peer.snapshots || peer.whole) return;
-  if (peer.snapshot || peer.sparse) out_.log(LogLevel::kInfo, "caught up", {{"server", peer.member.id.value}});
+  if (peer.snapshot || peer.sparse)
+    out_.log(LogLevel::kInfo, "caught up", {{"server", peer.member.id.value}});
   peer.whole = true;
   peer.sparse = false;
   peer.snapshot.reset();
@@ -319,6 +324,10 @@ uint32_t Replica::responsive() const {
 void Replica::lead_on_time() {
   for (auto& [link, peer] : peers_) {
     if (peer.heartbeat_at <= out_.now) send_heartbeat(peer);
+    if (out_.now - peer.heard > kStaleLink * out_.config.leader_silence) {
+      peer.heard = out_.now;  // said once; the link's end follows
+      out_.links.post(LinkStale{link});
+    }
   }
   // Members without a link: since when.
   for (const Member& member : register_->in_sync) {

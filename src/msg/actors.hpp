@@ -80,8 +80,11 @@ struct AliveChecked {
 struct SparseChanged {  // from replica
   bool sparse = false;
 };
+struct LinkStale {  // from replica: nothing has come back on this link for long; dial anew
+  LinkId link;
+};
 using LinksMessage = std::variant<LinkOpened, LinkAccepted, LinkReceived, LinkEnded, RegisterSeen,
-                                  MembersListed, AliveCheck, SparseChanged, Stalled>;
+                                  MembersListed, AliveCheck, SparseChanged, LinkStale, Stalled>;
 
 // To membership.
 struct BootstrapWanted {  // from election: our znode is the smallest of a virgin cluster
