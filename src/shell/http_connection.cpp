@@ -239,10 +239,9 @@ void HttpConnection::ask(Slot& slot, AcceptedHead accepted) {
   shared_.sink(std::move(accepted.request));
 }
 
-// An answer that the node was not asked for: what the node said last has to do.
+// An answer that the node was not asked for.
 void HttpConnection::settle_here(Slot& slot, HttpResponse response) {
-  response.epoch = shared_.epoch;
-  response.revision = shared_.revision;
+  slot.ours = true;
   settle(slot, std::move(response));
 }
 
@@ -276,6 +275,10 @@ void HttpConnection::emit_done() {
 void HttpConnection::emit(Slot& slot) {
   HttpResponse& response = slot.response;
   answer_bytes_ -= response.body_bytes();
+  if (slot.ours) {  // what the node said last has to do
+    response.epoch = shared_.epoch;
+    response.revision = shared_.revision;
+  }
   bool last = slots_.size() == 1;
   if (last && shared_.stopping && phase_ == Phase::kServing) last_request();
   if (last && phase_ == Phase::kLast) response.close = true;
@@ -377,7 +380,10 @@ void HttpConnection::close() {
   if (resumable_) std::erase(shared_.resumable, this);
   shared_.open.erase(number_);
   shared_.counters.connections_open = shared_.open.size();
-  uv_close(handle(), [](uv_handle_t* handle) { delete static_cast<HttpConnection*>(handle->data); });
+  auto on_closed = [](uv_handle_t* handle) { delete static_cast<HttpConnection*>(handle->data); };
+  // What the client does not get must not look like a whole answer, nor fill the kernel's buffers for its sake.
+  bool cut_short = !slots_.empty() || !output_.empty();
+  if (!cut_short || uv_tcp_close_reset(&tcp_, on_closed) != 0) uv_close(handle(), on_closed);
 }
 
 void HttpConnection::account() {

@@ -69,6 +69,7 @@ class HttpConnection {
  private:
   struct Slot {  // one request, from its head to its answer
     bool done = false;
+    bool ours = false;        // answered here, without the node
     bool head = false;        // a HEAD request
     bool keep_alive = false;  // an HTTP/1.0 client that wants to be told
     ReplyPlan plan;           // while not done
