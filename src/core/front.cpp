@@ -2,6 +2,7 @@
 #include "core/front.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "msg/text.hpp"
 
@@ -10,6 +11,7 @@ namespace {
 
 constexpr uint64_t kForwardedBit = 1ull << 63;
 constexpr Duration kRetry = milliseconds(10);
+constexpr Duration kStopLimit = milliseconds(2000);
 
 bool is_failure(const Answer& answer, ErrorCode code) {
   const auto* failed = std::get_if<Failed>(&answer);
@@ -253,7 +255,22 @@ void Front::fail(Token token, ErrorCode code, Outcome outcome, std::string detai
   finish(token, Failed{code, write ? outcome : Outcome::kNotApplied, std::move(detail)}, applied_);
 }
 
-void Front::on(StopRequested) { stopping_ = true; }
+// A client may wait for an hour, a stop may not: what only waits is refused at once, and what is under way gets as long
+// as the replica takes to hand over.
+void Front::on(StopRequested) {
+  stopping_ = true;
+  const auto waiting = std::exchange(deadlines_, {});
+  for (const auto& [deadline, token] : waiting) {
+    Request& request = requests_.at(token);
+    if (request.where == Where::kRevision || request.where == Where::kNowhere) {
+      awaiting_.erase({request.min_revision, token});
+      fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
+    } else {
+      request.deadline = std::min(deadline, out_.now + kStopLimit);
+      deadlines_.emplace(request.deadline, token);
+    }
+  }
+}
 
 // ---- time ----
 

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""The program as an operator meets it, without ZooKeeper: exit codes, one clear line for each mistake, signals, and
+that a stop answers what is under way. Every process it starts is ended by pid. Usage: daemon_test.py KVD"""
+import http.client
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import unittest
+
+KVD = os.path.abspath(sys.argv.pop(1))
+DEADLINE_S = 60
+
+
+def free_port():
+    """Below 32768, where the kernel gives no ports to outgoing connections, and with the peer port free too."""
+    while True:
+        port = random.randrange(10000, 20000)
+        try:
+            with socket.socket() as one, socket.socket() as two:
+                one.bind(('127.0.0.1', port))
+                two.bind(('127.0.0.1', port + 10000))
+                return port
+        except OSError:
+            continue
+
+
+def run(*flags, env=None):
+    """Of a program that ends by itself: exit code, standard output, lines of standard error."""
+    ended = subprocess.run([KVD, *flags], capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+                           env={**os.environ, **(env or {})})
+    return ended.returncode, ended.stdout, ended.stderr.splitlines()
+
+
+class Server:
+    def __init__(self, *flags):
+        self.port = free_port()
+        self.process = subprocess.Popen([KVD, '--port', str(self.port), *flags], stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def ask(self, method, path, body=None):
+        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=DEADLINE_S)
+        try:
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def wait_for(self, path, status):
+        end = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                if self.ask('GET', path)[0] == status:
+                    return
+            except OSError:
+                pass
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise AssertionError(f'{path} did not become {status}')
+            time.sleep(0.02)
+
+    def wait_for_line(self, path, line):
+        end = time.monotonic() + DEADLINE_S
+        while line not in (text := self.ask('GET', path)[1].decode()).splitlines():
+            if time.monotonic() > end:
+                raise AssertionError(f'{path} did not show {line}: {text}')
+            time.sleep(0.02)
+
+    def end(self, number):
+        self.process.send_signal(number)
+        _, log = self.process.communicate(timeout=DEADLINE_S)
+        return self.process.returncode, log
+
+
+class Daemon(unittest.TestCase):
+    def test_version_and_help(self):
+        self.assertEqual(run('--version'), (0, 'kvd 0.1.0\n', []))
+        code, text, errors = run('--help')
+        self.assertEqual((code, errors), (0, []))
+        self.assertIn('--zookeeper-port', text)
+
+    def test_an_unusable_flag(self):
+        code, text, errors = run('--port', 'x')
+        self.assertEqual((code, text, len(errors)), (64, '', 1))
+        self.assertTrue(errors[0].startswith('kvd: --port x: '), errors)
+
+    def test_an_unusable_variable(self):
+        code, _, errors = run(env={'KVD_PORT': 'x'})
+        self.assertEqual((code, len(errors)), (78, 1))
+        self.assertTrue(errors[0].startswith('kvd: KVD_PORT=x: '), errors)
+
+    def test_a_taken_port(self):
+        for flags, taken in ((['--standalone'], '--port'), ([], '--peer-port')):
+            port = free_port()
+            with socket.socket() as holder:
+                holder.bind(('127.0.0.1', port if taken == '--port' else port + 10000))
+                holder.listen()
+                code, _, errors = run('--port', str(port), *flags)
+            self.assertEqual((code, len(errors)), (69, 1), errors)
+            self.assertIn(f'give another {taken}', errors[0])
+            self.assertIn('address already in use', errors[0])
+
+    def test_serves_alone_and_stops(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with Server('--standalone', '--log-format', 'json') as server:
+                server.wait_for('/readyz', 200)
+                self.assertEqual(server.ask('PUT', '/v1/kv/a', 'one')[0], 201)
+                self.assertEqual(server.ask('GET', '/v1/kv/a'), (200, b'one'))
+                code, log = server.end(number)
+            self.assertEqual(code, 0, log)
+            self.assertIn('"msg":"stop requested"', log)
+
+    def test_lives_without_zookeeper_and_still_stops(self):
+        with Server('--zookeeper', '127.0.0.1', '--zookeeper-port', str(free_port())) as server:
+            server.wait_for('/livez', 200)
+            self.assertEqual(server.ask('GET', '/readyz')[0], 503)
+            code, log = server.end(signal.SIGTERM)
+        self.assertEqual(code, 0, log)
+
+    def test_a_stop_answers_a_waiting_request(self):
+        with Server('--standalone') as server:
+            server.wait_for('/readyz', 200)
+            with socket.create_connection(('127.0.0.1', server.port), DEADLINE_S) as client:
+                client.sendall(b'GET /v1/kv/a?min_rev=99&timeout=60000 HTTP/1.1\r\nHost: a\r\n\r\n')
+                server.wait_for_line('/metrics', 'kvd_waiting_requests 1')
+                code, log = server.end(signal.SIGTERM)
+                answer = client.recv(65536)
+            self.assertEqual(code, 0, log)
+            self.assertTrue(answer.startswith(b'HTTP/1.1 503 '), answer)
+
+
+if __name__ == '__main__':
+    unittest.main(verbosity=2)
