@@ -221,6 +221,8 @@ void Network::on_stalled(const LinkPointer& link, int to_end) {
     Direction& late = link->to[to_end];
     if (!late.stalled || late.stalls != stall) return;
     late.packets.clear();
+    late.stalled = false;
+    late.finished = false;  // an end that was told to nobody is told to who sends next
     end(link, 1 - to_end, LinkEnd::kUnreachable, "timed out");
   });
 }
