@@ -4,11 +4,14 @@
 #include "shell/zk_bridge.hpp"
 
 #include <fmt/format.h>
+#include <netdb.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "base/check.hpp"
@@ -17,7 +20,7 @@
 namespace kvd {
 namespace {
 
-constexpr size_t kSlots = 8;  // a server has one client; tests have a few
+constexpr size_t kSlots = 16;  // a server has one client; tests have several
 
 struct Slot {
   bool taken = false;  // the loop's thread only
@@ -52,6 +55,45 @@ void on_session(zhandle_t*, int type, int state, const char*, void* packed) {
   if (type != ZOO_SESSION_EVENT) return;
   const ZkContext context = ZkContext::unpack(packed);
   ZkMailbox::post(context.slot, ZkSessionEvent{context.generation, state});
+}
+
+using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+
+// Asks exactly as the C client will ask.
+AddressList resolve(const Address& server) {
+  addrinfo hints{};
+  hints.ai_flags = AI_ADDRCONFIG;
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_protocol = IPPROTO_TCP;
+  addrinfo* found = nullptr;
+  const int failed = getaddrinfo(server.host.c_str(), std::to_string(server.port).c_str(), &hints, &found);
+  return {failed != 0 ? nullptr : found, freeaddrinfo};
+}
+
+// The C client's server list: host:port without brackets around an IPv6 address, since it splits at the last
+// colon and with brackets its init fails.
+//
+// After each failure the C client steps over two addresses of its (shuffled) list instead of one
+// (ZOOKEEPER-2466). Of an even number it so never tries more than half, for ever: of two servers it may know
+// only the one that is dead. So the number is made odd, by one address twice. Names that later resolve to
+// more or fewer addresses can undo that.
+std::string hosts_of(const std::vector<Address>& servers) {
+  std::string hosts;
+  std::string spare;
+  size_t addresses = 0;
+  for (const Address& server : servers) {
+    hosts += fmt::format("{}{}:{}", hosts.empty() ? "" : ",", server.host, server.port);
+    const AddressList list = resolve(server);
+    for (const addrinfo* one = list.get(); one != nullptr; one = one->ai_next) {
+      ++addresses;
+      char host[NI_MAXHOST];
+      if (getnameinfo(one->ai_addr, one->ai_addrlen, host, sizeof host, nullptr, 0, NI_NUMERICHOST) == 0) {
+        spare = fmt::format(",{}:{}", host, server.port);
+      }
+    }
+  }
+  return addresses % 2 == 0 ? hosts + spare : hosts;
 }
 
 }  // namespace
@@ -107,7 +149,8 @@ void ZkMailbox::close(std::function<void()> closed) {
 
 // ---- open and close ----
 
-ZkHandleReady zk_open(const std::string& hosts, int timeout_ms, ZkContext context) {
+ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkContext context) {
+  const std::string hosts = hosts_of(servers);
   // WARN: at the default level the library writes many lines a second; at DEBUG it uses a closed handle
   // (4809).
   zoo_set_debug_level(ZOO_LOG_LEVEL_WARN);

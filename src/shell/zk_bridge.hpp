@@ -80,8 +80,8 @@ class ZkMailbox {
 };
 
 // ---- for our own short-lived thread: both may block ----
-// `hosts` as the C client wants them; null and why when that cannot be parsed or resolved.
-ZkHandleReady zk_open(const std::string& hosts, int timeout_ms, ZkContext context);
+// Null and why when none of the servers can be resolved.
+ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkContext context);
 void zk_close(zhandle_t* handle);
 
 // ---- the callbacks ----

@@ -11,6 +11,7 @@
 #include "base/check.hpp"
 #include "msg/limits.hpp"
 #include "msg/zk_checks.hpp"
+#include "msg/znodes.hpp"
 #include "shell/zk_bridge.hpp"
 #include "shell/zk_multi.hpp"
 
@@ -24,28 +25,19 @@ constexpr uint64_t kRetryMs = 1000;
 constexpr uint64_t kLogWindowMs = 10'000;
 constexpr size_t kLogLinesMax = 5;  // in each window
 
-// Host:port without brackets around an IPv6 address: the C client splits at the last colon, and with brackets
-// its init fails.
-std::string hosts_of(const std::vector<Address>& servers) {
-  std::string hosts;
-  for (const Address& server : servers) {
-    hosts += fmt::format("{}{}:{}", hosts.empty() ? "" : ",", server.host, server.port);
-  }
-  return hosts;
-}
-
 }  // namespace
 
 class ZkClient::Impl {
  public:
   Impl(uv_loop_t* loop, ZkOptions options, InputSink inputs, LogSink logs)
       : loop_(loop),
-        hosts_(hosts_of(options.servers)),
+        servers_(std::move(options.servers)),
         prefix_(std::move(options.prefix)),
         timeout_ms_(static_cast<int>(to_ms(options.session_timeout))),
         inputs_(std::move(inputs)),
         logs_(std::move(logs)),
         mailbox_(loop, [this](std::vector<ZkEvent> events) { take(std::move(events)); }) {
+    CHECK(!servers_.empty());
     CHECK(prefix_.empty() || (prefix_ != "/" && zk_path_valid(prefix_)));
     for (uv_timer_t* timer : {&probe_timer_, &retry_timer_}) {
       CHECK(uv_timer_init(loop_, timer) == 0);
@@ -128,7 +120,7 @@ class ZkClient::Impl {
   void retry_later();
 
   uv_loop_t* loop_;
-  std::string hosts_;
+  std::vector<Address> servers_;
   std::string prefix_;
   int timeout_ms_;
   InputSink inputs_;
@@ -288,7 +280,7 @@ void ZkClient::Impl::on(ZkHandleReady event) {
   if (event.handle == nullptr) {
     if (!event.error.empty()) {
       log(LogLevel::kError, "cannot use the ZooKeeper servers' addresses, trying again",
-          {{"servers", hosts_}, {"error", event.error}});
+          {{"first", format_address(servers_.front())}, {"error", event.error}});
       retry_later();
     }
     return work();
@@ -446,9 +438,9 @@ void ZkClient::Impl::work() {
   if (opens) new_generation();
   working_ = true;
   const ZkContext context{mailbox_.slot(), generation_, 0};
-  worker_ = std::thread([doomed, opens, context, hosts = hosts_, timeout_ms = timeout_ms_] {
+  worker_ = std::thread([doomed, opens, context, servers = servers_, timeout_ms = timeout_ms_] {
     if (doomed != nullptr) zk_close(doomed);
-    ZkMailbox::post(context.slot, opens ? zk_open(hosts, timeout_ms, context) : ZkHandleReady{nullptr, {}});
+    ZkMailbox::post(context.slot, opens ? zk_open(servers, timeout_ms, context) : ZkHandleReady{nullptr, {}});
   });
 }
 
