@@ -25,7 +25,7 @@
 namespace kvd::sim {
 namespace {
 
-class Stage final : private Hosts, private ProcessOwner {
+class Stage final : private Hosts, public ProcessOwner {
  public:
   explicit Stage(Options options)
       : context_(1),
