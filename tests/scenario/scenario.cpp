@@ -96,7 +96,7 @@ void Stage::kill(int server, bool closes_session) {
 
 void Stage::perform(int server, NodeEffect effect) {
   if (auto* reply = std::get_if<ClientReply>(&effect)) {
-    say(fmt::format("s{} answers #{}: {} at revision {}", server, reply->id.value, to_text(reply->answer),
+    say(fmt::format("s{} answers request {}: {} at revision {}", server, reply->id.value, to_text(reply->answer),
                     reply->revision.value));
   } else if (auto* line = std::get_if<LogLine>(&effect)) {
     std::string text = fmt::format("s{}: {}", server, line->message);
