@@ -27,6 +27,8 @@ int64_t Nemesis::mean_us(Fault fault) const {
       return options.pause_us;
     case kPartition:
       return options.partition_us;
+    case kIsolate:
+      return options.isolate_us;
     case kReset:
       return options.reset_us;
     case kHalfOpen:
@@ -61,8 +63,14 @@ Duration Nemesis::away() {
   return context_.up_to(context_.options.down_us_max);
 }
 
+int Nemesis::victim() {
+  const std::optional<int> leader = world_.leader();
+  const bool hunt = context_.prng.below(100) < static_cast<uint64_t>(context_.options.hunt_leader);
+  return hunt && leader ? *leader : any_server();
+}
+
 void Nemesis::inject(Fault fault) {
-  const int server = any_server();
+  const int server = victim();
   if (context_.trace.wanted()) {
     context_.trace.add(fmt::format("{} nemesis: fault {} at s{}", to_us(context_.queue.now()),
                                    static_cast<int>(fault), server));
@@ -82,6 +90,9 @@ void Nemesis::inject(Fault fault) {
       return;
     case kPartition:
       partition();
+      return;
+    case kIsolate:
+      isolate(server);
       return;
     case kReset:
       world_.network().break_some_link(true);
@@ -108,12 +119,31 @@ void Nemesis::inject(Fault fault) {
   }
 }
 
+// The server does not notice at once that the others may go on without it, while clients still reach it.
+void Nemesis::isolate(int server) {
+  const int servers = static_cast<int>(context_.options.servers);
+  for (int other = 0; other < servers; ++other) {
+    if (other == server) continue;
+    world_.network().block(server, other);
+    world_.network().block(other, server);
+  }
+  world_.zookeeper().cut(server);
+  context_.queue.after(lasting(), [this, server, servers] {
+    for (int other = 0; other < servers; ++other) {
+      if (other == server) continue;
+      world_.network().unblock(server, other);
+      world_.network().unblock(other, server);
+    }
+    world_.zookeeper().mend(server);
+  });
+}
+
 // One server alone, a random split, or single directions.
 void Nemesis::partition() {
   const int servers = static_cast<int>(context_.options.servers);
   std::vector<std::pair<int, int>> pairs;
   const uint64_t kind = context_.prng.below(3);
-  const int alone = any_server();
+  const int alone = victim();
   const uint64_t side = context_.prng.below(uint64_t(1) << servers);
   const bool one_way = context_.prng.one_in(3);
   for (int a = 0; a < servers; ++a) {

@@ -17,6 +17,7 @@ class Nemesis {
     kStop,
     kPause,
     kPartition,
+    kIsolate,
     kReset,
     kHalfOpen,
     kSlow,
@@ -30,7 +31,9 @@ class Nemesis {
   void plan(Fault fault);
   void inject(Fault fault);
   void partition();
+  void isolate(int server);
   void slow();
+  int victim();
   int any_server() {
     return static_cast<int>(context_.prng.below(static_cast<uint64_t>(context_.options.servers)));
   }

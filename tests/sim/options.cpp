@@ -32,6 +32,7 @@ constexpr Field kFields[] = {
     {"clients", &Options::clients},
     {"keys", &Options::keys},
     {"think_us_max", &Options::think_us_max},
+    {"bursts", &Options::bursts},
     {"timeout_us", &Options::timeout_us},
     {"value_bytes_max", &Options::value_bytes_max},
     {"operations_max", &Options::operations_max},
@@ -41,6 +42,7 @@ constexpr Field kFields[] = {
     {"stop_us", &Options::stop_us},
     {"pause_us", &Options::pause_us},
     {"partition_us", &Options::partition_us},
+    {"isolate_us", &Options::isolate_us},
     {"reset_us", &Options::reset_us},
     {"half_open_us", &Options::half_open_us},
     {"slow_us", &Options::slow_us},
@@ -52,6 +54,7 @@ constexpr Field kFields[] = {
     {"zk_delay_us_max", &Options::zk_delay_us_max},
     {"zk_lag_us_max", &Options::zk_lag_us_max},
     {"zk_late_sets", &Options::zk_late_sets},
+    {"hunt_leader", &Options::hunt_leader},
     {"total_loss", &Options::total_loss},
     {"quiet_start_us", &Options::quiet_start_us},
 };
@@ -92,10 +95,10 @@ void draw_cluster(Prng& prng, Options& options) {
 void draw_clients(Prng& prng, Options& options) {
   options.clients = prng.between(1, 6);
   options.keys = pick(prng, {1, 2, 4, 6, 12});
-  options.think_us_max = pick(prng, {1'000, 20'000, 100'000, 400'000});
   options.timeout_us = pick(prng, {200'000, 1'000'000, 2'000'000, 5'000'000});
   options.value_bytes_max = prng.one_in(5) ? 20'000 : 16;
-  options.operations_max = pick(prng, {200, 600, 1'500});
+  options.operations_max = pick(prng, {300, 800, 2'000});
+  options.bursts = prng.one_in(2) ? 1 : 0;
 }
 
 void draw_faults(Prng& prng, Options& options) {
@@ -103,8 +106,8 @@ void draw_faults(Prng& prng, Options& options) {
   const int64_t calm = pick(prng, {1, 1, 3, 10});  // how rare the faults are that do occur
   for (int64_t Options::*fault :
        {&Options::crash_us, &Options::power_us, &Options::stop_us, &Options::pause_us, &Options::partition_us,
-        &Options::reset_us, &Options::half_open_us, &Options::slow_us, &Options::zk_loss_us,
-        &Options::zk_cut_us, &Options::zk_down_us}) {
+        &Options::isolate_us, &Options::reset_us, &Options::half_open_us, &Options::slow_us,
+        &Options::zk_loss_us, &Options::zk_cut_us, &Options::zk_down_us}) {
     if (prng.one_in(3)) options.*fault = pick(prng, {300'000, 1'000'000, 3'000'000}) * calm;
   }
   if (prng.one_in(4)) {  // a calm ZooKeeper: only the servers and their links fail
@@ -116,8 +119,11 @@ void draw_faults(Prng& prng, Options& options) {
   options.zk_delay_us_max = pick(prng, {1'000, 5'000, 50'000});
   options.down_us_max = pick(prng, {20'000, 500'000, 2'000'000, 15'000'000});
   options.fault_us_max = pick(prng, {100'000, 1'000'000, 3'000'000, 12'000'000});
+  options.hunt_leader = pick(prng, {0, 50, 90});
   options.total_loss = prng.one_in(5) ? 1 : 0;
   options.quiet_start_us = prng.one_in(2) ? 3'000'000 : 0;
+  // The requests last as long as the faults do.
+  options.think_us_max = 2 * options.fault_phase_us * options.clients / options.operations_max;
   if (options.standalone == 1) {  // a standalone memory server that dies begins anew, by design
     options.crash_us = options.power_us = options.stop_us = 0;
   }

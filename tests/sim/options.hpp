@@ -34,6 +34,7 @@ struct Options {
   int64_t clients = 3;
   int64_t keys = 6;
   int64_t think_us_max = 50'000;
+  int64_t bursts = 0;  // 1: now and then a client asks without thinking
   int64_t timeout_us = 2'000'000;
   int64_t value_bytes_max = 16;
   int64_t operations_max = 600;
@@ -44,6 +45,7 @@ struct Options {
   int64_t stop_us = 0;   // SIGTERM
   int64_t pause_us = 0;  // SIGSTOP, later SIGCONT
   int64_t partition_us = 0;
+  int64_t isolate_us = 0;            // one server hears no other one and no ZooKeeper, only its clients
   int64_t reset_us = 0;              // links broken, both ends told
   int64_t half_open_us = 0;          // ... one end told
   int64_t slow_us = 0;               // one direction between two servers gets slow
@@ -56,6 +58,7 @@ struct Options {
   int64_t zk_delay_us_max = 5'000;
   int64_t zk_lag_us_max = 0;   // a session's server may show a state so old
   int64_t zk_late_sets = 0;    // 1: a conditional set whose result was lost may apply after the reconnect
+  int64_t hunt_leader = 0;     // of 100 faults at one server so many hit the leader, whoever it is
   int64_t total_loss = 0;      // 1: faults may kill the last living server of the in-sync set
   int64_t quiet_start_us = 0;  // no faults before that
 };

@@ -278,8 +278,9 @@ void Workload::remember(Client& client, const ClientOperation& operation, const 
 void Workload::go_on(int index, bool succeeded) {
   const bool closing_client = index + 1 == static_cast<int>(clients_.size());
   if (closing_client && succeeded && !tasks_.empty()) tasks_.erase(tasks_.begin());
-  const Duration think =
-      closing_client ? milliseconds(succeeded ? 1 : 100) : context_.up_to(context_.options.think_us_max);
+  Duration think = context_.up_to(context_.options.think_us_max);
+  if (context_.options.bursts != 0 && !context_.prng.one_in(4)) think /= 50;
+  if (closing_client) think = milliseconds(succeeded ? 1 : 100);
   context_.queue.after(think, [this, index, turn = clients_[index].turn] {
     if (clients_[index].turn == turn) next(index);
   });

@@ -137,6 +137,14 @@ bool World::may_kill(int server) const {
   return false;
 }
 
+std::optional<int> World::leader() const {
+  if (!checkers_.config()) return std::nullopt;
+  for (int server = 0; server < context_.options.servers; ++server) {
+    if (info_of(server, {}).member.id == checkers_.config()->leader.id) return server;
+  }
+  return std::nullopt;
+}
+
 void World::kill(int server, DeathKind kind, Duration away) {
   if (!is_alive(server) || !may_kill(server)) return;
   if (kind == DeathKind::kCrashInTurn && !is_paused(server)) {

@@ -42,6 +42,8 @@ class World final : public Hosts, public ProcessOwner {
   // ---- for the nemesis ----
   // Would it leave at least one living server of the in-sync set (or do the options not mind)?
   bool may_kill(int server) const;
+  // Whom the register names; nothing: nobody yet.
+  std::optional<int> leader() const;
   bool is_alive(int server) const { return processes_[server]->alive(); }
   bool is_paused(int server) const { return processes_[server]->paused(); }
   void kill(int server, DeathKind kind, Duration away);
