@@ -1,0 +1,58 @@
+// The pieces of src/base that would suit any project: the bounded queue, the cross-thread stack on one thread, the JSON
+// writer and the trace's hash.
+#include <doctest.h>
+
+#include <memory>
+
+#include "base/bounded_queue.hpp"
+#include "base/json_writer.hpp"
+#include "base/take_all_stack.hpp"
+#include "base/trace.hpp"
+
+namespace kvd {
+
+TEST_CASE("a bounded queue refuses beyond its bound and keeps the order") {
+  BoundedQueue<int> queue(2);
+  CHECK(queue.push(1));
+  CHECK(queue.push(2));
+  CHECK_FALSE(queue.push(3));
+  CHECK(queue.pop() == 1);
+  CHECK(queue.push(4));
+  CHECK(queue.pop() == 2);
+  CHECK(queue.pop() == 4);
+  CHECK(queue.empty());
+}
+
+TEST_CASE("a stack taken at once gives the order of the pushes, and tells who has to wake the consumer") {
+  TakeAllStack<std::unique_ptr<int>> stack;
+  CHECK(stack.push(std::make_unique<int>(1)));
+  CHECK_FALSE(stack.push(std::make_unique<int>(2)));
+  auto items = stack.take_all();
+  REQUIRE(items.size() == 2);
+  CHECK(*items[0] == 1);
+  CHECK(*items[1] == 2);
+  CHECK(stack.take_all().empty());
+  CHECK(stack.push(std::make_unique<int>(3)));  // what is left is freed with the stack
+}
+
+TEST_CASE("JSON puts its commas and escapes") {
+  JsonWriter json;
+  json.begin_object().member("a", 1).key("b").begin_array().value("x\"\\\n\x01").value(true).end_array();
+  json.key("c").begin_object().end_object().member("d", "}").member("e", false).end_object();
+  CHECK(json.text() == "{\"a\":1,\"b\":[\"x\\\"\\\\\\n\\u0001\",true],\"c\":{},\"d\":\"}\",\"e\":false}");
+}
+
+TEST_CASE("the trace's hash depends on every line and on their order") {
+  auto hash = [](std::initializer_list<const char*> lines) {
+    Trace trace;
+    trace.enable(1);
+    for (const char* line : lines) trace.add(line);
+    CHECK(trace.tail().size() <= 1);
+    return trace.hash();
+  };
+  CHECK(hash({"a", "b"}) == hash({"a", "b"}));
+  CHECK(hash({"a", "b"}) != hash({"b", "a"}));
+  CHECK(hash({"a"}) != hash({"a", "b"}));
+}
+
+}  // namespace kvd

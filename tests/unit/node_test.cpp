@@ -1,0 +1,224 @@
+// One node alone, fed by hand through its only door (push, pump, take_effects): what it answers, what it refuses, how
+// full it gets, and how it stops. Clusters of nodes are the simulator's and the golden scripts' affair.
+#include "core/node.hpp"
+
+#include <doctest.h>
+
+#include "core/log.hpp"
+#include "core/store.hpp"
+#include "msg/limits.hpp"
+
+namespace kvd {
+namespace {
+
+// A standalone node with its own clock.
+class Single {
+ public:
+  Single() : node_(config(), 1, &trace_) { node_.pump(now_); }
+
+  static NodeConfig config() {
+    NodeConfig config;
+    config.self =
+        ServerInfo{Member{ServerId{"a:1"}, Incarnation(1)}, Address{"a", 8001}, Address{"a", 18001}};
+    config.standalone = true;
+    return config;
+  }
+
+  void send(Operation operation, ReadMode read = ReadMode::kLocal, Revision min_revision = {}) {
+    ClientRequest request;
+    request.id = RequestId(++requests_);
+    request.operation = std::move(operation);
+    request.read = read;
+    request.min_revision = min_revision;
+    node_.push(std::move(request));
+  }
+  std::vector<ClientReply> replies() {
+    node_.pump(now_);
+    std::vector<ClientReply> all;
+    for (NodeEffect& effect : node_.take_effects()) {
+      if (auto* reply = std::get_if<ClientReply>(&effect)) all.push_back(std::move(*reply));
+      if (auto* exit = std::get_if<Exit>(&effect)) exit_code_ = exit->code;
+    }
+    return all;
+  }
+  ClientReply ask(Operation operation, ReadMode read = ReadMode::kLocal) {
+    send(std::move(operation), read);
+    auto all = replies();
+    REQUIRE(all.size() == 1);
+    return all[0];
+  }
+  void pass(Duration span) { now_ += span; }
+  Node& node() { return node_; }
+  std::optional<int> exit_code() const { return exit_code_; }
+
+ private:
+  Trace trace_;
+  Instant now_ = Instant(seconds(1));
+  Node node_;
+  uint64_t requests_ = 0;
+  std::optional<int> exit_code_;
+};
+
+PutKey put(const std::string& key, const std::string& value) { return PutKey{key, Bytes(value), {}}; }
+
+}  // namespace
+
+TEST_CASE("a write, a read, an update, a delete") {
+  Single single;
+  ClientReply written = single.ask(put("k", "one"));
+  CHECK(std::get<KeyWritten>(written.answer).created);
+  CHECK(written.revision == Revision(1));
+  ClientReply found = single.ask(ReadKey{"k"}, ReadMode::kLinear);
+  CHECK(std::get<KeyFound>(found.answer).item.value.view() == "one");
+  CHECK_FALSE(std::get<KeyWritten>(single.ask(put("k", "two")).answer).created);
+  CHECK(std::get<KeyFound>(single.ask(ReadKey{"k"}).answer).item.version == 2);
+  CHECK(std::holds_alternative<KeyDeleted>(single.ask(DeleteKey{"k", {}}).answer));
+  CHECK(std::holds_alternative<KeyAbsent>(single.ask(DeleteKey{"k", {}}).answer));
+  CHECK(std::get<KeyMissing>(single.ask(ReadKey{"k"}).answer).complete);
+}
+
+TEST_CASE("conditions see the writes before them in the same turn") {
+  Single single;
+  PutKey only_new = put("k", "first");
+  only_new.condition.if_none_match = EntityTags{true, {}};
+  single.send(only_new);
+  single.send(only_new);
+  PutKey next = put("k", "second");
+  next.condition.if_match = EntityTags{false, {Revision(1)}};
+  single.send(next);
+  auto replies = single.replies();
+  REQUIRE(replies.size() == 3);
+  int written = 0;
+  int failed = 0;
+  for (const ClientReply& reply : replies) {
+    written += std::holds_alternative<KeyWritten>(reply.answer);
+    if (auto* no = std::get_if<ConditionFailed>(&reply.answer)) {
+      ++failed;
+      CHECK(no->current.has_value());
+    }
+  }
+  CHECK(written == 2);
+  CHECK(failed == 1);
+}
+
+TEST_CASE("a batch is one revision; a key in it twice ends as the last operation says") {
+  Single single;
+  single.ask(put("gone", "x"));
+  WriteBatch batch{{BatchOp{"a", Bytes("1")}, BatchOp{"a", Bytes("2")}, BatchOp{"gone", std::nullopt},
+                    BatchOp{"b", Bytes("3")}, BatchOp{"b", std::nullopt}}};
+  CHECK(single.ask(batch).revision == Revision(2));
+  Listing listing = std::get<Listing>(single.ask(ListKeys{"", "", 10, false}).answer);
+  REQUIRE(listing.items.size() == 1);
+  CHECK(listing.items[0].value.view() == "2");
+  CHECK(listing.items[0].version == 1);
+  CHECK(listing.items[0].created == Revision(2));
+}
+
+TEST_CASE("listings page in key order, and a prefix is deleted in one revision") {
+  Single single;
+  for (const char* key : {"p/a", "p/b", "p/c", "q"}) single.ask(put(key, "v"));
+  Listing first = std::get<Listing>(single.ask(ListKeys{"p/", "", 2, true}).answer);
+  REQUIRE(first.items.size() == 2);
+  CHECK(first.more);
+  Listing second = std::get<Listing>(single.ask(ListKeys{"p/", "p/b", 2, true}).answer);
+  REQUIRE(second.items.size() == 1);
+  CHECK_FALSE(second.more);
+  CHECK(std::get<PrefixDeleted>(single.ask(DeletePrefix{"p/"}).answer).count == 3);
+  CHECK(std::get<PrefixDeleted>(single.ask(DeletePrefix{"p/"}).answer).count == 0);
+}
+
+TEST_CASE("min_rev waits for the revision, or says in time that it did not come") {
+  Single single;
+  single.send(ReadKey{"k"}, ReadMode::kLocal, Revision(1));
+  CHECK(single.replies().empty());
+  single.send(put("k", "v"));
+  CHECK(single.replies().size() == 2);
+  single.send(ReadKey{"k"}, ReadMode::kLocal, Revision(99));
+  CHECK(single.replies().empty());
+  single.pass(seconds(6));
+  auto late = single.replies();
+  REQUIRE(late.size() == 1);
+  CHECK(std::get<Failed>(late[0].answer).code == ErrorCode::kTimedOut);
+}
+
+TEST_CASE("beyond the bound clients are refused, and told that nothing was done") {
+  Single single;
+  for (size_t i = 0; i < limits::kMailboxMessages + 5; ++i)
+    single.send(ReadKey{"k"}, ReadMode::kLocal, Revision(9));
+  size_t refused = 0;
+  for (const ClientReply& reply : single.replies()) {
+    auto* failed = std::get_if<Failed>(&reply.answer);
+    REQUIRE(failed != nullptr);
+    CHECK(failed->code == ErrorCode::kOverloaded);
+    CHECK(failed->outcome == Outcome::kNotApplied);
+    ++refused;
+  }
+  CHECK(refused == limits::kMailboxMessages + 5 - limits::kClientRequests);
+}
+
+TEST_CASE("a cancelled request is answered to nobody") {
+  Single single;
+  single.send(ReadKey{"k"}, ReadMode::kLocal, Revision(9));
+  CHECK(single.replies().empty());
+  single.node().push(ClientCancelled{RequestId(1)});
+  CHECK(single.replies().empty());
+  single.pass(seconds(6));
+  CHECK(single.replies().empty());
+}
+
+TEST_CASE("settings are changed within their range") {
+  Single single;
+  CHECK(std::get<Failed>(single.ask(ChangeSettings{0}).answer).code == ErrorCode::kInvalid);
+  CHECK(std::get<SettingsChanged>(single.ask(ChangeSettings{2}).answer).min_in_sync == 2);
+  CHECK(std::get<Failed>(single.ask(put("k", "v")).answer).code == ErrorCode::kNotEnoughInSync);
+}
+
+TEST_CASE("a stop refuses what comes later and ends with 0") {
+  Single single;
+  single.node().push(StopRequested{});
+  single.send(put("k", "v"));
+  auto replies = single.replies();
+  for (int i = 0; i < 3 && !single.exit_code(); ++i) single.replies();
+  REQUIRE(replies.size() == 1);
+  CHECK(std::get<Failed>(replies[0].answer).code == ErrorCode::kShuttingDown);
+  CHECK(single.exit_code() == 0);
+}
+
+TEST_CASE("the log keeps what it must and prunes what is committed") {
+  Log log;
+  log.reset(LogPosition{Epoch(0), Revision(0)});
+  for (uint64_t r = 1; r <= limits::kRetainedEntries + 10; ++r) {
+    auto entry = std::make_shared<Entry>();
+    entry->epoch = Epoch(1);
+    entry->revision = Revision(r);
+    log.append(entry);
+  }
+  log.prune(Revision(5));
+  CHECK(log.base().revision == Revision(5));
+  log.prune(log.last().revision);
+  CHECK(log.base().revision == Revision(10));
+  CHECK(log.at(Revision(10)) == nullptr);
+  log.truncate_after(Revision(11));
+  CHECK(log.last().revision == Revision(11));
+}
+
+TEST_CASE("a store's digest is the same for the same content, whatever the way") {
+  Entry first{Epoch(1),
+              Revision(1),
+              {Effect{"a", Bytes("1"), Revision(1), 1}, Effect{"b", Bytes("2"), Revision(1), 1}}};
+  Entry second{Epoch(1), Revision(2), {Effect{"a", std::nullopt, Revision(1), 0}}};
+  Store through_log;
+  through_log.apply(first);
+  through_log.apply(second);
+  Store from_snapshot;
+  from_snapshot.put(Item{"b", Bytes("2"), Revision(1), Revision(1), 1});
+  CHECK(through_log.digest() == from_snapshot.digest());
+  from_snapshot.apply(second);
+  CHECK(through_log.digest() == from_snapshot.digest());
+  from_snapshot.put(Item{"b", Bytes("3"), Revision(1), Revision(2), 2});
+  CHECK(through_log.digest() != from_snapshot.digest());
+  from_snapshot.apply(first);  // older than what is there: skipped for b, taken for a
+  CHECK(from_snapshot.find("b")->bytes.view() == "3");
+}
+
+}  // namespace kvd

@@ -1,0 +1,182 @@
+// The peer wire format: every message survives the trip in pieces of any size, and nothing hostile is taken for one.
+// The fuzzer (tests/fuzz/wire_fuzz.cpp) looks for what these cases do not think of.
+#include "msg/wire.hpp"
+
+#include <doctest.h>
+
+#include "msg/limits.hpp"
+#include "msg/text.hpp"
+
+namespace kvd {
+namespace {
+
+ServerInfo server(const std::string& id) {
+  return ServerInfo{Member{ServerId{id}, Incarnation(7)}, Address{"a", 8001}, Address{"::1", 18001}};
+}
+
+std::vector<PeerMessage> one_of_each() {
+  auto entry = std::make_shared<Entry>();
+  entry->epoch = Epoch(3);
+  entry->revision = Revision(12);
+  entry->effects.push_back(Effect{std::string("k\0y", 3), Bytes("value"), Revision(4), 9});
+  entry->effects.push_back(Effect{"gone", std::nullopt, Revision(2), 0});
+  Item item{"k", Bytes("v"), Revision(1), Revision(2), 3};
+  Condition condition;
+  condition.if_match = EntityTags{false, {Revision(5), Revision(6)}};
+  condition.if_none_match = EntityTags{true, {}};
+  Hello hello;
+  hello.cluster = "c";
+  hello.lineage = Lineage(1);
+  hello.from = server("a:1");
+  hello.to = ServerId{"b:1"};
+  hello.epoch = Epoch(2);
+  hello.sparse = true;
+  std::vector<PeerMessage> all = {
+      hello,
+      Append{Epoch(3), LogPosition{Epoch(2), Revision(11)}, Revision(10), {entry}},
+      AppendAck{Epoch(3), Revision(12)},
+      AppendNack{Epoch(4), true, Revision(1)},
+      Heartbeat{Epoch(3), Revision(12), 5, 0xfeed},
+      HeartbeatAck{Epoch(3), 5, Revision(12), true, 2},
+      SnapshotBegin{Epoch(3), 2, LogPosition{Epoch(2), Revision(11)}, true},
+      SnapshotChunk{Epoch(3), {item}},
+      SnapshotEnd{Epoch(3), Revision(12), 0xbeef},
+      SnapshotAck{Epoch(3), 2, 1, true},
+      Suspect{Epoch(3), Member{ServerId{"a:1"}, Incarnation(7)}},
+      SuspectReply{Epoch(3), Member{ServerId{"a:1"}, Incarnation(7)}, true},
+      TakeOver{Epoch(3)},
+  };
+  std::vector<Operation> operations = {
+      ReadKey{"k"},
+      ListKeys{"p", "q", 10, true},
+      PutKey{"k", Bytes("v"), condition},
+      DeleteKey{"k", {}},
+      DeletePrefix{"p"},
+      WriteBatch{{BatchOp{"a", Bytes("1")}, BatchOp{"b", std::nullopt}}},
+      ChangeSettings{2},
+  };
+  for (const Operation& operation : operations) all.push_back(Forward{1, operation, milliseconds(100)});
+  std::vector<Answer> answers = {
+      KeyFound{item, false},
+      KeyMissing{true},
+      Listing{{item}, true, false},
+      KeyWritten{true},
+      KeyDeleted{},
+      KeyAbsent{},
+      PrefixDeleted{4},
+      BatchWritten{},
+      ConditionFailed{Revision(3)},
+      SettingsChanged{2},
+      Failed{ErrorCode::kNoLeader, Outcome::kUnknown, "why"},
+  };
+  for (const Answer& answer : answers) all.push_back(ForwardResult{1, answer, Revision(9)});
+  return all;
+}
+
+std::string frame(const PeerMessage& message) {
+  std::string out;
+  encode_frame(message, out);
+  return out;
+}
+
+std::string hello_frame() { return frame(one_of_each().front()); }
+
+// Feeds a stream that begins with a good Hello; true when an error comes after it.
+bool refused_after_hello(std::string_view bytes) {
+  FrameReader reader;
+  reader.feed(hello_frame());
+  auto first = reader.next();
+  REQUIRE(first);
+  REQUIRE(first->has_value());
+  reader.feed(bytes);
+  return !reader.next();
+}
+
+std::string with_length(std::string_view body) {
+  std::string out(4, '\0');
+  for (int i = 0; i < 4; ++i) out[i] = static_cast<char>(body.size() >> (8 * i));
+  return out.append(body);
+}
+
+}  // namespace
+
+TEST_CASE("every message survives the trip, byte by byte and all at once") {
+  std::vector<PeerMessage> sent = one_of_each();
+  std::string stream;
+  for (const PeerMessage& message : sent) encode_frame(message, stream);
+  for (size_t piece : {size_t(1), size_t(3), stream.size()}) {
+    FrameReader reader;
+    std::vector<PeerMessage> got;
+    for (size_t at = 0; at < stream.size(); at += piece) {
+      reader.feed(std::string_view(stream).substr(at, piece));
+      for (;;) {
+        auto next = reader.next();
+        REQUIRE(next);
+        if (!*next) break;
+        got.push_back(std::move(**next));
+      }
+    }
+    REQUIRE(got.size() == sent.size());
+    for (size_t i = 0; i < sent.size(); ++i) {
+      CHECK(to_text(got[i]) == to_text(sent[i]));
+      CHECK(frame(got[i]) == frame(sent[i]));
+    }
+  }
+}
+
+TEST_CASE("a stream that does not begin with kvd's Hello is refused") {
+  for (std::string_view bytes :
+       {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 tls hello"}) {
+    FrameReader reader;
+    reader.feed(bytes);
+    CHECK_FALSE(reader.next());
+  }
+  FrameReader reader;
+  reader.feed(frame(TakeOver{Epoch(1)}));
+  CHECK_FALSE(reader.next());
+}
+
+TEST_CASE("lengths that no frame has are refused at once") {
+  CHECK(refused_after_hello(std::string_view("\0\0\0\0", 4)));
+  CHECK(refused_after_hello("\xff\xff\xff\x7f"));
+}
+
+TEST_CASE("an unfinished frame is no message yet, and no error") {
+  std::string whole = frame(one_of_each()[1]);
+  FrameReader reader;
+  reader.feed(hello_frame());
+  REQUIRE(reader.next());
+  reader.feed(std::string_view(whole).substr(0, whole.size() - 1));
+  auto next = reader.next();
+  REQUIRE(next);
+  CHECK_FALSE(next->has_value());
+}
+
+TEST_CASE("a body cut short anywhere, or with bytes behind it, is refused") {
+  for (const PeerMessage& message : one_of_each()) {
+    std::string body = frame(message).substr(4);
+    REQUIRE(decode_body(body));
+    for (size_t size = 0; size < body.size(); ++size)
+      CHECK_FALSE(decode_body(std::string_view(body).substr(0, size)));
+    CHECK_FALSE(decode_body(body + "x"));
+  }
+}
+
+TEST_CASE("unknown types and counts beyond the frame are refused") {
+  CHECK(refused_after_hello(with_length("\xee rest")));
+  std::string body = frame(SnapshotChunk{Epoch(1), {}}).substr(4);
+  for (size_t i = body.size() - 4; i < body.size(); ++i) body[i] = '\x7f';  // the count of items
+  CHECK_FALSE(decode_body(body));
+}
+
+TEST_CASE("entries must follow each other and what they claim to follow") {
+  auto entry = std::make_shared<Entry>();
+  entry->epoch = Epoch(1);
+  entry->revision = Revision(9);
+  entry->effects.push_back(Effect{"k", Bytes("v"), Revision(9), 1});
+  std::string body =
+      frame(Append{Epoch(1), LogPosition{Epoch(1), Revision(3)}, Revision(3), {entry}}).substr(4);
+  CHECK_FALSE(decode_body(body));
+}
+
+}  // namespace kvd
