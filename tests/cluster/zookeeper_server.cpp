@@ -62,7 +62,13 @@ ZookeeperEnsemble::~ZookeeperEnsemble() {
 }
 
 bool ZookeeperEnsemble::installed() {
-  return std::filesystem::exists(kZookeeperJar) && std::filesystem::exists(kLoggerJar);
+  if (!std::filesystem::exists(kZookeeperJar) || !std::filesystem::exists(kLoggerJar)) return false;
+  const char* path = getenv("PATH");
+  std::istringstream directories(path == nullptr ? "" : path);
+  for (std::string directory; std::getline(directories, directory, ':');) {
+    if (access((directory + "/java").c_str(), X_OK) == 0) return true;
+  }
+  return false;
 }
 
 void ZookeeperEnsemble::write_configuration(int index, int tick_ms) const {

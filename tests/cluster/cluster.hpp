@@ -1,0 +1,75 @@
+// A ZooKeeper and some kvd servers as real processes, for tests that kill, freeze and restart them. Each test
+// has its own, in a temporary directory that is kept, and its path printed, when the test fails. Main thread.
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cluster/kvd_server.hpp"
+#include "cluster/zookeeper_server.hpp"
+
+namespace kvd::testing {
+
+inline constexpr Duration kDeadline = seconds(60);  // generous: it decides only how late a failure is noticed
+
+// One plain sentence about what the test does or sees, on standard output.
+void say(const std::string& sentence);
+
+class Cluster {
+ public:
+  struct Options {
+    int servers = 3;
+    int zookeepers = 1;
+    std::vector<std::string> flags = {"--expect", "3", "--min-in-sync", "2"};
+  };
+  // ZooKeeper serves when this returns; no kvd has been started.
+  explicit Cluster(const Options& options);
+  Cluster() : Cluster(Options()) {}
+  ~Cluster();  // ends everything; what a failed test leaves behind stays in directory()
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  ZookeeperEnsemble& zookeeper() { return zookeeper_; }
+  KvdServer& server(size_t index) { return *servers_.at(index); }
+  const std::vector<std::unique_ptr<KvdServer>>& servers() const { return servers_; }
+  KvdServer& add_server(std::vector<std::string> flags);  // not started
+  std::vector<KvdServer*> serving();                      // those that are meant to run and are not frozen
+  const std::string& directory() const { return directory_; }
+
+  void start_all();  // and waits until all are in sync
+
+  // Polls until it holds. Fails the test when `limit` passes, or at once when a server ended by itself, and
+  // then says what was waited for and what each server said last.
+  void wait_until(const std::string& what, const std::function<bool()>& holds, Duration limit = kDeadline);
+
+  // The server that all serving servers name as their leader, and that says so itself; null: they do not
+  // agree.
+  KvdServer* leader();
+  KvdServer& wait_for_leader();
+  // Every serving server is ready and complete, and the in-sync set is exactly these.
+  bool all_in_sync();
+  void wait_all_in_sync();
+
+  // Writes through this server, again and again until it is acknowledged; returns the revision.
+  uint64_t write(KvdServer& server, const std::string& key, const std::string& value);
+  // Reads every key of `expected` on every serving server at the newest state; fails at the first one that
+  // is missing or has another value.
+  void require_everywhere(const std::map<std::string, std::string>& expected);
+  // Key and value of everything below `prefix`, read with `read=linear`.
+  std::map<std::string, std::string> read_all(KvdServer& server, const std::string& prefix);
+
+  // The election znodes in the order of their numbers: the id of the server that each belongs to. Needs a
+  // ZooKeeper that answers.
+  std::vector<std::string> election_order();
+
+ private:
+  std::string describe();
+  std::string directory_;
+  ZookeeperEnsemble zookeeper_;
+  std::vector<std::string> flags_;
+  std::vector<std::unique_ptr<KvdServer>> servers_;
+};
+
+}  // namespace kvd::testing

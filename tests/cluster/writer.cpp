@@ -1,0 +1,48 @@
+// The writing client of the tests with real processes: see the header. A write that was not acknowledged is
+// not repeated: whether it was applied is unknown, and the next one has another key.
+#include "cluster/writer.hpp"
+
+#include <fmt/format.h>
+
+#include "cluster/http_client.hpp"
+
+namespace kvd::testing {
+namespace {
+
+// Few enough for the keys to be read back on every server within seconds.
+constexpr Duration kPace = milliseconds(5);
+
+}  // namespace
+
+Writer::Writer(std::vector<Address> servers) : servers_(std::move(servers)), thread_([this] { run(); }) {}
+
+Writer::~Writer() { stop(); }
+
+size_t Writer::acknowledged() const {
+  const std::lock_guard lock(mutex_);
+  return acknowledged_.size();
+}
+
+std::map<std::string, std::string> Writer::stop() {
+  stopping_ = true;
+  if (thread_.joinable()) thread_.join();
+  const std::lock_guard lock(mutex_);
+  return acknowledged_;
+}
+
+void Writer::run() {
+  for (uint64_t i = 0; !stopping_; ++i) {
+    const std::string key = fmt::format("load-{:08}", i);
+    const std::string value = fmt::format("value of {}", key);
+    const Address& server = servers_[i % servers_.size()];
+    const HttpAnswer answer =
+        http_request(server, "PUT", fmt::format("/v1/kv/{}?timeout=1000", key), value, seconds(3));
+    if (answer.status == 200 || answer.status == 201) {
+      const std::lock_guard lock(mutex_);
+      acknowledged_[key] = value;
+    }
+    std::this_thread::sleep_for(kPace);
+  }
+}
+
+}  // namespace kvd::testing
