@@ -132,14 +132,19 @@ void Cluster::start_all() {
 void Cluster::wait_until(const std::string& what, const std::function<bool()>& holds, Duration limit) {
   const auto deadline = Clock::now() + limit;
   while (!holds()) {
-    for (const auto& one : servers_) {
-      if (!one->meant_to_run() || one->running()) continue;
-      const auto ended = one->wait(Duration::zero());
-      FAIL(one->name() << " ended by itself with " << ended.value_or(0) << " while waiting until " << what);
-    }
+    const std::string ended = ended_by_itself();
+    if (!ended.empty()) FAIL(ended << " while waiting until " << what);
     if (Clock::now() >= deadline) FAIL("waited in vain until " << what << describe());
     std::this_thread::sleep_for(milliseconds(20));
   }
+}
+
+std::string Cluster::ended_by_itself() {
+  for (const auto& one : servers_) {
+    if (!one->meant_to_run() || one->running()) continue;
+    return fmt::format("{} ended by itself with {}", one->name(), one->wait(Duration::zero()).value_or(0));
+  }
+  return "";
 }
 
 std::string Cluster::describe() {
@@ -221,18 +226,25 @@ std::map<std::string, std::string> Cluster::read_all(KvdServer& server, const st
   return all;
 }
 
-void Cluster::require_everywhere(const std::map<std::string, std::string>& expected) {
-  REQUIRE(!expected.empty());
+std::string Cluster::lost_write(const std::map<std::string, std::string>& expected) {
   for (KvdServer* one : serving()) {
     const auto found = read_all(*one, "");
     for (const auto& [key, value] : expected) {
       const auto it = found.find(key);
-      if (it == found.end()) FAIL(one->name() << " misses the acknowledged key " << key << describe());
-      if (it->second != value) {
-        FAIL(one->name() << " has " << it->second << " where " << value << " was acknowledged for " << key);
-      }
+      if (it == found.end()) return fmt::format("{} misses the acknowledged key {}", one->name(), key);
+      if (it->second == value) continue;
+      return fmt::format("{} has '{}' where '{}' was acknowledged for {}", one->name(), it->second, value,
+                         key);
     }
   }
+  return "";
+}
+
+void Cluster::require_everywhere(const std::map<std::string, std::string>& expected) {
+  REQUIRE(!expected.empty());
+  REQUIRE(!serving().empty());
+  const std::string lost = lost_write(expected);
+  if (!lost.empty()) FAIL(lost << describe());
   say(fmt::format("All {} acknowledged keys are on {} servers.", expected.size(), serving().size()));
 }
 

@@ -44,6 +44,9 @@ class Cluster {
   // then says what was waited for and what each server said last.
   void wait_until(const std::string& what, const std::function<bool()>& holds, Duration limit = kDeadline);
 
+  // Names a server that is meant to run and does not; empty: there is none.
+  std::string ended_by_itself();
+
   // The server that all serving servers name as their leader, and that says so itself; null: they do not
   // agree.
   KvdServer* leader();
@@ -54,8 +57,9 @@ class Cluster {
 
   // Writes through this server, again and again until it is acknowledged; returns the revision.
   uint64_t write(KvdServer& server, const std::string& key, const std::string& value);
-  // Reads every key of `expected` on every serving server at the newest state; fails at the first one that
-  // is missing or has another value.
+  // Reads every key of `expected` on every serving server at the newest state and names the first one that is
+  // missing or has another value; empty: there is none.
+  std::string lost_write(const std::map<std::string, std::string>& expected);
   void require_everywhere(const std::map<std::string, std::string>& expected);
   // Key and value of everything below `prefix`, read with `read=linear`.
   std::map<std::string, std::string> read_all(KvdServer& server, const std::string& prefix);

@@ -83,6 +83,8 @@ TEST_CASE("add and read") {
   REQUIRE(updated.status == 201);
   REQUIRE(cluster.server(1).put("key", "second").status == 200);
   cluster.require_everywhere({{"key", "second"}});
+  REQUIRE(cluster.lost_write({{"key", "first"}}) ==
+          "server 1 has 'second' where 'first' was acknowledged for key");
   REQUIRE(cluster.server(2).get("/v1/kv/never-written?read=linear").status == 404);
 }
 
@@ -222,7 +224,7 @@ TEST_CASE("one of three ZooKeepers dies and then the leader") {
 TEST_CASE("all servers are killed and a new lineage begins") {
   Cluster cluster;
   cluster.start_all();
-  write_some(cluster, "lost", 5);
+  const Keys lost = write_some(cluster, "lost", 5);
   const auto before = cluster.wait_for_leader().status();
   REQUIRE(before);
   REQUIRE(before->lineage == 0);
@@ -237,6 +239,7 @@ TEST_CASE("all servers are killed and a new lineage begins") {
     REQUIRE(after->revision > before->revision);
     REQUIRE(server->get("/v1/kv/lost-0").status == 404);
   }
+  REQUIRE(cluster.lost_write(lost) == "server 1 misses the acknowledged key lost-0");
   const uint64_t revision = cluster.write(cluster.server(0), "new", "value");
   REQUIRE(revision > before->revision);
   say("They serve again, empty, with larger revisions.");
@@ -252,6 +255,8 @@ TEST_CASE("a second server with the same id gives up") {
   const auto code = second.wait(kDeadline);
   REQUIRE(code);
   REQUIRE(*code == kExitUnavailable);
+  REQUIRE(cluster.ended_by_itself() == "server 4 ended by itself with 69");
+  second.kill();  // from here on it is not meant to run
   const std::string said = second.log();
   INFO(said);
   REQUIRE(std::count(said.begin(), said.end(), '\n') == 1);
@@ -308,6 +313,39 @@ TEST_CASE("the leader freezes and thaws") {
   frozen.resume();
   cluster.wait_all_in_sync();
   say("It is back, and in sync again.");
+  cluster.require_everywhere(writer.stop());
+}
+
+TEST_CASE("each leader in turn is killed and returns") {
+  Cluster cluster;
+  cluster.start_all();
+  Writer writer(addresses(cluster));
+  for (size_t round = 0; round < 2 * cluster.servers().size(); ++round) {
+    wait_for_writes(cluster, writer, 20);
+    KvdServer& former = cluster.wait_for_leader();
+    former.kill();
+    say(fmt::format("{}, which led, is killed.", former.name()));
+    wait_for_other_leader(cluster, former);
+    former.start();
+    cluster.wait_all_in_sync();
+  }
+  cluster.require_everywhere(writer.stop());
+}
+
+TEST_CASE("all servers freeze until their sessions have expired") {
+  Cluster cluster;
+  cluster.start_all();
+  Writer writer(addresses(cluster));
+  wait_for_writes(cluster, writer, 50);
+  for (const auto& server : cluster.servers()) server->pause();
+  say("All servers are frozen.");
+  cluster.wait_until("all election znodes are gone", [&] { return cluster.election_order().empty(); });
+  for (const auto& server : cluster.servers()) server->resume();
+  say("ZooKeeper has dropped their znodes; they go on.");
+  wait_for_writes(cluster, writer, 50);
+  cluster.wait_all_in_sync();
+  cluster.wait_until("every server has an election znode again",
+                     [&] { return cluster.election_order().size() == cluster.servers().size(); });
   cluster.require_everywhere(writer.stop());
 }
 
