@@ -1,5 +1,5 @@
-// The peer wire format: every message survives the trip in pieces of any size, and nothing hostile is taken for one.
-// The fuzzer (tests/fuzz/wire_fuzz.cpp) looks for what these cases do not think of.
+// The peer wire format: every message survives the trip in pieces of any size, and nothing hostile is taken
+// for one. The fuzzer (tests/fuzz/wire_fuzz.cpp) looks for what these cases do not think of.
 #include "msg/wire.hpp"
 
 #include <doctest.h>
@@ -167,6 +167,56 @@ TEST_CASE("unknown types and counts beyond the frame are refused") {
   std::string body = frame(SnapshotChunk{Epoch(1), {}}).substr(4);
   for (size_t i = body.size() - 4; i < body.size(); ++i) body[i] = '\x7f';  // the count of items
   CHECK_FALSE(decode_body(body));
+}
+
+TEST_CASE("values out of their range are refused, each where the good one passes") {
+  auto body_of = [](const PeerMessage& message) { return frame(message).substr(4); };
+  auto refused_with = [&](const PeerMessage& message, size_t from_end, char byte) {
+    std::string body = body_of(message);
+    REQUIRE(decode_body(body));
+    body[body.size() - from_end] = byte;
+    return !decode_body(body);
+  };
+  ForwardResult failed{1, Failed{ErrorCode::kInvalid, Outcome::kUnknown, ""}, Revision(9)};
+  CHECK(refused_with(failed, 8 + 4 + 2,
+                     static_cast<char>(ErrorCode::kInvalid) + 1));  // revision, detail, outcome
+  CHECK(refused_with(failed, 8 + 4 + 1, static_cast<char>(Outcome::kUnknown) + 1));
+  CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 11));  // a status stays in its node
+  CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 12));
+  CHECK(refused_with(SuspectReply{Epoch(3), {}, true}, 1, 2));            // a flag
+  CHECK(refused_with(Forward{1, QueryStatus{}, seconds(1)}, 1, '\x80'));  // a duration
+
+  auto accepted = [&](const PeerMessage& message) { return decode_body(body_of(message)).has_value(); };
+  auto chunk_of = [](size_t key) {
+    return SnapshotChunk{Epoch(1), {Item{std::string(key, 'k'), {}, {}, {}, 1}}};
+  };
+  CHECK(accepted(chunk_of(limits::kKeyBytes)));
+  CHECK_FALSE(accepted(chunk_of(limits::kKeyBytes + 1)));
+  CHECK_FALSE(accepted(chunk_of(0)));
+  auto batch_of = [](size_t count) {
+    return Forward{1, WriteBatch{std::vector<BatchOp>(count, BatchOp{"k", std::nullopt})}, seconds(1)};
+  };
+  CHECK(accepted(batch_of(limits::kBatchOps)));
+  CHECK_FALSE(accepted(batch_of(limits::kBatchOps + 1)));
+  CHECK_FALSE(accepted(Forward{1, DeletePrefix{""}, seconds(1)}));
+  auto suspicion_of = [](size_t id) {
+    return Suspect{Epoch(1), Member{ServerId{std::string(id, 's')}, Incarnation(1)}};
+  };
+  CHECK(accepted(suspicion_of(255)));
+  CHECK_FALSE(accepted(suspicion_of(256)));
+  CHECK_FALSE(accepted(suspicion_of(0)));
+  Hello nowhere = std::get<Hello>(one_of_each().front());
+  nowhere.from.peer.port = 0;
+  CHECK_FALSE(accepted(nowhere));
+}
+
+TEST_CASE("a stranger cannot announce more than a hello takes") {
+  std::string start = hello_frame().substr(0, 9);
+  start[2] = 1;  // 64 KiB more
+  FrameReader reader;
+  reader.feed(start);
+  CHECK_FALSE(reader.next());
+  CHECK_FALSE(reader.next());  // once and for all
 }
 
 TEST_CASE("entries must follow each other and what they claim to follow") {

@@ -1,0 +1,44 @@
+// The trace's words: one line whatever the bytes, values as sizes, long lists cut, the register in full.
+#include "msg/text.hpp"
+
+#include <doctest.h>
+
+#include "msg/znodes.hpp"
+
+namespace kvd {
+
+TEST_CASE("values are sizes, keys are quoted, and nothing breaks the line") {
+  CHECK(to_text(Operation(PutKey{"a\n\"\\\xff", Bytes("12345"), {}})) == R"(PutKey "a\x0a\"\\\xff"=5B)");
+  std::vector<BatchOp> ops(6, BatchOp{"k", std::nullopt});
+  ops[0].value = Bytes("v");
+  CHECK(to_text(Operation(WriteBatch{ops})) ==
+        R"(WriteBatch ["k"=1B, "k" deleted, "k" deleted, "k" deleted, ... 6 in all])");
+  CHECK(to_text(NodeEffect(LinkSend{LinkId(3), TakeOver{Epoch(2)}})) == "LinkSend 3 TakeOver epoch=2");
+  CHECK(to_text(NodeInput(LinkEnded{LinkId(3), LinkEnd::kReset, "x"})) == R"(LinkEnded 3 reset "x")");
+}
+
+TEST_CASE("what ZooKeeper is asked and answers: the register in full, other data as its size") {
+  Register content;
+  content.cluster = "u";
+  content.epoch = Epoch(3);
+  content.leader = Member{ServerId{"a:1"}, Incarnation(0xff)};
+  content.leader_znode = "server_0000000004";
+  content.in_sync = {content.leader};
+  std::string shown =
+      "{cluster=u lineage=0 epoch=3 leader=a:1/ff znode=server_0000000004 in_sync=[a:1/ff] min_in_sync=1 "
+      "change=0}";
+  CHECK(to_text(content) == shown);
+  ZkMulti multi;
+  multi.ops.emplace_back(ZkSet{kConfigPath, encode_register(content), 5});
+  multi.ops.emplace_back(ZkCreate{"/x", "abc", ZkMode::kEphemeral});
+  CHECK(to_text(ZkRequest(multi)) ==
+        "multi (set /kvd/config version=5 " + shown + "; create /x ephemeral 3B)");
+
+  ZkResult result;
+  result.id = ZkCallId(7);
+  result.code = ZkCode::kOk;
+  result.children = {"a", "b"};
+  CHECK(to_text(result) == "ZkResult 7 ok children=[a, b]");
+}
+
+}  // namespace kvd
