@@ -149,6 +149,7 @@ bool Election::leader_dead() const {
 void Election::on(RegisterSeen message) {
   bool other_leader = !register_ || register_->epoch != message.content.epoch;
   register_ = std::move(message.content);
+  version_ = message.version;
   register_known_ = true;
   virgin_ = false;
   if (in_sync()) joined_virgin_ = false;
@@ -293,6 +294,7 @@ void Election::claim() {
   for (const std::string& name : election_children_) {
     if (name < *own_znode_) takeover.smaller_znodes.push_back(name);
   }
+  takeover.version = version_;
   takeover.own_znode = *own_znode_;
   if (!register_) {
     if (!takeover.smaller_znodes.empty()) return;
@@ -304,7 +306,7 @@ void Election::claim() {
     out_.membership.post(std::move(takeover));
   } else if (total_loss(&proofs)) {
     claiming_ = true;
-    out_.membership.post(NewLineageWanted{*own_znode_, {}, std::move(proofs)});
+    out_.membership.post(NewLineageWanted{version_, *own_znode_, {}, std::move(proofs)});
   }
 }
 

@@ -130,6 +130,7 @@ class Election {
   uint64_t call_counter_ = 0;
 
   std::optional<Register> register_;
+  int32_t version_ = -1;         // the register's
   bool register_known_ = false;  // read, or known absent, in this session
   bool virgin_ = false;          // there is none
   bool joined_virgin_ = false;   // stood before there was one, and was never in sync since

@@ -245,7 +245,7 @@ void Membership::on(BootstrapWanted message) {
 void Membership::on(TakeoverWanted message) {
   const Member& self = out_.config.self.member;
   bool in_sync = register_ && std::count(register_->in_sync.begin(), register_->in_sync.end(), self) == 1;
-  if (!in_sync || register_->leader == self) {
+  if (!in_sync || register_->leader == self || message.version != version_) {
     out_.election.post(TakeoverFailed{});
     return;
   }
@@ -267,7 +267,10 @@ void Membership::on(TakeoverWanted message) {
 }
 
 void Membership::on(NewLineageWanted message) {
-  if (!register_) return;
+  if (!register_ || message.version != version_) {
+    out_.election.post(TakeoverFailed{});
+    return;
+  }
   const Member& self = out_.config.self.member;
   Register content = *register_;
   content.lineage = content.lineage.next();

@@ -90,12 +90,16 @@ using LinksMessage = std::variant<LinkOpened, LinkAccepted, LinkReceived, LinkEn
 struct BootstrapWanted {  // from election: our znode is the smallest of a virgin cluster
   std::string own_znode;
 };
+// Both name the version of the register that was judged: a verdict on an older one must not be carried out on
+// a newer.
 struct TakeoverWanted {  // from election: rule 3, "the takeover"
+  int32_t version = 0;
   std::string own_znode;
   std::vector<std::string> smaller_znodes;
   std::optional<Member> exclude;  // the former leader, when it is dead or leaves
 };
 struct NewLineageWanted {  // from election: everything is lost, or an operator says so
+  int32_t version = 0;
   std::string own_znode;
   std::vector<std::string> smaller_znodes;
   std::vector<std::pair<std::string, int32_t>> proofs;  // znodes (and versions) that show the loss
