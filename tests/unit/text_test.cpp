@@ -1,4 +1,5 @@
-// The trace's words: one line whatever the bytes, values as sizes, long lists cut, the register in full.
+// The trace's words: one line whatever the bytes are, values as sizes, long lists cut short, the register in
+// full. Golden scripts (tests/scenario) compare whole conversations; here is what they do not come across.
 #include "msg/text.hpp"
 
 #include <doctest.h>
