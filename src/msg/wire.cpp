@@ -288,7 +288,13 @@ class Decoder {
   void check(const Effect& effect) { check_key(effect.key); }
   void check(const Item& item) { check_key(item.key); }
   void check(const ReadKey& read) { check_key(read.key); }
-  void check(const PutKey& put) { check_key(put.key); }
+  void check(const PutKey& put) {
+    check_key(put.key);
+    check_write(put.key.size() + put.value.size());
+  }
+  void check(const ListKeys& list) {
+    if (list.limit > limits::kListItemsMax) fail(fmt::format("a page of {} keys", list.limit));
+  }
   void check(const DeleteKey& deletion) { check_key(deletion.key); }
   void check(const BatchOp& op) { check_key(op.key); }
   void check(const DeletePrefix& deletion) {
@@ -296,6 +302,9 @@ class Decoder {
   }
   void check(const WriteBatch& batch) {
     if (batch.ops.size() > limits::kBatchOps) fail(fmt::format("a batch of {}", batch.ops.size()));
+    size_t bytes = 0;
+    for (const BatchOp& op : batch.ops) bytes += op.key.size() + (op.value ? op.value->size() : 0);
+    check_write(bytes);
   }
   void check(const ServerId& id) {
     if (id.value.size() > kIdBytes) fail(fmt::format("a server id of {} bytes", id.value.size()));
@@ -322,6 +331,10 @@ class Decoder {
   }
   void check_key(const std::string& key) {
     if (key.empty() || key.size() > limits::kKeyBytes) fail(fmt::format("a key of {} bytes", key.size()));
+  }
+  // What becomes of it must fit into a frame again, next to others: an answer, an Append.
+  void check_write(size_t bytes) {
+    if (bytes > limits::kWriteBytes) fail(fmt::format("a write of {} bytes", bytes));
   }
 
   std::string_view rest_;

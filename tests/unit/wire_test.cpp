@@ -199,6 +199,20 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   CHECK(accepted(batch_of(limits::kBatchOps)));
   CHECK_FALSE(accepted(batch_of(limits::kBatchOps + 1)));
   CHECK_FALSE(accepted(Forward{1, DeletePrefix{""}, seconds(1)}));
+  auto put_of = [](size_t value) {
+    return Forward{1, PutKey{"k", Bytes(std::string(value, 'v')), {}}, seconds(1)};
+  };
+  CHECK(accepted(put_of(limits::kWriteBytes - 1)));
+  CHECK_FALSE(accepted(put_of(limits::kWriteBytes)));
+  auto pair_of = [](size_t value) {
+    BatchOp op{"k", Bytes(std::string(value, 'v'))};
+    return Forward{1, WriteBatch{{op, op}}, seconds(1)};
+  };
+  CHECK(accepted(pair_of(limits::kWriteBytes / 2 - 1)));
+  CHECK_FALSE(accepted(pair_of(limits::kWriteBytes / 2)));
+  auto page_of = [](uint32_t limit) { return Forward{1, ListKeys{"", "", limit, true}, seconds(1)}; };
+  CHECK(accepted(page_of(limits::kListItemsMax)));
+  CHECK_FALSE(accepted(page_of(limits::kListItemsMax + 1)));
   auto suspicion_of = [](size_t id) {
     return Suspect{Epoch(1), Member{ServerId{std::string(id, 's')}, Incarnation(1)}};
   };
