@@ -128,7 +128,9 @@ bool Election::total_loss(std::vector<std::pair<std::string, int32_t>>* proofs) 
   for (const Member& member : register_->in_sync) {
     auto it = members_.find(member.id.value);
     if (it == members_.end()) {
-      if (!out_.config.force_new_lineage || registered_before_) return false;
+      // Absent, that is, if the list is whole: and the operator's word holds for a start, not for later.
+      bool listing = calling(Call::kListMembers) || calling(Call::kGetMember);
+      if (!out_.config.force_new_lineage || force_spent_ || registered_before_ || listing) return false;
       continue;
     }
     if (it->second.info.member == member) return false;
@@ -176,6 +178,10 @@ void Election::on(RegisterAbsent) {
 // Brings what stands in ZooKeeper in line with what should. Called whenever something was learned; every
 // branch either starts one step, whose result comes back here, or waits.
 void Election::evaluate() {
+  if (register_) {
+    for (const auto& [link, member] : peers_)
+      force_spent_ |= std::count(register_->in_sync.begin(), register_->in_sync.end(), member) > 0;
+  }
   if (phase_ != Phase::kRegistered || zk_state_ != ZkState::kConnected) return;
   if (must_sweep_) {
     if (!calling(Call::kListElection) && !calling(Call::kGetElection)) sweep();

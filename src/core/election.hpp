@@ -125,6 +125,7 @@ class Election {
   ZkState zk_state_ = ZkState::kConnecting;
   uint64_t session_ = 0;
   Duration session_timeout_{0};
+  bool force_spent_ = false;        // a server in sync has been met: --force-new-lineage is void
   bool registered_before_ = false;  // in an earlier session of this process
   std::map<ZkCallId, Pending> calls_;
   uint64_t call_counter_ = 0;

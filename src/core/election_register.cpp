@@ -213,9 +213,12 @@ void Election::on_registered(const ZkResult& result) {
   own_version_ = 0;
   old_own_.reset();
   stale_.clear();
-  if (virgin_) {
-    joined_virgin_ = true;
-    own_znode_ = result.paths.back().substr(std::string(kElectionPath).size() + 1);
+  // By what was made, not by what is known now: the register may have appeared while the request was under
+  // way.
+  const std::string prefix = std::string(kElectionPath) + "/";
+  if (!result.paths.empty() && result.paths.back().starts_with(prefix)) {
+    joined_virgin_ = !in_sync();
+    own_znode_ = result.paths.back().substr(prefix.size());
   }
   out_.log(LogLevel::kInfo, "registered",
            {{"id", out_.config.self.member.id.value}, {"znode", own_znode_.value_or("")}});

@@ -162,7 +162,8 @@ void Front::on(PeerSaid message) {
     on_forward(message, std::move(*forward));
   } else if (auto* result = std::get_if<ForwardResult>(&message.message)) {
     auto it = requests_.find(result->request);
-    if (it == requests_.end() || it->second.link != message.link) return;  // too late, or not what we asked
+    if (it == requests_.end() || it->second.where != Where::kLeader || it->second.link != message.link)
+      return;  // too late, or not what we asked
     on_forward_result(std::move(*result));
   }
 }
@@ -255,8 +256,8 @@ void Front::fail(Token token, ErrorCode code, Outcome outcome, std::string detai
   finish(token, Failed{code, write ? outcome : Outcome::kNotApplied, std::move(detail)}, applied_);
 }
 
-// A client may wait for an hour, a stop may not: what only waits is refused at once, and what is under way gets as long
-// as the replica takes to hand over.
+// A client may wait for an hour, a stop may not: what only waits is refused at once, and what is under way
+// gets as long as the replica takes to hand over.
 void Front::on(StopRequested) {
   stopping_ = true;
   const auto waiting = std::exchange(deadlines_, {});

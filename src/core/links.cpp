@@ -318,6 +318,7 @@ void Links::on(AliveCheck message) {
   probe_ = Target{};
   probe_->info = std::move(message.suspect);
   probe_->probe = true;
+  probe_until_ = out_.now + kHelloTimeout;
   dial(*probe_);
 }
 
@@ -345,8 +346,13 @@ void Links::on(Stalled) {
 
 void Links::on_time() {
   if (probe_) {
-    if (probe_->link == LinkId(0) && probe_->next_dial <= out_.now) dial(*probe_);
-    if (probe_->hello_deadline <= out_.now) answer_probe(AliveChecked::Verdict::kSilent);
+    // However often it ends and is dialed again: an address that neither answers nor refuses gets one
+    // verdict.
+    if (probe_until_ <= out_.now) {
+      answer_probe(AliveChecked::Verdict::kSilent);
+    } else if (probe_->link == LinkId(0) && probe_->next_dial <= out_.now) {
+      dial(*probe_);
+    }
   }
   for (auto& [id, target] : targets_) {
     if (target.hello_deadline <= out_.now) {
@@ -363,7 +369,10 @@ Instant Links::deadline() const {
     earliest = std::min(earliest, target.link == LinkId(0) ? target.next_dial : target.hello_deadline);
   };
   for (const auto& [id, target] : targets_) consider(target);
-  if (probe_) consider(*probe_);
+  if (probe_) {
+    consider(*probe_);
+    earliest = std::min(earliest, probe_until_);
+  }
   return earliest;
 }
 

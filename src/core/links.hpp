@@ -75,6 +75,7 @@ class Links {
   std::map<ServerId, Target> targets_;
   std::map<LinkId, Caller> callers_;
   std::optional<Target> probe_;
+  Instant probe_until_ = kNever;
   std::optional<Register> register_;
   bool sparse_ = false;
   bool registered_ = false;  // this server, in ZooKeeper, in this life

@@ -195,6 +195,7 @@ Instant Node::pump(Instant now) {
     // Once per turn, when nothing more is known: one batch per peer.
     if (!p.busy()) p.replica.flush();
   } while (p.busy() && rounds < kRoundsPerTurn);
+  if (p.busy()) p.replica.flush();  // overload is no reason to stop replicating
   for (RequestId id : p.queries) p.out.emit(p.front.reply_to(id, p.status(), p.replica.commit()));
   p.queries.clear();
   if (p.stopping && p.replica.stopped() && p.front.drained()) p.out.emit(Exit{0, ""});

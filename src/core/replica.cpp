@@ -61,6 +61,7 @@ void Replica::begin_lineage(Lineage lineage) {
   commit_ = lineage_base(lineage);
   following_ = Following{};
   caught_up_ = false;
+  out_.front.post(Applied{commit_});
   if (register_ || had_data) {
     out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS: all data of the former one is lost",
              {{"lineage", std::to_string(lineage.value)}});

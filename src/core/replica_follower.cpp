@@ -16,7 +16,7 @@ void Replica::from_leader(const PeerSaid& said, PeerMessage& message) {
     if (accept_leader(said, append->epoch)) {
       on_append(said, *append);
     } else if (append->epoch < epoch_) {
-      out_.emit(LinkSend{said.link, AppendNack{epoch_, true, Revision(0)}});
+      out_.emit(LinkSend{said.link, AppendNack{epoch_, true, Revision(0), 0}});
     }
   } else if (auto* heartbeat = std::get_if<Heartbeat>(&message)) {
     if (accept_leader(said, heartbeat->epoch)) {
@@ -92,16 +92,17 @@ void Replica::on_append(const PeerSaid& said, const Append& append) {
   Log& log = staging ? following_.staging->log : log_;
   Revision floor = staging ? log.base().revision : commit_;
   if (!take_entries(log, append, floor)) {
-    out_.emit(LinkSend{said.link, AppendNack{epoch_, false, hint(log, append.previous, floor)}});
+    out_.emit(LinkSend{said.link,
+                       AppendNack{epoch_, false, hint(log, append.previous, floor), following_.snapshot}});
     return;
   }
   Revision match(append.previous.revision.value + append.entries.size());
-  out_.emit(LinkSend{said.link, AppendAck{epoch_, match}});
+  out_.emit(LinkSend{said.link, AppendAck{epoch_, match, following_.snapshot}});
   if (staging) {
     following_.staging->commit = std::max(following_.staging->commit, append.commit);
     install_if_complete(said.link);
   } else {
-    following_.verified = std::max(following_.verified, match);
+    following_.verified = std::min(std::max(following_.verified, match), log_.last().revision);
     learn_commit(append.commit);
   }
 }
@@ -142,10 +143,16 @@ void Replica::confirm(LinkId link, uint64_t round) {
 
 // ---- snapshots ----
 
-void Replica::on_snapshot_begin(const PeerSaid&, const SnapshotBegin& begin) {
+void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin) {
   following_.staging.reset();
   following_.snapshot = begin.number;
+  if (begin.sparse && !sparse_) {  // this copy has become complete meanwhile
+    out_.emit(LinkSend{said.link, AppendNack{epoch_, false, log_.last().revision, begin.number}});
+    return;
+  }
   if (begin.base.revision < commit_) return;  // we have more: the log will show it
+  // Said at once, since an idle leader has nothing more to send that could be acknowledged.
+  out_.emit(LinkSend{said.link, AppendAck{epoch_, begin.base.revision, begin.number}});
   if (begin.sparse) {
     // The gap is not filled, so what we hold from before it may be stale for ever: start with nothing.
     store_.clear();
@@ -183,10 +190,11 @@ void Replica::on_snapshot_end(const PeerSaid& said, const SnapshotEnd& end) {
 void Replica::install_if_complete(LinkId link) {
   Staging& staging = *following_.staging;
   if (!staging.end || staging.log.last().revision < staging.end->revision) return;
+  bool sound = staging.end->revision >= std::max(commit_, staging.log.base().revision);
   for (uint64_t r = staging.log.base().revision.value + 1; r <= staging.end->revision.value; ++r) {
     staging.store.apply(*staging.log.at(Revision(r)));
   }
-  if (staging.store.digest() != staging.end->digest || staging.end->revision < commit_) {
+  if (!sound || staging.store.digest() != staging.end->digest) {
     out_.log(LogLevel::kError, "a snapshot's digest is wrong: asking for another one",
              {{"revision", std::to_string(staging.end->revision.value)}});
     following_.staging.reset();

@@ -216,6 +216,8 @@ void Replica::send_snapshot(Peer& peer) {
       bytes += it->first.size() + it->second.bytes.size() + 32;
     }
     if (chunk.items.empty()) {
+      // Whoever installs this may lead one day: not without what our predecessor may have acknowledged.
+      if (peer.next <= leader_->takeover) return;
       snapshot.all_sent = true;
       out_.emit(LinkSend{peer.link, SnapshotEnd{epoch_, commit_, store_.digest()}});
       return;
@@ -249,6 +251,8 @@ void Replica::from_follower(const PeerSaid& said, PeerMessage& message) {
 }
 
 void Replica::on_ack(Peer& peer, const AppendAck& ack) {
+  // An answer out of a snapshot that has been given up says nothing of the one that replaced it.
+  if (ack.snapshot != peer.snapshots) return;
   if (ack.match > log_.last().revision) return;  // no follower of ours can say that
   peer.probing = false;
   if (!peer.match || ack.match > *peer.match) {
@@ -263,7 +267,8 @@ void Replica::on_ack(Peer& peer, const AppendAck& ack) {
 }
 
 void Replica::on_nack(Peer& peer, const AppendNack& nack) {
-  if (nack.stale) return;
+  if (nack.stale || nack.snapshot != peer.snapshots) return;
+  peer.match.reset();
   Revision hint = std::min(nack.hint, peer.next.previous());
   bool fresh_sparse = peer.sparse && hint == lineage_base(lineage_) && commit_ > hint;
   if (hint < log_.base().revision || peer.snapshot || fresh_sparse) {

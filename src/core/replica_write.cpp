@@ -18,6 +18,15 @@ bool holds(const Condition& condition, bool present, Revision modified) {
   return true;
 }
 
+size_t operation_bytes(const Operation& operation) {
+  if (const auto* put = std::get_if<PutKey>(&operation)) return put->key.size() + put->value.size();
+  size_t bytes = 0;
+  if (const auto* batch = std::get_if<WriteBatch>(&operation)) {
+    for (const BatchOp& op : batch->ops) bytes += op.key.size() + (op.value ? op.value->size() : 0);
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Replica::Latest Replica::latest(std::string_view key) const {
@@ -53,6 +62,13 @@ bool Replica::admit(const Propose& message) {
   if (there < register_->min_in_sync) {
     return no(ErrorCode::kNotEnoughInSync, "too few servers are in sync: " + std::to_string(there) +
                                                ", min_in_sync is " + std::to_string(register_->min_in_sync));
+  }
+  if (operation_bytes(message.operation) > limits::kWriteBytes) {
+    return no(ErrorCode::kTooLarge,
+              "one write holds at most " + std::to_string(limits::kWriteBytes) + " bytes");
+  }
+  if (leader_->reads.size() >= limits::kClientRequests) {
+    return no(ErrorCode::kOverloaded, "too many requests wait for confirmation");
   }
   if (leader_->writes.size() >= limits::kUncommittedEntries ||
       leader_->uncommitted_bytes >= limits::kUncommittedBytes) {

@@ -72,13 +72,14 @@ Listing Store::list(const ListKeys& query) const {
   size_t bytes = 0;
   auto it = query.after < query.prefix ? values_.lower_bound(query.prefix) : values_.upper_bound(query.after);
   for (; it != values_.end() && it->first.starts_with(query.prefix); ++it) {
-    if (listing.items.size() >= query.limit || bytes > limits::kListBytes) {
+    if (listing.items.size() >= std::min<size_t>(query.limit, limits::kListItemsMax) ||
+        bytes > limits::kListBytes) {
       listing.more = true;
       break;
     }
     Item item = to_item(it->first, it->second);
     if (query.keys_only) item.value = Bytes();
-    bytes += item.value.size();
+    bytes += item.key.size() + item.value.size();
     listing.items.push_back(std::move(item));
   }
   return listing;

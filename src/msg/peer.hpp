@@ -35,11 +35,14 @@ struct Append {
 struct AppendAck {
   Epoch epoch;
   Revision match;  // this log is the leader's up to here
+  uint64_t snapshot =
+      0;  // of the log behind this snapshot, see HeartbeatAck; another one's answer counts for nothing
 };
 struct AppendNack {
   Epoch epoch;         // newest that the refuser knows: when larger than the sender's, the sender is deposed
   bool stale = false;  // true: refused for its epoch; false: the logs do not match at `previous`
   Revision hint;       // where the refuser's log may match at the latest
+  uint64_t snapshot = 0;
 };
 struct Heartbeat {
   Epoch epoch;
@@ -51,8 +54,8 @@ struct HeartbeatAck {
   Epoch epoch;  // larger than the heartbeat's: the leader is deposed, and this confirms nothing
   uint64_t round = 0;
   Revision applied;
-  // The copy behind this log misses nothing: not sparse, and no snapshot under way. True as of the snapshot that bears
-  // this number; a leader that has begun another one since must not believe it.
+  // The copy behind this log misses nothing: not sparse, and no snapshot under way. True as of the snapshot
+  // that bears this number; a leader that has begun another one since must not believe it.
   bool whole = false;
   uint64_t snapshot = 0;  // the last one taken up on this link; 0: none
 };
