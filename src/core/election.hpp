@@ -132,7 +132,7 @@ class Election {
 
   std::optional<Register> register_;
   int32_t version_ = -1;         // the register's
-  bool register_known_ = false;  // read, or known absent, in this session
+  bool register_known_ = false;  // read, or known absent, in the current ZooKeeper session
   bool virgin_ = false;          // there is none
   bool joined_virgin_ = false;   // stood before there was one, and was never in sync since
 
@@ -145,7 +145,6 @@ class Election {
   std::optional<std::string> own_znode_;
   bool must_sweep_ = false;  // a create's outcome is unknown: look for our own before another one
   bool hand_over_ = false;
-  bool sweep_stale_ = false;  // what the sweep is for has changed since it began
   std::map<std::string, Standing> standing_;
   std::vector<std::string> election_children_;  // sorted, as last listed
   bool listed_fresh_ = false;                   // since the last reason to doubt

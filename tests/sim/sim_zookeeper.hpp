@@ -58,7 +58,7 @@ struct SimZkFired {  // one event on its way to a client
 };
 
 struct SimZkOutcome {
-  std::vector<SimZkFired> fired;  // events of this session that go out before the result
+  std::vector<SimZkFired> fired;  // events of the caller that go out before the result
   ZkResult result;                // kUnknown when the session is over or the ensemble is down
   std::optional<SimZkWatch> watch;
   int64_t zxid = 0;  // of the state that the result speaks of

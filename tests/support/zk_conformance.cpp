@@ -35,7 +35,7 @@ struct Step {
   char who;
   ZkRequest request;
   Expect expect;
-  std::vector<std::string> fires;  // exactly these, since the last such step of this session
+  std::vector<std::string> fires;  // exactly these, since the last such step of that session
 };
 
 Step open(char who) { return {Act::kOpen, who, {}, {}, {}}; }
