@@ -11,8 +11,6 @@ namespace {
 
 constexpr Duration kRetry = milliseconds(20);
 
-std::string election_path(const std::string& znode) { return std::string(kElectionPath) + "/" + znode; }
-
 }  // namespace
 
 void Election::handle(ElectionMessage message) {
@@ -47,6 +45,9 @@ void Election::on(ZkResult message) {
     case Call::kReadOwn:
       on_own(message);
       return;
+    case Call::kReadLife:
+      on_life(message);
+      return;
     case Call::kRegister:
       on_registered(message);
       return;
@@ -70,9 +71,14 @@ void Election::on(ZkResult message) {
       on_stand(message);
       return;
     case Call::kWatchPredecessor:
-      if (message.code == ZkCode::kOk) return;
+      if (message.code == ZkCode::kOk && message.stat.ephemeral_owner != 0) return;
       listed_fresh_ = false;  // it went before the watch stood, or nobody knows: look again
-      if (message.code == ZkCode::kNoNode) {
+      if (message.code == ZkCode::kOk) {
+        foreign_.insert(pending.name);
+        out_.log(LogLevel::kWarn, "a persistent znode stands for election: passed over; delete it",
+                 {{"znode", election_path(pending.name)}});
+      }
+      if (message.code == ZkCode::kOk || message.code == ZkCode::kNoNode) {
         evaluate();
       } else {
         retry_soon();
@@ -94,12 +100,16 @@ void Election::on(ZkResult message) {
 }
 
 void Election::on(ZkWatchFired message) {
-  if (phase_ != Phase::kRegistered) return;  // everything is read again on the way there
-  if (message.path == kMembersPath) {
+  const std::string members = std::string(kMembersPath) + "/";
+  bool registered = phase_ == Phase::kRegistered;  // until then everything else is read again on the way there
+  if (message.path.starts_with(members)) {
+    std::string name = message.path.substr(members.size());
+    members_.erase(name);
+    if (registered) read_member(name);
+  } else if (!registered) {
+    return;
+  } else if (message.path == kMembersPath) {
     list_members();
-  } else if (message.path.starts_with(std::string(kMembersPath) + "/")) {
-    std::string name = message.path.substr(std::string(kMembersPath).size() + 1);
-    read_member(name);
   } else if (own_znode_ && message.path == election_path(*own_znode_)) {
     call(Call::kWatchOwn, ZkExists{message.path, true}, *own_znode_);
   } else {
@@ -116,14 +126,13 @@ bool Election::in_sync() const {
 }
 
 bool Election::may_stand() const {
-  return virgin_ || in_sync() || (joined_virgin_ && own_znode_) || total_loss(nullptr);
+  return virgin_ || in_sync() || (joined_virgin_ && own_znode_) || total_loss();
 }
 
 // Rule 16: everything is lost when every server that was in sync is registered anew: there is one process per
 // id, so the incarnation that had the data is gone. An operator's --force-new-lineage stands in for those
-// that never return, but not for one that is registered and lives. `proofs` receives what a multi must check
-// for this to hold.
-bool Election::total_loss(std::vector<std::pair<std::string, int32_t>>* proofs) const {
+// that never return, but not for one that is registered and lives. The multi that acts on this checks it again.
+bool Election::total_loss() const {
   if (!register_ || phase_ != Phase::kRegistered) return false;
   for (const Member& member : register_->in_sync) {
     auto it = members_.find(member.id.value);
@@ -134,9 +143,6 @@ bool Election::total_loss(std::vector<std::pair<std::string, int32_t>>* proofs) 
       continue;
     }
     if (it->second.info.member == member) return false;
-    if (proofs != nullptr) {
-      proofs->emplace_back(std::string(kMembersPath) + "/" + member.id.value, it->second.version);
-    }
   }
   return true;
 }
@@ -144,6 +150,9 @@ bool Election::total_loss(std::vector<std::pair<std::string, int32_t>>* proofs) 
 bool Election::leader_dead() const {
   if (!register_) return false;
   if (dead_.contains(register_->leader)) return true;
+  for (const auto& [link, member] : peers_) {
+    if (member == register_->leader) return false;  // it talks to us: what we read of it is old
+  }
   auto it = members_.find(register_->leader.id.value);
   return it != members_.end() && it->second.info.member != register_->leader;
 }
@@ -182,9 +191,9 @@ void Election::evaluate() {
     for (const auto& [link, member] : peers_)
       force_spent_ |= std::count(register_->in_sync.begin(), register_->in_sync.end(), member) > 0;
   }
-  if (phase_ != Phase::kRegistered || zk_state_ != ZkState::kConnected) return;
+  if (phase_ != Phase::kRegistered || zk_state_ != ZkState::kConnected || sweeping()) return;
   if (must_sweep_) {
-    if (!calling(Call::kListElection) && !calling(Call::kGetElection)) sweep();
+    if (!calling(Call::kStand)) sweep();
     return;
   }
   if (!may_stand()) {
@@ -202,7 +211,7 @@ void Election::evaluate() {
   }
   bool leads = register_ && register_->leader == out_.config.self.member;
   bool smallest = !election_children_.empty() && election_children_.front() == *own_znode_;
-  if (!leads && (smallest || depose_)) claim();
+  if (!leads && (smallest || depose_) && claim_after_ <= out_.now) claim();
 }
 
 void Election::stand() {
@@ -211,8 +220,8 @@ void Election::stand() {
   std::string data = encode_server_info(out_.config.self);
   ZkMulti multi;
   // The set is there for its version: if the answer is lost, a repetition fails on it and does not stand
-  // twice.
-  multi.ops.push_back(ZkSet{own_member_path(), data, own_version_});
+  // twice. And it is of this life's own znode, so that a late request of a former life cannot touch it.
+  multi.ops.push_back(ZkSet{life_path(out_.config.self.member), data, life_version_});
   multi.ops.push_back(ZkCreate{election_path(kElectionPrefix), data, ZkMode::kEphemeralSequential});
   call(Call::kStand, std::move(multi));
 }
@@ -220,7 +229,7 @@ void Election::stand() {
 void Election::on_stand(const ZkResult& result) {
   if (phase_ != Phase::kRegistered) return;
   if (result.code == ZkCode::kOk) {
-    ++own_version_;
+    ++life_version_;
     own_znode_ = result.paths.back().substr(std::string(kElectionPath).size() + 1);
     listed_fresh_ = false;
     out_.log(LogLevel::kInfo, "stands for election", {{"znode", *own_znode_}});
@@ -255,7 +264,7 @@ void Election::on_election_list(const ZkResult& result) {
   }
   election_children_.clear();
   for (const std::string& name : result.children) {
-    if (name.starts_with(kElectionPrefix)) election_children_.push_back(name);
+    if (name.starts_with(kElectionPrefix) && !foreign_.contains(name)) election_children_.push_back(name);
   }
   auto own = std::find(election_children_.begin(), election_children_.end(), *own_znode_);
   if (own == election_children_.end()) {
@@ -296,7 +305,6 @@ void Election::consider_deposing() {
 void Election::claim() {
   if (claiming_) return;
   TakeoverWanted takeover;
-  std::vector<std::pair<std::string, int32_t>> proofs;
   for (const std::string& name : election_children_) {
     if (name < *own_znode_) takeover.smaller_znodes.push_back(name);
   }
@@ -310,14 +318,18 @@ void Election::claim() {
     if (leader_dead() || told_to_take_over_) takeover.exclude = register_->leader;
     claiming_ = true;
     out_.membership.post(std::move(takeover));
-  } else if (total_loss(&proofs)) {
+  } else if (total_loss()) {
     claiming_ = true;
-    out_.membership.post(NewLineageWanted{version_, *own_znode_, {}, std::move(proofs)});
+    bool all_registered = std::all_of(register_->in_sync.begin(), register_->in_sync.end(), [this](const Member& member) {
+      return members_.contains(member.id.value);
+    });
+    out_.membership.post(NewLineageWanted{version_, *own_znode_, {}, register_->in_sync, all_registered});
   }
 }
 
 void Election::on(TakeoverFailed) {
   claiming_ = false;
+  claim_after_ = out_.now + kRetry;
   listed_fresh_ = false;  // most often a znode on the list had just gone
   retry_soon();
 }
@@ -325,6 +337,9 @@ void Election::on(TakeoverFailed) {
 void Election::on(LeaderSilent message) {
   if (!register_ || register_->leader != message.leader || register_->epoch != message.epoch) return;
   if (!own_znode_ || !in_sync() || depose_) return;
+  // Only who sees ZooKeeper, and in it everybody who is there, can judge: else it may be itself that is cut off.
+  if (phase_ != Phase::kRegistered || zk_state_ != ZkState::kConnected) return;
+  if (calling(Call::kListMembers) || calling(Call::kGetMember)) return;
   silent_at_ = out_.now;
   auto before_us = [&](const std::string& name) {
     return name < *own_znode_ && name != register_->leader_znode;
@@ -391,7 +406,7 @@ void Election::on(Stalled) {
 
 void Election::on(HandOverWanted) {
   hand_over_ = true;
-  if (phase_ == Phase::kRegistered && !calling(Call::kListElection) && !calling(Call::kGetElection)) sweep();
+  if (phase_ == Phase::kRegistered && !sweeping() && !calling(Call::kStand)) sweep();
 }
 
 // Tells the in-sync server with the smallest znode to take over. Sent again by the replica until somebody

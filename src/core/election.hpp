@@ -41,6 +41,7 @@ class Election {
   enum class Call {
     kParent,
     kReadOwn,
+    kReadLife,
     kRegister,
     kListMembers,
     kGetMember,
@@ -85,10 +86,13 @@ class Election {
   void prepared();
   void read_own();
   void on_own(const ZkResult& result);
+  void on_life(const ZkResult& result);
   void register_own();
   void on_registered(const ZkResult& result);
   void sweep();
+  bool sweeping() const;
   void on_sweep_list(const ZkResult& result);
+  void sweep_on();
   void on_sweep_item(const std::string& name, const ZkResult& result);
   void swept();
   void hand_over();
@@ -110,7 +114,7 @@ class Election {
   void claim();
   bool in_sync() const;
   bool may_stand() const;
-  bool total_loss(std::vector<std::pair<std::string, int32_t>>* proofs) const;
+  bool total_loss() const;
   bool leader_dead() const;
   bool second_opinion();
 
@@ -118,7 +122,6 @@ class Election {
   bool calling(Call kind) const;
   void retry_soon();
   void retry();
-  std::string own_member_path() const;
 
   Outbox& out_;
   Phase phase_ = Phase::kNoSession;
@@ -136,9 +139,10 @@ class Election {
   bool virgin_ = false;          // there is none
   bool joined_virgin_ = false;   // stood before there was one, and was never in sync since
 
-  std::optional<Registered> old_own_;  // a former life's registration, to be replaced
+  std::optional<Registered> old_own_;  // a registration of this id, to be replaced
+  bool old_life_ = false;              // with its znode below /kvd/lives
   std::vector<std::string> stale_;     // a former life's election znodes
-  int32_t own_version_ = 0;
+  int32_t life_version_ = 0;  // of our znode below /kvd/lives
   std::map<std::string, Registered> members_;
   std::set<std::string> listed_;  // names of /kvd/members' children
 
@@ -146,6 +150,8 @@ class Election {
   bool must_sweep_ = false;  // a create's outcome is unknown: look for our own before another one
   bool hand_over_ = false;
   std::map<std::string, Standing> standing_;
+  std::vector<std::string> to_sweep_;           // not asked for yet
+  std::set<std::string> foreign_;               // below /election, but nobody's ephemeral: never leads, never leaves
   std::vector<std::string> election_children_;  // sorted, as last listed
   bool listed_fresh_ = false;                   // since the last reason to doubt
   bool claiming_ = false;                       // a takeover is on its way
@@ -160,6 +166,7 @@ class Election {
   std::map<LinkId, Member> peers_;  // links that we dialed
 
   Instant stand_after_{};
+  Instant claim_after_{};
   Instant retry_at_ = kNever;
   Instant wait_until_ = kNever;  // kWaiting
 };

@@ -10,14 +10,9 @@ namespace kvd {
 namespace {
 
 constexpr int kExitUnavailable = 69;
-
-std::string election_path(const std::string& znode) { return std::string(kElectionPath) + "/" + znode; }
+constexpr size_t kSweepWindow = 64;
 
 }  // namespace
-
-std::string Election::own_member_path() const {
-  return std::string(kMembersPath) + "/" + out_.config.self.member.id.value;
-}
 
 void Election::on(ZkSessionChanged message) {
   zk_state_ = message.state;
@@ -55,6 +50,7 @@ void Election::begin_session() {
   call(Call::kParent, ZkCreate{kElectionPath, "", ZkMode::kPersistent});
   call(Call::kParent, ZkCreate{"/kvd", "", ZkMode::kPersistent});
   call(Call::kParent, ZkCreate{kMembersPath, "", ZkMode::kPersistent});
+  call(Call::kParent, ZkCreate{kLivesPath, "", ZkMode::kPersistent});
 }
 
 void Election::prepared() {
@@ -63,12 +59,13 @@ void Election::prepared() {
 
 void Election::read_own() {
   phase_ = Phase::kReadingOwn;
-  call(Call::kReadOwn, ZkGet{own_member_path()});
+  call(Call::kReadOwn, ZkGet{member_path(out_.config.self.member.id)});
 }
 
 void Election::on_own(const ZkResult& result) {
   if (phase_ != Phase::kReadingOwn) return;
   old_own_.reset();
+  old_life_ = false;
   stale_.clear();
   if (result.code == ZkCode::kNoNode) {
     register_own();
@@ -79,23 +76,34 @@ void Election::on_own(const ZkResult& result) {
     retry_soon();
     return;
   }
-  if (info->member == out_.config.self.member && result.stat.ephemeral_owner == session_) {
-    own_version_ = result.stat.version;
-    sweep();  // a registration whose answer was lost, or a reconnection
+  old_own_ = Registered{*info, result.stat.version, result.stat.ephemeral_owner};
+  call(Call::kReadLife, ZkExists{life_path(info->member)});
+}
+
+void Election::on_life(const ZkResult& result) {
+  if (phase_ != Phase::kReadingOwn || !old_own_) return;
+  if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode) {
+    retry_soon();
     return;
   }
-  old_own_ = Registered{*info, result.stat.version, result.stat.ephemeral_owner};
-  if (info->member == out_.config.self.member) {
-    sweep();  // our own, of a session that has ended
+  old_life_ = result.code == ZkCode::kOk;
+  const ServerInfo& found = old_own_->info;
+  if (found.member == out_.config.self.member) {
+    // A registration whose answer was lost, or a reconnection; or our own, of a session that has ended.
+    if (old_life_ && result.stat.ephemeral_owner == session_) {
+      life_version_ = result.stat.version;
+      old_own_.reset();
+    }
+    sweep();
   } else if (registered_before_) {
-    superseded(*info);
-  } else if (info->peer == out_.config.self.peer) {
+    superseded(found);
+  } else if (found.peer == out_.config.self.peer) {
     sweep();  // we listen on its address, so it does not
   } else {
     phase_ = Phase::kChecking;
     out_.log(LogLevel::kInfo, "a former registration of this id is still there: asking whether it lives",
-             {{"address", format_address(info->peer)}});
-    out_.links.post(AliveCheck{*info});
+             {{"address", format_address(found.peer)}});
+    out_.links.post(AliveCheck{found});
   }
 }
 
@@ -131,7 +139,27 @@ void Election::sweep() {
   if (phase_ != Phase::kRegistered) phase_ = Phase::kSweeping;
   std::erase_if(calls_, [](const auto& entry) { return entry.second.kind == Call::kGetElection; });
   standing_.clear();
+  to_sweep_.clear();
   call(Call::kListElection, ZkChildren{kElectionPath}, "sweep");
+}
+
+bool Election::sweeping() const {
+  return std::any_of(calls_.begin(), calls_.end(), [](const auto& entry) {
+    const Pending& pending = entry.second;
+    return pending.kind == Call::kGetElection || (pending.kind == Call::kListElection && pending.name == "sweep");
+  });
+}
+
+// A few at a time: what is outstanding at ZooKeeper has a bound, and /election may hold more than that.
+void Election::sweep_on() {
+  size_t asked = static_cast<size_t>(
+      std::count_if(calls_.begin(), calls_.end(), [](const auto& e) { return e.second.kind == Call::kGetElection; }));
+  for (; asked < kSweepWindow && !to_sweep_.empty(); ++asked) {
+    std::string name = std::move(to_sweep_.back());
+    to_sweep_.pop_back();
+    call(Call::kGetElection, ZkGet{election_path(name)}, name);
+  }
+  if (asked == 0) swept();
 }
 
 void Election::on_sweep_list(const ZkResult& result) {
@@ -140,9 +168,9 @@ void Election::on_sweep_list(const ZkResult& result) {
     return;
   }
   for (const std::string& name : result.children) {
-    if (name.starts_with(kElectionPrefix)) call(Call::kGetElection, ZkGet{election_path(name)}, name);
+    if (name.starts_with(kElectionPrefix)) to_sweep_.push_back(name);
   }
-  if (!calling(Call::kGetElection)) swept();
+  sweep_on();
 }
 
 void Election::on_sweep_item(const std::string& name, const ZkResult& result) {
@@ -151,10 +179,11 @@ void Election::on_sweep_item(const std::string& name, const ZkResult& result) {
     if (info) standing_[name] = Standing{*info, result.stat.ephemeral_owner};
   } else if (result.code != ZkCode::kNoNode) {
     std::erase_if(calls_, [](const auto& entry) { return entry.second.kind == Call::kGetElection; });
+    to_sweep_.clear();
     retry_soon();
     return;
   }
-  if (!calling(Call::kGetElection)) swept();
+  sweep_on();
 }
 
 void Election::swept() {
@@ -190,9 +219,15 @@ void Election::register_own() {
   phase_ = Phase::kRegistering;
   std::string data = encode_server_info(out_.config.self);
   ZkMulti multi;
-  if (old_own_) multi.ops.push_back(ZkDelete{own_member_path(), old_own_->version});
+  const Member& self = out_.config.self.member;
+  if (old_own_) {
+    multi.ops.push_back(ZkDelete{member_path(self.id), old_own_->version});
+    // With the former life's own znode, so that whatever it may still have under way fails.
+    if (old_life_) multi.ops.push_back(ZkDelete{life_path(old_own_->info.member)});
+  }
   for (const std::string& name : stale_) multi.ops.push_back(ZkDelete{election_path(name)});
-  multi.ops.push_back(ZkCreate{own_member_path(), data, ZkMode::kEphemeral});
+  multi.ops.push_back(ZkCreate{member_path(self.id), data, ZkMode::kEphemeral});
+  multi.ops.push_back(ZkCreate{life_path(self), data, ZkMode::kEphemeral});
   // In a virgin cluster everyone stands at once. One multi, since a repetition then fails on the member's
   // fixed name instead of standing twice.
   if (virgin_) {
@@ -210,7 +245,7 @@ void Election::on_registered(const ZkResult& result) {
     return;
   }
   phase_ = Phase::kRegistered;
-  own_version_ = 0;
+  life_version_ = 0;
   old_own_.reset();
   stale_.clear();
   // By what was made, not by what is known now: the register may have appeared while the request was under
@@ -237,7 +272,7 @@ void Election::on_registered(const ZkResult& result) {
 void Election::list_members() { call(Call::kListMembers, ZkChildren{kMembersPath, true}); }
 
 void Election::read_member(const std::string& name) {
-  call(Call::kGetMember, ZkGet{std::string(kMembersPath) + "/" + name, true}, name);
+  call(Call::kGetMember, ZkGet{member_path(ServerId{name}), true}, name);
 }
 
 void Election::on_members(const ZkResult& result) {
@@ -272,13 +307,7 @@ void Election::members_changed() {
   const Member& self = out_.config.self.member;
   auto own = members_.find(self.id.value);
   if (own != members_.end() && own->second.info.member != self) {
-    if (own->second.owner != session_) {
-      superseded(own->second.info);
-      return;
-    }
-    // Our znode with a former life's data: one of its requests was still under way when it died.
-    call(Call::kIgnored, ZkSet{own_member_path(), encode_server_info(out_.config.self), own->second.version});
-    own_version_ = own->second.version + 1;
+    superseded(own->second.info);
     return;
   }
   out_.links.post(MembersListed{members()});

@@ -70,6 +70,8 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
   // One hop at most: whether we lead or not, our replica answers.
   if (std::holds_alternative<QueryStatus>(operation)) {
     fail(token, ErrorCode::kInvalid, Outcome::kNotApplied, "a status query cannot be forwarded");
+  } else if (stopping_) {
+    fail(token, ErrorCode::kNoLeader, Outcome::kNotApplied, "the leader is shutting down");
   } else if (requests_.size() > limits::kClientRequests) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in the leader");
   } else if (write) {
@@ -153,8 +155,27 @@ void Front::on(PeerDown message) {
 }
 
 void Front::on(RoleChanged message) {
+  bool other_leader = role_.leader != message.leader && message.leader;
   role_ = std::move(message);
+  if (other_leader) leave_former_leader();
   route_waiting();
+}
+
+// A frozen server does not break its links, so what was forwarded to it would wait until the deadline. A read is asked
+// again. A write's answer may just be on its way; after a while its outcome is unknown.
+void Front::leave_former_leader() {
+  auto link = links_.find(role_.leader->id);
+  std::optional<LinkId> now = link == links_.end() ? std::nullopt : std::optional(link->second.first);
+  for (auto& [token, request] : requests_) {
+    if (request.where != Where::kLeader || request.link == now) continue;
+    if (is_write(request.operation)) {
+      deadlines_.erase({request.deadline, token});
+      request.deadline = std::min(request.deadline, out_.now + out_.config.leader_silence);
+      deadlines_.emplace(request.deadline, token);
+    } else {
+      request.where = Where::kNowhere;
+    }
+  }
 }
 
 void Front::on(PeerSaid message) {

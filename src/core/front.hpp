@@ -64,6 +64,7 @@ class Front {
 
   void route(Token token, Request& request);
   void route_waiting();
+  void leave_former_leader();
   void on_forward(const PeerSaid& said, Forward forward);
   void on_forward_result(ForwardResult result);
   void finish(Token token, Answer answer, Revision revision);

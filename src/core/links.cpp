@@ -130,7 +130,7 @@ void Links::on_call(LinkId link, Caller& caller, PeerMessage message) {
   caller.info = hello->from;
   out_.emit(LinkSend{link, hello_to(hello->from.member.id)});
   learn(hello->from);
-  PeerUp up{link, false, hello->from, hello->sparse};
+  PeerUp up{link, false, hello->from, hello->sparse, hello->epoch};
   out_.replica.post(up);
   out_.front.post(up);
   out_.election.post(std::move(up));
@@ -158,7 +158,7 @@ void Links::on_answer(Target& target, PeerMessage message) {
   target.up = true;
   target.refusals = 0;
   target.hello_deadline = kNever;
-  PeerUp up{target.link, true, target.info, hello->sparse};
+  PeerUp up{target.link, true, target.info, hello->sparse, hello->epoch};
   out_.replica.post(up);
   out_.front.post(up);
   out_.election.post(std::move(up));
@@ -214,6 +214,15 @@ void Links::learn(const ServerInfo& info) {
   if (target.link == LinkId(0)) target.next_dial = out_.now;
 }
 
+// What ZooKeeper showed us may be older than what a server has said itself: while a link to that stands, it is right.
+void Links::believe_list(const ServerId& id) {
+  auto listed = listed_.find(id);
+  if (listed == listed_.end()) return;
+  auto target = targets_.find(id);
+  if (target == targets_.end() || (!target->second.up && target->second.info != listed->second))
+    learn(listed->second);
+}
+
 void Links::lost(Target& target, LinkEnd why) {
   bool was_up = target.up;
   LinkId link = target.link;
@@ -235,6 +244,7 @@ void Links::lost(Target& target, LinkEnd why) {
   bool proving = was_up || (why == LinkEnd::kRefused && target.refusals < kRefusalsThatProveDeath);
   target.backoff = proving ? kFirstRetry : std::min(kBackoffMax, std::max(kFirstRetry, target.backoff * 2));
   target.next_dial = out_.now + target.backoff;
+  if (was_up) believe_list(target.info.member.id);
 }
 
 void Links::drop(Target& target) {
@@ -295,11 +305,11 @@ void Links::on(RegisterSeen message) {
 
 void Links::on(MembersListed message) {
   registered_ = true;
+  listed_.clear();
   for (const ServerInfo& info : message.members) {
-    if (info.member.id != out_.config.self.member.id) {
-      auto it = targets_.find(info.member.id);
-      if (it == targets_.end() || it->second.info != info) learn(info);
-    }
+    if (info.member.id == out_.config.self.member.id) continue;
+    listed_[info.member.id] = info;
+    believe_list(info.member.id);
   }
   // Forget who is gone from ZooKeeper and does not talk to us, unless the register still counts on it.
   std::erase_if(targets_, [&](auto& entry) {

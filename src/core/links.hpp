@@ -62,6 +62,7 @@ class Links {
   bool acceptable(const Hello& hello, const std::string& where);
   void pass_on(LinkId link, const Member& from, PeerMessage message);
   void learn(const ServerInfo& info);
+  void believe_list(const ServerId& id);
   void dial(Target& target);
   void lost(Target& target, LinkEnd why);
   void drop(Target& target);
@@ -73,6 +74,7 @@ class Links {
 
   Outbox& out_;
   std::map<ServerId, Target> targets_;
+  std::map<ServerId, ServerInfo> listed_;  // as last read from ZooKeeper, without this server
   std::map<LinkId, Caller> callers_;
   std::optional<Target> probe_;
   Instant probe_until_ = kNever;

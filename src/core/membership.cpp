@@ -117,6 +117,14 @@ void Membership::on_read(ZkResult& result) {
                                            ": refusing to go on"});
     return;
   }
+  if (register_ && result.stat.version >= version_ &&
+      (content->epoch < register_->epoch || content->lineage < register_->lineage)) {
+    out_.emit(Exit{kExitConfiguration,
+                   "ZooKeeper's /kvd/config went back from epoch " + std::to_string(register_->epoch.value) + " to " +
+                       std::to_string(content->epoch.value) +
+                       ", which no server does: was it written by hand? Refusing to go on"});
+    return;
+  }
   if (register_ && result.stat.version < version_) {  // a server of the ensemble that lags
     retry_at_ = out_.now + kRetry;
     return;
@@ -238,7 +246,7 @@ void Membership::on(BootstrapWanted message) {
   content.change_id = draw_change_id();
   ZkMulti multi;
   multi.ops.push_back(ZkCreate{kConfigPath, encode_register(content), ZkMode::kPersistent});
-  multi.ops.push_back(ZkCheck{std::string(kElectionPath) + "/" + message.own_znode, -1});
+  multi.ops.push_back(ZkCheck{election_path(message.own_znode), -1});
   send_multi(std::move(multi), std::move(content), 0);
 }
 
@@ -259,9 +267,9 @@ void Membership::on(TakeoverWanted message) {
   // kBadVersion, and not on a znode that the first attempt has already deleted.
   ZkMulti multi;
   multi.ops.push_back(ZkSet{kConfigPath, encode_register(content), version_});
-  multi.ops.push_back(ZkCheck{std::string(kElectionPath) + "/" + message.own_znode, -1});
+  multi.ops.push_back(ZkCheck{election_path(message.own_znode), -1});
   for (const std::string& znode : message.smaller_znodes) {
-    multi.ops.push_back(ZkDelete{std::string(kElectionPath) + "/" + znode, -1});
+    multi.ops.push_back(ZkDelete{election_path(znode), -1});
   }
   send_multi(std::move(multi), std::move(content), version_ + 1);
 }
@@ -281,10 +289,15 @@ void Membership::on(NewLineageWanted message) {
   content.change_id = draw_change_id();
   ZkMulti multi;
   multi.ops.push_back(ZkSet{kConfigPath, encode_register(content), version_});
-  multi.ops.push_back(ZkCheck{std::string(kElectionPath) + "/" + message.own_znode, -1});
-  for (const auto& [path, version] : message.proofs) multi.ops.push_back(ZkCheck{path, version});
+  multi.ops.push_back(ZkCheck{election_path(message.own_znode), -1});
+  // ZooKeeper cannot check that something is absent, but a create fails when it is not.
+  for (const Member& member : message.lost) {
+    if (message.superseded_only) multi.ops.push_back(ZkCheck{member_path(member.id), -1});
+    multi.ops.push_back(ZkCreate{life_path(member), "", ZkMode::kPersistent});
+    multi.ops.push_back(ZkDelete{life_path(member), -1});
+  }
   for (const std::string& znode : message.smaller_znodes) {
-    multi.ops.push_back(ZkDelete{std::string(kElectionPath) + "/" + znode, -1});
+    multi.ops.push_back(ZkDelete{election_path(znode), -1});
   }
   send_multi(std::move(multi), std::move(content), version_ + 1);
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "core/election.hpp"
 #include "core/front.hpp"
@@ -75,6 +76,7 @@ struct Node::Parts {
   bool stopping = false;
   size_t traced = 0;
   std::vector<RequestId> queries;  // status queries of this turn
+  std::set<LinkId> overflowed;     // closed for a full mailbox, while their LinkEnded still waits in it
 };
 
 Node::Node(NodeConfig config, uint64_t seed, Trace* trace)
@@ -137,12 +139,14 @@ void Node::push(NodeInput input) {
   LinkId link;
   if (auto* request = std::get_if<ClientRequest>(&input)) request_id = request->id;
   if (auto* received = std::get_if<LinkReceived>(&input)) link = received->link;
+  if (p.overflowed.contains(link)) return;
   Delivery delivery{p.out};
   std::visit(delivery, input);
   if (delivery.delivered) return;
   if (link != LinkId(0)) {
     // Dropping one message of a conversation would garble it. The whole link goes, and its successor starts
     // anew.
+    p.overflowed.insert(link);
     p.out.emit(LinkClose{link});
     p.out.links.post(LinkEnded{link, LinkEnd::kOverflow, "this server's mailbox is full"});
   } else {
@@ -196,6 +200,7 @@ Instant Node::pump(Instant now) {
     if (!p.busy()) p.replica.flush();
   } while (p.busy() && rounds < kRoundsPerTurn);
   if (p.busy()) p.replica.flush();  // overload is no reason to stop replicating
+  if (p.out.links.empty()) p.overflowed.clear();
   for (RequestId id : p.queries) p.out.emit(p.front.reply_to(id, p.status(), p.replica.commit()));
   p.queries.clear();
   if (p.stopping && p.replica.stopped() && p.front.drained()) p.out.emit(Exit{0, ""});
@@ -341,6 +346,7 @@ void Node::Parts::judge(Status& status) const {
     status.degraded.push_back("fewer in-sync servers answer than min_in_sync asks for: writes are refused");
   }
   if (!status.complete) status.degraded.push_back("this server's copy is not complete");
+  if (replica.diverged()) status.degraded.push_back("this copy differs from the leader's at the same revision");
 }
 
 }  // namespace kvd

@@ -27,6 +27,7 @@ void Replica::on(RegisterSeen message) {
   if (content.lineage > lineage_) begin_lineage(content.lineage);
   std::vector<Member> before = register_ ? register_->in_sync : std::vector<Member>{};
   register_ = content;
+  forget_the_dead();
   if (content.epoch < epoch_) return;  // a peer has told us of a newer one; membership is looking for it
   bool newer = content.epoch > epoch_;
   epoch_ = content.epoch;
@@ -46,6 +47,17 @@ void Replica::on(RegisterSeen message) {
   }
   was_in_sync_ = in_sync;
   announce();
+}
+
+// Only those that the register or a change of it still counts on are worth remembering.
+void Replica::forget_the_dead() {
+  auto counted = [this](const std::vector<Member>& members, const Member& member) {
+    return std::count(members.begin(), members.end(), member) > 0;
+  };
+  std::erase_if(dead_, [&](const Member& member) {
+    return member != register_->leader && !counted(register_->in_sync, member) &&
+           !(leader_ && leader_->proposal && counted(leader_->proposal->in_sync, member));
+  });
 }
 
 // In a virgin cluster there is nothing to miss, so nobody is sparse.
@@ -188,6 +200,7 @@ std::optional<Duration> Replica::leader_silence() const {
 
 void Replica::on(PeerUp message) {
   dead_.erase(message.info.member);
+  learn_epoch(message.epoch);
   if (!message.dialed) return;
   Peer peer;
   peer.link = message.link;
@@ -209,7 +222,7 @@ void Replica::on(PeerDown message) {
   }
 }
 
-void Replica::on(PeerDead message) { dead_[message.member] = out_.now; }
+void Replica::on(PeerDead message) { dead_.insert(message.member); }
 
 void Replica::on(PeerSaid message) {
   if (auto* suspect = std::get_if<Suspect>(&message.message)) {
@@ -317,7 +330,7 @@ void Replica::on_time() {
 // Before a planned end the leader finishes what it has begun and asks the next in line to take over.
 void Replica::drain() {
   if (stop_done_) return;
-  bool alone = leader_ && required().size() == 1;
+  bool alone = leader_ && required().size() == 1 && !learner_is_near();
   bool busy = leader_ && !(leader_->writes.empty() && leader_->reads.empty() && !leader_->proposal);
   if (out_.now >= stop_limit_ || !leader_ || (alone && !busy)) {
     stop_done_ = true;
@@ -327,6 +340,15 @@ void Replica::drain() {
     leader_->hand_over_at = out_.now + 2 * out_.config.heartbeat;
     out_.election.post(HandOverWanted{});
   }
+}
+
+// One that catches up would, at this server's end, be left with nothing.
+bool Replica::learner_is_near() const {
+  return std::any_of(peers_.begin(), peers_.end(), [this](const auto& entry) {
+    const Peer& peer = entry.second;
+    bool there = out_.now - peer.heard <= out_.config.follower_lag && !dead_.contains(peer.member);
+    return there && !peer.sparse && (peer.snapshot || peer.match);
+  });
 }
 
 Instant Replica::deadline() const {

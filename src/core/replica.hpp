@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "core/log.hpp"
 #include "core/outbox.hpp"
@@ -34,6 +35,7 @@ class Replica {
   bool readable() const { return caught_up_ || sparse_; }
   bool complete() const { return caught_up_ && !sparse_; }
   bool hears_leader() const;
+  bool diverged() const { return diverged_; }
   bool stopped() const { return stop_done_; }
   Lineage lineage() const { return lineage_; }
   Epoch epoch() const { return epoch_; }
@@ -81,6 +83,7 @@ class Replica {
       uint64_t taken = 0;
     };
     std::optional<Snapshot> snapshot;
+    Instant snapshot_after = kNever;  // the last one came out wrong: another one then, and nothing before
   };
   struct PendingWrite {
     Revision revision;
@@ -165,6 +168,7 @@ class Replica {
   void step_down(const std::string& why);
   void follow(const Register& content);
   void begin_lineage(Lineage lineage);
+  void forget_the_dead();
   void learn_epoch(Epoch epoch);
   void set_sparse(bool sparse);
   void set_caught_up();
@@ -201,6 +205,7 @@ class Replica {
   void activate();
   void serve_reads();
   bool round_confirmed(uint64_t round) const;
+  bool learner_is_near() const;
   const Peer* peer_of(const Member& member) const;
   void lead_on_time();
   std::optional<Proposal> next_proposal();
@@ -222,6 +227,8 @@ class Replica {
   void install_if_complete(LinkId link);
   void confirm(LinkId link, uint64_t round);
   bool take_entries(Log& log, const Append& append, Revision floor);
+  void contradicted(Revision revision);
+  void compare_digests(uint64_t leaders);
   Revision hint(const Log& log, const LogPosition& previous, Revision floor) const;
   void learn_commit(Revision commit);
 
@@ -235,10 +242,11 @@ class Replica {
   bool caught_up_ = false;  // the copy has once been as new as its leader's
   bool sparse_ = false;
   bool was_in_sync_ = false;
+  bool diverged_ = false;  // equal revision, other digest than the leader
   std::optional<Leading> leader_;
   Following following_;
   std::map<LinkId, Peer> peers_;
-  std::map<Member, Instant> dead_;  // proven, and since when
+  std::set<Member> dead_;  // proven
   std::optional<RoleChanged> announced_;
   bool stopping_ = false;
   bool stop_done_ = false;

@@ -16,7 +16,7 @@ void Replica::from_leader(const PeerSaid& said, PeerMessage& message) {
     if (accept_leader(said, append->epoch)) {
       on_append(said, *append);
     } else if (append->epoch < epoch_) {
-      out_.emit(LinkSend{said.link, AppendNack{epoch_, true, Revision(0), 0}});
+      out_.emit(LinkSend{said.link, AppendNack{epoch_, true, Revision(0), 0, sparse_}});
     }
   } else if (auto* heartbeat = std::get_if<Heartbeat>(&message)) {
     if (accept_leader(said, heartbeat->epoch)) {
@@ -58,16 +58,15 @@ bool Replica::accept_leader(const PeerSaid& said, Epoch epoch) {
 bool Replica::take_entries(Log& log, const Append& append, Revision floor) {
   const LogPosition& previous = append.previous;
   if (previous.revision < log.base().revision || previous.revision > log.last().revision) return false;
-  if (log.position(previous.revision).epoch != previous.epoch) return false;
+  if (log.position(previous.revision).epoch != previous.epoch) {
+    if (previous.revision <= floor) contradicted(previous.revision);
+    return false;
+  }
   for (const EntryPointer& entry : append.entries) {
     if (EntryPointer held = log.at(entry->revision)) {
       if (held->epoch == entry->epoch) continue;
       if (entry->revision <= floor) {
-        // Something committed here contradicts the leader. No code path leads here; going on would make it
-        // worse.
-        out_.emit(Exit{kExitSoftware,
-                       "broken invariant: the leader's log contradicts what is committed at revision " +
-                           std::to_string(entry->revision.value)});
+        contradicted(entry->revision);
         return false;
       }
       log.truncate_after(entry->revision.previous());
@@ -75,6 +74,13 @@ bool Replica::take_entries(Log& log, const Append& append, Revision floor) {
     log.append(entry);
   }
   return true;
+}
+
+// Something committed here is not what the leader has there. No code path leads to this, and going on would make
+// it worse.
+void Replica::contradicted(Revision revision) {
+  out_.emit(Exit{kExitSoftware, "broken invariant: the leader's log contradicts what is committed at revision " +
+                                    std::to_string(revision.value)});
 }
 
 // Where the leader should look next: our end, or the start of the run of entries that cannot be right.
@@ -93,7 +99,7 @@ void Replica::on_append(const PeerSaid& said, const Append& append) {
   Revision floor = staging ? log.base().revision : commit_;
   if (!take_entries(log, append, floor)) {
     out_.emit(LinkSend{said.link,
-                       AppendNack{epoch_, false, hint(log, append.previous, floor), following_.snapshot}});
+                       AppendNack{epoch_, false, hint(log, append.previous, floor), following_.snapshot, sparse_}});
     return;
   }
   Revision match(append.previous.revision.value + append.entries.size());
@@ -132,8 +138,20 @@ void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
       set_caught_up();
       set_sparse(false);
     }
+    compare_digests(heartbeat.digest);
   }
   confirm(said.link, heartbeat.round);
+}
+
+// Two copies at one revision are equal, byte by byte. Which of the two is wrong cannot be told here, so nothing is
+// thrown away; an operator has to look.
+void Replica::compare_digests(uint64_t leaders) {
+  bool differs = !sparse_ && store_.digest() != leaders;
+  if (differs && !diverged_) {
+    out_.log(LogLevel::kError, "this copy differs from the leader's at the same revision",
+             {{"leader", following_.leader.id.value}, {"revision", std::to_string(commit_.value)}});
+  }
+  diverged_ = differs;
 }
 
 void Replica::confirm(LinkId link, uint64_t round) {
@@ -147,7 +165,7 @@ void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin
   following_.staging.reset();
   following_.snapshot = begin.number;
   if (begin.sparse && !sparse_) {  // this copy has become complete meanwhile
-    out_.emit(LinkSend{said.link, AppendNack{epoch_, false, log_.last().revision, begin.number}});
+    out_.emit(LinkSend{said.link, AppendNack{epoch_, false, log_.last().revision, begin.number, sparse_}});
     return;
   }
   if (begin.base.revision < commit_) return;  // we have more: the log will show it

@@ -9,6 +9,7 @@ namespace kvd {
 namespace {
 
 constexpr Duration kProposalRetry = milliseconds(20);
+constexpr Duration kSnapshotRetry = milliseconds(1000);  // after one whose digest was wrong
 
 // A link on which nothing comes back for so long is given up and dialed anew.
 constexpr int kStaleLink = 8;  // times --leader-silence
@@ -146,6 +147,7 @@ void Replica::send_heartbeat(Peer& peer) {
 }
 
 void Replica::send_entries(Peer& peer) {
+  if (peer.snapshot_after != kNever) return;
   if (peer.next <= log_.base().revision) {  // pruned away meanwhile
     begin_snapshot(peer);
   }
@@ -181,6 +183,7 @@ void Replica::send_entries(Peer& peer) {
 
 void Replica::begin_snapshot(Peer& peer) {
   bool known = peer.snapshot.has_value();
+  peer.snapshot_after = kNever;
   peer.whole = false;
   ++peer.snapshots;
   peer.probing = false;
@@ -204,7 +207,7 @@ void Replica::begin_snapshot(Peer& peer) {
 }
 
 void Replica::send_snapshot(Peer& peer) {
-  if (!peer.snapshot) return;
+  if (!peer.snapshot || peer.snapshot_after != kNever) return;
   Peer::Snapshot& snapshot = *peer.snapshot;
   while (!snapshot.all_sent && snapshot.sent - snapshot.taken < limits::kSnapshotChunksInFlight) {
     SnapshotChunk chunk{epoch_, {}};
@@ -267,8 +270,9 @@ void Replica::on_ack(Peer& peer, const AppendAck& ack) {
 }
 
 void Replica::on_nack(Peer& peer, const AppendNack& nack) {
-  if (nack.stale || nack.snapshot != peer.snapshots) return;
+  if (nack.stale || nack.snapshot != peer.snapshots || peer.snapshot_after != kNever) return;
   peer.match.reset();
+  peer.sparse = nack.sparse;
   Revision hint = std::min(nack.hint, peer.next.previous());
   bool fresh_sparse = peer.sparse && hint == lineage_base(lineage_) && commit_ > hint;
   if (hint < log_.base().revision || peer.snapshot || fresh_sparse) {
@@ -298,7 +302,7 @@ void Replica::on_heartbeat_ack(Peer& peer, const HeartbeatAck& ack) {
 void Replica::on_snapshot_ack(Peer& peer, const SnapshotAck& ack) {
   if (!peer.snapshot || ack.number != peer.snapshots) return;
   if (ack.failed) {
-    begin_snapshot(peer);
+    peer.snapshot_after = out_.now + kSnapshotRetry;
   } else {
     peer.snapshot->taken = std::max(peer.snapshot->taken, std::min(ack.chunks, peer.snapshot->sent));
   }
@@ -329,6 +333,7 @@ uint32_t Replica::responsive() const {
 void Replica::lead_on_time() {
   for (auto& [link, peer] : peers_) {
     if (peer.heartbeat_at <= out_.now) send_heartbeat(peer);
+    if (peer.snapshot_after <= out_.now) begin_snapshot(peer);
     if (out_.now - peer.heard > kStaleLink * out_.config.leader_silence) {
       peer.heard = out_.now;  // said once; the link's end follows
       out_.links.post(LinkStale{link});

@@ -50,6 +50,7 @@ struct PeerUp {
   bool dialed = false;  // by us: our conversations go there; otherwise it carries the peer's
   ServerInfo info;
   bool sparse = false;
+  Epoch epoch;  // the newest that it knows
 };
 struct PeerDown {
   LinkId link;
@@ -102,7 +103,8 @@ struct NewLineageWanted {  // from election: everything is lost, or an operator 
   int32_t version = 0;
   std::string own_znode;
   std::vector<std::string> smaller_znodes;
-  std::vector<std::pair<std::string, int32_t>> proofs;  // znodes (and versions) that show the loss
+  std::vector<Member> lost;     // the in-sync set: no life of it may be registered
+  bool superseded_only = true;  // and each one's id must be, anew; false: on an operator's word
 };
 struct RegisterChangeWanted {  // from replica, while leading
   std::vector<Member> in_sync;

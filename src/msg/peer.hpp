@@ -43,6 +43,7 @@ struct AppendNack {
   bool stale = false;  // true: refused for its epoch; false: the logs do not match at `previous`
   Revision hint;       // where the refuser's log may match at the latest
   uint64_t snapshot = 0;
+  bool sparse = false;  // the refuser's copy still is
 };
 struct Heartbeat {
   Epoch epoch;

@@ -14,8 +14,10 @@ namespace kvd {
 
 // An epoch is one leader's reign; only a takeover increments it (the register in ZooKeeper, register.hpp).
 using Epoch = StrongId<struct EpochTag>;
+inline constexpr uint64_t kEpochMax = (uint64_t{1} << 53) - 1;  // what every JSON reader can hold
 // A lineage is a history of the data. A new one begins empty after a total loss.
 using Lineage = StrongId<struct LineageTag>;
+inline constexpr uint64_t kLineageMax = (uint64_t{1} << 23) - 1;  // lineage_base() must fit an int64_t
 // A revision is the place of one write in the log, and so also the version of the whole store after that
 // write. Log index and revision are the same number: every entry is a write. Those of lineage L start at L *
 // 2^40 + 1, so that no ETag or token of a lost lineage ever comes back.

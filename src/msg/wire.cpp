@@ -72,7 +72,7 @@ auto fields(Of<Failed> auto& m) { return std::tie(m.code, m.outcome, m.detail); 
 auto fields(Of<Hello> auto& m) { return std::tie(m.cluster, m.lineage, m.from, m.to, m.epoch, m.sparse); }
 auto fields(Of<Append> auto& m) { return std::tie(m.epoch, m.previous, m.commit, m.entries); }
 auto fields(Of<AppendAck> auto& m) { return std::tie(m.epoch, m.match, m.snapshot); }
-auto fields(Of<AppendNack> auto& m) { return std::tie(m.epoch, m.stale, m.hint, m.snapshot); }
+auto fields(Of<AppendNack> auto& m) { return std::tie(m.epoch, m.stale, m.hint, m.snapshot, m.sparse); }
 auto fields(Of<Heartbeat> auto& m) { return std::tie(m.epoch, m.commit, m.round, m.digest); }
 auto fields(Of<HeartbeatAck> auto& m) { return std::tie(m.epoch, m.round, m.applied, m.whole, m.snapshot); }
 auto fields(Of<SnapshotBegin> auto& m) { return std::tie(m.epoch, m.number, m.base, m.sparse); }
@@ -218,6 +218,14 @@ class Decoder {
   template <class Tag>
   void get(StrongId<Tag>& id) {
     get(id.value);
+  }
+  void get(Epoch& epoch) {
+    get(epoch.value);
+    if (epoch.value > kEpochMax) fail("an epoch out of range");
+  }
+  void get(Lineage& lineage) {
+    get(lineage.value);
+    if (lineage.value > kLineageMax) fail("a lineage out of range");
   }
   void get(Duration& span) {
     uint64_t count = 0;

@@ -17,8 +17,6 @@ using simdjson::dom::array;
 using simdjson::dom::element;
 
 constexpr size_t kTextBytes = 255;
-constexpr uint64_t kLineageMax = (uint64_t{1} << 24) - 1;  // lineage_base() must not overflow
-constexpr uint64_t kEpochMax = (uint64_t{1} << 53) - 1;    // what every JSON reader can hold
 constexpr uint64_t kMinInSyncMax = 64;
 
 // Reads the members of one object; the first one that is missing or wrong is remembered by name.
@@ -110,6 +108,14 @@ bool is_host(std::string_view host) {
 }
 
 }  // namespace
+
+std::string member_path(const ServerId& id) { return fmt::format("{}/{}", kMembersPath, id.value); }
+
+std::string life_path(const Member& member) {
+  return fmt::format("{}/{}.{:016x}", kLivesPath, member.id.value, member.incarnation.value);
+}
+
+std::string election_path(const std::string& znode) { return fmt::format("{}/{}", kElectionPath, znode); }
 
 std::string encode_register(const Register& content) {
   JsonWriter json;

@@ -3,7 +3,7 @@
 //   digits>"},
 //                     "leader_znode":"server_0000000004","in_sync":[{"id":..,"incarnation":..},...],
 //                     "min_in_sync":1,"change":"<16 hex digits>"}
-//   /kvd/members/ID and /election/server_N
+//   /kvd/members/ID, /kvd/lives/ID.INCARNATION and /election/server_N
 //                    {"id":"a:8001","incarnation":"..","http":"a:8001","peer":"a:18001"}
 // What is read is foreign: anything missing, of another type or out of range is an Error that names the
 // member.
@@ -18,8 +18,13 @@ namespace kvd {
 
 inline constexpr char kConfigPath[] = "/kvd/config";
 inline constexpr char kMembersPath[] = "/kvd/members";
+inline constexpr char kLivesPath[] = "/kvd/lives";
 inline constexpr char kElectionPath[] = "/election";
 inline constexpr char kElectionPrefix[] = "server_";
+
+std::string member_path(const ServerId& id);    // there while a server of this id is registered
+std::string life_path(const Member& member);  // there while exactly this life of it is
+std::string election_path(const std::string& znode);
 
 std::string encode_register(const Register& content);
 Result<Register> decode_register(std::string_view json);

@@ -138,6 +138,11 @@ std::vector<Step> transactions() {
                   ZkCheck{"/m", 1}, ZkDelete{"/m/x_0000000000", 0}}),
            all({"/m", "/m/x_0000000000", "", "", ""})),
       call('A', ZkGet{"/m"}, found(1, "2")),
+      // Made and unmade in one: how to check that something is absent.
+      call('A', multi({ZkCreate{"/absent", "", kPersistent}, ZkDelete{"/absent", -1}}), all({"/absent", ""})),
+      call('A', ZkExists{"/absent"}, code(ZkCode::kNoNode)),
+      call('A', multi({ZkCreate{"/m", "", kPersistent}, ZkDelete{"/m", -1}}),
+           none(ZkCode::kNodeExists, {ZkCode::kNodeExists, kRolledBack})),
       call('A', ZkChildren{"/m"}, listed({})),
       call('A', multi({ZkCheck{"/m", 1}}), all({""})),
       call('A', multi({ZkCheck{"/m", 7}}), none(ZkCode::kBadVersion, {ZkCode::kBadVersion})),

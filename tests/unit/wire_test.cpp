@@ -219,6 +219,8 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   CHECK(accepted(suspicion_of(255)));
   CHECK_FALSE(accepted(suspicion_of(256)));
   CHECK_FALSE(accepted(suspicion_of(0)));
+  CHECK(accepted(TakeOver{Epoch(kEpochMax)}));
+  CHECK_FALSE(accepted(TakeOver{Epoch(kEpochMax + 1)}));
   Hello nowhere = std::get<Hello>(one_of_each().front());
   nowhere.from.peer.port = 0;
   CHECK_FALSE(accepted(nowhere));

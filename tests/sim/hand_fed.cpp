@@ -1,0 +1,143 @@
+// See hand_fed.hpp.
+#include "hand_fed.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace kvd::sim {
+
+HandFed::HandFed(NodeConfig config) {
+  config.self = info_of(member("a", 1));
+  node_ = std::make_unique<Node>(config, 7, &trace_);
+  others_ = zookeeper_.open_session(seconds(6), now_);
+  for (const char* path : {"/election", "/kvd", "/kvd/members", "/kvd/lives"}) create(path, "", ZkMode::kPersistent);
+}
+
+void HandFed::create(const std::string& path, const std::string& data, ZkMode mode) {
+  SimZkOutcome outcome = zookeeper_.apply(others_, ZkCall{ZkCallId(1), ZkCreate{path, data, mode}});
+  CHECK(outcome.result.code == ZkCode::kOk);
+  settle();
+}
+
+void HandFed::remove(const std::string& path) {
+  CHECK(zookeeper_.apply(others_, ZkCall{ZkCallId(1), ZkDelete{path, -1}}).result.code == ZkCode::kOk);
+  settle();
+}
+
+void HandFed::set(const std::string& path, const std::string& data) {
+  CHECK(zookeeper_.apply(others_, ZkCall{ZkCallId(1), ZkSet{path, data, -1}}).result.code == ZkCode::kOk);
+  settle();
+}
+
+void HandFed::register_server(const Member& who) {
+  create(member_path(who.id), encode_server_info(info_of(who)));
+  create(life_path(who), encode_server_info(info_of(who)));
+}
+
+void HandFed::create_register(Register content) {
+  content.cluster = "11111111-2222-4333-8444-555555555555";
+  content.leader_znode = "server_0000000000";
+  register_ = content;
+  create(kConfigPath, encode_register(content), ZkMode::kPersistent);
+}
+
+void HandFed::connect() {
+  session_ = zookeeper_.open_session(seconds(6), now_);
+  push(ZkSessionChanged{ZkState::kConnected, session_, seconds(6)});
+}
+
+void HandFed::push(NodeInput input) {
+  node_->push(std::move(input));
+  settle();
+}
+
+void HandFed::pass(Duration span) {
+  for (Instant until = now_ + span; now_ < until;) {
+    now_ += Duration(12'500);
+    settle();
+  }
+}
+
+uint64_t HandFed::ask(Operation operation, ReadMode read, Duration timeout) {
+  ClientRequest request;
+  request.id = RequestId(++requests_);
+  request.operation = std::move(operation);
+  request.read = read;
+  request.timeout = timeout;
+  push(std::move(request));
+  return requests_;
+}
+
+LinkId HandFed::greet(const Member& from, Epoch epoch, bool sparse) {
+  LinkId link(2 * ++accepted_);
+  push(LinkAccepted{link, from.id.value});
+  Hello hello{register_.cluster, register_.lineage, info_of(from), ServerId{"a"}, epoch, sparse};
+  push(LinkReceived{link, hello});
+  return link;
+}
+
+LinkId HandFed::answer_dial(const Member& to, Epoch epoch, bool sparse) {
+  auto dial = std::find_if(dials_.rbegin(), dials_.rend(),
+                           [&](const LinkDial& candidate) { return candidate.to.host == to.id.value; });
+  if (dial == dials_.rend()) return LinkId(0);
+  LinkId link = dial->link;
+  push(LinkOpened{link});
+  Hello hello{register_.cluster, register_.lineage, info_of(to), ServerId{"a"}, epoch, sparse};
+  push(LinkReceived{link, hello});
+  return link;
+}
+
+int HandFed::logged(const std::string& message) const {
+  return static_cast<int>(std::count_if(lines_.begin(), lines_.end(), [&](const LogLine& line) {
+    return line.message.find(message) != std::string::npos;
+  }));
+}
+
+int HandFed::closed(LinkId link) const { return static_cast<int>(std::count(closed_.begin(), closed_.end(), link)); }
+
+// Until nothing more comes of what was said: ZooKeeper's answers arrive in the next turn.
+void HandFed::settle() {
+  while (!exit_) {
+    std::vector<SimZkFired> seen;
+    if (session_ != 0) seen = zookeeper_.advance(session_, zookeeper_.zxid());
+    for (const SimZkFired& fired : seen) {
+      if (zookeeper_.watch_delivered(session_, fired)) answers_.push_back(ZkWatchFired{fired.path});
+    }
+    for (NodeInput& answer : std::exchange(answers_, {})) node_->push(std::move(answer));
+    Instant next = node_->pump(now_);
+    size_t calls = 0;
+    for (NodeEffect& effect : node_->take_effects()) {
+      calls += std::holds_alternative<ZkCall>(effect) ? 1 : 0;
+      perform(std::move(effect));
+    }
+    most_calls_ = std::max(most_calls_, calls);
+    if (answers_.empty() && next > now_) return;
+  }
+}
+
+void HandFed::perform(NodeEffect effect) {
+  if (auto* call = std::get_if<ZkCall>(&effect)) {
+    SimZkOutcome outcome = zookeeper_.apply(session_, *call);
+    for (const SimZkFired& fired : outcome.fired) {
+      if (zookeeper_.watch_delivered(session_, fired)) answers_.push_back(ZkWatchFired{fired.path});
+    }
+    zookeeper_.reply_delivered(session_, outcome);
+    answers_.push_back(std::move(outcome.result));
+  } else if (auto* dial = std::get_if<LinkDial>(&effect)) {
+    dials_.push_back(std::move(*dial));
+  } else if (auto* send = std::get_if<LinkSend>(&effect)) {
+    sent_.emplace_back(send->link, std::move(send->message));
+  } else if (auto* close = std::get_if<LinkClose>(&effect)) {
+    closed_.push_back(close->link);
+  } else if (auto* line = std::get_if<LogLine>(&effect)) {
+    lines_.push_back(std::move(*line));
+  } else if (auto* reply = std::get_if<ClientReply>(&effect)) {
+    replies_.push_back(std::move(*reply));
+  } else if (auto* end = std::get_if<Exit>(&effect)) {
+    exit_ = std::move(*end);
+  }
+}
+
+}  // namespace kvd::sim

@@ -1,0 +1,95 @@
+// One node on a stage of its own: ZooKeeper is a simulated one that answers at once, and what other servers say, and
+// when, is up to the test. For what no cluster of honest nodes would ever do to each other, and for single steps of
+// the protocol.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/prng.hpp"
+#include "base/trace.hpp"
+#include "core/node.hpp"
+#include "msg/znodes.hpp"
+#include "sim_zookeeper.hpp"
+
+namespace kvd::sim {
+
+inline Member member(const std::string& id, uint64_t incarnation) {
+  return Member{ServerId{id}, Incarnation(incarnation)};
+}
+inline ServerInfo info_of(const Member& who) {
+  return ServerInfo{who, Address{who.id.value, 8001}, Address{who.id.value, 18001}};
+}
+
+class HandFed {
+ public:
+  // The node under test is ("a", 1). `others` is the session that znodes of other servers belong to.
+  explicit HandFed(NodeConfig config = {});
+
+  // ---- ZooKeeper, as others use it ----
+  void create(const std::string& path, const std::string& data, ZkMode mode = ZkMode::kEphemeral);
+  void remove(const std::string& path);
+  void set(const std::string& path, const std::string& data);
+  bool exists(const std::string& path) const { return zookeeper_.tree().contains(path); }
+  void register_server(const Member& who);  // its member and life znodes
+  // A register as a cluster that has lived for a while would have it, with everything above it.
+  void create_register(Register content);
+
+  // ---- the node ----
+  void connect();              // to ZooKeeper: a session begins
+  void push(NodeInput input);  // ... and lets it settle
+  void pass(Duration span);    // in steps of a quarter heartbeat
+  uint64_t ask(Operation operation, ReadMode read = ReadMode::kLinear, Duration timeout = seconds(5));
+
+  // ---- other servers ----
+  LinkId greet(const Member& from, Epoch epoch, bool sparse = false);  // `from` dials the node; the link that stands
+  // The node's own dial to `to`, answered: the link that stands; 0 when it has not dialed.
+  LinkId answer_dial(const Member& to, Epoch epoch, bool sparse = false);
+
+  // ---- what the node did since the last take of its kind ----
+  template <class Message>
+  std::vector<Message> sent(LinkId link);  // messages of that type on that link
+  std::vector<ClientReply> replies() { return std::exchange(replies_, {}); }
+  int logged(const std::string& message) const;  // lines since the start
+  int closed(LinkId link) const;
+  size_t most_calls() const { return most_calls_; }  // to ZooKeeper, in one turn
+  const std::optional<Exit>& exit() const { return exit_; }
+  Node& node() { return *node_; }
+  const Register& config() const { return register_; }
+
+ private:
+  void settle();
+  void perform(NodeEffect effect);
+
+  Prng prng_{1};
+  SimZookeeper zookeeper_{prng_};
+  Trace trace_;
+  Instant now_ = Instant(seconds(1));
+  std::unique_ptr<Node> node_;
+  uint64_t session_ = 0;
+  uint64_t others_ = 0;
+  Register register_;
+  uint64_t requests_ = 0;
+  uint64_t accepted_ = 0;
+  std::vector<NodeInput> answers_;
+  std::vector<LinkDial> dials_;
+  std::vector<std::pair<LinkId, PeerMessage>> sent_;
+  std::vector<LinkId> closed_;
+  std::vector<LogLine> lines_;
+  std::vector<ClientReply> replies_;
+  size_t most_calls_ = 0;
+  std::optional<Exit> exit_;
+};
+
+template <class Message>
+std::vector<Message> HandFed::sent(LinkId link) {
+  std::vector<Message> found;
+  std::erase_if(sent_, [&](auto& entry) {
+    auto* message = entry.first == link ? std::get_if<Message>(&entry.second) : nullptr;
+    if (message != nullptr) found.push_back(std::move(*message));
+    return message != nullptr;
+  });
+  return found;
+}
+
+}  // namespace kvd::sim

@@ -1,0 +1,275 @@
+// What a node does when others, or ZooKeeper, tell it something that a healthy cluster never would, or at a moment that
+// random schedules seldom hit.
+#include "hand_fed.hpp"
+
+#include <doctest.h>
+
+#include "msg/limits.hpp"
+
+namespace kvd::sim {
+namespace {
+
+const Member kB = member("b", 1);
+const Member kC = member("c", 1);
+
+Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoch = 3) {
+  Register content;
+  content.epoch = Epoch(epoch);
+  content.leader = leader;
+  content.in_sync = std::move(in_sync);
+  return content;
+}
+
+// The node as a learner of b, which has greeted it.
+struct Learner : HandFed {
+  explicit Learner(NodeConfig config = {}) : HandFed(config) {
+    register_server(kB);
+    create_register(led_by(kB, {kB}));
+    connect();
+    link = greet(kB, Epoch(3));
+  }
+  EntryPointer entry(uint64_t epoch, uint64_t revision) {
+    auto made = std::make_shared<Entry>();
+    made->epoch = Epoch(epoch);
+    made->revision = Revision(revision);
+    made->effects = {Effect{"k", Bytes(std::to_string(revision)), Revision(1), revision}};
+    return made;
+  }
+  void append(uint64_t epoch, LogPosition previous, std::vector<EntryPointer> entries, uint64_t commit) {
+    push(LinkReceived{link, Append{Epoch(epoch), previous, Revision(commit), std::move(entries)}});
+  }
+  void beat(uint64_t commit, uint64_t digest, uint64_t epoch = 3) {
+    push(LinkReceived{link, Heartbeat{Epoch(epoch), Revision(commit), 0, digest}});
+  }
+  LinkId link;
+};
+
+// The node as the leader that began a cluster, with b registered beside it.
+struct Leader : HandFed {
+  explicit Leader(NodeConfig config = {}) : HandFed(config) {
+    connect();
+    REQUIRE(node().view().active);
+    register_server(kB);
+  }
+};
+
+PutKey put(const std::string& key, const std::string& value) { return PutKey{key, Bytes(value), {}}; }
+
+}  // namespace
+
+TEST_CASE("a leader whose log contradicts what is committed here stops this server") {
+  SUBCASE("by the entry before the first one") {
+    Learner a;
+    a.append(3, LogPosition{}, {a.entry(3, 1), a.entry(3, 2)}, 2);
+    REQUIRE(a.node().view().commit == Revision(2));
+    a.append(3, LogPosition{Epoch(2), Revision(1)}, {}, 2);
+    REQUIRE(a.exit());
+    CHECK(a.exit()->code == 70);
+  }
+  SUBCASE("by an entry") {
+    Learner a;
+    a.append(3, LogPosition{}, {a.entry(3, 1)}, 1);
+    a.append(3, LogPosition{}, {a.entry(2, 1)}, 1);
+    REQUIRE(a.exit());
+    CHECK(a.exit()->code == 70);
+  }
+  SUBCASE("what is not committed is only truncated") {
+    Learner a;
+    a.append(3, LogPosition{}, {a.entry(2, 1), a.entry(2, 2)}, 1);
+    a.append(3, LogPosition{Epoch(2), Revision(1)}, {a.entry(3, 2)}, 1);
+    CHECK_FALSE(a.exit());
+    CHECK(a.node().entry_at(Revision(2))->epoch == Epoch(3));
+  }
+}
+
+TEST_CASE("a copy that differs from the leader's at one revision says so, once, and is degraded") {
+  Learner a;
+  a.append(3, LogPosition{}, {a.entry(3, 1)}, 1);
+  uint64_t digest = a.node().view().digest;
+  a.beat(1, digest);
+  CHECK(a.logged("differs from the leader's") == 0);
+  a.beat(1, digest + 1);
+  a.beat(1, digest + 1);
+  CHECK(a.logged("differs from the leader's") == 1);
+  a.ask(QueryStatus{});
+  auto replies = a.replies();
+  REQUIRE(replies.size() == 1);
+  bool degraded = false;
+  for (const std::string& line : std::get<Status>(replies[0].answer).degraded)
+    degraded |= line.find("differs") != std::string::npos;
+  CHECK(degraded);
+}
+
+TEST_CASE("an epoch that a hello speaks of fences everything older") {
+  Learner a;
+  CHECK(a.node().view().epoch == Epoch(3));
+  a.greet(kC, Epoch(4));
+  CHECK(a.node().view().epoch == Epoch(4));
+  a.append(3, LogPosition{}, {a.entry(3, 1)}, 1);
+  CHECK(a.node().view().last.revision == Revision(0));
+  auto nacks = a.sent<AppendNack>(a.link);
+  REQUIRE(nacks.size() == 1);
+  CHECK(nacks[0].stale);
+}
+
+TEST_CASE("what ZooKeeper shows of a server counts for less than what it says itself") {
+  Learner a;
+  const Member newer = member("b", 2);
+  LinkId link = a.answer_dial(newer, Epoch(3));
+  REQUIRE(link != LinkId(0));
+  // The list still shows the former life; reading it again must not declare the living one dead.
+  a.set(member_path(kB.id), encode_server_info(info_of(kB)));
+  CHECK(a.closed(link) == 0);
+  // Its link ends, and its registration is what is left to go by.
+  a.set(member_path(kB.id), encode_server_info(info_of(member("b", 3))));
+  a.push(LinkEnded{link, LinkEnd::kReset, ""});
+  a.pass(milliseconds(100));
+  CHECK(a.answer_dial(member("b", 3), Epoch(3)) != LinkId(0));
+}
+
+TEST_CASE("what waits at a leader that froze goes to its successor: reads again, writes as unknown") {
+  Learner a;
+  a.register_server(kC);
+  LinkId to_b = a.answer_dial(kB, Epoch(3));
+  LinkId to_c = a.answer_dial(kC, Epoch(3));
+  REQUIRE(to_c != LinkId(0));
+  a.ask(ReadKey{"k"});
+  uint64_t write = a.ask(put("k", "v"));
+  CHECK(a.sent<Forward>(to_b).size() == 2);
+
+  Register next = a.config();
+  next.epoch = Epoch(4);
+  next.leader = kC;
+  next.in_sync = {kB, kC};
+  a.set(kConfigPath, encode_register(next));
+  auto again = a.sent<Forward>(to_c);
+  REQUIRE(again.size() == 1);
+  CHECK(std::holds_alternative<ReadKey>(again[0].operation));
+  CHECK(a.replies().empty());
+  a.pass(milliseconds(450));  // the default silence limit and a little
+  auto replies = a.replies();
+  REQUIRE(replies.size() == 1);
+  CHECK(replies[0].id == RequestId(write));
+  CHECK(std::get<Failed>(replies[0].answer).outcome == Outcome::kUnknown);
+}
+
+TEST_CASE("a register that goes back, or vanishes, stops the server") {
+  Learner a;
+  SUBCASE("an older epoch at a newer version") {
+    a.set(kConfigPath, encode_register(led_by(kB, {kB}, 2)));
+    REQUIRE(a.exit());
+    CHECK(a.exit()->code == 78);
+  }
+  SUBCASE("gone") {
+    a.remove(kConfigPath);
+    a.connect();
+    REQUIRE(a.exit());
+    CHECK(a.exit()->code == 78);
+  }
+}
+
+TEST_CASE("no new lineage begins while a life of the in-sync set is registered") {
+  HandFed a;
+  // b's znode shows another life than the one in sync, as a late request could leave it; that one lives all the same.
+  a.create(member_path(kB.id), encode_server_info(info_of(member("b", 2))));
+  a.create(life_path(kB), "");
+  a.create_register(led_by(kB, {kB}));
+  a.connect();
+  a.pass(seconds(1));
+  CHECK(a.node().view().lineage == Lineage(0));
+  CHECK_FALSE(a.node().view().leading);
+  a.remove(life_path(kB));
+  a.pass(seconds(1));
+  CHECK(a.node().view().lineage == Lineage(1));
+  CHECK(a.node().view().leading);
+}
+
+TEST_CASE("/election with more znodes than ZooKeeper calls may be outstanding") {
+  HandFed a;
+  for (size_t i = 0; i < limits::kZkCalls + 50; ++i)
+    a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
+  a.create(member_path(ServerId{"a"}), encode_server_info(info_of(member("a", 9))));  // makes it look through them
+  a.connect();
+  a.push(LinkEnded{LinkId(1), LinkEnd::kRefused, ""});
+  a.pass(milliseconds(100));
+  CHECK(a.logged("registered") == 1);
+  CHECK(a.most_calls() < limits::kZkCalls);
+}
+
+TEST_CASE("a persistent znode below /election is passed over") {
+  HandFed a;
+  a.create("/election/server_0000000000", "somebody's experiment", ZkMode::kPersistent);
+  a.create("/election/server_", "another", ZkMode::kPersistent);
+  a.connect();
+  a.pass(milliseconds(100));
+  CHECK(a.node().view().leading);
+  CHECK(a.logged("a persistent znode stands for election") >= 1);
+  CHECK(a.exists("/election/server_0000000000"));
+}
+
+TEST_CASE("a mailbox that overflows closes the link once") {
+  Learner a;
+  for (size_t i = 0; i < limits::kMailboxMessages + 100; ++i)
+    a.node().push(LinkReceived{a.link, Heartbeat{Epoch(3), Revision(0), 0, 0}});
+  a.pass(milliseconds(13));
+  CHECK(a.closed(a.link) == 1);
+  // Its successor is not the one that was closed.
+  LinkId next = a.greet(kB, Epoch(3));
+  a.push(LinkReceived{next, Heartbeat{Epoch(3), Revision(0), 1, 0}});
+  CHECK(a.sent<HeartbeatAck>(next).size() == 1);
+}
+
+TEST_CASE("a last server that stops waits for the learner that is about to have everything") {
+  Leader a;
+  a.ask(put("k", "v"));
+  LinkId link = a.answer_dial(kB, Epoch(1));
+  REQUIRE(link != LinkId(0));
+  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(1), 0}});
+  a.push(StopRequested{});
+  a.pass(milliseconds(100));
+  CHECK_FALSE(a.exit());
+  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, Revision(1), true, 0}});
+  CHECK(a.logged("in-sync set changed") == 1);
+  a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
+  a.pass(milliseconds(300));
+  CHECK(a.sent<TakeOver>(link).size() >= 1);
+  CHECK_FALSE(a.exit());
+}
+
+TEST_CASE("a last server with nobody near stops at once") {
+  Leader a;
+  a.push(StopRequested{});
+  a.pass(milliseconds(13));
+  REQUIRE(a.exit());
+  CHECK(a.exit()->code == 0);
+}
+
+TEST_CASE("after a snapshot with a wrong digest the next one waits") {
+  Leader a;
+  for (size_t i = 0; i < limits::kRetainedEntries + 10; ++i) {
+    ClientRequest request;
+    request.id = RequestId(1'000'000 + i);
+    request.operation = put("k", "v");
+    a.node().push(std::move(request));
+    if (i % 1000 == 0) a.pass(Duration(1));
+  }
+  a.pass(milliseconds(100));
+  REQUIRE(a.node().view().log_base > Revision(0));
+  LinkId link = a.answer_dial(kB, Epoch(1));
+  REQUIRE(link != LinkId(0));
+  a.push(LinkReceived{link, AppendNack{Epoch(1), false, Revision(0), 0}});
+  CHECK(a.sent<SnapshotBegin>(link).size() == 1);
+  a.push(LinkReceived{link, SnapshotAck{Epoch(1), 1, 0, true}});
+  a.push(LinkReceived{link, AppendNack{Epoch(1), false, Revision(0), 1}});
+  a.pass(milliseconds(500));
+  CHECK(a.sent<SnapshotBegin>(link).empty());
+  for (int i = 0; i < 10; ++i) {  // it lives
+    a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, Revision(0), false, 1}});
+    a.pass(milliseconds(100));
+  }
+  auto begun = a.sent<SnapshotBegin>(link);
+  REQUIRE(begun.size() == 1);
+  CHECK(begun[0].number == 2);
+}
+
+}  // namespace kvd::sim
