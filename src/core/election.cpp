@@ -2,6 +2,7 @@
 #include "core/election.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "msg/text.hpp"
 #include "msg/znodes.hpp"
@@ -10,6 +11,7 @@ namespace kvd {
 namespace {
 
 constexpr Duration kRetry = milliseconds(20);
+constexpr size_t kReignsRemembered = 16;
 
 }  // namespace
 
@@ -165,8 +167,10 @@ void Election::on(RegisterSeen message) {
   virgin_ = false;
   if (in_sync()) joined_virgin_ = false;
   if (other_leader) {
-    claiming_ = depose_ = told_to_take_over_ = false;
-    dead_since_.reset();
+    record_reign();
+    claiming_ = depose_ = false;
+    told_to_take_over_.reset();
+    doubt_.reset();
     listed_fresh_ = false;
     std::erase_if(dead_, [this](const Member& member) {
       return member != register_->leader &&
@@ -292,14 +296,58 @@ void Election::consider_deposing() {
   };
   auto position = std::count_if(election_children_.begin(), election_children_.end(), before_us);
   if (told_to_take_over_) {
-    depose_ = true;
+    doubt(ElectionCause::kHandedOver, std::nullopt);
+    depose();
   } else if (leader_dead()) {
-    if (!dead_since_) dead_since_ = out_.now;
-    depose_ = out_.now >= *dead_since_ + position * out_.config.leader_silence;
-  } else {
-    dead_since_.reset();
+    doubt(ElectionCause::kDead, std::nullopt);
+    if (out_.now >= doubt_->since + position * out_.config.leader_silence) depose();
+  } else if (doubt_ && doubt_->cause == ElectionCause::kDead) {
+    doubt_.reset();
   }
-  if (depose_) listed_fresh_ = false;  // every smaller znode must go with the takeover: list them now
+}
+
+// The first moment of a doubt counts, unless it turns out to be of another kind.
+void Election::doubt(ElectionCause cause, std::optional<Duration> silent) {
+  bool heard_since = doubt_ && silent && *silent < out_.now - doubt_->since;
+  if (!doubt_ || doubt_->cause != cause || heard_since) doubt_ = Doubt{cause, out_.now, silent, std::nullopt};
+}
+
+void Election::depose() {
+  depose_ = true;
+  doubt_->agreed = out_.now;
+  listed_fresh_ = false;  // every smaller znode must go with the takeover: list them now
+}
+
+void Election::record_reign() {
+  Reign reign;
+  reign.record.epoch = register_->epoch;
+  reign.record.leader = register_->leader.id;
+  reign.record.cause = register_->cause;
+  reign.began = out_.now;
+  if (register_->leader == out_.config.self.member && doubt_) {
+    reign.doubted = doubt_->since;
+    reign.record.silent = doubt_->silent;
+    if (doubt_->agreed) reign.record.agreed = *doubt_->agreed - doubt_->since;
+    reign.record.deposed = out_.now - doubt_->since;
+  } else {
+    reign.doubted = out_.now;
+  }
+  reigns_.push_back(std::move(reign));
+  if (reigns_.size() > kReignsRemembered) reigns_.pop_front();
+}
+
+void Election::on(LeadActive) {
+  if (reigns_.empty() || !register_ || reigns_.back().record.epoch != register_->epoch) return;
+  reigns_.back().record.activated = out_.now - reigns_.back().doubted;
+}
+
+std::vector<ElectionRecord> Election::elections() const {
+  std::vector<ElectionRecord> all;
+  for (auto it = reigns_.rbegin(); it != reigns_.rend(); ++it) {
+    all.push_back(it->record);
+    all.back().ago = out_.now - it->began;
+  }
+  return all;
 }
 
 void Election::claim() {
@@ -315,7 +363,8 @@ void Election::claim() {
     claiming_ = true;
     out_.membership.post(BootstrapWanted{*own_znode_});
   } else if (in_sync()) {
-    if (leader_dead() || told_to_take_over_) takeover.exclude = register_->leader;
+    if (leader_dead() || (told_to_take_over_ && told_to_take_over_->leaves)) takeover.exclude = register_->leader;
+    if (depose_) takeover.cause = doubt_->cause;
     claiming_ = true;
     out_.membership.post(std::move(takeover));
   } else if (total_loss()) {
@@ -323,7 +372,7 @@ void Election::claim() {
     bool all_registered = std::all_of(register_->in_sync.begin(), register_->in_sync.end(), [this](const Member& member) {
       return members_.contains(member.id.value);
     });
-    out_.membership.post(NewLineageWanted{version_, *own_znode_, {}, register_->in_sync, all_registered});
+    out_.membership.post(NewLineageWanted{version_, *own_znode_, register_->in_sync, all_registered});
   }
 }
 
@@ -340,15 +389,14 @@ void Election::on(LeaderSilent message) {
   // Only who sees ZooKeeper, and in it everybody who is there, can judge: else it may be itself that is cut off.
   if (phase_ != Phase::kRegistered || zk_state_ != ZkState::kConnected) return;
   if (calling(Call::kListMembers) || calling(Call::kGetMember)) return;
-  silent_at_ = out_.now;
+  doubt(ElectionCause::kSilent, message.silent);
   auto before_us = [&](const std::string& name) {
     return name < *own_znode_ && name != register_->leader_znode;
   };
   auto position = std::count_if(election_children_.begin(), election_children_.end(), before_us);
   if (message.silent < (position + 1) * out_.config.leader_silence) return;
   if (!second_opinion()) return;
-  depose_ = true;
-  listed_fresh_ = false;
+  depose();
   out_.log(LogLevel::kWarn, "the leader is silent: taking over",
            {{"leader", message.leader.id.value}, {"silent_ms", std::to_string(to_ms(message.silent))}});
   evaluate();
@@ -376,7 +424,7 @@ void Election::on(PeerSaid message) {
   } else if (auto* order = std::get_if<TakeOver>(&message.message)) {
     if (!register_ || register_->epoch != order->epoch || message.from != register_->leader) return;
     out_.log(LogLevel::kInfo, "the leader hands over", {{"leader", message.from.id.value}});
-    told_to_take_over_ = true;
+    told_to_take_over_ = *order;
     evaluate();
   }
 }
@@ -399,29 +447,29 @@ void Election::on(PeerDead message) {
 void Election::on(Stalled) {
   // What we believed of others while we slept is worth nothing.
   agreed_until_ = out_.now;
-  if (dead_since_) dead_since_ = out_.now;
+  if (doubt_) doubt_->since = out_.now;
 }
 
 // ---- leaving the office in order ----
 
-void Election::on(HandOverWanted) {
-  hand_over_ = true;
+void Election::on(HandOverWanted message) {
+  hand_over_ = std::move(message);
   if (phase_ == Phase::kRegistered && !sweeping() && !calling(Call::kStand)) sweep();
 }
 
 // Tells the in-sync server with the smallest znode to take over. Sent again by the replica until somebody
 // has.
 void Election::hand_over() {
-  hand_over_ = false;
+  const HandOverWanted wanted = *std::exchange(hand_over_, std::nullopt);
   if (!register_ || register_->leader != out_.config.self.member) return;
   for (const auto& [name, standing] : standing_) {
     const Member& member = standing.info.member;
-    if (member == register_->leader) continue;
+    if (member == register_->leader || (wanted.to && member.id != *wanted.to)) continue;
     if (std::count(register_->in_sync.begin(), register_->in_sync.end(), member) == 0) continue;
     for (const auto& [link, peer] : peers_) {
       if (peer != member) continue;
       out_.log(LogLevel::kInfo, "handing over", {{"successor", member.id.value}});
-      out_.emit(LinkSend{link, TakeOver{register_->epoch}});
+      out_.emit(LinkSend{link, TakeOver{register_->epoch, wanted.leaves}});
       return;
     }
   }
@@ -465,7 +513,7 @@ Instant Election::deadline() const {
   Instant earliest = retry_at_;
   if (phase_ == Phase::kWaiting) earliest = std::min(earliest, wait_until_);
   if (stand_after_ > out_.now) earliest = std::min(earliest, stand_after_);
-  if (dead_since_ && !depose_) {
+  if (doubt_ && doubt_->cause == ElectionCause::kDead && !depose_) {
     // Waiting for our turn in line. Looking once per heartbeat is exact enough and needs no second
     // computation.
     earliest = std::min(earliest, out_.now + out_.config.heartbeat);

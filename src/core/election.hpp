@@ -7,6 +7,7 @@
 // one that has lost everything. So the assignment's rule, the smallest sequence number leads, is literally
 // what zkCli.sh shows.
 #pragma once
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -25,7 +26,8 @@ class Election {
 
   ZkState zk_state() const { return zk_state_; }
   Duration session_timeout() const { return session_timeout_; }
-  std::vector<ServerInfo> members() const;  // as registered, this server included
+  std::vector<ServerInfo> members() const;          // as registered, this server included
+  std::vector<ElectionRecord> elections() const;    // newest first
 
  private:
   enum class Phase {
@@ -61,6 +63,17 @@ class Election {
     int32_t version = 0;
     uint64_t owner = 0;  // a session
   };
+  struct Doubt {  // why the current leader is to be deposed
+    ElectionCause cause = ElectionCause::kFirstInLine;
+    Instant since{};
+    std::optional<Duration> silent;
+    std::optional<Instant> agreed;
+  };
+  struct Reign {
+    ElectionRecord record;  // `ago` is filled in when asked for
+    Instant began{};
+    Instant doubted{};
+  };
   struct Standing {  // a znode below /election, as the last sweep found it
     ServerInfo info;
     uint64_t owner = 0;
@@ -79,6 +92,7 @@ class Election {
   void on(TakeoverFailed message);
   void on(LeaderSilent message);
   void on(HandOverWanted message);
+  void on(LeadActive message);
   void on(Stalled message);
 
   // election_register.cpp: from a new session to a registered server.
@@ -111,6 +125,9 @@ class Election {
   void list_election();
   void on_election_list(const ZkResult& result);
   void consider_deposing();
+  void doubt(ElectionCause cause, std::optional<Duration> silent);
+  void depose();
+  void record_reign();
   void claim();
   bool in_sync() const;
   bool may_stand() const;
@@ -148,7 +165,7 @@ class Election {
 
   std::optional<std::string> own_znode_;
   bool must_sweep_ = false;  // a create's outcome is unknown: look for our own before another one
-  bool hand_over_ = false;
+  std::optional<HandOverWanted> hand_over_;
   std::map<std::string, Standing> standing_;
   std::vector<std::string> to_sweep_;           // not asked for yet
   std::set<std::string> foreign_;               // below /election, but nobody's ephemeral: never leads, never leaves
@@ -157,10 +174,10 @@ class Election {
   bool claiming_ = false;                       // a takeover is on its way
 
   std::set<Member> dead_;              // proofs of death
-  std::optional<Instant> dead_since_;  // of the current leader
+  std::optional<Doubt> doubt_;         // of the current leader
   bool depose_ = false;                // decided: list, then claim
-  bool told_to_take_over_ = false;
-  Instant silent_at_{};             // when the replica last reported the leader's silence
+  std::optional<TakeOver> told_to_take_over_;
+  std::deque<Reign> reigns_;           // oldest first
   Epoch agreed_epoch_;              // somebody agreed that this epoch's leader is silent ...
   Instant agreed_until_{};          // ... and that counts until then
   std::map<LinkId, Member> peers_;  // links that we dialed

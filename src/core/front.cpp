@@ -31,6 +31,7 @@ void Front::on(ClientRequest message) {
   CHECK((token & kForwardedBit) == 0);
   Request request;
   request.operation = std::move(message.operation);
+  request.idempotency_key = std::move(message.idempotency_key);
   request.linear = is_write(request.operation) || message.read == ReadMode::kLinear;
   request.min_revision = message.min_revision;
   request.deadline = out_.now + message.timeout;
@@ -59,6 +60,7 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
   Token token = kForwardedBit | ++forwards_taken_;
   Request request;
   request.operation = std::move(forward.operation);
+  request.idempotency_key = std::move(forward.idempotency_key);
   request.linear = true;
   request.deadline = out_.now + forward.timeout;
   request.from = std::pair(said.link, forward.request);
@@ -75,7 +77,7 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
   } else if (requests_.size() > limits::kClientRequests) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in the leader");
   } else if (write) {
-    out_.replica.post(Propose{token, std::move(operation)});
+    out_.replica.post(Propose{token, std::move(operation), requests_.at(token).idempotency_key});
   } else {
     out_.replica.post(Read{token, std::move(operation), true});
   }
@@ -93,7 +95,7 @@ void Front::route(Token token, Request& request) {
   if (role_.leading || (!request.linear && role_.readable)) {
     request.where = Where::kReplica;
     if (write) {
-      out_.replica.post(Propose{token, request.operation});
+      out_.replica.post(Propose{token, request.operation, request.idempotency_key});
     } else {
       out_.replica.post(Read{token, request.operation, request.linear});
     }
@@ -105,19 +107,29 @@ void Front::route(Token token, Request& request) {
       request.where = Where::kLeader;
       request.link = link->second.first;
       ++forwarded_;
-      out_.emit(LinkSend{link->second.first, Forward{token, request.operation, request.deadline - out_.now}});
+      out_.emit(LinkSend{link->second.first, Forward{token, request.operation, request.deadline - out_.now,
+                                                     request.idempotency_key}});
       return;
     }
   }
   request.where = Where::kNowhere;
 }
 
+// A write without an idempotency key that may have been done must not be done again.
+bool Front::may_repeat(const Request& request) const {
+  return !is_write(request.operation) || !request.idempotency_key.empty();
+}
+
+// As soon as there is a leader, and not before a pause: the one that we know may be the one that failed us.
+void Front::try_again(Request& request) {
+  request.where = Where::kNowhere;
+  request.link.reset();
+  retry_at_ = std::min(retry_at_, out_.now + kRetry);
+}
+
 void Front::route_waiting() {
   for (auto& [token, request] : requests_) {
-    if (request.where == Where::kNowhere) {
-      request.retry_at = kNever;
-      route(token, request);
-    }
+    if (request.where == Where::kNowhere) route(token, request);
   }
 }
 
@@ -128,8 +140,8 @@ void Front::on(PeerUp message) {
   route_waiting();
 }
 
-// What was forwarded on this link has no answer any more. A read is simply asked again. A write may have been
-// done, and doing it again could do it twice: its outcome is unknown.
+// What was forwarded on this link has no answer any more. A read, or a write with an idempotency key, is simply asked
+// again. Another write may have been done, and doing it again could do it twice: its outcome is unknown.
 void Front::on(PeerDown message) {
   if (!message.dialed) {
     for (auto& [token, request] : requests_) {
@@ -145,11 +157,12 @@ void Front::on(PeerDown message) {
   }
   for (Token token : lost) {
     Request& request = requests_.at(token);
-    if (is_write(request.operation)) {
+    if (may_repeat(request)) {
+      request.in_doubt = true;
+      route(token, request);
+    } else {
       fail(token, ErrorCode::kLinkLost, Outcome::kUnknown,
            "the connection to the leader broke before it answered");
-    } else {
-      route(token, request);
     }
   }
 }
@@ -161,19 +174,20 @@ void Front::on(RoleChanged message) {
   route_waiting();
 }
 
-// A frozen server does not break its links, so what was forwarded to it would wait until the deadline. A read is asked
-// again. A write's answer may just be on its way; after a while its outcome is unknown.
+// A frozen server does not break its links, so what was forwarded to it would wait until the deadline. What may be
+// repeated is asked again. Another write's answer may just be on its way; after a while its outcome is unknown.
 void Front::leave_former_leader() {
   auto link = links_.find(role_.leader->id);
   std::optional<LinkId> now = link == links_.end() ? std::nullopt : std::optional(link->second.first);
   for (auto& [token, request] : requests_) {
     if (request.where != Where::kLeader || request.link == now) continue;
-    if (is_write(request.operation)) {
+    if (may_repeat(request)) {
+      request.in_doubt = true;
+      request.where = Where::kNowhere;
+    } else {
       deadlines_.erase({request.deadline, token});
       request.deadline = std::min(request.deadline, out_.now + out_.config.leader_silence);
       deadlines_.emplace(request.deadline, token);
-    } else {
-      request.where = Where::kNowhere;
     }
   }
 }
@@ -191,18 +205,22 @@ void Front::on(PeerSaid message) {
 
 // ---- answers ----
 
+// Whoever was asked does not lead (then nothing was done), or stopped leading before it knew what becomes of it.
+bool Front::again_elsewhere(Request& request, const Answer& answer) {
+  bool nothing_done = is_failure(answer, ErrorCode::kNoLeader);
+  bool stepped_down = is_failure(answer, ErrorCode::kSteppedDown) && may_repeat(request);
+  if (!nothing_done && !stepped_down) return false;
+  request.in_doubt |= stepped_down;
+  try_again(request);
+  return true;
+}
+
 void Front::on(Answered message) {
   auto it = requests_.find(message.token);
   if (it == requests_.end()) return;  // expired or cancelled
   Request& request = it->second;
   if (!request.from) {
-    if (is_failure(message.answer, ErrorCode::kNoLeader)) {
-      // Certainly not applied: the replica has just stopped leading. The next leader may be known already.
-      request.where = Where::kNowhere;
-      request.retry_at = out_.now + kRetry;
-      retry_at_ = std::min(retry_at_, request.retry_at);
-      return;
-    }
+    if (again_elsewhere(request, message.answer)) return;
     if (is_failure(message.answer, ErrorCode::kNotReady)) {
       request.linear = true;  // no copy of our own: ask the leader instead
       route(it->first, request);
@@ -214,13 +232,7 @@ void Front::on(Answered message) {
 
 void Front::on_forward_result(ForwardResult result) {
   Request& request = requests_.at(result.request);
-  if (is_failure(result.answer, ErrorCode::kNoLeader)) {
-    request.where = Where::kNowhere;
-    request.link.reset();
-    request.retry_at = out_.now + kRetry;
-    retry_at_ = std::min(retry_at_, request.retry_at);
-    return;
-  }
+  if (again_elsewhere(request, result.answer)) return;
   bool done = !std::holds_alternative<Failed>(result.answer);
   if (done && result.revision > applied_ && is_write(request.operation)) {
     // Answered once this server has it too, so that its clients always read their own writes here.
@@ -261,7 +273,10 @@ ClientReply Front::reply_to(RequestId id, Answer answer, Revision revision) cons
 
 void Front::finish(Token token, Answer answer, Revision revision) {
   auto it = requests_.find(token);
-  if (std::holds_alternative<Failed>(answer)) ++refused_;
+  if (auto* failed = std::get_if<Failed>(&answer)) {
+    ++refused_;
+    if (it->second.in_doubt && is_write(it->second.operation)) failed->outcome = Outcome::kUnknown;
+  }
   if (it->second.from) {
     auto [link, number] = *it->second.from;
     if (link != LinkId(0)) out_.emit(LinkSend{link, ForwardResult{number, std::move(answer), revision}});

@@ -41,6 +41,8 @@ class Front {
   };
   struct Request {
     Operation operation;
+    std::string idempotency_key;  // empty: none
+    bool in_doubt = false;        // an earlier attempt may have been applied
     bool linear = false;
     Revision min_revision;
     Instant deadline{};
@@ -49,7 +51,6 @@ class Front {
     std::optional<std::pair<LinkId, uint64_t>> from;  // forwarded to us: answer there
     std::optional<Answer> answer;                     // kApplied
     Revision revision;                                // kApplied
-    Instant retry_at = kNever;  // kNowhere, when the leader itself said that it does not lead
   };
 
   void on(ClientRequest message);
@@ -65,6 +66,9 @@ class Front {
   void route(Token token, Request& request);
   void route_waiting();
   void leave_former_leader();
+  bool may_repeat(const Request& request) const;
+  void try_again(Request& request);
+  bool again_elsewhere(Request& request, const Answer& answer);
   void on_forward(const PeerSaid& said, Forward forward);
   void on_forward_result(ForwardResult result);
   void finish(Token token, Answer answer, Revision revision);

@@ -260,6 +260,7 @@ void Membership::on(TakeoverWanted message) {
   Register content = *register_;
   content.epoch = content.epoch.next();
   content.leader = self;
+  content.cause = message.cause;
   content.leader_znode = message.own_znode;
   content.change_id = draw_change_id();
   if (message.exclude) std::erase(content.in_sync, *message.exclude);
@@ -284,6 +285,7 @@ void Membership::on(NewLineageWanted message) {
   content.lineage = content.lineage.next();
   content.epoch = content.epoch.next();
   content.leader = self;
+  content.cause = ElectionCause::kNewLineage;
   content.leader_znode = message.own_znode;
   content.in_sync = {self};
   content.change_id = draw_change_id();
@@ -295,9 +297,6 @@ void Membership::on(NewLineageWanted message) {
     if (message.superseded_only) multi.ops.push_back(ZkCheck{member_path(member.id), -1});
     multi.ops.push_back(ZkCreate{life_path(member), "", ZkMode::kPersistent});
     multi.ops.push_back(ZkDelete{life_path(member), -1});
-  }
-  for (const std::string& znode : message.smaller_znodes) {
-    multi.ops.push_back(ZkDelete{election_path(znode), -1});
   }
   send_multi(std::move(multi), std::move(content), version_ + 1);
 }

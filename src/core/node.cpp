@@ -269,6 +269,7 @@ Status Node::Parts::status() const {
   status.value_bytes = replica.store().value_bytes();
   status.digest = replica.store().digest();
   status.waiting_requests = front.waiting();
+  status.elections = election.elections();
   status.uptime = out.now - started_at;
   status.counters = replica.counters();
   status.counters.refused = front.refused();

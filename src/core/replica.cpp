@@ -47,6 +47,7 @@ void Replica::on(RegisterSeen message) {
   }
   was_in_sync_ = in_sync;
   announce();
+  if (move_) finish_move();
 }
 
 // Only those that the register or a change of it still counts on are worth remembering.
@@ -86,13 +87,9 @@ void Replica::lead() {
   leader_->takeover = log_.last().revision;
   leader_->since = out_.now;
   for (uint64_t r = commit_.value + 1; r <= log_.last().revision.value; ++r) {
-    EntryPointer entry = log_.at(Revision(r));
-    leader_->uncommitted_bytes += entry_bytes(*entry);
-    for (const Effect& effect : entry->effects) {
-      leader_->tail[effect.key] =
-          Tail{entry->revision, effect.value.has_value(), effect.created, effect.version};
-    }
+    note_in_tail(*log_.at(Revision(r)));
   }
+  leader_->forgetting = leader_->takeover;
   set_sparse(false);
   set_caught_up();
   ++counters_.elections;
@@ -293,7 +290,7 @@ void Replica::on(Read message) {
   } else {
     ++counters_.reads_linear;
     leader_->reads.push_back(
-        PendingRead{message.token, 0, commit_, std::move(message.operation), std::nullopt});
+        PendingRead{message.token, 0, commit_, std::move(message.operation), std::nullopt, {}});
   }
 }
 
@@ -324,22 +321,32 @@ void Replica::on_time() {
       out_.election.post(LeaderSilent{register_->leader, epoch_, silent});
     }
   }
-  if (stopping_) drain();
+  if (move_) finish_move();
+  if (stopping_ || move_) drain();
 }
 
-// Before a planned end the leader finishes what it has begun and asks the next in line to take over.
+// The register tells who leads now, whatever became of the order.
+void Replica::finish_move() {
+  if (register_->epoch > move_->from) {
+    answer(move_->token, LeaderMoved{register_->leader.id}, commit_);
+    move_.reset();
+  } else if (out_.now >= move_->limit) {
+    refuse(move_->token, ErrorCode::kTimedOut, Outcome::kUnknown, "the successor did not take over in time");
+    move_.reset();
+  }
+}
+
+// Before a planned end of its reign the leader finishes what it has begun and asks the successor to take over. Reads
+// need not be finished: who asked is told to ask the next leader.
 void Replica::drain() {
-  if (stop_done_) return;
-  bool alone = leader_ && required().size() == 1 && !learner_is_near();
-  bool busy = leader_ && !(leader_->writes.empty() && leader_->reads.empty() && !leader_->proposal);
-  if (out_.now >= stop_limit_ || !leader_ || (alone && !busy)) {
-    stop_done_ = true;
-    return;
-  }
-  if (!busy && out_.now >= leader_->hand_over_at) {
+  bool busy = leader_ && !(leader_->writes.empty() && !leader_->proposal);
+  if (leader_ && !busy && required().size() > 1 && out_.now >= leader_->hand_over_at) {
     leader_->hand_over_at = out_.now + 2 * out_.config.heartbeat;
-    out_.election.post(HandOverWanted{});
+    out_.election.post(HandOverWanted{move_ ? move_->to : std::nullopt, stopping_});
   }
+  if (!stopping_ || stop_done_) return;
+  bool alone = leader_ && required().size() == 1 && !learner_is_near();
+  stop_done_ = out_.now >= stop_limit_ || !leader_ || (alone && !busy && leader_->reads.empty());
 }
 
 // One that catches up would, at this server's end, be left with nothing.

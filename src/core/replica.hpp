@@ -13,6 +13,7 @@
 
 #include "core/log.hpp"
 #include "core/outbox.hpp"
+#include "core/requests.hpp"
 #include "core/store.hpp"
 
 namespace kvd {
@@ -77,7 +78,8 @@ class Replica {
     size_t in_flight_bytes = 0;
     struct Snapshot {
       Revision base;
-      std::string cursor;  // last key sent
+      Space space = Space::kData;  // of the last item sent
+      std::string cursor;          // ... its key
       bool all_sent = false;
       uint64_t sent = 0;  // chunks
       uint64_t taken = 0;
@@ -95,7 +97,13 @@ class Replica {
     uint64_t round = 0;            // 0: not yet assigned
     Revision after;                // and this much committed
     Operation operation;           // ReadKey or ListKeys ...
-    std::optional<Answer> answer;  // ... or what is to be said
+    std::optional<Answer> answer;  // ... or what is to be said,
+    Revision revision;             // about this revision; 0: the newest by then
+  };
+  struct Ticket {  // whose write it is
+    uint64_t token = 0;
+    std::string idempotency_key;  // empty: none
+    uint64_t digest = 0;          // of the operation, with a key
   };
   struct Tail {  // the newest state of a key in the uncommitted part of the log
     Revision revision;
@@ -115,6 +123,8 @@ class Replica {
     std::deque<PendingWrite> writes;
     std::deque<PendingRead> reads;
     std::map<std::string, Tail, std::less<>> tail;
+    std::map<std::string, RememberedAnswer> requests;  // of writes in the uncommitted part of the log
+    Revision forgetting;  // the entry that last made room among the remembered answers
     size_t uncommitted_bytes = 0;
     uint64_t round = 0;  // newest that was sent
     std::optional<Proposal> proposal;
@@ -125,6 +135,13 @@ class Replica {
   };
 
   // ---- the follower's books ----
+  struct Move {  // a planned hand-over that somebody waits for
+    uint64_t token = 0;
+    std::optional<ServerId> to;
+    Epoch from;
+    Instant limit{};
+  };
+
   struct Staging {  // a snapshot that is arriving, with the log behind it
     Store store;
     Log log;
@@ -182,13 +199,18 @@ class Replica {
   // replica_write.cpp
   Latest latest(std::string_view key) const;
   bool admit(const Propose& message);
-  void write(uint64_t token, std::vector<Effect> effects, Answer answer);
-  void unchanged(uint64_t token, Answer answer);
-  void propose(uint64_t token, PutKey& put);
-  void propose(uint64_t token, DeleteKey& remove);
-  void propose(uint64_t token, DeletePrefix& remove);
-  void propose(uint64_t token, WriteBatch& batch);
-  void propose(uint64_t token, ChangeSettings& settings);
+  bool enough_in_sync(uint64_t token);
+  bool recall(const Ticket& ticket);
+  void write(Ticket ticket, std::vector<Effect> effects, Answer answer);
+  void unchanged(const Ticket& ticket, Answer answer);
+  void propose(Ticket ticket, PutKey& put);
+  void propose(Ticket ticket, DeleteKey& remove);
+  void propose(Ticket ticket, DeletePrefix& remove);
+  void propose(Ticket ticket, WriteBatch& batch);
+  void change_settings(uint64_t token, const ChangeSettings& settings);
+  void move_leader(uint64_t token, const MoveLeader& move);
+  void note_in_tail(const Entry& entry);
+  void drop_from_tail(const Entry& entry);
 
   // replica_leader.cpp
   void from_follower(const PeerSaid& said, PeerMessage& message);
@@ -215,6 +237,7 @@ class Replica {
   void propose_register(Proposal proposal);
   bool confirmed_in_sync(const Member& member) const;
   void drain();
+  void finish_move();
 
   // replica_follower.cpp
   void from_leader(const PeerSaid& said, PeerMessage& message);
@@ -251,6 +274,7 @@ class Replica {
   bool stopping_ = false;
   bool stop_done_ = false;
   Instant stop_limit_ = kNever;
+  std::optional<Move> move_;
   Counters counters_;
 };
 

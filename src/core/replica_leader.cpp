@@ -66,11 +66,7 @@ void Replica::commit_what_is_held() {
   if (held > commit_) {
     for (uint64_t r = commit_.value + 1; r <= held.value; ++r) {
       EntryPointer entry = log_.at(Revision(r));
-      leader_->uncommitted_bytes -= entry_bytes(*entry);
-      for (const Effect& effect : entry->effects) {
-        auto it = leader_->tail.find(effect.key);
-        if (it != leader_->tail.end() && it->second.revision == entry->revision) leader_->tail.erase(it);
-      }
+      drop_from_tail(*entry);
     }
     counters_.writes += held.value - commit_.value;
     advance(held);
@@ -87,6 +83,7 @@ void Replica::commit_what_is_held() {
 
 void Replica::activate() {
   leader_->active = true;
+  out_.election.post(LeadActive{});
   out_.log(LogLevel::kInfo, "leads",
            {{"epoch", std::to_string(epoch_.value)},
             {"revision", std::to_string(commit_.value)},
@@ -121,7 +118,7 @@ void Replica::serve_reads() {
       confirmed = read.round;
     }
     Answer result = read.answer ? std::move(*read.answer) : read_now(read.operation);
-    answer(read.token, std::move(result), commit_);
+    answer(read.token, std::move(result), read.revision == Revision(0) ? commit_ : read.revision);
     leader_->reads.pop_front();
   }
 }
@@ -210,14 +207,8 @@ void Replica::send_snapshot(Peer& peer) {
   if (!peer.snapshot || peer.snapshot_after != kNever) return;
   Peer::Snapshot& snapshot = *peer.snapshot;
   while (!snapshot.all_sent && snapshot.sent - snapshot.taken < limits::kSnapshotChunksInFlight) {
-    SnapshotChunk chunk{epoch_, {}};
-    size_t bytes = 0;
-    const Store::Map& values = store_.values();
-    for (auto it = values.upper_bound(snapshot.cursor);
-         it != values.end() && bytes < limits::kSnapshotChunkBytes; ++it) {
-      chunk.items.push_back(to_item(it->first, it->second));
-      bytes += it->first.size() + it->second.bytes.size() + 32;
-    }
+    SnapshotChunk chunk{epoch_,
+                        store_.items_behind(snapshot.space, snapshot.cursor, limits::kSnapshotChunkBytes)};
     if (chunk.items.empty()) {
       // Whoever installs this may lead one day: not without what our predecessor may have acknowledged.
       if (peer.next <= leader_->takeover) return;
@@ -225,6 +216,7 @@ void Replica::send_snapshot(Peer& peer) {
       out_.emit(LinkSend{peer.link, SnapshotEnd{epoch_, commit_, store_.digest()}});
       return;
     }
+    snapshot.space = chunk.items.back().space;
     snapshot.cursor = chunk.items.back().key;
     ++snapshot.sent;
     out_.emit(LinkSend{peer.link, std::move(chunk)});

@@ -3,9 +3,13 @@
 #include <algorithm>
 
 #include "core/replica.hpp"
+#include "msg/wire.hpp"
 
 namespace kvd {
 namespace {
+
+constexpr size_t kSettingsWaiting = 64;
+constexpr Duration kMoveLimit = milliseconds(2000);  // then this server goes on leading
 
 bool matches(const EntityTags& tags, bool present, Revision modified) {
   if (!present) return false;
@@ -39,7 +43,7 @@ Replica::Latest Replica::latest(std::string_view key) const {
   return Latest{true, value->modified, value->created, value->version};
 }
 
-// Everything that can be refused is refused here, before the log: then "not applied" is certain (rule 12).
+// Everything that can be refused is refused before the log: then "not applied" is certain (rule 12).
 bool Replica::admit(const Propose& message) {
   auto no = [&](ErrorCode code, std::string detail) {
     refuse(message.token, code, Outcome::kNotApplied, std::move(detail));
@@ -47,22 +51,7 @@ bool Replica::admit(const Propose& message) {
   };
   if (!leader_) return no(ErrorCode::kNoLeader, "this server does not lead");
   if (stopping_) return no(ErrorCode::kNoLeader, "the leader is shutting down");
-  if (std::holds_alternative<ChangeSettings>(message.operation)) {
-    if (leader_->settings.size() >= 64) return no(ErrorCode::kOverloaded, "too many settings changes wait");
-    return true;
-  }
-  uint32_t confirmed = static_cast<uint32_t>(register_->in_sync.size());
-  bool virgin = log_.last().revision == lineage_base(lineage_);
-  if (virgin && confirmed < out_.config.expect) {
-    return no(ErrorCode::kNotEnoughInSync,
-              "a new cluster's first write waits for " + std::to_string(out_.config.expect) +
-                  " servers in sync (--expect); now: " + std::to_string(confirmed));
-  }
-  uint32_t there = std::min(confirmed, responsive());
-  if (there < register_->min_in_sync) {
-    return no(ErrorCode::kNotEnoughInSync, "too few servers are in sync: " + std::to_string(there) +
-                                               ", min_in_sync is " + std::to_string(register_->min_in_sync));
-  }
+  if (move_) return no(ErrorCode::kNoLeader, "the leader is handing over");
   if (operation_bytes(message.operation) > limits::kWriteBytes) {
     return no(ErrorCode::kTooLarge,
               "one write holds at most " + std::to_string(limits::kWriteBytes) + " bytes");
@@ -77,35 +66,116 @@ bool Replica::admit(const Propose& message) {
   return true;
 }
 
+bool Replica::enough_in_sync(uint64_t token) {
+  auto no = [&](std::string detail) {
+    refuse(token, ErrorCode::kNotEnoughInSync, Outcome::kNotApplied, std::move(detail));
+    return false;
+  };
+  uint32_t confirmed = static_cast<uint32_t>(register_->in_sync.size());
+  bool virgin = log_.last().revision == lineage_base(lineage_);
+  if (virgin && confirmed < out_.config.expect) {
+    return no("a new cluster's first write waits for " + std::to_string(out_.config.expect) +
+              " servers in sync (--expect); now: " + std::to_string(confirmed));
+  }
+  uint32_t there = std::min(confirmed, responsive());
+  if (there < register_->min_in_sync) {
+    return no("too few servers are in sync: " + std::to_string(there) + ", min_in_sync is " +
+              std::to_string(register_->min_in_sync));
+  }
+  return true;
+}
+
+// A retry gets the first answer, once that is committed. True: it was one.
+bool Replica::recall(const Ticket& ticket) {
+  if (ticket.idempotency_key.empty()) return false;
+  std::optional<RememberedAnswer> known = find_remembered(store_, ticket.idempotency_key);
+  if (auto it = leader_->requests.find(ticket.idempotency_key); it != leader_->requests.end()) known = it->second;
+  if (known && known->digest != ticket.digest) {
+    refuse(ticket.token, ErrorCode::kKeyReused, Outcome::kNotApplied,
+           "another request has been made with this idempotency key");
+  } else if (known) {
+    leader_->reads.push_back(
+        PendingRead{ticket.token, 0, known->revision, {}, std::move(known->answer), known->revision});
+  } else if (is_forgotten(store_, ticket.idempotency_key)) {
+    refuse(ticket.token, ErrorCode::kKeyEvicted, Outcome::kUnknown,
+           "a write with this idempotency key was done long ago and its answer is forgotten: not done again");
+  } else {
+    return false;
+  }
+  return true;
+}
+
 void Replica::on(Propose message) {
   if (!admit(message)) return;
+  if (const auto* settings = std::get_if<ChangeSettings>(&message.operation)) {
+    change_settings(message.token, *settings);
+    return;
+  }
+  if (const auto* move = std::get_if<MoveLeader>(&message.operation)) {
+    move_leader(message.token, *move);
+    return;
+  }
+  Ticket ticket{message.token, std::move(message.idempotency_key), 0};
+  if (!ticket.idempotency_key.empty()) ticket.digest = operation_digest(message.operation);
+  if (recall(ticket) || !enough_in_sync(ticket.token)) return;
   struct Proposer {
     Replica& replica;
-    uint64_t token;
-    void operator()(PutKey& put) { replica.propose(token, put); }
-    void operator()(DeleteKey& remove) { replica.propose(token, remove); }
-    void operator()(DeletePrefix& remove) { replica.propose(token, remove); }
-    void operator()(WriteBatch& batch) { replica.propose(token, batch); }
-    void operator()(ChangeSettings& settings) { replica.propose(token, settings); }
+    Ticket& ticket;
+    void operator()(PutKey& put) { replica.propose(std::move(ticket), put); }
+    void operator()(DeleteKey& remove) { replica.propose(std::move(ticket), remove); }
+    void operator()(DeletePrefix& remove) { replica.propose(std::move(ticket), remove); }
+    void operator()(WriteBatch& batch) { replica.propose(std::move(ticket), batch); }
+    void operator()(ChangeSettings&) { CHECK(!"settings are no data"); }
+    void operator()(MoveLeader&) { CHECK(!"a hand-over is no data"); }
     void operator()(ReadKey&) { CHECK(!"a read was proposed"); }
     void operator()(ListKeys&) { CHECK(!"a read was proposed"); }
     void operator()(QueryStatus&) { CHECK(!"a query was proposed"); }
   };
-  std::visit(Proposer{*this, message.token}, message.operation);
+  std::visit(Proposer{*this, ticket}, message.operation);
 }
 
-void Replica::write(uint64_t token, std::vector<Effect> effects, Answer answer) {
+void Replica::note_in_tail(const Entry& entry) {
+  leader_->uncommitted_bytes += entry_bytes(entry);
+  for (const Effect& effect : entry.effects) {
+    if (effect.space == Space::kData) {
+      leader_->tail[effect.key] = Tail{entry.revision, effect.value.has_value(), effect.created, effect.version};
+    } else if (effect.value) {
+      auto remembered = read_remembered(effect.key, effect.value->view(), entry.revision);
+      if (remembered) leader_->requests[effect.key] = std::move(*remembered);
+    }
+  }
+}
+
+void Replica::drop_from_tail(const Entry& entry) {
+  leader_->uncommitted_bytes -= entry_bytes(entry);
+  for (const Effect& effect : entry.effects) {
+    if (effect.space == Space::kRequests) {
+      leader_->requests.erase(effect.key);
+      continue;
+    }
+    auto it = leader_->tail.find(effect.key);
+    if (it != leader_->tail.end() && it->second.revision == entry.revision) leader_->tail.erase(it);
+  }
+}
+
+void Replica::write(Ticket ticket, std::vector<Effect> effects, Answer answer) {
   auto entry = std::make_shared<Entry>();
   entry->epoch = epoch_;
   entry->revision = log_.last().revision.next();
   entry->effects = std::move(effects);
+  if (!ticket.idempotency_key.empty()) {
+    entry->effects.push_back(remember(std::move(ticket.idempotency_key), ticket.digest, answer));
+    if (commit_ >= leader_->forgetting) {
+      std::vector<Effect> forgotten = forget_oldest(store_);
+      if (!forgotten.empty()) leader_->forgetting = entry->revision;
+      std::move(forgotten.begin(), forgotten.end(), std::back_inserter(entry->effects));
+    }
+  }
   for (Effect& effect : entry->effects) {
     if (effect.created == Revision(0)) effect.created = entry->revision;
-    leader_->tail[effect.key] =
-        Tail{entry->revision, effect.value.has_value(), effect.created, effect.version};
   }
-  leader_->uncommitted_bytes += entry_bytes(*entry);
-  leader_->writes.push_back(PendingWrite{entry->revision, token, std::move(answer)});
+  note_in_tail(*entry);
+  leader_->writes.push_back(PendingWrite{entry->revision, ticket.token, std::move(answer)});
   // An idle follower has had nothing to acknowledge: the clock for its lag starts now.
   for (auto& [link, peer] : peers_) {
     if (peer.match == log_.last().revision) peer.progress = out_.now;
@@ -116,14 +186,14 @@ void Replica::write(uint64_t token, std::vector<Effect> effects, Answer answer) 
 // A refused condition, a delete of what is not there: nothing to replicate, but the answer speaks of the
 // newest state. It is a linear read of the log's tail, and is only true once that is committed and this
 // server confirmed as leader.
-void Replica::unchanged(uint64_t token, Answer answer) {
-  leader_->reads.push_back(PendingRead{token, 0, log_.last().revision, {}, std::move(answer)});
+void Replica::unchanged(const Ticket& ticket, Answer answer) {
+  leader_->reads.push_back(PendingRead{ticket.token, 0, log_.last().revision, {}, std::move(answer), {}});
 }
 
-void Replica::propose(uint64_t token, PutKey& put) {
+void Replica::propose(Ticket ticket, PutKey& put) {
   Latest now = latest(put.key);
   if (!holds(put.condition, now.present, now.modified)) {
-    unchanged(token, ConditionFailed{now.present ? std::optional(now.modified) : std::nullopt});
+    unchanged(ticket, ConditionFailed{now.present ? std::optional(now.modified) : std::nullopt});
     return;
   }
   Effect effect;
@@ -133,24 +203,24 @@ void Replica::propose(uint64_t token, PutKey& put) {
   effect.version = now.present ? now.version + 1 : 1;
   std::vector<Effect> effects;
   effects.push_back(std::move(effect));
-  write(token, std::move(effects), KeyWritten{!now.present});
+  write(std::move(ticket), std::move(effects), KeyWritten{!now.present});
 }
 
-void Replica::propose(uint64_t token, DeleteKey& remove) {
+void Replica::propose(Ticket ticket, DeleteKey& remove) {
   Latest now = latest(remove.key);
   if (!holds(remove.condition, now.present, now.modified)) {
-    unchanged(token, ConditionFailed{now.present ? std::optional(now.modified) : std::nullopt});
+    unchanged(ticket, ConditionFailed{now.present ? std::optional(now.modified) : std::nullopt});
   } else if (!now.present) {
-    unchanged(token, KeyAbsent{});
+    unchanged(ticket, KeyAbsent{});
   } else {
     std::vector<Effect> effects(1);
     effects[0].key = std::move(remove.key);
     effects[0].created = now.created;
-    write(token, std::move(effects), KeyDeleted{});
+    write(std::move(ticket), std::move(effects), KeyDeleted{});
   }
 }
 
-void Replica::propose(uint64_t token, DeletePrefix& remove) {
+void Replica::propose(Ticket ticket, DeletePrefix& remove) {
   std::map<std::string, Revision> keys;  // name, created
   store_.each_key(remove.prefix, [&](const std::string& key) { keys[key] = store_.find(key)->created; });
   for (auto it = leader_->tail.lower_bound(remove.prefix);
@@ -171,18 +241,18 @@ void Replica::propose(uint64_t token, DeletePrefix& remove) {
     effects.push_back(std::move(effect));
   }
   if (bytes > limits::kWriteBytes) {
-    refuse(token, ErrorCode::kTooLarge, Outcome::kNotApplied,
+    refuse(ticket.token, ErrorCode::kTooLarge, Outcome::kNotApplied,
            std::to_string(keys.size()) + " keys are too many for one write: delete by longer prefixes");
   } else if (effects.empty()) {
-    unchanged(token, PrefixDeleted{0});
+    unchanged(ticket, PrefixDeleted{0});
   } else {
     uint64_t count = effects.size();
-    write(token, std::move(effects), PrefixDeleted{count});
+    write(std::move(ticket), std::move(effects), PrefixDeleted{count});
   }
 }
 
 // One effect per key, the last one: within a batch only the end result is ever visible.
-void Replica::propose(uint64_t token, WriteBatch& batch) {
+void Replica::propose(Ticket ticket, WriteBatch& batch) {
   struct State {
     Latest before;
     Latest after;
@@ -213,18 +283,44 @@ void Replica::propose(uint64_t token, WriteBatch& batch) {
     effects.push_back(std::move(effect));
   }
   if (effects.empty()) {
-    unchanged(token, BatchWritten{});
+    unchanged(ticket, BatchWritten{});
   } else {
-    write(token, std::move(effects), BatchWritten{});
+    write(std::move(ticket), std::move(effects), BatchWritten{});
   }
 }
 
-void Replica::propose(uint64_t token, ChangeSettings& settings) {
-  if (settings.min_in_sync < 1 || settings.min_in_sync > 64) {
-    refuse(token, ErrorCode::kInvalid, Outcome::kNotApplied, "min_in_sync must be 1 to 64");
+// From here on no write is taken; when those under way are done, the successor is told. Writes that come meanwhile wait
+// in the front, and go to the new leader.
+void Replica::move_leader(uint64_t token, const MoveLeader& move) {
+  const Member& self = out_.config.self.member;
+  if (move.to == self.id) {
+    answer(token, LeaderMoved{self.id}, commit_);
     return;
   }
-  leader_->settings.emplace_back(token, settings.min_in_sync);
+  std::string others;
+  bool possible = false;
+  for (const Member& member : register_->in_sync) {
+    if (member == self) continue;
+    possible |= !move.to || member.id == *move.to;
+    others += (others.empty() ? "" : ", ") + member.id.value;
+  }
+  if (!possible) {
+    refuse(token, ErrorCode::kNotInSync, Outcome::kNotApplied,
+           others.empty() ? "no other server is in sync" : "not in sync; besides the leader these are: " + others);
+    return;
+  }
+  move_ = Move{token, move.to, epoch_, out_.now + kMoveLimit};
+  out_.log(LogLevel::kInfo, "asked to hand over", {{"to", move.to ? move.to->value : "the next in line"}});
+}
+
+void Replica::change_settings(uint64_t token, const ChangeSettings& settings) {
+  if (settings.min_in_sync < 1 || settings.min_in_sync > 64) {
+    refuse(token, ErrorCode::kInvalid, Outcome::kNotApplied, "min_in_sync must be 1 to 64");
+  } else if (leader_->settings.size() >= kSettingsWaiting) {
+    refuse(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many settings changes wait");
+  } else {
+    leader_->settings.emplace_back(token, settings.min_in_sync);
+  }
 }
 
 }  // namespace kvd

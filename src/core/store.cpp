@@ -10,68 +10,90 @@
 namespace kvd {
 namespace {
 
-uint64_t item_digest(std::string_view key, const Store::Value& value) {
-  std::array<uint64_t, 5> numbers = {hash_bytes(key), hash_bytes(value.bytes.view()), value.created.value,
-                                     value.modified.value, value.version};
+uint64_t item_digest(Space space, std::string_view key, const Store::Value& value) {
+  std::array<uint64_t, 5> numbers = {hash_bytes(key, static_cast<uint64_t>(space)), hash_bytes(value.bytes.view()),
+                                     value.created.value, value.modified.value, value.version};
   return hash_bytes({reinterpret_cast<const char*>(numbers.data()), sizeof numbers});
 }
 
 }  // namespace
 
-Item to_item(const std::string& key, const Store::Value& value) {
-  return Item{key, value.bytes, value.created, value.modified, value.version};
+Item to_item(const std::string& key, const Store::Value& value, Space space) {
+  return Item{key, value.bytes, value.created, value.modified, value.version, space};
 }
 
-void Store::insert(const std::string& key, Value value) {
-  auto [it, fresh] = values_.try_emplace(key);
-  if (!fresh) {
-    digest_ -= item_digest(key, it->second);
-    value_bytes_ -= it->second.bytes.size();
+// What is counted beside the maps themselves.
+void Store::index(Space space, const std::string& key, const Value& value, bool add) {
+  uint64_t digest = item_digest(space, key, value);
+  digest_ += add ? digest : -digest;
+  if (space == Space::kData) {
+    value_bytes_ += add ? value.bytes.size() : -value.bytes.size();
+  } else if (!key.starts_with('\0')) {
+    if (add) {
+      requests_by_age_[value.modified] = key;
+    } else {
+      requests_by_age_.erase(value.modified);
+    }
   }
-  it->second = std::move(value);
-  digest_ += item_digest(key, it->second);
-  value_bytes_ += it->second.bytes.size();
 }
 
-void Store::erase(Map::iterator it) {
-  digest_ -= item_digest(it->first, it->second);
-  value_bytes_ -= it->second.bytes.size();
-  values_.erase(it);
+void Store::insert(Space space, const std::string& key, Value value) {
+  auto [it, fresh] = maps_[static_cast<size_t>(space)].try_emplace(key);
+  if (!fresh) index(space, key, it->second, false);
+  it->second = std::move(value);
+  index(space, key, it->second, true);
+}
+
+void Store::erase(Space space, Map::iterator it) {
+  index(space, it->first, it->second, false);
+  maps_[static_cast<size_t>(space)].erase(it);
 }
 
 void Store::apply(const Entry& entry) {
   for (const Effect& effect : entry.effects) {
-    auto it = values_.find(effect.key);
-    // `>` and not `>=`: a batch may touch one key twice, and applies in order.
-    if (it != values_.end() && it->second.modified > entry.revision) continue;
+    Map& map = maps_[static_cast<size_t>(effect.space)];
+    auto it = map.find(effect.key);
+    // At the same revision the item came from a snapshot that has this entry already: once more gives the same.
+    if (it != map.end() && it->second.modified > entry.revision) continue;
     if (effect.value) {
-      insert(effect.key, Value{*effect.value, effect.created, entry.revision, effect.version});
-    } else if (it != values_.end()) {
-      erase(it);
+      insert(effect.space, effect.key, Value{*effect.value, effect.created, entry.revision, effect.version});
+    } else if (it != map.end()) {
+      erase(effect.space, it);
     }
   }
 }
 
 void Store::put(Item item) {
-  insert(item.key, Value{std::move(item.value), item.created, item.modified, item.version});
+  insert(item.space, item.key, Value{std::move(item.value), item.created, item.modified, item.version});
 }
 
-void Store::clear() {
-  values_.clear();
-  digest_ = 0;
-  value_bytes_ = 0;
+void Store::clear() { *this = Store(); }
+
+const Store::Value* Store::find(std::string_view key, Space space) const {
+  const Map& map = values(space);
+  auto it = map.find(key);
+  return it == map.end() ? nullptr : &it->second;
 }
 
-const Store::Value* Store::find(std::string_view key) const {
-  auto it = values_.find(key);
-  return it == values_.end() ? nullptr : &it->second;
+std::vector<Item> Store::items_behind(Space space, const std::string& last, size_t bytes) const {
+  std::vector<Item> items;
+  size_t taken = 0;
+  for (auto s = static_cast<size_t>(space); s < maps_.size(); ++s) {
+    auto it = s == static_cast<size_t>(space) ? maps_[s].upper_bound(last) : maps_[s].begin();
+    for (; it != maps_[s].end() && taken < bytes; ++it) {
+      items.push_back(to_item(it->first, it->second, static_cast<Space>(s)));
+      taken += it->first.size() + it->second.bytes.size() + 32;
+    }
+  }
+  return items;
 }
 
 Listing Store::list(const ListKeys& query) const {
   Listing listing;
   size_t bytes = 0;
-  auto it = query.after < query.prefix ? values_.lower_bound(query.prefix) : values_.upper_bound(query.after);
-  for (; it != values_.end() && it->first.starts_with(query.prefix); ++it) {
+  const Map& all = values();
+  auto it = query.after < query.prefix ? all.lower_bound(query.prefix) : all.upper_bound(query.after);
+  for (; it != all.end() && it->first.starts_with(query.prefix); ++it) {
     if (listing.items.size() >= std::min<size_t>(query.limit, limits::kListItemsMax) ||
         bytes > limits::kListBytes) {
       listing.more = true;

@@ -98,11 +98,11 @@ struct TakeoverWanted {  // from election: rule 3, "the takeover"
   std::string own_znode;
   std::vector<std::string> smaller_znodes;
   std::optional<Member> exclude;  // the former leader, when it is dead or leaves
+  ElectionCause cause = ElectionCause::kFirstInLine;
 };
 struct NewLineageWanted {  // from election: everything is lost, or an operator says so
   int32_t version = 0;
   std::string own_znode;
-  std::vector<std::string> smaller_znodes;
   std::vector<Member> lost;     // the in-sync set: no life of it may be registered
   bool superseded_only = true;  // and each one's id must be, anew; false: on an operator's word
 };
@@ -124,15 +124,20 @@ struct LeaderSilent {      // from replica, again and again while it lasts
   Epoch epoch;
   Duration silent{0};
 };
-struct HandOverWanted {};  // from replica: stopping and drained; find the successor
+struct HandOverWanted {  // from replica, drained: find the successor and tell it
+  std::optional<ServerId> to;  // none: the next in line
+  bool leaves = false;         // this server stops
+};
+struct LeadActive {};  // from replica: this server's reign may acknowledge from now on
 using ElectionMessage =
     std::variant<ZkSessionChanged, ZkResult, ZkWatchFired, RegisterSeen, RegisterAbsent, PeerUp, PeerDown,
-                 PeerDead, PeerSaid, AliveChecked, TakeoverFailed, LeaderSilent, HandOverWanted, Stalled>;
+                 PeerDead, PeerSaid, AliveChecked, TakeoverFailed, LeaderSilent, HandOverWanted, LeadActive, Stalled>;
 
 // To replica. A token names the request in the front.
 struct Propose {
   uint64_t token = 0;
   Operation operation;  // a write
+  std::string idempotency_key;
 };
 struct Read {
   uint64_t token = 0;

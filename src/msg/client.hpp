@@ -55,10 +55,14 @@ struct WriteBatch {  // one revision, all or nothing, in order
 struct ChangeSettings {
   uint32_t min_in_sync = 1;
 };
+struct MoveLeader {                // a planned hand-over
+  std::optional<ServerId> to;      // in sync; none: whoever is next in line
+};
 struct QueryStatus {};  // answered by this node alone, always at once
 
 using Operation =
-    std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefix, WriteBatch, ChangeSettings, QueryStatus>;
+    std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefix, WriteBatch, ChangeSettings, QueryStatus,
+                 MoveLeader>;
 
 enum class ReadMode { kLocal, kLinear };
 
@@ -67,6 +71,7 @@ struct ClientRequest {
   Operation operation;
   ReadMode read = ReadMode::kLocal;  // for reads
   Revision min_revision;             // for local reads: wait until this server has it
+  std::string idempotency_key;       // of a write, 1 to limits::kIdempotencyKeyBytes; empty: none
   Duration timeout{5'000'000};       // how long it may wait from its arrival at the node
 };
 struct ClientCancelled {  // the client's connection is gone: nobody waits for the reply any more
@@ -102,6 +107,10 @@ struct SettingsChanged {
   uint32_t min_in_sync = 1;
 };
 
+struct LeaderMoved {
+  ServerId leader;
+};
+
 enum class ErrorCode : uint8_t {
   kNoLeader,         // none known in time
   kNotEnoughInSync,  // fewer than --min-in-sync, or a virgin cluster waits for --expect
@@ -112,7 +121,10 @@ enum class ErrorCode : uint8_t {
   kLinkLost,         // the link to the leader died before the answer came
   kTooLarge,         // 413
   kShuttingDown,
-  kInvalid,  // 400: the detail says what is wrong
+  kInvalid,     // 400: the detail says what is wrong
+  kKeyReused,   // 422: another request had this idempotency key
+  kNotInSync,   // 409: the server that is to lead may not
+  kKeyEvicted,  // 409: a write with this idempotency key was done, but its answer is no longer remembered
 };
 enum class Outcome : uint8_t { kNotApplied, kUnknown };
 
@@ -148,6 +160,20 @@ struct Counters {       // monotonic since the start
   uint64_t in_sync_changes = 0;
 };
 
+struct ElectionRecord {  // one reign, as this server saw it begin
+  Epoch epoch;
+  ServerId leader;
+  ElectionCause cause = ElectionCause::kBootstrap;
+  Duration ago{0};
+  // Only known to the one that was elected: how long the leader before had been silent when it was suspected, and from
+  // then on until it was decided to depose it (a second opinion, its turn in line), until the register said so, and
+  // until the first write could be acknowledged.
+  std::optional<Duration> silent;
+  std::optional<Duration> agreed;
+  std::optional<Duration> deposed;
+  std::optional<Duration> activated;
+};
+
 struct Status {
   ServerInfo self;
   Role role = Role::kCandidate;
@@ -168,12 +194,13 @@ struct Status {
   uint64_t value_bytes = 0;
   uint64_t digest = 0;
   uint64_t waiting_requests = 0;
+  std::vector<ElectionRecord> elections;  // newest first
   Duration uptime{0};
   Counters counters;
 };
 
 using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
-                            BatchWritten, ConditionFailed, SettingsChanged, Failed, Status>;
+                            BatchWritten, ConditionFailed, SettingsChanged, Failed, Status, LeaderMoved>;
 
 struct ClientReply {
   RequestId id;

@@ -6,6 +6,13 @@
 namespace kvd::limits {
 
 inline constexpr size_t kKeyBytes = 1024;   // longer or empty: 400
+inline constexpr size_t kServerIdBytes = 255;
+inline constexpr size_t kIdempotencyKeyBytes = 255;  // longer or empty: 400
+// Writes with an idempotency key: so many answers are remembered. The oldest are dropped, a batch at once, and of so
+// many batches it is still known that their keys were used: 409. Older ones are taken for new.
+inline constexpr size_t kRememberedAnswers = 65'536;
+inline constexpr size_t kForgottenBatch = 1'024;
+inline constexpr size_t kForgottenBatches = 256;
 inline constexpr size_t kBatchOps = 1024;   // more: 400
 inline constexpr size_t kListItems = 1000;  // a page's size when none is asked for; the most is 10,000
 inline constexpr size_t kListItemsMax = 10'000;

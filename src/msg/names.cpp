@@ -75,10 +75,28 @@ const char* zk_code_name(ZkCode code) {
   CHECK(false);
 }
 
+const char* election_cause_name(ElectionCause cause) {
+  switch (cause) {
+    case ElectionCause::kBootstrap:
+      return "bootstrap";
+    case ElectionCause::kDead:
+      return "dead";
+    case ElectionCause::kSilent:
+      return "silent";
+    case ElectionCause::kHandedOver:
+      return "handed-over";
+    case ElectionCause::kFirstInLine:
+      return "first-in-line";
+    case ElectionCause::kNewLineage:
+      return "new-lineage";
+  }
+  CHECK(false);
+}
+
 bool is_write(const Operation& operation) {
   return std::holds_alternative<PutKey>(operation) || std::holds_alternative<DeleteKey>(operation) ||
          std::holds_alternative<DeletePrefix>(operation) || std::holds_alternative<WriteBatch>(operation) ||
-         std::holds_alternative<ChangeSettings>(operation);
+         std::holds_alternative<ChangeSettings>(operation) || std::holds_alternative<MoveLeader>(operation);
 }
 
 }  // namespace kvd

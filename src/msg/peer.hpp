@@ -86,6 +86,7 @@ struct Forward {
   uint64_t request = 0;  // the dialer's number, unique on this link
   Operation operation;   // a write, or a read that is to be linear
   Duration timeout{0};
+  std::string idempotency_key;  // of a write; empty: none
 };
 struct ForwardResult {
   uint64_t request = 0;
@@ -101,8 +102,9 @@ struct SuspectReply {
   Member leader;
   bool agrees = false;
 };
-struct TakeOver {
+struct TakeOver {  // from a leader that has finished what it had begun: the receiver is to depose it now
   Epoch epoch;
+  bool leaves = false;  // it stops, and does not stay in the in-sync set
 };
 
 using PeerMessage =

@@ -49,7 +49,7 @@ std::string text_of(const Item& item) {
   return fmt::format("{}@{}={}", quoted(item.key), item.modified.value, size_of(item.value));
 }
 std::string text_of(const Effect& effect) {
-  return quoted(effect.key) + (effect.value ? "=" + size_of(*effect.value) : " deleted");
+  return (effect.space == Space::kData ? "" : "request ") + quoted(effect.key) + (effect.value ? "=" + size_of(*effect.value) : " deleted");
 }
 std::string text_of(const EntryPointer& entry) {
   return fmt::format("{}:{} {}", entry->epoch.value, entry->revision.value,
@@ -91,6 +91,12 @@ const char* error_name(ErrorCode code) {
       return "shutting_down";
     case ErrorCode::kInvalid:
       return "invalid";
+    case ErrorCode::kKeyReused:
+      return "key_reused";
+    case ErrorCode::kNotInSync:
+      return "not_in_sync";
+    case ErrorCode::kKeyEvicted:
+      return "key_evicted";
   }
   return "?";
 }
@@ -141,6 +147,7 @@ struct OperationText {
     return fmt::format("ChangeSettings min_in_sync={}", m.min_in_sync);
   }
   std::string operator()(const QueryStatus&) const { return "QueryStatus"; }
+  std::string operator()(const MoveLeader& m) const { return "MoveLeader to=" + (m.to ? m.to->value : "next"); }
 };
 
 const char* incomplete(bool complete) { return complete ? "" : " incomplete"; }
@@ -169,6 +176,7 @@ struct AnswerText {
   std::string operator()(const SettingsChanged& m) const {
     return fmt::format("SettingsChanged min_in_sync={}", m.min_in_sync);
   }
+  std::string operator()(const LeaderMoved& m) const { return "LeaderMoved leader=" + m.leader.value; }
   std::string operator()(const Failed& m) const {
     return fmt::format("Failed {} {}{}", error_name(m.code),
                        m.outcome == Outcome::kUnknown ? "unknown" : "not_applied",
@@ -226,8 +234,8 @@ struct PeerText {
                        m.failed ? " failed" : "");
   }
   std::string operator()(const Forward& m) const {
-    return fmt::format("Forward request={} timeout={}us {}", m.request, m.timeout.count(),
-                       to_text(m.operation));
+    return fmt::format("Forward request={} timeout={}us{} {}", m.request, m.timeout.count(),
+                       m.idempotency_key.empty() ? "" : " key=" + quoted(m.idempotency_key), to_text(m.operation));
   }
   std::string operator()(const ForwardResult& m) const {
     return fmt::format("ForwardResult request={} revision={} {}", m.request, m.revision.value,
@@ -240,7 +248,7 @@ struct PeerText {
     return fmt::format("SuspectReply epoch={} leader={} agrees={}", m.epoch.value, to_text(m.leader),
                        yes(m.agrees));
   }
-  std::string operator()(const TakeOver& m) const { return fmt::format("TakeOver epoch={}", m.epoch.value); }
+  std::string operator()(const TakeOver& m) const { return fmt::format("TakeOver epoch={}{}", m.epoch.value, m.leaves ? " leaves" : ""); }
 };
 
 // ---- ZooKeeper ----

@@ -62,6 +62,18 @@ struct ServerInfo {  // what a server tells about itself, in ZooKeeper and in it
   bool operator==(const ServerInfo&) const = default;
 };
 
+// Why a reign began.
+enum class ElectionCause : uint8_t {
+  kBootstrap,   // a new cluster
+  kDead,        // the leader before was proven dead
+  kSilent,      // ... not heard for too long
+  kHandedOver,  // ... stopped, or was told to pass the lead on
+  kFirstInLine, // ... lost its znode, and this server's became the smallest
+  kNewLineage,  // everything was lost
+};
+inline constexpr ElectionCause kLastElectionCause = ElectionCause::kNewLineage;
+const char* election_cause_name(ElectionCause cause);
+
 // The register: the one piece of cluster state that decides (ZooKeeper's /kvd/config). Changed by versioned
 // sets only.
 struct Register {
@@ -69,6 +81,7 @@ struct Register {
   Lineage lineage;
   Epoch epoch;
   Member leader;
+  ElectionCause cause = ElectionCause::kBootstrap;  // of this epoch
   std::string leader_znode;     // its name below /election, e.g. server_0000000000
   std::vector<Member> in_sync;  // sorted by id; every one of them has every acknowledged write
   uint32_t min_in_sync = 1;
@@ -78,6 +91,12 @@ struct Register {
 
 // ---- the log ----
 
+// The replicated state has parts with keys of their own.
+enum class Space : uint8_t {
+  kData,      // what clients write
+  kRequests,  // what came of writes that carried an idempotency key (core/requests.hpp)
+};
+
 // What a write does to one key: the outcome, not the operation, so that a copy which misses history still
 // ends with the same bytes. No value: the key is deleted.
 struct Effect {
@@ -85,6 +104,7 @@ struct Effect {
   std::optional<Bytes> value;
   Revision created;      // revision at which the key came into being
   uint64_t version = 0;  // 1 when created, one more with each update
+  Space space = Space::kData;
   bool operator==(const Effect&) const = default;
 };
 
@@ -109,6 +129,7 @@ struct Item {
   Revision created;
   Revision modified;
   uint64_t version = 0;
+  Space space = Space::kData;
   bool operator==(const Item&) const = default;
 };
 

@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "base/check.hpp"
+#include "base/hash.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -41,9 +42,9 @@ auto fields(Of<Member> auto& m) { return std::tie(m.id, m.incarnation); }
 auto fields(Of<Address> auto& m) { return std::tie(m.host, m.port); }
 auto fields(Of<ServerInfo> auto& m) { return std::tie(m.member, m.http, m.peer); }
 auto fields(Of<LogPosition> auto& m) { return std::tie(m.epoch, m.revision); }
-auto fields(Of<Effect> auto& m) { return std::tie(m.key, m.value, m.created, m.version); }
+auto fields(Of<Effect> auto& m) { return std::tie(m.key, m.value, m.created, m.version, m.space); }
 auto fields(Of<Entry> auto& m) { return std::tie(m.epoch, m.revision, m.effects); }
-auto fields(Of<Item> auto& m) { return std::tie(m.key, m.value, m.created, m.modified, m.version); }
+auto fields(Of<Item> auto& m) { return std::tie(m.key, m.value, m.created, m.modified, m.version, m.space); }
 
 auto fields(Of<EntityTags> auto& m) { return std::tie(m.any, m.revisions); }
 auto fields(Of<Condition> auto& m) { return std::tie(m.if_match, m.if_none_match); }
@@ -56,6 +57,7 @@ auto fields(Of<BatchOp> auto& m) { return std::tie(m.key, m.value); }
 auto fields(Of<WriteBatch> auto& m) { return std::tie(m.ops); }
 auto fields(Of<ChangeSettings> auto& m) { return std::tie(m.min_in_sync); }
 auto fields(Of<QueryStatus> auto&) { return std::tie(); }
+auto fields(Of<MoveLeader> auto& m) { return std::tie(m.to); }
 
 auto fields(Of<KeyFound> auto& m) { return std::tie(m.item, m.complete); }
 auto fields(Of<KeyMissing> auto& m) { return std::tie(m.complete); }
@@ -67,6 +69,7 @@ auto fields(Of<PrefixDeleted> auto& m) { return std::tie(m.count); }
 auto fields(Of<BatchWritten> auto&) { return std::tie(); }
 auto fields(Of<ConditionFailed> auto& m) { return std::tie(m.current); }
 auto fields(Of<SettingsChanged> auto& m) { return std::tie(m.min_in_sync); }
+auto fields(Of<LeaderMoved> auto& m) { return std::tie(m.leader); }
 auto fields(Of<Failed> auto& m) { return std::tie(m.code, m.outcome, m.detail); }
 
 auto fields(Of<Hello> auto& m) { return std::tie(m.cluster, m.lineage, m.from, m.to, m.epoch, m.sparse); }
@@ -79,16 +82,18 @@ auto fields(Of<SnapshotBegin> auto& m) { return std::tie(m.epoch, m.number, m.ba
 auto fields(Of<SnapshotChunk> auto& m) { return std::tie(m.epoch, m.items); }
 auto fields(Of<SnapshotEnd> auto& m) { return std::tie(m.epoch, m.revision, m.digest); }
 auto fields(Of<SnapshotAck> auto& m) { return std::tie(m.epoch, m.number, m.chunks, m.failed); }
-auto fields(Of<Forward> auto& m) { return std::tie(m.request, m.operation, m.timeout); }
+auto fields(Of<Forward> auto& m) { return std::tie(m.request, m.operation, m.timeout, m.idempotency_key); }
 auto fields(Of<ForwardResult> auto& m) { return std::tie(m.request, m.answer, m.revision); }
 auto fields(Of<Suspect> auto& m) { return std::tie(m.epoch, m.leader); }
 auto fields(Of<SuspectReply> auto& m) { return std::tie(m.epoch, m.leader, m.agrees); }
-auto fields(Of<TakeOver> auto& m) { return std::tie(m.epoch); }
+auto fields(Of<TakeOver> auto& m) { return std::tie(m.epoch, m.leaves); }
 
 template <class Enum>
 constexpr uint8_t kLast = 0;
 template <>
-constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kInvalid);
+constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kKeyEvicted);
+template <>
+constexpr uint8_t kLast<Space> = static_cast<uint8_t>(Space::kRequests);
 template <>
 constexpr uint8_t kLast<Outcome> = static_cast<uint8_t>(Outcome::kUnknown);
 
@@ -99,11 +104,11 @@ constexpr size_t kSmallest = 0;
 template <>
 constexpr size_t kSmallest<Revision> = 8;
 template <>
-constexpr size_t kSmallest<Effect> = 4 + 1 + 8 + 8;
+constexpr size_t kSmallest<Effect> = 4 + 1 + 8 + 8 + 1;
 template <>
 constexpr size_t kSmallest<EntryPointer> = 8 + 8 + 4;
 template <>
-constexpr size_t kSmallest<Item> = 4 + 4 + 8 + 8 + 8;
+constexpr size_t kSmallest<Item> = 4 + 4 + 8 + 8 + 8 + 1;
 template <>
 constexpr size_t kSmallest<BatchOp> = 4 + 1;
 
@@ -325,6 +330,9 @@ class Decoder {
     if (hello.from.member.id.value.empty() || hello.to.value.empty()) fail("a hello without a server id");
     if (hello.cluster.size() > kClusterBytes) fail("a hello with an endless cluster name");
   }
+  void check(const Forward& forward) {
+    if (forward.idempotency_key.size() > limits::kIdempotencyKeyBytes) fail("an endless idempotency key");
+  }
   void check(const Suspect& suspect) {
     if (suspect.leader.id.value.empty()) fail("a suspicion without a server id");
   }
@@ -379,6 +387,27 @@ void encode_frame(const PeerMessage& message, std::string& out) {
   std::string prefix;
   Encoder(prefix).put(static_cast<uint32_t>(length));
   out.replace(start, kLengthBytes, prefix);
+}
+
+std::string encode_answer(const Answer& answer) {
+  std::string out;
+  Encoder(out).put(answer);
+  return out;
+}
+
+Result<Answer> decode_answer(std::string_view bytes) {
+  Decoder decoder(bytes);
+  Answer answer;
+  decoder.get(answer);
+  decoder.finish();
+  if (decoder.failed()) return failure(decoder.take_error());
+  return answer;
+}
+
+uint64_t operation_digest(const Operation& operation) {
+  std::string bytes;
+  Encoder(bytes).put(operation);
+  return hash_bytes(bytes);
 }
 
 Result<PeerMessage> decode_body(std::string_view body) {

@@ -72,6 +72,14 @@ class ObjectReader {
     }
     return members;
   }
+  ElectionCause cause(const char* name) {
+    std::string word = text(name, 1);
+    for (int i = 0; i <= static_cast<int>(kLastElectionCause); ++i) {
+      if (word == election_cause_name(static_cast<ElectionCause>(i))) return static_cast<ElectionCause>(i);
+    }
+    fail(name, "is no cause of an election");
+    return ElectionCause::kBootstrap;
+  }
   Address address(const char* name) {
     Result<Address> found = parse_address(text(name, 1));
     if (!found) return fail(name, "is no address"), Address{};
@@ -123,7 +131,7 @@ std::string encode_register(const Register& content) {
   json.member("lineage", content.lineage.value).member("epoch", content.epoch.value);
   json.key("leader").begin_object();
   write_member(json, content.leader);
-  json.end_object().member("leader_znode", content.leader_znode);
+  json.end_object().member("cause", election_cause_name(content.cause)).member("leader_znode", content.leader_znode);
   json.key("in_sync").begin_array();
   for (const Member& member : content.in_sync) {
     json.begin_object();
@@ -147,6 +155,7 @@ Result<Register> decode_register(std::string_view json) {
   content.lineage = Lineage(reader.number("lineage", 0, kLineageMax));
   content.epoch = Epoch(reader.number("epoch", 0, kEpochMax));
   content.leader = reader.member_below("leader", 0);
+  content.cause = reader.cause("cause");
   content.leader_znode = reader.text("leader_znode", 0);
   content.in_sync = reader.members_below("in_sync");
   content.min_in_sync = static_cast<uint32_t>(reader.number("min_in_sync", 1, kMinInSyncMax));

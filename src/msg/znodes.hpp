@@ -1,7 +1,7 @@
 // The JSON that kvd keeps in ZooKeeper, so that `zkCli.sh get` is readable:
 //   /kvd/config      {"cluster":"<uuid>","lineage":0,"epoch":3,"leader":{"id":"a:8001","incarnation":"<16 hex
 //   digits>"},
-//                     "leader_znode":"server_0000000004","in_sync":[{"id":..,"incarnation":..},...],
+//                     "cause":"dead","leader_znode":"server_0000000004","in_sync":[{"id":..,"incarnation":..},...],
 //                     "min_in_sync":1,"change":"<16 hex digits>"}
 //   /kvd/members/ID, /kvd/lives/ID.INCARNATION and /election/server_N
 //                    {"id":"a:8001","incarnation":"..","http":"a:8001","peer":"a:18001"}

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kCollectionPath = "/v1/kv";
 constexpr std::string_view kKeyPath = "/v1/kv/";
+constexpr std::string_view kLeaderPath = "/v1/cluster/leader";
 constexpr size_t kOtherBodyBytes = 4096;  // settings, and the bodies that nobody reads
 constexpr uint32_t kReadParameters = kQueryRead | kQueryMinRevision | kQueryTimeout;
 constexpr uint32_t kListParameters = kReadParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
@@ -188,7 +189,8 @@ constexpr FixedPath kFixedPaths[] = {
     {"/readyz", Route::kReady, kQueryVerbose},
     {"/healthz", Route::kReady, kQueryVerbose},
     {"/v1/cluster", Route::kCluster, 0},
-    {"/v1/cluster/leader", Route::kLeader, 0},
+    {"/v1/cluster/why", Route::kWhy, 0},
+    {kLeaderPath, Route::kLeader, 0},
     {"/v1/cluster/settings", Route::kSettings, kQueryTimeout},
 };
 
@@ -213,9 +215,26 @@ HeadVerdict accept_fixed(const HttpRequest& request, const Target& target, const
   return accepted;
 }
 
+HeadVerdict accept_move(const HttpRequest& request, const Target& target) {
+  if (request.method != HttpMethod::kPost) return wrong_method(request, "GET, HEAD, POST");
+  Result<Query> query = parse_query(target.query, kQueryTo | kQueryTimeout);
+  if (!query) return bad_request(request, query.error().detail);
+  AcceptedHead accepted;
+  accepted.plan.route = Route::kMove;
+  accepted.plan.write = true;
+  accepted.request.timeout = query->timeout;
+  accepted.body_bytes_max = kOtherBodyBytes;
+  accepted.body_name = "the body of such a request";
+  MoveLeader move;
+  if (!query->to.empty()) move.to = ServerId{std::move(query->to)};
+  accepted.request.operation = std::move(move);
+  return accepted;
+}
+
 HeadVerdict accept_route(const HttpRequest& request, const Target& target, const HttpIdentity& identity) {
   if (target.path.starts_with(kKeyPath)) return accept_key(request, target, identity);
   if (target.path == kCollectionPath) return accept_collection(request, target);
+  if (target.path == kLeaderPath && !is_read_method(request.method)) return accept_move(request, target);
   for (const FixedPath& fixed : kFixedPaths) {
     if (target.path == fixed.path) return accept_fixed(request, target, fixed);
   }
@@ -231,8 +250,13 @@ HeadVerdict accept_head(const HttpRequest& request, const HttpIdentity& identity
     return malformed(request, "bad percent-encoding in the request target");
   HeadVerdict verdict = accept_route(request, *target, identity);
   auto* accepted = std::get_if<AcceptedHead>(&verdict);
-  if (accepted != nullptr && accepted->plan.write && request.fields.find("Idempotency-Key")) {
-    return bad_request(request, "Idempotency-Key is not supported by this version; nothing was applied");
+  if (accepted != nullptr && accepted->plan.write) {
+    if (auto key = request.fields.find("Idempotency-Key")) {
+      if (key->empty() || key->size() > limits::kIdempotencyKeyBytes) {
+        return bad_request(request, fmt::format("an Idempotency-Key has 1 to {} bytes", limits::kIdempotencyKeyBytes));
+      }
+      accepted->request.idempotency_key = *key;
+    }
   }
   return verdict;
 }

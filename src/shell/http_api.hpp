@@ -33,7 +33,9 @@ enum class Route : uint8_t {
   kCollection,  // GET, HEAD, POST, DELETE of /v1/kv
   kSettings,
   kCluster,
+  kWhy,
   kLeader,
+  kMove,  // POST of the same path
   kLive,
   kReady,
   kMetrics,

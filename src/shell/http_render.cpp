@@ -41,6 +41,12 @@ ErrorForm form_of(ErrorCode code) {
       return {503, "shutting-down"};
     case ErrorCode::kInvalid:
       return {400, "bad-request"};
+    case ErrorCode::kKeyReused:
+      return {422, "idempotency-key-reused"};
+    case ErrorCode::kNotInSync:
+      return {409, "not-in-sync"};
+    case ErrorCode::kKeyEvicted:
+      return {409, "idempotency-key-evicted"};
   }
   return {503, "unavailable"};
 }
@@ -142,6 +148,11 @@ class Renderer {
     json.begin_object().member("min_in_sync", changed.min_in_sync).end_object();
     return json_response(200, json);
   }
+  HttpResponse operator()(const LeaderMoved& moved) const {
+    JsonWriter json;
+    json.begin_object().member("leader", moved.leader.value).end_object();
+    return json_response(200, json);
+  }
   HttpResponse operator()(const Failed& failed) const {
     if (plan_.route == Route::kLive) return plain(200, "ok\n");  // it refuses, so it is alive
     if (plan_.route == Route::kStat || plan_.route == Route::kMonitor) return raw(failed.detail + "\n");
@@ -171,16 +182,16 @@ class Renderer {
         response.content_type = kPrometheusText;
         return response;
       }
+      case Route::kWhy:
+        return json_text(elections_json(status, identity_));
       case Route::kKey:
       case Route::kCollection:
       case Route::kSettings:
+      case Route::kMove:
       case Route::kCluster:
         break;
     }
-    HttpResponse response;
-    response.content_type = kJson;
-    response.body = cluster_json(status, identity_);
-    return response;
+    return json_text(cluster_json(status, identity_));
   }
 
  private:
@@ -196,11 +207,15 @@ class Renderer {
     response.close = true;
     return response;
   }
-  static HttpResponse json_response(uint16_t status, JsonWriter& json) {
+  static HttpResponse json_text(std::string text) {
     HttpResponse response;
-    response.status = status;
     response.content_type = kJson;
-    response.body = json.take() + "\n";
+    response.body = std::move(text);
+    return response;
+  }
+  static HttpResponse json_response(uint16_t status, JsonWriter& json) {
+    HttpResponse response = json_text(json.take() + "\n");
+    response.status = status;
     return response;
   }
   static void mark_incomplete(HttpResponse& response, bool complete) {

@@ -187,6 +187,26 @@ std::string cluster_json(const Status& status, const HttpIdentity& identity) {
   return json.take() + "\n";
 }
 
+std::string elections_json(const Status& status, const HttpIdentity& identity) {
+  JsonWriter json;
+  auto span = [&json](std::string_view name, const std::optional<Duration>& value) {
+    json.key(name);
+    value ? json.value(to_ms(*value)) : json.null();
+  };
+  json.begin_object().member("node", identity.node.value).key("elections").begin_array();
+  for (const ElectionRecord& election : status.elections) {
+    json.begin_object().member("epoch", election.epoch.value).member("leader", election.leader.value);
+    json.member("cause", election_cause_name(election.cause)).member("ago_ms", to_ms(election.ago));
+    span("silent_ms", election.silent);
+    span("agreed_ms", election.agreed);
+    span("deposed_ms", election.deposed);
+    span("activated_ms", election.activated);
+    json.end_object();
+  }
+  json.end_array().end_object();
+  return json.take() + "\n";
+}
+
 std::string metrics_text(const Status& status, const HttpIdentity& identity, const HttpCounters& counters) {
   Metrics metrics;
   metrics.type("kvd_build_info", "gauge", "Always 1; the version is in its label.");

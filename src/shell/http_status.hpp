@@ -9,6 +9,7 @@
 namespace kvd {
 
 std::string cluster_json(const Status& status, const HttpIdentity& identity);
+std::string elections_json(const Status& status, const HttpIdentity& identity);  // newest first
 std::string metrics_text(const Status& status, const HttpIdentity& identity, const HttpCounters& counters);
 // For ?verbose: one line for each thing that matters, "[+]" or "[-]" first, the verdict last.
 std::string health_text(const Status& status);

@@ -66,6 +66,12 @@ std::string set_key(std::string& target, std::string value) {
   return "";
 }
 
+std::string set_id(std::string& target, std::string value) {
+  if (value.empty() || value.size() > limits::kServerIdBytes) return "the id of a server";
+  target = std::move(value);
+  return "";
+}
+
 struct Parameter {
   std::string_view name;
   uint32_t bit;
@@ -79,6 +85,7 @@ constexpr Parameter kParameters[] = {
     {"limit", kQueryLimit, set_limit},
     {"after", kQueryAfter, [](Query& q, std::string v) { return set_key(q.after, std::move(v)); }},
     {"keys", kQueryKeys, [](Query& q, std::string v) { return set_flag(q.keys_only, v); }},
+    {"to", kQueryTo, [](Query& q, std::string v) { return set_id(q.to, std::move(v)); }},
     {"verbose", kQueryVerbose, [](Query& q, std::string v) { return set_flag(q.verbose, v); }},
 };
 

@@ -31,6 +31,7 @@ enum QueryParameter : uint32_t {
   kQueryAfter = 32,
   kQueryKeys = 64,
   kQueryVerbose = 128,
+  kQueryTo = 256,
 };
 struct Query {
   ReadMode read = ReadMode::kLocal;
@@ -41,6 +42,7 @@ struct Query {
   std::string after;
   bool keys_only = false;
   bool verbose = false;
+  std::string to;  // a server's id; empty: not given
 };
 // `text` is what follows the first '?', and satisfies is_percent_encoded(). The Error names the parameter
 // that is unknown here (not in `allowed`), given twice or out of range.

@@ -60,12 +60,12 @@ void HandFed::pass(Duration span) {
   }
 }
 
-uint64_t HandFed::ask(Operation operation, ReadMode read, Duration timeout) {
+uint64_t HandFed::ask(Operation operation, ReadMode read, const std::string& idempotency_key) {
   ClientRequest request;
   request.id = RequestId(++requests_);
   request.operation = std::move(operation);
   request.read = read;
-  request.timeout = timeout;
+  request.idempotency_key = idempotency_key;
   push(std::move(request));
   return requests_;
 }

@@ -31,6 +31,7 @@ class HandFed {
   void remove(const std::string& path);
   void set(const std::string& path, const std::string& data);
   bool exists(const std::string& path) const { return zookeeper_.tree().contains(path); }
+  const std::string& data(const std::string& path) const { return zookeeper_.tree().at(path).data; }
   void register_server(const Member& who);  // its member and life znodes
   // A register as a cluster that has lived for a while would have it, with everything above it.
   void create_register(Register content);
@@ -39,7 +40,10 @@ class HandFed {
   void connect();              // to ZooKeeper: a session begins
   void push(NodeInput input);  // ... and lets it settle
   void pass(Duration span);    // in steps of a quarter heartbeat
-  uint64_t ask(Operation operation, ReadMode read = ReadMode::kLinear, Duration timeout = seconds(5));
+  uint64_t ask(Operation operation, ReadMode read = ReadMode::kLinear, const std::string& idempotency_key = "");
+  uint64_t ask_once(const std::string& key, Operation operation) {
+    return ask(std::move(operation), ReadMode::kLinear, key);
+  }
 
   // ---- other servers ----
   LinkId greet(const Member& from, Epoch epoch, bool sparse = false);  // `from` dials the node; the link that stands

@@ -272,4 +272,146 @@ TEST_CASE("after a snapshot with a wrong digest the next one waits") {
   CHECK(begun[0].number == 2);
 }
 
+TEST_CASE("a write with an idempotency key is asked again when the leader is lost, and stays in doubt until it is known") {
+  Learner a;
+  a.register_server(kC);
+  LinkId to_b = a.answer_dial(kB, Epoch(3));
+  LinkId to_c = a.answer_dial(kC, Epoch(3));
+  REQUIRE(to_c != LinkId(0));
+  uint64_t keyed = a.ask_once("id", put("k", "v"));
+  uint64_t plain = a.ask(put("k", "w"));
+  REQUIRE(a.sent<Forward>(to_b).size() == 2);
+  a.push(LinkEnded{to_b, LinkEnd::kReset, ""});
+  auto replies = a.replies();
+  REQUIRE(replies.size() == 1);
+  CHECK(replies[0].id == RequestId(plain));
+  CHECK(std::get<Failed>(replies[0].answer).code == ErrorCode::kLinkLost);
+  CHECK(std::get<Failed>(replies[0].answer).outcome == Outcome::kUnknown);
+
+  Register next = a.config();
+  next.epoch = Epoch(4);
+  next.leader = kC;
+  next.in_sync = {kC};
+  a.set(kConfigPath, encode_register(next));
+  auto again = a.sent<Forward>(to_c);
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].idempotency_key == "id");
+  // That one did nothing, but the first attempt may have.
+  Failed refusal{ErrorCode::kNotEnoughInSync, Outcome::kNotApplied, "too few"};
+  a.push(LinkReceived{to_c, ForwardResult{again[0].request, refusal, Revision(0)}});
+  replies = a.replies();
+  REQUIRE(replies.size() == 1);
+  CHECK(replies[0].id == RequestId(keyed));
+  CHECK(std::get<Failed>(replies[0].answer).outcome == Outcome::kUnknown);
+}
+
+namespace {
+
+// b is in sync with the leader a, and stands for election behind it.
+LinkId join_b(HandFed& a) {
+  LinkId link = a.answer_dial(kB, Epoch(1));
+  REQUIRE(link != LinkId(0));
+  Revision end = a.node().view().last.revision;
+  a.push(LinkReceived{link, AppendAck{Epoch(1), end, 0}});
+  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, end, true, 0}});
+  REQUIRE(a.logged("in-sync set changed") == 1);
+  a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
+  return link;
+}
+
+Register read_register(const HandFed& a) {
+  Result<Register> content = decode_register(a.data(kConfigPath));
+  REQUIRE(content);
+  return *content;
+}
+
+}  // namespace
+
+TEST_CASE("a leader that is told to move finishes its writes, holds the next ones and stays in sync") {
+  Leader a;
+  LinkId link = join_b(a);
+  uint64_t before = a.ask(put("k", "before"));
+  uint64_t move = a.ask(MoveLeader{kB.id});
+  uint64_t after = a.ask(put("k", "after"));
+  a.pass(milliseconds(100));
+  CHECK(a.sent<TakeOver>(link).empty());  // b has not acknowledged the write
+  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(1), 0}});
+  a.pass(milliseconds(50));
+  auto orders = a.sent<TakeOver>(link);
+  REQUIRE(orders.size() >= 1);
+  CHECK_FALSE(orders[0].leaves);
+  auto replies = a.replies();
+  REQUIRE(replies.size() == 1);
+  CHECK(replies[0].id == RequestId(before));
+
+  Register next = read_register(a);
+  next.epoch = Epoch(2);
+  next.leader = kB;
+  next.cause = ElectionCause::kHandedOver;
+  a.set(kConfigPath, encode_register(next));
+  replies = a.replies();
+  REQUIRE(replies.size() == 1);
+  CHECK(replies[0].id == RequestId(move));
+  CHECK(std::get<LeaderMoved>(replies[0].answer).leader == kB.id);
+  auto forwards = a.sent<Forward>(link);
+  REQUIRE(forwards.size() == 1);
+  CHECK(forwards[0].request == after);
+}
+
+TEST_CASE("a lead is not moved to a server that is not in sync, nor for ever") {
+  Leader a;
+  a.ask(MoveLeader{kB.id});
+  a.ask(MoveLeader{});
+  auto replies = a.replies();
+  REQUIRE(replies.size() == 2);
+  for (const ClientReply& reply : replies) {
+    CHECK(std::get<Failed>(reply.answer).code == ErrorCode::kNotInSync);
+    CHECK(std::get<Failed>(reply.answer).outcome == Outcome::kNotApplied);
+  }
+  a.ask(MoveLeader{member("a", 1).id});
+  replies = a.replies();
+  REQUIRE(replies.size() == 1);
+  CHECK(std::holds_alternative<LeaderMoved>(replies[0].answer));
+
+  LinkId link = join_b(a);
+  uint64_t move = a.ask(MoveLeader{kB.id});
+  for (int i = 0; i < 25; ++i) {  // b lives, and does nothing
+    a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, Revision(0), true, 0}});
+    a.pass(milliseconds(100));
+  }
+  replies = a.replies();
+  REQUIRE(replies.size() == 1);
+  CHECK(replies[0].id == RequestId(move));
+  CHECK(std::get<Failed>(replies[0].answer).code == ErrorCode::kTimedOut);
+  CHECK(a.node().view().active);
+  a.ask(put("k", "v"));
+  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(1), 0}});
+  CHECK(a.replies().size() == 1);
+}
+
+TEST_CASE("whoever takes over tells why, and how long each step took") {
+  Learner a;
+  a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
+  Register with_a = a.config();
+  with_a.in_sync = {member("a", 1), kB};
+  a.set(kConfigPath, encode_register(with_a));
+  a.push(LinkReceived{a.link, TakeOver{Epoch(3), false}});
+  a.pass(milliseconds(100));
+  Register now = read_register(a);
+  CHECK(now.leader == member("a", 1));
+  CHECK(now.cause == ElectionCause::kHandedOver);
+  CHECK(now.in_sync == with_a.in_sync);  // b stays
+  a.ask(QueryStatus{});
+  auto replies = a.replies();
+  REQUIRE(replies.size() == 1);
+  const auto& elections = std::get<Status>(replies[0].answer).elections;
+  REQUIRE(elections.size() == 2);
+  CHECK(elections[0].epoch == Epoch(4));
+  CHECK(elections[0].cause == ElectionCause::kHandedOver);
+  CHECK(elections[0].deposed.has_value());
+  CHECK_FALSE(elections[0].activated.has_value());  // b has not confirmed the log
+  CHECK(elections[1].epoch == Epoch(3));
+  CHECK_FALSE(elections[1].deposed.has_value());
+}
+
 }  // namespace kvd::sim

@@ -192,16 +192,28 @@ TEST_CASE("api: a bad target closes the connection, a bad parameter does not") {
   }
 }
 
-TEST_CASE("api: Idempotency-Key is refused on writes rather than ignored") {
-  for (auto [method, target] :
-       {std::pair(HttpMethod::kPut, "/v1/kv/a"), std::pair(HttpMethod::kPost, "/v1/kv"),
-        std::pair(HttpMethod::kDelete, "/v1/kv?prefix=a")}) {
-    HttpResponse response = refused(request(method, target, {{"idempotency-key", "x"}}));
-    CHECK(response.status == 400);
-    CHECK(contains(response.body, "Idempotency-Key is not supported"));
-    CHECK(contains(response.body, "\"outcome\":\"not-applied\""));
+TEST_CASE("api: an Idempotency-Key goes along with every write, within its bounds") {
+  for (HttpMethod method : {HttpMethod::kPut, HttpMethod::kPost, HttpMethod::kDelete}) {
+    CHECK(accepted(request(method, "/v1/kv/a", {{"idempotency-key", "once"}})).request.idempotency_key == "once");
+    for (size_t size : {size_t{0}, limits::kIdempotencyKeyBytes + 1}) {
+      HttpResponse response = refused(request(method, "/v1/kv/a", {{"Idempotency-Key", std::string(size, 'x')}}));
+      CHECK(response.status == 400);
+      CHECK(contains(response.body, "an Idempotency-Key has 1 to 255 bytes"));
+    }
   }
-  accepted(request(HttpMethod::kGet, "/v1/kv/a", {{"Idempotency-Key", "x"}}));
+  CHECK(accepted(request(HttpMethod::kGet, "/v1/kv/a", {{"Idempotency-Key", ""}})).request.idempotency_key.empty());
+}
+
+TEST_CASE("api: POST of the leader's path moves the lead") {
+  AcceptedHead any = accepted(request(HttpMethod::kPost, "/v1/cluster/leader"));
+  CHECK(any.plan.write);
+  CHECK_FALSE(std::get<MoveLeader>(any.request.operation).to.has_value());
+  AcceptedHead named = accepted(request(HttpMethod::kPost, "/v1/cluster/leader?to=a%3A8001&timeout=100"));
+  CHECK(std::get<MoveLeader>(named.request.operation).to == ServerId{"a:8001"});
+  CHECK(named.request.timeout == milliseconds(100));
+  CHECK(refused(request(HttpMethod::kPost, "/v1/cluster/leader?to=")).status == 400);
+  CHECK(refused(request(HttpMethod::kPut, "/v1/cluster/leader")).status == 405);
+  CHECK(accepted(request(HttpMethod::kGet, "/v1/cluster/leader")).plan.route == Route::kLeader);
 }
 
 TEST_CASE("api: what is asked of the node's status") {

@@ -24,9 +24,11 @@ class Single {
     return config;
   }
 
-  void send(Operation operation, ReadMode read = ReadMode::kLocal, Revision min_revision = {}) {
+  void send(Operation operation, ReadMode read = ReadMode::kLocal, Revision min_revision = {},
+            const std::string& idempotency_key = "") {
     ClientRequest request;
     request.id = RequestId(++requests_);
+    request.idempotency_key = idempotency_key;
     request.operation = std::move(operation);
     request.read = read;
     request.min_revision = min_revision;
@@ -43,6 +45,12 @@ class Single {
   }
   ClientReply ask(Operation operation, ReadMode read = ReadMode::kLocal) {
     send(std::move(operation), read);
+    auto all = replies();
+    REQUIRE(all.size() == 1);
+    return all[0];
+  }
+  ClientReply ask_once(const std::string& key, Operation operation) {
+    send(std::move(operation), ReadMode::kLocal, {}, key);
     auto all = replies();
     REQUIRE(all.size() == 1);
     return all[0];
@@ -75,6 +83,70 @@ TEST_CASE("a write, a read, an update, a delete") {
   CHECK(std::holds_alternative<KeyDeleted>(single.ask(DeleteKey{"k", {}}).answer));
   CHECK(std::holds_alternative<KeyAbsent>(single.ask(DeleteKey{"k", {}}).answer));
   CHECK(std::get<KeyMissing>(single.ask(ReadKey{"k"}).answer).complete);
+}
+
+TEST_CASE("a write with an idempotency key is done once, and a retry gets the first answer") {
+  Single single;
+  ClientReply first = single.ask_once("id-1", put("k", "one"));
+  CHECK(std::get<KeyWritten>(first.answer).created);
+  single.ask(put("k", "two"));
+  ClientReply again = single.ask_once("id-1", put("k", "one"));
+  CHECK(std::get<KeyWritten>(again.answer).created);
+  CHECK(again.revision == first.revision);
+  CHECK(std::get<KeyFound>(single.ask(ReadKey{"k"}).answer).item.value.view() == "two");
+  Failed other = std::get<Failed>(single.ask_once("id-1", put("k", "three")).answer);
+  CHECK(other.code == ErrorCode::kKeyReused);
+  CHECK(other.outcome == Outcome::kNotApplied);
+
+  // Both before either is committed; a delete, a prefix and a batch as well.
+  single.send(DeleteKey{"k", {}}, ReadMode::kLocal, {}, "id-2");
+  single.send(DeleteKey{"k", {}}, ReadMode::kLocal, {}, "id-2");
+  auto replies = single.replies();
+  REQUIRE(replies.size() == 2);
+  CHECK(std::holds_alternative<KeyDeleted>(replies[0].answer));
+  CHECK(std::holds_alternative<KeyDeleted>(replies[1].answer));
+  CHECK(replies[0].revision == replies[1].revision);
+  WriteBatch batch{{BatchOp{"p/a", Bytes("1")}, BatchOp{"p/b", Bytes("2")}}};
+  Revision written = single.ask_once("id-3", batch).revision;
+  CHECK(std::get<PrefixDeleted>(single.ask_once("id-4", DeletePrefix{"p/"}).answer).count == 2);
+  CHECK(single.ask_once("id-3", batch).revision == written);
+  CHECK(std::get<PrefixDeleted>(single.ask_once("id-4", DeletePrefix{"p/"}).answer).count == 2);
+  CHECK(std::holds_alternative<KeyMissing>(single.ask(ReadKey{"p/a"}).answer));
+}
+
+TEST_CASE("a write that changed nothing is not remembered: a retry is judged anew") {
+  Single single;
+  PutKey guarded = put("k", "v");
+  guarded.condition.if_match = EntityTags{true, {}};
+  CHECK(std::holds_alternative<ConditionFailed>(single.ask_once("id", guarded).answer));
+  single.ask(put("k", "there"));
+  CHECK(std::holds_alternative<KeyWritten>(single.ask_once("id", guarded).answer));
+}
+
+TEST_CASE("beyond the bound the oldest answers are forgotten, their retries refused, and at last taken for new") {
+  Single single;
+  uint64_t next = 0;
+  auto fill = [&](uint64_t until) {
+    for (; next < until; ++next) {
+      single.send(put("k", "v"), ReadMode::kLocal, {}, "id-" + std::to_string(next));
+      if (next % 1000 == 999) single.replies();
+    }
+    single.replies();
+  };
+  fill(limits::kRememberedAnswers + limits::kForgottenBatch);
+  CHECK(single.ask_once("id-0", put("k", "v")).revision == Revision(1));
+  fill(next + 1);
+  Failed forgotten = std::get<Failed>(single.ask_once("id-0", put("k", "v")).answer);
+  CHECK(forgotten.code == ErrorCode::kKeyEvicted);
+  CHECK(forgotten.outcome == Outcome::kUnknown);
+  CHECK(single.ask_once("id-" + std::to_string(limits::kForgottenBatch), put("k", "v")).revision ==
+        Revision(limits::kForgottenBatch + 1));
+
+  fill(limits::kRememberedAnswers + (limits::kForgottenBatches + 2) * limits::kForgottenBatch);
+  Revision before = single.node().view().commit;
+  CHECK(single.ask_once("id-0", put("k", "v")).revision == before.next());
+  CHECK(std::holds_alternative<Failed>(
+      single.ask_once("id-" + std::to_string(2 * limits::kForgottenBatch), put("k", "v")).answer));
 }
 
 TEST_CASE("conditions see the writes before them in the same turn") {
@@ -217,6 +289,23 @@ TEST_CASE("a store's digest is the same for the same content, whatever the way")
   CHECK(through_log.digest() == from_snapshot.digest());
   from_snapshot.put(Item{"b", Bytes("3"), Revision(1), Revision(2), 2});
   CHECK(through_log.digest() != from_snapshot.digest());
+  // Remembered requests are part of it, and of what a snapshot carries.
+  Entry keyed{Epoch(1), Revision(3), {Effect{"b", Bytes("x"), Revision(3), 1, Space::kRequests}}};
+  uint64_t without = through_log.digest();
+  through_log.apply(keyed);
+  CHECK(through_log.digest() != without);
+  Store copy;
+  Space space = Space::kData;
+  std::string last;
+  for (auto items = through_log.items_behind(space, last, 1); !items.empty();
+       items = through_log.items_behind(space, last, 1)) {
+    CHECK(items.size() == 1);
+    space = items.back().space;
+    last = items.back().key;
+    copy.put(items.back());
+  }
+  CHECK(copy.digest() == through_log.digest());
+  CHECK(copy.requests_by_age() == through_log.requests_by_age());
   from_snapshot.apply(first);  // older than what is there: skipped for b, taken for a
   CHECK(from_snapshot.find("b")->bytes.view() == "3");
 }

@@ -19,7 +19,7 @@ std::vector<PeerMessage> one_of_each() {
   entry->epoch = Epoch(3);
   entry->revision = Revision(12);
   entry->effects.push_back(Effect{std::string("k\0y", 3), Bytes("value"), Revision(4), 9});
-  entry->effects.push_back(Effect{"gone", std::nullopt, Revision(2), 0});
+  entry->effects.push_back(Effect{"gone", std::nullopt, Revision(2), 0, Space::kRequests});
   Item item{"k", Bytes("v"), Revision(1), Revision(2), 3};
   Condition condition;
   condition.if_match = EntityTags{false, {Revision(5), Revision(6)}};
@@ -35,7 +35,7 @@ std::vector<PeerMessage> one_of_each() {
       hello,
       Append{Epoch(3), LogPosition{Epoch(2), Revision(11)}, Revision(10), {entry}},
       AppendAck{Epoch(3), Revision(12)},
-      AppendNack{Epoch(4), true, Revision(1)},
+      AppendNack{Epoch(4), true, Revision(1), 2, true},
       Heartbeat{Epoch(3), Revision(12), 5, 0xfeed},
       HeartbeatAck{Epoch(3), 5, Revision(12), true, 2},
       SnapshotBegin{Epoch(3), 2, LogPosition{Epoch(2), Revision(11)}, true},
@@ -44,7 +44,7 @@ std::vector<PeerMessage> one_of_each() {
       SnapshotAck{Epoch(3), 2, 1, true},
       Suspect{Epoch(3), Member{ServerId{"a:1"}, Incarnation(7)}},
       SuspectReply{Epoch(3), Member{ServerId{"a:1"}, Incarnation(7)}, true},
-      TakeOver{Epoch(3)},
+      TakeOver{Epoch(3), true},
   };
   std::vector<Operation> operations = {
       ReadKey{"k"},
@@ -54,8 +54,9 @@ std::vector<PeerMessage> one_of_each() {
       DeletePrefix{"p"},
       WriteBatch{{BatchOp{"a", Bytes("1")}, BatchOp{"b", std::nullopt}}},
       ChangeSettings{2},
+      MoveLeader{ServerId{"a:1"}},
   };
-  for (const Operation& operation : operations) all.push_back(Forward{1, operation, milliseconds(100)});
+  for (const Operation& operation : operations) all.push_back(Forward{1, operation, milliseconds(100), "key"});
   std::vector<Answer> answers = {
       KeyFound{item, false},
       KeyMissing{true},
@@ -67,6 +68,7 @@ std::vector<PeerMessage> one_of_each() {
       BatchWritten{},
       ConditionFailed{Revision(3)},
       SettingsChanged{2},
+      LeaderMoved{ServerId{"a:1"}},
       Failed{ErrorCode::kNoLeader, Outcome::kUnknown, "why"},
   };
   for (const Answer& answer : answers) all.push_back(ForwardResult{1, answer, Revision(9)});
@@ -179,7 +181,7 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   };
   ForwardResult failed{1, Failed{ErrorCode::kInvalid, Outcome::kUnknown, ""}, Revision(9)};
   CHECK(refused_with(failed, 8 + 4 + 2,
-                     static_cast<char>(ErrorCode::kInvalid) + 1));  // revision, detail, outcome
+                     static_cast<char>(ErrorCode::kKeyEvicted) + 1));  // revision, detail, outcome
   CHECK(refused_with(failed, 8 + 4 + 1, static_cast<char>(Outcome::kUnknown) + 1));
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 11));  // a status stays in its node
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 12));
@@ -221,9 +223,25 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   CHECK_FALSE(accepted(suspicion_of(0)));
   CHECK(accepted(TakeOver{Epoch(kEpochMax)}));
   CHECK_FALSE(accepted(TakeOver{Epoch(kEpochMax + 1)}));
+  Forward keyed{1, DeleteKey{"k", {}}, seconds(1), std::string(limits::kIdempotencyKeyBytes, 'x')};
+  CHECK(accepted(keyed));
+  keyed.idempotency_key += 'x';
+  CHECK_FALSE(accepted(keyed));
   Hello nowhere = std::get<Hello>(one_of_each().front());
   nowhere.from.peer.port = 0;
   CHECK_FALSE(accepted(nowhere));
+}
+
+TEST_CASE("an answer is remembered as it was, and operations are told apart by their digests") {
+  Result<Answer> back = decode_answer(encode_answer(PrefixDeleted{7}));
+  REQUIRE(back);
+  CHECK(std::get<PrefixDeleted>(*back).count == 7);
+  CHECK_FALSE(decode_answer("\xff"));
+  CHECK_FALSE(decode_answer(encode_answer(KeyDeleted{}) + "x"));
+  PutKey put{"k", Bytes("v"), {}};
+  CHECK(operation_digest(put) == operation_digest(put));
+  CHECK(operation_digest(put) != operation_digest(PutKey{"k", Bytes("w"), {}}));
+  CHECK(operation_digest(DeleteKey{"k", {}}) != operation_digest(DeletePrefix{"k"}));
 }
 
 TEST_CASE("a stranger cannot announce more than a hello takes") {

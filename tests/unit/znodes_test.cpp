@@ -13,6 +13,7 @@ Register example() {
   content.lineage = Lineage(1);
   content.epoch = Epoch(3);
   content.leader = Member{ServerId{"a:8001"}, Incarnation(0xfedcba9876543210)};
+  content.cause = ElectionCause::kHandedOver;
   content.leader_znode = "server_0000000004";
   content.in_sync = {content.leader, Member{ServerId{"b:8001"}, Incarnation(2)}};
   content.min_in_sync = 2;
@@ -35,7 +36,7 @@ TEST_CASE("the register comes back as it was written") {
 }
 
 TEST_CASE("a register that lacks something or has another type is refused by name") {
-  for (const char* name : {"cluster", "lineage", "epoch", "leader", "in_sync", "min_in_sync", "change"}) {
+  for (const char* name : {"cluster", "lineage", "epoch", "leader", "cause", "in_sync", "min_in_sync", "change"}) {
     std::string json = encode_register(example());
     replace(json, "\"" + std::string(name) + "\":", "\"other\":");
     auto back = decode_register(json);
