@@ -11,7 +11,7 @@
 
 namespace kvd {
 
-inline constexpr uint64_t kTimeoutMsMax = 600'000;  // of the query parameter `timeout`; more: 400
+inline constexpr uint64_t kTimeoutMsMax = 600'000;  // the query parameter `timeout`; more: 400
 inline constexpr size_t kSmallBodyBytes = 4096;     // bodies but values and batches; longer: 413
 
 // What answers depend on and no request changes.

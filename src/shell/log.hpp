@@ -16,8 +16,8 @@ class logger;
 namespace kvd {
 
 enum class LogFormat { kLogfmt, kJson };
-// kTrace: also the trace, a line for every input and effect (base/trace.hpp). kDebug: also what peer links and
-// the connection to ZooKeeper go through.
+// kTrace: also the trace, a line for every input and effect (base/trace.hpp). kDebug: also what peer links
+// and the connection to ZooKeeper go through.
 enum class LogThreshold { kTrace, kDebug, kInfo, kWarn, kError };
 
 struct LogSettings {

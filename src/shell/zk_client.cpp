@@ -421,9 +421,9 @@ void ZkClient::Impl::add_prefix(ZkRequest& request) const {
 
 // ---- the handle's life ----
 
-// Opening resolves names and closing joins threads and waits for the server, up to kZkCloseMax: neither may happen
-// on the loop, nor on one of the library's threads, where a close would detach itself and use what it has
-// freed. It is a thread of our own and not uv_queue_work: that pool is small, the peers' addresses are
+// Opening resolves names and closing joins threads and waits for the server, up to kZkCloseMax: neither may
+// happen on the loop, nor on one of the library's threads, where a close would detach itself and use what it
+// has freed. It is a thread of our own and not uv_queue_work: that pool is small, the peers' addresses are
 // resolved in it, and the process would wait for it at its exit. One at a time, so that the former session is
 // closed before the next one opens.
 void ZkClient::Impl::work() {

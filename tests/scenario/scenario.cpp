@@ -1,7 +1,8 @@
 // Golden scripts: each *.txt in this folder is a small play in which servers start, die, pause and are asked
-// things, and holds what they log and answer. The runner plays it on nodes in a simulated world without random
-// faults and compares the text; with --rewrite it writes what it saw, to be read and committed only when the
-// change is explained. A line "> COMMAND" is played; what follows it up to the next blank line is what it led to.
+// things, and holds what they log and answer. The runner plays it on nodes in a simulated world without
+// random faults and compares the text; with --rewrite it writes what it saw, to be read and committed only
+// when the change is explained. A line "> COMMAND" is played; what follows it up to the next blank line is
+// what it led to.
 //
 //   servers N [OPTION=VALUE...]     first, and once: the world; options are those of tests/sim/options.cpp
 //   start S [catch_up=off] [force_new_lineage=on]

@@ -1,5 +1,5 @@
-// The pieces of src/base that would suit any project: the bounded queue, the cross-thread stack on one thread, the JSON
-// writer and the trace's hash.
+// The pieces of src/base that would suit any project: the bounded queue, the cross-thread stack on one
+// thread, the JSON writer and the trace's hash.
 #include <doctest.h>
 
 #include <memory>
