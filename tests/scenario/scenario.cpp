@@ -72,6 +72,7 @@ class Stage final : private Hosts, public ProcessOwner {
   void start(int server, std::istringstream& words);
   void kill(int server, bool closes_session);
   void run(Duration span);
+  void request(int server, const std::string& command, std::istringstream& words);
   void ask(int server, Operation operation, ReadMode read, Duration timeout = seconds(2));
   void show();
   void say(const std::string& line) { said_ += line + "\n"; }
@@ -173,9 +174,36 @@ Number next(std::istringstream& words) {
   return number;
 }
 
+// Whatever a client asks of a server.
+void Stage::request(int server, const std::string& command, std::istringstream& words) {
+  std::string key, value;
+  if (command == "put") {
+    words >> key >> value;
+    int64_t ms = words.eof() ? 2000 : next<int64_t>(words);
+    ask(server, PutKey{key, Bytes(value), {}}, ReadMode::kLocal, milliseconds(ms));
+  } else if (command == "put-if") {
+    words >> key >> value;
+    Condition condition;
+    condition.if_match = EntityTags{false, {Revision(next<uint64_t>(words))}};
+    ask(server, PutKey{key, Bytes(value), condition}, ReadMode::kLocal);
+  } else if (command == "delete") {
+    words >> key;
+    ask(server, DeleteKey{key, {}}, ReadMode::kLocal);
+  } else if (command == "get") {
+    words >> key;
+    if (!words.eof()) words >> value;
+    if (!value.empty() && value != "linear") bad_script(words.str(), "unknown way to read");
+    ask(server, ReadKey{key}, value == "linear" ? ReadMode::kLinear : ReadMode::kLocal);
+  } else if (command == "min-in-sync") {
+    ask(server, ChangeSettings{next<uint32_t>(words)}, ReadMode::kLocal);
+  } else {
+    bad_script(words.str(), "unknown command");
+  }
+}
+
 std::string Stage::play(std::istringstream& words) {
   said_.clear();
-  std::string command, key, value;
+  std::string command;
   int server = 0;
   words >> command;
   if (command == "run") {
@@ -205,27 +233,8 @@ std::string Stage::play(std::istringstream& words) {
     int other = next<int>(words);
     network_.block(server, other);
     network_.block(other, server);
-  } else if (command == "put") {
-    words >> key >> value;
-    int64_t ms = words.eof() ? 2000 : next<int64_t>(words);
-    ask(server, PutKey{key, Bytes(value), {}}, ReadMode::kLocal, milliseconds(ms));
-  } else if (command == "put-if") {
-    words >> key >> value;
-    Condition condition;
-    condition.if_match = EntityTags{false, {Revision(next<uint64_t>(words))}};
-    ask(server, PutKey{key, Bytes(value), condition}, ReadMode::kLocal);
-  } else if (command == "delete") {
-    words >> key;
-    ask(server, DeleteKey{key, {}}, ReadMode::kLocal);
-  } else if (command == "get") {
-    words >> key;
-    if (!words.eof()) words >> value;
-    if (!value.empty() && value != "linear") bad_script(words.str(), "unknown way to read");
-    ask(server, ReadKey{key}, value == "linear" ? ReadMode::kLinear : ReadMode::kLocal);
-  } else if (command == "min-in-sync") {
-    ask(server, ChangeSettings{next<uint32_t>(words)}, ReadMode::kLocal);
   } else {
-    bad_script(words.str(), "unknown command");
+    request(server, command, words);
   }
   if (std::string more; words.fail() || words >> more) bad_script(words.str(), "words missing or too many");
   return said_;
