@@ -1,6 +1,6 @@
 #!/bin/sh
-# compose/compose.yaml is one that docker-compose accepts and that has what its header promises: three ZooKeeper and three
-# kvd servers. Without docker-compose it skips (77), and says so.
+# compose/compose.yaml is one that docker-compose accepts and that has what its header promises: three ZooKeeper and
+# three kvd servers. Without docker-compose it skips (77), and says so.
 set -eu
 file=$(dirname "$0")/../compose/compose.yaml
 if ! command -v docker-compose >/dev/null; then

@@ -12,6 +12,12 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LAYERS = ['base', 'msg', 'core', 'shell', 'main']
 LINES_MAX = 800
+WIDTH_MAX = 120
+# Breaches that are older than their rule: the line goes with its breach.
+PENDING = {
+    ('check_words', 'tests/sim/checkers.hpp'), ('check_width', 'tests/sim/history_test.cpp'),
+    ('check_width', 'tests/sim/meson.build'),
+}
 TOP_LEVEL = {'meson.build', 'src', 'subprojects', 'tests', 'tools', 'compose', 'README.md', 'LICENSE'}
 
 SHELL_HEADERS = re.compile(r'(uv|llhttp|zookeeper/.*|zookeeper|CLI/.*|spdlog/.*)(\.h|\.hpp)?$')
@@ -20,12 +26,13 @@ IMPURE_HEADERS = re.compile(
     r'(time|unistd|fcntl|poll|pthread|signal|netdb|semaphore)\.h|(sys|netinet|arpa|net)/.*)$')
 IMPURE_CALLS = re.compile(
     r'(::now\s*\(|std::\w+_distribution|std::random_device|\bgetenv\s*\(|\bclock_gettime\b|\bgettimeofday\b|'
-    r'\bstd::time\s*\(|\btime\s*\(\s*(nullptr|NULL|0)\s*\)|\bs?rand\s*\(|\bfopen\s*\(|\b(u|nano)?sleep(_for|_until)?\s*\(|'
-    r'\bstd::this_thread\b)')
+    r'\bstd::time\s*\(|\btime\s*\(\s*(nullptr|NULL|0)\s*\)|\bs?rand\s*\(|\bfopen\s*\(|'
+    r'\b(u|nano)?sleep(_for|_until)?\s*\(|\bstd::this_thread\b)')
 UNORDERED = re.compile(r'(std::unordered_\w+|std::(multi)?(map|set)<\s*(const\s+)?[\w:]+\s*\*)')
 # One letter of each word stands in brackets, so that this list does not find itself.
 BANNED = re.compile(
-    r'(\.\./share[d]\b|(?<![\w.}])/wor[k]/|/tmp/(buil[d]-|commo[n])|\bA[I]\b|\bassistan[t]s?\b|\bco-authore[d]-by\b|'
+    r'(\.\./share[d]\b|(?<![\w.}])/wor[k]/|/tmp/(buil[d]-|commo[n])|\bA[I]\b|\bassistan[t]s?\b|'
+    r'\bco-authore[d]-by\b|\bassignmen[t]\b|\b(replicatio[n]|architectur[e]|styl[e]|ap[i])\.md\b|'
     r'\b(issue|pull request|PR) ?#?[0-9]+\b|(^|[\s(])#[0-9]+\b|\bhelpe[r] [A-F]\b)', re.IGNORECASE)
 
 
@@ -126,6 +133,15 @@ def check_length(path, text):
         yield f'{path}: {count} lines, more than {LINES_MAX}: split it'
 
 
+def check_width(path, text):
+    """Code and builds below src and tests fit on a screen; .clang-format breaks C++ at 110."""
+    if not path.startswith(('src/', 'tests/')) or not (is_code(path) or path.endswith('meson.build')):
+        return
+    for number, line in enumerate(text.split('\n'), 1):
+        if len(line) > WIDTH_MAX:
+            yield f'{path}:{number}: {len(line)} columns, more than {WIDTH_MAX}'
+
+
 def check_whitespace(path, text):
     """No trailing blanks, a line end at the end, no carriage returns."""
     if path == 'LICENSE':
@@ -152,8 +168,8 @@ def check_top_level(path, _text):
         yield f'{path}: {top} does not belong on the top level'
 
 
-CHECKS = [check_layers, check_layer_names, check_purity, check_order, check_opening, check_length, check_whitespace,
-          check_words, check_top_level]
+CHECKS = [check_layers, check_layer_names, check_purity, check_order, check_opening, check_length, check_width,
+          check_whitespace, check_words, check_top_level]
 
 PLANTED = {  # per check: files that must be found, then files that must not
     check_layers: ([
@@ -162,7 +178,8 @@ PLANTED = {  # per check: files that must be found, then files that must not
         ('src/core/a.hpp', '#include <spdlog/spdlog.h>\n'), ('src/base/a.cpp', '#include <CLI/CLI.hpp>\n'),
         ('src/msg/a.cpp', '#include <llhttp.h>\n'), ('tests/sim/a.cpp', '#include "shell/log.hpp"\n'),
     ], [
-        ('src/shell/a.cpp', '#include <uv.h>\n#include "core/node.hpp"\n'), ('src/main.cpp', '#include "shell/a.hpp"\n'),
+        ('src/shell/a.cpp', '#include <uv.h>\n#include "core/node.hpp"\n'),
+        ('src/main.cpp', '#include "shell/a.hpp"\n'),
         ('src/core/a.cpp', '// #include "shell/log.hpp"\n#include "core/node.hpp"\n'),
     ]),
     check_layer_names: ([('src/other/a.cpp', ''), ('src/a.cpp', '')], [('src/core/a.cpp', ''), ('src/main.cpp', '')]),
@@ -188,11 +205,19 @@ PLANTED = {  # per check: files that must be found, then files that must not
         ('README.md', 'kvd\n'),
     ]),
     check_length: ([('src/core/a.cpp', 'x\n' * (LINES_MAX + 1))], [('src/core/a.cpp', 'x\n' * LINES_MAX)]),
+    check_width: ([
+        ('src/core/a.cpp', 'x' * (WIDTH_MAX + 1)), ('tests/a.py', 'x\n' + 'x' * (WIDTH_MAX + 1)),
+        ('tests/sim/meson.build', 'x' * (WIDTH_MAX + 1) + '\n'),
+    ], [
+        ('src/core/a.cpp', '\u00e9' * WIDTH_MAX), ('src/README.md', 'x' * (WIDTH_MAX + 1)),
+        ('tests/scenario/a.txt', 'x' * (WIDTH_MAX + 1)),
+    ]),
     check_whitespace: ([('a.md', 'x \n'), ('a.md', 'x\r\n'), ('a.md', 'x')], [('a.md', 'x\n'), ('a.md', '')]),
     check_words: ([
         ('a.md', 'see ../share' + 'd/design\n'), ('a.md', 'in /wor' + 'k/main\n'), ('a.md', 'closes issue' + ' 12\n'),
         ('a.md', 'fixes (#' + '7)\n'), ('a.md', 'an A' + 'I wrote it\n'), ('a.md', 'helpe' + 'r B does that\n'),
-    ], [('a.md', 'a ZooKeeper session; GET /v1/work/x; {:#04x}; said the air\n')]),
+        ('a.md', "the assignmen" + "t's rule\n"), ('a.md', 'see styl' + 'e.md\n'), ('a.md', 'in docs/ap' + 'i.md\n'),
+    ], [('a.md', 'a ZooKeeper session; GET /v1/work/x; {:#04x}; said the air; see README.md, map_api.md\n')]),
     check_top_level: ([('notes.txt', ''), ('docs/a.md', '')], [('src/a', ''), ('.ci/run', ''), ('README.md', '')]),
 }
 
@@ -236,7 +261,8 @@ def main():
                 wrong.append(f'{path}: is no UTF-8')
                 continue
             checked += 1
-            wrong += [breach for check in CHECKS for breach in check(path, text)]
+            wrong += [breach for check in CHECKS if (check.__name__, path) not in PENDING
+                      for breach in check(path, text)]
         if checked == 0:
             wrong.append(f'{ROOT}: found no files to check')
     print('\n'.join(wrong) if wrong else 'tidy')

@@ -14,6 +14,7 @@ die() {
 
 say() { printf '== %s\n' "$*"; }
 
+# as_root COMMAND...: as root, or by sudo where that asks for no password.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
 }
@@ -32,11 +33,13 @@ install_missing() {
     esac
   done
   [ ${#missing[@]} -eq 0 ] && return
+  local by_hand="sudo apt-get update && sudo apt-get install --no-install-recommends ${missing[*]}"
+  as_root true 2>/dev/null || die "cannot install as root (sudo asks for a password?); run this by hand: $by_hand"
   say "installing ${missing[*]}"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update </dev/null ||
-    die "apt-get update failed; install by hand: ${missing[*]}"
+    die "apt-get update failed; see above, or by hand: $by_hand"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "${missing[@]}" </dev/null ||
-    die "apt-get install failed; install by hand: ${missing[*]}"
+    die "apt-get install failed; see above, or by hand: $by_hand"
 }
 
 # configure DIRECTORY OPTION...: sets a build directory up, or brings an existing one to these options.

@@ -1,5 +1,5 @@
-// A first-in first-out queue with a stated bound: a full queue refuses, so that its owner has to decide what
-// happens. One thread only.
+// A first-in first-out queue with a stated bound: a full queue refuses,
+// so that its owner has to decide what happens. One thread only.
 #pragma once
 #include <cstddef>
 #include <deque>
@@ -23,9 +23,7 @@ class BoundedQueue {
     return item;
   }
   bool empty() const { return items_.empty(); }
-  bool full() const { return items_.size() >= capacity_; }
   size_t size() const { return items_.size(); }
-  size_t capacity() const { return capacity_; }
 
  private:
   size_t capacity_;

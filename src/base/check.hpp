@@ -1,11 +1,12 @@
-// CHECK: a broken invariant of our own. Always on; prints the condition, what the trace last saw, and aborts.
-// Never for what comes from outside (a client, a peer, ZooKeeper, a file): that is validated and refused.
+// CHECK: a broken invariant of our own. Always on; prints the condition, calls the hook, and aborts. Never
+// for what comes from outside (a client, a peer, ZooKeeper, a file): that is validated and refused.
 #pragma once
 
 namespace kvd {
 
-// Called once before aborting, to print what led there (the tail of the trace; the simulator's seed). Null:
-// nothing.
+// Called once before aborting, to print what led there: the simulator's seed, or the tail of the trace. A
+// server keeps a trace at --log-level trace only, as its lines cost time with every message; at other levels
+// that tail is empty. Null: nothing.
 using CheckHook = void (*)();
 void set_check_hook(CheckHook hook);
 

@@ -1,5 +1,5 @@
-// Hashing for digests and traces (XXH3, 64 bits): fast, and the same on every machine, so that servers can compare
-// digests. Not for secrets: whoever chooses the bytes can make two of them collide.
+// Hashing for digests and traces (XXH3, 64 bits): fast, and the same on every machine, so that servers can
+// compare digests. Not for secrets: whoever chooses the bytes can make two of them collide.
 #pragma once
 #include <cstdint>
 #include <string_view>

@@ -1,5 +1,5 @@
 // Writes JSON (RFC 8259) into a string, left to right; commas and escapes take care of themselves. Reading is
-// simdjson's. Bytes that are no UTF-8 are the caller's concern (see is_utf8).
+// simdjson's. Bytes that are no UTF-8 are the caller's concern: simdjson::validate_utf8 tells.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -25,7 +25,6 @@ class JsonWriter {
     return key(name).value(content);
   }
 
-  const std::string& text() const { return text_; }
   std::string take() { return std::move(text_); }
 
  private:

@@ -1,5 +1,5 @@
-// What an expected failure looks like: a value or one line for a person. [[nodiscard]] comes with the
-// library's type.
+// What an expected failure looks like: a value or one line for a person.
+// [[nodiscard]] comes with the library's type.
 #pragma once
 #include <string>
 #include <tl/expected.hpp>

@@ -1,5 +1,5 @@
-// Integers that cannot be mixed up: an Epoch is no Revision. Any layer may use them; which ones there are is in
-// msg/types.hpp.
+// Integers that cannot be mixed up: an Epoch is no Revision.
+// Any layer may use them; which ones there are is in msg/types.hpp.
 #pragma once
 #include <compare>
 #include <cstdint>

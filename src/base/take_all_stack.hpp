@@ -1,5 +1,5 @@
-// The only thing that two threads share in kvd: many threads push, one takes everything at once and reverses
-// it.
+// The only thing that two threads share in kvd:
+// many threads push, one takes everything at once and reverses it.
 //
 // Why not a linked queue: one that publishes a node with a plain release store loses wake-ups together with
 // uv_async_send (the consumer may see the wake-up before the node, find the queue empty and sleep). Here

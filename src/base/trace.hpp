@@ -1,6 +1,6 @@
-// The trace: one line for every message that an actor takes and every effect that the node emits, in order.
-// It is what golden scripts compare, what two runs of one seed must agree on (its hash), and what a broken
-// invariant prints. One thread only.
+// The trace: one line for every input pushed into the node and every effect that it emits, in order; messages
+// between its actors are not in it. Two runs of a simulator's seed must agree on its hash, and a broken
+// invariant prints its tail. One thread only.
 #pragma once
 #include <cstdint>
 #include <deque>

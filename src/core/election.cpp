@@ -103,7 +103,8 @@ void Election::on(ZkResult message) {
 
 void Election::on(ZkWatchFired message) {
   const std::string members = std::string(kMembersPath) + "/";
-  bool registered = phase_ == Phase::kRegistered;  // until then everything else is read again on the way there
+  bool registered =
+      phase_ == Phase::kRegistered;  // until then everything else is read again on the way there
   if (message.path.starts_with(members)) {
     std::string name = message.path.substr(members.size());
     members_.erase(name);
@@ -363,15 +364,16 @@ void Election::claim() {
     claiming_ = true;
     out_.membership.post(BootstrapWanted{*own_znode_});
   } else if (in_sync()) {
-    if (leader_dead() || (told_to_take_over_ && told_to_take_over_->leaves)) takeover.exclude = register_->leader;
+    if (leader_dead() || (told_to_take_over_ && told_to_take_over_->leaves))
+      takeover.exclude = register_->leader;
     if (depose_) takeover.cause = doubt_->cause;
     claiming_ = true;
     out_.membership.post(std::move(takeover));
   } else if (total_loss()) {
     claiming_ = true;
-    bool all_registered = std::all_of(register_->in_sync.begin(), register_->in_sync.end(), [this](const Member& member) {
-      return members_.contains(member.id.value);
-    });
+    bool all_registered =
+        std::all_of(register_->in_sync.begin(), register_->in_sync.end(),
+                    [this](const Member& member) { return members_.contains(member.id.value); });
     out_.membership.post(NewLineageWanted{version_, *own_znode_, register_->in_sync, all_registered});
   }
 }

@@ -4,7 +4,7 @@
 // dead or silent.
 //
 // "May lead" means: in sync according to the register, or part of a cluster that has no register yet, or of
-// one that has lost everything. So the assignment's rule, the smallest sequence number leads, is literally
+// one that has lost everything. So the plain rule, the smallest sequence number leads, is literally
 // what zkCli.sh shows.
 #pragma once
 #include <deque>
@@ -26,8 +26,8 @@ class Election {
 
   ZkState zk_state() const { return zk_state_; }
   Duration session_timeout() const { return session_timeout_; }
-  std::vector<ServerInfo> members() const;          // as registered, this server included
-  std::vector<ElectionRecord> elections() const;    // newest first
+  std::vector<ServerInfo> members() const;        // as registered, this server included
+  std::vector<ElectionRecord> elections() const;  // newest first
 
  private:
   enum class Phase {
@@ -159,7 +159,7 @@ class Election {
   std::optional<Registered> old_own_;  // a registration of this id, to be replaced
   bool old_life_ = false;              // with its znode below /kvd/lives
   std::vector<std::string> stale_;     // a former life's election znodes
-  int32_t life_version_ = 0;  // of our znode below /kvd/lives
+  int32_t life_version_ = 0;           // of our znode below /kvd/lives
   std::map<std::string, Registered> members_;
   std::set<std::string> listed_;  // names of /kvd/members' children
 
@@ -167,17 +167,17 @@ class Election {
   bool must_sweep_ = false;  // a create's outcome is unknown: look for our own before another one
   std::optional<HandOverWanted> hand_over_;
   std::map<std::string, Standing> standing_;
-  std::vector<std::string> to_sweep_;           // not asked for yet
-  std::set<std::string> foreign_;               // below /election, but nobody's ephemeral: never leads, never leaves
+  std::vector<std::string> to_sweep_;  // not asked for yet
+  std::set<std::string> foreign_;      // below /election, but nobody's ephemeral: never leads, never leaves
   std::vector<std::string> election_children_;  // sorted, as last listed
   bool listed_fresh_ = false;                   // since the last reason to doubt
   bool claiming_ = false;                       // a takeover is on its way
 
-  std::set<Member> dead_;              // proofs of death
-  std::optional<Doubt> doubt_;         // of the current leader
-  bool depose_ = false;                // decided: list, then claim
+  std::set<Member> dead_;       // proofs of death
+  std::optional<Doubt> doubt_;  // of the current leader
+  bool depose_ = false;         // decided: list, then claim
   std::optional<TakeOver> told_to_take_over_;
-  std::deque<Reign> reigns_;           // oldest first
+  std::deque<Reign> reigns_;        // oldest first
   Epoch agreed_epoch_;              // somebody agreed that this epoch's leader is silent ...
   Instant agreed_until_{};          // ... and that counts until then
   std::map<LinkId, Member> peers_;  // links that we dialed

@@ -146,14 +146,15 @@ void Election::sweep() {
 bool Election::sweeping() const {
   return std::any_of(calls_.begin(), calls_.end(), [](const auto& entry) {
     const Pending& pending = entry.second;
-    return pending.kind == Call::kGetElection || (pending.kind == Call::kListElection && pending.name == "sweep");
+    return pending.kind == Call::kGetElection ||
+           (pending.kind == Call::kListElection && pending.name == "sweep");
   });
 }
 
 // A few at a time: what is outstanding at ZooKeeper has a bound, and /election may hold more than that.
 void Election::sweep_on() {
-  size_t asked = static_cast<size_t>(
-      std::count_if(calls_.begin(), calls_.end(), [](const auto& e) { return e.second.kind == Call::kGetElection; }));
+  size_t asked = static_cast<size_t>(std::count_if(
+      calls_.begin(), calls_.end(), [](const auto& e) { return e.second.kind == Call::kGetElection; }));
   for (; asked < kSweepWindow && !to_sweep_.empty(); ++asked) {
     std::string name = std::move(to_sweep_.back());
     to_sweep_.pop_back();

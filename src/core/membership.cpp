@@ -120,8 +120,8 @@ void Membership::on_read(ZkResult& result) {
   if (register_ && result.stat.version >= version_ &&
       (content->epoch < register_->epoch || content->lineage < register_->lineage)) {
     out_.emit(Exit{kExitConfiguration,
-                   "ZooKeeper's /kvd/config went back from epoch " + std::to_string(register_->epoch.value) + " to " +
-                       std::to_string(content->epoch.value) +
+                   "ZooKeeper's /kvd/config went back from epoch " + std::to_string(register_->epoch.value) +
+                       " to " + std::to_string(content->epoch.value) +
                        ", which no server does: was it written by hand? Refusing to go on"});
     return;
   }

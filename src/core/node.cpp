@@ -347,7 +347,8 @@ void Node::Parts::judge(Status& status) const {
     status.degraded.push_back("fewer in-sync servers answer than min_in_sync asks for: writes are refused");
   }
   if (!status.complete) status.degraded.push_back("this server's copy is not complete");
-  if (replica.diverged()) status.degraded.push_back("this copy differs from the leader's at the same revision");
+  if (replica.diverged())
+    status.degraded.push_back("this copy differs from the leader's at the same revision");
 }
 
 }  // namespace kvd

@@ -79,8 +79,9 @@ bool Replica::take_entries(Log& log, const Append& append, Revision floor) {
 // Something committed here is not what the leader has there. No code path leads to this, and going on would make
 // it worse.
 void Replica::contradicted(Revision revision) {
-  out_.emit(Exit{kExitSoftware, "broken invariant: the leader's log contradicts what is committed at revision " +
-                                    std::to_string(revision.value)});
+  out_.emit(
+      Exit{kExitSoftware, "broken invariant: the leader's log contradicts what is committed at revision " +
+                              std::to_string(revision.value)});
 }
 
 // Where the leader should look next: our end, or the start of the run of entries that cannot be right.
@@ -98,8 +99,8 @@ void Replica::on_append(const PeerSaid& said, const Append& append) {
   Log& log = staging ? following_.staging->log : log_;
   Revision floor = staging ? log.base().revision : commit_;
   if (!take_entries(log, append, floor)) {
-    out_.emit(LinkSend{said.link,
-                       AppendNack{epoch_, false, hint(log, append.previous, floor), following_.snapshot, sparse_}});
+    out_.emit(LinkSend{said.link, AppendNack{epoch_, false, hint(log, append.previous, floor),
+                                             following_.snapshot, sparse_}});
     return;
   }
   Revision match(append.previous.revision.value + append.entries.size());
@@ -155,7 +156,7 @@ void Replica::compare_digests(uint64_t leaders) {
 }
 
 void Replica::confirm(LinkId link, uint64_t round) {
-  bool whole = !sparse_ && !following_.staging;
+  bool whole = !sparse_ && !following_.staging && !stopping_;  // who leaves is not to be taken in again
   out_.emit(LinkSend{link, HeartbeatAck{epoch_, round, commit_, whole, following_.snapshot}});
 }
 

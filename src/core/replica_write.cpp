@@ -89,7 +89,8 @@ bool Replica::enough_in_sync(uint64_t token) {
 bool Replica::recall(const Ticket& ticket) {
   if (ticket.idempotency_key.empty()) return false;
   std::optional<RememberedAnswer> known = find_remembered(store_, ticket.idempotency_key);
-  if (auto it = leader_->requests.find(ticket.idempotency_key); it != leader_->requests.end()) known = it->second;
+  if (auto it = leader_->requests.find(ticket.idempotency_key); it != leader_->requests.end())
+    known = it->second;
   if (known && known->digest != ticket.digest) {
     refuse(ticket.token, ErrorCode::kKeyReused, Outcome::kNotApplied,
            "another request has been made with this idempotency key");
@@ -138,7 +139,8 @@ void Replica::note_in_tail(const Entry& entry) {
   leader_->uncommitted_bytes += entry_bytes(entry);
   for (const Effect& effect : entry.effects) {
     if (effect.space == Space::kData) {
-      leader_->tail[effect.key] = Tail{entry.revision, effect.value.has_value(), effect.created, effect.version};
+      leader_->tail[effect.key] =
+          Tail{entry.revision, effect.value.has_value(), effect.created, effect.version};
     } else if (effect.value) {
       auto remembered = read_remembered(effect.key, effect.value->view(), entry.revision);
       if (remembered) leader_->requests[effect.key] = std::move(*remembered);
@@ -306,7 +308,8 @@ void Replica::move_leader(uint64_t token, const MoveLeader& move) {
   }
   if (!possible) {
     refuse(token, ErrorCode::kNotInSync, Outcome::kNotApplied,
-           others.empty() ? "no other server is in sync" : "not in sync; besides the leader these are: " + others);
+           others.empty() ? "no other server is in sync"
+                          : "not in sync; besides the leader these are: " + others);
     return;
   }
   move_ = Move{token, move.to, epoch_, out_.now + kMoveLimit};

@@ -18,7 +18,8 @@ void append_number(std::string& out, uint64_t number) {  // big-endian: sorted a
 
 uint64_t number_at(std::string_view bytes, size_t index) {
   uint64_t number = 0;
-  for (char c : bytes.substr(index * kNumberBytes, kNumberBytes)) number = number << 8 | static_cast<uint8_t>(c);
+  for (char c : bytes.substr(index * kNumberBytes, kNumberBytes))
+    number = number << 8 | static_cast<uint8_t>(c);
   return number;
 }
 
@@ -51,7 +52,8 @@ Effect of_requests(std::string key, std::optional<Bytes> value) {
 
 }  // namespace
 
-std::optional<RememberedAnswer> read_remembered(std::string_view key, std::string_view bytes, Revision revision) {
+std::optional<RememberedAnswer> read_remembered(std::string_view key, std::string_view bytes,
+                                                Revision revision) {
   if (is_batch(key) || bytes.size() < kNumberBytes) return std::nullopt;
   Result<Answer> answer = decode_answer(bytes.substr(kNumberBytes));
   if (!answer) return std::nullopt;

@@ -22,7 +22,8 @@ struct RememberedAnswer {
 };
 
 // What an effect of Space::kRequests, or an item, holds; nothing for a batch of forgotten keys.
-std::optional<RememberedAnswer> read_remembered(std::string_view key, std::string_view bytes, Revision revision);
+std::optional<RememberedAnswer> read_remembered(std::string_view key, std::string_view bytes,
+                                                Revision revision);
 std::optional<RememberedAnswer> find_remembered(const Store& store, const std::string& key);
 // The key was used, but its answer is no longer remembered (or, with a probability of 2^-64, it looks like one).
 bool is_forgotten(const Store& store, const std::string& key);

@@ -11,8 +11,9 @@ namespace kvd {
 namespace {
 
 uint64_t item_digest(Space space, std::string_view key, const Store::Value& value) {
-  std::array<uint64_t, 5> numbers = {hash_bytes(key, static_cast<uint64_t>(space)), hash_bytes(value.bytes.view()),
-                                     value.created.value, value.modified.value, value.version};
+  std::array<uint64_t, 5> numbers = {hash_bytes(key, static_cast<uint64_t>(space)),
+                                     hash_bytes(value.bytes.view()), value.created.value,
+                                     value.modified.value, value.version};
   return hash_bytes({reinterpret_cast<const char*>(numbers.data()), sizeof numbers});
 }
 

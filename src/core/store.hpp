@@ -1,6 +1,6 @@
-// The replicated state and its digest, a map per space: a plain object owned by the replica. It holds what one prefix of the log
-// leads to (or, in a sparse server, the part of it that this server has seen). It never decides anything
-// about the protocol.
+// The replicated state and its digest, a map per space: a plain object owned by the replica. It holds what one
+// prefix of the log leads to (or, in a sparse server, the part of it that this server has seen). It never
+// decides anything about the protocol.
 #pragma once
 #include <array>
 #include <map>

@@ -49,7 +49,8 @@ std::string text_of(const Item& item) {
   return fmt::format("{}@{}={}", quoted(item.key), item.modified.value, size_of(item.value));
 }
 std::string text_of(const Effect& effect) {
-  return (effect.space == Space::kData ? "" : "request ") + quoted(effect.key) + (effect.value ? "=" + size_of(*effect.value) : " deleted");
+  return (effect.space == Space::kData ? "" : "request ") + quoted(effect.key) +
+         (effect.value ? "=" + size_of(*effect.value) : " deleted");
 }
 std::string text_of(const EntryPointer& entry) {
   return fmt::format("{}:{} {}", entry->epoch.value, entry->revision.value,
@@ -147,7 +148,9 @@ struct OperationText {
     return fmt::format("ChangeSettings min_in_sync={}", m.min_in_sync);
   }
   std::string operator()(const QueryStatus&) const { return "QueryStatus"; }
-  std::string operator()(const MoveLeader& m) const { return "MoveLeader to=" + (m.to ? m.to->value : "next"); }
+  std::string operator()(const MoveLeader& m) const {
+    return "MoveLeader to=" + (m.to ? m.to->value : "next");
+  }
 };
 
 const char* incomplete(bool complete) { return complete ? "" : " incomplete"; }
@@ -235,7 +238,8 @@ struct PeerText {
   }
   std::string operator()(const Forward& m) const {
     return fmt::format("Forward request={} timeout={}us{} {}", m.request, m.timeout.count(),
-                       m.idempotency_key.empty() ? "" : " key=" + quoted(m.idempotency_key), to_text(m.operation));
+                       m.idempotency_key.empty() ? "" : " key=" + quoted(m.idempotency_key),
+                       to_text(m.operation));
   }
   std::string operator()(const ForwardResult& m) const {
     return fmt::format("ForwardResult request={} revision={} {}", m.request, m.revision.value,
@@ -248,7 +252,9 @@ struct PeerText {
     return fmt::format("SuspectReply epoch={} leader={} agrees={}", m.epoch.value, to_text(m.leader),
                        yes(m.agrees));
   }
-  std::string operator()(const TakeOver& m) const { return fmt::format("TakeOver epoch={}{}", m.epoch.value, m.leaves ? " leaves" : ""); }
+  std::string operator()(const TakeOver& m) const {
+    return fmt::format("TakeOver epoch={}{}", m.epoch.value, m.leaves ? " leaves" : "");
+  }
 };
 
 // ---- ZooKeeper ----

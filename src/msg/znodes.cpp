@@ -131,7 +131,9 @@ std::string encode_register(const Register& content) {
   json.member("lineage", content.lineage.value).member("epoch", content.epoch.value);
   json.key("leader").begin_object();
   write_member(json, content.leader);
-  json.end_object().member("cause", election_cause_name(content.cause)).member("leader_znode", content.leader_znode);
+  json.end_object()
+      .member("cause", election_cause_name(content.cause))
+      .member("leader_znode", content.leader_znode);
   json.key("in_sync").begin_array();
   for (const Member& member : content.in_sync) {
     json.begin_object();

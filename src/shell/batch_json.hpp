@@ -16,8 +16,8 @@ struct BodyError {
   std::string detail;
 };
 
-// {"ops":[{"put":{"key":K,"value":V}},{"delete":{"key":K}},...]}; for bytes that are no UTF-8 "key_b64" and
-// "value_b64".
+// {"ops":[{"put":{"key":K,"value":V}},{"delete":{"key":K}},...]};
+// for bytes that are no UTF-8 "key_b64" and "value_b64".
 tl::expected<WriteBatch, BodyError> parse_batch(std::string_view json, size_t value_bytes_max);
 
 // {"min_in_sync":N}, 1 to 64

@@ -23,10 +23,10 @@ namespace kvd {
 namespace {
 
 constexpr size_t kTraceTailLines = 200;
-constexpr Duration kDrainMax = seconds(2);    // replies that clients do not read in time are lost
-constexpr Duration kZkCloseMax = seconds(6);  // the C client's own waits add up to 4.5 s
+constexpr Duration kDrainMax = seconds(2);  // replies that clients do not read in time are lost
+constexpr Duration kZkClosePatience = kZkCloseMax + milliseconds(1500);
 
-const Trace* checked_trace = nullptr;  // for the CHECK hook, which takes no argument
+const Trace* checked_trace = nullptr;  // for the CHECK hook; empty unless --log-level is trace
 
 void print_trace_tail() {
   for (const std::string& line : checked_trace->tail()) fmt::print(stderr, "{}\n", line);
@@ -53,6 +53,34 @@ void raise_descriptor_limit() {
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
 }
+
+// At --log-level debug: what links and the connection to ZooKeeper go through.
+struct DebugLine {
+  using Line = std::optional<LogLine>;
+  static Line line(const char* message, std::vector<std::pair<std::string, std::string>> fields) {
+    return LogLine{LogLevel::kDebug, message, std::move(fields)};
+  }
+  Line operator()(const LinkDial& m) const {
+    return line("dials a peer", {{"link", std::to_string(m.link.value)}, {"to", format_address(m.to)}});
+  }
+  Line operator()(const LinkOpened& m) const {
+    return line("a dialed link stands", {{"link", std::to_string(m.link.value)}});
+  }
+  Line operator()(const LinkAccepted& m) const {
+    return line("a peer dialed", {{"link", std::to_string(m.link.value)}, {"from", m.from}});
+  }
+  Line operator()(const LinkEnded& m) const {
+    return line(
+        "a link ended",
+        {{"link", std::to_string(m.link.value)}, {"why", link_end_name(m.why)}, {"detail", m.detail}});
+  }
+  Line operator()(const ZkSessionChanged& m) const {
+    return line("ZooKeeper session", {{"state", zk_state_name(m.state)},
+                                      {"session", fmt::format("{:x}", m.session)},
+                                      {"timeout_ms", std::to_string(to_ms(m.timeout))}});
+  }
+  Line operator()(const auto&) const { return std::nullopt; }
+};
 
 class Daemon {
  public:
@@ -142,8 +170,13 @@ class Daemon {
 
   void take(NodeInput input) {
     input_waits_ = true;
+    if (log_.debugging()) log_debug(input);
     if (!exiting_since_) return node_.push(std::move(input));
     if (const auto* request = std::get_if<ClientRequest>(&input)) late_requests_.push_back(request->id);
+  }
+
+  void log_debug(const auto& variant) {
+    if (std::optional<LogLine> line = std::visit(DebugLine{}, variant)) log_.write(*line);
   }
 
   void turn() {
@@ -151,6 +184,7 @@ class Daemon {
     input_waits_ = false;
     Instant deadline = node_.pump(now());
     for (NodeEffect& effect : node_.take_effects()) {
+      if (log_.debugging()) log_debug(effect);
       std::visit([this](auto& content) { perform(std::move(content)); }, effect);
     }
     flush();
@@ -171,8 +205,9 @@ class Daemon {
     uv_update_time(&loop_);  // timers count from the loop's idea of now
     Duration wait = std::max(deadline - now(), Duration(0));
     auto wait_ms = static_cast<uint64_t>((wait.count() + 999) / 1000);
+    // It only ends the wait: every turn pumps.
     uv_timer_start(
-        &timer_, [](uv_timer_t*) {}, wait_ms, 0);  // it only ends the wait: every turn pumps
+        &timer_, [](uv_timer_t*) {}, wait_ms, 0);
   }
 
   void perform(ClientReply reply) { http_->reply(std::move(reply)); }
@@ -204,7 +239,7 @@ class Daemon {
     Duration passed = now() - *exiting_since_;
     bool drained = http_->drained() || passed >= kDrainMax;
     if (drained && zk_closed_) return close_everything();
-    if (passed >= kZkCloseMax) {  // its thread cannot be waited for any longer
+    if (passed >= kZkClosePatience) {  // its thread cannot be waited for any longer
       fmt::print(stderr, "kvd: the ZooKeeper session could not be closed in time; it will expire\n");
       _exit(exit_.code);
     }

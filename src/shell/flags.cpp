@@ -18,10 +18,12 @@ namespace kvd {
 namespace {
 
 constexpr uint16_t kPeerPortOffset = 10'000;
-// From 32768 on the kernel hands out ports to outgoing connections: a retry to a dead port could connect to
-// itself.
+// From 32768 on the kernel hands out ports to outgoing connections:
+// a retry to a dead port could connect to itself.
 constexpr uint16_t kPeerPortMax = 32'767;
 constexpr int64_t kMillisecondsMax = 3'600'000;
+constexpr int64_t kValueBytesMax = limits::kWriteBytes - limits::kKeyBytes;
+constexpr int64_t kServersMax = 64;  // in sync: what the register can hold
 
 struct Spec {
   const char* name;
@@ -33,21 +35,21 @@ constexpr Spec kSpecs[] = {
     {"port", "N", "HTTP port (8001)"},
     {"zookeeper", "SERVERS", "host, or host:port,host:port/prefix; IPv6 in brackets (127.0.0.1)"},
     {"zookeeper-port", "N", "port of the ZooKeeper servers given without one (2181)"},
-    {"id", "NAME", "stable name of this server (advertise:port)"},
-    {"peer-port", "N", "replication port, at most 32767 (port + 10000)"},
-    {"advertise", "HOST", "name or address that others reach this server by (host)"},
+    {"id", "NAME", "stable name of this server, without spaces and slashes (advertise:port)"},
+    {"peer-port", "N", "port for the other servers, at most 32767 (port + 10000)"},
+    {"advertise", "HOST", "how others reach this server; needed with a wildcard --host (host)"},
     {"data-dir", "DIR", "not in this version: everything is kept in memory"},
     {"catch-up", "on|off", "off: a server that returns fills only as keys are updated (on)"},
     {"min-in-sync", "N", "refuse writes while fewer servers are in sync, 1 to 64 (1)"},
     {"expect", "N", "a new cluster takes its first write once N servers are in sync, 1 to 64 (1)"},
-    {"session-timeout", "MS", "ZooKeeper session (6000)"},
-    {"heartbeat", "MS", "between a leader's signs of life (50)"},
-    {"leader-silence", "MS", "after which a leader is suspected (400)"},
-    {"follower-lag", "MS", "after which a silent follower leaves the in-sync set (300)"},
-    {"max-value", "BYTES", "larger values are refused with 413 (1048576)"},
-    {"force-new-lineage", nullptr, "the operator's word that what is lost is lost: start over empty"},
+    {"session-timeout", "MS", "ZooKeeper session, 1 to 3600000; servers clamp it (6000)"},
+    {"heartbeat", "MS", "between a leader's signs of life; below --follower-lag (50)"},
+    {"follower-lag", "MS", "after which a silent follower is dropped; below --leader-silence (300)"},
+    {"leader-silence", "MS", "after which a leader is suspected, up to 3600000 (400)"},
+    {"max-value", "BYTES", "larger values are refused with 413, up to 16776192 (1048576)"},
+    {"force-new-lineage", nullptr, "the operator's word that what is lost is lost; see README"},
     {"standalone", nullptr, "one server, no ZooKeeper"},
-    {"log-level", "LEVEL", "trace, debug, info, warn or error (info)"},
+    {"log-level", "LEVEL", "trace, debug (links, ZooKeeper), info, warn or error (info)"},
     {"log-format", "FORMAT", "logfmt or json (logfmt on a terminal, else json)"},
 };
 
@@ -229,8 +231,8 @@ void read_addresses(Reader& reader, Flags& flags) {
 void read_replication(Reader& reader, Flags& flags) {
   NodeConfig& node = flags.node;
   node.catch_up = reader.choice("catch-up", "on", {"on", "off"}) == 0;
-  node.min_in_sync = static_cast<uint32_t>(reader.number("min-in-sync", node.min_in_sync, 1, 64));
-  node.expect = static_cast<uint32_t>(reader.number("expect", node.expect, 1, 64));
+  node.min_in_sync = static_cast<uint32_t>(reader.number("min-in-sync", node.min_in_sync, 1, kServersMax));
+  node.expect = static_cast<uint32_t>(reader.number("expect", node.expect, 1, kServersMax));
   const char* alone = "a --standalone server has no others to wait for; leave one of the two out";
   if (node.standalone && node.min_in_sync > 1) reader.complain("min-in-sync", alone);
   if (node.standalone && node.expect > 1) reader.complain("expect", alone);
@@ -263,13 +265,14 @@ tl::expected<Flags, FlagsEnd> read_flags(Reader reader) {
   read_addresses(reader, flags);
   read_zookeeper(reader, flags.zk);
   read_replication(reader, flags);
-  flags.http.value_bytes_max = static_cast<size_t>(
-      reader.number("max-value", 1 << 20, 1, static_cast<int64_t>(limits::kWriteBytes - limits::kKeyBytes)));
-  flags.http.node = flags.node.self.member.id;
-  flags.http.version = KVD_VERSION;
+  HttpIdentity& identity = flags.http.identity;
+  identity.value_bytes_max = static_cast<size_t>(
+      reader.number("max-value", static_cast<int64_t>(identity.value_bytes_max), 1, kValueBytesMax));
+  identity.node = flags.node.self.member.id;
+  identity.version = KVD_VERSION;
   if (!flags.node.standalone) {
     for (const Address& server : flags.zk.servers)
-      flags.http.zookeeper_servers.push_back(format_address(server));
+      identity.zookeeper_servers.push_back(format_address(server));
   }
   flags.log.threshold = static_cast<LogThreshold>(
       reader.choice("log-level", "info", {"trace", "debug", "info", "warn", "error"}));
@@ -305,8 +308,8 @@ tl::expected<Flags, FlagsEnd> parse_flags(std::vector<std::string> arguments,
     CLI::Option* option = spec.value != nullptr ? app.add_option(flag, values[spec.name], spec.help)
                                                 : app.add_flag(flag, values[spec.name], spec.help);
     if (spec.value != nullptr) option->type_name(spec.value);
-    option->multi_option_policy(
-        CLI::MultiOptionPolicy::TakeLast);  // so that a wrapper's flags can be overridden
+    // So that a wrapper's flags can be overridden.
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     options[spec.name] = option;
   }
   std::transform(arguments.begin(), arguments.end(), arguments.begin(), normalised);

@@ -2,9 +2,9 @@
 // start. Called once by main; tests call it with their own arguments. It reads nothing but what it is given:
 // no files, no clock.
 //
-// Single dashes (-zookeeper) and underscores (--zookeeper_port) are taken as --zookeeper and
-// --zookeeper-port. A flag wins over its variable (--peer-port: KVD_PEER_PORT); an empty variable counts as
-// not set.
+// Single dashes (-zookeeper) and underscores (--zookeeper_port) are taken as
+// --zookeeper and --zookeeper-port. A flag wins over its variable
+// (--peer-port: KVD_PEER_PORT); an empty variable counts as not set.
 #pragma once
 #include <functional>
 #include <optional>

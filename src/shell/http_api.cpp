@@ -13,7 +13,6 @@ namespace {
 constexpr std::string_view kCollectionPath = "/v1/kv";
 constexpr std::string_view kKeyPath = "/v1/kv/";
 constexpr std::string_view kLeaderPath = "/v1/cluster/leader";
-constexpr size_t kOtherBodyBytes = 4096;  // settings, and the bodies that nobody reads
 constexpr uint32_t kReadParameters = kQueryRead | kQueryMinRevision | kQueryTimeout;
 constexpr uint32_t kListParameters = kReadParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
 
@@ -44,8 +43,8 @@ HttpResponse wrong_method(const HttpRequest& request, std::string_view allow) {
   return response;
 }
 
-// If-Match and If-None-Match; a field that comes twice is one list. False: one of them is no list of entity
-// tags.
+// If-Match and If-None-Match; a field that comes twice is one list.
+// False: one of them is no list of entity tags.
 bool read_condition(const HttpRequest& request, Condition& condition, std::string_view& bad_field) {
   for (size_t i = 0; i < request.fields.size(); ++i) {
     HttpFields::Field field = request.fields.at(i);
@@ -85,6 +84,12 @@ void apply_read(AcceptedHead& accepted, const Query& query) {
   accepted.request.timeout = query.timeout;
 }
 
+// For settings, and for bodies that nobody reads.
+void limit_small_body(AcceptedHead& accepted) {
+  accepted.body_bytes_max = kSmallBodyBytes;
+  accepted.body_name = "a request body here";
+}
+
 HeadVerdict accept_key(const HttpRequest& request, const Target& target, const HttpIdentity& identity) {
   bool read = is_read_method(request.method);
   if (request.method == HttpMethod::kOther) return wrong_method(request, "GET, HEAD, PUT, POST, DELETE");
@@ -103,8 +108,7 @@ HeadVerdict accept_key(const HttpRequest& request, const Target& target, const H
   AcceptedHead accepted;
   accepted.plan.route = Route::kKey;
   accepted.plan.write = !read;
-  accepted.body_bytes_max = kOtherBodyBytes;
-  accepted.body_name = "the body of such a request";
+  limit_small_body(accepted);
   apply_read(accepted, *query);
   if (read) {
     accepted.request.operation = ReadKey{std::move(key)};
@@ -137,8 +141,7 @@ HeadVerdict accept_listing(const HttpRequest& request, const Target& target) {
   accepted.plan.route = Route::kCollection;
   accepted.plan.keys_only = query->keys_only;
   accepted.plan.text = next_page(*query);
-  accepted.body_bytes_max = kOtherBodyBytes;
-  accepted.body_name = "the body of such a request";
+  limit_small_body(accepted);
   apply_read(accepted, *query);
   ListKeys list;
   list.limit = query->limit == 0 ? static_cast<uint32_t>(limits::kListItems) : query->limit;
@@ -172,8 +175,7 @@ HeadVerdict accept_collection(const HttpRequest& request, const Target& target) 
     accepted.body_name = "the body of a batch";
   } else {
     accepted.request.operation = DeletePrefix{std::move(query->prefix)};
-    accepted.body_bytes_max = kOtherBodyBytes;
-    accepted.body_name = "the body of such a request";
+    limit_small_body(accepted);
   }
   return accepted;
 }
@@ -205,8 +207,7 @@ HeadVerdict accept_fixed(const HttpRequest& request, const Target& target, const
   accepted.plan.write = settings;
   accepted.plan.verbose = query->verbose;
   accepted.request.timeout = query->timeout;
-  accepted.body_bytes_max = kOtherBodyBytes;
-  accepted.body_name = "the body of such a request";
+  limit_small_body(accepted);
   if (settings) {
     accepted.request.operation = ChangeSettings{};
   } else {
@@ -223,8 +224,7 @@ HeadVerdict accept_move(const HttpRequest& request, const Target& target) {
   accepted.plan.route = Route::kMove;
   accepted.plan.write = true;
   accepted.request.timeout = query->timeout;
-  accepted.body_bytes_max = kOtherBodyBytes;
-  accepted.body_name = "the body of such a request";
+  limit_small_body(accepted);
   MoveLeader move;
   if (!query->to.empty()) move.to = ServerId{std::move(query->to)};
   accepted.request.operation = std::move(move);

@@ -7,18 +7,11 @@
 #include <vector>
 
 #include "msg/client.hpp"
+#include "shell/http_options.hpp"
 #include "shell/http_parser.hpp"
 #include "shell/http_response.hpp"
 
 namespace kvd {
-
-// What answers depend on and no request changes.
-struct HttpIdentity {
-  ServerId node;
-  std::string version;
-  std::vector<std::string> zookeeper_servers;  // host:port each
-  size_t value_bytes_max = 1u << 20;
-};
 
 struct HttpCounters {  // monotonic since the start, but for connections_open
   uint64_t connections_open = 0;
@@ -68,9 +61,9 @@ HeadVerdict accept_head(const HttpRequest& request, const HttpIdentity& identity
 std::optional<HttpResponse> accept_body(AcceptedHead& accepted, std::string body,
                                         const HttpIdentity& identity);
 
-// `word` is one of the four-letter words.
+bool is_four_letter_word(std::string_view text);  // ruok, stat, mntr
+// `word` is stat or mntr: what they tell is the node's to know. ruok is answered by the connection itself.
 AcceptedHead accept_word(std::string_view word);
-bool is_four_letter_word(std::string_view text);  // asked of the node: stat, mntr; ruok needs nobody
 
 // The answer to an accepted request.
 HttpResponse render_reply(const ReplyPlan& plan, const ClientReply& reply, const HttpIdentity& identity,

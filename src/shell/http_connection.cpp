@@ -1,9 +1,9 @@
 // See http_connection.hpp.
 //
-// Why closing takes two steps: a socket that is closed while unread bytes wait in it sends a reset, and the
-// reset throws away the answer on its way (a 413 to who still sends the body). So the last answer is followed
-// by the end of our side, and what still comes is read and dropped until the client ends its side or `linger`
-// is over.
+// Why closing takes two steps: a socket that is closed while unread bytes wait in it sends
+// a reset, and the reset throws away the answer on its way (a 413 to who still sends the
+// body). So the last answer is followed by the end of our side, and what still comes is
+// read and dropped until the client ends its side or `linger` is over.
 #include "shell/http_connection.hpp"
 
 #include <algorithm>
@@ -14,8 +14,7 @@
 namespace kvd {
 namespace {
 
-constexpr size_t kDiscardedBytes =
-    64u << 10;  // a refused request's body up to here is read to keep the connection
+constexpr size_t kDiscardedBytes = 64u << 10;  // so much of a refused body is read to keep the connection
 constexpr unsigned int kTcpKeepAliveSeconds = 60;
 
 HttpResponse continue_response() {
@@ -55,8 +54,8 @@ bool HttpConnection::has_room() const {
          answer_bytes_ + output_.bytes() <= shared_.options.unsent_bytes_max;
 }
 
-// Reads while there is room for what comes; after the last request only to throw it away and to see the
-// client go.
+// Reads while there is room for what comes;
+// after the last request only to throw it away and to see the client go.
 void HttpConnection::update_reading() {
   if (phase_ == Phase::kClosed) return;
   bool serving = phase_ == Phase::kFresh || phase_ == Phase::kServing;
@@ -177,7 +176,7 @@ void HttpConnection::parse(std::string_view& input) {
 
 void HttpConnection::on_head() {
   const HttpRequest& request = parser_.request();
-  HeadVerdict verdict = accept_head(request, shared_.identity);
+  HeadVerdict verdict = accept_head(request, shared_.options.identity);
   auto* accepted = std::get_if<AcceptedHead>(&verdict);
   bool asks_first = request.has_body && request.expects_continue;
   if (accepted != nullptr) {
@@ -208,7 +207,7 @@ void HttpConnection::on_request() {
   Slot& slot = add_slot();
   slot.head = request.method == HttpMethod::kHead;
   slot.keep_alive = request.minor_version == 0 && request.keep_alive;
-  if (!refusal_) refusal_ = accept_body(*accepted_, std::move(request.body), shared_.identity);
+  if (!refusal_) refusal_ = accept_body(*accepted_, std::move(request.body), shared_.options.identity);
   if (refusal_) {
     settle_here(slot, *std::exchange(refusal_, std::nullopt));
   } else {
@@ -256,7 +255,7 @@ void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
   CHECK(index < slots_.size());
   Slot& slot = slots_[index];
   CHECK(!slot.done);
-  settle(slot, render_reply(slot.plan, reply, shared_.identity, shared_.counters));
+  settle(slot, render_reply(slot.plan, reply, shared_.options.identity, shared_.counters));
   emit_done();
   update_reading();
   account();
@@ -381,7 +380,8 @@ void HttpConnection::close() {
   shared_.open.erase(number_);
   shared_.counters.connections_open = shared_.open.size();
   auto on_closed = [](uv_handle_t* handle) { delete static_cast<HttpConnection*>(handle->data); };
-  // What the client does not get must not look like a whole answer, nor fill the kernel's buffers for its sake.
+  // What the client does not get must not look like a whole answer,
+  // nor fill the kernel's buffers for its sake.
   bool cut_short = !slots_.empty() || !output_.empty();
   if (!cut_short || uv_tcp_close_reset(&tcp_, on_closed) != 0) uv_close(handle(), on_closed);
 }

@@ -24,7 +24,6 @@ class HttpConnection;
 // What the connections of one server share. Lives until the last of them is closed.
 struct HttpShared {
   HttpOptions options;
-  HttpIdentity identity;
   InputSink sink;
   LogSink log;
   std::string node_field;  // "Kvd-Node: ...\r\n"
@@ -61,8 +60,8 @@ class HttpConnection {
   // Ends at once. The node is told that nobody waits any more.
   void close();
 
-  // Memory that this client is responsible for: answers not yet taken by the kernel, and a body being
-  // received.
+  // Memory that this client is responsible for:
+  // answers not yet taken by the kernel, and a body being received.
   size_t held_bytes() const { return accounted_; }
   bool idle() const { return slots_.empty() && output_.empty(); }
 

@@ -2,6 +2,7 @@
 // tests shrink it, nobody changes it once the server has started.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -10,13 +11,21 @@
 
 namespace kvd {
 
-struct HttpOptions {
-  Address listen;  // a name or address; port 0: any free one
+inline constexpr uint64_t kTimeoutMsMax = 600'000;  // the query parameter `timeout`; more: 400
+inline constexpr size_t kSmallBodyBytes = 4096;     // bodies but values and batches; longer: 413
+
+// What answers depend on and no request changes.
+struct HttpIdentity {
   ServerId node;
   std::string version;
   std::vector<std::string> zookeeper_servers;  // host:port each, for /v1/cluster
+  size_t value_bytes_max = 1u << 20;           // --max-value; a longer value: 413
+};
 
-  size_t value_bytes_max = 1u << 20;          // a longer value: 413
+struct HttpOptions {
+  Address listen;  // a name or address; port 0: any free one
+  HttpIdentity identity;
+
   size_t connections_max = 4096;              // more: 503 and close
   size_t pipelined_max = 128;                 // requests of one connection in flight: no more are read
   size_t unsent_bytes_max = 1u << 20;         // answers of one connection: no more requests are read
@@ -24,7 +33,7 @@ struct HttpOptions {
   Duration idle = seconds(60);                // between requests: closed
   Duration receive = seconds(30);             // without a byte in the middle of a request: 408
   Duration stall = seconds(30);               // a client that takes nothing of its answer: closed
-  Duration linger = seconds(2);  // after the last answer: how long what still comes is read and thrown away
+  Duration linger = seconds(2);               // after the last answer, while what still comes is thrown away
 };
 
 }  // namespace kvd

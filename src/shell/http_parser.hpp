@@ -58,9 +58,8 @@ struct HttpRequest {
 
 struct HttpParserLimits {
   size_t target_bytes = 16u << 10;  // more: 414
-  size_t field_bytes =
-      16u << 10;             // names and values together, trailers and chunk extensions included; more: 431
-  size_t field_count = 100;  // more: 431
+  size_t field_bytes = 16u << 10;   // names and values, trailers and chunk extensions included; more: 431
+  size_t field_count = 100;         // more: 431
 };
 
 struct HttpError {

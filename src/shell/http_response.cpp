@@ -50,6 +50,8 @@ std::string_view http_reason(uint16_t status) {
       return "Method Not Allowed";
     case 408:
       return "Request Timeout";
+    case 409:
+      return "Conflict";
     case 412:
       return "Precondition Failed";
     case 413:
@@ -58,6 +60,8 @@ std::string_view http_reason(uint16_t status) {
       return "URI Too Long";
     case 417:
       return "Expectation Failed";
+    case 422:
+      return "Unprocessable Content";
     case 431:
       return "Request Header Fields Too Large";
     case 503:

@@ -37,8 +37,8 @@ struct Problem {
   std::optional<Address> leader;
   std::optional<Revision> current;  // of the key, for a failed condition
 };
-// 503 comes with Retry-After, and every refusal of malformed HTTP closes (see HttpResponse::close: the
-// caller's).
+// Every 503 comes with Retry-After.
+// That the connection closes, as after malformed HTTP, is the caller's to say.
 HttpResponse problem_response(const Problem& problem);
 
 std::string_view http_reason(uint16_t status);

@@ -54,8 +54,7 @@ uint64_t check_interval_ms(const HttpOptions& options) {
 
 HttpServer::HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, LogSink log)
     : loop_(loop), shared_(std::make_unique<HttpShared>()) {
-  shared_->identity = {options.node, options.version, options.zookeeper_servers, options.value_bytes_max};
-  shared_->node_field = fmt::format("Kvd-Node: {}\r\n", options.node.value);
+  shared_->node_field = fmt::format("Kvd-Node: {}\r\n", options.identity.node.value);
   shared_->options = std::move(options);
   shared_->sink = std::move(sink);
   shared_->log = std::move(log);

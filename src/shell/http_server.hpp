@@ -1,6 +1,6 @@
-// The HTTP interface on a socket: clients' requests into the node's mailboxes, its replies back to the
-// clients. Owned by the daemon; everything on the loop's thread. It decides nothing that the node should
-// decide.
+// The HTTP interface on a socket: clients' requests into the node's
+// mailboxes, its replies back to the clients. Owned by the daemon; everything
+// on the loop's thread. It decides nothing that the node should decide.
 //
 // A turn of the loop: requests arrive in the poll phase and go to `sink`; then the node runs, reply() takes
 // each of its replies, and flush() writes them, one system call per connection. reply() and flush() never
@@ -27,8 +27,8 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  // Listens. The address that it got (the port when 0 was asked for); an Error is one line for the operator
-  // that names --host and --port.
+  // Listens. The address that it got (the port when 0 was asked for); an Error is the system's reason, to
+  // which the caller adds the address and --port. Blocks while it resolves a host's name.
   Result<Address> start();
 
   // The node's reply to a request that this server made. One whose client is gone is dropped.
@@ -36,8 +36,8 @@ class HttpServer {
   // Once per turn, after the replies.
   void flush();
 
-  // Graceful stop: no new connections; what is asked on the open ones is still answered, with Connection:
-  // close.
+  // Graceful stop: no new connections;
+  // what is asked on the open ones is still answered, with Connection: close.
   void stop_accepting();
   // Every request is answered and the answers are in the kernel's hands.
   bool drained() const;

@@ -121,18 +121,20 @@ void add_counters(Metrics& metrics, const Counters& counters) {
   metrics.type("kvd_reads_total", "counter", "Reads answered, by kind.");
   metrics.sample("kvd_reads_total", label("read", "local"), counters.reads_local);
   metrics.sample("kvd_reads_total", label("read", "linear"), counters.reads_linear);
-  metrics.counter("kvd_forwarded_total", "Requests passed on to the leader.", counters.forwarded);
-  metrics.counter("kvd_refused_total", "Requests that were refused or failed.", counters.refused);
+  metrics.counter("kvd_forwarded_total", "Forwards to the leader, repeats included.", counters.forwarded);
+  metrics.counter("kvd_refused_total", "Failures answered to clients, and to servers that had forwarded.",
+                  counters.refused);
   metrics.counter("kvd_elections_total", "Times that this server became the leader.", counters.elections);
   metrics.counter("kvd_step_downs_total", "Times that this server stopped leading.", counters.step_downs);
-  metrics.counter("kvd_snapshots_sent_total", "Snapshots sent to other servers.", counters.snapshots_sent);
+  metrics.counter("kvd_snapshots_sent_total", "Snapshots begun for other servers.", counters.snapshots_sent);
   metrics.counter("kvd_snapshots_installed_total", "Snapshots taken over from a leader.",
                   counters.snapshots_installed);
   metrics.counter("kvd_in_sync_changes_total", "Changes of the in-sync set.", counters.in_sync_changes);
 }
 
 void add_members(Metrics& metrics, const Status& status) {
-  metrics.type("kvd_member_silent_seconds", "gauge", "Since this server last heard from that one.");
+  metrics.type("kvd_member_silent_seconds", "gauge",
+               "Since this server last heard from that one (lag_ms in /v1/cluster).");
   for (const MemberStatus& member : status.members) {
     if (!member.silent) continue;
     metrics.sample("kvd_member_silent_seconds", label("member", member.info.member.id.value),

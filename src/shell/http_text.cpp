@@ -6,11 +6,10 @@
 #include <charconv>
 
 #include "msg/limits.hpp"
+#include "shell/http_options.hpp"
 
 namespace kvd {
 namespace {
-
-constexpr uint64_t kTimeoutMsMax = 600'000;
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -179,15 +178,15 @@ bool parse_entity_tags(std::string_view field, bool weak_counts, EntityTags& tag
     if (end == std::string_view::npos) return false;
     std::string_view opaque = field.substr(1, end - 1);
     std::optional<uint64_t> number = parse_number(opaque);
-    bool ours =
-        number && !opaque.starts_with('0');  // one spelling for each revision, and revisions start at 1
+    // One spelling for each revision, and revisions start at 1.
+    bool ours = number && !opaque.starts_with('0');
     if (ours && (weak_counts || !weak)) tags.revisions.push_back(Revision(*number));
     found = true;
     field = trim(field.substr(end + 1));
     if (field.empty()) break;
     if (field.front() != ',') return false;
-    while (!field.empty() && field.front() == ',')
-      field = trim(field.substr(1));  // empty list items are allowed
+    // Empty list items are allowed.
+    while (!field.empty() && field.front() == ',') field = trim(field.substr(1));
   }
   return found;
 }

@@ -16,13 +16,9 @@ class logger;
 namespace kvd {
 
 enum class LogFormat { kLogfmt, kJson };
-enum class LogThreshold {
-  kTrace,
-  kDebug,
-  kInfo,
-  kWarn,
-  kError
-};  // kTrace: also every message of every actor
+// kTrace: also the trace, a line for every input and effect (base/trace.hpp). kDebug: also what peer links
+// and the connection to ZooKeeper go through.
+enum class LogThreshold { kTrace, kDebug, kInfo, kWarn, kError };
 
 struct LogSettings {
   LogThreshold threshold = LogThreshold::kInfo;
@@ -41,6 +37,7 @@ class Log {
 
   void write(const LogLine& line);
   bool tracing() const { return settings_.threshold == LogThreshold::kTrace; }
+  bool debugging() const { return settings_.threshold <= LogThreshold::kDebug; }
   void trace(std::string_view text);  // one line of the trace, at level trace
 
  private:

@@ -274,8 +274,8 @@ void PeerLink::write_pending() {
     delete write;
     fail_soon(LinkEnd::kReset, uv_strerror(code));
   } else if (phase_ == Phase::kClosing) {
-    // Closing at once while the other side still sends would make its system throw away what it has not read
-    // yet.
+    // Closing at once while the other side still sends would
+    // make its system throw away what it has not read yet.
     shut_down_ = true;
     auto* request = new uv_shutdown_t;
     if (uv_shutdown(request, stream, [](uv_shutdown_t* shutdown, int) { delete shutdown; }) != 0)

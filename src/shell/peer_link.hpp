@@ -31,8 +31,8 @@ class PeerLink {
   void flush();
   // Goes on with what was put off to this turn. Called when the owner was asked to wake().
   void proceed();
-  // Closes after what was sent, and hides what still arrives. The owner may be told to forget the link at
-  // once.
+  // Closes after what was sent, and hides what still arrives.
+  // The owner may be told to forget the link at once.
   void close();
 
   const std::string& name() const { return name_; }

@@ -1,5 +1,5 @@
-// Small helpers around libuv's sockets that the peer channel's parts share: peer_link.cpp and peer_links.cpp call them,
-// nobody else. No state; loop thread only.
+// Small helpers around libuv's sockets that the peer channel's parts share: peer_link.cpp and peer_links.cpp
+// call them, nobody else. No state; loop thread only.
 #pragma once
 #include <uv.h>
 

@@ -151,8 +151,8 @@ void ZkMailbox::close(std::function<void()> closed) {
 
 ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkContext context) {
   const std::string hosts = hosts_of(servers);
-  // WARN: at the default level the library writes many lines a second; at DEBUG it uses a closed handle
-  // (4809).
+  // WARN: at the default level the library writes many lines a second;
+  // at DEBUG it uses a closed handle (4809).
   zoo_set_debug_level(ZOO_LOG_LEVEL_WARN);
   errno = 0;
   // No client id: a session belongs to one process. No chroot in `hosts` either: with one, a multi on an
@@ -160,9 +160,9 @@ ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkCon
   zhandle_t* handle = zookeeper_init2(hosts.c_str(), on_session, timeout_ms, nullptr, context.pack(),
                                       ZOO_NO_LOG_CLIENTENV, kLogCallbacks[context.slot]);
   if (handle == nullptr) return {nullptr, std::strerror(errno)};
-  // By default the library resolves all host names at each turn of its I/O loop, so that a slow name server
-  // makes it miss its heartbeats and lose a healthy session (ZOOKEEPER-1998). -1: once, and again for each
-  // new connection.
+  // By default the library resolves all host names at each turn of its I/O loop,
+  // so that a slow name server makes it miss its heartbeats and lose a healthy
+  // session (ZOOKEEPER-1998). -1: once, and again for each new connection.
   zoo_set_servers_resolution_delay(handle, -1);
   return {handle, {}};
 }

@@ -16,10 +16,9 @@
 namespace kvd {
 
 // ---- what the loop is told ----
-struct ZkHandleReady {  // from our own thread: open or close is over. Null: nothing was to be opened, or it
-                        // failed
-  zhandle_t* handle;
-  std::string error;  // why nothing could be opened
+struct ZkHandleReady {  // from our own thread: open or close is over
+  zhandle_t* handle;    // null: nothing was to be opened, or it failed
+  std::string error;    // why nothing could be opened
 };
 struct ZkSessionEvent {
   uint32_t generation;
@@ -58,8 +57,8 @@ struct ZkContext {
 // One client's way home: a stack that any thread pushes to, and the loop's wake-up.
 class ZkMailbox {
  public:
-  // Takes one of a few static slots: callbacks can then reach it by number at any time. `on_events` runs on
-  // the loop.
+  // Takes one of a few static slots: callbacks can then reach it by number at any time.
+  // `on_events` runs on the loop.
   ZkMailbox(uv_loop_t* loop, std::function<void(std::vector<ZkEvent>)> on_events);
   ~ZkMailbox();
   ZkMailbox(const ZkMailbox&) = delete;

@@ -19,8 +19,7 @@ namespace kvd {
 namespace {
 
 constexpr uint64_t kProbeEveryMs = 30;
-constexpr size_t kProbesMax =
-    32;  // out at a time; a server that leaves so many unanswered needs no more of them
+constexpr size_t kProbesMax = 32;  // out at a time; a server that leaves so many unanswered needs no more
 constexpr uint64_t kRetryMs = 1000;
 constexpr uint64_t kLogWindowMs = 10'000;
 constexpr size_t kLogLinesMax = 5;  // in each window
@@ -138,8 +137,8 @@ class ZkClient::Impl {
   size_t probes_out_ = 0;
   size_t prefix_creates_out_ = 0;
   int prefix_error_ = ZOK;
-  std::vector<std::unique_ptr<MultiArena>>
-      retired_;  // given up by us, perhaps not yet by a handle that is not closed
+  // Given up by us, perhaps not yet by a handle that is not closed.
+  std::vector<std::unique_ptr<MultiArena>> retired_;
 
   std::thread worker_;
   bool working_ = false;
@@ -192,8 +191,8 @@ void ZkClient::Impl::perform(ZkCall call) {
   refuse(call.id, never_sent ? ZkCode::kNotConnected : zk_code_of(code));
 }
 
-// The answer comes from the loop like all others: whoever called is still at it, and nothing else might wake
-// the loop.
+// The answer comes from the loop like all others:
+// whoever called is still at it, and nothing else might wake the loop.
 void ZkClient::Impl::refuse(ZkCallId id, ZkCode code) {
   ZkResult result;
   result.id = id;
@@ -214,9 +213,9 @@ void ZkClient::Impl::forget(uint32_t number) {
   pending_.erase(it);
 }
 
-// A server of 3.8.0 can hold the only request that it has, until something else arrives (ZOOKEEPER-4537: a
-// wake-up is lost in its CommitProcessor). So while a request is out a cheap read follows it every now and
-// then.
+// A server of 3.8.0 can hold the only request that it has, until something
+// else arrives (ZOOKEEPER-4537: a wake-up is lost in its CommitProcessor). So
+// while a request is out a cheap read follows it every now and then.
 void ZkClient::Impl::keep_probing() {
   if (uv_is_active(reinterpret_cast<uv_handle_t*>(&probe_timer_))) return;
   uv_timer_start(
@@ -243,8 +242,8 @@ int ZkClient::Impl::issue(void* with, MultiArena*, const ZkSet& op) {
   return zoo_aset(handle_, op.path.c_str(), op.data.data(), static_cast<int>(op.data.size()), op.version,
                   zk_on_stat, with);
 }
-int ZkClient::Impl::issue(void* with, MultiArena* arena,
-                          const ZkMulti&) {  // its operations have moved to the arena
+// Its operations have moved to the arena.
+int ZkClient::Impl::issue(void* with, MultiArena* arena, const ZkMulti&) {
   return arena->send(handle_, zk_on_void, with);
 }
 // All watches of one handle have one context, so that the C client takes two on one path for one.
@@ -357,9 +356,9 @@ void ZkClient::Impl::expired(int state) {
   work();
 }
 
-// The prefix's znodes, from the outside in, all at once: ZooKeeper performs a session's calls in order.
-// Existing ones are fine. With each connection, as somebody may have removed them and that costs one round
-// trip.
+// The prefix's znodes, from the outside in, all at once: ZooKeeper performs
+// a session's calls in order. Existing ones are fine. With each connection,
+// as somebody may have removed them and that costs one round trip.
 void ZkClient::Impl::create_prefix() {
   if (prefix_.empty()) return announce();
   prefix_creates_out_ = 0;
@@ -422,9 +421,9 @@ void ZkClient::Impl::add_prefix(ZkRequest& request) const {
 
 // ---- the handle's life ----
 
-// Opening resolves names and closing joins threads and waits for the server, up to 4.5 s: neither may happen
-// on the loop, nor on one of the library's threads, where a close would detach itself and use what it has
-// freed. It is a thread of our own and not uv_queue_work: that pool is small, the peers' addresses are
+// Opening resolves names and closing joins threads and waits for the server, up to kZkCloseMax: neither may
+// happen on the loop, nor on one of the library's threads, where a close would detach itself and use what it
+// has freed. It is a thread of our own and not uv_queue_work: that pool is small, the peers' addresses are
 // resolved in it, and the process would wait for it at its exit. One at a time, so that the former session is
 // closed before the next one opens.
 void ZkClient::Impl::work() {

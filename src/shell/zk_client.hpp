@@ -14,20 +14,21 @@
 
 namespace kvd {
 
+// The longest that close() takes: the C client's own waits add up to it when the server does not answer.
+inline constexpr Duration kZkCloseMax = milliseconds(4500);
+
 struct ZkOptions {
   std::vector<Address> servers;  // at least one. Literal addresses are better than names: see zk_bridge.cpp
-  std::string prefix;           // of all paths: empty or "/a/b"; its znodes are created when they are missing
-  Duration session_timeout{0};  // asked for; servers clamp it to 2 to 20 of their ticks
+  std::string prefix;            // of all paths: empty or "/a/b"; created when it is missing
+  Duration session_timeout{0};   // asked for; servers clamp it to 2 to 20 of their ticks
 };
 
 // What reaches the sink, in order:
 //   ZkSessionChanged   kConnected with session and negotiated timeout; kConnecting when the connection is
-//   lost;
-//                      kExpired (also when authentication failed): the session is gone, and nothing happens
-//                      until reopen()
+//                      lost; kExpired (also when authentication failed): the session is gone, and nothing
+//                      happens until reopen()
 //   ZkResult           exactly one for each perform(), except after close(). Calls that are outstanding when
-//   the
-//                      connection is lost end with kUnknown; before kExpired all of them have ended
+//                      the connection is lost end with kUnknown; before kExpired all of them have ended
 //   ZkWatchFired       for each watch whose read has succeeded (ZkExists: or found nothing), at most once
 // Never from within a call of this class: always later, from the loop.
 class ZkClient {
@@ -42,7 +43,7 @@ class ZkClient {
   void perform(ZkCall call);
   void reopen();  // after kExpired: a new session
   // Ends the session, so that its ephemerals vanish at once if it is connected. Nothing reaches the sinks
-  // from here on; `done` is called from the loop, up to 5 s later when the server does not answer. Once.
+  // from here on; `done` is called from the loop, after kZkCloseMax at the latest. Once.
   void close(std::function<void()> done);
 
  private:

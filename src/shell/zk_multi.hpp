@@ -14,8 +14,8 @@ int zk_create_flags(ZkMode mode);
 // world:anyone. Debian's library has neither SASL nor TLS: who can reach ZooKeeper is the network's concern.
 inline const struct ACL_vector* zk_open_acl() { return &ZOO_OPEN_ACL_UNSAFE; }
 
-// Must stay in place until the completion has run or, as completions may never run, until the handle is
-// closed.
+// Must stay in place until the completion has run or,
+// as completions may never run, until the handle is closed.
 class MultiArena {
  public:
   explicit MultiArena(ZkMulti request);  // every path valid
@@ -24,8 +24,8 @@ class MultiArena {
 
   // What zoo_amulti returns. `context` is that of the completion.
   int send(zhandle_t* handle, void_completion_t completion, void* context);
-  // After the completion: codes and paths (empty for other operations than creates) by `overall`, the multi's
-  // code.
+  // After the completion:
+  // codes and paths (empty for other operations than creates) by `overall`, the multi's code.
   void read(ZkCode overall, ZkResult& result) const;
 
  private:

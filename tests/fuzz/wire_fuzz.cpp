@@ -1,5 +1,5 @@
-// libFuzzer over the peer wire format: whatever decodes must encode to bytes that decode to the same message,
-// and a stream gives the same messages and the same end in pieces of any size.
+// libFuzzer over the peer wire format: whatever decodes must encode to a frame that decodes to a message with
+// that very frame, byte by byte, and a stream gives the same messages and the same end in pieces of any size.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -42,6 +42,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     kvd::encode_frame(*message, frame);
     auto again = kvd::decode_body(std::string_view(frame).substr(4));
     require(again.has_value());
+    std::string same;
+    kvd::encode_frame(*again, same);
+    require(same == frame);
     require(kvd::to_text(*again) == kvd::to_text(*message));
   }
   if (size == 0) return 0;

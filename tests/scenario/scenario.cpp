@@ -1,13 +1,23 @@
-// Golden scripts: each *.txt in this folder is a small play in which servers start, die, pause and are asked things, and
-// holds what they log and answer. The runner plays it on nodes in a simulated world without random faults and compares
-// the text; with --rewrite it writes what it saw, to be read and committed only when the change is explained.
+// Golden scripts: each *.txt in this folder is a small play in which servers start, die, pause and are asked
+// things, and holds what they log and answer. The runner plays it on nodes in a simulated world without
+// random faults and compares the text; with --rewrite it writes what it saw, to be read and committed only
+// when the change is explained. A line "> COMMAND" is played; what follows it up to the next blank line is
+// what it led to.
 //
-//   > command            a line to play; what follows up to the next blank line is what it led to
+//   servers N [OPTION=VALUE...]     first, and once: the world; options are those of tests/sim/options.cpp
+//   start S [catch_up=off] [force_new_lineage=on]
+//   kill S  stop S  pause S  resume S
+//   cut A B  cut-zookeeper S  heal
+//   put S KEY VALUE [MS]            MS: how long it may take (2000)
+//   put-if S KEY VALUE REVISION     delete S KEY     get S KEY [linear]     min-in-sync S N
+//   put-once S KEY VALUE NAME       with an idempotency key             move-leader S TO
+//   run MS                          lets time pass
+//   show                            what each server is
+//   zookeeper-calls                 how many each server has made since the last time
 //
-// Commands: servers N [option=value...] | start S [catch_up=off] [force_new_lineage=on] | run MS | put S KEY VALUE [MS] |
-// put-if S KEY VALUE REVISION | get S KEY [linear] | delete S KEY | kill S | pause S | resume S | stop S | cut A B |
-// cut-zookeeper S | heal | min-in-sync S N | show
+// Whatever is unknown, missing or too much in a command ends the program with exit code 2.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -25,6 +35,11 @@
 namespace kvd::sim {
 namespace {
 
+[[noreturn]] void bad_script(const std::string& line, const char* problem) {
+  fmt::print(stderr, "{}: {}\n", problem, line);
+  std::exit(2);
+}
+
 class Stage final : private Hosts, public ProcessOwner {
  public:
   explicit Stage(Options options)
@@ -34,10 +49,12 @@ class Stage final : private Hosts, public ProcessOwner {
             context_, static_cast<int>(options.servers),
             [this](int server, NodeInput input) { deliver(server, std::move(input)); }, [] {}) {
     context_.options = options;
-    for (int i = 0; i < options.servers; ++i) processes_.push_back(std::make_unique<Process>(context_, i, *this));
+    for (int i = 0; i < options.servers; ++i)
+      processes_.push_back(std::make_unique<Process>(context_, i, *this));
+    zookeeper_calls_.resize(processes_.size());
   }
 
-  // Plays one command; returns what it led to. Unknown ones end the program.
+  // Plays one command; returns what it led to.
   std::string play(std::istringstream& words);
 
  private:
@@ -58,7 +75,9 @@ class Stage final : private Hosts, public ProcessOwner {
   void start(int server, std::istringstream& words);
   void kill(int server, bool closes_session);
   void run(Duration span);
-  void ask(int server, Operation operation, ReadMode read, Duration timeout = seconds(2));
+  void request(int server, const std::string& command, std::istringstream& words);
+  void ask(int server, Operation operation, ReadMode read, Duration timeout = seconds(2),
+           const std::string& idempotency_key = "");
   void show();
   void say(const std::string& line) { said_ += line + "\n"; }
 
@@ -68,6 +87,7 @@ class Stage final : private Hosts, public ProcessOwner {
   ZkGateway zookeeper_;
   uint64_t requests_ = 0;
   uint64_t starts_ = 0;
+  std::vector<int> zookeeper_calls_;  // by server, since they were last shown
   std::string said_;
 };
 
@@ -80,9 +100,15 @@ void Stage::start(int server, std::istringstream& words) {
   config.expect = static_cast<uint32_t>(context_.options.expect);
   std::string word;
   while (words >> word) {
-    if (word == "catch_up=off") config.catch_up = false;
-    if (word == "force_new_lineage=on") config.force_new_lineage = true;
+    if (word == "catch_up=off") {
+      config.catch_up = false;
+    } else if (word == "force_new_lineage=on") {
+      config.force_new_lineage = true;
+    } else {
+      bad_script(words.str(), "unknown option");
+    }
   }
+  words.clear();
   processes_[server]->start(config);
   network_.host_came_up(server);
   zookeeper_.process_started(server);
@@ -96,8 +122,8 @@ void Stage::kill(int server, bool closes_session) {
 
 void Stage::perform(int server, NodeEffect effect) {
   if (auto* reply = std::get_if<ClientReply>(&effect)) {
-    say(fmt::format("s{} answers request {}: {} at revision {}", server, reply->id.value, to_text(reply->answer),
-                    reply->revision.value));
+    say(fmt::format("s{} answers request {}: {} at revision {}", server, reply->id.value,
+                    to_text(reply->answer), reply->revision.value));
   } else if (auto* line = std::get_if<LogLine>(&effect)) {
     std::string text = fmt::format("s{}: {}", server, line->message);
     for (const auto& [name, value] : line->fields) text += fmt::format(" {}={}", name, value);
@@ -112,6 +138,7 @@ void Stage::perform(int server, NodeEffect effect) {
   } else if (auto* close = std::get_if<LinkClose>(&effect)) {
     network_.perform(server, *close);
   } else if (auto* call = std::get_if<ZkCall>(&effect)) {
+    ++zookeeper_calls_[server];
     zookeeper_.perform(server, std::move(*call));
   } else if (std::holds_alternative<ZkReopen>(effect)) {
     zookeeper_.perform(server, ZkReopen{});
@@ -124,12 +151,14 @@ void Stage::run(Duration span) {
   while (!over) context_.queue.step();
 }
 
-void Stage::ask(int server, Operation operation, ReadMode read, Duration timeout) {
+void Stage::ask(int server, Operation operation, ReadMode read, Duration timeout,
+                const std::string& idempotency_key) {
   ClientRequest request;
   request.id = RequestId(++requests_);
   request.operation = std::move(operation);
   request.read = read;
   request.timeout = timeout;
+  request.idempotency_key = idempotency_key;
   processes_[server]->deliver(std::move(request));
 }
 
@@ -141,28 +170,71 @@ void Stage::show() {
     }
     NodeView view = processes_[i]->node().view();
     say(fmt::format("s{} {}{} epoch {} applied {} log {} complete {}", i, role_name(view.role),
-                    view.active ? " active" : "", view.epoch.value, view.applied.value, view.last.revision.value,
-                    view.complete ? "yes" : "no"));
+                    view.active ? " active" : "", view.epoch.value, view.commit.value,
+                    view.last.revision.value, view.complete ? "yes" : "no"));
+  }
+}
+
+template <class Number>
+Number next(std::istringstream& words) {
+  Number number{};
+  words >> number;
+  return number;
+}
+
+// Whatever a client asks of a server.
+void Stage::request(int server, const std::string& command, std::istringstream& words) {
+  std::string key, value;
+  if (command == "put") {
+    words >> key >> value;
+    int64_t ms = words.eof() ? 2000 : next<int64_t>(words);
+    ask(server, PutKey{key, Bytes(value), {}}, ReadMode::kLocal, milliseconds(ms));
+  } else if (command == "put-once") {
+    words >> key >> value;
+    std::string name;
+    words >> name;
+    ask(server, PutKey{key, Bytes(value), {}}, ReadMode::kLocal, seconds(2), name);
+  } else if (command == "put-if") {
+    words >> key >> value;
+    Condition condition;
+    condition.if_match = EntityTags{false, {Revision(next<uint64_t>(words))}};
+    ask(server, PutKey{key, Bytes(value), condition}, ReadMode::kLocal);
+  } else if (command == "delete") {
+    words >> key;
+    ask(server, DeleteKey{key, {}}, ReadMode::kLocal);
+  } else if (command == "get") {
+    words >> key;
+    if (!words.eof()) words >> value;
+    if (!value.empty() && value != "linear") bad_script(words.str(), "unknown way to read");
+    ask(server, ReadKey{key}, value == "linear" ? ReadMode::kLinear : ReadMode::kLocal);
+  } else if (command == "move-leader") {
+    ask(server, MoveLeader{ServerId{fmt::format("s{}", next<int>(words))}}, ReadMode::kLocal);
+  } else if (command == "min-in-sync") {
+    ask(server, ChangeSettings{next<uint32_t>(words)}, ReadMode::kLocal);
+  } else {
+    bad_script(words.str(), "unknown command");
   }
 }
 
 std::string Stage::play(std::istringstream& words) {
   said_.clear();
-  std::string command, key, value;
+  std::string command;
   int server = 0;
   words >> command;
   if (command == "run") {
-    int64_t ms = 0;
-    words >> ms;
-    run(milliseconds(ms));
+    run(milliseconds(next<int64_t>(words)));
   } else if (command == "show") {
     show();
+  } else if (command == "zookeeper-calls") {
+    for (size_t i = 0; i < processes_.size(); ++i) {
+      int calls = std::exchange(zookeeper_calls_[i], 0);
+      if (processes_[i]->alive()) say(fmt::format("s{} has called ZooKeeper {} times", i, calls));
+    }
   } else if (command == "heal") {
     network_.heal_all();
     for (size_t i = 0; i < processes_.size(); ++i) zookeeper_.mend(static_cast<int>(i));
   } else if (words >> server; !words || server < 0 || server >= static_cast<int>(processes_.size())) {
-    fmt::print(stderr, "no such server in: {}\n", words.str());
-    std::exit(2);
+    bad_script(words.str(), "unknown command, or no such server");
   } else if (command == "start") {
     start(server, words);
   } else if (command == "kill") {
@@ -178,34 +250,13 @@ std::string Stage::play(std::istringstream& words) {
   } else if (command == "cut-zookeeper") {
     zookeeper_.cut(server);
   } else if (command == "cut") {
-    int other = 0;
-    words >> other;
+    int other = next<int>(words);
     network_.block(server, other);
     network_.block(other, server);
-  } else if (command == "put") {
-    int64_t ms = 2000;
-    words >> key >> value >> ms;
-    ask(server, PutKey{key, Bytes(value), {}}, ReadMode::kLocal, milliseconds(ms == 0 ? 2000 : ms));
-  } else if (command == "put-if") {
-    uint64_t revision = 0;
-    words >> key >> value >> revision;
-    Condition condition;
-    condition.if_match = EntityTags{false, {Revision(revision)}};
-    ask(server, PutKey{key, Bytes(value), condition}, ReadMode::kLocal);
-  } else if (command == "delete") {
-    words >> key;
-    ask(server, DeleteKey{key, {}}, ReadMode::kLocal);
-  } else if (command == "get") {
-    words >> key >> value;
-    ask(server, ReadKey{key}, value == "linear" ? ReadMode::kLinear : ReadMode::kLocal);
-  } else if (command == "min-in-sync") {
-    uint32_t count = 1;
-    words >> count;
-    ask(server, ChangeSettings{count}, ReadMode::kLocal);
   } else {
-    fmt::print(stderr, "unknown command: {}\n", words.str());
-    std::exit(2);
+    request(server, command, words);
   }
+  if (std::string more; words.fail() || words >> more) bad_script(words.str(), "words missing or too many");
   return said_;
 }
 
@@ -220,10 +271,7 @@ Options calm(std::istringstream& words) {
   while (words >> word) {
     size_t equals = word.find('=');
     int64_t* number = find_option(options, word.substr(0, equals));
-    if (number == nullptr || equals == std::string::npos) {
-      fmt::print(stderr, "unknown option {}\n", word);
-      std::exit(2);
-    }
+    if (number == nullptr || equals == std::string::npos) bad_script(words.str(), "unknown option");
     *number = std::stoll(word.substr(equals + 1));
   }
   return options;
@@ -243,10 +291,12 @@ std::string replay(const std::string& script) {
     std::istringstream words(line.substr(2));
     std::string said;
     if (line.starts_with("> servers ")) {
+      if (stage) bad_script(line, "a second world");
       std::string command;
       words >> command;
       stage = std::make_unique<Stage>(calm(words));
-    } else if (stage) {
+    } else {
+      if (!stage) bad_script(line, "the first command has to be servers");
       said = stage->play(words);
     }
     out += "\n" + line + "\n" + said;
@@ -263,9 +313,10 @@ int run_file(const std::filesystem::path& path, bool rewrite) {
   if (rewrite) {
     std::ofstream(path) << now;
   } else if (!same) {
-    std::filesystem::path seen = std::filesystem::temp_directory_path() / (path.filename().string() + ".seen");
+    std::string name = fmt::format("{}.{}.seen", path.filename().string(), getpid());
+    std::filesystem::path seen = std::filesystem::temp_directory_path() / name;
     std::ofstream(seen) << now;
-    fmt::print("FAIL {}: the play went another way:\n", path.filename().string());
+    fmt::print("FAIL {}: the play went another way, as in {}:\n", path.filename().string(), seen.string());
     std::fflush(stdout);
     std::string diff = fmt::format("diff -u '{}' '{}'", path.string(), seen.string());
     if (std::system(diff.c_str()) == 0) fmt::print("(and yet diff sees no difference)\n");

@@ -83,7 +83,9 @@ class Server:
 
 class Daemon(unittest.TestCase):
     def test_version_and_help(self):
-        self.assertEqual(run('--version'), (0, 'kvd 0.1.0\n', []))
+        code, text, errors = run('--version')
+        self.assertEqual((code, errors), (0, []))
+        self.assertRegex(text, r'\Akvd \d+\.\d+\.\d+\n\Z')
         code, text, errors = run('--help')
         self.assertEqual((code, errors), (0, []))
         self.assertIn('--zookeeper-port', text)

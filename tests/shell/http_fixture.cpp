@@ -33,7 +33,7 @@ HttpFixture::HttpFixture(HttpOptions options, Script script) : script_(std::move
   uv_prepare_start(&prepare_, [](uv_prepare_t* handle) { static_cast<HttpFixture*>(handle->data)->turn(); });
   uv_timer_start(
       &waker_, [](uv_timer_t*) {}, 2, 2);
-  if (options.node.value.empty()) options.node = ServerId{"test:1"};
+  if (options.identity.node.value.empty()) options.identity.node = ServerId{"test:1"};
   options.listen = Address{"127.0.0.1", free_port()};
   server_ = std::make_unique<HttpServer>(
       &loop_, options, [this](NodeInput input) { inputs_.push_back(std::move(input)); },
@@ -83,6 +83,11 @@ void HttpFixture::run_until(const std::function<bool()>& condition) {
   }
 }
 
+void HttpFixture::settle() {
+  Client later(*this);
+  CHECK(later.send("ruok").rest() == "imok");
+}
+
 void HttpFixture::run_turns(int turns) {
   for (int i = 0; i < turns; ++i) uv_run(&loop_, UV_RUN_ONCE);
 }
@@ -95,8 +100,8 @@ Client::Client(HttpFixture& fixture, int receive_bytes) : fixture_(fixture) {
   to.sin_family = AF_INET;
   to.sin_port = htons(fixture.address().port);
   inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
-  REQUIRE(connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) ==
-          0);  // the kernel accepts before the loop does
+  // The kernel accepts before the loop does.
+  REQUIRE(connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
   REQUIRE(fcntl(fd_, F_SETFL, O_NONBLOCK) == 0);
   int on = 1;
   setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

@@ -1,6 +1,7 @@
 // The HTTP server on a real loopback socket with a scripted node behind it and clients in front, all on one
 // thread and one loop, so that a test decides what happens when. Waiting means running the loop until a
-// condition holds or a generous deadline ends the test; no test sleeps and hopes.
+// condition holds or a generous deadline ends the test; that something does not happen is looked for after
+// settle(), never after a mere while.
 #pragma once
 #include <uv.h>
 
@@ -40,8 +41,11 @@ class HttpFixture {
 
   // Runs the loop until `condition` holds; fails the test after half a minute.
   void run_until(const std::function<bool()>& condition);
-  // A few turns of the loop: enough for everything that is already on its way on loopback.
-  void run_turns(int turns = 20);
+  // Until a later request on a connection of its own (ruok, which the node does not see) has been answered:
+  // whatever was sent before it has reached the server, and what the node said before it is on its way.
+  void settle();
+  // Some turns of the loop, for pace alone.
+  void run_turns(int turns);
   // Answers a held request in the next turn.
   void answer(const ClientRequest& request, Answer answer);
 
@@ -81,8 +85,8 @@ class Client {
   Reply next(bool head = false);
   // The server closed, and nothing more came.
   bool closed();
-  // Waits for the end of the connection and returns everything that came until then and was not taken by
-  // next().
+  // Waits for the end of the connection and returns everything
+  // that came until then and was not taken by next().
   std::string rest();
   // Reads what is there, `most` bytes at most; false: nothing was.
   bool read_some(size_t most = SIZE_MAX);

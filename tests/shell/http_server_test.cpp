@@ -151,11 +151,11 @@ TEST_CASE("server: pipelined answers come in the order of the requests, whatever
   fixture.run_until([&] { return fixture.held.size() == 4; });
   fixture.answer(fixture.held[3], KeyMissing{});
   fixture.answer(fixture.held[2], KeyDeleted{});
-  fixture.run_turns();
+  fixture.settle();
   client.read_some();
   CHECK(client.received().empty());  // the first two are not answered yet
   fixture.answer(fixture.held[1], KeyWritten{true});
-  fixture.run_turns();
+  fixture.settle();
   client.read_some();
   CHECK(client.received().empty());
   fixture.answer(fixture.held[0], KeyFound{Item{"a", Bytes("va"), Revision(1), Revision(2), 1}, true});
@@ -183,7 +183,7 @@ TEST_CASE("server: chunked bodies") {
   HttpFixture fixture;
   Client client(fixture);
   client.send("PUT /v1/kv/k" + std::string(kHost) + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
-  fixture.run_turns();
+  fixture.settle();
   CHECK(fixture.held.empty());
   client.send("2\r\nde\r\n0\r\n\r\n");
   fixture.run_until([&] { return fixture.held.size() == 1; });
@@ -205,7 +205,7 @@ TEST_CASE("server: Expect: 100-continue is answered before the body, and after w
   std::string expecting = std::string(kHost) + "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n";
   client.send(get("/v1/kv/first") + "PUT /v1/kv/k" + expecting);
   fixture.run_until([&] { return fixture.held.size() == 1; });
-  fixture.run_turns();
+  fixture.settle();
   client.read_some();
   CHECK(client.received().empty());
   fixture.answer(fixture.held[0], KeyMissing{});
@@ -219,7 +219,7 @@ TEST_CASE("server: Expect: 100-continue is answered before the body, and after w
 
 TEST_CASE("server: what will be refused is refused before its body is sent") {
   HttpOptions options;
-  options.value_bytes_max = 2;
+  options.identity.value_bytes_max = 2;
   const std::pair<const char*, int> cases[] = {
       {"PUT /v1/kv/k", 413}, {"PUT /nowhere", 404}, {"PATCH /v1/kv/k", 405}, {"PUT /v1/kv/k?x=1", 400}};
   for (const auto& [request, status] : cases) {
@@ -292,7 +292,7 @@ TEST_CASE("server: a client that ends its side still gets its answers") {
   Client client(fixture);
   client.send(get("/v1/kv/a") + get("/v1/kv/b")).end_sending();
   fixture.run_until([&] { return fixture.held.size() == 2; });
-  fixture.run_turns();
+  fixture.settle();
   CHECK(fixture.cancelled.empty());
   fixture.answer(fixture.held[0], KeyMissing{});
   fixture.answer(fixture.held[1], KeyMissing{});
@@ -313,7 +313,7 @@ TEST_CASE("server: a client that is gone cancels what it asked for, and late rep
   CHECK(fixture.cancelled[1] == fixture.held[1].id);
   CHECK(fixture.server().drained());
   fixture.answer(fixture.held[0], KeyMissing{});
-  fixture.run_turns();
+  fixture.settle();
   Client other(fixture);
   other.send(get("/v1/kv/c"));
   fixture.run_until([&] { return fixture.held.size() == 3; });
@@ -445,12 +445,12 @@ TEST_CASE("server: an address that is taken is an error with its reason") {
   REQUIRE_FALSE(started.has_value());
   CHECK(contains(started.error().detail, "in use"));
   second.close();
-  fixture.run_turns();
+  fixture.settle();
   HttpOptions nowhere;
   nowhere.listen = Address{"no-such-host.invalid", 1};
   HttpServer third(
       fixture.loop(), nowhere, [](NodeInput) {}, [](LogLine) {});
   CHECK_FALSE(third.start().has_value());
   third.close();
-  fixture.run_turns();
+  fixture.settle();
 }

@@ -12,7 +12,8 @@ HandFed::HandFed(NodeConfig config) {
   config.self = info_of(member("a", 1));
   node_ = std::make_unique<Node>(config, 7, &trace_);
   others_ = zookeeper_.open_session(seconds(6), now_);
-  for (const char* path : {"/election", "/kvd", "/kvd/members", "/kvd/lives"}) create(path, "", ZkMode::kPersistent);
+  for (const char* path : {"/election", "/kvd", "/kvd/members", "/kvd/lives"})
+    create(path, "", ZkMode::kPersistent);
 }
 
 void HandFed::create(const std::string& path, const std::string& data, ZkMode mode) {
@@ -95,7 +96,9 @@ int HandFed::logged(const std::string& message) const {
   }));
 }
 
-int HandFed::closed(LinkId link) const { return static_cast<int>(std::count(closed_.begin(), closed_.end(), link)); }
+int HandFed::closed(LinkId link) const {
+  return static_cast<int>(std::count(closed_.begin(), closed_.end(), link));
+}
 
 // Until nothing more comes of what was said: ZooKeeper's answers arrive in the next turn.
 void HandFed::settle() {

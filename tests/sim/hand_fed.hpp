@@ -40,13 +40,15 @@ class HandFed {
   void connect();              // to ZooKeeper: a session begins
   void push(NodeInput input);  // ... and lets it settle
   void pass(Duration span);    // in steps of a quarter heartbeat
-  uint64_t ask(Operation operation, ReadMode read = ReadMode::kLinear, const std::string& idempotency_key = "");
+  uint64_t ask(Operation operation, ReadMode read = ReadMode::kLinear,
+               const std::string& idempotency_key = "");
   uint64_t ask_once(const std::string& key, Operation operation) {
     return ask(std::move(operation), ReadMode::kLinear, key);
   }
 
   // ---- other servers ----
-  LinkId greet(const Member& from, Epoch epoch, bool sparse = false);  // `from` dials the node; the link that stands
+  LinkId greet(const Member& from, Epoch epoch,
+               bool sparse = false);  // `from` dials the node; the link that stands
   // The node's own dial to `to`, answered: the link that stands; 0 when it has not dialed.
   LinkId answer_dial(const Member& to, Epoch epoch, bool sparse = false);
 

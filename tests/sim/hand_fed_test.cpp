@@ -188,7 +188,8 @@ TEST_CASE("/election with more znodes than ZooKeeper calls may be outstanding") 
   HandFed a;
   for (size_t i = 0; i < limits::kZkCalls + 50; ++i)
     a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
-  a.create(member_path(ServerId{"a"}), encode_server_info(info_of(member("a", 9))));  // makes it look through them
+  a.create(member_path(ServerId{"a"}),
+           encode_server_info(info_of(member("a", 9))));  // makes it look through them
   a.connect();
   a.push(LinkEnded{LinkId(1), LinkEnd::kRefused, ""});
   a.pass(milliseconds(100));
@@ -272,7 +273,9 @@ TEST_CASE("after a snapshot with a wrong digest the next one waits") {
   CHECK(begun[0].number == 2);
 }
 
-TEST_CASE("a write with an idempotency key is asked again when the leader is lost, and stays in doubt until it is known") {
+TEST_CASE(
+    "a write with an idempotency key is asked again when the leader is lost, and stays in doubt until it is "
+    "known") {
   Learner a;
   a.register_server(kC);
   LinkId to_b = a.answer_dial(kB, Epoch(3));

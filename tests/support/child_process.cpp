@@ -29,8 +29,8 @@ void ChildProcess::start(const std::vector<std::string>& argv, const std::string
   CHECK(pid_ >= 0);
   if (pid_ > 0) return;
 
-  // In the child, where only what is safe in a signal handler may be called: other threads' locks are as they
-  // were.
+  // In the child, where only what is safe in a signal handler may be called:
+  // other threads' locks are as they were.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(126);  // too late for that
   sigset_t none;

@@ -1,5 +1,5 @@
-// The conformance script: see the header. A table; each line is one call with its whole result, or one
-// expectation.
+// The conformance script: see the header.
+// A table; each line is one call with its whole result, or one expectation.
 #include "support/zk_conformance.hpp"
 
 #include <doctest.h>

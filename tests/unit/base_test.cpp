@@ -1,5 +1,5 @@
-// The pieces of src/base that would suit any project: the bounded queue, the cross-thread stack on one thread, the JSON
-// writer and the trace's hash.
+// The pieces of src/base that would suit any project: the bounded queue, the cross-thread stack on one
+// thread, the JSON writer and the trace's hash.
 #include <doctest.h>
 
 #include <memory>
@@ -39,7 +39,7 @@ TEST_CASE("JSON puts its commas and escapes") {
   JsonWriter json;
   json.begin_object().member("a", 1).key("b").begin_array().value("x\"\\\n\x01").value(true).end_array();
   json.key("c").begin_object().end_object().member("d", "}").member("e", false).end_object();
-  CHECK(json.text() == "{\"a\":1,\"b\":[\"x\\\"\\\\\\n\\u0001\",true],\"c\":{},\"d\":\"}\",\"e\":false}");
+  CHECK(json.take() == "{\"a\":1,\"b\":[\"x\\\"\\\\\\n\\u0001\",true],\"c\":{},\"d\":\"}\",\"e\":false}");
 }
 
 TEST_CASE("the trace's hash depends on every line and on their order") {

@@ -31,7 +31,8 @@ std::string puts(size_t count) {
 
 TEST_CASE("batch: puts and deletes in order, text and bytes") {
   auto batch = parse_batch(
-      R"({"ops":[{"put":{"key":"a","value":"1\u0000é"}},{"delete":{"key_b64":"/w=="}},{"put":{"value_b64":"","key":"a"}}]})",
+      R"({"ops":[{"put":{"key":"a","value":"1\u0000é"}},{"delete":{"key_b64":"/w=="}},)"
+      R"({"put":{"value_b64":"","key":"a"}}]})",
       kValueBytes);
   REQUIRE(batch.has_value());
   REQUIRE(batch->ops.size() == 3);

@@ -1,5 +1,5 @@
-// The command line: the assignment's form, what is derived, and that every refusal names its flag, its remedy
-// and the right exit code.
+// The command line: the short form of the README's tour, what is derived, and that every refusal names its
+// flag, its remedy and the right exit code.
 #include "shell/flags.hpp"
 
 #include <doctest.h>
@@ -42,7 +42,7 @@ void bad(std::vector<std::string> arguments, const std::string& start, const std
 
 }  // namespace
 
-TEST_CASE("the assignment's form") {
+TEST_CASE("the short form: host, port and where ZooKeeper is") {
   for (const char* dashes : {"-", "--"}) {
     for (const char* port : {"zookeeper_port", "zookeeper-port"}) {
       std::string d = dashes;
@@ -58,7 +58,7 @@ TEST_CASE("the assignment's form") {
 TEST_CASE("without any flag") {
   Flags flags = good({});
   CHECK(flags.http.listen == Address{"127.0.0.1", 8001});
-  CHECK(flags.http.value_bytes_max == 1u << 20);
+  CHECK(flags.http.identity.value_bytes_max == 1u << 20);
   CHECK(flags.peer_listen == Address{"127.0.0.1", 18001});
   CHECK(flags.node.self.http == Address{"127.0.0.1", 8001});
   CHECK(flags.node.self.peer == Address{"127.0.0.1", 18001});
@@ -104,7 +104,7 @@ TEST_CASE("every flag arrives") {
                       "--log-format",
                       "json"});
   CHECK(flags.http.listen == Address{"0.0.0.0", 8001});
-  CHECK(flags.http.value_bytes_max == 4096);
+  CHECK(flags.http.identity.value_bytes_max == 4096);
   CHECK(flags.peer_listen == Address{"0.0.0.0", 9001});
   CHECK(flags.node.self.http == Address{"kvd-1", 8001});
   CHECK(flags.node.self.peer == Address{"kvd-1", 9001});
@@ -216,7 +216,7 @@ TEST_CASE("--help and --version") {
   auto version = parse({"--version"});
   REQUIRE_FALSE(version.has_value());
   CHECK(version.error().code == 0);
-  CHECK(version.error().text == "kvd 0.1.0\n");
+  CHECK(version.error().text == "kvd " KVD_VERSION "\n");
   for (const char* flag : {"--help", "-h", "-help"}) {
     auto help = parse({flag});
     REQUIRE_FALSE(help.has_value());

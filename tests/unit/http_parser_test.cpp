@@ -32,8 +32,8 @@ Parsed parse(std::string_view bytes, size_t piece, HttpParserLimits limits = {},
   HttpParser parser(limits);
   Parsed out;
   while (!bytes.empty()) {
-    std::string copy(
-        bytes.substr(0, piece));  // a heap block of its own: reading past it is seen by a sanitizer
+    // A heap block of its own: reading past it is seen by a sanitizer.
+    std::string copy(bytes.substr(0, piece));
     bytes.remove_prefix(copy.size());
     std::string_view input = copy;
     for (auto event = parser.advance(input); event != HttpParser::Event::kMore;
@@ -149,8 +149,8 @@ TEST_CASE("parser: bounds") {
   CHECK(parse_all_ways(head + "A: " + std::string(40, 'x') + "\r\n\r\n", limits).error == 431);
   CHECK(parse_all_ways(head + "A: 1\r\nB: 2\r\nC: 3\r\n\r\n", limits).error == 0);
   CHECK(parse_all_ways(head + "A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n\r\n", limits).error == 431);
-  std::string chunked =
-      "PUT / HTTP/1.1\r\nHost:x\r\nTransfer-Encoding:chunked\r\n\r\n";  // 29 bytes of fields
+  // 29 bytes of fields.
+  std::string chunked = "PUT / HTTP/1.1\r\nHost:x\r\nTransfer-Encoding:chunked\r\n\r\n";
   CHECK(parse_all_ways(chunked + "1;" + std::string(9, 'e') + "\r\na\r\n0\r\n\r\n", limits).error == 0);
   CHECK(parse_all_ways(chunked + "1;" + std::string(99, 'e') + "\r\na\r\n0\r\n\r\n", limits).error == 431);
   CHECK(parse_all_ways(chunked + "0\r\nT: " + std::string(40, 't') + "\r\n\r\n", limits).error == 431);

@@ -1,5 +1,5 @@
 // The HTTP interface without sockets, second half: every reply of the node as the client sees it.
-// Standalone.
+// Standalone: no sockets, no node.
 #include <doctest.h>
 #include <simdjson.h>
 
@@ -71,8 +71,8 @@ TEST_CASE("render: conditional reads") {
   CHECK(render(plan, KeyMissing{}).status == 404);
   plan.condition.if_match = tags(8);
   CHECK(render(plan, KeyFound{item("k", "v", 8), true}).status == 200);
-  HttpResponse failed =
-      render(plan, KeyFound{item("k", "v", 7), true});  // If-Match comes first (RFC 9110, 13.2.2)
+  // If-Match comes first (RFC 9110, 13.2.2).
+  HttpResponse failed = render(plan, KeyFound{item("k", "v", 7), true});
   CHECK(failed.status == 412);
   CHECK(contains(failed.body, "\"current\":7"));
   CHECK_FALSE(contains(failed.body, "outcome"));
