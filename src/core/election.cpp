@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "msg/text.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {

@@ -1,9 +1,9 @@
 // The election actor, first half: from a new ZooKeeper session to a registered server that knows who else is
 // there. See election.hpp; the claim to lead is in election.cpp.
 #include <algorithm>
+#include <utility>
 
 #include "core/election.hpp"
-#include "msg/text.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
@@ -15,8 +15,14 @@ constexpr size_t kSweepWindow = 64;
 }  // namespace
 
 void Election::on(ZkSessionChanged message) {
-  zk_state_ = message.state;
-  if (message.state == ZkState::kConnecting) return;  // the session may well live on
+  ZkState before = std::exchange(zk_state_, message.state);
+  if (message.state == ZkState::kConnecting) {  // the session may well live on
+    if (before == ZkState::kConnected) {
+      out_.log(LogLevel::kWarn,
+               "lost the connection to ZooKeeper: serving goes on, but nobody can be replaced");
+    }
+    return;
+  }
   if (message.state == ZkState::kExpired) {
     out_.log(LogLevel::kWarn, "ZooKeeper session expired", {{"znode", own_znode_.value_or("")}});
     registered_before_ = registered_before_ || phase_ == Phase::kRegistered;
@@ -31,8 +37,8 @@ void Election::on(ZkSessionChanged message) {
   session_timeout_ = message.timeout;
   bool same = session_ == message.session;
   session_ = message.session;
-  if (!same) {
-    out_.log(LogLevel::kInfo, "connected to ZooKeeper",
+  if (!same || before != ZkState::kConnected) {
+    out_.log(LogLevel::kInfo, same ? "reconnected to ZooKeeper" : "connected to ZooKeeper",
              {{"session_timeout_ms", std::to_string(to_ms(message.timeout))}});
   }
   // The same session again: a watch is set only when its answer arrives, and events may have been missed.
@@ -121,13 +127,15 @@ void Election::on(AliveChecked message) {
     case AliveChecked::Verdict::kDead:
       sweep();
       return;
-    case AliveChecked::Verdict::kSilent:
+    case AliveChecked::Verdict::kSilent: {
       phase_ = Phase::kWaiting;
-      wait_until_ = out_.now + std::max(session_timeout_, Duration(milliseconds(1000)));
+      Duration wait = std::max(session_timeout_, Duration(milliseconds(1000)));
+      wait_until_ = out_.now + wait;
       out_.log(LogLevel::kWarn,
                "a former registration of this id neither answers nor refuses: waiting for its session",
-               {{"wait_ms", std::to_string(to_ms(session_timeout_))}});
+               {{"wait_ms", std::to_string(to_ms(wait))}});
       return;
+    }
   }
 }
 

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "msg/text.hpp"
-
 namespace kvd {
 namespace {
 
@@ -162,7 +160,7 @@ void Front::on(PeerDown message) {
       route(token, request);
     } else {
       fail(token, ErrorCode::kLinkLost, Outcome::kUnknown,
-           "the connection to the leader broke before it answered");
+           "the connection to the leader broke before it answered: read the key before you repeat the write");
     }
   }
 }
@@ -323,11 +321,15 @@ void Front::expire(Token token, Request& request) {
            "this server has not reached revision " + std::to_string(request.min_revision.value) + " in time");
       return;
     case Where::kNowhere:
-      fail(token, ErrorCode::kNoLeader, Outcome::kNotApplied, "no leader was found in time");
+      fail(token, ErrorCode::kNoLeader, Outcome::kNotApplied,
+           "no leader was found in time; see GET /v1/cluster, and try again");
       return;
     case Where::kReplica:
     case Where::kLeader:
-      fail(token, ErrorCode::kTimedOut, Outcome::kUnknown, "not confirmed in time");
+      fail(token, ErrorCode::kTimedOut, Outcome::kUnknown,
+           is_write(request.operation)
+               ? "the leader did not confirm the write in time: read the key before you repeat it"
+               : "the leader did not confirm the read in time: try again, or with read=local");
       return;
   }
 }

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "msg/text.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {

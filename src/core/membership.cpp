@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "msg/text.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
@@ -108,7 +107,9 @@ void Membership::on_read(ZkResult& result) {
   }
   Result<Register> content = decode_register(result.data);
   if (!content) {
-    out_.emit(Exit{kExitConfiguration, "ZooKeeper's /kvd/config is not readable: " + content.error().detail});
+    out_.emit(Exit{kExitConfiguration, "ZooKeeper's /kvd/config is not readable: " + content.error().detail +
+                                           "; it is another version's, or somebody changed it: restore it, "
+                                           "or use another prefix in --zookeeper"});
     return;
   }
   if (register_ && content->cluster != register_->cluster) {

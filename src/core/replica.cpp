@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "msg/text.hpp"
-
 namespace kvd {
 namespace {
 
@@ -40,7 +38,10 @@ void Replica::on(RegisterSeen message) {
     if (newer || following_.leader != content.leader) follow(content);
   }
   bool in_sync = std::count(content.in_sync.begin(), content.in_sync.end(), self) > 0;
-  if (was_in_sync_ && !in_sync) out_.log(LogLevel::kWarn, "removed from the in-sync set");
+  if (was_in_sync_ && !in_sync) {
+    out_.log(LogLevel::kWarn, "removed from the in-sync set",
+             {{"leader", content.leader.id.value}, {"epoch", std::to_string(content.epoch.value)}});
+  }
   if (!was_in_sync_ && in_sync && content.leader != self) {
     out_.log(LogLevel::kInfo, "in sync",
              {{"leader", content.leader.id.value}, {"revision", std::to_string(commit_.value)}});
@@ -97,7 +98,8 @@ void Replica::lead() {
   out_.log(LogLevel::kInfo, "elected",
            {{"epoch", std::to_string(epoch_.value)},
             {"revision", std::to_string(leader_->takeover.value)},
-            {"in_sync", std::to_string(register_->in_sync.size())}});
+            {"cause", election_cause_name(register_->cause)},
+            {"in_sync_size", std::to_string(register_->in_sync.size())}});
 }
 
 void Replica::step_down(const std::string& why) {
@@ -107,7 +109,8 @@ void Replica::step_down(const std::string& why) {
   leader_.reset();
   ++counters_.step_downs;
   // What is in the log may live on under the next leader, or not: nobody here can know (rule 12).
-  const std::string line = "this server stopped leading before the write was confirmed";
+  const std::string line =
+      "this server stopped leading before the write was confirmed: read the key before you repeat it";
   for (const PendingWrite& write : former.writes) {
     refuse(write.token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
   }
@@ -302,7 +305,7 @@ void Replica::on(Read message) {
 void Replica::on(Stalled) {
   following_.heard = out_.now;
   for (auto& [link, peer] : peers_) peer.heard = peer.progress = out_.now;
-  if (leader_) leader_->lagging_since.clear();
+  if (leader_) leader_->unlinked_since.clear();
 }
 
 void Replica::on(StopRequested) {

@@ -115,6 +115,7 @@ class Replica {
     uint64_t change_id = 0;
     std::vector<Member> in_sync;
     uint32_t min_in_sync = 1;
+    std::string why;  // for the log
   };
   struct Leading {
     Revision takeover;  // the log's length when the epoch began: rule 10
@@ -129,7 +130,7 @@ class Replica {
     uint64_t round = 0;  // newest that was sent
     std::optional<Proposal> proposal;
     std::deque<std::pair<uint64_t, uint32_t>> settings;  // token, min_in_sync
-    std::map<Member, Instant> lagging_since;
+    std::map<Member, Instant> unlinked_since;            // of the in-sync set
     Instant propose_after{};
     Instant hand_over_at{};
   };
@@ -232,8 +233,8 @@ class Replica {
   void lead_on_time();
   std::optional<Proposal> next_proposal();
   std::optional<Member> learner_to_admit() const;
-  std::vector<Member> members_to_remove();
-  bool lags(const Member& member) const;
+  std::vector<Member> members_to_remove() const;
+  const char* lag_of(const Member& member) const;
   void propose_register(Proposal proposal);
   bool confirmed_in_sync(const Member& member) const;
   void drain();

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "core/replica.hpp"
-#include "msg/text.hpp"
 
 namespace kvd {
 namespace {

@@ -1,9 +1,7 @@
 // The replica actor as leader: replication, commit, the in-sync set, confirmed reads. See replica.hpp.
 #include <algorithm>
-#include <set>
 
 #include "core/replica.hpp"
-#include "msg/text.hpp"
 
 namespace kvd {
 namespace {
@@ -84,7 +82,7 @@ void Replica::commit_what_is_held() {
 void Replica::activate() {
   leader_->active = true;
   out_.election.post(LeadActive{});
-  out_.log(LogLevel::kInfo, "leads",
+  out_.log(LogLevel::kInfo, "takes writes",
            {{"epoch", std::to_string(epoch_.value)},
             {"revision", std::to_string(commit_.value)},
             {"after_ms", std::to_string(to_ms(out_.now - leader_->since))}});
@@ -302,24 +300,26 @@ void Replica::on_snapshot_ack(Peer& peer, const SnapshotAck& ack) {
 
 // ---- the in-sync set ----
 
-// Dead, or silent, or not getting anywhere with what it was sent.
-bool Replica::lags(const Member& member) const {
-  if (member == out_.config.self.member) return false;
-  if (dead_.contains(member)) return true;
+// Why a member is to leave the in-sync set; null: it keeps up.
+const char* Replica::lag_of(const Member& member) const {
+  if (member == out_.config.self.member) return nullptr;
+  if (dead_.contains(member)) return "dead";
   const Peer* peer = peer_of(member);
   if (peer == nullptr) {
-    auto it = leader_->lagging_since.find(member);
-    return it != leader_->lagging_since.end() && out_.now - it->second > out_.config.follower_lag;
+    auto it = leader_->unlinked_since.find(member);
+    bool long_ago = it != leader_->unlinked_since.end() && out_.now - it->second > out_.config.follower_lag;
+    return long_ago ? "not connected" : nullptr;
   }
+  if (out_.now - peer->heard > out_.config.follower_lag) return "silent";
   bool behind = !peer->match || *peer->match < log_.last().revision;
-  return out_.now - peer->heard > out_.config.follower_lag ||
-         (behind && out_.now - peer->progress > out_.config.follower_lag);
+  return behind && out_.now - peer->progress > out_.config.follower_lag ? "behind" : nullptr;
 }
 
 uint32_t Replica::responsive() const {
   if (!leader_) return 0;
-  return static_cast<uint32_t>(std::count_if(register_->in_sync.begin(), register_->in_sync.end(),
-                                             [this](const Member& member) { return !lags(member); }));
+  return static_cast<uint32_t>(
+      std::count_if(register_->in_sync.begin(), register_->in_sync.end(),
+                    [this](const Member& member) { return lag_of(member) == nullptr; }));
 }
 
 void Replica::lead_on_time() {
@@ -333,9 +333,9 @@ void Replica::lead_on_time() {
   }
   // Members without a link: since when.
   for (const Member& member : register_->in_sync) {
-    if (peer_of(member) == nullptr) leader_->lagging_since.try_emplace(member, out_.now);
+    if (peer_of(member) == nullptr) leader_->unlinked_since.try_emplace(member, out_.now);
   }
-  std::erase_if(leader_->lagging_since, [this](const auto& entry) {
+  std::erase_if(leader_->unlinked_since, [this](const auto& entry) {
     return peer_of(entry.first) != nullptr || !confirmed_in_sync(entry.first);
   });
 }
@@ -343,11 +343,11 @@ void Replica::lead_on_time() {
 // Who must go. The dead (proven: in memory nothing is left of them) at once. The merely silent only as long
 // as enough remain for --min-in-sync: below it no write can be acknowledged anyway, and a silent server that
 // stays in the set can still take over with everything that was acknowledged, should this one die next.
-std::vector<Member> Replica::members_to_remove() {
+std::vector<Member> Replica::members_to_remove() const {
   std::vector<Member> dead;
   std::vector<Member> gone;  // the dead and the silent
   for (const Member& member : register_->in_sync) {
-    if (!lags(member)) continue;
+    if (lag_of(member) == nullptr) continue;
     gone.push_back(member);
     if (dead_.contains(member)) dead.push_back(member);
   }
@@ -358,7 +358,7 @@ std::vector<Member> Replica::members_to_remove() {
     for (const Member& member : gone) {
       const Peer* peer = peer_of(member);
       Instant since = peer != nullptr ? peer->heard : leader_->since;
-      if (auto it = leader_->lagging_since.find(member); it != leader_->lagging_since.end())
+      if (auto it = leader_->unlinked_since.find(member); it != leader_->unlinked_since.end())
         since = it->second;
       bool patient = out_.now - since < kLastShrinkPatience * out_.config.leader_silence;
       if (patient && !dead_.contains(member)) return dead;
@@ -392,12 +392,17 @@ std::optional<Replica::Proposal> Replica::next_proposal() {
   std::vector<Member> removed = members_to_remove();
   if (!removed.empty()) {
     proposal.in_sync = without(proposal.in_sync, removed);
+    for (const Member& member : removed) {
+      proposal.why += (proposal.why.empty() ? "" : ", ") + member.id.value + " " + lag_of(member);
+    }
   } else if (auto learner = learner_to_admit()) {
     std::erase_if(proposal.in_sync, [&](const Member& member) { return member.id == learner->id; });
     proposal.in_sync.push_back(*learner);
     std::sort(proposal.in_sync.begin(), proposal.in_sync.end());
+    proposal.why = learner->id.value + " caught up";
   } else if (!leader_->settings.empty()) {
     proposal.min_in_sync = leader_->settings.front().second;
+    proposal.why = "settings";
   } else {
     return std::nullopt;
   }
@@ -423,8 +428,9 @@ void Replica::on(ChangeResolved message) {
   }
   std::string names;
   for (const Member& member : proposal.in_sync) names += (names.empty() ? "" : ",") + member.id.value;
-  out_.log(LogLevel::kInfo, "in-sync set changed",
-           {{"in_sync", names}, {"min_in_sync", std::to_string(proposal.min_in_sync)}});
+  out_.log(
+      LogLevel::kInfo, "in-sync set changed",
+      {{"in_sync", names}, {"min_in_sync", std::to_string(proposal.min_in_sync)}, {"why", proposal.why}});
 }
 
 }  // namespace kvd

@@ -80,7 +80,8 @@ bool Replica::enough_in_sync(uint64_t token) {
   uint32_t there = std::min(confirmed, responsive());
   if (there < register_->min_in_sync) {
     return no("too few servers are in sync: " + std::to_string(there) + ", min_in_sync is " +
-              std::to_string(register_->min_in_sync));
+              std::to_string(register_->min_in_sync) +
+              "; see GET /v1/cluster: start servers, or lower it with PUT /v1/cluster/settings");
   }
   return true;
 }

@@ -129,7 +129,7 @@ void Stage::perform(int server, NodeEffect effect) {
     for (const auto& [name, value] : line->fields) text += fmt::format(" {}={}", name, value);
     say(text);
   } else if (auto* exit = std::get_if<Exit>(&effect)) {
-    say(fmt::format("s{} exits with {} {}", server, exit->code, exit->reason));
+    say(fmt::format("s{} exits with {}{}{}", server, exit->code, exit->reason.empty() ? "" : " ", exit->reason));
     kill(server, true);
   } else if (auto* dial = std::get_if<LinkDial>(&effect)) {
     network_.perform(server, std::move(*dial));
