@@ -123,6 +123,12 @@ std::vector<KvdServer*> Cluster::serving() {
   return list;
 }
 
+std::vector<Address> Cluster::addresses() const {
+  std::vector<Address> list;
+  for (const auto& one : servers_) list.push_back(one->http());
+  return list;
+}
+
 void Cluster::start_all() {
   for (const auto& one : servers_) one->start();
   wait_all_in_sync();
@@ -191,6 +197,19 @@ bool Cluster::all_in_sync() {
 
 void Cluster::wait_all_in_sync() {
   wait_until("all servers are ready and in sync", [this] { return all_in_sync(); });
+}
+
+void Cluster::wait_all_equal() {
+  wait_until("all copies are equal", [this] {
+    std::optional<ServerStatus> first;
+    for (KvdServer* one : serving()) {
+      const auto status = one->status();
+      if (!status || !status->complete) return false;
+      if (first && (status->revision != first->revision || status->digest != first->digest)) return false;
+      if (!first) first = status;
+    }
+    return first.has_value();
+  });
 }
 
 uint64_t Cluster::write(KvdServer& server, const std::string& key, const std::string& value) {

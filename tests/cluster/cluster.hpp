@@ -36,6 +36,7 @@ class Cluster {
   const std::vector<std::unique_ptr<KvdServer>>& servers() const { return servers_; }
   KvdServer& add_server(std::vector<std::string> flags);  // not started
   std::vector<KvdServer*> serving();                      // those that are meant to run and are not frozen
+  std::vector<Address> addresses() const;                 // of all, for clients
   const std::string& directory() const { return directory_; }
 
   void start_all();  // and waits until all are in sync
@@ -54,6 +55,8 @@ class Cluster {
   // Every serving server is ready and complete, and the in-sync set is exactly these.
   bool all_in_sync();
   void wait_all_in_sync();
+  // Every serving server has the same revision and the same digest. Nobody may write meanwhile.
+  void wait_all_equal();
 
   // Writes through this server, again and again until it is acknowledged; returns the revision.
   uint64_t write(KvdServer& server, const std::string& key, const std::string& value);

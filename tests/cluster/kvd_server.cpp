@@ -41,6 +41,7 @@ ServerStatus parse_status(const std::string& json) {
   std::sort(status.in_sync.begin(), status.in_sync.end());
   status.complete = root["complete"];
   status.ready = root["ready"];
+  status.digest = text(root["digest"]);
   status.zookeeper = text(root["zookeeper"]["state"]);
   return status;
 }

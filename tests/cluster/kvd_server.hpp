@@ -21,6 +21,7 @@ struct ServerStatus {
   std::vector<std::string> in_sync;  // ids, sorted
   bool complete = false;
   bool ready = false;
+  std::string digest;     // of all keys and values of this copy
   std::string zookeeper;  // state
 
   bool has_in_sync(const std::string& id) const;
