@@ -17,9 +17,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kKeys = 5;
 constexpr Duration kPace = milliseconds(4);
-// A server that did not answer is left alone for so long, as a client would: a frozen one costs its whole
-// timeout each time.
-constexpr Duration kLeftAlone = milliseconds(400);
+// A server that did not answer, or that cannot serve, is left alone for so long, as a client would: it may
+// cost the whole timeout each time.
+constexpr Duration kLeftAlone = milliseconds(300);
 constexpr Duration kPatience = milliseconds(500);  // beyond the time that the server was given
 
 Condition only_if(uint64_t revision) {  // 0: only if the key does not exist
@@ -89,7 +89,7 @@ void Clients::run(int number, uint64_t seed) {
     const HttpAnswer answer =
         connections[server]->call(operation.call(), milliseconds(operation.timeout_ms) + kPatience);
     const uint64_t revision = history_.finish(index, answer);
-    if (answer.status == 0) left_alone_until[server] = Clock::now() + kLeftAlone;
+    if (answer.status == 0 || answer.status > 500) left_alone_until[server] = Clock::now() + kLeftAlone;
     if (operation.kind != HttpOperation::kRead) client.newest_write = std::max(client.newest_write, revision);
     client.revisions[operation.key] = operation.kind == HttpOperation::kDelete ? 0 : revision;
   }
@@ -109,7 +109,7 @@ std::string Clients::read_back(Duration limit) {
         const size_t index = history_.begin(read);
         answer = connection.call(read.call(), seconds(5));
         history_.finish(index, answer);
-        std::this_thread::sleep_for(kPace);
+        if (answer.status == 0 || answer.status > 500) std::this_thread::sleep_for(kPace);
       }
     }
   }

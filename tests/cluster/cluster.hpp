@@ -23,6 +23,8 @@ class Cluster {
     int servers = 3;
     int zookeepers = 1;
     std::vector<std::string> flags = {"--expect", "3", "--min-in-sync", "2"};
+    std::vector<Place> places;  // of the servers; those beyond are on loopback
+    Place zookeeper_place;
   };
   // ZooKeeper serves when this returns; no kvd has been started.
   explicit Cluster(const Options& options);
@@ -44,6 +46,9 @@ class Cluster {
   // Polls until it holds. Fails the test when `limit` passes, or at once when a server ended by itself, and
   // then says what was waited for and what each server said last.
   void wait_until(const std::string& what, const std::function<bool()>& holds, Duration limit = kDeadline);
+
+  // Lets time pass, as part of what is tried. Fails like wait_until() when a server ends by itself.
+  void wait_for(Duration span);
 
   // Names a server that is meant to run and does not; empty: there is none.
   std::string ended_by_itself();
@@ -76,6 +81,7 @@ class Cluster {
   std::string directory_;
   ZookeeperEnsemble zookeeper_;
   std::vector<std::string> flags_;
+  std::vector<Place> places_;
   std::vector<std::unique_ptr<KvdServer>> servers_;
 };
 

@@ -76,7 +76,7 @@ void wait_listening(Cluster& cluster, const KvdServer& server) {
                      [&] { return server.get("/livez").status == 200; });
 }
 
-TEST_CASE("errors: no leader, shutting down") {
+TEST_CASE("errors without a leader and at a stop") {
   Cluster::Options options;
   options.servers = 1;
   options.flags = {};
@@ -101,7 +101,7 @@ TEST_CASE("errors: no leader, shutting down") {
   say("What waited when it was stopped was refused.");
 }
 
-TEST_CASE("errors: too few servers in sync") {
+TEST_CASE("errors with too few servers in sync") {
   Cluster cluster;
   cluster.server(0).start();
   wait_listening(cluster, cluster.server(0));
@@ -134,7 +134,7 @@ TEST_CASE("errors: too few servers in sync") {
   cluster.require_everywhere({{"k", "v"}});
 }
 
-TEST_CASE("errors: too large, not valid, conditions") {
+TEST_CASE("errors of what is too large or not valid") {
   Cluster cluster;
   cluster.start_all();
   KvdServer& server = *followers(cluster).front();
@@ -181,7 +181,7 @@ void freeze(Cluster& cluster, KvdServer& server) {
   say(fmt::format("ZooKeeper and {} are frozen.", server.name()));
 }
 
-TEST_CASE("errors: overloaded, timed out") {
+TEST_CASE("errors of a full log that nobody confirms") {
   constexpr int kAdmitted = 64;  // of 1 MiB each: limits::kUncommittedBytes
   constexpr int kBeyond = 6;
   Cluster cluster;
@@ -228,7 +228,7 @@ void require_settled(Cluster& cluster, const std::string& key) {
   say(fmt::format("The write turned out to be {}.", status == 200 ? "done" : "not done"));
 }
 
-TEST_CASE("errors: the link to the leader is lost") {
+TEST_CASE("errors when the link to the leader is lost") {
   Cluster cluster;
   cluster.start_all();
   KvdServer& leader = cluster.wait_for_leader();
@@ -247,7 +247,7 @@ TEST_CASE("errors: the link to the leader is lost") {
   require_settled(cluster, "k");
 }
 
-TEST_CASE("errors: the leader steps down") {
+TEST_CASE("errors when the leader steps down") {
   Cluster cluster;
   cluster.start_all();
   KvdServer& former = cluster.wait_for_leader();

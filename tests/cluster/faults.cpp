@@ -5,13 +5,15 @@
 
 #include <doctest.h>
 #include <fmt/format.h>
+#include <stdlib.h>
 
 #include <algorithm>
+#include <charconv>
+#include <random>
+#include <string_view>
 
 namespace kvd::testing {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr size_t kImpairedMax = 2;  // of three servers
 constexpr const char* kNames[] = {
@@ -19,6 +21,17 @@ constexpr const char* kNames[] = {
     "ZooKeeper frozen", "ZooKeeper returned"};
 
 }  // namespace
+
+uint64_t draw_seed() {
+  const char* given = getenv("KVD_FAULTS_SEED");
+  uint64_t seed = std::random_device{}();
+  if (given != nullptr) {
+    const std::string_view text(given);
+    REQUIRE(std::from_chars(text.data(), text.data() + text.size(), seed).ec == std::errc());
+  }
+  say(fmt::format("The faults are those of KVD_FAULTS_SEED={}.", seed));
+  return seed;
+}
 
 void Faults::round() {
   const int64_t steps = random_.between(3, 7);
@@ -33,8 +46,7 @@ void Faults::last_a_while() {
   const Duration span = milliseconds(random_.one_in(10)  ? random_.between(4'000, 6'000)
                                      : random_.one_in(3) ? random_.between(600, 2'500)
                                                          : random_.between(1, 600));
-  const auto end = Clock::now() + span;
-  cluster_.wait_until("the fault has lasted", [&] { return Clock::now() >= end; });
+  cluster_.wait_for(span);
 }
 
 bool Faults::step() {

@@ -10,6 +10,10 @@
 
 namespace kvd::testing {
 
+// Which faults are drawn, in which order and for how long, follows from the seed; what they meet does not.
+// Drawn at random, unless KVD_FAULTS_SEED names one; printed.
+uint64_t draw_seed();
+
 class Faults {
  public:
   Faults(Cluster& cluster, uint64_t seed) : cluster_(cluster), random_(seed) {}

@@ -6,9 +6,8 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
-#include <charconv>
-#include <random>
-#include <string_view>
+#include <algorithm>
+#include <deque>
 
 #include "cluster/clients.hpp"
 #include "cluster/judgement.hpp"
@@ -18,18 +17,6 @@ namespace kvd::testing {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// Which faults, in which order and for how long, follows from it; what they meet does not.
-uint64_t draw_seed() {
-  const char* given = getenv("KVD_FAULTS_SEED");
-  uint64_t seed = std::random_device{}();
-  if (given != nullptr) {
-    const std::string_view text(given);
-    REQUIRE(std::from_chars(text.data(), text.data() + text.size(), seed).ec == std::errc());
-  }
-  say(fmt::format("The faults are those of KVD_FAULTS_SEED={}.", seed));
-  return seed;
-}
 
 TEST_CASE("servers and ZooKeeper fail at random") {
   const uint64_t seed = draw_seed();
@@ -47,6 +34,61 @@ TEST_CASE("servers and ZooKeeper fail at random") {
   say(faults.summary() + ".");
   judge(cluster, clients);
   cluster.require_everywhere(writer.stop());
+}
+
+// What is asked of a frozen leader arrives as soon as it goes on, before it has heard of its successor. That
+// what it has is old it cannot know yet, so it must ask.
+TEST_CASE("a frozen leader that goes on serves nothing stale") {
+  constexpr int kReads = 30;
+  Cluster cluster;
+  cluster.start_all();
+  Clients clients(cluster.addresses(), 6, 1);
+  wait_for_writes(cluster, clients, 50);
+  KvdServer& former = cluster.wait_for_leader();
+  cluster.write(former, "k", "old");
+  former.pause();
+  say(fmt::format("{}, which leads, is frozen.", former.name()));
+  KvdServer* next = nullptr;
+  cluster.wait_until("another server leads",
+                     [&] { return (next = cluster.leader()) != nullptr && next != &former; });
+  cluster.write(*next, "k", "new");
+  std::deque<HttpConnection> connections;
+  for (int i = 0; i < kReads; ++i)
+    REQUIRE(connections.emplace_back(former.http()).send({"GET", "/v1/kv/k?read=linear", "", {}}, kDeadline));
+  say(fmt::format("{} leads, and has a newer value; the former leader goes on.", next->name()));
+  former.resume();
+  for (HttpConnection& connection : connections) {
+    const HttpAnswer answer = connection.receive(kDeadline);
+    INFO(answer.status << " " << answer.body);
+    REQUIRE((answer.status == 200 || answer.status == 503 || answer.status == 504));
+    if (answer.status == 200) REQUIRE(answer.body == "new");
+  }
+  wait_for_writes(cluster, clients, 50);
+  judge(cluster, clients);
+}
+
+TEST_CASE("a frozen follower holds writes up only for a while") {
+  constexpr int kWrites = 200;
+  Cluster cluster;
+  cluster.start_all();
+  KvdServer& leader = cluster.wait_for_leader();
+  auto servers = cluster.serving();
+  std::erase(servers, &leader);
+  cluster.write(leader, "before", "v");
+  servers.front()->pause();
+  Duration longest{0};
+  for (int i = 0; i < kWrites; ++i) {
+    const auto began = Clock::now();
+    const HttpAnswer answer = leader.put(fmt::format("k{}", i), "v", kDeadline);
+    INFO(answer.status << " " << answer.body);
+    REQUIRE(answer.status == 201);
+    longest = std::max(longest, std::chrono::duration_cast<Duration>(Clock::now() - began));
+  }
+  say(fmt::format("{} is frozen. {} writes were acknowledged since; the slowest took {} ms.",
+                  servers.front()->name(), kWrites, to_ms(longest)));
+  servers.front()->resume();
+  cluster.wait_all_in_sync();
+  cluster.wait_all_equal();
 }
 
 }  // namespace

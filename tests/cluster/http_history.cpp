@@ -38,12 +38,18 @@ std::string tags_text(const EntityTags& tags) {
   return text;
 }
 
-// problem+json's "outcome"; empty: it has none.
-std::string outcome_of(const HttpAnswer& answer) {
+// A member of problem+json; empty: it has none of that name.
+std::string member_of(const HttpAnswer& answer, const char* name) {
   simdjson::dom::parser parser;
-  std::string_view outcome;
-  if (parser.parse(answer.body)["outcome"].get(outcome) != simdjson::SUCCESS) return "";
-  return std::string(outcome);
+  std::string_view text;
+  if (parser.parse(answer.body)[name].get(text) != simdjson::SUCCESS) return "";
+  return std::string(text);
+}
+
+std::string name_of(const HttpAnswer& failure) {
+  if (failure.status == 0) return failure.never_sent ? "no connection" : "no answer";
+  const std::string kind = member_of(failure, "type");
+  return fmt::format("{} {}", failure.status, kind.substr(kind.rfind(':') + 1));
 }
 
 ClientRequest request_of(const HttpOperation& operation) {
@@ -90,7 +96,7 @@ std::optional<Answer> success(const ClientRequest& request, const HttpAnswer& an
 
 std::optional<Answer> failure(const ClientRequest& request, const HttpAnswer& answer) {
   const bool write = is_write(request.operation);
-  const std::string outcome = outcome_of(answer);
+  const std::string outcome = member_of(answer, "outcome");
   if (answer.header("Content-Type") != "application/problem+json") return std::nullopt;
   if (write != (outcome == "not-applied" || outcome == "unknown")) return std::nullopt;
   if (answer.status == 503 && answer.header("Retry-After").empty()) return std::nullopt;
@@ -134,6 +140,7 @@ uint64_t HttpHistory::finish(size_t index, const HttpAnswer& answer) {
   const std::lock_guard lock(mutex_);
   sim::ClientOperation& operation = history_.operation(index);
   const bool write = is_write(operation.request.operation);
+  if (answer.status == 0 || answer.status > 500) ++counts_.failures[name_of(answer)];
   if (answer.status == 0) {
     if (answer.never_sent) history_.refuse(index);
     if (write) ++(answer.never_sent ? counts_.certainly_not : counts_.unknown);

@@ -1,6 +1,7 @@
 // What clients asked over HTTP and what they were told, put into the words that the simulator's history
 // speaks, so that the same checker judges both. Any thread may record; judged once all clients have ended.
 #pragma once
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -33,8 +34,9 @@ class HttpHistory {
     size_t unknown = 0;        // writes
     size_t linear_reads = 0;
     size_t local_reads = 0;
-    size_t acknowledged = 0;  // writes that changed something
-    Duration gap{0};          // the longest time from one acknowledgement to the next
+    size_t acknowledged = 0;                 // writes that changed something
+    std::map<std::string, size_t> failures;  // of writes and reads: "503 no-leader", "no answer"
+    Duration gap{0};                         // the longest time from one acknowledgement to the next
   };
 
   // The operation is about to be sent. Its number.

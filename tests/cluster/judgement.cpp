@@ -21,6 +21,10 @@ void judge(Cluster& cluster, Clients& clients) {
       "and {} local reads. The longest time without an acknowledgement was {} ms.",
       counts.acknowledged, counts.done - counts.acknowledged, counts.certainly_not, counts.unknown,
       counts.linear_reads, counts.local_reads, to_ms(counts.gap)));
+  std::string failures;
+  for (const auto& [name, count] : counts.failures)
+    failures += fmt::format("{}{} times '{}'", failures.empty() ? "" : ", ", count, name);
+  say(fmt::format("Failures: {}.", failures.empty() ? "none" : failures));
   REQUIRE(counts.acknowledged > 0);
   REQUIRE(counts.done > counts.acknowledged);
   REQUIRE(counts.linear_reads > 0);
