@@ -170,7 +170,7 @@ void PeerLink::connected(int status) {
   }
   // A port that nobody listens on can be given to the dialing socket itself, which then reaches itself.
   if (local_name(tcp_) == remote_name(tcp_)) return fail_soon(LinkEnd::kRefused, "connected to itself");
-  uv_tcp_nodelay(tcp_, 1);
+  prepare_socket(tcp_);
   uv_timer_stop(timer_);
   phase_ = Phase::kOpen;
   owner_->opened(id_);
@@ -181,7 +181,7 @@ void PeerLink::connected(int status) {
 void PeerLink::adopt(uv_tcp_t* tcp) {
   tcp_ = tcp;
   tcp_->data = this;
-  uv_tcp_nodelay(tcp_, 1);
+  prepare_socket(tcp_);
   phase_ = Phase::kUngreeted;
   arm_timer(kHelloMs);
   start_reading();

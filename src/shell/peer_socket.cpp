@@ -1,10 +1,16 @@
 // See peer_socket.hpp.
 #include "shell/peer_socket.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include "msg/znodes.hpp"
 
 namespace kvd {
 namespace {
+
+constexpr unsigned kUnacknowledgedMs = 3000;
 
 using NameOf = int (*)(const uv_tcp_t*, sockaddr*, int*);
 
@@ -24,6 +30,13 @@ Address address_of(const uv_tcp_t* tcp, NameOf name_of) {
 }
 
 }  // namespace
+
+void prepare_socket(uv_tcp_t* tcp) {
+  uv_tcp_nodelay(tcp, 1);
+  uv_os_fd_t fd = -1;
+  if (uv_fileno(reinterpret_cast<uv_handle_t*>(tcp), &fd) != 0) return;
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUnacknowledgedMs, sizeof kUnacknowledgedMs);
+}
 
 std::string local_name(const uv_tcp_t* tcp) { return format_address(address_of(tcp, uv_tcp_getsockname)); }
 std::string remote_name(const uv_tcp_t* tcp) { return format_address(address_of(tcp, uv_tcp_getpeername)); }

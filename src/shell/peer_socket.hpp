@@ -16,6 +16,11 @@ void close_and_delete(Handle* handle) {
            [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
 }
 
+// For a connection that stands: frames leave at once, and it ends (as if reset) when the other side's kernel
+// has acknowledged nothing for some seconds. TCP itself would wait ever longer before it tries again, so that
+// what was sent during a partition would keep all that follows from being heard for as long after it.
+void prepare_socket(uv_tcp_t* tcp);
+
 // "host:port" of this end and of the other one; ":0" when the socket has none any more.
 std::string local_name(const uv_tcp_t* tcp);
 std::string remote_name(const uv_tcp_t* tcp);

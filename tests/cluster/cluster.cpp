@@ -22,6 +22,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr int kTickMs = 500;
+
 std::string make_directory() {
   std::string path = (std::filesystem::temp_directory_path() / "kvd-cluster-XXXXXX").string();
   REQUIRE(mkdtemp(path.data()) != nullptr);
@@ -85,7 +87,10 @@ void say(const std::string& sentence) {
 }
 
 Cluster::Cluster(const Options& options)
-    : directory_(make_directory()), zookeeper_(options.zookeepers), flags_(options.flags) {
+    : directory_(make_directory()),
+      zookeeper_(options.zookeepers, kTickMs, options.zookeeper_place),
+      flags_(options.flags),
+      places_(options.places) {
   for (int i = 0; i < options.servers; ++i) add_server({});
   zookeeper_.start();
   if (!zookeeper_.wait_ready()) FAIL("ZooKeeper did not start: " << zookeeper_.log(0));
@@ -109,9 +114,9 @@ KvdServer& Cluster::add_server(std::vector<std::string> flags) {
   all.insert(all.end(), flags_.begin(), flags_.end());
   all.insert(all.end(), flags.begin(), flags.end());
   const size_t number = servers_.size() + 1;
-  servers_.push_back(std::make_unique<KvdServer>(fmt::format("server {}", number),
-                                                 fmt::format("{}/server-{}.log", directory_, number),
-                                                 zookeeper_.connect_string(), std::move(all)));
+  servers_.push_back(std::make_unique<KvdServer>(
+      fmt::format("server {}", number), fmt::format("{}/server-{}.log", directory_, number),
+      zookeeper_.connect_string(), std::move(all), number <= places_.size() ? places_[number - 1] : Place()));
   return *servers_.back();
 }
 
@@ -120,6 +125,12 @@ std::vector<KvdServer*> Cluster::serving() {
   for (const auto& one : servers_) {
     if (one->meant_to_run() && !one->paused()) list.push_back(one.get());
   }
+  return list;
+}
+
+std::vector<Address> Cluster::addresses() const {
+  std::vector<Address> list;
+  for (const auto& one : servers_) list.push_back(one->http());
   return list;
 }
 
@@ -137,6 +148,11 @@ void Cluster::wait_until(const std::string& what, const std::function<bool()>& h
     if (Clock::now() >= deadline) FAIL("waited in vain until " << what << describe());
     std::this_thread::sleep_for(milliseconds(20));
   }
+}
+
+void Cluster::wait_for(Duration span) {
+  const auto end = Clock::now() + span;
+  wait_until("time has passed", [&] { return Clock::now() >= end; });
 }
 
 std::string Cluster::ended_by_itself() {
@@ -191,6 +207,19 @@ bool Cluster::all_in_sync() {
 
 void Cluster::wait_all_in_sync() {
   wait_until("all servers are ready and in sync", [this] { return all_in_sync(); });
+}
+
+void Cluster::wait_all_equal() {
+  wait_until("all copies are equal", [this] {
+    std::optional<ServerStatus> first;
+    for (KvdServer* one : serving()) {
+      const auto status = one->status();
+      if (!status || !status->complete) return false;
+      if (first && (status->revision != first->revision || status->digest != first->digest)) return false;
+      if (!first) first = status;
+    }
+    return first.has_value();
+  });
 }
 
 uint64_t Cluster::write(KvdServer& server, const std::string& key, const std::string& value) {

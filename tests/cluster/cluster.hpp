@@ -23,6 +23,8 @@ class Cluster {
     int servers = 3;
     int zookeepers = 1;
     std::vector<std::string> flags = {"--expect", "3", "--min-in-sync", "2"};
+    std::vector<Place> places;  // of the servers; those beyond are on loopback
+    Place zookeeper_place;
   };
   // ZooKeeper serves when this returns; no kvd has been started.
   explicit Cluster(const Options& options);
@@ -36,6 +38,7 @@ class Cluster {
   const std::vector<std::unique_ptr<KvdServer>>& servers() const { return servers_; }
   KvdServer& add_server(std::vector<std::string> flags);  // not started
   std::vector<KvdServer*> serving();                      // those that are meant to run and are not frozen
+  std::vector<Address> addresses() const;                 // of all, for clients
   const std::string& directory() const { return directory_; }
 
   void start_all();  // and waits until all are in sync
@@ -43,6 +46,9 @@ class Cluster {
   // Polls until it holds. Fails the test when `limit` passes, or at once when a server ended by itself, and
   // then says what was waited for and what each server said last.
   void wait_until(const std::string& what, const std::function<bool()>& holds, Duration limit = kDeadline);
+
+  // Lets time pass, as part of what is tried. Fails like wait_until() when a server ends by itself.
+  void wait_for(Duration span);
 
   // Names a server that is meant to run and does not; empty: there is none.
   std::string ended_by_itself();
@@ -54,6 +60,8 @@ class Cluster {
   // Every serving server is ready and complete, and the in-sync set is exactly these.
   bool all_in_sync();
   void wait_all_in_sync();
+  // Every serving server has the same revision and the same digest. Nobody may write meanwhile.
+  void wait_all_equal();
 
   // Writes through this server, again and again until it is acknowledged; returns the revision.
   uint64_t write(KvdServer& server, const std::string& key, const std::string& value);
@@ -73,6 +81,7 @@ class Cluster {
   std::string directory_;
   ZookeeperEnsemble zookeeper_;
   std::vector<std::string> flags_;
+  std::vector<Place> places_;
   std::vector<std::unique_ptr<KvdServer>> servers_;
 };
 

@@ -1,10 +1,11 @@
-// The blocking HTTP client of the tests with real processes: see the header. Its sockets do not block by
-// themselves; poll(2) is where it waits, so that one deadline covers everything.
+// The blocking HTTP client of the tests with real processes: see the header. poll(2) is where it waits, so
+// that one deadline covers everything.
 #include "cluster/http_client.hpp"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -20,61 +21,62 @@
 namespace kvd::testing {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Deadline = std::chrono::steady_clock::time_point;
 
-class Exchange {
- public:
-  explicit Exchange(Duration limit)
-      : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), deadline_(Clock::now() + limit) {
-    CHECK(fd_ >= 0);
-  }
-  ~Exchange() { close(fd_); }
-  Exchange(const Exchange&) = delete;
-  Exchange& operator=(const Exchange&) = delete;
+Deadline deadline_after(Duration limit) { return std::chrono::steady_clock::now() + limit; }
 
-  bool connect_to(const Address& server) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(server.port);
-    CHECK(inet_pton(AF_INET, server.host.c_str(), &address.sin_addr) == 1);
-    if (connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return true;
-    if (errno != EINPROGRESS || !ready(POLLOUT)) return false;
+bool ready(int fd, short what, Deadline deadline) {
+  const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+  pollfd item{fd, what, 0};
+  return poll(&item, 1, static_cast<int>(std::max<int64_t>(left, 0))) == 1;
+}
+
+// -1: there is no connection within the time.
+int connect_to(const Address& server, Deadline deadline) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  CHECK(fd >= 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(server.port);
+  CHECK(inet_pton(AF_INET, server.host.c_str(), &address.sin_addr) == 1);
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  bool connected = connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  if (!connected && errno == EINPROGRESS && ready(fd, POLLOUT, deadline)) {
     int error = 0;
     socklen_t size = sizeof error;
-    return getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
+    connected = getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
   }
+  if (connected) return fd;
+  close(fd);
+  return -1;
+}
 
-  bool send_all(std::string_view bytes) {
-    while (!bytes.empty()) {
-      if (!ready(POLLOUT)) return false;
-      const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return false;
-      bytes.remove_prefix(static_cast<size_t>(sent));
-    }
-    return true;
+bool send_all(int fd, std::string_view bytes, Deadline deadline) {
+  while (!bytes.empty()) {
+    if (!ready(fd, POLLOUT, deadline)) return false;
+    const ssize_t sent = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent <= 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(sent));
   }
+  return true;
+}
 
-  // Until the other side closes. False: the deadline passed, or the connection broke.
-  bool receive_all(std::string& bytes) {
-    char part[16384];
-    while (ready(POLLIN)) {
-      const ssize_t got = recv(fd_, part, sizeof part, 0);
-      if (got == 0) return true;
-      if (got < 0) return false;
-      bytes.append(part, static_cast<size_t>(got));
-    }
-    return false;
-  }
+// False: the deadline passed, or the connection ended.
+bool receive_some(int fd, std::string& bytes, Deadline deadline) {
+  char part[16384];
+  if (!ready(fd, POLLIN, deadline)) return false;
+  const ssize_t got = recv(fd, part, sizeof part, 0);
+  if (got <= 0) return false;
+  bytes.append(part, static_cast<size_t>(got));
+  return true;
+}
 
- private:
-  bool ready(short what) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline_ - Clock::now()).count();
-    pollfd item{fd_, what, 0};
-    return poll(&item, 1, static_cast<int>(std::max<int64_t>(left, 0))) == 1;
-  }
-  int fd_;
-  Clock::time_point deadline_;
-};
+// Between two calls nothing may come: what does is the end of the connection, or makes it useless.
+bool still_open(int fd) {
+  char byte = 0;
+  return recv(fd, &byte, 1, MSG_PEEK) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
 
 std::optional<size_t> number(std::string_view text) {
   size_t value = 0;
@@ -83,30 +85,46 @@ std::optional<size_t> number(std::string_view text) {
   return value;
 }
 
-// An answer that is cut short is none: kvd always gives the length, or a status that has no body.
-HttpAnswer parse(std::string_view bytes, bool has_body) {
-  const size_t head_end = bytes.find("\r\n\r\n");
-  if (head_end == std::string_view::npos || bytes.size() < 12 || bytes.substr(0, 7) != "HTTP/1.") return {};
+// The status line and the fields, without the empty line. Nothing: this is no HTTP.
+std::optional<HttpAnswer> parse_head(std::string_view bytes) {
+  if (bytes.size() < 12 || bytes.substr(0, 7) != "HTTP/1.") return std::nullopt;
   HttpAnswer answer;
   const auto status = number(bytes.substr(9, 3));
-  if (!status) return {};
+  if (!status) return std::nullopt;
   answer.status = static_cast<int>(*status);
-  size_t at = bytes.find("\r\n") + 2;
-  while (at < head_end) {
-    const size_t end = bytes.find("\r\n", at);
-    const std::string_view line = bytes.substr(at, end - at);
+  size_t end = std::min(bytes.find("\r\n"), bytes.size());
+  while (end < bytes.size()) {
+    const size_t begin = end + 2;
+    end = std::min(bytes.find("\r\n", begin), bytes.size());
+    const std::string_view line = bytes.substr(begin, end - begin);
     const size_t colon = line.find(':');
-    if (colon == std::string_view::npos) return {};
+    if (colon == std::string_view::npos) return std::nullopt;
     std::string_view value = line.substr(colon + 1);
     value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
     answer.headers.emplace_back(line.substr(0, colon), value);
-    at = end + 2;
   }
-  if (!has_body || *status == 204 || *status == 304) return answer;
-  answer.body = bytes.substr(head_end + 4);
-  const auto length = number(answer.header("Content-Length"));
-  if (!length || *length != answer.body.size()) return {};
   return answer;
+}
+
+// An answer that is cut short is none: kvd always gives the length, or a status that has no body.
+HttpAnswer receive_answer(int fd, bool has_body, Deadline deadline) {
+  std::string bytes;
+  size_t head_end = std::string::npos;
+  while ((head_end = bytes.find("\r\n\r\n")) == std::string::npos) {
+    if (!receive_some(fd, bytes, deadline)) return {};
+  }
+  std::optional<HttpAnswer> answer = parse_head(std::string_view(bytes).substr(0, head_end));
+  if (!answer) return {};
+  if (!has_body || answer->status == 204 || answer->status == 304) return *answer;
+  const auto length = number(answer->header("Content-Length"));
+  if (!length) return {};
+  const size_t body = head_end + 4;
+  while (bytes.size() < body + *length) {
+    if (!receive_some(fd, bytes, deadline)) return {};
+  }
+  if (bytes.size() > body + *length) return {};
+  answer->body = bytes.substr(body);
+  return *answer;
 }
 
 }  // namespace
@@ -118,16 +136,49 @@ std::string HttpAnswer::header(std::string_view name) const {
   return {};
 }
 
+void HttpConnection::close() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+bool HttpConnection::send(const HttpCall& call, Duration limit) {
+  const Deadline deadline = deadline_after(limit);
+  if (fd_ >= 0 && !still_open(fd_)) close();
+  if (fd_ < 0) fd_ = connect_to(server_, deadline);
+  if (fd_ < 0) return false;
+  std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\nContent-Length: {}\r\n", call.method,
+                                    call.target, server_.host, server_.port, call.body.size());
+  for (const auto& [name, value] : call.headers) request += fmt::format("{}: {}\r\n", name, value);
+  request += "\r\n";
+  request += call.body;
+  method_ = call.method;
+  // Also when it ends midway: the server may have refused what it has read so far, and said so.
+  send_all(fd_, request, deadline);
+  return true;
+}
+
+HttpAnswer HttpConnection::receive(Duration limit) {
+  if (fd_ < 0) return {};
+  HttpAnswer answer = receive_answer(fd_, method_ != "HEAD", deadline_after(limit));
+  if (answer.status == 0 || answer.header("Connection") == "close") close();
+  return answer;
+}
+
+HttpAnswer HttpConnection::call(const HttpCall& call, Duration limit) {
+  const Deadline deadline = deadline_after(limit);
+  if (send(call, limit)) {
+    return receive(std::chrono::duration_cast<Duration>(deadline - std::chrono::steady_clock::now()));
+  }
+  HttpAnswer none;
+  none.never_sent = true;
+  return none;
+}
+
 HttpAnswer http_request(const Address& server, std::string_view method, std::string_view target,
                         std::string_view body, Duration limit) {
-  Exchange exchange(limit);
-  if (!exchange.connect_to(server)) return {};
-  const std::string request =
-      fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
-                  method, target, server.host, server.port, body.size(), body);
-  std::string bytes;
-  if (!exchange.send_all(request) || !exchange.receive_all(bytes)) return {};
-  return parse(bytes, method != "HEAD");
+  HttpConnection connection(server);
+  return connection.call(
+      {std::string(method), std::string(target), std::string(body), {{"Connection", "close"}}}, limit);
 }
 
 }  // namespace kvd::testing

@@ -41,6 +41,7 @@ ServerStatus parse_status(const std::string& json) {
   std::sort(status.in_sync.begin(), status.in_sync.end());
   status.complete = root["complete"];
   status.ready = root["ready"];
+  status.digest = text(root["digest"]);
   status.zookeeper = text(root["zookeeper"]["state"]);
   return status;
 }
@@ -54,12 +55,13 @@ bool ServerStatus::has_in_sync(const std::string& id) const {
 }
 
 KvdServer::KvdServer(std::string name, std::string log_path, const std::string& zookeeper,
-                     std::vector<std::string> flags)
+                     std::vector<std::string> flags, Place place)
     : name_(std::move(name)),
       log_path_(std::move(log_path)),
+      place_(std::move(place)),
       http_port_(free_port()),
       peer_port_(free_port()) {
-  flags_ = {"--host",       "127.0.0.1",
+  flags_ = {"--host",       place_.host,
             "--port",       std::to_string(http_port_),
             "--peer-port",  std::to_string(peer_port_),
             "--zookeeper",  zookeeper,
@@ -67,7 +69,7 @@ KvdServer::KvdServer(std::string name, std::string log_path, const std::string& 
   flags_.insert(flags_.end(), flags.begin(), flags.end());
 }
 
-std::string KvdServer::id() const { return fmt::format("127.0.0.1:{}", http_port_); }
+std::string KvdServer::id() const { return fmt::format("{}:{}", place_.host, http_port_); }
 
 std::string KvdServer::log() const {
   std::ostringstream text;
@@ -76,7 +78,8 @@ std::string KvdServer::log() const {
 }
 
 void KvdServer::start(const std::vector<std::string>& more_flags) {
-  std::vector<std::string> argv = {kvd_program()};
+  std::vector<std::string> argv = place_.launcher;
+  argv.push_back(kvd_program());
   argv.insert(argv.end(), flags_.begin(), flags_.end());
   argv.insert(argv.end(), more_flags.begin(), more_flags.end());
   process_.start(argv, log_path_);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cluster/http_client.hpp"
+#include "cluster/place.hpp"
 #include "support/child_process.hpp"
 
 namespace kvd::testing {
@@ -21,6 +22,7 @@ struct ServerStatus {
   std::vector<std::string> in_sync;  // ids, sorted
   bool complete = false;
   bool ready = false;
+  std::string digest;     // of all keys and values of this copy
   std::string zookeeper;  // state
 
   bool has_in_sync(const std::string& id) const;
@@ -31,11 +33,11 @@ class KvdServer {
   // `flags` are given at every start, after those that name ports and ZooKeeper. All that the process writes
   // is appended to `log_path`.
   KvdServer(std::string name, std::string log_path, const std::string& zookeeper,
-            std::vector<std::string> flags);
+            std::vector<std::string> flags, Place place = {});
 
   const std::string& name() const { return name_; }  // for narration: "server 1"
-  std::string id() const;                            // "127.0.0.1:PORT"
-  Address http() const { return {"127.0.0.1", http_port_}; }
+  std::string id() const;                            // "HOST:PORT"
+  Address http() const { return {place_.host, http_port_}; }
   std::string log() const;  // all that it has written so far
 
   void start(const std::vector<std::string>& more_flags = {});
@@ -58,6 +60,7 @@ class KvdServer {
  private:
   std::string name_;
   std::string log_path_;
+  Place place_;
   uint16_t http_port_;
   uint16_t peer_port_;
   std::vector<std::string> flags_;

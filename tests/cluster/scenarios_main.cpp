@@ -1,6 +1,6 @@
 // The main() of the tests with real processes: `--kvd=PATH` names the program, everything else is doctest's.
-// Exits with 77, which Meson shows as skipped, where there is no ZooKeeper, and with 1 when the filters
-// select no test.
+// Exits with 77, which Meson shows as skipped, where something is missing, and with 1 when the filters select
+// no test.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest.h>
 #include <fmt/format.h>
@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "cluster/cluster.hpp"
+#include "cluster/requirements.hpp"
 
 namespace {
 
@@ -45,6 +46,10 @@ int main(int argc, char** argv) {
   if (context.shouldExit()) return context.run();
   if (!kvd::testing::ZookeeperEnsemble::installed()) {
     fmt::print("skipped: needs the packages zookeeper and libslf4j-java, and java in PATH\n");
+    return kSkipped;
+  }
+  if (const std::string missing = kvd::testing::further_requirement(); !missing.empty()) {
+    fmt::print("skipped: needs {}\n", missing);
     return kSkipped;
   }
   const int failed = context.run();

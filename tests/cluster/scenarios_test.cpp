@@ -6,9 +6,13 @@
 #include <algorithm>
 
 #include "cluster/cluster.hpp"
+#include "cluster/requirements.hpp"
 #include "cluster/writer.hpp"
 
 namespace kvd::testing {
+
+std::string further_requirement() { return ""; }
+
 namespace {
 
 using Keys = std::map<std::string, std::string>;
@@ -29,12 +33,6 @@ Keys write_some(Cluster& cluster, const std::string& prefix, int count) {
   }
   say(fmt::format("{} writes were acknowledged.", count));
   return written;
-}
-
-std::vector<Address> addresses(Cluster& cluster) {
-  std::vector<Address> list;
-  for (const auto& server : cluster.servers()) list.push_back(server->http());
-  return list;
 }
 
 void wait_for_writes(Cluster& cluster, const Writer& writer, size_t more) {
@@ -111,7 +109,7 @@ TEST_CASE("the leader is killed and the next in line leads") {
   const auto order = cluster.election_order();
   REQUIRE(order.front() == former.id());
 
-  Writer writer(addresses(cluster));
+  Writer writer(cluster.addresses());
   wait_for_writes(cluster, writer, 50);
   say(fmt::format("{} is killed under load.", former.name()));
   former.kill();
@@ -165,7 +163,7 @@ TEST_CASE("a killed server returns without catching up") {
 TEST_CASE("ZooKeeper restarts under load") {
   Cluster cluster;
   cluster.start_all();
-  Writer writer(addresses(cluster));
+  Writer writer(cluster.addresses());
   wait_for_writes(cluster, writer, 50);
   ZookeeperEnsemble& zookeeper = cluster.zookeeper();
 
@@ -179,9 +177,7 @@ TEST_CASE("ZooKeeper restarts under load") {
   cluster.wait_all_in_sync();
 
   zookeeper.kill(0);
-  const auto end = std::chrono::steady_clock::now() + kSession + seconds(2);
-  cluster.wait_until("ZooKeeper has been away for longer than a session lasts",
-                     [&] { return std::chrono::steady_clock::now() > end; });
+  cluster.wait_for(kSession + seconds(2));
   wait_for_writes(cluster, writer, 50);
   zookeeper.start();
   REQUIRE(zookeeper.wait_ready());
@@ -204,7 +200,7 @@ TEST_CASE("one of three ZooKeepers dies and then the leader") {
   options.zookeepers = 3;
   Cluster cluster(options);
   cluster.start_all();
-  Writer writer(addresses(cluster));
+  Writer writer(cluster.addresses());
   wait_for_writes(cluster, writer, 50);
   cluster.zookeeper().kill(0);
   say("The first of three ZooKeepers is killed.");
@@ -270,7 +266,7 @@ TEST_CASE("a second server with the same id gives up") {
 TEST_CASE("the leader is asked to stop and hands over") {
   Cluster cluster;
   cluster.start_all();
-  Writer writer(addresses(cluster));
+  Writer writer(cluster.addresses());
   wait_for_writes(cluster, writer, 50);
   KvdServer& former = cluster.wait_for_leader();
   say(fmt::format("{}, which leads, gets SIGTERM.", former.name()));
@@ -286,7 +282,7 @@ TEST_CASE("the leader is asked to stop and hands over") {
 TEST_CASE("a follower freezes and thaws") {
   Cluster cluster;
   cluster.start_all();
-  Writer writer(addresses(cluster));
+  Writer writer(cluster.addresses());
   wait_for_writes(cluster, writer, 50);
   KvdServer& frozen = follower(cluster);
   frozen.pause();
@@ -303,7 +299,7 @@ TEST_CASE("a follower freezes and thaws") {
 TEST_CASE("the leader freezes and thaws") {
   Cluster cluster;
   cluster.start_all();
-  Writer writer(addresses(cluster));
+  Writer writer(cluster.addresses());
   wait_for_writes(cluster, writer, 50);
   KvdServer& frozen = cluster.wait_for_leader();
   frozen.pause();
@@ -319,7 +315,7 @@ TEST_CASE("the leader freezes and thaws") {
 TEST_CASE("each leader in turn is killed and returns") {
   Cluster cluster;
   cluster.start_all();
-  Writer writer(addresses(cluster));
+  Writer writer(cluster.addresses());
   for (size_t round = 0; round < 2 * cluster.servers().size(); ++round) {
     wait_for_writes(cluster, writer, 20);
     KvdServer& former = cluster.wait_for_leader();
@@ -335,7 +331,7 @@ TEST_CASE("each leader in turn is killed and returns") {
 TEST_CASE("all servers freeze until their sessions have expired") {
   Cluster cluster;
   cluster.start_all();
-  Writer writer(addresses(cluster));
+  Writer writer(cluster.addresses());
   wait_for_writes(cluster, writer, 50);
   for (const auto& server : cluster.servers()) server->pause();
   say("All servers are frozen.");

@@ -43,7 +43,8 @@ bool wait_for(int fd, short what, std::chrono::steady_clock::time_point deadline
 
 }  // namespace
 
-ZookeeperEnsemble::ZookeeperEnsemble(int size, int tick_ms) : directory_(make_directory()) {
+ZookeeperEnsemble::ZookeeperEnsemble(int size, int tick_ms, Place place)
+    : directory_(make_directory()), place_(std::move(place)) {
   for (int i = 0; i < size; ++i) {
     auto member = std::make_unique<Member>();
     member->directory = fmt::format("{}/{}", directory_, i + 1);
@@ -76,9 +77,9 @@ void ZookeeperEnsemble::write_configuration(int index, int tick_ms) const {
   std::filesystem::create_directories(mine.directory + "/data");
   std::ofstream file(mine.directory + "/zoo.cfg");
   file << fmt::format(
-      "tickTime={}\ndataDir={}/data\nclientPort={}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n"
+      "tickTime={}\ndataDir={}/data\nclientPort={}\nclientPortAddress={}\nadmin.enableServer=false\n"
       "maxClientCnxns=0\n",
-      tick_ms, mine.directory, mine.client_port);
+      tick_ms, mine.directory, mine.client_port, place_.host);
   if (size() > 1) {
     file << "initLimit=20\nsyncLimit=10\n";
     for (int i = 0; i < size(); ++i) {
@@ -106,11 +107,18 @@ std::string ZookeeperEnsemble::connect_string() const {
 
 void ZookeeperEnsemble::start(int member) {
   Member& mine = *members_.at(member);
-  mine.process.start({"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m",
-                      "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp",
-                      fmt::format("{}:{}", kZookeeperJar, kLoggerJar),
-                      "org.apache.zookeeper.server.quorum.QuorumPeerMain", mine.directory + "/zoo.cfg"},
-                     mine.directory + "/output");
+  std::vector<std::string> argv = place_.launcher;
+  const std::vector<std::string> command = {"java",
+                                            "-XX:TieredStopAtLevel=1",
+                                            "-XX:+UseSerialGC",
+                                            "-Xmx128m",
+                                            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+                                            "-cp",
+                                            fmt::format("{}:{}", kZookeeperJar, kLoggerJar),
+                                            "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+                                            mine.directory + "/zoo.cfg"};
+  argv.insert(argv.end(), command.begin(), command.end());
+  mine.process.start(argv, mine.directory + "/output");
 }
 
 void ZookeeperEnsemble::start() {

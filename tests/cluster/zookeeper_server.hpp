@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/place.hpp"
 #include "msg/types.hpp"
 #include "support/child_process.hpp"
 
@@ -13,8 +14,8 @@ namespace kvd::testing {
 
 class ZookeeperEnsemble {
  public:
-  // `size` 1 or 3. Sessions last 2 to 20 ticks. Nothing is started yet.
-  explicit ZookeeperEnsemble(int size = 1, int tick_ms = 500);
+  // `size` 1 or 3. Sessions last 2 to 20 ticks. All members run in one place. Nothing is started yet.
+  explicit ZookeeperEnsemble(int size = 1, int tick_ms = 500, Place place = {});
   ~ZookeeperEnsemble();
   ZookeeperEnsemble(const ZookeeperEnsemble&) = delete;
   ZookeeperEnsemble& operator=(const ZookeeperEnsemble&) = delete;
@@ -23,7 +24,7 @@ class ZookeeperEnsemble {
 
   int size() const { return static_cast<int>(members_.size()); }
   std::vector<Address> addresses() const;
-  Address address(int member) const { return {"127.0.0.1", members_.at(member)->client_port}; }
+  Address address(int member) const { return {place_.host, members_.at(member)->client_port}; }
   std::string connect_string() const;  // "127.0.0.1:P,127.0.0.1:Q"
 
   // start() returns at once; true from wait_ready() means that all running members serve.
@@ -48,6 +49,7 @@ class ZookeeperEnsemble {
   };
   void write_configuration(int index, int tick_ms) const;
   std::string directory_;
+  Place place_;
   std::vector<std::unique_ptr<Member>> members_;
 };
 

@@ -240,7 +240,9 @@ TEST_CASE("a cancelled request is answered to nobody") {
 
 TEST_CASE("settings are changed within their range") {
   Single single;
-  CHECK(std::get<Failed>(single.ask(ChangeSettings{0}).answer).code == ErrorCode::kInvalid);
+  const ClientReply refused = single.ask(ChangeSettings{0});
+  CHECK(std::get<Failed>(refused.answer).code == ErrorCode::kInvalid);
+  CHECK(std::get<Failed>(refused.answer).outcome == Outcome::kNotApplied);
   CHECK(std::get<SettingsChanged>(single.ask(ChangeSettings{2}).answer).min_in_sync == 2);
   CHECK(std::get<Failed>(single.ask(put("k", "v")).answer).code == ErrorCode::kNotEnoughInSync);
 }
