@@ -11,6 +11,9 @@
 //   kLinkLost         here: the leader dies with a write that another server had passed on to it
 //   kTooLarge         here: a value; a prefix with too many keys, refused by the leader
 //   kShuttingDown     here: a stop while a write waits for a leader
+//   kKeyReused        here
+//   kKeyEvicted       tests/unit/node_test.cpp: it takes more writes than a test of real servers should make
+//   kNotInSync        here
 //   kInvalid          here as HTTP refuses it; the leader's own check: tests/unit/node_test.cpp
 #include <doctest.h>
 #include <fmt/format.h>
@@ -144,8 +147,8 @@ TEST_CASE("errors of what is too large or not valid") {
   require_problem(call(server, put_call(long_key, "v", 5000)), 400, "bad-request", "not-applied");
   require_problem(call(server, {"PUT", "/v1/kv/k", "v", {{"If-Match", "5"}}}), 400, "bad-request",
                   "not-applied");
-  require_problem(call(server, {"PUT", "/v1/kv/k", "v", {{"Idempotency-Key", "5"}}}), 400, "bad-request",
-                  "not-applied");
+  require_problem(call(server, {"PUT", "/v1/kv/k", "v", {{"Idempotency-Key", std::string(256, 'i')}}}), 400,
+                  "bad-request", "not-applied");
   require_problem(call(server, {"POST", "/v1/kv", R"({"ops":[{"put":{"key":"k"}}]})", {}}), 400,
                   "bad-request", "not-applied");
   require_problem(call(server, {"PUT", "/v1/cluster/settings", R"({"min_in_sync":65})", {}}), 400,
@@ -154,6 +157,11 @@ TEST_CASE("errors of what is too large or not valid") {
                   "not-applied");
   require_problem(server.get("/v1/kv/k?timeout=no"), 400, "bad-request", "");
   REQUIRE(server.get("/v1/kv/k?read=linear").status == 404);
+  REQUIRE(call(server, {"PUT", "/v1/kv/once", "v", {{"Idempotency-Key", "5"}}}).status == 201);
+  require_problem(call(server, {"PUT", "/v1/kv/once", "w", {{"Idempotency-Key", "5"}}}), 422,
+                  "idempotency-key-reused", "not-applied");
+  require_problem(call(server, {"POST", "/v1/cluster/leader?to=nobody", "", {}}), 409, "not-in-sync",
+                  "not-applied");
   say("What cannot be right was refused before anything was done.");
 
   // The keys alone make this more than one write may hold; only the leader can know that.
