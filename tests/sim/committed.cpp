@@ -32,16 +32,30 @@ std::optional<std::string> CommittedHistory::record(const EntryPointer& entry) {
   if (std::optional<std::string> why = contradiction(*entry)) return why;
   entries_.emplace(entry->revision, entry);
   for (const Effect& effect : entry->effects) {
+    if (effect.space == Space::kRequests) {
+      if (std::optional<std::string> why = done_twice(effect, entry->revision)) return why;
+      continue;
+    }
     keys_[effect.key][entry->revision] = &effect;
     const uint64_t number = effect.value ? value_number(effect.value->view()) : 0;
     if (number == 0) continue;
     auto inserted = values_.emplace(number, entry->revision);
+    // A write with an idempotency key that is repeated after a total loss is done again.
+    if (!inserted.second && lineage_of(inserted.first->second) != lineage_of(entry->revision)) continue;
     if (!inserted.second && inserted.first->second != entry->revision) {
       return fmt::format("value v{} was written once and committed twice: at revisions {} and {}", number,
                          inserted.first->second.value, entry->revision.value);
     }
   }
   return std::nullopt;
+}
+
+std::optional<std::string> CommittedHistory::done_twice(const Effect& effect, Revision revision) {
+  if (!effect.value || effect.key.starts_with('\0')) return std::nullopt;
+  auto [found, fresh] = requests_.emplace(std::pair(lineage_of(revision), effect.key), revision);
+  if (fresh || found->second == revision) return std::nullopt;
+  return fmt::format("the write with the idempotency key {} is done twice: at revisions {} and {}", effect.key,
+                     found->second.value, revision.value);
 }
 
 std::optional<std::string> CommittedHistory::contradiction(const Entry& entry) const {

@@ -1,6 +1,7 @@
 // What the cluster has committed, as the checkers learned it from the first node that committed each entry:
 // the one history that all others are held against. Pure bookkeeping; it never looks into a node by itself.
 #pragma once
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -13,7 +14,8 @@ namespace kvd::sim {
 class CommittedHistory {
  public:
   // Adds what a node says is committed. An explanation when that contradicts what is known: another entry at
-  // this revision, an epoch that goes back, or a client's value that is written a second time.
+  // this revision, an epoch that goes back, a client's value or a write with an idempotency key that
+  // is done a second time.
   std::optional<std::string> record(const EntryPointer& entry);
 
   // The entry at `revision`; null: nobody has committed one yet.
@@ -31,11 +33,19 @@ class CommittedHistory {
 
  private:
   std::optional<std::string> contradiction(const Entry& entry) const;
+  std::optional<std::string> done_twice(const Effect& effect, Revision revision);
 
   std::map<Revision, EntryPointer> entries_;
   std::map<std::string, std::map<Revision, const Effect*>> keys_;
   std::unordered_map<uint64_t, Revision> values_;
+  std::map<std::pair<Lineage, std::string>, Revision> requests_;  // by idempotency key
 };
+
+// What an entry does to clients' keys, without what is remembered of requests.
+inline size_t data_effects(const Entry& entry) {
+  return static_cast<size_t>(std::count_if(entry.effects.begin(), entry.effects.end(),
+                                           [](const Effect& effect) { return effect.space == Space::kData; }));
+}
 
 constexpr Lineage lineage_of(Revision revision) { return Lineage(revision.value >> 40); }
 

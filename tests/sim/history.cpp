@@ -79,6 +79,11 @@ std::optional<KeyOperation> project_read(const ClientOperation& operation, const
   return out;
 }
 
+ClientOperation unanswered(ClientOperation operation) {
+  operation.returned = UINT64_MAX;
+  return operation;
+}
+
 }  // namespace
 
 std::optional<KeyOperation> project(const ClientOperation& operation, const std::string& key) {
@@ -103,12 +108,13 @@ void History::finish(size_t index, ClientReply reply) {
   if (failed == nullptr) {
     operation.returned = ++place_;
   } else {
-    operation.certainly_not = failed->outcome == Outcome::kNotApplied;
+    // Of a repeated write a refusal speaks of the last attempt only.
+    operation.certainly_not = failed->outcome == Outcome::kNotApplied && !operation.repeated;
   }
   operation.reply = std::move(reply);
 }
 
-void History::refuse(size_t index) { operations_[index].certainly_not = true; }
+void History::refuse(size_t index) { operations_[index].certainly_not = !operations_[index].repeated; }
 
 std::optional<std::string> History::check(const std::vector<std::string>& keys, uint64_t steps_max,
                                           int& undecided) const {
@@ -129,8 +135,14 @@ std::optional<std::string> History::check(const std::vector<std::string>& keys, 
     for (const std::string& key : keys) {
       std::vector<KeyOperation> projected;
       for (const ClientOperation& operation : operations_) {
-        if (operation.returned != UINT64_MAX && lineage_of(operation.reply->revision) != lineage) continue;
-        if (std::optional<KeyOperation> part = project(operation, key)) projected.push_back(*part);
+        std::optional<KeyOperation> part = project(operation, key);
+        if (!part) continue;
+        if (operation.returned != UINT64_MAX && lineage_of(operation.reply->revision) != lineage) {
+          // What was lost with a lineage may have been done in it before it was done again.
+          if (!operation.repeated || lineage_of(operation.reply->revision) < lineage) continue;
+          part = project(unanswered(operation), key);
+        }
+        projected.push_back(*part);
       }
       const Linearizable verdict = check_key(projected, revisions, steps_max);
       if (verdict == Linearizable::kTooHard) ++undecided;

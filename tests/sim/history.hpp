@@ -17,6 +17,7 @@ struct ClientOperation {
   uint64_t called = 0;               // places in the order of all calls and returns
   uint64_t returned = UINT64_MAX;    // UINT64_MAX: no answer arrived (yet), or none that tells the outcome
   std::optional<ClientReply> reply;  // as it reached the client
+  bool repeated = false;  // with its idempotency key, after an attempt whose outcome is unknown
   bool certainly_not = false;        // refused before it could reach a server, or by one that says so
   Revision floor;  // newest revision that any client knew acknowledged when this one was called
 };

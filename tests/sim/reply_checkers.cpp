@@ -26,7 +26,7 @@ void Checkers::check_written(int server, const ClientRequest& request, const Cli
     if (written == nullptr) return;
     check_effect(reply, put->key, put->value);
     const Entry* entry = committed_.at(reply.revision);
-    if (entry == nullptr || entry->effects.size() != 1) return;
+    if (entry == nullptr || data_effects(*entry) != 1) return;
     if (written->created != (entry->effects[0].version == 1)) {
       fail(fmt::format("s{} says of {} created={}, its version is {}", server, put->key, written->created,
                        entry->effects[0].version));
@@ -46,12 +46,13 @@ void Checkers::check_written(int server, const ClientRequest& request, const Cli
     const auto* deleted = std::get_if<PrefixDeleted>(&reply.answer);
     if (deleted == nullptr || deleted->count == 0) return;
     const Entry* entry = committed_.at(reply.revision);
-    if (entry == nullptr || entry->effects.size() != deleted->count) {
+    if (entry == nullptr || data_effects(*entry) != deleted->count) {
       fail(fmt::format("s{} says that it deleted {} keys at revision {}, and did not", server, deleted->count,
                        reply.revision.value));
       return;
     }
     for (const Effect& effect : entry->effects) {
+      if (effect.space != Space::kData) continue;
       if (!effect.value && effect.key.compare(0, prefix->prefix.size(), prefix->prefix) == 0) continue;
       fail(fmt::format("deleting {} also wrote {}", prefix->prefix, effect.key));
     }
@@ -71,7 +72,7 @@ void Checkers::check_effect(const ClientReply& reply, const std::string& key,
     return;
   }
   for (const Effect& effect : entry->effects) {
-    if (effect.key == key && effect.value == value) return;
+    if (effect.space == Space::kData && effect.key == key && effect.value == value) return;
   }
   fail(fmt::format("a write of {} is acknowledged as revision {}, which is another write", key,
                    reply.revision.value));
