@@ -159,10 +159,10 @@ void Replica::send_entries(Peer& peer) {
     peer.probe_sent = true;
     return;
   }
-  while (peer.next <= log_.last().revision && peer.in_flight_bytes < limits::kWindowBytes) {
+  while (peer.next <= log_.last().revision && peer.in_flight_bytes < out_.config.tuning.window_bytes) {
     Append append{epoch_, log_.position(peer.next.previous()), commit_, {}};
     size_t bytes = 0;
-    while (peer.next <= log_.last().revision && bytes < limits::kAppendBytes) {
+    while (peer.next <= log_.last().revision && bytes < out_.config.tuning.append_bytes) {
       append.entries.push_back(log_.at(peer.next));
       bytes += entry_bytes(*append.entries.back());
       peer.next = peer.next.next();
@@ -209,12 +209,12 @@ void Replica::begin_snapshot(Peer& peer) {
 void Replica::send_snapshot(Peer& peer) {
   if (!peer.snapshot || peer.snapshot_after != kNever) return;
   Peer::Snapshot& snapshot = *peer.snapshot;
-  while (!snapshot.all_sent && snapshot.sent - snapshot.taken < limits::kSnapshotChunksInFlight) {
+  while (!snapshot.all_sent && snapshot.sent - snapshot.taken < out_.config.tuning.snapshot_chunks_in_flight) {
     SnapshotChunk chunk{epoch_, {}};
     size_t bytes = 0;
     const Store::Map& values = store_.values();
     for (auto it = values.upper_bound(snapshot.cursor);
-         it != values.end() && bytes < limits::kSnapshotChunkBytes; ++it) {
+         it != values.end() && bytes < out_.config.tuning.snapshot_chunk_bytes; ++it) {
       chunk.items.push_back(to_item(it->first, it->second));
       bytes += it->first.size() + it->second.bytes.size() + 32;
     }
