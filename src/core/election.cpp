@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/mutation.hpp"
 #include "msg/text.hpp"
 #include "msg/znodes.hpp"
 
@@ -121,8 +122,10 @@ void Election::on(ZkWatchFired message) {
 // ---- what decides ----
 
 bool Election::in_sync() const {
-  return register_ &&
-         std::count(register_->in_sync.begin(), register_->in_sync.end(), out_.config.self.member) > 0;
+  const Member& self = out_.config.self.member;
+  return register_ && std::any_of(register_->in_sync.begin(), register_->in_sync.end(), [&](const Member& member) {
+           return member == self || (mutated(Mutation::kSetById) && member.id == self.id);
+         });
 }
 
 bool Election::may_stand() const {
@@ -137,6 +140,7 @@ bool Election::total_loss() const {
   for (const Member& member : register_->in_sync) {
     auto it = members_.find(member.id.value);
     if (it == members_.end()) {
+      if (mutated(Mutation::kLossByAbsence)) continue;
       // Absent, that is, if the list is whole: and the operator's word holds for a start, not for later.
       bool listing = calling(Call::kListMembers) || calling(Call::kGetMember);
       if (!out_.config.force_new_lineage || force_spent_ || registered_before_ || listing) return false;
