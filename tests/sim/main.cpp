@@ -23,6 +23,7 @@ struct CommandLine {
   bool many = false;
   bool replay_check = false;
   std::string trace_file;  // "-": stdout
+  std::string list_file;
 };
 
 RunSpec with_seed(const CommandLine& line, uint64_t seed) {
@@ -157,9 +158,28 @@ int run_many(const CommandLine& line) {
   return totals.by_code[0] == totals.done && totals.done != 0 ? 0 : kCrashed;
 }
 
+// Every line of the list, whatever the seeds.
+int run_list(const CommandLine& line) {
+  const auto runs = read_list(line.list_file);
+  if (!runs) return 64;
+  size_t failed = 0;
+  run_forked(1, runs->size(), [&](uint64_t place, Tally&) {
+    const RunSpec& spec = (*runs)[place - 1];
+    const RunResult result = run(spec, {line.program});
+    if (result.verdict != Verdict::kOk) report_failure(line.program, spec, result);
+    return static_cast<int>(result.verdict);
+  }, [&](const Finished& end) {
+    failed += end.code != 0 ? 1 : 0;
+    return true;
+  });
+  fmt::print("{} runs, {} failed\n", runs->size(), failed);
+  return failed == 0 ? 0 : 1;
+}
+
 int usage() {
   fmt::print(stderr,
-             "usage: sim --seeds A..B | --seed N [--trace FILE]  [--replay-check] [--plain] [--set OPTION=NUMBER]...\n"
+             "usage: sim --seeds A..B | --seed N [--trace FILE] | --list FILE  [--replay-check] [--plain] "
+             "[--set OPTION=NUMBER]...\n"
              "  --plain: options from their defaults instead of drawn from the seed\n"
              "  KVD_SIM_SEEDS=A..B overrides --seeds\n");
   return 64;
@@ -202,6 +222,9 @@ bool parse(int argc, char** argv, CommandLine& line) {
       const char* environment = std::getenv("KVD_SIM_SEEDS");
       if (!parse_range(environment != nullptr ? environment : value, line)) return false;
       seeded = true;
+    } else if (flag == "--list") {
+      line.list_file = value;
+      seeded = true;
     } else if (flag == "--trace") {
       line.trace_file = value;
     } else if (flag == "--set") {
@@ -218,6 +241,7 @@ bool parse(int argc, char** argv, CommandLine& line) {
 int main(int argc, char** argv) {
   CommandLine line;
   if (!parse(argc, argv, line)) return usage();
+  if (!line.list_file.empty()) return run_list(line);
   if (line.many || line.replay_check) return run_many(line);
   return run_one(line);
 }

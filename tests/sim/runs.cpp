@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <map>
+#include <sstream>
 #include <thread>
 
 #include "base/check.hpp"
@@ -58,6 +60,36 @@ bool parse_override(const std::string& text, RunSpec& spec) {
   if (equals == std::string::npos || find_option(scratch, text.substr(0, equals)) == nullptr) return false;
   spec.overrides.emplace_back(text.substr(0, equals), std::strtoll(text.c_str() + equals + 1, nullptr, 10));
   return true;
+}
+
+std::optional<std::vector<RunSpec>> read_list(const std::string& file) {
+  std::ifstream in(file);
+  std::vector<RunSpec> runs;
+  std::map<std::string, std::vector<std::pair<std::string, int64_t>>> words;
+  std::string line;
+  bool sound = static_cast<bool>(in);
+  while (sound && std::getline(in, line)) {
+    std::istringstream rest(line.substr(0, line.find('#')));
+    std::string first, word;
+    if (!(rest >> first)) continue;
+    const bool number = first.find_first_not_of("0123456789") == std::string::npos;
+    RunSpec spec{number ? std::strtoull(first.c_str(), nullptr, 10) : 0, true, {}};
+    while (sound && rest >> word) {
+      if (words.contains(word)) {
+        spec.overrides.insert(spec.overrides.end(), words[word].begin(), words[word].end());
+      } else {
+        sound = parse_override(word, spec);
+      }
+    }
+    if (number) {
+      runs.push_back(std::move(spec));
+    } else {
+      words[first] = std::move(spec.overrides);
+    }
+  }
+  if (sound && !runs.empty()) return runs;
+  fmt::print(stderr, "sim: {}: cannot be read{}\n", file, line.empty() ? "" : ": " + line);
+  return std::nullopt;
 }
 
 RunResult run(const RunSpec& spec, const RunManner& manner) {
