@@ -4,9 +4,21 @@
 #include <string>
 
 #include "base/time.hpp"
+#include "msg/limits.hpp"
 #include "msg/types.hpp"
 
 namespace kvd {
+
+// Bounds that a simulation makes tiny, to meet often what production seldom does. All at least 1.
+struct Tuning {
+  size_t append_bytes = limits::kAppendBytes;
+  size_t window_bytes = limits::kWindowBytes;
+  size_t retained_entries = limits::kRetainedEntries;
+  size_t snapshot_chunk_bytes = limits::kSnapshotChunkBytes;
+  size_t snapshot_chunks_in_flight = limits::kSnapshotChunksInFlight;
+  size_t uncommitted_entries = limits::kUncommittedEntries;
+  size_t client_requests = limits::kClientRequests;
+};
 
 struct NodeConfig {
   ServerInfo self;  // with this start's fresh incarnation
@@ -21,6 +33,7 @@ struct NodeConfig {
   Duration heartbeat = milliseconds(50);
   Duration leader_silence = milliseconds(400);
   Duration follower_lag = milliseconds(300);
+  Tuning tuning;
 };
 
 }  // namespace kvd

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutation.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
@@ -123,8 +124,11 @@ void Election::on(ZkWatchFired message) {
 // ---- what decides ----
 
 bool Election::in_sync() const {
+  const Member& self = out_.config.self.member;
   return register_ &&
-         std::count(register_->in_sync.begin(), register_->in_sync.end(), out_.config.self.member) > 0;
+         std::any_of(register_->in_sync.begin(), register_->in_sync.end(), [&](const Member& member) {
+           return member == self || (mutated(Mutation::kSetById) && member.id == self.id);
+         });
 }
 
 bool Election::may_stand() const {
@@ -139,6 +143,7 @@ bool Election::total_loss() const {
   for (const Member& member : register_->in_sync) {
     auto it = members_.find(member.id.value);
     if (it == members_.end()) {
+      if (mutated(Mutation::kLossByAbsence)) continue;
       // Absent, that is, if the list is whole: and the operator's word holds for a start, not for later.
       bool listing = calling(Call::kListMembers) || calling(Call::kGetMember);
       if (!out_.config.force_new_lineage || force_spent_ || registered_before_ || listing) return false;

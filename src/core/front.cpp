@@ -38,7 +38,7 @@ void Front::on(ClientRequest message) {
   deadlines_.emplace(it->second.deadline, token);
   if (stopping_) {
     fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
-  } else if (requests_.size() > limits::kClientRequests) {
+  } else if (requests_.size() > out_.config.tuning.client_requests) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in this server");
   } else {
     route(token, it->second);
@@ -72,7 +72,7 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
     fail(token, ErrorCode::kInvalid, Outcome::kNotApplied, "a status query cannot be forwarded");
   } else if (stopping_) {
     fail(token, ErrorCode::kNoLeader, Outcome::kNotApplied, "the leader is shutting down");
-  } else if (requests_.size() > limits::kClientRequests) {
+  } else if (requests_.size() > out_.config.tuning.client_requests) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in the leader");
   } else if (write) {
     out_.replica.post(Propose{token, std::move(operation), requests_.at(token).idempotency_key});

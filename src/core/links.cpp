@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/mutation.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
@@ -88,7 +89,7 @@ bool Links::acceptable(const Hello& hello, const std::string& where) {
   // in-sync set already, everybody would take it for superseded, and its data for lost. Nor before we have
   // read the register, which comes first: were this another lineage than the one we start in, we would
   // acknowledge entries and then wipe them. Whoever dialed tries again.
-  if (!registered_) return false;
+  if (!registered_ && !mutated(Mutation::kGreetedUnregistered)) return false;
   if (!register_ || hello.cluster.empty()) return true;
   if (hello.cluster != register_->cluster) {
     complain(where, "it belongs to another cluster, " + hello.cluster);

@@ -39,9 +39,9 @@ void Log::truncate_after(Revision revision) {
   }
 }
 
-void Log::prune(Revision committed) {
+void Log::prune(Revision committed, size_t entries_max) {
   while (!entries_.empty() && entries_.front()->revision <= committed &&
-         (entries_.size() > limits::kRetainedEntries || bytes_ > limits::kRetainedBytes)) {
+         (entries_.size() > entries_max || bytes_ > limits::kRetainedBytes)) {
     base_ = LogPosition{entries_.front()->epoch, entries_.front()->revision};
     bytes_ -= entry_bytes(*entries_.front());
     entries_.pop_front();

@@ -14,8 +14,8 @@ class Log {
   void append(EntryPointer entry);  // entry->revision is last().revision + 1
   // Removes every entry behind `revision`, which is not below the base.
   void truncate_after(Revision revision);
-  // Drops entries up to `committed` while more is kept than limits::kRetained*.
-  void prune(Revision committed);
+  // Drops entries up to `committed` while more than `entries_max` are kept, or more than limits::kRetainedBytes.
+  void prune(Revision committed, size_t entries_max);
 
   LogPosition base() const { return base_; }
   LogPosition last() const;

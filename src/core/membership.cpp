@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/mutation.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
@@ -13,6 +14,12 @@ namespace {
 constexpr Duration kRetry = milliseconds(20);
 
 constexpr int kExitConfiguration = 78;
+
+bool counts(const std::vector<Member>& in_sync, const Member& self) {
+  return std::any_of(in_sync.begin(), in_sync.end(), [&](const Member& member) {
+    return member == self || (mutated(Mutation::kSetById) && member.id == self.id);
+  });
+}
 
 }  // namespace
 
@@ -207,6 +214,7 @@ void Membership::on_change_result(const ZkResult& result) {
       // writes: the leader would stop waiting for a server that others may count on. So the replica keeps
       // waiting for both sets, and we ask again with the same version until the answer is certain.
       change_->ambiguous = true;
+      if (mutated(Mutation::kAmbiguityGuessed)) finish_change(false);
       break;
   }
   read();
@@ -216,7 +224,8 @@ void Membership::on_change_result(const ZkResult& result) {
 // The register was read: does it settle what became of the change?
 void Membership::resolve_change() {
   if (change_->in_flight) return;  // its own answer is the better one
-  if (version_ <= change_->expected) return;
+  bool one_read = mutated(Mutation::kAmbiguityByOneRead) && change_->ambiguous;
+  if (version_ <= change_->expected && !one_read) return;
   finish_change(register_->change_id == change_->content.change_id);
 }
 
@@ -253,7 +262,7 @@ void Membership::on(BootstrapWanted message) {
 
 void Membership::on(TakeoverWanted message) {
   const Member& self = out_.config.self.member;
-  bool in_sync = register_ && std::count(register_->in_sync.begin(), register_->in_sync.end(), self) == 1;
+  bool in_sync = register_ && counts(register_->in_sync, self);
   if (!in_sync || register_->leader == self || message.version != version_) {
     out_.election.post(TakeoverFailed{});
     return;
@@ -268,7 +277,8 @@ void Membership::on(TakeoverWanted message) {
   // The order matters: the set first, so that a repetition after an unknown outcome fails on it, with
   // kBadVersion, and not on a znode that the first attempt has already deleted.
   ZkMulti multi;
-  multi.ops.push_back(ZkSet{kConfigPath, encode_register(content), version_});
+  int32_t replaced = mutated(Mutation::kTakeoverUnconditional) ? -1 : version_;
+  multi.ops.push_back(ZkSet{kConfigPath, encode_register(content), replaced});
   multi.ops.push_back(ZkCheck{election_path(message.own_znode), -1});
   for (const std::string& znode : message.smaller_znodes) {
     multi.ops.push_back(ZkDelete{election_path(znode), -1});
@@ -277,7 +287,8 @@ void Membership::on(TakeoverWanted message) {
 }
 
 void Membership::on(NewLineageWanted message) {
-  if (!register_ || message.version != version_) {
+  bool old = register_ && message.version != version_;
+  if (!register_ || (old && !mutated(Mutation::kLossByOldVerdict))) {
     out_.election.post(TakeoverFailed{});
     return;
   }

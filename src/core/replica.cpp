@@ -250,7 +250,6 @@ void Replica::advance(Revision commit) {
   if (commit == commit_) return;
   for (uint64_t r = commit_.value + 1; r <= commit.value; ++r) store_.apply(*log_.at(Revision(r)));
   commit_ = commit;
-  log_.prune(commit_);
   out_.front.post(Applied{commit_});
 }
 
@@ -287,7 +286,7 @@ void Replica::on(Read message) {
   }
   if (!leader_) {
     refuse(message.token, ErrorCode::kNoLeader, Outcome::kNotApplied, "this server does not lead");
-  } else if (leader_->reads.size() >= limits::kClientRequests) {
+  } else if (leader_->reads.size() >= out_.config.tuning.client_requests) {
     refuse(message.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
            "too many reads wait for confirmation");
   } else {
@@ -315,6 +314,7 @@ void Replica::on(StopRequested) {
 }
 
 void Replica::on_time() {
+  log_.prune(commit_, out_.config.tuning.retained_entries);
   if (leader_) {
     lead_on_time();
   } else if (register_ && register_->epoch == epoch_) {

@@ -1,6 +1,7 @@
 // The replica actor as follower and learner: what the leader sends. See replica.hpp.
 #include <algorithm>
 
+#include "base/mutation.hpp"
 #include "core/replica.hpp"
 
 namespace kvd {
@@ -34,7 +35,7 @@ void Replica::from_leader(const PeerSaid& said, PeerMessage& message) {
 
 // Rule 4: nothing of an older epoch is accepted once a newer one is known.
 bool Replica::accept_leader(const PeerSaid& said, Epoch epoch) {
-  if (epoch < epoch_) return false;
+  if (epoch < epoch_ && !mutated(Mutation::kOldEpochsAccepted)) return false;
   learn_epoch(epoch);
   if (leader_) return false;  // one leader per epoch, and it is this server
   if (register_ && register_->epoch == epoch && register_->leader != said.from) return false;
@@ -57,7 +58,8 @@ bool Replica::accept_leader(const PeerSaid& said, Epoch epoch) {
 bool Replica::take_entries(Log& log, const Append& append, Revision floor) {
   const LogPosition& previous = append.previous;
   if (previous.revision < log.base().revision || previous.revision > log.last().revision) return false;
-  if (log.position(previous.revision).epoch != previous.epoch) {
+  bool same = log.position(previous.revision).epoch == previous.epoch;
+  if (!same && !mutated(Mutation::kLogMatchSkipped)) {
     if (previous.revision <= floor) contradicted(previous.revision);
     return false;
   }

@@ -1,6 +1,7 @@
 // The replica actor as leader: replication, commit, the in-sync set, confirmed reads. See replica.hpp.
 #include <algorithm>
 
+#include "base/mutation.hpp"
 #include "core/replica.hpp"
 
 namespace kvd {
@@ -21,6 +22,10 @@ std::vector<Member> without(std::vector<Member> members, const std::vector<Membe
   return members;
 }
 
+bool has_id(const std::vector<Member>& members, const ServerId& id) {
+  return std::any_of(members.begin(), members.end(), [&](const Member& m) { return m.id == id; });
+}
+
 }  // namespace
 
 // ---- M: who must have a write before it is acknowledged (rule 5) ----
@@ -32,7 +37,12 @@ std::vector<Member> Replica::required() const {
   if (!leader_) return {};
   std::vector<Member> members = register_->in_sync;
   if (leader_->proposal) {
-    members.insert(members.end(), leader_->proposal->in_sync.begin(), leader_->proposal->in_sync.end());
+    const std::vector<Member>& proposed = leader_->proposal->in_sync;
+    if (mutated(Mutation::kShrinkEarly) && proposed.size() < members.size()) return proposed;
+    if (mutated(Mutation::kGrowthLate)) return members;
+    if (mutated(Mutation::kIncarnationReplaced))
+      std::erase_if(members, [&](auto& m) { return has_id(proposed, m.id); });
+    members.insert(members.end(), proposed.begin(), proposed.end());
   }
   std::sort(members.begin(), members.end());
   members.erase(std::unique(members.begin(), members.end()), members.end());
@@ -45,7 +55,7 @@ bool Replica::confirmed_in_sync(const Member& member) const {
 
 const Replica::Peer* Replica::peer_of(const Member& member) const {
   for (const auto& [link, peer] : peers_) {
-    if (peer.member == member) return &peer;
+    if (peer.member == member || (mutated(Mutation::kSetById) && peer.member.id == member.id)) return &peer;
   }
   return nullptr;
 }
@@ -72,7 +82,8 @@ void Replica::commit_what_is_held() {
   // Rule 10: what the former leader may have acknowledged must be committed here before anything else is
   // promised. How far that goes we cannot know, but it is not beyond our own log.
   if (!leader_->active && commit_ >= leader_->takeover) activate();
-  while (leader_->active && !leader_->writes.empty() && leader_->writes.front().revision <= commit_) {
+  while (leader_->active && !leader_->writes.empty() &&
+         (leader_->writes.front().revision <= commit_ || mutated(Mutation::kUncommittedAnswered))) {
     PendingWrite& write = leader_->writes.front();
     answer(write.token, std::move(write.answer), write.revision);
     leader_->writes.pop_front();
@@ -95,17 +106,19 @@ void Replica::activate() {
 // sent after the read arrived. All but one would not do: that one may have taken over, alone, and
 // acknowledged a newer write.
 bool Replica::round_confirmed(uint64_t round) const {
+  int missing = 0;
   for (const Member& member : required()) {
     if (member == out_.config.self.member) continue;
     const Peer* peer = peer_of(member);
-    if (peer == nullptr || peer->round < round) return false;
+    if (peer == nullptr || peer->round < round) ++missing;
   }
-  return true;
+  return missing <= (mutated(Mutation::kReadsAllButOne) ? 1 : 0);
 }
 
 void Replica::serve_reads() {
-  if (!leader_->active || leader_->reads.empty()) return;
-  bool alone = required().size() == 1;
+  if (leader_->reads.empty()) return;
+  if (!leader_->active && !mutated(Mutation::kReadsBeforeActivation)) return;
+  bool alone = required().size() == 1 || mutated(Mutation::kReadsUnconfirmed);
   uint64_t confirmed = 0;
   while (!leader_->reads.empty()) {
     PendingRead& read = leader_->reads.front();
@@ -154,10 +167,10 @@ void Replica::send_entries(Peer& peer) {
     peer.probe_sent = true;
     return;
   }
-  while (peer.next <= log_.last().revision && peer.in_flight_bytes < limits::kWindowBytes) {
+  while (peer.next <= log_.last().revision && peer.in_flight_bytes < out_.config.tuning.window_bytes) {
     Append append{epoch_, log_.position(peer.next.previous()), commit_, {}};
     size_t bytes = 0;
-    while (peer.next <= log_.last().revision && bytes < limits::kAppendBytes) {
+    while (peer.next <= log_.last().revision && bytes < out_.config.tuning.append_bytes) {
       append.entries.push_back(log_.at(peer.next));
       bytes += entry_bytes(*append.entries.back());
       peer.next = peer.next.next();
@@ -204,9 +217,10 @@ void Replica::begin_snapshot(Peer& peer) {
 void Replica::send_snapshot(Peer& peer) {
   if (!peer.snapshot || peer.snapshot_after != kNever) return;
   Peer::Snapshot& snapshot = *peer.snapshot;
-  while (!snapshot.all_sent && snapshot.sent - snapshot.taken < limits::kSnapshotChunksInFlight) {
-    SnapshotChunk chunk{epoch_,
-                        store_.items_behind(snapshot.space, snapshot.cursor, limits::kSnapshotChunkBytes)};
+  while (!snapshot.all_sent &&
+         snapshot.sent - snapshot.taken < out_.config.tuning.snapshot_chunks_in_flight) {
+    SnapshotChunk chunk{epoch_, store_.items_behind(snapshot.space, snapshot.cursor,
+                                                    out_.config.tuning.snapshot_chunk_bytes)};
     if (chunk.items.empty()) {
       // Whoever installs this may lead one day: not without what our predecessor may have acknowledged.
       if (peer.next <= leader_->takeover) return;
@@ -234,8 +248,9 @@ void Replica::from_follower(const PeerSaid& said, PeerMessage& message) {
     learn_epoch(spoken);
     return;
   }
-  if (!leader_ || spoken != epoch_)
-    return;  // an answer to an earlier epoch's question counts for nothing in this one
+  if (!leader_) return;
+  // An answer to an earlier epoch's question counts for nothing in this one.
+  if (spoken != epoch_ && !mutated(Mutation::kForeignAcks)) return;
   peer.heard = out_.now;
   if (auto* ack = std::get_if<AppendAck>(&message)) on_ack(peer, *ack);
   if (auto* nack = std::get_if<AppendNack>(&message)) on_nack(peer, *nack);
@@ -245,7 +260,7 @@ void Replica::from_follower(const PeerSaid& said, PeerMessage& message) {
 
 void Replica::on_ack(Peer& peer, const AppendAck& ack) {
   // An answer out of a snapshot that has been given up says nothing of the one that replaced it.
-  if (ack.snapshot != peer.snapshots) return;
+  if (ack.snapshot != peer.snapshots && !mutated(Mutation::kSnapshotAnswersMixed)) return;
   if (ack.match > log_.last().revision) return;  // no follower of ours can say that
   peer.probing = false;
   if (!peer.match || ack.match > *peer.match) {
@@ -281,7 +296,8 @@ void Replica::on_heartbeat_ack(Peer& peer, const HeartbeatAck& ack) {
   // Only of the newest snapshot: what was said before it was begun is not true any more. (A sparse copy that
   // had just become equal to an empty leader's could else be counted after it was told to start with
   // nothing.)
-  if (!ack.whole || ack.snapshot != peer.snapshots || peer.whole) return;
+  bool newest = ack.snapshot == peer.snapshots || mutated(Mutation::kSnapshotAnswersMixed);
+  if (!ack.whole || !newest || peer.whole) return;
   if (peer.snapshot || peer.sparse)
     out_.log(LogLevel::kInfo, "caught up", {{"server", peer.member.id.value}});
   peer.whole = true;
@@ -373,7 +389,9 @@ std::vector<Member> Replica::members_to_remove() const {
 std::optional<Member> Replica::learner_to_admit() const {
   for (const auto& [link, peer] : peers_) {
     if (confirmed_in_sync(peer.member) || dead_.contains(peer.member)) continue;
-    if (!peer.whole || !peer.match || *peer.match < std::max(commit_, leader_->takeover)) continue;
+    Revision needed = mutated(Mutation::kJoinAtCommit) ? commit_ : std::max(commit_, leader_->takeover);
+    bool verified = peer.whole && peer.match && *peer.match >= needed;
+    if (!verified && !mutated(Mutation::kJoinUnchecked)) continue;
     if (out_.now - peer.heard > out_.config.follower_lag) continue;
     return peer.member;
   }

@@ -56,10 +56,10 @@ bool Replica::admit(const Propose& message) {
     return no(ErrorCode::kTooLarge,
               "one write holds at most " + std::to_string(limits::kWriteBytes) + " bytes");
   }
-  if (leader_->reads.size() >= limits::kClientRequests) {
+  if (leader_->reads.size() >= out_.config.tuning.client_requests) {
     return no(ErrorCode::kOverloaded, "too many requests wait for confirmation");
   }
-  if (leader_->writes.size() >= limits::kUncommittedEntries ||
+  if (leader_->writes.size() >= out_.config.tuning.uncommitted_entries ||
       leader_->uncommitted_bytes >= limits::kUncommittedBytes) {
     return no(ErrorCode::kOverloaded, "too many writes wait for replication");
   }

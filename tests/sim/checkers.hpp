@@ -1,5 +1,5 @@
 // The rules that hold at every moment of a run, checked after every turn of a node, every change of the
-// register and every answer (replication.md's invariants, named at each check). They see nodes only through
+// register and every answer (the rules of src/README.md, by number). They see nodes only through
 // NodeView and the log's entries, so that a test can show them a cluster that breaks a rule. A failure goes
 // to the context.
 #pragma once

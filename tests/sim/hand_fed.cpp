@@ -61,6 +61,13 @@ void HandFed::pass(Duration span) {
   }
 }
 
+void HandFed::release_results(Duration span) {
+  holding_ = false;
+  now_ += span;
+  for (ZkResult& result : std::exchange(held_, {})) node_->push(std::move(result));
+  settle();
+}
+
 uint64_t HandFed::ask(Operation operation, ReadMode read, const std::string& idempotency_key) {
   ClientRequest request;
   request.id = RequestId(++requests_);
@@ -127,7 +134,11 @@ void HandFed::perform(NodeEffect effect) {
       if (zookeeper_.watch_delivered(session_, fired)) answers_.push_back(ZkWatchFired{fired.path});
     }
     zookeeper_.reply_delivered(session_, outcome);
-    answers_.push_back(std::move(outcome.result));
+    if (holding_) {
+      held_.push_back(std::move(outcome.result));
+    } else {
+      answers_.push_back(std::move(outcome.result));
+    }
   } else if (auto* dial = std::get_if<LinkDial>(&effect)) {
     dials_.push_back(std::move(*dial));
   } else if (auto* send = std::get_if<LinkSend>(&effect)) {

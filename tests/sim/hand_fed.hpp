@@ -40,6 +40,10 @@ class HandFed {
   void connect();              // to ZooKeeper: a session begins
   void push(NodeInput input);  // ... and lets it settle
   void pass(Duration span);    // in steps of a quarter heartbeat
+  // From here on the node's calls to ZooKeeper are carried out and their results kept ...
+  void hold_results() { holding_ = true; }
+  // ... until now: they arrive together, when `span` has passed in which the node did not run.
+  void release_results(Duration span);
   uint64_t ask(Operation operation, ReadMode read = ReadMode::kLinear,
                const std::string& idempotency_key = "");
   uint64_t ask_once(const std::string& key, Operation operation) {
@@ -78,6 +82,8 @@ class HandFed {
   uint64_t requests_ = 0;
   uint64_t accepted_ = 0;
   std::vector<NodeInput> answers_;
+  bool holding_ = false;
+  std::vector<ZkResult> held_;
   std::vector<LinkDial> dials_;
   std::vector<std::pair<LinkId, PeerMessage>> sent_;
   std::vector<LinkId> closed_;

@@ -245,6 +245,24 @@ TEST_CASE("a last server with nobody near stops at once") {
   CHECK(a.exit()->code == 0);
 }
 
+TEST_CASE("a copy that was sparse only while it was empty is sent the log") {
+  Leader a;
+  a.ask(put("k", "v"));
+  LinkId link = a.answer_dial(kB, Epoch(1), true);
+  REQUIRE(link != LinkId(0));
+  a.push(LinkReceived{link, AppendNack{Epoch(1), false, Revision(0), 0, true}});
+  auto begun = a.sent<SnapshotBegin>(link);
+  REQUIRE(begun.size() == 1);
+  CHECK(begun[0].sparse);
+  a.sent<Append>(link);
+  // It has become complete meanwhile, and refuses to start with nothing.
+  a.push(LinkReceived{link, AppendNack{Epoch(1), false, Revision(0), 1, false}});
+  CHECK(a.sent<SnapshotBegin>(link).empty());
+  auto appends = a.sent<Append>(link);
+  REQUIRE(appends.size() == 1);
+  CHECK(appends[0].previous.revision == Revision(0));
+}
+
 TEST_CASE("after a snapshot with a wrong digest the next one waits") {
   Leader a;
   for (size_t i = 0; i < limits::kRetainedEntries + 10; ++i) {

@@ -1,5 +1,5 @@
-// How whole requests become operations on single keys, and that a wrong story of several clients is found: the first half
-// of what the linearizability checker stands on.
+// How whole requests become operations on single keys, and that a wrong story of several clients is found: the first
+// half of what the linearizability checker stands on.
 #include "history.hpp"
 
 #include <doctest.h>

@@ -2,89 +2,34 @@
 // all is well, 1 a correctness failure, 2 a liveness failure, 3 a crash (CHECK, hang), 64 usage. Every
 // failure prints the one command that replays it.
 #include <fmt/format.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <map>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "base/check.hpp"
-#include "world.hpp"
+#include "runs.hpp"
 
 namespace kvd::sim {
 namespace {
 
 struct CommandLine {
-  uint64_t first = 0;
+  std::string program;
+  RunSpec spec;  // its seed is the first one
   uint64_t last = 0;
   bool many = false;
   bool replay_check = false;
   std::string trace_file;  // "-": stdout
-  std::vector<std::pair<std::string, int64_t>> overrides;
+  std::string list_file;
 };
 
-constexpr unsigned kSecondsPerSeed = 240;  // of real time: more is a hang
-
-// For the CHECK hook, which takes no arguments.
-uint64_t g_seed = 0;
-std::string g_replay;
-SimContext* g_context = nullptr;
-
-void on_check_failed() {
-  std::fprintf(stderr, "CRASH seed %llu\n", static_cast<unsigned long long>(g_seed));
-  if (g_context != nullptr) {
-    for (const std::string& line : g_context->trace.tail()) std::fprintf(stderr, "  %s\n", line.c_str());
-  }
-  std::fprintf(stderr, "  replay: %s\n", g_replay.c_str());
-}
-
-std::string replay_command(uint64_t seed, const CommandLine& line) {
-  std::string command = fmt::format("sim --seed {}", seed);
-  for (const auto& item : line.overrides) command += fmt::format(" --set {}={}", item.first, item.second);
-  return command;
-}
-
-RunResult run_seed(uint64_t seed, const CommandLine& line, bool traced, std::FILE* out) {
-  SimContext context(seed);
-  context.options = draw_options(context.prng);
-  for (const auto& item : line.overrides) *find_option(context.options, item.first) = item.second;
-  if (out != nullptr) fmt::print(out, "seed {}: {}\n", seed, describe(context.options));
-  if (traced) {
-    context.trace.enable(
-        200,
-        out == nullptr ? Trace::Sink() : [out](std::string_view text) { fmt::print(out, "{}\n", text); });
-  }
-  g_seed = seed;
-  g_replay = replay_command(seed, line);
-  g_context = &context;
-  World world(context);
-  RunResult result = world.run();
-  g_context = nullptr;
-  return result;
-}
-
-void report_failure(uint64_t seed, const CommandLine& line, const RunResult& result) {
-  Prng prng(seed);
-  Options options = draw_options(prng);
-  for (const auto& item : line.overrides) *find_option(options, item.first) = item.second;
-  const std::string text =
-      fmt::format("{} seed {}: {}\n  options: {}\n  replay: {}\n",
-                  result.verdict == Verdict::kCorrectness ? "CORRECTNESS" : "LIVENESS", seed,
-                  result.explanation, describe(options), replay_command(seed, line));
-  std::fwrite(text.data(), 1, text.size(), stderr);
-}
-
-std::string summary(const RunResult& result) {
-  return fmt::format(
-      "{} events, {} operations, {} acknowledged writes, {} epochs, {} lineages, {} ms simulated{}",
-      result.events, result.operations, result.acknowledged_writes, result.epochs, result.lineages,
-      to_ms(result.simulated),
-      result.undecided > 0 ? fmt::format(", {} keys undecided", result.undecided) : "");
+RunSpec with_seed(const CommandLine& line, uint64_t seed) {
+  RunSpec spec = line.spec;
+  spec.seed = seed;
+  return spec;
 }
 
 int run_one(const CommandLine& line) {
@@ -94,130 +39,148 @@ int run_one(const CommandLine& line) {
     fmt::print(stderr, "sim: cannot write {}\n", line.trace_file);
     return 64;
   }
-  const RunResult result = run_seed(line.first, line, true, out);
+  const RunResult result = run(line.spec, {line.program, true, out});
   fmt::print(out, "trace hash {:016x}, state hash {:016x}\n", result.trace_hash, result.state_hash);
   std::fflush(out);
-  fmt::print("seed {}: {}\n", line.first, summary(result));
-  if (result.verdict != Verdict::kOk) report_failure(line.first, line, result);
+  fmt::print("seed {}: {}\n", line.spec.seed, summary(result));
+  if (result.verdict != Verdict::kOk) report_failure(line.program, line.spec, result);
   return static_cast<int>(result.verdict);
 }
 
 // The same seed must go the same way, and no other way because somebody watches.
-int check_replay(uint64_t seed, const CommandLine& line) {
-  const RunResult first = run_seed(seed, line, true, nullptr);
-  const RunResult second = run_seed(seed, line, true, nullptr);
-  const RunResult unwatched = run_seed(seed, line, false, nullptr);
+int check_replay(const RunSpec& spec, const std::string& program) {
+  const RunResult first = run(spec, {program, true});
+  const RunResult second = run(spec, {program, true});
+  const RunResult unwatched = run(spec, {program, false});
   if (first.trace_hash == second.trace_hash && first.state_hash == second.state_hash &&
       first.state_hash == unwatched.state_hash && first.trace_hash != 0) {
     return 0;
   }
   fmt::print(
       stderr, "NOT DETERMINISTIC seed {}: trace {:016x} {:016x}, state {:016x} {:016x} unwatched {:016x}\n",
-      seed, first.trace_hash, second.trace_hash, first.state_hash, second.state_hash, unwatched.state_hash);
+      spec.seed, first.trace_hash, second.trace_hash, first.state_hash, second.state_hash, unwatched.state_hash);
   return 1;
 }
+
+// How far a run of many seeds has come: one line that rewrites itself on a terminal, a line every few seconds
+// elsewhere.
+class Progress {
+ public:
+  explicit Progress(uint64_t count) : count_(count) {}
+
+  void show(uint64_t done, size_t failed) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - shown_at_ < (terminal_ ? std::chrono::milliseconds(200) : std::chrono::seconds(5))) return;
+    shown_at_ = now;
+    const double spent = std::chrono::duration<double>(now - began_at_).count();
+    const double rate = static_cast<double>(done) / std::max(spent, 0.001);
+    const double left = static_cast<double>(count_ - done) / std::max(rate, 0.001);
+    fmt::print(stderr, "{}{}/{} seeds, {:.1f} a second, {} failed, {:.0f} s to go{}", terminal_ ? "\r\033[K" : "",
+               done, count_, rate, failed, left, terminal_ ? "" : "\n");
+    std::fflush(stderr);
+  }
+  void clear() const {
+    if (terminal_) fmt::print(stderr, "\r\033[K");
+  }
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_at_).count();
+  }
+
+ private:
+  uint64_t count_;
+  bool terminal_ = isatty(2) != 0;
+  std::chrono::steady_clock::time_point began_at_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point shown_at_ = began_at_;
+};
 
 struct Totals {
   uint64_t done = 0;
   std::map<int, uint64_t> by_code;
   std::vector<uint64_t> failed;
+  Tally sum;
 };
 
-struct Tally {  // what a child tells its parent, in one write below PIPE_BUF
-  uint64_t operations, writes, epochs, lineages, events;
-  int64_t undecided;
-};
-
-int run_child(uint64_t seed, const CommandLine& line, int tally_pipe) {
-  alarm(kSecondsPerSeed);
-  if (line.replay_check) return check_replay(seed, line);
-  const RunResult result = run_seed(seed, line, false, nullptr);
-  if (result.verdict != Verdict::kOk) report_failure(seed, line, result);
-  const Tally tally{result.operations, result.acknowledged_writes,
-                    result.epochs,     result.lineages,
-                    result.events,     result.undecided};
-  if (write(tally_pipe, &tally, sizeof tally) != static_cast<ssize_t>(sizeof tally)) return 3;
-  return static_cast<int>(result.verdict);
-}
-
-void reap(std::map<pid_t, uint64_t>& running, Totals& totals, const CommandLine& line) {
-  int status = 0;
-  const pid_t pid = waitpid(-1, &status, 0);
-  auto found = running.find(pid);
-  if (found == running.end()) return;
-  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 3;
-  if (code != 0) totals.failed.push_back(found->second);
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
-    fmt::print(stderr, "HANG seed {}: no end after {} s of real time\n  replay: {}\n", found->second,
-               kSecondsPerSeed, replay_command(found->second, line));
-  } else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGABRT) {
-    fmt::print(stderr, "CRASH seed {}: signal {}\n  replay: {}\n", found->second, WTERMSIG(status),
-               replay_command(found->second, line));
-  }
-  ++totals.by_code[code];
+void add(Totals& totals, const Finished& end) {
   ++totals.done;
-  running.erase(found);
+  ++totals.by_code[end.code];
+  if (end.code != 0) totals.failed.push_back(end.seed);
+  totals.sum.events += end.tally.events;
+  totals.sum.operations += end.tally.operations;
+  totals.sum.writes += end.tally.writes;
+  totals.sum.epochs += end.tally.epochs;
+  totals.sum.lineages += end.tally.lineages;
+  totals.sum.undecided += end.tally.undecided;
 }
 
-void add_tallies(int pipe_end, Tally& sum) {
-  Tally tally;
-  while (read(pipe_end, &tally, sizeof tally) == static_cast<ssize_t>(sizeof tally)) {
-    sum.operations += tally.operations;
-    sum.writes += tally.writes;
-    sum.epochs += tally.epochs;
-    sum.lineages += tally.lineages;
-    sum.events += tally.events;
-    sum.undecided += tally.undecided;
+// A run that fails reports itself; one that is ended by a signal cannot. (A failed CHECK, which aborts, has.)
+void report_end(const CommandLine& line, const Finished& end) {
+  const std::string command = replay_command(line.program, with_seed(line, end.seed));
+  if (end.code == kHung) {
+    fmt::print(stderr, "HANG seed {}: no end after {} s of real time\n  replay: {}\n", end.seed, kSecondsPerSeed,
+               command);
+  } else if (end.signal != 0 && end.signal != SIGABRT) {
+    fmt::print(stderr, "CRASH seed {}: signal {}\n  replay: {}\n", end.seed, end.signal, command);
   }
-}
-
-int worst(const Totals& totals) {
-  for (int code : {3, 1, 2}) {
-    if (totals.by_code.count(code) != 0) return code;
-  }
-  return totals.by_code.size() == 1 && totals.by_code.count(0) != 0 ? 0 : 3;
 }
 
 int run_many(const CommandLine& line) {
-  int tally_pipe[2];
-  if (pipe(tally_pipe) != 0) return 3;
-  const size_t cores = std::max(1u, std::thread::hardware_concurrency());
-  std::map<pid_t, uint64_t> running;
   Totals totals;
-  Tally sum{};
-  const uint64_t count = line.last - line.first + 1;
-  for (uint64_t seed = line.first; seed <= line.last; ++seed) {
-    while (running.size() >= cores) reap(running, totals, line);
-    std::fflush(nullptr);
-    const pid_t pid = fork();
-    if (pid < 0) return 3;
-    if (pid == 0) _exit((close(tally_pipe[0]), run_child(seed, line, tally_pipe[1])));
-    running[pid] = seed;
-    // The pipe holds many tallies, not all of them.
-    if (seed % 64 == 0) {
-      while (!running.empty()) reap(running, totals, line);
-      close(tally_pipe[1]);
-      add_tallies(tally_pipe[0], sum);
-      close(tally_pipe[0]);
-      if (pipe(tally_pipe) != 0) return 3;
-      fmt::print(stderr, "{}/{} seeds, {} failed\n", totals.done, count, totals.failed.size());
-    }
-  }
-  while (!running.empty()) reap(running, totals, line);
-  close(tally_pipe[1]);
-  add_tallies(tally_pipe[0], sum);
-  fmt::print("{} seeds: {} ok, {} correctness, {} liveness, {} crashed\n", totals.done, totals.by_code[0],
-             totals.by_code[1], totals.by_code[2], totals.by_code[3]);
+  Progress progress(line.last - line.spec.seed + 1);
+  const auto child = [&](uint64_t seed, Tally& tally) {
+    const RunSpec spec = with_seed(line, seed);
+    if (line.replay_check) return check_replay(spec, line.program);
+    const RunResult result = run(spec, {line.program});
+    if (result.verdict != Verdict::kOk) report_failure(line.program, spec, result);
+    tally = tally_of(result);
+    return static_cast<int>(result.verdict);
+  };
+  const bool forked = run_forked(line.spec.seed, line.last, child, [&](const Finished& end) {
+    report_end(line, end);
+    add(totals, end);
+    progress.show(totals.done, totals.failed.size());
+    return true;
+  });
+  progress.clear();
+  if (!forked) fmt::print(stderr, "sim: cannot make a process\n");
+  const uint64_t crashed = totals.by_code[kCrashed] + totals.by_code[kHung];
+  fmt::print("{} seeds in {:.0f} s: {} ok, {} correctness, {} liveness, {} crashed\n", totals.done,
+             progress.seconds(), totals.by_code[0], totals.by_code[1], totals.by_code[2], crashed);
   fmt::print("{} events, {} operations, {} acknowledged writes, {} epochs, {} lineages, {} keys undecided\n",
-             sum.events, sum.operations, sum.writes, sum.epochs, sum.lineages, sum.undecided);
-  for (uint64_t seed : totals.failed) fmt::print("failed: {}\n", replay_command(seed, line));
-  std::erase_if(totals.by_code, [](const auto& item) { return item.second == 0; });
-  return worst(totals);
+             totals.sum.events, totals.sum.operations, totals.sum.writes, totals.sum.epochs, totals.sum.lineages,
+             totals.sum.undecided);
+  for (uint64_t seed : totals.failed) {
+    fmt::print("failed: {}\n", replay_command(line.program, with_seed(line, seed)));
+  }
+  if (crashed != 0 || !forked) return kCrashed;
+  for (int code : {1, 2}) {
+    if (totals.by_code[code] != 0) return code;
+  }
+  return totals.by_code[0] == totals.done && totals.done != 0 ? 0 : kCrashed;
+}
+
+// Every line of the list, whatever the seeds.
+int run_list(const CommandLine& line) {
+  const auto runs = read_list(line.list_file);
+  if (!runs) return 64;
+  size_t failed = 0;
+  run_forked(1, runs->size(), [&](uint64_t place, Tally&) {
+    const RunSpec& spec = (*runs)[place - 1];
+    const RunResult result = run(spec, {line.program});
+    if (result.verdict != Verdict::kOk) report_failure(line.program, spec, result);
+    return static_cast<int>(result.verdict);
+  }, [&](const Finished& end) {
+    failed += end.code != 0 ? 1 : 0;
+    return true;
+  });
+  fmt::print("{} runs, {} failed\n", runs->size(), failed);
+  return failed == 0 ? 0 : 1;
 }
 
 int usage() {
   fmt::print(stderr,
-             "usage: sim --seeds A..B | --seed N [--trace FILE]  [--replay-check] [--set OPTION=NUMBER]...\n"
+             "usage: sim --seeds A..B | --seed N [--trace FILE] | --list FILE  [--replay-check] [--plain] "
+             "[--set OPTION=NUMBER]...\n"
+             "  --plain: options from their defaults instead of drawn from the seed\n"
              "  KVD_SIM_SEEDS=A..B overrides --seeds\n");
   return 64;
 }
@@ -231,41 +194,41 @@ bool parse_number(const std::string& text, uint64_t& out) {
 bool parse_range(const std::string& text, CommandLine& line) {
   const size_t dots = text.find("..");
   line.many = true;
-  if (dots == std::string::npos) return parse_number(text, line.last) && (line.first = 1, line.last >= 1);
-  return parse_number(text.substr(0, dots), line.first) && parse_number(text.substr(dots + 2), line.last) &&
-         line.first <= line.last;
-}
-
-bool parse_override(const std::string& text, CommandLine& line) {
-  const size_t equals = text.find('=');
-  Options scratch;
-  if (equals == std::string::npos || find_option(scratch, text.substr(0, equals)) == nullptr) return false;
-  line.overrides.emplace_back(text.substr(0, equals), std::strtoll(text.c_str() + equals + 1, nullptr, 10));
-  return true;
+  if (dots == std::string::npos) return parse_number(text, line.last) && (line.spec.seed = 1, line.last >= 1);
+  return parse_number(text.substr(0, dots), line.spec.seed) && parse_number(text.substr(dots + 2), line.last) &&
+         line.spec.seed <= line.last;
 }
 
 bool parse(int argc, char** argv, CommandLine& line) {
   bool seeded = false;
+  line.program = argv[0];
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
-    const std::string value = i + 1 < argc ? argv[i + 1] : "";
     if (flag == "--replay-check") {
       line.replay_check = true;
       continue;
     }
+    if (flag == "--plain") {
+      line.spec.plain = true;
+      continue;
+    }
+    const std::string value = i + 1 < argc ? argv[i + 1] : "";
     ++i;
     if (flag == "--seed") {
-      if (!parse_number(value, line.first)) return false;
-      line.last = line.first;
+      if (!parse_number(value, line.spec.seed)) return false;
+      line.last = line.spec.seed;
       seeded = true;
     } else if (flag == "--seeds") {
       const char* environment = std::getenv("KVD_SIM_SEEDS");
       if (!parse_range(environment != nullptr ? environment : value, line)) return false;
       seeded = true;
+    } else if (flag == "--list") {
+      line.list_file = value;
+      seeded = true;
     } else if (flag == "--trace") {
       line.trace_file = value;
     } else if (flag == "--set") {
-      if (!parse_override(value, line)) return false;
+      if (!parse_override(value, line.spec)) return false;
     } else {
       return false;
     }
@@ -278,7 +241,7 @@ bool parse(int argc, char** argv, CommandLine& line) {
 int main(int argc, char** argv) {
   CommandLine line;
   if (!parse(argc, argv, line)) return usage();
-  set_check_hook(on_check_failed);
+  if (!line.list_file.empty()) return run_list(line);
   if (line.many || line.replay_check) return run_many(line);
   return run_one(line);
 }

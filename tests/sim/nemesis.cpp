@@ -17,6 +17,8 @@ void Nemesis::start() {
 int64_t Nemesis::mean_us(Fault fault) const {
   const Options& options = context_.options;
   switch (fault) {
+    case kBlackout:
+      return options.blackout_us;
     case kCrash:
       return options.crash_us;
     case kPower:
@@ -35,6 +37,12 @@ int64_t Nemesis::mean_us(Fault fault) const {
       return options.half_open_us;
     case kSlow:
       return options.slow_us;
+    case kClog:
+      return options.clog_us;
+    case kSwizzle:
+      return options.swizzle_us;
+    case kTwin:
+      return options.twin_us;
     case kZkLoss:
       return options.zk_loss_us;
     case kZkCut:
@@ -76,6 +84,9 @@ void Nemesis::inject(Fault fault) {
                                    static_cast<int>(fault), server));
   }
   switch (fault) {
+    case kBlackout:
+      for (int all = 0; all < context_.options.servers; ++all) world_.kill(all, DeathKind::kCrash, away());
+      return;
     case kCrash:
       world_.kill(server, context_.prng.one_in(2) ? DeathKind::kCrash : DeathKind::kCrashInTurn, away());
       return;
@@ -103,20 +114,35 @@ void Nemesis::inject(Fault fault) {
     case kSlow:
       slow();
       return;
+    case kClog:
+      clog();
+      return;
+    case kSwizzle:
+      swizzle();
+      return;
+    case kTwin:
+      world_.start_twin(lasting());
+      return;
     case kZkLoss:
       world_.zookeeper().lose_connection(server);
       return;
     case kZkCut:
       world_.zookeeper().cut(server);
-      context_.queue.after(lasting(), [this, server] { world_.zookeeper().mend(server); });
+      undo_after(lasting(), [this, server] { world_.zookeeper().mend(server); });
       return;
     case kZkDown:
       world_.zookeeper().set_ensemble_up(false);
-      context_.queue.after(lasting(), [this] { world_.zookeeper().set_ensemble_up(true); });
+      undo_after(lasting(), [this] { world_.zookeeper().set_ensemble_up(true); });
       return;
     case kFaults:
       return;
   }
+}
+
+void Nemesis::undo_after(Duration span, EventQueue::Action undo) {
+  context_.queue.after(span, [this, undo = std::move(undo)] {
+    if (world_.faults_allowed()) undo();
+  });
 }
 
 // The server does not notice at once that the others may go on without it, while clients still reach it.
@@ -128,7 +154,7 @@ void Nemesis::isolate(int server) {
     world_.network().block(other, server);
   }
   world_.zookeeper().cut(server);
-  context_.queue.after(lasting(), [this, server, servers] {
+  undo_after(lasting(), [this, server, servers] {
     for (int other = 0; other < servers; ++other) {
       if (other == server) continue;
       world_.network().unblock(server, other);
@@ -157,7 +183,7 @@ void Nemesis::partition() {
     }
   }
   for (const auto& pair : pairs) world_.network().block(pair.first, pair.second);
-  context_.queue.after(lasting(), [this, pairs] {
+  undo_after(lasting(), [this, pairs] {
     for (const auto& pair : pairs) world_.network().unblock(pair.first, pair.second);
   });
 }
@@ -166,7 +192,32 @@ void Nemesis::slow() {
   const int from = any_server();
   const int to = any_server();
   world_.network().slow_down(from, to, context_.up_to(500'000));
-  context_.queue.after(lasting(), [this, from, to] { world_.network().slow_down(from, to, Duration(0)); });
+  undo_after(lasting(), [this, from, to] { world_.network().slow_down(from, to, Duration(0)); });
+}
+
+void Nemesis::clog() {
+  const int from = victim();
+  const int to = any_server();
+  world_.network().clog(from, to);
+  undo_after(lasting(), [this, from, to] { world_.network().unclog(from, to); });
+}
+
+// So every link is now and then the only one that stands, or the only one that does not.
+void Nemesis::swizzle() {
+  std::vector<std::pair<int, int>> pairs;
+  const int servers = static_cast<int>(context_.options.servers);
+  for (int a = 0; a < servers; ++a) {
+    for (int b = 0; b < servers; ++b) {
+      if (a != b && !context_.prng.one_in(3)) pairs.emplace_back(a, b);
+    }
+  }
+  const Duration span = lasting();
+  for (const auto& pair : pairs) {
+    const Duration stops = context_.up_to(span.count());
+    undo_after(stops, [this, pair] { world_.network().block(pair.first, pair.second); });
+    undo_after(span + context_.up_to(span.count()),
+               [this, pair] { world_.network().unblock(pair.first, pair.second); });
+  }
 }
 
 }  // namespace kvd::sim

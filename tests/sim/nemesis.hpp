@@ -12,6 +12,7 @@ class Nemesis {
 
  private:
   enum Fault {
+    kBlackout,
     kCrash,
     kPower,
     kStop,
@@ -21,6 +22,9 @@ class Nemesis {
     kReset,
     kHalfOpen,
     kSlow,
+    kClog,
+    kSwizzle,
+    kTwin,
     kZkLoss,
     kZkCut,
     kZkDown,
@@ -33,6 +37,10 @@ class Nemesis {
   void partition();
   void isolate(int server);
   void slow();
+  void clog();
+  void swizzle();
+  // Does it once the fault has lasted; not when the faults end before, since the world sees to that.
+  void undo_after(Duration span, EventQueue::Action undo);
   int victim();
   int any_server() {
     return static_cast<int>(context_.prng.below(static_cast<uint64_t>(context_.options.servers)));

@@ -139,8 +139,19 @@ void Network::unblock(int from, int to) {
 
 void Network::heal_all() {
   extra_delay_.clear();
-  const std::set<std::pair<int, int>> pairs = std::exchange(blocked_, {});
+  std::set<std::pair<int, int>> pairs = std::exchange(blocked_, {});
+  pairs.merge(std::exchange(clogged_, {}));
   for (const auto& pair : pairs) kick(pair.first, pair.second);
+}
+
+void Network::heal_among(const std::set<int>& servers) {
+  for (int from : servers) {
+    for (int to : servers) {
+      extra_delay_.erase({from, to});
+      unblock(from, to);
+      unclog(from, to);
+    }
+  }
 }
 
 void Network::slow_down(int from, int to, Duration extra) {
@@ -201,6 +212,12 @@ void Network::on_due(const LinkPointer& link, int to_end) {
   direction.armed = false;
   if (!passable(link->ends[1 - to_end].server, link->ends[to_end].server)) {
     if (!direction.stalled) on_stalled(link, to_end);
+    return;
+  }
+  const bool clogged = clogged_.count({link->ends[1 - to_end].server, link->ends[to_end].server}) != 0;
+  if (clogged && direction.packets.front().kind == Packet::kData) {
+    direction.stalled = true;
+    ++direction.stalls;
     return;
   }
   direction.stalled = false;

@@ -49,6 +49,14 @@ class Network {
   void block(int from, int to);
   void unblock(int from, int to);
   void heal_all();
+  // ... between any two of these servers.
+  void heal_among(const std::set<int>& servers);
+  // A clogged direction takes what its sender sends and delivers nothing: its receiver does not read. No kernel gives
+  // up; the sender's queue grows.
+  void clog(int from, int to) { clogged_.insert({from, to}); }
+  void unclog(int from, int to) {
+    if (clogged_.erase({from, to}) != 0) kick(from, to);
+  }
   void slow_down(int from, int to, Duration extra);
   void break_some_link(bool tell_both);
 
@@ -82,6 +90,7 @@ class Network {
   Hosts& hosts_;
   std::map<std::pair<int, LinkId>, EndRef> ends_;  // the open ones, by owner and its number
   std::set<std::pair<int, int>> blocked_;
+  std::set<std::pair<int, int>> clogged_;
   std::map<std::pair<int, int>, Duration> extra_delay_;
   std::vector<std::weak_ptr<Link>> links_;  // all that may still carry something
   uint64_t accepted_ = 0;

@@ -36,7 +36,9 @@ constexpr Field kFields[] = {
     {"timeout_us", &Options::timeout_us},
     {"value_bytes_max", &Options::value_bytes_max},
     {"operations_max", &Options::operations_max},
+    {"settings", &Options::settings},
     {"fault_phase_us", &Options::fault_phase_us},
+    {"blackout_us", &Options::blackout_us},
     {"crash_us", &Options::crash_us},
     {"power_us", &Options::power_us},
     {"stop_us", &Options::stop_us},
@@ -46,6 +48,9 @@ constexpr Field kFields[] = {
     {"reset_us", &Options::reset_us},
     {"half_open_us", &Options::half_open_us},
     {"slow_us", &Options::slow_us},
+    {"clog_us", &Options::clog_us},
+    {"swizzle_us", &Options::swizzle_us},
+    {"twin_us", &Options::twin_us},
     {"zk_loss_us", &Options::zk_loss_us},
     {"zk_cut_us", &Options::zk_cut_us},
     {"zk_down_us", &Options::zk_down_us},
@@ -53,10 +58,20 @@ constexpr Field kFields[] = {
     {"fault_us_max", &Options::fault_us_max},
     {"zk_delay_us_max", &Options::zk_delay_us_max},
     {"zk_lag_us_max", &Options::zk_lag_us_max},
+    {"zk_lose_sets", &Options::zk_lose_sets},
+    {"ack_crash", &Options::ack_crash},
     {"zk_late_sets", &Options::zk_late_sets},
     {"hunt_leader", &Options::hunt_leader},
     {"total_loss", &Options::total_loss},
     {"quiet_start_us", &Options::quiet_start_us},
+    {"core", &Options::core},
+    {"append_bytes", &Options::append_bytes},
+    {"window_bytes", &Options::window_bytes},
+    {"retained_entries", &Options::retained_entries},
+    {"snapshot_chunk_bytes", &Options::snapshot_chunk_bytes},
+    {"snapshot_chunks_in_flight", &Options::snapshot_chunks_in_flight},
+    {"uncommitted_entries", &Options::uncommitted_entries},
+    {"client_requests", &Options::client_requests},
 };
 
 int64_t pick(Prng& prng, std::initializer_list<int64_t> choices) {
@@ -99,6 +114,7 @@ void draw_clients(Prng& prng, Options& options) {
   options.value_bytes_max = prng.one_in(5) ? 20'000 : 16;
   options.operations_max = pick(prng, {300, 800, 2'000});
   options.bursts = prng.one_in(2) ? 1 : 0;
+  options.settings = options.standalone == 0 && prng.one_in(4) ? 4 : 0;
 }
 
 void draw_faults(Prng& prng, Options& options) {
@@ -106,8 +122,8 @@ void draw_faults(Prng& prng, Options& options) {
   const int64_t calm = pick(prng, {1, 1, 3, 10});  // how rare the faults are that do occur
   for (int64_t Options::*fault :
        {&Options::crash_us, &Options::power_us, &Options::stop_us, &Options::pause_us, &Options::partition_us,
-        &Options::isolate_us, &Options::reset_us, &Options::half_open_us, &Options::slow_us,
-        &Options::zk_loss_us, &Options::zk_cut_us, &Options::zk_down_us}) {
+        &Options::isolate_us, &Options::reset_us, &Options::half_open_us, &Options::slow_us, &Options::clog_us,
+        &Options::swizzle_us, &Options::zk_loss_us, &Options::zk_cut_us, &Options::zk_down_us}) {
     if (prng.one_in(3)) options.*fault = pick(prng, {300'000, 1'000'000, 3'000'000}) * calm;
   }
   if (prng.one_in(4)) {  // a calm ZooKeeper: only the servers and their links fail
@@ -121,12 +137,32 @@ void draw_faults(Prng& prng, Options& options) {
   options.fault_us_max = pick(prng, {100'000, 1'000'000, 3'000'000, 12'000'000});
   options.hunt_leader = pick(prng, {0, 50, 90});
   options.total_loss = prng.one_in(5) ? 1 : 0;
+  if (options.total_loss == 1 && prng.one_in(2)) options.blackout_us = 3'000'000;
+  if (prng.one_in(5)) options.zk_lose_sets = pick(prng, {10, 50});
+  if (prng.one_in(5)) options.ack_crash = pick(prng, {5, 30});
+  if (prng.one_in(8)) options.twin_us = 5'000'000;
+  options.core = prng.one_in(2) ? 1 : 0;
   options.quiet_start_us = prng.one_in(2) ? 3'000'000 : 0;
   // The requests last as long as the faults do.
   options.think_us_max = 2 * options.fault_phase_us * options.clients / options.operations_max;
   if (options.standalone == 1) {  // a standalone memory server that dies begins anew, by design
-    options.crash_us = options.power_us = options.stop_us = 0;
+    options.crash_us = options.power_us = options.stop_us = options.blackout_us = options.ack_crash = 0;
+    options.twin_us = options.core = 0;
   }
+}
+
+// Tiny bounds, each by itself: what is rare in production happens all the time.
+void draw_bounds(Prng& prng, Options& options) {
+  if (!prng.one_in(3)) return;
+  if (prng.one_in(2)) options.append_bytes = 1;
+  if (prng.one_in(3)) options.window_bytes = pick(prng, {1, 300});
+  // As in production, the window closes before the link's queue is full.
+  if (options.append_bytes == 1 && options.link_packets_max < 1'000) options.window_bytes = 1;
+  if (prng.one_in(2)) options.retained_entries = pick(prng, {1, 1, 20});
+  if (prng.one_in(2)) options.snapshot_chunk_bytes = 1;
+  if (prng.one_in(2)) options.snapshot_chunks_in_flight = 1;
+  if (prng.one_in(4)) options.uncommitted_entries = pick(prng, {1, 4});
+  if (prng.one_in(6)) options.client_requests = 2;
 }
 
 }  // namespace
@@ -136,6 +172,7 @@ Options draw_options(Prng& prng) {
   draw_cluster(prng, options);
   draw_clients(prng, options);
   draw_faults(prng, options);
+  draw_bounds(prng, options);
   return options;
 }
 

@@ -38,8 +38,10 @@ struct Options {
   int64_t timeout_us = 2'000'000;
   int64_t value_bytes_max = 16;
   int64_t operations_max = 600;
+  int64_t settings = 0;  // of 100 writes so many change min_in_sync
   // the faults: mean time between two of a kind; 0: never
   int64_t fault_phase_us = 20'000'000;
+  int64_t blackout_us = 0;  // all processes die at once (only with total_loss)
   int64_t crash_us = 0;  // the process dies; its kernel resets the links
   int64_t power_us = 0;  // the host dies: silence
   int64_t stop_us = 0;   // SIGTERM
@@ -49,6 +51,9 @@ struct Options {
   int64_t reset_us = 0;              // links broken, both ends told
   int64_t half_open_us = 0;          // ... one end told
   int64_t slow_us = 0;               // one direction between two servers gets slow
+  int64_t clog_us = 0;               // one server stops reading what another one sends
+  int64_t swizzle_us = 0;            // links stop one by one, and go on in another order
+  int64_t twin_us = 0;               // a second process with the id of s0 starts
   int64_t zk_loss_us = 0;            // one server's connection to ZooKeeper breaks
   int64_t zk_cut_us = 0;             // one server cannot reach ZooKeeper for a while
   int64_t zk_down_us = 0;            // nobody can
@@ -57,10 +62,21 @@ struct Options {
   // ZooKeeper
   int64_t zk_delay_us_max = 5'000;
   int64_t zk_lag_us_max = 0;   // a session's server may show a state so old
+  int64_t zk_lose_sets = 0;    // of 100 changes of the register so many lose their connection
+  int64_t ack_crash = 0;       // of 1,000 acknowledged writes so many are the leader's last deed
   int64_t zk_late_sets = 0;    // 1: a conditional set whose result was lost may apply after the reconnect
   int64_t hunt_leader = 0;     // of 100 faults at one server so many hit the leader, whoever it is
   int64_t total_loss = 0;      // 1: faults may kill the last living server of the in-sync set
   int64_t quiet_start_us = 0;  // no faults before that
+  int64_t core = 0;            // 1: between the faults and their end, only some servers are healthy
+  // bounds of the nodes, see Tuning; 0: as in production
+  int64_t append_bytes = 0;
+  int64_t window_bytes = 0;
+  int64_t retained_entries = 0;
+  int64_t snapshot_chunk_bytes = 0;
+  int64_t snapshot_chunks_in_flight = 0;
+  int64_t uncommitted_entries = 0;
+  int64_t client_requests = 0;
 };
 
 Options draw_options(Prng& prng);

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+
 namespace kvd::sim {
 namespace {
 constexpr int kTurnsAtOnceMax = 20'000;  // without the clock moving: the node spins
@@ -33,10 +36,31 @@ void Process::resume() {
   paused_ = false;
   const uint64_t life = lives_;
   turn();
+  if (life != lives_) return;
+  shuffle_waiting();
   for (NodeInput& input : std::exchange(waiting_, {})) {
     if (life != lives_) return;
     deliver(std::move(input));
   }
+}
+
+// What came over one link, or from ZooKeeper, keeps its order.
+void Process::shuffle_waiting() {
+  const auto source = [](const NodeInput& input) -> uint64_t {
+    if (const auto* message = std::get_if<LinkReceived>(&input)) return message->link.value;
+    if (const auto* message = std::get_if<LinkOpened>(&input)) return message->link.value;
+    if (const auto* message = std::get_if<LinkAccepted>(&input)) return message->link.value;
+    if (const auto* message = std::get_if<LinkEnded>(&input)) return message->link.value;
+    const bool client = std::holds_alternative<ClientRequest>(input) || std::holds_alternative<ClientCancelled>(input);
+    return client ? UINT64_MAX : 0;
+  };
+  std::map<uint64_t, uint64_t> places;
+  for (const NodeInput& input : waiting_) {
+    if (!places.contains(source(input))) places[source(input)] = context_.prng.next();
+  }
+  std::stable_sort(waiting_.begin(), waiting_.end(), [&](const NodeInput& a, const NodeInput& b) {
+    return places[source(a)] < places[source(b)];
+  });
 }
 
 void Process::deliver(NodeInput input) {

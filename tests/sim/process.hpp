@@ -29,12 +29,12 @@ class Process {
   // The node is gone with all that it knew.
   void kill();
   // A paused process takes nothing; what arrives waits. On resume its timers fire before it sees what has
-  // arrived, as in libuv.
+  // arrived, as in libuv; then the sockets are read, in any order.
   void pause();
   void resume();
   void deliver(NodeInput input);
   // Dies while it performs the effects of one of its next turns.
-  void crash_in_next_turn() { crash_armed_ = true; }
+  void crash_in_next_turn(bool armed = true) { crash_armed_ = armed; }
 
   bool alive() const { return node_ != nullptr; }
   bool paused() const { return paused_; }
@@ -43,6 +43,7 @@ class Process {
   uint64_t lives() const { return lives_; }
 
  private:
+  void shuffle_waiting();
   void plan_turn();
   void turn();
   void perform_effects();

@@ -28,6 +28,7 @@ bool answers(const Operation& operation, const Answer& answer) {
     return is_any<KeyDeleted, KeyAbsent, ConditionFailed>(answer);
   if (std::holds_alternative<DeletePrefix>(operation)) return is_any<PrefixDeleted>(answer);
   if (std::holds_alternative<WriteBatch>(operation)) return is_any<BatchWritten>(answer);
+  if (std::holds_alternative<ChangeSettings>(operation)) return is_any<SettingsChanged>(answer);
   return true;
 }
 
@@ -44,15 +45,20 @@ void Workload::start() {
 
 void Workload::stop() { stopped_ = true; }
 
-void Workload::start_closing_round() {
-  closing_ = true;
-  for (int server = 0; server < context_.options.servers; ++server) {
-    tasks_.push_back({server, PutKey{keys_[0], new_value(), {}}});
-  }
+void Workload::start_round(const std::vector<int>& servers) {
+  ++rounds_;
+  tasks_.clear();
+  task_request_ = RequestId(0);
+  for (int server : servers) tasks_.push_back({server, PutKey{keys_[0], new_value(), {}}});
   for (const std::string& key : keys_) {
-    tasks_.push_back({static_cast<int>(context_.prng.below(context_.options.servers)), ReadKey{key}});
+    tasks_.push_back({servers[context_.prng.below(servers.size())], ReadKey{key}});
   }
   go_on(static_cast<int>(clients_.size()) - 1, false);
+}
+
+std::string Workload::round_left() const {
+  if (round_done()) return {};
+  return fmt::format("{} by s{}", to_text(tasks_.front().operation), tasks_.front().server);
 }
 
 void Workload::next(int index) {
@@ -67,6 +73,7 @@ void Workload::next(int index) {
     request.read = ReadMode::kLinear;
     request.timeout = milliseconds(1000);
     send(index, tasks_.front().server, std::move(request));
+    task_request_ = RequestId(requests_);
     return;
   }
   if (stopped_ || history_.operations().size() >= static_cast<size_t>(context_.options.operations_max))
@@ -93,6 +100,7 @@ ClientRequest Workload::make_request(Client& client) {
 
 Operation Workload::make_write(Client& client) {
   const uint64_t kind = context_.prng.below(100);
+  if (context_.prng.below(100) < static_cast<uint64_t>(context_.options.settings)) return make_settings();
   if (kind < 70) return make_put(client);
   const std::string& key = any_key();
   if (kind < 85) return DeleteKey{key, make_condition(client, key)};
@@ -115,6 +123,12 @@ Operation Workload::make_batch() {
     batch.ops.push_back(std::move(op));
   }
   return batch;
+}
+
+// No more than could be in sync at the end.
+Operation Workload::make_settings() {
+  const int64_t whole = std::max<int64_t>(1, context_.options.servers - context_.options.sparse);
+  return ChangeSettings{static_cast<uint32_t>(context_.prng.between(1, whole))};
 }
 
 Operation Workload::make_list(const std::string& key) {
@@ -257,7 +271,9 @@ void Workload::hear(size_t index, ClientReply reply) {
   if (write || before.request.read == ReadMode::kLinear) floor_ = std::max(floor_, reply.revision);
   remember(clients_[before.client], before, reply);
   history_.finish(index, std::move(reply));
-  go_on(history_.operation(index).client, true);
+  const ClientOperation& done = history_.operation(index);
+  const bool task = done.client + 1 == static_cast<int>(clients_.size());
+  go_on(done.client, !task || done.request.id == task_request_);
 }
 
 void Workload::refused(size_t index) {

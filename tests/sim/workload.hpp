@@ -22,8 +22,10 @@ class Workload {
 
   void start();
   void stop();  // no new requests, except by the closing round
-  void start_closing_round();
-  bool closing_round_done() const { return closing_ && tasks_.empty(); }
+  // A write through each of these servers and a linear read of every key, repeated until each is done.
+  void start_round(const std::vector<int>& servers);
+  bool round_done() const { return rounds_ > 0 && tasks_.empty(); }
+  std::string round_left() const;
   // What is asked from here on and not answered is a failure.
   void on_healed() { healed_at_ = history_.operations().size(); }
 
@@ -55,6 +57,7 @@ class Workload {
   Operation make_write(Client& client);
   Operation make_put(Client& client);
   Operation make_batch();
+  Operation make_settings();
   Operation make_list(const std::string& key);
   Condition make_condition(Client& client, const std::string& key);
   Bytes new_value();
@@ -87,7 +90,8 @@ class Workload {
   size_t acknowledged_writes_ = 0;
   Revision floor_;
   bool stopped_ = false;
-  bool closing_ = false;
+  int rounds_ = 0;
+  RequestId task_request_;  // the newest try of the round's first task
   size_t healed_at_ = SIZE_MAX;  // the first request, by its place in the history, after all faults ended
 };
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "base/check.hpp"
 #include "base/hash.hpp"
 #include "msg/text.hpp"
@@ -12,49 +14,68 @@
 namespace kvd::sim {
 namespace {
 
-constexpr Duration kHealPatience =
-    seconds(120);                                // simulated; generous: a session, a snapshot, some back-offs
 constexpr Duration kStopPatience = seconds(10);  // then a supervisor kills who does not stop
 constexpr uint64_t kEventsMax = 30'000'000;
 constexpr uint64_t kSearchSteps = 2'000'000;
-constexpr uint64_t kStatusIds = uint64_t(1) << 62;  // apart from the clients' request numbers
 
-ServerInfo info_of(int server, Incarnation incarnation) {
+Tuning tuning_of(const Options& options) {
+  Tuning tuning;
+  const auto take = [](size_t& bound, int64_t drawn) {
+    if (drawn > 0) bound = static_cast<size_t>(drawn);
+  };
+  take(tuning.append_bytes, options.append_bytes);
+  take(tuning.window_bytes, options.window_bytes);
+  take(tuning.retained_entries, options.retained_entries);
+  take(tuning.snapshot_chunk_bytes, options.snapshot_chunk_bytes);
+  take(tuning.snapshot_chunks_in_flight, options.snapshot_chunks_in_flight);
+  take(tuning.uncommitted_entries, options.uncommitted_entries);
+  take(tuning.client_requests, options.client_requests);
+  return tuning;
+}
+
+}  // namespace
+
+ServerInfo World::info_of(int server, Incarnation incarnation) const {
   ServerInfo info;
-  info.member.id = ServerId{fmt::format("s{}", server)};
+  info.member.id = ServerId{fmt::format("s{}", server == twin() ? 0 : server)};
   info.member.incarnation = incarnation;
   info.http = Address{fmt::format("h{}", server), 8001};
   info.peer = Address{fmt::format("h{}", server), 18001};
   return info;
 }
 
-}  // namespace
+std::vector<int> World::everyone() const {
+  std::vector<int> all(static_cast<size_t>(context_.options.servers));
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
 
 World::World(SimContext& context)
     : context_(context),
       network_(context, *this),
-      checkers_(context, static_cast<int>(context.options.servers)),
-      host_down_(context.options.servers, false),
-      away_(context.options.servers, Duration(0)),
+      checkers_(context, static_cast<int>(context.options.servers) + 1),
+      host_down_(context.options.servers + 1, false),
+      away_(context.options.servers + 1, Duration(0)),
       zookeeper_(
-          context, static_cast<int>(context.options.servers),
+          context, static_cast<int>(context.options.servers) + 1,
           [this](int server, NodeInput input) { deliver(server, std::move(input)); },
           [this] { on_zookeeper_changed(); }),
       workload_(context, *this, checkers_),
-      statuses_(context.options.servers) {
-  for (int64_t i = 0; i < context.options.servers; ++i) {
+      statuses_(context.options.servers),
+      leaving_(context.options.servers + 1, false) {
+  for (int64_t i = 0; i <= context.options.servers; ++i) {
     processes_.push_back(std::make_unique<Process>(context, static_cast<int>(i), *this));
   }
 }
 
 RunResult World::run() {
   Nemesis nemesis(*this);
-  for (int server = 0; server < context_.options.servers; ++server) {
+  for (int server : everyone()) {
     context_.queue.after(context_.up_to(300'000), [this, server] { start(server); });
   }
   workload_.start();
   nemesis.start();
-  context_.queue.after(Duration(context_.options.fault_phase_us), [this] { heal(); });
+  context_.queue.after(Duration(context_.options.fault_phase_us), [this] { begin_core(); });
   while (!done_ && context_.verdict == Verdict::kOk && !context_.queue.empty()) {
     context_.queue.step();
     if (context_.queue.executed() > kEventsMax)
@@ -109,8 +130,9 @@ void World::start(int server) {
   config.heartbeat = Duration(options.heartbeat_us);
   config.leader_silence = Duration(options.silence_us);
   config.follower_lag = Duration(options.lag_us);
+  config.tuning = tuning_of(options);
   note(fmt::format("world: s{} starts as {:x}", server, config.self.member.incarnation.value));
-  host_down_[server] = false;
+  host_down_[server] = leaving_[server] = false;
   process.start(config);
   checkers_.on_started(server, config.self.member,
                        [&process](Revision revision) { return process.node().entry_at(revision); });
@@ -126,7 +148,10 @@ void World::die(int server, bool host_too, bool closes_session, Duration away) {
   network_.process_died(server, host_too);
   if (context_.options.standalone == 0) zookeeper_.process_died(server, closes_session);
   workload_.on_process_died(server);
-  context_.queue.after(away, [this, server] { start(server); });
+  if (server == twin()) return;
+  context_.queue.after(away, [this, server] {
+    if (may_recover(server)) start(server);
+  });
 }
 
 bool World::may_kill(int server) const {
@@ -160,6 +185,7 @@ void World::crash(int server) { die(server, false, false, away_[server]); }
 void World::stop_gracefully(int server, Duration away) {
   if (!is_alive(server) || !may_kill(server)) return;
   note(fmt::format("world: s{} is asked to stop", server));
+  leaving_[server] = true;
   away_[server] = away;
   deliver(server, StopRequested{});
   context_.queue.after(kStopPatience, [this, server, life = processes_[server]->lives()] {
@@ -168,7 +194,11 @@ void World::stop_gracefully(int server, Duration away) {
 }
 
 void World::on_exit(int server, const Exit& exit) {
-  if (exit.code != 0) {
+  // Of two processes with one id one has to go, and says so.
+  constexpr int kExitUnavailable = 69;
+  const bool superseded = exit.code == kExitUnavailable && context_.options.twin_us != 0;
+  if (superseded) away_[server] = context_.up_to(1'000'000);
+  if (exit.code != 0 && !superseded) {
     context_.fail(Verdict::kCorrectness,
                   fmt::format("s{} exits with {}: {}", server, exit.code, exit.reason));
   }
@@ -183,10 +213,18 @@ void World::pause(int server, Duration span) {
   zookeeper_.process_paused(server);
   context_.queue.after(span, [this, server, life = process.lives()] {
     Process& paused = *processes_[server];
-    if (paused.lives() != life || !paused.paused()) return;
+    if (paused.lives() != life || !paused.paused() || !may_recover(server)) return;
     note(fmt::format("world: s{} goes on", server));
     paused.resume();
     zookeeper_.process_resumed(server);
+  });
+}
+
+void World::start_twin(Duration span) {
+  if (is_alive(twin())) return;
+  start(twin());
+  context_.queue.after(span, [this, life = processes_[twin()]->lives()] {
+    if (processes_[twin()]->lives() == life) die(twin(), false, false, Duration(0));
   });
 }
 
@@ -198,7 +236,7 @@ HostState World::host_state(int server) const {
 }
 
 std::optional<int> World::server_at(const Address& address) const {
-  for (int server = 0; server < context_.options.servers; ++server) {
+  for (int server = 0; server <= twin(); ++server) {
     if (address == info_of(server, {}).peer) return server;
   }
   return std::nullopt;
@@ -250,92 +288,6 @@ void World::on_zookeeper_changed() {
   }
   note(fmt::format("register: {}", to_text(*config)));
   checkers_.on_register(*config);
-}
-
-// ---- the healed phase ----
-
-void World::heal() {
-  note("world: heals");
-  healed_ = true;
-  healed_at_ = context_.queue.now();
-  deadline_ = healed_at_ + kHealPatience;
-  zookeeper_.set_ensemble_up(true);
-  network_.heal_all();
-  for (int server = 0; server < context_.options.servers; ++server) {
-    if (processes_[server]->paused()) {
-      processes_[server]->resume();
-      zookeeper_.process_resumed(server);
-    }
-    zookeeper_.mend(server);
-    if (!is_alive(server)) start(server);
-  }
-  workload_.on_healed();
-  context_.queue.after(seconds(2), [this] {
-    workload_.stop();
-    workload_.start_closing_round();
-    poll_convergence();
-  });
-}
-
-void World::ask_status() {
-  for (int server = 0; server < context_.options.servers; ++server) {
-    statuses_[server].reset();
-    ClientRequest request;
-    request.id = RequestId(kStatusIds + ++status_requests_made_);
-    request.operation = QueryStatus{};
-    status_requests_[request.id] = server;
-    deliver(server, request);
-  }
-}
-
-void World::poll_convergence() {
-  if (done_) return;
-  const std::string why = why_not_converged();
-  if (why.empty()) {
-    note("world: converged");
-    done_ = true;
-    return;
-  }
-  if (context_.queue.now() > deadline_) {
-    context_.fail(Verdict::kLiveness, fmt::format("not converged {} s after all faults ended: {}",
-                                                  to_ms(kHealPatience) / 1000, why));
-    return;
-  }
-  ask_status();
-  context_.queue.after(milliseconds(100), [this] { poll_convergence(); });
-}
-
-std::string World::why_not_converged() const {
-  std::string why;
-  if (!workload_.closing_round_done()) why += "clients do not get their last requests done; ";
-  for (int server = 0; server < context_.options.servers; ++server) why += why_not_ready(server);
-  if (!why.empty()) return why;
-  std::optional<NodeView> reference;
-  for (int server = 0; server < context_.options.servers; ++server) {
-    const NodeView view = processes_[server]->node().view();
-    if (!reference) reference = view;
-    if (view.applied != reference->applied) {
-      why += fmt::format("s{} is at revision {}, s0 at {}; ", server, view.applied.value,
-                         reference->applied.value);
-    } else if (view.complete && reference->complete && view.digest != reference->digest) {
-      why += fmt::format("s{}'s copy differs; ", server);
-    }
-    if (!reference->complete) reference = view;
-  }
-  return why;
-}
-
-std::string World::why_not_ready(int server) const {
-  if (!is_alive(server)) return fmt::format("s{} is down; ", server);
-  if (!statuses_[server]) return fmt::format("s{} has not told its status; ", server);
-  const Status& status = *statuses_[server];
-  const NodeView view = processes_[server]->node().view();
-  const bool complete = view.complete || is_sparse(server);
-  if (status.ready && complete) return {};
-  return fmt::format("s{} ({}, epoch {}, lineage {}, applied {}, {}): {}; ", server, role_name(status.role),
-                     view.epoch.value, view.lineage.value, view.applied.value,
-                     view.complete ? "complete" : "incomplete",
-                     status.not_ready.empty() ? "ready" : status.not_ready);
 }
 
 }  // namespace kvd::sim

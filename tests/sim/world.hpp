@@ -1,10 +1,12 @@
 // One simulated cluster and its run: servers, network, ZooKeeper and clients on one queue of events. First a
-// phase with faults, then a healed one in which everything must become ready, equal and writable again. A run
-// is a function of its seed and overrides, nothing else.
+// phase with faults, in which nothing may go wrong; then, in some runs, one in which a few servers that could make
+// progress are healthy, the others stay broken for good, and progress is demanded; at last a healed one in which
+// everything must become ready, equal and writable again. A run is a function of its seed and options, nothing else.
 #pragma once
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,10 +51,12 @@ class World final : public Hosts, public ProcessOwner {
   void kill(int server, DeathKind kind, Duration away);
   void stop_gracefully(int server, Duration away);
   void pause(int server, Duration span);
+  // A second process with the id of s0, at another address, for at most `span`: an operator's mistake.
+  void start_twin(Duration span);
   Network& network() { return network_; }
   ZkGateway& zookeeper() { return zookeeper_; }
   SimContext& context() { return context_; }
-  bool faults_allowed() const { return !healed_; }
+  bool faults_allowed() const { return phase_ == Phase::kFaults; }
 
  private:
   HostState host_state(int server) const override;
@@ -62,10 +66,23 @@ class World final : public Hosts, public ProcessOwner {
   void perform(int server, NodeEffect effect) override;
   void crash(int server) override;
 
+  enum class Phase { kFaults, kCore, kHealed };
+
+  int twin() const { return static_cast<int>(context_.options.servers); }  // its place among the processes
+  std::vector<int> everyone() const;                                       // without the twin
+  ServerInfo info_of(int server, Incarnation incarnation) const;
   void start(int server);
   void die(int server, bool host_too, bool closes_session, Duration away);
   void on_exit(int server, const Exit& exit);
   void on_zookeeper_changed();
+  // world_end.cpp: after the faults.
+  void begin_core();
+  std::set<int> choose_core();
+  bool holds_everything(int server) const;
+  bool may_recover(int server) const { return phase_ != Phase::kCore || core_.contains(server); }
+  void mend(int server);
+  void break_for_good(int server);
+  void poll_core();
   void heal();
   void poll_convergence();
   void ask_status();
@@ -87,9 +104,10 @@ class World final : public Hosts, public ProcessOwner {
   std::vector<std::optional<Status>> statuses_;
   uint64_t status_requests_made_ = 0;
   int64_t register_zxid_ = -1;
-  bool healed_ = false;
+  Phase phase_ = Phase::kFaults;
+  std::set<int> core_;         // healthy in Phase::kCore
+  std::vector<bool> leaving_;  // asked to stop
   bool done_ = false;
-  Instant healed_at_{};
   Instant deadline_{};
 };
 

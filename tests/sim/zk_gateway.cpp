@@ -83,6 +83,12 @@ void ZkGateway::perform(int server, ZkCall call) {
     });
     return;
   }
+  const uint64_t unlucky = static_cast<uint64_t>(context_.options.zk_lose_sets);
+  if (unlucky != 0 && is_conditional_set(call.request) && context_.prng.below(100) < unlucky) {
+    context_.queue.after(context_.up_to(2 * context_.options.zk_delay_us_max), [this, server, connection] {
+      if (clients_[server].connection == connection) lose_connection(server);
+    });
+  }
   client.pending.push_back({std::move(call)});
   client.last_request = std::max(client.last_request, context_.queue.now() + delay());
   context_.queue.at(client.last_request, [this, server, connection] { take_request(server, connection); });

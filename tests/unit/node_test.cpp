@@ -267,9 +267,9 @@ TEST_CASE("the log keeps what it must and prunes what is committed") {
     entry->revision = Revision(r);
     log.append(entry);
   }
-  log.prune(Revision(5));
+  log.prune(Revision(5), limits::kRetainedEntries);
   CHECK(log.base().revision == Revision(5));
-  log.prune(log.last().revision);
+  log.prune(log.last().revision, limits::kRetainedEntries);
   CHECK(log.base().revision == Revision(10));
   CHECK(log.at(Revision(10)) == nullptr);
   log.truncate_after(Revision(11));

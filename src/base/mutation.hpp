@@ -1,0 +1,41 @@
+// Rules that a test can switch off one at a time, to show that the simulator notices. Only a build of the core for
+// tests (-DKVD_MUTATIONS) has the switch; in every other mutated() is false at compile time, and nothing is left of it.
+//
+// Each name says what is done instead of what the rule asks for; the numbers are those of "The rules" in src/README.md.
+#pragma once
+#include <cstdint>
+
+namespace kvd {
+
+enum class Mutation : uint8_t {
+  kNone,
+  kSetById,                //  2: who restarts empty is still taken for the member that it was
+  kTakeoverUnconditional,  //  3: the register is set whatever its version
+  kOldEpochsAccepted,      //  4: a deposed leader is still obeyed
+  kShrinkEarly,            //  5: who is to leave the set is not waited for while that is only proposed
+  kGrowthLate,             //  5: who is to join the set is not waited for before that is confirmed
+  kIncarnationReplaced,    //  5: a proposed new life of a member stands in for the old one at once
+  kForeignAcks,            //  5: acknowledgements of another epoch count
+  kAmbiguityGuessed,       //  6: a change whose result was lost is taken for not done
+  kAmbiguityByOneRead,     //  6: ... for whatever the next read shows, however old that is
+  kLogMatchSkipped,        //  7: entries are taken whatever precedes them
+  kUncommittedAnswered,    //  8: a write is acknowledged once it is in the leader's own log
+  kJoinUnchecked,          //  9: whoever talks to the leader is admitted
+  kJoinAtCommit,           //  9: ... whoever has what this leader knows to be committed
+  kReadsBeforeActivation,  // 10: a new leader answers reads before its log is committed
+  kReadsUnconfirmed,       // 11: reads are answered without asking anybody
+  kReadsAllButOne,         // 11: ... when all but one have confirmed
+  kLossByAbsence,          // 16: a server whose registration is gone is taken for lost
+  kLossByOldVerdict,       // 16: ... that verdict is carried out on whatever the register says by then
+  kGreetedUnregistered,    //     peers are accepted before this life is registered
+  kSnapshotAnswersMixed,   //     answers out of a snapshot that was given up count for its successor
+};
+
+#ifdef KVD_MUTATIONS
+inline Mutation g_mutation = Mutation::kNone;  // set before a node is made
+inline bool mutated(Mutation which) { return g_mutation == which; }
+#else
+constexpr bool mutated(Mutation) { return false; }
+#endif
+
+}  // namespace kvd

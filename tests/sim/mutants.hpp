@@ -1,0 +1,72 @@
+// Where each mutation is hunted: options (on top of their defaults) under which a run soon gets to where the rule
+// matters, and the seeds to try. Several, so that a change of the core that shifts a run's course does not hide what
+// another seed still shows. What is too rare for that has a play of its own.
+#pragma once
+#include <cstdint>
+
+#include "base/mutation.hpp"
+
+namespace kvd::sim {
+
+// mutants_directed.cpp. True: the node broke the rule.
+bool breaks_by_foreign_acks();
+bool breaks_by_old_verdict();
+
+struct Hunt {
+  Mutation mutation;
+  const char* name;
+  const char* options;
+  uint64_t seeds = 1;          // from 1 on
+  bool (*breaks)() = nullptr;  // instead of options and seeds
+};
+
+// Short timers, much going on, everything fails now and then.
+#define KVD_BUSY \
+  "heartbeat_us=10000 silence_us=90000 lag_us=60000 session_us=1000000 zk_delay_us_max=2000 quiet_start_us=1000000 " \
+  "operations_max=2000 think_us_max=30000 clients=4 keys=3 "
+inline constexpr const char* kRough = KVD_BUSY "crash_us=500000 down_us_max=300000 pause_us=1000000 hunt_leader=50 "
+    "partition_us=1000000 fault_us_max=1000000 zk_lose_sets=20";
+// ZooKeeper loses the register's changes, and applies some of them later; servers come and go.
+inline constexpr const char* kLost = KVD_BUSY "crash_us=400000 down_us_max=300000 zk_lose_sets=60 zk_late_sets=1";
+// Hosts vanish silently and are back at once, while not everybody sees ZooKeeper or each other.
+inline constexpr const char* kReplaced = KVD_BUSY "servers=4 power_us=200000 down_us_max=100000 zk_cut_us=500000 "
+    "partition_us=300000 fault_us_max=1000000 hunt_leader=30";
+// Leaders die soon after they were elected, and one follower or another is slow.
+inline constexpr const char* kTakeovers = KVD_BUSY "servers=4 crash_us=200000 down_us_max=300000 slow_us=200000 "
+    "fault_us_max=1000000 delay_us_max=10000 hunt_leader=90 clients=8 think_us_max=10000";
+// A leader does not notice that the other one goes on without it.
+inline constexpr const char* kDeposed = KVD_BUSY "isolate_us=400000 fault_us_max=600000 hunt_leader=90 clients=8";
+inline constexpr const char* kDeposedByOne = KVD_BUSY "servers=2 isolate_us=400000 fault_us_max=600000 hunt_leader=90 "
+    "clients=8";
+
+// Servers die and return faster than ZooKeeper tells of it, up to the last one.
+inline constexpr const char* kReturns = KVD_BUSY
+    "crash_us=300000 down_us_max=100000 zk_delay_us_max=50000 total_loss=1 hunt_leader=30";
+// One snapshot after another, in small pieces.
+inline constexpr const char* kSnapshots = KVD_BUSY "sparse=1 crash_us=500000 down_us_max=100000 slow_us=300000 "
+    "fault_us_max=500000 keys=8 retained_entries=1 window_bytes=1 snapshot_chunk_bytes=1";
+
+inline constexpr Hunt kHunts[] = {
+    {Mutation::kSetById, "set_by_id", kRough, 100},
+    {Mutation::kTakeoverUnconditional, "takeover_unconditional", kRough, 100},
+    {Mutation::kOldEpochsAccepted, "old_epochs_accepted", kRough, 100},
+    {Mutation::kShrinkEarly, "shrink_early", kRough, 100},
+    {Mutation::kGrowthLate, "growth_late", kRough, 100},
+    {Mutation::kIncarnationReplaced, "incarnation_replaced", kReplaced, 100},
+    {Mutation::kForeignAcks, "foreign_acks", "", 1, breaks_by_foreign_acks},
+    {Mutation::kAmbiguityGuessed, "ambiguity_guessed", kRough, 100},
+    {Mutation::kAmbiguityByOneRead, "ambiguity_by_one_read", kLost, 150},
+    {Mutation::kLogMatchSkipped, "log_match_skipped", kRough, 100},
+    {Mutation::kUncommittedAnswered, "uncommitted_answered", kRough, 100},
+    {Mutation::kJoinUnchecked, "join_unchecked", kRough, 100},
+    {Mutation::kJoinAtCommit, "join_at_commit", kRough, 100},
+    {Mutation::kReadsBeforeActivation, "reads_before_activation", kTakeovers, 60},
+    {Mutation::kReadsUnconfirmed, "reads_unconfirmed", kDeposed, 60},
+    {Mutation::kReadsAllButOne, "reads_all_but_one", kDeposedByOne, 60},
+    {Mutation::kLossByAbsence, "loss_by_absence", kRough, 100},
+    {Mutation::kLossByOldVerdict, "loss_by_old_verdict", "", 1, breaks_by_old_verdict},
+    {Mutation::kGreetedUnregistered, "greeted_unregistered", kReturns, 60},
+    {Mutation::kSnapshotAnswersMixed, "snapshot_answers_mixed", kSnapshots, 60},
+};
+
+}  // namespace kvd::sim

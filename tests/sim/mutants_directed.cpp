@@ -1,0 +1,68 @@
+// Mutations that random schedules hardly ever show, because several rare things have to meet: here they meet. Each play
+// says whether the node under test broke the rule.
+#include "hand_fed.hpp"
+#include "mutants.hpp"
+
+namespace kvd::sim {
+namespace {
+
+Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoch) {
+  Register content;
+  content.epoch = Epoch(epoch);
+  content.leader = leader;
+  content.in_sync = std::move(in_sync);
+  return content;
+}
+
+}  // namespace
+
+// The node leads epoch 1 with b, which does not acknowledge a write; b leads epoch 2, in which it drops that write; the
+// node leads epoch 3. Only now does b's acknowledgement of epoch 1 arrive, on the link that has stood all the time: it
+// says nothing of what b holds today.
+bool breaks_by_foreign_acks() {
+  const Member self = member("a", 1);
+  const Member b = member("b", 1);
+  HandFed a;
+  a.register_server(b);
+  a.create_register(led_by(self, {self, b}, 1));
+  a.connect();
+  const LinkId link = a.answer_dial(b, Epoch(1));
+  a.ask(PutKey{"k", Bytes("v"), {}});
+  const auto append = a.sent<Append>(link);
+  if (link == LinkId(0) || append.empty() || !a.node().view().leading) return false;
+  for (uint64_t epoch : {2, 3}) {
+    Register next = a.config();
+    next.epoch = Epoch(epoch);
+    next.leader = epoch == 2 ? b : self;
+    a.set(kConfigPath, encode_register(next));
+  }
+  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(1), 0}});
+  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, Revision(0), true, 0}});
+  return a.node().view().epoch == Epoch(3) && a.node().view().commit > Revision(0);
+}
+
+// Every server that was in sync has come back empty, and the node is about to begin a new lineage; but another one was
+// first, and its lineage lives. The news reaches the node in the very turn in which it acts.
+bool breaks_by_old_verdict() {
+  const Member lost = member("b", 1);
+  const Member returned = member("b", 2);
+  HandFed a;
+  a.register_server(returned);
+  a.create(life_path(lost), "");  // so that the node's attempts fail until it is gone
+  a.create_register(led_by(lost, {lost}, 3));
+  a.connect();
+  a.pass(seconds(1));
+  if (a.node().view().lineage != Lineage(0)) return false;
+  a.hold_results();
+  a.remove(life_path(lost));
+  Register other = a.config();
+  other.lineage = Lineage(1);
+  other.epoch = Epoch(4);
+  other.leader = returned;
+  other.in_sync = {returned};
+  a.set(kConfigPath, encode_register(other));
+  a.release_results(milliseconds(25));
+  return a.node().view().leading;
+}
+
+}  // namespace kvd::sim
