@@ -37,6 +37,7 @@ constexpr Field kFields[] = {
     {"value_bytes_max", &Options::value_bytes_max},
     {"operations_max", &Options::operations_max},
     {"settings", &Options::settings},
+    {"keyed", &Options::keyed},
     {"fault_phase_us", &Options::fault_phase_us},
     {"blackout_us", &Options::blackout_us},
     {"crash_us", &Options::crash_us},
@@ -114,6 +115,7 @@ void draw_clients(Prng& prng, Options& options) {
   options.value_bytes_max = prng.one_in(5) ? 20'000 : 16;
   options.operations_max = pick(prng, {300, 800, 2'000});
   options.bursts = prng.one_in(2) ? 1 : 0;
+  options.keyed = prng.one_in(2) ? 60 : 0;
   options.settings = options.standalone == 0 && prng.one_in(4) ? 4 : 0;
 }
 

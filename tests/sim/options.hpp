@@ -38,14 +38,15 @@ struct Options {
   int64_t timeout_us = 2'000'000;
   int64_t value_bytes_max = 16;
   int64_t operations_max = 600;
+  int64_t keyed = 0;     // of 100 writes so many carry an idempotency key, and are repeated when in doubt
   int64_t settings = 0;  // of 100 writes so many change min_in_sync
   // the faults: mean time between two of a kind; 0: never
   int64_t fault_phase_us = 20'000'000;
   int64_t blackout_us = 0;  // all processes die at once (only with total_loss)
-  int64_t crash_us = 0;  // the process dies; its kernel resets the links
-  int64_t power_us = 0;  // the host dies: silence
-  int64_t stop_us = 0;   // SIGTERM
-  int64_t pause_us = 0;  // SIGSTOP, later SIGCONT
+  int64_t crash_us = 0;     // the process dies; its kernel resets the links
+  int64_t power_us = 0;     // the host dies: silence
+  int64_t stop_us = 0;      // SIGTERM
+  int64_t pause_us = 0;     // SIGSTOP, later SIGCONT
   int64_t partition_us = 0;
   int64_t isolate_us = 0;            // one server hears no other one and no ZooKeeper, only its clients
   int64_t reset_us = 0;              // links broken, both ends told

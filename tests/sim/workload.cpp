@@ -19,7 +19,8 @@ bool is_any(const Answer& answer) {
 
 bool answers(const Operation& operation, const Answer& answer) {
   if (const auto* failed = std::get_if<Failed>(&answer)) {
-    return failed->code != ErrorCode::kInvalid && failed->code != ErrorCode::kTooLarge;
+    return failed->code != ErrorCode::kInvalid && failed->code != ErrorCode::kTooLarge &&
+           failed->code != ErrorCode::kKeyReused && failed->code != ErrorCode::kKeyEvicted;
   }
   if (std::holds_alternative<ReadKey>(operation)) return is_any<KeyFound, KeyMissing>(answer);
   if (std::holds_alternative<ListKeys>(operation)) return is_any<Listing>(answer);
@@ -88,6 +89,9 @@ ClientRequest Workload::make_request(Client& client) {
   const uint64_t kind = context_.prng.below(100);
   if (kind < 50) {
     request.operation = make_write(client);
+    const bool keyed = context_.prng.below(100) < static_cast<uint64_t>(context_.options.keyed);
+    const bool settings = std::holds_alternative<ChangeSettings>(request.operation);
+    if (keyed && !settings) request.idempotency_key = fmt::format("once-{}", requests_);
   } else if (kind < 85) {
     request.operation = ReadKey{key};
   } else {
@@ -159,22 +163,44 @@ Bytes Workload::new_value() {
 }
 
 void Workload::send(int client, int server, ClientRequest request) {
-  request.id = RequestId(++requests_);
   ClientOperation operation;
-  operation.request = request;
+  operation.request = std::move(request);
+  operation.request.id = RequestId(requests_ + 1);
   operation.client = client;
   operation.server = server;
   operation.floor = floor_;
-  const RequestId id = request.id;
-  const Duration patience = request.timeout + kGrace;
+  const bool keyed = !operation.request.idempotency_key.empty();
   const size_t index = history_.begin(std::move(operation));
-  ++clients_[client].turn;
+  if (keyed) repeats_left_[index] = static_cast<int>(context_.prng.below(6));
+  attempt(index, server);
+}
+
+// Each attempt is a request of its own with the same content.
+void Workload::attempt(size_t index, int server) {
+  const ClientOperation& operation = history_.operation(index);
+  const RequestId id = RequestId(++requests_);
+  const Duration patience = operation.request.timeout + kGrace;
+  ++clients_[operation.client].turn;
   outstanding_.emplace(id, Outstanding{index, server});
   context_.queue.after(delay(), [this, id] { arrive(id); });
   context_.queue.after(patience, [this, id] { give_up(id); });
   if (healed_at_ == SIZE_MAX && context_.prng.one_in(40)) {
     context_.queue.after(context_.up_to(200'000), [this, id] { cancel(id); });
   }
+}
+
+// What became of the last attempt is unknown, or it was refused. True: the client, at some server, tries once more.
+bool Workload::try_again(size_t index) {
+  auto found = repeats_left_.find(index);
+  if (found == repeats_left_.end() || found->second == 0 || stopped_) return false;
+  --found->second;
+  const int client = history_.operation(index).client;
+  const int server = static_cast<int>(context_.prng.below(context_.options.servers));
+  context_.queue.after(context_.up_to(context_.options.think_us_max),
+                       [this, index, server, client, turn = clients_[client].turn] {
+                         if (clients_[client].turn == turn) attempt(index, server);
+                       });
+  return true;
 }
 
 void Workload::arrive(RequestId id) {
@@ -187,7 +213,9 @@ void Workload::arrive(RequestId id) {
     return;
   }
   delivered_.insert(id);
-  hosts_.deliver(outstanding.server, history_.operation(outstanding.index).request);
+  ClientRequest request = history_.operation(outstanding.index).request;
+  request.id = id;
+  hosts_.deliver(outstanding.server, std::move(request));
 }
 
 void Workload::give_up(RequestId id) {
@@ -208,11 +236,13 @@ void Workload::cancel(RequestId id) {
   const Outstanding outstanding = found->second;
   outstanding_.erase(found);
   left_.insert(id);
-  if (delivered_.count(id) != 0) {
+  const bool delivered = delivered_.count(id) != 0;
+  if (delivered) {
     hosts_.deliver(outstanding.server, ClientCancelled{id});
-  } else {
-    history_.refuse(outstanding.index);
+    history_.operation(outstanding.index).repeated = true;
   }
+  if (try_again(outstanding.index)) return;
+  if (!delivered) history_.refuse(outstanding.index);
   go_on(history_.operation(outstanding.index).client, false);
 }
 
@@ -251,9 +281,12 @@ void Workload::on_process_died(int server) {
       continue;
     }
     // The client's connection is reset: it does not know what became of its request.
-    const int client = history_.operation(it->second.index).client;
+    const size_t index = it->second.index;
     it = outstanding_.erase(it);
-    context_.queue.after(delay(), [this, client] { go_on(client, false); });
+    history_.operation(index).repeated = true;
+    context_.queue.after(delay(), [this, index] {
+      if (!try_again(index)) go_on(history_.operation(index).client, false);
+    });
   }
 }
 
@@ -262,9 +295,11 @@ void Workload::hear(size_t index, ClientReply reply) {
   const bool write = is_write(before.request.operation);
   const auto* failed = std::get_if<Failed>(&reply.answer);
   if (failed != nullptr) {
-    if (write && failed->outcome == Outcome::kNotApplied) checkers_.on_certainly_not(before.request);
+    const bool not_applied = failed->outcome == Outcome::kNotApplied;
+    if (write && not_applied && !before.repeated) checkers_.on_certainly_not(before.request);
     history_.finish(index, std::move(reply));
-    go_on(history_.operation(index).client, false);
+    if (!not_applied) history_.operation(index).repeated = true;
+    if (not_applied || !try_again(index)) go_on(history_.operation(index).client, false);
     return;
   }
   if (write) ++acknowledged_writes_;

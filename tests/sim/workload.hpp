@@ -65,6 +65,8 @@ class Workload {
   std::string prefix_of(const std::string& key) const { return key.substr(0, 2); }
 
   void send(int client, int server, ClientRequest request);
+  void attempt(size_t index, int server);
+  bool try_again(size_t index);
   void arrive(RequestId id);
   void give_up(RequestId id);
   void cancel(RequestId id);
@@ -81,6 +83,7 @@ class Workload {
   std::vector<Client> clients_;  // the last one does the closing round
   History history_;
   std::map<RequestId, Outstanding> outstanding_;
+  std::map<size_t, int> repeats_left_;  // of writes with an idempotency key, by place in the history
   std::set<RequestId> delivered_;
   std::set<RequestId> answered_;
   std::set<RequestId> left_;  // their client went away: an answer may still come, once
@@ -91,7 +94,7 @@ class Workload {
   Revision floor_;
   bool stopped_ = false;
   int rounds_ = 0;
-  RequestId task_request_;  // the newest try of the round's first task
+  RequestId task_request_;       // the newest try of the round's first task
   size_t healed_at_ = SIZE_MAX;  // the first request, by its place in the history, after all faults ended
 };
 
