@@ -42,7 +42,8 @@ std::vector<Member> Replica::required() const {
     const std::vector<Member>& proposed = leader_->proposal->in_sync;
     if (mutated(Mutation::kShrinkEarly) && proposed.size() < members.size()) return proposed;
     if (mutated(Mutation::kGrowthLate)) return members;
-    if (mutated(Mutation::kIncarnationReplaced)) std::erase_if(members, [&](auto& m) { return has_id(proposed, m.id); });
+    bool replaced = mutated(Mutation::kIncarnationReplaced);
+    std::erase_if(members, [&](const Member& m) { return replaced && has_id(proposed, m.id); });
     members.insert(members.end(), proposed.begin(), proposed.end());
   }
   std::sort(members.begin(), members.end());
@@ -374,6 +375,7 @@ std::vector<Member> Replica::members_to_remove() {
     if (dead_.contains(member)) dead.push_back(member);
   }
   if (gone.empty()) return {};
+  if (mutated(Mutation::kSilentKept)) return dead;
   size_t remaining = register_->in_sync.size() - gone.size();
   if (remaining < register_->min_in_sync) return dead;
   if (remaining == 1 && dead.size() < gone.size()) {
