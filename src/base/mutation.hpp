@@ -28,6 +28,7 @@ enum class Mutation : uint8_t {
   kLossByAbsence,          // 16: a server whose registration is gone is taken for lost
   kLossByOldVerdict,       // 16: ... that verdict is carried out on whatever the register says by then
   kGreetedUnregistered,    //     peers are accepted before this life is registered
+  kSilentKept,             //     who is silent but not proven dead is never removed from the set
   kSnapshotAnswersMixed,   //     answers out of a snapshot that was given up count for its successor
 };
 

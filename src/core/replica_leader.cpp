@@ -368,6 +368,7 @@ std::vector<Member> Replica::members_to_remove() const {
     if (dead_.contains(member)) dead.push_back(member);
   }
   if (gone.empty()) return {};
+  if (mutated(Mutation::kSilentKept)) return dead;
   size_t remaining = register_->in_sync.size() - gone.size();
   if (remaining < register_->min_in_sync) return dead;
   if (remaining == 1 && dead.size() < gone.size()) {

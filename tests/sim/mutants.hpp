@@ -42,6 +42,8 @@ inline constexpr const char* kDeposedByOne = KVD_BUSY "servers=2 isolate_us=4000
 // Servers die and return faster than ZooKeeper tells of it, up to the last one.
 inline constexpr const char* kReturns = KVD_BUSY
     "crash_us=300000 down_us_max=100000 zk_delay_us_max=50000 total_loss=1 hunt_leader=30";
+// After the faults some servers are broken for good.
+inline constexpr const char* kCores = KVD_BUSY "crash_us=500000 down_us_max=300000 fault_phase_us=3000000 core=1";
 // One snapshot after another, in small pieces.
 inline constexpr const char* kSnapshots = KVD_BUSY "sparse=1 crash_us=500000 down_us_max=100000 slow_us=300000 "
     "fault_us_max=500000 keys=8 retained_entries=1 window_bytes=1 snapshot_chunk_bytes=1";
@@ -66,6 +68,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kLossByAbsence, "loss_by_absence", kRough, 100},
     {Mutation::kLossByOldVerdict, "loss_by_old_verdict", "", 1, breaks_by_old_verdict},
     {Mutation::kGreetedUnregistered, "greeted_unregistered", kReturns, 60},
+    {Mutation::kSilentKept, "silent_kept", kCores, 60},
     {Mutation::kSnapshotAnswersMixed, "snapshot_answers_mixed", kSnapshots, 60},
 };
 
