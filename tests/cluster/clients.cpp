@@ -1,5 +1,5 @@
-// See clients.hpp. A client is as simple as can be: one request at a time, a random server, no repetition of
-// anything that failed.
+// See clients.hpp. A client is as simple as can be: one request at a time, to its own server or any other,
+// and no repetition of anything that failed.
 #include "cluster/clients.hpp"
 
 #include <fmt/format.h>
@@ -81,7 +81,9 @@ void Clients::run(int number, uint64_t seed) {
   for (const Address& server : servers_) connections.push_back(std::make_unique<HttpConnection>(server));
   std::vector<Clock::time_point> left_alone_until(servers_.size());
   for (; !stopping_; std::this_thread::sleep_for(kPace)) {
-    const size_t server = client.random.below(servers_.size());
+    // Mostly its own one, so that a server that is cut off from the others keeps those who know it.
+    const size_t server = client.random.one_in(3) ? client.random.below(servers_.size())
+                                                  : static_cast<size_t>(number) % servers_.size();
     if (Clock::now() < left_alone_until[server]) continue;
     HttpOperation operation = draw(client);
     operation.server = static_cast<int>(server);

@@ -30,7 +30,7 @@ void judge(Cluster& cluster, Clients& clients) {
   REQUIRE(counts.linear_reads > 0);
   REQUIRE(counts.local_reads > 0);
   cluster.wait_all_equal();
-  const std::string unanswered = clients.read_back(kDeadline);
+  const std::string unanswered = clients.read_back(5 * kDeadline);
   if (!unanswered.empty()) FAIL("not read back: " << unanswered);
   const std::string violation = clients.history().violation();
   if (!violation.empty()) FAIL(violation);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 
 #include "base/prng.hpp"
@@ -184,6 +185,39 @@ TEST_CASE("one-way cuts between the leader and ZooKeeper") {
   p.wait_for_writes_now();
   p.heal();
   judge(p.cluster, *p.clients);
+}
+
+// All at once; none of them may succeed.
+void require_refused(const KvdServer& server, const std::vector<HttpCall>& calls) {
+  std::deque<HttpConnection> connections;
+  for (const HttpCall& call : calls) REQUIRE(connections.emplace_back(server.http()).send(call, kDeadline));
+  for (HttpConnection& connection : connections) {
+    const HttpAnswer answer = connection.receive(kDeadline);
+    INFO(answer.status << " " << answer.body);
+    REQUIRE((answer.status == 503 || answer.status == 504));
+  }
+}
+
+// It wakes up as the leader that it was, hears from nobody, and is asked at once.
+TEST_CASE("a leader frozen and cut off answers nothing when it goes on") {
+  Partition p;
+  p.clients->stop();  // their writes would keep the reads waiting
+  KvdServer& former = p.server(p.leader);
+  p.cluster.write(former, "k", "old");
+  former.pause();
+  say(fmt::format("{}, which leads, is frozen.", former.name()));
+  for (const int other : {p.followers[0], p.followers[1], kZookeeper}) p.cut_both(p.leader, other);
+  p.wait_for_successor(p.leader);
+  p.cluster.write(p.server(p.followers[0]), "k", "new");
+  former.resume();
+  std::vector<HttpCall> calls(20, {"GET", "/v1/kv/k?read=linear&timeout=1000", "", {}});
+  calls.insert(calls.end(), 20, {"PUT", "/v1/kv/late?timeout=1000", "v", {}});
+  require_refused(former, calls);
+  say("It goes on, and answers neither reads nor writes.");
+  p.network.heal();
+  p.cluster.wait_all_in_sync();
+  judge(p.cluster, *p.clients);
+  p.cluster.require_everywhere({{"k", "new"}});
 }
 
 // What a server had sent to the leader when it was cut off may not keep it from being heard afterwards: TCP
