@@ -12,6 +12,7 @@ namespace {
 
 constexpr Duration kRetry = milliseconds(20);
 constexpr size_t kReignsRemembered = 16;
+constexpr int kOrderLasts = 4;  // heartbeats; whoever gave it gives it again as long as it holds
 
 }  // namespace
 
@@ -182,6 +183,11 @@ void Election::on(RegisterSeen message) {
              std::count(register_->in_sync.begin(), register_->in_sync.end(), member) == 0;
     });
   }
+  if (!in_sync()) {  // what was decided as a member is void for whoever has to join again
+    depose_ = false;
+    doubt_.reset();
+    told_to_take_over_.reset();
+  }
   prepared();
   evaluate();
 }
@@ -300,6 +306,7 @@ void Election::consider_deposing() {
     return name < *own_znode_ && name != register_->leader_znode;
   };
   auto position = std::count_if(election_children_.begin(), election_children_.end(), before_us);
+  if (told_to_take_over_ && out_.now > told_until_) told_to_take_over_.reset();
   if (told_to_take_over_) {
     doubt(ElectionCause::kHandedOver, std::nullopt);
     depose();
@@ -395,6 +402,7 @@ void Election::on(LeaderSilent message) {
   // Only who sees ZooKeeper, and in it everybody who is there, can judge: else it may be itself that is cut off.
   if (phase_ != Phase::kRegistered || zk_state_ != ZkState::kConnected) return;
   if (calling(Call::kListMembers) || calling(Call::kGetMember)) return;
+  if (leader_dead()) return;  // that is the better reason, and has a clock of its own
   doubt(ElectionCause::kSilent, message.silent);
   auto before_us = [&](const std::string& name) {
     return name < *own_znode_ && name != register_->leader_znode;
@@ -431,6 +439,7 @@ void Election::on(PeerSaid message) {
     if (!register_ || register_->epoch != order->epoch || message.from != register_->leader) return;
     out_.log(LogLevel::kInfo, "the leader hands over", {{"leader", message.from.id.value}});
     told_to_take_over_ = *order;
+    told_until_ = out_.now + kOrderLasts * out_.config.heartbeat;
     evaluate();
   }
 }
@@ -460,6 +469,7 @@ void Election::on(Stalled) {
 
 void Election::on(HandOverWanted message) {
   hand_over_ = std::move(message);
+  hand_over_until_ = out_.now + kOrderLasts * out_.config.heartbeat;
   if (phase_ == Phase::kRegistered && !sweeping() && !calling(Call::kStand)) sweep();
 }
 
@@ -467,7 +477,7 @@ void Election::on(HandOverWanted message) {
 // has.
 void Election::hand_over() {
   const HandOverWanted wanted = *std::exchange(hand_over_, std::nullopt);
-  if (!register_ || register_->leader != out_.config.self.member) return;
+  if (!register_ || register_->leader != out_.config.self.member || out_.now > hand_over_until_) return;
   for (const auto& [name, standing] : standing_) {
     const Member& member = standing.info.member;
     if (member == register_->leader || (wanted.to && member.id != *wanted.to)) continue;

@@ -166,6 +166,7 @@ class Election {
   std::optional<std::string> own_znode_;
   bool must_sweep_ = false;  // a create's outcome is unknown: look for our own before another one
   std::optional<HandOverWanted> hand_over_;
+  Instant hand_over_until_{};
   std::map<std::string, Standing> standing_;
   std::vector<std::string> to_sweep_;  // not asked for yet
   std::set<std::string> foreign_;      // below /election, but nobody's ephemeral: never leads, never leaves
@@ -177,6 +178,7 @@ class Election {
   std::optional<Doubt> doubt_;  // of the current leader
   bool depose_ = false;         // decided: list, then claim
   std::optional<TakeOver> told_to_take_over_;
+  Instant told_until_{};
   std::deque<Reign> reigns_;        // oldest first
   Epoch agreed_epoch_;              // somebody agreed that this epoch's leader is silent ...
   Instant agreed_until_{};          // ... and that counts until then

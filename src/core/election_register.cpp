@@ -73,8 +73,9 @@ void Election::on_own(const ZkResult& result) {
   old_own_.reset();
   old_life_ = false;
   stale_.clear();
-  if (result.code == ZkCode::kNoNode) {
-    register_own();
+  if (result.code ==
+      ZkCode::kNoNode) {  // our life's znode may be there all the same: somebody deleted this one
+    call(Call::kReadLife, ZkExists{life_path(out_.config.self.member)});
     return;
   }
   Result<ServerInfo> info = decode_server_info(result.data);
@@ -87,12 +88,16 @@ void Election::on_own(const ZkResult& result) {
 }
 
 void Election::on_life(const ZkResult& result) {
-  if (phase_ != Phase::kReadingOwn || !old_own_) return;
+  if (phase_ != Phase::kReadingOwn) return;
   if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode) {
     retry_soon();
     return;
   }
   old_life_ = result.code == ZkCode::kOk;
+  if (!old_own_) {
+    register_own();
+    return;
+  }
   const ServerInfo& found = old_own_->info;
   if (found.member == out_.config.self.member) {
     // A registration whose answer was lost, or a reconnection; or our own, of a session that has ended.
@@ -229,11 +234,9 @@ void Election::register_own() {
   std::string data = encode_server_info(out_.config.self);
   ZkMulti multi;
   const Member& self = out_.config.self.member;
-  if (old_own_) {
-    multi.ops.push_back(ZkDelete{member_path(self.id), old_own_->version});
-    // With the former life's own znode, so that whatever it may still have under way fails.
-    if (old_life_) multi.ops.push_back(ZkDelete{life_path(old_own_->info.member)});
-  }
+  if (old_own_) multi.ops.push_back(ZkDelete{member_path(self.id), old_own_->version});
+  // With the former life's own znode, so that whatever it may still have under way fails.
+  if (old_life_) multi.ops.push_back(ZkDelete{life_path(old_own_ ? old_own_->info.member : self)});
   for (const std::string& name : stale_) multi.ops.push_back(ZkDelete{election_path(name)});
   multi.ops.push_back(ZkCreate{member_path(self.id), data, ZkMode::kEphemeral});
   multi.ops.push_back(ZkCreate{life_path(self), data, ZkMode::kEphemeral});

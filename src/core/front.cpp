@@ -24,12 +24,18 @@ void Front::handle(FrontMessage message) {
 
 // ---- arrivals ----
 
+bool Front::full() const {
+  return requests_.size() > out_.config.tuning.client_requests || waiting_bytes_ > limits::kWaitingBytes;
+}
+
 void Front::on(ClientRequest message) {
   Token token = message.id.value;
   CHECK((token & kForwardedBit) == 0);
   Request request;
   request.operation = std::move(message.operation);
   request.idempotency_key = std::move(message.idempotency_key);
+  request.bytes = operation_bytes(request.operation);
+  waiting_bytes_ += request.bytes;
   request.linear = is_write(request.operation) || message.read == ReadMode::kLinear;
   request.min_revision = message.min_revision;
   request.deadline = out_.now + message.timeout;
@@ -38,7 +44,7 @@ void Front::on(ClientRequest message) {
   deadlines_.emplace(it->second.deadline, token);
   if (stopping_) {
     fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
-  } else if (requests_.size() > out_.config.tuning.client_requests) {
+  } else if (full()) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in this server");
   } else {
     route(token, it->second);
@@ -51,6 +57,7 @@ void Front::on(ClientCancelled message) {
   deadlines_.erase({it->second.deadline, it->first});
   awaiting_.erase({it->second.min_revision, it->first});
   awaiting_.erase({it->second.revision, it->first});
+  waiting_bytes_ -= it->second.bytes;
   requests_.erase(it);  // a write that is on its way goes on; only nobody waits for it
 }
 
@@ -59,6 +66,8 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
   Request request;
   request.operation = std::move(forward.operation);
   request.idempotency_key = std::move(forward.idempotency_key);
+  request.bytes = operation_bytes(request.operation);
+  waiting_bytes_ += request.bytes;
   request.linear = true;
   request.deadline = out_.now + forward.timeout;
   request.from = std::pair(said.link, forward.request);
@@ -72,7 +81,7 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
     fail(token, ErrorCode::kInvalid, Outcome::kNotApplied, "a status query cannot be forwarded");
   } else if (stopping_) {
     fail(token, ErrorCode::kNoLeader, Outcome::kNotApplied, "the leader is shutting down");
-  } else if (requests_.size() > out_.config.tuning.client_requests) {
+  } else if (full()) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in the leader");
   } else if (write) {
     out_.replica.post(Propose{token, std::move(operation), requests_.at(token).idempotency_key});
@@ -115,7 +124,9 @@ void Front::route(Token token, Request& request) {
 
 // A write without an idempotency key that may have been done must not be done again.
 bool Front::may_repeat(const Request& request) const {
-  return !is_write(request.operation) || !request.idempotency_key.empty();
+  bool of_keys = !std::holds_alternative<ChangeSettings>(request.operation) &&
+                 !std::holds_alternative<MoveLeader>(request.operation);
+  return !is_write(request.operation) || (of_keys && !request.idempotency_key.empty());
 }
 
 // As soon as there is a leader, and not before a pause: the one that we know may be the one that failed us.
@@ -282,6 +293,7 @@ void Front::finish(Token token, Answer answer, Revision revision) {
     out_.emit(reply_to(RequestId(token), std::move(answer), revision));
   }
   deadlines_.erase({it->second.deadline, token});
+  waiting_bytes_ -= it->second.bytes;
   requests_.erase(it);
 }
 

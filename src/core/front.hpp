@@ -41,6 +41,7 @@ class Front {
   };
   struct Request {
     Operation operation;
+    size_t bytes = 0;             // of keys and values
     std::string idempotency_key;  // empty: none
     bool in_doubt = false;        // an earlier attempt may have been applied
     bool linear = false;
@@ -64,6 +65,7 @@ class Front {
   void on(StopRequested message);
 
   void route(Token token, Request& request);
+  bool full() const;
   void route_waiting();
   void leave_former_leader();
   bool may_repeat(const Request& request) const;
@@ -83,6 +85,7 @@ class Front {
   std::set<std::pair<Revision, Token>> awaiting_;            // kRevision and kApplied
   std::map<ServerId, std::pair<LinkId, ServerInfo>> links_;  // that we dialed
   std::map<ServerId, Address> http_;                         // of everyone we ever met
+  size_t waiting_bytes_ = 0;                                 // of requests_
   uint64_t forwards_taken_ = 0;
   Instant retry_at_ = kNever;
   bool stopping_ = false;

@@ -79,6 +79,11 @@ void Links::complain(const std::string& where, const std::string& what) {
   out_.log(LogLevel::kWarn, "refused a peer", {{"peer", where}, {"reason", what}});
 }
 
+// Only of our own cluster, as far as we know it.
+Epoch Links::epoch_of(const Hello& hello) const {
+  return register_ && hello.cluster == register_->cluster ? hello.epoch : Epoch(0);
+}
+
 bool Links::acceptable(const Hello& hello, const std::string& where) {
   if (hello.to != out_.config.self.member.id) {
     complain(where,
@@ -130,7 +135,7 @@ void Links::on_call(LinkId link, Caller& caller, PeerMessage message) {
   caller.info = hello->from;
   out_.emit(LinkSend{link, hello_to(hello->from.member.id)});
   learn(hello->from);
-  PeerUp up{link, false, hello->from, hello->sparse, hello->epoch};
+  PeerUp up{link, false, hello->from, hello->sparse, epoch_of(*hello)};
   out_.replica.post(up);
   out_.front.post(up);
   out_.election.post(std::move(up));
@@ -158,7 +163,7 @@ void Links::on_answer(Target& target, PeerMessage message) {
   target.up = true;
   target.refusals = 0;
   target.hello_deadline = kNever;
-  PeerUp up{target.link, true, target.info, hello->sparse, hello->epoch};
+  PeerUp up{target.link, true, target.info, hello->sparse, epoch_of(*hello)};
   out_.replica.post(up);
   out_.front.post(up);
   out_.election.post(std::move(up));

@@ -59,6 +59,7 @@ class Links {
 
   void on_call(LinkId link, Caller& caller, PeerMessage message);
   void on_answer(Target& target, PeerMessage message);
+  Epoch epoch_of(const Hello& hello) const;
   bool acceptable(const Hello& hello, const std::string& where);
   void pass_on(LinkId link, const Member& from, PeerMessage message);
   void learn(const ServerInfo& info);

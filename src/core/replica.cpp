@@ -331,7 +331,13 @@ void Replica::on_time() {
 // The register tells who leads now, whatever became of the order.
 void Replica::finish_move() {
   if (register_->epoch > move_->from) {
-    answer(move_->token, LeaderMoved{register_->leader.id}, commit_);
+    const ServerId& leader = register_->leader.id;
+    if (!move_->to || *move_->to == leader) {
+      answer(move_->token, LeaderMoved{leader}, commit_);
+    } else {
+      refuse(move_->token, ErrorCode::kTimedOut, Outcome::kUnknown,
+             "meanwhile " + leader.value + " took over");
+    }
     move_.reset();
   } else if (out_.now >= move_->limit) {
     refuse(move_->token, ErrorCode::kTimedOut, Outcome::kUnknown, "the successor did not take over in time");

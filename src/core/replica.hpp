@@ -203,7 +203,7 @@ class Replica {
   bool enough_in_sync(uint64_t token);
   bool recall(const Ticket& ticket);
   void write(Ticket ticket, std::vector<Effect> effects, Answer answer);
-  void unchanged(const Ticket& ticket, Answer answer);
+  void unchanged(Ticket ticket, Answer answer);
   void propose(Ticket ticket, PutKey& put);
   void propose(Ticket ticket, DeleteKey& remove);
   void propose(Ticket ticket, DeletePrefix& remove);

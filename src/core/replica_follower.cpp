@@ -157,7 +157,8 @@ void Replica::compare_digests(uint64_t leaders) {
 }
 
 void Replica::confirm(LinkId link, uint64_t round) {
-  bool whole = !sparse_ && !following_.staging && !stopping_;  // who leaves is not to be taken in again
+  bool leaves = stopping_ && !was_in_sync_;  // who leaves is not to be taken in again
+  bool whole = !sparse_ && !following_.staging && !leaves;
   out_.emit(LinkSend{link, HeartbeatAck{epoch_, round, commit_, whole, following_.snapshot}});
 }
 

@@ -308,6 +308,12 @@ void Replica::on_heartbeat_ack(Peer& peer, const HeartbeatAck& ack) {
 void Replica::on_snapshot_ack(Peer& peer, const SnapshotAck& ack) {
   if (!peer.snapshot || ack.number != peer.snapshots) return;
   if (ack.failed) {
+    // Whatever it says of this one from here on counts for nothing: not that it is whole, nor how far it is.
+    ++peer.snapshots;
+    peer.match.reset();
+    peer.whole = false;
+    peer.in_flight.clear();
+    peer.in_flight_bytes = 0;
     peer.snapshot_after = out_.now + kSnapshotRetry;
   } else {
     peer.snapshot->taken = std::max(peer.snapshot->taken, std::min(ack.chunks, peer.snapshot->sent));

@@ -22,15 +22,6 @@ bool holds(const Condition& condition, bool present, Revision modified) {
   return true;
 }
 
-size_t operation_bytes(const Operation& operation) {
-  if (const auto* put = std::get_if<PutKey>(&operation)) return put->key.size() + put->value.size();
-  size_t bytes = 0;
-  if (const auto* batch = std::get_if<WriteBatch>(&operation)) {
-    for (const BatchOp& op : batch->ops) bytes += op.key.size() + (op.value ? op.value->size() : 0);
-  }
-  return bytes;
-}
-
 }  // namespace
 
 Replica::Latest Replica::latest(std::string_view key) const {
@@ -188,15 +179,20 @@ void Replica::write(Ticket ticket, std::vector<Effect> effects, Answer answer) {
 
 // A refused condition, a delete of what is not there: nothing to replicate, but the answer speaks of the
 // newest state. It is a linear read of the log's tail, and is only true once that is committed and this
-// server confirmed as leader.
-void Replica::unchanged(const Ticket& ticket, Answer answer) {
-  leader_->reads.push_back(PendingRead{ticket.token, 0, log_.last().revision, {}, std::move(answer), {}});
+// server confirmed as leader. With an idempotency key it is remembered like any other: an earlier attempt that
+// is still under way somewhere must not be done after this answer.
+void Replica::unchanged(Ticket ticket, Answer answer) {
+  if (ticket.idempotency_key.empty()) {
+    leader_->reads.push_back(PendingRead{ticket.token, 0, log_.last().revision, {}, std::move(answer), {}});
+  } else {
+    write(std::move(ticket), {}, std::move(answer));
+  }
 }
 
 void Replica::propose(Ticket ticket, PutKey& put) {
   Latest now = latest(put.key);
   if (!holds(put.condition, now.present, now.modified)) {
-    unchanged(ticket, ConditionFailed{now.present ? std::optional(now.modified) : std::nullopt});
+    unchanged(std::move(ticket), ConditionFailed{now.present ? std::optional(now.modified) : std::nullopt});
     return;
   }
   Effect effect;
@@ -212,9 +208,9 @@ void Replica::propose(Ticket ticket, PutKey& put) {
 void Replica::propose(Ticket ticket, DeleteKey& remove) {
   Latest now = latest(remove.key);
   if (!holds(remove.condition, now.present, now.modified)) {
-    unchanged(ticket, ConditionFailed{now.present ? std::optional(now.modified) : std::nullopt});
+    unchanged(std::move(ticket), ConditionFailed{now.present ? std::optional(now.modified) : std::nullopt});
   } else if (!now.present) {
-    unchanged(ticket, KeyAbsent{});
+    unchanged(std::move(ticket), KeyAbsent{});
   } else {
     std::vector<Effect> effects(1);
     effects[0].key = std::move(remove.key);
@@ -247,7 +243,7 @@ void Replica::propose(Ticket ticket, DeletePrefix& remove) {
     refuse(ticket.token, ErrorCode::kTooLarge, Outcome::kNotApplied,
            std::to_string(keys.size()) + " keys are too many for one write: delete by longer prefixes");
   } else if (effects.empty()) {
-    unchanged(ticket, PrefixDeleted{0});
+    unchanged(std::move(ticket), PrefixDeleted{0});
   } else {
     uint64_t count = effects.size();
     write(std::move(ticket), std::move(effects), PrefixDeleted{count});
@@ -286,7 +282,7 @@ void Replica::propose(Ticket ticket, WriteBatch& batch) {
     effects.push_back(std::move(effect));
   }
   if (effects.empty()) {
-    unchanged(ticket, BatchWritten{});
+    unchanged(std::move(ticket), BatchWritten{});
   } else {
     write(std::move(ticket), std::move(effects), BatchWritten{});
   }

@@ -211,5 +211,6 @@ struct ClientReply {
 };
 
 bool is_write(const Operation& operation);
+size_t operation_bytes(const Operation& operation);  // of its keys and values; 0 for what has none
 
 }  // namespace kvd

@@ -5,7 +5,7 @@
 
 namespace kvd::limits {
 
-inline constexpr size_t kKeyBytes = 1024;   // longer or empty: 400
+inline constexpr size_t kKeyBytes = 1024;  // longer or empty: 400
 inline constexpr size_t kServerIdBytes = 255;
 inline constexpr size_t kIdempotencyKeyBytes = 255;  // longer or empty: 400
 // Writes with an idempotency key: so many answers are remembered. The oldest are dropped, a batch at once, and of so
@@ -19,6 +19,7 @@ inline constexpr size_t kListItemsMax = 10'000;
 inline constexpr size_t kListBytes = 4u << 20;        // a page ends early after so many bytes of values
 inline constexpr size_t kWriteBytes = 16u << 20;      // one write's keys and values together: 413
 inline constexpr size_t kClientRequests = 16'384;     // waiting in one node: 503
+inline constexpr size_t kWaitingBytes = 128u << 20;   // of writes, likewise: 503
 inline constexpr size_t kUncommittedEntries = 8'192;  // in the leader's log: 503
 inline constexpr size_t kUncommittedBytes = 64u << 20;
 inline constexpr size_t kRetainedEntries =
@@ -29,8 +30,8 @@ inline constexpr size_t kWindowBytes = 32u << 20;  // sent to one peer and not a
 inline constexpr size_t kSnapshotChunkBytes = 256u << 10;
 inline constexpr size_t kSnapshotChunksInFlight = 8;
 inline constexpr size_t kFrameBytes = 32u << 20;  // one peer frame; a larger one closes the link
-inline constexpr size_t kLinkQueueBytes = 64u
-                                          << 20;    // unsent on one link: the link is closed and starts anew
+// Unsent on one link: the link is closed and starts anew. More than the writes that may wait to be passed on.
+inline constexpr size_t kLinkQueueBytes = 192u << 20;
 inline constexpr size_t kMailboxMessages = 65'536;  // per actor: a full one refuses clients and closes links
 inline constexpr size_t kLinks = 256;               // peer connections that this node accepts
 inline constexpr size_t kZkData = 64u << 10;        // ZooKeeper drops the connection of who sends about 1 MiB

@@ -99,4 +99,13 @@ bool is_write(const Operation& operation) {
          std::holds_alternative<ChangeSettings>(operation) || std::holds_alternative<MoveLeader>(operation);
 }
 
+size_t operation_bytes(const Operation& operation) {
+  if (const auto* put = std::get_if<PutKey>(&operation)) return put->key.size() + put->value.size();
+  size_t bytes = 0;
+  if (const auto* batch = std::get_if<WriteBatch>(&operation)) {
+    for (const BatchOp& op : batch->ops) bytes += op.key.size() + (op.value ? op.value->size() : 0);
+  }
+  return bytes;
+}
+
 }  // namespace kvd

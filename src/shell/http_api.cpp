@@ -252,6 +252,9 @@ HeadVerdict accept_head(const HttpRequest& request, const HttpIdentity& identity
   auto* accepted = std::get_if<AcceptedHead>(&verdict);
   if (accepted != nullptr && accepted->plan.write) {
     if (auto key = request.fields.find("Idempotency-Key")) {
+      if (accepted->plan.route != Route::kKey && accepted->plan.route != Route::kCollection) {
+        return bad_request(request, "Idempotency-Key is for writes of keys");
+      }
       if (key->empty() || key->size() > limits::kIdempotencyKeyBytes) {
         return bad_request(request, fmt::format("an Idempotency-Key has 1 to {} bytes", limits::kIdempotencyKeyBytes));
       }

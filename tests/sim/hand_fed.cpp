@@ -49,6 +49,8 @@ void HandFed::connect() {
   push(ZkSessionChanged{ZkState::kConnected, session_, seconds(6)});
 }
 
+void HandFed::reconnect() { push(ZkSessionChanged{ZkState::kConnected, session_, seconds(6)}); }
+
 void HandFed::push(NodeInput input) {
   node_->push(std::move(input));
   settle();

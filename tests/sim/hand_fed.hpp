@@ -38,6 +38,7 @@ class HandFed {
 
   // ---- the node ----
   void connect();              // to ZooKeeper: a session begins
+  void reconnect();            // ... of the same session
   void push(NodeInput input);  // ... and lets it settle
   void pass(Duration span);    // in steps of a quarter heartbeat
   // From here on the node's calls to ZooKeeper are carried out and their results kept ...

@@ -11,6 +11,7 @@ namespace kvd::sim {
 // mutants_directed.cpp. True: the node broke the rule.
 bool breaks_by_foreign_acks();
 bool breaks_by_old_verdict();
+bool breaks_by_joining_at_commit();
 
 struct Hunt {
   Mutation mutation;
@@ -61,7 +62,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kLogMatchSkipped, "log_match_skipped", kRough, 100},
     {Mutation::kUncommittedAnswered, "uncommitted_answered", kRough, 100},
     {Mutation::kJoinUnchecked, "join_unchecked", kRough, 100},
-    {Mutation::kJoinAtCommit, "join_at_commit", kRough, 100},
+    {Mutation::kJoinAtCommit, "join_at_commit", "", 1, breaks_by_joining_at_commit},
     {Mutation::kReadsBeforeActivation, "reads_before_activation", kTakeovers, 60},
     {Mutation::kReadsUnconfirmed, "reads_unconfirmed", kDeposed, 60},
     {Mutation::kReadsAllButOne, "reads_all_but_one", kDeposedByOne, 60},

@@ -1,5 +1,7 @@
 // Mutations that random schedules hardly ever show, because several rare things have to meet: here they meet. Each play
 // says whether the node under test broke the rule.
+#include <algorithm>
+
 #include "hand_fed.hpp"
 #include "mutants.hpp"
 
@@ -39,6 +41,40 @@ bool breaks_by_foreign_acks() {
   a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(1), 0}});
   a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, Revision(0), true, 0}});
   return a.node().view().epoch == Epoch(3) && a.node().view().commit > Revision(0);
+}
+
+// The node takes over from b with an entry that b may have acknowledged, and that c, which is in sync, has not
+// confirmed yet. The learner d has what the node knows to be committed, but not that entry.
+bool breaks_by_joining_at_commit() {
+  const Member self = member("a", 1);
+  const Member b = member("b", 1);
+  const Member c = member("c", 1);
+  const Member d = member("d", 1);
+  HandFed a;
+  for (const Member& other : {b, c, d}) a.register_server(other);
+  a.create("/election/server_", encode_server_info(info_of(b)), ZkMode::kEphemeralSequential);
+  a.create_register(led_by(b, {self, b, c}, 3));
+  a.connect();
+  const LinkId from_b = a.greet(b, Epoch(3));
+  Append append{Epoch(3), LogPosition{}, Revision(1), {}};
+  for (uint64_t revision : {1, 2}) {
+    auto entry = std::make_shared<Entry>();
+    entry->epoch = Epoch(3);
+    entry->revision = Revision(revision);
+    entry->effects = {Effect{"k", Bytes("v"), Revision(1), revision}};
+    append.entries.push_back(std::move(entry));
+  }
+  a.push(LinkReceived{from_b, std::move(append)});
+  Register next = a.config();
+  next.epoch = Epoch(4);
+  next.leader = self;
+  a.set(kConfigPath, encode_register(next));
+  const LinkId to_d = a.answer_dial(d, Epoch(4));
+  if (to_d == LinkId(0) || !a.node().view().leading || a.node().view().commit != Revision(1)) return false;
+  a.push(LinkReceived{to_d, AppendAck{Epoch(4), Revision(1), 0}});
+  a.push(LinkReceived{to_d, HeartbeatAck{Epoch(4), 0, Revision(1), true, 0}});
+  Result<Register> now = decode_register(a.data(kConfigPath));
+  return now && std::count(now->in_sync.begin(), now->in_sync.end(), d) > 0;
 }
 
 // Every server that was in sync has come back empty, and the node is about to begin a new lineage; but another one was

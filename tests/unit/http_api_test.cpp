@@ -202,6 +202,8 @@ TEST_CASE("api: an Idempotency-Key goes along with every write, within its bound
     }
   }
   CHECK(accepted(request(HttpMethod::kGet, "/v1/kv/a", {{"Idempotency-Key", ""}})).request.idempotency_key.empty());
+  CHECK(refused(request(HttpMethod::kPost, "/v1/cluster/leader", {{"Idempotency-Key", "x"}})).status == 400);
+  CHECK(refused(request(HttpMethod::kPut, "/v1/cluster/settings", {{"Idempotency-Key", "x"}})).status == 400);
 }
 
 TEST_CASE("api: POST of the leader's path moves the lead") {

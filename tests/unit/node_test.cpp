@@ -114,16 +114,24 @@ TEST_CASE("a write with an idempotency key is done once, and a retry gets the fi
   CHECK(std::holds_alternative<KeyMissing>(single.ask(ReadKey{"p/a"}).answer));
 }
 
-TEST_CASE("a write that changed nothing is not remembered: a retry is judged anew") {
+TEST_CASE(
+    "that a write changed nothing is remembered, too: an attempt that comes late is not done after all") {
   Single single;
   PutKey guarded = put("k", "v");
   guarded.condition.if_match = EntityTags{true, {}};
-  CHECK(std::holds_alternative<ConditionFailed>(single.ask_once("id", guarded).answer));
+  ClientReply first = single.ask_once("id", guarded);
+  CHECK(std::holds_alternative<ConditionFailed>(first.answer));
+  CHECK(std::holds_alternative<KeyAbsent>(single.ask_once("other", DeleteKey{"k", {}}).answer));
   single.ask(put("k", "there"));
-  CHECK(std::holds_alternative<KeyWritten>(single.ask_once("id", guarded).answer));
+  ClientReply again = single.ask_once("id", guarded);
+  CHECK(std::holds_alternative<ConditionFailed>(again.answer));
+  CHECK(again.revision == first.revision);
+  CHECK(std::holds_alternative<KeyAbsent>(single.ask_once("other", DeleteKey{"k", {}}).answer));
+  CHECK(std::get<KeyFound>(single.ask(ReadKey{"k"}).answer).item.value.view() == "there");
 }
 
-TEST_CASE("beyond the bound the oldest answers are forgotten, their retries refused, and at last taken for new") {
+TEST_CASE(
+    "beyond the bound the oldest answers are forgotten, their retries refused, and at last taken for new") {
   Single single;
   uint64_t next = 0;
   auto fill = [&](uint64_t until) {
@@ -226,6 +234,34 @@ TEST_CASE("beyond the bound clients are refused, and told that nothing was done"
     ++refused;
   }
   CHECK(refused == limits::kMailboxMessages + 5 - limits::kClientRequests);
+}
+
+TEST_CASE("writes that wait are bounded by their bytes, too") {
+  NodeConfig config = Single::config();
+  config.standalone = false;  // and ZooKeeper has not answered: they wait for a leader
+  Trace trace;
+  Node node(config, 1, &trace);
+  const size_t value = limits::kWriteBytes / 2;
+  const size_t fit = limits::kWaitingBytes / (value + 1);
+  auto replies_to = [&](uint64_t id) {
+    ClientRequest request;
+    request.id = RequestId(id);
+    request.operation = put("k", std::string(value, 'v'));
+    node.push(std::move(request));
+    node.pump(Instant(seconds(1)));
+    std::vector<ClientReply> replies;
+    for (NodeEffect& effect : node.take_effects()) {
+      if (auto* reply = std::get_if<ClientReply>(&effect)) replies.push_back(std::move(*reply));
+    }
+    return replies;
+  };
+  for (uint64_t id = 1; id <= fit; ++id) CHECK(replies_to(id).empty());
+  auto refused = replies_to(fit + 1);
+  REQUIRE(refused.size() == 1);
+  CHECK(std::get<Failed>(refused[0].answer).code == ErrorCode::kOverloaded);
+  CHECK(std::get<Failed>(refused[0].answer).outcome == Outcome::kNotApplied);
+  node.push(ClientCancelled{RequestId(1)});
+  CHECK(replies_to(fit + 2).empty());
 }
 
 TEST_CASE("a cancelled request is answered to nobody") {
