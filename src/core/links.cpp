@@ -119,6 +119,7 @@ void Links::on_call(LinkId link, Caller& caller, PeerMessage message) {
   if (hello->from.member.id == self.id) {
     // Either we reached ourselves, or another process uses our id and asks whether we live. Answering tells
     // both.
+    if (hello->from.member == self) complain(caller.from, "it is this server itself");
     out_.emit(LinkSend{link, hello_to(self.id)});
     drop_caller(link);
     return;
@@ -155,7 +156,11 @@ void Links::on_answer(Target& target, PeerMessage message) {
     return;
   }
   std::string where = format_address(target.info.peer);
-  if (hello == nullptr || hello->from.member.id != target.info.member.id || !acceptable(*hello, where)) {
+  bool other = hello != nullptr && hello->from.member.id != target.info.member.id;
+  if (hello == nullptr) complain(where, "its first message is no HELLO");
+  if (other)
+    complain(where, "it is server " + hello->from.member.id.value + ", not " + target.info.member.id.value);
+  if (hello == nullptr || other || !acceptable(*hello, where)) {
     drop(target);
     return;
   }

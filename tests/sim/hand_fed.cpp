@@ -89,12 +89,17 @@ LinkId HandFed::greet(const Member& from, Epoch epoch, bool sparse) {
 }
 
 LinkId HandFed::answer_dial(const Member& to, Epoch epoch, bool sparse) {
-  auto dial = std::find_if(dials_.rbegin(), dials_.rend(),
-                           [&](const LinkDial& candidate) { return candidate.to.host == to.id.value; });
+  return answer_dial_as(to, to, epoch, sparse);
+}
+
+LinkId HandFed::answer_dial_as(const Member& to, const Member& who, Epoch epoch, bool sparse) {
+  auto dial = std::find_if(dials_.rbegin(), dials_.rend(), [&](const LinkDial& candidate) {
+    return candidate.to.host == to.id.value && closed(candidate.link) == 0;
+  });
   if (dial == dials_.rend()) return LinkId(0);
   LinkId link = dial->link;
   push(LinkOpened{link});
-  Hello hello{register_.cluster, register_.lineage, info_of(to), ServerId{"a"}, epoch, sparse};
+  Hello hello{register_.cluster, register_.lineage, info_of(who), ServerId{"a"}, epoch, sparse};
   push(LinkReceived{link, hello});
   return link;
 }

@@ -54,8 +54,9 @@ class HandFed {
   // ---- other servers ----
   LinkId greet(const Member& from, Epoch epoch,
                bool sparse = false);  // `from` dials the node; the link that stands
-  // The node's own dial to `to`, answered: the link that stands; 0 when it has not dialed.
+  // The node's newest dial to `to`, answered: the link that stands; 0 when none is under way.
   LinkId answer_dial(const Member& to, Epoch epoch, bool sparse = false);
+  LinkId answer_dial_as(const Member& to, const Member& who, Epoch epoch, bool sparse = false);
 
   // ---- what the node did since the last take of its kind ----
   template <class Message>

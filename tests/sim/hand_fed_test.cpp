@@ -479,4 +479,49 @@ TEST_CASE("another cluster's epoch is not believed by a server that has no regis
   CHECK(a.node().view().epoch == Epoch(0));
 }
 
+TEST_CASE("who does not belong here is refused with one line, and nothing else happens") {
+  Learner a;
+  a.append(3, LogPosition{}, {a.entry(3, 1)}, 1);
+  int refused = 0;
+  uint64_t accepted = 100;
+  auto refuse = [&](PeerMessage first) {
+    a.pass(milliseconds(1100));  // one line a second at most
+    const LinkId link(accepted += 2);
+    a.push(LinkAccepted{link, "192.0.2.1:5"});
+    a.push(LinkReceived{link, std::move(first)});
+    CHECK(a.closed(link) == 1);
+    CHECK(a.logged("refused a peer") == ++refused);
+    // What it says after that is not heard.
+    a.push(LinkReceived{link,
+                        Append{Epoch(9), LogPosition{Epoch(3), Revision(1)}, Revision(1), {a.entry(9, 2)}}});
+    CHECK(a.node().view().epoch == Epoch(3));
+    CHECK(a.node().view().last.revision == Revision(1));
+  };
+  const Hello honest{a.config().cluster, Lineage(0), info_of(kC), ServerId{"a"}, Epoch(9), false};
+  Hello hello = honest;
+  hello.cluster = "another";
+  refuse(hello);
+  hello = honest;
+  hello.to = ServerId{"z"};
+  refuse(hello);
+  hello = honest;
+  hello.from = info_of(member("a", 1));  // ourselves
+  refuse(hello);
+  refuse(Heartbeat{Epoch(9), Revision(1), 0, 0});
+
+  // And who answers where somebody else was dialed: this server itself, as TCP may have it, or another one.
+  for (const Member& who : {member("a", 1), kC}) {
+    a.pass(milliseconds(1100));
+    LinkId link = a.answer_dial_as(kB, who, Epoch(9));
+    for (int i = 0; i < 100 && link == LinkId(0); ++i) {  // between two dials
+      a.pass(milliseconds(13));
+      link = a.answer_dial_as(kB, who, Epoch(9));
+    }
+    REQUIRE(link != LinkId(0));
+    CHECK(a.closed(link) == 1);
+    CHECK(a.logged("refused a peer") == ++refused);
+    CHECK(a.node().view().epoch == Epoch(3));
+  }
+}
+
 }  // namespace kvd::sim
