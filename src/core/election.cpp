@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/mutation.hpp"
+#include "core/mutation.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
@@ -104,8 +104,8 @@ void Election::on(ZkResult message) {
 
 void Election::on(ZkWatchFired message) {
   const std::string members = std::string(kMembersPath) + "/";
-  bool registered =
-      phase_ == Phase::kRegistered;  // until then everything else is read again on the way there
+  // Until then everything but the members that we know is read again on the way there.
+  bool registered = phase_ == Phase::kRegistered;
   if (message.path.starts_with(members)) {
     std::string name = message.path.substr(members.size());
     members_.erase(name);
@@ -150,7 +150,7 @@ bool Election::total_loss() const {
       if (!out_.config.force_new_lineage || force_spent_ || registered_before_ || listing) return false;
       continue;
     }
-    if (it->second.info.member == member) return false;
+    if (it->second.member == member) return false;
   }
   return true;
 }
@@ -162,7 +162,7 @@ bool Election::leader_dead() const {
     if (member == register_->leader) return false;  // it talks to us: what we read of it is old
   }
   auto it = members_.find(register_->leader.id.value);
-  return it != members_.end() && it->second.info.member != register_->leader;
+  return it != members_.end() && it->second.member != register_->leader;
 }
 
 void Election::on(RegisterSeen message) {
@@ -302,20 +302,24 @@ void Election::on_election_list(const ZkResult& result) {
 // they do not all collide on one version. `depose_` stays set until the register shows another epoch.
 void Election::consider_deposing() {
   if (!register_ || !in_sync() || register_->leader == out_.config.self.member || depose_) return;
-  auto before_us = [&](const std::string& name) {
-    return name < *own_znode_ && name != register_->leader_znode;
-  };
-  auto position = std::count_if(election_children_.begin(), election_children_.end(), before_us);
   if (told_to_take_over_ && out_.now > told_until_) told_to_take_over_.reset();
   if (told_to_take_over_) {
     doubt(ElectionCause::kHandedOver, std::nullopt);
     depose();
   } else if (leader_dead()) {
     doubt(ElectionCause::kDead, std::nullopt);
-    if (out_.now >= doubt_->since + position * out_.config.leader_silence) depose();
+    if (out_.now >= doubt_->since + wait_in_line()) depose();
   } else if (doubt_ && doubt_->cause == ElectionCause::kDead) {
     doubt_.reset();
   }
+}
+
+// Whoever stands before us acts first: one --leader-silence for each, but for the leader that is in doubt.
+Duration Election::wait_in_line() const {
+  return out_.config.leader_silence *
+         std::count_if(election_children_.begin(), election_children_.end(), [this](const std::string& name) {
+           return name < *own_znode_ && name != register_->leader_znode;
+         });
 }
 
 // The first moment of a doubt counts, unless it turns out to be of another kind.
@@ -404,11 +408,7 @@ void Election::on(LeaderSilent message) {
   if (calling(Call::kListMembers) || calling(Call::kGetMember)) return;
   if (leader_dead()) return;  // that is the better reason, and has a clock of its own
   doubt(ElectionCause::kSilent, message.silent);
-  auto before_us = [&](const std::string& name) {
-    return name < *own_znode_ && name != register_->leader_znode;
-  };
-  auto position = std::count_if(election_children_.begin(), election_children_.end(), before_us);
-  if (message.silent < (position + 1) * out_.config.leader_silence) return;
+  if (message.silent < out_.config.leader_silence + wait_in_line()) return;
   if (!second_opinion()) return;
   depose();
   out_.log(LogLevel::kWarn, "the leader is silent: taking over",

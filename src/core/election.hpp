@@ -58,10 +58,9 @@ class Election {
     Call kind = Call::kIgnored;
     std::string name;  // of the znode concerned
   };
-  struct Registered {
+  struct Registered {  // a znode below /kvd/members
     ServerInfo info;
     int32_t version = 0;
-    uint64_t owner = 0;  // a session
   };
   struct Doubt {  // why the current leader is to be deposed
     ElectionCause cause = ElectionCause::kFirstInLine;
@@ -134,6 +133,7 @@ class Election {
   bool total_loss() const;
   bool leader_dead() const;
   bool second_opinion();
+  Duration wait_in_line() const;
 
   void call(Call kind, ZkRequest request, std::string name = "");
   bool calling(Call kind) const;
@@ -156,12 +156,12 @@ class Election {
   bool virgin_ = false;          // there is none
   bool joined_virgin_ = false;   // stood before there was one, and was never in sync since
 
-  std::optional<Registered> old_own_;  // a registration of this id, to be replaced
-  bool old_life_ = false;              // with its znode below /kvd/lives
-  std::vector<std::string> stale_;     // a former life's election znodes
-  int32_t life_version_ = 0;           // of our znode below /kvd/lives
-  std::map<std::string, Registered> members_;
-  std::set<std::string> listed_;  // names of /kvd/members' children
+  std::optional<Registered> old_own_;          // a registration of this id, to be replaced
+  bool old_life_ = false;                      // with its znode below /kvd/lives
+  std::vector<std::string> stale_;             // a former life's election znodes
+  int32_t life_version_ = 0;                   // of our znode below /kvd/lives
+  std::map<std::string, ServerInfo> members_;  // as last read, by id
+  std::set<std::string> listed_;               // names of /kvd/members' children
 
   std::optional<std::string> own_znode_;
   bool must_sweep_ = false;  // a create's outcome is unknown: look for our own before another one

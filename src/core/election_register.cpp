@@ -83,7 +83,7 @@ void Election::on_own(const ZkResult& result) {
     retry_soon();
     return;
   }
-  old_own_ = Registered{*info, result.stat.version, result.stat.ephemeral_owner};
+  old_own_ = Registered{*info, result.stat.version};
   call(Call::kReadLife, ZkExists{life_path(info->member)});
 }
 
@@ -305,8 +305,7 @@ void Election::on_members(const ZkResult& result) {
 void Election::on_member(const std::string& name, const ZkResult& result) {
   if (result.code == ZkCode::kOk) {
     Result<ServerInfo> info = decode_server_info(result.data);
-    if (info && info->member.id.value == name)
-      members_[name] = Registered{*info, result.stat.version, result.stat.ephemeral_owner};
+    if (info && info->member.id.value == name) members_[name] = *info;
   } else {
     members_.erase(name);
     if (result.code != ZkCode::kNoNode) retry_soon();
@@ -318,8 +317,8 @@ void Election::members_changed() {
   if (calling(Call::kGetMember) || phase_ != Phase::kRegistered) return;
   const Member& self = out_.config.self.member;
   auto own = members_.find(self.id.value);
-  if (own != members_.end() && own->second.info.member != self) {
-    superseded(own->second.info);
+  if (own != members_.end() && own->second.member != self) {
+    superseded(own->second);
     return;
   }
   out_.links.post(MembersListed{members()});
@@ -332,7 +331,7 @@ void Election::members_changed() {
 
 std::vector<ServerInfo> Election::members() const {
   std::vector<ServerInfo> all;
-  for (const auto& [name, member] : members_) all.push_back(member.info);
+  for (const auto& [name, member] : members_) all.push_back(member);
   return all;
 }
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "base/mutation.hpp"
+#include "core/mutation.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
@@ -45,7 +45,6 @@ Links::Target* Links::target_of(LinkId link) {
 void Links::dial(Target& target) {
   target.link = LinkId(next_link_);
   next_link_ += 2;
-  target.opened = false;
   target.hello_deadline = out_.now + kHelloTimeout;
   out_.emit(LinkDial{target.link, target.info.peer});
 }
@@ -53,7 +52,6 @@ void Links::dial(Target& target) {
 void Links::on(LinkOpened message) {
   Target* target = target_of(message.link);
   if (target == nullptr) return;
-  target->opened = true;
   target->hello_deadline = out_.now + kHelloTimeout;
   out_.emit(LinkSend{message.link, hello_to(target->info.member.id)});
 }
@@ -237,7 +235,7 @@ void Links::lost(Target& target, LinkEnd why) {
   bool was_up = target.up;
   LinkId link = target.link;
   target.link = LinkId(0);
-  target.up = target.opened = false;
+  target.up = false;
   target.hello_deadline = kNever;
   if (was_up) {
     PeerDown down{link, true, target.info.member};
@@ -396,9 +394,9 @@ Instant Links::deadline() const {
   return earliest;
 }
 
-std::vector<Links::Known> Links::known() const {
-  std::vector<Known> all;
-  for (const auto& [id, target] : targets_) all.push_back(Known{target.info, target.up});
+std::vector<ServerInfo> Links::known() const {
+  std::vector<ServerInfo> all;
+  for (const auto& [id, target] : targets_) all.push_back(target.info);
   return all;
 }
 

@@ -23,20 +23,15 @@ class Links {
   Instant deadline() const;
 
   // For the status page: who is known, and whether our link to it stands.
-  struct Known {
-    ServerInfo info;
-    bool up = false;
-  };
-  std::vector<Known> known() const;
+  std::vector<ServerInfo> known() const;  // everybody that we want a link to
 
  private:
   struct Target {  // somebody we want a link to
     ServerInfo info;
-    LinkId link;          // 0: none
-    bool opened = false;  // TCP stands, Hello is under way
-    bool up = false;      // Hello was answered
-    bool probe = false;   // dialed for an AliveCheck only
-    int refusals = 0;     // in a row
+    LinkId link;         // 0: none
+    bool up = false;     // Hello was answered
+    bool probe = false;  // dialed for an AliveCheck only
+    int refusals = 0;    // in a row
     Duration backoff{0};
     Instant next_dial{};  // while there is no link
     Instant hello_deadline = kNever;

@@ -19,7 +19,6 @@ class Log {
 
   LogPosition base() const { return base_; }
   LogPosition last() const;
-  size_t bytes() const { return bytes_; }
   bool holds(Revision revision) const { return revision > base_.revision && revision <= last().revision; }
   // Null when not held.
   EntryPointer at(Revision revision) const;

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "base/mutation.hpp"
+#include "core/mutation.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {

@@ -21,9 +21,6 @@ class Membership {
   void on_time();
   Instant deadline() const { return retry_at_; }
 
-  const std::optional<Register>& current() const { return register_; }
-  bool connected() const { return connected_; }
-
  private:
   // A RegisterChangeWanted that is on its way.
   struct Change {

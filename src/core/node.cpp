@@ -237,7 +237,7 @@ NodeView Node::view() const {
   view.complete = replica.complete();
   view.lineage = replica.lineage();
   view.epoch = replica.epoch();
-  view.commit = view.applied = replica.commit();
+  view.commit = replica.commit();
   view.last = replica.log().last();
   view.log_base = replica.log().base().revision;
   view.required = replica.required();
@@ -258,7 +258,6 @@ Status Node::Parts::status() const {
   status.self = config.self;
   status.role = replica.role();
   status.config = replica.config();
-  status.active = replica.active() || replica.hears_leader();
   status.revision = replica.commit();
   status.epoch = replica.epoch();
   status.zk_state = election.zk_state();
@@ -291,7 +290,7 @@ void Node::Parts::describe_members(Status& status) const {
   self.role = status.role;
   self.match = replica.log().last().revision;
   self.silent = Duration(0);
-  for (const Links::Known& known : links.known()) add(known.info);
+  for (const ServerInfo& info : links.known()) add(info);
   for (const ServerInfo& info : election.members()) add(info);
   std::sort(status.members.begin(), status.members.end(),
             [](const MemberStatus& a, const MemberStatus& b) { return a.info.member.id < b.info.member.id; });

@@ -20,12 +20,11 @@ struct NodeView {
   bool complete = false;
   Lineage lineage;
   Epoch epoch;                   // newest known
-  Revision commit;               // known committed here
-  Revision applied;              // what local reads see
+  Revision commit;               // known committed here, applied, visible
   LogPosition last;              // end of the log
   Revision log_base;             // the log holds (log_base, last.revision]
   std::vector<Member> required;  // while leading: M, whose members must all acknowledge; sorted
-  uint64_t digest = 0;           // of the store at `applied`
+  uint64_t digest = 0;           // of the store at `commit`
 };
 
 class Node {

@@ -135,14 +135,14 @@ class Replica {
     Instant hand_over_at{};
   };
 
-  // ---- the follower's books ----
-  struct Move {  // a planned hand-over that somebody waits for
+  struct Move {  // a planned hand-over that somebody waits for; outlives the reign that it ends
     uint64_t token = 0;
     std::optional<ServerId> to;
     Epoch from;
     Instant limit{};
   };
 
+  // ---- the follower's books ----
   struct Staging {  // a snapshot that is arriving, with the log behind it
     Store store;
     Log log;

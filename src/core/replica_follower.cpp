@@ -1,7 +1,7 @@
 // The replica actor as follower and learner: what the leader sends. See replica.hpp.
 #include <algorithm>
 
-#include "base/mutation.hpp"
+#include "core/mutation.hpp"
 #include "core/replica.hpp"
 
 namespace kvd {
@@ -22,7 +22,7 @@ void Replica::from_leader(const PeerSaid& said, PeerMessage& message) {
     if (accept_leader(said, heartbeat->epoch)) {
       on_heartbeat(said, *heartbeat);
     } else if (heartbeat->epoch < epoch_) {
-      out_.emit(LinkSend{said.link, HeartbeatAck{epoch_, 0, commit_, false, 0}});
+      out_.emit(LinkSend{said.link, HeartbeatAck{epoch_, 0, false, 0}});
     }
   } else if (auto* begin = std::get_if<SnapshotBegin>(&message)) {
     if (accept_leader(said, begin->epoch)) on_snapshot_begin(said, *begin);
@@ -159,7 +159,7 @@ void Replica::compare_digests(uint64_t leaders) {
 void Replica::confirm(LinkId link, uint64_t round) {
   bool leaves = stopping_ && !was_in_sync_;  // who leaves is not to be taken in again
   bool whole = !sparse_ && !following_.staging && !leaves;
-  out_.emit(LinkSend{link, HeartbeatAck{epoch_, round, commit_, whole, following_.snapshot}});
+  out_.emit(LinkSend{link, HeartbeatAck{epoch_, round, whole, following_.snapshot}});
 }
 
 // ---- snapshots ----

@@ -1,7 +1,7 @@
 // The replica actor as leader: replication, commit, the in-sync set, confirmed reads. See replica.hpp.
 #include <algorithm>
 
-#include "base/mutation.hpp"
+#include "core/mutation.hpp"
 #include "core/replica.hpp"
 
 namespace kvd {

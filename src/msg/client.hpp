@@ -55,14 +55,13 @@ struct WriteBatch {  // one revision, all or nothing, in order
 struct ChangeSettings {
   uint32_t min_in_sync = 1;
 };
-struct MoveLeader {                // a planned hand-over
-  std::optional<ServerId> to;      // in sync; none: whoever is next in line
+struct MoveLeader {            // a planned hand-over
+  std::optional<ServerId> to;  // in sync; none: whoever is next in line
 };
 struct QueryStatus {};  // answered by this node alone, always at once
 
-using Operation =
-    std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefix, WriteBatch, ChangeSettings, QueryStatus,
-                 MoveLeader>;
+using Operation = std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefix, WriteBatch, ChangeSettings,
+                               QueryStatus, MoveLeader>;
 
 enum class ReadMode { kLocal, kLinear };
 
@@ -179,7 +178,6 @@ struct Status {
   Role role = Role::kCandidate;
   std::optional<Register> config;    // what the register said last; none: not read yet
   std::optional<ServerInfo> leader;  // none: unknown
-  bool active = false;               // leader: may acknowledge; others: hears from the leader
   Revision revision;                 // applied here
   Epoch epoch;
   std::vector<MemberStatus> members;

@@ -22,8 +22,8 @@ inline constexpr size_t kClientRequests = 16'384;     // waiting in one node: 50
 inline constexpr size_t kWaitingBytes = 128u << 20;   // of writes, likewise: 503
 inline constexpr size_t kUncommittedEntries = 8'192;  // in the leader's log: 503
 inline constexpr size_t kUncommittedBytes = 64u << 20;
-inline constexpr size_t kRetainedEntries =
-    65'536;  // committed ones kept to catch others up; beyond: a snapshot
+// Committed entries kept to catch others up; beyond: a snapshot.
+inline constexpr size_t kRetainedEntries = 65'536;
 inline constexpr size_t kRetainedBytes = 64u << 20;
 inline constexpr size_t kAppendBytes = 1u << 20;  // one APPEND carries at least one entry and about this much
 inline constexpr size_t kWindowBytes = 32u << 20;  // sent to one peer and not acknowledged: the rest waits

@@ -54,7 +54,6 @@ struct Heartbeat {
 struct HeartbeatAck {
   Epoch epoch;  // larger than the heartbeat's: the leader is deposed, and this confirms nothing
   uint64_t round = 0;
-  Revision applied;
   // The copy behind this log misses nothing: not sparse, and no snapshot under way. True as of the snapshot
   // that bears this number; a leader that has begun another one since must not believe it.
   bool whole = false;

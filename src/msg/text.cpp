@@ -186,9 +186,9 @@ struct AnswerText {
                        m.detail.empty() ? "" : " " + quoted(m.detail));
   }
   std::string operator()(const Status& m) const {
-    return fmt::format("Status role={} leader={} active={} ready={} complete={} keys={} digest={:016x}",
-                       role_name(m.role), m.leader ? to_text(m.leader->member) : "none", yes(m.active),
-                       yes(m.ready), yes(m.complete), m.keys, m.digest);
+    return fmt::format("Status role={} leader={} ready={} complete={} keys={} digest={:016x}",
+                       role_name(m.role), m.leader ? to_text(m.leader->member) : "none", yes(m.ready),
+                       yes(m.complete), m.keys, m.digest);
   }
 };
 
@@ -217,8 +217,8 @@ struct PeerText {
                        m.round, m.digest);
   }
   std::string operator()(const HeartbeatAck& m) const {
-    return fmt::format("HeartbeatAck epoch={} round={} applied={}{} snapshot={}", m.epoch.value, m.round,
-                       m.applied.value, m.whole ? " whole" : "", m.snapshot);
+    return fmt::format("HeartbeatAck epoch={} round={}{} snapshot={}", m.epoch.value, m.round,
+                       m.whole ? " whole" : "", m.snapshot);
   }
   std::string operator()(const SnapshotBegin& m) const {
     return fmt::format("SnapshotBegin epoch={} number={} base={}{}", m.epoch.value, m.number, text_of(m.base),

@@ -1,5 +1,5 @@
 // Does the simulator notice when a rule is dropped? Linked with a build of the core whose rules can be switched off one
-// at a time (base/mutation.hpp). A mutation that nobody notices is a defect of the simulator.
+// at a time (core/mutation.hpp). A mutation that nobody notices is a defect of the simulator.
 //
 //   mutants                      every mutation on the ground where it is quickly noticed (kHunts): one of those seeds
 //                                must fail with the mutation, and all up to that one pass without
@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "base/mutation.hpp"
+#include "core/mutation.hpp"
 #include "runs.hpp"
 
 namespace kvd::sim {

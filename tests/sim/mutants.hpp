@@ -4,7 +4,7 @@
 #pragma once
 #include <cstdint>
 
-#include "base/mutation.hpp"
+#include "core/mutation.hpp"
 
 namespace kvd::sim {
 
@@ -22,31 +22,40 @@ struct Hunt {
 };
 
 // Short timers, much going on, everything fails now and then.
-#define KVD_BUSY \
-  "heartbeat_us=10000 silence_us=90000 lag_us=60000 session_us=1000000 zk_delay_us_max=2000 quiet_start_us=1000000 " \
+#define KVD_BUSY                                                                              \
+  "heartbeat_us=10000 silence_us=90000 lag_us=60000 session_us=1000000 zk_delay_us_max=2000 " \
+  "quiet_start_us=1000000 "                                                                   \
   "operations_max=2000 think_us_max=30000 clients=4 keys=3 "
-inline constexpr const char* kRough = KVD_BUSY "crash_us=500000 down_us_max=300000 pause_us=1000000 hunt_leader=50 "
+inline constexpr const char* kRough = KVD_BUSY
+    "crash_us=500000 down_us_max=300000 pause_us=1000000 hunt_leader=50 "
     "partition_us=1000000 fault_us_max=1000000 zk_lose_sets=20";
 // ZooKeeper loses the register's changes, and applies some of them later; servers come and go.
-inline constexpr const char* kLost = KVD_BUSY "crash_us=400000 down_us_max=300000 zk_lose_sets=60 zk_late_sets=1";
+inline constexpr const char* kLost =
+    KVD_BUSY "crash_us=400000 down_us_max=300000 zk_lose_sets=60 zk_late_sets=1";
 // Hosts vanish silently and are back at once, while not everybody sees ZooKeeper or each other.
-inline constexpr const char* kReplaced = KVD_BUSY "servers=4 power_us=200000 down_us_max=100000 zk_cut_us=500000 "
+inline constexpr const char* kReplaced = KVD_BUSY
+    "servers=4 power_us=200000 down_us_max=100000 zk_cut_us=500000 "
     "partition_us=300000 fault_us_max=1000000 hunt_leader=30";
 // Leaders die soon after they were elected, and one follower or another is slow.
-inline constexpr const char* kTakeovers = KVD_BUSY "servers=4 crash_us=200000 down_us_max=300000 slow_us=200000 "
+inline constexpr const char* kTakeovers = KVD_BUSY
+    "servers=4 crash_us=200000 down_us_max=300000 slow_us=200000 "
     "fault_us_max=1000000 delay_us_max=10000 hunt_leader=90 clients=8 think_us_max=10000";
 // A leader does not notice that the other one goes on without it.
-inline constexpr const char* kDeposed = KVD_BUSY "isolate_us=400000 fault_us_max=600000 hunt_leader=90 clients=8";
-inline constexpr const char* kDeposedByOne = KVD_BUSY "servers=2 isolate_us=400000 fault_us_max=600000 hunt_leader=90 "
+inline constexpr const char* kDeposed =
+    KVD_BUSY "isolate_us=400000 fault_us_max=600000 hunt_leader=90 clients=8";
+inline constexpr const char* kDeposedByOne = KVD_BUSY
+    "servers=2 isolate_us=400000 fault_us_max=600000 hunt_leader=90 "
     "clients=8";
 
 // Servers die and return faster than ZooKeeper tells of it, up to the last one.
-inline constexpr const char* kReturns = KVD_BUSY
-    "crash_us=300000 down_us_max=100000 zk_delay_us_max=50000 total_loss=1 hunt_leader=30";
+inline constexpr const char* kReturns =
+    KVD_BUSY "crash_us=300000 down_us_max=100000 zk_delay_us_max=50000 total_loss=1 hunt_leader=30";
 // After the faults some servers are broken for good.
-inline constexpr const char* kCores = KVD_BUSY "crash_us=500000 down_us_max=300000 fault_phase_us=3000000 core=1";
+inline constexpr const char* kCores =
+    KVD_BUSY "crash_us=500000 down_us_max=300000 fault_phase_us=3000000 core=1";
 // One snapshot after another, in small pieces.
-inline constexpr const char* kSnapshots = KVD_BUSY "sparse=1 crash_us=500000 down_us_max=100000 slow_us=300000 "
+inline constexpr const char* kSnapshots = KVD_BUSY
+    "sparse=1 crash_us=500000 down_us_max=100000 slow_us=300000 "
     "fault_us_max=500000 keys=8 retained_entries=1 window_bytes=1 snapshot_chunk_bytes=1";
 
 inline constexpr Hunt kHunts[] = {

@@ -39,7 +39,7 @@ bool breaks_by_foreign_acks() {
     a.set(kConfigPath, encode_register(next));
   }
   a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(1), 0}});
-  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, Revision(0), true, 0}});
+  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
   return a.node().view().epoch == Epoch(3) && a.node().view().commit > Revision(0);
 }
 
@@ -72,7 +72,7 @@ bool breaks_by_joining_at_commit() {
   const LinkId to_d = a.answer_dial(d, Epoch(4));
   if (to_d == LinkId(0) || !a.node().view().leading || a.node().view().commit != Revision(1)) return false;
   a.push(LinkReceived{to_d, AppendAck{Epoch(4), Revision(1), 0}});
-  a.push(LinkReceived{to_d, HeartbeatAck{Epoch(4), 0, Revision(1), true, 0}});
+  a.push(LinkReceived{to_d, HeartbeatAck{Epoch(4), 0, true, 0}});
   Result<Register> now = decode_register(a.data(kConfigPath));
   return now && std::count(now->in_sync.begin(), now->in_sync.end(), d) > 0;
 }

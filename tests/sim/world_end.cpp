@@ -180,9 +180,9 @@ std::string World::why_not_converged() const {
   for (int server : everyone()) {
     const NodeView view = processes_[server]->node().view();
     if (!reference) reference = view;
-    if (view.applied != reference->applied) {
-      why += fmt::format("s{} is at revision {}, s0 at {}; ", server, view.applied.value,
-                         reference->applied.value);
+    if (view.commit != reference->commit) {
+      why += fmt::format("s{} is at revision {}, s0 at {}; ", server, view.commit.value,
+                         reference->commit.value);
     } else if (view.complete && reference->complete && view.digest != reference->digest) {
       why += fmt::format("s{}'s copy differs; ", server);
     }
@@ -199,7 +199,7 @@ std::string World::why_not_ready(int server) const {
   const bool complete = view.complete || is_sparse(server);
   if (status.ready && complete) return {};
   return fmt::format("s{} ({}, epoch {}, lineage {}, applied {}, {}): {}; ", server, role_name(status.role),
-                     view.epoch.value, view.lineage.value, view.applied.value,
+                     view.epoch.value, view.lineage.value, view.commit.value,
                      view.complete ? "complete" : "incomplete",
                      status.not_ready.empty() ? "ready" : status.not_ready);
 }

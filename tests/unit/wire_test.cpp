@@ -37,7 +37,7 @@ std::vector<PeerMessage> one_of_each() {
       AppendAck{Epoch(3), Revision(12)},
       AppendNack{Epoch(4), true, Revision(1), 2, true},
       Heartbeat{Epoch(3), Revision(12), 5, 0xfeed},
-      HeartbeatAck{Epoch(3), 5, Revision(12), true, 2},
+      HeartbeatAck{Epoch(3), 5, true, 2},
       SnapshotBegin{Epoch(3), 2, LogPosition{Epoch(2), Revision(11)}, true},
       SnapshotChunk{Epoch(3), {item}},
       SnapshotEnd{Epoch(3), Revision(12), 0xbeef},
@@ -56,7 +56,8 @@ std::vector<PeerMessage> one_of_each() {
       ChangeSettings{2},
       MoveLeader{ServerId{"a:1"}},
   };
-  for (const Operation& operation : operations) all.push_back(Forward{1, operation, milliseconds(100), "key"});
+  for (const Operation& operation : operations)
+    all.push_back(Forward{1, operation, milliseconds(100), "key"});
   std::vector<Answer> answers = {
       KeyFound{item, false},
       KeyMissing{true},
