@@ -24,7 +24,8 @@ class Files {
     std::string name;
     uint64_t size = 0;  // bytes
   };
-  // All files, by name.
+  // All files, by name. That these exist and no others is safe when this returns: a process that died in the middle of
+  // a rename may have left what is not.
   virtual FileResult list(std::vector<Info>& files) = 0;
   // Up to `size` bytes from `offset`; fewer only at the file's end.
   virtual FileResult read(const std::string& name, uint64_t offset, size_t size, std::string& bytes) = 0;
