@@ -53,18 +53,20 @@ void Durability::truncate(Revision last) {
   for (Unsafe& unsafe : unsafe_) unsafe.end = std::min(unsafe.end, last);
 }
 
-// What was gathered before belongs to the generation that ends here, and with it all that waited to be safe.
+// What was gathered before belongs to the generation that ends here; what waited for it waits for the new one.
 void Durability::begin_generation(LogPosition base, const Log& log) {
   if (!on_disk()) return;
   gathered_.clear();
   unsafe_.clear();
-  std::erase_if(held_, [](const Held& held) { return held.number != 0; });
   log_bytes_ = 0;
   safe_end_ = Revision(0);
   commit_ = base.revision;
   begin_snapshot(base, true);
   for (uint64_t r = base.revision.value + 1; r <= log.last().revision.value; ++r) append(log.at(Revision(r)));
   generation_barrier_ = barrier();
+  for (Held& held : held_) {
+    if (held.number != 0) held.number = generation_barrier_;
+  }
 }
 
 // ---- once per turn ----

@@ -78,7 +78,11 @@ void Recovery::check_snapshot() {
   checked_ = found_.store.digest() == snapshot_.snapshot_digest;
 }
 
-bool Recovery::sound() const { return checked_ && !broken_; }
+bool Recovery::sound() const {
+  // A new lineage had begun here, and the crash came before what belongs to it was in place.
+  bool former_lineage = snapshot_.base.revision < lineage_base(snapshot_.facts.lineage);
+  return checked_ && !broken_ && !former_lineage;
+}
 
 void Recovery::on_opened(const DiskOpened& opened) {
   check_snapshot();
