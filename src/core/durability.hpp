@@ -1,5 +1,5 @@
-// What of a server's log and facts is safe on its disk, and what has to wait for that (rule 13). A plain object owned by
-// the replica, which tells it everything that changes; it gathers a turn's changes into one order, holds back the
+// What of a server's log and facts is safe on its disk, and what has to wait for that (rule 13). A plain object owned
+// by the replica, which tells it everything that changes; it gathers a turn's changes into one order, holds back the
 // answers that claim what is not safe yet, and writes a snapshot when the log has grown long.
 //
 // Without a disk everything counts as safe at once, and nothing here does anything.

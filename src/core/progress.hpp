@@ -1,4 +1,5 @@
-// Long work shows how far it is: one log line a second with done, total and rate, and the same for the status page.
+// Long work shows how far it is: one log line a second with done, total and rate, and the same for the status page. A
+// plain object of whoever does the work.
 #pragma once
 #include <string>
 

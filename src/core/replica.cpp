@@ -70,8 +70,8 @@ void Replica::on(RegisterSeen message) {
 }
 
 // The life before this restart led that epoch, and has perhaps sent others entries of it that were never safe here.
-// Other ones in their place would be taken for the same: so it is never gone on with, and somebody, perhaps this server,
-// begins another epoch.
+// Other ones in their place would be taken for the same: so it is never gone on with, and somebody, perhaps this
+// server, begins another epoch.
 bool Replica::led_before(const Register& content) const {
   return content.epoch <= out_.config.remembered.epoch && !mutated(Mutation::kLedAgain);
 }

@@ -127,8 +127,8 @@ void Replica::on_append(const PeerSaid& said, const Append& append) {
 }
 
 // What the leader has committed is committed here as far as our log is verified to be the leader's, and no
-// further: a longer tail of our own may be about to be truncated. And only as far as it is safe on disk, so that nothing
-// that was visible here is gone after a restart.
+// further: a longer tail of our own may be about to be truncated. And only as far as it is safe on disk, so that
+// nothing that was visible here is gone after a restart.
 void Replica::learn_commit(Revision commit) {
   following_.leader_commit = std::max(following_.leader_commit, commit);
   Revision known = std::min({following_.leader_commit, following_.verified, disk_.safe_end(log_)});

@@ -379,9 +379,9 @@ void Replica::give_up_stuck_disk() {
   out_.election.post(HandOverWanted{std::nullopt, true});
 }
 
-// Who must go. The dead (proven: in memory nothing is left of them) at once. The merely silent, and with disks the dead,
-// only as long as enough remain for --min-in-sync: below it no write can be acknowledged anyway, and a server that stays
-// in the set can still take over with everything that was acknowledged, should this one die next.
+// Who must go. The dead (proven: in memory nothing is left of them) at once. The merely silent, and with disks the
+// dead, only as long as enough remain for --min-in-sync: below it no write can be acknowledged anyway, and a server
+// that stays in the set can still take over with everything that was acknowledged, should this one die next.
 std::vector<Member> Replica::members_to_remove() const {
   std::vector<Member> dead;
   std::vector<Member> gone;  // the dead and the silent

@@ -1,4 +1,5 @@
-// What a node with a disk does, step by step, with a disk that answers when the test lets it.
+// What a node with a disk does, step by step, with a disk that answers when the test lets it: what it finds there, what
+// has to be safe before it is said, and what a full, stuck or failing disk means.
 #include <doctest.h>
 
 #include "core/store.hpp"
