@@ -318,6 +318,9 @@ Status Node::Parts::status() const {
   status.complete = replica.complete();
   status.keys = replica.store().values().size();
   status.value_bytes = replica.store().value_bytes();
+  status.store_bytes = replica.store().bytes();
+  status.durable = config.durable;
+  status.disk_low = replica.disk_low();
   status.digest = replica.store().digest();
   status.waiting_requests = front.waiting();
   status.elections = election.elections();
@@ -393,6 +396,8 @@ void Node::Parts::judge(Status& status) const {
   if (!config.standalone && status.zk_state != ZkState::kConnected) {
     status.degraded.push_back(std::string("ZooKeeper is ") + zk_state_name(status.zk_state));
   }
+  if (status.disk_low)
+    status.degraded.push_back("little space is left on disk: writes that grow are refused");
   if (!config_now || config.standalone) return;
   if (config_now->in_sync.size() == 1) status.degraded.push_back("a single copy: one server is in sync");
   if (config_now->in_sync.size() < config_now->min_in_sync) {
@@ -400,8 +405,6 @@ void Node::Parts::judge(Status& status) const {
   } else if (replica.leading() && replica.responsive() < config_now->min_in_sync) {
     status.degraded.push_back("fewer in-sync servers answer than min_in_sync asks for: writes are refused");
   }
-  if (replica.disk_low())
-    status.degraded.push_back("little space is left on disk: writes that grow are refused");
   if (!status.complete) status.degraded.push_back("this server's copy is not complete");
   if (replica.diverged())
     status.degraded.push_back("this copy differs from the leader's at the same revision");
