@@ -1,7 +1,8 @@
 // What a node and its disk say to each other (--data-dir). The disk performs the orders in the order in which they were
 // given; where it can, it gathers those that wait and makes them safe with one sync.
 //
-// "Safe" means what --sync promises: written and synced (always), or only written (interval, never).
+// "Safe" means what --sync promises: written and synced (always), or only written (interval, never). A DiskWrite that
+// holds nothing but DiskCommits is not synced for its own sake: it is answered once everything before it is safe.
 //
 // The directory holds the facts that a server must never forget (DiskFacts), and a generation of the data: a snapshot
 // and the log from its base on. A copy that is replaced as a whole (by a leader's snapshot, by a new lineage) begins a
@@ -36,8 +37,10 @@ using DiskRecord = std::variant<EntryPointer, DiskTruncate, DiskCommit>;
 
 // ---- from the node ----
 
-struct DiskRead {};  // at the start, again and again: the next part of what is there
-struct DiskKeep {    // the facts, as they are from now on; answered by DiskKept once they are safe
+// At the start, again and again: the next part of what is there. Each has one answer.
+struct DiskRead {};
+// The facts, as they are from now on; answered by DiskKept once they are safe, and with them all that was before them.
+struct DiskKeep {
   DiskFacts facts;
 };
 struct DiskWrite {  // appends to the log; answered by DiskWritten once it and everything before it is safe
@@ -50,7 +53,10 @@ struct DiskWrite {  // appends to the log; answered by DiskWritten once it and e
 struct DiskSnapshotBegin {
   uint64_t number = 0;
   LogPosition base;
-  bool fresh = false;  // of a new generation: what is written to the log from here on follows `base`
+  // Of a new generation: what is written to the log from here on follows `base`, and is called safe when the snapshot
+  // is done. When that is given up, what was written since is void: it is called safe once a later fresh one is done,
+  // which has to stand for it.
+  bool fresh = false;
 };
 struct DiskSnapshotItems {  // answered by DiskSnapshotTaken; key order over all parts, space by space
   uint64_t number = 0;
@@ -61,8 +67,9 @@ struct DiskSnapshotEnd {  // answered by DiskSnapshotDone
   Revision revision;    // the log up to here makes it whole
   uint64_t digest = 0;  // of the store there
 };
-struct DiskClose {
-};  // the last order: everything is made safe and marked as cleanly ended; answered by DiskClosed
+// The last order: everything is made safe and marked as cleanly ended; answered by DiskClosed. What waits for space is
+// given up: it was never called safe.
+struct DiskClose {};
 
 using DiskOrder = std::variant<DiskRead, DiskKeep, DiskWrite, DiskSnapshotBegin, DiskSnapshotItems,
                                DiskSnapshotEnd, DiskClose>;
@@ -78,14 +85,17 @@ struct DiskFound {
   uint64_t bytes = 0;  // to be read, for the progress
 };
 struct DiskPart {
-  std::vector<Item> items;          // of the snapshot, first all of these
-  std::vector<DiskRecord> records;  // of the log, as they were written
-  uint64_t bytes = 0;               // read until now
+  std::vector<Item> items;  // of the snapshot, first all of these
+  // Of the log, as they were written: from a place at or before the base on, so that it may begin with entries which
+  // the snapshot covers, and with truncations of what is no longer there.
+  std::vector<DiskRecord> records;
+  uint64_t bytes = 0;  // read until now
 };
 // What could not be used is out of the way now: writing goes on behind the last record that was read.
 struct DiskOpened {
   // Everything is there that was ever called safe. Otherwise this is another incarnation (rule 2): what was read is a
-  // beginning of the data, or (`usable` false) nothing that a copy can be made of.
+  // beginning of the data, or (`usable` false) nothing that a copy can be made of. It stays so over further starts
+  // until a DiskKeep names another `self`.
   bool intact = false;
   bool usable = false;
   std::string why;  // not intact: one line for the operator; empty when the directory was empty

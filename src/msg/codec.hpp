@@ -1,0 +1,265 @@
+// How values become bytes and back: little-endian numbers, strings and lists behind their length. For those who own a
+// format (the peer wire, the journal): they list the fields of their types in fields() as is done here for those that
+// all share, and both directions follow that list. Nothing is allocated on the word of a length that the bytes at hand
+// cannot hold, and whatever is wrong is an error of the Decoder, never a CHECK.
+#pragma once
+#include <fmt/format.h>
+
+#include <concepts>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "base/check.hpp"
+#include "base/time.hpp"
+#include "msg/client.hpp"
+#include "msg/limits.hpp"
+#include "msg/types.hpp"
+
+namespace kvd {
+
+// Room for adding to an instant without overflow; about 142 years.
+constexpr int64_t kDurationMax = int64_t{1} << 52;
+
+// ---- the fields of the types that all formats share, in the order of the bytes ----
+
+template <class T, class Base>
+concept Of = std::same_as<std::remove_const_t<T>, Base>;
+
+auto fields(Of<ServerId> auto& m) { return std::tie(m.value); }
+auto fields(Of<Member> auto& m) { return std::tie(m.id, m.incarnation); }
+auto fields(Of<LogPosition> auto& m) { return std::tie(m.epoch, m.revision); }
+auto fields(Of<Effect> auto& m) { return std::tie(m.key, m.value, m.created, m.version, m.space); }
+auto fields(Of<Entry> auto& m) { return std::tie(m.epoch, m.revision, m.effects); }
+auto fields(Of<Item> auto& m) { return std::tie(m.key, m.value, m.created, m.modified, m.version, m.space); }
+
+// The last value of an enumeration.
+template <class Enum>
+constexpr uint8_t kLast = 0;
+template <>
+constexpr uint8_t kLast<Space> = static_cast<uint8_t>(Space::kRequests);
+
+// The fewest bytes that an item of a list takes: what a list's count is held against before anything is
+// allocated.
+template <class T>
+constexpr size_t kSmallest = 0;
+template <>
+constexpr size_t kSmallest<Revision> = 8;
+template <>
+constexpr size_t kSmallest<Effect> = 4 + 1 + 8 + 8 + 1;
+template <>
+constexpr size_t kSmallest<EntryPointer> = 8 + 8 + 4;
+template <>
+constexpr size_t kSmallest<Item> = 4 + 4 + 8 + 8 + 8 + 1;
+
+// ---- writing ----
+
+class Encoder {
+ public:
+  explicit Encoder(std::string& out) : out_(out) {}
+
+  template <std::unsigned_integral T>
+  void put(const T& number) {
+    char bytes[sizeof(T)];
+    for (size_t i = 0; i < sizeof(T); ++i) bytes[i] = static_cast<char>(number >> (8 * i));
+    out_.append(bytes, sizeof(T));
+  }
+  void put(const bool& flag) { put(static_cast<uint8_t>(flag ? 1 : 0)); }
+  template <class T>
+  requires std::is_enum_v<T>
+  void put(const T& value) { put(static_cast<uint8_t>(value)); }
+  template <class Tag>
+  void put(const StrongId<Tag>& id) {
+    put(id.value);
+  }
+  void put(const Duration& span) { put(static_cast<uint64_t>(span.count())); }
+  void put(std::string_view text) {
+    CHECK(text.size() <= limits::kFrameBytes);
+    put(static_cast<uint32_t>(text.size()));
+    out_.append(text);
+  }
+  void put(const std::string& text) { put(std::string_view(text)); }
+  void put(const Bytes& bytes) { put(bytes.view()); }
+  template <class T>
+  void put(const std::optional<T>& value) {
+    put(value.has_value());
+    if (value) put(*value);
+  }
+  template <class T>
+  void put(const std::vector<T>& items) {
+    CHECK(items.size() <= limits::kFrameBytes);
+    put(static_cast<uint32_t>(items.size()));
+    for (const T& item : items) put(item);
+  }
+  void put(const EntryPointer& entry) { put(*entry); }
+  template <class... Ts>
+  void put(const std::variant<Ts...>& choice) {
+    put(static_cast<uint8_t>(choice.index()));
+    std::visit([&](const auto& value) { put(value); }, choice);
+  }
+  void put(const Status&) { CHECK(false); }  // stays within its node
+  template <class T>
+  requires requires(const T& value) { fields(value); }
+  void put(const T& value) {
+    std::apply([&](const auto&... field) { (put(field), ...); }, fields(value));
+  }
+
+ private:
+  std::string& out_;
+};
+
+// ---- reading ----
+
+class Decoder;
+// What holds for a value beyond its encoding: overloads stand beside fields() and report with Decoder::fail().
+template <class T>
+void check_value(Decoder&, const T&) {}
+
+// The first thing that is wrong stays: what is read after it is zero or empty, and take_error() tells.
+class Decoder {
+ public:
+  explicit Decoder(std::string_view bytes) : rest_(bytes) {}
+
+  bool failed() const { return !error_.empty(); }
+  std::string take_error() { return std::move(error_); }
+  void fail(std::string detail) {
+    if (error_.empty()) error_ = std::move(detail);
+    rest_ = {};
+  }
+  std::string_view take(size_t size) {
+    if (size > rest_.size()) {
+      fail("a length beyond the frame");
+      return {};
+    }
+    std::string_view bytes = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return bytes;
+  }
+  void finish() {
+    if (!failed() && !rest_.empty()) fail(fmt::format("{} bytes too many", rest_.size()));
+  }
+
+  template <std::unsigned_integral T>
+  void get(T& number) {
+    std::string_view bytes = take(sizeof(T));
+    uint64_t value = 0;
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      value |= static_cast<uint64_t>(static_cast<unsigned char>(bytes[i])) << (8 * i);
+    }
+    number = static_cast<T>(value);
+  }
+  void get(bool& flag) {
+    uint8_t byte = 0;
+    get(byte);
+    if (byte > 1) fail(fmt::format("a flag of {}", byte));
+    flag = byte == 1;
+  }
+  template <class T>
+  requires std::is_enum_v<T>
+  void get(T& value) {
+    uint8_t byte = 0;
+    get(byte);
+    if (byte > kLast<T>) {
+      fail(fmt::format("an enumeration's value of {}", byte));
+      byte = 0;
+    }
+    value = static_cast<T>(byte);
+  }
+  template <class Tag>
+  void get(StrongId<Tag>& id) {
+    get(id.value);
+  }
+  void get(Epoch& epoch) {
+    get(epoch.value);
+    if (epoch.value > kEpochMax) fail("an epoch out of range");
+  }
+  void get(Lineage& lineage) {
+    get(lineage.value);
+    if (lineage.value > kLineageMax) fail("a lineage out of range");
+  }
+  void get(Duration& span) {
+    uint64_t count = 0;
+    get(count);
+    if (count > static_cast<uint64_t>(kDurationMax)) fail("a duration out of range");
+    span = Duration(failed() ? 0 : static_cast<int64_t>(count));
+  }
+  void get(std::string& text) {
+    uint32_t size = 0;
+    get(size);
+    text.assign(take(size));
+  }
+  void get(Bytes& bytes) {
+    std::string content;
+    get(content);
+    if (!content.empty()) bytes = Bytes(std::move(content));
+  }
+  template <class T>
+  void get(std::optional<T>& value) {
+    bool present = false;
+    get(present);
+    if (present) get(value.emplace());
+  }
+  template <class T>
+  void get(std::vector<T>& items) {
+    static_assert(kSmallest<T> > 0);
+    uint32_t count = 0;
+    get(count);
+    if (count > rest_.size() / kSmallest<T>)
+      return fail(fmt::format("a list of {} items beyond the frame", count));
+    items.reserve(count);
+    for (uint32_t i = 0; i < count && !failed(); ++i) get(items.emplace_back());
+  }
+  void get(EntryPointer& entry) {
+    auto content = std::make_shared<Entry>();
+    get(*content);
+    entry = std::move(content);
+  }
+  template <class... Ts>
+  void get(std::variant<Ts...>& choice) {
+    uint8_t index = 0;
+    get(index);
+    get_alternative(index, choice);
+  }
+  void get(Status&) { fail("a status"); }
+  template <class T>
+  requires requires(T& value) { fields(value); }
+  void get(T& value) {
+    std::apply([&](auto&... field) { (get(field), ...); }, fields(value));
+    if (!failed()) check_value(*this, value);
+  }
+
+  template <size_t I = 0, class Variant>
+  void get_alternative(size_t index, Variant& choice) {
+    if constexpr (I == std::variant_size_v<Variant>) {
+      fail("an unknown kind");
+    } else if (index == I) {
+      get(choice.template emplace<I>());
+    } else {
+      get_alternative<I + 1>(index, choice);
+    }
+  }
+
+ private:
+  std::string_view rest_;
+  std::string error_;
+};
+
+// ---- what a decoded value must also satisfy ----
+
+inline void check_key(Decoder& decoder, const std::string& key) {
+  if (key.empty() || key.size() > limits::kKeyBytes)
+    decoder.fail(fmt::format("a key of {} bytes", key.size()));
+}
+inline void check_value(Decoder& decoder, const Effect& effect) { check_key(decoder, effect.key); }
+inline void check_value(Decoder& decoder, const Item& item) { check_key(decoder, item.key); }
+inline void check_value(Decoder& decoder, const ServerId& id) {
+  if (id.value.size() > limits::kServerIdBytes)
+    decoder.fail(fmt::format("a server id of {} bytes", id.value.size()));
+}
+
+}  // namespace kvd
