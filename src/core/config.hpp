@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/time.hpp"
+#include "msg/disk.hpp"
 #include "msg/limits.hpp"
 #include "msg/types.hpp"
 
@@ -18,15 +19,20 @@ struct Tuning {
   size_t snapshot_chunks_in_flight = limits::kSnapshotChunksInFlight;
   size_t uncommitted_entries = limits::kUncommittedEntries;
   size_t client_requests = limits::kClientRequests;
+  size_t snapshot_log_bytes = limits::kSnapshotLogBytes;
 };
 
 struct NodeConfig {
-  ServerInfo self;  // with this start's fresh incarnation
+  ServerInfo self;       // with a fresh incarnation; a disk that has everything brings its own
+  bool durable = false;  // there is a disk: it is read before anything else is done
+  // What the disk told of the life before. Set by the node itself.
+  DiskFacts remembered;
   bool standalone = false;
   bool catch_up = true;
   uint32_t min_in_sync = 1;  // for a register that this node creates; 1 to 64
   uint32_t expect = 1;       // a virgin cluster's first write waits for so many servers in sync; 1 to 64
   bool force_new_lineage = false;
+  uint64_t memory_max = UINT64_MAX;  // bytes of the store, Store::bytes(): nothing grows beyond
   // `heartbeat` < `follower_lag` < `leader_silence`: a leader that lives and reaches ZooKeeper wins the race
   // against its suspicious followers.
   Duration session_timeout = milliseconds(6000);

@@ -141,6 +141,8 @@ bool Election::may_stand() const {
 // that never return, but not for one that is registered and lives. The multi that acts on this checks it again.
 bool Election::total_loss() const {
   if (!register_ || phase_ != Phase::kRegistered) return false;
+  // Who has a disk may come back with everything, and what others hold on theirs would be wiped: never by itself.
+  if (out_.config.durable && !out_.config.force_new_lineage) return false;
   for (const Member& member : register_->in_sync) {
     auto it = members_.find(member.id.value);
     if (it == members_.end()) {
@@ -155,8 +157,18 @@ bool Election::total_loss() const {
   return true;
 }
 
+// The register names this server, but for an epoch that it led before it restarted.
+bool Election::led_before() const {
+  return register_->leader == out_.config.self.member && register_->epoch <= out_.config.remembered.epoch;
+}
+
+bool Election::leads() const {
+  return register_ && register_->leader == out_.config.self.member && !led_before();
+}
+
 bool Election::leader_dead() const {
   if (!register_) return false;
+  if (led_before()) return true;
   if (dead_.contains(register_->leader)) return true;
   for (const auto& [link, member] : peers_) {
     if (member == register_->leader) return false;  // it talks to us: what we read of it is old
@@ -224,9 +236,8 @@ void Election::evaluate() {
     list_election();
     return;
   }
-  bool leads = register_ && register_->leader == out_.config.self.member;
   bool smallest = !election_children_.empty() && election_children_.front() == *own_znode_;
-  if (!leads && (smallest || depose_) && claim_after_ <= out_.now) claim();
+  if (!leads() && (smallest || depose_) && claim_after_ <= out_.now) claim();
 }
 
 void Election::stand() {
@@ -301,7 +312,7 @@ void Election::on_election_list(const ZkResult& result) {
 // Decides whether the leader has to go. The first in line acts at once, the k-th waits k more limits, so that
 // they do not all collide on one version. `depose_` stays set until the register shows another epoch.
 void Election::consider_deposing() {
-  if (!register_ || !in_sync() || register_->leader == out_.config.self.member || depose_) return;
+  if (!register_ || !in_sync() || leads() || depose_) return;
   if (told_to_take_over_ && out_.now > told_until_) told_to_take_over_.reset();
   if (told_to_take_over_) {
     doubt(ElectionCause::kHandedOver, std::nullopt);
@@ -379,8 +390,8 @@ void Election::claim() {
     claiming_ = true;
     out_.membership.post(BootstrapWanted{*own_znode_});
   } else if (in_sync()) {
-    if (leader_dead() || (told_to_take_over_ && told_to_take_over_->leaves))
-      takeover.exclude = register_->leader;
+    bool gone = leader_dead() && !led_before();
+    if (gone || (told_to_take_over_ && told_to_take_over_->leaves)) takeover.exclude = register_->leader;
     if (depose_) takeover.cause = doubt_->cause;
     claiming_ = true;
     out_.membership.post(std::move(takeover));

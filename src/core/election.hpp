@@ -131,6 +131,8 @@ class Election {
   bool in_sync() const;
   bool may_stand() const;
   bool total_loss() const;
+  bool led_before() const;
+  bool leads() const;
   bool leader_dead() const;
   bool second_opinion();
   Duration wait_in_line() const;

@@ -99,13 +99,14 @@ void Election::on_life(const ZkResult& result) {
     return;
   }
   const ServerInfo& found = old_own_->info;
-  if (found.member == out_.config.self.member) {
-    // A registration whose answer was lost, or a reconnection; or our own, of a session that has ended.
-    if (old_life_ && result.stat.ephemeral_owner == session_) {
-      life_version_ = result.stat.version;
-      old_own_.reset();
-    }
+  bool ours = found.member == out_.config.self.member;
+  if (ours && old_life_ && result.stat.ephemeral_owner == session_) {
+    // A registration whose answer was lost, or a reconnection.
+    life_version_ = result.stat.version;
+    old_own_.reset();
     sweep();
+  } else if (ours && registered_before_) {
+    sweep();  // of a session that has ended
   } else if (registered_before_) {
     superseded(found);
   } else if (found.peer == out_.config.self.peer) {

@@ -101,6 +101,14 @@ void Membership::on_read(ZkResult& result) {
           "Stop all servers before you start a new cluster"});
       return;
     }
+    if (!out_.config.remembered.cluster.empty()) {
+      out_.emit(
+          Exit{kExitConfiguration,
+               "the data directory belongs to the cluster " + out_.config.remembered.cluster +
+                   ", but ZooKeeper has no register /kvd/config: is it the right ZooKeeper, and the right "
+                   "prefix? A new cluster begins with empty directories (GET /v1/snapshot makes a backup)"});
+      return;
+    }
     // A watch for its creation. The get above has set none, since there was nothing to read.
     exists_call_ = next_call();
     out_.emit(ZkCall{exists_call_, ZkExists{kConfigPath, true}});
@@ -117,6 +125,13 @@ void Membership::on_read(ZkResult& result) {
     out_.emit(Exit{kExitConfiguration, "ZooKeeper's /kvd/config is not readable: " + content.error().detail +
                                            "; it is another version's, or somebody changed it: restore it, "
                                            "or use another prefix in --zookeeper"});
+    return;
+  }
+  const std::string& remembered = out_.config.remembered.cluster;
+  if (!remembered.empty() && content->cluster != remembered) {
+    out_.emit(Exit{kExitConfiguration, "the data directory belongs to another cluster, " + remembered +
+                                           "; ZooKeeper's is " + content->cluster +
+                                           ": give the right --data-dir, or the right ZooKeeper"});
     return;
   }
   if (register_ && content->cluster != register_->cluster) {
@@ -263,7 +278,9 @@ void Membership::on(BootstrapWanted message) {
 void Membership::on(TakeoverWanted message) {
   const Member& self = out_.config.self.member;
   bool in_sync = register_ && counts(register_->in_sync, self);
-  if (!in_sync || register_->leader == self || message.version != version_) {
+  // A leader that has restarted takes over from itself, see Replica::led_before.
+  bool leads = register_ && register_->leader == self && register_->epoch > out_.config.remembered.epoch;
+  if (!in_sync || leads || message.version != version_) {
     out_.election.post(TakeoverFailed{});
     return;
   }
@@ -327,9 +344,11 @@ void Membership::on_multi_result(const ZkResult& result) {
 // ---- without ZooKeeper ----
 
 void Membership::start_standalone() {
+  const DiskFacts& remembered = out_.config.remembered;
   Register content;
-  content.cluster = draw_uuid();
-  content.epoch = Epoch(1);
+  content.cluster = remembered.cluster.empty() ? draw_uuid() : remembered.cluster;
+  content.lineage = remembered.lineage;
+  content.epoch = remembered.epoch.next();
   content.leader = out_.config.self.member;
   content.in_sync = {content.leader};
   content.min_in_sync = out_.config.min_in_sync;

@@ -25,6 +25,10 @@ enum class Mutation : uint8_t {
   kReadsBeforeActivation,  // 10: a new leader answers reads before its log is committed
   kReadsUnconfirmed,       // 11: reads are answered without asking anybody
   kReadsAllButOne,         // 11: ... when all but one have confirmed
+  kEpochNotKept,           //  4: an epoch is acted on without being on disk
+  kLedAgain,               //  4: a leader that has restarted goes on in the epoch that it led
+  kLeaderUnsafe,           // 13: the leader counts itself before its disk does
+  kAcknowledgedUnsafe,     // 13: a follower acknowledges before its disk does
   kLossByAbsence,          // 16: a server whose registration is gone is taken for lost
   kLossByOldVerdict,       // 16: ... that verdict is carried out on whatever the register says by then
   kGreetedUnregistered,    //     peers are accepted before this life is registered

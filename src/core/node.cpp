@@ -12,12 +12,14 @@
 #include "core/links.hpp"
 #include "core/membership.hpp"
 #include "core/outbox.hpp"
+#include "core/recovery.hpp"
 #include "core/replica.hpp"
 #include "msg/text.hpp"
 
 namespace kvd {
 namespace {
 
+constexpr int kExitIoError = 74;
 constexpr int kMessagesPerVisit = 1024;  // of one actor, before the next one has its turn
 constexpr int kRoundsPerTurn = 64;       // then the shell gets to see its sockets again
 
@@ -32,6 +34,7 @@ struct Node::Parts {
         links(out),
         membership(out),
         election(out),
+        recovery(out),
         replica(out),
         front(out) {}
 
@@ -55,6 +58,11 @@ struct Node::Parts {
     }
   }
 
+  bool recovering() const { return config.durable && !recovered; }
+  void start(Instant now);
+  void recover();
+  void work();
+
   Status status() const;
   void describe_members(Status& status) const;
   void judge(Status& status) const;
@@ -66,9 +74,12 @@ struct Node::Parts {
   Links links;
   Membership membership;
   Election election;
+  Recovery recovery;
   Replica replica;
   Front front;
   bool started = false;
+  bool recovered = false;        // what the disk held is taken up
+  std::vector<DiskAnswer> read;  // for the recovery
   Instant started_at{};
   Instant last_turn{};
   Instant wanted_turn = kNever;
@@ -93,6 +104,7 @@ struct Delivery {
 
   void operator()(ClientRequest& m) { delivered = out.front.offer(std::move(m)); }
   void operator()(ClientCancelled& m) { out.front.post(m); }
+  void operator()(DiskAnswer& m) { out.replica.post(std::move(m)); }
   void operator()(LinkOpened& m) { out.links.post(m); }
   void operator()(LinkAccepted& m) { out.links.post(std::move(m)); }
   void operator()(LinkReceived& m) { delivered = out.links.offer(std::move(m)); }
@@ -134,6 +146,23 @@ void Node::push(NodeInput input) {
     p.queries.push_back(request->id);
     return;
   }
+  if (auto* answer = std::get_if<DiskAnswer>(&input)) {
+    if (auto* failed = std::get_if<DiskFailed>(answer)) {
+      p.out.emit(Exit{kExitIoError, failed->what});
+      return;
+    }
+    if (p.recovering() && !std::holds_alternative<DiskSpace>(*answer)) {
+      p.read.push_back(std::move(*answer));
+      return;
+    }
+  }
+  if (auto* request = std::get_if<ClientRequest>(&input); request != nullptr && p.recovering()) {
+    p.out.emit(p.front.reply_to(
+        request->id,
+        Failed{ErrorCode::kNotReady, Outcome::kNotApplied, "this server still reads its data directory"},
+        p.replica.commit()));
+    return;
+  }
   if (std::holds_alternative<StopRequested>(input)) p.stopping = true;
   RequestId request_id;
   LinkId link;
@@ -157,57 +186,80 @@ void Node::push(NodeInput input) {
   }
 }
 
-Instant Node::pump(Instant now) {
-  Parts& p = *parts_;
-  if (p.exited) return kNever;
-  if (!p.started) {
-    p.started = true;
-    p.started_at = p.last_turn = now;
-    p.wanted_turn = now;
-  }
-  CHECK(now >= p.last_turn);
-  p.out.now = now;
-  Instant expected = std::max(p.last_turn, std::min(p.wanted_turn, now));
-  if (now - expected > p.config.leader_silence / 2) {
-    p.out.log(LogLevel::kWarn, "this server's own loop slept",
-              {{"ms", std::to_string(to_ms(now - expected))}});
-    p.out.links.post(Stalled{});
-    p.out.election.post(Stalled{});
-    p.out.replica.post(Stalled{});
+void Node::Parts::start(Instant now) {
+  started = true;
+  started_at = last_turn = wanted_turn = now;
+  if (config.durable) recovery.start();
+}
+
+void Node::Parts::recover() {
+  for (DiskAnswer& answer : std::exchange(read, {})) recovery.on(std::move(answer));
+  recovery.on_time();
+  wanted_turn = recovery.deadline();
+  if (!recovery.done()) return;
+  // Who this server is, and what it has, is settled: from here on it is like any other.
+  Recovery::Found found = recovery.take();
+  recovered = true;
+  last_turn = wanted_turn = out.now;
+  config.self.member = found.facts.self;
+  config.remembered = found.facts;
+  replica.restore(std::move(found));
+}
+
+// One turn of all actors.
+void Node::Parts::work() {
+  Instant now = out.now;
+  Instant expected = std::max(last_turn, std::min(wanted_turn, now));
+  if (now - expected > config.leader_silence / 2) {
+    out.log(LogLevel::kWarn, "this server's own loop slept", {{"ms", std::to_string(to_ms(now - expected))}});
+    out.links.post(Stalled{});
+    out.election.post(Stalled{});
+    out.replica.post(Stalled{});
     // Before the timers below: they must not judge others by a clock that ran while we did not.
-    p.visit(p.replica, p.out.replica);
-    p.visit(p.election, p.out.election);
-    p.visit(p.links, p.out.links);
+    visit(replica, out.replica);
+    visit(election, out.election);
+    visit(links, out.links);
   }
-  p.last_turn = now;
-  p.links.on_time();
-  p.membership.on_time();
-  p.election.on_time();
-  p.replica.on_time();
-  p.front.on_time();
+  last_turn = now;
+  links.on_time();
+  membership.on_time();
+  election.on_time();
+  replica.on_time();
+  front.on_time();
   int rounds = 0;
   do {
     bool any = true;
     while (any && rounds < kRoundsPerTurn) {
       ++rounds;
-      any = p.visit(p.links, p.out.links);
-      any |= p.visit(p.membership, p.out.membership);
-      any |= p.visit(p.election, p.out.election);
-      any |= p.visit(p.replica, p.out.replica);
-      any |= p.visit(p.front, p.out.front);
+      any = visit(links, out.links);
+      any |= visit(membership, out.membership);
+      any |= visit(election, out.election);
+      any |= visit(replica, out.replica);
+      any |= visit(front, out.front);
     }
     // Once per turn, when nothing more is known: one batch per peer.
-    if (!p.busy()) p.replica.flush();
-  } while (p.busy() && rounds < kRoundsPerTurn);
-  if (p.busy()) p.replica.flush();  // overload is no reason to stop replicating
-  if (p.out.links.empty()) p.overflowed.clear();
+    if (!busy()) replica.flush();
+  } while (busy() && rounds < kRoundsPerTurn);
+  if (busy()) replica.flush();  // overload is no reason to stop replicating
+  if (out.links.empty()) overflowed.clear();
+  wanted_turn = std::min(
+      {links.deadline(), membership.deadline(), election.deadline(), replica.deadline(), front.deadline()});
+  if (busy()) wanted_turn = now;
+}
+
+Instant Node::pump(Instant now) {
+  Parts& p = *parts_;
+  if (p.exited) return kNever;
+  p.out.now = now;
+  if (!p.started) p.start(now);
+  CHECK(now >= p.last_turn);
+  if (p.recovering()) p.recover();
+  if (!p.recovering()) p.work();
   for (RequestId id : p.queries) p.out.emit(p.front.reply_to(id, p.status(), p.replica.commit()));
   p.queries.clear();
-  if (p.stopping && p.replica.stopped() && p.front.drained()) p.out.emit(Exit{0, ""});
+  bool idle = p.recovering() || (p.replica.stopped() && p.front.drained());
+  if (p.stopping && idle) p.out.emit(Exit{0, ""});
   p.trace_effects();
-  p.wanted_turn = std::min({p.links.deadline(), p.membership.deadline(), p.election.deadline(),
-                            p.replica.deadline(), p.front.deadline()});
-  if (p.busy()) p.wanted_turn = now;
   return std::max(p.wanted_turn, now);
 }
 
@@ -266,9 +318,13 @@ Status Node::Parts::status() const {
   status.complete = replica.complete();
   status.keys = replica.store().values().size();
   status.value_bytes = replica.store().value_bytes();
+  status.store_bytes = replica.store().bytes();
+  status.durable = config.durable;
+  status.disk_low = replica.disk_low();
   status.digest = replica.store().digest();
   status.waiting_requests = front.waiting();
   status.elections = election.elections();
+  status.work = recovering() ? recovery.progress().status() : replica.work();
   status.uptime = out.now - started_at;
   status.counters = replica.counters();
   status.counters.refused = front.refused();
@@ -320,7 +376,9 @@ void Node::Parts::describe_members(Status& status) const {
 // an operator should look.
 void Node::Parts::judge(Status& status) const {
   const auto& config_now = replica.config();
-  if (!config_now) {
+  if (recovering()) {
+    status.not_ready = "reads its data directory";
+  } else if (!config_now) {
     status.not_ready = status.zk_state == ZkState::kConnected ? "no leader has been elected yet"
                                                               : "ZooKeeper has not answered yet";
   } else if (replica.leading()) {
@@ -338,6 +396,8 @@ void Node::Parts::judge(Status& status) const {
   if (!config.standalone && status.zk_state != ZkState::kConnected) {
     status.degraded.push_back(std::string("ZooKeeper is ") + zk_state_name(status.zk_state));
   }
+  if (status.disk_low)
+    status.degraded.push_back("little space is left on disk: writes that grow are refused");
   if (!config_now || config.standalone) return;
   if (config_now->in_sync.size() == 1) status.degraded.push_back("a single copy: one server is in sync");
   if (config_now->in_sync.size() < config_now->min_in_sync) {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/mutation.hpp"
+
 namespace kvd {
 namespace {
 
@@ -10,8 +12,23 @@ constexpr Duration kStopLimit = milliseconds(2000);
 
 }  // namespace
 
-Replica::Replica(Outbox& out) : out_(out), sparse_(!out.config.catch_up && !out.config.standalone) {
+Replica::Replica(Outbox& out)
+    : out_(out),
+      disk_(out),
+      sparse_(!out.config.catch_up && !out.config.standalone),
+      catching_up_(out, "receives a snapshot", "keys") {
   if (sparse_) out_.links.post(SparseChanged{true});
+}
+
+void Replica::restore(Recovery::Found found) {
+  disk_.begin(found);
+  lineage_ = found.facts.lineage;
+  epoch_ = found.facts.epoch;
+  store_ = std::move(found.store);
+  log_ = std::move(found.log);
+  commit_ = following_.verified = found.commit;
+  recovered_end_ = log_.last().revision;
+  out_.front.post(Applied{commit_});
 }
 
 void Replica::handle(ReplicaMessage message) {
@@ -30,7 +47,8 @@ void Replica::on(RegisterSeen message) {
   bool newer = content.epoch > epoch_;
   epoch_ = content.epoch;
   const Member& self = out_.config.self.member;
-  if (content.leader == self) {
+  disk_.keep(content.cluster, lineage_, epoch_);
+  if (content.leader == self && !led_before(content)) {
     if (!leader_) lead();
     if (content.in_sync != before) ++counters_.in_sync_changes;
   } else {
@@ -49,6 +67,13 @@ void Replica::on(RegisterSeen message) {
   was_in_sync_ = in_sync;
   announce();
   if (move_) finish_move();
+}
+
+// The life before this restart led that epoch, and has perhaps sent others entries of it that were never safe here.
+// Other ones in their place would be taken for the same: so it is never gone on with, and somebody, perhaps this
+// server, begins another epoch.
+bool Replica::led_before(const Register& content) const {
+  return content.epoch <= out_.config.remembered.epoch && !mutated(Mutation::kLedAgain);
 }
 
 // Only those that the register or a change of it still counts on are worth remembering.
@@ -72,7 +97,8 @@ void Replica::begin_lineage(Lineage lineage) {
   lineage_ = lineage;
   log_.reset(LogPosition{Epoch(0), lineage_base(lineage)});
   store_.clear();
-  commit_ = lineage_base(lineage);
+  commit_ = recovered_end_ = lineage_base(lineage);
+  disk_.begin_generation(log_.base(), log_);
   following_ = Following{};
   caught_up_ = false;
   out_.front.post(Applied{commit_});
@@ -143,6 +169,7 @@ void Replica::learn_epoch(Epoch epoch) {
   if (epoch <= epoch_) return;
   if (leader_) step_down("a peer knows a newer epoch, " + std::to_string(epoch.value));
   epoch_ = epoch;
+  disk_.keep(register_ ? register_->cluster : out_.config.remembered.cluster, lineage_, epoch_);
   Member leader = following_.leader;
   following_ = Following{};
   following_.leader = leader;
@@ -159,8 +186,9 @@ void Replica::set_sparse(bool sparse) {
   announce();
 }
 
+// Not before everything that was visible here in the life before is visible again: reads never go back.
 void Replica::set_caught_up() {
-  if (caught_up_) return;
+  if (caught_up_ || commit_ < recovered_end_) return;
   caught_up_ = true;
   announce();
 }
@@ -171,7 +199,8 @@ void Replica::announce() {
   role.active = active();
   role.readable = readable();
   role.epoch = epoch_;
-  if (register_ && register_->epoch == epoch_) role.leader = register_->leader;
+  bool named = register_ && register_->epoch == epoch_;
+  if (named && (leader_ || register_->leader != out_.config.self.member)) role.leader = register_->leader;
   bool same = announced_ && announced_->leading == role.leading && announced_->active == role.active &&
               announced_->readable == role.readable && announced_->epoch == role.epoch &&
               announced_->leader == role.leader;
@@ -307,6 +336,14 @@ void Replica::on(Stalled) {
   if (leader_) leader_->unlinked_since.clear();
 }
 
+void Replica::on(DiskAnswer message) {
+  bool unsafe = !disk_.generation_safe();
+  disk_.on(std::move(message));
+  if (leader_) return;  // flush() commits
+  if (!following_.staging) learn_commit(commit_);
+  if (unsafe && disk_.generation_safe() && following_.link) confirm(*following_.link, 0);
+}
+
 void Replica::on(StopRequested) {
   if (stopping_) return;
   stopping_ = true;
@@ -375,7 +412,11 @@ Instant Replica::deadline() const {
 }
 
 void Replica::flush() {
-  if (!leader_) return;
+  if (leader_ && disk_.kept(epoch_)) flush_as_leader();
+  disk_.flush(log_, store_, commit_);
+}
+
+void Replica::flush_as_leader() {
   commit_what_is_held();
   serve_reads();
   // One confirmation round at a time: reads that arrive meanwhile share the next one.

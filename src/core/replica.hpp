@@ -11,8 +11,11 @@
 #include <optional>
 #include <set>
 
+#include "core/durability.hpp"
 #include "core/log.hpp"
 #include "core/outbox.hpp"
+#include "core/progress.hpp"
+#include "core/recovery.hpp"
 #include "core/requests.hpp"
 #include "core/store.hpp"
 
@@ -22,6 +25,8 @@ class Replica {
  public:
   explicit Replica(Outbox& out);
 
+  // Before anything else, when there is a disk: with what it held.
+  void restore(Recovery::Found found);
   void handle(ReplicaMessage message);
   void on_time();
   // Once per turn, after all mailboxes: sends what the turn's writes and reads have gathered, one batch per
@@ -55,6 +60,8 @@ class Replica {
   std::optional<Duration> leader_silence() const;
   uint32_t responsive() const;
   const Counters& counters() const { return counters_; }
+  bool disk_low() const { return disk_.low(); }
+  std::optional<WorkStatus> work() const { return catching_up_.status(); }
 
  private:
   // ---- the leader's books ----
@@ -147,6 +154,7 @@ class Replica {
     Store store;
     Log log;
     uint64_t chunks = 0;
+    uint64_t items = 0;
     std::optional<SnapshotEnd> end;
     Revision commit;
   };
@@ -178,6 +186,7 @@ class Replica {
   void on(PeerSaid message);
   void on(Propose message);
   void on(Read message);
+  void on(DiskAnswer message);
   void on(Stalled message);
   void on(StopRequested message);
 
@@ -190,6 +199,7 @@ class Replica {
   void learn_epoch(Epoch epoch);
   void set_sparse(bool sparse);
   void set_caught_up();
+  bool led_before(const Register& content) const;
   void announce();
   void advance(Revision commit);
   void answer(uint64_t token, Answer what, Revision revision);
@@ -201,6 +211,7 @@ class Replica {
   Latest latest(std::string_view key) const;
   bool admit(const Propose& message);
   bool enough_in_sync(uint64_t token);
+  bool room_for(const Ticket& ticket, const std::vector<Effect>& effects);
   bool recall(const Ticket& ticket);
   void write(Ticket ticket, std::vector<Effect> effects, Answer answer);
   void unchanged(Ticket ticket, Answer answer);
@@ -221,6 +232,7 @@ class Replica {
   void on_snapshot_ack(Peer& peer, const SnapshotAck& ack);
   void begin_snapshot(Peer& peer);
   void send_snapshot(Peer& peer);
+  void flush_as_leader();
   void send_entries(Peer& peer);
   void send_heartbeat(Peer& peer);
   void restart_peer(Peer& peer);
@@ -239,6 +251,7 @@ class Replica {
   bool confirmed_in_sync(const Member& member) const;
   void drain();
   void finish_move();
+  void give_up_stuck_disk();
 
   // replica_follower.cpp
   void from_leader(const PeerSaid& said, PeerMessage& message);
@@ -251,6 +264,7 @@ class Replica {
   void install_if_complete(LinkId link);
   void confirm(LinkId link, uint64_t round);
   bool take_entries(Log& log, const Append& append, Revision floor);
+  void truncate_after(Log& log, Revision revision);
   void contradicted(Revision revision);
   void compare_digests(uint64_t leaders);
   Revision hint(const Log& log, const LogPosition& previous, Revision floor) const;
@@ -262,6 +276,8 @@ class Replica {
   Epoch epoch_;  // newest known, from the register or from a peer: everything older is refused (rule 4)
   Log log_;
   Store store_;
+  Durability disk_;
+  Revision recovered_end_;  // what this server's clients may have seen before it restarted ends here
   Revision commit_;         // known committed, applied to store_, visible
   bool caught_up_ = false;  // the copy has once been as new as its leader's
   bool sparse_ = false;
@@ -276,6 +292,7 @@ class Replica {
   bool stop_done_ = false;
   Instant stop_limit_ = kNever;
   std::optional<Move> move_;
+  Progress catching_up_;
   Counters counters_;
 };
 

@@ -70,16 +70,25 @@ bool Replica::take_entries(Log& log, const Append& append, Revision floor) {
         contradicted(entry->revision);
         return false;
       }
-      log.truncate_after(entry->revision.previous());
+      truncate_after(log, entry->revision.previous());
     }
     log.append(entry);
+    if (&log == &log_) disk_.append(entry);
   }
   return true;
+}
+
+void Replica::truncate_after(Log& log, Revision revision) {
+  log.truncate_after(revision);
+  if (&log != &log_) return;  // a snapshot's, which is not on disk yet
+  disk_.truncate(revision);
+  recovered_end_ = std::min(recovered_end_, revision);
 }
 
 // Something committed here is not what the leader has there. No code path leads to this, and going on would make
 // it worse.
 void Replica::contradicted(Revision revision) {
+  disk_.distrust();
   out_.emit(
       Exit{kExitSoftware, "broken invariant: the leader's log contradicts what is committed at revision " +
                               std::to_string(revision.value)});
@@ -105,21 +114,24 @@ void Replica::on_append(const PeerSaid& said, const Append& append) {
     return;
   }
   Revision match(append.previous.revision.value + append.entries.size());
-  out_.emit(LinkSend{said.link, AppendAck{epoch_, match, following_.snapshot}});
-  if (staging) {
+  AppendAck ack{epoch_, match, following_.snapshot};
+  if (staging) {  // it counts only once this copy says that it is whole, which waits for the disk
+    out_.emit(LinkSend{said.link, ack});
     following_.staging->commit = std::max(following_.staging->commit, append.commit);
     install_if_complete(said.link);
   } else {
+    disk_.send_when_safe(epoch_, said.link, ack);
     following_.verified = std::min(std::max(following_.verified, match), log_.last().revision);
     learn_commit(append.commit);
   }
 }
 
 // What the leader has committed is committed here as far as our log is verified to be the leader's, and no
-// further: a longer tail of our own may be about to be truncated.
+// further: a longer tail of our own may be about to be truncated. And only as far as it is safe on disk, so that
+// nothing that was visible here is gone after a restart.
 void Replica::learn_commit(Revision commit) {
   following_.leader_commit = std::max(following_.leader_commit, commit);
-  Revision known = std::min(following_.leader_commit, following_.verified);
+  Revision known = std::min({following_.leader_commit, following_.verified, disk_.safe_end(log_)});
   if (known > commit_) advance(known);
 }
 
@@ -132,7 +144,7 @@ void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
   }
   if (!following_.staging && commit_ == heartbeat.commit) {
     if (!sparse_) {
-      set_caught_up();
+      if (disk_.generation_safe()) set_caught_up();
     } else if (store_.digest() == heartbeat.digest) {
       // Key by key this copy has become the leader's: sparse is over.
       out_.log(LogLevel::kInfo, "the copy has become complete",
@@ -150,6 +162,7 @@ void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
 void Replica::compare_digests(uint64_t leaders) {
   bool differs = !sparse_ && store_.digest() != leaders;
   if (differs && !diverged_) {
+    disk_.distrust();
     out_.log(LogLevel::kError, "this copy differs from the leader's at the same revision",
              {{"leader", following_.leader.id.value}, {"revision", std::to_string(commit_.value)}});
   }
@@ -158,8 +171,8 @@ void Replica::compare_digests(uint64_t leaders) {
 
 void Replica::confirm(LinkId link, uint64_t round) {
   bool leaves = stopping_ && !was_in_sync_;  // who leaves is not to be taken in again
-  bool whole = !sparse_ && !following_.staging && !leaves;
-  out_.emit(LinkSend{link, HeartbeatAck{epoch_, round, whole, following_.snapshot}});
+  bool whole = !sparse_ && !following_.staging && disk_.generation_safe() && !leaves;
+  disk_.send_when_kept(epoch_, link, HeartbeatAck{epoch_, round, whole, following_.snapshot});
 }
 
 // ---- snapshots ----
@@ -188,12 +201,15 @@ void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin
   following_.staging.emplace();
   following_.staging->log.reset(begin.base);
   following_.staging->commit = begin.base.revision;
+  catching_up_.begin(begin.keys);
   out_.log(LogLevel::kInfo, "receives a snapshot", {{"revision", std::to_string(begin.base.revision.value)}});
 }
 
 void Replica::on_snapshot_chunk(const PeerSaid& said, SnapshotChunk& chunk) {
   if (!following_.staging) return;
   Staging& staging = *following_.staging;
+  staging.items += chunk.items.size();
+  catching_up_.reach(staging.items);
   for (Item& item : chunk.items) staging.store.put(std::move(item));
   ++staging.chunks;
   out_.emit(LinkSend{said.link, SnapshotAck{epoch_, following_.snapshot, staging.chunks, false}});
@@ -225,6 +241,9 @@ void Replica::install_if_complete(LinkId link) {
   store_ = std::move(staging.store);
   log_ = std::move(staging.log);
   commit_ = staging.end->revision;
+  if (out_.config.durable) caught_up_ = false;  // until it is on disk: reads must not go back after a restart
+  disk_.begin_generation(log_.position(commit_), log_);
+  catching_up_.end();
   following_.verified = log_.last().revision;
   Revision leader_commit = staging.commit;
   following_.staging.reset();
@@ -232,7 +251,8 @@ void Replica::install_if_complete(LinkId link) {
   out_.log(LogLevel::kInfo, "installed a snapshot",
            {{"revision", std::to_string(commit_.value)}, {"keys", std::to_string(store_.values().size())}});
   out_.front.post(Applied{commit_});
-  set_caught_up();
+  if (!out_.config.durable) set_caught_up();
+  announce();
   learn_commit(leader_commit);
   confirm(link, 0);
 }

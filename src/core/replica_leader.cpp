@@ -13,6 +13,9 @@ constexpr Duration kSnapshotRetry = milliseconds(1000);  // after one whose dige
 // A link on which nothing comes back for so long is given up and dialed anew.
 constexpr int kStaleLink = 8;  // times --leader-silence
 
+// A disk that has not answered for so long is given up.
+constexpr int kDiskPatience = 2;  // times --leader-silence
+
 // Shrinking to oneself alone is the last resort: with silent (not dead) followers it is as likely that this
 // server is the one cut off, and then they should rather depose it.
 constexpr int kLastShrinkPatience = 4;  // times --leader-silence
@@ -64,7 +67,7 @@ const Replica::Peer* Replica::peer_of(const Member& member) const {
 
 void Replica::commit_what_is_held() {
   if (register_->in_sync.size() < register_->min_in_sync) return;
-  Revision held = log_.last().revision;
+  Revision held = mutated(Mutation::kLeaderUnsafe) ? log_.last().revision : disk_.safe_end(log_);  // rule 13
   for (const Member& member : required()) {
     if (member == out_.config.self.member) continue;
     const Peer* peer = peer_of(member);
@@ -92,6 +95,7 @@ void Replica::commit_what_is_held() {
 
 void Replica::activate() {
   leader_->active = true;
+  set_caught_up();
   out_.election.post(LeadActive{});
   out_.log(LogLevel::kInfo, "takes writes",
            {{"epoch", std::to_string(epoch_.value)},
@@ -211,7 +215,8 @@ void Replica::begin_snapshot(Peer& peer) {
                 {"keys", std::to_string(store_.values().size())}});
     }
   }
-  out_.emit(LinkSend{peer.link, SnapshotBegin{epoch_, peer.snapshots, log_.position(commit_), peer.sparse}});
+  out_.emit(LinkSend{peer.link, SnapshotBegin{epoch_, peer.snapshots, log_.position(commit_), peer.sparse,
+                                              store_.values().size()}});
 }
 
 void Replica::send_snapshot(Peer& peer) {
@@ -345,8 +350,9 @@ uint32_t Replica::responsive() const {
 }
 
 void Replica::lead_on_time() {
+  give_up_stuck_disk();
   for (auto& [link, peer] : peers_) {
-    if (peer.heartbeat_at <= out_.now) send_heartbeat(peer);
+    if (peer.heartbeat_at <= out_.now && disk_.kept(epoch_)) send_heartbeat(peer);
     if (peer.snapshot_after <= out_.now) begin_snapshot(peer);
     if (out_.now - peer.heard > kStaleLink * out_.config.leader_silence) {
       peer.heard = out_.now;  // said once; the link's end follows
@@ -362,9 +368,20 @@ void Replica::lead_on_time() {
   });
 }
 
-// Who must go. The dead (proven: in memory nothing is left of them) at once. The merely silent only as long
-// as enough remain for --min-in-sync: below it no write can be acknowledged anyway, and a silent server that
-// stays in the set can still take over with everything that was acknowledged, should this one die next.
+// A leader whose disk takes nothing any more stalls everybody. What it has begun cannot be finished here: whoever takes
+// over decides it.
+void Replica::give_up_stuck_disk() {
+  bool stuck = disk_.unsafe_for() > kDiskPatience * out_.config.leader_silence;
+  if (!stuck || required().size() == 1 || out_.now < leader_->hand_over_at) return;
+  leader_->hand_over_at = out_.now + 2 * out_.config.heartbeat;
+  out_.log(LogLevel::kError, "this server's disk does not answer: gives up the lead",
+           {{"waiting_ms", std::to_string(to_ms(disk_.unsafe_for()))}});
+  out_.election.post(HandOverWanted{std::nullopt, true});
+}
+
+// Who must go. The dead (proven: in memory nothing is left of them) at once. The merely silent, and with disks the
+// dead, only as long as enough remain for --min-in-sync: below it no write can be acknowledged anyway, and a server
+// that stays in the set can still take over with everything that was acknowledged, should this one die next.
 std::vector<Member> Replica::members_to_remove() const {
   std::vector<Member> dead;
   std::vector<Member> gone;  // the dead and the silent
@@ -376,7 +393,7 @@ std::vector<Member> Replica::members_to_remove() const {
   if (gone.empty()) return {};
   if (mutated(Mutation::kSilentKept)) return dead;
   size_t remaining = register_->in_sync.size() - gone.size();
-  if (remaining < register_->min_in_sync) return dead;
+  if (remaining < register_->min_in_sync) return out_.config.durable ? std::vector<Member>{} : dead;
   if (remaining == 1 && dead.size() < gone.size()) {
     for (const Member& member : gone) {
       const Peer* peer = peer_of(member);

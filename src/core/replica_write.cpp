@@ -152,7 +152,33 @@ void Replica::drop_from_tail(const Entry& entry) {
   }
 }
 
+// What makes the data grow needs room for it, in memory and on this server's disk. Deletes and smaller values always
+// go: how else would there be room again?
+bool Replica::room_for(const Ticket& ticket, const std::vector<Effect>& effects) {
+  int64_t growth = 0;
+  for (const Effect& effect : effects) {
+    const Store::Value* now = store_.find(effect.key, effect.space);
+    if (effect.value) growth += static_cast<int64_t>(item_bytes(effect.key, effect.value->size()));
+    if (now != nullptr) growth -= static_cast<int64_t>(item_bytes(effect.key, now->bytes.size()));
+  }
+  if (growth <= 0) return true;
+  if (disk_.low()) {
+    refuse(ticket.token, ErrorCode::kDiskFull, Outcome::kNotApplied,
+           "little space is left on the leader's disk: only deletes and smaller values are taken");
+    return false;
+  }
+  uint64_t wanted = store_.bytes() + leader_->uncommitted_bytes + static_cast<uint64_t>(growth);
+  if (wanted > out_.config.memory_max) {
+    refuse(ticket.token, ErrorCode::kMemoryFull, Outcome::kNotApplied,
+           "the store has reached the leader's --max-memory, " + std::to_string(out_.config.memory_max) +
+               " bytes: only deletes and smaller values are taken");
+    return false;
+  }
+  return true;
+}
+
 void Replica::write(Ticket ticket, std::vector<Effect> effects, Answer answer) {
+  if (!room_for(ticket, effects)) return;
   auto entry = std::make_shared<Entry>();
   entry->epoch = epoch_;
   entry->revision = log_.last().revision.next();
@@ -169,6 +195,7 @@ void Replica::write(Ticket ticket, std::vector<Effect> effects, Answer answer) {
     if (effect.created == Revision(0)) effect.created = entry->revision;
   }
   note_in_tail(*entry);
+  disk_.append(entry);
   leader_->writes.push_back(PendingWrite{entry->revision, ticket.token, std::move(answer)});
   // An idle follower has had nothing to acknowledge: the clock for its lag starts now.
   for (auto& [link, peer] : peers_) {

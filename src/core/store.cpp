@@ -19,6 +19,11 @@ uint64_t item_digest(Space space, std::string_view key, const Store::Value& valu
 
 }  // namespace
 
+size_t item_bytes(std::string_view key, size_t value_bytes) {
+  constexpr size_t kBeside = 192;  // the map's node, the counted string, what the allocator rounds up
+  return key.size() + value_bytes + kBeside;
+}
+
 Item to_item(const std::string& key, const Store::Value& value, Space space) {
   return Item{key, value.bytes, value.created, value.modified, value.version, space};
 }
@@ -27,6 +32,8 @@ Item to_item(const std::string& key, const Store::Value& value, Space space) {
 void Store::index(Space space, const std::string& key, const Value& value, bool add) {
   uint64_t digest = item_digest(space, key, value);
   digest_ += add ? digest : -digest;
+  size_t bytes = item_bytes(key, value.bytes.size());
+  bytes_ += add ? bytes : -bytes;
   if (space == Space::kData) {
     value_bytes_ += add ? value.bytes.size() : -value.bytes.size();
   } else if (!key.starts_with('\0')) {

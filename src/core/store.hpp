@@ -48,6 +48,8 @@ class Store {
   // Sum over all items of a hash of each: the same for the same content, whatever the way to it.
   uint64_t digest() const { return digest_; }
   uint64_t value_bytes() const { return value_bytes_; }  // of Space::kData
+  // About what it all takes in memory: keys, values, and what every item costs beside them.
+  uint64_t bytes() const { return bytes_; }
 
  private:
   void insert(Space space, const std::string& key, Value value);
@@ -58,7 +60,11 @@ class Store {
   std::map<Revision, std::string> requests_by_age_;
   uint64_t digest_ = 0;
   uint64_t value_bytes_ = 0;
+  uint64_t bytes_ = 0;
 };
+
+// What one item counts in Store::bytes().
+size_t item_bytes(std::string_view key, size_t value_bytes);
 
 Item to_item(const std::string& key, const Store::Value& value, Space space = Space::kData);
 

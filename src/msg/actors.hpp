@@ -1,7 +1,7 @@
 // Who can be told what: one variant per receiver. This file is the architecture in one page.
 //
-//   shell --> node     NodeInput            (clients, links, ZooKeeper, signals)
-//   node  --> shell    NodeEffect           (replies, links, ZooKeeper, log lines, exit)
+//   shell --> node     NodeInput            (clients, links, ZooKeeper, the disk, signals)
+//   node  --> shell    NodeEffect           (replies, links, ZooKeeper, the disk, log lines, exit)
 //   inside the node    one variant per actor; actors only ever talk through these
 #pragma once
 #include <optional>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "msg/client.hpp"
+#include "msg/disk.hpp"
 #include "msg/peer.hpp"
 #include "msg/zk.hpp"
 
@@ -19,8 +20,9 @@ namespace kvd {
 // ---- the node's own edge ----
 struct StopRequested {};  // SIGTERM, SIGINT: hand over, drain, exit
 
-using NodeInput = std::variant<ClientRequest, ClientCancelled, LinkOpened, LinkAccepted, LinkReceived,
-                               LinkEnded, ZkResult, ZkWatchFired, ZkSessionChanged, StopRequested>;
+using NodeInput =
+    std::variant<ClientRequest, ClientCancelled, LinkOpened, LinkAccepted, LinkReceived, LinkEnded, ZkResult,
+                 ZkWatchFired, ZkSessionChanged, DiskAnswer, StopRequested>;
 
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 struct LogLine {
@@ -33,7 +35,8 @@ struct Exit {
   std::string reason;  // one line for the operator; empty with 0
 };
 
-using NodeEffect = std::variant<ClientReply, LinkDial, LinkSend, LinkClose, ZkCall, ZkReopen, LogLine, Exit>;
+using NodeEffect =
+    std::variant<ClientReply, LinkDial, LinkSend, LinkClose, ZkCall, ZkReopen, DiskOrder, LogLine, Exit>;
 
 // ---- between the actors ----
 // From membership to everyone: the register as it stands, after every change of it and after every
@@ -124,14 +127,14 @@ struct LeaderSilent {      // from replica, again and again while it lasts
   Epoch epoch;
   Duration silent{0};
 };
-struct HandOverWanted {  // from replica, drained: find the successor and tell it
+struct HandOverWanted {        // from replica, drained: find the successor and tell it
   std::optional<ServerId> to;  // none: the next in line
   bool leaves = false;         // this server stops
 };
 struct LeadActive {};  // from replica: this server's reign may acknowledge from now on
-using ElectionMessage =
-    std::variant<ZkSessionChanged, ZkResult, ZkWatchFired, RegisterSeen, RegisterAbsent, PeerUp, PeerDown,
-                 PeerDead, PeerSaid, AliveChecked, TakeoverFailed, LeaderSilent, HandOverWanted, LeadActive, Stalled>;
+using ElectionMessage = std::variant<ZkSessionChanged, ZkResult, ZkWatchFired, RegisterSeen, RegisterAbsent,
+                                     PeerUp, PeerDown, PeerDead, PeerSaid, AliveChecked, TakeoverFailed,
+                                     LeaderSilent, HandOverWanted, LeadActive, Stalled>;
 
 // To replica. A token names the request in the front.
 struct Propose {
@@ -149,7 +152,7 @@ struct ChangeResolved {  // from membership: what became of a RegisterChangeWant
   bool applied = false;
 };
 using ReplicaMessage = std::variant<RegisterSeen, RegisterAbsent, ChangeResolved, PeerUp, PeerDown, PeerDead,
-                                    PeerSaid, Propose, Read, Stalled, StopRequested>;
+                                    PeerSaid, Propose, Read, DiskAnswer, Stalled, StopRequested>;
 
 // To front.
 struct RoleChanged {  // from replica

@@ -124,6 +124,8 @@ enum class ErrorCode : uint8_t {
   kKeyReused,   // 422: another request had this idempotency key
   kNotInSync,   // 409: the server that is to lead may not
   kKeyEvicted,  // 409: a write with this idempotency key was done, but its answer is no longer remembered
+  kDiskFull,    // 507: too little space is left on the leader's disk for a write that grows
+  kMemoryFull,  // 507: ... or below --max-memory
 };
 enum class Outcome : uint8_t { kNotApplied, kUnknown };
 
@@ -173,6 +175,14 @@ struct ElectionRecord {  // one reign, as this server saw it begin
   std::optional<Duration> activated;
 };
 
+struct WorkStatus {  // something that takes long
+  std::string what;
+  std::string unit;  // of the following
+  uint64_t done = 0;
+  uint64_t total = 0;  // 0: not known
+  uint64_t per_second = 0;
+};
+
 struct Status {
   ServerInfo self;
   Role role = Role::kCandidate;
@@ -190,8 +200,12 @@ struct Status {
   std::string not_ready;              // one line; empty when ready
   uint64_t keys = 0;
   uint64_t value_bytes = 0;
+  uint64_t store_bytes = 0;  // about what the copy takes in memory
+  bool durable = false;      // there is a disk ...
+  bool disk_low = false;     // ... with little space
   uint64_t digest = 0;
   uint64_t waiting_requests = 0;
+  std::optional<WorkStatus> work;         // recovery, catching up
   std::vector<ElectionRecord> elections;  // newest first
   Duration uptime{0};
   Counters counters;

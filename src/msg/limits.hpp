@@ -25,6 +25,8 @@ inline constexpr size_t kUncommittedBytes = 64u << 20;
 // Committed entries kept to catch others up; beyond: a snapshot.
 inline constexpr size_t kRetainedEntries = 65'536;
 inline constexpr size_t kRetainedBytes = 64u << 20;
+// Disk: a snapshot is written once the log behind the last one has this size and that of the store.
+inline constexpr size_t kSnapshotLogBytes = 64u << 20;
 inline constexpr size_t kAppendBytes = 1u << 20;  // one APPEND carries at least one entry and about this much
 inline constexpr size_t kWindowBytes = 32u << 20;  // sent to one peer and not acknowledged: the rest waits
 inline constexpr size_t kSnapshotChunkBytes = 256u << 10;

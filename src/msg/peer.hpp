@@ -65,6 +65,7 @@ struct SnapshotBegin {  // what follows in Append starts behind `base`; the chun
   uint64_t number = 0;  // counts them on this link, from 1
   LogPosition base;
   bool sparse = false;  // no chunks and no end will come: start with nothing
+  uint64_t keys = 0;    // about so many items will come
 };
 struct SnapshotChunk {
   Epoch epoch;

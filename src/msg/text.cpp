@@ -98,6 +98,10 @@ const char* error_name(ErrorCode code) {
       return "not_in_sync";
     case ErrorCode::kKeyEvicted:
       return "key_evicted";
+    case ErrorCode::kDiskFull:
+      return "disk_full";
+    case ErrorCode::kMemoryFull:
+      return "memory_full";
   }
   return "?";
 }
@@ -291,6 +295,66 @@ struct ZkRequestText {
   static const char* watched(bool watch) { return watch ? " watch" : ""; }
 };
 
+// ---- the disk ----
+
+std::string text_of(const DiskFacts& facts) {
+  return fmt::format("cluster={} lineage={} epoch={} self={}", facts.cluster, facts.lineage.value,
+                     facts.epoch.value, to_text(facts.self));
+}
+
+std::string text_of(const DiskRecord& record) {
+  if (const auto* entry = std::get_if<EntryPointer>(&record)) return text_of(*entry);
+  if (const auto* cut = std::get_if<DiskTruncate>(&record))
+    return fmt::format("truncate {}", cut->last.value);
+  return fmt::format("commit {}", std::get<DiskCommit>(record).revision.value);
+}
+
+std::string records_text(const std::vector<DiskRecord>& records) {
+  return list(records, [](const DiskRecord& record) { return text_of(record); });
+}
+
+struct DiskText {
+  std::string operator()(const DiskRead&) const { return "DiskRead"; }
+  std::string operator()(const DiskKeep& m) const { return "DiskKeep " + text_of(m.facts); }
+  std::string operator()(const DiskWrite& m) const {
+    return fmt::format("DiskWrite {} {}", m.number, records_text(m.records));
+  }
+  std::string operator()(const DiskSnapshotBegin& m) const {
+    return fmt::format("DiskSnapshotBegin {} base={}{}", m.number, text_of(m.base), m.fresh ? " fresh" : "");
+  }
+  std::string operator()(const DiskSnapshotItems& m) const {
+    return fmt::format("DiskSnapshotItems {} items={}", m.number, m.items.size());
+  }
+  std::string operator()(const DiskSnapshotEnd& m) const {
+    return fmt::format("DiskSnapshotEnd {} revision={} digest={:016x}", m.number, m.revision.value, m.digest);
+  }
+  std::string operator()(const DiskClose&) const { return "DiskClose"; }
+
+  std::string operator()(const DiskFound& m) const {
+    return fmt::format("DiskFound {} base={} end={}", text_of(m.facts), text_of(m.base),
+                       m.snapshot_end.value);
+  }
+  std::string operator()(const DiskPart& m) const {
+    return fmt::format("DiskPart items={} records={}", m.items.size(), records_text(m.records));
+  }
+  std::string operator()(const DiskOpened& m) const {
+    return fmt::format("DiskOpened intact={} usable={} {}", yes(m.intact), yes(m.usable), quoted(m.why));
+  }
+  std::string operator()(const DiskKept& m) const { return "DiskKept " + text_of(m.facts); }
+  std::string operator()(const DiskWritten& m) const { return fmt::format("DiskWritten {}", m.number); }
+  std::string operator()(const DiskSnapshotTaken& m) const {
+    return fmt::format("DiskSnapshotTaken {}", m.number);
+  }
+  std::string operator()(const DiskSnapshotDone& m) const {
+    return fmt::format("DiskSnapshotDone {} done={}", m.number, yes(m.done));
+  }
+  std::string operator()(const DiskSpace& m) const {
+    return fmt::format("DiskSpace low={} {}", yes(m.low), quoted(m.detail));
+  }
+  std::string operator()(const DiskFailed& m) const { return "DiskFailed " + quoted(m.what); }
+  std::string operator()(const DiskClosed&) const { return "DiskClosed"; }
+};
+
 // ---- the node's edge ----
 
 std::string text_of(const Address& address) { return format_address(address); }
@@ -323,6 +387,7 @@ struct EdgeText {
     return fmt::format("ZkSessionChanged {} session={:x} timeout={}us", zk_state_name(m.state), m.session,
                        m.timeout.count());
   }
+  std::string operator()(const DiskAnswer& m) const { return std::visit(DiskText{}, m); }
   std::string operator()(const StopRequested&) const { return "StopRequested"; }
 
   std::string operator()(const ClientReply& m) const {
@@ -340,6 +405,7 @@ struct EdgeText {
     return fmt::format("ZkCall {} {}", m.id.value, to_text(m.request));
   }
   std::string operator()(const ZkReopen&) const { return "ZkReopen"; }
+  std::string operator()(const DiskOrder& m) const { return std::visit(DiskText{}, m); }
   std::string operator()(const LogLine& m) const {
     std::string out = fmt::format("LogLine {} {}", level_name(m.level), quoted(m.message));
     for (const auto& field : m.fields) out += fmt::format(" {}={}", field.first, quoted(field.second));

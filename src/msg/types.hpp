@@ -64,12 +64,12 @@ struct ServerInfo {  // what a server tells about itself, in ZooKeeper and in it
 
 // Why a reign began.
 enum class ElectionCause : uint8_t {
-  kBootstrap,   // a new cluster
-  kDead,        // the leader before was proven dead
-  kSilent,      // ... not heard for too long
-  kHandedOver,  // ... stopped, or was told to pass the lead on
-  kFirstInLine, // ... lost its znode, and this server's became the smallest
-  kNewLineage,  // everything was lost
+  kBootstrap,    // a new cluster
+  kDead,         // the leader before was proven dead
+  kSilent,       // ... not heard for too long
+  kHandedOver,   // ... stopped, or was told to pass the lead on
+  kFirstInLine,  // ... lost its znode, and this server's became the smallest
+  kNewLineage,   // everything was lost
 };
 inline constexpr ElectionCause kLastElectionCause = ElectionCause::kNewLineage;
 const char* election_cause_name(ElectionCause cause);
@@ -82,7 +82,7 @@ struct Register {
   Epoch epoch;
   Member leader;
   ElectionCause cause = ElectionCause::kBootstrap;  // of this epoch
-  std::string leader_znode;     // its name below /election, e.g. server_0000000000
+  std::string leader_znode;                         // its name below /election, e.g. server_0000000000
   std::vector<Member> in_sync;  // sorted by id; every one of them has every acknowledged write
   uint32_t min_in_sync = 1;
   uint64_t change_id = 0;  // drawn for each proposal: tells whose change is in place after an unknown outcome

@@ -66,7 +66,7 @@ auto fields(Of<AppendAck> auto& m) { return std::tie(m.epoch, m.match, m.snapsho
 auto fields(Of<AppendNack> auto& m) { return std::tie(m.epoch, m.stale, m.hint, m.snapshot, m.sparse); }
 auto fields(Of<Heartbeat> auto& m) { return std::tie(m.epoch, m.commit, m.round, m.digest); }
 auto fields(Of<HeartbeatAck> auto& m) { return std::tie(m.epoch, m.round, m.whole, m.snapshot); }
-auto fields(Of<SnapshotBegin> auto& m) { return std::tie(m.epoch, m.number, m.base, m.sparse); }
+auto fields(Of<SnapshotBegin> auto& m) { return std::tie(m.epoch, m.number, m.base, m.sparse, m.keys); }
 auto fields(Of<SnapshotChunk> auto& m) { return std::tie(m.epoch, m.items); }
 auto fields(Of<SnapshotEnd> auto& m) { return std::tie(m.epoch, m.revision, m.digest); }
 auto fields(Of<SnapshotAck> auto& m) { return std::tie(m.epoch, m.number, m.chunks, m.failed); }
@@ -77,7 +77,7 @@ auto fields(Of<SuspectReply> auto& m) { return std::tie(m.epoch, m.leader, m.agr
 auto fields(Of<TakeOver> auto& m) { return std::tie(m.epoch, m.leaves); }
 
 template <>
-constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kKeyEvicted);
+constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kMemoryFull);
 template <>
 constexpr uint8_t kLast<Outcome> = static_cast<uint8_t>(Outcome::kUnknown);
 

@@ -22,7 +22,7 @@ inline constexpr char kLivesPath[] = "/kvd/lives";
 inline constexpr char kElectionPath[] = "/election";
 inline constexpr char kElectionPrefix[] = "server_";
 
-std::string member_path(const ServerId& id);    // there while a server of this id is registered
+std::string member_path(const ServerId& id);  // there while a server of this id is registered
 std::string life_path(const Member& member);  // there while exactly this life of it is
 std::string election_path(const std::string& znode);
 

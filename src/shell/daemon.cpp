@@ -216,6 +216,7 @@ class Daemon {
   void perform(LinkClose order) { links_.value().perform(std::move(order)); }
   void perform(ZkCall call) { zk_.value().perform(std::move(call)); }
   void perform(ZkReopen) { zk_.value().reopen(); }
+  void perform(DiskOrder) {}
   void perform(LogLine line) { log_.write(line); }
   void perform(Exit exit) {
     if (exiting_since_) return;

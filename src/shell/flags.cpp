@@ -23,6 +23,7 @@ constexpr uint16_t kPeerPortOffset = 10'000;
 constexpr uint16_t kPeerPortMax = 32'767;
 constexpr int64_t kMillisecondsMax = 3'600'000;
 constexpr int64_t kValueBytesMax = limits::kWriteBytes - limits::kKeyBytes;
+constexpr int64_t kMemoryMin = 1 << 20;
 constexpr int64_t kServersMax = 64;  // in sync: what the register can hold
 
 struct Spec {
@@ -38,7 +39,13 @@ constexpr Spec kSpecs[] = {
     {"id", "NAME", "stable name of this server, without spaces and slashes (advertise:port)"},
     {"peer-port", "N", "port for the other servers, at most 32767 (port + 10000)"},
     {"advertise", "HOST", "how others reach this server; needed with a wildcard --host (host)"},
-    {"data-dir", "DIR", "not in this version: everything is kept in memory"},
+    {"data-dir", "DIR", "keep everything in this directory, too (none: in memory only)"},
+    {"sync", "WHEN",
+     "with --data-dir, what an acknowledged write has gone through: always (synced to disk), interval:MS "
+     "(written, "
+     "synced every MS ms), never (written); with the latter two this server's newest writes are lost with "
+     "its power, "
+     "and it then joins anew (always)"},
     {"catch-up", "on|off", "off: a server that returns fills only as keys are updated (on)"},
     {"min-in-sync", "N", "refuse writes while fewer servers are in sync, 1 to 64 (1)"},
     {"expect", "N", "a new cluster takes its first write once N servers are in sync, 1 to 64 (1)"},
@@ -46,6 +53,7 @@ constexpr Spec kSpecs[] = {
     {"heartbeat", "MS", "between a leader's signs of life; below --follower-lag (50)"},
     {"follower-lag", "MS", "after which a silent follower is dropped; below --leader-silence (300)"},
     {"leader-silence", "MS", "after which a leader is suspected, up to 3600000 (400)"},
+    {"max-memory", "BYTES", "of the store; writes that grow it beyond are refused with 507 (no limit)"},
     {"max-value", "BYTES", "larger values are refused with 413, up to 16776192 (1048576)"},
     {"force-new-lineage", nullptr, "the operator's word that what is lost is lost; see README"},
     {"standalone", nullptr, "one server, no ZooKeeper"},
@@ -256,15 +264,40 @@ void read_replication(Reader& reader, Flags& flags) {
   flags.zk.session_timeout = node.session_timeout;
 }
 
+void read_storage(Reader& reader, Flags& flags) {
+  flags.node.memory_max =
+      static_cast<uint64_t>(reader.number("max-memory", INT64_MAX, kMemoryMin, INT64_MAX));
+  flags.data.directory = reader.text("data-dir", "");
+  flags.node.durable = !flags.data.directory.empty();
+  std::string sync = reader.text("sync", "always");
+  constexpr std::string_view kInterval = "interval:";
+  if (sync.starts_with(kInterval)) {
+    int64_t ms = 0;
+    const char* end = sync.data() + sync.size();
+    auto [stop, error] = std::from_chars(sync.data() + kInterval.size(), end, ms);
+    if (error != std::errc() || stop != end || ms < 1 || ms > kMillisecondsMax)
+      reader.complain("sync", "give interval:MS with 1 to 3600000 ms");
+    flags.data.sync = JournalOptions::Sync::kInterval;
+    flags.data.interval = milliseconds(ms);
+  } else if (sync == "never") {
+    flags.data.sync = JournalOptions::Sync::kNever;
+  } else if (sync != "always") {
+    reader.complain("sync", "give always, interval:MS or never");
+  }
+  if (reader.has("sync") && !flags.node.durable)
+    reader.complain("sync", "there is nothing to sync without --data-dir");
+  if (flags.node.durable && !flags.node.catch_up)
+    reader.complain("catch-up",
+                    "a server with --data-dir returns with what it had; leave one of the two out");
+}
+
 tl::expected<Flags, FlagsEnd> read_flags(Reader reader) {
   Flags flags;
-  if (reader.has("data-dir")) {
-    reader.complain("data-dir", "this version keeps everything in memory; leave it out");
-  }
   flags.node.standalone = reader.flag("standalone");
   read_addresses(reader, flags);
   read_zookeeper(reader, flags.zk);
   read_replication(reader, flags);
+  read_storage(reader, flags);
   HttpIdentity& identity = flags.http.identity;
   identity.value_bytes_max = static_cast<size_t>(
       reader.number("max-value", static_cast<int64_t>(identity.value_bytes_max), 1, kValueBytesMax));

@@ -13,15 +13,23 @@
 #include <vector>
 
 #include "core/config.hpp"
+#include "core/journal.hpp"
 #include "shell/http_options.hpp"
 #include "shell/log.hpp"
 #include "shell/zk_client.hpp"
 
 namespace kvd {
 
+struct DataSettings {
+  std::string directory;  // empty: in memory only
+  JournalOptions::Sync sync = JournalOptions::Sync::kAlways;
+  Duration interval{0};  // of Sync::kInterval
+};
+
 struct Flags {
   NodeConfig node;      // without the incarnation, which is drawn at every start
   Address peer_listen;  // not used when standalone
+  DataSettings data;
   HttpOptions http;
   ZkOptions zk;  // not used when standalone
   LogSettings log;

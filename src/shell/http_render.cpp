@@ -47,6 +47,10 @@ ErrorForm form_of(ErrorCode code) {
       return {409, "not-in-sync"};
     case ErrorCode::kKeyEvicted:
       return {409, "idempotency-key-evicted"};
+    case ErrorCode::kDiskFull:
+      return {507, "disk-full"};
+    case ErrorCode::kMemoryFull:
+      return {507, "memory-full"};
   }
   return {503, "unavailable"};
 }

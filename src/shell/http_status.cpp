@@ -54,6 +54,17 @@ void write_register(JsonWriter& json, const Status& status) {
   json.member("min_in_sync", status.config ? status.config->min_in_sync : 0);
 }
 
+void write_work(JsonWriter& json, const Status& status) {
+  json.key("work");
+  if (!status.work) {
+    json.null();
+    return;
+  }
+  json.begin_object().member("what", status.work->what).member("unit", status.work->unit);
+  json.member("done", status.work->done).member("total", status.work->total);
+  json.member("per_second", status.work->per_second).end_object();
+}
+
 // Prometheus wants all samples of a name together, below its type.
 class Metrics {
  public:
@@ -110,6 +121,10 @@ void add_state(Metrics& metrics, const Status& status) {
                 status.config ? status.config->min_in_sync : 0);
   metrics.gauge("kvd_keys", "Keys in this copy.", status.keys);
   metrics.gauge("kvd_value_bytes", "Bytes of values in this copy.", status.value_bytes);
+  metrics.gauge("kvd_store_bytes", "About what this copy takes in memory; --max-memory bounds it.",
+                status.store_bytes);
+  metrics.gauge("kvd_disk_low", "1 while too little space is left on disk for writes that grow.",
+                status.disk_low ? 1 : 0);
   metrics.gauge("kvd_waiting_requests", "Client requests that wait in this server.", status.waiting_requests);
   bool connected = status.zk_state == ZkState::kConnected && !status.standalone;
   metrics.gauge("kvd_zookeeper_connected", "1 while the session with ZooKeeper stands.", connected ? 1 : 0);
@@ -183,6 +198,8 @@ std::string cluster_json(const Status& status, const HttpIdentity& identity) {
   json.key("degraded").begin_array();
   for (const std::string& why : status.degraded) json.value(why);
   json.end_array();
+  write_work(json, status);
+  json.member("durable", status.durable).member("store_bytes", status.store_bytes);
   json.member("keys", status.keys).member("digest", fmt::format("{:016x}", status.digest));
   json.member("version", identity.version).member("uptime_s", to_ms(status.uptime) / 1000);
   json.end_object();

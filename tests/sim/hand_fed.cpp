@@ -150,6 +150,8 @@ void HandFed::perform(NodeEffect effect) {
     dials_.push_back(std::move(*dial));
   } else if (auto* send = std::get_if<LinkSend>(&effect)) {
     sent_.emplace_back(send->link, std::move(send->message));
+  } else if (auto* order = std::get_if<DiskOrder>(&effect)) {
+    orders_.push_back(std::move(*order));
   } else if (auto* close = std::get_if<LinkClose>(&effect)) {
     closed_.push_back(close->link);
   } else if (auto* line = std::get_if<LogLine>(&effect)) {

@@ -61,6 +61,8 @@ class HandFed {
   // ---- what the node did since the last take of its kind ----
   template <class Message>
   std::vector<Message> sent(LinkId link);  // messages of that type on that link
+  template <class Order>
+  std::vector<Order> orders();  // to the disk
   std::vector<ClientReply> replies() { return std::exchange(replies_, {}); }
   int logged(const std::string& message) const;  // lines since the start
   int closed(LinkId link) const;
@@ -89,6 +91,7 @@ class HandFed {
   std::vector<LinkDial> dials_;
   std::vector<std::pair<LinkId, PeerMessage>> sent_;
   std::vector<LinkId> closed_;
+  std::vector<DiskOrder> orders_;
   std::vector<LogLine> lines_;
   std::vector<ClientReply> replies_;
   size_t most_calls_ = 0;
@@ -102,6 +105,17 @@ std::vector<Message> HandFed::sent(LinkId link) {
     auto* message = entry.first == link ? std::get_if<Message>(&entry.second) : nullptr;
     if (message != nullptr) found.push_back(std::move(*message));
     return message != nullptr;
+  });
+  return found;
+}
+
+template <class Order>
+std::vector<Order> HandFed::orders() {
+  std::vector<Order> found;
+  std::erase_if(orders_, [&](DiskOrder& order) {
+    auto* wanted = std::get_if<Order>(&order);
+    if (wanted != nullptr) found.push_back(std::move(*wanted));
+    return wanted != nullptr;
   });
   return found;
 }

@@ -196,7 +196,12 @@ TEST_CASE("other values that are refused") {
   bad({"--log-format", "xml"}, "--log-format xml: ", "logfmt, json");
   bad({"--id", "a/b"}, "--id a/b: ", "without spaces and slashes");
   bad({"--id", std::string(256, 'x')}, "--id ", "1 to 255");
-  bad({"--data-dir", "/tmp"}, "--data-dir /tmp: ", "in memory");
+  bad({"--sync", "always"}, "--sync always: ", "without --data-dir");
+  bad({"--data-dir", "/tmp", "--sync", "sometimes"}, "--sync sometimes: ", "always, interval:MS or never");
+  bad({"--data-dir", "/tmp", "--sync", "interval:0"}, "--sync interval:0: ", "1 to 3600000");
+  bad({"--data-dir", "/tmp", "--sync", "interval:5s"}, "--sync interval:5s: ", "1 to 3600000");
+  bad({"--data-dir", "/tmp", "--catch-up", "off"}, "--catch-up off: ", "returns with what it had");
+  bad({"--max-memory", "1000"}, "--max-memory 1000: ", "from 1048576");
   bad({"--standalone", "--min-in-sync", "2"}, "--min-in-sync 2: ", "--standalone");
   bad({"--standalone", "--expect", "3"}, "--expect 3: ", "--standalone");
 }
@@ -226,4 +231,18 @@ TEST_CASE("--help and --version") {
       CHECK(help.error().text.find(name) != std::string::npos);
     }
   }
+}
+
+TEST_CASE("where the data goes, and when it is safe") {
+  CHECK_FALSE(good({}).node.durable);
+  Flags always = good({"--data-dir", "/var/lib/kvd"});
+  CHECK(always.node.durable);
+  CHECK(always.data.directory == "/var/lib/kvd");
+  CHECK(always.data.sync == JournalOptions::Sync::kAlways);
+  Flags interval = good({"--data-dir", "d", "--sync", "interval:250"});
+  CHECK(interval.data.sync == JournalOptions::Sync::kInterval);
+  CHECK(interval.data.interval == milliseconds(250));
+  CHECK(good({"--data-dir", "d", "--sync", "never"}).data.sync == JournalOptions::Sync::kNever);
+  CHECK(good({}).node.memory_max == static_cast<uint64_t>(INT64_MAX));
+  CHECK(good({"--max-memory", "2000000"}).node.memory_max == 2'000'000);
 }

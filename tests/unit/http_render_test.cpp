@@ -141,6 +141,8 @@ TEST_CASE("render: failures have their status, outcome and leader") {
       {ErrorCode::kTooLarge, 413, "urn:kvd:too-large"},
       {ErrorCode::kShuttingDown, 503, "urn:kvd:shutting-down"},
       {ErrorCode::kInvalid, 400, "urn:kvd:bad-request"},
+      {ErrorCode::kDiskFull, 507, "urn:kvd:disk-full"},
+      {ErrorCode::kMemoryFull, 507, "urn:kvd:memory-full"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.type);

@@ -1,0 +1,145 @@
+// See recovery.hpp.
+#include "core/recovery.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace kvd {
+namespace {
+
+constexpr int kExitConfiguration = 78;
+constexpr Duration kEmptyRetry = seconds(1);
+constexpr uint64_t kFirstSnapshot = 1;
+
+}  // namespace
+
+void Recovery::start() { out_.emit(DiskOrder(DiskRead{})); }
+
+void Recovery::on(DiskAnswer answer) {
+  if (auto* found = std::get_if<DiskFound>(&answer)) on_found(*found);
+  if (auto* part = std::get_if<DiskPart>(&answer)) on_part(*part);
+  if (auto* opened = std::get_if<DiskOpened>(&answer)) on_opened(*opened);
+  if (std::holds_alternative<DiskKept>(answer)) kept_ = true;
+  if (auto* written = std::get_if<DiskSnapshotDone>(&answer)) {
+    emptied_ = written->done;
+    if (!emptied_) empty_again_at_ = out_.now + kEmptyRetry;
+  }
+  if (phase_ == Phase::kKeeping && kept_ && (emptied_ || !begins_empty_)) phase_ = Phase::kDone;
+}
+
+void Recovery::on_found(DiskFound& found) {
+  snapshot_ = std::move(found);
+  found_.facts = snapshot_.facts;
+  found_.log.reset(snapshot_.base);
+  found_.commit = snapshot_.base.revision;
+  progress_.begin(snapshot_.bytes);
+  out_.emit(DiskOrder(DiskRead{}));
+}
+
+void Recovery::on_part(DiskPart& part) {
+  for (Item& item : part.items) found_.store.put(std::move(item));
+  for (const DiskRecord& record : part.records) {
+    if (!broken_) on_record(record);
+  }
+  check_snapshot();
+  found_.log.prune(found_.commit, out_.config.tuning.retained_entries);
+  progress_.reach(part.bytes);
+  out_.emit(DiskOrder(DiskRead{}));
+}
+
+void Recovery::on_record(const DiskRecord& record) {
+  Revision last = found_.log.last().revision;
+  if (const auto* entry = std::get_if<EntryPointer>(&record)) {
+    broken_ = (*entry)->revision != last.next();
+    if (broken_) return;
+    found_.log_bytes += entry_bytes(**entry);
+    found_.log.append(*entry);
+  } else if (const auto* cut = std::get_if<DiskTruncate>(&record)) {
+    broken_ = cut->last < found_.commit || cut->last > last;
+    if (!broken_) found_.log.truncate_after(cut->last);
+  } else {
+    hint_ = std::max(hint_, std::get<DiskCommit>(record).revision);
+  }
+  // All entries that make the snapshot whole were committed when it was.
+  advance(std::min(std::max(hint_, snapshot_.snapshot_end), found_.log.last().revision));
+}
+
+void Recovery::advance(Revision commit) {
+  while (found_.commit < commit) {
+    check_snapshot();
+    found_.commit = found_.commit.next();
+    found_.store.apply(*found_.log.at(found_.commit));
+  }
+}
+
+// At exactly the revision that it names, the copy has to have its digest.
+void Recovery::check_snapshot() {
+  if (checked_ || broken_ || found_.commit != snapshot_.snapshot_end) return;
+  checked_ = found_.store.digest() == snapshot_.snapshot_digest;
+}
+
+bool Recovery::sound() const {
+  // A new lineage had begun here, and the crash came before what belongs to it was in place.
+  bool former_lineage = snapshot_.base.revision < lineage_base(snapshot_.facts.lineage);
+  return checked_ && !broken_ && !former_lineage;
+}
+
+void Recovery::on_opened(const DiskOpened& opened) {
+  check_snapshot();
+  const ServerId& self = out_.config.self.member.id;
+  const Member& former = snapshot_.facts.self;
+  if (!former.id.value.empty() && former.id != self) {
+    out_.emit(Exit{kExitConfiguration, "the data directory belongs to the server " + former.id.value +
+                                           ", not " + self.value +
+                                           ": give that --id, or another --data-dir"});
+    return;
+  }
+  progress_.end();
+  bool trusted = former.incarnation != Incarnation(0);
+  bool same = opened.intact && opened.usable && sound() && trusted;
+  if (!same && !former.id.value.empty()) {
+    std::string why = !opened.why.empty() ? opened.why
+                      : !trusted          ? "this copy had contradicted the leader's"
+                                          : "its snapshot and log do not fit together";
+    out_.log(LogLevel::kError, "the data directory may lack acknowledged writes: this server joins anew",
+             {{"why", why}, {"usable", opened.usable && sound() && trusted ? "yes" : "no"}});
+  }
+  found_.facts.self = same ? former : out_.config.self.member;
+  found_.facts.epoch = std::max(found_.facts.epoch, found_.log.last().epoch);
+  begins_empty_ = !(opened.usable && sound() && trusted);
+  phase_ = same ? Phase::kDone : Phase::kKeeping;
+  found_.snapshot_number = kFirstSnapshot;
+  if (!same) keep();
+  out_.log(LogLevel::kInfo, "has read its data directory",
+           {{"revision", std::to_string(found_.commit.value)},
+            {"log_end", std::to_string(found_.log.last().revision.value)},
+            {"keys", std::to_string(found_.store.values().size())},
+            {"identity", same ? "kept" : "new"}});
+}
+
+void Recovery::keep() {
+  if (begins_empty_) begin_empty();
+  out_.emit(DiskOrder(DiskKeep{found_.facts}));
+}
+
+// A generation that holds nothing, in place of whatever is there.
+void Recovery::begin_empty() {
+  LogPosition base{Epoch(0), lineage_base(found_.facts.lineage)};
+  found_.store.clear();
+  found_.log.reset(base);
+  found_.commit = base.revision;
+  found_.log_bytes = 0;
+  out_.emit(DiskOrder(DiskSnapshotBegin{kFirstSnapshot, base, true}));
+  out_.emit(DiskOrder(DiskSnapshotEnd{kFirstSnapshot, base.revision, 0}));
+}
+
+void Recovery::on_time() {
+  if (empty_again_at_ > out_.now) return;
+  empty_again_at_ = kNever;
+  out_.log(LogLevel::kWarn, "no space to begin with: tries again", {});
+  begin_empty();
+}
+
+Instant Recovery::deadline() const { return empty_again_at_; }
+
+}  // namespace kvd

@@ -1,0 +1,517 @@
+// What a node with a disk does, step by step, with a disk that answers when the test lets it: what it finds there, what
+// has to be safe before it is said, and what a full, stuck or failing disk means.
+#include <doctest.h>
+
+#include "core/store.hpp"
+#include "hand_fed.hpp"
+
+namespace kvd::sim {
+namespace {
+
+const Member kA = member("a", 1);
+const Member kB = member("b", 1);
+const Member kC = member("c", 1);
+constexpr char kCluster[] = "11111111-2222-4333-8444-555555555555";  // create_register()'s
+
+NodeConfig durable_config() {
+  NodeConfig config;
+  config.durable = true;
+  return config;
+}
+
+EntryPointer entry(uint64_t epoch, uint64_t revision, const std::string& key = "k") {
+  auto made = std::make_shared<Entry>();
+  made->epoch = Epoch(epoch);
+  made->revision = Revision(revision);
+  made->effects = {Effect{key, Bytes(std::to_string(revision)), Revision(1), revision}};
+  return made;
+}
+
+PutKey put(const std::string& key, const std::string& value) { return PutKey{key, Bytes(value), {}}; }
+
+struct Durable : HandFed {
+  explicit Durable(const NodeConfig& config = durable_config()) : HandFed(config) {}
+
+  // What it reads: an empty directory ...
+  void find_nothing() {
+    REQUIRE(orders<DiskRead>().size() == 1);
+    push(DiskAnswer(DiskFound{}));
+    REQUIRE(orders<DiskRead>().size() == 1);
+    push(DiskAnswer(DiskOpened{false, false, ""}));
+    auto begun = orders<DiskSnapshotBegin>();
+    REQUIRE(begun.size() == 1);
+    CHECK(begun[0].fresh);
+    REQUIRE(orders<DiskSnapshotEnd>().size() == 1);
+    keep_all();
+    push(DiskAnswer(DiskSnapshotDone{begun[0].number, true}));
+  }
+  // ... or what a life before has left: an empty snapshot and this log.
+  void find(const Member& self, uint64_t epoch, std::vector<DiskRecord> records, const DiskOpened& opened,
+            const std::string& cluster = kCluster) {
+    DiskFound found;
+    found.facts = DiskFacts{cluster, Lineage(0), Epoch(epoch), self};
+    push(DiskAnswer(found));
+    DiskPart part;
+    part.records = std::move(records);
+    push(DiskAnswer(part));
+    push(DiskAnswer(opened));
+  }
+  void keep_all() {
+    for (const DiskKeep& order : orders<DiskKeep>()) push(DiskAnswer(DiskKept{order.facts}));
+  }
+  // Everything that has been ordered is on disk now.
+  void sync() {
+    keep_all();
+    for (const DiskWrite& order : orders<DiskWrite>()) push(DiskAnswer(DiskWritten{order.number}));
+    for (const DiskSnapshotItems& order : orders<DiskSnapshotItems>())
+      push(DiskAnswer(DiskSnapshotTaken{order.number}));
+    for (const DiskSnapshotEnd& order : orders<DiskSnapshotEnd>())
+      push(DiskAnswer(DiskSnapshotDone{order.number, true}));
+  }
+};
+
+constexpr bool kIntact = true;
+const DiskOpened kAllThere{kIntact, true, ""};
+const DiskOpened kBeginning{!kIntact, true, "damaged"};
+
+Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoch) {
+  Register content;
+  content.epoch = Epoch(epoch);
+  content.leader = leader;
+  content.in_sync = std::move(in_sync);
+  return content;
+}
+
+// Restarted with three entries of epoch 3, the first two known to be committed, in a cluster that b leads in epoch 3.
+struct Returned : Durable {
+  explicit Returned(const DiskOpened& opened = kAllThere,
+                    std::vector<Member> in_sync = {member("a", 77), kB}) {
+    register_server(kB);
+    create_register(led_by(kB, std::move(in_sync), 3));
+    create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
+    find(member("a", 77), 3, {entry(3, 1), entry(3, 2), DiskCommit{Revision(2)}, entry(3, 3)}, opened);
+    keep_all();
+    connect();
+    link = greet(kB, Epoch(3));
+  }
+  void append(uint64_t epoch, LogPosition previous, std::vector<EntryPointer> entries, uint64_t commit) {
+    push(LinkReceived{link, Append{Epoch(epoch), previous, Revision(commit), std::move(entries)}});
+  }
+  LinkId link;
+};
+
+}  // namespace
+
+TEST_CASE("durable: nothing is done and nobody is served before the directory is read") {
+  Durable a;
+  a.connect();
+  a.ask(put("k", "v"));
+  auto replies = a.replies();
+  REQUIRE(replies.size() == 1);
+  CHECK(std::get<Failed>(replies[0].answer).code == ErrorCode::kNotReady);
+  CHECK_FALSE(a.exists(member_path(kA.id)));
+  a.find_nothing();
+  CHECK(a.exists(member_path(kA.id)));
+}
+
+TEST_CASE("durable: a new identity is on disk before it is used") {
+  Durable a;
+  a.connect();
+  a.push(DiskAnswer(DiskFound{}));
+  a.push(DiskAnswer(DiskOpened{false, false, ""}));
+  auto begun = a.orders<DiskSnapshotBegin>();
+  REQUIRE(begun.size() == 1);
+  a.push(DiskAnswer(DiskSnapshotDone{begun[0].number, true}));
+  CHECK_FALSE(a.exists(member_path(kA.id)));
+  auto kept = a.orders<DiskKeep>();
+  REQUIRE(kept.size() == 1);
+  CHECK(kept[0].facts.self == kA);
+  a.push(DiskAnswer(DiskKept{kept[0].facts}));
+  CHECK(a.exists(member_path(kA.id)));
+}
+
+TEST_CASE("durable: no space to begin with is waited for") {
+  Durable a;
+  a.connect();
+  a.push(DiskAnswer(DiskFound{}));
+  a.push(DiskAnswer(DiskOpened{false, false, ""}));
+  a.keep_all();
+  a.push(DiskAnswer(DiskSnapshotDone{a.orders<DiskSnapshotBegin>().at(0).number, false}));
+  CHECK_FALSE(a.exists(member_path(kA.id)));
+  a.pass(seconds(2));
+  auto again = a.orders<DiskSnapshotBegin>();
+  REQUIRE(again.size() == 1);
+  a.push(DiskAnswer(DiskSnapshotDone{again[0].number, true}));
+  CHECK(a.exists(member_path(kA.id)));
+}
+
+TEST_CASE("durable: a server whose disk has everything is who it was, and has what it had") {
+  Returned a;
+  CHECK(a.node().view().self == member("a", 77));
+  CHECK(a.node().view().commit == Revision(2));
+  CHECK(a.node().view().last == LogPosition{Epoch(3), Revision(3)});
+  CHECK(a.exists(life_path(member("a", 77))));
+  SUBCASE("but shows its copy only once it is as new as what its clients may have seen") {
+    a.ask(ReadKey{"k"}, ReadMode::kLocal);
+    CHECK(a.replies().empty());
+    a.push(LinkReceived{a.link, Heartbeat{Epoch(3), Revision(2), 0, a.node().view().digest}});
+    CHECK_FALSE(a.node().view().complete);
+    a.append(3, LogPosition{Epoch(3), Revision(3)}, {}, 3);
+    a.push(LinkReceived{a.link, Heartbeat{Epoch(3), Revision(3), 0, a.node().view().digest}});
+    CHECK(a.node().view().complete);
+    CHECK(a.replies().size() == 1);
+  }
+  SUBCASE("unless what was not committed turns out to be void") {
+    a.append(4, LogPosition{Epoch(3), Revision(2)}, {entry(4, 3)}, 2);
+    a.sync();
+    a.push(LinkReceived{a.link, Heartbeat{Epoch(4), Revision(2), 0, a.node().view().digest}});
+    CHECK(a.node().view().complete);
+  }
+}
+
+TEST_CASE("durable: a server whose disk may lack something is another one, with what could be read") {
+  Returned a(kBeginning);
+  CHECK(a.node().view().self == kA);
+  CHECK(a.node().view().last.revision == Revision(3));
+  CHECK(a.logged("joins anew") == 1);
+}
+
+TEST_CASE("durable: what does not fit together is not used") {
+  Durable a;
+  a.connect();
+  SUBCASE("a gap in the log") { a.find(kA, 3, {entry(3, 1), entry(3, 3)}, kAllThere); }
+  SUBCASE("a snapshot with another digest than it should have") {
+    DiskFound found;
+    found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), kA};
+    found.snapshot_digest = 5;
+    a.push(DiskAnswer(found));
+    a.push(DiskAnswer(kAllThere));
+  }
+  SUBCASE("a snapshot whose log is not there") {
+    DiskFound found;
+    found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), kA};
+    found.snapshot_end = Revision(2);
+    a.push(DiskAnswer(found));
+    DiskPart part;
+    part.records = {entry(3, 1)};
+    a.push(DiskAnswer(part));
+    a.push(DiskAnswer(kAllThere));
+  }
+  SUBCASE("a truncation of what is committed") {
+    a.find(kA, 3, {entry(3, 1), DiskCommit{Revision(1)}, DiskTruncate{Revision(0)}}, kAllThere);
+  }
+  SUBCASE("the data of a lineage that has ended") {
+    DiskFound found;
+    found.facts = DiskFacts{kCluster, Lineage(1), Epoch(3), kA};
+    a.push(DiskAnswer(found));
+    DiskPart part;
+    part.records = {entry(3, 1)};
+    a.push(DiskAnswer(part));
+    a.push(DiskAnswer(kAllThere));
+  }
+  SUBCASE("a copy that was known to be wrong") {
+    a.find(Member{kA.id, Incarnation(0)}, 3, {entry(3, 1)}, kAllThere);
+  }
+  auto begun = a.orders<DiskSnapshotBegin>();
+  REQUIRE(begun.size() == 1);
+  CHECK(begun[0].fresh);
+  CHECK(a.logged("joins anew") == 1);
+}
+
+TEST_CASE("durable: the directory of another server or cluster is refused") {
+  Durable a;
+  SUBCASE("another id") {
+    a.find(kB, 3, {}, kAllThere);
+    REQUIRE(a.exit());
+    CHECK(a.exit()->reason.find("belongs to the server b") != std::string::npos);
+  }
+  SUBCASE("another cluster") {
+    a.register_server(kB);
+    a.create_register(led_by(kB, {kB}, 3));
+    a.find(kA, 3, {}, kAllThere, "some-other-uuid");
+    a.connect();
+    REQUIRE(a.exit());
+    CHECK(a.exit()->reason.find("belongs to another cluster, some-other-uuid") != std::string::npos);
+  }
+  SUBCASE("no cluster where there should be one") {
+    a.find(kA, 3, {}, kAllThere);
+    a.connect();
+    REQUIRE(a.exit());
+    CHECK(a.exit()->reason.find("ZooKeeper has no register") != std::string::npos);
+  }
+  CHECK(a.exit()->code == 78);
+}
+
+TEST_CASE("durable: a follower acknowledges what is on its disk, and not before") {
+  Returned a;
+  a.sent<AppendAck>(a.link);
+  a.append(3, LogPosition{Epoch(3), Revision(3)}, {entry(3, 4)}, 4);
+  CHECK(a.sent<AppendAck>(a.link).empty());
+  CHECK(a.node().view().commit == Revision(3));  // nor does it show it
+  auto writes = a.orders<DiskWrite>();
+  REQUIRE(writes.size() == 1);
+  a.push(DiskAnswer(DiskWritten{writes[0].number}));
+  auto acks = a.sent<AppendAck>(a.link);
+  REQUIRE(acks.size() == 1);
+  CHECK(acks[0].match == Revision(4));
+  CHECK(a.node().view().commit == Revision(4));
+}
+
+TEST_CASE("durable: an epoch is on disk before anything is confirmed in it") {
+  Returned a;
+  a.sent<HeartbeatAck>(a.link);
+  a.push(LinkReceived{a.link, Heartbeat{Epoch(4), Revision(2), 1, a.node().view().digest}});
+  CHECK(a.sent<HeartbeatAck>(a.link).empty());
+  a.append(4, LogPosition{Epoch(3), Revision(3)}, {}, 2);
+  CHECK(a.sent<AppendAck>(a.link).empty());
+  auto kept = a.orders<DiskKeep>();
+  REQUIRE(kept.size() == 1);
+  CHECK(kept[0].facts.epoch == Epoch(4));
+  a.push(DiskAnswer(DiskKept{kept[0].facts}));
+  CHECK(a.sent<HeartbeatAck>(a.link).size() == 1);
+  CHECK(a.sent<AppendAck>(a.link).size() == 1);
+}
+
+TEST_CASE("durable: what waits for the disk is not said any more once the epoch has passed") {
+  Returned a;
+  a.append(3, LogPosition{Epoch(3), Revision(3)}, {entry(3, 4)}, 2);
+  a.append(4, LogPosition{Epoch(3), Revision(2)}, {entry(4, 3)}, 2);
+  a.sent<AppendAck>(a.link);
+  a.sync();
+  auto acks = a.sent<AppendAck>(a.link);
+  REQUIRE(acks.size() == 1);
+  CHECK(acks[0].epoch == Epoch(4));
+  CHECK(acks[0].match == Revision(3));
+}
+
+TEST_CASE("durable: the leader counts itself when its own disk has the write") {
+  Durable a;
+  a.find_nothing();
+  a.connect();
+  a.sync();
+  REQUIRE(a.node().view().active);
+  a.ask(put("k", "v"));
+  CHECK(a.replies().empty());
+  a.sync();
+  CHECK(a.replies().size() == 1);
+}
+
+TEST_CASE("durable: a new leader says nothing before its epoch is on disk") {
+  Durable a;
+  a.find_nothing();
+  a.connect();
+  CHECK(a.node().view().leading);
+  CHECK_FALSE(a.node().view().active);
+  a.register_server(kB);
+  LinkId link = a.answer_dial(kB, Epoch(1));
+  REQUIRE(link != LinkId(0));
+  a.pass(milliseconds(200));
+  CHECK(a.sent<Heartbeat>(link).empty());
+  a.sync();
+  CHECK(a.node().view().active);
+  CHECK_FALSE(a.sent<Heartbeat>(link).empty());
+}
+
+TEST_CASE("durable: a leader that has restarted leads only in another epoch") {
+  Durable a;
+  const Member self = member("a", 77);
+  a.create_register(led_by(self, {self}, 3));
+  a.find(self, 3, {entry(3, 1)}, kAllThere);
+  a.connect();
+  a.pass(milliseconds(50));
+  CHECK(a.node().view().leading);
+  CHECK(a.node().view().epoch == Epoch(4));
+  Result<Register> now = decode_register(a.data(kConfigPath));
+  REQUIRE(now);
+  CHECK(now->epoch == Epoch(4));
+  CHECK(now->in_sync == std::vector<Member>{self});
+  CHECK(a.node().view().commit == Revision(0));
+  a.sync();
+  CHECK(a.node().view().commit == Revision(1));
+}
+
+TEST_CASE("durable: with a disk nothing is given up by itself") {
+  Register all_new = led_by(kB, {kB, kC}, 3);
+  NodeConfig config = durable_config();
+  bool forced = false;
+  SUBCASE("although every server of the set is another one now") {}
+  SUBCASE("but by an operator's word it is") { config.force_new_lineage = forced = true; }
+  Durable a(config);
+  a.register_server(member("b", 2));
+  a.register_server(member("c", 2));
+  a.create_register(all_new);
+  a.find_nothing();
+  a.connect();
+  a.pass(seconds(2));
+  Result<Register> now = decode_register(a.data(kConfigPath));
+  REQUIRE(now);
+  CHECK(now->lineage == Lineage(forced ? 1 : 0));
+}
+
+TEST_CASE("durable: a copy that a snapshot replaced counts once it is on disk") {
+  Returned a(kBeginning, {kB});
+  a.sent<HeartbeatAck>(a.link);
+  Store store;
+  Item item{"k", Bytes(std::string("9")), Revision(1), Revision(9), 9};
+  store.put(item);
+  a.push(LinkReceived{a.link, SnapshotBegin{Epoch(3), 1, LogPosition{Epoch(3), Revision(9)}, false, 1}});
+  a.push(LinkReceived{a.link, SnapshotChunk{Epoch(3), {item}}});
+  a.push(LinkReceived{a.link, SnapshotEnd{Epoch(3), Revision(9), store.digest()}});
+  CHECK(a.node().view().commit == Revision(9));
+  auto before = a.sent<HeartbeatAck>(a.link);
+  REQUIRE_FALSE(before.empty());
+  for (const HeartbeatAck& ack : before) CHECK_FALSE(ack.whole);
+  CHECK_FALSE(a.node().view().complete);
+  auto begun = a.orders<DiskSnapshotBegin>();
+  REQUIRE(begun.size() == 1);
+  CHECK(begun[0].fresh);
+  CHECK(begun[0].base == LogPosition{Epoch(3), Revision(9)});
+  auto parts = a.orders<DiskSnapshotItems>();
+  REQUIRE(parts.size() == 1);
+  CHECK(parts[0].items == std::vector<Item>{item});
+  a.append(3, LogPosition{Epoch(3), Revision(9)}, {entry(3, 10)}, 9);
+  CHECK(a.sent<AppendAck>(a.link).size() == 1);  // of the snapshot's base
+  SUBCASE("when there is space for it") { a.sync(); }
+  SUBCASE("again, when there was none") {
+    a.push(DiskAnswer(DiskSnapshotDone{begun[0].number, false}));
+    a.orders<DiskSnapshotEnd>();
+    a.orders<DiskWrite>();
+    for (int i = 0; i < 30; ++i) {
+      a.push(LinkReceived{a.link, Heartbeat{Epoch(3), Revision(9), 0, store.digest()}});
+      a.pass(milliseconds(50));
+    }
+    begun = a.orders<DiskSnapshotBegin>();
+    REQUIRE(begun.size() == 1);
+    CHECK(a.orders<DiskWrite>().size() == 1);  // the entry goes to the new generation, too
+    CHECK(a.sent<AppendAck>(a.link).empty());
+    a.push(DiskAnswer(DiskSnapshotDone{begun[0].number, true}));
+    a.push(DiskAnswer(DiskWritten{100}));
+  }
+  auto after = a.sent<HeartbeatAck>(a.link);
+  REQUIRE_FALSE(after.empty());
+  CHECK(after.back().whole);
+  auto acks = a.sent<AppendAck>(a.link);
+  REQUIRE(acks.size() == 1);
+  CHECK(acks[0].match == Revision(10));
+}
+
+TEST_CASE("durable: a snapshot is written when the log has grown long, part by part") {
+  NodeConfig config = durable_config();
+  config.tuning.snapshot_log_bytes = 1000;
+  config.tuning.snapshot_chunk_bytes = 1;
+  Durable a(config);
+  a.find_nothing();
+  a.connect();
+  a.sync();
+  for (int i = 0; i < 4; ++i) {
+    a.ask(put("k" + std::to_string(i), std::string(300, 'v')));
+    a.keep_all();
+    for (const DiskWrite& order : a.orders<DiskWrite>()) a.push(DiskAnswer(DiskWritten{order.number}));
+  }
+  auto begun = a.orders<DiskSnapshotBegin>();
+  REQUIRE(begun.size() == 1);
+  CHECK_FALSE(begun[0].fresh);
+  size_t parts = 0;
+  for (int i = 0; i < 10; ++i) {
+    auto now = a.orders<DiskSnapshotItems>();
+    CHECK(now.size() <= 2);
+    parts += now.size();
+    for (const DiskSnapshotItems& part : now) a.push(DiskAnswer(DiskSnapshotTaken{part.number}));
+  }
+  CHECK(parts >= begun[0].base.revision.value);
+  auto ended = a.orders<DiskSnapshotEnd>();
+  REQUIRE(ended.size() == 1);
+  CHECK(ended[0].digest == a.node().view().digest);
+}
+
+TEST_CASE("durable: a copy that contradicts the leader's is not believed after a restart") {
+  Returned a;
+  a.orders<DiskKeep>();
+  SUBCASE("another digest at the same revision") {
+    a.append(3, LogPosition{Epoch(3), Revision(3)}, {}, 3);
+    a.push(LinkReceived{a.link, Heartbeat{Epoch(3), Revision(3), 0, 1234}});
+  }
+  SUBCASE("another entry where something is committed") {
+    a.append(3, LogPosition{Epoch(2), Revision(2)}, {}, 2);
+    REQUIRE(a.exit());
+  }
+  auto kept = a.orders<DiskKeep>();
+  REQUIRE(kept.size() == 1);
+  CHECK(kept[0].facts.self == Member{kA.id, Incarnation(0)});
+}
+
+TEST_CASE("durable: a full disk refuses what grows, and lets go what does not") {
+  Durable a;
+  a.find_nothing();
+  a.connect();
+  a.sync();
+  auto outcome = [&](Operation operation) -> std::optional<ErrorCode> {
+    a.ask(std::move(operation));
+    a.sync();
+    auto replies = a.replies();
+    REQUIRE(replies.size() == 1);
+    auto* failed = std::get_if<Failed>(&replies[0].answer);
+    if (failed == nullptr) return std::nullopt;
+    CHECK(failed->outcome == Outcome::kNotApplied);
+    return failed->code;
+  };
+  CHECK_FALSE(outcome(put("k", "value")));
+  a.push(DiskAnswer(DiskSpace{true, 0, "full"}));
+  CHECK(outcome(put("k2", "v")) == ErrorCode::kDiskFull);
+  CHECK(outcome(put("k", "longer value")) == ErrorCode::kDiskFull);
+  CHECK_FALSE(outcome(put("k", "less")));
+  CHECK_FALSE(outcome(ReadKey{"k"}));
+  CHECK_FALSE(outcome(DeleteKey{"k", {}}));
+  a.push(DiskAnswer(DiskSpace{false, 0, ""}));
+  CHECK_FALSE(outcome(put("k2", "v")));
+}
+
+TEST_CASE("durable: a leader whose disk does not answer hands over") {
+  Durable a;
+  a.find_nothing();
+  a.connect();
+  a.sync();
+  a.register_server(kB);
+  LinkId link = a.answer_dial(kB, Epoch(1));
+  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(0), 0}});
+  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
+  REQUIRE(a.logged("in-sync set changed") == 1);
+  a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
+  a.ask(put("k", "v"));
+  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(1), 0}});
+  for (int i = 0; i < 30; ++i) {
+    a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
+    a.pass(milliseconds(50));
+  }
+  auto told = a.sent<TakeOver>(link);
+  REQUIRE_FALSE(told.empty());
+  CHECK(told[0].leaves);
+}
+
+TEST_CASE("durable: a disk that fails ends the process with what it said") {
+  Durable a;
+  a.find_nothing();
+  a.push(DiskAnswer(DiskFailed{"fdatasync log-1-1: Input/output error"}));
+  REQUIRE(a.exit());
+  CHECK(a.exit()->code == 74);
+  CHECK(a.exit()->reason.find("Input/output error") != std::string::npos);
+}
+
+TEST_CASE("a store that has reached its limit refuses what grows") {
+  NodeConfig config;
+  config.memory_max = 2000;
+  HandFed a(config);
+  a.connect();
+  a.ask(put("k", std::string(1000, 'v')));
+  a.ask(put("l", std::string(1000, 'v')));
+  a.ask(put("k", std::string(900, 'v')));
+  a.ask(DeleteKey{"k", {}});
+  a.ask(put("l", std::string(1000, 'v')));
+  auto replies = a.replies();
+  REQUIRE(replies.size() == 5);
+  for (size_t i : {0, 2, 3, 4}) CHECK_FALSE(std::holds_alternative<Failed>(replies[i].answer));
+  CHECK(std::get<Failed>(replies[1].answer).code == ErrorCode::kMemoryFull);
+  CHECK(std::get<Failed>(replies[1].answer).outcome == Outcome::kNotApplied);
+}
+
+}  // namespace kvd::sim
