@@ -359,6 +359,7 @@ FileResult Journal::Parts::perform(DiskSnapshotEnd& order) {
   foot.digest = order.digest;
   foot.segment = log->first_behind(snapshot->base().revision).number;
   foot.sequence = log->first_behind(snapshot->base().revision).first;
+  foot.through = log->written();
   FileResult error = finish_snapshot(foot);
   return error && error->no_space ? give_up_snapshot() : error;
 }

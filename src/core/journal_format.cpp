@@ -21,7 +21,7 @@ auto fields(Of<JournalRoot> auto& m) {
 }
 auto fields(Of<SnapshotHead> auto& m) { return std::tie(m.format, m.facts, m.base); }
 auto fields(Of<SnapshotFoot> auto& m) {
-  return std::tie(m.parts, m.items, m.revision, m.digest, m.segment, m.sequence, m.checksums);
+  return std::tie(m.parts, m.items, m.revision, m.digest, m.segment, m.sequence, m.through, m.checksums);
 }
 
 template <>
