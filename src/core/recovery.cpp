@@ -60,8 +60,7 @@ void Recovery::on_record(const DiskRecord& record) {
   } else {
     hint_ = std::max(hint_, std::get<DiskCommit>(record).revision);
   }
-  // All entries that make the snapshot whole were committed when it was.
-  advance(std::min(std::max(hint_, snapshot_.snapshot_end), found_.log.last().revision));
+  advance(std::min(hint_, found_.log.last().revision));
 }
 
 void Recovery::advance(Revision commit) {
@@ -85,6 +84,9 @@ bool Recovery::sound() const {
 }
 
 void Recovery::on_opened(const DiskOpened& opened) {
+  // The entries that make the snapshot whole were committed when it was; some that were read before them were not, and
+  // had to be truncated first.
+  if (!broken_) advance(std::min(std::max(hint_, snapshot_.snapshot_end), found_.log.last().revision));
   check_snapshot();
   const ServerId& self = out_.config.self.member.id;
   const Member& former = snapshot_.facts.self;

@@ -218,6 +218,26 @@ TEST_CASE("durable: what does not fit together is not used") {
   CHECK(a.logged("joins anew") == 1);
 }
 
+TEST_CASE("durable: what was truncated while a snapshot was written is no part of it") {
+  Durable a;
+  a.connect();
+  const std::vector<EntryPointer> committed = {entry(3, 1), entry(4, 2)};
+  Store store;
+  for (const EntryPointer& one : committed) store.apply(*one);
+  DiskFound found;
+  found.facts = DiskFacts{kCluster, Lineage(0), Epoch(4), kA};
+  found.snapshot_end = Revision(2);
+  found.snapshot_digest = store.digest();
+  a.push(DiskAnswer(found));
+  DiskPart part;
+  part.records = {committed[0], entry(3, 2), DiskTruncate{Revision(1)}, committed[1]};
+  a.push(DiskAnswer(part));
+  a.push(DiskAnswer(kAllThere));
+  CHECK(a.logged("joins anew") == 0);
+  CHECK(a.node().view().commit == Revision(2));
+  CHECK(a.node().view().digest == store.digest());
+}
+
 TEST_CASE("durable: the directory of another server or cluster is refused") {
   Durable a;
   SUBCASE("another id") {
