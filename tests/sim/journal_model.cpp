@@ -176,19 +176,13 @@ std::optional<size_t> JournalModel::facts_found(const DiskFacts& facts) const {
   return facts == DiskFacts{} ? std::optional<size_t>(0) : std::nullopt;
 }
 
-// As a node does it: what the snapshot stands for is passed over, entries follow each other, and what is committed is
-// not truncated.
+// As a node does it: entries follow each other, and what is committed is not truncated.
 std::optional<std::string> JournalModel::replay(const Opened& opened) {
   const LogPosition base = opened.found.base;
   const auto end = [&] { return log_.empty() ? base.revision : log_.back()->revision; };
-  for (DiskRecord record : opened.records) {
-    const auto* entry = std::get_if<EntryPointer>(&record);
-    if (entry != nullptr && (*entry)->revision <= base.revision) continue;
-    if (auto* cut = std::get_if<DiskTruncate>(&record)) {
-      cut->last = std::max(cut->last, base.revision);
-      if (cut->last < committed_) return "the log truncates what it had called committed";
-      if (cut->last > end()) continue;
-    }
+  for (const DiskRecord& record : opened.records) {
+    const auto* cut = std::get_if<DiskTruncate>(&record);
+    if (cut != nullptr && cut->last < committed_) return "the log truncates what it had called committed";
     if (!apply(record, base, log_)) return "the log's records do not follow each other";
     if (const auto* commit = std::get_if<DiskCommit>(&record)) {
       committed_ = std::max(committed_, std::min(commit->revision, end()));
@@ -202,7 +196,8 @@ std::optional<std::string> JournalModel::replay(const Opened& opened) {
 
 std::optional<JournalModel::Match> JournalModel::find(const Opened& opened) const {
   const DiskFound& found = opened.found;
-  bool newest = true;  // no generation after this one was answered, no snapshot of it either
+  bool newest =
+      true;  // no generation after this one was answered; an older snapshot with all of the log does as well
   for (size_t g = generations_.size(); g-- > 0;) {
     const Generation& generation = generations_[g];
     for (size_t s = generation.snapshots.size(); s-- > 0;) {
@@ -215,8 +210,8 @@ std::optional<JournalModel::Match> JournalModel::find(const Opened& opened) cons
           return Match{g, s, *records, newest};
         }
       }
-      newest = newest && !snapshot.done;
     }
+    newest = newest && !generation.whole();
   }
   return std::nullopt;
 }

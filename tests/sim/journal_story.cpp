@@ -118,7 +118,10 @@ bool Story::open() {
   options_.boot = fmt::format("boot-{}", boot_);
   journal_ = std::make_unique<Journal>(files_, options_);
   JournalModel::Opened opened;
-  const bool anything = !files_.files().empty();
+  const std::vector<Files::Info> all = files_.files();
+  const bool anything = std::any_of(all.begin(), all.end(), [](const Files::Info& file) {
+    return file.name != "facts" && !file.name.ends_with(".tmp");
+  });
   if (!read_all(opened)) return false;
   if (!opened.opened.intact && opened.opened.why.empty() && anything && counts_.usable > 0) {
     fail("does not say why it is not intact");

@@ -74,7 +74,7 @@ FileResult SimFiles::write(const std::string& name, uint64_t offset, std::string
       put(*file, offset, bytes.substr(0, bytes.size() - std::min<uint64_t>(more, bytes.size())));
     return no_space("write", name);
   }
-  put(*file, offset, bytes);
+  if (lie_ != Lie::kWrite || !prng_.one_in(20)) put(*file, offset, bytes);
   return {};
 }
 
@@ -93,6 +93,7 @@ FileResult SimFiles::sync(const std::string& name) {
     file->dirty.assign(file->dirty.size(), false);
     return failed("fdatasync", name, kInputOutput);
   }
+  if (lie_ == Lie::kSync) return {};
   write_back_some(*file, 100);
   if (file->safe.size() < file->shown.size()) file->safe.resize(file->shown.size());
   return {};
@@ -107,7 +108,7 @@ FileResult SimFiles::rename(const std::string& from, const std::string& to) {
   if (from != to) directory_.erase(from);
   directory_changed();
   if (dies) return dead_error();
-  directory_safe();
+  if (lie_ != Lie::kRename) directory_safe();
   return {};
 }
 

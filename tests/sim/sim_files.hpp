@@ -12,13 +12,16 @@
 
 namespace kvd::sim {
 
+// A promise that this disk does not keep, which real ones must: with it whoever relies on it loses what is safe.
+enum class Lie : uint8_t { kNone, kSync, kRename, kWrite };
+
 class SimFiles final : public Files {
  public:
   static constexpr uint64_t kNoLimit = UINT64_MAX;
   static constexpr uint64_t kNever = 0;  // of the counts below
   static constexpr size_t kSector = 512;
 
-  explicit SimFiles(uint64_t seed) : prng_(seed) {}
+  explicit SimFiles(uint64_t seed, Lie lie = Lie::kNone) : prng_(seed), lie_(lie) {}
 
   FileResult list(std::vector<Info>& files) override;
   FileResult read(const std::string& name, uint64_t offset, size_t size, std::string& bytes) override;
@@ -89,6 +92,7 @@ class SimFiles final : public Files {
   void directory_changed();
 
   Prng prng_;
+  Lie lie_;
   Directory directory_;
   // As it is on the disk, and after each change since: a power loss leaves one of them.
   std::vector<Directory> directories_ = {{}};
