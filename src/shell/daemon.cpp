@@ -259,7 +259,10 @@ class Daemon {
     // The session ends with its close, and with it everything that says that this server is there.
     if (zk_) zk_->close([this] { zk_closed_ = true; });
     disk_closed_ = !disk_.has_value();
-    if (disk_) disk_->close([this] { disk_closed_ = true; });
+    if (disk_) {
+      disk_->perform(DiskClose{});
+      disk_->close([this] { disk_closed_ = true; });
+    }
   }
 
   // The node has said its last word: clients get theirs, then everything is closed and the loop runs dry.
