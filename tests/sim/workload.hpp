@@ -58,6 +58,7 @@ class Workload {
   Operation make_put(Client& client);
   Operation make_batch();
   Operation make_settings();
+  Operation make_move();
   Operation make_list(const std::string& key);
   Condition make_condition(Client& client, const std::string& key);
   Bytes new_value();
