@@ -64,7 +64,7 @@ constexpr Field kFields[] = {
     {"zk_lag_us_max", &Options::zk_lag_us_max},
     {"zk_lose_sets", &Options::zk_lose_sets},
     {"ack_crash", &Options::ack_crash},
-    {"zk_late_sets", &Options::zk_late_sets},
+    {"zk_late_us_max", &Options::zk_late_us_max},
     {"zk_cut_leaders", &Options::zk_cut_leaders},
     {"hunt_leader", &Options::hunt_leader},
     {"total_loss", &Options::total_loss},
@@ -137,7 +137,7 @@ void draw_faults(Prng& prng, Options& options) {
     options.zk_loss_us = options.zk_cut_us = options.zk_down_us = 0;
   } else {
     options.zk_lag_us_max = pick(prng, {0, 0, 20'000, 500'000});
-    options.zk_late_sets = prng.one_in(4) ? 1 : 0;
+    if (prng.one_in(4)) options.zk_late_us_max = pick(prng, {300'000, 3'000'000});
   }
   options.zk_delay_us_max = pick(prng, {1'000, 5'000, 50'000});
   options.down_us_max = pick(prng, {20'000, 500'000, 2'000'000, 15'000'000});

@@ -65,10 +65,11 @@ struct Options {
   int64_t fault_us_max = 3'000'000;  // how long a partition, a pause, a slow link lasts
   // ZooKeeper
   int64_t zk_delay_us_max = 5'000;
-  int64_t zk_lag_us_max = 0;   // a session's server may show a state so old
-  int64_t zk_lose_sets = 0;    // of 100 changes of the register so many lose their connection
-  int64_t ack_crash = 0;       // of 1,000 acknowledged writes so many are the leader's last deed
-  int64_t zk_late_sets = 0;    // 1: a conditional set whose result was lost may apply after the reconnect
+  int64_t zk_lag_us_max = 0;  // a session's server may show a state so old
+  int64_t zk_lose_sets = 0;   // of 100 changes of the register so many lose their connection
+  int64_t ack_crash = 0;      // of 1,000 acknowledged writes so many are the leader's last deed
+  int64_t zk_late_us_max =
+      0;  // a conditional set whose result was lost may apply so long after the reconnect
   int64_t zk_cut_leaders = 0;  // of 100 new leaders so many cannot reach ZooKeeper from then on for a while
   int64_t hunt_leader = 0;     // of 100 faults at one server so many hit the leader, whoever it is
   int64_t total_loss = 0;      // 1: faults may kill the last living server of the in-sync set

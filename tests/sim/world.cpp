@@ -292,16 +292,24 @@ void World::on_zookeeper_changed() {
   cut_off_now_and_then(*config);
 }
 
-// A new leader that does not hear of it, or no more than that.
+// A new leader that does not hear of it, or no more than that; and others that do not hear how it fared until it is back.
 void World::cut_off_now_and_then(const Register& config) {
   if (config.epoch <= crowned_ || context_.options.zk_cut_leaders == 0 || !faults_allowed()) return;
   crowned_ = config.epoch;
   if (context_.prng.below(100) >= static_cast<uint64_t>(context_.options.zk_cut_leaders)) return;
-  const int server = *leader();
-  zookeeper_.cut(server);
-  context_.queue.after(context_.up_to(context_.options.fault_us_max) + milliseconds(1), [this, server] {
-    if (faults_allowed()) zookeeper_.mend(server);
+  const int leading = *leader();
+  const Duration span = context_.up_to(context_.options.fault_us_max) + milliseconds(1);
+  zookeeper_.cut(leading);
+  context_.queue.after(span, [this, leading] {
+    if (faults_allowed()) zookeeper_.mend(leading);
   });
+  if (context_.prng.one_in(2)) return;
+  const Duration longer = span + context_.up_to(context_.options.fault_us_max);
+  for (int server : everyone()) {
+    if (server == leading) continue;
+    zookeeper_.hold_view(server);
+    context_.queue.after(longer, [this, server] { zookeeper_.release_view(server); });
+  }
 }
 
 }  // namespace kvd::sim

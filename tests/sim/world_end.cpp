@@ -104,6 +104,7 @@ void World::mend(int server) {
     zookeeper_.process_resumed(server);
   }
   zookeeper_.mend(server);
+  zookeeper_.release_view(server);
   if (!is_alive(server)) start(server);
 }
 
