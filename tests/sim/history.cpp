@@ -17,8 +17,15 @@ bool starts_with(const std::string& text, const std::string& prefix) {
 }
 
 void add_condition(const Condition& condition, KeyOperation& out) {
-  if (condition.if_none_match && condition.if_none_match->any) out.if_absent = true;
-  if (condition.if_match && !condition.if_match->any) {
+  if (condition.if_none_match) {
+    out.if_absent = condition.if_none_match->any;
+    for (Revision revision : condition.if_none_match->revisions)
+      out.unless_revision.push_back(revision.value);
+  }
+  if (!condition.if_match) return;
+  if (condition.if_match->any) {
+    out.if_present = true;
+  } else {
     out.if_revision.emplace();
     for (Revision revision : condition.if_match->revisions) out.if_revision->push_back(revision.value);
   }

@@ -158,14 +158,35 @@ Operation Workload::make_list(const std::string& key) {
 
 Condition Workload::make_condition(Client& client, const std::string& key) {
   Condition condition;
-  const uint64_t kind = context_.prng.below(6);
-  if (kind == 0) {
-    condition.if_none_match = EntityTags{true, {}};
-  } else if (kind == 1) {
-    auto seen = client.seen.find(key);
-    if (seen != client.seen.end()) condition.if_match = EntityTags{false, {seen->second}};
+  switch (context_.prng.below(12)) {
+    case 0:
+    case 1:
+      condition.if_none_match = EntityTags{true, {}};
+      break;
+    case 2:
+      condition.if_none_match = some_tags(client, key);
+      break;
+    case 3:
+    case 4:
+      if (client.seen.contains(key)) condition.if_match = some_tags(client, key);
+      break;
+    case 5:
+      condition.if_match = EntityTags{true, {}};
+      break;
+    default:
+      break;
   }
   return condition;
+}
+
+// What the client has seen of the key, and perhaps tags that are none of it any more, or never were.
+EntityTags Workload::some_tags(const Client& client, const std::string& key) {
+  EntityTags tags;
+  for (const auto& [seen, revision] : client.seen) {
+    if (seen == key || context_.prng.one_in(4)) tags.revisions.push_back(revision);
+  }
+  if (context_.prng.one_in(2)) tags.revisions.push_back(client.token.next());
+  return tags;
 }
 
 Bytes Workload::new_value() {
