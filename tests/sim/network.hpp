@@ -53,8 +53,8 @@ class Network {
   // ... between any two of these servers.
   void heal_among(const std::set<int>& servers);
   // A clogged direction takes what its sender sends and delivers nothing: its receiver does not read. No kernel gives
-  // up; the sender's queue grows. Only of the links that `dialer`, one of the two, has dialed: what goes the same way on
-  // the other one's overtakes it.
+  // up; the sender's queue grows. Only of the links that `dialer`, one of the two, has dialed: what goes the same way
+  // on the other one's overtakes it.
   void clog(int from, int to, int dialer) { clogged_.insert({from, to, dialer}); }
   void unclog(int from, int to, int dialer) {
     if (clogged_.erase({from, to, dialer}) != 0) kick(from, to);

@@ -70,7 +70,8 @@ struct Options {
   int64_t ack_crash = 0;      // of 1,000 acknowledged writes so many are the leader's last deed
   int64_t zk_late_us_max =
       0;  // a conditional set whose result was lost may apply so long after the reconnect
-  int64_t zk_cut_leaders = 0;  // of 100 new leaders so many cannot reach ZooKeeper from then on for a while
+  int64_t zk_cut_leaders =
+      0;  // of 100 new leaders so many are cut off from it; others may see nothing new of it
   int64_t hunt_leader = 0;     // of 100 faults at one server so many hit the leader, whoever it is
   int64_t total_loss = 0;      // 1: faults may kill the last living server of the in-sync set
   int64_t quiet_start_us = 0;  // no faults before that

@@ -292,7 +292,8 @@ void World::on_zookeeper_changed() {
   cut_off_now_and_then(*config);
 }
 
-// A new leader that does not hear of it, or no more than that; and others that do not hear how it fared until it is back.
+// A new leader that does not hear of it, or no more than that; and others that do not hear how it fared until it is
+// back.
 void World::cut_off_now_and_then(const Register& config) {
   if (config.epoch <= crowned_ || context_.options.zk_cut_leaders == 0 || !faults_allowed()) return;
   crowned_ = config.epoch;
