@@ -21,11 +21,11 @@ auto fields(Of<JournalRoot> auto& m) {
 }
 auto fields(Of<SnapshotHead> auto& m) { return std::tie(m.format, m.facts, m.base); }
 auto fields(Of<SnapshotFoot> auto& m) {
-  return std::tie(m.parts, m.items, m.revision, m.digest, m.segment, m.sequence, m.checksums);
+  return std::tie(m.parts, m.items, m.revision, m.digest, m.segment, m.sequence, m.through, m.checksums);
 }
 
 template <>
-constexpr uint8_t kLast<JournalOptions::Sync> = static_cast<uint8_t>(JournalOptions::Sync::kNever);
+constexpr uint8_t kLast<JournalOptions::Sync> = static_cast<uint8_t>(JournalOptions::Sync::kBySystem);
 template <>
 constexpr size_t kSmallest<DiskRecord> = 1 + 8;
 

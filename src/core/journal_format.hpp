@@ -105,10 +105,11 @@ struct SnapshotFoot {
   Revision revision;  // DiskSnapshotEnd's
   uint64_t digest = 0;
   uint64_t segment = 0;    // the log from the base on begins in this one ...
-  uint64_t sequence = 0;   // ... with this frame
+  uint64_t sequence = 0;   // ... with this frame ...
+  uint64_t through = 0;    // ... and up to this one it belongs to the snapshot
   uint64_t checksums = 0;  // of the checksums of all frames before this one
 };
-inline constexpr size_t kSnapshotFootSize = kFrameHead + 7 * 8;
+inline constexpr size_t kSnapshotFootSize = kFrameHead + 8 * 8;
 
 void encode_records(const std::vector<DiskRecord>& records, std::string& out);
 Result<std::vector<DiskRecord>> decode_records(std::string_view payload);

@@ -92,7 +92,8 @@ FileResult JournalRecovery::read_facts() {
   for (const auto& [name, size] : all_) {
     const JournalName parsed = parse_journal_name(name);
     newest = std::max(newest, parsed.generation);
-    data = data || parsed.kind == Kind::kSegment || parsed.kind == Kind::kSnapshot;
+    data = data || parsed.kind == Kind::kSegment || parsed.kind == Kind::kSnapshot ||
+           parsed.kind == Kind::kDamaged;
   }
   if (all_.count(kFactsName) == 0) {
     root_.generation = newest + 1;
@@ -144,10 +145,9 @@ FileResult JournalRecovery::open_snapshot(DiskFound& answer) {
   anything_ = true;
   first_number_ = snapshot_->foot().segment;
   next_ = snapshot_->foot().sequence;
-  reached_ = snapshot_->head().base.revision;
-  snapshot_end_ = snapshot_->foot().revision;
+  safe_ = std::max(safe_, snapshot_->foot().through);
   answer.base = snapshot_->head().base;
-  answer.snapshot_end = snapshot_end_;
+  answer.snapshot_end = snapshot_->foot().revision;
   answer.snapshot_digest = snapshot_->foot().digest;
   return {};
 }
@@ -210,16 +210,25 @@ bool JournalRecovery::take_frame(const Frame& frame, DiskPart& part) {
       lose(fmt::format("frame {} in {} cannot be read: {}", next_, frames_->name(), records.error().detail));
       return false;
     }
-    const Revision newest = newest_entry(*records);
-    segments_[at_].newest = std::max(segments_[at_].newest, newest);
-    reached_ = std::max(reached_, newest);
+    segments_[at_].newest = std::max(segments_[at_].newest, newest_entry(*records));
     anything_ = true;
-    std::move(records->begin(), records->end(), std::back_inserter(part.records));
+    for (DiskRecord& record : *records) {
+      if (is_behind_base(record)) part.records.push_back(std::move(record));
+    }
   }
   safe_ = std::max(safe_, frame.head.safe);
   opening_ = frame.head.opening;
   ++next_;
   return true;
+}
+
+// The first segments also hold what the snapshot covers. A truncation into that leaves the base: what followed it is
+// covered as well, up to the base.
+bool JournalRecovery::is_behind_base(DiskRecord& record) const {
+  const Revision base = snapshot_ ? snapshot_->head().base.revision : Revision();
+  if (auto* cut = std::get_if<DiskTruncate>(&record)) cut->last = std::max(cut->last, base);
+  const auto* entry = std::get_if<EntryPointer>(&record);
+  return entry == nullptr || (*entry)->revision > base;
 }
 
 // The segment goes on in the next one. If that is missing, the log goes on in place of the closing frame.
@@ -232,7 +241,6 @@ void JournalRecovery::close_segment(uint64_t closing_frame) {
   --next_;
   segments_[at_].end = closing_frame;
   lose(fmt::format("{} is missing", segment_name(root_.generation, number)));
-  judge_loss(false);
 }
 
 FileResult JournalRecovery::end_of_log() {
@@ -242,14 +250,14 @@ FileResult JournalRecovery::end_of_log() {
   } else if (root_.begun || !segments_.empty()) {
     lose(fmt::format("{} is missing", segment_name(root_.generation, first_number_)));
   }
-  judge_loss(options_.boot.empty() || options_.boot != root_.boot);
+  judge_boots();
   return {};
 }
 
 // Whether the frame that is expected here was lost rather than never finished.
 FileResult JournalRecovery::look_behind() {
   const std::string here = fmt::format("{} at byte {}: frame {}", frames_->name(), segments_[at_].end, next_);
-  if (root_.safe >= next_) lose(fmt::format("{} is damaged or missing, and it had been safe", here));
+  if (safe_ >= next_) lose(fmt::format("{} is damaged or missing, and it had been safe", here));
   const LossEvidence evidence{next_, opening_};
   for (size_t i = at_; i < segments_.size() && lost_.empty(); ++i) {
     const std::string name = segment_name(root_.generation, segments_[i].number);
@@ -269,13 +277,10 @@ FileResult JournalRecovery::look_behind() {
   return {};
 }
 
-void JournalRecovery::judge_loss(bool boots_differ) {
-  if (reached_ < snapshot_end_) {
-    lose_all(fmt::format("the log ends at revision {}, before {}, where {} is whole", reached_.value,
-                         snapshot_end_.value, snapshot_->name()));
-  }
-  if (facts_readable_ && root_.opening > 0 && !root_.closed && boots_differ &&
-      root_.sync != JournalOptions::Sync::kAlways) {
+void JournalRecovery::judge_boots() {
+  const bool same = !options_.boot.empty() && options_.boot == root_.boot;
+  const bool open = facts_readable_ && root_.opening > 0 && !root_.closed;
+  if (open && !same && root_.sync != JournalOptions::Sync::kAlways) {
     lose(
         "the machine has started anew since, and without --sync always the last writes may not have outlived "
         "that");
@@ -285,13 +290,28 @@ void JournalRecovery::judge_loss(bool boots_differ) {
 // ---- putting in order ----
 
 FileResult JournalRecovery::put_in_order() {
+  if (snapshot_ && next_ <= snapshot_->foot().through)
+    unusable_ = true;  // it is whole only with the log up to there
   if (!lost_.empty()) {
     if (FileResult error = record_loss()) return error;
   }
   if (FileResult error = remove_what_is_over()) return error;
   if (FileResult error = clear_behind()) return error;
   if (FileResult error = secure_tail()) return error;
+  if (!facts_readable_ && all_.count(kFactsName) != 0) {
+    if (FileResult error = copy_facts()) return error;
+  }
   return begin_opening();
+}
+
+// What cannot be read stays in its place until there are other facts: without any, nothing would tell of a loss.
+FileResult JournalRecovery::copy_facts() {
+  const std::string copy = damaged_name(kFactsName);
+  std::string bytes;
+  if (FileResult error = files_.read(kFactsName, 0, all_[kFactsName], bytes)) return error;
+  if (FileResult error = files_.remove(copy)) return error;
+  if (FileResult error = files_.create(copy, 0)) return error;
+  return files_.write(copy, 0, bytes);
 }
 
 // Before anything is cut: what proves the loss may be among it.
@@ -342,8 +362,6 @@ std::vector<std::string> JournalRecovery::what_goes_aside() const {
                         (!frames_ || parsed.number > segments_[at_].number);
     if (unusable_ || behind) names.push_back(name);
   }
-  // Last: while it is there, a repetition finds the same.
-  if (!facts_readable_ && all_.count(kFactsName) != 0) names.push_back(kFactsName);
   return names;
 }
 

@@ -43,11 +43,12 @@ class JournalRecovery {
   FileResult read_snapshot(DiskPart& part);
   FileResult read_log(DiskPart& part);
   bool take_frame(const Frame& frame, DiskPart& part);
+  bool is_behind_base(DiskRecord& record) const;
   void open_segment();
   void close_segment(uint64_t closing_frame);
   FileResult end_of_log();
   FileResult look_behind();
-  void judge_loss(bool boots_differ);
+  void judge_boots();
   void lose(const std::string& why);
   void lose_all(const std::string& why);
 
@@ -58,6 +59,7 @@ class JournalRecovery {
   std::vector<std::string> what_goes_aside() const;
   FileResult clear_behind();
   FileResult secure_tail();
+  FileResult copy_facts();
   FileResult rewrite(JournalLog::Segment& segment, bool first);
   FileResult zero_rest(const JournalLog::Segment& tail, bool& changed);
   FileResult begin_opening();
@@ -76,11 +78,9 @@ class JournalRecovery {
   size_t at_ = 0;
   std::unique_ptr<FrameFile> frames_;  // of segments_[at_]
   uint64_t first_number_ = 1;
-  uint64_t next_ = 1;     // the sequence that is expected
-  uint64_t opening_ = 0;  // of the last frame
-  uint64_t safe_ = 0;     // the highest sequence that is known to have been synced
-  Revision reached_;
-  Revision snapshot_end_;
+  uint64_t next_ = 1;      // the sequence that is expected
+  uint64_t opening_ = 0;   // of the last frame
+  uint64_t safe_ = 0;      // the highest sequence that is known to have been synced
   bool anything_ = false;  // a snapshot or a record
   std::string lost_;       // why, found now
   bool unusable_ = false;

@@ -86,8 +86,8 @@ struct DiskFound {
 };
 struct DiskPart {
   std::vector<Item> items;  // of the snapshot, first all of these
-  // Of the log, as they were written: from a place at or before the base on, so that it may begin with entries which
-  // the snapshot covers, and with truncations of what is no longer there.
+  // Of the log behind the base, as they were written: each entry follows the one before it, or what a truncation has
+  // left (which is never below the base).
   std::vector<DiskRecord> records;
   uint64_t bytes = 0;  // read until now
 };

@@ -361,6 +361,31 @@ TEST_CASE_FIXTURE(JournalFixture,
   }
 }
 
+TEST_CASE_FIXTURE(JournalFixture,
+                  "nor does one make a directory without readable facts look like a new one") {
+  open_new();
+  write(1, 3);
+  damage("facts", 40);
+  const auto state = files.files;
+  for (int last = 0;; ++last) {
+    files.files = files.safe = state;
+    int changes = 0;
+    files.before = [&](const std::string& what, const std::string&) {
+      return what != "read" && changes++ >= last ? FileResult(FileError{false, "dead"}) : FileResult();
+    };
+    open();
+    const bool over = failed.empty();
+    files.before = nullptr;
+    open();
+    CHECK_FALSE(opened.intact);
+    CHECK_FALSE(opened.usable);
+    CHECK(contains(opened.why, "facts is"));
+    CHECK(files.files.count(segment_name(1, 1) + ".damaged") == 1);
+    CHECK(files.files.count("facts.damaged") == 1);
+    if (over) break;
+  }
+}
+
 TEST_CASE_FIXTURE(JournalFixture, "facts that cannot be read leave nothing that could be used") {
   open_new();
   write(1, 3);
@@ -417,13 +442,35 @@ TEST_CASE_FIXTURE(JournalFixture, "a snapshot stands for the log before it") {
   CHECK(found.snapshot_end == Revision(20));
   CHECK(found.snapshot_digest == 77);
   CHECK(items == std::vector<Item>{item("a")});
-  CHECK(revisions.front() <= 11);
+  CHECK(revisions.front() == 11);
   CHECK(revisions.back() == 22);
   CHECK(snapshot(22, 22) == "taken done ");
   CHECK(files.files.count(snapshot_name(1, Revision(10))) == 0);
   open();
   CHECK(opened.intact);
   CHECK(found.base == LogPosition{Epoch(1), Revision(22)});
+}
+
+TEST_CASE_FIXTURE(JournalFixture, "what a snapshot covers is not read from the log again") {
+  open_new();
+  write(1, 4);
+  DiskWrite again = write_of({});
+  again.records = {DiskTruncate{Revision(1)}, entry(2), entry(3), entry(4)};
+  perform({again});
+  CHECK(snapshot(3, 4) == "taken done ");
+  std::vector<DiskRecord> records;
+  journal = std::make_unique<Journal>(files, options);
+  for (int i = 0; i < 100; ++i) {
+    for (DiskAnswer& answer : journal->perform({DiskRead{}})) {
+      if (auto* part = std::get_if<DiskPart>(&answer)) {
+        records.insert(records.end(), part->records.begin(), part->records.end());
+      }
+    }
+  }
+  REQUIRE(records.size() == 3);
+  CHECK(std::get<EntryPointer>(records[0])->revision == Revision(4));
+  CHECK(std::get<DiskTruncate>(records[1]).last == Revision(3));
+  CHECK(std::get<EntryPointer>(records[2])->revision == Revision(4));
 }
 
 TEST_CASE_FIXTURE(JournalFixture, "a snapshot is written in parts, and only a whole one counts") {
@@ -436,6 +483,7 @@ TEST_CASE_FIXTURE(JournalFixture, "a snapshot is written in parts, and only a wh
     open();
     CHECK(opened.intact);
     CHECK(items.empty());
+    CHECK(revisions == up_to(3));
     CHECK(names() == std::vector<std::string>{"facts", segment_name(1, 1)});
   }
   SUBCASE("another one instead") {
@@ -445,13 +493,14 @@ TEST_CASE_FIXTURE(JournalFixture, "a snapshot is written in parts, and only a wh
     CHECK(perform({DiskSnapshotItems{2, {item("d")}}, DiskSnapshotEnd{2, Revision(3), 1}}) == "taken done ");
     open();
     CHECK(items == std::vector<Item>{item("d")});
+    CHECK(revisions == std::vector<uint64_t>{3});
   }
   SUBCASE("its end") {
     CHECK(perform({DiskSnapshotEnd{1, Revision(3), 1}}) == "done ");
     open();
     CHECK(items == std::vector<Item>{item("a"), item("b"), item("c")});
+    CHECK(revisions == std::vector<uint64_t>{2, 3});
   }
-  CHECK(revisions == up_to(3));
 }
 
 TEST_CASE_FIXTURE(JournalFixture, "what a snapshot covers comes back without harm when it was only removed") {
@@ -516,6 +565,20 @@ TEST_CASE_FIXTURE(JournalFixture, "a log that ends before a snapshot is whole ma
   write(1, 6);
   CHECK(snapshot(2, 6) == "taken done ");
   damage(segment_name(1, 1), frames(1)[4] + 30);
+  open();
+  CHECK_FALSE(opened.intact);
+  CHECK_FALSE(opened.usable);
+}
+
+TEST_CASE_FIXTURE(JournalFixture,
+                  "a revision alone does not tell that the log reaches to where a snapshot is whole") {
+  open_new();
+  write(1, 5);
+  DiskWrite again = write_of({});
+  again.records = {DiskTruncate{Revision(3)}, entry(4), entry(5)};
+  perform({again});
+  CHECK(snapshot(2, 5) == "taken done ");
+  damage(segment_name(1, 1), frames(1)[5] + 30);
   open();
   CHECK_FALSE(opened.intact);
   CHECK_FALSE(opened.usable);
