@@ -261,7 +261,9 @@ FileResult Journal::Parts::make_safe() {
 
 // So that the loss of what was written last shows later: a frame that says that it was safe.
 FileResult Journal::Parts::mark_what_is_safe() {
-  if (FileResult error = log->sync()) return error;
+  if (log->data_unsynced()) {
+    if (FileResult error = log->sync()) return error;
+  }
   answer_writes();
   if (FileResult error = log->mark()) return error;
   return always() ? log->sync() : FileResult();
@@ -287,7 +289,7 @@ void Journal::Parts::answer_writes() {
 
 FileResult Journal::Parts::idle_turn() {
   no_successor = false;
-  if (!log || blocked || former || options.sync == JournalOptions::Sync::kNever) return {};
+  if (!log || blocked || former || options.sync == JournalOptions::Sync::kBySystem) return {};
   FileResult error = mark_what_is_safe();
   return error && error->no_space ? FileResult() : error;
 }

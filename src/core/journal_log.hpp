@@ -43,6 +43,7 @@ class JournalLog {
   uint64_t appended() const { return next_ - 1; }  // sequences
   uint64_t written() const { return written_; }
   uint64_t synced() const { return synced_; }
+  bool data_unsynced() const { return newest_data_ > synced_; }  // records, not only marks
   Revision newest_written() const { return newest_written_; }
 
   // Where the log behind `base` begins. There is a segment.

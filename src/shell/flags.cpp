@@ -280,7 +280,7 @@ void read_storage(Reader& reader, Flags& flags) {
     flags.data.sync = JournalOptions::Sync::kInterval;
     flags.data.interval = milliseconds(ms);
   } else if (sync == "never") {
-    flags.data.sync = JournalOptions::Sync::kNever;
+    flags.data.sync = JournalOptions::Sync::kBySystem;
   } else if (sync != "always") {
     reader.complain("sync", "give always, interval:MS or never");
   }
