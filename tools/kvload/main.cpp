@@ -1,0 +1,34 @@
+// kvload's entry: reads the command line and hands over to one command. See options.hpp for what there is; exit codes
+// are sysexits, and 1 when verify has found a violation.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include "kvload/bare_server.hpp"
+#include "kvload/options.hpp"
+#include "kvload/run_command.hpp"
+
+namespace {
+
+struct Execute {
+  int operator()(const kvd::load::RunOptions& options) const { return run_command(options); }
+  int operator()(const kvd::load::BareServerOptions& options) const { return bare_server(options); }
+  template <class Other>
+  int operator()(const Other&) const {
+    return 64;
+  }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  signal(SIGPIPE, SIG_IGN);
+  const auto command = kvd::load::parse_options({argv + 1, argv + argc});
+  if (command) return std::visit(Execute(), *command);
+  const kvd::load::OptionsEnd& end = command.error();
+  if (end.code == 0) {
+    fmt::print("{}", end.text);
+  } else {
+    fmt::print(stderr, "kvload: {}\n", end.text);
+  }
+  return end.code;
+}
