@@ -1,14 +1,14 @@
 // See bare_server.hpp.
 #include "kvload/bare_server.hpp"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <llhttp.h>
-#include <sysexits.h>
 #include <uv.h>
 
 #include <array>
 #include <string>
+
+#include "kvload/loopback_listener.hpp"
 
 namespace kvd::load {
 namespace {
@@ -110,18 +110,7 @@ void on_connection(uv_stream_t* listener, int status) {
 
 int bare_server(const BareServerOptions& options) {
   fixed_answer() = make_answer(options.answer_bytes);
-  uv_loop_t* loop = uv_default_loop();
-  uv_tcp_t listener;
-  sockaddr_in address{};
-  uv_tcp_init(loop, &listener);
-  uv_ip4_addr("127.0.0.1", options.port, &address);
-  int error = uv_tcp_bind(&listener, reinterpret_cast<sockaddr*>(&address), 0);
-  if (error == 0) error = uv_listen(reinterpret_cast<uv_stream_t*>(&listener), 1024, on_connection);
-  if (error != 0) {
-    fmt::print(stderr, "kvload: port {}: {}\n", options.port, uv_strerror(error));
-    return EX_UNAVAILABLE;
-  }
-  return uv_run(loop, UV_RUN_DEFAULT);
+  return serve_loopback(options.port, on_connection);
 }
 
 }  // namespace kvd::load

@@ -184,9 +184,8 @@ void add_election(CLI::App& app, ElectionOptions& election) {
   add_number(app, "runs", election.runs, "how often the leader is ended, for each delay", 1, 10'000);
   add_choice<Stop>(app, "how", election.how, "SIGKILL, SIGSTOP (and SIGCONT once another leads) or SIGTERM",
                    {{"kill", Stop::kKill}, {"stop", Stop::kFreeze}, {"term", Stop::kTerm}});
-  app.add_option(
-         "--zookeeper-delay", election.delays_ms,
-         "milliseconds that every byte to and from ZooKeeper takes; several are measured side by side")
+  app.add_option("--zookeeper-delay", election.delays_ms,
+                 "milliseconds that a byte takes to ZooKeeper, and back; several are measured side by side")
       ->delimiter(',')
       ->check(CLI::Range(0, 1000).description(""))
       ->type_name("MS,...")
