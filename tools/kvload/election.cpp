@@ -252,10 +252,13 @@ ElectionRun Driver::run_once(Ensemble& ensemble) {
   bring_back(old);
   const uint64_t back = uv_hrtime();
   wait_until("the old leader is in sync", options_.limit_s, [&] {
-    // It says so itself, in the new epoch: others may still count the life that it had before.
-    const auto status = status_of(old);
-    if (status && status->epoch > epoch) throw Ended("the lead has moved while the old leader came back");
-    return status && status->epoch == epoch && status->role == "follower" && status->has_in_sync(old.id());
+    // Both have to say so: a leader may still count the life that a dead server had before, and a thawed one reads
+    // first what it was sent before it was dropped.
+    const auto leads = status_of(*elected);
+    const auto follows = status_of(old);
+    if (leads && leads->role != "leader") throw Ended("the lead has moved while the old leader came back");
+    return leads && follows && leads->has_in_sync(old.id()) && follows->has_in_sync(old.id()) &&
+           follows->epoch == epoch && follows->role == "follower";
   });
   run.in_sync = ms_since(back, uv_hrtime());
   return run;
