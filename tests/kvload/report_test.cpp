@@ -11,7 +11,7 @@ namespace {
 
 Result made_result() {
   Result result({"a:1", "b:2"}, 1'000'000'000, 100'000'000);
-  result.servers[0].targeted = true;
+  result.set_targets({0}, 1'000'000'000);
   for (uint64_t i = 1; i <= 100; ++i)
     result.record_ok(Kind::kGet, 0, i * 1'000'000, 1'000'000'000 + i * 10'000'000, i != 50);
   result.record_failure(0, "503 no-leader", "not-applied");
@@ -70,6 +70,18 @@ TEST_CASE("a yardstick gives ratios with their spread") {
   CHECK(json["cpu_us_per_request_bare"]["median"] == 0.5);
   CHECK(json["rounds"].size() == 3);
   CHECK(run_text(report).find("rate, target to bare     1.000 (0.500 to 1.000)") != std::string::npos);
+}
+
+TEST_CASE("a server's gap counts only while requests are meant for it") {
+  Result result({"a:1", "b:2"}, 0, 0);
+  result.set_targets({0}, 0);
+  result.record_ok(Kind::kPut, 0, 1, 10, true);
+  result.set_targets({1}, 15);
+  result.record_ok(Kind::kPut, 1, 1, 35, true);
+  result.finish(40);
+  CHECK(result.servers[0].gap_ns == 10);
+  CHECK(result.servers[1].gap_ns == 20);
+  CHECK(result.gap_ns == 25);
 }
 
 TEST_CASE("the spread of values") {

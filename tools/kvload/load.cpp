@@ -111,13 +111,8 @@ void Load::allow(std::vector<size_t> servers) {
   if (servers.empty() || servers == allowed_) return;
   allowed_ = std::move(servers);
   const uint64_t now = uv_hrtime();
-  mark_targeted();
+  result_.set_targets(allowed_, now);
   for (Line& line : lines_) look_after(line, now);
-}
-
-void Load::mark_targeted() {
-  if (result_.servers.empty()) return;
-  for (const size_t server : allowed_) result_.servers[server].targeted = true;
 }
 
 void Load::dial(Line& line) {
@@ -154,7 +149,7 @@ void Load::begin(const Phase& phase) {
   for (const Target& target : targets_) names.push_back(target.name);
   result_ = Result(names, now, static_cast<uint64_t>(phase.interval_s * 1e9));
   end_ = phase.seconds > 0 ? now + static_cast<uint64_t>(phase.seconds * 1e9) : UINT64_MAX;
-  mark_targeted();
+  result_.set_targets(allowed_, now);
   sent_ = 0;
   progress_at_ = now + 1'000 * kMillisecond;
   fill_next_ = 0;

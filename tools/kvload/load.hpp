@@ -1,6 +1,6 @@
 // The load itself: connections that are kept busy (closed loop) or that take requests as they fall due (open loop),
 // in phases. A server that goes away costs its unanswered requests, which are counted, and is dialed until it is back;
-// nothing here ends a phase early but interrupt(). One libuv loop, which run() turns; nothing else may run it meanwhile.
+// only interrupt() ends a phase early. One libuv loop, which run() turns; nothing else may run it meanwhile.
 #pragma once
 #include <functional>
 #include <memory>
@@ -96,7 +96,6 @@ class Load : public ConnectionOwner {
   void fail_unanswered(Line& line, std::string_view what);
   void look_after(Line& line, uint64_t now);
   void dial(Line& line);
-  void mark_targeted();
   bool is_allowed(size_t server) const;
   void on_tick();
   void arm_pacer();

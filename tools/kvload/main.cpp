@@ -8,18 +8,16 @@
 #include "kvload/election.hpp"
 #include "kvload/options.hpp"
 #include "kvload/run_command.hpp"
+#include "kvload/verify.hpp"
 
 namespace {
 
 struct Execute {
   int operator()(const kvd::load::RunOptions& options) const { return run_command(options); }
+  int operator()(const kvd::load::VerifyOptions& options) const { return verify_command(options); }
   int operator()(const kvd::load::ElectionOptions& options) const { return election_command(options); }
   int operator()(const kvd::load::BareServerOptions& options) const { return bare_server(options); }
   int operator()(const kvd::load::DelayProxyOptions& options) const { return delay_proxy(options); }
-  template <class Other>
-  int operator()(const Other&) const {
-    return 64;
-  }
 };
 
 }  // namespace

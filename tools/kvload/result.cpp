@@ -20,7 +20,7 @@ void Result::record_ok(Kind kind, size_t server, uint64_t latency_ns, uint64_t n
   if (ended == 0) ++in_time;
   ServerResult& one = servers[server];
   ++one.ok;
-  one.gap_ns = std::max(one.gap_ns, now - one.last_ok);
+  if (one.is_target) one.gap_ns = std::max(one.gap_ns, now - one.last_ok);
   one.last_ok = now;
   gap_ns = std::max(gap_ns, now - last_ok_);
   last_ok_ = now;
@@ -30,6 +30,17 @@ void Result::record_failure(size_t server, std::string_view what, std::string_vi
   ++failures[FailureKind{std::string(what), std::string(outcome)}];
   ++servers[server].failed;
   ++interval_failed_;
+}
+
+void Result::set_targets(const std::vector<size_t>& indices, uint64_t now) {
+  for (size_t i = 0; i < servers.size(); ++i) {
+    ServerResult& one = servers[i];
+    const bool is_target = std::find(indices.begin(), indices.end(), i) != indices.end();
+    if (one.is_target && !is_target) one.gap_ns = std::max(one.gap_ns, now - one.last_ok);
+    if (!one.is_target && is_target) one.last_ok = now;
+    one.is_target = is_target;
+    one.targeted |= is_target;
+  }
 }
 
 void Result::tick(uint64_t now) {
@@ -51,9 +62,7 @@ void Result::tick(uint64_t now) {
 void Result::finish(uint64_t now) {
   ended = now;
   gap_ns = std::max(gap_ns, now - last_ok_);
-  for (ServerResult& one : servers) {
-    if (one.targeted) one.gap_ns = std::max(one.gap_ns, now - one.last_ok);
-  }
+  set_targets({}, now);
 }
 
 Histogram Result::total() const {

@@ -18,8 +18,9 @@ struct ServerResult {
   uint64_t ok = 0;
   uint64_t failed = 0;
   uint64_t connections_lost = 0;  // that were open
-  bool targeted = false;          // requests were meant for it; otherwise it has no gap
-  uint64_t gap_ns = 0;            // the longest time without a success, the phase's begin and end included
+  bool targeted = false;          // requests have been meant for it; otherwise it has no gap
+  bool is_target = false;         // they are now
+  uint64_t gap_ns = 0;            // the longest time without a success while requests were meant for it
   uint64_t last_ok = 0;
 };
 
@@ -46,6 +47,8 @@ class Result {
 
   void record_ok(Kind kind, size_t server, uint64_t latency_ns, uint64_t now, bool found);
   void record_failure(size_t server, std::string_view what, std::string_view outcome);
+  // Requests go to these servers from now on, by index.
+  void set_targets(const std::vector<size_t>& indices, uint64_t now);
   void tick(uint64_t now);  // at least once per interval
   void finish(uint64_t now);
 

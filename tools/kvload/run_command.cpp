@@ -2,7 +2,6 @@
 #include "kvload/run_command.hpp"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "kvload/leader_watch.hpp"
 #include "kvload/process_cpu.hpp"
 #include "kvload/report.hpp"
+#include "kvload/stop_signals.hpp"
 #include "msg/znodes.hpp"
 #include "support/child_process.hpp"
 #include "support/free_port.hpp"
@@ -54,22 +54,16 @@ class Runner {
  public:
   explicit Runner(const RunOptions& options) : options_(options), terminal_(isatty(2) != 0) {
     CHECK(uv_loop_init(&loop_) == 0);
-    for (size_t i = 0; i < kSignals; ++i) {
-      CHECK(uv_signal_init(&loop_, &signals_[i]) == 0);
-      signals_[i].data = this;
-      const auto stop = [](uv_signal_t* signal, int) {
-        auto* self = static_cast<Runner*>(signal->data);
-        if (self->load_) self->load_->interrupt();
-        if (self->bare_) self->bare_->interrupt();
-      };
-      CHECK(uv_signal_start(&signals_[i], stop, i == 0 ? SIGINT : SIGTERM) == 0);
-    }
+    signals_ = std::make_unique<StopSignals>(&loop_, [this] {
+      if (load_) load_->interrupt();
+      if (bare_) bare_->interrupt();
+    });
   }
   ~Runner() {
     bare_.reset();
     watch_.reset();
     load_.reset();
-    for (uv_signal_t& signal : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&signal), nullptr);
+    signals_.reset();
     uv_run(&loop_, UV_RUN_DEFAULT);
     uv_loop_close(&loop_);
   }
@@ -89,11 +83,10 @@ class Runner {
     if (terminal_) fmt::print(stderr, "\r\033[K");
   }
 
-  static constexpr size_t kSignals = 2;
   const RunOptions& options_;
   bool terminal_;
   uv_loop_t loop_;
-  uv_signal_t signals_[kSignals];
+  std::unique_ptr<StopSignals> signals_;
   std::vector<Target> targets_;
   std::unique_ptr<Load> load_;
   std::unique_ptr<LeaderWatch> watch_;

@@ -1,5 +1,5 @@
-// `kvload run`: finds the servers, fills them, warms up, measures, reports; with --yardstick in turn with a bare server.
-// Ends with a sysexits code; an interrupt ends the measuring, and what there is by then is reported.
+// `kvload run`: finds the servers, fills them, warms up, measures, reports; with --yardstick in turn with a bare
+// server. Ends with a sysexits code; an interrupt ends the measuring, and what there is by then is reported.
 #pragma once
 #include "kvload/options.hpp"
 
