@@ -17,6 +17,7 @@
 #include "cluster/kvd_server.hpp"
 #include "cluster/zookeeper_server.hpp"
 #include "kvload/election_probe.hpp"
+#include "kvload/plots.hpp"
 #include "kvload/run_command.hpp"
 #include "support/free_port.hpp"
 
@@ -303,7 +304,7 @@ int election_command(const ElectionOptions& options) {
     fmt::print("{}", outputs.json  ? election_json(options, series)
                      : outputs.csv ? election_csv(series)
                                    : election_text(options, series));
-    return EX_OK;
+    return plot_to(outputs, election_plot(options, series));
   } catch (const Ended& ended) {
     fmt::print(stderr, "kvload: {}\n", ended.what());
     return is_interrupted() ? 128 + interrupted : EX_UNAVAILABLE;

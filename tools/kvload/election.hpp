@@ -38,5 +38,7 @@ struct ElectionFigure {
   std::optional<double> ElectionRun::*member;
 };
 extern const std::vector<ElectionFigure> kElectionFigures;
+// Of all runs that know it, sorted.
+std::vector<double> known_values(const ElectionSeries& series, const ElectionFigure& figure);
 
 }  // namespace kvd::load

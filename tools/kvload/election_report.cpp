@@ -14,15 +14,6 @@ const char* stop_name(Stop how) {
   return how == Stop::kKill ? "SIGKILL" : how == Stop::kFreeze ? "SIGSTOP" : "SIGTERM";
 }
 
-std::vector<double> known(const ElectionSeries& series, std::optional<double> ElectionRun::*member) {
-  std::vector<double> values;
-  for (const ElectionRun& run : series.runs) {
-    if (run.*member) values.push_back(*(run.*member));
-  }
-  std::sort(values.begin(), values.end());
-  return values;
-}
-
 double at_percent(const std::vector<double>& sorted, double percent) {
   const auto rank = static_cast<size_t>(std::ceil(static_cast<double>(sorted.size()) * percent / 100));
   return sorted[std::max<size_t>(rank, 1) - 1];
@@ -39,6 +30,15 @@ const std::vector<ElectionFigure> kElectionFigures = {
     {"in_sync", "old leader back in sync", &ElectionRun::in_sync},
 };
 
+std::vector<double> known_values(const ElectionSeries& series, const ElectionFigure& figure) {
+  std::vector<double> values;
+  for (const ElectionRun& run : series.runs) {
+    if (run.*figure.member) values.push_back(*(run.*figure.member));
+  }
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
 std::string election_text(const ElectionOptions& options, const std::vector<ElectionSeries>& all) {
   std::string out = fmt::format(
       "milliseconds since {} to the leader ('back in sync': since it was {}); one ZooKeeper, three servers\n",
@@ -47,7 +47,7 @@ std::string election_text(const ElectionOptions& options, const std::vector<Elec
     fmt::format_to(std::back_inserter(out), "\n{:30} {:>5} {:>8} {:>8} {:>8} {:>8}\n",
                    fmt::format("ZooKeeper {} ms away", series.delay_ms), "runs", "min", "p50", "p90", "max");
     for (const ElectionFigure& figure : kElectionFigures) {
-      const std::vector<double> values = known(series, figure.member);
+      const std::vector<double> values = known_values(series, figure);
       if (values.empty()) continue;
       fmt::format_to(std::back_inserter(out), "{:30} {:>5} {:>8.1f} {:>8.1f} {:>8.1f} {:>8.1f}\n",
                      figure.title, values.size(), values.front(), at_percent(values, 50),
@@ -63,7 +63,7 @@ std::string election_json(const ElectionOptions& options, const std::vector<Elec
   for (const ElectionSeries& series : all) {
     nlohmann::ordered_json one{{"zookeeper_delay_ms", series.delay_ms}};
     for (const ElectionFigure& figure : kElectionFigures) {
-      const std::vector<double> values = known(series, figure.member);
+      const std::vector<double> values = known_values(series, figure);
       if (values.empty()) continue;
       one["summary"][fmt::format("{}_ms", figure.name)] = {{"count", values.size()},
                                                            {"min", values.front()},

@@ -10,9 +10,11 @@
 
 #include "base/check.hpp"
 #include "kvload/leader_watch.hpp"
+#include "kvload/plots.hpp"
 #include "kvload/process_cpu.hpp"
 #include "kvload/report.hpp"
 #include "kvload/stop_signals.hpp"
+#include "kvload/svg_plot.hpp"
 #include "msg/znodes.hpp"
 #include "support/child_process.hpp"
 #include "support/free_port.hpp"
@@ -220,12 +222,19 @@ int Runner::run() {
   }
   const Outputs& outputs = options_.outputs;
   fmt::print("{}", outputs.json ? run_json(report) : outputs.csv ? run_csv(report) : run_text(report));
-  return EX_OK;
+  return plot_to(outputs, run_plot(report));
 }
 
 }  // namespace
 
 std::string own_program() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
+
+int plot_to(const Outputs& outputs, const std::string& svg) {
+  if (outputs.plot.empty()) return EX_OK;
+  const std::string error = write_file(outputs.plot, svg);
+  if (!error.empty()) complain(error);
+  return error.empty() ? EX_OK : EX_CANTCREAT;
+}
 
 int run_command(const RunOptions& options) { return Runner(options).run(); }
 

@@ -7,6 +7,9 @@ namespace kvd::load {
 
 int run_command(const RunOptions& options);
 
+// Writes the plot where one was asked for; the exit code.
+int plot_to(const Outputs& outputs, const std::string& svg);
+
 // The path of this very program, to start servers of its own with.
 std::string own_program();
 
