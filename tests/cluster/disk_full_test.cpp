@@ -1,4 +1,5 @@
-// A disk that is really full: a small file system of its own, which the test fills and empties. Needs root, to mount it.
+// A disk that is really full: a small file system of its own, which the test fills and empties. Needs root, to mount
+// it, and is shown as skipped without.
 #include <doctest.h>
 #include <fmt/format.h>
 #include <sys/mount.h>
