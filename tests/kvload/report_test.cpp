@@ -66,6 +66,7 @@ TEST_CASE("a yardstick gives ratios with their spread") {
   CHECK(json["ratio_of_rates"]["median"] == 1);
   CHECK(json["ratio_of_rates"]["min"] == 0.5);
   CHECK(json["ratio_of_p99"]["max"] == 1);
+  CHECK(json["ratio_of_cpu"]["median"] == 2);
   CHECK(json["cpu_us_per_request"]["median"] == 1);
   CHECK(json["cpu_us_per_request_bare"]["median"] == 0.5);
   CHECK(json["rounds"].size() == 3);

@@ -111,22 +111,23 @@ Json intervals_json(const Result& result) {
 }
 
 struct Ratios {
-  Spread rate, p99, cpu_target, cpu_bare, rate_target, rate_bare;
+  Spread rate, p99, cpu, cpu_target, cpu_bare, rate_target, rate_bare;
 };
 
 Ratios ratios_of(const std::vector<Round>& rounds) {
-  std::vector<double> rate, p99, cpu_target, cpu_bare, rate_target, rate_bare;
+  std::vector<double> rate, p99, cpu, cpu_target, cpu_bare, rate_target, rate_bare;
   for (const Round& round : rounds) {
     rate_target.push_back(round.target.result.rate());
     rate_bare.push_back(round.bare.result.rate());
     cpu_target.push_back(round.target.cpu_us_per_request());
     cpu_bare.push_back(round.bare.cpu_us_per_request());
+    if (cpu_target.back() > 0 && cpu_bare.back() > 0) cpu.push_back(cpu_target.back() / cpu_bare.back());
     if (rate_bare.back() > 0) rate.push_back(rate_target.back() / rate_bare.back());
     const auto bare_p99 = static_cast<double>(round.bare.result.total().percentile(99));
     if (bare_p99 > 0)
       p99.push_back(static_cast<double>(round.target.result.total().percentile(99)) / bare_p99);
   }
-  return {spread(rate),     spread(p99),         spread(cpu_target),
+  return {spread(rate),     spread(p99),         spread(cpu),      spread(cpu_target),
           spread(cpu_bare), spread(rate_target), spread(rate_bare)};
 }
 
@@ -134,6 +135,7 @@ Json yardstick_json(const std::vector<Round>& rounds) {
   const Ratios ratios = ratios_of(rounds);
   Json json{{"ratio_of_rates", spread_json(ratios.rate)},
             {"ratio_of_p99", spread_json(ratios.p99)},
+            {"ratio_of_cpu", spread_json(ratios.cpu)},
             {"rate", spread_json(ratios.rate_target)},
             {"rate_bare", spread_json(ratios.rate_bare)},
             {"cpu_us_per_request", spread_json(ratios.cpu_target)},
@@ -202,6 +204,7 @@ std::string yardstick_text(const std::vector<Round>& rounds) {
   auto to = std::back_inserter(out);
   fmt::format_to(to, "rate, target to bare     {}\n", in_words(ratios.rate, "{:.3f}"));
   fmt::format_to(to, "p99, target to bare      {}\n", in_words(ratios.p99, "{:.2f}"));
+  if (ratios.cpu.max > 0) fmt::format_to(to, "CPU, target to bare      {}\n", in_words(ratios.cpu, "{:.2f}"));
   fmt::format_to(to, "requests/s, target       {}\n", in_words(ratios.rate_target, "{:.0f}"));
   fmt::format_to(to, "requests/s, bare         {}\n", in_words(ratios.rate_bare, "{:.0f}"));
   if (ratios.cpu_target.max > 0)
