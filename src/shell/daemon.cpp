@@ -11,11 +11,14 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <fstream>
 #include <optional>
 
 #include "base/check.hpp"
 #include "core/node.hpp"
 #include "msg/znodes.hpp"
+#include "shell/directory.hpp"
+#include "shell/disk.hpp"
 #include "shell/http_server.hpp"
 #include "shell/peer_links.hpp"
 
@@ -23,7 +26,8 @@ namespace kvd {
 namespace {
 
 constexpr size_t kTraceTailLines = 200;
-constexpr Duration kDrainMax = seconds(2);  // replies that clients do not read in time are lost
+constexpr Duration kDrainMax = seconds(2);          // replies that clients do not read in time are lost
+constexpr Duration kMarkAfter = milliseconds(100);  // without a write
 constexpr Duration kZkClosePatience = kZkCloseMax + milliseconds(1500);
 
 const Trace* checked_trace = nullptr;  // for the CHECK hook; empty unless --log-level is trace
@@ -42,6 +46,14 @@ NodeConfig with_incarnation(NodeConfig config) {
   while (config.self.member.incarnation.value == 0)
     config.self.member.incarnation = Incarnation(random_number());
   return config;
+}
+
+// What a loss of power changes and a restart of this process does not.
+std::string boot_id() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
 }
 
 Instant now() { return Instant(Duration(static_cast<int64_t>(uv_hrtime() / 1000))); }
@@ -121,6 +133,7 @@ class Daemon {
  private:
   // Sockets first: a server that cannot be reached must not register itself in ZooKeeper.
   bool start(const Flags& flags) {
+    if (flags.node.durable && !open_directory(flags.data)) return false;
     if (links_) {
       Result<Address> peer = links_->start();
       if (!peer) return refuse("--peer-port", flags.peer_listen, peer.error().detail);
@@ -138,6 +151,22 @@ class Daemon {
     return true;
   }
 
+  bool open_directory(const DataSettings& data) {
+    Result<std::unique_ptr<Directory>> directory = Directory::open(data.directory);
+    if (!directory) {
+      exit_ = Exit{EX_UNAVAILABLE, fmt::format("--data-dir {}", directory.error().detail)};
+      fmt::print(stderr, "kvd: {}\n", exit_.reason);
+      return false;
+    }
+    directory_ = std::move(*directory);
+    JournalOptions options;
+    options.sync = data.sync;
+    options.boot = boot_id();
+    Duration idle = data.sync == JournalOptions::Sync::kInterval ? data.interval : kMarkAfter;
+    disk_.emplace(&loop_, *directory_, options, idle, [this](NodeInput input) { take(std::move(input)); });
+    return true;
+  }
+
   bool refuse(const char* flag, const Address& listen, const std::string& detail) {
     exit_ = Exit{EX_UNAVAILABLE, fmt::format("cannot listen on {}: {}; give another {} or --host",
                                              format_address(listen), detail, flag)};
@@ -151,6 +180,7 @@ class Daemon {
     line.fields.emplace_back("id", flags.node.self.member.id.value);
     line.fields.emplace_back("http", format_address(http));
     if (links_) line.fields.emplace_back("peer", format_address(flags.peer_listen));
+    line.fields.emplace_back("data_dir", disk_ ? flags.data.directory : "none (in memory)");
     std::string servers;
     for (const Address& server : flags.zk.servers)
       servers += (servers.empty() ? "" : ",") + format_address(server);
@@ -193,6 +223,7 @@ class Daemon {
   }
 
   void flush() {
+    if (disk_) disk_->flush();  // first: it takes longest
     if (links_) links_->flush();
     http_->flush();
   }
@@ -216,7 +247,7 @@ class Daemon {
   void perform(LinkClose order) { links_.value().perform(std::move(order)); }
   void perform(ZkCall call) { zk_.value().perform(std::move(call)); }
   void perform(ZkReopen) { zk_.value().reopen(); }
-  void perform(DiskOrder) {}
+  void perform(DiskOrder order) { disk_.value().perform(std::move(order)); }
   void perform(LogLine line) { log_.write(line); }
   void perform(Exit exit) {
     if (exiting_since_) return;
@@ -227,6 +258,11 @@ class Daemon {
     zk_closed_ = !zk_.has_value();
     // The session ends with its close, and with it everything that says that this server is there.
     if (zk_) zk_->close([this] { zk_closed_ = true; });
+    disk_closed_ = !disk_.has_value();
+    if (disk_) {
+      disk_->perform(DiskClose{});
+      disk_->close([this] { disk_closed_ = true; });
+    }
   }
 
   // The node has said its last word: clients get theirs, then everything is closed and the loop runs dry.
@@ -239,9 +275,12 @@ class Daemon {
     flush();
     Duration passed = now() - *exiting_since_;
     bool drained = http_->drained() || passed >= kDrainMax;
-    if (drained && zk_closed_) return close_everything();
-    if (passed >= kZkClosePatience) {  // its thread cannot be waited for any longer
-      fmt::print(stderr, "kvd: the ZooKeeper session could not be closed in time; it will expire\n");
+    if (drained && zk_closed_ && disk_closed_) return close_everything();
+    if (passed >= kZkClosePatience) {  // their threads cannot be waited for any longer
+      if (!zk_closed_)
+        fmt::print(stderr, "kvd: the ZooKeeper session could not be closed in time; it will expire\n");
+      if (!disk_closed_)
+        fmt::print(stderr, "kvd: the disk did not answer in time; nothing acknowledged is lost\n");
       _exit(exit_.code);
     }
     wake_at(now() + milliseconds(10));
@@ -251,6 +290,7 @@ class Daemon {
     http_->close();
     if (links_) links_->close();
     if (zk_ && !exiting_since_) zk_->close([] {});
+    if (disk_ && !exiting_since_) disk_->close([] {});
     uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
     for (uv_signal_t& handle : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&handle), nullptr);
@@ -264,13 +304,16 @@ class Daemon {
   uv_timer_t timer_{};
   uv_signal_t signals_[2]{};
   std::optional<HttpServer> http_;
-  std::optional<PeerLinks> links_;  // none when standalone
-  std::optional<ZkClient> zk_;      // none when standalone
-  bool input_waits_ = false;        // since the last pump
+  std::optional<PeerLinks> links_;        // none when standalone
+  std::optional<ZkClient> zk_;            // none when standalone
+  std::unique_ptr<Directory> directory_;  // none without --data-dir
+  std::optional<Disk> disk_;              // likewise
+  bool input_waits_ = false;              // since the last pump
   bool stop_requested_ = false;
   std::optional<Instant> exiting_since_;
   Exit exit_;
   bool zk_closed_ = false;
+  bool disk_closed_ = false;
   std::vector<RequestId> late_requests_;
 };
 

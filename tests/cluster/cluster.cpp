@@ -90,6 +90,7 @@ Cluster::Cluster(const Options& options)
     : directory_(make_directory()),
       zookeeper_(options.zookeepers, kTickMs, options.zookeeper_place),
       flags_(options.flags),
+      durable_(options.durable),
       places_(options.places) {
   for (int i = 0; i < options.servers; ++i) add_server({});
   zookeeper_.start();
@@ -114,10 +115,15 @@ KvdServer& Cluster::add_server(std::vector<std::string> flags) {
   all.insert(all.end(), flags_.begin(), flags_.end());
   all.insert(all.end(), flags.begin(), flags.end());
   const size_t number = servers_.size() + 1;
+  if (durable_) all.insert(all.end(), {"--data-dir", data_directory(number - 1)});
   servers_.push_back(std::make_unique<KvdServer>(
       fmt::format("server {}", number), fmt::format("{}/server-{}.log", directory_, number),
       zookeeper_.connect_string(), std::move(all), number <= places_.size() ? places_[number - 1] : Place()));
   return *servers_.back();
+}
+
+std::string Cluster::data_directory(size_t index) const {
+  return fmt::format("{}/data-{}", directory_, index + 1);
 }
 
 std::vector<KvdServer*> Cluster::serving() {

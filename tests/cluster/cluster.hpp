@@ -23,6 +23,7 @@ class Cluster {
     int servers = 3;
     int zookeepers = 1;
     std::vector<std::string> flags = {"--expect", "3", "--min-in-sync", "2"};
+    bool durable = false;       // each server has a directory of its own, data_directory()
     std::vector<Place> places;  // of the servers; those beyond are on loopback
     Place zookeeper_place;
   };
@@ -40,6 +41,7 @@ class Cluster {
   std::vector<KvdServer*> serving();                      // those that are meant to run and are not frozen
   std::vector<Address> addresses() const;                 // of all, for clients
   const std::string& directory() const { return directory_; }
+  std::string data_directory(size_t index) const;
 
   void start_all();  // and waits until all are in sync
 
@@ -81,6 +83,7 @@ class Cluster {
   std::string directory_;
   ZookeeperEnsemble zookeeper_;
   std::vector<std::string> flags_;
+  bool durable_;
   std::vector<Place> places_;
   std::vector<std::unique_ptr<KvdServer>> servers_;
 };

@@ -16,9 +16,8 @@ namespace kvd::testing {
 namespace {
 
 constexpr size_t kImpairedMax = 2;  // of three servers
-constexpr const char* kNames[] = {
-    "killed",           "asked to stop",     "frozen", "returned", "ZooKeeper killed",
-    "ZooKeeper frozen", "ZooKeeper returned"};
+constexpr const char* kNames[] = {"killed",   "all killed at once", "asked to stop",    "frozen",
+                                  "returned", "ZooKeeper killed",   "ZooKeeper frozen", "ZooKeeper returned"};
 
 }  // namespace
 
@@ -50,6 +49,7 @@ void Faults::last_a_while() {
 }
 
 bool Faults::step() {
+  if (durable_ && random_.one_in(12)) return kill_all();
   const uint64_t draw = random_.below(100);
   if (draw < 25) return lose(kKill);
   if (draw < 35) return lose(kStop);
@@ -75,6 +75,7 @@ KvdServer* Faults::draw_victim(const std::vector<KvdServer*>& among, bool prefer
 }
 
 bool Faults::may_lose(const KvdServer& victim) {
+  if (durable_) return true;
   const KvdServer* leader = cluster_.leader();
   if (leader == nullptr) return false;
   const auto leading = leader->status();
@@ -107,6 +108,15 @@ bool Faults::lose(Kind kind) {
     REQUIRE(*code == 0);
   }
   did(kind, fmt::format("{} is {}.", victim->name(), kNames[kind]));
+  return true;
+}
+
+// In the middle of whatever they do; they return one by one, in any order.
+bool Faults::kill_all() {
+  for (const auto& one : cluster_.servers()) {
+    if (one->meant_to_run()) one->kill();
+  }
+  did(kKillAll, "All servers are killed at once.");
   return true;
 }
 

@@ -16,7 +16,9 @@ uint64_t draw_seed();
 
 class Faults {
  public:
-  Faults(Cluster& cluster, uint64_t seed) : cluster_(cluster), random_(seed) {}
+  // `durable`: the servers have disks that stay, and so any of them, and all at once, may be killed.
+  Faults(Cluster& cluster, uint64_t seed, bool durable = false)
+      : cluster_(cluster), random_(seed), durable_(durable) {}
 
   // Some faults one after another, each lasting a while, the next one often before the last is over; then
   // everything is made whole, and all servers are in sync again.
@@ -26,6 +28,7 @@ class Faults {
  private:
   enum Kind : uint8_t {
     kKill,
+    kKillAll,
     kStop,
     kFreeze,
     kReturn,
@@ -37,6 +40,7 @@ class Faults {
 
   bool step();  // false: what was drawn is not possible now
   bool lose(Kind kind);
+  bool kill_all();
   bool freeze();
   bool bring_back();
   bool break_zookeeper(Kind kind);
@@ -50,6 +54,7 @@ class Faults {
 
   Cluster& cluster_;
   Prng random_;
+  bool durable_;
   bool zookeeper_killed_ = false;
   bool zookeeper_frozen_ = false;
   std::array<int, kKinds> done_{};

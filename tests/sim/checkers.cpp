@@ -45,10 +45,15 @@ void Checkers::on_turn(int index, const NodeView& view) {
   server.seen = true;
   if (new_lineage) server.checked = lineage_base(view.lineage);
   if (view.leading) check_one_leader(view);
+  const Revision newest_before = committed_.newest();
   check_committed(index, view);
   check_digest(index, view);
   check_required(server);
-  check_holds_acknowledged(server);
+  if (committed_.newest() > newest_before) {
+    check_all_in_sync();
+  } else {
+    check_holds_committed(server);
+  }
 }
 
 // Rules 8 and 14: within one life and lineage nothing that was committed or shown is taken back.
@@ -121,29 +126,28 @@ void Checkers::check_required(const Server& server) {
   }
 }
 
-// Who is in the register's in-sync set has every acknowledged write, at every moment.
-void Checkers::check_holds_acknowledged(const Server& server) {
-  if (!server.alive || !config_ || acknowledged_.value == 0 || !contains(config_->in_sync, server.member))
-    return;
-  if (lineage_of(acknowledged_) != config_->lineage) return;
+// Who is in the register's in-sync set has all that anybody has committed, at every moment (rules 5 and 9): whatever
+// was acknowledged is part of it, and any of them may lead next.
+void Checkers::check_holds_committed(const Server& server) {
+  const Revision newest = committed_.newest();
+  if (!server.alive || !config_ || !contains(config_->in_sync, server.member)) return;
+  if (newest <= lineage_base(config_->lineage)) return;
   const NodeView& view = server.view;
-  if (!server.seen || view.last.revision < acknowledged_) {
-    fail(fmt::format("{} is in sync and lacks the acknowledged revision {} (its log ends at {})",
-                     name(server.member), acknowledged_.value, server.seen ? view.last.revision.value : 0));
+  if (!server.seen || view.last.revision < newest) {
+    fail(fmt::format("{} is in sync and lacks the committed revision {} (its log ends at {})",
+                     name(server.member), newest.value, server.seen ? view.last.revision.value : 0));
     return;
   }
-  if (acknowledged_ <= view.log_base || acknowledged_ <= view.commit)
-    return;  // compared when it was committed
-  const EntryPointer entry = server.entry_at(acknowledged_);
-  const Entry* acknowledged = committed_.at(acknowledged_);
-  if (entry && acknowledged != nullptr && !(*entry == *acknowledged)) {
-    fail(fmt::format("{} is in sync and has another entry than the acknowledged one at revision {}",
-                     name(server.member), acknowledged_.value));
+  if (newest <= view.log_base || newest <= view.commit) return;  // compared when it was committed
+  const EntryPointer entry = server.entry_at(newest);
+  if (entry && !(*entry == *committed_.at(newest))) {
+    fail(fmt::format("{} is in sync and has another entry than the committed one at revision {}",
+                     name(server.member), newest.value));
   }
 }
 
 void Checkers::check_all_in_sync() {
-  for (const Server& server : servers_) check_holds_acknowledged(server);
+  for (const Server& server : servers_) check_holds_committed(server);
 }
 
 void Checkers::on_register(const std::optional<Register>& config) {

@@ -37,7 +37,6 @@ class Checkers {
 
   const CommittedHistory& committed() const { return committed_; }
   const std::optional<Register>& config() const { return config_; }
-  Revision acknowledged() const { return acknowledged_; }
   // In the in-sync set, alive, in that incarnation.
   bool lives(const Member& member) const;
 
@@ -57,7 +56,7 @@ class Checkers {
   void check_committed(int server, const NodeView& view);
   void check_digest(int server, const NodeView& view);
   void check_required(const Server& server);
-  void check_holds_acknowledged(const Server& server);
+  void check_holds_committed(const Server& server);
   void check_register_step(const Register& before, const Register& now);
   void check_all_in_sync();
   void check_written(int server, const ClientRequest& request, const ClientReply& reply);
@@ -71,7 +70,6 @@ class Checkers {
   std::vector<Server> servers_;
   CommittedHistory committed_;
   std::optional<Register> config_;
-  Revision acknowledged_;  // the newest that any client was told about (sent; not necessarily arrived)
   std::map<std::pair<Lineage, Epoch>, Member> leaders_;
   std::unordered_map<uint64_t, uint64_t> digests_;  // revision -> digest of the complete store there
   std::vector<ClientRequest> certainly_not_;

@@ -17,8 +17,15 @@ bool starts_with(const std::string& text, const std::string& prefix) {
 }
 
 void add_condition(const Condition& condition, KeyOperation& out) {
-  if (condition.if_none_match && condition.if_none_match->any) out.if_absent = true;
-  if (condition.if_match && !condition.if_match->any) {
+  if (condition.if_none_match) {
+    out.if_absent = condition.if_none_match->any;
+    for (Revision revision : condition.if_none_match->revisions)
+      out.unless_revision.push_back(revision.value);
+  }
+  if (!condition.if_match) return;
+  if (condition.if_match->any) {
+    out.if_present = true;
+  } else {
     out.if_revision.emplace();
     for (Revision revision : condition.if_match->revisions) out.if_revision->push_back(revision.value);
   }
@@ -138,8 +145,9 @@ std::optional<std::string> History::check(const std::vector<std::string>& keys, 
         std::optional<KeyOperation> part = project(operation, key);
         if (!part) continue;
         if (operation.returned != UINT64_MAX && lineage_of(operation.reply->revision) != lineage) {
-          // What was lost with a lineage may have been done in it before it was done again.
-          if (!operation.repeated || lineage_of(operation.reply->revision) < lineage) continue;
+          // What was lost with a lineage may have been done in it before it was done again; and an attempt that was
+          // given up may reach a later lineage, which does not remember the one that was answered.
+          if (!operation.repeated) continue;
           part = project(unanswered(operation), key);
         }
         projected.push_back(*part);

@@ -81,6 +81,36 @@ TEST_CASE("batches and prefix deletes count for each key") {
   }
 }
 
+TEST_CASE("conditions count with all their tags") {
+  History history;
+  hear(history, ask(history, PutKey{"a/0", value(1), {}}), KeyWritten{true}, 1);
+  Condition condition;
+  SUBCASE("any, and there is one") { condition.if_match = EntityTags{true, {}}; }
+  SUBCASE("the second of two") { condition.if_match = EntityTags{false, {Revision(7), Revision(1)}}; }
+  SUBCASE("none of two") { condition.if_none_match = EntityTags{false, {Revision(7), Revision(8)}}; }
+  const size_t write = ask(history, PutKey{"a/0", value(2), condition});
+  SUBCASE("done") {
+    hear(history, write, KeyWritten{false}, 2);
+    CHECK_FALSE(is_wrong(history));
+  }
+  SUBCASE("refused") {
+    hear(history, write, ConditionFailed{Revision(1)}, 1);
+    CHECK(is_wrong(history));
+  }
+}
+
+TEST_CASE(
+    "a given-up attempt may be done again in a later lineage, which does not remember the answered one") {
+  History history;
+  const size_t write = ask(history, PutKey{"a/0", value(1), {}});
+  hear(history, write, KeyWritten{true}, 1);
+  const uint64_t later = lineage_base(Lineage(1)).value + 1;
+  hear(history, ask(history, ReadKey{"a/0"}), found(1, later), later);
+  CHECK(is_wrong(history));
+  history.operation(write).repeated = true;
+  CHECK_FALSE(is_wrong(history));
+}
+
 TEST_CASE("certainly not done is no operation, unknown is an open one") {
   History history;
   const size_t write = ask(history, PutKey{"a/0", value(1), {}});

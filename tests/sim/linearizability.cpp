@@ -111,13 +111,16 @@ class Model {
   enum class Holds { kYes, kNo, kPerhaps };
 
   Holds holds(uint64_t state, const KeyOperation& operation) const {
-    if (operation.if_absent && state != 0) return Holds::kNo;
-    if (!operation.if_revision) return Holds::kYes;
-    if (state == 0) return Holds::kNo;
+    if (state == 0) return operation.if_present || operation.if_revision ? Holds::kNo : Holds::kYes;
+    if (operation.if_absent) return Holds::kNo;
+    if (!operation.if_revision && operation.unless_revision.empty()) return Holds::kYes;
     auto known = revisions_.find(state);
     if (known == revisions_.end()) return Holds::kPerhaps;
-    const auto& wanted = *operation.if_revision;
-    return std::find(wanted.begin(), wanted.end(), known->second) != wanted.end() ? Holds::kYes : Holds::kNo;
+    const auto named = [&](const std::vector<uint64_t>& tags) {
+      return std::find(tags.begin(), tags.end(), known->second) != tags.end();
+    };
+    if (operation.if_revision && !named(*operation.if_revision)) return Holds::kNo;
+    return named(operation.unless_revision) ? Holds::kNo : Holds::kYes;
   }
 
   bool may_be_at(uint64_t state, uint64_t revision) const {

@@ -24,8 +24,11 @@ struct KeyOperation {
   uint64_t called = 0;             // a place in the order of all calls and returns
   uint64_t returned = UINT64_MAX;  // UINT64_MAX: never, its outcome is not known
   uint64_t value = 0;
-  // Condition of a write: it is only done when the key is at one of these revisions / does not exist.
+  // Condition of a write: it is only done when the key is at one of these revisions / is at none of those / exists /
+  // does not exist.
   std::optional<std::vector<uint64_t>> if_revision;
+  std::vector<uint64_t> unless_revision;
+  bool if_present = false;
   bool if_absent = false;
   // What a write that returned was told.
   enum Outcome : uint8_t { kDone, kConditionFailed, kNothingThere } outcome = kDone;

@@ -80,6 +80,25 @@ TEST_CASE("what a write was told counts") {
   absent.if_absent = true;
   CHECK(verdict({put(1, 2, 7), absent}) == Linearizable::kNo);
 
+  KeyOperation present = put(3, 4, 8);
+  present.if_present = true;
+  CHECK(verdict({put(1, 2, 7), present}) == Linearizable::kYes);
+  CHECK(verdict({present}) == Linearizable::kNo);
+
+  KeyOperation several = put(3, 4, 8);
+  several.if_revision = std::vector<uint64_t>{99, 100};
+  CHECK(verdict({put(1, 2, 7), several}, {{7, 100}}) == Linearizable::kYes);
+  CHECK(verdict({put(1, 2, 7), several}, {{7, 101}}) == Linearizable::kNo);
+
+  KeyOperation unless = put(3, 4, 8);
+  unless.unless_revision = {99, 100};
+  CHECK(verdict({unless}) == Linearizable::kYes);
+  CHECK(verdict({put(1, 2, 7), unless}, {{7, 101}}) == Linearizable::kYes);
+  CHECK(verdict({put(1, 2, 7), unless}, {{7, 100}}) == Linearizable::kNo);
+  unless.outcome = KeyOperation::kConditionFailed;
+  CHECK(verdict({put(1, 2, 7), unless}, {{7, 100}}) == Linearizable::kYes);
+  CHECK(verdict({put(1, 2, 7), unless}, {{7, 101}}) == Linearizable::kNo);
+
   KeyOperation nothing = put(3, 4, 0);
   nothing.outcome = KeyOperation::kNothingThere;
   CHECK(verdict({nothing}) == Linearizable::kYes);

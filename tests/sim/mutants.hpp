@@ -19,6 +19,7 @@ struct Hunt {
   const char* options;
   uint64_t seeds = 1;          // from 1 on
   bool (*breaks)() = nullptr;  // instead of options and seeds
+  const char* bias = "";       // --long: set on top of what is drawn from the seed
 };
 
 // Short timers, much going on, everything fails now and then.
@@ -31,7 +32,7 @@ inline constexpr const char* kRough = KVD_BUSY
     "partition_us=1000000 fault_us_max=1000000 zk_lose_sets=20";
 // ZooKeeper loses the register's changes, and applies some of them later; servers come and go.
 inline constexpr const char* kLost =
-    KVD_BUSY "crash_us=400000 down_us_max=300000 zk_lose_sets=60 zk_late_sets=1";
+    KVD_BUSY "crash_us=400000 down_us_max=300000 zk_lose_sets=60 zk_late_us_max=3000000";
 // Hosts vanish silently and are back at once, while not everybody sees ZooKeeper or each other.
 inline constexpr const char* kReplaced = KVD_BUSY
     "servers=4 power_us=200000 down_us_max=100000 zk_cut_us=500000 "
@@ -58,6 +59,15 @@ inline constexpr const char* kSnapshots = KVD_BUSY
     "sparse=1 crash_us=500000 down_us_max=100000 slow_us=300000 "
     "fault_us_max=500000 keys=8 retained_entries=1 window_bytes=1 snapshot_chunk_bytes=1";
 
+// --long: two servers that lead in turn on links that stand, and are cut off from each other now and then.
+inline constexpr const char* kInTurn =
+    "servers=2 standalone=0 sparse=0 min_in_sync=1 expect=1 settings=0 encore_us=300000 isolate_us=400000 "
+    "hunt_leader=90";
+// --long: everything is lost again and again, and who begins anew soon loses its ZooKeeper session.
+inline constexpr const char* kLostAndCut =
+    "servers=2 standalone=0 sparse=0 min_in_sync=1 expect=1 settings=0 total_loss=1 blackout_us=2000000 "
+    "down_us_max=30000 session_us=100000 zk_cut_leaders=90 fault_us_max=500000";
+
 inline constexpr Hunt kHunts[] = {
     {Mutation::kSetById, "set_by_id", kRough, 100},
     {Mutation::kTakeoverUnconditional, "takeover_unconditional", kRough, 100},
@@ -65,7 +75,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kShrinkEarly, "shrink_early", kRough, 100},
     {Mutation::kGrowthLate, "growth_late", kRough, 100},
     {Mutation::kIncarnationReplaced, "incarnation_replaced", kReplaced, 100},
-    {Mutation::kForeignAcks, "foreign_acks", "", 1, breaks_by_foreign_acks},
+    {Mutation::kForeignAcks, "foreign_acks", "", 1, breaks_by_foreign_acks, kInTurn},
     {Mutation::kAmbiguityGuessed, "ambiguity_guessed", kRough, 100},
     {Mutation::kAmbiguityByOneRead, "ambiguity_by_one_read", kLost, 150},
     {Mutation::kLogMatchSkipped, "log_match_skipped", kRough, 100},
@@ -76,7 +86,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kReadsUnconfirmed, "reads_unconfirmed", kDeposed, 60},
     {Mutation::kReadsAllButOne, "reads_all_but_one", kDeposedByOne, 60},
     {Mutation::kLossByAbsence, "loss_by_absence", kRough, 100},
-    {Mutation::kLossByOldVerdict, "loss_by_old_verdict", "", 1, breaks_by_old_verdict},
+    {Mutation::kLossByOldVerdict, "loss_by_old_verdict", "", 1, breaks_by_old_verdict, kLostAndCut},
     {Mutation::kGreetedUnregistered, "greeted_unregistered", kReturns, 60},
     {Mutation::kSilentKept, "silent_kept", kCores, 60},
     {Mutation::kSnapshotAnswersMixed, "snapshot_answers_mixed", kSnapshots, 60},

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -41,6 +42,10 @@ int64_t Nemesis::mean_us(Fault fault) const {
       return options.clog_us;
     case kSwizzle:
       return options.swizzle_us;
+    case kHold:
+      return options.hold_us;
+    case kEncore:
+      return options.encore_us;
     case kTwin:
       return options.twin_us;
     case kZkLoss:
@@ -120,8 +125,14 @@ void Nemesis::inject(Fault fault) {
     case kSwizzle:
       swizzle();
       return;
+    case kHold:
+      hold();
+      return;
+    case kEncore:
+      encore();
+      return;
     case kTwin:
-      world_.start_twin(lasting());
+      world_.start_twin(server, lasting());
       return;
     case kZkLoss:
       world_.zookeeper().lose_connection(server);
@@ -198,8 +209,58 @@ void Nemesis::slow() {
 void Nemesis::clog() {
   const int from = victim();
   const int to = any_server();
-  world_.network().clog(from, to);
-  undo_after(lasting(), [this, from, to] { world_.network().unclog(from, to); });
+  for (int dialer : {from, to}) world_.network().clog(from, to, dialer);
+  undo_after(lasting(), [this, from, to] {
+    for (int dialer : {from, to}) world_.network().unclog(from, to, dialer);
+  });
+}
+
+void Nemesis::hold() {
+  const int from = victim();
+  const int to = any_server();
+  const int dialer = context_.prng.one_in(2) ? from : to;
+  world_.network().clog(from, to, dialer);
+  undo_after(lasting(), [this, from, to, dialer] { world_.network().unclog(from, to, dialer); });
+}
+
+// What the leader hears on its own links stops, then what it says on them: another one takes over, and the same befalls
+// that one, until the first one leads again (or it has lasted long enough). Then all goes on at once: what was said in
+// the former reign arrives in the new one.
+void Nemesis::encore() {
+  const std::optional<int> leader = world_.leader();
+  if (!leader) return;
+  Encore planned{*leader, {}, context_.queue.now() + lasting()};
+  for (int other = 0; other < context_.options.servers; ++other) {
+    if (other != *leader) world_.network().clog(other, *leader, *leader);
+  }
+  context_.queue.after(context_.up_to(2 * context_.options.lag_us), [this, planned] { play(planned); });
+}
+
+void Nemesis::play(Encore encore) {
+  if (!world_.faults_allowed()) return;
+  const int leader = world_.leader().value_or(encore.first);
+  const int servers = static_cast<int>(context_.options.servers);
+  if (context_.queue.now() >= encore.until || (leader == encore.first && encore.interrupted.size() > 1)) {
+    encore.interrupted.push_back(encore.first);
+    for (int a : encore.interrupted) {
+      for (int b = 0; b < servers; ++b) {
+        world_.network().unclog(a, b, a);
+        world_.network().unclog(b, a, a);
+      }
+    }
+    return;
+  }
+  if (std::count(encore.interrupted.begin(), encore.interrupted.end(), leader) == 0) {
+    encore.interrupted.push_back(leader);
+    for (int other = 0; other < servers; ++other) {
+      if (other == leader) continue;
+      world_.network().clog(leader, other, leader);
+      world_.network().clog(other, leader, leader);
+    }
+  }
+  const bool soon = context_.prng.one_in(2);
+  context_.queue.after(soon ? milliseconds(1) : context_.up_to(context_.options.heartbeat_us),
+                       [this, encore = std::move(encore)] { play(encore); });
 }
 
 // So every link is now and then the only one that stands, or the only one that does not.

@@ -1,6 +1,8 @@
 // What goes wrong, and when: for each kind of fault that the options ask for, one after another at random
 // times, until the world heals. Only plans; the world performs.
 #pragma once
+#include <vector>
+
 #include "world.hpp"
 
 namespace kvd::sim {
@@ -24,6 +26,8 @@ class Nemesis {
     kSlow,
     kClog,
     kSwizzle,
+    kHold,
+    kEncore,
     kTwin,
     kZkLoss,
     kZkCut,
@@ -39,6 +43,14 @@ class Nemesis {
   void slow();
   void clog();
   void swizzle();
+  void hold();
+  struct Encore {
+    int first;                     // leads again at the end
+    std::vector<int> interrupted;  // whose own links stand still
+    Instant until;
+  };
+  void encore();
+  void play(Encore encore);
   // Does it once the fault has lasted; not when the faults end before, since the world sees to that.
   void undo_after(Duration span, EventQueue::Action undo);
   int victim();

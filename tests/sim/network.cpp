@@ -140,7 +140,7 @@ void Network::unblock(int from, int to) {
 void Network::heal_all() {
   extra_delay_.clear();
   std::set<std::pair<int, int>> pairs = std::exchange(blocked_, {});
-  pairs.merge(std::exchange(clogged_, {}));
+  for (const auto& [from, to, dialer] : std::exchange(clogged_, {})) pairs.insert({from, to});
   for (const auto& pair : pairs) kick(pair.first, pair.second);
 }
 
@@ -149,7 +149,8 @@ void Network::heal_among(const std::set<int>& servers) {
     for (int to : servers) {
       extra_delay_.erase({from, to});
       unblock(from, to);
-      unclog(from, to);
+      unclog(from, to, from);
+      unclog(from, to, to);
     }
   }
 }
@@ -214,7 +215,8 @@ void Network::on_due(const LinkPointer& link, int to_end) {
     if (!direction.stalled) on_stalled(link, to_end);
     return;
   }
-  const bool clogged = clogged_.count({link->ends[1 - to_end].server, link->ends[to_end].server}) != 0;
+  const bool clogged =
+      clogged_.contains({link->ends[1 - to_end].server, link->ends[to_end].server, link->ends[0].server});
   if (clogged && direction.packets.front().kind == Packet::kData) {
     direction.stalled = true;
     ++direction.stalls;

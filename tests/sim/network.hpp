@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -52,10 +53,11 @@ class Network {
   // ... between any two of these servers.
   void heal_among(const std::set<int>& servers);
   // A clogged direction takes what its sender sends and delivers nothing: its receiver does not read. No kernel gives
-  // up; the sender's queue grows.
-  void clog(int from, int to) { clogged_.insert({from, to}); }
-  void unclog(int from, int to) {
-    if (clogged_.erase({from, to}) != 0) kick(from, to);
+  // up; the sender's queue grows. Only of the links that `dialer`, one of the two, has dialed: what goes the same way
+  // on the other one's overtakes it.
+  void clog(int from, int to, int dialer) { clogged_.insert({from, to, dialer}); }
+  void unclog(int from, int to, int dialer) {
+    if (clogged_.erase({from, to, dialer}) != 0) kick(from, to);
   }
   void slow_down(int from, int to, Duration extra);
   void break_some_link(bool tell_both);
@@ -90,7 +92,7 @@ class Network {
   Hosts& hosts_;
   std::map<std::pair<int, LinkId>, EndRef> ends_;  // the open ones, by owner and its number
   std::set<std::pair<int, int>> blocked_;
-  std::set<std::pair<int, int>> clogged_;
+  std::set<std::tuple<int, int, int>> clogged_;
   std::map<std::pair<int, int>, Duration> extra_delay_;
   std::vector<std::weak_ptr<Link>> links_;  // all that may still carry something
   uint64_t accepted_ = 0;

@@ -37,6 +37,7 @@ constexpr Field kFields[] = {
     {"value_bytes_max", &Options::value_bytes_max},
     {"operations_max", &Options::operations_max},
     {"settings", &Options::settings},
+    {"moves", &Options::moves},
     {"keyed", &Options::keyed},
     {"fault_phase_us", &Options::fault_phase_us},
     {"blackout_us", &Options::blackout_us},
@@ -51,6 +52,8 @@ constexpr Field kFields[] = {
     {"slow_us", &Options::slow_us},
     {"clog_us", &Options::clog_us},
     {"swizzle_us", &Options::swizzle_us},
+    {"hold_us", &Options::hold_us},
+    {"encore_us", &Options::encore_us},
     {"twin_us", &Options::twin_us},
     {"zk_loss_us", &Options::zk_loss_us},
     {"zk_cut_us", &Options::zk_cut_us},
@@ -61,7 +64,8 @@ constexpr Field kFields[] = {
     {"zk_lag_us_max", &Options::zk_lag_us_max},
     {"zk_lose_sets", &Options::zk_lose_sets},
     {"ack_crash", &Options::ack_crash},
-    {"zk_late_sets", &Options::zk_late_sets},
+    {"zk_late_us_max", &Options::zk_late_us_max},
+    {"zk_cut_leaders", &Options::zk_cut_leaders},
     {"hunt_leader", &Options::hunt_leader},
     {"total_loss", &Options::total_loss},
     {"quiet_start_us", &Options::quiet_start_us},
@@ -124,15 +128,16 @@ void draw_faults(Prng& prng, Options& options) {
   const int64_t calm = pick(prng, {1, 1, 3, 10});  // how rare the faults are that do occur
   for (int64_t Options::*fault :
        {&Options::crash_us, &Options::power_us, &Options::stop_us, &Options::pause_us, &Options::partition_us,
-        &Options::isolate_us, &Options::reset_us, &Options::half_open_us, &Options::slow_us, &Options::clog_us,
-        &Options::swizzle_us, &Options::zk_loss_us, &Options::zk_cut_us, &Options::zk_down_us}) {
+        &Options::isolate_us, &Options::reset_us, &Options::half_open_us, &Options::slow_us,
+        &Options::clog_us, &Options::swizzle_us, &Options::zk_loss_us, &Options::zk_cut_us,
+        &Options::zk_down_us}) {
     if (prng.one_in(3)) options.*fault = pick(prng, {300'000, 1'000'000, 3'000'000}) * calm;
   }
   if (prng.one_in(4)) {  // a calm ZooKeeper: only the servers and their links fail
     options.zk_loss_us = options.zk_cut_us = options.zk_down_us = 0;
   } else {
     options.zk_lag_us_max = pick(prng, {0, 0, 20'000, 500'000});
-    options.zk_late_sets = prng.one_in(4) ? 1 : 0;
+    if (prng.one_in(4)) options.zk_late_us_max = pick(prng, {300'000, 3'000'000});
   }
   options.zk_delay_us_max = pick(prng, {1'000, 5'000, 50'000});
   options.down_us_max = pick(prng, {20'000, 500'000, 2'000'000, 15'000'000});
@@ -167,6 +172,15 @@ void draw_bounds(Prng& prng, Options& options) {
   if (prng.one_in(6)) options.client_requests = 2;
 }
 
+// Faults that were added later, drawn last.
+void draw_schedules(Prng& prng, Options& options) {
+  if (options.servers < 2) return;
+  if (prng.one_in(4)) options.hold_us = pick(prng, {300'000, 1'000'000, 3'000'000});
+  if (prng.one_in(6)) options.encore_us = pick(prng, {500'000, 2'000'000});
+  if (prng.one_in(4)) options.moves = pick(prng, {1, 5});
+  if (options.zk_cut_us != 0 && prng.one_in(4)) options.zk_cut_leaders = pick(prng, {20, 70});
+}
+
 }  // namespace
 
 Options draw_options(Prng& prng) {
@@ -175,6 +189,7 @@ Options draw_options(Prng& prng) {
   draw_clients(prng, options);
   draw_faults(prng, options);
   draw_bounds(prng, options);
+  draw_schedules(prng, options);
   return options;
 }
 

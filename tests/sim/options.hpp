@@ -40,6 +40,7 @@ struct Options {
   int64_t operations_max = 600;
   int64_t keyed = 0;     // of 100 writes so many carry an idempotency key, and are repeated when in doubt
   int64_t settings = 0;  // of 100 writes so many change min_in_sync
+  int64_t moves = 0;     // of 100 writes so many ask another server to lead
   // the faults: mean time between two of a kind; 0: never
   int64_t fault_phase_us = 20'000'000;
   int64_t blackout_us = 0;  // all processes die at once (only with total_loss)
@@ -48,24 +49,29 @@ struct Options {
   int64_t stop_us = 0;      // SIGTERM
   int64_t pause_us = 0;     // SIGSTOP, later SIGCONT
   int64_t partition_us = 0;
-  int64_t isolate_us = 0;            // one server hears no other one and no ZooKeeper, only its clients
-  int64_t reset_us = 0;              // links broken, both ends told
-  int64_t half_open_us = 0;          // ... one end told
-  int64_t slow_us = 0;               // one direction between two servers gets slow
-  int64_t clog_us = 0;               // one server stops reading what another one sends
-  int64_t swizzle_us = 0;            // links stop one by one, and go on in another order
-  int64_t twin_us = 0;               // a second process with the id of s0 starts
-  int64_t zk_loss_us = 0;            // one server's connection to ZooKeeper breaks
-  int64_t zk_cut_us = 0;             // one server cannot reach ZooKeeper for a while
-  int64_t zk_down_us = 0;            // nobody can
-  int64_t down_us_max = 2'000'000;   // how long a dead server stays away
+  int64_t isolate_us = 0;           // one server hears no other one and no ZooKeeper, only its clients
+  int64_t reset_us = 0;             // links broken, both ends told
+  int64_t half_open_us = 0;         // ... one end told
+  int64_t slow_us = 0;              // one direction between two servers gets slow
+  int64_t clog_us = 0;              // one server stops reading what another one sends
+  int64_t swizzle_us = 0;           // links stop one by one, and go on in another order
+  int64_t hold_us = 0;              // one direction of one link stops; the other link between the two goes on
+  int64_t encore_us = 0;            // a leader is deposed and leads again, while answers to it are under way
+  int64_t twin_us = 0;              // a second process with the id of another one starts
+  int64_t zk_loss_us = 0;           // one server's connection to ZooKeeper breaks
+  int64_t zk_cut_us = 0;            // one server cannot reach ZooKeeper for a while
+  int64_t zk_down_us = 0;           // nobody can
+  int64_t down_us_max = 2'000'000;  // how long a dead server stays away
   int64_t fault_us_max = 3'000'000;  // how long a partition, a pause, a slow link lasts
   // ZooKeeper
   int64_t zk_delay_us_max = 5'000;
-  int64_t zk_lag_us_max = 0;   // a session's server may show a state so old
-  int64_t zk_lose_sets = 0;    // of 100 changes of the register so many lose their connection
-  int64_t ack_crash = 0;       // of 1,000 acknowledged writes so many are the leader's last deed
-  int64_t zk_late_sets = 0;    // 1: a conditional set whose result was lost may apply after the reconnect
+  int64_t zk_lag_us_max = 0;  // a session's server may show a state so old
+  int64_t zk_lose_sets = 0;   // of 100 changes of the register so many lose their connection
+  int64_t ack_crash = 0;      // of 1,000 acknowledged writes so many are the leader's last deed
+  int64_t zk_late_us_max =
+      0;  // a conditional set whose result was lost may apply so long after the reconnect
+  int64_t zk_cut_leaders =
+      0;  // of 100 new leaders so many are cut off from it; others may see nothing new of it
   int64_t hunt_leader = 0;     // of 100 faults at one server so many hit the leader, whoever it is
   int64_t total_loss = 0;      // 1: faults may kill the last living server of the in-sync set
   int64_t quiet_start_us = 0;  // no faults before that

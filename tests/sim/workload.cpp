@@ -30,6 +30,7 @@ bool answers(const Operation& operation, const Answer& answer) {
   if (std::holds_alternative<DeletePrefix>(operation)) return is_any<PrefixDeleted>(answer);
   if (std::holds_alternative<WriteBatch>(operation)) return is_any<BatchWritten>(answer);
   if (std::holds_alternative<ChangeSettings>(operation)) return is_any<SettingsChanged>(answer);
+  if (std::holds_alternative<MoveLeader>(operation)) return is_any<LeaderMoved>(answer);
   return true;
 }
 
@@ -90,8 +91,9 @@ ClientRequest Workload::make_request(Client& client) {
   if (kind < 50) {
     request.operation = make_write(client);
     const bool keyed = context_.prng.below(100) < static_cast<uint64_t>(context_.options.keyed);
-    const bool settings = std::holds_alternative<ChangeSettings>(request.operation);
-    if (keyed && !settings) request.idempotency_key = fmt::format("once-{}", requests_);
+    const bool data = !std::holds_alternative<ChangeSettings>(request.operation) &&
+                      !std::holds_alternative<MoveLeader>(request.operation);
+    if (keyed && data) request.idempotency_key = fmt::format("once-{}", requests_);
   } else if (kind < 85) {
     request.operation = ReadKey{key};
   } else {
@@ -105,6 +107,7 @@ ClientRequest Workload::make_request(Client& client) {
 Operation Workload::make_write(Client& client) {
   const uint64_t kind = context_.prng.below(100);
   if (context_.prng.below(100) < static_cast<uint64_t>(context_.options.settings)) return make_settings();
+  if (context_.prng.below(100) < static_cast<uint64_t>(context_.options.moves)) return make_move();
   if (kind < 70) return make_put(client);
   const std::string& key = any_key();
   if (kind < 85) return DeleteKey{key, make_condition(client, key)};
@@ -135,6 +138,15 @@ Operation Workload::make_settings() {
   return ChangeSettings{static_cast<uint32_t>(context_.prng.between(1, whole))};
 }
 
+Operation Workload::make_move() {
+  MoveLeader move;
+  if (context_.prng.one_in(2)) {
+    move.to =
+        ServerId{fmt::format("s{}", context_.prng.below(static_cast<uint64_t>(context_.options.servers)))};
+  }
+  return move;
+}
+
 Operation Workload::make_list(const std::string& key) {
   ListKeys list;
   if (!context_.prng.one_in(3)) list.prefix = prefix_of(key);
@@ -146,14 +158,35 @@ Operation Workload::make_list(const std::string& key) {
 
 Condition Workload::make_condition(Client& client, const std::string& key) {
   Condition condition;
-  const uint64_t kind = context_.prng.below(6);
-  if (kind == 0) {
-    condition.if_none_match = EntityTags{true, {}};
-  } else if (kind == 1) {
-    auto seen = client.seen.find(key);
-    if (seen != client.seen.end()) condition.if_match = EntityTags{false, {seen->second}};
+  switch (context_.prng.below(12)) {
+    case 0:
+    case 1:
+      condition.if_none_match = EntityTags{true, {}};
+      break;
+    case 2:
+      condition.if_none_match = some_tags(client, key);
+      break;
+    case 3:
+    case 4:
+      if (client.seen.contains(key)) condition.if_match = some_tags(client, key);
+      break;
+    case 5:
+      condition.if_match = EntityTags{true, {}};
+      break;
+    default:
+      break;
   }
   return condition;
+}
+
+// What the client has seen of the key, and perhaps tags that are none of it any more, or never were.
+EntityTags Workload::some_tags(const Client& client, const std::string& key) {
+  EntityTags tags;
+  for (const auto& [seen, revision] : client.seen) {
+    if (seen == key || context_.prng.one_in(4)) tags.revisions.push_back(revision);
+  }
+  if (context_.prng.one_in(2)) tags.revisions.push_back(client.token.next());
+  return tags;
 }
 
 Bytes Workload::new_value() {

@@ -58,8 +58,10 @@ class Workload {
   Operation make_put(Client& client);
   Operation make_batch();
   Operation make_settings();
+  Operation make_move();
   Operation make_list(const std::string& key);
   Condition make_condition(Client& client, const std::string& key);
+  EntityTags some_tags(const Client& client, const std::string& key);
   Bytes new_value();
   const std::string& any_key() { return keys_[context_.prng.below(keys_.size())]; }
   std::string prefix_of(const std::string& key) const { return key.substr(0, 2); }

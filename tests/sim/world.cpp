@@ -37,7 +37,7 @@ Tuning tuning_of(const Options& options) {
 
 ServerInfo World::info_of(int server, Incarnation incarnation) const {
   ServerInfo info;
-  info.member.id = ServerId{fmt::format("s{}", server == twin() ? 0 : server)};
+  info.member.id = ServerId{fmt::format("s{}", role_of(server))};
   info.member.incarnation = incarnation;
   info.http = Address{fmt::format("h{}", server), 8001};
   info.peer = Address{fmt::format("h{}", server), 18001};
@@ -220,8 +220,9 @@ void World::pause(int server, Duration span) {
   });
 }
 
-void World::start_twin(Duration span) {
+void World::start_twin(int server, Duration span) {
   if (is_alive(twin())) return;
+  twin_of_ = server;
   start(twin());
   context_.queue.after(span, [this, life = processes_[twin()]->lives()] {
     if (processes_[twin()]->lives() == life) die(twin(), false, false, Duration(0));
@@ -288,6 +289,28 @@ void World::on_zookeeper_changed() {
   }
   note(fmt::format("register: {}", to_text(*config)));
   checkers_.on_register(*config);
+  cut_off_now_and_then(*config);
+}
+
+// A new leader that does not hear of it, or no more than that; and others that do not hear how it fared until it is
+// back.
+void World::cut_off_now_and_then(const Register& config) {
+  if (config.epoch <= crowned_ || context_.options.zk_cut_leaders == 0 || !faults_allowed()) return;
+  crowned_ = config.epoch;
+  if (context_.prng.below(100) >= static_cast<uint64_t>(context_.options.zk_cut_leaders)) return;
+  const int leading = *leader();
+  const Duration span = context_.up_to(context_.options.fault_us_max) + milliseconds(1);
+  zookeeper_.cut(leading);
+  context_.queue.after(span, [this, leading] {
+    if (faults_allowed()) zookeeper_.mend(leading);
+  });
+  if (context_.prng.one_in(2)) return;
+  const Duration longer = span + context_.up_to(context_.options.fault_us_max);
+  for (int server : everyone()) {
+    if (server == leading) continue;
+    zookeeper_.hold_view(server);
+    context_.queue.after(longer, [this, server] { zookeeper_.release_view(server); });
+  }
 }
 
 }  // namespace kvd::sim

@@ -51,8 +51,8 @@ class World final : public Hosts, public ProcessOwner {
   void kill(int server, DeathKind kind, Duration away);
   void stop_gracefully(int server, Duration away);
   void pause(int server, Duration span);
-  // A second process with the id of s0, at another address, for at most `span`: an operator's mistake.
-  void start_twin(Duration span);
+  // A second process with the id of `server`, at another address, for at most `span`: an operator's mistake.
+  void start_twin(int server, Duration span);
   Network& network() { return network_; }
   ZkGateway& zookeeper() { return zookeeper_; }
   SimContext& context() { return context_; }
@@ -69,12 +69,14 @@ class World final : public Hosts, public ProcessOwner {
   enum class Phase { kFaults, kCore, kHealed };
 
   int twin() const { return static_cast<int>(context_.options.servers); }  // its place among the processes
-  std::vector<int> everyone() const;                                       // without the twin
+  int role_of(int server) const { return server == twin() ? twin_of_ : server; }
+  std::vector<int> everyone() const;  // without the twin
   ServerInfo info_of(int server, Incarnation incarnation) const;
   void start(int server);
   void die(int server, bool host_too, bool closes_session, Duration away);
   void on_exit(int server, const Exit& exit);
   void on_zookeeper_changed();
+  void cut_off_now_and_then(const Register& config);
   // world_end.cpp: after the faults.
   void begin_core();
   std::set<int> choose_core();
@@ -88,7 +90,9 @@ class World final : public Hosts, public ProcessOwner {
   void ask_status();
   std::string why_not_converged() const;
   std::string why_not_ready(int server) const;
-  bool is_sparse(int server) const { return server >= context_.options.servers - context_.options.sparse; }
+  bool is_sparse(int server) const {
+    return role_of(server) >= context_.options.servers - context_.options.sparse;
+  }
   void note(const std::string& line);
   RunResult result();
 
@@ -97,6 +101,7 @@ class World final : public Hosts, public ProcessOwner {
   Checkers checkers_;
   std::vector<std::unique_ptr<Process>> processes_;
   std::vector<bool> host_down_;
+  int twin_of_ = 0;
   std::vector<Duration> away_;  // how long a stopping server will stay away
   ZkGateway zookeeper_;
   Workload workload_;
@@ -104,6 +109,7 @@ class World final : public Hosts, public ProcessOwner {
   std::vector<std::optional<Status>> statuses_;
   uint64_t status_requests_made_ = 0;
   int64_t register_zxid_ = -1;
+  Epoch crowned_;  // the newest epoch whose leader has been drawn to be cut off, or not
   Phase phase_ = Phase::kFaults;
   std::set<int> core_;         // healthy in Phase::kCore
   std::vector<bool> leaving_;  // asked to stop

@@ -47,7 +47,8 @@ std::set<int> World::choose_core() {
   const bool virgin = checkers_.committed().newest() <= lineage_base(lineage);
   int64_t needed = std::max<int64_t>(checkers_.config()->min_in_sync, virgin ? context_.options.expect : 1);
   // A change of min_in_sync may still be under way.
-  if (context_.options.settings != 0) needed = context_.options.servers - context_.options.sparse;
+  if (context_.options.settings != 0)
+    needed = std::max(needed, context_.options.servers - context_.options.sparse);
   int64_t full = 1;
   for (int server : others) {
     const bool useful = full < needed && !is_sparse(server);
@@ -104,6 +105,7 @@ void World::mend(int server) {
     zookeeper_.process_resumed(server);
   }
   zookeeper_.mend(server);
+  zookeeper_.release_view(server);
   if (!is_alive(server)) start(server);
 }
 

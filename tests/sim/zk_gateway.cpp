@@ -185,8 +185,9 @@ void ZkGateway::abandon_requests(Client& client) {
     --reached;
     when += delay();
     if (!is_write(pending.call.request)) continue;
-    const bool late = context_.options.zk_late_sets != 0 && is_conditional_set(pending.call.request);
-    apply_unseen_at(late ? when + context_.up_to(3'000'000) : when, client.session, std::move(pending.call));
+    const bool late = is_conditional_set(pending.call.request);
+    apply_unseen_at(late ? when + context_.up_to(context_.options.zk_late_us_max) : when, client.session,
+                    std::move(pending.call));
   }
   client.settled = when;
   client.pending.clear();
@@ -280,16 +281,23 @@ void ZkGateway::after_change() {
 // The session's server catches up a while after a change.
 void ZkGateway::advance(int server) {
   Client& client = clients_[server];
-  if (client.state != State::kConnected || client.advance_planned) return;
+  if (client.state != State::kConnected || client.advance_planned || client.view_held) return;
   client.advance_planned = true;
   context_.queue.after(delay() + context_.up_to(context_.options.zk_lag_us_max), [this, server] {
     Client& late = clients_[server];
     late.advance_planned = false;
-    if (late.state != State::kConnected || late.is_cut || !zk_.up() || !zk_.alive(late.session)) return;
+    if (late.view_held || late.state != State::kConnected || late.is_cut || !zk_.up() ||
+        !zk_.alive(late.session))
+      return;
     const std::vector<SimZkFired> fired = zk_.advance(late.session, zk_.zxid());
     if (fired.empty()) return;
     reply(server, late.connection, [this, server, fired] { deliver_fired(server, fired); });
   });
+}
+
+void ZkGateway::release_view(int server) {
+  clients_[server].view_held = false;
+  advance(server);
 }
 
 void ZkGateway::cut(int server) {

@@ -35,6 +35,9 @@ class ZkGateway {
   void cut(int server);  // nothing gets through until mend()
   void mend(int server);
   void set_ensemble_up(bool up);
+  // The server of the ensemble that this session is on learns of nothing by itself, until it is released.
+  void hold_view(int server) { clients_[server].view_held = true; }
+  void release_view(int server);
 
   const SimZookeeper& ensemble() const { return zk_; }
 
@@ -57,6 +60,7 @@ class ZkGateway {
     bool paused = false;
     bool is_cut = false;
     bool advance_planned = false;
+    bool view_held = false;
   };
 
   Duration delay() { return context_.up_to(context_.options.zk_delay_us_max) + Duration(50); }
