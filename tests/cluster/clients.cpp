@@ -22,16 +22,6 @@ constexpr Duration kPace = milliseconds(4);
 constexpr Duration kLeftAlone = milliseconds(300);
 constexpr Duration kPatience = milliseconds(500);  // beyond the time that the server was given
 
-Condition only_if(uint64_t revision) {  // 0: only if the key does not exist
-  Condition condition;
-  if (revision == 0) {
-    condition.if_none_match = EntityTags{true, {}};
-  } else {
-    condition.if_match = EntityTags{false, {Revision(revision)}};
-  }
-  return condition;
-}
-
 }  // namespace
 
 struct Clients::Client {

@@ -84,7 +84,7 @@ TEST_CASE("a follower that was away takes what it missed from the log") {
   follower.start();
   cluster.wait_all_in_sync();
   cluster.wait_all_equal();
-  CHECK(has_said(follower, before, "identity\":\"kept"));
+  CHECK(has_said(follower, before, "identity=kept"));
   CHECK_FALSE(has_said(follower, before, "installed a snapshot"));
   say("It has all, without a snapshot.");
 }
@@ -114,7 +114,7 @@ TEST_CASE("a lost or damaged disk is healed by the others") {
     say(fmt::format("{} led; it is killed and its disk is {}.", victim.name(), what));
     victim.start();
     cluster.wait_all_in_sync();
-    CHECK(has_said(victim, before, "identity\":\"new"));
+    CHECK(has_said(victim, before, "identity=new"));
     if (std::string(what) == "damaged") CHECK(has_said(victim, before, "joins anew"));
     wait_for_more(cluster, writer, 50);
   }
@@ -127,7 +127,8 @@ TEST_CASE("a data directory is for one process, one server and one cluster") {
   Cluster cluster(durable());
   cluster.start_all();
   auto refused = [&](const std::vector<std::string>& flags, int code, const std::string& reason) {
-    KvdServer& other = cluster.add_server({});
+    KvdServer other("another server", cluster.directory() + "/other.log",
+                    cluster.zookeeper().connect_string(), {});
     other.start(flags);
     const auto ended = other.wait(kDeadline);
     REQUIRE(ended);
@@ -135,7 +136,7 @@ TEST_CASE("a data directory is for one process, one server and one cluster") {
     INFO(other.log());
     CHECK(other.log().find(reason) != std::string::npos);
   };
-  refused({"--data-dir", cluster.data_directory(0)}, 69, "another process uses");
+  refused({"--data-dir", cluster.data_directory(0)}, 69, "in use by another process");
   KvdServer& victim = cluster.server(0);
   victim.kill();
   refused({"--data-dir", cluster.data_directory(0)}, 78, "belongs to the server " + victim.id());

@@ -113,6 +113,16 @@ std::optional<Answer> failure(const ClientRequest& request, const HttpAnswer& an
 
 }  // namespace
 
+Condition only_if(uint64_t revision) {
+  Condition condition;
+  if (revision == 0) {
+    condition.if_none_match = EntityTags{true, {}};
+  } else {
+    condition.if_match = EntityTags{false, {Revision(revision)}};
+  }
+  return condition;
+}
+
 HttpCall HttpOperation::call() const {
   HttpCall call;
   call.method = kind == kPut ? "PUT" : kind == kDelete ? "DELETE" : "GET";
@@ -153,7 +163,7 @@ uint64_t HttpHistory::finish(size_t index, const HttpAnswer& answer) {
     complain(operation, answer, "is no answer to that");
     return 0;
   }
-  if (sim::lineage_of(Revision(*revision)) != Lineage(0)) {
+  if (sim::lineage_of(Revision(*revision)) != lineage_) {
     complain(operation, answer, "is of a new lineage: everything was lost");
     return 0;
   }

@@ -26,6 +26,9 @@ struct HttpOperation {
   HttpCall call() const;
 };
 
+// A write is done only if the key is at that revision; 0: only if it does not exist.
+Condition only_if(uint64_t revision);
+
 class HttpHistory {
  public:
   struct Counts {
@@ -38,6 +41,9 @@ class HttpHistory {
     std::map<std::string, size_t> failures;  // of writes and reads: "503 no-leader", "no answer"
     Duration gap{0};                         // the longest time from one acknowledgement to the next
   };
+
+  // Everything happens in `lineage`: an answer of another one means that all was lost.
+  explicit HttpHistory(Lineage lineage = Lineage(0)) : lineage_(lineage) {}
 
   // The operation is about to be sent. Its number.
   size_t begin(const HttpOperation& operation);
@@ -57,6 +63,7 @@ class HttpHistory {
   void count(const sim::ClientOperation& operation, const Answer& answer);
   void complain(const sim::ClientOperation& operation, const HttpAnswer& answer, const std::string& what);
 
+  const Lineage lineage_;
   mutable std::mutex mutex_;
   sim::History history_;
   Counts counts_;

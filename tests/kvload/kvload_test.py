@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""The commands of kvload against real processes: `kvload_test.py KVLOAD KVD CASE`. What is checked is that the figures
+are there and add up, never how large they are. A case that needs ZooKeeper is skipped (77) where there is none."""
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import xml.dom.minidom
+
+KVLOAD, KVD, CASE = sys.argv[1:4]
+SKIPPED = 77
+
+
+def free_ports(count):
+    """Of loopback, below those that the kernel gives to outgoing connections."""
+    sockets, ports = [], []
+    candidate = 20000 + os.getpid() * 7 % 12000
+    while len(ports) < count:
+        one = socket.socket()
+        candidate = 20000 + (candidate + 1) % 12000
+        with contextlib.suppress(OSError):
+            one.bind(('127.0.0.1', candidate))
+            ports.append(candidate)
+        sockets.append(one)
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@contextlib.contextmanager
+def standalone(count):
+    """That many servers that know nothing of each other, and their addresses."""
+    processes, names = [], []
+    try:
+        for port in free_ports(count):
+            processes.append(subprocess.Popen([KVD, '--standalone', '--port', str(port), '--log-level', 'error']))
+            names.append(f'127.0.0.1:{port}')
+        for name in names:
+            wait_ready(name)
+        yield processes, names
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait()
+
+
+def wait_ready(name):
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(f'http://{name}/readyz', timeout=1).close()
+            return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            assert time.monotonic() < deadline, f'{name} is not ready'
+            time.sleep(0.02)
+
+
+def kvload(*arguments, code=0):
+    """What it prints, as JSON where --json is asked for."""
+    done = subprocess.run([KVLOAD, *arguments], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == code, f'{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}'
+    return json.loads(done.stdout) if '--json' in arguments else done.stdout + done.stderr
+
+
+def check_latency(latency):
+    order = [latency[name] for name in ('min', 'p50', 'p75', 'p90', 'p95', 'p99', 'p99.9', 'p99.99', 'max')]
+    assert order == sorted(order), latency
+    assert latency['min'] <= latency['mean'] <= latency['max'], latency
+
+
+def check_run(result):
+    assert result['requests'] == result['ok'] + result['failed'], result
+    assert result['ok'] == sum(kind['count'] for kind in result['by_kind'].values()), result
+    assert result['failed'] == sum(failure['count'] for failure in result['failures']), result
+    assert result['ok'] == sum(server['ok'] for server in result['by_server']), result
+    assert result['latency_us']['count'] == result['ok'] + result['unsent'], result
+    assert 0 < result['in_time'] <= result['ok'], result
+    assert abs(result['rate'] * result['seconds'] - result['in_time']) < 1, result
+    assert result['gap_ms'] > 0, result
+    check_latency(result['latency_us'])
+    for kind in result['by_kind'].values():
+        check_latency(kind)
+
+
+def check_plot(path):
+    root = xml.dom.minidom.parse(path).documentElement
+    assert root.tagName == 'svg' and root.getElementsByTagName('path'), path
+
+
+def run():
+    with tempfile.TemporaryDirectory() as directory, standalone(1) as (processes, names):
+        plot = os.path.join(directory, 'run.svg')
+        closed = kvload('run', '--servers', names[0], '--put', '30', '--delete', '5', '--linear', '5', '--order',
+                        'zipfian', '--keys', '500', '--value-size', '10-200', '--duration', '1', '--warm-up', '0.1',
+                        '--json', '--plot', plot)
+        check_run(closed)
+        check_plot(plot)
+        assert set(closed['by_kind']) == {'get', 'put', 'delete', 'linear'}, closed
+        assert closed['failed'] == 0 and closed['intervals'], closed
+        assert [one['pid'] for one in closed['cpu']] == [processes[0].pid], closed
+        counted = kvload('run', '--servers', names[0], '--count', '1000', '--pipeline', '8', '--json', '--warm-up', '0')
+        check_run(counted)
+        assert counted['requests'] == 1000, counted
+        opened = kvload('run', '--servers', names[0], '--rate', '500', '--duration', '1', '--to', 'leader', '--json')
+        check_run(opened)
+        assert opened['ok'] + opened['failed'] + opened['unsent'] == 500, opened
+        assert 'p99.99_us' in kvload('run', '--servers', names[0], '--count', '10', '--csv')
+
+
+def yardstick():
+    with standalone(1) as (_, names):
+        result = kvload('run', '--servers', names[0], '--yardstick', '--rounds', '3', '--duration', '0.3', '--keys',
+                        '100', '--warm-up', '0.1', '--json')
+        check_run(result)
+        yard = result['yardstick']
+        assert len(yard['rounds']) == 3, yard
+        ratios = sorted(one['target']['rate'] / one['bare']['rate'] for one in yard['rounds'])
+        for name, value in zip(('min', 'median', 'max'), ratios):
+            assert abs(yard['ratio_of_rates'][name] - value) < 1e-9, yard
+        for one in yard['rounds']:
+            check_run(one['target'])
+            check_run(one['bare'])
+
+
+def outage():
+    """A server that goes away and comes back costs requests and leaves a gap; the run goes on to its end."""
+    with standalone(2) as (processes, names):
+        load = subprocess.Popen([KVLOAD, 'run', '--servers', ','.join(names), '--put', '100', '--duration', '3',
+                                 '--warm-up', '0', '--json'], stdout=subprocess.PIPE, text=True)
+        time.sleep(1)
+        processes[0].kill()
+        processes[0].wait()
+        time.sleep(0.5)
+        processes[0] = subprocess.Popen([KVD, '--standalone', '--port', names[0].split(':')[1], '--log-level', 'error'])
+        result = json.loads(load.communicate(timeout=60)[0])
+        assert load.returncode == 0, load.returncode
+        check_run(result)
+        dead, alive = result['by_server']
+        assert dead['gap_ms'] > 400, result
+        assert dead['connections_lost'] > 0 and alive['failed'] == 0, result
+        assert {one['outcome'] for one in result['failures']} == {'unknown'}, result
+
+
+def verify():
+    with standalone(2) as (_, names):
+        good = kvload('verify', '--servers', names[0], '--duration', '1', '--json')
+        assert good['ok'] and good['acknowledged'] > 0 and good['linear_reads'] > 0 and good['local_reads'] > 0, good
+        # Two servers that know nothing of each other are no cluster: what one acknowledged the other never has.
+        bad = kvload('verify', '--servers', ','.join(names), '--duration', '1', '--json', code=1)
+        assert not bad['ok'] and 'is not linearizable' in bad['violation'], bad
+
+
+def refusals():
+    (port,) = free_ports(1)
+    for command in ('run', 'verify'):
+        line = kvload(command, '--servers', f'127.0.0.1:{port}', code=69)
+        assert line.count('\n') == 1 and line.startswith('kvload: '), line
+        line = kvload(command, '--servers', 'nowhere', code=64)
+        assert line.count('\n') == 1 and line.startswith('kvload: '), line
+    kvload('--help')
+
+
+def election():
+    if not os.path.exists('/usr/share/java/zookeeper.jar') or not shutil.which('java'):
+        print('skipped: needs the packages zookeeper and libslf4j-java, and java in PATH')
+        sys.exit(SKIPPED)
+    with tempfile.TemporaryDirectory() as directory:
+        os.environ['TMPDIR'] = directory
+        plot = os.path.join(directory, 'election.svg')
+        result = kvload('election', '--runs', '2', '--zookeeper-delay', '0,5', '--kvd', KVD, '--json', '--plot', plot)
+        check_plot(plot)
+        os.unlink(plot)
+        assert [one['zookeeper_delay_ms'] for one in result['series']] == [0, 5], result
+        for series in result['series']:
+            assert len(series['runs']) == 2, series
+            for one in series['runs']:
+                assert one['cause'] in ('dead', 'silent', 'first-in-line'), one
+                assert one['first_write_ms'] > 0 and one['gap_ms'] > 0 and one['in_sync_ms'] > 0, one
+                assert 0 <= one['new_leader_ms'] <= one['first_write_ms'] + 2, one
+                assert one['detected_ms'] is None or one['detected_ms'] <= one['new_leader_ms'], one
+            writes = sorted(one['first_write_ms'] for one in series['runs'])
+            assert series['summary']['first_write_ms']['min'] == writes[0], series
+            assert series['summary']['first_write_ms']['max'] == writes[1], series
+        assert not os.listdir(directory), os.listdir(directory)
+        interrupt_election(directory)
+
+
+def children_of(pid):
+    with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as file:
+        return [int(child) for child in file.read().split()]
+
+
+def interrupt_election(directory):
+    """SIGINT ends all that was started, and leaves nothing behind."""
+    process = subprocess.Popen([KVLOAD, 'election', '--runs', '1000', '--zookeeper-delay', '1', '--kvd', KVD],
+                               stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while len(children_of(process.pid)) < 5:  # ZooKeeper, the proxy, three servers
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    children = children_of(process.pid)
+    process.send_signal(signal.SIGINT)
+    line = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and line == 'kvload: interrupted\n', (process.returncode, line)
+    assert not [pid for pid in children if os.path.exists(f'/proc/{pid}')], children
+    assert not os.listdir(directory), os.listdir(directory)
+
+
+{'run': run, 'yardstick': yardstick, 'outage': outage, 'verify': verify, 'refusals': refusals,
+ 'election': election}[CASE]()

@@ -1,0 +1,65 @@
+// One HTTP client connection on a libuv loop: requests are appended as bytes and written together, answers come back
+// in the order of the requests. It never reconnects by itself; whoever owns it decides. Loop thread only.
+#pragma once
+#include <sys/socket.h>
+#include <uv.h>
+
+#include <string>
+#include <string_view>
+
+#include "kvload/response_parser.hpp"
+
+namespace kvd::load {
+
+class Connection;
+
+class ConnectionOwner {
+ public:
+  virtual ~ConnectionOwner() = default;
+  virtual void on_open(Connection& connection) = 0;
+  virtual void on_response(Connection& connection, const Response& response) = 0;
+  // All that had come is delivered: the moment to append more and flush().
+  virtual void on_turn(Connection& connection) = 0;
+  // It could not be opened, or has ended. `why` is a libuv error code, or UV_EPROTO for what is no HTTP.
+  virtual void on_lost(Connection& connection, int why) = 0;
+};
+
+class Connection {
+ public:
+  Connection(uv_loop_t* loop, ConnectionOwner& owner, size_t index, Keep keep = Keep::kFailures);
+  ~Connection() { close(); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  size_t index() const { return index_; }  // the owner's number for it
+  bool is_open() const { return open_; }
+  bool is_closed() const { return socket_ == nullptr; }
+
+  void open(
+      const sockaddr_storage& address);  // must be closed; on_open() or on_lost() follows, never at once
+  void close();                          // silently; what is unanswered stays so
+
+  std::string& output() { return output_; }  // append whole requests
+  void flush();                              // writes what the socket takes; the rest goes when it takes more
+
+  uint64_t bytes_in() const { return bytes_in_; }
+
+ private:
+  struct Socket;
+  static void on_connected(uv_connect_t* request, int status);
+  static void on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer);
+  static void on_written(uv_write_t* request, int status);
+  static bool on_parsed(void* self, const Response& response);
+  void lose(int why);
+
+  uv_loop_t* loop_;
+  ConnectionOwner& owner_;
+  size_t index_;
+  ResponseParser parser_;
+  Socket* socket_ = nullptr;  // frees itself when libuv is done with it
+  bool open_ = false;
+  std::string output_;
+  uint64_t bytes_in_ = 0;
+};
+
+}  // namespace kvd::load

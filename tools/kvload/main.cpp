@@ -1,0 +1,36 @@
+// kvload's entry: reads the command line and hands over to one command. See options.hpp for what there is; exit codes
+// are sysexits, and 1 when verify has found a violation.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include "kvload/bare_server.hpp"
+#include "kvload/delay_proxy.hpp"
+#include "kvload/election.hpp"
+#include "kvload/options.hpp"
+#include "kvload/run_command.hpp"
+#include "kvload/verify.hpp"
+
+namespace {
+
+struct Execute {
+  int operator()(const kvd::load::RunOptions& options) const { return run_command(options); }
+  int operator()(const kvd::load::VerifyOptions& options) const { return verify_command(options); }
+  int operator()(const kvd::load::ElectionOptions& options) const { return election_command(options); }
+  int operator()(const kvd::load::BareServerOptions& options) const { return bare_server(options); }
+  int operator()(const kvd::load::DelayProxyOptions& options) const { return delay_proxy(options); }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  signal(SIGPIPE, SIG_IGN);
+  const auto command = kvd::load::parse_options({argv + 1, argv + argc});
+  if (command) return std::visit(Execute(), *command);
+  const kvd::load::OptionsEnd& end = command.error();
+  if (end.code == 0) {
+    fmt::print("{}", end.text);
+  } else {
+    fmt::print(stderr, "kvload: {}\n", end.text);
+  }
+  return end.code;
+}

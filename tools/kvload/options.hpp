@@ -1,0 +1,82 @@
+// The command line of kvload, turned into what its commands are told. Reads nothing but its arguments; CLI11 splits
+// and documents them, and every complaint is one line that names the flag and what to do.
+#pragma once
+#include <optional>
+#include <string>
+#include <tl/expected.hpp>
+#include <variant>
+#include <vector>
+
+#include "kvload/load.hpp"
+
+namespace kvd::load {
+
+enum class Role : uint8_t { kAll, kLeader, kFollowers };
+
+struct Outputs {
+  bool json = false;
+  bool csv = false;
+  std::string plot;  // path of an SVG; empty: none
+};
+
+struct RunOptions {
+  std::vector<std::string> servers{"127.0.0.1:8001"};
+  Role to = Role::kAll;
+  LoadOptions load;
+  double rate = 0;
+  double warm_up_s = 1;
+  double seconds = 10;
+  uint64_t count = 0;
+  bool prefill = true;
+  bool yardstick = false;
+  size_t rounds = 5;
+  std::vector<int> server_pids;
+  Outputs outputs;
+};
+
+struct VerifyOptions {
+  std::vector<std::string> servers{"127.0.0.1:8001"};
+  size_t clients = 16;
+  double rate = 2000;  // operations per second, of all clients together
+  double seconds = 30;
+  size_t keys = 16;   // in use at a time
+  uint64_t seed = 0;  // 0: drawn
+  bool json = false;
+};
+
+enum class Stop : uint8_t { kKill, kFreeze, kTerm };
+
+struct ElectionOptions {
+  size_t runs = 10;
+  Stop how = Stop::kKill;
+  std::vector<uint32_t> delays_ms{0};
+  std::string kvd;  // path of the program; empty: beside this one, or in PATH
+  std::vector<std::string> kvd_flags;
+  double limit_s = 30;  // for each step of a run
+  Outputs outputs;
+};
+
+// A server of kvload's own, run as a child process.
+struct BareServerOptions {
+  uint16_t port = 0;
+  size_t answer_bytes = 200;
+};
+struct DelayProxyOptions {
+  uint16_t port = 0;
+  uint16_t to_port = 0;
+  uint32_t delay_ms = 0;
+};
+
+using Command =
+    std::variant<RunOptions, VerifyOptions, ElectionOptions, BareServerOptions, DelayProxyOptions>;
+
+// Why there is nothing to do. With code 0 `text` is what --help prints, otherwise one line, and a sysexits code.
+struct OptionsEnd {
+  int code = 0;
+  std::string text;
+};
+
+// `arguments` without the program's name.
+tl::expected<Command, OptionsEnd> parse_options(std::vector<std::string> arguments);
+
+}  // namespace kvd::load

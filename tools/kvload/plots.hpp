@@ -1,0 +1,15 @@
+// What kvload draws: of a run the latencies by percentile and the rate over time, of elections how their steps are
+// distributed. Pure; svg_plot.hpp does the drawing.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "kvload/election.hpp"
+#include "kvload/report.hpp"
+
+namespace kvd::load {
+
+std::string run_plot(const RunReport& report);
+std::string election_plot(const ElectionOptions& options, const std::vector<ElectionSeries>& series);
+
+}  // namespace kvd::load

@@ -1,0 +1,18 @@
+// How much CPU time processes of this machine have used, and which process listens on a port: both from /proc.
+// Blocking, but only for as long as /proc takes.
+#pragma once
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace kvd::load {
+
+// User and system time in microseconds; nothing: there is no such process. The kernel counts in ticks of 10 ms.
+std::optional<uint64_t> cpu_us(pid_t pid);
+
+// Who listens on that TCP port; nothing: nobody here, or nobody whose descriptors this user may see.
+std::optional<pid_t> listener(uint16_t port);
+
+}  // namespace kvd::load

@@ -1,0 +1,50 @@
+// HTTP/1.1 answers out of a stream of bytes, by llhttp. One per connection, started anew with each. Nothing is
+// allocated for an answer once the buffers have grown; what is not asked for (fields, bodies of successes) is skipped.
+#pragma once
+#include <llhttp.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace kvd::load {
+
+struct Response {
+  int status = 0;
+  bool keep_alive = true;
+  std::string body;                                         // of failures; of all when asked for
+  std::vector<std::pair<std::string, std::string>> fields;  // when asked for
+};
+
+enum class Keep : uint8_t {
+  kFailures,  // bodies of 4xx and 5xx
+  kAll,       // every body, and the fields
+};
+
+class ResponseParser {
+ public:
+  using OnResponse = bool (*)(void* owner, const Response& response);  // false: stop here
+
+  ResponseParser(void* owner, OnResponse on_response, Keep keep);
+  ResponseParser(const ResponseParser&) = delete;
+  ResponseParser& operator=(const ResponseParser&) = delete;
+
+  void restart();
+  bool feed(const char* bytes, size_t size);  // false: this is no HTTP, or the owner said stop
+
+ private:
+  friend struct ResponseCallbacks;
+
+  llhttp_t parser_;
+  Response response_;
+  void* owner_;
+  OnResponse on_response_;
+  Keep keep_;
+  bool keeps_body_ = false;
+};
+
+// A member of a problem+json body whose value is a plain string; empty: there is none.
+std::string_view problem_member(std::string_view body, std::string_view name);
+
+}  // namespace kvd::load

@@ -1,0 +1,16 @@
+// `kvload run`: finds the servers, fills them, warms up, measures, reports; with --yardstick in turn with a bare
+// server. Ends with a sysexits code; an interrupt ends the measuring, and what there is by then is reported.
+#pragma once
+#include "kvload/options.hpp"
+
+namespace kvd::load {
+
+int run_command(const RunOptions& options);
+
+// Writes the plot where one was asked for; the exit code.
+int plot_to(const Outputs& outputs, const std::string& svg);
+
+// The path of this very program, to start servers of its own with.
+std::string own_program();
+
+}  // namespace kvd::load

@@ -1,0 +1,55 @@
+// See verify.hpp: the half that tells the verdict.
+#include <fmt/format.h>
+#include <sysexits.h>
+
+#include <nlohmann/json.hpp>
+
+#include "kvload/verify.hpp"
+
+namespace kvd::load {
+
+int Verdict::exit_code() const {
+  if (!violation.empty()) return 1;
+  return unreachable.empty() ? EX_OK : EX_UNAVAILABLE;
+}
+
+std::string verdict_text(const Verdict& verdict) {
+  std::string out = fmt::format(
+      "{} writes acknowledged, {} without effect, {} not applied, {} unknown; {} linear and {} local reads; "
+      "{} keys, "
+      "{:.1f} s, seed {}\nlongest time without an acknowledged write: {:.1f} ms\n",
+      verdict.acknowledged, verdict.unchanged, verdict.not_applied, verdict.unknown, verdict.linear_reads,
+      verdict.local_reads, verdict.keys, verdict.seconds, verdict.seed, verdict.gap_ms);
+  for (const auto& [what, count] : verdict.failures)
+    fmt::format_to(std::back_inserter(out), "failed {:>10}  {}\n", count, what);
+  if (!verdict.violation.empty()) {
+    out += "VIOLATION: " + verdict.violation + "\n";
+  } else if (!verdict.unreachable.empty()) {
+    out += "not judged: " + verdict.unreachable + "\n";
+  } else {
+    out += "linearizable, own writes read, nothing acknowledged lost\n";
+  }
+  return out;
+}
+
+std::string verdict_json(const Verdict& verdict) {
+  nlohmann::ordered_json json{{"command", "verify"},
+                              {"ok", verdict.exit_code() == EX_OK},
+                              {"violation", verdict.violation},
+                              {"unreachable", verdict.unreachable},
+                              {"seed", verdict.seed},
+                              {"seconds", verdict.seconds},
+                              {"acknowledged", verdict.acknowledged},
+                              {"unchanged", verdict.unchanged},
+                              {"not_applied", verdict.not_applied},
+                              {"unknown", verdict.unknown},
+                              {"linear_reads", verdict.linear_reads},
+                              {"local_reads", verdict.local_reads},
+                              {"keys", verdict.keys},
+                              {"gap_ms", verdict.gap_ms},
+                              {"failures", nlohmann::ordered_json::object()}};
+  for (const auto& [what, count] : verdict.failures) json["failures"][what] = count;
+  return json.dump(2) + "\n";
+}
+
+}  // namespace kvd::load
