@@ -77,6 +77,7 @@ class Disk::Impl {
     if (interval_ && uv_is_active(reinterpret_cast<uv_handle_t*>(&timer_)) != 0) return;
     auto on_timer = [](uv_timer_t* timer) {
       auto* self = static_cast<Impl*>(timer->data);
+      if (self->working_ && !self->interval_) return;  // not idle at all; the job's end waits anew
       self->idle_due_ = true;
       self->flush();
     };

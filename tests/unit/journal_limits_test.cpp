@@ -99,6 +99,7 @@ TEST_CASE_FIXTURE(JournalFixture, "a snapshot without space is given up, and its
       return what == "create" && name == kFactsTemporary ? FileResult(FileError{true, "full"}) : FileResult();
     };
     CHECK(snapshot(9, 9, true) == "taken given up ");
+    CHECK(names() == std::vector<std::string>{"facts", segment_name(1, 1)});
     files.before = nullptr;
     open();
     CHECK(opened.intact);

@@ -132,6 +132,16 @@ TEST_CASE_FIXTURE(JournalFixture, "a batch larger than a segment gets its own") 
   CHECK(revisions == up_to(4));
 }
 
+TEST_CASE_FIXTURE(JournalFixture, "a prepared segment that is too small for a batch is not used") {
+  open_new();
+  write(1, 5, 500);
+  REQUIRE(files.files.count(segment_name(1, 2)) == 1);
+  write(6, 6, 10'000);
+  CHECK(frames(2).back() + kFrameHead <= segment(2).size());  // allocated, with room for its end
+  open();
+  CHECK(revisions == up_to(6));
+}
+
 TEST_CASE_FIXTURE(JournalFixture, "segments are synced together when one batch spans them") {
   open_new();
   write(1, 6, 500);
@@ -202,6 +212,25 @@ TEST_CASE_FIXTURE(
   CHECK(written > 0);
   files.lose_power();
   open();
+  CHECK(opened.intact);
+  CHECK(revisions == up_to(3));
+}
+
+TEST_CASE_FIXTURE(JournalFixture, "what was cut long ago proves no new loss") {
+  open_new(1);
+  write(1, 6);
+  const std::string former = segment(1);
+  const std::vector<uint64_t> at = frames(1);
+  damage(segment_name(1, 1), at[2] + 30);
+  open();
+  REQUIRE_FALSE(opened.intact);
+  perform({DiskKeep{facts_of(2)}});
+  write(3, 4);
+  // As if the zeros had not reached the disk; what is torn now was never called safe by a frame of this opening.
+  segment(1).replace(at[5], at[6] - at[5], former.substr(at[5], at[6] - at[5]));
+  damage(segment_name(1, 1), at[3] + 30);
+  open();
+  CHECK(opened.why.empty());
   CHECK(opened.intact);
   CHECK(revisions == up_to(3));
 }
