@@ -135,8 +135,7 @@ std::optional<std::string> JournalModel::on_opened(const Opened& opened, const E
   const bool intact = opened.opened.intact;
   const std::optional<size_t> facts = facts_found(opened.found.facts);
   if (!facts) return "found facts that nobody kept";
-  const bool any = std::any_of(generations_.begin(), generations_.end(),
-                               [](const Generation& generation) { return generation.whole(); });
+  const bool any = holds_copy();
   if (*facts < facts_safe_ && (intact || !excuse.lost)) return "has old facts";
   if (!intact && !excuse.lost && any) return "a false alarm: " + opened.opened.why;
   facts_.resize(*facts + 1);
@@ -161,6 +160,11 @@ std::optional<std::string> JournalModel::on_opened(const Opened& opened, const E
   }
   adopt(*match);
   return std::nullopt;
+}
+
+bool JournalModel::holds_copy() const {
+  return std::any_of(generations_.begin(), generations_.end(),
+                     [](const Generation& generation) { return generation.whole(); });
 }
 
 // Before the first generation is whole, that is a copy, too.

@@ -39,6 +39,7 @@ class JournalModel {
   // What is wrong with it, if anything. What was found counts as safe from now on, and what was not found must never
   // come back.
   std::optional<std::string> on_opened(const Opened& opened, const Excuse& excuse);
+  bool holds_copy() const;  // some generation was called whole
   // Then: what the node goes on from.
   const std::vector<EntryPointer>& log() const { return log_; }  // behind the snapshot's base
   Revision committed() const { return committed_; }              // known to be, at least

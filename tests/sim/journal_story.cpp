@@ -33,7 +33,7 @@ std::string Story::Counts::text() const {
 Story::Story(uint64_t seed, bool traced, Lie lie) : prng_(seed), traced_(traced), files_(prng_.next(), lie) {
   using Sync = JournalOptions::Sync;
   const uint64_t sync = prng_.below(8);
-  options_.sync = sync == 0 ? Sync::kInterval : sync == 1 ? Sync::kNever : Sync::kAlways;
+  options_.sync = sync == 0 ? Sync::kInterval : sync == 1 ? Sync::kBySystem : Sync::kAlways;
   options_.segment_bytes = uint64_t(1) << prng_.between(10, 15);
   options_.reserve_bytes = prng_.one_in(2) ? 0 : prng_.below(20'000);
   options_.read_bytes = uint64_t(1) << prng_.between(6, 16);
@@ -119,11 +119,12 @@ bool Story::open() {
   journal_ = std::make_unique<Journal>(files_, options_);
   JournalModel::Opened opened;
   const std::vector<Files::Info> all = files_.files();
-  const bool anything = std::any_of(all.begin(), all.end(), [](const Files::Info& file) {
-    return file.name != "facts" && !file.name.ends_with(".tmp");
-  });
+  const bool anything =
+      model_.holds_copy() && std::any_of(all.begin(), all.end(), [](const Files::Info& file) {
+        return file.name != "facts" && !file.name.ends_with(".tmp");
+      });
   if (!read_all(opened)) return false;
-  if (!opened.opened.intact && opened.opened.why.empty() && anything && counts_.usable > 0) {
+  if (!opened.opened.intact && opened.opened.why.empty() && anything) {
     fail("does not say why it is not intact");
   }
   const bool weak = options_.sync != JournalOptions::Sync::kAlways && power_lost_;
@@ -210,6 +211,7 @@ void Story::damage() {
   const std::vector<Files::Info> all = files_.files();
   if (all.empty()) return;
   const Files::Info& file = all[prng_.below(all.size())];
+  damage_.marks = damage_.tail;  // a second damage may hit what told of the first
   damaged_ = damage_.tail = true;
   const uint64_t kind = prng_.below(6);
   say(fmt::format("damage {} at {} ({} bytes)", kind, file.name, file.size));
@@ -366,7 +368,7 @@ void Story::idle() {
   const std::vector<DiskAnswer> answers = journal_->idle();
   say(fmt::format("idle, {} answers{}", answers.size(), files_.dead() ? ": dead" : ""));
   hear(answers);
-  if (!over() && !fresh_ && options_.sync != JournalOptions::Sync::kNever) model_.on_marked();
+  if (!over() && !fresh_ && options_.sync != JournalOptions::Sync::kBySystem) model_.on_marked();
 }
 
 // What a process that died has still been told counts for nothing.
