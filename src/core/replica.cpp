@@ -64,6 +64,7 @@ void Replica::on(RegisterSeen message) {
     out_.log(LogLevel::kInfo, "in sync",
              {{"leader", content.leader.id.value}, {"revision", std::to_string(commit_.value)}});
   }
+  if (!was_in_sync_ && in_sync) set_sparse(false);  // its copy was complete when it joined, perhaps in a life before
   was_in_sync_ = in_sync;
   announce();
   if (move_) finish_move();
@@ -407,8 +408,8 @@ bool Replica::learner_is_near() const {
 Instant Replica::deadline() const {
   // Once the register is known there is always something to watch, and a heartbeat's pace is enough for all
   // of it; that regularity is also what lets the node notice when its own loop has slept.
-  if (out_.config.standalone) return stopping_ && !stop_done_ ? out_.now : kNever;
-  return register_ || stopping_ ? out_.now + out_.config.heartbeat / 2 : kNever;
+  bool watches = out_.config.standalone ? stopping_ && !stop_done_ : register_ || stopping_;
+  return watches ? out_.now + out_.config.heartbeat / 2 : kNever;
 }
 
 void Replica::flush() {

@@ -149,8 +149,10 @@ void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
       // Key by key this copy has become the leader's: sparse is over.
       out_.log(LogLevel::kInfo, "the copy has become complete",
                {{"revision", std::to_string(commit_.value)}});
-      set_caught_up();
       set_sparse(false);
+      // A restart must not find it as it was before: it is complete from here on only.
+      disk_.begin_generation(log_.position(commit_), log_);
+      if (disk_.generation_safe()) set_caught_up();
     }
     compare_digests(heartbeat.digest);
   }
@@ -194,6 +196,7 @@ void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin
     commit_ = begin.base.revision;
     following_.verified = commit_;
     caught_up_ = false;
+    disk_.begin_generation(begin.base, log_);
     set_sparse(true);
     out_.front.post(Applied{commit_});
     return;
