@@ -42,6 +42,7 @@ void Checkers::on_turn(int index, const NodeView& view) {
   }
   const bool new_lineage = server.seen && server.view.lineage != view.lineage;
   server.view = view;
+  server.member = view.self;  // its disk may have told it who it is
   server.seen = true;
   if (new_lineage) server.checked = lineage_base(view.lineage);
   if (view.leading) check_one_leader(view);
@@ -170,6 +171,7 @@ void Checkers::check_register_step(const Register& before, const Register& now) 
   if (before.cluster != now.cluster) fail("the register changed its cluster id");
   if (now.lineage < before.lineage) fail("the register's lineage went back");
   if (now.lineage > before.lineage) {  // rule 16
+    if (context_.options.durable != 0) fail("a lineage was given up, with everything on disk");
     for (const Member& member : before.in_sync) {
       // Two processes with one id break this promise, and only this one.
       if (lives(member) && context_.options.twin_us == 0) {

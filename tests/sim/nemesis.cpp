@@ -54,6 +54,18 @@ int64_t Nemesis::mean_us(Fault fault) const {
       return options.zk_cut_us;
     case kZkDown:
       return options.zk_down_us;
+    case kPowerAll:
+      return options.power_all_us;
+    case kDiskError:
+      return options.disk_error_us;
+    case kRot:
+      return options.rot_us;
+    case kLostDisk:
+      return options.lost_disk_us;
+    case kDiskFull:
+      return options.disk_full_us;
+    case kDiskSlow:
+      return options.disk_slow_us;
     case kFaults:
       break;
   }
@@ -91,6 +103,10 @@ void Nemesis::inject(Fault fault) {
   switch (fault) {
     case kBlackout:
       for (int all = 0; all < context_.options.servers; ++all) world_.kill(all, DeathKind::kCrash, away());
+      return;
+    case kPowerAll:
+      for (int all = 0; all < context_.options.servers; ++all)
+        world_.kill(all, DeathKind::kPowerLoss, away());
       return;
     case kCrash:
       world_.kill(server, context_.prng.one_in(2) ? DeathKind::kCrash : DeathKind::kCrashInTurn, away());
@@ -145,8 +161,30 @@ void Nemesis::inject(Fault fault) {
       world_.zookeeper().set_ensemble_up(false);
       undo_after(lasting(), [this] { world_.zookeeper().set_ensemble_up(true); });
       return;
+    case kDiskError:
+    case kRot:
+    case kLostDisk:
+    case kDiskFull:
+    case kDiskSlow:
+      inject_at_disk(fault, server);
+      return;
     case kFaults:
       return;
+  }
+}
+
+void Nemesis::inject_at_disk(Fault fault, int server) {
+  SimDisk& disk = world_.disk(server);
+  if (fault == kDiskError) {
+    if (world_.is_alive(server)) disk.fail_sync();
+  } else if (fault == kRot || fault == kLostDisk) {
+    world_.kill_and_damage(server, fault == kLostDisk, away());
+  } else if (fault == kDiskFull) {
+    disk.fill(true);
+    undo_after(lasting(), [&disk] { disk.fill(false); });
+  } else {
+    disk.slow_down(context_.options.fault_us_max / 4);
+    undo_after(lasting(), [&disk] { disk.slow_down(0); });
   }
 }
 

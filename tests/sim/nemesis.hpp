@@ -32,12 +32,19 @@ class Nemesis {
     kZkLoss,
     kZkCut,
     kZkDown,
+    kPowerAll,
+    kDiskError,
+    kRot,
+    kLostDisk,
+    kDiskFull,
+    kDiskSlow,
     kFaults
   };
 
   int64_t mean_us(Fault fault) const;
   void plan(Fault fault);
   void inject(Fault fault);
+  void inject_at_disk(Fault fault, int server);
   void partition();
   void isolate(int server);
   void slow();

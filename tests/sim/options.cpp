@@ -77,6 +77,18 @@ constexpr Field kFields[] = {
     {"snapshot_chunks_in_flight", &Options::snapshot_chunks_in_flight},
     {"uncommitted_entries", &Options::uncommitted_entries},
     {"client_requests", &Options::client_requests},
+    {"durable", &Options::durable},
+    {"disk_us_max", &Options::disk_us_max},
+    {"segment_bytes", &Options::segment_bytes},
+    {"reserve_bytes", &Options::reserve_bytes},
+    {"disk_read_bytes", &Options::disk_read_bytes},
+    {"power_all_us", &Options::power_all_us},
+    {"disk_error_us", &Options::disk_error_us},
+    {"rot_us", &Options::rot_us},
+    {"lost_disk_us", &Options::lost_disk_us},
+    {"disk_full_us", &Options::disk_full_us},
+    {"disk_slow_us", &Options::disk_slow_us},
+    {"snapshot_log_bytes", &Options::snapshot_log_bytes},
 };
 
 int64_t pick(Prng& prng, std::initializer_list<int64_t> choices) {
@@ -181,6 +193,25 @@ void draw_schedules(Prng& prng, Options& options) {
   if (options.zk_cut_us != 0 && prng.one_in(4)) options.zk_cut_leaders = pick(prng, {20, 70});
 }
 
+// Last of all, so that the seeds without disks keep their meaning.
+void draw_disks(Prng& prng, Options& options) {
+  if (prng.one_in(2)) return;
+  options.durable = 1;
+  options.total_loss = 0;
+  options.disk_us_max = pick(prng, {1, 100, 1'000, 1'000, 20'000});
+  options.segment_bytes = pick(prng, {1'024, 4'096, 16'384, 65'536});
+  options.reserve_bytes = pick(prng, {0, 4'000, 4'000});
+  options.disk_read_bytes = pick(prng, {64, 4'096, 65'536});
+  options.snapshot_log_bytes = pick(prng, {1, 1'000, 10'000, 100'000, 0});
+  const int64_t calm = pick(prng, {1, 1, 3, 10});
+  for (int64_t Options::*fault :
+       {&Options::crash_us, &Options::power_us, &Options::stop_us, &Options::blackout_us,
+        &Options::power_all_us, &Options::disk_error_us, &Options::rot_us, &Options::lost_disk_us,
+        &Options::disk_full_us, &Options::disk_slow_us}) {
+    if (prng.one_in(3)) options.*fault = pick(prng, {500'000, 1'000'000, 3'000'000}) * calm;
+  }
+}
+
 }  // namespace
 
 Options draw_options(Prng& prng) {
@@ -190,6 +221,7 @@ Options draw_options(Prng& prng) {
   draw_faults(prng, options);
   draw_bounds(prng, options);
   draw_schedules(prng, options);
+  draw_disks(prng, options);
   return options;
 }
 

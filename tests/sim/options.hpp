@@ -43,7 +43,7 @@ struct Options {
   int64_t moves = 0;     // of 100 writes so many ask another server to lead
   // the faults: mean time between two of a kind; 0: never
   int64_t fault_phase_us = 20'000'000;
-  int64_t blackout_us = 0;  // all processes die at once (only with total_loss)
+  int64_t blackout_us = 0;  // all processes die at once (only with total_loss, or disks)
   int64_t crash_us = 0;     // the process dies; its kernel resets the links
   int64_t power_us = 0;     // the host dies: silence
   int64_t stop_us = 0;      // SIGTERM
@@ -76,6 +76,18 @@ struct Options {
   int64_t total_loss = 0;      // 1: faults may kill the last living server of the in-sync set
   int64_t quiet_start_us = 0;  // no faults before that
   int64_t core = 0;            // 1: between the faults and their end, only some servers are healthy
+  // the disks
+  int64_t durable = 0;          // 1: the servers have some, and nobody's end loses anything
+  int64_t disk_us_max = 1'000;  // of one batch
+  int64_t segment_bytes = 16'384;
+  int64_t reserve_bytes = 4'000;  // less free space is called little
+  int64_t disk_read_bytes = 4'096;
+  int64_t power_all_us = 0;   // all hosts lose their power at once
+  int64_t disk_error_us = 0;  // a sync fails: the process ends
+  int64_t rot_us = 0;         // bits turn over while the process is dead
+  int64_t lost_disk_us = 0;   // ... everything is gone
+  int64_t disk_full_us = 0;   // for a while there is no space
+  int64_t disk_slow_us = 0;   // for a while batches take long
   // bounds of the nodes, see Tuning; 0: as in production
   int64_t append_bytes = 0;
   int64_t window_bytes = 0;
@@ -84,6 +96,7 @@ struct Options {
   int64_t snapshot_chunks_in_flight = 0;
   int64_t uncommitted_entries = 0;
   int64_t client_requests = 0;
+  int64_t snapshot_log_bytes = 0;
 };
 
 Options draw_options(Prng& prng);

@@ -13,7 +13,6 @@ constexpr int kTurnsAtOnceMax = 20'000;  // without the clock moving: the node s
 
 void Process::start(const NodeConfig& config) {
   ++lives_;
-  member_ = config.self.member;
   if (context_.trace.wanted()) {
     trace_.enable(0, [this](std::string_view line) { context_.trace.add(std::string(line)); });
   }
@@ -51,7 +50,8 @@ void Process::shuffle_waiting() {
     if (const auto* message = std::get_if<LinkOpened>(&input)) return message->link.value;
     if (const auto* message = std::get_if<LinkAccepted>(&input)) return message->link.value;
     if (const auto* message = std::get_if<LinkEnded>(&input)) return message->link.value;
-    const bool client = std::holds_alternative<ClientRequest>(input) || std::holds_alternative<ClientCancelled>(input);
+    const bool client =
+        std::holds_alternative<ClientRequest>(input) || std::holds_alternative<ClientCancelled>(input);
     return client ? UINT64_MAX : 0;
   };
   std::map<uint64_t, uint64_t> places;

@@ -39,7 +39,9 @@ class Process {
   bool alive() const { return node_ != nullptr; }
   bool paused() const { return paused_; }
   const Node& node() const { return *node_; }
-  const Member& member() const { return member_; }
+  Member member() const {
+    return node_ ? node_->view().self : Member{};
+  }  // a disk may have brought another one
   uint64_t lives() const { return lives_; }
 
  private:
@@ -54,7 +56,6 @@ class Process {
   ProcessOwner& owner_;
   Trace trace_;
   std::unique_ptr<Node> node_;
-  Member member_;
   uint64_t lives_ = 0;  // counts starts and ends: a planned turn of a former life does nothing
   bool paused_ = false;
   bool turn_planned_ = false;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "base/check.hpp"
@@ -30,6 +31,7 @@ Tuning tuning_of(const Options& options) {
   take(tuning.snapshot_chunks_in_flight, options.snapshot_chunks_in_flight);
   take(tuning.uncommitted_entries, options.uncommitted_entries);
   take(tuning.client_requests, options.client_requests);
+  take(tuning.snapshot_log_bytes, options.snapshot_log_bytes);
   return tuning;
 }
 
@@ -54,6 +56,7 @@ World::World(SimContext& context)
     : context_(context),
       network_(context, *this),
       checkers_(context, static_cast<int>(context.options.servers) + 1),
+      kept_(context.options.servers + 1),
       host_down_(context.options.servers + 1, false),
       away_(context.options.servers + 1, Duration(0)),
       zookeeper_(
@@ -64,7 +67,10 @@ World::World(SimContext& context)
       statuses_(context.options.servers),
       leaving_(context.options.servers + 1, false) {
   for (int64_t i = 0; i <= context.options.servers; ++i) {
-    processes_.push_back(std::make_unique<Process>(context, static_cast<int>(i), *this));
+    const int server = static_cast<int>(i);
+    processes_.push_back(std::make_unique<Process>(context, server, *this));
+    disks_.push_back(std::make_unique<SimDisk>(
+        context, [this, server](DiskAnswer answer) { deliver(server, std::move(answer)); }));
   }
 }
 
@@ -122,6 +128,7 @@ void World::start(int server) {
   const Options& options = context_.options;
   NodeConfig config;
   config.self = info_of(server, Incarnation(context_.prng.next() | 1));
+  config.durable = durable();
   config.standalone = options.standalone != 0;
   config.catch_up = !is_sparse(server);
   config.min_in_sync = static_cast<uint32_t>(options.min_in_sync);
@@ -133,6 +140,7 @@ void World::start(int server) {
   config.tuning = tuning_of(options);
   note(fmt::format("world: s{} starts as {:x}", server, config.self.member.incarnation.value));
   host_down_[server] = leaving_[server] = false;
+  if (durable()) disks_[server]->start();
   process.start(config);
   checkers_.on_started(server, config.self.member,
                        [&process](Revision revision) { return process.node().entry_at(revision); });
@@ -143,6 +151,7 @@ void World::start(int server) {
 void World::die(int server, bool host_too, bool closes_session, Duration away) {
   note(fmt::format("world: s{} dies{}", server, host_too ? " with its host" : ""));
   processes_[server]->kill();
+  disks_[server]->end(host_too);
   host_down_[server] = host_too;
   checkers_.on_died(server);
   network_.process_died(server, host_too);
@@ -155,7 +164,7 @@ void World::die(int server, bool host_too, bool closes_session, Duration away) {
 }
 
 bool World::may_kill(int server) const {
-  if (context_.options.total_loss != 0 || !checkers_.config()) return true;
+  if (context_.options.total_loss != 0 || durable() || !checkers_.config()) return true;
   for (const Member& member : checkers_.config()->in_sync) {
     if (checkers_.lives(member) && !(member == processes_[server]->member())) return true;
   }
@@ -180,6 +189,28 @@ void World::kill(int server, DeathKind kind, Duration away) {
   die(server, kind == DeathKind::kPowerLoss, false, away);
 }
 
+// What a memory server's death is, a disk's is: one server of the in-sync set has to keep everything.
+bool World::keeps_everything(int server) const {
+  const std::vector<Member>& in_sync = checkers_.config()->in_sync;
+  return std::count(in_sync.begin(), in_sync.end(), kept_[server]) > 0;
+}
+
+void World::kill_and_damage(int server, bool all, Duration away) {
+  if (!durable() || !is_alive(server) || !checkers_.config()) return;
+  const std::vector<int> servers = everyone();
+  const bool others = std::any_of(servers.begin(), servers.end(),
+                                  [&](int other) { return other != server && keeps_everything(other); });
+  if (!others) return;
+  die(server, false, false, away);
+  if (all) {
+    disks_[server]->lose_all();
+  } else if (!disks_[server]->rot()) {
+    return;
+  }
+  note(fmt::format("world: s{}'s disk {}", server, all ? "is lost" : "rots"));
+  kept_[server] = {};
+}
+
 void World::crash(int server) { die(server, false, false, away_[server]); }
 
 void World::stop_gracefully(int server, Duration away) {
@@ -198,7 +229,11 @@ void World::on_exit(int server, const Exit& exit) {
   constexpr int kExitUnavailable = 69;
   const bool superseded = exit.code == kExitUnavailable && context_.options.twin_us != 0;
   if (superseded) away_[server] = context_.up_to(1'000'000);
-  if (exit.code != 0 && !superseded) {
+  constexpr int kExitIoError = 74;
+  const bool disk_failed = exit.code == kExitIoError && disks_[server]->error_asked();
+  if (disk_failed) away_[server] = context_.up_to(context_.options.down_us_max);
+  if (exit.code == 0 && durable() && context_.prng.one_in(2)) disks_[server]->close();
+  if (exit.code != 0 && !superseded && !disk_failed) {
     context_.fail(Verdict::kCorrectness,
                   fmt::format("s{} exits with {}: {}", server, exit.code, exit.reason));
   }
@@ -221,7 +256,7 @@ void World::pause(int server, Duration span) {
 }
 
 void World::start_twin(int server, Duration span) {
-  if (is_alive(twin())) return;
+  if (is_alive(twin()) || durable()) return;  // another directory would be as good as a lost disk
   twin_of_ = server;
   start(twin());
   context_.queue.after(span, [this, life = processes_[twin()]->lives()] {
@@ -245,7 +280,11 @@ std::optional<int> World::server_at(const Address& address) const {
 
 void World::deliver(int server, NodeInput input) { processes_[server]->deliver(std::move(input)); }
 
-void World::on_turn(int server) { checkers_.on_turn(server, processes_[server]->node().view()); }
+void World::on_turn(int server) {
+  const NodeView view = processes_[server]->node().view();
+  kept_[server] = view.self;
+  checkers_.on_turn(server, view);
+}
 
 void World::perform(int server, NodeEffect effect) {
   if (auto* dial = std::get_if<LinkDial>(&effect)) {
@@ -258,6 +297,8 @@ void World::perform(int server, NodeEffect effect) {
     zookeeper_.perform(server, std::move(*call));
   } else if (auto* reopen = std::get_if<ZkReopen>(&effect)) {
     zookeeper_.perform(server, *reopen);
+  } else if (auto* order = std::get_if<DiskOrder>(&effect)) {
+    disks_[server]->order(std::move(*order));
   } else if (auto* exit = std::get_if<Exit>(&effect)) {
     on_exit(server, *exit);
   } else if (auto* reply = std::get_if<ClientReply>(&effect)) {

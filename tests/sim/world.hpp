@@ -14,6 +14,7 @@
 #include "context.hpp"
 #include "network.hpp"
 #include "process.hpp"
+#include "sim_disk.hpp"
 #include "workload.hpp"
 #include "zk_gateway.hpp"
 
@@ -49,11 +50,14 @@ class World final : public Hosts, public ProcessOwner {
   bool is_alive(int server) const { return processes_[server]->alive(); }
   bool is_paused(int server) const { return processes_[server]->paused(); }
   void kill(int server, DeathKind kind, Duration away);
+  // Of servers with disks, unless nobody else is sure to have everything: all of the disk is lost, or bits turn over.
+  void kill_and_damage(int server, bool all, Duration away);
   void stop_gracefully(int server, Duration away);
   void pause(int server, Duration span);
   // A second process with the id of `server`, at another address, for at most `span`: an operator's mistake.
   void start_twin(int server, Duration span);
   Network& network() { return network_; }
+  SimDisk& disk(int server) { return *disks_[server]; }
   ZkGateway& zookeeper() { return zookeeper_; }
   SimContext& context() { return context_; }
   bool faults_allowed() const { return phase_ == Phase::kFaults; }
@@ -72,6 +76,9 @@ class World final : public Hosts, public ProcessOwner {
   int role_of(int server) const { return server == twin() ? twin_of_ : server; }
   std::vector<int> everyone() const;  // without the twin
   ServerInfo info_of(int server, Incarnation incarnation) const;
+  bool durable() const { return context_.options.durable != 0; }
+  // In sync, on a sound disk or alive.
+  bool keeps_everything(int server) const;
   void start(int server);
   void die(int server, bool host_too, bool closes_session, Duration away);
   void on_exit(int server, const Exit& exit);
@@ -100,6 +107,8 @@ class World final : public Hosts, public ProcessOwner {
   Network network_;
   Checkers checkers_;
   std::vector<std::unique_ptr<Process>> processes_;
+  std::vector<std::unique_ptr<SimDisk>> disks_;
+  std::vector<Member> kept_;  // whose data is on the disk, as far as known
   std::vector<bool> host_down_;
   int twin_of_ = 0;
   std::vector<Duration> away_;  // how long a stopping server will stay away

@@ -100,6 +100,8 @@ void World::break_for_good(int server) {
 
 void World::mend(int server) {
   processes_[server]->crash_in_next_turn(false);
+  disks_[server]->fill(false);
+  disks_[server]->slow_down(0);
   if (processes_[server]->paused()) {
     processes_[server]->resume();
     zookeeper_.process_resumed(server);
