@@ -67,6 +67,10 @@ inline constexpr const char* kInTurn =
 inline constexpr const char* kLostAndCut =
     "servers=2 standalone=0 sparse=0 min_in_sync=1 expect=1 settings=0 total_loss=1 blackout_us=2000000 "
     "down_us_max=30000 session_us=100000 zk_cut_leaders=90 fault_us_max=500000";
+// Slow disks that outlive their servers, and power that is lost, often everywhere at once.
+inline constexpr const char* kDisks = KVD_BUSY
+    "durable=1 disk_us_max=20000 power_us=400000 power_all_us=700000 down_us_max=200000 hunt_leader=50 clients=8 "
+    "think_us_max=10000";
 
 inline constexpr Hunt kHunts[] = {
     {Mutation::kSetById, "set_by_id", kRough, 100},
@@ -85,6 +89,10 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kReadsBeforeActivation, "reads_before_activation", kTakeovers, 60},
     {Mutation::kReadsUnconfirmed, "reads_unconfirmed", kDeposed, 60},
     {Mutation::kReadsAllButOne, "reads_all_but_one", kDeposedByOne, 60},
+    {Mutation::kEpochNotKept, "epoch_not_kept", kDisks, 100},
+    {Mutation::kLedAgain, "led_again", kDisks, 100},
+    {Mutation::kLeaderUnsafe, "leader_unsafe", kDisks, 100},
+    {Mutation::kAcknowledgedUnsafe, "acknowledged_unsafe", kDisks, 100},
     {Mutation::kLossByAbsence, "loss_by_absence", kRough, 100},
     {Mutation::kLossByOldVerdict, "loss_by_old_verdict", "", 1, breaks_by_old_verdict, kLostAndCut},
     {Mutation::kGreetedUnregistered, "greeted_unregistered", kReturns, 60},
