@@ -178,18 +178,18 @@ TEST_CASE("durable: a server whose disk may lack something is another one, with 
 
 TEST_CASE("durable: what does not fit together is not used") {
   Durable a;
-  a.connect();
-  SUBCASE("a gap in the log") { a.find(kA, 3, {entry(3, 1), entry(3, 3)}, kAllThere); }
+  const Member former = member("a", 77);
+  SUBCASE("a gap in the log") { a.find(former, 3, {entry(3, 1), entry(3, 3)}, kAllThere); }
   SUBCASE("a snapshot with another digest than it should have") {
     DiskFound found;
-    found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), kA};
+    found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), former};
     found.snapshot_digest = 5;
     a.push(DiskAnswer(found));
     a.push(DiskAnswer(kAllThere));
   }
   SUBCASE("a snapshot whose log is not there") {
     DiskFound found;
-    found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), kA};
+    found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), former};
     found.snapshot_end = Revision(2);
     a.push(DiskAnswer(found));
     DiskPart part;
@@ -198,16 +198,7 @@ TEST_CASE("durable: what does not fit together is not used") {
     a.push(DiskAnswer(kAllThere));
   }
   SUBCASE("a truncation of what is committed") {
-    a.find(kA, 3, {entry(3, 1), DiskCommit{Revision(1)}, DiskTruncate{Revision(0)}}, kAllThere);
-  }
-  SUBCASE("the data of a lineage that has ended") {
-    DiskFound found;
-    found.facts = DiskFacts{kCluster, Lineage(1), Epoch(3), kA};
-    a.push(DiskAnswer(found));
-    DiskPart part;
-    part.records = {entry(3, 1)};
-    a.push(DiskAnswer(part));
-    a.push(DiskAnswer(kAllThere));
+    a.find(former, 3, {entry(3, 1), DiskCommit{Revision(1)}, DiskTruncate{Revision(0)}}, kAllThere);
   }
   SUBCASE("a copy that was known to be wrong") {
     a.find(Member{kA.id, Incarnation(0)}, 3, {entry(3, 1)}, kAllThere);
@@ -216,6 +207,15 @@ TEST_CASE("durable: what does not fit together is not used") {
   REQUIRE(begun.size() == 1);
   CHECK(begun[0].fresh);
   CHECK(a.logged("joins anew") == 1);
+  // Nobody is to be found with nothing under the name of who had something, whenever the next crash comes.
+  auto kept = a.orders<DiskKeep>();
+  REQUIRE(kept.size() == 2);
+  CHECK(kept[0].facts.self == Member{kA.id, Incarnation(0)});
+  a.push(DiskAnswer(DiskSnapshotDone{begun[0].number, true}));
+  a.push(DiskAnswer(DiskKept{kept[0].facts}));
+  a.connect();
+  CHECK_FALSE(a.exists(member_path(kA.id)));
+  CHECK(kept[1].facts.self == kA);
 }
 
 TEST_CASE("durable: the directory of another server or cluster is refused") {
@@ -495,6 +495,61 @@ TEST_CASE("durable: a disk that fails ends the process with what it said") {
   REQUIRE(a.exit());
   CHECK(a.exit()->code == 74);
   CHECK(a.exit()->reason.find("Input/output error") != std::string::npos);
+}
+
+TEST_CASE("durable: what a damaged directory without readable facts lacks is told, too") {
+  Durable a;
+  a.push(DiskAnswer(DiskFound{}));
+  a.push(DiskAnswer(DiskOpened{false, false, "facts is missing"}));
+  CHECK(a.logged("joins anew") == 1);
+}
+
+TEST_CASE("durable: a new lineage whose beginning was interrupted is gone on with") {
+  Durable a;
+  const Member self = member("a", 77);
+  Register content = led_by(self, {self}, 4);
+  content.lineage = Lineage(1);
+  a.create_register(content);
+  DiskFound found;  // the facts are the new lineage's, the data is still the former one's
+  found.facts = DiskFacts{kCluster, Lineage(1), Epoch(4), self};
+  a.push(DiskAnswer(found));
+  DiskPart part;
+  part.records = {entry(3, 1)};
+  a.push(DiskAnswer(part));
+  a.push(DiskAnswer(kAllThere));
+  auto begun = a.orders<DiskSnapshotBegin>();
+  REQUIRE(begun.size() == 1);
+  CHECK(begun[0].base == LogPosition{Epoch(0), lineage_base(Lineage(1))});
+  a.keep_all();
+  a.push(DiskAnswer(DiskSnapshotDone{begun[0].number, true}));
+  CHECK(a.node().view().self == self);  // nothing was acknowledged in it yet, so nothing is missing
+  a.connect();
+  a.pass(milliseconds(50));
+  a.sync();
+  CHECK(a.node().view().active);
+  CHECK(a.node().view().epoch == Epoch(5));
+}
+
+TEST_CASE("durable: a server alone does not begin anew in place of what it cannot read") {
+  NodeConfig config = durable_config();
+  config.standalone = true;
+  const DiskOpened useless{false, false, "damaged"};
+  SUBCASE("by itself") {
+    Durable a(config);
+    a.find(kA, 3, {}, useless);
+    REQUIRE(a.exit());
+    CHECK(a.exit()->code == 78);
+    CHECK(a.orders<DiskSnapshotBegin>().empty());
+  }
+  SUBCASE("but by an operator's word, with revisions that were never used") {
+    config.force_new_lineage = true;
+    Durable a(config);
+    a.find(kA, 3, {}, useless);
+    CHECK_FALSE(a.exit());
+    auto begun = a.orders<DiskSnapshotBegin>();
+    REQUIRE(begun.size() == 1);
+    CHECK(begun[0].base.revision == lineage_base(Lineage(1)));
+  }
 }
 
 TEST_CASE("a store that has reached its limit refuses what grows") {
