@@ -530,6 +530,21 @@ TEST_CASE("durable: a new lineage whose beginning was interrupted is gone on wit
   CHECK(a.node().view().epoch == Epoch(5));
 }
 
+TEST_CASE("durable: a tail that a snapshot has replaced is not waited for") {
+  Returned a;
+  Store store;
+  Item item{"k", Bytes(std::string("2")), Revision(1), Revision(2), 2};
+  store.put(item);
+  const uint64_t digest = store.digest();
+  a.push(LinkReceived{a.link, SnapshotBegin{Epoch(4), 1, LogPosition{Epoch(3), Revision(2)}, false, 1}});
+  a.push(LinkReceived{a.link, SnapshotChunk{Epoch(4), {item}}});
+  a.push(LinkReceived{a.link, SnapshotEnd{Epoch(4), Revision(2), digest}});
+  REQUIRE(a.node().view().last == LogPosition{Epoch(3), Revision(2)});
+  a.sync();
+  a.push(LinkReceived{a.link, Heartbeat{Epoch(4), Revision(2), 0, digest}});
+  CHECK(a.node().view().complete);
+}
+
 TEST_CASE("durable: a server alone does not begin anew in place of what it cannot read") {
   NodeConfig config = durable_config();
   config.standalone = true;
