@@ -545,6 +545,29 @@ TEST_CASE("durable: a tail that a snapshot has replaced is not waited for") {
   CHECK(a.node().view().complete);
 }
 
+TEST_CASE("durable: who takes over keeps the former leader in the set below min_in_sync") {
+  const Member self = member("a", 77);
+  Register content = led_by(kB, {self, kB}, 3);
+  size_t left = 1;
+  SUBCASE("enough are left without it") {}
+  SUBCASE("too few are") {
+    content.min_in_sync = 2;
+    left = 2;
+  }
+  Durable a;
+  a.register_server(kB);
+  a.create_register(content);
+  a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
+  a.find(self, 3, {entry(3, 1)}, kAllThere);
+  a.connect();
+  LinkId link = a.greet(kB, Epoch(3));
+  a.push(LinkReceived{link, TakeOver{Epoch(3), true}});
+  Result<Register> now = decode_register(a.data(kConfigPath));
+  REQUIRE(now);
+  CHECK(now->leader == self);
+  CHECK(now->in_sync.size() == left);
+}
+
 TEST_CASE("durable: a server alone does not begin anew in place of what it cannot read") {
   NodeConfig config = durable_config();
   config.standalone = true;
