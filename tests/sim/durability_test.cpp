@@ -568,6 +568,29 @@ TEST_CASE("durable: who takes over keeps the former leader in the set below min_
   CHECK(now->in_sync.size() == left);
 }
 
+TEST_CASE("durable: a copy of the directory does not run beside the server that it was taken from") {
+  Durable a;
+  const Member self = member("a", 77);
+  ServerInfo other = info_of(self);
+  other.peer.host = "elsewhere";
+  a.create(member_path(self.id), encode_server_info(other));
+  a.create(life_path(self), encode_server_info(other));
+  a.create_register(led_by(kB, {self, kB}, 3));
+  a.find(self, 3, {entry(3, 1)}, kAllThere);
+  a.connect();
+  Address there = other.peer;
+  ServerInfo answering = other;
+  SUBCASE("which answers") {}
+  SUBCASE("but this server itself may be what answers there") { answering = info_of(self); }
+  LinkId link = a.dialed(there.host);
+  REQUIRE(link != LinkId(0));
+  a.push(LinkOpened{link});
+  a.push(LinkReceived{link, Hello{kCluster, Lineage(0), answering, self.id, Epoch(3), false}});
+  bool another = answering != info_of(self);
+  CHECK(a.exit().has_value() == another);
+  if (another) CHECK(a.exit()->code == 69);
+}
+
 TEST_CASE("durable: a server alone does not begin anew in place of what it cannot read") {
   NodeConfig config = durable_config();
   config.standalone = true;
