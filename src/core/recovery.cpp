@@ -131,7 +131,7 @@ void Recovery::on_opened(const DiskOpened& opened) {
             {"identity", same ? "kept" : "new"}});
 }
 
-// What is of no use is disowned before the empty generation is in its place: a crash after that would else leave nothing
+// What is of no use is disowned before the empty generation is in place: a crash after that would else leave nothing
 // under the name of who had something. And the new name comes last: a crash before it brings nothing back.
 void Recovery::keep() {
   const Member& former = snapshot_.facts.self;
