@@ -241,6 +241,7 @@ void Replica::install_if_complete(LinkId link) {
   store_ = std::move(staging.store);
   log_ = std::move(staging.log);
   commit_ = staging.end->revision;
+  recovered_end_ = std::min(recovered_end_, log_.last().revision);  // what was behind it is void
   if (out_.config.durable) caught_up_ = false;  // until it is on disk: reads must not go back after a restart
   disk_.begin_generation(log_.position(commit_), log_);
   catching_up_.end();
