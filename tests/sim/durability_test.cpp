@@ -110,6 +110,8 @@ TEST_CASE("durable: nothing is done and nobody is served before the directory is
   REQUIRE(replies.size() == 1);
   CHECK(std::get<Failed>(replies[0].answer).code == ErrorCode::kNotReady);
   CHECK_FALSE(a.exists(member_path(kA.id)));
+  a.push(LinkAccepted{LinkId(2), "b"});
+  CHECK(a.closed(LinkId(2)) == 1);
   a.find_nothing();
   CHECK(a.exists(member_path(kA.id)));
 }
@@ -261,14 +263,19 @@ TEST_CASE("durable: an epoch is on disk before anything is confirmed in it") {
   Returned a;
   a.sent<HeartbeatAck>(a.link);
   a.push(LinkReceived{a.link, Heartbeat{Epoch(4), Revision(2), 1, a.node().view().digest}});
-  CHECK(a.sent<HeartbeatAck>(a.link).empty());
+  auto alive = a.sent<HeartbeatAck>(a.link);  // that it lives, and no more
+  REQUIRE(alive.size() == 1);
+  CHECK(alive[0].round == 0);
+  CHECK_FALSE(alive[0].whole);
   a.append(4, LogPosition{Epoch(3), Revision(3)}, {}, 2);
   CHECK(a.sent<AppendAck>(a.link).empty());
   auto kept = a.orders<DiskKeep>();
   REQUIRE(kept.size() == 1);
   CHECK(kept[0].facts.epoch == Epoch(4));
   a.push(DiskAnswer(DiskKept{kept[0].facts}));
-  CHECK(a.sent<HeartbeatAck>(a.link).size() == 1);
+  auto confirmed = a.sent<HeartbeatAck>(a.link);
+  REQUIRE(confirmed.size() == 1);
+  CHECK(confirmed[0].round == 1);
   CHECK(a.sent<AppendAck>(a.link).size() == 1);
 }
 
@@ -296,7 +303,7 @@ TEST_CASE("durable: the leader counts itself when its own disk has the write") {
   CHECK(a.replies().size() == 1);
 }
 
-TEST_CASE("durable: a new leader says nothing before its epoch is on disk") {
+TEST_CASE("durable: a new leader says nothing of its log before its epoch is on disk") {
   Durable a;
   a.find_nothing();
   a.connect();
@@ -306,10 +313,11 @@ TEST_CASE("durable: a new leader says nothing before its epoch is on disk") {
   LinkId link = a.answer_dial(kB, Epoch(1));
   REQUIRE(link != LinkId(0));
   a.pass(milliseconds(200));
-  CHECK(a.sent<Heartbeat>(link).empty());
+  CHECK_FALSE(a.sent<Heartbeat>(link).empty());
+  CHECK(a.sent<Append>(link).empty());
   a.sync();
   CHECK(a.node().view().active);
-  CHECK_FALSE(a.sent<Heartbeat>(link).empty());
+  CHECK_FALSE(a.sent<Append>(link).empty());
 }
 
 TEST_CASE("durable: a leader that has restarted leads only in another epoch") {
