@@ -390,8 +390,10 @@ void Election::claim() {
     claiming_ = true;
     out_.membership.post(BootstrapWanted{*own_znode_});
   } else if (in_sync()) {
-    bool gone = leader_dead() && !led_before();
-    if (gone || (told_to_take_over_ && told_to_take_over_->leaves)) takeover.exclude = register_->leader;
+    bool gone = (leader_dead() && !led_before()) || (told_to_take_over_ && told_to_take_over_->leaves);
+    // Below min_in_sync nothing is acknowledged without it. With disks it comes back with all that was.
+    bool enough = !out_.config.durable || register_->in_sync.size() > register_->min_in_sync;
+    if (gone && enough) takeover.exclude = register_->leader;
     if (depose_) takeover.cause = doubt_->cause;
     claiming_ = true;
     out_.membership.post(std::move(takeover));

@@ -147,9 +147,10 @@ void Links::on_answer(Target& target, PeerMessage message) {
   }
   auto* hello = std::get_if<Hello>(&message);
   if (target.probe) {
-    // Another life of this id than ours. (Our own answer: the former address was the one that we have now.)
-    const Member& self = out_.config.self.member;
-    bool alive = hello != nullptr && hello->from.member.id == self.id && hello->from.member != self;
+    // Another life of this id than ours, or one out of a copy of our data directory. (Our own answer: the former
+    // address was the one that we have now.)
+    const ServerInfo& self = out_.config.self;
+    bool alive = hello != nullptr && hello->from.member.id == self.member.id && hello->from != self;
     answer_probe(alive ? AliveChecked::Verdict::kAlive : AliveChecked::Verdict::kDead);
     return;
   }

@@ -59,6 +59,7 @@ struct Node::Parts {
   }
 
   bool recovering() const { return config.durable && !recovered; }
+  bool refuse_link(const NodeInput& input);
   void start(Instant now);
   void recover();
   void work();
@@ -156,6 +157,7 @@ void Node::push(NodeInput input) {
       return;
     }
   }
+  if (p.recovering() && p.refuse_link(input)) return;
   if (auto* request = std::get_if<ClientRequest>(&input); request != nullptr && p.recovering()) {
     p.out.emit(p.front.reply_to(
         request->id,
@@ -184,6 +186,13 @@ void Node::push(NodeInput input) {
         Failed{ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in this server"},
         p.replica.commit()));
   }
+}
+
+// Who dials before this server knows who it is may dial again.
+bool Node::Parts::refuse_link(const NodeInput& input) {
+  if (auto* accepted = std::get_if<LinkAccepted>(&input)) out.emit(LinkClose{accepted->link});
+  return std::holds_alternative<LinkAccepted>(input) || std::holds_alternative<LinkReceived>(input) ||
+         std::holds_alternative<LinkEnded>(input);
 }
 
 void Node::Parts::start(Instant now) {

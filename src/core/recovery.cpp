@@ -19,7 +19,7 @@ void Recovery::on(DiskAnswer answer) {
   if (auto* found = std::get_if<DiskFound>(&answer)) on_found(*found);
   if (auto* part = std::get_if<DiskPart>(&answer)) on_part(*part);
   if (auto* opened = std::get_if<DiskOpened>(&answer)) on_opened(*opened);
-  if (std::holds_alternative<DiskKept>(answer)) kept_ = true;
+  if (auto* kept = std::get_if<DiskKept>(&answer)) kept_ = kept->facts == found_.facts;
   if (auto* written = std::get_if<DiskSnapshotDone>(&answer)) {
     emptied_ = written->done;
     if (!emptied_) empty_again_at_ = out_.now + kEmptyRetry;
@@ -77,10 +77,12 @@ void Recovery::check_snapshot() {
   checked_ = found_.store.digest() == snapshot_.snapshot_digest;
 }
 
-bool Recovery::sound() const {
-  // A new lineage had begun here, and the crash came before what belongs to it was in place.
-  bool former_lineage = snapshot_.base.revision < lineage_base(snapshot_.facts.lineage);
-  return checked_ && !broken_ && !former_lineage;
+bool Recovery::sound() const { return checked_ && !broken_; }
+
+// A new lineage had begun here, and the crash came before what belongs to it was in place: until then nothing is called
+// safe in it. So nothing of it is missing, and this server is still who it was.
+bool Recovery::former_lineage() const {
+  return snapshot_.base.revision < lineage_base(snapshot_.facts.lineage);
 }
 
 void Recovery::on_opened(const DiskOpened& opened) {
@@ -99,7 +101,19 @@ void Recovery::on_opened(const DiskOpened& opened) {
   progress_.end();
   bool trusted = former.incarnation != Incarnation(0);
   bool same = opened.intact && opened.usable && sound() && trusted;
-  if (!same && !former.id.value.empty()) {
+  begins_empty_ = !(opened.usable && sound() && trusted) || former_lineage();
+  bool something_was_here = !former.id.value.empty() || !opened.why.empty();
+  if (!same && something_was_here && begins_empty_ && out_.config.standalone) {
+    if (!out_.config.force_new_lineage) {
+      out_.emit(
+          Exit{kExitConfiguration,
+               "the data directory cannot be used, and a --standalone server has no others to take the data "
+               "from: restore it, or begin with nothing by --force-new-lineage"});
+      return;
+    }
+    found_.facts.lineage = found_.facts.lineage.next();  // no revision is used twice
+  }
+  if (!same && something_was_here) {
     std::string why = !opened.why.empty() ? opened.why
                       : !trusted          ? "this copy had contradicted the leader's"
                                           : "its snapshot and log do not fit together";
@@ -108,10 +122,10 @@ void Recovery::on_opened(const DiskOpened& opened) {
   }
   found_.facts.self = same ? former : out_.config.self.member;
   found_.facts.epoch = std::max(found_.facts.epoch, found_.log.last().epoch);
-  begins_empty_ = !(opened.usable && sound() && trusted);
-  phase_ = same ? Phase::kDone : Phase::kKeeping;
+  bool as_it_was = same && !begins_empty_;
+  phase_ = as_it_was ? Phase::kDone : Phase::kKeeping;
   found_.snapshot_number = kFirstSnapshot;
-  if (!same) keep();
+  if (!as_it_was) keep();
   out_.log(LogLevel::kInfo, "has read its data directory",
            {{"revision", std::to_string(found_.commit.value)},
             {"log_end", std::to_string(found_.log.last().revision.value)},
@@ -119,7 +133,15 @@ void Recovery::on_opened(const DiskOpened& opened) {
             {"identity", same ? "kept" : "new"}});
 }
 
+// What is of no use is disowned before the empty generation is in place: a crash after that would else leave nothing
+// under the name of who had something. And the new name comes last: a crash before it brings nothing back.
 void Recovery::keep() {
+  const Member& former = snapshot_.facts.self;
+  if (begins_empty_ && !former.id.value.empty() && former != found_.facts.self) {
+    DiskFacts disowned = found_.facts;
+    disowned.self.incarnation = Incarnation(0);
+    out_.emit(DiskOrder(DiskKeep{std::move(disowned)}));
+  }
   if (begins_empty_) begin_empty();
   out_.emit(DiskOrder(DiskKeep{found_.facts}));
 }

@@ -47,6 +47,7 @@ class Recovery {
   void advance(Revision commit);
   void check_snapshot();
   bool sound() const;
+  bool former_lineage() const;
   void begin_empty();
   void keep();
 

@@ -174,6 +174,8 @@ void Replica::compare_digests(uint64_t leaders) {
 void Replica::confirm(LinkId link, uint64_t round) {
   bool leaves = stopping_ && !was_in_sync_;  // who leaves is not to be taken in again
   bool whole = !sparse_ && !following_.staging && disk_.generation_safe() && !leaves;
+  // That this server lives is said at once: a slow disk is no silence. It confirms nothing.
+  if (!disk_.kept(epoch_)) out_.emit(LinkSend{link, HeartbeatAck{epoch_, 0, false, following_.snapshot}});
   disk_.send_when_kept(epoch_, link, HeartbeatAck{epoch_, round, whole, following_.snapshot});
 }
 
@@ -244,6 +246,7 @@ void Replica::install_if_complete(LinkId link) {
   store_ = std::move(staging.store);
   log_ = std::move(staging.log);
   commit_ = staging.end->revision;
+  recovered_end_ = std::min(recovered_end_, log_.last().revision);  // what was behind it is void
   if (out_.config.durable) caught_up_ = false;  // until it is on disk: reads must not go back after a restart
   disk_.begin_generation(log_.position(commit_), log_);
   catching_up_.end();

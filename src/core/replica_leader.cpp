@@ -352,7 +352,8 @@ uint32_t Replica::responsive() const {
 void Replica::lead_on_time() {
   give_up_stuck_disk();
   for (auto& [link, peer] : peers_) {
-    if (peer.heartbeat_at <= out_.now && disk_.kept(epoch_)) send_heartbeat(peer);
+    // Also before the epoch is on disk, which nothing else is: the register has named this leader already.
+    if (peer.heartbeat_at <= out_.now) send_heartbeat(peer);
     if (peer.snapshot_after <= out_.now) begin_snapshot(peer);
     if (out_.now - peer.heard > kStaleLink * out_.config.leader_silence) {
       peer.heard = out_.now;  // said once; the link's end follows

@@ -110,6 +110,8 @@ TEST_CASE("durable: nothing is done and nobody is served before the directory is
   REQUIRE(replies.size() == 1);
   CHECK(std::get<Failed>(replies[0].answer).code == ErrorCode::kNotReady);
   CHECK_FALSE(a.exists(member_path(kA.id)));
+  a.push(LinkAccepted{LinkId(2), "b"});
+  CHECK(a.closed(LinkId(2)) == 1);
   a.find_nothing();
   CHECK(a.exists(member_path(kA.id)));
 }
@@ -178,18 +180,18 @@ TEST_CASE("durable: a server whose disk may lack something is another one, with 
 
 TEST_CASE("durable: what does not fit together is not used") {
   Durable a;
-  a.connect();
-  SUBCASE("a gap in the log") { a.find(kA, 3, {entry(3, 1), entry(3, 3)}, kAllThere); }
+  const Member former = member("a", 77);
+  SUBCASE("a gap in the log") { a.find(former, 3, {entry(3, 1), entry(3, 3)}, kAllThere); }
   SUBCASE("a snapshot with another digest than it should have") {
     DiskFound found;
-    found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), kA};
+    found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), former};
     found.snapshot_digest = 5;
     a.push(DiskAnswer(found));
     a.push(DiskAnswer(kAllThere));
   }
   SUBCASE("a snapshot whose log is not there") {
     DiskFound found;
-    found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), kA};
+    found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), former};
     found.snapshot_end = Revision(2);
     a.push(DiskAnswer(found));
     DiskPart part;
@@ -198,16 +200,7 @@ TEST_CASE("durable: what does not fit together is not used") {
     a.push(DiskAnswer(kAllThere));
   }
   SUBCASE("a truncation of what is committed") {
-    a.find(kA, 3, {entry(3, 1), DiskCommit{Revision(1)}, DiskTruncate{Revision(0)}}, kAllThere);
-  }
-  SUBCASE("the data of a lineage that has ended") {
-    DiskFound found;
-    found.facts = DiskFacts{kCluster, Lineage(1), Epoch(3), kA};
-    a.push(DiskAnswer(found));
-    DiskPart part;
-    part.records = {entry(3, 1)};
-    a.push(DiskAnswer(part));
-    a.push(DiskAnswer(kAllThere));
+    a.find(former, 3, {entry(3, 1), DiskCommit{Revision(1)}, DiskTruncate{Revision(0)}}, kAllThere);
   }
   SUBCASE("a copy that was known to be wrong") {
     a.find(Member{kA.id, Incarnation(0)}, 3, {entry(3, 1)}, kAllThere);
@@ -216,6 +209,15 @@ TEST_CASE("durable: what does not fit together is not used") {
   REQUIRE(begun.size() == 1);
   CHECK(begun[0].fresh);
   CHECK(a.logged("joins anew") == 1);
+  // Nobody is to be found with nothing under the name of who had something, whenever the next crash comes.
+  auto kept = a.orders<DiskKeep>();
+  REQUIRE(kept.size() == 2);
+  CHECK(kept[0].facts.self == Member{kA.id, Incarnation(0)});
+  a.push(DiskAnswer(DiskSnapshotDone{begun[0].number, true}));
+  a.push(DiskAnswer(DiskKept{kept[0].facts}));
+  a.connect();
+  CHECK_FALSE(a.exists(member_path(kA.id)));
+  CHECK(kept[1].facts.self == kA);
 }
 
 TEST_CASE("durable: what was truncated while a snapshot was written is no part of it") {
@@ -281,14 +283,19 @@ TEST_CASE("durable: an epoch is on disk before anything is confirmed in it") {
   Returned a;
   a.sent<HeartbeatAck>(a.link);
   a.push(LinkReceived{a.link, Heartbeat{Epoch(4), Revision(2), 1, a.node().view().digest}});
-  CHECK(a.sent<HeartbeatAck>(a.link).empty());
+  auto alive = a.sent<HeartbeatAck>(a.link);  // that it lives, and no more
+  REQUIRE(alive.size() == 1);
+  CHECK(alive[0].round == 0);
+  CHECK_FALSE(alive[0].whole);
   a.append(4, LogPosition{Epoch(3), Revision(3)}, {}, 2);
   CHECK(a.sent<AppendAck>(a.link).empty());
   auto kept = a.orders<DiskKeep>();
   REQUIRE(kept.size() == 1);
   CHECK(kept[0].facts.epoch == Epoch(4));
   a.push(DiskAnswer(DiskKept{kept[0].facts}));
-  CHECK(a.sent<HeartbeatAck>(a.link).size() == 1);
+  auto confirmed = a.sent<HeartbeatAck>(a.link);
+  REQUIRE(confirmed.size() == 1);
+  CHECK(confirmed[0].round == 1);
   CHECK(a.sent<AppendAck>(a.link).size() == 1);
 }
 
@@ -316,7 +323,7 @@ TEST_CASE("durable: the leader counts itself when its own disk has the write") {
   CHECK(a.replies().size() == 1);
 }
 
-TEST_CASE("durable: a new leader says nothing before its epoch is on disk") {
+TEST_CASE("durable: a new leader says nothing of its log before its epoch is on disk") {
   Durable a;
   a.find_nothing();
   a.connect();
@@ -326,10 +333,11 @@ TEST_CASE("durable: a new leader says nothing before its epoch is on disk") {
   LinkId link = a.answer_dial(kB, Epoch(1));
   REQUIRE(link != LinkId(0));
   a.pass(milliseconds(200));
-  CHECK(a.sent<Heartbeat>(link).empty());
+  CHECK_FALSE(a.sent<Heartbeat>(link).empty());
+  CHECK(a.sent<Append>(link).empty());
   a.sync();
   CHECK(a.node().view().active);
-  CHECK_FALSE(a.sent<Heartbeat>(link).empty());
+  CHECK_FALSE(a.sent<Append>(link).empty());
 }
 
 TEST_CASE("durable: a leader that has restarted leads only in another epoch") {
@@ -515,6 +523,122 @@ TEST_CASE("durable: a disk that fails ends the process with what it said") {
   REQUIRE(a.exit());
   CHECK(a.exit()->code == 74);
   CHECK(a.exit()->reason.find("Input/output error") != std::string::npos);
+}
+
+TEST_CASE("durable: what a damaged directory without readable facts lacks is told, too") {
+  Durable a;
+  a.push(DiskAnswer(DiskFound{}));
+  a.push(DiskAnswer(DiskOpened{false, false, "facts is missing"}));
+  CHECK(a.logged("joins anew") == 1);
+}
+
+TEST_CASE("durable: a new lineage whose beginning was interrupted is gone on with") {
+  Durable a;
+  const Member self = member("a", 77);
+  Register content = led_by(self, {self}, 4);
+  content.lineage = Lineage(1);
+  a.create_register(content);
+  DiskFound found;  // the facts are the new lineage's, the data is still the former one's
+  found.facts = DiskFacts{kCluster, Lineage(1), Epoch(4), self};
+  a.push(DiskAnswer(found));
+  DiskPart part;
+  part.records = {entry(3, 1)};
+  a.push(DiskAnswer(part));
+  a.push(DiskAnswer(kAllThere));
+  auto begun = a.orders<DiskSnapshotBegin>();
+  REQUIRE(begun.size() == 1);
+  CHECK(begun[0].base == LogPosition{Epoch(0), lineage_base(Lineage(1))});
+  a.keep_all();
+  a.push(DiskAnswer(DiskSnapshotDone{begun[0].number, true}));
+  CHECK(a.node().view().self == self);  // nothing was acknowledged in it yet, so nothing is missing
+  a.connect();
+  a.pass(milliseconds(50));
+  a.sync();
+  CHECK(a.node().view().active);
+  CHECK(a.node().view().epoch == Epoch(5));
+}
+
+TEST_CASE("durable: a tail that a snapshot has replaced is not waited for") {
+  Returned a;
+  Store store;
+  Item item{"k", Bytes(std::string("2")), Revision(1), Revision(2), 2};
+  store.put(item);
+  const uint64_t digest = store.digest();
+  a.push(LinkReceived{a.link, SnapshotBegin{Epoch(4), 1, LogPosition{Epoch(3), Revision(2)}, false, 1}});
+  a.push(LinkReceived{a.link, SnapshotChunk{Epoch(4), {item}}});
+  a.push(LinkReceived{a.link, SnapshotEnd{Epoch(4), Revision(2), digest}});
+  REQUIRE(a.node().view().last == LogPosition{Epoch(3), Revision(2)});
+  a.sync();
+  a.push(LinkReceived{a.link, Heartbeat{Epoch(4), Revision(2), 0, digest}});
+  CHECK(a.node().view().complete);
+}
+
+TEST_CASE("durable: who takes over keeps the former leader in the set below min_in_sync") {
+  const Member self = member("a", 77);
+  Register content = led_by(kB, {self, kB}, 3);
+  size_t left = 1;
+  SUBCASE("enough are left without it") {}
+  SUBCASE("too few are") {
+    content.min_in_sync = 2;
+    left = 2;
+  }
+  Durable a;
+  a.register_server(kB);
+  a.create_register(content);
+  a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
+  a.find(self, 3, {entry(3, 1)}, kAllThere);
+  a.connect();
+  LinkId link = a.greet(kB, Epoch(3));
+  a.push(LinkReceived{link, TakeOver{Epoch(3), true}});
+  Result<Register> now = decode_register(a.data(kConfigPath));
+  REQUIRE(now);
+  CHECK(now->leader == self);
+  CHECK(now->in_sync.size() == left);
+}
+
+TEST_CASE("durable: a copy of the directory does not run beside the server that it was taken from") {
+  Durable a;
+  const Member self = member("a", 77);
+  ServerInfo other = info_of(self);
+  other.peer.host = "elsewhere";
+  a.create(member_path(self.id), encode_server_info(other));
+  a.create(life_path(self), encode_server_info(other));
+  a.create_register(led_by(kB, {self, kB}, 3));
+  a.find(self, 3, {entry(3, 1)}, kAllThere);
+  a.connect();
+  Address there = other.peer;
+  ServerInfo answering = other;
+  SUBCASE("which answers") {}
+  SUBCASE("but this server itself may be what answers there") { answering = info_of(self); }
+  LinkId link = a.dialed(there.host);
+  REQUIRE(link != LinkId(0));
+  a.push(LinkOpened{link});
+  a.push(LinkReceived{link, Hello{kCluster, Lineage(0), answering, self.id, Epoch(3), false}});
+  bool another = answering != info_of(self);
+  CHECK(a.exit().has_value() == another);
+  if (another) CHECK(a.exit()->code == 69);
+}
+
+TEST_CASE("durable: a server alone does not begin anew in place of what it cannot read") {
+  NodeConfig config = durable_config();
+  config.standalone = true;
+  const DiskOpened useless{false, false, "damaged"};
+  SUBCASE("by itself") {
+    Durable a(config);
+    a.find(kA, 3, {}, useless);
+    REQUIRE(a.exit());
+    CHECK(a.exit()->code == 78);
+    CHECK(a.orders<DiskSnapshotBegin>().empty());
+  }
+  SUBCASE("but by an operator's word, with revisions that were never used") {
+    config.force_new_lineage = true;
+    Durable a(config);
+    a.find(kA, 3, {}, useless);
+    CHECK_FALSE(a.exit());
+    auto begun = a.orders<DiskSnapshotBegin>();
+    REQUIRE(begun.size() == 1);
+    CHECK(begun[0].base.revision == lineage_base(Lineage(1)));
+  }
 }
 
 TEST_CASE("a store that has reached its limit refuses what grows") {

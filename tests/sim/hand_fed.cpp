@@ -92,12 +92,16 @@ LinkId HandFed::answer_dial(const Member& to, Epoch epoch, bool sparse) {
   return answer_dial_as(to, to, epoch, sparse);
 }
 
-LinkId HandFed::answer_dial_as(const Member& to, const Member& who, Epoch epoch, bool sparse) {
+LinkId HandFed::dialed(const std::string& host) const {
   auto dial = std::find_if(dials_.rbegin(), dials_.rend(), [&](const LinkDial& candidate) {
-    return candidate.to.host == to.id.value && closed(candidate.link) == 0;
+    return candidate.to.host == host && closed(candidate.link) == 0;
   });
-  if (dial == dials_.rend()) return LinkId(0);
-  LinkId link = dial->link;
+  return dial == dials_.rend() ? LinkId(0) : dial->link;
+}
+
+LinkId HandFed::answer_dial_as(const Member& to, const Member& who, Epoch epoch, bool sparse) {
+  LinkId link = dialed(to.id.value);
+  if (link == LinkId(0)) return link;
   push(LinkOpened{link});
   Hello hello{register_.cluster, register_.lineage, info_of(who), ServerId{"a"}, epoch, sparse};
   push(LinkReceived{link, hello});

@@ -58,6 +58,8 @@ class HandFed {
   LinkId answer_dial(const Member& to, Epoch epoch, bool sparse = false);
   LinkId answer_dial_as(const Member& to, const Member& who, Epoch epoch, bool sparse = false);
 
+  LinkId dialed(const std::string& host) const;  // the newest dial there that is not closed; 0: none
+
   // ---- what the node did since the last take of its kind ----
   template <class Message>
   std::vector<Message> sent(LinkId link);  // messages of that type on that link

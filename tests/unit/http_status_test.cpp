@@ -38,6 +38,9 @@ Status sample() {
   status.zk_session_timeout = seconds(6);
   status.complete = status.ready = true;
   status.keys = 5;
+  status.durable = true;
+  status.store_bytes = 900;
+  status.work = WorkStatus{"reads", "bytes", 10, 40, 5};
   status.value_bytes = 6;
   status.digest = 0xabc;
   status.uptime = milliseconds(12'345);
@@ -58,7 +61,8 @@ TEST_CASE("status: the JSON of /v1/cluster") {
       R"({"id":"b\"\\","http":"h:2","role":"follower","match":70,"lag_ms":1500},)"
       R"({"id":"c","http":"h:3","role":"learner","match":null,"lag_ms":null}],)"
       R"("zookeeper":{"state":"connected","servers":["z1:2181","z2:2181"],"session_timeout_ms":6000},)"
-      R"("complete":true,"ready":true,"degraded":[],"keys":5,"digest":"0000000000000abc","version":"9.9",)"
+      R"("complete":true,"ready":true,"degraded":[],"work":{"what":"reads","unit":"bytes","done":10,"total":40,)"
+      R"("per_second":5},"durable":true,"store_bytes":900,"keys":5,"digest":"0000000000000abc","version":"9.9",)"
       R"("uptime_s":12})"
       "\n");
 }
