@@ -1,16 +1,19 @@
-// The program: flags, then the daemon. Nothing else belongs here. `kvd --help` lists the flags; src/README.md
+// The program: flags, then the daemon; or a look at a data directory. Nothing else belongs here. `kvd --help` lists the flags; src/README.md
 // is the map of everything below.
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <string_view>
 
 #include "shell/daemon.hpp"
+#include "shell/inspect.hpp"
 
 int main(int argc, char** argv) {
   auto environment = [](const std::string& name) -> std::optional<std::string> {
     const char* value = std::getenv(name.c_str());
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
   };
+  if (argc > 1 && std::string_view(argv[1]) == "inspect") return kvd::run_inspect({argv + 2, argv + argc});
   auto flags = kvd::parse_flags({argv + 1, argv + argc}, environment);
   if (flags) return kvd::run_daemon(*flags);
   if (flags.error().code == 0) {

@@ -239,6 +239,15 @@ FileResult FrameFile::fill(uint64_t bytes) {
 }
 
 FileResult FrameFile::next(std::optional<Frame>& frame) {
+  if (FileResult error = try_next(frame)) return error;
+  if (frame || buffer_offset_ == offset_) return {};
+  // What was read ahead may be older than the file: another process may be writing it.
+  buffer_.clear();
+  buffer_offset_ = offset_;
+  return try_next(frame);
+}
+
+FileResult FrameFile::try_next(std::optional<Frame>& frame) {
   frame.reset();
   if (FileResult error = fill(kFrameHead)) return error;
   uint64_t size = frame_size(at_hand());

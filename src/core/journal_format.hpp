@@ -138,6 +138,7 @@ class FrameFile {
   uint64_t size() const { return size_; }
 
  private:
+  FileResult try_next(std::optional<Frame>& frame);
   // Makes `bytes` from offset_ on available, or as many as there are.
   FileResult fill(uint64_t bytes);
   std::string_view at_hand() const;

@@ -1,5 +1,5 @@
 // What a start finds in the directory: reads it in parts, judges what is missing, and puts the directory in order
-// before anything new is written. Used by journal.cpp alone.
+// before anything new is written. Used by journal.cpp; inspection goes no further than reading.
 //
 // The judgement: the log ends at the first frame that is not valid. That is a torn tail, which nobody was ever told of,
 // unless something proves that the frame had been safe (the facts, or any later frame's `safe`), or a file is missing.
@@ -30,6 +30,12 @@ class JournalRecovery {
   // The next answer to DiskRead. Without space for the facts it is to be called again.
   FileResult read(std::vector<DiskAnswer>& answers);
   bool done() const { return stage_ == Stage::kDone; }
+
+  // Everything was read and judged; until here nothing was changed. The next read() puts the directory in order.
+  bool judged() const { return stage_ == Stage::kPutInOrder; }
+  const JournalRoot& root() const { return root_; }
+  const std::string& loss() const { return lost_; }  // found now; empty: none
+  bool facts_readable() const { return facts_readable_; }
   const Found& found() const { return found_; }
 
  private:

@@ -331,6 +331,7 @@ tl::expected<Flags, FlagsEnd> parse_flags(std::vector<std::string> arguments,
   bool version = false;
   app.add_flag("--version", version, "print the version and exit");
   app.footer(
+      "kvd inspect FILE|DIR [--json] looks at a data directory or one file of it instead.\n"
       "Every flag but --help and --version can also be given in the environment: --peer-port N as "
       "KVD_PEER_PORT=N.");
   app.allow_extras();
