@@ -1,5 +1,5 @@
-// The program: flags, then the daemon; or a look at a data directory. Nothing else belongs here. `kvd --help` lists the flags; src/README.md
-// is the map of everything below.
+// The program: flags, then the daemon; or a look at a data directory. Nothing else belongs here. `kvd --help` lists the
+// flags; src/README.md is the map of everything below.
 #include <fmt/format.h>
 
 #include <cstdlib>

@@ -205,6 +205,7 @@ class Replica {
   void answer(uint64_t token, Answer what, Revision revision);
   void refuse(uint64_t token, ErrorCode code, Outcome outcome, std::string detail);
   Answer read_now(const Operation& operation) const;
+  void read_snapshot(uint64_t token, const ReadSnapshot& read);
   void on_suspect(const PeerSaid& said, const Suspect& suspect);
 
   // replica_write.cpp

@@ -123,6 +123,7 @@ void Replica::on(Propose message) {
     void operator()(ReadKey&) { CHECK(!"a read was proposed"); }
     void operator()(ListKeys&) { CHECK(!"a read was proposed"); }
     void operator()(QueryStatus&) { CHECK(!"a query was proposed"); }
+    void operator()(ReadSnapshot&) { CHECK(!"a read was proposed"); }
   };
   std::visit(Proposer{*this, ticket}, message.operation);
 }

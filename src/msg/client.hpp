@@ -60,8 +60,16 @@ struct MoveLeader {            // a planned hand-over
 };
 struct QueryStatus {};  // answered by this node alone, always at once
 
+// The next part of this server's own copy, in sync or not, and what was committed since the part before. Never
+// forwarded.
+struct ReadSnapshot {
+  std::optional<Revision> since;  // the revision of the part before; none: the first
+  Space space = Space::kData;     // of the last item so far ...
+  std::string after;              // ... its key
+};
+
 using Operation = std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefix, WriteBatch, ChangeSettings,
-                               QueryStatus, MoveLeader>;
+                               QueryStatus, MoveLeader, ReadSnapshot>;
 
 enum class ReadMode { kLocal, kLinear };
 
@@ -211,8 +219,21 @@ struct Status {
   Counters counters;
 };
 
-using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
-                            BatchWritten, ConditionFailed, SettingsChanged, Failed, Status, LeaderMoved>;
+struct SnapshotPart {  // the entries come before the items; stays within its node
+  std::string cluster;
+  Lineage lineage;
+  Member from;
+  LogPosition at;  // with this part; the next one's `since`
+  std::vector<EntryPointer> entries;
+  std::vector<Item> items;
+  bool more = false;    // false: the parts together are the store at `at`, ...
+  uint64_t digest = 0;  // ... whose digest this is
+  bool complete = true;
+};
+
+using Answer =
+    std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
+                 BatchWritten, ConditionFailed, SettingsChanged, Failed, Status, LeaderMoved, SnapshotPart>;
 
 struct ClientReply {
   RequestId id;

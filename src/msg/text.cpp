@@ -155,6 +155,11 @@ struct OperationText {
   std::string operator()(const MoveLeader& m) const {
     return "MoveLeader to=" + (m.to ? m.to->value : "next");
   }
+  std::string operator()(const ReadSnapshot& m) const {
+    if (!m.since) return "ReadSnapshot";
+    return fmt::format("ReadSnapshot since={} after={}{}", m.since->value,
+                       m.space == Space::kData ? "" : "request ", quoted(m.after));
+  }
 };
 
 const char* incomplete(bool complete) { return complete ? "" : " incomplete"; }
@@ -184,6 +189,11 @@ struct AnswerText {
     return fmt::format("SettingsChanged min_in_sync={}", m.min_in_sync);
   }
   std::string operator()(const LeaderMoved& m) const { return "LeaderMoved leader=" + m.leader.value; }
+  std::string operator()(const SnapshotPart& m) const {
+    return fmt::format("SnapshotPart at={} entries={} items={}{}{}", text_of(m.at), m.entries.size(),
+                       m.items.size(), m.more ? " more" : fmt::format(" digest={:016x}", m.digest),
+                       incomplete(m.complete));
+  }
   std::string operator()(const Failed& m) const {
     return fmt::format("Failed {} {}{}", error_name(m.code),
                        m.outcome == Outcome::kUnknown ? "unknown" : "not_applied",

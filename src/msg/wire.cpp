@@ -46,6 +46,7 @@ auto fields(Of<WriteBatch> auto& m) { return std::tie(m.ops); }
 auto fields(Of<ChangeSettings> auto& m) { return std::tie(m.min_in_sync); }
 auto fields(Of<QueryStatus> auto&) { return std::tie(); }
 auto fields(Of<MoveLeader> auto& m) { return std::tie(m.to); }
+auto fields(Of<ReadSnapshot> auto& m) { return std::tie(m.since, m.space, m.after); }
 
 auto fields(Of<KeyFound> auto& m) { return std::tie(m.item, m.complete); }
 auto fields(Of<KeyMissing> auto& m) { return std::tie(m.complete); }

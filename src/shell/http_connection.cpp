@@ -60,11 +60,7 @@ void HttpConnection::update_reading() {
   if (phase_ == Phase::kClosed) return;
   bool serving = phase_ == Phase::kFresh || phase_ == Phase::kServing;
   if (serving && !unread_.empty() && phase_ != Phase::kFresh) {
-    if (has_room() && !resumable_) {
-      resumable_ = true;
-      shared_.resumable.push_back(this);
-      uv_idle_start(shared_.resume, shared_.resume->idle_cb);
-    }
+    if (has_room()) resume_soon();
     serving = false;
   }
   bool dropping = phase_ == Phase::kLast || phase_ == Phase::kEnding;
@@ -207,14 +203,18 @@ void HttpConnection::on_request() {
   Slot& slot = add_slot();
   slot.head = request.method == HttpMethod::kHead;
   slot.keep_alive = request.minor_version == 0 && request.keep_alive;
+  slot.chunked = request.minor_version > 0;
   if (!refusal_) refusal_ = accept_body(*accepted_, std::move(request.body), shared_.options.identity);
+  bool last = !request.keep_alive || shared_.stopping;
   if (refusal_) {
     settle_here(slot, *std::exchange(refusal_, std::nullopt));
   } else {
+    // Without chunks only the connection's end tells where such an answer ends.
+    last = last || (accepted_->plan.route == Route::kBackup && !slot.chunked);
     ask(slot, std::move(*accepted_));
   }
   accepted_.reset();
-  if (!request.keep_alive || shared_.stopping) last_request();
+  if (last) last_request();
 }
 
 void HttpConnection::refuse(const HttpError& error) {
@@ -255,7 +255,15 @@ void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
   CHECK(index < slots_.size());
   Slot& slot = slots_[index];
   CHECK(!slot.done);
-  settle(slot, render_reply(slot.plan, reply, shared_.options.identity, shared_.counters));
+  if (const auto* part = std::get_if<SnapshotPart>(&reply.answer)) {
+    take_part(slot, reply, *part);
+    if (phase_ == Phase::kClosed) return;
+  } else if (slot.backup) {
+    shared_.log({LogLevel::kWarn, "cut a backup off", {{"why", std::get<Failed>(reply.answer).detail}}});
+    return close();
+  } else {
+    settle(slot, render_reply(slot.plan, reply, shared_.options.identity, shared_.counters));
+  }
   emit_done();
   update_reading();
   account();
@@ -263,8 +271,11 @@ void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
 
 // Answers leave in the order of the requests, whatever the order in which the node found them.
 void HttpConnection::emit_done() {
-  while (!slots_.empty() && slots_.front().done) {
-    emit(slots_.front());
+  while (!slots_.empty()) {
+    Slot& slot = slots_.front();
+    if (slot.backup) emit_part(slot);
+    if (!slot.done) break;
+    if (!slot.backup) emit(slot);
     slots_.pop_front();
     ++first_sequence_;
   }
@@ -274,6 +285,15 @@ void HttpConnection::emit_done() {
 void HttpConnection::emit(Slot& slot) {
   HttpResponse& response = slot.response;
   answer_bytes_ -= response.body_bytes();
+  emit_head(slot);
+  if (!slot.head && !response.body.empty()) output_.text() += response.body;
+  if (!slot.head && response.body.empty()) output_.append(response.value);
+  heard_ms_ = now_ms();
+  mark_dirty();
+}
+
+void HttpConnection::emit_head(Slot& slot) {
+  HttpResponse& response = slot.response;
   if (slot.ours) {  // what the node said last has to do
     response.epoch = shared_.epoch;
     response.revision = shared_.revision;
@@ -283,12 +303,59 @@ void HttpConnection::emit(Slot& slot) {
   if (last && phase_ == Phase::kLast) response.close = true;
   ++shared_.counters.responses[std::min<size_t>(response.status / 100, 5)];
   if (response.status != kRawText) {
-    append_head(output_.text(), response, {shared_.node_field, slot.head, slot.keep_alive});
+    append_head(output_.text(), response, {shared_.node_field, slot.head, slot.keep_alive, slot.chunked});
   }
-  if (!slot.head && !response.body.empty()) output_.text() += response.body;
-  if (!slot.head && response.body.empty()) output_.append(response.value);
+}
+
+// ---- answers in parts ----
+
+// One part at a time: the next one is asked for when this one is in the kernel's hands, and not before the loop's next
+// turn, so that others have theirs.
+void HttpConnection::take_part(Slot& slot, const ClientReply& reply, const SnapshotPart& part) {
+  slot.asked = false;
+  const bool first = slot.backup == nullptr;
+  if (first) slot.response = render_reply(slot.plan, reply, shared_.options.identity, shared_.counters);
+  if (slot.head) {
+    slot.done = true;
+    return;
+  }
+  if (first) slot.backup = std::make_unique<HttpBackup>(slot.chunked);
+  if (!slot.backup->add(part, slot.response.body)) return close();
+  answer_bytes_ += slot.response.body.size();
+  slot.done = slot.backup->done();
+  if (auto line = slot.backup->progress(now_ms())) shared_.log(std::move(*line));
+}
+
+// `slot` is the oldest.
+void HttpConnection::emit_part(Slot& slot) {
+  if (slot.response.body.empty()) return;
+  if (!std::exchange(slot.begun, true)) emit_head(slot);
+  output_.text() += slot.response.body;
+  answer_bytes_ -= slot.response.body.size();
+  slot.response.body.clear();
   heard_ms_ = now_ms();
   mark_dirty();
+}
+
+bool HttpConnection::wants_part() const {
+  if (slots_.empty() || !output_.empty()) return false;
+  const Slot& slot = slots_.front();
+  return slot.backup && !slot.done && !slot.asked && slot.response.body.empty();
+}
+
+void HttpConnection::ask_for_part() {
+  Slot& slot = slots_.front();
+  slot.asked = true;
+  ClientRequest request;
+  request.id = RequestId(uint64_t{number_} << 32 | first_sequence_);
+  request.operation = slot.backup->next();
+  shared_.sink(std::move(request));
+}
+
+void HttpConnection::resume_soon() {
+  if (std::exchange(resumable_, true)) return;
+  shared_.resumable.push_back(this);
+  uv_idle_start(shared_.resume, shared_.resume->idle_cb);
 }
 
 // No further requests are taken; what is in the slots is still answered.
@@ -315,6 +382,7 @@ void HttpConnection::flush() {
     unwritten_ = uv_stream_get_write_queue_size(stream());
   }
   if (phase_ == Phase::kLast && slots_.empty() && output_.empty()) return finish();
+  if (wants_part()) resume_soon();
   update_reading();
   account();
 }
@@ -339,6 +407,7 @@ void HttpConnection::finish() {
 
 void HttpConnection::resume() {
   resumable_ = false;
+  if (wants_part()) ask_for_part();
   if (phase_ == Phase::kServing) take({});
 }
 

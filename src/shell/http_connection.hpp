@@ -6,12 +6,14 @@
 #include <array>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "shell/http_api.hpp"
+#include "shell/http_backup.hpp"
 #include "shell/http_options.hpp"
 #include "shell/http_output.hpp"
 #include "shell/http_parser.hpp"
@@ -53,7 +55,7 @@ class HttpConnection {
   void answer(uint32_t sequence, const ClientReply& reply);
   // Hands the collected answers to the kernel.
   void flush();
-  // Goes on with requests that were read but had to wait for room.
+  // Goes on with what had to wait for room: requests that were read, the next part of an answer.
   void resume();
   // Ends what takes too long. `now_ms` is the loop's time.
   void check_time(uint64_t now_ms);
@@ -71,8 +73,13 @@ class HttpConnection {
     bool ours = false;        // answered here, without the node
     bool head = false;        // a HEAD request
     bool keep_alive = false;  // an HTTP/1.0 client that wants to be told
+    bool chunked = true;      // a client that knows chunks
     ReplyPlan plan;           // while not done
     HttpResponse response;    // once done
+    // An answer in parts: `response` is its head with, as its body, what is ready to go.
+    std::unique_ptr<HttpBackup> backup;
+    bool begun = false;  // the head is on its way
+    bool asked = false;  // for the next part
   };
   enum class Phase : uint8_t {
     kFresh,    // nothing but perhaps the start of a four-letter word has come
@@ -99,6 +106,12 @@ class HttpConnection {
   void settle_here(Slot& slot, HttpResponse response);
   void emit_done();
   void emit(Slot& slot);
+  void emit_head(Slot& slot);
+  void take_part(Slot& slot, const ClientReply& reply, const SnapshotPart& part);
+  void emit_part(Slot& slot);
+  bool wants_part() const;
+  void ask_for_part();
+  void resume_soon();
   void last_request();
   void on_written(int status);
   void finish();
