@@ -214,6 +214,7 @@ class Replica {
   bool enough_in_sync(uint64_t token);
   bool room_for(const Ticket& ticket, const std::vector<Effect>& effects);
   bool recall(const Ticket& ticket);
+  bool empty_at_tail() const;
   void write(Ticket ticket, std::vector<Effect> effects, Answer answer);
   void unchanged(Ticket ticket, Answer answer);
   void propose(Ticket ticket, PutKey& put);

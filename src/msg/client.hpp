@@ -51,6 +51,7 @@ struct BatchOp {
 };
 struct WriteBatch {  // one revision, all or nothing, in order
   std::vector<BatchOp> ops;
+  bool if_empty = false;  // refused (kNotEmpty) when there is any key
 };
 struct ChangeSettings {
   uint32_t min_in_sync = 1;
@@ -134,6 +135,7 @@ enum class ErrorCode : uint8_t {
   kKeyEvicted,  // 409: a write with this idempotency key was done, but its answer is no longer remembered
   kDiskFull,    // 507: too little space is left on the leader's disk for a write that grows
   kMemoryFull,  // 507: ... or below --max-memory
+  kNotEmpty,    // 409: there are keys, and there should be none
 };
 enum class Outcome : uint8_t { kNotApplied, kUnknown };
 

@@ -102,6 +102,8 @@ const char* error_name(ErrorCode code) {
       return "disk_full";
     case ErrorCode::kMemoryFull:
       return "memory_full";
+    case ErrorCode::kNotEmpty:
+      return "not_empty";
   }
   return "?";
 }
@@ -146,7 +148,8 @@ struct OperationText {
   }
   std::string operator()(const DeletePrefix& m) const { return "DeletePrefix " + quoted(m.prefix); }
   std::string operator()(const WriteBatch& m) const {
-    return "WriteBatch " + list(m.ops, [](const BatchOp& op) { return text_of(op); });
+    return std::string(m.if_empty ? "WriteBatch if_empty " : "WriteBatch ") +
+           list(m.ops, [](const BatchOp& op) { return text_of(op); });
   }
   std::string operator()(const ChangeSettings& m) const {
     return fmt::format("ChangeSettings min_in_sync={}", m.min_in_sync);

@@ -233,11 +233,19 @@ HeadVerdict accept_move(const HttpRequest& request, const Target& target) {
 }
 
 HeadVerdict accept_snapshot(const HttpRequest& request, const Target& target) {
-  if (!is_read_method(request.method)) return wrong_method(request, "GET, HEAD");
-  Result<Query> query = parse_query(target.query, 0);
+  const bool restore = request.method == HttpMethod::kPut;
+  if (!restore && !is_read_method(request.method)) return wrong_method(request, "GET, HEAD, PUT");
+  Result<Query> query = parse_query(target.query, restore ? uint32_t{kQueryTimeout} : 0);
   if (!query) return bad_request(request, query.error().detail);
   AcceptedHead accepted;
-  accepted.plan.route = Route::kBackup;
+  accepted.plan.route = restore ? Route::kRestore : Route::kBackup;
+  accepted.plan.write = restore;
+  accepted.request.timeout = query->timeout;
+  if (restore) {  // what reads the body has bounds of its own
+    accepted.request.operation = WriteBatch{};
+    accepted.body_bytes_max = SIZE_MAX;
+    return accepted;
+  }
   limit_small_body(accepted);
   accepted.request.operation = ReadSnapshot{};
   return accepted;

@@ -17,6 +17,7 @@
 #include "shell/http_options.hpp"
 #include "shell/http_output.hpp"
 #include "shell/http_parser.hpp"
+#include "shell/http_restore.hpp"
 #include "shell/input_sink.hpp"
 
 namespace kvd {
@@ -32,6 +33,7 @@ struct HttpShared {
   Epoch epoch;             // the newest that the node's replies told of
   Revision revision;
   HttpCounters counters;
+  bool restoring = false;              // a snapshot, one at a time
   bool stopping = false;               // every answer is its connection's last
   size_t held_bytes = 0;               // of all connections, see HttpConnection::held_bytes()
   uv_idle_t* resume = nullptr;         // runs while `resumable` is not empty
@@ -112,6 +114,10 @@ class HttpConnection {
   bool wants_part() const;
   void ask_for_part();
   void resume_soon();
+  void begin_restore(AcceptedHead& accepted);
+  void take_restore_body();
+  void write_restore();
+  void drop_restore();
   void last_request();
   void on_written(int status);
   void finish();
@@ -133,6 +139,10 @@ class HttpConnection {
   std::optional<AcceptedHead> accepted_;  // its body is being received
   std::optional<HttpResponse> refusal_;   // of the request whose body is being thrown away
   std::string unread_;                    // read from the socket, not parsed yet
+  std::unique_ptr<HttpRestore> restore_;  // from the head of its request to its answer
+  uint32_t restore_sequence_ = 0;         // of its slot, once it is written
+  Duration restore_timeout_{0};           // of each batch
+  bool restore_writes_ = false;
   std::deque<Slot> slots_;
   uint32_t first_sequence_ = 0;  // of slots_.front()
   HttpOutput output_;

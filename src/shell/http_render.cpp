@@ -52,6 +52,8 @@ ErrorForm form_of(ErrorCode code) {
       return {507, "disk-full"};
     case ErrorCode::kMemoryFull:
       return {507, "memory-full"};
+    case ErrorCode::kNotEmpty:
+      return {409, "not-empty"};
   }
   return {503, "unavailable"};
 }
@@ -203,6 +205,7 @@ class Renderer {
       case Route::kSettings:
       case Route::kMove:
       case Route::kBackup:
+      case Route::kRestore:
       case Route::kCluster:
         break;
     }
