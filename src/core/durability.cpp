@@ -93,6 +93,7 @@ void Durability::write_log(const Log& log, Revision commit) {
 
 void Durability::begin_snapshot(LogPosition base, bool fresh) {
   snapshot_ = Snapshot{};
+  stretch_ = static_cast<uint64_t>(out_.prng.between(100, 150));
   snapshot_->base = base.revision;
   snapshot_->fresh = fresh;
   snapshot_->log_bytes = log_bytes_;
@@ -103,7 +104,8 @@ void Durability::begin_snapshot(LogPosition base, bool fresh) {
 bool Durability::snapshot_due(const Store& store) const {
   if (snapshot_ || out_.now < snapshot_after_ || log_bytes_ == 0) return false;
   if (low_) return log_bytes_ >= kLowSnapshotBytes;
-  return log_bytes_ >= std::max<uint64_t>(out_.config.tuning.snapshot_log_bytes, store.bytes());
+  return log_bytes_ >=
+         std::max<uint64_t>(out_.config.tuning.snapshot_log_bytes, store.bytes()) * stretch_ / 100;
 }
 
 void Durability::write_snapshot(const Log& log, const Store& store, Revision commit) {

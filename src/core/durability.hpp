@@ -100,8 +100,10 @@ class Durability {
   uint64_t generation_barrier_ = 0;   // the write that holds the log it began with
   std::optional<Snapshot> snapshot_;  // under way
   uint64_t snapshots_ = 0;            // number of the last one begun
-  uint64_t log_bytes_ = 0;            // written since the last snapshot's base
-  Instant snapshot_after_{};          // the last one met no space
+  // Percent of the usual log until the next one: servers that write the same should not make theirs at one moment.
+  uint64_t stretch_ = 100;
+  uint64_t log_bytes_ = 0;    // written since the last snapshot's base
+  Instant snapshot_after_{};  // the last one met no space
   bool low_ = false;
 };
 

@@ -79,6 +79,8 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
   // One hop at most: whether we lead or not, our replica answers.
   if (std::holds_alternative<QueryStatus>(operation)) {
     fail(token, ErrorCode::kInvalid, Outcome::kNotApplied, "a status query cannot be forwarded");
+  } else if (std::holds_alternative<ReadSnapshot>(operation)) {
+    fail(token, ErrorCode::kInvalid, Outcome::kNotApplied, "a snapshot cannot be asked of another server");
   } else if (stopping_) {
     fail(token, ErrorCode::kNoLeader, Outcome::kNotApplied, "the leader is shutting down");
   } else if (full()) {
@@ -93,6 +95,12 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
 // ---- where to ----
 
 void Front::route(Token token, Request& request) {
+  if (std::holds_alternative<ReadSnapshot>(request.operation)) {
+    // Of this very server's copy, whatever it is worth: that is also how data is salvaged.
+    request.where = Where::kReplica;
+    out_.replica.post(Read{token, request.operation, false});
+    return;
+  }
   if (!request.linear && request.min_revision > applied_) {
     request.where = Where::kRevision;
     awaiting_.emplace(request.min_revision, token);

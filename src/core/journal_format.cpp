@@ -184,7 +184,7 @@ std::optional<Frame> parse_frame(std::string_view bytes, uint64_t seed) {
   frame.head.safe = number_at<uint64_t>(bytes, 24);
   frame.head.opening = number_at<uint64_t>(bytes, 32);
   auto kind = number_at<uint8_t>(bytes, 40);
-  if (kind > static_cast<uint8_t>(FrameKind::kSnapshotFoot)) return std::nullopt;
+  if (kind > static_cast<uint8_t>(FrameKind::kBackupEntries)) return std::nullopt;
   frame.head.kind = static_cast<FrameKind>(kind);
   frame.payload = bytes.substr(kFrameHead, size - kFrameHead);
   return frame;
@@ -199,6 +199,10 @@ Result<std::vector<DiskRecord>> decode_records(std::string_view payload) {
 void encode_items(const std::vector<Item>& items, std::string& out) { Encoder(out).put(items); }
 Result<std::vector<Item>> decode_items(std::string_view payload) {
   return decode_whole<std::vector<Item>>(payload);
+}
+void encode_entries(const std::vector<EntryPointer>& entries, std::string& out) { Encoder(out).put(entries); }
+Result<std::vector<EntryPointer>> decode_entries(std::string_view payload) {
+  return decode_whole<std::vector<EntryPointer>>(payload);
 }
 void encode_snapshot_head(const SnapshotHead& head, std::string& out) { Encoder(out).put(head); }
 Result<SnapshotHead> decode_snapshot_head(std::string_view payload) {

@@ -9,10 +9,14 @@
 //   frame = magic u32 | checksum u64 | length u32 (of the payload) | sequence u64 | safe u64 | opening u64 | kind u8
 //           | payload
 //
-// A checksum covers what follows it and the file's name. In a log `sequence` counts frames over all segments of a
-// generation; `safe` is the highest one that was known to be synced when the frame was written: it proves that what is
-// missing below it was lost, not merely never finished. `opening` counts the starts of the journal: a frame behind one
-// of a later opening is stale, whatever its checksum says. In a snapshot `sequence` counts from 0 and the others are 0.
+//   a backup        frames: one kSnapshotHead, kBackupEntries and kSnapshotItems, one kSnapshotFoot; a file of any name
+//                   outside of the directory (core/backup.hpp)
+//
+// A checksum covers what follows it and the file's name (a backup's: the word backup). In a log `sequence` counts
+// frames over all segments of a generation; `safe` is the highest one that was known to be synced when the frame was
+// written: it proves that what is missing below it was lost, not merely never finished. `opening` counts the starts of
+// the journal: a frame behind one of a later opening is stale, whatever its checksum says. In a snapshot `sequence`
+// counts from 0 and the others are 0.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -64,7 +68,15 @@ Result<JournalRoot> decode_root(std::string_view bytes, bool& newer);
 
 // ---- frames ----
 
-enum class FrameKind : uint8_t { kRecords, kMark, kClosing, kSnapshotHead, kSnapshotItems, kSnapshotFoot };
+enum class FrameKind : uint8_t {
+  kRecords,
+  kMark,
+  kClosing,
+  kSnapshotHead,
+  kSnapshotItems,
+  kSnapshotFoot,
+  kBackupEntries,
+};
 inline constexpr size_t kFrameHead = 4 + 8 + 4 + 8 + 8 + 8 + 1;
 
 struct FrameHead {
@@ -115,6 +127,8 @@ void encode_records(const std::vector<DiskRecord>& records, std::string& out);
 Result<std::vector<DiskRecord>> decode_records(std::string_view payload);
 void encode_items(const std::vector<Item>& items, std::string& out);
 Result<std::vector<Item>> decode_items(std::string_view payload);
+void encode_entries(const std::vector<EntryPointer>& entries, std::string& out);
+Result<std::vector<EntryPointer>> decode_entries(std::string_view payload);
 void encode_snapshot_head(const SnapshotHead& head, std::string& out);
 Result<SnapshotHead> decode_snapshot_head(std::string_view payload);
 void encode_snapshot_foot(const SnapshotFoot& foot, std::string& out);

@@ -6,8 +6,8 @@
 namespace kvd {
 namespace {
 
-// Synced on the way, so that the end does not keep the log waiting for all of it.
-constexpr uint64_t kSyncBytes = 8u << 20;
+// Synced on the way, so that the log never waits for more than this.
+constexpr uint64_t kSyncBytes = 1u << 20;
 
 }  // namespace
 

@@ -303,7 +303,40 @@ Answer Replica::read_now(const Operation& operation) const {
   return KeyFound{to_item(key, *value), complete()};
 }
 
+// The store is read part by part while writes go on, as for a learner (replica_leader.cpp). What was committed
+// since the part before comes first: the reader applies it to what it has by then, and so is at this part's
+// revision, too. Any copy will do, also one that is not readable: the digest tells what it was.
+void Replica::read_snapshot(uint64_t token, const ReadSnapshot& read) {
+  const size_t bytes_max = out_.config.tuning.snapshot_chunk_bytes;
+  Revision at = read.since.value_or(commit_);
+  if (at < log_.base().revision || at > commit_) {
+    refuse(token, ErrorCode::kOverloaded, Outcome::kNotApplied,
+           "the log does not reach back to the part of the snapshot before: it is read too slowly");
+    return;
+  }
+  SnapshotPart part;
+  size_t bytes = 0;
+  while (at < commit_ && bytes < bytes_max) {
+    at = at.next();
+    part.entries.push_back(log_.at(at));
+    bytes += entry_bytes(*part.entries.back());
+  }
+  if (at == commit_) part.items = store_.items_behind(read.space, read.after, bytes_max);
+  part.more = at < commit_ || !part.items.empty();
+  part.cluster = register_ ? register_->cluster : out_.config.remembered.cluster;
+  part.lineage = lineage_;
+  part.from = out_.config.self.member;
+  part.at = log_.position(at);
+  part.digest = store_.digest();
+  part.complete = complete();
+  answer(token, std::move(part), at);
+}
+
 void Replica::on(Read message) {
+  if (const auto* snapshot = std::get_if<ReadSnapshot>(&message.operation)) {
+    read_snapshot(message.token, *snapshot);
+    return;
+  }
   if (!message.linear) {
     if (readable()) {
       ++counters_.reads_local;

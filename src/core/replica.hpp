@@ -205,6 +205,7 @@ class Replica {
   void answer(uint64_t token, Answer what, Revision revision);
   void refuse(uint64_t token, ErrorCode code, Outcome outcome, std::string detail);
   Answer read_now(const Operation& operation) const;
+  void read_snapshot(uint64_t token, const ReadSnapshot& read);
   void on_suspect(const PeerSaid& said, const Suspect& suspect);
 
   // replica_write.cpp
@@ -213,6 +214,7 @@ class Replica {
   bool enough_in_sync(uint64_t token);
   bool room_for(const Ticket& ticket, const std::vector<Effect>& effects);
   bool recall(const Ticket& ticket);
+  bool empty_at_tail() const;
   void write(Ticket ticket, std::vector<Effect> effects, Answer answer);
   void unchanged(Ticket ticket, Answer answer);
   void propose(Ticket ticket, PutKey& put);

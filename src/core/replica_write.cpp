@@ -123,6 +123,7 @@ void Replica::on(Propose message) {
     void operator()(ReadKey&) { CHECK(!"a read was proposed"); }
     void operator()(ListKeys&) { CHECK(!"a read was proposed"); }
     void operator()(QueryStatus&) { CHECK(!"a query was proposed"); }
+    void operator()(ReadSnapshot&) { CHECK(!"a read was proposed"); }
   };
   std::visit(Proposer{*this, ticket}, message.operation);
 }
@@ -277,8 +278,22 @@ void Replica::propose(Ticket ticket, DeletePrefix& remove) {
   }
 }
 
+// No key, once all that the log holds is committed.
+bool Replica::empty_at_tail() const {
+  const auto& tail = leader_->tail;
+  bool made = std::any_of(tail.begin(), tail.end(), [](const auto& key) { return key.second.present; });
+  const Store::Map& all = store_.values();
+  return !made &&
+         std::all_of(all.begin(), all.end(), [&](const auto& key) { return tail.contains(key.first); });
+}
+
 // One effect per key, the last one: within a batch only the end result is ever visible.
 void Replica::propose(Ticket ticket, WriteBatch& batch) {
+  if (batch.if_empty && !empty_at_tail()) {
+    refuse(ticket.token, ErrorCode::kNotEmpty, Outcome::kNotApplied,
+           "the cluster holds keys: a snapshot is restored into an empty one only");
+    return;
+  }
   struct State {
     Latest before;
     Latest after;

@@ -144,7 +144,7 @@ struct Propose {
 };
 struct Read {
   uint64_t token = 0;
-  Operation operation;  // ReadKey or ListKeys
+  Operation operation;  // ReadKey, ListKeys or ReadSnapshot
   bool linear = false;
 };
 struct ChangeResolved {  // from membership: what became of a RegisterChangeWanted

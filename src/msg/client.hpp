@@ -51,6 +51,7 @@ struct BatchOp {
 };
 struct WriteBatch {  // one revision, all or nothing, in order
   std::vector<BatchOp> ops;
+  bool if_empty = false;  // refused (kNotEmpty) when there is any key
 };
 struct ChangeSettings {
   uint32_t min_in_sync = 1;
@@ -60,8 +61,16 @@ struct MoveLeader {            // a planned hand-over
 };
 struct QueryStatus {};  // answered by this node alone, always at once
 
+// The next part of this server's own copy, in sync or not, and what was committed since the part before. Never
+// forwarded.
+struct ReadSnapshot {
+  std::optional<Revision> since;  // the revision of the part before; none: the first
+  Space space = Space::kData;     // of the last item so far ...
+  std::string after;              // ... its key
+};
+
 using Operation = std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefix, WriteBatch, ChangeSettings,
-                               QueryStatus, MoveLeader>;
+                               QueryStatus, MoveLeader, ReadSnapshot>;
 
 enum class ReadMode { kLocal, kLinear };
 
@@ -126,6 +135,7 @@ enum class ErrorCode : uint8_t {
   kKeyEvicted,  // 409: a write with this idempotency key was done, but its answer is no longer remembered
   kDiskFull,    // 507: too little space is left on the leader's disk for a write that grows
   kMemoryFull,  // 507: ... or below --max-memory
+  kNotEmpty,    // 409: there are keys, and there should be none
 };
 enum class Outcome : uint8_t { kNotApplied, kUnknown };
 
@@ -211,8 +221,21 @@ struct Status {
   Counters counters;
 };
 
-using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
-                            BatchWritten, ConditionFailed, SettingsChanged, Failed, Status, LeaderMoved>;
+struct SnapshotPart {  // the entries come before the items; stays within its node
+  std::string cluster;
+  Lineage lineage;
+  Member from;
+  LogPosition at;  // with this part; the next one's `since`
+  std::vector<EntryPointer> entries;
+  std::vector<Item> items;
+  bool more = false;    // false: the parts together are the store at `at`, ...
+  uint64_t digest = 0;  // ... whose digest this is
+  bool complete = true;
+};
+
+using Answer =
+    std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
+                 BatchWritten, ConditionFailed, SettingsChanged, Failed, Status, LeaderMoved, SnapshotPart>;
 
 struct ClientReply {
   RequestId id;

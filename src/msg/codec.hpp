@@ -102,7 +102,9 @@ class Encoder {
     put(static_cast<uint8_t>(choice.index()));
     std::visit([&](const auto& value) { put(value); }, choice);
   }
-  void put(const Status&) { CHECK(false); }  // stays within its node
+  // These stay within their node.
+  void put(const Status&) { CHECK(false); }
+  void put(const SnapshotPart&) { CHECK(false); }
   template <class T>
   requires requires(const T& value) { fields(value); }
   void put(const T& value) {
@@ -226,6 +228,7 @@ class Decoder {
     get_alternative(index, choice);
   }
   void get(Status&) { fail("a status"); }
+  void get(SnapshotPart&) { fail("a part of a snapshot"); }
   template <class T>
   requires requires(T& value) { fields(value); }
   void get(T& value) {

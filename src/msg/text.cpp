@@ -102,6 +102,8 @@ const char* error_name(ErrorCode code) {
       return "disk_full";
     case ErrorCode::kMemoryFull:
       return "memory_full";
+    case ErrorCode::kNotEmpty:
+      return "not_empty";
   }
   return "?";
 }
@@ -146,7 +148,8 @@ struct OperationText {
   }
   std::string operator()(const DeletePrefix& m) const { return "DeletePrefix " + quoted(m.prefix); }
   std::string operator()(const WriteBatch& m) const {
-    return "WriteBatch " + list(m.ops, [](const BatchOp& op) { return text_of(op); });
+    return std::string(m.if_empty ? "WriteBatch if_empty " : "WriteBatch ") +
+           list(m.ops, [](const BatchOp& op) { return text_of(op); });
   }
   std::string operator()(const ChangeSettings& m) const {
     return fmt::format("ChangeSettings min_in_sync={}", m.min_in_sync);
@@ -154,6 +157,11 @@ struct OperationText {
   std::string operator()(const QueryStatus&) const { return "QueryStatus"; }
   std::string operator()(const MoveLeader& m) const {
     return "MoveLeader to=" + (m.to ? m.to->value : "next");
+  }
+  std::string operator()(const ReadSnapshot& m) const {
+    if (!m.since) return "ReadSnapshot";
+    return fmt::format("ReadSnapshot since={} after={}{}", m.since->value,
+                       m.space == Space::kData ? "" : "request ", quoted(m.after));
   }
 };
 
@@ -184,6 +192,11 @@ struct AnswerText {
     return fmt::format("SettingsChanged min_in_sync={}", m.min_in_sync);
   }
   std::string operator()(const LeaderMoved& m) const { return "LeaderMoved leader=" + m.leader.value; }
+  std::string operator()(const SnapshotPart& m) const {
+    return fmt::format("SnapshotPart at={} entries={} items={}{}{}", text_of(m.at), m.entries.size(),
+                       m.items.size(), m.more ? " more" : fmt::format(" digest={:016x}", m.digest),
+                       incomplete(m.complete));
+  }
   std::string operator()(const Failed& m) const {
     return fmt::format("Failed {} {}{}", error_name(m.code),
                        m.outcome == Outcome::kUnknown ? "unknown" : "not_applied",

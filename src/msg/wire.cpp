@@ -42,10 +42,11 @@ auto fields(Of<PutKey> auto& m) { return std::tie(m.key, m.value, m.condition); 
 auto fields(Of<DeleteKey> auto& m) { return std::tie(m.key, m.condition); }
 auto fields(Of<DeletePrefix> auto& m) { return std::tie(m.prefix); }
 auto fields(Of<BatchOp> auto& m) { return std::tie(m.key, m.value); }
-auto fields(Of<WriteBatch> auto& m) { return std::tie(m.ops); }
+auto fields(Of<WriteBatch> auto& m) { return std::tie(m.ops, m.if_empty); }
 auto fields(Of<ChangeSettings> auto& m) { return std::tie(m.min_in_sync); }
 auto fields(Of<QueryStatus> auto&) { return std::tie(); }
 auto fields(Of<MoveLeader> auto& m) { return std::tie(m.to); }
+auto fields(Of<ReadSnapshot> auto& m) { return std::tie(m.since, m.space, m.after); }
 
 auto fields(Of<KeyFound> auto& m) { return std::tie(m.item, m.complete); }
 auto fields(Of<KeyMissing> auto& m) { return std::tie(m.complete); }
@@ -77,7 +78,7 @@ auto fields(Of<SuspectReply> auto& m) { return std::tie(m.epoch, m.leader, m.agr
 auto fields(Of<TakeOver> auto& m) { return std::tie(m.epoch, m.leaves); }
 
 template <>
-constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kMemoryFull);
+constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kNotEmpty);
 template <>
 constexpr uint8_t kLast<Outcome> = static_cast<uint8_t>(Outcome::kUnknown);
 

@@ -298,6 +298,7 @@ tl::expected<Flags, FlagsEnd> read_flags(Reader reader) {
   read_zookeeper(reader, flags.zk);
   read_replication(reader, flags);
   read_storage(reader, flags);
+  flags.http.restore_bytes_max = flags.node.memory_max;
   HttpIdentity& identity = flags.http.identity;
   identity.value_bytes_max = static_cast<size_t>(
       reader.number("max-value", static_cast<int64_t>(identity.value_bytes_max), 1, kValueBytesMax));

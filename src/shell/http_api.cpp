@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kCollectionPath = "/v1/kv";
 constexpr std::string_view kKeyPath = "/v1/kv/";
+constexpr std::string_view kSnapshotPath = "/v1/snapshot";
 constexpr std::string_view kLeaderPath = "/v1/cluster/leader";
 constexpr uint32_t kReadParameters = kQueryRead | kQueryMinRevision | kQueryTimeout;
 constexpr uint32_t kListParameters = kReadParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
@@ -231,10 +232,30 @@ HeadVerdict accept_move(const HttpRequest& request, const Target& target) {
   return accepted;
 }
 
+HeadVerdict accept_snapshot(const HttpRequest& request, const Target& target) {
+  const bool restore = request.method == HttpMethod::kPut;
+  if (!restore && !is_read_method(request.method)) return wrong_method(request, "GET, HEAD, PUT");
+  Result<Query> query = parse_query(target.query, restore ? uint32_t{kQueryTimeout} : 0);
+  if (!query) return bad_request(request, query.error().detail);
+  AcceptedHead accepted;
+  accepted.plan.route = restore ? Route::kRestore : Route::kBackup;
+  accepted.plan.write = restore;
+  accepted.request.timeout = query->timeout;
+  if (restore) {  // what reads the body has bounds of its own
+    accepted.request.operation = WriteBatch{};
+    accepted.body_bytes_max = SIZE_MAX;
+    return accepted;
+  }
+  limit_small_body(accepted);
+  accepted.request.operation = ReadSnapshot{};
+  return accepted;
+}
+
 HeadVerdict accept_route(const HttpRequest& request, const Target& target, const HttpIdentity& identity) {
   if (target.path.starts_with(kKeyPath)) return accept_key(request, target, identity);
   if (target.path == kCollectionPath) return accept_collection(request, target);
   if (target.path == kLeaderPath && !is_read_method(request.method)) return accept_move(request, target);
+  if (target.path == kSnapshotPath) return accept_snapshot(request, target);
   for (const FixedPath& fixed : kFixedPaths) {
     if (target.path == fixed.path) return accept_fixed(request, target, fixed);
   }

@@ -28,7 +28,9 @@ enum class Route : uint8_t {
   kCluster,
   kWhy,
   kLeader,
-  kMove,  // POST of the same path
+  kMove,     // POST of the same path
+  kBackup,   // GET, HEAD of /v1/snapshot
+  kRestore,  // PUT
   kLive,
   kReady,
   kMetrics,

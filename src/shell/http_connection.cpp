@@ -16,6 +16,26 @@ namespace {
 
 constexpr size_t kDiscardedBytes = 64u << 10;  // so much of a refused body is read to keep the connection
 constexpr unsigned int kTcpKeepAliveSeconds = 60;
+constexpr uint32_t kSequenceMask = 0x7fff'ffff;
+constexpr uint32_t kBatchBit =
+    ~kSequenceMask;  // in place of a sequence: a batch of a restore, and its number
+
+RequestId request_id(uint32_t connection, uint32_t sequence) {
+  return RequestId(uint64_t{connection} << 32 | sequence);
+}
+
+// Millions of keys take a while to free, and the loop has others to serve.
+void free_elsewhere(uv_loop_t* loop, Store store) {
+  struct Work {
+    uv_work_t request;
+    Store store;
+  };
+  auto* work = new Work{{}, std::move(store)};
+  work->request.data = work;
+  uv_queue_work(
+      loop, &work->request, [](uv_work_t* request) { static_cast<Work*>(request->data)->store.clear(); },
+      [](uv_work_t* request, int) { delete static_cast<Work*>(request->data); });
+}
 
 HttpResponse continue_response() {
   HttpResponse response;
@@ -60,11 +80,7 @@ void HttpConnection::update_reading() {
   if (phase_ == Phase::kClosed) return;
   bool serving = phase_ == Phase::kFresh || phase_ == Phase::kServing;
   if (serving && !unread_.empty() && phase_ != Phase::kFresh) {
-    if (has_room() && !resumable_) {
-      resumable_ = true;
-      shared_.resumable.push_back(this);
-      uv_idle_start(shared_.resume, shared_.resume->idle_cb);
-    }
+    if (has_room()) resume_soon();
     serving = false;
   }
   bool dropping = phase_ == Phase::kLast || phase_ == Phase::kEnding;
@@ -154,6 +170,7 @@ void HttpConnection::parse(std::string_view& input) {
   while (phase_ == Phase::kServing && has_room()) {
     switch (parser_.advance(input)) {
       case HttpParser::Event::kMore:
+        if (accepted_ && accepted_->plan.route == Route::kRestore) take_restore_body();
         return;
       case HttpParser::Event::kHead:
         on_head();
@@ -177,6 +194,15 @@ void HttpConnection::parse(std::string_view& input) {
 void HttpConnection::on_head() {
   const HttpRequest& request = parser_.request();
   HeadVerdict verdict = accept_head(request, shared_.options.identity);
+  if (auto* restore = std::get_if<AcceptedHead>(&verdict);
+      restore != nullptr && restore->plan.route == Route::kRestore) {
+    if (shared_.restoring) {
+      verdict =
+          render_refusal({503, "another snapshot is being restored through this server"}, request.method);
+    } else {
+      begin_restore(*restore);
+    }
+  }
   auto* accepted = std::get_if<AcceptedHead>(&verdict);
   bool asks_first = request.has_body && request.expects_continue;
   if (accepted != nullptr) {
@@ -207,20 +233,36 @@ void HttpConnection::on_request() {
   Slot& slot = add_slot();
   slot.head = request.method == HttpMethod::kHead;
   slot.keep_alive = request.minor_version == 0 && request.keep_alive;
-  if (!refusal_) refusal_ = accept_body(*accepted_, std::move(request.body), shared_.options.identity);
+  slot.chunked = request.minor_version > 0;
+  const bool restore = accepted_ && accepted_->plan.route == Route::kRestore;
+  if (restore) {
+    refusal_ = restore_->take(request.body);
+    if (!refusal_) refusal_ = restore_->verify();
+  }
+  if (!refusal_ && !restore)
+    refusal_ = accept_body(*accepted_, std::move(request.body), shared_.options.identity);
+  bool last = !request.keep_alive || shared_.stopping;
   if (refusal_) {
+    if (restore) drop_restore();
     settle_here(slot, *std::exchange(refusal_, std::nullopt));
+  } else if (restore) {
+    restore_sequence_ = (first_sequence_ + static_cast<uint32_t>(slots_.size() - 1)) & kSequenceMask;
+    restore_writes_ = true;
+    write_restore();
   } else {
+    // Without chunks only the connection's end tells where such an answer ends.
+    last = last || (accepted_->plan.route == Route::kBackup && !slot.chunked);
     ask(slot, std::move(*accepted_));
   }
   accepted_.reset();
-  if (!request.keep_alive || shared_.stopping) last_request();
+  if (last) last_request();
 }
 
 void HttpConnection::refuse(const HttpError& error) {
   Slot& slot = add_slot();
   slot.head = parser_.request().method == HttpMethod::kHead;
   settle_here(slot, render_refusal(error, parser_.request().method));
+  if (accepted_ && accepted_->plan.route == Route::kRestore) drop_restore();
   accepted_.reset();
   last_request();
   emit_done();
@@ -232,9 +274,9 @@ HttpConnection::Slot& HttpConnection::add_slot() { return slots_.emplace_back();
 
 // `slot` is the newest.
 void HttpConnection::ask(Slot& slot, AcceptedHead accepted) {
-  uint32_t sequence = first_sequence_ + static_cast<uint32_t>(slots_.size() - 1);
+  uint32_t sequence = (first_sequence_ + static_cast<uint32_t>(slots_.size() - 1)) & kSequenceMask;
   slot.plan = std::move(accepted.plan);
-  accepted.request.id = RequestId(uint64_t{number_} << 32 | sequence);
+  accepted.request.id = request_id(number_, sequence);
   shared_.sink(std::move(accepted.request));
 }
 
@@ -251,11 +293,23 @@ void HttpConnection::settle(Slot& slot, HttpResponse response) {
 }
 
 void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
-  uint32_t index = sequence - first_sequence_;
+  if ((sequence & kBatchBit) != 0) {
+    if (restore_) restore_->on_reply(sequence & kSequenceMask, reply);
+    return resume_soon();
+  }
+  uint32_t index = (sequence - first_sequence_) & kSequenceMask;
   CHECK(index < slots_.size());
   Slot& slot = slots_[index];
   CHECK(!slot.done);
-  settle(slot, render_reply(slot.plan, reply, shared_.options.identity, shared_.counters));
+  if (const auto* part = std::get_if<SnapshotPart>(&reply.answer)) {
+    take_part(slot, reply, *part);
+    if (phase_ == Phase::kClosed) return;
+  } else if (slot.backup) {
+    shared_.log({LogLevel::kWarn, "cut a backup off", {{"why", std::get<Failed>(reply.answer).detail}}});
+    return close();
+  } else {
+    settle(slot, render_reply(slot.plan, reply, shared_.options.identity, shared_.counters));
+  }
   emit_done();
   update_reading();
   account();
@@ -263,10 +317,13 @@ void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
 
 // Answers leave in the order of the requests, whatever the order in which the node found them.
 void HttpConnection::emit_done() {
-  while (!slots_.empty() && slots_.front().done) {
-    emit(slots_.front());
+  while (!slots_.empty()) {
+    Slot& slot = slots_.front();
+    if (slot.backup) emit_part(slot);
+    if (!slot.done) break;
+    if (!slot.backup) emit(slot);
     slots_.pop_front();
-    ++first_sequence_;
+    first_sequence_ = (first_sequence_ + 1) & kSequenceMask;
   }
   if (phase_ == Phase::kLast && slots_.empty()) mark_dirty();
 }
@@ -274,6 +331,15 @@ void HttpConnection::emit_done() {
 void HttpConnection::emit(Slot& slot) {
   HttpResponse& response = slot.response;
   answer_bytes_ -= response.body_bytes();
+  emit_head(slot);
+  if (!slot.head && !response.body.empty()) output_.text() += response.body;
+  if (!slot.head && response.body.empty()) output_.append(response.value);
+  heard_ms_ = now_ms();
+  mark_dirty();
+}
+
+void HttpConnection::emit_head(Slot& slot) {
+  HttpResponse& response = slot.response;
   if (slot.ours) {  // what the node said last has to do
     response.epoch = shared_.epoch;
     response.revision = shared_.revision;
@@ -283,12 +349,103 @@ void HttpConnection::emit(Slot& slot) {
   if (last && phase_ == Phase::kLast) response.close = true;
   ++shared_.counters.responses[std::min<size_t>(response.status / 100, 5)];
   if (response.status != kRawText) {
-    append_head(output_.text(), response, {shared_.node_field, slot.head, slot.keep_alive});
+    append_head(output_.text(), response, {shared_.node_field, slot.head, slot.keep_alive, slot.chunked});
   }
-  if (!slot.head && !response.body.empty()) output_.text() += response.body;
-  if (!slot.head && response.body.empty()) output_.append(response.value);
+}
+
+// ---- answers in parts ----
+
+// One part at a time: the next one is asked for when this one is in the kernel's hands, and not before the loop's next
+// turn, so that others have theirs.
+void HttpConnection::take_part(Slot& slot, const ClientReply& reply, const SnapshotPart& part) {
+  slot.asked = false;
+  const bool first = slot.backup == nullptr;
+  if (first) slot.response = render_reply(slot.plan, reply, shared_.options.identity, shared_.counters);
+  if (slot.head) {
+    slot.done = true;
+    return;
+  }
+  if (first) slot.backup = std::make_unique<HttpBackup>(slot.chunked);
+  if (!slot.backup->add(part, slot.response.body)) return close();
+  answer_bytes_ += slot.response.body.size();
+  slot.done = slot.backup->done();
+  if (auto line = slot.backup->progress(now_ms())) shared_.log(std::move(*line));
+}
+
+// `slot` is the oldest.
+void HttpConnection::emit_part(Slot& slot) {
+  if (slot.response.body.empty()) return;
+  if (!std::exchange(slot.begun, true)) emit_head(slot);
+  output_.text() += slot.response.body;
+  answer_bytes_ -= slot.response.body.size();
+  slot.response.body.clear();
   heard_ms_ = now_ms();
   mark_dirty();
+}
+
+bool HttpConnection::wants_part() const {
+  if (slots_.empty() || !output_.empty()) return false;
+  const Slot& slot = slots_.front();
+  return slot.backup && !slot.done && !slot.asked && slot.response.body.empty();
+}
+
+void HttpConnection::ask_for_part() {
+  Slot& slot = slots_.front();
+  slot.asked = true;
+  ClientRequest request;
+  request.id = request_id(number_, first_sequence_);
+  request.operation = slot.backup->next();
+  shared_.sink(std::move(request));
+}
+
+// ---- a snapshot that is restored ----
+
+void HttpConnection::begin_restore(AcceptedHead& accepted) {
+  shared_.restoring = true;
+  restore_ = std::make_unique<HttpRestore>(accepted.plan, shared_.options.restore_bytes_max);
+  restore_timeout_ = accepted.request.timeout;
+  parser_.stream_body();
+}
+
+void HttpConnection::take_restore_body() {
+  std::optional<HttpResponse> refusal = restore_->take(std::exchange(parser_.request().body, {}));
+  if (!refusal) return;
+  ++shared_.counters.requests;
+  settle_here(add_slot(), std::move(*refusal));
+  accepted_.reset();
+  drop_restore();
+  last_request();
+}
+
+void HttpConnection::write_restore() {
+  while (auto batch = restore_->next_batch()) {
+    ClientRequest request;
+    request.id = request_id(number_, kBatchBit | batch->number);
+    request.operation = std::move(batch->content);
+    request.timeout = restore_timeout_;
+    shared_.sink(std::move(request));
+  }
+  auto response = restore_->answer(shared_.options.identity, shared_.counters);
+  if (!response) return;
+  uint32_t index = (restore_sequence_ - first_sequence_) & kSequenceMask;
+  CHECK(index < slots_.size());
+  settle_here(slots_[index], std::move(*response));
+  drop_restore();
+}
+
+void HttpConnection::drop_restore() {
+  for (const auto& [number, keys] : restore_->under_way()) {
+    shared_.sink(ClientCancelled{request_id(number_, kBatchBit | number)});
+  }
+  free_elsewhere(shared_.resume->loop, restore_->take_store());
+  restore_.reset();
+  restore_writes_ = shared_.restoring = false;
+}
+
+void HttpConnection::resume_soon() {
+  if (std::exchange(resumable_, true)) return;
+  shared_.resumable.push_back(this);
+  uv_idle_start(shared_.resume, shared_.resume->idle_cb);
 }
 
 // No further requests are taken; what is in the slots is still answered.
@@ -315,6 +472,7 @@ void HttpConnection::flush() {
     unwritten_ = uv_stream_get_write_queue_size(stream());
   }
   if (phase_ == Phase::kLast && slots_.empty() && output_.empty()) return finish();
+  if (wants_part()) resume_soon();
   update_reading();
   account();
 }
@@ -339,6 +497,11 @@ void HttpConnection::finish() {
 
 void HttpConnection::resume() {
   resumable_ = false;
+  if (wants_part()) ask_for_part();
+  if (restore_writes_) {
+    write_restore();
+    emit_done();
+  }
   if (phase_ == Phase::kServing) take({});
 }
 
@@ -371,9 +534,10 @@ void HttpConnection::close() {
   for (size_t i = 0; i < slots_.size(); ++i) {
     bool asked = !slots_[i].done;
     if (!asked) continue;
-    uint32_t sequence = first_sequence_ + static_cast<uint32_t>(i);
-    shared_.sink(ClientCancelled{RequestId(uint64_t{number_} << 32 | sequence)});
+    uint32_t sequence = (first_sequence_ + static_cast<uint32_t>(i)) & kSequenceMask;
+    shared_.sink(ClientCancelled{request_id(number_, sequence)});
   }
+  if (restore_) drop_restore();
   shared_.held_bytes -= std::exchange(accounted_, 0);
   if (dirty_) std::erase(shared_.dirty, this);
   if (resumable_) std::erase(shared_.resumable, this);

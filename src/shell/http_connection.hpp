@@ -6,15 +6,18 @@
 #include <array>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "shell/http_api.hpp"
+#include "shell/http_backup.hpp"
 #include "shell/http_options.hpp"
 #include "shell/http_output.hpp"
 #include "shell/http_parser.hpp"
+#include "shell/http_restore.hpp"
 #include "shell/input_sink.hpp"
 
 namespace kvd {
@@ -30,6 +33,7 @@ struct HttpShared {
   Epoch epoch;             // the newest that the node's replies told of
   Revision revision;
   HttpCounters counters;
+  bool restoring = false;              // a snapshot, one at a time
   bool stopping = false;               // every answer is its connection's last
   size_t held_bytes = 0;               // of all connections, see HttpConnection::held_bytes()
   uv_idle_t* resume = nullptr;         // runs while `resumable` is not empty
@@ -53,7 +57,7 @@ class HttpConnection {
   void answer(uint32_t sequence, const ClientReply& reply);
   // Hands the collected answers to the kernel.
   void flush();
-  // Goes on with requests that were read but had to wait for room.
+  // Goes on with what had to wait for room: requests that were read, the next part of an answer.
   void resume();
   // Ends what takes too long. `now_ms` is the loop's time.
   void check_time(uint64_t now_ms);
@@ -71,8 +75,13 @@ class HttpConnection {
     bool ours = false;        // answered here, without the node
     bool head = false;        // a HEAD request
     bool keep_alive = false;  // an HTTP/1.0 client that wants to be told
+    bool chunked = true;      // a client that knows chunks
     ReplyPlan plan;           // while not done
     HttpResponse response;    // once done
+    // An answer in parts: `response` is its head with, as its body, what is ready to go.
+    std::unique_ptr<HttpBackup> backup;
+    bool begun = false;  // the head is on its way
+    bool asked = false;  // for the next part
   };
   enum class Phase : uint8_t {
     kFresh,    // nothing but perhaps the start of a four-letter word has come
@@ -99,6 +108,16 @@ class HttpConnection {
   void settle_here(Slot& slot, HttpResponse response);
   void emit_done();
   void emit(Slot& slot);
+  void emit_head(Slot& slot);
+  void take_part(Slot& slot, const ClientReply& reply, const SnapshotPart& part);
+  void emit_part(Slot& slot);
+  bool wants_part() const;
+  void ask_for_part();
+  void resume_soon();
+  void begin_restore(AcceptedHead& accepted);
+  void take_restore_body();
+  void write_restore();
+  void drop_restore();
   void last_request();
   void on_written(int status);
   void finish();
@@ -120,6 +139,10 @@ class HttpConnection {
   std::optional<AcceptedHead> accepted_;  // its body is being received
   std::optional<HttpResponse> refusal_;   // of the request whose body is being thrown away
   std::string unread_;                    // read from the socket, not parsed yet
+  std::unique_ptr<HttpRestore> restore_;  // from the head of its request to its answer
+  uint32_t restore_sequence_ = 0;         // of its slot, once it is written
+  Duration restore_timeout_{0};           // of each batch
+  bool restore_writes_ = false;
   std::deque<Slot> slots_;
   uint32_t first_sequence_ = 0;  // of slots_.front()
   HttpOutput output_;

@@ -30,6 +30,7 @@ struct HttpOptions {
   size_t pipelined_max = 128;                 // requests of one connection in flight: no more are read
   size_t unsent_bytes_max = 1u << 20;         // answers of one connection: no more requests are read
   size_t held_bytes_max = size_t{256} << 20;  // of all connections: the one that holds the most is closed
+  uint64_t restore_bytes_max = UINT64_MAX;    // of a store in PUT /v1/snapshot, as --max-memory: 413
   Duration idle = seconds(60);                // between requests: closed
   Duration receive = seconds(30);             // without a byte in the middle of a request: 408
   Duration stall = seconds(30);               // a client that takes nothing of its answer: closed

@@ -158,7 +158,7 @@ void HttpParser::begin_request() {
   request_.expects_continue = false;
   in_request_ = true;
   in_body_ = false;
-  discards_body_ = false;
+  discards_body_ = streams_body_ = false;
   field_bytes_ = 0;
   body_bytes_ = 0;
   body_limit_ = SIZE_MAX;
@@ -207,7 +207,8 @@ void HttpParser::limit_body(size_t bytes, std::string_view what) {
   body_limit_ = bytes;
   body_limit_name_ = what;
   if (check_body(request_.content_length.value_or(0)) != 0) return;
-  if (request_.content_length && !discards_body_) request_.body.reserve(*request_.content_length);
+  if (request_.content_length && !discards_body_ && !streams_body_)
+    request_.body.reserve(*request_.content_length);
 }
 
 int HttpParser::check_body(uint64_t bytes) {

@@ -92,6 +92,8 @@ class HttpParser {
   void limit_body(size_t bytes, std::string_view what);
   // The rest of this request's body is counted against the limit, but not kept.
   void discard_body() { discards_body_ = true; }
+  // This request's body is taken out of request() piece by piece: after each advance(), what has come until then.
+  void stream_body() { streams_body_ = true; }
 
   // A request has begun and is not whole yet.
   bool in_request() const { return in_request_; }
@@ -114,6 +116,7 @@ class HttpParser {
   bool in_request_ = false;
   bool in_body_ = false;
   bool discards_body_ = false;
+  bool streams_body_ = false;
   size_t field_bytes_ = 0;
   uint64_t body_bytes_ = 0;
   size_t body_limit_ = SIZE_MAX;

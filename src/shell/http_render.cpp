@@ -8,6 +8,7 @@
 #include "base/json_writer.hpp"
 #include "msg/znodes.hpp"
 #include "shell/http_api.hpp"
+#include "shell/http_backup.hpp"
 #include "shell/http_status.hpp"
 #include "shell/http_text.hpp"
 
@@ -51,6 +52,8 @@ ErrorForm form_of(ErrorCode code) {
       return {507, "disk-full"};
     case ErrorCode::kMemoryFull:
       return {507, "memory-full"};
+    case ErrorCode::kNotEmpty:
+      return {409, "not-empty"};
   }
   return {503, "unavailable"};
 }
@@ -157,6 +160,15 @@ class Renderer {
     json.begin_object().member("leader", moved.leader.value).end_object();
     return json_response(200, json);
   }
+  HttpResponse operator()(const SnapshotPart& first) const {  // the head alone
+    HttpResponse response;
+    response.content_type = kOctets;
+    response.streamed = true;
+    add_field(response, "Content-Disposition",
+              fmt::format("attachment; filename=\"{}\"", backup_name(first)));
+    mark_incomplete(response, first.complete);
+    return response;
+  }
   HttpResponse operator()(const Failed& failed) const {
     if (plan_.route == Route::kLive) return plain(200, "ok\n");  // it refuses, so it is alive
     if (plan_.route == Route::kStat || plan_.route == Route::kMonitor) return raw(failed.detail + "\n");
@@ -192,6 +204,8 @@ class Renderer {
       case Route::kCollection:
       case Route::kSettings:
       case Route::kMove:
+      case Route::kBackup:
+      case Route::kRestore:
       case Route::kCluster:
         break;
     }

@@ -115,7 +115,9 @@ void append_head(std::string& out, const HttpResponse& response, const HttpFrami
   out += "\r\n";
   if (!response.content_type.empty())
     out.append("Content-Type: ").append(response.content_type).append("\r\n");
-  if (has_content(response.status)) {
+  if (response.streamed) {
+    if (framing.chunked) out += "Transfer-Encoding: chunked\r\n";
+  } else if (has_content(response.status)) {
     out += "Content-Length: ";
     append_number(out, response.body_bytes());
     out += "\r\n";

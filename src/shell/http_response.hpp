@@ -16,9 +16,10 @@ struct HttpResponse {
   std::string_view content_type;  // a literal; empty: none
   std::string fields;             // further header lines, each with its CRLF
   std::string body;
-  Bytes value;         // the body, when `body` is empty; never copied
-  bool close = false;  // the connection ends with this answer
-  Epoch epoch;         // for Kvd-Epoch and Kvd-Revision
+  Bytes value;            // the body, when `body` is empty; never copied
+  bool streamed = false;  // the body comes in pieces of an unknown length in all
+  bool close = false;     // the connection ends with this answer
+  Epoch epoch;            // for Kvd-Epoch and Kvd-Revision
   Revision revision;
 
   size_t body_bytes() const { return body.empty() ? value.size() : body.size(); }
@@ -51,6 +52,7 @@ struct HttpFraming {
   std::string_view node_field;  // "Kvd-Node: ...\r\n", the same for all
   bool head = false;            // answers HEAD: a length, but no body
   bool keep_alive = false;      // say so: an HTTP/1.0 client that asked for it
+  bool chunked = true;          // the client knows chunks
 };
 // Appends the status line and all fields, up to and with the empty line.
 void append_head(std::string& out, const HttpResponse& response, const HttpFraming& framing);

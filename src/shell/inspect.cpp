@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/json_writer.hpp"
+#include "core/backup.hpp"
 #include "core/journal_recovery.hpp"
 #include "core/store.hpp"
 #include "shell/directory.hpp"
@@ -51,8 +52,17 @@ struct StoreReport {
   Revision last;  // of the log
 };
 
+struct BackupReport {
+  SnapshotHead head;
+  SnapshotFoot foot;
+  uint64_t keys = 0;
+  uint64_t value_bytes = 0;
+  uint64_t size = 0;
+};
+
 struct Report {
   std::string path;
+  std::optional<BackupReport> backup;
   std::optional<JournalRoot> root;
   std::vector<SnapshotReport> snapshots;
   std::vector<SegmentReport> segments;
@@ -159,6 +169,23 @@ FileResult look_at(Files& files, const Files::Info& file, bool alone, Report& re
   return {};
 }
 
+// Of any name. `report` stays empty when it does not even begin as one.
+FileResult look_at_backup(Files& files, const Files::Info& file, Report& report) {
+  BackupReader reader;
+  std::string wrong;
+  for (uint64_t at = 0; at < file.size && wrong.empty(); at += kReadBytes) {
+    std::string bytes;
+    if (FileResult error = files.read(file.name, at, kReadBytes, bytes)) return error;
+    if (at == 0 && !begins_like_backup(bytes)) return {};
+    wrong = reader.feed(bytes);
+  }
+  wrong = reader.finish();
+  report.backup = BackupReport{reader.head(), reader.foot(), reader.store().values().size(),
+                               reader.store().value_bytes(), file.size};
+  if (!wrong.empty()) report.problems.push_back(file.name + " " + wrong);
+  return {};
+}
+
 // ---- the directory as a whole ----
 
 struct Replay {
@@ -244,6 +271,14 @@ std::string as_text(const Report& report) {
         facts.cluster.empty() ? "-" : facts.cluster, facts.lineage.value, facts.epoch.value,
         facts.self.id.value.empty() ? "-" : facts.self.id.value, facts.self.incarnation.value);
   }
+  if (report.backup) {
+    const BackupReport& b = *report.backup;
+    add("backup of cluster {} lineage {}, taken from server {}", b.head.facts.cluster,
+        b.head.facts.lineage.value, b.head.facts.self.id.value);
+    add("  base {} (epoch {}), end {}, {} keys, {} bytes of values, {} bytes, digest {:016x}, {}",
+        b.head.base.revision.value, b.head.base.epoch.value, b.foot.revision.value, b.keys, b.value_bytes,
+        b.size, b.foot.digest, report.problems.empty() ? "verified" : "not verified");
+  }
   for (const SnapshotReport& s : report.snapshots) {
     add("{}: {}", s.name, s.damage.empty() ? "sound" : s.damage);
     add("  base {} (epoch {}), whole at {}, {} keys, {} bytes, digest {:016x}", s.base.revision.value,
@@ -275,6 +310,17 @@ void write_facts(JsonWriter& json, const JournalRoot& root) {
   json.member("epoch", root.facts.epoch.value).member("server", std::string_view(root.facts.self.id.value));
   json.member("incarnation", std::string_view(fmt::format("{:016x}", root.facts.self.incarnation.value)));
   json.end_object();
+}
+
+void write_backup(JsonWriter& json, const BackupReport& backup, bool verified) {
+  const DiskFacts& facts = backup.head.facts;
+  json.key("backup").begin_object().member("cluster", std::string_view(facts.cluster));
+  json.member("lineage", facts.lineage.value).member("server", std::string_view(facts.self.id.value));
+  json.member("base", backup.head.base.revision.value).member("base_epoch", backup.head.base.epoch.value);
+  json.member("end", backup.foot.revision.value).member("keys", backup.keys);
+  json.member("value_bytes", backup.value_bytes).member("bytes", backup.size);
+  json.member("digest", std::string_view(fmt::format("{:016x}", backup.foot.digest)));
+  json.member("verified", verified).end_object();
 }
 
 void write_files(JsonWriter& json, const Report& report) {
@@ -311,6 +357,7 @@ void write_names(JsonWriter& json, const char* key, const std::vector<std::strin
 std::string as_json(const Report& report) {
   JsonWriter json;
   json.begin_object().member("path", std::string_view(report.path)).member("sound", report.problems.empty());
+  if (report.backup) write_backup(json, *report.backup, report.problems.empty());
   if (report.root) write_facts(json, *report.root);
   write_files(json, report);
   write_names(json, "put_aside", report.put_aside);
@@ -348,9 +395,14 @@ std::optional<int> look(const std::string& path, Report& report, std::string& co
     complaint = fmt::format("{}: {}", path, error.message());
     if (error) return EX_NOINPUT;
     const Kind kind = parse_journal_name(file.filename().string()).kind;
-    complaint = path + ": no name of a file of kvd's: facts, log-... or snapshot-...";
-    if (kind != Kind::kFacts && kind != Kind::kSegment && kind != Kind::kSnapshot) return EX_DATAERR;
-    failed = look_at(**directory, {file.filename().string(), size}, true, report);
+    complaint = path + ": no backup, nor by its name a file of kvd's: facts, log-... or snapshot-...";
+    const Files::Info info{file.filename().string(), size};
+    if (kind == Kind::kFacts || kind == Kind::kSegment || kind == Kind::kSnapshot) {
+      failed = look_at(**directory, info, true, report);
+    } else {
+      failed = look_at_backup(**directory, info, report);
+      if (!failed && !report.backup) return EX_DATAERR;
+    }
   }
   complaint = failed ? failed->what : "";
   if (failed) return EX_IOERR;

@@ -1,5 +1,5 @@
-// `kvd inspect FILE|DIR [--json]`: what a data directory, or one file of it, holds and whether it is sound. It only
-// reads, takes no lock and may be used while a server runs on the directory. Called by main.
+// `kvd inspect FILE|DIR [--json]`: what a data directory, one file of it, or a backup holds and whether it is sound. It
+// only reads, takes no lock and may be used while a server runs on the directory. Called by main.
 #pragma once
 #include <string>
 #include <vector>

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <thread>
 
+#include "core/backup.hpp"
 #include "core/journal.hpp"
 #include "core/store.hpp"
 #include "shell/directory.hpp"
@@ -170,4 +171,36 @@ TEST_CASE_FIXTURE(InspectFixture, "usage, and what is not there") {
   CHECK(inspect({scratch.path}).code == 66);
   std::ofstream(scratch / "notes") << "x";
   CHECK(inspect({scratch / "notes"}).code == 65);
+}
+
+TEST_CASE("inspect: a backup of any name, whole, cut and damaged") {
+  ScratchDirectory scratch;
+  const std::string path = scratch / "of-monday";
+  SnapshotPart part;
+  part.cluster = "c";
+  part.at = LogPosition{Epoch(1), Revision(3)};
+  Store store;
+  store.apply(*entry(3));
+  part.items = store.items_behind(Space::kData, "", 1000);
+  part.digest = store.digest();
+  BackupWriter writer;
+  std::string bytes;
+  writer.add(part, bytes);
+  auto look = [&](const std::string& content) {
+    std::ofstream(path, std::ios::binary) << content;
+    return inspect({path, "--json"});
+  };
+  Inspection whole = look(bytes);
+  CHECK(whole.code == 0);
+  CHECK(whole.output.find("\"end\":3,\"keys\":1") != std::string::npos);
+  CHECK(whole.output.find("\"verified\":true") != std::string::npos);
+  CHECK(inspect({path}).output.find("verified") != std::string::npos);
+  Inspection cut = look(bytes.substr(0, bytes.size() - 1));
+  CHECK(cut.code == 65);
+  CHECK(cut.output.find("its end is missing") != std::string::npos);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  Inspection damaged = look(bytes);
+  CHECK(damaged.code == 65);
+  CHECK(damaged.output.find("is damaged at byte") != std::string::npos);
+  CHECK(look("something else altogether, long enough for the head of a frame").code == 65);
 }

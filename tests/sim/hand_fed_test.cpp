@@ -4,6 +4,7 @@
 
 #include <doctest.h>
 
+#include "core/backup.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd::sim {
@@ -522,6 +523,75 @@ TEST_CASE("who does not belong here is refused with one line, and nothing else h
     CHECK(a.logged("refused a peer") == ++refused);
     CHECK(a.node().view().epoch == Epoch(3));
   }
+}
+
+// ---- parts of this server's own copy ----
+
+TEST_CASE("a snapshot in parts while writes go on is the store at its end") {
+  NodeConfig config;
+  config.tuning.snapshot_chunk_bytes = 100;
+  Leader a(config);
+  int written = 0;
+  auto write = [&] { a.ask(put("k" + std::to_string(written++ * 7 % 20), std::string(20, 'v'))); };
+  for (int i = 0; i < 20; ++i) write();
+  a.replies();
+  BackupWriter writer;
+  std::string bytes;
+  ReadSnapshot next;
+  SnapshotPart part;
+  do {
+    a.ask(next, ReadMode::kLocal);
+    part = std::get<SnapshotPart>(a.replies().at(0).answer);
+    CHECK(part.complete);
+    writer.add(part, bytes);
+    next.since = part.at.revision;
+    if (!part.items.empty()) {
+      next.space = part.items.back().space;
+      next.after = part.items.back().key;
+    }
+    // More entries than one part takes, now and then: the items wait for the next one.
+    for (int i = 0; i < written % 6 && part.more && written < 60; ++i) write();
+    if (written == 40) a.ask(DeleteKey{"k3", {}});
+    if (written++ == 40) a.ask_once("once", put("k4", "w"));
+    a.replies();
+  } while (part.more);
+  BackupReader reader;
+  CHECK(reader.feed(bytes) == "");
+  CHECK(reader.finish() == "");
+  CHECK(reader.store().digest() == a.node().view().digest);
+  CHECK(reader.foot().revision == a.node().view().commit);
+}
+
+TEST_CASE("a snapshot that the log does not reach back to is refused, and one of the future") {
+  NodeConfig config;
+  config.tuning.retained_entries = 2;
+  Leader a(config);
+  for (int i = 0; i < 10; ++i) a.ask(put("k", "v"));
+  a.pass(milliseconds(100));
+  a.replies();
+  auto answer = [&](uint64_t since) {
+    a.ask(ReadSnapshot{Revision(since), Space::kData, ""}, ReadMode::kLocal);
+    return a.replies().at(0).answer;
+  };
+  CHECK(std::holds_alternative<Failed>(answer(3)));
+  CHECK(std::holds_alternative<Failed>(answer(11)));
+  CHECK(std::get<SnapshotPart>(answer(9)).entries.size() == 1);
+}
+
+TEST_CASE("a server without a leader, and one that catches up, give what they have") {
+  HandFed alone;
+  alone.ask(ReadSnapshot{}, ReadMode::kLocal);
+  const auto nothing = std::get<SnapshotPart>(alone.replies().at(0).answer);
+  CHECK_FALSE(nothing.complete);
+  CHECK_FALSE(nothing.more);
+
+  Learner a;
+  a.append(3, LogPosition{}, {a.entry(3, 1), a.entry(3, 2)}, 2);
+  a.ask(ReadSnapshot{}, ReadMode::kLocal);
+  const auto some = std::get<SnapshotPart>(a.replies().at(0).answer);
+  CHECK_FALSE(some.complete);
+  CHECK(some.at.revision == Revision(2));
+  CHECK(some.items.size() == 1);
 }
 
 }  // namespace kvd::sim

@@ -143,6 +143,7 @@ TEST_CASE("render: failures have their status, outcome and leader") {
       {ErrorCode::kInvalid, 400, "urn:kvd:bad-request"},
       {ErrorCode::kDiskFull, 507, "urn:kvd:disk-full"},
       {ErrorCode::kMemoryFull, 507, "urn:kvd:memory-full"},
+      {ErrorCode::kNotEmpty, 409, "urn:kvd:not-empty"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.type);
