@@ -84,8 +84,9 @@ Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoc
 
 // Restarted with three entries of epoch 3, the first two known to be committed, in a cluster that b leads in epoch 3.
 struct Returned : Durable {
-  explicit Returned(const DiskOpened& opened = kAllThere,
-                    std::vector<Member> in_sync = {member("a", 77), kB}) {
+  explicit Returned(const DiskOpened& opened = kAllThere, std::vector<Member> in_sync = {member("a", 77), kB},
+                    const NodeConfig& config = durable_config())
+      : Durable(config) {
     register_server(kB);
     create_register(led_by(kB, std::move(in_sync), 3));
     create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
@@ -421,6 +422,48 @@ TEST_CASE("durable: a copy that a snapshot replaced counts once it is on disk") 
   auto acks = a.sent<AppendAck>(a.link);
   REQUIRE(acks.size() == 1);
   CHECK(acks[0].match == Revision(10));
+}
+
+TEST_CASE("durable: a copy that begins with nothing does so on disk, and again once it is complete") {
+  NodeConfig config = durable_config();
+  config.catch_up = false;
+  Returned a(kBeginning, {kB}, config);
+  a.push(LinkReceived{a.link, SnapshotBegin{Epoch(3), 1, LogPosition{Epoch(3), Revision(9)}, true}});
+  a.append(3, LogPosition{Epoch(3), Revision(9)}, {entry(3, 10)}, 10);
+  auto begun = a.orders<DiskSnapshotBegin>();
+  REQUIRE(begun.size() == 1);
+  CHECK(begun[0].fresh);
+  CHECK(begun[0].base == LogPosition{Epoch(3), Revision(9)});
+  a.sync();
+  a.sent<HeartbeatAck>(a.link);
+  Store store;
+  store.apply(*entry(3, 10));
+  const Heartbeat heartbeat{Epoch(3), Revision(10), 0, store.digest()};
+  a.push(LinkReceived{a.link, heartbeat});
+  a.push(LinkReceived{a.link, heartbeat});
+  begun = a.orders<DiskSnapshotBegin>();
+  REQUIRE(begun.size() == 1);
+  CHECK(begun[0].fresh);
+  CHECK(begun[0].base == LogPosition{Epoch(3), Revision(10)});
+  CHECK_FALSE(a.node().view().complete);
+  for (const HeartbeatAck& ack : a.sent<HeartbeatAck>(a.link)) CHECK_FALSE(ack.whole);
+  a.sync();
+  a.push(LinkReceived{a.link, heartbeat});
+  CHECK(a.node().view().complete);
+  auto acks = a.sent<HeartbeatAck>(a.link);
+  REQUIRE_FALSE(acks.empty());
+  CHECK(acks.back().whole);
+}
+
+TEST_CASE("durable: who is in sync after a restart is complete, whatever --catch-up says") {
+  NodeConfig config = durable_config();
+  config.catch_up = false;
+  Returned a(kAllThere, {member("a", 77), kB}, config);
+  a.sent<HeartbeatAck>(a.link);
+  a.push(LinkReceived{a.link, Heartbeat{Epoch(3), Revision(2), 0, 0}});
+  auto acks = a.sent<HeartbeatAck>(a.link);
+  REQUIRE_FALSE(acks.empty());
+  CHECK(acks.back().whole);
 }
 
 TEST_CASE("durable: a snapshot is written when the log has grown long, part by part") {
