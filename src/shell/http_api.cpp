@@ -187,14 +187,10 @@ struct FixedPath {
   uint32_t parameters;
 };
 constexpr FixedPath kFixedPaths[] = {
-    {"/metrics", Route::kMetrics, 0},
-    {"/livez", Route::kLive, kQueryVerbose},
-    {"/readyz", Route::kReady, kQueryVerbose},
-    {"/healthz", Route::kReady, kQueryVerbose},
-    {"/v1/cluster", Route::kCluster, 0},
-    {"/v1/cluster/why", Route::kWhy, 0},
-    {kLeaderPath, Route::kLeader, 0},
-    {"/v1/cluster/settings", Route::kSettings, kQueryTimeout},
+    {"/metrics", Route::kMetrics, 0},          {"/livez", Route::kLive, kQueryVerbose},
+    {"/readyz", Route::kReady, kQueryVerbose}, {"/healthz", Route::kReady, kQueryVerbose},
+    {"/v1/cluster", Route::kCluster, 0},       {"/v1/cluster/why", Route::kWhy, 0},
+    {kLeaderPath, Route::kLeader, 0},          {"/v1/cluster/settings", Route::kSettings, kQueryTimeout},
 };
 
 HeadVerdict accept_fixed(const HttpRequest& request, const Target& target, const FixedPath& fixed) {
@@ -277,7 +273,8 @@ HeadVerdict accept_head(const HttpRequest& request, const HttpIdentity& identity
         return bad_request(request, "Idempotency-Key is for writes of keys");
       }
       if (key->empty() || key->size() > limits::kIdempotencyKeyBytes) {
-        return bad_request(request, fmt::format("an Idempotency-Key has 1 to {} bytes", limits::kIdempotencyKeyBytes));
+        return bad_request(request,
+                           fmt::format("an Idempotency-Key has 1 to {} bytes", limits::kIdempotencyKeyBytes));
       }
       accepted->request.idempotency_key = *key;
     }
