@@ -78,6 +78,7 @@ constexpr Field kFields[] = {
     {"uncommitted_entries", &Options::uncommitted_entries},
     {"client_requests", &Options::client_requests},
     {"durable", &Options::durable},
+    {"sync_interval", &Options::sync_interval},
     {"disk_us_max", &Options::disk_us_max},
     {"segment_bytes", &Options::segment_bytes},
     {"reserve_bytes", &Options::reserve_bytes},
@@ -210,6 +211,7 @@ void draw_disks(Prng& prng, Options& options) {
         &Options::disk_full_us, &Options::disk_slow_us}) {
     if (prng.one_in(3)) options.*fault = pick(prng, {500'000, 1'000'000, 3'000'000}) * calm;
   }
+  options.sync_interval = prng.one_in(4) ? 1 : 0;
 }
 
 }  // namespace

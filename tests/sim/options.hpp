@@ -78,6 +78,7 @@ struct Options {
   int64_t core = 0;            // 1: between the faults and their end, only some servers are healthy
   // the disks
   int64_t durable = 0;          // 1: the servers have some, and nobody's end loses anything
+  int64_t sync_interval = 0;    // 1: --sync interval, so a host's loss of power is a lost disk
   int64_t disk_us_max = 1'000;  // of one batch
   int64_t segment_bytes = 16'384;
   int64_t reserve_bytes = 4'000;  // less free space is called little

@@ -19,6 +19,7 @@ SimDisk::SimDisk(SimContext& context, Deliver deliver)
 
 void SimDisk::start() {
   JournalOptions options;
+  if (context_.options.sync_interval != 0) options.sync = JournalOptions::Sync::kInterval;
   options.boot = fmt::format("boot-{}", boot_);
   options.segment_bytes = static_cast<uint64_t>(context_.options.segment_bytes);
   options.reserve_bytes = static_cast<uint64_t>(context_.options.reserve_bytes);

@@ -152,6 +152,7 @@ void World::die(int server, bool host_too, bool closes_session, Duration away) {
   note(fmt::format("world: s{} dies{}", server, host_too ? " with its host" : ""));
   processes_[server]->kill();
   disks_[server]->end(host_too);
+  if (host_too && context_.options.sync_interval != 0) kept_[server] = {};
   host_down_[server] = host_too;
   checkers_.on_died(server);
   network_.process_died(server, host_too);
@@ -181,6 +182,8 @@ std::optional<int> World::leader() const {
 
 void World::kill(int server, DeathKind kind, Duration away) {
   if (!is_alive(server) || !may_kill(server)) return;
+  const bool forgets = durable() && kind == DeathKind::kPowerLoss && context_.options.sync_interval != 0;
+  if (forgets && !others_keep_everything(server)) return;
   if (kind == DeathKind::kCrashInTurn && !is_paused(server)) {
     away_[server] = away;
     processes_[server]->crash_in_next_turn();
@@ -190,17 +193,17 @@ void World::kill(int server, DeathKind kind, Duration away) {
 }
 
 // What a memory server's death is, a disk's is: one server of the in-sync set has to keep everything.
-bool World::keeps_everything(int server) const {
+bool World::others_keep_everything(int server) const {
+  if (!checkers_.config()) return false;
   const std::vector<Member>& in_sync = checkers_.config()->in_sync;
-  return std::count(in_sync.begin(), in_sync.end(), kept_[server]) > 0;
+  const std::vector<int> servers = everyone();
+  return std::any_of(servers.begin(), servers.end(), [&](int other) {
+    return other != server && std::count(in_sync.begin(), in_sync.end(), kept_[other]) > 0;
+  });
 }
 
 void World::kill_and_damage(int server, bool all, Duration away) {
-  if (!durable() || !is_alive(server) || !checkers_.config()) return;
-  const std::vector<int> servers = everyone();
-  const bool others = std::any_of(servers.begin(), servers.end(),
-                                  [&](int other) { return other != server && keeps_everything(other); });
-  if (!others) return;
+  if (!durable() || !is_alive(server) || !others_keep_everything(server)) return;
   die(server, false, false, away);
   if (all) {
     disks_[server]->lose_all();

@@ -77,8 +77,8 @@ class World final : public Hosts, public ProcessOwner {
   std::vector<int> everyone() const;  // without the twin
   ServerInfo info_of(int server, Incarnation incarnation) const;
   bool durable() const { return context_.options.durable != 0; }
-  // In sync, on a sound disk or alive.
-  bool keeps_everything(int server) const;
+  // Another one does: in sync, on a sound disk or alive.
+  bool others_keep_everything(int server) const;
   void start(int server);
   void die(int server, bool host_too, bool closes_session, Duration away);
   void on_exit(int server, const Exit& exit);
