@@ -123,7 +123,7 @@ TEST_CASE("a lost or damaged disk is healed by the others") {
   cluster.require_everywhere(written);
 }
 
-TEST_CASE("a data directory is for one process, one server and one cluster") {
+TEST_CASE("a data directory is for one process and one server of one cluster") {
   Cluster cluster(durable());
   cluster.start_all();
   auto refused = [&](const std::vector<std::string>& flags, int code, const std::string& reason) {
