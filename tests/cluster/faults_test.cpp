@@ -25,7 +25,7 @@ TEST_CASE("servers and ZooKeeper fail at random") {
   Writer writer(cluster.addresses());
   Clients clients(cluster.addresses(), 6, seed);
   Faults faults(cluster, seed);
-  const auto end = Clock::now() + (getenv("KVD_TEST_LONG") != nullptr ? seconds(600) : seconds(45));
+  const auto end = Clock::now() + (getenv("KVD_TEST_LONG") != nullptr ? seconds(600) : seconds(25));
   while (Clock::now() < end) {
     faults.round();
     wait_for_writes(cluster, clients, 20);
