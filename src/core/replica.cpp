@@ -64,7 +64,8 @@ void Replica::on(RegisterSeen message) {
     out_.log(LogLevel::kInfo, "in sync",
              {{"leader", content.leader.id.value}, {"revision", std::to_string(commit_.value)}});
   }
-  if (!was_in_sync_ && in_sync) set_sparse(false);  // its copy was complete when it joined, perhaps in a life before
+  if (!was_in_sync_ && in_sync)
+    set_sparse(false);  // its copy was complete when it joined, perhaps in a life before
   was_in_sync_ = in_sync;
   announce();
   if (move_) finish_move();
@@ -366,7 +367,7 @@ void Replica::on(Read message) {
 // and a leader that was stopped would throw everybody out.
 void Replica::on(Stalled) {
   following_.heard = out_.now;
-  for (auto& [link, peer] : peers_) peer.heard = peer.progress = out_.now;
+  for (auto& [link, peer] : peers_) peer.heard = peer.progress = peer.incomplete_since = out_.now;
   if (leader_) leader_->unlinked_since.clear();
 }
 

@@ -78,7 +78,8 @@ class Replica {
     Revision told_commit;
     uint64_t round = 0;  // confirmed
     Instant heard{};
-    Instant progress{};  // when match advanced, or the log began to be ahead of it
+    Instant progress{};          // when match advanced, or the log began to be ahead of it
+    Instant incomplete_since{};  // while not whole
     Instant heartbeat_at{};
     std::deque<std::pair<Revision, size_t>>
         in_flight;  // last revision and bytes of each unacknowledged Append
@@ -268,6 +269,7 @@ class Replica {
   bool take_entries(Log& log, const Append& append, Revision floor);
   void truncate_after(Log& log, Revision revision);
   void contradicted(Revision revision);
+  void drop_void_tail(Revision leaders_end);
   void compare_digests(uint64_t leaders);
   Revision hint(const Log& log, const LogPosition& previous, Revision floor) const;
   void learn_commit(Revision commit);

@@ -94,6 +94,14 @@ void Replica::contradicted(Revision revision) {
                               std::to_string(revision.value)});
 }
 
+// What a former leader sent and this epoch's has not got nobody can have acknowledged. An idle leader sends nothing
+// that would take its place, and reads here may be waiting for it (set_caught_up).
+void Replica::drop_void_tail(Revision leaders_end) {
+  const Revision next = std::max(leaders_end, commit_).next();
+  if (next <= log_.last().revision && log_.position(next).epoch < epoch_)
+    truncate_after(log_, next.previous());
+}
+
 // Where the leader should look next: our end, or the start of the run of entries that cannot be right.
 Revision Replica::hint(const Log& log, const LogPosition& previous, Revision floor) const {
   if (previous.revision > log.last().revision) return log.last().revision;
@@ -140,6 +148,7 @@ void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
     following_.staging->commit = std::max(following_.staging->commit, heartbeat.commit);
     install_if_complete(said.link);
   } else {
+    drop_void_tail(heartbeat.end);
     learn_commit(heartbeat.commit);
   }
   if (!following_.staging && commit_ == heartbeat.commit) {

@@ -149,13 +149,14 @@ void Replica::restart_peer(Peer& peer) {
   peer.member = member;
   peer.sparse = sparse;
   peer.next = log_.last().revision.next();
-  peer.heard = peer.progress = peer.heartbeat_at = out_.now;
+  peer.heard = peer.progress = peer.incomplete_since = peer.heartbeat_at = out_.now;
 }
 
 void Replica::send_heartbeat(Peer& peer) {
   peer.heartbeat_at = out_.now + out_.config.heartbeat;
   peer.told_commit = commit_;
-  out_.emit(LinkSend{peer.link, Heartbeat{epoch_, commit_, leader_->round, store_.digest()}});
+  out_.emit(
+      LinkSend{peer.link, Heartbeat{epoch_, commit_, leader_->round, store_.digest(), log_.last().revision}});
 }
 
 void Replica::send_entries(Peer& peer) {
@@ -196,6 +197,7 @@ void Replica::send_entries(Peer& peer) {
 void Replica::begin_snapshot(Peer& peer) {
   bool known = peer.snapshot.has_value();
   peer.snapshot_after = kNever;
+  if (peer.whole) peer.incomplete_since = out_.now;
   peer.whole = false;
   ++peer.snapshots;
   peer.probing = false;
@@ -338,6 +340,7 @@ const char* Replica::lag_of(const Member& member) const {
     return long_ago ? "not connected" : nullptr;
   }
   if (out_.now - peer->heard > out_.config.follower_lag) return "silent";
+  if (!peer->whole && out_.now - peer->incomplete_since > out_.config.follower_lag) return "incomplete";
   bool behind = !peer->match || *peer->match < log_.last().revision;
   return behind && out_.now - peer->progress > out_.config.follower_lag ? "behind" : nullptr;
 }
@@ -401,7 +404,9 @@ std::vector<Member> Replica::members_to_remove() const {
       Instant since = peer != nullptr ? peer->heard : leader_->since;
       if (auto it = leader_->unlinked_since.find(member); it != leader_->unlinked_since.end())
         since = it->second;
-      bool patient = out_.now - since < kLastShrinkPatience * out_.config.leader_silence;
+      const Duration silent = out_.now - since;
+      const bool talks = peer != nullptr && silent <= out_.config.follower_lag;
+      const bool patient = !talks && silent < kLastShrinkPatience * out_.config.leader_silence;
       if (patient && !dead_.contains(member)) return dead;
     }
   }

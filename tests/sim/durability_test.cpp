@@ -167,8 +167,20 @@ TEST_CASE("durable: a server whose disk has everything is who it was, and has wh
   SUBCASE("unless what was not committed turns out to be void") {
     a.append(4, LogPosition{Epoch(3), Revision(2)}, {entry(4, 3)}, 2);
     a.sync();
-    a.push(LinkReceived{a.link, Heartbeat{Epoch(4), Revision(2), 0, a.node().view().digest}});
+    a.push(LinkReceived{a.link, Heartbeat{Epoch(4), Revision(2), 0, a.node().view().digest, Revision(3)}});
     CHECK(a.node().view().complete);
+  }
+  SUBCASE("also where the next leader has nothing in its place") {
+    a.append(4, LogPosition{Epoch(3), Revision(2)}, {}, 2);
+    a.push(LinkReceived{a.link, Heartbeat{Epoch(4), Revision(2), 0, a.node().view().digest, Revision(2)}});
+    CHECK(a.node().view().last.revision == Revision(2));
+    CHECK(a.node().view().complete);
+  }
+  SUBCASE("which what the next leader has as well is not") {
+    a.append(4, LogPosition{Epoch(3), Revision(3)}, {}, 2);
+    a.push(LinkReceived{a.link, Heartbeat{Epoch(4), Revision(2), 0, a.node().view().digest, Revision(3)}});
+    CHECK(a.node().view().last.revision == Revision(3));
+    CHECK_FALSE(a.node().view().complete);
   }
 }
 
@@ -283,7 +295,7 @@ TEST_CASE("durable: a follower acknowledges what is on its disk, and not before"
 TEST_CASE("durable: an epoch is on disk before anything is confirmed in it") {
   Returned a;
   a.sent<HeartbeatAck>(a.link);
-  a.push(LinkReceived{a.link, Heartbeat{Epoch(4), Revision(2), 1, a.node().view().digest}});
+  a.push(LinkReceived{a.link, Heartbeat{Epoch(4), Revision(2), 1, a.node().view().digest, Revision(3)}});
   auto alive = a.sent<HeartbeatAck>(a.link);  // that it lives, and no more
   REQUIRE(alive.size() == 1);
   CHECK(alive[0].round == 0);

@@ -238,6 +238,35 @@ TEST_CASE("a last server that stops waits for the learner that is about to have 
   CHECK_FALSE(a.exit());
 }
 
+TEST_CASE("who is in sync and says that it misses something, or takes nothing, leaves the set") {
+  Leader a;
+  a.ask(put("k", "v"));
+  LinkId link = a.answer_dial(kB, Epoch(1));
+  REQUIRE(link != LinkId(0));
+  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(1), 0}});
+  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
+  REQUIRE(a.logged("in-sync set changed") == 1);
+  bool whole = true;
+  SUBCASE("misses something") {
+    a.push(LinkEnded{link, LinkEnd::kReset, ""});
+    a.pass(milliseconds(100));
+    link = a.answer_dial(kB, Epoch(1));
+    REQUIRE(link != LinkId(0));
+    a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(1), 0}});
+    whole = false;
+  }
+  SUBCASE("takes nothing") {}
+  a.ask(put("k", "w"));
+  a.replies();
+  for (int i = 0; i < 10; ++i) {  // it lives
+    a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, whole, 0}});
+    if (!whole) a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(2), 0}});
+    a.pass(milliseconds(50));
+  }
+  CHECK(a.logged("in-sync set changed") == 2);
+  CHECK(a.replies().size() == 1);
+}
+
 TEST_CASE("a last server with nobody near stops at once") {
   Leader a;
   a.push(StopRequested{});
