@@ -279,6 +279,7 @@ void Front::on(Applied message) {
 
 ClientReply Front::reply_to(RequestId id, Answer answer, Revision revision) const {
   ClientReply reply{id, std::move(answer), role_.epoch, revision, std::nullopt};
+  if (!std::holds_alternative<Failed>(reply.answer)) return reply;  // it tells where else to ask
   if (role_.leading) {
     reply.leader = out_.config.self.http;
   } else if (role_.leader) {

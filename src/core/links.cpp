@@ -15,6 +15,11 @@ constexpr Duration kHelloTimeout = milliseconds(1000);
 constexpr Duration kComplaintInterval = milliseconds(1000);
 constexpr int kRefusalsThatProveDeath = 2;
 
+const Hello* hello_in(const PeerMessage& message) {
+  const auto* box = std::get_if<Box<Hello>>(&message);
+  return box == nullptr ? nullptr : &**box;
+}
+
 }  // namespace
 
 void Links::handle(LinksMessage message) {
@@ -107,7 +112,7 @@ void Links::on_call(LinkId link, Caller& caller, PeerMessage message) {
     pass_on(link, caller.info->member, std::move(message));
     return;
   }
-  auto* hello = std::get_if<Hello>(&message);
+  const Hello* hello = hello_in(message);
   if (hello == nullptr) {
     complain(caller.from, "its first message is no HELLO");
     drop_caller(link);
@@ -145,7 +150,7 @@ void Links::on_answer(Target& target, PeerMessage message) {
     pass_on(target.link, target.info.member, std::move(message));
     return;
   }
-  auto* hello = std::get_if<Hello>(&message);
+  const Hello* hello = hello_in(message);
   if (target.probe) {
     // Another life of this id than ours, or one out of a copy of our data directory. (Our own answer: the former
     // address was the one that we have now.)
@@ -177,7 +182,7 @@ void Links::on_answer(Target& target, PeerMessage message) {
 void Links::pass_on(LinkId link, const Member& from, PeerMessage message) {
   PeerSaid said{link, from, std::move(message)};
   struct Receiver {
-    bool operator()(const Hello&) { return false; }
+    bool operator()(const Box<Hello>&) { return false; }
     bool operator()(const Append&) { return to_replica(); }
     bool operator()(const AppendAck&) { return to_replica(); }
     bool operator()(const AppendNack&) { return to_replica(); }

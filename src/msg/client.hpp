@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/box.hpp"
 #include "base/time.hpp"
 #include "msg/types.hpp"
 
@@ -233,16 +234,16 @@ struct SnapshotPart {  // the entries come before the items; stays within its no
   bool complete = true;
 };
 
-using Answer =
-    std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
-                 BatchWritten, ConditionFailed, SettingsChanged, Failed, Status, LeaderMoved, SnapshotPart>;
+using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
+                            BatchWritten, ConditionFailed, SettingsChanged, Failed, Box<Status>, LeaderMoved,
+                            Box<SnapshotPart>>;
 
 struct ClientReply {
   RequestId id;
   Answer answer;
   Epoch epoch;                    // that the answering node is in
   Revision revision;              // that the answer reflects
-  std::optional<Address> leader;  // its HTTP address, where known
+  std::optional<Address> leader;  // of a Failed: its HTTP address, where known
 };
 
 bool is_write(const Operation& operation);

@@ -106,6 +106,10 @@ class Encoder {
   void put(const Status&) { CHECK(false); }
   void put(const SnapshotPart&) { CHECK(false); }
   template <class T>
+  void put(const Box<T>& box) {
+    put(*box);
+  }
+  template <class T>
   requires requires(const T& value) { fields(value); }
   void put(const T& value) {
     std::apply([&](const auto&... field) { (put(field), ...); }, fields(value));
@@ -229,6 +233,10 @@ class Decoder {
   }
   void get(Status&) { fail("a status"); }
   void get(SnapshotPart&) { fail("a part of a snapshot"); }
+  template <class T>
+  void get(Box<T>& box) {
+    get(*box);
+  }
   template <class T>
   requires requires(T& value) { fields(value); }
   void get(T& value) {

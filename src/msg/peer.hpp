@@ -109,7 +109,7 @@ struct TakeOver {  // from a leader that has finished what it had begun: the rec
 };
 
 using PeerMessage =
-    std::variant<Hello, Append, AppendAck, AppendNack, Heartbeat, HeartbeatAck, SnapshotBegin, SnapshotChunk,
+    std::variant<Box<Hello>, Append, AppendAck, AppendNack, Heartbeat, HeartbeatAck, SnapshotBegin, SnapshotChunk,
                  SnapshotEnd, SnapshotAck, Forward, ForwardResult, Suspect, SuspectReply, TakeOver>;
 
 // ---- links, between the shell and the node ----

@@ -192,7 +192,8 @@ struct AnswerText {
     return fmt::format("SettingsChanged min_in_sync={}", m.min_in_sync);
   }
   std::string operator()(const LeaderMoved& m) const { return "LeaderMoved leader=" + m.leader.value; }
-  std::string operator()(const SnapshotPart& m) const {
+  std::string operator()(const Box<SnapshotPart>& box) const {
+    const SnapshotPart& m = *box;
     return fmt::format("SnapshotPart at={} entries={} items={}{}{}", text_of(m.at), m.entries.size(),
                        m.items.size(), m.more ? " more" : fmt::format(" digest={:016x}", m.digest),
                        incomplete(m.complete));
@@ -202,7 +203,8 @@ struct AnswerText {
                        m.outcome == Outcome::kUnknown ? "unknown" : "not_applied",
                        m.detail.empty() ? "" : " " + quoted(m.detail));
   }
-  std::string operator()(const Status& m) const {
+  std::string operator()(const Box<Status>& box) const {
+    const Status& m = *box;
     return fmt::format("Status role={} leader={} ready={} complete={} keys={} digest={:016x}",
                        role_name(m.role), m.leader ? to_text(m.leader->member) : "none", yes(m.ready),
                        yes(m.complete), m.keys, m.digest);
@@ -212,7 +214,8 @@ struct AnswerText {
 // ---- peers ----
 
 struct PeerText {
-  std::string operator()(const Hello& m) const {
+  std::string operator()(const Box<Hello>& box) const {
+    const Hello& m = *box;
     return fmt::format("Hello from={} to={} cluster={} lineage={} epoch={}{}", to_text(m.from.member),
                        m.to.value, m.cluster.empty() ? "none" : m.cluster, m.lineage.value, m.epoch.value,
                        m.sparse ? " sparse" : "");

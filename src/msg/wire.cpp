@@ -161,7 +161,7 @@ void encode_frame(const PeerMessage& message, std::string& out) {
   Encoder encoder(out);
   encoder.put(uint32_t{0});
   encoder.put(static_cast<uint8_t>(message.index() + 1));
-  if (std::holds_alternative<Hello>(message)) out += kMagic;
+  if (std::holds_alternative<Box<Hello>>(message)) out += kMagic;
   std::visit([&encoder](const auto& content) { encoder.put(content); }, message);
 
   size_t length = out.size() - start - kLengthBytes;

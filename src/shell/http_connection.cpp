@@ -301,8 +301,8 @@ void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
   CHECK(index < slots_.size());
   Slot& slot = slots_[index];
   CHECK(!slot.done);
-  if (const auto* part = std::get_if<SnapshotPart>(&reply.answer)) {
-    take_part(slot, reply, *part);
+  if (const auto* part = std::get_if<Box<SnapshotPart>>(&reply.answer)) {
+    take_part(slot, reply, **part);
     if (phase_ == Phase::kClosed) return;
   } else if (slot.backup) {
     shared_.log({LogLevel::kWarn, "cut a backup off", {{"why", std::get<Failed>(reply.answer).detail}}});

@@ -160,7 +160,8 @@ class Renderer {
     json.begin_object().member("leader", moved.leader.value).end_object();
     return json_response(200, json);
   }
-  HttpResponse operator()(const SnapshotPart& first) const {  // the head alone
+  HttpResponse operator()(const Box<SnapshotPart>& box) const {  // the head alone
+    const SnapshotPart& first = *box;
     HttpResponse response;
     response.content_type = kOctets;
     response.streamed = true;
@@ -181,7 +182,8 @@ class Renderer {
     if (plan_.write) problem.outcome = failed.outcome;
     return problem_response(problem);
   }
-  HttpResponse operator()(const Status& status) const {
+  HttpResponse operator()(const Box<Status>& box) const {
+    const Status& status = *box;
     switch (plan_.route) {
       case Route::kLive:
         return plain(200, plan_.verbose ? health_text(status) : "ok\n");

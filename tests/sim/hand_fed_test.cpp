@@ -96,7 +96,7 @@ TEST_CASE("a copy that differs from the leader's at one revision says so, once, 
   auto replies = a.replies();
   REQUIRE(replies.size() == 1);
   bool degraded = false;
-  for (const std::string& line : std::get<Status>(replies[0].answer).degraded)
+  for (const std::string& line : std::get<Box<Status>>(replies[0].answer)->degraded)
     degraded |= line.find("differs") != std::string::npos;
   CHECK(degraded);
 }
@@ -460,7 +460,7 @@ TEST_CASE("whoever takes over tells why, and how long each step took") {
   a.ask(QueryStatus{});
   auto replies = a.replies();
   REQUIRE(replies.size() == 1);
-  const auto& elections = std::get<Status>(replies[0].answer).elections;
+  const auto& elections = std::get<Box<Status>>(replies[0].answer)->elections;
   REQUIRE(elections.size() == 2);
   CHECK(elections[0].epoch == Epoch(4));
   CHECK(elections[0].cause == ElectionCause::kHandedOver);
@@ -570,7 +570,7 @@ TEST_CASE("a snapshot in parts while writes go on is the store at its end") {
   SnapshotPart part;
   do {
     a.ask(next, ReadMode::kLocal);
-    part = std::get<SnapshotPart>(a.replies().at(0).answer);
+    part = *std::get<Box<SnapshotPart>>(a.replies().at(0).answer);
     CHECK(part.complete);
     writer.add(part, bytes);
     next.since = part.at.revision;
@@ -604,20 +604,20 @@ TEST_CASE("a snapshot that the log does not reach back to is refused, and one of
   };
   CHECK(std::holds_alternative<Failed>(answer(3)));
   CHECK(std::holds_alternative<Failed>(answer(11)));
-  CHECK(std::get<SnapshotPart>(answer(9)).entries.size() == 1);
+  CHECK(std::get<Box<SnapshotPart>>(answer(9))->entries.size() == 1);
 }
 
 TEST_CASE("a server without a leader, and one that catches up, give what they have") {
   HandFed alone;
   alone.ask(ReadSnapshot{}, ReadMode::kLocal);
-  const auto nothing = std::get<SnapshotPart>(alone.replies().at(0).answer);
+  const auto nothing = *std::get<Box<SnapshotPart>>(alone.replies().at(0).answer);
   CHECK_FALSE(nothing.complete);
   CHECK_FALSE(nothing.more);
 
   Learner a;
   a.append(3, LogPosition{}, {a.entry(3, 1), a.entry(3, 2)}, 2);
   a.ask(ReadSnapshot{}, ReadMode::kLocal);
-  const auto some = std::get<SnapshotPart>(a.replies().at(0).answer);
+  const auto some = *std::get<Box<SnapshotPart>>(a.replies().at(0).answer);
   CHECK_FALSE(some.complete);
   CHECK(some.at.revision == Revision(2));
   CHECK(some.items.size() == 1);

@@ -12,7 +12,7 @@ void Checkers::on_reply(int server, const ClientRequest& request, const ClientRe
   if (std::holds_alternative<Failed>(reply.answer)) return;
   if (is_write(request.operation)) {
     check_written(server, request, reply);
-  } else if (!std::holds_alternative<Status>(reply.answer)) {
+  } else if (!std::holds_alternative<Box<Status>>(reply.answer)) {
     check_read(server, request, reply, floor);
   }
 }

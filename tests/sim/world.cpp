@@ -308,8 +308,8 @@ void World::perform(int server, NodeEffect effect) {
     auto asked = status_requests_.find(reply->id);
     if (asked == status_requests_.end()) {
       workload_.on_reply(server, std::move(*reply));
-    } else if (auto* status = std::get_if<Status>(&reply->answer)) {
-      statuses_[server] = std::move(*status);
+    } else if (auto* status = std::get_if<Box<Status>>(&reply->answer)) {
+      statuses_[server] = std::move(**status);
       status_requests_.erase(asked);
     } else {
       context_.fail(Verdict::kCorrectness, fmt::format("s{} does not answer a status request", server));

@@ -228,7 +228,7 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   CHECK(accepted(keyed));
   keyed.idempotency_key += 'x';
   CHECK_FALSE(accepted(keyed));
-  Hello nowhere = std::get<Hello>(one_of_each().front());
+  Hello nowhere = *std::get<Box<Hello>>(one_of_each().front());
   nowhere.from.peer.port = 0;
   CHECK_FALSE(accepted(nowhere));
 }
