@@ -13,10 +13,11 @@ class BoundedQueue {
  public:
   explicit BoundedQueue(size_t capacity) : capacity_(capacity) {}
 
-  [[nodiscard]] bool push(T item) {
+  template <class Item>
+  [[nodiscard]] bool push(Item&& item) {
     if (size_ >= capacity_) return false;
     if (size_ == places_.size()) grow();
-    places_[(first_ + size_) & (places_.size() - 1)].emplace(std::move(item));
+    places_[(first_ + size_) & (places_.size() - 1)].emplace(std::forward<Item>(item));
     ++size_;
     return true;
   }

@@ -28,4 +28,29 @@ class Box {
   std::unique_ptr<T> content_;  // null only when moved from
 };
 
+// The same for what is mostly not there.
+template <class T>
+class OptionalBox {
+ public:
+  OptionalBox() = default;
+  explicit(false) OptionalBox(T content) : content_(std::make_unique<T>(std::move(content))) {}
+  OptionalBox(const OptionalBox& other) : content_(other ? std::make_unique<T>(*other) : nullptr) {}
+  OptionalBox(OptionalBox&&) noexcept = default;
+  OptionalBox& operator=(const OptionalBox& other) { return *this = OptionalBox(other); }
+  OptionalBox& operator=(OptionalBox&&) noexcept = default;
+
+  explicit operator bool() const { return content_ != nullptr; }
+  T& operator*() { return *content_; }
+  const T& operator*() const { return *content_; }
+  T* operator->() { return content_.get(); }
+  const T* operator->() const { return content_.get(); }
+  T& emplace() { return *(content_ = std::make_unique<T>()); }
+  bool operator==(const OptionalBox& other) const {
+    return content_ && other.content_ ? *content_ == *other.content_ : content_ == other.content_;
+  }
+
+ private:
+  std::unique_ptr<T> content_;
+};
+
 }  // namespace kvd

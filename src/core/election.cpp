@@ -16,7 +16,7 @@ constexpr int kOrderLasts = 4;  // heartbeats; whoever gave it gives it again as
 
 }  // namespace
 
-void Election::handle(ElectionMessage message) {
+void Election::handle(ElectionMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 

@@ -20,7 +20,7 @@ class Election {
  public:
   explicit Election(Outbox& out) : out_(out) {}
 
-  void handle(ElectionMessage message);
+  void handle(ElectionMessage&& message);
   void on_time();
   Instant deadline() const;
 

@@ -18,7 +18,7 @@ bool is_failure(const Answer& answer, ErrorCode code) {
 
 }  // namespace
 
-void Front::handle(FrontMessage message) {
+void Front::handle(FrontMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
@@ -28,54 +28,66 @@ bool Front::full() const {
   return requests_.size() > out_.config.tuning.client_requests || waiting_bytes_ > limits::kWaitingBytes;
 }
 
-void Front::on(ClientRequest message) {
+void Front::on(ClientRequest&& message) {
   Token token = message.id.value;
   CHECK((token & kForwardedBit) == 0);
+  const bool write = is_write(message.operation);
+  const bool local = !write && message.read == ReadMode::kLocal;
+  if (local && !stopping_ && message.min_revision <= applied_ && answered_here(message.operation)) {
+    out_.replica.post(Read{token, std::move(message.operation), false});
+    return;
+  }
   Request request;
   request.operation = std::move(message.operation);
   request.idempotency_key = std::move(message.idempotency_key);
   request.bytes = operation_bytes(request.operation);
-  waiting_bytes_ += request.bytes;
-  request.linear = is_write(request.operation) || message.read == ReadMode::kLinear;
+  request.write = write;
+  request.linear = !local;
   request.min_revision = message.min_revision;
-  request.deadline = out_.now + message.timeout;
-  auto [it, fresh] = requests_.try_emplace(token, std::move(request));
-  CHECK(fresh);
-  deadlines_.emplace(it->second.deadline, token);
+  Request& kept = keep(token, std::move(request), message.timeout);
   if (stopping_) {
     fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
   } else if (full()) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in this server");
   } else {
-    route(token, it->second);
+    route(token, kept);
   }
 }
 
-void Front::on(ClientCancelled message) {
+Front::Request& Front::keep(Token token, Request request, Duration timeout) {
+  request.deadline = out_.now + timeout;
+  waiting_bytes_ += request.bytes;
+  next_deadline_ = std::min(next_deadline_, request.deadline);
+  auto [it, fresh] = requests_.try_emplace(token, std::move(request));
+  CHECK(fresh);
+  return it->second;
+}
+
+void Front::forget(Requests::iterator it) {
+  const auto& [token, request] = *it;
+  if (request.where == Where::kRevision) awaiting_.erase({request.min_revision, token});
+  if (request.where == Where::kApplied) awaiting_.erase({request.revision, token});
+  waiting_bytes_ -= request.bytes;
+  requests_.erase(it);
+}
+
+// A write that is on its way goes on; only nobody waits for it.
+void Front::on(const ClientCancelled& message) {
   auto it = requests_.find(message.id.value);
-  if (it == requests_.end()) return;
-  deadlines_.erase({it->second.deadline, it->first});
-  awaiting_.erase({it->second.min_revision, it->first});
-  awaiting_.erase({it->second.revision, it->first});
-  waiting_bytes_ -= it->second.bytes;
-  requests_.erase(it);  // a write that is on its way goes on; only nobody waits for it
+  if (it != requests_.end()) forget(it);
 }
 
 void Front::on_forward(const PeerSaid& said, Forward forward) {
   Token token = kForwardedBit | ++forwards_taken_;
-  Request request;
-  request.operation = std::move(forward.operation);
-  request.idempotency_key = std::move(forward.idempotency_key);
-  request.bytes = operation_bytes(request.operation);
-  waiting_bytes_ += request.bytes;
+  Operation& operation = forward.operation;
+  Request request;  // it is never repeated here: what it asks need not be remembered
+  request.bytes = operation_bytes(operation);
+  request.write = is_write(operation);
   request.linear = true;
-  request.deadline = out_.now + forward.timeout;
   request.from = std::pair(said.link, forward.request);
   request.where = Where::kReplica;
-  Operation operation = request.operation;
-  bool write = is_write(operation);
-  deadlines_.emplace(request.deadline, token);
-  requests_.emplace(token, std::move(request));
+  const bool write = request.write;
+  keep(token, std::move(request), forward.timeout);
   // One hop at most: whether we lead or not, our replica answers.
   if (std::holds_alternative<QueryStatus>(operation)) {
     fail(token, ErrorCode::kInvalid, Outcome::kNotApplied, "a status query cannot be forwarded");
@@ -86,7 +98,7 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
   } else if (full()) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in the leader");
   } else if (write) {
-    out_.replica.post(Propose{token, std::move(operation), requests_.at(token).idempotency_key});
+    out_.replica.post(Propose{token, std::move(operation), std::move(forward.idempotency_key)});
   } else {
     out_.replica.post(Read{token, std::move(operation), true});
   }
@@ -94,25 +106,29 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
 
 // ---- where to ----
 
+// By this server's own copy. A snapshot is, whatever the copy is worth: that is also how data is salvaged.
+bool Front::answered_here(const Operation& read) const {
+  return role_.readable || std::holds_alternative<ReadSnapshot>(read);
+}
+
 void Front::route(Token token, Request& request) {
-  if (std::holds_alternative<ReadSnapshot>(request.operation)) {
-    // Of this very server's copy, whatever it is worth: that is also how data is salvaged.
-    request.where = Where::kReplica;
-    out_.replica.post(Read{token, request.operation, false});
-    return;
-  }
+  const bool local = !request.linear && answered_here(request.operation);
   if (!request.linear && request.min_revision > applied_) {
     request.where = Where::kRevision;
     awaiting_.emplace(request.min_revision, token);
     return;
   }
-  bool write = is_write(request.operation);
-  if (role_.leading || (!request.linear && role_.readable)) {
+  if (local) {
+    out_.replica.post(Read{token, std::move(request.operation), false});
+    forget(requests_.find(token));
+    return;
+  }
+  if (role_.leading) {
     request.where = Where::kReplica;
-    if (write) {
+    if (request.write) {
       out_.replica.post(Propose{token, request.operation, request.idempotency_key});
     } else {
-      out_.replica.post(Read{token, request.operation, request.linear});
+      out_.replica.post(Read{token, request.operation, true});
     }
     return;
   }
@@ -134,7 +150,7 @@ void Front::route(Token token, Request& request) {
 bool Front::may_repeat(const Request& request) const {
   bool of_keys = !std::holds_alternative<ChangeSettings>(request.operation) &&
                  !std::holds_alternative<MoveLeader>(request.operation);
-  return !is_write(request.operation) || (of_keys && !request.idempotency_key.empty());
+  return !request.write || (of_keys && !request.idempotency_key.empty());
 }
 
 // As soon as there is a leader, and not before a pause: the one that we know may be the one that failed us.
@@ -145,12 +161,14 @@ void Front::try_again(Request& request) {
 }
 
 void Front::route_waiting() {
+  std::vector<Token> waiting;
   for (auto& [token, request] : requests_) {
-    if (request.where == Where::kNowhere) route(token, request);
+    if (request.where == Where::kNowhere) waiting.push_back(token);
   }
+  for (Token token : waiting) route(token, requests_.at(token));
 }
 
-void Front::on(PeerUp message) {
+void Front::on(const PeerUp& message) {
   http_[message.info.member.id] = message.info.http;
   if (!message.dialed) return;
   links_[message.info.member.id] = {message.link, message.info};
@@ -159,7 +177,7 @@ void Front::on(PeerUp message) {
 
 // What was forwarded on this link has no answer any more. A read, or a write with an idempotency key, is simply asked
 // again. Another write may have been done, and doing it again could do it twice: its outcome is unknown.
-void Front::on(PeerDown message) {
+void Front::on(const PeerDown& message) {
   if (!message.dialed) {
     for (auto& [token, request] : requests_) {
       if (request.from && request.from->first == message.link) request.from->first = LinkId(0);
@@ -184,7 +202,7 @@ void Front::on(PeerDown message) {
   }
 }
 
-void Front::on(RoleChanged message) {
+void Front::on(RoleChanged&& message) {
   bool other_leader = role_.leader != message.leader && message.leader;
   role_ = std::move(message);
   if (other_leader) leave_former_leader();
@@ -202,14 +220,13 @@ void Front::leave_former_leader() {
       request.in_doubt = true;
       request.where = Where::kNowhere;
     } else {
-      deadlines_.erase({request.deadline, token});
       request.deadline = std::min(request.deadline, out_.now + out_.config.leader_silence);
-      deadlines_.emplace(request.deadline, token);
+      next_deadline_ = std::min(next_deadline_, request.deadline);
     }
   }
 }
 
-void Front::on(PeerSaid message) {
+void Front::on(PeerSaid&& message) {
   if (auto* forward = std::get_if<Forward>(&message.message)) {
     on_forward(message, std::move(*forward));
   } else if (auto* result = std::get_if<ForwardResult>(&message.message)) {
@@ -232,26 +249,24 @@ bool Front::again_elsewhere(Request& request, const Answer& answer) {
   return true;
 }
 
-void Front::on(Answered message) {
+void Front::on(Answered&& message) {
+  if (message.local) {  // nothing is kept of these
+    if (std::holds_alternative<Failed>(message.answer)) ++refused_;
+    out_.emit(reply_to(RequestId(message.token), std::move(message.answer), message.revision));
+    return;
+  }
   auto it = requests_.find(message.token);
   if (it == requests_.end()) return;  // expired or cancelled
-  Request& request = it->second;
-  if (!request.from) {
-    if (again_elsewhere(request, message.answer)) return;
-    if (is_failure(message.answer, ErrorCode::kNotReady)) {
-      request.linear = true;  // no copy of our own: ask the leader instead
-      route(it->first, request);
-      return;
-    }
-  }
-  finish(message.token, std::move(message.answer), message.revision);
+  if (!it->second.from && again_elsewhere(it->second, message.answer)) return;
+  finish(it, std::move(message.answer), message.revision);
 }
 
 void Front::on_forward_result(ForwardResult result) {
-  Request& request = requests_.at(result.request);
+  auto it = requests_.find(result.request);
+  Request& request = it->second;
   if (again_elsewhere(request, result.answer)) return;
   bool done = !std::holds_alternative<Failed>(result.answer);
-  if (done && result.revision > applied_ && is_write(request.operation)) {
+  if (done && result.revision > applied_ && request.write) {
     // Answered once this server has it too, so that its clients always read their own writes here.
     request.where = Where::kApplied;
     request.answer = std::move(result.answer);
@@ -259,20 +274,18 @@ void Front::on_forward_result(ForwardResult result) {
     awaiting_.emplace(request.revision, result.request);
     return;
   }
-  finish(result.request, std::move(result.answer), result.revision);
+  finish(it, std::move(result.answer), result.revision);
 }
 
-void Front::on(Applied message) {
+void Front::on(const Applied& message) {
   applied_ = message.revision;
   while (!awaiting_.empty() && awaiting_.begin()->first <= applied_) {
-    Token token = awaiting_.begin()->second;
+    auto it = requests_.find(awaiting_.begin()->second);
     awaiting_.erase(awaiting_.begin());
-    auto it = requests_.find(token);
-    if (it == requests_.end()) continue;
     if (it->second.where == Where::kApplied) {
-      finish(token, std::move(*it->second.answer), it->second.revision);
+      finish(it, std::move(*it->second.answer), it->second.revision);
     } else {
-      route(token, it->second);
+      route(it->first, it->second);
     }
   }
 }
@@ -289,55 +302,51 @@ ClientReply Front::reply_to(RequestId id, Answer answer, Revision revision) cons
   return reply;
 }
 
-void Front::finish(Token token, Answer answer, Revision revision) {
-  auto it = requests_.find(token);
+void Front::finish(Requests::iterator it, Answer answer, Revision revision) {
+  const Request& request = it->second;
   if (auto* failed = std::get_if<Failed>(&answer)) {
     ++refused_;
-    if (it->second.in_doubt && is_write(it->second.operation)) failed->outcome = Outcome::kUnknown;
+    if (request.in_doubt && request.write) failed->outcome = Outcome::kUnknown;
   }
-  if (it->second.from) {
-    auto [link, number] = *it->second.from;
-    if (link != LinkId(0)) out_.emit(LinkSend{link, ForwardResult{number, std::move(answer), revision}});
-  } else {
-    out_.emit(reply_to(RequestId(token), std::move(answer), revision));
+  if (!request.from) {
+    out_.emit(reply_to(RequestId(it->first), std::move(answer), revision));
+  } else if (request.from->first != LinkId(0)) {
+    out_.emit(
+        LinkSend{request.from->first, ForwardResult{request.from->second, std::move(answer), revision}});
   }
-  deadlines_.erase({it->second.deadline, token});
-  waiting_bytes_ -= it->second.bytes;
-  requests_.erase(it);
+  forget(it);
 }
 
 void Front::fail(Token token, ErrorCode code, Outcome outcome, std::string detail) {
-  bool write = is_write(requests_.at(token).operation);
-  finish(token, Failed{code, write ? outcome : Outcome::kNotApplied, std::move(detail)}, applied_);
+  auto it = requests_.find(token);
+  finish(it, Failed{code, it->second.write ? outcome : Outcome::kNotApplied, std::move(detail)}, applied_);
 }
 
 // A client may wait for an hour, a stop may not: what only waits is refused at once, and what is under way
 // gets as long as the replica takes to hand over.
-void Front::on(StopRequested) {
+void Front::on(const StopRequested&) {
   stopping_ = true;
-  const auto waiting = std::exchange(deadlines_, {});
-  for (const auto& [deadline, token] : waiting) {
+  for (Token token : tokens_by_deadline(kNever)) {
     Request& request = requests_.at(token);
     if (request.where == Where::kRevision || request.where == Where::kNowhere) {
-      awaiting_.erase({request.min_revision, token});
       fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
     } else {
-      request.deadline = std::min(deadline, out_.now + kStopLimit);
-      deadlines_.emplace(request.deadline, token);
+      request.deadline = std::min(request.deadline, out_.now + kStopLimit);
     }
   }
+  next_deadline_ = std::min(next_deadline_, out_.now + kStopLimit);
 }
 
 // ---- time ----
 
-void Front::expire(Token token, Request& request) {
+void Front::expire(Token token) {
+  auto it = requests_.find(token);
+  Request& request = it->second;
   switch (request.where) {
     case Where::kApplied:  // it is done; that this server lags is no reason to say otherwise
-      awaiting_.erase({request.revision, token});
-      finish(token, std::move(*request.answer), request.revision);
+      finish(it, std::move(*request.answer), request.revision);
       return;
     case Where::kRevision:
-      awaiting_.erase({request.min_revision, token});
       fail(token, ErrorCode::kTimedOut, Outcome::kNotApplied,
            "this server has not reached revision " + std::to_string(request.min_revision.value) + " in time");
       return;
@@ -348,18 +357,31 @@ void Front::expire(Token token, Request& request) {
     case Where::kReplica:
     case Where::kLeader:
       fail(token, ErrorCode::kTimedOut, Outcome::kUnknown,
-           is_write(request.operation)
-               ? "the leader did not confirm the write in time: read the key before you repeat it"
-               : "the leader did not confirm the read in time: try again, or with read=local");
+           request.write ? "the leader did not confirm the write in time: read the key before you repeat it"
+                         : "the leader did not confirm the read in time: try again, or with read=local");
       return;
   }
 }
 
+std::vector<Front::Token> Front::tokens_by_deadline(Instant until) const {
+  std::vector<std::pair<Instant, Token>> found;
+  for (const auto& [token, request] : requests_) {
+    if (request.deadline <= until) found.emplace_back(request.deadline, token);
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<Token> tokens;
+  for (const auto& [deadline, token] : found) tokens.push_back(token);
+  return tokens;
+}
+
+// Most requests end long before their deadline. So the deadlines are in no order: all are looked through when the
+// earliest that was ever given since the last look has passed.
 void Front::on_time() {
-  while (!deadlines_.empty() && deadlines_.begin()->first <= out_.now) {
-    Token token = deadlines_.begin()->second;
-    deadlines_.erase(deadlines_.begin());
-    expire(token, requests_.at(token));
+  if (next_deadline_ <= out_.now) {
+    for (Token token : tokens_by_deadline(out_.now)) expire(token);
+    next_deadline_ = kNever;
+    for (const auto& [token, request] : requests_)
+      next_deadline_ = std::min(next_deadline_, request.deadline);
   }
   if (retry_at_ <= out_.now) {
     retry_at_ = kNever;
@@ -367,10 +389,6 @@ void Front::on_time() {
   }
 }
 
-Instant Front::deadline() const {
-  Instant earliest = retry_at_;
-  if (!deadlines_.empty()) earliest = std::min(earliest, deadlines_.begin()->first);
-  return earliest;
-}
+Instant Front::deadline() const { return std::min(retry_at_, next_deadline_); }
 
 }  // namespace kvd

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "core/outbox.hpp"
 
@@ -15,7 +16,7 @@ class Front {
  public:
   explicit Front(Outbox& out) : out_(out) {}
 
-  void handle(FrontMessage message);
+  void handle(FrontMessage&& message);
   void on_time();
   Instant deadline() const;
 
@@ -34,7 +35,7 @@ class Front {
   using Token = uint64_t;
   enum class Where : uint8_t {
     kRevision,  // a local read, until this server has min_revision
-    kReplica,   // at our own replica
+    kReplica,   // at our own replica, which leads
     kLeader,    // forwarded, on `link`
     kNowhere,   // no leader can be asked right now
     kApplied,   // done by the leader; answered when this server has it too
@@ -43,7 +44,8 @@ class Front {
     Operation operation;
     size_t bytes = 0;             // of keys and values
     std::string idempotency_key;  // empty: none
-    bool in_doubt = false;        // an earlier attempt may have been applied
+    bool write = false;
+    bool in_doubt = false;  // an earlier attempt may have been applied
     bool linear = false;
     Revision min_revision;
     Instant deadline{};
@@ -54,16 +56,21 @@ class Front {
     Revision revision;                                // kApplied
   };
 
-  void on(ClientRequest message);
-  void on(ClientCancelled message);
-  void on(PeerUp message);
-  void on(PeerDown message);
-  void on(PeerSaid message);
-  void on(RoleChanged message);
-  void on(Applied message);
-  void on(Answered message);
-  void on(StopRequested message);
+  using Requests = std::map<Token, Request>;
 
+  void on(ClientRequest&& message);
+  void on(const ClientCancelled& message);
+  void on(const PeerUp& message);
+  void on(const PeerDown& message);
+  void on(PeerSaid&& message);
+  void on(RoleChanged&& message);
+  void on(const Applied& message);
+  void on(Answered&& message);
+  void on(const StopRequested& message);
+
+  bool answered_here(const Operation& read) const;
+  Request& keep(Token token, Request request, Duration timeout);
+  void forget(Requests::iterator it);
   void route(Token token, Request& request);
   bool full() const;
   void route_waiting();
@@ -73,16 +80,17 @@ class Front {
   bool again_elsewhere(Request& request, const Answer& answer);
   void on_forward(const PeerSaid& said, Forward forward);
   void on_forward_result(ForwardResult result);
-  void finish(Token token, Answer answer, Revision revision);
+  void finish(Requests::iterator it, Answer answer, Revision revision);
   void fail(Token token, ErrorCode code, Outcome outcome, std::string detail);
-  void expire(Token token, Request& request);
+  void expire(Token token);
+  std::vector<Token> tokens_by_deadline(Instant until) const;
 
   Outbox& out_;
   RoleChanged role_;
   Revision applied_;
-  std::map<Token, Request> requests_;
-  std::set<std::pair<Instant, Token>> deadlines_;
-  std::set<std::pair<Revision, Token>> awaiting_;            // kRevision and kApplied
+  Requests requests_;                              // not the local reads that the replica has been asked for
+  Instant next_deadline_ = kNever;                 // none of requests_ has an earlier one
+  std::set<std::pair<Revision, Token>> awaiting_;  // kRevision and kApplied
   std::map<ServerId, std::pair<LinkId, ServerInfo>> links_;  // that we dialed
   std::map<ServerId, Address> http_;                         // of everyone we ever met
   size_t waiting_bytes_ = 0;                                 // of requests_

@@ -22,7 +22,7 @@ const Hello* hello_in(const PeerMessage& message) {
 
 }  // namespace
 
-void Links::handle(LinksMessage message) {
+void Links::handle(LinksMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 

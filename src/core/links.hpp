@@ -18,7 +18,7 @@ class Links {
  public:
   explicit Links(Outbox& out) : out_(out) {}
 
-  void handle(LinksMessage message);
+  void handle(LinksMessage&& message);
   void on_time();
   Instant deadline() const;
 

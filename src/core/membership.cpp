@@ -23,7 +23,7 @@ bool counts(const std::vector<Member>& in_sync, const Member& self) {
 
 }  // namespace
 
-void Membership::handle(MembershipMessage message) {
+void Membership::handle(MembershipMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 

@@ -17,7 +17,7 @@ class Membership {
  public:
   explicit Membership(Outbox& out) : out_(out) {}
 
-  void handle(MembershipMessage message);
+  void handle(MembershipMessage&& message);
   void on_time();
   Instant deadline() const { return retry_at_; }
 

@@ -87,6 +87,7 @@ struct Node::Parts {
   bool exited = false;
   bool stopping = false;
   size_t traced = 0;
+  std::vector<NodeEffect> taken;   // by the shell; swapped with the outbox's, so that both keep their memory
   std::vector<RequestId> queries;  // status queries of this turn
   std::set<LinkId> overflowed;     // closed for a full mailbox, while their LinkEnded still waits in it
 };
@@ -137,7 +138,7 @@ struct Delivery {
 
 }  // namespace
 
-void Node::push(NodeInput input) {
+void Node::push(NodeInput&& input) {
   Parts& p = *parts_;
   if (p.trace->wanted()) {
     p.trace->add(fmt::format("{} {} <- {}", to_us(p.out.now), p.config.self.member.id.value, to_text(input)));
@@ -272,7 +273,7 @@ Instant Node::pump(Instant now) {
   return std::max(p.wanted_turn, now);
 }
 
-std::vector<NodeEffect> Node::take_effects() {
+std::vector<NodeEffect>& Node::take_effects() {
   Parts& p = *parts_;
   p.trace_effects();
   p.traced = 0;
@@ -283,7 +284,9 @@ std::vector<NodeEffect> Node::take_effects() {
     p.out.effects.erase(std::next(exit), p.out.effects.end());
     p.exited = true;
   }
-  return std::exchange(p.out.effects, {});
+  p.taken.clear();
+  std::swap(p.taken, p.out.effects);
+  return p.taken;
 }
 
 // ---- looking in ----

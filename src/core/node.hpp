@@ -38,15 +38,15 @@ class Node {
   // Puts `input` into the mailbox of the actor that it is for. Nothing is decided before pump(). When that
   // mailbox is full a client is refused (kOverloaded), a peer's link is closed (it starts anew and everything
   // is sent again).
-  void push(NodeInput input);
+  void push(NodeInput&& input);
 
   // Runs the actors until their mailboxes are empty or the turn's budget is spent. `now` never goes back.
   // Returns when it wants to run again at the latest (kNever: only on input; `now`: at once, the budget was
   // spent).
   Instant pump(Instant now);
 
-  // What the shell has to perform, in order. Empties the list.
-  std::vector<NodeEffect> take_effects();
+  // What the shell has to perform, in order; the shell's to move from, until the next call.
+  std::vector<NodeEffect>& take_effects();
 
   NodeView view() const;
   // The log's entry at `revision`; null outside (log_base, last.revision].

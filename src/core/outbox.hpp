@@ -24,12 +24,14 @@ template <class Message>
 class Mailbox {
  public:
   // From outside the node.
-  [[nodiscard]] bool offer(Message message) {
-    return messages_.size() < limits::kMailboxMessages && messages_.push(std::move(message));
+  template <class Content>
+  [[nodiscard]] bool offer(Content&& content) {
+    return messages_.size() < limits::kMailboxMessages && messages_.push(std::forward<Content>(content));
   }
   // From another actor.
-  void post(Message message) {
-    bool accepted = messages_.push(std::move(message));
+  template <class Content>
+  void post(Content&& content) {
+    bool accepted = messages_.push(std::forward<Content>(content));
     CHECK(accepted);
   }
   bool empty() const { return messages_.empty(); }
@@ -53,7 +55,10 @@ struct Outbox {
   Mailbox<FrontMessage> front;
   std::vector<NodeEffect> effects;
 
-  void emit(NodeEffect effect) { effects.push_back(std::move(effect)); }
+  template <class Effect>
+  void emit(Effect&& effect) {
+    effects.emplace_back(std::forward<Effect>(effect));
+  }
   void log(LogLevel level, std::string message,
            std::vector<std::pair<std::string, std::string>> fields = {}) {
     emit(LogLine{level, std::move(message), std::move(fields)});

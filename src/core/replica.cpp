@@ -31,13 +31,13 @@ void Replica::restore(Recovery::Found found) {
   out_.front.post(Applied{commit_});
 }
 
-void Replica::handle(ReplicaMessage message) {
+void Replica::handle(ReplicaMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
 // ---- roles ----
 
-void Replica::on(RegisterSeen message) {
+void Replica::on(const RegisterSeen& message) {
   const Register& content = message.content;
   if (content.lineage > lineage_) begin_lineage(content.lineage);
   std::vector<Member> before = register_ ? register_->in_sync : std::vector<Member>{};
@@ -90,7 +90,7 @@ void Replica::forget_the_dead() {
 }
 
 // In a virgin cluster there is nothing to miss, so nobody is sparse.
-void Replica::on(RegisterAbsent) { set_sparse(false); }
+void Replica::on(const RegisterAbsent&) { set_sparse(false); }
 
 // Everything was lost, and a new history begins: whatever is left of the old one must go, here too (rule 16).
 void Replica::begin_lineage(Lineage lineage) {
@@ -229,7 +229,7 @@ std::optional<Duration> Replica::leader_silence() const {
 
 // ---- peers ----
 
-void Replica::on(PeerUp message) {
+void Replica::on(const PeerUp& message) {
   dead_.erase(message.info.member);
   learn_epoch(message.epoch);
   if (!message.dialed) return;
@@ -241,7 +241,7 @@ void Replica::on(PeerUp message) {
   if (leader_) restart_peer(kept);
 }
 
-void Replica::on(PeerDown message) {
+void Replica::on(const PeerDown& message) {
   if (message.dialed) {
     peers_.erase(message.link);
   } else if (following_.link == message.link) {
@@ -253,9 +253,9 @@ void Replica::on(PeerDown message) {
   }
 }
 
-void Replica::on(PeerDead message) { dead_.insert(message.member); }
+void Replica::on(const PeerDead& message) { dead_.insert(message.member); }
 
-void Replica::on(PeerSaid message) {
+void Replica::on(PeerSaid&& message) {
   if (auto* suspect = std::get_if<Suspect>(&message.message)) {
     on_suspect(message, *suspect);
   } else if (peers_.contains(message.link)) {
@@ -285,7 +285,7 @@ void Replica::advance(Revision commit) {
 }
 
 void Replica::answer(uint64_t token, Answer what, Revision revision) {
-  out_.front.post(Answered{token, std::move(what), revision});
+  out_.front.post(Answered{token, std::move(what), revision, false});
 }
 
 void Replica::refuse(uint64_t token, ErrorCode code, Outcome outcome, std::string detail) {
@@ -307,13 +307,12 @@ Answer Replica::read_now(const Operation& operation) const {
 // The store is read part by part while writes go on, as for a learner (replica_leader.cpp). What was committed
 // since the part before comes first: the reader applies it to what it has by then, and so is at this part's
 // revision, too. Any copy will do, also one that is not readable: the digest tells what it was.
-void Replica::read_snapshot(uint64_t token, const ReadSnapshot& read) {
+Answer Replica::read_snapshot(const ReadSnapshot& read, Revision& at) const {
   const size_t bytes_max = out_.config.tuning.snapshot_chunk_bytes;
-  Revision at = read.since.value_or(commit_);
+  at = read.since.value_or(commit_);
   if (at < log_.base().revision || at > commit_) {
-    refuse(token, ErrorCode::kOverloaded, Outcome::kNotApplied,
-           "the log does not reach back to the part of the snapshot before: it is read too slowly");
-    return;
+    return Failed{ErrorCode::kOverloaded, Outcome::kNotApplied,
+                  "the log does not reach back to the part of the snapshot before: it is read too slowly"};
   }
   SnapshotPart part;
   size_t bytes = 0;
@@ -330,22 +329,23 @@ void Replica::read_snapshot(uint64_t token, const ReadSnapshot& read) {
   part.at = log_.position(at);
   part.digest = store_.digest();
   part.complete = complete();
-  answer(token, std::move(part), at);
+  return part;
 }
 
-void Replica::on(Read message) {
-  if (const auto* snapshot = std::get_if<ReadSnapshot>(&message.operation)) {
-    read_snapshot(message.token, *snapshot);
-    return;
-  }
+// `at` becomes the revision that the answer reflects.
+Answer Replica::read_here(const Operation& operation, Revision& at) {
+  if (const auto* snapshot = std::get_if<ReadSnapshot>(&operation)) return read_snapshot(*snapshot, at);
+  if (!readable())
+    return Failed{ErrorCode::kNotReady, Outcome::kNotApplied, "this server has no copy of the data yet"};
+  ++counters_.reads_local;
+  return read_now(operation);
+}
+
+void Replica::on(Read&& message) {
   if (!message.linear) {
-    if (readable()) {
-      ++counters_.reads_local;
-      answer(message.token, read_now(message.operation), commit_);
-    } else {
-      refuse(message.token, ErrorCode::kNotReady, Outcome::kNotApplied,
-             "this server has no copy of the data yet");
-    }
+    Revision at = commit_;
+    Answer found = read_here(message.operation, at);
+    out_.front.post(Answered{message.token, std::move(found), at, true});
     return;
   }
   if (!leader_) {
@@ -365,13 +365,13 @@ void Replica::on(Read message) {
 // The loop itself slept: the answers that we miss may be waiting unread in our own sockets. Timers run before
 // sockets are read, so without this a server that was stopped for two seconds would depose a healthy leader,
 // and a leader that was stopped would throw everybody out.
-void Replica::on(Stalled) {
+void Replica::on(const Stalled&) {
   following_.heard = out_.now;
   for (auto& [link, peer] : peers_) peer.heard = peer.progress = peer.incomplete_since = out_.now;
   if (leader_) leader_->unlinked_since.clear();
 }
 
-void Replica::on(DiskAnswer message) {
+void Replica::on(DiskAnswer&& message) {
   bool unsafe = !disk_.generation_safe();
   disk_.on(std::move(message));
   if (leader_) return;  // flush() commits
@@ -379,7 +379,7 @@ void Replica::on(DiskAnswer message) {
   if (unsafe && disk_.generation_safe() && following_.link) confirm(*following_.link, 0);
 }
 
-void Replica::on(StopRequested) {
+void Replica::on(const StopRequested&) {
   if (stopping_) return;
   stopping_ = true;
   stop_limit_ = out_.now + kStopLimit;

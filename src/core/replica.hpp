@@ -27,7 +27,7 @@ class Replica {
 
   // Before anything else, when there is a disk: with what it held.
   void restore(Recovery::Found found);
-  void handle(ReplicaMessage message);
+  void handle(ReplicaMessage&& message);
   void on_time();
   // Once per turn, after all mailboxes: sends what the turn's writes and reads have gathered, one batch per
   // peer.
@@ -178,18 +178,18 @@ class Replica {
     uint64_t version = 0;
   };
 
-  void on(RegisterSeen message);
-  void on(RegisterAbsent message);
-  void on(ChangeResolved message);
-  void on(PeerUp message);
-  void on(PeerDown message);
-  void on(PeerDead message);
-  void on(PeerSaid message);
-  void on(Propose message);
-  void on(Read message);
-  void on(DiskAnswer message);
-  void on(Stalled message);
-  void on(StopRequested message);
+  void on(const RegisterSeen& message);
+  void on(const RegisterAbsent& message);
+  void on(const ChangeResolved& message);
+  void on(const PeerUp& message);
+  void on(const PeerDown& message);
+  void on(const PeerDead& message);
+  void on(PeerSaid&& message);
+  void on(Propose&& message);
+  void on(Read&& message);
+  void on(DiskAnswer&& message);
+  void on(const Stalled& message);
+  void on(const StopRequested& message);
 
   // replica.cpp
   void lead();
@@ -206,7 +206,8 @@ class Replica {
   void answer(uint64_t token, Answer what, Revision revision);
   void refuse(uint64_t token, ErrorCode code, Outcome outcome, std::string detail);
   Answer read_now(const Operation& operation) const;
-  void read_snapshot(uint64_t token, const ReadSnapshot& read);
+  Answer read_here(const Operation& operation, Revision& at);
+  Answer read_snapshot(const ReadSnapshot& read, Revision& at) const;
   void on_suspect(const PeerSaid& said, const Suspect& suspect);
 
   // replica_write.cpp

@@ -466,7 +466,7 @@ void Replica::propose_register(Proposal proposal) {
   }
 }
 
-void Replica::on(ChangeResolved message) {
+void Replica::on(const ChangeResolved& message) {
   if (!leader_ || !leader_->proposal || leader_->proposal->change_id != message.change_id) return;
   Proposal proposal = std::move(*leader_->proposal);
   leader_->proposal.reset();

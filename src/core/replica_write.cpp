@@ -98,7 +98,7 @@ bool Replica::recall(const Ticket& ticket) {
   return true;
 }
 
-void Replica::on(Propose message) {
+void Replica::on(Propose&& message) {
   if (!admit(message)) return;
   if (const auto* settings = std::get_if<ChangeSettings>(&message.operation)) {
     change_settings(message.token, *settings);

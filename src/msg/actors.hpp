@@ -169,6 +169,7 @@ struct Answered {  // from replica
   uint64_t token = 0;
   Answer answer;
   Revision revision;
+  bool local = false;  // to a Read that was not linear
 };
 using FrontMessage = std::variant<ClientRequest, ClientCancelled, PeerUp, PeerDown, PeerSaid, RoleChanged,
                                   Applied, Answered, StopRequested>;

@@ -19,8 +19,8 @@ struct EntityTags {
   bool operator==(const EntityTags&) const = default;
 };
 struct Condition {
-  std::optional<EntityTags> if_match;
-  std::optional<EntityTags> if_none_match;
+  OptionalBox<EntityTags> if_match;
+  OptionalBox<EntityTags> if_none_match;
   bool operator==(const Condition&) const = default;
 };
 

@@ -106,6 +106,11 @@ class Encoder {
   void put(const Status&) { CHECK(false); }
   void put(const SnapshotPart&) { CHECK(false); }
   template <class T>
+  void put(const OptionalBox<T>& value) {
+    put(static_cast<bool>(value));
+    if (value) put(*value);
+  }
+  template <class T>
   void put(const Box<T>& box) {
     put(*box);
   }
@@ -233,6 +238,12 @@ class Decoder {
   }
   void get(Status&) { fail("a status"); }
   void get(SnapshotPart&) { fail("a part of a snapshot"); }
+  template <class T>
+  void get(OptionalBox<T>& value) {
+    bool present = false;
+    get(present);
+    if (present && !failed()) get(value.emplace());
+  }
   template <class T>
   void get(Box<T>& box) {
     get(*box);

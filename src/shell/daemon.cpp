@@ -107,7 +107,7 @@ class Daemon {
     for (uv_signal_t& handle : signals_) CHECK(uv_signal_init(&loop_, &handle) == 0);
     prepare_.data = timer_.data = signals_[0].data = signals_[1].data = this;
 
-    InputSink inputs = [this](NodeInput input) { take(std::move(input)); };
+    InputSink inputs = [this](NodeInput&& input) { take(std::move(input)); };
     LogSink logs = [this](LogLine line) { log_.write(line); };
     http_.emplace(&loop_, flags.http, inputs, logs);
     if (!flags.node.standalone) {
@@ -163,7 +163,7 @@ class Daemon {
     options.sync = data.sync;
     options.boot = boot_id();
     Duration idle = data.sync == JournalOptions::Sync::kInterval ? data.interval : kMarkAfter;
-    disk_.emplace(&loop_, *directory_, options, idle, [this](NodeInput input) { take(std::move(input)); });
+    disk_.emplace(&loop_, *directory_, options, idle, [this](NodeInput&& input) { take(std::move(input)); });
     return true;
   }
 
@@ -198,7 +198,7 @@ class Daemon {
     take(StopRequested{});
   }
 
-  void take(NodeInput input) {
+  void take(NodeInput&& input) {
     input_waits_ = true;
     if (log_.debugging()) log_debug(input);
     if (!exiting_since_) return node_.push(std::move(input));
@@ -241,15 +241,15 @@ class Daemon {
         &timer_, [](uv_timer_t*) {}, wait_ms, 0);
   }
 
-  void perform(ClientReply reply) { http_->reply(std::move(reply)); }
-  void perform(LinkDial order) { links_.value().perform(std::move(order)); }
-  void perform(LinkSend order) { links_.value().perform(std::move(order)); }
-  void perform(LinkClose order) { links_.value().perform(std::move(order)); }
-  void perform(ZkCall call) { zk_.value().perform(std::move(call)); }
-  void perform(ZkReopen) { zk_.value().reopen(); }
-  void perform(DiskOrder order) { disk_.value().perform(std::move(order)); }
-  void perform(LogLine line) { log_.write(line); }
-  void perform(Exit exit) {
+  void perform(ClientReply&& reply) { http_->reply(std::move(reply)); }
+  void perform(LinkDial&& order) { links_.value().perform(std::move(order)); }
+  void perform(LinkSend&& order) { links_.value().perform(std::move(order)); }
+  void perform(LinkClose&& order) { links_.value().perform(std::move(order)); }
+  void perform(ZkCall&& call) { zk_.value().perform(std::move(call)); }
+  void perform(const ZkReopen&) { zk_.value().reopen(); }
+  void perform(DiskOrder&& order) { disk_.value().perform(std::move(order)); }
+  void perform(const LogLine& line) { log_.write(line); }
+  void perform(Exit&& exit) {
     if (exiting_since_) return;
     exit_ = std::move(exit);
     if (!exit_.reason.empty()) fmt::print(stderr, "kvd: {}\n", exit_.reason);

@@ -52,7 +52,7 @@ bool read_condition(const HttpRequest& request, Condition& condition, std::strin
     bool match = equal_ignoring_case(field.name, "If-Match");
     bool none_match = !match && equal_ignoring_case(field.name, "If-None-Match");
     if (!match && !none_match) continue;
-    std::optional<EntityTags>& tags = match ? condition.if_match : condition.if_none_match;
+    OptionalBox<EntityTags>& tags = match ? condition.if_match : condition.if_none_match;
     if (!tags) tags.emplace();
     if (parse_entity_tags(field.value, none_match, *tags)) continue;
     bad_field = match ? "If-Match" : "If-None-Match";

@@ -7,7 +7,7 @@
 
 namespace kvd {
 
-using InputSink = std::function<void(NodeInput)>;
+using InputSink = std::function<void(NodeInput&&)>;
 using LogSink = std::function<void(LogLine)>;
 
 }  // namespace kvd

@@ -62,7 +62,7 @@ struct DiskFixture {
   void start() {
     directory = std::move(*Directory::open(scratch / "data"));
     files = std::make_unique<CountingFiles>(*directory);
-    InputSink sink = [this](NodeInput input) {
+    InputSink sink = [this](NodeInput&& input) {
       answers.push_back(std::get<DiskAnswer>(std::move(input)));
       if (hear) hear(answers.back());
     };
