@@ -310,9 +310,7 @@ void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
   } else {
     settle(slot, render_reply(slot.plan, reply, shared_.options.identity, shared_.counters));
   }
-  emit_done();
-  update_reading();
-  account();
+  mark_dirty();
 }
 
 // Answers leave in the order of the requests, whatever the order in which the node found them.
@@ -463,8 +461,9 @@ void HttpConnection::mark_dirty() {
 }
 
 void HttpConnection::flush() {
-  dirty_ = false;
   if (phase_ == Phase::kClosed) return;
+  emit_done();
+  dirty_ = false;
   bool waited = output_.waiting();
   if (output_.flush(stream()) != 0) return close();
   if (!waited && output_.waiting()) {

@@ -4,7 +4,6 @@
 #include <uv.h>
 
 #include <array>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/ring.hpp"
 #include "shell/http_api.hpp"
 #include "shell/http_backup.hpp"
 #include "shell/http_options.hpp"
@@ -143,7 +143,7 @@ class HttpConnection {
   uint32_t restore_sequence_ = 0;         // of its slot, once it is written
   Duration restore_timeout_{0};           // of each batch
   bool restore_writes_ = false;
-  std::deque<Slot> slots_;
+  Ring<Slot, 2, 16> slots_;      // few are kept: most connections are idle
   uint32_t first_sequence_ = 0;  // of slots_.front()
   HttpOutput output_;
   size_t answer_bytes_ = 0;  // of bodies in done slots

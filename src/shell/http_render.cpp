@@ -99,7 +99,7 @@ class Renderer {
       response.content_type = kOctets;
       response.value = found.item.value;
     }
-    add_field(response, "ETag", entity_tag(modified));
+    response.etag = modified;
     mark_incomplete(response, found.complete);
     return response;
   }
@@ -134,7 +134,7 @@ class Renderer {
     write_bytes(json, "key", plan_.text);
     json.member("revision", reply_.revision.value).member("created", written.created).end_object();
     HttpResponse response = json_response(written.created ? 201 : 200, json);
-    add_field(response, "ETag", entity_tag(reply_.revision));
+    response.etag = reply_.revision;
     return response;
   }
   HttpResponse operator()(const KeyDeleted&) const { return empty(204); }
@@ -250,7 +250,7 @@ class Renderer {
     problem.current = current;
     if (plan_.write) problem.outcome = Outcome::kNotApplied;
     HttpResponse response = problem_response(problem);
-    if (current) add_field(response, "ETag", entity_tag(*current));
+    if (current) response.etag = *current;
     return response;
   }
   HttpResponse ready(const Status& status) const {

@@ -26,6 +26,16 @@ std::string printable(const std::string& detail) {
   return out;
 }
 
+void append_status_line(std::string& out, uint16_t status) {
+  if (status == 200) {
+    out += "HTTP/1.1 200 OK\r\n";
+    return;
+  }
+  out += "HTTP/1.1 ";
+  append_number(out, status);
+  out.append(" ").append(http_reason(status)).append("\r\n");
+}
+
 bool has_content(uint16_t status) { return status >= 200 && status != 204 && status != 304; }
 
 }  // namespace
@@ -101,9 +111,7 @@ HttpResponse problem_response(const Problem& problem) {
 }
 
 void append_head(std::string& out, const HttpResponse& response, const HttpFraming& framing) {
-  out += "HTTP/1.1 ";
-  append_number(out, response.status);
-  out.append(" ").append(http_reason(response.status)).append("\r\n");
+  append_status_line(out, response.status);
   if (response.status == 100) {
     out += "\r\n";
     return;
@@ -113,6 +121,11 @@ void append_head(std::string& out, const HttpResponse& response, const HttpFrami
   out += "\r\nKvd-Revision: ";
   append_number(out, response.revision.value);
   out += "\r\n";
+  if (response.etag != Revision(0)) {
+    out += "ETag: \"";
+    append_number(out, response.etag.value);
+    out += "\"\r\n";
+  }
   if (!response.content_type.empty())
     out.append("Content-Type: ").append(response.content_type).append("\r\n");
   if (response.streamed) {

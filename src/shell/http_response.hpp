@@ -14,6 +14,7 @@ namespace kvd {
 struct HttpResponse {
   uint16_t status = 200;          // kRawText: `body` is everything, without a head (four-letter words)
   std::string_view content_type;  // a literal; empty: none
+  Revision etag;                  // 0: none
   std::string fields;             // further header lines, each with its CRLF
   std::string body;
   Bytes value;            // the body, when `body` is empty; never copied

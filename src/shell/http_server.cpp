@@ -132,9 +132,10 @@ void HttpServer::reply(ClientReply reply) {
 }
 
 void HttpServer::flush() {
+  flushing_.swap(shared_->dirty);
+  for (HttpConnection* connection : flushing_) connection->flush();
+  flushing_.clear();
   keep_bounds();
-  auto dirty = std::exchange(shared_->dirty, {});
-  for (HttpConnection* connection : dirty) connection->flush();
 }
 
 void HttpServer::keep_bounds() {

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include <memory>
+#include <vector>
 
 #include "base/result.hpp"
 #include "shell/http_options.hpp"
@@ -17,6 +18,7 @@
 
 namespace kvd {
 
+class HttpConnection;
 struct HttpShared;
 
 class HttpServer {
@@ -57,7 +59,8 @@ class HttpServer {
   uv_idle_t resume_;
   bool started_ = false;
   bool listening_ = false;
-  bool refusing_ = false;  // the last connection was refused: that is logged once
+  bool refusing_ = false;                  // the last connection was refused: that is logged once
+  std::vector<HttpConnection*> flushing_;  // swapped with the dirty ones, so that both keep their memory
   uint32_t last_number_ = 0;
 };
 

@@ -105,6 +105,7 @@ bool is_percent_encoded(std::string_view text) {
 }
 
 std::string percent_decode(std::string_view text) {
+  if (text.find('%') == std::string_view::npos) return std::string(text);
   std::string out;
   out.reserve(text.size());
   for (size_t i = 0; i < text.size(); ++i) {
@@ -190,7 +191,5 @@ bool parse_entity_tags(std::string_view field, bool weak_counts, EntityTags& tag
   }
   return found;
 }
-
-std::string entity_tag(Revision revision) { return fmt::format("\"{}\"", revision.value); }
 
 }  // namespace kvd

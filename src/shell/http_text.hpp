@@ -51,7 +51,5 @@ Result<Query> parse_query(std::string_view text, uint32_t allowed);
 // Adds the tags of one If-Match (`weak_counts` false) or If-None-Match field (true: W/"5" matches too) to
 // `tags`. Tags that are no revisions are left out: they match nothing. False: that is no list of entity tags.
 [[nodiscard]] bool parse_entity_tags(std::string_view field, bool weak_counts, EntityTags& tags);
-// `"<revision>"`.
-std::string entity_tag(Revision revision);
 
 }  // namespace kvd
