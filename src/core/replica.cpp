@@ -461,12 +461,16 @@ void Replica::flush_as_leader() {
     for (PendingRead& read : leader_->reads) {
       if (read.round == 0) read.round = leader_->round;
     }
-    for (auto& [link, peer] : peers_) send_heartbeat(peer);
+    for (auto& [link, peer] : peers_) send_heartbeat(peer, false);
   }
   for (auto& [link, peer] : peers_) {
     send_entries(peer);
     send_snapshot(peer);
-    if (peer.heartbeat_at <= out_.now || (peer.told_commit < commit_ && peer.match)) send_heartbeat(peer);
+    if (peer.heartbeat_at <= out_.now) {
+      send_heartbeat(peer, false);
+    } else if (peer.told_commit < commit_ && peer.match) {
+      send_heartbeat(peer, true);
+    }
   }
   if (auto proposal = next_proposal()) propose_register(std::move(*proposal));
 }

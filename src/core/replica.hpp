@@ -238,7 +238,7 @@ class Replica {
   void send_snapshot(Peer& peer);
   void flush_as_leader();
   void send_entries(Peer& peer);
-  void send_heartbeat(Peer& peer);
+  void send_heartbeat(Peer& peer, bool notice);
   void restart_peer(Peer& peer);
   void commit_what_is_held();
   void activate();

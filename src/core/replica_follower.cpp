@@ -165,7 +165,7 @@ void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
     }
     compare_digests(heartbeat.digest);
   }
-  confirm(said.link, heartbeat.round);
+  if (!heartbeat.notice) confirm(said.link, heartbeat.round);
 }
 
 // Two copies at one revision are equal, byte by byte. Which of the two is wrong cannot be told here, so nothing is

@@ -152,11 +152,11 @@ void Replica::restart_peer(Peer& peer) {
   peer.heard = peer.progress = peer.incomplete_since = peer.heartbeat_at = out_.now;
 }
 
-void Replica::send_heartbeat(Peer& peer) {
-  peer.heartbeat_at = out_.now + out_.config.heartbeat;
+void Replica::send_heartbeat(Peer& peer, bool notice) {
+  if (!notice) peer.heartbeat_at = out_.now + out_.config.heartbeat;
   peer.told_commit = commit_;
-  out_.emit(
-      LinkSend{peer.link, Heartbeat{epoch_, commit_, leader_->round, store_.digest(), log_.last().revision}});
+  out_.emit(LinkSend{peer.link, Heartbeat{epoch_, commit_, leader_->round, store_.digest(),
+                                          log_.last().revision, notice}});
 }
 
 void Replica::send_entries(Peer& peer) {
@@ -356,7 +356,7 @@ void Replica::lead_on_time() {
   give_up_stuck_disk();
   for (auto& [link, peer] : peers_) {
     // Also before the epoch is on disk, which nothing else is: the register has named this leader already.
-    if (peer.heartbeat_at <= out_.now) send_heartbeat(peer);
+    if (peer.heartbeat_at <= out_.now) send_heartbeat(peer, false);
     if (peer.snapshot_after <= out_.now) begin_snapshot(peer);
     if (out_.now - peer.heard > kStaleLink * out_.config.leader_silence) {
       peer.heard = out_.now;  // said once; the link's end follows

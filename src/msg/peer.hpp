@@ -51,6 +51,7 @@ struct Heartbeat {
   uint64_t round = 0;   // of the linear reads' confirmation
   uint64_t digest = 0;  // of the leader's store at `commit`
   Revision end;         // of the leader's log: entries of former epochs behind it are void
+  bool notice = false;  // it only tells of the commit: no answer is wanted
 };
 struct HeartbeatAck {
   Epoch epoch;  // larger than the heartbeat's: the leader is deposed, and this confirms nothing

@@ -36,7 +36,7 @@ std::vector<PeerMessage> one_of_each() {
       Append{Epoch(3), LogPosition{Epoch(2), Revision(11)}, Revision(10), {entry}},
       AppendAck{Epoch(3), Revision(12)},
       AppendNack{Epoch(4), true, Revision(1), 2, true},
-      Heartbeat{Epoch(3), Revision(12), 5, 0xfeed, Revision(14)},
+      Heartbeat{Epoch(3), Revision(12), 5, 0xfeed, Revision(14), true},
       HeartbeatAck{Epoch(3), 5, true, 2},
       SnapshotBegin{Epoch(3), 2, LogPosition{Epoch(2), Revision(11)}, true},
       SnapshotChunk{Epoch(3), {item}},
