@@ -137,6 +137,22 @@ TEST_CASE_FIXTURE(InspectFixture, "a digest that the content does not have") {
   CHECK(inspect({path + "/" + kSnapshot}).code == 0);
 }
 
+TEST_CASE_FIXTURE(InspectFixture,
+                  "a log that ends where a part that is read at once does, or has not begun") {
+  SUBCASE("behind an entry as large as a part") {
+    auto large = std::make_shared<Entry>(*entry(6));
+    large->effects[0].value = Bytes(std::string(1u << 20, 'v'));
+    journal->perform({DiskWrite{6, {EntryPointer(large)}}});
+  }
+  SUBCASE("with nothing behind the snapshot") {
+    journal->perform(
+        {DiskSnapshotBegin{1, LogPosition{Epoch(1), Revision(9)}, true}, DiskSnapshotEnd{1, Revision(9), 0}});
+  }
+  const Inspection seen = inspect({path});
+  INFO(seen.output, seen.error);
+  CHECK(seen.code == 0);
+}
+
 TEST_CASE_FIXTURE(InspectFixture, "a torn end is no damage, and looking changes nothing") {
   damage(kSegment, 420);  // in the last frame
   const Inspection seen = inspect({path});
