@@ -37,23 +37,19 @@ FileResult JournalRecovery::read(std::vector<DiskAnswer>& answers) {
     answers.push_back(std::move(found));
     return {};
   }
-  DiskPart part;
-  const uint64_t until = bytes_ + options_.read_bytes;
-  while (bytes_ < until && (stage_ == Stage::kSnapshot || stage_ == Stage::kLog)) {
-    if (FileResult error = stage_ == Stage::kSnapshot ? read_snapshot(part) : read_log(part)) return error;
-  }
-  if (!part.items.empty() || !part.records.empty()) {
-    part.bytes = bytes_;
-    answers.push_back(std::move(part));
-    return {};
-  }
-  if (stage_ == Stage::kPutInOrder) {
+  if (judged()) {
     if (FileResult error = put_in_order()) return error;
     stage_ = Stage::kDone;
     answers.push_back(verdict());
     return {};
   }
-  answers.push_back(DiskPart{{}, {}, bytes_});  // a long stretch of frames without records
+  DiskPart part;
+  const uint64_t until = bytes_ + options_.read_bytes;
+  while (bytes_ < until && (stage_ == Stage::kSnapshot || stage_ == Stage::kLog)) {
+    if (FileResult error = stage_ == Stage::kSnapshot ? read_snapshot(part) : read_log(part)) return error;
+  }
+  part.bytes = bytes_;
+  answers.push_back(std::move(part));  // empty after a long stretch of frames without records, or at the end
   return {};
 }
 

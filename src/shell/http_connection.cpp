@@ -3,7 +3,8 @@
 // Why closing takes two steps: a socket that is closed while unread bytes wait in it sends
 // a reset, and the reset throws away the answer on its way (a 413 to who still sends the
 // body). So the last answer is followed by the end of our side, and what still comes is
-// read and dropped until the client ends its side or `linger` is over.
+// read and dropped until the client ends its side, has been silent for `linger`, or has
+// sent for `linger_max`: large uploads take a while.
 #include "shell/http_connection.hpp"
 
 #include <algorithm>
@@ -487,7 +488,7 @@ void HttpConnection::on_written(int status) {
 void HttpConnection::finish() {
   if (ended_) return close();
   phase_ = Phase::kEnding;
-  ending_ms_ = now_ms();
+  ending_ms_ = heard_ms_ = now_ms();
   if (uv_shutdown(&shutdown_, stream(), [](uv_shutdown_t*, int) {}) != 0) return close();
   update_reading();
 }
@@ -510,7 +511,7 @@ void HttpConnection::check_time(uint64_t now) {
     return now >= since && now - since > static_cast<uint64_t>(to_ms(limit));
   };
   if (phase_ == Phase::kEnding) {
-    if (over(ending_ms_, options.linger)) close();
+    if (over(heard_ms_, options.linger) || over(ending_ms_, options.linger_max)) close();
     return;
   }
   if (output_.waiting()) {

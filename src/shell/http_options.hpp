@@ -34,7 +34,10 @@ struct HttpOptions {
   Duration idle = seconds(60);                // between requests: closed
   Duration receive = seconds(30);             // without a byte in the middle of a request: 408
   Duration stall = seconds(30);               // a client that takes nothing of its answer: closed
-  Duration linger = seconds(2);               // after the last answer, while what still comes is thrown away
+  // After the last answer what still comes is thrown away; then closed. A client that reads only once it has sent all
+  // of a refused body would else meet a reset in place of the answer.
+  Duration linger = seconds(2);        // without a byte
+  Duration linger_max = seconds(300);  // in all
 };
 
 }  // namespace kvd

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <filesystem>
 #include <optional>
 #include <thread>
@@ -188,17 +189,37 @@ FileResult look_at_backup(Files& files, const Files::Info& file, Report& report)
 
 // ---- the directory as a whole ----
 
+// The store as a start would have it (core/recovery.hpp), up to where the snapshot is whole. Entries wait until they
+// are known to be committed, since a truncation may take the others back; those beyond that end are only counted.
 struct Replay {
   Store store;
-  std::vector<EntryPointer> log;
+  Revision end;   // of the snapshot
+  Revision last;  // of the log
+  Revision commit;
+  std::deque<EntryPointer> waiting;
 
+  void begin(const DiskFound& found) {
+    end = std::max(found.snapshot_end, found.base.revision);
+    last = found.base.revision;
+  }
   void take(DiskPart part) {
     for (Item& item : part.items) store.put(std::move(item));
     for (DiskRecord& record : part.records) {
-      if (auto* entry = std::get_if<EntryPointer>(&record)) log.push_back(std::move(*entry));
-      const auto* cut = std::get_if<DiskTruncate>(&record);
-      while (cut != nullptr && !log.empty() && log.back()->revision > cut->last) log.pop_back();
+      if (auto* entry = std::get_if<EntryPointer>(&record)) {
+        last = (*entry)->revision;
+        if (last <= end) waiting.push_back(std::move(*entry));
+      } else if (const auto* cut = std::get_if<DiskTruncate>(&record)) {
+        last = std::min(last, cut->last);
+        while (!waiting.empty() && waiting.back()->revision > last) waiting.pop_back();
+      } else {
+        commit = std::max(commit, std::get<DiskCommit>(record).revision);
+      }
+      apply_until(commit);
     }
+  }
+  void apply_until(Revision revision) {
+    for (; !waiting.empty() && waiting.front()->revision <= revision; waiting.pop_front())
+      store.apply(*waiting.front());
   }
 };
 
@@ -215,7 +236,7 @@ FileResult judge_whole(Files& files, Report& report) {
     if (FileResult error = recovery.read(answers)) return error;
     for (DiskAnswer& answer : answers) {
       if (auto* part = std::get_if<DiskPart>(&answer)) replay.take(std::move(*part));
-      if (const auto* begin = std::get_if<DiskFound>(&answer)) found = *begin;
+      if (const auto* begin = std::get_if<DiskFound>(&answer)) replay.begin(found = *begin);
     }
   }
   if (!recovery.loss().empty()) report.problems.push_back(recovery.loss());
@@ -223,12 +244,10 @@ FileResult judge_whole(Files& files, Report& report) {
     report.problems.push_back("a start has found a loss: " + report.root->lost);
   }
   if (!recovery.facts_readable()) return {};
+  replay.apply_until(replay.end);
   StoreReport store;
-  store.at = std::max(found.snapshot_end, found.base.revision);
-  store.last = replay.log.empty() ? found.base.revision : replay.log.back()->revision;
-  for (const EntryPointer& entry : replay.log) {
-    if (entry->revision <= store.at) replay.store.apply(*entry);
-  }
+  store.at = replay.end;
+  store.last = replay.last;
   store.keys = replay.store.values().size();
   store.digest = replay.store.digest();
   report.store = store;

@@ -191,12 +191,48 @@ TEST_CASE(
 TEST_CASE("limits: after its last answer a connection is not kept for a client that never ends it") {
   HttpOptions options = patient();
   options.linger = milliseconds(20);
-  HttpFixture fixture(options);
+  options.connections_max = 1;
+  HttpFixture fixture(options, serving(3));
   Client client(fixture);
   client.send("nonsense nonsense\r\n\r\n");
   CHECK(client.next().status == 400);
   CHECK(client.closed());  // their side ended
-  fixture.run_until([&] {  // ... and later ours was dropped: nobody takes what is sent any more
+  fixture.run_until([&] {  // ... and later ours was dropped: another one takes the place
+    Client next(fixture);
+    return next.send(get("/v1/kv/k")).next().status == 200;
+  });
+}
+
+TEST_CASE("limits: who goes on sending what is refused is heard out, and reads the answer then") {
+  HttpOptions options = patient();
+  options.linger = milliseconds(200);
+  HttpFixture fixture(options);
+  for (bool slept = true; slept;) {  // a machine that sleeps for as long as `linger` proves nothing
+    slept = false;
+    Client client(fixture);
+    client.send("PUT /nowhere" + std::string(kHost) + "Content-Length: 1000000\r\n\r\n");
+    const uint64_t begun = uv_now(fixture.loop());
+    for (uint64_t last = begun; last < begun + 500; last = uv_now(fixture.loop())) {
+      client.send("x");
+      fixture.run_turns(1);
+      slept |= uv_now(fixture.loop()) > last + 100;
+    }
+    if (slept) continue;
+    client.end_sending();
+    CHECK(client.next().status == 404);
+    CHECK(client.closed());
+    CHECK_FALSE(client.was_reset());
+  }
+}
+
+TEST_CASE("limits: ... but not for ever") {
+  HttpOptions options = patient();
+  options.linger = seconds(60);
+  options.linger_max = milliseconds(20);
+  HttpFixture fixture(options);
+  Client client(fixture);
+  client.send("PUT /nowhere" + std::string(kHost) + "Content-Length: 1000000000\r\n\r\n");
+  fixture.run_until([&] {
     client.send("more");
     return client.was_reset();
   });

@@ -1,4 +1,4 @@
-// GET and PUT /v1/snapshot on loopback, with a scripted node: what goes out and when, and what slow,
+// GET /v1/snapshot on loopback, with a scripted node: what goes out and when, and what slow,
 // broken and impatient clients meet.
 #include <doctest.h>
 
@@ -152,46 +152,4 @@ TEST_CASE("snapshot: what cannot go on is cut off, and a client that goes ends i
   second.settle();
   CHECK(large.asked == asked);
   CHECK(asked < 60);
-}
-
-TEST_CASE("restore: a whole snapshot is written in batches, and a broken one not at all") {
-  ScriptedStore node(3000);
-  BackupWriter writer;
-  std::string bytes;
-  SnapshotPart part = node.part({});
-  part.items = node.store.items_behind(Space::kData, "", SIZE_MAX);
-  part.more = false;
-  writer.add(part, bytes);
-  std::vector<WriteBatch> batches;
-  size_t fail_at = SIZE_MAX;
-  HttpFixture fixture({}, [&](const ClientRequest& request) -> std::optional<Answer> {
-    batches.push_back(std::get<WriteBatch>(request.operation));
-    if (batches.size() <= fail_at) return Answer(BatchWritten{});
-    return Answer(Failed{ErrorCode::kTimedOut, Outcome::kUnknown, "late"});
-  });
-  auto restore = [&](const std::string& body) {
-    batches.clear();
-    Client client(fixture);
-    return client
-        .send("PUT /v1/snapshot HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) +
-              "\r\n\r\n" + body)
-        .next();
-  };
-  Reply done = restore(bytes);
-  CHECK(done.status == 200);
-  CHECK(done.body == "{\"keys\":3000,\"revision\":40}\n");
-  REQUIRE(batches.size() == 3);
-  CHECK(batches[0].if_empty);
-  CHECK_FALSE(batches[1].if_empty);
-  CHECK(batches[0].ops.size() + batches[1].ops.size() + batches[2].ops.size() == 3000);
-
-  CHECK(restore(bytes.substr(0, bytes.size() - 1)).status == 400);
-  CHECK(restore("").status == 400);
-  CHECK(batches.empty());
-
-  fail_at = 1;
-  Reply failed = restore(bytes);
-  CHECK(failed.status == 504);
-  CHECK(failed.body.find("1024 of 3000 keys") != std::string::npos);
-  CHECK(failed.body.find("\"outcome\":\"unknown\"") != std::string::npos);
 }

@@ -137,6 +137,49 @@ TEST_CASE_FIXTURE(InspectFixture, "a digest that the content does not have") {
   CHECK(inspect({path + "/" + kSnapshot}).code == 0);
 }
 
+TEST_CASE_FIXTURE(InspectFixture,
+                  "a log that ends where a part that is read at once does, or has not begun") {
+  SUBCASE("behind an entry as large as a part") {
+    auto large = std::make_shared<Entry>(*entry(6));
+    large->effects[0].value = Bytes(std::string(1u << 20, 'v'));
+    journal->perform({DiskWrite{6, {EntryPointer(large)}}});
+  }
+  SUBCASE("with nothing behind the snapshot") {
+    journal->perform(
+        {DiskSnapshotBegin{1, LogPosition{Epoch(1), Revision(9)}, true}, DiskSnapshotEnd{1, Revision(9), 0}});
+  }
+  const Inspection seen = inspect({path});
+  INFO(seen.output, seen.error);
+  CHECK(seen.code == 0);
+}
+
+TEST_CASE_FIXTURE(InspectFixture,
+                  "what a truncation took back is not in the store, whatever is committed before it") {
+  bool hints = false;
+  SUBCASE("without a word of what is committed") {}
+  SUBCASE("with hints") { hints = true; }
+  auto other = [&](uint64_t revision) {
+    auto made = std::make_shared<Entry>(*entry(revision));
+    made->epoch = Epoch(3);
+    made->effects[0].key = "other" + std::to_string(revision);
+    return made;
+  };
+  auto log = [&](std::vector<DiskRecord> records) { journal->perform({DiskWrite{6, std::move(records)}}); };
+  if (hints) log({DiskCommit{Revision(3)}});
+  log({DiskTruncate{Revision(3)}, other(4), other(5)});
+  if (hints) log({DiskCommit{Revision(4)}, DiskCommit{Revision(5)}});
+  log({DiskTruncate{Revision(5)}, other(6), DiskTruncate{Revision(5)}});
+  store.clear();
+  for (uint64_t revision : {1, 2, 3}) store.apply(*entry(revision));
+  store.apply(*other(4));
+  snapshot(store.digest());
+  const Inspection seen = inspect({path});
+  INFO(seen.output);
+  CHECK(seen.code == 0);
+  CHECK(says(seen, "store at revision 4: 4 keys"));
+  CHECK(says(seen, "the log goes on to 5"));
+}
+
 TEST_CASE_FIXTURE(InspectFixture, "a torn end is no damage, and looking changes nothing") {
   damage(kSegment, 420);  // in the last frame
   const Inspection seen = inspect({path});

@@ -1,0 +1,308 @@
+// PUT /v1/snapshot on loopback, with a scripted node: what is written and in which order, and what remains of uploads
+// that are refused, damaged, cut or given up.
+#include <doctest.h>
+
+#include "core/backup.hpp"
+#include "http_fixture.hpp"
+
+using namespace kvd;
+using namespace kvd::testing;
+
+namespace {
+
+constexpr size_t kBatchKeys = 1024;  // of small values
+
+// In several frames.
+std::string snapshot_of(size_t keys) {
+  Store store;
+  for (size_t i = 0; i < keys; ++i) {
+    store.put(Item{"k" + std::to_string(100'000 + i), Bytes("value"), Revision(i + 1), Revision(i + 1), 1});
+  }
+  BackupWriter writer;
+  std::string bytes;
+  SnapshotPart part;
+  part.cluster = "c";
+  part.at = LogPosition{Epoch(3), Revision(40)};
+  part.digest = store.digest();
+  do {
+    part.items = store.items_behind(Space::kData, part.items.empty() ? "" : part.items.back().key, 10'000);
+    part.more = !part.items.empty();
+    writer.add(part, bytes);
+  } while (part.more);
+  return bytes;
+}
+
+std::string put(const std::string& fields) {
+  return "PUT /v1/snapshot HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n";
+}
+std::string put_whole(const std::string& body) {
+  return put("Content-Length: " + std::to_string(body.size()) + "\r\n") + body;
+}
+std::string chunk(std::string_view bytes) {
+  char size[16];
+  std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
+  return size + std::string(bytes) + "\r\n";
+}
+
+// A server whose node writes every batch, or keeps them in fixture.held.
+struct Restores {
+  explicit Restores(HttpOptions options = {})
+      : fixture(options, [this](const ClientRequest& request) {
+          const auto* batch = std::get_if<WriteBatch>(&request.operation);
+          if (batch == nullptr) return std::optional<Answer>(KeyMissing{});
+          batches.push_back(*batch);
+          return verdict;
+        }) {}
+  // The next restore is taken and everything of it is written: nothing is left of those before.
+  bool work() {
+    verdict = BatchWritten{};
+    const size_t before = batches.size();
+    Client client(fixture);
+    const Reply reply = client.send(put_whole(whole)).next();
+    return reply.status == 200 && batches.size() == before + 3 && batches[before].if_empty;
+  }
+  void hold() { verdict = std::nullopt; }
+  void write_held() {
+    for (const ClientRequest& request : std::exchange(fixture.held, {}))
+      fixture.answer(request, BatchWritten{});
+  }
+
+  const std::string whole = snapshot_of(3000);
+  std::optional<Answer> verdict = BatchWritten{};
+  std::vector<WriteBatch> batches;
+  HttpFixture fixture;
+};
+
+bool not_applied(const Reply& reply) {
+  return reply.body.find("\"outcome\":\"not-applied\"") != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("restore: a whole snapshot is written in batches, only the first of which wants an empty cluster") {
+  Restores node;
+  Client client(node.fixture);
+  Reply done = client.send(put_whole(node.whole)).next();
+  CHECK(done.status == 200);
+  CHECK(done.body == "{\"keys\":3000,\"revision\":40}\n");
+  REQUIRE(node.batches.size() == 3);
+  CHECK(node.batches[0].if_empty);
+  CHECK_FALSE(node.batches[1].if_empty);
+  CHECK_FALSE(node.batches[2].if_empty);
+  CHECK(node.batches[0].ops.size() + node.batches[1].ops.size() + node.batches[2].ops.size() == 3000);
+  CHECK(client.send(put_whole(node.whole)).next().status == 200);  // the connection serves on
+}
+
+TEST_CASE("restore: the first batch goes alone, then eight at a time") {
+  Restores node;
+  node.hold();
+  Client client(node.fixture);
+  client.send(put_whole(snapshot_of(11 * kBatchKeys)));
+  node.fixture.run_until([&] { return !node.fixture.held.empty(); });
+  node.fixture.settle();
+  CHECK(node.batches.size() == 1);
+  node.write_held();
+  node.fixture.run_until([&] { return node.batches.size() == 9; });
+  node.fixture.settle();
+  CHECK(node.batches.size() == 9);
+  node.write_held();
+  node.fixture.run_until([&] { return node.batches.size() == 11; });
+  node.write_held();
+  CHECK(client.next().status == 200);
+}
+
+TEST_CASE("restore: what fails is told, and how far it came") {
+  Restores node;
+  Client client(node.fixture);
+  node.verdict = Failed{ErrorCode::kNotEmpty, Outcome::kNotApplied, "there are keys"};
+  Reply refused = client.send(put_whole(node.whole)).next();
+  CHECK(refused.status == 409);
+  CHECK(not_applied(refused));
+  CHECK(node.batches.size() == 1);
+
+  node.hold();
+  client.send(put_whole(node.whole));
+  node.fixture.run_until([&] { return node.fixture.held.size() == 1; });
+  node.verdict = Failed{ErrorCode::kTimedOut, Outcome::kUnknown, "late"};
+  node.write_held();
+  Reply failed = client.next();
+  CHECK(failed.status == 504);
+  CHECK(failed.body.find("1024 of 3000 keys") != std::string::npos);
+  CHECK(failed.body.find("\"outcome\":\"unknown\"") != std::string::npos);
+  CHECK(node.work());
+}
+
+TEST_CASE("restore: of what is cut or damaged nothing is written") {
+  Restores node;
+  const size_t size = node.whole.size();
+  auto refused = [&](const std::string& body) {
+    Client client(node.fixture);
+    Reply reply = client.send(put_whole(body)).next();
+    return reply.status == 400 && not_applied(reply) && reply.body.find("bad-snapshot") != std::string::npos;
+  };
+  for (size_t length : {size_t{0}, size_t{1}, size_t{40}, size / 2, size - 1}) {
+    CAPTURE(length);
+    CHECK(refused(node.whole.substr(0, length)));
+  }
+  for (size_t at : {size_t{0}, size_t{30}, size / 2, size - 1}) {
+    CAPTURE(at);
+    std::string damaged = node.whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1);
+    CHECK(refused(damaged));
+  }
+  CHECK(refused(node.whole + "x"));
+  CHECK(node.batches.empty());
+  CHECK(node.work());
+}
+
+TEST_CASE("restore: a body in chunks of any size, and one that is not in chunks after all") {
+  Restores node;
+  for (size_t piece : {size_t{7}, size_t{5000}, node.whole.size()}) {
+    CAPTURE(piece);
+    std::string request = put("Transfer-Encoding: chunked\r\n");
+    for (size_t at = 0; at < node.whole.size(); at += piece) request += chunk(node.whole.substr(at, piece));
+    node.batches.clear();
+    Client client(node.fixture);
+    client.send(request + "0\r\n\r\nGET /v1/kv/a HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(client.next().status == 200);
+    CHECK(client.next().status == 404);  // what follows is not part of it
+    CHECK(node.batches.size() == 3);
+  }
+  node.batches.clear();
+  Client broken(node.fixture);
+  broken.send(put("Transfer-Encoding: chunked\r\n") + chunk(node.whole.substr(0, 5000)) + "nonsense");
+  CHECK(broken.next().status == 400);
+  CHECK(node.batches.empty());
+  CHECK(node.work());
+}
+
+TEST_CASE("restore: who expects 100-continue gets it, or in its place the refusal") {
+  Restores node;
+  Client client(node.fixture);
+  const std::string asks =
+      "Expect: 100-continue\r\nContent-Length: " + std::to_string(node.whole.size()) + "\r\n";
+  CHECK(client.send(put(asks)).next().status == 100);
+  for (const char* other : {"", "Idempotency-Key: 1\r\n"}) {
+    Client refused(node.fixture);
+    Reply reply = refused.send(put(asks + other)).next();
+    CHECK(reply.status == (*other == '\0' ? 503 : 400));
+    CHECK(not_applied(reply));
+    CHECK(reply.field("connection") == "close");
+    CHECK(refused.closed());
+  }
+  CHECK(client.send(node.whole).next().status == 200);
+  CHECK(node.batches.size() == 3);
+  Client chunked(node.fixture);
+  CHECK(chunked.send(put("Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n")).next().status == 100);
+  CHECK(chunked.send(chunk("nonsense") + "0\r\n\r\n").next().status == 400);
+  CHECK(node.work());
+}
+
+TEST_CASE("restore: one at a time, from the head of its request to its answer") {
+  Restores node;
+  node.hold();
+  Client first(node.fixture);
+  auto second = [&](const std::string& request) {
+    Client client(node.fixture);
+    Reply reply = client.send(request).next();
+    return reply.status == 503 && not_applied(reply);
+  };
+  first.send(put_whole(node.whole).substr(0, 200));
+  node.fixture.settle();
+  CHECK(second(put_whole(node.whole)));
+  CHECK(second(put_whole("short")));
+  // Another one on the same connection waits for its turn to be refused.
+  first.send(put_whole(node.whole).substr(200) + put_whole("short"));
+  while (node.batches.size() < 3) {
+    node.fixture.run_until([&] { return !node.fixture.held.empty(); });
+    CHECK(second(put_whole(node.whole)));
+    node.write_held();
+  }
+  CHECK(first.next().status == 200);
+  CHECK(first.next().status == 503);
+  CHECK(node.work());
+}
+
+TEST_CASE("restore: who leaves while it uploads leaves nothing behind") {
+  HttpOptions options;
+  options.held_bytes_max = 10'000;  // less than one of the pieces below
+  Restores node(options);
+  const std::string piece = put_whole(snapshot_of(10'000)).substr(0, 70'000);
+  for (int round = 0; round < 5; ++round) {
+    Client reset(node.fixture);
+    reset.send(piece);
+    node.fixture.settle();
+    reset.reset();
+    node.fixture.settle();
+    for (const std::string& cut :
+         {piece, put("Transfer-Encoding: chunked\r\n") + chunk(node.whole.substr(0, 70'000))}) {
+      Client ended(node.fixture);
+      ended.send(cut).end_sending();
+      CHECK(ended.closed());  // the request is not whole, so there is no answer to it
+    }
+    CHECK(node.batches.empty());
+    CHECK(node.work());
+    node.batches.clear();
+  }
+  CHECK(node.fixture.log.empty());  // nobody held too much
+}
+
+TEST_CASE("restore: who leaves while it is written ends it") {
+  Restores node;
+  node.hold();
+  Client client(node.fixture);
+  client.send(put_whole(snapshot_of(4 * kBatchKeys)));
+  node.fixture.run_until([&] { return node.batches.size() == 1; });
+  node.write_held();
+  node.fixture.run_until([&] { return node.batches.size() == 4; });
+  client.reset();
+  node.fixture.run_until([&] { return node.fixture.cancelled.size() == 4; });  // the request itself, as well
+  for (const ClientRequest& request : node.fixture.held) {
+    CHECK(std::count(node.fixture.cancelled.begin(), node.fixture.cancelled.end(), request.id) == 1);
+  }
+  node.write_held();  // late replies hurt nobody
+  node.fixture.settle();
+  node.batches.clear();
+  CHECK(node.work());
+}
+
+TEST_CASE("restore: a client that ends its side behind the snapshot gets its answer") {
+  Restores node;
+  node.hold();
+  Client client(node.fixture);
+  client.send(put_whole(node.whole)).end_sending();
+  while (node.batches.size() < 3) {
+    node.fixture.run_until([&] { return !node.fixture.held.empty(); });
+    node.write_held();
+  }
+  CHECK(client.next().status == 200);
+  CHECK(client.closed());
+  CHECK(node.work());
+}
+
+TEST_CASE("restore: a client that stops in the middle is told so") {
+  HttpOptions options;
+  options.receive = milliseconds(20);
+  Restores node(options);
+  Client client(node.fixture);
+  Reply reply = client.send(put_whole(node.whole).substr(0, 5000)).next();
+  CHECK(reply.status == 408);
+  CHECK(not_applied(reply));
+  CHECK(node.batches.empty());
+  CHECK(node.work());
+}
+
+TEST_CASE("restore: a snapshot larger than the server may hold is refused midway") {
+  HttpOptions options;
+  options.restore_bytes_max = 2'000'000;
+  Restores node(options);
+  Client client(node.fixture);
+  // It goes on sending what nobody wants, and reads only then.
+  Reply reply = client.send(put_whole(snapshot_of(200'000))).next();
+  CHECK(reply.status == 413);
+  CHECK(not_applied(reply));
+  CHECK(client.closed());
+  CHECK_FALSE(client.was_reset());
+  CHECK(node.batches.empty());
+  CHECK(node.work());
+}

@@ -1,0 +1,161 @@
+// What a restore is to the replica that leads: batches that want an empty cluster (WriteBatch.if_empty), beside keys
+// that are committed, that are only in the tail of the log, and that this tail deletes.
+#include <doctest.h>
+
+#include "hand_fed.hpp"
+
+namespace kvd::sim {
+namespace {
+
+const Member kA = member("a", 1);
+const Member kB = member("b", 1);
+
+// The node leads, and commits nothing that b, which is in sync, has not acknowledged.
+struct Leader : HandFed {
+  Leader() {
+    register_server(kB);
+    Register content;
+    content.epoch = Epoch(1);
+    content.leader = kA;
+    content.in_sync = {kA, kB};
+    create_register(content);
+    connect();
+    link = answer_dial(kB, Epoch(1));
+    acknowledge();
+    REQUIRE(node().view().active);
+  }
+  void acknowledge() {  // everything
+    push(LinkReceived{link, AppendAck{Epoch(1), node().view().last.revision, 0}});
+    for (const Heartbeat& beat : sent<Heartbeat>(link))
+      push(LinkReceived{link, HeartbeatAck{Epoch(1), beat.round, true, 0}});
+  }
+  void put(const std::string& key) { ask(PutKey{key, Bytes("v"), {}}); }
+  void remove(const std::string& key) { ask(DeleteKey{key, {}}); }
+  uint64_t restore(const std::vector<std::string>& keys, bool if_empty = true) {
+    WriteBatch batch;
+    for (const std::string& key : keys) batch.ops.push_back(BatchOp{key, Bytes("restored")});
+    batch.if_empty = if_empty;
+    return ask(std::move(batch));
+  }
+  // At once, with nothing appended.
+  bool refuses() {
+    replies();
+    const LogPosition before = node().view().last;
+    restore({"r"});
+    const std::vector<ClientReply> all = replies();
+    const Failed* failed = all.size() == 1 ? std::get_if<Failed>(&all[0].answer) : nullptr;
+    return failed != nullptr && failed->code == ErrorCode::kNotEmpty &&
+           failed->outcome == Outcome::kNotApplied && node().view().last == before;
+  }
+  // Appended, and acknowledged once b has it.
+  bool takes() {
+    replies();
+    const uint64_t number = restore({"r"});
+    if (!replies().empty()) return false;
+    acknowledge();
+    const std::vector<ClientReply> all = replies();
+    return std::any_of(all.begin(), all.end(), [&](const ClientReply& reply) {
+      return reply.id == RequestId(number) && std::holds_alternative<BatchWritten>(reply.answer);
+    });
+  }
+  LinkId link;
+};
+
+}  // namespace
+
+TEST_CASE("a batch for an empty cluster is taken by one that is empty, however it became so") {
+  Leader a;
+  SUBCASE("new") {}
+  SUBCASE("all keys are deleted") {
+    a.put("k");
+    a.remove("k");
+    a.acknowledge();
+  }
+  SUBCASE("the tail deletes the only key") {
+    a.put("k");
+    a.acknowledge();
+    a.remove("k");
+  }
+  SUBCASE("the tail makes a key, and deletes it together with the committed ones") {
+    a.put("k1");
+    a.put("k2");
+    a.acknowledge();
+    a.put("k3");
+    a.ask(DeletePrefix{"k"});
+  }
+  SUBCASE("what idempotency keys led to is remembered") {
+    a.ask_once("once", PutKey{"k", Bytes("v"), {}});
+    a.ask_once("twice", DeleteKey{"k", {}});
+  }
+  CHECK(a.takes());
+  CHECK(a.refuses());
+}
+
+TEST_CASE("a batch for an empty cluster is refused when there is a key, or will be") {
+  Leader a;
+  SUBCASE("committed") {
+    a.put("k");
+    a.acknowledge();
+  }
+  SUBCASE("in the tail alone") { a.put("k"); }
+  SUBCASE("overwritten in the tail") {
+    a.put("k");
+    a.acknowledge();
+    a.put("k");
+  }
+  SUBCASE("deleted and made again in the tail") {
+    a.put("k");
+    a.acknowledge();
+    a.remove("k");
+    a.put("k");
+  }
+  SUBCASE("beside one that the tail deletes") {
+    a.put("k1");
+    a.put("k2");
+    a.acknowledge();
+    a.remove("k1");
+  }
+  SUBCASE("in the tail, beside one that the tail deletes") {
+    a.put("k1");
+    a.acknowledge();
+    a.remove("k1");
+    a.put("k2");
+  }
+  CHECK(a.refuses());
+  a.acknowledge();
+  CHECK(a.refuses());
+}
+
+TEST_CASE("an empty batch for an empty cluster is done, and refused where there are keys") {
+  Leader a;
+  auto answer = [&] {
+    a.replies();
+    a.restore({});
+    a.acknowledge();
+    return a.replies().at(0).answer;
+  };
+  CHECK(std::holds_alternative<BatchWritten>(answer()));
+  a.put("k");
+  CHECK(std::holds_alternative<Failed>(answer()));
+}
+
+// As HttpRestore sends them: the first one wants an empty cluster, and once it is written the others come at once.
+TEST_CASE("a restore in several batches keeps another one out from its first batch on") {
+  Leader a;
+  a.restore({"k1", "k2"});
+  CHECK(a.refuses());  // another one, which began at the same time
+  a.acknowledge();
+  CHECK(a.replies().size() == 1);
+  CHECK(a.refuses());
+  for (const char* key : {"k3", "k4", "k5"}) a.restore({key}, false);
+  CHECK(a.replies().empty());
+  CHECK(a.refuses());
+  a.acknowledge();
+  const std::vector<ClientReply> all = a.replies();
+  REQUIRE(all.size() == 3);
+  for (const ClientReply& reply : all) CHECK(std::holds_alternative<BatchWritten>(reply.answer));
+  a.ask(ListKeys{"", "", 10, true}, ReadMode::kLocal);
+  CHECK(std::get<Listing>(a.replies().at(0).answer).items.size() == 5);
+}
+
+}  // namespace kvd::sim
