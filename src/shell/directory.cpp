@@ -18,7 +18,6 @@ namespace kvd {
 namespace {
 
 constexpr char kLockName[] = "lock";
-constexpr size_t kFillBytes = 1u << 20;
 
 // Signals may interrupt any of these.
 template <class Call>
@@ -44,6 +43,18 @@ FileResult write_all(int descriptor, const std::string& name, uint64_t offset, s
     bytes.remove_prefix(static_cast<size_t>(count));
     offset += static_cast<uint64_t>(count);
   }
+  return {};
+}
+
+// Space for `size` zeros; where a file system knows no such thing, their number alone. Writing the zeros as well, so
+// that later syncs need not record what of the space is in use, was not found to pay.
+FileResult allocate(int descriptor, const std::string& name, uint64_t size) {
+  if (size == 0) return {};
+  int failed = EINTR;
+  while (failed == EINTR) failed = posix_fallocate(descriptor, 0, static_cast<off_t>(size));
+  if (failed == EOPNOTSUPP || failed == EINVAL)
+    failed = again([&] { return ftruncate(descriptor, static_cast<off_t>(size)); }) == 0 ? 0 : errno;
+  if (failed != 0) return error_of("allocate", name, failed);
   return {};
 }
 
@@ -168,27 +179,12 @@ FileResult Directory::read(const std::string& name, uint64_t offset, size_t size
   return {};
 }
 
-// Zeros that are really written: a write into space that is only allocated would have to sync the file system's
-// own records as well.
-FileResult Directory::fill(int descriptor, const std::string& name, uint64_t size) {
-  if (size == 0) return {};
-  int failed = EINTR;
-  while (failed == EINTR) failed = posix_fallocate(descriptor, 0, static_cast<off_t>(size));
-  if (failed != 0 && failed != EOPNOTSUPP && failed != EINVAL) return error_of("allocate", name, failed);
-  const std::string zeros(std::min<uint64_t>(size, kFillBytes), '\0');
-  for (uint64_t at = 0; at < size; at += zeros.size()) {
-    const std::string_view piece = std::string_view(zeros).substr(0, size - at);
-    if (FileResult error = write_all(descriptor, name, at, piece)) return error;
-  }
-  return {};
-}
-
 FileResult Directory::create(const std::string& name, uint64_t size) {
   if (!writable_) return only_looking();
   const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
   const int descriptor = again([&] { return openat(directory_, name.c_str(), flags, 0600); });
   if (descriptor < 0) return error_of("create", name, errno);
-  FileResult error = fill(descriptor, name, size);
+  FileResult error = allocate(descriptor, name, size);
   if (!error && again([&] { return fsync(descriptor); }) != 0) error = error_of("fsync", name, errno);
   if (error) {
     close(descriptor);

@@ -33,7 +33,6 @@ class Directory final : public Files {
  private:
   explicit Directory(int descriptor, bool writable) : directory_(descriptor), writable_(writable) {}
   FileResult descriptor_of(const std::string& name, int& descriptor);
-  FileResult fill(int descriptor, const std::string& name, uint64_t size);
   FileResult sync_directory();
   void forget(const std::string& name);
 

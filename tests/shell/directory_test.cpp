@@ -50,6 +50,8 @@ TEST_CASE("what is done to files is there, for the next one too") {
   CHECK((status.st_mode & 0777) == 0700);
   CHECK_FALSE(directory->create("a", 5000));
   CHECK(content(*directory, "a") == std::string(5000, '\0'));
+  REQUIRE(stat((scratch / "data/a").c_str(), &status) == 0);
+  CHECK(status.st_blocks * 512 >= 5000);  // it will not lack space
   CHECK_FALSE(directory->write("a", 10, "hello"));
   CHECK_FALSE(directory->write("a", 5000, "behind"));
   CHECK_FALSE(directory->sync("a"));
