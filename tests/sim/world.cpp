@@ -192,9 +192,10 @@ void World::kill(int server, DeathKind kind, Duration away) {
   die(server, kind == DeathKind::kPowerLoss, false, away);
 }
 
-// What a memory server's death is, a disk's is: one server of the in-sync set has to keep everything.
+// What a memory server's death is, a disk's is: one server of the in-sync set has to keep everything. Who has ordered a
+// change of the set is in what it becomes: were this server alone in it, everything would be gone.
 bool World::others_keep_everything(int server) const {
-  if (!checkers_.config()) return false;
+  if (!checkers_.config() || zookeeper_.changes_register(server)) return false;
   const std::vector<Member>& in_sync = checkers_.config()->in_sync;
   const std::vector<int> servers = everyone();
   return std::any_of(servers.begin(), servers.end(), [&](int other) {

@@ -186,7 +186,7 @@ void ZkGateway::abandon_requests(Client& client) {
     when += delay();
     if (!is_write(pending.call.request)) continue;
     const bool late = is_conditional_set(pending.call.request);
-    apply_unseen_at(late ? when + context_.up_to(context_.options.zk_late_us_max) : when, client.session,
+    apply_unseen_at(late ? when + context_.up_to(context_.options.zk_late_us_max) : when, client,
                     std::move(pending.call));
   }
   client.settled = when;
@@ -194,8 +194,18 @@ void ZkGateway::abandon_requests(Client& client) {
   client.last_request = client.last_reply = now;
 }
 
-void ZkGateway::apply_unseen_at(Instant when, uint64_t session, ZkCall call) {
-  context_.queue.at(when, [this, session, call = std::move(call)] {
+bool ZkGateway::changes_register(int server) const {
+  const Client& client = clients_[server];
+  return client.abandoned != 0 ||
+         std::any_of(client.pending.begin(), client.pending.end(),
+                     [](const Pending& p) { return !p.applied && is_conditional_set(p.call.request); });
+}
+
+void ZkGateway::apply_unseen_at(Instant when, Client& client, ZkCall call) {
+  const int change = is_conditional_set(call.request) ? 1 : 0;
+  client.abandoned += change;
+  context_.queue.at(when, [this, &client, change, session = client.session, call = std::move(call)] {
+    client.abandoned -= change;
     if (!zk_.up() || !zk_.alive(session)) return;
     zk_.apply_unseen(session, call);
     after_change();

@@ -40,6 +40,8 @@ class ZkGateway {
   void release_view(int server);
 
   const SimZookeeper& ensemble() const { return zk_; }
+  // A change of the register that this server ordered, in this life or a former one, may yet be made.
+  bool changes_register(int server) const;
 
  private:
   enum class State { kNone, kConnecting, kConnected, kExpired };
@@ -57,6 +59,7 @@ class ZkGateway {
     Instant last_reply{};
     Instant settled{};  // until then operations of the lost connection may still apply
     Instant paused_at{};
+    int abandoned = 0;  // changes of the register that nobody hears of, still to be made
     bool paused = false;
     bool is_cut = false;
     bool advance_planned = false;
@@ -71,7 +74,7 @@ class ZkGateway {
   void take_request(int server, uint64_t connection);
   void reply(int server, uint64_t connection, EventQueue::Action action);
   void abandon_requests(Client& client);
-  void apply_unseen_at(Instant when, uint64_t session, ZkCall call);
+  void apply_unseen_at(Instant when, Client& client, ZkCall call);
   void ping(int server, uint64_t connection);
   void plan_expiry();
   void after_change();
