@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "committed.hpp"
 #include "msg/text.hpp"
@@ -125,11 +125,10 @@ void History::refuse(size_t index) { operations_[index].certainly_not = !operati
 
 std::optional<std::string> History::check(const std::vector<std::string>& keys, uint64_t steps_max,
                                           int& undecided) const {
-  RevisionOfValue revisions;
-  std::set<Lineage> lineages;
+  std::map<Lineage, RevisionOfValue> lineages;  // a write that is repeated may be done once in each
   for (const ClientOperation& operation : operations_) {
     if (operation.returned == UINT64_MAX) continue;
-    lineages.insert(lineage_of(operation.reply->revision));
+    RevisionOfValue& revisions = lineages[lineage_of(operation.reply->revision)];
     if (const auto* put = std::get_if<PutKey>(&operation.request.operation)) {
       if (std::holds_alternative<KeyWritten>(operation.reply->answer)) {
         revisions[value_number(put->value.view())] = operation.reply->revision.value;
@@ -138,7 +137,7 @@ std::optional<std::string> History::check(const std::vector<std::string>& keys, 
       revisions[value_number(found->item.value.view())] = found->item.modified.value;
     }
   }
-  for (Lineage lineage : lineages) {
+  for (const auto& [lineage, revisions] : lineages) {
     for (const std::string& key : keys) {
       std::vector<KeyOperation> projected;
       for (const ClientOperation& operation : operations_) {

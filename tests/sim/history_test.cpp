@@ -111,6 +111,24 @@ TEST_CASE(
   CHECK_FALSE(is_wrong(history));
 }
 
+TEST_CASE("a write that is repeated has a revision of its own in each lineage that it was done in") {
+  History history;
+  const size_t write = ask(history, PutKey{"a/0", value(1), {}});
+  history.operation(write).repeated = true;
+  EntityTags tags;
+  SUBCASE("a condition names the earlier one") {
+    tags.revisions = {Revision(7)};
+    hear(history, ask(history, PutKey{"a/0", value(2), {{}, tags}}), ConditionFailed{Revision(7)}, 7);
+  }
+  SUBCASE("a condition fails on the earlier one") {
+    tags.revisions = {Revision(5)};
+    hear(history, ask(history, PutKey{"a/0", value(2), {tags, {}}}), ConditionFailed{Revision(7)}, 7);
+  }
+  const uint64_t later = lineage_base(Lineage(1)).value + 1;
+  hear(history, write, KeyWritten{true}, later);
+  CHECK_FALSE(is_wrong(history));
+}
+
 TEST_CASE("certainly not done is no operation, unknown is an open one") {
   History history;
   const size_t write = ask(history, PutKey{"a/0", value(1), {}});
