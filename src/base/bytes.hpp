@@ -1,24 +1,79 @@
 // Immutable bytes with shared ownership: a value travels from socket to log to store to socket and is copied
-// once, when it is read from the wire. Thread-safe to share, since nobody can change them.
+// once or twice while it is small, and never when it is large. Thread-safe to share, since nobody can change
+// them and owners are counted atomically: the disk's thread frees what it has written.
 #pragma once
-#include <memory>
-#include <string>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <utility>
 
 namespace kvd {
 
+// What every shared piece of the heap begins with. Whoever makes one writes what follows before anybody else sees it.
+struct SharedBlock {
+  std::atomic<uint32_t> owners{1};
+  uint32_t size : 31;          // bytes, this head included
+  uint32_t ends_in_bytes : 1;  // the last of them are a Bytes object, which goes with the block
+};
+
+// One of the owners of a block; null: of none.
+class BlockPointer {
+ public:
+  BlockPointer() = default;
+  explicit BlockPointer(SharedBlock* adopted) : block_(adopted) {}  // its first owner
+  BlockPointer(const BlockPointer& other) : block_(other.block_) {
+    if (block_ != nullptr) block_->owners.fetch_add(1, std::memory_order_relaxed);
+  }
+  BlockPointer(BlockPointer&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+  BlockPointer& operator=(BlockPointer other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~BlockPointer() {
+    if (block_ != nullptr) release(block_);
+  }
+
+  // Memory for a block of `size` bytes, its head filled in. What comes behind is the caller's to fill.
+  static SharedBlock* allocate(size_t size, bool ends_in_bytes);
+
+  SharedBlock* get() const { return block_; }
+  explicit operator bool() const { return block_ != nullptr; }
+
+ private:
+  static void release(SharedBlock* block) {
+    // The only owner need not write to find that out.
+    if (block->owners.load(std::memory_order_acquire) == 1 ||
+        block->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      free(block);
+    }
+  }
+  static void free(SharedBlock* block);
+
+  SharedBlock* block_ = nullptr;
+};
+
 class Bytes {
  public:
   Bytes() = default;
-  explicit Bytes(std::string content) : content_(std::make_shared<const std::string>(std::move(content))) {}
+  explicit Bytes(std::string_view content);  // copied
+  // A part of what another owner has filled: `size` bytes from `offset` in the block on.
+  Bytes(BlockPointer block, size_t offset, size_t size)
+      : block_(std::move(block)),
+        offset_(static_cast<uint32_t>(offset)),
+        size_(static_cast<uint32_t>(size)) {}
 
-  std::string_view view() const { return content_ ? std::string_view(*content_) : std::string_view(); }
-  size_t size() const { return content_ ? content_->size() : 0; }
+  std::string_view view() const {
+    if (!block_) return {};
+    return {reinterpret_cast<const char*>(block_.get()) + offset_, size_};
+  }
+  size_t size() const { return block_ ? size_ : 0; }
   bool operator==(const Bytes& other) const { return view() == other.view(); }
 
  private:
-  std::shared_ptr<const std::string> content_;  // null: empty
+  BlockPointer block_;  // null: empty
+  uint32_t offset_ = 0;
+  uint32_t size_ = 0;
 };
 
 }  // namespace kvd

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <tuple>
+#include <utility>
 
 #include "msg/limits.hpp"
 
@@ -143,12 +143,13 @@ void BackupReader::take(const Frame& frame) {
 }
 
 void BackupReader::take_items(std::string_view payload) {
-  Result<std::vector<Item>> items = decode_items(payload);
+  Result<std::vector<Record>> items = decode_items(payload);
   if (!items) return fail("holds what cannot be read: " + items.error().detail);
-  for (Item& item : *items) {
-    if (std::tie(item.space, item.key) <= std::tie(space_, last_)) return fail("holds keys out of order");
-    space_ = item.space;
-    last_ = item.key;
+  for (Record& item : *items) {
+    const std::pair<Space, std::string_view> before(space_, last_);
+    if (std::pair(item.space(), item.key()) <= before) return fail("holds keys out of order");
+    space_ = item.space();
+    last_ = item.key();
     ++items_;
     store_.put(std::move(item));
   }

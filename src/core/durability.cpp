@@ -123,8 +123,8 @@ void Durability::write_snapshot(const Log& log, const Store& store, Revision com
       order(DiskSnapshotEnd{snapshots_, commit, store.digest()});
       return;
     }
-    snapshot_->space = part.items.back().space;
-    snapshot_->cursor = part.items.back().key;
+    snapshot_->space = part.items.back().space();
+    snapshot_->cursor = part.items.back().key();
     ++snapshot_->sent;
     order(std::move(part));
   }

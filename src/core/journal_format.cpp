@@ -196,9 +196,9 @@ void encode_records(const std::vector<DiskRecord>& records, std::string& out) { 
 Result<std::vector<DiskRecord>> decode_records(std::string_view payload) {
   return decode_whole<std::vector<DiskRecord>>(payload);
 }
-void encode_items(const std::vector<Item>& items, std::string& out) { Encoder(out).put(items); }
-Result<std::vector<Item>> decode_items(std::string_view payload) {
-  return decode_whole<std::vector<Item>>(payload);
+void encode_items(const std::vector<Record>& items, std::string& out) { Encoder(out).put(items); }
+Result<std::vector<Record>> decode_items(std::string_view payload) {
+  return decode_whole<std::vector<Record>>(payload);
 }
 void encode_entries(const std::vector<EntryPointer>& entries, std::string& out) { Encoder(out).put(entries); }
 Result<std::vector<EntryPointer>> decode_entries(std::string_view payload) {

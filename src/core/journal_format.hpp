@@ -125,8 +125,8 @@ inline constexpr size_t kSnapshotFootSize = kFrameHead + 8 * 8;
 
 void encode_records(const std::vector<DiskRecord>& records, std::string& out);
 Result<std::vector<DiskRecord>> decode_records(std::string_view payload);
-void encode_items(const std::vector<Item>& items, std::string& out);
-Result<std::vector<Item>> decode_items(std::string_view payload);
+void encode_items(const std::vector<Record>& items, std::string& out);
+Result<std::vector<Record>> decode_items(std::string_view payload);
 void encode_entries(const std::vector<EntryPointer>& entries, std::string& out);
 Result<std::vector<EntryPointer>> decode_entries(std::string_view payload);
 void encode_snapshot_head(const SnapshotHead& head, std::string& out);

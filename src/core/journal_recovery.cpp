@@ -166,7 +166,7 @@ void JournalRecovery::open_segment() {
 }
 
 FileResult JournalRecovery::read_snapshot(DiskPart& part) {
-  std::vector<Item> items;
+  std::vector<Record> items;
   std::string wrong;
   const uint64_t before = snapshot_->offset();
   if (FileResult error = snapshot_->next(items, wrong)) return error;

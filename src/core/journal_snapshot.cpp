@@ -23,7 +23,7 @@ FileResult SnapshotWriter::begin(const DiskFacts& facts) {
   return add_frame(FrameKind::kSnapshotHead, bytes);
 }
 
-FileResult SnapshotWriter::add(const std::vector<Item>& items) {
+FileResult SnapshotWriter::add(const std::vector<Record>& items) {
   if (items.empty()) return {};
   std::string bytes;
   begin_frame(bytes);
@@ -99,7 +99,7 @@ FileResult SnapshotReader::open(std::string& wrong) {
   return {};
 }
 
-FileResult SnapshotReader::next(std::vector<Item>& items, std::string& wrong) {
+FileResult SnapshotReader::next(std::vector<Record>& items, std::string& wrong) {
   if (frames_.offset() == frames_.size() - kSnapshotFootSize) {
     confirm(wrong);
     return {};
@@ -111,7 +111,7 @@ FileResult SnapshotReader::next(std::vector<Item>& items, std::string& wrong) {
     wrong = fmt::format("is damaged at byte {}", offset);
     return {};
   }
-  Result<std::vector<Item>> part = decode_items(frame->payload);
+  Result<std::vector<Record>> part = decode_items(frame->payload);
   if (!part) {
     wrong = fmt::format("holds at byte {} what cannot be read: {}", offset, part.error().detail);
     return {};

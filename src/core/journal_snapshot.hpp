@@ -15,7 +15,7 @@ class SnapshotWriter {
 
   // Each of them: after no_space give_up() is what remains.
   FileResult begin(const DiskFacts& facts);
-  FileResult add(const std::vector<Item>& items);
+  FileResult add(const std::vector<Record>& items);
   // Ends and syncs the temporary file. `foot` without what is counted here.
   FileResult finish(SnapshotFoot foot);
   FileResult publish();  // gives it its name: from here on it counts
@@ -46,7 +46,7 @@ class SnapshotReader {
   // Head and foot; then the parts, one after another. `wrong` says what is the matter with the file, once and for all.
   FileResult open(std::string& wrong);
   // The items of the next part. Sets end() when there is none left and the whole file was confirmed.
-  FileResult next(std::vector<Item>& items, std::string& wrong);
+  FileResult next(std::vector<Record>& items, std::string& wrong);
 
   const SnapshotHead& head() const { return head_; }
   const SnapshotFoot& foot() const { return foot_; }

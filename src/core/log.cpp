@@ -8,8 +8,8 @@ namespace kvd {
 
 size_t entry_bytes(const Entry& entry) {
   size_t bytes = 32;
-  for (const Effect& effect : entry.effects) {
-    bytes += 32 + effect.key.size() + (effect.value ? effect.value->size() : 0);
+  for (const Record& effect : entry.effects) {
+    bytes += 32 + effect.key().size() + effect.value().size();
   }
   return bytes;
 }

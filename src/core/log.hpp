@@ -3,7 +3,7 @@
 #pragma once
 #include <deque>
 
-#include "msg/types.hpp"
+#include "msg/record.hpp"
 
 namespace kvd {
 

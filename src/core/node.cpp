@@ -311,9 +311,9 @@ NodeView Node::view() const {
 
 EntryPointer Node::entry_at(Revision revision) const { return parts_->replica.log().at(revision); }
 
-std::vector<Item> Node::items() const {
-  std::vector<Item> all;
-  for (const auto& [key, value] : parts_->replica.store().values()) all.push_back(to_item(key, value));
+std::vector<Record> Node::items() const {
+  std::vector<Record> all;
+  for (const Record& item : parts_->replica.store().items()) all.push_back(item);
   return all;
 }
 
@@ -328,7 +328,7 @@ Status Node::Parts::status() const {
   status.zk_session_timeout = election.session_timeout();
   status.standalone = config.standalone;
   status.complete = replica.complete();
-  status.keys = replica.store().values().size();
+  status.keys = replica.store().items().size();
   status.value_bytes = replica.store().value_bytes();
   status.store_bytes = replica.store().bytes();
   status.durable = config.durable;

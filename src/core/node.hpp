@@ -52,7 +52,7 @@ class Node {
   // The log's entry at `revision`; null outside (log_base, last.revision].
   EntryPointer entry_at(Revision revision) const;
   // The visible store, in key order.
-  std::vector<Item> items() const;
+  std::vector<Record> items() const;
 
  private:
   struct Parts;

@@ -37,7 +37,7 @@ void Recovery::on_found(DiskFound& found) {
 }
 
 void Recovery::on_part(DiskPart& part) {
-  for (Item& item : part.items) found_.store.put(std::move(item));
+  for (Record& item : part.items) found_.store.put(std::move(item));
   for (const DiskRecord& record : part.records) {
     if (!broken_) on_record(record);
   }
@@ -129,7 +129,7 @@ void Recovery::on_opened(const DiskOpened& opened) {
   out_.log(LogLevel::kInfo, "has read its data directory",
            {{"revision", std::to_string(found_.commit.value)},
             {"log_end", std::to_string(found_.log.last().revision.value)},
-            {"keys", std::to_string(found_.store.values().size())},
+            {"keys", std::to_string(found_.store.items().size())},
             {"identity", same ? "kept" : "new"}});
 }
 

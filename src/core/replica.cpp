@@ -299,9 +299,9 @@ Answer Replica::read_now(const Operation& operation) const {
     return listing;
   }
   const std::string& key = std::get<ReadKey>(operation).key;
-  const Store::Value* value = store_.find(key);
-  if (value == nullptr) return KeyMissing{complete()};
-  return KeyFound{to_item(key, *value), complete()};
+  const Record* item = store_.find(key);
+  if (item == nullptr) return KeyMissing{complete()};
+  return KeyFound{*item, complete()};
 }
 
 // The store is read part by part while writes go on, as for a learner (replica_leader.cpp). What was committed

@@ -8,6 +8,7 @@
 #pragma once
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -113,12 +114,6 @@ class Replica {
     std::string idempotency_key;  // empty: none
     uint64_t digest = 0;          // of the operation, with a key
   };
-  struct Tail {  // the newest state of a key in the uncommitted part of the log
-    Revision revision;
-    bool present = false;
-    Revision created;
-    uint64_t version = 0;
-  };
   struct Proposal {  // a change of the register whose outcome we do not know yet
     uint64_t change_id = 0;
     std::vector<Member> in_sync;
@@ -131,7 +126,8 @@ class Replica {
     Instant since{};
     std::deque<PendingWrite> writes;
     std::deque<PendingRead> reads;
-    std::map<std::string, Tail, std::less<>> tail;
+    // The newest effect on each key in the uncommitted part of the log.
+    std::unique_ptr<Table> tail = std::make_unique<Table>();
     std::map<std::string, RememberedAnswer> requests;  // of writes in the uncommitted part of the log
     Revision forgetting;  // the entry that last made room among the remembered answers
     size_t uncommitted_bytes = 0;
@@ -170,14 +166,6 @@ class Replica {
     std::optional<Staging> staging;
   };
 
-  // A key as the next write sees it: the log's tail over the committed store.
-  struct Latest {
-    bool present = false;
-    Revision modified;
-    Revision created;
-    uint64_t version = 0;
-  };
-
   void on(const RegisterSeen& message);
   void on(const RegisterAbsent& message);
   void on(const ChangeResolved& message);
@@ -211,13 +199,14 @@ class Replica {
   void on_suspect(const PeerSaid& said, const Suspect& suspect);
 
   // replica_write.cpp
-  Latest latest(std::string_view key) const;
+  const Record* latest(std::string_view key) const;
+  Revision next_revision() const { return log_.last().revision.next(); }
   bool admit(const Propose& message);
   bool enough_in_sync(uint64_t token);
-  bool room_for(const Ticket& ticket, const std::vector<Effect>& effects);
+  bool room_for(const Ticket& ticket, const std::vector<Record>& effects);
   bool recall(const Ticket& ticket);
   bool empty_at_tail() const;
-  void write(Ticket ticket, std::vector<Effect> effects, Answer answer);
+  void write(Ticket ticket, std::vector<Record> effects, Answer answer);
   void unchanged(Ticket ticket, Answer answer);
   void propose(Ticket ticket, PutKey& put);
   void propose(Ticket ticket, DeleteKey& remove);

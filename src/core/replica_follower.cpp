@@ -224,7 +224,7 @@ void Replica::on_snapshot_chunk(const PeerSaid& said, SnapshotChunk& chunk) {
   Staging& staging = *following_.staging;
   staging.items += chunk.items.size();
   catching_up_.reach(staging.items);
-  for (Item& item : chunk.items) staging.store.put(std::move(item));
+  for (Record& item : chunk.items) staging.store.put(std::move(item));
   ++staging.chunks;
   out_.emit(LinkSend{said.link, SnapshotAck{epoch_, following_.snapshot, staging.chunks, false}});
 }
@@ -264,7 +264,7 @@ void Replica::install_if_complete(LinkId link) {
   following_.staging.reset();
   ++counters_.snapshots_installed;
   out_.log(LogLevel::kInfo, "installed a snapshot",
-           {{"revision", std::to_string(commit_.value)}, {"keys", std::to_string(store_.values().size())}});
+           {{"revision", std::to_string(commit_.value)}, {"keys", std::to_string(store_.items().size())}});
   out_.front.post(Applied{commit_});
   if (!out_.config.durable) set_caught_up();
   announce();

@@ -214,11 +214,11 @@ void Replica::begin_snapshot(Peer& peer) {
       out_.log(LogLevel::kInfo, "sends a snapshot",
                {{"to", peer.member.id.value},
                 {"revision", std::to_string(commit_.value)},
-                {"keys", std::to_string(store_.values().size())}});
+                {"keys", std::to_string(store_.items().size())}});
     }
   }
   out_.emit(LinkSend{peer.link, SnapshotBegin{epoch_, peer.snapshots, log_.position(commit_), peer.sparse,
-                                              store_.values().size()}});
+                                              store_.items().size()}});
 }
 
 void Replica::send_snapshot(Peer& peer) {
@@ -235,8 +235,8 @@ void Replica::send_snapshot(Peer& peer) {
       out_.emit(LinkSend{peer.link, SnapshotEnd{epoch_, commit_, store_.digest()}});
       return;
     }
-    snapshot.space = chunk.items.back().space;
-    snapshot.cursor = chunk.items.back().key;
+    snapshot.space = chunk.items.back().space();
+    snapshot.cursor = chunk.items.back().key();
     ++snapshot.sent;
     out_.emit(LinkSend{peer.link, std::move(chunk)});
   }

@@ -16,22 +16,34 @@ bool matches(const EntityTags& tags, bool present, Revision modified) {
   return tags.any || std::count(tags.revisions.begin(), tags.revisions.end(), modified) > 0;
 }
 
-bool holds(const Condition& condition, bool present, Revision modified) {
+bool holds(const Condition& condition, const Record* now) {
+  const bool present = now != nullptr;
+  const Revision modified = present ? now->modified() : Revision(0);
   if (condition.if_match && !matches(*condition.if_match, present, modified)) return false;
   if (condition.if_none_match && matches(*condition.if_none_match, present, modified)) return false;
   return true;
 }
 
+ConditionFailed condition_failed(const Record* now) {
+  return ConditionFailed{now != nullptr ? std::optional(now->modified()) : std::nullopt};
+}
+
+// What a write at `next` makes of a key that is there until then, or (null) not.
+Record written(std::string_view key, const Bytes& value, const Record* now, Revision next) {
+  if (now == nullptr) return Record(key, value, {next, next, 1});
+  return Record(key, value, {now->created(), next, now->version() + 1});
+}
+
+Record deleted(const Record& now, Revision next) {
+  return Record::deletion(now.key(), {now.created(), next, 0});
+}
+
 }  // namespace
 
-Replica::Latest Replica::latest(std::string_view key) const {
-  if (auto it = leader_->tail.find(key); it != leader_->tail.end()) {
-    const Tail& tail = it->second;
-    return Latest{tail.present, tail.revision, tail.created, tail.version};
-  }
-  const Store::Value* value = store_.find(key);
-  if (value == nullptr) return Latest{};
-  return Latest{true, value->modified, value->created, value->version};
+// A key as the next write sees it: the log's tail over the committed store. Null: there is none.
+const Record* Replica::latest(std::string_view key) const {
+  if (const Record* in_tail = leader_->tail->find(key)) return in_tail->has_value() ? in_tail : nullptr;
+  return store_.find(key);
 }
 
 // Everything that can be refused is refused before the log: then "not applied" is certain (rule 12).
@@ -130,37 +142,40 @@ void Replica::on(Propose&& message) {
 
 void Replica::note_in_tail(const Entry& entry) {
   leader_->uncommitted_bytes += entry_bytes(entry);
-  for (const Effect& effect : entry.effects) {
-    if (effect.space == Space::kData) {
-      leader_->tail[effect.key] =
-          Tail{entry.revision, effect.value.has_value(), effect.created, effect.version};
-    } else if (effect.value) {
-      auto remembered = read_remembered(effect.key, effect.value->view(), entry.revision);
-      if (remembered) leader_->requests[effect.key] = std::move(*remembered);
+  for (const Record& effect : entry.effects) {
+    if (effect.space() == Space::kData) {
+      if (Record* now = leader_->tail->find(effect.key())) {
+        *now = effect;
+      } else {
+        leader_->tail->insert(effect);
+      }
+    } else if (effect.has_value()) {
+      auto remembered = read_remembered(effect.key(), effect.value(), entry.revision);
+      if (remembered) leader_->requests[std::string(effect.key())] = std::move(*remembered);
     }
   }
 }
 
 void Replica::drop_from_tail(const Entry& entry) {
   leader_->uncommitted_bytes -= entry_bytes(entry);
-  for (const Effect& effect : entry.effects) {
-    if (effect.space == Space::kRequests) {
-      leader_->requests.erase(effect.key);
+  for (const Record& effect : entry.effects) {
+    if (effect.space() == Space::kRequests) {
+      leader_->requests.erase(std::string(effect.key()));
       continue;
     }
-    auto it = leader_->tail.find(effect.key);
-    if (it != leader_->tail.end() && it->second.revision == entry.revision) leader_->tail.erase(it);
+    const Record* newest = leader_->tail->find(effect.key());
+    if (newest != nullptr && newest->modified() == entry.revision) leader_->tail->erase(effect.key());
   }
 }
 
 // What makes the data grow needs room for it, in memory and on this server's disk. Deletes and smaller values always
 // go: how else would there be room again?
-bool Replica::room_for(const Ticket& ticket, const std::vector<Effect>& effects) {
+bool Replica::room_for(const Ticket& ticket, const std::vector<Record>& effects) {
   int64_t growth = 0;
-  for (const Effect& effect : effects) {
-    const Store::Value* now = store_.find(effect.key, effect.space);
-    if (effect.value) growth += static_cast<int64_t>(item_bytes(effect.key, effect.value->size()));
-    if (now != nullptr) growth -= static_cast<int64_t>(item_bytes(effect.key, now->bytes.size()));
+  for (const Record& effect : effects) {
+    const Record* now = store_.find(effect.key(), effect.space());
+    if (effect.has_value()) growth += static_cast<int64_t>(item_bytes(effect));
+    if (now != nullptr) growth -= static_cast<int64_t>(item_bytes(*now));
   }
   if (growth <= 0) return true;
   if (disk_.low()) {
@@ -178,22 +193,19 @@ bool Replica::room_for(const Ticket& ticket, const std::vector<Effect>& effects)
   return true;
 }
 
-void Replica::write(Ticket ticket, std::vector<Effect> effects, Answer answer) {
+void Replica::write(Ticket ticket, std::vector<Record> effects, Answer answer) {
   if (!room_for(ticket, effects)) return;
   auto entry = std::make_shared<Entry>();
   entry->epoch = epoch_;
-  entry->revision = log_.last().revision.next();
+  entry->revision = next_revision();
   entry->effects = std::move(effects);
   if (!ticket.idempotency_key.empty()) {
-    entry->effects.push_back(remember(std::move(ticket.idempotency_key), ticket.digest, answer));
+    entry->effects.push_back(remember(ticket.idempotency_key, ticket.digest, answer, entry->revision));
     if (commit_ >= leader_->forgetting) {
-      std::vector<Effect> forgotten = forget_oldest(store_);
+      std::vector<Record> forgotten = forget_oldest(store_, entry->revision);
       if (!forgotten.empty()) leader_->forgetting = entry->revision;
       std::move(forgotten.begin(), forgotten.end(), std::back_inserter(entry->effects));
     }
-  }
-  for (Effect& effect : entry->effects) {
-    if (effect.created == Revision(0)) effect.created = entry->revision;
   }
   note_in_tail(*entry);
   disk_.append(entry);
@@ -218,54 +230,42 @@ void Replica::unchanged(Ticket ticket, Answer answer) {
 }
 
 void Replica::propose(Ticket ticket, PutKey& put) {
-  Latest now = latest(put.key);
-  if (!holds(put.condition, now.present, now.modified)) {
-    unchanged(std::move(ticket), ConditionFailed{now.present ? std::optional(now.modified) : std::nullopt});
+  const Record* now = latest(put.key);
+  if (!holds(put.condition, now)) {
+    unchanged(std::move(ticket), condition_failed(now));
     return;
   }
-  Effect effect;
-  effect.key = std::move(put.key);
-  effect.value = std::move(put.value);
-  effect.created = now.present ? now.created : Revision(0);
-  effect.version = now.present ? now.version + 1 : 1;
-  std::vector<Effect> effects;
-  effects.push_back(std::move(effect));
-  write(std::move(ticket), std::move(effects), KeyWritten{!now.present});
+  write(std::move(ticket), {written(put.key, put.value, now, next_revision())}, KeyWritten{now == nullptr});
 }
 
 void Replica::propose(Ticket ticket, DeleteKey& remove) {
-  Latest now = latest(remove.key);
-  if (!holds(remove.condition, now.present, now.modified)) {
-    unchanged(std::move(ticket), ConditionFailed{now.present ? std::optional(now.modified) : std::nullopt});
-  } else if (!now.present) {
+  const Record* now = latest(remove.key);
+  if (!holds(remove.condition, now)) {
+    unchanged(std::move(ticket), condition_failed(now));
+  } else if (now == nullptr) {
     unchanged(std::move(ticket), KeyAbsent{});
   } else {
-    std::vector<Effect> effects(1);
-    effects[0].key = std::move(remove.key);
-    effects[0].created = now.created;
-    write(std::move(ticket), std::move(effects), KeyDeleted{});
+    write(std::move(ticket), {deleted(*now, next_revision())}, KeyDeleted{});
   }
 }
 
 void Replica::propose(Ticket ticket, DeletePrefix& remove) {
-  std::map<std::string, Revision> keys;  // name, created
-  store_.each_key(remove.prefix, [&](const std::string& key) { keys[key] = store_.find(key)->created; });
-  for (auto it = leader_->tail.lower_bound(remove.prefix);
-       it != leader_->tail.end() && it->first.starts_with(remove.prefix); ++it) {
-    if (it->second.present) {
-      keys[it->first] = it->second.created;
+  std::map<std::string_view, const Record*> keys;
+  store_.each(remove.prefix, [&](const Record& item) { keys[item.key()] = &item; });
+  const Table& tail = *leader_->tail;
+  for (auto it = tail.lower_bound(remove.prefix); it != tail.end() && it->key().starts_with(remove.prefix);
+       ++it) {
+    if (it->has_value()) {
+      keys[it->key()] = &*it;
     } else {
-      keys.erase(it->first);
+      keys.erase(it->key());
     }
   }
-  std::vector<Effect> effects;
+  std::vector<Record> effects;
   size_t bytes = 0;
-  for (const auto& [key, created] : keys) {
+  for (const auto& [key, now] : keys) {
     bytes += key.size() + 32;
-    Effect effect;
-    effect.key = key;
-    effect.created = created;
-    effects.push_back(std::move(effect));
+    effects.push_back(deleted(*now, next_revision()));
   }
   if (bytes > limits::kWriteBytes) {
     refuse(ticket.token, ErrorCode::kTooLarge, Outcome::kNotApplied,
@@ -280,11 +280,11 @@ void Replica::propose(Ticket ticket, DeletePrefix& remove) {
 
 // No key, once all that the log holds is committed.
 bool Replica::empty_at_tail() const {
-  const auto& tail = leader_->tail;
-  bool made = std::any_of(tail.begin(), tail.end(), [](const auto& key) { return key.second.present; });
-  const Store::Map& all = store_.values();
-  return !made &&
-         std::all_of(all.begin(), all.end(), [&](const auto& key) { return tail.contains(key.first); });
+  const Table& tail = *leader_->tail;
+  const Table& all = store_.items();
+  return std::none_of(tail.begin(), tail.end(), [](const Record& record) { return record.has_value(); }) &&
+         std::all_of(all.begin(), all.end(),
+                     [&](const Record& item) { return tail.find(item.key()) != nullptr; });
 }
 
 // One effect per key, the last one: within a batch only the end result is ever visible.
@@ -295,33 +295,26 @@ void Replica::propose(Ticket ticket, WriteBatch& batch) {
     return;
   }
   struct State {
-    Latest before;
-    Latest after;
-    std::optional<Bytes> value;
+    const Record* before = nullptr;
+    bool anew = false;           // it was deleted, or not there, before it was written
+    std::optional<Bytes> value;  // none: not there
   };
   std::map<std::string, State> states;
   for (BatchOp& op : batch.ops) {
     auto [it, fresh] = states.try_emplace(op.key);
     State& state = it->second;
-    if (fresh) state.before = state.after = latest(op.key);
-    if (op.value) {
-      if (!state.after.present) state.after.created = Revision(0);
-      state.after.version = state.after.created == Revision(0) ? 1 : state.before.version + 1;
-      state.after.present = true;
-    } else {
-      state.after = Latest{};
-    }
+    if (fresh) state.before = latest(op.key);
+    const bool present = fresh ? state.before != nullptr : state.value.has_value();
+    state.anew |= op.value && !present;
     state.value = std::move(op.value);
   }
-  std::vector<Effect> effects;
-  for (auto& [key, state] : states) {
-    if (!state.before.present && !state.after.present) continue;
-    Effect effect;
-    effect.key = key;
-    effect.value = std::move(state.value);
-    effect.created = state.after.present ? state.after.created : state.before.created;
-    effect.version = state.after.version;
-    effects.push_back(std::move(effect));
+  std::vector<Record> effects;
+  for (const auto& [key, state] : states) {
+    if (state.value) {
+      effects.push_back(written(key, *state.value, state.anew ? nullptr : state.before, next_revision()));
+    } else if (state.before != nullptr) {
+      effects.push_back(deleted(*state.before, next_revision()));
+    }
   }
   if (effects.empty()) {
     unchanged(std::move(ticket), BatchWritten{});

@@ -41,13 +41,12 @@ bool holds(std::string_view hashes, uint64_t wanted) {
   return false;
 }
 
-Effect of_requests(std::string key, std::optional<Bytes> value) {
-  Effect effect;
-  effect.key = std::move(key);
-  effect.version = value ? 1 : 0;
-  effect.value = std::move(value);
-  effect.space = Space::kRequests;
-  return effect;
+Record kept(std::string_view key, std::string_view value, Revision revision) {
+  return Record(key, value, {revision, revision, 1, Space::kRequests});
+}
+
+Record dropped(std::string_view key, Revision revision) {
+  return Record::deletion(key, {revision, revision, 0, Space::kRequests});
 }
 
 }  // namespace
@@ -61,47 +60,47 @@ std::optional<RememberedAnswer> read_remembered(std::string_view key, std::strin
 }
 
 std::optional<RememberedAnswer> find_remembered(const Store& store, const std::string& key) {
-  const Store::Value* value = store.find(key, Space::kRequests);
-  if (value == nullptr) return std::nullopt;
-  return read_remembered(key, value->bytes.view(), value->modified);
+  const Record* item = store.find(key, Space::kRequests);
+  if (item == nullptr) return std::nullopt;
+  return read_remembered(key, item->value(), item->modified());
 }
 
 bool is_forgotten(const Store& store, const std::string& key) {
   uint64_t wanted = hash_bytes(key);
-  const Store::Map& requests = store.values(Space::kRequests);
-  for (auto batch = requests.begin(); batch != requests.end() && is_batch(batch->first); ++batch) {
-    if (holds(batch->second.bytes.view(), wanted)) return true;
+  const Table& requests = store.items(Space::kRequests);
+  for (auto batch = requests.begin(); batch != requests.end() && is_batch(batch->key()); ++batch) {
+    if (holds(batch->value(), wanted)) return true;
   }
   return false;
 }
 
-Effect remember(std::string key, uint64_t digest, const Answer& answer) {
+Record remember(std::string_view key, uint64_t digest, const Answer& answer, Revision revision) {
   std::string bytes;
   append_number(bytes, digest);
   bytes += encode_answer(answer);
-  return of_requests(std::move(key), Bytes(bytes));
+  return kept(key, bytes, revision);
 }
 
-std::vector<Effect> forget_oldest(const Store& store) {
+std::vector<Record> forget_oldest(const Store& store, Revision revision) {
   const auto& by_age = store.requests_by_age();
   if (by_age.size() < limits::kRememberedAnswers + limits::kForgottenBatch) return {};
-  std::vector<Effect> effects;
+  std::vector<Record> effects;
   std::vector<uint64_t> hashes;
   Revision newest;
   for (auto it = by_age.begin(); hashes.size() < limits::kForgottenBatch; ++it) {
     newest = it->first;
-    hashes.push_back(hash_bytes(it->second));
-    effects.push_back(of_requests(it->second, std::nullopt));
+    hashes.push_back(hash_bytes(it->second.key()));
+    effects.push_back(dropped(it->second.key(), revision));
   }
   std::sort(hashes.begin(), hashes.end());
   std::string name(1, '\0');
   append_number(name, newest.value);
   std::string content;
   for (uint64_t hash : hashes) append_number(content, hash);
-  effects.push_back(of_requests(std::move(name), Bytes(content)));
-  const Store::Map& requests = store.values(Space::kRequests);
+  effects.push_back(kept(name, content, revision));
+  const Table& requests = store.items(Space::kRequests);
   if (requests.size() - by_age.size() >= limits::kForgottenBatches)  // the oldest batch has the smallest name
-    effects.push_back(of_requests(requests.begin()->first, std::nullopt));
+    effects.push_back(dropped(requests.begin()->key(), revision));
   return effects;
 }
 

@@ -28,10 +28,10 @@ std::optional<RememberedAnswer> find_remembered(const Store& store, const std::s
 // The key was used, but its answer is no longer remembered (or, with a probability of 2^-64, it looks like one).
 bool is_forgotten(const Store& store, const std::string& key);
 
-// The effect that remembers `answer`; it belongs into the entry of the write itself.
-Effect remember(std::string key, uint64_t digest, const Answer& answer);
-// The effects that make room once more than limits::kRememberedAnswers are held; none before that. The caller sees to
-// it that they are committed before it asks again.
-std::vector<Effect> forget_oldest(const Store& store);
+// The effect that remembers `answer`; it belongs into the entry of the write itself, which is at `revision`.
+Record remember(std::string_view key, uint64_t digest, const Answer& answer, Revision revision);
+// The effects, in the entry at `revision`, that make room once more than limits::kRememberedAnswers are held; none
+// before that. The caller sees to it that they are committed before it asks again.
+std::vector<Record> forget_oldest(const Store& store, Revision revision);
 
 }  // namespace kvd

@@ -10,107 +10,99 @@
 namespace kvd {
 namespace {
 
-uint64_t item_digest(Space space, std::string_view key, const Store::Value& value) {
-  std::array<uint64_t, 5> numbers = {hash_bytes(key, static_cast<uint64_t>(space)),
-                                     hash_bytes(value.bytes.view()), value.created.value,
-                                     value.modified.value, value.version};
+uint64_t item_digest(const Record& item) {
+  std::array<uint64_t, 5> numbers = {hash_bytes(item.key(), static_cast<uint64_t>(item.space())),
+                                     hash_bytes(item.value()), item.created().value, item.modified().value,
+                                     item.version()};
   return hash_bytes({reinterpret_cast<const char*>(numbers.data()), sizeof numbers});
 }
 
 }  // namespace
 
-size_t item_bytes(std::string_view key, size_t value_bytes) {
-  constexpr size_t kBeside = 192;  // the map's node, the counted string, what the allocator rounds up
-  return key.size() + value_bytes + kBeside;
+size_t item_bytes(const Record& item) {
+  // The record's head (36), its place and the place's number in tree and hash (17 to 26), what the allocator adds (16).
+  // It follows from the content alone: a smaller value is never one that grows the store.
+  constexpr size_t kBeside = 76;
+  return item.key().size() + item.value().size() + kBeside;
 }
 
-Item to_item(const std::string& key, const Store::Value& value, Space space) {
-  return Item{key, value.bytes, value.created, value.modified, value.version, space};
+Store::Store() {
+  for (auto& table : tables_) table = std::make_unique<Table>();
 }
 
-// What is counted beside the maps themselves.
-void Store::index(Space space, const std::string& key, const Value& value, bool add) {
-  uint64_t digest = item_digest(space, key, value);
+// What is counted beside the tables themselves.
+void Store::count(const Record& item, bool add) {
+  const uint64_t digest = item_digest(item);
   digest_ += add ? digest : -digest;
-  size_t bytes = item_bytes(key, value.bytes.size());
+  const size_t bytes = item_bytes(item);
   bytes_ += add ? bytes : -bytes;
-  if (space == Space::kData) {
-    value_bytes_ += add ? value.bytes.size() : -value.bytes.size();
-  } else if (!key.starts_with('\0')) {
+  if (item.space() == Space::kData) {
+    value_bytes_ += add ? item.value().size() : -item.value().size();
+  } else if (!item.key().starts_with('\0')) {
     if (add) {
-      requests_by_age_[value.modified] = key;
+      requests_by_age_[item.modified()] = item;
     } else {
-      requests_by_age_.erase(value.modified);
+      requests_by_age_.erase(item.modified());
     }
   }
 }
 
-void Store::insert(Space space, const std::string& key, Value value) {
-  auto [it, fresh] = maps_[static_cast<size_t>(space)].try_emplace(key);
-  if (!fresh) index(space, key, it->second, false);
-  it->second = std::move(value);
-  index(space, key, it->second, true);
-}
-
-void Store::erase(Space space, Map::iterator it) {
-  index(space, it->first, it->second, false);
-  maps_[static_cast<size_t>(space)].erase(it);
+// `now`: what the table has of this key.
+void Store::set(Record* now, const Record& item) {
+  if (now != nullptr) count(*now, false);
+  count(item, true);
+  if (now != nullptr) {
+    *now = item;
+  } else {
+    table(item).insert(item);
+  }
 }
 
 void Store::apply(const Entry& entry) {
-  for (const Effect& effect : entry.effects) {
-    Map& map = maps_[static_cast<size_t>(effect.space)];
-    auto it = map.find(effect.key);
+  for (const Record& effect : entry.effects) {
+    Record* now = table(effect).find(effect.key());
     // At the same revision the item came from a snapshot that has this entry already: once more gives the same.
-    if (it != map.end() && it->second.modified > entry.revision) continue;
-    if (effect.value) {
-      insert(effect.space, effect.key, Value{*effect.value, effect.created, entry.revision, effect.version});
-    } else if (it != map.end()) {
-      erase(effect.space, it);
+    if (now != nullptr && now->modified() > entry.revision) continue;
+    if (effect.has_value()) {
+      set(now, effect);
+    } else if (now != nullptr) {
+      count(*now, false);
+      table(effect).erase(effect.key());
     }
   }
 }
 
-void Store::put(Item item) {
-  insert(item.space, item.key, Value{std::move(item.value), item.created, item.modified, item.version});
-}
+void Store::put(Record item) { set(table(item).find(item.key()), item); }
 
 void Store::clear() { *this = Store(); }
 
-const Store::Value* Store::find(std::string_view key, Space space) const {
-  const Map& map = values(space);
-  auto it = map.find(key);
-  return it == map.end() ? nullptr : &it->second;
-}
-
-std::vector<Item> Store::items_behind(Space space, const std::string& last, size_t bytes) const {
-  std::vector<Item> items;
+std::vector<Record> Store::items_behind(Space space, std::string_view last, size_t bytes) const {
+  std::vector<Record> found;
   size_t taken = 0;
-  for (auto s = static_cast<size_t>(space); s < maps_.size(); ++s) {
-    auto it = s == static_cast<size_t>(space) ? maps_[s].upper_bound(last) : maps_[s].begin();
-    for (; it != maps_[s].end() && taken < bytes; ++it) {
-      items.push_back(to_item(it->first, it->second, static_cast<Space>(s)));
-      taken += it->first.size() + it->second.bytes.size() + 32;
+  for (auto s = static_cast<size_t>(space); s < tables_.size(); ++s) {
+    const Table& all = *tables_[s];
+    auto it = s == static_cast<size_t>(space) ? all.upper_bound(last) : all.begin();
+    for (; it != all.end() && taken < bytes; ++it) {
+      found.push_back(*it);
+      taken += it->key().size() + it->value().size() + 32;
     }
   }
-  return items;
+  return found;
 }
 
 Listing Store::list(const ListKeys& query) const {
   Listing listing;
   size_t bytes = 0;
-  const Map& all = values();
+  const Table& all = items();
   auto it = query.after < query.prefix ? all.lower_bound(query.prefix) : all.upper_bound(query.after);
-  for (; it != all.end() && it->first.starts_with(query.prefix); ++it) {
+  for (; it != all.end() && it->key().starts_with(query.prefix); ++it) {
     if (listing.items.size() >= std::min<size_t>(query.limit, limits::kListItemsMax) ||
         bytes > limits::kListBytes) {
       listing.more = true;
       break;
     }
-    Item item = to_item(it->first, it->second);
-    if (query.keys_only) item.value = Bytes();
-    bytes += item.key.size() + item.value.size();
-    listing.items.push_back(std::move(item));
+    listing.items.push_back(query.keys_only ? Record(it->key(), std::string_view(), it->metadata()) : *it);
+    bytes += it->key().size() + listing.items.back().value().size();
   }
   return listing;
 }

@@ -7,6 +7,7 @@
 
 #include "base/box.hpp"
 #include "base/time.hpp"
+#include "msg/record.hpp"
 #include "msg/types.hpp"
 
 namespace kvd {
@@ -89,14 +90,14 @@ struct ClientCancelled {  // the client's connection is gone: nobody waits for t
 
 // ---- replies ----
 struct KeyFound {
-  Item item;
+  Record item;
   bool complete = true;  // false: this server knows that it misses keys
 };
 struct KeyMissing {
   bool complete = true;
 };
 struct Listing {
-  std::vector<Item> items;  // values are empty when only keys were asked for
+  std::vector<Record> items;  // values are empty when only keys were asked for
   bool more = false;
   bool complete = true;
 };
@@ -228,7 +229,7 @@ struct SnapshotPart {  // the entries come before the items; stays within its no
   Member from;
   LogPosition at;  // with this part; the next one's `since`
   std::vector<EntryPointer> entries;
-  std::vector<Item> items;
+  std::vector<Record> items;
   bool more = false;    // false: the parts together are the store at `at`, ...
   uint64_t digest = 0;  // ... whose digest this is
   bool complete = true;

@@ -19,6 +19,7 @@
 #include "base/time.hpp"
 #include "msg/client.hpp"
 #include "msg/limits.hpp"
+#include "msg/record.hpp"
 #include "msg/types.hpp"
 
 namespace kvd {
@@ -34,9 +35,6 @@ concept Of = std::same_as<std::remove_const_t<T>, Base>;
 auto fields(Of<ServerId> auto& m) { return std::tie(m.value); }
 auto fields(Of<Member> auto& m) { return std::tie(m.id, m.incarnation); }
 auto fields(Of<LogPosition> auto& m) { return std::tie(m.epoch, m.revision); }
-auto fields(Of<Effect> auto& m) { return std::tie(m.key, m.value, m.created, m.version, m.space); }
-auto fields(Of<Entry> auto& m) { return std::tie(m.epoch, m.revision, m.effects); }
-auto fields(Of<Item> auto& m) { return std::tie(m.key, m.value, m.created, m.modified, m.version, m.space); }
 
 // The last value of an enumeration.
 template <class Enum>
@@ -51,11 +49,10 @@ constexpr size_t kSmallest = 0;
 template <>
 constexpr size_t kSmallest<Revision> = 8;
 template <>
-constexpr size_t kSmallest<Effect> = 4 + 1 + 8 + 8 + 1;
-template <>
 constexpr size_t kSmallest<EntryPointer> = 8 + 8 + 4;
 template <>
-constexpr size_t kSmallest<Item> = 4 + 4 + 8 + 8 + 8 + 1;
+constexpr size_t kSmallest<Record> = 4 + 4 + 8 + 8 + 8 + 1;
+constexpr size_t kSmallestEffect = 4 + 1 + 8 + 8 + 1;
 
 // ---- writing ----
 
@@ -95,6 +92,31 @@ class Encoder {
     CHECK(items.size() <= limits::kFrameBytes);
     put(static_cast<uint32_t>(items.size()));
     for (const T& item : items) put(item);
+  }
+  // A record as an item of the store; deletions are none.
+  void put(const Record& item) {
+    put(item.key());
+    put(item.value());
+    put(item.created());
+    put(item.modified());
+    put(item.version());
+    put(item.space());
+  }
+  // Its effects are of its own revision, so that is not repeated.
+  void put(const Entry& entry) {
+    put(entry.epoch);
+    put(entry.revision);
+    CHECK(entry.effects.size() <= limits::kFrameBytes);
+    put(static_cast<uint32_t>(entry.effects.size()));
+    for (const Record& effect : entry.effects) {
+      CHECK(effect.modified() == entry.revision);
+      put(effect.key());
+      put(effect.has_value());
+      if (effect.has_value()) put(effect.value());
+      put(effect.created());
+      put(effect.version());
+      put(effect.space());
+    }
   }
   void put(const EntryPointer& entry) { put(*entry); }
   template <class... Ts>
@@ -199,31 +221,66 @@ class Decoder {
     if (count > static_cast<uint64_t>(kDurationMax)) fail("a duration out of range");
     span = Duration(failed() ? 0 : static_cast<int64_t>(count));
   }
-  void get(std::string& text) {
+  // A string where it lies.
+  std::string_view text() {
     uint32_t size = 0;
     get(size);
-    text.assign(take(size));
+    return take(size);
   }
-  void get(Bytes& bytes) {
-    std::string content;
-    get(content);
-    if (!content.empty()) bytes = Bytes(std::move(content));
-  }
+  void get(std::string& content) { content.assign(text()); }
+  void get(Bytes& bytes) { bytes = Bytes(text()); }
   template <class T>
   void get(std::optional<T>& value) {
     bool present = false;
     get(present);
     if (present) get(value.emplace());
   }
+  // How many items follow, each of `smallest` bytes at least.
+  uint32_t list_size(size_t smallest) {
+    uint32_t count = 0;
+    get(count);
+    if (count <= rest_.size() / smallest) return count;
+    fail(fmt::format("a list of {} items beyond the frame", count));
+    return 0;
+  }
   template <class T>
   void get(std::vector<T>& items) {
     static_assert(kSmallest<T> > 0);
-    uint32_t count = 0;
-    get(count);
-    if (count > rest_.size() / kSmallest<T>)
-      return fail(fmt::format("a list of {} items beyond the frame", count));
+    const uint32_t count = list_size(kSmallest<T>);
     items.reserve(count);
     for (uint32_t i = 0; i < count && !failed(); ++i) get(items.emplace_back());
+  }
+  std::string_view key();
+  void get(Record& item) {
+    const std::string_view name = key();
+    const std::string_view value = text();
+    Record::Metadata metadata;
+    get(metadata.created);
+    get(metadata.modified);
+    get(metadata.version);
+    get(metadata.space);
+    if (!failed()) item = Record(name, value, metadata);
+  }
+  void get(Entry& entry) {
+    get(entry.epoch);
+    get(entry.revision);
+    const uint32_t count = list_size(kSmallestEffect);
+    entry.effects.reserve(count);
+    for (uint32_t i = 0; i < count && !failed(); ++i)
+      get_effect(entry.effects.emplace_back(), entry.revision);
+  }
+  void get_effect(Record& effect, Revision revision) {
+    const std::string_view name = key();
+    bool has_value = false;
+    get(has_value);
+    const std::string_view value = has_value ? text() : std::string_view();
+    Record::Metadata metadata;
+    metadata.modified = revision;
+    get(metadata.created);
+    get(metadata.version);
+    get(metadata.space);
+    if (failed()) return;
+    effect = has_value ? Record(name, value, metadata) : Record::deletion(name, metadata);
   }
   void get(EntryPointer& entry) {
     auto content = std::make_shared<Entry>();
@@ -273,12 +330,15 @@ class Decoder {
 
 // ---- what a decoded value must also satisfy ----
 
-inline void check_key(Decoder& decoder, const std::string& key) {
+inline void check_key(Decoder& decoder, std::string_view key) {
   if (key.empty() || key.size() > limits::kKeyBytes)
     decoder.fail(fmt::format("a key of {} bytes", key.size()));
 }
-inline void check_value(Decoder& decoder, const Effect& effect) { check_key(decoder, effect.key); }
-inline void check_value(Decoder& decoder, const Item& item) { check_key(decoder, item.key); }
+inline std::string_view Decoder::key() {
+  const std::string_view name = text();
+  check_key(*this, name);
+  return name;
+}
 inline void check_value(Decoder& decoder, const ServerId& id) {
   if (id.value.size() > limits::kServerIdBytes)
     decoder.fail(fmt::format("a server id of {} bytes", id.value.size()));

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "msg/record.hpp"
 #include "msg/types.hpp"
 
 namespace kvd {
@@ -60,7 +61,7 @@ struct DiskSnapshotBegin {
 };
 struct DiskSnapshotItems {  // answered by DiskSnapshotTaken; key order over all parts, space by space
   uint64_t number = 0;
-  std::vector<Item> items;
+  std::vector<Record> items;
 };
 struct DiskSnapshotEnd {  // answered by DiskSnapshotDone
   uint64_t number = 0;
@@ -85,7 +86,7 @@ struct DiskFound {
   uint64_t bytes = 0;  // to be read, for the progress
 };
 struct DiskPart {
-  std::vector<Item> items;  // of the snapshot, first all of these
+  std::vector<Record> items;  // of the snapshot, first all of these
   // Of the log behind the base, as they were written: each entry follows the one before it, or what a truncation has
   // left (which is never below the base).
   std::vector<DiskRecord> records;

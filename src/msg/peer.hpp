@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "msg/client.hpp"
+#include "msg/record.hpp"
 #include "msg/types.hpp"
 
 namespace kvd {
@@ -71,7 +72,7 @@ struct SnapshotBegin {  // what follows in Append starts behind `base`; the chun
 };
 struct SnapshotChunk {
   Epoch epoch;
-  std::vector<Item> items;  // in key order over all chunks
+  std::vector<Record> items;  // in key order over all chunks
 };
 struct SnapshotEnd {  // all chunks are sent; with the log up to `revision` the content's digest is `digest`
   Epoch epoch;

@@ -28,7 +28,8 @@ std::string quoted(std::string_view text) {
   return out + '"';
 }
 
-std::string size_of(const Bytes& value) { return fmt::format("{}B", value.size()); }
+std::string size_of(std::string_view value) { return fmt::format("{}B", value.size()); }
+std::string size_of(const Bytes& value) { return size_of(value.view()); }
 const char* yes(bool flag) { return flag ? "yes" : "no"; }
 
 template <class T, class Print>
@@ -45,16 +46,16 @@ std::string list(const std::vector<T>& items, Print print) {
 std::string text_of(const LogPosition& position) {
   return fmt::format("{}:{}", position.epoch.value, position.revision.value);
 }
-std::string text_of(const Item& item) {
-  return fmt::format("{}@{}={}", quoted(item.key), item.modified.value, size_of(item.value));
+std::string text_of_item(const Record& item) {
+  return fmt::format("{}@{}={}", quoted(item.key()), item.modified().value, size_of(item.value()));
 }
-std::string text_of(const Effect& effect) {
-  return (effect.space == Space::kData ? "" : "request ") + quoted(effect.key) +
-         (effect.value ? "=" + size_of(*effect.value) : " deleted");
+std::string text_of_effect(const Record& effect) {
+  return (effect.space() == Space::kData ? "" : "request ") + quoted(effect.key()) +
+         (effect.has_value() ? "=" + size_of(effect.value()) : " deleted");
 }
 std::string text_of(const EntryPointer& entry) {
   return fmt::format("{}:{} {}", entry->epoch.value, entry->revision.value,
-                     list(entry->effects, [](const Effect& effect) { return text_of(effect); }));
+                     list(entry->effects, text_of_effect));
 }
 std::string text_of(const BatchOp& op) {
   return quoted(op.key) + (op.value ? "=" + size_of(*op.value) : " deleted");
@@ -169,13 +170,13 @@ const char* incomplete(bool complete) { return complete ? "" : " incomplete"; }
 
 struct AnswerText {
   std::string operator()(const KeyFound& m) const {
-    return fmt::format("KeyFound {}{}", text_of(m.item), incomplete(m.complete));
+    return fmt::format("KeyFound {}{}", text_of_item(m.item), incomplete(m.complete));
   }
   std::string operator()(const KeyMissing& m) const {
     return fmt::format("KeyMissing{}", incomplete(m.complete));
   }
   std::string operator()(const Listing& m) const {
-    return fmt::format("Listing {}{}{}", list(m.items, [](const Item& item) { return text_of(item); }),
+    return fmt::format("Listing {}{}{}", list(m.items, text_of_item),
                        m.more ? " more" : "", incomplete(m.complete));
   }
   std::string operator()(const KeyWritten& m) const {
@@ -246,7 +247,7 @@ struct PeerText {
   }
   std::string operator()(const SnapshotChunk& m) const {
     return fmt::format("SnapshotChunk epoch={} items={}", m.epoch.value,
-                       list(m.items, [](const Item& item) { return text_of(item); }));
+                       list(m.items, text_of_item));
   }
   std::string operator()(const SnapshotEnd& m) const {
     return fmt::format("SnapshotEnd epoch={} revision={} digest={:016x}", m.epoch.value, m.revision.value,

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "base/bytes.hpp"
 #include "base/strong_id.hpp"
 
 namespace kvd {
@@ -89,48 +88,10 @@ struct Register {
   bool operator==(const Register&) const = default;
 };
 
-// ---- the log ----
-
-// The replicated state has parts with keys of their own.
-enum class Space : uint8_t {
-  kData,      // what clients write
-  kRequests,  // what came of writes that carried an idempotency key (core/requests.hpp)
-};
-
-// What a write does to one key: the outcome, not the operation, so that a copy which misses history still
-// ends with the same bytes. No value: the key is deleted.
-struct Effect {
-  std::string key;
-  std::optional<Bytes> value;
-  Revision created;      // revision at which the key came into being
-  uint64_t version = 0;  // 1 when created, one more with each update
-  Space space = Space::kData;
-  bool operator==(const Effect&) const = default;
-};
-
-struct Entry {
-  Epoch epoch;  // of the leader that appended it
-  Revision revision;
-  std::vector<Effect> effects;
-  bool operator==(const Entry&) const = default;
-};
-using EntryPointer = std::shared_ptr<const Entry>;  // never null in a message
-
 struct LogPosition {  // how far a log reaches; epochs first, as they decide which of two logs is the newer
   Epoch epoch;
   Revision revision;
   auto operator<=>(const LogPosition&) const = default;
-};
-
-// One key of the store, as in snapshots and listings.
-struct Item {
-  std::string key;
-  Bytes value;
-  Revision created;
-  Revision modified;
-  uint64_t version = 0;
-  Space space = Space::kData;
-  bool operator==(const Item&) const = default;
 };
 
 }  // namespace kvd

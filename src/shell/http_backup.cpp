@@ -28,8 +28,8 @@ bool HttpBackup::add(const SnapshotPart& part, std::string& out) {
   }
   next_.since = part.at.revision;
   if (!part.items.empty()) {
-    next_.space = part.items.back().space;
-    next_.after = part.items.back().key;
+    next_.space = part.items.back().space();
+    next_.after = part.items.back().key();
   }
   done_ = !part.more;
   return true;

@@ -89,7 +89,7 @@ class Renderer {
 
   HttpResponse operator()(const KeyFound& found) const {
     const Condition& condition = plan_.condition;
-    Revision modified = found.item.modified;
+    Revision modified = found.item.modified();
     if (condition.if_match && !lists(*condition.if_match, modified)) return condition_failed(modified);
     HttpResponse response;
     bool unchanged = condition.if_none_match && lists(*condition.if_none_match, modified);
@@ -97,7 +97,7 @@ class Renderer {
       response.status = 304;
     } else {
       response.content_type = kOctets;
-      response.value = found.item.value;
+      response.value = found.item.bytes();
     }
     response.etag = modified;
     mark_incomplete(response, found.complete);
@@ -113,16 +113,16 @@ class Renderer {
   HttpResponse operator()(const Listing& listing) const {
     JsonWriter json;
     json.begin_object().member("revision", reply_.revision.value).key("items").begin_array();
-    for (const Item& item : listing.items) {
+    for (const Record& item : listing.items) {
       json.begin_object();
-      write_bytes(json, "key", item.key);
-      if (!plan_.keys_only) write_bytes(json, "value", item.value.view());
-      json.member("revision", item.modified.value).member("version", item.version).end_object();
+      write_bytes(json, "key", item.key());
+      if (!plan_.keys_only) write_bytes(json, "value", item.value());
+      json.member("revision", item.modified().value).member("version", item.version()).end_object();
     }
     json.end_array().end_object();
     HttpResponse response = json_response(200, json);
     if (listing.more && !listing.items.empty()) {
-      std::string last = percent_encode(listing.items.back().key);
+      std::string last = percent_encode(listing.items.back().key());
       add_field(response, "Link", fmt::format("<{}{}>; rel=\"next\"", plan_.text, last));
     }
     mark_incomplete(response, listing.complete);

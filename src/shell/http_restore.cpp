@@ -35,7 +35,7 @@ std::optional<HttpResponse> HttpRestore::take(std::string_view body) {
 std::optional<HttpResponse> HttpRestore::verify() {
   if (auto response = refuse(reader_.finish())) return response;
   store_ = reader_.take_store();
-  cursor_ = store_.values().begin();
+  cursor_ = store_.items().begin();
   verified_ = true;
   return std::nullopt;
 }
@@ -43,17 +43,16 @@ std::optional<HttpResponse> HttpRestore::verify() {
 std::optional<HttpRestore::Batch> HttpRestore::next_batch() {
   const bool first = sent_ == 0;
   if (!verified_ || failed_ || under_way_.size() >= kUnderWay) return std::nullopt;
-  if (!first && (cursor_ == store_.values().end() || revision_ == Revision(0))) return std::nullopt;
+  if (!first && (cursor_ == store_.items().end() || revision_ == Revision(0))) return std::nullopt;
   Batch batch;
   batch.number = sent_++;
   batch.content.if_empty = first;
   size_t bytes = 0;
-  for (; cursor_ != store_.values().end() && batch.content.ops.size() < limits::kBatchOps; ++cursor_) {
-    const auto& [key, value] = *cursor_;
-    const size_t more = key.size() + value.bytes.size();
+  for (; cursor_ != store_.items().end() && batch.content.ops.size() < limits::kBatchOps; ++cursor_) {
+    const size_t more = cursor_->key().size() + cursor_->value().size();
     if (bytes > 0 && bytes + more > kBatchBytes) break;
     bytes += more;
-    batch.content.ops.push_back(BatchOp{key, value.bytes});
+    batch.content.ops.push_back(BatchOp{std::string(cursor_->key()), cursor_->bytes()});
   }
   under_way_.emplace(batch.number, batch.content.ops.size());
   return batch;
@@ -71,7 +70,7 @@ void HttpRestore::on_reply(uint32_t number, const ClientReply& reply) {
 }
 
 std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, const HttpCounters& counters) {
-  const uint64_t keys = store_.values().size();
+  const uint64_t keys = store_.items().size();
   if (!verified_ || !under_way_.empty() || (!failed_ && written_ < keys) || sent_ == 0) return std::nullopt;
   if (!failed_) {
     JsonWriter json;

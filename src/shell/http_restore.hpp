@@ -40,7 +40,7 @@ class HttpRestore {
   BackupReader reader_;
   bool verified_ = false;
   Store store_;
-  Store::Map::const_iterator cursor_;       // the next key to be sent
+  Table::Iterator cursor_;                  // the next key to be sent
   uint32_t sent_ = 0;                       // batches
   std::map<uint32_t, uint64_t> under_way_;  // by number; how many keys
   uint64_t written_ = 0;                    // keys

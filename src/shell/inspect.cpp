@@ -83,7 +83,7 @@ FileResult look_at_snapshot(Files& files, const Files::Info& file, const Journal
   report.base = reader.head().base;
   report.foot = reader.foot();
   while (report.damage.empty() && !reader.end()) {
-    std::vector<Item> items;
+    std::vector<Record> items;
     if (FileResult error = reader.next(items, report.damage)) return error;
   }
   return {};
@@ -181,7 +181,7 @@ FileResult look_at_backup(Files& files, const Files::Info& file, Report& report)
     wrong = reader.feed(bytes);
   }
   wrong = reader.finish();
-  report.backup = BackupReport{reader.head(), reader.foot(), reader.store().values().size(),
+  report.backup = BackupReport{reader.head(), reader.foot(), reader.store().items().size(),
                                reader.store().value_bytes(), file.size};
   if (!wrong.empty()) report.problems.push_back(file.name + " " + wrong);
   return {};
@@ -203,7 +203,7 @@ struct Replay {
     last = found.base.revision;
   }
   void take(DiskPart part) {
-    for (Item& item : part.items) store.put(std::move(item));
+    for (Record& item : part.items) store.put(std::move(item));
     for (DiskRecord& record : part.records) {
       if (auto* entry = std::get_if<EntryPointer>(&record)) {
         last = (*entry)->revision;
@@ -248,7 +248,7 @@ FileResult judge_whole(Files& files, Report& report) {
   StoreReport store;
   store.at = replay.end;
   store.last = replay.last;
-  store.keys = replay.store.values().size();
+  store.keys = replay.store.items().size();
   store.digest = replay.store.digest();
   report.store = store;
   if (found.snapshot_end != Revision() && store.digest != found.snapshot_digest && recovery.loss().empty()) {

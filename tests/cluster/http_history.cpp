@@ -86,12 +86,7 @@ std::optional<Answer> success(const ClientRequest& request, const HttpAnswer& an
   const bool complete = answer.header("Kvd-Complete") != "false";
   if (answer.status == 404) return KeyMissing{complete};
   if (answer.status != 200 || !tag) return std::nullopt;
-  KeyFound found;
-  found.item.key = key_of(request);
-  found.item.value = Bytes(answer.body);
-  found.item.modified = Revision(*tag);
-  found.complete = complete;
-  return found;
+  return KeyFound{Record(key_of(request), answer.body, {{}, Revision(*tag)}), complete};
 }
 
 std::optional<Answer> failure(const ClientRequest& request, const HttpAnswer& answer) {

@@ -32,9 +32,9 @@ void add_write(const sim::ClientOperation& operation, KnownWrites& known) {
     known.acknowledged[operation.reply->revision.value] = value;
 }
 
-std::string judge_found(const Item& item, uint64_t at, const KnownWrites& known) {
-  const uint64_t modified = item.modified.value;
-  const uint64_t value = sim::value_number(item.value.view());
+std::string judge_found(const Record& item, uint64_t at, const KnownWrites& known) {
+  const uint64_t modified = item.modified().value;
+  const uint64_t value = sim::value_number(item.value());
   if (modified > at) return fmt::format("shows revision {} as part of revision {}", modified, at);
   if (!known.possible.contains(value)) return fmt::format("shows v{}, which nobody wrote", value);
   const auto written = known.acknowledged.find(modified);

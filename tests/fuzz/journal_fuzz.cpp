@@ -79,11 +79,11 @@ MemoryFiles written() {
   for (uint64_t revision = 1; revision <= 12; ++revision) {
     auto entry = std::make_shared<Entry>();
     entry->revision = Revision(revision);
-    entry->effects.push_back(Effect{"key", Bytes(std::string(100, 'v')), Revision(1), revision});
+    entry->effects.push_back(Record("key", std::string(100, 'v'), {Revision(1), Revision(revision), revision}));
     journal.perform({DiskWrite{revision, {EntryPointer(std::move(entry))}}});
     if (revision != 7) continue;
     journal.perform({DiskSnapshotBegin{1, LogPosition{Epoch(), Revision(5)}, false},
-                     DiskSnapshotItems{1, {Item{"key", Bytes("value"), Revision(1), Revision(5), 5}}},
+                     DiskSnapshotItems{1, {Record("key", "value", {Revision(1), Revision(5), 5})}},
                      DiskSnapshotEnd{1, Revision(7), 1}});
   }
   return files;

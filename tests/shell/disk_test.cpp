@@ -128,7 +128,7 @@ struct DiskFixture {
   DiskWrite write(uint64_t revision) {
     auto entry = std::make_shared<Entry>();
     entry->revision = Revision(revision);
-    entry->effects.push_back(Effect{"key", Bytes("value"), Revision(1), revision});
+    entry->effects.push_back(Record("key", "value", {Revision(1), Revision(revision), revision}));
     return DiskWrite{revision, {EntryPointer(std::move(entry))}};
   }
 };

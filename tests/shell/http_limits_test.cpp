@@ -21,7 +21,7 @@ std::string repeated(const std::string& text, size_t count) {
 HttpFixture::Script serving(size_t value_bytes) {
   Bytes value(std::string(value_bytes, 'v'));
   return [value](const ClientRequest&) -> std::optional<Answer> {
-    return KeyFound{Item{"k", value, Revision(1), Revision(2), 1}, true};
+    return KeyFound{Record("k", value, {Revision(1), Revision(2), 1}), true};
   };
 }
 HttpOptions patient() {
@@ -140,7 +140,7 @@ TEST_CASE("limits: when all together hold too much, the one that holds the most 
   options.held_bytes_max = 20u << 20;
   HttpFixture fixture(options, [&](const ClientRequest& request) -> std::optional<Answer> {
     if (std::get<ReadKey>(request.operation).key == "wait") return std::nullopt;
-    return KeyFound{Item{"k", Bytes(std::string(1 << 20, 'v')), Revision(1), Revision(2), 1}, true};
+    return KeyFound{Record("k", std::string(1 << 20, 'v'), {Revision(1), Revision(2), 1}), true};
   });
   Client modest(fixture), greedy(fixture, 4096);
   modest.send(get("/v1/kv/wait"));

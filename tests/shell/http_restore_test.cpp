@@ -16,7 +16,7 @@ constexpr size_t kBatchKeys = 1024;  // of small values
 std::string snapshot_of(size_t keys) {
   Store store;
   for (size_t i = 0; i < keys; ++i) {
-    store.put(Item{"k" + std::to_string(100'000 + i), Bytes("value"), Revision(i + 1), Revision(i + 1), 1});
+    store.put(Record("k" + std::to_string(100'000 + i), "value", {Revision(i + 1), Revision(i + 1), 1}));
   }
   BackupWriter writer;
   std::string bytes;
@@ -25,7 +25,7 @@ std::string snapshot_of(size_t keys) {
   part.at = LogPosition{Epoch(3), Revision(40)};
   part.digest = store.digest();
   do {
-    part.items = store.items_behind(Space::kData, part.items.empty() ? "" : part.items.back().key, 10'000);
+    part.items = store.items_behind(Space::kData, part.items.empty() ? "" : part.items.back().key(), 10'000);
     part.more = !part.items.empty();
     writer.add(part, bytes);
   } while (part.more);

@@ -13,8 +13,8 @@ constexpr char kHost[] = " HTTP/1.1\r\nHost: x\r\n";
 
 // Keys answer according to their names.
 std::optional<Answer> scripted(const ClientRequest& request) {
-  auto item = [](std::string key, std::string value) {
-    return Item{std::move(key), Bytes(std::move(value)), Revision(1), Revision(7), 1};
+  auto item = [](std::string_view key, std::string_view value) {
+    return Record(key, value, {Revision(1), Revision(7), 1});
   };
   if (const auto* read = std::get_if<ReadKey>(&request.operation)) {
     if (read->key.starts_with("missing")) return KeyMissing{};
@@ -158,7 +158,7 @@ TEST_CASE("server: pipelined answers come in the order of the requests, whatever
   fixture.settle();
   client.read_some();
   CHECK(client.received().empty());
-  fixture.answer(fixture.held[0], KeyFound{Item{"a", Bytes("va"), Revision(1), Revision(2), 1}, true});
+  fixture.answer(fixture.held[0], KeyFound{Record("a", "va", {Revision(1), Revision(2), 1}), true});
   CHECK(client.next().body == "va");
   CHECK(client.next().status == 201);
   CHECK(contains(client.next().body, "no-such-path"));
@@ -405,7 +405,7 @@ TEST_CASE("server: large values arrive whole in both directions") {
       stored = std::string(write->value.view());
       return KeyWritten{true};
     }
-    return KeyFound{Item{"k", Bytes(stored), Revision(1), Revision(2), 1}, true};
+    return KeyFound{Record("k", stored, {Revision(1), Revision(2), 1}), true};
   });
   Client client(fixture);
   CHECK(client.send(put("k", value)).next().status == 201);

@@ -16,8 +16,8 @@ constexpr char kGet[] = "GET /v1/snapshot HTTP/1.1\r\nHost: x\r\n\r\n";
 struct ScriptedStore {
   explicit ScriptedStore(size_t count, size_t value_bytes = 10) {
     for (size_t i = 0; i < count; ++i) {
-      store.put(Item{"k" + std::to_string(100 + i), Bytes(std::string(value_bytes, 'v')), Revision(i + 1),
-                     Revision(i + 1), 1});
+      store.put(Record("k" + std::to_string(100 + i), std::string(value_bytes, 'v'),
+                       {Revision(i + 1), Revision(i + 1), 1}));
     }
   }
   SnapshotPart part(const ReadSnapshot& read) const {

@@ -26,7 +26,8 @@ EntryPointer entry(uint64_t revision) {
   auto made = std::make_shared<Entry>();
   made->epoch = Epoch(revision < 4 ? 1 : 2);
   made->revision = Revision(revision);
-  made->effects.push_back(Effect{"k" + std::to_string(revision), Bytes("v"), Revision(revision), 1});
+  made->effects.push_back(
+      Record("k" + std::to_string(revision), "v", {Revision(revision), Revision(revision), 1}));
   return made;
 }
 
@@ -141,7 +142,7 @@ TEST_CASE_FIXTURE(InspectFixture,
                   "a log that ends where a part that is read at once does, or has not begun") {
   SUBCASE("behind an entry as large as a part") {
     auto large = std::make_shared<Entry>(*entry(6));
-    large->effects[0].value = Bytes(std::string(1u << 20, 'v'));
+    large->effects[0] = Record("large", std::string(1u << 20, 'v'), {Revision(6), Revision(6), 1});
     journal->perform({DiskWrite{6, {EntryPointer(large)}}});
   }
   SUBCASE("with nothing behind the snapshot") {
@@ -161,7 +162,7 @@ TEST_CASE_FIXTURE(InspectFixture,
   auto other = [&](uint64_t revision) {
     auto made = std::make_shared<Entry>(*entry(revision));
     made->epoch = Epoch(3);
-    made->effects[0].key = "other" + std::to_string(revision);
+    made->effects[0] = Record("other" + std::to_string(revision), "v", {Revision(revision), Revision(revision), 1});
     return made;
   };
   auto log = [&](std::vector<DiskRecord> records) { journal->perform({DiskWrite{6, std::move(records)}}); };

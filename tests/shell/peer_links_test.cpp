@@ -140,10 +140,7 @@ TakeOver take_over(uint64_t number) {
 
 SnapshotChunk chunk(size_t bytes) {
   SnapshotChunk message;
-  Item item;
-  item.key = "k";
-  item.value = Bytes(std::string(bytes, 'x'));
-  message.items.push_back(item);
+  message.items.emplace_back("k", std::string(bytes, 'x'), Record::Metadata{});
   return message;
 }
 
@@ -197,7 +194,7 @@ TEST_CASE("large frames pass whole") {
     pair.loop.run_until([&] { return !pair.b.received.empty(); });
     const auto* message = std::get_if<SnapshotChunk>(&pair.b.received[0].message);
     REQUIRE(message != nullptr);
-    CHECK(message->items.at(0).value.size() == size);
+    CHECK(message->items.at(0).value().size() == size);
   }
 }
 

@@ -17,12 +17,8 @@ EntryPointer entry(uint64_t revision, uint64_t epoch, uint64_t value, const std:
   Entry made;
   made.epoch = Epoch(epoch);
   made.revision = Revision(revision);
-  Effect effect;
-  effect.key = key;
-  if (value != 0) effect.value = Bytes(make_value(value, 0));
-  effect.created = Revision(1);
-  effect.version = revision;
-  made.effects.push_back(effect);
+  const Record::Metadata metadata{Revision(1), made.revision, revision};
+  made.effects = {value != 0 ? Record(key, make_value(value, 0), metadata) : Record::deletion(key, metadata)};
   return std::make_shared<const Entry>(std::move(made));
 }
 
@@ -85,14 +81,8 @@ struct Cluster {
   void acknowledge(uint64_t revision, uint64_t value) {
     answer(0, PutKey{"a/0", Bytes(make_value(value, 0)), {}}, KeyWritten{revision == 1}, revision);
   }
-  KeyFound found(uint64_t revision, uint64_t value) {
-    KeyFound found;
-    found.item.key = "a/0";
-    found.item.value = Bytes(make_value(value, 0));
-    found.item.created = Revision(1);
-    found.item.modified = Revision(revision);
-    found.item.version = revision;
-    return found;
+  KeyFound found(uint64_t revision, uint64_t value, const std::string& key = "a/0") {
+    return KeyFound{Record(key, make_value(value, 0), {Revision(1), Revision(revision), revision})};
   }
   bool well() const { return context.verdict == Verdict::kOk; }
   bool complains_of(const std::string& words) const {
@@ -343,9 +333,7 @@ TEST_CASE_FIXTURE(Cluster, "reads show the committed history at their revision")
     CHECK(complains_of("shows a/0"));
   }
   SUBCASE("an uncommitted key") {
-    KeyFound wrong = found(2, 12);
-    wrong.item.key = "b/1";
-    answer(1, ReadKey{"b/1"}, wrong, 2);
+    answer(1, ReadKey{"b/1"}, found(2, 12, "b/1"), 2);
     CHECK(complains_of("no such key is committed"));
   }
   SUBCASE("a key missed by a complete copy") {

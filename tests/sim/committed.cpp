@@ -31,13 +31,13 @@ std::optional<std::string> CommittedHistory::record(const EntryPointer& entry) {
   }
   if (std::optional<std::string> why = contradiction(*entry)) return why;
   entries_.emplace(entry->revision, entry);
-  for (const Effect& effect : entry->effects) {
-    if (effect.space == Space::kRequests) {
+  for (const Record& effect : entry->effects) {
+    if (effect.space() == Space::kRequests) {
       if (std::optional<std::string> why = done_twice(effect, entry->revision)) return why;
       continue;
     }
-    keys_[effect.key][entry->revision] = &effect;
-    const uint64_t number = effect.value ? value_number(effect.value->view()) : 0;
+    keys_[std::string(effect.key())][entry->revision] = &effect;
+    const uint64_t number = effect.has_value() ? value_number(effect.value()) : 0;
     if (number == 0) continue;
     auto inserted = values_.emplace(number, entry->revision);
     // A write with an idempotency key that is repeated after a total loss is done again.
@@ -50,12 +50,13 @@ std::optional<std::string> CommittedHistory::record(const EntryPointer& entry) {
   return std::nullopt;
 }
 
-std::optional<std::string> CommittedHistory::done_twice(const Effect& effect, Revision revision) {
-  if (!effect.value || effect.key.starts_with('\0')) return std::nullopt;
-  auto [found, fresh] = requests_.emplace(std::pair(lineage_of(revision), effect.key), revision);
+std::optional<std::string> CommittedHistory::done_twice(const Record& effect, Revision revision) {
+  if (!effect.has_value() || effect.key().starts_with('\0')) return std::nullopt;
+  auto [found, fresh] =
+      requests_.emplace(std::pair(lineage_of(revision), std::string(effect.key())), revision);
   if (fresh || found->second == revision) return std::nullopt;
-  return fmt::format("the write with the idempotency key {} is done twice: at revisions {} and {}", effect.key,
-                     found->second.value, revision.value);
+  return fmt::format("the write with the idempotency key {} is done twice: at revisions {} and {}",
+                     effect.key(), found->second.value, revision.value);
 }
 
 std::optional<std::string> CommittedHistory::contradiction(const Entry& entry) const {
@@ -80,7 +81,7 @@ const Entry* CommittedHistory::at(Revision revision) const {
   return found == entries_.end() ? nullptr : found->second.get();
 }
 
-const Effect* CommittedHistory::latest(const std::string& key, Revision at, Revision* modified) const {
+const Record* CommittedHistory::latest(const std::string& key, Revision at, Revision* modified) const {
   auto of_key = keys_.find(key);
   if (of_key == keys_.end()) return nullptr;
   auto behind = of_key->second.upper_bound(at);

@@ -7,7 +7,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "msg/types.hpp"
+#include "msg/record.hpp"
 
 namespace kvd::sim {
 
@@ -22,29 +22,30 @@ class CommittedHistory {
   const Entry* at(Revision revision) const;
 
   // What the newest write to `key` up to `at`, within the lineage of `at`, did; null: there was none.
-  const Effect* latest(const std::string& key, Revision at, Revision* modified) const;
+  const Record* latest(const std::string& key, Revision at, Revision* modified) const;
 
   // The revision under which a client's value was written.
   std::optional<Revision> revision_of(uint64_t value_number) const;
   const std::unordered_map<uint64_t, Revision>& values() const { return values_; }
-  const std::map<std::string, std::map<Revision, const Effect*>>& keys() const { return keys_; }
+  const std::map<std::string, std::map<Revision, const Record*>>& keys() const { return keys_; }
 
   Revision newest() const { return entries_.empty() ? Revision(0) : entries_.rbegin()->first; }
 
  private:
   std::optional<std::string> contradiction(const Entry& entry) const;
-  std::optional<std::string> done_twice(const Effect& effect, Revision revision);
+  std::optional<std::string> done_twice(const Record& effect, Revision revision);
 
   std::map<Revision, EntryPointer> entries_;
-  std::map<std::string, std::map<Revision, const Effect*>> keys_;
+  std::map<std::string, std::map<Revision, const Record*>> keys_;
   std::unordered_map<uint64_t, Revision> values_;
   std::map<std::pair<Lineage, std::string>, Revision> requests_;  // by idempotency key
 };
 
 // What an entry does to clients' keys, without what is remembered of requests.
 inline size_t data_effects(const Entry& entry) {
-  return static_cast<size_t>(std::count_if(entry.effects.begin(), entry.effects.end(),
-                                           [](const Effect& effect) { return effect.space == Space::kData; }));
+  return static_cast<size_t>(
+      std::count_if(entry.effects.begin(), entry.effects.end(),
+                    [](const Record& effect) { return effect.space() == Space::kData; }));
 }
 
 constexpr Lineage lineage_of(Revision revision) { return Lineage(revision.value >> 40); }

@@ -23,7 +23,7 @@ EntryPointer entry(uint64_t epoch, uint64_t revision, const std::string& key = "
   auto made = std::make_shared<Entry>();
   made->epoch = Epoch(epoch);
   made->revision = Revision(revision);
-  made->effects = {Effect{key, Bytes(std::to_string(revision)), Revision(1), revision}};
+  made->effects = {Record(key, std::to_string(revision), {Revision(1), Revision(revision), revision})};
   return made;
 }
 
@@ -393,7 +393,7 @@ TEST_CASE("durable: a copy that a snapshot replaced counts once it is on disk") 
   Returned a(kBeginning, {kB});
   a.sent<HeartbeatAck>(a.link);
   Store store;
-  Item item{"k", Bytes(std::string("9")), Revision(1), Revision(9), 9};
+  Record item("k", "9", {Revision(1), Revision(9), 9});
   store.put(item);
   a.push(LinkReceived{a.link, SnapshotBegin{Epoch(3), 1, LogPosition{Epoch(3), Revision(9)}, false, 1}});
   a.push(LinkReceived{a.link, SnapshotChunk{Epoch(3), {item}}});
@@ -409,7 +409,7 @@ TEST_CASE("durable: a copy that a snapshot replaced counts once it is on disk") 
   CHECK(begun[0].base == LogPosition{Epoch(3), Revision(9)});
   auto parts = a.orders<DiskSnapshotItems>();
   REQUIRE(parts.size() == 1);
-  CHECK(parts[0].items == std::vector<Item>{item});
+  CHECK(parts[0].items == std::vector<Record>{item});
   a.append(3, LogPosition{Epoch(3), Revision(9)}, {entry(3, 10)}, 9);
   CHECK(a.sent<AppendAck>(a.link).size() == 1);  // of the snapshot's base
   SUBCASE("when there is space for it") { a.sync(); }
@@ -616,7 +616,7 @@ TEST_CASE("durable: a new lineage whose beginning was interrupted is gone on wit
 TEST_CASE("durable: a tail that a snapshot has replaced is not waited for") {
   Returned a;
   Store store;
-  Item item{"k", Bytes(std::string("2")), Revision(1), Revision(2), 2};
+  Record item("k", "2", {Revision(1), Revision(2), 2});
   store.put(item);
   const uint64_t digest = store.digest();
   a.push(LinkReceived{a.link, SnapshotBegin{Epoch(4), 1, LogPosition{Epoch(3), Revision(2)}, false, 1}});

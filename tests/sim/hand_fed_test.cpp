@@ -33,7 +33,7 @@ struct Learner : HandFed {
     auto made = std::make_shared<Entry>();
     made->epoch = Epoch(epoch);
     made->revision = Revision(revision);
-    made->effects = {Effect{"k", Bytes(std::to_string(revision)), Revision(1), revision}};
+    made->effects = {Record("k", std::to_string(revision), {Revision(1), Revision(revision), revision})};
     return made;
   }
   void append(uint64_t epoch, LogPosition previous, std::vector<EntryPointer> entries, uint64_t commit) {
@@ -575,8 +575,8 @@ TEST_CASE("a snapshot in parts while writes go on is the store at its end") {
     writer.add(part, bytes);
     next.since = part.at.revision;
     if (!part.items.empty()) {
-      next.space = part.items.back().space;
-      next.after = part.items.back().key;
+      next.space = part.items.back().space();
+      next.after = part.items.back().key();
     }
     // More entries than one part takes, now and then: the items wait for the next one.
     for (int i = 0; i < written % 6 && part.more && written < 60; ++i) write();

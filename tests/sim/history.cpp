@@ -72,16 +72,16 @@ std::optional<KeyOperation> project_read(const ClientOperation& operation, const
   if (const auto* read = std::get_if<ReadKey>(&operation.request.operation)) {
     if (read->key != key) return std::nullopt;
     const auto* found = std::get_if<KeyFound>(&operation.reply->answer);
-    out.value = found != nullptr ? value_number(found->item.value.view()) : 0;
+    out.value = found != nullptr ? value_number(found->item.value()) : 0;
     return out;
   }
   const auto* list = std::get_if<ListKeys>(&operation.request.operation);
   const auto* listing = std::get_if<Listing>(&operation.reply->answer);
   if (list == nullptr || listing == nullptr) return std::nullopt;
   if (!starts_with(key, list->prefix) || key <= list->after || list->keys_only) return std::nullopt;
-  if (listing->more && (listing->items.empty() || key > listing->items.back().key)) return std::nullopt;
-  for (const Item& item : listing->items) {
-    if (item.key == key) out.value = value_number(item.value.view());
+  if (listing->more && (listing->items.empty() || key > listing->items.back().key())) return std::nullopt;
+  for (const Record& item : listing->items) {
+    if (item.key() == key) out.value = value_number(item.value());
   }
   return out;
 }
@@ -134,7 +134,7 @@ std::optional<std::string> History::check(const std::vector<std::string>& keys, 
         revisions[value_number(put->value.view())] = operation.reply->revision.value;
       }
     } else if (const auto* found = std::get_if<KeyFound>(&operation.reply->answer)) {
-      revisions[value_number(found->item.value.view())] = found->item.modified.value;
+      revisions[value_number(found->item.value())] = found->item.modified().value;
     }
   }
   for (const auto& [lineage, revisions] : lineages) {

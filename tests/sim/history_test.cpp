@@ -24,11 +24,7 @@ void hear(History& history, size_t index, Answer answer, uint64_t revision) {
 }
 
 KeyFound found(uint64_t value, uint64_t revision) {
-  KeyFound made;
-  made.item.key = "a/0";
-  made.item.value = Bytes(make_value(value, 0));
-  made.item.modified = Revision(revision);
-  return made;
+  return KeyFound{Record("a/0", make_value(value, 0), {{}, Revision(revision)})};
 }
 
 bool is_wrong(const History& history) {

@@ -26,7 +26,7 @@ class JournalModel {
 
   struct Opened {  // all answers to DiskRead
     DiskFound found;
-    std::vector<Item> items;
+    std::vector<Record> items;
     std::vector<DiskRecord> records;
     DiskOpened opened;
   };
@@ -49,7 +49,7 @@ class JournalModel {
     uint64_t number = 0;
     bool given_up = false;  // answered so: nothing more is due for it
     LogPosition base;
-    std::vector<Item> items;
+    std::vector<Record> items;
     bool ended = false;
     bool done = false;  // answered so
     Revision revision;

@@ -21,7 +21,7 @@ JournalModel model() {
   JournalModel made;
   made.on_order(DiskKeep{kFacts});
   made.on_order(DiskSnapshotBegin{1, {Epoch(1), Revision(10)}, true});
-  made.on_order(DiskSnapshotItems{1, {Item{"a"}}});
+  made.on_order(DiskSnapshotItems{1, {Record("a", "", {})}});
   made.on_order(DiskSnapshotEnd{1, Revision(10), 77});
   made.on_order(DiskWrite{1, {entry(11)}});
   made.on_order(DiskWrite{2, {entry(12)}});
@@ -35,7 +35,7 @@ JournalModel model() {
 JournalModel::Opened opened(std::vector<DiskRecord> records) {
   JournalModel::Opened made;
   made.found = {kFacts, {Epoch(1), Revision(10)}, Revision(10), 77, 0};
-  made.items = {Item{"a"}};
+  made.items = {Record("a", "", {})};
   made.records = std::move(records);
   made.opened = {true, true, ""};
   return made;

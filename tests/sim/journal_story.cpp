@@ -288,16 +288,15 @@ DiskRecord Story::record() {
   entry->epoch = epoch_;
   entry->revision = last().next();
   for (uint64_t i = 1 + (prng_.one_in(5) ? prng_.below(3) : 0); i-- > 0;) {
-    Effect effect;
-    effect.key = fmt::format("k{}", ++marks_);
+    const std::string key = fmt::format("k{}", ++marks_);
+    std::optional<Bytes> value;
     if (!prng_.one_in(5)) {
       const uint64_t size = values_large_ && prng_.one_in(3) ? prng_.below(6'000) : prng_.below(40);
-      effect.value = Bytes(std::string(size, static_cast<char>(prng_.below(256))));
+      value = Bytes(std::string(size, static_cast<char>(prng_.below(256))));
     }
-    effect.created = entry->revision;
-    effect.version = prng_.below(3);
-    effect.space = prng_.one_in(4) ? Space::kRequests : Space::kData;
-    entry->effects.push_back(std::move(effect));
+    Record::Metadata metadata{entry->revision, entry->revision, prng_.below(3)};
+    metadata.space = prng_.one_in(4) ? Space::kRequests : Space::kData;
+    entry->effects.push_back(value ? Record(key, *value, metadata) : Record::deletion(key, metadata));
   }
   log_.push_back(entry);
   ++counts_.entries;
@@ -329,14 +328,11 @@ void Story::continue_snapshot() {
     DiskSnapshotItems part;
     part.number = snapshots_;
     for (uint64_t i = prng_.below(6); i-- > 0;) {
-      Item item;
-      item.key = last_key_ += static_cast<char>(prng_.between('0', 'z'));
-      item.value =
-          Bytes(fmt::format("{}{}", ++marks_, std::string(values_large_ ? prng_.below(3'000) : 0, 'v')));
-      item.created = Revision(1);
-      item.modified = committed_;
-      item.version = 1 + prng_.below(3);
-      part.items.push_back(std::move(item));
+      last_key_ += static_cast<char>(prng_.between('0', 'z'));
+      const auto value =
+          fmt::format("{}{}", ++marks_, std::string(values_large_ ? prng_.below(3'000) : 0, 'v'));
+      part.items.emplace_back(last_key_, value,
+                              Record::Metadata{Revision(1), committed_, 1 + prng_.below(3)});
     }
     orders_.push_back(std::move(part));
     return;

@@ -61,7 +61,7 @@ bool breaks_by_joining_at_commit() {
     auto entry = std::make_shared<Entry>();
     entry->epoch = Epoch(3);
     entry->revision = Revision(revision);
-    entry->effects = {Effect{"k", Bytes("v"), Revision(1), revision}};
+    entry->effects = {Record("k", "v", {Revision(1), Revision(revision), revision})};
     append.entries.push_back(std::move(entry));
   }
   a.push(LinkReceived{from_b, std::move(append)});

@@ -27,9 +27,9 @@ void Checkers::check_written(int server, const ClientRequest& request, const Cli
     check_effect(reply, put->key, put->value);
     const Entry* entry = committed_.at(reply.revision);
     if (entry == nullptr || data_effects(*entry) != 1) return;
-    if (written->created != (entry->effects[0].version == 1)) {
+    if (written->created != (entry->effects[0].version() == 1)) {
       fail(fmt::format("s{} says of {} created={}, its version is {}", server, put->key, written->created,
-                       entry->effects[0].version));
+                       entry->effects[0].version()));
     }
   } else if (const auto* remove = std::get_if<DeleteKey>(&request.operation)) {
     if (!std::holds_alternative<KeyDeleted>(reply.answer)) return;
@@ -50,10 +50,10 @@ void Checkers::check_written(int server, const ClientRequest& request, const Cli
                        reply.revision.value));
       return;
     }
-    for (const Effect& effect : entry->effects) {
-      if (effect.space != Space::kData) continue;
-      if (!effect.value && effect.key.compare(0, prefix->prefix.size(), prefix->prefix) == 0) continue;
-      fail(fmt::format("deleting {} also wrote {}", prefix->prefix, effect.key));
+    for (const Record& effect : entry->effects) {
+      if (effect.space() != Space::kData) continue;
+      if (!effect.has_value() && effect.key().starts_with(prefix->prefix)) continue;
+      fail(fmt::format("deleting {} also wrote {}", prefix->prefix, effect.key()));
     }
   }
 }
@@ -66,8 +66,9 @@ void Checkers::check_effect(const ClientReply& reply, const std::string& key,
                      reply.revision.value));
     return;
   }
-  for (const Effect& effect : entry->effects) {
-    if (effect.space == Space::kData && effect.key == key && effect.value == value) return;
+  for (const Record& effect : entry->effects) {
+    const bool same = value ? effect.has_value() && effect.value() == value->view() : !effect.has_value();
+    if (effect.space() == Space::kData && effect.key() == key && same) return;
   }
   fail(fmt::format("a write of {} is acknowledged as revision {}, which is another write", key,
                    reply.revision.value));
@@ -86,8 +87,8 @@ void Checkers::check_read(int server, const ClientRequest& request, const Client
   }
   if (const auto* read = std::get_if<ReadKey>(&request.operation)) {
     if (const auto* found = std::get_if<KeyFound>(&reply.answer)) {
-      if (found->item.key != read->key)
-        fail(fmt::format("s{} answers {} with {}", server, read->key, found->item.key));
+      if (found->item.key() != read->key)
+        fail(fmt::format("s{} answers {} with {}", server, read->key, found->item.key()));
       check_item(server, found->item, reply.revision, true);
     } else if (const auto* missing = std::get_if<KeyMissing>(&reply.answer)) {
       if (missing->complete) check_missing(server, read->key, reply.revision);
@@ -100,27 +101,27 @@ void Checkers::check_read(int server, const ClientRequest& request, const Client
 }
 
 // Also an incomplete copy has only newest versions: what it has not seen updated it does not have at all.
-void Checkers::check_item(int server, const Item& item, Revision at, bool with_value) {
+void Checkers::check_item(int server, const Record& item, Revision at, bool with_value) {
   Revision modified;
-  const Effect* effect = committed_.latest(item.key, at, &modified);
-  if (effect == nullptr || !effect->value) {
-    fail(fmt::format("s{} shows {} at revision {}, where no such key is committed", server, item.key,
+  const Record* effect = committed_.latest(std::string(item.key()), at, &modified);
+  if (effect == nullptr || !effect->has_value()) {
+    fail(fmt::format("s{} shows {} at revision {}, where no such key is committed", server, item.key(),
                      at.value));
     return;
   }
-  const bool same =
-      item.modified == modified && item.created == effect->created && item.version == effect->version;
-  if (!same || (with_value && !(item.value == *effect->value))) {
+  const bool same = item.modified() == modified && item.created() == effect->created() &&
+                    item.version() == effect->version();
+  if (!same || (with_value && item.value() != effect->value())) {
     fail(fmt::format(
         "s{} shows {} as of revision {} (version {}) at revision {}; committed is {} (version {})", server,
-        item.key, item.modified.value, item.version, at.value, modified.value, effect->version));
+        item.key(), item.modified().value, item.version(), at.value, modified.value, effect->version()));
   }
 }
 
 void Checkers::check_missing(int server, const std::string& key, Revision at) {
   Revision modified;
-  const Effect* effect = committed_.latest(key, at, &modified);
-  if (effect != nullptr && effect->value) {
+  const Record* effect = committed_.latest(key, at, &modified);
+  if (effect != nullptr && effect->has_value()) {
     fail(fmt::format("s{} misses {} at revision {}, which was written at {}", server, key, at.value,
                      modified.value));
   }
@@ -128,10 +129,10 @@ void Checkers::check_missing(int server, const std::string& key, Revision at) {
 
 void Checkers::check_listing(int server, const ListKeys& request, const Listing& listing, Revision at) {
   std::string before = request.after;
-  for (const Item& item : listing.items) {
-    if (item.key <= before && !before.empty())
-      fail(fmt::format("s{} lists {} behind {}", server, item.key, before));
-    before = item.key;
+  for (const Record& item : listing.items) {
+    if (item.key() <= before && !before.empty())
+      fail(fmt::format("s{} lists {} behind {}", server, item.key(), before));
+    before = item.key();
     check_item(server, item, at, !request.keys_only);
   }
   if (!listing.complete) return;
@@ -139,7 +140,7 @@ void Checkers::check_listing(int server, const ListKeys& request, const Listing&
   for (const auto& of_key : committed_.keys()) {
     const std::string& key = of_key.first;
     if (key.compare(0, request.prefix.size(), request.prefix) != 0 || key <= request.after) continue;
-    if (next < listing.items.size() && listing.items[next].key == key) {
+    if (next < listing.items.size() && listing.items[next].key() == key) {
       ++next;
     } else if (next < listing.items.size() || !listing.more) {
       check_missing(server, key, at);

@@ -355,7 +355,7 @@ void Workload::remember(Client& client, const ClientOperation& operation, const 
     if (std::holds_alternative<KeyWritten>(reply.answer)) client.seen[put->key] = reply.revision;
   }
   if (const auto* found = std::get_if<KeyFound>(&reply.answer))
-    client.seen[found->item.key] = found->item.modified;
+    client.seen[std::string(found->item.key())] = found->item.modified();
 }
 
 // A client thinks, then asks again. The closing client repeats what failed.

@@ -19,13 +19,8 @@ struct Source {
     auto entry = std::make_shared<Entry>();
     entry->epoch = Epoch(1);
     entry->revision = Revision(log.size() + 1);
-    Effect effect;
-    effect.key = key;
-    effect.created = entry->revision;
-    effect.version = 1;
-    effect.space = in;
-    if (value) effect.value = Bytes(*value);
-    entry->effects.push_back(std::move(effect));
+    const Record::Metadata metadata{entry->revision, entry->revision, 1, in};
+    entry->effects = {value ? Record(key, *value, metadata) : Record::deletion(key, metadata)};
     store.apply(*entry);
     log.push_back(std::move(entry));
   }
@@ -38,8 +33,8 @@ struct Source {
     if (former != nullptr) {
       for (size_t i = former->at.revision.value; i < log.size(); ++i) next.entries.push_back(log[i]);
       if (!former->items.empty()) {
-        space = former->items.back().space;
-        after = former->items.back().key;
+        space = former->items.back().space();
+        after = former->items.back().key();
       }
     }
     next.items = store.items_behind(space, after, kPartBytes);
@@ -107,7 +102,7 @@ TEST_CASE("backup: what changed between the parts is there, in pieces of any siz
     BackupReader reader;
     CHECK(read_in_pieces(reader, bytes, piece) == "");
     CHECK(reader.store().digest() == source.store.digest());
-    CHECK(reader.store().values().size() == source.store.values().size());
+    CHECK(reader.store().items().size() == source.store.items().size());
     CHECK(reader.foot().revision.value == source.log.size());
     CHECK(reader.head().base.revision == Revision(31));
     CHECK(reader.head().facts.cluster == "c");
@@ -122,7 +117,7 @@ TEST_CASE("backup: an empty store has one, too") {
   writer.add(source.part(nullptr), bytes);
   BackupReader reader;
   CHECK(read_in_pieces(reader, bytes, 10) == "");
-  CHECK(reader.store().values().empty());
+  CHECK(reader.store().items().empty());
 }
 
 TEST_CASE("backup: every damaged byte is noticed, and every cut") {

@@ -33,8 +33,8 @@ HttpResponse render(const ReplyPlan& plan, Answer answer, std::optional<Address>
 }
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string::npos; }
 
-Item item(std::string key, std::string value, uint64_t modified) {
-  return Item{std::move(key), Bytes(std::move(value)), Revision(1), Revision(modified), 2};
+Record item(std::string_view key, std::string_view value, uint64_t modified) {
+  return Record(key, value, {Revision(1), Revision(modified), 2});
 }
 EntityTags tags(uint64_t revision) { return EntityTags{false, {Revision(revision)}}; }
 

@@ -18,8 +18,8 @@ inline EntryPointer entry(uint64_t revision, size_t bytes = 1) {
   auto made = std::make_shared<Entry>();
   made->epoch = Epoch(1);
   made->revision = Revision(revision);
-  made->effects.push_back(
-      Effect{"k" + std::to_string(revision), Bytes(std::string(bytes, 'v')), Revision(revision), 1});
+  made->effects.push_back(Record("k" + std::to_string(revision), std::string(bytes, 'v'),
+                                 {Revision(revision), Revision(revision), 1}));
   return made;
 }
 
@@ -27,7 +27,7 @@ inline DiskFacts facts_of(uint64_t life) {
   return DiskFacts{"cluster", Lineage(1), Epoch(3), Member{ServerId{"a"}, Incarnation(life)}};
 }
 
-inline Item item(const std::string& key) { return Item{key, Bytes("value"), Revision(1), Revision(2), 1}; }
+inline Record item(const std::string& key) { return Record(key, "value", {Revision(1), Revision(2), 1}); }
 
 inline bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
@@ -39,7 +39,7 @@ struct JournalFixture {
   std::unique_ptr<Journal> journal;
   // What the last open() found.
   DiskFound found;
-  std::vector<Item> items;
+  std::vector<Record> items;
   std::vector<uint64_t> revisions;  // of entries; 0 for every other record
   DiskOpened opened;
   std::string failed;

@@ -77,7 +77,7 @@ TEST_CASE_FIXTURE(JournalFixture, "a snapshot without space is given up, and its
   SUBCASE("of its own") {
     files.budget = used + 1000;
     CHECK(perform({DiskSnapshotBegin{1, LogPosition{Epoch(1), Revision(1)}, false},
-                   DiskSnapshotItems{1, std::vector<Item>(100, item("a"))}}) == "given up ");
+                   DiskSnapshotItems{1, std::vector<Record>(100, item("a"))}}) == "given up ");
     CHECK(perform({DiskSnapshotItems{1, {item("a")}}, DiskSnapshotEnd{1, Revision(1), 1}}).empty());
     CHECK(files.used() == used);
   }
@@ -89,7 +89,7 @@ TEST_CASE_FIXTURE(JournalFixture, "a snapshot without space is given up, and its
   }
   SUBCASE("for the log") {
     CHECK(perform({DiskSnapshotBegin{1, LogPosition{Epoch(1), Revision(1)}, false},
-                   DiskSnapshotItems{1, std::vector<Item>(200, item("a"))}}) == "taken ");
+                   DiskSnapshotItems{1, std::vector<Record>(200, item("a"))}}) == "taken ");
     files.budget = files.used();
     CHECK(perform({write_of({2}, 3500)}) == "given up written 2 ");
   }

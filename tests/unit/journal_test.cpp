@@ -470,7 +470,7 @@ TEST_CASE_FIXTURE(JournalFixture, "a snapshot stands for the log before it") {
   CHECK(found.base == LogPosition{Epoch(1), Revision(10)});
   CHECK(found.snapshot_end == Revision(20));
   CHECK(found.snapshot_digest == 77);
-  CHECK(items == std::vector<Item>{item("a")});
+  CHECK(items == std::vector<Record>{item("a")});
   CHECK(revisions.front() == 11);
   CHECK(revisions.back() == 22);
   CHECK(snapshot(22, 22) == "taken done ");
@@ -521,13 +521,13 @@ TEST_CASE_FIXTURE(JournalFixture, "a snapshot is written in parts, and only a wh
               .empty());
     CHECK(perform({DiskSnapshotItems{2, {item("d")}}, DiskSnapshotEnd{2, Revision(3), 1}}) == "taken done ");
     open();
-    CHECK(items == std::vector<Item>{item("d")});
+    CHECK(items == std::vector<Record>{item("d")});
     CHECK(revisions == std::vector<uint64_t>{3});
   }
   SUBCASE("its end") {
     CHECK(perform({DiskSnapshotEnd{1, Revision(3), 1}}) == "done ");
     open();
-    CHECK(items == std::vector<Item>{item("a"), item("b"), item("c")});
+    CHECK(items == std::vector<Record>{item("a"), item("b"), item("c")});
     CHECK(revisions == std::vector<uint64_t>{2, 3});
   }
 }
@@ -674,7 +674,7 @@ TEST_CASE_FIXTURE(JournalFixture,
   write(1, 3);
   CHECK(perform({DiskSnapshotBegin{1, LogPosition{Epoch(1), Revision(10)}, true}, write_of({11})}).empty());
   files.budget = files.used();
-  CHECK(perform({DiskSnapshotItems{1, std::vector<Item>(100, item("a"))}}) == "given up ");
+  CHECK(perform({DiskSnapshotItems{1, std::vector<Record>(100, item("a"))}}) == "given up ");
   CHECK(files.files.count(segment_name(2, 1)) == 0);
   files.budget = UINT64_MAX;
   CHECK(perform({write_of({12})}).empty());

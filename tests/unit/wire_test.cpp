@@ -18,9 +18,9 @@ std::vector<PeerMessage> one_of_each() {
   auto entry = std::make_shared<Entry>();
   entry->epoch = Epoch(3);
   entry->revision = Revision(12);
-  entry->effects.push_back(Effect{std::string("k\0y", 3), Bytes("value"), Revision(4), 9});
-  entry->effects.push_back(Effect{"gone", std::nullopt, Revision(2), 0, Space::kRequests});
-  Item item{"k", Bytes("v"), Revision(1), Revision(2), 3};
+  entry->effects.push_back(Record(std::string_view("k\0y", 3), "value", {Revision(4), entry->revision, 9}));
+  entry->effects.push_back(Record::deletion("gone", {Revision(2), entry->revision, 0, Space::kRequests}));
+  Record item("k", "v", {Revision(1), Revision(2), 3});
   Condition condition;
   condition.if_match = EntityTags{false, {Revision(5), Revision(6)}};
   condition.if_none_match = EntityTags{true, {}};
@@ -190,12 +190,18 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   CHECK(refused_with(Forward{1, QueryStatus{}, seconds(1)}, 1, '\x80'));  // a duration
 
   auto accepted = [&](const PeerMessage& message) { return decode_body(body_of(message)).has_value(); };
-  auto chunk_of = [](size_t key) {
-    return SnapshotChunk{Epoch(1), {Item{std::string(key, 'k'), {}, {}, {}, 1}}};
+  // No record has such a key: it is put into the bytes of one that has another.
+  auto key_accepted = [&](size_t key) {
+    std::string body = body_of(SnapshotChunk{Epoch(1), {Record("k", "", {{}, {}, 1})}});
+    const size_t at = body.find(std::string("\1\0\0\0k", 5));
+    REQUIRE(at != std::string::npos);
+    std::string other(4, '\0');
+    for (size_t i = 0; i < 4; ++i) other[i] = static_cast<char>(key >> (8 * i));
+    return decode_body(body.replace(at, 5, other + std::string(key, 'k'))).has_value();
   };
-  CHECK(accepted(chunk_of(limits::kKeyBytes)));
-  CHECK_FALSE(accepted(chunk_of(limits::kKeyBytes + 1)));
-  CHECK_FALSE(accepted(chunk_of(0)));
+  CHECK(key_accepted(limits::kKeyBytes));
+  CHECK_FALSE(key_accepted(limits::kKeyBytes + 1));
+  CHECK_FALSE(key_accepted(0));
   auto batch_of = [](size_t count) {
     return Forward{1, WriteBatch{std::vector<BatchOp>(count, BatchOp{"k", std::nullopt})}, seconds(1)};
   };
@@ -258,7 +264,7 @@ TEST_CASE("entries must follow each other and what they claim to follow") {
   auto entry = std::make_shared<Entry>();
   entry->epoch = Epoch(1);
   entry->revision = Revision(9);
-  entry->effects.push_back(Effect{"k", Bytes("v"), Revision(9), 1});
+  entry->effects.push_back(Record("k", "v", {Revision(9), entry->revision, 1}));
   std::string body =
       frame(Append{Epoch(1), LogPosition{Epoch(1), Revision(3)}, Revision(3), {entry}}).substr(4);
   CHECK_FALSE(decode_body(body));

@@ -1,0 +1,63 @@
+// See table.hpp.
+#include "core/table.hpp"
+
+#include <utility>
+
+#include "base/check.hpp"
+#include "base/hash.hpp"
+
+namespace kvd {
+
+uint32_t Table::Places::take(Record record) {
+  uint32_t place = used_;
+  if (!free_.empty()) {
+    place = free_.back();
+    free_.pop_back();
+  } else {
+    CHECK(used_ < UINT32_MAX);
+    if (used_ % kChunk == 0) chunks_.push_back(std::make_unique<Record[]>(kChunk));
+    ++used_;
+  }
+  (*this)[place] = std::move(record);
+  return place;
+}
+
+void Table::Places::give_back(uint32_t place) {
+  (*this)[place] = Record();
+  free_.push_back(place);
+}
+
+size_t Table::Hash::hash(std::string_view key) { return hash_bytes(key); }
+
+Table::Table() : tree_(Less{&places_}) {
+  static_assert(kShards == 1 << 8);
+  shards_.reserve(kShards);
+  for (size_t i = 0; i < kShards; ++i) shards_.emplace_back(0, Hash{&places_}, Equal{&places_});
+}
+
+Record* Table::find(std::string_view key) {
+  const size_t hash = Hash::hash(key);
+  Shard& shard = this->shard(hash);
+  auto it = shard.find(key, hash);
+  return it == shard.end() ? nullptr : &places_[*it];
+}
+
+void Table::insert(Record record) {
+  const uint32_t place = places_.take(std::move(record));
+  const bool fresh = shard(Hash::hash(places_.key(place))).insert(place).second;
+  CHECK(fresh);
+  tree_.insert(place);
+}
+
+void Table::erase(std::string_view key) {
+  const size_t hash = Hash::hash(key);
+  Shard& shard = this->shard(hash);
+  auto it = shard.find(key, hash);
+  CHECK(it != shard.end());
+  const uint32_t place = *it;
+  shard.erase(it);
+  tree_.erase(tree_.find(place));
+  places_.give_back(place);
+}
+
+}  // namespace kvd

@@ -1,0 +1,95 @@
+// One key as one write left it: the unit that the log, the store, answers, snapshots and the disk share. Whoever hands
+// a record on hands on a pointer of 8 bytes; the content is written once, when a write is taken or read from the wire,
+// and freed by the last owner, in whatever thread. Entries of the log, which are made of records, are here, too.
+#pragma once
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "msg/types.hpp"
+
+namespace kvd {
+
+// The replicated state has parts with keys of their own.
+enum class Space : uint8_t {
+  kData,      // what clients write
+  kRequests,  // what came of writes that carried an idempotency key (core/requests.hpp)
+};
+
+// As the effect of a write it is the outcome, not the operation, so that a copy which misses history still ends with
+// the same bytes: a value, or that the key is deleted. As an item of the store it has a value.
+class Record {
+ public:
+  struct Metadata {
+    Revision created;      // revision at which the key came into being
+    Revision modified;     // of the write that this is the outcome of
+    uint64_t version = 0;  // 1 when created, one more with each update; 0: deleted
+    Space space = Space::kData;
+    bool operator==(const Metadata&) const = default;
+  };
+
+  // None: only to be assigned to.
+  Record() = default;
+  // Keys have at most limits::kKeyBytes. A value is copied; of Bytes only when it is small, otherwise it is shared.
+  Record(std::string_view key, std::string_view value, const Metadata& metadata);
+  Record(std::string_view key, const Bytes& value, const Metadata& metadata);
+  static Record deletion(std::string_view key, const Metadata& metadata);
+
+  explicit operator bool() const { return static_cast<bool>(block_); }
+
+  std::string_view key() const { return {content(), head().key_size}; }
+  bool has_value() const { return head().has_value; }
+  std::string_view value() const {  // empty when there is none
+    if (shares_value()) return shared_value().view();
+    return {content() + head().key_size, inline_bytes()};
+  }
+  // The same, to be kept: it owns a share of what holds it.
+  Bytes bytes() const {
+    if (shares_value()) return shared_value();
+    return Bytes(block_, kContent + head().key_size, inline_bytes());
+  }
+  Metadata metadata() const { return {head().created, head().modified, head().version, head().space}; }
+  Revision created() const { return head().created; }
+  Revision modified() const { return head().modified; }
+  uint64_t version() const { return head().version; }
+  Space space() const { return head().space; }
+
+  bool operator==(const Record& other) const;  // of the content
+
+ private:
+  // Ordered so that the key and the value begin right behind it.
+  struct Head {
+    SharedBlock block;
+    Revision created;
+    Revision modified;
+    uint64_t version;
+    uint16_t key_size;
+    Space space;
+    bool has_value;
+  };
+  static constexpr size_t kContent = 36;  // where the key begins, and behind it the value
+
+  static BlockPointer make(std::string_view key, bool has_value, size_t value_bytes, const Bytes* shared,
+                           const Metadata& metadata);
+  const Head& head() const { return *reinterpret_cast<const Head*>(block_.get()); }
+  const char* content() const { return reinterpret_cast<const char*>(block_.get()) + kContent; }
+  bool shares_value() const { return block_.get()->ends_in_bytes != 0; }
+  const Bytes& shared_value() const {
+    return *reinterpret_cast<const Bytes*>(reinterpret_cast<const char*>(block_.get()) + block_.get()->size -
+                                           sizeof(Bytes));
+  }
+  size_t inline_bytes() const { return block_.get()->size - kContent - head().key_size; }
+
+  BlockPointer block_;
+};
+
+struct Entry {
+  Epoch epoch;  // of the leader that appended it
+  Revision revision;
+  std::vector<Record> effects;  // all of this revision
+  bool operator==(const Entry&) const = default;
+};
+using EntryPointer = std::shared_ptr<const Entry>;  // never null in a message
+
+}  // namespace kvd
