@@ -3,11 +3,12 @@
 #pragma once
 #include <cstddef>
 #include <utility>
-
-#include "base/ring.hpp"
+#include <vector>
 
 namespace kvd {
 
+// Items are used where they lie: front() stays valid until its pop_front(), whatever is pushed meanwhile. For that
+// the queue has two halves. One is emptied while the other fills; then they change places and keep their memory.
 template <class T>
 class BoundedQueue {
  public:
@@ -15,21 +16,30 @@ class BoundedQueue {
 
   template <class Item>
   [[nodiscard]] bool push(Item&& item) {
-    if (items_.size() >= capacity_) return false;
-    items_.emplace_back(std::forward<Item>(item));
+    if (size() >= capacity_) return false;
+    filling_.emplace_back(std::forward<Item>(item));
     return true;
   }
-  T pop() {
-    T item = std::move(items_.front());
-    items_.pop_front();
-    return item;
+  T& front() {
+    if (emptying_.empty()) emptying_.swap(filling_);
+    return emptying_[next_];
   }
-  bool empty() const { return items_.empty(); }
-  size_t size() const { return items_.size(); }
+  void pop_front() {  // what front() gave
+    if (++next_ < emptying_.size()) return;
+    next_ = 0;
+    emptying_.clear();
+    if (emptying_.capacity() > kKept) emptying_ = std::vector<T>();  // a burst is over
+  }
+  bool empty() const { return emptying_.empty() && filling_.empty(); }
+  size_t size() const { return emptying_.size() - next_ + filling_.size(); }
 
  private:
+  static constexpr size_t kKept = 4096;  // places
+
   size_t capacity_;
-  Ring<T> items_;
+  std::vector<T> emptying_;
+  std::vector<T> filling_;
+  size_t next_ = 0;  // in emptying_; those before it are done with
 };
 
 }  // namespace kvd

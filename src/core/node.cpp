@@ -41,7 +41,10 @@ struct Node::Parts {
   template <class Actor, class Message>
   bool visit(Actor& actor, Mailbox<Message>& mailbox) {
     bool any = !mailbox.empty();
-    for (int i = 0; i < kMessagesPerVisit && !mailbox.empty(); ++i) actor.handle(mailbox.take());
+    for (int i = 0; i < kMessagesPerVisit && !mailbox.empty(); ++i) {
+      actor.handle(std::move(mailbox.first()));
+      mailbox.drop_first();
+    }
     return any;
   }
 

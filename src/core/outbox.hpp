@@ -35,7 +35,9 @@ class Mailbox {
     CHECK(accepted);
   }
   bool empty() const { return messages_.empty(); }
-  Message take() { return messages_.pop(); }
+  // For the actor that it is for, which may take it apart; until drop_first().
+  Message& first() { return messages_.front(); }
+  void drop_first() { messages_.pop_front(); }
 
  private:
   BoundedQueue<Message> messages_{kMailboxHeadroom};

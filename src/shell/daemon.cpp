@@ -241,7 +241,7 @@ class Daemon {
         &timer_, [](uv_timer_t*) {}, wait_ms, 0);
   }
 
-  void perform(ClientReply&& reply) { http_->reply(std::move(reply)); }
+  void perform(const ClientReply& reply) { http_->reply(reply); }
   void perform(LinkDial&& order) { links_.value().perform(std::move(order)); }
   void perform(LinkSend&& order) { links_.value().perform(std::move(order)); }
   void perform(LinkClose&& order) { links_.value().perform(std::move(order)); }

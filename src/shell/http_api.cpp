@@ -91,7 +91,10 @@ void limit_small_body(AcceptedHead& accepted) {
   accepted.body_name = "a request body here";
 }
 
-HeadVerdict accept_key(const HttpRequest& request, const Target& target, const HttpIdentity& identity) {
+using Refusal = std::optional<HttpResponse>;
+
+Refusal accept_key(const HttpRequest& request, const Target& target, const HttpIdentity& identity,
+                   AcceptedHead& accepted) {
   bool read = is_read_method(request.method);
   if (request.method == HttpMethod::kOther) return wrong_method(request, "GET, HEAD, PUT, POST, DELETE");
   std::string key = percent_decode(target.path.substr(kKeyPath.size()));
@@ -106,7 +109,6 @@ HeadVerdict accept_key(const HttpRequest& request, const Target& target, const H
     return bad_request(request, fmt::format("{} has to be * or a list of quoted entity tags", bad_field));
   }
 
-  AcceptedHead accepted;
   accepted.plan.route = Route::kKey;
   accepted.plan.write = !read;
   limit_small_body(accepted);
@@ -122,7 +124,7 @@ HeadVerdict accept_key(const HttpRequest& request, const Target& target, const H
     accepted.body_bytes_max = identity.value_bytes_max;
     accepted.body_name = "a value";
   }
-  return accepted;
+  return std::nullopt;
 }
 
 // Everything of the link to the next page but the value of its last parameter.
@@ -135,10 +137,9 @@ std::string next_page(const Query& query) {
   return link + "after=";
 }
 
-HeadVerdict accept_listing(const HttpRequest& request, const Target& target) {
+Refusal accept_listing(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
   Result<Query> query = parse_query(target.query, kListParameters);
   if (!query) return bad_request(request, query.error().detail);
-  AcceptedHead accepted;
   accepted.plan.route = Route::kCollection;
   accepted.plan.keys_only = query->keys_only;
   accepted.plan.text = next_page(*query);
@@ -150,11 +151,11 @@ HeadVerdict accept_listing(const HttpRequest& request, const Target& target) {
   list.prefix = std::move(query->prefix);
   list.after = std::move(query->after);
   accepted.request.operation = std::move(list);
-  return accepted;
+  return std::nullopt;
 }
 
-HeadVerdict accept_collection(const HttpRequest& request, const Target& target) {
-  if (is_read_method(request.method)) return accept_listing(request, target);
+Refusal accept_collection(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+  if (is_read_method(request.method)) return accept_listing(request, target, accepted);
   bool batch = request.method == HttpMethod::kPost;
   if (!batch && request.method != HttpMethod::kDelete)
     return wrong_method(request, "GET, HEAD, POST, DELETE");
@@ -166,7 +167,6 @@ HeadVerdict accept_collection(const HttpRequest& request, const Target& target) 
   if (!batch && query->prefix.empty())
     return bad_request(request, "the query parameter 'prefix' may not be empty");
 
-  AcceptedHead accepted;
   accepted.plan.route = Route::kCollection;
   accepted.plan.write = true;
   accepted.request.timeout = query->timeout;
@@ -178,7 +178,7 @@ HeadVerdict accept_collection(const HttpRequest& request, const Target& target) 
     accepted.request.operation = DeletePrefix{std::move(query->prefix)};
     limit_small_body(accepted);
   }
-  return accepted;
+  return std::nullopt;
 }
 
 struct FixedPath {
@@ -193,13 +193,13 @@ constexpr FixedPath kFixedPaths[] = {
     {kLeaderPath, Route::kLeader, 0},          {"/v1/cluster/settings", Route::kSettings, kQueryTimeout},
 };
 
-HeadVerdict accept_fixed(const HttpRequest& request, const Target& target, const FixedPath& fixed) {
+Refusal accept_fixed(const HttpRequest& request, const Target& target, const FixedPath& fixed,
+                     AcceptedHead& accepted) {
   bool settings = fixed.route == Route::kSettings;
   if (settings && request.method != HttpMethod::kPut) return wrong_method(request, "PUT");
   if (!settings && !is_read_method(request.method)) return wrong_method(request, "GET, HEAD");
   Result<Query> query = parse_query(target.query, fixed.parameters);
   if (!query) return bad_request(request, query.error().detail);
-  AcceptedHead accepted;
   accepted.plan.route = fixed.route;
   accepted.plan.write = settings;
   accepted.plan.verbose = query->verbose;
@@ -210,14 +210,13 @@ HeadVerdict accept_fixed(const HttpRequest& request, const Target& target, const
   } else {
     accepted.request.operation = QueryStatus{};
   }
-  return accepted;
+  return std::nullopt;
 }
 
-HeadVerdict accept_move(const HttpRequest& request, const Target& target) {
+Refusal accept_move(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
   if (request.method != HttpMethod::kPost) return wrong_method(request, "GET, HEAD, POST");
   Result<Query> query = parse_query(target.query, kQueryTo | kQueryTimeout);
   if (!query) return bad_request(request, query.error().detail);
-  AcceptedHead accepted;
   accepted.plan.route = Route::kMove;
   accepted.plan.write = true;
   accepted.request.timeout = query->timeout;
@@ -225,61 +224,62 @@ HeadVerdict accept_move(const HttpRequest& request, const Target& target) {
   MoveLeader move;
   if (!query->to.empty()) move.to = ServerId{std::move(query->to)};
   accepted.request.operation = std::move(move);
-  return accepted;
+  return std::nullopt;
 }
 
-HeadVerdict accept_snapshot(const HttpRequest& request, const Target& target) {
+Refusal accept_snapshot(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
   const bool restore = request.method == HttpMethod::kPut;
   if (!restore && !is_read_method(request.method)) return wrong_method(request, "GET, HEAD, PUT");
   Result<Query> query = parse_query(target.query, restore ? uint32_t{kQueryTimeout} : 0);
   if (!query) return bad_request(request, query.error().detail);
-  AcceptedHead accepted;
   accepted.plan.route = restore ? Route::kRestore : Route::kBackup;
   accepted.plan.write = restore;
   accepted.request.timeout = query->timeout;
   if (restore) {  // what reads the body has bounds of its own
     accepted.request.operation = WriteBatch{};
     accepted.body_bytes_max = SIZE_MAX;
-    return accepted;
+    return std::nullopt;
   }
   limit_small_body(accepted);
   accepted.request.operation = ReadSnapshot{};
-  return accepted;
+  return std::nullopt;
 }
 
-HeadVerdict accept_route(const HttpRequest& request, const Target& target, const HttpIdentity& identity) {
-  if (target.path.starts_with(kKeyPath)) return accept_key(request, target, identity);
-  if (target.path == kCollectionPath) return accept_collection(request, target);
-  if (target.path == kLeaderPath && !is_read_method(request.method)) return accept_move(request, target);
-  if (target.path == kSnapshotPath) return accept_snapshot(request, target);
+Refusal accept_route(const HttpRequest& request, const Target& target, const HttpIdentity& identity,
+                     AcceptedHead& accepted) {
+  if (target.path.starts_with(kKeyPath)) return accept_key(request, target, identity, accepted);
+  if (target.path == kCollectionPath) return accept_collection(request, target, accepted);
+  if (target.path == kLeaderPath && !is_read_method(request.method))
+    return accept_move(request, target, accepted);
+  if (target.path == kSnapshotPath) return accept_snapshot(request, target, accepted);
   for (const FixedPath& fixed : kFixedPaths) {
-    if (target.path == fixed.path) return accept_fixed(request, target, fixed);
+    if (target.path == fixed.path) return accept_fixed(request, target, fixed, accepted);
   }
   return refuse(request, 404, "no-such-path", "there is nothing at this path; keys live below /v1/kv/");
 }
 
 }  // namespace
 
-HeadVerdict accept_head(const HttpRequest& request, const HttpIdentity& identity) {
+std::optional<HttpResponse> accept_head(const HttpRequest& request, const HttpIdentity& identity,
+                                        AcceptedHead& accepted) {
   std::optional<Target> target = split_target(request.target);
   if (!target) return malformed(request, "the request target has to be a path without a fragment");
   if (!is_percent_encoded(request.target))
     return malformed(request, "bad percent-encoding in the request target");
-  HeadVerdict verdict = accept_route(request, *target, identity);
-  auto* accepted = std::get_if<AcceptedHead>(&verdict);
-  if (accepted != nullptr && accepted->plan.write) {
+  Refusal refusal = accept_route(request, *target, identity, accepted);
+  if (!refusal && accepted.plan.write) {
     if (auto key = request.fields.find("Idempotency-Key")) {
-      if (accepted->plan.route != Route::kKey && accepted->plan.route != Route::kCollection) {
+      if (accepted.plan.route != Route::kKey && accepted.plan.route != Route::kCollection) {
         return bad_request(request, "Idempotency-Key is for writes of keys");
       }
       if (key->empty() || key->size() > limits::kIdempotencyKeyBytes) {
         return bad_request(request,
                            fmt::format("an Idempotency-Key has 1 to {} bytes", limits::kIdempotencyKeyBytes));
       }
-      accepted->request.idempotency_key = *key;
+      accepted.request.idempotency_key = *key;
     }
   }
-  return verdict;
+  return refusal;
 }
 
 std::optional<HttpResponse> accept_body(AcceptedHead& accepted, std::string body,

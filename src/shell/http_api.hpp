@@ -2,9 +2,8 @@
 // A request is judged when its head is there, so that nobody has to send a body in vain, and again with its
 // body. Pure functions, any thread; the connection calls them in the order of this file.
 #pragma once
+#include <optional>
 #include <string>
-#include <variant>
-#include <vector>
 
 #include "msg/client.hpp"
 #include "shell/http_options.hpp"
@@ -54,10 +53,11 @@ struct AcceptedHead {
   size_t body_bytes_max = 0;
   std::string_view body_name;  // for the error when it is longer
 };
-using HeadVerdict = std::variant<AcceptedHead, HttpResponse>;
 
-// `request` without its body. An HttpResponse refuses it; nothing was applied.
-HeadVerdict accept_head(const HttpRequest& request, const HttpIdentity& identity);
+// `request` without its body. `accepted` is a new one, to be filled in. An HttpResponse refuses the request; then
+// nothing was applied, and `accepted` says nothing.
+std::optional<HttpResponse> accept_head(const HttpRequest& request, const HttpIdentity& identity,
+                                        AcceptedHead& accepted);
 
 // Completes the request with its body; an HttpResponse refuses it.
 std::optional<HttpResponse> accept_body(AcceptedHead& accepted, std::string body,

@@ -7,6 +7,8 @@
 // sent for `linger_max`: large uploads take a while.
 #include "shell/http_connection.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -47,6 +49,16 @@ HttpResponse continue_response() {
 bool ascii_lower(char c) { return c >= 'a' && c <= 'z'; }
 
 }  // namespace
+
+std::string_view HttpShared::stamp_of(Epoch at_epoch, Revision at_revision) {
+  if (at_epoch != stamped_epoch || at_revision != stamped_revision) {
+    stamp =
+        fmt::format("{}Kvd-Epoch: {}\r\nKvd-Revision: {}\r\n", node_field, at_epoch.value, at_revision.value);
+    stamped_epoch = at_epoch;
+    stamped_revision = at_revision;
+  }
+  return stamp;
+}
 
 HttpConnection::HttpConnection(HttpShared& shared, uint32_t number)
     : shared_(shared),
@@ -194,32 +206,29 @@ void HttpConnection::parse(std::string_view& input) {
 
 void HttpConnection::on_head() {
   const HttpRequest& request = parser_.request();
-  HeadVerdict verdict = accept_head(request, shared_.options.identity);
-  if (auto* restore = std::get_if<AcceptedHead>(&verdict);
-      restore != nullptr && restore->plan.route == Route::kRestore) {
+  std::optional<HttpResponse> refusal = accept_head(request, shared_.options.identity, accepted_.emplace());
+  if (!refusal && accepted_->plan.route == Route::kRestore) {
     if (shared_.restoring) {
-      verdict =
+      refusal =
           render_refusal({503, "another snapshot is being restored through this server"}, request.method);
     } else {
-      begin_restore(*restore);
+      begin_restore(*accepted_);
     }
   }
-  auto* accepted = std::get_if<AcceptedHead>(&verdict);
   bool asks_first = request.has_body && request.expects_continue;
-  if (accepted != nullptr) {
-    parser_.limit_body(accepted->body_bytes_max, accepted->body_name);
-    accepted_ = std::move(*accepted);
+  if (!refusal) {
+    parser_.limit_body(accepted_->body_bytes_max, accepted_->body_name);
     bool too_long = request.content_length.value_or(0) > accepted_->body_bytes_max;
     if (asks_first && !too_long) settle_here(add_slot(), continue_response());
     return;
   }
-  HttpResponse& refusal = std::get<HttpResponse>(verdict);
-  if (asks_first || request.content_length.value_or(0) > kDiscardedBytes) refusal.close = true;
-  if (refusal.close) {
+  accepted_.reset();
+  if (asks_first || request.content_length.value_or(0) > kDiscardedBytes) refusal->close = true;
+  if (refusal->close) {
     ++shared_.counters.requests;
     Slot& slot = add_slot();
     slot.head = request.method == HttpMethod::kHead;
-    settle_here(slot, std::move(refusal));
+    settle_here(slot, std::move(*refusal));
     last_request();
     return;
   }
@@ -274,7 +283,7 @@ void HttpConnection::refuse(const HttpError& error) {
 HttpConnection::Slot& HttpConnection::add_slot() { return slots_.emplace_back(); }
 
 // `slot` is the newest.
-void HttpConnection::ask(Slot& slot, AcceptedHead accepted) {
+void HttpConnection::ask(Slot& slot, AcceptedHead&& accepted) {
   uint32_t sequence = (first_sequence_ + static_cast<uint32_t>(slots_.size() - 1)) & kSequenceMask;
   slot.plan = std::move(accepted.plan);
   accepted.request.id = request_id(number_, sequence);
@@ -282,12 +291,12 @@ void HttpConnection::ask(Slot& slot, AcceptedHead accepted) {
 }
 
 // An answer that the node was not asked for.
-void HttpConnection::settle_here(Slot& slot, HttpResponse response) {
+void HttpConnection::settle_here(Slot& slot, HttpResponse&& response) {
   slot.ours = true;
   settle(slot, std::move(response));
 }
 
-void HttpConnection::settle(Slot& slot, HttpResponse response) {
+void HttpConnection::settle(Slot& slot, HttpResponse&& response) {
   slot.response = std::move(response);
   slot.done = true;
   answer_bytes_ += slot.response.body_bytes();
@@ -348,7 +357,9 @@ void HttpConnection::emit_head(Slot& slot) {
   if (last && phase_ == Phase::kLast) response.close = true;
   ++shared_.counters.responses[std::min<size_t>(response.status / 100, 5)];
   if (response.status != kRawText) {
-    append_head(output_.text(), response, {shared_.node_field, slot.head, slot.keep_alive, slot.chunked});
+    append_head(
+        output_.text(), response,
+        {shared_.stamp_of(response.epoch, response.revision), slot.head, slot.keep_alive, slot.chunked});
   }
 }
 

@@ -30,7 +30,10 @@ struct HttpShared {
   InputSink sink;
   LogSink log;
   std::string node_field;  // "Kvd-Node: ...\r\n"
-  Epoch epoch;             // the newest that the node's replies told of
+  std::string stamp;       // that and the other fields of every answer, as of:
+  Epoch stamped_epoch{UINT64_MAX};
+  Revision stamped_revision;
+  Epoch epoch;  // the newest that the node's replies told of
   Revision revision;
   HttpCounters counters;
   bool restoring = false;              // a snapshot, one at a time
@@ -41,6 +44,9 @@ struct HttpShared {
   std::vector<HttpConnection*> resumable;
   std::unordered_map<uint32_t, HttpConnection*> open;  // by number
   std::array<char, 65536> read_buffer;
+
+  // The header lines that every answer has. Most answers of a turn have the same.
+  std::string_view stamp_of(Epoch at_epoch, Revision at_revision);
 };
 
 class HttpConnection {
@@ -103,9 +109,9 @@ class HttpConnection {
   void refuse(const HttpError& error);
 
   Slot& add_slot();
-  void ask(Slot& slot, AcceptedHead accepted);
-  void settle(Slot& slot, HttpResponse response);
-  void settle_here(Slot& slot, HttpResponse response);
+  void ask(Slot& slot, AcceptedHead&& accepted);
+  void settle(Slot& slot, HttpResponse&& response);
+  void settle_here(Slot& slot, HttpResponse&& response);
   void emit_done();
   void emit(Slot& slot);
   void emit_head(Slot& slot);

@@ -30,16 +30,8 @@ HttpMethod method_of(const llhttp_t& parser) {
 
 }  // namespace
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return to_lower(x) == to_lower(y); });
-}
-
-HttpFields::Field HttpFields::at(size_t index) const {
-  const Span& span = spans_[index];
-  std::string_view text = text_;
-  return {text.substr(span.start, span.name_end - span.start),
-          text.substr(span.name_end, span.end - span.name_end)};
+bool same_letters(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return to_lower(x) == to_lower(y); });
 }
 
 std::optional<std::string_view> HttpFields::find(std::string_view name) const {

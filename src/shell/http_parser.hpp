@@ -22,7 +22,12 @@ class HttpFields {
     std::string_view value;
   };
   size_t size() const { return spans_.size(); }
-  Field at(size_t index) const;
+  Field at(size_t index) const {
+    const Span& span = spans_[index];
+    std::string_view text = text_;
+    return {text.substr(span.start, span.name_end - span.start),
+            text.substr(span.name_end, span.end - span.name_end)};
+  }
   // The first field of that name (case does not matter); none: nothing.
   std::optional<std::string_view> find(std::string_view name) const;
 
@@ -42,7 +47,10 @@ class HttpFields {
   size_t name_end_ = 0;
 };
 
-bool equal_ignoring_case(std::string_view a, std::string_view b);
+bool same_letters(std::string_view a, std::string_view b);  // whatever their case; of one size
+inline bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && same_letters(a, b);
+}
 
 struct HttpRequest {
   HttpMethod method = HttpMethod::kOther;

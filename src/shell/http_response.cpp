@@ -4,18 +4,47 @@
 #include <simdjson.h>
 
 #include <charconv>
+#include <cstring>
 
+#include "base/check.hpp"
 #include "base/json_writer.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
 namespace {
 
-void append_number(std::string& out, uint64_t number) {
-  char digits[20];
-  auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-  out.append(digits, end);
-}
+// Appends to a string pieces that are at most `room` bytes in all, without asking at each piece whether they fit.
+class Appender {
+ public:
+  Appender(std::string& out, size_t room) : out_(out), start_(out.size()) {
+    out_.resize(start_ + room);
+    at_ = out_.data() + start_;
+  }
+  Appender(const Appender&) = delete;
+  Appender& operator=(const Appender&) = delete;
+  ~Appender() {
+    const auto size = static_cast<size_t>(at_ - out_.data());
+    CHECK(size <= out_.size());
+    out_.resize(size);
+  }
+
+  Appender& operator<<(std::string_view text) {
+    std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
+    return *this;
+  }
+  Appender& operator<<(uint64_t number) {
+    at_ = std::to_chars(at_, at_ + kDigits, number).ptr;
+    return *this;
+  }
+
+ private:
+  static constexpr size_t kDigits = 20;
+
+  std::string& out_;
+  size_t start_;
+  char* at_;
+};
 
 std::string printable(const std::string& detail) {
   if (simdjson::validate_utf8(detail)) return detail;
@@ -24,16 +53,6 @@ std::string printable(const std::string& detail) {
     if (static_cast<unsigned char>(c) >= 0x80) c = '?';
   }
   return out;
-}
-
-void append_status_line(std::string& out, uint16_t status) {
-  if (status == 200) {
-    out += "HTTP/1.1 200 OK\r\n";
-    return;
-  }
-  out += "HTTP/1.1 ";
-  append_number(out, status);
-  out.append(" ").append(http_reason(status)).append("\r\n");
 }
 
 bool has_content(uint16_t status) { return status >= 200 && status != 204 && status != 304; }
@@ -111,37 +130,33 @@ HttpResponse problem_response(const Problem& problem) {
 }
 
 void append_head(std::string& out, const HttpResponse& response, const HttpFraming& framing) {
-  append_status_line(out, response.status);
+  constexpr size_t kOfItsOwn = 400;  // more than all literals, reasons and numbers below take
+  Appender head(out,
+                kOfItsOwn + framing.stamp.size() + response.content_type.size() + response.fields.size());
+  if (response.status == 200) {
+    head << "HTTP/1.1 200 OK\r\n";
+  } else {
+    head << "HTTP/1.1 " << uint64_t{response.status} << " " << http_reason(response.status) << "\r\n";
+  }
   if (response.status == 100) {
-    out += "\r\n";
+    head << "\r\n";
     return;
   }
-  out.append(framing.node_field).append("Kvd-Epoch: ");
-  append_number(out, response.epoch.value);
-  out += "\r\nKvd-Revision: ";
-  append_number(out, response.revision.value);
-  out += "\r\n";
-  if (response.etag != Revision(0)) {
-    out += "ETag: \"";
-    append_number(out, response.etag.value);
-    out += "\"\r\n";
-  }
-  if (!response.content_type.empty())
-    out.append("Content-Type: ").append(response.content_type).append("\r\n");
+  head << framing.stamp;
+  if (response.etag != Revision(0)) head << "ETag: \"" << response.etag.value << "\"\r\n";
+  if (!response.content_type.empty()) head << "Content-Type: " << response.content_type << "\r\n";
   if (response.streamed) {
-    if (framing.chunked) out += "Transfer-Encoding: chunked\r\n";
+    if (framing.chunked) head << "Transfer-Encoding: chunked\r\n";
   } else if (has_content(response.status)) {
-    out += "Content-Length: ";
-    append_number(out, response.body_bytes());
-    out += "\r\n";
+    head << "Content-Length: " << uint64_t{response.body_bytes()} << "\r\n";
   }
-  out += response.fields;
+  head << response.fields;
   if (response.close) {
-    out += "Connection: close\r\n";
+    head << "Connection: close\r\n";
   } else if (framing.keep_alive) {
-    out += "Connection: keep-alive\r\n";
+    head << "Connection: keep-alive\r\n";
   }
-  out += "\r\n";
+  head << "\r\n";
 }
 
 }  // namespace kvd

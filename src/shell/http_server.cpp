@@ -123,7 +123,7 @@ void HttpServer::on_connection(int status) {
   HttpConnection::accept(*shared_, reinterpret_cast<uv_stream_t*>(&listener_), next_number(), admission);
 }
 
-void HttpServer::reply(ClientReply reply) {
+void HttpServer::reply(const ClientReply& reply) {
   shared_->epoch = std::max(shared_->epoch, reply.epoch);
   shared_->revision = std::max(shared_->revision, reply.revision);
   auto found = shared_->open.find(static_cast<uint32_t>(reply.id.value >> 32));

@@ -34,7 +34,7 @@ class HttpServer {
   Result<Address> start();
 
   // The node's reply to a request that this server made. One whose client is gone is dropped.
-  void reply(ClientReply reply);
+  void reply(const ClientReply& reply);
   // Once per turn, after the replies.
   void flush();
 

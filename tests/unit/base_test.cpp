@@ -16,10 +16,34 @@ TEST_CASE("a bounded queue refuses beyond its bound and keeps the order") {
   CHECK(queue.push(1));
   CHECK(queue.push(2));
   CHECK_FALSE(queue.push(3));
-  CHECK(queue.pop() == 1);
-  CHECK(queue.push(4));
-  CHECK(queue.pop() == 2);
-  CHECK(queue.pop() == 4);
+  for (int i = 1; i < 10'000; ++i) {
+    int& first = queue.front();
+    CHECK(first == i);
+    CHECK(queue.size() == 2);
+    CHECK_FALSE(queue.push(0));
+    queue.pop_front();
+    CHECK(queue.push(i + 2));
+  }
+  for (int last : {10'000, 10'001}) {
+    CHECK(queue.front() == last);
+    queue.pop_front();
+  }
+  CHECK(queue.empty());
+}
+
+TEST_CASE("what is first in a bounded queue stays where it is while more is pushed, and goes with its pop") {
+  BoundedQueue<std::shared_ptr<int>> queue(10'000);
+  auto first = std::make_shared<int>(1);
+  CHECK(queue.push(first));
+  std::shared_ptr<int>& at = queue.front();
+  for (int i = 2; i <= 10'000; ++i) CHECK(queue.push(std::make_shared<int>(i)));
+  CHECK(at == first);
+  queue.pop_front();
+  CHECK(first.use_count() == 1);
+  for (int i = 2; i <= 10'000; ++i) {
+    CHECK(*queue.front() == i);
+    queue.pop_front();
+  }
   CHECK(queue.empty());
 }
 

@@ -205,12 +205,10 @@ TEST_CASE("render: the head of an answer on the wire") {
   response.status = 201;
   response.content_type = kJson;
   response.body = "{}";
-  response.epoch = Epoch(2);
-  response.revision = Revision(10);
   response.etag = Revision(10);
   add_field(response, "Link", "<x>");
   std::string out;
-  append_head(out, response, {"Kvd-Node: a\r\n", false, false});
+  append_head(out, response, {"Kvd-Node: a\r\nKvd-Epoch: 2\r\nKvd-Revision: 10\r\n", false, false});
   CHECK(out ==
         "HTTP/1.1 201 Created\r\nKvd-Node: a\r\nKvd-Epoch: 2\r\nKvd-Revision: 10\r\n"
         "ETag: \"10\"\r\nContent-Type: application/json\r\nContent-Length: 2\r\nLink: <x>\r\n\r\n");
