@@ -3,45 +3,52 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
 namespace kvd {
 namespace {
 
-void append_escaped(std::string& out, std::string_view text) {
-  for (char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(c));
-        } else {
-          out += c;
-        }
-    }
+bool is_plain(char c) { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\'; }
+
+void append_escape(std::string& out, char c) {
+  switch (c) {
+    case '"':
+      out += "\\\"";
+      break;
+    case '\\':
+      out += "\\\\";
+      break;
+    case '\n':
+      out += "\\n";
+      break;
+    case '\r':
+      out += "\\r";
+      break;
+    case '\t':
+      out += "\\t";
+      break;
+    default:
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(c));
   }
+}
+
+void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  for (auto at = text.begin(); at != text.end();) {
+    auto end = std::find_if_not(at, text.end(), is_plain);
+    out.append(at, end);
+    at = end;
+    for (; at != text.end() && !is_plain(*at); ++at) append_escape(out, *at);
+  }
+  out += '"';
 }
 
 }  // namespace
 
 std::string json_quoted(std::string_view text) {
-  std::string out = "\"";
-  append_escaped(out, text);
-  out += '"';
+  std::string out;
+  append_quoted(out, text);
   return out;
 }
 
@@ -71,12 +78,16 @@ JsonWriter& JsonWriter::end_array() {
 }
 
 JsonWriter& JsonWriter::key(std::string_view name) {
-  raw(json_quoted(name));
+  value(name);
   text_ += ':';
   return *this;
 }
 
-JsonWriter& JsonWriter::value(std::string_view text) { return raw(json_quoted(text)); }
+JsonWriter& JsonWriter::value(std::string_view text) {
+  separate();
+  append_quoted(text_, text);
+  return *this;
+}
 JsonWriter& JsonWriter::value(bool flag) { return raw(flag ? "true" : "false"); }
 
 }  // namespace kvd

@@ -10,6 +10,8 @@ namespace kvd {
 
 class JsonWriter {
  public:
+  JsonWriter() { text_.reserve(kUsualBytes); }
+
   JsonWriter& begin_object();
   JsonWriter& end_object();
   JsonWriter& begin_array();
@@ -28,6 +30,8 @@ class JsonWriter {
   std::string take() { return std::move(text_); }
 
  private:
+  static constexpr size_t kUsualBytes = 120;
+
   JsonWriter& raw(std::string_view text);
   void separate();
 

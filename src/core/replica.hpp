@@ -127,7 +127,7 @@ class Replica {
     std::deque<PendingWrite> writes;
     std::deque<PendingRead> reads;
     // The newest effect on each key in the uncommitted part of the log.
-    std::unique_ptr<Table> tail = std::make_unique<Table>();
+    std::unique_ptr<Index> tail = std::make_unique<Index>();
     std::map<std::string, RememberedAnswer> requests;  // of writes in the uncommitted part of the log
     Revision forgetting;  // the entry that last made room among the remembered answers
     size_t uncommitted_bytes = 0;

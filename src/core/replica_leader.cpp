@@ -155,8 +155,8 @@ void Replica::restart_peer(Peer& peer) {
 void Replica::send_heartbeat(Peer& peer, bool notice) {
   if (!notice) peer.heartbeat_at = out_.now + out_.config.heartbeat;
   peer.told_commit = commit_;
-  out_.emit(LinkSend{peer.link, Heartbeat{epoch_, commit_, leader_->round, store_.digest(),
-                                          log_.last().revision, notice}});
+  out_.emit(LinkSend{
+      peer.link, Heartbeat{epoch_, commit_, leader_->round, store_.digest(), log_.last().revision, notice}});
 }
 
 void Replica::send_entries(Peer& peer) {

@@ -252,15 +252,14 @@ void Replica::propose(Ticket ticket, DeleteKey& remove) {
 void Replica::propose(Ticket ticket, DeletePrefix& remove) {
   std::map<std::string_view, const Record*> keys;
   store_.each(remove.prefix, [&](const Record& item) { keys[item.key()] = &item; });
-  const Table& tail = *leader_->tail;
-  for (auto it = tail.lower_bound(remove.prefix); it != tail.end() && it->key().starts_with(remove.prefix);
-       ++it) {
-    if (it->has_value()) {
-      keys[it->key()] = &*it;
+  leader_->tail->each([&](const Record& record) {
+    if (!record.key().starts_with(remove.prefix)) return;
+    if (record.has_value()) {
+      keys[record.key()] = &record;
     } else {
-      keys.erase(it->key());
+      keys.erase(record.key());
     }
-  }
+  });
   std::vector<Record> effects;
   size_t bytes = 0;
   for (const auto& [key, now] : keys) {
@@ -280,11 +279,12 @@ void Replica::propose(Ticket ticket, DeletePrefix& remove) {
 
 // No key, once all that the log holds is committed.
 bool Replica::empty_at_tail() const {
-  const Table& tail = *leader_->tail;
+  const Index& tail = *leader_->tail;
+  bool made = false;
+  tail.each([&](const Record& record) { made |= record.has_value(); });
   const Table& all = store_.items();
-  return std::none_of(tail.begin(), tail.end(), [](const Record& record) { return record.has_value(); }) &&
-         std::all_of(all.begin(), all.end(),
-                     [&](const Record& item) { return tail.find(item.key()) != nullptr; });
+  return !made && std::all_of(all.begin(), all.end(),
+                              [&](const Record& item) { return tail.find(item.key()) != nullptr; });
 }
 
 // One effect per key, the last one: within a batch only the end result is ever visible.

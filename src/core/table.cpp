@@ -8,7 +8,7 @@
 
 namespace kvd {
 
-uint32_t Table::Places::take(Record record) {
+uint32_t Index::Places::take(Record record) {
   uint32_t place = used_;
   if (!free_.empty()) {
     place = free_.back();
@@ -22,42 +22,47 @@ uint32_t Table::Places::take(Record record) {
   return place;
 }
 
-void Table::Places::give_back(uint32_t place) {
+void Index::Places::give_back(uint32_t place) {
   (*this)[place] = Record();
   free_.push_back(place);
 }
 
-size_t Table::Hash::hash(std::string_view key) { return hash_bytes(key); }
+size_t Index::Hash::hash(std::string_view key) { return hash_bytes(key); }
 
-Table::Table() : tree_(Less{&places_}) {
+Index::Index() {
   static_assert(kShards == 1 << 8);
   shards_.reserve(kShards);
   for (size_t i = 0; i < kShards; ++i) shards_.emplace_back(0, Hash{&places_}, Equal{&places_});
 }
 
-Record* Table::find(std::string_view key) {
+Record* Index::find(std::string_view key) {
   const size_t hash = Hash::hash(key);
   Shard& shard = this->shard(hash);
   auto it = shard.find(key, hash);
   return it == shard.end() ? nullptr : &places_[*it];
 }
 
-void Table::insert(Record record) {
+uint32_t Index::insert(Record record) {
   const uint32_t place = places_.take(std::move(record));
   const bool fresh = shard(Hash::hash(places_.key(place))).insert(place).second;
   CHECK(fresh);
-  tree_.insert(place);
+  return place;
 }
 
-void Table::erase(std::string_view key) {
+uint32_t Index::take_out(std::string_view key) {
   const size_t hash = Hash::hash(key);
   Shard& shard = this->shard(hash);
   auto it = shard.find(key, hash);
   CHECK(it != shard.end());
   const uint32_t place = *it;
   shard.erase(it);
+  return place;
+}
+
+void Table::erase(std::string_view key) {
+  const uint32_t place = index_.take_out(key);
   tree_.erase(tree_.find(place));
-  places_.give_back(place);
+  index_.places().give_back(place);
 }
 
 }  // namespace kvd

@@ -7,8 +7,6 @@
 // sent for `linger_max`: large uploads take a while.
 #include "shell/http_connection.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -52,8 +50,9 @@ bool ascii_lower(char c) { return c >= 'a' && c <= 'z'; }
 
 std::string_view HttpShared::stamp_of(Epoch at_epoch, Revision at_revision) {
   if (at_epoch != stamped_epoch || at_revision != stamped_revision) {
-    stamp =
-        fmt::format("{}Kvd-Epoch: {}\r\nKvd-Revision: {}\r\n", node_field, at_epoch.value, at_revision.value);
+    stamp = node_field;
+    append_field(stamp, "Kvd-Epoch", at_epoch.value);
+    append_field(stamp, "Kvd-Revision", at_revision.value);
     stamped_epoch = at_epoch;
     stamped_revision = at_revision;
   }

@@ -104,6 +104,11 @@ std::string_view http_reason(uint16_t status) {
   }
 }
 
+void append_field(std::string& out, std::string_view name, uint64_t value) {
+  constexpr size_t kBesideName = 30;
+  Appender(out, name.size() + kBesideName) << name << ": " << value << "\r\n";
+}
+
 void add_field(HttpResponse& response, std::string_view name, std::string_view value) {
   response.fields.append(name).append(": ").append(value).append("\r\n");
 }

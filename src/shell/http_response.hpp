@@ -45,7 +45,8 @@ HttpResponse problem_response(const Problem& problem);
 
 std::string_view http_reason(uint16_t status);
 
-// Appends a header line.
+// Append a header line.
+void append_field(std::string& out, std::string_view name, uint64_t value);
 void add_field(HttpResponse& response, std::string_view name, std::string_view value);
 
 // How the response goes onto this connection.
