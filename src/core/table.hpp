@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <iterator>
 #include <memory>
 #include <string_view>
@@ -29,7 +30,7 @@ class Table {
    private:
     static constexpr uint32_t kChunk = 1024;
     std::vector<std::unique_ptr<Record[]>> chunks_;
-    std::vector<uint32_t> free_;
+    std::deque<uint32_t> free_;  // a vector of millions takes long to grow
     uint32_t used_ = 0;
   };
   // Each takes places and keys alike.
