@@ -38,7 +38,7 @@ class Table {
     using is_transparent = void;
     const Places* places;
     size_t operator()(auto of) const { return hash(places->key(of)); }
-    static size_t hash(std::string_view key);
+    size_t hash(std::string_view key) const;
   };
   struct Equal {
     using is_transparent = void;
@@ -99,6 +99,7 @@ class Table {
  private:
   // A hash that grows reads all its keys again. Of so many, each grows by itself, so that none takes long.
   static constexpr size_t kShards = 256;
+  size_t hash(std::string_view key) const { return Hash{&places_}.hash(key); }
   Shard& shard(size_t hash) { return shards_[hash >> (64 - 8)]; }
 
   Places places_;
