@@ -251,25 +251,28 @@ void Replica::propose(Ticket ticket, DeleteKey& remove) {
 
 void Replica::propose(Ticket ticket, DeletePrefix& remove) {
   std::map<std::string_view, const Record*> keys;
-  store_.each(remove.prefix, [&](const Record& item) { keys[item.key()] = &item; });
-  leader_->tail->each([&](const Record& record) {
-    if (!record.key().starts_with(remove.prefix)) return;
-    if (record.has_value()) {
-      keys[record.key()] = &record;
-    } else {
-      keys.erase(record.key());
-    }
-  });
-  std::vector<Record> effects;
   size_t bytes = 0;
-  for (const auto& [key, now] : keys) {
-    bytes += key.size() + 32;
-    effects.push_back(deleted(*now, next_revision()));
+  auto add = [&](const Record& record) {
+    keys[record.key()] = &record;
+    bytes += record.key().size() + 32;
+  };
+  const Index& tail = *leader_->tail;
+  const Table& all = store_.items();
+  for (auto it = all.lower_bound(remove.prefix);
+       it != all.end() && it->key().starts_with(remove.prefix) && bytes <= limits::kWriteBytes; ++it) {
+    if (tail.find(it->key()) == nullptr) add(*it);
   }
+  tail.each([&](const Record& record) {
+    if (record.has_value() && record.key().starts_with(remove.prefix)) add(record);
+  });
   if (bytes > limits::kWriteBytes) {
     refuse(ticket.token, ErrorCode::kTooLarge, Outcome::kNotApplied,
-           std::to_string(keys.size()) + " keys are too many for one write: delete by longer prefixes");
-  } else if (effects.empty()) {
+           "these are too many keys for one write: delete by longer prefixes");
+    return;
+  }
+  std::vector<Record> effects;
+  for (const auto& [key, now] : keys) effects.push_back(deleted(*now, next_revision()));
+  if (effects.empty()) {
     unchanged(std::move(ticket), PrefixDeleted{0});
   } else {
     uint64_t count = effects.size();

@@ -36,13 +36,6 @@ class Store {
   std::vector<Record> items_behind(Space space, std::string_view last, size_t bytes) const;
   // Keys with `prefix` behind `after`, in order, until `limit` items or limits::kListBytes are reached.
   Listing list(const ListKeys& query) const;
-  // Calls fn(item) for every key with the prefix.
-  template <class Fn>
-  void each(std::string_view prefix, Fn&& fn) const {
-    const Table& all = items();
-    for (auto it = all.lower_bound(prefix); it != all.end() && it->key().starts_with(prefix); ++it) fn(*it);
-  }
-
   // Sum over all items of a hash of each: the same for the same content, whatever the way to it.
   uint64_t digest() const { return digest_; }
   uint64_t value_bytes() const { return value_bytes_; }  // of Space::kData

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <iterator>
 #include <memory>
 #include <string_view>
@@ -33,7 +34,7 @@ class Index {
    private:
     static constexpr uint32_t kChunk = 1024;
     std::vector<std::unique_ptr<Record[]>> chunks_;
-    std::vector<uint32_t> free_;
+    std::deque<uint32_t> free_;  // a vector of millions takes long to grow
     uint32_t used_ = 0;
   };
 
@@ -65,7 +66,7 @@ class Index {
     using is_transparent = void;
     const Places* places;
     size_t operator()(auto of) const { return hash(places->key(of)); }
-    static size_t hash(std::string_view key);
+    size_t hash(std::string_view key) const;
   };
   struct Equal {
     using is_transparent = void;
@@ -76,6 +77,7 @@ class Index {
 
   // A hash that grows reads all its keys again. Of so many, each grows by itself, so that none takes long.
   static constexpr size_t kShards = 256;
+  size_t hash(std::string_view key) const { return Hash{&places_}.hash(key); }
   Shard& shard(size_t hash) { return shards_[hash >> (64 - 8)]; }
 
   Places places_;

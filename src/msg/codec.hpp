@@ -221,10 +221,11 @@ class Decoder {
     if (count > static_cast<uint64_t>(kDurationMax)) fail("a duration out of range");
     span = Duration(failed() ? 0 : static_cast<int64_t>(count));
   }
-  // A string where it lies.
+  // A string where it lies; none that could not be written again.
   std::string_view text() {
     uint32_t size = 0;
     get(size);
+    if (size > limits::kFrameBytes) fail(fmt::format("a text of {} bytes", size));
     return take(size);
   }
   void get(std::string& content) { content.assign(text()); }

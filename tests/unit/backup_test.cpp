@@ -4,6 +4,8 @@
 
 #include <doctest.h>
 
+#include "msg/limits.hpp"
+
 using namespace kvd;
 
 namespace {
@@ -174,6 +176,17 @@ TEST_CASE("backup: an end that does not fit what came before is noticed") {
   SUBCASE("keys out of order") { last.items = part.items; }
   writer.add(last, bytes);
   CHECK(wrong_with(bytes) != "");
+}
+
+TEST_CASE("a value that could not be written again is refused, also where no frame bounds it") {
+  for (size_t size : {limits::kFrameBytes, limits::kFrameBytes + 1}) {
+    std::string bytes;
+    encode_items({Record("k", std::string(limits::kFrameBytes, 'v'), {Revision(1), Revision(1), 1})}, bytes);
+    constexpr size_t kLengthAt = 4 + 4 + 1;
+    bytes.insert(kLengthAt + 4, size - limits::kFrameBytes, 'v');
+    for (size_t i = 0; i < 4; ++i) bytes[kLengthAt + i] = static_cast<char>(size >> (8 * i));
+    CHECK(decode_items(bytes).has_value() == (size <= limits::kFrameBytes));
+  }
 }
 
 TEST_CASE("backup: a store beyond the limit, and a snapshot out of a data directory, are refused") {

@@ -206,6 +206,25 @@ TEST_CASE("listings page in key order, and a prefix is deleted in one revision")
   CHECK(std::get<PrefixDeleted>(single.ask(DeletePrefix{"p/"}).answer).count == 0);
 }
 
+TEST_CASE(
+    "a prefix of more keys than one write may delete is refused, and part of them is deleted by a longer "
+    "one") {
+  Single single;
+  const size_t keys = limits::kWriteBytes / limits::kKeyBytes;
+  for (size_t i = 0; i < keys; i += limits::kBatchOps) {
+    WriteBatch batch;
+    for (size_t j = i; j < std::min(keys, i + limits::kBatchOps); ++j) {
+      std::string key = (j % 2 == 0 ? "p/a" : "p/b") + std::to_string(j);
+      key.resize(limits::kKeyBytes, '.');
+      batch.ops.push_back(BatchOp{key, Bytes("v")});
+    }
+    REQUIRE(std::holds_alternative<BatchWritten>(single.ask(std::move(batch)).answer));
+  }
+  CHECK(std::get<Failed>(single.ask(DeletePrefix{"p/"}).answer).code == ErrorCode::kTooLarge);
+  CHECK(std::get<PrefixDeleted>(single.ask(DeletePrefix{"p/a"}).answer).count == keys / 2);
+  CHECK(std::get<PrefixDeleted>(single.ask(DeletePrefix{"p/"}).answer).count == keys / 2);
+}
+
 TEST_CASE("min_rev waits for the revision, or says in time that it did not come") {
   Single single;
   single.send(ReadKey{"k"}, ReadMode::kLocal, Revision(1));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/hash.hpp"
 #include "base/prng.hpp"
 #include "msg/limits.hpp"
 
@@ -61,6 +62,22 @@ TEST_CASE("a table finds every key and walks them in their order, through insert
   }
   CHECK(table.find("") == nullptr);
   CHECK(table.find("nobody") == nullptr);
+}
+
+// Without a seed this takes minutes, and ends by the test's time limit.
+TEST_CASE("keys that were made to have one hash are found as fast as others") {
+  auto colliding = [](uint64_t number) {
+    // These cancel what the next 8 bytes are multiplied with.
+    std::string key("\xb8\xfe\x6c\x39\x23\xa4\x4b\xbe", 8);
+    for (int shift = 0; shift < 64; shift += 8) key += static_cast<char>(number >> shift);
+    return key + std::string(16, 'x');
+  };
+  CHECK(hash_bytes(colliding(1)) == hash_bytes(colliding(2)));
+  constexpr uint64_t kKeys = 100'000;
+  Table table;
+  for (uint64_t i = 0; i < kKeys; ++i) table.insert(item(colliding(i)));
+  for (uint64_t i = 0; i < kKeys; ++i) REQUIRE(table.find(colliding(i)) != nullptr);
+  CHECK(table.find(colliding(kKeys)) == nullptr);
 }
 
 TEST_CASE("the store has the very records of the log") {
