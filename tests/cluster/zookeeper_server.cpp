@@ -128,9 +128,14 @@ void ZookeeperEnsemble::start() {
 bool ZookeeperEnsemble::wait_ready(Duration limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   for (int i = 0; i < size(); ++i) {
-    // Asked just as its port opens a server may never answer: hence the short limit for each try.
-    while (running(i) && zookeeper_srvr(address(i), milliseconds(300)).find("Mode:") == std::string::npos) {
+    // Asked just as its port opens a server may never answer: hence the short limit for each try. It grows when it
+    // was too short, as it would be for ever on a busy machine.
+    Duration patience = milliseconds(300);
+    while (running(i)) {
+      const auto asked = std::chrono::steady_clock::now();
+      if (zookeeper_srvr(address(i), patience).find("Mode:") != std::string::npos) break;
       if (std::chrono::steady_clock::now() >= deadline) return false;
+      if (std::chrono::steady_clock::now() >= asked + patience) patience *= 2;
       std::this_thread::sleep_for(milliseconds(20));
     }
     if (!running(i) && size() == 1) return false;

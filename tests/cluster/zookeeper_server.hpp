@@ -33,7 +33,7 @@ class ZookeeperEnsemble {
   [[nodiscard]] bool wait_ready(Duration limit = seconds(60));
 
   void kill(int member) { members_.at(member)->process.kill(); }
-  [[nodiscard]] bool stop(int member) { return members_.at(member)->process.stop(seconds(10)).has_value(); }
+  [[nodiscard]] bool stop(int member) { return members_.at(member)->process.stop(seconds(60)).has_value(); }
   void pause(int member) { members_.at(member)->process.pause(); }
   void resume(int member) { members_.at(member)->process.resume(); }
   bool running(int member) { return members_.at(member)->process.running(); }

@@ -81,7 +81,15 @@ std::optional<int> ChildProcess::stop(Duration limit) {
   return wait(limit);
 }
 
-void ChildProcess::pause() { signal(SIGSTOP); }
+// The signal alone stops nothing yet: the thread that the kernel picks for it has to run first, and until then the
+// others go on and answer. On a busy machine that takes longer than a request.
+void ChildProcess::pause() {
+  if (!running()) return;
+  ::kill(pid_, SIGSTOP);
+  siginfo_t what{};
+  while (waitid(P_PID, static_cast<id_t>(pid_), &what, WSTOPPED | WEXITED | WNOWAIT) < 0)
+    CHECK(errno == EINTR);
+}
 void ChildProcess::resume() { signal(SIGCONT); }
 
 }  // namespace kvd::testing

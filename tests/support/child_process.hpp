@@ -27,8 +27,8 @@ class ChildProcess {
   std::optional<int> wait(Duration limit);
   void kill();                              // SIGKILL, and waits until it is gone
   std::optional<int> stop(Duration limit);  // SIGTERM and wait()
-  void pause();                             // SIGSTOP
-  void resume();                            // SIGCONT
+  void pause();   // SIGSTOP, and waits until all its threads stand still (or it is gone)
+  void resume();  // SIGCONT
 
  private:
   pid_t pid_ = 0;  // 0: none

@@ -1,6 +1,7 @@
 // A free TCP port on loopback for a server that a test starts. Always below
 // 32768: above, the kernel may give the port to an outgoing connection, even to
-// one that dials that very port. Never the same twice in one process.
+// one that dials that very port. Never the same twice in one process, nor one that another test which still runs
+// was given.
 #pragma once
 #include <cstdint>
 
