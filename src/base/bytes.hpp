@@ -1,5 +1,5 @@
-// Immutable bytes with shared ownership: a value travels from socket to log to store to socket, and is copied once when it
-// is large, a few times while it is small. Thread-safe to share, since nobody can change them and owners are counted
+// Immutable bytes with shared ownership: a value travels from socket to log to store to socket, and is copied once when
+// it is large, a few times while it is small. Thread-safe to share, since nobody can change them and owners are counted
 // atomically: the disk's thread frees what it has written.
 #pragma once
 #include <atomic>
