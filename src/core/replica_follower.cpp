@@ -181,7 +181,8 @@ void Replica::compare_digests(uint64_t leaders) {
 }
 
 void Replica::confirm(LinkId link, uint64_t round) {
-  bool leaves = stopping_ && !was_in_sync_;  // who leaves is not to be taken in again
+  // Who leaves is not to be taken in again. A leader that has handed over may hear its successor before it sees that.
+  bool leaves = stopping_ && (!was_in_sync_ || register_->leader == out_.config.self.member);
   bool whole = !sparse_ && !following_.staging && disk_.generation_safe() && !leaves;
   // That this server lives is said at once: a slow disk is no silence. It confirms nothing.
   if (!disk_.kept(epoch_)) out_.emit(LinkSend{link, HeartbeatAck{epoch_, 0, false, following_.snapshot}});

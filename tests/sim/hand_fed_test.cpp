@@ -414,6 +414,22 @@ TEST_CASE("a leader that is told to move finishes its writes, holds the next one
   CHECK(forwards[0].request == after);
 }
 
+TEST_CASE("a leader that leaves is not taken in again by its successor, whom it hears before ZooKeeper") {
+  Leader a;
+  LinkId link = join_b(a);
+  a.push(StopRequested{});
+  a.pass(milliseconds(50));
+  auto orders = a.sent<TakeOver>(link);
+  REQUIRE(orders.size() >= 1);
+  CHECK(orders[0].leaves);
+  LinkId from_b = a.greet(kB, Epoch(2));
+  a.push(LinkReceived{from_b, Heartbeat{Epoch(2), Revision(0), 1, 0}});
+  auto acks = a.sent<HeartbeatAck>(from_b);
+  REQUIRE(acks.size() == 1);
+  CHECK(acks[0].round == 1);
+  CHECK_FALSE(acks[0].whole);
+}
+
 TEST_CASE("a lead is not moved to a server that is not in sync, nor for ever") {
   Leader a;
   a.ask(MoveLeader{kB.id});
