@@ -114,7 +114,8 @@ void Replica::lead() {
   following_ = Following{};
   leader_.emplace();
   leader_->takeover = log_.last().revision;
-  leader_->since = out_.now;
+  leader_->since = leader_->marked_at = out_.now;
+  leader_->commit_before = leader_->commit_marked = commit_;
   for (uint64_t r = commit_.value + 1; r <= log_.last().revision.value; ++r) {
     note_in_tail(*log_.at(Revision(r)));
   }

@@ -95,6 +95,8 @@ class Replica {
     };
     std::optional<Snapshot> snapshot;
     Instant snapshot_after = kNever;  // the last one came out wrong: another one then, and nothing before
+    Instant awaited_since = kNever;   // commit waits for this learner (await_learners)
+    Instant not_awaited_before{};
   };
   struct PendingWrite {
     Revision revision;
@@ -129,6 +131,9 @@ class Replica {
     // The newest effect on each key in the uncommitted part of the log.
     std::unique_ptr<Index> tail = std::make_unique<Index>();
     std::map<std::string, RememberedAnswer> requests;  // of writes in the uncommitted part of the log
+    Revision commit_before;  // as of one or two heartbeats ago, and
+    Revision commit_marked;  // ... of this one:
+    Instant marked_at{};
     Revision forgetting;  // the entry that last made room among the remembered answers
     size_t uncommitted_bytes = 0;
     uint64_t round = 0;  // newest that was sent
@@ -230,6 +235,8 @@ class Replica {
   void send_heartbeat(Peer& peer, bool notice);
   void restart_peer(Peer& peer);
   void commit_what_is_held();
+  Revision await_learners(Revision held);
+  void mark_commit();
   void activate();
   void serve_reads();
   bool round_confirmed(uint64_t round) const;

@@ -1,5 +1,6 @@
 // The replica actor as leader: replication, commit, the in-sync set, confirmed reads. See replica.hpp.
 #include <algorithm>
+#include <utility>
 
 #include "core/mutation.hpp"
 #include "core/replica.hpp"
@@ -12,6 +13,9 @@ constexpr Duration kSnapshotRetry = milliseconds(1000);  // after one whose dige
 
 // A link on which nothing comes back for so long is given up and dialed anew.
 constexpr int kStaleLink = 8;  // times --leader-silence
+
+// Before a learner that took too long is waited for again.
+constexpr int kAwaitPause = 20;  // times --follower-lag
 
 // A disk that has not answered for so long is given up.
 constexpr int kDiskPatience = 2;  // times --leader-silence
@@ -74,6 +78,7 @@ void Replica::commit_what_is_held() {
     if (peer == nullptr || !peer->whole || !peer->match) return;
     held = std::min(held, *peer->match);
   }
+  held = await_learners(held);
   if (held > commit_) {
     for (uint64_t r = commit_.value + 1; r <= held.value; ++r) {
       EntryPointer entry = log_.at(Revision(r));
@@ -91,6 +96,33 @@ void Replica::commit_what_is_held() {
     answer(write.token, std::move(write.answer), write.revision);
     leader_->writes.pop_front();
   }
+}
+
+// Rule 9 asks of a learner that it has all that is committed, at one and the same moment. While writes go on without a
+// pause, one whose disk or way is slower than the others' never has. So commit waits for a learner that is as good as
+// there, as it will for the member: not longer than it would for a silent one, and then not again for a while.
+Revision Replica::await_learners(Revision held) {
+  for (auto& [link, peer] : peers_) {
+    if (confirmed_in_sync(peer.member)) continue;
+    const bool there = peer.whole && peer.match && *peer.match >= leader_->commit_before &&
+                       !dead_.contains(peer.member) && out_.now - peer.heard <= out_.config.follower_lag;
+    if (!leader_->active || !there || out_.now < peer.not_awaited_before) {
+      peer.awaited_since = kNever;
+    } else if (peer.awaited_since == kNever) {
+      peer.awaited_since = out_.now;
+    } else if (out_.now - peer.awaited_since > out_.config.follower_lag) {
+      peer.awaited_since = kNever;
+      peer.not_awaited_before = out_.now + kAwaitPause * out_.config.follower_lag;
+    }
+    if (peer.awaited_since != kNever) held = std::min(held, std::max(*peer.match, commit_));
+  }
+  return held;
+}
+
+void Replica::mark_commit() {
+  if (out_.now - leader_->marked_at < out_.config.heartbeat) return;
+  leader_->commit_before = std::exchange(leader_->commit_marked, commit_);
+  leader_->marked_at = out_.now;
 }
 
 void Replica::activate() {
@@ -354,6 +386,7 @@ uint32_t Replica::responsive() const {
 
 void Replica::lead_on_time() {
   give_up_stuck_disk();
+  mark_commit();
   for (auto& [link, peer] : peers_) {
     // Also before the epoch is on disk, which nothing else is: the register has named this leader already.
     if (peer.heartbeat_at <= out_.now) send_heartbeat(peer, false);

@@ -267,6 +267,42 @@ TEST_CASE("who is in sync and says that it misses something, or takes nothing, l
   CHECK(a.replies().size() == 1);
 }
 
+TEST_CASE("a learner that is always a little behind is waited for and admitted while writes go on") {
+  Leader a;
+  a.ask(put("k", "v"));
+  LinkId link = a.answer_dial(kB, Epoch(1));
+  REQUIRE(link != LinkId(0));
+  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(0), 0}});
+  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
+  for (uint64_t revision = 2; revision < 10;
+       ++revision) {  // the next one is always there before the last one's answer
+    a.ask(put("k", "v"));
+    a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(revision - 1), 0}});
+  }
+  CHECK(a.logged("in-sync set changed") == 1);
+}
+
+TEST_CASE("a learner that is nearly there, and then takes nothing, holds writes up once, and not for long") {
+  Leader a;
+  a.ask(put("k", "v"));
+  LinkId link = a.answer_dial(kB, Epoch(1));
+  REQUIRE(link != LinkId(0));
+  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(0), 0}});
+  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
+  a.ask(put("k", "w"));
+  a.replies();
+  a.ask(put("k", "x"));
+  CHECK(a.replies().empty());
+  for (int i = 0; i < 7; ++i) {  // it lives
+    a.pass(milliseconds(50));
+    a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
+  }
+  CHECK_FALSE(a.replies().empty());
+  a.ask(put("k", "y"));
+  CHECK(a.replies().size() == 1);
+  CHECK(a.logged("in-sync set changed") == 0);
+}
+
 TEST_CASE("a last server with nobody near stops at once") {
   Leader a;
   a.push(StopRequested{});
