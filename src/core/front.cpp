@@ -37,30 +37,30 @@ void Front::on(ClientRequest&& message) {
     out_.replica.post(Read{token, std::move(message.operation), false});
     return;
   }
-  Request request;
+  Request& request = keep(token, operation_bytes(message.operation), message.timeout);
   request.operation = std::move(message.operation);
   request.idempotency_key = std::move(message.idempotency_key);
-  request.bytes = operation_bytes(request.operation);
   request.write = write;
   request.linear = !local;
   request.min_revision = message.min_revision;
-  Request& kept = keep(token, std::move(request), message.timeout);
   if (stopping_) {
     fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
   } else if (full()) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in this server");
   } else {
-    route(token, kept);
+    route(token, request);
   }
 }
 
-Front::Request& Front::keep(Token token, Request request, Duration timeout) {
-  request.deadline = out_.now + timeout;
-  waiting_bytes_ += request.bytes;
-  next_deadline_ = std::min(next_deadline_, request.deadline);
-  auto [it, fresh] = requests_.try_emplace(token, std::move(request));
+Front::Request& Front::keep(Token token, size_t bytes, Duration timeout) {
+  auto [it, fresh] = requests_.try_emplace(token);
   CHECK(fresh);
-  return it->second;
+  Request& request = it->second;
+  request.bytes = bytes;
+  request.deadline = out_.now + timeout;
+  waiting_bytes_ += bytes;
+  next_deadline_ = std::min(next_deadline_, request.deadline);
+  return request;
 }
 
 void Front::forget(Requests::iterator it) {
@@ -80,14 +80,12 @@ void Front::on(const ClientCancelled& message) {
 void Front::on_forward(const PeerSaid& said, Forward forward) {
   Token token = kForwardedBit | ++forwards_taken_;
   Operation& operation = forward.operation;
-  Request request;  // it is never repeated here: what it asks need not be remembered
-  request.bytes = operation_bytes(operation);
+  // It is never repeated here: what it asks need not be remembered.
+  Request& request = keep(token, operation_bytes(operation), forward.timeout);
   request.write = is_write(operation);
   request.linear = true;
   request.from = std::pair(said.link, forward.request);
   request.where = Where::kReplica;
-  const bool write = request.write;
-  keep(token, std::move(request), forward.timeout);
   // One hop at most: whether we lead or not, our replica answers.
   if (std::holds_alternative<QueryStatus>(operation)) {
     fail(token, ErrorCode::kInvalid, Outcome::kNotApplied, "a status query cannot be forwarded");
@@ -97,7 +95,7 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
     fail(token, ErrorCode::kNoLeader, Outcome::kNotApplied, "the leader is shutting down");
   } else if (full()) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in the leader");
-  } else if (write) {
+  } else if (request.write) {
     out_.replica.post(Propose{token, std::move(operation), std::move(forward.idempotency_key)});
   } else {
     out_.replica.post(Read{token, std::move(operation), true});

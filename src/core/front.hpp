@@ -69,7 +69,7 @@ class Front {
   void on(const StopRequested& message);
 
   bool answered_here(const Operation& read) const;
-  Request& keep(Token token, Request request, Duration timeout);
+  Request& keep(Token token, size_t bytes, Duration timeout);
   void forget(Requests::iterator it);
   void route(Token token, Request& request);
   bool full() const;

@@ -48,8 +48,9 @@ void Log::prune(Revision committed, size_t entries_max) {
   }
 }
 
-EntryPointer Log::at(Revision revision) const {
-  return holds(revision) ? entries_[offset(revision)] : nullptr;
+const EntryPointer& Log::at(Revision revision) const {
+  static const EntryPointer none;
+  return holds(revision) ? entries_[offset(revision)] : none;
 }
 
 LogPosition Log::position(Revision revision) const {

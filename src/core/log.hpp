@@ -20,8 +20,8 @@ class Log {
   LogPosition base() const { return base_; }
   LogPosition last() const;
   bool holds(Revision revision) const { return revision > base_.revision && revision <= last().revision; }
-  // Null when not held.
-  EntryPointer at(Revision revision) const;
+  // Null when not held. Valid until the log changes.
+  const EntryPointer& at(Revision revision) const;
   // The position at `revision`, which is held or the base.
   LogPosition position(Revision revision) const;
 

@@ -80,10 +80,7 @@ void Replica::commit_what_is_held() {
   }
   held = await_learners(held);
   if (held > commit_) {
-    for (uint64_t r = commit_.value + 1; r <= held.value; ++r) {
-      EntryPointer entry = log_.at(Revision(r));
-      drop_from_tail(*entry);
-    }
+    for (uint64_t r = commit_.value + 1; r <= held.value; ++r) drop_from_tail(*log_.at(Revision(r)));
     counters_.writes += held.value - commit_.value;
     advance(held);
   }
