@@ -102,7 +102,7 @@ Listing Store::list(const ListKeys& query) const {
       break;
     }
     listing.items.push_back(query.keys_only ? Record(it->key(), std::string_view(), it->metadata()) : *it);
-    bytes += it->key().size() + listing.items.back().value().size();
+    bytes += it->key().size() + listing.items.back().value().size() + limits::kListItemBytes;
   }
   return listing;
 }
