@@ -1,6 +1,7 @@
 // See bytes.hpp.
 #include "base/bytes.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -35,6 +36,30 @@ Bytes::Bytes(std::string_view content) {
   SharedBlock* block = BlockPointer::allocate(sizeof(SharedBlock) + content.size(), false);
   std::memcpy(reinterpret_cast<char*>(block) + sizeof(SharedBlock), content.data(), content.size());
   *this = Bytes(BlockPointer(block), sizeof(SharedBlock), content.size());
+}
+
+void BytesBuilder::reserve(size_t size) {
+  if (size <= capacity_) return;
+  BytesBuilder larger;
+  larger.block_ = BlockPointer(BlockPointer::allocate(sizeof(SharedBlock) + size, false));
+  larger.capacity_ = size;
+  larger.append(view());
+  *this = std::move(larger);
+}
+
+void BytesBuilder::append(std::string_view piece) {
+  if (piece.empty()) return;
+  if (size_ + piece.size() > capacity_) reserve(std::max(size_ + piece.size(), 2 * capacity_));
+  std::memcpy(content() + size_, piece.data(), piece.size());
+  size_ += piece.size();
+}
+
+Bytes BytesBuilder::take() {
+  BytesBuilder all = std::exchange(*this, BytesBuilder());
+  // What was never used would be kept for as long as the value.
+  const bool roomy = all.capacity_ - all.size_ > all.capacity_ / 8;
+  if (roomy) return Bytes(all.view());
+  return Bytes(std::move(all.block_), sizeof(SharedBlock), all.size_);
 }
 
 }  // namespace kvd

@@ -76,4 +76,30 @@ class Bytes {
   uint32_t size_ = 0;
 };
 
+// Bytes in the making. They are filled where they stay, so that a large value whose size was announced is not copied
+// again once it is whole.
+class BytesBuilder {
+ public:
+  BytesBuilder() = default;
+  BytesBuilder(BytesBuilder&&) = default;
+  BytesBuilder& operator=(BytesBuilder&&) = default;
+
+  void reserve(size_t size);  // in all
+  void append(std::string_view piece);
+  void clear() { *this = BytesBuilder(); }
+  std::string_view view() const {
+    if (!block_) return {};
+    return {content(), size_};
+  }
+  size_t size() const { return size_; }
+  Bytes take();  // leaves nothing
+
+ private:
+  char* content() const { return reinterpret_cast<char*>(block_.get()) + sizeof(SharedBlock); }
+
+  BlockPointer block_;  // its head, and room for `capacity_` bytes
+  size_t size_ = 0;
+  size_t capacity_ = 0;
+};
+
 }  // namespace kvd

@@ -1,11 +1,8 @@
 // See json_writer.hpp.
 #include "base/json_writer.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
-#include <iterator>
 
 namespace kvd {
 namespace {
@@ -15,6 +12,8 @@ constexpr std::array<bool, 256> kPlain = [] {
   for (size_t c = 0x20; c < plain.size(); ++c) plain[c] = c != '"' && c != '\\';
   return plain;
 }();
+
+constexpr char kHexDigits[] = "0123456789abcdef";
 
 bool is_plain(char c) { return kPlain[static_cast<unsigned char>(c)]; }
 
@@ -36,7 +35,7 @@ void append_escape(std::string& out, char c) {
       out += "\\t";
       break;
     default:
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(c));
+      out.append("\\u00").append({kHexDigits[c >> 4 & 15], kHexDigits[c & 15]});
   }
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 uint64_t item_digest(const Record& item) {
   std::array<uint64_t, 5> numbers = {hash_bytes(item.key(), static_cast<uint64_t>(item.space())),
-                                     hash_bytes(item.value()), item.created().value, item.modified().value,
+                                     item.value_hash(), item.created().value, item.modified().value,
                                      item.version()};
   return hash_bytes({reinterpret_cast<const char*>(numbers.data()), sizeof numbers});
 }
@@ -102,7 +102,7 @@ Listing Store::list(const ListKeys& query) const {
       break;
     }
     listing.items.push_back(query.keys_only ? Record(it->key(), std::string_view(), it->metadata()) : *it);
-    bytes += it->key().size() + listing.items.back().value().size();
+    bytes += it->key().size() + listing.items.back().value().size() + limits::kListItemBytes;
   }
   return listing;
 }

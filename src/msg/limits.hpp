@@ -16,7 +16,10 @@ inline constexpr size_t kForgottenBatches = 256;
 inline constexpr size_t kBatchOps = 1024;   // more: 400
 inline constexpr size_t kListItems = 1000;  // a page's size when none is asked for; the most is 10,000
 inline constexpr size_t kListItemsMax = 10'000;
-inline constexpr size_t kListBytes = 4u << 20;        // a page ends early after so many bytes of values
+// A page ends early after so many bytes of keys, values and what JSON writes beside each: it is made at once, and all
+// other clients wait for it.
+inline constexpr size_t kListBytes = 512u << 10;
+inline constexpr size_t kListItemBytes = 64;
 inline constexpr size_t kWriteBytes = 16u << 20;      // one write's keys and values together: 413
 inline constexpr size_t kClientRequests = 16'384;     // waiting in one node: 503
 inline constexpr size_t kWaitingBytes = 128u << 20;   // of writes, likewise: 503

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "base/check.hpp"
+#include "base/hash.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -21,7 +22,7 @@ BlockPointer Record::make(std::string_view key, bool has_value, size_t value_byt
   static_assert(offsetof(Head, has_value) + sizeof(bool) == kContent);
   CHECK(key.size() <= limits::kKeyBytes);
   size_t size = kContent + key.size() + value_bytes;
-  if (shared != nullptr) size = (size + alignof(Bytes) - 1) / alignof(Bytes) * alignof(Bytes) + sizeof(Bytes);
+  if (shared != nullptr) size = (size + alignof(Bytes) - 1) / alignof(Bytes) * alignof(Bytes) + kSharedTail;
   SharedBlock* block = BlockPointer::allocate(size, shared != nullptr);
   auto* head = reinterpret_cast<Head*>(block);
   head->created = metadata.created;
@@ -32,7 +33,11 @@ BlockPointer Record::make(std::string_view key, bool has_value, size_t value_byt
   head->has_value = has_value;
   auto* bytes = reinterpret_cast<char*>(block);
   std::memcpy(bytes + kContent, key.data(), key.size());
-  if (shared != nullptr) new (bytes + size - sizeof(Bytes)) Bytes(*shared);
+  if (shared != nullptr) {
+    const uint64_t hash = hash_bytes(shared->view());
+    std::memcpy(bytes + size - kSharedTail, &hash, sizeof hash);
+    new (bytes + size - sizeof(Bytes)) Bytes(*shared);
+  }
   return BlockPointer(block);
 }
 
@@ -51,6 +56,14 @@ Record Record::deletion(std::string_view key, const Metadata& metadata) {
   Record record;
   record.block_ = make(key, false, 0, nullptr, metadata);
   return record;
+}
+
+uint64_t Record::value_hash() const {
+  if (!shares_value()) return hash_bytes(value());
+  uint64_t hash = 0;
+  const char* end = reinterpret_cast<const char*>(block_.get()) + block_.get()->size;
+  std::memcpy(&hash, end - kSharedTail, sizeof hash);
+  return hash;
 }
 
 bool Record::operator==(const Record& other) const {

@@ -49,6 +49,8 @@ class Record {
     if (shares_value()) return shared_value();
     return Bytes(block_, kContent + head().key_size, inline_bytes());
   }
+  // Of the value. A shared one is long, and is read for it once.
+  uint64_t value_hash() const;
   Metadata metadata() const { return {head().created, head().modified, head().version, head().space}; }
   Revision created() const { return head().created; }
   Revision modified() const { return head().modified; }
@@ -69,6 +71,9 @@ class Record {
     bool has_value;
   };
   static constexpr size_t kContent = 36;  // where the key begins, and behind it the value
+
+  // A block with a shared value ends in its hash and the Bytes.
+  static constexpr size_t kSharedTail = sizeof(uint64_t) + sizeof(Bytes);
 
   static BlockPointer make(std::string_view key, bool has_value, size_t value_bytes, const Bytes* shared,
                            const Metadata& metadata);

@@ -23,7 +23,8 @@ tl::unexpected<BodyError> refuse_size(std::string detail) {
 
 // One "name" or "name_b64" member of an operation.
 struct Text {
-  std::optional<std::string> bytes;
+  std::optional<std::string_view> bytes;  // in the document, or in:
+  std::optional<std::string> decoded;
   std::string problem;  // empty: none
 };
 
@@ -34,9 +35,10 @@ void take_text(Text& text, std::string_view name, bool base64, dom::element valu
   } else if (value.get(content) != simdjson::SUCCESS) {
     text.problem = fmt::format("\"{}\" has to be a string", name);
   } else if (!base64) {
-    text.bytes = std::string(content);
+    text.bytes = content;
   } else {
-    text.bytes = base64_decode(content);
+    text.decoded = base64_decode(content);
+    text.bytes = text.decoded;
     if (!text.bytes) text.problem = fmt::format("\"{}\" has to be base64 with padding", name);
   }
 }
@@ -59,13 +61,13 @@ tl::expected<BatchOp, BodyError> parse_fields(dom::object fields, bool put, size
     return refuse(fmt::format("a key has 1 to {} bytes", limits::kKeyBytes));
   }
   BatchOp op;
-  op.key = std::move(*key.bytes);
+  op.key = *key.bytes;
   if (!put) return op;
   if (!value.bytes) return refuse("\"value\" is missing");
   if (value.bytes->size() > value_bytes_max) {
     return refuse_size(fmt::format("a value may have {} bytes at most", value_bytes_max));
   }
-  op.value = Bytes(std::move(*value.bytes));
+  op.value = Bytes(*value.bytes);
   return op;
 }
 

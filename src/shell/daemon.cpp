@@ -11,11 +11,13 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <fstream>
 #include <optional>
 
 #include "base/check.hpp"
 #include "core/node.hpp"
+#include "msg/limits.hpp"
 #include "msg/znodes.hpp"
 #include "shell/directory.hpp"
 #include "shell/disk.hpp"
@@ -28,6 +30,8 @@ namespace {
 constexpr size_t kTraceTailLines = 200;
 constexpr Duration kDrainMax = seconds(2);          // replies that clients do not read in time are lost
 constexpr Duration kMarkAfter = milliseconds(100);  // without a write
+constexpr rlim_t kOtherDescriptors =
+    limits::kLinks + 256;  // at the most: of peers, files and refused clients
 constexpr Duration kZkClosePatience = kZkCloseMax + milliseconds(1500);
 
 const Trace* checked_trace = nullptr;  // for the CHECK hook; empty unless --log-level is trace
@@ -58,12 +62,16 @@ std::string boot_id() {
 
 Instant now() { return Instant(Duration(static_cast<int64_t>(uv_hrtime() / 1000))); }
 
-// Many clients need many descriptors; the usual soft limit of 1024 is meant for programs that use select().
-void raise_descriptor_limit() {
+// Many clients need many descriptors; the usual soft limit of 1024 is meant for programs that use select(). Where even
+// the hard one is low, clients must not take those that the log and the other servers need.
+HttpOptions within_descriptors(HttpOptions options) {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return options;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t clients = limit.rlim_max - std::min(limit.rlim_max / 2, kOtherDescriptors);
+  options.connections_max = std::min<size_t>(options.connections_max, clients);
+  return options;
 }
 
 // At --log-level debug: what links and the connection to ZooKeeper go through.
@@ -109,7 +117,7 @@ class Daemon {
 
     InputSink inputs = [this](NodeInput&& input) { take(std::move(input)); };
     LogSink logs = [this](LogLine line) { log_.write(line); };
-    http_.emplace(&loop_, flags.http, inputs, logs);
+    http_.emplace(&loop_, within_descriptors(flags.http), inputs, logs);
     if (!flags.node.standalone) {
       links_.emplace(&loop_, flags.peer_listen, inputs, logs);
       zk_.emplace(&loop_, flags.zk, inputs, logs);
@@ -321,7 +329,6 @@ class Daemon {
 
 int run_daemon(const Flags& flags) {
   signal(SIGPIPE, SIG_IGN);
-  raise_descriptor_limit();
   return Daemon(flags).run(flags);
 }
 

@@ -282,19 +282,18 @@ std::optional<HttpResponse> accept_head(const HttpRequest& request, const HttpId
   return refusal;
 }
 
-std::optional<HttpResponse> accept_body(AcceptedHead& accepted, std::string body,
-                                        const HttpIdentity& identity) {
+std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, const HttpIdentity& identity) {
   BodyError error;
   if (auto* put = std::get_if<PutKey>(&accepted.request.operation)) {
-    put->value = Bytes(std::move(body));
+    put->value = std::move(body);
     return std::nullopt;
   }
   if (auto* batch = std::get_if<WriteBatch>(&accepted.request.operation)) {
-    tl::expected<WriteBatch, BodyError> parsed = parse_batch(body, identity.value_bytes_max);
+    tl::expected<WriteBatch, BodyError> parsed = parse_batch(body.view(), identity.value_bytes_max);
     if (parsed) *batch = std::move(*parsed);
     if (!parsed) error = std::move(parsed.error());
   } else if (auto* settings = std::get_if<ChangeSettings>(&accepted.request.operation)) {
-    tl::expected<ChangeSettings, BodyError> parsed = parse_settings(body);
+    tl::expected<ChangeSettings, BodyError> parsed = parse_settings(body.view());
     if (parsed) *settings = *parsed;
     if (!parsed) error = std::move(parsed.error());
   }

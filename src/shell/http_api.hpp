@@ -60,8 +60,7 @@ std::optional<HttpResponse> accept_head(const HttpRequest& request, const HttpId
                                         AcceptedHead& accepted);
 
 // Completes the request with its body; an HttpResponse refuses it.
-std::optional<HttpResponse> accept_body(AcceptedHead& accepted, std::string body,
-                                        const HttpIdentity& identity);
+std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, const HttpIdentity& identity);
 
 bool is_four_letter_word(std::string_view text);  // ruok, stat, mntr
 // `word` is stat or mntr: what they tell is the node's to know. ruok is answered by the connection itself.

@@ -245,11 +245,11 @@ void HttpConnection::on_request() {
   slot.chunked = request.minor_version > 0;
   const bool restore = accepted_ && accepted_->plan.route == Route::kRestore;
   if (restore) {
-    refusal_ = restore_->take(request.body);
+    refusal_ = restore_->take(request.body.view());
     if (!refusal_) refusal_ = restore_->verify();
   }
   if (!refusal_ && !restore)
-    refusal_ = accept_body(*accepted_, std::move(request.body), shared_.options.identity);
+    refusal_ = accept_body(*accepted_, request.body.take(), shared_.options.identity);
   bool last = !request.keep_alive || shared_.stopping;
   if (refusal_) {
     if (restore) drop_restore();
@@ -417,7 +417,9 @@ void HttpConnection::begin_restore(AcceptedHead& accepted) {
 }
 
 void HttpConnection::take_restore_body() {
-  std::optional<HttpResponse> refusal = restore_->take(std::exchange(parser_.request().body, {}));
+  BytesBuilder& body = parser_.request().body;
+  std::optional<HttpResponse> refusal = restore_->take(body.view());
+  body.clear();
   if (!refusal) return;
   ++shared_.counters.requests;
   settle_here(add_slot(), std::move(*refusal));

@@ -26,7 +26,7 @@ struct HttpOptions {
   Address listen;  // a name or address; port 0: any free one
   HttpIdentity identity;
 
-  size_t connections_max = 4096;              // more: 503 and close
+  size_t connections_max = 16'384;            // or what descriptors allow; more: 503 and close
   size_t pipelined_max = 128;                 // requests of one connection in flight: no more are read
   size_t unsent_bytes_max = 1u << 20;         // answers of one connection: no more requests are read
   size_t held_bytes_max = size_t{256} << 20;  // of all connections: the one that holds the most is closed

@@ -211,7 +211,7 @@ int HttpParser::check_body(uint64_t bytes) {
 int HttpParser::on_body(std::string_view piece) {
   body_bytes_ += piece.size();
   if (int failed = check_body(body_bytes_); failed != 0) return failed;
-  if (!discards_body_) request_.body += piece;
+  if (!discards_body_) request_.body.append(piece);
   return 0;
 }
 

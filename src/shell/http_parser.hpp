@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.hpp"
+
 namespace kvd {
 
 enum class HttpMethod : uint8_t { kGet, kHead, kPut, kPost, kDelete, kOther };
@@ -61,7 +63,7 @@ struct HttpRequest {
   bool expects_continue = false;
   std::optional<uint64_t> content_length;  // none: chunked, or no body
   HttpFields fields;                       // trailers are read and dropped
-  std::string body;                        // whole at kRequest; may be moved out
+  BytesBuilder body;                       // whole at kRequest; may be taken out
 };
 
 struct HttpParserLimits {

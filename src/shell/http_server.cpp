@@ -17,6 +17,7 @@ constexpr int kBacklog = 1024;
 constexpr size_t kRefusedAtOnce = 64;          // connections that are being told 503; more are dropped
 constexpr uint32_t kNumberMask = 0x7fff'ffff;  // a RequestId of the shell's has its highest bit clear
 constexpr int64_t kCheckMsMin = 5, kCheckMsMax = 1000;
+constexpr size_t kCheckedAtOnce = 1024;  // about: a tenth of a millisecond
 
 struct AddressInfo {  // of getaddrinfo
   uv_getaddrinfo_t request{};
@@ -89,10 +90,8 @@ Result<Address> HttpServer::start() {
     for (HttpConnection* connection : waiting) connection->resume();
   });
   uv_idle_stop(&resume_);
-  uint64_t interval = check_interval_ms(options);
-  uv_timer_start(
-      &timer_, [](uv_timer_t* timer) { static_cast<HttpServer*>(timer->data)->check_time(); }, interval,
-      interval);
+  check_interval_ms_ = check_interval_ms(options);
+  check_later(check_interval_ms_);
   return Address{options.listen.host, local_port(listener_)};
 }
 
@@ -150,12 +149,23 @@ void HttpServer::keep_bounds() {
   }
 }
 
+void HttpServer::check_later(uint64_t wait_ms) {
+  uv_timer_start(
+      &timer_, [](uv_timer_t* timer) { static_cast<HttpServer*>(timer->data)->check_time(); }, wait_ms, 0);
+}
+
+// Looking at ten thousand idle connections at once would be a pause for the busy ones.
 void HttpServer::check_time() {
-  std::vector<HttpConnection*> all;
-  all.reserve(shared_->open.size());
-  for (auto& [number, connection] : shared_->open) all.push_back(connection);
+  auto& open = shared_->open;
+  std::vector<HttpConnection*> some;  // one that is closed leaves `open`
+  for (; checked_ < open.bucket_count() && some.size() < kCheckedAtOnce; ++checked_) {
+    for (auto it = open.begin(checked_); it != open.end(checked_); ++it) some.push_back(it->second);
+  }
+  const bool through = checked_ >= open.bucket_count();
+  if (through) checked_ = 0;
   uint64_t now = uv_now(loop_);
-  for (HttpConnection* connection : all) connection->check_time(now);
+  for (HttpConnection* connection : some) connection->check_time(now);
+  check_later(through ? check_interval_ms_ : 1);
 }
 
 void HttpServer::stop_accepting() {

@@ -48,6 +48,7 @@ class HttpServer {
 
  private:
   void on_connection(int status);
+  void check_later(uint64_t wait_ms);
   void check_time();
   void keep_bounds();
   uint32_t next_number();
@@ -59,6 +60,8 @@ class HttpServer {
   uv_idle_t resume_;
   bool started_ = false;
   bool listening_ = false;
+  uint64_t check_interval_ms_ = 0;
+  size_t checked_ = 0;                     // buckets of the open connections in this pass of check_time()
   bool refusing_ = false;                  // the last connection was refused: that is logged once
   std::vector<HttpConnection*> flushing_;  // swapped with the dirty ones, so that both keep their memory
   uint32_t last_number_ = 0;

@@ -37,7 +37,7 @@ std::string describe(const kvd::HttpRequest& request) {
     HttpFields::Field field = request.fields.at(i);
     text.append(" [").append(field.name).append("|").append(field.value).append("]");
   }
-  return text + '<' + request.body + '>';
+  return text + '<' + std::string(request.body.view()) + '>';
 }
 
 class Reader {

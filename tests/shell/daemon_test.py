@@ -36,9 +36,11 @@ def run(*flags, env=None):
 
 
 class Server:
-    def __init__(self, *flags):
+    def __init__(self, *flags, descriptors=None):
         self.port = free_port()
-        self.process = subprocess.Popen([KVD, '--port', str(self.port), *flags], stderr=subprocess.PIPE, text=True)
+        limited = [] if descriptors is None else ['prlimit', f'--nofile={descriptors}:{descriptors}']
+        self.process = subprocess.Popen([*limited, KVD, '--port', str(self.port), *flags], stderr=subprocess.PIPE,
+                                        text=True)
 
     def __enter__(self):
         return self
@@ -110,6 +112,15 @@ class Daemon(unittest.TestCase):
             self.assertEqual((code, len(errors)), (69, 1), errors)
             self.assertIn(f'give another {taken}', errors[0])
             self.assertIn('address already in use', errors[0])
+
+    def test_clients_leave_descriptors_to_others(self):
+        with Server('--standalone', descriptors=80) as server:
+            server.wait_for('/readyz', 200)
+            clients = [socket.create_connection(('127.0.0.1', server.port)) for _ in range(40)]
+            self.assertEqual(server.ask('GET', '/v1/kv/a')[0], 503)
+            for client in clients:
+                client.close()
+            server.wait_for('/readyz', 200)
 
     def test_serves_alone_and_stops(self):
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -65,6 +65,18 @@ TEST_CASE("limits: an idle connection is closed without a word, a waiting one is
   CHECK(waiting.closed());
 }
 
+TEST_CASE("limits: a client of many is watched like one of few") {
+  HttpOptions options = patient();
+  options.idle = milliseconds(20);
+  HttpFixture fixture(options, serving(3));
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 3000; ++i) {
+    clients.push_back(std::make_unique<Client>(fixture));
+    fixture.run_turns(i % 100 == 0 ? 1 : 0);
+  }
+  for (auto& client : clients) CHECK(client->closed());
+}
+
 TEST_CASE("limits: no more requests of one connection are in flight than allowed") {
   HttpOptions options = patient();
   options.pipelined_max = 5;

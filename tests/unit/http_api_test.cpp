@@ -92,7 +92,7 @@ TEST_CASE("api: writes of one key") {
     CHECK(head.plan.write);
     CHECK(head.body_bytes_max == 100);
     CHECK(head.request.timeout == milliseconds(7));
-    CHECK_FALSE(accept_body(head, "value", kIdentity).has_value());
+    CHECK_FALSE(accept_body(head, Bytes("value"), kIdentity).has_value());
     PutKey put = std::get<PutKey>(head.request.operation);
     CHECK(put.key == "k");
     CHECK(put.value.view() == "value");
@@ -132,20 +132,21 @@ TEST_CASE("api: collections are deleted by a prefix that is not empty") {
 TEST_CASE("api: batches and settings are read from their bodies") {
   AcceptedHead head = accepted(request(HttpMethod::kPost, "/v1/kv"));
   CHECK(head.body_bytes_max == limits::kWriteBytes);
-  CHECK_FALSE(accept_body(head, R"({"ops":[{"put":{"key":"a","value":"b"}}]})", kIdentity).has_value());
+  CHECK_FALSE(
+      accept_body(head, Bytes(R"({"ops":[{"put":{"key":"a","value":"b"}}]})"), kIdentity).has_value());
   CHECK(std::get<WriteBatch>(head.request.operation).ops.size() == 1);
   std::string too_long = R"({"ops":[{"put":{"key":"a","value":")" + std::string(101, 'x') + R"("}}]})";
-  CHECK(accept_body(head, too_long, kIdentity)->status == 413);
-  std::optional<HttpResponse> bad = accept_body(head, "{", kIdentity);
+  CHECK(accept_body(head, Bytes(too_long), kIdentity)->status == 413);
+  std::optional<HttpResponse> bad = accept_body(head, Bytes("{"), kIdentity);
   REQUIRE(bad.has_value());
   CHECK(bad->status == 400);
   CHECK(contains(bad->body, "\"outcome\":\"not-applied\""));
 
   AcceptedHead settings = accepted(request(HttpMethod::kPut, "/v1/cluster/settings"));
   CHECK(settings.plan.write);
-  CHECK_FALSE(accept_body(settings, R"({"min_in_sync":3})", kIdentity).has_value());
+  CHECK_FALSE(accept_body(settings, Bytes(R"({"min_in_sync":3})"), kIdentity).has_value());
   CHECK(std::get<ChangeSettings>(settings.request.operation).min_in_sync == 3);
-  CHECK(accept_body(settings, R"({"min_in_sync":0})", kIdentity)->status == 400);
+  CHECK(accept_body(settings, Bytes(R"({"min_in_sync":0})"), kIdentity)->status == 400);
 }
 
 TEST_CASE("api: what is not there, and what it does not do") {

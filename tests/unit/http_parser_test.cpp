@@ -24,7 +24,7 @@ std::string describe(const HttpRequest& request) {
     HttpFields::Field field = request.fields.at(i);
     text += " [" + std::string(field.name) + "|" + std::string(field.value) + "]";
   }
-  return text + " <" + request.body + ">";
+  return text + " <" + std::string(request.body.view()) + ">";
 }
 
 // Feeds `bytes` in pieces of `piece` bytes.
@@ -168,6 +168,6 @@ TEST_CASE("parser: a body that is thrown away is counted, not kept") {
   parser.discard_body();
   parser.limit_body(3, "x");
   REQUIRE(parser.advance(input) == HttpParser::Event::kRequest);
-  CHECK(parser.request().body.empty());
+  CHECK(parser.request().body.size() == 0);
   CHECK_FALSE(parser.in_request());
 }

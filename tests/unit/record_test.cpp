@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "base/hash.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -30,6 +31,37 @@ TEST_CASE("bytes share what they were made of") {
   CHECK(third.view() == std::string(100, 'v'));
 }
 
+TEST_CASE("bytes are built where they stay, unless much room is left over") {
+  BytesBuilder builder;
+  CHECK(builder.take().size() == 0);
+  builder.reserve(100);
+  builder.append(std::string(60, 'a'));
+  const char* place = builder.view().data();
+  builder.append(std::string(39, 'b'));
+  const Bytes built = builder.take();
+  CHECK(built.view() == std::string(60, 'a') + std::string(39, 'b'));
+  CHECK(built.view().data() == place);
+  CHECK(builder.size() == 0);
+  CHECK(builder.view().empty());
+
+  std::string all;
+  for (size_t size = 0; size < 50; ++size) {
+    all += std::string(size, static_cast<char>('a' + size % 26));
+    builder.append(all.substr(all.size() - size));
+    CHECK(builder.view() == all);
+  }
+  CHECK(builder.take().view() == all);
+
+  builder.reserve(1000);
+  builder.append("little");
+  place = builder.view().data();
+  const Bytes copied = builder.take();
+  CHECK(copied.view() == "little");
+  CHECK(copied.view().data() != place);
+  builder.append("anew");
+  CHECK(builder.view() == "anew");
+}
+
 TEST_CASE("a record holds its key, its value and what is known of them") {
   for (size_t size : {size_t{0}, size_t{1}, size_t{100}, size_t{4095}, size_t{4096}, size_t{1} << 20}) {
     for (size_t key_size : {size_t{1}, size_t{2}, size_t{16}, limits::kKeyBytes}) {
@@ -40,6 +72,8 @@ TEST_CASE("a record holds its key, its value and what is known of them") {
       CHECK(record.has_value());
       CHECK(record.value() == value);
       CHECK(record.bytes().view() == value);
+      CHECK(record.value_hash() == hash_bytes(value));
+      CHECK(Record(key, Bytes(value), kMetadata).value_hash() == hash_bytes(value));
       CHECK(record.metadata() == kMetadata);
       CHECK(record == Record(key, Bytes(value), kMetadata));
       CHECK_FALSE(record == Record(std::string(key_size, 'l'), value, kMetadata));

@@ -127,12 +127,30 @@ TEST_CASE("pages are in key order, with a prefix and behind a key") {
   CHECK_FALSE(page.more);
   CHECK(keys_of(store.list(ListKeys{"", "a/3", 10, false}).items) == std::vector<std::string>{"b", "c"});
   CHECK(store.list(ListKeys{"d", "", 10, false}).items.empty());
-  const std::string large(1 << 20, 'v');
+  const std::string large(1 << 17, 'v');
   for (int i = 0; i < 10; ++i) store.put(item("l/" + std::to_string(i), large));
   page = store.list(ListKeys{"l/", "", 10, false});
   CHECK(page.items.size() == limits::kListBytes / large.size());
   CHECK(page.more);
   CHECK(store.list(ListKeys{"l/", "", 10, true}).items.size() == 10);
+}
+
+TEST_CASE("a page of many little items ends early, too") {
+  Store store;
+  for (size_t i = 0; i < limits::kListItemsMax; ++i)
+    store.put(item("key-" + std::to_string(10'000 + i), std::string(100, 'v')));
+  ListKeys query{"", "", limits::kListItemsMax, false};
+  size_t listed = 0, pages = 0;
+  for (bool more = true; more; ++pages) {
+    Listing page = store.list(query);
+    more = page.more;
+    listed += page.items.size();
+    query.after = page.items.back().key();
+  }
+  CHECK(listed == limits::kListItemsMax);
+  CHECK(pages == 4);
+  query = ListKeys{"", "", limits::kListItemsMax / 2, true};
+  CHECK(store.list(query).items.size() == query.limit);
 }
 
 TEST_CASE("what a write remembers of requests is found by age, also when it comes twice") {
