@@ -17,6 +17,7 @@ namespace {
 
 constexpr size_t kDiscardedBytes = 64u << 10;  // so much of a refused body is read to keep the connection
 constexpr unsigned int kTcpKeepAliveSeconds = 60;
+constexpr Duration kQuiet = seconds(1);  // then a client is idle: of thousands, most are
 constexpr uint32_t kSequenceMask = 0x7fff'ffff;
 constexpr uint32_t kBatchBit =
     ~kSequenceMask;  // in place of a sequence: a batch of a restore, and its number
@@ -536,8 +537,9 @@ void HttpConnection::check_time(uint64_t now) {
   if (!serving || !reading_) return;
   if (parser_.in_request()) {
     if (over(heard_ms_, options.receive)) refuse({408, "the rest of the request did not come in time"});
-  } else if (slots_.empty() && over(heard_ms_, options.idle)) {
-    close();
+  } else if (slots_.empty()) {
+    if (over(heard_ms_, options.idle)) return close();
+    if (over(heard_ms_, kQuiet)) output_.give_back();
   }
 }
 

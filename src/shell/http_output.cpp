@@ -6,9 +6,8 @@
 namespace kvd {
 namespace {
 
-constexpr size_t kCopiedBytes = 4096;  // copying less is cheaper than one more buffer in the system call
-// A buffer that grew beyond is given back: most connections are idle, and growing again is cheap beside what is copied.
-constexpr size_t kKeptBytes = 4096;
+constexpr size_t kCopiedBytes = 4096;     // copying less is cheaper than one more buffer in the system call
+constexpr size_t kKeptBytes = 64u << 10;  // a buffer that grew beyond is given back
 
 uv_buf_t buffer_of(std::string_view text) {
   return uv_buf_init(const_cast<char*>(text.data()), static_cast<unsigned int>(text.size()));

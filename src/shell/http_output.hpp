@@ -28,6 +28,10 @@ class HttpOutput {
 
   bool empty() const { return filling_.empty() && !waiting_; }
   bool waiting() const { return waiting_; }  // the kernel takes no more
+  // The memory that is kept for the next answers.
+  void give_back() {
+    if (empty()) filling_ = writing_ = Batch();
+  }
   // Appended and not yet taken by the kernel; what waits counts whole until its end.
   size_t bytes() const { return filling_.bytes() + (waiting_ ? writing_.bytes() : 0); }
 
