@@ -98,10 +98,10 @@ void Replica::begin_lineage(Lineage lineage) {
   bool had_data = log_.last().revision > lineage_base(lineage_);
   lineage_ = lineage;
   log_.reset(LogPosition{Epoch(0), lineage_base(lineage)});
-  store_.clear();
+  drop(std::exchange(store_, Store()));
   commit_ = recovered_end_ = lineage_base(lineage);
   disk_.begin_generation(log_.base(), log_);
-  following_ = Following{};
+  forget_leader();
   caught_up_ = false;
   out_.front.post(Applied{commit_});
   if (register_ || had_data) {
@@ -111,7 +111,7 @@ void Replica::begin_lineage(Lineage lineage) {
 }
 
 void Replica::lead() {
-  following_ = Following{};
+  forget_leader();
   leader_.emplace();
   leader_->takeover = log_.last().revision;
   leader_->since = leader_->marked_at = out_.now;
@@ -149,7 +149,7 @@ void Replica::step_down(const std::string& why) {
   for (const PendingRead& read : former.reads) {
     refuse(read.token, ErrorCode::kNoLeader, Outcome::kNotApplied, "this server stopped leading");
   }
-  following_ = Following{};
+  forget_leader();
   following_.heard = out_.now;
   following_.verified = commit_;
   announce();
@@ -157,7 +157,7 @@ void Replica::step_down(const std::string& why) {
 
 void Replica::follow(const Register& content) {
   std::optional<LinkId> link = following_.leader == content.leader ? following_.link : std::nullopt;
-  following_ = Following{};
+  forget_leader();
   following_.link = link;
   following_.leader = content.leader;
   following_.heard = out_.now;
@@ -174,7 +174,7 @@ void Replica::learn_epoch(Epoch epoch) {
   epoch_ = epoch;
   disk_.keep(register_ ? register_->cluster : out_.config.remembered.cluster, lineage_, epoch_);
   Member leader = following_.leader;
-  following_ = Following{};
+  forget_leader();
   following_.leader = leader;
   following_.heard = out_.now;
   following_.verified = commit_;
@@ -249,7 +249,7 @@ void Replica::on(const PeerDown& message) {
     // A new link starts from nothing: half a snapshot, or what was verified on the old one, is void.
     following_.link.reset();
     following_.snapshot = 0;
-    following_.staging.reset();
+    drop_staging();
     following_.verified = commit_;
   }
 }
@@ -444,12 +444,29 @@ Instant Replica::deadline() const {
   // Once the register is known there is always something to watch, and a heartbeat's pace is enough for all
   // of it; that regularity is also what lets the node notice when its own loop has slept.
   bool watches = out_.config.standalone ? stopping_ && !stop_done_ : register_ || stopping_;
+  if (!withering_.empty()) return out_.now;
   return watches ? out_.now + out_.config.heartbeat / 2 : kNever;
 }
 
 void Replica::flush() {
   if (leader_ && disk_.kept(epoch_)) flush_as_leader();
   disk_.flush(log_, store_, commit_);
+  if (!withering_.empty() && !withering_.back().wither()) withering_.pop_back();
+}
+
+// A small one goes at once.
+void Replica::drop(Store store) {
+  if (store.wither()) withering_.push_back(std::move(store));
+}
+
+void Replica::drop_staging() {
+  if (following_.staging) drop(std::move(following_.staging->store));
+  following_.staging.reset();
+}
+
+void Replica::forget_leader() {
+  drop_staging();
+  following_ = Following{};
 }
 
 void Replica::flush_as_leader() {

@@ -195,6 +195,9 @@ class Replica {
   void set_caught_up();
   bool led_before(const Register& content) const;
   void announce();
+  void drop(Store store);
+  void drop_staging();
+  void forget_leader();
   void advance(Revision commit);
   void answer(uint64_t token, Answer what, Revision revision);
   void refuse(uint64_t token, ErrorCode code, Outcome outcome, std::string detail);
@@ -277,6 +280,7 @@ class Replica {
   Epoch epoch_;  // newest known, from the register or from a peer: everything older is refused (rule 4)
   Log log_;
   Store store_;
+  std::vector<Store> withering_;  // former ones, freed bit by bit
   Durability disk_;
   Revision recovered_end_;  // what this server's clients may have seen before it restarted ends here
   Revision commit_;         // known committed, applied to store_, visible

@@ -1,5 +1,6 @@
 // The replica actor as follower and learner: what the leader sends. See replica.hpp.
 #include <algorithm>
+#include <utility>
 
 #include "core/mutation.hpp"
 #include "core/replica.hpp"
@@ -43,7 +44,7 @@ bool Replica::accept_leader(const PeerSaid& said, Epoch epoch) {
     // A new link says nothing about what was verified on the one before.
     following_.link = said.link;
     following_.verified = commit_;
-    following_.staging.reset();
+    drop_staging();
     following_.snapshot = 0;
   }
   following_.leader = said.from;
@@ -192,7 +193,7 @@ void Replica::confirm(LinkId link, uint64_t round) {
 // ---- snapshots ----
 
 void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin) {
-  following_.staging.reset();
+  drop_staging();
   following_.snapshot = begin.number;
   if (begin.sparse && !sparse_) {  // this copy has become complete meanwhile
     out_.emit(LinkSend{said.link, AppendNack{epoch_, false, log_.last().revision, begin.number, sparse_}});
@@ -203,7 +204,7 @@ void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin
   out_.emit(LinkSend{said.link, AppendAck{epoch_, begin.base.revision, begin.number}});
   if (begin.sparse) {
     // The gap is not filled, so what we hold from before it may be stale for ever: start with nothing.
-    store_.clear();
+    drop(std::exchange(store_, Store()));
     log_.reset(begin.base);
     commit_ = begin.base.revision;
     following_.verified = commit_;
@@ -249,11 +250,11 @@ void Replica::install_if_complete(LinkId link) {
   if (!sound || staging.store.digest() != staging.end->digest) {
     out_.log(LogLevel::kError, "a snapshot's digest is wrong: asking for another one",
              {{"revision", std::to_string(staging.end->revision.value)}});
-    following_.staging.reset();
+    drop_staging();
     out_.emit(LinkSend{link, SnapshotAck{epoch_, following_.snapshot, 0, true}});
     return;
   }
-  store_ = std::move(staging.store);
+  drop(std::exchange(store_, std::move(staging.store)));
   log_ = std::move(staging.log);
   commit_ = staging.end->revision;
   recovered_end_ = std::min(recovered_end_, log_.last().revision);  // what was behind it is void

@@ -76,6 +76,16 @@ void Store::put(Record item) { set(table(item).find(item.key()), item); }
 
 void Store::clear() { *this = Store(); }
 
+bool Store::wither() {
+  constexpr size_t kRequestsAtOnce = 1024;
+  auto end = requests_by_age_.begin();
+  for (size_t i = 0; i < kRequestsAtOnce && end != requests_by_age_.end(); ++i) ++end;
+  requests_by_age_.erase(requests_by_age_.begin(), end);
+  bool more = !requests_by_age_.empty();
+  for (auto& table : tables_) more |= table->wither();
+  return more;
+}
+
 std::vector<Record> Store::items_behind(Space space, std::string_view last, size_t bytes) const {
   std::vector<Record> found;
   size_t taken = 0;

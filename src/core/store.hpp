@@ -24,6 +24,9 @@ class Store {
   void apply(const Entry& entry);
   void put(Record item);  // from a snapshot; replaces
   void clear();
+  // To free millions of items is a pause. This frees some thousand of a store that is good for nothing else any more.
+  // False: nothing is left that takes long.
+  bool wither();
 
   // Null when there is no such key. Valid until the key is written again.
   const Record* find(std::string_view key, Space space = Space::kData) const {

@@ -28,6 +28,12 @@ void Index::Places::give_back(uint32_t place) {
   free_.push_back(place);
 }
 
+bool Index::Places::free_some() {
+  constexpr size_t kChunksAtOnce = 4;
+  for (size_t i = 0; i < kChunksAtOnce && !chunks_.empty(); ++i) chunks_.pop_back();
+  return !chunks_.empty();
+}
+
 // Clients choose the keys. Without a seed that they do not know they could choose any number of keys with one and the
 // same hash, and each access, and each restart, would compare with all of them. Where a table lies in memory is such a
 // seed, and decides nothing that anybody sees.
@@ -69,6 +75,15 @@ void Table::erase(std::string_view key) {
   const uint32_t place = index_.take_out(key);
   tree_.erase(tree_.find(place));
   index_.places().give_back(place);
+}
+
+// The tree frees its nodes without a look at the keys.
+bool Table::wither() {
+  constexpr size_t kPlacesAtOnce = 4096;
+  auto end = tree_.begin();
+  for (size_t i = 0; i < kPlacesAtOnce && end != tree_.end(); ++i) ++end;
+  tree_.erase(tree_.begin(), end);
+  return index_.places().free_some();
 }
 
 }  // namespace kvd

@@ -30,6 +30,7 @@ class Index {
     uint32_t size() const { return used_; }  // some of them may be empty
     uint32_t take(Record record);
     void give_back(uint32_t place);
+    bool free_some();  // the last places and their records; false: there are no more
 
    private:
     static constexpr uint32_t kChunk = 1024;
@@ -126,6 +127,8 @@ class Table {
   const Record* find(std::string_view key) const { return index_.find(key); }
   void insert(Record record) { tree_.insert(index_.insert(std::move(record))); }
   void erase(std::string_view key);  // which may be that of the record
+  // Frees some thousand records of a table that is good for nothing but this any more. False: it was the rest.
+  bool wither();
 
   size_t size() const { return tree_.size(); }
   bool empty() const { return tree_.empty(); }

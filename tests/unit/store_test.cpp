@@ -153,6 +153,23 @@ TEST_CASE("a page of many little items ends early, too") {
   CHECK(store.list(query).items.size() == query.limit);
 }
 
+TEST_CASE("a store withers bit by bit") {
+  Store store;
+  Record kept = item("kept", std::string(100, 'v'));
+  store.put(kept);
+  for (int i = 0; i < 30'000; ++i) store.put(item("key-" + std::to_string(i)));
+  for (int i = 0; i < 100; ++i)
+    store.apply(
+        Entry{Epoch(1), Revision(9), {Record::deletion("key-" + std::to_string(i), {{}, Revision(9), 0})}});
+  Store moved = std::move(store);
+  int steps = 1;
+  while (moved.wither()) ++steps;
+  CHECK(steps == 8);
+  CHECK(moved.items().empty());
+  CHECK(kept.value() == std::string(100, 'v'));
+  CHECK_FALSE(Store().wither());
+}
+
 TEST_CASE("what a write remembers of requests is found by age, also when it comes twice") {
   Store store;
   for (uint64_t revision : {1, 2, 3}) {
