@@ -29,13 +29,22 @@ void HttpOutput::append(const Bytes& value) {
 }
 
 void HttpOutput::Batch::clear() {
-  if (text.capacity() > kKeptBytes) {
-    text = std::string();
-  } else {
-    text.clear();
-  }
+  text.clear();
   parts.clear();
   value_bytes = 0;
+  if (text.capacity() > kKeptBytes) give_back();
+}
+
+// Assigning an empty string to one leaves that one's memory where it is.
+void HttpOutput::Batch::give_back() {
+  std::string().swap(text);
+  std::vector<Part>().swap(parts);
+}
+
+void HttpOutput::give_back() {
+  if (!empty()) return;
+  filling_.give_back();
+  writing_.give_back();
 }
 
 void HttpOutput::Batch::collect(std::vector<uv_buf_t>& buffers) const {

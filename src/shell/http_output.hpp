@@ -29,9 +29,7 @@ class HttpOutput {
   bool empty() const { return filling_.empty() && !waiting_; }
   bool waiting() const { return waiting_; }  // the kernel takes no more
   // The memory that is kept for the next answers.
-  void give_back() {
-    if (empty()) filling_ = writing_ = Batch();
-  }
+  void give_back();
   // Appended and not yet taken by the kernel; what waits counts whole until its end.
   size_t bytes() const { return filling_.bytes() + (waiting_ ? writing_.bytes() : 0); }
 
@@ -48,6 +46,7 @@ class HttpOutput {
     bool empty() const { return text.empty() && parts.empty(); }
     size_t bytes() const { return text.size() + value_bytes; }
     void clear();
+    void give_back();
     void collect(std::vector<uv_buf_t>& buffers) const;
   };
   static void skip(std::vector<uv_buf_t>& buffers, size_t bytes);

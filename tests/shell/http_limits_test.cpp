@@ -3,6 +3,7 @@
 #include <doctest.h>
 
 #include "http_fixture.hpp"
+#include "shell/http_output.hpp"
 
 using namespace kvd;
 using namespace kvd::testing;
@@ -63,6 +64,17 @@ TEST_CASE("limits: an idle connection is closed without a word, a waiting one is
   fixture.answer(fixture.held[0], KeyMissing{});
   CHECK(waiting.next().status == 404);
   CHECK(waiting.closed());
+}
+
+TEST_CASE("limits: an output gives its memory back, but nothing that is still to be written") {
+  HttpOutput output(nullptr, [](void*, int) {});
+  const std::string answer(20'000, 'a');
+  output.text() += answer;
+  output.give_back();
+  CHECK(output.text() == answer);
+  output.text().clear();
+  output.give_back();
+  CHECK(output.text().capacity() < 100);
 }
 
 TEST_CASE("limits: a client of many is watched like one of few") {
