@@ -256,16 +256,17 @@ void Replica::propose(Ticket ticket, DeletePrefix& remove) {
     keys[record.key()] = &record;
     bytes += record.key().size() + 32;
   };
+  auto too_many = [&] { return keys.size() > limits::kDeletedKeys || bytes > limits::kWriteBytes; };
   const Index& tail = *leader_->tail;
   const Table& all = store_.items();
   for (auto it = all.lower_bound(remove.prefix);
-       it != all.end() && it->key().starts_with(remove.prefix) && bytes <= limits::kWriteBytes; ++it) {
+       it != all.end() && it->key().starts_with(remove.prefix) && !too_many(); ++it) {
     if (tail.find(it->key()) == nullptr) add(*it);
   }
   tail.each([&](const Record& record) {
     if (record.has_value() && record.key().starts_with(remove.prefix)) add(record);
   });
-  if (bytes > limits::kWriteBytes) {
+  if (too_many()) {
     refuse(ticket.token, ErrorCode::kTooLarge, Outcome::kNotApplied,
            "these are too many keys for one write: delete by longer prefixes");
     return;

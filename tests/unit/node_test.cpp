@@ -209,13 +209,22 @@ TEST_CASE("listings page in key order, and a prefix is deleted in one revision")
 TEST_CASE(
     "a prefix of more keys than one write may delete is refused, and part of them is deleted by a longer "
     "one") {
+  size_t keys = 0;
+  size_t key_bytes = 0;
+  SUBCASE("by their bytes") {
+    keys = limits::kWriteBytes / limits::kKeyBytes;
+    key_bytes = limits::kKeyBytes;
+  }
+  SUBCASE("by their number") {
+    keys = limits::kDeletedKeys + 2;
+    key_bytes = 10;
+  }
   Single single;
-  const size_t keys = limits::kWriteBytes / limits::kKeyBytes;
   for (size_t i = 0; i < keys; i += limits::kBatchOps) {
     WriteBatch batch;
     for (size_t j = i; j < std::min(keys, i + limits::kBatchOps); ++j) {
       std::string key = (j % 2 == 0 ? "p/a" : "p/b") + std::to_string(j);
-      key.resize(limits::kKeyBytes, '.');
+      key.resize(key_bytes, '.');
       batch.ops.push_back(BatchOp{key, Bytes("v")});
     }
     REQUIRE(std::holds_alternative<BatchWritten>(single.ask(std::move(batch)).answer));
