@@ -97,21 +97,24 @@ void Replica::commit_what_is_held() {
 
 // Rule 9 asks of a learner that it has all that is committed, at one and the same moment. While writes go on without a
 // pause, one whose disk or way is slower than the others' never has. So commit waits for a learner that is as good as
-// there, as it will for the member: not longer than it would for a silent one, and then not again for a while.
+// there, as it will for the member: until it is admitted, or not longer than for a silent member, and then not again
+// for a while. Nor for one that has just left the set, and not when somebody else is about to lead.
 Revision Replica::await_learners(Revision held) {
+  if (!leader_->active || ((stopping_ || move_) && required().size() > 1)) return held;
   for (auto& [link, peer] : peers_) {
-    if (confirmed_in_sync(peer.member)) continue;
-    const bool there = peer.whole && peer.match && *peer.match >= leader_->commit_before &&
-                       !dead_.contains(peer.member) && out_.now - peer.heard <= out_.config.follower_lag;
-    if (!leader_->active || !there || out_.now < peer.not_awaited_before) {
-      peer.awaited_since = kNever;
-    } else if (peer.awaited_since == kNever) {
-      peer.awaited_since = out_.now;
-    } else if (out_.now - peer.awaited_since > out_.config.follower_lag) {
+    const bool member = confirmed_in_sync(peer.member);
+    const bool lives = peer.whole && peer.match && !dead_.contains(peer.member) &&
+                       out_.now - peer.heard <= out_.config.follower_lag;
+    const bool near = lives && *peer.match >= leader_->commit_before && out_.now >= peer.not_awaited_before;
+    if (peer.awaited_since == kNever && near && !member) peer.awaited_since = out_.now;
+    const bool awaited = peer.awaited_since != kNever;
+    const bool in_vain = awaited && (!lives || out_.now - peer.awaited_since > out_.config.follower_lag);
+    if (member || in_vain) {
       peer.awaited_since = kNever;
       peer.not_awaited_before = out_.now + kAwaitPause * out_.config.follower_lag;
+    } else if (awaited) {
+      held = std::min(held, std::max(*peer.match, commit_));
     }
-    if (peer.awaited_since != kNever) held = std::min(held, std::max(*peer.match, commit_));
   }
   return held;
 }
