@@ -9,7 +9,7 @@
 namespace kvd {
 
 // Begins with kFirst places, a power of two; when it becomes empty it keeps at most kKept of them.
-template <class T, size_t kFirst = 16, size_t kKept = 4096>
+template <class T, size_t kFirst, size_t kKept>
 class Ring {
  public:
   template <class... Args>

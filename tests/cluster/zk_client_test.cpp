@@ -303,7 +303,7 @@ TEST_CASE("an expired session: told once, calls before it unknown, another one o
   harness['A'].zk->reopen();
   const uint64_t second = harness.change('A', ZkState::kConnected).session;
   CHECK(second != first);
-  // This session is short as well: a call may have to be made again.
+  // The second one is as short as the first: a call may have to be made again.
   const auto surely = [&](const ZkRequest& request) {
     ZkResult result;
     CHECK(harness.until([&] {

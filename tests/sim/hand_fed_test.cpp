@@ -56,6 +56,15 @@ struct Leader : HandFed {
 
 PutKey put(const std::string& key, const std::string& value) { return PutKey{key, Bytes(value), {}}; }
 
+// `a` leads, and b, which is whole and has the log up to `match`, answers its dial.
+LinkId meet_b(HandFed& a, Revision match) {
+  LinkId link = a.answer_dial(kB, Epoch(1));
+  REQUIRE(link != LinkId(0));
+  a.push(LinkReceived{link, AppendAck{Epoch(1), match, 0}});
+  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
+  return link;
+}
+
 }  // namespace
 
 TEST_CASE("a leader whose log contradicts what is committed here stops this server") {
@@ -241,10 +250,7 @@ TEST_CASE("a last server that stops waits for the learner that is about to have 
 TEST_CASE("who is in sync and says that it misses something, or takes nothing, leaves the set") {
   Leader a;
   a.ask(put("k", "v"));
-  LinkId link = a.answer_dial(kB, Epoch(1));
-  REQUIRE(link != LinkId(0));
-  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(1), 0}});
-  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
+  LinkId link = meet_b(a, Revision(1));
   REQUIRE(a.logged("in-sync set changed") == 1);
   bool whole = true;
   auto link_again = [&] {
@@ -274,13 +280,9 @@ TEST_CASE("who is in sync and says that it misses something, or takes nothing, l
 TEST_CASE("a learner that is always a little behind is waited for and admitted while writes go on") {
   Leader a;
   a.ask(put("k", "v"));
-  LinkId link = a.answer_dial(kB, Epoch(1));
-  REQUIRE(link != LinkId(0));
-  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(0), 0}});
-  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
-  for (uint64_t revision = 2; revision < 10;
-       ++revision) {  // the next one is always there before the last one's answer
-    a.ask(put("k", "v"));
+  LinkId link = meet_b(a, Revision(0));
+  for (uint64_t revision = 2; revision < 10; ++revision) {
+    a.ask(put("k", "v"));  // always before the last one's acknowledgement
     a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(revision - 1), 0}});
   }
   CHECK(a.logged("in-sync set changed") == 1);
@@ -289,10 +291,7 @@ TEST_CASE("a learner that is always a little behind is waited for and admitted w
 TEST_CASE("a learner that is nearly there, and then takes nothing, holds writes up once, and not for long") {
   Leader a;
   a.ask(put("k", "v"));
-  LinkId link = a.answer_dial(kB, Epoch(1));
-  REQUIRE(link != LinkId(0));
-  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(0), 0}});
-  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
+  LinkId link = meet_b(a, Revision(0));
   a.ask(put("k", "w"));
   a.replies();
   a.ask(put("k", "x"));
@@ -406,11 +405,7 @@ namespace {
 
 // b is in sync with the leader a, and stands for election behind it.
 LinkId join_b(HandFed& a) {
-  LinkId link = a.answer_dial(kB, Epoch(1));
-  REQUIRE(link != LinkId(0));
-  Revision end = a.node().view().last.revision;
-  a.push(LinkReceived{link, AppendAck{Epoch(1), end, 0}});
-  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
+  LinkId link = meet_b(a, a.node().view().last.revision);
   REQUIRE(a.logged("in-sync set changed") == 1);
   a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
   return link;

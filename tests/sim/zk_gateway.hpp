@@ -35,7 +35,7 @@ class ZkGateway {
   void cut(int server);  // nothing gets through until mend()
   void mend(int server);
   void set_ensemble_up(bool up);
-  // The server of the ensemble that this session is on learns of nothing by itself, until it is released.
+  // The server of the ensemble that this client is on learns of nothing by itself, until it is released.
   void hold_view(int server) { clients_[server].view_held = true; }
   void release_view(int server);
 
