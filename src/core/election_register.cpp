@@ -323,6 +323,7 @@ void Election::members_changed() {
     return;
   }
   out_.links.post(MembersListed{members()});
+  out_.desk.post(MembersListed{members()});
   if (own == members_.end() && !calling(Call::kListMembers)) {
     read_own();  // gone: deleted by hand, or this list is older than our registration
     return;

@@ -142,6 +142,7 @@ void Links::on_call(LinkId link, Caller& caller, PeerMessage message) {
   PeerUp up{link, false, hello->from, hello->sparse, epoch_of(*hello)};
   out_.replica.post(up);
   out_.front.post(up);
+  out_.desk.post(up);
   out_.election.post(std::move(up));
 }
 
@@ -175,6 +176,7 @@ void Links::on_answer(Target& target, PeerMessage message) {
   PeerUp up{target.link, true, target.info, hello->sparse, epoch_of(*hello)};
   out_.replica.post(up);
   out_.front.post(up);
+  out_.desk.post(up);
   out_.election.post(std::move(up));
 }
 
@@ -197,15 +199,20 @@ void Links::pass_on(LinkId link, const Member& from, PeerMessage message) {
     bool operator()(const TakeOver&) { return to_election(); }
     bool operator()(const Forward&) { return to_front(); }
     bool operator()(const ForwardResult&) { return to_front(); }
+    bool operator()(const Box<ServiceForward>&) { return to_desk(); }
+    bool operator()(const Box<ServiceForwardResult>&) { return to_desk(); }
+    bool operator()(const ServiceForwardCancelled&) { return to_desk(); }
     bool to_replica() { return to = 'r', true; }
     bool to_election() { return to = 'e', true; }
     bool to_front() { return to = 'f', true; }
+    bool to_desk() { return to = 'd', true; }
     char to = 0;
   } receiver;
   std::visit(receiver, said.message);
   if (receiver.to == 'r') out_.replica.post(std::move(said));
   if (receiver.to == 'e') out_.election.post(std::move(said));
   if (receiver.to == 'f') out_.front.post(std::move(said));
+  if (receiver.to == 'd') out_.desk.post(std::move(said));
 }
 
 // Whoever says Hello is known from then on, registered or not; a newer incarnation proves the former one
@@ -247,6 +254,7 @@ void Links::lost(Target& target, LinkEnd why) {
     PeerDown down{link, true, target.info.member};
     out_.replica.post(down);
     out_.front.post(down);
+    out_.desk.post(down);
     out_.election.post(std::move(down));
   }
   target.refusals = why == LinkEnd::kRefused ? target.refusals + 1 : 0;
@@ -275,6 +283,7 @@ void Links::drop_caller(LinkId link) {
     PeerDown down{link, false, it->second.info->member};
     out_.replica.post(down);
     out_.front.post(down);
+    out_.desk.post(down);
     out_.election.post(std::move(down));
   }
   callers_.erase(it);
@@ -302,6 +311,7 @@ void Links::on(LinkEnded message) {
     PeerDown down{message.link, false, it->second.info->member};
     out_.replica.post(down);
     out_.front.post(down);
+    out_.desk.post(down);
     out_.election.post(std::move(down));
   }
   callers_.erase(it);

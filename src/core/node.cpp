@@ -14,7 +14,11 @@
 #include "core/outbox.hpp"
 #include "core/recovery.hpp"
 #include "core/replica.hpp"
+#include "core/services/desk.hpp"
+#include "core/services/locks.hpp"
+#include "core/services/sessions.hpp"
 #include "msg/text.hpp"
+#include "msg/znodes.hpp"
 
 namespace kvd {
 namespace {
@@ -30,13 +34,16 @@ struct Node::Parts {
       : config(std::move(the_config)),
         prng(seed),
         trace(the_trace),
-        out{config, prng, {}, {}, {}, {}, {}, {}, {}},
+        out{config, prng, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}},
         links(out),
         membership(out),
         election(out),
         recovery(out),
         replica(out),
-        front(out) {}
+        front(out),
+        desk(out),
+        sessions(out),
+        locks(out) {}
 
   template <class Actor, class Message>
   bool visit(Actor& actor, Mailbox<Message>& mailbox) {
@@ -50,7 +57,7 @@ struct Node::Parts {
 
   bool busy() const {
     return !(out.links.empty() && out.membership.empty() && out.election.empty() && out.replica.empty() &&
-             out.front.empty());
+             out.front.empty() && out.desk.empty() && out.sessions.empty() && out.services[0].empty());
   }
 
   void trace_effects() {
@@ -81,6 +88,9 @@ struct Node::Parts {
   Recovery recovery;
   Replica replica;
   Front front;
+  Desk desk;
+  Sessions sessions;
+  Locks locks;
   bool started = false;
   bool recovered = false;        // what the disk held is taken up
   std::vector<DiskAnswer> read;  // for the recovery
@@ -108,34 +118,48 @@ struct Delivery {
   bool delivered = true;
 
   void operator()(ClientRequest& m) { delivered = out.front.offer(std::move(m)); }
-  void operator()(ClientCancelled& m) { out.front.post(m); }
+  void operator()(ServiceRequest& m) { delivered = out.desk.offer(std::move(m)); }
+  void operator()(ClientCancelled& m) {
+    out.front.post(m);
+    out.desk.post(m);
+  }
   void operator()(DiskAnswer& m) { out.replica.post(std::move(m)); }
   void operator()(LinkOpened& m) { out.links.post(m); }
   void operator()(LinkAccepted& m) { out.links.post(std::move(m)); }
   void operator()(LinkReceived& m) { delivered = out.links.offer(std::move(m)); }
   void operator()(LinkEnded& m) { out.links.post(std::move(m)); }
   void operator()(ZkResult& m) {
-    // Numbered by who called: even is membership, odd is election.
-    if (m.id.value % 2 == 0) {
-      out.membership.post(std::move(m));
-    } else {
-      out.election.post(std::move(m));
+    switch (zk_caller(m.id)) {
+      case ZkCaller::kMembership:
+        return out.membership.post(std::move(m));
+      case ZkCaller::kElection:
+        return out.election.post(std::move(m));
+      case ZkCaller::kServices:
+        break;
     }
+    const ServiceActor actor = service_actor(m.id);
+    if (actor == ServiceActor::kSessions) return out.sessions.post(std::move(m));
+    out.zk_line.ended();
+    out.services.at(static_cast<size_t>(actor)).post(std::move(m));
   }
   void operator()(ZkWatchFired& m) {
-    if (m.path == "/kvd/config") {
-      out.membership.post(std::move(m));
-    } else {
-      out.election.post(std::move(m));
-    }
+    if (m.path == kConfigPath) return out.membership.post(std::move(m));
+    const std::string_view path = m.path;
+    if (path.starts_with(kElectionPath) || path.starts_with(kMembersPath)) return out.election.post(std::move(m));
+    for (auto& service : out.services) service.post(m);
   }
   void operator()(ZkSessionChanged& m) {
     out.election.post(m);
     out.membership.post(m);
+    out.sessions.post(m);
+    out.desk.post(m);
+    for (auto& service : out.services) service.post(m);
   }
   void operator()(StopRequested& m) {
     out.replica.post(m);
     out.front.post(m);
+    out.sessions.post(m);
+    out.desk.post(m);
   }
 };
 
@@ -162,6 +186,10 @@ void Node::push(NodeInput&& input) {
     }
   }
   if (p.recovering() && p.refuse_link(input)) return;
+  if (auto* call = std::get_if<ServiceRequest>(&input); call != nullptr && p.recovering()) {
+    p.out.emit(Desk::refusal(call->id, "this server still reads its data directory"));
+    return;
+  }
   if (auto* request = std::get_if<ClientRequest>(&input); request != nullptr && p.recovering()) {
     p.out.emit(p.front.reply_to(
         request->id,
@@ -172,7 +200,12 @@ void Node::push(NodeInput&& input) {
   if (std::holds_alternative<StopRequested>(input)) p.stopping = true;
   RequestId request_id;
   LinkId link;
+  bool service = false;
   if (auto* request = std::get_if<ClientRequest>(&input)) request_id = request->id;
+  if (auto* call = std::get_if<ServiceRequest>(&input)) {
+    request_id = call->id;
+    service = true;
+  }
   if (auto* received = std::get_if<LinkReceived>(&input)) link = received->link;
   if (p.overflowed.contains(link)) return;
   Delivery delivery{p.out};
@@ -184,6 +217,8 @@ void Node::push(NodeInput&& input) {
     p.overflowed.insert(link);
     p.out.emit(LinkClose{link});
     p.out.links.post(LinkEnded{link, LinkEnd::kOverflow, "this server's mailbox is full"});
+  } else if (service) {
+    p.out.emit(Desk::refusal(request_id, "too many calls wait in this server"));
   } else {
     p.out.emit(p.front.reply_to(
         request_id,
@@ -239,6 +274,9 @@ void Node::Parts::work() {
   election.on_time();
   replica.on_time();
   front.on_time();
+  sessions.on_time();
+  locks.on_time();
+  desk.on_time();
   int rounds = 0;
   do {
     bool any = true;
@@ -249,6 +287,10 @@ void Node::Parts::work() {
       any |= visit(election, out.election);
       any |= visit(replica, out.replica);
       any |= visit(front, out.front);
+      any |= visit(sessions, out.sessions);
+      any |= visit(locks, out.services[0]);
+      any |= visit(desk, out.desk);
+      while (out.zk_line.ready()) out.emit(out.zk_line.next());
     }
     // Once per turn, when nothing more is known: one batch per peer.
     if (!busy()) replica.flush();
@@ -256,7 +298,8 @@ void Node::Parts::work() {
   if (busy()) replica.flush();  // overload is no reason to stop replicating
   if (out.links.empty()) overflowed.clear();
   wanted_turn = std::min(
-      {links.deadline(), membership.deadline(), election.deadline(), replica.deadline(), front.deadline()});
+      {links.deadline(), membership.deadline(), election.deadline(), replica.deadline(), front.deadline(),
+       sessions.deadline(), locks.deadline(), desk.deadline()});
   if (busy()) wanted_turn = now;
 }
 
@@ -270,7 +313,7 @@ Instant Node::pump(Instant now) {
   if (!p.recovering()) p.work();
   for (RequestId id : p.queries) p.out.emit(p.front.reply_to(id, p.status(), p.replica.commit()));
   p.queries.clear();
-  bool idle = p.recovering() || (p.replica.stopped() && p.front.drained());
+  bool idle = p.recovering() || (p.replica.stopped() && p.front.drained() && p.desk.drained());
   if (p.stopping && idle) p.out.emit(Exit{0, ""});
   p.trace_effects();
   return std::max(p.wanted_turn, now);

@@ -1,6 +1,7 @@
 // How actors speak: every handler gets an Outbox and puts messages into it; nobody calls anybody. The node
 // owns the mailboxes behind it and hands them out in a fixed order (node.cpp).
 #pragma once
+#include <array>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/prng.hpp"
 #include "base/time.hpp"
 #include "core/config.hpp"
+#include "core/zk_line.hpp"
 #include "msg/actors.hpp"
 #include "msg/limits.hpp"
 
@@ -43,6 +45,28 @@ class Mailbox {
   BoundedQueue<Message> messages_{kMailboxHeadroom};
 };
 
+// Who keeps a collection of the services. Sessions stand before them all.
+enum class ServiceActor : uint8_t { kLocks, kSessions };
+inline constexpr size_t kServiceActors = 1;  // sessions not counted
+constexpr ServiceActor actor_of(Collection collection) {
+  switch (collection) {
+    case Collection::kSessions:
+      return ServiceActor::kSessions;
+    case Collection::kLocks:
+    case Collection::kElections:
+      return ServiceActor::kLocks;
+  }
+  CHECK(false);
+}
+
+// Calls to ZooKeeper bear their actor's number, so that the result finds its way back.
+inline ZkCallId service_call_id(ServiceActor actor, uint64_t counter) {
+  return zk_call_id(ZkCaller::kServices, counter * (kServiceActors + 1) + static_cast<uint64_t>(actor));
+}
+inline ServiceActor service_actor(ZkCallId id) {
+  return static_cast<ServiceActor>(zk_counter(id) % (kServiceActors + 1));
+}
+
 struct Outbox {
   // Fixed for the life of the node.
   const NodeConfig& config;
@@ -55,11 +79,19 @@ struct Outbox {
   Mailbox<ElectionMessage> election;
   Mailbox<ReplicaMessage> replica;
   Mailbox<FrontMessage> front;
+  Mailbox<DeskMessage> desk;
+  Mailbox<SessionsMessage> sessions;
+  std::array<Mailbox<ServiceMessage>, kServiceActors> services;
+  ZkLine zk_line;
   std::vector<NodeEffect> effects;
 
   template <class Effect>
   void emit(Effect&& effect) {
     effects.emplace_back(std::forward<Effect>(effect));
+  }
+  // Of a collection that is not sessions'.
+  Mailbox<ServiceMessage>& service_of(Collection collection) {
+    return services.at(static_cast<size_t>(actor_of(collection)));
   }
   void log(LogLevel level, std::string message,
            std::vector<std::pair<std::string, std::string>> fields = {}) {

@@ -13,6 +13,7 @@
 #include "msg/client.hpp"
 #include "msg/disk.hpp"
 #include "msg/peer.hpp"
+#include "msg/services.hpp"
 #include "msg/zk.hpp"
 
 namespace kvd {
@@ -21,7 +22,7 @@ namespace kvd {
 struct StopRequested {};  // SIGTERM, SIGINT: hand over, drain, exit
 
 using NodeInput =
-    std::variant<ClientRequest, ClientCancelled, LinkOpened, LinkAccepted, LinkReceived, LinkEnded, ZkResult,
+    std::variant<ClientRequest, ServiceRequest, ClientCancelled, LinkOpened, LinkAccepted, LinkReceived, LinkEnded, ZkResult,
                  ZkWatchFired, ZkSessionChanged, DiskAnswer, StopRequested>;
 
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
@@ -36,7 +37,7 @@ struct Exit {
 };
 
 using NodeEffect =
-    std::variant<ClientReply, LinkDial, LinkSend, LinkClose, ZkCall, ZkReopen, DiskOrder, LogLine, Exit>;
+    std::variant<ClientReply, ServiceReply, LinkDial, LinkSend, LinkClose, ZkCall, ZkReopen, DiskOrder, LogLine, Exit>;
 
 // ---- between the actors ----
 // From membership to everyone: the register as it stands, after every change of it and after every
@@ -173,5 +174,42 @@ struct Answered {  // from replica
 };
 using FrontMessage = std::variant<ClientRequest, ClientCancelled, PeerUp, PeerDown, PeerSaid, RoleChanged,
                                   Applied, Answered, StopRequested>;
+
+
+// ---- the coordination services: desk and sessions in front, then one actor each ----
+using HolderId = StrongId<struct HolderIdTag>;  // a client's session on this server; 0: none
+
+// From the desk to a service; by way of sessions where there is a holder. A token names the call at the desk.
+struct ServiceAsked {
+  uint64_t token = 0;
+  ServiceCall call;
+  HolderId holder;       // whose what it grants is to be
+  bool streams = false;  // answered line by line, and the holder ends with its connection
+  Instant until{};       // it may wait for others until then
+};
+struct HolderWanted {  // from the desk to sessions
+  ServiceAsked asked;
+  std::string session;  // its id; empty: one for this connection alone
+};
+struct ServiceDropped {  // from the desk: nobody waits for it any more
+  uint64_t token = 0;
+};
+struct HolderEnded {  // from sessions: what it holds is to be given back ...
+  HolderId holder;
+  std::string why;
+  Duration grace{0};  // ... once its stream has been told and this has passed, or its connection is closed
+};
+using ServiceMessage =
+    std::variant<ServiceAsked, ServiceDropped, HolderEnded, ZkSessionChanged, ZkResult, ZkWatchFired>;
+using SessionsMessage = std::variant<ServiceAsked, HolderWanted, ServiceDropped, ZkSessionChanged, ZkResult, StopRequested>;
+
+struct ServiceAnswered {  // from sessions and the services
+  uint64_t token = 0;
+  ServiceAnswer answer;
+  bool line = false;  // one line of a stream ...
+  bool last = true;   // ... and its last one
+};
+using DeskMessage = std::variant<ServiceRequest, ClientCancelled, PeerUp, PeerDown, PeerSaid, MembersListed,
+                                 ServiceAnswered, ZkSessionChanged, StopRequested>;
 
 }  // namespace kvd

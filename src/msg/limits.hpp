@@ -42,5 +42,9 @@ inline constexpr size_t kMailboxMessages = 65'536;  // per actor: a full one ref
 inline constexpr size_t kLinks = 256;               // peer connections that this node accepts
 inline constexpr size_t kZkData = 64u << 10;        // ZooKeeper drops the connection of who sends about 1 MiB
 inline constexpr size_t kZkCalls = 256;             // outstanding
+inline constexpr size_t kZkServiceCalls = 128;      // ... of the services: more wait in line
+inline constexpr size_t kServiceCalls = 16'384;     // of clients, waiting at one server's services: 503
+inline constexpr size_t kClientSessions = 65'536;   // on one server: 503
+inline constexpr size_t kWaitMs = 600'000;          // the query parameter `wait`; more: 400
 
 }  // namespace kvd::limits

@@ -1,8 +1,9 @@
 // The words for kvd's enumerations, one per value: what the HTTP interface, the logs and the trace all say.
-// Declared next to the enumerations in client.hpp, peer.hpp and zk.hpp. Never parsed back.
+// Declared next to the enumerations in client.hpp, services.hpp, peer.hpp and zk.hpp. Never parsed back.
 #include "base/check.hpp"
 #include "msg/client.hpp"
 #include "msg/peer.hpp"
+#include "msg/services.hpp"
 #include "msg/zk.hpp"
 
 namespace kvd {
@@ -106,6 +107,68 @@ size_t operation_bytes(const Operation& operation) {
     for (const BatchOp& op : batch->ops) bytes += op.key.size() + (op.value ? op.value->size() : 0);
   }
   return bytes;
+}
+
+const char* collection_name(Collection collection) {
+  switch (collection) {
+    case Collection::kSessions:
+      return "sessions";
+    case Collection::kLocks:
+      return "locks";
+    case Collection::kElections:
+      return "elections";
+  }
+  CHECK(false);
+}
+
+const char* verb_name(Verb verb) {
+  switch (verb) {
+    case Verb::kGet:
+      return "GET";
+    case Verb::kPut:
+      return "PUT";
+    case Verb::kPost:
+      return "POST";
+    case Verb::kDelete:
+      return "DELETE";
+  }
+  CHECK(false);
+}
+
+const char* verdict_name(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kOk:
+      return "ok";
+    case Verdict::kCreated:
+      return "created";
+    case Verdict::kAccepted:
+      return "accepted";
+    case Verdict::kDone:
+      return "done";
+    case Verdict::kInvalid:
+      return "invalid";
+    case Verdict::kForbidden:
+      return "forbidden";
+    case Verdict::kNotFound:
+      return "not_found";
+    case Verdict::kWrongVerb:
+      return "wrong_verb";
+    case Verdict::kNotInTime:
+      return "not_in_time";
+    case Verdict::kConflict:
+      return "conflict";
+    case Verdict::kGone:
+      return "gone";
+    case Verdict::kFenced:
+      return "fenced";
+    case Verdict::kTooLarge:
+      return "too_large";
+    case Verdict::kUnavailable:
+      return "unavailable";
+    case Verdict::kUnknown:
+      return "unknown";
+  }
+  CHECK(false);
 }
 
 }  // namespace kvd

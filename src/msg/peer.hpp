@@ -15,6 +15,7 @@
 
 #include "msg/client.hpp"
 #include "msg/record.hpp"
+#include "msg/services.hpp"
 #include "msg/types.hpp"
 
 namespace kvd {
@@ -112,7 +113,8 @@ struct TakeOver {  // from a leader that has finished what it had begun: the rec
 
 using PeerMessage =
     std::variant<Box<Hello>, Append, AppendAck, AppendNack, Heartbeat, HeartbeatAck, SnapshotBegin, SnapshotChunk,
-                 SnapshotEnd, SnapshotAck, Forward, ForwardResult, Suspect, SuspectReply, TakeOver>;
+                 SnapshotEnd, SnapshotAck, Forward, ForwardResult, Suspect, SuspectReply, TakeOver,
+                 Box<ServiceForward>, Box<ServiceForwardResult>, ServiceForwardCancelled>;
 
 // ---- links, between the shell and the node ----
 enum class LinkEnd : uint8_t {

@@ -212,6 +212,15 @@ struct AnswerText {
   }
 };
 
+std::string text_of(const ServiceCall& call) {
+  std::string out = fmt::format("{} {}/{}", verb_name(call.verb), collection_name(call.collection), call.path);
+  for (const auto& [name, value] : call.parameters) out += fmt::format(" {}={}", name, quoted(value));
+  return call.body.empty() ? out : fmt::format("{} body={}", out, size_of(call.body));
+}
+std::string text_of(const ServiceAnswer& answer) {
+  return fmt::format("{} {}", verdict_name(answer.verdict), quoted(answer.text));
+}
+
 // ---- peers ----
 
 struct PeerText {
@@ -275,6 +284,15 @@ struct PeerText {
   }
   std::string operator()(const TakeOver& m) const {
     return fmt::format("TakeOver epoch={}{}", m.epoch.value, m.leaves ? " leaves" : "");
+  }
+  std::string operator()(const Box<ServiceForward>& m) const {
+    return fmt::format("ServiceForward {} {}", m->request, text_of(m->call));
+  }
+  std::string operator()(const Box<ServiceForwardResult>& m) const {
+    return fmt::format("ServiceForwardResult {} {}", m->request, text_of(m->answer));
+  }
+  std::string operator()(const ServiceForwardCancelled& m) const {
+    return fmt::format("ServiceForwardCancelled {}", m.request);
   }
 };
 
@@ -384,6 +402,9 @@ struct EdgeText {
         m.min_revision == Revision(0) ? "" : fmt::format(" min_revision={}", m.min_revision.value),
         m.timeout.count());
   }
+  std::string operator()(const ServiceRequest& m) const {
+    return fmt::format("ServiceRequest {} {} timeout={}us", m.id.value, text_of(m.call), m.timeout.count());
+  }
   std::string operator()(const ClientCancelled& m) const {
     return fmt::format("ClientCancelled {}", m.id.value);
   }
@@ -410,6 +431,10 @@ struct EdgeText {
   std::string operator()(const ClientReply& m) const {
     return fmt::format("ClientReply {} {} epoch={} revision={} leader={}", m.id.value, to_text(m.answer),
                        m.epoch.value, m.revision.value, m.leader ? text_of(*m.leader) : "none");
+  }
+  std::string operator()(const ServiceReply& m) const {
+    return fmt::format("ServiceReply {} {}{}", m.id.value, text_of(m.answer),
+                       !m.line ? "" : m.last ? " last line" : " line");
   }
   std::string operator()(const LinkDial& m) const {
     return fmt::format("LinkDial {} to={}", m.link.value, text_of(m.to));

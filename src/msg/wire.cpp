@@ -77,13 +77,33 @@ auto fields(Of<Suspect> auto& m) { return std::tie(m.epoch, m.leader); }
 auto fields(Of<SuspectReply> auto& m) { return std::tie(m.epoch, m.leader, m.agrees); }
 auto fields(Of<TakeOver> auto& m) { return std::tie(m.epoch, m.leaves); }
 
+auto fields(Of<NamedText> auto& m) { return std::tie(m.name, m.value); }
+auto fields(Of<ServiceCall> auto& m) {
+  return std::tie(m.collection, m.verb, m.path, m.parameters, m.body);
+}
+auto fields(Of<ServiceAnswer> auto& m) { return std::tie(m.verdict, m.text, m.form, m.fields); }
+auto fields(Of<ServiceForward> auto& m) { return std::tie(m.request, m.call, m.timeout); }
+auto fields(Of<ServiceForwardResult> auto& m) { return std::tie(m.request, m.answer); }
+auto fields(Of<ServiceForwardCancelled> auto& m) { return std::tie(m.request); }
+
 template <>
 constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kNotEmpty);
 template <>
 constexpr uint8_t kLast<Outcome> = static_cast<uint8_t>(Outcome::kUnknown);
 
 template <>
+constexpr uint8_t kLast<Collection> = static_cast<uint8_t>(kLastCollection);
+template <>
+constexpr uint8_t kLast<Verb> = static_cast<uint8_t>(Verb::kDelete);
+template <>
+constexpr uint8_t kLast<Verdict> = static_cast<uint8_t>(kLastVerdict);
+template <>
+constexpr uint8_t kLast<Form> = static_cast<uint8_t>(kLastForm);
+
+template <>
 constexpr size_t kSmallest<BatchOp> = 4 + 1;
+template <>
+constexpr size_t kSmallest<NamedText> = 4 + 4;
 
 // ---- what a decoded value must also satisfy ----
 

@@ -17,6 +17,7 @@
 
 #include "base/check.hpp"
 #include "core/node.hpp"
+#include "core/services/desk.hpp"
 #include "msg/limits.hpp"
 #include "msg/znodes.hpp"
 #include "shell/directory.hpp"
@@ -211,6 +212,7 @@ class Daemon {
     if (log_.debugging()) log_debug(input);
     if (!exiting_since_) return node_.push(std::move(input));
     if (const auto* request = std::get_if<ClientRequest>(&input)) late_requests_.push_back(request->id);
+    if (const auto* call = std::get_if<ServiceRequest>(&input)) late_calls_.push_back(call->id);
   }
 
   void log_debug(const auto& variant) {
@@ -250,6 +252,7 @@ class Daemon {
   }
 
   void perform(const ClientReply& reply) { http_->reply(reply); }
+  void perform(const ServiceReply& reply) { http_->reply(reply); }
   void perform(LinkDial&& order) { links_.value().perform(std::move(order)); }
   void perform(LinkSend&& order) { links_.value().perform(std::move(order)); }
   void perform(LinkClose&& order) { links_.value().perform(std::move(order)); }
@@ -280,6 +283,7 @@ class Daemon {
           ClientReply{id, Failed{ErrorCode::kShuttingDown, Outcome::kNotApplied, "the server is stopping"},
                       Epoch(), Revision(), std::nullopt});
     }
+    for (RequestId id : std::exchange(late_calls_, {})) http_->reply(Desk::refusal(id, "the server is stopping"));
     flush();
     Duration passed = now() - *exiting_since_;
     bool drained = http_->drained() || passed >= kDrainMax;
@@ -323,6 +327,7 @@ class Daemon {
   bool zk_closed_ = false;
   bool disk_closed_ = false;
   std::vector<RequestId> late_requests_;
+  std::vector<RequestId> late_calls_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "msg/limits.hpp"
 #include "shell/batch_json.hpp"
+#include "shell/http_services.hpp"
 #include "shell/http_text.hpp"
 
 namespace kvd {
@@ -255,6 +256,8 @@ Refusal accept_route(const HttpRequest& request, const Target& target, const Htt
   for (const FixedPath& fixed : kFixedPaths) {
     if (target.path == fixed.path) return accept_fixed(request, target, fixed, accepted);
   }
+  if (auto collection = service_collection(target.path))
+    return accept_service(request, *collection, target.path, target.query, accepted);
   return refuse(request, 404, "no-such-path", "there is nothing at this path; keys live below /v1/kv/");
 }
 
@@ -284,6 +287,10 @@ std::optional<HttpResponse> accept_head(const HttpRequest& request, const HttpId
 
 std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, const HttpIdentity& identity) {
   BodyError error;
+  if (accepted.service) {
+    accepted.service->call.body = body.view();
+    return std::nullopt;
+  }
   if (auto* put = std::get_if<PutKey>(&accepted.request.operation)) {
     put->value = std::move(body);
     return std::nullopt;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "msg/client.hpp"
+#include "msg/services.hpp"
 #include "shell/http_options.hpp"
 #include "shell/http_parser.hpp"
 #include "shell/http_response.hpp"
@@ -35,6 +36,7 @@ enum class Route : uint8_t {
   kMetrics,
   kStat,  // four-letter words
   kMonitor,
+  kService,  // of the coordination services: http_services.hpp
 };
 
 // What has to be remembered of a request until its reply comes.
@@ -49,6 +51,7 @@ struct ReplyPlan {
 
 struct AcceptedHead {
   ClientRequest request;  // without what the body says, without an id
+  std::optional<ServiceRequest> service;  // in its place
   ReplyPlan plan;
   size_t body_bytes_max = 0;
   std::string_view body_name;  // for the error when it is longer

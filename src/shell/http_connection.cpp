@@ -7,16 +7,22 @@
 // sent for `linger_max`: large uploads take a while.
 #include "shell/http_connection.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "base/check.hpp"
+#include "shell/http_services.hpp"
 
 namespace kvd {
 namespace {
 
 constexpr size_t kDiscardedBytes = 64u << 10;  // so much of a refused body is read to keep the connection
 constexpr unsigned int kTcpKeepAliveSeconds = 60;
+constexpr Duration kVanishedAfter = seconds(10);  // of a client that holds something
 constexpr Duration kQuiet = seconds(1);  // then a client is idle: of thousands, most are
 constexpr uint32_t kSequenceMask = 0x7fff'ffff;
 constexpr uint32_t kBatchBit =
@@ -131,6 +137,10 @@ void HttpConnection::on_read(ssize_t count) {
 void HttpConnection::on_end() {
   ended_ = true;
   if (phase_ == Phase::kEnding) return close();
+  // Who holds something by this connection lets go of it.
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].lines && !slots_[i].done) return close();
+  }
   last_request();
   update_reading();
 }
@@ -286,6 +296,10 @@ HttpConnection::Slot& HttpConnection::add_slot() { return slots_.emplace_back();
 void HttpConnection::ask(Slot& slot, AcceptedHead&& accepted) {
   uint32_t sequence = (first_sequence_ + static_cast<uint32_t>(slots_.size() - 1)) & kSequenceMask;
   slot.plan = std::move(accepted.plan);
+  if (accepted.service) {
+    accepted.service->id = request_id(number_, sequence);
+    return shared_.sink(std::move(*accepted.service));
+  }
   accepted.request.id = request_id(number_, sequence);
   shared_.sink(std::move(accepted.request));
 }
@@ -302,15 +316,48 @@ void HttpConnection::settle(Slot& slot, HttpResponse&& response) {
   answer_bytes_ += slot.response.body_bytes();
 }
 
+HttpConnection::Slot& HttpConnection::slot_of(uint32_t sequence) {
+  const uint32_t index = (sequence - first_sequence_) & kSequenceMask;
+  CHECK(index < slots_.size());
+  Slot& slot = slots_[index];
+  CHECK(!slot.done);
+  return slot;
+}
+
+void HttpConnection::answer(uint32_t sequence, const ServiceReply& reply) {
+  Slot& slot = slot_of(sequence);
+  slot.ours = true;  // what it says is of no revision
+  if (!reply.line) {
+    settle(slot, render_service(reply, slot.plan.write));
+    return mark_dirty();
+  }
+  if (!slot.lines) begin_lines(slot, reply);
+  const size_t before = slot.response.body.size();
+  append_line(slot.response.body, reply.answer.text, slot.chunked);
+  if (reply.last && slot.chunked) append_last_chunk(slot.response.body);
+  answer_bytes_ += slot.response.body.size() - before;
+  slot.done = reply.last;
+  mark_dirty();
+}
+
+// What such an answer grants lasts as long as the connection. So a client that has vanished without a word must be
+// noticed: what is sent to it, a line every few seconds, is not acknowledged.
+void HttpConnection::begin_lines(Slot& slot, const ServiceReply& reply) {
+  slot.lines = true;
+  slot.response = render_service(reply, slot.plan.write);
+  uv_os_fd_t descriptor = -1;
+  if (uv_fileno(handle(), &descriptor) == 0) {
+    const auto patience = static_cast<unsigned int>(to_ms(kVanishedAfter));
+    setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
+  }
+}
+
 void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
   if ((sequence & kBatchBit) != 0) {
     if (restore_) restore_->on_reply(sequence & kSequenceMask, reply);
     return resume_soon();
   }
-  uint32_t index = (sequence - first_sequence_) & kSequenceMask;
-  CHECK(index < slots_.size());
-  Slot& slot = slots_[index];
-  CHECK(!slot.done);
+  Slot& slot = slot_of(sequence);
   if (const auto* part = std::get_if<Box<SnapshotPart>>(&reply.answer)) {
     take_part(slot, reply, **part);
     if (phase_ == Phase::kClosed) return;
@@ -327,9 +374,10 @@ void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
 void HttpConnection::emit_done() {
   while (!slots_.empty()) {
     Slot& slot = slots_.front();
-    if (slot.backup) emit_part(slot);
+    const bool in_parts = slot.backup || slot.lines;
+    if (in_parts) emit_part(slot);
     if (!slot.done) break;
-    if (!slot.backup) emit(slot);
+    if (!in_parts) emit(slot);
     slots_.pop_front();
     first_sequence_ = (first_sequence_ + 1) & kSequenceMask;
   }

@@ -61,6 +61,7 @@ class HttpConnection {
 
   // The node's reply to request number `sequence` of this connection.
   void answer(uint32_t sequence, const ClientReply& reply);
+  void answer(uint32_t sequence, const ServiceReply& reply);
   // Hands the collected answers to the kernel.
   void flush();
   // Goes on with what had to wait for room: requests that were read, the next part of an answer.
@@ -86,6 +87,7 @@ class HttpConnection {
     HttpResponse response;    // once done
     // An answer in parts: `response` is its head with, as its body, what is ready to go.
     std::unique_ptr<HttpBackup> backup;
+    bool lines = false;  // ... one line after another
     bool begun = false;  // the head is on its way
     bool asked = false;  // for the next part
   };
@@ -110,6 +112,8 @@ class HttpConnection {
 
   Slot& add_slot();
   void ask(Slot& slot, AcceptedHead&& accepted);
+  Slot& slot_of(uint32_t sequence);
+  void begin_lines(Slot& slot, const ServiceReply& reply);
   void settle(Slot& slot, HttpResponse&& response);
   void settle_here(Slot& slot, HttpResponse&& response);
   void emit_done();

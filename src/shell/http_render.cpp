@@ -209,6 +209,7 @@ class Renderer {
       case Route::kBackup:
       case Route::kRestore:
       case Route::kCluster:
+      case Route::kService:
         break;
     }
     return json_text(cluster_json(status, identity_));

@@ -29,6 +29,7 @@ inline constexpr uint16_t kRawText = 0;
 
 inline constexpr std::string_view kJson = "application/json";
 inline constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
+inline constexpr std::string_view kJsonLines = "application/x-ndjson";
 inline constexpr std::string_view kOctets = "application/octet-stream";
 
 struct Problem {

@@ -130,6 +130,12 @@ void HttpServer::reply(const ClientReply& reply) {
   found->second->answer(static_cast<uint32_t>(reply.id.value), reply);
 }
 
+void HttpServer::reply(const ServiceReply& reply) {
+  auto found = shared_->open.find(static_cast<uint32_t>(reply.id.value >> 32));
+  if (found == shared_->open.end()) return;
+  found->second->answer(static_cast<uint32_t>(reply.id.value), reply);
+}
+
 void HttpServer::flush() {
   flushing_.swap(shared_->dirty);
   for (HttpConnection* connection : flushing_) connection->flush();

@@ -35,6 +35,7 @@ class HttpServer {
 
   // The node's reply to a request that this server made. One whose client is gone is dropped.
   void reply(const ClientReply& reply);
+  void reply(const ServiceReply& reply);
   // Once per turn, after the replies.
   void flush();
 

@@ -1,0 +1,237 @@
+// See desk.hpp.
+#include "core/services/desk.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <vector>
+
+#include "core/services/parameters.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr uint64_t kForwardedBit = 1ull << 63;
+constexpr Duration kStopLimit = milliseconds(2000);
+constexpr size_t kIdDigits = 16;
+
+// Whose a client's session is: its id begins with the incarnation of the server that keeps it.
+std::optional<Incarnation> keeper_of(std::string_view id) {
+  uint64_t incarnation = 0;
+  if (id.size() != 2 * kIdDigits + 1 || id[kIdDigits] != '-') return std::nullopt;
+  const char* end = id.data() + kIdDigits;
+  const auto [rest, error] = std::from_chars(id.data(), end, incarnation, 16);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  return Incarnation(incarnation);
+}
+
+}  // namespace
+
+void Desk::handle(DeskMessage&& message) {
+  std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
+}
+
+ServiceReply Desk::refusal(RequestId id, std::string why) {
+  return {id, ServiceAnswer{Verdict::kUnavailable, std::move(why), Form::kJson, {}}, false, true};
+}
+
+// ---- arrivals ----
+
+void Desk::on(ServiceRequest message) {
+  CHECK((message.id.value & kForwardedBit) == 0);
+  calls_[message.id.value];
+  take(message.id.value, std::move(message.call), message.timeout);
+}
+
+void Desk::take(Token token, ServiceCall call, Duration timeout) {
+  Call& mine = calls_.at(token);
+  mine.collection = call.collection;
+  mine.reads = call.verb == Verb::kGet;
+  if (stopping_) return refuse(token, Verdict::kUnavailable, "this server is shutting down");
+  if (calls_.size() > limits::kServiceCalls)
+    return refuse(token, Verdict::kUnavailable, "too many calls wait in this server");
+  if (out_.config.standalone)
+    return refuse(token, Verdict::kUnavailable, "a standalone server has no ZooKeeper to coordinate with");
+  if (!connected_) return refuse(token, Verdict::kUnavailable, "this server cannot reach ZooKeeper");
+
+  Parameters parameters(call);
+  const bool of_sessions = call.collection == Collection::kSessions;
+  const bool hold = parameters.flag("hold");
+  const std::optional<uint64_t> wait = parameters.number("wait", 0, limits::kWaitMs);
+  std::optional<std::string> session = parameters.text("session");
+  std::string wrong = parameters.problem();
+  if (wrong.empty() && hold && session) wrong = "'hold' and 'session' exclude each other";
+  if (wrong.empty() && of_sessions && (hold || session)) wrong = "sessions are not held";
+  if (wrong.empty() && hold && call.verb != Verb::kPost) wrong = "'hold' is for POST";
+  if (wrong.empty() && hold && mine.from) wrong = "what a connection holds cannot be forwarded";
+  if (!wrong.empty()) return refuse(token, Verdict::kInvalid, wrong);
+
+  const Duration waits = milliseconds(static_cast<int64_t>(wait.value_or(0)));
+  ServiceAsked asked{token, std::move(call), HolderId(), hold, hold && !wait ? kNever : out_.now + waits};
+  mine.streams = hold;
+  if (!hold) {
+    mine.deadline = out_.now + waits + timeout;
+    deadlines_.emplace(mine.deadline, token);
+  }
+  if (of_sessions && !asked.call.path.empty()) session = asked.call.path;
+  if (session) return bring_to_session(token, std::move(asked), std::move(*session), waits + timeout);
+  if (hold) return out_.sessions.post(HolderWanted{std::move(asked), ""});
+  if (of_sessions) return out_.sessions.post(std::move(asked));
+  out_.service_of(asked.call.collection).post(std::move(asked));
+}
+
+void Desk::bring_to_session(Token token, ServiceAsked asked, std::string session, Duration timeout) {
+  const std::optional<Incarnation> keeper = keeper_of(session);
+  if (!keeper) return refuse(token, Verdict::kInvalid, "that is no session's id");
+  if (*keeper == out_.config.self.member.incarnation) {
+    if (asked.call.collection == Collection::kSessions) return out_.sessions.post(std::move(asked));
+    return out_.sessions.post(HolderWanted{std::move(asked), std::move(session)});
+  }
+  Call& mine = calls_.at(token);
+  if (mine.from) return refuse(token, Verdict::kGone, "the server that kept this session is gone");  // one hop at most
+  const auto link = links_.find(*keeper);
+  if (link == links_.end()) {
+    if (registered_.contains(*keeper))
+      return refuse(token, Verdict::kUnavailable, "the server that keeps this session cannot be reached");
+    return refuse(token, Verdict::kGone, "the server that kept this session is gone, and so is the session");
+  }
+  mine.to = link->second;
+  // As it came, but for what a second desk would not know better.
+  auto& parameters = asked.call.parameters;
+  if (asked.call.collection != Collection::kSessions) parameters.push_back({"session", std::move(session)});
+  if (asked.until > out_.now)
+    parameters.push_back({"wait", std::to_string(to_ms(asked.until - out_.now))});
+  std::sort(parameters.begin(), parameters.end());
+  out_.emit(LinkSend{link->second, ServiceForward{token, std::move(asked.call), timeout}});
+}
+
+void Desk::on(PeerSaid message) {
+  if (auto* forward = std::get_if<Box<ServiceForward>>(&message.message)) {
+    const Token token = kForwardedBit | ++forwards_taken_;
+    calls_[token].from = std::pair(message.link, (*forward)->request);
+    take(token, std::move((*forward)->call), (*forward)->timeout);
+  } else if (auto* result = std::get_if<Box<ServiceForwardResult>>(&message.message)) {
+    const auto it = calls_.find((*result)->request);
+    if (it != calls_.end() && it->second.to == message.link) finish(it, std::move((*result)->answer));
+  } else if (auto* cancelled = std::get_if<ServiceForwardCancelled>(&message.message)) {
+    const auto of = std::pair(message.link, cancelled->request);
+    const auto it = std::find_if(calls_.begin(), calls_.end(), [&](const auto& one) { return one.second.from == of; });
+    if (it != calls_.end()) drop(it);
+  }
+}
+
+// ---- who has gone ----
+
+void Desk::on(const PeerUp& message) {
+  if (message.dialed) links_[message.info.member.incarnation] = message.link;
+}
+
+void Desk::on(const PeerDown& message) {
+  const auto known = links_.find(message.member.incarnation);
+  if (known != links_.end() && known->second == message.link) links_.erase(known);
+  std::vector<Token> lost;
+  for (const auto& [token, call] : calls_) {
+    if (call.to == message.link || (call.from && call.from->first == message.link)) lost.push_back(token);
+  }
+  for (const Token token : lost) {
+    const auto it = calls_.find(token);
+    if (it->second.from) {
+      drop(it);
+    } else {
+      finish(it, {it->second.reads ? Verdict::kUnavailable : Verdict::kUnknown,
+                  "the connection to the server that keeps this session broke before it answered", Form::kJson, {}});
+    }
+  }
+}
+
+void Desk::on(const MembersListed& message) {
+  registered_.clear();
+  for (const ServerInfo& info : message.members) registered_.insert(info.member.incarnation);
+}
+
+void Desk::on(const ClientCancelled& message) {
+  const auto it = calls_.find(message.id.value);
+  if (it == calls_.end()) return;
+  if (it->second.to) out_.emit(LinkSend{*it->second.to, ServiceForwardCancelled{it->first}});
+  drop(it);
+}
+
+// Nobody waits for it any more.
+void Desk::drop(Calls::iterator it) {
+  const auto [token, call] = *it;
+  forget(it);
+  if (call.to) return;
+  out_.sessions.post(ServiceDropped{token});
+  if (call.collection != Collection::kSessions) out_.service_of(call.collection).post(ServiceDropped{token});
+}
+
+// ---- answers ----
+
+void Desk::on(ServiceAnswered message) {
+  const auto it = calls_.find(message.token);
+  if (it == calls_.end()) return;
+  if (!message.line) return finish(it, std::move(message.answer));
+  out_.emit(ServiceReply{RequestId(message.token), std::move(message.answer), true, message.last});
+  if (message.last) end_stream(it);
+}
+
+void Desk::end_stream(Calls::iterator it) {
+  const Token token = it->first;
+  forget(it);
+  out_.sessions.post(ServiceDropped{token});
+}
+
+void Desk::finish(Calls::iterator it, ServiceAnswer answer) {
+  const auto [token, call] = *it;
+  forget(it);
+  if (call.from) {
+    out_.emit(LinkSend{call.from->first, ServiceForwardResult{call.from->second, std::move(answer)}});
+    return;
+  }
+  if (call.streams) out_.sessions.post(ServiceDropped{token});
+  out_.emit(ServiceReply{RequestId(token), std::move(answer), false, true});
+}
+
+Desk::Calls::iterator Desk::forget(Calls::iterator it) {
+  deadlines_.erase({it->second.deadline, it->first});
+  return calls_.erase(it);
+}
+
+void Desk::refuse(Token token, Verdict verdict, std::string why) {
+  finish(calls_.find(token), ServiceAnswer{verdict, std::move(why), Form::kJson, {}});
+}
+
+// ---- time ----
+
+void Desk::on(const ZkSessionChanged& message) { connected_ = message.state == ZkState::kConnected; }
+
+// What is held is told by sessions, and gets a moment to let go.
+void Desk::on(const StopRequested&) {
+  stopping_ = true;
+  for (auto& [token, call] : calls_) {
+    deadlines_.erase({call.deadline, token});
+    call.deadline = std::min(call.deadline, out_.now + kStopLimit);
+    deadlines_.emplace(call.deadline, token);
+  }
+}
+
+void Desk::on_time() {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= out_.now) {
+    const auto it = calls_.find(deadlines_.begin()->second);
+    const Call call = it->second;
+    const Token token = it->first;
+    if (call.to) out_.emit(LinkSend{*call.to, ServiceForwardCancelled{token}});
+    const Verdict verdict = call.reads ? Verdict::kUnavailable : Verdict::kUnknown;
+    drop(it);
+    ServiceAnswer answer{verdict, stopping_ ? "this server is shutting down" : "ZooKeeper did not answer in time",
+                         Form::kJson, {}};
+    if (call.from) {
+      out_.emit(LinkSend{call.from->first, ServiceForwardResult{call.from->second, std::move(answer)}});
+    } else {
+      out_.emit(ServiceReply{RequestId(token), std::move(answer), call.streams, true});
+    }
+  }
+}
+
+Instant Desk::deadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
+
+}  // namespace kvd

@@ -1,0 +1,74 @@
+// The desk of the services: every call from its arrival to its last answer. It refuses what needs no ZooKeeper to be
+// refused, brings calls that name a client's session to the server that keeps it, watches over time limits, and tells
+// the services who has gone. What a call means is the services' to know.
+//
+// Parameters that it takes out of every call: session=ID, hold=1 (the answer is a stream of lines, and what it grants
+// lasts as long as the connection), wait=MS (0 to limits::kWaitMs: how long the call may wait for others; nothing: not
+// at all, or with hold=1 for ever). Services never see them.
+#pragma once
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "core/outbox.hpp"
+
+namespace kvd {
+
+class Desk {
+ public:
+  explicit Desk(Outbox& out) : out_(out) {}
+
+  void handle(DeskMessage&& message);
+  void on_time();
+  Instant deadline() const;
+
+  size_t waiting() const { return calls_.size(); }
+  bool drained() const { return stopping_ && calls_.empty(); }
+  // To one that never became ours: its mailbox was full.
+  static ServiceReply refusal(RequestId id, std::string why);
+
+ private:
+  // Names a call in here and at the services: a client's is its RequestId, one that another server forwarded to us has
+  // the highest bit set.
+  using Token = uint64_t;
+  struct Call {
+    Collection collection = Collection::kSessions;
+    bool reads = false;
+    bool streams = false;
+    Instant deadline = kNever;
+    std::optional<std::pair<LinkId, uint64_t>> from;  // forwarded to us: answer there
+    std::optional<LinkId> to;                         // forwarded by us
+  };
+  using Calls = std::map<Token, Call>;
+
+  void on(ServiceRequest message);
+  void on(const ClientCancelled& message);
+  void on(const PeerUp& message);
+  void on(const PeerDown& message);
+  void on(PeerSaid message);
+  void on(const MembersListed& message);
+  void on(ServiceAnswered message);
+  void on(const ZkSessionChanged& message);
+  void on(const StopRequested& message);
+
+  void take(Token token, ServiceCall call, Duration timeout);
+  void bring_to_session(Token token, ServiceAsked asked, std::string session, Duration timeout);
+  void finish(Calls::iterator it, ServiceAnswer answer);
+  void refuse(Token token, Verdict verdict, std::string why);
+  void end_stream(Calls::iterator it);
+  void drop(Calls::iterator it);
+  Calls::iterator forget(Calls::iterator it);
+
+  Outbox& out_;
+  Calls calls_;
+  std::set<std::pair<Instant, Token>> deadlines_;
+  std::map<Incarnation, LinkId> links_;  // that we dialed
+  std::set<Incarnation> registered_;
+  uint64_t forwards_taken_ = 0;
+  bool connected_ = false;  // to ZooKeeper
+  bool stopping_ = false;
+};
+
+}  // namespace kvd

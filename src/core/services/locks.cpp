@@ -1,0 +1,390 @@
+// See locks.hpp.
+#include "core/services/locks.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/json_writer.hpp"
+#include "core/services/parameters.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr Duration kProgress = seconds(10);
+constexpr size_t kNameBytes = 1024;
+
+bool is_election(const ServiceCall& call) { return call.collection == Collection::kElections; }
+
+std::string lost_line(const std::string& why) {
+  JsonWriter json;
+  return json.begin_object().member("state", "lost").member("reason", why).end_object().take();
+}
+
+}  // namespace
+
+Locks::Locks(Outbox& out)
+    : out_(out),
+      zk_(out, ServiceActor::kLocks),
+      queue_(out, zk_,
+             {[this](PlaceId id, int64_t fence) { on_held(id, fence); },
+              [this](PlaceId id, size_t ahead) { on_waits(id, ahead); },
+              [this](PlaceId id, const std::string& why) { on_lost(id, why); },
+              [this](PlaceId id, bool gone) { on_left(id, gone); }}) {}
+
+void Locks::handle(ServiceMessage&& message) {
+  std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
+}
+
+void Locks::reply(uint64_t token, Verdict verdict, std::string text) {
+  tokens_.erase(token);
+  shows_.erase(token);
+  out_.desk.post(ServiceAnswered{token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true});
+}
+
+// ---- what is asked ----
+
+void Locks::on(ServiceAsked message) {
+  const PathProblem problem = problem_of_path(message.call.path);
+  if (problem) return reply(message.token, problem.verdict, problem.detail);
+  message.call.path.insert(0, 1, '/');
+  switch (message.call.verb) {
+    case Verb::kGet:
+      return show(std::move(message));
+    case Verb::kPost:
+      return post(std::move(message));
+    case Verb::kDelete:
+      return leave(std::move(message));
+    case Verb::kPut:
+      return reply(message.token, Verdict::kWrongVerb, "GET, HEAD, POST, DELETE");
+  }
+}
+
+void Locks::post(ServiceAsked message) {
+  const bool election = is_election(message.call);
+  Parameters parameters(message.call);
+  const std::optional<std::string> name = parameters.text(election ? "candidate" : "name");
+  std::string wrong = parameters.finish();
+  if (wrong.empty() && election && !name) wrong = "the query parameter 'candidate' has to name who stands";
+  if (wrong.empty() && name && (name->empty() || name->size() > kNameBytes))
+    wrong = fmt::format("a name has 1 to {} bytes", kNameBytes);
+  if (wrong.empty() && message.holder == HolderId())
+    wrong = "for whom? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+
+  std::optional<PlaceId> place = find(message.holder, message.call.path, election);
+  if (!place) {
+    place = queue_.join(message.call.path, name.value_or(out_.config.self.member.id.value));
+    Grant& grant = grants_[*place];
+    grant.holder = message.holder;
+    grant.path = std::move(message.call.path);
+    grant.election = election;
+  }
+  Grant& grant = grants_.at(*place);
+  tokens_[message.token] = *place;
+  if (message.streams) {
+    grant.stream = message.token;
+    grant.stream_until = message.until;
+  } else {
+    grant.asking[message.token] = {message.until, message.until > out_.now};
+  }
+  answer_askers(*place);
+}
+
+void Locks::leave(ServiceAsked message) {
+  const std::string wrong = Parameters(message.call).finish();
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  const std::optional<PlaceId> place = find(message.holder, message.call.path, is_election(message.call));
+  if (message.holder == HolderId())
+    return reply(message.token, Verdict::kInvalid, "the query parameter 'session' has to name whose place it is");
+  if (!place) return reply(message.token, Verdict::kNotFound, "this session has no place there");
+  tokens_[message.token] = *place;
+  grants_.at(*place).leaving.insert(message.token);
+  take_back(*place, "it was given back", Duration(0));
+}
+
+std::optional<PlaceId> Locks::find(HolderId holder, const std::string& path, bool election) const {
+  for (const auto& [id, grant] : grants_) {
+    if (grant.holder == holder && grant.path == path && grant.election == election && !grant.over) return id;
+  }
+  return std::nullopt;
+}
+
+// ---- what becomes of a place ----
+
+std::string Locks::words(const Grant& grant, bool with_path) const {
+  JsonWriter json;
+  json.begin_object();
+  if (with_path) json.member("path", std::string_view(grant.path).substr(1));
+  if (grant.election) {
+    json.member("leading", grant.held);
+  } else {
+    json.member("state", grant.held ? "held" : "waiting");
+  }
+  if (grant.held) {
+    json.member("fence", grant.fence);
+  } else {
+    json.member("ahead", grant.ahead.value_or(0));
+  }
+  return json.end_object().take();
+}
+
+void Locks::tell(Grant& grant) {
+  if (!grant.stream || (!grant.held && !grant.ahead)) return;
+  grant.say_at = out_.now + kProgress;
+  due_ = std::min(due_, grant.say_at);
+  out_.desk.post(
+      ServiceAnswered{*grant.stream, ServiceAnswer{Verdict::kOk, words(grant, false), Form::kJson, {}}, true, false});
+}
+
+void Locks::end_stream(Grant& grant, std::string line) {
+  if (!grant.stream) return;
+  const uint64_t token = *std::exchange(grant.stream, std::nullopt);
+  tokens_.erase(token);
+  grant.say_at = kNever;
+  out_.desk.post(ServiceAnswered{token, ServiceAnswer{Verdict::kOk, std::move(line), Form::kJson, {}}, true, true});
+}
+
+void Locks::on_held(PlaceId id, int64_t fence) {
+  Grant& grant = grants_.at(id);
+  if (std::exchange(grant.held, true)) return;  // looked at again
+  grant.fence = fence;
+  tell(grant);
+  answer_askers(id);
+}
+
+void Locks::on_waits(PlaceId id, size_t ahead) {
+  Grant& grant = grants_.at(id);
+  if (std::exchange(grant.ahead, ahead) != ahead) tell(grant);
+  answer_askers(id);
+}
+
+// Answers those who may wait no longer. A lock's place that nobody wants any more is given up; who stands for election
+// need not wait at the door.
+void Locks::answer_askers(PlaceId id) {
+  Grant& grant = grants_.at(id);
+  if (grant.over || (!grant.held && !grant.ahead)) return;
+  for (auto it = grant.asking.begin(); it != grant.asking.end();) {
+    const auto [token, asker] = *it;
+    if (!grant.held && asker.until > out_.now) {
+      due_ = std::min(due_, asker.until);
+      ++it;
+      continue;
+    }
+    it = grant.asking.erase(it);
+    if (grant.held) {
+      reply(token, Verdict::kOk, words(grant, true));
+    } else if (grant.election) {
+      reply(token, Verdict::kAccepted, words(grant, true));
+    } else {
+      reply(token, asker.waits ? Verdict::kNotInTime : Verdict::kConflict,
+            fmt::format("held by another; {} in line before this one", *grant.ahead));
+    }
+  }
+  if (grant.held) return;
+  if (grant.stream) due_ = std::min(due_, std::max(grant.stream_until, out_.now));
+  if (grant.stream && grant.stream_until <= out_.now) {
+    end_stream(grant, R"({"state":"timeout"})");
+    return give_up(id);
+  }
+  if (!grant.election && !grant.stream && grant.asking.empty()) give_up(id);
+}
+
+void Locks::refuse_askers(Grant& grant, const std::string& why) {
+  for (const auto& [token, asker] : std::exchange(grant.asking, {})) reply(token, Verdict::kGone, why);
+}
+
+void Locks::give_up(PlaceId id) {
+  Grant& grant = grants_.at(id);
+  grant.over = true;
+  grant.leave_at = kNever;
+  queue_.leave(id);
+}
+
+// Whoever may believe to hold hears of it before the next one can: the znode goes later.
+void Locks::take_back(PlaceId id, const std::string& why, Duration grace) {
+  Grant& grant = grants_.at(id);
+  if (grant.over) return;
+  refuse_askers(grant, why);
+  if (grace == Duration(0) || !grant.stream || !grant.held) {
+    end_stream(grant, lost_line(why));
+    return give_up(id);
+  }
+  grant.over = true;
+  grant.leave_at = out_.now + grace;
+  due_ = std::min(due_, grant.leave_at);
+  grant.say_at = kNever;
+  out_.desk.post(
+      ServiceAnswered{*grant.stream, ServiceAnswer{Verdict::kOk, lost_line(why), Form::kJson, {}}, true, false});
+}
+
+void Locks::on_lost(PlaceId id, const std::string& why) {
+  Grant& grant = grants_.at(id);
+  refuse_askers(grant, why);
+  end_stream(grant, lost_line(why));
+  grants_.erase(id);
+}
+
+void Locks::on_left(PlaceId id, bool gone) {
+  Grant& grant = grants_.at(id);
+  for (const uint64_t token : std::exchange(grant.leaving, {})) {
+    if (gone) {
+      reply(token, Verdict::kDone);
+    } else {
+      reply(token, Verdict::kUnknown, "ZooKeeper did not answer; it is given back as soon as it does");
+    }
+  }
+  if (gone) grants_.erase(id);
+}
+
+void Locks::on(const ServiceDropped& message) {
+  shows_.erase(message.token);
+  const auto it = tokens_.find(message.token);
+  if (it == tokens_.end()) return;
+  const PlaceId id = it->second;
+  tokens_.erase(it);
+  Grant& grant = grants_.at(id);
+  grant.asking.erase(message.token);
+  grant.leaving.erase(message.token);
+  const bool streamed = grant.stream == message.token;
+  if (streamed) grant.stream.reset();
+  if (streamed && (!grant.over || grant.leave_at != kNever)) return give_up(id);  // it waited for just that
+  answer_askers(id);
+}
+
+void Locks::on(const HolderEnded& message) {
+  std::vector<PlaceId> theirs;
+  for (const auto& [id, grant] : grants_) {
+    if (grant.holder == message.holder) theirs.push_back(id);
+  }
+  for (const PlaceId id : theirs) take_back(id, message.why, message.grace);
+}
+
+// ---- who holds ----
+
+void Locks::show(ServiceAsked message) {
+  Show show;
+  show.election = is_election(message.call);
+  Parameters parameters(message.call);
+  if (show.election) {
+    if (auto since = parameters.number("since", 0, INT64_MAX)) show.since = static_cast<int64_t>(*since);
+  }
+  const std::string wrong = parameters.finish();
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  show.path = std::move(message.call.path);
+  show.until = message.until;
+  shows_[message.token] = std::move(show);
+  look(message.token, false);
+}
+
+// Only where nobody stands the queue itself is watched: otherwise whoever joins it would wake those who look.
+void Locks::look(uint64_t token, bool watch) {
+  shows_.at(token).watched.clear();
+  zk_.call(ZkChildren{shows_.at(token).path, watch}, [this, token, watch](const ZkResult& result) {
+    const auto it = shows_.find(token);
+    if (it == shows_.end()) return;
+    const Show& show = it->second;
+    const bool there = result.code == ZkCode::kOk;
+    if (!there && result.code != ZkCode::kNoNode)
+      return reply(token, Verdict::kUnavailable, "ZooKeeper did not answer; try again");
+    const std::vector<std::string> all = places_in_order(result.children);
+    if (!all.empty()) return look_at_first(token, show.path + "/" + all.front(), all.size() - 1);
+    if (!show.since || (watch && there)) return answer_show(token, show.path, std::nullopt, 0);
+    if (!watch) return look(token, true);
+    zk_.call(ZkExists{show.path, true}, [this, token](const ZkResult& exists) {
+      if (!shows_.contains(token)) return;
+      if (exists.code == ZkCode::kOk) return look(token, true);
+      answer_show(token, shows_.at(token).path, std::nullopt, 0);
+    });
+  });
+}
+
+void Locks::look_at_first(uint64_t token, const std::string& first, size_t waiting) {
+  zk_.call(ZkGet{first, shows_.at(token).since.has_value()},
+           [this, token, first, waiting](const ZkResult& result) { on_first(token, first, waiting, result); });
+}
+
+void Locks::on_first(uint64_t token, const std::string& first, size_t waiting, const ZkResult& result) {
+  if (!shows_.contains(token)) return;
+  if (result.code == ZkCode::kNoNode) return look(token, false);  // it has just left
+  if (result.code != ZkCode::kOk)
+    return reply(token, Verdict::kUnavailable, "ZooKeeper did not answer; try again");
+  answer_show(token, first, std::pair(result.data, result.stat.created_zxid), waiting);
+}
+
+void Locks::answer_show(uint64_t token, const std::string& watched,
+                        std::optional<std::pair<std::string, int64_t>> holder, size_t waiting) {
+  Show& show = shows_.at(token);
+  const bool same = show.since && (holder ? holder->second : 0) == *show.since;
+  if (same && show.until > out_.now) {
+    show.watched = watched;
+    due_ = std::min(due_, show.until);
+    return;
+  }
+  JsonWriter json;
+  json.begin_object().member("path", std::string_view(show.path).substr(1));
+  json.key(show.election ? "leader" : "holder");
+  if (holder) {
+    json.begin_object();
+    text_member(json, "name", holder->first);
+    json.member("fence", holder->second).end_object();
+  } else {
+    json.null();
+  }
+  json.member("waiting", waiting).end_object();
+  reply(token, Verdict::kOk, json.take());
+}
+
+void Locks::on(const ZkWatchFired& message) {
+  queue_.on(message);
+  std::vector<uint64_t> concerned;
+  for (const auto& [token, show] : shows_) {
+    if (!show.watched.empty() && message.path == show.watched) concerned.push_back(token);
+  }
+  for (const uint64_t token : concerned) look(token, false);
+}
+
+// ---- time ----
+
+// Looked through only when the earliest moment that was ever given since the last look has passed.
+void Locks::on_time() {
+  queue_.on_time();
+  if (due_ > out_.now) return;
+  std::vector<PlaceId> places;
+  for (const auto& [id, grant] : grants_) places.push_back(id);
+  for (const PlaceId id : places) {
+    Grant& grant = grants_.at(id);
+    if (grant.say_at <= out_.now) tell(grant);
+    if (grant.leave_at <= out_.now) {
+      end_stream(grant, R"({"state":"over"})");
+      give_up(id);
+    } else {
+      answer_askers(id);
+    }
+  }
+  std::vector<uint64_t> late;
+  for (const auto& [token, show] : shows_) {
+    if (!show.watched.empty() && show.until <= out_.now) late.push_back(token);
+  }
+  for (const uint64_t token : late) look(token, false);
+  due_ = next_due();
+}
+
+Instant Locks::next_due() const {
+  Instant next = kNever;
+  for (const auto& [id, grant] : grants_) {
+    next = std::min({next, grant.say_at, grant.leave_at});
+    if (grant.held || !grant.ahead || grant.over) continue;
+    next = std::min(next, grant.stream_until);
+    for (const auto& [token, asker] : grant.asking) next = std::min(next, asker.until);
+  }
+  for (const auto& [token, show] : shows_) {
+    if (!show.watched.empty()) next = std::min(next, show.until);
+  }
+  return next;
+}
+
+Instant Locks::deadline() const { return std::min(due_, queue_.deadline()); }
+
+}  // namespace kvd

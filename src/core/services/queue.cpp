@@ -1,0 +1,273 @@
+// See queue.hpp.
+#include "core/services/queue.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace kvd {
+namespace {
+
+constexpr std::string_view kLockMark = "__lock__";
+constexpr std::string_view kReaderMark = "__rlock__";
+constexpr Duration kRetry = milliseconds(20);
+
+// What orders a place: the digits behind its mark.
+std::optional<std::string_view> sequence_of(std::string_view name) {
+  for (const std::string_view mark : {kLockMark, kReaderMark}) {
+    const size_t at = name.rfind(mark);
+    if (at != std::string_view::npos) return name.substr(at + mark.size());
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<std::string> places_in_order(const std::vector<std::string>& children) {
+  std::vector<std::string> places;
+  std::copy_if(children.begin(), children.end(), std::back_inserter(places),
+               [](const std::string& name) { return sequence_of(name).has_value(); });
+  std::sort(places.begin(), places.end(), [](const std::string& a, const std::string& b) {
+    return std::pair(*sequence_of(a), std::string_view(a)) < std::pair(*sequence_of(b), std::string_view(b));
+  });
+  return places;
+}
+
+PlaceId Queue::join(std::string path, std::string data) {
+  const PlaceId id(++counter_);
+  Place place;
+  place.path = std::move(path);
+  place.guid = new_guid();
+  place.data = std::move(data);
+  places_.emplace(id, std::move(place));
+  create(id);
+  return id;
+}
+
+std::string Queue::new_guid() { return fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next()); }
+
+void Queue::leave(PlaceId id) {
+  Place& place = places_.at(id);
+  if (std::exchange(place.leaving, true)) return;
+  // What is under way looks at `leaving` when it has its answer.
+  if (place.phase == Phase::kWaiting || place.phase == Phase::kHolding) remove(id);
+}
+
+Queue::Place* Queue::find_place(PlaceId id) {
+  const auto it = places_.find(id);
+  return it == places_.end() ? nullptr : &it->second;
+}
+
+void Queue::forget(PlaceId id) {
+  watch(id, places_.at(id), "");
+  places_.erase(id);
+}
+
+// One path each: the former one is no more of interest.
+void Queue::watch(PlaceId id, Place& place, std::string path) {
+  const auto [begin, end] = watched_.equal_range(place.watched);
+  const auto former = std::find_if(begin, end, [id](const auto& one) { return one.second == id; });
+  if (former != end) watched_.erase(former);
+  if (!path.empty()) watched_.emplace(path, id);
+  place.watched = std::move(path);
+}
+
+void Queue::lose(PlaceId id, std::string why) {
+  const bool leaving = places_.at(id).leaving;
+  forget(id);
+  if (leaving) {
+    events_.left(id, true);
+  } else {
+    events_.lost(id, std::move(why));
+  }
+}
+
+// Nothing was learned: it goes on when there is a connection again, or is still.
+bool Queue::put_off(Place& place, ZkCode code) {
+  if (code != ZkCode::kUnknown && code != ZkCode::kNotConnected) return false;
+  place.phase = Phase::kAdrift;
+  if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
+  return true;
+}
+
+// ---- a znode of our own ----
+
+void Queue::create(PlaceId id) {
+  Place& place = places_.at(id);
+  place.phase = Phase::kCreating;
+  zk_.call(ZkCreate{fmt::format("{}/{}{}", place.path, place.guid, kLockMark), place.data,
+                    ZkMode::kEphemeralSequential},
+           [this, id](const ZkResult& result) { on_created(id, result); });
+}
+
+void Queue::on_created(PlaceId id, const ZkResult& result) {
+  Place* place = find_place(id);
+  if (place == nullptr) return;  // ZooKeeper's session ended meanwhile, and the place with it
+  switch (result.code) {
+    case ZkCode::kOk:
+      place->znode = result.path.substr(place->path.size() + 1);
+      go_on(id);
+      return;
+    case ZkCode::kNoNode:
+      if (place->leaving || std::exchange(place->made_path, true)) return lose(id, "its path was removed");
+      zk_.make_path(place->path, [this, id](ZkCode code) {
+        Place* again = find_place(id);
+        if (again == nullptr || put_off(*again, code)) return;
+        if (code != ZkCode::kOk) return lose(id, fmt::format("its path cannot be made: {}", zk_code_name(code)));
+        create(id);
+      });
+      return;
+    case ZkCode::kUnknown:  // its guid will tell whether it is there
+    case ZkCode::kNotConnected:
+      put_off(*place, result.code);
+      return;
+    default:
+      lose(id, fmt::format("it cannot be made: {}", zk_code_name(result.code)));
+  }
+}
+
+// What the session's server shows may be old, and a place that is overlooked would hold for ever: hence the sync.
+void Queue::find(PlaceId id) {
+  Place& place = places_.at(id);
+  place.phase = Phase::kFinding;
+  zk_.call(ZkSync{place.path}, [](const ZkResult&) {});
+  zk_.call(ZkChildren{place.path}, [this, id](const ZkResult& result) {
+    Place* found = find_place(id);
+    if (found == nullptr || put_off(*found, result.code)) return;
+    for (const std::string& name : result.children) {
+      if (name.starts_with(found->guid)) found->znode = name;
+    }
+    if (!found->znode.empty()) return go_on(id);
+    if (found->leaving) return lose(id, "");
+    create(id);
+  });
+}
+
+// ---- where it stands ----
+
+void Queue::go_on(PlaceId id) {
+  if (places_.at(id).leaving) return remove(id);
+  look(id);
+}
+
+void Queue::look(PlaceId id) {
+  Place& place = places_.at(id);
+  place.phase = Phase::kLooking;
+  zk_.call(ZkChildren{place.path}, [this, id](const ZkResult& result) { on_listed(id, result); });
+}
+
+void Queue::on_listed(PlaceId id, const ZkResult& result) {
+  Place* place = find_place(id);
+  if (place == nullptr || put_off(*place, result.code)) return;
+  if (place->leaving) return remove(id);
+  const std::vector<std::string> all = places_in_order(result.children);
+  const auto own = std::find(all.begin(), all.end(), place->znode);
+  if (own == all.end()) return lose(id, "its znode was deleted");
+  if (own == all.begin()) return check_own(id);
+  place->ahead = static_cast<size_t>(own - all.begin());
+  watch(id, *place, place->path + "/" + *std::prev(own));
+  check_predecessor(id);
+}
+
+// It may go without having held: hence the new look when it does.
+void Queue::check_predecessor(PlaceId id) {
+  Place& place = places_.at(id);
+  place.phase = Phase::kLooking;
+  zk_.call(ZkExists{place.watched, true}, [this, id](const ZkResult& result) {
+    Place* waiting = find_place(id);
+    if (waiting == nullptr || put_off(*waiting, result.code)) return;
+    if (waiting->leaving) return remove(id);
+    if (result.code != ZkCode::kOk) return look(id);
+    waiting->phase = Phase::kWaiting;
+    events_.waits(id, waiting->ahead);
+  });
+}
+
+// The first one: it holds if the znode is ours and there.
+void Queue::check_own(PlaceId id) {
+  Place& place = places_.at(id);
+  watch(id, place, znode_path(place));
+  zk_.call(ZkExists{place.watched, true}, [this, id](const ZkResult& result) {
+    Place* own = find_place(id);
+    if (own == nullptr || put_off(*own, result.code)) return;
+    if (own->leaving) return remove(id);
+    if (result.code != ZkCode::kOk) return lose(id, "its znode was deleted");
+    if (result.stat.ephemeral_owner != session_) return lose(id, "its znode is another one's");
+    own->phase = Phase::kHolding;
+    events_.held(id, result.stat.created_zxid);
+  });
+}
+
+void Queue::remove(PlaceId id) {
+  Place& place = places_.at(id);
+  place.phase = Phase::kLooking;
+  watch(id, place, "");
+  zk_.call(ZkDelete{znode_path(place)}, [this, id](const ZkResult& result) {
+    Place* leaving = find_place(id);
+    if (leaving == nullptr) return;
+    if (put_off(*leaving, result.code)) {
+      events_.left(id, false);
+    } else {
+      lose(id, "");
+    }
+  });
+}
+
+// ---- ZooKeeper ----
+
+void Queue::on(const ZkWatchFired& message) {
+  std::vector<PlaceId> woken;
+  const auto [begin, end] = watched_.equal_range(message.path);
+  for (auto it = begin; it != end; ++it) woken.push_back(it->second);
+  for (const PlaceId id : woken) {
+    const Phase phase = places_.at(id).phase;
+    if (phase == Phase::kWaiting) look(id);
+    if (phase == Phase::kHolding) check_own(id);
+  }
+}
+
+// With the session end all its znodes. After a mere reconnection each place goes on where it was; what it watched may
+// have changed unseen, so that is asked again, and nothing else: a thousand places are a thousand small calls.
+void Queue::on(const ZkSessionChanged& message) {
+  connected_ = message.state == ZkState::kConnected;
+  if (!connected_) return;
+  const bool other = std::exchange(session_, message.session) != message.session;
+  for (const PlaceId id : all_places()) {
+    Place& place = places_.at(id);
+    if (other && !place.znode.empty()) {
+      lose(id, "the ZooKeeper session ended");
+      continue;
+    }
+    if (other) place.guid = new_guid();  // what a former session made under that name is not ours
+    if (place.phase == Phase::kHolding) check_own(id);
+    if (place.phase == Phase::kWaiting) check_predecessor(id);
+  }
+  go_on_adrift();
+}
+
+void Queue::go_on_adrift() {
+  retry_at_ = kNever;
+  for (const PlaceId id : all_places()) {
+    const Place& place = places_.at(id);
+    if (place.phase != Phase::kAdrift) continue;
+    if (place.znode.empty()) {
+      find(id);
+    } else {
+      go_on(id);
+    }
+  }
+}
+
+void Queue::on_time() {
+  if (retry_at_ <= out_.now) go_on_adrift();
+}
+
+std::vector<PlaceId> Queue::all_places() const {
+  std::vector<PlaceId> all;
+  for (const auto& [id, place] : places_) all.push_back(id);
+  return all;
+}
+
+}  // namespace kvd

@@ -1,0 +1,96 @@
+// Places in a queue of contenders, as ZooKeeper's lock recipe has it and in the layout of kazoo's Lock and Election: below
+// a path one ephemeral sequential znode each, {guid}__lock__{ten digits}; the smallest number holds. Whoever waits
+// watches the one before it and nothing else, so that one who leaves wakes one. A place whose creation has an unknown
+// outcome is looked for by its guid. (ZooKeeper Recipes, "Locks"; the guid is CURATOR-79's.)
+//
+// A part of the actor that owns it.
+#pragma once
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/outbox.hpp"
+#include "core/services/zk_calls.hpp"
+
+namespace kvd {
+
+using PlaceId = StrongId<struct PlaceIdTag>;
+
+// The children of a queue's path that are places, in their order: kazoo's locks, and the readers and writers of its
+// ReadLock and WriteLock.
+std::vector<std::string> places_in_order(const std::vector<std::string>& children);
+
+class Queue {
+ public:
+  // What becomes of a place, in any order and as often as it changes, never from within join() or leave().
+  struct Events {
+    std::function<void(PlaceId, int64_t fence)> held;  // the znode's czxid: larger for each later holder
+    std::function<void(PlaceId, size_t ahead)> waits;  // behind so many
+    std::function<void(PlaceId, std::string why)> lost;  // it is no more, and nobody has to leave it
+    std::function<void(PlaceId, bool gone)> left;  // after leave(): the znode is gone; or nobody knows, and it will be
+  };
+  Queue(Outbox& out, ZkCalls& zk, Events events) : out_(out), zk_(zk), events_(std::move(events)) {}
+
+  // `path` is absolute; it and what is above it are made when they are missing. `data` is what others see.
+  PlaceId join(std::string path, std::string data);
+  // Its znode goes, if not at once then when ZooKeeper is back.
+  void leave(PlaceId place);
+
+  void on(const ZkSessionChanged& message);
+  void on(const ZkWatchFired& message);
+  void on_time();
+  Instant deadline() const { return retry_at_; }
+
+ private:
+  enum class Phase : uint8_t {
+    kCreating,
+    kFinding,   // its creation's outcome is unknown
+    kLooking,   // where it stands
+    kWaiting,   // for the one before it
+    kHolding,
+    kAdrift,    // nothing is under way until there is a connection, or for a moment
+  };
+  struct Place {
+    std::string path;
+    std::string guid;
+    std::string data;
+    Phase phase = Phase::kCreating;
+    std::string znode;    // its name; empty: not known
+    std::string watched;  // path: the one before it, or its own
+    size_t ahead = 0;     // so many when it last looked
+    bool leaving = false;
+    bool made_path = false;  // tried once to make what is above it
+  };
+
+  void create(PlaceId id);
+  void on_created(PlaceId id, const ZkResult& result);
+  void find(PlaceId id);
+  void look(PlaceId id);
+  void on_listed(PlaceId id, const ZkResult& result);
+  void check_predecessor(PlaceId id);
+  void check_own(PlaceId id);
+  void go_on(PlaceId id);
+  void remove(PlaceId id);
+  void lose(PlaceId id, std::string why);
+  bool put_off(Place& place, ZkCode code);
+  void go_on_adrift();
+  std::string new_guid();
+  std::vector<PlaceId> all_places() const;
+  Place* find_place(PlaceId id);
+  void watch(PlaceId id, Place& place, std::string path);
+  void forget(PlaceId id);
+  std::string znode_path(const Place& place) const { return place.path + "/" + place.znode; }
+
+  Outbox& out_;
+  ZkCalls& zk_;
+  Events events_;
+  uint64_t session_ = 0;  // ZooKeeper's, the last one
+  bool connected_ = false;
+  Instant retry_at_ = kNever;
+  uint64_t counter_ = 0;
+  std::map<PlaceId, Place> places_;
+  std::multimap<std::string, PlaceId> watched_;
+};
+
+}  // namespace kvd

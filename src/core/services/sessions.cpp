@@ -1,0 +1,199 @@
+// See sessions.hpp.
+#include "core/services/sessions.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/json_writer.hpp"
+#include "core/services/parameters.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr uint64_t kTtlMax = 3600;
+constexpr uint64_t kTtlUsual = 15;
+constexpr int kConfirmsPerTimeout = 6;
+constexpr Duration kStopGrace = milliseconds(1500);  // below what a stop takes at most
+
+}  // namespace
+
+void Sessions::handle(SessionsMessage&& message) {
+  std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
+}
+
+void Sessions::reply(uint64_t token, Verdict verdict, std::string text) {
+  out_.desk.post(ServiceAnswered{token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true});
+}
+
+// ---- what is asked ----
+
+std::string Sessions::words(const Session& session, bool left) const {
+  JsonWriter json;
+  json.begin_object().member("id", session.id).member("ttl_s", session.ttl / seconds(1));
+  if (left) json.member("left_ms", to_ms(session.ends - out_.now));
+  return json.end_object().take();
+}
+
+void Sessions::on(ServiceAsked message) {
+  if (message.call.path.empty()) {
+    if (message.call.verb != Verb::kPost) return reply(message.token, Verdict::kWrongVerb, "POST");
+    return open(std::move(message));
+  }
+  if (message.call.verb == Verb::kPost) return reply(message.token, Verdict::kWrongVerb, "GET, HEAD, PUT, DELETE");
+  const std::string wrong = Parameters(message.call).finish();
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  const auto it = by_id_.find(message.call.path);
+  if (it == by_id_.end()) return reply(message.token, Verdict::kGone, "there is no such session, or no more");
+  const HolderId holder = it->second;
+  if (message.call.verb == Verb::kDelete) {
+    end(holder, "the session was ended", Duration(0));
+    return reply(message.token, Verdict::kDone);
+  }
+  if (message.call.verb == Verb::kPut) renew(holder);
+  reply(message.token, Verdict::kOk, words(sessions_.at(holder), message.call.verb == Verb::kGet));
+}
+
+void Sessions::open(ServiceAsked message) {
+  Parameters parameters(message.call);
+  const uint64_t ttl = parameters.number("ttl", 1, kTtlMax).value_or(kTtlUsual);
+  const std::string wrong = parameters.finish();
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (sessions_.size() >= limits::kClientSessions)
+    return reply(message.token, Verdict::kUnavailable, "too many sessions on this server");
+  Session session;
+  session.id = fmt::format("{:016x}-{:016x}", out_.config.self.member.incarnation.value, out_.prng.next());
+  session.ttl = seconds(static_cast<int64_t>(ttl));
+  const HolderId holder = add(std::move(session));
+  renew(holder);
+  reply(message.token, Verdict::kCreated, words(sessions_.at(holder), false));
+}
+
+HolderId Sessions::add(Session session) {
+  const HolderId holder(++counter_);
+  if (!session.id.empty()) by_id_[session.id] = holder;
+  sessions_.emplace(holder, std::move(session));
+  if (confirm_at_ == kNever) confirm_at_ = out_.now;
+  return holder;
+}
+
+void Sessions::renew(HolderId holder) {
+  Session& session = sessions_.at(holder);
+  ends_.erase({session.ends, holder});
+  session.ends = out_.now + session.ttl;
+  ends_.emplace(session.ends, holder);
+}
+
+// A grant is worth nothing before it is certain that ZooKeeper would keep it for a while.
+void Sessions::on(HolderWanted message) {
+  if (stopping_) return reply(message.asked.token, Verdict::kUnavailable, "this server is shutting down");
+  if (certain()) return pass_on(std::move(message));
+  waiting_.push_back(std::move(message));
+  if (confirming_.empty()) confirm();
+}
+
+void Sessions::pass_on(HolderWanted message) {
+  ServiceAsked& asked = message.asked;
+  if (asked.streams) {
+    if (sessions_.size() >= limits::kClientSessions)
+      return reply(asked.token, Verdict::kUnavailable, "too many sessions on this server");
+    asked.holder = add(Session{});
+    held_[asked.token] = asked.holder;
+  } else {
+    const auto it = by_id_.find(message.session);
+    if (it == by_id_.end()) return reply(asked.token, Verdict::kGone, "there is no such session, or no more");
+    asked.holder = it->second;
+    renew(asked.holder);
+  }
+  out_.service_of(asked.call.collection).post(std::move(asked));
+}
+
+void Sessions::on(const ServiceDropped& message) {
+  std::erase_if(waiting_, [&](const HolderWanted& one) { return one.asked.token == message.token; });
+  const auto it = held_.find(message.token);
+  if (it != held_.end()) end(it->second, "the connection was closed", Duration(0));
+}
+
+void Sessions::end(HolderId holder, const std::string& why, Duration grace) {
+  const auto it = sessions_.find(holder);
+  ends_.erase({it->second.ends, holder});
+  by_id_.erase(it->second.id);
+  std::erase_if(held_, [holder](const auto& one) { return one.second == holder; });
+  sessions_.erase(it);
+  for (auto& service : out_.services) service.post(HolderEnded{holder, why, grace});
+}
+
+void Sessions::end_all(const std::string& why, Duration grace) {
+  if (!sessions_.empty()) {
+    out_.log(LogLevel::kWarn, "ends all clients' sessions", {{"why", why}, {"sessions", std::to_string(sessions_.size())}});
+  }
+  while (!sessions_.empty()) end(sessions_.begin()->first, why, grace);
+}
+
+void Sessions::on(const StopRequested&) {
+  stopping_ = true;
+  end_all("this server is shutting down", kStopGrace);
+}
+
+// ---- does ZooKeeper still know us? ----
+
+void Sessions::on(const ZkSessionChanged& message) {
+  connected_ = message.state == ZkState::kConnected;
+  if (message.state == ZkState::kExpired) {
+    certain_until_ = Instant{};
+    confirming_.clear();
+    end_all("the ZooKeeper session of this server has ended", Duration(0));
+  }
+  if (!connected_) return;
+  if (std::exchange(zk_session_, message.session) != message.session) certain_until_ = Instant{};
+  timeout_ = message.timeout;
+  if (!sessions_.empty() || !waiting_.empty()) confirm();
+}
+
+// Not in the services' line: a long one must not make us doubt.
+void Sessions::confirm() {
+  confirm_at_ = kNever;
+  if (!connected_) return;
+  confirm_at_ = out_.now + timeout_ / kConfirmsPerTimeout;
+  const ZkCallId id = service_call_id(ServiceActor::kSessions, ++calls_);
+  confirming_[id] = out_.now;
+  out_.emit(ZkCall{id, ZkExists{"/"}});
+}
+
+void Sessions::on(const ZkResult& message) {
+  const auto it = confirming_.find(message.id);
+  if (it == confirming_.end()) return;
+  const Instant sent = it->second;
+  confirming_.erase(it);
+  if (message.code != ZkCode::kOk) return;  // the connection is lost, or soon seen to be
+  certain_until_ = std::max(certain_until_, sent + timeout_ * 2 / 3);
+  if (!certain()) return;
+  for (HolderWanted& wanted : std::exchange(waiting_, {})) pass_on(std::move(wanted));
+}
+
+// ---- time ----
+
+void Sessions::on_time() {
+  if (!certain() && certain_until_ != Instant{}) {
+    certain_until_ = Instant{};  // what begins now waits for the next answer
+    // Once their grace is over, ZooKeeper's patience is, too.
+    end_all("this server cannot reach ZooKeeper", timeout_ / 3);
+  }
+  while (!ends_.empty() && ends_.begin()->first <= out_.now) {
+    end(ends_.begin()->second, "the session was not renewed in time", Duration(0));
+  }
+  if (sessions_.empty() && waiting_.empty()) {
+    confirm_at_ = kNever;
+  } else if (confirm_at_ <= out_.now) {
+    confirm();
+  }
+}
+
+Instant Sessions::deadline() const {
+  Instant earliest = confirm_at_;
+  if (certain_until_ != Instant{}) earliest = std::min(earliest, certain_until_);
+  if (!ends_.empty()) earliest = std::min(earliest, ends_.begin()->first);
+  return earliest;
+}
+
+}  // namespace kvd

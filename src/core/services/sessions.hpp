@@ -1,0 +1,73 @@
+// Clients' sessions: what they hold in ZooKeeper hangs on this server's own session there, so a client's lives on the
+// server that opened it (desk.hpp brings its calls here). It ends when nobody has named it for its ttl, when the client
+// says so, when a connection that it is tied to (`hold=1`) is gone; and when this server cannot be sure any more that
+// ZooKeeper still knows it. That is judged by when calls that were answered had been sent: ZooKeeper has heard of us no
+// earlier than that, and waits for its whole timeout. After two thirds of it everything is taken back, and so before it
+// can be given to others.
+//
+//   POST   /v1/sessions[?ttl=S]   201 {"id","ttl_s"}; S from 1 to 3600, 15 when not given
+//   GET    /v1/sessions/ID        200 {"id","ttl_s","left_ms"}; 410 when it is no more
+//   PUT    /v1/sessions/ID        200, renewed; every call that names it with 'session' renews it, too
+//   DELETE /v1/sessions/ID        204; what it holds is free
+#pragma once
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/outbox.hpp"
+
+namespace kvd {
+
+class Sessions {
+ public:
+  explicit Sessions(Outbox& out) : out_(out) {}
+
+  void handle(SessionsMessage&& message);
+  void on_time();
+  Instant deadline() const;
+
+ private:
+  struct Session {
+    std::string id;   // empty: tied to a connection
+    Duration ttl{0};  // 0 likewise
+    Instant ends = kNever;
+  };
+
+  void on(ServiceAsked message);
+  void on(HolderWanted message);
+  void on(const ServiceDropped& message);
+  void on(const ZkSessionChanged& message);
+  void on(const ZkResult& message);
+  void on(const StopRequested& message);
+
+  void open(ServiceAsked message);
+  void pass_on(HolderWanted message);
+  HolderId add(Session session);
+  void renew(HolderId holder);
+  void end(HolderId holder, const std::string& why, Duration grace);
+  void end_all(const std::string& why, Duration grace);
+  bool certain() const { return out_.now < certain_until_; }
+  void confirm();
+  void reply(uint64_t token, Verdict verdict, std::string text = "");
+  std::string words(const Session& session, bool left) const;
+
+  Outbox& out_;
+  uint64_t zk_session_ = 0;
+  bool connected_ = false;
+  Duration timeout_{0};     // ZooKeeper's
+  Instant certain_until_{};  // ZooKeeper knows us until then; Instant{}: who can tell?
+  uint64_t calls_ = 0;
+  std::map<ZkCallId, Instant> confirming_;  // when it was sent
+  Instant confirm_at_ = kNever;
+  std::vector<HolderWanted> waiting_;  // until it is certain
+  uint64_t counter_ = 0;
+  std::map<HolderId, Session> sessions_;
+  std::map<std::string, HolderId> by_id_;
+  std::set<std::pair<Instant, HolderId>> ends_;
+  std::map<uint64_t, HolderId> held_;  // by the request that holds it
+  bool stopping_ = false;
+};
+
+}  // namespace kvd

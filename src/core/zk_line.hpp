@@ -1,0 +1,29 @@
+// The line in which the services' calls to ZooKeeper wait: so many are under way at most, so that membership and
+// election always find room (limits::kZkCalls) and an answer soon.
+#pragma once
+#include <deque>
+#include <utility>
+
+#include "msg/limits.hpp"
+#include "msg/zk.hpp"
+
+namespace kvd {
+
+class ZkLine {
+ public:
+  void add(ZkCall&& call) { waiting_.push_back(std::move(call)); }
+  bool ready() const { return !waiting_.empty() && under_way_ < limits::kZkServiceCalls; }
+  ZkCall next() {  // while ready()
+    ++under_way_;
+    ZkCall call = std::move(waiting_.front());
+    waiting_.pop_front();
+    return call;
+  }
+  void ended() { --under_way_; }  // one that next() gave has its result
+
+ private:
+  std::deque<ZkCall> waiting_;
+  size_t under_way_ = 0;
+};
+
+}  // namespace kvd

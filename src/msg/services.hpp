@@ -1,0 +1,103 @@
+// What a client can ask of the coordination services and what it is told, free of HTTP. All services share one form: a
+// collection, a verb, a path, parameters and a body; each service's own header in core/services says what it takes.
+// The answers' words are JSON already: they are documents that also stand in ZooKeeper or go out line by line.
+#pragma once
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "msg/client.hpp"
+#include "msg/types.hpp"
+
+namespace kvd {
+
+enum class Collection : uint8_t {  // the first part of the path behind /v1/
+  kSessions,
+  kLocks,
+  kElections,
+};
+inline constexpr Collection kLastCollection = Collection::kElections;
+const char* collection_name(Collection collection);  // as in URLs
+
+enum class Verb : uint8_t { kGet, kPut, kPost, kDelete };
+const char* verb_name(Verb verb);
+
+struct NamedText {
+  std::string name;
+  std::string value;
+  auto operator<=>(const NamedText&) const = default;
+};
+
+struct ServiceCall {
+  Collection collection = Collection::kSessions;
+  Verb verb = Verb::kGet;
+  std::string path;  // behind the collection, decoded; without a slash at its beginning, possibly empty
+  // Of the query, decoded, no name twice, sorted by name.
+  std::vector<NamedText> parameters;
+  std::string body;
+};
+
+// From the shell. The node answers with ServiceReply, once, or, to a request that a connection holds (`hold=1`), one
+// line after another until one that is the last. ClientCancelled: the connection is gone.
+struct ServiceRequest {
+  RequestId id;
+  ServiceCall call;
+  Duration timeout{5'000'000};  // beyond what the call itself may wait for
+};
+
+enum class Verdict : uint8_t {
+  kOk,
+  kCreated,
+  kAccepted,  // it waits
+  kDone,      // there is nothing to say
+  // Refusals; `text` says in one sentence why.
+  kInvalid,
+  kForbidden,
+  kNotFound,
+  kWrongVerb,
+  kNotInTime,
+  kConflict,
+  kGone,
+  kFenced,
+  kTooLarge,
+  kUnavailable,  // not now; certainly not done
+  kUnknown,      // nobody can tell in time whether it was done
+};
+inline constexpr Verdict kLastVerdict = Verdict::kUnknown;
+const char* verdict_name(Verdict verdict);
+inline bool refuses(Verdict verdict) { return verdict >= Verdict::kInvalid; }
+
+enum class Form : uint8_t { kJson, kText, kBytes };  // what `text` is; of a refusal: a sentence
+inline constexpr Form kLastForm = Form::kBytes;
+
+struct ServiceAnswer {
+  Verdict verdict = Verdict::kDone;
+  std::string text;  // without a newline at its end
+  Form form = Form::kJson;
+  std::vector<NamedText> fields;  // further header fields of HTTP
+};
+
+struct ServiceReply {
+  RequestId id;
+  ServiceAnswer answer;
+  bool line = false;  // of a request that is held: `text` is one line ...
+  bool last = true;   // ... and not the last one
+};
+
+// ---- between servers: a call for a client's session that another server keeps ----
+struct ServiceForward {
+  uint64_t request = 0;  // the dialer's number, unique on this link
+  ServiceCall call;
+  Duration timeout{0};
+};
+struct ServiceForwardResult {
+  uint64_t request = 0;
+  ServiceAnswer answer;
+};
+struct ServiceForwardCancelled {
+  uint64_t request = 0;
+};
+
+}  // namespace kvd
