@@ -160,12 +160,12 @@ void Locks::on_waits(PlaceId id, size_t ahead) {
   answer_askers(id);
 }
 
-// Answers those who may wait no longer. A lock's place that nobody wants any more is given up; who stands for election
-// need not wait at the door.
+// Answers those who may wait no longer.
 void Locks::answer_askers(PlaceId id) {
   Grant& grant = grants_.at(id);
-  if (grant.over || (!grant.held && !grant.ahead)) return;
-  for (auto it = grant.asking.begin(); it != grant.asking.end();) {
+  if (grant.over) return;
+  const bool known = grant.held || grant.ahead.has_value();
+  for (auto it = grant.asking.begin(); known && it != grant.asking.end();) {
     const auto [token, asker] = *it;
     if (!grant.held && asker.until > out_.now) {
       due_ = std::min(due_, asker.until);
@@ -173,6 +173,7 @@ void Locks::answer_askers(PlaceId id) {
       continue;
     }
     it = grant.asking.erase(it);
+    grant.known |= grant.held || grant.election;
     if (grant.held) {
       reply(token, Verdict::kOk, words(grant, true));
     } else if (grant.election) {
@@ -182,13 +183,14 @@ void Locks::answer_askers(PlaceId id) {
             fmt::format("held by another; {} in line before this one", *grant.ahead));
     }
   }
-  if (grant.held) return;
-  if (grant.stream) due_ = std::min(due_, std::max(grant.stream_until, out_.now));
-  if (grant.stream && grant.stream_until <= out_.now) {
-    end_stream(grant, R"({"state":"timeout"})");
-    return give_up(id);
+  if (grant.stream && known && !grant.held) {
+    if (grant.stream_until <= out_.now) {
+      end_stream(grant, R"({"state":"timeout"})");
+    } else {
+      due_ = std::min(due_, grant.stream_until);
+    }
   }
-  if (!grant.election && !grant.stream && grant.asking.empty()) give_up(id);
+  if (!grant.known && !grant.stream && grant.asking.empty()) give_up(id);
 }
 
 void Locks::refuse_askers(Grant& grant, const std::string& why) {

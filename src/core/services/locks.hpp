@@ -49,6 +49,7 @@ class Locks {
     bool held = false;
     int64_t fence = 0;
     std::optional<size_t> ahead;  // as of the last look; none: not known yet
+    bool known = false;           // its session has been told that it has it; a place that nobody knows of is given up
     bool over = false;            // taken back: its znode goes at `leave_at`
     Instant leave_at = kNever;
   };

@@ -1,0 +1,367 @@
+// See services_play.hpp.
+#include "services_play.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace kvd::sim {
+namespace {
+
+constexpr Duration kStep = milliseconds(5);
+constexpr int kTurnsMax = 100'000;  // at one moment: the nodes spin
+
+Collection collection_of(std::string_view name) {
+  for (int i = 0; i <= static_cast<int>(kLastCollection); ++i) {
+    if (name == collection_name(static_cast<Collection>(i))) return static_cast<Collection>(i);
+  }
+  CHECK(!"no such collection");
+  return {};
+}
+
+Verb verb_of(std::string_view name) {
+  for (const Verb verb : {Verb::kGet, Verb::kPut, Verb::kPost, Verb::kDelete}) {
+    if (name == verb_name(verb)) return verb;
+  }
+  CHECK(!"no such verb");
+  return {};
+}
+
+// "POST locks/a/b?session=S&wait=5"
+ServiceCall call_of(std::string_view request, std::string body) {
+  ServiceCall call;
+  const size_t space = request.find(' ');
+  call.verb = verb_of(request.substr(0, space));
+  std::string_view target = request.substr(space + 1);
+  std::string_view query;
+  if (const size_t mark = target.find('?'); mark != std::string_view::npos) {
+    query = target.substr(mark + 1);
+    target = target.substr(0, mark);
+  }
+  const size_t slash = std::min(target.find('/'), target.size());
+  call.collection = collection_of(target.substr(0, slash));
+  call.path = target.substr(std::min(slash + 1, target.size()));
+  while (!query.empty()) {
+    const std::string_view one = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(one.size() + 1, query.size()));
+    const size_t equals = std::min(one.find('='), one.size());
+    call.parameters.push_back({std::string(one.substr(0, equals)),
+                               std::string(one.substr(std::min(equals + 1, one.size())))});
+  }
+  std::sort(call.parameters.begin(), call.parameters.end());
+  call.body = std::move(body);
+  return call;
+}
+
+}  // namespace
+
+struct ServicesPlay::Server {
+  int number = 0;
+  ServerInfo info;
+  std::unique_ptr<Node> node;
+  std::vector<NodeInput> inputs;
+  uint64_t session = 0;
+  bool connected = false;
+  bool reachable = true;  // ZooKeeper is
+  bool paused = false;
+  std::optional<Kind> lose;
+  // Of links that stand: the other end, by our own number of it.
+  std::map<LinkId, std::pair<Server*, LinkId>> links;
+  uint64_t accepted = 0;
+  Instant wants = {};
+};
+
+ServicesPlay::ServicesPlay(int servers) {
+  others_ = zookeeper_.open_session(seconds(1'000'000), now_);
+  for (int i = 0; i < servers; ++i) {
+    auto server = std::make_unique<Server>();
+    server->number = i;
+    server->info.member = Member{ServerId{fmt::format("s{}", i)}, Incarnation(0x1000 + static_cast<uint64_t>(i))};
+    server->info.http = Address{fmt::format("h{}", i), 8001};
+    server->info.peer = Address{fmt::format("h{}", i), 18001};
+    NodeConfig config;
+    config.self = server->info;
+    config.session_timeout = kSession;
+    server->node = std::make_unique<Node>(config, 7 + static_cast<uint64_t>(i), &trace_);
+    servers_.push_back(std::move(server));
+  }
+  for (auto& server : servers_) connect(*server);
+  settle();
+  pass(seconds(1));
+}
+
+ServicesPlay::~ServicesPlay() = default;
+
+// ---- clients ----
+
+uint64_t ServicesPlay::send(int server, std::string_view request, std::string body) {
+  const uint64_t id = ++requests_;
+  heard_[id];
+  asked_of_[id] = server;
+  servers_[server]->inputs.push_back(ServiceRequest{RequestId(id), call_of(request, std::move(body)), seconds(5)});
+  settle();
+  return id;
+}
+
+void ServicesPlay::hang_up(uint64_t request) {
+  servers_[asked_of_.at(request)]->inputs.push_back(ClientCancelled{RequestId(request)});
+  settle();
+}
+
+ServiceAnswer ServicesPlay::ask(int server, std::string_view request, std::string body) {
+  const Heard& heard = heard_.at(send(server, request, std::move(body)));
+  CHECK(heard.answer.has_value());
+  return *heard.answer;
+}
+
+std::string ServicesPlay::member(const std::string& line, std::string_view member) {
+  const std::string key = fmt::format("\"{}\":", member);
+  const size_t at = line.find(key);
+  if (at == std::string::npos) return {};
+  const size_t begin = at + key.size();
+  if (line[begin] == '"') return line.substr(begin + 1, line.find('"', begin + 1) - begin - 1);
+  return line.substr(begin, line.find_first_of(",}]", begin) - begin);
+}
+
+std::string ServicesPlay::member(const ServiceAnswer& answer, std::string_view name) {
+  return member(answer.text, name);
+}
+
+std::string ServicesPlay::open_session(int server, int ttl_s) {
+  const ServiceAnswer answer = ask(server, fmt::format("POST sessions?ttl={}", ttl_s));
+  CHECK(answer.verdict == Verdict::kCreated);
+  return member(answer, "id");
+}
+
+// ---- time and faults ----
+
+void ServicesPlay::pass(Duration span) {
+  for (const Instant until = now_ + span; now_ < until;) {
+    now_ += std::min(kStep, until - now_);
+    zookeeper_.touch(others_, now_);
+    for (auto& server : servers_) {
+      if (server->node && server->connected && !server->paused) zookeeper_.touch(server->session, now_);
+    }
+    zookeeper_.expire(now_);
+    settle();
+  }
+}
+
+void ServicesPlay::lose_connection(Server& server) {
+  if (!std::exchange(server.connected, false)) return;
+  // Whatever was not heard of is not known.
+  for (NodeInput& input : server.inputs) {
+    if (auto* result = std::get_if<ZkResult>(&input)) *result = ZkResult{.id = result->id};
+  }
+  std::stable_partition(server.inputs.begin(), server.inputs.end(),
+                        [](const NodeInput& input) { return !std::holds_alternative<ZkWatchFired>(input); });
+  std::erase_if(server.inputs, [](const NodeInput& input) { return std::holds_alternative<ZkWatchFired>(input); });
+  server.inputs.insert(server.inputs.begin(), ZkSessionChanged{ZkState::kConnecting, 0, Duration(0)});
+}
+
+void ServicesPlay::connect(Server& server) {
+  if (server.connected || !server.reachable || !server.node) return;
+  if (server.session != 0 && !zookeeper_.alive(server.session)) {
+    server.session = 0;
+    server.inputs.push_back(ZkSessionChanged{ZkState::kExpired, 0, Duration(0)});
+    return;  // it orders to open another one
+  }
+  server.connected = true;
+  if (server.session == 0) {
+    server.session = zookeeper_.open_session(kSession, now_);
+    server.inputs.push_back(ZkSessionChanged{ZkState::kConnected, server.session, kSession});
+    return;
+  }
+  zookeeper_.touch(server.session, now_);
+  server.inputs.push_back(ZkSessionChanged{ZkState::kConnected, server.session, kSession});
+  for (const SimZkFired& fired : zookeeper_.reconnect(server.session, zookeeper_.zxid())) {
+    if (zookeeper_.watch_delivered(server.session, fired)) server.inputs.push_back(ZkWatchFired{fired.path});
+  }
+}
+
+void ServicesPlay::cut(int server) {
+  servers_[server]->reachable = false;
+  lose_connection(*servers_[server]);
+  settle();
+}
+
+void ServicesPlay::mend(int server) {
+  servers_[server]->reachable = true;
+  connect(*servers_[server]);
+  settle();
+}
+
+void ServicesPlay::pause(int server) { servers_[server]->paused = true; }
+
+// As after SIGCONT: a turn before anything that has arrived is seen, which tells of a connection long gone.
+void ServicesPlay::resume(int server) {
+  Server& resumed = *servers_[server];
+  resumed.paused = false;
+  std::vector<NodeInput> arrived = std::exchange(resumed.inputs, {});
+  turn(server);
+  resumed.inputs.insert(resumed.inputs.begin(), std::make_move_iterator(arrived.begin()),
+                        std::make_move_iterator(arrived.end()));
+  if (!zookeeper_.alive(resumed.session)) {
+    lose_connection(resumed);
+    connect(resumed);
+  }
+  settle();
+}
+
+void ServicesPlay::kill(int server) {
+  Server& killed = *servers_[server];
+  killed.node.reset();
+  killed.connected = false;
+  for (auto& [link, other] : std::exchange(killed.links, {})) {
+    if (other.first->links.erase(other.second) > 0)
+      other.first->inputs.push_back(LinkEnded{other.second, LinkEnd::kReset, "killed"});
+  }
+  settle();
+}
+
+void ServicesPlay::stop(int server) {
+  servers_[server]->inputs.push_back(StopRequested{});
+  settle();
+}
+
+bool ServicesPlay::exited(int server) const { return servers_[server]->node == nullptr; }
+
+void ServicesPlay::lose_answer_of(int server, Kind kind) { servers_[server]->lose = kind; }
+
+// ---- ZooKeeper as others use it ----
+
+ZkResult ServicesPlay::zk(ZkRequest request) { return zk_as(others_, std::move(request)); }
+
+uint64_t ServicesPlay::begin_client() { return zookeeper_.open_session(seconds(1'000'000), now_); }
+
+ZkResult ServicesPlay::zk_as(uint64_t client, ZkRequest request) {
+  const SimZkOutcome outcome = zookeeper_.apply(client, ZkCall{ZkCallId(1), std::move(request)});
+  zookeeper_.reply_delivered(client, outcome);
+  settle();
+  return outcome.result;
+}
+
+void ServicesPlay::end_client(uint64_t client) {
+  zookeeper_.close_session(client);
+  settle();
+}
+
+std::vector<std::string> ServicesPlay::children(const std::string& path) const {
+  std::vector<std::string> names;
+  const std::string below = path == "/" ? path : path + "/";
+  for (const auto& [name, node] : zookeeper_.tree()) {
+    if (name.starts_with(below) && name.size() > below.size() && name.find('/', below.size()) == std::string::npos)
+      names.push_back(name.substr(below.size()));
+  }
+  return names;
+}
+
+// ---- turns ----
+
+void ServicesPlay::advance() {
+  for (auto& server : servers_) {
+    if (!server->node || !server->connected) continue;
+    for (const SimZkFired& fired : zookeeper_.advance(server->session, zookeeper_.zxid())) {
+      if (zookeeper_.watch_delivered(server->session, fired)) server->inputs.push_back(ZkWatchFired{fired.path});
+    }
+  }
+}
+
+// Until nothing more comes of what was said.
+void ServicesPlay::settle() {
+  int turns = 0;
+  for (bool any = true; any;) {
+    CHECK(++turns < kTurnsMax);
+    advance();
+    any = false;
+    for (auto& server : servers_) {
+      if (!server->node || server->paused) continue;
+      if (server->inputs.empty() && server->wants > now_) continue;
+      any |= turn(server->number);
+    }
+  }
+}
+
+bool ServicesPlay::turn(int number) {
+  Server& server = *servers_[number];
+  for (NodeInput& input : std::exchange(server.inputs, {})) server.node->push(std::move(input));
+  server.wants = server.node->pump(now_);
+  std::vector<NodeEffect> effects = std::move(server.node->take_effects());
+  for (NodeEffect& effect : effects) {
+    if (!server.node) break;
+    perform(number, std::move(effect));
+  }
+  return true;
+}
+
+void ServicesPlay::perform_call(Server& server, ZkCall call) {
+  if (zk_caller(call.id) == ZkCaller::kServices) ++calls_;
+  if (!server.connected) {
+    server.inputs.push_back(ZkResult{.id = call.id, .code = ZkCode::kNotConnected});
+    return;
+  }
+  const bool lost = (server.lose == Kind::kCreate && std::holds_alternative<ZkCreate>(call.request)) ||
+                    (server.lose == Kind::kDelete && std::holds_alternative<ZkDelete>(call.request)) ||
+                    (server.lose == Kind::kMulti && std::holds_alternative<ZkMulti>(call.request));
+  if (lost && zk_caller(call.id) == ZkCaller::kServices) {
+    server.lose.reset();
+    zookeeper_.apply_unseen(server.session, call);
+    server.inputs.push_back(ZkResult{.id = call.id});
+    lose_connection(server);
+    return;
+  }
+  SimZkOutcome outcome = zookeeper_.apply(server.session, call);
+  for (const SimZkFired& fired : outcome.fired) {
+    if (zookeeper_.watch_delivered(server.session, fired)) server.inputs.push_back(ZkWatchFired{fired.path});
+  }
+  zookeeper_.reply_delivered(server.session, outcome);
+  server.inputs.push_back(std::move(outcome.result));
+}
+
+void ServicesPlay::perform(int number, NodeEffect effect) {
+  Server& server = *servers_[number];
+  if (auto* call = std::get_if<ZkCall>(&effect)) {
+    perform_call(server, std::move(*call));
+  } else if (std::holds_alternative<ZkReopen>(effect)) {
+    connect(server);
+  } else if (auto* dial = std::get_if<LinkDial>(&effect)) {
+    const auto other = std::find_if(servers_.begin(), servers_.end(),
+                                    [&](const auto& one) { return one->info.peer == dial->to && one->node; });
+    if (other == servers_.end()) {
+      server.inputs.push_back(LinkEnded{dial->link, LinkEnd::kRefused, "refused"});
+      return;
+    }
+    const LinkId accepted(2 * ++(*other)->accepted);
+    server.links[dial->link] = {other->get(), accepted};
+    (*other)->links[accepted] = {&server, dial->link};
+    (*other)->inputs.push_back(LinkAccepted{accepted, server.info.member.id.value});
+    server.inputs.push_back(LinkOpened{dial->link});
+  } else if (auto* send = std::get_if<LinkSend>(&effect)) {
+    const auto link = server.links.find(send->link);
+    if (link != server.links.end())
+      link->second.first->inputs.push_back(LinkReceived{link->second.second, std::move(send->message)});
+  } else if (auto* close = std::get_if<LinkClose>(&effect)) {
+    const auto link = server.links.find(close->link);
+    if (link == server.links.end()) return;
+    const auto [other, end] = link->second;
+    server.links.erase(link);
+    if (other->links.erase(end) > 0) other->inputs.push_back(LinkEnded{end, LinkEnd::kReset, "closed"});
+  } else if (auto* reply = std::get_if<ServiceReply>(&effect)) {
+    Heard& heard = heard_.at(reply->id.value);
+    CHECK(!heard.ended);
+    heard.ended = reply->last;
+    if (reply->line) {
+      heard.lines.push_back(reply->answer.text);
+    } else {
+      heard.answer = std::move(reply->answer);
+    }
+  } else if (std::holds_alternative<Exit>(effect)) {
+    zookeeper_.close_session(server.session);
+    kill(number);
+  }
+}
+
+}  // namespace kvd::sim
