@@ -12,10 +12,18 @@
 
 namespace kvd {
 
-enum class ZkMode : uint8_t { kPersistent, kEphemeral, kEphemeralSequential };
+enum class ZkMode : uint8_t { kPersistent, kPersistentSequential, kEphemeral, kEphemeralSequential };
+constexpr bool zk_is_sequential(ZkMode mode) {
+  return mode == ZkMode::kPersistentSequential || mode == ZkMode::kEphemeralSequential;
+}
+constexpr bool zk_is_ephemeral(ZkMode mode) {
+  return mode == ZkMode::kEphemeral || mode == ZkMode::kEphemeralSequential;
+}
 
 struct ZkCreate {
-  std::string path;  // kEphemeralSequential: ZooKeeper appends ten digits
+  // A sequential one gets ten digits appended: how many children its parent has ever had, of whatever mode.
+  // They begin again at 0 with a parent that was deleted and made anew.
+  std::string path;
   std::string data;
   ZkMode mode = ZkMode::kPersistent;
 };

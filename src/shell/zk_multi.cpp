@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/check.hpp"
 #include "shell/zk_bridge.hpp"
 
 namespace kvd {
@@ -33,9 +34,17 @@ struct OpBuilder {
 }  // namespace
 
 int zk_create_flags(ZkMode mode) {
-  if (mode == ZkMode::kEphemeral) return ZOO_EPHEMERAL;
-  if (mode == ZkMode::kEphemeralSequential) return ZOO_EPHEMERAL_SEQUENTIAL;
-  return 0;
+  switch (mode) {
+    case ZkMode::kPersistent:
+      return ZOO_PERSISTENT;
+    case ZkMode::kPersistentSequential:
+      return ZOO_PERSISTENT_SEQUENTIAL;
+    case ZkMode::kEphemeral:
+      return ZOO_EPHEMERAL;
+    case ZkMode::kEphemeralSequential:
+      return ZOO_EPHEMERAL_SEQUENTIAL;
+  }
+  CHECK(false);
 }
 
 MultiArena::MultiArena(ZkMulti request)

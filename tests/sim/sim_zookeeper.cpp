@@ -225,7 +225,7 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCreate& op) {
   if (op.path == "/") return {ZkCode::kNodeExists, {}, {}};
   if (parent == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
   std::string path = op.path;
-  if (op.mode == ZkMode::kEphemeralSequential) path += fmt::format("{:010}", parent->second.next_sequence);
+  if (zk_is_sequential(op.mode)) path += fmt::format("{:010}", parent->second.next_sequence);
   if (draft.tree.contains(path)) return {ZkCode::kNodeExists, {}, {}};
   if (parent->second.ephemeral_owner != 0) return {ZkCode::kInvalid, {}, {}};
 
@@ -234,7 +234,7 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCreate& op) {
   SimZnode node;
   node.data = op.data;
   node.created_zxid = node.modified_zxid = node.children_zxid = draft.zxid;
-  node.ephemeral_owner = op.mode == ZkMode::kPersistent ? 0 : draft.session;
+  node.ephemeral_owner = zk_is_ephemeral(op.mode) ? draft.session : 0;
   draft.tree[path] = node;
   draft.changes.push_back({Happened::kCreated, path});
   draft.changes.push_back({Happened::kChildrenChanged, parent_of(path)});

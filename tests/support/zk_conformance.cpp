@@ -15,8 +15,9 @@ namespace kvd::testing {
 namespace {
 
 constexpr auto kPersistent = ZkMode::kPersistent;
+constexpr auto kPersistentSequential = ZkMode::kPersistentSequential;
 constexpr auto kEphemeral = ZkMode::kEphemeral;
-constexpr auto kSequential = ZkMode::kEphemeralSequential;
+constexpr auto kEphemeralSequential = ZkMode::kEphemeralSequential;
 
 struct Expect {
   ZkCode code = ZkCode::kOk;
@@ -96,13 +97,13 @@ std::vector<Step> creating() {
       call('A', ZkExists{"/no"}, code(ZkCode::kNoNode)),
       call('A', ZkChildren{"/no"}, code(ZkCode::kNoNode)),
       // Ten digits, counted by the parent; other children take numbers too, and a failure takes none.
-      call('A', ZkCreate{"/c/server_", "a", kSequential}, made("/c/server_0000000000")),
+      call('A', ZkCreate{"/c/server_", "a", kEphemeralSequential}, made("/c/server_0000000000")),
       call('B', ZkCreate{"/c/plain", "", kPersistent}, made("/c/plain")),
       call('B', ZkCreate{"/c/plain", "", kPersistent}, code(ZkCode::kNodeExists)),
-      call('B', ZkCreate{"/c/server_", "b", kSequential}, made("/c/server_0000000002")),
+      call('B', ZkCreate{"/c/server_", "b", kEphemeralSequential}, made("/c/server_0000000002")),
       call('B', ZkDelete{"/c/server_0000000002"}, ok()),
-      call('B', ZkCreate{"/c/server_", "b", kSequential}, made("/c/server_0000000003")),
-      call('A', ZkCreate{"/c/", "digits", kSequential}, made("/c/0000000004")),
+      call('B', ZkCreate{"/c/server_", "b", kEphemeralSequential}, made("/c/server_0000000003")),
+      call('A', ZkCreate{"/c/", "digits", kEphemeralSequential}, made("/c/0000000004")),
       call('A', ZkSync{"/c"}, ok()),
       call('A', ZkChildren{"/c"}, listed({"0000000004", "plain", "server_0000000000", "server_0000000003"})),
       call('A', ZkExists{"/c/server_0000000003"}, found(0, "", 'B')),
@@ -130,12 +131,40 @@ std::vector<Step> changing() {
   };
 }
 
+std::vector<Step> counting() {
+  return {
+      call('A', ZkCreate{"/q", "", kPersistent}, made("/q")),
+      // One counter for children of all modes.
+      call('A', ZkCreate{"/q/p_", "1", kPersistentSequential}, made("/q/p_0000000000")),
+      call('B', ZkCreate{"/q/e_", "", kEphemeralSequential}, made("/q/e_0000000001")),
+      call('A', ZkCreate{"/q/plain", "", kEphemeral}, made("/q/plain")),
+      call('A', ZkDelete{"/q/p_0000000000", -1}, ok()),
+      call('A', ZkCreate{"/q/", "digits", kPersistentSequential}, made("/q/0000000003")),
+      call('A', ZkGet{"/q/0000000003"}, found(0, "digits")),
+      call('A', ZkCreate{"/no/p_", "", kPersistentSequential}, code(ZkCode::kNoNode)),
+      call(
+          'A',
+          multi({ZkCreate{"/q/p_", "", kPersistentSequential}, ZkDelete{"/q/p_0000000004", 0},
+                 ZkCreate{"/q/e_", "", kEphemeralSequential}, ZkCreate{"/q/p_", "6", kPersistentSequential}}),
+          all({"/q/p_0000000004", "", "/q/e_0000000005", "/q/p_0000000006"})),
+      // What fails takes no number.
+      call('A', multi({ZkCreate{"/q/p_", "", kPersistentSequential}, ZkCheck{"/q", 7}}),
+           none(ZkCode::kBadVersion, {ZkCode::kRolledBack, ZkCode::kBadVersion})),
+      call('B', ZkCreate{"/q/p_", "7", kPersistentSequential}, made("/q/p_0000000007")),
+      // It is nobody's, and has children and a counter of its own.
+      call('B', ZkCreate{"/q/p_0000000007/", "", kPersistentSequential}, made("/q/p_0000000007/0000000000")),
+      call('B', ZkGet{"/q/p_0000000007"}, found(0, "7")),
+      call('B', ZkChildren{"/q"},
+           listed({"0000000003", "e_0000000001", "e_0000000005", "p_0000000006", "p_0000000007", "plain"})),
+  };
+}
+
 std::vector<Step> transactions() {
   const auto kRolledBack = ZkCode::kRolledBack;
   return {
       call('A',
-           multi({ZkCreate{"/m", "0", kPersistent}, ZkCreate{"/m/x_", "1", kSequential}, ZkSet{"/m", "2", 0},
-                  ZkCheck{"/m", 1}, ZkDelete{"/m/x_0000000000", 0}}),
+           multi({ZkCreate{"/m", "0", kPersistent}, ZkCreate{"/m/x_", "1", kEphemeralSequential},
+                  ZkSet{"/m", "2", 0}, ZkCheck{"/m", 1}, ZkDelete{"/m/x_0000000000", 0}}),
            all({"/m", "/m/x_0000000000", "", "", ""})),
       call('A', ZkGet{"/m"}, found(1, "2")),
       // Made and unmade in one: how to check that something is absent.
@@ -148,11 +177,14 @@ std::vector<Step> transactions() {
       call('A', multi({ZkCheck{"/m", 7}}), none(ZkCode::kBadVersion, {ZkCode::kBadVersion})),
       // What fails first, in the middle and last.
       call('A',
-           multi({ZkCreate{"/m", "", kEphemeral}, ZkCreate{"/m/s_", "", kSequential}, ZkSet{"/m", "", -1}}),
+           multi({ZkCreate{"/m", "", kEphemeral}, ZkCreate{"/m/s_", "", kEphemeralSequential},
+                  ZkSet{"/m", "", -1}}),
            none(ZkCode::kNodeExists, {ZkCode::kNodeExists, kRolledBack, kRolledBack})),
-      call('A', multi({ZkSet{"/m", "lost", 1}, ZkDelete{"/no", -1}, ZkCreate{"/m/s_", "", kSequential}}),
+      call('A',
+           multi({ZkSet{"/m", "lost", 1}, ZkDelete{"/no", -1}, ZkCreate{"/m/s_", "", kEphemeralSequential}}),
            none(ZkCode::kNoNode, {kRolledBack, ZkCode::kNoNode, kRolledBack})),
-      call('A', multi({ZkSet{"/m", "lost", 1}, ZkCreate{"/m/s_", "", kSequential}, ZkCheck{"/m", 1}}),
+      call('A',
+           multi({ZkSet{"/m", "lost", 1}, ZkCreate{"/m/s_", "", kEphemeralSequential}, ZkCheck{"/m", 1}}),
            none(ZkCode::kBadVersion, {kRolledBack, kRolledBack, ZkCode::kBadVersion})),
       call('A', multi({ZkCreate{"/m/y", "", kPersistent}, ZkDelete{"/m", -1}}),
            none(ZkCode::kNotEmpty, {kRolledBack, ZkCode::kNotEmpty})),
@@ -161,7 +193,7 @@ std::vector<Step> transactions() {
       call('A', ZkGet{"/m"}, found(1, "2")),
       call('A', ZkChildren{"/m"}, listed({})),
       // None of these has taken a number: one child was created above.
-      call('A', ZkCreate{"/m/s_", "", kSequential}, made("/m/s_0000000001")),
+      call('A', ZkCreate{"/m/s_", "", kEphemeralSequential}, made("/m/s_0000000001")),
       // An ephemeral parent is not a matter of state that a retry could meet, so the whole multi is invalid.
       call('A', multi({ZkSet{"/m", "", -1}, ZkCreate{"/m/s_0000000001/x", "", kPersistent}}),
            code(ZkCode::kInvalid)),
@@ -254,12 +286,13 @@ std::vector<Step> ending() {
       fires('B', {"/c", "/c/alive"}),
       call('B', ZkChildren{"/c"}, listed({"server_0000000003"})),
       call('B', ZkExists{"/m/s_0000000001"}, code(ZkCode::kNoNode)),
+      call('B', ZkChildren{"/q"}, listed({"0000000003", "e_0000000001", "p_0000000006", "p_0000000007"})),
       open('A'),
       call('A', ZkExists{"/c/server_0000000003"}, found(0, "", 'B')),
       // A parent that was made anew counts from zero.
       call('A', ZkDelete{"/m", -1}, ok()),
       call('A', ZkCreate{"/m", "", kPersistent}, made("/m")),
-      call('A', ZkCreate{"/m/s_", "", kSequential}, made("/m/s_0000000000")),
+      call('A', ZkCreate{"/m/s_", "", kEphemeralSequential}, made("/m/s_0000000000")),
       close('B'),
       close('A'),
   };
@@ -314,8 +347,9 @@ void check_zk_conformance(ZkDriver& driver) {
   std::map<char, uint64_t> sessions;
   for (const auto& [name, steps] :
        {std::pair{"creating", creating()}, std::pair{"changing", changing()},
-        std::pair{"transactions", transactions()}, std::pair{"refusing", refusing()},
-        std::pair{"watching", watching()}, std::pair{"ending", ending()}}) {
+        std::pair{"counting", counting()}, std::pair{"transactions", transactions()},
+        std::pair{"refusing", refusing()}, std::pair{"watching", watching()},
+        std::pair{"ending", ending()}}) {
     INFO("part ", std::string(name));
     run(driver, steps, sessions);
   }
