@@ -81,10 +81,18 @@ enum class ZkCode : uint8_t {
 };
 const char* zk_code_name(ZkCode code);
 
+// A zxid numbers the ensemble's transactions: it only grows, and all that one multi does has the same one. A
+// znode that was deleted and made anew has another created_zxid, though its versions begin again at 0.
 struct ZkStat {
-  int32_t version = 0;
+  int32_t version = 0;  // of the data
   int64_t created_zxid = 0;
+  int64_t modified_zxid = 0;     // of the data
+  int64_t created_ms = 0;        // since 1970, by the clock of the ensemble's leader then: it may be wrong
+  int64_t modified_ms = 0;       // of the data, likewise
   uint64_t ephemeral_owner = 0;  // a session, or 0
+  int32_t children_version = 0;  // children created plus children deleted
+  int32_t children_count = 0;
+  int32_t data_length = 0;  // bytes
   bool operator==(const ZkStat&) const = default;
 };
 

@@ -42,7 +42,17 @@ constexpr std::array<log_callback_fn, kSlots> log_callbacks(std::index_sequence<
 constexpr auto kLogCallbacks = log_callbacks(std::make_index_sequence<kSlots>());
 
 ZkStat copy_of(const struct Stat& stat) {
-  return {stat.version, stat.czxid, static_cast<uint64_t>(stat.ephemeralOwner)};
+  ZkStat copy;
+  copy.version = stat.version;
+  copy.created_zxid = stat.czxid;
+  copy.modified_zxid = stat.mzxid;
+  copy.created_ms = stat.ctime;
+  copy.modified_ms = stat.mtime;
+  copy.ephemeral_owner = static_cast<uint64_t>(stat.ephemeralOwner);
+  copy.children_version = stat.cversion;
+  copy.children_count = stat.numChildren;
+  copy.data_length = stat.dataLength;
+  return copy;
 }
 
 void complete(int code, const void* packed, ZkResult result) {

@@ -131,6 +131,11 @@ class RealDriver : public ZkDriver {
     harness_.until([&] { return harness_[who].watches.size() >= wanted; });
     return std::exchange(harness_[who].watches, {});
   }
+  int64_t wall_ms() override {
+    uv_timeval64_t now{};
+    CHECK(uv_gettimeofday(&now) == 0);
+    return now.tv_sec * 1000 + now.tv_usec / 1000;
+  }
 
  private:
   Harness& harness_;

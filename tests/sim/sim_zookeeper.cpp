@@ -31,7 +31,21 @@ std::vector<std::string> children_of(const SimZkTree& tree, const std::string& p
   return names;
 }
 
-ZkStat stat_of(const SimZnode& node) { return {node.version, node.created_zxid, node.ephemeral_owner}; }
+// ZooKeeper as well keeps the number of children created and answers with that of changes: for each child that
+// was created and is not there any more there was a deletion.
+ZkStat stat_of(const SimZnode& node) {
+  ZkStat stat;
+  stat.version = node.version;
+  stat.created_zxid = node.created_zxid;
+  stat.modified_zxid = node.modified_zxid;
+  stat.created_ms = node.created_ms;
+  stat.modified_ms = node.modified_ms;
+  stat.ephemeral_owner = node.ephemeral_owner;
+  stat.children_version = 2 * node.next_sequence - node.children_count;
+  stat.children_count = node.children_count;
+  stat.data_length = static_cast<int32_t>(node.data.size());
+  return stat;
+}
 
 bool is_write(const ZkRequest& request) {
   return std::holds_alternative<ZkCreate>(request) || std::holds_alternative<ZkDelete>(request) ||
@@ -62,7 +76,7 @@ std::optional<SimZkWatch> watch_of(const ZkRequest& request, const ZkResult& res
 
 SimZookeeper::SimZookeeper(Prng& prng) : prng_(prng) {
   SimZkTree tree;
-  tree["/"] = {};
+  tree["/"].children_count = 1;  // which its counter does not know, as with the real one
   tree["/zookeeper"] = {};
   states_[0] = {std::make_shared<const SimZkTree>(std::move(tree)), {}};
 }
@@ -100,7 +114,7 @@ uint64_t SimZookeeper::open_session(Duration timeout, Instant now) {
   CHECK(up_);
   uint64_t id = 0;
   while (id == 0 || sessions_.contains(id)) id = prng_.next();
-  commit(Draft{tree(), {}, zxid_ + 1, id});
+  commit(new_draft(id));
   sessions_[id] = Session{timeout, now + timeout, zxid_, zxid_, {}, {}};
   return id;
 }
@@ -133,13 +147,13 @@ void SimZookeeper::close_session(uint64_t session) {
 
 void SimZookeeper::end_session(uint64_t session) {
   sessions_.erase(session);
-  Draft draft{tree(), {}, zxid_ + 1, session};
+  Draft end = new_draft(session);
   std::vector<std::string> owned;
-  for (const auto& [path, node] : draft.tree) {
+  for (const auto& [path, node] : end.tree) {
     if (node.ephemeral_owner == session) owned.push_back(path);
   }
-  for (const std::string& path : owned) remove(draft, path);
-  commit(std::move(draft));
+  for (const std::string& path : owned) remove(end, path);
+  commit(std::move(end));
 }
 
 // ---- calls ----
@@ -178,21 +192,21 @@ void SimZookeeper::apply_unseen(uint64_t session, const ZkCall& call) {
 
 ZkResult SimZookeeper::write(uint64_t session, const ZkRequest& request) {
   // A write that fails takes a zxid as well: ZooKeeper's leader proposes the error.
-  Draft draft{tree(), {}, zxid_ + 1, session};
+  Draft change = new_draft(session);
   ZkResult result;
   if (const auto* multi = std::get_if<ZkMulti>(&request)) {
-    result = write_multi(draft, *multi);
+    result = write_multi(change, *multi);
   } else {
     OpResult done;
-    if (const auto* create = std::get_if<ZkCreate>(&request)) done = run(draft, *create);
-    if (const auto* deletion = std::get_if<ZkDelete>(&request)) done = run(draft, *deletion);
-    if (const auto* set = std::get_if<ZkSet>(&request)) done = run(draft, *set);
+    if (const auto* create = std::get_if<ZkCreate>(&request)) done = run(change, *create);
+    if (const auto* deletion = std::get_if<ZkDelete>(&request)) done = run(change, *deletion);
+    if (const auto* set = std::get_if<ZkSet>(&request)) done = run(change, *set);
     result.code = done.code;
     result.path = done.path;
     result.stat = done.stat;
   }
-  if (result.code != ZkCode::kOk) draft = Draft{tree(), {}, zxid_ + 1, session};
-  commit(std::move(draft));
+  if (result.code != ZkCode::kOk) change = new_draft(session);
+  commit(std::move(change));
   return result;
 }
 
@@ -230,10 +244,12 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCreate& op) {
   if (parent->second.ephemeral_owner != 0) return {ZkCode::kInvalid, {}, {}};
 
   parent->second.next_sequence += 1;
+  parent->second.children_count += 1;
   parent->second.children_zxid = draft.zxid;
   SimZnode node;
   node.data = op.data;
   node.created_zxid = node.modified_zxid = node.children_zxid = draft.zxid;
+  node.created_ms = node.modified_ms = draft.clock_ms;
   node.ephemeral_owner = zk_is_ephemeral(op.mode) ? draft.session : 0;
   draft.tree[path] = node;
   draft.changes.push_back({Happened::kCreated, path});
@@ -246,7 +262,7 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkDelete& op) {
   const auto it = draft.tree.find(op.path);
   if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
   if (!version_fits(it->second, op.version)) return {ZkCode::kBadVersion, {}, {}};
-  if (!children_of(draft.tree, op.path).empty()) return {ZkCode::kNotEmpty, {}, {}};
+  if (it->second.children_count > 0) return {ZkCode::kNotEmpty, {}, {}};
   remove(draft, op.path);
   return {};
 }
@@ -258,6 +274,7 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkSet& op) {
   it->second.data = op.data;
   it->second.version += 1;
   it->second.modified_zxid = draft.zxid;
+  it->second.modified_ms = draft.clock_ms;
   draft.changes.push_back({Happened::kDataChanged, op.path});
   return {ZkCode::kOk, {}, stat_of(it->second)};
 }
@@ -270,7 +287,9 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCheck& op) {
 
 void SimZookeeper::remove(Draft& draft, const std::string& path) {
   draft.tree.erase(path);
-  draft.tree[parent_of(path)].children_zxid = draft.zxid;
+  SimZnode& parent = draft.tree[parent_of(path)];
+  parent.children_count -= 1;
+  parent.children_zxid = draft.zxid;
   draft.changes.push_back({Happened::kDeleted, path});
   draft.changes.push_back({Happened::kChildrenChanged, parent_of(path)});
 }

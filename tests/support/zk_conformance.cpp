@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "msg/limits.hpp"
 #include "msg/text.hpp"
@@ -28,6 +29,14 @@ struct Expect {
   std::vector<std::string> paths;
   int32_t version = 0;
   char owner = '-';  // whose ephemeral; '-': nobody's
+  int32_t children_version = 0;
+  int32_t children_count = 0;
+
+  Expect with_children(int32_t version_of_children, int32_t count) && {
+    children_version = version_of_children;
+    children_count = count;
+    return std::move(*this);
+  }
 };
 
 enum class Act : uint8_t { kOpen, kClose, kCall, kFires };
@@ -117,11 +126,11 @@ std::vector<Step> creating() {
 
 std::vector<Step> changing() {
   return {
-      call('A', ZkSet{"/c", "one", 0}, found(1)),
+      call('A', ZkSet{"/c", "one", 0}, found(1).with_children(7, 5)),
       call('A', ZkSet{"/c", "two", 0}, code(ZkCode::kBadVersion)),
-      call('A', ZkSet{"/c", "three", -1}, found(2)),
+      call('A', ZkSet{"/c", "three", -1}, found(2).with_children(7, 5)),
       call('A', ZkSet{"/no", "", -1}, code(ZkCode::kNoNode)),
-      call('A', ZkGet{"/c"}, found(2, "three")),
+      call('A', ZkGet{"/c"}, found(2, "three").with_children(7, 5)),
       call('A', ZkDelete{"/no", -1}, code(ZkCode::kNoNode)),
       call('A', ZkDelete{"/no/child", -1}, code(ZkCode::kNoNode)),
       call('A', ZkDelete{"/c", 1}, code(ZkCode::kBadVersion)),  // before it sees the children
@@ -153,7 +162,7 @@ std::vector<Step> counting() {
       call('B', ZkCreate{"/q/p_", "7", kPersistentSequential}, made("/q/p_0000000007")),
       // It is nobody's, and has children and a counter of its own.
       call('B', ZkCreate{"/q/p_0000000007/", "", kPersistentSequential}, made("/q/p_0000000007/0000000000")),
-      call('B', ZkGet{"/q/p_0000000007"}, found(0, "7")),
+      call('B', ZkGet{"/q/p_0000000007"}, found(0, "7").with_children(1, 1)),
       call('B', ZkChildren{"/q"},
            listed({"0000000003", "e_0000000001", "e_0000000005", "p_0000000006", "p_0000000007", "plain"})),
   };
@@ -166,7 +175,7 @@ std::vector<Step> transactions() {
            multi({ZkCreate{"/m", "0", kPersistent}, ZkCreate{"/m/x_", "1", kEphemeralSequential},
                   ZkSet{"/m", "2", 0}, ZkCheck{"/m", 1}, ZkDelete{"/m/x_0000000000", 0}}),
            all({"/m", "/m/x_0000000000", "", "", ""})),
-      call('A', ZkGet{"/m"}, found(1, "2")),
+      call('A', ZkGet{"/m"}, found(1, "2").with_children(2, 0)),
       // Made and unmade in one: how to check that something is absent.
       call('A', multi({ZkCreate{"/absent", "", kPersistent}, ZkDelete{"/absent", -1}}), all({"/absent", ""})),
       call('A', ZkExists{"/absent"}, code(ZkCode::kNoNode)),
@@ -190,14 +199,14 @@ std::vector<Step> transactions() {
            none(ZkCode::kNotEmpty, {kRolledBack, ZkCode::kNotEmpty})),
       call('A', multi({ZkCheck{"/no", -1}, ZkDelete{"/no", -1}}),
            none(ZkCode::kNoNode, {ZkCode::kNoNode, kRolledBack})),
-      call('A', ZkGet{"/m"}, found(1, "2")),
+      call('A', ZkGet{"/m"}, found(1, "2").with_children(2, 0)),
       call('A', ZkChildren{"/m"}, listed({})),
       // None of these has taken a number: one child was created above.
       call('A', ZkCreate{"/m/s_", "", kEphemeralSequential}, made("/m/s_0000000001")),
       // An ephemeral parent is not a matter of state that a retry could meet, so the whole multi is invalid.
       call('A', multi({ZkSet{"/m", "", -1}, ZkCreate{"/m/s_0000000001/x", "", kPersistent}}),
            code(ZkCode::kInvalid)),
-      call('A', ZkGet{"/m"}, found(1, "2")),
+      call('A', ZkGet{"/m"}, found(1, "2").with_children(3, 1)),
       // Delete and create again in one, as a server does that finds its former self registered.
       call('A', multi({ZkDelete{"/m/s_0000000001", 0}, ZkCreate{"/m/s_0000000001", "new", kEphemeral}}),
            all({"", "/m/s_0000000001"})),
@@ -224,9 +233,9 @@ std::vector<Step> refusing() {
            multi({ZkSet{"/c", std::string(limits::kZkData / 2, 'x'), -1},
                   ZkSet{"/c", std::string(limits::kZkData / 2, 'x'), -1}}),
            code(ZkCode::kInvalid)),
-      call('A', ZkSet{"/c", std::string(limits::kZkData - 2, 'x'), 2}, found(3)),
-      call('A', ZkSet{"/c", std::string("\xff\0 bytes", 8), 3}, found(4)),
-      call('A', ZkGet{"/c"}, found(4, std::string("\xff\0 bytes", 8))),
+      call('A', ZkSet{"/c", std::string(limits::kZkData - 2, 'x'), 2}, found(3).with_children(8, 4)),
+      call('A', ZkSet{"/c", std::string("\xff\0 bytes", 8), 3}, found(4).with_children(8, 4)),
+      call('A', ZkGet{"/c"}, found(4, std::string("\xff\0 bytes", 8)).with_children(8, 4)),
   };
 }
 
@@ -250,13 +259,13 @@ std::vector<Step> watching() {
       // Children: created and deleted, not changed. Data: not by children.
       call('B', ZkSync{"/w"}, ok()),
       call('B', ZkChildren{"/w", true}, listed({"new", "other"})),
-      call('B', ZkExists{"/w", true}, found(2)),
+      call('B', ZkExists{"/w", true}, found(2).with_children(2, 2)),
       call('A', ZkSet{"/w/new", "", -1}, found(1)),
       call('B', ZkSync{"/w"}, ok()),
       fires('B', {}),
       call('A', ZkDelete{"/w/other", -1}, ok()),
       fires('B', {"/w"}),
-      call('A', ZkSet{"/w", "3", -1}, found(3)),
+      call('A', ZkSet{"/w", "3", -1}, found(3).with_children(3, 1)),
       fires('B', {"/w"}),
       // A deletion fires once for whoever watches data and children. Two reads make one watch.
       call('B', ZkSync{"/w"}, ok()),
@@ -266,7 +275,7 @@ std::vector<Step> watching() {
       call('A', ZkDelete{"/w/new", -1}, ok()),
       fires('B', {"/w/new"}),
       // One's own changes as well; a rolled back multi changes nothing.
-      call('A', ZkGet{"/w", true}, found(3, "3")),
+      call('A', ZkGet{"/w", true}, found(3, "3").with_children(4, 0)),
       call('A', multi({ZkSet{"/w", "", -1}, ZkDelete{"/no", -1}}),
            none(ZkCode::kNoNode, {ZkCode::kRolledBack, ZkCode::kNoNode})),
       call('A', ZkSync{"/w"}, ok()),
@@ -298,41 +307,105 @@ std::vector<Step> ending() {
   };
 }
 
-void check_result(const ZkResult& got, const Expect& expect, const std::map<char, uint64_t>& sessions,
-                  bool has_stat) {
-  CHECK(got.code == expect.code);
-  CHECK(got.data == expect.data);
-  CHECK(got.children == expect.children);
-  CHECK(got.path == expect.path);
-  CHECK(got.codes == expect.codes);
-  CHECK(got.paths == expect.paths);
-  if (!has_stat || got.code != ZkCode::kOk) return;
-  CHECK(got.stat.version == expect.version);
-  CHECK(got.stat.created_zxid > 0);
-  CHECK(got.stat.ephemeral_owner == (expect.owner == '-' ? 0 : sessions.at(expect.owner)));
+// What the script has seen so far, by which it judges what no table can say: zxids and times.
+class Checker {
+ public:
+  explicit Checker(ZkDriver& driver) : driver_(driver) {}
+  void run(const std::vector<Step>& steps);
+
+ private:
+  void perform(const Step& step);
+  void check_stat(const ZkRequest& request, const Expect& expect, const ZkStat& stat);
+  void check_written(const ZkStat& stat);
+
+  ZkDriver& driver_;
+  std::map<char, uint64_t> sessions_;
+  std::map<std::string, ZkStat> known_;  // by path
+  int64_t called_ms_ = 0;                // when the last call was made, and answered
+  int64_t answered_ms_ = 0;
+};
+
+bool has_stat(const ZkRequest& request) {
+  return std::holds_alternative<ZkGet>(request) || std::holds_alternative<ZkExists>(request) ||
+         std::holds_alternative<ZkSet>(request);
 }
 
-void run(ZkDriver& driver, const std::vector<Step>& steps, std::map<char, uint64_t>& sessions) {
+void Checker::perform(const Step& step) {
+  called_ms_ = driver_.wall_ms();
+  const ZkResult got = driver_.call(step.who, step.request);
+  answered_ms_ = driver_.wall_ms();
+  CHECK(got.code == step.expect.code);
+  CHECK(got.data == step.expect.data);
+  CHECK(got.children == step.expect.children);
+  CHECK(got.path == step.expect.path);
+  CHECK(got.codes == step.expect.codes);
+  CHECK(got.paths == step.expect.paths);
+  if (got.code != ZkCode::kOk) return;
+  if (has_stat(step.request)) return check_stat(step.request, step.expect, got.stat);
+  if (const auto* create = std::get_if<ZkCreate>(&step.request)) known_.erase(create->path);
+  if (const auto* multi = std::get_if<ZkMulti>(&step.request)) {
+    for (const auto& op : multi->ops) {
+      std::visit([this](const auto& one) { known_.erase(one.path); }, op);
+    }
+    for (const std::string& path : got.paths) known_.erase(path);
+  }
+}
+
+void Checker::check_stat(const ZkRequest& request, const Expect& expect, const ZkStat& stat) {
+  CHECK(stat.version == expect.version);
+  CHECK(stat.ephemeral_owner == (expect.owner == '-' ? 0 : sessions_.at(expect.owner)));
+  CHECK(stat.children_version == expect.children_version);
+  CHECK(stat.children_count == expect.children_count);
+  CHECK(stat.created_zxid > 0);
+  CHECK(stat.created_zxid <= stat.modified_zxid);
+  if (stat.version == 0) CHECK(stat.created_zxid == stat.modified_zxid);
+
+  const std::string path = std::visit(
+      [](const auto& op) {
+        if constexpr (requires { op.path; }) return op.path;
+        return std::string();
+      },
+      request);
+  const auto [known, is_new] = known_.try_emplace(path, stat);
+  const ZkStat former = std::exchange(known->second, stat);
+  CHECK(stat.created_zxid == former.created_zxid);
+  CHECK(stat.created_ms == former.created_ms);
+  if (const auto* set = std::get_if<ZkSet>(&request)) {
+    CHECK(stat.data_length == set->data.size());
+    if (!is_new) CHECK(stat.modified_zxid > former.modified_zxid);
+    check_written(stat);
+  } else {
+    if (std::holds_alternative<ZkGet>(request)) CHECK(stat.data_length == expect.data.size());
+    CHECK(stat.modified_zxid == former.modified_zxid);
+    CHECK(stat.modified_ms == former.modified_ms);
+    CHECK(stat.data_length == former.data_length);
+  }
+}
+
+// By the call just made: the script, the driver and the ensemble share one machine and its clock.
+void Checker::check_written(const ZkStat& stat) {
+  CHECK(stat.modified_ms >= called_ms_);
+  CHECK(stat.modified_ms <= answered_ms_);
+}
+
+void Checker::run(const std::vector<Step>& steps) {
   for (size_t i = 0; i < steps.size(); ++i) {
     const Step& step = steps[i];
     const std::string text = step.act == Act::kCall ? to_text(step.request).substr(0, 120) : "no call";
     INFO("line ", i + 1, ", session ", std::string(1, step.who), ": ", text);
-    const bool has_stat = std::holds_alternative<ZkGet>(step.request) ||
-                          std::holds_alternative<ZkExists>(step.request) ||
-                          std::holds_alternative<ZkSet>(step.request);
     switch (step.act) {
       case Act::kOpen:
-        sessions[step.who] = driver.open(step.who);
-        CHECK(sessions[step.who] != 0);
+        sessions_[step.who] = driver_.open(step.who);
+        CHECK(sessions_[step.who] != 0);
         break;
       case Act::kClose:
-        driver.close(step.who);
+        driver_.close(step.who);
         break;
       case Act::kCall:
-        check_result(driver.call(step.who, step.request), step.expect, sessions, has_stat);
+        perform(step);
         break;
       case Act::kFires: {
-        std::vector<std::string> fired = driver.watches(step.who, step.fires.size());
+        std::vector<std::string> fired = driver_.watches(step.who, step.fires.size());
         std::sort(fired.begin(), fired.end());  // of one transaction, in an order that nobody promises
         CHECK(fired == step.fires);
         break;
@@ -344,14 +417,14 @@ void run(ZkDriver& driver, const std::vector<Step>& steps, std::map<char, uint64
 }  // namespace
 
 void check_zk_conformance(ZkDriver& driver) {
-  std::map<char, uint64_t> sessions;
+  Checker checker(driver);
   for (const auto& [name, steps] :
        {std::pair{"creating", creating()}, std::pair{"changing", changing()},
         std::pair{"counting", counting()}, std::pair{"transactions", transactions()},
         std::pair{"refusing", refusing()}, std::pair{"watching", watching()},
         std::pair{"ending", ending()}}) {
     INFO("part ", std::string(name));
-    run(driver, steps, sessions);
+    checker.run(steps);
   }
 }
 
