@@ -100,12 +100,15 @@ struct ZkResult {
   ZkCallId id;
   ZkCode code = ZkCode::kUnknown;     // of a multi: that of its first operation that failed by itself
   std::string data;                   // of ZkGet
-  ZkStat stat;                        // of ZkGet, ZkExists, ZkSet
+  ZkStat stat;                        // of ZkGet, ZkExists, ZkSet, ZkCreate; of ZkChildren: of the parent
   std::vector<std::string> children;  // of ZkChildren, sorted
   std::string path;                   // of ZkCreate: the name that was made
   // Of ZkMulti, one each (empty when the code is kUnknown, kInvalid or kNotConnected):
   std::vector<ZkCode> codes;
   std::vector<std::string> paths;  // made by its creates; empty for other operations
+  // Of its sets; for other operations those of nothing. What its creates made has for created_zxid the
+  // modified_zxid of any of its sets.
+  std::vector<ZkStat> stats;
 };
 
 struct ZkWatchFired {  // one-shot: whoever still cares reads again, with a watch

@@ -41,20 +41,6 @@ constexpr std::array<log_callback_fn, kSlots> log_callbacks(std::index_sequence<
 }
 constexpr auto kLogCallbacks = log_callbacks(std::make_index_sequence<kSlots>());
 
-ZkStat copy_of(const struct Stat& stat) {
-  ZkStat copy;
-  copy.version = stat.version;
-  copy.created_zxid = stat.czxid;
-  copy.modified_zxid = stat.mzxid;
-  copy.created_ms = stat.ctime;
-  copy.modified_ms = stat.mtime;
-  copy.ephemeral_owner = static_cast<uint64_t>(stat.ephemeralOwner);
-  copy.children_version = stat.cversion;
-  copy.children_count = stat.numChildren;
-  copy.data_length = stat.dataLength;
-  return copy;
-}
-
 void complete(int code, const void* packed, ZkResult result) {
   const ZkContext context = ZkContext::unpack(packed);
   ZkMailbox::post(context.slot, ZkCompletion{context.generation, context.number, code, std::move(result)});
@@ -190,9 +176,10 @@ void zk_on_watch(zhandle_t*, int type, int, const char* path, void* packed) {
 
 void zk_on_void(int code, const void* context) { complete(code, context, {}); }
 
-void zk_on_path(int code, const char* path, const void* context) {
+void zk_on_path(int code, const char* path, const struct Stat* stat, const void* context) {
   ZkResult result;
   if (code == ZOK && path != nullptr) result.path = path;
+  if (code == ZOK && stat != nullptr) result.stat = zk_stat_of(*stat);
   complete(code, context, std::move(result));
 }
 
@@ -200,22 +187,35 @@ void zk_on_sync(int code, const char*, const void* context) { complete(code, con
 
 void zk_on_stat(int code, const struct Stat* stat, const void* context) {
   ZkResult result;
-  if (code == ZOK && stat != nullptr) result.stat = copy_of(*stat);
+  if (code == ZOK && stat != nullptr) result.stat = zk_stat_of(*stat);
   complete(code, context, std::move(result));
 }
 
 void zk_on_data(int code, const char* data, int size, const struct Stat* stat, const void* context) {
   ZkResult result;
   if (code == ZOK && data != nullptr && size > 0) result.data.assign(data, static_cast<size_t>(size));
-  if (code == ZOK && stat != nullptr) result.stat = copy_of(*stat);
+  if (code == ZOK && stat != nullptr) result.stat = zk_stat_of(*stat);
   complete(code, context, std::move(result));
 }
 
-void zk_on_names(int code, const struct String_vector* names, const void* context) {
+void zk_on_names(int code, const struct String_vector* names, const struct Stat* stat, const void* context) {
   ZkResult result;
   if (code == ZOK && names != nullptr) result.children.assign(names->data, names->data + names->count);
   std::sort(result.children.begin(), result.children.end());
+  if (code == ZOK && stat != nullptr) result.stat = zk_stat_of(*stat);
   complete(code, context, std::move(result));
+}
+
+ZkStat zk_stat_of(const struct Stat& stat) {
+  return {.version = stat.version,
+          .created_zxid = stat.czxid,
+          .modified_zxid = stat.mzxid,
+          .created_ms = stat.ctime,
+          .modified_ms = stat.mtime,
+          .ephemeral_owner = static_cast<uint64_t>(stat.ephemeralOwner),
+          .children_version = stat.cversion,
+          .children_count = stat.numChildren,
+          .data_length = stat.dataLength};
 }
 
 // Only what the servers say about the data is certain. Everything else, and that is more than

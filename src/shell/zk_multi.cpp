@@ -62,6 +62,8 @@ int MultiArena::send(zhandle_t* handle, void_completion_t completion, void* cont
   return zoo_amulti(handle, static_cast<int>(ops_.size()), ops_.data(), results_.data(), completion, context);
 }
 
+// Creates come without a stat: zoo_amulti does not know the form that answers with one.
+//
 // In a multi that failed the operations before the guilty one report success and those behind it a "runtime
 // inconsistency"; none of them was done.
 void MultiArena::read(ZkCode overall, ZkResult& result) const {
@@ -73,6 +75,8 @@ void MultiArena::read(ZkCode overall, ZkResult& result) const {
     const bool created = done && std::holds_alternative<ZkCreate>(request_.ops[i]);
     result.codes.push_back(!done && blameless ? ZkCode::kRolledBack : zk_code_of(code));
     result.paths.push_back(created ? names_[i].c_str() : "");
+    const bool set = done && std::holds_alternative<ZkSet>(request_.ops[i]);
+    result.stats.push_back(set ? zk_stat_of(stats_[i]) : ZkStat{});
   }
 }
 

@@ -34,17 +34,15 @@ std::vector<std::string> children_of(const SimZkTree& tree, const std::string& p
 // ZooKeeper as well keeps the number of children created and answers with that of changes: for each child that
 // was created and is not there any more there was a deletion.
 ZkStat stat_of(const SimZnode& node) {
-  ZkStat stat;
-  stat.version = node.version;
-  stat.created_zxid = node.created_zxid;
-  stat.modified_zxid = node.modified_zxid;
-  stat.created_ms = node.created_ms;
-  stat.modified_ms = node.modified_ms;
-  stat.ephemeral_owner = node.ephemeral_owner;
-  stat.children_version = 2 * node.next_sequence - node.children_count;
-  stat.children_count = node.children_count;
-  stat.data_length = static_cast<int32_t>(node.data.size());
-  return stat;
+  return {.version = node.version,
+          .created_zxid = node.created_zxid,
+          .modified_zxid = node.modified_zxid,
+          .created_ms = node.created_ms,
+          .modified_ms = node.modified_ms,
+          .ephemeral_owner = node.ephemeral_owner,
+          .children_version = 2 * node.next_sequence - node.children_count,
+          .children_count = node.children_count,
+          .data_length = static_cast<int32_t>(node.data.size())};
 }
 
 bool is_write(const ZkRequest& request) {
@@ -221,15 +219,18 @@ ZkResult SimZookeeper::write_multi(Draft& draft, const ZkMulti& multi) {
     }
     result.codes.push_back(done.code);
     result.paths.push_back(done.path);
+    result.stats.push_back(std::holds_alternative<ZkSet>(op) ? done.stat : ZkStat{});
   }
   if (result.code == ZkCode::kOk) return result;
   for (ZkCode& code : result.codes) {
     if (code == ZkCode::kOk) code = ZkCode::kRolledBack;
   }
   result.paths.assign(multi.ops.size(), "");
+  result.stats.assign(multi.ops.size(), ZkStat{});
   if (result.code == ZkCode::kInvalid) {
     result.codes.clear();
     result.paths.clear();
+    result.stats.clear();
   }
   return result;
 }
@@ -299,8 +300,10 @@ ZkResult SimZookeeper::read(int64_t at, const ZkRequest& request) const {
   ZkResult result;
   result.code = ZkCode::kNoNode;
   if (const auto* list = std::get_if<ZkChildren>(&request)) {
-    if (!tree.contains(list->path)) return result;
+    const auto it = tree.find(list->path);
+    if (it == tree.end()) return result;
     result.children = children_of(tree, list->path);
+    result.stat = stat_of(it->second);
   } else {
     const auto* get = std::get_if<ZkGet>(&request);
     const auto it = tree.find(get != nullptr ? get->path : std::get<ZkExists>(request).path);

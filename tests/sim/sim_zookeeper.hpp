@@ -1,7 +1,7 @@
 // A ZooKeeper ensemble as a value: a tree of versioned znodes, sessions with ephemerals, one-shot watches and
 // servers that lag. It decides what ZooKeeper would answer; when and whether that reaches anybody is the
-// simulator's affair: no clock of its own, no delays, no lost messages in here. One thread; the same calls give the same
-// state.
+// simulator's affair: no clock of its own, no delays, no lost messages in here. One thread; the same calls give
+// the same state.
 //
 // How a world drives it, with one FIFO per session and direction, which a lost connection empties:
 //   a request arrives     out = apply(session, call); on the way back go out.fired, then out itself

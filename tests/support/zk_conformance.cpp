@@ -73,8 +73,11 @@ Expect found(int32_t version, std::string data = "", char owner = '-') {
   expect.owner = owner;
   return expect;
 }
-Expect listed(std::vector<std::string> children) {
+Expect listed(std::vector<std::string> children, int32_t children_version, int32_t version = 0) {
   Expect expect;
+  expect.version = version;
+  expect.children_version = children_version;
+  expect.children_count = static_cast<int32_t>(children.size());
   expect.children = std::move(children);
   return expect;
 }
@@ -114,7 +117,8 @@ std::vector<Step> creating() {
       call('B', ZkCreate{"/c/server_", "b", kEphemeralSequential}, made("/c/server_0000000003")),
       call('A', ZkCreate{"/c/", "digits", kEphemeralSequential}, made("/c/0000000004")),
       call('A', ZkSync{"/c"}, ok()),
-      call('A', ZkChildren{"/c"}, listed({"0000000004", "plain", "server_0000000000", "server_0000000003"})),
+      call('A', ZkChildren{"/c"},
+           listed({"0000000004", "plain", "server_0000000000", "server_0000000003"}, 6)),
       call('A', ZkExists{"/c/server_0000000003"}, found(0, "", 'B')),
       call('A', ZkGet{"/c/server_0000000000"}, found(0, "a", 'A')),
       // An ephemeral has no children.
@@ -164,7 +168,8 @@ std::vector<Step> counting() {
       call('B', ZkCreate{"/q/p_0000000007/", "", kPersistentSequential}, made("/q/p_0000000007/0000000000")),
       call('B', ZkGet{"/q/p_0000000007"}, found(0, "7").with_children(1, 1)),
       call('B', ZkChildren{"/q"},
-           listed({"0000000003", "e_0000000001", "e_0000000005", "p_0000000006", "p_0000000007", "plain"})),
+           listed({"0000000003", "e_0000000001", "e_0000000005", "p_0000000006", "p_0000000007", "plain"},
+                  10)),
   };
 }
 
@@ -181,7 +186,7 @@ std::vector<Step> transactions() {
       call('A', ZkExists{"/absent"}, code(ZkCode::kNoNode)),
       call('A', multi({ZkCreate{"/m", "", kPersistent}, ZkDelete{"/m", -1}}),
            none(ZkCode::kNodeExists, {ZkCode::kNodeExists, kRolledBack})),
-      call('A', ZkChildren{"/m"}, listed({})),
+      call('A', ZkChildren{"/m"}, listed({}, 2, 1)),
       call('A', multi({ZkCheck{"/m", 1}}), all({""})),
       call('A', multi({ZkCheck{"/m", 7}}), none(ZkCode::kBadVersion, {ZkCode::kBadVersion})),
       // What fails first, in the middle and last.
@@ -200,7 +205,7 @@ std::vector<Step> transactions() {
       call('A', multi({ZkCheck{"/no", -1}, ZkDelete{"/no", -1}}),
            none(ZkCode::kNoNode, {ZkCode::kNoNode, kRolledBack})),
       call('A', ZkGet{"/m"}, found(1, "2").with_children(2, 0)),
-      call('A', ZkChildren{"/m"}, listed({})),
+      call('A', ZkChildren{"/m"}, listed({}, 2, 1)),
       // None of these has taken a number: one child was created above.
       call('A', ZkCreate{"/m/s_", "", kEphemeralSequential}, made("/m/s_0000000001")),
       // An ephemeral parent is not a matter of state that a retry could meet, so the whole multi is invalid.
@@ -258,7 +263,7 @@ std::vector<Step> watching() {
       fires('B', {"/w/new"}),
       // Children: created and deleted, not changed. Data: not by children.
       call('B', ZkSync{"/w"}, ok()),
-      call('B', ZkChildren{"/w", true}, listed({"new", "other"})),
+      call('B', ZkChildren{"/w", true}, listed({"new", "other"}, 2, 2)),
       call('B', ZkExists{"/w", true}, found(2).with_children(2, 2)),
       call('A', ZkSet{"/w/new", "", -1}, found(1)),
       call('B', ZkSync{"/w"}, ok()),
@@ -271,7 +276,7 @@ std::vector<Step> watching() {
       call('B', ZkSync{"/w"}, ok()),
       call('B', ZkGet{"/w/new", true}, found(1)),
       call('B', ZkExists{"/w/new", true}, found(1)),
-      call('B', ZkChildren{"/w/new", true}, listed({})),
+      call('B', ZkChildren{"/w/new", true}, listed({}, 0, 1)),
       call('A', ZkDelete{"/w/new", -1}, ok()),
       fires('B', {"/w/new"}),
       // One's own changes as well; a rolled back multi changes nothing.
@@ -290,12 +295,12 @@ std::vector<Step> ending() {
       call('B', ZkSync{"/c"}, ok()),
       call('B', ZkExists{"/c/alive", true}, found(0, "", 'A')),
       call('B', ZkChildren{"/c", true},
-           listed({"0000000004", "alive", "server_0000000000", "server_0000000003"})),
+           listed({"0000000004", "alive", "server_0000000000", "server_0000000003"}, 8, 4)),
       close('A'),  // its ephemerals vanish at once
       fires('B', {"/c", "/c/alive"}),
-      call('B', ZkChildren{"/c"}, listed({"server_0000000003"})),
+      call('B', ZkChildren{"/c"}, listed({"server_0000000003"}, 11, 4)),
       call('B', ZkExists{"/m/s_0000000001"}, code(ZkCode::kNoNode)),
-      call('B', ZkChildren{"/q"}, listed({"0000000003", "e_0000000001", "p_0000000006", "p_0000000007"})),
+      call('B', ZkChildren{"/q"}, listed({"0000000003", "e_0000000001", "p_0000000006", "p_0000000007"}, 12)),
       open('A'),
       call('A', ZkExists{"/c/server_0000000003"}, found(0, "", 'B')),
       // A parent that was made anew counts from zero.
@@ -315,8 +320,19 @@ class Checker {
 
  private:
   void perform(const Step& step);
-  void check_stat(const ZkRequest& request, const Expect& expect, const ZkStat& stat);
-  void check_written(const ZkStat& stat);
+  void check_stats(const Step& step, const ZkCreate& create, const ZkResult& got);
+  void check_stats(const Step& step, const ZkSet& set, const ZkResult& got);
+  void check_stats(const Step& step, const ZkMulti& multi, const ZkResult& got);
+  void check_stats(const Step& step, const ZkGet& get, const ZkResult& got);
+  void check_stats(const Step& step, const ZkExists& exists, const ZkResult& got);
+  void check_stats(const Step& step, const ZkChildren& list, const ZkResult& got);
+  template <class Other>  // which has none
+  void check_stats(const Step&, const Other&, const ZkResult& got) {
+    CHECK(got.stat == ZkStat{});
+  }
+  void check_stat(const Expect& expect, const ZkStat& stat);
+  void check_read(const std::string& path, const Expect& expect, const ZkStat& stat);
+  void check_written(const std::string& path, const std::string& data, const ZkStat& stat);
 
   ZkDriver& driver_;
   std::map<char, uint64_t> sessions_;
@@ -324,11 +340,6 @@ class Checker {
   int64_t called_ms_ = 0;                // when the last call was made, and answered
   int64_t answered_ms_ = 0;
 };
-
-bool has_stat(const ZkRequest& request) {
-  return std::holds_alternative<ZkGet>(request) || std::holds_alternative<ZkExists>(request) ||
-         std::holds_alternative<ZkSet>(request);
-}
 
 void Checker::perform(const Step& step) {
   called_ms_ = driver_.wall_ms();
@@ -340,52 +351,95 @@ void Checker::perform(const Step& step) {
   CHECK(got.path == step.expect.path);
   CHECK(got.codes == step.expect.codes);
   CHECK(got.paths == step.expect.paths);
-  if (got.code != ZkCode::kOk) return;
-  if (has_stat(step.request)) return check_stat(step.request, step.expect, got.stat);
-  if (const auto* create = std::get_if<ZkCreate>(&step.request)) known_.erase(create->path);
-  if (const auto* multi = std::get_if<ZkMulti>(&step.request)) {
-    for (const auto& op : multi->ops) {
-      std::visit([this](const auto& one) { known_.erase(one.path); }, op);
-    }
-    for (const std::string& path : got.paths) known_.erase(path);
+  CHECK(got.stats.size() == got.codes.size());
+  if (got.code != ZkCode::kOk) {
+    CHECK(got.stat == ZkStat{});
+    return;
   }
+  std::visit([&](const auto& request) { check_stats(step, request, got); }, step.request);
 }
 
-void Checker::check_stat(const ZkRequest& request, const Expect& expect, const ZkStat& stat) {
+void Checker::check_stat(const Expect& expect, const ZkStat& stat) {
   CHECK(stat.version == expect.version);
   CHECK(stat.ephemeral_owner == (expect.owner == '-' ? 0 : sessions_.at(expect.owner)));
   CHECK(stat.children_version == expect.children_version);
   CHECK(stat.children_count == expect.children_count);
   CHECK(stat.created_zxid > 0);
   CHECK(stat.created_zxid <= stat.modified_zxid);
-  if (stat.version == 0) CHECK(stat.created_zxid == stat.modified_zxid);
+}
 
-  const std::string path = std::visit(
-      [](const auto& op) {
-        if constexpr (requires { op.path; }) return op.path;
-        return std::string();
-      },
-      request);
-  const auto [known, is_new] = known_.try_emplace(path, stat);
-  const ZkStat former = std::exchange(known->second, stat);
-  CHECK(stat.created_zxid == former.created_zxid);
-  CHECK(stat.created_ms == former.created_ms);
-  if (const auto* set = std::get_if<ZkSet>(&request)) {
-    CHECK(stat.data_length == set->data.size());
-    if (!is_new) CHECK(stat.modified_zxid > former.modified_zxid);
-    check_written(stat);
-  } else {
-    if (std::holds_alternative<ZkGet>(request)) CHECK(stat.data_length == expect.data.size());
-    CHECK(stat.modified_zxid == former.modified_zxid);
-    CHECK(stat.modified_ms == former.modified_ms);
-    CHECK(stat.data_length == former.data_length);
+void Checker::check_stats(const Step& step, const ZkCreate& create, const ZkResult& got) {
+  Expect fresh;
+  if (zk_is_ephemeral(create.mode)) fresh.owner = step.who;
+  check_stat(fresh, got.stat);
+  CHECK(got.stat.modified_zxid == got.stat.created_zxid);
+  CHECK(got.stat.modified_ms == got.stat.created_ms);
+  known_[got.path] = got.stat;
+  check_written(got.path, create.data, got.stat);
+}
+
+void Checker::check_stats(const Step& step, const ZkSet& set, const ZkResult& got) {
+  check_stat(step.expect, got.stat);
+  CHECK(got.stat.modified_zxid > known_[set.path].modified_zxid);
+  check_written(set.path, set.data, got.stat);
+}
+
+void Checker::check_stats(const Step&, const ZkMulti& multi, const ZkResult& got) {
+  CHECK(got.stat == ZkStat{});
+  REQUIRE(got.stats.size() == multi.ops.size());
+  REQUIRE(got.paths.size() == multi.ops.size());
+  std::optional<int64_t> zxid;  // of the multi, if one of its operations tells
+  for (size_t i = 0; i < multi.ops.size(); ++i) {
+    if (std::holds_alternative<ZkSet>(multi.ops[i])) {
+      CHECK(got.stats[i].modified_zxid == zxid.value_or(got.stats[i].modified_zxid));
+      zxid = got.stats[i].modified_zxid;
+    } else {
+      CHECK(got.stats[i] == ZkStat{});
+    }
+  }
+  for (size_t i = 0; i < multi.ops.size(); ++i) {
+    if (const auto* set = std::get_if<ZkSet>(&multi.ops[i])) {
+      const bool made_here = std::find(got.paths.begin(), got.paths.end(), set->path) != got.paths.end();
+      if (made_here) known_[set->path] = got.stats[i];
+      CHECK((got.stats[i].created_zxid == *zxid) == made_here);
+      check_written(set->path, set->data, got.stats[i]);
+    } else if (std::holds_alternative<ZkCreate>(multi.ops[i])) {
+      known_.erase(got.paths[i]);
+    }
   }
 }
 
+void Checker::check_stats(const Step& step, const ZkGet& get, const ZkResult& got) {
+  check_read(get.path, step.expect, got.stat);
+  CHECK(got.stat.data_length == got.data.size());
+}
+
+void Checker::check_stats(const Step& step, const ZkExists& exists, const ZkResult& got) {
+  check_read(exists.path, step.expect, got.stat);
+}
+
+void Checker::check_stats(const Step& step, const ZkChildren& list, const ZkResult& got) {
+  check_read(list.path, step.expect, got.stat);
+}
+
+void Checker::check_read(const std::string& path, const Expect& expect, const ZkStat& stat) {
+  check_stat(expect, stat);
+  const ZkStat& former = known_.try_emplace(path, stat).first->second;
+  CHECK(stat.created_zxid == former.created_zxid);
+  CHECK(stat.created_ms == former.created_ms);
+  CHECK(stat.modified_zxid == former.modified_zxid);
+  CHECK(stat.modified_ms == former.modified_ms);
+  CHECK(stat.data_length == former.data_length);
+}
+
 // By the call just made: the script, the driver and the ensemble share one machine and its clock.
-void Checker::check_written(const ZkStat& stat) {
+void Checker::check_written(const std::string& path, const std::string& data, const ZkStat& stat) {
+  const ZkStat former = std::exchange(known_[path], stat);
+  CHECK(stat.created_zxid == former.created_zxid);
+  CHECK(stat.created_ms == former.created_ms);
   CHECK(stat.modified_ms >= called_ms_);
   CHECK(stat.modified_ms <= answered_ms_);
+  CHECK(stat.data_length == data.size());
 }
 
 void Checker::run(const std::vector<Step>& steps) {
