@@ -23,7 +23,7 @@ void Election::handle(ElectionMessage&& message) {
 // ---- calls ----
 
 void Election::call(Call kind, ZkRequest request, std::string name) {
-  ZkCallId id(2 * ++call_counter_ + 1);  // odd: see membership.cpp
+  const ZkCallId id = zk_call_id(ZkCaller::kElection, ++call_counter_);
   calls_[id] = Pending{kind, std::move(name)};
   out_.emit(ZkCall{id, std::move(request)});
 }

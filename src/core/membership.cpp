@@ -27,8 +27,7 @@ void Membership::handle(MembershipMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-// Even numbers are membership's calls, odd ones election's (election.cpp).
-ZkCallId Membership::next_call() { return ZkCallId(2 * ++calls_); }
+ZkCallId Membership::next_call() { return zk_call_id(ZkCaller::kMembership, ++calls_); }
 
 uint64_t Membership::draw_change_id() {
   uint64_t id = out_.prng.next();

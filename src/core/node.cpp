@@ -115,11 +115,15 @@ struct Delivery {
   void operator()(LinkReceived& m) { delivered = out.links.offer(std::move(m)); }
   void operator()(LinkEnded& m) { out.links.post(std::move(m)); }
   void operator()(ZkResult& m) {
-    // Numbered by who called: even is membership, odd is election.
-    if (m.id.value % 2 == 0) {
-      out.membership.post(std::move(m));
-    } else {
-      out.election.post(std::move(m));
+    switch (zk_caller(m.id)) {
+      case ZkCaller::kMembership:
+        out.membership.post(std::move(m));
+        break;
+      case ZkCaller::kElection:
+        out.election.post(std::move(m));
+        break;
+      case ZkCaller::kServices:  // nobody calls as such yet
+        break;
     }
   }
   void operator()(ZkWatchFired& m) {

@@ -63,6 +63,14 @@ struct ZkSync {  // the session's server catches up with the ensemble's leader; 
 };
 using ZkRequest = std::variant<ZkCreate, ZkDelete, ZkSet, ZkMulti, ZkGet, ZkExists, ZkChildren, ZkSync>;
 
+// Who called is in the lowest four bits of the id, so that the answer finds its way back; above it each caller
+// counts as it likes.
+enum class ZkCaller : uint8_t { kMembership, kElection, kServices };
+constexpr ZkCallId zk_call_id(ZkCaller caller, uint64_t counter) {
+  return ZkCallId(counter << 4 | static_cast<uint64_t>(caller));
+}
+constexpr ZkCaller zk_caller(ZkCallId id) { return static_cast<ZkCaller>(id.value & 15); }
+
 struct ZkCall {
   ZkCallId id;
   ZkRequest request;
