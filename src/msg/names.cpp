@@ -63,6 +63,10 @@ const char* zk_code_name(ZkCode code) {
       return "bad_version";
     case ZkCode::kNotEmpty:
       return "not_empty";
+    case ZkCode::kNoChildrenForEphemerals:
+      return "no_children_for_ephemerals";
+    case ZkCode::kNoAuth:
+      return "no_auth";
     case ZkCode::kRolledBack:
       return "rolled_back";
     case ZkCode::kInvalid:

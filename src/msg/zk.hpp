@@ -82,10 +82,15 @@ enum class ZkCode : uint8_t {
   kNodeExists,
   kBadVersion,
   kNotEmpty,
+  kNoChildrenForEphemerals,  // a create below an ephemeral
+  // An ACL or a quota forbids it: certainly not done, and not later either unless an operator changes that.
+  kNoAuth,
   kRolledBack,  // in a multi: this operation was fine, another one failed
   kInvalid,  // refused before it was sent or by ZooKeeper as malformed: certainly not done, and never will be
-  kNotConnected,  // never sent: certainly not done
-  kUnknown,       // sent, and whether it was done is not known
+  // Never sent, or turned away by a server that takes no writes or is overloaded: certainly not done, and worth
+  // another try.
+  kNotConnected,
+  kUnknown,  // sent, and whether it was done is not known
 };
 const char* zk_code_name(ZkCode code);
 

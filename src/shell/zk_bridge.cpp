@@ -20,6 +20,8 @@
 namespace kvd {
 namespace {
 
+constexpr int kQuotaExceeded =
+    -125;                      // of servers since 3.7 that enforce quotas; the library has no name for it
 constexpr size_t kSlots = 16;  // a server has one client; tests have several
 
 struct Slot {
@@ -218,9 +220,9 @@ ZkStat zk_stat_of(const struct Stat& stat) {
           .data_length = stat.dataLength};
 }
 
-// Only what the servers say about the data is certain. Everything else, and that is more than
-// ZCONNECTIONLOSS, leaves open whether the call was done: ZOPERATIONTIMEOUT (a create in flight when the
-// server stalls; calls queued while disconnected), ZSESSIONEXPIRED, ZSESSIONMOVED, ZCLOSING,
+// Only what the servers say about the data is certain, and that they turned a call away. Everything else, and
+// that is more than ZCONNECTIONLOSS, leaves open whether the call was done: ZOPERATIONTIMEOUT (a create in
+// flight when the server stalls; calls queued while disconnected), ZSESSIONEXPIRED, ZSESSIONMOVED, ZCLOSING,
 // ZRUNTIMEINCONSISTENCY of a whole multi, ZAUTHFAILED, ZSYSTEMERROR, and whatever is not listed here.
 ZkCode zk_code_of(int code) {
   switch (code) {
@@ -234,10 +236,18 @@ ZkCode zk_code_of(int code) {
       return ZkCode::kBadVersion;
     case ZNOTEMPTY:
       return ZkCode::kNotEmpty;
+    case ZNOCHILDRENFOREPHEMERALS:
+      return ZkCode::kNoChildrenForEphemerals;
+    case ZNOAUTH:
+    case kQuotaExceeded:
+      return ZkCode::kNoAuth;
     case ZBADARGUMENTS:
     case ZINVALIDACL:
-    case ZNOCHILDRENFOREPHEMERALS:
+    case ZEPHEMERALONLOCALSESSION:
       return ZkCode::kInvalid;
+    case ZNOTREADONLY:
+    case ZTHROTTLEDOP:
+      return ZkCode::kNotConnected;
     default:
       return ZkCode::kUnknown;
   }

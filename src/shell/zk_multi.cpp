@@ -67,7 +67,7 @@ int MultiArena::send(zhandle_t* handle, void_completion_t completion, void* cont
 // In a multi that failed the operations before the guilty one report success and those behind it a "runtime
 // inconsistency"; none of them was done.
 void MultiArena::read(ZkCode overall, ZkResult& result) const {
-  if (overall == ZkCode::kUnknown || overall == ZkCode::kInvalid) return;
+  if (overall == ZkCode::kUnknown || overall == ZkCode::kInvalid || overall == ZkCode::kNotConnected) return;
   const bool done = overall == ZkCode::kOk;
   for (size_t i = 0; i < results_.size(); ++i) {
     const int code = results_[i].err;

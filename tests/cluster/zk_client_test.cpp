@@ -15,6 +15,7 @@
 
 #include "cluster/zookeeper_server.hpp"
 #include "msg/limits.hpp"
+#include "shell/zk_bridge.hpp"
 #include "support/free_port.hpp"
 #include "support/zk_conformance.hpp"
 
@@ -131,6 +132,20 @@ class RealDriver : public ZkDriver {
     harness_.until([&] { return harness_[who].watches.size() >= wanted; });
     return std::exchange(harness_[who].watches, {});
   }
+  // kvd sets no ACLs: an operator's tool would, so does this one.
+  void make_read_only(const std::string& path) override {
+    const Address& server = options_.servers.front();
+    const std::string host = fmt::format("{}:{}", server.host, server.port);
+    zhandle_t* tool = zookeeper_init(host.c_str(), nullptr, 30'000, nullptr, nullptr, 0);
+    REQUIRE(tool != nullptr);
+    const std::string whole = options_.prefix + path;
+    int code = ZCONNECTIONLOSS;
+    CHECK(harness_.until([&] {
+      if (code != ZOK) code = zoo_set_acl(tool, whole.c_str(), -1, &ZOO_READ_ACL_UNSAFE);
+      return code == ZOK;
+    }));
+    zookeeper_close(tool);
+  }
   int64_t wall_ms() override {
     uv_timeval64_t now{};
     CHECK(uv_gettimeofday(&now) == 0);
@@ -176,9 +191,9 @@ TEST_CASE_FIXTURE(Fixture, "the same below a prefix, which is created, and which
   check_zk_conformance(driver);
   connect('X');
   CHECK(harness.call('X', ZkChildren{"/deep/down/here"}).children ==
-        std::vector<std::string>{"c", "m", "q", "w"});
+        std::vector<std::string>{"c", "m", "q", "r", "w"});
   connect('Y', "/deep/down/here");
-  CHECK(harness.call('Y', ZkChildren{"/"}).children == std::vector<std::string>{"c", "m", "q", "w"});
+  CHECK(harness.call('Y', ZkChildren{"/"}).children == std::vector<std::string>{"c", "m", "q", "r", "w"});
   CHECK(harness.call('Y', ZkGet{"/", true}).code == ZkCode::kOk);
   CHECK(harness.call('X', ZkSet{"/deep/down/here", "new", -1}).code == ZkCode::kOk);
   CHECK(harness.until([&] { return harness['Y'].watches == std::vector<std::string>{"/"}; }));
@@ -385,6 +400,17 @@ TEST_CASE("an ensemble answers the same, and a session outlives the death of its
   }
   CHECK(moved);
   CHECK(harness.call('C', ZkExists{"/e"}).stat.ephemeral_owner == session);
+}
+
+TEST_CASE("codes that no server of these tests gives: what is certainly not done and what is not known") {
+  for (const int code : {ZNOTREADONLY, ZTHROTTLEDOP}) CHECK(zk_code_of(code) == ZkCode::kNotConnected);
+  CHECK(zk_code_of(-125) == ZkCode::kNoAuth);  // a quota is exceeded
+  CHECK(zk_code_of(ZEPHEMERALONLOCALSESSION) == ZkCode::kInvalid);
+  for (const int code : std::initializer_list<int>{
+           ZSYSTEMERROR, ZRUNTIMEINCONSISTENCY, ZCONNECTIONLOSS, ZMARSHALLINGERROR, ZOPERATIONTIMEOUT,
+           ZAPIERROR, ZSESSIONEXPIRED, ZSESSIONMOVED, ZAUTHFAILED, ZCLOSING, -999}) {
+    CHECK(zk_code_of(code) == ZkCode::kUnknown);
+  }
 }
 
 TEST_CASE("addresses that the library cannot use are a line in the log, again and again") {

@@ -93,9 +93,10 @@ uint64_t SimZookeeper::state_hash() const {
   for (const auto& [path, node] : tree()) {
     hash = hash_bytes(path, hash);
     hash = hash_bytes(node.data, hash);
-    hash = hash_bytes(fmt::format("{} {} {} {} {} {}", node.version, node.created_zxid, node.modified_zxid,
-                                  node.children_zxid, node.ephemeral_owner, node.next_sequence),
-                      hash);
+    hash =
+        hash_bytes(fmt::format("{} {} {} {} {} {} {}", node.version, node.created_zxid, node.modified_zxid,
+                               node.children_zxid, node.ephemeral_owner, node.next_sequence, node.read_only),
+                   hash);
   }
   for (const auto& [id, session] : sessions_) {
     hash = hash_bytes(
@@ -104,6 +105,13 @@ uint64_t SimZookeeper::state_hash() const {
       hash = hash_bytes(path, hash + static_cast<uint64_t>(kind));
   }
   return hash;
+}
+
+void SimZookeeper::make_read_only(const std::string& path) {
+  Draft change = new_draft(0);
+  change.tree.at(path).read_only = true;
+  change.changes.push_back({Happened::kRightsChanged, path});
+  commit(std::move(change));
 }
 
 // ---- sessions ----
@@ -239,10 +247,11 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCreate& op) {
   const auto parent = draft.tree.find(parent_of(op.path));
   if (op.path == "/") return {ZkCode::kNodeExists, {}, {}};
   if (parent == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
+  if (parent->second.read_only) return {ZkCode::kNoAuth, {}, {}};
   std::string path = op.path;
   if (zk_is_sequential(op.mode)) path += fmt::format("{:010}", parent->second.next_sequence);
   if (draft.tree.contains(path)) return {ZkCode::kNodeExists, {}, {}};
-  if (parent->second.ephemeral_owner != 0) return {ZkCode::kInvalid, {}, {}};
+  if (parent->second.ephemeral_owner != 0) return {ZkCode::kNoChildrenForEphemerals, {}, {}};
 
   parent->second.next_sequence += 1;
   parent->second.children_count += 1;
@@ -260,6 +269,8 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCreate& op) {
 
 SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkDelete& op) {
   if (op.path == "/") return {ZkCode::kInvalid, {}, {}};
+  const auto parent = draft.tree.find(parent_of(op.path));
+  if (parent != draft.tree.end() && parent->second.read_only) return {ZkCode::kNoAuth, {}, {}};
   const auto it = draft.tree.find(op.path);
   if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
   if (!version_fits(it->second, op.version)) return {ZkCode::kBadVersion, {}, {}};
@@ -271,6 +282,7 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkDelete& op) {
 SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkSet& op) {
   const auto it = draft.tree.find(op.path);
   if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
+  if (it->second.read_only) return {ZkCode::kNoAuth, {}, {}};
   if (!version_fits(it->second, op.version)) return {ZkCode::kBadVersion, {}, {}};
   it->second.data = op.data;
   it->second.version += 1;
@@ -404,6 +416,7 @@ std::vector<SimZkFired> SimZookeeper::move_view(Session& session, int64_t to) {
   for (auto state = states_.upper_bound(session.view); state != states_.end() && state->first <= to;
        ++state) {
     for (const Change& change : state->second.changes) {
+      if (change.what == Happened::kRightsChanged) continue;  // which no watch is about
       const bool data = change.what != Happened::kChildrenChanged;
       const bool children = change.what == Happened::kChildrenChanged || change.what == Happened::kDeleted;
       size_t hits = 0;

@@ -41,6 +41,7 @@ struct SimZnode {
   int64_t children_zxid = 0;  // last change of the list of children
   int32_t children_count = 0;
   uint64_t ephemeral_owner = 0;
+  bool read_only = false;
   int32_t next_sequence = 0;  // children ever created here, sequential or not; starts again with the znode
 };
 using SimZkTree = std::map<std::string, SimZnode>;  // by absolute path; "/" is always there
@@ -83,6 +84,10 @@ class SimZookeeper {
   const SimZkTree& tree() const { return *states_.rbegin()->second.tree; }  // the newest state, for checkers
   uint64_t state_hash() const;
 
+  // By an ACL, as an operator sets it: its data and its list of children can no longer be changed. For good;
+  // `path` exists. Ephemerals below it vanish all the same.
+  void make_read_only(const std::string& path);
+
   // ---- sessions ----
   uint64_t open_session(Duration timeout, Instant now);  // only while up
   void touch(uint64_t session, Instant now);
@@ -110,7 +115,7 @@ class SimZookeeper {
   std::vector<SimZkFired> reconnect(uint64_t session, int64_t to);
 
  private:
-  enum class Happened : uint8_t { kCreated, kDeleted, kDataChanged, kChildrenChanged };
+  enum class Happened : uint8_t { kCreated, kDeleted, kDataChanged, kChildrenChanged, kRightsChanged };
   struct Change {
     Happened what;
     std::string path;

@@ -31,6 +31,7 @@ class SimDriver : public testing::ZkDriver {
     return std::exchange(fired_[who], {});
   }
 
+  void make_read_only(const std::string& path) override { zk_.make_read_only(path); }
   int64_t wall_ms() override { return to_ms(now_.time_since_epoch()); }
 
  private:

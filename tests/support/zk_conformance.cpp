@@ -39,18 +39,19 @@ struct Expect {
   }
 };
 
-enum class Act : uint8_t { kOpen, kClose, kCall, kFires };
+enum class Act : uint8_t { kOpen, kClose, kForbid, kCall, kFires };
 struct Step {
   Act act;
   char who;
   ZkRequest request;
   Expect expect;
-  std::vector<std::string> fires;  // exactly these, since the last such step of that session
+  std::vector<std::string> paths;  // fired: exactly these, since the last such step of that session
 };
 
 Step open(char who) { return {Act::kOpen, who, {}, {}, {}}; }
 Step close(char who) { return {Act::kClose, who, {}, {}, {}}; }
 Step fires(char who, std::vector<std::string> paths) { return {Act::kFires, who, {}, {}, std::move(paths)}; }
+Step forbid(std::string path) { return {Act::kForbid, '-', {}, {}, {std::move(path)}}; }
 Step call(char who, ZkRequest request, Expect expect) {
   return {Act::kCall, who, std::move(request), std::move(expect), {}};
 }
@@ -122,7 +123,7 @@ std::vector<Step> creating() {
       call('A', ZkExists{"/c/server_0000000003"}, found(0, "", 'B')),
       call('A', ZkGet{"/c/server_0000000000"}, found(0, "a", 'A')),
       // An ephemeral has no children.
-      call('A', ZkCreate{"/c/server_0000000000/x", "", kPersistent}, code(ZkCode::kInvalid)),
+      call('A', ZkCreate{"/c/server_0000000000/x", "", kPersistent}, code(ZkCode::kNoChildrenForEphemerals)),
       call('A', ZkCreate{"/c/alive", "", kEphemeral}, made("/c/alive")),
       call('B', ZkCreate{"/c/alive", "", kEphemeral}, code(ZkCode::kNodeExists)),
   };
@@ -208,9 +209,8 @@ std::vector<Step> transactions() {
       call('A', ZkChildren{"/m"}, listed({}, 2, 1)),
       // None of these has taken a number: one child was created above.
       call('A', ZkCreate{"/m/s_", "", kEphemeralSequential}, made("/m/s_0000000001")),
-      // An ephemeral parent is not a matter of state that a retry could meet, so the whole multi is invalid.
       call('A', multi({ZkSet{"/m", "", -1}, ZkCreate{"/m/s_0000000001/x", "", kPersistent}}),
-           code(ZkCode::kInvalid)),
+           none(ZkCode::kNoChildrenForEphemerals, {kRolledBack, ZkCode::kNoChildrenForEphemerals})),
       call('A', ZkGet{"/m"}, found(1, "2").with_children(3, 1)),
       // Delete and create again in one, as a server does that finds its former self registered.
       call('A', multi({ZkDelete{"/m/s_0000000001", 0}, ZkCreate{"/m/s_0000000001", "new", kEphemeral}}),
@@ -241,6 +241,39 @@ std::vector<Step> refusing() {
       call('A', ZkSet{"/c", std::string(limits::kZkData - 2, 'x'), 2}, found(3).with_children(8, 4)),
       call('A', ZkSet{"/c", std::string("\xff\0 bytes", 8), 3}, found(4).with_children(8, 4)),
       call('A', ZkGet{"/c"}, found(4, std::string("\xff\0 bytes", 8)).with_children(8, 4)),
+  };
+}
+
+std::vector<Step> forbidding() {
+  const auto kNoAuth = ZkCode::kNoAuth;
+  const auto kRolledBack = ZkCode::kRolledBack;
+  return {
+      call('A', ZkCreate{"/r", "", kPersistent}, made("/r")),
+      call('A', ZkCreate{"/r/kept", "", kPersistent}, made("/r/kept")),
+      call('A', ZkCreate{"/r/alive", "", kEphemeral}, made("/r/alive")),
+      call('A', ZkGet{"/r", true}, found(0).with_children(2, 2)),
+      forbid("/r"),
+      // Before anything else that is wrong with a write.
+      call('A', ZkSet{"/r", "", 0}, code(kNoAuth)),
+      call('A', ZkSet{"/r", "", 7}, code(kNoAuth)),
+      call('A', ZkCreate{"/r/new", "", kPersistent}, code(kNoAuth)),
+      call('A', ZkCreate{"/r/new_", "", kEphemeralSequential}, code(kNoAuth)),
+      call('A', ZkCreate{"/r/kept", "", kPersistent}, code(kNoAuth)),
+      call('A', ZkDelete{"/r/kept", -1}, code(kNoAuth)),
+      call('A', ZkDelete{"/r/no", -1}, code(kNoAuth)),
+      // It is no matter of what can be read, of what is below, nor of the znode itself, which is its parent's.
+      call('A', ZkGet{"/r"}, found(0).with_children(2, 2)),
+      call('A', ZkChildren{"/r"}, listed({"alive", "kept"}, 2)),
+      call('A', ZkSet{"/r/kept", "new", 0}, found(1)),
+      call('A', ZkCreate{"/r/kept/below", "", kPersistent}, made("/r/kept/below")),
+      call('A', ZkDelete{"/r", 0}, code(ZkCode::kNotEmpty)),
+      fires('A', {}),
+      call('A', multi({ZkCheck{"/r", 0}, ZkSet{"/r/kept", "", 1}, ZkCreate{"/r/new", "", kPersistent}}),
+           none(kNoAuth, {kRolledBack, kRolledBack, kNoAuth})),
+      call('A', multi({ZkSet{"/r", "", 0}, ZkCheck{"/r", 0}}), none(kNoAuth, {kNoAuth, kRolledBack})),
+      call('A', multi({ZkDelete{"/r/kept/below", 0}, ZkDelete{"/r/kept", -1}}),
+           none(kNoAuth, {kRolledBack, kNoAuth})),
+      call('A', ZkGet{"/r/kept"}, found(1, "new").with_children(1, 1)),
   };
 }
 
@@ -301,6 +334,7 @@ std::vector<Step> ending() {
       call('B', ZkChildren{"/c"}, listed({"server_0000000003"}, 11, 4)),
       call('B', ZkExists{"/m/s_0000000001"}, code(ZkCode::kNoNode)),
       call('B', ZkChildren{"/q"}, listed({"0000000003", "e_0000000001", "p_0000000006", "p_0000000007"}, 12)),
+      call('B', ZkChildren{"/r"}, listed({"kept"}, 3)),  // no matter what is forbidden
       open('A'),
       call('A', ZkExists{"/c/server_0000000003"}, found(0, "", 'B')),
       // A parent that was made anew counts from zero.
@@ -455,13 +489,16 @@ void Checker::run(const std::vector<Step>& steps) {
       case Act::kClose:
         driver_.close(step.who);
         break;
+      case Act::kForbid:
+        driver_.make_read_only(step.paths.front());
+        break;
       case Act::kCall:
         perform(step);
         break;
       case Act::kFires: {
-        std::vector<std::string> fired = driver_.watches(step.who, step.fires.size());
+        std::vector<std::string> fired = driver_.watches(step.who, step.paths.size());
         std::sort(fired.begin(), fired.end());  // of one transaction, in an order that nobody promises
-        CHECK(fired == step.fires);
+        CHECK(fired == step.paths);
         break;
       }
     }
@@ -475,8 +512,8 @@ void check_zk_conformance(ZkDriver& driver) {
   for (const auto& [name, steps] :
        {std::pair{"creating", creating()}, std::pair{"changing", changing()},
         std::pair{"counting", counting()}, std::pair{"transactions", transactions()},
-        std::pair{"refusing", refusing()}, std::pair{"watching", watching()},
-        std::pair{"ending", ending()}}) {
+        std::pair{"refusing", refusing()}, std::pair{"forbidding", forbidding()},
+        std::pair{"watching", watching()}, std::pair{"ending", ending()}}) {
     INFO("part ", std::string(name));
     checker.run(steps);
   }
