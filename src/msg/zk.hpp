@@ -124,7 +124,16 @@ struct ZkResult {
   std::vector<ZkStat> stats;
 };
 
-struct ZkWatchFired {  // one-shot: whoever still cares reads again, with a watch
+// One-shot: whoever still cares reads again, with a watch. A receiver may assume no more than this:
+// - It names a path, not what happened there nor whose read asked: whoever cares about that path reads again.
+// - However many reads have asked, one comes for what ZkGet and ZkExists watch (data, creation, deletion) and one
+//   for what ZkChildren watches. A deletion, for who watches both, is one altogether.
+// - It comes before the result of any later read that shows the change, while the connection lasts.
+// - After a lost connection the watches still stand, but what came and went meanwhile is missed. After kExpired
+//   they are gone, without a word.
+// The client sends all watches that stand in one message whenever it connects again, and a server drops the
+// connection of who sends about 1 MiB: all their paths together must stay well below that.
+struct ZkWatchFired {
   std::string path;
 };
 struct ZkSessionChanged {

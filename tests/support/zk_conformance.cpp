@@ -39,19 +39,21 @@ struct Expect {
   }
 };
 
-enum class Act : uint8_t { kOpen, kClose, kForbid, kCall, kFires };
+enum class Act : uint8_t { kOpen, kClose, kForbid, kCall, kFires, kFired };
 struct Step {
   Act act;
   char who;
   ZkRequest request;
   Expect expect;
-  std::vector<std::string> paths;  // fired: exactly these, since the last such step of that session
+  // Exactly these, since the last such step of that session. kFires waits for them, kFired does not.
+  std::vector<std::string> paths;
 };
 
 Step open(char who) { return {Act::kOpen, who, {}, {}, {}}; }
 Step close(char who) { return {Act::kClose, who, {}, {}, {}}; }
 Step fires(char who, std::vector<std::string> paths) { return {Act::kFires, who, {}, {}, std::move(paths)}; }
 Step forbid(std::string path) { return {Act::kForbid, '-', {}, {}, {std::move(path)}}; }
+Step fired(char who, std::vector<std::string> paths) { return {Act::kFired, who, {}, {}, std::move(paths)}; }
 Step call(char who, ZkRequest request, Expect expect) {
   return {Act::kCall, who, std::move(request), std::move(expect), {}};
 }
@@ -323,6 +325,55 @@ std::vector<Step> watching() {
   };
 }
 
+// Who watches one path twice. After a ZkSync whatever was on its way has come.
+std::vector<Step> watching_twice() {
+  return {
+      call('A', ZkCreate{"/t", "", kPersistent}, made("/t")),
+      call('B', ZkSync{"/t"}, ok()),
+      // The same: one event.
+      call('B', ZkGet{"/t", true}, found(0)),
+      call('B', ZkGet{"/t", true}, found(0)),
+      call('B', ZkExists{"/t", true}, found(0)),
+      call('A', ZkSet{"/t", "1", -1}, found(1)),
+      call('B', ZkSync{"/t"}, ok()),
+      fired('B', {"/t"}),
+      call('B', ZkChildren{"/t", true}, listed({}, 0, 1)),
+      call('B', ZkChildren{"/t", true}, listed({}, 0, 1)),
+      call('B', ZkExists{"/t/x", true}, code(ZkCode::kNoNode)),
+      call('B', ZkExists{"/t/x", true}, code(ZkCode::kNoNode)),
+      call('A', ZkCreate{"/t/x", "", kPersistent}, made("/t/x")),
+      call('B', ZkSync{"/t"}, ok()),
+      fired('B', {"/t", "/t/x"}),
+      // Data and children: one event each, when it happens to each, whatever the order of the reads.
+      call('B', ZkGet{"/t", true}, found(1, "1").with_children(1, 1)),
+      call('B', ZkChildren{"/t", true}, listed({"x"}, 1, 1)),
+      call('A', ZkSet{"/t", "2", -1}, found(2).with_children(1, 1)),
+      call('B', ZkSync{"/t"}, ok()),
+      fired('B', {"/t"}),
+      call('A', ZkDelete{"/t/x", -1}, ok()),
+      call('B', ZkSync{"/t"}, ok()),
+      fired('B', {"/t"}),
+      call('B', ZkChildren{"/t", true}, listed({}, 2, 2)),
+      call('B', ZkExists{"/t", true}, found(2).with_children(2, 0)),
+      call('A', multi({ZkCreate{"/t/y", "", kPersistent}, ZkSet{"/t", "3", -1}}), all({"/t/y", ""})),
+      call('B', ZkSync{"/t"}, ok()),
+      fired('B', {"/t", "/t"}),
+      // One's own change: the event comes first.
+      call('B', ZkGet{"/t", true}, found(3, "3").with_children(3, 1)),
+      call('B', ZkChildren{"/t", true}, listed({"y"}, 3, 3)),
+      call('B', ZkSet{"/t", "4", 3}, found(4).with_children(3, 1)),
+      fired('B', {"/t"}),
+      // A deletion is one event for both.
+      call('A', ZkDelete{"/t/y", -1}, ok()),
+      fires('B', {"/t"}),
+      call('B', ZkGet{"/t", true}, found(4, "4").with_children(4, 0)),
+      call('B', ZkChildren{"/t", true}, listed({}, 4, 4)),
+      call('A', ZkDelete{"/t", 4}, ok()),
+      call('B', ZkSync{"/t"}, ok()),
+      fired('B', {"/t"}),
+  };
+}
+
 std::vector<Step> ending() {
   return {
       call('B', ZkSync{"/c"}, ok()),
@@ -495,10 +546,12 @@ void Checker::run(const std::vector<Step>& steps) {
       case Act::kCall:
         perform(step);
         break;
-      case Act::kFires: {
-        std::vector<std::string> fired = driver_.watches(step.who, step.paths.size());
-        std::sort(fired.begin(), fired.end());  // of one transaction, in an order that nobody promises
-        CHECK(fired == step.paths);
+      case Act::kFires:
+      case Act::kFired: {
+        const size_t wanted = step.act == Act::kFires ? step.paths.size() : 0;
+        std::vector<std::string> events = driver_.watches(step.who, wanted);
+        std::sort(events.begin(), events.end());  // of one transaction, in an order that nobody promises
+        CHECK(events == step.paths);
         break;
       }
     }
@@ -513,7 +566,8 @@ void check_zk_conformance(ZkDriver& driver) {
        {std::pair{"creating", creating()}, std::pair{"changing", changing()},
         std::pair{"counting", counting()}, std::pair{"transactions", transactions()},
         std::pair{"refusing", refusing()}, std::pair{"forbidding", forbidding()},
-        std::pair{"watching", watching()}, std::pair{"ending", ending()}}) {
+        std::pair{"watching", watching()}, std::pair{"watching twice", watching_twice()},
+        std::pair{"ending", ending()}}) {
     INFO("part ", std::string(name));
     checker.run(steps);
   }
