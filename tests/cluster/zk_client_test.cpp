@@ -102,6 +102,17 @@ class Harness {
     CHECK(got.id == ZkCallId(last_id_));
     return got;
   }
+  // All of them succeed, in order; as many at once as the services may have.
+  void call_all(char who, const std::vector<ZkRequest>& requests) {
+    const uint64_t first = last_id_ + 1;
+    size_t sent = 0;
+    for (size_t done = 0; done < requests.size(); ++done) {
+      while (sent < requests.size() && sent < done + limits::kZkServiceCalls) perform(who, requests[sent++]);
+      const ZkResult got = result(who);
+      CHECK(got.id == ZkCallId(first + done));
+      CHECK(got.code == ZkCode::kOk);
+    }
+  }
   void close(char who) {
     Client& client = clients_.at(who);
     client.zk->close([&client] { client.closed = true; });
@@ -230,6 +241,36 @@ TEST_CASE_FIXTURE(Fixture, "many calls at once are answered in order, and too ma
   CHECK(refused == 10);
   CHECK(harness['A'].logs.size() > 0);
   CHECK(harness.call('A', ZkExists{"/"}).code == ZkCode::kOk);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a thousand calls in line and a thousand watches at once") {
+  connect('A');
+  connect('B');
+  std::vector<std::string> paths;
+  for (int i = 0; i < 1000; ++i) paths.push_back(fmt::format("/service/instance-{:04}", i));
+  std::vector<ZkRequest> creates{ZkCreate{"/service", "", ZkMode::kPersistent}};
+  std::vector<ZkRequest> reads{ZkSync{"/service"}};
+  std::vector<ZkRequest> deletes;
+  for (const std::string& path : paths) {
+    creates.emplace_back(ZkCreate{path, "", ZkMode::kEphemeral});
+    reads.emplace_back(ZkExists{path, true});
+    deletes.emplace_back(ZkDelete{path, 0});
+  }
+  harness.call_all('A', creates);
+  harness.call_all('B', reads);
+  SUBCASE("on one connection") {}
+  SUBCASE("which outlive the connection") {
+    REQUIRE(server.stop(0));
+    for (const char who : {'A', 'B'}) harness.change(who, ZkState::kConnecting);
+    server.start();
+    for (const char who : {'A', 'B'}) harness.change(who, ZkState::kConnected);
+  }
+  harness.call_all('A', deletes);
+  CHECK(harness.until([&] { return harness['B'].watches.size() >= paths.size(); }));
+  CHECK(harness.call('B', ZkSync{"/service"}).code == ZkCode::kOk);
+  std::vector<std::string> fired = harness['B'].watches;
+  std::sort(fired.begin(), fired.end());
+  CHECK(fired == paths);
 }
 
 TEST_CASE_FIXTURE(Fixture,
