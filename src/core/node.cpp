@@ -15,7 +15,7 @@
 #include "core/recovery.hpp"
 #include "core/replica.hpp"
 #include "core/services/desk.hpp"
-#include "core/services/locks.hpp"
+#include "core/services/services.hpp"
 #include "core/services/sessions.hpp"
 #include "msg/text.hpp"
 #include "msg/znodes.hpp"
@@ -43,7 +43,7 @@ struct Node::Parts {
         front(out),
         desk(out),
         sessions(out),
-        locks(out) {}
+        services(out, out, out, out, out, out) {}
 
   template <class Actor, class Message>
   bool visit(Actor& actor, Mailbox<Message>& mailbox) {
@@ -55,9 +55,17 @@ struct Node::Parts {
     return any;
   }
 
+  bool visit_services() {
+    bool any = false;
+    auto mailbox = out.services.begin();
+    std::apply([&](auto&... service) { ((any |= visit(service, *mailbox), ++mailbox), ...); }, services);
+    return any;
+  }
+
   bool busy() const {
     return !(out.links.empty() && out.membership.empty() && out.election.empty() && out.replica.empty() &&
-             out.front.empty() && out.desk.empty() && out.sessions.empty() && out.services[0].empty());
+             out.front.empty() && out.desk.empty() && out.sessions.empty() &&
+             std::all_of(out.services.begin(), out.services.end(), [](const auto& one) { return one.empty(); }));
   }
 
   void trace_effects() {
@@ -90,7 +98,7 @@ struct Node::Parts {
   Front front;
   Desk desk;
   Sessions sessions;
-  Locks locks;
+  Services services;
   bool started = false;
   bool recovered = false;        // what the disk held is taken up
   std::vector<DiskAnswer> read;  // for the recovery
@@ -144,8 +152,8 @@ struct Delivery {
   }
   void operator()(ZkWatchFired& m) {
     if (m.path == kConfigPath) return out.membership.post(std::move(m));
-    const std::string_view path = m.path;
-    if (path.starts_with(kElectionPath) || path.starts_with(kMembersPath)) return out.election.post(std::move(m));
+    if (at_or_below(m.path, kElectionPath) || at_or_below(m.path, kMembersPath))
+      return out.election.post(std::move(m));
     for (auto& service : out.services) service.post(m);
   }
   void operator()(ZkSessionChanged& m) {
@@ -275,7 +283,7 @@ void Node::Parts::work() {
   replica.on_time();
   front.on_time();
   sessions.on_time();
-  locks.on_time();
+  std::apply([](auto&... service) { (service.on_time(), ...); }, services);
   desk.on_time();
   int rounds = 0;
   do {
@@ -288,7 +296,7 @@ void Node::Parts::work() {
       any |= visit(replica, out.replica);
       any |= visit(front, out.front);
       any |= visit(sessions, out.sessions);
-      any |= visit(locks, out.services[0]);
+      any |= visit_services();
       any |= visit(desk, out.desk);
       while (out.zk_line.ready()) out.emit(out.zk_line.next());
     }
@@ -299,7 +307,8 @@ void Node::Parts::work() {
   if (out.links.empty()) overflowed.clear();
   wanted_turn = std::min(
       {links.deadline(), membership.deadline(), election.deadline(), replica.deadline(), front.deadline(),
-       sessions.deadline(), locks.deadline(), desk.deadline()});
+       sessions.deadline(), desk.deadline()});
+  std::apply([this](auto&... service) { wanted_turn = std::min({wanted_turn, service.deadline()...}); }, services);
   if (busy()) wanted_turn = now;
 }
 

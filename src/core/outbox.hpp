@@ -46,8 +46,8 @@ class Mailbox {
 };
 
 // Who keeps a collection of the services. Sessions stand before them all.
-enum class ServiceActor : uint8_t { kLocks, kSessions };
-inline constexpr size_t kServiceActors = 1;  // sessions not counted
+enum class ServiceActor : uint8_t { kLocks, kBarriers, kIds, kNames, kTasks, kZnodes, kSessions };
+inline constexpr auto kServiceActors = static_cast<size_t>(ServiceActor::kSessions);  // which is not counted
 constexpr ServiceActor actor_of(Collection collection) {
   switch (collection) {
     case Collection::kSessions:
@@ -55,6 +55,18 @@ constexpr ServiceActor actor_of(Collection collection) {
     case Collection::kLocks:
     case Collection::kElections:
       return ServiceActor::kLocks;
+    case Collection::kBarriers:
+      return ServiceActor::kBarriers;
+    case Collection::kIds:
+      return ServiceActor::kIds;
+    case Collection::kNames:
+    case Collection::kHosts:
+      return ServiceActor::kNames;
+    case Collection::kTasks:
+    case Collection::kWorkers:
+      return ServiceActor::kTasks;
+    case Collection::kZnodes:
+      return ServiceActor::kZnodes;
   }
   CHECK(false);
 }
@@ -81,7 +93,7 @@ struct Outbox {
   Mailbox<FrontMessage> front;
   Mailbox<DeskMessage> desk;
   Mailbox<SessionsMessage> sessions;
-  std::array<Mailbox<ServiceMessage>, kServiceActors> services;
+  std::array<Mailbox<ServiceMessage>, kServiceActors> services;  // by ServiceActor
   ZkLine zk_line;
   std::vector<NodeEffect> effects;
 

@@ -41,8 +41,10 @@ inline constexpr size_t kLinkQueueBytes = 192u << 20;
 inline constexpr size_t kMailboxMessages = 65'536;  // per actor: a full one refuses clients and closes links
 inline constexpr size_t kLinks = 256;               // peer connections that this node accepts
 inline constexpr size_t kZkData = 64u << 10;        // ZooKeeper drops the connection of who sends about 1 MiB
-inline constexpr size_t kZkCalls = 256;             // outstanding
-inline constexpr size_t kZkServiceCalls = 128;      // ... of the services: more wait in line
+inline constexpr size_t kZkCalls = 256;             // outstanding; more are not sent
+// Of these the services': their others wait in line, so that election and membership always have room.
+inline constexpr size_t kZkServiceCalls = 128;
+static_assert(kZkServiceCalls < kZkCalls);
 inline constexpr size_t kServiceCalls = 16'384;     // of clients, waiting at one server's services: 503
 inline constexpr size_t kClientSessions = 65'536;   // on one server: 503
 inline constexpr size_t kWaitMs = 600'000;          // the query parameter `wait`; more: 400

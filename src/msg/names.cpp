@@ -64,6 +64,10 @@ const char* zk_code_name(ZkCode code) {
       return "bad_version";
     case ZkCode::kNotEmpty:
       return "not_empty";
+    case ZkCode::kNoChildrenForEphemerals:
+      return "no_children_for_ephemerals";
+    case ZkCode::kNoAuth:
+      return "no_auth";
     case ZkCode::kRolledBack:
       return "rolled_back";
     case ZkCode::kInvalid:
@@ -117,6 +121,20 @@ const char* collection_name(Collection collection) {
       return "locks";
     case Collection::kElections:
       return "elections";
+    case Collection::kBarriers:
+      return "barriers";
+    case Collection::kIds:
+      return "ids";
+    case Collection::kNames:
+      return "names";
+    case Collection::kHosts:
+      return "hosts";
+    case Collection::kTasks:
+      return "tasks";
+    case Collection::kWorkers:
+      return "workers";
+    case Collection::kZnodes:
+      return "znodes";
   }
   CHECK(false);
 }

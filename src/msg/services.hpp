@@ -17,8 +17,15 @@ enum class Collection : uint8_t {  // the first part of the path behind /v1/
   kSessions,
   kLocks,
   kElections,
+  kBarriers,
+  kIds,
+  kNames,
+  kHosts,
+  kTasks,
+  kWorkers,
+  kZnodes,
 };
-inline constexpr Collection kLastCollection = Collection::kElections;
+inline constexpr Collection kLastCollection = Collection::kZnodes;
 const char* collection_name(Collection collection);  // as in URLs
 
 enum class Verb : uint8_t { kGet, kPut, kPost, kDelete };

@@ -112,6 +112,8 @@ const char* mode_name(ZkMode mode) {
   switch (mode) {
     case ZkMode::kPersistent:
       return "persistent";
+    case ZkMode::kPersistentSequential:
+      return "persistent_sequential";
     case ZkMode::kEphemeral:
       return "ephemeral";
     case ZkMode::kEphemeralSequential:

@@ -12,10 +12,18 @@
 
 namespace kvd {
 
-enum class ZkMode : uint8_t { kPersistent, kEphemeral, kEphemeralSequential };
+enum class ZkMode : uint8_t { kPersistent, kPersistentSequential, kEphemeral, kEphemeralSequential };
+constexpr bool zk_is_sequential(ZkMode mode) {
+  return mode == ZkMode::kPersistentSequential || mode == ZkMode::kEphemeralSequential;
+}
+constexpr bool zk_is_ephemeral(ZkMode mode) {
+  return mode == ZkMode::kEphemeral || mode == ZkMode::kEphemeralSequential;
+}
 
 struct ZkCreate {
-  std::string path;  // kEphemeralSequential: ZooKeeper appends ten digits
+  // A sequential one gets ten digits appended: how many children its parent has ever had, of whatever mode.
+  // They begin again at 0 with a parent that was deleted and made anew.
+  std::string path;
   std::string data;
   ZkMode mode = ZkMode::kPersistent;
 };
@@ -55,7 +63,8 @@ struct ZkSync {  // the session's server catches up with the ensemble's leader; 
 };
 using ZkRequest = std::variant<ZkCreate, ZkDelete, ZkSet, ZkMulti, ZkGet, ZkExists, ZkChildren, ZkSync>;
 
-// Who calls: the lowest four bits of a call's number.
+// Who called is in the lowest four bits of the id, so that the answer finds its way back; above it each caller
+// counts as it likes.
 enum class ZkCaller : uint8_t { kMembership, kElection, kServices };
 constexpr ZkCallId zk_call_id(ZkCaller caller, uint64_t counter) {
   return ZkCallId(counter << 4 | static_cast<uint64_t>(caller));
@@ -74,17 +83,30 @@ enum class ZkCode : uint8_t {
   kNodeExists,
   kBadVersion,
   kNotEmpty,
+  kNoChildrenForEphemerals,  // a create below an ephemeral
+  // An ACL or a quota forbids it: certainly not done, and not later either unless an operator changes that.
+  kNoAuth,
   kRolledBack,  // in a multi: this operation was fine, another one failed
   kInvalid,  // refused before it was sent or by ZooKeeper as malformed: certainly not done, and never will be
-  kNotConnected,  // never sent: certainly not done
-  kUnknown,       // sent, and whether it was done is not known
+  // Never sent, or turned away by a server that takes no writes or is overloaded: certainly not done, and worth
+  // another try.
+  kNotConnected,
+  kUnknown,  // sent, and whether it was done is not known
 };
 const char* zk_code_name(ZkCode code);
 
+// A zxid numbers the ensemble's transactions: it only grows, and all that one multi does has the same one. A
+// znode that was deleted and made anew has another created_zxid, though its versions begin again at 0.
 struct ZkStat {
-  int32_t version = 0;
+  int32_t version = 0;  // of the data
   int64_t created_zxid = 0;
+  int64_t modified_zxid = 0;     // of the data
+  int64_t created_ms = 0;        // since 1970, by the clock of the ensemble's leader then: it may be wrong
+  int64_t modified_ms = 0;       // of the data, likewise
   uint64_t ephemeral_owner = 0;  // a session, or 0
+  int32_t children_version = 0;  // children created plus children deleted
+  int32_t children_count = 0;
+  int32_t data_length = 0;  // bytes
   bool operator==(const ZkStat&) const = default;
 };
 
@@ -92,15 +114,27 @@ struct ZkResult {
   ZkCallId id;
   ZkCode code = ZkCode::kUnknown;     // of a multi: that of its first operation that failed by itself
   std::string data;                   // of ZkGet
-  ZkStat stat;                        // of ZkGet, ZkExists, ZkSet
+  ZkStat stat;                        // of ZkGet, ZkExists, ZkSet, ZkCreate; of ZkChildren: of the parent
   std::vector<std::string> children;  // of ZkChildren, sorted
   std::string path;                   // of ZkCreate: the name that was made
   // Of ZkMulti, one each (empty when the code is kUnknown, kInvalid or kNotConnected):
   std::vector<ZkCode> codes;
   std::vector<std::string> paths;  // made by its creates; empty for other operations
+  // Of its sets; for other operations those of nothing. What its creates made has for created_zxid the
+  // modified_zxid of any of its sets.
+  std::vector<ZkStat> stats;
 };
 
-struct ZkWatchFired {  // one-shot: whoever still cares reads again, with a watch
+// One-shot: whoever still cares reads again, with a watch. A receiver may assume no more than this:
+// - It names a path, not what happened there nor whose read asked: whoever cares about that path reads again.
+// - However many reads have asked, one comes for what ZkGet and ZkExists watch (data, creation, deletion) and one
+//   for what ZkChildren watches. A deletion, for who watches both, is one altogether.
+// - It comes before the result of any later read that shows the change, while the connection lasts.
+// - After a lost connection the watches still stand, but what came and went meanwhile is missed. After kExpired
+//   they are gone, without a word.
+// The client sends all watches that stand in one message whenever it connects again, and a server drops the
+// connection of who sends about 1 MiB: all their paths together must stay well below that.
+struct ZkWatchFired {
   std::string path;
 };
 struct ZkSessionChanged {

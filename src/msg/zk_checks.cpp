@@ -26,7 +26,7 @@ struct Measure {
     valid = valid && zk_path_valid(path, sequential);
   }
   void operator()(const ZkCreate& op) {
-    path(op.path, op.mode == ZkMode::kEphemeralSequential);
+    path(op.path, zk_is_sequential(op.mode));
     bytes += op.data.size();
   }
   void operator()(const ZkDelete& op) { path(op.path); }

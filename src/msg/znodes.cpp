@@ -117,6 +117,10 @@ bool is_host(std::string_view host) {
 
 }  // namespace
 
+bool at_or_below(std::string_view path, std::string_view znode) {
+  return path.starts_with(znode) && (path.size() == znode.size() || path[znode.size()] == '/');
+}
+
 std::string member_path(const ServerId& id) { return fmt::format("{}/{}", kMembersPath, id.value); }
 
 std::string life_path(const Member& member) {

@@ -22,6 +22,8 @@ inline constexpr char kLivesPath[] = "/kvd/lives";
 inline constexpr char kElectionPath[] = "/election";
 inline constexpr char kElectionPrefix[] = "server_";
 
+// Is `path` that znode or one below it?
+bool at_or_below(std::string_view path, std::string_view znode);
 std::string member_path(const ServerId& id);  // there while a server of this id is registered
 std::string life_path(const Member& member);  // there while exactly this life of it is
 std::string election_path(const std::string& znode);

@@ -20,6 +20,8 @@
 namespace kvd {
 namespace {
 
+constexpr int kQuotaExceeded =
+    -125;                      // of servers since 3.7 that enforce quotas; the library has no name for it
 constexpr size_t kSlots = 16;  // a server has one client; tests have several
 
 struct Slot {
@@ -40,10 +42,6 @@ constexpr std::array<log_callback_fn, kSlots> log_callbacks(std::index_sequence<
   return {on_log<kSlot>...};
 }
 constexpr auto kLogCallbacks = log_callbacks(std::make_index_sequence<kSlots>());
-
-ZkStat copy_of(const struct Stat& stat) {
-  return {stat.version, stat.czxid, static_cast<uint64_t>(stat.ephemeralOwner)};
-}
 
 void complete(int code, const void* packed, ZkResult result) {
   const ZkContext context = ZkContext::unpack(packed);
@@ -180,9 +178,10 @@ void zk_on_watch(zhandle_t*, int type, int, const char* path, void* packed) {
 
 void zk_on_void(int code, const void* context) { complete(code, context, {}); }
 
-void zk_on_path(int code, const char* path, const void* context) {
+void zk_on_path(int code, const char* path, const struct Stat* stat, const void* context) {
   ZkResult result;
   if (code == ZOK && path != nullptr) result.path = path;
+  if (code == ZOK && stat != nullptr) result.stat = zk_stat_of(*stat);
   complete(code, context, std::move(result));
 }
 
@@ -190,27 +189,40 @@ void zk_on_sync(int code, const char*, const void* context) { complete(code, con
 
 void zk_on_stat(int code, const struct Stat* stat, const void* context) {
   ZkResult result;
-  if (code == ZOK && stat != nullptr) result.stat = copy_of(*stat);
+  if (code == ZOK && stat != nullptr) result.stat = zk_stat_of(*stat);
   complete(code, context, std::move(result));
 }
 
 void zk_on_data(int code, const char* data, int size, const struct Stat* stat, const void* context) {
   ZkResult result;
   if (code == ZOK && data != nullptr && size > 0) result.data.assign(data, static_cast<size_t>(size));
-  if (code == ZOK && stat != nullptr) result.stat = copy_of(*stat);
+  if (code == ZOK && stat != nullptr) result.stat = zk_stat_of(*stat);
   complete(code, context, std::move(result));
 }
 
-void zk_on_names(int code, const struct String_vector* names, const void* context) {
+void zk_on_names(int code, const struct String_vector* names, const struct Stat* stat, const void* context) {
   ZkResult result;
   if (code == ZOK && names != nullptr) result.children.assign(names->data, names->data + names->count);
   std::sort(result.children.begin(), result.children.end());
+  if (code == ZOK && stat != nullptr) result.stat = zk_stat_of(*stat);
   complete(code, context, std::move(result));
 }
 
-// Only what the servers say about the data is certain. Everything else, and that is more than
-// ZCONNECTIONLOSS, leaves open whether the call was done: ZOPERATIONTIMEOUT (a create in flight when the
-// server stalls; calls queued while disconnected), ZSESSIONEXPIRED, ZSESSIONMOVED, ZCLOSING,
+ZkStat zk_stat_of(const struct Stat& stat) {
+  return {.version = stat.version,
+          .created_zxid = stat.czxid,
+          .modified_zxid = stat.mzxid,
+          .created_ms = stat.ctime,
+          .modified_ms = stat.mtime,
+          .ephemeral_owner = static_cast<uint64_t>(stat.ephemeralOwner),
+          .children_version = stat.cversion,
+          .children_count = stat.numChildren,
+          .data_length = stat.dataLength};
+}
+
+// Only what the servers say about the data is certain, and that they turned a call away. Everything else, and
+// that is more than ZCONNECTIONLOSS, leaves open whether the call was done: ZOPERATIONTIMEOUT (a create in
+// flight when the server stalls; calls queued while disconnected), ZSESSIONEXPIRED, ZSESSIONMOVED, ZCLOSING,
 // ZRUNTIMEINCONSISTENCY of a whole multi, ZAUTHFAILED, ZSYSTEMERROR, and whatever is not listed here.
 ZkCode zk_code_of(int code) {
   switch (code) {
@@ -224,10 +236,18 @@ ZkCode zk_code_of(int code) {
       return ZkCode::kBadVersion;
     case ZNOTEMPTY:
       return ZkCode::kNotEmpty;
+    case ZNOCHILDRENFOREPHEMERALS:
+      return ZkCode::kNoChildrenForEphemerals;
+    case ZNOAUTH:
+    case kQuotaExceeded:
+      return ZkCode::kNoAuth;
     case ZBADARGUMENTS:
     case ZINVALIDACL:
-    case ZNOCHILDRENFOREPHEMERALS:
+    case ZEPHEMERALONLOCALSESSION:
       return ZkCode::kInvalid;
+    case ZNOTREADONLY:
+    case ZTHROTTLEDOP:
+      return ZkCode::kNotConnected;
     default:
       return ZkCode::kUnknown;
   }

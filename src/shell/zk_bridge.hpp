@@ -85,13 +85,14 @@ void zk_close(zhandle_t* handle);
 
 // ---- the callbacks ----
 void zk_on_watch(zhandle_t*, int type, int state, const char* path, void* context);
-void zk_on_void(int code, const void* context);                    // delete, multi
-void zk_on_path(int code, const char* path, const void* context);  // create
+void zk_on_void(int code, const void* context);                                             // delete, multi
+void zk_on_path(int code, const char* path, const struct Stat* stat, const void* context);  // create
 void zk_on_sync(int code, const char* path, const void* context);
 void zk_on_stat(int code, const struct Stat* stat, const void* context);  // exists, set
 void zk_on_data(int code, const char* data, int size, const struct Stat* stat, const void* context);
-void zk_on_names(int code, const struct String_vector* names, const void* context);
+void zk_on_names(int code, const struct String_vector* names, const struct Stat* stat, const void* context);
 
 ZkCode zk_code_of(int code);
+ZkStat zk_stat_of(const struct Stat& stat);
 
 }  // namespace kvd

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/check.hpp"
 #include "shell/zk_bridge.hpp"
 
 namespace kvd {
@@ -33,9 +34,17 @@ struct OpBuilder {
 }  // namespace
 
 int zk_create_flags(ZkMode mode) {
-  if (mode == ZkMode::kEphemeral) return ZOO_EPHEMERAL;
-  if (mode == ZkMode::kEphemeralSequential) return ZOO_EPHEMERAL_SEQUENTIAL;
-  return 0;
+  switch (mode) {
+    case ZkMode::kPersistent:
+      return ZOO_PERSISTENT;
+    case ZkMode::kPersistentSequential:
+      return ZOO_PERSISTENT_SEQUENTIAL;
+    case ZkMode::kEphemeral:
+      return ZOO_EPHEMERAL;
+    case ZkMode::kEphemeralSequential:
+      return ZOO_EPHEMERAL_SEQUENTIAL;
+  }
+  CHECK(false);
 }
 
 MultiArena::MultiArena(ZkMulti request)
@@ -53,10 +62,12 @@ int MultiArena::send(zhandle_t* handle, void_completion_t completion, void* cont
   return zoo_amulti(handle, static_cast<int>(ops_.size()), ops_.data(), results_.data(), completion, context);
 }
 
+// Creates come without a stat: zoo_amulti does not know the form that answers with one.
+//
 // In a multi that failed the operations before the guilty one report success and those behind it a "runtime
 // inconsistency"; none of them was done.
 void MultiArena::read(ZkCode overall, ZkResult& result) const {
-  if (overall == ZkCode::kUnknown || overall == ZkCode::kInvalid) return;
+  if (overall == ZkCode::kUnknown || overall == ZkCode::kInvalid || overall == ZkCode::kNotConnected) return;
   const bool done = overall == ZkCode::kOk;
   for (size_t i = 0; i < results_.size(); ++i) {
     const int code = results_[i].err;
@@ -64,6 +75,8 @@ void MultiArena::read(ZkCode overall, ZkResult& result) const {
     const bool created = done && std::holds_alternative<ZkCreate>(request_.ops[i]);
     result.codes.push_back(!done && blameless ? ZkCode::kRolledBack : zk_code_of(code));
     result.paths.push_back(created ? names_[i].c_str() : "");
+    const bool set = done && std::holds_alternative<ZkSet>(request_.ops[i]);
+    result.stats.push_back(set ? zk_stat_of(stats_[i]) : ZkStat{});
   }
 }
 

@@ -25,7 +25,7 @@ class MultiArena {
   // What zoo_amulti returns. `context` is that of the completion.
   int send(zhandle_t* handle, void_completion_t completion, void* context);
   // After the completion:
-  // codes and paths (empty for other operations than creates) by `overall`, the multi's code.
+  // codes, paths (empty for other operations than creates) and stats (of sets) by `overall`, the multi's code.
   void read(ZkCode overall, ZkResult& result) const;
 
  private:

@@ -15,6 +15,7 @@
 
 #include "cluster/zookeeper_server.hpp"
 #include "msg/limits.hpp"
+#include "shell/zk_bridge.hpp"
 #include "support/free_port.hpp"
 #include "support/zk_conformance.hpp"
 
@@ -101,6 +102,17 @@ class Harness {
     CHECK(got.id == ZkCallId(last_id_));
     return got;
   }
+  // All of them succeed, in order; as many at once as the services may have.
+  void call_all(char who, const std::vector<ZkRequest>& requests) {
+    const uint64_t first = last_id_ + 1;
+    size_t sent = 0;
+    for (size_t done = 0; done < requests.size(); ++done) {
+      while (sent < requests.size() && sent < done + limits::kZkServiceCalls) perform(who, requests[sent++]);
+      const ZkResult got = result(who);
+      CHECK(got.id == ZkCallId(first + done));
+      CHECK(got.code == ZkCode::kOk);
+    }
+  }
   void close(char who) {
     Client& client = clients_.at(who);
     client.zk->close([&client] { client.closed = true; });
@@ -130,6 +142,25 @@ class RealDriver : public ZkDriver {
   std::vector<std::string> watches(char who, size_t wanted) override {
     harness_.until([&] { return harness_[who].watches.size() >= wanted; });
     return std::exchange(harness_[who].watches, {});
+  }
+  // kvd sets no ACLs: an operator's tool would, so does this one.
+  void make_read_only(const std::string& path) override {
+    const Address& server = options_.servers.front();
+    const std::string host = fmt::format("{}:{}", server.host, server.port);
+    zhandle_t* tool = zookeeper_init(host.c_str(), nullptr, 30'000, nullptr, nullptr, 0);
+    REQUIRE(tool != nullptr);
+    const std::string whole = options_.prefix + path;
+    int code = ZCONNECTIONLOSS;
+    CHECK(harness_.until([&] {
+      if (code != ZOK) code = zoo_set_acl(tool, whole.c_str(), -1, &ZOO_READ_ACL_UNSAFE);
+      return code == ZOK;
+    }));
+    zookeeper_close(tool);
+  }
+  int64_t wall_ms() override {
+    uv_timeval64_t now{};
+    CHECK(uv_gettimeofday(&now) == 0);
+    return now.tv_sec * 1000 + now.tv_usec / 1000;
   }
 
  private:
@@ -170,9 +201,10 @@ TEST_CASE_FIXTURE(Fixture, "the same below a prefix, which is created, and which
   RealDriver driver(harness, options("/deep/down/here"));
   check_zk_conformance(driver);
   connect('X');
-  CHECK(harness.call('X', ZkChildren{"/deep/down/here"}).children == std::vector<std::string>{"c", "m", "w"});
+  CHECK(harness.call('X', ZkChildren{"/deep/down/here"}).children ==
+        std::vector<std::string>{"c", "m", "q", "r", "w"});
   connect('Y', "/deep/down/here");
-  CHECK(harness.call('Y', ZkChildren{"/"}).children == std::vector<std::string>{"c", "m", "w"});
+  CHECK(harness.call('Y', ZkChildren{"/"}).children == std::vector<std::string>{"c", "m", "q", "r", "w"});
   CHECK(harness.call('Y', ZkGet{"/", true}).code == ZkCode::kOk);
   CHECK(harness.call('X', ZkSet{"/deep/down/here", "new", -1}).code == ZkCode::kOk);
   CHECK(harness.until([&] { return harness['Y'].watches == std::vector<std::string>{"/"}; }));
@@ -209,6 +241,36 @@ TEST_CASE_FIXTURE(Fixture, "many calls at once are answered in order, and too ma
   CHECK(refused == 10);
   CHECK(harness['A'].logs.size() > 0);
   CHECK(harness.call('A', ZkExists{"/"}).code == ZkCode::kOk);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a thousand calls in line and a thousand watches at once") {
+  connect('A');
+  connect('B');
+  std::vector<std::string> paths;
+  for (int i = 0; i < 1000; ++i) paths.push_back(fmt::format("/service/instance-{:04}", i));
+  std::vector<ZkRequest> creates{ZkCreate{"/service", "", ZkMode::kPersistent}};
+  std::vector<ZkRequest> reads{ZkSync{"/service"}};
+  std::vector<ZkRequest> deletes;
+  for (const std::string& path : paths) {
+    creates.emplace_back(ZkCreate{path, "", ZkMode::kEphemeral});
+    reads.emplace_back(ZkExists{path, true});
+    deletes.emplace_back(ZkDelete{path, 0});
+  }
+  harness.call_all('A', creates);
+  harness.call_all('B', reads);
+  SUBCASE("on one connection") {}
+  SUBCASE("which outlive the connection") {
+    REQUIRE(server.stop(0));
+    for (const char who : {'A', 'B'}) harness.change(who, ZkState::kConnecting);
+    server.start();
+    for (const char who : {'A', 'B'}) harness.change(who, ZkState::kConnected);
+  }
+  harness.call_all('A', deletes);
+  CHECK(harness.until([&] { return harness['B'].watches.size() >= paths.size(); }));
+  CHECK(harness.call('B', ZkSync{"/service"}).code == ZkCode::kOk);
+  std::vector<std::string> fired = harness['B'].watches;
+  std::sort(fired.begin(), fired.end());
+  CHECK(fired == paths);
 }
 
 TEST_CASE_FIXTURE(Fixture,
@@ -379,6 +441,17 @@ TEST_CASE("an ensemble answers the same, and a session outlives the death of its
   }
   CHECK(moved);
   CHECK(harness.call('C', ZkExists{"/e"}).stat.ephemeral_owner == session);
+}
+
+TEST_CASE("codes that no server of these tests gives: what is certainly not done and what is not known") {
+  for (const int code : {ZNOTREADONLY, ZTHROTTLEDOP}) CHECK(zk_code_of(code) == ZkCode::kNotConnected);
+  CHECK(zk_code_of(-125) == ZkCode::kNoAuth);  // a quota is exceeded
+  CHECK(zk_code_of(ZEPHEMERALONLOCALSESSION) == ZkCode::kInvalid);
+  for (const int code : std::initializer_list<int>{
+           ZSYSTEMERROR, ZRUNTIMEINCONSISTENCY, ZCONNECTIONLOSS, ZMARSHALLINGERROR, ZOPERATIONTIMEOUT,
+           ZAPIERROR, ZSESSIONEXPIRED, ZSESSIONMOVED, ZAUTHFAILED, ZCLOSING, -999}) {
+    CHECK(zk_code_of(code) == ZkCode::kUnknown);
+  }
 }
 
 TEST_CASE("addresses that the library cannot use are a line in the log, again and again") {

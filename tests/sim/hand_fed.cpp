@@ -120,6 +120,7 @@ int HandFed::closed(LinkId link) const {
 
 // Until nothing more comes of what was said: ZooKeeper's answers arrive in the next turn.
 void HandFed::settle() {
+  zookeeper_.set_clock(now_);
   while (!exit_) {
     std::vector<SimZkFired> seen;
     if (session_ != 0) seen = zookeeper_.advance(session_, zookeeper_.zxid());

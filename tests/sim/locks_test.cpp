@@ -46,6 +46,14 @@ TEST_CASE("lock: who waits too long is told so and leaves the queue") {
   CHECK(play.children("/a/b").size() == 1);
 }
 
+TEST_CASE("lock: a path that only begins like one of kvd's own is like any other") {
+  ServicesPlay play;
+  const uint64_t first = play.send(0, "POST locks/elections/x?hold=1");
+  const uint64_t second = play.send(0, "POST locks/elections/x?hold=1");
+  play.hang_up(first);
+  CHECK(play.member(play.heard(second).lines.back(), "state") == "held");
+}
+
 TEST_CASE("lock: asked for again it is the same grant") {
   ServicesPlay play;
   const std::string one = play.open_session(0);

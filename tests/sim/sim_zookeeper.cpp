@@ -31,7 +31,19 @@ std::vector<std::string> children_of(const SimZkTree& tree, const std::string& p
   return names;
 }
 
-ZkStat stat_of(const SimZnode& node) { return {node.version, node.created_zxid, node.ephemeral_owner}; }
+// ZooKeeper as well keeps the number of children created and answers with that of changes: for each child that
+// was created and is not there any more there was a deletion.
+ZkStat stat_of(const SimZnode& node) {
+  return {.version = node.version,
+          .created_zxid = node.created_zxid,
+          .modified_zxid = node.modified_zxid,
+          .created_ms = node.created_ms,
+          .modified_ms = node.modified_ms,
+          .ephemeral_owner = node.ephemeral_owner,
+          .children_version = 2 * node.next_sequence - node.children_count,
+          .children_count = node.children_count,
+          .data_length = static_cast<int32_t>(node.data.size())};
+}
 
 bool is_write(const ZkRequest& request) {
   return std::holds_alternative<ZkCreate>(request) || std::holds_alternative<ZkDelete>(request) ||
@@ -62,7 +74,7 @@ std::optional<SimZkWatch> watch_of(const ZkRequest& request, const ZkResult& res
 
 SimZookeeper::SimZookeeper(Prng& prng) : prng_(prng) {
   SimZkTree tree;
-  tree["/"] = {};
+  tree["/"].children_count = 1;  // which its counter does not know, as with the real one
   tree["/zookeeper"] = {};
   states_[0] = {std::make_shared<const SimZkTree>(std::move(tree)), {}};
 }
@@ -81,9 +93,10 @@ uint64_t SimZookeeper::state_hash() const {
   for (const auto& [path, node] : tree()) {
     hash = hash_bytes(path, hash);
     hash = hash_bytes(node.data, hash);
-    hash = hash_bytes(fmt::format("{} {} {} {} {} {}", node.version, node.created_zxid, node.modified_zxid,
-                                  node.children_zxid, node.ephemeral_owner, node.next_sequence),
-                      hash);
+    hash =
+        hash_bytes(fmt::format("{} {} {} {} {} {} {}", node.version, node.created_zxid, node.modified_zxid,
+                               node.children_zxid, node.ephemeral_owner, node.next_sequence, node.read_only),
+                   hash);
   }
   for (const auto& [id, session] : sessions_) {
     hash = hash_bytes(
@@ -94,13 +107,20 @@ uint64_t SimZookeeper::state_hash() const {
   return hash;
 }
 
+void SimZookeeper::make_read_only(const std::string& path) {
+  Draft change = new_draft(0);
+  change.tree.at(path).read_only = true;
+  change.changes.push_back({Happened::kRightsChanged, path});
+  commit(std::move(change));
+}
+
 // ---- sessions ----
 
 uint64_t SimZookeeper::open_session(Duration timeout, Instant now) {
   CHECK(up_);
   uint64_t id = 0;
   while (id == 0 || sessions_.contains(id)) id = prng_.next();
-  commit(Draft{tree(), {}, zxid_ + 1, id});
+  commit(new_draft(id));
   sessions_[id] = Session{timeout, now + timeout, zxid_, zxid_, {}, {}};
   return id;
 }
@@ -133,13 +153,13 @@ void SimZookeeper::close_session(uint64_t session) {
 
 void SimZookeeper::end_session(uint64_t session) {
   sessions_.erase(session);
-  Draft draft{tree(), {}, zxid_ + 1, session};
+  Draft end = new_draft(session);
   std::vector<std::string> owned;
-  for (const auto& [path, node] : draft.tree) {
+  for (const auto& [path, node] : end.tree) {
     if (node.ephemeral_owner == session) owned.push_back(path);
   }
-  for (const std::string& path : owned) remove(draft, path);
-  commit(std::move(draft));
+  for (const std::string& path : owned) remove(end, path);
+  commit(std::move(end));
 }
 
 // ---- calls ----
@@ -178,21 +198,21 @@ void SimZookeeper::apply_unseen(uint64_t session, const ZkCall& call) {
 
 ZkResult SimZookeeper::write(uint64_t session, const ZkRequest& request) {
   // A write that fails takes a zxid as well: ZooKeeper's leader proposes the error.
-  Draft draft{tree(), {}, zxid_ + 1, session};
+  Draft change = new_draft(session);
   ZkResult result;
   if (const auto* multi = std::get_if<ZkMulti>(&request)) {
-    result = write_multi(draft, *multi);
+    result = write_multi(change, *multi);
   } else {
     OpResult done;
-    if (const auto* create = std::get_if<ZkCreate>(&request)) done = run(draft, *create);
-    if (const auto* deletion = std::get_if<ZkDelete>(&request)) done = run(draft, *deletion);
-    if (const auto* set = std::get_if<ZkSet>(&request)) done = run(draft, *set);
+    if (const auto* create = std::get_if<ZkCreate>(&request)) done = run(change, *create);
+    if (const auto* deletion = std::get_if<ZkDelete>(&request)) done = run(change, *deletion);
+    if (const auto* set = std::get_if<ZkSet>(&request)) done = run(change, *set);
     result.code = done.code;
     result.path = done.path;
     result.stat = done.stat;
   }
-  if (result.code != ZkCode::kOk) draft = Draft{tree(), {}, zxid_ + 1, session};
-  commit(std::move(draft));
+  if (result.code != ZkCode::kOk) change = new_draft(session);
+  commit(std::move(change));
   return result;
 }
 
@@ -207,15 +227,18 @@ ZkResult SimZookeeper::write_multi(Draft& draft, const ZkMulti& multi) {
     }
     result.codes.push_back(done.code);
     result.paths.push_back(done.path);
+    result.stats.push_back(std::holds_alternative<ZkSet>(op) ? done.stat : ZkStat{});
   }
   if (result.code == ZkCode::kOk) return result;
   for (ZkCode& code : result.codes) {
     if (code == ZkCode::kOk) code = ZkCode::kRolledBack;
   }
   result.paths.assign(multi.ops.size(), "");
+  result.stats.assign(multi.ops.size(), ZkStat{});
   if (result.code == ZkCode::kInvalid) {
     result.codes.clear();
     result.paths.clear();
+    result.stats.clear();
   }
   return result;
 }
@@ -224,17 +247,20 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCreate& op) {
   const auto parent = draft.tree.find(parent_of(op.path));
   if (op.path == "/") return {ZkCode::kNodeExists, {}, {}};
   if (parent == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
+  if (parent->second.read_only) return {ZkCode::kNoAuth, {}, {}};
   std::string path = op.path;
-  if (op.mode == ZkMode::kEphemeralSequential) path += fmt::format("{:010}", parent->second.next_sequence);
+  if (zk_is_sequential(op.mode)) path += fmt::format("{:010}", parent->second.next_sequence);
   if (draft.tree.contains(path)) return {ZkCode::kNodeExists, {}, {}};
-  if (parent->second.ephemeral_owner != 0) return {ZkCode::kInvalid, {}, {}};
+  if (parent->second.ephemeral_owner != 0) return {ZkCode::kNoChildrenForEphemerals, {}, {}};
 
   parent->second.next_sequence += 1;
+  parent->second.children_count += 1;
   parent->second.children_zxid = draft.zxid;
   SimZnode node;
   node.data = op.data;
   node.created_zxid = node.modified_zxid = node.children_zxid = draft.zxid;
-  node.ephemeral_owner = op.mode == ZkMode::kPersistent ? 0 : draft.session;
+  node.created_ms = node.modified_ms = draft.clock_ms;
+  node.ephemeral_owner = zk_is_ephemeral(op.mode) ? draft.session : 0;
   draft.tree[path] = node;
   draft.changes.push_back({Happened::kCreated, path});
   draft.changes.push_back({Happened::kChildrenChanged, parent_of(path)});
@@ -243,10 +269,12 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCreate& op) {
 
 SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkDelete& op) {
   if (op.path == "/") return {ZkCode::kInvalid, {}, {}};
+  const auto parent = draft.tree.find(parent_of(op.path));
+  if (parent != draft.tree.end() && parent->second.read_only) return {ZkCode::kNoAuth, {}, {}};
   const auto it = draft.tree.find(op.path);
   if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
   if (!version_fits(it->second, op.version)) return {ZkCode::kBadVersion, {}, {}};
-  if (!children_of(draft.tree, op.path).empty()) return {ZkCode::kNotEmpty, {}, {}};
+  if (it->second.children_count > 0) return {ZkCode::kNotEmpty, {}, {}};
   remove(draft, op.path);
   return {};
 }
@@ -254,10 +282,12 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkDelete& op) {
 SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkSet& op) {
   const auto it = draft.tree.find(op.path);
   if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
+  if (it->second.read_only) return {ZkCode::kNoAuth, {}, {}};
   if (!version_fits(it->second, op.version)) return {ZkCode::kBadVersion, {}, {}};
   it->second.data = op.data;
   it->second.version += 1;
   it->second.modified_zxid = draft.zxid;
+  it->second.modified_ms = draft.clock_ms;
   draft.changes.push_back({Happened::kDataChanged, op.path});
   return {ZkCode::kOk, {}, stat_of(it->second)};
 }
@@ -270,7 +300,9 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCheck& op) {
 
 void SimZookeeper::remove(Draft& draft, const std::string& path) {
   draft.tree.erase(path);
-  draft.tree[parent_of(path)].children_zxid = draft.zxid;
+  SimZnode& parent = draft.tree[parent_of(path)];
+  parent.children_count -= 1;
+  parent.children_zxid = draft.zxid;
   draft.changes.push_back({Happened::kDeleted, path});
   draft.changes.push_back({Happened::kChildrenChanged, parent_of(path)});
 }
@@ -280,8 +312,10 @@ ZkResult SimZookeeper::read(int64_t at, const ZkRequest& request) const {
   ZkResult result;
   result.code = ZkCode::kNoNode;
   if (const auto* list = std::get_if<ZkChildren>(&request)) {
-    if (!tree.contains(list->path)) return result;
+    const auto it = tree.find(list->path);
+    if (it == tree.end()) return result;
     result.children = children_of(tree, list->path);
+    result.stat = stat_of(it->second);
   } else {
     const auto* get = std::get_if<ZkGet>(&request);
     const auto it = tree.find(get != nullptr ? get->path : std::get<ZkExists>(request).path);
@@ -382,6 +416,7 @@ std::vector<SimZkFired> SimZookeeper::move_view(Session& session, int64_t to) {
   for (auto state = states_.upper_bound(session.view); state != states_.end() && state->first <= to;
        ++state) {
     for (const Change& change : state->second.changes) {
+      if (change.what == Happened::kRightsChanged) continue;  // which no watch is about
       const bool data = change.what != Happened::kChildrenChanged;
       const bool children = change.what == Happened::kChildrenChanged || change.what == Happened::kDeleted;
       size_t hits = 0;

@@ -1,7 +1,7 @@
 // A ZooKeeper ensemble as a value: a tree of versioned znodes, sessions with ephemerals, one-shot watches and
 // servers that lag. It decides what ZooKeeper would answer; when and whether that reaches anybody is the
-// simulator's affair: no clock, no delays, no lost messages in here. One thread; the same calls give the same
-// state.
+// simulator's affair: no clock of its own, no delays, no lost messages in here. One thread; the same calls give
+// the same state.
 //
 // How a world drives it, with one FIFO per session and direction, which a lost connection empties:
 //   a request arrives     out = apply(session, call); on the way back go out.fired, then out itself
@@ -36,8 +36,12 @@ struct SimZnode {
   int32_t version = 0;
   int64_t created_zxid = 0;
   int64_t modified_zxid = 0;
+  int64_t created_ms = 0;  // by the ensemble's clock
+  int64_t modified_ms = 0;
   int64_t children_zxid = 0;  // last change of the list of children
+  int32_t children_count = 0;
   uint64_t ephemeral_owner = 0;
+  bool read_only = false;
   int32_t next_sequence = 0;  // children ever created here, sequential or not; starts again with the znode
 };
 using SimZkTree = std::map<std::string, SimZnode>;  // by absolute path; "/" is always there
@@ -73,10 +77,16 @@ class SimZookeeper {
   // Down: calls have no effect, sessions do not age. Up again: every session gets its whole timeout anew, as
   // under a new ZooKeeper leader.
   void set_up(bool up, Instant now);
+  // What its wall clock shows from now on: stamps on znodes, which no answer depends on. Not back.
+  void set_clock(Instant now) { clock_ms_ = to_ms(now.time_since_epoch()); }
   bool up() const { return up_; }
   int64_t zxid() const { return zxid_; }
   const SimZkTree& tree() const { return *states_.rbegin()->second.tree; }  // the newest state, for checkers
   uint64_t state_hash() const;
+
+  // By an ACL, as an operator sets it: its data and its list of children can no longer be changed. For good;
+  // `path` exists. Ephemerals below it vanish all the same.
+  void make_read_only(const std::string& path);
 
   // ---- sessions ----
   uint64_t open_session(Duration timeout, Instant now);  // only while up
@@ -105,7 +115,7 @@ class SimZookeeper {
   std::vector<SimZkFired> reconnect(uint64_t session, int64_t to);
 
  private:
-  enum class Happened : uint8_t { kCreated, kDeleted, kDataChanged, kChildrenChanged };
+  enum class Happened : uint8_t { kCreated, kDeleted, kDataChanged, kChildrenChanged, kRightsChanged };
   struct Change {
     Happened what;
     std::string path;
@@ -128,6 +138,7 @@ class SimZookeeper {
     SimZkTree tree;
     std::vector<Change> changes;
     int64_t zxid;
+    int64_t clock_ms;
     uint64_t session;
   };
   struct OpResult {
@@ -141,6 +152,7 @@ class SimZookeeper {
   static OpResult run(Draft& draft, const ZkSet& op);
   static OpResult run(Draft& draft, const ZkCheck& op);
   static void remove(Draft& draft, const std::string& path);
+  Draft new_draft(uint64_t session) const { return {tree(), {}, zxid_ + 1, clock_ms_, session}; }
 
   ZkResult write(uint64_t session, const ZkRequest& request);
   ZkResult write_multi(Draft& draft, const ZkMulti& multi);
@@ -154,6 +166,7 @@ class SimZookeeper {
   Prng& prng_;
   bool up_ = true;
   int64_t zxid_ = 0;
+  int64_t clock_ms_ = 0;
   std::map<int64_t, State> states_;  // from the oldest that a session may still look at to the newest
   std::map<uint64_t, Session> sessions_;
 };

@@ -18,6 +18,8 @@ class SimDriver : public testing::ZkDriver {
   void close(char who) override { zk_.close_session(sessions_[who]); }
   ZkResult call(char who, ZkRequest request) override {
     const uint64_t session = sessions_[who];
+    now_ += milliseconds(1);
+    zk_.set_clock(now_);
     take(who, zk_.advance(session, zk_.zxid()));
     SimZkOutcome out = zk_.apply(session, ZkCall{ZkCallId(1), std::move(request)});
     take(who, out.fired);
@@ -29,12 +31,16 @@ class SimDriver : public testing::ZkDriver {
     return std::exchange(fired_[who], {});
   }
 
+  void make_read_only(const std::string& path) override { zk_.make_read_only(path); }
+  int64_t wall_ms() override { return to_ms(now_.time_since_epoch()); }
+
  private:
   void take(char who, const std::vector<SimZkFired>& fired) {
     for (const SimZkFired& one : fired) {
       if (zk_.watch_delivered(sessions_[who], one)) fired_[who].push_back(one.path);
     }
   }
+  Instant now_{};
   Prng prng_{1};
   SimZookeeper zk_{prng_};
   std::map<char, uint64_t> sessions_;

@@ -116,6 +116,7 @@ void ZkGateway::take_request(int server, uint64_t connection) {
     return;
   }
   next->applied = true;
+  zk_.set_clock(context_.queue.now());
   SimZkOutcome outcome = zk_.apply(client.session, next->call);
   zk_.touch(client.session, context_.queue.now());
   after_change();
@@ -207,6 +208,7 @@ void ZkGateway::apply_unseen_at(Instant when, Client& client, ZkCall call) {
   context_.queue.at(when, [this, &client, change, session = client.session, call = std::move(call)] {
     client.abandoned -= change;
     if (!zk_.up() || !zk_.alive(session)) return;
+    zk_.set_clock(context_.queue.now());
     zk_.apply_unseen(session, call);
     after_change();
   });

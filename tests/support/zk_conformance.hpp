@@ -21,6 +21,9 @@ class ZkDriver {
   // The paths of all watches that have fired and were not returned yet, in order. With `wanted` > 0 it waits
   // for so many.
   virtual std::vector<std::string> watches(char who, size_t wanted) = 0;
+  virtual void make_read_only(const std::string& path) = 0;  // by an ACL
+  // What the ensemble's wall clock shows.
+  virtual int64_t wall_ms() = 0;
 };
 
 // Asserts by doctest. Leaves nothing behind that matters, but expects an empty tree.

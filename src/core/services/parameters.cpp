@@ -59,8 +59,7 @@ PathProblem problem_of_path(std::string_view path) {
   }
   for (const std::string_view own : {std::string_view(kElectionPath), std::string_view("/kvd"),
                                      std::string_view("/zookeeper")}) {
-    const bool below = absolute.starts_with(own) && (absolute.size() == own.size() || absolute[own.size()] == '/');
-    if (below) return {Verdict::kForbidden, fmt::format("{} is not for clients", own)};
+    if (at_or_below(absolute, own)) return {Verdict::kForbidden, fmt::format("{} is not for clients", own)};
   }
   return {};
 }

@@ -1,0 +1,20 @@
+// Ids: to be written.
+#pragma once
+#include "core/services/zk_calls.hpp"
+
+namespace kvd {
+
+class Ids {
+ public:
+  explicit Ids(Outbox& out) : out_(out), zk_(out, ServiceActor::kIds) {}
+
+  void handle(ServiceMessage&& message);
+  void on_time() {}
+  Instant deadline() const { return kNever; }
+
+ private:
+  Outbox& out_;
+  ZkCalls zk_;
+};
+
+}  // namespace kvd

@@ -1,0 +1,20 @@
+// Names: to be written.
+#pragma once
+#include "core/services/zk_calls.hpp"
+
+namespace kvd {
+
+class Names {
+ public:
+  explicit Names(Outbox& out) : out_(out), zk_(out, ServiceActor::kNames) {}
+
+  void handle(ServiceMessage&& message);
+  void on_time() {}
+  Instant deadline() const { return kNever; }
+
+ private:
+  Outbox& out_;
+  ZkCalls zk_;
+};
+
+}  // namespace kvd
