@@ -5,7 +5,7 @@
 packages_build=(g++ meson ninja-build pkg-config libabsl-dev libfmt-dev libmimalloc-dev libspdlog-dev libxxhash-dev
   libsimdjson-dev libuv1-dev libcli11-dev nlohmann-json3-dev libexpected-dev libzookeeper-mt-dev node-llhttp doctest-dev)
 packages_run=(zookeeper libslf4j-java default-jre-headless curl)
-packages_check=(clang llvm libclang-rt-14-dev python3 git iproute2)
+packages_check=(clang llvm libclang-rt-14-dev python3 python3-kazoo git iproute2)
 
 die() {
   printf '%s: %s\n' "$(basename "$0")" "$*" >&2

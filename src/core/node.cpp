@@ -63,9 +63,10 @@ struct Node::Parts {
   }
 
   bool busy() const {
-    return !(out.links.empty() && out.membership.empty() && out.election.empty() && out.replica.empty() &&
-             out.front.empty() && out.desk.empty() && out.sessions.empty() &&
-             std::all_of(out.services.begin(), out.services.end(), [](const auto& one) { return one.empty(); }));
+    return !(
+        out.links.empty() && out.membership.empty() && out.election.empty() && out.replica.empty() &&
+        out.front.empty() && out.desk.empty() && out.sessions.empty() &&
+        std::all_of(out.services.begin(), out.services.end(), [](const auto& one) { return one.empty(); }));
   }
 
   void trace_effects() {
@@ -305,10 +306,13 @@ void Node::Parts::work() {
   } while (busy() && rounds < kRoundsPerTurn);
   if (busy()) replica.flush();  // overload is no reason to stop replicating
   if (out.links.empty()) overflowed.clear();
-  wanted_turn = std::min(
-      {links.deadline(), membership.deadline(), election.deadline(), replica.deadline(), front.deadline(),
-       sessions.deadline(), desk.deadline()});
-  std::apply([this](auto&... service) { wanted_turn = std::min({wanted_turn, service.deadline()...}); }, services);
+  wanted_turn = std::min({links.deadline(), membership.deadline(), election.deadline(), replica.deadline(),
+                          front.deadline(), sessions.deadline(), desk.deadline()});
+  std::apply(
+      [this](auto&... service) {
+        wanted_turn = std::min({wanted_turn, service.deadline()...});
+      },
+      services);
   if (busy()) wanted_turn = now;
 }
 

@@ -22,8 +22,8 @@ namespace kvd {
 struct StopRequested {};  // SIGTERM, SIGINT: hand over, drain, exit
 
 using NodeInput =
-    std::variant<ClientRequest, ServiceRequest, ClientCancelled, LinkOpened, LinkAccepted, LinkReceived, LinkEnded, ZkResult,
-                 ZkWatchFired, ZkSessionChanged, DiskAnswer, StopRequested>;
+    std::variant<ClientRequest, ServiceRequest, ClientCancelled, LinkOpened, LinkAccepted, LinkReceived,
+                 LinkEnded, ZkResult, ZkWatchFired, ZkSessionChanged, DiskAnswer, StopRequested>;
 
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 struct LogLine {
@@ -36,8 +36,8 @@ struct Exit {
   std::string reason;  // one line for the operator; empty with 0
 };
 
-using NodeEffect =
-    std::variant<ClientReply, ServiceReply, LinkDial, LinkSend, LinkClose, ZkCall, ZkReopen, DiskOrder, LogLine, Exit>;
+using NodeEffect = std::variant<ClientReply, ServiceReply, LinkDial, LinkSend, LinkClose, ZkCall, ZkReopen,
+                                DiskOrder, LogLine, Exit>;
 
 // ---- between the actors ----
 // From membership to everyone: the register as it stands, after every change of it and after every
@@ -175,7 +175,6 @@ struct Answered {  // from replica
 using FrontMessage = std::variant<ClientRequest, ClientCancelled, PeerUp, PeerDown, PeerSaid, RoleChanged,
                                   Applied, Answered, StopRequested>;
 
-
 // ---- the coordination services: desk and sessions in front, then one actor each ----
 using HolderId = StrongId<struct HolderIdTag>;  // a client's session on this server; 0: none
 
@@ -201,7 +200,8 @@ struct HolderEnded {  // from sessions: what it holds is to be given back ...
 };
 using ServiceMessage =
     std::variant<ServiceAsked, ServiceDropped, HolderEnded, ZkSessionChanged, ZkResult, ZkWatchFired>;
-using SessionsMessage = std::variant<ServiceAsked, HolderWanted, ServiceDropped, ZkSessionChanged, ZkResult, StopRequested>;
+using SessionsMessage =
+    std::variant<ServiceAsked, HolderWanted, ServiceDropped, ZkSessionChanged, ZkResult, StopRequested>;
 
 struct ServiceAnswered {  // from sessions and the services
   uint64_t token = 0;

@@ -112,9 +112,9 @@ struct TakeOver {  // from a leader that has finished what it had begun: the rec
 };
 
 using PeerMessage =
-    std::variant<Box<Hello>, Append, AppendAck, AppendNack, Heartbeat, HeartbeatAck, SnapshotBegin, SnapshotChunk,
-                 SnapshotEnd, SnapshotAck, Forward, ForwardResult, Suspect, SuspectReply, TakeOver,
-                 Box<ServiceForward>, Box<ServiceForwardResult>, ServiceForwardCancelled>;
+    std::variant<Box<Hello>, Append, AppendAck, AppendNack, Heartbeat, HeartbeatAck, SnapshotBegin,
+                 SnapshotChunk, SnapshotEnd, SnapshotAck, Forward, ForwardResult, Suspect, SuspectReply,
+                 TakeOver, Box<ServiceForward>, Box<ServiceForwardResult>, ServiceForwardCancelled>;
 
 // ---- links, between the shell and the node ----
 enum class LinkEnd : uint8_t {

@@ -178,8 +178,8 @@ struct AnswerText {
     return fmt::format("KeyMissing{}", incomplete(m.complete));
   }
   std::string operator()(const Listing& m) const {
-    return fmt::format("Listing {}{}{}", list(m.items, text_of_item),
-                       m.more ? " more" : "", incomplete(m.complete));
+    return fmt::format("Listing {}{}{}", list(m.items, text_of_item), m.more ? " more" : "",
+                       incomplete(m.complete));
   }
   std::string operator()(const KeyWritten& m) const {
     return m.created ? "KeyWritten created" : "KeyWritten";
@@ -215,7 +215,8 @@ struct AnswerText {
 };
 
 std::string text_of(const ServiceCall& call) {
-  std::string out = fmt::format("{} {}/{}", verb_name(call.verb), collection_name(call.collection), call.path);
+  std::string out =
+      fmt::format("{} {}/{}", verb_name(call.verb), collection_name(call.collection), call.path);
   for (const auto& [name, value] : call.parameters) out += fmt::format(" {}={}", name, quoted(value));
   return call.body.empty() ? out : fmt::format("{} body={}", out, size_of(call.body));
 }
@@ -257,8 +258,7 @@ struct PeerText {
                        m.sparse ? " sparse" : "");
   }
   std::string operator()(const SnapshotChunk& m) const {
-    return fmt::format("SnapshotChunk epoch={} items={}", m.epoch.value,
-                       list(m.items, text_of_item));
+    return fmt::format("SnapshotChunk epoch={} items={}", m.epoch.value, list(m.items, text_of_item));
   }
   std::string operator()(const SnapshotEnd& m) const {
     return fmt::format("SnapshotEnd epoch={} revision={} digest={:016x}", m.epoch.value, m.revision.value,
@@ -436,7 +436,9 @@ struct EdgeText {
   }
   std::string operator()(const ServiceReply& m) const {
     return fmt::format("ServiceReply {} {}{}", m.id.value, text_of(m.answer),
-                       !m.line ? "" : m.last ? " last line" : " line");
+                       !m.line  ? ""
+                       : m.last ? " last line"
+                                : " line");
   }
   std::string operator()(const LinkDial& m) const {
     return fmt::format("LinkDial {} to={}", m.link.value, text_of(m.to));

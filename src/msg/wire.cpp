@@ -78,9 +78,7 @@ auto fields(Of<SuspectReply> auto& m) { return std::tie(m.epoch, m.leader, m.agr
 auto fields(Of<TakeOver> auto& m) { return std::tie(m.epoch, m.leaves); }
 
 auto fields(Of<NamedText> auto& m) { return std::tie(m.name, m.value); }
-auto fields(Of<ServiceCall> auto& m) {
-  return std::tie(m.collection, m.verb, m.path, m.parameters, m.body);
-}
+auto fields(Of<ServiceCall> auto& m) { return std::tie(m.collection, m.verb, m.path, m.parameters, m.body); }
 auto fields(Of<ServiceAnswer> auto& m) { return std::tie(m.verdict, m.text, m.form, m.fields); }
 auto fields(Of<ServiceForward> auto& m) { return std::tie(m.request, m.call, m.timeout); }
 auto fields(Of<ServiceForwardResult> auto& m) { return std::tie(m.request, m.answer); }

@@ -283,7 +283,8 @@ class Daemon {
           ClientReply{id, Failed{ErrorCode::kShuttingDown, Outcome::kNotApplied, "the server is stopping"},
                       Epoch(), Revision(), std::nullopt});
     }
-    for (RequestId id : std::exchange(late_calls_, {})) http_->reply(Desk::refusal(id, "the server is stopping"));
+    for (RequestId id : std::exchange(late_calls_, {}))
+      http_->reply(Desk::refusal(id, "the server is stopping"));
     flush();
     Duration passed = now() - *exiting_since_;
     bool drained = http_->drained() || passed >= kDrainMax;

@@ -50,7 +50,7 @@ struct ReplyPlan {
 };
 
 struct AcceptedHead {
-  ClientRequest request;  // without what the body says, without an id
+  ClientRequest request;                  // without what the body says, without an id
   std::optional<ServiceRequest> service;  // in its place
   ReplyPlan plan;
   size_t body_bytes_max = 0;

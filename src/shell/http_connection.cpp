@@ -23,7 +23,7 @@ namespace {
 constexpr size_t kDiscardedBytes = 64u << 10;  // so much of a refused body is read to keep the connection
 constexpr unsigned int kTcpKeepAliveSeconds = 60;
 constexpr Duration kVanishedAfter = seconds(10);  // of a client that holds something
-constexpr Duration kQuiet = seconds(1);  // then a client is idle: of thousands, most are
+constexpr Duration kQuiet = seconds(1);           // then a client is idle: of thousands, most are
 constexpr uint32_t kSequenceMask = 0x7fff'ffff;
 constexpr uint32_t kBatchBit =
     ~kSequenceMask;  // in place of a sequence: a batch of a restore, and its number

@@ -135,11 +135,13 @@ std::optional<Collection> service_collection(std::string_view path) {
   return std::nullopt;
 }
 
-std::optional<HttpResponse> accept_service(const HttpRequest& request, Collection collection, std::string_view path,
-                                           std::string_view query, AcceptedHead& accepted) {
+std::optional<HttpResponse> accept_service(const HttpRequest& request, Collection collection,
+                                           std::string_view path, std::string_view query,
+                                           AcceptedHead& accepted) {
   const std::optional<Verb> verb = verb_of(request.method);
   if (!verb) {
-    HttpResponse response = refusal(false, 405, "method-not-allowed", "allowed here: GET, HEAD, PUT, POST, DELETE");
+    HttpResponse response =
+        refusal(false, 405, "method-not-allowed", "allowed here: GET, HEAD, PUT, POST, DELETE");
     add_field(response, "Allow", "GET, HEAD, PUT, POST, DELETE");
     return response;
   }

@@ -13,8 +13,9 @@ namespace kvd {
 std::optional<Collection> service_collection(std::string_view path);
 
 // `path` and `query` are percent-encoded well. As accept_head().
-std::optional<HttpResponse> accept_service(const HttpRequest& request, Collection collection, std::string_view path,
-                                           std::string_view query, AcceptedHead& accepted);
+std::optional<HttpResponse> accept_service(const HttpRequest& request, Collection collection,
+                                           std::string_view path, std::string_view query,
+                                           AcceptedHead& accepted);
 
 // The whole answer; of a line only the head, whose body is to come.
 HttpResponse render_service(const ServiceReply& reply, bool write);

@@ -57,6 +57,7 @@ void HttpFixture::turn() {
   std::vector<NodeInput> inputs = std::exchange(inputs_, {});
   for (NodeInput& input : inputs) {
     if (auto* gone = std::get_if<ClientCancelled>(&input)) cancelled.push_back(gone->id);
+    if (auto* call = std::get_if<ServiceRequest>(&input)) calls.push_back(std::move(*call));
     auto* request = std::get_if<ClientRequest>(&input);
     if (request == nullptr) continue;
     ++asked;
@@ -68,6 +69,7 @@ void HttpFixture::turn() {
     }
   }
   for (ClientReply& reply : std::exchange(replies_, {})) server_->reply(std::move(reply));
+  for (const ServiceReply& line : std::exchange(lines_, {})) server_->reply(line);
   server_->flush();
 }
 

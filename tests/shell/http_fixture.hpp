@@ -49,7 +49,11 @@ class HttpFixture {
   // Answers a held request in the next turn.
   void answer(const ClientRequest& request, Answer answer);
 
+  // What the node says to a call of the services, in the next turn.
+  void say(ServiceReply reply) { lines_.push_back(std::move(reply)); }
+
   std::vector<ClientRequest> held;
+  std::vector<ServiceRequest> calls;  // of the services
   std::vector<RequestId> cancelled;
   std::vector<LogLine> log;
   size_t asked = 0;  // requests that reached the node
@@ -65,6 +69,7 @@ class HttpFixture {
   Script script_;
   std::vector<NodeInput> inputs_;
   std::vector<ClientReply> replies_;
+  std::vector<ServiceReply> lines_;
   std::unique_ptr<HttpServer> server_;
   Address address_;
 };

@@ -68,7 +68,8 @@ TEST_CASE("lock: kazoo's places count and kvd's look like them") {
   const uint64_t kazoo = play.begin_client();
   play.zk(ZkCreate{"/a", "", ZkMode::kPersistent});
   play.zk(ZkCreate{"/a/b", "", ZkMode::kPersistent});
-  play.zk_as(kazoo, ZkCreate{"/a/b/0123456789abcdef0123456789abcdef__lock__", "me", ZkMode::kEphemeralSequential});
+  play.zk_as(kazoo,
+             ZkCreate{"/a/b/0123456789abcdef0123456789abcdef__lock__", "me", ZkMode::kEphemeralSequential});
   const std::string one = play.open_session(0);
   const uint64_t waits = play.send(0, lock(one, "&wait=60000"));
   CHECK(play.member(play.ask(0, "GET locks/a/b"), "name") == "me");
@@ -97,7 +98,8 @@ TEST_CASE("lock: one that leaves wakes one, and who waits asks nothing") {
   CHECK(play.heard(waiting[1]).ended);
   CHECK_FALSE(play.heard(waiting[2]).ended);
   play.pass(seconds(5));
-  CHECK(play.take_calls() <= 6);  // only that ZooKeeper still knows this server is asked, six times in its timeout
+  CHECK(play.take_calls() <=
+        6);  // only that ZooKeeper still knows this server is asked, six times in its timeout
 }
 
 TEST_CASE("lock: a create whose answer is lost is found again and not made twice") {
@@ -248,7 +250,8 @@ TEST_CASE("election: who stands need not wait, and a look waits for another lead
   const ServiceAnswer queued = play.ask(0, "POST elections/e?candidate=y&session=" + two);
   CHECK(queued.verdict == Verdict::kAccepted);
   CHECK(queued.text == R"({"path":"e","leading":false,"ahead":1})");
-  const uint64_t looks = play.send(0, fmt::format("GET elections/e?since={}&wait=60000", play.member(leads, "fence")));
+  const uint64_t looks =
+      play.send(0, fmt::format("GET elections/e?since={}&wait=60000", play.member(leads, "fence")));
   CHECK_FALSE(play.heard(looks).ended);
   play.ask(0, "DELETE elections/e?session=" + one);
   REQUIRE(play.heard(looks).ended);
@@ -288,4 +291,5 @@ TEST_CASE("services: what cannot be asked is refused with a reason") {
   CHECK(verdict("PUT sessions") == Verdict::kWrongVerb);
   play.cut(0);
   CHECK(verdict("GET locks/a") == Verdict::kUnavailable);
+  CHECK(verdict("GET sessions/" + one) == Verdict::kOk);
 }

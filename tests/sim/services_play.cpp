@@ -48,8 +48,8 @@ ServiceCall call_of(std::string_view request, std::string body) {
     const std::string_view one = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(one.size() + 1, query.size()));
     const size_t equals = std::min(one.find('='), one.size());
-    call.parameters.push_back({std::string(one.substr(0, equals)),
-                               std::string(one.substr(std::min(equals + 1, one.size())))});
+    call.parameters.push_back(
+        {std::string(one.substr(0, equals)), std::string(one.substr(std::min(equals + 1, one.size())))});
   }
   std::sort(call.parameters.begin(), call.parameters.end());
   call.body = std::move(body);
@@ -79,7 +79,8 @@ ServicesPlay::ServicesPlay(int servers) {
   for (int i = 0; i < servers; ++i) {
     auto server = std::make_unique<Server>();
     server->number = i;
-    server->info.member = Member{ServerId{fmt::format("s{}", i)}, Incarnation(0x1000 + static_cast<uint64_t>(i))};
+    server->info.member =
+        Member{ServerId{fmt::format("s{}", i)}, Incarnation(0x1000 + static_cast<uint64_t>(i))};
     server->info.http = Address{fmt::format("h{}", i), 8001};
     server->info.peer = Address{fmt::format("h{}", i), 18001};
     NodeConfig config;
@@ -101,7 +102,8 @@ uint64_t ServicesPlay::send(int server, std::string_view request, std::string bo
   const uint64_t id = ++requests_;
   heard_[id];
   asked_of_[id] = server;
-  servers_[server]->inputs.push_back(ServiceRequest{RequestId(id), call_of(request, std::move(body)), seconds(5)});
+  servers_[server]->inputs.push_back(
+      ServiceRequest{RequestId(id), call_of(request, std::move(body)), seconds(5)});
   settle();
   return id;
 }
@@ -158,7 +160,8 @@ void ServicesPlay::lose_connection(Server& server) {
   }
   std::stable_partition(server.inputs.begin(), server.inputs.end(),
                         [](const NodeInput& input) { return !std::holds_alternative<ZkWatchFired>(input); });
-  std::erase_if(server.inputs, [](const NodeInput& input) { return std::holds_alternative<ZkWatchFired>(input); });
+  std::erase_if(server.inputs,
+                [](const NodeInput& input) { return std::holds_alternative<ZkWatchFired>(input); });
   server.inputs.insert(server.inputs.begin(), ZkSessionChanged{ZkState::kConnecting, 0, Duration(0)});
 }
 
@@ -253,7 +256,8 @@ std::vector<std::string> ServicesPlay::children(const std::string& path) const {
   std::vector<std::string> names;
   const std::string below = path == "/" ? path : path + "/";
   for (const auto& [name, node] : zookeeper_.tree()) {
-    if (name.starts_with(below) && name.size() > below.size() && name.find('/', below.size()) == std::string::npos)
+    if (name.starts_with(below) && name.size() > below.size() &&
+        name.find('/', below.size()) == std::string::npos)
       names.push_back(name.substr(below.size()));
   }
   return names;
@@ -265,7 +269,8 @@ void ServicesPlay::advance() {
   for (auto& server : servers_) {
     if (!server->node || !server->connected) continue;
     for (const SimZkFired& fired : zookeeper_.advance(server->session, zookeeper_.zxid())) {
-      if (zookeeper_.watch_delivered(server->session, fired)) server->inputs.push_back(ZkWatchFired{fired.path});
+      if (zookeeper_.watch_delivered(server->session, fired))
+        server->inputs.push_back(ZkWatchFired{fired.path});
     }
   }
 }

@@ -26,8 +26,8 @@ class ServicesPlay {
 
   // ---- clients: `request` as on curl's command line, "POST locks/a?session=S&wait=5" ----
   struct Heard {
-    std::vector<std::string> lines;      // of a stream
-    std::optional<ServiceAnswer> answer; // the one that is no line
+    std::vector<std::string> lines;       // of a stream
+    std::optional<ServiceAnswer> answer;  // the one that is no line
     bool ended = false;
   };
   // Gives the request to the server; what is heard at once, and later, is found under the number.
@@ -43,12 +43,12 @@ class ServicesPlay {
 
   // ---- time and faults ----
   void pass(Duration span);
-  void cut(int server);      // from ZooKeeper: what was asked and not answered has an unknown outcome
-  void mend(int server);     // connected again, in the same session unless that has expired
-  void pause(int server);    // the process stands still, and so does its session's heartbeat
+  void cut(int server);    // from ZooKeeper: what was asked and not answered has an unknown outcome
+  void mend(int server);   // connected again, in the same session unless that has expired
+  void pause(int server);  // the process stands still, and so does its session's heartbeat
   void resume(int server);
-  void kill(int server);     // its session lives on until it expires
-  void stop(int server);     // SIGTERM
+  void kill(int server);  // its session lives on until it expires
+  void stop(int server);  // SIGTERM
   // The server's next call of that kind is carried out, and its answer lost with the connection.
   enum class Kind { kCreate, kDelete, kMulti };
   void lose_answer_of(int server, Kind kind);

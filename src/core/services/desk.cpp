@@ -51,10 +51,11 @@ void Desk::take(Token token, ServiceCall call, Duration timeout) {
     return refuse(token, Verdict::kUnavailable, "too many calls wait in this server");
   if (out_.config.standalone)
     return refuse(token, Verdict::kUnavailable, "a standalone server has no ZooKeeper to coordinate with");
-  if (!connected_) return refuse(token, Verdict::kUnavailable, "this server cannot reach ZooKeeper");
+  const bool of_sessions = call.collection == Collection::kSessions;  // known here, whatever ZooKeeper does
+  if (!connected_ && !of_sessions)
+    return refuse(token, Verdict::kUnavailable, "this server cannot reach ZooKeeper");
 
   Parameters parameters(call);
-  const bool of_sessions = call.collection == Collection::kSessions;
   const bool hold = parameters.flag("hold");
   const std::optional<uint64_t> wait = parameters.number("wait", 0, limits::kWaitMs);
   std::optional<std::string> session = parameters.text("session");
@@ -87,7 +88,8 @@ void Desk::bring_to_session(Token token, ServiceAsked asked, std::string session
     return out_.sessions.post(HolderWanted{std::move(asked), std::move(session)});
   }
   Call& mine = calls_.at(token);
-  if (mine.from) return refuse(token, Verdict::kGone, "the server that kept this session is gone");  // one hop at most
+  if (mine.from)
+    return refuse(token, Verdict::kGone, "the server that kept this session is gone");  // one hop at most
   const auto link = links_.find(*keeper);
   if (link == links_.end()) {
     if (registered_.contains(*keeper))
@@ -98,8 +100,7 @@ void Desk::bring_to_session(Token token, ServiceAsked asked, std::string session
   // As it came, but for what a second desk would not know better.
   auto& parameters = asked.call.parameters;
   if (asked.call.collection != Collection::kSessions) parameters.push_back({"session", std::move(session)});
-  if (asked.until > out_.now)
-    parameters.push_back({"wait", std::to_string(to_ms(asked.until - out_.now))});
+  if (asked.until > out_.now) parameters.push_back({"wait", std::to_string(to_ms(asked.until - out_.now))});
   std::sort(parameters.begin(), parameters.end());
   out_.emit(LinkSend{link->second, ServiceForward{token, std::move(asked.call), timeout}});
 }
@@ -114,7 +115,8 @@ void Desk::on(PeerSaid message) {
     if (it != calls_.end() && it->second.to == message.link) finish(it, std::move((*result)->answer));
   } else if (auto* cancelled = std::get_if<ServiceForwardCancelled>(&message.message)) {
     const auto of = std::pair(message.link, cancelled->request);
-    const auto it = std::find_if(calls_.begin(), calls_.end(), [&](const auto& one) { return one.second.from == of; });
+    const auto it =
+        std::find_if(calls_.begin(), calls_.end(), [&](const auto& one) { return one.second.from == of; });
     if (it != calls_.end()) drop(it);
   }
 }
@@ -138,7 +140,9 @@ void Desk::on(const PeerDown& message) {
       drop(it);
     } else {
       finish(it, {it->second.reads ? Verdict::kUnavailable : Verdict::kUnknown,
-                  "the connection to the server that keeps this session broke before it answered", Form::kJson, {}});
+                  "the connection to the server that keeps this session broke before it answered",
+                  Form::kJson,
+                  {}});
     }
   }
 }
@@ -222,8 +226,10 @@ void Desk::on_time() {
     if (call.to) out_.emit(LinkSend{*call.to, ServiceForwardCancelled{token}});
     const Verdict verdict = call.reads ? Verdict::kUnavailable : Verdict::kUnknown;
     drop(it);
-    ServiceAnswer answer{verdict, stopping_ ? "this server is shutting down" : "ZooKeeper did not answer in time",
-                         Form::kJson, {}};
+    ServiceAnswer answer{verdict,
+                         stopping_ ? "this server is shutting down" : "ZooKeeper did not answer in time",
+                         Form::kJson,
+                         {}};
     if (call.from) {
       out_.emit(LinkSend{call.from->first, ServiceForwardResult{call.from->second, std::move(answer)}});
     } else {

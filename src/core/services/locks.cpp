@@ -40,7 +40,8 @@ void Locks::handle(ServiceMessage&& message) {
 void Locks::reply(uint64_t token, Verdict verdict, std::string text) {
   tokens_.erase(token);
   shows_.erase(token);
-  out_.desk.post(ServiceAnswered{token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true});
+  out_.desk.post(
+      ServiceAnswered{token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true});
 }
 
 // ---- what is asked ----
@@ -97,7 +98,8 @@ void Locks::leave(ServiceAsked message) {
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
   const std::optional<PlaceId> place = find(message.holder, message.call.path, is_election(message.call));
   if (message.holder == HolderId())
-    return reply(message.token, Verdict::kInvalid, "the query parameter 'session' has to name whose place it is");
+    return reply(message.token, Verdict::kInvalid,
+                 "the query parameter 'session' has to name whose place it is");
   if (!place) return reply(message.token, Verdict::kNotFound, "this session has no place there");
   tokens_[message.token] = *place;
   grants_.at(*place).leaving.insert(message.token);
@@ -134,8 +136,8 @@ void Locks::tell(Grant& grant) {
   if (!grant.stream || (!grant.held && !grant.ahead)) return;
   grant.say_at = out_.now + kProgress;
   due_ = std::min(due_, grant.say_at);
-  out_.desk.post(
-      ServiceAnswered{*grant.stream, ServiceAnswer{Verdict::kOk, words(grant, false), Form::kJson, {}}, true, false});
+  out_.desk.post(ServiceAnswered{
+      *grant.stream, ServiceAnswer{Verdict::kOk, words(grant, false), Form::kJson, {}}, true, false});
 }
 
 void Locks::end_stream(Grant& grant, std::string line) {
@@ -143,7 +145,8 @@ void Locks::end_stream(Grant& grant, std::string line) {
   const uint64_t token = *std::exchange(grant.stream, std::nullopt);
   tokens_.erase(token);
   grant.say_at = kNever;
-  out_.desk.post(ServiceAnswered{token, ServiceAnswer{Verdict::kOk, std::move(line), Form::kJson, {}}, true, true});
+  out_.desk.post(
+      ServiceAnswered{token, ServiceAnswer{Verdict::kOk, std::move(line), Form::kJson, {}}, true, true});
 }
 
 void Locks::on_held(PlaceId id, int64_t fence) {
@@ -217,8 +220,8 @@ void Locks::take_back(PlaceId id, const std::string& why, Duration grace) {
   grant.leave_at = out_.now + grace;
   due_ = std::min(due_, grant.leave_at);
   grant.say_at = kNever;
-  out_.desk.post(
-      ServiceAnswered{*grant.stream, ServiceAnswer{Verdict::kOk, lost_line(why), Form::kJson, {}}, true, false});
+  out_.desk.post(ServiceAnswered{*grant.stream, ServiceAnswer{Verdict::kOk, lost_line(why), Form::kJson, {}},
+                                 true, false});
 }
 
 void Locks::on_lost(PlaceId id, const std::string& why) {
@@ -303,8 +306,9 @@ void Locks::look(uint64_t token, bool watch) {
 }
 
 void Locks::look_at_first(uint64_t token, const std::string& first, size_t waiting) {
-  zk_.call(ZkGet{first, shows_.at(token).since.has_value()},
-           [this, token, first, waiting](const ZkResult& result) { on_first(token, first, waiting, result); });
+  zk_.call(
+      ZkGet{first, shows_.at(token).since.has_value()},
+      [this, token, first, waiting](const ZkResult& result) { on_first(token, first, waiting, result); });
 }
 
 void Locks::on_first(uint64_t token, const std::string& first, size_t waiting, const ZkResult& result) {

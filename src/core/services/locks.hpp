@@ -49,8 +49,8 @@ class Locks {
     bool held = false;
     int64_t fence = 0;
     std::optional<size_t> ahead;  // as of the last look; none: not known yet
-    bool known = false;           // its session has been told that it has it; a place that nobody knows of is given up
-    bool over = false;            // taken back: its znode goes at `leave_at`
+    bool known = false;  // its session has been told that it has it; a place that nobody knows of is given up
+    bool over = false;   // taken back: its znode goes at `leave_at`
     Instant leave_at = kNever;
   };
   struct Show {  // a GET
@@ -72,8 +72,8 @@ class Locks {
   void look(uint64_t token, bool watch);
   void look_at_first(uint64_t token, const std::string& first, size_t waiting);
   void on_first(uint64_t token, const std::string& first, size_t waiting, const ZkResult& result);
-  void answer_show(uint64_t token, const std::string& watched, std::optional<std::pair<std::string, int64_t>> holder,
-                   size_t waiting);
+  void answer_show(uint64_t token, const std::string& watched,
+                   std::optional<std::pair<std::string, int64_t>> holder, size_t waiting);
   void post(ServiceAsked message);
   void leave(ServiceAsked message);
 

@@ -12,15 +12,17 @@ namespace {
 
 constexpr std::string_view kLockMark = "__lock__";
 constexpr std::string_view kReaderMark = "__rlock__";
+constexpr size_t kDigits = 10;
 constexpr Duration kRetry = milliseconds(20);
 
-// What orders a place: the digits behind its mark.
+// What orders a place: the ten digits at its end, behind its mark.
 std::optional<std::string_view> sequence_of(std::string_view name) {
-  for (const std::string_view mark : {kLockMark, kReaderMark}) {
-    const size_t at = name.rfind(mark);
-    if (at != std::string_view::npos) return name.substr(at + mark.size());
-  }
-  return std::nullopt;
+  if (name.size() < kDigits) return std::nullopt;
+  const std::string_view digits = name.substr(name.size() - kDigits);
+  const std::string_view before = name.substr(0, name.size() - kDigits);
+  const bool marked = before.ends_with(kLockMark) || before.ends_with(kReaderMark);
+  const bool numbered = digits.find_first_not_of("0123456789") == std::string_view::npos;
+  return marked && numbered ? std::optional(digits) : std::nullopt;
 }
 
 }  // namespace
@@ -115,7 +117,8 @@ void Queue::on_created(PlaceId id, const ZkResult& result) {
       zk_.make_path(place->path, [this, id](ZkCode code) {
         Place* again = find_place(id);
         if (again == nullptr || put_off(*again, code)) return;
-        if (code != ZkCode::kOk) return lose(id, fmt::format("its path cannot be made: {}", zk_code_name(code)));
+        if (code != ZkCode::kOk)
+          return lose(id, fmt::format("its path cannot be made: {}", zk_code_name(code)));
         create(id);
       });
       return;

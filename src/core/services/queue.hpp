@@ -25,10 +25,11 @@ class Queue {
  public:
   // What becomes of a place, in any order and as often as it changes, never from within join() or leave().
   struct Events {
-    std::function<void(PlaceId, int64_t fence)> held;  // the znode's czxid: larger for each later holder
-    std::function<void(PlaceId, size_t ahead)> waits;  // behind so many
+    std::function<void(PlaceId, int64_t fence)> held;    // the znode's czxid: larger for each later holder
+    std::function<void(PlaceId, size_t ahead)> waits;    // behind so many
     std::function<void(PlaceId, std::string why)> lost;  // it is no more, and nobody has to leave it
-    std::function<void(PlaceId, bool gone)> left;  // after leave(): the znode is gone; or nobody knows, and it will be
+    std::function<void(PlaceId, bool gone)>
+        left;  // after leave(): the znode is gone; or nobody knows, and it will be
   };
   Queue(Outbox& out, ZkCalls& zk, Events events) : out_(out), zk_(zk), events_(std::move(events)) {}
 
@@ -45,11 +46,11 @@ class Queue {
  private:
   enum class Phase : uint8_t {
     kCreating,
-    kFinding,   // its creation's outcome is unknown
-    kLooking,   // where it stands
-    kWaiting,   // for the one before it
+    kFinding,  // its creation's outcome is unknown
+    kLooking,  // where it stands
+    kWaiting,  // for the one before it
     kHolding,
-    kAdrift,    // nothing is under way until there is a connection, or for a moment
+    kAdrift,  // nothing is under way until there is a connection, or for a moment
   };
   struct Place {
     std::string path;

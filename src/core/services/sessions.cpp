@@ -23,7 +23,8 @@ void Sessions::handle(SessionsMessage&& message) {
 }
 
 void Sessions::reply(uint64_t token, Verdict verdict, std::string text) {
-  out_.desk.post(ServiceAnswered{token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true});
+  out_.desk.post(
+      ServiceAnswered{token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true});
 }
 
 // ---- what is asked ----
@@ -40,7 +41,8 @@ void Sessions::on(ServiceAsked message) {
     if (message.call.verb != Verb::kPost) return reply(message.token, Verdict::kWrongVerb, "POST");
     return open(std::move(message));
   }
-  if (message.call.verb == Verb::kPost) return reply(message.token, Verdict::kWrongVerb, "GET, HEAD, PUT, DELETE");
+  if (message.call.verb == Verb::kPost)
+    return reply(message.token, Verdict::kWrongVerb, "GET, HEAD, PUT, DELETE");
   const std::string wrong = Parameters(message.call).finish();
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
   const auto it = by_id_.find(message.call.path);
@@ -125,7 +127,8 @@ void Sessions::end(HolderId holder, const std::string& why, Duration grace) {
 
 void Sessions::end_all(const std::string& why, Duration grace) {
   if (!sessions_.empty()) {
-    out_.log(LogLevel::kWarn, "ends all clients' sessions", {{"why", why}, {"sessions", std::to_string(sessions_.size())}});
+    out_.log(LogLevel::kWarn, "ends all clients' sessions",
+             {{"why", why}, {"sessions", std::to_string(sessions_.size())}});
   }
   while (!sessions_.empty()) end(sessions_.begin()->first, why, grace);
 }

@@ -56,7 +56,7 @@ class Sessions {
   Outbox& out_;
   uint64_t zk_session_ = 0;
   bool connected_ = false;
-  Duration timeout_{0};     // ZooKeeper's
+  Duration timeout_{0};      // ZooKeeper's
   Instant certain_until_{};  // ZooKeeper knows us until then; Instant{}: who can tell?
   uint64_t calls_ = 0;
   std::map<ZkCallId, Instant> confirming_;  // when it was sent

@@ -5,7 +5,8 @@ namespace kvd {
 
 void Tasks::handle(ServiceMessage&& message) {
   if (auto* asked = std::get_if<ServiceAsked>(&message)) {
-    out_.desk.post(ServiceAnswered{asked->token, {Verdict::kUnavailable, "not there yet", Form::kJson, {}}, false, true});
+    out_.desk.post(ServiceAnswered{
+        asked->token, {Verdict::kUnavailable, "not there yet", Form::kJson, {}}, false, true});
   }
 }
 

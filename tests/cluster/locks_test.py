@@ -1,0 +1,174 @@
+#!/usr/bin/python3
+"""Locks and elections with real servers, a real ZooKeeper and kazoo beside kvd. Usage: locks_test.py KVD CASE"""
+import signal
+import threading
+
+from kazoo.client import KazooClient
+from services_cluster import Cluster, eventually, run_case, say
+
+
+def kazoo_of(cluster):
+    client = KazooClient(hosts=cluster.zookeeper_names, timeout=6.0)
+    client.start()
+    return client
+
+
+def both_ways(binary):
+    with Cluster(binary) as cluster:
+        one, two = cluster.servers
+        kazoo = kazoo_of(cluster)
+        lock = kazoo.Lock('/app/db', 'kazoo')
+        assert lock.acquire(timeout=10)
+        say('kazoo holds the lock: kvd refuses, or waits')
+        session = one.open_session()
+        status, answer = one.post(f'/v1/locks/app/db?session={session}')
+        assert status == 409, (status, answer)
+        assert one.get('/v1/locks/app/db')[1]['holder']['name'] == 'kazoo'
+        stream = two.hold('/v1/locks/app/db?hold=1&name=kvd')
+        assert stream.until(state='waiting')['ahead'] == 1
+        lock.release()
+        fence = stream.until(state='held')['fence']
+        say('kvd holds the lock: kazoo waits')
+        assert not lock.acquire(blocking=False)
+        assert kazoo.Lock('/app/db').contenders() == ['kvd']
+        waiting = threading.Thread(target=lambda: lock.acquire(timeout=60))
+        waiting.start()
+        eventually('kazoo waits', lambda: len(kazoo.get_children('/app/db')) == 2)
+        assert not lock.is_acquired
+        stream.close()
+        waiting.join()
+        assert lock.is_acquired
+        holder = one.get('/v1/locks/app/db')[1]['holder']
+        assert holder['name'] == 'kazoo' and holder['fence'] > fence, holder
+        lock.release()
+        kazoo.stop()
+
+
+def elections_both_ways(binary):
+    with Cluster(binary) as cluster:
+        one, two = cluster.servers
+        kazoo = kazoo_of(cluster)
+        stream = one.hold('/v1/elections/app/leader?candidate=kvd&hold=1')
+        assert stream.until(leading=True)
+        election = kazoo.Election('/app/leader', 'kazoo')
+        led, resign = threading.Event(), threading.Event()
+        runs = threading.Thread(target=lambda: election.run(lambda: (led.set(), resign.wait(60))))
+        runs.start()
+        eventually('both stand', lambda: election.contenders() == ['kvd', 'kazoo'])
+        assert not led.is_set()
+        behind = two.hold('/v1/elections/app/leader?candidate=last&hold=1')
+        assert behind.until(leading=False)['ahead'] == 2
+        say('kvd leads and resigns: kazoo leads')
+        stream.close()
+        assert led.wait(60)
+        assert two.get('/v1/elections/app/leader')[1]['leader']['name'] == 'kazoo'
+        say('kazoo resigns: kvd leads')
+        resign.set()
+        behind.until(leading=True)
+        runs.join()
+        kazoo.stop()
+
+
+def no_polling(binary):
+    """What a thousand waiters and one release cost ZooKeeper, by its own count of packets."""
+    waiters = 1000
+    with Cluster(binary, servers=1) as cluster:
+        server, zookeeper = cluster.servers[0], cluster.zookeeper
+        session = server.open_session(3600)
+        assert server.post(f'/v1/locks/herd?session={session}')[0] == 200
+        streams = [server.hold('/v1/locks/herd?hold=1') for _ in range(waiters)]
+        for number, stream in enumerate(streams):
+            assert stream.until(state='waiting')['ahead'] == number + 1
+
+        def in_three_seconds():
+            before = zookeeper.requests()
+            signal.sigtimedwait([signal.SIGUSR1], 3)  # a pause that is measured, not hoped for
+            return zookeeper.requests() - before
+
+        idle = in_three_seconds()
+        say(f'{waiters} wait: {idle} packets in 3 s')
+        assert idle < 100, idle
+        before = zookeeper.requests()
+        assert server.delete(f'/v1/locks/herd?session={session}')[0] == 204
+        streams[0].until(state='held')
+        cost = zookeeper.requests() - before
+        say(f'one release: {cost} packets')
+        assert cost < 30, cost
+        for stream in streams[1:]:
+            stream.close()
+        eventually('all have left', lambda: server.get('/v1/locks/herd')[1]['waiting'] == 0)
+        streams[0].close()
+
+
+def holder_killed(binary):
+    with Cluster(binary) as cluster:
+        one, two = cluster.servers
+        first = one.hold('/v1/locks/a?hold=1')
+        fence = first.until(state='held')['fence']
+        second = two.hold('/v1/locks/a?hold=1')
+        second.until(state='waiting')
+        session = one.open_session()
+        say('the server of the holder is killed')
+        one.kill()
+        assert first.line() is None
+        assert two.put(f'/v1/sessions/{session}')[0] in (503, 410)
+        assert second.until(state='held')['fence'] > fence
+        assert two.put(f'/v1/sessions/{session}')[0] == 410
+        second.close()
+
+
+def holder_frozen(binary):
+    """The session of the holder's server expires while the server sleeps: what it says when it wakes is not stale."""
+    with Cluster(binary, flags=('--session-timeout', '4000')) as cluster:
+        one, two = cluster.servers
+        first = one.hold('/v1/locks/a?hold=1')
+        first.until(state='held')
+        session = one.open_session()
+        assert one.post(f'/v1/locks/b?session={session}')[0] == 200
+        second = two.hold('/v1/locks/a?hold=1')
+        second.until(state='waiting')
+        say('the server of the holder sleeps')
+        one.running.signal(signal.SIGSTOP)
+        fence = second.until(state='held')['fence']
+        say('another holds; the server wakes')
+        one.running.signal(signal.SIGCONT)
+        assert first.until(state='lost')
+        assert one.put(f'/v1/sessions/{session}')[0] == 410
+        holder = eventually('the server sees who holds', lambda: one.get('/v1/locks/a')[1].get('holder'))
+        assert holder['fence'] == fence
+        assert one.get('/v1/locks/b')[1]['holder'] is None
+        second.close()
+
+
+def ensemble(binary):
+    """One of three ZooKeeper servers ends, then the next one: nobody loses what it holds, and nobody holds twice."""
+    with Cluster(binary, ensemble=3) as cluster:
+        one, two = cluster.servers
+        first = one.hold('/v1/locks/a?hold=1')
+        first.until(state='held')
+        second = two.hold('/v1/locks/a?hold=1')
+        second.until(state='waiting')
+        for zookeeper in cluster.zookeepers:
+            say('one of three ZooKeeper servers is killed')
+            zookeeper.end()
+            for server in (one, two):
+                status = eventually('the others serve', lambda server=server: server.get('/v1/locks/a')[0] == 200)
+                assert status
+            assert one.get('/v1/locks/a')[1]['waiting'] == 1
+            zookeeper.start()
+            eventually('it is back', zookeeper.serves)
+        first.close()
+        while (line := second.line())['state'] == 'waiting':
+            pass
+        assert line['state'] == 'held', line
+        second.close()
+
+
+run_case({
+    'kazoo and kvd exclude each other': both_ways,
+    'kazoo and kvd elect one leader': elections_both_ways,
+    'a thousand waiters ask nothing and one release is cheap': no_polling,
+    'the server of a lock\'s holder is killed': holder_killed,
+    'the server of a lock\'s holder sleeps past its session': holder_frozen,
+    'a lock outlives each of three ZooKeeper servers': ensemble,
+})

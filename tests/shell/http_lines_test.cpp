@@ -1,0 +1,102 @@
+// Answers of the coordination services on a real socket: whole ones, and those that a connection holds, line by line.
+#include <doctest.h>
+
+#include "http_fixture.hpp"
+
+using namespace kvd;
+using namespace kvd::testing;
+
+namespace {
+
+constexpr char kHold[] = "POST /v1/locks/a/b?hold=1&name=x%20y HTTP/1.1\r\nHost: x\r\n\r\n";
+
+ServiceReply line(RequestId id, std::string text, bool last = false) {
+  return {id, ServiceAnswer{Verdict::kOk, std::move(text), Form::kJson, {}}, true, last};
+}
+
+ServiceRequest call_of(HttpFixture& fixture) {
+  fixture.run_until([&] { return !fixture.calls.empty(); });
+  ServiceRequest call = std::move(fixture.calls.back());
+  fixture.calls.pop_back();
+  return call;
+}
+
+}  // namespace
+
+TEST_CASE("lines: each goes out when it is said, and the last one ends the answer") {
+  HttpFixture fixture;
+  Client client(fixture);
+  client.send(kHold);
+  const ServiceRequest call = call_of(fixture);
+  CHECK(call.call.path == "a/b");
+  CHECK(call.call.parameters == std::vector<NamedText>{{"hold", "1"}, {"name", "x y"}});
+  fixture.say(line(call.id, "one"));
+  fixture.run_until([&] { return client.read_some(), client.received().find("one\n") != std::string::npos; });
+  CHECK(client.received().find("Transfer-Encoding: chunked") != std::string::npos);
+  CHECK(client.received().find("application/x-ndjson") != std::string::npos);
+  fixture.say(line(call.id, "two", true));
+  client.send("GET /v1/locks/a HTTP/1.1\r\nHost: x\r\n\r\n");  // the connection goes on
+  const ServiceRequest next = call_of(fixture);
+  fixture.say({next.id, ServiceAnswer{Verdict::kNotFound, "nothing", Form::kJson, {}}, false, true});
+  CHECK(client.next().body == "one\ntwo\n");
+  CHECK(client.next().status == 404);
+  CHECK(fixture.cancelled.empty());
+}
+
+TEST_CASE("lines: a client of HTTP/1.0 gets them as they are") {
+  HttpFixture fixture;
+  Client client(fixture);
+  client.send("POST /v1/locks/a?hold=1 HTTP/1.0\r\n\r\n");
+  const ServiceRequest call = call_of(fixture);
+  fixture.say(line(call.id, "one"));
+  fixture.say(line(call.id, "two", true));
+  const std::string all = client.rest();
+  CHECK(all.find("chunked") == std::string::npos);
+  CHECK(all.ends_with("\r\n\r\none\ntwo\n"));
+}
+
+TEST_CASE("lines: a connection that ends gives up what it held") {
+  for (const bool orderly : {true, false}) {
+    CAPTURE(orderly);
+    HttpFixture fixture;
+    Client client(fixture);
+    client.send(kHold);
+    const ServiceRequest call = call_of(fixture);
+    fixture.say(line(call.id, "one"));
+    fixture.run_until(
+        [&] { return client.read_some(), client.received().find("one\n") != std::string::npos; });
+    if (orderly) {
+      client.end_sending();
+    } else {
+      client.reset();
+    }
+    fixture.run_until([&] { return !fixture.cancelled.empty(); });
+    CHECK(fixture.cancelled == std::vector<RequestId>{call.id});
+  }
+}
+
+TEST_CASE("lines: who only waits may end its side and still gets the answer") {
+  HttpFixture fixture;
+  Client client(fixture);
+  client.send("POST /v1/locks/a?session=s&wait=5 HTTP/1.1\r\nHost: x\r\n\r\n");
+  const ServiceRequest call = call_of(fixture);
+  client.end_sending();
+  fixture.settle();
+  fixture.say({call.id, ServiceAnswer{Verdict::kOk, "{}", Form::kJson, {}}, false, true});
+  CHECK(client.next().body == "{}\n");
+  CHECK(fixture.cancelled.empty());
+}
+
+TEST_CASE("lines: answers to what was asked before come first") {
+  HttpFixture fixture;
+  Client client(fixture);
+  client.send("GET /v1/kv/slow HTTP/1.1\r\nHost: x\r\n\r\n" + std::string(kHold));
+  const ServiceRequest call = call_of(fixture);
+  fixture.say(line(call.id, "one", true));
+  fixture.settle();
+  CHECK_FALSE(client.read_some());
+  REQUIRE(fixture.held.size() == 1);
+  fixture.answer(fixture.held[0], KeyMissing{});
+  CHECK(client.next().status == 404);
+  CHECK(client.next().body == "one\n");
+}

@@ -1,0 +1,102 @@
+// The coordination services over HTTP, without sockets: how a call is read, and how each verdict is rendered.
+#include "shell/http_services.hpp"
+
+#include <doctest.h>
+
+#include "msg/limits.hpp"
+
+using namespace kvd;
+
+namespace {
+
+const HttpIdentity kIdentity{ServerId{"a:1"}, "9.9", {"z:2181"}, 100};
+
+HttpRequest request(HttpMethod method, std::string target) {
+  HttpRequest out;
+  out.method = method;
+  out.target = std::move(target);
+  return out;
+}
+ServiceRequest accepted(HttpMethod method, std::string target) {
+  AcceptedHead head;
+  const std::optional<HttpResponse> refusal =
+      accept_head(request(method, std::move(target)), kIdentity, head);
+  if (refusal) FAIL(refusal->body);
+  REQUIRE(head.service);
+  CHECK(head.plan.route == Route::kService);
+  return *head.service;
+}
+int refused(std::string target) {
+  AcceptedHead head;
+  const std::optional<HttpResponse> refusal =
+      accept_head(request(HttpMethod::kPost, std::move(target)), kIdentity, head);
+  return refusal ? refusal->status : 0;
+}
+HttpResponse rendered(Verdict verdict, std::string text, bool write = true) {
+  return render_service({RequestId(1), ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true},
+                        write);
+}
+
+}  // namespace
+
+TEST_CASE("services: a call is its collection, verb, path and parameters") {
+  const ServiceRequest call =
+      accepted(HttpMethod::kPost, "/v1/locks/a%2Fb/c?wait=5&session=x%26y&timeout=70&flag");
+  CHECK(call.call.collection == Collection::kLocks);
+  CHECK(call.call.verb == Verb::kPost);
+  CHECK(call.call.path == "a/b/c");
+  CHECK(call.timeout == milliseconds(70));
+  CHECK(call.call.parameters == std::vector<NamedText>{{"flag", ""}, {"session", "x&y"}, {"wait", "5"}});
+  CHECK(accepted(HttpMethod::kPost, "/v1/sessions").call.path.empty());
+  CHECK(accepted(HttpMethod::kHead, "/v1/elections/e").call.verb == Verb::kGet);
+  CHECK(accepted(HttpMethod::kGet, "/v1/elections/e").call.collection == Collection::kElections);
+  CHECK(accepted(HttpMethod::kDelete, "/v1/sessions/x").call.verb == Verb::kDelete);
+}
+
+TEST_CASE("services: what no call looks like is refused") {
+  CHECK(refused("/v1/lockss/a") == 404);
+  CHECK(refused("/v1/locks/a?timeout=0") == 400);
+  CHECK(refused("/v1/locks/a?timeout=x") == 400);
+  CHECK(refused("/v1/locks/a?wait=1&wait=2") == 400);
+  CHECK(refused("/v1/locks/" + std::string(limits::kKeyBytes, 'a')) == 0);
+  CHECK(refused("/v1/locks/a" + std::string(limits::kKeyBytes, 'a')) == 400);
+  AcceptedHead head;
+  const std::optional<HttpResponse> other =
+      accept_head(request(HttpMethod::kOther, "/v1/locks/a"), kIdentity, head);
+  REQUIRE(other);
+  CHECK(other->status == 405);
+}
+
+TEST_CASE("services: every verdict has its status, and refusals say what became of it") {
+  CHECK(rendered(Verdict::kOk, "{}").body == "{}\n");
+  CHECK(rendered(Verdict::kCreated, "{}").status == 201);
+  CHECK(rendered(Verdict::kAccepted, "{}").status == 202);
+  CHECK(rendered(Verdict::kDone, "").status == 204);
+  CHECK(rendered(Verdict::kDone, "").body.empty());
+  const std::pair<Verdict, int> refusals[] = {{Verdict::kInvalid, 400},   {Verdict::kForbidden, 403},
+                                              {Verdict::kNotFound, 404},  {Verdict::kWrongVerb, 405},
+                                              {Verdict::kNotInTime, 408}, {Verdict::kConflict, 409},
+                                              {Verdict::kGone, 410},      {Verdict::kFenced, 412},
+                                              {Verdict::kTooLarge, 413},  {Verdict::kUnavailable, 503}};
+  for (const auto& [verdict, status] : refusals) {
+    const HttpResponse response = rendered(verdict, "because");
+    CAPTURE(status);
+    CHECK(response.status == status);
+    CHECK(response.body.find("because") != std::string::npos);
+    CHECK(response.body.find("\"outcome\":\"not-applied\"") != std::string::npos);
+    CHECK(rendered(verdict, "because", false).body.find("outcome") == std::string::npos);
+  }
+  CHECK(rendered(Verdict::kUnknown, "because").body.find("\"outcome\":\"unknown\"") != std::string::npos);
+  CHECK(rendered(Verdict::kWrongVerb, "GET").fields.find("Allow: GET") != std::string::npos);
+  CHECK(rendered(Verdict::kUnavailable, "because").fields.find("Retry-After") != std::string::npos);
+}
+
+TEST_CASE("services: fields of an answer and its form") {
+  ServiceReply reply{RequestId(1), ServiceAnswer{Verdict::kOk, "bytes", Form::kBytes, {{"X-A", "b"}}}, false,
+                     true};
+  CHECK(render_service(reply, false).body == "bytes");
+  CHECK(render_service(reply, false).content_type == kOctets);
+  CHECK(render_service(reply, false).fields.find("X-A: b\r\n") != std::string::npos);
+  reply.answer.form = Form::kText;
+  CHECK(render_service(reply, false).content_type == kPlainText);
+}
