@@ -144,6 +144,16 @@ TEST_CASE("lock: a connection that holds it lets go of it with its end") {
   CHECK(play.heard(second).lines.size() == 3);
 }
 
+TEST_CASE("lock: a place that cannot be removed yet asks for no time") {
+  ServicesPlay play;
+  play.send(0, "POST locks/a/b?hold=1");
+  const uint64_t second = play.send(0, "POST locks/a/b?hold=1");
+  play.cut(0);
+  play.hang_up(second);
+  play.pass(seconds(12));  // the play ends a node that wants one turn after another
+  CHECK(play.heard(second).lines.size() == 1);
+}
+
 TEST_CASE("lock: a server that ZooKeeper may forget takes its grants back before ZooKeeper passes them on") {
   ServicesPlay play(2);
   const uint64_t first = play.send(0, "POST locks/a/b?hold=1");

@@ -54,6 +54,7 @@ constexpr Field kFields[] = {
     {"swizzle_us", &Options::swizzle_us},
     {"hold_us", &Options::hold_us},
     {"encore_us", &Options::encore_us},
+    {"locks", &Options::locks},
     {"twin_us", &Options::twin_us},
     {"zk_loss_us", &Options::zk_loss_us},
     {"zk_cut_us", &Options::zk_cut_us},

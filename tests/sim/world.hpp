@@ -12,6 +12,7 @@
 
 #include "checkers.hpp"
 #include "context.hpp"
+#include "lock_clients.hpp"
 #include "network.hpp"
 #include "process.hpp"
 #include "sim_disk.hpp"
@@ -28,6 +29,7 @@ struct RunResult {
   uint64_t events = 0;
   size_t operations = 0;
   size_t acknowledged_writes = 0;
+  uint64_t grants = 0;  // of locks
   uint64_t epochs = 0;  // the register's last epoch
   uint64_t lineages = 0;
   int undecided = 0;  // keys whose linearizability was too hard to tell
@@ -114,6 +116,7 @@ class World final : public Hosts, public ProcessOwner {
   std::vector<Duration> away_;  // how long a stopping server will stay away
   ZkGateway zookeeper_;
   Workload workload_;
+  LockClients lock_clients_;
   std::map<RequestId, int> status_requests_;
   std::vector<std::optional<Status>> statuses_;
   uint64_t status_requests_made_ = 0;

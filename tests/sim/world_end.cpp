@@ -142,6 +142,7 @@ void World::heal() {
   workload_.on_healed();
   context_.queue.after(seconds(2), [this] {
     workload_.stop();
+    lock_clients_.expect_progress();
     workload_.start_round(everyone());
     poll_convergence();
   });
@@ -177,6 +178,7 @@ void World::poll_convergence() {
 
 std::string World::why_not_converged() const {
   std::string why;
+  why += lock_clients_.stuck();
   if (!workload_.round_done()) why += "clients do not get their last requests done; ";
   for (int server : everyone()) why += why_not_ready(server);
   if (!why.empty()) return why;

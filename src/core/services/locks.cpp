@@ -203,7 +203,7 @@ void Locks::refuse_askers(Grant& grant, const std::string& why) {
 void Locks::give_up(PlaceId id) {
   Grant& grant = grants_.at(id);
   grant.over = true;
-  grant.leave_at = kNever;
+  grant.leave_at = grant.say_at = kNever;
   queue_.leave(id);
 }
 
