@@ -33,6 +33,8 @@ enum class Mutation : uint8_t {
   kLossByOldVerdict,       // 16: ... that verdict is carried out on whatever the register says by then
   kGreetedUnregistered,    //     peers are accepted before this life is registered
   kSilentKept,             //     who is silent but not proven dead is never removed from the set
+  kDoubtIgnored,           //     a server that ZooKeeper may have forgotten keeps what its clients hold
+  kPredecessorTrusted,     //     a place in a queue holds once the one before it is gone, wherever it stands
   kSnapshotAnswersMixed,   //     answers out of a snapshot that was given up count for its successor
 };
 

@@ -144,6 +144,20 @@ TEST_CASE("lock: a connection that holds it lets go of it with its end") {
   CHECK(play.heard(second).lines.size() == 3);
 }
 
+TEST_CASE("lock: a server takes only as many places as ZooKeeper hears of in one message") {
+  ServicesPlay play;
+  const std::string path(1000, 'p');
+  std::vector<uint64_t> places;
+  do {
+    places.push_back(play.send(0, "POST locks/" + path + "?hold=1"));
+    REQUIRE(places.size() < 1000);
+  } while (!play.heard(places.back()).ended);
+  CHECK(play.heard(places.back()).answer->verdict == Verdict::kUnavailable);
+  CHECK(places.size() > 100);
+  play.hang_up(places[0]);
+  CHECK_FALSE(play.heard(play.send(0, "POST locks/" + path + "?hold=1")).ended);
+}
+
 TEST_CASE("lock: a place that cannot be removed yet asks for no time") {
   ServicesPlay play;
   play.send(0, "POST locks/a/b?hold=1");

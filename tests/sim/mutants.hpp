@@ -76,6 +76,10 @@ inline constexpr const char* kSlowDisks = KVD_BUSY
     "servers=2 durable=1 disk_us_max=60000 crash_us=200000 down_us_max=50000 hunt_leader=90 clients=8 "
     "think_us_max=10000";
 
+// Clients contend for locks while their servers are cut off from ZooKeeper, which soon forgets them.
+inline constexpr const char* kContended =
+    KVD_BUSY "locks=5 zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000";
+
 inline constexpr Hunt kHunts[] = {
     {Mutation::kSetById, "set_by_id", kRough, 100},
     {Mutation::kTakeoverUnconditional, "takeover_unconditional", kRough, 100},
@@ -101,6 +105,8 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kLossByOldVerdict, "loss_by_old_verdict", "", 1, breaks_by_old_verdict, kLostAndCut},
     {Mutation::kGreetedUnregistered, "greeted_unregistered", kReturns, 60},
     {Mutation::kSilentKept, "silent_kept", kCores, 60},
+    {Mutation::kDoubtIgnored, "doubt_ignored", kContended, 60},
+    {Mutation::kPredecessorTrusted, "predecessor_trusted", kContended, 60},
     {Mutation::kSnapshotAnswersMixed, "snapshot_answers_mixed", kSnapshots, 60},
 };
 

@@ -75,6 +75,8 @@ void Locks::post(ServiceAsked message) {
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
 
   std::optional<PlaceId> place = find(message.holder, message.call.path, election);
+  if (!place && queue_.full())
+    return reply(message.token, Verdict::kUnavailable, "too many places in queues on this server");
   if (!place) {
     place = queue_.join(message.call.path, name.value_or(out_.config.self.member.id.value));
     Grant& grant = grants_[*place];

@@ -7,12 +7,15 @@
 #include <optional>
 #include <utility>
 
+#include "core/mutation.hpp"
+
 namespace kvd {
 namespace {
 
 constexpr std::string_view kLockMark = "__lock__";
 constexpr std::string_view kReaderMark = "__rlock__";
 constexpr size_t kDigits = 10;
+constexpr size_t kNameBytes = 64;  // of a place, with what each watch takes besides
 constexpr Duration kRetry = milliseconds(20);
 
 // What orders a place: the ten digits at its end, behind its mark.
@@ -39,6 +42,7 @@ std::vector<std::string> places_in_order(const std::vector<std::string>& childre
 
 PlaceId Queue::join(std::string path, std::string data) {
   const PlaceId id(++counter_);
+  bytes_ += path.size() + kNameBytes;
   Place place;
   place.path = std::move(path);
   place.guid = new_guid();
@@ -47,6 +51,8 @@ PlaceId Queue::join(std::string path, std::string data) {
   create(id);
   return id;
 }
+
+bool Queue::full() const { return bytes_ > limits::kWatchedBytes; }
 
 std::string Queue::new_guid() { return fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next()); }
 
@@ -63,7 +69,9 @@ Queue::Place* Queue::find_place(PlaceId id) {
 }
 
 void Queue::forget(PlaceId id) {
-  watch(id, places_.at(id), "");
+  Place& place = places_.at(id);
+  watch(id, place, "");
+  bytes_ -= place.path.size() + kNameBytes;
   places_.erase(id);
 }
 
@@ -182,6 +190,7 @@ void Queue::check_predecessor(PlaceId id) {
     Place* waiting = find_place(id);
     if (waiting == nullptr || put_off(*waiting, result.code)) return;
     if (waiting->leaving) return remove(id);
+    if (result.code != ZkCode::kOk && mutated(Mutation::kPredecessorTrusted)) return check_own(id);
     if (result.code != ZkCode::kOk) return look(id);
     waiting->phase = Phase::kWaiting;
     events_.waits(id, waiting->ahead);
@@ -226,7 +235,7 @@ void Queue::on(const ZkWatchFired& message) {
   for (auto it = begin; it != end; ++it) woken.push_back(it->second);
   for (const PlaceId id : woken) {
     const Phase phase = places_.at(id).phase;
-    if (phase == Phase::kWaiting) look(id);
+    if (phase == Phase::kWaiting) mutated(Mutation::kPredecessorTrusted) ? check_own(id) : look(id);
     if (phase == Phase::kHolding) check_own(id);
   }
 }

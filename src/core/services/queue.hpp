@@ -35,6 +35,8 @@ class Queue {
 
   // `path` is absolute; it and what is above it are made when they are missing. `data` is what others see.
   PlaceId join(std::string path, std::string data);
+  // No more places: at a reconnection the C client tells all its watches in one message, which may not be too long.
+  bool full() const;
   // Its znode goes, if not at once then when ZooKeeper is back.
   void leave(PlaceId place);
 
@@ -90,6 +92,7 @@ class Queue {
   bool connected_ = false;
   Instant retry_at_ = kNever;
   uint64_t counter_ = 0;
+  size_t bytes_ = 0;  // about what the places' watches take
   std::map<PlaceId, Place> places_;
   std::multimap<std::string, PlaceId> watched_;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/json_writer.hpp"
+#include "core/mutation.hpp"
 #include "core/services/parameters.hpp"
 
 namespace kvd {
@@ -177,7 +178,7 @@ void Sessions::on(const ZkResult& message) {
 // ---- time ----
 
 void Sessions::on_time() {
-  if (!certain() && certain_until_ != Instant{}) {
+  if (!certain() && certain_until_ != Instant{} && !mutated(Mutation::kDoubtIgnored)) {
     certain_until_ = Instant{};  // what begins now waits for the next answer
     // Once their grace is over, ZooKeeper's patience is, too.
     end_all("this server cannot reach ZooKeeper", timeout_ / 3);
