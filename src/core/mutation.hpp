@@ -34,6 +34,8 @@ enum class Mutation : uint8_t {
   kGreetedUnregistered,    //     peers are accepted before this life is registered
   kSilentKept,             //     who is silent but not proven dead is never removed from the set
   kSnapshotAnswersMixed,   //     answers out of a snapshot that was given up count for its successor
+  kFenceOfCommitted,       //  8: a write's token is held against those of committed writes only
+  kFenceOfChanges,         //     the token of a write that changes no key is forgotten
 };
 
 #ifdef KVD_MUTATIONS
