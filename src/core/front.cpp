@@ -40,6 +40,7 @@ void Front::on(ClientRequest&& message) {
   Request& request = keep(token, operation_bytes(message.operation), message.timeout);
   request.operation = std::move(message.operation);
   request.idempotency_key = std::move(message.idempotency_key);
+  request.fence = std::move(message.fence);
   request.write = write;
   request.linear = !local;
   request.min_revision = message.min_revision;
@@ -96,7 +97,8 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
   } else if (full()) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in the leader");
   } else if (request.write) {
-    out_.replica.post(Propose{token, std::move(operation), std::move(forward.idempotency_key)});
+    out_.replica.post(
+        Propose{token, std::move(operation), std::move(forward.idempotency_key), std::move(forward.fence)});
   } else {
     out_.replica.post(Read{token, std::move(operation), true});
   }
@@ -124,7 +126,7 @@ void Front::route(Token token, Request& request) {
   if (role_.leading) {
     request.where = Where::kReplica;
     if (request.write) {
-      out_.replica.post(Propose{token, request.operation, request.idempotency_key});
+      out_.replica.post(Propose{token, request.operation, request.idempotency_key, request.fence});
     } else {
       out_.replica.post(Read{token, request.operation, true});
     }
@@ -137,7 +139,7 @@ void Front::route(Token token, Request& request) {
       request.link = link->second.first;
       ++forwarded_;
       out_.emit(LinkSend{link->second.first, Forward{token, request.operation, request.deadline - out_.now,
-                                                     request.idempotency_key}});
+                                                     request.idempotency_key, request.fence}});
       return;
     }
   }

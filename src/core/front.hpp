@@ -44,6 +44,7 @@ class Front {
     Operation operation;
     size_t bytes = 0;             // of keys and values
     std::string idempotency_key;  // empty: none
+    OptionalBox<Fence> fence;
     bool write = false;
     bool in_doubt = false;  // an earlier attempt may have been applied
     bool linear = false;

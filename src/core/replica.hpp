@@ -114,7 +114,8 @@ class Replica {
   struct Ticket {  // whose write it is
     uint64_t token = 0;
     std::string idempotency_key;  // empty: none
-    uint64_t digest = 0;          // of the operation, with a key
+    uint64_t digest = 0;          // of the operation and its fence, with a key
+    std::vector<Fence> fences;    // to be remembered where they are larger; several only of a restore
   };
   struct Proposal {  // a change of the register whose outcome we do not know yet
     uint64_t change_id = 0;
@@ -128,8 +129,9 @@ class Replica {
     Instant since{};
     std::deque<PendingWrite> writes;
     std::deque<PendingRead> reads;
-    // The newest effect on each key in the uncommitted part of the log.
+    // The newest effect on each key, and on each fence, in the uncommitted part of the log.
     std::unique_ptr<Index> tail = std::make_unique<Index>();
+    std::unique_ptr<Index> fences = std::make_unique<Index>();
     std::map<std::string, RememberedAnswer> requests;  // of writes in the uncommitted part of the log
     Revision commit_before;  // as of one or two heartbeats ago, and
     Revision commit_marked;  // ... of this one:
@@ -214,6 +216,8 @@ class Replica {
   bool room_for(const Ticket& ticket, const std::vector<Record>& effects);
   bool recall(const Ticket& ticket);
   bool empty_at_tail() const;
+  uint64_t latest_token(std::string_view resource) const;
+  std::vector<Record> larger_tokens(const Ticket& ticket) const;
   void write(Ticket ticket, std::vector<Record> effects, Answer answer);
   void unchanged(Ticket ticket, Answer answer);
   void propose(Ticket ticket, PutKey& put);

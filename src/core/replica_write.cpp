@@ -2,6 +2,8 @@
 // state of the leader's log, and what is replicated is the effect; see replica.hpp.
 #include <algorithm>
 
+#include "core/fences.hpp"
+#include "core/mutation.hpp"
 #include "core/replica.hpp"
 #include "msg/wire.hpp"
 
@@ -44,6 +46,27 @@ Record deleted(const Record& now, Revision next) {
 const Record* Replica::latest(std::string_view key) const {
   if (const Record* in_tail = leader_->tail->find(key)) return in_tail->has_value() ? in_tail : nullptr;
   return store_.find(key);
+}
+
+// The largest token that a write brought for this resource, in the same view; 0: none did.
+uint64_t Replica::latest_token(std::string_view resource) const {
+  const Record* in_tail = leader_->fences->find(resource);
+  if (in_tail != nullptr && !mutated(Mutation::kFenceOfCommitted)) return token_of(in_tail);
+  return token_of(store_.find(resource, Space::kFences));
+}
+
+// What of its tokens is to be remembered with the next write.
+std::vector<Record> Replica::larger_tokens(const Ticket& ticket) const {
+  std::map<std::string_view, uint64_t> tokens;
+  for (const Fence& fence : ticket.fences) {
+    uint64_t& token = tokens[fence.resource];
+    token = std::max(token, fence.token);
+  }
+  std::vector<Record> effects;
+  for (const auto& [resource, token] : tokens) {
+    if (token > latest_token(resource)) effects.push_back(remember_token(resource, token, next_revision()));
+  }
+  return effects;
 }
 
 // Everything that can be refused is refused before the log: then "not applied" is certain (rule 12).
@@ -120,9 +143,17 @@ void Replica::on(Propose&& message) {
     move_leader(message.token, *move);
     return;
   }
-  Ticket ticket{message.token, std::move(message.idempotency_key), 0};
-  if (!ticket.idempotency_key.empty()) ticket.digest = operation_digest(message.operation);
+  Ticket ticket{message.token, std::move(message.idempotency_key), 0, {}};
+  if (!ticket.idempotency_key.empty()) ticket.digest = operation_digest(message.operation, message.fence);
   if (recall(ticket) || !enough_in_sync(ticket.token)) return;
+  if (message.fence) {
+    const uint64_t current = latest_token(message.fence->resource);
+    if (message.fence->token < current) {
+      unchanged(std::move(ticket), Box(Fenced{std::move(*message.fence), current}));
+      return;
+    }
+    ticket.fences.push_back(std::move(*message.fence));
+  }
   struct Proposer {
     Replica& replica;
     Ticket& ticket;
@@ -143,15 +174,17 @@ void Replica::on(Propose&& message) {
 void Replica::note_in_tail(const Entry& entry) {
   leader_->uncommitted_bytes += entry_bytes(entry);
   for (const Record& effect : entry.effects) {
-    if (effect.space() == Space::kData) {
-      if (Record* now = leader_->tail->find(effect.key())) {
-        *now = effect;
-      } else {
-        leader_->tail->insert(effect);
-      }
-    } else if (effect.has_value()) {
+    if (effect.space() == Space::kRequests) {
+      if (!effect.has_value()) continue;
       auto remembered = read_remembered(effect.key(), effect.value(), entry.revision);
       if (remembered) leader_->requests[std::string(effect.key())] = std::move(*remembered);
+      continue;
+    }
+    Index& tail = effect.space() == Space::kFences ? *leader_->fences : *leader_->tail;
+    if (Record* now = tail.find(effect.key())) {
+      *now = effect;
+    } else {
+      tail.insert(effect);
     }
   }
 }
@@ -163,8 +196,9 @@ void Replica::drop_from_tail(const Entry& entry) {
       leader_->requests.erase(std::string(effect.key()));
       continue;
     }
-    const Record* newest = leader_->tail->find(effect.key());
-    if (newest != nullptr && newest->modified() == entry.revision) leader_->tail->erase(effect.key());
+    Index& tail = effect.space() == Space::kFences ? *leader_->fences : *leader_->tail;
+    const Record* newest = tail.find(effect.key());
+    if (newest != nullptr && newest->modified() == entry.revision) tail.erase(effect.key());
   }
 }
 
@@ -194,6 +228,8 @@ bool Replica::room_for(const Ticket& ticket, const std::vector<Record>& effects)
 }
 
 void Replica::write(Ticket ticket, std::vector<Record> effects, Answer answer) {
+  std::vector<Record> tokens = larger_tokens(ticket);
+  std::move(tokens.begin(), tokens.end(), std::back_inserter(effects));
   if (!room_for(ticket, effects)) return;
   auto entry = std::make_shared<Entry>();
   entry->epoch = epoch_;
@@ -217,12 +253,14 @@ void Replica::write(Ticket ticket, std::vector<Record> effects, Answer answer) {
   log_.append(std::move(entry));
 }
 
-// A refused condition, a delete of what is not there: nothing to replicate, but the answer speaks of the
-// newest state. It is a linear read of the log's tail, and is only true once that is committed and this
+// A refused condition, a delete of what is not there, a token that is too small: nothing to replicate, but the answer
+// speaks of the newest state. It is a linear read of the log's tail, and is only true once that is committed and this
 // server confirmed as leader. With an idempotency key it is remembered like any other: an earlier attempt that
-// is still under way somewhere must not be done after this answer.
+// is still under way somewhere must not be done after this answer. And so is a larger token (core/fences.hpp): who has
+// been answered counts on it that the holder before is shut out.
 void Replica::unchanged(Ticket ticket, Answer answer) {
-  if (ticket.idempotency_key.empty()) {
+  const bool no_token = larger_tokens(ticket).empty() || mutated(Mutation::kFenceOfChanges);
+  if (ticket.idempotency_key.empty() && no_token) {
     leader_->reads.push_back(PendingRead{ticket.token, 0, log_.last().revision, {}, std::move(answer), {}});
   } else {
     write(std::move(ticket), {}, std::move(answer));
@@ -298,6 +336,7 @@ void Replica::propose(Ticket ticket, WriteBatch& batch) {
            "the cluster holds keys: a snapshot is restored into an empty one only");
     return;
   }
+  std::move(batch.fences.begin(), batch.fences.end(), std::back_inserter(ticket.fences));
   struct State {
     const Record* before = nullptr;
     bool anew = false;           // it was deleted, or not there, before it was written

@@ -38,7 +38,7 @@ void Store::count(const Record& item, bool add) {
   bytes_ += add ? bytes : -bytes;
   if (item.space() == Space::kData) {
     value_bytes_ += add ? item.value().size() : -item.value().size();
-  } else if (!item.key().starts_with('\0')) {
+  } else if (item.space() == Space::kRequests && !item.key().starts_with('\0')) {
     if (add) {
       requests_by_age_[item.modified()] = item;
     } else {

@@ -50,7 +50,7 @@ class Store {
   void set(Record* now, const Record& item);
   void count(const Record& item, bool add);
 
-  std::array<std::unique_ptr<Table>, 2> tables_;
+  std::array<std::unique_ptr<Table>, kSpaces> tables_;
   std::map<Revision, Record> requests_by_age_;
   uint64_t digest_ = 0;
   uint64_t value_bytes_ = 0;

@@ -142,6 +142,7 @@ struct Propose {
   uint64_t token = 0;
   Operation operation;  // a write
   std::string idempotency_key;
+  OptionalBox<Fence> fence;
 };
 struct Read {
   uint64_t token = 0;

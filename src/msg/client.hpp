@@ -25,6 +25,14 @@ struct Condition {
   bool operator==(const Condition&) const = default;
 };
 
+// A write may bring the token of the lock, lease or reign under which it is made. A write with a smaller token than one
+// that came before it for that resource is refused (Fenced): its sender has been replaced, and does not know it.
+struct Fence {
+  std::string resource;  // any 1 to limits::kFenceResourceBytes bytes, chosen by clients; no key
+  uint64_t token = 0;    // 1 to limits::kFenceTokenMax
+  bool operator==(const Fence&) const = default;
+};
+
 // ---- requests ----
 struct ReadKey {
   std::string key;
@@ -53,7 +61,8 @@ struct BatchOp {
 };
 struct WriteBatch {  // one revision, all or nothing, in order
   std::vector<BatchOp> ops;
-  bool if_empty = false;  // refused (kNotEmpty) when there is any key
+  bool if_empty = false;      // refused (kNotEmpty) when there is any key
+  std::vector<Fence> fences;  // of a backup that is restored: each is remembered unless a larger one is
 };
 struct ChangeSettings {
   uint32_t min_in_sync = 1;
@@ -82,6 +91,7 @@ struct ClientRequest {
   ReadMode read = ReadMode::kLocal;  // for reads
   Revision min_revision;             // for local reads: wait until this server has it
   std::string idempotency_key;       // of a write, 1 to limits::kIdempotencyKeyBytes; empty: none
+  OptionalBox<Fence> fence;          // of a write of keys
   Duration timeout{5'000'000};       // how long it may wait from its arrival at the node
 };
 struct ClientCancelled {  // the client's connection is gone: nobody waits for the reply any more
@@ -115,6 +125,10 @@ struct ConditionFailed {
 };
 struct SettingsChanged {
   uint32_t min_in_sync = 1;
+};
+struct Fenced {  // nothing was done: a write with a larger token came first
+  Fence fence;   // the refused write's
+  uint64_t current = 0;
 };
 
 struct LeaderMoved {
@@ -237,7 +251,7 @@ struct SnapshotPart {  // the entries come before the items; stays within its no
 
 using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
                             BatchWritten, ConditionFailed, SettingsChanged, Failed, Box<Status>, LeaderMoved,
-                            Box<SnapshotPart>>;
+                            Box<SnapshotPart>, Box<Fenced>>;
 
 struct ClientReply {
   RequestId id;

@@ -40,7 +40,7 @@ auto fields(Of<LogPosition> auto& m) { return std::tie(m.epoch, m.revision); }
 template <class Enum>
 constexpr uint8_t kLast = 0;
 template <>
-constexpr uint8_t kLast<Space> = static_cast<uint8_t>(Space::kRequests);
+constexpr uint8_t kLast<Space> = static_cast<uint8_t>(Space::kFences);
 
 // The fewest bytes that an item of a list takes: what a list's count is held against before anything is
 // allocated.

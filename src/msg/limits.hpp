@@ -2,12 +2,16 @@
 // them; the bounds of HTTP connections are in shell/http_options.hpp, because tests shrink those.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 
 namespace kvd::limits {
 
 inline constexpr size_t kKeyBytes = 1024;  // longer or empty: 400
 inline constexpr size_t kServerIdBytes = 255;
 inline constexpr size_t kIdempotencyKeyBytes = 255;  // longer or empty: 400
+// Beyond these a fence is refused: 400.
+inline constexpr size_t kFenceResourceBytes = 255;
+inline constexpr uint64_t kFenceTokenMax = INT64_MAX;
 // Writes with an idempotency key: so many answers are remembered. The oldest are dropped, a batch at once, and of so
 // many batches it is still known that their keys were used: 409. Older ones are taken for new.
 inline constexpr size_t kRememberedAnswers = 65'536;

@@ -91,6 +91,7 @@ struct Forward {
   Operation operation;   // a write, or a read that is to be linear
   Duration timeout{0};
   std::string idempotency_key;  // of a write; empty: none
+  OptionalBox<Fence> fence;     // of a write
 };
 struct ForwardResult {
   uint64_t request = 0;

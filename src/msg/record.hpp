@@ -2,6 +2,7 @@
 // a record on hands on a pointer of 8 bytes; the content is written once, when a write is taken or read from the wire,
 // and freed by the last owner, in whatever thread. Entries of the log, which are made of records, are here, too.
 #pragma once
+#include <cstddef>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -15,7 +16,9 @@ namespace kvd {
 enum class Space : uint8_t {
   kData,      // what clients write
   kRequests,  // what came of writes that carried an idempotency key (core/requests.hpp)
+  kFences,    // the largest token that writes brought, by resource (core/fences.hpp)
 };
+inline constexpr size_t kSpaces = 3;
 
 // As the effect of a write it is the outcome, not the operation, so that a copy which misses history still ends with
 // the same bytes: a value, or that the key is deleted. As an item of the store it has a value.

@@ -49,8 +49,19 @@ std::string text_of(const LogPosition& position) {
 std::string text_of_item(const Record& item) {
   return fmt::format("{}@{}={}", quoted(item.key()), item.modified().value, size_of(item.value()));
 }
+const char* text_of(Space space) {
+  switch (space) {
+    case Space::kData:
+      return "";
+    case Space::kRequests:
+      return "request ";
+    case Space::kFences:
+      return "fence ";
+  }
+  return "?";
+}
 std::string text_of_effect(const Record& effect) {
-  return (effect.space() == Space::kData ? "" : "request ") + quoted(effect.key()) +
+  return text_of(effect.space()) + quoted(effect.key()) +
          (effect.has_value() ? "=" + size_of(effect.value()) : " deleted");
 }
 std::string text_of(const EntryPointer& entry) {
@@ -60,6 +71,8 @@ std::string text_of(const EntryPointer& entry) {
 std::string text_of(const BatchOp& op) {
   return quoted(op.key) + (op.value ? "=" + size_of(*op.value) : " deleted");
 }
+std::string text_of(const Fence& fence) { return fmt::format("{}:{}", quoted(fence.resource), fence.token); }
+std::string text_of(const OptionalBox<Fence>& fence) { return fence ? " fence=" + text_of(*fence) : ""; }
 std::string text_of(const EntityTags& tags) {
   if (tags.any) return "*";
   return list(tags.revisions, [](Revision revision) { return fmt::format("{}", revision.value); });
@@ -152,7 +165,8 @@ struct OperationText {
   std::string operator()(const DeletePrefix& m) const { return "DeletePrefix " + quoted(m.prefix); }
   std::string operator()(const WriteBatch& m) const {
     return std::string(m.if_empty ? "WriteBatch if_empty " : "WriteBatch ") +
-           list(m.ops, [](const BatchOp& op) { return text_of(op); });
+           list(m.ops, [](const BatchOp& op) { return text_of(op); }) +
+           (m.fences.empty() ? "" : " fences=" + list(m.fences, [](const Fence& f) { return text_of(f); }));
   }
   std::string operator()(const ChangeSettings& m) const {
     return fmt::format("ChangeSettings min_in_sync={}", m.min_in_sync);
@@ -163,8 +177,7 @@ struct OperationText {
   }
   std::string operator()(const ReadSnapshot& m) const {
     if (!m.since) return "ReadSnapshot";
-    return fmt::format("ReadSnapshot since={} after={}{}", m.since->value,
-                       m.space == Space::kData ? "" : "request ", quoted(m.after));
+    return fmt::format("ReadSnapshot since={} after={}{}", m.since->value, text_of(m.space), quoted(m.after));
   }
 };
 
@@ -190,6 +203,9 @@ struct AnswerText {
   std::string operator()(const BatchWritten&) const { return "BatchWritten"; }
   std::string operator()(const ConditionFailed& m) const {
     return "ConditionFailed current=" + (m.current ? fmt::format("{}", m.current->value) : "none");
+  }
+  std::string operator()(const Box<Fenced>& m) const {
+    return fmt::format("Fenced {} current={}", text_of(m->fence), m->current);
   }
   std::string operator()(const SettingsChanged& m) const {
     return fmt::format("SettingsChanged min_in_sync={}", m.min_in_sync);
@@ -269,8 +285,8 @@ struct PeerText {
                        m.failed ? " failed" : "");
   }
   std::string operator()(const Forward& m) const {
-    return fmt::format("Forward request={} timeout={}us{} {}", m.request, m.timeout.count(),
-                       m.idempotency_key.empty() ? "" : " key=" + quoted(m.idempotency_key),
+    return fmt::format("Forward request={} timeout={}us{}{} {}", m.request, m.timeout.count(),
+                       m.idempotency_key.empty() ? "" : " key=" + quoted(m.idempotency_key), text_of(m.fence),
                        to_text(m.operation));
   }
   std::string operator()(const ForwardResult& m) const {
@@ -399,10 +415,10 @@ std::string text_of(const Address& address) { return format_address(address); }
 struct EdgeText {
   std::string operator()(const ClientRequest& m) const {
     return fmt::format(
-        "ClientRequest {} {}{}{} timeout={}us", m.id.value, to_text(m.operation),
+        "ClientRequest {} {}{}{}{} timeout={}us", m.id.value, to_text(m.operation),
         m.read == ReadMode::kLinear ? " linear" : "",
         m.min_revision == Revision(0) ? "" : fmt::format(" min_revision={}", m.min_revision.value),
-        m.timeout.count());
+        text_of(m.fence), m.timeout.count());
   }
   std::string operator()(const ServiceRequest& m) const {
     return fmt::format("ServiceRequest {} {} timeout={}us", m.id.value, text_of(m.call), m.timeout.count());

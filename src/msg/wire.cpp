@@ -36,13 +36,14 @@ auto fields(Of<ServerInfo> auto& m) { return std::tie(m.member, m.http, m.peer);
 
 auto fields(Of<EntityTags> auto& m) { return std::tie(m.any, m.revisions); }
 auto fields(Of<Condition> auto& m) { return std::tie(m.if_match, m.if_none_match); }
+auto fields(Of<Fence> auto& m) { return std::tie(m.resource, m.token); }
 auto fields(Of<ReadKey> auto& m) { return std::tie(m.key); }
 auto fields(Of<ListKeys> auto& m) { return std::tie(m.prefix, m.after, m.limit, m.keys_only); }
 auto fields(Of<PutKey> auto& m) { return std::tie(m.key, m.value, m.condition); }
 auto fields(Of<DeleteKey> auto& m) { return std::tie(m.key, m.condition); }
 auto fields(Of<DeletePrefix> auto& m) { return std::tie(m.prefix); }
 auto fields(Of<BatchOp> auto& m) { return std::tie(m.key, m.value); }
-auto fields(Of<WriteBatch> auto& m) { return std::tie(m.ops, m.if_empty); }
+auto fields(Of<WriteBatch> auto& m) { return std::tie(m.ops, m.if_empty, m.fences); }
 auto fields(Of<ChangeSettings> auto& m) { return std::tie(m.min_in_sync); }
 auto fields(Of<QueryStatus> auto&) { return std::tie(); }
 auto fields(Of<MoveLeader> auto& m) { return std::tie(m.to); }
@@ -58,6 +59,7 @@ auto fields(Of<PrefixDeleted> auto& m) { return std::tie(m.count); }
 auto fields(Of<BatchWritten> auto&) { return std::tie(); }
 auto fields(Of<ConditionFailed> auto& m) { return std::tie(m.current); }
 auto fields(Of<SettingsChanged> auto& m) { return std::tie(m.min_in_sync); }
+auto fields(Of<Fenced> auto& m) { return std::tie(m.fence, m.current); }
 auto fields(Of<LeaderMoved> auto& m) { return std::tie(m.leader); }
 auto fields(Of<Failed> auto& m) { return std::tie(m.code, m.outcome, m.detail); }
 
@@ -71,7 +73,9 @@ auto fields(Of<SnapshotBegin> auto& m) { return std::tie(m.epoch, m.number, m.ba
 auto fields(Of<SnapshotChunk> auto& m) { return std::tie(m.epoch, m.items); }
 auto fields(Of<SnapshotEnd> auto& m) { return std::tie(m.epoch, m.revision, m.digest); }
 auto fields(Of<SnapshotAck> auto& m) { return std::tie(m.epoch, m.number, m.chunks, m.failed); }
-auto fields(Of<Forward> auto& m) { return std::tie(m.request, m.operation, m.timeout, m.idempotency_key); }
+auto fields(Of<Forward> auto& m) {
+  return std::tie(m.request, m.operation, m.timeout, m.idempotency_key, m.fence);
+}
 auto fields(Of<ForwardResult> auto& m) { return std::tie(m.request, m.answer, m.revision); }
 auto fields(Of<Suspect> auto& m) { return std::tie(m.epoch, m.leader); }
 auto fields(Of<SuspectReply> auto& m) { return std::tie(m.epoch, m.leader, m.agrees); }
@@ -102,12 +106,20 @@ template <>
 constexpr size_t kSmallest<BatchOp> = 4 + 1;
 template <>
 constexpr size_t kSmallest<NamedText> = 4 + 4;
+template <>
+constexpr size_t kSmallest<Fence> = 4 + 8;
 
 // ---- what a decoded value must also satisfy ----
 
 // What becomes of it must fit into a frame again, next to others: an answer, an Append.
 inline void check_write(Decoder& decoder, size_t bytes) {
   if (bytes > limits::kWriteBytes) decoder.fail(fmt::format("a write of {} bytes", bytes));
+}
+inline void check_value(Decoder& decoder, const Fence& fence) {
+  if (fence.resource.empty() || fence.resource.size() > limits::kFenceResourceBytes)
+    decoder.fail(fmt::format("a fence's resource of {} bytes", fence.resource.size()));
+  if (fence.token == 0 || fence.token > limits::kFenceTokenMax)
+    decoder.fail(fmt::format("a fence's token of {}", fence.token));
 }
 inline void check_value(Decoder& decoder, const ReadKey& read) { check_key(decoder, read.key); }
 inline void check_value(Decoder& decoder, const PutKey& put) {
@@ -124,6 +136,8 @@ inline void check_value(Decoder& decoder, const DeletePrefix& deletion) {
 }
 inline void check_value(Decoder& decoder, const WriteBatch& batch) {
   if (batch.ops.size() > limits::kBatchOps) decoder.fail(fmt::format("a batch of {}", batch.ops.size()));
+  if (batch.fences.size() > limits::kBatchOps)
+    decoder.fail(fmt::format("a batch with {} fences", batch.fences.size()));
   size_t bytes = 0;
   for (const BatchOp& op : batch.ops) bytes += op.key.size() + (op.value ? op.value->size() : 0);
   check_write(decoder, bytes);
@@ -204,9 +218,10 @@ Result<Answer> decode_answer(std::string_view bytes) {
   return answer;
 }
 
-uint64_t operation_digest(const Operation& operation) {
+uint64_t operation_digest(const Operation& operation, const OptionalBox<Fence>& fence) {
   std::string bytes;
   Encoder(bytes).put(operation);
+  if (fence) Encoder(bytes).put(*fence);
   return hash_bytes(bytes);
 }
 

@@ -39,8 +39,8 @@ class FrameReader {
 // An answer as it is remembered with its idempotency key: never a Status.
 std::string encode_answer(const Answer& answer);
 Result<Answer> decode_answer(std::string_view bytes);
-// Equal operations have equal digests; a retry with another body is noticed by it.
-uint64_t operation_digest(const Operation& operation);
+// Equal operations with equal fences have equal digests; a retry with another body, or a newer token, is noticed by it.
+uint64_t operation_digest(const Operation& operation, const OptionalBox<Fence>& fence = {});
 
 // Decodes the body of one frame (type and fields, without the length).
 Result<PeerMessage> decode_body(std::string_view body);

@@ -16,6 +16,7 @@ constexpr std::string_view kKeyPath = "/v1/kv/";
 constexpr std::string_view kSnapshotPath = "/v1/snapshot";
 constexpr std::string_view kLeaderPath = "/v1/cluster/leader";
 constexpr uint32_t kReadParameters = kQueryRead | kQueryMinRevision | kQueryTimeout;
+constexpr uint32_t kWriteParameters = kQueryTimeout | kQueryFence;
 constexpr uint32_t kListParameters = kReadParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
 
 bool is_write_method(HttpMethod method) {
@@ -102,7 +103,7 @@ Refusal accept_key(const HttpRequest& request, const Target& target, const HttpI
   if (key.empty() || key.size() > limits::kKeyBytes) {
     return bad_request(request, fmt::format("a key has 1 to {} bytes", limits::kKeyBytes));
   }
-  Result<Query> query = parse_query(target.query, read ? kReadParameters : uint32_t{kQueryTimeout});
+  Result<Query> query = parse_query(target.query, read ? kReadParameters : kWriteParameters);
   if (!query) return bad_request(request, query.error().detail);
   Condition condition;
   std::string_view bad_field;
@@ -114,6 +115,7 @@ Refusal accept_key(const HttpRequest& request, const Target& target, const HttpI
   accepted.plan.write = !read;
   limit_small_body(accepted);
   apply_read(accepted, *query);
+  accepted.request.fence = std::move(query->fence);
   if (read) {
     accepted.request.operation = ReadKey{std::move(key)};
     accepted.plan.condition = std::move(condition);
@@ -160,7 +162,7 @@ Refusal accept_collection(const HttpRequest& request, const Target& target, Acce
   bool batch = request.method == HttpMethod::kPost;
   if (!batch && request.method != HttpMethod::kDelete)
     return wrong_method(request, "GET, HEAD, POST, DELETE");
-  Result<Query> query = parse_query(target.query, batch ? kQueryTimeout : kQueryTimeout | kQueryPrefix);
+  Result<Query> query = parse_query(target.query, batch ? kWriteParameters : kWriteParameters | kQueryPrefix);
   if (!query) return bad_request(request, query.error().detail);
   if (request.fields.find("If-Match") || request.fields.find("If-None-Match")) {
     return bad_request(request, "If-Match and If-None-Match are for one key only");
@@ -171,6 +173,7 @@ Refusal accept_collection(const HttpRequest& request, const Target& target, Acce
   accepted.plan.route = Route::kCollection;
   accepted.plan.write = true;
   accepted.request.timeout = query->timeout;
+  accepted.request.fence = std::move(query->fence);
   if (batch) {
     accepted.request.operation = WriteBatch{};
     accepted.body_bytes_max = limits::kWriteBytes;

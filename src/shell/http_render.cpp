@@ -150,6 +150,17 @@ class Renderer {
     return json_response(200, json);
   }
   HttpResponse operator()(const ConditionFailed& failed) const { return condition_failed(failed.current); }
+  HttpResponse operator()(const Box<Fenced>& box) const {
+    const Fenced& fenced = *box;
+    Problem problem;
+    problem.status = 412;
+    problem.kind = "fenced";
+    problem.detail = fmt::format("the resource '{}' has seen the token {}, and this write came with {}",
+                                 fenced.fence.resource, fenced.current, fenced.fence.token);
+    problem.outcome = Outcome::kNotApplied;
+    problem.current_fence = fenced.current;
+    return problem_response(problem);
+  }
   HttpResponse operator()(const SettingsChanged& changed) const {
     JsonWriter json;
     json.begin_object().member("min_in_sync", changed.min_in_sync).end_object();

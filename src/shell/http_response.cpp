@@ -130,6 +130,7 @@ HttpResponse problem_response(const Problem& problem) {
     json.member("outcome", *problem.outcome == Outcome::kUnknown ? "unknown" : "not-applied");
   if (problem.leader) json.member("leader", "http://" + format_address(*problem.leader));
   if (problem.current) json.member("current", problem.current->value);
+  if (problem.current_fence) json.member("current_fence", *problem.current_fence);
   json.end_object();
 
   HttpResponse response;

@@ -38,7 +38,8 @@ struct Problem {
   std::string detail;              // one sentence for the person who sent the request; any bytes
   std::optional<Outcome> outcome;  // writes only
   std::optional<Address> leader;
-  std::optional<Revision> current;  // of the key, for a failed condition
+  std::optional<Revision> current;        // of the key, for a failed condition
+  std::optional<uint64_t> current_fence;  // of the resource, for a token that is too small
 };
 // Every 503 comes with Retry-After.
 // That the connection closes, as after malformed HTTP, is the caller's to say.

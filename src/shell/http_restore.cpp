@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/json_writer.hpp"
+#include "core/fences.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -36,14 +37,20 @@ std::optional<HttpResponse> HttpRestore::verify() {
   if (auto response = refuse(reader_.finish())) return response;
   store_ = reader_.take_store();
   cursor_ = store_.items().begin();
+  fence_ = store_.items(Space::kFences).begin();
   verified_ = true;
   return std::nullopt;
 }
 
+bool HttpRestore::all_sent() const {
+  return sent_ > 0 && cursor_ == store_.items().end() && fence_ == store_.items(Space::kFences).end();
+}
+
+// Keys and fences side by side, as long as there are any of either.
 std::optional<HttpRestore::Batch> HttpRestore::next_batch() {
   const bool first = sent_ == 0;
   if (!verified_ || failed_ || under_way_.size() >= kUnderWay) return std::nullopt;
-  if (!first && (cursor_ == store_.items().end() || revision_ == Revision(0))) return std::nullopt;
+  if (!first && (all_sent() || revision_ == Revision(0))) return std::nullopt;
   Batch batch;
   batch.number = sent_++;
   batch.content.if_empty = first;
@@ -53,6 +60,12 @@ std::optional<HttpRestore::Batch> HttpRestore::next_batch() {
     if (bytes > 0 && bytes + more > kBatchBytes) break;
     bytes += more;
     batch.content.ops.push_back(BatchOp{std::string(cursor_->key()), cursor_->bytes()});
+  }
+  const Table& fences = store_.items(Space::kFences);
+  for (; fence_ != fences.end() && batch.content.fences.size() < limits::kBatchOps; ++fence_) {
+    const uint64_t token = token_of(&*fence_);
+    const bool sound = token != 0 && fence_->key().size() <= limits::kFenceResourceBytes;
+    if (sound) batch.content.fences.push_back(Fence{std::string(fence_->key()), token});
   }
   under_way_.emplace(batch.number, batch.content.ops.size());
   return batch;
@@ -71,7 +84,7 @@ void HttpRestore::on_reply(uint32_t number, const ClientReply& reply) {
 
 std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, const HttpCounters& counters) {
   const uint64_t keys = store_.items().size();
-  if (!verified_ || !under_way_.empty() || (!failed_ && written_ < keys) || sent_ == 0) return std::nullopt;
+  if (!under_way_.empty() || (!failed_ && !all_sent())) return std::nullopt;
   if (!failed_) {
     JsonWriter json;
     json.begin_object().member("keys", keys).member("revision", revision_.value).end_object();
@@ -81,7 +94,7 @@ std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, co
     return response;
   }
   if (auto* failed = std::get_if<Failed>(&failed_->answer)) {
-    const bool partly = written_ > 0 || failed->outcome == Outcome::kUnknown;
+    const bool partly = revision_ != Revision(0) || failed->outcome == Outcome::kUnknown;
     if (partly) {
       failed->outcome = Outcome::kUnknown;
       failed->detail = fmt::format(

@@ -35,12 +35,14 @@ class HttpRestore {
 
  private:
   std::optional<HttpResponse> refuse(const std::string& wrong);
+  bool all_sent() const;
 
   ReplyPlan plan_;
   BackupReader reader_;
   bool verified_ = false;
   Store store_;
   Table::Iterator cursor_;                  // the next key to be sent
+  Table::Iterator fence_;                   // the next fence
   uint32_t sent_ = 0;                       // batches
   std::map<uint32_t, uint64_t> under_way_;  // by number; how many keys
   uint64_t written_ = 0;                    // keys

@@ -71,6 +71,21 @@ std::string set_id(std::string& target, std::string value) {
   return "";
 }
 
+// RESOURCE:TOKEN. The resource may hold colons itself.
+std::string set_fence(Query& query, std::string value) {
+  const size_t colon = value.rfind(':');
+  std::optional<uint64_t> token;
+  if (colon != std::string::npos) token = parse_number(std::string_view(value).substr(colon + 1));
+  if (!token || *token < 1 || *token > limits::kFenceTokenMax || colon < 1 ||
+      colon > limits::kFenceResourceBytes) {
+    return fmt::format("RESOURCE:TOKEN, a resource of 1 to {} bytes and a token from 1 to {}",
+                       limits::kFenceResourceBytes, limits::kFenceTokenMax);
+  }
+  value.resize(colon);
+  query.fence = Fence{std::move(value), *token};
+  return "";
+}
+
 struct Parameter {
   std::string_view name;
   uint32_t bit;
@@ -85,6 +100,7 @@ constexpr Parameter kParameters[] = {
     {"after", kQueryAfter, [](Query& q, std::string v) { return set_key(q.after, std::move(v)); }},
     {"keys", kQueryKeys, [](Query& q, std::string v) { return set_flag(q.keys_only, v); }},
     {"to", kQueryTo, [](Query& q, std::string v) { return set_id(q.to, std::move(v)); }},
+    {"fence", kQueryFence, set_fence},
     {"verbose", kQueryVerbose, [](Query& q, std::string v) { return set_flag(q.verbose, v); }},
 };
 

@@ -32,6 +32,7 @@ enum QueryParameter : uint32_t {
   kQueryKeys = 64,
   kQueryVerbose = 128,
   kQueryTo = 256,
+  kQueryFence = 512,
 };
 struct Query {
   ReadMode read = ReadMode::kLocal;
@@ -43,6 +44,7 @@ struct Query {
   bool keys_only = false;
   bool verbose = false;
   std::string to;  // a server's id; empty: not given
+  OptionalBox<Fence> fence;
 };
 // `text` is what follows the first '?', and satisfies is_percent_encoded(). The Error names the parameter
 // that is unknown here (not in `allowed`), given twice or out of range.

@@ -26,6 +26,13 @@ std::string take_snapshot(const KvdServer& server, const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+// Of a write that comes with this token for a lock.
+int put_fenced(const KvdServer& server, int token) {
+  return http_request(server.http(), "PUT", fmt::format("/v1/kv/fenced?fence=lock:{}", token), "value",
+                      kDeadline)
+      .status;
+}
+
 int put_snapshot(const KvdServer& server, const std::string& snapshot) {
   return http_request(server.http(), "PUT", "/v1/snapshot", snapshot, kDeadline).status;
 }
@@ -41,6 +48,7 @@ TEST_CASE("a backup taken under writes is restored into an empty cluster only") 
       const std::string key = fmt::format("before-{}", i);
       cluster.write(leader, key, before[key] = fmt::format("value {}", i));
     }
+    REQUIRE(put_fenced(leader, 7) == 201);
     Writer writer(cluster.addresses());
     cluster.wait_until("others write as well", [&] { return writer.acknowledged() > 20; });
     snapshot = take_snapshot(leader, cluster.directory() + "/backup");
@@ -64,6 +72,8 @@ TEST_CASE("a backup taken under writes is restored into an empty cluster only") 
   say("What is cut or damaged changes nothing.");
   REQUIRE(put_snapshot(follower, snapshot) == 200);
   CHECK(put_snapshot(leader, snapshot) == 409);
+  CHECK(put_fenced(leader, 6) == 412);
+  CHECK(put_fenced(follower, 7) == 200);
   cluster.wait_all_equal();
   cluster.require_everywhere(before);
 }

@@ -1,5 +1,6 @@
 // What kvd spares its clients when the lead changes: planned hand-overs, and writes with an idempotency key, which it
-// repeats itself and which anybody may repeat through any server.
+// repeats itself and which anybody may repeat through any server; and what it never spares a client that has lost its
+// lock meanwhile.
 #include <doctest.h>
 #include <fmt/format.h>
 
@@ -13,6 +14,20 @@ HttpAnswer keyed_put(const KvdServer& server, const std::string& key, const std:
   return HttpConnection(server.http())
       .call({"PUT", "/v1/kv/" + key + "?timeout=30000", value, {{"Idempotency-Key", idempotency_key}}},
             kDeadline);
+}
+
+HttpAnswer fenced_put(const KvdServer& server, const std::string& key, const std::string& value,
+                      const std::string& token) {
+  return HttpConnection(server.http())
+      .call({"PUT", fmt::format("/v1/kv/{}?timeout=30000&fence=lock:{}", key, token), value, {}}, kDeadline);
+}
+
+// Takes the lock from whoever has it; the token that comes with it.
+std::string take_lock(const KvdServer& server, const std::string& holder) {
+  const HttpAnswer taken =
+      HttpConnection(server.http()).call({"PUT", "/v1/kv/lock?timeout=30000", holder, {}}, kDeadline);
+  REQUIRE((taken.status == 200 || taken.status == 201));
+  return taken.header("Kvd-Revision");
 }
 
 KvdServer& follower_of(Cluster& cluster, const KvdServer& leader) {
@@ -96,6 +111,47 @@ TEST_CASE("a write with an idempotency key outlives the leader and is done once"
     cluster.wait_all_in_sync();
     // Also a copy that came by a snapshot or the log of another leader knows it.
     REQUIRE(keyed_put(leader, key, "value", name).body == first.body);
+  }
+  cluster.require_everywhere(written);
+  cluster.wait_all_equal();
+}
+
+TEST_CASE("a deposed holder of a lock is refused after a change of the leader") {
+  Cluster cluster;
+  cluster.start_all();
+  std::map<std::string, std::string> written;
+  for (int round = 0; round < 3; ++round) {
+    KvdServer& leader = cluster.wait_for_leader();
+    const std::string former = take_lock(follower_of(cluster, leader), "former");
+    REQUIRE(fenced_put(leader, "job", "begun", former).status < 300);
+    leader.kill();
+    KvdServer& next = cluster.wait_for_leader();
+    const std::string newer = take_lock(next, "newer");
+    // The newer holder's first word shuts the former one out, even though it changes nothing.
+    HttpAnswer first =
+        HttpConnection(follower_of(cluster, next).http())
+            .call({"DELETE", "/v1/kv/absent?timeout=30000&fence=lock:" + newer, "", {}}, kDeadline);
+    REQUIRE(first.status == 404);
+    leader.start();
+    cluster.wait_all_in_sync();
+    next.kill();
+    KvdServer& last = cluster.wait_for_leader();
+    for (KvdServer* server : cluster.serving()) {
+      const HttpAnswer late = fenced_put(*server, "job", "done by the former one", former);
+      INFO(late.body);
+      REQUIRE(late.status == 412);
+      REQUIRE(late.body.find("\"type\":\"urn:kvd:fenced\"") != std::string::npos);
+      REQUIRE(late.body.find("\"outcome\":\"not-applied\"") != std::string::npos);
+      REQUIRE(late.body.find("\"current_fence\":" + newer + "}") != std::string::npos);
+      say(fmt::format("{} leads after two changes; the former holder by {}: {}", last.name(), server->name(),
+                      late.body));
+    }
+    REQUIRE(last.get("/v1/kv/job?read=linear").body == "begun");
+    REQUIRE(fenced_put(follower_of(cluster, last), "job", written["job"] = "done", newer).status == 200);
+    cluster.require_everywhere(written);
+    next.start();
+    cluster.wait_all_in_sync();
+    REQUIRE(fenced_put(next, "job", "late again", former).status == 412);
   }
   cluster.require_everywhere(written);
   cluster.wait_all_equal();

@@ -2,8 +2,12 @@
 // that are refused, damaged, cut or given up.
 #include <doctest.h>
 
+#include <map>
+
 #include "core/backup.hpp"
+#include "core/fences.hpp"
 #include "http_fixture.hpp"
+#include "msg/limits.hpp"
 
 using namespace kvd;
 using namespace kvd::testing;
@@ -13,10 +17,17 @@ namespace {
 constexpr size_t kBatchKeys = 1024;  // of small values
 
 // In several frames.
-std::string snapshot_of(size_t keys) {
+std::string snapshot_of(size_t keys, size_t fences = 0) {
   Store store;
   for (size_t i = 0; i < keys; ++i) {
     store.put(Record("k" + std::to_string(100'000 + i), "value", {Revision(i + 1), Revision(i + 1), 1}));
+  }
+  for (size_t i = 0; i < fences; ++i)
+    store.put(remember_token("lock-" + std::to_string(i), i + 1, Revision(i + 1)));
+  store.put(Record("once", "an answer", {Revision(1), Revision(1), 1, Space::kRequests}));
+  if (fences > 0) {  // what no fence looks like
+    store.put(remember_token(std::string(limits::kFenceResourceBytes + 1, 'r'), 1, Revision(1)));
+    store.put(Record("short", "1234567", {Revision(1), Revision(1), 1, Space::kFences}));
   }
   BackupWriter writer;
   std::string bytes;
@@ -25,7 +36,9 @@ std::string snapshot_of(size_t keys) {
   part.at = LogPosition{Epoch(3), Revision(40)};
   part.digest = store.digest();
   do {
-    part.items = store.items_behind(Space::kData, part.items.empty() ? "" : part.items.back().key(), 10'000);
+    const bool first = part.items.empty();
+    part.items = first ? store.items_behind(Space::kData, "", 10'000)
+                       : store.items_behind(part.items.back().space(), part.items.back().key(), 10'000);
     part.more = !part.items.empty();
     writer.add(part, bytes);
   } while (part.more);
@@ -91,6 +104,44 @@ TEST_CASE("restore: a whole snapshot is written in batches, only the first of wh
   CHECK_FALSE(node.batches[2].if_empty);
   CHECK(node.batches[0].ops.size() + node.batches[1].ops.size() + node.batches[2].ops.size() == 3000);
   CHECK(client.send(put_whole(node.whole)).next().status == 200);  // the connection serves on
+}
+
+TEST_CASE("restore: fences go along with the keys, and also alone") {
+  size_t keys = 0;
+  size_t batches = 0;
+  SUBCASE("as many as keys") { keys = 3000, batches = 3; }
+  SUBCASE("more than keys") { keys = 1, batches = 3; }
+  SUBCASE("no keys") { keys = 0, batches = 3; }
+  SUBCASE("more keys") { keys = 5000, batches = 5; }
+  constexpr size_t kFences = 2500;
+  Restores node;
+  Client client(node.fixture);
+  Reply done = client.send(put_whole(snapshot_of(keys, kFences))).next();
+  CHECK(done.status == 200);
+  CHECK(done.body == "{\"keys\":" + std::to_string(keys) + ",\"revision\":40}\n");
+  REQUIRE(node.batches.size() == batches);
+  CHECK(node.batches[0].if_empty);
+  std::map<std::string, uint64_t> fences;
+  size_t ops = 0;
+  for (const WriteBatch& batch : node.batches) {
+    CHECK(batch.fences.size() <= limits::kBatchOps);
+    for (const Fence& fence : batch.fences) fences[fence.resource] = fence.token;
+    ops += batch.ops.size();
+  }
+  CHECK(ops == keys);
+  CHECK(fences.size() == kFences);
+  for (size_t i = 0; i < kFences; ++i) CHECK(fences["lock-" + std::to_string(i)] == i + 1);
+}
+
+TEST_CASE("restore: what fails between fences is told as done in part") {
+  Restores node;
+  node.hold();
+  Client client(node.fixture);
+  client.send(put_whole(snapshot_of(0, 2000)));
+  node.fixture.run_until([&] { return node.fixture.held.size() == 1; });
+  node.verdict = Failed{ErrorCode::kNoLeader, Outcome::kNotApplied, "no leader"};
+  node.write_held();
+  CHECK(client.next().body.find("\"outcome\":\"unknown\"") != std::string::npos);
 }
 
 TEST_CASE("restore: the first batch goes alone, then eight at a time") {

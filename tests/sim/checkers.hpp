@@ -60,6 +60,7 @@ class Checkers {
   void check_register_step(const Register& before, const Register& now);
   void check_all_in_sync();
   void check_written(int server, const ClientRequest& request, const ClientReply& reply);
+  void check_token(int server, const ClientRequest& request, const ClientReply& reply);
   void check_effect(const ClientReply& reply, const std::string& key, const std::optional<Bytes>& value);
   void check_item(int server, const Record& item, Revision at, bool with_value);
   void check_missing(int server, const std::string& key, Revision at);

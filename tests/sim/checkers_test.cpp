@@ -6,6 +6,8 @@
 
 #include <map>
 
+#include "core/fences.hpp"
+
 namespace kvd::sim {
 namespace {
 
@@ -68,8 +70,9 @@ struct Cluster {
   void turn(int server) { checkers.on_turn(server, views[server]); }
 
   void answer(int server, Operation operation, Answer answer, uint64_t revision, Revision floor = {},
-              ReadMode mode = ReadMode::kLinear) {
+              ReadMode mode = ReadMode::kLinear, OptionalBox<Fence> fence = {}) {
     ClientRequest request;
+    request.fence = std::move(fence);
     request.operation = std::move(operation);
     request.read = mode;
     request.min_revision = mode == ReadMode::kLocal ? floor : Revision();
@@ -80,6 +83,20 @@ struct Cluster {
   }
   void acknowledge(uint64_t revision, uint64_t value) {
     answer(0, PutKey{"a/0", Bytes(make_value(value, 0)), {}}, KeyWritten{revision == 1}, revision);
+  }
+  void append_token(uint64_t revision, uint64_t token) {  // with a write
+    auto made = std::make_shared<Entry>(*entry(revision, 1, 10 + revision));
+    made->effects.push_back(remember_token("lock", token, made->revision));
+    for (int server : {0, 1, 2}) logs[server][revision] = made;
+    for (int server : {0, 1, 2}) {
+      views[server].last = LogPosition{Epoch(1), Revision(revision)};
+      turn(server);
+    }
+    for (int server : {0, 1, 2}) commit(server, revision);
+  }
+  void acknowledge_fenced(uint64_t revision, uint64_t token, Answer what = KeyWritten{}) {
+    answer(0, PutKey{"a/0", Bytes(make_value(10 + revision, 0)), {}}, std::move(what), revision, {},
+           ReadMode::kLinear, Fence{"lock", token});
   }
   KeyFound found(uint64_t revision, uint64_t value, const std::string& key = "a/0") {
     return KeyFound{Record(key, make_value(value, 0), {Revision(1), Revision(revision), revision})};
@@ -320,6 +337,45 @@ TEST_CASE_FIXTURE(Cluster, "an acknowledged write is what was asked for, and com
     REQUIRE(well());
     checkers.at_end();
     CHECK(complains_of("certainly not applied"));
+  }
+}
+
+TEST_CASE_FIXTURE(Cluster, "tokens only rise, and answers go by them") {
+  append_token(3, 5);
+  append(4, 14);
+  for (int server : {0, 1, 2}) commit(server, 4);
+  acknowledge_fenced(3, 5);
+  acknowledge_fenced(4, 5);
+  acknowledge_fenced(4, 3, ConditionFailed{});  // its entry may be an older one
+  acknowledge_fenced(4, 4, Box(Fenced{Fence{"lock", 4}, 5}));
+  REQUIRE_MESSAGE(well(), context.explanation);
+  SUBCASE("remembered again") {
+    append_token(5, 5);
+    CHECK(complains_of("the token of lock becomes 5"));
+  }
+  SUBCASE("lowered") {
+    append_token(5, 4);
+    CHECK(complains_of("the token of lock becomes 4"));
+  }
+  SUBCASE("acknowledged and not remembered") {
+    acknowledge_fenced(4, 6);
+    CHECK(complains_of("with the token 6"));
+  }
+  SUBCASE("answered and not remembered") {
+    acknowledge_fenced(4, 6, KeyAbsent{});
+    CHECK(complains_of("with the token 6"));
+  }
+  SUBCASE("done below a larger one") {
+    acknowledge_fenced(4, 4);
+    CHECK(complains_of("with the token 4"));
+  }
+  SUBCASE("refused for one that nobody brought") {
+    acknowledge_fenced(4, 4, Box(Fenced{Fence{"lock", 4}, 6}));
+    CHECK(complains_of("for 6"));
+  }
+  SUBCASE("refused for its own") {
+    acknowledge_fenced(4, 5, Box(Fenced{Fence{"lock", 5}, 5}));
+    CHECK(complains_of("for 5"));
   }
 }
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "msg/codec.hpp"
+
 namespace kvd::sim {
 
 uint64_t value_number(std::string_view value) {
@@ -36,6 +38,10 @@ std::optional<std::string> CommittedHistory::record(const EntryPointer& entry) {
       if (std::optional<std::string> why = done_twice(effect, entry->revision)) return why;
       continue;
     }
+    if (effect.space() == Space::kFences) {
+      if (std::optional<std::string> why = not_raised(effect, entry->revision)) return why;
+      continue;
+    }
     keys_[std::string(effect.key())][entry->revision] = &effect;
     const uint64_t number = effect.has_value() ? value_number(effect.value()) : 0;
     if (number == 0) continue;
@@ -57,6 +63,28 @@ std::optional<std::string> CommittedHistory::done_twice(const Record& effect, Re
   if (fresh || found->second == revision) return std::nullopt;
   return fmt::format("the write with the idempotency key {} is done twice: at revisions {} and {}",
                      effect.key(), found->second.value, revision.value);
+}
+
+std::optional<std::string> CommittedHistory::not_raised(const Record& effect, Revision revision) {
+  auto& of_resource = fences_[{lineage_of(revision), std::string(effect.key())}];
+  uint64_t token = 0;
+  Decoder(effect.value()).get(token);
+  const auto here = of_resource.emplace(revision, token).first;
+  const uint64_t before = here == of_resource.begin() ? 0 : std::prev(here)->second;
+  const auto next = std::next(here);
+  if (before < token && (next == of_resource.end() || token < next->second)) return std::nullopt;
+  return fmt::format("the token of {} becomes {} at revision {}, and was {}", effect.key(), token,
+                     revision.value, before);
+}
+
+std::vector<uint64_t> CommittedHistory::tokens(const std::string& resource, Revision at) const {
+  std::vector<uint64_t> found;
+  const auto of_resource = fences_.find({lineage_of(at), resource});
+  if (of_resource == fences_.end()) return found;
+  for (const auto& [revision, token] : of_resource->second) {
+    if (revision <= at) found.push_back(token);
+  }
+  return found;
 }
 
 std::optional<std::string> CommittedHistory::contradiction(const Entry& entry) const {

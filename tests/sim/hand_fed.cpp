@@ -70,12 +70,14 @@ void HandFed::release_results(Duration span) {
   settle();
 }
 
-uint64_t HandFed::ask(Operation operation, ReadMode read, const std::string& idempotency_key) {
+uint64_t HandFed::ask(Operation operation, ReadMode read, const std::string& idempotency_key,
+                      OptionalBox<Fence> fence) {
   ClientRequest request;
   request.id = RequestId(++requests_);
   request.operation = std::move(operation);
   request.read = read;
   request.idempotency_key = idempotency_key;
+  request.fence = std::move(fence);
   push(std::move(request));
   return requests_;
 }

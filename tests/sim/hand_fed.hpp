@@ -46,9 +46,13 @@ class HandFed {
   // ... until now: they arrive together, when `span` has passed in which the node did not run.
   void release_results(Duration span);
   uint64_t ask(Operation operation, ReadMode read = ReadMode::kLinear,
-               const std::string& idempotency_key = "");
+               const std::string& idempotency_key = "", OptionalBox<Fence> fence = {});
   uint64_t ask_once(const std::string& key, Operation operation) {
     return ask(std::move(operation), ReadMode::kLinear, key);
+  }
+  uint64_t ask_fenced(const std::string& resource, uint64_t token, Operation operation,
+                      const std::string& idempotency_key = "") {
+    return ask(std::move(operation), ReadMode::kLinear, idempotency_key, Fence{resource, token});
   }
 
   // ---- other servers ----

@@ -112,11 +112,12 @@ size_t History::begin(ClientOperation operation) {
 void History::finish(size_t index, ClientReply reply) {
   ClientOperation& operation = operations_[index];
   const auto* failed = std::get_if<Failed>(&reply.answer);
-  if (failed == nullptr) {
+  const bool fenced = std::holds_alternative<Box<Fenced>>(reply.answer);
+  if (failed == nullptr && !fenced) {
     operation.returned = ++place_;
   } else {
     // Of a repeated write a refusal speaks of the last attempt only.
-    operation.certainly_not = failed->outcome == Outcome::kNotApplied && !operation.repeated;
+    operation.certainly_not = (fenced || failed->outcome == Outcome::kNotApplied) && !operation.repeated;
   }
   operation.reply = std::move(reply);
 }
@@ -125,6 +126,7 @@ void History::refuse(size_t index) { operations_[index].certainly_not = !operati
 
 std::optional<std::string> History::check(const std::vector<std::string>& keys, uint64_t steps_max,
                                           int& undecided) const {
+  if (std::optional<std::string> why = check_fences()) return why;
   std::map<Lineage, RevisionOfValue> lineages;  // a write that is repeated may be done once in each
   for (const ClientOperation& operation : operations_) {
     if (operation.returned == UINT64_MAX) continue;
@@ -158,6 +160,36 @@ std::optional<std::string> History::check(const std::vector<std::string>& keys, 
                            lineage.value, projected.size());
       }
     }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> History::check_fences() const {
+  // Of each resource the largest token that had been acknowledged when that place of the history was reached.
+  std::map<std::pair<Lineage, std::string>, std::map<uint64_t, uint64_t>> largest;
+  const auto fenced = [](const ClientOperation& operation) {
+    return operation.request.fence && operation.returned != UINT64_MAX;
+  };
+  const auto place = [](const ClientOperation& operation) {
+    return std::pair(lineage_of(operation.reply->revision), operation.request.fence->resource);
+  };
+  for (const ClientOperation& operation : operations_) {
+    if (fenced(operation)) largest[place(operation)][operation.returned] = operation.request.fence->token;
+  }
+  for (auto& [resource, tokens] : largest) {
+    uint64_t so_far = 0;
+    for (auto& [returned, token] : tokens) token = so_far = std::max(so_far, token);
+  }
+  for (const ClientOperation& operation : operations_) {
+    if (!fenced(operation)) continue;
+    const auto& tokens = largest[place(operation)];
+    const auto behind = tokens.lower_bound(operation.called);
+    if (behind == tokens.begin() || std::prev(behind)->second <= operation.request.fence->token) continue;
+    return fmt::format(
+        "{} is acknowledged at revision {} with the token {} of {}; {} had been acknowledged before it was "
+        "asked",
+        to_text(operation.request.operation), operation.reply->revision.value, operation.request.fence->token,
+        operation.request.fence->resource, std::prev(behind)->second);
   }
   return std::nullopt;
 }

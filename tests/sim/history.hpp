@@ -31,12 +31,17 @@ class History {
   const std::vector<ClientOperation>& operations() const { return operations_; }
   ClientOperation& operation(size_t index) { return operations_[index]; }
 
-  // An explanation when some key's history is not linearizable. Each lineage is judged by itself: between two
-  // of them all data was lost, by definition. `undecided` counts the keys that were too hard.
+  // An explanation when some key's history is not linearizable, or a fence let somebody through. Each lineage is
+  // judged by itself: between two of them all data was lost, by definition. `undecided` counts the keys that were too
+  // hard.
   std::optional<std::string> check(const std::vector<std::string>& keys, uint64_t steps_max,
                                    int& undecided) const;
 
  private:
+  // The same when a write was acknowledged although another one with a larger token for its resource had been
+  // acknowledged before it was called: by what the clients saw alone.
+  std::optional<std::string> check_fences() const;
+
   std::vector<ClientOperation> operations_;
   uint64_t place_ = 0;
 };

@@ -9,8 +9,9 @@
 namespace kvd::sim {
 namespace {
 
-size_t ask(History& history, Operation operation) {
+size_t ask(History& history, Operation operation, uint64_t token = 0, const std::string& resource = "lock") {
   ClientOperation made;
+  if (token != 0) made.request.fence = Fence{resource, token};
   made.request.operation = std::move(operation);
   made.request.read = ReadMode::kLinear;
   return history.begin(std::move(made));
@@ -145,6 +146,47 @@ TEST_CASE("certainly not done is no operation, unknown is an open one") {
     hear(history, ask(history, ReadKey{"a/0"}), KeyMissing{}, 0);
     CHECK_FALSE(is_wrong(history));
   }
+}
+
+TEST_CASE("a write with a smaller token is not acknowledged after one with a larger one was") {
+  History history;
+  const DeleteKey nothing{"c/2", {}};
+  const size_t early = ask(history, nothing, 1);
+  hear(history, ask(history, nothing, 2), KeyAbsent{}, 1);
+  hear(history, ask(history, nothing, 4), Failed{ErrorCode::kTimedOut, Outcome::kUnknown, ""}, 1);
+  hear(history, ask(history, nothing, 2), KeyAbsent{}, 1);
+  hear(history, ask(history, nothing, 1, "other lock"), KeyAbsent{}, 1);
+  hear(history, ask(history, nothing), KeyAbsent{}, 1);
+  hear(history, early, KeyAbsent{}, 1);  // it may have been done first
+  const size_t late = ask(history, nothing, 1);
+  SUBCASE("never answered") { CHECK_FALSE(is_wrong(history)); }
+  SUBCASE("fenced off") {
+    hear(history, late, Box(Fenced{Fence{"lock", 1}, 2}), 1);
+    CHECK_FALSE(is_wrong(history));
+  }
+  SUBCASE("acknowledged") {
+    hear(history, late, KeyAbsent{}, 1);
+    CHECK(is_wrong(history));
+  }
+  SUBCASE("acknowledged in a later lineage") {
+    hear(history, late, KeyAbsent{}, lineage_base(Lineage(1)).value);
+    CHECK_FALSE(is_wrong(history));
+  }
+  SUBCASE("acknowledged after a smaller one was again") {
+    hear(history, ask(history, nothing, 3), KeyAbsent{}, 1);
+    hear(history, ask(history, nothing, 2), KeyAbsent{}, 1);
+    CHECK(is_wrong(history));
+  }
+}
+
+TEST_CASE("a write that was fenced off is not done") {
+  History history;
+  const size_t write = ask(history, PutKey{"a/0", value(1), {}}, 1);
+  hear(history, write, Box(Fenced{Fence{"lock", 1}, 2}), 1);
+  hear(history, ask(history, ReadKey{"a/0"}), KeyMissing{}, 1);
+  CHECK_FALSE(is_wrong(history));
+  hear(history, ask(history, ReadKey{"a/0"}), found(1, 1), 1);
+  CHECK(is_wrong(history));
 }
 
 TEST_CASE("lineages are judged one by one") {

@@ -75,6 +75,9 @@ inline constexpr const char* kDisks = KVD_BUSY
 inline constexpr const char* kSlowDisks = KVD_BUSY
     "servers=2 durable=1 disk_us_max=60000 crash_us=200000 down_us_max=50000 hunt_leader=90 clients=8 "
     "think_us_max=10000";
+// Holders of two locks who depose each other all the time, and many writes that are not committed yet.
+inline constexpr const char* kFencing =
+    KVD_BUSY "fenced=80 keyed=30 clients=8 think_us_max=5000 delay_us_max=10000";
 
 // Clients contend for locks while their servers are cut off from ZooKeeper, which soon forgets them.
 inline constexpr const char* kContended =
@@ -108,6 +111,8 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kDoubtIgnored, "doubt_ignored", kContended, 60},
     {Mutation::kPredecessorTrusted, "predecessor_trusted", kContended, 60},
     {Mutation::kSnapshotAnswersMixed, "snapshot_answers_mixed", kSnapshots, 60},
+    {Mutation::kFenceOfCommitted, "fence_of_committed", kFencing, 20},
+    {Mutation::kFenceOfChanges, "fence_of_changes", kFencing, 20},
 };
 
 }  // namespace kvd::sim

@@ -91,6 +91,7 @@ constexpr Field kFields[] = {
     {"disk_full_us", &Options::disk_full_us},
     {"disk_slow_us", &Options::disk_slow_us},
     {"snapshot_log_bytes", &Options::snapshot_log_bytes},
+    {"fenced", &Options::fenced},
 };
 
 int64_t pick(Prng& prng, std::initializer_list<int64_t> choices) {
@@ -195,7 +196,7 @@ void draw_schedules(Prng& prng, Options& options) {
   if (options.zk_cut_us != 0 && prng.one_in(4)) options.zk_cut_leaders = pick(prng, {20, 70});
 }
 
-// Last of all, so that the seeds without disks keep their meaning.
+// Behind all above, so that the seeds without disks keep their meaning.
 void draw_disks(Prng& prng, Options& options) {
   if (prng.one_in(2)) return;
   options.durable = 1;
@@ -225,6 +226,7 @@ Options draw_options(Prng& prng) {
   draw_bounds(prng, options);
   draw_schedules(prng, options);
   draw_disks(prng, options);
+  options.fenced = prng.one_in(3) ? 40 : 0;
   return options;
 }
 

@@ -21,6 +21,7 @@ void Checkers::on_certainly_not(const ClientRequest& request) { certainly_not_.p
 
 // An acknowledged write is committed and is what the client asked for.
 void Checkers::check_written(int server, const ClientRequest& request, const ClientReply& reply) {
+  if (request.fence) check_token(server, request, reply);
   if (const auto* put = std::get_if<PutKey>(&request.operation)) {
     const auto* written = std::get_if<KeyWritten>(&reply.answer);
     if (written == nullptr) return;
@@ -55,6 +56,27 @@ void Checkers::check_written(int server, const ClientRequest& request, const Cli
       if (!effect.has_value() && effect.key().starts_with(prefix->prefix)) continue;
       fail(fmt::format("deleting {} also wrote {}", prefix->prefix, effect.key()));
     }
+  }
+}
+
+// A token of an answered write is remembered, and nothing is done below a larger one (core/fences.hpp).
+void Checkers::check_token(int server, const ClientRequest& request, const ClientReply& reply) {
+  const auto& [resource, token] = *request.fence;
+  const std::vector<uint64_t> seen = committed_.tokens(resource, reply.revision);
+  if (const auto* fenced = std::get_if<Box<Fenced>>(&reply.answer)) {
+    const uint64_t current = (*fenced)->current;
+    if (current <= token || std::find(seen.begin(), seen.end(), current) == seen.end()) {
+      fail(fmt::format("s{} refuses the token {} of {} for {}, which nobody has committed", server, token,
+                       resource, current));
+    }
+    return;
+  }
+  const uint64_t newest = seen.empty() ? 0 : seen.back();
+  const bool wrote =
+      std::holds_alternative<KeyWritten>(reply.answer) || std::holds_alternative<KeyDeleted>(reply.answer);
+  if (newest < token || (wrote && newest > token)) {
+    fail(fmt::format("a write with the token {} of {} is acknowledged as revision {}, where that is {}",
+                     token, resource, reply.revision.value, newest));
   }
 }
 

@@ -17,7 +17,9 @@ bool is_any(const Answer& answer) {
 
 }  // namespace
 
-bool answers(const Operation& operation, const Answer& answer) {
+bool answers(const ClientRequest& request, const Answer& answer) {
+  const Operation& operation = request.operation;
+  if (std::holds_alternative<Box<Fenced>>(answer)) return static_cast<bool>(request.fence);
   if (const auto* failed = std::get_if<Failed>(&answer)) {
     return failed->code != ErrorCode::kInvalid && failed->code != ErrorCode::kTooLarge &&
            failed->code != ErrorCode::kKeyReused && failed->code != ErrorCode::kKeyEvicted;
@@ -94,6 +96,10 @@ ClientRequest Workload::make_request(Client& client) {
     const bool data = !std::holds_alternative<ChangeSettings>(request.operation) &&
                       !std::holds_alternative<MoveLeader>(request.operation);
     if (keyed && data) request.idempotency_key = fmt::format("once-{}", requests_);
+    // Without fences nothing is drawn for them, so that such runs keep their course.
+    const bool fenced = context_.options.fenced != 0 &&
+                        context_.prng.below(100) < static_cast<uint64_t>(context_.options.fenced);
+    if (fenced && data) request.fence = make_fence(client);
   } else if (kind < 85) {
     request.operation = ReadKey{key};
   } else {
@@ -177,6 +183,14 @@ Condition Workload::make_condition(Client& client, const std::string& key) {
       break;
   }
   return condition;
+}
+
+// As a holder of a lock writes who now and then is another one, and does not notice at once that it has lost it.
+Fence Workload::make_fence(Client& client) {
+  const std::string resource = context_.prng.one_in(2) ? "lock/a" : "lock:b";
+  uint64_t& own = client.tokens[resource];
+  if (own == 0 || context_.prng.one_in(10)) own = ++tokens_[resource];
+  return Fence{resource, own};
 }
 
 // What the client has seen of the key, and perhaps tags that are none of it any more, or never were.
@@ -296,7 +310,7 @@ void Workload::on_reply(int server, ClientReply reply) {
   outstanding_.erase(found);
   answered_.insert(reply.id);
   const ClientOperation& operation = history_.operation(outstanding.index);
-  if (outstanding.server != server || !answers(operation.request.operation, reply.answer)) {
+  if (outstanding.server != server || !answers(operation.request, reply.answer)) {
     context_.fail(Verdict::kCorrectness,
                   fmt::format("s{} answers {} with {}", server, to_text(operation.request.operation),
                               to_text(reply.answer)));
@@ -327,8 +341,12 @@ void Workload::hear(size_t index, ClientReply reply) {
   const ClientOperation& before = history_.operation(index);
   const bool write = is_write(before.request.operation);
   const auto* failed = std::get_if<Failed>(&reply.answer);
-  if (failed != nullptr) {
-    const bool not_applied = failed->outcome == Outcome::kNotApplied;
+  const bool fenced = std::holds_alternative<Box<Fenced>>(reply.answer);
+  if (failed != nullptr || fenced) {
+    const bool not_applied = fenced || failed->outcome == Outcome::kNotApplied;
+    // Half of the deposed holders notice, and get another token before they write again.
+    if (fenced && context_.prng.one_in(2))
+      clients_[before.client].tokens.erase(before.request.fence->resource);
     if (write && not_applied && !before.repeated) checkers_.on_certainly_not(before.request);
     history_.finish(index, std::move(reply));
     if (!not_applied) history_.operation(index).repeated = true;

@@ -42,6 +42,7 @@ class Workload {
     uint64_t turn = 0;  // counts its requests: what belongs to a former one is ignored
     Revision token;
     std::map<std::string, Revision> seen;
+    std::map<std::string, uint64_t> tokens;  // that it holds, by resource
   };
   struct Outstanding {
     size_t index;  // in the history
@@ -61,6 +62,7 @@ class Workload {
   Operation make_move();
   Operation make_list(const std::string& key);
   Condition make_condition(Client& client, const std::string& key);
+  Fence make_fence(Client& client);
   EntityTags some_tags(const Client& client, const std::string& key);
   Bytes new_value();
   const std::string& any_key() { return keys_[context_.prng.below(keys_.size())]; }
@@ -92,6 +94,7 @@ class Workload {
   std::vector<Task> tasks_;
   uint64_t requests_ = 0;
   uint64_t values_ = 0;
+  std::map<std::string, uint64_t> tokens_;  // the newest that was handed out, by resource
   size_t acknowledged_writes_ = 0;
   Revision floor_;
   bool stopped_ = false;
@@ -101,6 +104,6 @@ class Workload {
 };
 
 // May a request be answered like this?
-bool answers(const Operation& operation, const Answer& answer);
+bool answers(const ClientRequest& request, const Answer& answer);
 
 }  // namespace kvd::sim

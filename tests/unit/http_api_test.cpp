@@ -210,6 +210,35 @@ TEST_CASE("api: an Idempotency-Key goes along with every write, within its bound
   CHECK(refused(request(HttpMethod::kPut, "/v1/cluster/settings", {{"Idempotency-Key", "x"}})).status == 400);
 }
 
+TEST_CASE("api: a fence goes along with every write of keys, and with nothing else") {
+  const std::pair<HttpMethod, const char*> writes[] = {
+      {HttpMethod::kPut, "/v1/kv/k?fence=a:b:7"},    {HttpMethod::kPost, "/v1/kv/k?timeout=9&fence=a:b:7"},
+      {HttpMethod::kDelete, "/v1/kv/k?fence=a:b:7"}, {HttpMethod::kDelete, "/v1/kv?prefix=p&fence=a:b:7"},
+      {HttpMethod::kPost, "/v1/kv?fence=a:b:7"},
+  };
+  for (const auto& [method, target] : writes) {
+    AcceptedHead head = accepted(request(method, target));
+    REQUIRE(head.request.fence);
+    CHECK(*head.request.fence == Fence{"a:b", 7});
+    HttpResponse bad = refused(request(method, std::string(target) + "x"));
+    CHECK(bad.status == 400);
+    CHECK(contains(bad.body, "\"outcome\":\"not-applied\""));
+  }
+  CHECK_FALSE(accepted(request(HttpMethod::kPut, "/v1/kv/k")).request.fence);
+  const std::pair<HttpMethod, const char*> others[] = {
+      {HttpMethod::kGet, "/v1/kv/k?fence=a:7"},
+      {HttpMethod::kGet, "/v1/kv?fence=a:7"},
+      {HttpMethod::kPut, "/v1/cluster/settings?fence=a:7"},
+      {HttpMethod::kPost, "/v1/cluster/leader?fence=a:7"},
+      {HttpMethod::kPut, "/v1/snapshot?fence=a:7"},
+  };
+  for (const auto& [method, target] : others) {
+    HttpResponse response = refused(request(method, target));
+    CHECK(response.status == 400);
+    CHECK(contains(response.body, "'fence' is unknown here"));
+  }
+}
+
 TEST_CASE("api: POST of the leader's path moves the lead") {
   AcceptedHead any = accepted(request(HttpMethod::kPost, "/v1/cluster/leader"));
   CHECK(any.plan.write);

@@ -98,6 +98,20 @@ TEST_CASE("render: writes of one key") {
   CHECK_FALSE(contains(render(write_plan(), ConditionFailed{std::nullopt}).body, "current"));
 }
 
+TEST_CASE("render: a write that was fenced off") {
+  HttpResponse response =
+      render(write_plan(), Box(Fenced{Fence{"locks/a", 33}, uint64_t{9223372036854775807}}));
+  CHECK(response.status == 412);
+  CHECK(response.content_type == "application/problem+json");
+  CHECK(response.etag == Revision(0));
+  CHECK(response.body ==
+        "{\"type\":\"urn:kvd:fenced\",\"title\":\"Precondition Failed\",\"status\":412,"
+        "\"detail\":\"the resource 'locks/a' has seen the token 9223372036854775807, and this write came "
+        "with 33\","
+        "\"outcome\":\"not-applied\",\"current_fence\":9223372036854775807}\n");
+  CHECK(contains(render(write_plan(), Box(Fenced{Fence{"\xff", 1}, 2})).body, "the resource '?' has seen"));
+}
+
 TEST_CASE("render: other writes") {
   CHECK(render(write_plan(), PrefixDeleted{5}).body == "{\"deleted\":5}\n");
   CHECK(render(write_plan(), BatchWritten{}).body == "{\"revision\":40}\n");

@@ -8,7 +8,7 @@ using namespace kvd;
 
 namespace {
 
-constexpr uint32_t kAll = 255;
+constexpr uint32_t kAll = 255 | kQueryFence;
 
 std::string query_error(std::string_view text, uint32_t allowed = kAll) {
   Result<Query> query = parse_query(text, allowed);
@@ -65,6 +65,37 @@ TEST_CASE("query: values and defaults") {
   REQUIRE(off.has_value());
   CHECK_FALSE(off->keys_only);
   CHECK_FALSE(off->verbose);
+}
+
+TEST_CASE("query: the token of a fence is behind the last colon") {
+  const std::pair<const char*, Fence> cases[] = {
+      {"a:1", {"a", 1}},
+      {"locks/a%3A8001:12", {"locks/a:8001", 12}},
+      {"a:b:9223372036854775807", {"a:b", 9223372036854775807}},
+      {":::3", {"::", 3}},
+      {"%00%ff%3a7", {std::string("\0\xff", 2), 7}},
+  };
+  for (const auto& [text, fence] : cases) {
+    CAPTURE(text);
+    Result<Query> query = parse_query("fence=" + std::string(text), kAll);
+    REQUIRE(query.has_value());
+    REQUIRE(query->fence);
+    CHECK(*query->fence == fence);
+  }
+  CHECK_FALSE(parse_query("", kAll)->fence);
+  CHECK(query_error("fence=" + std::string(255, 'r') + ":1").empty());
+  const std::string wanted =
+      "the query parameter 'fence' has to be RESOURCE:TOKEN, a resource of 1 to 255 bytes and a token from 1 "
+      "to "
+      "9223372036854775807";
+  for (const std::string& bad :
+       {std::string(""), std::string("a"), std::string("7"), std::string(":7"), std::string("a:"),
+        std::string("a:0"), std::string("a:-1"), std::string("a:+1"), std::string("a:1x"),
+        std::string("a:0x1"), std::string("a:1:"), std::string("a:9223372036854775808"),
+        std::string(256, 'r') + ":1"}) {
+    CAPTURE(bad);
+    CHECK(query_error("fence=" + bad) == wanted);
+  }
 }
 
 TEST_CASE("query: what is refused is named") {

@@ -4,6 +4,8 @@
 
 #include <doctest.h>
 
+#include <map>
+
 #include "core/log.hpp"
 #include "msg/limits.hpp"
 
@@ -13,7 +15,9 @@ namespace {
 // A standalone node with its own clock.
 class Single {
  public:
-  Single() : node_(config(), 1, &trace_) { node_.pump(now_); }
+  explicit Single(NodeConfig config = Single::config()) : node_(std::move(config), 1, &trace_) {
+    node_.pump(now_);
+  }
 
   static NodeConfig config() {
     NodeConfig config;
@@ -24,10 +28,11 @@ class Single {
   }
 
   void send(Operation operation, ReadMode read = ReadMode::kLocal, Revision min_revision = {},
-            const std::string& idempotency_key = "") {
+            const std::string& idempotency_key = "", OptionalBox<Fence> fence = {}) {
     ClientRequest request;
     request.id = RequestId(++requests_);
     request.idempotency_key = idempotency_key;
+    request.fence = std::move(fence);
     request.operation = std::move(operation);
     request.read = read;
     request.min_revision = min_revision;
@@ -54,6 +59,12 @@ class Single {
     REQUIRE(all.size() == 1);
     return all[0];
   }
+  ClientReply ask_fenced(uint64_t token, Operation operation, const std::string& idempotency_key = "") {
+    send(std::move(operation), ReadMode::kLocal, {}, idempotency_key, Fence{"lock", token});
+    auto all = replies();
+    REQUIRE(all.size() == 1);
+    return all[0];
+  }
   void pass(Duration span) { now_ += span; }
   Node& node() { return node_; }
   std::optional<int> exit_code() const { return exit_code_; }
@@ -67,6 +78,12 @@ class Single {
 };
 
 PutKey put(const std::string& key, const std::string& value) { return PutKey{key, Bytes(value), {}}; }
+
+// The largest token that came before; 0: it was not fenced off.
+uint64_t fenced_by(const ClientReply& reply) {
+  const auto* fenced = std::get_if<Box<Fenced>>(&reply.answer);
+  return fenced != nullptr ? (*fenced)->current : 0;
+}
 
 }  // namespace
 
@@ -154,6 +171,140 @@ TEST_CASE(
   CHECK(single.ask_once("id-0", put("k", "v")).revision == before.next());
   CHECK(std::holds_alternative<Failed>(
       single.ask_once("id-" + std::to_string(2 * limits::kForgottenBatch), put("k", "v")).answer));
+}
+
+TEST_CASE("a write with a smaller token than one before it is refused and not done") {
+  Single single;
+  CHECK(std::holds_alternative<KeyWritten>(single.ask_fenced(5, put("k", "five")).answer));
+  CHECK(std::holds_alternative<KeyWritten>(single.ask_fenced(5, put("k", "five again")).answer));
+  const std::vector<Operation> late = {put("k", "late"), DeleteKey{"k", {}}, DeletePrefix{"k"},
+                                       WriteBatch{{BatchOp{"k", Bytes("late")}}}};
+  for (const Operation& operation : late) {
+    const ClientReply refused = single.ask_fenced(4, operation);
+    REQUIRE(fenced_by(refused) == 5);
+    CHECK(std::get<Box<Fenced>>(refused.answer)->fence == Fence{"lock", 4});
+  }
+  CHECK(std::get<KeyFound>(single.ask(ReadKey{"k"}).answer).item.value() == "five again");
+  CHECK(single.node().view().commit == Revision(2));
+
+  for (const Operation& operation : late) CHECK(fenced_by(single.ask_fenced(7, operation)) == 0);
+  CHECK(fenced_by(single.ask_fenced(6, put("k", "late"))) == 7);
+  single.send(put("k", "other resource"), ReadMode::kLocal, {}, "", Fence{"lock2", 1});
+  CHECK(fenced_by(single.replies().at(0)) == 0);
+  CHECK(fenced_by(single.ask(put("k", "no token"))) == 0);
+}
+
+TEST_CASE("fences see the writes before them in the same turn") {
+  Single single;
+  for (uint64_t token : {2, 1, 3, 2, 3})
+    single.send(put("k", "v"), ReadMode::kLocal, {}, "", Fence{"lock", token});
+  std::map<uint64_t, uint64_t> refused;
+  for (const ClientReply& reply : single.replies()) {
+    if (fenced_by(reply) != 0) refused[reply.id.value] = fenced_by(reply);
+  }
+  CHECK(refused == std::map<uint64_t, uint64_t>{{2, 2}, {4, 3}});
+}
+
+TEST_CASE("a token counts as soon as its write is answered, also when that changes no key") {
+  Single single;
+  single.ask(put("k", "v"));
+  Operation nothing;
+  SUBCASE("a delete of what is not there") { nothing = DeleteKey{"absent", {}}; }
+  SUBCASE("a prefix that nothing has") { nothing = DeletePrefix{"absent"}; }
+  SUBCASE("a batch that deletes nothing") { nothing = WriteBatch{{BatchOp{"absent", std::nullopt}}}; }
+  SUBCASE("a condition of a put") { nothing = PutKey{"k", Bytes("w"), {{}, EntityTags{true, {}}}}; }
+  SUBCASE("a condition of a delete") { nothing = DeleteKey{"k", {EntityTags{false, {}}, {}}}; }
+  CHECK(fenced_by(single.ask_fenced(2, nothing)) == 0);
+  CHECK(single.node().view().commit == Revision(2));
+  CHECK(fenced_by(single.ask_fenced(1, put("k", "late"))) == 2);
+  // What brings no larger one needs no entry.
+  CHECK(fenced_by(single.ask_fenced(2, nothing)) == 0);
+  CHECK(single.node().view().commit == Revision(2));
+}
+
+TEST_CASE("a write that fails leaves no token behind") {
+  NodeConfig config = Single::config();
+  config.memory_max = 1000;
+  Single single(config);
+  single.ask(put("k", "v"));
+  WriteBatch restore{{BatchOp{"a", Bytes("1")}}};
+  restore.if_empty = true;
+  CHECK(std::get<Failed>(single.ask_fenced(9, restore).answer).code == ErrorCode::kNotEmpty);
+  CHECK(std::get<Failed>(single.ask_fenced(9, put("k", std::string(1000, 'v'))).answer).code ==
+        ErrorCode::kMemoryFull);
+  CHECK(fenced_by(single.ask_fenced(1, put("k", "w"))) == 0);
+}
+
+TEST_CASE("a resource that is new takes memory, and a larger token none") {
+  NodeConfig config = Single::config();
+  config.memory_max = 300;
+  Single single(config);
+  single.send(put("k", "v"), ReadMode::kLocal, {}, "", Fence{"lock", 1});
+  CHECK(std::holds_alternative<KeyWritten>(single.replies().at(0).answer));
+  single.send(put("k", "v"), ReadMode::kLocal, {}, "", Fence{std::string(255, 'r'), 1});
+  CHECK(std::get<Failed>(single.replies().at(0).answer).code == ErrorCode::kMemoryFull);
+  CHECK(fenced_by(single.ask_fenced(limits::kFenceTokenMax, put("k", "v"))) == 0);
+  CHECK(fenced_by(single.ask_fenced(limits::kFenceTokenMax - 1, put("k", "v"))) == limits::kFenceTokenMax);
+}
+
+TEST_CASE("fences are no keys") {
+  Single single;
+  single.ask_fenced(1, put("k", "v"));
+  CHECK(std::get<Box<Status>>(single.ask(QueryStatus{}).answer)->keys == 1);
+  CHECK(std::get<Listing>(single.ask(ListKeys{"", "", 10, false}).answer).items.size() == 1);
+  CHECK(std::holds_alternative<KeyMissing>(single.ask(ReadKey{"lock"}).answer));
+  CHECK(std::holds_alternative<KeyAbsent>(single.ask(DeleteKey{"lock", {}}).answer));
+  single.ask(DeletePrefix{"k"});
+  WriteBatch restore{{BatchOp{"a", Bytes("1")}}};
+  restore.if_empty = true;
+  CHECK(std::holds_alternative<BatchWritten>(single.ask(restore).answer));
+  CHECK(fenced_by(single.ask_fenced(1, put("k", "v"))) == 0);
+}
+
+TEST_CASE(
+    "a retry gets its first answer although its token is too small by now, and so does one that was fenced "
+    "off") {
+  Single single;
+  const ClientReply first = single.ask_fenced(1, put("k", "one"), "id");
+  single.ask_fenced(2, put("k", "two"));
+  const ClientReply again = single.ask_fenced(1, put("k", "one"), "id");
+  CHECK(std::holds_alternative<KeyWritten>(again.answer));
+  CHECK(again.revision == first.revision);
+  CHECK(std::get<KeyFound>(single.ask(ReadKey{"k"}).answer).item.value() == "two");
+
+  const ClientReply refused = single.ask_fenced(1, put("k", "three"), "late");
+  CHECK(fenced_by(refused) == 2);
+  single.ask_fenced(3, put("k", "four"));
+  const ClientReply still = single.ask_fenced(1, put("k", "three"), "late");
+  CHECK(fenced_by(still) == 2);
+  CHECK(still.revision == refused.revision);
+
+  // With another token it is another request: it must not pass for one that brought that token.
+  for (const char* key : {"id", "late"}) {
+    const Failed reused = std::get<Failed>(
+        single.ask_fenced(4, put("k", key == std::string("id") ? "one" : "three"), key).answer);
+    CHECK(reused.code == ErrorCode::kKeyReused);
+  }
+  CHECK(fenced_by(single.ask_fenced(3, put("k", "five"))) == 0);
+}
+
+TEST_CASE("fences that a restore brings are remembered where they are larger, and refuse nobody") {
+  Single single;
+  single.ask_fenced(5, DeleteKey{"k", {}});
+  WriteBatch restore{{BatchOp{"k", Bytes("v")}}};
+  restore.if_empty = true;
+  restore.fences = {Fence{"lock", 4}, Fence{"other", 7}, Fence{"other", 6}};
+  CHECK(std::holds_alternative<BatchWritten>(single.ask(restore).answer));
+  CHECK(fenced_by(single.ask_fenced(4, put("k", "late"))) == 5);
+  for (uint64_t token : {6, 7}) {
+    single.send(put("k", "v"), ReadMode::kLocal, {}, "", Fence{"other", token});
+    CHECK(fenced_by(single.replies().at(0)) == (token == 6 ? 7 : 0));
+  }
+  WriteBatch fences_alone;
+  fences_alone.fences = {Fence{"lock", 6}};
+  const Revision before = single.node().view().commit;
+  CHECK(single.ask(fences_alone).revision == before.next());
+  CHECK(fenced_by(single.ask_fenced(5, put("k", "late"))) == 6);
 }
 
 TEST_CASE("conditions see the writes before them in the same turn") {

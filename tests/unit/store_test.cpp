@@ -177,6 +177,7 @@ TEST_CASE("what a write remembers of requests is found by age, also when it come
                      {Revision(revision), Revision(revision), 1, Space::kRequests}));
   }
   store.put(*store.find("r1", Space::kRequests));
+  store.put(Record("lock", "v", {Revision(3), Revision(3), 1, Space::kFences}));  // together with r3
   store.apply(Entry{Epoch(1), Revision(4), {Record::deletion("r2", {{}, Revision(4), 0, Space::kRequests})}});
   CHECK(store.find("r1") == nullptr);  // a space of its own
   REQUIRE(store.requests_by_age().size() == 2);
@@ -225,9 +226,13 @@ TEST_CASE("a store's digest is the same for the same content, whatever the way")
   CHECK(through_log.digest() == from_snapshot.digest());
   from_snapshot.put(Record("b", "3", {Revision(1), Revision(2), 2}));
   CHECK(through_log.digest() != from_snapshot.digest());
-  // Remembered requests are part of it, and of what a snapshot carries.
+  // Remembered requests and fences are part of it, and of what a snapshot carries.
   Entry keyed{Epoch(1), Revision(3), {Record("b", "x", {Revision(3), Revision(3), 1, Space::kRequests})}};
   uint64_t without = through_log.digest();
+  through_log.apply(keyed);
+  CHECK(through_log.digest() != without);
+  without = through_log.digest();
+  keyed.effects = {Record("b", "x", {Revision(3), Revision(3), 1, Space::kFences})};
   through_log.apply(keyed);
   CHECK(through_log.digest() != without);
   Store copy;

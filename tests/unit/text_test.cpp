@@ -14,6 +14,16 @@ TEST_CASE("values are sizes, keys are quoted, and nothing breaks the line") {
   ops[0].value = Bytes("v");
   CHECK(to_text(Operation(WriteBatch{ops})) ==
         R"(WriteBatch ["k"=1B, "k" deleted, "k" deleted, "k" deleted, ... 6 in all])");
+  CHECK(to_text(PeerMessage(Forward{1, DeletePrefix{"p"}, milliseconds(1), "once", Fence{"a:\n", 5}})) ==
+        R"(Forward request=1 timeout=1000us key="once" fence="a:\x0a":5 DeletePrefix "p")");
+  CHECK(to_text(Operation(WriteBatch{{}, true, {Fence{"a", 5}}})) ==
+        R"(WriteBatch if_empty [] fences=["a":5])");
+  CHECK(to_text(Answer(Box(Fenced{Fence{"a", 5}, 6}))) == R"(Fenced "a":5 current=6)");
+  auto entry = std::make_shared<Entry>();
+  for (Space space : {Space::kData, Space::kRequests, Space::kFences})
+    entry->effects.push_back(Record("k", "12345678", {Revision(1), Revision(0), 1, space}));
+  CHECK(to_text(PeerMessage(Append{Epoch(1), {}, Revision(0), {entry}})) ==
+        R"(Append epoch=1 previous=0:0 commit=0 entries=[0:0 ["k"=8B, request "k"=8B, fence "k"=8B]])");
   CHECK(to_text(NodeEffect(LinkSend{LinkId(3), TakeOver{Epoch(2)}})) == "LinkSend 3 TakeOver epoch=2");
   CHECK(to_text(NodeInput(LinkEnded{LinkId(3), LinkEnd::kReset, "x"})) == R"(LinkEnded 3 reset "x")");
 }

@@ -20,6 +20,7 @@ std::vector<PeerMessage> one_of_each() {
   entry->revision = Revision(12);
   entry->effects.push_back(Record(std::string_view("k\0y", 3), "value", {Revision(4), entry->revision, 9}));
   entry->effects.push_back(Record::deletion("gone", {Revision(2), entry->revision, 0, Space::kRequests}));
+  entry->effects.push_back(Record("lock", "12345678", {entry->revision, entry->revision, 1, Space::kFences}));
   Record item("k", "v", {Revision(1), Revision(2), 3});
   Condition condition;
   condition.if_match = EntityTags{false, {Revision(5), Revision(6)}};
@@ -57,11 +58,13 @@ std::vector<PeerMessage> one_of_each() {
       DeleteKey{"k", {}},
       DeletePrefix{"p"},
       WriteBatch{{BatchOp{"a", Bytes("1")}, BatchOp{"b", std::nullopt}}},
+      WriteBatch{{}, true, {Fence{"lock", 1}, Fence{std::string("\0:", 2), limits::kFenceTokenMax}}},
       ChangeSettings{2},
       MoveLeader{ServerId{"a:1"}},
   };
   for (const Operation& operation : operations)
-    all.push_back(Forward{1, operation, milliseconds(100), "key"});
+    all.push_back(Forward{1, operation, milliseconds(100), "key", {}});
+  all.push_back(Forward{2, DeleteKey{"k", {}}, milliseconds(100), "", Fence{"lock:a/b", 7}});
   std::vector<Answer> answers = {
       KeyFound{item, false},
       KeyMissing{true},
@@ -74,6 +77,7 @@ std::vector<PeerMessage> one_of_each() {
       ConditionFailed{Revision(3)},
       SettingsChanged{2},
       LeaderMoved{ServerId{"a:1"}},
+      Box(Fenced{Fence{"lock", 7}, 8}),
       Failed{ErrorCode::kNoLeader, Outcome::kUnknown, "why"},
   };
   for (const Answer& answer : answers) all.push_back(ForwardResult{1, answer, Revision(9)});
@@ -190,8 +194,9 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   CHECK(refused_with(failed, 8 + 4 + 1, static_cast<char>(Outcome::kUnknown) + 1));
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 11));  // a status stays in its node
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 12));
-  CHECK(refused_with(SuspectReply{Epoch(3), {}, true}, 1, 2));            // a flag
-  CHECK(refused_with(Forward{1, QueryStatus{}, seconds(1)}, 1, '\x80'));  // a duration
+  CHECK(refused_with(SuspectReply{Epoch(3), {}, true}, 1, 2));  // a flag
+  // A duration; behind it there is neither a key nor a fence.
+  CHECK(refused_with(Forward{1, QueryStatus{}, seconds(1)}, 1 + 4 + 1, '\x80'));
 
   auto accepted = [&](const PeerMessage& message) { return decode_body(body_of(message)).has_value(); };
   // No record has such a key: it is put into the bytes of one that has another.
@@ -238,6 +243,26 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   CHECK(accepted(keyed));
   keyed.idempotency_key += 'x';
   CHECK_FALSE(accepted(keyed));
+  auto fence_accepted = [&](size_t resource, uint64_t token) {
+    const Fence fence{std::string(resource, 'r'), token};
+    WriteBatch batch;
+    batch.fences = {fence};
+    const bool brought = accepted(Forward{1, DeleteKey{"k", {}}, seconds(1), "", fence});
+    CHECK(accepted(Forward{1, batch, seconds(1)}) == brought);
+    CHECK(accepted(ForwardResult{1, Box(Fenced{fence, 9}), Revision(9)}) == brought);
+    return brought;
+  };
+  CHECK(fence_accepted(1, 1));
+  CHECK(fence_accepted(limits::kFenceResourceBytes, limits::kFenceTokenMax));
+  CHECK_FALSE(fence_accepted(0, 1));
+  CHECK_FALSE(fence_accepted(limits::kFenceResourceBytes + 1, 1));
+  CHECK_FALSE(fence_accepted(1, 0));
+  CHECK_FALSE(fence_accepted(1, limits::kFenceTokenMax + 1));
+  auto restored = [](size_t count) {
+    return Forward{1, WriteBatch{{}, false, std::vector<Fence>(count, Fence{"r", 1})}, seconds(1)};
+  };
+  CHECK(accepted(restored(limits::kBatchOps)));
+  CHECK_FALSE(accepted(restored(limits::kBatchOps + 1)));
   Hello nowhere = *std::get<Box<Hello>>(one_of_each().front());
   nowhere.from.peer.port = 0;
   CHECK_FALSE(accepted(nowhere));
@@ -253,6 +278,9 @@ TEST_CASE("an answer is remembered as it was, and operations are told apart by t
   CHECK(operation_digest(put) == operation_digest(put));
   CHECK(operation_digest(put) != operation_digest(PutKey{"k", Bytes("w"), {}}));
   CHECK(operation_digest(DeleteKey{"k", {}}) != operation_digest(DeletePrefix{"k"}));
+  CHECK(operation_digest(put, Fence{"r", 1}) == operation_digest(put, Fence{"r", 1}));
+  CHECK(operation_digest(put, Fence{"r", 1}) != operation_digest(put));
+  CHECK(operation_digest(put, Fence{"r", 1}) != operation_digest(put, Fence{"r", 2}));
 }
 
 TEST_CASE("a stranger cannot announce more than a hello takes") {
