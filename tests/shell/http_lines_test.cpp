@@ -1,4 +1,5 @@
-// Answers of the coordination services on a real socket: whole ones, and those that a connection holds, line by line.
+// Answers of the coordination services on a real socket: whole ones, and those that a connection holds, which go out
+// line by line.
 #include <doctest.h>
 
 #include "http_fixture.hpp"

@@ -1,7 +1,7 @@
 // Clients of a simulated world that contend for locks by connections that hold (POST locks/..?hold=1), and the referee
 // between them: of one lock each grant has a larger fence than all before it, and nobody is granted it while a server
-// that runs still lets another client believe that it holds it. A server that stands still is excused, since nothing can
-// tell its clients anything: that is what fences are for.
+// that runs still lets another client believe that it holds it. A server that stands still is excused, since nothing
+// can tell its clients anything: that is what fences are for.
 #pragma once
 #include <functional>
 #include <map>

@@ -1,5 +1,5 @@
-// Locks, elections and clients' sessions as plays (services_play.hpp): whom they exclude, what clients hear and when, and
-// what is left in ZooKeeper.
+// Locks, elections and clients' sessions as plays (services_play.hpp): whom they exclude, what clients hear and when,
+// and what is left in ZooKeeper.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 

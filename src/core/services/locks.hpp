@@ -1,18 +1,18 @@
 // Locks and elections: places in a queue (queue.hpp) for clients. The two differ in their words only; at one path they
 // exclude each other, and kazoo's Lock and Election there.
 //
-//   POST /v1/locks/PATH?session=S[&wait=MS][&name=N]     200 {"path","fence"}; 409 held; 408 not in time
-//        ?hold=1[&wait=MS][&name=N]                      lines {"state":"waiting","ahead":N}, {"state":"held","fence":F},
-//                                                        {"state":"timeout"}, {"state":"lost","reason":R}
-//   POST /v1/elections/PATH?candidate=N&session=S[&wait] 200 {"path","leading":true,"fence"}; 202 {.. false, "ahead"}
-//        ?candidate=N&hold=1                             lines {"leading":false,"ahead":N}, {"leading":true,"fence":F}, lost
-//   GET  /v1/locks/PATH          200 {"path","holder":{"name","fence"} or null,"waiting"}
-//   GET  /v1/elections/PATH      200 {"path","leader":.. or null,"waiting"}; &since=FENCE&wait=MS: until it is another's
-//   DELETE .../PATH?session=S    204; 404 when it has no place there
+//   POST /v1/locks/PATH?session=S[&wait=MS][&name=N]      200 {"path","state":"held","fence"}; 409 held; 408 not in time
+//        ?hold=1[&wait=MS][&name=N]                       lines {"state":"waiting","ahead":N}, {"state":"held","fence":F},
+//                                                         {"state":"timeout"}, {"state":"lost","reason":R}
+//   POST /v1/elections/PATH?candidate=N&session=S[&wait]  200 {"path","leading":true,"fence"}; 202 {.. false, "ahead"}
+//        ?candidate=N&hold=1                              lines {"leading":false,"ahead":N}, {"leading":true,"fence":F}
+//   GET  /v1/locks/PATH                                   200 {"path","holder":{"name","fence"} or null,"waiting"}
+//   GET  /v1/elections/PATH[?since=FENCE&wait=MS]         200 {"path","leader":..,"waiting"}, once it is another's
+//   DELETE .../PATH?session=S                             204; 404 when it has no place there
 //
-// The same POST again finds the place that the session has. A line is repeated every kProgress. A grant is taken back
-// before ZooKeeper can pass it on: its stream is told first, and the znode goes when the client has closed the connection
-// or after the grace that came with HolderEnded.
+// The same POST again finds the place that its session has. A line is repeated every kProgress. A grant is taken back
+// before ZooKeeper can pass it on: its stream is told first, and the znode goes when the client has closed the
+// connection, or after the grace that came with HolderEnded.
 #pragma once
 #include <map>
 #include <optional>

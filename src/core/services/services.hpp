@@ -1,4 +1,5 @@
-// The coordination services, one actor each, in the order of ServiceActor.
+// The coordination services, one actor each, in the order of ServiceActor: as that order is, so are their mailboxes in
+// the outbox (outbox.hpp), and their turns.
 #pragma once
 #include <tuple>
 
