@@ -1,0 +1,3 @@
+// To be written.
+// Plays.
+#include <doctest/doctest.h>
