@@ -37,6 +37,7 @@
 #include "core/services/streams.hpp"
 #include "core/services/watch_account.hpp"
 #include "core/services/zk_calls.hpp"
+#include "core/services/zk_refusal.hpp"
 
 namespace kvd {
 
@@ -154,8 +155,5 @@ class Znodes {
   std::set<MadeId> adrift_;  // go on when there is a connection
   Instant retry_at_ = kNever;
 };
-
-// What a client is told when ZooKeeper refused, or did not answer.
-ServiceAnswer zk_refusal(ZkCode code, bool write);
 
 }  // namespace kvd
