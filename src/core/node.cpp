@@ -152,10 +152,9 @@ struct Delivery {
     out.services.at(static_cast<size_t>(actor)).post(std::move(m));
   }
   void operator()(ZkWatchFired& m) {
+    for (auto& service : out.services) service.post(m);  // whose clients may look at any znode
     if (m.path == kConfigPath) return out.membership.post(std::move(m));
-    if (at_or_below(m.path, kElectionPath) || at_or_below(m.path, kMembersPath))
-      return out.election.post(std::move(m));
-    for (auto& service : out.services) service.post(m);
+    if (at_or_below(m.path, kElectionPath) || at_or_below(m.path, kMembersPath)) out.election.post(std::move(m));
   }
   void operator()(ZkSessionChanged& m) {
     out.election.post(m);

@@ -143,6 +143,7 @@ std::string ServicesPlay::open_session(int server, int ttl_s) {
 void ServicesPlay::pass(Duration span) {
   for (const Instant until = now_ + span; now_ < until;) {
     now_ += std::min(kStep, until - now_);
+    zookeeper_.set_clock(now_);
     zookeeper_.touch(others_, now_);
     for (auto& server : servers_) {
       if (server->node && server->connected && !server->paused) zookeeper_.touch(server->session, now_);

@@ -1,20 +1,154 @@
-// Ids: to be written.
+// Unique ids: small numbers, 1 to at most kMax, each lent to one holder at a time, as those need who have so many bits
+// for a machine's number. A pool is one name, and needs no making.
+//
+//   POST   /v1/ids/POOL?session=S|hold=1[&max=N][&name=T][&rest=MS]
+//                                201 {"id","fence"}, or lines {"state":"held","id","fence"}, lost; 503 none is free
+//   PUT    /v1/ids/POOL/N?session=S   200 {"id","fence"}: it is still lent to this session; 410
+//   DELETE /v1/ids/POOL/N?session=S   204, it rests; 404 when it is not this session's
+//   GET    /v1/ids/POOL[?max=N]  200 {"held":[{"id","name","fence"}],"resting":[N,..],"free":K}
+//
+// In ZooKeeper: /ids/POOL/N, an ephemeral with the holder's name, is who has it, for kvd and for others who make such
+// znodes themselves; its czxid is the fence. Beside it, and for kvd only,
+//   /kvd/ids/POOL/claims/N   since its first claim: {"rest_ms","nonce"} of its last one; its version counts them
+//   /kvd/ids/POOL/resting/N  since its rest began; its ctime is when
+// A claim makes the ephemeral, writes the claim and takes `resting` away, all or nothing. A release is one step, too.
+// An ephemeral that vanished with its server left no mark: whoever next asks for an id of that pool, or looks at it,
+// makes `resting` for every claim that has neither; the step also makes and deletes the ephemeral, and so fails if
+// somebody has it. So the rest begins late rather than early, survives all servers, and nobody has to watch for ends.
+// Its length was given with the claim, twice the ZooKeeper session timeout otherwise; it is over once the time between
+// the ctime and the mtime of /kvd/ids/POOL, which the asker has just written, is that long: both by the clock of
+// ZooKeeper's leader. That clock may be set: a jump forward shortens a rest.
+//
+// Numbers that were never lent come first, and of these any: if all took the lowest one, of several servers that ask
+// at once only one would get it at each attempt.
+//
+// What it cannot do: stop a holder that was paused, or cut off, from using its number for longer than the rest. An id
+// may be lent again safely only if whoever is shown it compares the generation, that is the fence, too. Numbers that
+// others claim by hand in /ids do not rest.
 #pragma once
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/services/streams.hpp"
 #include "core/services/zk_calls.hpp"
 
 namespace kvd {
 
 class Ids {
  public:
-  explicit Ids(Outbox& out) : out_(out), zk_(out, ServiceActor::kIds) {}
+  static constexpr uint32_t kMax = 1024;
+  static constexpr uint64_t kRestMsMax = 3'600'000;
+
+  explicit Ids(Outbox& out) : out_(out), zk_(out, ServiceActor::kIds), streams_(out) {}
 
   void handle(ServiceMessage&& message);
-  void on_time() {}
-  Instant deadline() const { return kNever; }
+  void on_time();
+  Instant deadline() const { return std::min(streams_.deadline(), retry_at_); }
 
  private:
+  // What a pool looks like. `now_ms` is ZooKeeper's.
+  struct Survey {
+    int64_t now_ms = 0;
+    std::set<uint32_t> claims;   // were lent once
+    std::set<uint32_t> resting;  // their rest has begun, and may be over
+    std::set<uint32_t> held;
+  };
+  using SurveyThen = std::function<void(ZkCode, const Survey&)>;
+  struct Rest {  // of one number
+    uint32_t number = 0;
+    int32_t version = -1;  // of its claim; -1: not known
+    int64_t rest_ms = 0;
+    std::optional<int64_t> since_ms;
+  };
+  using RestsThen = std::function<void(ZkCode, const std::vector<Rest>&)>;
+
+  using ClaimId = uint64_t;
+  struct Claim {
+    HolderId holder;
+    std::string pool;
+    std::string name;
+    uint32_t max = kMax;
+    int64_t rest_ms = 0;
+    std::string nonce;
+    std::optional<uint64_t> asker;
+    int attempts = 0;
+    std::vector<uint32_t> used;            // were lent before and are not now; in the order to be tried
+    int64_t now_ms = 0;                    // of the survey that told
+    std::optional<int64_t> first_over_ms;  // so long the one rests that is free next
+    uint32_t number = 0;                   // tried or held
+    int32_t version = 0;                   // of the claim then
+    int64_t fence = 0;                     // held since
+    bool over = false;                     // it has to go
+    std::set<uint64_t> leaving;            // requests that wait for its end
+  };
+  struct Show {  // a GET
+    std::string pool;
+    uint32_t max = kMax;
+    std::set<uint32_t> resting;
+    std::set<uint32_t> held;
+  };
+
+  void on(ServiceAsked message);
+  void on(const ServiceDropped& message);
+  void on(const HolderEnded& message);
+  void on(const ZkSessionChanged& message);
+  void on(const ZkResult& message) { zk_.on(message); }
+  void on(const ZkWatchFired& message);
+
+  void reply(uint64_t token, Verdict verdict, std::string text = "");
+
+  // ---- a pool (ids_pool.cpp) ----
+  void survey(const std::string& pool, bool make, SurveyThen then);
+  void begin_rests(const std::string& pool, Survey& survey);
+  static int64_t left_ms(const Rest& rest, int64_t now_ms);  // of what has begun
+  void look_at_rests(const std::string& pool, const std::vector<uint32_t>& numbers, RestsThen then);
+  void show(ServiceAsked message);
+  void show_held(uint64_t token);
+  bool refuses_show(uint64_t token, ZkCode code);
+
+  // ---- claims ----
+  void post(ServiceAsked message);
+  void start(ClaimId id);
+  void start_again(ClaimId id);
+  void choose(ClaimId id, const Survey& survey);
+  void choose_used(ClaimId id);
+  void claim_now(ClaimId id, uint32_t number, std::optional<int32_t> version);
+  void on_claimed(ClaimId id, const ZkResult& result);
+  void find(ClaimId id);
+  void held(ClaimId id, int64_t fence);
+  void check_own(ClaimId id, std::function<void(ZkCode)> then);
+  void confirm(ServiceAsked message, uint32_t number);
+  void release(ServiceAsked message, uint32_t number);
+  void give_up(ClaimId id);
+  void release_now(ClaimId id);
+  void fail(ClaimId id, Verdict verdict, std::string why);
+  void lose(ClaimId id, const std::string& why);
+  void forget(ClaimId id);
+  void go_on_adrift();
+  bool put_off(ClaimId id, ZkCode code);
+  Claim* find_claim(ClaimId id);
+  std::optional<ClaimId> find_held(HolderId holder, const std::string& pool, uint32_t number) const;
+
   Outbox& out_;
   ZkCalls zk_;
+  Streams streams_;
+  uint64_t session_ = 0;  // ZooKeeper's
+  Duration timeout_{0};
+  bool connected_ = false;
+  uint64_t counter_ = 0;
+  std::map<ClaimId, Claim> claims_;
+  std::set<std::pair<HolderId, ClaimId>> by_holder_;
+  std::map<uint64_t, ClaimId> askers_;       // and those who wait for its end
+  std::map<std::string, ClaimId> streamed_;  // by the ephemeral's path, of those that a connection holds
+  std::map<uint64_t, Show> shows_;
+  std::set<ClaimId> adrift_;  // go on when there is a connection
+  Instant retry_at_ = kNever;
 };
 
 }  // namespace kvd

@@ -1,20 +1,159 @@
-// Znodes: to be written.
+// Znodes as they are, for those who have no ZooKeeper client: what one does with zkCli. A path is one of ZooKeeper's
+// without the slash at its beginning; an empty one is the root.
+//
+//   GET    /v1/znodes/PATH            200, the data as it is; fields Kvd-Znode-Version, -Czxid, -Mzxid,
+//                                     -Ephemeral-Owner
+//          ?view=stat                 200 {"path","version","czxid",..}
+//          ?view=children             200 {"children":[..],"path",..}; at most kNamesMax names, then "more":true
+//          &wait=MS                   while it is not there
+//          &wait=MS&version=N         while it is there with that version; of children: cversion=N
+//   POST   [?mode=persistent]         201 {"path","czxid"} and Location; the body is its data
+//          ?seq=1                     with ten digits behind the path, which may end in a slash here
+//          ?mode=ephemeral&session=S  goes with the session; with hold=1 instead with the connection: lines
+//                                     {"state":"held","path","czxid"}, {"state":"lost","reason"}
+//          &parents=1                 makes what is missing above it; otherwise that is 404
+//   PUT    [?version=N]               200 {"version"}; 412 when it has another one
+//   DELETE [?version=N][&recurse=1]   204; with what is below it, bottom up and not at once: more than kSweepMax
+//                                     znodes are 413
+//
+// 403 for writes to kvd's own znodes and ZooKeeper's. Reads show what this server's connection to ZooKeeper has seen;
+// a znode that was deleted and made anew counts its versions from 0 again, which only its czxid tells.
+//
+// What is not known after a lost connection (504): a set, a delete and the create of a persistent znode are not looked
+// for, as they bear no mark of who did them. An ephemeral one is: by its path, that it belongs to this server's
+// ZooKeeper session, its data, and that nobody else here has it. If the client waits no longer, it is removed. With
+// seq=1 those that could be it are the newest kFoundMax with that name, data and owner: of several clients that made
+// such at once each gets one, no matter which; if it is not among them, it stays until this server's ZooKeeper session
+// ends. An ephemeral that another service of kvd made at the same path with the same data at that moment cannot be told
+// apart. It is removed by its path right after its czxid was seen, for ZooKeeper has no delete by czxid.
 #pragma once
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/services/streams.hpp"
+#include "core/services/watch_account.hpp"
 #include "core/services/zk_calls.hpp"
+#include "core/services/zk_refusal.hpp"
 
 namespace kvd {
 
 class Znodes {
  public:
-  explicit Znodes(Outbox& out) : out_(out), zk_(out, ServiceActor::kZnodes) {}
+  static constexpr size_t kNamesMax = 10'000;
+  static constexpr size_t kSweepMax = 10'000;
+  static constexpr size_t kFoundMax = 1'000;
+
+  explicit Znodes(Outbox& out) : out_(out), zk_(out, ServiceActor::kZnodes), streams_(out) {}
 
   void handle(ServiceMessage&& message);
-  void on_time() {}
-  Instant deadline() const { return kNever; }
+  void on_time();
+  Instant deadline() const;
 
  private:
+  enum class View : uint8_t { kData, kChildren, kStat };
+  struct Look {  // a GET
+    View view = View::kData;
+    std::string path;
+    std::optional<int32_t> version;  // of the data or the children: to be waited away
+    Instant until{};
+    int64_t czxid = 0;  // when it was first seen
+    bool waiting = false;
+  };
+  struct Sweep {  // a DELETE of all that is below, too
+    std::string top;
+    int32_t version = -1;
+    std::vector<std::string> found;  // each behind its parent
+    size_t next = 0;                 // to be listed; once all are: so many are left to be deleted
+    size_t under_way = 0;
+  };
+  using MadeId = uint64_t;
+  struct Made {  // an ephemeral, wanted or had
+    HolderId holder;
+    std::string asked;  // its path, without digits
+    std::string data;
+    bool sequential = false;
+    bool parents = false;  // are to be made
+    std::string path;      // empty: not known to be there
+    int64_t czxid = 0;
+    std::optional<uint64_t> asker;
+    bool over = false;  // it has to go
+  };
+
+  void on(ServiceAsked message);
+  void on(const ServiceDropped& message);
+  void on(const HolderEnded& message);
+  void on(const ZkSessionChanged& message);
+  void on(const ZkResult& message) { zk_.on(message); }
+  void on(const ZkWatchFired& message);
+
+  void reply(uint64_t token, Verdict verdict, std::string text = "");
+  void reply(uint64_t token, ServiceAnswer answer);
+  void refuse(uint64_t token, ZkCode code);
+
+  // ---- GET ----
+  void get(ServiceAsked message);
+  void look(uint64_t token);
+  void on_looked(uint64_t token, const ZkResult& result);
+  void await_creation(uint64_t token);
+  void wait(uint64_t token);
+  bool stop_waiting(uint64_t token);
+  void look_again(uint64_t token);
+  ServiceAnswer shown(const Look& look, const ZkResult& result) const;
+
+  // ---- PUT, POST, DELETE ----
+  void set(ServiceAsked message);
+  void post(ServiceAsked message);
+  void create(uint64_t token, ZkCreate create, bool parents);
+  void answer_created(uint64_t token, const std::string& path, int64_t czxid);
+  void remove(ServiceAsked message);
+  void sweep(uint64_t token);
+  void on_listed(uint64_t token, const std::string& path, const ZkResult& result);
+  void on_swept(uint64_t token, bool top, const ZkResult& result);
+  void go_on_sweeping(uint64_t token);
+
+  // ---- ephemerals (znodes_ephemeral.cpp) ----
+  void make(ServiceAsked message, bool sequential, bool parents);
+  void make_now(MadeId id);
+  void on_made(MadeId id, const ZkResult& result);
+  void find(MadeId id);
+  void find_sequential(MadeId id);
+  void look_at_found(MadeId id, std::vector<std::string> candidates);
+  bool is_it(const Made& made, const std::string& path, const ZkResult& result) const;
+  bool is_known(const std::string& path, int64_t czxid) const;
+  void not_made(MadeId id);
+  void there(MadeId id, std::string path, int64_t czxid);
+  void check_own(MadeId id);
+  void give_up(MadeId id);
+  void remove_own(MadeId id);
+  void fail(MadeId id, ServiceAnswer answer);
+  void lose(MadeId id, const std::string& why);
+  void forget(MadeId id);
+  void forget_deleted(const std::string& path);
+  bool put_off(MadeId id, ZkCode code);
+  void go_on_adrift();
+  Made* find_made(MadeId id);
+
   Outbox& out_;
   ZkCalls zk_;
+  Streams streams_;
+  WatchAccount watches_;
+  uint64_t session_ = 0;  // ZooKeeper's
+  bool connected_ = false;
+  std::map<uint64_t, Look> looks_;
+  std::multimap<std::string, uint64_t> waiting_;   // looks, by path
+  std::set<std::pair<Instant, uint64_t>> untils_;  // likewise
+  std::map<uint64_t, Sweep> sweeps_;
+  uint64_t counter_ = 0;
+  std::map<MadeId, Made> made_;
+  std::map<std::string, MadeId> by_path_;
+  std::set<std::pair<HolderId, MadeId>> by_holder_;
+  std::map<uint64_t, MadeId> askers_;
+  std::set<MadeId> adrift_;  // go on when there is a connection
+  Instant retry_at_ = kNever;
 };
 
 }  // namespace kvd
