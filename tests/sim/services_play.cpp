@@ -74,7 +74,7 @@ struct ServicesPlay::Server {
   Instant wants = {};
 };
 
-ServicesPlay::ServicesPlay(int servers) {
+ServicesPlay::ServicesPlay(int servers, NodeConfig config) {
   others_ = zookeeper_.open_session(seconds(1'000'000), now_);
   for (int i = 0; i < servers; ++i) {
     auto server = std::make_unique<Server>();
@@ -82,7 +82,6 @@ ServicesPlay::ServicesPlay(int servers) {
     server->info.member = Member{ServerId{fmt::format("s{}", i)}, Incarnation(0x1000 + static_cast<uint64_t>(i))};
     server->info.http = Address{fmt::format("h{}", i), 8001};
     server->info.peer = Address{fmt::format("h{}", i), 18001};
-    NodeConfig config;
     config.self = server->info;
     config.session_timeout = kSession;
     server->node = std::make_unique<Node>(config, 7 + static_cast<uint64_t>(i), &trace_);
