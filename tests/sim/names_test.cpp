@@ -457,6 +457,42 @@ TEST_CASE("hosts: who waits across a reconnection gets what changed meanwhile") 
   CHECK(play.heard(same).answer->text == "10.0.0.1\t1.web\n10.0.0.2\t2.web\n");
 }
 
+TEST_CASE("hosts: what changes while it is being read is read again") {
+  ServicesPlay play;
+  play.ask(0, "PUT names/a/b", at("10.0.0.99"));
+  hosts(play);
+  for (int writes = 1; writes <= 8; ++writes) {
+    std::vector<ZkRequest> requests;
+    for (int i = 1; i <= writes; ++i)
+      requests.push_back(ZkSet{"/names/a/b", at(fmt::format("10.0.{}.{}", writes, i))});
+    play.zk_between_turns(std::move(requests));
+    CHECK(hosts(play) == fmt::format("10.0.{0}.{0}\tb.a b\n", writes));
+    // Gone and there again, as another kind with others below.
+    requests = {ZkDelete{"/names/a/b"}, ZkCreate{"/names/a/b", "", ZkMode::kPersistent}};
+    for (int i = 1; i <= writes; ++i)
+      requests.push_back(ZkCreate{fmt::format("/names/a/b/c{}", i), at("10.0.0.1"), ZkMode::kPersistent});
+    play.zk_between_turns(std::move(requests));
+    std::string lines;
+    for (int i = 1; i <= writes; ++i) lines += fmt::format("10.0.0.1\tc{0}.b.a c{0}\n", i);
+    CHECK(hosts(play) == lines);
+    requests.clear();
+    for (int i = 1; i <= writes; ++i) requests.push_back(ZkDelete{fmt::format("/names/a/b/c{}", i)});
+    play.zk_between_turns(std::move(requests));
+    CHECK(hosts(play).empty());
+  }
+}
+
+TEST_CASE("names: who waits for an entry across a new ZooKeeper session hears of it") {
+  ServicesPlay play(2);
+  const uint64_t waits = play.send(0, "GET names/a/b?version=0&wait=60000");
+  play.cut(0);
+  play.pass(seconds(7));
+  play.mend(0);
+  CHECK_FALSE(play.heard(waits).ended);
+  play.ask(1, "PUT names/a/b", at("10.0.0.1"));
+  CHECK(play.heard(waits).ended);
+}
+
 TEST_CASE("hosts: nothing is watched before it is asked for and nothing polled afterwards") {
   ServicesPlay play(2);
   play.take_calls();

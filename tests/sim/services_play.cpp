@@ -243,6 +243,11 @@ ZkResult ServicesPlay::zk_as(uint64_t client, ZkRequest request) {
   return outcome.result;
 }
 
+void ServicesPlay::zk_between_turns(std::vector<ZkRequest> requests) {
+  between_turns_.assign(std::make_move_iterator(requests.begin()), std::make_move_iterator(requests.end()));
+  settle();
+}
+
 void ServicesPlay::end_client(uint64_t client) {
   zookeeper_.close_session(client);
   settle();
@@ -274,8 +279,12 @@ void ServicesPlay::settle() {
   int turns = 0;
   for (bool any = true; any;) {
     CHECK(++turns < kTurnsMax);
+    any = !between_turns_.empty();
+    if (any) {
+      zookeeper_.apply(others_, ZkCall{ZkCallId(1), std::move(between_turns_.front())});
+      between_turns_.pop_front();
+    }
     advance();
-    any = false;
     for (auto& server : servers_) {
       if (!server->node || server->paused) continue;
       if (server->inputs.empty() && server->wants > now_) continue;

@@ -56,6 +56,8 @@ class ServicesPlay {
 
   // ---- ZooKeeper, as others use it (a client of its own) ----
   ZkResult zk(ZkRequest request);
+  // One write before each of the nodes' next turns, so that they meet what is under way.
+  void zk_between_turns(std::vector<ZkRequest> requests);
   // Another client: what kazoo would be. Its ephemerals go with end_client().
   uint64_t begin_client();
   ZkResult zk_as(uint64_t client, ZkRequest request);
@@ -88,6 +90,7 @@ class ServicesPlay {
   Trace trace_;
   Instant now_ = Instant(seconds(1));
   uint64_t others_ = 0;
+  std::deque<ZkRequest> between_turns_;  // of others
   std::vector<std::unique_ptr<Server>> servers_;
   std::map<uint64_t, Heard> heard_;
   std::map<uint64_t, int> asked_of_;
