@@ -1,14 +1,20 @@
 #!/bin/sh
 # compose/compose.yaml is one that docker-compose accepts and that has what its header promises: three ZooKeeper and
-# three kvd servers. Without docker-compose it skips (77), and says so.
+# three kvd servers; with hosts.yaml also three hosts. Without docker-compose it skips (77), and says so.
 set -eu
-file=$(dirname "$0")/../compose/compose.yaml
+compose=$(dirname "$0")/../compose
 if ! command -v docker-compose >/dev/null; then
   echo "docker-compose is not installed"
   exit 77
 fi
-services=$(docker-compose -f "$file" config --services | sort | tr '\n' ' ')
-[ "$services" = "kvd1 kvd2 kvd3 zoo1 zoo2 zoo3 " ] || {
-  echo "services are: $services"
-  exit 1
+check() {
+  expected=$1
+  shift
+  services=$(docker-compose "$@" config --services | sort | tr '\n' ' ')
+  [ "$services" = "$expected" ] || {
+    echo "services are: $services"
+    exit 1
+  }
 }
+check "kvd1 kvd2 kvd3 zoo1 zoo2 zoo3 " -f "$compose/compose.yaml"
+check "alpha beta gamma kvd1 kvd2 kvd3 zoo1 zoo2 zoo3 " -f "$compose/compose.yaml" -f "$compose/hosts.yaml"

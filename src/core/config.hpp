@@ -1,6 +1,7 @@
 // What a node is told at its start and never again. Filled from flags by the shell, from a seed by the
 // simulator.
 #pragma once
+#include <optional>
 #include <string>
 
 #include "base/time.hpp"
@@ -22,6 +23,13 @@ struct Tuning {
   size_t snapshot_log_bytes = limits::kSnapshotLogBytes;
 };
 
+// An IPv4 network whose addresses are given to names that bring none.
+struct AddressPool {
+  uint32_t network = 0;  // its lowest address; the first byte is the highest
+  int prefix = 24;       // bits of the network, 8 to 30
+  bool operator==(const AddressPool&) const = default;
+};
+
 struct NodeConfig {
   ServerInfo self;       // with a fresh incarnation; a disk that has everything brings its own
   bool durable = false;  // there is a disk: it is read before anything else is done
@@ -33,6 +41,7 @@ struct NodeConfig {
   uint32_t expect = 1;       // a virgin cluster's first write waits for so many servers in sync; 1 to 64
   bool force_new_lineage = false;
   uint64_t memory_max = UINT64_MAX;  // bytes of the store, Store::bytes(): nothing grows beyond
+  std::optional<AddressPool> names_pool;
   // `heartbeat` < `follower_lag` < `leader_silence`: a leader that lives and reaches ZooKeeper wins the race
   // against its suspicious followers.
   Duration session_timeout = milliseconds(6000);

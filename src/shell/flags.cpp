@@ -55,6 +55,7 @@ constexpr Spec kSpecs[] = {
     {"leader-silence", "MS", "after which a leader is suspected, up to 3600000 (400)"},
     {"max-memory", "BYTES", "of the store; writes that grow it beyond are refused with 507 (no limit)"},
     {"max-value", "BYTES", "larger values are refused with 413, up to 16776192 (1048576)"},
+    {"names-pool", "CIDR", "IPv4 network, /8 to /30, for names that bring no address (none: they have to)"},
     {"force-new-lineage", nullptr, "the operator's word that what is lost is lost; see README"},
     {"standalone", nullptr, "one server, no ZooKeeper"},
     {"log-level", "LEVEL", "trace, debug (links, ZooKeeper), info, warn or error (info)"},
@@ -291,6 +292,24 @@ void read_storage(Reader& reader, Flags& flags) {
                     "a server with --data-dir returns with what it had; leave one of the two out");
 }
 
+void read_names_pool(Reader& reader, NodeConfig& node) {
+  if (!reader.has("names-pool")) return;
+  const std::string text = reader.text("names-pool", "");
+  const size_t slash = std::min(text.find('/'), text.size());
+  const char* end = text.data() + text.size();
+  in_addr network{};
+  int prefix = 0;
+  const auto [stop, error] = std::from_chars(text.data() + std::min(slash + 1, text.size()), end, prefix);
+  if (inet_pton(AF_INET, text.substr(0, slash).c_str(), &network) != 1 || error != std::errc() || stop != end ||
+      prefix < 8 || prefix > 30) {
+    return reader.complain("names-pool", "give an IPv4 network from /8 to /30, as in 10.20.0.0/16");
+  }
+  const AddressPool pool{ntohl(network.s_addr), prefix};
+  if ((pool.network & (UINT32_MAX >> prefix)) != 0)
+    return reader.complain("names-pool", "bits behind the network's are set; give its lowest address");
+  node.names_pool = pool;
+}
+
 tl::expected<Flags, FlagsEnd> read_flags(Reader reader) {
   Flags flags;
   flags.node.standalone = reader.flag("standalone");
@@ -298,6 +317,7 @@ tl::expected<Flags, FlagsEnd> read_flags(Reader reader) {
   read_zookeeper(reader, flags.zk);
   read_replication(reader, flags);
   read_storage(reader, flags);
+  read_names_pool(reader, flags.node);
   flags.http.restore_bytes_max = flags.node.memory_max;
   HttpIdentity& identity = flags.http.identity;
   identity.value_bytes_max = static_cast<size_t>(

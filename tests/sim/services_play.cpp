@@ -74,7 +74,7 @@ struct ServicesPlay::Server {
   Instant wants = {};
 };
 
-ServicesPlay::ServicesPlay(int servers) {
+ServicesPlay::ServicesPlay(int servers, NodeConfig config) {
   others_ = zookeeper_.open_session(seconds(1'000'000), now_);
   for (int i = 0; i < servers; ++i) {
     auto server = std::make_unique<Server>();
@@ -83,7 +83,6 @@ ServicesPlay::ServicesPlay(int servers) {
         Member{ServerId{fmt::format("s{}", i)}, Incarnation(0x1000 + static_cast<uint64_t>(i))};
     server->info.http = Address{fmt::format("h{}", i), 8001};
     server->info.peer = Address{fmt::format("h{}", i), 18001};
-    NodeConfig config;
     config.self = server->info;
     config.session_timeout = kSession;
     server->node = std::make_unique<Node>(config, 7 + static_cast<uint64_t>(i), &trace_);
@@ -248,6 +247,11 @@ ZkResult ServicesPlay::zk_as(uint64_t client, ZkRequest request) {
   return outcome.result;
 }
 
+void ServicesPlay::zk_between_turns(std::vector<ZkRequest> requests) {
+  between_turns_.assign(std::make_move_iterator(requests.begin()), std::make_move_iterator(requests.end()));
+  settle();
+}
+
 void ServicesPlay::end_client(uint64_t client) {
   zookeeper_.close_session(client);
   settle();
@@ -281,8 +285,12 @@ void ServicesPlay::settle() {
   int turns = 0;
   for (bool any = true; any;) {
     CHECK(++turns < kTurnsMax);
+    any = !between_turns_.empty();
+    if (any) {
+      zookeeper_.apply(others_, ZkCall{ZkCallId(1), std::move(between_turns_.front())});
+      between_turns_.pop_front();
+    }
     advance();
-    any = false;
     for (auto& server : servers_) {
       if (!server->node || server->paused) continue;
       if (server->inputs.empty() && server->wants > now_) continue;

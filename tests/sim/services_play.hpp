@@ -21,7 +21,8 @@ class ServicesPlay {
   static constexpr Duration kSession = seconds(6);  // ZooKeeper's timeout for each server
 
   // All servers are up, connected, registered and linked when it returns.
-  explicit ServicesPlay(int servers = 1);
+  // `config` but for what a play decides itself: who they are, and ZooKeeper's timeout.
+  explicit ServicesPlay(int servers = 1, NodeConfig config = {});
   ~ServicesPlay();
 
   // ---- clients: `request` as on curl's command line, "POST locks/a?session=S&wait=5" ----
@@ -55,10 +56,14 @@ class ServicesPlay {
 
   // ---- ZooKeeper, as others use it (a client of its own) ----
   ZkResult zk(ZkRequest request);
+  // One write before each of the nodes' next turns, so that they meet what is under way.
+  void zk_between_turns(std::vector<ZkRequest> requests);
   // Another client: what kazoo would be. Its ephemerals go with end_client().
   uint64_t begin_client();
   ZkResult zk_as(uint64_t client, ZkRequest request);
   void end_client(uint64_t client);
+  // By an ACL: its data and the list of its children stay as they are.
+  void forbid_changes(const std::string& path) { zookeeper_.make_read_only(path); }
   std::vector<std::string> children(const std::string& path) const;
   bool exists(const std::string& path) const { return zookeeper_.tree().contains(path); }
   const SimZnode& znode(const std::string& path) const { return zookeeper_.tree().at(path); }
@@ -85,6 +90,7 @@ class ServicesPlay {
   Trace trace_;
   Instant now_ = Instant(seconds(1));
   uint64_t others_ = 0;
+  std::deque<ZkRequest> between_turns_;  // of others
   std::vector<std::unique_ptr<Server>> servers_;
   std::map<uint64_t, Heard> heard_;
   std::map<uint64_t, int> asked_of_;

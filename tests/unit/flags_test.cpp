@@ -134,6 +134,19 @@ TEST_CASE("the environment, and a flag that wins over it") {
   bad({}, "KVD_STANDALONE=maybe: ", "true, false", {{"KVD_STANDALONE", "maybe"}}, EX_CONFIG);
 }
 
+TEST_CASE("the pool of addresses for names") {
+  CHECK_FALSE(good({}).node.names_pool.has_value());
+  CHECK(good({"--names-pool", "10.20.0.0/16"}).node.names_pool == AddressPool{0x0a140000, 16});
+  CHECK(good({"--names-pool", "10.0.0.0/8"}).node.names_pool == AddressPool{0x0a000000, 8});
+  CHECK(good({"--names-pool", "10.0.0.4/30"}).node.names_pool == AddressPool{0x0a000004, 30});
+  for (const char* text : {"10.20.0.0", "10.20.0.0/", "10.20.0.0/7", "10.20.0.0/31", "10.20.0.0/16x", "10.20.0/16",
+                           "fd00::/16", "/16", "/"}) {
+    bad({"--names-pool", text}, "--names-pool ", "/8 to /30");
+  }
+  bad({"--names-pool", "10.20.0.1/16"}, "--names-pool ", "lowest address");
+  bad({}, "KVD_NAMES_POOL=x: ", "/8 to /30", {{"KVD_NAMES_POOL", "x"}}, EX_CONFIG);
+}
+
 TEST_CASE("ZooKeeper's addresses") {
   auto zk = [](const std::string& text) {
     return good({"--zookeeper", text, "--zookeeper-port", "2999"}).zk;

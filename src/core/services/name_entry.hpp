@@ -1,0 +1,44 @@
+// One name: which paths are names, what a name's znode holds and a client sends, and the addresses of a pool. Pure.
+//
+// A znode's data, and without "allocated" the body of a PUT:
+//   {"address":"10.0.0.5","port":80,"allocated":true,"meta":{..}}
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "core/config.hpp"
+
+namespace kvd {
+
+inline constexpr size_t kNameBodyBytes = 8192;
+
+struct NameEntry {
+  std::string address;  // IPv4 or IPv6, in the form of canonical_ip(); empty: one is to be allocated
+  std::optional<uint16_t> port;
+  std::string meta;        // a JSON object without white space, else as it came; empty: none
+  bool allocated = false;  // the address is of a pool and claimed for this name
+  bool operator==(const NameEntry&) const = default;
+};
+
+// What is wrong with a path behind /v1/names/, as a sentence; empty: nothing. Its parts become labels of a host name.
+std::string problem_of_name(std::string_view path);
+bool is_label(std::string_view text);  // of a host name, and no 'localhost'
+// Resolvers take such a label, or a name that ends in one, for an address: 7 or 0x7f.
+bool is_number(std::string_view label);
+// "web/api/1" is the host 1.api.web.
+std::string host_name_of(std::string_view path);
+
+// Nothing but these members, each at most once, each optional. An empty body is {}.
+Result<NameEntry> parse_name(std::string_view body);
+std::string encode_name(const NameEntry& entry);
+// Whoever wrote it: members that are not ours are left out; nothing when there is no good address.
+std::optional<NameEntry> decode_name(std::string_view data);
+
+// Those a host can have: neither the network's address nor the broadcast's. Counted from 0.
+uint32_t pool_size(const AddressPool& pool);
+std::string pool_address(const AddressPool& pool, uint32_t index);
+
+}  // namespace kvd
