@@ -1,11 +1,11 @@
 // See connection.hpp. A socket outlives its connection until libuv has closed it, hence the two halves.
-#include "kvload/connection.hpp"
+#include "client/connection.hpp"
 
 #include <array>
 
 #include "base/check.hpp"
 
-namespace kvd::load {
+namespace kvd {
 
 struct Connection::Socket {
   uv_tcp_t tcp;
@@ -112,4 +112,4 @@ void Connection::on_written(uv_write_t* request, int status) {
   self->flush();
 }
 
-}  // namespace kvd::load
+}  // namespace kvd
