@@ -24,19 +24,20 @@ inline constexpr char kLock[] = R"(In its environment the command finds
 When it ends the lock is released, and kvd exits with its status, or 128 + N if signal N ended it.
 )";
 inline constexpr char kLockCodes[] = R"(
-Other exit codes: 64 the command line, 78 KVD_SERVERS, 69 not granted in time, or refused, 75 the lock was lost and the
-command stopped, 126 or 127 the command could not be started.)";
+Other exit codes: 64 the command line, 78 KVD_SERVERS, 69 not granted in time, or refused, 75 the lock was
+lost and the command stopped, 126 or 127 the command could not be started.)";
 
 inline constexpr char kElect[] = R"(In its environment the command finds
   KVD_ELECTION=PATH  KVD_FENCE=12345  KVD_FENCE_PARAM=PATH:12345 (escaped, ready for ?fence=)
 When it ends the candidate resigns, and kvd exits with its status, or 128 + N if signal N ended it.
 )";
 inline constexpr char kElectCodes[] = R"(
-Other exit codes: 64 the command line, 78 KVD_SERVERS, 69 refused, 75 the lead was lost and the command stopped (not with
---again), 126 or 127 the command could not be started.)";
+Other exit codes: 64 the command line, 78 KVD_SERVERS, 69 refused, 75 the lead was lost and the command
+stopped (not with --again), 126 or 127 the command could not be started.)";
 
 inline constexpr char kWork[] =
-    R"(For each task /bin/sh -c CMD is run, with the task's data as its standard input and in its environment
+    R"(For each task /bin/sh -c CMD is run, with the task's data as its standard input and, in its
+environment,
   KVD_TASK=id  KVD_ATTEMPT=1  KVD_FENCE=12345  KVD_KIND=kind
 What it writes to its standard output, 65536 bytes at most, is the result; the task is done when it exits
 with 0, and failed otherwise. When the server cancels the task, or takes this worker for gone, the command is
