@@ -5,9 +5,9 @@
 namespace kvd::help {
 
 inline constexpr char kHeld[] = R"(
-The command has a process group of its own. To stop it is SIGTERM to that group, and SIGKILL after --grace.
-What it leaves running in its group when it ends is stopped, too. SIGINT, SIGTERM and SIGHUP that kvd gets
-are passed on to it.
+The command has a process group of its own and no controlling terminal. To stop it is SIGTERM to that group,
+and SIGKILL after --grace. What it leaves running in its group when it ends is stopped, too. SIGINT, SIGTERM
+and SIGHUP that kvd gets are passed on to it.
 
 What is guaranteed: the command is started only after the server has granted, and stopped as soon as the
 server says that the grant is lost, or the connection ends, or nothing came for 25 seconds (servers write at

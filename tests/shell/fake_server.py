@@ -116,9 +116,13 @@ def refusing_name():
 class Running:
     """A subcommand that runs."""
 
-    def __init__(self, arguments, env):
-        self.process = subprocess.Popen([KVD, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True, env={**os.environ, **env})
+    def __init__(self, arguments, env, ignoring=()):
+        def ignore():
+            for number in ignoring:
+                signal.signal(number, signal.SIG_IGN)
+        self.process = subprocess.Popen([KVD, *arguments], preexec_fn=ignore, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        env={**os.environ, **env})
 
     def line(self):
         """The next line of its standard output, which is also the command's."""
@@ -159,9 +163,13 @@ class ClientTest(unittest.TestCase):
         self.directory = tempfile.mkdtemp(prefix='kvd-')
         self.addCleanup(shutil.rmtree, self.directory)
 
-    def start(self, *arguments, servers=None, env=None):
+    def start(self, *arguments, servers=None, **options):
         name, *rest = arguments
-        running = Running([name, '--servers', ','.join(servers or [self.server.name]), *rest], env or {})
+        return self.run_alone(name, '--servers', ','.join(servers or [self.server.name]), *rest, **options)
+
+    def run_alone(self, *arguments, env=None, **options):
+        """With no servers but those that the test names."""
+        running = Running(arguments, env or {}, **options)
         self.addCleanup(self.kill, running.process)
         return running
 

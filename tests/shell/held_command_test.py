@@ -177,8 +177,7 @@ class Lock(ClientTest):
                                   f'kvd: no server took the request in time: {names[1]}: connection refused'])
 
     def test_servers_from_the_environment(self):
-        running = fake_server.Running(['lock', 'a', '--', 'true'], {'KVD_SERVERS': self.server.name})
-        self.addCleanup(self.kill, running.process)
+        running = self.run_alone('lock', 'a', '--', 'true', env={'KVD_SERVERS': self.server.name})
         self.server.next().stream(HELD)
         self.assertEqual(running.end(), (0, '', []))
 
@@ -194,6 +193,13 @@ class Lock(ClientTest):
             running.send(number)
             exchange.wait_closed()
             self.assertEqual(running.end(), (128 + number, '', []))
+
+    def test_a_signal_that_was_ignored_stays_so(self):
+        running = self.lock('echo started', ignoring=[signal.SIGHUP])
+        exchange = self.server.next().stream(WAITING)
+        running.send(signal.SIGHUP)
+        exchange.say(HELD)
+        self.assertEqual(running.end(), (0, 'started\n', []))
 
     def test_a_signal_is_passed_on_to_the_command(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -261,18 +267,14 @@ class CommandLine(ClientTest):
     def test_unusable_flags(self):
         for arguments in (['lock'], ['lock', 'a'], ['elect', 'a', '--wait', '1', '--', 'true'], ['work'],
                           ['hosts-sync'], ['lock', 'a', '--grace', 'x', '--', 'true']):
-            running = fake_server.Running(arguments, {})
-            self.addCleanup(self.kill, running.process)
-            code, output, errors = running.end()
+            code, output, errors = self.run_alone(*arguments).end()
             self.assertEqual((code, output, len(errors)), (64, '', 1), errors)
             self.assertTrue(errors[0].startswith('kvd: '), errors)
 
     def test_help(self):
         texts = {}
         for arguments in ([], ['lock'], ['elect'], ['work'], ['hosts-sync']):
-            running = fake_server.Running([*arguments, '--help'], {})
-            self.addCleanup(self.kill, running.process)
-            code, texts[' '.join(arguments)], errors = running.end()
+            code, texts[' '.join(arguments)], errors = self.run_alone(*arguments, '--help').end()
             self.assertEqual((code, errors), (0, []))
         for name in ('lock', 'elect', 'work', 'hosts-sync'):
             self.assertIn(f'\n  {name} ', texts[''])
