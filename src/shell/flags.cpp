@@ -352,9 +352,15 @@ tl::expected<Flags, FlagsEnd> parse_flags(std::vector<std::string> arguments,
   bool version = false;
   app.add_flag("--version", version, "print the version and exit");
   app.footer(
-      "kvd inspect FILE|DIR [--json] looks at a data directory or one file of it instead.\n"
       "Every flag but --help and --version can also be given in the environment: --peer-port N as "
-      "KVD_PEER_PORT=N.");
+      "KVD_PEER_PORT=N.\n\n"
+      "Instead of serving, kvd also\n"
+      "  inspect FILE|DIR [--json]       looks at a data directory or one file of it\n"
+      "  lock PATH -- CMD ARGS...        runs a command while it holds a lock\n"
+      "  elect PATH -- CMD ARGS...       runs a command while this candidate leads\n"
+      "  work --exec CMD                 runs a command for each task that it is given\n"
+      "  hosts-sync --file FILE          keeps a block of a hosts file as the cluster's names are\n"
+      "The last four ask servers that run; --help behind their names says more.");
   app.allow_extras();
   std::map<std::string, CLI::Option*> options;
   std::map<std::string, std::string> values;

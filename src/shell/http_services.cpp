@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/percent.hpp"
 #include "msg/limits.hpp"
 #include "shell/http_text.hpp"
 

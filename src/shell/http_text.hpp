@@ -1,4 +1,4 @@
-// The small grammars inside a request: percent-encoding (RFC 3986), the query string, entity tags (RFC
+// The small grammars inside a request: percent-encoding (base/percent.hpp), the query string, entity tags (RFC
 // 9110, 8.8.3). Pure functions, any thread.
 #pragma once
 #include <cstdint>
@@ -6,17 +6,11 @@
 #include <string>
 #include <string_view>
 
+#include "base/percent.hpp"
 #include "base/result.hpp"
 #include "msg/client.hpp"
 
 namespace kvd {
-
-// Every '%' is followed by two hexadecimal digits.
-bool is_percent_encoded(std::string_view text);
-// Decodes once; '+' stays '+'. `text` satisfies is_percent_encoded().
-std::string percent_decode(std::string_view text);
-// Everything but the unreserved characters becomes %XX.
-std::string percent_encode(std::string_view bytes);
 
 // The whole of `text` as a decimal number without sign.
 std::optional<uint64_t> parse_number(std::string_view text);

@@ -7,7 +7,7 @@
 
 #include <memory>
 
-#include "kvload/response_parser.hpp"
+#include "client/response_parser.hpp"
 
 namespace kvd::load {
 namespace {

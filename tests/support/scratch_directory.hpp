@@ -1,5 +1,5 @@
-// A directory of its own for one test, below $TMPDIR or the place where temporary files go; removed with everything in
-// it when the test ends.
+// A directory of its own for one test, below $TMPDIR or the place where temporary files go, or where the test wants it;
+// removed with everything in it when the test ends.
 #pragma once
 #include <cstdlib>
 #include <filesystem>
@@ -8,8 +8,9 @@
 namespace kvd {
 
 struct ScratchDirectory {
-  std::string path = std::filesystem::temp_directory_path() / "kvd-XXXXXX";
-  ScratchDirectory() {
+  std::string path;
+  explicit ScratchDirectory(const std::filesystem::path& where = std::filesystem::temp_directory_path())
+      : path(where / "kvd-XXXXXX") {
     if (mkdtemp(path.data()) == nullptr) std::abort();
   }
   ~ScratchDirectory() {

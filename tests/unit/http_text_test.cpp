@@ -1,4 +1,4 @@
-// The small grammars of a request: percent-encoding, query strings, entity tags.
+// The small grammars of a request: query strings, entity tags.
 // Standalone: no sockets, no node.
 #include "shell/http_text.hpp"
 
@@ -22,19 +22,6 @@ EntityTags tags_of(std::string_view field, bool weak_counts) {
 }
 
 }  // namespace
-
-TEST_CASE("percent-encoding: decoded once, plus is plus, nothing is normalised") {
-  CHECK(percent_decode("a%2Fb%00c%25%32+..//") == std::string("a/b\0c%2+..//", 12));
-  CHECK(percent_encode(std::string_view("a/b\0~é", 7)) == "a%2Fb%00~%C3%A9");
-  std::string all;
-  for (int i = 0; i < 256; ++i) all += static_cast<char>(i);
-  CHECK(percent_decode(percent_encode(all)) == all);
-  CHECK(is_percent_encoded("%00%fF%25"));
-  for (const char* bad : {"%", "a%", "%4", "%4g", "%g4", "%%41", "%41%"}) {
-    CAPTURE(bad);
-    CHECK_FALSE(is_percent_encoded(bad));
-  }
-}
 
 TEST_CASE("numbers: the whole text, no sign, in range") {
   CHECK(parse_number("18446744073709551615") == UINT64_MAX);

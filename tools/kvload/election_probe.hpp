@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "kvload/connection.hpp"
+#include "client/connection.hpp"
 #include "kvload/load.hpp"
 
 namespace kvd::load {

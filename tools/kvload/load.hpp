@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "kvload/connection.hpp"
+#include "client/connection.hpp"
 #include "kvload/distributions.hpp"
 #include "kvload/result.hpp"
 #include "kvload/schedule.hpp"

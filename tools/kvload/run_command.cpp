@@ -9,11 +9,11 @@
 #include <numeric>
 
 #include "base/check.hpp"
+#include "client/stop_signals.hpp"
 #include "kvload/leader_watch.hpp"
 #include "kvload/plots.hpp"
 #include "kvload/process_cpu.hpp"
 #include "kvload/report.hpp"
-#include "kvload/stop_signals.hpp"
 #include "kvload/svg_plot.hpp"
 #include "msg/znodes.hpp"
 #include "support/child_process.hpp"
@@ -56,10 +56,11 @@ class Runner {
  public:
   explicit Runner(const RunOptions& options) : options_(options), terminal_(isatty(2) != 0) {
     CHECK(uv_loop_init(&loop_) == 0);
-    signals_ = std::make_unique<StopSignals>(&loop_, [this] {
-      if (load_) load_->interrupt();
-      if (bare_) bare_->interrupt();
-    });
+    signals_ =
+        std::make_unique<StopSignals>(&loop_, std::initializer_list<int>{SIGINT, SIGTERM}, [this](int) {
+          if (load_) load_->interrupt();
+          if (bare_) bare_->interrupt();
+        });
   }
   ~Runner() {
     bare_.reset();

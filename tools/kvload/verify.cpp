@@ -11,10 +11,10 @@
 #include <random>
 
 #include "base/check.hpp"
+#include "client/stop_signals.hpp"
 #include "cluster/http_history.hpp"
 #include "kvload/leader_watch.hpp"
 #include "kvload/load.hpp"
-#include "kvload/stop_signals.hpp"
 #include "sim/committed.hpp"
 
 namespace kvd::load {
@@ -423,7 +423,7 @@ int verify_command(const VerifyOptions& options) {
   CHECK(uv_loop_init(&loop) == 0);
   Verdict verdict;
   {
-    StopSignals signals(&loop, [] {});
+    StopSignals signals(&loop, {SIGINT, SIGTERM}, [](int) {});
     Verifier verifier(&loop, options, std::move(*targets), seed);
     verdict = verifier.run(signals);
   }

@@ -7,9 +7,9 @@
 #include <string>
 #include <string_view>
 
-#include "kvload/response_parser.hpp"
+#include "client/response_parser.hpp"
 
-namespace kvd::load {
+namespace kvd {
 
 class Connection;
 
@@ -42,6 +42,9 @@ class Connection {
   std::string& output() { return output_; }  // append whole requests
   void flush();                              // writes what the socket takes; the rest goes when it takes more
 
+  // What has come of an answer that is not whole yet (ResponseParser::under_way()).
+  Response* under_way() { return parser_.under_way(); }
+
   uint64_t bytes_in() const { return bytes_in_; }
 
  private:
@@ -62,4 +65,4 @@ class Connection {
   uint64_t bytes_in_ = 0;
 };
 
-}  // namespace kvd::load
+}  // namespace kvd

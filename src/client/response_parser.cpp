@@ -1,9 +1,9 @@
 // See response_parser.hpp.
-#include "kvload/response_parser.hpp"
+#include "client/response_parser.hpp"
 
 #include <algorithm>
 
-namespace kvd::load {
+namespace kvd {
 
 struct ResponseCallbacks {
   static ResponseParser& of(llhttp_t* parser) { return *static_cast<ResponseParser*>(parser->data); }
@@ -29,6 +29,7 @@ struct ResponseCallbacks {
     ResponseParser& self = of(parser);
     self.response_.status = parser->status_code;
     self.response_.keep_alive = llhttp_should_keep_alive(parser) != 0;
+    self.under_way_ = true;
     self.keeps_body_ = self.keep_ == Keep::kAll || parser->status_code >= 400;
     return 0;
   }
@@ -39,6 +40,7 @@ struct ResponseCallbacks {
   }
   static int end(llhttp_t* parser) {
     ResponseParser& self = of(parser);
+    self.under_way_ = false;
     return self.on_response_(self.owner_, self.response_) ? 0 : -1;
   }
 
@@ -70,6 +72,7 @@ ResponseParser::ResponseParser(void* owner, OnResponse on_response, Keep keep)
 void ResponseParser::restart() {
   llhttp_init(&parser_, HTTP_RESPONSE, ResponseCallbacks::settings(keep_));
   parser_.data = this;
+  under_way_ = false;
 }
 
 bool ResponseParser::feed(const char* bytes, size_t size) {
@@ -86,4 +89,4 @@ std::string_view problem_member(std::string_view body, std::string_view name) {
   return {};
 }
 
-}  // namespace kvd::load
+}  // namespace kvd

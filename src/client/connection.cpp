@@ -1,11 +1,11 @@
 // See connection.hpp. A socket outlives its connection until libuv has closed it, hence the two halves.
-#include "kvload/connection.hpp"
+#include "client/connection.hpp"
 
 #include <array>
 
 #include "base/check.hpp"
 
-namespace kvd::load {
+namespace kvd {
 
 struct Connection::Socket {
   uv_tcp_t tcp;
@@ -13,6 +13,7 @@ struct Connection::Socket {
   uv_write_t write;
   std::string writing;  // what waits for the socket
   bool waiting = false;
+  int refused = 0;              // it could not even begin to connect, and is being closed
   Connection* owner = nullptr;  // null: given up
 
   uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&tcp); }
@@ -42,7 +43,17 @@ void Connection::open(const sockaddr_storage& address) {
   socket_->write.data = socket_;
   const int error = uv_tcp_connect(&socket_->connect, &socket_->tcp,
                                    reinterpret_cast<const sockaddr*>(&address), on_connected);
-  CHECK(error == 0);  // refusals of the network are reported later
+  if (error == 0) return;
+  socket_->refused = error;  // no route, or no more sockets: told later, as every other failure is
+  uv_close(reinterpret_cast<uv_handle_t*>(&socket_->tcp), [](uv_handle_t* handle) {
+    auto* socket = static_cast<Socket*>(handle->data);
+    Connection* self = socket->owner;
+    const int why = socket->refused;
+    delete socket;
+    if (self == nullptr) return;
+    self->socket_ = nullptr;
+    self->owner_.on_lost(*self, why);
+  });
 }
 
 void Connection::close() {
@@ -51,6 +62,7 @@ void Connection::close() {
   socket_ = nullptr;
   open_ = false;
   socket->owner = nullptr;
+  if (socket->refused != 0) return;
   uv_close(reinterpret_cast<uv_handle_t*>(&socket->tcp),
            [](uv_handle_t* handle) { delete static_cast<Socket*>(handle->data); });
 }
@@ -112,4 +124,4 @@ void Connection::on_written(uv_write_t* request, int status) {
   self->flush();
 }
 
-}  // namespace kvd::load
+}  // namespace kvd

@@ -1,5 +1,6 @@
 // HTTP/1.1 answers out of a stream of bytes, by llhttp. One per connection, started anew with each. Nothing is
 // allocated for an answer once the buffers have grown; what is not asked for (fields, bodies of successes) is skipped.
+// Not for answers that end with their connection: nobody could tell them from ones that were cut off.
 #pragma once
 #include <llhttp.h>
 
@@ -8,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace kvd::load {
+namespace kvd {
 
 struct Response {
   int status = 0;
@@ -32,6 +33,9 @@ class ResponseParser {
 
   void restart();
   bool feed(const char* bytes, size_t size);  // false: this is no HTTP, or the owner said stop
+  // The answer whose head has come and whose end has not; null: there is none. What is taken out of its body is not in
+  // the whole answer any more.
+  Response* under_way() { return under_way_ ? &response_ : nullptr; }
 
  private:
   friend struct ResponseCallbacks;
@@ -42,9 +46,10 @@ class ResponseParser {
   OnResponse on_response_;
   Keep keep_;
   bool keeps_body_ = false;
+  bool under_way_ = false;
 };
 
 // A member of a problem+json body whose value is a plain string; empty: there is none.
 std::string_view problem_member(std::string_view body, std::string_view name);
 
-}  // namespace kvd::load
+}  // namespace kvd

@@ -1,0 +1,16 @@
+// Percent-encoding (RFC 3986, 2.1): bytes in the path or the query of a URL. Pure functions, any thread.
+// Nothing is normalised.
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace kvd {
+
+// Every '%' is followed by two hexadecimal digits.
+bool is_percent_encoded(std::string_view text);
+// Decodes once; '+' stays '+'. `text` satisfies is_percent_encoded().
+std::string percent_decode(std::string_view text);
+// Everything but the unreserved characters becomes %XX.
+std::string percent_encode(std::string_view bytes);
+
+}  // namespace kvd

@@ -1,0 +1,52 @@
+// What servers say to a client, out of its JSON: the lines of a held lock, election or worker, a task, a problem. Pure;
+// unknown members and unknown states are passed over, so that servers may learn to say more.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace kvd {
+
+// A line of POST /v1/locks/PATH?hold=1 or /v1/elections/PATH?hold=1.
+struct GrantLine {
+  enum class Kind : uint8_t {
+    kProgress,  // says nothing but that the server is there
+    kWaiting,
+    kHeld,     // with `fence`
+    kLost,     // with `reason`
+    kTimeout,  // not granted in the time that was asked for
+  };
+  Kind kind = Kind::kProgress;
+  uint64_t fence = 0;
+  std::string reason;
+};
+Result<GrantLine> parse_grant_line(std::string_view line);
+
+// A line of POST /v1/workers?hold=1.
+struct WorkerLine {
+  enum class Kind : uint8_t {
+    kProgress,
+    kRegistered,  // `text`: the worker's name
+    kCancel,      // `text`: the id of the task that nobody wants any more
+    kLost,        // `text`: why
+  };
+  Kind kind = Kind::kProgress;
+  std::string text;
+};
+Result<WorkerLine> parse_worker_line(std::string_view line);
+
+struct Task {
+  std::string id;    // never empty, without NUL
+  std::string kind;  // without NUL
+  uint64_t attempt = 0;
+  uint64_t fence = 0;
+  std::string data;  // any bytes
+};
+Result<Task> parse_task(std::string_view json);
+
+// One line about an answer that is no success: its status and, where its body is a problem (RFC 9457), what that says.
+std::string problem_text(int status, std::string_view body);
+
+}  // namespace kvd

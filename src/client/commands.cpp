@@ -1,0 +1,129 @@
+// See commands.hpp.
+#include "client/commands.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "client/held_command.hpp"
+#include "client/hosts_sync.hpp"
+#include "client/loop.hpp"
+#include "client/options.hpp"
+#include "client/stop_signals.hpp"
+#include "client/worker.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr std::initializer_list<int> kSignals = {SIGINT, SIGTERM, SIGHUP};
+
+uint64_t draw_seed() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+// All workers of one process. The first signal lets them finish, the second one or the end of the grace time stops
+// them.
+class Workers {
+ public:
+  Workers(Loop& loop, const WorkOptions& options)
+      : loop_(loop),
+        grace_(options.grace),
+        client_(loop.get(), options.servers, draw_seed()),
+        hurry_(loop.get(), [this] { stop(); }) {
+    for (unsigned i = 1; i <= options.parallel; ++i) {
+      WorkerOptions worker;
+      worker.name = options.parallel == 1 ? options.name : fmt::format("{}.{}", options.name, i);
+      worker.exec = options.exec;
+      worker.grace = options.grace;
+      workers_.push_back(std::make_unique<Worker>(loop.get(), client_, std::move(worker),
+                                                  [this](bool refused) { on_over(refused); }));
+    }
+  }
+
+  int run() {
+    loop_.run();
+    return code_;
+  }
+  void on_signal() { draining_ ? stop() : drain(); }
+
+ private:
+  void drain() {
+    draining_ = true;
+    hurry_.start(grace_);
+    for (auto& worker : workers_) worker->drain();
+  }
+  void stop() {
+    for (auto& worker : workers_) worker->stop();
+  }
+  void on_over(bool refused) {
+    if (refused) code_ = EX_UNAVAILABLE;
+    if (++over_ == workers_.size()) return loop_.stop();
+    if (refused && !draining_) drain();
+  }
+
+  Loop& loop_;
+  Duration grace_;
+  HttpClient client_;
+  Timer hurry_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  size_t over_ = 0;
+  bool draining_ = false;
+  int code_ = EX_OK;
+};
+
+struct Run {
+  Loop& loop;
+
+  int operator()(HoldOptions& options) const {
+    HeldCommand held(loop, std::move(options), draw_seed());
+    StopSignals signals(loop.get(), kSignals, [&](int number) { held.on_signal(number); });
+    return held.run();
+  }
+  int operator()(WorkOptions& options) const {
+    Workers workers(loop, options);
+    StopSignals signals(loop.get(), kSignals, [&](int) { workers.on_signal(); });
+    return workers.run();
+  }
+  int operator()(HostsSyncOptions& options) const {
+    HostsSync sync(loop, std::move(options), draw_seed());
+    StopSignals signals(loop.get(), kSignals, [&](int) { sync.on_signal(); });
+    return sync.run();
+  }
+};
+
+Surroundings surroundings() {
+  Surroundings all;
+  all.variable = [](const std::string& name) {
+    const char* value = std::getenv(name.c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  all.host = host;
+  all.process = static_cast<int>(::getpid());
+  return all;
+}
+
+}  // namespace
+
+int run_client_command(const std::string& name, const std::vector<std::string>& arguments) {
+  auto command = parse_client_command(name, arguments, surroundings());
+  if (!command) {
+    const ClientOptionsEnd& end = command.error();
+    end.code == 0 ? fmt::print("{}", end.text) : fmt::print(stderr, "kvd: {}\n", end.text);
+    return end.code;
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  Loop loop;
+  return std::visit(Run{loop}, *command);
+}
+
+}  // namespace kvd

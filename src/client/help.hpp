@@ -1,0 +1,65 @@
+// What `kvd COMMAND --help` says below the flags, for the subcommands that are clients: what a command may count on,
+// and what it may not. Lines fit a terminal.
+#pragma once
+
+namespace kvd::help {
+
+inline constexpr char kHeld[] = R"(
+The command has a process group of its own and no controlling terminal. To stop it is SIGTERM to that group,
+and SIGKILL after --grace. What it leaves running in its group when it ends is stopped, too. SIGINT, SIGTERM
+and SIGHUP that kvd gets are passed on to it.
+
+What is guaranteed: the command is started only after the server has granted, and stopped as soon as the
+server says that the grant is lost, or the connection ends, or nothing came for 25 seconds (servers write at
+least every 10). A server that loses its grant waits for a third of its --session-timeout (2 seconds by
+default) between saying so and letting it pass to another; keep --grace below that.
+What is not: a machine that is cut off from the server notices only by those 25 seconds, and one that is
+suspended, or where kvd is killed by SIGKILL, not at all; meanwhile another may be granted the same. So have
+whatever the command changes check the fence: it is larger for every later holder, and a kvd write with
+?fence=$KVD_FENCE_PARAM is refused (412) once a newer one was seen.
+)";
+
+inline constexpr char kLock[] = R"(In its environment the command finds
+  KVD_LOCK=PATH  KVD_FENCE=12345  KVD_FENCE_PARAM=PATH:12345 (escaped, ready for ?fence=)
+When it ends the lock is released, and kvd exits with its status, or 128 + N if signal N ended it.
+)";
+inline constexpr char kLockCodes[] = R"(
+Other exit codes: 64 the command line, 78 KVD_SERVERS, 69 not granted in time, or refused, 75 the lock was
+lost and the command stopped, 126 or 127 the command could not be started.)";
+
+inline constexpr char kElect[] = R"(In its environment the command finds
+  KVD_ELECTION=PATH  KVD_FENCE=12345  KVD_FENCE_PARAM=PATH:12345 (escaped, ready for ?fence=)
+When it ends the candidate resigns, and kvd exits with its status, or 128 + N if signal N ended it.
+)";
+inline constexpr char kElectCodes[] = R"(
+Other exit codes: 64 the command line, 78 KVD_SERVERS, 69 refused, 75 the lead was lost and the command
+stopped (not with --again), 126 or 127 the command could not be started.)";
+
+inline constexpr char kWork[] =
+    R"(For each task /bin/sh -c CMD is run, with the task's data as its standard input and, in its
+environment,
+  KVD_TASK=id  KVD_ATTEMPT=1  KVD_FENCE=12345  KVD_KIND=kind
+What it writes to its standard output, 65536 bytes at most, is the result; the task is done when it exits
+with 0, and failed otherwise. When the server cancels the task, or takes this worker for gone, the command is
+stopped: SIGTERM to its process group, and SIGKILL after --grace; the result is dropped. Such a task may run
+elsewhere before it has stopped here: the fence tells the attempts apart, and only one result is accepted.
+
+SIGINT, SIGTERM or SIGHUP: no more tasks are taken, the running ones have --grace to finish and are then
+stopped; a second signal stops them at once. A task without a result is given to another worker.
+Exit codes: 0 after such a signal, 64 the command line, 78 KVD_SERVERS, 69 a server refused the worker.)";
+
+inline constexpr char kHostsSync[] =
+    R"(Only what stands between the lines "# BEGIN kvd NODE" and "# END kvd NODE" is changed; they are appended
+when they are missing, and when they are damaged nothing is written. Nothing is written either while the
+server does not know all names (Kvd-Complete: false), when it names none, and on any error.
+
+The file is replaced as a whole: by a rename where that is possible. Where it has to keep its inode (a mount
+point, as /etc/hosts in a container is, several links, extended attributes, a directory that may not be
+written) it is written in place by a process of its own that survives this one, with a copy beside it,
+.FILE.kvd-redo, from which the next start finishes what a power failure has cut off.
+
+Exit codes: 0 after SIGINT, SIGTERM or SIGHUP, or with --once when the file is up to date; 64 the command
+line, 78 KVD_SERVERS; with --once 65 damaged markers, 69 no server had an answer that can be used, 74 the
+file cannot be read or written.)";
+
+}  // namespace kvd::help

@@ -1,0 +1,226 @@
+// See http_client.hpp.
+#include "client/http_client.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/percent.hpp"
+#include "client/answers.hpp"
+#include "msg/znodes.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr Duration kConnect = seconds(3);
+constexpr Duration kPauseMin = milliseconds(100);
+constexpr Duration kPauseMax = seconds(2);
+constexpr size_t kAnswerBytesMax = 64 << 20;  // the largest value in base64, with much room
+constexpr size_t kLineBytesMax = 1 << 20;
+
+bool parse_literal(const Address& address, sockaddr_storage& out) {
+  return uv_ip4_addr(address.host.c_str(), address.port, reinterpret_cast<sockaddr_in*>(&out)) == 0 ||
+         uv_ip6_addr(address.host.c_str(), address.port, reinterpret_cast<sockaddr_in6*>(&out)) == 0;
+}
+
+}  // namespace
+
+std::string escaped_path(std::string_view path) {
+  std::string out;
+  for (size_t at = 0; at <= path.size();) {
+    const size_t end = std::min(path.find('/', at), path.size());
+    out += percent_encode(path.substr(at, end - at));
+    if (end < path.size()) out += '/';
+    at = end + 1;
+  }
+  return out;
+}
+
+struct HttpCall::Resolution {
+  uv_getaddrinfo_t request{};
+  HttpCall* call = nullptr;  // null: nobody waits for it any more
+};
+
+HttpClient::HttpClient(uv_loop_t* loop, std::vector<Address> servers, uint64_t seed)
+    : loop_(loop), servers_(std::move(servers)), prng_(seed) {}
+
+HttpCall::HttpCall(HttpClient& client, HttpRequest request, HttpEvents events)
+    : client_(client),
+      request_(std::move(request)),
+      events_(std::move(events)),
+      timer_(client.loop_, [this] { on_time(); }),
+      connection_(client.loop_, *this, 0, Keep::kAll) {
+  timer_.start(Duration(0));
+}
+
+HttpCall::~HttpCall() {
+  *alive_ = false;
+  drop_resolution();
+}
+
+// ---- connecting ----
+
+void HttpCall::begin() {
+  phase_ = Phase::kConnecting;
+  server_ = client_.current_;
+  began_ = uv_hrtime();
+  addresses_.clear();
+  next_address_ = 0;
+  lines_.clear();
+  answer_.reset();
+  timer_.start(kConnect);
+  sockaddr_storage address{};
+  if (!parse_literal(client_.servers_[server_], address)) return resolve();
+  addresses_.push_back(address);
+  connect_next();
+}
+
+void HttpCall::resolve() {
+  resolution_ = new Resolution;
+  resolution_->call = this;
+  resolution_->request.data = resolution_;
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  const auto done = [](uv_getaddrinfo_t* request, int status, addrinfo* found) {
+    auto* resolution = static_cast<Resolution*>(request->data);
+    if (HttpCall* call = resolution->call) {
+      call->resolution_ = nullptr;
+      for (addrinfo* at = found; at != nullptr; at = at->ai_next)
+        std::memcpy(&call->addresses_.emplace_back(), at->ai_addr, at->ai_addrlen);
+      status != 0 ? call->fail(uv_strerror(status)) : call->connect_next();
+    }
+    uv_freeaddrinfo(found);
+    delete resolution;
+  };
+  const Address& server = client_.servers_[server_];
+  const std::string port = std::to_string(server.port);
+  const int code =
+      uv_getaddrinfo(client_.loop_, &resolution_->request, done, server.host.c_str(), port.c_str(), &hints);
+  if (code == 0) return;
+  delete std::exchange(resolution_, nullptr);
+  fail(uv_strerror(code));
+}
+
+void HttpCall::drop_resolution() {
+  if (resolution_ == nullptr) return;
+  resolution_->call = nullptr;
+  uv_cancel(reinterpret_cast<uv_req_t*>(&resolution_->request));  // too late where it has begun
+  resolution_ = nullptr;
+}
+
+void HttpCall::connect_next() { connection_.open(addresses_[next_address_++]); }
+
+void HttpCall::on_open(Connection&) {
+  phase_ = Phase::kAsked;
+  timer_.start(request_.silence);
+  connection_.output() = fmt::format(
+      "{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}", request_.method,
+      request_.target(), format_address(client_.servers_[server_]), request_.body.size(), request_.body);
+  connection_.flush();
+}
+
+void HttpCall::on_lost(Connection&, int why) {
+  if (phase_ == Phase::kDone) return;
+  if (answer_) return on_whole();  // what came behind it does not matter
+  const std::string words = why == UV_EOF ? "the connection was closed" : uv_strerror(why);
+  if (phase_ == Phase::kStreaming) return end(words);
+  if (phase_ == Phase::kConnecting && next_address_ < addresses_.size()) return connect_next();
+  fail(words);
+}
+
+void HttpCall::on_time() {
+  const auto silence = [&] { return fmt::format("silent for {} ms", to_ms(request_.silence)); };
+  switch (phase_) {
+    case Phase::kPausing:
+      return begin();
+    case Phase::kConnecting:
+      return fail(fmt::format("no connection within {} ms", to_ms(kConnect)));
+    case Phase::kAsked:
+      return fail(silence());
+    case Phase::kStreaming:
+      return end(silence());
+    case Phase::kDone:
+      return;
+  }
+}
+
+// ---- what comes back ----
+
+void HttpCall::on_response(Connection&, const Response& response) { answer_ = response; }
+
+void HttpCall::on_turn(Connection&) {
+  if (phase_ == Phase::kDone) return;
+  timer_.start(request_.silence);
+  if (answer_) return on_whole();
+  Response* part = connection_.under_way();
+  if (part == nullptr) return;
+  if (part->body.size() > kAnswerBytesMax) return fail("an answer of too many bytes");
+  if (!request_.stream || part->status != 200) return;
+  phase_ = Phase::kStreaming;
+  lines_ += std::exchange(part->body, {});
+  deliver_lines();
+}
+
+void HttpCall::on_whole() {
+  connection_.close();
+  if (answer_->status == 503) return fail(problem_text(503, answer_->body));
+  if (request_.stream && answer_->status == 200) {
+    phase_ = Phase::kStreaming;
+    lines_ += std::exchange(answer_->body, {});
+    return deliver_lines();
+  }
+  phase_ = Phase::kDone;
+  timer_.stop();
+  const Response answer = std::move(*answer_);
+  const auto call = events_.on_answer;
+  call(answer);
+}
+
+void HttpCall::deliver_lines() {
+  const auto alive = alive_;
+  const auto on_line = events_.on_line;
+  for (size_t end; (end = lines_.find('\n')) != std::string::npos;) {
+    const std::string line = lines_.substr(0, end);
+    lines_.erase(0, end + 1);
+    on_line(line);
+    if (!*alive || phase_ != Phase::kStreaming) return;
+  }
+  if (answer_) return end("the server ended it");
+  if (lines_.size() > kLineBytesMax) end("a line of too many bytes");
+}
+
+// ---- going on ----
+
+void HttpCall::pause() {
+  connection_.close();
+  drop_resolution();
+  phase_ = Phase::kPausing;
+  if (client_.current_ == server_) client_.current_ = (server_ + 1) % client_.servers_.size();
+  ++tries_;
+  if (uv_hrtime() - began_ > static_cast<uint64_t>(kPauseMax.count()) * 1000) failures_ = 0;
+  const Duration most = std::min(kPauseMax, kPauseMin * (2 << std::min(failures_++, 8U)));
+  timer_.start(Duration(client_.prng_.between(kPauseMin.count(), most.count())));
+}
+
+void HttpCall::try_again() { pause(); }
+
+void HttpCall::fail(const std::string& why) {
+  pause();
+  const auto alive = alive_;
+  const auto call = events_.on_failed;
+  const bool more = call(fmt::format("{}: {}", format_address(client_.servers_[server_]), why));
+  if (!*alive || more) return;
+  phase_ = Phase::kDone;
+  timer_.stop();
+}
+
+void HttpCall::end(const std::string& why) {
+  phase_ = Phase::kDone;
+  timer_.stop();
+  const auto call = events_.on_end;
+  call(why);
+}
+
+}  // namespace kvd

@@ -1,0 +1,115 @@
+// Calls to any one of several servers that can all do the same: kvd's. A call tries them in turn, with a pause in
+// between, until one answers with something other than 503; it then ends with that answer, or delivers it line by
+// line while it comes. Each try has a connection of its own, so that the end of a call is the end of its connection,
+// which is what releases a held lock. Loop thread only.
+#pragma once
+#include <uv.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/prng.hpp"
+#include "base/time.hpp"
+#include "client/connection.hpp"
+#include "client/loop.hpp"
+#include "msg/types.hpp"
+
+namespace kvd {
+
+// Servers write to a stream at least every 10 s: after so long without a byte the connection counts as lost.
+inline constexpr Duration kStreamSilence = seconds(25);
+
+struct HttpRequest {
+  std::string method;
+  std::function<std::string()>
+      target;  // with the query; asked for each try, since what is left of a wait shrinks
+  std::string body;
+  bool stream = false;                // a 200 is delivered line by line
+  Duration silence = kStreamSilence;  // how long a server may send nothing, before its answer and in it
+};
+
+// Whoever is called may destroy the call.
+struct HttpEvents {
+  // A try has led to nothing, for the reason in one line that names the server. True: go on with the next one.
+  std::function<bool(const std::string& why)> on_failed;
+  // A whole answer: any but 503 and, of a stream, 200.
+  std::function<void(const Response& response)> on_answer;
+  // Of a stream. A connection that is merely silent at its end stays open until the call is destroyed or tried again:
+  // what the server holds for it is not given back before the owner is ready.
+  std::function<void(const std::string& line)> on_line;
+  std::function<void(const std::string& why)> on_end;
+};
+
+class HttpClient {
+ public:
+  // `servers` is not empty. Calls begin with the server that answered last, at first with the first one.
+  HttpClient(uv_loop_t* loop, std::vector<Address> servers, uint64_t seed);
+
+ private:
+  friend class HttpCall;
+
+  uv_loop_t* loop_;
+  std::vector<Address> servers_;
+  size_t current_ = 0;
+  Prng prng_;
+};
+
+class HttpCall final : private ConnectionOwner {
+ public:
+  // Begins in a later turn. `client` outlives it.
+  HttpCall(HttpClient& client, HttpRequest request, HttpEvents events);
+  ~HttpCall() override;  // closes the connection; nothing is called any more
+  HttpCall(const HttpCall&) = delete;
+  HttpCall& operator=(const HttpCall&) = delete;
+
+  // What came is of no use: closes the connection and goes on with the next server, after a pause.
+  void try_again();
+  // How many servers have been tried in vain since the call began: all of them, or not yet.
+  bool tried_all() const { return tries_ >= client_.servers_.size(); }
+
+ private:
+  enum class Phase : uint8_t { kPausing, kConnecting, kAsked, kStreaming, kDone };
+  struct Resolution;
+
+  void on_open(Connection& connection) override;
+  void on_response(Connection& connection, const Response& response) override;
+  void on_turn(Connection& connection) override;
+  void on_lost(Connection& connection, int why) override;
+
+  void begin();
+  void resolve();
+  void drop_resolution();
+  void connect_next();
+  void on_time();
+  void on_whole();
+  void deliver_lines();
+  void pause();
+  void fail(const std::string& why);
+  void end(const std::string& why);
+
+  HttpClient& client_;
+  HttpRequest request_;
+  HttpEvents events_;
+  Phase phase_ = Phase::kPausing;
+  size_t server_ = 0;
+  size_t tries_ = 0;
+  unsigned failures_ = 0;  // in a row: the pause grows with them
+  uint64_t began_ = 0;     // this try, in ns
+  Resolution* resolution_ = nullptr;
+  std::vector<sockaddr_storage> addresses_;
+  size_t next_address_ = 0;
+  std::string lines_;  // of a stream, not delivered yet
+  std::optional<Response> answer_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Timer timer_;
+  Connection connection_;
+};
+
+// `path` as it goes into a target: its slashes stay, everything else that is not plain is escaped.
+std::string escaped_path(std::string_view path);
+
+}  // namespace kvd

@@ -1,0 +1,94 @@
+// What servers say in JSON to a client: what is taken from it, what is passed over, what is refused.
+// Standalone: no sockets.
+#include "client/answers.hpp"
+
+#include <doctest.h>
+
+using namespace kvd;
+
+namespace {
+
+GrantLine grant(std::string_view text) {
+  const Result<GrantLine> line = parse_grant_line(text);
+  REQUIRE_MESSAGE(line.has_value(), line.error().detail);
+  return *line;
+}
+WorkerLine worker(std::string_view text) {
+  const Result<WorkerLine> line = parse_worker_line(text);
+  REQUIRE_MESSAGE(line.has_value(), line.error().detail);
+  return *line;
+}
+
+}  // namespace
+
+TEST_CASE("the lines of a lock") {
+  CHECK(grant(R"({"state":"waiting","ahead":3})").kind == GrantLine::Kind::kWaiting);
+  const GrantLine held = grant(R"({"state":"held","fence":9223372036854775807,"more":[1]})");
+  CHECK(held.kind == GrantLine::Kind::kHeld);
+  CHECK(held.fence == INT64_MAX);
+  CHECK(grant(R"({"state":"timeout"})").kind == GrantLine::Kind::kTimeout);
+  const GrantLine lost = grant("{\"state\":\"lost\",\"reason\":\"ZooKeeper\\nis \\u001b[31mgone\"}");
+  CHECK(lost.kind == GrantLine::Kind::kLost);
+  CHECK(lost.reason == "ZooKeeper is  [31mgone");
+}
+
+TEST_CASE("the lines of an election") {
+  CHECK(grant(R"({"leading":false,"ahead":2})").kind == GrantLine::Kind::kWaiting);
+  const GrantLine held = grant(R"({"leading":true,"fence":7})");
+  CHECK(held.kind == GrantLine::Kind::kHeld);
+  CHECK(held.fence == 7);
+}
+
+TEST_CASE("what servers may learn to say is passed over") {
+  CHECK(grant("{}").kind == GrantLine::Kind::kProgress);
+  CHECK(grant(R"({"state":"dancing"})").kind == GrantLine::Kind::kProgress);
+  CHECK(worker(R"({"state":"idle"})").kind == WorkerLine::Kind::kProgress);
+}
+
+TEST_CASE("lines that mean nothing are refused") {
+  for (const char* bad : {"", "x", "[]", "\"held\"", "{\"state\":", R"({"state":"held"})",
+                          R"({"state":"held","fence":-1})", R"({"leading":true,"fence":"7"})"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_grant_line(bad).has_value());
+  }
+  CHECK_FALSE(parse_worker_line("idle").has_value());
+}
+
+TEST_CASE("the lines of a worker") {
+  CHECK(worker(R"({"worker":"w 1"})").kind == WorkerLine::Kind::kRegistered);
+  CHECK(worker(R"({"worker":"w 1"})").text == "w 1");
+  CHECK(worker(R"({"state":"cancel","id":"t1"})").kind == WorkerLine::Kind::kCancel);
+  CHECK(worker(R"({"state":"cancel","id":"t1"})").text == "t1");
+  CHECK(worker(R"({"state":"lost","reason":"gone"})").kind == WorkerLine::Kind::kLost);
+  CHECK(worker(R"({"state":"lost","reason":"gone"})").text == "gone");
+}
+
+TEST_CASE("a task with text and one with bytes") {
+  const auto text = parse_task(R"({"id":"t1","attempt":2,"fence":5,"kind":"mail","data":"a\u0000b"})");
+  REQUIRE(text.has_value());
+  CHECK(text->id == "t1");
+  CHECK(text->attempt == 2);
+  CHECK(text->fence == 5);
+  CHECK(text->kind == "mail");
+  CHECK(text->data == std::string("a\0b", 3));
+  const auto bytes = parse_task(R"({"id":"t1","attempt":1,"fence":5,"kind":"","data_b64":"/wA="})");
+  REQUIRE(bytes.has_value());
+  CHECK(bytes->data == std::string("\xff\0", 2));
+}
+
+TEST_CASE("tasks that cannot be run are refused") {
+  for (const char* bad : {"", "[]", R"({"id":"","attempt":1,"fence":5})",
+                          R"({"id":"a\u0000b","attempt":1,"fence":5})", R"({"id":"a","fence":5})",
+                          R"({"id":"a","attempt":1})", R"({"id":"a","attempt":1,"fence":5,"kind":"\u0000"})",
+                          R"({"id":"a","attempt":1,"fence":5,"data_b64":"/w"})"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_task(bad).has_value());
+  }
+}
+
+TEST_CASE("a problem in one line") {
+  CHECK(problem_text(409, R"({"title":"Conflict","detail":"held by\nb"})") ==
+        "the server says 409: held by b");
+  CHECK(problem_text(409, R"({"title":"Conflict"})") == "the server says 409: Conflict");
+  CHECK(problem_text(500, "oops") == "the server says 500");
+}

@@ -1,0 +1,152 @@
+// The command lines of the subcommands that are clients: what is taken, what is derived, and that every refusal names
+// its flag, its remedy and the right exit code.
+#include <doctest.h>
+#include <sysexits.h>
+
+#include <map>
+
+#include "client/options.hpp"
+
+using namespace kvd;
+
+namespace {
+
+using Variables = std::map<std::string, std::string>;
+
+tl::expected<ClientCommand, ClientOptionsEnd> parse(const std::string& name,
+                                                    std::vector<std::string> arguments,
+                                                    Variables variables = {}) {
+  Surroundings surroundings;
+  surroundings.host = "box";
+  surroundings.process = 17;
+  surroundings.variable = [variables](const std::string& variable) -> std::optional<std::string> {
+    const auto found = variables.find(variable);
+    return found == variables.end() ? std::nullopt : std::optional<std::string>(found->second);
+  };
+  return parse_client_command(name, std::move(arguments), surroundings);
+}
+
+template <class Options>
+Options good(const std::string& name, std::vector<std::string> arguments, Variables variables = {}) {
+  auto command = parse(name, std::move(arguments), std::move(variables));
+  REQUIRE_MESSAGE(command.has_value(), command.error().text);
+  REQUIRE(std::holds_alternative<Options>(*command));
+  return std::get<Options>(*command);
+}
+
+void bad(const std::string& name, std::vector<std::string> arguments, const std::string& start,
+         const std::string& remedy, Variables variables = {}, int code = EX_USAGE) {
+  CAPTURE(start);
+  auto command = parse(name, std::move(arguments), std::move(variables));
+  REQUIRE_FALSE(command.has_value());
+  const std::string text = command.error().text;
+  CAPTURE(text);
+  CHECK(command.error().code == code);
+  CHECK(text.find(start) == 0);
+  CHECK(text.find(remedy) != std::string::npos);
+  CHECK(text.find('\n') == std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("which subcommands are clients") {
+  for (const char* name : {"lock", "elect", "work", "hosts-sync"}) CHECK(is_client_command(name));
+  for (const char* name : {"", "inspect", "--host", "Lock"}) CHECK_FALSE(is_client_command(name));
+}
+
+TEST_CASE("a lock and what is taken for granted") {
+  const auto options = good<HoldOptions>("lock", {"app/job", "--", "run", "--wait", "--", "x"});
+  CHECK_FALSE(options.election);
+  CHECK(options.servers == std::vector<Address>{{"127.0.0.1", 8001}});
+  CHECK(options.path == "app/job");
+  CHECK(options.name == "box-17");
+  CHECK_FALSE(options.wait.has_value());
+  CHECK(options.grace == seconds(2));
+  CHECK(options.command == std::vector<std::string>{"run", "--wait", "--", "x"});
+}
+
+TEST_CASE("a lock with every flag") {
+  const auto options = good<HoldOptions>("lock", {"--servers", "a:1,[::1]:2", "--wait=0", "/app/job",
+                                                  "--name", "me", "--grace", "5", "--", "run"});
+  CHECK(options.servers == std::vector<Address>{{"a", 1}, {"::1", 2}});
+  CHECK(options.path == "app/job");
+  CHECK(options.name == "me");
+  CHECK(options.wait == Duration(0));
+  CHECK(options.grace == milliseconds(5));
+}
+
+TEST_CASE("an election") {
+  const auto options = good<HoldOptions>("elect", {"app", "--", "run"});
+  CHECK(options.election);
+  CHECK(options.name == "box-17");
+  CHECK_FALSE(options.again);
+  const auto again = good<HoldOptions>("elect", {"app", "--again", "--candidate", "me", "--", "run"});
+  CHECK(again.again);
+  CHECK(again.name == "me");
+}
+
+TEST_CASE("a worker") {
+  const auto options = good<WorkOptions>("work", {"--exec", "tr a-z A-Z"});
+  CHECK(options.exec == "tr a-z A-Z");
+  CHECK(options.name == "box-17");
+  CHECK(options.parallel == 1);
+  CHECK(options.grace == seconds(2));
+  CHECK(good<WorkOptions>("work", {"--exec", "x", "--name", "w", "--parallel", "64"}).parallel == 64);
+}
+
+TEST_CASE("a hosts file") {
+  const auto options = good<HostsSyncOptions>("hosts-sync", {"--file", "/etc/hosts"});
+  CHECK(options.file == "/etc/hosts");
+  CHECK(options.zone.empty());
+  CHECK(options.node == "box");
+  CHECK_FALSE(options.once);
+  const auto all =
+      good<HostsSyncOptions>("hosts-sync", {"--file", "f", "--zone", "z", "--node", "n", "--once"});
+  CHECK(all.zone == "z");
+  CHECK(all.node == "n");
+  CHECK(all.once);
+}
+
+TEST_CASE("servers from the environment and a flag that wins over it") {
+  const Variables variables = {{"KVD_SERVERS", "b:2"}};
+  CHECK(good<HoldOptions>("lock", {"a", "--", "x"}, variables).servers == std::vector<Address>{{"b", 2}});
+  CHECK(good<HoldOptions>("lock", {"a", "--servers", "c:3", "--", "x"}, variables).servers ==
+        std::vector<Address>{{"c", 3}});
+  CHECK(good<HoldOptions>("lock", {"a", "--", "x"}, {{"KVD_SERVERS", ""}}).servers.front().port == 8001);
+  bad("lock", {"a", "--", "x"}, "KVD_SERVERS=b: ", "host:port", {{"KVD_SERVERS", "b"}}, EX_CONFIG);
+}
+
+TEST_CASE("unusable command lines") {
+  for (const char* name : {"lock", "elect"}) {
+    bad(name, {"a"}, "no command: ", "--");
+    bad(name, {"a", "--"}, "no command: ", "--");
+    bad(name, {"--", "x"}, "PATH: ", "give one");
+    bad(name, {"/", "--", "x"}, "PATH: ", "give one");
+    bad(name, {"a", "b", "--", "x"}, "The following argument was not expected: b", "--help");
+    bad(name, {"a", "--grace", "-1", "--", "x"}, "--grace -1: ", "0 to 86400000");
+    bad(name, {"a", "--servers", "b", "--", "x"}, "--servers b: ", "host:port");
+    bad(name, {"a", "--servers", "b:1,", "--", "x"}, "--servers b:1,: ", "host:port");
+    bad(name, {"a", "--colour", "--", "x"}, "The following argument was not expected: --colour", "--help");
+  }
+  bad("lock", {"a", "--wait", "x", "--", "x"}, "--wait x: ", "whole number");
+  bad("lock", {"a", "--wait", "--", "x"}, "--wait: ", "give a value");
+  bad("lock", {"a", "--name", "", "--", "x"}, "--name: ", "1 to 255");
+  bad("lock", {"a", "--again", "--", "x"}, "The following argument was not expected: --again", "--help");
+  bad("elect", {"a", "--candidate", std::string(256, 'a'), "--", "x"}, "--candidate: ", "1 to 255");
+  bad("work", {}, "--exec: ", "give the command");
+  bad("work", {"--exec", "x", "--parallel", "65"}, "--parallel 65: ", "1 to 64");
+  bad("hosts-sync", {}, "--file: ", "give the hosts file");
+  bad("hosts-sync", {"--file", "f", "--node", "a b"}, "--node a b: ", "without spaces");
+}
+
+TEST_CASE("help of every subcommand tells its usage and its exit codes") {
+  for (const char* name : {"lock", "elect", "work", "hosts-sync"}) {
+    CAPTURE(name);
+    const auto end = parse(name, {"--help"});
+    REQUIRE_FALSE(end.has_value());
+    CHECK(end.error().code == 0);
+    CHECK(end.error().text.find(std::string("Usage: kvd ") + name + " ") != std::string::npos);
+    CHECK(end.error().text.find("xit codes: ") != std::string::npos);
+    CHECK(end.error().text.find("--servers HOST:PORT,...") != std::string::npos);
+  }
+}
