@@ -149,7 +149,7 @@ void Names::write(uint64_t token, const std::optional<NameEntry>& old, const ZkS
   if (old == entry) return finish(token, entry, stat.modified_zxid);  // also: of an unknown outcome, done
   const std::string znode = znode_of(put.path);
   const ZkMode mode = put.holder == HolderId() ? ZkMode::kPersistent : ZkMode::kEphemeral;
-  const bool keeps = old && old->allocated && entry.allocated && old->address == entry.address;
+  const bool keeps = old && old->allocated && entry.allocated;
   ZkMulti multi;
   put.ops.clear();
   auto add = [&](Op about, auto op) {
