@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Locks and elections with real servers, a real ZooKeeper and kazoo beside kvd: exclusion in both directions, what waiting
-costs, servers that end or sleep, ZooKeeper servers that end. Usage: locks_test.py KVD CASE"""
+"""Locks and elections with real servers, a real ZooKeeper and kazoo beside kvd: exclusion in both directions, what
+waiting costs, servers that end or sleep, ZooKeeper servers that end. Usage: locks_test.py KVD CASE"""
 import signal
 import threading
 

@@ -1,9 +1,11 @@
 // Locks and elections: places in a queue (queue.hpp) for clients. The two differ in their words only; at one path they
 // exclude each other, and kazoo's Lock and Election there.
 //
-//   POST /v1/locks/PATH?session=S[&wait=MS][&name=N]      200 {"path","state":"held","fence"}; 409 held; 408 not in time
-//        ?hold=1[&wait=MS][&name=N]                       lines {"state":"waiting","ahead":N}, {"state":"held","fence":F},
-//                                                         {"state":"timeout"}, {"state":"lost","reason":R}
+//   POST /v1/locks/PATH?session=S[&wait=MS][&name=N]      200 {"path","state":"held","fence"}; 409 held; 408 not in
+//                                                         time
+//        ?hold=1[&wait=MS][&name=N]                       lines {"state":"waiting","ahead":N},
+//                                                         {"state":"held","fence":F}, {"state":"timeout"},
+//                                                         {"state":"lost","reason":R}
 //   POST /v1/elections/PATH?candidate=N&session=S[&wait]  200 {"path","leading":true,"fence"}; 202 {.. false, "ahead"}
 //        ?candidate=N&hold=1                              lines {"leading":false,"ahead":N}, {"leading":true,"fence":F}
 //   GET  /v1/locks/PATH                                   200 {"path","holder":{"name","fence"} or null,"waiting"}

@@ -1,7 +1,7 @@
 // Places in a queue of contenders, as ZooKeeper's lock recipe has it and in the layout of kazoo's Lock and Election:
-// below a path one ephemeral sequential znode each, {guid}__lock__{ten digits}; the smallest number holds. Whoever waits
-// watches the one before it and nothing else, so that one who leaves wakes one. A place whose creation has an unknown
-// outcome is looked for by its guid. (ZooKeeper Recipes, "Locks"; the guid is CURATOR-79's.)
+// below a path one ephemeral sequential znode each, {guid}__lock__{ten digits}; the smallest number holds. Whoever
+// waits watches the one before it and nothing else, so that one who leaves wakes one. A place whose creation has an
+// unknown outcome is looked for by its guid. (ZooKeeper Recipes, "Locks"; the guid is CURATOR-79's.)
 //
 // A part of the actor that owns it.
 #pragma once
