@@ -68,13 +68,14 @@ struct ServicesPlay::Server {
   bool reachable = true;  // ZooKeeper is
   bool paused = false;
   std::optional<Kind> lose;
+  std::optional<std::pair<Kind, ZkRequest>> overtaken;
   // Of links that stand: the other end, by our own number of it.
   std::map<LinkId, std::pair<Server*, LinkId>> links;
   uint64_t accepted = 0;
   Instant wants = {};
 };
 
-ServicesPlay::ServicesPlay(int servers, NodeConfig config) {
+ServicesPlay::ServicesPlay(int servers, NodeConfig config) : config_(std::move(config)) {
   others_ = zookeeper_.open_session(seconds(1'000'000), now_);
   for (int i = 0; i < servers; ++i) {
     auto server = std::make_unique<Server>();
@@ -83,9 +84,7 @@ ServicesPlay::ServicesPlay(int servers, NodeConfig config) {
         Member{ServerId{fmt::format("s{}", i)}, Incarnation(0x1000 + static_cast<uint64_t>(i))};
     server->info.http = Address{fmt::format("h{}", i), 8001};
     server->info.peer = Address{fmt::format("h{}", i), 18001};
-    config.self = server->info;
-    config.session_timeout = kSession;
-    server->node = std::make_unique<Node>(config, 7 + static_cast<uint64_t>(i), &trace_);
+    make_node(*server);
     servers_.push_back(std::move(server));
   }
   for (auto& server : servers_) connect(*server);
@@ -94,6 +93,13 @@ ServicesPlay::ServicesPlay(int servers, NodeConfig config) {
 }
 
 ServicesPlay::~ServicesPlay() = default;
+
+void ServicesPlay::make_node(Server& server) {
+  NodeConfig config = config_;
+  config.self = server.info;
+  config.session_timeout = kSession;
+  server.node = std::make_unique<Node>(config, 7 + server.info.member.incarnation.value, &trace_);
+}
 
 // ---- clients ----
 
@@ -225,6 +231,17 @@ void ServicesPlay::kill(int server) {
   settle();
 }
 
+void ServicesPlay::start(int server) {
+  Server& started = *servers_[server];
+  started.info.member.incarnation.value += 0x1000;
+  started.inputs.clear();
+  started.session = 0;
+  started.wants = {};
+  make_node(started);
+  connect(started);
+  settle();
+}
+
 void ServicesPlay::stop(int server) {
   servers_[server]->inputs.push_back(StopRequested{});
   settle();
@@ -233,6 +250,10 @@ void ServicesPlay::stop(int server) {
 bool ServicesPlay::exited(int server) const { return servers_[server]->node == nullptr; }
 
 void ServicesPlay::lose_answer_of(int server, Kind kind) { servers_[server]->lose = kind; }
+
+void ServicesPlay::overtake(int server, Kind kind, ZkRequest request) {
+  servers_[server]->overtaken.emplace(kind, std::move(request));
+}
 
 // ---- ZooKeeper as others use it ----
 
@@ -317,10 +338,17 @@ void ServicesPlay::perform_call(Server& server, ZkCall call) {
     server.inputs.push_back(ZkResult{.id = call.id, .code = ZkCode::kNotConnected});
     return;
   }
-  const bool lost = (server.lose == Kind::kCreate && std::holds_alternative<ZkCreate>(call.request)) ||
-                    (server.lose == Kind::kDelete && std::holds_alternative<ZkDelete>(call.request)) ||
-                    (server.lose == Kind::kMulti && std::holds_alternative<ZkMulti>(call.request));
-  if (lost && zk_caller(call.id) == ZkCaller::kServices) {
+  const auto is = [&](Kind kind) {
+    return (kind == Kind::kCreate && std::holds_alternative<ZkCreate>(call.request)) ||
+           (kind == Kind::kDelete && std::holds_alternative<ZkDelete>(call.request)) ||
+           (kind == Kind::kMulti && std::holds_alternative<ZkMulti>(call.request));
+  };
+  const bool of_services = zk_caller(call.id) == ZkCaller::kServices;
+  if (server.overtaken && is(server.overtaken->first) && of_services) {
+    zookeeper_.apply(others_, ZkCall{ZkCallId(1), server.overtaken->second});
+    server.overtaken.reset();
+  }
+  if (server.lose && is(*server.lose) && of_services) {
     server.lose.reset();
     zookeeper_.apply_unseen(server.session, call);
     server.inputs.push_back(ZkResult{.id = call.id});

@@ -49,10 +49,13 @@ class ServicesPlay {
   void pause(int server);  // the process stands still, and so does its session's heartbeat
   void resume(int server);
   void kill(int server);  // its session lives on until it expires
+  void start(int server);  // one that was killed, again: as another incarnation
   void stop(int server);  // SIGTERM
   // The server's next call of that kind is carried out, and its answer lost with the connection.
   enum class Kind { kCreate, kDelete, kMulti };
   void lose_answer_of(int server, Kind kind);
+  // Right before the server's next call of that kind is carried out, another client's is.
+  void overtake(int server, Kind kind, ZkRequest request);
 
   // ---- ZooKeeper, as others use it (a client of its own) ----
   ZkResult zk(ZkRequest request);
@@ -81,10 +84,12 @@ class ServicesPlay {
   bool turn(int server);
   void perform(int server, NodeEffect effect);
   void perform_call(Server& server, ZkCall call);
+  void make_node(Server& server);
   void lose_connection(Server& server);
   void connect(Server& server);
   void advance();
 
+  NodeConfig config_;
   Prng prng_{1};
   SimZookeeper zookeeper_{prng_};
   Trace trace_;

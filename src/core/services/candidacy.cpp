@@ -1,0 +1,127 @@
+// See candidacy.hpp.
+#include "core/services/candidacy.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "core/services/task_layout.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr Duration kRetry = milliseconds(20);
+
+}  // namespace
+
+Candidacy::Candidacy(Outbox& out, ZkCalls& zk, std::string path, std::string prefix, std::string data,
+                     Events events)
+    : out_(out),
+      zk_(zk),
+      path_(std::move(path)),
+      prefix_(std::move(prefix)),
+      data_(std::move(data)),
+      events_(std::move(events)) {}
+
+// What is outstanding when the next era begins is not heard of any more.
+void Candidacy::call(ZkRequest request, ZkCalls::Then then) {
+  zk_.call(std::move(request), [this, era = era_, then = std::move(then)](const ZkResult& result) {
+    if (era != era_) return;
+    if (!zk_silent(result.code)) return then(result);
+    if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
+  });
+}
+
+// The sync: what the session's server shows may be too old to show our own.
+void Candidacy::begin() {
+  ++era_;
+  retry_at_ = kNever;
+  watched_.clear();
+  if (std::exchange(leading_, false)) events_.ended();
+  if (!connected_) return;
+  call(ZkSync{path_}, [](const ZkResult&) {});
+  call(ZkChildren{path_},
+       [this](const ZkResult& result) { on_listed(contenders_in_order(result.children)); });
+}
+
+void Candidacy::on_listed(const std::vector<std::string>& children) {
+  if (own_.empty() && unsure_) return find_own(children);
+  if (std::find(children.begin(), children.end(), own_) == children.end()) return create();
+  take_place(children);
+}
+
+void Candidacy::find_own(const std::vector<std::string>& children) {
+  const auto left = std::make_shared<size_t>(children.size());
+  const auto done = [this, children] {
+    unsure_ = false;
+    on_listed(children);
+  };
+  if (children.empty()) return done();
+  for (const std::string& name : children) {
+    call(ZkExists{path_ + "/" + name}, [this, name, left, done](const ZkResult& result) {
+      if (result.code == ZkCode::kOk && result.stat.ephemeral_owner == session_) {
+        own_ = name;
+        created_at_ = out_.now;
+      }
+      if (--*left == 0) done();
+    });
+  }
+}
+
+// Unsure until there is an answer, which need not come.
+void Candidacy::create() {
+  own_.clear();
+  unsure_ = true;
+  call(ZkCreate{path_ + "/" + prefix_, data_, ZkMode::kEphemeralSequential}, [this](const ZkResult& result) {
+    unsure_ = false;
+    if (result.code == ZkCode::kOk) {
+      own_ = result.path.substr(path_.size() + 1);
+      created_at_ = out_.now;
+      made_path_ = false;
+      return begin();
+    }
+    if (result.code == ZkCode::kNoNode && !std::exchange(made_path_, true))
+      return zk_.make_path(path_, [this, era = era_](ZkCode) {
+        if (era == era_) begin();
+      });
+    out_.log(LogLevel::kWarn, "cannot stand", {{"path", path_}, {"why", zk_code_name(result.code)}});
+  });
+}
+
+void Candidacy::take_place(const std::vector<std::string>& children) {
+  const auto own = std::find(children.begin(), children.end(), own_);
+  if (own == children.begin()) return watch_first(contender(), true);
+  watch_first(path_ + "/" + *std::prev(own), false);
+}
+
+// The one that decides: our own when it is the first, or else the one before.
+void Candidacy::watch_first(const std::string& path, bool own) {
+  call(ZkExists{path, true}, [this, path, own](const ZkResult& result) {
+    if (result.code != ZkCode::kOk) return begin();
+    watched_ = path;
+    if (!own) return;
+    leading_ = true;
+    created_ms_ = result.stat.created_ms;
+    events_.leads();
+  });
+}
+
+void Candidacy::on(const ZkWatchFired& message) {
+  if (!watched_.empty() && message.path == watched_) begin();
+}
+
+void Candidacy::on(const ZkSessionChanged& message) {
+  connected_ = message.state == ZkState::kConnected;
+  if (connected_ && std::exchange(session_, message.session) != message.session) {
+    own_.clear();
+    unsure_ = false;  // a new one owns nothing
+  }
+  made_path_ = false;
+  begin();
+}
+
+void Candidacy::on_time() {
+  if (retry_at_ <= out_.now) begin();
+}
+
+}  // namespace kvd

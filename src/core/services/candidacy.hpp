@@ -1,0 +1,69 @@
+// One server of all that stand is the first: contenders are ephemeral sequential znodes below a path, and whose number
+// is the smallest leads, whatever stands before the number. Whoever waits watches the one before it.
+//
+// To lead is an opinion, and the contender a server's proof of it: what only the leader may do in ZooKeeper is one
+// transaction with a check of that znode. While it is there nobody else's number is the smallest.
+//
+// A part of the actor that owns it.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/outbox.hpp"
+#include "core/services/zk_calls.hpp"
+
+namespace kvd {
+
+class Candidacy {
+ public:
+  struct Events {
+    std::function<void()> leads;  // afresh after each reconnection
+    std::function<void()> ended;  // to lead; or to be sure of it
+  };
+  // `path` is absolute, `data` is what others see.
+  Candidacy(Outbox& out, ZkCalls& zk, std::string path, std::string prefix, std::string data, Events events);
+
+  void on(const ZkSessionChanged& message);
+  void on(const ZkWatchFired& message);
+  void on_time();
+  Instant deadline() const { return retry_at_; }
+
+  bool leading() const { return leading_; }
+  // While leading: the znode, when it was made by the ensemble's clock, and by ours (or somewhat later).
+  std::string contender() const { return path_ + "/" + own_; }
+  int64_t created_ms() const { return created_ms_; }
+  Instant created_at() const { return created_at_; }
+
+  // What the contender stood for was refused: it may be gone.
+  void look_again() { begin(); }
+
+ private:
+  void begin();
+  void on_listed(const std::vector<std::string>& children);
+  void find_own(const std::vector<std::string>& children);
+  void create();
+  void take_place(const std::vector<std::string>& children);
+  void watch_first(const std::string& path, bool own);
+  void call(ZkRequest request, ZkCalls::Then then);
+
+  Outbox& out_;
+  ZkCalls& zk_;
+  std::string path_;
+  std::string prefix_;
+  std::string data_;
+  Events events_;
+  uint64_t session_ = 0;  // ZooKeeper's, the last one
+  bool connected_ = false;
+  uint64_t era_ = 0;  // what was asked in an earlier one is of no interest
+  Instant retry_at_ = kNever;
+  std::string own_;     // empty: not known
+  bool unsure_ = true;  // one may be there that we do not know of
+  bool made_path_ = false;
+  bool leading_ = false;
+  int64_t created_ms_ = 0;
+  Instant created_at_{};
+  std::string watched_;
+};
+
+}  // namespace kvd

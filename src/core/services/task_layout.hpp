@@ -1,0 +1,93 @@
+// How tasks and workers stand in ZooKeeper, so that clients, workers and masters that know nothing of kvd get along
+// with its own:
+//
+//   /tasks/ID         persistent; "ID=RESULT" once the task is over, anything else before (kvd's: nothing)
+//   /data/ID          persistent; what is to be done
+//   /workers/NAME     ephemeral; the id of the task that it has, "non" (or nothing) while idle
+//   /master/master-N  ephemeral sequential; whose number is the smallest assigns (candidacy.hpp)
+//   /kvd/tasks/ID     persistent; what only kvd notes of a task, as JSON. One that another program made has none until
+//                     it is assigned.
+//
+// Whether a task is over is told by /tasks/ID alone; the note says how. Which worker has it is told by /workers alone; the
+// note says where to look.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "msg/zk.hpp"
+
+namespace kvd {
+
+class ZkCalls;
+
+inline constexpr char kTasksPath[] = "/tasks";
+inline constexpr char kTaskDataPath[] = "/data";
+inline constexpr char kWorkersPath[] = "/workers";
+inline constexpr char kTaskNotesPath[] = "/kvd/tasks";
+inline constexpr char kIdle[] = "non";
+inline constexpr uint64_t kUsualRetries = 3;
+
+// Together with the rest of what stands in one transaction these stay below limits::kZkData.
+inline constexpr size_t kTaskBytes = 60u << 10;  // a task's data, and its result
+inline constexpr size_t kTaskNameBytes = 255;    // of ids and workers
+inline constexpr size_t kTaskKindBytes = 64;
+inline constexpr size_t kTaskProgressBytes = 256;
+
+std::string task_path(std::string_view id);
+std::string task_data_path(std::string_view id);
+std::string task_note_path(std::string_view id);
+std::string worker_path(std::string_view name);
+// Of one id or worker: one part of a path, UTF-8, of 1 to kTaskNameBytes.
+bool task_name_valid(std::string_view name);
+bool worker_idle(std::string_view data);
+// The children of /master that are contenders, in the order of their numbers.
+std::vector<std::string> contenders_in_order(const std::vector<std::string>& children);
+
+enum class TaskEnd : uint8_t { kNone, kDone, kFailed, kCancelled };
+inline constexpr TaskEnd kLastTaskEnd = TaskEnd::kCancelled;
+const char* task_end_name(TaskEnd end);  // of kNone: "open"
+
+struct TaskNote {
+  TaskEnd end = TaskEnd::kNone;
+  uint64_t attempt = 0;  // how often it has been assigned
+  uint64_t retries = kUsualRetries;
+  std::string kind;      // the client's word
+  std::string worker;    // that it was assigned to last
+  std::string progress;  // that one's word
+  int64_t fence = 0;     // of the assignment whose result it has
+  bool operator==(const TaskNote&) const = default;
+};
+std::string encode_task_note(const TaskNote& note);
+// What is no such JSON, or misses something, is read as if that had not been written.
+TaskNote decode_task_note(std::string_view json);
+
+// All that is known of one task, as of some moment.
+struct Task {
+  std::string id;
+  bool there = false;
+  std::string data;  // of /tasks/ID
+  ZkStat stat;       // likewise
+  TaskNote note;
+  bool noted = false;  // the note's znode is there
+  int32_t note_version = 0;
+
+  bool over() const;
+  TaskEnd end() const;              // of one that is not over: kNone
+  std::string_view result() const;  // empty unless it is over
+};
+
+// Parts of transactions.
+using ZkOp = decltype(ZkMulti::ops)::value_type;
+ZkOp write_note(const Task& task, const TaskNote& note);
+ZkOp end_task(const Task& task, std::string_view result);
+
+// `watch`: of /tasks/ID. The code is kOk when it is certain what is there, and be it nothing.
+void read_task(ZkCalls& zk, const std::string& id, bool watch, std::function<void(ZkCode, Task)> then);
+
+// Nothing was learned of the outcome, or nothing was done for want of a connection.
+inline bool zk_silent(ZkCode code) { return code == ZkCode::kUnknown || code == ZkCode::kNotConnected; }
+
+}  // namespace kvd

@@ -1,0 +1,370 @@
+// See task_master.hpp.
+#include "core/services/task_master.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace kvd {
+namespace {
+
+constexpr char kMasterPath[] = "/master";
+constexpr char kMasterPrefix[] = "master-";
+constexpr char kFailedWord[] = "failed";
+constexpr Duration kRetry = milliseconds(20);
+
+}  // namespace
+
+TaskMaster::TaskMaster(Outbox& out, ZkCalls& zk)
+    : out_(out),
+      zk_(zk),
+      candidacy_(out, zk, kMasterPath, kMasterPrefix, out.config.self.member.id.value,
+                 {[this] { rebuild(); }, [this] { clear(); }}) {}
+
+// ---- its view ----
+
+void TaskMaster::clear() {
+  ++era_;
+  retry_at_ = kNever;
+  reading_ = 0;
+  built_ = false;
+  notes_.clear();
+  tasks_.clear();
+  workers_.clear();
+  held_.clear();
+  open_.clear();
+  free_.clear();
+  expiring_.clear();
+}
+
+// The notes before the tasks: a note whose task is not listed after it is left over.
+void TaskMaster::rebuild() {
+  clear();
+  for (const char* path : {kTasksPath, kTaskDataPath, kWorkersPath, kTaskNotesPath})
+    zk_.make_path(path, [](ZkCode) {});
+  read(ZkChildren{kTaskNotesPath}, [this](const ZkResult& result) {
+    notes_ = std::set<std::string>(result.children.begin(), result.children.end());
+  });
+  list(kTasksPath, &TaskMaster::on_tasks);
+  list(kWorkersPath, &TaskMaster::on_workers);
+}
+
+// Without an answer the view is not worth anything: it is built anew, with the next connection or in a moment.
+void TaskMaster::put_off() {
+  clear();
+  if (candidacy_.leading()) retry_at_ = out_.now + kRetry;
+}
+
+void TaskMaster::read(ZkRequest request, ZkCalls::Then then) {
+  ++reading_;
+  zk_.call(std::move(request), [this, era = era_, then = std::move(then)](const ZkResult& result) {
+    if (era != era_) return;
+    if (zk_silent(result.code)) return put_off();
+    then(result);
+    read_done();
+  });
+}
+
+void TaskMaster::read_done() {
+  if (--reading_ == 0 && !std::exchange(built_, true)) {
+    out_.log(LogLevel::kInfo, "assigns tasks",
+             {{"tasks", std::to_string(tasks_.size())}, {"workers", std::to_string(workers_.size())}});
+    for (const auto& [name, worker] : workers_) file_worker(name);
+    std::vector<std::string> ids;
+    for (const auto& [id, entry] : tasks_) ids.push_back(id);
+    for (const std::string& id : ids) file(id);
+  }
+  assign();
+}
+
+// What is not there cannot be watched.
+void TaskMaster::list(const char* path, void (TaskMaster::*then)(const ZkResult&)) {
+  read(ZkChildren{path, true}, [this, path, then](const ZkResult& result) {
+    (this->*then)(result);
+    if (result.code != ZkCode::kNoNode) return;
+    zk_.make_path(path, [this, path, then, era = era_](ZkCode code) {
+      if (era == era_ && code == ZkCode::kOk) list(path, then);
+    });
+  });
+}
+
+void TaskMaster::on_tasks(const ZkResult& result) {
+  const std::vector<std::string>& ids = result.children;
+  for (const std::string& id : std::exchange(notes_, {})) {
+    if (!std::binary_search(ids.begin(), ids.end(), id))
+      zk_.call(ZkDelete{task_note_path(id)}, [](const ZkResult&) {});
+  }
+  std::vector<std::string> gone;
+  for (const auto& [id, entry] : tasks_) {
+    if (!std::binary_search(ids.begin(), ids.end(), id)) gone.push_back(id);
+  }
+  for (const std::string& id : gone) forget_task(id);
+  // More came and went than can be seen: some may be others of the same name.
+  const size_t seen = gone.size() + (ids.size() - tasks_.size());
+  const bool unseen = static_cast<size_t>(result.stat.children_version - tasks_version_) != seen;
+  tasks_version_ = result.stat.children_version;
+  for (const std::string& id : ids) {
+    if (unseen || !tasks_.contains(id)) read_one_task(id);
+  }
+}
+
+void TaskMaster::read_one_task(const std::string& id) {
+  ++tasks_[id].reading;
+  file(id);
+  ++reading_;
+  read_task(zk_, id, false, [this, era = era_, id](ZkCode code, Task task) {
+    if (era != era_) return;
+    if (zk_silent(code)) return put_off();
+    on_task(id, std::move(task));
+    read_done();
+  });
+}
+
+void TaskMaster::on_task(const std::string& id, Task task) {
+  const auto it = tasks_.find(id);
+  if (it == tasks_.end()) return;
+  Entry& entry = it->second;
+  --entry.reading;
+  entry.task = std::move(task);
+  if (!entry.task.there) return forget_task(id);
+  if (!entry.task.over()) {
+    entry.seen_open = true;
+    entry.expired = false;
+    set_expiry(id, entry, kNever);
+  } else if (entry.expired) {
+    if (!entry.barred && !entry.pending) remove(id);
+  } else {
+    entry.task.data = id + "=";  // that may be long
+    if (entry.expires == kNever) set_expiry(id, entry, expiry(entry));
+  }
+  file(id);
+}
+
+void TaskMaster::set_expiry(const std::string& id, Entry& entry, Instant expires) {
+  if (entry.expires != kNever) expiring_.erase({entry.expires, id});
+  entry.expires = expires;
+  if (expires != kNever) expiring_.emplace(expires, id);
+}
+
+// Whoever removed the task may not know of notes.
+void TaskMaster::forget_task(const std::string& id) {
+  const auto it = tasks_.find(id);
+  if (it->second.task.noted) zk_.call(ZkDelete{task_note_path(id)}, [](const ZkResult&) {});
+  set_expiry(id, it->second, kNever);
+  if (it->second.filed) open_.erase({*it->second.filed, id});
+  tasks_.erase(it);
+}
+
+void TaskMaster::on_workers(const ZkResult& result) {
+  const std::vector<std::string>& names = result.children;
+  std::vector<std::string> gone;
+  for (const auto& [name, worker] : workers_) {
+    if (!std::binary_search(names.begin(), names.end(), name)) gone.push_back(name);
+  }
+  for (const std::string& name : gone) forget_worker(name);
+  for (const std::string& name : names) {
+    if (!workers_.contains(name)) read_worker(name);
+  }
+}
+
+void TaskMaster::read_worker(const std::string& name) {
+  ++workers_[name].reading;
+  file_worker(name);
+  read(ZkGet{worker_path(name), true}, [this, name](const ZkResult& result) { on_worker(name, result); });
+}
+
+void TaskMaster::on_worker(const std::string& name, const ZkResult& result) {
+  const auto it = workers_.find(name);
+  if (it == workers_.end()) return;
+  Worker& worker = it->second;
+  --worker.reading;
+  if (result.code != ZkCode::kOk) return forget_worker(name);
+  worker.version = result.stat.version;
+  worker.since = result.stat.modified_zxid;
+  says(name, result.data);
+  file_worker(name);
+}
+
+// A task that a worker no longer has is read: a worker writes the result before it calls itself idle, so that whoever
+// has seen the latter sees the former.
+void TaskMaster::says(const std::string& name, std::string data) {
+  Worker& worker = workers_.at(name);
+  const std::string before = std::exchange(worker.data, std::move(data));
+  if (before == worker.data) return;
+  if (!worker_idle(worker.data)) {
+    ++held_[worker.data];
+    file(worker.data);
+  }
+  if (worker_idle(before)) return;
+  if (--held_.at(before) == 0) held_.erase(before);
+  if (tasks_.contains(before)) read_one_task(before);
+}
+
+void TaskMaster::forget_worker(const std::string& name) {
+  Worker& worker = workers_.at(name);
+  says(name, "");
+  if (worker.filed) free_.erase({*worker.filed, name});
+  workers_.erase(name);
+}
+
+void TaskMaster::on(const ZkWatchFired& message) {
+  candidacy_.on(message);
+  if (!candidacy_.leading()) return;
+  if (message.path == kTasksPath) return list(kTasksPath, &TaskMaster::on_tasks);
+  if (message.path == kWorkersPath) return list(kWorkersPath, &TaskMaster::on_workers);
+  const std::string_view above = "/workers/";
+  if (!message.path.starts_with(above)) return;
+  const std::string name = message.path.substr(above.size());
+  if (workers_.contains(name)) read_worker(name);
+}
+
+// ---- who gets what ----
+
+// Where it belongs after any change of it.
+void TaskMaster::file(const std::string& id) {
+  const auto it = tasks_.find(id);
+  if (it == tasks_.end() || !built_) return;
+  Entry& entry = it->second;
+  if (entry.filed) open_.erase({*entry.filed, id});
+  entry.filed.reset();
+  const bool open = entry.task.there && !entry.task.over() && entry.reading == 0 && !entry.pending &&
+                    !entry.barred && !held_.contains(id);
+  if (!open) return;
+  if (entry.task.note.attempt > entry.task.note.retries) return give_up(id);
+  entry.filed = entry.task.stat.created_zxid;
+  open_.emplace(*entry.filed, id);
+}
+
+void TaskMaster::file_worker(const std::string& name) {
+  Worker& worker = workers_.at(name);
+  if (worker.filed) free_.erase({*worker.filed, name});
+  worker.filed.reset();
+  if (!worker_idle(worker.data) || worker.reading > 0 || worker.pending) return;
+  worker.filed = worker.since;
+  free_.emplace(worker.since, name);
+}
+
+void TaskMaster::assign() {
+  if (!built_) return;
+  while (!open_.empty() && !free_.empty()) {
+    const std::string id = open_.begin()->second;
+    const std::string name = free_.begin()->second;
+    assign(id, name);
+  }
+}
+
+void TaskMaster::assign(const std::string& id, const std::string& name) {
+  Entry& entry = tasks_.at(id);
+  Worker& worker = workers_.at(name);
+  TaskNote note = entry.task.note;
+  ++note.attempt;
+  note.worker = name;
+  note.progress.clear();
+  ZkMulti multi;
+  multi.ops = {check_contender(), ZkSet{worker_path(name), id, worker.version},
+               ZkCheck{task_path(id), entry.task.stat.version}, write_note(entry.task, note)};
+  worker.pending = true;
+  file_worker(name);
+  change(id, std::move(multi),
+         [this, id, name, note](const ZkResult& result) { on_assigned(id, name, note, result); });
+}
+
+// A read of that worker that is still under way was asked for later, and so tells of this or what came after it.
+void TaskMaster::on_assigned(const std::string& id, const std::string& name, TaskNote note,
+                             const ZkResult& result) {
+  const bool done = result.code == ZkCode::kOk;
+  if (const auto worker = workers_.find(name); worker != workers_.end()) {
+    worker->second.pending = false;
+    if (done) says(name, id);
+    if (!done) read_worker(name);
+  }
+  if (!done) return refused(id, result);
+  const auto it = tasks_.find(id);
+  if (it == tasks_.end()) return;
+  it->second.task.note = std::move(note);
+  it->second.task.noted = true;
+  it->second.task.note_version = result.stats.back().version;
+  file(id);
+}
+
+// Any transaction about that task, and only one at a time.
+void TaskMaster::change(const std::string& id, ZkMulti multi, ZkCalls::Then then) {
+  tasks_.at(id).pending = true;
+  file(id);
+  zk_.call(std::move(multi), [this, era = era_, id, then = std::move(then)](const ZkResult& result) {
+    if (era != era_) return;
+    if (zk_silent(result.code)) return put_off();
+    if (const auto it = tasks_.find(id); it != tasks_.end()) it->second.pending = false;
+    then(result);
+    assign();
+  });
+}
+
+// Somebody was faster: what is there now?
+void TaskMaster::refused(const std::string& id, const ZkResult& result) {
+  const auto fails = [](ZkCode code) { return code != ZkCode::kOk && code != ZkCode::kRolledBack; };
+  if (!result.codes.empty() && fails(result.codes[0])) return candidacy_.look_again();
+  const auto it = tasks_.find(id);
+  if (it == tasks_.end()) return;
+  const bool overtaken = result.code == ZkCode::kNoNode || result.code == ZkCode::kBadVersion ||
+                         result.code == ZkCode::kNodeExists;
+  if (!overtaken) {
+    it->second.barred = true;
+    out_.log(LogLevel::kWarn, "cannot change a task", {{"task", id}, {"why", zk_code_name(result.code)}});
+  }
+  zk_.make_path(kTaskNotesPath, [](ZkCode) {});  // that, too, may be what is missing
+  read_one_task(id);
+}
+
+// As a result, so that no client waits for ever and no other master takes it up.
+void TaskMaster::give_up(const std::string& id) {
+  const Entry& entry = tasks_.at(id);
+  TaskNote note = entry.task.note;
+  note.end = TaskEnd::kFailed;
+  ZkMulti multi;
+  multi.ops = {check_contender(), end_task(entry.task, kFailedWord), write_note(entry.task, note)};
+  change(id, std::move(multi), [this, id](const ZkResult& result) {
+    if (result.code != ZkCode::kOk) return refused(id, result);
+    if (tasks_.contains(id)) read_one_task(id);
+  });
+}
+
+// ---- what is over ----
+
+Instant TaskMaster::expiry(const Entry& entry) const {
+  if (entry.seen_open) return out_.now + kTaskRetention;
+  const int64_t ensemble_ms = candidacy_.created_ms() + to_ms(out_.now - candidacy_.created_at());
+  const Duration age = milliseconds(ensemble_ms - entry.task.stat.modified_ms);
+  return out_.now + kTaskRetention - std::clamp(age, Duration(0), Duration(kTaskRetention));
+}
+
+// The data first: it is looked for by nobody once the task is gone.
+void TaskMaster::remove(const std::string& id) {
+  const Entry& entry = tasks_.at(id);
+  zk_.call(ZkDelete{task_data_path(id)}, [](const ZkResult&) {});
+  ZkMulti multi;
+  multi.ops = {check_contender(), ZkDelete{task_path(id), entry.task.stat.version}};
+  if (entry.task.noted) multi.ops.push_back(ZkDelete{task_note_path(id)});
+  change(id, std::move(multi), [this, id](const ZkResult& result) {
+    if (result.code != ZkCode::kOk) return refused(id, result);
+    if (const auto it = tasks_.find(id); it != tasks_.end()) it->second.task.noted = false;
+  });
+}
+
+void TaskMaster::on_time() {
+  candidacy_.on_time();
+  if (retry_at_ <= out_.now && candidacy_.leading()) rebuild();
+  while (!expiring_.empty() && expiring_.begin()->first <= out_.now) {
+    const std::string id = expiring_.begin()->second;
+    Entry& entry = tasks_.at(id);
+    set_expiry(id, entry, kNever);
+    entry.expired = true;
+    read_one_task(id);  // is it still what it was?
+  }
+}
+
+Instant TaskMaster::deadline() const {
+  const Instant expires = expiring_.empty() ? kNever : expiring_.begin()->first;
+  return std::min({candidacy_.deadline(), retry_at_, expires});
+}
+
+}  // namespace kvd

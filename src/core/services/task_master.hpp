@@ -1,0 +1,105 @@
+// The part of tasks that assigns (task_layout.hpp): on every server, but only the one that leads has anything to do. It
+// reads all tasks and workers before it assigns, and from then on what its watches tell it: one on the list of tasks, one
+// on that of workers, one on each worker. The oldest task that no worker has goes to the worker that is idle for longest.
+//
+// An assignment is one transaction: our contender is there, the worker is idle still and now has the task's id, the task
+// is not over yet, and its note counts the attempt. So a master that lags, or has been cut off, assigns nothing. A task
+// whose worker went without a result is assigned again, 1 + retries times altogether; then it has failed.
+//
+// What is over for kRetention is removed. The time is the master's own if it saw the end, and otherwise judged by the
+// ensemble's clock.
+//
+// A part of the actor that owns it.
+#pragma once
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/services/candidacy.hpp"
+#include "core/services/task_layout.hpp"
+
+namespace kvd {
+
+inline constexpr Duration kTaskRetention = std::chrono::hours(1);
+
+class TaskMaster {
+ public:
+  TaskMaster(Outbox& out, ZkCalls& zk);
+
+  void on(const ZkSessionChanged& message) { candidacy_.on(message); }
+  void on(const ZkWatchFired& message);
+  void on_time();
+  Instant deadline() const;
+
+ private:
+  struct Worker {
+    int reading = 0;
+    bool pending = false;  // an assignment is under way
+    std::string data;
+    int32_t version = 0;
+    int64_t since = 0;             // the zxid of what it says
+    std::optional<int64_t> filed;  // as which it stands in free_
+  };
+  struct Entry {
+    Task task;  // without its data once it is over
+    int reading = 0;
+    bool pending = false;
+    bool seen_open = false;
+    bool barred = false;           // ZooKeeper refuses for good
+    std::optional<int64_t> filed;  // as which it stands in open_
+    Instant expires = kNever;      // it stands in expiring_ as that
+    bool expired = false;
+  };
+
+  void rebuild();
+  void clear();
+  void read(ZkRequest request, ZkCalls::Then then);
+  void put_off();
+  void read_done();
+
+  void list(const char* path, void (TaskMaster::*then)(const ZkResult&));
+  void on_tasks(const ZkResult& result);
+  void read_one_task(const std::string& id);
+  void on_task(const std::string& id, Task task);
+  void forget_task(const std::string& id);
+  void on_workers(const ZkResult& result);
+  void read_worker(const std::string& name);
+  void on_worker(const std::string& name, const ZkResult& result);
+  void says(const std::string& name, std::string data);
+  void forget_worker(const std::string& name);
+
+  void set_expiry(const std::string& id, Entry& entry, Instant expires);
+
+  void file(const std::string& id);
+  void file_worker(const std::string& name);
+  void assign();
+  void assign(const std::string& id, const std::string& name);
+  void on_assigned(const std::string& id, const std::string& name, TaskNote note, const ZkResult& result);
+  void give_up(const std::string& id);
+  void remove(const std::string& id);
+  void change(const std::string& id, ZkMulti multi, ZkCalls::Then then);
+  void refused(const std::string& id, const ZkResult& result);
+  Instant expiry(const Entry& entry) const;
+  ZkOp check_contender() const { return ZkCheck{candidacy_.contender()}; }
+
+  Outbox& out_;
+  ZkCalls& zk_;
+  Candidacy candidacy_;
+  uint64_t era_ = 0;  // what was asked in an earlier one is of no interest
+  Instant retry_at_ = kNever;
+  size_t reading_ = 0;
+  bool built_ = false;           // all has been read once in this era
+  std::set<std::string> notes_;  // that were there before the tasks were listed
+  int32_t tasks_version_ = 0;    // of the list of tasks as it was read last
+  std::map<std::string, Entry> tasks_;
+  std::map<std::string, Worker> workers_;
+  std::map<std::string, size_t> held_;              // by so many workers, of those tasks that any has
+  std::set<std::pair<int64_t, std::string>> open_;  // tasks that can be assigned, by age
+  std::set<std::pair<int64_t, std::string>> free_;  // workers that can take one, by how long
+  std::set<std::pair<Instant, std::string>> expiring_;
+};
+
+}  // namespace kvd

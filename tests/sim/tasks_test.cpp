@@ -1,0 +1,798 @@
+// Tasks, workers, master and backups as plays (services_play.hpp). The numbers in names are clients/workers/masters.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include "core/services/task_layout.hpp"
+#include "services_play.hpp"
+
+using namespace kvd;
+using namespace kvd::sim;
+
+namespace {
+
+using Kind = ServicesPlay::Kind;
+
+std::string leave(ServicesPlay& play, const std::string& data, const std::string& more = "", int server = 0) {
+  const ServiceAnswer answer = play.ask(server, "POST tasks" + more, data);
+  CHECK(answer.verdict == Verdict::kAccepted);
+  return play.member(answer, "id");
+}
+
+std::string state_of(ServicesPlay& play, const std::string& id, int server = 0) {
+  return play.member(play.ask(server, "GET tasks/" + id), "state");
+}
+
+struct Worker {
+  Worker(ServicesPlay& the_play, std::string the_name, int the_server = 0)
+      : play(the_play),
+        name(std::move(the_name)),
+        server(the_server),
+        session(play.open_session(server, 3600)) {
+    CHECK(play.ask(server, fmt::format("POST workers?name={}&session={}", name, session)).verdict ==
+          Verdict::kCreated);
+  }
+  std::string request() const { return fmt::format("POST workers/{}/next?session={}", name, session); }
+  ServiceAnswer next() const { return play.ask(server, request()); }
+  void quit() const { CHECK(play.ask(server, "DELETE sessions/" + session).verdict == Verdict::kDone); }
+
+  ServicesPlay& play;
+  std::string name;
+  int server;
+  std::string session;
+};
+
+ServiceAnswer finish(ServicesPlay& play, const ServiceAnswer& got, const std::string& result, int server = 0,
+                     const std::string& more = "") {
+  return play.ask(
+      server,
+      fmt::format("PUT tasks/{}/result?fence={}{}", play.member(got, "id"), play.member(got, "fence"), more),
+      result);
+}
+
+std::string said(const ServicesPlay& play, const std::string& worker) {
+  return play.znode("/workers/" + worker).data;
+}
+
+std::string contender_of(const ServicesPlay& play, int server) {
+  for (const std::string& name : play.children("/master")) {
+    if (play.znode("/master/" + name).data == fmt::format("s{}", server)) return "/master/" + name;
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("task: a worker gets it and its result comes back") {
+  ServicesPlay play;
+  const ServiceAnswer left = play.ask(0, "POST tasks?kind=sum", "1 2");
+  CHECK(left.verdict == Verdict::kAccepted);
+  const std::string id = play.member(left, "id");
+  CHECK(left.fields == std::vector<NamedText>{{"Location", "/v1/tasks/" + id}});
+  CHECK(play.ask(0, "GET tasks/" + id).text ==
+        fmt::format(R"({{"id":"{}","state":"waiting","attempt":0,"kind":"sum"}})", id));
+  const Worker worker(play, "w");
+  const ServiceAnswer got = worker.next();
+  CHECK(got.verdict == Verdict::kOk);
+  CHECK(got.text == fmt::format(R"({{"id":"{}","attempt":1,"fence":{},"kind":"sum","data":"1 2"}})", id,
+                                play.znode("/workers/w").modified_zxid));
+  CHECK(worker.next().text == got.text);  // the same again until it is over
+  CHECK(play.ask(0, "GET tasks/" + id).text ==
+        fmt::format(R"({{"id":"{}","state":"assigned","attempt":1,"worker":"w","kind":"sum"}})", id));
+  const uint64_t waits = play.send(0, "GET tasks/" + id + "?wait=60000");
+  CHECK_FALSE(play.heard(waits).ended);
+  CHECK(finish(play, got, "3").verdict == Verdict::kOk);
+  REQUIRE(play.heard(waits).ended);
+  CHECK(
+      play.heard(waits).answer->text ==
+      fmt::format(R"({{"id":"{}","state":"done","attempt":1,"worker":"w","kind":"sum","result":"3"}})", id));
+  CHECK(worker.next().verdict == Verdict::kDone);
+}
+
+TEST_CASE("task: what stands in ZooKeeper is what other programs know") {
+  ServicesPlay play;
+  const std::string id = leave(play, "do it");
+  CHECK(play.znode("/tasks/" + id).data.empty());
+  CHECK(play.znode("/data/" + id).data == "do it");
+  CHECK(play.znode("/data/" + id).ephemeral_owner == 0);
+  CHECK(play.children("/master").size() == 1);
+  CHECK(contender_of(play, 0) == "/master/master-0000000000");
+  const Worker worker(play, "w");
+  CHECK(play.znode("/workers/w").ephemeral_owner != 0);
+  CHECK(said(play, "w") == id);
+  finish(play, worker.next(), std::string("\0\xff", 2));
+  CHECK(said(play, "w") == "non");
+  CHECK(play.znode("/tasks/" + id).data == id + "=" + std::string("\0\xff", 2));
+  CHECK(play.member(play.ask(0, "GET tasks/" + id), "result_b64") == "AP8=");
+  CHECK(play.children("/tasks").size() == 1);
+  CHECK(play.children("/kvd/tasks").size() == 1);
+}
+
+TEST_CASE("task: a client and a worker that know nothing of kvd") {
+  ServicesPlay play;
+  const uint64_t kazoo = play.begin_client();
+  const uint64_t its_worker = play.begin_client();
+  const std::string path =
+      play.zk_as(kazoo, ZkCreate{"/tasks/task-", "", ZkMode::kPersistentSequential}).path;
+  const std::string id = path.substr(7);
+  play.zk_as(kazoo, ZkCreate{"/data/" + id, "d", ZkMode::kPersistent});
+  CHECK(id == "task-0000000000");
+  CHECK(state_of(play, id) == "waiting");
+  play.zk_as(its_worker, ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
+  CHECK(said(play, "k") == id);
+  CHECK(state_of(play, id) == "assigned");
+  // A kvd client's task goes to it as well, once it is done with the first.
+  const std::string second = leave(play, "e");
+  CHECK(said(play, "k") == id);
+  play.zk_as(its_worker, ZkSet{"/tasks/" + id, id + "=r"});
+  play.zk_as(its_worker, ZkSet{"/workers/k", "non"});
+  CHECK(said(play, "k") == second);
+  CHECK(play.member(play.ask(0, "GET tasks/" + id), "result") == "r");
+  CHECK(state_of(play, id) == "done");
+  play.end_client(its_worker);
+  CHECK(state_of(play, second) == "waiting");
+  // And a kvd worker does what kazoo's client left.
+  const Worker worker(play, "w");
+  finish(play, worker.next(), "s");
+  CHECK(play.znode("/tasks/" + second).data == second + "=s");
+}
+
+TEST_CASE("task: its data may come later than itself") {
+  ServicesPlay play;
+  const Worker worker(play, "w");
+  play.zk(ZkCreate{"/tasks/t", "", ZkMode::kPersistent});
+  CHECK(said(play, "w") == "t");
+  const uint64_t waits = play.send(0, worker.request() + "&wait=60000");
+  const uint64_t impatient = play.send(0, worker.request() + "&wait=1000");
+  CHECK_FALSE(play.heard(waits).ended);
+  play.pass(milliseconds(1010));
+  CHECK(play.heard(impatient).answer->verdict == Verdict::kDone);
+  play.zk(ZkCreate{"/data/t", "d", ZkMode::kPersistent});
+  REQUIRE(play.heard(waits).ended);
+  CHECK(play.member(*play.heard(waits).answer, "data") == "d");
+}
+
+TEST_CASE("task: another program uses a name again at once and its second task is done as well") {
+  ServicesPlay play;
+  const Worker worker(play, "w");
+  play.zk(ZkCreate{"/data/t", "d", ZkMode::kPersistent});
+  play.zk(ZkCreate{"/tasks/t", "", ZkMode::kPersistent});
+  finish(play, worker.next(), "1");
+  play.zk(ZkMulti{{ZkDelete{"/tasks/t"}, ZkCreate{"/tasks/t", "", ZkMode::kPersistent}}});
+  const ServiceAnswer again = worker.next();
+  CHECK(again.verdict == Verdict::kOk);
+  CHECK(play.member(again, "attempt") == "1");  // what was noted of the first does not count
+  CHECK(finish(play, again, "2").verdict == Verdict::kOk);
+}
+
+TEST_CASE("task: a note goes with its task whoever removes it") {
+  ServicesPlay play;
+  const std::string one = leave(play, "");
+  const std::string two = leave(play, "");
+  play.zk(ZkDelete{"/tasks/" + one});
+  CHECK(play.children("/kvd/tasks") == std::vector<std::string>{two});
+  play.kill(0);
+  play.zk(ZkDelete{"/tasks/" + two});
+  play.start(0);
+  play.pass(ServicesPlay::kSession + seconds(1));
+  CHECK(play.children("/kvd/tasks").empty());
+}
+
+// ---- the course's scenarios ----
+
+TEST_CASE("task: (1/1/1) the worker fails and does it when it is back") {
+  ServicesPlay play;
+  const std::string id = leave(play, "x");
+  const Worker first(play, "w");
+  const ServiceAnswer lost = first.next();
+  first.quit();
+  CHECK(state_of(play, id) == "waiting");
+  const Worker second(play, "w");
+  const ServiceAnswer got = second.next();
+  CHECK(play.member(got, "id") == id);
+  CHECK(play.member(got, "attempt") == "2");
+  CHECK(std::stoll(play.member(got, "fence")) > std::stoll(play.member(lost, "fence")));
+  CHECK(finish(play, lost, "late").verdict == Verdict::kFenced);
+  CHECK(finish(play, got, "good").verdict == Verdict::kOk);
+  CHECK(finish(play, lost, "later").verdict == Verdict::kFenced);
+  CHECK(play.znode("/tasks/" + id).data == id + "=good");
+}
+
+TEST_CASE("task: (1/1/1) the client fails and its task is done and forgotten in time") {
+  ServicesPlay play;
+  const std::string id = leave(play, "x");
+  const uint64_t waits = play.send(0, "GET tasks/" + id + "?wait=60000");
+  play.hang_up(waits);
+  const Worker worker(play, "w");
+  CHECK(finish(play, worker.next(), "y").verdict == Verdict::kOk);
+  CHECK_FALSE(play.heard(waits).ended);
+  play.pass(std::chrono::minutes(59));
+  CHECK(state_of(play, id) == "done");
+  play.pass(std::chrono::minutes(2));
+  CHECK(play.ask(0, "GET tasks/" + id).verdict == Verdict::kNotFound);
+  for (const char* path : {"/tasks", "/data", "/kvd/tasks"}) CHECK(play.children(path).empty());
+}
+
+TEST_CASE("task: (1/2/1) a worker fails before it has begun and the other does its task") {
+  ServicesPlay play;
+  const Worker first(play, "a");
+  const Worker second(play, "b");
+  const std::string id = leave(play, "x");
+  CHECK(said(play, "a") == id);
+  first.quit();
+  CHECK(said(play, "b") == id);
+  CHECK(finish(play, second.next(), "y").verdict == Verdict::kOk);
+  CHECK(state_of(play, id) == "done");
+}
+
+TEST_CASE("task: (1/2/1) a worker's server dies while it works and the other does its task") {
+  ServicesPlay play(2);
+  const Worker first(play, "a", 1);
+  const Worker second(play, "b", 0);
+  const std::string id = leave(play, "x");
+  const ServiceAnswer lost = first.next();
+  CHECK(play.member(lost, "id") == id);
+  play.kill(1);
+  CHECK(second.next().verdict == Verdict::kDone);  // not before ZooKeeper knows
+  play.pass(ServicesPlay::kSession + seconds(1));
+  const ServiceAnswer got = second.next();
+  CHECK(play.member(got, "attempt") == "2");
+  CHECK(finish(play, lost, "late").verdict == Verdict::kFenced);
+  CHECK(finish(play, got, "y").verdict == Verdict::kOk);
+}
+
+TEST_CASE("task: (1/2/1) a worker that wrote its result and died before it was idle has done its task") {
+  ServicesPlay play;
+  const uint64_t kazoo = play.begin_client();
+  play.zk_as(kazoo, ZkCreate{"/workers/a", "non", ZkMode::kEphemeral});
+  const std::string id = leave(play, "x");
+  play.zk_as(kazoo, ZkSet{"/tasks/" + id, id + "=y"});
+  play.end_client(kazoo);
+  const Worker second(play, "b");
+  CHECK(second.next().verdict == Verdict::kDone);
+  CHECK(play.member(play.ask(0, "GET tasks/" + id), "attempt") == "1");
+}
+
+TEST_CASE("task: (2/2/1) workers compete and each task runs once and the oldest first") {
+  ServicesPlay play(2);
+  std::vector<std::string> left;
+  for (int i = 0; i < 10; ++i) left.push_back(leave(play, std::to_string(i), "", i % 2));
+  const Worker first(play, "a", 0);
+  const Worker second(play, "b", 1);
+  std::vector<std::string> done;
+  for (int i = 0; i < 5; ++i) {
+    for (const Worker* worker : {&first, &second}) {
+      const ServiceAnswer got = worker->next();
+      CHECK(play.member(got, "attempt") == "1");
+      done.push_back(play.member(got, "id"));
+      CHECK(finish(play, got, "r", worker->server).verdict == Verdict::kOk);
+    }
+  }
+  CHECK(done == left);
+  CHECK(first.next().verdict == Verdict::kDone);
+  CHECK(second.next().verdict == Verdict::kDone);
+}
+
+TEST_CASE("task: (2/2/2) the backup resumes when the master fails") {
+  ServicesPlay play(2);
+  CHECK(contender_of(play, 0) < contender_of(play, 1));
+  const Worker first(play, "a", 1);
+  const Worker second(play, "b", 1);
+  const std::string one = leave(play, "1", "", 1);
+  const ServiceAnswer got = first.next();
+  play.kill(0);
+  const std::string two = leave(play, "2", "", 1);
+  CHECK(said(play, "b") == "non");
+  CHECK(finish(play, got, "r", 1).verdict == Verdict::kOk);
+  play.pass(ServicesPlay::kSession + seconds(1));
+  CHECK(play.member(second.next(), "id") == two);  // idle for longest
+  CHECK(first.next().verdict == Verdict::kDone);   // the first task has been done once and is left alone
+  CHECK(state_of(play, one, 1) == "done");
+  const std::string three = leave(play, "3", "", 1);
+  CHECK(play.member(first.next(), "id") == three);
+}
+
+TEST_CASE("task: (2/2/2) a paused master finds that it leads no more when it goes on") {
+  ServicesPlay play(2);
+  const Worker worker(play, "w", 1);
+  play.pause(0);
+  const std::string one = leave(play, "1", "", 1);
+  const std::string two = leave(play, "2", "", 1);
+  CHECK(said(play, "w") == "non");
+  play.pass(ServicesPlay::kSession + seconds(1));
+  CHECK(said(play, "w") == one);
+  const int64_t fence = play.znode("/workers/w").modified_zxid;
+  play.resume(0);
+  play.pass(seconds(1));
+  CHECK(play.znode("/workers/w").modified_zxid == fence);
+  CHECK(state_of(play, two, 1) == "waiting");
+}
+
+TEST_CASE("task: the assignment of a master whose contender has gone is refused") {
+  ServicesPlay play(2);
+  const Worker worker(play, "w", 0);
+  play.pause(1);  // so that nobody else assigns
+  play.overtake(0, Kind::kMulti, ZkDelete{contender_of(play, 0)});
+  play.zk(ZkCreate{"/data/t", "d", ZkMode::kPersistent});
+  play.zk(ZkCreate{"/tasks/t", "", ZkMode::kPersistent});
+  CHECK(said(play, "w") == "non");
+  CHECK(contender_of(play, 0) > contender_of(play, 1));  // it stands again, last
+  play.resume(1);
+  CHECK(said(play, "w") == "t");
+  CHECK(play.member(worker.next(), "attempt") == "1");
+}
+
+TEST_CASE("task: who is first below /master assigns and be it another program") {
+  ServicesPlay play;
+  const uint64_t kazoo = play.begin_client();
+  play.zk_as(kazoo, ZkCreate{"/master/m_", "me", ZkMode::kEphemeralSequential});
+  play.zk(ZkDelete{contender_of(play, 0)});
+  const Worker worker(play, "w");
+  const std::string id = leave(play, "x");
+  CHECK(worker.next().verdict == Verdict::kDone);
+  // It does it as the course has it, and kvd's worker works for it.
+  play.zk_as(kazoo, ZkSet{"/workers/w", id});
+  const ServiceAnswer got = worker.next();
+  CHECK(play.member(got, "data") == "x");
+  CHECK(finish(play, got, "y").verdict == Verdict::kOk);
+  CHECK(state_of(play, id) == "done");
+  const std::string second = leave(play, "z");
+  CHECK(said(play, "w") == "non");
+  play.end_client(kazoo);
+  CHECK(said(play, "w") == second);
+}
+
+TEST_CASE("task: after a restart of all servers everything goes on") {
+  ServicesPlay play(2);
+  const Worker worker(play, "w");
+  const std::string one = leave(play, "1");
+  const std::string two = leave(play, "2");
+  const std::string three = leave(play, "3", "?retries=7");
+  const std::string cancelled = leave(play, "4");
+  finish(play, worker.next(), "r");
+  CHECK(play.member(worker.next(), "id") == two);
+  play.ask(0, "DELETE tasks/" + cancelled);
+  play.kill(0);
+  play.kill(1);
+  play.pass(ServicesPlay::kSession + seconds(1));
+  CHECK(play.children("/workers").empty());
+  play.start(0);
+  play.start(1);
+  CHECK(play.member(play.ask(1, "GET tasks/" + one), "result") == "r");
+  CHECK(state_of(play, cancelled, 1) == "cancelled");
+  const Worker again(play, "w", 1);
+  ServiceAnswer got = again.next();
+  CHECK(play.member(got, "id") == two);
+  CHECK(play.member(got, "attempt") == "2");
+  finish(play, got, "r");
+  got = again.next();
+  CHECK(play.member(got, "id") == three);
+  CHECK(play.member(got, "attempt") == "1");
+  finish(play, got, "r");
+  CHECK(again.next().verdict == Verdict::kDone);
+}
+
+// ---- attempts, ends, time ----
+
+TEST_CASE("task: a worker that is back under its name with another session has no task") {
+  ServicesPlay play;
+  const uint64_t kazoo = play.begin_client();
+  const uint64_t again = play.begin_client();
+  play.zk_as(kazoo, ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
+  const std::string id = leave(play, "x");
+  CHECK(said(play, "k") == id);
+  play.pause(0);
+  play.end_client(kazoo);
+  play.zk_as(again, ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
+  play.resume(0);  // which sees one list of workers, the same as before
+  CHECK(said(play, "k") == id);
+  CHECK(play.member(play.ask(0, "GET tasks/" + id), "attempt") == "2");
+}
+
+TEST_CASE("task: it fails when its retries are used up") {
+  ServicesPlay play;
+  const std::string id = leave(play, "x", "?retries=2");
+  for (int i = 1; i <= 3; ++i) {
+    const Worker worker(play, "w");
+    CHECK(play.member(worker.next(), "attempt") == std::to_string(i));
+    CHECK(state_of(play, id) == "assigned");
+    worker.quit();
+  }
+  CHECK(state_of(play, id) == "failed");
+  CHECK(play.znode("/tasks/" + id).data == id + "=failed");
+  const Worker worker(play, "w");
+  CHECK(worker.next().verdict == Verdict::kDone);
+}
+
+TEST_CASE("task: a worker may say that it failed") {
+  ServicesPlay play;
+  const std::string id = leave(play, "x");
+  const Worker worker(play, "w");
+  const ServiceAnswer got = worker.next();
+  CHECK(finish(play, got, "no such file", 0, "&status=failed").verdict == Verdict::kOk);
+  CHECK(state_of(play, id) == "failed");
+  CHECK(play.member(play.ask(0, "GET tasks/" + id), "result") == "no such file");
+  CHECK(finish(play, got, "no such file", 0, "&status=failed").verdict == Verdict::kOk);  // said again
+  CHECK(finish(play, got, "ah").verdict == Verdict::kFenced);
+}
+
+TEST_CASE("task: cancelled while it waits it is given to nobody") {
+  ServicesPlay play;
+  const std::string id = leave(play, "x");
+  const uint64_t waits = play.send(0, "GET tasks/" + id + "?wait=60000");
+  const ServiceAnswer answer = play.ask(0, "DELETE tasks/" + id);
+  CHECK(answer.verdict == Verdict::kOk);
+  CHECK(answer.text == fmt::format(R"({{"id":"{}","state":"cancelled"}})", id));
+  REQUIRE(play.heard(waits).ended);
+  CHECK(play.member(*play.heard(waits).answer, "state") == "cancelled");
+  const Worker worker(play, "w");
+  CHECK(worker.next().verdict == Verdict::kDone);
+  CHECK(play.ask(0, "DELETE tasks/" + id).verdict == Verdict::kDone);
+  CHECK(play.ask(0, "GET tasks/" + id).verdict == Verdict::kNotFound);
+  CHECK(play.ask(0, "DELETE tasks/" + id).verdict == Verdict::kNotFound);
+}
+
+TEST_CASE("task: a worker hears that its task was cancelled and gets another one when it asks") {
+  ServicesPlay play(2);
+  const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
+  const std::string id = leave(play, "x");
+  const std::string other = leave(play, "y");
+  const ServiceAnswer got = play.ask(0, "POST workers/w/next");
+  CHECK(play.ask(1, fmt::format("PUT tasks/{}/progress?fence={}", id, play.member(got, "fence")), "half")
+            .verdict == Verdict::kDone);
+  CHECK(play.member(play.ask(0, "GET tasks/" + id), "progress") == "half");
+  play.ask(1, "DELETE tasks/" + id);
+  CHECK(play.heard(holds).lines.back() == fmt::format(R"({{"state":"cancel","id":"{}"}})", id));
+  CHECK(finish(play, got, "r").verdict == Verdict::kFenced);
+  CHECK(play.ask(0, fmt::format("PUT tasks/{}/progress?fence={}", id, play.member(got, "fence")), "more")
+            .verdict == Verdict::kFenced);
+  CHECK(state_of(play, id) == "cancelled");
+  CHECK(said(play, "w") == id);  // it may be at it still
+  const uint64_t next = play.send(0, "POST workers/w/next?wait=1000");
+  REQUIRE(play.heard(next).ended);
+  CHECK(play.member(*play.heard(next).answer, "id") == other);
+}
+
+TEST_CASE("task: one that was cancelled before its worker fetched it makes way") {
+  ServicesPlay play;
+  const Worker worker(play, "w");
+  const std::string id = leave(play, "x");
+  const std::string other = leave(play, "y");
+  CHECK(said(play, "w") == id);
+  play.ask(0, "DELETE tasks/" + id);
+  CHECK(said(play, "w") == other);
+}
+
+TEST_CASE("task: who has cancelled one that was done meanwhile does not remove it") {
+  ServicesPlay play;
+  const std::string id = leave(play, "x");
+  play.overtake(0, Kind::kMulti, ZkSet{"/tasks/" + id, id + "=r"});
+  CHECK(play.ask(0, "DELETE tasks/" + id).verdict == Verdict::kConflict);
+  CHECK(play.member(play.ask(0, "GET tasks/" + id), "result") == "r");
+}
+
+TEST_CASE("task: one that is cancelled while it is being assigned is not given out") {
+  ServicesPlay play;
+  const std::string id = leave(play, "x");
+  play.overtake(0, Kind::kMulti, ZkSet{"/tasks/" + id, id + "=cancelled"});
+  const Worker worker(play, "w");
+  CHECK(worker.next().verdict == Verdict::kDone);
+  CHECK(said(play, "w") == "non");
+}
+
+TEST_CASE("task: a result that another assignment overtakes is refused") {
+  ServicesPlay play;
+  const std::string id = leave(play, "x");
+  const Worker worker(play, "w");
+  const ServiceAnswer got = worker.next();
+  play.overtake(0, Kind::kMulti, ZkSet{"/workers/w", id});  // the same task, yet another assignment
+  CHECK(finish(play, got, "r").verdict == Verdict::kFenced);
+  CHECK(state_of(play, id) == "assigned");
+}
+
+TEST_CASE("task: a new master judges by the ensemble's clock how long one has been over") {
+  ServicesPlay play(2);
+  const std::string id = leave(play, "x", "", 1);
+  const Worker worker(play, "w", 1);
+  finish(play, worker.next(), "r", 1);
+  play.pass(std::chrono::minutes(40));
+  play.kill(0);
+  play.pass(std::chrono::minutes(15));
+  CHECK(state_of(play, id, 1) == "done");
+  play.pass(std::chrono::minutes(10));
+  CHECK(play.ask(1, "GET tasks/" + id).verdict == Verdict::kNotFound);
+  for (const char* path : {"/tasks", "/data", "/kvd/tasks"}) CHECK(play.children(path).empty());
+}
+
+// ---- answers that are lost ----
+
+TEST_CASE("task: left while the answer is lost it is there once") {
+  ServicesPlay play;
+  leave(play, "first");  // makes the paths
+  play.lose_answer_of(0, Kind::kMulti);
+  const uint64_t left = play.send(0, "POST tasks", "x");
+  CHECK_FALSE(play.heard(left).ended);
+  CHECK(play.children("/tasks").size() == 2);
+  play.mend(0);
+  REQUIRE(play.heard(left).ended);
+  CHECK(play.heard(left).answer->verdict == Verdict::kAccepted);
+  CHECK(play.children("/tasks").size() == 2);
+}
+
+TEST_CASE("task: an assignment whose answer is lost stands and is not made twice") {
+  ServicesPlay play;
+  const std::string id = leave(play, "x");
+  play.lose_answer_of(0, Kind::kMulti);
+  const std::string session = play.open_session(0);
+  play.ask(0, "POST workers?name=w&session=" + session);
+  CHECK(said(play, "w") == id);
+  play.mend(0);
+  CHECK(play.member(play.ask(0, "POST workers/w/next?session=" + session), "attempt") == "1");
+}
+
+TEST_CASE("task: a result whose answer is lost is accepted once") {
+  ServicesPlay play;
+  const std::string id = leave(play, "x");
+  const Worker worker(play, "w");
+  const ServiceAnswer got = worker.next();
+  play.lose_answer_of(0, Kind::kMulti);
+  const uint64_t ends =
+      play.send(0, fmt::format("PUT tasks/{}/result?fence={}", id, play.member(got, "fence")), "r");
+  CHECK_FALSE(play.heard(ends).ended);
+  play.mend(0);
+  REQUIRE(play.heard(ends).ended);
+  CHECK(play.heard(ends).answer->verdict == Verdict::kOk);
+  CHECK(state_of(play, id) == "done");
+}
+
+TEST_CASE("task: cancelled while the answer is lost it is not removed") {
+  ServicesPlay play;
+  const std::string id = leave(play, "x");
+  play.lose_answer_of(0, Kind::kMulti);
+  const uint64_t cancels = play.send(0, "DELETE tasks/" + id);
+  play.mend(0);
+  REQUIRE(play.heard(cancels).ended);
+  CHECK(play.heard(cancels).answer->verdict == Verdict::kOk);
+  CHECK(state_of(play, id) == "cancelled");
+  play.lose_answer_of(0, Kind::kMulti);
+  const uint64_t removes = play.send(0, "DELETE tasks/" + id);
+  play.mend(0);
+  REQUIRE(play.heard(removes).ended);
+  CHECK(play.heard(removes).answer->verdict == Verdict::kDone);
+}
+
+TEST_CASE("worker: enrolled while the answer is lost it is there once and works") {
+  ServicesPlay play;
+  const std::string session = play.open_session(0);
+  play.lose_answer_of(0, Kind::kCreate);
+  const uint64_t enrolls = play.send(0, "POST workers?name=w&session=" + session);
+  CHECK_FALSE(play.heard(enrolls).ended);
+  CHECK(said(play, "w") == "non");
+  play.mend(0);
+  REQUIRE(play.heard(enrolls).ended);
+  CHECK(play.heard(enrolls).answer->verdict == Verdict::kCreated);
+  const std::string id = leave(play, "x");
+  CHECK(play.member(play.ask(0, "POST workers/w/next?session=" + session), "id") == id);
+}
+
+TEST_CASE("worker: who gave up while the answer was lost leaves no worker behind") {
+  ServicesPlay play;
+  play.lose_answer_of(0, Kind::kCreate);
+  const uint64_t enrolls = play.send(0, "POST workers?name=w&hold=1");
+  play.hang_up(enrolls);
+  play.mend(0);
+  CHECK(play.children("/workers").empty());
+}
+
+TEST_CASE("worker: another of its name is left alone when the answer to its removal was lost") {
+  ServicesPlay play;
+  const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
+  play.lose_answer_of(0, Kind::kDelete);
+  play.hang_up(holds);
+  CHECK(play.children("/workers").empty());
+  const uint64_t kazoo = play.begin_client();
+  play.zk_as(kazoo, ZkCreate{"/workers/w", "non", ZkMode::kEphemeral});
+  play.mend(0);
+  CHECK(play.children("/workers").size() == 1);
+}
+
+TEST_CASE("task: a contender whose creation has no answer is found again") {
+  ServicesPlay play;
+  play.lose_answer_of(0, Kind::kCreate);
+  play.zk(ZkDelete{contender_of(play, 0)});
+  CHECK(play.children("/master").size() == 1);
+  play.mend(0);
+  CHECK(play.children("/master").size() == 1);
+  const Worker worker(play, "w");
+  const std::string id = leave(play, "x");
+  CHECK(said(play, "w") == id);
+}
+
+TEST_CASE("task: a waiting look outlives a lost connection") {
+  ServicesPlay play(2);
+  const std::string id = leave(play, "x");
+  const Worker worker(play, "w", 1);
+  const uint64_t waits = play.send(0, "GET tasks/" + id + "?wait=60000");
+  play.cut(0);
+  play.pass(ServicesPlay::kSession + seconds(1));  // its session ends, and its watch with it
+  CHECK(finish(play, worker.next(), "r", 1).verdict == Verdict::kOk);
+  play.mend(0);
+  REQUIRE(play.heard(waits).ended);
+  CHECK(play.member(*play.heard(waits).answer, "result") == "r");
+}
+
+// ---- workers ----
+
+TEST_CASE("worker: a connection that holds it hears of it and lets go of it") {
+  ServicesPlay play;
+  const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
+  CHECK(play.heard(holds).lines == std::vector<std::string>{R"({"worker":"w"})"});
+  play.pass(seconds(11));
+  CHECK(play.heard(holds).lines.back() == R"({"state":"idle"})");
+  const std::string id = leave(play, "x");
+  play.pass(seconds(10));
+  CHECK(play.heard(holds).lines.back() == fmt::format(R"({{"state":"assigned","id":"{}"}})", id));
+  CHECK(play.heard(holds).lines.size() == 3);
+  play.hang_up(holds);
+  CHECK(play.children("/workers").empty());
+  CHECK(play.ask(0, "POST workers/w/next").verdict == Verdict::kGone);
+}
+
+TEST_CASE("worker: it is taken back before ZooKeeper forgets its server and stays until it has let go") {
+  ServicesPlay play(2);
+  const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
+  const uint64_t next = play.send(0, "POST workers/w/next?wait=60000");
+  play.cut(0);
+  play.pass(milliseconds(4500));
+  CHECK(play.member(play.heard(holds).lines.back(), "state") == "lost");
+  CHECK(play.heard(next).answer->verdict == Verdict::kGone);
+  CHECK_FALSE(play.heard(holds).ended);
+  play.mend(0);
+  CHECK(play.children("/workers").size() == 1);
+  play.pass(seconds(3));
+  CHECK(play.heard(holds).lines.back() == R"({"state":"over"})");
+  CHECK(play.heard(holds).ended);
+  CHECK(play.children("/workers").empty());
+}
+
+TEST_CASE("worker: a name is one worker's and who waits gets it next") {
+  ServicesPlay play(2);
+  const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
+  const std::string near = play.open_session(0);
+  const std::string far = play.open_session(1);
+  CHECK(play.ask(0, "POST workers?name=w&session=" + near).verdict == Verdict::kConflict);
+  CHECK(play.ask(1, "POST workers?name=w&session=" + far).verdict == Verdict::kConflict);
+  const uint64_t late = play.send(1, "POST workers?name=w&wait=1000&session=" + far);
+  const uint64_t also = play.send(0, "POST workers?name=w&wait=1000&session=" + near);
+  play.pass(milliseconds(1010));
+  CHECK(play.heard(late).answer->verdict == Verdict::kNotInTime);
+  CHECK(play.heard(also).answer->verdict == Verdict::kNotInTime);
+  const uint64_t waits = play.send(1, "POST workers?name=w&wait=60000&session=" + far);
+  play.hang_up(holds);
+  REQUIRE(play.heard(waits).ended);
+  CHECK(play.heard(waits).answer->verdict == Verdict::kCreated);
+  CHECK(play.ask(1, "POST workers?name=w&session=" + far).verdict == Verdict::kCreated);  // it has it
+  const uint64_t local = play.send(1, "POST workers?name=w&hold=1");
+  CHECK(play.heard(local).lines.empty());
+  play.ask(1, "DELETE sessions/" + far);
+  CHECK(play.heard(local).lines == std::vector<std::string>{R"({"worker":"w"})"});
+}
+
+TEST_CASE("worker: any server brings its calls to the one that keeps it and takes its result itself") {
+  ServicesPlay play(2);
+  const Worker worker(play, "w", 0);
+  const uint64_t waits = play.send(1, worker.request() + "&wait=60000");
+  CHECK_FALSE(play.heard(waits).ended);
+  leave(play, "x", "", 1);
+  REQUIRE(play.heard(waits).ended);
+  const ServiceAnswer got = *play.heard(waits).answer;
+  CHECK(play.ask(1, "POST workers/w/next").verdict == Verdict::kGone);
+  CHECK(play.ask(0, "POST workers/w/next").verdict == Verdict::kGone);  // its session is to be named
+  CHECK(finish(play, got, "r", 1).verdict == Verdict::kOk);
+}
+
+TEST_CASE("worker: its znode deleted by others it is lost") {
+  ServicesPlay play;
+  const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
+  play.zk(ZkDelete{"/workers/w"});
+  CHECK(play.member(play.heard(holds).lines.back(), "state") == "lost");
+  CHECK(play.heard(holds).ended);
+}
+
+// ---- how much, and what not ----
+
+TEST_CASE("task: who waits asks ZooKeeper nothing and a task costs a few calls however many wait") {
+  ServicesPlay play;
+  for (int i = 0; i < 200; ++i) leave(play, "x");
+  const Worker worker(play, "w");
+  const ServiceAnswer got = worker.next();
+  play.take_calls();
+  play.pass(seconds(5));
+  CHECK(play.take_calls() <= 6);  // only that ZooKeeper still knows this server is asked
+  finish(play, got, "r");
+  CHECK(play.take_calls() <= 20);
+}
+
+TEST_CASE("task: a list tells all states") {
+  ServicesPlay play;
+  const Worker worker(play, "w");
+  play.zk(ZkCreate{"/tasks/b", "b=", ZkMode::kPersistent});
+  play.zk(ZkCreate{"/tasks/a", "", ZkMode::kPersistent});
+  play.zk(ZkCreate{"/tasks/c", "", ZkMode::kPersistent});
+  play.zk(ZkCreate{"/tasks/d", "", ZkMode::kPersistent});
+  play.ask(0, "DELETE tasks/d");
+  CHECK(play.ask(0, "GET tasks").text ==
+        R"({"tasks":[{"id":"a","state":"assigned"},{"id":"b","state":"done"},{"id":"c","state":"waiting"},)"
+        R"({"id":"d","state":"cancelled"}],"truncated":false})");
+  for (int i = 0; i < 1000; ++i) play.zk(ZkCreate{fmt::format("/tasks/e{}", i), "", ZkMode::kPersistent});
+  CHECK(play.ask(0, "GET tasks").text.ends_with(R"("truncated":true})"));
+}
+
+TEST_CASE("task: what cannot be asked is refused with a reason") {
+  ServicesPlay play;
+  const std::string one = play.open_session(0);
+  const auto verdict = [&](const std::string& request, std::string body = "") {
+    return play.ask(0, request, std::move(body)).verdict;
+  };
+  CHECK(verdict("POST tasks", std::string(kTaskBytes, 'x')) == Verdict::kAccepted);
+  CHECK(verdict("POST tasks", std::string(kTaskBytes + 1, 'x')) == Verdict::kTooLarge);
+  CHECK(verdict("POST tasks?what=1") == Verdict::kInvalid);
+  CHECK(verdict("POST tasks?hold=1") == Verdict::kInvalid);
+  CHECK(verdict("POST tasks?retries=1001") == Verdict::kInvalid);
+  CHECK(verdict("POST tasks?kind=" + std::string(65, 'x')) == Verdict::kInvalid);
+  CHECK(verdict("PUT tasks") == Verdict::kWrongVerb);
+  CHECK(verdict("PUT tasks/t") == Verdict::kWrongVerb);
+  CHECK(verdict("GET tasks/t") == Verdict::kNotFound);
+  CHECK(verdict("GET tasks/..") == Verdict::kInvalid);
+  CHECK(verdict("GET tasks/t/result") == Verdict::kWrongVerb);
+  CHECK(verdict("PUT tasks/t/what?fence=1") == Verdict::kNotFound);
+  CHECK(verdict("PUT tasks/t/result") == Verdict::kInvalid);
+  CHECK(verdict("PUT tasks/t/result?fence=x") == Verdict::kInvalid);
+  CHECK(verdict("PUT tasks/t/result?fence=1&status=what") == Verdict::kInvalid);
+  CHECK(verdict("PUT tasks/t/result?fence=1") == Verdict::kNotFound);
+  CHECK(verdict("PUT tasks/t/progress?fence=1", std::string(257, 'x')) == Verdict::kInvalid);
+  CHECK(verdict("PUT tasks/t/progress?fence=1", "\xff") == Verdict::kInvalid);
+  CHECK(verdict("GET workers") == Verdict::kWrongVerb);
+  CHECK(verdict("POST workers?name=w") == Verdict::kInvalid);
+  CHECK(verdict("POST workers?session=" + one) == Verdict::kInvalid);
+  CHECK(verdict("POST workers?name=a/b&session=" + one) == Verdict::kInvalid);
+  CHECK(verdict("POST workers?name=..&session=" + one) == Verdict::kInvalid);
+  CHECK(verdict("POST workers/w/what") == Verdict::kNotFound);
+  CHECK(verdict("POST workers/w/next?hold=1") == Verdict::kInvalid);
+  CHECK(verdict("POST workers/w/next?what=1") == Verdict::kInvalid);
+  CHECK(verdict("POST workers/w/next") == Verdict::kGone);
+  const std::string id = leave(play, "x");
+  CHECK(verdict(fmt::format("PUT tasks/{}/result?fence=1", id)) == Verdict::kFenced);  // nobody has it
+}
+
+TEST_CASE("task: the largest result fits beside the largest note") {
+  ServicesPlay play;
+  const std::string kind(kTaskKindBytes, '\x01');
+  const std::string id = leave(play, "x", "?kind=" + kind);
+  const Worker worker(play, std::string(kTaskNameBytes, '"'));
+  const ServiceAnswer got = worker.next();
+  CHECK(play.ask(0, fmt::format("PUT tasks/{}/progress?fence={}", id, play.member(got, "fence")),
+                 std::string(kTaskProgressBytes, '\x01'))
+            .verdict == Verdict::kDone);
+  CHECK(finish(play, got, std::string(kTaskBytes + 1, 'r')).verdict == Verdict::kTooLarge);
+  CHECK(finish(play, got, std::string(kTaskBytes, 'r')).verdict == Verdict::kOk);
+}
+
+TEST_CASE("task: notes are read as they were written and nonsense as nothing") {
+  TaskNote note;
+  note.end = TaskEnd::kFailed;
+  note.attempt = 4;
+  note.retries = 9;
+  note.kind = "k\"";
+  note.worker = "w";
+  note.progress = "half\n";
+  note.fence = INT64_MAX;
+  CHECK(decode_task_note(encode_task_note(note)) == note);
+  CHECK(decode_task_note(encode_task_note(TaskNote{})) == TaskNote{});
+  for (const char* text : {"", "x", "[]", R"({"attempt":"x","state":1})"})
+    CHECK(decode_task_note(text) == TaskNote{});
+}
+
+TEST_CASE("task: contenders stand in the order of their numbers whatever comes before") {
+  CHECK(contenders_in_order({"a_0000000009", "master-0000000003", "x", "z0000000000", "0000000001"}) ==
+        std::vector<std::string>{"z0000000000", "0000000001", "master-0000000003", "a_0000000009"});
+}
