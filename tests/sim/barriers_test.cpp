@@ -324,6 +324,24 @@ TEST_CASE("double barrier: a ready that came and went at once has released") {
   CHECK(state(play, waits) == "released");
 }
 
+TEST_CASE("double barrier: who saw that all are in and is late does not complete the next use") {
+  ServicesPlay play;
+  const std::string session = play.open_session(0);
+  const uint64_t kazoo = play.begin_client();
+  const std::string others = "/b/00000000000000000000000000000000";
+  play.zk(ZkCreate{"/b", "", ZkMode::kPersistent});
+  play.zk_as(kazoo, ZkCreate{others, "", ZkMode::kEphemeral});
+  const uint64_t late = play.send_and_pause(0, enter(session, 2, "&wait=60000"), 3);
+  REQUIRE(play.children("/b").size() == 2);  // it is in and has asked who else is
+  play.zk(ZkDelete{"/b/" + play.children("/b")[1]});
+  play.zk(ZkDelete{others});
+  play.zk_as(kazoo, ZkCreate{others, "", ZkMode::kEphemeral});
+  play.resume(0);
+  CHECK_FALSE(play.exists("/b/ready"));
+  REQUIRE(play.heard(late).ended);
+  CHECK(play.heard(late).answer->verdict == Verdict::kGone);
+}
+
 TEST_CASE("double barrier: a place of which the answer is lost is found again") {
   Pair pair;
   ServicesPlay& play = pair.play;

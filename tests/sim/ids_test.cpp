@@ -107,6 +107,40 @@ TEST_CASE("ids: a rest begins when anybody asks the pool for whatever number") {
   CHECK(play.member(play.ask(1, claim(two, "&max=2")), "id") == "1");
 }
 
+TEST_CASE("ids: a rest does not begin while somebody has it, whoever has seen it vanished") {
+  ServicesPlay play(2);
+  const std::string one = play.open_session(0, 3600);
+  const std::string two = play.open_session(1, 3600);
+  play.ask(0, claim(one, "&max=1&rest=0"));
+  play.zk(ZkDelete{"/ids/p/1"});
+  const uint64_t late = play.send_and_pause(0, claim(one, "&max=1"));
+  CHECK(play.ask(1, claim(two, "&max=1&rest=4000")).verdict == Verdict::kCreated);
+  play.resume(0);
+  REQUIRE(play.heard(late).ended);
+  CHECK(play.heard(late).answer->verdict == Verdict::kUnavailable);
+  play.kill(1);
+  play.pass(seconds(7));
+  CHECK_FALSE(play.exists("/ids/p/1"));
+  CHECK(play.ask(0, claim(one, "&max=1")).verdict == Verdict::kUnavailable);
+}
+
+TEST_CASE("ids: of two servers that see the same number free one gets it") {
+  ServicesPlay play(2);
+  const std::string one = play.open_session(0, 3600);
+  const std::string two = play.open_session(1, 3600);
+  play.ask(0, claim(one, "&max=1&rest=0"));
+  for (const bool fresh : {true, false}) {
+    CAPTURE(fresh);
+    const std::string max = fresh ? "&max=2&rest=0" : "&max=1&rest=0";
+    if (!fresh) play.ask(0, "DELETE ids/p/1?session=" + one);
+    const uint64_t late = play.send_and_pause(0, claim(one, max));
+    CHECK(play.ask(1, claim(two, max)).verdict == Verdict::kCreated);
+    play.resume(0);
+    REQUIRE(play.heard(late).ended);
+    CHECK(play.heard(late).answer->verdict == Verdict::kUnavailable);
+  }
+}
+
 TEST_CASE("ids: a rest outlives every server") {
   ServicesPlay play(2);
   const std::string one = play.open_session(0, 3600);

@@ -113,6 +113,13 @@ uint64_t ServicesPlay::send(int server, std::string_view request, std::string bo
   return id;
 }
 
+uint64_t ServicesPlay::send_and_pause(int server, std::string_view request, int turns) {
+  pause(server);
+  const uint64_t id = send(server, request);
+  for (int i = 0; i < turns; ++i) turn(server);
+  return id;
+}
+
 void ServicesPlay::hang_up(uint64_t request) {
   servers_[asked_of_.at(request)]->inputs.push_back(ClientCancelled{RequestId(request)});
   settle();

@@ -33,6 +33,9 @@ class ServicesPlay {
   };
   // Gives the request to the server; what is heard at once, and later, is found under the number.
   uint64_t send(int server, std::string_view request, std::string body = "");
+  // The same, but for so many turns alone: what the last one asked of ZooKeeper is done, and the answers have not been
+  // seen when this returns. Then the server stands still, as after pause().
+  uint64_t send_and_pause(int server, std::string_view request, int turns = 1);
   const Heard& heard(uint64_t request) const { return heard_.at(request); }
   void hang_up(uint64_t request);  // its connection is closed
   // For requests that are answered at once.

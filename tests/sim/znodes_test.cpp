@@ -342,6 +342,17 @@ TEST_CASE("znodes: another one's ephemeral is not taken for one whose answer is 
   CHECK(play.exists("/a"));
 }
 
+TEST_CASE("znodes: what another service made there is not taken for one whose answer is lost") {
+  ServicesPlay play;
+  const std::string session = play.open_session(0);
+  play.ask(0, "POST ids/p?max=1&name=m&session=" + session);
+  play.lose_answer_of(0, ServicesPlay::Kind::kCreate);
+  const uint64_t create = play.send(0, ephemeral(session, "ids/p/1"), "x");  // which ZooKeeper refused
+  play.mend(0);
+  REQUIRE(play.heard(create).ended);
+  CHECK(play.heard(create).answer->verdict == Verdict::kConflict);
+}
+
 TEST_CASE("znodes: a removal of which the answer is lost is done in the end") {
   ServicesPlay play;
   const std::string session = play.open_session(0);
