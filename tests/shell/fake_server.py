@@ -15,6 +15,8 @@ import threading
 import unittest
 
 DEADLINE_S = 60
+# What a command does for ever, that is, as long as the test runs. The shell would also tell how its sleep has ended.
+FOR_EVER = f'exec 2>/dev/null; while kill -0 {os.getpid()}; do sleep 0.02; done'
 KVD = None  # the program; set by main()
 
 
@@ -175,8 +177,12 @@ class ClientTest(unittest.TestCase):
 
     @staticmethod
     def kill(process):
+        """Its pipes may be held open by what it has left behind."""
         process.kill()
-        process.communicate()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
     def path(self, name):
         return os.path.join(self.directory, name)
@@ -189,6 +195,13 @@ class ClientTest(unittest.TestCase):
     def read(self, name):
         with open(self.path(name), 'rb') as file:
             return file.read().decode()
+
+    def until_go(self):
+        """For a command: waits for go(), or for the end of the test."""
+        return f'until [ -e {self.path("go")} -o ! -d {self.directory} ]; do sleep 0.02; done'
+
+    def go(self):
+        self.write('go', '')
 
     def is_gone(self, pid):
         """No process of this number runs; what is dead and not buried yet does not run."""

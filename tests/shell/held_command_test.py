@@ -6,14 +6,13 @@ import signal
 import sys
 
 import fake_server
-from fake_server import ClientTest, refusing_name
+from fake_server import ClientTest, FOR_EVER, refusing_name
 
 WAITING = {'state': 'waiting', 'ahead': 3}
 HELD = {'state': 'held', 'fence': 12345}
 LOST = {'state': 'lost', 'reason': 'ZooKeeper is gone'}
 
-# Until SIGTERM, which it tells. The shell would also tell that its sleep was ended.
-FOR_EVER = 'exec 2>/dev/null; while :; do sleep 0.02; done'
+# Until SIGTERM, which it tells.
 UNTIL_TERM = f'trap "echo term; exit 3" TERM; echo started; {FOR_EVER}'
 DEAF = f'trap "" TERM; echo $$; {FOR_EVER}'
 
@@ -64,15 +63,13 @@ class Lock(ClientTest):
         self.assertEqual(running.end(), (75, 'term\n', [line]))
 
     def test_the_grant_is_not_given_back_before_the_command_has_ended(self):
-        go = self.path('go')
-        running, exchange = self.held(f'trap "" TERM; echo started; until [ -e {go} ]; do sleep 0.02; done; echo over',
-                                      '--grace', '60000')
+        running, exchange = self.held(f'trap "" TERM; echo started; {self.until_go()}; echo over', '--grace', '60000')
         self.assertEqual(running.line(), 'started')
         exchange.say(LOST)
         self.assertIn('lost the lock', running.error_line())
         exchange.say(HELD)
         self.assertTrue(exchange.is_open())
-        self.write('go', '')
+        self.go()
         self.assertEqual(running.line(), 'over')
         exchange.wait_closed()
         self.assertEqual(running.end(), (75, '', []))
@@ -107,7 +104,7 @@ class Lock(ClientTest):
         self.assertTrue(self.is_gone(pid))
 
     def test_what_the_command_has_started_is_stopped_with_it(self):
-        running, exchange = self.held(f'({DEAF}) & sh -c "echo \\$\\$; exec sleep 1000" & wait', '--grace', '50')
+        running, exchange = self.held(f'({DEAF}) & sh -c "echo \\$\\$; exec sleep 100" & wait', '--grace', '50')
         pids = [running.line(), running.line()]
         exchange.say(LOST)
         self.assertEqual(running.end()[0], 75)
@@ -115,7 +112,7 @@ class Lock(ClientTest):
             self.assertTrue(self.is_gone(pid))
 
     def test_what_the_command_leaves_running_is_stopped_before_the_release(self):
-        running, exchange = self.held('sh -c "echo \\$\\$; exec sleep 1000" & read go; exit 4')
+        running, exchange = self.held('sh -c "echo \\$\\$; exec sleep 100" & read go; exit 4')
         pid = running.line()
         running.tell('go')
         exchange.wait_closed()

@@ -7,9 +7,7 @@ import signal
 import sys
 
 import fake_server
-from fake_server import ClientTest, refusing_name
-
-FOR_EVER = 'exec 2>/dev/null; while :; do sleep 0.02; done'
+from fake_server import ClientTest, FOR_EVER, refusing_name
 
 
 def task(name, data='', fence=7, **more):
@@ -123,7 +121,7 @@ class Work(ClientTest):
 
     def test_a_process_that_gets_away_is_not_waited_for(self):
         file = self.path('pid')
-        running, _ = self.begun(f'setsid sh -c "echo \\$\\$ >{file}; exec sleep 1000" & '
+        running, _ = self.begun(f'setsid sh -c "echo \\$\\$ >{file}; exec sleep 100" & '
                                 f'until [ -s {file} ]; do sleep 0.02; done; echo one')
         self.reported('t1', b'one\n').answer(200)
         pid = self.read('pid').strip()
@@ -165,15 +163,13 @@ class Work(ClientTest):
         self.assertEqual(errors[0], 'kvd: worker w is not registered (gone); registering anew')
 
     def test_a_task_of_a_lost_worker_is_stopped_before_it_registers_anew(self):
-        go = self.path('go')
-        running, registration = self.begun(f'trap "" TERM; echo started >&2; until [ -e {go} ]; do sleep 0.02; done',
-                                           '--grace', '60000')
+        running, registration = self.begun(f'trap "" TERM; echo started >&2; {self.until_go()}', '--grace', '60000')
         self.assertEqual(running.error_line(), 'started')
         registration.say({'state': 'lost', 'reason': 'gone'})
         self.assertEqual(running.error_line(), 'kvd: worker w is not registered (gone); registering anew')
         registration.say({'state': 'idle'}, {'state': 'lost'})
         self.assertTrue(registration.is_open())
-        self.write('go', '')
+        self.go()
         registration.wait_closed()
         self.registered()
         self.asked()
@@ -225,8 +221,7 @@ class Work(ClientTest):
         self.assertRegex(errors[0], r'\Akvd: worker w\.[12]: the server says 400: bad name\Z')
 
     def test_several_at_a_time(self):
-        go = self.path('go')
-        running = self.work(f'until [ -e {go} ]; do sleep 0.02; done; echo $KVD_TASK', '--parallel', '2')
+        running = self.work(f'{self.until_go()}; echo $KVD_TASK', '--parallel', '2')
         asked = set()
         while len(asked) < 2:
             exchange = self.server.next()
@@ -236,7 +231,7 @@ class Work(ClientTest):
             else:
                 asked.add(name)
                 exchange.answer(200, task('t' + name))
-        self.write('go', '')
+        self.go()
         bodies = set()
         while len(bodies) < 2:
             exchange = self.server.next()
@@ -263,12 +258,10 @@ class Work(ClientTest):
             self.assertEqual(running.end(), (0, '', []))
 
     def test_a_stop_lets_the_task_finish(self):
-        go = self.path('go')
-        running, registration = self.begun(f'echo started >&2; until [ -e {go} ]; do sleep 0.02; done; echo one',
-                                           '--grace', '60000')
+        running, registration = self.begun(f'echo started >&2; {self.until_go()}; echo one', '--grace', '60000')
         self.assertEqual(running.error_line(), 'started')
         running.send(signal.SIGTERM)
-        self.write('go', '')
+        self.go()
         report = self.reported('t1', b'one\n')
         self.assertTrue(registration.is_open())
         report.answer(200)

@@ -5,11 +5,11 @@
 //   /data/ID          persistent; what is to be done
 //   /workers/NAME     ephemeral; the id of the task that it has, "non" (or nothing) while idle
 //   /master/master-N  ephemeral sequential; whose number is the smallest assigns (candidacy.hpp)
-//   /kvd/tasks/ID     persistent; what only kvd notes of a task, as JSON. One that another program made has none until
-//                     it is assigned.
+//   /kvd/tasks/ID     persistent; what only kvd notes of a task, as JSON. One that another program made has none
+//                     until it is assigned.
 //
-// Whether a task is over is told by /tasks/ID alone; the note says how. Which worker has it is told by /workers alone; the
-// note says where to look.
+// Whether a task is over is told by /tasks/ID alone; the note says how. Which worker has it is told by /workers alone;
+// the note says where to look.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -57,7 +57,7 @@ struct TaskNote {
   std::string kind;      // the client's word
   std::string worker;    // that it was assigned to last
   std::string progress;  // that one's word
-  int64_t fence = 0;     // of the assignment whose result it has
+  int64_t fence = 0;     // of the attempt whose result it has
   bool operator==(const TaskNote&) const = default;
 };
 std::string encode_task_note(const TaskNote& note);

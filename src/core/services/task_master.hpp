@@ -1,13 +1,14 @@
-// The part of tasks that assigns (task_layout.hpp): on every server, but only the one that leads has anything to do. It
-// reads all tasks and workers before it assigns, and from then on what its watches tell it: one on the list of tasks, one
-// on that of workers, one on each worker. The oldest task that no worker has goes to the worker that is idle for longest.
+// The part of tasks that assigns (task_layout.hpp): on every server, but only the one that leads has anything to do.
+// It reads all tasks and workers before it assigns, and from then on what its watches tell it: one on the list of
+// tasks, one on that of workers, one on each worker. The oldest task that no worker has goes to the worker that has
+// been idle for longest.
 //
-// An assignment is one transaction: our contender is there, the worker is idle still and now has the task's id, the task
-// is not over yet, and its note counts the attempt. So a master that lags, or has been cut off, assigns nothing. A task
+// To assign is one transaction: our contender is there, the worker is idle still and now has the task's id, the task is
+// not over yet, and its note counts the attempt. So a master that lags, or has been cut off, assigns nothing. A task
 // whose worker went without a result is assigned again, 1 + retries times altogether; then it has failed.
 //
-// What is over for kRetention is removed. The time is the master's own if it saw the end, and otherwise judged by the
-// ensemble's clock.
+// What is over for kTaskRetention is removed. The time is the master's own if it saw the end, and otherwise judged by
+// the ensemble's clock.
 //
 // A part of the actor that owns it.
 #pragma once
@@ -37,7 +38,7 @@ class TaskMaster {
  private:
   struct Worker {
     int reading = 0;
-    bool pending = false;  // an assignment is under way
+    bool pending = false;  // a task for it is under way
     std::string data;
     int32_t version = 0;
     int64_t since = 0;             // the zxid of what it says

@@ -404,7 +404,6 @@ void TaskWorkers::on(const ZkSessionChanged& message) {
   for (const std::string& name : names()) {
     Worker& worker = workers_.at(name);
     worker.era = ++eras_;
-    if (other) worker.maybe_made = false;
     if (other && (worker.over || worker.phase == Phase::kStanding)) {
       lose(name, "the ZooKeeper session ended");
     } else {

@@ -25,7 +25,7 @@ class TaskWorkers {
   // `name` is valid; the call's parameters have been taken.
   void enroll(const ServiceAsked& asked, std::string name);
   void next(const ServiceAsked& asked, const std::string& name);
-  // Who of ours has the task by that assignment; empty: nobody.
+  // Who of ours has the task by that attempt; empty: nobody.
   std::string who_has(const std::string& id, int64_t fence) const;
 
   void on(const ServiceDropped& message);
@@ -66,7 +66,7 @@ class TaskWorkers {
     bool known = false;
     std::string data;
     int32_t version = 0;
-    int64_t fence = 0;  // the zxid of the assignment
+    int64_t fence = 0;  // the zxid of what it says
     std::optional<Task> task;
     std::string task_data;
     bool open = false;    // the task is there and not over

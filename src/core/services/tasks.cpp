@@ -128,7 +128,7 @@ std::string Tasks::read_call(ServiceAsked& message, Deed& deed) {
   } else if (deed.what == What::kResult || deed.what == What::kProgress) {
     const std::optional<uint64_t> fence = parameters.number("fence", 1, INT64_MAX);
     if (!fence && parameters.problem().empty())
-      return "the query parameter 'fence' has to say by which assignment; it came with the task";
+      return "the query parameter 'fence' has to name the attempt; it came with the task";
     deed.fence = static_cast<int64_t>(fence.value_or(0));
   }
   if (deed.what == What::kResult) {
@@ -372,7 +372,7 @@ void Tasks::end(uint64_t token, const Task& task) {
   change(token, std::move(multi), Verdict::kDone, "");
 }
 
-// A worker's word: its znode has to be as the assignment left it. Who it is says the note, or, if another program
+// A worker's word: its znode has to be as the master left it. Who it is says the note, or, if another program
 // assigned, only the server that keeps the worker.
 void Tasks::work(uint64_t token, const Task& task) {
   const Deed& deed = deeds_.at(token);
