@@ -5,10 +5,10 @@
 //   POST   /v1/tasks[?kind=K&retries=N]  the body is the data, at most 60 KiB; 202 {"id"}, Location
 //   GET    /v1/tasks/ID[?wait=MS]        200 {"id","state","attempt","worker","kind","progress","result"}; state:
 //                                        waiting, assigned, done, failed, cancelled; waits for one of the last three
-//   GET    /v1/tasks                     200 {"tasks":[{"id","state"}..],"truncated"}; limits::kListItems
-//   DELETE /v1/tasks/ID                  200 {"id","state":"cancelled"}; 204 removed, when it was over already
+//   GET    /v1/tasks                     200 {"tasks":[{"id","state"}..],"truncated"}; limits::kListItems of them
+//   DELETE /v1/tasks/ID                  200 {"id","state":"cancelled"}; 204 removed, when it was over
 //   POST   /v1/workers?name=W&session=S  201 {"worker"}; 409 (408 with wait) that name is taken
-//          ?name=W&hold=1[&wait=MS]      lines {"worker"}; each kProgress {"state":"idle"} or {"state":"assigned","id"};
+//          ?name=W&hold=1[&wait=MS]      lines {"worker"}; every 10 s {"state":"idle"} or {"state":"assigned","id"};
 //                                        {"state":"cancel","id"}, {"state":"lost","reason"}
 //   POST   /v1/workers/W/next[?wait=MS]  200 {"id","attempt","fence","kind","data"}, the same again until it is over;
 //                                        204 none in time; 410 not here. With session=S for a session's worker
@@ -17,10 +17,10 @@
 //   PUT    /v1/tasks/ID/progress?fence=F
 //                                        the body is a short text; 204; 412
 //
-// The fence is the zxid of the transaction that assigned: one transaction assigns one task once, so no two attempts have
-// the same one, and a later one has a larger one. It is also the last change of the worker's znode while the worker has
-// that task, and a result is one transaction which requires that znode to be as that change left it, and the task to be
-// open still.
+// The fence is the zxid of the transaction that assigned: one transaction assigns one task once, so no two attempts
+// have the same one, and a later one has a larger one. It is also the last change of the worker's znode while the
+// worker has that task, and a result is one transaction which requires that znode to be as that change left it, and the
+// task to be open still.
 #pragma once
 #include <map>
 #include <memory>
