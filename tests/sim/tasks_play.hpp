@@ -10,6 +10,13 @@
 
 namespace kvd::sim {
 
+// Where tasks have been used before: the servers stand below /master.
+struct TasksPlay : ServicesPlay {
+  explicit TasksPlay(int servers = 1) : ServicesPlay(servers) {
+    zk(ZkCreate{"/tasks", "", ZkMode::kPersistent});
+  }
+};
+
 inline std::string leave(ServicesPlay& play, const std::string& data, const std::string& more = "",
                          int server = 0) {
   const ServiceAnswer answer = play.ask(server, "POST tasks" + more, data);

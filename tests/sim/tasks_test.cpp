@@ -9,8 +9,21 @@ using namespace kvd;
 using namespace kvd::sim;
 using Kind = ServicesPlay::Kind;
 
+TEST_CASE("task: servers stand below master once there are tasks and not before") {
+  ServicesPlay play(2);
+  play.pass(seconds(1));
+  play.take_calls();
+  play.pass(seconds(10));
+  CHECK(play.take_calls() == 0);
+  CHECK_FALSE(play.exists("/master"));
+  const std::string id = leave(play, "data", "", 1);
+  CHECK(play.children("/master").size() == 2);
+  Worker worker(play, "w");
+  CHECK(play.member(worker.next(), "id") == id);
+}
+
 TEST_CASE("task: a worker gets it and its result comes back") {
-  ServicesPlay play;
+  TasksPlay play;
   const ServiceAnswer left = play.ask(0, "POST tasks?kind=sum", "1 2");
   CHECK(left.verdict == Verdict::kAccepted);
   const std::string id = play.member(left, "id");
@@ -36,7 +49,7 @@ TEST_CASE("task: a worker gets it and its result comes back") {
 }
 
 TEST_CASE("task: what stands in ZooKeeper is what other programs know") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string id = leave(play, "do it");
   CHECK(play.znode("/tasks/" + id).data.empty());
   CHECK(play.znode("/data/" + id).data == "do it");
@@ -55,7 +68,7 @@ TEST_CASE("task: what stands in ZooKeeper is what other programs know") {
 }
 
 TEST_CASE("task: a client and a worker that know nothing of kvd") {
-  ServicesPlay play;
+  TasksPlay play;
   const uint64_t kazoo = play.begin_client();
   const uint64_t its_worker = play.begin_client();
   const std::string path =
@@ -84,7 +97,7 @@ TEST_CASE("task: a client and a worker that know nothing of kvd") {
 }
 
 TEST_CASE("task: its data may come later than itself") {
-  ServicesPlay play;
+  TasksPlay play;
   const Worker worker(play, "w");
   play.zk(ZkCreate{"/tasks/t", "", ZkMode::kPersistent});
   CHECK(said(play, "w") == "t");
@@ -99,7 +112,7 @@ TEST_CASE("task: its data may come later than itself") {
 }
 
 TEST_CASE("task: another program uses a name again at once and its second task is done as well") {
-  ServicesPlay play;
+  TasksPlay play;
   const Worker worker(play, "w");
   play.zk(ZkCreate{"/data/t", "d", ZkMode::kPersistent});
   play.zk(ZkCreate{"/tasks/t", "", ZkMode::kPersistent});
@@ -112,7 +125,7 @@ TEST_CASE("task: another program uses a name again at once and its second task i
 }
 
 TEST_CASE("task: a note goes with its task whoever removes it") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string one = leave(play, "");
   const std::string two = leave(play, "");
   play.zk(ZkDelete{"/tasks/" + one});
@@ -127,7 +140,7 @@ TEST_CASE("task: a note goes with its task whoever removes it") {
 // ---- the course's scenarios ----
 
 TEST_CASE("task: (1/1/1) the worker fails and does it when it is back") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string id = leave(play, "x");
   const Worker first(play, "w");
   const ServiceAnswer lost = first.next();
@@ -145,7 +158,7 @@ TEST_CASE("task: (1/1/1) the worker fails and does it when it is back") {
 }
 
 TEST_CASE("task: (1/1/1) the client fails and its task is done and forgotten in time") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string id = leave(play, "x");
   const uint64_t waits = play.send(0, "GET tasks/" + id + "?wait=60000");
   play.hang_up(waits);
@@ -160,7 +173,7 @@ TEST_CASE("task: (1/1/1) the client fails and its task is done and forgotten in 
 }
 
 TEST_CASE("task: (1/2/1) a worker fails before it has begun and the other does its task") {
-  ServicesPlay play;
+  TasksPlay play;
   const Worker first(play, "a");
   const Worker second(play, "b");
   const std::string id = leave(play, "x");
@@ -172,7 +185,7 @@ TEST_CASE("task: (1/2/1) a worker fails before it has begun and the other does i
 }
 
 TEST_CASE("task: (1/2/1) a worker's server dies while it works and the other does its task") {
-  ServicesPlay play(2);
+  TasksPlay play(2);
   const Worker first(play, "a", 1);
   const Worker second(play, "b", 0);
   const std::string id = leave(play, "x");
@@ -188,7 +201,7 @@ TEST_CASE("task: (1/2/1) a worker's server dies while it works and the other doe
 }
 
 TEST_CASE("task: (1/2/1) a worker that wrote its result and died before it was idle has done its task") {
-  ServicesPlay play;
+  TasksPlay play;
   const uint64_t kazoo = play.begin_client();
   play.zk_as(kazoo, ZkCreate{"/workers/a", "non", ZkMode::kEphemeral});
   const std::string id = leave(play, "x");
@@ -200,7 +213,7 @@ TEST_CASE("task: (1/2/1) a worker that wrote its result and died before it was i
 }
 
 TEST_CASE("task: (2/2/1) workers compete and each task runs once and the oldest first") {
-  ServicesPlay play(2);
+  TasksPlay play(2);
   std::vector<std::string> left;
   for (int i = 0; i < 10; ++i) left.push_back(leave(play, std::to_string(i), "", i % 2));
   const Worker first(play, "a", 0);
@@ -220,7 +233,7 @@ TEST_CASE("task: (2/2/1) workers compete and each task runs once and the oldest 
 }
 
 TEST_CASE("task: (2/2/2) the backup resumes when the master fails") {
-  ServicesPlay play(2);
+  TasksPlay play(2);
   CHECK(contender_of(play, 0) < contender_of(play, 1));
   const Worker first(play, "a", 1);
   const Worker second(play, "b", 1);
@@ -239,7 +252,7 @@ TEST_CASE("task: (2/2/2) the backup resumes when the master fails") {
 }
 
 TEST_CASE("task: (2/2/2) a paused master finds that it leads no more when it goes on") {
-  ServicesPlay play(2);
+  TasksPlay play(2);
   const Worker worker(play, "w", 1);
   play.pause(0);
   const std::string one = leave(play, "1", "", 1);
@@ -255,7 +268,7 @@ TEST_CASE("task: (2/2/2) a paused master finds that it leads no more when it goe
 }
 
 TEST_CASE("task: a master whose contender has gone cannot assign") {
-  ServicesPlay play(2);
+  TasksPlay play(2);
   const Worker worker(play, "w", 0);
   play.pause(1);  // so that nobody else assigns
   play.overtake(0, Kind::kMulti, ZkDelete{contender_of(play, 0)});
@@ -269,7 +282,7 @@ TEST_CASE("task: a master whose contender has gone cannot assign") {
 }
 
 TEST_CASE("task: who is first below /master assigns and be it another program") {
-  ServicesPlay play;
+  TasksPlay play;
   const uint64_t kazoo = play.begin_client();
   play.zk_as(kazoo, ZkCreate{"/master/m_", "me", ZkMode::kEphemeralSequential});
   play.zk(ZkDelete{contender_of(play, 0)});
@@ -289,7 +302,7 @@ TEST_CASE("task: who is first below /master assigns and be it another program") 
 }
 
 TEST_CASE("task: after a restart of all servers everything goes on") {
-  ServicesPlay play(2);
+  TasksPlay play(2);
   const Worker worker(play, "w");
   const std::string one = leave(play, "1");
   const std::string two = leave(play, "2");
@@ -321,7 +334,7 @@ TEST_CASE("task: after a restart of all servers everything goes on") {
 // ---- attempts, ends, time ----
 
 TEST_CASE("task: a worker that is back under its name with another session has no task") {
-  ServicesPlay play;
+  TasksPlay play;
   const uint64_t kazoo = play.begin_client();
   const uint64_t again = play.begin_client();
   play.zk_as(kazoo, ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
@@ -336,7 +349,7 @@ TEST_CASE("task: a worker that is back under its name with another session has n
 }
 
 TEST_CASE("task: it fails when its retries are used up") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string id = leave(play, "x", "?retries=2");
   for (int i = 1; i <= 3; ++i) {
     const Worker worker(play, "w");
@@ -351,7 +364,7 @@ TEST_CASE("task: it fails when its retries are used up") {
 }
 
 TEST_CASE("task: a worker may say that it failed") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string id = leave(play, "x");
   const Worker worker(play, "w");
   const ServiceAnswer got = worker.next();
@@ -363,7 +376,7 @@ TEST_CASE("task: a worker may say that it failed") {
 }
 
 TEST_CASE("task: cancelled while it waits it is given to nobody") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string id = leave(play, "x");
   const uint64_t waits = play.send(0, "GET tasks/" + id + "?wait=60000");
   const ServiceAnswer answer = play.ask(0, "DELETE tasks/" + id);
@@ -379,7 +392,7 @@ TEST_CASE("task: cancelled while it waits it is given to nobody") {
 }
 
 TEST_CASE("task: a worker hears that its task was cancelled and gets another one when it asks") {
-  ServicesPlay play(2);
+  TasksPlay play(2);
   const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
   const std::string id = leave(play, "x");
   const std::string other = leave(play, "y");
@@ -400,7 +413,7 @@ TEST_CASE("task: a worker hears that its task was cancelled and gets another one
 }
 
 TEST_CASE("task: one that was cancelled before its worker fetched it makes way") {
-  ServicesPlay play;
+  TasksPlay play;
   const Worker worker(play, "w");
   const std::string id = leave(play, "x");
   const std::string other = leave(play, "y");
@@ -410,7 +423,7 @@ TEST_CASE("task: one that was cancelled before its worker fetched it makes way")
 }
 
 TEST_CASE("task: who has cancelled one that was done meanwhile does not remove it") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string id = leave(play, "x");
   play.overtake(0, Kind::kMulti, ZkSet{"/tasks/" + id, id + "=r"});
   CHECK(play.ask(0, "DELETE tasks/" + id).verdict == Verdict::kConflict);
@@ -418,7 +431,7 @@ TEST_CASE("task: who has cancelled one that was done meanwhile does not remove i
 }
 
 TEST_CASE("task: one that is cancelled while it is being assigned is not given out") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string id = leave(play, "x");
   play.overtake(0, Kind::kMulti, ZkSet{"/tasks/" + id, id + "=cancelled"});
   play.zk(ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
@@ -426,7 +439,7 @@ TEST_CASE("task: one that is cancelled while it is being assigned is not given o
 }
 
 TEST_CASE("task: a result that a later attempt overtakes is refused") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string id = leave(play, "x");
   const Worker worker(play, "w");
   const ServiceAnswer got = worker.next();
@@ -436,7 +449,7 @@ TEST_CASE("task: a result that a later attempt overtakes is refused") {
 }
 
 TEST_CASE("task: a new master judges by the ensemble's clock how long one has been over") {
-  ServicesPlay play(2);
+  TasksPlay play(2);
   const std::string id = leave(play, "x", "", 1);
   const Worker worker(play, "w", 1);
   finish(play, worker.next(), "r", 1);

@@ -13,7 +13,7 @@ using Kind = ServicesPlay::Kind;
 // ---- answers that are lost ----
 
 TEST_CASE("task: left while the answer is lost it is there once") {
-  ServicesPlay play;
+  TasksPlay play;
   leave(play, "first");  // makes the paths
   play.lose_answer_of(0, Kind::kMulti);
   const uint64_t left = play.send(0, "POST tasks", "x");
@@ -26,7 +26,7 @@ TEST_CASE("task: left while the answer is lost it is there once") {
 }
 
 TEST_CASE("task: assigned while the answer is lost it is so once") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string id = leave(play, "x");
   play.lose_answer_of(0, Kind::kMulti);
   const std::string session = play.open_session(0);
@@ -37,7 +37,7 @@ TEST_CASE("task: assigned while the answer is lost it is so once") {
 }
 
 TEST_CASE("task: a result whose answer is lost is accepted once") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string id = leave(play, "x");
   const Worker worker(play, "w");
   const ServiceAnswer got = worker.next();
@@ -52,7 +52,7 @@ TEST_CASE("task: a result whose answer is lost is accepted once") {
 }
 
 TEST_CASE("task: cancelled while the answer is lost it is not removed") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string id = leave(play, "x");
   play.lose_answer_of(0, Kind::kMulti);
   const uint64_t cancels = play.send(0, "DELETE tasks/" + id);
@@ -68,7 +68,7 @@ TEST_CASE("task: cancelled while the answer is lost it is not removed") {
 }
 
 TEST_CASE("worker: enrolled while the answer is lost it is there once and works") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string session = play.open_session(0);
   play.lose_answer_of(0, Kind::kCreate);
   const uint64_t enrolls = play.send(0, "POST workers?name=w&session=" + session);
@@ -82,7 +82,7 @@ TEST_CASE("worker: enrolled while the answer is lost it is there once and works"
 }
 
 TEST_CASE("worker: who gave up while the answer was lost leaves no worker behind") {
-  ServicesPlay play;
+  TasksPlay play;
   play.lose_answer_of(0, Kind::kCreate);
   const uint64_t enrolls = play.send(0, "POST workers?name=w&hold=1");
   play.hang_up(enrolls);
@@ -91,7 +91,7 @@ TEST_CASE("worker: who gave up while the answer was lost leaves no worker behind
 }
 
 TEST_CASE("worker: another of its name is left alone when the answer to its removal was lost") {
-  ServicesPlay play;
+  TasksPlay play;
   const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
   play.lose_answer_of(0, Kind::kDelete);
   play.hang_up(holds);
@@ -103,7 +103,7 @@ TEST_CASE("worker: another of its name is left alone when the answer to its remo
 }
 
 TEST_CASE("task: a contender whose creation has no answer is found again") {
-  ServicesPlay play;
+  TasksPlay play;
   play.lose_answer_of(0, Kind::kCreate);
   play.zk(ZkDelete{contender_of(play, 0)});
   CHECK(play.children("/master").size() == 1);
@@ -115,7 +115,7 @@ TEST_CASE("task: a contender whose creation has no answer is found again") {
 }
 
 TEST_CASE("task: a waiting look outlives a lost connection") {
-  ServicesPlay play(2);
+  TasksPlay play(2);
   const std::string id = leave(play, "x");
   const Worker worker(play, "w", 1);
   const uint64_t waits = play.send(0, "GET tasks/" + id + "?wait=60000");
@@ -130,7 +130,7 @@ TEST_CASE("task: a waiting look outlives a lost connection") {
 // ---- workers ----
 
 TEST_CASE("worker: a connection that holds it hears of it and lets go of it") {
-  ServicesPlay play;
+  TasksPlay play;
   const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
   CHECK(play.heard(holds).lines == std::vector<std::string>{R"({"worker":"w"})"});
   play.pass(seconds(11));
@@ -145,7 +145,7 @@ TEST_CASE("worker: a connection that holds it hears of it and lets go of it") {
 }
 
 TEST_CASE("worker: it is taken back before ZooKeeper forgets its server and stays until it has let go") {
-  ServicesPlay play(2);
+  TasksPlay play(2);
   const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
   const uint64_t next = play.send(0, "POST workers/w/next?wait=60000");
   play.cut(0);
@@ -162,7 +162,7 @@ TEST_CASE("worker: it is taken back before ZooKeeper forgets its server and stay
 }
 
 TEST_CASE("worker: it goes at once when its client lets go after it was taken back") {
-  ServicesPlay play;
+  TasksPlay play;
   const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
   play.cut(0);
   play.pass(milliseconds(4500));
@@ -174,7 +174,7 @@ TEST_CASE("worker: it goes at once when its client lets go after it was taken ba
 }
 
 TEST_CASE("worker: a name is one worker's and who waits gets it next") {
-  ServicesPlay play(2);
+  TasksPlay play(2);
   const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
   const std::string near = play.open_session(0);
   const std::string far = play.open_session(1);
@@ -197,7 +197,7 @@ TEST_CASE("worker: a name is one worker's and who waits gets it next") {
 }
 
 TEST_CASE("worker: any server brings its calls to the one that keeps it and takes its result itself") {
-  ServicesPlay play(2);
+  TasksPlay play(2);
   const Worker worker(play, "w", 0);
   const uint64_t waits = play.send(1, worker.request() + "&wait=60000");
   CHECK_FALSE(play.heard(waits).ended);
@@ -210,7 +210,7 @@ TEST_CASE("worker: any server brings its calls to the one that keeps it and take
 }
 
 TEST_CASE("worker: its znode deleted by others it is lost") {
-  ServicesPlay play;
+  TasksPlay play;
   const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
   play.zk(ZkDelete{"/workers/w"});
   CHECK(play.member(play.heard(holds).lines.back(), "state") == "lost");
@@ -220,7 +220,7 @@ TEST_CASE("worker: its znode deleted by others it is lost") {
 // ---- how much, and what not ----
 
 TEST_CASE("task: who waits asks ZooKeeper nothing and a task costs a few calls however many wait") {
-  ServicesPlay play;
+  TasksPlay play;
   for (int i = 0; i < 200; ++i) leave(play, "x");
   const Worker worker(play, "w");
   const ServiceAnswer got = worker.next();
@@ -232,7 +232,7 @@ TEST_CASE("task: who waits asks ZooKeeper nothing and a task costs a few calls h
 }
 
 TEST_CASE("task: a list tells all states") {
-  ServicesPlay play;
+  TasksPlay play;
   const Worker worker(play, "w");
   play.zk(ZkCreate{"/tasks/b", "b=", ZkMode::kPersistent});
   play.zk(ZkCreate{"/tasks/a", "", ZkMode::kPersistent});
@@ -247,7 +247,7 @@ TEST_CASE("task: a list tells all states") {
 }
 
 TEST_CASE("task: what cannot be asked is refused with a reason") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string one = play.open_session(0);
   const auto verdict = [&](const std::string& request, std::string body = "") {
     return play.ask(0, request, std::move(body)).verdict;
@@ -284,7 +284,7 @@ TEST_CASE("task: what cannot be asked is refused with a reason") {
 }
 
 TEST_CASE("task: the largest result fits beside the largest note") {
-  ServicesPlay play;
+  TasksPlay play;
   const std::string kind(kTaskKindBytes, '\x01');
   const std::string id = leave(play, "x", "?kind=" + kind);
   const Worker worker(play, std::string(kTaskNameBytes, '"'));

@@ -20,6 +20,28 @@ TaskMaster::TaskMaster(Outbox& out, ZkCalls& zk)
       candidacy_(out, zk, kMasterPath, kMasterPrefix, out.config.self.member.id.value,
                  {[this] { rebuild(); }, [this] { clear(); }}) {}
 
+// ---- is there anything to do at all? ----
+
+void TaskMaster::on(const ZkSessionChanged& message) {
+  zookeeper_ = message;
+  if (used_) return candidacy_.on(message);
+  look_for_use();
+}
+
+void TaskMaster::look_for_use() {
+  look_at_ = kNever;
+  if (used_ || zookeeper_.state != ZkState::kConnected) return;
+  zk_.call(ZkExists{kTasksPath, true}, [this](const ZkResult& result) {
+    if (used_ || result.code == ZkCode::kNoNode) return;  // the watch will tell
+    if (result.code != ZkCode::kOk) {
+      look_at_ = out_.now + kRetry;
+      return;
+    }
+    used_ = true;
+    candidacy_.on(zookeeper_);
+  });
+}
+
 // ---- its view ----
 
 void TaskMaster::clear() {
@@ -207,6 +229,7 @@ void TaskMaster::forget_worker(const std::string& name) {
 }
 
 void TaskMaster::on(const ZkWatchFired& message) {
+  if (!used_ && message.path == kTasksPath) return look_for_use();
   candidacy_.on(message);
   if (!candidacy_.leading()) return;
   if (message.path == kTasksPath) return list(kTasksPath, &TaskMaster::on_tasks);
@@ -351,6 +374,7 @@ void TaskMaster::remove(const std::string& id) {
 }
 
 void TaskMaster::on_time() {
+  if (look_at_ <= out_.now) look_for_use();
   candidacy_.on_time();
   if (retry_at_ <= out_.now && candidacy_.leading()) rebuild();
   while (!expiring_.empty() && expiring_.begin()->first <= out_.now) {
@@ -364,7 +388,7 @@ void TaskMaster::on_time() {
 
 Instant TaskMaster::deadline() const {
   const Instant expires = expiring_.empty() ? kNever : expiring_.begin()->first;
-  return std::min({candidacy_.deadline(), retry_at_, expires});
+  return std::min({candidacy_.deadline(), retry_at_, look_at_, expires});
 }
 
 }  // namespace kvd

@@ -7,6 +7,8 @@
 // not over yet, and its note counts the attempt. So a master that lags, or has been cut off, assigns nothing. A task
 // whose worker went without a result is assigned again, 1 + retries times altogether; then it has failed.
 //
+// Before there are tasks nobody stands: where /tasks does not exist a server waits for it, which costs nothing.
+//
 // What is over for kTaskRetention is removed. The time is the master's own if it saw the end, and otherwise judged by
 // the ensemble's clock.
 //
@@ -30,7 +32,7 @@ class TaskMaster {
  public:
   TaskMaster(Outbox& out, ZkCalls& zk);
 
-  void on(const ZkSessionChanged& message) { candidacy_.on(message); }
+  void on(const ZkSessionChanged& message);
   void on(const ZkWatchFired& message);
   void on_time();
   Instant deadline() const;
@@ -55,6 +57,7 @@ class TaskMaster {
     bool expired = false;
   };
 
+  void look_for_use();
   void rebuild();
   void clear();
   void read(ZkRequest request, ZkCalls::Then then);
@@ -89,6 +92,9 @@ class TaskMaster {
   Outbox& out_;
   ZkCalls& zk_;
   Candidacy candidacy_;
+  ZkSessionChanged zookeeper_;  // as heard last
+  bool used_ = false;           // there are tasks, or were
+  Instant look_at_ = kNever;    // for that
   uint64_t era_ = 0;  // what was asked in an earlier one is of no interest
   Instant retry_at_ = kNever;
   size_t reading_ = 0;
