@@ -12,7 +12,8 @@ and SIGHUP that kvd gets are passed on to it.
 What is guaranteed: the command is started only after the server has granted, and stopped as soon as the
 server says that the grant is lost, or the connection ends, or nothing came for 25 seconds (servers write at
 least every 10). A server that loses its grant waits for a third of its --session-timeout (2 seconds by
-default) between saying so and letting it pass to another; keep --grace below that.
+default) between saying so and letting it pass to another; for a command that does not heed SIGTERM, give a
+--grace below that.
 What is not: a machine that is cut off from the server notices only by those 25 seconds, and one that is
 suspended, or where kvd is killed by SIGKILL, not at all; meanwhile another may be granted the same. So have
 whatever the command changes check the fence: it is larger for every later holder, and a kvd write with

@@ -63,11 +63,15 @@ class Lock(ClientTest):
         self.assertEqual(running.end(), (75, 'term\n', [line]))
 
     def test_the_grant_is_not_given_back_before_the_command_has_ended(self):
-        running, exchange = self.held(f'trap "" TERM; echo started; {self.until_go()}; echo over', '--grace', '60000')
+        running, exchange = self.held(f'trap "" TERM; trap "echo passed on" HUP; echo started; exec 2>/dev/null; '
+                                      f'{self.until_go()}; echo over', '--grace', '60000')
         self.assertEqual(running.line(), 'started')
         exchange.say(LOST)
         self.assertIn('lost the lock', running.error_line())
         exchange.say(HELD)
+        # When it does something else, it is done with what the loss has led to.
+        running.send(signal.SIGHUP)
+        self.assertEqual(running.line(), 'passed on')
         self.assertTrue(exchange.is_open())
         self.go()
         self.assertEqual(running.line(), 'over')

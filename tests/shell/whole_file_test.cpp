@@ -240,7 +240,7 @@ TEST_CASE("copies that speak of something else are dropped") {
 
 namespace {
 
-constexpr int kKills = 250;
+constexpr int kKills = 200;
 
 // Two contents that differ in every page and in length.
 const std::array<std::string, 2> kContents = {std::string(400'000, 'a') + "\n",

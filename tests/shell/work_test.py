@@ -3,6 +3,7 @@
 never reported; a stop finishes what runs. Usage: work_test.py KVD"""
 import base64
 import os
+import re
 import signal
 import sys
 
@@ -134,9 +135,18 @@ class Work(ClientTest):
         script = f'exec 3>&2; trap "echo term >&3; exit 0" TERM; echo started >&3; {FOR_EVER}'
         running, registration = self.begun(script)
         self.assertEqual(running.error_line(), 'started')
-        registration.say({'state': 'cancel', 'id': 'another'}, {'state': 'cancel', 'id': 't1'})
+        registration.say({'state': 'cancel', 'id': 't1'})
         self.assertEqual(running.error_line(), 'kvd: task t1 (attempt 1): cancelled')
         self.assertEqual(running.error_line(), 'term')
+        self.asked()
+        self.stop(running)
+
+    def test_a_task_goes_on_when_another_one_is_cancelled(self):
+        running, registration = self.begun(f'echo started >&2; {self.until_go()}; echo one')
+        self.assertEqual(running.error_line(), 'started')
+        registration.say({'state': 'cancel', 'id': 'another'})
+        self.go()
+        self.reported('t1', b'one\n').answer(200)
         self.asked()
         self.stop(running)
 
@@ -162,17 +172,35 @@ class Work(ClientTest):
         self.assertEqual(code, 0)
         self.assertEqual(errors[0], 'kvd: worker w is not registered (gone); registering anew')
 
+    def two(self, script, *flags):
+        """Two workers that have asked for a task: the program, its registrations and its questions, by name."""
+        running = self.work(script, '--parallel', '2', *flags)
+        registrations, questions = {}, {}
+        while len(questions) < 2:
+            exchange = self.server.next()
+            name = re.search(r'w\.[12]', exchange.target)[0]
+            if exchange.target.startswith('/v1/workers?'):
+                registrations[name] = exchange.stream({'worker': name})
+            else:
+                questions[name] = exchange
+        return running, registrations, questions
+
     def test_a_task_of_a_lost_worker_is_stopped_before_it_registers_anew(self):
-        running, registration = self.begun(f'trap "" TERM; echo started >&2; {self.until_go()}', '--grace', '60000')
+        running, registrations, questions = self.two(f'trap "" TERM; echo started >&2; {self.until_go()}',
+                                                     '--grace', '60000')
+        questions['w.1'].answer(200, task('t1'))
         self.assertEqual(running.error_line(), 'started')
-        registration.say({'state': 'lost', 'reason': 'gone'})
-        self.assertEqual(running.error_line(), 'kvd: worker w is not registered (gone); registering anew')
-        registration.say({'state': 'idle'}, {'state': 'lost'})
-        self.assertTrue(registration.is_open())
+        registrations['w.1'].say({'state': 'lost', 'reason': 'gone'})
+        self.assertEqual(running.error_line(), 'kvd: worker w.1 is not registered (gone); registering anew')
+        registrations['w.1'].say({'state': 'idle'}, {'state': 'lost'})
+        # When it does something else, it is done with what the loss has led to.
+        questions['w.2'].answer(204)
+        self.asked('w.2')
+        self.assertTrue(registrations['w.1'].is_open())
         self.go()
-        registration.wait_closed()
-        self.registered()
-        self.asked()
+        registrations['w.1'].wait_closed()
+        self.registered('w.1')
+        self.asked('w.1')
         self.stop(running)
 
     def test_a_result_that_is_under_way_outlives_the_registration(self):
@@ -221,24 +249,13 @@ class Work(ClientTest):
         self.assertRegex(errors[0], r'\Akvd: worker w\.[12]: the server says 400: bad name\Z')
 
     def test_several_at_a_time(self):
-        running = self.work(f'{self.until_go()}; echo $KVD_TASK', '--parallel', '2')
-        asked = set()
-        while len(asked) < 2:
-            exchange = self.server.next()
-            name = exchange.target.partition('w.')[2][0]
-            if exchange.target.startswith('/v1/workers?'):
-                exchange.stream({'worker': f'w.{name}'})
-            else:
-                asked.add(name)
-                exchange.answer(200, task('t' + name))
+        running, _, questions = self.two(f'echo $KVD_TASK >&2; {self.until_go()}; echo $KVD_TASK')
+        for name, question in questions.items():
+            question.answer(200, task('of ' + name))
+        self.assertEqual({running.error_line(), running.error_line()}, {'of w.1', 'of w.2'})
         self.go()
-        bodies = set()
-        while len(bodies) < 2:
-            exchange = self.server.next()
-            if exchange.method == 'PUT':
-                bodies.add(exchange.body)
-            exchange.answer(200 if exchange.method == 'PUT' else 204)
-        self.assertEqual(bodies, {b't1\n', b't2\n'})
+        results = [self.server.next(), self.server.next()]
+        self.assertEqual({result.body for result in results}, {b'of w.1\n', b'of w.2\n'})
         self.stop(running)
 
     def test_the_next_server_is_tried(self):
