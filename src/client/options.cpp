@@ -18,7 +18,7 @@
 namespace kvd {
 namespace {
 
-constexpr int64_t kGraceMs = 2000;
+constexpr int64_t kGraceMs = 1500;
 constexpr int64_t kMillisecondsMax = 86'400'000;
 constexpr int64_t kParallelMax = 64;
 // What CLI11 calls usage does not know of what stands behind --.
@@ -209,7 +209,7 @@ Parser::Parser(const Description& description)
 const std::vector<Description>& descriptions() {
   static const Flag servers = {"servers", "HOST:PORT,...",
                                "of the cluster, tried in turn; also KVD_SERVERS (127.0.0.1:8001)"};
-  static const Flag grace = {"grace", "MS", "between SIGTERM and SIGKILL when the command is stopped (2000)"};
+  static const Flag grace = {"grace", "MS", "between SIGTERM and SIGKILL when the command is stopped (1500)"};
   static const std::vector<Description> all = {
       {"lock",
        "PATH [OPTIONS] -- CMD ARGS...",

@@ -61,7 +61,7 @@ TEST_CASE("a lock and what is taken for granted") {
   CHECK(options.path == "app/job");
   CHECK(options.name == "box-17");
   CHECK_FALSE(options.wait.has_value());
-  CHECK(options.grace == seconds(2));
+  CHECK(options.grace == milliseconds(1500));
   CHECK(options.command == std::vector<std::string>{"run", "--wait", "--", "x"});
 }
 
@@ -90,7 +90,7 @@ TEST_CASE("a worker") {
   CHECK(options.exec == "tr a-z A-Z");
   CHECK(options.name == "box-17");
   CHECK(options.parallel == 1);
-  CHECK(options.grace == seconds(2));
+  CHECK(options.grace == milliseconds(1500));
   CHECK(good<WorkOptions>("work", {"--exec", "x", "--name", "w", "--parallel", "64"}).parallel == 64);
 }
 
