@@ -1,0 +1,232 @@
+#!/usr/bin/python3
+"""Tasks with real servers, real workers (`kvd work`) and a real ZooKeeper, as clients/workers/masters: who fails, and what
+becomes of the task; and a client and a worker written with kazoo beside kvd's. Usage: tasks_test.py KVD CASE"""
+import os
+import signal
+import subprocess
+import threading
+
+from kazoo.client import KazooClient
+from services_cluster import Cluster, Process, eventually, run_case, say
+
+
+class Stage:
+    """A cluster, and workers whose command notes that it began and goes on once the gate is open."""
+
+    def __init__(self, binary, servers=2, flags=()):
+        self.binary = binary
+        self.cluster = Cluster(binary, servers=servers, flags=flags)
+        self.workers = {}
+
+    def __enter__(self):
+        self.cluster.__enter__()
+        self.journal = os.path.join(self.cluster.directory, 'journal')
+        self.gate = os.path.join(self.cluster.directory, 'gate')
+        self.kazoo = KazooClient(hosts=self.cluster.zookeeper_names, timeout=6.0)
+        self.kazoo.start()
+        return self
+
+    def __exit__(self, *problem):
+        self.open_gate()
+        for worker in self.workers.values():
+            worker.end()
+        self.kazoo.stop()
+        self.kazoo.close()
+        self.cluster.__exit__(*problem)
+
+    @property
+    def servers(self):
+        return self.cluster.servers
+
+    def open_gate(self):
+        with open(self.gate, 'w', encoding='ascii'):
+            pass
+
+    def begun(self):
+        """(task, attempt) of each time that a worker's command began."""
+        if not os.path.exists(self.journal):
+            return []
+        with open(self.journal, encoding='ascii') as journal:
+            return [tuple(line.split()) for line in journal]
+
+    def work(self, name, server):
+        command = (f'echo $KVD_TASK $KVD_ATTEMPT >> {self.journal}; while [ ! -e {self.gate} ]; do sleep 0.02; done; '
+                   'tr a-z A-Z')
+        self.workers[name] = Process(
+            [self.binary, 'work', '--exec', command, '--name', name, '--servers', f'127.0.0.1:{server.port}'],
+            os.path.join(self.cluster.directory, f'worker-{name}.log'))
+        eventually(f'{name} is registered', lambda: self.kazoo.exists(f'/workers/{name}'))
+
+    def leave(self, server, data):
+        status, answer = server.post('/v1/tasks', data)
+        assert status == 202, (status, answer)
+        return answer['id']
+
+    def result(self, server, task):
+        """Of a task that ends in time, as JSON."""
+        status, answer = server.get(f'/v1/tasks/{task}?wait=60000')
+        assert status == 200 and answer['state'] == 'done', (status, answer)
+        return answer
+
+    def master(self):
+        """The server whose contender is the first."""
+        def first():
+            if not self.kazoo.exists('/master'):
+                return None
+            contenders = sorted(self.kazoo.get_children('/master'), key=lambda name: name[-10:])
+            if not contenders:
+                return None
+            name = self.kazoo.get(f'/master/{contenders[0]}')[0].decode()
+            return next((one for one in self.servers if name == f'127.0.0.1:{one.port}'), None)
+        return eventually('a master', first)
+
+    def backup(self):
+        master = self.master()
+        return next(one for one in self.servers if one is not master)
+
+
+def worker_fails(binary):
+    with Stage(binary) as stage:
+        one, two = stage.servers
+        say('(1/1/1) the only worker is killed with a task; another one comes')
+        stage.work('a', one)
+        task = stage.leave(two, 'data')
+        eventually('it began', lambda: stage.begun() == [(task, '1')])
+        stage.workers['a'].end()
+        stage.work('b', two)
+        eventually('it began again', lambda: stage.begun() == [(task, '1'), (task, '2')])
+        stage.open_gate()
+        answer = stage.result(one, task)
+        assert answer['result'] == 'DATA' and answer['worker'] == 'b' and answer['attempt'] == 2, answer
+        assert stage.kazoo.get(f'/tasks/{task}')[0] == f'{task}=DATA'.encode()
+
+
+def client_fails(binary):
+    with Stage(binary) as stage:
+        one, two = stage.servers
+        say('(1/1/1) the client is killed while it waits for its result')
+        task = stage.leave(one, 'data')
+        client = subprocess.Popen(['curl', '-s', f'http://127.0.0.1:{one.port}/v1/tasks/{task}?wait=600000'])
+        client.kill()
+        client.wait()
+        stage.open_gate()
+        stage.work('a', two)
+        assert stage.result(two, task)['result'] == 'DATA'
+
+
+def other_worker_takes_over(binary):
+    with Stage(binary) as stage:
+        one, two = stage.servers
+        say('(1/2/1) a worker is killed while it executes; the other is free')
+        stage.work('a', one)
+        task = stage.leave(one, 'data')
+        eventually('it began', lambda: stage.begun() == [(task, '1')])
+        stage.work('b', two)
+        stage.workers['a'].end()
+        eventually('the other began', lambda: (task, '2') in stage.begun())
+        stage.open_gate()
+        assert stage.result(two, task)['worker'] == 'b'
+        assert stage.begun() == [(task, '1'), (task, '2')]
+
+
+def workers_compete(binary):
+    with Stage(binary) as stage:
+        one, two = stage.servers
+        say('(2/2/1) two clients leave twenty tasks each, two workers compete for them')
+        stage.open_gate()
+        stage.work('a', one)
+        stage.work('b', two)
+        tasks = []
+
+        def client(server):
+            for number in range(20):
+                tasks.append((server, stage.leave(server, f'task {number}'), f'TASK {number}'))
+
+        clients = [threading.Thread(target=client, args=(server,)) for server in (one, two)]
+        for each in clients:
+            each.start()
+        for each in clients:
+            each.join()
+        workers = set()
+        for server, task, wanted in tasks:
+            answer = stage.result(server, task)
+            assert answer['result'] == wanted and answer['attempt'] == 1, answer
+            workers.add(answer['worker'])
+        assert sorted(stage.begun()) == sorted((task, '1') for _, task, _ in tasks)
+        assert workers == {'a', 'b'}, workers
+
+
+def master_fails(binary):
+    with Stage(binary) as stage:
+        task = stage.leave(stage.servers[0], 'before')
+        master, backup = stage.master(), stage.backup()
+        say('(2/2/2) the master is killed while a worker of the backup executes and a task waits')
+        stage.work('a', backup)
+        eventually('it began', lambda: stage.begun() == [(task, '1')])
+        waiting = stage.leave(backup, 'after')
+        master.kill()
+        eventually('the backup is master', lambda: stage.master() is backup)
+        stage.work('b', backup)
+        stage.open_gate()
+        assert stage.result(backup, task)['attempt'] == 1
+        assert stage.result(backup, waiting)['result'] == 'AFTER'
+        assert sorted(stage.begun()) == sorted([(task, '1'), (waiting, '1')])
+
+
+def master_lags(binary):
+    with Stage(binary, flags=('--session-timeout', '4000')) as stage:
+        stage.open_gate()
+        first = stage.leave(stage.servers[0], 'first')
+        master, backup = stage.master(), stage.backup()
+        stage.work('a', backup)
+        assert stage.result(backup, first)['attempt'] == 1
+        say('the master sleeps; tasks are left meanwhile')
+        master.running.signal(signal.SIGSTOP)
+        tasks = [stage.leave(backup, f'task {number}') for number in range(5)]
+        eventually('the backup is master', lambda: stage.master() is backup)
+        for task in tasks:
+            assert stage.result(backup, task)['attempt'] == 1
+        say('the former master wakes: nothing is given out twice')
+        master.running.signal(signal.SIGCONT)
+        eventually('it stands again', lambda: len(stage.kazoo.get_children('/master')) == 2)
+        assert stage.master() is backup
+        last = stage.leave(master, 'last')
+        assert stage.result(master, last)['attempt'] == 1
+        assert sorted(stage.begun()) == sorted((task, '1') for task in [first, *tasks, last])
+
+
+def with_kazoo(binary):
+    with Stage(binary) as stage:
+        one, _ = stage.servers
+        kazoo = stage.kazoo
+        say('a client with kazoo, a worker of kvd\'s')
+        stage.open_gate()
+        for path in ('/tasks', '/data', '/workers'):
+            kazoo.ensure_path(path)
+        stage.work('a', one)
+        path = kazoo.create('/tasks/task-', b'', sequence=True)
+        task = path.rsplit('/', 1)[1]
+        kazoo.create(f'/data/{task}', b'by kazoo')
+        eventually('kvd\'s worker did it', lambda: kazoo.get(path)[0] == f'{task}=BY KAZOO'.encode())
+        eventually('it is idle', lambda: kazoo.get('/workers/a')[0] == b'non')
+        stage.workers.pop('a').end()
+        eventually('it is gone', lambda: not kazoo.exists('/workers/a'))
+        say('a client of kvd\'s, a worker with kazoo')
+        kazoo.create('/workers/k', b'non', ephemeral=True)
+        other = stage.leave(one, 'for kazoo')
+        eventually('it was assigned', lambda: kazoo.get('/workers/k')[0] == other.encode())
+        data = kazoo.get(f'/data/{other}')[0]
+        kazoo.set(f'/tasks/{other}', f'{other}='.encode() + data[::-1])
+        kazoo.set('/workers/k', b'non')
+        assert stage.result(one, other)['result'] == 'oozak rof'
+
+
+run_case({
+    'tasks: the worker fails': worker_fails,
+    'tasks: the client fails': client_fails,
+    'tasks: a worker fails while it executes and the other takes over': other_worker_takes_over,
+    'tasks: workers compete and each task runs once': workers_compete,
+    'tasks: the master fails and the backup resumes': master_fails,
+    'tasks: a master that lags gives nothing out late': master_lags,
+    'tasks: a client and a worker with kazoo': with_kazoo,
+})
