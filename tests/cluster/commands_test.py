@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""`kvd lock` and `kvd elect` with real servers: a command runs only while its place holds, and has ended before another's
-begins, whatever becomes of the server. Usage: commands_test.py KVD CASE"""
+"""`kvd lock` and `kvd elect` with real servers: a command runs only while its place holds, and has ended before
+another's begins, whatever becomes of the server. Usage: commands_test.py KVD CASE"""
 import os
 import signal
 

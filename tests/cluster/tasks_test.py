@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Tasks with real servers, real workers (`kvd work`) and a real ZooKeeper, as clients/workers/masters: who fails, and what
-becomes of the task; and a client and a worker written with kazoo beside kvd's. Usage: tasks_test.py KVD CASE"""
+"""Tasks with real servers, real workers (`kvd work`) and a real ZooKeeper, as clients/workers/masters: who fails, and
+what becomes of the task; and a client and a worker written with kazoo beside kvd's. Usage: tasks_test.py KVD CASE"""
 import os
 import signal
 import subprocess
