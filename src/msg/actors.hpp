@@ -191,8 +191,9 @@ struct HolderWanted {  // from the desk to sessions
   ServiceAsked asked;
   std::string session;  // its id; empty: one for this connection alone
 };
-struct ServiceDropped {  // from the desk: nobody waits for it any more
+struct ServiceDropped {  // from the desk, on the way that the call went: nobody waits for it any more
   uint64_t token = 0;
+  Collection collection = Collection::kSessions;
 };
 struct HolderEnded {  // from sessions: what it holds is to be given back ...
   HolderId holder;

@@ -51,7 +51,7 @@ inline constexpr size_t kZkServiceCalls = 128;
 static_assert(kZkServiceCalls < kZkCalls);
 // Of the paths that one service watches; ZooKeeper refuses a client that tells it more than about 1 MiB at a
 // reconnection. Places in queues: beyond 503.
-inline constexpr size_t kWatchedBytes = 384u << 10;
+inline constexpr size_t kWatchedBytes = 192u << 10;
 inline constexpr size_t kServiceCalls = 16'384;     // of clients, waiting at one server's services: 503
 inline constexpr size_t kClientSessions = 65'536;   // on one server: 503
 inline constexpr size_t kWaitMs = 600'000;          // the query parameter `wait`; more: 400

@@ -22,7 +22,8 @@ namespace {
 
 constexpr size_t kDiscardedBytes = 64u << 10;  // so much of a refused body is read to keep the connection
 constexpr unsigned int kTcpKeepAliveSeconds = 60;
-constexpr Duration kVanishedAfter = seconds(10);  // of a client that holds something
+// Of a client that holds something; longer than it goes on without a line itself (client/http_client.hpp).
+constexpr Duration kVanishedAfter = seconds(30);
 constexpr Duration kQuiet = seconds(1);           // then a client is idle: of thousands, most are
 constexpr uint32_t kSequenceMask = 0x7fff'ffff;
 constexpr uint32_t kBatchBit =
@@ -331,6 +332,7 @@ void HttpConnection::answer(uint32_t sequence, const ServiceReply& reply) {
     settle(slot, render_service(reply, slot.plan.write));
     return mark_dirty();
   }
+  if (ended_) return close();  // who holds something by this connection has let go of it
   if (!slot.lines) begin_lines(slot, reply);
   const size_t before = slot.response.body.size();
   append_line(slot.response.body, reply.answer.text, slot.chunked);

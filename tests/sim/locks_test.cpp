@@ -317,3 +317,44 @@ TEST_CASE("services: what cannot be asked is refused with a reason") {
   CHECK(verdict("GET locks/a") == Verdict::kUnavailable);
   CHECK(verdict("GET sessions/" + one) == Verdict::kOk);
 }
+
+TEST_CASE("lock: a call and its end that come together leave nothing behind") {
+  ServicesPlay play;
+  const std::string one = play.open_session(0);
+  play.ask(0, lock(one));
+  play.ask(0, "DELETE locks/a/b?session=" + one);
+  play.pause(0);  // what comes is seen in one turn
+  const uint64_t asks = play.send(0, lock(one, "&wait=60000"));
+  play.hang_up(asks);
+  play.resume(0);
+  CHECK(play.children("/a/b").empty());
+}
+
+TEST_CASE("lock: a session loses its grants no sooner than their holder could be told") {
+  ServicesPlay play(2);
+  const std::string one = play.open_session(0, 600);
+  play.ask(0, lock(one));
+  const uint64_t second = play.send(1, "POST locks/a/b?hold=1");
+  play.cut(0);
+  play.pass(milliseconds(4500));
+  play.mend(0);
+  CHECK(play.ask(0, "GET sessions/" + one).verdict == Verdict::kGone);
+  CHECK(play.member(play.heard(second).lines.back(), "state") == "waiting");
+  play.pass(seconds(3));
+  CHECK(play.member(play.heard(second).lines.back(), "state") == "held");
+}
+
+TEST_CASE("election: a look outlives the end of the ZooKeeper session of its server") {
+  ServicesPlay play(2);
+  const std::string two = play.open_session(1, 600);
+  const ServiceAnswer leads = play.ask(1, "POST elections/e?candidate=x&session=" + two);
+  const uint64_t looks =
+      play.send(0, fmt::format("GET elections/e?since={}&wait=600000", play.member(leads, "fence")));
+  play.cut(0);
+  play.pass(seconds(8));
+  play.mend(0);
+  play.pass(seconds(1));
+  CHECK_FALSE(play.heard(looks).ended);
+  play.ask(1, "DELETE elections/e?session=" + two);
+  CHECK(play.heard(looks).ended);
+}

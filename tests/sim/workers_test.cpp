@@ -12,6 +12,28 @@ using Kind = ServicesPlay::Kind;
 
 // ---- answers that are lost ----
 
+TEST_CASE("worker: three who wait for one taken name are refused together") {
+  TasksPlay play;
+  const uint64_t other = play.begin_client();
+  play.zk(ZkCreate{"/workers", "", ZkMode::kPersistent});
+  play.zk_as(other, ZkCreate{"/workers/w", "non", ZkMode::kEphemeral});
+  uint64_t waiting[3];
+  for (uint64_t& one : waiting) one = play.send(0, "POST workers?name=w&hold=1&wait=1000");
+  play.pass(seconds(2));
+  for (const uint64_t one : waiting) CHECK(play.heard(one).ended);
+}
+
+TEST_CASE("worker: one that nobody may write to keeps no task from the others") {
+  TasksPlay play;
+  const uint64_t other = play.begin_client();
+  play.zk(ZkCreate{"/workers", "", ZkMode::kPersistent});
+  play.zk_as(other, ZkCreate{"/workers/a", "non", ZkMode::kEphemeral});
+  play.forbid_changes("/workers/a");
+  const std::string id = leave(play, "x");
+  const Worker worker(play, "w");
+  CHECK(play.member(worker.next(), "id") == id);
+}
+
 TEST_CASE("task: left while the answer is lost it is there once") {
   TasksPlay play;
   leave(play, "first");  // makes the paths

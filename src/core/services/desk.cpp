@@ -5,6 +5,7 @@
 #include <charconv>
 #include <vector>
 
+#include "base/json_writer.hpp"
 #include "core/services/parameters.hpp"
 
 namespace kvd {
@@ -22,6 +23,11 @@ std::optional<Incarnation> keeper_of(std::string_view id) {
   const auto [rest, error] = std::from_chars(id.data(), end, incarnation, 16);
   if (error != std::errc() || rest != end) return std::nullopt;
   return Incarnation(incarnation);
+}
+
+std::string lost_line(const std::string& why) {
+  JsonWriter json;
+  return json.begin_object().member("state", "lost").member("reason", why).end_object().take();
 }
 
 }  // namespace
@@ -69,6 +75,7 @@ void Desk::take(Token token, ServiceCall call, Duration timeout) {
   const Duration waits = milliseconds(static_cast<int64_t>(wait.value_or(0)));
   ServiceAsked asked{token, std::move(call), HolderId(), hold, hold && !wait ? kNever : out_.now + waits};
   mine.streams = hold;
+  mine.by_sessions = hold || session || of_sessions;
   if (!hold) {
     mine.deadline = out_.now + waits + timeout;
     deadlines_.emplace(mine.deadline, token);
@@ -164,8 +171,9 @@ void Desk::drop(Calls::iterator it) {
   const auto [token, call] = *it;
   forget(it);
   if (call.to) return;
-  out_.sessions.post(ServiceDropped{token});
-  if (call.collection != Collection::kSessions) out_.service_of(call.collection).post(ServiceDropped{token});
+  const ServiceDropped dropped{token, call.collection};
+  if (call.by_sessions) return out_.sessions.post(dropped);
+  out_.service_of(call.collection).post(dropped);
 }
 
 // ---- answers ----
@@ -173,15 +181,21 @@ void Desk::drop(Calls::iterator it) {
 void Desk::on(ServiceAnswered message) {
   const auto it = calls_.find(message.token);
   if (it == calls_.end()) return;
+  if (!message.line && it->second.said) {  // too late for a status
+    message.answer = ServiceAnswer{Verdict::kOk, lost_line(message.answer.text), Form::kJson, {}};
+    message.line = message.last = true;
+  }
   if (!message.line) return finish(it, std::move(message.answer));
+  it->second.said = true;
   out_.emit(ServiceReply{RequestId(message.token), std::move(message.answer), true, message.last});
   if (message.last) end_stream(it);
 }
 
 void Desk::end_stream(Calls::iterator it) {
   const Token token = it->first;
+  const Collection collection = it->second.collection;
   forget(it);
-  out_.sessions.post(ServiceDropped{token});
+  out_.sessions.post(ServiceDropped{token, collection});
 }
 
 void Desk::finish(Calls::iterator it, ServiceAnswer answer) {
@@ -191,7 +205,7 @@ void Desk::finish(Calls::iterator it, ServiceAnswer answer) {
     out_.emit(LinkSend{call.from->first, ServiceForwardResult{call.from->second, std::move(answer)}});
     return;
   }
-  if (call.streams) out_.sessions.post(ServiceDropped{token});
+  if (call.streams) out_.sessions.post(ServiceDropped{token, call.collection});
   out_.emit(ServiceReply{RequestId(token), std::move(answer), false, true});
 }
 
@@ -226,14 +240,13 @@ void Desk::on_time() {
     if (call.to) out_.emit(LinkSend{*call.to, ServiceForwardCancelled{token}});
     const Verdict verdict = call.reads ? Verdict::kUnavailable : Verdict::kUnknown;
     drop(it);
-    ServiceAnswer answer{verdict,
-                         stopping_ ? "this server is shutting down" : "ZooKeeper did not answer in time",
-                         Form::kJson,
-                         {}};
+    std::string why = stopping_ ? "this server is shutting down" : "ZooKeeper did not answer in time";
+    ServiceAnswer answer{verdict, call.said ? lost_line(why) : std::move(why), Form::kJson, {}};
+    if (call.said) answer.verdict = Verdict::kOk;
     if (call.from) {
       out_.emit(LinkSend{call.from->first, ServiceForwardResult{call.from->second, std::move(answer)}});
     } else {
-      out_.emit(ServiceReply{RequestId(token), std::move(answer), call.streams, true});
+      out_.emit(ServiceReply{RequestId(token), std::move(answer), call.said, true});
     }
   }
 }

@@ -37,6 +37,8 @@ class Desk {
     Collection collection = Collection::kSessions;
     bool reads = false;
     bool streams = false;
+    bool said = false;         // a line of it
+    bool by_sessions = false;  // it went that way
     Instant deadline = kNever;
     std::optional<std::pair<LinkId, uint64_t>> from;  // forwarded to us: answer there
     std::optional<LinkId> to;                         // forwarded by us

@@ -147,6 +147,7 @@ void Locks::end_stream(Grant& grant, std::string line) {
   const uint64_t token = *std::exchange(grant.stream, std::nullopt);
   tokens_.erase(token);
   grant.say_at = kNever;
+  if (!grant.stream) return;
   out_.desk.post(
       ServiceAnswered{token, ServiceAnswer{Verdict::kOk, std::move(line), Form::kJson, {}}, true, true});
 }
@@ -214,7 +215,7 @@ void Locks::take_back(PlaceId id, const std::string& why, Duration grace) {
   Grant& grant = grants_.at(id);
   if (grant.over) return;
   refuse_askers(grant, why);
-  if (grace == Duration(0) || !grant.stream || !grant.held) {
+  if (grace == Duration(0) || !grant.held) {
     end_stream(grant, lost_line(why));
     return give_up(id);
   }
@@ -269,6 +270,17 @@ void Locks::on(const HolderEnded& message) {
 }
 
 // ---- who holds ----
+
+// With the connection what was watched may have changed unseen, and with a session the watches are gone.
+void Locks::on(const ZkSessionChanged& message) {
+  queue_.on(message);
+  if (message.state != ZkState::kConnected) return;
+  std::vector<uint64_t> watching;
+  for (const auto& [token, show] : shows_) {
+    if (!show.watched.empty()) watching.push_back(token);
+  }
+  for (const uint64_t token : watching) look(token, false);
+}
 
 void Locks::show(ServiceAsked message) {
   Show show;

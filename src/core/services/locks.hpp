@@ -66,7 +66,7 @@ class Locks {
   void on(ServiceAsked message);
   void on(const ServiceDropped& message);
   void on(const HolderEnded& message);
-  void on(const ZkSessionChanged& message) { queue_.on(message); }
+  void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
 

@@ -23,7 +23,7 @@ inline constexpr char kNamesPath[] = "/names";
 class NamesView {
  public:
   static constexpr size_t kZnodesMax = 10'000;
-  static constexpr size_t kPathBytesMax = 384u << 10;
+  static constexpr size_t kPathBytesMax = 256u << 10;
   static constexpr size_t kDataBytesMax = 16u << 20;
   static constexpr Duration kRetry = milliseconds(100);
   static constexpr Duration kLargeRetry = seconds(60);

@@ -143,17 +143,22 @@ void Queue::on_created(PlaceId id, const ZkResult& result) {
 void Queue::find(PlaceId id) {
   Place& place = places_.at(id);
   place.phase = Phase::kFinding;
-  zk_.call(ZkSync{place.path}, [](const ZkResult&) {});
-  zk_.call(ZkChildren{place.path}, [this, id](const ZkResult& result) {
+  zk_.call(ZkSync{place.path}, [this, id](const ZkResult& synced) {
     Place* found = find_place(id);
-    if (found == nullptr || put_off(*found, result.code)) return;
-    for (const std::string& name : result.children) {
-      if (name.starts_with(found->guid)) found->znode = name;
-    }
-    if (!found->znode.empty()) return go_on(id);
-    if (found->leaving) return lose(id, "");
-    create(id);
+    if (found == nullptr || put_off(*found, synced.code)) return;
+    zk_.call(ZkChildren{found->path}, [this, id](const ZkResult& result) { on_found(id, result); });
   });
+}
+
+void Queue::on_found(PlaceId id, const ZkResult& result) {
+  Place* place = find_place(id);
+  if (place == nullptr || put_off(*place, result.code)) return;
+  for (const std::string& name : result.children) {
+    if (name.starts_with(place->guid)) place->znode = name;
+  }
+  if (!place->znode.empty()) return go_on(id);
+  if (place->leaving) return lose(id, "");
+  create(id);
 }
 
 // ---- where it stands ----

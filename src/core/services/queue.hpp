@@ -69,6 +69,7 @@ class Queue {
   void create(PlaceId id);
   void on_created(PlaceId id, const ZkResult& result);
   void find(PlaceId id);
+  void on_found(PlaceId id, const ZkResult& result);
   void look(PlaceId id);
   void on_listed(PlaceId id, const ZkResult& result);
   void check_predecessor(PlaceId id);

@@ -92,7 +92,7 @@ void Sessions::on(HolderWanted message) {
   if (stopping_) return reply(message.asked.token, Verdict::kUnavailable, "this server is shutting down");
   if (certain()) return pass_on(std::move(message));
   waiting_.push_back(std::move(message));
-  if (confirming_.empty()) confirm();
+  if (confirm_at_ == kNever) confirm();
 }
 
 void Sessions::pass_on(HolderWanted message) {
@@ -100,7 +100,9 @@ void Sessions::pass_on(HolderWanted message) {
   if (asked.streams) {
     if (sessions_.size() >= limits::kClientSessions)
       return reply(asked.token, Verdict::kUnavailable, "too many sessions on this server");
-    asked.holder = add(Session{});
+    Session session;
+    session.held_by = asked.token;
+    asked.holder = add(std::move(session));
     held_[asked.token] = asked.holder;
   } else {
     const auto it = by_id_.find(message.session);
@@ -112,7 +114,11 @@ void Sessions::pass_on(HolderWanted message) {
 }
 
 void Sessions::on(const ServiceDropped& message) {
-  std::erase_if(waiting_, [&](const HolderWanted& one) { return one.asked.token == message.token; });
+  const size_t waited =
+      std::erase_if(waiting_, [&](const HolderWanted& one) { return one.asked.token == message.token; });
+  // By way of here, as the call went: it must not come before it.
+  if (waited == 0 && message.collection != Collection::kSessions)
+    out_.service_of(message.collection).post(message);
   const auto it = held_.find(message.token);
   if (it != held_.end()) end(it->second, "the connection was closed", Duration(0));
 }
@@ -121,7 +127,7 @@ void Sessions::end(HolderId holder, const std::string& why, Duration grace) {
   const auto it = sessions_.find(holder);
   ends_.erase({it->second.ends, holder});
   by_id_.erase(it->second.id);
-  std::erase_if(held_, [holder](const auto& one) { return one.second == holder; });
+  if (it->second.held_by) held_.erase(*it->second.held_by);
   sessions_.erase(it);
   for (auto& service : out_.services) service.post(HolderEnded{holder, why, grace});
 }
@@ -136,6 +142,8 @@ void Sessions::end_all(const std::string& why, Duration grace) {
 
 void Sessions::on(const StopRequested&) {
   stopping_ = true;
+  for (const HolderWanted& wanted : std::exchange(waiting_, {}))
+    reply(wanted.asked.token, Verdict::kUnavailable, "this server is shutting down");
   end_all("this server is shutting down", kStopGrace);
 }
 
@@ -161,7 +169,9 @@ void Sessions::confirm() {
   confirm_at_ = out_.now + timeout_ / kConfirmsPerTimeout;
   const ZkCallId id = service_call_id(ServiceActor::kSessions, ++calls_);
   confirming_[id] = out_.now;
-  out_.emit(ZkCall{id, ZkExists{"/"}});
+  // A sync is answered by the ensemble's leader, which is who ends sessions; a server that is cut off from it still
+  // answers reads.
+  out_.emit(ZkCall{id, ZkSync{"/"}});
 }
 
 void Sessions::on(const ZkResult& message) {

@@ -11,6 +11,7 @@
 //   DELETE /v1/sessions/ID        204; what it holds is free
 #pragma once
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -33,6 +34,7 @@ class Sessions {
     std::string id;   // empty: tied to a connection
     Duration ttl{0};  // 0 likewise
     Instant ends = kNever;
+    std::optional<uint64_t> held_by;  // the request
   };
 
   void on(ServiceAsked message);

@@ -261,7 +261,7 @@ void TaskMaster::file_worker(const std::string& name) {
   Worker& worker = workers_.at(name);
   if (worker.filed) free_.erase({*worker.filed, name});
   worker.filed.reset();
-  if (!worker_idle(worker.data) || worker.reading > 0 || worker.pending) return;
+  if (!worker_idle(worker.data) || worker.reading > 0 || worker.pending || worker.barred) return;
   worker.filed = worker.since;
   free_.emplace(worker.since, name);
 }
@@ -299,6 +299,13 @@ void TaskMaster::on_assigned(const std::string& id, const std::string& name, Tas
     worker->second.pending = false;
     if (done) says(name, id);
     if (!done) read_worker(name);
+  }
+  const bool by_worker =
+      result.code == ZkCode::kNoAuth && result.codes.size() > 1 && result.codes[1] == result.code;
+  if (by_worker) {
+    if (const auto worker = workers_.find(name); worker != workers_.end()) worker->second.barred = true;
+    if (tasks_.contains(id)) read_one_task(id);
+    return;
   }
   if (!done) return refused(id, result);
   const auto it = tasks_.find(id);

@@ -39,6 +39,7 @@ class TaskMaster {
 
  private:
   struct Worker {
+    bool barred = false;  // ZooKeeper refuses to change its znode
     int reading = 0;
     bool pending = false;  // a task for it is under way
     std::string data;
@@ -95,7 +96,7 @@ class TaskMaster {
   ZkSessionChanged zookeeper_;  // as heard last
   bool used_ = false;           // there are tasks, or were
   Instant look_at_ = kNever;    // for that
-  uint64_t era_ = 0;  // what was asked in an earlier one is of no interest
+  uint64_t era_ = 0;            // what was asked in an earlier one is of no interest
   Instant retry_at_ = kNever;
   size_t reading_ = 0;
   bool built_ = false;           // all has been read once in this era

@@ -167,7 +167,9 @@ void TaskWorkers::wake(const std::string& name) {
   if (it == waiting_.end()) return;
   const std::set<uint64_t> tokens = std::move(it->second);
   waiting_.erase(it);
-  for (const uint64_t token : tokens) claim(token);
+  for (const uint64_t token : tokens) {
+    if (candidates_.contains(token)) claim(token);
+  }
 }
 
 void TaskWorkers::remove(const std::string& name) {
@@ -374,7 +376,9 @@ void TaskWorkers::on(const HolderEnded& message) {
   for (const auto& [token, candidate] : candidates_) {
     if (candidate.holder == message.holder) waiting.push_back(token);
   }
-  for (const uint64_t token : waiting) refuse(token, Verdict::kGone, message.why);
+  for (const uint64_t token : waiting) {
+    if (candidates_.contains(token)) refuse(token, Verdict::kGone, message.why);
+  }
 }
 
 // A task's znode tells that something was done to it, the worker's znode whether that was our doing.
@@ -452,7 +456,9 @@ void TaskWorkers::on_time() {
     const bool waits = !makes || worker->second.phase == Phase::kTaken;
     if (candidate.until <= out_.now && waits) late.push_back(token);
   }
-  for (const uint64_t token : late) refuse_late(token);
+  for (const uint64_t token : late) {
+    if (candidates_.contains(token)) refuse_late(token);  // to refuse one may have refused others
+  }
   due_ = next_due();
 }
 

@@ -15,6 +15,7 @@ namespace {
 
 constexpr Duration kRetry = milliseconds(20);
 constexpr uint64_t kRetriesMax = 1000;
+constexpr int kListingsAtOnce = 4;  // each reads all tasks
 constexpr char kCancelledWord[] = "cancelled";
 constexpr char kNoTask[] = "there is no such task, or no more";
 constexpr char kNotYours[] = "the task is over, or was given to a worker again";
@@ -295,6 +296,10 @@ void Tasks::answer_show(uint64_t token, const Task& task, bool assigned) {
 }
 
 void Tasks::list(uint64_t token) {
+  const auto listings = std::count_if(deeds_.begin(), deeds_.end(),
+                                      [](const auto& one) { return one.second.what == What::kList; });
+  if (listings > kListingsAtOnce)
+    return reply(token, Verdict::kUnavailable, "too many ask for the list of tasks at once");
   const auto listing = std::make_shared<Listing>();
   // Every answer passes here; the last one makes the reply.
   const auto heard = [this, token, listing](ZkCode code) {
