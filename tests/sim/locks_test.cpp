@@ -172,6 +172,7 @@ TEST_CASE("lock: a server that ZooKeeper may forget takes its grants back before
   ServicesPlay play(2);
   const uint64_t first = play.send(0, "POST locks/a/b?hold=1");
   const uint64_t second = play.send(1, "POST locks/a/b?hold=1");
+  const uint64_t third = play.send(0, "POST locks/a/b?hold=1");
   play.cut(0);
   bool told = false;
   for (int i = 0; i < 1000 && !play.heard(first).ended; ++i) {
@@ -180,6 +181,7 @@ TEST_CASE("lock: a server that ZooKeeper may forget takes its grants back before
     if (play.member(play.heard(second).lines.back(), "state") == "held") CHECK(told);
   }
   CHECK(told);
+  CHECK(play.heard(third).ended);
   play.pass(seconds(3));
   CHECK(play.member(play.heard(second).lines.back(), "state") == "held");
 }

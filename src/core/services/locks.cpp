@@ -147,7 +147,6 @@ void Locks::end_stream(Grant& grant, std::string line) {
   const uint64_t token = *std::exchange(grant.stream, std::nullopt);
   tokens_.erase(token);
   grant.say_at = kNever;
-  if (!grant.stream) return;
   out_.desk.post(
       ServiceAnswered{token, ServiceAnswer{Verdict::kOk, std::move(line), Form::kJson, {}}, true, true});
 }
@@ -223,6 +222,7 @@ void Locks::take_back(PlaceId id, const std::string& why, Duration grace) {
   grant.leave_at = out_.now + grace;
   due_ = std::min(due_, grant.leave_at);
   grant.say_at = kNever;
+  if (!grant.stream) return;
   out_.desk.post(ServiceAnswered{*grant.stream, ServiceAnswer{Verdict::kOk, lost_line(why), Form::kJson, {}},
                                  true, false});
 }
