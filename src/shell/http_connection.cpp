@@ -24,7 +24,7 @@ constexpr size_t kDiscardedBytes = 64u << 10;  // so much of a refused body is r
 constexpr unsigned int kTcpKeepAliveSeconds = 60;
 // Of a client that holds something; longer than it goes on without a line itself (client/http_client.hpp).
 constexpr Duration kVanishedAfter = seconds(30);
-constexpr Duration kQuiet = seconds(1);           // then a client is idle: of thousands, most are
+constexpr Duration kQuiet = seconds(1);  // then a client is idle: of thousands, most are
 constexpr uint32_t kSequenceMask = 0x7fff'ffff;
 constexpr uint32_t kBatchBit =
     ~kSequenceMask;  // in place of a sequence: a batch of a restore, and its number
@@ -272,7 +272,12 @@ void HttpConnection::on_request() {
     write_restore();
   } else {
     // Without chunks only the connection's end tells where such an answer ends.
-    last = last || (accepted_->plan.route == Route::kBackup && !slot.chunked);
+    const bool in_parts =
+        accepted_->plan.route == Route::kBackup || (accepted_->service && holds(*accepted_->service));
+    if (in_parts && !slot.chunked) {
+      last = true;
+      slot.keep_alive = false;
+    }
     ask(slot, std::move(*accepted_));
   }
   accepted_.reset();

@@ -43,8 +43,8 @@ VerdictForm form_of(Verdict verdict) {
       return {409, "conflict"};
     case Verdict::kGone:
       return {410, "gone"};
-    case Verdict::kFenced:
-      return {412, "fenced"};
+    case Verdict::kConditionFailed:
+      return {412, "condition-failed"};
     case Verdict::kTooLarge:
       return {413, "too-large"};
     case Verdict::kUnavailable:
@@ -163,6 +163,12 @@ std::optional<HttpResponse> accept_service(const HttpRequest& request, Collectio
   accepted.body_bytes_max = limits::kZkData;
   accepted.body_name = "a body here";
   return std::nullopt;
+}
+
+bool holds(const ServiceRequest& request) {
+  const auto& parameters = request.call.parameters;
+  return std::any_of(parameters.begin(), parameters.end(),
+                     [](const auto& one) { return one.name == "hold"; });
 }
 
 HttpResponse render_service(const ServiceReply& reply, bool write) {

@@ -17,6 +17,9 @@ std::optional<HttpResponse> accept_service(const HttpRequest& request, Collectio
                                            std::string_view path, std::string_view query,
                                            AcceptedHead& accepted);
 
+// Whether its answer may come line by line.
+bool holds(const ServiceRequest& request);
+
 // The whole answer; of a line only the head, whose body is to come.
 HttpResponse render_service(const ServiceReply& reply, bool write);
 

@@ -51,16 +51,35 @@ TEST_CASE("lines: each goes out when it is said, and the last one ends the answe
   CHECK(fixture.cancelled.empty());
 }
 
-TEST_CASE("lines: a client of HTTP/1.0 gets them as they are") {
+TEST_CASE("lines: a client of HTTP/1.0 gets them as they are and the end of the connection behind them") {
+  for (const char* field : {"", "Connection: keep-alive\r\n"}) {
+    HttpFixture fixture;
+    Client client(fixture);
+    client.send(std::string("POST /v1/locks/a?hold=1 HTTP/1.0\r\n") + field + "\r\n");
+    const ServiceRequest call = call_of(fixture);
+    fixture.say(line(call.id, "one"));
+    fixture.say(line(call.id, "two", true));
+    const std::string all = client.rest();
+    CHECK(all.find("chunked") == std::string::npos);
+    CHECK(all.find("keep-alive") == std::string::npos);
+    CHECK(all.ends_with("\r\n\r\none\ntwo\n"));
+  }
+}
+
+TEST_CASE("lines: who has ended the connection before the first one holds nothing") {
   HttpFixture fixture;
   Client client(fixture);
-  client.send("POST /v1/locks/a?hold=1 HTTP/1.0\r\n\r\n");
+  client.send(kHold);
   const ServiceRequest call = call_of(fixture);
+  client.end_sending();
+  Client other(fixture);  // by the time that it is heard the end of the first one has been, too
+  other.send("GET /v1/locks/a HTTP/1.1\r\nHost: x\r\n\r\n");
+  call_of(fixture);
+  CHECK(fixture.cancelled.empty());  // a whole answer could still be sent
   fixture.say(line(call.id, "one"));
-  fixture.say(line(call.id, "two", true));
-  const std::string all = client.rest();
-  CHECK(all.find("chunked") == std::string::npos);
-  CHECK(all.ends_with("\r\n\r\none\ntwo\n"));
+  fixture.run_until([&] { return !fixture.cancelled.empty(); });
+  CHECK(fixture.cancelled.front() == call.id);
+  CHECK(client.rest().empty());
 }
 
 TEST_CASE("lines: a connection that ends gives up what it held") {
