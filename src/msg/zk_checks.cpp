@@ -2,6 +2,8 @@
 // to ZooKeeper calls them, and nothing here knows what is stored there.
 #include "msg/zk_checks.hpp"
 
+#include <simdjson.h>
+
 #include <algorithm>
 
 #include "msg/limits.hpp"
@@ -48,7 +50,7 @@ struct Measure {
 }  // namespace
 
 bool zk_path_valid(std::string_view path, bool sequential) {
-  if (path.empty() || path.front() != '/') return false;
+  if (path.empty() || path.front() != '/' || !simdjson::validate_utf8(path.data(), path.size())) return false;
   for (const char c : path) {
     if (is_control(c)) return false;
   }

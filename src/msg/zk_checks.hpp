@@ -8,7 +8,7 @@
 
 namespace kvd {
 
-// Absolute, no empty, "." or ".." component, no control characters, no slash at the end. As strict as the C
+// Absolute, UTF-8, no empty, "." or ".." component, no control characters, no slash at the end. As strict as the C
 // client's own test or stricter: ZooKeeper's rules are in its Programmer's Guide, "The ZooKeeper Data Model".
 // A sequential path may end in anything (ten digits follow), even in a slash.
 bool zk_path_valid(std::string_view path, bool sequential = false);

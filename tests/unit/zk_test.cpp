@@ -10,6 +10,12 @@
 
 namespace kvd {
 
+TEST_CASE("zk: a path is UTF-8") {
+  CHECK(zk_path_valid("/\xc3\xa4"));
+  CHECK_FALSE(zk_path_valid("/\xe4"));
+  CHECK_FALSE(zk_path_valid("/a\xff/b"));
+}
+
 TEST_CASE("the id of a call to ZooKeeper tells who called and no two are the same") {
   std::set<ZkCallId> ids;
   for (const ZkCaller caller : {ZkCaller::kMembership, ZkCaller::kElection, ZkCaller::kServices}) {
