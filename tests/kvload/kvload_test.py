@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,24 +14,11 @@ import urllib.error
 import urllib.request
 import xml.dom.minidom
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from free_port import free_port  # pylint: disable=wrong-import-position
+
 KVLOAD, KVD, CASE = sys.argv[1:4]
 SKIPPED = 77
-
-
-def free_ports(count):
-    """Of loopback, below those that the kernel gives to outgoing connections."""
-    sockets, ports = [], []
-    candidate = 20000 + os.getpid() * 7 % 12000
-    while len(ports) < count:
-        one = socket.socket()
-        candidate = 20000 + (candidate + 1) % 12000
-        with contextlib.suppress(OSError):
-            one.bind(('127.0.0.1', candidate))
-            ports.append(candidate)
-        sockets.append(one)
-    for one in sockets:
-        one.close()
-    return ports
 
 
 @contextlib.contextmanager
@@ -40,7 +26,7 @@ def standalone(count):
     """That many servers that know nothing of each other, and their addresses."""
     processes, names = [], []
     try:
-        for port in free_ports(count):
+        for port in (free_port() for _ in range(count)):
             processes.append(subprocess.Popen([KVD, '--standalone', '--port', str(port), '--log-level', 'error']))
             names.append(f'127.0.0.1:{port}')
         for name in names:
@@ -160,7 +146,7 @@ def verify():
 
 
 def refusals():
-    (port,) = free_ports(1)
+    port = free_port()
     for command in ('run', 'verify'):
         line = kvload(command, '--servers', f'127.0.0.1:{port}', code=69)
         assert line.count('\n') == 1 and line.startswith('kvload: '), line

@@ -3,7 +3,6 @@
 that a stop answers what is under way. Every process it starts is ended by pid. Usage: daemon_test.py KVD"""
 import http.client
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -11,21 +10,11 @@ import sys
 import time
 import unittest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from free_port import free_port  # pylint: disable=wrong-import-position
+
 KVD = os.path.abspath(sys.argv.pop(1))
 DEADLINE_S = 60
-
-
-def free_port():
-    """Below 32768, where the kernel gives no ports to outgoing connections, and with the peer port free too."""
-    while True:
-        port = random.randrange(10000, 20000)
-        try:
-            with socket.socket() as one, socket.socket() as two:
-                one.bind(('127.0.0.1', port))
-                two.bind(('127.0.0.1', port + 10000))
-                return port
-        except OSError:
-            continue
 
 
 def run(*flags, env=None):
