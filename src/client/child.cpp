@@ -81,14 +81,16 @@ int file_with(std::string_view bytes) {
 
 }  // namespace
 
-struct Child::Output {
+struct Child::Pipe {
   uv_pipe_t pipe;
   Child* child = nullptr;  // null: nobody listens any more
+  Take take = nullptr;
 
   void close() {
+    if (child != nullptr) (child->output_ == this ? child->output_ : child->progress_) = nullptr;
     child = nullptr;
     uv_close(reinterpret_cast<uv_handle_t*>(&pipe),
-             [](uv_handle_t* handle) { delete static_cast<Output*>(handle->data); });
+             [](uv_handle_t* handle) { delete static_cast<Pipe*>(handle->data); });
   }
 };
 
@@ -107,35 +109,46 @@ Child::~Child() {
   signal(SIGKILL);
   if (process_ != nullptr) close_handle(process_);
   if (output_ != nullptr) output_->close();
+  if (progress_ != nullptr) progress_->close();
 }
 
 // ---- starting ----
 
 int Child::start() {
   CHECK(process_ == nullptr);
-  if (!options_.piped) return spawn(STDIN_FILENO, STDOUT_FILENO);
+  if (!options_.piped) return spawn({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
   const int input = file_with(options_.input);
   if (input < 0) return uv_translate_sys_error(errno);
-  // A pipe, and not the socket that libuv would make: a command cannot open that as /dev/stdout.
-  int output[2];
-  int error = uv_pipe(output, UV_NONBLOCK_PIPE, 0);
-  if (error == 0) {
-    error = spawn(input, output[1]);
-    ::close(output[1]);
-    if (error == 0) listen(output[0]);
-    if (error != 0) ::close(output[0]);
-  }
+  const int error = start_piped(input);
   ::close(input);
   return error;
 }
 
-int Child::spawn(int input, int output) {
+// Pipes, and not the sockets that libuv would make: a command cannot open those as /dev/stdout or /dev/fd/3.
+int Child::start_piped(int input) {
+  int output[2];
+  int progress[2];
+  int error = uv_pipe(output, UV_NONBLOCK_PIPE, 0);
+  if (error != 0) return error;
+  error = uv_pipe(progress, UV_NONBLOCK_PIPE, 0);
+  if (error == 0) {
+    error = spawn({input, output[1], STDERR_FILENO, progress[1]});
+    ::close(progress[1]);
+    if (error == 0) progress_ = listen(progress[0], &Child::take_progress);
+    if (error != 0) ::close(progress[0]);
+  }
+  ::close(output[1]);
+  if (error == 0) output_ = listen(output[0], &Child::take_output);
+  if (error != 0) ::close(output[0]);
+  return error;
+}
+
+int Child::spawn(const std::vector<int>& fds) {
   std::vector<std::string> environment = environment_with(options_.environment);
   std::vector<char*> environment_pointers = pointers(environment);
   std::vector<char*> command = pointers(options_.command);
-  uv_stdio_container_t stdio[3];
-  const int fds[3] = {input, output, STDERR_FILENO};
-  for (int i = 0; i < 3; ++i) {
+  std::vector<uv_stdio_container_t> stdio(fds.size());
+  for (size_t i = 0; i < fds.size(); ++i) {
     stdio[i].flags = UV_INHERIT_FD;
     stdio[i].data.fd = fds[i];
   }
@@ -144,8 +157,8 @@ int Child::spawn(int input, int output) {
   options.args = command.data();
   options.env = environment_pointers.data();
   options.flags = UV_PROCESS_DETACHED;  // setsid(): its group's number is its own
-  options.stdio = stdio;
-  options.stdio_count = 3;
+  options.stdio = stdio.data();
+  options.stdio_count = static_cast<int>(stdio.size());
   options.exit_cb = [](uv_process_t* process, int64_t status, int signal) {
     static_cast<Child*>(process->data)->on_exit(status, signal);
   };
@@ -162,26 +175,28 @@ int Child::spawn(int input, int output) {
 
 // ---- what it writes ----
 
-void Child::listen(int output) {
-  output_ = new Output;
-  output_->child = this;
-  output_->pipe.data = output_;
-  CHECK(uv_pipe_init(loop_, &output_->pipe, 0) == 0);
-  CHECK(uv_pipe_open(&output_->pipe, output) == 0);
+Child::Pipe* Child::listen(int fd, Take take) {
+  auto* listening = new Pipe;
+  listening->child = this;
+  listening->take = take;
+  listening->pipe.data = listening;
+  CHECK(uv_pipe_init(loop_, &listening->pipe, 0) == 0);
+  CHECK(uv_pipe_open(&listening->pipe, fd) == 0);
   const auto lend = [](uv_handle_t*, size_t, uv_buf_t* to) {
     static std::array<char, 64 << 10> bytes;  // what is read is consumed before the next read
     *to = uv_buf_init(bytes.data(), bytes.size());
   };
   const auto read = [](uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) {
-    Child* child = static_cast<Output*>(stream->data)->child;
-    if (child == nullptr || size == 0) return;
-    if (size < 0) return std::exchange(child->output_, nullptr)->close();
-    child->take({buffer->base, static_cast<size_t>(size)});
+    auto* from = static_cast<Pipe*>(stream->data);
+    if (from->child == nullptr || size == 0) return;
+    if (size < 0) return from->close();
+    (from->child->*from->take)({buffer->base, static_cast<size_t>(size)});
   };
-  CHECK(uv_read_start(reinterpret_cast<uv_stream_t*>(&output_->pipe), lend, read) == 0);
+  CHECK(uv_read_start(reinterpret_cast<uv_stream_t*>(&listening->pipe), lend, read) == 0);
+  return listening;
 }
 
-void Child::take(std::string_view bytes) {
+void Child::take_output(std::string_view bytes) {
   const size_t room = options_.output_max - end_.output.size();
   end_.output.append(bytes.substr(0, room));
   if (bytes.size() <= room) return;
@@ -189,14 +204,24 @@ void Child::take(std::string_view bytes) {
   stop();
 }
 
+void Child::take_progress(std::string_view bytes) {
+  for (const char c : bytes) {
+    if (c == '\n') {
+      options_.on_progress(std::exchange(line_, ""));
+    } else if (line_.size() < options_.progress_max) {
+      line_ += c;
+    }
+  }
+}
+
 // All that the group has written is in the pipe by now. Who got away with the other end is not waited for.
-void Child::drain() {
+void Child::drain(Pipe* pipe) {
   uv_os_fd_t fd = -1;
-  if (output_ == nullptr || uv_fileno(reinterpret_cast<uv_handle_t*>(&output_->pipe), &fd) != 0) return;
+  if (pipe == nullptr || uv_fileno(reinterpret_cast<uv_handle_t*>(&pipe->pipe), &fd) != 0) return;
   std::array<char, 4096> bytes;
   while (!end_.too_much_output) {
     const ssize_t size = ::read(fd, bytes.data(), bytes.size());
-    if (size > 0) take({bytes.data(), static_cast<size_t>(size)});
+    if (size > 0) (this->*pipe->take)({bytes.data(), static_cast<size_t>(size)});
     if (size == 0 || (size < 0 && errno != EINTR)) return;
   }
 }
@@ -236,7 +261,7 @@ void Child::look() {
   }
   group_ = 0;
   grace_.stop();
-  drain();
+  drain(output_);
   const ChildEnd end = std::move(end_);
   const auto call = on_end_;
   call(end);

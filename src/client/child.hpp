@@ -23,11 +23,14 @@ struct ChildOptions {
   std::vector<std::pair<std::string, std::string>>
       environment;              // beside the inherited one, and instead of it
   Duration grace = seconds(2);  // between SIGTERM and SIGKILL
-  // True: it reads `input`, and what it writes to its standard output is kept, up to `output_max` bytes; with more it
-  // is stopped. False: both are this program's.
+  // True: it reads `input`; what it writes to its standard output is kept, up to `output_max` bytes, with more it is
+  // stopped; and each line that it writes to its descriptor 3 is told, without the newline and at most its first
+  // `progress_max` bytes. False: input and output are this program's.
   bool piped = false;
   std::string input;
   size_t output_max = 0;
+  size_t progress_max = 0;
+  std::function<void(const std::string& line)> on_progress = nullptr;  // may not destroy the Child
 };
 
 struct ChildEnd {
@@ -52,12 +55,15 @@ class Child {
   void stop();              // SIGTERM, and SIGKILL after the grace time; again: nothing more
 
  private:
-  struct Output;
+  struct Pipe;
+  using Take = void (Child::*)(std::string_view bytes);
 
-  int spawn(int input, int output);
-  void listen(int output);
-  void take(std::string_view bytes);
-  void drain();
+  int start_piped(int input);
+  int spawn(const std::vector<int>& fds);
+  Pipe* listen(int fd, Take take);
+  void take_output(std::string_view bytes);
+  void take_progress(std::string_view bytes);
+  void drain(Pipe* pipe);
   void on_exit(int64_t status, int signal);
   void look();
   bool group_is_gone();
@@ -67,7 +73,9 @@ class Child {
   std::function<void(const ChildEnd&)> on_end_;
   uv_process_t* process_ = nullptr;
   int group_ = 0;             // 0: nothing runs
-  Output* output_ = nullptr;  // frees itself when libuv is done with it
+  Pipe* output_ = nullptr;    // frees itself when libuv is done with it
+  Pipe* progress_ = nullptr;  // likewise
+  std::string line_;          // of progress, so far
   ChildEnd end_;
   bool stopping_ = false;
   uint64_t killed_at_ = 0;  // ns; 0: not yet

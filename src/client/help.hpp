@@ -40,10 +40,12 @@ inline constexpr char kWork[] =
     R"(For each task /bin/sh -c CMD is run, with the task's data as its standard input and, in its
 environment,
   KVD_TASK=id  KVD_ATTEMPT=1  KVD_FENCE=12345  KVD_KIND=kind
-What it writes to its standard output, 65536 bytes at most, is the result; the task is done when it exits
-with 0, and failed otherwise. When the server cancels the task, or takes this worker for gone, the command is
-stopped: SIGTERM to its process group, and SIGKILL after --grace; the result is dropped. Such a task may run
-elsewhere before it has stopped here: the fence tells the attempts apart, and only one result is accepted.
+What it writes to its standard output, 61440 bytes at most, is the result; the task is done when it exits
+with 0, and failed otherwise. A line that it writes to its descriptor 3 (echo half >&3), 256 bytes at most,
+is the task's progress; the last one counts. When the server cancels the task, or takes this worker for gone,
+the command is stopped: SIGTERM to its process group, and SIGKILL after --grace; the result is dropped. Such a
+task may run elsewhere before it has stopped here: the fence tells the attempts apart, and only one result is
+accepted.
 
 SIGINT, SIGTERM or SIGHUP: no more tasks are taken, the running ones have --grace to finish and are then
 stopped; a second signal stops them at once. A task without a result is given to another worker.

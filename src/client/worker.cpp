@@ -6,13 +6,14 @@
 #include <utility>
 
 #include "base/percent.hpp"
+#include "msg/limits.hpp"
 
 namespace kvd {
 namespace {
 
-constexpr size_t kResultBytesMax = 65'536;
 constexpr int64_t kNextMs = 10'000;
-constexpr Duration kPace = milliseconds(50);  // should a server not wait at all
+constexpr Duration kPace = milliseconds(50);            // should a server not wait at all
+constexpr Duration kProgressPause = milliseconds(500);  // between reports: each is a write in ZooKeeper
 
 }  // namespace
 
@@ -21,7 +22,11 @@ Worker::Worker(uv_loop_t* loop, HttpClient& client, WorkerOptions options, std::
       client_(client),
       options_(std::move(options)),
       on_over_(std::move(on_over)),
-      fetch_again_(loop, [this] { next(); }) {
+      fetch_again_(loop, [this] { next(); }),
+      progress_pause_(loop, [this] {
+        progress_call_.reset();
+        report_progress();
+      }) {
   HttpRequest request;
   request.method = "POST";
   request.target = [this] {
@@ -49,6 +54,7 @@ Worker::Worker(uv_loop_t* loop, HttpClient& client, WorkerOptions options, std::
 void Worker::be_over(bool refused) {
   if (std::exchange(over_, true)) return;
   child_.reset();
+  progress_call_.reset();
   call_.reset();
   registration_.reset();
   on_over_(refused);
@@ -159,7 +165,12 @@ void Worker::run() {
   child.grace = options_.grace;
   child.piped = true;
   child.input = std::move(task_->data);
-  child.output_max = kResultBytesMax;
+  child.output_max = limits::kTaskBytes;
+  child.progress_max = limits::kTaskProgressBytes;
+  child.on_progress = [this](const std::string& line) {
+    progress_ = line;
+    report_progress();
+  };
   child_ =
       std::make_unique<Child>(loop_, std::move(child), [this](const ChildEnd& end) { on_command_end(end); });
   const int error = child_->start();
@@ -168,14 +179,37 @@ void Worker::run() {
   report(false, fmt::format("/bin/sh: {}\n", uv_strerror(error)));
 }
 
+// The last word counts, and is worth no more than one try after the other: what the task comes to is in its result.
+void Worker::report_progress() {
+  if (!progress_ || progress_call_ != nullptr || child_ == nullptr) return;
+  HttpRequest request;
+  request.method = "PUT";
+  const std::string target =
+      fmt::format("/v1/tasks/{}/progress?fence={}", percent_encode(task_->id), task_->fence);
+  request.target = [target] { return target; };
+  request.body = *std::exchange(progress_, std::nullopt);
+  request.silence = options_.silence;
+  HttpEvents events;
+  events.on_failed = [](const std::string&) { return true; };
+  events.on_answer = [this](const Response& answer) {
+    if (answer.status / 100 != 2 && answer.status != 412)
+      say_.once(about_task("its progress is not taken: " + problem_text(answer.status, answer.body)));
+    progress_pause_.start(kProgressPause);
+  };
+  progress_call_ = std::make_unique<HttpCall>(client_, std::move(request), std::move(events));
+}
+
 void Worker::on_command_end(const ChildEnd& end) {
   child_.reset();
+  progress_pause_.stop();
+  progress_call_.reset();
+  progress_.reset();
   if (dropped_) {
     task_.reset();
     if (registered_.empty() && !draining_) return registration_->try_again();
     return next();
   }
-  const std::string too_much = fmt::format("the result has more than {} bytes\n", kResultBytesMax);
+  const std::string too_much = fmt::format("the result has more than {} bytes\n", limits::kTaskBytes);
   if (end.too_much_output) return report(false, too_much);
   report(end.code() == 0, end.output);
 }

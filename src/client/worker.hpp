@@ -35,13 +35,13 @@ class Worker {
   void stop();
 
  private:
-  void register_anew();
   void on_line(const std::string& line);
   void on_gone(const std::string& why);
   void fetch();
   void on_fetched(const Response& answer);
   void run();
   void on_command_end(const ChildEnd& end);
+  void report_progress();
   void report(bool done, const std::string& result);
   void on_reported(const Response& answer);
   void next();
@@ -61,7 +61,10 @@ class Worker {
   std::unique_ptr<HttpCall> registration_;
   std::unique_ptr<HttpCall> call_;  // next, or the result
   std::unique_ptr<Child> child_;
+  std::optional<std::string> progress_;      // what the command said last, and is not reported yet
+  std::unique_ptr<HttpCall> progress_call_;  // one at a time
   Timer fetch_again_;
+  Timer progress_pause_;
 };
 
 }  // namespace kvd

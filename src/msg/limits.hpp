@@ -45,15 +45,20 @@ inline constexpr size_t kLinkQueueBytes = 192u << 20;
 inline constexpr size_t kMailboxMessages = 65'536;  // per actor: a full one refuses clients and closes links
 inline constexpr size_t kLinks = 256;               // peer connections that this node accepts
 inline constexpr size_t kZkData = 64u << 10;        // ZooKeeper drops the connection of who sends about 1 MiB
-inline constexpr size_t kZkCalls = 256;             // outstanding; more are not sent
+// Of a task: its data, or its result; together with the rest of what stands in one transaction below kZkData.
+inline constexpr size_t kTaskBytes = 60u << 10;
+inline constexpr size_t kTaskProgressBytes = 256;
+inline constexpr size_t kTasksKept = 4096;  // of those that are over
+static_assert(kTaskBytes + 3 * 1024 < kZkData);
+inline constexpr size_t kZkCalls = 256;  // outstanding; more are not sent
 // Of these the services': their others wait in line, so that election and membership always have room.
 inline constexpr size_t kZkServiceCalls = 128;
 static_assert(kZkServiceCalls < kZkCalls);
-// Of the paths that one service watches; ZooKeeper refuses a client that tells it more than about 1 MiB at a
-// reconnection. Places in queues: beyond 503.
-inline constexpr size_t kWatchedBytes = 192u << 10;
-inline constexpr size_t kServiceCalls = 16'384;     // of clients, waiting at one server's services: 503
-inline constexpr size_t kClientSessions = 65'536;   // on one server: 503
-inline constexpr size_t kWaitMs = 600'000;          // the query parameter `wait`; more: 400
+// Of the paths that the services watch, and as much again for the view of all names; ZooKeeper refuses a client that
+// tells it more than about 1 MiB at a reconnection. Beyond: 503.
+inline constexpr size_t kWatchedBytes = 512u << 10;
+inline constexpr size_t kServiceCalls = 16'384;    // of clients, waiting at one server's services: 503
+inline constexpr size_t kClientSessions = 65'536;  // on one server: 503
+inline constexpr size_t kWaitMs = 600'000;         // the query parameter `wait`; more: 400
 
 }  // namespace kvd::limits

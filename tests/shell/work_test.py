@@ -78,20 +78,54 @@ class Work(ClientTest):
         self.asked()
         self.stop(running)
 
-    def test_a_result_of_65536_bytes_and_one_of_more(self):
-        running, _ = self.begun('head -c 65536 /dev/zero')
-        self.reported('t1', b'\0' * 65536).answer(200)
+    def test_a_result_of_61440_bytes_and_one_of_more(self):
+        running, _ = self.begun('head -c 61440 /dev/zero')
+        self.reported('t1', b'\0' * 61440).answer(200)
         self.asked()
         self.stop(running)
-        running, _ = self.begun('head -c 65537 /dev/zero')
-        self.reported('t1', b'the result has more than 65536 bytes\n', 'failed').answer(200)
+        running, _ = self.begun('head -c 61441 /dev/zero')
+        self.reported('t1', b'the result has more than 61440 bytes\n', 'failed').answer(200)
         self.asked()
         self.stop(running)
+
+    def progress(self, answered=204):
+        """The next report of the task t1."""
+        exchange = self.server.next()
+        self.assertEqual((exchange.method, exchange.target), ('PUT', '/v1/tasks/t1/progress?fence=7'))
+        if answered:
+            exchange.answer(answered)
+        return exchange.body
+
+    def test_progress_is_reported_and_the_last_word_counts(self):
+        running, _ = self.begun(f'echo {"x" * 300} >&3; echo not yet ended; {self.until_go()}; '
+                                'for i in 1 2 3; do echo $i >&3; done; printf half >&3')
+        self.assertEqual(self.progress(), b'x' * 256)
+        self.go()
+        exchange = self.server.next()
+        while exchange.target.startswith('/v1/tasks/t1/progress?'):
+            self.assertIn(exchange.body, (b'1', b'2', b'3'))
+            exchange.answer(204)
+            exchange = self.server.next()
+        self.assertEqual((exchange.target, exchange.body),
+                         ('/v1/tasks/t1/result?fence=7&status=done', b'not yet ended\n'))
+        exchange.answer(200)
+        self.asked()
+        self.stop(running)
+
+    def test_progress_that_is_refused_does_not_end_the_command(self):
+        running, _ = self.begun(f'echo 10 >&3; {self.until_go()}; echo one')
+        self.assertEqual(self.progress(answered=400), b'10')
+        self.go()
+        self.reported('t1', b'one\n').answer(200)
+        self.asked()
+        running.send(signal.SIGTERM)
+        line = 'kvd: task t1 (attempt 1): its progress is not taken: the server says 400'
+        self.assertEqual(running.end(), (0, '', [line]))
 
     def test_a_command_that_writes_for_ever_is_stopped(self):
         running, _ = self.begun('echo $$ >&2; exec cat /dev/zero')
         pid = running.error_line()
-        self.reported('t1', b'the result has more than 65536 bytes\n', 'failed').answer(200)
+        self.reported('t1', b'the result has more than 61440 bytes\n', 'failed').answer(200)
         self.assertTrue(self.is_gone(pid))
         self.asked()
         self.stop(running)
@@ -312,8 +346,8 @@ class Work(ClientTest):
 
     def test_a_worker_leaves_no_descriptors_to_its_commands(self):
         running, _ = self.begun('ls /proc/self/fd | wc -l')
-        # Three, and the one by which ls reads the directory.
-        self.reported('t1', b'4\n').answer(200)
+        # Three, that for progress, and the one by which ls reads the directory.
+        self.reported('t1', b'5\n').answer(200)
         self.asked()
         self.stop(running)
 
