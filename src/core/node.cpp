@@ -152,11 +152,14 @@ struct Delivery {
     out.services.at(static_cast<size_t>(actor)).post(std::move(m));
   }
   void operator()(ZkWatchFired& m) {
+    out.watches.fired(m.path);
     for (auto& service : out.services) service.post(m);  // whose clients may look at any znode
     if (m.path == kConfigPath) return out.membership.post(std::move(m));
-    if (at_or_below(m.path, kElectionPath) || at_or_below(m.path, kMembersPath)) out.election.post(std::move(m));
+    if (at_or_below(m.path, kElectionPath) || at_or_below(m.path, kMembersPath))
+      out.election.post(std::move(m));
   }
   void operator()(ZkSessionChanged& m) {
+    if (m.state == ZkState::kExpired) out.watches.forget_watches();
     out.election.post(m);
     out.membership.post(m);
     out.sessions.post(m);

@@ -11,6 +11,7 @@
 #include "base/prng.hpp"
 #include "base/time.hpp"
 #include "core/config.hpp"
+#include "core/services/watch_account.hpp"
 #include "core/zk_line.hpp"
 #include "msg/actors.hpp"
 #include "msg/limits.hpp"
@@ -95,6 +96,7 @@ struct Outbox {
   Mailbox<SessionsMessage> sessions;
   std::array<Mailbox<ServiceMessage>, kServiceActors> services;  // by ServiceActor
   ZkLine zk_line;
+  WatchAccount watches;  // of the services
   std::vector<NodeEffect> effects;
 
   template <class Effect>

@@ -195,13 +195,13 @@ struct ServiceDropped {  // from the desk, on the way that the call went: nobody
   uint64_t token = 0;
   Collection collection = Collection::kSessions;
 };
-struct HolderEnded {  // from sessions: what it holds is to be given back ...
-  HolderId holder;
+struct HoldersEnded {  // from sessions: what they hold is to be given back ...
+  std::vector<HolderId> holders;
   std::string why;
   Duration grace{0};  // ... once its stream has been told and this has passed, or its connection is closed
 };
 using ServiceMessage =
-    std::variant<ServiceAsked, ServiceDropped, HolderEnded, ZkSessionChanged, ZkResult, ZkWatchFired>;
+    std::variant<ServiceAsked, ServiceDropped, HoldersEnded, ZkSessionChanged, ZkResult, ZkWatchFired>;
 using SessionsMessage =
     std::variant<ServiceAsked, HolderWanted, ServiceDropped, ZkSessionChanged, ZkResult, StopRequested>;
 

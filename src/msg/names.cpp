@@ -177,8 +177,8 @@ const char* verdict_name(Verdict verdict) {
       return "conflict";
     case Verdict::kGone:
       return "gone";
-    case Verdict::kFenced:
-      return "fenced";
+    case Verdict::kConditionFailed:
+      return "condition-failed";
     case Verdict::kTooLarge:
       return "too_large";
     case Verdict::kUnavailable:

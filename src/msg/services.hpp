@@ -67,7 +67,7 @@ enum class Verdict : uint8_t {
   kNotInTime,
   kConflict,
   kGone,
-  kFenced,
+  kConditionFailed,  // another version, or the fence of what is over
   kTooLarge,
   kUnavailable,  // not now; certainly not done
   kUnknown,      // nobody can tell in time whether it was done

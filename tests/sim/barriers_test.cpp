@@ -414,6 +414,20 @@ TEST_CASE("double barrier: a connection is a membership") {
   CHECK(play.children("/b").size() == 2);
 }
 
+TEST_CASE("double barrier: what is refused after a first line is told as a line") {
+  ServicesPlay play;
+  play.zk(ZkCreate{"/b", "", ZkMode::kPersistent});
+  const uint64_t waits = play.send(0, "POST barriers/b/enter?size=2&hold=1");
+  const uint64_t kazoo = play.begin_client();
+  play.cut(0);
+  play.zk_as(kazoo, ZkCreate{"/b/other", "", ZkMode::kEphemeral});
+  play.forbid_changes("/b");
+  play.mend(0);  // now it finds that all are in, and may not say so
+  CHECK(play.heard(waits).ended);
+  CHECK_FALSE(play.heard(waits).answer);
+  CHECK(play.member(play.heard(waits).lines.back(), "state") == "lost");
+}
+
 TEST_CASE("double barrier: a server that ZooKeeper may forget says so") {
   Pair pair;
   ServicesPlay& play = pair.play;

@@ -278,6 +278,32 @@ TEST_CASE("names: an entry whose claim others deleted can still go") {
   CHECK(play.children("/names/web") == std::vector<std::string>{"3"});
 }
 
+TEST_CASE("names: an address that is another's by now stays the other's when the former name goes") {
+  ServicesPlay play(1, with_pool(30));  // two addresses
+  const std::string session = play.open_session(0);
+  const std::string kept = play.member(play.ask(0, "PUT names/web/1", ""), "address");
+  const std::string held = play.member(play.ask(0, "PUT names/web/2?session=" + session, ""), "address");
+  for (const std::string& address : {kept, held}) play.zk(ZkDelete{"/kvd/addresses/" + address});
+  for (const char* name : {"x", "y"})
+    CHECK(play.ask(0, fmt::format("PUT names/{}", name), "").verdict == Verdict::kCreated);
+  CHECK(play.ask(0, "DELETE names/web/1").verdict == Verdict::kDone);
+  CHECK(play.ask(0, "PUT names/web/2?session=" + session, at("10.0.0.1")).verdict == Verdict::kOk);
+  CHECK(play.ask(0, "DELETE names/web/2?session=" + session).verdict == Verdict::kDone);
+  CHECK(play.children("/kvd/addresses").size() == 2);
+  check_claims(play);
+}
+
+TEST_CASE("names: a removal that ZooKeeper forbids is tried again only after a while") {
+  ServicesPlay play;
+  const std::string session = play.open_session(0);
+  play.ask(0, "PUT names/web/1?session=" + session, at("10.0.0.1"));
+  play.forbid_changes("/names/web");
+  CHECK(play.ask(0, "DELETE names/web/1?session=" + session).verdict == Verdict::kUnknown);
+  play.take_calls();
+  play.pass(seconds(3));
+  CHECK(play.take_calls() < 20);
+}
+
 TEST_CASE("names: a registration whose answer is lost is found done and not done twice") {
   ServicesPlay play(1, with_pool());
   play.ask(0, "PUT names/web/0", "");

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include "msg/limits.hpp"
 #include "tasks_play.hpp"
 
 using namespace kvd;
@@ -151,9 +152,9 @@ TEST_CASE("task: (1/1/1) the worker fails and does it when it is back") {
   CHECK(play.member(got, "id") == id);
   CHECK(play.member(got, "attempt") == "2");
   CHECK(std::stoll(play.member(got, "fence")) > std::stoll(play.member(lost, "fence")));
-  CHECK(finish(play, lost, "late").verdict == Verdict::kFenced);
+  CHECK(finish(play, lost, "late").verdict == Verdict::kConditionFailed);
   CHECK(finish(play, got, "good").verdict == Verdict::kOk);
-  CHECK(finish(play, lost, "later").verdict == Verdict::kFenced);
+  CHECK(finish(play, lost, "later").verdict == Verdict::kConditionFailed);
   CHECK(play.znode("/tasks/" + id).data == id + "=good");
 }
 
@@ -196,7 +197,7 @@ TEST_CASE("task: (1/2/1) a worker's server dies while it works and the other doe
   play.pass(ServicesPlay::kSession + seconds(1));
   const ServiceAnswer got = second.next();
   CHECK(play.member(got, "attempt") == "2");
-  CHECK(finish(play, lost, "late").verdict == Verdict::kFenced);
+  CHECK(finish(play, lost, "late").verdict == Verdict::kConditionFailed);
   CHECK(finish(play, got, "y").verdict == Verdict::kOk);
 }
 
@@ -372,7 +373,7 @@ TEST_CASE("task: a worker may say that it failed") {
   CHECK(state_of(play, id) == "failed");
   CHECK(play.member(play.ask(0, "GET tasks/" + id), "result") == "no such file");
   CHECK(finish(play, got, "no such file", 0, "&status=failed").verdict == Verdict::kOk);  // said again
-  CHECK(finish(play, got, "ah").verdict == Verdict::kFenced);
+  CHECK(finish(play, got, "ah").verdict == Verdict::kConditionFailed);
 }
 
 TEST_CASE("task: cancelled while it waits it is given to nobody") {
@@ -402,9 +403,9 @@ TEST_CASE("task: a worker hears that its task was cancelled and gets another one
   CHECK(play.member(play.ask(0, "GET tasks/" + id), "progress") == "half");
   play.ask(1, "DELETE tasks/" + id);
   CHECK(play.heard(holds).lines.back() == fmt::format(R"({{"state":"cancel","id":"{}"}})", id));
-  CHECK(finish(play, got, "r").verdict == Verdict::kFenced);
+  CHECK(finish(play, got, "r").verdict == Verdict::kConditionFailed);
   CHECK(play.ask(0, fmt::format("PUT tasks/{}/progress?fence={}", id, play.member(got, "fence")), "more")
-            .verdict == Verdict::kFenced);
+            .verdict == Verdict::kConditionFailed);
   CHECK(state_of(play, id) == "cancelled");
   CHECK(said(play, "w") == id);  // it may be at it still
   const uint64_t next = play.send(0, "POST workers/w/next?wait=1000");
@@ -444,7 +445,7 @@ TEST_CASE("task: a result that a later attempt overtakes is refused") {
   const Worker worker(play, "w");
   const ServiceAnswer got = worker.next();
   play.overtake(0, Kind::kMulti, ZkSet{"/workers/w", id});  // the same task, yet another attempt
-  CHECK(finish(play, got, "r").verdict == Verdict::kFenced);
+  CHECK(finish(play, got, "r").verdict == Verdict::kConditionFailed);
   CHECK(state_of(play, id) == "assigned");
 }
 
@@ -460,4 +461,38 @@ TEST_CASE("task: a new master judges by the ensemble's clock how long one has be
   play.pass(std::chrono::minutes(10));
   CHECK(play.ask(1, "GET tasks/" + id).verdict == Verdict::kNotFound);
   for (const char* path : {"/tasks", "/data", "/kvd/tasks"}) CHECK(play.children(path).empty());
+}
+
+TEST_CASE("task: of those that are over a bounded number is kept") {
+  TasksPlay play;
+  play.kill(0);
+  for (int i = 0; i < 4200; i += 100) {
+    ZkMulti multi;
+    for (int n = i; n < i + 100; ++n)
+      multi.ops.emplace_back(
+          ZkCreate{fmt::format("/tasks/t{}", n), fmt::format("t{}=r", n), ZkMode::kPersistent});
+    REQUIRE(play.zk(std::move(multi)).code == ZkCode::kOk);
+  }
+  play.start(0);
+  play.pass(seconds(10));
+  CHECK(play.children("/tasks").size() == limits::kTasksKept);
+  play.pass(std::chrono::minutes(61));
+  CHECK(play.children("/tasks").empty());
+}
+
+TEST_CASE("task: one that goes while the master looks at it does not make it look at all others") {
+  TasksPlay play;
+  for (int i = 0; i < 100; ++i)
+    play.zk(ZkCreate{fmt::format("/tasks/over-{}", i), fmt::format("over-{}=r", i), ZkMode::kPersistent});
+  const uint64_t kazoo = play.begin_client();
+  play.zk(ZkCreate{"/workers", "", ZkMode::kPersistent});
+  play.zk_as(kazoo, ZkCreate{"/workers/w", "non", ZkMode::kEphemeral});
+  const std::string id = leave(play, "x");
+  REQUIRE(said(play, "w") == id);
+  play.take_calls();
+  play.zk_between_turns(
+      {ZkSet{"/tasks/" + id, id + "=r"}, ZkSet{"/workers/w", "non"}, ZkDelete{"/tasks/" + id}});
+  play.pass(seconds(1));
+  CHECK_FALSE(play.exists("/tasks/" + id));
+  CHECK(play.take_calls() < 50);
 }

@@ -274,8 +274,8 @@ TEST_CASE("task: what cannot be asked is refused with a reason") {
   const auto verdict = [&](const std::string& request, std::string body = "") {
     return play.ask(0, request, std::move(body)).verdict;
   };
-  CHECK(verdict("POST tasks", std::string(kTaskBytes, 'x')) == Verdict::kAccepted);
-  CHECK(verdict("POST tasks", std::string(kTaskBytes + 1, 'x')) == Verdict::kTooLarge);
+  CHECK(verdict("POST tasks", std::string(limits::kTaskBytes, 'x')) == Verdict::kAccepted);
+  CHECK(verdict("POST tasks", std::string(limits::kTaskBytes + 1, 'x')) == Verdict::kTooLarge);
   CHECK(verdict("POST tasks?what=1") == Verdict::kInvalid);
   CHECK(verdict("POST tasks?hold=1") == Verdict::kInvalid);
   CHECK(verdict("POST tasks?retries=1001") == Verdict::kInvalid);
@@ -302,7 +302,8 @@ TEST_CASE("task: what cannot be asked is refused with a reason") {
   CHECK(verdict("POST workers/w/next?what=1") == Verdict::kInvalid);
   CHECK(verdict("POST workers/w/next") == Verdict::kGone);
   const std::string id = leave(play, "x");
-  CHECK(verdict(fmt::format("PUT tasks/{}/result?fence=1", id)) == Verdict::kFenced);  // nobody has it
+  CHECK(verdict(fmt::format("PUT tasks/{}/result?fence=1", id)) ==
+        Verdict::kConditionFailed);  // nobody has it
 }
 
 TEST_CASE("task: the largest result fits beside the largest note") {
@@ -312,10 +313,10 @@ TEST_CASE("task: the largest result fits beside the largest note") {
   const Worker worker(play, std::string(kTaskNameBytes, '"'));
   const ServiceAnswer got = worker.next();
   CHECK(play.ask(0, fmt::format("PUT tasks/{}/progress?fence={}", id, play.member(got, "fence")),
-                 std::string(kTaskProgressBytes, '\x01'))
+                 std::string(limits::kTaskProgressBytes, '\x01'))
             .verdict == Verdict::kDone);
-  CHECK(finish(play, got, std::string(kTaskBytes + 1, 'r')).verdict == Verdict::kTooLarge);
-  CHECK(finish(play, got, std::string(kTaskBytes, 'r')).verdict == Verdict::kOk);
+  CHECK(finish(play, got, std::string(limits::kTaskBytes + 1, 'r')).verdict == Verdict::kTooLarge);
+  CHECK(finish(play, got, std::string(limits::kTaskBytes, 'r')).verdict == Verdict::kOk);
 }
 
 TEST_CASE("task: notes are read as they were written and nonsense as nothing") {

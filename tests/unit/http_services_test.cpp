@@ -77,7 +77,7 @@ TEST_CASE("services: every verdict has its status, and refusals say what became 
   const std::pair<Verdict, int> refusals[] = {{Verdict::kInvalid, 400},   {Verdict::kForbidden, 403},
                                               {Verdict::kNotFound, 404},  {Verdict::kWrongVerb, 405},
                                               {Verdict::kNotInTime, 408}, {Verdict::kConflict, 409},
-                                              {Verdict::kGone, 410},      {Verdict::kFenced, 412},
+                                              {Verdict::kGone, 410},      {Verdict::kConditionFailed, 412},
                                               {Verdict::kTooLarge, 413},  {Verdict::kUnavailable, 503}};
   for (const auto& [verdict, status] : refusals) {
     const HttpResponse response = rendered(verdict, "because");

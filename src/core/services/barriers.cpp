@@ -87,26 +87,28 @@ void Barriers::raise(uint64_t token, const std::string& path, bool parents) {
 void Barriers::show(uint64_t token) {
   const Lift& lift = lifts_.at(token);
   const bool waits = lift.until > out_.now;
-  if (waits && !watches_.add(lift.path))
-    return reply(token, Verdict::kUnavailable, "this server watches too many barriers already");
-  zk_.call(ZkGet{lift.path, waits}, [this, token](const ZkResult& result) {
-    const auto it = lifts_.find(token);
-    if (it == lifts_.end()) return;
-    Lift& mine = it->second;
-    if (result.code == ZkCode::kNoNode) {
-      JsonWriter json;
-      json.begin_object()
-          .member("path", std::string_view(mine.path).substr(1))
-          .member("up", false)
-          .end_object();
-      return reply(token, Verdict::kOk, json.take());
-    }
-    if (result.code != ZkCode::kOk) return refuse(token, result.code, false);
-    if (mine.until <= out_.now) return reply(token, Verdict::kNotInTime, "the barrier is still there");
-    mine.waiting = true;
-    waiting_.emplace(mine.path, token);
-    untils_.emplace(mine.until, token);
-  });
+  if (waits && !out_.watches.add(lift.path)) return reply(token, Verdict::kUnavailable, kWatchesFull);
+  zk_.call(ZkGet{lift.path, waits}, [this, token](const ZkResult& result) { shown(token, result); });
+}
+
+// `result` is of a read that watches if it waits.
+void Barriers::shown(uint64_t token, const ZkResult& result) {
+  const auto it = lifts_.find(token);
+  if (it == lifts_.end()) return;
+  Lift& mine = it->second;
+  if (result.code == ZkCode::kNoNode) {
+    JsonWriter json;
+    json.begin_object()
+        .member("path", std::string_view(mine.path).substr(1))
+        .member("up", false)
+        .end_object();
+    return reply(token, Verdict::kOk, json.take());
+  }
+  if (result.code != ZkCode::kOk) return refuse(token, result.code, false);
+  if (mine.until <= out_.now) return reply(token, Verdict::kNotInTime, "the barrier is still there");
+  mine.waiting = true;
+  waiting_.emplace(mine.path, token);
+  untils_.emplace(mine.until, token);
 }
 
 bool Barriers::stop_waiting(uint64_t token) {
@@ -118,6 +120,17 @@ bool Barriers::stop_waiting(uint64_t token) {
   return true;
 }
 
+// One read for them all.
+void Barriers::look_for(const std::string& path, std::vector<uint64_t> tokens) {
+  const bool watch = out_.watches.add(path);
+  zk_.call(ZkGet{path, watch}, [this, watch, tokens = std::move(tokens)](const ZkResult& result) {
+    for (const uint64_t token : tokens) {
+      const bool unseen = !watch && result.code == ZkCode::kOk && lifts_.contains(token);
+      unseen ? reply(token, Verdict::kUnavailable, kWatchesFull) : shown(token, result);
+    }
+  });
+}
+
 // A `ready` that was left behind by a double one goes with it: all or nothing, so that no member is overlooked.
 void Barriers::lower(uint64_t token, const std::string& path) {
   zk_.call(ZkDelete{path}, [this, token, path](const ZkResult& result) {
@@ -125,8 +138,7 @@ void Barriers::lower(uint64_t token, const std::string& path) {
     if (result.code != ZkCode::kNotEmpty) return refuse(token, result.code);
     zk_.call(ZkMulti{{ZkDelete{path + "/ready"}, ZkDelete{path}}}, [this, token](const ZkResult& both) {
       if (both.code == ZkCode::kOk) return reply(token, Verdict::kDone);
-      if (both.code == ZkCode::kUnknown || both.code == ZkCode::kNotConnected)
-        return refuse(token, both.code);
+      if (zk_silent(both.code)) return refuse(token, both.code);
       reply(token, Verdict::kConflict, "members are in, or there are other znodes below it");
     });
   });
@@ -135,13 +147,11 @@ void Barriers::lower(uint64_t token, const std::string& path) {
 // ---- ZooKeeper, time ----
 
 void Barriers::on(const ZkWatchFired& message) {
-  watches_.fired(message.path);
   std::vector<uint64_t> lifted;
   const auto [begin, end] = waiting_.equal_range(message.path);
   for (auto it = begin; it != end; ++it) lifted.push_back(it->second);
-  for (const uint64_t token : lifted) {
-    if (stop_waiting(token)) show(token);
-  }
+  for (const uint64_t token : lifted) stop_waiting(token);
+  if (!lifted.empty()) look_for(message.path, lifted);
   std::vector<MemberId> members;
   const auto [first, last] = watched_.equal_range(message.path);
   for (auto it = first; it != last; ++it) members.push_back(it->second);
@@ -152,7 +162,6 @@ void Barriers::on(const ZkSessionChanged& message) {
   connected_ = message.state == ZkState::kConnected;
   if (!connected_) return;
   const bool other = std::exchange(session_, message.session) != message.session;
-  if (other) watches_.clear();
   while (other && !members_.empty())
     lose(members_.begin()->first, "the ZooKeeper session of this server has ended");
   std::vector<uint64_t> tokens;

@@ -34,7 +34,6 @@
 #include <vector>
 
 #include "core/services/streams.hpp"
-#include "core/services/watch_account.hpp"
 #include "core/services/zk_calls.hpp"
 #include "core/services/zk_refusal.hpp"
 
@@ -83,7 +82,7 @@ class Barriers {
 
   void on(ServiceAsked message);
   void on(const ServiceDropped& message);
-  void on(const HolderEnded& message);
+  void on(const HoldersEnded& message);
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
@@ -93,6 +92,8 @@ class Barriers {
   // ---- single ----
   void raise(uint64_t token, const std::string& path, bool parents);
   void show(uint64_t token);
+  void shown(uint64_t token, const ZkResult& result);
+  void look_for(const std::string& path, std::vector<uint64_t> tokens);
   bool stop_waiting(uint64_t token);
   void forget_token(uint64_t token);
   void lower(uint64_t token, const std::string& path);
@@ -132,8 +133,7 @@ class Barriers {
 
   Outbox& out_;
   ZkCalls zk_;
-  Streams streams_;
-  WatchAccount watches_;
+  Streams<MemberId> streams_;
   uint64_t session_ = 0;  // ZooKeeper's
   bool connected_ = false;
   std::map<uint64_t, Lift> lifts_;

@@ -23,6 +23,9 @@ std::string state_words(std::string_view state, std::string_view name, uint64_t 
   return json.begin_object().member("state", state).member(name, number).end_object().take();
 }
 
+// Of a member's: one of `ready`, one of another member.
+size_t watch_bytes(const std::string& barrier) { return 2 * WatchAccount::bytes_of(barrier); }
+
 std::vector<std::string> members_of(std::vector<std::string> children) {
   std::erase(children, kReady);
   return children;
@@ -55,8 +58,8 @@ void Barriers::enter(ServiceAsked message) {
     return reply(message.token, Verdict::kConflict, "this member is about to leave");
   if (id && members_.at(*id).size != *size)
     return reply(message.token, Verdict::kConflict, "this member entered with another size");
-  if (!id && !watches_.add(ready_path(message.call.path)))
-    return reply(message.token, Verdict::kUnavailable, "this server watches too many barriers already");
+  if (!id && !out_.watches.take(watch_bytes(message.call.path)))
+    return reply(message.token, Verdict::kUnavailable, kWatchesFull);
   const bool enters = !id;
   if (enters) {
     id = ++counter_;
@@ -89,7 +92,7 @@ void Barriers::leave(ServiceAsked message) {
     wrong = "the query parameter 'session' has to name whose place it is";
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
   const auto id = find_place(message.holder, message.call.path, name);
-  if (!id) return reply(message.token, Verdict::kNotFound, "this session has no such member there");
+  if (!id) return reply(message.token, Verdict::kNotFound, "the client's session has no such member there");
   Member& member = members_.at(*id);
   member.leaving.insert(message.token);
   askers_[message.token] = *id;
@@ -393,11 +396,12 @@ void Barriers::lose(MemberId id, const std::string& why) {
 
 // ---- its end ----
 
-void Barriers::on(const HolderEnded& message) {
+void Barriers::on(const HoldersEnded& message) {
   std::vector<MemberId> theirs;
-  for (auto it = by_holder_.lower_bound({message.holder, 0});
-       it != by_holder_.end() && it->first == message.holder; ++it)
-    theirs.push_back(it->second);
+  for (const HolderId holder : message.holders) {
+    for (auto it = by_holder_.lower_bound({holder, 0}); it != by_holder_.end() && it->first == holder; ++it)
+      theirs.push_back(it->second);
+  }
   for (const MemberId id : theirs) {
     Member& member = members_.at(id);
     if (member.over) continue;
@@ -438,6 +442,8 @@ void Barriers::forget(MemberId id) {
   const Member& member = members_.at(id);
   for (const uint64_t token : member.leaving) reply(token, Verdict::kOk, R"({"state":"left"})");
   watch(id, "");
+  streams_.forget(id);
+  out_.watches.give_back(watch_bytes(member.path));
   by_holder_.erase({member.holder, id});
   adrift_.erase(id);
   members_.erase(id);
@@ -467,7 +473,7 @@ void Barriers::woken(MemberId id) {
 }
 
 bool Barriers::put_off(MemberId id, ZkCode code) {
-  if (code != ZkCode::kUnknown && code != ZkCode::kNotConnected) return false;
+  if (!zk_silent(code)) return false;
   adrift_.insert(id);
   if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
   return true;

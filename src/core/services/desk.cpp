@@ -96,12 +96,12 @@ void Desk::bring_to_session(Token token, ServiceAsked asked, std::string session
   }
   Call& mine = calls_.at(token);
   if (mine.from)
-    return refuse(token, Verdict::kGone, "the server that kept this session is gone");  // one hop at most
+    return refuse(token, Verdict::kGone, "the server that kept that session is gone");  // one hop at most
   const auto link = links_.find(*keeper);
   if (link == links_.end()) {
     if (registered_.contains(*keeper))
-      return refuse(token, Verdict::kUnavailable, "the server that keeps this session cannot be reached");
-    return refuse(token, Verdict::kGone, "the server that kept this session is gone, and so is the session");
+      return refuse(token, Verdict::kUnavailable, "the server that keeps that session cannot be reached");
+    return refuse(token, Verdict::kGone, "the server that kept that session is gone, and so is the session");
   }
   mine.to = link->second;
   // As it came, but for what a second desk would not know better.
@@ -147,7 +147,7 @@ void Desk::on(const PeerDown& message) {
       drop(it);
     } else {
       finish(it, {it->second.reads ? Verdict::kUnavailable : Verdict::kUnknown,
-                  "the connection to the server that keeps this session broke before it answered",
+                  "the connection to the server that keeps that session broke before it answered",
                   Form::kJson,
                   {}});
     }
@@ -185,6 +185,9 @@ void Desk::on(ServiceAnswered message) {
     message.answer = ServiceAnswer{Verdict::kOk, lost_line(message.answer.text), Form::kJson, {}};
     message.line = message.last = true;
   }
+  // A session that is gone is nothing that a connection ever named: it may just ask again.
+  if (it->second.streams && message.answer.verdict == Verdict::kGone)
+    message.answer.verdict = Verdict::kUnavailable;
   if (!message.line) return finish(it, std::move(message.answer));
   it->second.said = true;
   out_.emit(ServiceReply{RequestId(message.token), std::move(message.answer), true, message.last});

@@ -24,7 +24,6 @@ class Desk {
   void on_time();
   Instant deadline() const;
 
-  size_t waiting() const { return calls_.size(); }
   bool drained() const { return stopping_ && calls_.empty(); }
   // To one that never became ours: its mailbox was full.
   static ServiceReply refusal(RequestId id, std::string why);

@@ -91,6 +91,8 @@ void Ids::post(ServiceAsked message) {
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
   if (claims_.size() >= limits::kClientSessions)
     return reply(message.token, Verdict::kUnavailable, "this server keeps too many ids for clients");
+  claim.watched = message.streams ? WatchAccount::bytes_of(message.call.path) : 0;
+  if (!out_.watches.take(claim.watched)) return reply(message.token, Verdict::kUnavailable, kWatchesFull);
   claim.holder = message.holder;
   claim.pool = std::move(message.call.path);
   claim.nonce = fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next());
@@ -118,13 +120,13 @@ void Ids::confirm(ServiceAsked message, uint32_t number) {
     return reply(message.token, Verdict::kInvalid,
                  "the query parameter 'session' has to name whose id it is");
   const auto id = find_held(message.holder, message.call.path, number);
-  if (!id) return reply(message.token, Verdict::kGone, "this session does not have that id");
+  if (!id) return reply(message.token, Verdict::kGone, "the client's session does not have that id");
   check_own(*id, [this, id = *id, token = message.token](ZkCode code) {
     const Claim* claim = find_claim(id);
     if (claim != nullptr && code == ZkCode::kOk)
       return reply(token, Verdict::kOk, held_words(claim->number, claim->fence, false));
     if (claim == nullptr || code == ZkCode::kNoNode)
-      return reply(token, Verdict::kGone, "this session does not have that id any more");
+      return reply(token, Verdict::kGone, "the client's session does not have that id any more");
     reply(token, Verdict::kUnavailable, "ZooKeeper did not answer; try again");
   });
 }
@@ -136,7 +138,7 @@ void Ids::release(ServiceAsked message, uint32_t number) {
     return reply(message.token, Verdict::kInvalid,
                  "the query parameter 'session' has to name whose id it is");
   const auto id = find_held(message.holder, message.call.path, number);
-  if (!id) return reply(message.token, Verdict::kNotFound, "this session does not have that id");
+  if (!id) return reply(message.token, Verdict::kNotFound, "the client's session does not have that id");
   claims_.at(*id).leaving.insert(message.token);
   askers_[message.token] = *id;
   give_up(*id);
@@ -303,11 +305,12 @@ void Ids::check_own(ClaimId id, std::function<void(ZkCode)> then) {
 
 // ---- its end ----
 
-void Ids::on(const HolderEnded& message) {
+void Ids::on(const HoldersEnded& message) {
   std::vector<ClaimId> theirs;
-  for (auto it = by_holder_.lower_bound({message.holder, 0});
-       it != by_holder_.end() && it->first == message.holder; ++it)
-    theirs.push_back(it->second);
+  for (const HolderId holder : message.holders) {
+    for (auto it = by_holder_.lower_bound({holder, 0}); it != by_holder_.end() && it->first == holder; ++it)
+      theirs.push_back(it->second);
+  }
   for (const ClaimId id : theirs) {
     Claim& claim = claims_.at(id);
     if (claim.over) continue;
@@ -379,6 +382,8 @@ void Ids::forget(ClaimId id) {
   const Claim& claim = claims_.at(id);
   const auto streamed = streamed_.find(held_path(claim.pool, claim.number));
   if (streamed != streamed_.end() && streamed->second == id) streamed_.erase(streamed);
+  streams_.forget(id);
+  out_.watches.give_back(claim.watched);
   by_holder_.erase({claim.holder, id});
   adrift_.erase(id);
   claims_.erase(id);
@@ -387,7 +392,7 @@ void Ids::forget(ClaimId id) {
 // ---- ZooKeeper, time ----
 
 bool Ids::put_off(ClaimId id, ZkCode code) {
-  if (code != ZkCode::kUnknown && code != ZkCode::kNotConnected) return false;
+  if (!zk_silent(code)) return false;
   adrift_.insert(id);
   if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
   return true;

@@ -3,8 +3,8 @@
 //
 //   POST   /v1/ids/POOL?session=S|hold=1[&max=N][&name=T][&rest=MS]
 //                                201 {"id","fence"}, or lines {"state":"held","id","fence"}, lost; 503 none is free
-//   PUT    /v1/ids/POOL/N?session=S   200 {"id","fence"}: it is still lent to this session; 410
-//   DELETE /v1/ids/POOL/N?session=S   204, it rests; 404 when it is not this session's
+//   PUT    /v1/ids/POOL/N?session=S   200 {"id","fence"}: it is still lent to S; 410
+//   DELETE /v1/ids/POOL/N?session=S   204, it rests; 404 when it is not lent to S
 //   GET    /v1/ids/POOL[?max=N]  200 {"held":[{"id","name","fence"}],"resting":[N,..],"free":K}
 //
 // In ZooKeeper: /ids/POOL/N, an ephemeral with the holder's name, is who has it, for kvd and for others who make such
@@ -73,6 +73,7 @@ class Ids {
     HolderId holder;
     std::string pool;
     std::string name;
+    size_t watched = 0;  // bytes in the account of watches
     uint32_t max = kMax;
     int64_t rest_ms = 0;
     std::string nonce;
@@ -96,7 +97,7 @@ class Ids {
 
   void on(ServiceAsked message);
   void on(const ServiceDropped& message);
-  void on(const HolderEnded& message);
+  void on(const HoldersEnded& message);
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
@@ -137,7 +138,7 @@ class Ids {
 
   Outbox& out_;
   ZkCalls zk_;
-  Streams streams_;
+  Streams<ClaimId> streams_;
   uint64_t session_ = 0;  // ZooKeeper's
   Duration timeout_{0};
   bool connected_ = false;

@@ -8,19 +8,14 @@
 
 #include "base/json_writer.hpp"
 #include "core/services/parameters.hpp"
+#include "core/services/zk_refusal.hpp"
 
 namespace kvd {
 namespace {
 
-constexpr Duration kProgress = seconds(10);
 constexpr size_t kNameBytes = 1024;
 
 bool is_election(const ServiceCall& call) { return call.collection == Collection::kElections; }
-
-std::string lost_line(const std::string& why) {
-  JsonWriter json;
-  return json.begin_object().member("state", "lost").member("reason", why).end_object().take();
-}
 
 }  // namespace
 
@@ -31,7 +26,8 @@ Locks::Locks(Outbox& out)
              {[this](PlaceId id, int64_t fence) { on_held(id, fence); },
               [this](PlaceId id, size_t ahead) { on_waits(id, ahead); },
               [this](PlaceId id, const std::string& why) { on_lost(id, why); },
-              [this](PlaceId id, bool gone) { on_left(id, gone); }}) {}
+              [this](PlaceId id, bool gone) { on_left(id, gone); }}),
+      streams_(out) {}
 
 void Locks::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
@@ -75,21 +71,21 @@ void Locks::post(ServiceAsked message) {
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
 
   std::optional<PlaceId> place = find(message.holder, message.call.path, election);
-  if (!place && queue_.full())
-    return reply(message.token, Verdict::kUnavailable, "too many places in queues on this server");
   if (!place) {
     place = queue_.join(message.call.path, name.value_or(out_.config.self.member.id.value));
+    if (!place) return reply(message.token, Verdict::kUnavailable, kWatchesFull);
     Grant& grant = grants_[*place];
     grant.holder = message.holder;
     grant.path = std::move(message.call.path);
     grant.election = election;
+    by_holder_.emplace(grant.holder, *place);
   }
   Grant& grant = grants_.at(*place);
-  tokens_[message.token] = *place;
   if (message.streams) {
-    grant.stream = message.token;
+    streams_.open(*place, message.token);
     grant.stream_until = message.until;
   } else {
+    tokens_[message.token] = *place;
     grant.asking[message.token] = {message.until, message.until > out_.now};
   }
   answer_askers(*place);
@@ -102,15 +98,17 @@ void Locks::leave(ServiceAsked message) {
   if (message.holder == HolderId())
     return reply(message.token, Verdict::kInvalid,
                  "the query parameter 'session' has to name whose place it is");
-  if (!place) return reply(message.token, Verdict::kNotFound, "this session has no place there");
+  if (!place) return reply(message.token, Verdict::kNotFound, "the client's session has no place there");
   tokens_[message.token] = *place;
   grants_.at(*place).leaving.insert(message.token);
   take_back(*place, "it was given back", Duration(0));
 }
 
 std::optional<PlaceId> Locks::find(HolderId holder, const std::string& path, bool election) const {
-  for (const auto& [id, grant] : grants_) {
-    if (grant.holder == holder && grant.path == path && grant.election == election && !grant.over) return id;
+  for (auto it = by_holder_.lower_bound({holder, PlaceId()}); it != by_holder_.end() && it->first == holder;
+       ++it) {
+    const Grant& grant = grants_.at(it->second);
+    if (grant.path == path && grant.election == election && !grant.over) return it->second;
   }
   return std::nullopt;
 }
@@ -134,34 +132,22 @@ std::string Locks::words(const Grant& grant, bool with_path) const {
   return json.end_object().take();
 }
 
-void Locks::tell(Grant& grant) {
-  if (!grant.stream || (!grant.held && !grant.ahead)) return;
-  grant.say_at = out_.now + kProgress;
-  due_ = std::min(due_, grant.say_at);
-  out_.desk.post(ServiceAnswered{
-      *grant.stream, ServiceAnswer{Verdict::kOk, words(grant, false), Form::kJson, {}}, true, false});
-}
-
-void Locks::end_stream(Grant& grant, std::string line) {
-  if (!grant.stream) return;
-  const uint64_t token = *std::exchange(grant.stream, std::nullopt);
-  tokens_.erase(token);
-  grant.say_at = kNever;
-  out_.desk.post(
-      ServiceAnswered{token, ServiceAnswer{Verdict::kOk, std::move(line), Form::kJson, {}}, true, true});
+void Locks::tell(PlaceId id) {
+  const Grant& grant = grants_.at(id);
+  if (grant.held || grant.ahead) streams_.say(id, words(grant, false));
 }
 
 void Locks::on_held(PlaceId id, int64_t fence) {
   Grant& grant = grants_.at(id);
   if (std::exchange(grant.held, true)) return;  // looked at again
   grant.fence = fence;
-  tell(grant);
+  tell(id);
   answer_askers(id);
 }
 
 void Locks::on_waits(PlaceId id, size_t ahead) {
   Grant& grant = grants_.at(id);
-  if (std::exchange(grant.ahead, ahead) != ahead) tell(grant);
+  if (std::exchange(grant.ahead, ahead) != ahead) tell(id);
   answer_askers(id);
 }
 
@@ -188,14 +174,14 @@ void Locks::answer_askers(PlaceId id) {
             fmt::format("held by another; {} in line before this one", *grant.ahead));
     }
   }
-  if (grant.stream && known && !grant.held) {
+  if (streams_.has(id) && known && !grant.held) {
     if (grant.stream_until <= out_.now) {
-      end_stream(grant, R"({"state":"timeout"})");
+      streams_.end(id, R"({"state":"timeout"})");
     } else {
       due_ = std::min(due_, grant.stream_until);
     }
   }
-  if (!grant.known && !grant.stream && grant.asking.empty()) give_up(id);
+  if (!grant.known && !streams_.has(id) && grant.asking.empty()) give_up(id);
 }
 
 void Locks::refuse_askers(Grant& grant, const std::string& why) {
@@ -205,8 +191,14 @@ void Locks::refuse_askers(Grant& grant, const std::string& why) {
 void Locks::give_up(PlaceId id) {
   Grant& grant = grants_.at(id);
   grant.over = true;
-  grant.leave_at = grant.say_at = kNever;
+  streams_.forget(id);
   queue_.leave(id);
+}
+
+void Locks::forget(PlaceId id) {
+  streams_.forget(id);
+  by_holder_.erase({grants_.at(id).holder, id});
+  grants_.erase(id);
 }
 
 // Whoever may believe to hold hears of it before the next one can: the znode goes later.
@@ -214,24 +206,15 @@ void Locks::take_back(PlaceId id, const std::string& why, Duration grace) {
   Grant& grant = grants_.at(id);
   if (grant.over) return;
   refuse_askers(grant, why);
-  if (grace == Duration(0) || !grant.held) {
-    end_stream(grant, lost_line(why));
-    return give_up(id);
-  }
+  if (!streams_.part(id, why, grant.held ? grace : Duration(0))) return give_up(id);
   grant.over = true;
-  grant.leave_at = out_.now + grace;
-  due_ = std::min(due_, grant.leave_at);
-  grant.say_at = kNever;
-  if (!grant.stream) return;
-  out_.desk.post(ServiceAnswered{*grant.stream, ServiceAnswer{Verdict::kOk, lost_line(why), Form::kJson, {}},
-                                 true, false});
 }
 
 void Locks::on_lost(PlaceId id, const std::string& why) {
   Grant& grant = grants_.at(id);
   refuse_askers(grant, why);
-  end_stream(grant, lost_line(why));
-  grants_.erase(id);
+  streams_.end_lost(id, why);
+  forget(id);
 }
 
 void Locks::on_left(PlaceId id, bool gone) {
@@ -243,11 +226,12 @@ void Locks::on_left(PlaceId id, bool gone) {
       reply(token, Verdict::kUnknown, "ZooKeeper did not answer; it is given back as soon as it does");
     }
   }
-  if (gone) grants_.erase(id);
+  if (gone) forget(id);
 }
 
 void Locks::on(const ServiceDropped& message) {
   shows_.erase(message.token);
+  if (const auto held = streams_.dropped(message.token)) return give_up(*held);
   const auto it = tokens_.find(message.token);
   if (it == tokens_.end()) return;
   const PlaceId id = it->second;
@@ -255,16 +239,15 @@ void Locks::on(const ServiceDropped& message) {
   Grant& grant = grants_.at(id);
   grant.asking.erase(message.token);
   grant.leaving.erase(message.token);
-  const bool streamed = grant.stream == message.token;
-  if (streamed) grant.stream.reset();
-  if (streamed && (!grant.over || grant.leave_at != kNever)) return give_up(id);  // it waited for just that
   answer_askers(id);
 }
 
-void Locks::on(const HolderEnded& message) {
+void Locks::on(const HoldersEnded& message) {
   std::vector<PlaceId> theirs;
-  for (const auto& [id, grant] : grants_) {
-    if (grant.holder == message.holder) theirs.push_back(id);
+  for (const HolderId holder : message.holders) {
+    for (auto it = by_holder_.lower_bound({holder, PlaceId()}); it != by_holder_.end() && it->first == holder;
+         ++it)
+      theirs.push_back(it->second);
   }
   for (const PlaceId id : theirs) take_back(id, message.why, message.grace);
 }
@@ -300,6 +283,8 @@ void Locks::show(ServiceAsked message) {
 // Only where nobody stands the queue itself is watched: otherwise whoever joins it would wake those who look.
 void Locks::look(uint64_t token, bool watch) {
   shows_.at(token).watched.clear();
+  if (watch && !out_.watches.add(shows_.at(token).path))
+    return reply(token, Verdict::kUnavailable, kWatchesFull);
   zk_.call(ZkChildren{shows_.at(token).path, watch}, [this, token, watch](const ZkResult& result) {
     const auto it = shows_.find(token);
     if (it == shows_.end()) return;
@@ -320,9 +305,11 @@ void Locks::look(uint64_t token, bool watch) {
 }
 
 void Locks::look_at_first(uint64_t token, const std::string& first, size_t waiting) {
-  zk_.call(
-      ZkGet{first, shows_.at(token).since.has_value()},
-      [this, token, first, waiting](const ZkResult& result) { on_first(token, first, waiting, result); });
+  const bool watch = shows_.at(token).since.has_value();
+  if (watch && !out_.watches.add(first)) return reply(token, Verdict::kUnavailable, kWatchesFull);
+  zk_.call(ZkGet{first, watch}, [this, token, first, waiting](const ZkResult& result) {
+    on_first(token, first, waiting, result);
+  });
 }
 
 void Locks::on_first(uint64_t token, const std::string& first, size_t waiting, const ZkResult& result) {
@@ -370,19 +357,11 @@ void Locks::on(const ZkWatchFired& message) {
 // Looked through only when the earliest moment that was ever given since the last look has passed.
 void Locks::on_time() {
   queue_.on_time();
+  for (const PlaceId id : streams_.on_time()) give_up(id);
   if (due_ > out_.now) return;
   std::vector<PlaceId> places;
   for (const auto& [id, grant] : grants_) places.push_back(id);
-  for (const PlaceId id : places) {
-    Grant& grant = grants_.at(id);
-    if (grant.say_at <= out_.now) tell(grant);
-    if (grant.leave_at <= out_.now) {
-      end_stream(grant, R"({"state":"over"})");
-      give_up(id);
-    } else {
-      answer_askers(id);
-    }
-  }
+  for (const PlaceId id : places) answer_askers(id);
   std::vector<uint64_t> late;
   for (const auto& [token, show] : shows_) {
     if (!show.watched.empty() && show.until <= out_.now) late.push_back(token);
@@ -394,9 +373,8 @@ void Locks::on_time() {
 Instant Locks::next_due() const {
   Instant next = kNever;
   for (const auto& [id, grant] : grants_) {
-    next = std::min({next, grant.say_at, grant.leave_at});
     if (grant.held || !grant.ahead || grant.over) continue;
-    next = std::min(next, grant.stream_until);
+    if (streams_.has(id)) next = std::min(next, grant.stream_until);
     for (const auto& [token, asker] : grant.asking) next = std::min(next, asker.until);
   }
   for (const auto& [token, show] : shows_) {
@@ -405,6 +383,6 @@ Instant Locks::next_due() const {
   return next;
 }
 
-Instant Locks::deadline() const { return std::min(due_, queue_.deadline()); }
+Instant Locks::deadline() const { return std::min({due_, queue_.deadline(), streams_.deadline()}); }
 
 }  // namespace kvd

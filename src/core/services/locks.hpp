@@ -12,16 +12,18 @@
 //   GET  /v1/elections/PATH[?since=FENCE&wait=MS]         200 {"path","leader":..,"waiting"}, once it is another's
 //   DELETE .../PATH?session=S                             204; 404 when it has no place there
 //
-// The same POST again finds the place that its session has. A line is repeated every kProgress. A grant is taken back
+// The same POST again finds the place that its session has. Lines are repeated (streams.hpp). A grant is taken back
 // before ZooKeeper can pass it on: its stream is told first, and the znode goes when the client has closed the
-// connection, or after the grace that came with HolderEnded.
+// connection, or after the grace that came with HoldersEnded.
 #pragma once
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "core/services/queue.hpp"
+#include "core/services/streams.hpp"
 #include "core/services/zk_calls.hpp"
 
 namespace kvd {
@@ -43,17 +45,14 @@ class Locks {
     HolderId holder;
     std::string path;  // absolute
     bool election = false;
-    std::optional<uint64_t> stream;  // the request that is held ...
-    Instant stream_until = kNever;   // ... and waits so long
-    Instant say_at = kNever;         // ... and gets its next line then
+    Instant stream_until = kNever;  // its stream waits so long
     std::map<uint64_t, Asker> asking;
     std::set<uint64_t> leaving;  // requests that wait for its end
     bool held = false;
     int64_t fence = 0;
     std::optional<size_t> ahead;  // as of the last look; none: not known yet
     bool known = false;  // its session has been told that it has it; a place that nobody knows of is given up
-    bool over = false;   // taken back: its znode goes at `leave_at`
-    Instant leave_at = kNever;
+    bool over = false;   // taken back: its znode goes once its holder had time to hear of it
   };
   struct Show {  // a GET
     bool election = false;
@@ -65,7 +64,7 @@ class Locks {
 
   void on(ServiceAsked message);
   void on(const ServiceDropped& message);
-  void on(const HolderEnded& message);
+  void on(const HoldersEnded& message);
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
@@ -84,8 +83,8 @@ class Locks {
   void on_lost(PlaceId id, const std::string& why);
   void on_left(PlaceId id, bool gone);
 
-  void tell(Grant& grant);
-  void end_stream(Grant& grant, std::string line);
+  void tell(PlaceId id);
+  void forget(PlaceId id);
   void answer_askers(PlaceId id);
   void refuse_askers(Grant& grant, const std::string& why);
   void take_back(PlaceId id, const std::string& why, Duration grace);
@@ -98,8 +97,10 @@ class Locks {
   Outbox& out_;
   ZkCalls zk_;
   Queue queue_;
+  Streams<PlaceId> streams_;
   std::map<PlaceId, Grant> grants_;
-  std::map<uint64_t, PlaceId> tokens_;  // of streams and of those who ask
+  std::set<std::pair<HolderId, PlaceId>> by_holder_;
+  std::map<uint64_t, PlaceId> tokens_;  // of those who ask
   std::map<uint64_t, Show> shows_;
   Instant due_ = kNever;  // nothing that waits for a moment waits for an earlier one
 };

@@ -8,12 +8,12 @@
 #include "base/json_writer.hpp"
 #include "core/services/hosts_text.hpp"
 #include "core/services/parameters.hpp"
+#include "core/services/zk_refusal.hpp"
 
 namespace kvd {
 namespace {
 
 constexpr Duration kPatience = seconds(1);
-constexpr Duration kRetry = milliseconds(20);
 constexpr size_t kRenderedMax = 64;
 constexpr size_t kListBytes = 1u << 20;  // of entries in one answer
 
@@ -36,10 +36,14 @@ bool within(std::string_view path, std::string_view zone) {
 }  // namespace
 
 Names::Names(Outbox& out)
-    : out_(out), zk_(out, ServiceActor::kNames), view_(out, zk_, [this] {
-        rendered_.clear();
-        answer_asks();
-      }) {}
+    : out_(out),
+      zk_(out, ServiceActor::kNames),
+      view_(out, zk_,
+            [this] {
+              rendered_.clear();
+              answer_asks();
+            }),
+      streams_(out) {}
 
 void Names::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
@@ -93,14 +97,11 @@ void Names::on(const ServiceDropped& message) {
   const auto it = puts_.find(message.token);
   // A holder's goes on: whoever asks again finds it done.
   if (it != puts_.end() && it->second.holder == HolderId()) puts_.erase(it);
-  for (auto& [path, held] : held_) {
-    held.leaving.erase(message.token);
-    if (held.stream != message.token) continue;
-    held.stream.reset();
-    if (held.over && held.leave_at == kNever) continue;
-    const std::string gone = path;
-    return release(gone);
-  }
+  if (const auto path = streams_.dropped(message.token)) return release(*path);
+  const auto leaving = leaving_.find(message.token);
+  if (leaving == leaving_.end()) return;
+  held_.at(leaving->second).leaving.erase(message.token);
+  leaving_.erase(leaving);
 }
 
 // ---- one entry ----
@@ -110,6 +111,10 @@ void Names::look(uint64_t token) {
   mine.watching = false;
   const bool watch = mine.version && mine.until > out_.now;
   const std::string znode = fmt::format("{}/{}", kNamesPath, mine.path);
+  if (watch && !out_.watches.add(znode)) {
+    looks_.erase(token);
+    return reply(token, Verdict::kUnavailable, kWatchesFull);
+  }
   zk_.call(ZkGet{znode, watch}, [this, token, znode, watch](const ZkResult& result) {
     if (!looks_.contains(token)) return;
     if (result.code == ZkCode::kOk) return answer_look(token, decode_name(result.data), result.stat);
@@ -287,7 +292,7 @@ void Names::on(const ZkSessionChanged& message) {
   for (const auto& [path, held] : held_) paths.push_back(path);
   for (const std::string& path : paths) {
     if (over) {
-      end_stream(held_.at(path), R"({"state":"lost","reason":"the ZooKeeper session ended"})");
+      streams_.end_lost(path, "the ZooKeeper session ended");
       released(path);
     } else if (connected_ && !held_.at(path).address.empty()) {
       watch_own(path);
@@ -302,9 +307,9 @@ void Names::on(const ZkSessionChanged& message) {
   for (const auto& then : std::exchange(adrift_, {})) then();
 }
 
-void Names::put_off(std::function<void()> then) {
+void Names::put_off(std::function<void()> then, Duration pause) {
   adrift_.push_back(std::move(then));
-  if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
+  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
 }
 
 // Looked through only when the earliest moment that was ever given since the last look has passed.
@@ -316,18 +321,8 @@ void Names::on_time() {
       for (const auto& then : std::exchange(adrift_, {})) then();
     }
   }
+  for (const std::string& path : streams_.on_time()) release(path);
   if (due_ > out_.now) return;
-  std::vector<std::string> say;
-  std::vector<std::string> leave;
-  for (const auto& [path, held] : held_) {
-    if (held.say_at <= out_.now) say.push_back(path);
-    if (held.leave_at <= out_.now) leave.push_back(path);
-  }
-  for (const std::string& path : say) tell(path);
-  for (const std::string& path : leave) {
-    end_stream(held_.at(path), R"({"state":"over"})");
-    release(path);
-  }
   std::vector<uint64_t> late;
   for (const auto& [token, look] : looks_) {
     if (look.watching && look.until <= out_.now) late.push_back(token);
@@ -339,7 +334,6 @@ void Names::on_time() {
 
 Instant Names::next_due() const {
   Instant next = kNever;
-  for (const auto& [path, held] : held_) next = std::min({next, held.say_at, held.leave_at});
   for (const auto& [token, look] : looks_) {
     if (look.watching) next = std::min(next, look.until);
   }
@@ -347,6 +341,6 @@ Instant Names::next_due() const {
   return next;
 }
 
-Instant Names::deadline() const { return std::min({due_, retry_at_, view_.deadline()}); }
+Instant Names::deadline() const { return std::min({due_, retry_at_, view_.deadline(), streams_.deadline()}); }
 
 }  // namespace kvd

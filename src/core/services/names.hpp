@@ -4,7 +4,7 @@
 //
 //   PUT    /v1/names/PATH[?session=S]   body {"address","port","meta"}, all optional: 201 or 200
 //                                       {"path","address","version"}
-//   POST   /v1/names/PATH?hold=1        the same for a connection: that line again every kProgress, then
+//   POST   /v1/names/PATH?hold=1        the same for a connection: that line again and again, then
 //                                       {"state":"lost","reason":R}
 //   GET    /v1/names/PATH[?version=N&wait=MS]   the entry, once its version is another than N (0: there is none); 404
 //          /v1/names[/PATH]?recurse=1[..]       {"path","version","entries":[..]}: it and all below it
@@ -30,6 +30,7 @@
 
 #include "core/services/name_entry.hpp"
 #include "core/services/names_view.hpp"
+#include "core/services/streams.hpp"
 #include "core/services/zk_calls.hpp"
 
 namespace kvd {
@@ -48,7 +49,7 @@ class Names {
     kEntry,
     kClaim,
     kStaleClaim,
-    kFormerClaim
+    kFormerClaim,
   };  // what an operation of a multi is about
   struct Put {
     HolderId holder;
@@ -60,27 +61,27 @@ class Names {
     bool is_new = false;
     bool unsure = false;                // a write's outcome is not known
     std::optional<std::string> claims;  // this address; none: that of the hash
-    bool stale_claim = false;      // the claim is there and in our name: from an entry that others deleted
-    bool no_former_claim = false;  // others have deleted it
-    std::vector<Op> ops;           // of the multi under way
+    bool stale_claim = false;  // the claim is there and in our name: from an entry that others deleted
+    std::vector<Op> ops;       // of the multi under way
   };
   struct Held {  // an entry of a holder; from before its creation until it is certainly gone
     HolderId holder;
     std::string address;  // empty: not made yet
     bool allocated = false;
-    bool no_claim = false;  // others have deleted it
     int64_t version = 0;
-    std::optional<uint64_t> stream;
-    Instant say_at = kNever;
     std::set<uint64_t> leaving;  // who waits for its end
-    bool over = false;           // taken back: its znode goes at `leave_at`, or is being deleted
-    Instant leave_at = kNever;
+    bool over = false;           // taken back: its znode goes when its holder had time to hear of it ...
+    bool leaves = false;         // ... or is being deleted
   };
 
   void put(ServiceAsked message);
   void read(uint64_t token);
   void on_read(uint64_t token, const ZkResult& result);
   void write(uint64_t token, const std::optional<NameEntry>& old, const ZkStat& stat);
+  void write_both(uint64_t token, const NameEntry& entry, const std::optional<NameEntry>& old,
+                  int32_t version, bool frees);
+  using Claimed = std::function<void(std::optional<bool>)>;
+  void whether_claimed(const std::string& path, const std::optional<NameEntry>& entry, Claimed then);
   bool choose_address(uint64_t token, const std::optional<NameEntry>& old, NameEntry& entry);
   void on_written(uint64_t token, const NameEntry& entry, const ZkResult& result);
   void on_entry_refused(uint64_t token, ZkCode code);
@@ -93,11 +94,11 @@ class Names {
   bool fails(uint64_t token, ZkCode code);
   std::string preferred_address(const std::string& path) const;
 
-  void tell(const std::string& path);
-  void end_stream(Held& held, std::string line);
+  bool hold(const std::string& path, HolderId holder);
   void watch_own(const std::string& path);
   void take_back(const std::string& path, const std::string& why, Duration grace);
   void release(const std::string& path);
+  void release_later(const std::string& path, Duration pause);
   void on_release_read(const std::string& path, const ZkResult& result);
   void free_claim(const std::string& path);
   void released(const std::string& path);
@@ -105,7 +106,8 @@ class Names {
   void remove(ServiceAsked message);
   void remove_kept(uint64_t token, const std::string& path, bool unsure);
   void on_kept_read(uint64_t token, const std::string& path, bool unsure, const ZkResult& result);
-  void empty_kept(uint64_t token, const std::string& path, const NameEntry& entry, int32_t version);
+  void remove_later(uint64_t token, const std::string& path, bool unsure);
+  void removed(uint64_t token, Verdict verdict, const char* why = "");
 
   // ---- names.cpp ----
   struct Look {  // a GET of one entry
@@ -130,7 +132,7 @@ class Names {
 
   void on(ServiceAsked message);
   void on(const ServiceDropped& message);
-  void on(const HolderEnded& message);
+  void on(const HoldersEnded& message);
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
@@ -145,17 +147,21 @@ class Names {
   void reply_hosts(uint64_t token, const Ask& ask, const Rendered* rendered);
   void reply(uint64_t token, Verdict verdict, std::string text = "");
   // Goes on when there is a connection, or in a moment if there is one.
-  void put_off(std::function<void()> then);
+  static constexpr Duration kRetry = milliseconds(20);
+  void put_off(std::function<void()> then, Duration pause = kRetry);
   Instant next_due() const;
 
   Outbox& out_;
   ZkCalls zk_;
   NamesView view_;
-  uint64_t session_ = 0;  // ZooKeeper's, the last one
+  Streams<std::string> streams_;  // by path, of what is held
+  uint64_t session_ = 0;          // ZooKeeper's, the last one
   bool connected_ = false;
   std::map<uint64_t, Put> puts_;
   std::map<std::string, Held> held_;
-  std::set<uint64_t> removals_;  // of what no holder has
+  std::set<std::pair<HolderId, std::string>> by_holder_;
+  std::map<uint64_t, std::string> leaving_;  // who waits for the end of one of these
+  std::set<uint64_t> removals_;              // of what no holder has
   std::map<uint64_t, Look> looks_;
   std::map<uint64_t, Ask> asks_;
   std::map<std::pair<bool, std::string>, Rendered> rendered_;  // of the view as it is

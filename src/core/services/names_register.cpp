@@ -9,13 +9,14 @@
 #include "base/json_writer.hpp"
 #include "core/services/names.hpp"
 #include "core/services/parameters.hpp"
+#include "core/services/zk_refusal.hpp"
 
 namespace kvd {
 namespace {
 
-constexpr Duration kProgress = seconds(10);
 constexpr char kClaimsPath[] = "/kvd/addresses";
 constexpr int kTries = 20;  // of one registration: others are in its way again and again
+constexpr Duration kRefusedRetry = seconds(1);
 constexpr char kNoAnswer[] = "ZooKeeper did not answer; try again";
 
 std::string znode_of(const std::string& path) { return fmt::format("{}/{}", kNamesPath, path); }
@@ -25,11 +26,6 @@ std::string words(const std::string& path, const std::string& address, int64_t v
   JsonWriter json;
   json.begin_object().member("path", std::string_view(path)).member("address", std::string_view(address));
   return json.member("version", version).end_object().take();
-}
-
-std::string lost_line(const std::string& why) {
-  JsonWriter json;
-  return json.begin_object().member("state", "lost").member("reason", why).end_object().take();
 }
 
 uint32_t index_of(const AddressPool& pool, const std::string& path) {
@@ -75,13 +71,13 @@ void Names::refuse(uint64_t token, Verdict verdict, std::string why) {
   const bool others = std::any_of(puts_.begin(), puts_.end(), [&](const auto& one) {
     return one.second.holder == put.holder && one.second.path == put.path;
   });
-  if (intended && !held->second.over && !others) held_.erase(held);
+  if (intended && !held->second.over && !others) released(put.path);
   reply(token, verdict, std::move(why));
 }
 
 // Has an outcome that nothing can be done about, or only later.
 bool Names::fails(uint64_t token, ZkCode code) {
-  const bool later = code == ZkCode::kUnknown || code == ZkCode::kNotConnected;
+  const bool later = zk_silent(code);
   if (later && puts_.at(token).unsure) {
     put_off([this, token] {
       if (puts_.contains(token)) read(token);
@@ -118,7 +114,7 @@ void Names::on_read(uint64_t token, const ZkResult& result) {
   const bool mine = held != held_.end() && !other;
   put.creates = result.code == ZkCode::kNoNode;
   if (put.creates) {
-    if (other) return refuse(token, Verdict::kConflict, "another session has this name");
+    if (other) return refuse(token, Verdict::kConflict, "another client's session has this name");
     return write(token, std::nullopt, {});
   }
   if (result.code != ZkCode::kOk)
@@ -130,7 +126,7 @@ void Names::on_read(uint64_t token, const ZkResult& result) {
     return refuse(token, Verdict::kConflict,
                   "the name is a session's: only with that session can it be changed");
   if (owner != 0 && !(mine && owner == session_))
-    return refuse(token, Verdict::kConflict, "another session has this name");
+    return refuse(token, Verdict::kConflict, "another client's session has this name");
   if (owner == 0 && put.holder != HolderId()) {
     return refuse(
         token, Verdict::kConflict,
@@ -140,6 +136,16 @@ void Names::on_read(uint64_t token, const ZkResult& result) {
   write(token, old, result.stat);
 }
 
+// Whether the claim of an entry's address is this name's: others may have deleted it, and a third name have it now. No
+// answer: nothing.
+void Names::whether_claimed(const std::string& path, const std::optional<NameEntry>& entry, Claimed then) {
+  if (!entry || !entry->allocated) return then(false);
+  zk_.call(ZkGet{claim_of(entry->address)}, [path, then = std::move(then)](const ZkResult& result) {
+    if (zk_silent(result.code)) return then(std::nullopt);
+    then(result.code == ZkCode::kOk && result.data == path);
+  });
+}
+
 // The entry, and the claim of its address with it. `old` is what is there.
 void Names::write(uint64_t token, const std::optional<NameEntry>& old, const ZkStat& stat) {
   Put& put = puts_.at(token);
@@ -147,6 +153,18 @@ void Names::write(uint64_t token, const std::optional<NameEntry>& old, const ZkS
   NameEntry entry = put.wanted;
   if (entry.address.empty() && !choose_address(token, old, entry)) return;
   if (old == entry) return finish(token, entry, stat.modified_zxid);  // also: of an unknown outcome, done
+  const bool keeps = old && old->allocated && entry.allocated;
+  whether_claimed(put.path, keeps ? std::nullopt : old,
+                  [this, token, entry, old, version = stat.version](std::optional<bool> frees) {
+                    if (!puts_.contains(token) || (!frees && fails(token, ZkCode::kUnknown))) return;
+                    write_both(token, entry, old, version, *frees);
+                  });
+}
+
+// `version` is that of what is there, `frees` whether its claim has to go.
+void Names::write_both(uint64_t token, const NameEntry& entry, const std::optional<NameEntry>& old,
+                       int32_t version, bool frees) {
+  Put& put = puts_.at(token);
   const std::string znode = znode_of(put.path);
   const ZkMode mode = put.holder == HolderId() ? ZkMode::kPersistent : ZkMode::kEphemeral;
   const bool keeps = old && old->allocated && entry.allocated;
@@ -158,15 +176,15 @@ void Names::write(uint64_t token, const std::optional<NameEntry>& old, const ZkS
   };
   const std::string data = encode_name(entry);
   if (put.creates) add(Op::kEntry, ZkCreate{znode, data, mode});
-  add(Op::kEntry, ZkSet{znode, data, put.creates ? -1 : stat.version});  // behind a create: for its stat
+  add(Op::kEntry, ZkSet{znode, data, put.creates ? -1 : version});  // behind a create: for its stat
   if (entry.allocated && !keeps) {
     if (put.stale_claim) add(Op::kStaleClaim, ZkDelete{claim_of(entry.address)});
     add(Op::kClaim, ZkCreate{claim_of(entry.address), put.path, mode});
   }
-  if (old && old->allocated && !keeps && !put.no_former_claim)
-    add(Op::kFormerClaim, ZkDelete{claim_of(old->address)});
+  if (frees) add(Op::kFormerClaim, ZkDelete{claim_of(old->address)});
   // From now on it may be there, and has to go with its holder.
-  if (put.holder != HolderId()) held_.try_emplace(put.path).first->second.holder = put.holder;
+  if (put.holder != HolderId() && !hold(put.path, put.holder))
+    return refuse(token, Verdict::kUnavailable, kWatchesFull);
   zk_.call(std::move(multi), [this, token, entry](const ZkResult& result) {
     if (puts_.contains(token)) on_written(token, entry, result);
   });
@@ -218,7 +236,6 @@ void Names::on_written(uint64_t token, const NameEntry& entry, const ZkResult& r
       put.stale_claim = false;
       return again(token);
     case Op::kFormerClaim:
-      put.no_former_claim = true;
       return again(token);
   }
 }
@@ -290,30 +307,22 @@ void Names::finish(uint64_t token, const NameEntry& entry, int64_t version) {
     held.address = entry.address;
     held.allocated = entry.allocated;
     held.version = version;
-    if (put.streams) held.stream = token;
+    if (put.streams) streams_.open(put.path, token);
     watch_own(put.path);
   }
-  if (put.streams) return tell(put.path);
+  if (put.streams) return streams_.say(put.path, words(put.path, entry.address, version));
   reply(token, put.is_new ? Verdict::kCreated : Verdict::kOk, words(put.path, entry.address, version));
 }
 
 // ---- what a holder has ----
 
-void Names::tell(const std::string& path) {
-  Held& held = held_.at(path);
-  held.say_at = out_.now + kProgress;
-  due_ = std::min(due_, held.say_at);
-  out_.desk.post(ServiceAnswered{
-      *held.stream, ServiceAnswer{Verdict::kOk, words(path, held.address, held.version), Form::kJson, {}},
-      true, false});
-}
-
-void Names::end_stream(Held& held, std::string line) {
-  held.say_at = kNever;
-  held.leave_at = kNever;
-  if (!held.stream) return;
-  out_.desk.post(ServiceAnswered{*std::exchange(held.stream, std::nullopt),
-                                 ServiceAnswer{Verdict::kOk, std::move(line), Form::kJson, {}}, true, true});
+// False: there is no room for its watch.
+bool Names::hold(const std::string& path, HolderId holder) {
+  if (held_.contains(path)) return true;
+  if (!out_.watches.take(WatchAccount::bytes_of(path))) return false;
+  held_[path].holder = holder;
+  by_holder_.emplace(holder, path);
+  return true;
 }
 
 // Others may delete it, and then somebody else may register there.
@@ -323,23 +332,25 @@ void Names::watch_own(const std::string& path) {
     if (held == held_.end() || held->second.address.empty()) return;
     const bool gone = result.code == ZkCode::kNoNode;
     if (!gone && (result.code != ZkCode::kOk || result.stat.ephemeral_owner == session_)) return;
-    if (held->second.over && held->second.leave_at == kNever) return;  // by ourselves
+    if (held->second.leaves) return;  // by ourselves
     take_back(path, "its znode was deleted", Duration(0));
   });
 }
 
-void Names::on(const HolderEnded& message) {
+void Names::on(const HoldersEnded& message) {
+  const std::set<HolderId> ended(message.holders.begin(), message.holders.end());
   std::vector<uint64_t> asking;
   for (const auto& [token, put] : puts_) {
-    if (put.holder == message.holder) asking.push_back(token);
+    if (ended.contains(put.holder)) asking.push_back(token);
   }
   for (const uint64_t token : asking) {
     puts_.erase(token);
     reply(token, Verdict::kGone, message.why);
   }
   std::vector<std::string> theirs;
-  for (const auto& [path, held] : held_) {
-    if (held.holder == message.holder) theirs.push_back(path);
+  for (const HolderId holder : message.holders) {
+    for (auto it = by_holder_.lower_bound({holder, ""}); it != by_holder_.end() && it->first == holder; ++it)
+      theirs.push_back(it->second);
   }
   for (const std::string& path : theirs) take_back(path, message.why, message.grace);
 }
@@ -347,55 +358,54 @@ void Names::on(const HolderEnded& message) {
 // Whoever may use its address hears of it before the next one can have it: the znode goes later.
 void Names::take_back(const std::string& path, const std::string& why, Duration grace) {
   Held& held = held_.at(path);
-  if (held.over && (grace != Duration(0) || held.leave_at == kNever)) return;
-  if (grace == Duration(0) || !held.stream) {
-    end_stream(held, held.over ? R"({"state":"over"})" : lost_line(why));
-    return release(path);
-  }
+  if (held.leaves || (held.over && grace != Duration(0))) return;
+  if (!streams_.part(path, why, grace)) return release(path);
   held.over = true;
-  held.say_at = kNever;
-  held.leave_at = out_.now + grace;
-  due_ = std::min(due_, held.leave_at);
-  out_.desk.post(ServiceAnswered{*held.stream, ServiceAnswer{Verdict::kOk, lost_line(why), Form::kJson, {}},
-                                 true, false});
 }
 
+// The sync: of a registration whose outcome was not heard the session's server may not know yet.
 void Names::release(const std::string& path) {
   Held& held = held_.at(path);
-  held.over = true;
-  held.say_at = kNever;
-  held.leave_at = kNever;
+  if (held.address.empty()) zk_.call(ZkSync{znode_of(path)}, [](const ZkResult&) {});
+  held.over = held.leaves = true;
   zk_.call(ZkGet{znode_of(path)}, [this, path](const ZkResult& result) {
     const auto it = held_.find(path);
-    if (it != held_.end() && it->second.over) on_release_read(path, result);
+    if (it != held_.end() && it->second.leaves) on_release_read(path, result);
   });
 }
 
 void Names::on_release_read(const std::string& path, const ZkResult& result) {
-  Held& held = held_.at(path);
-  auto later = [this, path](ZkCode code) {
-    if (code != ZkCode::kUnknown && code != ZkCode::kNotConnected) return false;
-    for (const uint64_t token : std::exchange(held_.at(path).leaving, {}))
-      reply(token, Verdict::kUnknown, "ZooKeeper did not answer; it is given back as soon as it does");
-    put_off([this, path] {
-      const auto it = held_.find(path);
-      if (it != held_.end() && it->second.over && it->second.leave_at == kNever) release(path);
-    });
-    return true;
-  };
-  if (later(result.code)) return;
+  if (zk_silent(result.code)) return release_later(path, kRetry);
   if (result.code != ZkCode::kOk || result.stat.ephemeral_owner != session_) return free_claim(path);
   const std::optional<NameEntry> entry = decode_name(result.data);
-  const bool claimed = entry && entry->allocated && !held.no_claim;
-  ZkMulti multi{{ZkDelete{znode_of(path), result.stat.version}}};
-  if (claimed) multi.ops.emplace_back(ZkDelete{claim_of(entry->address)});
-  zk_.call(std::move(multi), [this, path, later](const ZkResult& deleted) {
-    const auto it = held_.find(path);
-    if (it == held_.end() || !it->second.over || later(deleted.code)) return;
-    if (deleted.code == ZkCode::kOk) return released(path);
-    it->second.no_claim |= guilty(deleted) == 1;  // others have deleted it
-    release(path);
-  });
+  whether_claimed(path, entry,
+                  [this, path, entry, version = result.stat.version](std::optional<bool> claimed) {
+                    if (!held_.contains(path) || !held_.at(path).leaves) return;
+                    if (!claimed) return release_later(path, kRetry);
+                    ZkMulti multi{{ZkDelete{znode_of(path), version}}};
+                    if (*claimed) multi.ops.emplace_back(ZkDelete{claim_of(entry->address)});
+                    zk_.call(std::move(multi), [this, path](const ZkResult& deleted) {
+                      const auto it = held_.find(path);
+                      if (it == held_.end() || !it->second.leaves) return;
+                      if (deleted.code == ZkCode::kOk) return released(path);
+                      if (deleted.code == ZkCode::kBadVersion || deleted.code == ZkCode::kNoNode)
+                        return release(path);
+                      release_later(path, zk_silent(deleted.code) ? kRetry : kRefusedRetry);
+                    });
+                  });
+}
+
+void Names::release_later(const std::string& path, Duration pause) {
+  for (const uint64_t token : std::exchange(held_.at(path).leaving, {})) {
+    leaving_.erase(token);
+    reply(token, Verdict::kUnknown, "ZooKeeper did not do it; it is given back as soon as it does");
+  }
+  put_off(
+      [this, path] {
+        const auto it = held_.find(path);
+        if (it != held_.end() && it->second.leaves) release(path);
+      },
+      pause);
 }
 
 // Others have deleted the entry. Until the claim is gone as well, nobody registers here.
@@ -405,7 +415,7 @@ void Names::free_claim(const std::string& path) {
   const std::string claim = claim_of(held.address);
   auto end = [this, path](const ZkResult&) {
     const auto it = held_.find(path);
-    if (it != held_.end() && it->second.over) released(path);
+    if (it != held_.end() && it->second.leaves) released(path);
   };
   zk_.call(ZkGet{claim}, [this, path, claim, end](const ZkResult& result) {
     const bool ours =
@@ -416,8 +426,15 @@ void Names::free_claim(const std::string& path) {
 }
 
 void Names::released(const std::string& path) {
-  for (const uint64_t token : std::exchange(held_.at(path).leaving, {})) reply(token, Verdict::kDone);
+  const Held held = std::move(held_.at(path));
   held_.erase(path);
+  by_holder_.erase({held.holder, path});
+  streams_.forget(path);
+  out_.watches.give_back(WatchAccount::bytes_of(path));
+  for (const uint64_t token : held.leaving) {
+    leaving_.erase(token);
+    reply(token, Verdict::kDone);
+  }
 }
 
 // ---- to delete ----
@@ -430,6 +447,7 @@ void Names::remove(ServiceAsked message) {
   const auto held = held_.find(path);
   if (message.holder != HolderId() && held != held_.end() && held->second.holder == message.holder) {
     held->second.leaving.insert(token);
+    leaving_[token] = path;
     if (!held->second.over) take_back(path, "it was given back", Duration(0));
     return;
   }
@@ -439,7 +457,7 @@ void Names::remove(ServiceAsked message) {
     removals_.erase(token);
     if (result.code == ZkCode::kNoNode) return reply(token, Verdict::kNotFound, "there is no such name");
     if (result.code != ZkCode::kOk) return reply(token, Verdict::kUnavailable, kNoAnswer);
-    reply(token, Verdict::kConflict, "the name is not this session's");
+    reply(token, Verdict::kConflict, "the name is another's");
   });
 }
 
@@ -451,56 +469,50 @@ void Names::remove_kept(uint64_t token, const std::string& path, bool unsure) {
 }
 
 void Names::on_kept_read(uint64_t token, const std::string& path, bool unsure, const ZkResult& result) {
-  auto end = [this, token](Verdict verdict, const char* why) {
-    removals_.erase(token);
-    reply(token, verdict, why);
-  };
-  if (result.code == ZkCode::kUnknown || result.code == ZkCode::kNotConnected) {
-    if (!unsure) return end(Verdict::kUnavailable, kNoAnswer);
-    return put_off([this, token, path] {
-      if (removals_.contains(token)) remove_kept(token, path, true);
-    });
-  }
+  if (zk_silent(result.code)) return remove_later(token, path, unsure);
   if (result.code == ZkCode::kNoNode)
-    return unsure ? end(Verdict::kDone, "") : end(Verdict::kNotFound, "there is no such name");
-  if (result.code != ZkCode::kOk) return end(Verdict::kForbidden, "ZooKeeper forbids it");
+    return unsure ? removed(token, Verdict::kDone)
+                  : removed(token, Verdict::kNotFound, "there is no such name");
+  if (result.code != ZkCode::kOk) return removed(token, Verdict::kForbidden, "ZooKeeper forbids it");
   if (result.stat.ephemeral_owner != 0)
-    return end(Verdict::kConflict, "the name is a session's: only with that session can it be deleted");
+    return removed(token, Verdict::kConflict,
+                   "the name is a session's: only with that session can it be deleted");
   const std::optional<NameEntry> entry = decode_name(result.data);
-  if (!entry && result.stat.children_count > 0) {
-    if (unsure) return end(Verdict::kDone, "");
-    return end(Verdict::kConflict, "there is no such name, but others below it");
+  const bool others_below = result.stat.children_count > 0;
+  if (!entry && others_below) {
+    if (unsure) return removed(token, Verdict::kDone);
+    return removed(token, Verdict::kConflict, "there is no such name, but others below it");
   }
-  ZkMulti multi{{ZkDelete{znode_of(path), result.stat.version}}};
-  if (entry && entry->allocated) multi.ops.emplace_back(ZkDelete{claim_of(entry->address)});
-  zk_.call(std::move(multi), [this, token, path, unsure, entry, end,
-                              version = result.stat.version](const ZkResult& deleted) {
+  whether_claimed(path, entry, [=, this, version = result.stat.version](std::optional<bool> claimed) {
     if (!removals_.contains(token)) return;
-    const size_t at = guilty(deleted);
-    if (deleted.code == ZkCode::kOk) return end(Verdict::kDone, "");
-    if (deleted.code == ZkCode::kNoAuth) return end(Verdict::kForbidden, "ZooKeeper forbids it");
-    if (at == 0 && deleted.code == ZkCode::kNotEmpty && entry)
-      return empty_kept(token, path, *entry, version);
-    if (at == 1) {  // others have deleted the claim: such an entry is like one that brought its address
-      NameEntry plain = *entry;
-      plain.allocated = false;
-      zk_.call(ZkSet{znode_of(path), encode_name(plain), version}, [](const ZkResult&) {});
+    if (!claimed) return remove_later(token, path, unsure);
+    ZkMulti multi;
+    if (others_below) {  // what holds them stays
+      multi.ops.emplace_back(ZkSet{znode_of(path), "", version});
+    } else {
+      multi.ops.emplace_back(ZkDelete{znode_of(path), version});
     }
-    if (deleted.code == ZkCode::kInvalid) return end(Verdict::kUnavailable, kNoAnswer);
-    remove_kept(token, path, unsure || deleted.code == ZkCode::kUnknown);
+    if (*claimed) multi.ops.emplace_back(ZkDelete{claim_of(entry->address)});
+    zk_.call(std::move(multi), [this, token, path, unsure](const ZkResult& deleted) {
+      if (!removals_.contains(token)) return;
+      if (deleted.code == ZkCode::kOk) return removed(token, Verdict::kDone);
+      if (deleted.code == ZkCode::kNoAuth) return removed(token, Verdict::kForbidden, "ZooKeeper forbids it");
+      if (deleted.code == ZkCode::kInvalid) return removed(token, Verdict::kUnavailable, kNoAnswer);
+      remove_kept(token, path, unsure || deleted.code == ZkCode::kUnknown);
+    });
   });
 }
 
-// Names below it: what holds them stays.
-void Names::empty_kept(uint64_t token, const std::string& path, const NameEntry& entry, int32_t version) {
-  ZkMulti multi{{ZkSet{znode_of(path), "", version}}};
-  if (entry.allocated) multi.ops.emplace_back(ZkDelete{claim_of(entry.address)});
-  zk_.call(std::move(multi), [this, token, path](const ZkResult& result) {
-    if (!removals_.contains(token)) return;
-    if (result.code != ZkCode::kOk) return remove_kept(token, path, result.code == ZkCode::kUnknown);
-    removals_.erase(token);
-    reply(token, Verdict::kDone);
+void Names::remove_later(uint64_t token, const std::string& path, bool unsure) {
+  if (!unsure) return removed(token, Verdict::kUnavailable, kNoAnswer);
+  put_off([this, token, path] {
+    if (removals_.contains(token)) remove_kept(token, path, true);
   });
+}
+
+void Names::removed(uint64_t token, Verdict verdict, const char* why) {
+  removals_.erase(token);
+  reply(token, verdict, why);
 }
 
 }  // namespace kvd

@@ -66,7 +66,7 @@ ZkCalls::Then NamesView::guarded(void (NamesView::*then)(const std::string&, con
   return [this, then, path, number = znodes_.at(path).reading](const ZkResult& result) {
     const auto it = znodes_.find(path);
     if (it == znodes_.end() || it->second.reading != number) return;
-    if (result.code == ZkCode::kUnknown || result.code == ZkCode::kNotConnected) return lose();
+    if (zk_silent(result.code)) return lose();
     (this->*then)(path, result);
   };
 }

@@ -56,7 +56,7 @@ PathProblem problem_of_path(std::string_view path) {
   const std::string absolute = fmt::format("/{}", path);
   if (path.empty() || !zk_path_valid(absolute)) {
     return {Verdict::kInvalid,
-            "the path has to be one of znodes: no empty part, no '.' or '..', no slash at its end"};
+            "the path has to be one of znodes: UTF-8, no empty part, no '.' or '..', no slash at its end"};
   }
   for (const std::string_view own :
        {std::string_view(kElectionPath), std::string_view("/kvd"), std::string_view("/zookeeper")}) {

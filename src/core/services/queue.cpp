@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -15,8 +16,10 @@ namespace {
 constexpr std::string_view kLockMark = "__lock__";
 constexpr std::string_view kReaderMark = "__rlock__";
 constexpr size_t kDigits = 10;
-constexpr size_t kNameBytes = 64;  // of a place, with what each watch takes besides
 constexpr Duration kRetry = milliseconds(20);
+
+// Of a place: the one before it, and itself.
+size_t watch_bytes(const std::string& path) { return 2 * WatchAccount::bytes_of(path); }
 
 // What orders a place: the ten digits at its end, behind its mark.
 std::optional<std::string_view> sequence_of(std::string_view name) {
@@ -40,9 +43,9 @@ std::vector<std::string> places_in_order(const std::vector<std::string>& childre
   return places;
 }
 
-PlaceId Queue::join(std::string path, std::string data) {
+std::optional<PlaceId> Queue::join(std::string path, std::string data) {
+  if (!out_.watches.take(watch_bytes(path))) return std::nullopt;
   const PlaceId id(++counter_);
-  bytes_ += path.size() + kNameBytes;
   Place place;
   place.path = std::move(path);
   place.guid = new_guid();
@@ -51,8 +54,6 @@ PlaceId Queue::join(std::string path, std::string data) {
   create(id);
   return id;
 }
-
-bool Queue::full() const { return bytes_ > limits::kWatchedBytes; }
 
 std::string Queue::new_guid() { return fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next()); }
 
@@ -71,7 +72,7 @@ Queue::Place* Queue::find_place(PlaceId id) {
 void Queue::forget(PlaceId id) {
   Place& place = places_.at(id);
   watch(id, place, "");
-  bytes_ -= place.path.size() + kNameBytes;
+  out_.watches.give_back(watch_bytes(place.path));
   places_.erase(id);
 }
 
@@ -96,7 +97,7 @@ void Queue::lose(PlaceId id, std::string why) {
 
 // Nothing was learned: it goes on when there is a connection again, or is still.
 bool Queue::put_off(Place& place, ZkCode code) {
-  if (code != ZkCode::kUnknown && code != ZkCode::kNotConnected) return false;
+  if (!zk_silent(code)) return false;
   place.phase = Phase::kAdrift;
   if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
   return true;
@@ -208,12 +209,32 @@ void Queue::check_own(PlaceId id) {
   watch(id, place, znode_path(place));
   zk_.call(ZkExists{place.watched, true}, [this, id](const ZkResult& result) {
     Place* own = find_place(id);
-    if (own == nullptr || put_off(*own, result.code)) return;
-    if (own->leaving) return remove(id);
-    if (result.code != ZkCode::kOk) return lose(id, "its znode was deleted");
-    if (result.stat.ephemeral_owner != session_) return lose(id, "its znode is another one's");
-    own->phase = Phase::kHolding;
-    events_.held(id, result.stat.created_zxid);
+    if (own != nullptr && !put_off(*own, result.code)) on_own(id, result);
+  });
+}
+
+void Queue::on_own(PlaceId id, const ZkResult& result) {
+  Place& own = places_.at(id);
+  if (own.leaving) return remove(id);
+  if (result.code != ZkCode::kOk) return lose(id, "its znode was deleted");
+  if (result.stat.ephemeral_owner != session_) return lose(id, "its znode is another one's");
+  own.phase = Phase::kHolding;
+  events_.held(id, result.stat.created_zxid);
+}
+
+// The one before it is no longer what it was, and most often this one is the first now: so both is asked at once.
+void Queue::look_woken(PlaceId id) {
+  Place& place = places_.at(id);
+  place.phase = Phase::kLooking;
+  watch(id, place, znode_path(place));
+  const auto listed = std::make_shared<ZkResult>();
+  zk_.call(ZkChildren{place.path}, [listed](const ZkResult& result) { *listed = result; });
+  zk_.call(ZkExists{place.watched, true}, [this, id, listed](const ZkResult& result) {
+    Place* own = find_place(id);
+    if (own == nullptr || put_off(*own, listed->code) || put_off(*own, result.code)) return;
+    const std::vector<std::string> all = places_in_order(listed->children);
+    const bool first = !all.empty() && all.front() == own->znode;
+    first ? on_own(id, result) : on_listed(id, *listed);
   });
 }
 
@@ -240,7 +261,7 @@ void Queue::on(const ZkWatchFired& message) {
   for (auto it = begin; it != end; ++it) woken.push_back(it->second);
   for (const PlaceId id : woken) {
     const Phase phase = places_.at(id).phase;
-    if (phase == Phase::kWaiting) mutated(Mutation::kPredecessorTrusted) ? check_own(id) : look(id);
+    if (phase == Phase::kWaiting) mutated(Mutation::kPredecessorTrusted) ? check_own(id) : look_woken(id);
     if (phase == Phase::kHolding) check_own(id);
   }
 }

@@ -7,6 +7,7 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,10 +34,9 @@ class Queue {
   };
   Queue(Outbox& out, ZkCalls& zk, Events events) : out_(out), zk_(zk), events_(std::move(events)) {}
 
-  // `path` is absolute; it and what is above it are made when they are missing. `data` is what others see.
-  PlaceId join(std::string path, std::string data);
-  // No more places: at a reconnection the C client tells all its watches in one message, which may not be too long.
-  bool full() const;
+  // `path` is absolute; it and what is above it are made when they are missing. `data` is what others see. None: this
+  // server watches as much as it may already.
+  std::optional<PlaceId> join(std::string path, std::string data);
   // Its znode goes, if not at once then when ZooKeeper is back.
   void leave(PlaceId place);
 
@@ -72,6 +72,8 @@ class Queue {
   void on_found(PlaceId id, const ZkResult& result);
   void look(PlaceId id);
   void on_listed(PlaceId id, const ZkResult& result);
+  void look_woken(PlaceId id);
+  void on_own(PlaceId id, const ZkResult& result);
   void check_predecessor(PlaceId id);
   void check_own(PlaceId id);
   void go_on(PlaceId id);
@@ -93,7 +95,6 @@ class Queue {
   bool connected_ = false;
   Instant retry_at_ = kNever;
   uint64_t counter_ = 0;
-  size_t bytes_ = 0;  // about what the places' watches take
   std::map<PlaceId, Place> places_;
   std::multimap<std::string, PlaceId> watched_;
 };

@@ -50,7 +50,7 @@ void Sessions::on(ServiceAsked message) {
   if (it == by_id_.end()) return reply(message.token, Verdict::kGone, "there is no such session, or no more");
   const HolderId holder = it->second;
   if (message.call.verb == Verb::kDelete) {
-    end(holder, "the session was ended", Duration(0));
+    end_one(holder, "the session was ended");
     return reply(message.token, Verdict::kDone);
   }
   if (message.call.verb == Verb::kPut) renew(holder);
@@ -120,16 +120,24 @@ void Sessions::on(const ServiceDropped& message) {
   if (waited == 0 && message.collection != Collection::kSessions)
     out_.service_of(message.collection).post(message);
   const auto it = held_.find(message.token);
-  if (it != held_.end()) end(it->second, "the connection was closed", Duration(0));
+  if (it != held_.end()) end_one(it->second, "the connection was closed");
 }
 
-void Sessions::end(HolderId holder, const std::string& why, Duration grace) {
+void Sessions::drop(HolderId holder) {
   const auto it = sessions_.find(holder);
   ends_.erase({it->second.ends, holder});
   by_id_.erase(it->second.id);
   if (it->second.held_by) held_.erase(*it->second.held_by);
   sessions_.erase(it);
-  for (auto& service : out_.services) service.post(HolderEnded{holder, why, grace});
+}
+
+void Sessions::end_one(HolderId holder, const std::string& why) {
+  drop(holder);
+  tell_services({holder}, why, Duration(0));
+}
+
+void Sessions::tell_services(const std::vector<HolderId>& holders, const std::string& why, Duration grace) {
+  for (auto& service : out_.services) service.post(HoldersEnded{holders, why, grace});
 }
 
 void Sessions::end_all(const std::string& why, Duration grace) {
@@ -137,7 +145,10 @@ void Sessions::end_all(const std::string& why, Duration grace) {
     out_.log(LogLevel::kWarn, "ends all clients' sessions",
              {{"why", why}, {"sessions", std::to_string(sessions_.size())}});
   }
-  while (!sessions_.empty()) end(sessions_.begin()->first, why, grace);
+  std::vector<HolderId> all;
+  for (const auto& [holder, session] : sessions_) all.push_back(holder);
+  for (const HolderId holder : all) drop(holder);
+  if (!all.empty()) tell_services(all, why, grace);
 }
 
 void Sessions::on(const StopRequested&) {
@@ -194,7 +205,7 @@ void Sessions::on_time() {
     end_all("this server cannot reach ZooKeeper", timeout_ / 3);
   }
   while (!ends_.empty() && ends_.begin()->first <= out_.now) {
-    end(ends_.begin()->second, "the session was not renewed in time", Duration(0));
+    end_one(ends_.begin()->second, "the session was not renewed in time");
   }
   if (sessions_.empty() && waiting_.empty()) {
     confirm_at_ = kNever;

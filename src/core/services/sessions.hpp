@@ -48,8 +48,10 @@ class Sessions {
   void pass_on(HolderWanted message);
   HolderId add(Session session);
   void renew(HolderId holder);
-  void end(HolderId holder, const std::string& why, Duration grace);
+  void drop(HolderId holder);
+  void end_one(HolderId holder, const std::string& why);
   void end_all(const std::string& why, Duration grace);
+  void tell_services(const std::vector<HolderId>& holders, const std::string& why, Duration grace);
   bool certain() const { return out_.now < certain_until_; }
   void confirm();
   void reply(uint64_t token, Verdict verdict, std::string text = "");

@@ -1,9 +1,9 @@
-// What clients hold by a connection (`hold=1`), as lines on it: the last one is repeated now and then, so that both
-// ends know of each other, and whoever loses what is held hears of it before anybody else can have it.
+// What clients hold, until it is certain that they know that they do no more; and what they hold by a connection
+// (`hold=1`), as lines on it: the last one is repeated now and then, so that both ends know of each other, and whoever
+// loses what is held hears of it before anybody else can have it.
 //
-// A part of the actor that owns it, which names what is held by numbers of its own.
+// A part of the actor that owns it, which names what is held by keys of its own.
 #pragma once
-#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -15,41 +15,156 @@
 
 namespace kvd {
 
+// {"state":"lost","reason":WHY}
+std::string lost_line(const std::string& why);
+
+template <class Key>
 class Streams {
  public:
+  static constexpr Duration kProgress = seconds(10);  // between a line and its repetition
+
   explicit Streams(Outbox& out) : out_(out) {}
 
-  void open(uint64_t id, uint64_t token);
-  bool has(uint64_t id) const { return streams_.contains(id); }
-  // Now, and again every ten seconds until something else is said. Nothing without a stream; as all of these.
-  void say(uint64_t id, std::string line);
-  void end(uint64_t id, std::string line);
-  void end_lost(uint64_t id, const std::string& why);
-  // Says that it is lost. True: whoever holds has until `grace` is over, or the connection closed, to let go; on_time()
-  // or dropped() names it then. False: there is nothing to wait for, and no stream any more.
-  bool part(uint64_t id, const std::string& why, Duration grace);
+  void open(const Key& key, uint64_t token);
+  bool has(const Key& key) const;
+  // Now, and again whenever kProgress has passed until another line is to be repeated. Nothing without a stream, or
+  // when it has been told that it lost; as all of these.
+  void say(const Key& key, std::string line);
+  void tell(const Key& key, std::string line);    // once
+  void repeat(const Key& key, std::string line);  // later
+  void end(const Key& key, std::string line);
+  void end_lost(const Key& key, const std::string& why) { end(key, lost_line(why)); }
+  // Says that it is lost. True: whoever holds it has until `grace` is over, or the connection closed, to let go;
+  // on_time() or dropped() names it then, unless it is forgotten. Who holds by a client's session cannot be told, and
+  // has as long to hear of it by asking. False: there is nothing to wait for, and no stream any more.
+  bool part(const Key& key, const std::string& why, Duration grace);
   // Its connection is closed: what was held there, if it was one of these.
-  std::optional<uint64_t> dropped(uint64_t token);
+  std::optional<Key> dropped(uint64_t token);
   // Whose grace is over.
-  std::vector<uint64_t> on_time();
+  std::vector<Key> on_time();
+  // There is no such thing any more, nor a stream that would have to hear of it.
+  void forget(const Key& key);
   Instant deadline() const { return times_.empty() ? kNever : times_.begin()->first; }
 
  private:
   struct Stream {
-    uint64_t token = 0;
+    std::optional<uint64_t> token;
     std::string line;
     bool parting = false;
     Instant at = kNever;
   };
 
+  Stream* speaking(const Key& key);
   void send(const Stream& stream, std::string line, bool last);
-  void wake_at(uint64_t id, Instant at);
-  void forget(uint64_t id);
+  void wake_at(const Key& key, Stream& stream, Instant at);
 
   Outbox& out_;
-  std::map<uint64_t, Stream> streams_;
-  std::map<uint64_t, uint64_t> by_token_;
-  std::set<std::pair<Instant, uint64_t>> times_;
+  std::map<Key, Stream> streams_;
+  std::map<uint64_t, Key> by_token_;
+  std::set<std::pair<Instant, Key>> times_;
 };
+
+template <class Key>
+void Streams<Key>::open(const Key& key, uint64_t token) {
+  streams_[key].token = token;
+  by_token_.emplace(token, key);
+}
+
+template <class Key>
+bool Streams<Key>::has(const Key& key) const {
+  const auto it = streams_.find(key);
+  return it != streams_.end() && it->second.token.has_value();
+}
+
+template <class Key>
+typename Streams<Key>::Stream* Streams<Key>::speaking(const Key& key) {
+  const auto it = streams_.find(key);
+  return it == streams_.end() || it->second.parting ? nullptr : &it->second;
+}
+
+template <class Key>
+void Streams<Key>::send(const Stream& stream, std::string line, bool last) {
+  out_.desk.post(ServiceAnswered{*stream.token, ServiceAnswer{Verdict::kOk, std::move(line), Form::kJson, {}},
+                                 true, last});
+}
+
+template <class Key>
+void Streams<Key>::wake_at(const Key& key, Stream& stream, Instant at) {
+  times_.erase({stream.at, key});
+  stream.at = at;
+  times_.emplace(at, key);
+}
+
+template <class Key>
+void Streams<Key>::forget(const Key& key) {
+  const auto it = streams_.find(key);
+  if (it == streams_.end()) return;
+  times_.erase({it->second.at, key});
+  if (it->second.token) by_token_.erase(*it->second.token);
+  streams_.erase(it);
+}
+
+template <class Key>
+void Streams<Key>::say(const Key& key, std::string line) {
+  tell(key, line);
+  repeat(key, std::move(line));
+}
+
+template <class Key>
+void Streams<Key>::tell(const Key& key, std::string line) {
+  if (const Stream* stream = speaking(key)) send(*stream, std::move(line), false);
+}
+
+template <class Key>
+void Streams<Key>::repeat(const Key& key, std::string line) {
+  Stream* stream = speaking(key);
+  if (stream == nullptr) return;
+  stream->line = std::move(line);
+  wake_at(key, *stream, out_.now + kProgress);
+}
+
+template <class Key>
+void Streams<Key>::end(const Key& key, std::string line) {
+  const auto it = streams_.find(key);
+  if (it == streams_.end()) return;
+  if (it->second.token) send(it->second, std::move(line), true);
+  forget(key);
+}
+
+template <class Key>
+bool Streams<Key>::part(const Key& key, const std::string& why, Duration grace) {
+  if (grace == Duration(0)) return end_lost(key, why), false;
+  Stream& stream = streams_[key];
+  if (std::exchange(stream.parting, true)) return true;
+  if (stream.token) send(stream, lost_line(why), false);
+  wake_at(key, stream, out_.now + grace);
+  return true;
+}
+
+template <class Key>
+std::optional<Key> Streams<Key>::dropped(uint64_t token) {
+  const auto it = by_token_.find(token);
+  if (it == by_token_.end()) return std::nullopt;
+  const Key key = it->second;
+  forget(key);
+  return key;
+}
+
+template <class Key>
+std::vector<Key> Streams<Key>::on_time() {
+  std::vector<Key> over;
+  while (deadline() <= out_.now) {
+    const Key key = times_.begin()->second;
+    Stream& stream = streams_.at(key);
+    if (stream.parting) {
+      over.push_back(key);
+      end(key, R"({"state":"over"})");
+    } else {
+      send(stream, stream.line, false);
+      wake_at(key, stream, out_.now + kProgress);
+    }
+  }
+  return over;
+}
 
 }  // namespace kvd

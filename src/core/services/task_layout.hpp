@@ -30,11 +30,8 @@ inline constexpr char kTaskNotesPath[] = "/kvd/tasks";
 inline constexpr char kIdle[] = "non";
 inline constexpr uint64_t kUsualRetries = 3;
 
-// Together with the rest of what stands in one transaction these stay below limits::kZkData.
-inline constexpr size_t kTaskBytes = 60u << 10;  // a task's data, and its result
-inline constexpr size_t kTaskNameBytes = 255;    // of ids and workers
+inline constexpr size_t kTaskNameBytes = 255;  // of ids and workers
 inline constexpr size_t kTaskKindBytes = 64;
-inline constexpr size_t kTaskProgressBytes = 256;
 
 std::string task_path(std::string_view id);
 std::string task_data_path(std::string_view id);
@@ -86,8 +83,5 @@ ZkOp end_task(const Task& task, std::string_view result);
 
 // `watch`: of /tasks/ID. The code is kOk when it is certain what is there, and be it nothing.
 void read_task(ZkCalls& zk, const std::string& id, bool watch, std::function<void(ZkCode, Task)> then);
-
-// Nothing was learned of the outcome, or nothing was done for want of a connection.
-inline bool zk_silent(ZkCode code) { return code == ZkCode::kUnknown || code == ZkCode::kNotConnected; }
 
 }  // namespace kvd

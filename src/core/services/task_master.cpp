@@ -11,6 +11,7 @@ constexpr char kMasterPath[] = "/master";
 constexpr char kMasterPrefix[] = "master-";
 constexpr char kFailedWord[] = "failed";
 constexpr Duration kRetry = milliseconds(20);
+constexpr int kRefusalsMax = 50;  // of one task; then something in ZooKeeper is in its way for good
 
 }  // namespace
 
@@ -51,6 +52,7 @@ void TaskMaster::clear() {
   built_ = false;
   notes_.clear();
   tasks_.clear();
+  for (const auto& [name, worker] : workers_) out_.watches.give_back(watch_bytes(name));
   workers_.clear();
   held_.clear();
   open_.clear();
@@ -130,24 +132,29 @@ void TaskMaster::on_tasks(const ZkResult& result) {
 }
 
 void TaskMaster::read_one_task(const std::string& id) {
-  ++tasks_[id].reading;
+  const uint64_t number = ++reads_;
+  tasks_[id].reading = number;
   file(id);
   ++reading_;
-  read_task(zk_, id, false, [this, era = era_, id](ZkCode code, Task task) {
+  read_task(zk_, id, false, [this, era = era_, id, number](ZkCode code, Task task) {
     if (era != era_) return;
     if (zk_silent(code)) return put_off();
-    on_task(id, std::move(task));
+    on_task(id, number, std::move(task));
     read_done();
   });
 }
 
-void TaskMaster::on_task(const std::string& id, Task task) {
+// A later read that is under way tells of what came after this one.
+void TaskMaster::on_task(const std::string& id, uint64_t number, Task task) {
   const auto it = tasks_.find(id);
-  if (it == tasks_.end()) return;
+  if (it == tasks_.end() || it->second.reading != number) return;
   Entry& entry = it->second;
-  --entry.reading;
+  entry.reading = 0;
   entry.task = std::move(task);
-  if (!entry.task.there) return forget_task(id);
+  if (!entry.task.there) {
+    ++tasks_version_;  // the next list counts a deletion that is known already
+    return forget_task(id);
+  }
   if (!entry.task.over()) {
     entry.seen_open = true;
     entry.expired = false;
@@ -184,21 +191,30 @@ void TaskMaster::on_workers(const ZkResult& result) {
   }
   for (const std::string& name : gone) forget_worker(name);
   for (const std::string& name : names) {
-    if (!workers_.contains(name)) read_worker(name);
+    if (workers_.contains(name)) continue;
+    if (!out_.watches.take(watch_bytes(name))) {
+      out_.log(LogLevel::kWarn, "more workers than this master can watch", {{"first_without_tasks", name}});
+      return;
+    }
+    read_worker(name);
   }
 }
 
+size_t TaskMaster::watch_bytes(const std::string& name) { return WatchAccount::bytes_of(name); }
+
 void TaskMaster::read_worker(const std::string& name) {
-  ++workers_[name].reading;
+  const uint64_t number = ++reads_;
+  workers_[name].reading = number;
   file_worker(name);
-  read(ZkGet{worker_path(name), true}, [this, name](const ZkResult& result) { on_worker(name, result); });
+  read(ZkGet{worker_path(name), true},
+       [this, name, number](const ZkResult& result) { on_worker(name, number, result); });
 }
 
-void TaskMaster::on_worker(const std::string& name, const ZkResult& result) {
+void TaskMaster::on_worker(const std::string& name, uint64_t number, const ZkResult& result) {
   const auto it = workers_.find(name);
-  if (it == workers_.end()) return;
+  if (it == workers_.end() || it->second.reading != number) return;
   Worker& worker = it->second;
-  --worker.reading;
+  worker.reading = 0;
   if (result.code != ZkCode::kOk) return forget_worker(name);
   worker.version = result.stat.version;
   worker.since = result.stat.modified_zxid;
@@ -226,6 +242,7 @@ void TaskMaster::forget_worker(const std::string& name) {
   says(name, "");
   if (worker.filed) free_.erase({*worker.filed, name});
   workers_.erase(name);
+  out_.watches.give_back(watch_bytes(name));
 }
 
 void TaskMaster::on(const ZkWatchFired& message) {
@@ -261,7 +278,7 @@ void TaskMaster::file_worker(const std::string& name) {
   Worker& worker = workers_.at(name);
   if (worker.filed) free_.erase({*worker.filed, name});
   worker.filed.reset();
-  if (!worker_idle(worker.data) || worker.reading > 0 || worker.pending || worker.barred) return;
+  if (!worker_idle(worker.data) || worker.reading != 0 || worker.pending || worker.barred) return;
   worker.filed = worker.since;
   free_.emplace(worker.since, name);
 }
@@ -310,6 +327,7 @@ void TaskMaster::on_assigned(const std::string& id, const std::string& name, Tas
   if (!done) return refused(id, result);
   const auto it = tasks_.find(id);
   if (it == tasks_.end()) return;
+  it->second.refusals = 0;
   it->second.task.note = std::move(note);
   it->second.task.noted = true;
   it->second.task.note_version = result.stats.back().version;
@@ -337,7 +355,7 @@ void TaskMaster::refused(const std::string& id, const ZkResult& result) {
   if (it == tasks_.end()) return;
   const bool overtaken = result.code == ZkCode::kNoNode || result.code == ZkCode::kBadVersion ||
                          result.code == ZkCode::kNodeExists;
-  if (!overtaken) {
+  if (!overtaken || ++it->second.refusals > kRefusalsMax) {
     it->second.barred = true;
     out_.log(LogLevel::kWarn, "cannot change a task", {{"task", id}, {"why", zk_code_name(result.code)}});
   }
@@ -384,7 +402,7 @@ void TaskMaster::on_time() {
   if (look_at_ <= out_.now) look_for_use();
   candidacy_.on_time();
   if (retry_at_ <= out_.now && candidacy_.leading()) rebuild();
-  while (!expiring_.empty() && expiring_.begin()->first <= out_.now) {
+  while (next_expiry() <= out_.now) {
     const std::string id = expiring_.begin()->second;
     Entry& entry = tasks_.at(id);
     set_expiry(id, entry, kNever);
@@ -393,9 +411,13 @@ void TaskMaster::on_time() {
   }
 }
 
+Instant TaskMaster::next_expiry() const {
+  if (expiring_.size() > limits::kTasksKept) return out_.now;
+  return expiring_.empty() ? kNever : expiring_.begin()->first;
+}
+
 Instant TaskMaster::deadline() const {
-  const Instant expires = expiring_.empty() ? kNever : expiring_.begin()->first;
-  return std::min({candidacy_.deadline(), retry_at_, look_at_, expires});
+  return std::min({candidacy_.deadline(), retry_at_, look_at_, next_expiry()});
 }
 
 }  // namespace kvd

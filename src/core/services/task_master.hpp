@@ -9,8 +9,9 @@
 //
 // Before there are tasks nobody stands: where /tasks does not exist a server waits for it, which costs nothing.
 //
-// What is over for kTaskRetention is removed. The time is the master's own if it saw the end, and otherwise judged by
-// the ensemble's clock.
+// What is over for kTaskRetention is removed, and sooner when there are more than limits::kTasksKept of that: each new
+// task makes the master list them all. The time is the master's own if it saw the end, and otherwise judged by the
+// ensemble's clock.
 //
 // A part of the actor that owns it.
 #pragma once
@@ -39,8 +40,8 @@ class TaskMaster {
 
  private:
   struct Worker {
-    bool barred = false;  // ZooKeeper refuses to change its znode
-    int reading = 0;
+    bool barred = false;   // ZooKeeper refuses to change its znode
+    uint64_t reading = 0;  // the number of the latest read that is under way; 0: none
     bool pending = false;  // a task for it is under way
     std::string data;
     int32_t version = 0;
@@ -48,8 +49,9 @@ class TaskMaster {
     std::optional<int64_t> filed;  // as which it stands in free_
   };
   struct Entry {
-    Task task;  // without its data once it is over
-    int reading = 0;
+    Task task;             // without its data once it is over
+    uint64_t reading = 0;  // as a worker's
+    int refusals = 0;      // one after another
     bool pending = false;
     bool seen_open = false;
     bool barred = false;           // ZooKeeper refuses for good
@@ -61,6 +63,7 @@ class TaskMaster {
   void look_for_use();
   void rebuild();
   void clear();
+  static size_t watch_bytes(const std::string& name);
   void read(ZkRequest request, ZkCalls::Then then);
   void put_off();
   void read_done();
@@ -68,11 +71,11 @@ class TaskMaster {
   void list(const char* path, void (TaskMaster::*then)(const ZkResult&));
   void on_tasks(const ZkResult& result);
   void read_one_task(const std::string& id);
-  void on_task(const std::string& id, Task task);
+  void on_task(const std::string& id, uint64_t number, Task task);
   void forget_task(const std::string& id);
   void on_workers(const ZkResult& result);
   void read_worker(const std::string& name);
-  void on_worker(const std::string& name, const ZkResult& result);
+  void on_worker(const std::string& name, uint64_t number, const ZkResult& result);
   void says(const std::string& name, std::string data);
   void forget_worker(const std::string& name);
 
@@ -88,6 +91,7 @@ class TaskMaster {
   void change(const std::string& id, ZkMulti multi, ZkCalls::Then then);
   void refused(const std::string& id, const ZkResult& result);
   Instant expiry(const Entry& entry) const;
+  Instant next_expiry() const;
   ZkOp check_contender() const { return ZkCheck{candidacy_.contender()}; }
 
   Outbox& out_;
@@ -99,6 +103,7 @@ class TaskMaster {
   uint64_t era_ = 0;            // what was asked in an earlier one is of no interest
   Instant retry_at_ = kNever;
   size_t reading_ = 0;
+  uint64_t reads_ = 0;
   bool built_ = false;           // all has been read once in this era
   std::set<std::string> notes_;  // that were there before the tasks were listed
   int32_t tasks_version_ = 0;    // of the list of tasks as it was read last

@@ -9,20 +9,25 @@
 
 #include "base/json_writer.hpp"
 #include "core/services/parameters.hpp"
+#include "core/services/zk_refusal.hpp"
 
 namespace kvd {
 namespace {
 
-constexpr Duration kProgress = seconds(10);
 constexpr Duration kRetry = milliseconds(20);
 constexpr char kTaken[] = "there is a worker of that name";
 
-std::string state_line(const char* state, std::string_view member = {}, std::string_view text = {}) {
+std::string task_line(const char* state, std::string_view id) {
   JsonWriter json;
-  json.begin_object().member("state", state);
-  if (!member.empty()) json.member(member, text);
-  return json.end_object().take();
+  return json.begin_object().member("state", state).member("id", id).end_object().take();
 }
+
+std::string state_line(std::string_view data) {
+  return worker_idle(data) ? R"({"state":"idle"})" : task_line("assigned", data);
+}
+
+// Of a worker's watches: on itself, its task, and the data of that.
+size_t watch_bytes(const std::string& name) { return 3 * WatchAccount::bytes_of(name); }
 
 std::string worker_words(std::string_view name) {
   JsonWriter json;
@@ -49,11 +54,6 @@ void TaskWorkers::put_off(Worker& worker) {
   if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
 }
 
-void TaskWorkers::line(uint64_t token, std::string text, bool last) {
-  out_.desk.post(
-      ServiceAnswered{token, ServiceAnswer{Verdict::kOk, std::move(text), Form::kJson, {}}, true, last});
-}
-
 std::vector<std::string> TaskWorkers::names() const {
   std::vector<std::string> all;
   for (const auto& [name, worker] : workers_) all.push_back(name);
@@ -70,14 +70,18 @@ void TaskWorkers::enroll(const ServiceAsked& asked, std::string name) {
 
 void TaskWorkers::claim(uint64_t token) {
   const Candidate& candidate = candidates_.at(token);
-  const auto [it, fresh] = workers_.try_emplace(candidate.name);
-  Worker& worker = it->second;
-  if (fresh) {
-    worker.holder = candidate.holder;
-    worker.era = ++eras_;
-    worker.candidate = token;
-    return make(it->first);
+  const auto it = workers_.find(candidate.name);
+  if (it == workers_.end()) {
+    if (!out_.watches.take(watch_bytes(candidate.name)))
+      return refuse(token, Verdict::kUnavailable, kWatchesFull);
+    Worker& made = workers_[candidate.name];
+    made.holder = candidate.holder;
+    made.era = ++eras_;
+    made.candidate = token;
+    by_holder_.emplace(made.holder, candidate.name);
+    return make(std::string(candidate.name));
   }
+  Worker& worker = it->second;
   if (worker.holder == candidate.holder && worker.phase == Phase::kStanding && !worker.over) {
     candidates_.erase(token);
     return reply_(token, Verdict::kCreated, worker_words(it->first));
@@ -150,11 +154,8 @@ void TaskWorkers::stand(const std::string& name) {
   const bool streams = candidates_.at(token).streams;
   candidates_.erase(token);
   if (streams) {
-    worker.stream = token;
-    tokens_[token] = name;
-    worker.say_at = out_.now + kProgress;
-    due_ = std::min(due_, worker.say_at);
-    line(token, worker_words(name), false);
+    streams_.open(name, token);
+    streams_.say(name, worker_words(name));
   } else {
     reply_(token, Verdict::kCreated, worker_words(name));
   }
@@ -181,46 +182,43 @@ void TaskWorkers::remove(const std::string& name) {
 
 void TaskWorkers::erase(const std::string& name) {
   assigned(name, workers_.at(name), "", 0);
+  by_holder_.erase({workers_.at(name).holder, name});
   workers_.erase(name);
+  streams_.forget(name);
+  out_.watches.give_back(watch_bytes(name));
   wake(name);
 }
 
 // ---- the end of one ----
 
-void TaskWorkers::end_calls(Worker& worker, const std::string& why, bool last) {
+void TaskWorkers::end_calls(Worker& worker, const std::string& why) {
   for (const auto& [token, until] : std::exchange(worker.asking, {})) {
     tokens_.erase(token);
     reply_(token, Verdict::kGone, why);
   }
-  if (!worker.stream) return;
-  line(*worker.stream, state_line("lost", "reason", why), last);
-  worker.say_at = kNever;
-  if (last) tokens_.erase(*std::exchange(worker.stream, std::nullopt));
 }
 
 // Its client hears of it first; the znode goes when the client has let go, or after the grace.
 void TaskWorkers::take_back(const std::string& name, const std::string& why, Duration grace) {
   Worker& worker = workers_.at(name);
   if (worker.over) return;
-  const bool patient = grace > Duration(0) && worker.stream;
-  end_calls(worker, why, !patient);
-  if (!patient) return worker.candidate ? refuse(*worker.candidate, Verdict::kGone, why) : give_up(name);
+  end_calls(worker, why);
+  if (worker.candidate) return refuse(*worker.candidate, Verdict::kGone, why);
+  if (!streams_.part(name, why, grace)) return give_up(name);
   worker.over = true;
-  worker.leave_at = out_.now + grace;
-  due_ = std::min(due_, worker.leave_at);
 }
 
 void TaskWorkers::give_up(const std::string& name) {
   Worker& worker = workers_.at(name);
-  worker.over = true;
-  worker.leave_at = kNever;
+  worker.over = worker.leaves = true;
   worker.candidate.reset();
   if (worker.phase == Phase::kTaken) return erase(name);
   if (worker.phase == Phase::kStanding && !worker.adrift) remove(name);
 }
 
 void TaskWorkers::lose(const std::string& name, const std::string& why) {
-  end_calls(workers_.at(name), why, true);
+  end_calls(workers_.at(name), why);
+  streams_.end_lost(name, why);
   erase(name);
 }
 
@@ -239,6 +237,7 @@ void TaskWorkers::on_looked(const std::string& name, Worker& worker, const ZkRes
     assigned(name, worker, result.data, result.stat.modified_zxid);
   worker.known = true;
   worker.version = result.stat.version;
+  streams_.repeat(name, state_line(worker.data));
   if (!worker_idle(worker.data) && !worker.task) return read_its_task(name);
   serve(name, worker);
 }
@@ -287,8 +286,8 @@ void TaskWorkers::on_data(const std::string& name, Worker& worker, Task task, co
 void TaskWorkers::serve(const std::string& name, Worker& worker) {
   if (worker_idle(worker.data)) return answer_late(worker);
   if (!worker.open) {
-    if (worker.handed && worker.stream && !std::exchange(worker.told, true))
-      line(*worker.stream, state_line("cancel", "id", worker.data), false);
+    if (worker.handed && !std::exchange(worker.told, true))
+      streams_.tell(name, task_line("cancel", worker.data));
     if (!worker.handed || !worker.asking.empty()) set_idle(name, worker);
     return;
   }
@@ -322,7 +321,10 @@ void TaskWorkers::answer_late(Worker& worker) {
 
 void TaskWorkers::set_idle(const std::string& name, Worker& worker) {
   call(name, ZkSet{worker_path(name), kIdle, worker.version},
-       [this, name](Worker&, const ZkResult&) { look(name); });
+       [this, name](Worker& same, const ZkResult& result) {
+         const bool refused = result.code != ZkCode::kOk && result.code != ZkCode::kBadVersion;
+         refused ? put_off(same) : look(name);
+       });
 }
 
 void TaskWorkers::next(const ServiceAsked& asked, const std::string& name) {
@@ -330,8 +332,8 @@ void TaskWorkers::next(const ServiceAsked& asked, const std::string& name) {
   if (it == workers_.end() || it->second.over || it->second.phase != Phase::kStanding)
     return reply_(asked.token, Verdict::kGone, "there is no such worker on this server, or no more");
   Worker& worker = it->second;
-  if (worker.holder != asked.holder && (asked.holder != HolderId() || !worker.stream))
-    return reply_(asked.token, Verdict::kGone, "this session has no such worker");
+  if (worker.holder != asked.holder && (asked.holder != HolderId() || !streams_.has(name)))
+    return reply_(asked.token, Verdict::kGone, "the client's session has no such worker");
   tokens_[asked.token] = name;
   worker.asking[asked.token] = asked.until;
   if (worker.known && (worker_idle(worker.data) || worker.task)) {
@@ -348,33 +350,38 @@ std::string TaskWorkers::who_has(const std::string& id, int64_t fence) const {
   return it == end ? std::string() : it->second;
 }
 
+std::optional<std::pair<const Task*, int32_t>> TaskWorkers::open_task(const std::string& name) const {
+  const Worker& worker = workers_.at(name);
+  if (!worker.task || !worker.open) return std::nullopt;
+  return std::pair(&*worker.task, worker.version);
+}
+
 // ---- what happens ----
 
 void TaskWorkers::on(const ServiceDropped& message) {
   if (candidates_.contains(message.token))
     return refuse(message.token, Verdict::kGone, "the connection was closed");
+  if (const auto held = streams_.dropped(message.token)) {
+    end_calls(workers_.at(*held), "the connection was closed");
+    return give_up(*held);
+  }
   const auto it = tokens_.find(message.token);
   if (it == tokens_.end()) return;
-  const std::string name = it->second;
+  workers_.at(it->second).asking.erase(message.token);
   tokens_.erase(it);
-  Worker& worker = workers_.at(name);
-  worker.asking.erase(message.token);
-  if (worker.stream != message.token) return;
-  worker.stream.reset();
-  worker.say_at = kNever;
-  take_back(name, "the connection was closed", Duration(0));
-  if (worker.leave_at != kNever) give_up(name);  // it waited for just that
 }
 
-void TaskWorkers::on(const HolderEnded& message) {
+void TaskWorkers::on(const HoldersEnded& message) {
   std::vector<std::string> theirs;
-  for (const auto& [name, worker] : workers_) {
-    if (worker.holder == message.holder) theirs.push_back(name);
+  for (const HolderId holder : message.holders) {
+    for (auto it = by_holder_.lower_bound({holder, ""}); it != by_holder_.end() && it->first == holder; ++it)
+      theirs.push_back(it->second);
   }
   for (const std::string& name : theirs) take_back(name, message.why, message.grace);
+  const std::set<HolderId> ended(message.holders.begin(), message.holders.end());
   std::vector<uint64_t> waiting;
   for (const auto& [token, candidate] : candidates_) {
-    if (candidate.holder == message.holder) waiting.push_back(token);
+    if (ended.contains(candidate.holder)) waiting.push_back(token);
   }
   for (const uint64_t token : waiting) {
     if (candidates_.contains(token)) refuse(token, Verdict::kGone, message.why);
@@ -419,7 +426,7 @@ void TaskWorkers::on(const ZkSessionChanged& message) {
 void TaskWorkers::go_on(const std::string& name) {
   Worker& worker = workers_.at(name);
   worker.adrift = false;
-  if (worker.over && worker.leave_at != kNever) return;  // not yet
+  if (worker.over && !worker.leaves) return;  // not yet
   if (worker.phase == Phase::kStanding && !worker.over) {
     worker.task.reset();  // its watch may have missed something
     look(name);
@@ -437,17 +444,10 @@ void TaskWorkers::on_time() {
       if (it != workers_.end() && it->second.adrift) go_on(name);
     }
   }
+  for (const std::string& name : streams_.on_time()) give_up(name);
   if (due_ > out_.now) return;
-  for (const std::string& name : names()) {
-    const auto it = workers_.find(name);
-    if (it == workers_.end()) continue;
-    Worker& worker = it->second;
-    if (worker.say_at <= out_.now) say(worker);
+  for (auto& [name, worker] : workers_) {
     if (worker.known) answer_late(worker);
-    if (worker.leave_at > out_.now) continue;
-    if (worker.stream) tokens_.erase(*worker.stream);
-    if (worker.stream) line(*std::exchange(worker.stream, std::nullopt), state_line("over"), true);
-    give_up(name);
   }
   std::vector<uint64_t> late;
   for (const auto& [token, candidate] : candidates_) {
@@ -462,17 +462,9 @@ void TaskWorkers::on_time() {
   due_ = next_due();
 }
 
-void TaskWorkers::say(Worker& worker) {
-  worker.say_at = out_.now + kProgress;
-  if (!worker.stream || !worker.known) return;
-  const bool idle = worker_idle(worker.data);
-  line(*worker.stream, idle ? state_line("idle") : state_line("assigned", "id", worker.data), false);
-}
-
 Instant TaskWorkers::next_due() const {
   Instant next = kNever;
   for (const auto& [name, worker] : workers_) {
-    next = std::min({next, worker.say_at, worker.leave_at});
     if (!worker.known) continue;
     for (const auto& [token, until] : worker.asking) next = std::min(next, until);
   }
@@ -482,6 +474,6 @@ Instant TaskWorkers::next_due() const {
   return next;
 }
 
-Instant TaskWorkers::deadline() const { return std::min(due_, retry_at_); }
+Instant TaskWorkers::deadline() const { return std::min({due_, retry_at_, streams_.deadline()}); }
 
 }  // namespace kvd

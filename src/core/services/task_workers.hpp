@@ -9,9 +9,11 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/outbox.hpp"
+#include "core/services/streams.hpp"
 #include "core/services/task_layout.hpp"
 #include "core/services/zk_calls.hpp"
 
@@ -20,16 +22,20 @@ namespace kvd {
 class TaskWorkers {
  public:
   using Reply = std::function<void(uint64_t token, Verdict, std::string text)>;
-  TaskWorkers(Outbox& out, ZkCalls& zk, Reply reply) : out_(out), zk_(zk), reply_(std::move(reply)) {}
+  TaskWorkers(Outbox& out, ZkCalls& zk, Reply reply)
+      : out_(out), zk_(zk), reply_(std::move(reply)), streams_(out) {}
 
   // `name` is valid; the call's parameters have been taken.
   void enroll(const ServiceAsked& asked, std::string name);
   void next(const ServiceAsked& asked, const std::string& name);
   // Who of ours has the task by that attempt; empty: nobody.
   std::string who_has(const std::string& id, int64_t fence) const;
+  // Of one of these: its task as last seen, if that is open, and the version of the worker's znode then. Until the next
+  // message.
+  std::optional<std::pair<const Task*, int32_t>> open_task(const std::string& name) const;
 
   void on(const ServiceDropped& message);
-  void on(const HolderEnded& message);
+  void on(const HoldersEnded& message);
   void on(const ZkSessionChanged& message);
   void on(const ZkWatchFired& message);
   void on_time();
@@ -56,11 +62,9 @@ class TaskWorkers {
     bool adrift = false;      // what was asked had no answer
     bool maybe_made = false;  // by us
     bool made_path = false;   // tried once to make what is above it
-    bool over = false;        // given up: the znode has to go, after the grace if there is one
-    Instant leave_at = kNever;
+    bool over = false;        // taken back: the znode has to go once its holder had time to hear of it ...
+    bool leaves = false;      // ... or now
     std::optional<uint64_t> candidate;   // the call for which it is made
-    std::optional<uint64_t> stream;      // that holds it, once it stands
-    Instant say_at = kNever;             // ... and gets its next line then
     std::map<uint64_t, Instant> asking;  // for its next task, and until when
     // As of the last look:
     bool known = false;
@@ -84,7 +88,7 @@ class TaskWorkers {
   void remove(const std::string& name);
   void erase(const std::string& name);
   void wake(const std::string& name);
-  void end_calls(Worker& worker, const std::string& why, bool last);
+  void end_calls(Worker& worker, const std::string& why);
   void take_back(const std::string& name, const std::string& why, Duration grace);
   void give_up(const std::string& name);
   void lose(const std::string& name, const std::string& why);
@@ -101,22 +105,22 @@ class TaskWorkers {
 
   void call(const std::string& name, ZkRequest request, std::function<void(Worker&, const ZkResult&)> then);
   void put_off(Worker& worker);
-  void line(uint64_t token, std::string text, bool last);
-  void say(Worker& worker);
   Instant next_due() const;
   std::vector<std::string> names() const;
 
   Outbox& out_;
   ZkCalls& zk_;
   Reply reply_;
-  uint64_t session_ = 0;  // ZooKeeper's, the last one
+  Streams<std::string> streams_;  // by name
+  uint64_t session_ = 0;          // ZooKeeper's, the last one
   bool connected_ = false;
   Instant retry_at_ = kNever;
   uint64_t eras_ = 0;
   std::map<std::string, Worker> workers_;
+  std::set<std::pair<HolderId, std::string>> by_holder_;
   std::map<uint64_t, Candidate> candidates_;
   std::map<std::string, std::set<uint64_t>> waiting_;  // candidates, until the name is no other's here
-  std::map<uint64_t, std::string> tokens_;             // of calls about a worker that stands
+  std::map<uint64_t, std::string> tokens_;             // of those who ask for the next task
   std::multimap<std::string, std::string> by_task_;    // who has it
   Instant due_ = kNever;  // nothing that waits for a moment waits for an earlier one
 };

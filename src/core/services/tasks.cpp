@@ -9,6 +9,7 @@
 
 #include "base/json_writer.hpp"
 #include "core/services/parameters.hpp"
+#include "core/services/zk_refusal.hpp"
 
 namespace kvd {
 namespace {
@@ -109,9 +110,9 @@ void Tasks::on(ServiceAsked message) {
   }
   const std::string wrong = read_call(message, deed);
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
-  if (deed.body.size() > kTaskBytes)
+  if (deed.body.size() > limits::kTaskBytes)
     return reply(message.token, Verdict::kTooLarge,
-                 fmt::format("a task's data and its result have at most {} bytes", kTaskBytes));
+                 fmt::format("a task's data and its result have at most {} bytes", limits::kTaskBytes));
   deeds_[message.token] = std::move(deed);
   run(message.token);
 }
@@ -137,8 +138,9 @@ std::string Tasks::read_call(ServiceAsked& message, Deed& deed) {
     if (status != "done" && status != "failed")
       return "the query parameter 'status' has to be done or failed";
     deed.end = status == "done" ? TaskEnd::kDone : TaskEnd::kFailed;
-  } else if (deed.what == What::kProgress && (deed.body.size() > kTaskProgressBytes || !is_text(deed.body))) {
-    return fmt::format("progress is a text of at most {} bytes", kTaskProgressBytes);
+  } else if (deed.what == What::kProgress &&
+             (deed.body.size() > limits::kTaskProgressBytes || !is_text(deed.body))) {
+    return fmt::format("progress is a text of at most {} bytes", limits::kTaskProgressBytes);
   }
   return parameters.finish();
 }
@@ -184,6 +186,8 @@ void Tasks::run(uint64_t token) {
     case What::kDelete:
       return read(token, &Tasks::end);
     case What::kResult:
+      if (try_result(token)) return;
+      [[fallthrough]];
     case What::kProgress:
       return read(token, &Tasks::work);
   }
@@ -209,6 +213,8 @@ void Tasks::run_adrift() {
 void Tasks::read(uint64_t token, void (Tasks::*then)(uint64_t, const Task&)) {
   const Deed& deed = deeds_.at(token);
   const bool watch = deed.what == What::kShow && deed.until > out_.now;
+  if (watch && !out_.watches.add(task_path(deed.id)))
+    return reply(token, Verdict::kUnavailable, kWatchesFull);
   read_task(zk_, deed.id, watch, [this, token, then](ZkCode code, const Task& task) {
     if (!deeds_.contains(token)) return;
     if (zk_silent(code)) return put_off(token, code);
@@ -377,18 +383,29 @@ void Tasks::end(uint64_t token, const Task& task) {
   change(token, std::move(multi), Verdict::kDone, "");
 }
 
+// The server that keeps the worker knows what the transaction requires. If that is no longer so it fails, and then
+// everything is read.
+bool Tasks::try_result(uint64_t token) {
+  Deed& deed = deeds_.at(token);
+  const std::string worker = workers_.who_has(deed.id, deed.fence);
+  if (worker.empty() || std::exchange(deed.tried, true)) return false;
+  const auto known = workers_.open_task(worker);
+  if (known) work_now(token, *known->first, worker, known->second);
+  return known.has_value();
+}
+
 // A worker's word: its znode has to be as the master left it. Who it is says the note, or, if another program
 // assigned, only the server that keeps the worker.
 void Tasks::work(uint64_t token, const Task& task) {
   const Deed& deed = deeds_.at(token);
   if (task.over()) {
     const bool same = deed.what == What::kResult && task.note.fence == deed.fence && task.end() == deed.end;
-    if (!same) return reply(token, Verdict::kFenced, kNotYours);
+    if (!same) return reply(token, Verdict::kConditionFailed, kNotYours);
     return reply(token, Verdict::kOk, state_words(task.id, task_end_name(deed.end)));  // said again
   }
   std::string worker = workers_.who_has(task.id, deed.fence);
   if (worker.empty()) worker = task.note.worker;
-  if (worker.empty()) return reply(token, Verdict::kFenced, kNotYours);
+  if (worker.empty()) return reply(token, Verdict::kConditionFailed, kNotYours);
   zk_.call(ZkGet{worker_path(worker)}, [this, token, task, worker](const ZkResult& result) {
     if (!deeds_.contains(token)) return;
     if (zk_silent(result.code)) return put_off(token, result.code);
@@ -399,19 +416,24 @@ void Tasks::work(uint64_t token, const Task& task) {
 void Tasks::work_of(uint64_t token, const Task& task, const std::string& worker, const ZkResult& result) {
   const Deed& deed = deeds_.at(token);
   if (result.code != ZkCode::kOk || result.data != task.id || result.stat.modified_zxid != deed.fence)
-    return reply(token, Verdict::kFenced, kNotYours);
+    return reply(token, Verdict::kConditionFailed, kNotYours);
+  work_now(token, task, worker, result.stat.version);
+}
+
+void Tasks::work_now(uint64_t token, const Task& task, const std::string& worker, int32_t worker_version) {
+  const Deed& deed = deeds_.at(token);
   TaskNote note = task.note;
   note.worker = worker;
   ZkMulti multi;
   if (deed.what == What::kProgress) {
     note.progress = deed.body;
-    multi.ops = {ZkCheck{worker_path(worker), result.stat.version},
-                 ZkCheck{task_path(task.id), task.stat.version}, write_note(task, note)};
+    multi.ops = {ZkCheck{worker_path(worker), worker_version}, ZkCheck{task_path(task.id), task.stat.version},
+                 write_note(task, note)};
     return change(token, std::move(multi), Verdict::kDone, "");
   }
   note.end = deed.end;
   note.fence = deed.fence;
-  multi.ops = {end_task(task, deed.body), ZkSet{worker_path(worker), kIdle, result.stat.version},
+  multi.ops = {end_task(task, deed.body), ZkSet{worker_path(worker), kIdle, worker_version},
                write_note(task, note)};
   change(token, std::move(multi), Verdict::kOk, state_words(task.id, task_end_name(deed.end)));
 }

@@ -8,7 +8,7 @@
 //   GET    /v1/tasks                     200 {"tasks":[{"id","state"}..],"truncated"}; limits::kListItems of them
 //   DELETE /v1/tasks/ID                  200 {"id","state":"cancelled"}; 204 removed, when it was over
 //   POST   /v1/workers?name=W&session=S  201 {"worker"}; 409 (408 with wait) that name is taken
-//          ?name=W&hold=1[&wait=MS]      lines {"worker"}; every 10 s {"state":"idle"} or {"state":"assigned","id"};
+//          ?name=W&hold=1[&wait=MS]      lines {"worker"}; repeated: {"state":"idle"} or {"state":"assigned","id"};
 //                                        {"state":"cancel","id"}, {"state":"lost","reason"}
 //   POST   /v1/workers/W/next[?wait=MS]  200 {"id","attempt","fence","kind","data"}, the same again until it is over;
 //                                        204 none in time; 410 not here. With session=S for a session's worker
@@ -57,12 +57,13 @@ class Tasks {
     bool adrift = false;   // ZooKeeper did not answer
     bool waiting = false;  // kShow: for a change
     bool made_paths = false;
+    bool tried = false;  // kResult: with what the server of its worker knows
   };
   struct Listing;
 
   void on(ServiceAsked message);
   void on(const ServiceDropped& message);
-  void on(const HolderEnded& message) { workers_.on(message); }
+  void on(const HoldersEnded& message) { workers_.on(message); }
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
@@ -76,8 +77,10 @@ class Tasks {
   void show_assigned(uint64_t token, const Task& task);
   void answer_show(uint64_t token, const Task& task, bool assigned);
   void end(uint64_t token, const Task& task);
+  bool try_result(uint64_t token);
   void work(uint64_t token, const Task& task);
   void work_of(uint64_t token, const Task& task, const std::string& worker, const ZkResult& result);
+  void work_now(uint64_t token, const Task& task, const std::string& worker, int32_t worker_version);
   void list(uint64_t token);
   void answer_list(uint64_t token, const Listing& listing);
   void change(uint64_t token, ZkMulti multi, Verdict verdict, std::string text);

@@ -9,6 +9,9 @@
 
 namespace kvd {
 
+// Nothing was learned of the outcome, or nothing was done for want of a connection.
+inline bool zk_silent(ZkCode code) { return code == ZkCode::kUnknown || code == ZkCode::kNotConnected; }
+
 class ZkCalls {
  public:
   // Runs on the actor that asked, when it is given its result; never from within call().

@@ -13,7 +13,7 @@ ServiceAnswer zk_refusal(ZkCode code, bool write) {
     case ZkCode::kNodeExists:
       return refusal(Verdict::kConflict, "there is such a znode already");
     case ZkCode::kBadVersion:
-      return refusal(Verdict::kFenced, "the znode has another version");
+      return refusal(Verdict::kConditionFailed, "the znode has another version");
     case ZkCode::kNotEmpty:
       return refusal(Verdict::kConflict, "there are znodes below it");
     case ZkCode::kNoChildrenForEphemerals:

@@ -9,4 +9,8 @@ namespace kvd {
 // `code` is not kOk. `write`: something may have been done.
 ServiceAnswer zk_refusal(ZkCode code, bool write);
 
+// To whom would have to be told of changes: kUnavailable.
+inline constexpr char kWatchesFull[] =
+    "this server watches as much in ZooKeeper as it may; try again later, or another server";
+
 }  // namespace kvd

@@ -70,8 +70,9 @@ void Znodes::on(ServiceAsked message) {
   path.insert(0, 1, '/');
   const bool completed = message.call.verb == Verb::kPost;  // perhaps by digits; seq=1 will tell
   if (!zk_path_valid(path, completed)) {
-    return reply(message.token, Verdict::kInvalid,
-                 "the path has to be one of znodes: no empty part, no '.' or '..', no slash at its end");
+    return reply(
+        message.token, Verdict::kInvalid,
+        "the path has to be one of znodes: UTF-8, no empty part, no '.' or '..', no slash at its end");
   }
   if (message.call.verb != Verb::kGet && is_own(path))
     return reply(message.token, Verdict::kForbidden,
@@ -113,8 +114,7 @@ void Znodes::get(ServiceAsked message) {
 void Znodes::look(uint64_t token) {
   const Look& look = looks_.at(token);
   const bool watch = look.version && look.until > out_.now;
-  if (watch && !watches_.add(look.path))
-    return reply(token, Verdict::kUnavailable, "this server watches too many znodes already");
+  if (watch && !out_.watches.add(look.path)) return reply(token, Verdict::kUnavailable, kWatchesFull);
   ZkRequest request = ZkExists{look.path, watch};
   if (look.view == View::kData) request = ZkGet{look.path, watch};
   if (look.view == View::kChildren) request = ZkChildren{look.path, watch};
@@ -137,8 +137,7 @@ void Znodes::on_looked(uint64_t token, const ZkResult& result) {
 
 // Of what is not there only this watches.
 void Znodes::await_creation(uint64_t token) {
-  if (!watches_.add(looks_.at(token).path))
-    return reply(token, Verdict::kUnavailable, "this server watches too many znodes already");
+  if (!out_.watches.add(looks_.at(token).path)) return reply(token, Verdict::kUnavailable, kWatchesFull);
   zk_.call(ZkExists{looks_.at(token).path, true}, [this, token](const ZkResult& result) {
     if (!looks_.contains(token)) return;
     if (result.code == ZkCode::kOk) return look(token);
@@ -355,7 +354,6 @@ void Znodes::on_swept(uint64_t token, bool top, const ZkResult& result) {
 // ---- ZooKeeper, time ----
 
 void Znodes::on(const ZkWatchFired& message) {
-  watches_.fired(message.path);
   std::vector<uint64_t> concerned;
   const auto [begin, end] = waiting_.equal_range(message.path);
   for (auto it = begin; it != end; ++it) concerned.push_back(it->second);

@@ -35,7 +35,6 @@
 #include <vector>
 
 #include "core/services/streams.hpp"
-#include "core/services/watch_account.hpp"
 #include "core/services/zk_calls.hpp"
 #include "core/services/zk_refusal.hpp"
 
@@ -80,12 +79,13 @@ class Znodes {
     std::string path;      // empty: not known to be there
     int64_t czxid = 0;
     std::optional<uint64_t> asker;
-    bool over = false;  // it has to go
+    size_t watched = 0;  // bytes in the account of watches
+    bool over = false;   // it has to go
   };
 
   void on(ServiceAsked message);
   void on(const ServiceDropped& message);
-  void on(const HolderEnded& message);
+  void on(const HoldersEnded& message);
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
@@ -139,8 +139,7 @@ class Znodes {
 
   Outbox& out_;
   ZkCalls zk_;
-  Streams streams_;
-  WatchAccount watches_;
+  Streams<MadeId> streams_;
   uint64_t session_ = 0;  // ZooKeeper's
   bool connected_ = false;
   std::map<uint64_t, Look> looks_;

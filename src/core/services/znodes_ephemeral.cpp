@@ -34,8 +34,11 @@ void Znodes::make(ServiceAsked message, bool sequential, bool parents) {
   if (made_.size() >= limits::kClientSessions)
     return reply(message.token, Verdict::kUnavailable,
                  "this server keeps too many ephemeral znodes for clients");
+  const size_t watched = message.streams ? WatchAccount::bytes_of(message.call.path) : 0;
+  if (!out_.watches.take(watched)) return reply(message.token, Verdict::kUnavailable, kWatchesFull);
   const MadeId id = ++counter_;
   Made& made = made_[id];
+  made.watched = watched;
   made.holder = message.holder;
   made.asked = std::move(message.call.path);
   made.data = std::move(message.call.body);
@@ -83,7 +86,7 @@ void Znodes::on_made(MadeId id, const ZkResult& result) {
 // ---- was it made? ----
 
 bool Znodes::put_off(MadeId id, ZkCode code) {
-  if (code != ZkCode::kUnknown && code != ZkCode::kNotConnected) return false;
+  if (!zk_silent(code)) return false;
   adrift_.insert(id);
   if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
   return true;
@@ -171,8 +174,7 @@ void Znodes::there(MadeId id, std::string path, int64_t czxid) {
 // Of what a connection holds: somebody else may delete it.
 void Znodes::check_own(MadeId id) {
   const std::string& path = made_.at(id).path;
-  const bool watch = watches_.add(path);
-  zk_.call(ZkExists{path, watch}, [this, id](const ZkResult& result) {
+  zk_.call(ZkExists{path, true}, [this, id](const ZkResult& result) {
     const Made* made = find_made(id);
     if (made == nullptr || made->over) return;
     const bool other = result.code == ZkCode::kOk && result.stat.created_zxid != made->czxid;
@@ -182,11 +184,12 @@ void Znodes::check_own(MadeId id) {
 
 // ---- its end ----
 
-void Znodes::on(const HolderEnded& message) {
+void Znodes::on(const HoldersEnded& message) {
   std::vector<MadeId> theirs;
-  for (auto it = by_holder_.lower_bound({message.holder, 0});
-       it != by_holder_.end() && it->first == message.holder; ++it)
-    theirs.push_back(it->second);
+  for (const HolderId holder : message.holders) {
+    for (auto it = by_holder_.lower_bound({holder, 0}); it != by_holder_.end() && it->first == holder; ++it)
+      theirs.push_back(it->second);
+  }
   for (const MadeId id : theirs) {
     Made& made = made_.at(id);
     if (made.over) continue;
@@ -238,6 +241,8 @@ void Znodes::forget(MadeId id) {
   const Made& made = made_.at(id);
   if (const auto own = by_path_.find(made.path); own != by_path_.end() && own->second == id)
     by_path_.erase(own);
+  streams_.forget(id);
+  out_.watches.give_back(made.watched);
   by_holder_.erase({made.holder, id});
   adrift_.erase(id);
   made_.erase(id);
@@ -256,10 +261,8 @@ void Znodes::on(const ZkSessionChanged& message) {
   connected_ = message.state == ZkState::kConnected;
   if (!connected_) return;
   const bool other = std::exchange(session_, message.session) != message.session;
-  if (other) {  // all ephemerals are gone, and all watches
-    watches_.clear();
-    while (!made_.empty()) lose(made_.begin()->first, "the ZooKeeper session of this server has ended");
-  }
+  while (other && !made_.empty())
+    lose(made_.begin()->first, "the ZooKeeper session of this server has ended");
   std::vector<uint64_t> tokens;  // what they wait for may have happened unseen
   for (const auto& [path, token] : waiting_) tokens.push_back(token);
   for (const uint64_t token : tokens) look_again(token);
