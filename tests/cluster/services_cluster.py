@@ -3,19 +3,27 @@ clients that speak HTTP. Everything is ended by its pid, also when a test fails.
 import contextlib
 import http.client
 import json
+import logging
 import os
 import random
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 
+from kazoo.client import KazooClient
+
 SKIPPED = 77
 PATIENCE_S = 60
 JARS = '/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar'
+REFUSED = (503, 504)
+logging.getLogger('kazoo').setLevel(logging.CRITICAL)  # that its connections break is what is tested
+# Beyond any election of ZooKeeper's: what is held through one is not lost by the time that it takes.
+LONG = ('--session-timeout', '30000')
 
 
 def skip_without_zookeeper():
@@ -53,6 +61,25 @@ def eventually(what, condition):
     raise AssertionError(f'in vain: {what}')
 
 
+def insist(call, *arguments):
+    """The answer, of a client that repeats what is refused for now, or told to be unknown."""
+    def once():
+        status, answer = call(*arguments)
+        return None if status in REFUSED else (status, answer)
+    return eventually(f'an answer to {arguments}', once)
+
+
+def password_of(session):
+    """Which ZooKeeper gives a session: the first bytes of Java's random numbers, seeded with the session's id."""
+    mask = (1 << 48) - 1
+    state = ((session ^ 0xB3415C00) ^ 0x5DEECE66D) & mask
+    password = b''
+    for _ in range(4):
+        state = (state * 0x5DEECE66D + 0xB) & mask
+        password += struct.pack('<I', state >> 16)
+    return password
+
+
 class Process:
     def __init__(self, command, log):
         self.log = open(log, 'ab')
@@ -77,7 +104,8 @@ class ZooKeeper:
         self.port = ensemble[number][0]
         os.makedirs(self.directory)
         lines = [f'dataDir={self.directory}', f'clientPort={self.port}', 'clientPortAddress=127.0.0.1', 'tickTime=500',
-                 'initLimit=20', 'syncLimit=10', 'admin.enableServer=false', 'maxClientCnxns=0']
+                 'initLimit=20', 'syncLimit=10', 'admin.enableServer=false', 'maxClientCnxns=0',
+                 'maxSessionTimeout=60000', '4lw.commands.whitelist=srvr,cons']
         if len(ensemble) > 1:
             lines += [f'server.{i + 1}=127.0.0.1:{one[1]}:{one[2]}' for i, one in enumerate(ensemble)]
             with open(os.path.join(self.directory, 'myid'), 'w', encoding='ascii') as myid:
@@ -104,6 +132,23 @@ class ZooKeeper:
 
     def serves(self):
         return 'Mode:' in self.ask('srvr')
+
+    def leads(self):
+        return 'Mode: leader' in self.ask('srvr')
+
+    def sessions(self):
+        """Of those who are connected to it."""
+        return {int(word[len('sid='):], 16) for word in self.ask('cons').replace(',', '\n').splitlines()
+                if word.startswith('sid=')}
+
+    def end_session(self, session):
+        """Ends somebody else's, as if it had expired: resumes it and closes it, in one message."""
+        resume = struct.pack('>iqiqi', 0, 0, 10000, session, 16) + password_of(session) + b'\0'
+        close = struct.pack('>ii', 1, -11)
+        with socket.create_connection(('127.0.0.1', self.port), timeout=10) as connection:
+            connection.sendall(b''.join(struct.pack('>i', len(part)) + part for part in (resume, close)))
+            while connection.recv(4096):
+                pass
 
     def requests(self):
         """Packets that it has received since its start."""
@@ -139,8 +184,12 @@ class Stream:
                 return line
         raise AssertionError(f'the stream ended before {wanted}')
 
-    def fileno(self):
-        return self.connection.fileno()
+    def has_come(self, text):
+        """Whether that is in what has come by now, and was not read."""
+        try:
+            return text.encode() in self.connection.recv(1 << 16, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
 
     def close(self):
         self.answer.close()
@@ -150,6 +199,7 @@ class Stream:
 class Kvd:
     def __init__(self, binary, directory, zookeepers, number, flags=()):
         self.port = free_port()
+        self.name = f'127.0.0.1:{self.port}'
         names = ','.join(f'127.0.0.1:{one.port}' for one in zookeepers)
         self.command = [binary, '--port', str(self.port), '--zookeeper', names, *flags]
         self.log = os.path.join(directory, f'kvd-{number}.log')
@@ -166,7 +216,13 @@ class Kvd:
             answer = connection.getresponse()
             text = answer.read()
             is_json = 'json' in (answer.getheader('Content-Type') or '')
-            return answer.status, json.loads(text) if is_json else text.decode()
+            told = json.loads(text) if is_json else text.decode()
+            if answer.status >= 400 and path.startswith('/v1/'):
+                assert told['status'] == answer.status and told['detail'], (method, path, told)
+                assert answer.status != 503 or answer.getheader('Retry-After'), (method, path, told)
+                outcome = 'unknown' if answer.status == 504 else 'not-applied'
+                assert method == 'GET' or told['outcome'] == outcome, (method, path, told)
+            return answer.status, told
         finally:
             connection.close()
 
@@ -183,7 +239,7 @@ class Kvd:
         return self.ask('DELETE', path)
 
     def open_session(self, ttl=600):
-        status, answer = self.post(f'/v1/sessions?ttl={ttl}')
+        status, answer = insist(self.post, f'/v1/sessions?ttl={ttl}')
         assert status == 201, (status, answer)
         return answer['id']
 
@@ -200,24 +256,31 @@ class Kvd:
 
 
 class Cluster:
-    """ZooKeeper and kvd servers, as a context."""
+    """ZooKeeper and kvd servers, as a context. With `apart` the first kvd server knows but one server of the ensemble,
+    cluster.alone, which does not lead, and all others, kazoo's clients, too, know but the others."""
 
-    def __init__(self, binary, servers=2, ensemble=1, flags=()):
-        self.binary, self.count, self.ensemble, self.flags = binary, servers, ensemble, flags
+    def __init__(self, binary, servers=2, ensemble=1, flags=(), apart=False):
+        self.binary, self.count, self.ensemble, self.flags, self.apart = binary, servers, ensemble, flags, apart
+        self.servers, self.clients = [], []
 
     def __enter__(self):
         skip_without_zookeeper()
         self.directory = tempfile.mkdtemp(prefix='kvd-services-')
         ports = [(free_port(), free_port(), free_port()) for _ in range(self.ensemble)]
         self.zookeepers = [ZooKeeper(self.directory, i, ports) for i in range(self.ensemble)]
-        self.servers = [Kvd(self.binary, self.directory, self.zookeepers, i, self.flags) for i in range(self.count)]
         try:
             for one in self.zookeepers:
                 one.start()
             for one in self.zookeepers:
                 eventually('ZooKeeper serves', one.serves)
-            for one in self.servers:
-                one.start()
+            self.known = self.zookeepers
+            if self.apart:
+                self.alone = next(one for one in self.zookeepers if not one.leads())
+                self.known = [one for one in self.zookeepers if one is not self.alone]
+            for number in range(self.count):
+                known = [self.alone] if self.apart and number == 0 else self.known
+                self.servers.append(Kvd(self.binary, self.directory, known, number, self.flags))
+                self.servers[-1].start()
             for one in self.servers:
                 eventually('a server is ready', lambda one=one: one.get('/readyz')[0] == 200)
         except BaseException:
@@ -231,9 +294,52 @@ class Cluster:
 
     @property
     def zookeeper_names(self):
-        return ','.join(f'127.0.0.1:{one.port}' for one in self.zookeepers)
+        return ','.join(f'127.0.0.1:{one.port}' for one in self.known)
+
+    def kazoo(self):
+        """A client of its own."""
+        self.clients.append(KazooClient(hosts=self.zookeeper_names, timeout=20.0))
+        self.clients[-1].start(timeout=PATIENCE_S)
+        return self.clients[-1]
+
+    def session_of(self, server):
+        """Which one that server has in ZooKeeper; None while it has none."""
+        kazoo = self.clients[0] if self.clients else self.kazoo()
+        path = f'/kvd/members/{server.name}'
+        kazoo.retry(kazoo.sync, path)
+        stat = kazoo.retry(kazoo.exists, path)
+        return stat.ephemeralOwner if stat else None
+
+    def expire(self, server):
+        """Ends the session of a server that runs; returns when it has another one and is ready again. Through another
+        server of the ensemble than that which it talks to: there it would come back before the end has been read."""
+        session = eventually('it has a session', lambda: self.session_of(server))
+
+        def is_over():
+            if self.session_of(server) != session:
+                return True
+            next(one for one in self.known if one.running and session not in one.sessions()).end_session(session)
+            return False
+        eventually('its session is over', is_over)
+        eventually('it has another one', lambda: self.session_of(server))
+        eventually('it is ready again', lambda: server.get('/readyz')[0] == 200)
+
+    def each_zookeeper_away(self):
+        """Kills the servers of the ensemble, one at a time, and yields while one is away."""
+        for number, one in enumerate(self.zookeepers):
+            connected = one.sessions()
+            whose = [f'server {i}' for i, server in enumerate(self.servers) if self.session_of(server) in connected]
+            say(f'ZooKeeper {number} is killed, {"the leader" if one.leads() else "a follower"}'
+                + (f', which {" and ".join(whose)} talked to' if whose else ''))
+            one.end()
+            yield
+            one.start()
+            eventually('it is back', one.serves)
 
     def __exit__(self, kind, *_):
+        for one in self.clients:
+            one.stop()
+            one.close()
         for one in [*self.servers, *self.zookeepers]:
             one.end()
         if kind:
