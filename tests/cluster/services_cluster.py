@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import random
+import select
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from kazoo.client import KazooClient
@@ -78,6 +80,92 @@ def password_of(session):
         state = (state * 0x5DEECE66D + 0xB) & mask
         password += struct.pack('<I', state >> 16)
     return password
+
+
+class Holdings:
+    """What clients hold as they know it: from the answer that gave it to the call that gives it back. Nobody may be given
+    what another one holds, and each later holder has a larger fence."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.held = set()
+        self.fences = {}
+
+    def take(self, *things, fence):
+        with self.lock:
+            for thing in things:
+                assert thing not in self.held, (thing, self.held)
+                assert self.fences.get(thing, 0) < fence, (thing, fence, self.fences)
+                self.held.add(thing)
+                self.fences[thing] = fence
+
+    def give_back(self, *things):
+        with self.lock:
+            self.held.difference_update(things)
+
+
+class Call:
+    """Under way in a thread of its own."""
+
+    def __init__(self, call, *arguments):
+        self.answer = None
+        self.problem = None
+        self.thread = threading.Thread(target=self.run, args=(call, arguments))
+        self.thread.start()
+
+    def run(self, call, arguments):
+        try:
+            self.answer = (call(*arguments),)
+        except BaseException as problem:  # pylint: disable=broad-except
+            self.problem = problem
+
+    @property
+    def is_done(self):
+        return not self.thread.is_alive()
+
+    def result(self):
+        self.thread.join()
+        if self.problem:
+            raise self.problem
+        return self.answer[0]
+
+
+class Clients:
+    """Threads, one for each of `servers`, in which turn(server, session) is called again and again, as a context."""
+
+    def __init__(self, servers, turn):
+        self.turn = turn
+        self.turns = [0] * len(servers)
+        self.problems = []
+        self.ends = False
+        self.threads = [threading.Thread(target=self.run, args=(i, one)) for i, one in enumerate(servers)]
+
+    def run(self, index, server):
+        try:
+            session = server.open_session()
+            while not self.ends:
+                self.turn(server, session)
+                self.turns[index] += 1
+        except BaseException as problem:  # pylint: disable=broad-except
+            self.problems.append(problem)
+
+    def go_on(self):
+        """Returns when each has had another turn."""
+        before = list(self.turns)
+        eventually('each has had another turn', lambda: self.problems or all(
+            now > old for now, old in zip(self.turns, before)))
+        assert not self.problems, self.problems
+
+    def __enter__(self):
+        for each in self.threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ends = True
+        for each in self.threads:
+            each.join()
+        assert not self.problems, self.problems
 
 
 class Process:
@@ -163,9 +251,10 @@ class ZooKeeper:
 class Stream:
     """A request that its connection holds: the lines of its answer, one by one."""
 
-    def __init__(self, port, path):
+    def __init__(self, port, path, body=''):
         self.connection = socket.create_connection(('127.0.0.1', port), timeout=PATIENCE_S)
-        self.connection.sendall(f'POST {path} HTTP/1.1\r\nHost: kvd\r\nContent-Length: 0\r\n\r\n'.encode())
+        self.connection.sendall(
+            f'POST {path} HTTP/1.1\r\nHost: kvd\r\nContent-Length: {len(body)}\r\n\r\n{body}'.encode())
         self.answer = http.client.HTTPResponse(self.connection, method='POST')
         self.answer.begin()
 
@@ -186,10 +275,9 @@ class Stream:
 
     def has_come(self, text):
         """Whether that is in what has come by now, and was not read."""
-        try:
-            return text.encode() in self.connection.recv(1 << 16, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
+        if not select.select([self.connection], [], [], 0)[0]:
             return False
+        return text.encode() in self.connection.recv(1 << 16, socket.MSG_PEEK)
 
     def close(self):
         self.answer.close()
@@ -243,8 +331,8 @@ class Kvd:
         assert status == 201, (status, answer)
         return answer['id']
 
-    def hold(self, path):
-        return Stream(self.port, path)
+    def hold(self, path, body=''):
+        return Stream(self.port, path, body)
 
     def kill(self):
         self.running.end()
