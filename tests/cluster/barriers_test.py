@@ -65,6 +65,7 @@ def with_kazoo(binary):
         assert one.put('/v1/barriers/app/deploy')[0] == 200
         assert two.get('/v1/barriers/app/deploy')[0] == 408
         waits = Call(lifted, two, 'app/deploy')
+        eventually('it is watched', lambda: '/app/deploy' in cluster.zookeeper.ask('wchp').splitlines())
         assert barrier.remove()
         assert waits.result()
 
@@ -156,10 +157,10 @@ def cut_off(binary):
         c.is_released()
         b.is_released()
         stream.until(state='released')
+        c.is_leaving()
         say('one server is cut off from ZooKeeper, another one is killed')
         cluster.alone.running.signal(signal.SIGSTOP)
         two.kill()
-        c.is_leaving()
         c.has_left()
         assert stream.has_come('"lost"')
         say('nobody is in: the next ones can begin, also at the server that is back')

@@ -178,12 +178,12 @@ def cut_off(binary):
         killed.until(path='web/c')
         stage.change()
         later = three.open_session()
+        for name in 'abc':
+            assert three.put(f'/v1/names/web/{name}?session={later}')[0] == 409
         say('one server is cut off from ZooKeeper: who has a name there is told before others can have it')
         stage.watchers.pop(1).end()
         stage.cluster.alone.running.signal(signal.SIGSTOP)
         two.kill()
-        for name in 'abc':
-            assert three.put(f'/v1/names/web/{name}?session={later}')[0] == 409
         eventually('it is free', lambda: three.put(f'/v1/names/web/a?session={later}')[0] == 201)
         assert stream.has_come('"lost"')
         assert one.put(f'/v1/sessions/{session}')[0] == 410

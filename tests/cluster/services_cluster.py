@@ -193,7 +193,7 @@ class ZooKeeper:
         os.makedirs(self.directory)
         lines = [f'dataDir={self.directory}', f'clientPort={self.port}', 'clientPortAddress=127.0.0.1', 'tickTime=500',
                  'initLimit=20', 'syncLimit=10', 'admin.enableServer=false', 'maxClientCnxns=0',
-                 'maxSessionTimeout=60000', '4lw.commands.whitelist=srvr,cons']
+                 'maxSessionTimeout=60000', '4lw.commands.whitelist=srvr,cons,wchp']
         if len(ensemble) > 1:
             lines += [f'server.{i + 1}=127.0.0.1:{one[1]}:{one[2]}' for i, one in enumerate(ensemble)]
             with open(os.path.join(self.directory, 'myid'), 'w', encoding='ascii') as myid:
@@ -296,23 +296,26 @@ class Kvd:
     def start(self):
         self.running = Process(self.command, self.log)
 
-    def ask(self, method, path, body=None):
-        """The status, and the body, as JSON where it is some."""
+    def exchange(self, method, path, body=None):
+        """The status, the fields and the body of the answer."""
         connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=PATIENCE_S)
         try:
             connection.request(method, path, body)
             answer = connection.getresponse()
-            text = answer.read()
-            is_json = 'json' in (answer.getheader('Content-Type') or '')
-            told = json.loads(text) if is_json else text.decode()
-            if answer.status >= 400 and path.startswith('/v1/'):
-                assert told['status'] == answer.status and told['detail'], (method, path, told)
-                assert answer.status != 503 or answer.getheader('Retry-After'), (method, path, told)
-                outcome = 'unknown' if answer.status == 504 else 'not-applied'
-                assert method == 'GET' or told['outcome'] == outcome, (method, path, told)
-            return answer.status, told
+            return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
+
+    def ask(self, method, path, body=None):
+        """The status, and the body, as JSON where it is some. Refusals are as the README has them."""
+        status, fields, text = self.exchange(method, path, body)
+        told = json.loads(text) if 'json' in (fields['Content-Type'] or '') else text.decode()
+        if status >= 400 and path.startswith('/v1/'):
+            assert told['status'] == status and told['detail'], (method, path, told)
+            assert status != 503 or fields['Retry-After'], (method, path, told)
+            outcome = 'unknown' if status == 504 else 'not-applied'
+            assert method == 'GET' or told['outcome'] == outcome, (method, path, told)
+        return status, told
 
     def get(self, path):
         return self.ask('GET', path)
