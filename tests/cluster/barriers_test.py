@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Barriers with real servers and kazoo beside kvd: who waits goes on when all are there and not before, whatever becomes
-of ZooKeeper's servers, of a session there and of a member's server. Usage: barriers_test.py KVD CASE"""
+"""Barriers with real servers and kazoo beside kvd: who waits goes on when all are there and not before, whatever
+becomes of ZooKeeper's servers, of a session there and of a member's server. Usage: barriers_test.py KVD CASE"""
 import signal
 
 from services_cluster import LONG, Call, Cluster, eventually, insist, run_case, say

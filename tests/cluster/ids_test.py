@@ -70,8 +70,12 @@ def ensemble(binary):
         assert status == 201 and answer['id'] == last, answer
         status, answer = two.post(f'/v1/ids/p?session={sessions[1]}&max=4')
         assert status == 503 and answer['outcome'] == 'not-applied', answer
-        say('a rest is kept by ZooKeeper: a number without one is free at once')
+        say('a number without a rest is free at once, but not while others have it who made its znode by hand')
         assert insist(one.delete, f'/v1/ids/p/{last}?session={again}')[0] == 204
+        kazoo = cluster.kazoo()
+        kazoo.create(f'/ids/p/{last}', b'kazoo', ephemeral=True)
+        assert two.post(f'/v1/ids/p?session={sessions[1]}&max=4')[0] == 503
+        kazoo.delete(f'/ids/p/{last}')
         status, answer = insist(two.post, f'/v1/ids/p?session={sessions[1]}&max=4')
         assert status == 201 and answer['id'] == last, answer
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Locks and elections with real servers, a real ZooKeeper and kazoo beside kvd: exclusion in both directions, what
-waiting costs, servers that end, sleep, are cut off or lose their session, ZooKeeper servers that end. Usage: locks_test.py KVD CASE"""
+waiting costs, servers that end, sleep, are cut off or lose their session, ZooKeeper servers that end.
+Usage: locks_test.py KVD CASE"""
 import signal
 import threading
 

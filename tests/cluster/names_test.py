@@ -119,9 +119,10 @@ class Stage:
         kazoo = self.cluster.kazoo()
 
         def are_right():
-            names = {kazoo.get(f'/kvd/addresses/{one}')[0].decode(): one for one in kazoo.get_children('/kvd/addresses')}
+            addresses = kazoo.get_children('/kvd/addresses')
+            claims = {kazoo.get(f'/kvd/addresses/{one}')[0].decode(): one for one in addresses}
             entries = insist(self.cluster.servers[-1].get, '/v1/names?recurse=1')[1]['entries']
-            return names == {one['path']: one['address'] for one in entries if one['allocated']}
+            return claims == {one['path']: one['address'] for one in entries if one['allocated']}
         eventually('the claims are those of the entries', are_right)
 
 
@@ -280,6 +281,13 @@ def follow_hosts(cluster, files):
         each.becomes(main + '10.0.0.6\t1-a.web 1-a\n')
         each.add_foreign('10.9.9.9\tother\n')
     stream.close()
+    for each in files:
+        each.becomes(main)
+    kazoo = cluster.kazoo()
+    kazoo.create('/names/web/k', b'{"address":"10.0.0.8"}', ephemeral=True)
+    for each in files:
+        each.becomes(main + '10.0.0.8\tk.web k\n')
+    kazoo.delete('/names/web/k')
     for each in files:
         each.becomes(main)
     say('the server that is asked is killed: they follow through the other one')

@@ -83,8 +83,8 @@ def password_of(session):
 
 
 class Holdings:
-    """What clients hold as they know it: from the answer that gave it to the call that gives it back. Nobody may be given
-    what another one holds, and each later holder has a larger fence."""
+    """What clients hold as they know it: from the answer that gave it to the call that gives it back. Nobody may be
+    given what another one holds, and each later holder has a larger fence."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -389,7 +389,8 @@ class Cluster:
 
     def kazoo(self):
         """A client of its own."""
-        self.clients.append(KazooClient(hosts=self.zookeeper_names, timeout=20.0))
+        retry = {'max_tries': -1, 'delay': 0.02, 'deadline': PATIENCE_S}
+        self.clients.append(KazooClient(hosts=self.zookeeper_names, timeout=20.0, command_retry=retry))
         self.clients[-1].start(timeout=PATIENCE_S)
         return self.clients[-1]
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Tasks with real servers, real workers (`kvd work`) and a real ZooKeeper, as clients/workers/masters: who fails, and
-what becomes of the task; what becomes of tasks when ZooKeeper's servers end and the master's session expires; and a client
-and a worker written with kazoo beside kvd's. Usage: tasks_test.py KVD CASE"""
+what becomes of the task; what becomes of tasks when ZooKeeper's servers end and the master's session expires; and a
+client and a worker written with kazoo beside kvd's. Usage: tasks_test.py KVD CASE"""
 import os
 import signal
 import subprocess

@@ -36,7 +36,8 @@ def lab(binary):
         shown = two.get('/v1/znodes/app/greeting?view=stat')[1]
         assert shown == {
             'path': 'app/greeting', 'version': 0, 'czxid': stat.czxid, 'mzxid': stat.mzxid, 'ctime_ms': stat.ctime,
-            'mtime_ms': stat.mtime, 'cversion': 0, 'children_count': 0, 'ephemeral_owner': '0x0', 'data_length': 5}, shown
+            'mtime_ms': stat.mtime, 'cversion': 0, 'children_count': 0, 'ephemeral_owner': '0x0',
+            'data_length': 5}, shown
         kazoo.create('/app/bytes', bytes(range(256)))
         assert data_of(one, 'app/bytes') == (bytes(range(256)), 0)
         assert one.exchange('PUT', '/v1/znodes/app/bytes', bytes(reversed(range(256))))[0] == 200
@@ -112,7 +113,7 @@ def lab(binary):
 
 
 class Creations:
-    """Of persistent sequential znodes, which are not looked for when the answer is lost: 504, and the client repeats."""
+    """Of persistent sequential znodes, which are not looked for when the answer is lost: 504, the client repeats."""
 
     def __init__(self):
         self.numbers = itertools.count()
@@ -222,7 +223,7 @@ def ensemble(binary):
 
 
 def cut_off(binary):
-    """Who holds an ephemeral through a server that is cut off is told first; one of a server that is killed cannot be."""
+    """Who holds an ephemeral through a server that is cut off is told first; one of a killed server cannot be."""
     with Cluster(binary, servers=3, ensemble=3, apart=True, flags=('--session-timeout', '4000')) as cluster:
         one, two, three = cluster.servers
         stream = one.hold('/v1/znodes/a?mode=ephemeral&hold=1')
