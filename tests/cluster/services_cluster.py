@@ -402,9 +402,9 @@ class Cluster:
         stat = kazoo.retry(kazoo.exists, path)
         return stat.ephemeralOwner if stat else None
 
-    def expire(self, server):
-        """Ends the session of a server that runs; returns when it has another one and is ready again. Through another
-        server of the ensemble than that which it talks to: there it would come back before the end has been read."""
+    def end_session(self, server):
+        """Of a server that runs, as if it had expired. Through another server of the ensemble than that which it talks
+        to: there it would come back before the end has been read."""
         session = eventually('it has a session', lambda: self.session_of(server))
 
         def is_over():
@@ -413,6 +413,10 @@ class Cluster:
             next(one for one in self.known if one.running and session not in one.sessions()).end_session(session)
             return False
         eventually('its session is over', is_over)
+
+    def expire(self, server):
+        """The same; returns when it has another one and is ready again."""
+        self.end_session(server)
         eventually('it has another one', lambda: self.session_of(server))
         eventually('it is ready again', lambda: server.get('/readyz')[0] == 200)
 

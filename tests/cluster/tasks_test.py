@@ -49,13 +49,18 @@ class Stage:
         with open(self.journal, encoding='ascii') as journal:
             return [tuple(line.split()) for line in journal]
 
-    def work(self, name, server):
+    def work(self, name, server, *flags):
         command = (f'echo $KVD_TASK $KVD_ATTEMPT >> {self.journal}; while [ ! -e {self.gate} ]; do sleep 0.02; done; '
                    'tr a-z A-Z')
         self.workers[name] = Process(
-            [self.binary, 'work', '--exec', command, '--name', name, '--servers', f'127.0.0.1:{server.port}'],
+            [self.binary, 'work', '--exec', command, '--name', name, '--servers', server.name, *flags],
             os.path.join(self.cluster.directory, f'worker-{name}.log'))
-        eventually(f'{name} is registered', lambda: self.kazoo.exists(f'/workers/{name}'))
+        eventually(f'{name} is registered', lambda: self.registered(name))
+
+    def registered(self, name):
+        """How many of that name."""
+        known = self.kazoo.get_children('/workers') if self.kazoo.exists('/workers') else []
+        return sum(one.split('.')[0] == name for one in known)
 
     def leave(self, server, data):
         status, answer = insist(server.post, '/v1/tasks', data)
@@ -274,6 +279,21 @@ def ensemble(binary):
         assert stage.master() is backup and len(stage.kazoo.get_children('/master')) == 2
 
 
+def worker_outlives(binary):
+    with Stage(binary, ensemble=3, flags=LONG) as stage:
+        one, two = stage.servers
+        say('the sessions of a worker\'s server end one after another, while it registers anew')
+        stage.open_gate()
+        stage.work('a', one, '--parallel', '16')
+        worker = stage.workers['a'].process
+        for _ in range(20):
+            stage.cluster.end_session(one)
+            eventually('it registers', lambda: worker.poll() is not None or stage.registered('a'))
+            assert worker.poll() is None, f'it ended with {worker.poll()}'
+        tasks = [stage.leave(two, 'data') for _ in range(8)]
+        assert all(stage.result(two, task)['result'] == 'DATA' for task in tasks)
+
+
 def with_kazoo(binary):
     with Stage(binary) as stage:
         one, _ = stage.servers
@@ -308,5 +328,6 @@ run_case({
     'tasks: the master fails and the backup resumes': master_fails,
     'tasks: a master that lags gives nothing out late': master_lags,
     'tasks: none is lost with ZooKeeper servers and the master\'s session': ensemble,
+    'tasks: a worker outlives the sessions of its server': worker_outlives,
     'tasks: a client and a worker with kazoo': with_kazoo,
 })
