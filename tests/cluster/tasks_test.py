@@ -235,9 +235,8 @@ def ensemble(binary):
         # Others were left by calls whose answers got lost: they are done, too, and once.
         assert len(set(stage.begun())) == len(stage.begun())
         assert {(task, '1') for task in left} <= set(stage.begun())
-        state = eventually('all are done', lambda: not any(
-            task['state'] != 'done' for task in insist(stage.servers[0].get, '/v1/tasks')[1]['tasks']))
-        assert state
+        eventually('all are done', lambda: all(
+            task['state'] == 'done' for task in insist(stage.servers[0].get, '/v1/tasks')[1]['tasks']))
         stage.workers.pop('a').end()
         stage.workers.pop('b').end()
         for worker in ('a', 'b'):
@@ -321,13 +320,13 @@ def with_kazoo(binary):
 
 
 run_case({
-    'tasks: the worker fails': worker_fails,
-    'tasks: the client fails': client_fails,
-    'tasks: a worker fails while it executes and the other takes over': other_worker_takes_over,
-    'tasks: workers compete and each task runs once': workers_compete,
-    'tasks: the master fails and the backup resumes': master_fails,
-    'tasks: a master that lags gives nothing out late': master_lags,
-    'tasks: none is lost with ZooKeeper servers and the master\'s session': ensemble,
-    'tasks: a worker outlives the sessions of its server': worker_outlives,
-    'tasks: a client and a worker with kazoo': with_kazoo,
+    'a task whose worker fails': worker_fails,
+    'a task whose client fails': client_fails,
+    'a task whose worker fails while it executes goes to the other': other_worker_takes_over,
+    'workers compete and each task runs once': workers_compete,
+    'the master of tasks fails and the backup resumes': master_fails,
+    'a master of tasks that lags gives nothing out late': master_lags,
+    'no task is lost with ZooKeeper servers and the master\'s session': ensemble,
+    'a worker outlives the sessions of its server': worker_outlives,
+    'a client and a worker of tasks with kazoo': with_kazoo,
 })
