@@ -1,23 +1,17 @@
 #!/usr/bin/python3
 """Locks and elections with real servers, a real ZooKeeper and kazoo beside kvd: exclusion in both directions, what
-waiting costs, servers that end or sleep, ZooKeeper servers that end. Usage: locks_test.py KVD CASE"""
+waiting costs, servers that end, sleep, are cut off or lose their session, ZooKeeper servers that end.
+Usage: locks_test.py KVD CASE"""
 import signal
 import threading
 
-from kazoo.client import KazooClient
-from services_cluster import Cluster, eventually, run_case, say
-
-
-def kazoo_of(cluster):
-    client = KazooClient(hosts=cluster.zookeeper_names, timeout=6.0)
-    client.start()
-    return client
+from services_cluster import LONG, Cluster, eventually, insist, run_case, say
 
 
 def both_ways(binary):
     with Cluster(binary) as cluster:
         one, two = cluster.servers
-        kazoo = kazoo_of(cluster)
+        kazoo = cluster.kazoo()
         lock = kazoo.Lock('/app/db', 'kazoo')
         assert lock.acquire(timeout=10)
         say('kazoo holds the lock: kvd refuses, or waits')
@@ -42,13 +36,12 @@ def both_ways(binary):
         holder = one.get('/v1/locks/app/db')[1]['holder']
         assert holder['name'] == 'kazoo' and holder['fence'] > fence, holder
         lock.release()
-        kazoo.stop()
 
 
 def elections_both_ways(binary):
     with Cluster(binary) as cluster:
         one, two = cluster.servers
-        kazoo = kazoo_of(cluster)
+        kazoo = cluster.kazoo()
         stream = one.hold('/v1/elections/app/leader?candidate=kvd&hold=1')
         assert stream.until(leading=True)
         election = kazoo.Election('/app/leader', 'kazoo')
@@ -67,7 +60,6 @@ def elections_both_ways(binary):
         resign.set()
         behind.until(leading=True)
         runs.join()
-        kazoo.stop()
 
 
 def no_polling(binary):
@@ -142,27 +134,74 @@ def holder_frozen(binary):
 
 
 def ensemble(binary):
-    """One of three ZooKeeper servers ends, then the next one: nobody loses what it holds, and nobody holds twice."""
-    with Cluster(binary, ensemble=3) as cluster:
+    """Each of three ZooKeeper servers ends: nobody loses what it holds, nobody holds twice. Then a session expires."""
+    with Cluster(binary, ensemble=3, flags=LONG) as cluster:
         one, two = cluster.servers
         first = one.hold('/v1/locks/a?hold=1')
-        first.until(state='held')
+        fence = first.until(state='held')['fence']
         second = two.hold('/v1/locks/a?hold=1')
         second.until(state='waiting')
-        for zookeeper in cluster.zookeepers:
-            say('one of three ZooKeeper servers is killed')
-            zookeeper.end()
+        leader = one.hold('/v1/elections/e?candidate=one&hold=1')
+        led = leader.until(leading=True)['fence']
+        backup = two.hold('/v1/elections/e?candidate=two&hold=1')
+        backup.until(leading=False)
+        session = one.open_session()
+        mine = insist(one.post, f'/v1/locks/b?session={session}')[1]
+        others = two.open_session()
+        for _ in cluster.each_zookeeper_away():
             for server in (one, two):
-                status = eventually('the others serve', lambda server=server: server.get('/v1/locks/a')[0] == 200)
-                assert status
-            assert one.get('/v1/locks/a')[1]['waiting'] == 1
-            zookeeper.start()
-            eventually('it is back', zookeeper.serves)
-        first.close()
-        while (line := second.line())['state'] == 'waiting':
-            pass
-        assert line['state'] == 'held', line
+                status, lock = insist(server.get, '/v1/locks/a')
+                assert status == 200 and lock['holder']['fence'] == fence and lock['waiting'] == 1, lock
+                assert insist(server.get, '/v1/elections/e')[1]['leader'] == {'name': 'one', 'fence': led}
+                assert insist(server.put, f'/v1/sessions/{session}')[0] == 200
+            assert insist(one.post, f'/v1/locks/b?session={session}') == (200, mine)
+            assert insist(two.post, f'/v1/locks/b?session={others}')[0] == 409
+        say('the session of the holder\'s server expires: others hold')
+        cluster.expire(one)
+        assert first.until(state='lost')
+        assert leader.until(state='lost')
+        later = second.until(state='held')['fence']
+        assert later > fence and backup.until(leading=True)['fence'] > led
+        for server in (one, two):
+            assert server.put(f'/v1/sessions/{session}')[0] == 410
+        status, theirs = two.post(f'/v1/locks/b?session={others}&wait=60000')
+        assert status == 200 and theirs['fence'] > mine['fence'], theirs
+        say('the server serves again, and waits in turn')
+        again = one.hold('/v1/locks/a?hold=1')
+        assert again.until(state='waiting')['ahead'] == 1
         second.close()
+        assert again.until(state='held')['fence'] > later
+        again.close()
+        backup.close()
+
+
+def cut_off(binary):
+    """The holder's server talks to one ZooKeeper server only, which stands still: holders are told first."""
+    with Cluster(binary, ensemble=3, apart=True, flags=('--session-timeout', '4000')) as cluster:
+        one, two = cluster.servers
+        first = one.hold('/v1/locks/a?hold=1')
+        fence = first.until(state='held')['fence']
+        second = two.hold('/v1/locks/a?hold=1')
+        second.until(state='waiting')
+        session = one.open_session()
+        assert one.post(f'/v1/locks/b?session={session}')[0] == 200
+        others = two.open_session()
+        say('one server is cut off from ZooKeeper: what it granted is taken back before the other grants it')
+        cluster.alone.running.signal(signal.SIGSTOP)
+        status, _ = two.post(f'/v1/locks/b?session={others}&wait=60000')
+        assert status == 200
+        assert first.has_come('"lost"')
+        assert one.put(f'/v1/sessions/{session}')[0] == 410
+        assert first.until(state='lost')
+        assert second.until(state='held')['fence'] > fence
+        assert one.get('/v1/locks/a')[0] == 503
+        say('it is back, and waits in turn')
+        cluster.alone.running.signal(signal.SIGCONT)
+        assert insist(one.get, '/v1/locks/a')[1]['waiting'] == 0
+        session = one.open_session()
+        assert insist(one.post, f'/v1/locks/a?session={session}')[0] == 409
+        second.close()
+        assert insist(one.post, f'/v1/locks/a?session={session}&wait=60000')[0] == 200
 
 
 run_case({
@@ -172,4 +211,5 @@ run_case({
     'the server of a lock\'s holder is killed': holder_killed,
     'the server of a lock\'s holder sleeps past its session': holder_frozen,
     'a lock outlives each of three ZooKeeper servers': ensemble,
+    'a lock of a server that is cut off from ZooKeeper is taken back first': cut_off,
 })

@@ -1,37 +1,34 @@
 #!/usr/bin/python3
 """Tasks with real servers, real workers (`kvd work`) and a real ZooKeeper, as clients/workers/masters: who fails, and
-what becomes of the task; and a client and a worker written with kazoo beside kvd's. Usage: tasks_test.py KVD CASE"""
+what becomes of the task; what becomes of tasks when ZooKeeper's servers end and the master's session expires; and a
+client and a worker written with kazoo beside kvd's. Usage: tasks_test.py KVD CASE"""
 import os
 import signal
 import subprocess
 import threading
 
-from kazoo.client import KazooClient
-from services_cluster import Cluster, Process, eventually, run_case, say
+from services_cluster import LONG, Clients, Cluster, Process, eventually, insist, run_case, say
 
 
 class Stage:
     """A cluster, and workers whose command notes that it began and goes on once the gate is open."""
 
-    def __init__(self, binary, servers=2, flags=()):
+    def __init__(self, binary, ensemble=1, flags=()):
         self.binary = binary
-        self.cluster = Cluster(binary, servers=servers, flags=flags)
+        self.cluster = Cluster(binary, ensemble=ensemble, flags=flags)
         self.workers = {}
 
     def __enter__(self):
         self.cluster.__enter__()
         self.journal = os.path.join(self.cluster.directory, 'journal')
         self.gate = os.path.join(self.cluster.directory, 'gate')
-        self.kazoo = KazooClient(hosts=self.cluster.zookeeper_names, timeout=6.0)
-        self.kazoo.start()
+        self.kazoo = self.cluster.kazoo()
         return self
 
     def __exit__(self, *problem):
         self.open_gate()
         for worker in self.workers.values():
             worker.end()
-        self.kazoo.stop()
-        self.kazoo.close()
         self.cluster.__exit__(*problem)
 
     @property
@@ -42,6 +39,9 @@ class Stage:
         with open(self.gate, 'w', encoding='ascii'):
             pass
 
+    def close_gate(self):
+        os.remove(self.gate)
+
     def begun(self):
         """(task, attempt) of each time that a worker's command began."""
         if not os.path.exists(self.journal):
@@ -49,22 +49,27 @@ class Stage:
         with open(self.journal, encoding='ascii') as journal:
             return [tuple(line.split()) for line in journal]
 
-    def work(self, name, server):
+    def work(self, name, server, *flags):
         command = (f'echo $KVD_TASK $KVD_ATTEMPT >> {self.journal}; while [ ! -e {self.gate} ]; do sleep 0.02; done; '
                    'tr a-z A-Z')
         self.workers[name] = Process(
-            [self.binary, 'work', '--exec', command, '--name', name, '--servers', f'127.0.0.1:{server.port}'],
+            [self.binary, 'work', '--exec', command, '--name', name, '--servers', server.name, *flags],
             os.path.join(self.cluster.directory, f'worker-{name}.log'))
-        eventually(f'{name} is registered', lambda: self.kazoo.exists(f'/workers/{name}'))
+        eventually(f'{name} is registered', lambda: self.registered(name))
+
+    def registered(self, name):
+        """How many of that name."""
+        known = self.kazoo.get_children('/workers') if self.kazoo.exists('/workers') else []
+        return sum(one.split('.')[0] == name for one in known)
 
     def leave(self, server, data):
-        status, answer = server.post('/v1/tasks', data)
+        status, answer = insist(server.post, '/v1/tasks', data)
         assert status == 202, (status, answer)
         return answer['id']
 
     def result(self, server, task):
         """Of a task that ends in time, as JSON."""
-        status, answer = server.get(f'/v1/tasks/{task}?wait=60000')
+        status, answer = insist(server.get, f'/v1/tasks/{task}?wait=60000')
         assert status == 200 and answer['state'] == 'done', (status, answer)
         return answer
 
@@ -195,6 +200,99 @@ def master_lags(binary):
         assert sorted(stage.begun()) == sorted((task, '1') for task in [first, *tasks, last])
 
 
+class Worker:
+    """One that speaks HTTP, by a session."""
+
+    def __init__(self, server, name):
+        self.server, self.name = server, name
+        self.session = server.open_session()
+        assert insist(server.post, f'/v1/workers?name={name}&session={self.session}')[0] == 201
+
+    def next(self):
+        status, task = insist(self.server.post, f'/v1/workers/{self.name}/next?session={self.session}&wait=60000')
+        assert status == 200, (status, task)
+        return task
+
+
+def ensemble(binary):
+    with Stage(binary, ensemble=3, flags=LONG) as stage:
+        say('(2/2/2) clients leave tasks while the servers of ZooKeeper end one after another')
+        stage.open_gate()
+        stage.work('a', stage.servers[0])
+        stage.work('b', stage.servers[1])
+        left = []
+
+        def turn(server, _):
+            task = stage.leave(server, f'task {len(left)}')
+            left.append(task)
+            answer = stage.result(server, task)
+            assert answer['result'].startswith('TASK ') and answer['attempt'] == 1, answer
+
+        with Clients(stage.servers, turn) as clients:
+            for _ in stage.cluster.each_zookeeper_away():
+                clients.go_on()
+            clients.go_on()
+        # Others were left by calls whose answers got lost: they are done, too, and once.
+        assert len(set(stage.begun())) == len(stage.begun())
+        assert {(task, '1') for task in left} <= set(stage.begun())
+        eventually('all are done', lambda: all(
+            task['state'] == 'done' for task in insist(stage.servers[0].get, '/v1/tasks')[1]['tasks']))
+        stage.workers.pop('a').end()
+        stage.workers.pop('b').end()
+        for worker in ('a', 'b'):
+            eventually('it is gone', lambda worker=worker: not stage.kazoo.exists(f'/workers/{worker}'))
+
+        say('the session of the master expires; a worker of its own has a task, so has one of the backup')
+        stage.close_gate()
+        former, backup = stage.master(), stage.backup()
+        worker = Worker(former, 'c')
+        lost = stage.leave(former, 'lost')
+        first = worker.next()
+        assert first['id'] == lost and first['attempt'] == 1, first
+        stage.work('d', backup)
+        kept = stage.leave(backup, 'kept')
+        eventually('it began', lambda: (kept, '1') in stage.begun())
+        waiting = stage.leave(former, 'waiting')
+        stage.cluster.expire(former)
+        eventually('the backup is master', lambda: stage.master() is backup)
+        assert insist(former.post, f'/v1/workers/c/next?session={worker.session}')[0] == 410
+        for server in stage.servers:
+            status, answer = insist(server.put, f'/v1/tasks/{lost}/result?fence={first["fence"]}', 'late')
+            assert status == 412, answer
+        say('the task goes to another worker, of the former master again; the late result is refused')
+        other = Worker(former, 'c')
+        again = other.next()
+        assert again['id'] == lost and again['attempt'] == 2 and again['fence'] > first['fence'], again
+        result = f'/v1/tasks/{lost}/result?fence='
+        assert insist(backup.put, f'{result}{first["fence"]}', 'late')[0] == 412
+        for _ in range(2):
+            status, answer = insist(backup.put, f'{result}{again["fence"]}', 'in time')
+            assert (status, answer) == (200, {'id': lost, 'state': 'done'}), answer
+        assert stage.result(former, lost)['result'] == 'in time'
+        third = other.next()
+        assert third['id'] == waiting and third['attempt'] == 1, third
+        assert insist(former.put, f'/v1/tasks/{waiting}/result?fence={third["fence"]}', 'done')[0] == 200
+        stage.open_gate()
+        answer = stage.result(former, kept)
+        assert answer['result'] == 'KEPT' and answer['attempt'] == 1, answer
+        assert stage.master() is backup and len(stage.kazoo.get_children('/master')) == 2
+
+
+def worker_outlives(binary):
+    with Stage(binary, ensemble=3, flags=LONG) as stage:
+        one, two = stage.servers
+        say('the sessions of a worker\'s server end one after another, while it registers anew')
+        stage.open_gate()
+        stage.work('a', one, '--parallel', '16')
+        worker = stage.workers['a'].process
+        for _ in range(20):
+            stage.cluster.end_session(one)
+            eventually('it registers', lambda: worker.poll() is not None or stage.registered('a'))
+            assert worker.poll() is None, f'it ended with {worker.poll()}'
+        tasks = [stage.leave(two, 'data') for _ in range(8)]
+        assert all(stage.result(two, task)['result'] == 'DATA' for task in tasks)
+
+
 def with_kazoo(binary):
     with Stage(binary) as stage:
         one, _ = stage.servers
@@ -222,11 +320,13 @@ def with_kazoo(binary):
 
 
 run_case({
-    'tasks: the worker fails': worker_fails,
-    'tasks: the client fails': client_fails,
-    'tasks: a worker fails while it executes and the other takes over': other_worker_takes_over,
-    'tasks: workers compete and each task runs once': workers_compete,
-    'tasks: the master fails and the backup resumes': master_fails,
-    'tasks: a master that lags gives nothing out late': master_lags,
-    'tasks: a client and a worker with kazoo': with_kazoo,
+    'a task whose worker fails': worker_fails,
+    'a task whose client fails': client_fails,
+    'a task whose worker fails while it executes goes to the other': other_worker_takes_over,
+    'workers compete and each task runs once': workers_compete,
+    'the master of tasks fails and the backup resumes': master_fails,
+    'a master of tasks that lags gives nothing out late': master_lags,
+    'no task is lost with ZooKeeper servers and the master\'s session': ensemble,
+    'a worker outlives the sessions of its server': worker_outlives,
+    'a client and a worker of tasks with kazoo': with_kazoo,
 })
