@@ -5,7 +5,6 @@ import http.client
 import json
 import logging
 import os
-import random
 import select
 import shutil
 import signal
@@ -18,6 +17,9 @@ import threading
 import time
 
 from kazoo.client import KazooClient
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from free_port import free_port  # pylint: disable=wrong-import-position
 
 SKIPPED = 77
 PATIENCE_S = 60
@@ -36,19 +38,6 @@ def skip_without_zookeeper():
 
 def say(text):
     print(f'  {text}', flush=True)
-
-
-def free_port():
-    """Below 22768, so that the port of the peer channel, 10000 above, is one that the kernel gives to nobody."""
-    while True:
-        port = random.randrange(11000, 22000)
-        try:
-            with socket.socket() as one, socket.socket() as two:
-                one.bind(('127.0.0.1', port))
-                two.bind(('127.0.0.1', port + 10000))
-                return port
-        except OSError:
-            continue
 
 
 def eventually(what, condition):

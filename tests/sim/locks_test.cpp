@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "services_play.hpp"
 
 using namespace kvd;
@@ -210,6 +212,18 @@ TEST_CASE("lock: a paused server does not believe in its grants when it goes on"
   CHECK(play.member(play.heard(second).lines.back(), "state") == "held");
   play.resume(0);
   CHECK(play.ask(0, "GET sessions/" + session).verdict == Verdict::kGone);
+}
+
+TEST_CASE("lock: who has been told of the loss is not told so again") {
+  ServicesPlay play(2);
+  const uint64_t first = play.send(0, "POST locks/a/b?hold=1");
+  play.pause(0);
+  play.pass(seconds(10));
+  play.resume(0);
+  const auto& lines = play.heard(first).lines;
+  CHECK(play.heard(first).ended);
+  CHECK(std::count_if(lines.begin(), lines.end(),
+                      [&](const std::string& line) { return play.member(line, "state") == "lost"; }) == 1);
 }
 
 TEST_CASE("session: silence ends it and frees what it holds") {

@@ -21,6 +21,7 @@ std::string lost_line(const std::string& why);
 template <class Key>
 class Streams {
  public:
+  static constexpr char kOver[] = R"({"state":"over"})";
   static constexpr Duration kProgress = seconds(10);  // between a line and its repetition
 
   explicit Streams(Outbox& out) : out_(out) {}
@@ -33,7 +34,7 @@ class Streams {
   void tell(const Key& key, std::string line);    // once
   void repeat(const Key& key, std::string line);  // later
   void end(const Key& key, std::string line);
-  void end_lost(const Key& key, const std::string& why) { end(key, lost_line(why)); }
+  void end_lost(const Key& key, const std::string& why);
   // Says that it is lost. True: whoever holds it has until `grace` is over, or the connection closed, to let go;
   // on_time() or dropped() names it then, unless it is forgotten. Who holds by a client's session cannot be told, and
   // has as long to hear of it by asking. False: there is nothing to wait for, and no stream any more.
@@ -132,6 +133,12 @@ void Streams<Key>::end(const Key& key, std::string line) {
 }
 
 template <class Key>
+void Streams<Key>::end_lost(const Key& key, const std::string& why) {
+  const bool told = streams_.contains(key) && streams_.at(key).parting;
+  end(key, told ? kOver : lost_line(why));
+}
+
+template <class Key>
 bool Streams<Key>::part(const Key& key, const std::string& why, Duration grace) {
   if (grace == Duration(0)) return end_lost(key, why), false;
   Stream& stream = streams_[key];
@@ -158,7 +165,7 @@ std::vector<Key> Streams<Key>::on_time() {
     Stream& stream = streams_.at(key);
     if (stream.parting) {
       over.push_back(key);
-      end(key, R"({"state":"over"})");
+      end(key, kOver);
     } else {
       send(stream, stream.line, false);
       wake_at(key, stream, out_.now + kProgress);
