@@ -9,7 +9,6 @@
 namespace kvd::sim {
 namespace {
 
-constexpr Duration kHoldMost = milliseconds(800);
 constexpr Duration kThinkMost = milliseconds(200);
 constexpr Duration kLetGoMost = milliseconds(300);
 constexpr uint64_t kLocks = 2;
@@ -45,7 +44,7 @@ void LockClients::hear(int index, const ServiceReply* reply) {
   if (state == "held" && !client.held) granted(index, std::stoll(json_member(reply->answer.text, "fence")));
   if (state == "lost") {
     client.held = false;
-    if (!reply->last) hang_up_later(index, kLetGoMost);
+    if (!reply->last) hang_up_after(index, up_to(kLetGoMost));
   }
   if (reply->last) think(index);
 }
@@ -63,11 +62,11 @@ void LockClients::granted(int index, int64_t fence) {
   }
   client.held = true;
   ++client.grants_since;
-  hang_up_later(index, kHoldMost);
+  hang_up_after(index, keeping());
 }
 
-void LockClients::hang_up_later(int index, Duration most) {
-  within(most, [this, index, call = clients_[index].call] { hang_up(index, call); });
+void LockClients::hang_up_after(int index, Duration span) {
+  context_.queue.after(span, [this, index, call = clients_[index].call] { hang_up(index, call); });
 }
 
 void LockClients::hang_up(int index, uint64_t call) {

@@ -13,7 +13,6 @@
 #include "base/prng.hpp"
 #include "context.hpp"
 #include "service_calls.hpp"
-#include "sim_zookeeper.hpp"
 
 namespace kvd::sim {
 
@@ -21,8 +20,7 @@ class ServiceClients {
  public:
   virtual ~ServiceClients() = default;
   virtual void start() = 0;
-  // Every state of ZooKeeper passes here.
-  virtual void on_zookeeper_changed(const SimZkTree&) {}
+  virtual void on_zookeeper_changed() {}  // for every state of it
   // Faults have ended: from here on everybody has to get on. Empty, or who does not.
   void expect_progress() {
     if (!std::exchange(progress_expected_, true)) on_progress_expected();
@@ -43,8 +41,15 @@ class ServiceClients {
   void within(Duration most, EventQueue::Action action) {
     context_.queue.after(up_to(most), std::move(action));
   }
+  // How long a client keeps what it was granted: now and then for longer than ZooKeeper waits for a server.
+  Duration keeping() {
+    return up_to(prng_.one_in(4) ? Duration(2 * context_.options.session_us) : Duration(800'000));
+  }
   int any_server() { return static_cast<int>(prng_.below(static_cast<uint64_t>(context_.options.servers))); }
+  const SimZkTree& tree() const { return calls_.tree(); }
   Instant now() const { return context_.queue.now(); }
+  // Hears the id of a client's session that this server keeps; empty: it could not be opened.
+  void open_session(int server, int ttl_s, std::function<void(const std::string& id)> then);
   void wrong(std::string what) { context_.fail(Verdict::kCorrectness, std::move(what)); }
 
   SimContext& context_;

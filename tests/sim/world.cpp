@@ -67,7 +67,8 @@ World::World(SimContext& context)
       service_calls_(context, {[this](int server, NodeInput input) { deliver(server, std::move(input)); },
                                [this](int server) { return is_alive(server) && !is_paused(server); },
                                [this](int server) { return is_alive(server); },
-                               [this](int server) { return zookeeper_.seen_zxid(server); }}),
+                               [this](int server) { return zookeeper_.seen_zxid(server); },
+                               [this]() -> const SimZkTree& { return zookeeper_.ensemble().tree(); }}),
       service_clients_(make_service_clients(context, service_calls_)),
       statuses_(context.options.servers),
       leaving_(context.options.servers + 1, false) {
@@ -329,7 +330,7 @@ void World::perform(int server, NodeEffect effect) {
 
 void World::on_zookeeper_changed() {
   const SimZkTree& tree = zookeeper_.ensemble().tree();
-  for (auto& clients : service_clients_) clients->on_zookeeper_changed(tree);
+  for (auto& clients : service_clients_) clients->on_zookeeper_changed();
   auto found = tree.find(kConfigPath);
   if (found == tree.end()) {
     if (register_zxid_ >= 0) checkers_.on_register(std::nullopt);
