@@ -62,4 +62,9 @@ std::string json_member(std::string_view json, std::string_view member) {
   return std::string(json.substr(begin, json.find_first_of(",}]", begin) - begin));
 }
 
+int64_t json_number(std::string_view json, std::string_view member) {
+  const std::string text = json_member(json, member);
+  return text.empty() ? 0 : std::stoll(text);
+}
+
 }  // namespace kvd::sim

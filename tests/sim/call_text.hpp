@@ -12,5 +12,6 @@ namespace kvd::sim {
 ServiceCall call_of(std::string_view request, std::string body);
 // The text that stands for the member in a JSON object, without quotes; empty: it has none.
 std::string json_member(std::string_view json, std::string_view member);
+int64_t json_number(std::string_view json, std::string_view member);  // 0: it has none
 
 }  // namespace kvd::sim

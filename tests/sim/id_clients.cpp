@@ -21,11 +21,6 @@ struct Pool {
 };
 constexpr Pool kPools[] = {{"scarce", 3, 400}, {"wide", 40, 0}};
 
-int64_t number_in(std::string_view json, std::string_view member) {
-  const std::string text = json_member(json, member);
-  return text.empty() ? 0 : std::stoll(text);
-}
-
 }  // namespace
 
 IdClients::IdClients(SimContext& context, ServiceCalls& calls)
@@ -114,7 +109,7 @@ void IdClients::hear_confirmed(int index, Instant asked, const ServiceReply* rep
   const kvd::Verdict verdict = reply == nullptr ? kvd::Verdict::kUnknown : reply->answer.verdict;
   if (verdict == kvd::Verdict::kGone) return think(index);
   if (verdict == kvd::Verdict::kOk) {
-    if (number_in(reply->answer.text, "fence") != client.fence)
+    if (json_number(reply->answer.text, "fence") != client.fence)
       return wrong(fmt::format("{} is confirmed with another fence: {}", client.number, reply->answer.text));
     if (!is_current(client.number, client.fence, asked)) return;
   }
@@ -148,8 +143,8 @@ bool IdClients::is_current(const std::string& number, int64_t fence, Instant ask
 
 void IdClients::granted(int index, const std::string& words, Instant asked) {
   Client& client = clients_[index];
-  const std::string number = fmt::format("{}/{}", client.pool, number_in(words, "id"));
-  const int64_t fence = number_in(words, "fence");
+  const std::string number = fmt::format("{}/{}", client.pool, json_number(words, "id"));
+  const int64_t fence = json_number(words, "fence");
   if (!is_current(number, fence, asked)) return;
   if (!told_[number].emplace(fence, now()).second)
     return wrong(fmt::format("id {} is given twice with fence {}", number, fence));
@@ -173,7 +168,7 @@ void IdClients::refused(const Client& client, const ServiceAnswer& answer, Insta
     const auto rest = tree().find(fmt::format("/kvd/ids/{}/resting/{}", pool.name, number));
     if (claim != tree().end()) {
       if (rest == tree().end()) continue;
-      const int64_t over = rest->second.created_ms + number_in(claim->second.data, "rest_ms");
+      const int64_t over = rest->second.created_ms + json_number(claim->second.data, "rest_ms");
       if (over > to_ms(asked.time_since_epoch())) continue;
     }
     return wrong(fmt::format("\"{}\", but {}/{} was free all along", answer.text, pool.name, number));
@@ -202,7 +197,7 @@ void IdClients::on_zookeeper_changed() {
     const auto claim =
         tree().find(fmt::format("/kvd/ids/{}/claims/{}", number.substr(0, slash), number.substr(slash + 1)));
     if (claim == tree().end()) return wrong(fmt::format("id {} is lent without a claim", number));
-    lent.rest_ms = number_in(claim->second.data, "rest_ms");
+    lent.rest_ms = json_number(claim->second.data, "rest_ms");
   }
 }
 

@@ -2,7 +2,7 @@
 // as long as is usual, by connections that hold and by sessions; and the referee between them:
 // - of one number each grant has a larger fence than all that were told of before it was asked for, and no number of a
 //   session is confirmed once a newer grant of it had been told of;
-// - nobody is granted a number while a server that runs still lets another client's connection believe that it holds it;
+// - nobody is granted a number while a server that runs still lets another client's connection believe to hold it;
 // - in ZooKeeper no number is lent before it has rested for as long as its last claim wanted;
 // - nobody is told that all are lent or rest while one was free all along.
 #pragma once

@@ -6,6 +6,7 @@
 #include "call_text.hpp"
 #include "id_clients.hpp"
 #include "lock_clients.hpp"
+#include "task_clients.hpp"
 
 namespace kvd::sim {
 
@@ -21,6 +22,7 @@ std::vector<std::unique_ptr<ServiceClients>> make_service_clients(SimContext& co
   std::vector<std::unique_ptr<ServiceClients>> all;
   if (context.options.locks != 0) all.push_back(std::make_unique<LockClients>(context, calls));
   if (context.options.ids != 0) all.push_back(std::make_unique<IdClients>(context, calls));
+  if (context.options.tasks != 0) all.push_back(std::make_unique<TaskClients>(context, calls));
   return all;
 }
 
