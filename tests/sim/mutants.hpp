@@ -83,6 +83,13 @@ inline constexpr const char* kFencing =
 inline constexpr const char* kContended =
     KVD_BUSY "locks=5 zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000";
 
+// Likewise ids.
+inline constexpr const char* kLending =
+    KVD_BUSY "ids=5 clients=1 zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000";
+// Likewise tasks, whose workers come and go.
+inline constexpr const char* kWorking =
+    KVD_BUSY "tasks=4 clients=1 zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000";
+
 inline constexpr Hunt kHunts[] = {
     {Mutation::kSetById, "set_by_id", kRough, 100},
     {Mutation::kTakeoverUnconditional, "takeover_unconditional", kRough, 100},
@@ -110,6 +117,8 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kSilentKept, "silent_kept", kCores, 60},
     {Mutation::kDoubtIgnored, "doubt_ignored", kContended, 60},
     {Mutation::kPredecessorTrusted, "predecessor_trusted", kContended, 60},
+    {Mutation::kRestSkipped, "rest_skipped", kLending, 20},
+    {Mutation::kAttemptUnchecked, "attempt_unchecked", kWorking, 40},
     {Mutation::kSnapshotAnswersMixed, "snapshot_answers_mixed", kSnapshots, 60},
     {Mutation::kFenceOfCommitted, "fence_of_committed", kFencing, 20},
     {Mutation::kFenceOfChanges, "fence_of_changes", kFencing, 20},

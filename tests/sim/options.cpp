@@ -55,6 +55,8 @@ constexpr Field kFields[] = {
     {"hold_us", &Options::hold_us},
     {"encore_us", &Options::encore_us},
     {"locks", &Options::locks},
+    {"ids", &Options::ids},
+    {"tasks", &Options::tasks},
     {"twin_us", &Options::twin_us},
     {"zk_loss_us", &Options::zk_loss_us},
     {"zk_cut_us", &Options::zk_cut_us},

@@ -7,54 +7,13 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "call_text.hpp"
 
 namespace kvd::sim {
 namespace {
 
 constexpr Duration kStep = milliseconds(5);
 constexpr int kTurnsMax = 100'000;  // at one moment: the nodes spin
-
-Collection collection_of(std::string_view name) {
-  for (int i = 0; i <= static_cast<int>(kLastCollection); ++i) {
-    if (name == collection_name(static_cast<Collection>(i))) return static_cast<Collection>(i);
-  }
-  CHECK(!"no such collection");
-  return {};
-}
-
-Verb verb_of(std::string_view name) {
-  for (const Verb verb : {Verb::kGet, Verb::kPut, Verb::kPost, Verb::kDelete}) {
-    if (name == verb_name(verb)) return verb;
-  }
-  CHECK(!"no such verb");
-  return {};
-}
-
-// "POST locks/a/b?session=S&wait=5"
-ServiceCall call_of(std::string_view request, std::string body) {
-  ServiceCall call;
-  const size_t space = request.find(' ');
-  call.verb = verb_of(request.substr(0, space));
-  std::string_view target = request.substr(space + 1);
-  std::string_view query;
-  if (const size_t mark = target.find('?'); mark != std::string_view::npos) {
-    query = target.substr(mark + 1);
-    target = target.substr(0, mark);
-  }
-  const size_t slash = std::min(target.find('/'), target.size());
-  call.collection = collection_of(target.substr(0, slash));
-  call.path = target.substr(std::min(slash + 1, target.size()));
-  while (!query.empty()) {
-    const std::string_view one = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(one.size() + 1, query.size()));
-    const size_t equals = std::min(one.find('='), one.size());
-    call.parameters.push_back(
-        {std::string(one.substr(0, equals)), std::string(one.substr(std::min(equals + 1, one.size())))});
-  }
-  std::sort(call.parameters.begin(), call.parameters.end());
-  call.body = std::move(body);
-  return call;
-}
 
 }  // namespace
 
@@ -132,12 +91,7 @@ ServiceAnswer ServicesPlay::ask(int server, std::string_view request, std::strin
 }
 
 std::string ServicesPlay::member(const std::string& line, std::string_view member) {
-  const std::string key = fmt::format("\"{}\":", member);
-  const size_t at = line.find(key);
-  if (at == std::string::npos) return {};
-  const size_t begin = at + key.size();
-  if (line[begin] == '"') return line.substr(begin + 1, line.find('"', begin + 1) - begin - 1);
-  return line.substr(begin, line.find_first_of(",}]", begin) - begin);
+  return json_member(line, member);
 }
 
 std::string ServicesPlay::member(const ServiceAnswer& answer, std::string_view name) {

@@ -64,9 +64,12 @@ World::World(SimContext& context)
           [this](int server, NodeInput input) { deliver(server, std::move(input)); },
           [this] { on_zookeeper_changed(); }),
       workload_(context, *this, checkers_),
-      lock_clients_(context, {[this](int server, NodeInput input) { deliver(server, std::move(input)); },
-                              [this](int server) { return is_alive(server) && !is_paused(server); },
-                              [this](int server) { return is_alive(server); }}),
+      service_calls_(context, {[this](int server, NodeInput input) { deliver(server, std::move(input)); },
+                               [this](int server) { return is_alive(server) && !is_paused(server); },
+                               [this](int server) { return is_alive(server); },
+                               [this](int server) { return zookeeper_.seen_zxid(server); },
+                               [this]() -> const SimZkTree& { return zookeeper_.ensemble().tree(); }}),
+      service_clients_(make_service_clients(context, service_calls_)),
       statuses_(context.options.servers),
       leaving_(context.options.servers + 1, false) {
   for (int64_t i = 0; i <= context.options.servers; ++i) {
@@ -83,7 +86,7 @@ RunResult World::run() {
     context_.queue.after(context_.up_to(300'000), [this, server] { start(server); });
   }
   workload_.start();
-  lock_clients_.start();
+  for (auto& clients : service_clients_) clients->start();
   nemesis.start();
   context_.queue.after(Duration(context_.options.fault_phase_us), [this] { begin_core(); });
   while (!done_ && context_.verdict == Verdict::kOk && !context_.queue.empty()) {
@@ -109,7 +112,6 @@ RunResult World::result() {
   out.trace_hash = context_.trace.hash();
   out.events = context_.queue.executed();
   out.operations = workload_.history().operations().size();
-  out.grants = lock_clients_.grants();
   out.acknowledged_writes = workload_.acknowledged_writes();
   out.epochs = checkers_.config() ? checkers_.config()->epoch.value : 0;
   out.lineages = checkers_.config() ? checkers_.config()->lineage.value + 1 : 0;
@@ -163,7 +165,7 @@ void World::die(int server, bool host_too, bool closes_session, Duration away) {
   network_.process_died(server, host_too);
   if (context_.options.standalone == 0) zookeeper_.process_died(server, closes_session);
   workload_.on_process_died(server);
-  lock_clients_.on_process_died(server);
+  service_calls_.on_process_died(server);
   if (server == twin()) return;
   context_.queue.after(away, [this, server] {
     if (may_recover(server)) start(server);
@@ -312,7 +314,7 @@ void World::perform(int server, NodeEffect effect) {
   } else if (auto* exit = std::get_if<Exit>(&effect)) {
     on_exit(server, *exit);
   } else if (auto* said = std::get_if<ServiceReply>(&effect)) {
-    CHECK(lock_clients_.on_reply(server, *said));
+    service_calls_.on_reply(server, *said);
   } else if (auto* reply = std::get_if<ClientReply>(&effect)) {
     auto asked = status_requests_.find(reply->id);
     if (asked == status_requests_.end()) {
@@ -328,6 +330,7 @@ void World::perform(int server, NodeEffect effect) {
 
 void World::on_zookeeper_changed() {
   const SimZkTree& tree = zookeeper_.ensemble().tree();
+  for (auto& clients : service_clients_) clients->on_zookeeper_changed();
   auto found = tree.find(kConfigPath);
   if (found == tree.end()) {
     if (register_zxid_ >= 0) checkers_.on_register(std::nullopt);

@@ -12,9 +12,9 @@
 
 #include "checkers.hpp"
 #include "context.hpp"
-#include "lock_clients.hpp"
 #include "network.hpp"
 #include "process.hpp"
+#include "service_clients.hpp"
 #include "sim_disk.hpp"
 #include "workload.hpp"
 #include "zk_gateway.hpp"
@@ -29,7 +29,6 @@ struct RunResult {
   uint64_t events = 0;
   size_t operations = 0;
   size_t acknowledged_writes = 0;
-  uint64_t grants = 0;  // of locks
   uint64_t epochs = 0;  // the register's last epoch
   uint64_t lineages = 0;
   int undecided = 0;  // keys whose linearizability was too hard to tell
@@ -116,7 +115,8 @@ class World final : public Hosts, public ProcessOwner {
   std::vector<Duration> away_;  // how long a stopping server will stay away
   ZkGateway zookeeper_;
   Workload workload_;
-  LockClients lock_clients_;
+  ServiceCalls service_calls_;
+  std::vector<std::unique_ptr<ServiceClients>> service_clients_;
   std::map<RequestId, int> status_requests_;
   std::vector<std::optional<Status>> statuses_;
   uint64_t status_requests_made_ = 0;

@@ -142,7 +142,7 @@ void World::heal() {
   workload_.on_healed();
   context_.queue.after(seconds(2), [this] {
     workload_.stop();
-    lock_clients_.expect_progress();
+    for (auto& clients : service_clients_) clients->expect_progress();
     workload_.start_round(everyone());
     poll_convergence();
   });
@@ -178,7 +178,9 @@ void World::poll_convergence() {
 
 std::string World::why_not_converged() const {
   std::string why;
-  why += lock_clients_.stuck();
+  if (context_.options.standalone == 0) {  // otherwise there is no ZooKeeper, and so no service
+    for (const auto& clients : service_clients_) why += clients->stuck();
+  }
   if (!workload_.round_done()) why += "clients do not get their last requests done; ";
   for (int server : everyone()) why += why_not_ready(server);
   if (!why.empty()) return why;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/json_writer.hpp"
+#include "core/mutation.hpp"
 #include "core/services/ids_paths.hpp"
 #include "core/services/parameters.hpp"
 #include "core/services/zk_refusal.hpp"
@@ -207,7 +208,7 @@ void Ids::choose_used(ClaimId id) {
     for (const Rest& rest : rests) {
       if (rest.version < 0 || !rest.since_ms) continue;
       const int64_t left = left_ms(rest, mine->now_ms);
-      if (left > 0) {
+      if (left > 0 && !mutated(Mutation::kRestSkipped)) {
         mine->first_over_ms = std::min(left, mine->first_over_ms.value_or(left));
       } else if (longest == nullptr || *rest.since_ms < *longest->since_ms) {
         longest = &rest;

@@ -199,10 +199,10 @@ void Sessions::on(const ZkResult& message) {
 // ---- time ----
 
 void Sessions::on_time() {
-  if (!certain() && certain_until_ != Instant{} && !mutated(Mutation::kDoubtIgnored)) {
+  if (!certain() && certain_until_ != Instant{}) {
     certain_until_ = Instant{};  // what begins now waits for the next answer
     // Once their grace is over, ZooKeeper's patience is, too.
-    end_all("this server cannot reach ZooKeeper", timeout_ / 3);
+    if (!mutated(Mutation::kDoubtIgnored)) end_all("this server cannot reach ZooKeeper", timeout_ / 3);
   }
   while (!ends_.empty() && ends_.begin()->first <= out_.now) {
     end_one(ends_.begin()->second, "the session was not renewed in time");

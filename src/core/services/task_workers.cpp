@@ -396,7 +396,9 @@ void TaskWorkers::on(const ZkWatchFired& message) {
     const auto it = workers_.find(name);
     if (it == workers_.end()) return;
     if (it->second.phase == Phase::kStanding) look(name);
-    if (it->second.phase == Phase::kTaken) inspect(name);
+    if (it->second.phase != Phase::kTaken) return;
+    it->second.era = ++eras_;  // two looks at once would both make it, and it would stand twice
+    inspect(name);
     return;
   }
   if (message.path != task_path(name) && message.path != task_data_path(name)) return;
