@@ -79,6 +79,16 @@ int file_with(std::string_view bytes) {
   return fd;
 }
 
+// The bytes of a character of UTF-8 that was cut off.
+void drop_broken_end(std::string& text) {
+  size_t end = text.size();
+  while (end > 0 && (static_cast<unsigned char>(text[end - 1]) & 0xc0) == 0x80) --end;
+  if (end == 0) return;
+  const auto lead = static_cast<unsigned char>(text[end - 1]);
+  const size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+  if (end - 1 + size > text.size()) text.resize(end - 1);
+}
+
 }  // namespace
 
 struct Child::Pipe {
@@ -207,6 +217,7 @@ void Child::take_output(std::string_view bytes) {
 void Child::take_progress(std::string_view bytes) {
   for (const char c : bytes) {
     if (c == '\n') {
+      if (line_.size() == options_.progress_max) drop_broken_end(line_);
       options_.on_progress(std::exchange(line_, ""));
     } else if (line_.size() < options_.progress_max) {
       line_ += c;

@@ -54,6 +54,7 @@ Worker::Worker(uv_loop_t* loop, HttpClient& client, WorkerOptions options, std::
 void Worker::be_over(bool refused) {
   if (std::exchange(over_, true)) return;
   child_.reset();
+  progress_pause_.stop();
   progress_call_.reset();
   call_.reset();
   registration_.reset();

@@ -42,6 +42,7 @@ struct NodeConfig {
   bool force_new_lineage = false;
   uint64_t memory_max = UINT64_MAX;  // bytes of the store, Store::bytes(): nothing grows beyond
   std::optional<AddressPool> names_pool;
+  size_t zookeeper_prefix = 0;  // bytes before every path there
   // `heartbeat` < `follower_lag` < `leader_silence`: a leader that lives and reaches ZooKeeper wins the race
   // against its suspicious followers.
   Duration session_timeout = milliseconds(6000);

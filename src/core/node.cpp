@@ -34,7 +34,7 @@ struct Node::Parts {
       : config(std::move(the_config)),
         prng(seed),
         trace(the_trace),
-        out{config, prng, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}},
+        out{config, prng},
         links(out),
         membership(out),
         election(out),
@@ -149,6 +149,7 @@ struct Delivery {
     const ServiceActor actor = service_actor(m.id);
     if (actor == ServiceActor::kSessions) return out.sessions.post(std::move(m));
     out.zk_line.ended();
+    out.watches.answered(m);
     out.services.at(static_cast<size_t>(actor)).post(std::move(m));
   }
   void operator()(ZkWatchFired& m) {

@@ -96,7 +96,7 @@ struct Outbox {
   Mailbox<SessionsMessage> sessions;
   std::array<Mailbox<ServiceMessage>, kServiceActors> services;  // by ServiceActor
   ZkLine zk_line;
-  WatchAccount watches;  // of the services
+  WatchAccount watches{config.zookeeper_prefix};  // of the services
   std::vector<NodeEffect> effects;
 
   template <class Effect>

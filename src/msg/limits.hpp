@@ -54,8 +54,8 @@ inline constexpr size_t kZkCalls = 256;  // outstanding; more are not sent
 // Of these the services': their others wait in line, so that election and membership always have room.
 inline constexpr size_t kZkServiceCalls = 128;
 static_assert(kZkServiceCalls < kZkCalls);
-// Of the paths that the services watch, and as much again for the view of all names; ZooKeeper refuses a client that
-// tells it more than about 1 MiB at a reconnection. Beyond: 503.
+// Of the paths that the services watch, beside those of the view of all names (256 KiB); ZooKeeper refuses a client
+// that tells it more than about 1 MiB at a reconnection. Beyond: 503.
 inline constexpr size_t kWatchedBytes = 512u << 10;
 inline constexpr size_t kServiceCalls = 16'384;    // of clients, waiting at one server's services: 503
 inline constexpr size_t kClientSessions = 65'536;  // on one server: 503

@@ -178,7 +178,7 @@ const char* verdict_name(Verdict verdict) {
     case Verdict::kGone:
       return "gone";
     case Verdict::kConditionFailed:
-      return "condition-failed";
+      return "condition_failed";
     case Verdict::kTooLarge:
       return "too_large";
     case Verdict::kUnavailable:

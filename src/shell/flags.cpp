@@ -318,6 +318,7 @@ tl::expected<Flags, FlagsEnd> read_flags(Reader reader) {
   read_replication(reader, flags);
   read_storage(reader, flags);
   read_names_pool(reader, flags.node);
+  flags.node.zookeeper_prefix = flags.zk.prefix.size();
   flags.http.restore_bytes_max = flags.node.memory_max;
   HttpIdentity& identity = flags.http.identity;
   identity.value_bytes_max = static_cast<size_t>(

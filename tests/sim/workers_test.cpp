@@ -34,6 +34,51 @@ TEST_CASE("worker: one that nobody may write to keeps no task from the others") 
   CHECK(play.member(worker.next(), "id") == id);
 }
 
+TEST_CASE("worker: a name that cannot be made is not kept and takes no room") {
+  TasksPlay play;
+  play.zk(ZkCreate{"/workers", "", ZkMode::kPersistent});
+  play.forbid_changes("/workers");
+  const std::string session = play.open_session(0);
+  for (int i = 0; i < 2000; ++i) {
+    const std::string name = fmt::format("{}{}", std::string(200, 'w'), i / 2);
+    REQUIRE(play.ask(0, fmt::format("POST workers?name={}&session={}", name, session)).text.find("no_auth") !=
+            std::string::npos);
+  }
+}
+
+TEST_CASE("worker: a connection hears from its server however short its tasks are") {
+  TasksPlay play;
+  const uint64_t held = play.send(0, "POST workers?name=w&hold=1");
+  for (int i = 0; i < 12; ++i) {
+    leave(play, "x");
+    const ServiceAnswer got = play.ask(0, "POST workers/w/next");
+    CHECK(finish(play, got, "r").verdict == Verdict::kOk);
+    play.pass(seconds(3));
+  }
+  CHECK(play.heard(held).lines.size() >= 4);  // one at its beginning and one in each ten seconds
+  CHECK_FALSE(play.heard(held).ended);
+}
+
+TEST_CASE("task: a worker that the master has no room to watch gets one when there is room") {
+  TasksPlay play;
+  const std::string session = play.open_session(0);
+  int places = 0;
+  while (play.ask(0, fmt::format("POST locks/{}{}?session={}", std::string(1000, 'x'), places, session))
+             .verdict == Verdict::kOk)
+    ++places;
+  const uint64_t kazoo = play.begin_client();
+  play.zk(ZkCreate{"/workers", "", ZkMode::kPersistent});
+  const std::string name(200, 'w');
+  for (int i = 0; i < 10; ++i)
+    play.zk_as(kazoo, ZkCreate{fmt::format("/workers/{}{}", name, i), "non", ZkMode::kEphemeral});
+  for (int i = 0; i < 10; ++i) leave(play, "x");
+  CHECK(said(play, name + "9") == "non");
+  play.ask(0, fmt::format("DELETE locks/{}0?session={}", std::string(1000, 'x'), session));
+  play.ask(0, fmt::format("DELETE locks/{}1?session={}", std::string(1000, 'x'), session));
+  play.pass(seconds(2));
+  CHECK(said(play, name + "9") != "non");
+}
+
 TEST_CASE("task: left while the answer is lost it is there once") {
   TasksPlay play;
   leave(play, "first");  // makes the paths

@@ -207,7 +207,7 @@ TEST_CASE("znodes: watches that nobody needs any more have their bound") {
   CHECK(play.ask(0, fmt::format("GET znodes/{}", long_name)).verdict == Verdict::kNotFound);
 }
 
-TEST_CASE("services: what they watch has one bound for them all and what has fired is not counted") {
+TEST_CASE("services: who waits has one bound for all of them and keeps nobody from holding") {
   ServicesPlay play;
   const std::string filler(1000, 'x');
   std::vector<uint64_t> looks;
@@ -216,20 +216,31 @@ TEST_CASE("services: what they watch has one bound for them all and what has fir
   } while (!play.heard(looks.back()).ended && looks.size() < 1000);
   const std::string session = play.open_session(0);
   play.zk(ZkCreate{"/" + filler, "", ZkMode::kPersistent});
-  const std::vector<std::string> watching{
-      fmt::format("GET barriers/{}?wait=1000", filler),
-      fmt::format("POST barriers/b{}/enter?size=2&session={}", filler, session),
-      fmt::format("GET elections/{}?since=0&wait=1000", filler),
-      fmt::format("POST locks/{}?session={}", filler, session)};
-  for (const std::string& call : watching) {
-    CAPTURE(call.substr(0, 20));
+  const std::string barrier = fmt::format("GET barriers/{}?wait=1000", filler);
+  const std::string election = fmt::format("GET elections/{}?since=0&wait=1000", filler);
+  for (const std::string& call : {barrier, election})
     CHECK(play.ask(0, call).verdict == Verdict::kUnavailable);
-  }
-  for (int i = 0; i < 8; ++i) play.zk(ZkCreate{fmt::format("/{}{}", filler, i), "", ZkMode::kPersistent});
-  for (const std::string& call : watching) {
-    CAPTURE(call.substr(0, 20));
-    const auto& heard = play.heard(play.send(0, call));
-    CHECK((!heard.ended || heard.answer->verdict != Verdict::kUnavailable));
+  CHECK(play.ask(0, fmt::format("POST barriers/b/enter?size=2&session={}", session)).verdict ==
+        Verdict::kAccepted);
+  CHECK(play.ask(0, fmt::format("POST locks/{}?session={}", filler, session)).verdict == Verdict::kOk);
+  // What has fired is not counted any more.
+  for (int i = 0; i < 2; ++i) play.zk(ZkCreate{fmt::format("/{}{}", filler, i), "", ZkMode::kPersistent});
+  CHECK_FALSE(play.heard(play.send(0, barrier)).ended);
+}
+
+TEST_CASE("services: what is not there any more is not watched") {
+  ServicesPlay play;
+  for (int i = 0; i < 400; ++i) {
+    const std::string path = fmt::format("{}{}", std::string(1000, 'x'), i);
+    play.zk(ZkCreate{"/" + path, "", ZkMode::kPersistent});
+    const uint64_t lifted = play.send(0, fmt::format("GET barriers/{}?wait=1000", path));
+    const uint64_t gone = play.send(0, fmt::format("GET znodes/{}?version=0&wait=1000", path));
+    play.zk(ZkDelete{"/" + path});
+    REQUIRE(play.heard(lifted).ended);
+    REQUIRE(play.heard(lifted).answer->verdict == Verdict::kOk);
+    REQUIRE(play.heard(gone).ended);
+    REQUIRE(play.heard(gone).answer->verdict == Verdict::kNotFound);
+    REQUIRE(play.ask(0, fmt::format("GET tasks/{}?wait=1000", i)).verdict == Verdict::kNotFound);
   }
 }
 

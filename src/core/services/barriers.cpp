@@ -87,12 +87,11 @@ void Barriers::raise(uint64_t token, const std::string& path, bool parents) {
 void Barriers::show(uint64_t token) {
   const Lift& lift = lifts_.at(token);
   const bool waits = lift.until > out_.now;
-  if (waits && !out_.watches.add(lift.path)) return reply(token, Verdict::kUnavailable, kWatchesFull);
-  zk_.call(ZkGet{lift.path, waits}, [this, token](const ZkResult& result) { shown(token, result); });
+  if (waits) return look_for(lift.path, {token});
+  zk_.call(ZkGet{lift.path}, [this, token](const ZkResult& result) { shown(token, result, false); });
 }
 
-// `result` is of a read that watches if it waits.
-void Barriers::shown(uint64_t token, const ZkResult& result) {
+void Barriers::shown(uint64_t token, const ZkResult& result, bool watches) {
   const auto it = lifts_.find(token);
   if (it == lifts_.end()) return;
   Lift& mine = it->second;
@@ -106,6 +105,7 @@ void Barriers::shown(uint64_t token, const ZkResult& result) {
   }
   if (result.code != ZkCode::kOk) return refuse(token, result.code, false);
   if (mine.until <= out_.now) return reply(token, Verdict::kNotInTime, "the barrier is still there");
+  if (!watches) return reply(token, Verdict::kUnavailable, kWatchesFull);
   mine.waiting = true;
   waiting_.emplace(mine.path, token);
   untils_.emplace(mine.until, token);
@@ -122,12 +122,8 @@ bool Barriers::stop_waiting(uint64_t token) {
 
 // One read for them all.
 void Barriers::look_for(const std::string& path, std::vector<uint64_t> tokens) {
-  const bool watch = out_.watches.add(path);
-  zk_.call(ZkGet{path, watch}, [this, watch, tokens = std::move(tokens)](const ZkResult& result) {
-    for (const uint64_t token : tokens) {
-      const bool unseen = !watch && result.code == ZkCode::kOk && lifts_.contains(token);
-      unseen ? reply(token, Verdict::kUnavailable, kWatchesFull) : shown(token, result);
-    }
+  zk_.watch(ZkGet{path}, [this, tokens = std::move(tokens)](const ZkResult& result, bool watches) {
+    for (const uint64_t token : tokens) shown(token, result, watches);
   });
 }
 

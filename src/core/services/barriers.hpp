@@ -92,7 +92,7 @@ class Barriers {
   // ---- single ----
   void raise(uint64_t token, const std::string& path, bool parents);
   void show(uint64_t token);
-  void shown(uint64_t token, const ZkResult& result);
+  void shown(uint64_t token, const ZkResult& result, bool watches);
   void look_for(const std::string& path, std::vector<uint64_t> tokens);
   bool stop_waiting(uint64_t token);
   void forget_token(uint64_t token);

@@ -24,7 +24,9 @@ std::string state_words(std::string_view state, std::string_view name, uint64_t 
 }
 
 // Of a member's: one of `ready`, one of another member.
-size_t watch_bytes(const std::string& barrier) { return 2 * WatchAccount::bytes_of(barrier); }
+size_t watch_bytes(const Outbox& out, const std::string& barrier) {
+  return 2 * out.watches.bytes_of(barrier);
+}
 
 std::vector<std::string> members_of(std::vector<std::string> children) {
   std::erase(children, kReady);
@@ -58,7 +60,7 @@ void Barriers::enter(ServiceAsked message) {
     return reply(message.token, Verdict::kConflict, "this member is about to leave");
   if (id && members_.at(*id).size != *size)
     return reply(message.token, Verdict::kConflict, "this member entered with another size");
-  if (!id && !out_.watches.take(watch_bytes(message.call.path)))
+  if (!id && !out_.watches.take(watch_bytes(out_, message.call.path)))
     return reply(message.token, Verdict::kUnavailable, kWatchesFull);
   const bool enters = !id;
   if (enters) {
@@ -407,7 +409,9 @@ void Barriers::on(const HoldersEnded& message) {
     if (member.over) continue;
     for (const uint64_t token : std::exchange(member.entering, {})) reply(token, Verdict::kGone, message.why);
     for (const uint64_t token : std::exchange(member.leaving, {})) reply(token, Verdict::kGone, message.why);
-    if (!streams_.part(id, message.why, message.grace)) give_up(id);
+    // Who has been released is let go slowly; who has not must not release others any more.
+    const Duration grace = member.phase >= Phase::kReleased ? message.grace : Duration(0);
+    if (!streams_.part(id, message.why, grace)) give_up(id);
   }
 }
 
@@ -443,7 +447,7 @@ void Barriers::forget(MemberId id) {
   for (const uint64_t token : member.leaving) reply(token, Verdict::kOk, R"({"state":"left"})");
   watch(id, "");
   streams_.forget(id);
-  out_.watches.give_back(watch_bytes(member.path));
+  out_.watches.give_back(watch_bytes(out_, member.path));
   by_holder_.erase({member.holder, id});
   adrift_.erase(id);
   members_.erase(id);

@@ -5,8 +5,8 @@
 #include <charconv>
 #include <vector>
 
-#include "base/json_writer.hpp"
 #include "core/services/parameters.hpp"
+#include "core/services/streams.hpp"
 
 namespace kvd {
 namespace {
@@ -23,11 +23,6 @@ std::optional<Incarnation> keeper_of(std::string_view id) {
   const auto [rest, error] = std::from_chars(id.data(), end, incarnation, 16);
   if (error != std::errc() || rest != end) return std::nullopt;
   return Incarnation(incarnation);
-}
-
-std::string lost_line(const std::string& why) {
-  JsonWriter json;
-  return json.begin_object().member("state", "lost").member("reason", why).end_object().take();
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ void Ids::post(ServiceAsked message) {
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
   if (claims_.size() >= limits::kClientSessions)
     return reply(message.token, Verdict::kUnavailable, "this server keeps too many ids for clients");
-  claim.watched = message.streams ? WatchAccount::bytes_of(message.call.path) : 0;
+  claim.watched = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
   if (!out_.watches.take(claim.watched)) return reply(message.token, Verdict::kUnavailable, kWatchesFull);
   claim.holder = message.holder;
   claim.pool = std::move(message.call.path);
@@ -317,7 +317,8 @@ void Ids::on(const HoldersEnded& message) {
     if (claim.over) continue;
     if (claim.asker && !streams_.has(id))
       reply(*std::exchange(claim.asker, std::nullopt), Verdict::kGone, message.why);
-    if (!streams_.part(id, message.why, message.grace)) give_up(id);
+    const Duration grace = claim.fence != 0 ? message.grace : Duration(0);
+    if (!streams_.part(id, message.why, grace)) give_up(id);
   }
 }
 

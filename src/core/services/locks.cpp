@@ -283,12 +283,8 @@ void Locks::show(ServiceAsked message) {
 // Only where nobody stands the queue itself is watched: otherwise whoever joins it would wake those who look.
 void Locks::look(uint64_t token, bool watch) {
   shows_.at(token).watched.clear();
-  if (watch && !out_.watches.add(shows_.at(token).path))
-    return reply(token, Verdict::kUnavailable, kWatchesFull);
-  zk_.call(ZkChildren{shows_.at(token).path, watch}, [this, token, watch](const ZkResult& result) {
-    const auto it = shows_.find(token);
-    if (it == shows_.end()) return;
-    const Show& show = it->second;
+  read(token, ZkChildren{shows_.at(token).path}, watch, [this, token, watch](const ZkResult& result) {
+    const Show& show = shows_.at(token);
     const bool there = result.code == ZkCode::kOk;
     if (!there && result.code != ZkCode::kNoNode)
       return reply(token, Verdict::kUnavailable, "ZooKeeper did not answer; try again");
@@ -296,24 +292,31 @@ void Locks::look(uint64_t token, bool watch) {
     if (!all.empty()) return look_at_first(token, show.path + "/" + all.front(), all.size() - 1);
     if (!show.since || (watch && there)) return answer_show(token, show.path, std::nullopt, 0);
     if (!watch) return look(token, true);
-    zk_.call(ZkExists{show.path, true}, [this, token](const ZkResult& exists) {
-      if (!shows_.contains(token)) return;
+    read(token, ZkExists{show.path}, true, [this, token](const ZkResult& exists) {
       if (exists.code == ZkCode::kOk) return look(token, true);
       answer_show(token, shows_.at(token).path, std::nullopt, 0);
     });
   });
 }
 
+void Locks::read(uint64_t token, ZkRequest request, bool watch, ZkCalls::Then then) {
+  auto tell = [this, token, then = std::move(then)](const ZkResult& result, bool watches) {
+    const auto it = shows_.find(token);
+    if (it == shows_.end()) return;
+    it->second.watches = watches;
+    then(result);
+  };
+  if (watch) return zk_.watch(std::move(request), std::move(tell));
+  zk_.call(std::move(request), [tell = std::move(tell)](const ZkResult& result) { tell(result, false); });
+}
+
 void Locks::look_at_first(uint64_t token, const std::string& first, size_t waiting) {
-  const bool watch = shows_.at(token).since.has_value();
-  if (watch && !out_.watches.add(first)) return reply(token, Verdict::kUnavailable, kWatchesFull);
-  zk_.call(ZkGet{first, watch}, [this, token, first, waiting](const ZkResult& result) {
-    on_first(token, first, waiting, result);
-  });
+  const bool watch = shows_.at(token).since && shows_.at(token).until > out_.now;
+  read(token, ZkGet{first}, watch,
+       [this, token, first, waiting](const ZkResult& result) { on_first(token, first, waiting, result); });
 }
 
 void Locks::on_first(uint64_t token, const std::string& first, size_t waiting, const ZkResult& result) {
-  if (!shows_.contains(token)) return;
   if (result.code == ZkCode::kNoNode) return look(token, false);  // it has just left
   if (result.code != ZkCode::kOk)
     return reply(token, Verdict::kUnavailable, "ZooKeeper did not answer; try again");
@@ -325,6 +328,7 @@ void Locks::answer_show(uint64_t token, const std::string& watched,
   Show& show = shows_.at(token);
   const bool same = show.since && (holder ? holder->second : 0) == *show.since;
   if (same && show.until > out_.now) {
+    if (!show.watches) return reply(token, Verdict::kUnavailable, kWatchesFull);
     show.watched = watched;
     due_ = std::min(due_, show.until);
     return;

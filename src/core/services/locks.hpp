@@ -59,7 +59,8 @@ class Locks {
     std::string path;
     std::optional<int64_t> since;  // wait until somebody else leads
     Instant until{};
-    std::string watched;  // what tells of a change; empty: not waiting
+    bool watches = false;  // what it read last
+    std::string watched;   // what tells of a change; empty: not waiting
   };
 
   void on(ServiceAsked message);
@@ -71,6 +72,7 @@ class Locks {
 
   void show(ServiceAsked message);
   void look(uint64_t token, bool watch);
+  void read(uint64_t token, ZkRequest request, bool watch, ZkCalls::Then then);
   void look_at_first(uint64_t token, const std::string& first, size_t waiting);
   void on_first(uint64_t token, const std::string& first, size_t waiting, const ZkResult& result);
   void answer_show(uint64_t token, const std::string& watched,

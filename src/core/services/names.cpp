@@ -111,30 +111,32 @@ void Names::look(uint64_t token) {
   mine.watching = false;
   const bool watch = mine.version && mine.until > out_.now;
   const std::string znode = fmt::format("{}/{}", kNamesPath, mine.path);
-  if (watch && !out_.watches.add(znode)) {
-    looks_.erase(token);
-    return reply(token, Verdict::kUnavailable, kWatchesFull);
-  }
-  zk_.call(ZkGet{znode, watch}, [this, token, znode, watch](const ZkResult& result) {
+  auto then = [this, token, znode, watch](const ZkResult& result, bool watches) {
     if (!looks_.contains(token)) return;
-    if (result.code == ZkCode::kOk) return answer_look(token, decode_name(result.data), result.stat);
-    if (result.code != ZkCode::kNoNode) {
-      looks_.erase(token);
-      return reply(token, Verdict::kUnavailable, "ZooKeeper did not answer; try again");
-    }
-    if (!watch) return answer_look(token, std::nullopt, {});
-    zk_.call(ZkExists{znode, true}, [this, token](const ZkResult& exists) {
+    if (result.code == ZkCode::kOk) return answer_look(token, decode_name(result.data), result.stat, watches);
+    if (result.code != ZkCode::kNoNode) return end_look(token, "ZooKeeper did not answer; try again");
+    if (!watch) return answer_look(token, std::nullopt, {}, false);
+    zk_.watch(ZkExists{znode}, [this, token](const ZkResult& exists, bool stands) {
       if (!looks_.contains(token)) return;
       if (exists.code == ZkCode::kOk) return look(token);
-      answer_look(token, std::nullopt, {});
+      answer_look(token, std::nullopt, {}, stands);
     });
-  });
+  };
+  if (watch) return zk_.watch(ZkGet{znode}, std::move(then));
+  zk_.call(ZkGet{znode}, [then = std::move(then)](const ZkResult& result) { then(result, false); });
 }
 
-void Names::answer_look(uint64_t token, const std::optional<NameEntry>& entry, const ZkStat& stat) {
+void Names::end_look(uint64_t token, const char* why) {
+  looks_.erase(token);
+  reply(token, Verdict::kUnavailable, why);
+}
+
+void Names::answer_look(uint64_t token, const std::optional<NameEntry>& entry, const ZkStat& stat,
+                        bool watches) {
   Look& look = looks_.at(token);
   const int64_t version = entry ? stat.modified_zxid : 0;
   if (look.version && *look.version == static_cast<uint64_t>(version) && look.until > out_.now) {
+    if (!watches) return end_look(token, kWatchesFull);
     look.watching = true;
     due_ = std::min(due_, look.until);
     return;

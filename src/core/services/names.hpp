@@ -138,7 +138,8 @@ class Names {
   void on(const ZkWatchFired& message);
 
   void look(uint64_t token);
-  void answer_look(uint64_t token, const std::optional<NameEntry>& entry, const ZkStat& stat);
+  void answer_look(uint64_t token, const std::optional<NameEntry>& entry, const ZkStat& stat, bool watches);
+  void end_look(uint64_t token, const char* why);
   void ask(ServiceAsked message);
   void answer_asks();
   const Rendered& rendered(bool hosts, const std::string& zone);

@@ -319,7 +319,7 @@ void Names::finish(uint64_t token, const NameEntry& entry, int64_t version) {
 // False: there is no room for its watch.
 bool Names::hold(const std::string& path, HolderId holder) {
   if (held_.contains(path)) return true;
-  if (!out_.watches.take(WatchAccount::bytes_of(path))) return false;
+  if (!out_.watches.take(out_.watches.bytes_of(path))) return false;
   held_[path].holder = holder;
   by_holder_.emplace(holder, path);
   return true;
@@ -430,7 +430,7 @@ void Names::released(const std::string& path) {
   held_.erase(path);
   by_holder_.erase({held.holder, path});
   streams_.forget(path);
-  out_.watches.give_back(WatchAccount::bytes_of(path));
+  out_.watches.give_back(out_.watches.bytes_of(path));
   for (const uint64_t token : held.leaving) {
     leaving_.erase(token);
     reply(token, Verdict::kDone);

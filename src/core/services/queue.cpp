@@ -19,7 +19,7 @@ constexpr size_t kDigits = 10;
 constexpr Duration kRetry = milliseconds(20);
 
 // Of a place: the one before it, and itself.
-size_t watch_bytes(const std::string& path) { return 2 * WatchAccount::bytes_of(path); }
+size_t watch_bytes(const Outbox& out, const std::string& path) { return 2 * out.watches.bytes_of(path); }
 
 // What orders a place: the ten digits at its end, behind its mark.
 std::optional<std::string_view> sequence_of(std::string_view name) {
@@ -44,7 +44,7 @@ std::vector<std::string> places_in_order(const std::vector<std::string>& childre
 }
 
 std::optional<PlaceId> Queue::join(std::string path, std::string data) {
-  if (!out_.watches.take(watch_bytes(path))) return std::nullopt;
+  if (!out_.watches.take(watch_bytes(out_, path))) return std::nullopt;
   const PlaceId id(++counter_);
   Place place;
   place.path = std::move(path);
@@ -72,7 +72,7 @@ Queue::Place* Queue::find_place(PlaceId id) {
 void Queue::forget(PlaceId id) {
   Place& place = places_.at(id);
   watch(id, place, "");
-  out_.watches.give_back(watch_bytes(place.path));
+  out_.watches.give_back(watch_bytes(out_, place.path));
   places_.erase(id);
 }
 

@@ -1,4 +1,4 @@
-// What clients hold, until it is certain that they know that they do no more; and what they hold by a connection
+// What clients hold, until they have had time to hear that they do no more; and what they hold by a connection
 // (`hold=1`), as lines on it: the last one is repeated now and then, so that both ends know of each other, and whoever
 // loses what is held hears of it before anybody else can have it.
 //
@@ -27,12 +27,12 @@ class Streams {
   explicit Streams(Outbox& out) : out_(out) {}
 
   void open(const Key& key, uint64_t token);
-  bool has(const Key& key) const;
-  // Now, and again whenever kProgress has passed until another line is to be repeated. Nothing without a stream, or
-  // when it has been told that it lost; as all of these.
+  bool has(const Key& key) const;  // a connection
+  // Now, and again whenever nothing else has been said for kProgress. Nothing without a stream, or when it has been
+  // told that it lost; as all of these.
   void say(const Key& key, std::string line);
-  void tell(const Key& key, std::string line);    // once
-  void repeat(const Key& key, std::string line);  // later
+  void tell(const Key& key, std::string line);    // now, once
+  void repeat(const Key& key, std::string line);  // instead of what would be repeated next
   void end(const Key& key, std::string line);
   void end_lost(const Key& key, const std::string& why);
   // Says that it is lost. True: whoever holds it has until `grace` is over, or the connection closed, to let go;
@@ -113,7 +113,10 @@ void Streams<Key>::say(const Key& key, std::string line) {
 
 template <class Key>
 void Streams<Key>::tell(const Key& key, std::string line) {
-  if (const Stream* stream = speaking(key)) send(*stream, std::move(line), false);
+  Stream* stream = speaking(key);
+  if (stream == nullptr) return;
+  send(*stream, std::move(line), false);
+  wake_at(key, *stream, out_.now + kProgress);
 }
 
 template <class Key>
@@ -121,7 +124,7 @@ void Streams<Key>::repeat(const Key& key, std::string line) {
   Stream* stream = speaking(key);
   if (stream == nullptr) return;
   stream->line = std::move(line);
-  wake_at(key, *stream, out_.now + kProgress);
+  if (stream->at == kNever) wake_at(key, *stream, out_.now + kProgress);
 }
 
 template <class Key>

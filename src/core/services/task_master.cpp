@@ -11,6 +11,8 @@ constexpr char kMasterPath[] = "/master";
 constexpr char kMasterPrefix[] = "master-";
 constexpr char kFailedWord[] = "failed";
 constexpr Duration kRetry = milliseconds(20);
+constexpr Duration kCrowdedRetry = seconds(1);
+constexpr size_t kRemovalsAtOnce = 100;
 constexpr int kRefusalsMax = 50;  // of one task; then something in ZooKeeper is in its way for good
 
 }  // namespace
@@ -48,7 +50,9 @@ void TaskMaster::look_for_use() {
 void TaskMaster::clear() {
   ++era_;
   retry_at_ = kNever;
+  list_workers_at_ = kNever;
   reading_ = 0;
+  expired_ = 0;
   built_ = false;
   notes_.clear();
   tasks_.clear();
@@ -139,17 +143,18 @@ void TaskMaster::read_one_task(const std::string& id) {
   read_task(zk_, id, false, [this, era = era_, id, number](ZkCode code, Task task) {
     if (era != era_) return;
     if (zk_silent(code)) return put_off();
-    on_task(id, number, std::move(task));
+    on_task(id, number, code, std::move(task));
     read_done();
   });
 }
 
 // A later read that is under way tells of what came after this one.
-void TaskMaster::on_task(const std::string& id, uint64_t number, Task task) {
+void TaskMaster::on_task(const std::string& id, uint64_t number, ZkCode code, Task task) {
   const auto it = tasks_.find(id);
   if (it == tasks_.end() || it->second.reading != number) return;
   Entry& entry = it->second;
   entry.reading = 0;
+  if (code != ZkCode::kOk) return bar(id, code);
   entry.task = std::move(task);
   if (!entry.task.there) {
     ++tasks_version_;  // the next list counts a deletion that is known already
@@ -157,7 +162,7 @@ void TaskMaster::on_task(const std::string& id, uint64_t number, Task task) {
   }
   if (!entry.task.over()) {
     entry.seen_open = true;
-    entry.expired = false;
+    expired_ -= std::exchange(entry.expired, false);
     set_expiry(id, entry, kNever);
   } else if (entry.expired) {
     if (!entry.barred && !entry.pending) remove(id);
@@ -179,6 +184,7 @@ void TaskMaster::forget_task(const std::string& id) {
   const auto it = tasks_.find(id);
   if (it->second.task.noted) zk_.call(ZkDelete{task_note_path(id)}, [](const ZkResult&) {});
   set_expiry(id, it->second, kNever);
+  expired_ -= it->second.expired;
   if (it->second.filed) open_.erase({*it->second.filed, id});
   tasks_.erase(it);
 }
@@ -193,14 +199,13 @@ void TaskMaster::on_workers(const ZkResult& result) {
   for (const std::string& name : names) {
     if (workers_.contains(name)) continue;
     if (!out_.watches.take(watch_bytes(name))) {
-      out_.log(LogLevel::kWarn, "more workers than this master can watch", {{"first_without_tasks", name}});
+      out_.log(LogLevel::kWarn, "more workers than this master can watch now", {{"without_tasks", name}});
+      list_workers_at_ = out_.now + kCrowdedRetry;
       return;
     }
     read_worker(name);
   }
 }
-
-size_t TaskMaster::watch_bytes(const std::string& name) { return WatchAccount::bytes_of(name); }
 
 void TaskMaster::read_worker(const std::string& name) {
   const uint64_t number = ++reads_;
@@ -356,11 +361,17 @@ void TaskMaster::refused(const std::string& id, const ZkResult& result) {
   const bool overtaken = result.code == ZkCode::kNoNode || result.code == ZkCode::kBadVersion ||
                          result.code == ZkCode::kNodeExists;
   if (!overtaken || ++it->second.refusals > kRefusalsMax) {
-    it->second.barred = true;
-    out_.log(LogLevel::kWarn, "cannot change a task", {{"task", id}, {"why", zk_code_name(result.code)}});
+    bar(id, result.code);
   }
   zk_.make_path(kTaskNotesPath, [](ZkCode) {});  // that, too, may be what is missing
   read_one_task(id);
+}
+
+void TaskMaster::bar(const std::string& id, ZkCode why) {
+  Entry& entry = tasks_.at(id);
+  entry.barred = true;
+  expired_ -= std::exchange(entry.expired, false);
+  out_.log(LogLevel::kWarn, "cannot read or change a task", {{"task", id}, {"why", zk_code_name(why)}});
 }
 
 // As a result, so that no client waits for ever and no other master takes it up.
@@ -402,22 +413,28 @@ void TaskMaster::on_time() {
   if (look_at_ <= out_.now) look_for_use();
   candidacy_.on_time();
   if (retry_at_ <= out_.now && candidacy_.leading()) rebuild();
+  if (list_workers_at_ <= out_.now) {
+    list_workers_at_ = kNever;
+    list(kWorkersPath, &TaskMaster::on_workers);
+  }
   while (next_expiry() <= out_.now) {
     const std::string id = expiring_.begin()->second;
     Entry& entry = tasks_.at(id);
     set_expiry(id, entry, kNever);
-    entry.expired = true;
+    if (entry.barred) continue;
+    expired_ += !std::exchange(entry.expired, true);
     read_one_task(id);  // is it still what it was?
   }
 }
 
 Instant TaskMaster::next_expiry() const {
+  if (expired_ >= kRemovalsAtOnce) return kNever;  // one that goes makes room
   if (expiring_.size() > limits::kTasksKept) return out_.now;
   return expiring_.empty() ? kNever : expiring_.begin()->first;
 }
 
 Instant TaskMaster::deadline() const {
-  return std::min({candidacy_.deadline(), retry_at_, look_at_, next_expiry()});
+  return std::min({candidacy_.deadline(), retry_at_, look_at_, list_workers_at_, next_expiry()});
 }
 
 }  // namespace kvd

@@ -50,7 +50,7 @@ class TaskMaster {
   };
   struct Entry {
     Task task;             // without its data once it is over
-    uint64_t reading = 0;  // as a worker's
+    uint64_t reading = 0;  // likewise
     int refusals = 0;      // one after another
     bool pending = false;
     bool seen_open = false;
@@ -63,7 +63,7 @@ class TaskMaster {
   void look_for_use();
   void rebuild();
   void clear();
-  static size_t watch_bytes(const std::string& name);
+  size_t watch_bytes(const std::string& name) const { return out_.watches.bytes_of(name); }
   void read(ZkRequest request, ZkCalls::Then then);
   void put_off();
   void read_done();
@@ -71,7 +71,7 @@ class TaskMaster {
   void list(const char* path, void (TaskMaster::*then)(const ZkResult&));
   void on_tasks(const ZkResult& result);
   void read_one_task(const std::string& id);
-  void on_task(const std::string& id, uint64_t number, Task task);
+  void on_task(const std::string& id, uint64_t number, ZkCode code, Task task);
   void forget_task(const std::string& id);
   void on_workers(const ZkResult& result);
   void read_worker(const std::string& name);
@@ -90,6 +90,7 @@ class TaskMaster {
   void remove(const std::string& id);
   void change(const std::string& id, ZkMulti multi, ZkCalls::Then then);
   void refused(const std::string& id, const ZkResult& result);
+  void bar(const std::string& id, ZkCode why);
   Instant expiry(const Entry& entry) const;
   Instant next_expiry() const;
   ZkOp check_contender() const { return ZkCheck{candidacy_.contender()}; }
@@ -102,6 +103,7 @@ class TaskMaster {
   Instant look_at_ = kNever;    // for that
   uint64_t era_ = 0;            // what was asked in an earlier one is of no interest
   Instant retry_at_ = kNever;
+  Instant list_workers_at_ = kNever;  // there was no room to watch them all
   size_t reading_ = 0;
   uint64_t reads_ = 0;
   bool built_ = false;           // all has been read once in this era
@@ -113,6 +115,7 @@ class TaskMaster {
   std::set<std::pair<int64_t, std::string>> open_;  // tasks that can be assigned, by age
   std::set<std::pair<int64_t, std::string>> free_;  // workers that can take one, by how long
   std::set<std::pair<Instant, std::string>> expiring_;
+  size_t expired_ = 0;  // and not removed yet
 };
 
 }  // namespace kvd

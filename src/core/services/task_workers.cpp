@@ -14,7 +14,7 @@
 namespace kvd {
 namespace {
 
-constexpr Duration kRetry = milliseconds(20);
+constexpr Duration kRefusedRetry = seconds(1);
 constexpr char kTaken[] = "there is a worker of that name";
 
 std::string task_line(const char* state, std::string_view id) {
@@ -27,7 +27,9 @@ std::string state_line(std::string_view data) {
 }
 
 // Of a worker's watches: on itself, its task, and the data of that.
-size_t watch_bytes(const std::string& name) { return 3 * WatchAccount::bytes_of(name); }
+size_t watch_bytes(const Outbox& out, const std::string& name) {
+  return out.watches.bytes_of(name) + 2 * (out.watches.bytes_of("") + kTaskNameBytes);
+}
 
 std::string worker_words(std::string_view name) {
   JsonWriter json;
@@ -48,10 +50,10 @@ void TaskWorkers::call(const std::string& name, ZkRequest request,
   });
 }
 
-void TaskWorkers::put_off(Worker& worker) {
+void TaskWorkers::put_off(Worker& worker, Duration pause) {
   worker.era = ++eras_;
   worker.adrift = true;
-  if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
+  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
 }
 
 std::vector<std::string> TaskWorkers::names() const {
@@ -72,7 +74,7 @@ void TaskWorkers::claim(uint64_t token) {
   const Candidate& candidate = candidates_.at(token);
   const auto it = workers_.find(candidate.name);
   if (it == workers_.end()) {
-    if (!out_.watches.take(watch_bytes(candidate.name)))
+    if (!out_.watches.take(watch_bytes(out_, candidate.name)))
       return refuse(token, Verdict::kUnavailable, kWatchesFull);
     Worker& made = workers_[candidate.name];
     made.holder = candidate.holder;
@@ -130,6 +132,7 @@ void TaskWorkers::on_made(const std::string& name, const ZkResult& result, bool 
       if (it != workers_.end() && it->second.era == era) inspect(name);
     });
   }
+  worker.phase = Phase::kTaken;  // there is nothing of ours to be removed
   refuse(*worker.candidate, Verdict::kUnavailable,
          fmt::format("it cannot be made: {}", zk_code_name(result.code)));
 }
@@ -185,7 +188,7 @@ void TaskWorkers::erase(const std::string& name) {
   by_holder_.erase({workers_.at(name).holder, name});
   workers_.erase(name);
   streams_.forget(name);
-  out_.watches.give_back(watch_bytes(name));
+  out_.watches.give_back(watch_bytes(out_, name));
   wake(name);
 }
 
@@ -323,7 +326,7 @@ void TaskWorkers::set_idle(const std::string& name, Worker& worker) {
   call(name, ZkSet{worker_path(name), kIdle, worker.version},
        [this, name](Worker& same, const ZkResult& result) {
          const bool refused = result.code != ZkCode::kOk && result.code != ZkCode::kBadVersion;
-         refused ? put_off(same) : look(name);
+         refused ? put_off(same, kRefusedRetry) : look(name);
        });
 }
 

@@ -104,7 +104,8 @@ class TaskWorkers {
   void set_idle(const std::string& name, Worker& worker);
 
   void call(const std::string& name, ZkRequest request, std::function<void(Worker&, const ZkResult&)> then);
-  void put_off(Worker& worker);
+  static constexpr Duration kRetry = milliseconds(20);
+  void put_off(Worker& worker, Duration pause = kRetry);
   Instant next_due() const;
   std::vector<std::string> names() const;
 

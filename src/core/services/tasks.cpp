@@ -213,10 +213,7 @@ void Tasks::run_adrift() {
 
 void Tasks::read(uint64_t token, void (Tasks::*then)(uint64_t, const Task&)) {
   const Deed& deed = deeds_.at(token);
-  const bool watch = deed.what == What::kShow && deed.until > out_.now;
-  if (watch && !out_.watches.add(task_path(deed.id)))
-    return reply(token, Verdict::kUnavailable, kWatchesFull);
-  read_task(zk_, deed.id, watch, [this, token, then](ZkCode code, const Task& task) {
+  read_task(zk_, deed.id, false, [this, token, then](ZkCode code, const Task& task) {
     if (!deeds_.contains(token)) return;
     if (zk_silent(code)) return put_off(token, code);
     if (!task.there) {
@@ -277,9 +274,19 @@ void Tasks::show(uint64_t token, const Task& task) {
   Deed& deed = deeds_.at(token);
   if (task.over()) return answer_show(token, task, false);
   if (deed.until <= out_.now) return show_assigned(token, task);
-  if (std::exchange(deed.waiting, true)) return;
-  waiting_on_[deed.id].insert(token);
-  until_.emplace(deed.until, token);
+  // Only what is open is watched: the watch on what is over would stand until it is removed.
+  zk_.watch(ZkExists{task_path(deed.id)},
+            [this, token, stat = task.stat](const ZkResult& result, bool watches) {
+              if (!deeds_.contains(token)) return;
+              if (zk_silent(result.code)) return put_off(token, result.code);
+              if (result.code != ZkCode::kOk || result.stat.modified_zxid != stat.modified_zxid)
+                return run(token);
+              if (!watches) return reply(token, Verdict::kUnavailable, kWatchesFull);
+              Deed& waits = deeds_.at(token);
+              if (std::exchange(waits.waiting, true)) return;
+              waiting_on_[waits.id].insert(token);
+              until_.emplace(waits.until, token);
+            });
 }
 
 void Tasks::show_assigned(uint64_t token, const Task& task) {

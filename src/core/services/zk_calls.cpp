@@ -2,6 +2,7 @@
 #include "core/services/zk_calls.hpp"
 
 #include <utility>
+#include <variant>
 
 namespace kvd {
 
@@ -9,6 +10,24 @@ void ZkCalls::call(ZkRequest request, Then then) {
   const ZkCallId id = service_call_id(owner_, ++counter_);
   pending_.emplace(id, std::move(then));
   out_.zk_line.add(ZkCall{id, std::move(request)});
+}
+
+void ZkCalls::watch(ZkRequest request, WatchThen then) {
+  const ZkCallId id = service_call_id(owner_, counter_ + 1);  // that it will have
+  const bool children = std::holds_alternative<ZkChildren>(request);
+  const bool also_of_nothing = std::holds_alternative<ZkExists>(request);
+  const auto kind = children ? WatchAccount::Kind::kChildren : WatchAccount::Kind::kData;
+  bool asked = false;
+  std::visit(
+      [&](auto& read) {
+        if constexpr (requires { read.watch; })
+          read.watch = asked = out_.watches.ask(id, read.path, kind, also_of_nothing);
+      },
+      request);
+  call(std::move(request), [asked, also_of_nothing, then = std::move(then)](const ZkResult& result) {
+    const bool stands = result.code == ZkCode::kOk || (also_of_nothing && result.code == ZkCode::kNoNode);
+    then(result, asked && stands);
+  });
 }
 
 void ZkCalls::on(const ZkResult& result) {

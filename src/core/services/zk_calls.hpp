@@ -20,6 +20,10 @@ class ZkCalls {
   ZkCalls(Outbox& out, ServiceActor owner) : out_(out), owner_(owner) {}
 
   void call(ZkRequest request, Then then);
+  // On behalf of a client that may have to wait: a read, which watches if the account of watches has room.
+  // `watches`: it does now.
+  using WatchThen = std::function<void(const ZkResult&, bool watches)>;
+  void watch(ZkRequest request, WatchThen then);
   void on(const ZkResult& result);
 
   // Makes the persistent znode at `path` and all above it; kOk also when it was there.

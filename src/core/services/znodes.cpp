@@ -114,14 +114,15 @@ void Znodes::get(ServiceAsked message) {
 void Znodes::look(uint64_t token) {
   const Look& look = looks_.at(token);
   const bool watch = look.version && look.until > out_.now;
-  if (watch && !out_.watches.add(look.path)) return reply(token, Verdict::kUnavailable, kWatchesFull);
-  ZkRequest request = ZkExists{look.path, watch};
-  if (look.view == View::kData) request = ZkGet{look.path, watch};
-  if (look.view == View::kChildren) request = ZkChildren{look.path, watch};
-  zk_.call(std::move(request), [this, token](const ZkResult& result) { on_looked(token, result); });
+  ZkRequest request = ZkExists{look.path};
+  if (look.view == View::kData) request = ZkGet{look.path};
+  if (look.view == View::kChildren) request = ZkChildren{look.path};
+  auto then = [this, token](const ZkResult& result, bool watches) { on_looked(token, result, watches); };
+  if (watch) return zk_.watch(std::move(request), std::move(then));
+  zk_.call(std::move(request), [then = std::move(then)](const ZkResult& result) { then(result, false); });
 }
 
-void Znodes::on_looked(uint64_t token, const ZkResult& result) {
+void Znodes::on_looked(uint64_t token, const ZkResult& result, bool watches) {
   const auto it = looks_.find(token);
   if (it == looks_.end()) return;
   Look& look = it->second;
@@ -131,22 +132,22 @@ void Znodes::on_looked(uint64_t token, const ZkResult& result) {
   const int32_t version = look.view == View::kChildren ? result.stat.children_version : result.stat.version;
   if (look.czxid == 0) look.czxid = result.stat.created_zxid;
   const bool same = look.version == version && look.czxid == result.stat.created_zxid;
-  if (same && waits) return wait(token);
+  if (same && waits) return wait(token, watches);
   reply(token, shown(look, result));
 }
 
 // Of what is not there only this watches.
 void Znodes::await_creation(uint64_t token) {
-  if (!out_.watches.add(looks_.at(token).path)) return reply(token, Verdict::kUnavailable, kWatchesFull);
-  zk_.call(ZkExists{looks_.at(token).path, true}, [this, token](const ZkResult& result) {
+  zk_.watch(ZkExists{looks_.at(token).path}, [this, token](const ZkResult& result, bool watches) {
     if (!looks_.contains(token)) return;
     if (result.code == ZkCode::kOk) return look(token);
     if (result.code != ZkCode::kNoNode) return reply(token, zk_refusal(result.code, false));
-    wait(token);
+    wait(token, watches);
   });
 }
 
-void Znodes::wait(uint64_t token) {
+void Znodes::wait(uint64_t token, bool watches) {
+  if (!watches) return reply(token, Verdict::kUnavailable, kWatchesFull);
   Look& look = looks_.at(token);
   look.waiting = true;
   waiting_.emplace(look.path, token);

@@ -97,9 +97,9 @@ class Znodes {
   // ---- GET ----
   void get(ServiceAsked message);
   void look(uint64_t token);
-  void on_looked(uint64_t token, const ZkResult& result);
+  void on_looked(uint64_t token, const ZkResult& result, bool watches);
   void await_creation(uint64_t token);
-  void wait(uint64_t token);
+  void wait(uint64_t token, bool watches);
   bool stop_waiting(uint64_t token);
   void look_again(uint64_t token);
   ServiceAnswer shown(const Look& look, const ZkResult& result) const;

@@ -34,7 +34,7 @@ void Znodes::make(ServiceAsked message, bool sequential, bool parents) {
   if (made_.size() >= limits::kClientSessions)
     return reply(message.token, Verdict::kUnavailable,
                  "this server keeps too many ephemeral znodes for clients");
-  const size_t watched = message.streams ? WatchAccount::bytes_of(message.call.path) : 0;
+  const size_t watched = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
   if (!out_.watches.take(watched)) return reply(message.token, Verdict::kUnavailable, kWatchesFull);
   const MadeId id = ++counter_;
   Made& made = made_[id];
