@@ -37,6 +37,8 @@ enum class Mutation : uint8_t {
   kPredecessorTrusted,     //     a place in a queue holds once the one before it is gone, wherever it stands
   kRestSkipped,            //     an id is lent again as soon as it is free
   kAttemptUnchecked,       //     a result counts whichever attempt it is of
+  kAddressUnclaimed,       //     an allocated address is not claimed for its name
+  kViewKept,               //     the view of all names outlives the session whose watches kept it
   kSnapshotAnswersMixed,   //     answers out of a snapshot that was given up count for its successor
   kFenceOfCommitted,       //  8: a write's token is held against those of committed writes only
   kFenceOfChanges,         //     the token of a write that changes no key is forgotten

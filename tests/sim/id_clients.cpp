@@ -61,20 +61,12 @@ void IdClients::hear_line(int index, Instant asked, const ServiceReply& reply) {
   if (!reply.line) refused(client, reply.answer, asked);
   if (state == "held" && client.number.empty()) {
     granted(index, reply.answer.text, asked);
-    hang_up_after(index, keeping());
+    hang_up_after(keeping(), client.call, [this, index] { think(index); });
   }
   if (state == "lost") {
     client.number.clear();
-    if (!reply.last) hang_up_after(index, up_to(kLetGoMost));
+    if (!reply.last) hang_up_after(up_to(kLetGoMost), client.call, [this, index] { think(index); });
   }
-}
-
-void IdClients::hang_up_after(int index, Duration span) {
-  context_.queue.after(span, [this, index, call = clients_[index].call] {
-    if (!calls_.open(call)) return;
-    calls_.hang_up(call);
-    think(index);
-  });
 }
 
 // ---- by a session, at any server ----
@@ -111,43 +103,22 @@ void IdClients::hear_confirmed(int index, Instant asked, const ServiceReply* rep
   if (verdict == kvd::Verdict::kOk) {
     if (json_number(reply->answer.text, "fence") != client.fence)
       return wrong(fmt::format("{} is confirmed with another fence: {}", client.number, reply->answer.text));
-    if (!is_current(client.number, client.fence, asked)) return;
+    const std::string why = grants_.hear(client.number, client.fence, index, asked, now());
+    if (!why.empty()) return wrong("id " + why);
   }
-  if (prng_.one_in(2)) return give_back(index);
+  if (prng_.one_in(2))
+    return give_back(client.session, "ids/" + client.number, [this, index] { think(index); });
   within(kConfirmMost, [this, index] { confirm(index); });
 }
 
-// Or it forgets about it, and the session runs out.
-void IdClients::give_back(int index) {
-  const Client& client = clients_[index];
-  if (prng_.one_in(4)) return think(index);
-  const std::string call = prng_.one_in(3)
-                               ? fmt::format("DELETE sessions/{}", client.session)
-                               : fmt::format("DELETE ids/{}?session={}", client.number, client.session);
-  calls_.call(any_server(), call, [this, index](const ServiceReply*) { think(index); });
-}
-
 // ---- the referee ----
-
-// False: a newer grant had been told of before this one was asked for.
-bool IdClients::is_current(const std::string& number, int64_t fence, Instant asked) {
-  const auto& told = told_[number];
-  for (auto newer = told.upper_bound(fence); newer != told.end(); ++newer) {
-    if (newer->second > asked) continue;
-    wrong(
-        fmt::format("id {} is given with fence {} although {} had been given", number, fence, newer->first));
-    return false;
-  }
-  return true;
-}
 
 void IdClients::granted(int index, const std::string& words, Instant asked) {
   Client& client = clients_[index];
   const std::string number = fmt::format("{}/{}", client.pool, json_number(words, "id"));
   const int64_t fence = json_number(words, "fence");
-  if (!is_current(number, fence, asked)) return;
-  if (!told_[number].emplace(fence, now()).second)
-    return wrong(fmt::format("id {} is given twice with fence {}", number, fence));
+  const std::string why = grants_.hear(number, fence, index, asked, now());
+  if (!why.empty()) return wrong("id " + why);
   for (const Client& other : clients_) {
     const bool believes = &other != &client && other.number == number && other.session.empty();
     if (!believes || other.fence > fence || !calls_.runs(other.server)) continue;

@@ -43,18 +43,14 @@ class IdClients final : public ServiceClients {
   void ask(int client);
   void ask_by_session(int client, const std::string& query);
   void hear_line(int client, Instant asked, const ServiceReply& reply);
-  void hang_up_after(int client, Duration span);
   void confirm(int client);
   void hear_confirmed(int client, Instant asked, const ServiceReply* reply);
-  void give_back(int client);
 
   void granted(int client, const std::string& words, Instant asked);
-  bool is_current(const std::string& number, int64_t fence, Instant asked);
   void refused(const Client& client, const ServiceAnswer& answer, Instant asked);
 
   std::vector<Client> clients_;
-  std::map<std::string, std::map<int64_t, Instant>>
-      told_;                          // of each number: fences, and when they were heard of
+  Grants grants_;                     // by fence
   std::map<std::string, Lent> lent_;  // by "POOL/N"
   SimZkTree claims_;                  // all that stands below /kvd/ids, and who holds
 };

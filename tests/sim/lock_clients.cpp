@@ -44,7 +44,7 @@ void LockClients::hear(int index, const ServiceReply* reply) {
   if (state == "held" && !client.held) granted(index, std::stoll(json_member(reply->answer.text, "fence")));
   if (state == "lost") {
     client.held = false;
-    if (!reply->last) hang_up_after(index, up_to(kLetGoMost));
+    if (!reply->last) hang_up_after(up_to(kLetGoMost), client.call, [this, index] { think(index); });
   }
   if (reply->last) think(index);
 }
@@ -62,17 +62,7 @@ void LockClients::granted(int index, int64_t fence) {
   }
   client.held = true;
   ++client.grants_since;
-  hang_up_after(index, keeping());
-}
-
-void LockClients::hang_up_after(int index, Duration span) {
-  context_.queue.after(span, [this, index, call = clients_[index].call] { hang_up(index, call); });
-}
-
-void LockClients::hang_up(int index, uint64_t call) {
-  if (!calls_.open(call)) return;
-  calls_.hang_up(call);
-  think(index);
+  hang_up_after(keeping(), client.call, [this, index] { think(index); });
 }
 
 void LockClients::on_progress_expected() {

@@ -31,8 +31,6 @@ class LockClients final : public ServiceClients {
   void think(int client);
   void ask(int client);
   void hear(int client, const ServiceReply* reply);
-  void hang_up(int client, uint64_t call);
-  void hang_up_after(int client, Duration span);
   void granted(int client, int64_t fence);
 
   std::vector<Client> clients_;

@@ -56,6 +56,7 @@ constexpr Field kFields[] = {
     {"encore_us", &Options::encore_us},
     {"locks", &Options::locks},
     {"ids", &Options::ids},
+    {"names", &Options::names},
     {"tasks", &Options::tasks},
     {"twin_us", &Options::twin_us},
     {"zk_loss_us", &Options::zk_loss_us},

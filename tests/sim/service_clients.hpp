@@ -5,6 +5,7 @@
 // them anything, and is excused for what they still believe.
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,6 +16,21 @@
 #include "service_calls.hpp"
 
 namespace kvd::sim {
+
+// What clients are told to have, each thing one client at a time and each time by a larger number.
+class Grants {
+ public:
+  // `client` hears now that it has it, which it asked for then. Empty, or what is wrong: an answer may come late, but
+  // nobody is told anew of what somebody else was known to have later.
+  std::string hear(const std::string& what, int64_t number, int client, Instant asked, Instant now);
+
+ private:
+  struct Told {
+    int client = 0;
+    Instant at{};
+  };
+  std::map<std::string, std::map<int64_t, Told>> told_;
+};
 
 class ServiceClients {
  public:
@@ -41,6 +57,10 @@ class ServiceClients {
   void within(Duration most, EventQueue::Action action) {
     context_.queue.after(up_to(most), std::move(action));
   }
+  // Unless the call is over by then; what comes `then` is the client's.
+  void hang_up_after(Duration span, uint64_t call, EventQueue::Action then);
+  // What a session has, "ids/POOL/N". Or its client forgets about it, and the session runs out.
+  void give_back(const std::string& session, const std::string& what, EventQueue::Action then);
   // How long a client keeps what it was granted: now and then for longer than ZooKeeper waits for a server.
   Duration keeping() {
     return up_to(prng_.one_in(4) ? Duration(2 * context_.options.session_us) : Duration(800'000));

@@ -145,6 +145,7 @@ void World::start(int server) {
   config.leader_silence = Duration(options.silence_us);
   config.follower_lag = Duration(options.lag_us);
   config.tuning = tuning_of(options);
+  config.names_pool = AddressPool{0x0a140000, 29};  // 10.20.0.0: six addresses
   note(fmt::format("world: s{} starts as {:x}", server, config.self.member.incarnation.value));
   host_down_[server] = leaving_[server] = false;
   if (durable()) disks_[server]->start();

@@ -7,6 +7,7 @@
 
 #include "base/hash.hpp"
 #include "base/json_writer.hpp"
+#include "core/mutation.hpp"
 #include "core/services/names.hpp"
 #include "core/services/parameters.hpp"
 #include "core/services/zk_refusal.hpp"
@@ -177,7 +178,7 @@ void Names::write_both(uint64_t token, const NameEntry& entry, const std::option
   const std::string data = encode_name(entry);
   if (put.creates) add(Op::kEntry, ZkCreate{znode, data, mode});
   add(Op::kEntry, ZkSet{znode, data, put.creates ? -1 : version});  // behind a create: for its stat
-  if (entry.allocated && !keeps) {
+  if (entry.allocated && !keeps && !mutated(Mutation::kAddressUnclaimed)) {
     if (put.stale_claim) add(Op::kStaleClaim, ZkDelete{claim_of(entry.address)});
     add(Op::kClaim, ZkCreate{claim_of(entry.address), put.path, mode});
   }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/mutation.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
@@ -174,6 +175,7 @@ void NamesView::remove(const std::string& path) {
 void NamesView::on(const ZkSessionChanged& message) {
   connected_ = message.state == ZkState::kConnected;
   if (state_ == State::kUnwanted || state_ == State::kTooLarge) return;
+  if (mutated(Mutation::kViewKept) && whole()) return;
   if (connected_) {
     load();
   } else {
