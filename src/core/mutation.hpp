@@ -39,6 +39,8 @@ enum class Mutation : uint8_t {
   kAttemptUnchecked,       //     a result counts whichever attempt it is of
   kAddressUnclaimed,       //     an allocated address is not claimed for its name
   kViewKept,               //     the view of all names outlives the session whose watches kept it
+  kReadyTrusted,           //     a `ready` releases whoever meets it, of whichever use of the barrier it is
+  kLeftAlone,              //     who leaves a barrier does not wait for the others
   kSnapshotAnswersMixed,   //     answers out of a snapshot that was given up count for its successor
   kFenceOfCommitted,       //  8: a write's token is held against those of committed writes only
   kFenceOfChanges,         //     the token of a write that changes no key is forgotten

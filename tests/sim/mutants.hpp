@@ -92,6 +92,9 @@ inline constexpr const char* kWorking =
 // Likewise names.
 inline constexpr const char* kNaming =
     KVD_BUSY "names=5 clients=1 zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000";
+// Likewise barriers.
+inline constexpr const char* kMeeting =
+    KVD_BUSY "barriers=6 clients=1 zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000";
 
 inline constexpr Hunt kHunts[] = {
     {Mutation::kSetById, "set_by_id", kRough, 100},
@@ -124,6 +127,8 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kAttemptUnchecked, "attempt_unchecked", kWorking, 40},
     {Mutation::kAddressUnclaimed, "address_unclaimed", kNaming, 20},
     {Mutation::kViewKept, "view_kept", kNaming, 20},
+    {Mutation::kReadyTrusted, "ready_trusted", kMeeting, 20},
+    {Mutation::kLeftAlone, "left_alone", kMeeting, 20},
     {Mutation::kSnapshotAnswersMixed, "snapshot_answers_mixed", kSnapshots, 60},
     {Mutation::kFenceOfCommitted, "fence_of_committed", kFencing, 20},
     {Mutation::kFenceOfChanges, "fence_of_changes", kFencing, 20},

@@ -58,6 +58,7 @@ constexpr Field kFields[] = {
     {"ids", &Options::ids},
     {"names", &Options::names},
     {"tasks", &Options::tasks},
+    {"barriers", &Options::barriers},
     {"twin_us", &Options::twin_us},
     {"zk_loss_us", &Options::zk_loss_us},
     {"zk_cut_us", &Options::zk_cut_us},

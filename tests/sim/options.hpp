@@ -43,6 +43,7 @@ struct Options {
   int64_t settings = 0;  // of 100 writes so many change min_in_sync
   int64_t locks = 0;     // so many clients contend for locks
   int64_t ids = 0;       // ... for unique ids
+  int64_t barriers = 0;  // ... meet at double barriers: six or more
   int64_t names = 0;     // ... for names
   int64_t tasks = 0;     // ... leave tasks, and as many workers do them
   int64_t moves = 0;     // of 100 writes so many ask another server to lead

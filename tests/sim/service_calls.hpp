@@ -18,7 +18,7 @@ class ServiceCalls {
     std::function<void(int server, NodeInput input)> deliver;
     std::function<bool(int server)> runs;  // alive and not paused
     std::function<bool(int server)> alive;
-    std::function<int64_t(int server)> seen_zxid;  // of the state that its server of ZooKeeper's shows
+    std::function<int64_t(int server)> seen_zxid;  // the newest that ZooKeeper has shown it
     std::function<const SimZkTree&()> tree;        // the newest state
   };
   using Heard =

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "barrier_clients.hpp"
 #include "call_text.hpp"
 #include "id_clients.hpp"
 #include "lock_clients.hpp"
@@ -55,6 +56,7 @@ std::vector<std::unique_ptr<ServiceClients>> make_service_clients(SimContext& co
   if (context.options.ids != 0) all.push_back(std::make_unique<IdClients>(context, calls));
   if (context.options.names != 0) all.push_back(std::make_unique<NameClients>(context, calls));
   if (context.options.tasks != 0) all.push_back(std::make_unique<TaskClients>(context, calls));
+  if (context.options.barriers != 0) all.push_back(std::make_unique<BarrierClients>(context, calls));
   return all;
 }
 

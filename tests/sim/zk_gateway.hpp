@@ -40,8 +40,8 @@ class ZkGateway {
   void release_view(int server);
 
   const SimZookeeper& ensemble() const { return zk_; }
-  // Of the state that this client's server of the ensemble shows it.
-  int64_t seen_zxid(int server) const { return zk_.view(clients_[server].session); }
+  // Of the newest state that this client was shown.
+  int64_t seen_zxid(int server) const { return zk_.seen(clients_[server].session); }
   // A change of the register that this server ordered, in this life or a former one, may yet be made.
   bool changes_register(int server) const;
 

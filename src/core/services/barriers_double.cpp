@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/json_writer.hpp"
+#include "core/mutation.hpp"
 #include "core/services/barriers.hpp"
 #include "core/services/parameters.hpp"
 
@@ -212,7 +213,8 @@ void Barriers::judge(MemberId id, const ZkResult& barrier, const ZkResult& ready
   member->present = members.size();
   const bool there = ready.code == ZkCode::kOk;
   const bool was_there = barrier.data.starts_with(kReleased) && barrier.stat.modified_zxid > member->czxid;
-  if (was_there || (there && ready.stat.created_zxid > member->czxid)) return release(id);
+  const bool younger = ready.stat.created_zxid > member->czxid || mutated(Mutation::kReadyTrusted);
+  if (was_there || (there && younger)) return release(id);
   if (member->present >= member->size) return complete(id, barrier, there);
   waits(id);
 }
@@ -320,7 +322,7 @@ void Barriers::go_away(MemberId id, bool last) {
     Member* mine = find_member(id);
     if (mine == nullptr || mine->over || put_off(id, result.code)) return;
     mine->own_gone = true;
-    if (last) return has_left(id);
+    if (last || mutated(Mutation::kLeftAlone)) return has_left(id);
     look_who_is_left(id);
   });
 }
