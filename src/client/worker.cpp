@@ -30,7 +30,7 @@ Worker::Worker(uv_loop_t* loop, HttpClient& client, WorkerOptions options, std::
   HttpRequest request;
   request.method = "POST";
   request.target = [this] {
-    return fmt::format("/v1/workers?name={}&hold=1", percent_encode(options_.name));
+    return fmt::format("/v1/workers?name={}&hold=1&wait=0", percent_encode(options_.name));
   };
   request.stream = true;
   request.silence = options_.silence;

@@ -161,6 +161,7 @@ struct Delivery {
   }
   void operator()(ZkSessionChanged& m) {
     if (m.state == ZkState::kExpired) out.watches.forget_watches();
+    if (m.state == ZkState::kConnected) out.watches.begin_session();
     out.election.post(m);
     out.membership.post(m);
     out.sessions.post(m);

@@ -21,7 +21,7 @@ class Work(ClientTest):
 
     def registered(self, name='w'):
         exchange = self.server.next()
-        self.assertEqual((exchange.method, exchange.target), ('POST', f'/v1/workers?name={name}&hold=1'))
+        self.assertEqual((exchange.method, exchange.target), ('POST', f'/v1/workers?name={name}&hold=1&wait=0'))
         return exchange.stream({'worker': name})
 
     def asked(self, name='w'):
@@ -242,7 +242,7 @@ class Work(ClientTest):
         report = self.reported('t1', b'one\n')
         registration.close()
         again = self.server.next()
-        self.assertEqual(again.target, '/v1/workers?name=w&hold=1')
+        self.assertEqual(again.target, '/v1/workers?name=w&hold=1&wait=0')
         again.stream({'worker': 'w'})
         report.answer(200)
         self.asked()

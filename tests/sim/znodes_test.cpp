@@ -244,6 +244,24 @@ TEST_CASE("services: what is not there any more is not watched") {
   }
 }
 
+TEST_CASE("services: a watch that outlives what was held is counted") {
+  ServicesPlay play;
+  const uint64_t kazoo = play.begin_client();
+  const std::string session = play.open_session(0);
+  const std::string filler(1000, 'x');
+  size_t held = 0;
+  // Each is another's, and waiting for it leaves a watch on the other's place.
+  for (int i = 0; i < 600; ++i) {
+    const std::string path = fmt::format("/{}{}", filler, i);
+    play.zk(ZkCreate{path, "", ZkMode::kPersistent});
+    play.zk_as(kazoo, ZkCreate{path + "/a__lock__", "", ZkMode::kEphemeralSequential});
+    held += play.ask(0, fmt::format("POST locks{}?session={}", path, session)).verdict == Verdict::kConflict;
+  }
+  CHECK(held < 600);
+  play.end_client(kazoo);
+  CHECK(play.ask(0, fmt::format("POST locks/{}0?session={}", filler, session)).verdict == Verdict::kOk);
+}
+
 TEST_CASE("znodes: deleted with all that is below") {
   ServicesPlay play;
   for (const char* path : {"a/b/c/d", "a/b/e", "a/f"})

@@ -421,6 +421,7 @@ void Barriers::give_up(MemberId id) {
   Member& member = members_.at(id);
   if (std::exchange(member.over, true)) return;
   if (member.stream) forget_token(*std::exchange(member.stream, std::nullopt));
+  if (member.ready_absent) out_.watches.leave_behind(ready_path(member.path));
   watch(id, "");
   if (member.own_gone || member.phase == Phase::kLeft) return forget(id);
   if (member.czxid != 0)

@@ -290,7 +290,8 @@ void Locks::look(uint64_t token, bool watch) {
       return reply(token, Verdict::kUnavailable, "ZooKeeper did not answer; try again");
     const std::vector<std::string> all = places_in_order(result.children);
     if (!all.empty()) return look_at_first(token, show.path + "/" + all.front(), all.size() - 1);
-    if (!show.since || (watch && there)) return answer_show(token, show.path, std::nullopt, 0);
+    const bool waits = show.since == 0 && show.until > out_.now;  // until somebody stands
+    if (!waits || (watch && there)) return answer_show(token, show.path, std::nullopt, 0);
     if (!watch) return look(token, true);
     read(token, ZkExists{show.path}, true, [this, token](const ZkResult& exists) {
       if (exists.code == ZkCode::kOk) return look(token, true);

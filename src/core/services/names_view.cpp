@@ -19,7 +19,9 @@ std::string znode_of(const std::string& path) {
 }
 
 // Of one watch, about, in the message that sends them all.
-size_t watch_bytes(const std::string& path) { return path.size() + sizeof kNamesPath + sizeof(uint64_t); }
+size_t watch_bytes(const Outbox& out, const std::string& path) {
+  return out.config.zookeeper_prefix + path.size() + sizeof kNamesPath + sizeof(uint64_t);
+}
 
 }  // namespace
 
@@ -111,7 +113,7 @@ void NamesView::take_data(const std::string& path, const ZkResult& result) {
   znode.version = result.stat.modified_zxid;
   znode.ephemeral = result.stat.ephemeral_owner != 0;
   const bool barren = result.code != ZkCode::kOk || znode.ephemeral;
-  if (!barren && !std::exchange(znode.listed, true)) path_bytes_ += watch_bytes(path);
+  if (!barren && !std::exchange(znode.listed, true)) path_bytes_ += watch_bytes(out_, path);
   if (exceeds()) return;
   if (barren) return done(path);
   zk_.call(ZkChildren{znode_of(path), true}, guarded(&NamesView::on_children, path));
@@ -136,7 +138,7 @@ void NamesView::on_children(const std::string& path, const ZkResult& result) {
   for (const std::string& child : gone) remove(child);
   for (const std::string& child : listed) {
     if (!znodes_.try_emplace(child).second) continue;
-    path_bytes_ += watch_bytes(child);
+    path_bytes_ += watch_bytes(out_, child);
     if (exceeds()) return;
     read(child);
   }
@@ -162,7 +164,7 @@ void NamesView::remove(const std::string& path) {
     const auto it = znodes_.find(one);
     if (it->second.reading != 0) --reading_;
     was_read |= it->second.reading != 0;
-    path_bytes_ -= watch_bytes(one) * (it->second.listed ? 2 : 1);
+    path_bytes_ -= watch_bytes(out_, one) * (it->second.listed ? 2 : 1);
     data_bytes_ -= it->second.data_bytes;
     znodes_.erase(it);
   }

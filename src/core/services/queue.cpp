@@ -240,6 +240,7 @@ void Queue::look_woken(PlaceId id) {
 
 void Queue::remove(PlaceId id) {
   Place& place = places_.at(id);
+  if (place.phase == Phase::kWaiting) out_.watches.leave_behind(place.watched);
   place.phase = Phase::kLooking;
   watch(id, place, "");
   zk_.call(ZkDelete{znode_path(place)}, [this, id](const ZkResult& result) {

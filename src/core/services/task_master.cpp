@@ -56,7 +56,10 @@ void TaskMaster::clear() {
   built_ = false;
   notes_.clear();
   tasks_.clear();
-  for (const auto& [name, worker] : workers_) out_.watches.give_back(watch_bytes(name));
+  for (const auto& [name, worker] : workers_) {
+    out_.watches.give_back(watch_bytes(name));
+    out_.watches.leave_behind(worker_path(name));
+  }
   workers_.clear();
   held_.clear();
   open_.clear();
@@ -199,7 +202,8 @@ void TaskMaster::on_workers(const ZkResult& result) {
   for (const std::string& name : names) {
     if (workers_.contains(name)) continue;
     if (!out_.watches.take(watch_bytes(name))) {
-      out_.log(LogLevel::kWarn, "more workers than this master can watch now", {{"without_tasks", name}});
+      if (std::exchange(crowded_out_, name) != name)
+        out_.log(LogLevel::kWarn, "more workers than this master can watch", {{"first_without_tasks", name}});
       list_workers_at_ = out_.now + kCrowdedRetry;
       return;
     }

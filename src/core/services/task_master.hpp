@@ -103,7 +103,8 @@ class TaskMaster {
   Instant look_at_ = kNever;    // for that
   uint64_t era_ = 0;            // what was asked in an earlier one is of no interest
   Instant retry_at_ = kNever;
-  Instant list_workers_at_ = kNever;  // there was no room to watch them all
+  Instant list_workers_at_ = kNever;  // there was no room to watch them all:
+  std::string crowded_out_;           // the first of those
   size_t reading_ = 0;
   uint64_t reads_ = 0;
   bool built_ = false;           // all has been read once in this era

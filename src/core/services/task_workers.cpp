@@ -215,7 +215,10 @@ void TaskWorkers::give_up(const std::string& name) {
   Worker& worker = workers_.at(name);
   worker.over = worker.leaves = true;
   worker.candidate.reset();
-  if (worker.phase == Phase::kTaken) return erase(name);
+  if (worker.phase == Phase::kTaken) {
+    out_.watches.leave_behind(worker_path(name));
+    return erase(name);
+  }
   if (worker.phase == Phase::kStanding && !worker.adrift) remove(name);
 }
 

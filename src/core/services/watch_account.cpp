@@ -32,6 +32,21 @@ void WatchAccount::answered(const ZkResult& result) {
   --watch.asked;
   watch.stands |= result.code == ZkCode::kOk || (also_of_nothing && result.code == ZkCode::kNoNode);
   settle(watched);
+  // Nothing is there: whatever watched its children has fired.
+  const Watched children(watched.first, Kind::kChildren);
+  const auto other = watches_.find(children);
+  if (result.code != ZkCode::kNoNode || other == watches_.end()) return;
+  other->second.stands = false;
+  settle(children);
+}
+
+void WatchAccount::leave_behind(const std::string& path) {
+  if (!lives_) return;
+  const auto [it, fresh] = watches_.try_emplace({path, Kind::kData});
+  it->second.stands = true;
+  if (!fresh) return;
+  bytes_ += bytes_of(path);
+  waiting_bytes_ += bytes_of(path);
 }
 
 // It does not say of which kind; of two that stand one is gone, or both.
@@ -44,6 +59,7 @@ void WatchAccount::fired(const std::string& path) {
 }
 
 void WatchAccount::forget_watches() {
+  lives_ = false;
   std::vector<Watched> all;
   for (auto& [watched, watch] : watches_) {
     watch.stands = false;

@@ -1,7 +1,8 @@
 // How many bytes of paths the services of one server watch in ZooKeeper, at most: whoever reconnects names all its
 // watches in one message, which ZooKeeper refuses beyond about 1 MiB (msg/zk.hpp). What a client holds is counted as
-// long as it is held. What a client merely waits for is counted while its watch stands, also when nobody waits any
-// more, and may take half of it all: so that those who wait do not keep others from holding.
+// long as it is held, and its watch until it fires. What a client merely waits for is counted while its watch stands,
+// also when nobody waits any more, and may take half of it all: so that those who wait do not keep others from
+// holding.
 #pragma once
 #include <cstddef>
 #include <map>
@@ -33,8 +34,11 @@ class WatchAccount {
   // A result, of any call: that tells whether there is a watch.
   void answered(const ZkResult& result);
   void fired(const std::string& path);
-  // ZooKeeper's session has ended, and has taken the watches with it.
+  // What was held is given back, and its watch of the data at `path` stands: counted from now on, room or not.
+  void leave_behind(const std::string& path);
+  // ZooKeeper's session has ended, and has taken the watches with it; there is one again.
   void forget_watches();
+  void begin_session() { lives_ = true; }
 
  private:
   using Watched = std::pair<std::string, Kind>;
@@ -50,6 +54,7 @@ class WatchAccount {
   void settle(const Watched& watched);
 
   size_t prefix_;
+  bool lives_ = false;  // ZooKeeper's session
   size_t bytes_ = 0;
   size_t waiting_bytes_ = 0;  // of these for those who wait
   std::map<Watched, Watch> watches_;

@@ -114,8 +114,9 @@ void Znodes::get(ServiceAsked message) {
 void Znodes::look(uint64_t token) {
   const Look& look = looks_.at(token);
   const bool watch = look.version && look.until > out_.now;
-  ZkRequest request = ZkExists{look.path};
-  if (look.view == View::kData) request = ZkGet{look.path};
+  ZkRequest request = ZkGet{look.path};
+  if (look.view == View::kStat && !watch)
+    request = ZkExists{look.path};  // its watch would stand on nothing, too
   if (look.view == View::kChildren) request = ZkChildren{look.path};
   auto then = [this, token](const ZkResult& result, bool watches) { on_looked(token, result, watches); };
   if (watch) return zk_.watch(std::move(request), std::move(then));
