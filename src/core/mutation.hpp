@@ -34,6 +34,7 @@ enum class Mutation : uint8_t {
   kGreetedUnregistered,    //     peers are accepted before this life is registered
   kSilentKept,             //     who is silent but not proven dead is never removed from the set
   kDoubtIgnored,           //     a server that ZooKeeper may have forgotten keeps what its clients hold
+  kDoubtByRead,            //     ... takes an answer of any server of the ensemble for one of its leader
   kPredecessorTrusted,     //     a place in a queue holds once the one before it is gone, wherever it stands
   kRestSkipped,            //     an id is lent again as soon as it is free
   kAttemptUnchecked,       //     a result counts whichever attempt it is of

@@ -79,22 +79,16 @@ inline constexpr const char* kSlowDisks = KVD_BUSY
 inline constexpr const char* kFencing =
     KVD_BUSY "fenced=80 keyed=30 clients=8 think_us_max=5000 delay_us_max=10000";
 
-// Clients contend for locks while their servers are cut off from ZooKeeper, which soon forgets them.
-inline constexpr const char* kContended =
-    KVD_BUSY "locks=5 zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000";
-
-// Likewise ids.
-inline constexpr const char* kLending =
-    KVD_BUSY "ids=5 clients=1 zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000";
-// Likewise tasks, whose workers come and go.
-inline constexpr const char* kWorking =
-    KVD_BUSY "tasks=4 clients=1 zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000";
-// Likewise names.
-inline constexpr const char* kNaming =
-    KVD_BUSY "names=5 clients=1 zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000";
-// Likewise barriers.
-inline constexpr const char* kMeeting =
-    KVD_BUSY "barriers=6 clients=1 zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000";
+// Clients of one service contend while their servers are cut off from ZooKeeper, which soon forgets them.
+#define KVD_CUT_OFF KVD_BUSY "zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000 "
+inline constexpr const char* kContended = KVD_CUT_OFF "locks=5";
+inline constexpr const char* kLending = KVD_CUT_OFF "clients=1 ids=5";
+inline constexpr const char* kWorking = KVD_CUT_OFF "clients=1 tasks=4";
+inline constexpr const char* kNaming = KVD_CUT_OFF "clients=1 names=5";
+inline constexpr const char* kMeeting = KVD_CUT_OFF "clients=1 barriers=6";
+// ... while ZooKeeper's servers that they are connected to lose its leader.
+inline constexpr const char* kStranded =
+    KVD_BUSY "locks=5 clients=1 zk_strand_us=500000 crash_us=2000000 down_us_max=500000 fault_us_max=3000000";
 
 inline constexpr Hunt kHunts[] = {
     {Mutation::kSetById, "set_by_id", kRough, 100},
@@ -122,6 +116,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kGreetedUnregistered, "greeted_unregistered", kReturns, 60},
     {Mutation::kSilentKept, "silent_kept", kCores, 60},
     {Mutation::kDoubtIgnored, "doubt_ignored", kContended, 60},
+    {Mutation::kDoubtByRead, "doubt_by_read", kStranded, 60},
     {Mutation::kPredecessorTrusted, "predecessor_trusted", kContended, 60},
     {Mutation::kRestSkipped, "rest_skipped", kLending, 20},
     {Mutation::kAttemptUnchecked, "attempt_unchecked", kWorking, 40},

@@ -52,6 +52,8 @@ int64_t Nemesis::mean_us(Fault fault) const {
       return options.zk_loss_us;
     case kZkCut:
       return options.zk_cut_us;
+    case kZkStrand:
+      return options.zk_strand_us;
     case kZkDown:
       return options.zk_down_us;
     case kPowerAll:
@@ -156,6 +158,10 @@ void Nemesis::inject(Fault fault) {
     case kZkCut:
       world_.zookeeper().cut(server);
       undo_after(lasting(), [this, server] { world_.zookeeper().mend(server); });
+      return;
+    case kZkStrand:
+      world_.zookeeper().strand(server);
+      undo_after(lasting(), [this, server] { world_.zookeeper().rejoin(server); });
       return;
     case kZkDown:
       world_.zookeeper().set_ensemble_up(false);

@@ -31,6 +31,7 @@ class Nemesis {
     kTwin,
     kZkLoss,
     kZkCut,
+    kZkStrand,
     kZkDown,
     kPowerAll,
     kDiskError,

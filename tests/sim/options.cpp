@@ -62,6 +62,7 @@ constexpr Field kFields[] = {
     {"twin_us", &Options::twin_us},
     {"zk_loss_us", &Options::zk_loss_us},
     {"zk_cut_us", &Options::zk_cut_us},
+    {"zk_strand_us", &Options::zk_strand_us},
     {"zk_down_us", &Options::zk_down_us},
     {"down_us_max", &Options::down_us_max},
     {"fault_us_max", &Options::fault_us_max},

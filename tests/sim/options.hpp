@@ -66,6 +66,7 @@ struct Options {
   int64_t twin_us = 0;              // a second process with the id of another one starts
   int64_t zk_loss_us = 0;           // one server's connection to ZooKeeper breaks
   int64_t zk_cut_us = 0;            // one server cannot reach ZooKeeper for a while
+  int64_t zk_strand_us = 0;         // one server's ZooKeeper server answers reads alone, of an old state
   int64_t zk_down_us = 0;           // nobody can
   int64_t down_us_max = 2'000'000;  // how long a dead server stays away
   int64_t fault_us_max = 3'000'000;  // how long a partition, a pause, a slow link lasts

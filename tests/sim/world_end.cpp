@@ -108,6 +108,7 @@ void World::mend(int server) {
   }
   zookeeper_.mend(server);
   zookeeper_.release_view(server);
+  zookeeper_.rejoin(server);
   if (!is_alive(server)) start(server);
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace kvd::sim {
 namespace {
@@ -20,6 +21,10 @@ bool is_conditional_set(const ZkRequest& request) {
 bool is_write(const ZkRequest& request) {
   return std::holds_alternative<ZkCreate>(request) || std::holds_alternative<ZkDelete>(request) ||
          std::holds_alternative<ZkSet>(request) || std::holds_alternative<ZkMulti>(request);
+}
+
+bool needs_leader(const ZkRequest& request) {
+  return is_write(request) || std::holds_alternative<ZkSync>(request);
 }
 
 }  // namespace
@@ -44,7 +49,8 @@ void ZkGateway::process_died(int server, bool closes_session) {
   Client& client = clients_[server];
   if (client.state == State::kConnected) abandon_requests(client);
   const uint64_t session = client.session;
-  if (closes_session && client.state == State::kConnected && !client.is_cut && session != 0) {
+  const bool heard = client.state == State::kConnected && !client.is_cut && !client.stranded;
+  if (closes_session && heard && session != 0) {
     context_.queue.at(std::max(client.settled, context_.queue.now() + delay()), [this, session] {
       if (!zk_.up() || !zk_.alive(session)) return;
       zk_.close_session(session);
@@ -52,6 +58,7 @@ void ZkGateway::process_died(int server, bool closes_session) {
     });
   }
   client.state = State::kNone;
+  client.stranded = false;
   client.session = 0;
   ++client.connection;
   ++client.life;
@@ -97,6 +104,7 @@ void ZkGateway::perform(int server, ZkCall call) {
 void ZkGateway::perform(int server, ZkReopen) {
   Client& client = clients_[server];
   if (client.state == State::kConnected) abandon_requests(client);
+  client.stranded = false;
   client.state = State::kConnecting;
   client.session = 0;
   const uint64_t connection = ++client.connection;
@@ -111,6 +119,7 @@ void ZkGateway::take_request(int server, uint64_t connection) {
   auto next =
       std::find_if(client.pending.begin(), client.pending.end(), [](const Pending& p) { return !p.applied; });
   if (next == client.pending.end()) return;
+  if (client.stranded && needs_leader(next->call.request)) return;  // until it rejoins
   if (!zk_.alive(client.session)) {
     lose_connection(server);
     return;
@@ -118,7 +127,7 @@ void ZkGateway::take_request(int server, uint64_t connection) {
   next->applied = true;
   zk_.set_clock(context_.queue.now());
   SimZkOutcome outcome = zk_.apply(client.session, next->call);
-  zk_.touch(client.session, context_.queue.now());
+  if (!client.stranded) zk_.touch(client.session, context_.queue.now());
   after_change();
   reply(server, connection, [this, server, outcome = std::move(outcome)] {
     Client& receiver = clients_[server];
@@ -156,6 +165,7 @@ void ZkGateway::lose_connection(int server) {
   std::vector<ZkCallId> lost;
   for (const Pending& pending : client.pending) lost.push_back(pending.call.id);
   abandon_requests(client);
+  client.stranded = false;  // it connects to another server
   client.state = State::kConnecting;
   const uint64_t connection = ++client.connection;
   const bool state_first = context_.prng.one_in(2);
@@ -179,7 +189,7 @@ void ZkGateway::abandon_requests(Client& client) {
   client.settled = now;
   size_t open = 0;
   for (const Pending& pending : client.pending) open += pending.applied ? 0 : 1;
-  size_t reached = context_.prng.below(open + 1);
+  size_t reached = client.stranded ? 0 : context_.prng.below(open + 1);
   Instant when = now;
   for (Pending& pending : client.pending) {
     if (pending.applied || reached == 0) continue;
@@ -262,7 +272,7 @@ void ZkGateway::ping(int server, uint64_t connection) {
   Client& client = clients_[server];
   if (client.connection != connection) return;
   if (!client.paused && !client.is_cut && zk_.up()) {
-    zk_.touch(client.session, context_.queue.now());
+    if (!client.stranded) zk_.touch(client.session, context_.queue.now());
     if (!zk_.alive(client.session)) {
       lose_connection(server);
       return;
@@ -293,12 +303,13 @@ void ZkGateway::after_change() {
 // The session's server catches up a while after a change.
 void ZkGateway::advance(int server) {
   Client& client = clients_[server];
-  if (client.state != State::kConnected || client.advance_planned || client.view_held) return;
+  if (client.state != State::kConnected || client.advance_planned || client.view_held || client.stranded)
+    return;
   client.advance_planned = true;
   context_.queue.after(delay() + context_.up_to(context_.options.zk_lag_us_max), [this, server] {
     Client& late = clients_[server];
     late.advance_planned = false;
-    if (late.view_held || late.state != State::kConnected || late.is_cut || !zk_.up() ||
+    if (late.view_held || late.stranded || late.state != State::kConnected || late.is_cut || !zk_.up() ||
         !zk_.alive(late.session))
       return;
     const std::vector<SimZkFired> fired = zk_.advance(late.session, zk_.zxid());
@@ -309,6 +320,20 @@ void ZkGateway::advance(int server) {
 
 void ZkGateway::release_view(int server) {
   clients_[server].view_held = false;
+  advance(server);
+}
+
+void ZkGateway::strand(int server) {
+  if (clients_[server].state == State::kConnected) clients_[server].stranded = true;
+}
+
+void ZkGateway::rejoin(int server) {
+  Client& client = clients_[server];
+  if (!std::exchange(client.stranded, false)) return;
+  zk_.touch(client.session, context_.queue.now());
+  for (size_t i = 0; i < client.pending.size(); ++i)
+    context_.queue.after(
+        delay(), [this, server, connection = client.connection] { take_request(server, connection); });
   advance(server);
 }
 

@@ -35,6 +35,11 @@ class ZkGateway {
   void cut(int server);  // nothing gets through until mend()
   void mend(int server);
   void set_ensemble_up(bool up);
+  // The server of the ensemble that this client is on loses the ensemble's leader, and does not know it: it answers
+  // pings and reads of the state that it has, no write and no sync, nor what was asked behind them. The leader hears
+  // nothing of the client and expires its session in time; the connection breaks then, if it has not before.
+  void strand(int server);
+  void rejoin(int server);
   // The server of the ensemble that this client is on learns of nothing by itself, until it is released.
   void hold_view(int server) { clients_[server].view_held = true; }
   void release_view(int server);
@@ -64,6 +69,7 @@ class ZkGateway {
     int abandoned = 0;  // changes of the register that nobody hears of, still to be made
     bool paused = false;
     bool is_cut = false;
+    bool stranded = false;
     bool advance_planned = false;
     bool view_held = false;
   };

@@ -182,7 +182,7 @@ void Sessions::confirm() {
   confirming_[id] = out_.now;
   // A sync is answered by the ensemble's leader, which is who ends sessions; a server that is cut off from it still
   // answers reads.
-  out_.emit(ZkCall{id, ZkSync{"/"}});
+  out_.emit(ZkCall{id, mutated(Mutation::kDoubtByRead) ? ZkRequest(ZkExists{"/"}) : ZkRequest(ZkSync{"/"})});
 }
 
 void Sessions::on(const ZkResult& message) {
