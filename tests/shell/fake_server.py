@@ -119,10 +119,10 @@ class Running:
     """A subcommand that runs."""
 
     def __init__(self, arguments, env, ignoring=()):
-        def ignore():
-            for number in ignoring:
-                signal.signal(number, signal.SIG_IGN)
-        self.process = subprocess.Popen([KVD, *arguments], preexec_fn=ignore, stdin=subprocess.PIPE,
+        def prepare():
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # whatever the test itself was started with
+                signal.signal(number, signal.SIG_IGN if number in ignoring else signal.SIG_DFL)
+        self.process = subprocess.Popen([KVD, *arguments], preexec_fn=prepare, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                         env={**os.environ, **env})
 
