@@ -25,19 +25,36 @@ void Durability::begin(const Recovery::Found& found) {
 
 // ---- what changed ----
 
-void Durability::keep(const std::string& cluster, Lineage lineage, Epoch epoch) {
+void Durability::keep(DiskFacts facts) {
   if (!on_disk()) return;
-  DiskFacts facts{cluster, lineage, epoch, out_.config.self.member};
+  facts.self = out_.config.self.member;
   if (distrusted_) facts.self.incarnation = Incarnation(0);
+  facts.standalone = out_.config.standalone;
   if (facts == facts_) return;
   facts_ = std::move(facts);
-  std::erase_if(held_, [epoch](const Held& held) { return held.epoch < epoch; });
+  std::erase_if(held_, [this](const Held& held) { return held.epoch < facts_.epoch; });
   if (!mutated(Mutation::kEpochNotKept)) order(DiskKeep{facts_});
+}
+
+void Durability::keep(Epoch epoch) {
+  DiskFacts facts = facts_;
+  facts.epoch = epoch;
+  keep(std::move(facts));
+}
+
+void Durability::keep(const Register& remembers, const std::optional<Register>& proposed, Lineage lineage,
+                      Epoch epoch) {
+  keep(DiskFacts{remembers.cluster, lineage, epoch, Member{}, false, remembers, proposed});
 }
 
 void Durability::distrust() {
   distrusted_ = true;
-  keep(facts_.cluster, facts_.lineage, facts_.epoch);
+  keep(DiskFacts(facts_));
+}
+
+void Durability::trust() {
+  if (!std::exchange(distrusted_, false)) return;
+  keep(DiskFacts(facts_));
 }
 
 void Durability::append(EntryPointer entry) {

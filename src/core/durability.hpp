@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/log.hpp"
+#include "core/mutation.hpp"
 #include "core/outbox.hpp"
 #include "core/recovery.hpp"
 #include "core/store.hpp"
@@ -24,20 +25,24 @@ class Durability {
   void begin(const Recovery::Found& found);
 
   // ---- what changed; the order of the calls is the order on disk ----
-  void keep(const std::string& cluster, Lineage lineage, Epoch epoch);
+  void keep(Epoch epoch);
+  void keep(const Register& remembers, const std::optional<Register>& proposed, Lineage lineage, Epoch epoch);
   void append(EntryPointer entry);
   void truncate(Revision last);
   // Everything was replaced: the store is what it is at `base`, where `log` begins, and what is told from here on
   // follows `log`.
   void begin_generation(LogPosition base, const Log& log);
-  // This copy is not to be believed after a restart: it contradicts the leader's.
+  // This copy is not to be believed after a restart: it contradicts the leader's. Until another generation replaces it.
   void distrust();
+  void trust();
 
   // Once per turn, with the log, the store and what is committed as they are then.
   void flush(const Log& log, const Store& store, Revision commit);
 
   // ---- what is safe ----
   bool kept(Epoch epoch) const;             // this epoch, and the cluster: may be acted on
+  bool all_kept() const { return !on_disk() || mutated(Mutation::kEpochNotKept) || kept_ == facts_; }
+  const std::optional<Register>& proposed() const { return facts_.proposed; }
   Revision safe_end(const Log& log) const;  // the log up to here
   bool generation_safe() const;             // a replaced copy is there as a whole
   // Sends now, or once the log as it is now and the epoch are safe. Held messages of an older epoch are dropped.
@@ -76,6 +81,7 @@ class Durability {
   bool on_disk() const { return out_.config.durable; }
   uint64_t barrier() const { return gathered_.empty() ? written_ : written_ + 1; }
   void order(DiskOrder what) { out_.emit(std::move(what)); }
+  void keep(DiskFacts facts);
   void hold(Held held);
   bool may_go(const Held& held) const;
   void release();

@@ -97,6 +97,9 @@ void Election::on(ZkResult message) {
         retry_soon();
       }
       return;
+    case Call::kPublish:
+      on_published(message);
+      return;
     case Call::kIgnored:
       return;
   }
@@ -133,6 +136,7 @@ bool Election::in_sync() const {
 }
 
 bool Election::may_stand() const {
+  if (differs_) return false;  // rule 18
   return virgin_ || in_sync() || (joined_virgin_ && own_znode_) || total_loss();
 }
 
@@ -152,7 +156,7 @@ bool Election::total_loss() const {
       if (!out_.config.force_new_lineage || force_spent_ || registered_before_ || listing) return false;
       continue;
     }
-    if (it->second.member == member) return false;
+    if (it->second.info.member == member) return false;
   }
   return true;
 }
@@ -174,7 +178,7 @@ bool Election::leader_dead() const {
     if (member == register_->leader) return false;  // it talks to us: what we read of it is old
   }
   auto it = members_.find(register_->leader.id.value);
-  return it != members_.end() && it->second.member != register_->leader;
+  return it != members_.end() && it->second.info.member != register_->leader;
 }
 
 void Election::on(RegisterSeen message) {
@@ -183,8 +187,14 @@ void Election::on(RegisterSeen message) {
   version_ = message.version;
   register_known_ = true;
   virgin_ = false;
+  doubted_.reset();
+  held_.reset();
+  ruling_ = Ruling{};
+  warned_.clear();
+  settle_force();
   if (in_sync()) joined_virgin_ = false;
   if (other_leader) {
+    lead_active_ = false;
     record_reign();
     claiming_ = depose_ = false;
     told_to_take_over_.reset();
@@ -223,6 +233,9 @@ void Election::evaluate() {
     if (!calling(Call::kStand)) sweep();
     return;
   }
+  if (publish()) return;
+  if (doubted_) return evaluate_doubt();
+  if (learn_from_claims()) return;
   if (!may_stand()) {
     if (own_znode_) resign();
     return;
@@ -263,6 +276,8 @@ void Election::on_stand(const ZkResult& result) {
     evaluate();
   } else if (result.code == ZkCode::kNotConnected) {
     retry_soon();
+  } else if (result.code == ZkCode::kNoNode) {
+    begin_anew();
   } else {
     read_own();  // finds the version and, by a sweep, the znode if there is one
   }
@@ -280,6 +295,7 @@ void Election::list_election() {
 }
 
 void Election::on_election_list(const ZkResult& result) {
+  if (result.code == ZkCode::kNoNode) return begin_anew();
   if (result.code != ZkCode::kOk) {
     retry_soon();
     return;
@@ -364,6 +380,7 @@ void Election::record_reign() {
 }
 
 void Election::on(LeadActive) {
+  lead_active_ = true;
   if (reigns_.empty() || !register_ || reigns_.back().record.epoch != register_->epoch) return;
   reigns_.back().record.activated = out_.now - reigns_.back().doubted;
 }
@@ -386,7 +403,7 @@ void Election::claim() {
   takeover.version = version_;
   takeover.own_znode = *own_znode_;
   if (!register_) {
-    if (!takeover.smaller_znodes.empty()) return;
+    if (!takeover.smaller_znodes.empty() || others_remember()) return;
     claiming_ = true;
     out_.membership.post(BootstrapWanted{*own_znode_});
   } else if (in_sync()) {
@@ -402,7 +419,9 @@ void Election::claim() {
     bool all_registered =
         std::all_of(register_->in_sync.begin(), register_->in_sync.end(),
                     [this](const Member& member) { return members_.contains(member.id.value); });
-    out_.membership.post(NewLineageWanted{version_, *own_znode_, register_->in_sync, all_registered});
+    const bool forced = out_.config.force_new_lineage && (!all_registered || out_.config.durable);
+    out_.membership.post(
+        NewLineageWanted{version_, *own_znode_, register_->in_sync, all_registered, forced});
   }
 }
 
@@ -516,6 +535,7 @@ void Election::on_time() {
     if (zk_state_ == ZkState::kConnected) retry();
   }
   if (stand_after_ != Instant{} && stand_after_ <= out_.now) stand_after_ = Instant{};
+  if (force_ && force_->until <= out_.now) answer_force(ErrorCode::kTimedOut, ruling_.why);
   evaluate();
 }
 
@@ -540,6 +560,7 @@ void Election::retry() {
 
 Instant Election::deadline() const {
   Instant earliest = retry_at_;
+  if (force_) earliest = std::min(earliest, force_->until);
   if (phase_ == Phase::kWaiting) earliest = std::min(earliest, wait_until_);
   if (stand_after_ > out_.now) earliest = std::min(earliest, stand_after_);
   if (doubt_ && doubt_->cause == ElectionCause::kDead && !depose_) {

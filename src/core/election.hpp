@@ -13,6 +13,7 @@
 #include <set>
 
 #include "core/outbox.hpp"
+#include "core/restoration.hpp"
 
 namespace kvd {
 
@@ -28,6 +29,10 @@ class Election {
   Duration session_timeout() const { return session_timeout_; }
   std::vector<ServerInfo> members() const;        // as registered, this server included
   std::vector<ElectionRecord> elections() const;  // newest first
+  // While the register is in doubt: what is wrong with it, and what is to become of it.
+  const std::optional<RegisterDoubted>& doubted() const { return doubted_; }
+  const Ruling& ruling() const { return ruling_; }
+  const std::map<std::string, Registration>& registrations() const { return members_; }  // by id
 
  private:
   enum class Phase {
@@ -52,6 +57,7 @@ class Election {
     kStand,
     kWatchPredecessor,
     kWatchOwn,
+    kPublish,
     kIgnored
   };
   struct Pending {
@@ -59,7 +65,7 @@ class Election {
     std::string name;  // of the znode concerned
   };
   struct Registered {  // a znode below /kvd/members
-    ServerInfo info;
+    Registration content;
     int32_t version = 0;
   };
   struct Doubt {  // why the current leader is to be deposed
@@ -83,6 +89,10 @@ class Election {
   void on(ZkWatchFired message);
   void on(RegisterSeen message);
   void on(RegisterAbsent message);
+  void on(RegisterDoubted message);
+  void on(CopyHeld message);
+  void on(CopyDiffers message);
+  void on(ForceLineage message);
   void on(PeerUp message);
   void on(PeerDown message);
   void on(PeerDead message);
@@ -96,6 +106,7 @@ class Election {
 
   // election_register.cpp: from a new session to a registered server.
   void begin_session();
+  void begin_anew();
   void prepared();
   void read_own();
   void on_own(const ZkResult& result);
@@ -135,6 +146,20 @@ class Election {
   bool leads() const;
   bool leader_dead() const;
   bool second_opinion();
+
+  // election_doubt.cpp: while the register is in doubt, and what the others think of it.
+  void evaluate_doubt();
+  void restore(bool forced);
+  void warn_of_ruling();
+  bool lead_is_doubtful() const;
+  bool learn_from_claims();
+  bool others_remember() const;
+  Registration own_registration() const;
+  bool publish();
+  void on_published(const ZkResult& result);
+  void answer_force(ErrorCode code, const std::string& why);
+  void settle_force();
+
   Duration wait_in_line() const;
 
   void call(Call kind, ZkRequest request, std::string name = "");
@@ -162,8 +187,19 @@ class Election {
   bool old_life_ = false;                      // with its znode below /kvd/lives
   std::vector<std::string> stale_;             // a former life's election znodes
   int32_t life_version_ = 0;                   // of our znode below /kvd/lives
-  std::map<std::string, ServerInfo> members_;  // as last read, by id
+  std::map<std::string, Registration> members_;  // as last read, by id
+  Registration registering_;                   // ours, on its way
+  Instant anew_at_{};
+  std::optional<Registration> published_;      // ours, as it stands there
   std::set<std::string> listed_;               // names of /kvd/members' children
+
+  std::optional<RegisterDoubted> doubted_;
+  std::optional<CopyHeld> held_;  // since then
+  Ruling ruling_;
+  std::string warned_;            // of what, last
+  bool lead_active_ = false;      // our reign may acknowledge
+  bool differs_ = false;          // our copy contradicts the leader's
+  std::optional<ForceLineage> force_;
 
   std::optional<std::string> own_znode_;
   bool must_sweep_ = false;  // a create's outcome is unknown: look for our own before another one

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kExitUnavailable = 69;
 constexpr size_t kSweepWindow = 64;
+constexpr Duration kAnewPause = milliseconds(1000);
 
 }  // namespace
 
@@ -53,10 +54,27 @@ void Election::begin_session() {
   // watches that may have been lost, so may have been what they would have told.
   calls_.clear();
   members_.clear();
+  published_.reset();
   call(Call::kParent, ZkCreate{kElectionPath, "", ZkMode::kPersistent});
   call(Call::kParent, ZkCreate{"/kvd", "", ZkMode::kPersistent});
   call(Call::kParent, ZkCreate{kMembersPath, "", ZkMode::kPersistent});
   call(Call::kParent, ZkCreate{kLivesPath, "", ZkMode::kPersistent});
+}
+
+// A znode is gone that everything here hangs on: somebody deleted it, or ZooKeeper came back without it.
+void Election::begin_anew() {
+  const bool pause = out_.now - anew_at_ < kAnewPause;
+  if (pause) {
+    retry_at_ = std::min(retry_at_, anew_at_ + kAnewPause);
+    phase_ = Phase::kPreparing;
+    return;
+  }
+  anew_at_ = out_.now;
+  own_znode_.reset();
+  must_sweep_ = false;
+  const bool known = register_known_;
+  begin_session();
+  register_known_ = known;  // membership reads it by itself
 }
 
 void Election::prepared() {
@@ -78,13 +96,13 @@ void Election::on_own(const ZkResult& result) {
     call(Call::kReadLife, ZkExists{life_path(out_.config.self.member)});
     return;
   }
-  Result<ServerInfo> info = decode_server_info(result.data);
-  if (result.code != ZkCode::kOk || !info) {
+  Result<Registration> content = decode_registration(result.data);
+  if (result.code != ZkCode::kOk || !content) {
     retry_soon();
     return;
   }
-  old_own_ = Registered{*info, result.stat.version};
-  call(Call::kReadLife, ZkExists{life_path(info->member)});
+  old_own_ = Registered{*content, result.stat.version};
+  call(Call::kReadLife, ZkExists{life_path(content->info.member)});
 }
 
 void Election::on_life(const ZkResult& result) {
@@ -98,11 +116,12 @@ void Election::on_life(const ZkResult& result) {
     register_own();
     return;
   }
-  const ServerInfo& found = old_own_->info;
+  const ServerInfo& found = old_own_->content.info;
   bool ours = found.member == out_.config.self.member;
   if (ours && old_life_ && result.stat.ephemeral_owner == session_) {
     // A registration whose answer was lost, or a reconnection.
     life_version_ = result.stat.version;
+    published_ = old_own_->content;
     old_own_.reset();
     sweep();
   } else if (ours && registered_before_) {
@@ -128,7 +147,7 @@ void Election::on(AliveChecked message) {
   if (phase_ != Phase::kChecking || !old_own_) return;
   switch (message.verdict) {
     case AliveChecked::Verdict::kAlive:
-      superseded(old_own_->info);
+      superseded(old_own_->content.info);
       return;
     case AliveChecked::Verdict::kDead:
       sweep();
@@ -178,6 +197,7 @@ void Election::sweep_on() {
 }
 
 void Election::on_sweep_list(const ZkResult& result) {
+  if (result.code == ZkCode::kNoNode) return begin_anew();
   if (result.code != ZkCode::kOk) {
     retry_soon();
     return;
@@ -232,14 +252,16 @@ void Election::swept() {
 
 void Election::register_own() {
   phase_ = Phase::kRegistering;
-  std::string data = encode_server_info(out_.config.self);
+  registering_ = own_registration();
+  const std::string registration = encode_registration(registering_);
+  const std::string data = encode_server_info(out_.config.self);
   ZkMulti multi;
   const Member& self = out_.config.self.member;
   if (old_own_) multi.ops.push_back(ZkDelete{member_path(self.id), old_own_->version});
   // With the former life's own znode, so that whatever it may still have under way fails.
-  if (old_life_) multi.ops.push_back(ZkDelete{life_path(old_own_ ? old_own_->info.member : self)});
+  if (old_life_) multi.ops.push_back(ZkDelete{life_path(old_own_ ? old_own_->content.info.member : self)});
   for (const std::string& name : stale_) multi.ops.push_back(ZkDelete{election_path(name)});
-  multi.ops.push_back(ZkCreate{member_path(self.id), data, ZkMode::kEphemeral});
+  multi.ops.push_back(ZkCreate{member_path(self.id), registration, ZkMode::kEphemeral});
   multi.ops.push_back(ZkCreate{life_path(self), data, ZkMode::kEphemeral});
   // In a virgin cluster everyone stands at once. One multi, since a repetition then fails on the member's
   // fixed name instead of standing twice.
@@ -254,11 +276,13 @@ void Election::on_registered(const ZkResult& result) {
   if (result.code != ZkCode::kOk) {
     // Done or not, or somebody else's: look again. kNodeExists is usually our own attempt, whose answer was
     // lost.
+    if (result.code == ZkCode::kNoNode) return begin_anew();
     retry_soon();
     return;
   }
   phase_ = Phase::kRegistered;
   life_version_ = 0;
+  published_ = registering_;
   old_own_.reset();
   stale_.clear();
   // By what was made, not by what is known now: the register may have appeared while the request was under
@@ -289,6 +313,7 @@ void Election::read_member(const std::string& name) {
 }
 
 void Election::on_members(const ZkResult& result) {
+  if (result.code == ZkCode::kNoNode) return begin_anew();
   if (result.code != ZkCode::kOk) {
     retry_soon();
     return;
@@ -305,8 +330,8 @@ void Election::on_members(const ZkResult& result) {
 
 void Election::on_member(const std::string& name, const ZkResult& result) {
   if (result.code == ZkCode::kOk) {
-    Result<ServerInfo> info = decode_server_info(result.data);
-    if (info && info->member.id.value == name) members_[name] = *info;
+    Result<Registration> content = decode_registration(result.data);
+    if (content && content->info.member.id.value == name) members_[name] = std::move(*content);
   } else {
     members_.erase(name);
     if (result.code != ZkCode::kNoNode) retry_soon();
@@ -318,8 +343,8 @@ void Election::members_changed() {
   if (calling(Call::kGetMember) || phase_ != Phase::kRegistered) return;
   const Member& self = out_.config.self.member;
   auto own = members_.find(self.id.value);
-  if (own != members_.end() && own->second.member != self) {
-    superseded(own->second);
+  if (own != members_.end() && own->second.info.member != self) {
+    superseded(own->second.info);
     return;
   }
   out_.links.post(MembersListed{members()});
@@ -333,7 +358,7 @@ void Election::members_changed() {
 
 std::vector<ServerInfo> Election::members() const {
   std::vector<ServerInfo> all;
-  for (const auto& [name, member] : members_) all.push_back(member);
+  for (const auto& [name, member] : members_) all.push_back(member.info);
   return all;
 }
 

@@ -31,6 +31,13 @@ bool Front::full() const {
 void Front::on(ClientRequest&& message) {
   Token token = message.id.value;
   CHECK((token & kForwardedBit) == 0);
+  if (std::holds_alternative<DecideLineage>(message.operation)) {
+    Request& request = keep(token, 0, message.timeout);
+    request.write = true;
+    request.where = Where::kReplica;
+    out_.election.post(ForceLineage{token, request.deadline});
+    return;
+  }
   const bool write = is_write(message.operation);
   const bool local = !write && message.read == ReadMode::kLocal;
   if (local && !stopping_ && message.min_revision <= applied_ && answered_here(message.operation)) {
@@ -90,6 +97,8 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
   // One hop at most: whether we lead or not, our replica answers.
   if (std::holds_alternative<QueryStatus>(operation)) {
     fail(token, ErrorCode::kInvalid, Outcome::kNotApplied, "a status query cannot be forwarded");
+  } else if (std::holds_alternative<DecideLineage>(operation)) {
+    fail(token, ErrorCode::kInvalid, Outcome::kNotApplied, "whose copy goes on is decided at that server itself");
   } else if (std::holds_alternative<ReadSnapshot>(operation)) {
     fail(token, ErrorCode::kInvalid, Outcome::kNotApplied, "a snapshot cannot be asked of another server");
   } else if (stopping_) {

@@ -15,9 +15,13 @@ namespace kvd {
 auto fields(Of<DiskFacts> auto& m) { return std::tie(m.cluster, m.lineage, m.epoch, m.self); }
 auto fields(Of<DiskTruncate> auto& m) { return std::tie(m.last); }
 auto fields(Of<DiskCommit> auto& m) { return std::tie(m.revision); }
-auto fields(Of<JournalRoot> auto& m) {
+auto fields_of_format_1(Of<JournalRoot> auto& m) {
   return std::tie(m.facts, m.generation, m.begun, m.snapshot, m.closed, m.safe, m.opening, m.sync, m.boot,
                   m.lost);
+}
+// Snapshots and backups say less of the facts.
+auto fields(Of<JournalRoot> auto& m) {
+  return std::tuple_cat(fields_of_format_1(m), std::tie(m.facts.standalone, m.facts.remembers, m.facts.proposed));
 }
 auto fields(Of<SnapshotHead> auto& m) { return std::tie(m.format, m.facts, m.base); }
 auto fields(Of<SnapshotFoot> auto& m) {
@@ -118,9 +122,9 @@ std::string encode_root(const JournalRoot& root) {
   Encoder(covered).put(static_cast<uint32_t>(content.size()));
   std::string bytes(kFactsMagic);
   Encoder encoder(bytes);
-  encoder.put(kJournalFormat);
+  encoder.put(kFactsFormat);
   encoder.put(static_cast<uint32_t>(content.size()));
-  encoder.put(hash_bytes(covered + content, kJournalFormat));
+  encoder.put(hash_bytes(covered + content, kFactsFormat));
   return bytes + content;
 }
 
@@ -136,8 +140,16 @@ Result<JournalRoot> decode_root(std::string_view bytes, bool& newer) {
       hash_bytes(covered.append(content), format) != number_at<uint64_t>(bytes, 16)) {
     return failure("its checksum is wrong");
   }
-  newer = format > kJournalFormat;
-  if (format != kJournalFormat) return failure(fmt::format("format {}", format));
+  newer = format > kFactsFormat;
+  if (format == 1) {
+    Decoder decoder(content);
+    JournalRoot root;
+    std::apply([&decoder](auto&... field) { (decoder.get(field), ...); }, fields_of_format_1(root));
+    decoder.finish();
+    if (decoder.failed()) return failure(decoder.take_error());
+    return root;
+  }
+  if (format != kFactsFormat) return failure(fmt::format("format {}", format));
   return decode_whole<JournalRoot>(content);
 }
 

@@ -1,7 +1,7 @@
 // How a journal's files are named and what their bytes mean; see journal.hpp for what they are for. Format 1, all
 // numbers little-endian, values as in msg/codec.hpp. Whoever changes it changes kJournalFormat and the golden test.
 //
-//   facts           magic "kvdfacts" | format u32 | length u32 | checksum u64 (of length and content) | JournalRoot
+//   facts           magic "kvdfacts" | format u32 | length u32 | checksum u64 (of length and content) | JournalRoot (format 2)
 //   log-G-N         frames, then zeros: generation G, running number N; 16 hexadecimal digits each
 //   snapshot-G-R    frames: one kSnapshotHead, kSnapshotItems, one kSnapshotFoot; base revision R
 //   *.tmp           not finished, of no use           *.damaged    put aside, never read
@@ -31,7 +31,8 @@
 
 namespace kvd {
 
-inline constexpr uint32_t kJournalFormat = 1;
+inline constexpr uint32_t kJournalFormat = 1;  // of logs, snapshots and backups
+inline constexpr uint32_t kFactsFormat = 2;    // of the facts; 1 had no register
 inline constexpr char kFactsName[] = "facts";
 inline constexpr char kFactsTemporary[] = "facts.tmp";
 

@@ -2,6 +2,7 @@
 #include "core/links.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/mutation.hpp"
 #include "msg/znodes.hpp"
@@ -98,6 +99,7 @@ bool Links::acceptable(const Hello& hello, const std::string& where) {
   // read the register, which comes first: were this another lineage than the one we start in, we would
   // acknowledge entries and then wipe them. Whoever dialed tries again.
   if (!registered_ && !mutated(Mutation::kGreetedUnregistered)) return false;
+  if (doubted_) return false;
   if (!register_ || hello.cluster.empty()) return true;
   if (hello.cluster != register_->cluster) {
     complain(where, "it belongs to another cluster, " + hello.cluster);
@@ -322,7 +324,16 @@ void Links::on(RegisterSeen message) {
   bool other_world = register_ && (register_->cluster != message.content.cluster ||
                                    register_->lineage != message.content.lineage);
   register_ = std::move(message.content);
-  if (!other_world) return;
+  doubted_ = false;
+  if (other_world) drop_all();
+}
+
+void Links::on(const RegisterDoubted& message) {
+  register_ = message.remembered;
+  if (!std::exchange(doubted_, true)) drop_all();
+}
+
+void Links::drop_all() {
   for (auto& [id, target] : targets_) drop(target);
   while (!callers_.empty()) drop_caller(callers_.begin()->first);
 }
@@ -393,7 +404,7 @@ void Links::on_time() {
       out_.emit(LinkClose{target.link});
       lost(target, LinkEnd::kUnreachable);
     }
-    if (target.link == LinkId(0) && target.next_dial <= out_.now) dial(target);
+    if (target.link == LinkId(0) && target.next_dial <= out_.now && !doubted_) dial(target);
   }
 }
 
@@ -402,7 +413,9 @@ Instant Links::deadline() const {
   auto consider = [&](const Target& target) {
     earliest = std::min(earliest, target.link == LinkId(0) ? target.next_dial : target.hello_deadline);
   };
-  for (const auto& [id, target] : targets_) consider(target);
+  for (const auto& [id, target] : targets_) {
+    if (!doubted_ || target.link != LinkId(0)) consider(target);
+  }
   if (probe_) {
     consider(*probe_);
     earliest = std::min(earliest, probe_until_);

@@ -46,6 +46,8 @@ class Links {
   void on(LinkReceived message);
   void on(LinkEnded message);
   void on(RegisterSeen message);
+  void on(const RegisterDoubted& message);
+  void drop_all();
   void on(MembersListed message);
   void on(AliveCheck message);
   void on(SparseChanged message);
@@ -75,6 +77,7 @@ class Links {
   std::optional<Target> probe_;
   Instant probe_until_ = kNever;
   std::optional<Register> register_;
+  bool doubted_ = false;  // rule 17: no links, so that nobody counts us and we obey nobody
   bool sparse_ = false;
   bool registered_ = false;  // this server, in ZooKeeper, in this life
   uint64_t next_link_ = 1;   // odd numbers

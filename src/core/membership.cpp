@@ -6,14 +6,22 @@
 #include <algorithm>
 
 #include "core/mutation.hpp"
+#include "msg/history.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
 namespace {
 
 constexpr Duration kRetry = milliseconds(20);
+constexpr Duration kDoubtPause = milliseconds(500);  // between looks at a register that is not believed
 
 constexpr int kExitConfiguration = 78;
+
+// ZooKeeper cannot check that something is absent, but a create fails when it is not.
+void check_unregistered(ZkMulti& multi, const Member& member) {
+  multi.ops.push_back(ZkCreate{life_path(member), "", ZkMode::kPersistent});
+  multi.ops.push_back(ZkDelete{life_path(member), -1});
+}
 
 bool counts(const std::vector<Member>& in_sync, const Member& self) {
   return std::any_of(in_sync.begin(), in_sync.end(), [&](const Member& member) {
@@ -45,6 +53,7 @@ void Membership::on(ZkSessionChanged message) {
   connected_ = message.state == ZkState::kConnected;
   if (!connected_) return;
   read_call_ = exists_call_ = ZkCallId(0);
+  tell_again_ = true;
   // Watches may have been lost with the connection, and events missed: read everything again.
   read();
   retry_at_ = out_.now + kRetry;
@@ -52,7 +61,15 @@ void Membership::on(ZkSessionChanged message) {
 
 void Membership::on(ZkWatchFired) { read(); }
 
+void Membership::restore(const DiskFacts& facts) {
+  if (!out_.config.standalone) register_ = facts.remembers;  // which begins an epoch of its own at each start
+}
+
+// From here on its reign has promised something.
+void Membership::on(LeadActive) { before_.reset(); }
+
 void Membership::on(EpochHeard message) {
+  if (message.epoch > heard_) heard_since_ = out_.now;
   heard_ = std::max(heard_, message.epoch);
   if (connected_ && (!register_ || register_->epoch < heard_)) read();
 }
@@ -91,68 +108,107 @@ void Membership::on(ZkResult message) {
 }
 
 void Membership::on_read(ZkResult& result) {
-  if (result.code == ZkCode::kNoNode) {
-    if (register_) {
-      // Epochs would begin again at 1, and with them everything that they fence.
-      out_.emit(Exit{
-          kExitConfiguration,
-          "the register /kvd/config has vanished from ZooKeeper while this cluster lives: refusing to go on. "
-          "Stop all servers before you start a new cluster"});
-      return;
-    }
-    if (!out_.config.remembered.cluster.empty()) {
-      out_.emit(
-          Exit{kExitConfiguration,
-               "the data directory belongs to the cluster " + out_.config.remembered.cluster +
-                   ", but ZooKeeper has no register /kvd/config: is it the right ZooKeeper, and the right "
-                   "prefix? A new cluster begins with empty directories (GET /v1/snapshot makes a backup)"});
-      return;
-    }
-    // A watch for its creation. The get above has set none, since there was nothing to read.
-    exists_call_ = next_call();
-    out_.emit(ZkCall{exists_call_, ZkExists{kConfigPath, true}});
-    out_.election.post(RegisterAbsent{});
-    out_.replica.post(RegisterAbsent{});
-    return;
-  }
+  if (result.code == ZkCode::kNoNode) return on_nothing_there();
   if (result.code != ZkCode::kOk) {
     retry_at_ = out_.now + kRetry;
     return;
   }
+  const int32_t version = result.stat.version;
   Result<Register> content = decode_register(result.data);
-  if (!content) {
+  if (!register_ && !content) {
     out_.emit(Exit{kExitConfiguration, "ZooKeeper's /kvd/config is not readable: " + content.error().detail +
                                            "; it is another version's, or somebody changed it: restore it, "
                                            "or use another prefix in --zookeeper"});
     return;
   }
-  const std::string& remembered = out_.config.remembered.cluster;
-  if (!remembered.empty() && content->cluster != remembered) {
-    out_.emit(Exit{kExitConfiguration, "the data directory belongs to another cluster, " + remembered +
+  const std::string& cluster = out_.config.remembered.cluster;
+  if (!register_ && !cluster.empty() && content->cluster != cluster) {  // written by a kvd that kept no register
+    out_.emit(Exit{kExitConfiguration, "the data directory belongs to another cluster, " + cluster +
                                            "; ZooKeeper's is " + content->cluster +
                                            ": give the right --data-dir, or the right ZooKeeper"});
     return;
   }
-  if (register_ && content->cluster != register_->cluster) {
-    out_.emit(Exit{kExitConfiguration, "ZooKeeper's /kvd/config now names another cluster, " +
-                                           content->cluster + " instead of " + register_->cluster +
-                                           ": refusing to go on"});
+  if (!register_) return adopt(std::move(*content), version);
+  if (!content) return doubt(RegisterFault::kUnreadable, version, std::nullopt);
+  const bool same = past_of(*content) == past_of(*register_);
+  if (mutated(Mutation::kRegisterBelieved) || (same ? *content == *register_ : descends(*content, *register_))) {
+    adopt(std::move(*content), version);
+    // At once, but not for ever: the one who spoke of it may have it from elsewhere.
+    const bool soon = out_.now - heard_since_ < 2 * out_.config.leader_silence;
+    if (register_->epoch < heard_) retry_at_ = out_.now + (soon ? kRetry : kDoubtPause);
     return;
   }
-  if (register_ && result.stat.version >= version_ &&
-      (content->epoch < register_->epoch || content->lineage < register_->lineage)) {
-    out_.emit(Exit{kExitConfiguration,
-                   "ZooKeeper's /kvd/config went back from epoch " + std::to_string(register_->epoch.value) +
-                       " to " + std::to_string(content->epoch.value) +
-                       ", which no server does: was it written by hand? Refusing to go on"});
-    return;
-  }
-  if (register_ && result.stat.version < version_) {  // a server of the ensemble that lags
+  if (content->cluster != register_->cluster) return doubt(RegisterFault::kForeign, version, std::move(*content));
+  const bool older = !same && descends(*register_, *content);
+  if (older && lags(version)) {
     retry_at_ = out_.now + kRetry;
     return;
   }
-  adopt(std::move(*content), result.stat.version);
-  if (register_->epoch < heard_) retry_at_ = out_.now + kRetry;
+  doubt(older ? RegisterFault::kOlder : RegisterFault::kForked, version, std::move(*content));
+}
+
+void Membership::on_nothing_there() {
+  if (register_) {
+    doubt(RegisterFault::kAbsent, kNoVersion, std::nullopt);
+  } else if (!out_.config.remembered.cluster.empty()) {  // written by a kvd that kept no register
+    out_.emit(
+        Exit{kExitConfiguration,
+             "the data directory belongs to the cluster " + out_.config.remembered.cluster +
+                 ", but ZooKeeper has no register /kvd/config: is it the right ZooKeeper, and the right "
+                 "prefix? (kvd export DIR FILE makes a backup of a directory)"});
+    return;
+  } else {
+    out_.election.post(RegisterAbsent{});
+    out_.replica.post(RegisterAbsent{});
+  }
+  // A watch for its creation. The get has set none, since there was nothing to read.
+  exists_call_ = next_call();
+  out_.emit(ZkCall{exists_call_, ZkExists{kConfigPath, true}});
+}
+
+// A server of the ensemble may be behind, for a moment. (Also our own reads that were under way when we changed it.)
+bool Membership::lags(int32_t version) {
+  if (doubt_ || (version_ != kNoVersion && version > version_)) return false;
+  if (lag_since_ == kNever) lag_since_ = out_.now;
+  return out_.now - lag_since_ < out_.config.leader_silence;
+}
+
+// Rule 17. ZooKeeper's word is not taken against what this server knows: it would throw away what was acknowledged since.
+void Membership::doubt(RegisterFault fault, int32_t version, std::optional<Register> found) {
+  retry_at_ = out_.now + kDoubtPause;
+  const bool same = doubt_ && doubt_->fault == fault && doubt_->version == version && doubt_->found == found &&
+                    doubt_->remembered == *register_;
+  if (same && !tell_again_) return;
+  tell_again_ = false;
+  RegisterDoubted doubted{fault, version, std::move(found), *register_, out_.config.remembered.proposed};
+  // What we were about to change is there no more. A set that may have grown by it may have led since.
+  if (doubt_ && doubt_->proposed) doubted.proposed = doubt_->proposed;
+  if (change_ && !mutated(Mutation::kGrowthForgotten)) doubted.proposed = change_->content;
+  const bool settled = doubted.proposed && (register_->epoch > doubted.proposed->epoch ||
+                                            descends(*register_, *doubted.proposed));
+  if (settled) doubted.proposed.reset();
+  change_.reset();
+  doubt_ = doubted;
+  out_.links.post(doubted);
+  out_.election.post(doubted);
+  out_.replica.post(std::move(doubted));
+}
+
+// Somebody remembers a register that was made of ours: ZooKeeper has gone back to the one that we believe.
+void Membership::on(RegisterLearned message) {
+  if (!register_) return;
+  const bool retreats = message.retreats && before_ && !doubt_ && register_->leader == out_.config.self.member;
+  const Register& known = retreats ? *before_ : *register_;
+  if (!descends(message.content, known) || past_of(message.content) == past_of(known)) return;
+  std::optional<Register> found = doubt_ ? doubt_->found : *register_;
+  const int32_t version = doubt_ ? doubt_->version : version_;
+  RegisterFault fault = doubt_ ? doubt_->fault : RegisterFault::kOlder;
+  if (retreats) fault = RegisterFault::kForked;
+  if (!retreats && found && found->cluster == message.content.cluster)
+    fault = descends(message.content, *found) ? RegisterFault::kOlder : RegisterFault::kForked;
+  register_ = std::move(message.content);
+  before_.reset();
+  doubt(fault, version, std::move(found));
 }
 
 void Membership::adopt(Register content, int32_t version) {
@@ -161,6 +217,11 @@ void Membership::adopt(Register content, int32_t version) {
              {{"cluster", std::to_string(content.min_in_sync)},
               {"flag", std::to_string(out_.config.min_in_sync)}});
   }
+  const bool own_reign = register_ && content.epoch > register_->epoch && content.leader == out_.config.self.member;
+  if (own_reign && descends(content, *register_)) before_ = register_;
+  if (content.leader != out_.config.self.member) before_.reset();
+  lag_since_ = kNever;
+  doubt_.reset();
   register_ = std::move(content);
   version_ = version;
   RegisterSeen seen{*register_, version_};
@@ -175,12 +236,10 @@ void Membership::adopt(Register content, int32_t version) {
 
 void Membership::on(RegisterChangeWanted message) {
   Change change;
-  change.content = register_.value_or(Register{});
-  change.content.in_sync = std::move(message.in_sync);
-  change.content.min_in_sync = message.min_in_sync;
-  change.content.change_id = message.change_id;
+  change.content = std::move(message.content);
   change.expected = version_;
-  bool ours = register_ && register_->leader == out_.config.self.member;
+  const bool ours = register_ && !doubt_ && register_->leader == out_.config.self.member &&
+                    change.content.epoch_id == register_->epoch_id;
   change_ = std::move(change);
   if (out_.config.standalone) {
     adopt(Register(change_->content), version_ + 1);
@@ -238,6 +297,8 @@ void Membership::on_change_result(const ZkResult& result) {
 // The register was read: does it settle what became of the change?
 void Membership::resolve_change() {
   if (change_->in_flight) return;  // its own answer is the better one
+  // Versions begin again with ZooKeeper's data: never again in another epoch.
+  if (register_->epoch_id != change_->content.epoch_id) return finish_change(false);
   bool one_read = mutated(Mutation::kAmbiguityByOneRead) && change_->ambiguous;
   if (version_ <= change_->expected && !one_read) return;
   finish_change(register_->change_id == change_->content.change_id);
@@ -263,6 +324,8 @@ void Membership::on(BootstrapWanted message) {
   Register content;
   content.cluster = draw_uuid();
   content.epoch = Epoch(1);
+  content.epoch_id = draw_change_id();
+  content.serial = 1;
   content.leader = out_.config.self.member;
   content.leader_znode = message.own_znode;
   content.in_sync = {content.leader};
@@ -279,12 +342,11 @@ void Membership::on(TakeoverWanted message) {
   bool in_sync = register_ && counts(register_->in_sync, self);
   // A leader that has restarted takes over from itself, see Replica::led_before.
   bool leads = register_ && register_->leader == self && register_->epoch > out_.config.remembered.epoch;
-  if (!in_sync || leads || message.version != version_) {
+  if (!in_sync || leads || doubt_ || message.version != version_) {
     out_.election.post(TakeoverFailed{});
     return;
   }
-  Register content = *register_;
-  content.epoch = content.epoch.next();
+  Register content = next_epoch(*register_, draw_change_id());
   content.leader = self;
   content.cause = message.cause;
   content.leader_znode = message.own_znode;
@@ -304,35 +366,61 @@ void Membership::on(TakeoverWanted message) {
 
 void Membership::on(NewLineageWanted message) {
   bool old = register_ && message.version != version_;
-  if (!register_ || (old && !mutated(Mutation::kLossByOldVerdict))) {
+  if (!register_ || doubt_ || (old && !mutated(Mutation::kLossByOldVerdict))) {
     out_.election.post(TakeoverFailed{});
     return;
   }
   const Member& self = out_.config.self.member;
-  Register content = *register_;
+  Register content = next_epoch(*register_, draw_change_id());
   content.lineage = content.lineage.next();
-  content.epoch = content.epoch.next();
   content.leader = self;
-  content.cause = ElectionCause::kNewLineage;
+  content.cause = message.forced ? ElectionCause::kForced : ElectionCause::kNewLineage;
   content.leader_znode = message.own_znode;
   content.in_sync = {self};
   content.change_id = draw_change_id();
   ZkMulti multi;
   multi.ops.push_back(ZkSet{kConfigPath, encode_register(content), version_});
   multi.ops.push_back(ZkCheck{election_path(message.own_znode), -1});
-  // ZooKeeper cannot check that something is absent, but a create fails when it is not.
   for (const Member& member : message.lost) {
     if (message.superseded_only) multi.ops.push_back(ZkCheck{member_path(member.id), -1});
-    multi.ops.push_back(ZkCreate{life_path(member), "", ZkMode::kPersistent});
-    multi.ops.push_back(ZkDelete{life_path(member), -1});
+    check_unregistered(multi, member);
   }
   send_multi(std::move(multi), std::move(content), version_ + 1);
+}
+
+void Membership::on(RestoreWanted message) {
+  if (!doubt_ || doubt_->version != message.version) {
+    out_.election.post(TakeoverFailed{});
+    return;
+  }
+  const Member& self = out_.config.self.member;
+  Register content = next_epoch(message.base, draw_change_id(), message.above);
+  content.leader = self;
+  content.cause = message.forced ? ElectionCause::kForced : ElectionCause::kRestored;
+  content.leader_znode = message.own_znode;
+  content.change_id = draw_change_id();
+  if (message.forced) {
+    content.lineage = content.lineage.next();
+    content.in_sync = {self};
+    for (const PastEpoch& past : message.given_up) remember(content, past);
+  }
+  ZkMulti multi;
+  const bool absent = message.version == kNoVersion;
+  std::string data = encode_register(content);
+  if (absent) multi.ops.push_back(ZkCreate{kConfigPath, std::move(data), ZkMode::kPersistent});
+  if (!absent) multi.ops.push_back(ZkSet{kConfigPath, std::move(data), message.version});
+  multi.ops.push_back(ZkCheck{election_path(message.own_znode), -1});
+  for (const std::string& znode : message.smaller_znodes)
+    multi.ops.push_back(ZkDelete{election_path(znode), -1});
+  for (const Member& member : message.lost) check_unregistered(multi, member);
+  send_multi(std::move(multi), std::move(content), absent ? 0 : message.version + 1);
 }
 
 // Whatever came of it, the register knows: who it names leads. That also covers an attempt that was believed
 // lost.
 void Membership::on_multi_result(const ZkResult& result) {
-  if (result.code == ZkCode::kOk && multi_version_ > version_) {
+  const bool newer = multi_version_ > version_ || doubt_;
+  if (result.code == ZkCode::kOk && newer && (!register_ || descends(multi_content_, *register_))) {
     adopt(std::move(multi_content_), multi_version_);
   } else if (result.code != ZkCode::kOk) {
     out_.election.post(TakeoverFailed{});
@@ -348,6 +436,8 @@ void Membership::start_standalone() {
   content.cluster = remembered.cluster.empty() ? draw_uuid() : remembered.cluster;
   content.lineage = remembered.lineage;
   content.epoch = remembered.epoch.next();
+  content.epoch_id = draw_change_id();
+  content.serial = 1;
   content.leader = out_.config.self.member;
   content.in_sync = {content.leader};
   content.min_in_sync = out_.config.min_in_sync;

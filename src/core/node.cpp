@@ -264,6 +264,7 @@ void Node::Parts::recover() {
   last_turn = wanted_turn = out.now;
   config.self.member = found.facts.self;
   config.remembered = found.facts;
+  membership.restore(found.facts);
   replica.restore(std::move(found));
 }
 
@@ -453,6 +454,10 @@ void Node::Parts::judge(Status& status) const {
   const auto& config_now = replica.config();
   if (recovering()) {
     status.not_ready = "reads its data directory";
+  } else if (election.doubted()) {
+    status.not_ready = "ZooKeeper does not show the register that this server remembers; see degraded in /v1/cluster";
+  } else if (replica.diverged()) {
+    status.not_ready = "this copy differs from the leader's";
   } else if (!config_now) {
     status.not_ready = status.zk_state == ZkState::kConnected ? "no leader has been elected yet"
                                                               : "ZooKeeper has not answered yet";
@@ -471,6 +476,13 @@ void Node::Parts::judge(Status& status) const {
   if (!config.standalone && status.zk_state != ZkState::kConnected) {
     status.degraded.push_back(std::string("ZooKeeper is ") + zk_state_name(status.zk_state));
   }
+  if (election.doubted()) {
+    std::vector<Registration> all;
+    for (const auto& [id, registration] : election.registrations()) all.push_back(registration);
+    for (std::string& line : describe(*election.doubted(), election.ruling(), all, config.self))
+      status.degraded.push_back(std::move(line));
+    return;
+  }
   if (status.disk_low)
     status.degraded.push_back("little space is left on disk: writes that grow are refused");
   if (!config_now || config.standalone) return;
@@ -482,7 +494,13 @@ void Node::Parts::judge(Status& status) const {
   }
   if (!status.complete) status.degraded.push_back("this server's copy is not complete");
   if (replica.diverged())
-    status.degraded.push_back("this copy differs from the leader's at the same revision");
+    status.degraded.push_back(
+        "this copy differs from the leader's: it is kept, and neither counted nor served as ready; it joins anew by itself "
+        "when two others agree. Otherwise compare the digests in /v1/cluster, and start the server whose copy is to go with "
+        "an empty --data-dir");
+  if (const std::string other = replica.contradicted_by(); !other.empty())
+    status.degraded.push_back("the copy of " + other + " differs from this one, and no third one tells which is right: writes "
+                              "are refused. Stop the server whose copy is to go, and start it with an empty --data-dir");
 }
 
 }  // namespace kvd

@@ -40,6 +40,7 @@ class Recovery {
  private:
   enum class Phase { kReading, kKeeping, kDone };
 
+  bool refuse(const DiskFacts& facts);
   void on_found(DiskFound& found);
   void on_part(DiskPart& part);
   void on_record(const DiskRecord& record);

@@ -2,8 +2,10 @@
 #include "core/replica.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/mutation.hpp"
+#include "msg/history.hpp"
 
 namespace kvd {
 namespace {
@@ -39,7 +41,11 @@ void Replica::handle(ReplicaMessage&& message) {
 
 void Replica::on(const RegisterSeen& message) {
   const Register& content = message.content;
-  if (content.lineage > lineage_) begin_lineage(content.lineage);
+  doubted_ = false;
+  if (content.lineage > lineage_) {
+    const bool ours = content.cause == ElectionCause::kForced && content.leader == out_.config.self.member;
+    ours ? carry_over(content) : begin_lineage(content.lineage);
+  }
   std::vector<Member> before = register_ ? register_->in_sync : std::vector<Member>{};
   register_ = content;
   forget_the_dead();
@@ -47,7 +53,9 @@ void Replica::on(const RegisterSeen& message) {
   bool newer = content.epoch > epoch_;
   epoch_ = content.epoch;
   const Member& self = out_.config.self.member;
-  disk_.keep(content.cluster, lineage_, epoch_);
+  const bool open = proposed_ && proposed_->epoch_id == content.epoch_id && proposed_->serial > content.serial;
+  if (!open) proposed_.reset();
+  remember_register();
   if (content.leader == self && !led_before(content)) {
     if (!leader_) lead();
     if (content.in_sync != before) ++counters_.in_sync_changes;
@@ -67,6 +75,29 @@ void Replica::on(const RegisterSeen& message) {
   if (!was_in_sync_ && in_sync)
     set_sparse(false);  // its copy was complete when it joined, perhaps in a life before
   was_in_sync_ = in_sync;
+  if (diverged_ && !in_sync && content.in_sync.size() > 1) begin_copy_anew();
+  announce();
+  if (move_) finish_move();
+}
+
+// Rule 17. What is remembered is on disk before anything is done under it.
+void Replica::remember_register() {
+  if (carrying_ || !register_) return;
+  disk_.keep(*register_, proposed_, lineage_, epoch_);
+}
+
+// Nobody leads this server, and it leads nobody, until ZooKeeper shows a register that follows from what it remembers.
+void Replica::on(const RegisterDoubted& message) {
+  doubted_ = true;
+  if (leader_) step_down("ZooKeeper does not show the register that this server leads by");
+  forget_leader();
+  following_.verified = commit_;
+  was_in_sync_ = false;
+  register_ = message.remembered;
+  proposed_ = message.proposed;
+  epoch_ = std::max(epoch_, message.remembered.epoch);
+  remember_register();
+  out_.election.post(CopyHeld{log_.last(), commit_, store_.digest()});
   announce();
   if (move_) finish_move();
 }
@@ -108,6 +139,25 @@ void Replica::begin_lineage(Lineage lineage) {
     out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS: all data of the former one is lost",
              {{"lineage", std::to_string(lineage.value)}});
   }
+}
+
+// An operator has decided for this server's copy, with all that its log has: others may have been told that it was done. The
+// log begins one revision behind the lineage's beginning, so that nobody who is there takes itself for complete. On disk
+// the copy comes first and the lineage's number after it: a restart in between finds the former ones and does this again.
+void Replica::carry_over(const Register& content) {
+  if (leader_) step_down("a new lineage has begun");
+  advance(log_.last().revision);
+  lineage_ = content.lineage;
+  const LogPosition base{content.epoch, lineage_base(lineage_).next()};
+  log_.reset(base);
+  commit_ = recovered_end_ = base.revision;
+  carrying_ = out_.config.durable;
+  disk_.begin_generation(base, log_);
+  forget_leader();
+  diverged_ = false;
+  out_.front.post(Applied{commit_});
+  out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS, on an operator's word: with this server's copy",
+           {{"lineage", std::to_string(lineage_.value)}, {"keys", std::to_string(store_.items().size())}});
 }
 
 void Replica::lead() {
@@ -172,7 +222,7 @@ void Replica::learn_epoch(Epoch epoch) {
   if (epoch <= epoch_) return;
   if (leader_) step_down("a peer knows a newer epoch, " + std::to_string(epoch.value));
   epoch_ = epoch;
-  disk_.keep(register_ ? register_->cluster : out_.config.remembered.cluster, lineage_, epoch_);
+  if (!carrying_) disk_.keep(epoch_);
   Member leader = following_.leader;
   forget_leader();
   following_.leader = leader;
@@ -202,7 +252,7 @@ void Replica::announce() {
   role.active = active();
   role.readable = readable();
   role.epoch = epoch_;
-  bool named = register_ && register_->epoch == epoch_;
+  bool named = register_ && !doubted_ && register_->epoch == epoch_;
   if (named && (leader_ || register_->leader != out_.config.self.member)) role.leader = register_->leader;
   bool same = announced_ && announced_->leading == role.leading && announced_->active == role.active &&
               announced_->readable == role.readable && announced_->epoch == role.epoch &&
@@ -375,6 +425,10 @@ void Replica::on(const Stalled&) {
 void Replica::on(DiskAnswer&& message) {
   bool unsafe = !disk_.generation_safe();
   disk_.on(std::move(message));
+  if (disk_.generation_safe()) {
+    if (std::exchange(carrying_, false)) remember_register();
+    if (!diverged_) disk_.trust();
+  }
   if (leader_) return;  // flush() commits
   if (!following_.staging) learn_commit(commit_);
   if (unsafe && disk_.generation_safe() && following_.link) confirm(*following_.link, 0);
@@ -390,7 +444,7 @@ void Replica::on_time() {
   log_.prune(commit_, out_.config.tuning.retained_entries);
   if (leader_) {
     lead_on_time();
-  } else if (register_ && register_->epoch == epoch_) {
+  } else if (register_ && register_->epoch == epoch_ && !doubted_) {
     Duration silent = out_.now - following_.heard;
     if (silent > out_.config.leader_silence && out_.now - following_.reported >= out_.config.heartbeat) {
       following_.reported = out_.now;
@@ -449,7 +503,7 @@ Instant Replica::deadline() const {
 }
 
 void Replica::flush() {
-  if (leader_ && disk_.kept(epoch_)) flush_as_leader();
+  if (leader_ && disk_.all_kept() && !carrying_) flush_as_leader();
   disk_.flush(log_, store_, commit_);
   if (!withering_.empty() && !withering_.back().wither()) withering_.pop_back();
 }
@@ -470,6 +524,7 @@ void Replica::forget_leader() {
 }
 
 void Replica::flush_as_leader() {
+  if (leader_->proposal && !leader_->proposal->ordered) order_proposal();
   commit_what_is_held();
   serve_reads();
   // One confirmation round at a time: reads that arrive meanwhile share the next one.
@@ -482,6 +537,8 @@ void Replica::flush_as_leader() {
     for (auto& [link, peer] : peers_) send_heartbeat(peer, false);
   }
   for (auto& [link, peer] : peers_) {
+    // First of all on a new link: it tells how far our log goes (rule 18).
+    if (peer.heartbeat_at <= out_.now) send_heartbeat(peer, false);
     send_entries(peer);
     send_snapshot(peer);
     if (peer.heartbeat_at <= out_.now) {

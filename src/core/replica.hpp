@@ -2,9 +2,9 @@
 // replicates, commits and answers; as follower it accepts, truncates, applies; as learner it takes a snapshot
 // while writes go on.
 //
-// One class in four files, by what they do: replica.cpp (state, roles, local reads), replica_write.cpp (a
+// One class in five files, by what they do: replica.cpp (state, roles, local reads), replica_write.cpp (a
 // write's way into the log), replica_leader.cpp (replication, commit, the in-sync set), replica_follower.cpp
-// (the other side). The rules that the comments name by number are in src/README.md.
+// (the other side), replica_differs.cpp (copies that contradict each other). The rules that the comments name by number are in src/README.md.
 #pragma once
 #include <deque>
 #include <map>
@@ -43,6 +43,7 @@ class Replica {
   bool complete() const { return caught_up_ && !sparse_; }
   bool hears_leader() const;
   bool diverged() const { return diverged_; }
+  std::string contradicted_by() const;  // whose copy differs, as long as nobody knows which is right; empty: nobody's
   bool stopped() const { return stop_done_; }
   Lineage lineage() const { return lineage_; }
   Epoch epoch() const { return epoch_; }
@@ -77,7 +78,9 @@ class Replica {
     bool probing = true;            // looking for where the logs match: one Append at a time
     bool probe_sent = false;
     Revision told_commit;
-    uint64_t round = 0;  // confirmed
+    Revision held;         // it knows more to be committed than our log has, up to here: rule 18
+    bool differs = false;  // its copy contradicts ours
+    uint64_t round = 0;    // confirmed
     Instant heard{};
     Instant progress{};          // when match advanced, or the log began to be ahead of it
     Instant incomplete_since{};  // while not whole
@@ -121,7 +124,8 @@ class Replica {
     uint64_t change_id = 0;
     std::vector<Member> in_sync;
     uint32_t min_in_sync = 1;
-    std::string why;  // for the log
+    std::string why;       // for the log
+    bool ordered = false;  // of membership: not before a larger set is remembered on disk
   };
   struct Leading {
     Revision takeover;  // the log's length when the epoch began: rule 10
@@ -170,11 +174,13 @@ class Replica {
     Revision verified;       // our log is the leader's up to here: rule 7
     Revision leader_commit;  // newest heard of
     uint64_t snapshot = 0;   // number of the last one begun on this link in this epoch
+    bool lacks = false;      // its log does not have what is committed here: rule 18
     std::optional<Staging> staging;
   };
 
   void on(const RegisterSeen& message);
   void on(const RegisterAbsent& message);
+  void on(const RegisterDoubted& message);
   void on(const ChangeResolved& message);
   void on(const PeerUp& message);
   void on(const PeerDown& message);
@@ -191,6 +197,8 @@ class Replica {
   void step_down(const std::string& why);
   void follow(const Register& content);
   void begin_lineage(Lineage lineage);
+  void carry_over(const Register& content);
+  void remember_register();
   void forget_the_dead();
   void learn_epoch(Epoch epoch);
   void set_sparse(bool sparse);
@@ -255,6 +263,8 @@ class Replica {
   std::vector<Member> members_to_remove() const;
   const char* lag_of(const Member& member) const;
   void propose_register(Proposal proposal);
+  void order_proposal();
+  Register proposed_register() const;
   bool confirmed_in_sync(const Member& member) const;
   void drain();
   void finish_move();
@@ -272,11 +282,20 @@ class Replica {
   void confirm(LinkId link, uint64_t round);
   bool take_entries(Log& log, const Append& append, Revision floor);
   void truncate_after(Log& log, Revision revision);
-  void contradicted(Revision revision);
   void drop_void_tail(Revision leaders_end);
   void compare_digests(uint64_t leaders);
   Revision hint(const Log& log, const LogPosition& previous, Revision floor) const;
   void learn_commit(Revision commit);
+
+  // replica_differs.cpp
+  void contradicted(Revision revision);
+  bool refuses(const PeerSaid& said, Revision leaders_end);
+  void begin_copy_anew();
+  bool agrees(const Peer& peer) const;
+  size_t agreeing(const Member& except) const;
+  const char* contradiction_of(const Peer& peer) const;
+  const Peer* undecided() const;
+  void yield_to_longer();
 
   Outbox& out_;
   std::optional<Register> register_;
@@ -291,7 +310,10 @@ class Replica {
   bool caught_up_ = false;  // the copy has once been as new as its leader's
   bool sparse_ = false;
   bool was_in_sync_ = false;
-  bool diverged_ = false;  // equal revision, other digest than the leader
+  bool doubted_ = false;   // the register is not believed: rule 17
+  bool diverged_ = false;  // this copy contradicts the leader's: rule 18
+  bool carrying_ = false;  // a new lineage begins with this copy, which is not safe yet
+  std::optional<Register> proposed_;  // ordered with a larger in-sync set, while its outcome is open
   std::optional<Leading> leader_;
   Following following_;
   std::map<LinkId, Peer> peers_;

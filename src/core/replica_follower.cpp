@@ -6,24 +6,18 @@
 #include "core/replica.hpp"
 
 namespace kvd {
-namespace {
-
-constexpr int kExitSoftware = 70;
-
-}  // namespace
-
 void Replica::from_leader(const PeerSaid& said, PeerMessage& message) {
   if (auto* append = std::get_if<Append>(&message)) {
     if (accept_leader(said, append->epoch)) {
       on_append(said, *append);
     } else if (append->epoch < epoch_) {
-      out_.emit(LinkSend{said.link, AppendNack{epoch_, true, Revision(0), 0, sparse_}});
+      out_.emit(LinkSend{said.link, AppendNack{epoch_, true, Revision(0), 0, sparse_, {}}});
     }
   } else if (auto* heartbeat = std::get_if<Heartbeat>(&message)) {
     if (accept_leader(said, heartbeat->epoch)) {
       on_heartbeat(said, *heartbeat);
     } else if (heartbeat->epoch < epoch_) {
-      out_.emit(LinkSend{said.link, HeartbeatAck{epoch_, 0, false, 0}});
+      out_.emit(LinkSend{said.link, HeartbeatAck{epoch_, 0, false, 0, false}});
     }
   } else if (auto* begin = std::get_if<SnapshotBegin>(&message)) {
     if (accept_leader(said, begin->epoch)) on_snapshot_begin(said, *begin);
@@ -36,6 +30,7 @@ void Replica::from_leader(const PeerSaid& said, PeerMessage& message) {
 
 // Rule 4: nothing of an older epoch is accepted once a newer one is known.
 bool Replica::accept_leader(const PeerSaid& said, Epoch epoch) {
+  if (doubted_) return false;
   if (epoch < epoch_ && !mutated(Mutation::kOldEpochsAccepted)) return false;
   learn_epoch(epoch);
   if (leader_) return false;  // one leader per epoch, and it is this server
@@ -44,6 +39,7 @@ bool Replica::accept_leader(const PeerSaid& said, Epoch epoch) {
     // A new link says nothing about what was verified on the one before.
     following_.link = said.link;
     following_.verified = commit_;
+    following_.lacks = false;
     drop_staging();
     following_.snapshot = 0;
   }
@@ -86,15 +82,6 @@ void Replica::truncate_after(Log& log, Revision revision) {
   recovered_end_ = std::min(recovered_end_, revision);
 }
 
-// Something committed here is not what the leader has there. No code path leads to this, and going on would make
-// it worse.
-void Replica::contradicted(Revision revision) {
-  disk_.distrust();
-  out_.emit(
-      Exit{kExitSoftware, "broken invariant: the leader's log contradicts what is committed at revision " +
-                              std::to_string(revision.value)});
-}
-
 // What a former leader sent and this epoch's has not got nobody can have acknowledged. An idle leader sends nothing
 // that would take its place, and reads here may be waiting for it (set_caught_up).
 void Replica::drop_void_tail(Revision leaders_end) {
@@ -117,9 +104,12 @@ void Replica::on_append(const PeerSaid& said, const Append& append) {
   bool staging = following_.staging.has_value();
   Log& log = staging ? following_.staging->log : log_;
   Revision floor = staging ? log.base().revision : commit_;
+  if (diverged_ && !mutated(Mutation::kDifferingCounted)) return;
+  if (following_.lacks && refuses(said, append.previous.revision)) return;
   if (!take_entries(log, append, floor)) {
+    if (diverged_) return;
     out_.emit(LinkSend{said.link, AppendNack{epoch_, false, hint(log, append.previous, floor),
-                                             following_.snapshot, sparse_}});
+                                             following_.snapshot, sparse_, {}}});
     return;
   }
   Revision match(append.previous.revision.value + append.entries.size());
@@ -145,6 +135,7 @@ void Replica::learn_commit(Revision commit) {
 }
 
 void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
+  if (refuses(said, heartbeat.end)) return;
   if (following_.staging) {
     following_.staging->commit = std::max(following_.staging->commit, heartbeat.commit);
     install_if_complete(said.link);
@@ -169,25 +160,16 @@ void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
   if (!heartbeat.notice) confirm(said.link, heartbeat.round);
 }
 
-// Two copies at one revision are equal, byte by byte. Which of the two is wrong cannot be told here, so nothing is
-// thrown away; an operator has to look.
-void Replica::compare_digests(uint64_t leaders) {
-  bool differs = !sparse_ && store_.digest() != leaders;
-  if (differs && !diverged_) {
-    disk_.distrust();
-    out_.log(LogLevel::kError, "this copy differs from the leader's at the same revision",
-             {{"leader", following_.leader.id.value}, {"revision", std::to_string(commit_.value)}});
-  }
-  diverged_ = differs;
-}
-
 void Replica::confirm(LinkId link, uint64_t round) {
   // Who leaves is not to be taken in again. A leader that has handed over may hear its successor before it sees that.
   bool leaves = stopping_ && (!was_in_sync_ || register_->leader == out_.config.self.member);
   bool whole = !sparse_ && !following_.staging && disk_.generation_safe() && !leaves;
+  const bool differs = diverged_ && !mutated(Mutation::kDifferingCounted);
   // That this server lives is said at once: a slow disk is no silence. It confirms nothing.
-  if (!disk_.kept(epoch_)) out_.emit(LinkSend{link, HeartbeatAck{epoch_, 0, false, following_.snapshot}});
-  disk_.send_when_kept(epoch_, link, HeartbeatAck{epoch_, round, whole, following_.snapshot});
+  if (!disk_.kept(epoch_) || differs)
+    out_.emit(LinkSend{link, HeartbeatAck{epoch_, 0, false, following_.snapshot, differs}});
+  if (differs) return;
+  disk_.send_when_kept(epoch_, link, HeartbeatAck{epoch_, round, whole, following_.snapshot, false});
 }
 
 // ---- snapshots ----
@@ -196,7 +178,8 @@ void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin
   drop_staging();
   following_.snapshot = begin.number;
   if (begin.sparse && !sparse_) {  // this copy has become complete meanwhile
-    out_.emit(LinkSend{said.link, AppendNack{epoch_, false, log_.last().revision, begin.number, sparse_}});
+    out_.emit(
+        LinkSend{said.link, AppendNack{epoch_, false, log_.last().revision, begin.number, sparse_, {}}});
     return;
   }
   if (begin.base.revision < commit_) return;  // we have more: the log will show it

@@ -4,6 +4,7 @@
 
 #include "core/mutation.hpp"
 #include "core/replica.hpp"
+#include "msg/history.hpp"
 
 namespace kvd {
 namespace {
@@ -129,6 +130,7 @@ void Replica::activate() {
   leader_->active = true;
   set_caught_up();
   out_.election.post(LeadActive{});
+  out_.membership.post(LeadActive{});
   out_.log(LogLevel::kInfo, "takes writes",
            {{"epoch", std::to_string(epoch_.value)},
             {"revision", std::to_string(commit_.value)},
@@ -315,6 +317,8 @@ void Replica::on_ack(Peer& peer, const AppendAck& ack) {
 
 void Replica::on_nack(Peer& peer, const AppendNack& nack) {
   if (nack.stale || nack.snapshot != peer.snapshots || peer.snapshot_after != kNever) return;
+  peer.held = nack.held.revision > log_.last().revision ? nack.held.revision : Revision(0);
+  if (peer.held != Revision(0)) return;
   peer.match.reset();
   peer.sparse = nack.sparse;
   Revision hint = std::min(nack.hint, peer.next.previous());
@@ -332,6 +336,12 @@ void Replica::on_nack(Peer& peer, const AppendNack& nack) {
 
 void Replica::on_heartbeat_ack(Peer& peer, const HeartbeatAck& ack) {
   peer.round = std::max(peer.round, ack.round);
+  peer.differs = ack.differs;
+  if (ack.differs) {
+    if (peer.whole) peer.incomplete_since = out_.now;
+    peer.whole = false;
+    peer.match.reset();
+  }
   // Only of the newest snapshot: what was said before it was begun is not true any more. (A sparse copy that
   // had just become equal to an empty leader's could else be counted after it was told to start with
   // nothing.)
@@ -372,6 +382,8 @@ const char* Replica::lag_of(const Member& member) const {
     return long_ago ? "not connected" : nullptr;
   }
   if (out_.now - peer->heard > out_.config.follower_lag) return "silent";
+  if (const char* why = contradiction_of(*peer)) return why;
+  if (undecided() == peer) return nullptr;  // whose copy is wrong nobody knows: it stays, and so nothing is committed
   if (!peer->whole && out_.now - peer->incomplete_since > out_.config.follower_lag) return "incomplete";
   bool behind = !peer->match || *peer->match < log_.last().revision;
   return behind && out_.now - peer->progress > out_.config.follower_lag ? "behind" : nullptr;
@@ -386,6 +398,7 @@ uint32_t Replica::responsive() const {
 
 void Replica::lead_on_time() {
   give_up_stuck_disk();
+  yield_to_longer();
   mark_commit();
   for (auto& [link, peer] : peers_) {
     // Also before the epoch is on disk, which nothing else is: the register has named this leader already.
@@ -492,11 +505,30 @@ std::optional<Replica::Proposal> Replica::next_proposal() {
 
 void Replica::propose_register(Proposal proposal) {
   proposal.change_id = out_.prng.next() | 1;
-  out_.membership.post(RegisterChangeWanted{proposal.in_sync, proposal.min_in_sync, proposal.change_id});
   leader_->proposal = std::move(proposal);  // from here on both sets count
+  const bool grows = std::any_of(leader_->proposal->in_sync.begin(), leader_->proposal->in_sync.end(),
+                                 [this](const Member& member) { return !confirmed_in_sync(member); });
+  if (grows && !mutated(Mutation::kGrowthForgotten)) {  // it may lead before we hear of it: rule 17
+    proposed_ = proposed_register();
+    remember_register();
+  }
+  if (disk_.all_kept()) order_proposal();
   for (auto& [link, peer] : peers_) {
     if (!confirmed_in_sync(peer.member)) peer.progress = out_.now;
   }
+}
+
+Register Replica::proposed_register() const {
+  Register content = next_change(*register_);
+  content.in_sync = leader_->proposal->in_sync;
+  content.min_in_sync = leader_->proposal->min_in_sync;
+  content.change_id = leader_->proposal->change_id;
+  return content;
+}
+
+void Replica::order_proposal() {
+  leader_->proposal->ordered = true;
+  out_.membership.post(RegisterChangeWanted{proposed_register()});
 }
 
 void Replica::on(const ChangeResolved& message) {

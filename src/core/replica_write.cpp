@@ -103,6 +103,10 @@ bool Replica::enough_in_sync(uint64_t token) {
     return no("a new cluster's first write waits for " + std::to_string(out_.config.expect) +
               " servers in sync (--expect); now: " + std::to_string(confirmed));
   }
+  if (const Peer* other = undecided()) {
+    return no("the copies of " + out_.config.self.member.id.value + " and " + other->member.id.value +
+              " differ, and no third one tells which is right; see GET /v1/cluster");
+  }
   uint32_t there = std::min(confirmed, responsive());
   if (there < register_->min_in_sync) {
     return no("too few servers are in sync: " + std::to_string(there) + ", min_in_sync is " +
@@ -167,6 +171,7 @@ void Replica::on(Propose&& message) {
     void operator()(ListKeys&) { CHECK(!"a read was proposed"); }
     void operator()(QueryStatus&) { CHECK(!"a query was proposed"); }
     void operator()(ReadSnapshot&) { CHECK(!"a read was proposed"); }
+    void operator()(DecideLineage&) { CHECK(!"a decision is no data"); }
   };
   std::visit(Proposer{*this, ticket}, message.operation);
 }

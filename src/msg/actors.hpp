@@ -48,6 +48,25 @@ struct RegisterSeen {
 };
 struct RegisterAbsent {};  // ZooKeeper answered that there is none: a virgin cluster
 
+// From membership to everyone: what ZooKeeper shows does not follow from the register that this server remembers. So
+// ZooKeeper went back, or was emptied, or somebody else wrote there. Until it is settled nobody leads, follows or counts
+// by either of them (rule 17).
+enum class RegisterFault : uint8_t {
+  kAbsent,      // there is none
+  kOlder,       // what is remembered was made of it
+  kForked,      // of this cluster, but neither was made of the other
+  kForeign,     // another cluster's
+  kUnreadable,  // not what kvd writes
+};
+const char* register_fault_name(RegisterFault fault);
+struct RegisterDoubted {
+  RegisterFault fault = RegisterFault::kAbsent;
+  int32_t version = kNoVersion;   // of what is there
+  std::optional<Register> found;  // that, as far as it can be read
+  Register remembered;
+  std::optional<Register> proposed;  // ordered as leader, with an unknown outcome: a larger in-sync set
+};
+
 // From links to replica, front and election.
 struct PeerUp {
   LinkId link;
@@ -89,7 +108,7 @@ struct LinkStale {  // from replica: nothing has come back on this link for long
   LinkId link;
 };
 using LinksMessage = std::variant<LinkOpened, LinkAccepted, LinkReceived, LinkEnded, RegisterSeen,
-                                  MembersListed, AliveCheck, SparseChanged, LinkStale, Stalled>;
+                                  RegisterDoubted, MembersListed, AliveCheck, SparseChanged, LinkStale, Stalled>;
 
 // To membership.
 struct BootstrapWanted {  // from election: our znode is the smallest of a virgin cluster
@@ -109,17 +128,35 @@ struct NewLineageWanted {  // from election: everything is lost, or an operator 
   std::string own_znode;
   std::vector<Member> lost;     // the in-sync set: no life of it may be registered
   bool superseded_only = true;  // and each one's id must be, anew; false: on an operator's word
+  bool forced = false;          // on an operator's word: with this server's copy
+};
+// From election, instead of a register that is not believed: a takeover from `base` that names what was found.
+struct RestoreWanted {
+  int32_t version = kNoVersion;
+  Register base;
+  Epoch above;  // every epoch that anybody speaks of
+  std::string own_znode;
+  std::vector<std::string> smaller_znodes;
+  // On an operator's word: a new lineage with this server's copy, from which everybody goes on who remembers one of
+  // these; no life of `lost` may be registered.
+  bool forced = false;
+  std::vector<PastEpoch> given_up;
+  std::vector<Member> lost;
+};
+struct RegisterLearned {  // from election: another server remembers a newer one, made of ours
+  Register content;
+  bool retreats = false;  // this server leads an epoch in which it has promised nothing yet, and gives it up
 };
 struct RegisterChangeWanted {  // from replica, while leading
-  std::vector<Member> in_sync;
-  uint32_t min_in_sync = 1;
-  uint64_t change_id = 0;
+  Register content;
 };
+struct LeadActive {};  // from replica: this server's reign may acknowledge from now on
 struct EpochHeard {  // from replica: somebody speaks of an epoch that the register has not shown us yet
   Epoch epoch;
 };
-using MembershipMessage = std::variant<ZkSessionChanged, ZkResult, ZkWatchFired, BootstrapWanted,
-                                       TakeoverWanted, NewLineageWanted, RegisterChangeWanted, EpochHeard>;
+using MembershipMessage =
+    std::variant<ZkSessionChanged, ZkResult, ZkWatchFired, BootstrapWanted, TakeoverWanted, NewLineageWanted,
+                 RestoreWanted, RegisterLearned, RegisterChangeWanted, LeadActive, EpochHeard>;
 
 // To election.
 struct TakeoverFailed {};  // from membership: certainly not done, or overtaken; look again
@@ -132,9 +169,20 @@ struct HandOverWanted {        // from replica, drained: find the successor and 
   std::optional<ServerId> to;  // none: the next in line
   bool leaves = false;         // this server stops
 };
-struct LeadActive {};  // from replica: this server's reign may acknowledge from now on
+struct CopyHeld {      // from replica, while the register is in doubt: what this server has
+  LogPosition end;     // of its log
+  Revision commit;
+  uint64_t digest = 0;
+};
+struct CopyDiffers {  // from replica: this server's copy contradicts the leader's (rule 18), or no longer
+  bool differs = false;
+};
+struct ForceLineage {  // from front: an operator decides for this server's copy
+  uint64_t token = 0;
+  Instant until{};
+};
 using ElectionMessage = std::variant<ZkSessionChanged, ZkResult, ZkWatchFired, RegisterSeen, RegisterAbsent,
-                                     PeerUp, PeerDown, PeerDead, PeerSaid, AliveChecked, TakeoverFailed,
+                                     RegisterDoubted, CopyHeld, CopyDiffers, ForceLineage, PeerUp, PeerDown, PeerDead, PeerSaid, AliveChecked, TakeoverFailed,
                                      LeaderSilent, HandOverWanted, LeadActive, Stalled>;
 
 // To replica. A token names the request in the front.
@@ -153,7 +201,7 @@ struct ChangeResolved {  // from membership: what became of a RegisterChangeWant
   uint64_t change_id = 0;
   bool applied = false;
 };
-using ReplicaMessage = std::variant<RegisterSeen, RegisterAbsent, ChangeResolved, PeerUp, PeerDown, PeerDead,
+using ReplicaMessage = std::variant<RegisterSeen, RegisterAbsent, RegisterDoubted, ChangeResolved, PeerUp, PeerDown, PeerDead,
                                     PeerSaid, Propose, Read, DiskAnswer, Stalled, StopRequested>;
 
 // To front.

@@ -70,6 +70,9 @@ struct ChangeSettings {
 struct MoveLeader {            // a planned hand-over
   std::optional<ServerId> to;  // in sync; none: whoever is next in line
 };
+// An operator decides for this server's copy, while the register in ZooKeeper is not believed (rule 17): it begins a new
+// lineage. Never forwarded.
+struct DecideLineage {};
 struct QueryStatus {};  // answered by this node alone, always at once
 
 // The next part of this server's own copy, in sync or not, and what was committed since the part before. Never
@@ -81,7 +84,7 @@ struct ReadSnapshot {
 };
 
 using Operation = std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefix, WriteBatch, ChangeSettings,
-                               QueryStatus, MoveLeader, ReadSnapshot>;
+                               QueryStatus, MoveLeader, ReadSnapshot, DecideLineage>;
 
 enum class ReadMode { kLocal, kLinear };
 
@@ -133,6 +136,9 @@ struct Fenced {  // nothing was done: a write with a larger token came first
 
 struct LeaderMoved {
   ServerId leader;
+};
+struct LineageForced {
+  Lineage lineage;
 };
 
 enum class ErrorCode : uint8_t {
@@ -251,7 +257,7 @@ struct SnapshotPart {  // the entries come before the items; stays within its no
 
 using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
                             BatchWritten, ConditionFailed, SettingsChanged, Failed, Box<Status>, LeaderMoved,
-                            Box<SnapshotPart>, Box<Fenced>>;
+                            Box<SnapshotPart>, Box<Fenced>, LineageForced>;
 
 struct ClientReply {
   RequestId id;

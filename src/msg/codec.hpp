@@ -35,12 +35,19 @@ concept Of = std::same_as<std::remove_const_t<T>, Base>;
 auto fields(Of<ServerId> auto& m) { return std::tie(m.value); }
 auto fields(Of<Member> auto& m) { return std::tie(m.id, m.incarnation); }
 auto fields(Of<LogPosition> auto& m) { return std::tie(m.epoch, m.revision); }
+auto fields(Of<PastEpoch> auto& m) { return std::tie(m.epoch, m.id, m.serial); }
+auto fields(Of<Register> auto& m) {
+  return std::tie(m.cluster, m.lineage, m.epoch, m.leader, m.cause, m.leader_znode, m.in_sync, m.min_in_sync,
+                  m.change_id, m.serial, m.epoch_id, m.history);
+}
 
 // The last value of an enumeration.
 template <class Enum>
 constexpr uint8_t kLast = 0;
 template <>
 constexpr uint8_t kLast<Space> = static_cast<uint8_t>(Space::kFences);
+template <>
+constexpr uint8_t kLast<ElectionCause> = static_cast<uint8_t>(kLastElectionCause);
 
 // The fewest bytes that an item of a list takes: what a list's count is held against before anything is
 // allocated.
@@ -48,6 +55,10 @@ template <class T>
 constexpr size_t kSmallest = 0;
 template <>
 constexpr size_t kSmallest<Revision> = 8;
+template <>
+constexpr size_t kSmallest<Member> = 4 + 8;
+template <>
+constexpr size_t kSmallest<PastEpoch> = 8 + 8 + 8;
 template <>
 constexpr size_t kSmallest<EntryPointer> = 8 + 8 + 4;
 template <>

@@ -23,6 +23,10 @@ struct DiskFacts {
   Lineage lineage;
   Epoch epoch;  // the newest known
   Member self;  // whose data
+  bool standalone = false;  // of a server without ZooKeeper
+  // Rule 17: the newest register that this server acted under, and as leader a larger in-sync set that it has ordered.
+  std::optional<Register> remembers;
+  std::optional<Register> proposed;
   bool operator==(const DiskFacts&) const = default;
 };
 

@@ -1,6 +1,7 @@
 // The words for kvd's enumerations, one per value: what the HTTP interface, the logs and the trace all say.
 // Declared next to the enumerations in client.hpp, services.hpp, peer.hpp and zk.hpp. Never parsed back.
 #include "base/check.hpp"
+#include "msg/actors.hpp"
 #include "msg/client.hpp"
 #include "msg/peer.hpp"
 #include "msg/services.hpp"
@@ -94,6 +95,26 @@ const char* election_cause_name(ElectionCause cause) {
       return "first-in-line";
     case ElectionCause::kNewLineage:
       return "new-lineage";
+    case ElectionCause::kRestored:
+      return "restored";
+    case ElectionCause::kForced:
+      return "forced";
+  }
+  CHECK(false);
+}
+
+const char* register_fault_name(RegisterFault fault) {
+  switch (fault) {
+    case RegisterFault::kAbsent:
+      return "nothing";
+    case RegisterFault::kOlder:
+      return "an older one";
+    case RegisterFault::kForked:
+      return "one of another history";
+    case RegisterFault::kForeign:
+      return "another cluster's";
+    case RegisterFault::kUnreadable:
+      return "something unreadable";
   }
   CHECK(false);
 }

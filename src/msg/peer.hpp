@@ -46,6 +46,9 @@ struct AppendNack {
   Revision hint;       // where the refuser's log may match at the latest
   uint64_t snapshot = 0;
   bool sparse = false;  // the refuser's copy still is
+  // Rule 18: the refuser knows more to be committed than the leader's log has, and follows it no further. Where that
+  // ends; default: it is not so.
+  LogPosition held;
 };
 struct Heartbeat {
   Epoch epoch;
@@ -62,6 +65,7 @@ struct HeartbeatAck {
   // that bears this number; a leader that has begun another one since must not believe it.
   bool whole = false;
   uint64_t snapshot = 0;  // the last one taken up on this link; 0: none
+  bool differs = false;   // rule 18: this copy contradicts the leader's
 };
 struct SnapshotBegin {  // what follows in Append starts behind `base`; the chunks are the store at `base` or
                         // later

@@ -172,6 +172,7 @@ struct OperationText {
     return fmt::format("ChangeSettings min_in_sync={}", m.min_in_sync);
   }
   std::string operator()(const QueryStatus&) const { return "QueryStatus"; }
+  std::string operator()(const DecideLineage&) const { return "DecideLineage"; }
   std::string operator()(const MoveLeader& m) const {
     return "MoveLeader to=" + (m.to ? m.to->value : "next");
   }
@@ -211,6 +212,9 @@ struct AnswerText {
     return fmt::format("SettingsChanged min_in_sync={}", m.min_in_sync);
   }
   std::string operator()(const LeaderMoved& m) const { return "LeaderMoved leader=" + m.leader.value; }
+  std::string operator()(const LineageForced& m) const {
+    return fmt::format("LineageForced lineage={}", m.lineage.value);
+  }
   std::string operator()(const Box<SnapshotPart>& box) const {
     const SnapshotPart& m = *box;
     return fmt::format("SnapshotPart at={} entries={} items={}{}{}", text_of(m.at), m.entries.size(),
@@ -258,6 +262,7 @@ struct PeerText {
     return fmt::format("AppendAck epoch={} match={}", m.epoch.value, m.match.value);
   }
   std::string operator()(const AppendNack& m) const {
+    if (m.held != LogPosition{}) return fmt::format("AppendNack epoch={} held={}", m.epoch.value, text_of(m.held));
     return fmt::format("AppendNack epoch={} {} hint={}", m.epoch.value, m.stale ? "stale" : "mismatch",
                        m.hint.value);
   }
@@ -266,8 +271,8 @@ struct PeerText {
                        m.round, m.digest);
   }
   std::string operator()(const HeartbeatAck& m) const {
-    return fmt::format("HeartbeatAck epoch={} round={}{} snapshot={}", m.epoch.value, m.round,
-                       m.whole ? " whole" : "", m.snapshot);
+    return fmt::format("HeartbeatAck epoch={} round={}{}{} snapshot={}", m.epoch.value, m.round,
+                       m.whole ? " whole" : "", m.differs ? " differs" : "", m.snapshot);
   }
   std::string operator()(const SnapshotBegin& m) const {
     return fmt::format("SnapshotBegin epoch={} number={} base={}{}", m.epoch.value, m.number, text_of(m.base),
@@ -489,8 +494,8 @@ std::string to_text(const Register& content) {
   std::string in_sync;
   for (const Member& member : content.in_sync) in_sync += (in_sync.empty() ? "" : ", ") + to_text(member);
   return fmt::format(
-      "{{cluster={} lineage={} epoch={} leader={} znode={} in_sync=[{}] min_in_sync={} change={:x}}}",
-      content.cluster, content.lineage.value, content.epoch.value, to_text(content.leader),
+      "{{cluster={} lineage={} epoch={} serial={} leader={} znode={} in_sync=[{}] min_in_sync={} change={:x}}}",
+      content.cluster, content.lineage.value, content.epoch.value, content.serial, to_text(content.leader),
       content.leader_znode, in_sync, content.min_in_sync, content.change_id);
 }
 

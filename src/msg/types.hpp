@@ -58,6 +58,7 @@ struct ServerInfo {  // what a server tells about itself, in ZooKeeper and in it
   Member member;
   Address http;
   Address peer;
+  bool durable = false;  // it keeps its data on a disk
   bool operator==(const ServerInfo&) const = default;
 };
 
@@ -69,9 +70,20 @@ enum class ElectionCause : uint8_t {
   kHandedOver,   // ... stopped, or was told to pass the lead on
   kFirstInLine,  // ... lost its znode, and this server's became the smallest
   kNewLineage,   // everything was lost
+  kRestored,     // ZooKeeper had lost the register, or shown an older one
+  kForced,       // an operator decided for this server's copy, which begins a new lineage
 };
-inline constexpr ElectionCause kLastElectionCause = ElectionCause::kNewLineage;
+inline constexpr ElectionCause kLastElectionCause = ElectionCause::kForced;
 const char* election_cause_name(ElectionCause cause);
+
+// An epoch that has ended, as the registers after it remember it.
+struct PastEpoch {
+  Epoch epoch;
+  uint64_t id = 0;      // Register::epoch_id
+  uint64_t serial = 0;  // of its last register: what the next epoch took over from
+  bool operator==(const PastEpoch&) const = default;
+};
+inline constexpr size_t kHistoryMax = 64;  // epochs that a register remembers
 
 // The register: the one piece of cluster state that decides (ZooKeeper's /kvd/config). Changed by versioned
 // sets only.
@@ -85,6 +97,10 @@ struct Register {
   std::vector<Member> in_sync;  // sorted by id; every one of them has every acknowledged write
   uint32_t min_in_sync = 1;
   uint64_t change_id = 0;  // drawn for each proposal: tells whose change is in place after an unknown outcome
+  // What tells a successor from an older register, and from another history: see msg/history.hpp.
+  uint64_t serial = 0;    // one more with every change, of whatever kind
+  uint64_t epoch_id = 0;  // drawn by the takeover that began the epoch: tells two of one number apart
+  std::vector<PastEpoch> history;  // the last kHistoryMax epochs before this one, oldest first
   bool operator==(const Register&) const = default;
 };
 
@@ -92,6 +108,27 @@ struct LogPosition {  // how far a log reaches; epochs first, as they decide whi
   Epoch epoch;
   Revision revision;
   auto operator<=>(const LogPosition&) const = default;
+};
+
+inline constexpr int32_t kNoVersion = -1;  // of a register that is not there
+
+// What a server that does not believe ZooKeeper's register (rule 17) tells the others.
+struct Claim {
+  int32_t found = kNoVersion;  // the version that it does not believe
+  // A register with a larger in-sync set that this server has ordered, as leader: it may have been in force.
+  std::optional<Register> proposed;
+  LogPosition end;  // of its log
+  Revision commit;  // known to be committed
+  uint64_t digest = 0;  // of its copy at `commit`
+  bool differs = false;  // it knows that its copy differs from a leader's (rule 18)
+  bool operator==(const Claim&) const = default;
+};
+// What stands in ZooKeeper of a server that is registered.
+struct Registration {
+  ServerInfo info;
+  std::optional<Register> remembers;  // while there is a claim the newest that it knows; else an older one
+  std::optional<Claim> claim;
+  bool operator==(const Registration&) const = default;
 };
 
 }  // namespace kvd

@@ -16,7 +16,7 @@
 namespace kvd {
 namespace {
 
-constexpr std::string_view kMagic = "kvd1";
+constexpr std::string_view kMagic = "kvd2";
 constexpr char kNoHello[] = "not a kvd peer of this version: no hello";
 constexpr uint8_t kHelloType = 1;
 constexpr size_t kLengthBytes = 4;
@@ -32,7 +32,7 @@ constexpr size_t kIdleBufferBytes = 1u << 20;
 // ---- the fields of each type, in the order of the wire ----
 
 auto fields(Of<Address> auto& m) { return std::tie(m.host, m.port); }
-auto fields(Of<ServerInfo> auto& m) { return std::tie(m.member, m.http, m.peer); }
+auto fields(Of<ServerInfo> auto& m) { return std::tie(m.member, m.http, m.peer, m.durable); }
 
 auto fields(Of<EntityTags> auto& m) { return std::tie(m.any, m.revisions); }
 auto fields(Of<Condition> auto& m) { return std::tie(m.if_match, m.if_none_match); }
@@ -47,6 +47,7 @@ auto fields(Of<WriteBatch> auto& m) { return std::tie(m.ops, m.if_empty, m.fence
 auto fields(Of<ChangeSettings> auto& m) { return std::tie(m.min_in_sync); }
 auto fields(Of<QueryStatus> auto&) { return std::tie(); }
 auto fields(Of<MoveLeader> auto& m) { return std::tie(m.to); }
+auto fields(Of<DecideLineage> auto&) { return std::tie(); }
 auto fields(Of<ReadSnapshot> auto& m) { return std::tie(m.since, m.space, m.after); }
 
 auto fields(Of<KeyFound> auto& m) { return std::tie(m.item, m.complete); }
@@ -61,14 +62,15 @@ auto fields(Of<ConditionFailed> auto& m) { return std::tie(m.current); }
 auto fields(Of<SettingsChanged> auto& m) { return std::tie(m.min_in_sync); }
 auto fields(Of<Fenced> auto& m) { return std::tie(m.fence, m.current); }
 auto fields(Of<LeaderMoved> auto& m) { return std::tie(m.leader); }
+auto fields(Of<LineageForced> auto& m) { return std::tie(m.lineage); }
 auto fields(Of<Failed> auto& m) { return std::tie(m.code, m.outcome, m.detail); }
 
 auto fields(Of<Hello> auto& m) { return std::tie(m.cluster, m.lineage, m.from, m.to, m.epoch, m.sparse); }
 auto fields(Of<Append> auto& m) { return std::tie(m.epoch, m.previous, m.commit, m.entries); }
 auto fields(Of<AppendAck> auto& m) { return std::tie(m.epoch, m.match, m.snapshot); }
-auto fields(Of<AppendNack> auto& m) { return std::tie(m.epoch, m.stale, m.hint, m.snapshot, m.sparse); }
+auto fields(Of<AppendNack> auto& m) { return std::tie(m.epoch, m.stale, m.hint, m.snapshot, m.sparse, m.held); }
 auto fields(Of<Heartbeat> auto& m) { return std::tie(m.epoch, m.commit, m.round, m.digest, m.end, m.notice); }
-auto fields(Of<HeartbeatAck> auto& m) { return std::tie(m.epoch, m.round, m.whole, m.snapshot); }
+auto fields(Of<HeartbeatAck> auto& m) { return std::tie(m.epoch, m.round, m.whole, m.snapshot, m.differs); }
 auto fields(Of<SnapshotBegin> auto& m) { return std::tie(m.epoch, m.number, m.base, m.sparse, m.keys); }
 auto fields(Of<SnapshotChunk> auto& m) { return std::tie(m.epoch, m.items); }
 auto fields(Of<SnapshotEnd> auto& m) { return std::tie(m.epoch, m.revision, m.digest); }

@@ -19,6 +19,11 @@ using simdjson::dom::element;
 constexpr size_t kTextBytes = 255;
 constexpr uint64_t kMinInSyncMax = 64;
 
+bool whole_number(std::string_view text, uint64_t& value, int base) {
+  auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  return !text.empty() && code == std::errc() && end == text.data() + text.size();
+}
+
 // Reads the members of one object; the first one that is missing or wrong is remembered by name.
 class ObjectReader {
  public:
@@ -43,11 +48,54 @@ class ObjectReader {
     if (object_.at_key(name).get_string().get(found) != simdjson::SUCCESS)
       return fail(name, "is no string"), 0;
     uint64_t value = 0;
-    auto [end, code] = std::from_chars(found.data(), found.data() + found.size(), value, 16);
-    if (found.size() != 16 || code != std::errc() || end != found.data() + found.size()) {
-      fail(name, "is not 16 hexadecimal digits");
-    }
+    if (found.size() != 16 || !whole_number(found, value, 16)) fail(name, "is not 16 hexadecimal digits");
     return value;
+  }
+  bool has(const char* name) {
+    element ignored;
+    return object_.at_key(name).get(ignored) == simdjson::SUCCESS;
+  }
+  bool flag(const char* name) {
+    bool found = false;
+    if (object_.at_key(name).get_bool().get(found) != simdjson::SUCCESS) fail(name, "is neither true nor false");
+    return found;
+  }
+  int32_t version(const char* name) {
+    int64_t found = 0;
+    if (object_.at_key(name).get_int64().get(found) != simdjson::SUCCESS) return fail(name, "is no number"), 0;
+    if (found < kNoVersion || found > INT32_MAX) fail(name, "is out of range");
+    return static_cast<int32_t>(found);
+  }
+  // Each one as "EPOCH/EPOCH_ID/SERIAL".
+  std::vector<PastEpoch> history(const char* name) {
+    std::vector<PastEpoch> all;
+    array found;
+    if (object_.at_key(name).get_array().get(found) != simdjson::SUCCESS) return fail(name, "is no list"), all;
+    for (element item : found) {
+      std::string_view text;
+      if (item.get_string().get(text) != simdjson::SUCCESS) return fail(name, "is no list of texts"), all;
+      const size_t first = text.find('/');
+      const size_t second = text.rfind('/');
+      PastEpoch past;
+      if (first == std::string_view::npos || first == second ||
+          !whole_number(text.substr(0, first), past.epoch.value, 10) ||
+          !whole_number(text.substr(first + 1, second - first - 1), past.id, 16) ||
+          !whole_number(text.substr(second + 1), past.serial, 10))
+        return fail(name, "is no list of EPOCH/EPOCH_ID/SERIAL"), all;
+      all.push_back(past);
+    }
+    if (all.size() > kHistoryMax) fail(name, "is too long");
+    return all;
+  }
+  template <class Content, class Read>
+  std::optional<Content> optional_below(const char* name, Read read) {
+    element object;
+    if (object_.at_key(name).get(object) != simdjson::SUCCESS) return std::nullopt;
+    if (!object.is_object()) return fail(name, "is no object"), std::nullopt;
+    ObjectReader inner(object, fmt::format("{}{}.", name_, name));
+    Content content = read(inner);
+    if (error_.empty()) error_ = inner.error_;
+    return content;
   }
   // An empty id (when `smallest` is 0) stands for nobody; everybody else has an incarnation.
   Member member(size_t smallest) {
@@ -103,9 +151,100 @@ class ObjectReader {
   std::string error_;
 };
 
+std::string hex_text(uint64_t value) { return fmt::format("{:016x}", value); }
+
 void write_member(JsonWriter& json, const Member& member) {
   json.member("id", member.id.value);
-  json.member("incarnation", fmt::format("{:016x}", member.incarnation.value));
+  json.member("incarnation", hex_text(member.incarnation.value));
+}
+
+void write_register(JsonWriter& json, const Register& content) {
+  json.begin_object().member("cluster", content.cluster);
+  json.member("lineage", content.lineage.value).member("epoch", content.epoch.value);
+  json.key("leader").begin_object();
+  write_member(json, content.leader);
+  json.end_object()
+      .member("cause", election_cause_name(content.cause))
+      .member("leader_znode", content.leader_znode);
+  json.key("in_sync").begin_array();
+  for (const Member& member : content.in_sync) {
+    json.begin_object();
+    write_member(json, member);
+    json.end_object();
+  }
+  json.end_array().member("min_in_sync", content.min_in_sync);
+  json.member("change", hex_text(content.change_id));
+  json.member("serial", content.serial).member("epoch_id", hex_text(content.epoch_id));
+  json.key("history").begin_array();
+  for (const PastEpoch& past : content.history)
+    json.value(fmt::format("{}/{}/{}", past.epoch.value, hex_text(past.id), past.serial));
+  json.end_array().end_object();
+}
+
+Register read_register(ObjectReader& reader) {
+  Register content;
+  content.cluster = reader.text("cluster", 1);
+  content.lineage = Lineage(reader.number("lineage", 0, kLineageMax));
+  content.epoch = Epoch(reader.number("epoch", 0, kEpochMax));
+  content.leader = reader.member_below("leader", 0);
+  content.cause = reader.cause("cause");
+  content.leader_znode = reader.text("leader_znode", 0);
+  content.in_sync = reader.members_below("in_sync");
+  content.min_in_sync = static_cast<uint32_t>(reader.number("min_in_sync", 1, kMinInSyncMax));
+  content.change_id = reader.hex("change");
+  if (reader.has("serial")) {  // the first version of kvd wrote none of these
+    content.serial = reader.number("serial", 0, kEpochMax);
+    content.epoch_id = reader.hex("epoch_id");
+    content.history = reader.history("history");
+  }
+  return content;
+}
+
+void write_server_info(JsonWriter& json, const ServerInfo& info) {
+  write_member(json, info.member);
+  json.member("http", format_address(info.http)).member("peer", format_address(info.peer));
+  json.member("durable", info.durable);
+}
+
+ServerInfo read_server_info(ObjectReader& reader) {
+  ServerInfo info;
+  info.member = reader.member(1);
+  info.http = reader.address("http");
+  info.peer = reader.address("peer");
+  info.durable = reader.has("durable") && reader.flag("durable");
+  return info;
+}
+
+void write_claim(JsonWriter& json, const Claim& claim) {
+  json.begin_object().member("found", claim.found);
+  if (claim.proposed) write_register(json.key("proposed"), *claim.proposed);
+  json.member("epoch", claim.end.epoch.value).member("end", claim.end.revision.value);
+  json.member("commit", claim.commit.value).member("digest", hex_text(claim.digest));
+  json.member("differs", claim.differs).end_object();
+}
+
+Claim read_claim(ObjectReader& reader) {
+  Claim claim;
+  claim.found = reader.version("found");
+  claim.proposed = reader.optional_below<Register>("proposed", read_register);
+  claim.end = LogPosition{Epoch(reader.number("epoch", 0, kEpochMax)), Revision(reader.number("end", 0, INT64_MAX))};
+  claim.commit = Revision(reader.number("commit", 0, INT64_MAX));
+  claim.digest = reader.hex("digest");
+  claim.differs = reader.flag("differs");
+  return claim;
+}
+
+template <class Content, class Read>
+Result<Content> decode_with(std::string_view json, Read read) {
+  simdjson::dom::parser parser;
+  element root;
+  if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS || !root.is_object()) {
+    return failure("not a JSON object");
+  }
+  ObjectReader reader(root, "");
+  Content content = read(reader);
+  if (!reader.error().empty()) return failure(reader.error());
+  return content;
 }
 
 bool is_host(std::string_view host) {
@@ -131,66 +270,42 @@ std::string election_path(const std::string& znode) { return fmt::format("{}/{}"
 
 std::string encode_register(const Register& content) {
   JsonWriter json;
-  json.begin_object().member("cluster", content.cluster);
-  json.member("lineage", content.lineage.value).member("epoch", content.epoch.value);
-  json.key("leader").begin_object();
-  write_member(json, content.leader);
-  json.end_object()
-      .member("cause", election_cause_name(content.cause))
-      .member("leader_znode", content.leader_znode);
-  json.key("in_sync").begin_array();
-  for (const Member& member : content.in_sync) {
-    json.begin_object();
-    write_member(json, member);
-    json.end_object();
-  }
-  json.end_array().member("min_in_sync", content.min_in_sync);
-  json.member("change", fmt::format("{:016x}", content.change_id)).end_object();
+  write_register(json, content);
   return json.take();
 }
 
-Result<Register> decode_register(std::string_view json) {
-  simdjson::dom::parser parser;
-  element root;
-  if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS || !root.is_object()) {
-    return failure("not a JSON object");
-  }
-  ObjectReader reader(root, "");
-  Register content;
-  content.cluster = reader.text("cluster", 1);
-  content.lineage = Lineage(reader.number("lineage", 0, kLineageMax));
-  content.epoch = Epoch(reader.number("epoch", 0, kEpochMax));
-  content.leader = reader.member_below("leader", 0);
-  content.cause = reader.cause("cause");
-  content.leader_znode = reader.text("leader_znode", 0);
-  content.in_sync = reader.members_below("in_sync");
-  content.min_in_sync = static_cast<uint32_t>(reader.number("min_in_sync", 1, kMinInSyncMax));
-  content.change_id = reader.hex("change");
-  if (!reader.error().empty()) return failure(reader.error());
-  return content;
-}
+Result<Register> decode_register(std::string_view json) { return decode_with<Register>(json, read_register); }
 
 std::string encode_server_info(const ServerInfo& info) {
   JsonWriter json;
   json.begin_object();
-  write_member(json, info.member);
-  json.member("http", format_address(info.http)).member("peer", format_address(info.peer)).end_object();
+  write_server_info(json, info);
+  json.end_object();
   return json.take();
 }
 
 Result<ServerInfo> decode_server_info(std::string_view json) {
-  simdjson::dom::parser parser;
-  element root;
-  if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS || !root.is_object()) {
-    return failure("not a JSON object");
-  }
-  ObjectReader reader(root, "");
-  ServerInfo info;
-  info.member = reader.member(1);
-  info.http = reader.address("http");
-  info.peer = reader.address("peer");
-  if (!reader.error().empty()) return failure(reader.error());
-  return info;
+  return decode_with<ServerInfo>(json, read_server_info);
+}
+
+std::string encode_registration(const Registration& registration) {
+  JsonWriter json;
+  json.begin_object();
+  write_server_info(json, registration.info);
+  if (registration.remembers) write_register(json.key("remembers"), *registration.remembers);
+  if (registration.claim) write_claim(json.key("claim"), *registration.claim);
+  json.end_object();
+  return json.take();
+}
+
+Result<Registration> decode_registration(std::string_view json) {
+  return decode_with<Registration>(json, [](ObjectReader& reader) {
+    Registration registration;
+    registration.info = read_server_info(reader);
+    registration.remembers = reader.optional_below<Register>("remembers", read_register);
+    registration.claim = reader.optional_below<Claim>("claim", read_claim);
+    return registration;
+  });
 }
 
 std::string format_address(const Address& address) {

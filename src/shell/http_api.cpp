@@ -15,6 +15,7 @@ constexpr std::string_view kCollectionPath = "/v1/kv";
 constexpr std::string_view kKeyPath = "/v1/kv/";
 constexpr std::string_view kSnapshotPath = "/v1/snapshot";
 constexpr std::string_view kLeaderPath = "/v1/cluster/leader";
+constexpr std::string_view kLineagePath = "/v1/cluster/lineage";
 constexpr uint32_t kReadParameters = kQueryRead | kQueryMinRevision | kQueryTimeout;
 constexpr uint32_t kWriteParameters = kQueryTimeout | kQueryFence;
 constexpr uint32_t kListParameters = kReadParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
@@ -231,6 +232,18 @@ Refusal accept_move(const HttpRequest& request, const Target& target, AcceptedHe
   return std::nullopt;
 }
 
+Refusal accept_decision(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+  if (request.method != HttpMethod::kPost) return wrong_method(request, "POST");
+  Result<Query> query = parse_query(target.query, kQueryTimeout);
+  if (!query) return bad_request(request, query.error().detail);
+  accepted.plan.route = Route::kMove;
+  accepted.plan.write = true;
+  accepted.request.timeout = query->timeout;
+  limit_small_body(accepted);
+  accepted.request.operation = DecideLineage{};
+  return std::nullopt;
+}
+
 Refusal accept_snapshot(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
   const bool restore = request.method == HttpMethod::kPut;
   if (!restore && !is_read_method(request.method)) return wrong_method(request, "GET, HEAD, PUT");
@@ -255,6 +268,7 @@ Refusal accept_route(const HttpRequest& request, const Target& target, const Htt
   if (target.path == kCollectionPath) return accept_collection(request, target, accepted);
   if (target.path == kLeaderPath && !is_read_method(request.method))
     return accept_move(request, target, accepted);
+  if (target.path == kLineagePath) return accept_decision(request, target, accepted);
   if (target.path == kSnapshotPath) return accept_snapshot(request, target, accepted);
   for (const FixedPath& fixed : kFixedPaths) {
     if (target.path == fixed.path) return accept_fixed(request, target, fixed, accepted);

@@ -171,6 +171,11 @@ class Renderer {
     json.begin_object().member("leader", moved.leader.value).end_object();
     return json_response(200, json);
   }
+  HttpResponse operator()(const LineageForced& forced) const {
+    JsonWriter json;
+    json.begin_object().member("lineage", forced.lineage.value).end_object();
+    return json_response(200, json);
+  }
   HttpResponse operator()(const Box<SnapshotPart>& box) const {  // the head alone
     const SnapshotPart& first = *box;
     HttpResponse response;

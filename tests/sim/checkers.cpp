@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "msg/history.hpp"
+
 namespace kvd::sim {
 namespace {
 
@@ -20,13 +22,19 @@ bool contains(const std::vector<Member>& members, const Member& member) {
 }  // namespace
 
 void Checkers::on_started(int server, const Member& member, EntryAt entry_at) {
+  const bool excused = servers_[server].excused;
   servers_[server] = Server{};
+  servers_[server].excused = excused;
   servers_[server].alive = true;
   servers_[server].member = member;
   servers_[server].entry_at = std::move(entry_at);
 }
 
-void Checkers::on_died(int server) { servers_[server] = Server{}; }
+void Checkers::on_died(int server) {
+  const bool excused = servers_[server].excused;
+  servers_[server] = Server{};
+  servers_[server].excused = excused;
+}
 
 bool Checkers::lives(const Member& member) const {
   return std::any_of(servers_.begin(), servers_.end(),
@@ -44,6 +52,7 @@ void Checkers::on_turn(int index, const NodeView& view) {
   server.view = view;
   server.member = view.self;  // its disk may have told it who it is
   server.seen = true;
+  if (server.excused && view.last.revision >= committed_.newest() && !view.leading) server.excused = false;
   if (new_lineage) server.checked = lineage_base(view.lineage);
   if (view.leading) check_one_leader(view);
   const Revision newest_before = committed_.newest();
@@ -131,7 +140,7 @@ void Checkers::check_required(const Server& server) {
 // was acknowledged is part of it, and any of them may lead next.
 void Checkers::check_holds_committed(const Server& server) {
   const Revision newest = committed_.newest();
-  if (!server.alive || !config_ || !contains(config_->in_sync, server.member)) return;
+  if (!server.alive || server.excused || !config_ || !contains(config_->in_sync, server.member)) return;
   if (newest <= lineage_base(config_->lineage)) return;
   const NodeView& view = server.view;
   if (!server.seen || view.last.revision < newest) {
@@ -152,6 +161,12 @@ void Checkers::check_all_in_sync() {
 }
 
 void Checkers::on_register(const std::optional<Register>& config) {
+  if (gone_back_) {
+    // Rule 17: what does not follow from the register as it was is nobody's, whatever comes of it.
+    const bool follows = config && config_ && descends(*config, *config_);
+    if (!follows) return;
+    gone_back_ = false;
+  }
   if (!config) {
     if (config_) fail("the register was deleted");
     return;
@@ -185,7 +200,8 @@ void Checkers::check_register_step(const Register& before, const Register& now) 
   if (now.epoch == before.epoch && !(now.leader == before.leader)) {
     fail(fmt::format("the register's leader changed within epoch {}", now.epoch.value));
   }
-  if (now.epoch > before.epoch && now.epoch != before.epoch.next()) {
+  const bool restored = now.cause == ElectionCause::kRestored;  // above whatever anybody spoke of
+  if (now.epoch > before.epoch && now.epoch != before.epoch.next() && !restored) {
     fail(fmt::format("the register's epoch jumped from {} to {}", before.epoch.value, now.epoch.value));
   }
   if (now.epoch > before.epoch && !contains(before.in_sync, now.leader)) {  // rule 3
@@ -194,6 +210,7 @@ void Checkers::check_register_step(const Register& before, const Register& now) 
 }
 
 void Checkers::at_end() {
+  if (gone_back_) fail("the register was not restored");
   for (const ClientRequest& request : certainly_not_) {
     const auto refuse = [&](const std::optional<Bytes>& value) {
       const uint64_t number = value ? value_number(value->view()) : 0;

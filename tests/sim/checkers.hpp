@@ -28,6 +28,12 @@ class Checkers {
   void on_turn(int server, const NodeView& view);
   // The register as the ensemble has it now, after each change; nothing: it does not exist.
   void on_register(const std::optional<Register>& config);
+  // ZooKeeper's data is another one from here on: what counts is the register as it was, until one is there that was made
+  // of it.
+  void zookeeper_went_back() { gone_back_ = true; }
+  bool awaits_restoration() const { return gone_back_; }
+  // An older copy of its directory has been given to this server: it may lack what it had, until it has it again.
+  void excuse(int server) { servers_[server].excused = true; }
   // A node answers a client (the answer has not arrived yet). `floor`: see ClientOperation.
   void on_reply(int server, const ClientRequest& request, const ClientReply& reply, Revision floor);
   // A client was told that this write certainly was not and never will be done. Judged at the end.
@@ -48,6 +54,7 @@ class Checkers {
     NodeView view;
     bool seen = false;  // `view` is of this life
     Revision checked;   // committed entries up to here have been compared
+    bool excused = false;
   };
 
   void fail(std::string what) { context_.fail(Verdict::kCorrectness, std::move(what)); }
@@ -71,6 +78,7 @@ class Checkers {
   std::vector<Server> servers_;
   CommittedHistory committed_;
   std::optional<Register> config_;
+  bool gone_back_ = false;
   std::map<std::pair<Lineage, Epoch>, Member> leaders_;
   std::unordered_map<uint64_t, uint64_t> digests_;  // revision -> digest of the complete store there
   std::vector<ClientRequest> certainly_not_;

@@ -50,7 +50,7 @@ struct Pair : HandFed {
     Register next = config();
     next.epoch = node().view().epoch.next();
     next.leader = leader;
-    set(kConfigPath, encode_register(next));
+    change_register(next);
   }
   LinkId link;
 };

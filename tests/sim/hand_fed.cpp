@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "msg/history.hpp"
 
 namespace kvd::sim {
 
@@ -40,8 +41,20 @@ void HandFed::register_server(const Member& who) {
 void HandFed::create_register(Register content) {
   content.cluster = "11111111-2222-4333-8444-555555555555";
   content.leader_znode = "server_0000000000";
+  content.epoch_id = content.epoch.value;
+  content.serial = 1;
   register_ = content;
   create(kConfigPath, encode_register(content), ZkMode::kPersistent);
+}
+
+void HandFed::change_register(Register next) {
+  const Result<Register> now = decode_register(zookeeper_.tree().at(kConfigPath).data);
+  const Register made = next.epoch == now->epoch ? next_change(*now) : next_epoch(*now, next.epoch.value);
+  next.cluster = now->cluster;
+  next.serial = made.serial;
+  next.epoch_id = made.epoch_id;
+  next.history = made.history;
+  set(kConfigPath, encode_register(next));
 }
 
 void HandFed::connect() {

@@ -35,6 +35,8 @@ class HandFed {
   void register_server(const Member& who);  // its member and life znodes
   // A register as a cluster that has lived for a while would have it, with everything above it.
   void create_register(Register content);
+  // As whoever leads would: made of the one that is there, in its epoch or the next one.
+  void change_register(Register next);
 
   // ---- the node ----
   void connect();              // to ZooKeeper: a session begins

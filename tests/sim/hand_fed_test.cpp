@@ -151,7 +151,7 @@ TEST_CASE("what waits at a leader that froze goes to its successor: reads again,
   next.epoch = Epoch(4);
   next.leader = kC;
   next.in_sync = {kB, kC};
-  a.set(kConfigPath, encode_register(next));
+  a.change_register(next);
   auto again = a.sent<Forward>(to_c);
   REQUIRE(again.size() == 1);
   CHECK(std::holds_alternative<ReadKey>(again[0].operation));
@@ -166,7 +166,7 @@ TEST_CASE("what waits at a leader that froze goes to its successor: reads again,
 TEST_CASE("a register that goes back, or vanishes, stops the server") {
   Learner a;
   SUBCASE("an older epoch at a newer version") {
-    a.set(kConfigPath, encode_register(led_by(kB, {kB}, 2)));
+    a.change_register(led_by(kB, {kB}, 2));
     REQUIRE(a.exit());
     CHECK(a.exit()->code == 78);
   }
@@ -388,7 +388,7 @@ TEST_CASE(
   next.epoch = Epoch(4);
   next.leader = kC;
   next.in_sync = {kC};
-  a.set(kConfigPath, encode_register(next));
+  a.change_register(next);
   auto again = a.sent<Forward>(to_c);
   REQUIRE(again.size() == 1);
   CHECK(again[0].idempotency_key == "id");
@@ -440,7 +440,7 @@ TEST_CASE("a leader that is told to move finishes its writes, holds the next one
   next.epoch = Epoch(2);
   next.leader = kB;
   next.cause = ElectionCause::kHandedOver;
-  a.set(kConfigPath, encode_register(next));
+  a.change_register(next);
   replies = a.replies();
   REQUIRE(replies.size() == 1);
   CHECK(replies[0].id == RequestId(move));
@@ -502,7 +502,7 @@ TEST_CASE("whoever takes over tells why, and how long each step took") {
   a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
   Register with_a = a.config();
   with_a.in_sync = {member("a", 1), kB};
-  a.set(kConfigPath, encode_register(with_a));
+  a.change_register(with_a);
   a.push(LinkReceived{a.link, TakeOver{Epoch(3), false}});
   a.pass(milliseconds(100));
   Register now = read_register(a);
@@ -536,7 +536,7 @@ TEST_CASE("an order to take over is not carried out when it is old") {
   a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
   Register with_a = a.config();
   with_a.in_sync = {member("a", 1), kB};
-  a.set(kConfigPath, encode_register(with_a));
+  a.change_register(with_a);
   a.push(ZkSessionChanged{ZkState::kConnecting, 0, Duration(0)});
   a.push(LinkReceived{a.link, TakeOver{Epoch(3), false}});
   for (int i = 0; i < 10; ++i) {

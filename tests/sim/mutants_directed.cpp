@@ -36,7 +36,7 @@ bool breaks_by_foreign_acks() {
     Register next = a.config();
     next.epoch = Epoch(epoch);
     next.leader = epoch == 2 ? b : self;
-    a.set(kConfigPath, encode_register(next));
+    a.change_register(next);
   }
   a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(1), 0}});
   a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
@@ -68,7 +68,7 @@ bool breaks_by_joining_at_commit() {
   Register next = a.config();
   next.epoch = Epoch(4);
   next.leader = self;
-  a.set(kConfigPath, encode_register(next));
+  a.change_register(next);
   const LinkId to_d = a.answer_dial(d, Epoch(4));
   if (to_d == LinkId(0) || !a.node().view().leading || a.node().view().commit != Revision(1)) return false;
   a.push(LinkReceived{to_d, AppendAck{Epoch(4), Revision(1), 0}});
@@ -96,7 +96,7 @@ bool breaks_by_old_verdict() {
   other.epoch = Epoch(4);
   other.leader = returned;
   other.in_sync = {returned};
-  a.set(kConfigPath, encode_register(other));
+  a.change_register(other);
   a.release_results(milliseconds(25));
   return a.node().view().leading;
 }

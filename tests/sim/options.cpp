@@ -97,6 +97,8 @@ constexpr Field kFields[] = {
     {"disk_slow_us", &Options::disk_slow_us},
     {"snapshot_log_bytes", &Options::snapshot_log_bytes},
     {"fenced", &Options::fenced},
+    {"zk_back", &Options::zk_back},
+    {"old_copy", &Options::old_copy},
 };
 
 int64_t pick(Prng& prng, std::initializer_list<int64_t> choices) {
@@ -232,6 +234,8 @@ Options draw_options(Prng& prng) {
   draw_schedules(prng, options);
   draw_disks(prng, options);
   options.fenced = prng.one_in(3) ? 40 : 0;
+  if (options.standalone == 0 && prng.one_in(3)) options.zk_back = prng.between(1, 4);
+  if (options.durable == 1 && options.servers > 1 && prng.one_in(3)) options.old_copy = 1;
   return options;
 }
 

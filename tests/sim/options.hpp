@@ -77,6 +77,9 @@ struct Options {
   int64_t ack_crash = 0;      // of 1,000 acknowledged writes so many are the leader's last deed
   int64_t zk_late_us_max =
       0;  // a conditional set whose result was lost may apply so long after the reconnect
+  // When the faults are over ZooKeeper comes back (1) with older data, (2) without any; somebody (3) deletes the register,
+  // (4) writes an older one in its place.
+  int64_t zk_back = 0;
   int64_t zk_cut_leaders =
       0;  // of 100 new leaders so many are cut off from it; others may see nothing new of it
   int64_t hunt_leader = 0;     // of 100 faults at one server so many hit the leader, whoever it is
@@ -96,6 +99,7 @@ struct Options {
   int64_t lost_disk_us = 0;   // ... everything is gone
   int64_t disk_full_us = 0;   // for a while there is no space
   int64_t disk_slow_us = 0;   // for a while batches take long
+  int64_t old_copy = 0;       // 1: when all is well one server's directory becomes an older copy of itself
   // bounds of the nodes, see Tuning; 0: as in production
   int64_t append_bytes = 0;
   int64_t window_bytes = 0;

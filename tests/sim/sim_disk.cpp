@@ -121,4 +121,18 @@ bool SimDisk::rot() {
   return true;
 }
 
+void SimDisk::copy() {
+  copy_.clear();
+  for (const Files::Info& file : files_.files()) files_.read(file.name, 0, file.size, copy_[file.name]);
+}
+
+void SimDisk::put_copy_back() {
+  for (const Files::Info& file : files_.files()) files_.remove(file.name);
+  for (const auto& [name, bytes] : copy_) {
+    files_.create(name, bytes.size());
+    files_.write(name, 0, bytes);
+    files_.sync(name);
+  }
+}
+
 }  // namespace kvd::sim

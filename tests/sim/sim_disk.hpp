@@ -3,7 +3,9 @@
 // lives. The files outlive the processes, and fail when the nemesis says so. Decides nothing.
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "context.hpp"
@@ -34,6 +36,10 @@ class SimDisk {
   // Of a dead process: bits of something that a start will miss turn over. False: there is nothing of that kind.
   bool rot();
 
+  // An operator's copy of the directory as it is now, and later in place of a dead process's.
+  void copy();
+  void put_copy_back();
+
   bool error_asked() const { return error_asked_; }  // so this life may end because of it
 
  private:
@@ -54,6 +60,7 @@ class SimDisk {
   bool marked_ = false;  // the journal had time to note how much is safe
   std::vector<DiskOrder> waiting_;
   std::vector<DiskOrder> batch_;
+  std::map<std::string, std::string> copy_;
 };
 
 }  // namespace kvd::sim

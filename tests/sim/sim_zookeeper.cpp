@@ -114,6 +114,19 @@ void SimZookeeper::make_read_only(const std::string& path) {
   commit(std::move(change));
 }
 
+void SimZookeeper::restore_tree(const SimZkTree& tree) {
+  sessions_.clear();
+  Draft restored = new_draft(0);
+  restored.tree = tree;
+  std::vector<std::string> ephemerals;
+  for (const auto& [path, node] : restored.tree) {
+    if (node.ephemeral_owner != 0) ephemerals.push_back(path);
+  }
+  for (const std::string& path : ephemerals) remove(restored, path);
+  restored.changes.push_back({Happened::kChildrenChanged, "/"});
+  commit(std::move(restored));
+}
+
 // ---- sessions ----
 
 uint64_t SimZookeeper::open_session(Duration timeout, Instant now) {

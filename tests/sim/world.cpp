@@ -334,7 +334,7 @@ void World::on_zookeeper_changed() {
   for (auto& clients : service_clients_) clients->on_zookeeper_changed();
   auto found = tree.find(kConfigPath);
   if (found == tree.end()) {
-    if (register_zxid_ >= 0) checkers_.on_register(std::nullopt);
+    if (std::exchange(register_zxid_, -1) >= 0) checkers_.on_register(std::nullopt);
     return;
   }
   if (found->second.modified_zxid == register_zxid_) return;
@@ -345,6 +345,7 @@ void World::on_zookeeper_changed() {
     return;
   }
   note(fmt::format("register: {}", to_text(*config)));
+  if (context_.options.zk_back != 0) backups_.push_back(std::make_shared<SimZkTree>(tree));
   checkers_.on_register(*config);
   cut_off_now_and_then(*config);
 }

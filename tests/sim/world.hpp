@@ -94,6 +94,10 @@ class World final : public Hosts, public ProcessOwner {
   void break_for_good(int server);
   void poll_core();
   void heal();
+  // world_back.cpp: ZooKeeper's data, or a server's directory, becomes an older one.
+  bool all_in_sync_are_here() const;
+  void turn_zookeeper_back();
+  bool give_old_directory();
   void poll_convergence();
   void ask_status();
   std::string why_not_converged() const;
@@ -121,6 +125,8 @@ class World final : public Hosts, public ProcessOwner {
   std::vector<std::optional<Status>> statuses_;
   uint64_t status_requests_made_ = 0;
   int64_t register_zxid_ = -1;
+  std::vector<std::shared_ptr<const SimZkTree>> backups_;  // of ZooKeeper, at each change of the register
+  bool directory_given_ = false;
   Epoch crowned_;  // the newest epoch whose leader has been drawn to be cut off, or not
   Phase phase_ = Phase::kFaults;
   std::set<int> core_;         // healthy in Phase::kCore

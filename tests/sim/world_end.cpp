@@ -141,6 +141,11 @@ void World::heal() {
   network_.heal_all();
   for (int server : everyone()) mend(server);
   workload_.on_healed();
+  if (context_.options.zk_back != 0)
+    context_.queue.after(context_.up_to(1'500'000), [this] { turn_zookeeper_back(); });
+  if (context_.options.old_copy != 0) {
+    for (int server : everyone()) disks_[server]->copy();
+  }
   context_.queue.after(seconds(2), [this] {
     workload_.stop();
     for (auto& clients : service_clients_) clients->expect_progress();
@@ -163,12 +168,13 @@ void World::ask_status() {
 void World::poll_convergence() {
   if (done_) return;
   const std::string why = why_not_converged();
-  if (why.empty()) {
+  if (why.empty() && context_.options.old_copy != 0 && give_old_directory()) {
+    workload_.start_round(everyone());
+  } else if (why.empty()) {
     note("world: converged");
     done_ = true;
     return;
-  }
-  if (context_.queue.now() > deadline_) {
+  } else if (context_.queue.now() > deadline_) {
     context_.fail(Verdict::kLiveness, fmt::format("not converged {} s after all faults ended: {}",
                                                   to_ms(kHealPatience) / 1000, why));
     return;
@@ -182,6 +188,7 @@ std::string World::why_not_converged() const {
   if (context_.options.standalone == 0) {  // otherwise there is no ZooKeeper, and so no service
     for (const auto& clients : service_clients_) why += clients->stuck();
   }
+  if (checkers_.awaits_restoration()) why += "the register is not restored; ";
   if (!workload_.round_done()) why += "clients do not get their last requests done; ";
   for (int server : everyone()) why += why_not_ready(server);
   if (!why.empty()) return why;

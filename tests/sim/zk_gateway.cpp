@@ -353,6 +353,19 @@ void ZkGateway::mend(int server) {
   lose_connection(server);  // what was sent meanwhile is gone
 }
 
+void ZkGateway::restore_tree(const SimZkTree& tree) {
+  zk_.restore_tree(tree);
+  for (size_t i = 0; i < clients_.size(); ++i) lose_connection(static_cast<int>(i));
+  after_change();
+}
+
+void ZkGateway::by_hand(ZkRequest request) {
+  const uint64_t session = zk_.open_session(seconds(1), context_.queue.now());
+  zk_.apply(session, ZkCall{ZkCallId(1), std::move(request)});
+  zk_.close_session(session);
+  after_change();
+}
+
 void ZkGateway::set_ensemble_up(bool up) {
   if (zk_.up() == up) return;
   zk_.set_up(up, context_.queue.now());

@@ -40,6 +40,9 @@ class ZkGateway {
   // nothing of the client and expires its session in time; the connection breaks then, if it has not before.
   void strand(int server);
   void rejoin(int server);
+  // ZooKeeper comes back with the znodes of `tree`, and without anybody's session.
+  void restore_tree(const SimZkTree& tree);
+  void by_hand(ZkRequest request);  // an operator's own client does this
   // The server of the ensemble that this client is on learns of nothing by itself, until it is released.
   void hold_view(int server) { clients_[server].view_held = true; }
   void release_view(int server);
