@@ -161,9 +161,10 @@ bool Election::total_loss() const {
   return true;
 }
 
-// The register names this server, but for an epoch that it led before it restarted.
+// The register names this server, but for an epoch that a life before this one began: it may have sent entries that this
+// disk does not have, and others in their place would pass for the same.
 bool Election::led_before() const {
-  return register_->leader == out_.config.self.member && register_->epoch <= out_.config.remembered.epoch;
+  return register_->leader == out_.config.self.member && !register_ours_;
 }
 
 bool Election::leads() const {
@@ -185,6 +186,7 @@ void Election::on(RegisterSeen message) {
   bool other_leader = !register_ || register_->epoch != message.content.epoch;
   register_ = std::move(message.content);
   version_ = message.version;
+  register_ours_ = message.ours;
   register_known_ = true;
   virgin_ = false;
   doubted_.reset();
@@ -379,8 +381,9 @@ void Election::record_reign() {
   if (reigns_.size() > kReignsRemembered) reigns_.pop_front();
 }
 
-void Election::on(LeadActive) {
-  lead_active_ = true;
+void Election::on(LeadActive message) {
+  lead_active_ = message.active;
+  if (!message.active) return evaluate();
   if (reigns_.empty() || !register_ || reigns_.back().record.epoch != register_->epoch) return;
   reigns_.back().record.activated = out_.now - reigns_.back().doubted;
 }
@@ -530,6 +533,10 @@ void Election::on_time() {
     wait_until_ = kNever;
     read_own();
   }
+  if (prepare_at_ <= out_.now) {
+    prepare_at_ = kNever;
+    if (zk_state_ == ZkState::kConnected) prepare();
+  }
   if (retry_at_ <= out_.now) {
     retry_at_ = kNever;
     if (zk_state_ == ZkState::kConnected) retry();
@@ -543,7 +550,7 @@ void Election::on_time() {
 void Election::retry() {
   switch (phase_) {
     case Phase::kPreparing:
-      if (!calling(Call::kParent)) begin_session();
+      if (!calling(Call::kParent) && prepare_at_ == kNever) prepare();
       break;
     case Phase::kReadingOwn:
     case Phase::kSweeping:
@@ -559,7 +566,8 @@ void Election::retry() {
 }
 
 Instant Election::deadline() const {
-  Instant earliest = retry_at_;
+  Instant earliest = std::min(retry_at_, prepare_at_);
+  if (doubted_ && doubt_since_ + kSettle > out_.now) earliest = std::min(earliest, doubt_since_ + kSettle);
   if (force_) earliest = std::min(earliest, force_->until);
   if (phase_ == Phase::kWaiting) earliest = std::min(earliest, wait_until_);
   if (stand_after_ > out_.now) earliest = std::min(earliest, stand_after_);

@@ -18,6 +18,9 @@
 namespace kvd {
 
 class Election {
+  // From a sign that somebody has deleted what stands in ZooKeeper until it is made anew.
+  static constexpr Duration kSettle = milliseconds(1000);
+
  public:
   explicit Election(Outbox& out) : out_(out) {}
 
@@ -107,6 +110,7 @@ class Election {
   // election_register.cpp: from a new session to a registered server.
   void begin_session();
   void begin_anew();
+  void prepare();
   void prepared();
   void read_own();
   void on_own(const ZkResult& result);
@@ -179,6 +183,7 @@ class Election {
 
   std::optional<Register> register_;
   int32_t version_ = -1;         // the register's
+  bool register_ours_ = false;   // RegisterSeen::ours
   bool register_known_ = false;  // read, or known absent, in the current ZooKeeper session
   bool virgin_ = false;          // there is none
   bool joined_virgin_ = false;   // stood before there was one, and was never in sync since
@@ -189,7 +194,6 @@ class Election {
   int32_t life_version_ = 0;                   // of our znode below /kvd/lives
   std::map<std::string, Registration> members_;  // as last read, by id
   Registration registering_;                   // ours, on its way
-  Instant anew_at_{};
   std::optional<Registration> published_;      // ours, as it stands there
   std::set<std::string> listed_;               // names of /kvd/members' children
 
@@ -222,6 +226,8 @@ class Election {
   Instant agreed_until_{};          // ... and that counts until then
   std::map<LinkId, Member> peers_;  // links that we dialed
 
+  Instant prepare_at_ = kNever;  // kPreparing begins then
+  Instant doubt_since_{};
   Instant stand_after_{};
   Instant claim_after_{};
   Instant retry_at_ = kNever;

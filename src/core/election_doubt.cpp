@@ -14,6 +14,7 @@ namespace kvd {
 
 void Election::on(RegisterDoubted message) {
   if (!doubted_) {
+    doubt_since_ = out_.now;
     out_.log(LogLevel::kError, "ZooKeeper does not show the register that this server remembers: nobody leads by it",
              {{"found", register_fault_name(message.fault)},
               {"remembered_epoch", std::to_string(message.remembered.epoch.value)}});
@@ -81,7 +82,7 @@ void Election::on_published(const ZkResult& result) {
     published_ = registering_;
     evaluate();
   } else if (result.code == ZkCode::kNoNode) {
-    read_own();
+    begin_anew();
   } else {
     retry_soon();
   }
@@ -136,6 +137,7 @@ void Election::evaluate_doubt() {
       ruling_.kind == Ruling::Kind::kRestore && ruling_.restorer == out_.config.self.member;
   const bool wanted = force_.has_value() || (out_.config.force_new_lineage && !registered_before_);
   const bool forced = wanted && ruling_.told;
+  if (out_.now < doubt_since_ + kSettle) return;  // see begin_anew()
   if (!restores && !forced) {
     warn_of_ruling();
     if (own_znode_) resign();

@@ -11,7 +11,6 @@ namespace {
 
 constexpr int kExitUnavailable = 69;
 constexpr size_t kSweepWindow = 64;
-constexpr Duration kAnewPause = milliseconds(1000);
 
 }  // namespace
 
@@ -48,8 +47,13 @@ void Election::on(ZkSessionChanged message) {
 }
 
 void Election::begin_session() {
-  phase_ = Phase::kPreparing;
   register_known_ = claiming_ = listed_fresh_ = false;
+  prepare();
+}
+
+void Election::prepare() {
+  phase_ = Phase::kPreparing;
+  prepare_at_ = kNever;
   // Results of calls from before are told apart by their numbers, which are forgotten here; and with the
   // watches that may have been lost, so may have been what they would have told.
   calls_.clear();
@@ -61,20 +65,14 @@ void Election::begin_session() {
   call(Call::kParent, ZkCreate{kLivesPath, "", ZkMode::kPersistent});
 }
 
-// A znode is gone that everything here hangs on: somebody deleted it, or ZooKeeper came back without it.
+// A znode is gone that all of this hangs on: somebody deleted it, or ZooKeeper came back without it. Who deletes by hand
+// does it step by step, and is not to find anew what has just been deleted: so not at once.
 void Election::begin_anew() {
-  const bool pause = out_.now - anew_at_ < kAnewPause;
-  if (pause) {
-    retry_at_ = std::min(retry_at_, anew_at_ + kAnewPause);
-    phase_ = Phase::kPreparing;
-    return;
-  }
-  anew_at_ = out_.now;
+  phase_ = Phase::kPreparing;
+  calls_.clear();
   own_znode_.reset();
-  must_sweep_ = false;
-  const bool known = register_known_;
-  begin_session();
-  register_known_ = known;  // membership reads it by itself
+  listed_fresh_ = claiming_ = must_sweep_ = false;
+  prepare_at_ = out_.now + kSettle;
 }
 
 void Election::prepared() {
@@ -276,7 +274,8 @@ void Election::on_registered(const ZkResult& result) {
   if (result.code != ZkCode::kOk) {
     // Done or not, or somebody else's: look again. kNodeExists is usually our own attempt, whose answer was
     // lost.
-    if (result.code == ZkCode::kNoNode) return begin_anew();
+    const bool deletes = old_own_ || old_life_ || !stale_.empty();  // which may be what was not there
+    if (result.code == ZkCode::kNoNode && !deletes) return begin_anew();
     retry_soon();
     return;
   }
@@ -350,7 +349,7 @@ void Election::members_changed() {
   out_.links.post(MembersListed{members()});
   out_.desk.post(MembersListed{members()});
   if (own == members_.end() && !calling(Call::kListMembers)) {
-    read_own();  // gone: deleted by hand, or this list is older than our registration
+    begin_anew();  // gone: deleted by hand, or this list is older than our registration
     return;
   }
   evaluate();

@@ -16,6 +16,7 @@ constexpr Duration kRetry = milliseconds(20);
 constexpr Duration kDoubtPause = milliseconds(500);  // between looks at a register that is not believed
 
 constexpr int kExitConfiguration = 78;
+constexpr size_t kOwnEpochs = 64;  // attempts at a takeover that are remembered
 
 // ZooKeeper cannot check that something is absent, but a create fails when it is not.
 void check_unregistered(ZkMulti& multi, const Member& member) {
@@ -36,6 +37,18 @@ void Membership::handle(MembershipMessage&& message) {
 }
 
 ZkCallId Membership::next_call() { return zk_call_id(ZkCaller::kMembership, ++calls_); }
+
+// The disk does not tell: the directory may be an older copy of itself, from before it led.
+bool Membership::ours(const Register& content) const {
+  if (content.leader != out_.config.self.member) return false;
+  return !out_.config.durable || std::count(own_epochs_.begin(), own_epochs_.end(), content.epoch_id) > 0;
+}
+
+uint64_t Membership::draw_epoch_id() {
+  own_epochs_.push_back(draw_change_id());
+  if (own_epochs_.size() > kOwnEpochs) own_epochs_.pop_front();
+  return own_epochs_.back();
+}
 
 uint64_t Membership::draw_change_id() {
   uint64_t id = out_.prng.next();
@@ -66,7 +79,9 @@ void Membership::restore(const DiskFacts& facts) {
 }
 
 // From here on its reign has promised something.
-void Membership::on(LeadActive) { before_.reset(); }
+void Membership::on(LeadActive message) {
+  if (message.active) before_.reset();
+}
 
 void Membership::on(EpochHeard message) {
   if (message.epoch > heard_) heard_since_ = out_.now;
@@ -224,7 +239,7 @@ void Membership::adopt(Register content, int32_t version) {
   doubt_.reset();
   register_ = std::move(content);
   version_ = version;
-  RegisterSeen seen{*register_, version_};
+  RegisterSeen seen{*register_, version_, ours(*register_)};
   out_.links.post(seen);
   out_.election.post(seen);
   out_.replica.post(std::move(seen));
@@ -324,7 +339,7 @@ void Membership::on(BootstrapWanted message) {
   Register content;
   content.cluster = draw_uuid();
   content.epoch = Epoch(1);
-  content.epoch_id = draw_change_id();
+  content.epoch_id = draw_epoch_id();
   content.serial = 1;
   content.leader = out_.config.self.member;
   content.leader_znode = message.own_znode;
@@ -341,12 +356,12 @@ void Membership::on(TakeoverWanted message) {
   const Member& self = out_.config.self.member;
   bool in_sync = register_ && counts(register_->in_sync, self);
   // A leader that has restarted takes over from itself, see Replica::led_before.
-  bool leads = register_ && register_->leader == self && register_->epoch > out_.config.remembered.epoch;
+  bool leads = register_ && ours(*register_);
   if (!in_sync || leads || doubt_ || message.version != version_) {
     out_.election.post(TakeoverFailed{});
     return;
   }
-  Register content = next_epoch(*register_, draw_change_id());
+  Register content = next_epoch(*register_, draw_epoch_id());
   content.leader = self;
   content.cause = message.cause;
   content.leader_znode = message.own_znode;
@@ -371,7 +386,7 @@ void Membership::on(NewLineageWanted message) {
     return;
   }
   const Member& self = out_.config.self.member;
-  Register content = next_epoch(*register_, draw_change_id());
+  Register content = next_epoch(*register_, draw_epoch_id());
   content.lineage = content.lineage.next();
   content.leader = self;
   content.cause = message.forced ? ElectionCause::kForced : ElectionCause::kNewLineage;
@@ -394,7 +409,7 @@ void Membership::on(RestoreWanted message) {
     return;
   }
   const Member& self = out_.config.self.member;
-  Register content = next_epoch(message.base, draw_change_id(), message.above);
+  Register content = next_epoch(message.base, draw_epoch_id(), message.above);
   content.leader = self;
   content.cause = message.forced ? ElectionCause::kForced : ElectionCause::kRestored;
   content.leader_znode = message.own_znode;
@@ -436,7 +451,7 @@ void Membership::start_standalone() {
   content.cluster = remembered.cluster.empty() ? draw_uuid() : remembered.cluster;
   content.lineage = remembered.lineage;
   content.epoch = remembered.epoch.next();
-  content.epoch_id = draw_change_id();
+  content.epoch_id = draw_epoch_id();
   content.serial = 1;
   content.leader = out_.config.self.member;
   content.in_sync = {content.leader};

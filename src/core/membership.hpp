@@ -8,6 +8,7 @@
 //  unknown is repeated with the same version until ZooKeeper says what became of it; 17  what does not follow from
 //  the register that is remembered is not believed.
 #pragma once
+#include <deque>
 #include <optional>
 
 #include "core/outbox.hpp"
@@ -59,6 +60,8 @@ class Membership {
   // `content` is what the register holds, at `version`, when the multi succeeds.
   void send_multi(ZkMulti multi, Register content, int32_t version);
   void start_standalone();
+  bool ours(const Register& content) const;
+  uint64_t draw_epoch_id();
   uint64_t draw_change_id();
   std::string draw_uuid();
   ZkCallId next_call();
@@ -68,6 +71,7 @@ class Membership {
   std::optional<Register> register_;  // the newest that is believed: what this server remembers
   int32_t version_ = kNoVersion;      // of it in ZooKeeper
   std::optional<RegisterDoubted> doubt_;
+  std::deque<uint64_t> own_epochs_;  // ids of those that this life has tried to begin
   std::optional<Register> before_;  // the register that our own takeover replaced, until another one is seen
   Instant lag_since_ = kNever;      // reads have shown older registers since then
   std::optional<Change> change_;

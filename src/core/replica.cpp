@@ -56,7 +56,7 @@ void Replica::on(const RegisterSeen& message) {
   const bool open = proposed_ && proposed_->epoch_id == content.epoch_id && proposed_->serial > content.serial;
   if (!open) proposed_.reset();
   remember_register();
-  if (content.leader == self && !led_before(content)) {
+  if (content.leader == self && (message.ours || mutated(Mutation::kLedAgain))) {
     if (!leader_) lead();
     if (content.in_sync != before) ++counters_.in_sync_changes;
   } else {
@@ -100,13 +100,6 @@ void Replica::on(const RegisterDoubted& message) {
   out_.election.post(CopyHeld{log_.last(), commit_, store_.digest()});
   announce();
   if (move_) finish_move();
-}
-
-// The life before this restart led that epoch, and has perhaps sent others entries of it that were never safe here.
-// Other ones in their place would be taken for the same: so it is never gone on with, and somebody, perhaps this
-// server, begins another epoch.
-bool Replica::led_before(const Register& content) const {
-  return content.epoch <= out_.config.remembered.epoch && !mutated(Mutation::kLedAgain);
 }
 
 // Only those that the register or a change of it still counts on are worth remembering.
@@ -187,6 +180,7 @@ void Replica::step_down(const std::string& why) {
   Leading former = std::move(*leader_);
   leader_.reset();
   ++counters_.step_downs;
+  out_.election.post(LeadActive{false});
   // What is in the log may live on under the next leader, or not: nobody here can know (rule 12).
   const std::string line =
       "this server stopped leading before the write was confirmed: read the key before you repeat it";

@@ -203,7 +203,6 @@ class Replica {
   void learn_epoch(Epoch epoch);
   void set_sparse(bool sparse);
   void set_caught_up();
-  bool led_before(const Register& content) const;
   void announce();
   void drop(Store store);
   void drop_staging();

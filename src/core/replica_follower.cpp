@@ -135,7 +135,7 @@ void Replica::learn_commit(Revision commit) {
 }
 
 void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
-  if (refuses(said, heartbeat.end)) return;
+  if (refuses(said, std::max(heartbeat.end, heartbeat.commit))) return;
   if (following_.staging) {
     following_.staging->commit = std::max(following_.staging->commit, heartbeat.commit);
     install_if_complete(said.link);

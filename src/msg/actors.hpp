@@ -45,6 +45,7 @@ using NodeEffect = std::variant<ClientReply, ServiceReply, LinkDial, LinkSend, L
 struct RegisterSeen {
   Register content;
   int32_t version = 0;
+  bool ours = false;  // its epoch was begun by this life of this server
 };
 struct RegisterAbsent {};  // ZooKeeper answered that there is none: a virgin cluster
 
@@ -150,7 +151,9 @@ struct RegisterLearned {  // from election: another server remembers a newer one
 struct RegisterChangeWanted {  // from replica, while leading
   Register content;
 };
-struct LeadActive {};  // from replica: this server's reign may acknowledge from now on
+struct LeadActive {  // from replica: this server's reign may acknowledge from now on, or no longer
+  bool active = true;
+};
 struct EpochHeard {  // from replica: somebody speaks of an epoch that the register has not shown us yet
   Epoch epoch;
 };

@@ -8,6 +8,7 @@ namespace kvd {
 bool descends(const Register& later, const Register& earlier) {
   if (later.cluster != earlier.cluster) return false;
   if (later.epoch == earlier.epoch && later.epoch_id == earlier.epoch_id) return later.serial >= earlier.serial;
+  if (later.epoch <= earlier.epoch) return false;
   const bool remembered =
       std::any_of(later.history.begin(), later.history.end(), [&](const PastEpoch& past) {
         return past.epoch == earlier.epoch && past.id == earlier.epoch_id && past.serial >= earlier.serial;

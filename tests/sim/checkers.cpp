@@ -52,7 +52,7 @@ void Checkers::on_turn(int index, const NodeView& view) {
   server.view = view;
   server.member = view.self;  // its disk may have told it who it is
   server.seen = true;
-  if (server.excused && view.last.revision >= committed_.newest() && !view.leading) server.excused = false;
+  if (server.excused && view.commit >= committed_.newest() && !view.leading) server.excused = false;
   if (new_lineage) server.checked = lineage_base(view.lineage);
   if (view.leading) check_one_leader(view);
   const Revision newest_before = committed_.newest();

@@ -32,6 +32,7 @@ class Checkers {
   // of it.
   void zookeeper_went_back() { gone_back_ = true; }
   bool awaits_restoration() const { return gone_back_; }
+  void restored_by_nobody() { gone_back_ = false; }  // a person would have to decide
   // An older copy of its directory has been given to this server: it may lack what it had, until it has it again.
   void excuse(int server) { servers_[server].excused = true; }
   // A node answers a client (the answer has not arrived yet). `floor`: see ClientOperation.

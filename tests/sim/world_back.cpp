@@ -26,7 +26,14 @@ void World::turn_zookeeper_back() {
   const bool one_changes = std::any_of(processes_.begin(), processes_.end(), [this](const auto& process) {
     return zookeeper_.changes_register(static_cast<int>(&process - processes_.data()));
   });
-  if (one_changes) return;  // what nobody will remember: it may still be made
+  // A change that nobody has heard of yet nobody can remember, nor need: nothing was promised under it.
+  const std::optional<int> leading = leader();
+  const bool heard = leading && is_alive(*leading) && processes_[*leading]->node().view().active &&
+                     processes_[*leading]->node().view().epoch == checkers_.config()->epoch;
+  if (one_changes || !heard) {
+    context_.queue.after(milliseconds(50), [this] { turn_zookeeper_back(); });
+    return;
+  }
   const SimZkTree& tree = *backups_[context_.prng.below(backups_.size())];
   const bool is_there = zookeeper_.ensemble().tree().contains(kConfigPath);
   note(fmt::format("world: ZooKeeper goes back, kind {}", context_.options.zk_back));

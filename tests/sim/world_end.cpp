@@ -167,6 +167,12 @@ void World::ask_status() {
 
 void World::poll_convergence() {
   if (done_) return;
+  if (checkers_.awaits_restoration() && !all_in_sync_are_here()) {
+    note("world: who was in sync is gone for good, and nobody decides");
+    checkers_.restored_by_nobody();
+    done_ = true;
+    return;
+  }
   const std::string why = why_not_converged();
   if (why.empty() && context_.options.old_copy != 0 && give_old_directory()) {
     workload_.start_round(everyone());

@@ -1,6 +1,7 @@
 // What the journal does when the disk is full or fails, what the other promises than --sync always are worth, and the
 // bytes of its format. The rest is in journal_test.cpp.
 #include "core/journal.hpp"
+#include "core/journal_format.hpp"
 #include "journal_fixture.hpp"
 
 using namespace kvd;
@@ -317,7 +318,25 @@ TEST_CASE_FIXTURE(JournalFixture, "the bytes on the disk are those of format 1")
         "000005000000000000004d00000000000000010000000000000001000000000000000200000000000000daacdcd8d308"
         "ae0b");
   CHECK(hexadecimal(files.files.at("facts")) ==
-        "6b76646661637473010000005000000041abe571304f5c4207000000636c757374657201000000000000000300000000"
+        "6b7664666163747302000000530000008fbd35928ede41a707000000636c757374657201000000000000000300000000"
         "000000010000006101000000000000000100000000000000010000000000000000000001000000000000000004000000"
-        "626f6f7400000000");
+        "626f6f7400000000000000");
+}
+
+TEST_CASE("facts of format 1 are read: they know no register") {
+  const std::string digits =
+      "6b76646661637473010000005000000041abe571304f5c4207000000636c757374657201000000000000000300000000"
+      "000000010000006101000000000000000100000000000000010000000000000000000001000000000000000004000000"
+      "626f6f7400000000";
+  std::string bytes;
+  for (size_t at = 0; at < digits.size(); at += 2)
+    bytes += static_cast<char>(std::stoi(digits.substr(at, 2), nullptr, 16));
+  bool newer = true;
+  const Result<JournalRoot> root = decode_root(bytes, newer);
+  REQUIRE(root);
+  CHECK_FALSE(newer);
+  CHECK(root->facts.cluster == "cluster");
+  CHECK(root->facts.epoch == Epoch(3));
+  CHECK_FALSE(root->facts.remembers);
+  CHECK_FALSE(root->facts.standalone);
 }

@@ -443,14 +443,14 @@ TEST_CASE_FIXTURE(JournalFixture, "facts that cannot be read leave nothing that 
 TEST_CASE_FIXTURE(JournalFixture, "a directory of a newer version is refused, and stays as it is") {
   open_new();
   std::string bytes = files.files.at("facts");
-  bytes[8] = 2;
+  bytes[8] = 3;
   // The head is the same in every format, and its checksum tells it from damage.
-  const uint64_t checksum = hash_bytes(bytes.substr(12, 4) + bytes.substr(24), 2);
+  const uint64_t checksum = hash_bytes(bytes.substr(12, 4) + bytes.substr(24), 3);
   for (int i = 0; i < 8; ++i) bytes[16 + i] = static_cast<char>(checksum >> (8 * i));
   files.files["facts"] = bytes;
   const auto before = files.files;
   open();
-  CHECK(failed == "this directory was written by a newer kvd (format 2)");
+  CHECK(failed == "this directory was written by a newer kvd (format 3)");
   CHECK(files.files == before);
   CHECK(perform({DiskRead{}}).empty());
 }

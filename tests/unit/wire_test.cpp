@@ -36,9 +36,9 @@ std::vector<PeerMessage> one_of_each() {
       hello,
       Append{Epoch(3), LogPosition{Epoch(2), Revision(11)}, Revision(10), {entry}},
       AppendAck{Epoch(3), Revision(12)},
-      AppendNack{Epoch(4), true, Revision(1), 2, true},
+      AppendNack{Epoch(4), true, Revision(1), 2, true, LogPosition{Epoch(3), Revision(9)}},
       Heartbeat{Epoch(3), Revision(12), 5, 0xfeed, Revision(14), true},
-      HeartbeatAck{Epoch(3), 5, true, 2},
+      HeartbeatAck{Epoch(3), 5, true, 2, true},
       SnapshotBegin{Epoch(3), 2, LogPosition{Epoch(2), Revision(11)}, true},
       SnapshotChunk{Epoch(3), {item}},
       SnapshotEnd{Epoch(3), Revision(12), 0xbeef},
@@ -61,6 +61,7 @@ std::vector<PeerMessage> one_of_each() {
       WriteBatch{{}, true, {Fence{"lock", 1}, Fence{std::string("\0:", 2), limits::kFenceTokenMax}}},
       ChangeSettings{2},
       MoveLeader{ServerId{"a:1"}},
+      DecideLineage{},
   };
   for (const Operation& operation : operations)
     all.push_back(Forward{1, operation, milliseconds(100), "key", {}});
@@ -77,6 +78,7 @@ std::vector<PeerMessage> one_of_each() {
       ConditionFailed{Revision(3)},
       SettingsChanged{2},
       LeaderMoved{ServerId{"a:1"}},
+      LineageForced{Lineage(3)},
       Box(Fenced{Fence{"lock", 7}, 8}),
       Failed{ErrorCode::kNoLeader, Outcome::kUnknown, "why"},
   };

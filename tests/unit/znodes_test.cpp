@@ -18,6 +18,9 @@ Register example() {
   content.in_sync = {content.leader, Member{ServerId{"b:8001"}, Incarnation(2)}};
   content.min_in_sync = 2;
   content.change_id = 0xffffffffffffffff;
+  content.serial = 9;
+  content.epoch_id = 0x10;
+  content.history = {PastEpoch{Epoch(1), 0xffffffffffffffff, 3}, PastEpoch{Epoch(2), 1, 8}};
   return content;
 }
 
@@ -49,6 +52,47 @@ TEST_CASE("a register that lacks something or has another type is refused by nam
   CHECK_FALSE(decode_register(""));
   CHECK_FALSE(decode_register("[]"));
   CHECK_FALSE(decode_register("{"));
+}
+
+TEST_CASE("a register of the first version, which remembered nothing of the ones before it, is read") {
+  std::string json = encode_register(example());
+  json = json.substr(0, json.find(",\"serial\"")) + "}";
+  const auto back = decode_register(json);
+  REQUIRE(back);
+  CHECK(back->epoch == Epoch(3));
+  CHECK(back->serial == 0);
+  CHECK(back->history.empty());
+}
+
+TEST_CASE("what a register remembers has to be of its form") {
+  for (const char* wrong : {"\"1/2\"", "\"1/x/3\"", "\"/1/2\"", "\"1/1/\"", "1", "\"1/1/2/3\""}) {
+    std::string json = encode_register(example());
+    const size_t from = json.find("\"history\":[") + 11;
+    json.replace(from, json.find(']', from) - from, wrong);
+    CAPTURE(json);
+    CHECK_FALSE(decode_register(json));
+  }
+}
+
+TEST_CASE("a registration comes back, with what its server remembers and holds") {
+  Registration one{ServerInfo{Member{ServerId{"a"}, Incarnation(5)}, Address{"a", 8001}, Address{"a", 18001}, true},
+                   example(),
+                   Claim{kNoVersion, example(), LogPosition{Epoch(3), Revision(7)}, Revision(6), 0xff, true}};
+  auto back = decode_registration(encode_registration(one));
+  REQUIRE(back);
+  CHECK(*back == one);
+  one.claim->found = 7;
+  one.claim->proposed.reset();
+  back = decode_registration(encode_registration(one));
+  REQUIRE(back);
+  CHECK(*back == one);
+  one.claim.reset();
+  one.remembers.reset();
+  back = decode_registration(encode_registration(one));
+  REQUIRE(back);
+  CHECK(*back == one);
+  CHECK(decode_server_info(encode_registration(one)));
+  CHECK_FALSE(decode_registration("{\"id\":\"a\"}"));
 }
 
 TEST_CASE("a server's description comes back, and a port of 0 does not") {
