@@ -40,7 +40,7 @@ class Durability {
   void flush(const Log& log, const Store& store, Revision commit);
 
   // ---- what is safe ----
-  bool kept(Epoch epoch) const;             // this epoch, and the cluster: may be acted on
+  bool kept(Epoch epoch) const;  // this epoch, and the cluster: may be acted on
   bool all_kept() const { return !on_disk() || mutated(Mutation::kEpochNotKept) || kept_ == facts_; }
   const std::optional<Register>& proposed() const { return facts_.proposed; }
   Revision safe_end(const Log& log) const;  // the log up to here

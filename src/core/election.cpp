@@ -161,11 +161,9 @@ bool Election::total_loss() const {
   return true;
 }
 
-// The register names this server, but for an epoch that a life before this one began: it may have sent entries that this
-// disk does not have, and others in their place would pass for the same.
-bool Election::led_before() const {
-  return register_->leader == out_.config.self.member && !register_ours_;
-}
+// The register names this server, but for an epoch that a life before this one began: it may have sent entries that
+// this disk does not have, and others in their place would pass for the same.
+bool Election::led_before() const { return register_->leader == out_.config.self.member && !register_ours_; }
 
 bool Election::leads() const {
   return register_ && register_->leader == out_.config.self.member && !led_before();
@@ -423,8 +421,7 @@ void Election::claim() {
         std::all_of(register_->in_sync.begin(), register_->in_sync.end(),
                     [this](const Member& member) { return members_.contains(member.id.value); });
     const bool forced = out_.config.force_new_lineage && (!all_registered || out_.config.durable);
-    out_.membership.post(
-        NewLineageWanted{version_, *own_znode_, register_->in_sync, all_registered, forced});
+    out_.membership.post(NewLineageWanted{version_, *own_znode_, register_->in_sync, all_registered, forced});
   }
 }
 

@@ -188,21 +188,21 @@ class Election {
   bool virgin_ = false;          // there is none
   bool joined_virgin_ = false;   // stood before there was one, and was never in sync since
 
-  std::optional<Registered> old_own_;          // a registration of this id, to be replaced
-  bool old_life_ = false;                      // with its znode below /kvd/lives
-  std::vector<std::string> stale_;             // a former life's election znodes
-  int32_t life_version_ = 0;                   // of our znode below /kvd/lives
+  std::optional<Registered> old_own_;            // a registration of this id, to be replaced
+  bool old_life_ = false;                        // with its znode below /kvd/lives
+  std::vector<std::string> stale_;               // a former life's election znodes
+  int32_t life_version_ = 0;                     // of our znode below /kvd/lives
   std::map<std::string, Registration> members_;  // as last read, by id
-  Registration registering_;                   // ours, on its way
-  std::optional<Registration> published_;      // ours, as it stands there
-  std::set<std::string> listed_;               // names of /kvd/members' children
+  Registration registering_;                     // ours, on its way
+  std::optional<Registration> published_;        // ours, as it stands there
+  std::set<std::string> listed_;                 // names of /kvd/members' children
 
   std::optional<RegisterDoubted> doubted_;
   std::optional<CopyHeld> held_;  // since then
   Ruling ruling_;
-  std::string warned_;            // of what, last
-  bool lead_active_ = false;      // our reign may acknowledge
-  bool differs_ = false;          // our copy contradicts the leader's
+  std::string warned_;        // of what, last
+  bool lead_active_ = false;  // our reign may acknowledge
+  bool differs_ = false;      // our copy contradicts the leader's
   std::optional<ForceLineage> force_;
 
   std::optional<std::string> own_znode_;

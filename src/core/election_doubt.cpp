@@ -15,7 +15,8 @@ namespace kvd {
 void Election::on(RegisterDoubted message) {
   if (!doubted_) {
     doubt_since_ = out_.now;
-    out_.log(LogLevel::kError, "ZooKeeper does not show the register that this server remembers: nobody leads by it",
+    out_.log(LogLevel::kError,
+             "ZooKeeper does not show the register that this server remembers: nobody leads by it",
              {{"found", register_fault_name(message.fault)},
               {"remembered_epoch", std::to_string(message.remembered.epoch.value)}});
   }
@@ -48,7 +49,8 @@ Registration Election::own_registration() const {
   Registration own{out_.config.self, std::nullopt, std::nullopt};
   if (doubted_ && held_) {
     own.remembers = doubted_->remembered;
-    own.claim = Claim{doubted_->version, doubted_->proposed, held_->end, held_->commit, held_->digest, differs_};
+    own.claim =
+        Claim{doubted_->version, doubted_->proposed, held_->end, held_->commit, held_->digest, differs_};
   } else if (doubted_) {
     own.remembers = doubted_->remembered;
   } else if (register_) {
@@ -129,12 +131,12 @@ void Election::evaluate_doubt() {
   std::vector<Registration> all;
   for (const auto& [name, other] : members_) all.push_back(other);
   ruling_ = judge(*doubted_, all);
-  if (past_of(ruling_.newest) != past_of(doubted_->remembered) && descends(ruling_.newest, doubted_->remembered)) {
+  if (past_of(ruling_.newest) != past_of(doubted_->remembered) &&
+      descends(ruling_.newest, doubted_->remembered)) {
     out_.membership.post(RegisterLearned{ruling_.newest, false});
     return;
   }
-  const bool restores =
-      ruling_.kind == Ruling::Kind::kRestore && ruling_.restorer == out_.config.self.member;
+  const bool restores = ruling_.kind == Ruling::Kind::kRestore && ruling_.restorer == out_.config.self.member;
   const bool wanted = force_.has_value() || (out_.config.force_new_lineage && !registered_before_);
   const bool forced = wanted && ruling_.told;
   if (out_.now < doubt_since_ + kSettle) return;  // see begin_anew()
@@ -224,7 +226,8 @@ void Election::settle_force() {
     return;
   }
   const ForceLineage asked = *std::exchange(force_, std::nullopt);
-  out_.front.post(Answered{asked.token, LineageForced{register_->lineage}, lineage_base(register_->lineage), false});
+  out_.front.post(
+      Answered{asked.token, LineageForced{register_->lineage}, lineage_base(register_->lineage), false});
 }
 
 }  // namespace kvd

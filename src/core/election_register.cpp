@@ -65,8 +65,8 @@ void Election::prepare() {
   call(Call::kParent, ZkCreate{kLivesPath, "", ZkMode::kPersistent});
 }
 
-// A znode is gone that all of this hangs on: somebody deleted it, or ZooKeeper came back without it. Who deletes by hand
-// does it step by step, and is not to find anew what has just been deleted: so not at once.
+// A znode is gone that all of this hangs on: somebody deleted it, or ZooKeeper came back without it. Who deletes by
+// hand does it step by step, and is not to find anew what has just been deleted: so not at once.
 void Election::begin_anew() {
   phase_ = Phase::kPreparing;
   calls_.clear();

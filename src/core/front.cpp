@@ -98,7 +98,8 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
   if (std::holds_alternative<QueryStatus>(operation)) {
     fail(token, ErrorCode::kInvalid, Outcome::kNotApplied, "a status query cannot be forwarded");
   } else if (std::holds_alternative<DecideLineage>(operation)) {
-    fail(token, ErrorCode::kInvalid, Outcome::kNotApplied, "whose copy goes on is decided at that server itself");
+    fail(token, ErrorCode::kInvalid, Outcome::kNotApplied,
+         "whose copy goes on is decided at that server itself");
   } else if (std::holds_alternative<ReadSnapshot>(operation)) {
     fail(token, ErrorCode::kInvalid, Outcome::kNotApplied, "a snapshot cannot be asked of another server");
   } else if (stopping_) {

@@ -1,7 +1,7 @@
 // How a journal's files are named and what their bytes mean; see journal.hpp for what they are for. Format 1, all
 // numbers little-endian, values as in msg/codec.hpp. Whoever changes it changes kJournalFormat and the golden test.
 //
-//   facts           magic "kvdfacts" | format u32 | length u32 | checksum u64 (of length and content) | JournalRoot (format 2)
+//   facts           magic "kvdfacts" | format u32 (2) | length u32 | checksum u64 (of length and content) | JournalRoot
 //   log-G-N         frames, then zeros: generation G, running number N; 16 hexadecimal digits each
 //   snapshot-G-R    frames: one kSnapshotHead, kSnapshotItems, one kSnapshotFoot; base revision R
 //   *.tmp           not finished, of no use           *.damaged    put aside, never read
@@ -14,9 +14,9 @@
 //
 // A checksum covers what follows it and the file's name (a backup's: the word backup). In a log `sequence` counts
 // frames over all segments of a generation; `safe` is the highest one that was known to be synced when the frame was
-// written: it proves that what is missing below it was lost, not merely never finished. `opening` counts the starts of
-// the journal: a frame behind one of a later opening is stale, whatever its checksum says. In a snapshot `sequence`
-// counts from 0 and the others are 0.
+// written: it proves that what is missing below it was lost, not merely never finished. `opening` counts the starts
+// of the journal: a frame behind one of a later opening is stale, whatever its checksum says. In a snapshot
+// `sequence` counts from 0 and the others are 0.
 #pragma once
 #include <cstdint>
 #include <optional>

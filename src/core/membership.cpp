@@ -137,7 +137,8 @@ void Membership::on_read(ZkResult& result) {
     return;
   }
   const std::string& cluster = out_.config.remembered.cluster;
-  if (!register_ && !cluster.empty() && content->cluster != cluster) {  // written by a kvd that kept no register
+  if (!register_ && !cluster.empty() &&
+      content->cluster != cluster) {  // written by a kvd that kept no register
     out_.emit(Exit{kExitConfiguration, "the data directory belongs to another cluster, " + cluster +
                                            "; ZooKeeper's is " + content->cluster +
                                            ": give the right --data-dir, or the right ZooKeeper"});
@@ -146,14 +147,16 @@ void Membership::on_read(ZkResult& result) {
   if (!register_) return adopt(std::move(*content), version);
   if (!content) return doubt(RegisterFault::kUnreadable, version, std::nullopt);
   const bool same = past_of(*content) == past_of(*register_);
-  if (mutated(Mutation::kRegisterBelieved) || (same ? *content == *register_ : descends(*content, *register_))) {
+  if (mutated(Mutation::kRegisterBelieved) ||
+      (same ? *content == *register_ : descends(*content, *register_))) {
     adopt(std::move(*content), version);
     // At once, but not for ever: the one who spoke of it may have it from elsewhere.
     const bool soon = out_.now - heard_since_ < 2 * out_.config.leader_silence;
     if (register_->epoch < heard_) retry_at_ = out_.now + (soon ? kRetry : kDoubtPause);
     return;
   }
-  if (content->cluster != register_->cluster) return doubt(RegisterFault::kForeign, version, std::move(*content));
+  if (content->cluster != register_->cluster)
+    return doubt(RegisterFault::kForeign, version, std::move(*content));
   const bool older = !same && descends(*register_, *content);
   if (older && lags(version)) {
     retry_at_ = out_.now + kRetry;
@@ -188,11 +191,12 @@ bool Membership::lags(int32_t version) {
   return out_.now - lag_since_ < out_.config.leader_silence;
 }
 
-// Rule 17. ZooKeeper's word is not taken against what this server knows: it would throw away what was acknowledged since.
+// Rule 17. ZooKeeper's word is not taken against what this server knows: it would throw away what was acknowledged
+// since.
 void Membership::doubt(RegisterFault fault, int32_t version, std::optional<Register> found) {
   retry_at_ = out_.now + kDoubtPause;
-  const bool same = doubt_ && doubt_->fault == fault && doubt_->version == version && doubt_->found == found &&
-                    doubt_->remembered == *register_;
+  const bool same = doubt_ && doubt_->fault == fault && doubt_->version == version &&
+                    doubt_->found == found && doubt_->remembered == *register_;
   if (same && !tell_again_) return;
   tell_again_ = false;
   RegisterDoubted doubted{fault, version, std::move(found), *register_, out_.config.remembered.proposed};
@@ -212,7 +216,8 @@ void Membership::doubt(RegisterFault fault, int32_t version, std::optional<Regis
 // Somebody remembers a register that was made of ours: ZooKeeper has gone back to the one that we believe.
 void Membership::on(RegisterLearned message) {
   if (!register_) return;
-  const bool retreats = message.retreats && before_ && !doubt_ && register_->leader == out_.config.self.member;
+  const bool retreats =
+      message.retreats && before_ && !doubt_ && register_->leader == out_.config.self.member;
   const Register& known = retreats ? *before_ : *register_;
   if (!descends(message.content, known) || past_of(message.content) == past_of(known)) return;
   std::optional<Register> found = doubt_ ? doubt_->found : *register_;
@@ -232,7 +237,8 @@ void Membership::adopt(Register content, int32_t version) {
              {{"cluster", std::to_string(content.min_in_sync)},
               {"flag", std::to_string(out_.config.min_in_sync)}});
   }
-  const bool own_reign = register_ && content.epoch > register_->epoch && content.leader == out_.config.self.member;
+  const bool own_reign =
+      register_ && content.epoch > register_->epoch && content.leader == out_.config.self.member;
   if (own_reign && descends(content, *register_)) before_ = register_;
   if (content.leader != out_.config.self.member) before_.reset();
   lag_since_ = kNever;

@@ -72,8 +72,8 @@ class Membership {
   int32_t version_ = kNoVersion;      // of it in ZooKeeper
   std::optional<RegisterDoubted> doubt_;
   std::deque<uint64_t> own_epochs_;  // ids of those that this life has tried to begin
-  std::optional<Register> before_;  // the register that our own takeover replaced, until another one is seen
-  Instant lag_since_ = kNever;      // reads have shown older registers since then
+  std::optional<Register> before_;   // the register that our own takeover replaced, until another one is seen
+  Instant lag_since_ = kNever;       // reads have shown older registers since then
   std::optional<Change> change_;
   ZkCallId read_call_, exists_call_, change_call_, multi_call_;  // outstanding; 0: none
   Register multi_content_;

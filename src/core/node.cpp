@@ -455,7 +455,8 @@ void Node::Parts::judge(Status& status) const {
   if (recovering()) {
     status.not_ready = "reads its data directory";
   } else if (election.doubted()) {
-    status.not_ready = "ZooKeeper does not show the register that this server remembers; see degraded in /v1/cluster";
+    status.not_ready =
+        "ZooKeeper does not show the register that this server remembers; see degraded in /v1/cluster";
   } else if (replica.diverged()) {
     status.not_ready = "this copy differs from the leader's";
   } else if (!config_now) {
@@ -495,12 +496,16 @@ void Node::Parts::judge(Status& status) const {
   if (!status.complete) status.degraded.push_back("this server's copy is not complete");
   if (replica.diverged())
     status.degraded.push_back(
-        "this copy differs from the leader's: it is kept, and neither counted nor served as ready; it joins anew by itself "
-        "when two others agree. Otherwise compare the digests in /v1/cluster, and start the server whose copy is to go with "
+        "this copy differs from the leader's: it is kept, and neither counted nor served as ready; it joins "
+        "anew by itself "
+        "when two others agree. Otherwise compare the digests in /v1/cluster, and start the server whose "
+        "copy is to go with "
         "an empty --data-dir");
   if (const std::string other = replica.contradicted_by(); !other.empty())
-    status.degraded.push_back("the copy of " + other + " differs from this one, and no third one tells which is right: writes "
-                              "are refused. Stop the server whose copy is to go, and start it with an empty --data-dir");
+    status.degraded.push_back(
+        "the copy of " + other +
+        " differs from this one, and no third one tells which is right: writes "
+        "are refused. Stop the server whose copy is to go, and start it with an empty --data-dir");
 }
 
 }  // namespace kvd

@@ -27,13 +27,15 @@ void Recovery::on(DiskAnswer answer) {
   if (phase_ == Phase::kKeeping && kept_ && (emptied_ || !begins_empty_)) phase_ = Phase::kDone;
 }
 
-// A server without ZooKeeper begins an epoch whenever it starts: with the directory of a cluster's member that would be a
-// history of its own under the cluster's name.
+// A server without ZooKeeper begins an epoch whenever it starts: with the directory of a cluster's member that would
+// be a history of its own under the cluster's name.
 bool Recovery::refuse(const DiskFacts& facts) {
   if (facts.cluster.empty() || facts.standalone == out_.config.standalone) return false;
-  const std::string out = "; 'kvd export DIR FILE' takes the data out, and PUT /v1/snapshot takes it into an empty ";
+  const std::string out =
+      "; 'kvd export DIR FILE' takes the data out, and PUT /v1/snapshot takes it into an empty ";
   out_.emit(Exit{kExitConfiguration,
-                 facts.standalone ? "the data directory is that of a --standalone server, and no cluster's" + out + "cluster"
+                 facts.standalone ? "the data directory is that of a --standalone server, and no cluster's" +
+                                        out + "cluster"
                                   : "the data directory belongs to the cluster " + facts.cluster +
                                         ", and is not for --standalone" + out + "server"});
   return true;

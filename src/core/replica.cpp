@@ -53,7 +53,8 @@ void Replica::on(const RegisterSeen& message) {
   bool newer = content.epoch > epoch_;
   epoch_ = content.epoch;
   const Member& self = out_.config.self.member;
-  const bool open = proposed_ && proposed_->epoch_id == content.epoch_id && proposed_->serial > content.serial;
+  const bool open =
+      proposed_ && proposed_->epoch_id == content.epoch_id && proposed_->serial > content.serial;
   if (!open) proposed_.reset();
   remember_register();
   if (content.leader == self && (message.ours || mutated(Mutation::kLedAgain))) {
@@ -134,9 +135,10 @@ void Replica::begin_lineage(Lineage lineage) {
   }
 }
 
-// An operator has decided for this server's copy, with all that its log has: others may have been told that it was done. The
-// log begins one revision behind the lineage's beginning, so that nobody who is there takes itself for complete. On disk
-// the copy comes first and the lineage's number after it: a restart in between finds the former ones and does this again.
+// An operator has decided for this server's copy, with all that its log has: others may have been told that it was
+// done. The log begins one revision behind the lineage's beginning, so that nobody who is there takes itself for
+// complete. On disk the copy comes first and the lineage's number after it: a restart in between finds the former
+// ones and does this again.
 void Replica::carry_over(const Register& content) {
   if (leader_) step_down("a new lineage has begun");
   advance(log_.last().revision);

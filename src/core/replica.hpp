@@ -1,10 +1,10 @@
-// The replica actor: the log, and with it everything that is promised to clients. As leader it appends,
-// replicates, commits and answers; as follower it accepts, truncates, applies; as learner it takes a snapshot
-// while writes go on.
+// The replica actor: the log, and with it everything that is promised to clients. As leader it appends, replicates,
+// commits and answers; as follower it accepts, truncates, applies; as learner it takes a snapshot while writes go on.
 //
-// One class in five files, by what they do: replica.cpp (state, roles, local reads), replica_write.cpp (a
-// write's way into the log), replica_leader.cpp (replication, commit, the in-sync set), replica_follower.cpp
-// (the other side), replica_differs.cpp (copies that contradict each other). The rules that the comments name by number are in src/README.md.
+// One class in five files, by what they do: replica.cpp (state, roles, local reads), replica_write.cpp (a write's way
+// into the log), replica_leader.cpp (replication, commit, the in-sync set), replica_follower.cpp (the other side),
+// replica_differs.cpp (copies that contradict each other). The rules that the comments name by number are in
+// src/README.md.
 #pragma once
 #include <deque>
 #include <map>
@@ -43,7 +43,8 @@ class Replica {
   bool complete() const { return caught_up_ && !sparse_; }
   bool hears_leader() const;
   bool diverged() const { return diverged_; }
-  std::string contradicted_by() const;  // whose copy differs, as long as nobody knows which is right; empty: nobody's
+  std::string contradicted_by()
+      const;  // whose copy differs, as long as nobody knows which is right; empty: nobody's
   bool stopped() const { return stop_done_; }
   Lineage lineage() const { return lineage_; }
   Epoch epoch() const { return epoch_; }
@@ -137,8 +138,8 @@ class Replica {
     std::unique_ptr<Index> tail = std::make_unique<Index>();
     std::unique_ptr<Index> fences = std::make_unique<Index>();
     std::map<std::string, RememberedAnswer> requests;  // of writes in the uncommitted part of the log
-    Revision commit_before;  // as of one or two heartbeats ago, and
-    Revision commit_marked;  // ... of this one:
+    Revision commit_before;                            // as of one or two heartbeats ago, and
+    Revision commit_marked;                            // ... of this one:
     Instant marked_at{};
     Revision forgetting;  // the entry that last made room among the remembered answers
     size_t uncommitted_bytes = 0;
@@ -309,9 +310,9 @@ class Replica {
   bool caught_up_ = false;  // the copy has once been as new as its leader's
   bool sparse_ = false;
   bool was_in_sync_ = false;
-  bool doubted_ = false;   // the register is not believed: rule 17
-  bool diverged_ = false;  // this copy contradicts the leader's: rule 18
-  bool carrying_ = false;  // a new lineage begins with this copy, which is not safe yet
+  bool doubted_ = false;              // the register is not believed: rule 17
+  bool diverged_ = false;             // this copy contradicts the leader's: rule 18
+  bool carrying_ = false;             // a new lineage begins with this copy, which is not safe yet
   std::optional<Register> proposed_;  // ordered with a larger in-sync set, while its outcome is open
   std::optional<Leading> leader_;
   Following following_;

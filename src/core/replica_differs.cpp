@@ -1,9 +1,9 @@
-// The replica actor where copies contradict each other (rule 18): a follower that knows more to be committed than its leader
-// has, or other things; and the leader of such a one. No code path of kvd leads here: a directory was an old copy, or was
-// changed elsewhere, or memory is broken. See replica.hpp.
+// The replica actor where copies contradict each other (rule 18): a follower that knows more to be committed than its
+// leader has, or other things; and the leader of such a one. No code path of kvd leads here: a directory was an old
+// copy, or was changed elsewhere, or memory is broken. See replica.hpp.
 //
-// Of two copies that differ nobody can tell which is right. With a third one that agrees with either, the odd one is taken
-// for wrong. A log that is merely shorter is: what it lacks was acknowledged.
+// Of two copies that differ nobody can tell which is right. With a third one that agrees with either, the odd one is
+// taken for wrong. A log that is merely shorter is: what it lacks was acknowledged.
 #include <algorithm>
 
 #include "core/mutation.hpp"
@@ -60,8 +60,8 @@ void Replica::begin_copy_anew() {
   out_.election.post(CopyDiffers{false});
   out_.front.post(Applied{commit_});
   if (following_.link) {
-    out_.emit(LinkSend{*following_.link,
-                       AppendNack{epoch_, false, commit_, following_.snapshot, sparse_, {}}});
+    out_.emit(
+        LinkSend{*following_.link, AppendNack{epoch_, false, commit_, following_.snapshot, sparse_, {}}});
   }
 }
 
@@ -102,8 +102,8 @@ std::string Replica::contradicted_by() const {
   return peer == nullptr ? "" : peer->member.id.value;
 }
 
-// Those who are in sync know more to be committed than this server's log has, which has promised nothing yet in its reign:
-// it lacks what was acknowledged. One of them leads instead, once everybody who can has spoken.
+// Those who are in sync know more to be committed than this server's log has, which has promised nothing yet in its
+// reign: it lacks what was acknowledged. One of them leads instead, once everybody who can has spoken.
 void Replica::yield_to_longer() {
   if (leader_->active || out_.now < leader_->hand_over_at) return;
   const Peer* longest = nullptr;

@@ -108,8 +108,9 @@ void Replica::on_append(const PeerSaid& said, const Append& append) {
   if (following_.lacks && refuses(said, append.previous.revision)) return;
   if (!take_entries(log, append, floor)) {
     if (diverged_) return;
-    out_.emit(LinkSend{said.link, AppendNack{epoch_, false, hint(log, append.previous, floor),
-                                             following_.snapshot, sparse_, {}}});
+    out_.emit(LinkSend{
+        said.link,
+        AppendNack{epoch_, false, hint(log, append.previous, floor), following_.snapshot, sparse_, {}}});
     return;
   }
   Revision match(append.previous.revision.value + append.entries.size());

@@ -55,12 +55,14 @@ std::string objection_to_found(const RegisterDoubted& doubted, const Register& n
   if (doubted.fault == RegisterFault::kAbsent) return "";
   if (!doubted.found) return "nobody can read what is in ZooKeeper's /kvd/config";
   const Register& found = *doubted.found;
-  if (found.cluster != newest.cluster) return "ZooKeeper's /kvd/config is another cluster's, " + found.cluster;
+  if (found.cluster != newest.cluster)
+    return "ZooKeeper's /kvd/config is another cluster's, " + found.cluster;
   // An epoch that nobody acts in although all who could are here was never more than a word.
   const bool is_void = all_registered(all, found.in_sync) && !found.in_sync.empty();
   if (!descends(newest, found)) return is_void ? "" : "ZooKeeper's /kvd/config is of another history";
   // A new lineage may be an operator's word, said elsewhere. Who was in sync before has to know of it.
-  if (found.lineage != newest.lineage && !all_accounted_for(all, found.in_sync)) return "ZooKeeper's /kvd/config is of another lineage";
+  if (found.lineage != newest.lineage && !all_accounted_for(all, found.in_sync))
+    return "ZooKeeper's /kvd/config is of another lineage";
   return "";
 }
 
@@ -88,7 +90,8 @@ Ruling judge(const RegisterDoubted& doubted, const std::vector<Registration>& al
   }
   ruling.serial = ruling.newest.serial;
   for (const Registration& one : all) {
-    const bool changes = one.claim && one.claim->proposed && one.claim->proposed->epoch_id == ruling.newest.epoch_id;
+    const bool changes =
+        one.claim && one.claim->proposed && one.claim->proposed->epoch_id == ruling.newest.epoch_id;
     if (changes) ruling.serial = std::max(ruling.serial, one.claim->proposed->serial);
   }
   const std::vector<Member> members = required(ruling.newest, all);
@@ -107,8 +110,8 @@ Ruling judge(const RegisterDoubted& doubted, const std::vector<Registration>& al
   ruling.told = silent.empty();
   if (!forked.empty()) {
     ruling.kind = Ruling::Kind::kDecide;
-    ruling.why = forked + " remembers another history than epoch " + std::to_string(ruling.newest.epoch.value) + " of " +
-                 ruling.newest.leader.id.value;
+    ruling.why = forked + " remembers another history than epoch " +
+                 std::to_string(ruling.newest.epoch.value) + " of " + ruling.newest.leader.id.value;
     return ruling;
   }
   if (!ruling.told) {

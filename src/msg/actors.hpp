@@ -50,8 +50,8 @@ struct RegisterSeen {
 struct RegisterAbsent {};  // ZooKeeper answered that there is none: a virgin cluster
 
 // From membership to everyone: what ZooKeeper shows does not follow from the register that this server remembers. So
-// ZooKeeper went back, or was emptied, or somebody else wrote there. Until it is settled nobody leads, follows or counts
-// by either of them (rule 17).
+// ZooKeeper went back, or was emptied, or somebody else wrote there. Until it is settled nobody leads, follows or
+// counts by either of them (rule 17).
 enum class RegisterFault : uint8_t {
   kAbsent,      // there is none
   kOlder,       // what is remembered was made of it
@@ -108,8 +108,9 @@ struct SparseChanged {  // from replica
 struct LinkStale {  // from replica: nothing has come back on this link for long; dial anew
   LinkId link;
 };
-using LinksMessage = std::variant<LinkOpened, LinkAccepted, LinkReceived, LinkEnded, RegisterSeen,
-                                  RegisterDoubted, MembersListed, AliveCheck, SparseChanged, LinkStale, Stalled>;
+using LinksMessage =
+    std::variant<LinkOpened, LinkAccepted, LinkReceived, LinkEnded, RegisterSeen, RegisterDoubted,
+                 MembersListed, AliveCheck, SparseChanged, LinkStale, Stalled>;
 
 // To membership.
 struct BootstrapWanted {  // from election: our znode is the smallest of a virgin cluster
@@ -172,8 +173,8 @@ struct HandOverWanted {        // from replica, drained: find the successor and 
   std::optional<ServerId> to;  // none: the next in line
   bool leaves = false;         // this server stops
 };
-struct CopyHeld {      // from replica, while the register is in doubt: what this server has
-  LogPosition end;     // of its log
+struct CopyHeld {   // from replica, while the register is in doubt: what this server has
+  LogPosition end;  // of its log
   Revision commit;
   uint64_t digest = 0;
 };
@@ -184,9 +185,10 @@ struct ForceLineage {  // from front: an operator decides for this server's copy
   uint64_t token = 0;
   Instant until{};
 };
-using ElectionMessage = std::variant<ZkSessionChanged, ZkResult, ZkWatchFired, RegisterSeen, RegisterAbsent,
-                                     RegisterDoubted, CopyHeld, CopyDiffers, ForceLineage, PeerUp, PeerDown, PeerDead, PeerSaid, AliveChecked, TakeoverFailed,
-                                     LeaderSilent, HandOverWanted, LeadActive, Stalled>;
+using ElectionMessage =
+    std::variant<ZkSessionChanged, ZkResult, ZkWatchFired, RegisterSeen, RegisterAbsent, RegisterDoubted,
+                 CopyHeld, CopyDiffers, ForceLineage, PeerUp, PeerDown, PeerDead, PeerSaid, AliveChecked,
+                 TakeoverFailed, LeaderSilent, HandOverWanted, LeadActive, Stalled>;
 
 // To replica. A token names the request in the front.
 struct Propose {
@@ -204,8 +206,9 @@ struct ChangeResolved {  // from membership: what became of a RegisterChangeWant
   uint64_t change_id = 0;
   bool applied = false;
 };
-using ReplicaMessage = std::variant<RegisterSeen, RegisterAbsent, RegisterDoubted, ChangeResolved, PeerUp, PeerDown, PeerDead,
-                                    PeerSaid, Propose, Read, DiskAnswer, Stalled, StopRequested>;
+using ReplicaMessage =
+    std::variant<RegisterSeen, RegisterAbsent, RegisterDoubted, ChangeResolved, PeerUp, PeerDown, PeerDead,
+                 PeerSaid, Propose, Read, DiskAnswer, Stalled, StopRequested>;
 
 // To front.
 struct RoleChanged {  // from replica

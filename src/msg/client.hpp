@@ -70,8 +70,8 @@ struct ChangeSettings {
 struct MoveLeader {            // a planned hand-over
   std::optional<ServerId> to;  // in sync; none: whoever is next in line
 };
-// An operator decides for this server's copy, while the register in ZooKeeper is not believed (rule 17): it begins a new
-// lineage. Never forwarded.
+// An operator decides for this server's copy, while the register in ZooKeeper is not believed (rule 17): it begins a
+// new lineage. Never forwarded.
 struct DecideLineage {};
 struct QueryStatus {};  // answered by this node alone, always at once
 

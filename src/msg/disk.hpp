@@ -21,8 +21,8 @@ namespace kvd {
 struct DiskFacts {
   std::string cluster;  // uuid; empty: never belonged to one
   Lineage lineage;
-  Epoch epoch;  // the newest known
-  Member self;  // whose data
+  Epoch epoch;              // the newest known
+  Member self;              // whose data
   bool standalone = false;  // of a server without ZooKeeper
   // Rule 17: the newest register that this server acted under, and as leader a larger in-sync set that it has ordered.
   std::optional<Register> remembers;

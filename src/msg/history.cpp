@@ -7,12 +7,12 @@ namespace kvd {
 
 bool descends(const Register& later, const Register& earlier) {
   if (later.cluster != earlier.cluster) return false;
-  if (later.epoch == earlier.epoch && later.epoch_id == earlier.epoch_id) return later.serial >= earlier.serial;
+  if (later.epoch == earlier.epoch && later.epoch_id == earlier.epoch_id)
+    return later.serial >= earlier.serial;
   if (later.epoch <= earlier.epoch) return false;
-  const bool remembered =
-      std::any_of(later.history.begin(), later.history.end(), [&](const PastEpoch& past) {
-        return past.epoch == earlier.epoch && past.id == earlier.epoch_id && past.serial >= earlier.serial;
-      });
+  const bool remembered = std::any_of(later.history.begin(), later.history.end(), [&](const PastEpoch& past) {
+    return past.epoch == earlier.epoch && past.id == earlier.epoch_id && past.serial >= earlier.serial;
+  });
   const bool forgotten = later.history.size() == kHistoryMax && earlier.epoch < later.history.front().epoch;
   return remembered || forgotten;
 }
@@ -23,9 +23,8 @@ PastEpoch past_of(const Register& content) {
 
 void remember(Register& content, const PastEpoch& past) {
   std::vector<PastEpoch>& history = content.history;
-  auto later = std::upper_bound(history.begin(), history.end(), past, [](const PastEpoch& a, const PastEpoch& b) {
-    return a.epoch < b.epoch;
-  });
+  auto later = std::upper_bound(history.begin(), history.end(), past,
+                                [](const PastEpoch& a, const PastEpoch& b) { return a.epoch < b.epoch; });
   history.insert(later, past);
   if (history.size() > kHistoryMax) history.erase(history.begin());
 }

@@ -1,7 +1,8 @@
-// Which of two registers of one cluster came after the other. ZooKeeper's version of the znode does not tell: it goes back
-// with ZooKeeper's data, and begins again when the znode is made anew. So each register says itself what it came from: its
-// epoch, by a number that the takeover drew, counts its changes, and remembers of the epochs before it with which change
-// they ended. (Kafka's followers compare the epochs of leaders in the same way, KIP-101; here it is the configuration.)
+// Which of two registers of one cluster came after the other. ZooKeeper's version of the znode does not tell: it goes
+// back with ZooKeeper's data, and begins again when the znode is made anew. So each register says itself what it came
+// from: its epoch, by a number that the takeover drew, counts its changes, and remembers of the epochs before it with
+// which change they ended. (Kafka's followers compare the epochs of leaders in the same way, KIP-101; here it is the
+// configuration.)
 #pragma once
 #include "msg/types.hpp"
 

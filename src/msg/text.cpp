@@ -262,7 +262,8 @@ struct PeerText {
     return fmt::format("AppendAck epoch={} match={}", m.epoch.value, m.match.value);
   }
   std::string operator()(const AppendNack& m) const {
-    if (m.held != LogPosition{}) return fmt::format("AppendNack epoch={} held={}", m.epoch.value, text_of(m.held));
+    if (m.held != LogPosition{})
+      return fmt::format("AppendNack epoch={} held={}", m.epoch.value, text_of(m.held));
     return fmt::format("AppendNack epoch={} {} hint={}", m.epoch.value, m.stale ? "stale" : "mismatch",
                        m.hint.value);
   }
@@ -494,7 +495,8 @@ std::string to_text(const Register& content) {
   std::string in_sync;
   for (const Member& member : content.in_sync) in_sync += (in_sync.empty() ? "" : ", ") + to_text(member);
   return fmt::format(
-      "{{cluster={} lineage={} epoch={} serial={} leader={} znode={} in_sync=[{}] min_in_sync={} change={:x}}}",
+      "{{cluster={} lineage={} epoch={} serial={} leader={} znode={} in_sync=[{}] min_in_sync={} "
+      "change={:x}}}",
       content.cluster, content.lineage.value, content.epoch.value, content.serial, to_text(content.leader),
       content.leader_znode, in_sync, content.min_in_sync, content.change_id);
 }

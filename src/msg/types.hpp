@@ -117,9 +117,9 @@ struct Claim {
   int32_t found = kNoVersion;  // the version that it does not believe
   // A register with a larger in-sync set that this server has ordered, as leader: it may have been in force.
   std::optional<Register> proposed;
-  LogPosition end;  // of its log
-  Revision commit;  // known to be committed
-  uint64_t digest = 0;  // of its copy at `commit`
+  LogPosition end;       // of its log
+  Revision commit;       // known to be committed
+  uint64_t digest = 0;   // of its copy at `commit`
   bool differs = false;  // it knows that its copy differs from a leader's (rule 18)
   bool operator==(const Claim&) const = default;
 };

@@ -68,7 +68,9 @@ auto fields(Of<Failed> auto& m) { return std::tie(m.code, m.outcome, m.detail); 
 auto fields(Of<Hello> auto& m) { return std::tie(m.cluster, m.lineage, m.from, m.to, m.epoch, m.sparse); }
 auto fields(Of<Append> auto& m) { return std::tie(m.epoch, m.previous, m.commit, m.entries); }
 auto fields(Of<AppendAck> auto& m) { return std::tie(m.epoch, m.match, m.snapshot); }
-auto fields(Of<AppendNack> auto& m) { return std::tie(m.epoch, m.stale, m.hint, m.snapshot, m.sparse, m.held); }
+auto fields(Of<AppendNack> auto& m) {
+  return std::tie(m.epoch, m.stale, m.hint, m.snapshot, m.sparse, m.held);
+}
 auto fields(Of<Heartbeat> auto& m) { return std::tie(m.epoch, m.commit, m.round, m.digest, m.end, m.notice); }
 auto fields(Of<HeartbeatAck> auto& m) { return std::tie(m.epoch, m.round, m.whole, m.snapshot, m.differs); }
 auto fields(Of<SnapshotBegin> auto& m) { return std::tie(m.epoch, m.number, m.base, m.sparse, m.keys); }

@@ -57,12 +57,14 @@ class ObjectReader {
   }
   bool flag(const char* name) {
     bool found = false;
-    if (object_.at_key(name).get_bool().get(found) != simdjson::SUCCESS) fail(name, "is neither true nor false");
+    if (object_.at_key(name).get_bool().get(found) != simdjson::SUCCESS)
+      fail(name, "is neither true nor false");
     return found;
   }
   int32_t version(const char* name) {
     int64_t found = 0;
-    if (object_.at_key(name).get_int64().get(found) != simdjson::SUCCESS) return fail(name, "is no number"), 0;
+    if (object_.at_key(name).get_int64().get(found) != simdjson::SUCCESS)
+      return fail(name, "is no number"), 0;
     if (found < kNoVersion || found > INT32_MAX) fail(name, "is out of range");
     return static_cast<int32_t>(found);
   }
@@ -70,7 +72,8 @@ class ObjectReader {
   std::vector<PastEpoch> history(const char* name) {
     std::vector<PastEpoch> all;
     array found;
-    if (object_.at_key(name).get_array().get(found) != simdjson::SUCCESS) return fail(name, "is no list"), all;
+    if (object_.at_key(name).get_array().get(found) != simdjson::SUCCESS)
+      return fail(name, "is no list"), all;
     for (element item : found) {
       std::string_view text;
       if (item.get_string().get(text) != simdjson::SUCCESS) return fail(name, "is no list of texts"), all;
@@ -227,7 +230,8 @@ Claim read_claim(ObjectReader& reader) {
   Claim claim;
   claim.found = reader.version("found");
   claim.proposed = reader.optional_below<Register>("proposed", read_register);
-  claim.end = LogPosition{Epoch(reader.number("epoch", 0, kEpochMax)), Revision(reader.number("end", 0, INT64_MAX))};
+  claim.end =
+      LogPosition{Epoch(reader.number("epoch", 0, kEpochMax)), Revision(reader.number("end", 0, INT64_MAX))};
   claim.commit = Revision(reader.number("commit", 0, INT64_MAX));
   claim.digest = reader.hex("digest");
   claim.differs = reader.flag("differs");

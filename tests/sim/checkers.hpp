@@ -28,8 +28,8 @@ class Checkers {
   void on_turn(int server, const NodeView& view);
   // The register as the ensemble has it now, after each change; nothing: it does not exist.
   void on_register(const std::optional<Register>& config);
-  // ZooKeeper's data is another one from here on: what counts is the register as it was, until one is there that was made
-  // of it.
+  // ZooKeeper's data is another one from here on: what counts is the register as it was, until one is there that was
+  // made of it.
   void zookeeper_went_back() { gone_back_ = true; }
   bool awaits_restoration() const { return gone_back_; }
   void restored_by_nobody() { gone_back_ = false; }  // a person would have to decide

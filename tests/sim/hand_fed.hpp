@@ -47,6 +47,11 @@ class HandFed {
   void hold_results() { holding_ = true; }
   // ... until now: they arrive together, when `span` has passed in which the node did not run.
   void release_results(Duration span);
+  // ... or never.
+  void forget_held_results() {
+    holding_ = false;
+    held_.clear();
+  }
   uint64_t ask(Operation operation, ReadMode read = ReadMode::kLinear,
                const std::string& idempotency_key = "", OptionalBox<Fence> fence = {});
   uint64_t ask_once(const std::string& key, Operation operation) {

@@ -12,6 +12,11 @@ namespace kvd::sim {
 bool breaks_by_foreign_acks();
 bool breaks_by_old_verdict();
 bool breaks_by_joining_at_commit();
+bool breaks_by_believing();
+bool breaks_by_forgetting_growth();
+bool breaks_by_restoring_alone();
+bool breaks_by_obeying_shorter();
+bool breaks_by_counting_differing();
 
 struct Hunt {
   Mutation mutation;
@@ -67,9 +72,13 @@ inline constexpr const char* kInTurn =
 inline constexpr const char* kLostAndCut =
     "servers=2 standalone=0 sparse=0 min_in_sync=1 expect=1 settings=0 total_loss=1 blackout_us=2000000 "
     "down_us_max=30000 session_us=100000 zk_cut_leaders=90 fault_us_max=500000";
+// --long: ZooKeeper comes back with older data, or a directory does.
+inline constexpr const char* kGoesBack = "standalone=0 twin_us=0 zk_back=1";
+inline constexpr const char* kOldCopy = "standalone=0 durable=1 old_copy=1";
 // Slow disks that outlive their servers, and power that is lost, often everywhere at once.
 inline constexpr const char* kDisks = KVD_BUSY
-    "durable=1 disk_us_max=20000 power_us=400000 power_all_us=700000 down_us_max=200000 hunt_leader=50 clients=8 "
+    "durable=1 disk_us_max=20000 power_us=400000 power_all_us=700000 down_us_max=200000 hunt_leader=50 "
+    "clients=8 "
     "think_us_max=10000";
 // Disks so slow that leaders die before they have any of their reign on them.
 inline constexpr const char* kSlowDisks = KVD_BUSY
@@ -125,6 +134,11 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kReadyTrusted, "ready_trusted", kMeeting, 20},
     {Mutation::kLeftAlone, "left_alone", kMeeting, 20},
     {Mutation::kSnapshotAnswersMixed, "snapshot_answers_mixed", kSnapshots, 60},
+    {Mutation::kRegisterBelieved, "register_believed", "", 1, breaks_by_believing, kGoesBack},
+    {Mutation::kGrowthForgotten, "growth_forgotten", "", 1, breaks_by_forgetting_growth, kGoesBack},
+    {Mutation::kMissingIgnored, "missing_ignored", "", 1, breaks_by_restoring_alone, kGoesBack},
+    {Mutation::kShorterObeyed, "shorter_obeyed", "", 1, breaks_by_obeying_shorter, kOldCopy},
+    {Mutation::kDifferingCounted, "differing_counted", "", 1, breaks_by_counting_differing, kOldCopy},
     {Mutation::kFenceOfCommitted, "fence_of_committed", kFencing, 20},
     {Mutation::kFenceOfChanges, "fence_of_changes", kFencing, 20},
 };

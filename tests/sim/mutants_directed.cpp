@@ -101,4 +101,108 @@ bool breaks_by_old_verdict() {
   return a.node().view().leading;
 }
 
+// ZooKeeper goes back to a register from before the node was removed from the in-sync set. It knows: it has been told.
+bool breaks_by_believing() {
+  const Member self = member("a", 1);
+  const Member b = member("b", 1);
+  HandFed a;
+  a.create_register(led_by(b, {self, b}, 3));
+  const std::string before = a.data(kConfigPath);
+  a.connect();
+  a.change_register(led_by(b, {b}, 4));
+  a.pass(milliseconds(100));
+  a.set(kConfigPath, before);
+  a.pass(seconds(5));
+  return a.node().view().leading;
+}
+
+namespace {
+
+// The node leads alone; b has come near enough to be taken into the set. Whether it was nobody has told the node when
+// ZooKeeper is empty again.
+bool restores_after_growth() {
+  const Member self = member("a", 1);
+  const Member b = member("b", 1);
+  HandFed a;
+  a.connect();
+  if (!a.node().view().active) return false;
+  a.register_server(b);
+  a.hold_results();
+  const LinkId link = a.answer_dial(b, Epoch(1));
+  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(0), 0}});
+  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0, false}});
+  const Result<Register> grown = decode_register(a.data(kConfigPath));
+  if (!grown || grown->in_sync.size() != 2) return false;
+  a.forget_held_results();  // the connection breaks before they arrive
+  a.remove(kConfigPath);
+  a.remove(member_path(b.id));
+  a.remove(life_path(b));
+  a.connect();
+  a.pass(seconds(5));
+  return a.node().view().leading && a.node().view().self == self;
+}
+
+}  // namespace
+
+bool breaks_by_forgetting_growth() { return restores_after_growth(); }
+
+// b was in sync as well and is not there: it may have led since, alone.
+bool breaks_by_restoring_alone() {
+  const Member self = member("a", 1);
+  const Member b = member("b", 1);
+  HandFed a;
+  a.create_register(led_by(b, {self, b}, 3));
+  a.connect();
+  a.remove(kConfigPath);
+  a.pass(seconds(5));
+  return a.node().view().leading;
+}
+
+namespace {
+
+// The node is in sync with b, and both have two entries that are committed.
+LinkId follow_with_two_entries(HandFed& a, const Member& b) {
+  a.register_server(b);
+  a.create_register(led_by(b, {member("a", 1), b}, 3));
+  a.connect();
+  const LinkId link = a.greet(b, Epoch(3));
+  Append append{Epoch(3), LogPosition{}, Revision(2), {}};
+  for (uint64_t revision : {1, 2}) {
+    auto entry = std::make_shared<Entry>();
+    entry->epoch = Epoch(3);
+    entry->revision = Revision(revision);
+    entry->effects = {Record("k", "v", {Revision(1), Revision(revision), revision})};
+    append.entries.push_back(std::move(entry));
+  }
+  a.push(LinkReceived{link, std::move(append)});
+  return link;
+}
+
+}  // namespace
+
+// b leads again, and its log ends before what is committed: its directory is an old copy.
+bool breaks_by_obeying_shorter() {
+  const Member b = member("b", 1);
+  HandFed a;
+  follow_with_two_entries(a, b);
+  a.change_register(led_by(b, {member("a", 1), b}, 4));
+  const LinkId link = a.greet(b, Epoch(4));
+  Heartbeat beat{Epoch(4), Revision(1), 7, 0, Revision(1), false};
+  a.push(LinkReceived{link, beat});
+  a.push(LinkReceived{link, Append{Epoch(4), LogPosition{Epoch(3), Revision(1)}, Revision(1), {}}});
+  return !a.sent<AppendAck>(link).empty();
+}
+
+// The node's copy is another one than b's at the same revision. What b sends next it must not confirm.
+bool breaks_by_counting_differing() {
+  const Member b = member("b", 1);
+  HandFed a;
+  const LinkId link = follow_with_two_entries(a, b);
+  a.push(
+      LinkReceived{link, Heartbeat{Epoch(3), Revision(2), 0, ~a.node().view().digest, Revision(2), false}});
+  a.sent<AppendAck>(link);
+  a.push(LinkReceived{link, Append{Epoch(3), LogPosition{Epoch(3), Revision(2)}, Revision(2), {}}});
+  return !a.sent<AppendAck>(link).empty();
+}
+
 }  // namespace kvd::sim

@@ -77,8 +77,8 @@ struct Options {
   int64_t ack_crash = 0;      // of 1,000 acknowledged writes so many are the leader's last deed
   int64_t zk_late_us_max =
       0;  // a conditional set whose result was lost may apply so long after the reconnect
-  // When the faults are over ZooKeeper comes back (1) with older data, (2) without any; somebody (3) deletes the register,
-  // (4) writes an older one in its place.
+  // When the faults are over ZooKeeper comes back (1) with older data, (2) without any; somebody (3) deletes the
+  // register, (4) writes an older one in its place.
   int64_t zk_back = 0;
   int64_t zk_cut_leaders =
       0;  // of 100 new leaders so many are cut off from it; others may see nothing new of it

@@ -84,8 +84,9 @@ class SimZookeeper {
   const SimZkTree& tree() const { return *states_.rbegin()->second.tree; }  // the newest state, for checkers
   uint64_t state_hash() const;
 
-  // All sessions and their ephemerals are gone, and the znodes are those of `tree`: another, older or empty one. (Clients
-  // find their sessions expired; a real client has to be told so by its maker, since its server only hangs up.)
+  // All sessions and their ephemerals are gone, and the znodes are those of `tree`: another, older or empty one.
+  // (Clients find their sessions expired; a real client has to be told so by its maker, since its server only hangs
+  // up.)
   void restore_tree(const SimZkTree& tree);
 
   // By an ACL, as an operator sets it: its data and its list of children can no longer be changed. For good;

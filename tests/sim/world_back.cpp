@@ -1,5 +1,6 @@
-// See world.hpp: ZooKeeper's data goes back, or away, or somebody writes there; a server's directory becomes an older copy
-// of itself. With everybody there who was in sync all of it has to be settled without a person, and without a loss.
+// See world.hpp: ZooKeeper's data goes back, or away, or somebody writes there; a server's directory becomes an older
+// copy of itself. With everybody there who was in sync all of it has to be settled without a person, and without a
+// loss.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -36,7 +36,8 @@ TEST_CASE("what ZooKeeper is asked and answers: the register in full, other data
   content.leader_znode = "server_0000000004";
   content.in_sync = {content.leader};
   std::string shown =
-      "{cluster=u lineage=0 epoch=3 serial=0 leader=a:1/ff znode=server_0000000004 in_sync=[a:1/ff] min_in_sync=1 "
+      "{cluster=u lineage=0 epoch=3 serial=0 leader=a:1/ff znode=server_0000000004 in_sync=[a:1/ff] "
+      "min_in_sync=1 "
       "change=0}";
   CHECK(to_text(content) == shown);
   ZkMulti multi;

@@ -46,8 +46,9 @@ std::vector<PeerMessage> one_of_each() {
       Suspect{Epoch(3), Member{ServerId{"a:1"}, Incarnation(7)}},
       SuspectReply{Epoch(3), Member{ServerId{"a:1"}, Incarnation(7)}, true},
       TakeOver{Epoch(3), true},
-      ServiceForward{7, ServiceCall{Collection::kLocks, Verb::kPost, "a/b", {{"session", "s"}, {"wait", "5"}}, "body"},
-                     milliseconds(100)},
+      ServiceForward{
+          7, ServiceCall{Collection::kLocks, Verb::kPost, "a/b", {{"session", "s"}, {"wait", "5"}}, "body"},
+          milliseconds(100)},
       ServiceForwardResult{7, ServiceAnswer{Verdict::kCreated, "{}", Form::kJson, {{"Location", "/v1/x"}}}},
       ServiceForwardCancelled{7},
   };

@@ -39,7 +39,8 @@ TEST_CASE("the register comes back as it was written") {
 }
 
 TEST_CASE("a register that lacks something or has another type is refused by name") {
-  for (const char* name : {"cluster", "lineage", "epoch", "leader", "cause", "in_sync", "min_in_sync", "change"}) {
+  for (const char* name :
+       {"cluster", "lineage", "epoch", "leader", "cause", "in_sync", "min_in_sync", "change"}) {
     std::string json = encode_register(example());
     replace(json, "\"" + std::string(name) + "\":", "\"other\":");
     auto back = decode_register(json);
@@ -75,9 +76,9 @@ TEST_CASE("what a register remembers has to be of its form") {
 }
 
 TEST_CASE("a registration comes back, with what its server remembers and holds") {
-  Registration one{ServerInfo{Member{ServerId{"a"}, Incarnation(5)}, Address{"a", 8001}, Address{"a", 18001}, true},
-                   example(),
-                   Claim{kNoVersion, example(), LogPosition{Epoch(3), Revision(7)}, Revision(6), 0xff, true}};
+  Registration one{
+      ServerInfo{Member{ServerId{"a"}, Incarnation(5)}, Address{"a", 8001}, Address{"a", 18001}, true},
+      example(), Claim{kNoVersion, example(), LogPosition{Epoch(3), Revision(7)}, Revision(6), 0xff, true}};
   auto back = decode_registration(encode_registration(one));
   REQUIRE(back);
   CHECK(*back == one);
