@@ -137,8 +137,10 @@ void Election::evaluate_doubt() {
     return;
   }
   const bool restores = ruling_.kind == Ruling::Kind::kRestore && ruling_.restorer == out_.config.self.member;
-  const bool wanted = force_.has_value() || (out_.config.force_new_lineage && !registered_before_);
-  const bool forced = wanted && ruling_.told;
+  // A flag that was forgotten is no reason to give anything up.
+  const bool by_flag = out_.config.force_new_lineage && !registered_before_ && ruling_.kind != Ruling::Kind::kRestore;
+  const bool forced = (force_.has_value() || by_flag) && ruling_.told;
+  if (force_ && !forced && out_.now >= doubt_since_ + kSettle) answer_force(ErrorCode::kNotInSync, ruling_.why);
   if (out_.now < doubt_since_ + kSettle) return;  // see begin_anew()
   if (!restores && !forced) {
     warn_of_ruling();

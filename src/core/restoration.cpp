@@ -114,13 +114,13 @@ Ruling judge(const RegisterDoubted& doubted, const std::vector<Registration>& al
                  std::to_string(ruling.newest.epoch.value) + " of " + ruling.newest.leader.id.value;
     return ruling;
   }
-  if (!ruling.told) {
-    ruling.why = silent + " has not told yet what it holds, or believes ZooKeeper";
-    return ruling;
-  }
   ruling.why = objection_to_found(doubted, ruling.newest, all);
   if (!ruling.why.empty()) {
     ruling.kind = Ruling::Kind::kDecide;
+    return ruling;
+  }
+  if (!ruling.told) {
+    ruling.why = silent + " has not told yet what it holds, or believes ZooKeeper";
     return ruling;
   }
   if (!ruling.missing.empty() && !mutated(Mutation::kMissingIgnored)) {

@@ -345,6 +345,7 @@ void World::on_zookeeper_changed() {
     return;
   }
   note(fmt::format("register: {}", to_text(*config)));
+  register_changed_ = context_.queue.now();
   if (context_.options.zk_back != 0) backups_.push_back(std::make_shared<SimZkTree>(tree));
   checkers_.on_register(*config);
   cut_off_now_and_then(*config);

@@ -126,6 +126,7 @@ class World final : public Hosts, public ProcessOwner {
   uint64_t status_requests_made_ = 0;
   int64_t register_zxid_ = -1;
   std::vector<std::shared_ptr<const SimZkTree>> backups_;  // of ZooKeeper, at each change of the register
+  Instant register_changed_{};
   bool directory_given_ = false;
   Epoch crowned_;  // the newest epoch whose leader has been drawn to be cut off, or not
   Phase phase_ = Phase::kFaults;

@@ -29,8 +29,13 @@ void World::turn_zookeeper_back() {
   });
   // A change that nobody has heard of yet nobody can remember, nor need: nothing was promised under it.
   const std::optional<int> leading = leader();
-  const bool heard = leading && is_alive(*leading) && processes_[*leading]->node().view().active &&
-                     processes_[*leading]->node().view().epoch == checkers_.config()->epoch;
+  const bool settled = context_.queue.now() - register_changed_ >= milliseconds(500);
+  const bool active = leading && is_alive(*leading) && processes_[*leading]->node().view().active;
+  // Who knows nothing may begin a cluster in an empty ZooKeeper before those who do are back: a person's affair as well.
+  const std::vector<int> servers = everyone();
+  const bool heard = settled && active && std::all_of(servers.begin(), servers.end(), [this](int server) {
+    return is_alive(server) && processes_[server]->node().view().epoch == checkers_.config()->epoch;
+  });
   if (one_changes || !heard) {
     context_.queue.after(milliseconds(50), [this] { turn_zookeeper_back(); });
     return;
