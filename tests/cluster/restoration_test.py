@@ -250,6 +250,39 @@ def one_is_missing(binary):
         same_copies(servers)
 
 
+def the_one_with_more_comes_late(binary):
+    with Cluster(binary, servers=0) as cluster:
+        servers = begin(cluster, 2, ())
+        put_all(servers, 'k')
+        late = leader_of(servers)
+        chosen = next(one for one in servers if one is not late)
+        chosen.kill()
+        eventually('one is in sync', lambda: len(about(late)['in_sync']) == 1)
+        last = put_all([late], 'm')
+        late.kill()
+        wipe(cluster.zookeeper)
+        say(f'ZooKeeper has been emptied; {late.name} went on alone, and is not started')
+        chosen.start()
+        says(chosen, 'shows nothing', f'start {late.name} (life ')
+        assert insist(chosen.post, '/v1/cluster/lineage') == (200, {'lineage': 1})
+        eventually('the chosen one is ready', lambda: is_ready(chosen))
+        put_all([chosen], 'n')
+        say('the late one comes back: what it alone has is kept, and disturbs nobody')
+        late.start()
+        expect_held(says(late, 'shows one of another history', f'{late.name} remembers epoch 1 '), [late], last)
+        refuses_writes(late)
+        assert is_ready(chosen)
+        late.kill()
+        os.rename(directory_of(cluster, servers.index(late)), os.path.join(cluster.directory, 'kept'))
+        late.start()
+        all_in_sync(servers)
+        for prefix in 'kn':
+            expect_all(servers, prefix)
+        assert late.exchange('GET', '/v1/kv/m0')[0] == 404
+        writes_go_on(servers, 'after')
+        same_copies(servers)
+
+
 def another_cluster_begins(binary):
     with Cluster(binary, servers=0) as cluster:
         servers = begin(cluster, 2, ('--expect', '2'))
@@ -338,6 +371,7 @@ run_case({
     'ZooKeeper is restored from an older backup': zookeeper_goes_back,
     'somebody deletes the register of a living cluster without disks': register_is_deleted,
     'a server is missing when ZooKeeper has lost its data': one_is_missing,
+    'the server that had gone on alone comes back after a new lineage': the_one_with_more_comes_late,
     'another cluster began in the emptied ZooKeeper': another_cluster_begins,
     'a directory of a cluster is not for --standalone': directories_of_another_kind,
 })
