@@ -302,6 +302,7 @@ def another_cluster_begins(binary):
                         *(f'{each.name} remembers epoch 1 ' for each in servers))
             expect_held(text, servers, last)
             refuses_writes(one)
+            assert f"stop the servers that believe it, then 'zkCli.sh delete {CONFIG}'" in text, text
         assert is_ready(fresh) and fresh.get('/v1/kv/fresh') == (200, 'fresh')
         fresh.kill()
         for one in servers:
