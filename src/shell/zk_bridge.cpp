@@ -55,34 +55,40 @@ void on_session(zhandle_t*, int type, int state, const char*, void* packed) {
   ZkMailbox::post(context.slot, ZkSessionEvent{context.generation, state});
 }
 
+// Asks exactly as the C client will ask, and is null and says why when there is no answer.
 using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
-
-// Asks exactly as the C client will ask.
-AddressList resolve(const Address& server) {
+AddressList resolve(const Address& server, std::string& error) {
   addrinfo hints{};
   hints.ai_flags = AI_ADDRCONFIG;
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_protocol = IPPROTO_TCP;
   addrinfo* found = nullptr;
-  const int failed = getaddrinfo(server.host.c_str(), std::to_string(server.port).c_str(), &hints, &found);
+  const std::string port = std::to_string(server.port);
+  int failed = getaddrinfo(server.host.c_str(), port.c_str(), &hints, &found);
+  if (failed == EAI_BADFLAGS || failed == EAI_ADDRFAMILY) {
+    hints.ai_flags = 0;
+    failed = getaddrinfo(server.host.c_str(), port.c_str(), &hints, &found);
+  }
+  if (failed != 0)
+    error += fmt::format("{}{}: {}", error.empty() ? "" : ", ", server.host, gai_strerror(failed));
   return {failed != 0 ? nullptr : found, freeaddrinfo};
 }
 
 // The C client's server list: host:port without brackets around an IPv6 address, since it splits at the last
-// colon and with brackets its init fails.
+// colon and with brackets its init fails. Empty, with the reasons, when no host has an address.
 //
 // After each failure the C client steps over two addresses of its (shuffled) list instead of one
 // (ZOOKEEPER-2466). Of an even number it so never tries more than half, for ever: of two servers it may know
 // only the one that is dead. So the number is made odd, by one address twice. Names that later resolve to
 // more or fewer addresses can undo that.
-std::string hosts_of(const std::vector<Address>& servers) {
+std::string hosts_of(const std::vector<Address>& servers, std::string& error) {
   std::string hosts;
   std::string spare;
   size_t addresses = 0;
   for (const Address& server : servers) {
     hosts += fmt::format("{}{}:{}", hosts.empty() ? "" : ",", server.host, server.port);
-    const AddressList list = resolve(server);
+    const AddressList list = resolve(server, error);
     for (const addrinfo* one = list.get(); one != nullptr; one = one->ai_next) {
       ++addresses;
       char host[NI_MAXHOST];
@@ -91,6 +97,7 @@ std::string hosts_of(const std::vector<Address>& servers) {
       }
     }
   }
+  if (addresses == 0) return {};
   return addresses % 2 == 0 ? hosts + spare : hosts;
 }
 
@@ -148,7 +155,9 @@ void ZkMailbox::close(std::function<void()> closed) {
 // ---- open and close ----
 
 ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkContext context) {
-  const std::string hosts = hosts_of(servers);
+  std::string error;
+  const std::string hosts = hosts_of(servers, error);
+  if (hosts.empty()) return {nullptr, error};
   // WARN: at the default level the library writes many lines a second;
   // at DEBUG it uses a closed handle (4809).
   zoo_set_debug_level(ZOO_LOG_LEVEL_WARN);
@@ -162,7 +171,7 @@ ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkCon
   // so that a slow name server makes it miss its heartbeats and lose a healthy
   // session (ZOOKEEPER-1998). -1: once, and again for each new connection.
   zoo_set_servers_resolution_delay(handle, -1);
-  return {handle, {}};
+  return {handle, error};
 }
 
 void zk_close(zhandle_t* handle) { zookeeper_close(handle); }

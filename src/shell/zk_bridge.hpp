@@ -18,7 +18,7 @@ namespace kvd {
 // ---- what the loop is told ----
 struct ZkHandleReady {  // from our own thread: open or close is over
   zhandle_t* handle;    // null: nothing was to be opened, or it failed
-  std::string error;    // why nothing could be opened
+  std::string error;    // why nothing could be opened, or which names are not known
 };
 struct ZkSessionEvent {
   uint32_t generation;
@@ -79,7 +79,7 @@ class ZkMailbox {
 };
 
 // ---- for our own short-lived thread: both may block ----
-// Null and why when none of the servers can be resolved.
+// Null and why when none of the servers can be resolved; a handle and an error when some cannot.
 ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkContext context);
 void zk_close(zhandle_t* handle);
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "msg/limits.hpp"
 #include "msg/zk_checks.hpp"
 #include "msg/znodes.hpp"
+#include "shell/log_limit.hpp"
 #include "shell/zk_bridge.hpp"
 #include "shell/zk_multi.hpp"
 
@@ -21,8 +23,6 @@ namespace {
 constexpr uint64_t kProbeEveryMs = 30;
 constexpr size_t kProbesMax = 32;  // out at a time; a server that leaves so many unanswered needs no more
 constexpr uint64_t kRetryMs = 1000;
-constexpr uint64_t kLogWindowMs = 10'000;
-constexpr size_t kLogLinesMax = 5;  // in each window
 
 }  // namespace
 
@@ -85,6 +85,7 @@ class ZkClient::Impl {
   // ---- events, in the order in which they were pushed ----
   void take(std::vector<ZkEvent> events);
   void on(ZkHandleReady event);
+  void opened_poorly(const ZkHandleReady& event);
   void on(ZkSessionEvent event);
   void on(ZkNodeEvent event);
   void on(ZkCompletion event);
@@ -99,6 +100,7 @@ class ZkClient::Impl {
   void announce();
 
   // ---- paths ----
+  std::string server_list() const;
   std::string with_prefix(const std::string& path) const {
     return path == "/" && !prefix_.empty() ? prefix_ : prefix_ + path;
   }
@@ -130,6 +132,7 @@ class ZkClient::Impl {
 
   zhandle_t* handle_ = nullptr;        // the one in use
   uint32_t generation_ = 0;            // its number; events of another one are void
+  bool had_session_ = false;           // it was connected once
   bool announced_ = false;             // the node was told that we are connected
   std::vector<ZkSessionEvent> early_;  // the handle's, from before we had it
   std::map<uint32_t, Pending> pending_;
@@ -148,9 +151,7 @@ class ZkClient::Impl {
   std::function<void()> done_;
   int handles_to_close_ = 0;
 
-  uint64_t log_window_ms_ = 0;  // when it began
-  size_t log_lines_ = 0;        // in it
-  size_t log_left_out_ = 0;
+  LogLimit log_limit_;
 };
 
 // ---- calls ----
@@ -279,16 +280,18 @@ void ZkClient::Impl::on(ZkHandleReady event) {
     doomed_ = event.handle;
     return work();
   }
-  if (event.handle == nullptr) {
-    if (!event.error.empty()) {
-      log(LogLevel::kError, "cannot use the ZooKeeper servers' addresses, trying again",
-          {{"first", format_address(servers_.front())}, {"error", event.error}});
-      retry_later();
-    }
-    return work();
-  }
+  if (!event.error.empty()) opened_poorly(event);
+  if (event.handle == nullptr) return work();
   handle_ = event.handle;
   for (const ZkSessionEvent& early : std::exchange(early_, {})) on(early);
+}
+
+void ZkClient::Impl::opened_poorly(const ZkHandleReady& event) {
+  if (event.handle != nullptr)
+    return log(LogLevel::kWarn, "a ZooKeeper server's name does not resolve", {{"error", event.error}});
+  log(LogLevel::kError, "cannot use the ZooKeeper servers' addresses, trying again",
+      {{"error", event.error}});
+  retry_later();
 }
 
 void ZkClient::Impl::on(ZkSessionEvent event) {
@@ -296,6 +299,7 @@ void ZkClient::Impl::on(ZkSessionEvent event) {
   if (handle_ == nullptr) {
     early_.push_back(event);
   } else if (event.state == ZOO_CONNECTED_STATE) {
+    had_session_ = true;
     create_prefix();
   } else if (event.state == ZOO_EXPIRED_SESSION_STATE || event.state == ZOO_AUTH_FAILED_STATE) {
     expired(event.state);
@@ -331,12 +335,17 @@ void ZkClient::Impl::on(ZkCompletion event) {
 }
 
 // Asked to connect while there is no leader the library retries without a pause and says so: hundreds of
-// lines a second. The header of each ("...:ZOO_ERROR@function@line: ") is of no use to an operator.
+// lines a second. The header of each ("...:ZOO_ERROR@function@line: ") is of no use to an operator, nor is that
+// the library takes a rest.
 void ZkClient::Impl::on(ZkLibraryLog event) {
   const size_t header = event.text.find("ZOO_");
   const size_t end = header == std::string::npos ? std::string::npos : event.text.find(": ", header);
-  log(LogLevel::kWarn, "ZooKeeper client",
-      {{"text", end == std::string::npos ? event.text : event.text.substr(end + 2)}});
+  if (end != std::string::npos) event.text.erase(0, end + 2);
+  while (event.text.ends_with('\n')) event.text.pop_back();
+  if (event.text.starts_with("Delaying connection")) return;
+  if (had_session_) return log(LogLevel::kWarn, "ZooKeeper client", {{"text", event.text}});
+  log(LogLevel::kWarn, "no connection to ZooKeeper yet, trying on",
+      {{"servers", server_list()}, {"cause", event.text}});
 }
 
 // The C client ends the calls that were out itself, with results that follow in the queue.
@@ -404,6 +413,12 @@ void ZkClient::Impl::announce() {
 
 // ---- paths ----
 
+std::string ZkClient::Impl::server_list() const {
+  std::string list;
+  for (const Address& server : servers_) list += (list.empty() ? "" : ",") + format_address(server);
+  return list;
+}
+
 std::string ZkClient::Impl::without_prefix(const std::string& path) const {
   if (!path.starts_with(prefix_)) return path;
   return path.size() == prefix_.size() ? "/" : path.substr(prefix_.size());
@@ -437,7 +452,10 @@ void ZkClient::Impl::work() {
     if (closing_) close_handles();
     return;
   }
-  if (opens) new_generation();
+  if (opens) {
+    new_generation();
+    had_session_ = false;
+  }
   working_ = true;
   const ZkContext context{mailbox_.slot(), generation_, 0};
   worker_ = std::thread([doomed, opens, context, servers = servers_, timeout_ms = timeout_ms_] {
@@ -494,20 +512,12 @@ void ZkClient::Impl::handle_closed() {
 void ZkClient::Impl::log(LogLevel level, std::string message,
                          std::vector<std::pair<std::string, std::string>> fields) {
   if (closing_) return;
-  const uint64_t now_ms = uv_now(loop_);
-  if (log_lines_ > 0 && now_ms - log_window_ms_ >= kLogWindowMs) {
-    if (log_left_out_ > 0) {
-      logs_(LogLine{
-          LogLevel::kWarn, "ZooKeeper messages left out", {{"count", std::to_string(log_left_out_)}}});
-    }
-    log_lines_ = log_left_out_ = 0;
-  }
-  if (log_lines_ == 0) log_window_ms_ = now_ms;
-  if (++log_lines_ > kLogLinesMax) {
-    ++log_left_out_;
-  } else {
-    logs_(LogLine{level, std::move(message), std::move(fields)});
-  }
+  std::string line = message;
+  for (const auto& [name, value] : fields) line += " " + value;
+  const std::optional<uint64_t> left_out = log_limit_.heard(line, uv_now(loop_));
+  if (!left_out) return;
+  if (*left_out > 0) fields.emplace_back("left_out", std::to_string(*left_out));
+  logs_(LogLine{level, std::move(message), std::move(fields)});
 }
 
 // ---- the public face ----

@@ -393,6 +393,19 @@ TEST_CASE_FIXTURE(Fixture, "closing while calls are out, while connecting and at
   harness.close('C');
 }
 
+TEST_CASE("a server that is not there, nor was, is one clear line at first") {
+  Harness harness;
+  const uint16_t port = free_port();
+  harness.add('A', {{{"127.0.0.1", port}, {"127.0.0.2", port}}, "", seconds(2)});
+  REQUIRE(harness.until([&] { return !harness['A'].logs.empty(); }));
+  const LogLine& line = harness['A'].logs.front();
+  CHECK(line.level == LogLevel::kWarn);
+  CHECK(line.message == "no connection to ZooKeeper yet, trying on");
+  REQUIRE(line.fields.size() == 2);
+  CHECK(line.fields[0].second == fmt::format("127.0.0.1:{},127.0.0.2:{}", port, port));
+  CHECK(line.fields[1].second.find("Connection refused") != std::string::npos);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a server that comes late, and one among others that are absent") {
   const Address absent{"127.0.0.1", free_port()};
   REQUIRE(server.stop(0));
@@ -462,6 +475,10 @@ TEST_CASE("addresses that the library cannot use are a line in the log, again an
                          [](const LogLine& line) { return line.level == LogLevel::kError; });
   };
   CHECK(harness.until([&] { return tries() >= 2; }));
+  CHECK(harness['A'].logs.size() == 2);
+  const LogLine& line = harness['A'].logs.front();
+  CHECK(line.message == "cannot use the ZooKeeper servers' addresses, trying again");
+  CHECK(line.fields.front().second.starts_with("no-such-host.invalid: "));
   CHECK(harness.call('A', ZkGet{"/x"}).code == ZkCode::kNotConnected);
   harness.close('A');
 }
