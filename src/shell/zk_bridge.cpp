@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "base/check.hpp"
@@ -42,6 +43,7 @@ constexpr std::array<log_callback_fn, kSlots> log_callbacks(std::index_sequence<
   return {on_log<kSlot>...};
 }
 constexpr auto kLogCallbacks = log_callbacks(std::make_index_sequence<kSlots>());
+void no_log(const char*) {}
 
 void complete(int code, const void* packed, ZkResult result) {
   const ZkContext context = ZkContext::unpack(packed);
@@ -154,10 +156,10 @@ void ZkMailbox::close(std::function<void()> closed) {
 
 // ---- open and close ----
 
-ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkContext context) {
+ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkContext context, bool heard) {
   std::string error;
   const std::string hosts = hosts_of(servers, error);
-  if (hosts.empty()) return {nullptr, error};
+  if (hosts.empty()) return {context.generation, nullptr, error};
   // WARN: at the default level the library writes many lines a second;
   // at DEBUG it uses a closed handle (4809).
   zoo_set_debug_level(ZOO_LOG_LEVEL_WARN);
@@ -165,16 +167,21 @@ ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkCon
   // No client id: a session belongs to one process. No chroot in `hosts` either: with one, a multi on an
   // invalid path or an expired handle frees a pointer that was never set; the client adds the prefix itself.
   zhandle_t* handle = zookeeper_init2(hosts.c_str(), on_session, timeout_ms, nullptr, context.pack(),
-                                      ZOO_NO_LOG_CLIENTENV, kLogCallbacks[context.slot]);
-  if (handle == nullptr) return {nullptr, std::strerror(errno)};
+                                      ZOO_NO_LOG_CLIENTENV, heard ? kLogCallbacks[context.slot] : no_log);
+  if (handle == nullptr) return {context.generation, nullptr, std::strerror(errno)};
   // By default the library resolves all host names at each turn of its I/O loop,
   // so that a slow name server makes it miss its heartbeats and lose a healthy
   // session (ZOOKEEPER-1998). -1: once, and again for each new connection.
   zoo_set_servers_resolution_delay(handle, -1);
-  return {handle, error};
+  return {context.generation, handle, error};
 }
 
-void zk_close(zhandle_t* handle) { zookeeper_close(handle); }
+// At the same time: each may have to wait for its server.
+void zk_close(const std::vector<zhandle_t*>& handles) {
+  std::vector<std::thread> closing;
+  for (zhandle_t* handle : handles) closing.emplace_back(zookeeper_close, handle);
+  for (std::thread& one : closing) one.join();
+}
 
 // ---- callbacks ----
 

@@ -17,6 +17,7 @@ namespace kvd {
 
 // ---- what the loop is told ----
 struct ZkHandleReady {  // from our own thread: open or close is over
+  uint32_t generation;  // of what was to be opened; 0: nothing was
   zhandle_t* handle;    // null: nothing was to be opened, or it failed
   std::string error;    // why nothing could be opened, or which names are not known
 };
@@ -79,9 +80,10 @@ class ZkMailbox {
 };
 
 // ---- for our own short-lived thread: both may block ----
-// Null and why when none of the servers can be resolved; a handle and an error when some cannot.
-ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkContext context);
-void zk_close(zhandle_t* handle);
+// Null and why when none of the servers can be resolved; a handle and an error when some cannot. What a handle says for
+// the log that is not `heard` is lost.
+ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkContext context, bool heard);
+void zk_close(const std::vector<zhandle_t*>& handles);
 
 // ---- the callbacks ----
 void zk_on_watch(zhandle_t*, int type, int state, const char* path, void* context);

@@ -1,9 +1,17 @@
 // The loop's side of the ZooKeeper client: one handle of the C library at a time, the table of calls that are
 // out, and what keeps that library from harm. See the header; what runs on other threads is in zk_bridge.cpp.
+//
+// A ZooKeeper that has lost data refuses whoever has seen newer data: it ends each connection after the request to
+// connect, the C client tries again, and so for ever. From outside that looks like a ZooKeeper that is not there. So a
+// handle whose connection has been away for as long as a session lasts gets company: a scout, a second handle that has
+// seen nothing. When the scout is connected ZooKeeper is there and lets the session's time run, if it still knows the
+// session: it begins anew when ZooKeeper does. What has not come back when that time is over never will, or has expired
+// anyway; giving the session up is then no loss. One that comes back first costs nothing but the scout.
 #include "shell/zk_client.hpp"
 
 #include <fmt/format.h>
 
+#include <array>
 #include <map>
 #include <optional>
 #include <thread>
@@ -38,7 +46,7 @@ class ZkClient::Impl {
         mailbox_(loop, [this](std::vector<ZkEvent> events) { take(std::move(events)); }) {
     CHECK(!servers_.empty());
     CHECK(prefix_.empty() || (prefix_ != "/" && zk_path_valid(prefix_)));
-    for (uv_timer_t* timer : {&probe_timer_, &retry_timer_}) {
+    for (uv_timer_t* timer : timers_) {
       CHECK(uv_timer_init(loop_, timer) == 0);
       timer->data = this;
     }
@@ -82,6 +90,13 @@ class ZkClient::Impl {
   int issue(void* with, MultiArena*, const ZkChildren& op);
   int issue(void* with, MultiArena*, const ZkSync& op);
 
+  // ---- the session that is refused ----
+  void await_connection();
+  void absent_for_long();
+  void scout_heard(int state);
+  void scout_failed();
+  void dismiss_scout();
+
   // ---- events, in the order in which they were pushed ----
   void take(std::vector<ZkEvent> events);
   void on(ZkHandleReady event);
@@ -94,6 +109,7 @@ class ZkClient::Impl {
 
   void lost();
   void expired(int state);
+  void end_session();
   void create_prefix();
   void prefix_created(int code);
   void prefix_settled();
@@ -110,7 +126,7 @@ class ZkClient::Impl {
   // ---- the handle's life ----
   void work();
   void doom();
-  void new_generation() { generation_ = (generation_ + 1) & 0xff'ffff; }
+  uint32_t next_generation();
   void close_handles();
   void handle_closed();
 
@@ -129,9 +145,12 @@ class ZkClient::Impl {
   ZkMailbox mailbox_;
   uv_timer_t probe_timer_{};
   uv_timer_t retry_timer_{};
+  uv_timer_t absence_timer_{};
+  const std::array<uv_timer_t*, 3> timers_{&probe_timer_, &retry_timer_, &absence_timer_};
 
-  zhandle_t* handle_ = nullptr;        // the one in use
-  uint32_t generation_ = 0;            // its number; events of another one are void
+  zhandle_t* handle_ = nullptr;  // the one in use
+  uint32_t generation_ = 0;      // its number; events of another one are void. 0: there is none
+  uint32_t last_generation_ = 0;
   bool had_session_ = false;           // it was connected once
   bool announced_ = false;             // the node was told that we are connected
   std::vector<ZkSessionEvent> early_;  // the handle's, from before we had it
@@ -143,10 +162,18 @@ class ZkClient::Impl {
   // Given up by us, perhaps not yet by a handle that is not closed.
   std::vector<std::unique_ptr<MultiArena>> retired_;
 
+  struct Scout {              // see above
+    uint32_t generation = 0;  // 0: there is none
+    zhandle_t* handle = nullptr;
+    bool connected = false;
+  };
+  Scout scout_;
+
   std::thread worker_;
   bool working_ = false;
   bool open_wanted_ = false;
-  zhandle_t* doomed_ = nullptr;  // to be closed by the worker
+  bool scout_wanted_ = false;
+  std::vector<zhandle_t*> doomed_;  // to be closed by the worker
   bool closing_ = false;
   std::function<void()> done_;
   int handles_to_close_ = 0;
@@ -275,15 +302,22 @@ void ZkClient::Impl::take(std::vector<ZkEvent> events) {
 void ZkClient::Impl::on(ZkHandleReady event) {
   worker_.join();
   working_ = false;
-  retired_.clear();  // the handle that knew them is closed, and the next one has had no call yet
-  if (closing_) {
-    doomed_ = event.handle;
-    return work();
+  // The handles that knew them are closed, and the next one has had no call yet.
+  if (handle_ == nullptr && doomed_.empty()) retired_.clear();
+  const bool wanted = event.generation != 0 && event.generation == generation_;
+  const bool of_scout = event.generation != 0 && event.generation == scout_.generation;
+  if (wanted && !event.error.empty()) opened_poorly(event);
+  if (event.handle == nullptr) {
+    if (of_scout) scout_failed();
+  } else if (wanted) {
+    handle_ = event.handle;
+    for (const ZkSessionEvent& early : std::exchange(early_, {})) on(early);
+  } else if (of_scout) {
+    scout_.handle = event.handle;
+  } else {
+    doomed_.push_back(event.handle);
   }
-  if (!event.error.empty()) opened_poorly(event);
-  if (event.handle == nullptr) return work();
-  handle_ = event.handle;
-  for (const ZkSessionEvent& early : std::exchange(early_, {})) on(early);
+  work();
 }
 
 void ZkClient::Impl::opened_poorly(const ZkHandleReady& event) {
@@ -295,11 +329,16 @@ void ZkClient::Impl::opened_poorly(const ZkHandleReady& event) {
 }
 
 void ZkClient::Impl::on(ZkSessionEvent event) {
-  if (closing_ || event.generation != generation_) return;
+  if (closing_) return;
+  if (event.generation == scout_.generation) return scout_heard(event.state);
+  if (event.generation != generation_) return;
   if (handle_ == nullptr) {
     early_.push_back(event);
   } else if (event.state == ZOO_CONNECTED_STATE) {
     had_session_ = true;
+    uv_timer_stop(&absence_timer_);
+    dismiss_scout();
+    work();
     create_prefix();
   } else if (event.state == ZOO_EXPIRED_SESSION_STATE || event.state == ZOO_AUTH_FAILED_STATE) {
     expired(event.state);
@@ -350,6 +389,7 @@ void ZkClient::Impl::on(ZkLibraryLog event) {
 
 // The C client ends the calls that were out itself, with results that follow in the queue.
 void ZkClient::Impl::lost() {
+  await_connection();
   if (!std::exchange(announced_, false)) return;
   deliver(ZkSessionChanged{ZkState::kConnecting, 0, Duration(0)});
 }
@@ -357,6 +397,10 @@ void ZkClient::Impl::lost() {
 void ZkClient::Impl::expired(int state) {
   if (state == ZOO_AUTH_FAILED_STATE)
     log(LogLevel::kError, "ZooKeeper refused to authenticate this server", {});
+  end_session();
+}
+
+void ZkClient::Impl::end_session() {
   for (const auto& [number, pending] : pending_) {
     if (pending.of_prefix) continue;
     ZkResult result;
@@ -411,6 +455,51 @@ void ZkClient::Impl::announce() {
   deliver(ZkSessionChanged{ZkState::kConnected, session, milliseconds(zoo_recv_timeout(handle_))});
 }
 
+// ---- the session that is refused ----
+
+// For as long as the session lasts.
+void ZkClient::Impl::await_connection() {
+  uv_timer_start(
+      &absence_timer_, [](uv_timer_t* timer) { static_cast<Impl*>(timer->data)->absent_for_long(); },
+      static_cast<uint64_t>(zoo_recv_timeout(handle_)), 0);
+}
+
+void ZkClient::Impl::absent_for_long() {
+  if (connected_right_now()) return;  // the event that says so is under way
+  if (scout_.connected) {
+    // Not limited: it comes once in two lengths of a session at the most.
+    logs_(LogLine{
+        LogLevel::kWarn,
+        "ZooKeeper refuses this server's session though it answers others: it seems to have lost data; "
+        "begins a new session",
+        {{"servers", server_list()}}});
+    end_session();
+  } else if (scout_.generation == 0) {
+    scout_wanted_ = true;
+    work();
+  }
+}
+
+void ZkClient::Impl::scout_heard(int state) {
+  if (state != ZOO_CONNECTED_STATE) return scout_failed();
+  scout_.connected = true;
+  await_connection();
+}
+
+// A scout that was connected has seen something itself: the next one has not.
+void ZkClient::Impl::scout_failed() {
+  dismiss_scout();
+  await_connection();
+  work();
+}
+
+void ZkClient::Impl::dismiss_scout() {
+  scout_wanted_ = false;
+  const Scout former = std::exchange(scout_, {});
+  if (former.handle != nullptr)
+    doomed_.push_back(former.handle);  // one that is still being opened is void when it comes
+}
+
 // ---- paths ----
 
 std::string ZkClient::Impl::server_list() const {
@@ -446,22 +535,34 @@ void ZkClient::Impl::add_prefix(ZkRequest& request) const {
 // closed before the next one opens.
 void ZkClient::Impl::work() {
   if (working_) return;
-  const bool opens = std::exchange(open_wanted_, false) && !closing_;
-  zhandle_t* doomed = std::exchange(doomed_, nullptr);
-  if (doomed == nullptr && !opens) {
+  uint32_t opened = 0;
+  bool heard = false;
+  if (!closing_ && std::exchange(open_wanted_, false) && handle_ == nullptr) {
+    opened = generation_ = next_generation();
+    had_session_ = false;
+    heard = true;
+  } else if (!closing_ && std::exchange(scout_wanted_, false)) {
+    opened = scout_.generation = next_generation();
+  }
+  if (doomed_.empty() && opened == 0) {
     if (closing_) close_handles();
     return;
   }
-  if (opens) {
-    new_generation();
-    had_session_ = false;
-  }
   working_ = true;
-  const ZkContext context{mailbox_.slot(), generation_, 0};
-  worker_ = std::thread([doomed, opens, context, servers = servers_, timeout_ms = timeout_ms_] {
-    if (doomed != nullptr) zk_close(doomed);
-    ZkMailbox::post(context.slot, opens ? zk_open(servers, timeout_ms, context) : ZkHandleReady{nullptr, {}});
-  });
+  const ZkContext context{mailbox_.slot(), opened, 0};
+  worker_ = std::thread(
+      [doomed = std::exchange(doomed_, {}), heard, context, servers = servers_, timeout_ms = timeout_ms_] {
+        zk_close(doomed);
+        ZkMailbox::post(context.slot, context.generation != 0 ? zk_open(servers, timeout_ms, context, heard)
+                                                              : ZkHandleReady{0, nullptr, {}});
+      });
+}
+
+uint32_t ZkClient::Impl::next_generation() {
+  do {
+    last_generation_ = (last_generation_ + 1) & 0xff'ffff;
+  } while (last_generation_ == 0);
+  return last_generation_;
 }
 
 // Everything of the current handle becomes void. Its outstanding calls are forgotten, whoever asked for them
@@ -471,10 +572,10 @@ void ZkClient::Impl::doom() {
   announced_ = false;
   probes_out_ = 0;
   early_.clear();
-  uv_timer_stop(&probe_timer_);
-  uv_timer_stop(&retry_timer_);
-  new_generation();
-  if (handle_ != nullptr) doomed_ = std::exchange(handle_, nullptr);
+  for (uv_timer_t* timer : timers_) uv_timer_stop(timer);
+  generation_ = 0;
+  if (handle_ != nullptr) doomed_.push_back(std::exchange(handle_, nullptr));
+  dismiss_scout();
 }
 
 void ZkClient::Impl::retry_later() {
@@ -497,8 +598,8 @@ void ZkClient::Impl::close(std::function<void()> done) {
 }
 
 void ZkClient::Impl::close_handles() {
-  handles_to_close_ = 3;
-  for (uv_timer_t* timer : {&probe_timer_, &retry_timer_}) {
+  handles_to_close_ = static_cast<int>(timers_.size()) + 1;
+  for (uv_timer_t* timer : timers_) {
     uv_close(reinterpret_cast<uv_handle_t*>(timer),
              [](uv_handle_t* handle) { static_cast<Impl*>(handle->data)->handle_closed(); });
   }

@@ -14,7 +14,8 @@
 
 namespace kvd {
 
-// The longest that close() takes: the C client's own waits add up to it when the server does not answer.
+// The longest that close() takes: the C client's own waits add up to it when the server does not answer. Two handles
+// are closed at the same time.
 inline constexpr Duration kZkCloseMax = milliseconds(4500);
 
 struct ZkOptions {
@@ -25,8 +26,8 @@ struct ZkOptions {
 
 // What reaches the sink, in order:
 //   ZkSessionChanged   kConnected with session and negotiated timeout; kConnecting when the connection is
-//                      lost; kExpired (also when authentication failed): the session is gone, and nothing
-//                      happens until reopen()
+//                      lost; kExpired (also when authentication failed, or when ZooKeeper takes new
+//                      sessions and not this one): the session is gone, and nothing happens until reopen()
 //   ZkResult           exactly one for each perform(), except after close(). Calls that are outstanding when
 //                      the connection is lost end with kUnknown; before kExpired all of them have ended
 //   ZkWatchFired       for each watch whose read has succeeded (ZkExists: or found nothing), at most once

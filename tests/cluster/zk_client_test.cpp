@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 
+#include "cluster/zookeeper_door.hpp"
 #include "cluster/zookeeper_server.hpp"
 #include "msg/limits.hpp"
 #include "shell/zk_bridge.hpp"
@@ -122,6 +123,7 @@ class Harness {
     client.zk.reset();
   }
   uint64_t last_id() const { return last_id_; }
+  uv_loop_t* loop() { return &loop_; }
 
  private:
   uv_loop_t loop_{};
@@ -404,6 +406,156 @@ TEST_CASE("a server that is not there, nor was, is one clear line at first") {
   REQUIRE(line.fields.size() == 2);
   CHECK(line.fields[0].second == fmt::format("127.0.0.1:{},127.0.0.2:{}", port, port));
   CHECK(line.fields[1].second.find("Connection refused") != std::string::npos);
+}
+
+namespace {
+
+const char kRefused[] =
+    "ZooKeeper refuses this server's session though it answers others: it seems to have lost data; "
+    "begins a new session";
+
+size_t said(const Harness::Client& client, const std::string& message) {
+  return std::count_if(client.logs.begin(), client.logs.end(),
+                       [&](const LogLine& line) { return line.message == message; });
+}
+
+// Sessions 1, 2 and so on. Shut, the door turns away whoever had one.
+struct DoorFixture {
+  static constexpr int kSessionMs = 3000;
+  const uint16_t port = free_port();
+  Harness harness;
+  uint64_t sessions = 0;
+  bool open_to_new = true;
+  bool open_to_former = true;
+  ZookeeperDoor door{harness.loop(), port, [this](uint64_t asked) { return admit(asked); }, kSessionMs};
+
+  uint64_t admit(uint64_t asked) {
+    if (asked != 0) return open_to_former ? asked : 0;
+    return open_to_new ? ++sessions : 0;
+  }
+  void connect() {
+    harness.add('A', {{{"127.0.0.1", port}}, "", milliseconds(kSessionMs)});
+    CHECK(harness.change('A', ZkState::kConnected).session == 1);
+  }
+  void lose_connection() {
+    open_to_former = false;
+    door.hang_up();
+    harness.change('A', ZkState::kConnecting);
+  }
+  size_t new_ones() const { return std::count(door.asked().begin(), door.asked().end(), uint64_t{0}); }
+  ~DoorFixture() {
+    if (!harness['A'].closed) harness.close('A');
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(DoorFixture, "a session that is refused while a new one would not be is given up") {
+  connect();
+  harness.perform('A', ZkSet{"/", "", -1});
+  lose_connection();
+  CHECK(harness.result('A').code == ZkCode::kUnknown);
+  harness.change('A', ZkState::kExpired);
+  CHECK(said(harness['A'], kRefused) == 1);
+  CHECK(harness.call('A', ZkExists{"/"}).code == ZkCode::kNotConnected);
+  harness['A'].zk->reopen();
+  CHECK(harness.change('A', ZkState::kConnected).session == 3);
+  CHECK(door.closed() == std::set<uint64_t>{2});
+  CHECK(harness['A'].changes.empty());
+}
+
+TEST_CASE_FIXTURE(DoorFixture,
+                  "a session that comes back while a new one is tried goes on, again and again") {
+  connect();
+  for (uint64_t trial = 2; trial < 4; ++trial) {
+    lose_connection();
+    REQUIRE(harness.until([&] { return sessions == trial; }));
+    open_to_former = true;
+    CHECK(harness.change('A', ZkState::kConnected).session == 1);
+    CHECK(harness.until([&] { return door.closed().contains(trial); }));
+  }
+  CHECK(harness['A'].changes.empty());
+  CHECK(door.closed().size() == 2);
+  CHECK(said(harness['A'], kRefused) == 0);
+}
+
+TEST_CASE_FIXTURE(DoorFixture,
+                  "a new session that is lost itself proves nothing, and is followed by another one") {
+  connect();
+  lose_connection();
+  REQUIRE(harness.until([&] { return sessions == 2; }));
+  open_to_new = false;
+  door.hang_up();
+  const size_t before = new_ones();
+  REQUIRE(harness.until([&] { return new_ones() > before; }));
+  CHECK(harness['A'].changes.empty());
+  open_to_new = true;
+  harness.change('A', ZkState::kExpired);
+  CHECK(sessions == 3);
+}
+
+TEST_CASE_FIXTURE(DoorFixture, "closing while a new session is tried") {
+  connect();
+  SUBCASE("and not let in either") {
+    open_to_new = false;
+    lose_connection();
+    REQUIRE(harness.until([&] { return new_ones() > 1; }));
+    harness.close('A');
+  }
+  SUBCASE("and let in") {
+    lose_connection();
+    REQUIRE(harness.until([&] { return sessions == 2; }));
+    harness.close('A');
+  }
+  SUBCASE("and let in, and the former one as well") {
+    lose_connection();
+    REQUIRE(harness.until([&] { return sessions == 2; }));
+    open_to_former = true;
+    REQUIRE(harness.until([&] { return door.asked().back() == 1; }));
+    harness.close('A');
+  }
+  CHECK(harness['A'].changes.size() <= 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a server that is without its data, or with older data, gets a new session") {
+  harness.add('A', options("/p", kShortest * 2));
+  const uint64_t session = harness.change('A', ZkState::kConnected).session;
+  REQUIRE(server.stop(0));
+  server.save_data(0);
+  server.start();
+  harness.change('A', ZkState::kConnecting);
+  CHECK(harness.change('A', ZkState::kConnected).session == session);
+  // More than the new sessions are for the server, which would take the former one as soon as it had seen as much.
+  harness.call_all('A', std::vector<ZkRequest>(100, ZkSet{"/", "", -1}));
+  server.kill(0);
+  SUBCASE("wiped") { server.wipe_data(0); }
+  SUBCASE("restored") { server.restore_data(0); }
+  server.start();
+  harness.change('A', ZkState::kConnecting);
+  harness.change('A', ZkState::kExpired);
+  CHECK(said(harness['A'], kRefused) == 1);
+  harness['A'].zk->reopen();
+  CHECK(harness.change('A', ZkState::kConnected).session != session);
+  CHECK(harness.call('A', ZkCreate{"/new", "", ZkMode::kPersistent}).code == ZkCode::kOk);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "a server that comes back with its data goes on with a session that seemed long over") {
+  harness.add('A', options("", kShortest * 3));
+  const uint64_t session = harness.change('A', ZkState::kConnected).session;
+  CHECK(harness.call('A', ZkCreate{"/e", "", ZkMode::kEphemeral}).code == ZkCode::kOk);
+  REQUIRE(server.stop(0));
+  harness.change('A', ZkState::kConnecting);
+  {
+    ZookeeperDoor door(
+        harness.loop(), server.address(0).port, [](uint64_t) { return 0; }, 0);
+    const auto tried = [&] { return std::count(door.asked().begin(), door.asked().end(), uint64_t{0}) > 0; };
+    REQUIRE(harness.until(tried));  // a new session: the time of the former one is over
+  }
+  server.start();
+  CHECK(harness.change('A', ZkState::kConnected).session == session);
+  CHECK(harness.call('A', ZkExists{"/e"}).stat.ephemeral_owner == session);
+  CHECK(said(harness['A'], kRefused) == 0);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a server that comes late, and one among others that are absent") {

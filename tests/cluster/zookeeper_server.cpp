@@ -143,6 +143,24 @@ bool ZookeeperEnsemble::wait_ready(Duration limit) {
   return true;
 }
 
+void ZookeeperEnsemble::save_data(int member) const {
+  const std::string& directory = members_.at(member)->directory;
+  std::filesystem::remove_all(directory + "/saved");
+  std::filesystem::copy(directory + "/data/version-2", directory + "/saved",
+                        std::filesystem::copy_options::recursive);
+}
+
+void ZookeeperEnsemble::restore_data(int member) const {
+  const std::string& directory = members_.at(member)->directory;
+  wipe_data(member);
+  std::filesystem::copy(directory + "/saved", directory + "/data/version-2",
+                        std::filesystem::copy_options::recursive);
+}
+
+void ZookeeperEnsemble::wipe_data(int member) const {
+  CHECK(std::filesystem::remove_all(members_.at(member)->directory + "/data/version-2") > 0);
+}
+
 std::string ZookeeperEnsemble::log(int member) const {
   std::ostringstream text;
   text << std::ifstream(members_.at(member)->directory + "/output").rdbuf();

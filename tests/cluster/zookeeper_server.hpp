@@ -36,6 +36,10 @@ class ZookeeperEnsemble {
   [[nodiscard]] bool stop(int member) { return members_.at(member)->process.stop(seconds(60)).has_value(); }
   void pause(int member) { members_.at(member)->process.pause(); }
   void resume(int member) { members_.at(member)->process.resume(); }
+  // Of one that does not run: a copy of its data is kept, comes back in place of what it has since, or all is gone.
+  void save_data(int member) const;
+  void restore_data(int member) const;
+  void wipe_data(int member) const;
   bool running(int member) { return members_.at(member)->process.running(); }
   std::string log(int member) const;  // what it has written so far, for failed tests
 
