@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 
+#include "base/arguments.hpp"
 #include "client/help.hpp"
 #include "client/hosts_file.hpp"
 #include "msg/znodes.hpp"
@@ -57,14 +58,15 @@ class Parser {
   }
   std::string help() const { return app_.help(); }
 
+  bool takes_value(std::string_view flag) const { return given_.count(std::string(flag)) != 0; }
+  bool is_on(const std::string& flag) const { return has(flag) && app_.get_option("--" + flag)->as<bool>(); }
   bool has(const std::string& flag) const { return app_.count("--" + flag) > 0; }
   std::string text(const std::string& flag, const std::string& otherwise) const {
     return has(flag) ? given_.at(flag) : otherwise;
   }
   std::string needed(const std::string& flag, const char* remedy) const {
-    const std::string content = text(flag, "");
-    if (content.empty()) refuse("--" + flag, remedy);
-    return content;
+    if (!has(flag)) refuse("--" + flag, remedy);
+    return given_.at(flag);
   }
   // A slash in front counts for nothing.
   std::string path() const {
@@ -154,7 +156,7 @@ ClientCommand read_elect(const Parser& parser, const Surroundings& surroundings,
                          std::vector<std::string> command) {
   HoldOptions options = read_held(parser, surroundings, "candidate", std::move(command));
   options.election = true;
-  options.again = parser.has("again");
+  options.again = parser.is_on("again");
   return options;
 }
 
@@ -177,7 +179,7 @@ ClientCommand read_hosts_sync(const Parser& parser, const Surroundings& surround
   options.node = parser.text("node", surroundings.host);
   if (!is_hosts_node(options.node))
     refuse("--node " + options.node, "give 1 to 255 printable ASCII characters without spaces");
-  options.once = parser.has("once");
+  options.once = parser.is_on("once");
   return options;
 }
 
@@ -207,8 +209,9 @@ Parser::Parser(const Description& description)
 }
 
 const std::vector<Description>& descriptions() {
-  static const Flag servers = {"servers", "HOST:PORT,...",
-                               "of the cluster, tried in turn; also KVD_SERVERS (127.0.0.1:8001)"};
+  static const Flag servers = {
+      "servers", "HOST:PORT,...",
+      "of the cluster, tried in turn; also KVD_SERVERS, unless empty (127.0.0.1:8001)"};
   static const Flag grace = {"grace", "MS", "between SIGTERM and SIGKILL when the command is stopped (1500)"};
   static const std::vector<Description> all = {
       {"lock",
@@ -277,15 +280,15 @@ tl::expected<ClientCommand, ClientOptionsEnd> parse_client_command(const std::st
   if (description.held) command = take_command(arguments);
   const std::string hint = fmt::format("(kvd {} --help lists the flags)", name);
   Parser parser(description);
+  const auto takes_value = [&parser](std::string_view flag) { return parser.takes_value(flag); };
+  if (const auto missing = missing_value(arguments, takes_value))
+    return end_with(EX_USAGE, fmt::format("{} {}", *missing, hint));
   try {
     parser.parse(std::move(arguments));
     if (description.held && command.empty()) refuse("no command", "give it behind --, as in -- CMD ARGS");
     return description.read(parser, surroundings, std::move(command));
   } catch (const CLI::CallForHelp&) {
     return end_with(0, parser.help());
-  } catch (const CLI::ArgumentMismatch& error) {  // "--wait: ...": CLI11's own words do not say what to do
-    const std::string_view flag = error.what();
-    return end_with(EX_USAGE, fmt::format("{}: give a value {}", flag.substr(0, flag.find(':')), hint));
   } catch (const CLI::ParseError& error) {
     return end_with(EX_USAGE, fmt::format("{} {}", error.what(), hint));
   } catch (const Refusal& refusal) {

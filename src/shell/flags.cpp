@@ -11,6 +11,7 @@
 #include <charconv>
 #include <map>
 
+#include "base/arguments.hpp"
 #include "msg/limits.hpp"
 #include "msg/znodes.hpp"
 
@@ -344,6 +345,11 @@ tl::unexpected<FlagsEnd> usage(std::string line) {
   return tl::unexpected<FlagsEnd>(FlagsEnd{EX_USAGE, std::move(line)});
 }
 
+bool takes_value(std::string_view flag) {
+  return std::any_of(std::begin(kSpecs), std::end(kSpecs),
+                     [flag](const Spec& spec) { return spec.value != nullptr && spec.name == flag; });
+}
+
 }  // namespace
 
 tl::expected<Flags, FlagsEnd> parse_flags(std::vector<std::string> arguments,
@@ -375,20 +381,20 @@ tl::expected<Flags, FlagsEnd> parse_flags(std::vector<std::string> arguments,
     options[spec.name] = option;
   }
   std::transform(arguments.begin(), arguments.end(), arguments.begin(), normalised);
+  if (const auto missing = missing_value(arguments, takes_value))
+    return usage(fmt::format("{} (kvd --help lists the flags)", *missing));
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
   try {
     app.parse(arguments);
   } catch (const CLI::CallForHelp&) {
     return tl::unexpected<FlagsEnd>(FlagsEnd{0, app.help()});
-  } catch (const CLI::ArgumentMismatch& error) {  // "--port: ...": CLI11's own words do not say what to do
-    std::string_view flag = error.what();
-    return usage(
-        fmt::format("{}: give a value (kvd --help lists the flags)", flag.substr(0, flag.find(':'))));
   } catch (const CLI::ParseError& error) {
     return usage(fmt::format("{} (kvd --help lists the flags)", error.what()));
   }
   if (!app.remaining().empty()) {
-    return usage(fmt::format("{}: there is no such flag (kvd --help lists them)", app.remaining().front()));
+    const std::string what = app.remaining().front();
+    return usage(
+        fmt::format("{}: there is no such flag (kvd --help lists them)", what.empty() ? "''" : what));
   }
   if (version) return tl::unexpected<FlagsEnd>(FlagsEnd{0, "kvd " KVD_VERSION "\n"});
 

@@ -439,6 +439,7 @@ Inspection inspect(const std::vector<std::string>& arguments) {
     if (argument != "--json") paths.push_back(argument);
   }
   if (paths.size() != 1 || paths[0].starts_with("-")) return {EX_USAGE, "", kUsage};
+  if (paths[0].empty()) return {EX_USAGE, "", "FILE|DIR is empty: give a path"};
   Report report;
   std::optional<int> code;
   std::string complaint;

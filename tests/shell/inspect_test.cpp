@@ -210,6 +210,7 @@ TEST_CASE_FIXTURE(InspectFixture, "usage, and what is not there") {
   CHECK(inspect({}).code == 64);
   CHECK(inspect({path, path}).code == 64);
   CHECK(inspect({"--what", path}).code == 64);
+  CHECK(inspect({""}).code == 64);
   CHECK(inspect({"--help"}).code == 0);
   CHECK(inspect({scratch / "no"}).code == 66);
   CHECK(inspect({path + "/log-no"}).code == 66);

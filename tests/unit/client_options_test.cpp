@@ -130,13 +130,43 @@ TEST_CASE("unusable command lines") {
   }
   bad("lock", {"a", "--wait", "x", "--", "x"}, "--wait x: ", "whole number");
   bad("lock", {"a", "--wait", "--", "x"}, "--wait: ", "give a value");
-  bad("lock", {"a", "--name", "", "--", "x"}, "--name: ", "1 to 255");
+  bad("lock", {"a", "--name", std::string(256, 'a'), "--", "x"}, "--name: ", "1 to 255");
   bad("lock", {"a", "--again", "--", "x"}, "The following argument was not expected: --again", "--help");
   bad("elect", {"a", "--candidate", std::string(256, 'a'), "--", "x"}, "--candidate: ", "1 to 255");
   bad("work", {}, "--exec: ", "give the command");
   bad("work", {"--exec", "x", "--parallel", "65"}, "--parallel 65: ", "1 to 64");
   bad("hosts-sync", {}, "--file: ", "give the hosts file");
   bad("hosts-sync", {"--file", "f", "--node", "a b"}, "--node a b: ", "without spaces");
+}
+
+TEST_CASE("a variable that is not set leaves an empty value, or none") {
+  const auto all_bad = [](const char* command, const std::vector<std::string>& flags,
+                          const std::vector<std::string>& behind) {
+    for (const std::string& flag : flags) {
+      const auto with = [&](std::vector<std::string> arguments) {
+        arguments.insert(arguments.end(), behind.begin(), behind.end());
+        return arguments;
+      };
+      bad(command, with({flag, ""}), flag + ": ", "the value is empty");
+      bad(command, with({flag + "="}), flag + ": ", "the value is empty");
+      bad(command, with({flag, "--grace", "5"}), flag + ": ", "give a value");
+    }
+  };
+  all_bad("lock", {"--servers", "--wait", "--name", "--grace"}, {"a", "--", "x"});
+  all_bad("elect", {"--servers", "--candidate", "--grace"}, {"a", "--", "x"});
+  all_bad("work", {"--servers", "--exec", "--name", "--parallel", "--grace"}, {"--exec", "x"});
+  all_bad("hosts-sync", {"--servers", "--file", "--zone", "--node"}, {"--file", "f"});
+  bad("lock", {"", "--", "x"}, "PATH: ", "give one");
+  // What stands behind -- is the command's.
+  CHECK(good<HoldOptions>("lock", {"a", "--", "run", "--name", ""}).command.size() == 3);
+}
+
+TEST_CASE("a switch may be given its value") {
+  CHECK(good<HostsSyncOptions>("hosts-sync", {"--file", "f", "--once=true"}).once);
+  CHECK_FALSE(good<HostsSyncOptions>("hosts-sync", {"--file", "f", "--once=false"}).once);
+  CHECK_FALSE(good<HoldOptions>("elect", {"a", "--again=false", "--", "x"}).again);
+  bad("hosts-sync", {"--file", "f", "--once="}, "--once: ", "the value is empty");
+  bad("hosts-sync", {"--file", "f", "--once=perhaps"}, "", "--once");
 }
 
 TEST_CASE("help of every subcommand tells its usage and its exit codes") {

@@ -222,8 +222,27 @@ TEST_CASE("other values that are refused") {
 TEST_CASE("what is no flag") {
   bad({"--prot", "8001"}, "--prot: ", "kvd --help");
   bad({"serve"}, "serve: ", "kvd --help");
+  bad({""}, "'': ", "no such flag");
   bad({"--port"}, "--port: ", "give a value");
   bad({"--standalone=perhaps"}, "--standalone perhaps: ", "true, false");
+}
+
+TEST_CASE("a variable that is not set leaves an empty value, or none") {
+  for (const char* flag :
+       {"host", "port", "zookeeper", "zookeeper-port", "id", "peer-port", "advertise", "data-dir", "sync", "catch-up",
+        "min-in-sync", "expect", "session-timeout", "heartbeat", "follower-lag", "leader-silence", "max-memory",
+        "max-value", "names-pool", "log-level", "log-format"}) {
+    const std::string name = std::string("--") + flag;
+    bad({name, ""}, name + ": ", "the value is empty");
+    bad({name + "="}, name + ": ", "the value is empty");
+    bad({"--standalone", name + "=", "--port=8001"}, name + ": ", "the value is empty");
+    bad({name, "--standalone"}, name + ": ", "give a value");
+    bad({name, "-port", "8001"}, name + ": ", "give a value");
+  }
+  bad({"--standalone="}, "--standalone: ", "the value is empty");
+  bad({"--data_dir", ""}, "--data-dir: ", "the value is empty");
+  CHECK(good({"--data-dir=--odd"}).data.directory == "--odd");
+  CHECK_FALSE(good({}, {{"KVD_DATA_DIR", ""}}).node.durable);
 }
 
 TEST_CASE("of a flag that is given twice the last one counts") {

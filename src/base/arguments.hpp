@@ -1,0 +1,17 @@
+// Command lines, before a library splits them: what it would take for a value, and the user has not meant as one. An
+// unset variable leaves `--data-dir ''`, `--data-dir=` or, without quotes, `--data-dir --port 8001`.
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kvd {
+
+// The first flag (--NAME, or --NAME=VALUE) that has an empty value or none, as one line that names it and the remedy.
+// A value that begins with -- is one only behind a =.
+std::optional<std::string> missing_value(const std::vector<std::string>& arguments,
+                                         const std::function<bool(std::string_view name)>& takes_value);
+
+}  // namespace kvd
