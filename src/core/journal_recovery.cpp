@@ -99,9 +99,8 @@ FileResult JournalRecovery::read_facts() {
   }
   std::string bytes;
   if (FileResult error = files_.read(kFactsName, 0, all_[kFactsName], bytes)) return error;
-  bool newer = false;
-  Result<JournalRoot> root = decode_root(bytes, newer);
-  if (newer) {
+  Result<JournalRoot> root = decode_root(bytes, newer_);
+  if (newer_) {
     return FileError{false,
                      fmt::format("this directory was written by a newer kvd ({})", root.error().detail)};
   }
@@ -286,8 +285,7 @@ void JournalRecovery::judge_boots() {
 // ---- putting in order ----
 
 FileResult JournalRecovery::put_in_order() {
-  if (snapshot_ && next_ <= snapshot_->foot().through)
-    unusable_ = true;  // it is whole only with the log up to there
+  unusable_ = is_unusable();
   if (!lost_.empty()) {
     if (FileResult error = record_loss()) return error;
   }
@@ -452,12 +450,17 @@ FileResult JournalRecovery::begin_opening() {
   return replace_facts(files_, root);
 }
 
+// A snapshot is whole only with the log up to where it was ended.
+bool JournalRecovery::is_unusable() const {
+  return unusable_ || (snapshot_ && next_ <= snapshot_->foot().through);
+}
+
 DiskOpened JournalRecovery::verdict() const {
   DiskOpened opened;
-  opened.why = root_.lost;
+  opened.why = recorded_ || lost_.empty() ? root_.lost : lost_;
   const bool empty = !anything_ && root_.facts == DiskFacts{};
   opened.intact = opened.why.empty() && !empty;
-  opened.usable = opened.intact || (anything_ && !unusable_);
+  opened.usable = opened.intact || (anything_ && !is_unusable());
   return opened;
 }
 

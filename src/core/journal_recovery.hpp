@@ -1,5 +1,5 @@
 // What a start finds in the directory: reads it in parts, judges what is missing, and puts the directory in order
-// before anything new is written. Used by journal.cpp; inspection goes no further than reading.
+// before anything new is written. Used by journal.cpp; who only looks (journal_view.hpp) goes no further than reading.
 //
 // The judgement: the log ends at the first frame that is not valid. That is a torn tail, which nobody was ever told of,
 // unless something proves that the frame had been safe (the facts, or any later frame's `safe`), or a file is missing.
@@ -33,9 +33,12 @@ class JournalRecovery {
 
   // Everything was read and judged; until here nothing was changed. The next read() puts the directory in order.
   bool judged() const { return stage_ == Stage::kPutInOrder; }
+  // From then on.
+  DiskOpened verdict() const;
   const JournalRoot& root() const { return root_; }
   const std::string& loss() const { return lost_; }  // found now; empty: none
   bool facts_readable() const { return facts_readable_; }
+  bool newer() const { return newer_; }  // a later version wrote it, which is an error of read()
   const Found& found() const { return found_; }
 
  private:
@@ -70,13 +73,14 @@ class JournalRecovery {
   FileResult zero_rest(const JournalLog::Segment& tail, bool& changed);
   FileResult begin_opening();
   FileResult remove(const std::string& name);
-  DiskOpened verdict() const;
+  bool is_unusable() const;
 
   Files& files_;
   JournalOptions options_;
   Stage stage_ = Stage::kStart;
   JournalRoot root_;
   bool facts_readable_ = false;
+  bool newer_ = false;
   std::map<std::string, uint64_t> all_;  // size by name, of what is there
 
   std::unique_ptr<SnapshotReader> snapshot_;

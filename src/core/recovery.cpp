@@ -45,66 +45,24 @@ void Recovery::on_found(DiskFound& found) {
   snapshot_ = std::move(found);
   if (refuse(snapshot_.facts)) return;
   found_.facts = snapshot_.facts;
-  found_.log.reset(snapshot_.base);
-  found_.commit = snapshot_.base.revision;
+  replay_.begin(snapshot_);
   progress_.begin(snapshot_.bytes);
   out_.emit(DiskOrder(DiskRead{}));
 }
 
 void Recovery::on_part(DiskPart& part) {
-  for (Record& item : part.items) found_.store.put(std::move(item));
-  for (const DiskRecord& record : part.records) {
-    if (!broken_) on_record(record);
-  }
-  check_snapshot();
-  found_.log.prune(found_.commit, out_.config.tuning.retained_entries);
+  replay_.take(part, out_.config.tuning.retained_entries);
   progress_.reach(part.bytes);
   out_.emit(DiskOrder(DiskRead{}));
 }
 
-void Recovery::on_record(const DiskRecord& record) {
-  Revision last = found_.log.last().revision;
-  if (const auto* entry = std::get_if<EntryPointer>(&record)) {
-    broken_ = (*entry)->revision != last.next();
-    if (broken_) return;
-    found_.log_bytes += entry_bytes(**entry);
-    found_.log.append(*entry);
-  } else if (const auto* cut = std::get_if<DiskTruncate>(&record)) {
-    broken_ = cut->last < found_.commit || cut->last > last;
-    if (!broken_) found_.log.truncate_after(cut->last);
-  } else {
-    hint_ = std::max(hint_, std::get<DiskCommit>(record).revision);
-  }
-  advance(std::min(hint_, found_.log.last().revision));
-}
-
-void Recovery::advance(Revision commit) {
-  while (found_.commit < commit) {
-    check_snapshot();
-    found_.commit = found_.commit.next();
-    found_.store.apply(*found_.log.at(found_.commit));
-  }
-}
-
-// At exactly the revision that it names, the copy has to have its digest.
-void Recovery::check_snapshot() {
-  if (checked_ || broken_ || found_.commit != snapshot_.snapshot_end) return;
-  checked_ = found_.store.digest() == snapshot_.snapshot_digest;
-}
-
-bool Recovery::sound() const { return checked_ && !broken_; }
-
 // A new lineage had begun here, and the crash came before what belongs to it was in place: until then nothing is called
 // safe in it. So nothing of it is missing, and this server is still who it was.
-bool Recovery::former_lineage() const {
-  return snapshot_.base.revision < lineage_base(snapshot_.facts.lineage);
-}
+bool Recovery::former_lineage() const { return holds_former_lineage(snapshot_); }
 
 void Recovery::on_opened(const DiskOpened& opened) {
-  // The entries that make the snapshot whole were committed when it was; some that were read before them were not, and
-  // had to be truncated first.
-  if (!broken_) advance(std::min(std::max(hint_, snapshot_.snapshot_end), found_.log.last().revision));
-  check_snapshot();
+  replay_.finish();
+  const bool sound = replay_.wrong().empty();
   const ServerId& self = out_.config.self.member.id;
   const Member& former = snapshot_.facts.self;
   if (!former.id.value.empty() && former.id != self) {
@@ -115,8 +73,8 @@ void Recovery::on_opened(const DiskOpened& opened) {
   }
   progress_.end();
   bool trusted = former.incarnation != Incarnation(0);
-  bool same = opened.intact && opened.usable && sound() && trusted;
-  begins_empty_ = !(opened.usable && sound() && trusted) || former_lineage();
+  bool same = opened.intact && opened.usable && sound && trusted;
+  begins_empty_ = !(opened.usable && sound && trusted) || former_lineage();
   bool something_was_here = !former.id.value.empty() || !opened.why.empty();
   if (!same && something_was_here && begins_empty_ && out_.config.standalone) {
     if (!out_.config.force_new_lineage) {
@@ -133,7 +91,7 @@ void Recovery::on_opened(const DiskOpened& opened) {
                       : !trusted          ? "this copy had contradicted the leader's"
                                           : "its snapshot and log do not fit together";
     out_.log(LogLevel::kError, "the data directory may lack acknowledged writes: this server joins anew",
-             {{"why", why}, {"usable", opened.usable && sound() && trusted ? "yes" : "no"}});
+             {{"why", why}, {"usable", opened.usable && sound && trusted ? "yes" : "no"}});
   }
   found_.facts.self = same ? former : out_.config.self.member;
   found_.facts.epoch = std::max(found_.facts.epoch, found_.log.last().epoch);

@@ -8,16 +8,17 @@
 #include <optional>
 #include <string>
 
-#include "core/log.hpp"
 #include "core/outbox.hpp"
 #include "core/progress.hpp"
-#include "core/store.hpp"
+#include "core/replay.hpp"
 
 namespace kvd {
 
 class Recovery {
  public:
   explicit Recovery(Outbox& out) : out_(out), progress_(out, "reads its data directory", "bytes") {}
+  Recovery(const Recovery&) = delete;
+  Recovery& operator=(const Recovery&) = delete;
 
   void start();
   void on(DiskAnswer answer);
@@ -26,12 +27,8 @@ class Recovery {
 
   // Then the rest may be taken, once.
   bool done() const { return phase_ == Phase::kDone; }
-  struct Found {
-    DiskFacts facts;  // as they are on disk now: who this server is
-    Store store;
-    Log log;
-    Revision commit;
-    uint64_t log_bytes = 0;        // about; read behind the snapshot
+  struct Found : Replayed {
+    DiskFacts facts;               // as they are on disk now: who this server is
     uint64_t snapshot_number = 0;  // the last one used
   };
   Found take() { return std::move(found_); }
@@ -43,11 +40,7 @@ class Recovery {
   bool refuse(const DiskFacts& facts);
   void on_found(DiskFound& found);
   void on_part(DiskPart& part);
-  void on_record(const DiskRecord& record);
   void on_opened(const DiskOpened& opened);
-  void advance(Revision commit);
-  void check_snapshot();
-  bool sound() const;
   bool former_lineage() const;
   void begin_empty();
   void keep();
@@ -56,10 +49,8 @@ class Recovery {
   Phase phase_ = Phase::kReading;
   Progress progress_;
   Found found_;
+  Replay replay_{found_};
   DiskFound snapshot_;
-  Revision hint_;         // the newest DiskCommit's
-  bool checked_ = false;  // the snapshot's digest came out right
-  bool broken_ = false;   // what was read does not fit together
   bool begins_empty_ = false;
   bool kept_ = false;
   bool emptied_ = false;

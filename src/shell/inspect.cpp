@@ -1,5 +1,5 @@
 // See inspect.hpp. Files are looked at one by one for what is in them; that they belong together is judged by what a
-// start would do, up to the point where that would change something, and by replaying into a store.
+// start would do, up to the point where that would change something.
 #include "shell/inspect.hpp"
 
 #include <fmt/format.h>
@@ -7,15 +7,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
 #include <filesystem>
 #include <optional>
 #include <thread>
 
 #include "base/json_writer.hpp"
 #include "core/backup.hpp"
-#include "core/journal_recovery.hpp"
-#include "core/store.hpp"
+#include "core/journal_view.hpp"
 #include "shell/directory.hpp"
 
 namespace kvd {
@@ -49,7 +47,7 @@ struct SegmentReport {
 struct StoreReport {
   uint64_t keys = 0;
   uint64_t digest = 0;
-  Revision at;    // where the digest was compared
+  Revision at;    // what is known to be committed
   Revision last;  // of the log
 };
 
@@ -189,73 +187,22 @@ FileResult look_at_backup(Files& files, const Files::Info& file, Report& report)
 
 // ---- the directory as a whole ----
 
-// The store as a start would have it (core/recovery.hpp), up to where the snapshot is whole. Entries wait until they
-// are known to be committed, since a truncation may take the others back; those beyond that end are only counted.
-struct Replay {
-  Store store;
-  Revision end;   // of the snapshot
-  Revision last;  // of the log
-  Revision commit;
-  std::deque<EntryPointer> waiting;
-
-  void begin(const DiskFound& found) {
-    end = std::max(found.snapshot_end, found.base.revision);
-    last = found.base.revision;
-  }
-  void take(DiskPart part) {
-    for (Record& item : part.items) store.put(std::move(item));
-    for (DiskRecord& record : part.records) {
-      if (auto* entry = std::get_if<EntryPointer>(&record)) {
-        last = (*entry)->revision;
-        if (last <= end) waiting.push_back(std::move(*entry));
-      } else if (const auto* cut = std::get_if<DiskTruncate>(&record)) {
-        last = std::min(last, cut->last);
-        while (!waiting.empty() && waiting.back()->revision > last) waiting.pop_back();
-      } else {
-        commit = std::max(commit, std::get<DiskCommit>(record).revision);
-      }
-      apply_until(commit);
-    }
-  }
-  void apply_until(Revision revision) {
-    for (; !waiting.empty() && waiting.front()->revision <= revision; waiting.pop_front())
-      store.apply(*waiting.front());
-  }
-};
-
 FileResult judge_whole(Files& files, Report& report) {
-  JournalOptions options;
-  options.boot = report.root ? report.root->boot : "";
-  if (options.boot.empty()) options.boot = "?";
-  options.read_bytes = kReadBytes;
-  JournalRecovery recovery(files, options);
-  DiskFound found;
-  Replay replay;
-  while (!recovery.judged()) {
-    std::vector<DiskAnswer> answers;
-    if (FileResult error = recovery.read(answers)) return error;
-    for (DiskAnswer& answer : answers) {
-      if (auto* part = std::get_if<DiskPart>(&answer)) replay.take(std::move(*part));
-      if (const auto* begin = std::get_if<DiskFound>(&answer)) replay.begin(found = *begin);
-    }
-  }
-  if (!recovery.loss().empty()) report.problems.push_back(recovery.loss());
+  JournalView view(files, report.root && !report.root->boot.empty() ? report.root->boot : "?");
+  if (FileResult error = view.read([](uint64_t, uint64_t) { return true; })) return error;
+  const std::string& loss = view.journal().loss();
+  if (!loss.empty()) report.problems.push_back(loss);
   if (report.root && !report.root->lost.empty()) {
     report.problems.push_back("a start has found a loss: " + report.root->lost);
   }
-  if (!recovery.facts_readable()) return {};
-  replay.apply_until(replay.end);
+  if (!view.journal().facts_readable()) return {};
   StoreReport store;
-  store.at = replay.end;
-  store.last = replay.last;
-  store.keys = replay.store.items().size();
-  store.digest = replay.store.digest();
+  store.at = view.data().commit;
+  store.last = view.data().log.last().revision;
+  store.keys = view.data().store.items().size();
+  store.digest = view.data().store.digest();
   report.store = store;
-  if (found.snapshot_end != Revision() && store.digest != found.snapshot_digest && recovery.loss().empty()) {
-    report.problems.push_back(
-        fmt::format("the digest at revision {} is {:016x}, and the snapshot says {:016x}", store.at.value,
-                    store.digest, found.snapshot_digest));
-  }
+  if (!view.wrong().empty() && loss.empty()) report.problems.push_back(view.wrong());
   return {};
 }
 

@@ -5,11 +5,13 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/hash.hpp"
 #include "core/journal.hpp"
 #include "core/journal_format.hpp"
+#include "core/journal_view.hpp"
 #include "support/memory_files.hpp"
 
 namespace kvd {
@@ -76,8 +78,30 @@ struct JournalFixture {
     return false;
   }
 
-  // A new process on what there is.
+  // Who only looks changes nothing, whatever is there.
+  DiskOpened look() {
+    const auto hook = std::exchange(files.before, nullptr);
+    const auto before = files.files;
+    JournalView view(files, options.boot);
+    const FileResult error = view.read([](uint64_t, uint64_t) { return true; });
+    CHECK(error.has_value() == view.journal().newer());
+    CHECK(files.files == before);
+    files.before = hook;
+    return view.opened();
+  }
+
+  // A new process on what there is, which judges it as one does that only looks.
   void open() {
+    journal.reset();
+    const DiskOpened seen = look();
+    start();
+    if (!failed.empty()) return;
+    CHECK(seen.intact == opened.intact);
+    CHECK(seen.usable == opened.usable);
+    CHECK(opened.why.starts_with(seen.why));  // which files were put aside comes behind it
+    CHECK(seen.why.empty() == opened.why.empty());
+  }
+  void start() {
     journal = std::make_unique<Journal>(files, options);
     found = DiskFound();
     items.clear();
