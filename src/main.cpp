@@ -1,4 +1,5 @@
-// The program: flags, then the daemon; or a look at a data directory, or one of the clients. Nothing else belongs here.
+// The program: flags, then the daemon; or a look at a data directory, its export, or one of the clients. Nothing else
+// belongs here.
 // `kvd --help` lists the flags; src/README.md is the map of everything below.
 #include <fmt/format.h>
 
@@ -8,6 +9,7 @@
 #include "client/commands.hpp"
 #include "client/options.hpp"
 #include "shell/daemon.hpp"
+#include "shell/export.hpp"
 #include "shell/inspect.hpp"
 
 int main(int argc, char** argv) {
@@ -16,6 +18,7 @@ int main(int argc, char** argv) {
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
   };
   if (argc > 1 && std::string_view(argv[1]) == "inspect") return kvd::run_inspect({argv + 2, argv + argc});
+  if (argc > 1 && std::string_view(argv[1]) == "export") return kvd::run_export({argv + 2, argv + argc});
   if (argc > 1 && kvd::is_client_command(argv[1]))
     return kvd::run_client_command(argv[1], {argv + 2, argv + argc});
   auto flags = kvd::parse_flags({argv + 1, argv + argc}, environment);

@@ -32,6 +32,7 @@ using LinkId = StrongId<struct LinkIdTag>;
 using ZkCallId = StrongId<struct ZkCallIdTag>;
 
 constexpr Revision lineage_base(Lineage lineage) { return Revision(lineage.value << 40); }
+constexpr Lineage lineage_of(Revision revision) { return Lineage(revision.value >> 40); }
 
 // The stable name of a server (--id), 1 to 255 bytes.
 struct ServerId {

@@ -12,7 +12,6 @@
 #include <uv.h>
 
 #include <algorithm>
-#include <fstream>
 #include <optional>
 
 #include "base/check.hpp"
@@ -51,14 +50,6 @@ NodeConfig with_incarnation(NodeConfig config) {
   while (config.self.member.incarnation.value == 0)
     config.self.member.incarnation = Incarnation(random_number());
   return config;
-}
-
-// What a loss of power changes and a restart of this process does not.
-std::string boot_id() {
-  std::ifstream file("/proc/sys/kernel/random/boot_id");
-  std::string id;
-  std::getline(file, id);
-  return id;
 }
 
 Instant now() { return Instant(Duration(static_cast<int64_t>(uv_hrtime() / 1000))); }

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -11,7 +12,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 namespace kvd {
@@ -73,13 +76,24 @@ bool make_directory(const std::string& path) {
   return true;
 }
 
+// Who only looks holds the lock without a number: then it is still the one of a process that is gone.
 std::string owner_of(int lock) {
   char text[32] = "";
   const ssize_t count = pread(lock, text, sizeof text - 1, 0);
-  return count > 0 ? fmt::format(" {}", std::string(text, static_cast<size_t>(count))) : "";
+  int number = 0;
+  const auto [end, error] = std::from_chars(text, text + std::max<ssize_t>(count, 0), number);
+  if (error != std::errc() || number <= 0 || (kill(number, 0) != 0 && errno == ESRCH)) return "";
+  return std::to_string(number);
 }
 
 }  // namespace
+
+std::string boot_id() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
+}
 
 Result<std::unique_ptr<Directory>> Directory::open_to_look(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -99,8 +113,9 @@ Result<std::unique_ptr<Directory>> Directory::open(const std::string& path) {
     return failure(fmt::format("{}: nothing can be written there: {}", path, text_of(errno)));
   if (again([&] { return flock(directory->lock_, LOCK_EX | LOCK_NB); }) != 0) {
     if (errno != EWOULDBLOCK) return failure(fmt::format("{}: cannot be locked: {}", path, text_of(errno)));
-    return failure(fmt::format("{}: in use by another process{}; give every server a directory of its own",
-                               path, owner_of(directory->lock_)));
+    const std::string owner = owner_of(directory->lock_);
+    return failure(fmt::format("{}: in use by another process{}{}; give every server a directory of its own",
+                               path, owner.empty() ? "" : " ", owner));
   }
   // For whoever meets the lock.
   const std::string own = std::to_string(getpid());
@@ -108,6 +123,17 @@ Result<std::unique_ptr<Directory>> Directory::open(const std::string& path) {
     // On a full disk it stays without a number.
   }
   return directory;
+}
+
+// A shared lock: several may look at a time. A directory without a file to lock was never a server's, or is a copy.
+Result<bool> Directory::keep_servers_out(std::string& owner) {
+  lock_ = again([&] { return openat(directory_, kLockName, O_RDONLY | O_CLOEXEC); });
+  if (lock_ < 0 && errno == ENOENT) return true;
+  if (lock_ < 0) return failure(fmt::format("open {}: {}", kLockName, text_of(errno)));
+  if (again([&] { return flock(lock_, LOCK_SH | LOCK_NB); }) == 0) return true;
+  if (errno != EWOULDBLOCK) return failure(fmt::format("{} cannot be locked: {}", kLockName, text_of(errno)));
+  owner = owner_of(lock_);
+  return false;
 }
 
 Directory::~Directory() {

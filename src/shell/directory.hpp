@@ -10,6 +10,9 @@
 
 namespace kvd {
 
+// What a loss of power changes and a restart of this process does not: JournalOptions::boot.
+std::string boot_id();
+
 class Directory final : public Files {
  public:
   // Makes the directory (0700) when it is missing, and locks it: one process at a time. Otherwise one line for the
@@ -17,6 +20,9 @@ class Directory final : public Files {
   static Result<std::unique_ptr<Directory>> open(const std::string& path);
   // Without a lock, and nothing can be changed: for looking at what another process may be writing.
   static Result<std::unique_ptr<Directory>> open_to_look(const std::string& path);
+  // Of one opened to look: from here on, as long as this exists, no server begins to use the directory. False: one does
+  // already; `owner` is its process number, as far as it is known.
+  Result<bool> keep_servers_out(std::string& owner);
   ~Directory() override;
   Directory(const Directory&) = delete;
   Directory& operator=(const Directory&) = delete;

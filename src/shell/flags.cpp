@@ -363,6 +363,7 @@ tl::expected<Flags, FlagsEnd> parse_flags(std::vector<std::string> arguments,
       "KVD_PEER_PORT=N.\n\n"
       "Instead of serving, kvd also\n"
       "  inspect FILE|DIR [--json]       looks at a data directory or one file of it\n"
+      "  export DIR [FILE]               writes what a stopped server's directory holds as a snapshot\n"
       "  lock PATH -- CMD ARGS...        runs a command while it holds a lock\n"
       "  elect PATH -- CMD ARGS...       runs a command while this candidate leads\n"
       "  work --exec CMD                 runs a command for each task that it is given\n"

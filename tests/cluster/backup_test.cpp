@@ -1,8 +1,10 @@
-// Backup and restore over HTTP: a snapshot that was taken while clients write, and what a cluster that was empty has
-// after it was given it.
+// Backup and restore: a snapshot that was taken over HTTP while clients write, or out of the directories of servers
+// that are gone, and what a cluster that was empty has after it was given it.
 #include <doctest.h>
 #include <fmt/format.h>
 
+#include <cinttypes>
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -14,6 +16,11 @@
 namespace kvd::testing {
 namespace {
 
+std::string content(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 // As a person would: it comes in chunks, of no known length.
 std::string take_snapshot(const KvdServer& server, const std::string& path) {
   ChildProcess curl;
@@ -22,8 +29,7 @@ std::string take_snapshot(const KvdServer& server, const std::string& path) {
   const auto ended = curl.wait(kDeadline);
   REQUIRE(ended);
   REQUIRE(*ended == 0);
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  return content(path);
 }
 
 // Of a write that comes with this token for a lock.
@@ -76,6 +82,56 @@ TEST_CASE("a backup taken under writes is restored into an empty cluster only") 
   CHECK(put_fenced(follower, 7) == 200);
   cluster.wait_all_equal();
   cluster.require_everywhere(before);
+}
+
+// What `kvd export` says at its end of a directory, and the snapshot.
+struct Exported {
+  uint64_t epoch = 0;
+  uint64_t revision = 0;
+  std::string snapshot;
+};
+
+Exported export_directory(const std::string& directory) {
+  const std::string file = directory + ".snapshot";
+  const std::string log = directory + ".log";
+  ChildProcess process;
+  process.start({kvd_program(), "export", directory, file}, log);
+  REQUIRE(process.wait(kDeadline) == 0);
+  const std::string said = content(log);
+  Exported exported;
+  const size_t at = said.rfind("epoch ");
+  REQUIRE(at != std::string::npos);
+  REQUIRE(std::sscanf(said.c_str() + at, "epoch %" SCNu64 ", revision %" SCNu64, &exported.epoch,
+                      &exported.revision) == 2);
+  exported.snapshot = content(file);
+  return exported;
+}
+
+TEST_CASE("what was acknowledged is exported from the directories of killed servers") {
+  std::map<std::string, std::string> acknowledged;
+  Exported best;
+  {
+    Cluster::Options options;
+    options.durable = true;
+    Cluster cluster(options);
+    cluster.start_all();
+    Writer writer(cluster.addresses());
+    cluster.wait_until("there are writes", [&] { return writer.acknowledged() > 100; });
+    for (const auto& server : cluster.servers()) server->kill();
+    acknowledged = writer.stop();
+    for (size_t i = 0; i < cluster.servers().size(); ++i) {
+      Exported exported = export_directory(cluster.data_directory(i));
+      say(fmt::format("{} has epoch {}, revision {}.", cluster.server(i).name(), exported.epoch,
+                      exported.revision));
+      const auto newness = [](const Exported& of) { return std::pair(of.epoch, of.revision); };
+      if (newness(exported) > newness(best)) best = std::move(exported);
+    }
+  }
+  Cluster cluster;
+  cluster.start_all();
+  REQUIRE(put_snapshot(cluster.wait_for_leader(), best.snapshot) == 200);
+  cluster.wait_all_equal();
+  cluster.require_everywhere(acknowledged);
 }
 
 }  // namespace

@@ -158,7 +158,7 @@ uint64_t HttpHistory::finish(size_t index, const HttpAnswer& answer) {
     complain(operation, answer, "is no answer to that");
     return 0;
   }
-  if (sim::lineage_of(Revision(*revision)) != lineage_) {
+  if (lineage_of(Revision(*revision)) != lineage_) {
     complain(operation, answer, "is of a new lineage: everything was lost");
     return 0;
   }

@@ -15,7 +15,7 @@
 namespace kvd::testing {
 namespace {
 
-std::string& kvd_program() {
+std::string& program() {
   static std::string path;
   return path;
 }
@@ -48,7 +48,8 @@ ServerStatus parse_status(const std::string& json) {
 
 }  // namespace
 
-void set_kvd_program(std::string path) { kvd_program() = std::move(path); }
+void set_kvd_program(std::string path) { program() = std::move(path); }
+const std::string& kvd_program() { return program(); }
 
 bool ServerStatus::has_in_sync(const std::string& id) const {
   return std::binary_search(in_sync.begin(), in_sync.end(), id);
@@ -79,7 +80,7 @@ std::string KvdServer::log() const {
 
 void KvdServer::start(const std::vector<std::string>& more_flags) {
   std::vector<std::string> argv = place_.launcher;
-  argv.push_back(kvd_program());
+  argv.push_back(program());
   argv.insert(argv.end(), flags_.begin(), flags_.end());
   argv.insert(argv.end(), more_flags.begin(), more_flags.end());
   process_.start(argv, log_path_);

@@ -71,5 +71,6 @@ class KvdServer {
 
 // Path of the program that every KvdServer runs. Set it before the first start.
 void set_kvd_program(std::string path);
+const std::string& kvd_program();
 
 }  // namespace kvd::testing

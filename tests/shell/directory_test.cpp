@@ -124,6 +124,28 @@ TEST_CASE("one process at a time, with a line that says so") {
   directory = opened(scratch.path);
 }
 
+TEST_CASE("who looks at a directory keeps servers out, and no other who looks") {
+  ScratchDirectory scratch;
+  std::string owner;
+  auto first = std::move(*Directory::open_to_look(scratch.path));
+  CHECK(first->keep_servers_out(owner).value_or(false));  // nobody was ever there
+  CHECK_FALSE(std::filesystem::exists(scratch / "lock"));
+  auto server = opened(scratch.path);
+  auto second = std::move(*Directory::open_to_look(scratch.path));
+  CHECK_FALSE(second->keep_servers_out(owner).value_or(true));
+  CHECK(owner == std::to_string(getpid()));
+  server.reset();
+  CHECK(second->keep_servers_out(owner).value_or(false));
+  auto third = std::move(*Directory::open_to_look(scratch.path));
+  CHECK(third->keep_servers_out(owner).value_or(false));
+  // The number of a server that is gone is nobody's.
+  std::ofstream(scratch / "lock") << INT32_MAX;
+  CHECK(refusal(scratch.path).find(": in use by another process; give every server") != std::string::npos);
+  second.reset();
+  third.reset();
+  server = opened(scratch.path);
+}
+
 TEST_CASE("what is no directory of use is refused") {
   ScratchDirectory scratch;
   std::ofstream(scratch / "file") << "x";

@@ -54,8 +54,6 @@ inline size_t data_effects(const Entry& entry) {
                     [](const Record& effect) { return effect.space() == Space::kData; }));
 }
 
-constexpr Lineage lineage_of(Revision revision) { return Lineage(revision.value >> 40); }
-
 // Clients write values "v<number>" and padding; 0: none of theirs.
 uint64_t value_number(std::string_view value);
 std::string make_value(uint64_t number, size_t bytes);

@@ -267,7 +267,7 @@ void Verifier::on_response(Connection& connection, const Response& response) {
   if (state_ == State::kReaching) {
     client.asked = false;
     const std::string_view revision = field_of(response, "Kvd-Revision");
-    if (!revision.empty()) lineage_ = sim::lineage_of(Revision(std::stoull(std::string(revision))));
+    if (!revision.empty()) lineage_ = lineage_of(Revision(std::stoull(std::string(revision))));
     return;
   }
   HttpAnswer answer;
