@@ -17,6 +17,7 @@ import threading
 import time
 
 from kazoo.client import KazooClient
+from kazoo.exceptions import NoNodeError
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from free_port import free_port  # pylint: disable=wrong-import-position
@@ -41,10 +42,11 @@ def say(text):
 
 
 def eventually(what, condition):
-    """The first true value of `condition`, which may fail to connect meanwhile."""
+    """The first true value of `condition`, which may fail to connect meanwhile, or read a znode that was listed and has
+    gone since."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        with contextlib.suppress(OSError, http.client.HTTPException, NoNodeError):
             value = condition()
             if value:
                 return value

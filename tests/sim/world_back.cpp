@@ -31,7 +31,7 @@ void World::turn_zookeeper_back() {
   const std::optional<int> leading = leader();
   const bool settled = context_.queue.now() - register_changed_ >= milliseconds(500);
   const bool active = leading && is_alive(*leading) && processes_[*leading]->node().view().active;
-  // Who knows nothing may begin a cluster in an empty ZooKeeper before those who do are back: a person's affair as well.
+  // Who knows nothing may begin a cluster in an empty ZooKeeper before those who do are back: a person's affair, too.
   const std::vector<int> servers = everyone();
   const bool heard = settled && active && std::all_of(servers.begin(), servers.end(), [this](int server) {
     return is_alive(server) && processes_[server]->node().view().epoch == checkers_.config()->epoch;
