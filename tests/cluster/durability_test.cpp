@@ -140,9 +140,16 @@ TEST_CASE("a data directory is for one process and one server of one cluster") {
   KvdServer& victim = cluster.server(0);
   victim.kill();
   refused({"--data-dir", cluster.data_directory(0)}, 78, "belongs to the server " + victim.id());
-  refused({"--data-dir", cluster.data_directory(0), "--id", victim.id(), "--zookeeper",
-           cluster.zookeeper().connect_string() + "/another"},
-          78, "ZooKeeper has no register");
+  // Elsewhere in ZooKeeper there is no register: that is not taken for the cluster's, nor is another one begun there.
+  KvdServer elsewhere("elsewhere", cluster.directory() + "/elsewhere.log",
+                      cluster.zookeeper().connect_string() + "/another", {});
+  elsewhere.start({"--data-dir", cluster.data_directory(0), "--id", victim.id()});
+  cluster.wait_until("it says whom it waits for", [&] {
+    return elsewhere.log().find("the register waits to be restored") != std::string::npos;
+  });
+  CHECK(elsewhere.log().find("ZooKeeper does not show the register that this server remembers") !=
+        std::string::npos);
+  elsewhere.kill();
   victim.start();
   cluster.wait_until("the first server is in sync again", [&] {
     const auto status = victim.status();
