@@ -12,6 +12,7 @@ namespace kvd::sim {
 bool breaks_by_foreign_acks();
 bool breaks_by_old_verdict();
 bool breaks_by_joining_at_commit();
+bool breaks_by_acting_unkept();
 bool breaks_by_believing();
 bool breaks_by_forgetting_growth();
 bool breaks_by_restoring_alone();
@@ -116,7 +117,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kReadsBeforeActivation, "reads_before_activation", kTakeovers, 60},
     {Mutation::kReadsUnconfirmed, "reads_unconfirmed", kDeposed, 60},
     {Mutation::kReadsAllButOne, "reads_all_but_one", kDeposedByOne, 60},
-    {Mutation::kEpochNotKept, "epoch_not_kept", kSlowDisks, 100},
+    {Mutation::kEpochNotKept, "epoch_not_kept", "", 1, breaks_by_acting_unkept, kSlowDisks},
     {Mutation::kLedAgain, "led_again", kDisks, 100},
     {Mutation::kLeaderUnsafe, "leader_unsafe", kDisks, 100},
     {Mutation::kAcknowledgedUnsafe, "acknowledged_unsafe", kDisks, 100},

@@ -163,6 +163,7 @@ namespace {
 // The node is in sync with b, and both have two entries that are committed.
 LinkId follow_with_two_entries(HandFed& a, const Member& b) {
   a.register_server(b);
+  a.create("/election/server_", encode_server_info(info_of(b)), ZkMode::kEphemeralSequential);
   a.create_register(led_by(b, {member("a", 1), b}, 3));
   a.connect();
   const LinkId link = a.greet(b, Epoch(3));
@@ -203,6 +204,26 @@ bool breaks_by_counting_differing() {
   a.sent<AppendAck>(link);
   a.push(LinkReceived{link, Append{Epoch(3), LogPosition{Epoch(3), Revision(2)}, Revision(2), {}}});
   return !a.sent<AppendAck>(link).empty();
+}
+
+// The node's disk has not taken the epoch yet in which it is asked to confirm a round.
+bool breaks_by_acting_unkept() {
+  const Member b = member("b", 1);
+  NodeConfig config;
+  config.durable = true;
+  HandFed a(config);
+  a.register_server(b);
+  a.create_register(led_by(b, {b}, 3));
+  a.push(DiskAnswer(DiskFound{}));
+  a.push(DiskAnswer(DiskOpened{false, false, ""}));
+  for (const DiskSnapshotBegin& begun : a.orders<DiskSnapshotBegin>())
+    a.push(DiskAnswer(DiskSnapshotDone{begun.number, true}));
+  for (const DiskKeep& order : a.orders<DiskKeep>()) a.push(DiskAnswer(DiskKept{order.facts}));
+  a.connect();
+  const LinkId link = a.greet(b, Epoch(3));
+  a.push(LinkReceived{link, Heartbeat{Epoch(3), Revision(0), 7, 0, Revision(0), false}});
+  const auto acks = a.sent<HeartbeatAck>(link);
+  return std::any_of(acks.begin(), acks.end(), [](const HeartbeatAck& ack) { return ack.round == 7; });
 }
 
 }  // namespace kvd::sim
