@@ -141,7 +141,8 @@ void World::heal() {
   network_.heal_all();
   for (int server : everyone()) mend(server);
   workload_.on_healed();
-  if (context_.options.zk_back != 0)
+  // What the services keep is in ZooKeeper alone: there it may well be lost.
+  if (context_.options.zk_back != 0 && service_clients_.empty())
     context_.queue.after(context_.up_to(1'500'000), [this] { turn_zookeeper_back(); });
   if (context_.options.old_copy != 0) {
     for (int server : everyone()) disks_[server]->copy();
