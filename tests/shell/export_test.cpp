@@ -264,7 +264,7 @@ TEST_CASE_FIXTURE(ExportFixture, "what cannot be used is refused, and nothing is
   }
   SUBCASE("facts of a newer version") {
     std::string facts = content(path + "/facts");
-    constexpr uint32_t kNext = kJournalFormat + 1;
+    constexpr uint32_t kNext = kFactsFormat + 1;
     const uint64_t checksum = hash_bytes(facts.substr(12, 4) + facts.substr(24), kNext);
     facts.replace(8, 4, reinterpret_cast<const char*>(&kNext), 4);
     facts.replace(16, 8, reinterpret_cast<const char*>(&checksum), 8);
