@@ -42,7 +42,6 @@ class Durability {
   // ---- what is safe ----
   bool kept(Epoch epoch) const;  // this epoch, and the cluster: may be acted on
   bool all_kept() const { return !on_disk() || mutated(Mutation::kEpochNotKept) || kept_ == facts_; }
-  const std::optional<Register>& proposed() const { return facts_.proposed; }
   Revision safe_end(const Log& log) const;  // the log up to here
   bool generation_safe() const;             // a replaced copy is there as a whole
   // Sends now, or once the log as it is now and the epoch are safe. Held messages of an older epoch are dropped.

@@ -26,6 +26,7 @@ void Replica::restore(Recovery::Found found) {
   disk_.begin(found);
   lineage_ = found.facts.lineage;
   epoch_ = found.facts.epoch;
+  proposed_ = found.facts.proposed;
   store_ = std::move(found.store);
   log_ = std::move(found.log);
   commit_ = following_.verified = found.commit;
