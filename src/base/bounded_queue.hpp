@@ -3,7 +3,8 @@
 #pragma once
 #include <cstddef>
 #include <utility>
-#include <vector>
+
+#include "base/append_buffer.hpp"
 
 namespace kvd {
 
@@ -17,7 +18,7 @@ class BoundedQueue {
   template <class Item>
   [[nodiscard]] bool push(Item&& item) {
     if (size() >= capacity_) return false;
-    filling_.emplace_back(std::forward<Item>(item));
+    filling_.append(std::forward<Item>(item));
     return true;
   }
   T& front() {
@@ -28,7 +29,7 @@ class BoundedQueue {
     if (++next_ < emptying_.size()) return;
     next_ = 0;
     emptying_.clear();
-    if (emptying_.capacity() > kKept) emptying_ = std::vector<T>();  // a burst is over
+    if (emptying_.capacity() > kKept) emptying_ = AppendBuffer<T>();  // a burst is over
   }
   bool empty() const { return emptying_.empty() && filling_.empty(); }
   size_t size() const { return emptying_.size() - next_ + filling_.size(); }
@@ -37,8 +38,8 @@ class BoundedQueue {
   static constexpr size_t kKept = 4096;  // places
 
   size_t capacity_;
-  std::vector<T> emptying_;
-  std::vector<T> filling_;
+  AppendBuffer<T> emptying_;
+  AppendBuffer<T> filling_;
   size_t next_ = 0;  // in emptying_; those before it are done with
 };
 

@@ -1,5 +1,5 @@
 // Writes JSON (RFC 8259) into a string, left to right; commas and escapes take care of themselves. Reading is
-// simdjson's. Bytes that are no UTF-8 are the caller's concern: simdjson::validate_utf8 tells.
+// simdjson's. Bytes that are no UTF-8 are the caller's concern: base/utf8.hpp tells.
 #pragma once
 #include <concepts>
 #include <cstdint>

@@ -171,6 +171,10 @@ bool Durability::kept(Epoch epoch) const {
   return kept_.epoch >= epoch && kept_.lineage == facts_.lineage && kept_.cluster == facts_.cluster;
 }
 
+bool Durability::all_kept() const {
+  return !on_disk() || mutated(Mutation::kEpochNotKept) || kept_ == facts_;
+}
+
 Revision Durability::safe_end(const Log& log) const {
   if (!on_disk()) return log.last().revision;
   return generation_open_ ? Revision(0) : safe_end_;

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "core/log.hpp"
-#include "core/mutation.hpp"
 #include "core/outbox.hpp"
 #include "core/recovery.hpp"
 #include "core/store.hpp"
@@ -40,8 +39,8 @@ class Durability {
   void flush(const Log& log, const Store& store, Revision commit);
 
   // ---- what is safe ----
-  bool kept(Epoch epoch) const;  // this epoch, and the cluster: may be acted on
-  bool all_kept() const { return !on_disk() || mutated(Mutation::kEpochNotKept) || kept_ == facts_; }
+  bool kept(Epoch epoch) const;             // this epoch, and the cluster: may be acted on
+  bool all_kept() const;                    // every fact that was ordered
   Revision safe_end(const Log& log) const;  // the log up to here
   bool generation_safe() const;             // a replaced copy is there as a whole
   // Sends now, or once the log as it is now and the epoch are safe. Held messages of an older epoch are dropped.

@@ -17,6 +17,7 @@
 #include "core/services/desk.hpp"
 #include "core/services/services.hpp"
 #include "core/services/sessions.hpp"
+#include "core/table.hpp"
 #include "msg/text.hpp"
 #include "msg/znodes.hpp"
 
@@ -109,7 +110,7 @@ struct Node::Parts {
   bool exited = false;
   bool stopping = false;
   size_t traced = 0;
-  std::vector<NodeEffect> taken;   // by the shell; swapped with the outbox's, so that both keep their memory
+  AppendBuffer<NodeEffect> taken;  // by the shell; swapped with the outbox's, so that both keep their memory
   std::vector<RequestId> queries;  // status queries of this turn
   std::set<LinkId> overflowed;     // closed for a full mailbox, while their LinkEnded still waits in it
 };
@@ -337,7 +338,7 @@ Instant Node::pump(Instant now) {
   return std::max(p.wanted_turn, now);
 }
 
-std::vector<NodeEffect>& Node::take_effects() {
+AppendBuffer<NodeEffect>& Node::take_effects() {
   Parts& p = *parts_;
   p.trace_effects();
   p.traced = 0;
@@ -345,11 +346,11 @@ std::vector<NodeEffect>& Node::take_effects() {
   auto exit = std::find_if(p.out.effects.begin(), p.out.effects.end(),
                            [](const NodeEffect& effect) { return std::holds_alternative<Exit>(effect); });
   if (exit != p.out.effects.end()) {
-    p.out.effects.erase(std::next(exit), p.out.effects.end());
+    p.out.effects.truncate(static_cast<size_t>(exit - p.out.effects.begin()) + 1);
     p.exited = true;
   }
   p.taken.clear();
-  std::swap(p.taken, p.out.effects);
+  p.taken.swap(p.out.effects);
   return p.taken;
 }
 
@@ -392,7 +393,7 @@ Status Node::Parts::status() const {
   status.zk_session_timeout = election.session_timeout();
   status.standalone = config.standalone;
   status.complete = replica.complete();
-  status.keys = replica.store().items().size();
+  status.keys = replica.store().size();
   status.value_bytes = replica.store().value_bytes();
   status.store_bytes = replica.store().bytes();
   status.durable = config.durable;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/append_buffer.hpp"
 #include "base/time.hpp"
 #include "base/trace.hpp"
 #include "core/config.hpp"
@@ -46,7 +47,7 @@ class Node {
   Instant pump(Instant now);
 
   // What the shell has to perform, in order; the shell's to move from, until the next call.
-  std::vector<NodeEffect>& take_effects();
+  AppendBuffer<NodeEffect>& take_effects();
 
   NodeView view() const;
   // The log's entry at `revision`; null outside (log_base, last.revision].

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/append_buffer.hpp"
 #include "base/bounded_queue.hpp"
 #include "base/check.hpp"
 #include "base/prng.hpp"
@@ -97,20 +98,28 @@ struct Outbox {
   std::array<Mailbox<ServiceMessage>, kServiceActors> services;  // by ServiceActor
   ZkLine zk_line;
   WatchAccount watches{config.zookeeper_prefix};  // of the services
-  std::vector<NodeEffect> effects;
+  AppendBuffer<NodeEffect> effects;
 
   template <class Effect>
   void emit(Effect&& effect) {
-    effects.emplace_back(std::forward<Effect>(effect));
+    effects.append(std::forward<Effect>(effect));
   }
   // Of a collection that is not sessions'.
   Mailbox<ServiceMessage>& service_of(Collection collection) {
     return services.at(static_cast<size_t>(actor_of(collection)));
   }
-  void log(LogLevel level, std::string message,
-           std::vector<std::pair<std::string, std::string>> fields = {}) {
-    emit(LogLine{level, std::move(message), std::move(fields)});
-  }
+  void log(LogLevel level, std::string message, std::vector<std::pair<std::string, std::string>> fields = {});
 };
+
+// Compiled in outbox.cpp only: each is a good second wherever it is compiled.
+extern template class AppendBuffer<LinksMessage>;
+extern template class AppendBuffer<MembershipMessage>;
+extern template class AppendBuffer<ElectionMessage>;
+extern template class AppendBuffer<ReplicaMessage>;
+extern template class AppendBuffer<FrontMessage>;
+extern template class AppendBuffer<DeskMessage>;
+extern template class AppendBuffer<SessionsMessage>;
+extern template class AppendBuffer<ServiceMessage>;
+extern template class AppendBuffer<NodeEffect>;
 
 }  // namespace kvd

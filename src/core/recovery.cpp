@@ -102,7 +102,7 @@ void Recovery::on_opened(const DiskOpened& opened) {
   out_.log(LogLevel::kInfo, "has read its data directory",
            {{"revision", std::to_string(found_.commit.value)},
             {"log_end", std::to_string(found_.log.last().revision.value)},
-            {"keys", std::to_string(found_.store.items().size())},
+            {"keys", std::to_string(found_.store.size())},
             {"identity", same ? "kept" : "new"}});
 }
 

@@ -153,7 +153,7 @@ void Replica::carry_over(const Register& content) {
   diverged_ = false;
   out_.front.post(Applied{commit_});
   out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS, on an operator's word: with this server's copy",
-           {{"lineage", std::to_string(lineage_.value)}, {"keys", std::to_string(store_.items().size())}});
+           {{"lineage", std::to_string(lineage_.value)}, {"keys", std::to_string(store_.size())}});
 }
 
 void Replica::lead() {

@@ -19,6 +19,7 @@
 #include "core/recovery.hpp"
 #include "core/requests.hpp"
 #include "core/store.hpp"
+#include "core/table.hpp"
 
 namespace kvd {
 

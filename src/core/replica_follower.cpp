@@ -250,7 +250,7 @@ void Replica::install_if_complete(LinkId link) {
   following_.staging.reset();
   ++counters_.snapshots_installed;
   out_.log(LogLevel::kInfo, "installed a snapshot",
-           {{"revision", std::to_string(commit_.value)}, {"keys", std::to_string(store_.items().size())}});
+           {{"revision", std::to_string(commit_.value)}, {"keys", std::to_string(store_.size())}});
   out_.front.post(Applied{commit_});
   if (!out_.config.durable) set_caught_up();
   announce();

@@ -248,11 +248,11 @@ void Replica::begin_snapshot(Peer& peer) {
       out_.log(LogLevel::kInfo, "sends a snapshot",
                {{"to", peer.member.id.value},
                 {"revision", std::to_string(commit_.value)},
-                {"keys", std::to_string(store_.items().size())}});
+                {"keys", std::to_string(store_.size())}});
     }
   }
-  out_.emit(LinkSend{peer.link, SnapshotBegin{epoch_, peer.snapshots, log_.position(commit_), peer.sparse,
-                                              store_.items().size()}});
+  out_.emit(LinkSend{
+      peer.link, SnapshotBegin{epoch_, peer.snapshots, log_.position(commit_), peer.sparse, store_.size()}});
 }
 
 void Replica::send_snapshot(Peer& peer) {

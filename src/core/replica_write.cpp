@@ -5,6 +5,7 @@
 #include "core/fences.hpp"
 #include "core/mutation.hpp"
 #include "core/replica.hpp"
+#include "core/table.hpp"
 #include "msg/wire.hpp"
 
 namespace kvd {

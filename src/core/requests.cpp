@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/hash.hpp"
+#include "core/table.hpp"
 #include "msg/limits.hpp"
 #include "msg/wire.hpp"
 

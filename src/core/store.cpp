@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/hash.hpp"
+#include "core/table.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -29,6 +30,14 @@ size_t item_bytes(const Record& item) {
 Store::Store() {
   for (auto& table : tables_) table = std::make_unique<Table>();
 }
+
+Store::~Store() = default;
+Store::Store(Store&&) noexcept = default;
+Store& Store::operator=(Store&&) noexcept = default;
+
+const Record* Store::find(std::string_view key, Space space) const { return items(space).find(key); }
+
+size_t Store::size(Space space) const { return items(space).size(); }
 
 // What is counted beside the tables themselves.
 void Store::count(const Record& item, bool add) {

@@ -9,15 +9,20 @@
 #include <string_view>
 #include <vector>
 
-#include "core/table.hpp"
 #include "msg/client.hpp"
+#include "msg/record.hpp"
 #include "msg/types.hpp"
 
 namespace kvd {
 
+class Table;  // core/table.hpp, for who walks it: with the containers under it, it is much to compile
+
 class Store {
  public:
   Store();
+  ~Store();
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
 
   // Applies one committed entry. Effects on keys that are already as new as the entry are skipped: a snapshot
   // that was read while writes went on may be ahead of the log that follows it.
@@ -29,9 +34,8 @@ class Store {
   bool wither();
 
   // Null when there is no such key. Valid until the key is written again.
-  const Record* find(std::string_view key, Space space = Space::kData) const {
-    return items(space).find(key);
-  }
+  const Record* find(std::string_view key, Space space = Space::kData) const;
+  size_t size(Space space = Space::kData) const;  // keys
   const Table& items(Space space = Space::kData) const { return *tables_[static_cast<size_t>(space)]; }
   // Remembered requests (not the batches of forgotten ones) by the revision of their write, oldest first.
   const std::map<Revision, Record>& requests_by_age() const { return requests_by_age_; }

@@ -2,7 +2,6 @@
 // election always find room (limits::kZkCalls) and an answer soon.
 #pragma once
 #include <deque>
-#include <utility>
 
 #include "msg/limits.hpp"
 #include "msg/zk.hpp"
@@ -11,14 +10,9 @@ namespace kvd {
 
 class ZkLine {
  public:
-  void add(ZkCall&& call) { waiting_.push_back(std::move(call)); }
+  void add(ZkCall&& call);
   bool ready() const { return !waiting_.empty() && under_way_ < limits::kZkServiceCalls; }
-  ZkCall next() {  // while ready()
-    ++under_way_;
-    ZkCall call = std::move(waiting_.front());
-    waiting_.pop_front();
-    return call;
-  }
+  ZkCall next();                  // while ready()
   void ended() { --under_way_; }  // one that next() gave has its result
 
  private:

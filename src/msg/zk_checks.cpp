@@ -2,10 +2,9 @@
 // to ZooKeeper calls them, and nothing here knows what is stored there.
 #include "msg/zk_checks.hpp"
 
-#include <simdjson.h>
-
 #include <algorithm>
 
+#include "base/utf8.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -50,7 +49,7 @@ struct Measure {
 }  // namespace
 
 bool zk_path_valid(std::string_view path, bool sequential) {
-  if (path.empty() || path.front() != '/' || !simdjson::validate_utf8(path.data(), path.size())) return false;
+  if (path.empty() || path.front() != '/' || !is_utf8(path)) return false;
   for (const char c : path) {
     if (is_control(c)) return false;
   }

@@ -259,7 +259,7 @@ int Export::tell() {
       "exported server {}, cluster {}, lineage {}, epoch {}, revision {}, {} keys, digest {:016x}, "
       "to {}",
       facts.self.id.value, facts.cluster.empty() ? "-" : facts.cluster, lineage_.value, last.epoch.value,
-      last.revision.value, data().store.items().size(), digest_, output_->name()));
+      last.revision.value, data().store.size(), digest_, output_->name()));
   return doubt_.empty() ? EX_OK : kMayLack;
 }
 

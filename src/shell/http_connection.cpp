@@ -15,6 +15,8 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "shell/http_backup.hpp"
+#include "shell/http_restore.hpp"
 #include "shell/http_services.hpp"
 
 namespace kvd {

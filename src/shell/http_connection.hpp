@@ -13,16 +13,16 @@
 
 #include "base/ring.hpp"
 #include "shell/http_api.hpp"
-#include "shell/http_backup.hpp"
 #include "shell/http_options.hpp"
 #include "shell/http_output.hpp"
 #include "shell/http_parser.hpp"
-#include "shell/http_restore.hpp"
 #include "shell/input_sink.hpp"
 
 namespace kvd {
 
+class HttpBackup;
 class HttpConnection;
+class HttpRestore;
 
 // What the connections of one server share. Lives until the last of them is closed.
 struct HttpShared {

@@ -1,11 +1,11 @@
 // See http_api.hpp: the half that turns the node's replies into HTTP answers.
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include <algorithm>
 
 #include "base/base64.hpp"
 #include "base/json_writer.hpp"
+#include "base/utf8.hpp"
 #include "msg/znodes.hpp"
 #include "shell/http_api.hpp"
 #include "shell/http_backup.hpp"
@@ -65,7 +65,7 @@ bool lists(const EntityTags& tags, Revision revision) {
 
 // `name`, or `name`_b64 when the bytes are no UTF-8.
 void write_bytes(JsonWriter& json, std::string_view name, std::string_view bytes) {
-  if (simdjson::validate_utf8(bytes.data(), bytes.size())) {
+  if (is_utf8(bytes)) {
     json.key(name).value(bytes);
   } else {
     json.key(std::string(name) + "_b64").value(base64_encode(bytes));

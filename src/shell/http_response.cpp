@@ -1,13 +1,12 @@
 // See http_response.hpp.
 #include "shell/http_response.hpp"
 
-#include <simdjson.h>
-
 #include <charconv>
 #include <cstring>
 
 #include "base/check.hpp"
 #include "base/json_writer.hpp"
+#include "base/utf8.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
@@ -47,7 +46,7 @@ class Appender {
 };
 
 std::string printable(const std::string& detail) {
-  if (simdjson::validate_utf8(detail)) return detail;
+  if (is_utf8(detail)) return detail;
   std::string out = detail;
   for (char& c : out) {
     if (static_cast<unsigned char>(c) >= 0x80) c = '?';

@@ -83,7 +83,7 @@ void HttpRestore::on_reply(uint32_t number, const ClientReply& reply) {
 }
 
 std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, const HttpCounters& counters) {
-  const uint64_t keys = store_.items().size();
+  const uint64_t keys = store_.size();
   if (!under_way_.empty() || (!failed_ && !all_sent())) return std::nullopt;
   if (!failed_) {
     JsonWriter json;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/backup.hpp"
+#include "core/table.hpp"
 #include "shell/http_api.hpp"
 
 namespace kvd {

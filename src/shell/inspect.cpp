@@ -179,7 +179,7 @@ FileResult look_at_backup(Files& files, const Files::Info& file, Report& report)
     wrong = reader.feed(bytes);
   }
   wrong = reader.finish();
-  report.backup = BackupReport{reader.head(), reader.foot(), reader.store().items().size(),
+  report.backup = BackupReport{reader.head(), reader.foot(), reader.store().size(),
                                reader.store().value_bytes(), file.size};
   if (!wrong.empty()) report.problems.push_back(file.name + " " + wrong);
   return {};
@@ -199,7 +199,7 @@ FileResult judge_whole(Files& files, Report& report) {
   StoreReport store;
   store.at = view.data().commit;
   store.last = view.data().log.last().revision;
-  store.keys = view.data().store.items().size();
+  store.keys = view.data().store.size();
   store.digest = view.data().store.digest();
   report.store = store;
   if (!view.wrong().empty() && loss.empty()) report.problems.push_back(view.wrong());

@@ -101,7 +101,7 @@ void Process::turn() {
 
 void Process::perform_effects() {
   const uint64_t life = lives_;
-  std::vector<NodeEffect> effects = node_->take_effects();
+  AppendBuffer<NodeEffect> effects = std::move(node_->take_effects());
   size_t crash_at = SIZE_MAX;
   if (crash_armed_ && !effects.empty()) crash_at = context_.prng.below(effects.size());
   for (size_t i = 0; i < effects.size(); ++i) {

@@ -285,7 +285,7 @@ bool ServicesPlay::turn(int number) {
   Server& server = *servers_[number];
   for (NodeInput& input : std::exchange(server.inputs, {})) server.node->push(std::move(input));
   server.wants = server.node->pump(now_);
-  std::vector<NodeEffect> effects = std::move(server.node->take_effects());
+  AppendBuffer<NodeEffect> effects = std::move(server.node->take_effects());
   for (NodeEffect& effect : effects) {
     if (!server.node) break;
     perform(number, std::move(effect));

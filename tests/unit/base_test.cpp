@@ -1,15 +1,42 @@
-// The pieces of src/base that would suit any project: the bounded queue, the cross-thread stack on one
-// thread, the JSON writer and the trace's hash.
+// The pieces of src/base that would suit any project: the buffer and the queue of messages, the cross-thread stack on
+// one thread, the JSON writer and the trace's hash.
 #include <doctest.h>
 
 #include <memory>
+#include <vector>
 
+#include "base/append_buffer.hpp"
 #include "base/bounded_queue.hpp"
 #include "base/json_writer.hpp"
 #include "base/take_all_stack.hpp"
 #include "base/trace.hpp"
 
 namespace kvd {
+
+TEST_CASE("an append buffer keeps its items when it grows, is cut and changes hands") {
+  auto counted = std::make_shared<int>(0);
+  AppendBuffer<std::shared_ptr<int>> buffer;
+  CHECK(buffer.empty());
+  for (int i = 0; i < 1000; ++i) buffer.append(i % 2 == 0 ? counted : std::make_shared<int>(i));
+  REQUIRE(buffer.size() == 1000);
+  for (int i = 0; i < 1000; ++i) CHECK(*buffer[i] == (i % 2 == 0 ? 0 : i));
+  CHECK(counted.use_count() == 501);
+  buffer.truncate(3);
+  CHECK(std::vector<std::shared_ptr<int>>(buffer.begin(), buffer.end()).size() == 3);
+  CHECK(counted.use_count() == 3);
+  const size_t capacity = buffer.capacity();
+  AppendBuffer<std::shared_ptr<int>> other = std::move(buffer);
+  CHECK(other.size() == 3);
+  buffer.append(counted);
+  buffer.swap(other);
+  CHECK(buffer.capacity() == capacity);
+  CHECK(*buffer[1] == 1);
+  buffer = std::move(other);
+  CHECK(buffer.size() == 1);
+  CHECK(counted.use_count() == 2);
+  buffer.clear();
+  CHECK(counted.use_count() == 1);
+}
 
 TEST_CASE("a bounded queue refuses beyond its bound and keeps the order") {
   BoundedQueue<int> queue(2);

@@ -11,6 +11,7 @@
 
 #include "base/hash.hpp"
 #include "base/prng.hpp"
+#include "core/table.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -97,7 +98,7 @@ TEST_CASE("bytes, value bytes and the number of keys follow what is there") {
   const uint64_t both = store.bytes();
   CHECK(both == item_bytes(*store.find("a")) + item_bytes(*store.find("b")));
   CHECK(store.value_bytes() == 101);
-  CHECK(store.items().size() == 2);
+  CHECK(store.size() == 2);
   store.apply(Entry{Epoch(1), Revision(2), {item("a", std::string(50, 'v'), 2)}});
   CHECK(store.bytes() == both - 50);
   CHECK(store.value_bytes() == 51);
@@ -111,7 +112,7 @@ TEST_CASE("bytes, value bytes and the number of keys follow what is there") {
   CHECK(store.bytes() == 0);
   CHECK(store.value_bytes() == 0);
   CHECK(store.digest() == 0);
-  CHECK(store.items().empty());
+  CHECK(store.size() == 0);
 }
 
 TEST_CASE("pages are in key order, with a prefix and behind a key") {
@@ -165,7 +166,7 @@ TEST_CASE("a store withers bit by bit") {
   int steps = 1;
   while (moved.wither()) ++steps;
   CHECK(steps == 8);
-  CHECK(moved.items().empty());
+  CHECK(moved.size() == 0);
   CHECK(kept.value() == std::string(100, 'v'));
   CHECK_FALSE(Store().wither());
 }
@@ -204,7 +205,7 @@ TEST_CASE("a digest is the same after any history that leads to the same content
   for (auto it = items.rbegin(); it != items.rend(); ++it)
     from_snapshot.put(Record(it->key(), it->value(), it->metadata()));
   CHECK(from_snapshot.digest() == through_log.digest());
-  CHECK(from_snapshot.items().size() == through_log.items().size());
+  CHECK(from_snapshot.size() == through_log.size());
   CHECK(from_snapshot.value_bytes() == through_log.value_bytes());
   from_snapshot.clear();
   CHECK(from_snapshot.digest() == 0);

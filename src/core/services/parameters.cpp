@@ -2,13 +2,13 @@
 #include "core/services/parameters.hpp"
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include <algorithm>
 #include <charconv>
 
 #include "base/base64.hpp"
 #include "base/json_writer.hpp"
+#include "base/utf8.hpp"
 #include "msg/zk_checks.hpp"
 #include "msg/znodes.hpp"
 
@@ -66,7 +66,7 @@ PathProblem problem_of_path(std::string_view path) {
 }
 
 void text_member(JsonWriter& json, std::string_view name, std::string_view bytes) {
-  if (simdjson::validate_utf8(bytes.data(), bytes.size())) {
+  if (is_utf8(bytes)) {
     json.member(name, bytes);
   } else {
     json.member(std::string(name) + "_b64", std::string_view(base64_encode(bytes)));

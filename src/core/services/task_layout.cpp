@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/json_writer.hpp"
+#include "base/utf8.hpp"
 #include "core/services/zk_calls.hpp"
 #include "msg/zk_checks.hpp"
 
@@ -41,9 +42,8 @@ std::string task_note_path(std::string_view id) { return fmt::format("{}/{}", kT
 std::string worker_path(std::string_view name) { return fmt::format("{}/{}", kWorkersPath, name); }
 
 bool task_name_valid(std::string_view name) {
-  return name.size() <= kTaskNameBytes && name.find('/') == std::string_view::npos &&
-         simdjson::validate_utf8(name.data(), name.size()) && !name.empty() &&
-         zk_path_valid(worker_path(name));
+  return name.size() <= kTaskNameBytes && name.find('/') == std::string_view::npos && is_utf8(name) &&
+         !name.empty() && zk_path_valid(worker_path(name));
 }
 
 bool worker_idle(std::string_view data) { return data.empty() || data == kIdle; }

@@ -2,12 +2,12 @@
 #include "core/services/tasks.hpp"
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "base/json_writer.hpp"
+#include "base/utf8.hpp"
 #include "core/mutation.hpp"
 #include "core/services/parameters.hpp"
 #include "core/services/zk_refusal.hpp"
@@ -21,8 +21,6 @@ constexpr int kListingsAtOnce = 4;  // each reads all tasks
 constexpr char kCancelledWord[] = "cancelled";
 constexpr char kNoTask[] = "there is no such task, or no more";
 constexpr char kNotYours[] = "the task is over, or was given to a worker again";
-
-bool is_text(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
 
 std::string state_words(std::string_view id, const char* state) {
   JsonWriter json;
@@ -126,7 +124,7 @@ std::string Tasks::read_call(ServiceAsked& message, Deed& deed) {
     deed.id = fmt::format("task-{:016x}", out_.prng.next());
     deed.note.kind = parameters.text("kind").value_or("");
     deed.note.retries = parameters.number("retries", 0, kRetriesMax).value_or(kUsualRetries);
-    if (deed.note.kind.size() > kTaskKindBytes || !is_text(deed.note.kind))
+    if (deed.note.kind.size() > kTaskKindBytes || !is_utf8(deed.note.kind))
       return fmt::format("a kind is a text of at most {} bytes", kTaskKindBytes);
   } else if (deed.what == What::kResult || deed.what == What::kProgress) {
     const std::optional<uint64_t> fence = parameters.number("fence", 1, INT64_MAX);
@@ -140,7 +138,7 @@ std::string Tasks::read_call(ServiceAsked& message, Deed& deed) {
       return "the query parameter 'status' has to be done or failed";
     deed.end = status == "done" ? TaskEnd::kDone : TaskEnd::kFailed;
   } else if (deed.what == What::kProgress &&
-             (deed.body.size() > limits::kTaskProgressBytes || !is_text(deed.body))) {
+             (deed.body.size() > limits::kTaskProgressBytes || !is_utf8(deed.body))) {
     return fmt::format("progress is a text of at most {} bytes", limits::kTaskProgressBytes);
   }
   return parameters.finish();

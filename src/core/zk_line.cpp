@@ -1,0 +1,17 @@
+// See zk_line.hpp.
+#include "core/zk_line.hpp"
+
+#include <utility>
+
+namespace kvd {
+
+void ZkLine::add(ZkCall&& call) { waiting_.push_back(std::move(call)); }
+
+ZkCall ZkLine::next() {
+  ++under_way_;
+  ZkCall call = std::move(waiting_.front());
+  waiting_.pop_front();
+  return call;
+}
+
+}  // namespace kvd
