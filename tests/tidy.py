@@ -4,6 +4,7 @@ they are, what the tree's top level holds. Prints one line for each breach and e
 
 Each rule is a function from one file to its breaches; `--self-test` feeds every one of them planted bad files, since a
 check that cannot fail is a defect of its own. Run by `meson test --suite unit`."""
+import functools
 import os
 import re
 import subprocess
@@ -29,6 +30,7 @@ IMPURE_CALLS = re.compile(
     r'\b(u|nano)?sleep(_for|_until)?\s*\(|\bstd::this_thread\b)')
 UNORDERED = re.compile(r'(std::unordered_\w+|absl::(flat|node)_hash_\w+|'
                        r'(std::(multi)?|absl::btree_(multi)?)(map|set)<\s*(const\s+)?[\w:]+\s*\*)')
+PRECOMPILED = re.compile(r'src/pch/\w+\.hpp$')
 NEVER_WALKED = {'src/core/table.hpp'}  # hashes, but walks a tree
 # One letter of each word stands in brackets, so that this list does not find itself.
 BANNED = re.compile(
@@ -80,9 +82,17 @@ def check_layers(path, text):
             yield f'{path}:{number}: only the shell and the client may include <{header}>'
 
 
+def check_precompiled(path, text):
+    """What is precompiled is the build's: it is in no layer, so nothing may rest on it."""
+    for number, quoted, header in includes(text) if path.endswith(('.cpp', '.hpp')) else ():
+        if quoted and header.startswith('pch/') and not PRECOMPILED.match(path):
+            yield f'{path}:{number}: includes {header} instead of what it needs'
+
+
 def check_layer_names(path, _text):
-    """Code below src lies in a layer."""
-    if path.startswith('src/') and path.endswith(('.cpp', '.hpp')) and layer_of(path) is None:
+    """Code below src lies in a layer, but for what is precompiled."""
+    if path.startswith('src/') and path.endswith(('.cpp', '.hpp')) and not PRECOMPILED.match(path) and \
+            layer_of(path) is None:
         yield f'{path}: below src there are only main.cpp and {", ".join(LAYERS[:-1])}'
 
 
@@ -108,6 +118,22 @@ def check_order(path, text):
         match = UNORDERED.search(line)
         if match:
             yield f'{path}:{number}: {match.group()} in the core: its order is not the same in every run'
+
+
+def check_rule_sources(path, text):
+    """src/meson.build knows which files ask for rules that are switched off: only those does a test compile anew."""
+    if layer_of(path) is None or path == 'src/core/mutation.hpp':
+        return
+    asks = any(header == 'core/mutation.hpp' for _, _, header in includes(text))
+    if asks != (path in rule_sources()):
+        yield f'{path}: core_rule_sources in src/meson.build lists what includes core/mutation.hpp, and nothing else'
+
+
+@functools.cache
+def rule_sources():
+    with open(os.path.join(ROOT, 'src/meson.build'), encoding='utf-8') as file:
+        listed = re.search(r'^core_rule_sources = files\(([^)]*)\)', file.read(), re.MULTILINE)
+    return {f'src/{name}' for name in re.findall(r"'([^']+)'", listed.group(1))}
 
 
 def check_opening(path, text):
@@ -169,8 +195,8 @@ def check_top_level(path, _text):
         yield f'{path}: {top} does not belong on the top level'
 
 
-CHECKS = [check_layers, check_layer_names, check_purity, check_order, check_opening, check_length, check_width,
-          check_whitespace, check_words, check_top_level]
+CHECKS = [check_layers, check_precompiled, check_layer_names, check_purity, check_order, check_rule_sources,
+          check_opening, check_length, check_width, check_whitespace, check_words, check_top_level]
 
 PLANTED = {  # per check: files that must be found, then files that must not
     check_layers: ([
@@ -186,7 +212,11 @@ PLANTED = {  # per check: files that must be found, then files that must not
         ('src/client/a.cpp', '#include <uv.h>\n#include "msg/types.hpp"\n#include "client/b.hpp"\n'),
         ('src/core/a.cpp', '// #include "shell/log.hpp"\n#include "core/node.hpp"\n'),
     ]),
-    check_layer_names: ([('src/other/a.cpp', ''), ('src/a.cpp', '')], [('src/core/a.cpp', ''), ('src/main.cpp', '')]),
+    check_precompiled: ([
+        ('src/core/a.cpp', '#include "pch/core.hpp"\n'), ('tests/sim/a.hpp', '#include "pch/core.hpp"\n'),
+    ], [('src/pch/core.hpp', '#include "pch/standard.hpp"\n'), ('src/core/a.cpp', '#include <map>\n')]),
+    check_layer_names: ([('src/other/a.cpp', ''), ('src/a.cpp', ''), ('src/pch/a.cpp', '')],
+                        [('src/core/a.cpp', ''), ('src/main.cpp', ''), ('src/pch/a.hpp', '')]),
     check_purity: ([
         ('src/core/a.cpp', '#include <thread>\n'), ('src/base/a.cpp', '#include <mutex>\n'),
         ('src/msg/a.cpp', '#include <iostream>\n'), ('src/core/a.cpp', '#include <sys/socket.h>\n'),
@@ -201,6 +231,10 @@ PLANTED = {  # per check: files that must be found, then files that must not
         ('src/core/a.hpp', 'std::unordered_map<int, int> m;\n'), ('src/core/a.hpp', 'std::set<const Peer*> s;\n'),
         ('src/core/a.hpp', 'absl::flat_hash_set<int> s;\n'), ('src/core/a.hpp', 'absl::btree_map<Peer*, int> m;\n'),
     ], [('src/core/a.hpp', 'std::map<int, Peer*> m;\n'), ('src/shell/a.hpp', 'std::unordered_map<int, int> m;\n')]),
+    check_rule_sources: ([
+        ('src/core/store.cpp', '#include "core/mutation.hpp"\n'), ('src/core/a.hpp', '#include "core/mutation.hpp"\n'),
+        ('src/core/links.cpp', ''),
+    ], [('src/core/store.cpp', ''), ('src/core/links.cpp', '#include "core/mutation.hpp"\n')]),
     check_opening: ([
         ('src/core/a.hpp', '#pragma once\n'), ('src/core/a.hpp', '// One line only.\n#pragma once\n'),
         ('tests/a.py', '#!/usr/bin/env python3\nimport os\n'), ('tools/a', '#!/bin/sh\nset -e\n'),
