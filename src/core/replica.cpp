@@ -63,6 +63,7 @@ void Replica::on(const RegisterSeen& message) {
     if (content.in_sync != before) ++counters_.in_sync_changes;
   } else {
     if (leader_) step_down("the register names " + content.leader.id.value + " as leader");
+    judge_anew();
     if (newer || following_.leader != content.leader) follow(content);
   }
   bool in_sync = std::count(content.in_sync.begin(), content.in_sync.end(), self) > 0;
@@ -150,7 +151,7 @@ void Replica::carry_over(const Register& content) {
   carrying_ = out_.config.durable;
   disk_.begin_generation(base, log_);
   forget_leader();
-  diverged_ = false;
+  diverged_.reset();
   out_.front.post(Applied{commit_});
   out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS, on an operator's word: with this server's copy",
            {{"lineage", std::to_string(lineage_.value)}, {"keys", std::to_string(store_.size())}});

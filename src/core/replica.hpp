@@ -43,7 +43,7 @@ class Replica {
   bool readable() const { return caught_up_ || sparse_; }
   bool complete() const { return caught_up_ && !sparse_; }
   bool hears_leader() const;
-  bool diverged() const { return diverged_; }
+  bool diverged() const { return diverged_.has_value(); }
   std::string contradicted_by()
       const;  // whose copy differs, as long as nobody knows which is right; empty: nobody's
   bool stopped() const { return stop_done_; }
@@ -68,6 +68,12 @@ class Replica {
   std::optional<WorkStatus> work() const { return catching_up_.status(); }
 
  private:
+  enum class Evidence { kLog, kDigest };
+  struct Contradiction {  // this copy differs from the leader's
+    Member leader;
+    Evidence by = Evidence::kLog;
+  };
+
   // ---- the leader's books ----
   struct Peer {  // one per link that we dialed and that stands
     LinkId link;
@@ -289,12 +295,13 @@ class Replica {
   void learn_commit(Revision commit);
 
   // replica_differs.cpp
-  void contradicted(Revision revision);
+  void contradicted(Revision revision, Evidence by);
+  void judge_anew();
   bool refuses(const PeerSaid& said, Revision leaders_end);
   void begin_copy_anew();
   bool agrees(const Peer& peer) const;
   size_t agreeing(const Member& except) const;
-  const char* contradiction_of(const Peer& peer) const;
+  bool contradicts(const Peer& peer) const;
   const Peer* undecided() const;
   void yield_to_longer();
 
@@ -311,10 +318,10 @@ class Replica {
   bool caught_up_ = false;  // the copy has once been as new as its leader's
   bool sparse_ = false;
   bool was_in_sync_ = false;
-  bool doubted_ = false;              // the register is not believed: rule 17
-  bool diverged_ = false;             // this copy contradicts the leader's: rule 18
-  bool carrying_ = false;             // a new lineage begins with this copy, which is not safe yet
-  std::optional<Register> proposed_;  // ordered with a larger in-sync set, while its outcome is open
+  bool doubted_ = false;                   // the register is not believed: rule 17
+  std::optional<Contradiction> diverged_;  // rule 18
+  bool carrying_ = false;                  // a new lineage begins with this copy, which is not safe yet
+  std::optional<Register> proposed_;       // ordered with a larger in-sync set, while its outcome is open
   std::optional<Leading> leader_;
   Following following_;
   std::map<LinkId, Peer> peers_;

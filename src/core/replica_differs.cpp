@@ -14,9 +14,9 @@ namespace kvd {
 // ---- as follower ----
 
 // From here on this copy is not in sync, not ready, and does not stand for election. It is kept.
-void Replica::contradicted(Revision revision) {
+void Replica::contradicted(Revision revision, Evidence by) {
   if (diverged_) return;
-  diverged_ = true;
+  diverged_ = Contradiction{following_.leader, by};
   disk_.distrust();
   out_.election.post(CopyDiffers{true});
   out_.log(LogLevel::kError, "this copy differs from the leader's",
@@ -27,7 +27,16 @@ void Replica::contradicted(Revision revision) {
 
 // Two copies at one revision are equal, byte by byte.
 void Replica::compare_digests(uint64_t leaders) {
-  if (!sparse_ && store_.digest() != leaders) contradicted(commit_);
+  if (!sparse_ && store_.digest() != leaders) contradicted(commit_, Evidence::kDigest);
+}
+
+// Another leader may have another log, and whether it contradicts this one shows before anything of it is counted. A
+// digest is compared now and then only.
+void Replica::judge_anew() {
+  if (!diverged_ || diverged_->by != Evidence::kLog || diverged_->leader == register_->leader) return;
+  diverged_.reset();
+  if (disk_.generation_safe()) disk_.trust();
+  out_.election.post(CopyDiffers{false});
 }
 
 // The leader's log ends before what is committed here. So it has lost acknowledged writes, or this copy has some that
@@ -40,7 +49,7 @@ bool Replica::refuses(const PeerSaid& said, Revision leaders_end) {
   following_.lacks = !following_.staging && leaders_end < commit_ && !mutated(Mutation::kShorterObeyed);
   if (!following_.lacks) return false;
   // Who is not in sync does not depose anybody: it is its copy that is the odd one.
-  if (!was_in_sync_) contradicted(leaders_end.next());
+  if (!was_in_sync_) contradicted(leaders_end.next(), Evidence::kLog);
   const LogPosition held = log_.position(commit_);
   out_.emit(LinkSend{said.link, AppendNack{epoch_, false, commit_, following_.snapshot, sparse_, held}});
   return true;
@@ -54,7 +63,8 @@ void Replica::begin_copy_anew() {
   drop(std::exchange(store_, Store()));
   log_.reset(LogPosition{Epoch(0), lineage_base(lineage_)});
   commit_ = recovered_end_ = following_.verified = lineage_base(lineage_);
-  caught_up_ = diverged_ = false;
+  caught_up_ = false;
+  diverged_.reset();
   following_.lacks = false;
   disk_.begin_generation(log_.base(), log_);
   out_.election.post(CopyDiffers{false});
@@ -81,18 +91,13 @@ size_t Replica::agreeing(const Member& except) const {
       }));
 }
 
-// Why a member whose copy is not as ours has to leave the in-sync set; null: it need not, or nobody knows who is right.
-const char* Replica::contradiction_of(const Peer& peer) const {
-  if (!peer.differs && peer.held == Revision(0)) return nullptr;
-  return agreeing(peer.member) > 0 ? "differs" : nullptr;
-}
+bool Replica::contradicts(const Peer& peer) const { return peer.differs || peer.held != Revision(0); }
 
 // An in-sync server whose copy contradicts ours, while no third one tells which is right. Null: there is none.
 const Replica::Peer* Replica::undecided() const {
   if (!leader_) return nullptr;
   for (const auto& [link, peer] : peers_) {
-    const bool contradicts = peer.differs || peer.held != Revision(0);
-    if (contradicts && confirmed_in_sync(peer.member) && agreeing(peer.member) == 0) return &peer;
+    if (contradicts(peer) && confirmed_in_sync(peer.member) && agreeing(peer.member) == 0) return &peer;
   }
   return nullptr;
 }

@@ -57,14 +57,14 @@ bool Replica::take_entries(Log& log, const Append& append, Revision floor) {
   if (previous.revision < log.base().revision || previous.revision > log.last().revision) return false;
   bool same = log.position(previous.revision).epoch == previous.epoch;
   if (!same && !mutated(Mutation::kLogMatchSkipped)) {
-    if (previous.revision <= floor) contradicted(previous.revision);
+    if (previous.revision <= floor) contradicted(previous.revision, Evidence::kLog);
     return false;
   }
   for (const EntryPointer& entry : append.entries) {
     if (EntryPointer held = log.at(entry->revision)) {
       if (held->epoch == entry->epoch) continue;
       if (entry->revision <= floor) {
-        contradicted(entry->revision);
+        contradicted(entry->revision, Evidence::kLog);
         return false;
       }
       truncate_after(log, entry->revision.previous());

@@ -382,9 +382,8 @@ const char* Replica::lag_of(const Member& member) const {
     return long_ago ? "not connected" : nullptr;
   }
   if (out_.now - peer->heard > out_.config.follower_lag) return "silent";
-  if (const char* why = contradiction_of(*peer)) return why;
-  if (undecided() == peer)
-    return nullptr;  // whose copy is wrong nobody knows: it stays, and so nothing is committed
+  // Where nobody knows whose copy is wrong it stays, and so nothing is committed.
+  if (contradicts(*peer)) return agreeing(member) > 0 ? "differs" : nullptr;
   if (!peer->whole && out_.now - peer->incomplete_since > out_.config.follower_lag) return "incomplete";
   bool behind = !peer->match || *peer->match < log_.last().revision;
   return behind && out_.now - peer->progress > out_.config.follower_lag ? "behind" : nullptr;

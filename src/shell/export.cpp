@@ -220,7 +220,7 @@ std::optional<End> Export::write_parts(SnapshotPart& part) {
   Meter meter(hooks_, "writes " + output_->name(), "items");
   uint64_t items = 0;
   for (size_t space = 0; space < kSpaces; ++space)
-    items += data().store.items(static_cast<Space>(space)).size();
+    items += data().store.size(static_cast<Space>(space));
   BackupWriter writer;
   Space space = Space::kData;
   std::string after;

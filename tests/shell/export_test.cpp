@@ -185,7 +185,7 @@ TEST_CASE_FIXTURE(ExportFixture, "what a truncation took back is not in it") {
   other->epoch = Epoch(3);
   write({DiskTruncate{Revision(3)}, EntryPointer(other)});
   const Store found = exported();
-  CHECK(found.items().size() == 4);
+  CHECK(found.size() == 4);
   REQUIRE(found.find("k4") != nullptr);
   CHECK(found.find("k4")->value() == "other");
   CHECK(says("epoch 3, revision 4, 4 keys"));
@@ -197,14 +197,14 @@ TEST_CASE_FIXTURE(ExportFixture, "more than goes into one part, in all spaces") 
   request->effects[0] = Record("r", "answer", {Revision(10), Revision(10), 1, Space::kRequests});
   write({EntryPointer(request)});
   const Store found = exported();
-  CHECK(found.items().size() == 9);
-  CHECK(found.items(Space::kRequests).size() == 1);
+  CHECK(found.size() == 9);
+  CHECK(found.size(Space::kRequests) == 1);
 }
 
 TEST_CASE_FIXTURE(ExportFixture, "a torn end that nobody was told of is no loss") {
   end();
   damage(kSegment, 420);  // in the last frame
-  CHECK(exported().items().size() == 4);
+  CHECK(exported().size() == 4);
   CHECK_FALSE(says("WARNING"));
 }
 
@@ -224,7 +224,7 @@ TEST_CASE_FIXTURE(ExportFixture, "of a damaged directory its whole beginning, wi
     while (std::holds_alternative<DiskOpened>(again.perform({DiskRead{}}).back()) == false) continue;
     why = "it had been safe";
   }
-  CHECK(exported(1).items().size() == 4);
+  CHECK(exported(1).size() == 4);
   CHECK(says("WARNING: ACKNOWLEDGED WRITES MAY BE MISSING: "));
   CHECK(says(why));
   CHECK(says("revision 4, 4 keys"));
@@ -239,13 +239,13 @@ TEST_CASE_FIXTURE(ExportFixture, "after a loss of power, unless each write was s
   }
   end();
   begin();
-  CHECK(exported(code).items().size() == 5);
+  CHECK(exported(code).size() == 5);
   CHECK(says("MAY BE MISSING: the machine has started anew") == (code == 1));
 }
 
 TEST_CASE_FIXTURE(ExportFixture, "a lineage whose data were not in place yet") {
   journal->perform({DiskKeep{facts_of(Lineage(1))}});
-  CHECK(exported(1).items().size() == 5);
+  CHECK(exported(1).size() == 5);
   CHECK(says("this is lineage 0, and lineage 1 had begun, of which nothing is here"));
   CHECK(says("exported server a, cluster c, lineage 0,"));
   CHECK(head.facts.lineage == Lineage(0));
@@ -373,7 +373,7 @@ TEST_CASE_FIXTURE(ExportFixture, "a file that may not be made") {
 TEST_CASE_FIXTURE(ExportFixture, "a signal gives it up, and nothing is left") {
   for (stop_after = 0; stop_after < 4; ++stop_after) refused(128 + SIGTERM, "signal 15");
   stop_after = -1;
-  CHECK(exported().items().size() == 5);
+  CHECK(exported().size() == 5);
 }
 
 TEST_CASE_FIXTURE(ExportFixture, "command lines that are no good") {
