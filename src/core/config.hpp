@@ -31,8 +31,7 @@ struct AddressPool {
 };
 
 struct NodeConfig {
-  ServerInfo self;       // with a fresh incarnation; a disk that has everything brings its own
-  bool durable = false;  // there is a disk: it is read before anything else is done
+  ServerInfo self;  // with a fresh incarnation; a disk that has everything brings its own
   // What the disk told of the life before. Set by the node itself.
   DiskFacts remembered;
   bool standalone = false;
@@ -42,7 +41,7 @@ struct NodeConfig {
   bool force_new_lineage = false;
   uint64_t memory_max = UINT64_MAX;  // bytes of the store, Store::bytes(): nothing grows beyond
   std::optional<AddressPool> names_pool;
-  size_t zookeeper_prefix = 0;  // bytes before every path there
+  std::string zookeeper_prefix;  // before every path there; may be empty
   // `heartbeat` < `follower_lag` < `leader_silence`: a leader that lives and reaches ZooKeeper wins the race
   // against its suspicious followers.
   Duration session_timeout = milliseconds(6000);

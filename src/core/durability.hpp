@@ -76,7 +76,7 @@ class Durability {
     Instant since{};
   };
 
-  bool on_disk() const { return out_.config.durable; }
+  bool on_disk() const { return out_.config.self.durable; }
   uint64_t barrier() const { return gathered_.empty() ? written_ : written_ + 1; }
   void order(DiskOrder what) { out_.emit(std::move(what)); }
   void keep(DiskFacts facts);

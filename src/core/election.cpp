@@ -146,19 +146,38 @@ bool Election::may_stand() const {
 bool Election::total_loss() const {
   if (!register_ || phase_ != Phase::kRegistered) return false;
   // Who has a disk may come back with everything, and what others hold on theirs would be wiped: never by itself.
-  if (out_.config.durable && !out_.config.force_new_lineage) return false;
+  const bool disks = out_.config.self.durable || register_->disks;
+  if (disks && !out_.config.force_new_lineage && !force_) return false;
   for (const Member& member : register_->in_sync) {
     auto it = members_.find(member.id.value);
     if (it == members_.end()) {
       if (mutated(Mutation::kLossByAbsence)) continue;
       // Absent, that is, if the list is whole: and the operator's word holds for a start, not for later.
-      bool listing = calling(Call::kListMembers) || calling(Call::kGetMember);
-      if (!out_.config.force_new_lineage || force_spent_ || registered_before_ || listing) return false;
+      if (reading_members()) return false;
+      const bool by_flag = out_.config.force_new_lineage && !force_spent_ && !registered_before_;
+      if (!by_flag && !(force_ && !linked(member))) return false;
       continue;
     }
     if (it->second.info.member == member) return false;
   }
   return true;
+}
+
+// Who is registered is not known as a whole until that has ended.
+bool Election::reading_members() const { return calling(Call::kListMembers) || calling(Call::kGetMember); }
+
+bool Election::linked(const Member& member) const {
+  return std::any_of(peers_.begin(), peers_.end(), [&](const auto& entry) { return entry.second == member; });
+}
+
+// Nobody who is in sync is there: no leader comes from among us, whatever happens.
+bool Election::deserted() const {
+  if (!register_ || phase_ != Phase::kRegistered || in_sync()) return false;
+  if (reading_members()) return false;
+  return std::none_of(register_->in_sync.begin(), register_->in_sync.end(), [this](const Member& member) {
+    auto it = members_.find(member.id.value);
+    return linked(member) || (it != members_.end() && it->second.info.member == member);
+  });
 }
 
 // The register names this server, but for an epoch that a life before this one began: it may have sent entries that
@@ -187,8 +206,11 @@ void Election::on(RegisterSeen message) {
   register_ours_ = message.ours;
   register_known_ = true;
   virgin_ = false;
+  if (doubted_ || other_leader) {
+    held_.reset();
+    copy_asked_ = false;
+  }
   doubted_.reset();
-  held_.reset();
   ruling_ = Ruling{};
   warned_.clear();
   settle_force();
@@ -233,11 +255,12 @@ void Election::evaluate() {
     if (!calling(Call::kStand)) sweep();
     return;
   }
+  if (!doubted_) tell_if_deserted();
   if (publish()) return;
   if (doubted_) return evaluate_doubt();
   if (learn_from_claims()) return;
   if (!may_stand()) {
-    if (own_znode_) resign();
+    if (own_znode_ && !reading_members()) resign();
     return;
   }
   if (!own_znode_) {
@@ -250,7 +273,7 @@ void Election::evaluate() {
     return;
   }
   bool smallest = !election_children_.empty() && election_children_.front() == *own_znode_;
-  if (!leads() && (smallest || depose_) && claim_after_ <= out_.now) claim();
+  if (!leads() && (smallest || depose_ || force_) && claim_after_ <= out_.now) claim();
 }
 
 void Election::stand() {
@@ -410,7 +433,7 @@ void Election::claim() {
   } else if (in_sync()) {
     bool gone = (leader_dead() && !led_before()) || (told_to_take_over_ && told_to_take_over_->leaves);
     // Below min_in_sync nothing is acknowledged without it. With disks it comes back with all that was.
-    bool enough = !out_.config.durable || register_->in_sync.size() > register_->min_in_sync;
+    bool enough = !out_.config.self.durable || register_->in_sync.size() > register_->min_in_sync;
     if (gone && enough) takeover.exclude = register_->leader;
     if (depose_) takeover.cause = doubt_->cause;
     claiming_ = true;
@@ -420,7 +443,8 @@ void Election::claim() {
     bool all_registered =
         std::all_of(register_->in_sync.begin(), register_->in_sync.end(),
                     [this](const Member& member) { return members_.contains(member.id.value); });
-    const bool forced = out_.config.force_new_lineage && (!all_registered || out_.config.durable);
+    const bool by_flag = out_.config.force_new_lineage && (!all_registered || out_.config.self.durable);
+    const bool forced = force_ || by_flag;
     out_.membership.post(NewLineageWanted{version_, *own_znode_, register_->in_sync, all_registered, forced});
   }
 }
@@ -437,7 +461,7 @@ void Election::on(LeaderSilent message) {
   if (!own_znode_ || !in_sync() || depose_) return;
   // Only who sees ZooKeeper, and in it everybody who is there, can judge: else it may be itself that is cut off.
   if (phase_ != Phase::kRegistered || zk_state_ != ZkState::kConnected) return;
-  if (calling(Call::kListMembers) || calling(Call::kGetMember)) return;
+  if (reading_members()) return;
   if (leader_dead()) return;  // that is the better reason, and has a clock of its own
   doubt(ElectionCause::kSilent, message.silent);
   if (message.silent < out_.config.leader_silence + wait_in_line()) return;
@@ -505,22 +529,24 @@ void Election::on(HandOverWanted message) {
   if (phase_ == Phase::kRegistered && !sweeping() && !calling(Call::kStand)) sweep();
 }
 
-// Tells the in-sync server with the smallest znode to take over. Sent again by the replica until somebody
-// has.
+// Tells the in-sync server with the smallest znode, of those with a disk if there are any, to take over. Sent again by
+// the replica until somebody has.
 void Election::hand_over() {
   const HandOverWanted wanted = *std::exchange(hand_over_, std::nullopt);
   if (!register_ || register_->leader != out_.config.self.member || out_.now > hand_over_until_) return;
+  std::optional<std::pair<LinkId, ServerInfo>> successor;
   for (const auto& [name, standing] : standing_) {
     const Member& member = standing.info.member;
     if (member == register_->leader || (wanted.to && member.id != *wanted.to)) continue;
     if (std::count(register_->in_sync.begin(), register_->in_sync.end(), member) == 0) continue;
+    const bool better = !successor || (standing.info.durable && !successor->second.durable);
     for (const auto& [link, peer] : peers_) {
-      if (peer != member) continue;
-      out_.log(LogLevel::kInfo, "handing over", {{"successor", member.id.value}});
-      out_.emit(LinkSend{link, TakeOver{register_->epoch, wanted.leaves}});
-      return;
+      if (peer == member && better) successor.emplace(link, standing.info);
     }
   }
+  if (!successor) return;
+  out_.log(LogLevel::kInfo, "handing over", {{"successor", successor->second.member.id.value}});
+  out_.emit(LinkSend{successor->first, TakeOver{register_->epoch, wanted.leaves}});
 }
 
 // ---- time ----
@@ -539,7 +565,8 @@ void Election::on_time() {
     if (zk_state_ == ZkState::kConnected) retry();
   }
   if (stand_after_ != Instant{} && stand_after_ <= out_.now) stand_after_ = Instant{};
-  if (force_ && force_->until <= out_.now) answer_force(ErrorCode::kTimedOut, ruling_.why);
+  if (force_ && force_->until <= out_.now)
+    answer_force(ErrorCode::kTimedOut, doubted_ ? ruling_.why : "ZooKeeper did not take it in time");
   evaluate();
 }
 
@@ -555,7 +582,7 @@ void Election::retry() {
       read_own();
       break;
     case Phase::kRegistered:
-      if (!calling(Call::kListMembers) && !calling(Call::kGetMember)) list_members();
+      if (!reading_members()) list_members();
       break;
     default:
       break;

@@ -35,6 +35,7 @@ class Election {
   // While the register is in doubt: what is wrong with it, and what is to become of it.
   const std::optional<RegisterDoubted>& doubted() const { return doubted_; }
   const Ruling& ruling() const { return ruling_; }
+  bool deserted() const;
   const std::map<std::string, Registration>& registrations() const { return members_; }  // by id
 
  private:
@@ -148,6 +149,8 @@ class Election {
   bool total_loss() const;
   bool led_before() const;
   bool leads() const;
+  bool reading_members() const;
+  bool linked(const Member& member) const;
   bool leader_dead() const;
   bool second_opinion();
 
@@ -158,10 +161,12 @@ class Election {
   bool lead_is_doubtful() const;
   bool learn_from_claims();
   bool others_remember() const;
+  void tell_if_deserted();
   Registration own_registration() const;
   bool publish();
   void on_published(const ZkResult& result);
   void answer_force(ErrorCode code, const std::string& why);
+  std::string nothing_to_decide() const;
   void settle_force();
 
   Duration wait_in_line() const;
@@ -198,7 +203,8 @@ class Election {
   std::set<std::string> listed_;                 // names of /kvd/members' children
 
   std::optional<RegisterDoubted> doubted_;
-  std::optional<CopyHeld> held_;  // since then
+  std::optional<CopyHeld> held_;  // since then, or since nobody is left who was in sync
+  bool copy_asked_ = false;       // for the latter
   Ruling ruling_;
   std::string warned_;        // of what, last
   bool lead_active_ = false;  // our reign may acknowledge

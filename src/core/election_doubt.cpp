@@ -34,7 +34,7 @@ void Election::on(RegisterDoubted message) {
 }
 
 void Election::on(CopyHeld message) {
-  held_ = message;
+  if (doubted_ || copy_asked_) held_ = message;
   evaluate();
 }
 
@@ -45,6 +45,17 @@ void Election::on(CopyDiffers message) {
 
 // ---- what stands in ZooKeeper of this server ----
 
+// What each one has is what a person has to know who decides.
+void Election::tell_if_deserted() {
+  if (reading_members()) return;
+  if (!deserted()) {
+    copy_asked_ = false;
+    held_.reset();
+  } else if (!std::exchange(copy_asked_, true)) {
+    out_.replica.post(CopyAsked{});
+  }
+}
+
 Registration Election::own_registration() const {
   Registration own{out_.config.self, std::nullopt, std::nullopt};
   if (doubted_ && held_) {
@@ -53,6 +64,9 @@ Registration Election::own_registration() const {
         Claim{doubted_->version, doubted_->proposed, held_->end, held_->commit, held_->digest, differs_};
   } else if (doubted_) {
     own.remembers = doubted_->remembered;
+  } else if (register_ && held_) {
+    own.remembers = register_;
+    own.claim = Claim{version_, std::nullopt, held_->end, held_->commit, held_->digest, differs_};
   } else if (register_) {
     // Which register exactly is of no interest while all believe the same one: not worth a write each time.
     const bool told = published_ && published_->remembers && !published_->claim &&
@@ -94,7 +108,7 @@ void Election::on_published(const ZkResult& result) {
 
 // Nobody begins a cluster while somebody is there who remembers one.
 bool Election::others_remember() const {
-  if (calling(Call::kListMembers) || calling(Call::kGetMember)) return true;
+  if (reading_members()) return true;
   return std::any_of(members_.begin(), members_.end(),
                      [](const auto& entry) { return entry.second.remembers.has_value(); });
 }
@@ -126,8 +140,7 @@ bool Election::learn_from_claims() {
 // ---- and what follows ----
 
 void Election::evaluate_doubt() {
-  const bool reading = calling(Call::kListMembers) || calling(Call::kGetMember);
-  if (!held_ || reading) return;
+  if (!held_ || reading_members()) return;
   std::vector<Registration> all;
   for (const auto& [name, other] : members_) all.push_back(other);
   ruling_ = judge(*doubted_, all);
@@ -138,9 +151,11 @@ void Election::evaluate_doubt() {
   }
   const bool restores = ruling_.kind == Ruling::Kind::kRestore && ruling_.restorer == out_.config.self.member;
   // A flag that was forgotten is no reason to give anything up.
-  const bool by_flag = out_.config.force_new_lineage && !registered_before_ && ruling_.kind != Ruling::Kind::kRestore;
+  const bool by_flag =
+      out_.config.force_new_lineage && !registered_before_ && ruling_.kind != Ruling::Kind::kRestore;
   const bool forced = (force_.has_value() || by_flag) && ruling_.told;
-  if (force_ && !forced && out_.now >= doubt_since_ + kSettle) answer_force(ErrorCode::kNotInSync, ruling_.why);
+  if (force_ && !forced && out_.now >= doubt_since_ + kSettle)
+    answer_force(ErrorCode::kNotInSync, ruling_.why);
   if (out_.now < doubt_since_ + kSettle) return;  // see begin_anew()
   if (!restores && !forced) {
     warn_of_ruling();
@@ -208,12 +223,23 @@ void Election::warn_of_ruling() {
 void Election::on(ForceLineage message) {
   if (force_) answer_force(ErrorCode::kOverloaded, "another one asked for the same later");
   force_ = message;
-  if (!doubted_) {
-    answer_force(ErrorCode::kInvalid,
-                 "this server believes the register in ZooKeeper: there is nothing to decide");
-    return;
-  }
+  if (!doubted_ && !deserted()) return answer_force(ErrorCode::kInvalid, nothing_to_decide());
   evaluate();
+}
+
+std::string Election::nothing_to_decide() const {
+  if (!register_ || phase_ != Phase::kRegistered)
+    return "this server is not registered in ZooKeeper: try again when it is";
+  if (in_sync()) return "this server is in sync: there is nothing to decide";
+  std::string there;
+  for (const Member& member : register_->in_sync) {
+    auto it = members_.find(member.id.value);
+    const bool registered = it != members_.end() && it->second.info.member == member;
+    if (registered || linked(member)) there += (there.empty() ? "" : ", ") + member.id.value;
+  }
+  if (there.empty()) return "ZooKeeper is being asked who is there: try again";
+  return "in sync and registered in ZooKeeper, or heard: " + there +
+         "; there is nothing to decide while that lasts";
 }
 
 void Election::answer_force(ErrorCode code, const std::string& why) {

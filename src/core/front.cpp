@@ -361,8 +361,12 @@ void Front::expire(Token token) {
            "this server has not reached revision " + std::to_string(request.min_revision.value) + " in time");
       return;
     case Where::kNowhere:
-      fail(token, ErrorCode::kNoLeader, Outcome::kNotApplied,
-           "no leader was found in time; see GET /v1/cluster, and try again");
+      fail(
+          token, ErrorCode::kNoLeader, Outcome::kNotApplied,
+          role_.doubted
+              ? "nobody leads: ZooKeeper does not show the register that this server remembers; see degraded "
+                "in GET /v1/cluster"
+              : "no leader was found in time; see GET /v1/cluster, and try again");
       return;
     case Where::kReplica:
     case Where::kLeader:

@@ -145,6 +145,7 @@ Result<JournalRoot> decode_root(std::string_view bytes, bool& newer) {
   if (format == 1) {
     Decoder decoder(content);
     JournalRoot root;
+    root.format = format;
     std::apply([&decoder](auto&... field) { (decoder.get(field), ...); }, fields_of_format_1(root));
     decoder.finish();
     if (decoder.failed()) return failure(decoder.take_error());

@@ -62,6 +62,7 @@ struct JournalRoot {
   std::string boot;
   // Something that was called safe is lost; stays until the facts name another life. Empty: nothing is.
   std::string lost;
+  uint32_t format = kFactsFormat;  // that it was read from; the newest is written
 };
 std::string encode_root(const JournalRoot& root);
 // `newer`, when it fails: a later version wrote it.

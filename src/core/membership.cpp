@@ -41,7 +41,8 @@ ZkCallId Membership::next_call() { return zk_call_id(ZkCaller::kMembership, ++ca
 // The disk does not tell: the directory may be an older copy of itself, from before it led.
 bool Membership::ours(const Register& content) const {
   if (content.leader != out_.config.self.member) return false;
-  return !out_.config.durable || std::count(own_epochs_.begin(), own_epochs_.end(), content.epoch_id) > 0;
+  return !out_.config.self.durable ||
+         std::count(own_epochs_.begin(), own_epochs_.end(), content.epoch_id) > 0;
 }
 
 uint64_t Membership::draw_epoch_id() {
@@ -351,6 +352,7 @@ void Membership::on(BootstrapWanted message) {
   content.leader_znode = message.own_znode;
   content.in_sync = {content.leader};
   content.min_in_sync = out_.config.min_in_sync;
+  content.disks = out_.config.self.durable;
   content.change_id = draw_change_id();
   ZkMulti multi;
   multi.ops.push_back(ZkCreate{kConfigPath, encode_register(content), ZkMode::kPersistent});
@@ -462,6 +464,7 @@ void Membership::start_standalone() {
   content.leader = out_.config.self.member;
   content.in_sync = {content.leader};
   content.min_in_sync = out_.config.min_in_sync;
+  content.disks = out_.config.self.durable;
   adopt(std::move(content), 0);
 }
 

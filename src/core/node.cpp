@@ -78,7 +78,7 @@ struct Node::Parts {
     }
   }
 
-  bool recovering() const { return config.durable && !recovered; }
+  bool recovering() const { return config.self.durable && !recovered; }
   bool refuse_link(const NodeInput& input);
   void start(Instant now);
   void recover();
@@ -251,7 +251,7 @@ bool Node::Parts::refuse_link(const NodeInput& input) {
 void Node::Parts::start(Instant now) {
   started = true;
   started_at = last_turn = wanted_turn = now;
-  if (config.durable) recovery.start();
+  if (config.self.durable) recovery.start();
 }
 
 void Node::Parts::recover() {
@@ -396,7 +396,7 @@ Status Node::Parts::status() const {
   status.keys = replica.store().size();
   status.value_bytes = replica.store().value_bytes();
   status.store_bytes = replica.store().bytes();
-  status.durable = config.durable;
+  status.durable = config.self.durable;
   status.disk_low = replica.disk_low();
   status.digest = replica.store().digest();
   status.waiting_requests = front.waiting();
@@ -439,7 +439,7 @@ void Node::Parts::describe_members(Status& status) const {
     if (!config_now) continue;
     bool in_sync = std::count(config_now->in_sync.begin(), config_now->in_sync.end(), member.info.member) > 0;
     if (in_sync) member.role = Role::kFollower;
-    if (config_now->leader == member.info.member) {
+    if (config_now->leader == member.info.member && !election.doubted()) {
       member.role = Role::kLeader;
       status.leader = member.info;
       member.silent = replica.leader_silence();
@@ -470,6 +470,7 @@ void Node::Parts::judge(Status& status) const {
   } else if (status.role == Role::kLearner) {
     status.not_ready = "catching up";
   }
+  status.hears_leader = replica.leading() || replica.hears_leader();
   status.ready = status.not_ready.empty();
   if (stopping) {
     status.ready = false;
@@ -478,13 +479,19 @@ void Node::Parts::judge(Status& status) const {
   if (!config.standalone && status.zk_state != ZkState::kConnected) {
     status.degraded.push_back(std::string("ZooKeeper is ") + zk_state_name(status.zk_state));
   }
+  std::vector<Registration> all;
+  for (const auto& [id, registration] : election.registrations()) all.push_back(registration);
   if (election.doubted()) {
-    std::vector<Registration> all;
-    for (const auto& [id, registration] : election.registrations()) all.push_back(registration);
-    for (std::string& line : describe(*election.doubted(), election.ruling(), all, config.self))
+    for (std::string& line :
+         describe(*election.doubted(), election.ruling(), all, config.self, config.zookeeper_prefix))
       status.degraded.push_back(std::move(line));
     return;
   }
+  if (config_now && !replica.leading() && !replica.hears_leader()) {
+    for (std::string& line : describe_silence(*config_now, election.deserted(), all, config.self))
+      status.degraded.push_back(std::move(line));
+  }
+  if (std::string mixed = describe_mixture(all); !mixed.empty()) status.degraded.push_back(std::move(mixed));
   if (status.disk_low)
     status.degraded.push_back("little space is left on disk: writes that grow are refused");
   if (!config_now || config.standalone) return;

@@ -97,7 +97,7 @@ struct Outbox {
   Mailbox<SessionsMessage> sessions;
   std::array<Mailbox<ServiceMessage>, kServiceActors> services;  // by ServiceActor
   ZkLine zk_line;
-  WatchAccount watches{config.zookeeper_prefix};  // of the services
+  WatchAccount watches{config.zookeeper_prefix.size()};  // of the services
   AppendBuffer<NodeEffect> effects;
 
   template <class Effect>

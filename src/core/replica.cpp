@@ -100,10 +100,12 @@ void Replica::on(const RegisterDoubted& message) {
   proposed_ = message.proposed;
   epoch_ = std::max(epoch_, message.remembered.epoch);
   remember_register();
-  out_.election.post(CopyHeld{log_.last(), commit_, store_.digest()});
+  on(CopyAsked{});
   announce();
   if (move_) finish_move();
 }
+
+void Replica::on(const CopyAsked&) { out_.election.post(CopyHeld{log_.last(), commit_, store_.digest()}); }
 
 // Only those that the register or a change of it still counts on are worth remembering.
 void Replica::forget_the_dead() {
@@ -148,7 +150,7 @@ void Replica::carry_over(const Register& content) {
   const LogPosition base{content.epoch, lineage_base(lineage_).next()};
   log_.reset(base);
   commit_ = recovered_end_ = base.revision;
-  carrying_ = out_.config.durable;
+  carrying_ = out_.config.self.durable;
   disk_.begin_generation(base, log_);
   forget_leader();
   diverged_.reset();
@@ -249,12 +251,13 @@ void Replica::announce() {
   role.leading = leading();
   role.active = active();
   role.readable = readable();
+  role.doubted = doubted_;
   role.epoch = epoch_;
   bool named = register_ && !doubted_ && register_->epoch == epoch_;
   if (named && (leader_ || register_->leader != out_.config.self.member)) role.leader = register_->leader;
   bool same = announced_ && announced_->leading == role.leading && announced_->active == role.active &&
-              announced_->readable == role.readable && announced_->epoch == role.epoch &&
-              announced_->leader == role.leader;
+              announced_->readable == role.readable && announced_->doubted == role.doubted &&
+              announced_->epoch == role.epoch && announced_->leader == role.leader;
   if (same) return;
   announced_ = role;
   out_.front.post(std::move(role));
@@ -286,6 +289,7 @@ void Replica::on(const PeerUp& message) {
   peer.link = message.link;
   peer.member = message.info.member;
   peer.sparse = message.sparse;
+  peer.durable = message.info.durable;
   Peer& kept = peers_[message.link] = std::move(peer);
   if (leader_) restart_peer(kept);
 }
@@ -457,15 +461,16 @@ void Replica::on_time() {
 void Replica::finish_move() {
   if (register_->epoch > move_->from) {
     const ServerId& leader = register_->leader.id;
-    if (!move_->to || *move_->to == leader) {
-      answer(move_->token, LeaderMoved{leader}, commit_);
-    } else {
-      refuse(move_->token, ErrorCode::kTimedOut, Outcome::kUnknown,
+    const bool done = !move_->to || *move_->to == leader;
+    if (move_->token && done) answer(*move_->token, LeaderMoved{leader}, commit_);
+    if (move_->token && !done)
+      refuse(*move_->token, ErrorCode::kTimedOut, Outcome::kUnknown,
              "meanwhile " + leader.value + " took over");
-    }
     move_.reset();
   } else if (out_.now >= move_->limit) {
-    refuse(move_->token, ErrorCode::kTimedOut, Outcome::kUnknown, "the successor did not take over in time");
+    if (move_->token)
+      refuse(*move_->token, ErrorCode::kTimedOut, Outcome::kUnknown,
+             "the successor did not take over in time");
     move_.reset();
   }
 }

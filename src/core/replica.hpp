@@ -80,6 +80,7 @@ class Replica {
     Member member;
     bool whole = false;      // it has said so, of the newest snapshot: its log and copy make all the data
     bool sparse = false;     // wants no snapshot
+    bool durable = false;    // has a disk
     uint64_t snapshots = 0;  // begun on this link in this epoch
     std::optional<Revision> match;  // verified in this epoch, on this link
     Revision next;                  // to be sent
@@ -156,10 +157,12 @@ class Replica {
     std::map<Member, Instant> unlinked_since;            // of the in-sync set
     Instant propose_after{};
     Instant hand_over_at{};
+    Instant yield_at{};  // to one that has a disk
   };
 
-  struct Move {  // a planned hand-over that somebody waits for; outlives the reign that it ends
-    uint64_t token = 0;
+  static constexpr Duration kMoveLimit = milliseconds(2000);  // then this server goes on leading
+  struct Move {                     // a planned hand-over; outlives the reign that it ends
+    std::optional<uint64_t> token;  // none: this server wants it itself
     std::optional<ServerId> to;
     Epoch from;
     Instant limit{};
@@ -189,6 +192,7 @@ class Replica {
   void on(const RegisterSeen& message);
   void on(const RegisterAbsent& message);
   void on(const RegisterDoubted& message);
+  void on(const CopyAsked& message);
   void on(const ChangeResolved& message);
   void on(const PeerUp& message);
   void on(const PeerDown& message);
@@ -276,6 +280,7 @@ class Replica {
   void drain();
   void finish_move();
   void give_up_stuck_disk();
+  void yield_to_disk();
 
   // replica_follower.cpp
   void from_leader(const PeerSaid& said, PeerMessage& message);

@@ -242,7 +242,8 @@ void Replica::install_if_complete(LinkId link) {
   log_ = std::move(staging.log);
   commit_ = staging.end->revision;
   recovered_end_ = std::min(recovered_end_, log_.last().revision);  // what was behind it is void
-  if (out_.config.durable) caught_up_ = false;  // until it is on disk: reads must not go back after a restart
+  if (out_.config.self.durable)
+    caught_up_ = false;  // until it is on disk: reads must not go back after a restart
   disk_.begin_generation(log_.position(commit_), log_);
   catching_up_.end();
   following_.verified = log_.last().revision;
@@ -252,7 +253,7 @@ void Replica::install_if_complete(LinkId link) {
   out_.log(LogLevel::kInfo, "installed a snapshot",
            {{"revision", std::to_string(commit_.value)}, {"keys", std::to_string(store_.size())}});
   out_.front.post(Applied{commit_});
-  if (!out_.config.durable) set_caught_up();
+  if (!out_.config.self.durable) set_caught_up();
   announce();
   learn_commit(leader_commit);
   confirm(link, 0);

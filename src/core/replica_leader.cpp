@@ -13,7 +13,8 @@ constexpr Duration kProposalRetry = milliseconds(20);
 constexpr Duration kSnapshotRetry = milliseconds(1000);  // after one whose digest was wrong
 
 // A link on which nothing comes back for so long is given up and dialed anew.
-constexpr int kStaleLink = 8;  // times --leader-silence
+constexpr Duration kYieldPause = milliseconds(10'000);  // after a successor that did not take over
+constexpr int kStaleLink = 8;                           // times --leader-silence
 
 // Before a learner that took too long is waited for again.
 constexpr int kAwaitPause = 20;  // times --follower-lag
@@ -178,10 +179,12 @@ void Replica::restart_peer(Peer& peer) {
   LinkId link = peer.link;
   Member member = peer.member;
   bool sparse = peer.sparse;
+  bool durable = peer.durable;
   peer = Peer{};
   peer.link = link;
   peer.member = member;
   peer.sparse = sparse;
+  peer.durable = durable;
   peer.next = log_.last().revision.next();
   peer.heard = peer.progress = peer.incomplete_since = peer.heartbeat_at = out_.now;
 }
@@ -399,6 +402,7 @@ uint32_t Replica::responsive() const {
 void Replica::lead_on_time() {
   give_up_stuck_disk();
   yield_to_longer();
+  yield_to_disk();
   mark_commit();
   for (auto& [link, peer] : peers_) {
     // Also before the epoch is on disk, which nothing else is: the register has named this leader already.
@@ -429,6 +433,19 @@ void Replica::give_up_stuck_disk() {
   out_.election.post(HandOverWanted{std::nullopt, true});
 }
 
+// What is only in memory is gone with the power. So where somebody in sync has a disk nobody without one stays leader.
+void Replica::yield_to_disk() {
+  const bool free = leader_->active && !stopping_ && !move_ && !leader_->proposal;
+  if (out_.config.self.durable || !free || out_.now < leader_->yield_at) return;
+  for (const auto& [link, peer] : peers_) {
+    if (!peer.durable || !confirmed_in_sync(peer.member) || !agrees(peer)) continue;
+    out_.log(LogLevel::kInfo, "hands over to a server that has a disk", {{"to", peer.member.id.value}});
+    leader_->yield_at = out_.now + kYieldPause;
+    move_ = Move{std::nullopt, peer.member.id, epoch_, out_.now + kMoveLimit};
+    return;
+  }
+}
+
 // Who must go. The dead (proven: in memory nothing is left of them) at once. The merely silent, and with disks the
 // dead, only as long as enough remain for --min-in-sync: below it no write can be acknowledged anyway, and a server
 // that stays in the set can still take over with everything that was acknowledged, should this one die next.
@@ -443,7 +460,7 @@ std::vector<Member> Replica::members_to_remove() const {
   if (gone.empty()) return {};
   if (mutated(Mutation::kSilentKept)) return dead;
   size_t remaining = register_->in_sync.size() - gone.size();
-  if (remaining < register_->min_in_sync) return out_.config.durable ? std::vector<Member>{} : dead;
+  if (remaining < register_->min_in_sync) return out_.config.self.durable ? std::vector<Member>{} : dead;
   if (remaining == 1 && dead.size() < gone.size()) {
     for (const Member& member : gone) {
       const Peer* peer = peer_of(member);
@@ -523,6 +540,10 @@ Register Replica::proposed_register() const {
   content.in_sync = leader_->proposal->in_sync;
   content.min_in_sync = leader_->proposal->min_in_sync;
   content.change_id = leader_->proposal->change_id;
+  content.disks |= std::any_of(content.in_sync.begin(), content.in_sync.end(), [this](const Member& member) {
+    const Peer* peer = peer_of(member);
+    return peer != nullptr && peer->durable;
+  });
   return content;
 }
 

@@ -12,7 +12,6 @@ namespace kvd {
 namespace {
 
 constexpr size_t kSettingsWaiting = 64;
-constexpr Duration kMoveLimit = milliseconds(2000);  // then this server goes on leading
 
 bool matches(const EntityTags& tags, bool present, Revision modified) {
   if (!present) return false;
@@ -383,14 +382,16 @@ void Replica::move_leader(uint64_t token, const MoveLeader& move) {
   std::string others;
   bool possible = false;
   for (const Member& member : register_->in_sync) {
-    if (member == self) continue;
+    const Peer* peer = peer_of(member);
+    if (member == self || (out_.config.self.durable && peer != nullptr && !peer->durable)) continue;
     possible |= !move.to || member.id == *move.to;
     others += (others.empty() ? "" : ", ") + member.id.value;
   }
   if (!possible) {
+    const std::string kind = out_.config.self.durable ? "server with a disk" : "server";
     refuse(token, ErrorCode::kNotInSync, Outcome::kNotApplied,
-           others.empty() ? "no other server is in sync"
-                          : "not in sync; besides the leader these are: " + others);
+           others.empty() ? "no other " + kind + " is in sync"
+                          : "not an in-sync " + kind + "; besides the leader these are: " + others);
     return;
   }
   move_ = Move{token, move.to, epoch_, out_.now + kMoveLimit};

@@ -32,8 +32,14 @@ struct Ruling {
 // `doubted`: what this server does not believe; `all`: who is registered, this server included.
 Ruling judge(const RegisterDoubted& doubted, const std::vector<Registration>& all);
 
-// For the operator: what is seen, who holds what, and what decides. One line each.
+// For the operator: what is seen, who holds what, and what decides. One line each. `prefix`: before paths in ZooKeeper.
 std::vector<std::string> describe(const RegisterDoubted& doubted, const Ruling& ruling,
-                                  const std::vector<Registration>& all, const ServerInfo& self);
+                                  const std::vector<Registration>& all, const ServerInfo& self,
+                                  const std::string& prefix);
+// The same while the register is believed and its leader is not heard. `deserted`: nobody is there who is in sync.
+std::vector<std::string> describe_silence(const Register& content, bool deserted,
+                                          const std::vector<Registration>& all, const ServerInfo& self);
+// Of servers with disks and others without; empty when all have one, or none has.
+std::string describe_mixture(const std::vector<Registration>& all);
 
 }  // namespace kvd

@@ -173,7 +173,7 @@ struct HandOverWanted {        // from replica, drained: find the successor and 
   std::optional<ServerId> to;  // none: the next in line
   bool leaves = false;         // this server stops
 };
-struct CopyHeld {   // from replica, while the register is in doubt: what this server has
+struct CopyHeld {   // from replica, while nobody leads it: what this server has
   LogPosition end;  // of its log
   Revision commit;
   uint64_t digest = 0;
@@ -202,19 +202,21 @@ struct Read {
   Operation operation;  // ReadKey, ListKeys or ReadSnapshot
   bool linear = false;
 };
+struct CopyAsked {};     // from election: nobody is left who was in sync
 struct ChangeResolved {  // from membership: what became of a RegisterChangeWanted
   uint64_t change_id = 0;
   bool applied = false;
 };
 using ReplicaMessage =
-    std::variant<RegisterSeen, RegisterAbsent, RegisterDoubted, ChangeResolved, PeerUp, PeerDown, PeerDead,
-                 PeerSaid, Propose, Read, DiskAnswer, Stalled, StopRequested>;
+    std::variant<RegisterSeen, RegisterAbsent, RegisterDoubted, CopyAsked, ChangeResolved, PeerUp, PeerDown,
+                 PeerDead, PeerSaid, Propose, Read, DiskAnswer, Stalled, StopRequested>;
 
 // To front.
 struct RoleChanged {  // from replica
   bool leading = false;
   bool active = false;    // leading: may acknowledge
   bool readable = false;  // local reads may be answered from this copy
+  bool doubted = false;   // nobody leads, since the register is not believed
   Epoch epoch;
   std::optional<Member> leader;
 };

@@ -232,9 +232,10 @@ struct Status {
   std::string not_ready;              // one line; empty when ready
   uint64_t keys = 0;
   uint64_t value_bytes = 0;
-  uint64_t store_bytes = 0;  // about what the copy takes in memory
-  bool durable = false;      // there is a disk ...
-  bool disk_low = false;     // ... with little space
+  uint64_t store_bytes = 0;   // about what the copy takes in memory
+  bool hears_leader = false;  // or leads
+  bool durable = false;       // there is a disk ...
+  bool disk_low = false;      // ... with little space
   uint64_t digest = 0;
   uint64_t waiting_requests = 0;
   std::optional<WorkStatus> work;         // recovery, catching up

@@ -38,7 +38,7 @@ auto fields(Of<LogPosition> auto& m) { return std::tie(m.epoch, m.revision); }
 auto fields(Of<PastEpoch> auto& m) { return std::tie(m.epoch, m.id, m.serial); }
 auto fields(Of<Register> auto& m) {
   return std::tie(m.cluster, m.lineage, m.epoch, m.leader, m.cause, m.leader_znode, m.in_sync, m.min_in_sync,
-                  m.change_id, m.serial, m.epoch_id, m.history);
+                  m.disks, m.change_id, m.serial, m.epoch_id, m.history);
 }
 
 // The last value of an enumeration.

@@ -59,7 +59,7 @@ struct ServerInfo {  // what a server tells about itself, in ZooKeeper and in it
   Member member;
   Address http;
   Address peer;
-  bool durable = false;  // it keeps its data on a disk
+  bool durable = false;  // it keeps its data on a disk, which is read before anything else is done
   bool operator==(const ServerInfo&) const = default;
 };
 
@@ -97,6 +97,7 @@ struct Register {
   std::string leader_znode;                         // its name below /election, e.g. server_0000000000
   std::vector<Member> in_sync;  // sorted by id; every one of them has every acknowledged write
   uint32_t min_in_sync = 1;
+  bool disks = false;      // some server that keeps its data on a disk has been in sync
   uint64_t change_id = 0;  // drawn for each proposal: tells whose change is in place after an unknown outcome
   // What tells a successor from an older register, and from another history: see msg/history.hpp.
   uint64_t serial = 0;    // one more with every change, of whatever kind

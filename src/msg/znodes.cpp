@@ -175,7 +175,7 @@ void write_register(JsonWriter& json, const Register& content) {
     write_member(json, member);
     json.end_object();
   }
-  json.end_array().member("min_in_sync", content.min_in_sync);
+  json.end_array().member("min_in_sync", content.min_in_sync).member("disks", content.disks);
   json.member("change", hex_text(content.change_id));
   json.member("serial", content.serial).member("epoch_id", hex_text(content.epoch_id));
   json.key("history").begin_array();
@@ -199,6 +199,7 @@ Register read_register(ObjectReader& reader) {
     content.serial = reader.number("serial", 0, kEpochMax);
     content.epoch_id = reader.hex("epoch_id");
     content.history = reader.history("history");
+    content.disks = reader.flag("disks");
   }
   return content;
 }

@@ -133,7 +133,7 @@ class Daemon {
  private:
   // Sockets first: a server that cannot be reached must not register itself in ZooKeeper.
   bool start(const Flags& flags) {
-    if (flags.node.durable && !open_directory(flags.data)) return false;
+    if (flags.node.self.durable && !open_directory(flags.data)) return false;
     if (links_) {
       Result<Address> peer = links_->start();
       if (!peer) return refuse("--peer-port", flags.peer_listen, peer.error().detail);

@@ -270,7 +270,7 @@ void read_storage(Reader& reader, Flags& flags) {
   flags.node.memory_max =
       static_cast<uint64_t>(reader.number("max-memory", INT64_MAX, kMemoryMin, INT64_MAX));
   flags.data.directory = reader.text("data-dir", "");
-  flags.node.durable = !flags.data.directory.empty();
+  flags.node.self.durable = !flags.data.directory.empty();
   std::string sync = reader.text("sync", "always");
   constexpr std::string_view kInterval = "interval:";
   if (sync.starts_with(kInterval)) {
@@ -286,9 +286,9 @@ void read_storage(Reader& reader, Flags& flags) {
   } else if (sync != "always") {
     reader.complain("sync", "give always, interval:MS or never");
   }
-  if (reader.has("sync") && !flags.node.durable)
+  if (reader.has("sync") && !flags.node.self.durable)
     reader.complain("sync", "there is nothing to sync without --data-dir");
-  if (flags.node.durable && !flags.node.catch_up)
+  if (flags.node.self.durable && !flags.node.catch_up)
     reader.complain("catch-up",
                     "a server with --data-dir returns with what it had; leave one of the two out");
 }
@@ -301,8 +301,8 @@ void read_names_pool(Reader& reader, NodeConfig& node) {
   in_addr network{};
   int prefix = 0;
   const auto [stop, error] = std::from_chars(text.data() + std::min(slash + 1, text.size()), end, prefix);
-  if (inet_pton(AF_INET, text.substr(0, slash).c_str(), &network) != 1 || error != std::errc() || stop != end ||
-      prefix < 8 || prefix > 30) {
+  if (inet_pton(AF_INET, text.substr(0, slash).c_str(), &network) != 1 || error != std::errc() ||
+      stop != end || prefix < 8 || prefix > 30) {
     return reader.complain("names-pool", "give an IPv4 network from /8 to /30, as in 10.20.0.0/16");
   }
   const AddressPool pool{ntohl(network.s_addr), prefix};
@@ -319,7 +319,7 @@ tl::expected<Flags, FlagsEnd> read_flags(Reader reader) {
   read_replication(reader, flags);
   read_storage(reader, flags);
   read_names_pool(reader, flags.node);
-  flags.node.zookeeper_prefix = flags.zk.prefix.size();
+  flags.node.zookeeper_prefix = flags.zk.prefix;
   flags.http.restore_bytes_max = flags.node.memory_max;
   HttpIdentity& identity = flags.http.identity;
   identity.value_bytes_max = static_cast<size_t>(

@@ -242,9 +242,10 @@ std::string health_text(const Status& status) {
   auto line = [&out](bool good, std::string_view text) {
     fmt::format_to(std::back_inserter(out), "[{}]{}\n", good ? '+' : '-', text);
   };
-  line(status.leader.has_value(),
-       status.leader ? fmt::format("leader {} at {}, epoch {}", status.leader->member.id.value,
-                                   format_address(status.leader->http), status.epoch.value)
+  line(status.leader && status.hears_leader,
+       status.leader ? fmt::format("leader {} at {}, epoch {}{}", status.leader->member.id.value,
+                                   format_address(status.leader->http), status.epoch.value,
+                                   status.hears_leader ? "" : ", is not heard")
                      : "leader unknown");
   line(true, fmt::format("role {}, revision {}", role_name(status.role), status.revision.value));
   line(status.complete, status.complete ? "this copy is complete" : "this copy is not complete");

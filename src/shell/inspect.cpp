@@ -231,7 +231,7 @@ std::string as_text(const Report& report) {
   if (report.root) {
     const JournalRoot& root = *report.root;
     const DiskFacts& facts = root.facts;
-    add("facts: format {}, generation {}, opened {} times, --sync {}, {}", kJournalFormat, root.generation,
+    add("facts: format {}, generation {}, opened {} times, --sync {}, {}", root.format, root.generation,
         root.opening, sync_name(root.sync), root.closed ? "closed" : "open or not closed");
     add("  cluster {} lineage {} epoch {} server {} incarnation {:016x}",
         facts.cluster.empty() ? "-" : facts.cluster, facts.lineage.value, facts.epoch.value,
@@ -270,7 +270,7 @@ std::string as_text(const Report& report) {
 
 void write_facts(JsonWriter& json, const JournalRoot& root) {
   json.key("facts").begin_object();
-  json.member("format", kJournalFormat).member("generation", root.generation).member("opened", root.opening);
+  json.member("format", root.format).member("generation", root.generation).member("opened", root.opening);
   json.member("sync", sync_name(root.sync)).member("closed", root.closed);
   json.member("cluster", std::string_view(root.facts.cluster)).member("lineage", root.facts.lineage.value);
   json.member("epoch", root.facts.epoch.value).member("server", std::string_view(root.facts.self.id.value));

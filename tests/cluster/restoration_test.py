@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""What becomes of a cluster whose register in ZooKeeper is lost, goes back or is another cluster's: real servers, and a
-real ZooKeeper whose data is wiped or put back. Usage: restoration_test.py KVD CASE"""
+"""What becomes of a cluster whose register in ZooKeeper is lost, goes back, is another cluster's or names nobody who is
+there: real servers, and a real ZooKeeper whose data is wiped or put back. Usage: restoration_test.py KVD CASE"""
 import hashlib
 import os
 import re
@@ -283,6 +283,86 @@ def the_one_with_more_comes_late(binary):
         same_copies(servers)
 
 
+def nobody_in_sync_is_there(binary):
+    with Cluster(binary, servers=0) as cluster:
+        servers = begin(cluster, 3, ())
+        put_all(servers, 'k')
+        alone = leader_of(servers)
+        others = [one for one in servers if one is not alone]
+        kill(*others)
+        eventually('one is in sync', lambda: len(about(alone)['in_sync']) == 1)
+        put_all([alone], 'm')
+        alone.kill()
+        say(f'only {alone.name} was in sync, and is not started')
+        for one in others:
+            one.start()
+        for one in others:
+            says(one, f'{alone.name}, is not heard', 'nobody is here who was in sync', f'start {alone.name} (life ',
+                 *(f'{each.name} remembers epoch 1 ' for each in others),
+                 f"'curl -X POST http://{one.name}/v1/cluster/lineage'")
+            refuses_writes(one)
+        alone.start()
+        all_in_sync(servers)
+        expect_all(servers, 'm')
+        status, told = others[0].post('/v1/cluster/lineage')
+        assert status == 400 and 'is in sync: there is nothing to decide' in told['detail'], (status, told)
+
+        say(f'the same again, and {alone.name} never comes back')
+        alone = leader_of(servers)
+        others = [one for one in servers if one is not alone]
+        kill(*others)
+        eventually('one is in sync', lambda: len(about(alone)['in_sync']) == 1)
+        put_all([alone], 'n')
+        alone.kill()
+        chosen, other = others
+        chosen.start()
+        other.start()
+        says(chosen, 'nobody is here who was in sync')
+        assert insist(chosen.post, '/v1/cluster/lineage') == (200, {'lineage': 1})
+        all_in_sync(others)
+        assert leader_of(others) is chosen
+        for prefix in 'km':
+            expect_all(others, prefix)
+        assert chosen.exchange('GET', '/v1/kv/n0')[0] == 404
+        alone.start()
+        all_in_sync(servers)
+        writes_go_on(servers, 'after')
+        same_copies(servers)
+
+
+def with_and_without_disks(binary):
+    with Cluster(binary, servers=0) as cluster:
+        memory, = begin(cluster, 1, (), durable=False)
+        put_all([memory], 'a')
+        disk = add(cluster)
+        servers = [memory, disk]
+        all_in_sync(servers)
+        eventually('the one with a disk leads', lambda: about(memory)['leader']['id'] == disk.name)
+        for one in servers:
+            degraded = about(one)['degraded']
+            assert any('with and without --data-dir are mixed' in line for line in degraded), degraded
+        status, told = disk.post(f'/v1/cluster/leader?to={memory.name}')
+        assert status == 409 and 'no other server with a disk is in sync' in told['detail'], (status, told)
+        put_all(servers, 'k')
+        disk.kill()
+        eventually('the one without a disk leads', lambda: about(memory)['leader']['id'] == memory.name)
+        put_all([memory], 'm')
+        say('what it acknowledged alone is lost with it; what is on the disk is not thrown away')
+        memory.kill()
+        memory.start()
+        disk.start()
+        for one in servers:
+            says(one, 'nobody is here who was in sync', f'{memory.name} was started anew: what its life')
+            refuses_writes(one)
+        assert insist(disk.post, '/v1/cluster/lineage') == (200, {'lineage': 1})
+        all_in_sync(servers)
+        for prefix in 'ak':
+            expect_all(servers, prefix)
+        assert leader_of(servers) is disk
+        writes_go_on(servers, 'after')
+        same_copies(servers)
+
+
 def another_cluster_begins(binary):
     with Cluster(binary, servers=0) as cluster:
         servers = begin(cluster, 2, ('--expect', '2'))
@@ -373,6 +453,8 @@ run_case({
     'somebody deletes the register of a living cluster without disks': register_is_deleted,
     'a server is missing when ZooKeeper has lost its data': one_is_missing,
     'the server that had gone on alone comes back after a new lineage': the_one_with_more_comes_late,
+    'nobody who was in sync is there': nobody_in_sync_is_there,
+    'servers with and without disks': with_and_without_disks,
     'another cluster began in the emptied ZooKeeper': another_cluster_begins,
     'a directory of a cluster is not for --standalone': directories_of_another_kind,
 })

@@ -79,7 +79,7 @@ TEST_CASE_FIXTURE(InspectFixture, "a sound directory, while it is in use") {
   const Inspection seen = inspect({path});
   INFO(seen.output);
   CHECK(seen.code == 0);
-  CHECK(says(seen, "facts: format 1, generation 1, opened 1 times, --sync always, open or not closed"));
+  CHECK(says(seen, "facts: format 2, generation 1, opened 1 times, --sync always, open or not closed"));
   CHECK(says(seen, "cluster c lineage 1 epoch 2 server a incarnation 00000000000000ff"));
   CHECK(says(seen, std::string(kSnapshot) + ": sound"));
   CHECK(says(seen, "base 3 (epoch 1), whole at 4, 4 keys"));
@@ -174,7 +174,8 @@ TEST_CASE_FIXTURE(InspectFixture,
   auto other = [&](uint64_t revision) {
     auto made = std::make_shared<Entry>(*entry(revision));
     made->epoch = Epoch(3);
-    made->effects[0] = Record("other" + std::to_string(revision), "v", {Revision(revision), Revision(revision), 1});
+    made->effects[0] =
+        Record("other" + std::to_string(revision), "v", {Revision(revision), Revision(revision), 1});
     return made;
   };
   auto log = [&](std::vector<DiskRecord> records) { journal->perform({DiskWrite{6, std::move(records)}}); };

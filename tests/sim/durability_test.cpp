@@ -4,6 +4,7 @@
 
 #include "core/store.hpp"
 #include "hand_fed.hpp"
+#include "msg/history.hpp"
 
 namespace kvd::sim {
 namespace {
@@ -15,7 +16,7 @@ constexpr char kCluster[] = "11111111-2222-4333-8444-555555555555";  // create_r
 
 NodeConfig durable_config() {
   NodeConfig config;
-  config.durable = true;
+  config.self.durable = true;
   return config;
 }
 
@@ -656,7 +657,9 @@ TEST_CASE("durable: who takes over keeps the former leader in the set below min_
 TEST_CASE("durable: a copy of the directory does not run beside the server that it was taken from") {
   Durable a;
   const Member self = member("a", 77);
-  ServerInfo other = info_of(self);
+  ServerInfo own = info_of(self);
+  own.durable = true;
+  ServerInfo other = own;
   other.peer.host = "elsewhere";
   a.create(member_path(self.id), encode_server_info(other));
   a.create(life_path(self), encode_server_info(other));
@@ -666,12 +669,12 @@ TEST_CASE("durable: a copy of the directory does not run beside the server that 
   Address there = other.peer;
   ServerInfo answering = other;
   SUBCASE("which answers") {}
-  SUBCASE("but this server itself may be what answers there") { answering = info_of(self); }
+  SUBCASE("but this server itself may be what answers there") { answering = own; }
   LinkId link = a.dialed(there.host);
   REQUIRE(link != LinkId(0));
   a.push(LinkOpened{link});
   a.push(LinkReceived{link, Hello{kCluster, Lineage(0), answering, self.id, Epoch(3), false}});
-  bool another = answering != info_of(self);
+  bool another = answering != own;
   CHECK(a.exit().has_value() == another);
   if (another) CHECK(a.exit()->code == 69);
 }
@@ -713,6 +716,46 @@ TEST_CASE("a store that has reached its limit refuses what grows") {
   for (size_t i : {0, 2, 3, 4}) CHECK_FALSE(std::holds_alternative<Failed>(replies[i].answer));
   CHECK(std::get<Failed>(replies[1].answer).code == ErrorCode::kMemoryFull);
   CHECK(std::get<Failed>(replies[1].answer).outcome == Outcome::kNotApplied);
+}
+
+TEST_CASE("durable: a larger set that was ordered before a restart is told while the register is in doubt") {
+  const Member self = member("a", 77);
+  Register remembers = led_by(self, {self, kB}, 3);
+  remembers.cluster = kCluster;
+  remembers.epoch_id = 5;
+  Register proposed = next_change(remembers);
+  proposed.in_sync = {self, kB, kC};
+  DiskFound found;
+  found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), self, false, remembers, proposed};
+  Durable a;
+  a.push(DiskAnswer(found));
+  a.push(DiskAnswer(DiskPart{}));
+  a.push(DiskAnswer(kAllThere));
+  a.keep_all();
+  a.connect();  // there is no register
+  a.keep_all();
+  a.pass(seconds(2));
+  const Result<Registration> told = decode_registration(a.data(member_path(self.id)));
+  REQUIRE(told);
+  REQUIRE(told->claim);
+  REQUIRE(told->claim->proposed);
+  CHECK(told->claim->proposed->in_sync == proposed.in_sync);
+  CHECK(told->remembers == remembers);
+}
+
+TEST_CASE("nobody begins anew by itself once a server with a disk was in sync") {
+  for (bool disks : {false, true}) {
+    CAPTURE(disks);
+    HandFed a;  // without one
+    a.register_server(member("b", 2));
+    Register content = led_by(kB, {kB}, 3);
+    content.disks = disks;
+    a.create_register(content);
+    a.connect();
+    a.pass(seconds(2));
+    CHECK(a.node().view().leading == !disks);
+    CHECK(a.node().view().lineage == Lineage(disks ? 0 : 1));
+  }
 }
 
 }  // namespace kvd::sim

@@ -10,7 +10,9 @@
 namespace kvd::sim {
 
 HandFed::HandFed(NodeConfig config) {
+  const bool durable = config.self.durable;
   config.self = info_of(member("a", 1));
+  config.self.durable = durable;
   node_ = std::make_unique<Node>(config, 7, &trace_);
   others_ = zookeeper_.open_session(seconds(6), now_);
   for (const char* path : {"/election", "/kvd", "/kvd/members", "/kvd/lives"})

@@ -16,6 +16,19 @@ Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoc
   return content;
 }
 
+// The first two of epoch 3's log, of which those up to `commit` are committed.
+Append two_entries(Revision commit) {
+  Append append{Epoch(3), LogPosition{}, commit, {}};
+  for (uint64_t revision : {1, 2}) {
+    auto entry = std::make_shared<Entry>();
+    entry->epoch = Epoch(3);
+    entry->revision = Revision(revision);
+    entry->effects = {Record("k", "v", {Revision(1), Revision(revision), revision})};
+    append.entries.push_back(std::move(entry));
+  }
+  return append;
+}
+
 }  // namespace
 
 // The node leads epoch 1 with b, which does not acknowledge a write; b leads epoch 2, in which it drops that write; the
@@ -56,15 +69,7 @@ bool breaks_by_joining_at_commit() {
   a.create_register(led_by(b, {self, b, c}, 3));
   a.connect();
   const LinkId from_b = a.greet(b, Epoch(3));
-  Append append{Epoch(3), LogPosition{}, Revision(1), {}};
-  for (uint64_t revision : {1, 2}) {
-    auto entry = std::make_shared<Entry>();
-    entry->epoch = Epoch(3);
-    entry->revision = Revision(revision);
-    entry->effects = {Record("k", "v", {Revision(1), Revision(revision), revision})};
-    append.entries.push_back(std::move(entry));
-  }
-  a.push(LinkReceived{from_b, std::move(append)});
+  a.push(LinkReceived{from_b, two_entries(Revision(1))});
   Register next = a.config();
   next.epoch = Epoch(4);
   next.leader = self;
@@ -167,15 +172,7 @@ LinkId follow_with_two_entries(HandFed& a, const Member& b) {
   a.create_register(led_by(b, {member("a", 1), b}, 3));
   a.connect();
   const LinkId link = a.greet(b, Epoch(3));
-  Append append{Epoch(3), LogPosition{}, Revision(2), {}};
-  for (uint64_t revision : {1, 2}) {
-    auto entry = std::make_shared<Entry>();
-    entry->epoch = Epoch(3);
-    entry->revision = Revision(revision);
-    entry->effects = {Record("k", "v", {Revision(1), Revision(revision), revision})};
-    append.entries.push_back(std::move(entry));
-  }
-  a.push(LinkReceived{link, std::move(append)});
+  a.push(LinkReceived{link, two_entries(Revision(2))});
   return link;
 }
 
@@ -210,7 +207,7 @@ bool breaks_by_counting_differing() {
 bool breaks_by_acting_unkept() {
   const Member b = member("b", 1);
   NodeConfig config;
-  config.durable = true;
+  config.self.durable = true;
   HandFed a(config);
   a.register_server(b);
   a.create_register(led_by(b, {b}, 3));

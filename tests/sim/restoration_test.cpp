@@ -207,13 +207,73 @@ TEST_CASE("what operators read names who holds what, who is missing and what dec
   self.member = kA;
   self.http = Address{"h", 8001};
   std::string text;
-  for (const std::string& line : describe(absent(newest), judge(absent(newest), all), all, self))
+  for (const std::string& line : describe(absent(newest), judge(absent(newest), all), all, self, "/p"))
     text += line + "\n";
   for (const char* word : {"/kvd/config shows nothing", "a remembers epoch 1", "holds revision 5", "start b",
                            "curl -X POST http://h:8001/v1/cluster/lineage"}) {
     CAPTURE(text);
     CHECK(text.find(word) != std::string::npos);
   }
+}
+
+namespace {
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  return text;
+}
+
+bool has(const std::string& text, const std::string& words) { return text.find(words) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("the command that deletes a register names the prefix") {
+  const Register other = taken_over(first({kB}), kB, 77);
+  Register foreign = other;
+  foreign.cluster = "v";
+  const RegisterDoubted doubted = instead(RegisterFault::kForeign, foreign, first({kA}));
+  const std::vector<Registration> all{telling(kA, first({kA}), 5, 7)};
+  CHECK(has(joined(describe(doubted, judge(doubted, all), all, ServerInfo{}, "/p")),
+            "zkCli.sh delete /p/kvd/config'"));
+}
+
+TEST_CASE("who was started anew is not asked for, and its former directory is, if it had one") {
+  const Register newest = first({kA, kB});
+  std::vector<Registration> all{telling(kA, newest), telling(member("b", 2), newest)};
+  const auto text = [&] {
+    return joined(describe(absent(newest), judge(absent(newest), all), all, ServerInfo{}, ""));
+  };
+  CHECK(has(text(), "b was started anew"));
+  CHECK(!has(text(), "start b "));
+  CHECK(!has(text(), "data directory"));
+  all[1].info.durable = true;
+  CHECK(has(text(), "unless its former data directory is given back to it"));
+}
+
+TEST_CASE("while a leader is not heard it is said for whom the others wait") {
+  const Register content = first({kA, kB});
+  std::vector<Registration> all{telling(kB, content)};
+  std::string text = joined(describe_silence(content, false, all, ServerInfo{}));
+  CHECK(has(text, "the leader of epoch 1, a, is not heard"));
+  CHECK(has(text, "in sync and registered in ZooKeeper: b"));
+  CHECK(!has(text, "curl"));
+  all = {telling(kC, content)};
+  text = joined(describe_silence(content, true, all, ServerInfo{}));
+  for (const char* words : {"c remembers epoch 1", "holds revision 5", "start a (life", "start b (life",
+                            "nobody is here who was in sync", "/v1/cluster/lineage"}) {
+    CAPTURE(text);
+    CHECK(has(text, words));
+  }
+}
+
+TEST_CASE("servers with and without disks are told apart") {
+  std::vector<Registration> all{telling(kA, first({kA})), telling(kB, first({kA}))};
+  CHECK(describe_mixture(all).empty());
+  all[0].info.durable = true;
+  CHECK(has(describe_mixture(all), "acknowledged by b alone"));
+  all[1].info.durable = true;
+  CHECK(describe_mixture(all).empty());
 }
 
 }  // namespace kvd

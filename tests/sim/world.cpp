@@ -135,7 +135,7 @@ void World::start(int server) {
   const Options& options = context_.options;
   NodeConfig config;
   config.self = info_of(server, Incarnation(context_.prng.next() | 1));
-  config.durable = durable();
+  config.self.durable = durable();
   config.standalone = options.standalone != 0;
   config.catch_up = !is_sparse(server);
   config.min_in_sync = static_cast<uint32_t>(options.min_in_sync);

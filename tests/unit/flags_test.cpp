@@ -139,8 +139,8 @@ TEST_CASE("the pool of addresses for names") {
   CHECK(good({"--names-pool", "10.20.0.0/16"}).node.names_pool == AddressPool{0x0a140000, 16});
   CHECK(good({"--names-pool", "10.0.0.0/8"}).node.names_pool == AddressPool{0x0a000000, 8});
   CHECK(good({"--names-pool", "10.0.0.4/30"}).node.names_pool == AddressPool{0x0a000004, 30});
-  for (const char* text : {"10.20.0.0", "10.20.0.0/", "10.20.0.0/7", "10.20.0.0/31", "10.20.0.0/16x", "10.20.0/16",
-                           "fd00::/16", "/16", "/"}) {
+  for (const char* text : {"10.20.0.0", "10.20.0.0/", "10.20.0.0/7", "10.20.0.0/31", "10.20.0.0/16x",
+                           "10.20.0/16", "fd00::/16", "/16", "/"}) {
     bad({"--names-pool", text}, "--names-pool ", "/8 to /30");
   }
   bad({"--names-pool", "10.20.0.1/16"}, "--names-pool ", "lowest address");
@@ -229,9 +229,11 @@ TEST_CASE("what is no flag") {
 
 TEST_CASE("a variable that is not set leaves an empty value, or none") {
   for (const char* flag :
-       {"host", "port", "zookeeper", "zookeeper-port", "id", "peer-port", "advertise", "data-dir", "sync", "catch-up",
-        "min-in-sync", "expect", "session-timeout", "heartbeat", "follower-lag", "leader-silence", "max-memory",
-        "max-value", "names-pool", "log-level", "log-format"}) {
+       {"host",           "port",       "zookeeper",       "zookeeper-port", "id",
+        "peer-port",      "advertise",  "data-dir",        "sync",           "catch-up",
+        "min-in-sync",    "expect",     "session-timeout", "heartbeat",      "follower-lag",
+        "leader-silence", "max-memory", "max-value",       "names-pool",     "log-level",
+        "log-format"}) {
     const std::string name = std::string("--") + flag;
     bad({name, ""}, name + ": ", "the value is empty");
     bad({name + "="}, name + ": ", "the value is empty");
@@ -242,7 +244,7 @@ TEST_CASE("a variable that is not set leaves an empty value, or none") {
   bad({"--standalone="}, "--standalone: ", "the value is empty");
   bad({"--data_dir", ""}, "--data-dir: ", "the value is empty");
   CHECK(good({"--data-dir=--odd"}).data.directory == "--odd");
-  CHECK_FALSE(good({}, {{"KVD_DATA_DIR", ""}}).node.durable);
+  CHECK_FALSE(good({}, {{"KVD_DATA_DIR", ""}}).node.self.durable);
 }
 
 TEST_CASE("of a flag that is given twice the last one counts") {
@@ -266,9 +268,9 @@ TEST_CASE("--help and --version") {
 }
 
 TEST_CASE("where the data goes, and when it is safe") {
-  CHECK_FALSE(good({}).node.durable);
+  CHECK_FALSE(good({}).node.self.durable);
   Flags always = good({"--data-dir", "/var/lib/kvd"});
-  CHECK(always.node.durable);
+  CHECK(always.node.self.durable);
   CHECK(always.data.directory == "/var/lib/kvd");
   CHECK(always.data.sync == JournalOptions::Sync::kAlways);
   Flags interval = good({"--data-dir", "d", "--sync", "interval:250"});

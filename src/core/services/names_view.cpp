@@ -20,7 +20,7 @@ std::string znode_of(const std::string& path) {
 
 // Of one watch, about, in the message that sends them all.
 size_t watch_bytes(const Outbox& out, const std::string& path) {
-  return out.config.zookeeper_prefix + path.size() + sizeof kNamesPath + sizeof(uint64_t);
+  return out.config.zookeeper_prefix.size() + path.size() + sizeof kNamesPath + sizeof(uint64_t);
 }
 
 }  // namespace
