@@ -495,7 +495,8 @@ void Node::Parts::judge(Status& status) const {
   if (status.disk_low)
     status.degraded.push_back("little space is left on disk: writes that grow are refused");
   if (!config_now || config.standalone) return;
-  if (config_now->in_sync.size() == 1) status.degraded.push_back("a single copy: one server is in sync");
+  if (config_now->in_sync.size() == 1 && !election.deserted())
+    status.degraded.push_back("a single copy: one server is in sync");
   if (config_now->in_sync.size() < config_now->min_in_sync) {
     status.degraded.push_back("fewer servers are in sync than min_in_sync asks for: writes are refused");
   } else if (replica.leading() && replica.responsive() < config_now->min_in_sync) {
