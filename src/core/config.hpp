@@ -14,6 +14,7 @@ namespace kvd {
 // Bounds that a simulation makes tiny, to meet often what production seldom does. All at least 1.
 struct Tuning {
   size_t append_bytes = limits::kAppendBytes;
+  size_t turn_bytes = limits::kTurnBytes;
   size_t window_bytes = limits::kWindowBytes;
   size_t retained_entries = limits::kRetainedEntries;
   size_t snapshot_chunk_bytes = limits::kSnapshotChunkBytes;

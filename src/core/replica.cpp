@@ -501,7 +501,8 @@ Instant Replica::deadline() const {
   // Once the register is known there is always something to watch, and a heartbeat's pace is enough for all
   // of it; that regularity is also what lets the node notice when its own loop has slept.
   bool watches = out_.config.standalone ? stopping_ && !stop_done_ : register_ || stopping_;
-  if (!withering_.empty()) return out_.now;
+  const bool sends_on = leader_ && leader_->turn_bytes >= out_.config.tuning.turn_bytes;
+  if (!withering_.empty() || sends_on) return out_.now;
   return watches ? out_.now + out_.config.heartbeat / 2 : kNever;
 }
 
@@ -539,7 +540,12 @@ void Replica::flush_as_leader() {
     }
     for (auto& [link, peer] : peers_) send_heartbeat(peer, false);
   }
-  for (auto& [link, peer] : peers_) {
+  // Each in turn comes first, since what is large may leave nothing of this turn for the others.
+  auto next = peers_.upper_bound(leader_->served);
+  for (size_t i = 0; i < peers_.size(); ++i, ++next) {
+    if (next == peers_.end()) next = peers_.begin();
+    auto& [link, peer] = *next;
+    if (i == 0) leader_->served = link;
     // First of all on a new link: it tells how far our log goes (rule 18).
     if (peer.heartbeat_at <= out_.now) send_heartbeat(peer, false);
     send_entries(peer);

@@ -157,7 +157,9 @@ class Replica {
     std::map<Member, Instant> unlinked_since;            // of the in-sync set
     Instant propose_after{};
     Instant hand_over_at{};
-    Instant yield_at{};  // to one that has a disk
+    Instant yield_at{};     // to one that has a disk
+    size_t turn_bytes = 0;  // sent to followers in this turn of the loop
+    LinkId served;          // who was the first to be sent something in the last one
   };
 
   static constexpr Duration kMoveLimit = milliseconds(2000);  // then this server goes on leading

@@ -210,6 +210,7 @@ void Replica::send_entries(Peer& peer) {
     return;
   }
   while (peer.next <= log_.last().revision && peer.in_flight_bytes < out_.config.tuning.window_bytes) {
+    if (leader_->turn_bytes >= out_.config.tuning.turn_bytes) return;
     Append append{epoch_, log_.position(peer.next.previous()), commit_, {}};
     size_t bytes = 0;
     while (peer.next <= log_.last().revision && bytes < out_.config.tuning.append_bytes) {
@@ -219,6 +220,7 @@ void Replica::send_entries(Peer& peer) {
     }
     peer.in_flight.emplace_back(peer.next.previous(), bytes);
     peer.in_flight_bytes += bytes;
+    leader_->turn_bytes += bytes;
     peer.told_commit = commit_;
     out_.emit(LinkSend{peer.link, std::move(append)});
   }
@@ -263,6 +265,7 @@ void Replica::send_snapshot(Peer& peer) {
   Peer::Snapshot& snapshot = *peer.snapshot;
   while (!snapshot.all_sent &&
          snapshot.sent - snapshot.taken < out_.config.tuning.snapshot_chunks_in_flight) {
+    if (leader_->turn_bytes >= out_.config.tuning.turn_bytes) return;
     SnapshotChunk chunk{epoch_, store_.items_behind(snapshot.space, snapshot.cursor,
                                                     out_.config.tuning.snapshot_chunk_bytes)};
     if (chunk.items.empty()) {
@@ -274,6 +277,7 @@ void Replica::send_snapshot(Peer& peer) {
     }
     snapshot.space = chunk.items.back().space();
     snapshot.cursor = chunk.items.back().key();
+    for (const Record& item : chunk.items) leader_->turn_bytes += item.key().size() + item.value().size();
     ++snapshot.sent;
     out_.emit(LinkSend{peer.link, std::move(chunk)});
   }
@@ -400,6 +404,7 @@ uint32_t Replica::responsive() const {
 }
 
 void Replica::lead_on_time() {
+  leader_->turn_bytes = 0;
   give_up_stuck_disk();
   yield_to_longer();
   yield_to_disk();

@@ -36,6 +36,8 @@ inline constexpr size_t kRetainedBytes = 64u << 20;
 // Disk: a snapshot is written once the log behind the last one has this size and that of the store.
 inline constexpr size_t kSnapshotLogBytes = 64u << 20;
 inline constexpr size_t kAppendBytes = 1u << 20;  // one APPEND carries at least one entry and about this much
+// Sent to all peers in one turn of the loop, and at most one entry more: what is copied holds up all others.
+inline constexpr size_t kTurnBytes = 4u << 20;
 inline constexpr size_t kWindowBytes = 32u << 20;  // sent to one peer and not acknowledged: the rest waits
 inline constexpr size_t kSnapshotChunkBytes = 256u << 10;
 inline constexpr size_t kSnapshotChunksInFlight = 8;

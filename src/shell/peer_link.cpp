@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -19,6 +20,7 @@ constexpr uint64_t kHelloMs = 2000;
 constexpr uint64_t kCloseMs = 2000;
 // One link's share of a turn, so that a flood on one does not fill the node's mailbox at once.
 constexpr size_t kMessagesPerTurn = 1024;
+constexpr size_t kPieceBytes = 1u << 20;
 
 bool parse_literal(const Address& address, sockaddr_storage& out) {
   return uv_ip4_addr(address.host.c_str(), address.port, reinterpret_cast<sockaddr_in*>(&out)) == 0 ||
@@ -32,9 +34,10 @@ struct PeerLink::Resolution {
   PeerLink* link = nullptr;  // null: nobody waits for it any more
 };
 
-struct PeerLink::Write {
+struct PeerLink::Write {  // goes out piece by piece, one a turn: the system copies what it takes
   uv_write_t request{};
   std::string bytes;
+  size_t sent = 0;
 };
 
 PeerLink::PeerLink(PeerLinks* owner, uv_loop_t* loop, LinkId id, std::string name)
@@ -244,7 +247,7 @@ void PeerLink::send(const PeerMessage& message) {
   if (phase_ == Phase::kClosing || phase_ == Phase::kFailed) return;
   encode_frame(message, outgoing_);
   size_t unsent =
-      outgoing_.size() +
+      outgoing_.size() + (writing_ != nullptr ? writing_->bytes.size() - writing_->sent : 0) +
       (tcp_ != nullptr ? uv_stream_get_write_queue_size(reinterpret_cast<uv_stream_t*>(tcp_)) : 0);
   if (unsent > limits::kLinkQueueBytes) fail_soon(LinkEnd::kOverflow, fmt::format("{} bytes unsent", unsent));
 }
@@ -256,35 +259,44 @@ void PeerLink::flush() {
 
 void PeerLink::write_pending() {
   bool stands = phase_ == Phase::kUngreeted || phase_ == Phase::kOpen || phase_ == Phase::kClosing;
-  if (!stands || writing_ || shut_down_) return;
-  auto* stream = reinterpret_cast<uv_stream_t*>(tcp_);
+  if (!stands || writing_ != nullptr || shut_down_) return;
   if (!outgoing_.empty()) {
-    auto* write = new Write;
-    write->request.data = write;
-    write->bytes = std::exchange(outgoing_, {});
-    uv_buf_t buffer = uv_buf_init(write->bytes.data(), static_cast<unsigned>(write->bytes.size()));
-    auto done = [](uv_write_t* request, int status) {
-      PeerLink* link = of(request->handle);
-      delete static_cast<Write*>(request->data);
-      if (link != nullptr) link->written(status);
-    };
-    writing_ = true;
-    int code = uv_write(&write->request, stream, &buffer, 1, done);
-    if (code == 0) return;
-    delete write;
-    fail_soon(LinkEnd::kReset, uv_strerror(code));
+    writing_ = new Write;
+    writing_->request.data = writing_;
+    writing_->bytes = std::exchange(outgoing_, {});
+    write_piece();
   } else if (phase_ == Phase::kClosing) {
     // Closing at once while the other side still sends would
     // make its system throw away what it has not read yet.
     shut_down_ = true;
     auto* request = new uv_shutdown_t;
-    if (uv_shutdown(request, stream, [](uv_shutdown_t* shutdown, int) { delete shutdown; }) != 0)
+    if (uv_shutdown(request, reinterpret_cast<uv_stream_t*>(tcp_),
+                    [](uv_shutdown_t* shutdown, int) { delete shutdown; }) != 0)
       delete request;
   }
 }
 
+void PeerLink::write_piece() {
+  Write& write = *writing_;
+  const size_t size = std::min(write.bytes.size() - write.sent, kPieceBytes);
+  uv_buf_t buffer = uv_buf_init(write.bytes.data() + write.sent, static_cast<unsigned>(size));
+  write.sent += size;
+  auto done = [](uv_write_t* request, int status) {
+    auto* write_done = static_cast<Write*>(request->data);
+    PeerLink* link = of(request->handle);
+    const bool whole = write_done->sent == write_done->bytes.size();
+    if (link != nullptr && status == 0 && !whole) return link->write_piece();
+    delete write_done;
+    if (link != nullptr) link->written(status);
+  };
+  const int code = uv_write(&write.request, reinterpret_cast<uv_stream_t*>(tcp_), &buffer, 1, done);
+  if (code == 0) return;
+  delete std::exchange(writing_, nullptr);
+  fail_soon(LinkEnd::kReset, uv_strerror(code));
+}
+
 void PeerLink::written(int status) {
-  writing_ = false;
+  writing_ = nullptr;
   if (status == 0) return write_pending();
   if (phase_ == Phase::kClosing) return owner_->forget(id_);
   end(LinkEnd::kReset, uv_strerror(status));

@@ -57,6 +57,7 @@ class PeerLink {
   void read(ssize_t size, const char* bytes);
   void deliver();
   void write_pending();
+  void write_piece();
   void written(int status);
   void on_timer();
   void arm_timer(uint64_t ms);
@@ -89,9 +90,9 @@ class PeerLink {
   bool paused_ = false;  // what is left of this turn's messages waits for the next one
   size_t allowance_;     // messages that this turn may still take
 
-  std::string outgoing_;    // encoded, not given to libuv yet
-  bool writing_ = false;    // one write at a time
-  bool shut_down_ = false;  // everything is sent, and the other side knows
+  std::string outgoing_;      // encoded, not given to libuv yet
+  Write* writing_ = nullptr;  // one at a time; its callback's, which may outlive this
+  bool shut_down_ = false;    // everything is sent, and the other side knows
 };
 
 }  // namespace kvd

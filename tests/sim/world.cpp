@@ -25,6 +25,7 @@ Tuning tuning_of(const Options& options) {
     if (drawn > 0) bound = static_cast<size_t>(drawn);
   };
   take(tuning.append_bytes, options.append_bytes);
+  take(tuning.turn_bytes, options.append_bytes);
   take(tuning.window_bytes, options.window_bytes);
   take(tuning.retained_entries, options.retained_entries);
   take(tuning.snapshot_chunk_bytes, options.snapshot_chunk_bytes);
