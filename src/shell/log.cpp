@@ -5,10 +5,10 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <spdlog/logger.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <unistd.h>
 
 #include "base/json_writer.hpp"
+#include "shell/log_sink.hpp"
 
 namespace kvd {
 namespace {
@@ -122,9 +122,9 @@ std::string format_log_line(LogFormat format, std::chrono::system_clock::time_po
   return out;
 }
 
-Log::Log(LogSettings settings)
+Log::Log(LogSettings settings, int descriptor)
     : settings_(settings),
-      logger_(std::make_unique<spdlog::logger>("kvd", std::make_shared<spdlog::sinks::stderr_sink_st>())) {
+      logger_(std::make_unique<spdlog::logger>("kvd", std::make_shared<LogSink>(descriptor))) {
   logger_->set_level(to_spdlog(settings.threshold));
   logger_->set_pattern("%v");
 }

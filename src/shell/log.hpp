@@ -1,5 +1,5 @@
 // Structured logs: one LogLine, one line on standard error, as logfmt or as JSON. The loop's thread only;
-// nothing here buffers. Every line carries time (ISO 8601, UTC, milliseconds), level, msg and then the line's
+// nothing here buffers, or waits for who reads it (log_sink.hpp). Every line carries time (ISO 8601, UTC, milliseconds), level, msg and then the line's
 // own fields in order.
 #pragma once
 #include <chrono>
@@ -30,7 +30,7 @@ LogFormat default_log_format();
 
 class Log {
  public:
-  explicit Log(LogSettings settings);
+  explicit Log(LogSettings settings, int descriptor = 2);  // standard error
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;

@@ -3,7 +3,11 @@
 #include "shell/log.hpp"
 
 #include <doctest.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
 #include <simdjson.h>
+#include <unistd.h>
 
 using namespace kvd;
 
@@ -45,4 +49,36 @@ TEST_CASE("any bytes are a readable JSON line") {
   CHECK(message.substr(0, 128) == std::string_view(bytes).substr(0, 128));
   CHECK(message.substr(message.size() - 3) == "\xe2\x82\xac");
   CHECK(form(LogFormat::kLogfmt, bytes, {}).find('\n') == std::string::npos);
+}
+
+TEST_CASE("who does not read the log stops nobody, and is told how much was dropped") {
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  Log log(LogSettings{LogThreshold::kInfo, LogFormat::kLogfmt}, ends[1]);
+  constexpr int kLines = 5000;  // of 200 bytes and more: no pipe takes them all
+  const std::string filler(150, 'x');
+  for (int i = 0; i < kLines; ++i) log.write(LogLine{LogLevel::kInfo, "line", {{"filler", filler}}});
+
+  REQUIRE(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
+  std::string text;
+  auto read_all = [&] {
+    char buffer[4096];
+    for (ssize_t size; (size = read(ends[0], buffer, sizeof buffer)) > 0;)
+      text.append(buffer, static_cast<size_t>(size));
+  };
+  read_all();
+  log.write(LogLine{LogLevel::kInfo, "again", {}});
+  read_all();
+  int whole = 0;
+  for (size_t at = 0; (at = text.find(filler + "\n", at)) != std::string::npos; ++at) ++whole;
+  CHECK(whole > 0);
+  CHECK(whole < kLines);
+  const std::string told = fmt::format("\nkvd: {} lines of the log were dropped", kLines - whole);
+  CHECK(text.find(told) != std::string::npos);
+  CHECK(text.find("msg=again", text.find(told)) != std::string::npos);
+
+  close(ends[0]);
+  signal(SIGPIPE, SIG_IGN);
+  log.write(LogLine{LogLevel::kInfo, "to nobody", {}});
+  close(ends[1]);
 }

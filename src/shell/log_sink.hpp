@@ -1,0 +1,31 @@
+// Where log lines go: a descriptor whose reader may stop reading. The loop never waits for it: lines that it does not
+// take are dropped, and counted in a line of their own once it takes some again.
+#pragma once
+#include <spdlog/details/null_mutex.h>
+#include <spdlog/sinks/base_sink.h>
+
+#include <cstdint>
+#include <string_view>
+
+namespace kvd {
+
+// False: not, or not as a whole. Pipes, sockets and terminals that are full, and ends that are closed, are not waited for.
+bool write_without_waiting(int descriptor, std::string_view text);
+
+class LogSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  explicit LogSink(int descriptor) : descriptor_(descriptor) {}  // which stays the caller's
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override;
+  void flush_() override {}
+
+ private:
+  bool tell_of_dropped();
+
+  int descriptor_;
+  uint64_t dropped_ = 0;  // lines, since the last that was written
+  bool torn_ = false;     // the last line that was begun has no end
+};
+
+}  // namespace kvd
