@@ -18,3 +18,10 @@ check() {
 }
 check "kvd1 kvd2 kvd3 zoo1 zoo2 zoo3 " -f "$compose/compose.yaml"
 check "alpha beta gamma kvd1 kvd2 kvd3 zoo1 zoo2 zoo3 " -f "$compose/compose.yaml" -f "$compose/hosts.yaml"
+# What is published can be reached from this machine alone: there is nothing that asks who comes.
+published=$(docker-compose -f "$compose/compose.yaml" -f "$compose/hosts.yaml" config |
+  awk '/^ *ports:/ { ports = 1; next } !/^ *- / { ports = 0 } ports')
+if [ -z "$published" ] || echo "$published" | grep -v -- '- 127\.0\.0\.1:'; then
+  echo "ports are published beyond loopback, or none are"
+  exit 1
+fi
