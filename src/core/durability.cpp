@@ -17,6 +17,7 @@ constexpr size_t kLowSnapshotBytes = 1u << 20;  // of log are reason enough for 
 
 void Durability::begin(const Recovery::Found& found) {
   facts_ = kept_ = found.facts;
+  distrusted_ = found.facts.differs;
   safe_end_ = found.log.last().revision;
   commit_ = found.commit;
   log_bytes_ = found.log_bytes;
@@ -28,7 +29,7 @@ void Durability::begin(const Recovery::Found& found) {
 void Durability::keep(DiskFacts facts) {
   if (!on_disk()) return;
   facts.self = out_.config.self.member;
-  if (distrusted_) facts.self.incarnation = Incarnation(0);
+  facts.differs = distrusted_;
   facts.standalone = out_.config.standalone;
   if (facts == facts_) return;
   facts_ = std::move(facts);
@@ -44,7 +45,7 @@ void Durability::keep(Epoch epoch) {
 
 void Durability::keep(const Register& remembers, const std::optional<Register>& proposed, Lineage lineage,
                       Epoch epoch) {
-  keep(DiskFacts{remembers.cluster, lineage, epoch, Member{}, false, remembers, proposed});
+  keep(DiskFacts{remembers.cluster, lineage, epoch, Member{}, false, remembers, proposed, false});
 }
 
 void Durability::distrust() {

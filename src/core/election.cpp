@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/mutation.hpp"
+#include "msg/history.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
@@ -136,7 +137,7 @@ bool Election::in_sync() const {
 }
 
 bool Election::may_stand() const {
-  if (differs_) return false;  // rule 18
+  if (differs_ && !force_) return false;  // rule 18
   return virgin_ || in_sync() || (joined_virgin_ && own_znode_) || total_loss();
 }
 
@@ -144,23 +145,32 @@ bool Election::may_stand() const {
 // id, so the incarnation that had the data is gone. An operator's --force-new-lineage stands in for those
 // that never return, but not for one that is registered and lives. The multi that acts on this checks it again.
 bool Election::total_loss() const {
-  if (!register_ || phase_ != Phase::kRegistered) return false;
+  if (!register_ || phase_ != Phase::kRegistered || reading_members()) return false;
+  const bool told = force_ || forced_by_flag();
   // Who has a disk may come back with everything, and what others hold on theirs would be wiped: never by itself.
   const bool disks = out_.config.self.durable || register_->disks;
-  if (disks && !out_.config.force_new_lineage && !force_) return false;
-  for (const Member& member : register_->in_sync) {
+  if (!told && (disks || !all_are_here())) return false;
+  return std::all_of(register_->in_sync.begin(), register_->in_sync.end(), [&](const Member& member) {
+    if (force_ && differs_ && member == out_.config.self.member) return true;
     auto it = members_.find(member.id.value);
-    if (it == members_.end()) {
-      if (mutated(Mutation::kLossByAbsence)) continue;
-      // Absent, that is, if the list is whole: and the operator's word holds for a start, not for later.
-      if (reading_members()) return false;
-      const bool by_flag = out_.config.force_new_lineage && !force_spent_ && !registered_before_;
-      if (!by_flag && !(force_ && !linked(member))) return false;
-      continue;
-    }
-    if (it->second.info.member == member) return false;
-  }
-  return true;
+    if (it == members_.end()) return mutated(Mutation::kLossByAbsence) || (told && !linked(member));
+    return it->second.info.member != member;
+  });
+}
+
+// The flag holds for a start, not for later.
+bool Election::forced_by_flag() const {
+  return out_.config.force_new_lineage && !force_spent_ && !registered_before_;
+}
+
+// ZooKeeper may have gone back: then somebody remembers a register that ours is not made of, and may need two sessions'
+// time until it has one again.
+bool Election::all_are_here() const {
+  if (out_.now < all_here_at()) return false;
+  return std::none_of(members_.begin(), members_.end(), [this](const auto& entry) {
+    const std::optional<Register>& known = entry.second.remembers;
+    return known && known->cluster == register_->cluster && !descends(*register_, *known);
+  });
 }
 
 // Who is registered is not known as a whole until that has ended.
@@ -170,11 +180,12 @@ bool Election::linked(const Member& member) const {
   return std::any_of(peers_.begin(), peers_.end(), [&](const auto& entry) { return entry.second == member; });
 }
 
-// Nobody who is in sync is there: no leader comes from among us, whatever happens.
+// Nobody who is in sync, with a copy that may be counted, is there: no leader comes from among us, whatever happens.
 bool Election::deserted() const {
-  if (!register_ || phase_ != Phase::kRegistered || in_sync()) return false;
+  if (!register_ || phase_ != Phase::kRegistered || (in_sync() && !differs_)) return false;
   if (reading_members()) return false;
   return std::none_of(register_->in_sync.begin(), register_->in_sync.end(), [this](const Member& member) {
+    if (member == out_.config.self.member) return false;
     auto it = members_.find(member.id.value);
     return linked(member) || (it != members_.end() && it->second.info.member == member);
   });
@@ -247,6 +258,7 @@ void Election::on(RegisterAbsent) {
 // branch either starts one step, whose result comes back here, or waits.
 void Election::evaluate() {
   if (register_) {
+    force_spent_ |= in_sync();
     for (const auto& [link, member] : peers_)
       force_spent_ |= std::count(register_->in_sync.begin(), register_->in_sync.end(), member) > 0;
   }
@@ -259,6 +271,7 @@ void Election::evaluate() {
   if (publish()) return;
   if (doubted_) return evaluate_doubt();
   if (learn_from_claims()) return;
+  tell_members_read();
   if (!may_stand()) {
     if (own_znode_ && !reading_members()) resign();
     return;
@@ -430,22 +443,26 @@ void Election::claim() {
     if (!takeover.smaller_znodes.empty() || others_remember()) return;
     claiming_ = true;
     out_.membership.post(BootstrapWanted{*own_znode_});
-  } else if (in_sync()) {
+  } else if (in_sync() && !(force_ && differs_)) {
     bool gone = (leader_dead() && !led_before()) || (told_to_take_over_ && told_to_take_over_->leaves);
     // Below min_in_sync nothing is acknowledged without it. With disks it comes back with all that was.
     bool enough = !out_.config.self.durable || register_->in_sync.size() > register_->min_in_sync;
     if (gone && enough) takeover.exclude = register_->leader;
     if (depose_) takeover.cause = doubt_->cause;
+    // Its copy may not be safe in the new lineage yet: a further start has to find the operator's word.
+    if (led_before() && register_->cause == ElectionCause::kForced) takeover.cause = ElectionCause::kForced;
     claiming_ = true;
     out_.membership.post(std::move(takeover));
   } else if (total_loss()) {
     claiming_ = true;
-    bool all_registered =
-        std::all_of(register_->in_sync.begin(), register_->in_sync.end(),
-                    [this](const Member& member) { return members_.contains(member.id.value); });
+    std::vector<Member> lost = register_->in_sync;
+    std::erase(lost, out_.config.self.member);
+    bool all_registered = std::all_of(lost.begin(), lost.end(), [this](const Member& member) {
+      return members_.contains(member.id.value);
+    });
     const bool by_flag = out_.config.force_new_lineage && (!all_registered || out_.config.self.durable);
     const bool forced = force_ || by_flag;
-    out_.membership.post(NewLineageWanted{version_, *own_znode_, register_->in_sync, all_registered, forced});
+    out_.membership.post(NewLineageWanted{version_, *own_znode_, std::move(lost), all_registered, forced});
   }
 }
 
@@ -593,6 +610,7 @@ Instant Election::deadline() const {
   Instant earliest = std::min(retry_at_, prepare_at_);
   if (doubted_ && doubt_since_ + kSettle > out_.now) earliest = std::min(earliest, doubt_since_ + kSettle);
   if (force_) earliest = std::min(earliest, force_->until);
+  if (all_here_at() > out_.now && deserted()) earliest = std::min(earliest, all_here_at());
   if (phase_ == Phase::kWaiting) earliest = std::min(earliest, wait_until_);
   if (stand_after_ > out_.now) earliest = std::min(earliest, stand_after_);
   if (doubt_ && doubt_->cause == ElectionCause::kDead && !depose_) {

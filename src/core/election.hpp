@@ -149,6 +149,9 @@ class Election {
   bool total_loss() const;
   bool led_before() const;
   bool leads() const;
+  bool forced_by_flag() const;
+  bool all_are_here() const;
+  Instant all_here_at() const { return connected_at_ + 2 * session_timeout_; }
   bool reading_members() const;
   bool linked(const Member& member) const;
   bool leader_dead() const;
@@ -160,6 +163,7 @@ class Election {
   void warn_of_ruling();
   bool lead_is_doubtful() const;
   bool learn_from_claims();
+  void tell_members_read();
   bool others_remember() const;
   void tell_if_deserted();
   Registration own_registration() const;
@@ -181,7 +185,8 @@ class Election {
   ZkState zk_state_ = ZkState::kConnecting;
   uint64_t session_ = 0;
   Duration session_timeout_{0};
-  bool force_spent_ = false;        // a server in sync has been met: --force-new-lineage is void
+  Instant connected_at_ = kNever;  // first, to ZooKeeper
+  bool force_spent_ = false;  // a server in sync has been met, or this was one: --force-new-lineage is void
   bool registered_before_ = false;  // in an earlier session of this process
   std::map<ZkCallId, Pending> calls_;
   uint64_t call_counter_ = 0;
@@ -198,6 +203,8 @@ class Election {
   std::vector<std::string> stale_;               // a former life's election znodes
   int32_t life_version_ = 0;                     // of our znode below /kvd/lives
   std::map<std::string, Registration> members_;  // as last read, by id
+  std::map<std::string, int32_t> versions_;      // of their znodes
+  bool members_told_ = false;                    // to membership, in this connection
   Registration registering_;                     // ours, on its way
   std::optional<Registration> published_;        // ours, as it stands there
   std::set<std::string> listed_;                 // names of /kvd/members' children

@@ -60,13 +60,14 @@ Registration Election::own_registration() const {
   Registration own{out_.config.self, std::nullopt, std::nullopt};
   if (doubted_ && held_) {
     own.remembers = doubted_->remembered;
-    own.claim =
-        Claim{doubted_->version, doubted_->proposed, held_->end, held_->commit, held_->digest, differs_};
+    own.claim = Claim{doubted_->version, doubted_->proposed, held_->end,  held_->commit,
+                      held_->digest,     differs_,           held_->knows};
   } else if (doubted_) {
     own.remembers = doubted_->remembered;
   } else if (register_ && held_) {
     own.remembers = register_;
-    own.claim = Claim{version_, std::nullopt, held_->end, held_->commit, held_->digest, differs_};
+    own.claim =
+        Claim{version_, std::nullopt, held_->end, held_->commit, held_->digest, differs_, held_->knows};
   } else if (register_) {
     // Which register exactly is of no interest while all believe the same one: not worth a write each time.
     const bool told = published_ && published_->remembers && !published_->claim &&
@@ -113,28 +114,33 @@ bool Election::others_remember() const {
                      [](const auto& entry) { return entry.second.remembers.has_value(); });
 }
 
-// Nobody whom we know leads by the register that we believe: it may be one that ZooKeeper has gone back to.
+// Nobody whom we know leads by the register that we believe: it may be one that ZooKeeper has gone back to. A leader
+// asks itself.
 bool Election::lead_is_doubtful() const {
-  if (leads()) return !lead_active_;
-  return std::none_of(peers_.begin(), peers_.end(),
-                      [this](const auto& entry) { return entry.second == register_->leader; });
+  return leads() || std::none_of(peers_.begin(), peers_.end(),
+                                 [this](const auto& entry) { return entry.second == register_->leader; });
 }
 
 bool Election::learn_from_claims() {
   if (!register_ || !lead_is_doubtful()) return false;
   for (const auto& [name, other] : members_) {
     if (!other.claim || !other.remembers || other.remembers->lineage != register_->lineage) continue;
-    if (leads()) {
-      // Nothing was promised in this epoch. If the other one's is not made of it, ours is the one to go.
-      if (descends(*register_, *other.remembers)) continue;
-      out_.membership.post(RegisterLearned{*other.remembers, true});
-      return true;
-    }
-    if (past_of(*other.remembers) == past_of(*register_) || !descends(*other.remembers, *register_)) continue;
-    out_.membership.post(RegisterLearned{*other.remembers, false});
+    if (past_of(*other.remembers) == past_of(*register_)) continue;
+    const bool made_of_ours = descends(*other.remembers, *register_);
+    // Nothing was promised in this epoch. If the other one's is not made of it, ours is the one to go.
+    const bool retreats = leads() && !lead_active_ && !descends(*register_, *other.remembers);
+    if (!made_of_ours && !retreats) continue;
+    out_.membership.post(RegisterLearned{*other.remembers, retreats});
     return true;
   }
   return false;
+}
+
+// Membership changes nothing before that: ZooKeeper may have gone back to our register, and a change of it would be a
+// history of its own beside the one that others remember.
+void Election::tell_members_read() {
+  if (reading_members() || std::exchange(members_told_, true)) return;
+  out_.membership.post(MembersRead{});
 }
 
 // ---- and what follows ----
@@ -151,8 +157,7 @@ void Election::evaluate_doubt() {
   }
   const bool restores = ruling_.kind == Ruling::Kind::kRestore && ruling_.restorer == out_.config.self.member;
   // A flag that was forgotten is no reason to give anything up.
-  const bool by_flag =
-      out_.config.force_new_lineage && !registered_before_ && ruling_.kind != Ruling::Kind::kRestore;
+  const bool by_flag = forced_by_flag() && ruling_.kind != Ruling::Kind::kRestore;
   const bool forced = (force_.has_value() || by_flag) && ruling_.told;
   if (force_ && !forced && out_.now >= doubt_since_ + kSettle)
     answer_force(ErrorCode::kNotInSync, ruling_.why);
@@ -175,6 +180,10 @@ void Election::restore(bool forced) {
   wanted.above = ruling_.above;
   wanted.own_znode = *own_znode_;
   wanted.forced = forced;
+  for (const auto& [name, other] : members_) {
+    if (other.info.member != out_.config.self.member)
+      wanted.told.emplace_back(other.info.member.id, versions_[name]);
+  }
   for (const std::string& name : election_children_) {
     if (name < *own_znode_) wanted.smaller_znodes.push_back(name);
   }
@@ -230,11 +239,12 @@ void Election::on(ForceLineage message) {
 std::string Election::nothing_to_decide() const {
   if (!register_ || phase_ != Phase::kRegistered)
     return "this server is not registered in ZooKeeper: try again when it is";
-  if (in_sync()) return "this server is in sync: there is nothing to decide";
+  if (in_sync() && !differs_) return "this server is in sync: there is nothing to decide";
   std::string there;
   for (const Member& member : register_->in_sync) {
     auto it = members_.find(member.id.value);
     const bool registered = it != members_.end() && it->second.info.member == member;
+    if (member == out_.config.self.member) continue;
     if (registered || linked(member)) there += (there.empty() ? "" : ", ") + member.id.value;
   }
   if (there.empty()) return "ZooKeeper is being asked who is there: try again";

@@ -35,6 +35,7 @@ void Election::on(ZkSessionChanged message) {
     return;
   }
   session_timeout_ = message.timeout;
+  if (connected_at_ == kNever) connected_at_ = out_.now;
   bool same = session_ == message.session;
   session_ = message.session;
   if (!same || before != ZkState::kConnected) {
@@ -58,6 +59,7 @@ void Election::prepare() {
   // watches that may have been lost, so may have been what they would have told.
   calls_.clear();
   members_.clear();
+  members_told_ = false;
   published_.reset();
   call(Call::kParent, ZkCreate{kElectionPath, "", ZkMode::kPersistent});
   call(Call::kParent, ZkCreate{"/kvd", "", ZkMode::kPersistent});
@@ -331,6 +333,7 @@ void Election::on_member(const std::string& name, const ZkResult& result) {
   if (result.code == ZkCode::kOk) {
     Result<Registration> content = decode_registration(result.data);
     if (content && content->info.member.id.value == name) members_[name] = std::move(*content);
+    versions_[name] = result.stat.version;
   } else {
     members_.erase(name);
     if (result.code != ZkCode::kNoNode) retry_soon();

@@ -22,7 +22,7 @@ auto fields_of_format_1(Of<JournalRoot> auto& m) {
 // Snapshots and backups say less of the facts.
 auto fields(Of<JournalRoot> auto& m) {
   return std::tuple_cat(fields_of_format_1(m),
-                        std::tie(m.facts.standalone, m.facts.remembers, m.facts.proposed));
+                        std::tie(m.facts.standalone, m.facts.differs, m.facts.remembers, m.facts.proposed));
 }
 auto fields(Of<SnapshotHead> auto& m) { return std::tie(m.format, m.facts, m.base); }
 auto fields(Of<SnapshotFoot> auto& m) {

@@ -37,6 +37,7 @@ Hello Links::hello_to(const ServerId& id) const {
   hello.from = out_.config.self;
   hello.to = id;
   hello.sparse = sparse_;
+  hello.recovered = recovered_;
   return hello;
 }
 
@@ -141,7 +142,7 @@ void Links::on_call(LinkId link, Caller& caller, PeerMessage message) {
   caller.info = hello->from;
   out_.emit(LinkSend{link, hello_to(hello->from.member.id)});
   learn(hello->from);
-  PeerUp up{link, false, hello->from, hello->sparse, epoch_of(*hello)};
+  PeerUp up{link, false, hello->from, hello->sparse, epoch_of(*hello), hello->recovered};
   out_.replica.post(up);
   out_.front.post(up);
   out_.desk.post(up);
@@ -175,7 +176,7 @@ void Links::on_answer(Target& target, PeerMessage message) {
   target.up = true;
   target.refusals = 0;
   target.hello_deadline = kNever;
-  PeerUp up{target.link, true, target.info, hello->sparse, epoch_of(*hello)};
+  PeerUp up{target.link, true, target.info, hello->sparse, epoch_of(*hello), hello->recovered};
   out_.replica.post(up);
   out_.front.post(up);
   out_.desk.post(up);
@@ -372,6 +373,8 @@ void Links::answer_probe(AliveChecked::Verdict verdict) {
   probe_.reset();
   out_.election.post(AliveChecked{verdict});
 }
+
+void Links::on(LogRecovered message) { recovered_ = message.end; }
 
 void Links::on(SparseChanged message) { sparse_ = message.sparse; }
 

@@ -50,6 +50,7 @@ class Links {
   void drop_all();
   void on(MembersListed message);
   void on(AliveCheck message);
+  void on(LogRecovered message);
   void on(SparseChanged message);
   void on(LinkStale message);
   void on(Stalled message);
@@ -77,7 +78,8 @@ class Links {
   std::optional<Target> probe_;
   Instant probe_until_ = kNever;
   std::optional<Register> register_;
-  bool doubted_ = false;  // rule 17: no links, so that nobody counts us and we obey nobody
+  bool doubted_ = false;   // rule 17: no links, so that nobody counts us and we obey nobody
+  LogPosition recovered_;  // of our log
   bool sparse_ = false;
   bool registered_ = false;  // this server, in ZooKeeper, in this life
   uint64_t next_link_ = 1;   // odd numbers

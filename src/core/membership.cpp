@@ -65,6 +65,7 @@ std::string Membership::draw_uuid() {  // RFC 9562, version 4
 
 void Membership::on(ZkSessionChanged message) {
   connected_ = message.state == ZkState::kConnected;
+  members_read_ = false;
   if (!connected_) return;
   read_call_ = exists_call_ = ZkCallId(0);
   tell_again_ = true;
@@ -254,6 +255,8 @@ void Membership::adopt(Register content, int32_t version) {
   if (change_) resolve_change();
 }
 
+void Membership::on(MembersRead) { members_read_ = true; }
+
 // ---- the leader's changes within its epoch ----
 
 void Membership::on(RegisterChangeWanted message) {
@@ -265,7 +268,7 @@ void Membership::on(RegisterChangeWanted message) {
   change_ = std::move(change);
   if (out_.config.standalone) {
     adopt(Register(change_->content), version_ + 1);
-  } else if (!ours || !connected_) {
+  } else if (!ours || !connected_ || !members_read_) {
     finish_change(false);
   } else {
     send_change();
@@ -417,7 +420,7 @@ void Membership::on(RestoreWanted message) {
     return;
   }
   const Member& self = out_.config.self.member;
-  Register content = next_epoch(message.base, draw_epoch_id(), message.above);
+  Register content = next_epoch(message.base, draw_epoch_id(), std::max(message.above, heard_));
   content.leader = self;
   content.cause = message.forced ? ElectionCause::kForced : ElectionCause::kRestored;
   content.leader_znode = message.own_znode;
@@ -435,6 +438,7 @@ void Membership::on(RestoreWanted message) {
   multi.ops.push_back(ZkCheck{election_path(message.own_znode), -1});
   for (const std::string& znode : message.smaller_znodes)
     multi.ops.push_back(ZkDelete{election_path(znode), -1});
+  for (const auto& [id, version] : message.told) multi.ops.push_back(ZkCheck{member_path(id), version});
   for (const Member& member : message.lost) check_unregistered(multi, member);
   send_multi(std::move(multi), std::move(content), absent ? 0 : message.version + 1);
 }

@@ -42,6 +42,7 @@ class Membership {
   void on(NewLineageWanted message);
   void on(RestoreWanted message);
   void on(RegisterLearned message);
+  void on(MembersRead message);
   void on(RegisterChangeWanted message);
   void on(LeadActive message);
   void on(EpochHeard message);
@@ -68,6 +69,7 @@ class Membership {
 
   Outbox& out_;
   bool connected_ = false;
+  bool members_read_ = false;         // MembersRead, since then
   std::optional<Register> register_;  // the newest that is believed: what this server remembers
   int32_t version_ = kNoVersion;      // of it in ZooKeeper
   std::optional<RegisterDoubted> doubt_;

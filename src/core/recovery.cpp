@@ -72,9 +72,10 @@ void Recovery::on_opened(const DiskOpened& opened) {
     return;
   }
   progress_.end();
-  bool trusted = former.incarnation != Incarnation(0);
-  bool same = opened.intact && opened.usable && sound && trusted;
-  begins_empty_ = !(opened.usable && sound && trusted) || former_lineage();
+  const bool disowned = former.incarnation == Incarnation(0);  // or never anybody's
+  const bool usable = opened.usable && sound && !disowned;
+  bool same = opened.intact && usable && !found_.facts.differs;
+  begins_empty_ = !usable || former_lineage();
   bool something_was_here = !former.id.value.empty() || !opened.why.empty();
   if (!same && something_was_here && begins_empty_ && out_.config.standalone) {
     if (!out_.config.force_new_lineage) {
@@ -87,11 +88,12 @@ void Recovery::on_opened(const DiskOpened& opened) {
     found_.facts.lineage = found_.facts.lineage.next();  // no revision is used twice
   }
   if (!same && something_was_here) {
-    std::string why = !opened.why.empty() ? opened.why
-                      : !trusted          ? "this copy had contradicted the leader's"
-                                          : "its snapshot and log do not fit together";
+    std::string why = !opened.why.empty()    ? opened.why
+                      : disowned             ? "it was given up"
+                      : found_.facts.differs ? "this copy had contradicted a leader's: it is kept"
+                                             : "its snapshot and log do not fit together";
     out_.log(LogLevel::kError, "the data directory may lack acknowledged writes: this server joins anew",
-             {{"why", why}, {"usable", opened.usable && sound && trusted ? "yes" : "no"}});
+             {{"why", why}, {"usable", usable ? "yes" : "no"}});
   }
   found_.facts.self = same ? former : out_.config.self.member;
   found_.facts.epoch = std::max(found_.facts.epoch, found_.log.last().epoch);
@@ -116,6 +118,7 @@ void Recovery::keep() {
     out_.emit(DiskOrder(DiskKeep{std::move(disowned)}));
   }
   if (begins_empty_) begin_empty();
+  if (begins_empty_) found_.facts.differs = false;
   out_.emit(DiskOrder(DiskKeep{found_.facts}));
 }
 

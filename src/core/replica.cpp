@@ -31,6 +31,11 @@ void Replica::restore(Recovery::Found found) {
   log_ = std::move(found.log);
   commit_ = following_.verified = found.commit;
   recovered_end_ = log_.last().revision;
+  if (found.facts.differs) {
+    diverged_ = Contradiction{Member{}, Evidence::kDigest};
+    out_.election.post(CopyDiffers{true});
+  }
+  out_.links.post(LogRecovered{log_.last()});
   out_.front.post(Applied{commit_});
 }
 
@@ -78,7 +83,7 @@ void Replica::on(const RegisterSeen& message) {
   if (!was_in_sync_ && in_sync)
     set_sparse(false);  // its copy was complete when it joined, perhaps in a life before
   was_in_sync_ = in_sync;
-  if (diverged_ && !in_sync && content.in_sync.size() > 1) begin_copy_anew();
+  if (voted_out(before)) begin_copy_anew();
   announce();
   if (move_) finish_move();
 }
@@ -105,7 +110,9 @@ void Replica::on(const RegisterDoubted& message) {
   if (move_) finish_move();
 }
 
-void Replica::on(const CopyAsked&) { out_.election.post(CopyHeld{log_.last(), commit_, store_.digest()}); }
+void Replica::on(const CopyAsked&) {
+  out_.election.post(CopyHeld{log_.last(), commit_, store_.digest(), epoch_});
+}
 
 // Only those that the register or a change of it still counts on are worth remembering.
 void Replica::forget_the_dead() {
@@ -132,6 +139,7 @@ void Replica::begin_lineage(Lineage lineage) {
   disk_.begin_generation(log_.base(), log_);
   forget_leader();
   caught_up_ = false;
+  agree_again();
   out_.front.post(Applied{commit_});
   if (register_ || had_data) {
     out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS: all data of the former one is lost",
@@ -153,7 +161,7 @@ void Replica::carry_over(const Register& content) {
   carrying_ = out_.config.self.durable;
   disk_.begin_generation(base, log_);
   forget_leader();
-  diverged_.reset();
+  agree_again();
   out_.front.post(Applied{commit_});
   out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS, on an operator's word: with this server's copy",
            {{"lineage", std::to_string(lineage_.value)}, {"keys", std::to_string(store_.size())}});
@@ -163,6 +171,7 @@ void Replica::lead() {
   forget_leader();
   leader_.emplace();
   leader_->takeover = log_.last().revision;
+  leader_->fresh = !caught_up_;
   leader_->since = leader_->marked_at = out_.now;
   leader_->commit_before = leader_->commit_marked = commit_;
   for (uint64_t r = commit_.value + 1; r <= log_.last().revision.value; ++r) {
@@ -289,6 +298,7 @@ void Replica::on(const PeerUp& message) {
   peer.link = message.link;
   peer.member = message.info.member;
   peer.sparse = message.sparse;
+  peer.recovered = message.recovered;
   peer.durable = message.info.durable;
   Peer& kept = peers_[message.link] = std::move(peer);
   if (leader_) restart_peer(kept);
@@ -546,6 +556,7 @@ void Replica::flush_as_leader() {
     if (next == peers_.end()) next = peers_.begin();
     auto& [link, peer] = *next;
     if (i == 0) leader_->served = link;
+    if (may_be_longer(peer)) continue;
     // First of all on a new link: it tells how far our log goes (rule 18).
     if (peer.heartbeat_at <= out_.now) send_heartbeat(peer, false);
     send_entries(peer);

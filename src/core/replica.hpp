@@ -81,6 +81,7 @@ class Replica {
     bool whole = false;      // it has said so, of the newest snapshot: its log and copy make all the data
     bool sparse = false;     // wants no snapshot
     bool durable = false;    // has a disk
+    LogPosition recovered;   // where its log ended when it started
     uint64_t snapshots = 0;  // begun on this link in this epoch
     std::optional<Revision> match;  // verified in this epoch, on this link
     Revision next;                  // to be sent
@@ -139,6 +140,7 @@ class Replica {
   struct Leading {
     Revision takeover;  // the log's length when the epoch began: rule 10
     bool active = false;
+    bool fresh = false;  // of a life that has followed nobody: its directory may be an old copy
     Instant since{};
     std::deque<PendingWrite> writes;
     std::deque<PendingRead> reads;
@@ -162,6 +164,9 @@ class Replica {
     LinkId served;          // who was the first to be sent something in the last one
   };
 
+  // Times --leader-silence. Shrinking to oneself alone is the last resort: with silent (not dead) followers it is as
+  // likely that this server is the one cut off, and then they should rather depose it.
+  static constexpr int kLastShrinkPatience = 4;
   static constexpr Duration kMoveLimit = milliseconds(2000);  // then this server goes on leading
   struct Move {                     // a planned hand-over; outlives the reign that it ends
     std::optional<uint64_t> token;  // none: this server wants it itself
@@ -304,6 +309,9 @@ class Replica {
   // replica_differs.cpp
   void contradicted(Revision revision, Evidence by);
   void judge_anew();
+  void agree_again();
+  bool voted_out(const std::vector<Member>& before) const;
+  bool may_be_longer(const Peer& peer) const;
   bool refuses(const PeerSaid& said, Revision leaders_end);
   void begin_copy_anew();
   bool agrees(const Peer& peer) const;

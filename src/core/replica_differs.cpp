@@ -2,8 +2,9 @@
 // leader has, or other things; and the leader of such a one. No code path of kvd leads here: a directory was an old
 // copy, or was changed elsewhere, or memory is broken. See replica.hpp.
 //
-// Of two copies that differ nobody can tell which is right. With a third one that agrees with either, the odd one is
-// taken for wrong. A log that is merely shorter is: what it lacks was acknowledged.
+// Of two copies that differ nobody can tell which is right. Where two agree that were in sync together with the odd one,
+// that one is taken for wrong. A log that is merely shorter lacks what was acknowledged, or may have been: its server
+// does not lead.
 #include <algorithm>
 
 #include "core/mutation.hpp"
@@ -34,9 +35,26 @@ void Replica::compare_digests(uint64_t leaders) {
 // digest is compared now and then only.
 void Replica::judge_anew() {
   if (!diverged_ || diverged_->by != Evidence::kLog || diverged_->leader == register_->leader) return;
-  diverged_.reset();
+  agree_again();
   if (disk_.generation_safe()) disk_.trust();
+}
+
+void Replica::agree_again() {
+  if (!std::exchange(diverged_, std::nullopt)) return;
   out_.election.post(CopyDiffers{false});
+}
+
+// Two others, both of them in sync together with this server before, agree with each other and not with it. Where what
+// is committed here is missing there, it may have been acknowledged, and no number of copies is an argument.
+bool Replica::voted_out(const std::vector<Member>& before) const {
+  if (!diverged_ || diverged_->by != Evidence::kDigest) return false;
+  auto in = [](const std::vector<Member>& members, const Member& member) {
+    return std::count(members.begin(), members.end(), member) > 0;
+  };
+  const Member& self = out_.config.self.member;
+  if (!in(before, self) || in(register_->in_sync, self)) return false;
+  return std::count_if(before.begin(), before.end(),
+                       [&](const Member& member) { return in(register_->in_sync, member); }) > 1;
 }
 
 // The leader's log ends before what is committed here. So it has lost acknowledged writes, or this copy has some that
@@ -55,7 +73,7 @@ bool Replica::refuses(const PeerSaid& said, Revision leaders_end) {
   return true;
 }
 
-// The others agree with each other, and have gone on without this copy: it takes theirs, as a newcomer does.
+// It takes the copy of those who agree with each other, as a newcomer does.
 void Replica::begin_copy_anew() {
   out_.log(LogLevel::kError, "gives up this copy, which differs from those that are in sync, and joins anew",
            {{"committed", std::to_string(commit_.value)}});
@@ -64,10 +82,9 @@ void Replica::begin_copy_anew() {
   log_.reset(LogPosition{Epoch(0), lineage_base(lineage_)});
   commit_ = recovered_end_ = following_.verified = lineage_base(lineage_);
   caught_up_ = false;
-  diverged_.reset();
   following_.lacks = false;
+  agree_again();
   disk_.begin_generation(log_.base(), log_);
-  out_.election.post(CopyDiffers{false});
   out_.front.post(Applied{commit_});
   if (following_.link) {
     out_.emit(
@@ -107,27 +124,37 @@ std::string Replica::contradicted_by() const {
   return peer == nullptr ? "" : peer->member.id.value;
 }
 
-// Those who are in sync know more to be committed than this server's log has, which has promised nothing yet in its
-// reign: it lacks what was acknowledged. One of them leads instead, once everybody who can has spoken.
+// A directory that was put back lacks what its server had acknowledged, and the last of it may be known to nobody as
+// committed. So a leader that has followed nobody in its life says nothing to whom a start has found more, which would
+// cut it off there, but hands over. (Others are behind each other all the time, with what nobody was told of.)
+bool Replica::may_be_longer(const Peer& peer) const {
+  const bool early = out_.now - leader_->since <= kLastShrinkPatience * out_.config.leader_silence;
+  return leader_->fresh && !leader_->active && early && confirmed_in_sync(peer.member) &&
+         !dead_.contains(peer.member) && peer.recovered > log_.last();
+}
+
+// Those who are in sync have more than this server's log, which has promised nothing yet in its reign: it lacks what
+// was acknowledged, or may lack it. One of them leads instead, once everybody who can has spoken.
 void Replica::yield_to_longer() {
   if (leader_->active || out_.now < leader_->hand_over_at) return;
   const Peer* longest = nullptr;
-  size_t longer = 0;
+  auto end_of = [this](const Peer& peer) {
+    return may_be_longer(peer) ? peer.recovered.revision : peer.held;
+  };
   for (const Member& member : register_->in_sync) {
     if (member == out_.config.self.member || dead_.contains(member)) continue;
     const Peer* peer = peer_of(member);
-    const bool silent = peer == nullptr || out_.now - peer->heard > out_.config.follower_lag;
+    const bool longer = peer != nullptr && end_of(*peer) != Revision(0);
+    const bool silent = peer == nullptr || (!longer && out_.now - peer->heard > out_.config.follower_lag);
     if (silent && out_.now - leader_->since > out_.config.follower_lag) continue;
-    if (silent || (peer->held == Revision(0) && !peer->match)) return;
-    if (peer->held == Revision(0)) continue;
-    ++longer;
-    if (longest == nullptr || peer->held > longest->held) longest = peer;
+    if (silent || (!longer && !peer->match)) return;
+    if (longer && (longest == nullptr || end_of(*peer) > end_of(*longest))) longest = peer;
   }
-  if (longest == nullptr || longer <= agreeing(Member{})) return;
+  if (longest == nullptr) return;
   leader_->hand_over_at = out_.now + 2 * out_.config.heartbeat;
-  out_.log(LogLevel::kError, "this server lacks what others know to be committed: it does not lead",
+  out_.log(LogLevel::kError, "this server lacks what others have: it does not lead",
            {{"end", std::to_string(log_.last().revision.value)},
-            {"theirs", std::to_string(longest->held.value)},
+            {"theirs", std::to_string(end_of(*longest).value)},
             {"successor", longest->member.id.value}});
   out_.election.post(HandOverWanted{longest->member.id, true});
 }

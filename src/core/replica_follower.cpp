@@ -176,6 +176,7 @@ void Replica::confirm(LinkId link, uint64_t round) {
 // ---- snapshots ----
 
 void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin) {
+  if (diverged_) return;  // this copy is kept
   drop_staging();
   following_.snapshot = begin.number;
   if (begin.sparse && !sparse_) {  // this copy has become complete meanwhile

@@ -12,19 +12,17 @@ namespace {
 constexpr Duration kProposalRetry = milliseconds(20);
 constexpr Duration kSnapshotRetry = milliseconds(1000);  // after one whose digest was wrong
 
+// After a successor with a disk that did not take over: writes wait meanwhile.
+constexpr Duration kYieldPause = milliseconds(60'000);
+
 // A link on which nothing comes back for so long is given up and dialed anew.
-constexpr Duration kYieldPause = milliseconds(10'000);  // after a successor that did not take over
-constexpr int kStaleLink = 8;                           // times --leader-silence
+constexpr int kStaleLink = 8;  // times --leader-silence
 
 // Before a learner that took too long is waited for again.
 constexpr int kAwaitPause = 20;  // times --follower-lag
 
 // A disk that has not answered for so long is given up.
 constexpr int kDiskPatience = 2;  // times --leader-silence
-
-// Shrinking to oneself alone is the last resort: with silent (not dead) followers it is as likely that this
-// server is the one cut off, and then they should rather depose it.
-constexpr int kLastShrinkPatience = 4;  // times --leader-silence
 
 std::vector<Member> without(std::vector<Member> members, const std::vector<Member>& removed) {
   std::erase_if(members, [&](const Member& m) { return std::count(removed.begin(), removed.end(), m) > 0; });
@@ -180,11 +178,13 @@ void Replica::restart_peer(Peer& peer) {
   Member member = peer.member;
   bool sparse = peer.sparse;
   bool durable = peer.durable;
+  LogPosition recovered = peer.recovered;
   peer = Peer{};
   peer.link = link;
   peer.member = member;
   peer.sparse = sparse;
   peer.durable = durable;
+  peer.recovered = recovered;
   peer.next = log_.last().revision.next();
   peer.heard = peer.progress = peer.incomplete_since = peer.heartbeat_at = out_.now;
 }
@@ -388,8 +388,11 @@ const char* Replica::lag_of(const Member& member) const {
     bool long_ago = it != leader_->unlinked_since.end() && out_.now - it->second > out_.config.follower_lag;
     return long_ago ? "not connected" : nullptr;
   }
+  if (may_be_longer(*peer)) return nullptr;
   if (out_.now - peer->heard > out_.config.follower_lag) return "silent";
-  // Where nobody knows whose copy is wrong it stays, and so nothing is committed.
+  // Where nobody knows whose copy is wrong it stays, and so nothing is committed. Who has more than a leader that has
+  // promised nothing is not the odd one.
+  if (contradicts(*peer) && peer->held != Revision(0) && !leader_->active) return nullptr;
   if (contradicts(*peer)) return agreeing(member) > 0 ? "differs" : nullptr;
   if (!peer->whole && out_.now - peer->incomplete_since > out_.config.follower_lag) return "incomplete";
   bool behind = !peer->match || *peer->match < log_.last().revision;
@@ -411,7 +414,7 @@ void Replica::lead_on_time() {
   mark_commit();
   for (auto& [link, peer] : peers_) {
     // Also before the epoch is on disk, which nothing else is: the register has named this leader already.
-    if (peer.heartbeat_at <= out_.now) send_heartbeat(peer, false);
+    if (peer.heartbeat_at <= out_.now && !may_be_longer(peer)) send_heartbeat(peer, false);
     if (peer.snapshot_after <= out_.now) begin_snapshot(peer);
     if (out_.now - peer.heard > kStaleLink * out_.config.leader_silence) {
       peer.heard = out_.now;  // said once; the link's end follows

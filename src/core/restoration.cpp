@@ -86,6 +86,7 @@ Ruling judge(const RegisterDoubted& doubted, const std::vector<Registration>& al
   for (const Registration& one : all) {
     if (!one.remembers || one.remembers->cluster != doubted.remembered.cluster) continue;
     ruling.above = std::max(ruling.above, one.remembers->epoch);
+    if (one.claim) ruling.above = std::max(ruling.above, one.claim->knows);
     if (newer(*one.remembers, ruling.newest)) ruling.newest = *one.remembers;
   }
   ruling.serial = ruling.newest.serial;

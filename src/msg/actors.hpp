@@ -74,7 +74,8 @@ struct PeerUp {
   bool dialed = false;  // by us: our conversations go there; otherwise it carries the peer's
   ServerInfo info;
   bool sparse = false;
-  Epoch epoch;  // the newest that it knows
+  Epoch epoch;            // the newest that it knows
+  LogPosition recovered;  // Hello::recovered
 };
 struct PeerDown {
   LinkId link;
@@ -102,6 +103,9 @@ struct AliveChecked {
   enum class Verdict : uint8_t { kAlive, kDead, kSilent };
   Verdict verdict = Verdict::kSilent;
 };
+struct LogRecovered {  // from replica: where its log ended when it started
+  LogPosition end;
+};
 struct SparseChanged {  // from replica
   bool sparse = false;
 };
@@ -110,7 +114,7 @@ struct LinkStale {  // from replica: nothing has come back on this link for long
 };
 using LinksMessage =
     std::variant<LinkOpened, LinkAccepted, LinkReceived, LinkEnded, RegisterSeen, RegisterDoubted,
-                 MembersListed, AliveCheck, SparseChanged, LinkStale, Stalled>;
+                 MembersListed, AliveCheck, LogRecovered, SparseChanged, LinkStale, Stalled>;
 
 // To membership.
 struct BootstrapWanted {  // from election: our znode is the smallest of a virgin cluster
@@ -139,6 +143,8 @@ struct RestoreWanted {
   Epoch above;  // every epoch that anybody speaks of
   std::string own_znode;
   std::vector<std::string> smaller_znodes;
+  std::vector<std::pair<ServerId, int32_t>>
+      told;  // whose registrations, by their versions, this was judged by
   // On an operator's word: a new lineage with this server's copy, from which everybody goes on who remembers one of
   // these; no life of `lost` may be registered.
   bool forced = false;
@@ -149,6 +155,7 @@ struct RegisterLearned {  // from election: another server remembers a newer one
   Register content;
   bool retreats = false;  // this server leads an epoch in which it has promised nothing yet, and gives it up
 };
+struct MembersRead {};  // from election: all that others remember is known, and obeyed, in this connection
 struct RegisterChangeWanted {  // from replica, while leading
   Register content;
 };
@@ -160,7 +167,7 @@ struct EpochHeard {  // from replica: somebody speaks of an epoch that the regis
 };
 using MembershipMessage =
     std::variant<ZkSessionChanged, ZkResult, ZkWatchFired, BootstrapWanted, TakeoverWanted, NewLineageWanted,
-                 RestoreWanted, RegisterLearned, RegisterChangeWanted, LeadActive, EpochHeard>;
+                 RestoreWanted, RegisterLearned, MembersRead, RegisterChangeWanted, LeadActive, EpochHeard>;
 
 // To election.
 struct TakeoverFailed {};  // from membership: certainly not done, or overtaken; look again
@@ -177,6 +184,7 @@ struct CopyHeld {   // from replica, while nobody leads it: what this server has
   LogPosition end;  // of its log
   Revision commit;
   uint64_t digest = 0;
+  Epoch knows;  // the newest epoch that somebody spoke of
 };
 struct CopyDiffers {  // from replica: this server's copy contradicts the leader's (rule 18), or no longer
   bool differs = false;

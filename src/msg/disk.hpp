@@ -27,6 +27,7 @@ struct DiskFacts {
   // Rule 17: the newest register that this server acted under, and as leader a larger in-sync set that it has ordered.
   std::optional<Register> remembers;
   std::optional<Register> proposed;
+  bool differs = false;  // this copy contradicted a leader's: rule 18
   bool operator==(const DiskFacts&) const = default;
 };
 

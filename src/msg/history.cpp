@@ -13,7 +13,9 @@ bool descends(const Register& later, const Register& earlier) {
   const bool remembered = std::any_of(later.history.begin(), later.history.end(), [&](const PastEpoch& past) {
     return past.epoch == earlier.epoch && past.id == earlier.epoch_id && past.serial >= earlier.serial;
   });
-  const bool forgotten = later.history.size() == kHistoryMax && earlier.epoch < later.history.front().epoch;
+  // A lineage may have begun without what is remembered elsewhere: there only what is named was given up.
+  const bool forgotten = later.lineage == earlier.lineage && later.history.size() == kHistoryMax &&
+                         earlier.epoch < later.history.front().epoch;
   return remembered || forgotten;
 }
 

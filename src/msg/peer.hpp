@@ -24,9 +24,10 @@ struct Hello {
   std::string cluster;  // empty: none known yet
   Lineage lineage;
   ServerInfo from;
-  ServerId to;          // who the dialer believes to reach; in the reply: the dialer
-  Epoch epoch;          // the newest that the sender knows
-  bool sparse = false;  // wants no snapshot: fills only as keys are updated
+  ServerId to;            // who the dialer believes to reach; in the reply: the dialer
+  Epoch epoch;            // the newest that the sender knows
+  bool sparse = false;    // wants no snapshot: fills only as keys are updated
+  LogPosition recovered;  // where its log ended when it started
 };
 struct Append {
   Epoch epoch;

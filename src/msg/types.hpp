@@ -123,6 +123,7 @@ struct Claim {
   Revision commit;       // known to be committed
   uint64_t digest = 0;   // of its copy at `commit`
   bool differs = false;  // it knows that its copy differs from a leader's (rule 18)
+  Epoch knows;           // the newest epoch that somebody spoke of to it
   bool operator==(const Claim&) const = default;
 };
 // What stands in ZooKeeper of a server that is registered.

@@ -65,7 +65,9 @@ auto fields(Of<LeaderMoved> auto& m) { return std::tie(m.leader); }
 auto fields(Of<LineageForced> auto& m) { return std::tie(m.lineage); }
 auto fields(Of<Failed> auto& m) { return std::tie(m.code, m.outcome, m.detail); }
 
-auto fields(Of<Hello> auto& m) { return std::tie(m.cluster, m.lineage, m.from, m.to, m.epoch, m.sparse); }
+auto fields(Of<Hello> auto& m) {
+  return std::tie(m.cluster, m.lineage, m.from, m.to, m.epoch, m.sparse, m.recovered);
+}
 auto fields(Of<Append> auto& m) { return std::tie(m.epoch, m.previous, m.commit, m.entries); }
 auto fields(Of<AppendAck> auto& m) { return std::tie(m.epoch, m.match, m.snapshot); }
 auto fields(Of<AppendNack> auto& m) {

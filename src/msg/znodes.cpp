@@ -223,7 +223,9 @@ void write_claim(JsonWriter& json, const Claim& claim) {
   json.begin_object().member("found", claim.found);
   if (claim.proposed) write_register(json.key("proposed"), *claim.proposed);
   json.member("epoch", claim.end.epoch.value).member("end", claim.end.revision.value);
-  json.member("commit", claim.commit.value).member("digest", hex_text(claim.digest));
+  json.member("knows", claim.knows.value)
+      .member("commit", claim.commit.value)
+      .member("digest", hex_text(claim.digest));
   json.member("differs", claim.differs).end_object();
 }
 
@@ -233,6 +235,7 @@ Claim read_claim(ObjectReader& reader) {
   claim.proposed = reader.optional_below<Register>("proposed", read_register);
   claim.end =
       LogPosition{Epoch(reader.number("epoch", 0, kEpochMax)), Revision(reader.number("end", 0, INT64_MAX))};
+  claim.knows = Epoch(reader.number("knows", 0, kEpochMax));
   claim.commit = Revision(reader.number("commit", 0, INT64_MAX));
   claim.digest = reader.hex("digest");
   claim.differs = reader.flag("differs");

@@ -178,14 +178,12 @@ std::optional<End> Export::judge() {
   if (!opened.intact && opened.why.empty()) return end(EX_NOINPUT, "there is no data of kvd's in it");
   if (!opened.usable) return end(EX_DATAERR, "cannot be used: " + opened.why);
   if (facts.self.incarnation == Incarnation(0)) {
-    return end(
-        EX_DATAERR,
-        "cannot be used: its server has given it up, as it contradicted the leader's data or was damaged");
+    return end(EX_DATAERR, "cannot be used: its server has given it up, as it was damaged");
   }
   if (!view_->wrong().empty())
     return end(EX_DATAERR, "its snapshot and log do not fit together: " + view_->wrong());
   lineage_ = facts.lineage;
-  doubt_ = opened.why;
+  doubt_ = facts.differs ? "it contradicts what its cluster's leader had" : opened.why;
   if (holds_former_lineage(view_->found())) {
     lineage_ = lineage_of(view_->found().base.revision);
     doubt_ = fmt::format("this is lineage {}, and lineage {} had begun, of which nothing is here",
@@ -219,8 +217,7 @@ std::optional<End> Export::write() {
 std::optional<End> Export::write_parts(SnapshotPart& part) {
   Meter meter(hooks_, "writes " + output_->name(), "items");
   uint64_t items = 0;
-  for (size_t space = 0; space < kSpaces; ++space)
-    items += data().store.size(static_cast<Space>(space));
+  for (size_t space = 0; space < kSpaces; ++space) items += data().store.size(static_cast<Space>(space));
   BackupWriter writer;
   Space space = Space::kData;
   std::string after;

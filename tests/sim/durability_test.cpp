@@ -509,7 +509,7 @@ TEST_CASE("durable: a snapshot is written when the log has grown long, part by p
   CHECK(ended[0].digest == a.node().view().digest);
 }
 
-TEST_CASE("durable: a copy that contradicts the leader's is not believed after a restart") {
+TEST_CASE("durable: that a copy contradicts the leader's is not forgotten by a restart") {
   Returned a;
   a.orders<DiskKeep>();
   SUBCASE("another digest at the same revision") {
@@ -521,7 +521,39 @@ TEST_CASE("durable: a copy that contradicts the leader's is not believed after a
   }
   auto kept = a.orders<DiskKeep>();
   REQUIRE(kept.size() == 1);
-  CHECK(kept[0].facts.self == Member{kA.id, Incarnation(0)});
+  CHECK(kept[0].facts.self == member("a", 77));
+  CHECK(kept[0].facts.differs);
+}
+
+TEST_CASE("durable: a copy that contradicted a leader's is kept over a restart, under another name, and not counted") {
+  Durable a;
+  const Member former = member("a", 77);
+  a.register_server(kB);
+  a.create_register(led_by(kB, {kB, kC}, 3));
+  DiskFound found;
+  found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), former, false, std::nullopt, std::nullopt, true};
+  a.push(DiskAnswer(found));
+  DiskPart part;
+  part.records = {entry(3, 1), entry(3, 2), DiskCommit{Revision(2)}};
+  a.push(DiskAnswer(part));
+  a.push(DiskAnswer(kAllThere));
+  CHECK(a.orders<DiskSnapshotBegin>().empty());
+  const auto kept = a.orders<DiskKeep>();
+  REQUIRE(kept.size() == 1);
+  CHECK(kept[0].facts.self == kA);
+  CHECK(kept[0].facts.differs);
+  a.push(DiskAnswer(DiskKept{kept[0].facts}));
+  a.connect();
+  a.sync();
+  const LinkId link = a.greet(kB, Epoch(3));
+  a.push(LinkReceived{link, SnapshotBegin{Epoch(3), 1, LogPosition{Epoch(3), Revision(9)}, false, 1}});
+  a.push(LinkReceived{link, Heartbeat{Epoch(3), Revision(9), 0, 1234, Revision(9), false}});
+  CHECK(a.node().view().commit == Revision(2));
+  CHECK(a.node().items().size() == 1);
+  const auto acks = a.sent<HeartbeatAck>(link);
+  REQUIRE(!acks.empty());
+  CHECK(acks.back().differs);
+  CHECK(a.orders<DiskSnapshotBegin>().empty());
 }
 
 TEST_CASE("durable: a full disk refuses what grows, and lets go what does not") {
@@ -752,7 +784,7 @@ TEST_CASE("nobody begins anew by itself once a server with a disk was in sync") 
     content.disks = disks;
     a.create_register(content);
     a.connect();
-    a.pass(seconds(2));
+    a.pass(seconds(15));
     CHECK(a.node().view().leading == !disks);
     CHECK(a.node().view().lineage == Lineage(disks ? 0 : 1));
   }

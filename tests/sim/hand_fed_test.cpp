@@ -200,7 +200,7 @@ TEST_CASE("no new lineage begins while a life of the in-sync set is registered")
   a.create(life_path(kB), "");
   a.create_register(led_by(kB, {kB}));
   a.connect();
-  a.pass(seconds(1));
+  a.pass(seconds(15));
   CHECK(a.node().view().lineage == Lineage(0));
   CHECK_FALSE(a.node().view().leading);
   a.remove(life_path(kB));
