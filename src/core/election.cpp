@@ -13,6 +13,7 @@ namespace {
 
 constexpr Duration kRetry = milliseconds(20);
 constexpr size_t kReignsRemembered = 16;
+constexpr int kStarting = 4;    // times --leader-silence, from the first connection to ZooKeeper on
 constexpr int kOrderLasts = 4;  // heartbeats; whoever gave it gives it again as long as it holds
 
 }  // namespace
@@ -447,7 +448,10 @@ void Election::claim() {
     bool gone = (leader_dead() && !led_before()) || (told_to_take_over_ && told_to_take_over_->leaves);
     // Below min_in_sync nothing is acknowledged without it. With disks it comes back with all that was.
     bool enough = !out_.config.self.durable || register_->in_sync.size() > register_->min_in_sync;
-    if (gone && enough) takeover.exclude = register_->leader;
+    // Who has just started has only its directory, which may be an old copy: others, who start after it, may have more.
+    const bool settled =
+        !out_.config.self.durable || out_.now >= connected_at_ + kStarting * out_.config.leader_silence;
+    if (gone && enough && settled) takeover.exclude = register_->leader;
     if (depose_) takeover.cause = doubt_->cause;
     // Its copy may not be safe in the new lineage yet: a further start has to find the operator's word.
     if (led_before() && register_->cause == ElectionCause::kForced) takeover.cause = ElectionCause::kForced;

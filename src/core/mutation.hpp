@@ -47,6 +47,7 @@ enum class Mutation : uint8_t {
   kGrowthForgotten,        // 17: a larger in-sync set that was ordered is not remembered
   kMissingIgnored,         // 17: the register is restored without asking everybody who was in sync
   kShorterObeyed,          // 18: a leader that lacks what is known to be committed is followed
+  kFreshLeads,             // 18: a leader that has only its directory cuts off what others have beyond it
   kDifferingCounted,       // 18: a copy that is known to differ counts as before
   kFenceOfCommitted,       //  8: a write's token is held against those of committed writes only
   kFenceOfChanges,         //     the token of a write that changes no key is forgotten

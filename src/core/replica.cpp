@@ -170,8 +170,9 @@ void Replica::carry_over(const Register& content) {
 void Replica::lead() {
   forget_leader();
   leader_.emplace();
+  leader_->found = log_.last();
   leader_->takeover = log_.last().revision;
-  leader_->fresh = !caught_up_;
+  leader_->fresh = !caught_up_ && out_.config.self.durable;
   leader_->since = leader_->marked_at = out_.now;
   leader_->commit_before = leader_->commit_marked = commit_;
   for (uint64_t r = commit_.value + 1; r <= log_.last().revision.value; ++r) {

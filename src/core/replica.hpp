@@ -140,6 +140,7 @@ class Replica {
   struct Leading {
     Revision takeover;  // the log's length when the epoch began: rule 10
     bool active = false;
+    LogPosition found;   // its log's end then
     bool fresh = false;  // of a life that has followed nobody: its directory may be an old copy
     Instant since{};
     std::deque<PendingWrite> writes;
@@ -310,7 +311,9 @@ class Replica {
   void contradicted(Revision revision, Evidence by);
   void judge_anew();
   void agree_again();
+  void ask_anew();
   bool voted_out(const std::vector<Member>& before) const;
+  bool awaits_others() const;
   bool may_be_longer(const Peer& peer) const;
   bool refuses(const PeerSaid& said, Revision leaders_end);
   void begin_copy_anew();

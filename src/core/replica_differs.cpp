@@ -37,6 +37,13 @@ void Replica::judge_anew() {
   if (!diverged_ || diverged_->by != Evidence::kLog || diverged_->leader == register_->leader) return;
   agree_again();
   if (disk_.generation_safe()) disk_.trust();
+  if (following_.leader == register_->leader) ask_anew();  // what it sent before this was not answered
+}
+
+// Where this copy ends, which lets the leader look for where the logs match.
+void Replica::ask_anew() {
+  if (!following_.link) return;
+  out_.emit(LinkSend{*following_.link, AppendNack{epoch_, false, commit_, following_.snapshot, sparse_, {}}});
 }
 
 void Replica::agree_again() {
@@ -86,10 +93,7 @@ void Replica::begin_copy_anew() {
   agree_again();
   disk_.begin_generation(log_.base(), log_);
   out_.front.post(Applied{commit_});
-  if (following_.link) {
-    out_.emit(
-        LinkSend{*following_.link, AppendNack{epoch_, false, commit_, following_.snapshot, sparse_, {}}});
-  }
+  ask_anew();
 }
 
 // ---- as leader ----
@@ -125,12 +129,17 @@ std::string Replica::contradicted_by() const {
 }
 
 // A directory that was put back lacks what its server had acknowledged, and the last of it may be known to nobody as
-// committed. So a leader that has followed nobody in its life says nothing to whom a start has found more, which would
-// cut it off there, but hands over. (Others are behind each other all the time, with what nobody was told of.)
+// committed. So a leader that has followed nobody in its life, but has only its directory, waits a little for those who
+// start after it. It says nothing to whom a start has found more, which would cut it off there, but hands over. (Others
+// are behind each other all the time, with what nobody was told of.)
+bool Replica::awaits_others() const {
+  return leader_->fresh && !leader_->active && !mutated(Mutation::kFreshLeads) &&
+         out_.now - leader_->since <= kLastShrinkPatience * out_.config.leader_silence;
+}
+
 bool Replica::may_be_longer(const Peer& peer) const {
-  const bool early = out_.now - leader_->since <= kLastShrinkPatience * out_.config.leader_silence;
-  return leader_->fresh && !leader_->active && early && confirmed_in_sync(peer.member) &&
-         !dead_.contains(peer.member) && peer.recovered > log_.last();
+  return awaits_others() && confirmed_in_sync(peer.member) && !dead_.contains(peer.member) &&
+         peer.recovered > leader_->found;
 }
 
 // Those who are in sync have more than this server's log, which has promised nothing yet in its reign: it lacks what

@@ -458,6 +458,7 @@ void Replica::yield_to_disk() {
 // dead, only as long as enough remain for --min-in-sync: below it no write can be acknowledged anyway, and a server
 // that stays in the set can still take over with everything that was acknowledged, should this one die next.
 std::vector<Member> Replica::members_to_remove() const {
+  if (awaits_others()) return {};
   std::vector<Member> dead;
   std::vector<Member> gone;  // the dead and the silent
   for (const Member& member : register_->in_sync) {

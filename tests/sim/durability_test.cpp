@@ -525,7 +525,9 @@ TEST_CASE("durable: that a copy contradicts the leader's is not forgotten by a r
   CHECK(kept[0].facts.differs);
 }
 
-TEST_CASE("durable: a copy that contradicted a leader's is kept over a restart, under another name, and not counted") {
+TEST_CASE(
+    "durable: a copy that contradicted a leader's is kept over a restart, under another name, and not "
+    "counted") {
   Durable a;
   const Member former = member("a", 77);
   a.register_server(kB);
@@ -554,6 +556,26 @@ TEST_CASE("durable: a copy that contradicted a leader's is kept over a restart, 
   REQUIRE(!acks.empty());
   CHECK(acks.back().differs);
   CHECK(a.orders<DiskSnapshotBegin>().empty());
+}
+
+TEST_CASE(
+    "durable: an operator's word holds until the copy is safe in the new lineage, however often a server "
+    "starts") {
+  Durable a;
+  const Member self = member("a", 77);
+  Register content = led_by(self, {self}, 3);
+  content.lineage = Lineage(1);
+  content.cause = ElectionCause::kForced;
+  a.create_register(content);
+  a.find(self, 2, {entry(2, 1), DiskCommit{Revision(1)}}, kAllThere);
+  a.connect();
+  a.keep_all();
+  a.pass(seconds(1));
+  const Result<Register> now = decode_register(a.data(kConfigPath));
+  REQUIRE(now);
+  CHECK(now->epoch == Epoch(4));
+  CHECK(now->cause == ElectionCause::kForced);
+  CHECK(a.node().items().size() == 1);
 }
 
 TEST_CASE("durable: a full disk refuses what grows, and lets go what does not") {

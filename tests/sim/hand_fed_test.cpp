@@ -5,6 +5,7 @@
 #include <doctest.h>
 
 #include "core/backup.hpp"
+#include "msg/history.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd::sim {
@@ -18,6 +19,14 @@ Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoc
   content.epoch = Epoch(epoch);
   content.leader = leader;
   content.in_sync = std::move(in_sync);
+  return content;
+}
+
+// What `leader` would make of it by a takeover.
+Register taken_over(const Register& before, const Member& leader, uint64_t id) {
+  Register content = next_epoch(before, id);
+  content.leader = leader;
+  content.in_sync = {leader};
   return content;
 }
 
@@ -207,6 +216,34 @@ TEST_CASE("no new lineage begins while a life of the in-sync set is registered")
   a.pass(seconds(1));
   CHECK(a.node().view().lineage == Lineage(1));
   CHECK(a.node().view().leading);
+}
+
+TEST_CASE("no new lineage begins while somebody remembers a register that is not made of ZooKeeper's") {
+  HandFed a;
+  Register old = led_by(kB, {kB});  // ZooKeeper has gone back to it, and b has begun another life since
+  a.register_server(member("b", 2));
+  a.create_register(old);
+  Registration other{info_of(kC), taken_over(a.config(), kC, 77), std::nullopt};
+  a.create(member_path(kC.id), encode_registration(other));
+  a.create(life_path(kC), "");
+  a.connect();
+  a.pass(seconds(20));
+  CHECK(a.node().view().lineage == Lineage(0));
+  CHECK_FALSE(a.node().view().leading);
+}
+
+TEST_CASE(
+    "a leader that was cut off obeys who remembers a successor, although ZooKeeper shows its own register") {
+  Leader a;
+  a.remove(member_path(kB.id));
+  const Result<Register> ours = decode_register(a.data(kConfigPath));
+  REQUIRE(ours);
+  Registration other{info_of(kB), taken_over(*ours, kB, 77),
+                     Claim{0, std::nullopt, LogPosition{}, Revision(0), 0, false, Epoch(0)}};
+  a.create(member_path(kB.id), encode_registration(other));
+  a.pass(seconds(2));
+  CHECK_FALSE(a.node().view().leading);
+  CHECK(a.logged("ZooKeeper does not show the register that this server remembers") == 1);
 }
 
 TEST_CASE("/election with more znodes than ZooKeeper calls may be outstanding") {

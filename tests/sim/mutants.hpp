@@ -139,6 +139,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kGrowthForgotten, "growth_forgotten", "", 1, breaks_by_forgetting_growth, kGoesBack},
     {Mutation::kMissingIgnored, "missing_ignored", "", 1, breaks_by_restoring_alone, kGoesBack},
     {Mutation::kShorterObeyed, "shorter_obeyed", "", 1, breaks_by_obeying_shorter, kOldCopy},
+    {Mutation::kFreshLeads, "fresh_leads", kOldCopy, 200},
     {Mutation::kDifferingCounted, "differing_counted", "", 1, breaks_by_counting_differing, kOldCopy},
     {Mutation::kFenceOfCommitted, "fence_of_committed", kFencing, 20},
     {Mutation::kFenceOfChanges, "fence_of_changes", kFencing, 20},

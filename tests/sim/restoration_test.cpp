@@ -57,6 +57,18 @@ RegisterDoubted instead(RegisterFault fault, const Register& found, const Regist
 
 }  // namespace
 
+TEST_CASE("a lineage of many epochs does not swallow what nobody gave up") {
+  const Register base = first({kA, kB});
+  const Register elsewhere = taken_over(base, kB, 99);  // which nobody knew of when the lineage began
+  Register content = taken_over(base, kA, 12);
+  content.lineage = Lineage(1);
+  for (uint64_t i = 0; i < 2 * kHistoryMax; ++i) content = taken_over(content, kA, 100 + i);
+  CHECK_FALSE(descends(content, elsewhere));
+  Register slept = content;  // within a lineage whoever slept for long goes on
+  for (uint64_t i = 0; i < 2 * kHistoryMax; ++i) slept = taken_over(slept, kA, 1000 + i);
+  CHECK(descends(slept, content));
+}
+
 TEST_CASE("registers descend from those that they were made of, and from no others") {
   const Register one = first({kA, kB});
   const Register two = changed(one, {kA});

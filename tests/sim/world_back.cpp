@@ -33,9 +33,10 @@ void World::turn_zookeeper_back() {
   const bool active = leading && is_alive(*leading) && processes_[*leading]->node().view().active;
   // Who knows nothing may begin a cluster in an empty ZooKeeper before those who do are back: a person's affair, too.
   const std::vector<int> servers = everyone();
-  const bool heard = settled && active && std::all_of(servers.begin(), servers.end(), [this](int server) {
-    return is_alive(server) && processes_[server]->node().view().epoch == checkers_.config()->epoch;
-  });
+  const bool heard =
+      settled && active && std::all_of(servers.begin(), servers.end(), [this](int server) {
+        return is_alive(server) && processes_[server]->node().view().epoch == checkers_.config()->epoch;
+      });
   if (one_changes || !heard) {
     context_.queue.after(milliseconds(50), [this] { turn_zookeeper_back(); });
     return;
@@ -56,7 +57,8 @@ void World::turn_zookeeper_back() {
   }
 }
 
-// Once: of a server that is not the only one with everything.
+// Once: of a server that is not the only one with everything. Sometimes all stop, and the one with the old directory is
+// the first to come back.
 bool World::give_old_directory() {
   if (std::exchange(directory_given_, true)) return false;
   std::vector<int> candidates;
@@ -66,9 +68,14 @@ bool World::give_old_directory() {
   if (candidates.empty()) return false;
   const int server = candidates[context_.prng.below(candidates.size())];
   note(fmt::format("world: s{}'s directory becomes an older one", server));
-  die(server, false, false, context_.up_to(1'000'000));
+  const Duration away = context_.up_to(1'000'000);
+  die(server, false, false, away);
   disks_[server]->put_copy_back();
   checkers_.excuse(server);
+  if (!context_.prng.one_in(2)) return true;
+  for (int other : everyone()) {
+    if (is_alive(other)) die(other, false, false, away + context_.up_to(context_.options.silence_us / 2));
+  }
   return true;
 }
 
