@@ -2,15 +2,11 @@
 # and how a build directory is set up. Expects `root` to be the project's top directory.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-packages_build=(g++ ccache meson ninja-build pkg-config libabsl-dev libfmt-dev libmimalloc-dev libspdlog-dev
+packages_build=(g++ meson ninja-build pkg-config libabsl-dev libfmt-dev libmimalloc-dev libspdlog-dev
   libxxhash-dev libsimdjson-dev libuv1-dev libcli11-dev nlohmann-json3-dev libexpected-dev libzookeeper-mt-dev
   node-llhttp doctest-dev)
 packages_run=(zookeeper libslf4j-java default-jre-headless curl)
 packages_check=(clang llvm libclang-rt-14-dev python3 python3-kazoo git iproute2)
-
-# Meson compiles by way of ccache where there is one. What is precompiled it keeps only with these; nothing here uses
-# macros of the time.
-export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}
 
 die() {
   printf '%s: %s\n' "$(basename "$0")" "$*" >&2

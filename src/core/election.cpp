@@ -445,13 +445,14 @@ void Election::claim() {
     claiming_ = true;
     out_.membership.post(BootstrapWanted{*own_znode_});
   } else if (in_sync() && !(force_ && differs_)) {
-    bool gone = (leader_dead() && !led_before()) || (told_to_take_over_ && told_to_take_over_->leaves);
-    // Below min_in_sync nothing is acknowledged without it. With disks it comes back with all that was.
-    bool enough = !out_.config.self.durable || register_->in_sync.size() > register_->min_in_sync;
-    // Who has just started has only its directory, which may be an old copy: others, who start after it, may have more.
+    // Who has just started has only its directory, which may be an old copy: who starts after it may have more.
     const bool settled =
         !out_.config.self.durable || out_.now >= connected_at_ + kStarting * out_.config.leader_silence;
-    if (gone && enough && settled) takeover.exclude = register_->leader;
+    bool gone =
+        (leader_dead() && !led_before() && settled) || (told_to_take_over_ && told_to_take_over_->leaves);
+    // Below min_in_sync nothing is acknowledged without it. With disks it comes back with all that was.
+    bool enough = !out_.config.self.durable || register_->in_sync.size() > register_->min_in_sync;
+    if (gone && enough) takeover.exclude = register_->leader;
     if (depose_) takeover.cause = doubt_->cause;
     // Its copy may not be safe in the new lineage yet: a further start has to find the operator's word.
     if (led_before() && register_->cause == ElectionCause::kForced) takeover.cause = ElectionCause::kForced;

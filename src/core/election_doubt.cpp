@@ -232,22 +232,21 @@ void Election::warn_of_ruling() {
 void Election::on(ForceLineage message) {
   if (force_) answer_force(ErrorCode::kOverloaded, "another one asked for the same later");
   force_ = message;
-  if (!doubted_ && !deserted()) return answer_force(ErrorCode::kInvalid, nothing_to_decide());
-  evaluate();
+  if (doubted_ || deserted()) return evaluate();
+  if (!register_ || phase_ != Phase::kRegistered || reading_members())
+    return answer_force(ErrorCode::kNotReady, "ZooKeeper is being asked who is there: try again");
+  answer_force(ErrorCode::kInvalid, nothing_to_decide());
 }
 
 std::string Election::nothing_to_decide() const {
-  if (!register_ || phase_ != Phase::kRegistered)
-    return "this server is not registered in ZooKeeper: try again when it is";
   if (in_sync() && !differs_) return "this server is in sync: there is nothing to decide";
   std::string there;
   for (const Member& member : register_->in_sync) {
     auto it = members_.find(member.id.value);
     const bool registered = it != members_.end() && it->second.info.member == member;
-    if (member == out_.config.self.member) continue;
-    if (registered || linked(member)) there += (there.empty() ? "" : ", ") + member.id.value;
+    if (member == out_.config.self.member || !(registered || linked(member))) continue;
+    there += (there.empty() ? "" : ", ") + member.id.value;
   }
-  if (there.empty()) return "ZooKeeper is being asked who is there: try again";
   return "in sync and registered in ZooKeeper, or heard: " + there +
          "; there is nothing to decide while that lasts";
 }

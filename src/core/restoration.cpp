@@ -121,7 +121,7 @@ Ruling judge(const RegisterDoubted& doubted, const std::vector<Registration>& al
     return ruling;
   }
   if (!ruling.told) {
-    ruling.why = silent + " has not told yet what it holds, or believes ZooKeeper";
+    ruling.why = silent + " has not told yet what it holds, or believes ZooKeeper: if that lasts, stop it";
     return ruling;
   }
   if (!ruling.missing.empty() && !mutated(Mutation::kMissingIgnored)) {

@@ -19,11 +19,14 @@ std::string seen(const RegisterDoubted& doubted) {
 std::string holds(const Registration& one) {
   const Register& known = *one.remembers;
   if (!one.claim) return fmt::format("{} remembers epoch {}", one.info.member.id.value, known.epoch.value);
+  const Claim& claim = *one.claim;
   return fmt::format(
-      "{} remembers epoch {} (change {}) and holds revision {}, of which {} is known to be committed, digest "
-      "{:016x}",
-      one.info.member.id.value, known.epoch.value, known.serial, one.claim->end.revision.value,
-      one.claim->commit.value, one.claim->digest);
+      "{} remembers epoch {} (change {}) and holds revision {} of epoch {}, of which {} is known to be "
+      "committed, "
+      "digest {:016x}{}",
+      one.info.member.id.value, known.epoch.value, known.serial, claim.end.revision.value,
+      claim.end.epoch.value, claim.commit.value, claim.digest,
+      claim.differs ? "; this copy contradicts another one" : "");
 }
 
 // One line for each of the in-sync set that is not there.
@@ -45,12 +48,22 @@ void add_missing(std::vector<std::string>& lines, const std::vector<Member>& mem
   }
 }
 
-std::string command(const ServerInfo& self) {
-  const std::string address = format_address(self.http);
+// For the server that holds the most; of equals for this one.
+std::string command(const std::vector<Registration>& all, const ServerInfo& self) {
+  const Registration* best = nullptr;
+  for (const Registration& one : all) {
+    if (!one.claim) continue;
+    const bool more = best == nullptr || one.claim->end > best->claim->end;
+    if (more || (one.info.member == self.member && one.claim->end == best->claim->end)) best = &one;
+  }
+  const ServerInfo& chosen = best == nullptr ? self : best->info;
   return fmt::format(
-      "if this server's copy is to go on, and what others have beyond it is to be given up: 'curl -X POST "
-      "http://{}/v1/cluster/lineage' (first 'curl -O -J http://{}/v1/snapshot' at each server)",
-      address, address);
+      "if the copy of {}, which holds the most of those that are here, is to go on, and what others have "
+      "beyond it is to "
+      "be given up: 'curl -X POST http://{}/v1/cluster/lineage' (first save what the others hold: stop each, "
+      "and 'kvd "
+      "export' its directory; without one 'curl -O -J' its /v1/snapshot)",
+      chosen.member.id.value, format_address(chosen.http));
 }
 
 }  // namespace
@@ -75,7 +88,7 @@ std::vector<std::string> describe_silence(const Register& content, bool deserted
   }
   lines.push_back("nothing goes on by itself: nobody is here who was in sync");
   add_missing(lines, content.in_sync, all);
-  lines.push_back(command(self));
+  lines.push_back(command(all, self));
   return lines;
 }
 
@@ -100,7 +113,8 @@ std::vector<std::string> describe(const RegisterDoubted& doubted, const Ruling& 
         "empty directory",
         prefix, kConfigPath));
   }
-  lines.push_back(command(self));
+  // Before everybody has told it would only be refused.
+  if (ruling.told) lines.push_back(command(all, self));
   return lines;
 }
 

@@ -123,7 +123,7 @@ def says(server, *words):
 def expect_held(text, servers, revision):
     """It says of each of them that it has all up to there."""
     for one in servers:
-        assert re.search(rf'{one.name} remembers epoch 1 \(change \d+\) and holds revision {revision},', text), text
+        assert re.search(rf'{one.name} remembers epoch 1 \(change \d+\) and holds revision {revision} of epoch', text), text
 
 
 def refuses_writes(server):
@@ -330,6 +330,72 @@ def nobody_in_sync_is_there(binary):
         same_copies(servers)
 
 
+def old_directory_comes_first(binary):
+    with Cluster(binary, servers=0) as cluster:
+        servers = begin(cluster, 3, THREE)
+        put_all(servers, 'k')
+        same_copies(servers)
+        old = servers[1]
+        disk = directory_of(cluster, 1)
+        shutil.copytree(disk, disk + '.old')
+        put(servers[0], 'last')
+        same_copies(servers)
+        kill(*servers)
+        say('one directory is put back to before the last write, and its server starts first')
+        shutil.rmtree(disk)
+        os.rename(disk + '.old', disk)
+        old.start()
+        for one in (servers[0], servers[2]):
+            one.start()
+        all_in_sync(servers)
+        expect_all(servers, 'k')
+        for one in servers:
+            assert one.get('/v1/kv/last') == (200, 'last'), one.name
+        writes_go_on(servers, 'after')
+        same_copies(servers)
+
+
+def copies_differ(binary):
+    with Cluster(binary, servers=0) as cluster:
+        good, old = servers = begin(cluster, 2, ())
+        put_all(servers, 'k')
+        same_copies(servers)
+        disk = directory_of(cluster, 1)
+        shutil.copytree(disk, disk + '.old')
+        put_all(servers, 'm')
+        same_copies(servers)
+        kill(*servers)
+        say('an old directory is put back, and its server goes on alone')
+        shutil.rmtree(disk)
+        os.rename(disk + '.old', disk)
+        old.start()
+        eventually('the old one is ready', lambda: is_ready(old))
+        put_all([old], 'x', 10)
+        good.start()
+        says(good, "this copy differs from the leader's: it is kept")
+        say('the copy that differs outlives a restart, and can be exported')
+        good.kill()
+        export = os.path.join(cluster.directory, 'out.snapshot')
+        told = subprocess.run([binary, 'export', directory_of(cluster, 0), export], capture_output=True, text=True,
+                              check=False)
+        assert told.returncode == 1 and 'contradicts' in told.stderr, told
+        good.start()
+        says(good, "this copy differs from the leader's: it is kept")
+        status, told = insist(good.post, '/v1/cluster/lineage')
+        assert status == 400 and old.name in told['detail'], (status, told)
+        say('an operator decides for it')
+        old.kill()
+        says(good, 'nobody is here who was in sync', f"'curl -X POST http://{good.name}/v1/cluster/lineage'")
+        assert insist(good.post, '/v1/cluster/lineage') == (200, {'lineage': 1})
+        eventually('the good one is ready', lambda: is_ready(good))
+        old.start()
+        all_in_sync(servers)
+        for prefix in 'km':
+            expect_all(servers, prefix)
+        writes_go_on(servers, 'after')
+        same_copies(servers)
+
+
 def with_and_without_disks(binary):
     with Cluster(binary, servers=0) as cluster:
         memory, = begin(cluster, 1, (), durable=False)
@@ -454,6 +520,8 @@ run_case({
     'a server is missing when ZooKeeper has lost its data': one_is_missing,
     'the server that had gone on alone comes back after a new lineage': the_one_with_more_comes_late,
     'nobody who was in sync is there': nobody_in_sync_is_there,
+    'an old directory comes first after a stop of all': old_directory_comes_first,
+    'copies that differ are kept until a person decides': copies_differ,
     'servers with and without disks': with_and_without_disks,
     'another cluster began in the emptied ZooKeeper': another_cluster_begins,
     'a directory of a cluster is not for --standalone': directories_of_another_kind,

@@ -214,10 +214,11 @@ TEST_CASE("what is found in place of the register") {
 
 TEST_CASE("what operators read names who holds what, who is missing and what decides") {
   const Register newest = first({kA, kB});
-  const std::vector<Registration> all{telling(kA, newest)};
+  std::vector<Registration> all{telling(kA, newest)};
   ServerInfo self;
   self.member = kA;
   self.http = Address{"h", 8001};
+  all[0].info = self;
   std::string text;
   for (const std::string& line : describe(absent(newest), judge(absent(newest), all), all, self, "/p"))
     text += line + "\n";

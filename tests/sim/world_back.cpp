@@ -72,7 +72,8 @@ bool World::give_old_directory() {
   die(server, false, false, away);
   disks_[server]->put_copy_back();
   checkers_.excuse(server);
-  if (!context_.prng.one_in(2)) return true;
+  // The others have to be back before that one goes on alone: then nobody could know.
+  if (!context_.prng.one_in(2) || context_.options.silence_us < 400'000) return true;
   for (int other : everyone()) {
     if (is_alive(other)) die(other, false, false, away + context_.up_to(context_.options.silence_us / 2));
   }
