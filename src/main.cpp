@@ -8,11 +8,13 @@
 
 #include "client/commands.hpp"
 #include "client/options.hpp"
+#include "client/standard_descriptors.hpp"
 #include "shell/daemon.hpp"
 #include "shell/export.hpp"
 #include "shell/inspect.hpp"
 
 int main(int argc, char** argv) {
+  kvd::open_standard_descriptors();
   auto environment = [](const std::string& name) -> std::optional<std::string> {
     const char* value = std::getenv(name.c_str());
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);

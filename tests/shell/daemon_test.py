@@ -25,11 +25,14 @@ def run(*flags, env=None):
 
 
 class Server:
-    def __init__(self, *flags, descriptors=None):
+    def __init__(self, *flags, descriptors=None, closed=()):
+        def close():
+            for number in closed:
+                os.close(number)
         self.port = free_port()
         limited = [] if descriptors is None else ['prlimit', f'--nofile={descriptors}:{descriptors}']
         self.process = subprocess.Popen([*limited, KVD, '--port', str(self.port), *flags], stderr=subprocess.PIPE,
-                                        text=True)
+                                        text=True, preexec_fn=close)
 
     def __enter__(self):
         return self
@@ -110,6 +113,16 @@ class Daemon(unittest.TestCase):
             for client in clients:
                 client.close()
             server.wait_for('/readyz', 200)
+
+    def test_closed_standard_descriptors(self):
+        for closed in ((0,), (1,), (2,), (0, 1, 2)):
+            level = 'trace' if 2 in closed else 'warn'
+            with self.subTest(closed), Server('--standalone', '--log-level', level, closed=closed) as server:
+                server.wait_for('/readyz', 200)
+                # A log that got the number of a pipe which nobody reads would fill it.
+                for i in range(200):
+                    self.assertEqual(server.ask('PUT', f'/v1/kv/{i}', b'x')[0], 201)
+                self.assertEqual(server.end(signal.SIGTERM), (0, ''))
 
     def test_serves_alone_and_stops(self):
         for number in (signal.SIGTERM, signal.SIGINT):

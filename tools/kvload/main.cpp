@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include "client/standard_descriptors.hpp"
 #include "kvload/bare_server.hpp"
 #include "kvload/delay_proxy.hpp"
 #include "kvload/election.hpp"
@@ -23,6 +24,7 @@ struct Execute {
 }  // namespace
 
 int main(int argc, char** argv) {
+  kvd::open_standard_descriptors();
   signal(SIGPIPE, SIG_IGN);
   const auto command = kvd::load::parse_options({argv + 1, argv + argc});
   if (command) return std::visit(Execute(), *command);
