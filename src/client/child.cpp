@@ -1,30 +1,29 @@
 // See child.hpp.
 #include "client/child.hpp"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fmt/format.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <cstdio>
-#include <fstream>
-#include <memory>
+#include <cstring>
 #include <utility>
 
 #include "base/check.hpp"
+#include "client/guard.hpp"
+#include "client/stop_signals.hpp"
 
 namespace kvd {
 namespace {
 
-constexpr Duration kLookAgain = milliseconds(20);
-// After SIGKILL only what waits for a dead disk or for its parent is left, and it does nothing any more.
-constexpr uint64_t kKilledNs = 1'000'000'000;
+constexpr Duration kLeftBehind = milliseconds(5);  // until what the command has left counts as left
+constexpr Duration kKillAgain = milliseconds(20);
+// Later only what waits for a dead disk is left, which does nothing any more, and what this user may not kill.
+constexpr int kKills = 50;
 
 std::vector<std::string> environment_with(const std::vector<std::pair<std::string, std::string>>& extra) {
   std::vector<std::string> all;
@@ -36,36 +35,6 @@ std::vector<std::string> environment_with(const std::vector<std::pair<std::strin
     if (std::none_of(extra.begin(), extra.end(), same)) all.emplace_back(entry);
   }
   return all;
-}
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> all;
-  for (std::string& text : texts) all.push_back(text.data());
-  all.push_back(nullptr);
-  return all;
-}
-
-// Whether a process of the group runs: the dead that nobody has buried count for kill(2), and where a container's first
-// process does not care for orphans they stay for ever.
-bool has_living_member(int group) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> all(::opendir("/proc"), ::closedir);
-  if (all == nullptr) return true;
-  while (const dirent* entry = ::readdir(all.get())) {
-    if (std::isdigit(static_cast<unsigned char>(entry->d_name[0])) == 0) continue;
-    std::ifstream file(fmt::format("/proc/{}/stat", entry->d_name));
-    std::string text;
-    std::getline(file, text, '\0');
-    // Behind the name, which may hold anything: state, parent, group.
-    char state = 0;
-    int parent = 0;
-    int its_group = 0;
-    const size_t name_end = std::min(text.rfind(')'), text.size() - 1);
-    if (text.empty() ||
-        std::sscanf(text.c_str() + name_end + 1, " %c %d %d", &state, &parent, &its_group) != 3)
-      continue;
-    if (its_group == group && state != 'Z' && state != 'X') return true;
-  }
-  return false;
 }
 
 // A file in memory that is at its beginning: what reads it need not read it, or may open it anew as /dev/stdin.
@@ -97,7 +66,11 @@ struct Child::Pipe {
   Take take = nullptr;
 
   void close() {
-    if (child != nullptr) (child->output_ == this ? child->output_ : child->progress_) = nullptr;
+    if (child != nullptr) {
+      for (Pipe** own : {&child->output_, &child->progress_, &child->report_}) {
+        if (*own == this) *own = nullptr;
+      }
+    }
     child = nullptr;
     uv_close(reinterpret_cast<uv_handle_t*>(&pipe),
              [](uv_handle_t* handle) { delete static_cast<Pipe*>(handle->data); });
@@ -108,24 +81,21 @@ Child::Child(uv_loop_t* loop, ChildOptions options, std::function<void(const Chi
     : loop_(loop),
       options_(std::move(options)),
       on_end_(std::move(on_end)),
-      grace_(loop,
-             [this] {
-               signal(SIGKILL);
-               killed_at_ = uv_hrtime();
-             }),
-      look_again_(loop, [this] { look(); }) {}
+      grace_(loop, [this] { kill(); }),
+      look_again_(loop, [this] { kills_ > 0 ? kill() : stop(); }) {}
 
 Child::~Child() {
-  signal(SIGKILL);
-  if (process_ != nullptr) close_handle(process_);
-  if (output_ != nullptr) output_->close();
-  if (progress_ != nullptr) progress_->close();
+  signal_all(SIGKILL, Guarded::kTakeIn);
+  for (Pipe* pipe : {output_, progress_, report_}) {
+    if (pipe != nullptr) pipe->close();
+  }
+  if (guard_ > 0) ::waitpid(guard_, nullptr, 0);  // which the closed report ends
 }
 
 // ---- starting ----
 
 int Child::start() {
-  CHECK(process_ == nullptr);
+  CHECK(guard_ == 0);
   if (!options_.piped) return spawn({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
   const int input = file_with(options_.input);
   if (input < 0) return uv_translate_sys_error(errno);
@@ -153,34 +123,16 @@ int Child::start_piped(int input) {
   return error;
 }
 
-int Child::spawn(const std::vector<int>& fds) {
-  std::vector<std::string> environment = environment_with(options_.environment);
-  std::vector<char*> environment_pointers = pointers(environment);
-  std::vector<char*> command = pointers(options_.command);
-  std::vector<uv_stdio_container_t> stdio(fds.size());
-  for (size_t i = 0; i < fds.size(); ++i) {
-    stdio[i].flags = UV_INHERIT_FD;
-    stdio[i].data.fd = fds[i];
-  }
-  uv_process_options_t options{};
-  options.file = command[0];
-  options.args = command.data();
-  options.env = environment_pointers.data();
-  options.flags = UV_PROCESS_DETACHED;  // setsid(): its group's number is its own
-  options.stdio = stdio.data();
-  options.stdio_count = static_cast<int>(stdio.size());
-  options.exit_cb = [](uv_process_t* process, int64_t status, int signal) {
-    static_cast<Child*>(process->data)->on_exit(status, signal);
-  };
-  process_ = new uv_process_t;
-  process_->data = this;
-  const int error = uv_spawn(loop_, process_, &options);
-  if (error == 0) {
-    group_ = process_->pid;
-  } else {
-    close_handle(std::exchange(process_, nullptr));
-  }
-  return error;
+int Child::spawn(const std::vector<int>& descriptors) {
+  // What is left of a guard that was killed comes to this process.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const GuardedStart started =
+      start_guarded(options_.command, environment_with(options_.environment), descriptors, options_.held);
+  if (started.error != 0) return uv_translate_sys_error(started.error);
+  guard_ = started.guard;
+  group_ = started.command;
+  report_ = listen(started.report, &Child::take_report);
+  return 0;
 }
 
 // ---- what it writes ----
@@ -199,7 +151,12 @@ Child::Pipe* Child::listen(int fd, Take take) {
   const auto read = [](uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) {
     auto* from = static_cast<Pipe*>(stream->data);
     if (from->child == nullptr || size == 0) return;
-    if (size < 0) return from->close();
+    if (size < 0) {
+      Child* child = from->child;
+      const bool over = child->report_ == from;
+      from->close();
+      return over ? child->on_guard_end() : void();
+    }
     (from->child->*from->take)({buffer->base, static_cast<size_t>(size)});
   };
   CHECK(uv_read_start(reinterpret_cast<uv_stream_t*>(&listening->pipe), lend, read) == 0);
@@ -225,7 +182,13 @@ void Child::take_progress(std::string_view bytes) {
   }
 }
 
-// All that the group has written is in the pipe by now. Who got away with the other end is not waited for.
+void Child::take_report(std::string_view bytes) {
+  status_ += bytes;
+  look_again_.start(kLeftBehind);
+}
+
+// All that the command and its own have written is in the pipe by now. Who got away with the other end is not waited
+// for.
 void Child::drain(Pipe* pipe) {
   uv_os_fd_t fd = -1;
   if (pipe == nullptr || uv_fileno(reinterpret_cast<uv_handle_t*>(&pipe->pipe), &fd) != 0) return;
@@ -239,39 +202,50 @@ void Child::drain(Pipe* pipe) {
 
 // ---- ending ----
 
-void Child::signal(int number) {
-  if (group_ > 0) ::kill(-group_, number);
+void Child::pass_on(int number) {
+  if (asks_to_pause(number)) return signal_all(SIGSTOP, Guarded::kTakeIn);
+  if (number == SIGCONT) return signal_all(SIGCONT, Guarded::kTakeIn);
+  if (guard_ > 0 && status_.empty()) ::kill(-group_, number);
 }
 
+void Child::signal_all(int number, Guarded guarded) {
+  if (guard_ == 0) return;
+  signal_below(guard_, number, guarded);
+  if (processes_below(::getpid(), Guarded::kTakeIn).empty()) ::kill(-group_, number);  // there is no /proc
+}
+
+// A kvd among what the command has started tells its own command.
 void Child::stop() {
-  if (group_ == 0 || std::exchange(stopping_, true)) return;
-  signal(SIGTERM);
-  signal(SIGCONT);  // what stands still hears SIGTERM only then
+  if (guard_ == 0 || std::exchange(stopping_, true)) return;
+  signal_all(SIGTERM, Guarded::kLeaveOut);
+  signal_all(SIGCONT, Guarded::kTakeIn);  // what stands still hears SIGTERM only then
   grace_.start(options_.grace);
 }
 
-void Child::on_exit(int64_t status, int signal) {
-  end_.status = static_cast<int>(status);
-  end_.signal = signal;
-  close_handle(std::exchange(process_, nullptr));
-  look();
-}
-
-// The command has ended; has its group?
-bool Child::group_is_gone() {
-  // Orphans become ours where this program is a container's first process, and nobody else would bury them.
-  while (::waitpid(-group_, nullptr, WNOHANG) > 0) continue;
-  return (::kill(-group_, 0) != 0 && errno == ESRCH) || !has_living_member(group_);
-}
-
-void Child::look() {
-  const bool given_up = killed_at_ != 0 && uv_hrtime() - killed_at_ > kKilledNs;
-  if (!group_is_gone() && !given_up) {
-    stop();
-    return look_again_.start(kLookAgain);
+void Child::kill() {
+  if (++kills_ <= kKills) {
+    signal_all(SIGKILL, Guarded::kTakeIn);
+    return look_again_.start(kKillAgain);
   }
-  group_ = 0;
+  end_.survivors = processes_below(guard_, Guarded::kTakeIn);
+  ::kill(guard_, SIGKILL);
+  report_->close();
+  on_guard_end();
+}
+
+void Child::on_guard_end() {
+  ::waitpid(std::exchange(guard_, 0), nullptr, 0);
   grace_.stop();
+  look_again_.stop();
+  int status = SIGKILL;  // unless it is told: then the guard was killed, and the command with it
+  if (status_.size() == sizeof status) {
+    std::memcpy(&status, status_.data(), sizeof status);
+  } else {
+    signal_below(::getpid(), SIGKILL, Guarded::kLeaveOut);
+  }
+  end_.status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  end_.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  drain(progress_);
   drain(output_);
   const ChildEnd end = std::move(end_);
   const auto call = on_end_;

@@ -1,10 +1,11 @@
-// One command as a child process, in a process group of its own, so that what it starts is stopped with it. A Child
-// is over when its command has ended and nothing is left in that group: what a command leaves running there is
-// stopped too, since it would go on without the grant that it was started under. Loop thread only.
+// One command as a child process, with all that it starts, in whatever process group or session: a Child is over when
+// nothing of it is left. What the command leaves running is stopped, since it would go on without the grant that it was
+// started under. Loop thread only.
 //
-// What gets away: a process that leaves the group (setsid), and everything when this program itself is killed by
-// SIGKILL.
+// What gets away: what others start for it (systemd, cron, a daemon of containers, another machine), what this user may
+// not signal (setuid), and everything when this program and the guard (guard.hpp) are both killed by SIGKILL.
 #pragma once
+#include <sys/types.h>
 #include <uv.h>
 
 #include <functional>
@@ -15,6 +16,7 @@
 
 #include "base/time.hpp"
 #include "client/loop.hpp"
+#include "client/processes.hpp"
 
 namespace kvd {
 
@@ -23,6 +25,8 @@ struct ChildOptions {
   std::vector<std::pair<std::string, std::string>>
       environment;              // beside the inherited one, and instead of it
   Duration grace = seconds(2);  // between SIGTERM and SIGKILL
+  // The connection that is its grant: kept open until all has ended, also when this program is killed. -1: none.
+  int held = -1;
   // True: it reads `input`; what it writes to its standard output is kept, up to `output_max` bytes, with more it is
   // stopped; and each line that it writes to its descriptor 3 is told, without the newline and at most its first
   // `progress_max` bytes. False: input and output are this program's.
@@ -38,6 +42,7 @@ struct ChildEnd {
   int signal = 0;
   std::string output;
   bool too_much_output = false;
+  std::vector<pid_t> survivors;                                     // of SIGKILL
   int code() const { return signal != 0 ? 128 + signal : status; }  // as shells have it
 };
 
@@ -51,34 +56,39 @@ class Child {
 
   // 0, or libuv's error: then nothing runs.
   int start();
-  void signal(int number);  // to the group
-  void stop();              // SIGTERM, and SIGKILL after the grace time; again: nothing more
+  // To the command's process group; to all that runs what stops (SIGSTOP for SIGTSTP and the like, which means nothing
+  // without a terminal) and what continues.
+  void pass_on(int number);
+  void stop();  // SIGTERM, and SIGKILL after the grace time; again: nothing more
 
  private:
   struct Pipe;
   using Take = void (Child::*)(std::string_view bytes);
 
   int start_piped(int input);
-  int spawn(const std::vector<int>& fds);
+  int spawn(const std::vector<int>& descriptors);
   Pipe* listen(int fd, Take take);
   void take_output(std::string_view bytes);
   void take_progress(std::string_view bytes);
+  void take_report(std::string_view bytes);
   void drain(Pipe* pipe);
-  void on_exit(int64_t status, int signal);
-  void look();
-  bool group_is_gone();
+  void signal_all(int number, Guarded guarded);
+  void kill();
+  void on_guard_end();
 
   uv_loop_t* loop_;
   ChildOptions options_;
   std::function<void(const ChildEnd&)> on_end_;
-  uv_process_t* process_ = nullptr;
-  int group_ = 0;             // 0: nothing runs
-  Pipe* output_ = nullptr;    // frees itself when libuv is done with it
+  pid_t guard_ = 0;           // 0: nothing runs
+  pid_t group_ = 0;           // the command's
+  Pipe* report_ = nullptr;    // of the guard; frees itself when libuv is done with it
+  Pipe* output_ = nullptr;    // likewise
   Pipe* progress_ = nullptr;  // likewise
+  std::string status_;        // the bytes of what wait(2) says
   std::string line_;          // of progress, so far
   ChildEnd end_;
   bool stopping_ = false;
-  uint64_t killed_at_ = 0;  // ns; 0: not yet
+  int kills_ = 0;
   Timer grace_;
   Timer look_again_;
 };

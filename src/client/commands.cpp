@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -22,15 +23,13 @@
 namespace kvd {
 namespace {
 
-constexpr std::initializer_list<int> kSignals = {SIGINT, SIGTERM, SIGHUP};
-
 uint64_t draw_seed() {
   std::random_device device;
   return uint64_t{device()} << 32 | device();
 }
 
-// All workers of one process. The first signal lets them finish, the second one or the end of the grace time stops
-// them.
+// All workers of one process. The first signal that asks to end lets them finish, the second one or the end of the
+// grace time stops them.
 class Workers {
  public:
   Workers(Loop& loop, const WorkOptions& options)
@@ -52,7 +51,11 @@ class Workers {
     loop_.run();
     return code_;
   }
-  void on_signal() { draining_ ? stop() : drain(); }
+  void on_signal(int number) {
+    if (asks_to_end(number)) return draining_ ? stop() : drain();
+    for (auto& worker : workers_) worker->pass_on(number);
+    if (asks_to_pause(number)) ::raise(SIGSTOP);
+  }
 
  private:
   void drain() {
@@ -84,17 +87,17 @@ struct Run {
 
   int operator()(HoldOptions& options) const {
     HeldCommand held(loop, std::move(options), draw_seed());
-    StopSignals signals(loop.get(), kSignals, [&](int number) { held.on_signal(number); });
+    StopSignals signals(loop.get(), signals_for_a_command(), [&](int number) { held.on_signal(number); });
     return held.run();
   }
   int operator()(WorkOptions& options) const {
     Workers workers(loop, options);
-    StopSignals signals(loop.get(), kSignals, [&](int) { workers.on_signal(); });
+    StopSignals signals(loop.get(), signals_for_a_command(), [&](int number) { workers.on_signal(number); });
     return workers.run();
   }
   int operator()(HostsSyncOptions& options) const {
     HostsSync sync(loop, std::move(options), draw_seed());
-    StopSignals signals(loop.get(), kSignals, [&](int) { sync.on_signal(); });
+    StopSignals signals(loop.get(), {SIGHUP, SIGINT, SIGTERM}, [&](int) { sync.on_signal(); });
     return sync.run();
   }
 };
@@ -122,8 +125,16 @@ int run_client_command(const std::string& name, const std::vector<std::string>& 
     return end.code;
   }
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
   Loop loop;
-  return std::visit(Run{loop}, *command);
+  const int code = std::visit(Run{loop}, *command);
+  uv_run(loop.get(), UV_RUN_NOWAIT);  // what is being closed
+  if (uv_loop_alive(loop.get()) != 0) {
+    // A name is being looked up, and that may take half a minute where its servers are dead.
+    std::fflush(nullptr);
+    ::_exit(code);
+  }
+  return code;
 }
 
 }  // namespace kvd

@@ -67,6 +67,12 @@ void Connection::close() {
            [](uv_handle_t* handle) { delete static_cast<Socket*>(handle->data); });
 }
 
+int Connection::descriptor() const {
+  uv_os_fd_t fd = -1;
+  if (socket_ != nullptr) uv_fileno(reinterpret_cast<const uv_handle_t*>(&socket_->tcp), &fd);
+  return fd;
+}
+
 void Connection::lose(int why) {
   close();
   owner_.on_lost(*this, why);

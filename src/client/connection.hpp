@@ -42,6 +42,8 @@ class Connection {
   std::string& output() { return output_; }  // append whole requests
   void flush();                              // writes what the socket takes; the rest goes when it takes more
 
+  int descriptor() const;  // -1: it is closed
+
   // What has come of an answer that is not whole yet (ResponseParser::under_way()).
   Response* under_way() { return parser_.under_way(); }
 

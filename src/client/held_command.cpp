@@ -2,18 +2,24 @@
 #include "client/held_command.hpp"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <sysexits.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "base/percent.hpp"
+#include "client/stop_signals.hpp"
 
 namespace kvd {
 namespace {
 
 constexpr int kNotFound = 127;  // as shells have it
 constexpr int kNotRun = 126;
+// Beyond --wait, for the servers' answers: who has no time to wait is answered, too.
+constexpr Duration kPatience = seconds(1);
+
+uint64_t to_ns(Duration span) { return static_cast<uint64_t>(span.count()) * 1000; }
 
 }  // namespace
 
@@ -22,14 +28,21 @@ HeldCommand::HeldCommand(Loop& loop, HoldOptions options, uint64_t seed, Duratio
       options_(std::move(options)),
       what_(options_.election ? "the lead of" : "the lock"),
       began_(uv_hrtime()),
-      client_(loop.get(), options_.servers, seed) {
+      client_(loop.get(), options_.servers, seed),
+      deadline_(loop.get(), [this] { on_deadline(); }) {
   HttpRequest request;
   request.method = "POST";
   request.target = [this] { return target(); };
   request.stream = true;
   request.silence = silence;
+  if (options_.wait) {
+    request.until = began_ + to_ns(*options_.wait + kPatience);
+    deadline_.start(*options_.wait + kPatience +
+                    milliseconds(100));  // the call, which names a server, comes first
+  }
   HttpEvents events;
   events.on_failed = [this](const std::string& why) {
+    last_failure_ = why;
     if (!may_try_again()) {
       finish(EX_UNAVAILABLE, fmt::format("no server took the request in time: {}", why));
       return false;
@@ -77,7 +90,14 @@ std::string HeldCommand::target() const {
 // Even without any time every server is asked once.
 bool HeldCommand::may_try_again() const {
   if (!options_.wait || !call_->tried_all()) return true;
-  return uv_hrtime() - began_ < static_cast<uint64_t>(options_.wait->count()) * 1000;
+  return uv_hrtime() - began_ < to_ns(*options_.wait);
+}
+
+// A server that has taken the request may have frozen since, and others have not been asked in time.
+void HeldCommand::on_deadline() {
+  if (phase_ != Phase::kQueued) return;
+  finish(EX_UNAVAILABLE, fmt::format("{} {} was not granted in time{}{}", what_, options_.path,
+                                     last_failure_.empty() ? ": the server is silent" : "; ", last_failure_));
 }
 
 // ---- what the server says ----
@@ -132,6 +152,7 @@ void HeldCommand::start_command() {
   ChildOptions child;
   child.command = options_.command;
   child.grace = options_.grace;
+  child.held = call_->descriptor();
   child.environment = {{options_.election ? "KVD_ELECTION" : "KVD_LOCK", options_.path},
                        {"KVD_FENCE", std::to_string(fence_)},
                        {"KVD_FENCE_PARAM", fmt::format("{}:{}", escaped_path(options_.path), fence_)}};
@@ -146,6 +167,8 @@ void HeldCommand::start_command() {
 }
 
 void HeldCommand::on_child_end(const ChildEnd& end) {
+  if (!end.survivors.empty())
+    say_.line(fmt::format("cannot kill what the command has started: {}", fmt::join(end.survivors, ", ")));
   if (phase_ == Phase::kRunning) return finish(end.code());
   if (!options_.again || interrupted_) return finish(EX_TEMPFAIL);
   child_.reset();
@@ -154,9 +177,15 @@ void HeldCommand::on_child_end(const ChildEnd& end) {
 }
 
 void HeldCommand::on_signal(int number) {
-  interrupted_ = true;
-  if (child_ != nullptr) return child_->signal(number);
-  if (phase_ == Phase::kQueued) finish(128 + number);
+  if (asks_to_end(number)) interrupted_ = true;
+  if (child_ != nullptr) {
+    child_->pass_on(number);
+  } else if (asks_to_end(number) && phase_ == Phase::kQueued) {
+    return finish(128 + number);
+  }
+  // What the server says meanwhile is read before SIGCONT, which libuv hands out last: a command whose grant is gone
+  // goes on only to end.
+  if (asks_to_pause(number)) ::raise(SIGSTOP);
 }
 
 }  // namespace kvd

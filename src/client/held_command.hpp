@@ -24,7 +24,7 @@ class HeldCommand {
 
   // Until the command is over or will never be started. The exit code: see `kvd lock --help`.
   int run();
-  void on_signal(int number);  // one that asks this program to end
+  void on_signal(int number);
 
  private:
   enum class Phase : uint8_t {
@@ -35,6 +35,7 @@ class HeldCommand {
   };
 
   std::string target() const;
+  void on_deadline();
   bool may_try_again() const;
   void on_line(const std::string& line);
   void on_held(uint64_t fence);
@@ -55,6 +56,8 @@ class HeldCommand {
   HttpClient client_;
   std::unique_ptr<HttpCall> call_;
   std::unique_ptr<Child> child_;
+  std::string last_failure_;  // of asking
+  Timer deadline_;            // of a wait
 };
 
 }  // namespace kvd

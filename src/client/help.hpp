@@ -5,17 +5,22 @@
 namespace kvd::help {
 
 inline constexpr char kHeld[] = R"(
-The command has a process group of its own and no controlling terminal. To stop it is SIGTERM to that group,
-and SIGKILL after --grace. What it leaves running in its group when it ends is stopped, too. SIGINT, SIGTERM
-and SIGHUP that kvd gets are passed on to it.
+The command has a session of its own and no controlling terminal. To stop it is SIGTERM to all that it has
+started, in whatever process group or session, and SIGKILL after --grace. What it leaves running when it ends
+is stopped, too, before the grant is given back. Every signal that kvd gets is passed on to its process group;
+only SIGTSTP and the like (Ctrl-Z) stop all of it, and kvd, with SIGSTOP. Before the command runs SIGHUP,
+SIGINT, SIGQUIT and SIGTERM end kvd, and others do nothing.
 
 What is guaranteed: the command is started only after the server has granted, and stopped as soon as the
 server says that the grant is lost, or the connection ends, or nothing came for 25 seconds (servers write at
 least every 10). A server that loses its grant waits for a third of its --session-timeout (2 seconds by
 default) between saying so and letting it pass to another; for a command that does not heed SIGTERM, give a
 --grace below that.
+When kvd itself is killed by SIGKILL its guard, a second process, kills all of it before the connection ends.
 What is not: a machine that is cut off from the server notices only by those 25 seconds, and one that is
-suspended, or where kvd is killed by SIGKILL, not at all; meanwhile another may be granted the same. So have
+suspended, or a kvd that is stopped by SIGSTOP, not at all; meanwhile another may be granted the same. Nothing
+stops what others start for the command (systemd, cron, a daemon of containers, another machine), what this
+user may not signal (setuid; kvd names it), and anything when kvd and its guard are killed together. So have
 whatever the command changes check the fence: it is larger for every later holder, and a kvd write with
 ?fence=$KVD_FENCE_PARAM is refused (412) once a newer one was seen.
 )";
@@ -43,12 +48,14 @@ environment,
 What it writes to its standard output, 61440 bytes at most, is the result; the task is done when it exits
 with 0, and failed otherwise. A line that it writes to its descriptor 3 (echo half >&3), 256 bytes at most,
 is the task's progress; the last one counts. When the server cancels the task, or takes this worker for gone,
-the command is stopped: SIGTERM to its process group, and SIGKILL after --grace; the result is dropped. Such a
-task may run elsewhere before it has stopped here: the fence tells the attempts apart, and only one result is
-accepted.
+the command is stopped: SIGTERM to all that it has started, in whatever process group or session, and SIGKILL
+after --grace; the result is dropped. What it leaves running when it ends is stopped before the result is
+sent. Such a task may run elsewhere before it has stopped here: the fence tells the attempts apart, and only
+one result is accepted. kvd lock --help tells what nothing can stop.
 
-SIGINT, SIGTERM or SIGHUP: no more tasks are taken, the running ones have --grace to finish and are then
-stopped; a second signal stops them at once. A task without a result is given to another worker.
+SIGINT, SIGTERM, SIGHUP or SIGQUIT: no more tasks are taken, the running ones have --grace to finish and are
+then stopped; a second signal stops them at once. A task without a result is given to another worker. Every
+other signal is passed on to the running commands; SIGTSTP and the like stop them, and kvd, with SIGSTOP.
 Exit codes: 0 after such a signal, 64 the command line, 78 KVD_SERVERS, 69 a server refused the worker.)";
 
 inline constexpr char kHostsSync[] =

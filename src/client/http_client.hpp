@@ -30,6 +30,9 @@ struct HttpRequest {
   std::string body;
   bool stream = false;                // a 200 is delivered line by line
   Duration silence = kStreamSilence;  // how long a server may send nothing, before its answer and in it
+  // By when a server has to have begun its answer (uv_hrtime); 0: as long as it takes. Each server that was not asked
+  // yet gets its share of what is left, so that one that stands still does not take it all.
+  uint64_t until = 0;
 };
 
 // Whoever is called may destroy the call.
@@ -68,6 +71,7 @@ class HttpCall final : private ConnectionOwner {
 
   // What came is of no use: closes the connection and goes on with the next server, after a pause.
   void try_again();
+  int descriptor() const { return connection_.descriptor(); }  // of the connection, or -1
   // How many servers have been tried in vain since the call began: all of them, or not yet.
   bool tried_all() const { return tries_ >= client_.servers_.size(); }
 
@@ -85,6 +89,8 @@ class HttpCall final : private ConnectionOwner {
   void drop_resolution();
   void connect_next();
   void on_time();
+  Duration share() const;
+  void wait(Duration most);
   void on_whole();
   void deliver_lines();
   void pause();
@@ -99,6 +105,9 @@ class HttpCall final : private ConnectionOwner {
   size_t tries_ = 0;
   unsigned failures_ = 0;  // in a row: the pause grows with them
   uint64_t began_ = 0;     // this try, in ns
+  Duration share_{0};      // of the time, for this try to be answered
+  Duration waits_{0};      // what timer_ was started with, and when it is over
+  uint64_t over_at_ = 0;   // ns
   Resolution* resolution_ = nullptr;
   std::vector<sockaddr_storage> addresses_;
   size_t next_address_ = 0;

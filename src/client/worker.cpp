@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kNextMs = 10'000;
 constexpr Duration kPace = milliseconds(50);            // should a server not wait at all
 constexpr Duration kProgressPause = milliseconds(500);  // between reports: each is a write in ZooKeeper
+constexpr Duration kProgressPatience = seconds(2);      // with the last one: the result waits for it
 
 }  // namespace
 
@@ -23,9 +24,14 @@ Worker::Worker(uv_loop_t* loop, HttpClient& client, WorkerOptions options, std::
       options_(std::move(options)),
       on_over_(std::move(on_over)),
       fetch_again_(loop, [this] { next(); }),
-      progress_pause_(loop, [this] {
+      progress_pause_(loop,
+                      [this] {
+                        pausing_ = false;
+                        report_progress();
+                      }),
+      progress_patience_(loop, [this] {
         progress_call_.reset();
-        report_progress();
+        report();
       }) {
   HttpRequest request;
   request.method = "POST";
@@ -55,6 +61,7 @@ void Worker::be_over(bool refused) {
   if (std::exchange(over_, true)) return;
   child_.reset();
   progress_pause_.stop();
+  progress_patience_.stop();
   progress_call_.reset();
   call_.reset();
   registration_.reset();
@@ -164,6 +171,7 @@ void Worker::run() {
                        {"KVD_FENCE", std::to_string(task_->fence)},
                        {"KVD_KIND", task_->kind}};
   child.grace = options_.grace;
+  child.held = registration_->descriptor();
   child.piped = true;
   child.input = std::move(task_->data);
   child.output_max = limits::kTaskBytes;
@@ -177,12 +185,13 @@ void Worker::run() {
   const int error = child_->start();
   if (error == 0) return;
   child_.reset();
-  report(false, fmt::format("/bin/sh: {}\n", uv_strerror(error)));
+  be_done(false, fmt::format("/bin/sh: {}\n", uv_strerror(error)));
 }
 
-// The last word counts, and is worth no more than one try after the other: what the task comes to is in its result.
+// Of the command's words the last one counts, also when it ends at once. It is worth no more than one try after the
+// other: what the task comes to is in its result.
 void Worker::report_progress() {
-  if (!progress_ || progress_call_ != nullptr || child_ == nullptr) return;
+  if (!progress_ || progress_call_ != nullptr || pausing_) return;
   HttpRequest request;
   request.method = "PUT";
   const std::string target =
@@ -191,37 +200,61 @@ void Worker::report_progress() {
   request.body = *std::exchange(progress_, std::nullopt);
   request.silence = options_.silence;
   HttpEvents events;
-  events.on_failed = [](const std::string&) { return true; };
+  events.on_failed = [](const std::string&) { return true; };  // which progress_patience_ ends
   events.on_answer = [this](const Response& answer) {
     if (answer.status / 100 != 2 && answer.status != 412)
       say_.once(about_task("its progress is not taken: " + problem_text(answer.status, answer.body)));
-    progress_pause_.start(kProgressPause);
+    on_progress_over();
   };
   progress_call_ = std::make_unique<HttpCall>(client_, std::move(request), std::move(events));
 }
 
+void Worker::on_progress_over() {
+  progress_call_.reset();
+  if (!result_) {
+    pausing_ = true;
+    return progress_pause_.start(kProgressPause);
+  }
+  report_progress();
+  if (progress_call_ == nullptr) report();
+}
+
 void Worker::on_command_end(const ChildEnd& end) {
   child_.reset();
+  if (!end.survivors.empty())
+    say_.line(about_task(fmt::format("cannot kill what it has started: {}", fmt::join(end.survivors, ", "))));
   progress_pause_.stop();
-  progress_call_.reset();
-  progress_.reset();
+  pausing_ = false;
   if (dropped_) {
+    progress_call_.reset();
+    progress_.reset();
     task_.reset();
     if (registered_.empty() && !draining_) return registration_->try_again();
     return next();
   }
-  const std::string too_much = fmt::format("the result has more than {} bytes\n", limits::kTaskBytes);
-  if (end.too_much_output) return report(false, too_much);
-  report(end.code() == 0, end.output);
+  if (end.too_much_output)
+    return be_done(false, fmt::format("the result has more than {} bytes\n", limits::kTaskBytes));
+  be_done(end.code() == 0, end.output);
 }
 
-void Worker::report(bool done, const std::string& result) {
+// The server takes no progress of a task that has a result.
+void Worker::be_done(bool done, std::string text) {
+  result_ = TaskResult{done, std::move(text)};
+  report_progress();
+  if (progress_call_ == nullptr) return report();
+  progress_patience_.start(kProgressPatience);
+}
+
+void Worker::report() {
+  progress_patience_.stop();
+  progress_.reset();
+  const TaskResult result = *std::exchange(result_, std::nullopt);
   HttpRequest request;
   request.method = "PUT";
   const std::string target = fmt::format("/v1/tasks/{}/result?fence={}&status={}", percent_encode(task_->id),
-                                         task_->fence, done ? "done" : "failed");
+                                         task_->fence, result.done ? "done" : "failed");
   request.target = [target] { return target; };
-  request.body = result;
+  request.body = result.text;
   request.silence = options_.silence;
   HttpEvents events;
   events.on_failed = [this](const std::string& why) {

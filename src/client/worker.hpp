@@ -21,6 +21,11 @@ struct WorkerOptions {
   Duration silence = kStreamSilence;  // of the server, after which the worker registers anew
 };
 
+struct TaskResult {
+  bool done = false;
+  std::string text;
+};
+
 class Worker {
  public:
   // `on_over` is called once, after drain() or when a server refuses the worker (true); it may not destroy the Worker.
@@ -33,6 +38,10 @@ class Worker {
   void drain();
   // The running task's command is stopped, its result dropped.
   void stop();
+  // A signal to the running task's command, if there is one.
+  void pass_on(int number) {
+    if (child_ != nullptr) child_->pass_on(number);
+  }
 
  private:
   void on_line(const std::string& line);
@@ -42,7 +51,9 @@ class Worker {
   void run();
   void on_command_end(const ChildEnd& end);
   void report_progress();
-  void report(bool done, const std::string& result);
+  void on_progress_over();
+  void be_done(bool done, std::string text);
+  void report();
   void on_reported(const Response& answer);
   void next();
   void be_over(bool refused);
@@ -63,8 +74,11 @@ class Worker {
   std::unique_ptr<Child> child_;
   std::optional<std::string> progress_;      // what the command said last, and is not reported yet
   std::unique_ptr<HttpCall> progress_call_;  // one at a time
+  bool pausing_ = false;                     // between two reports of progress
+  std::optional<TaskResult> result_;         // of the running task, whose command has ended
   Timer fetch_again_;
   Timer progress_pause_;
+  Timer progress_patience_;  // with the last report, before the result
 };
 
 }  // namespace kvd

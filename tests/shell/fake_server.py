@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 DEADLINE_S = 60
@@ -118,10 +119,13 @@ def refusing_name():
 class Running:
     """A subcommand that runs."""
 
-    def __init__(self, arguments, env, ignoring=()):
+    def __init__(self, arguments, env, ignoring=(), closed=()):
         def prepare():
-            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # whatever the test itself was started with
+            # Whatever the test itself was started with.
+            for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
                 signal.signal(number, signal.SIG_IGN if number in ignoring else signal.SIG_DFL)
+            for number in closed:
+                os.close(number)
         self.process = subprocess.Popen([KVD, *arguments], preexec_fn=prepare, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                         env={**os.environ, **env})
@@ -203,13 +207,30 @@ class ClientTest(unittest.TestCase):
     def go(self):
         self.write('go', '')
 
-    def is_gone(self, pid):
-        """No process of this number runs; what is dead and not buried yet does not run."""
+    @staticmethod
+    def state(pid):
+        """Of a process, as ps has it: T stands still, Z is dead and not buried yet; X where there is none."""
         try:
             with open(f'/proc/{pid}/stat', encoding='ascii') as file:
-                return file.read().rpartition(')')[2].split()[0] in 'ZX'
+                return file.read().rpartition(')')[2].split()[0]
         except (FileNotFoundError, ProcessLookupError):
-            return True
+            return 'X'
+
+    def is_gone(self, pid):
+        """No process of this number runs."""
+        return self.state(pid) in 'ZX'
+
+    def wait_state(self, pid, states):
+        end = time.monotonic() + DEADLINE_S
+        while self.state(pid) not in states:
+            assert time.monotonic() < end, f'{pid} is {self.state(pid)} and not {states}'
+            time.sleep(0.01)
+
+    @staticmethod
+    def guards(pid):
+        """The processes between a subcommand and its commands."""
+        with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as file:
+            return [int(child) for child in file.read().split()]
 
 
 def main(argv):

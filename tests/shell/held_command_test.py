@@ -15,14 +15,21 @@ LOST = {'state': 'lost', 'reason': 'ZooKeeper is gone'}
 # Until SIGTERM, which it tells.
 UNTIL_TERM = f'trap "echo term; exit 3" TERM; echo started; {FOR_EVER}'
 DEAF = f'trap "" TERM; echo $$; {FOR_EVER}'
+# Three that leave the command's process group, in a session of their own: a child, an orphan, and one that is deaf.
+STRAYS = ('setsid sh -c "echo \\$\\$; exec sleep 100" & (setsid sh -c "echo \\$\\$; exec sleep 100" &) ; '
+          f"setsid sh -c '{DEAF}' & ")
+# What asks a program to do something else than to end, by number: the shell does not know all names.
+OTHER_SIGNALS = [int(number) for number in (
+    signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPWR,
+    signal.SIGSTKFLT, signal.SIGXCPU, signal.SIGWINCH, signal.SIGRTMIN, signal.SIGRTMAX)]
 
 
 class Lock(ClientTest):
     def lock(self, script, *flags, **options):
         return self.start('lock', 'app/job', *flags, '--', 'sh', '-c', script, **options)
 
-    def held(self, script, *flags):
-        running = self.lock(script, *flags)
+    def held(self, script, *flags, **options):
+        running = self.lock(script, *flags, **options)
         return running, self.server.next().stream(HELD)
 
     def test_the_command_runs_only_while_the_lock_is_held(self):
@@ -123,6 +130,75 @@ class Lock(ClientTest):
         self.assertTrue(self.is_gone(pid))
         self.assertEqual(running.end(), (4, '', []))
 
+    def lines(self, running, count):
+        return [running.line() for _ in range(count)]
+
+    def all_gone(self, pids):
+        self.assertEqual([pid for pid in pids if not self.is_gone(pid)], [])
+
+    def test_what_has_left_the_process_group_is_stopped_by_a_loss(self):
+        running, exchange = self.held(STRAYS + 'wait', '--grace', '50')
+        pids = self.lines(running, 3)
+        exchange.say(LOST)
+        exchange.wait_closed()
+        self.all_gone(pids)
+        self.assertEqual(running.end()[0], 75)
+
+    def test_what_has_left_the_process_group_is_stopped_before_the_release(self):
+        for end in (lambda running: running.tell('go'), lambda running: running.send(signal.SIGTERM)):
+            running, exchange = self.held(STRAYS + 'trap "exit 4" TERM; echo ready; read go; exit 4', '--grace', '50')
+            pids = self.lines(running, 4)
+            pids.remove('ready')
+            end(running)
+            exchange.wait_closed()
+            self.all_gone(pids)
+            self.assertEqual(running.end(), (4, '', []))
+
+    def nested(self, script, *flags):
+        """A lock within a lock: the program, and both connections."""
+        running = self.start('lock', 'outer', *flags, '--', fake_server.KVD, 'lock', 'inner', '--grace', '60000',
+                             '--servers', self.server.name, '--', 'sh', '-c', script)
+        outer = self.server.next().stream(HELD)
+        inner = self.server.next()
+        self.assertTrue(inner.target.startswith('/v1/locks/inner?'))
+        return running, outer, inner.stream(HELD)
+
+    def test_the_end_of_a_lock_ends_what_runs_under_one_within(self):
+        running, outer, inner = self.nested(STRAYS + DEAF, '--grace', '50')
+        pids = self.lines(running, 4)
+        outer.say(LOST)
+        outer.wait_closed()
+        self.all_gone(pids)
+        inner.wait_closed()
+        self.assertEqual(running.end()[0], 75)
+
+    def test_a_command_under_a_lock_within_hears_sigterm_once(self):
+        running, outer, inner = self.nested(f'trap "echo term" TERM; echo started; exec 2>/dev/null; {self.until_go()}',
+                                            '--grace', '60000')
+        self.assertEqual(running.line(), 'started')
+        outer.say(LOST)
+        self.assertEqual(running.line(), 'term')
+        self.go()
+        inner.wait_closed()
+        self.assertEqual(running.end()[:2], (75, ''))
+
+    def test_the_grant_outlives_kvd_until_the_command_is_dead(self):
+        running, exchange = self.held(STRAYS + DEAF)
+        pids = self.lines(running, 4)
+        running.process.kill()
+        exchange.wait_closed()
+        self.all_gone(pids)
+
+    def test_a_guard_that_is_killed_takes_the_command_with_it(self):
+        running, exchange = self.held(STRAYS + DEAF)
+        pids = self.lines(running, 4)
+        guard, = self.guards(running.process.pid)
+        os.kill(guard, signal.SIGKILL)
+        exchange.wait_closed()
+        for pid in pids:
+            self.wait_state(pid, 'XZ')
+        self.assertEqual(running.end(), (128 + signal.SIGKILL, '', []))
+
     def test_a_command_that_a_signal_ends(self):
         running, exchange = self.held('kill -9 $$')
         exchange.wait_closed()
@@ -177,6 +253,39 @@ class Lock(ClientTest):
         self.assertEqual(errors, [f'kvd: {names[0]}: connection refused; trying on',
                                   f'kvd: no server took the request in time: {names[1]}: connection refused'])
 
+    def test_a_silent_server_does_not_stretch_the_wait(self):
+        running = self.lock('echo started', '--wait', '100')
+        code, output, (error,) = running.end()
+        self.assertEqual((code, output), (69, ''))
+        self.assertRegex(error, r'\Akvd: no server took the request in time: 127.0.0.1:\d+: silent for \d{1,4} ms\Z')
+
+    def test_a_server_that_falls_silent_does_not_stretch_the_wait(self):
+        running = self.lock('echo started', '--wait', '100')
+        self.server.next().stream(WAITING)
+        line = 'kvd: the lock app/job was not granted in time: the server is silent'
+        self.assertEqual(running.end(), (69, '', [line]))
+
+    def test_a_silent_server_leaves_time_for_the_next_one(self):
+        last = fake_server.FakeServer()
+        self.addCleanup(last.close)
+        running = self.lock('echo started', '--wait', '4000', servers=[self.server.name, last.name])
+        self.server.next()
+        last.next().stream(HELD)
+        self.assertEqual(running.end()[:2], (0, 'started\n'))
+
+    def test_closed_standard_descriptors(self):
+        for closed in ((0,), (1,), (2,), (0, 1, 2)):
+            with self.subTest(closed):
+                done = self.path('done')
+                running, exchange = self.held(f'read line; echo out; echo error >&2; echo $line >{done}; exit 7',
+                                              closed=closed)
+                running.process.stdin.close()
+                running.process.stdin = None
+                exchange.wait_closed()
+                self.assertEqual(running.end()[0], 7)
+                self.assertEqual(self.read('done'), '\n')
+                os.remove(done)
+
     def test_servers_from_the_environment(self):
         running = self.run_alone('lock', 'a', '--', 'true', env={'KVD_SERVERS': self.server.name})
         self.server.next().stream(HELD)
@@ -188,7 +297,7 @@ class Lock(ClientTest):
         self.assertEqual(running.end()[:2], (0, 'started\n'))
 
     def test_a_signal_before_the_grant(self):
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             running = self.lock('echo started')
             exchange = self.server.next().stream(WAITING)
             running.send(number)
@@ -202,8 +311,45 @@ class Lock(ClientTest):
         exchange.say(HELD)
         self.assertEqual(running.end(), (0, 'started\n', []))
 
+    def test_what_is_ignored_is_ignored_by_the_command_too(self):
+        running, _ = self.held('kill -HUP $$; echo lives', ignoring=[signal.SIGHUP])
+        self.assertEqual(running.end(), (0, 'lives\n', []))
+
+    def pause(self, running, *others, number=signal.SIGTSTP):
+        """Until kvd stands still, and then these do."""
+        running.send(number)
+        for pid in (running.process.pid, *others):
+            self.wait_state(pid, 'T')
+
+    def test_a_signal_for_the_command_before_there_is_one(self):
+        running = self.lock('echo started')
+        exchange = self.server.next().stream(WAITING)
+        for number in OTHER_SIGNALS:
+            running.send(number)
+            self.pause(running)  # has heard it
+            running.send(signal.SIGCONT)
+        exchange.say(HELD)
+        self.assertEqual(running.end(), (0, 'started\n', []))
+
+    def test_a_command_stands_still_with_kvd(self):
+        for number in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+            running, exchange = self.held('echo $$; setsid sh -c "echo \\$\\$; exec sleep 100" & read go; exit 7')
+            self.pause(running, *self.lines(running, 2), number=number)
+            self.assertTrue(exchange.is_open())
+            running.send(signal.SIGCONT)
+            running.tell('go')
+            self.assertEqual(running.end(), (7, '', []))
+
+    def test_a_grant_that_is_lost_while_kvd_stands_still(self):
+        running, exchange = self.held('trap "echo term; exit" TERM; trap "echo went on" CONT; echo $$; read go')
+        self.pause(running, running.line())
+        exchange.say(LOST)
+        running.send(signal.SIGCONT)
+        code, output, errors = running.end()
+        self.assertEqual((code, output, len(errors)), (75, 'term\n', 1), errors)
+
     def test_a_signal_is_passed_on_to_the_command(self):
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, *OTHER_SIGNALS):
             running, _ = self.held(f'trap "exit 7" {int(number)}; echo started; {FOR_EVER}')
             self.assertEqual(running.line(), 'started')
             running.send(number)

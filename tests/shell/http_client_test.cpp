@@ -230,6 +230,20 @@ TEST_CASE_FIXTURE(Fixture, "a silent stream is lost but stays open until its own
   run_until([&] { return server_end.ended; });
 }
 
+TEST_CASE_FIXTURE(Fixture, "what came while this process stood still is read before silence is judged") {
+  HttpRequest short_patience = request(true);
+  short_patience.silence = milliseconds(400);
+  start(std::move(short_patience));
+  Peer& server_end = peer();
+  server_end.send(kHead + "2\r\na\n\r\n");
+  wait_for({"line a"});
+  server_end.send("2\r\nb\n\r\n");
+  uv_sleep(1000);
+  wait_for({"line a", "line b"});
+  run_until([&] { return said.size() == 3; });
+  CHECK(said.back() == "end silent for 400 ms");
+}
+
 TEST_CASE_FIXTURE(Fixture, "a stream that its owner has no use for is asked for anew") {
   start_stream();
   Peer& first = peer();

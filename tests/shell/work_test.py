@@ -101,14 +101,35 @@ class Work(ClientTest):
                                 'for i in 1 2 3; do echo $i >&3; done; printf half >&3')
         self.assertEqual(self.progress(), b'x' * 256)
         self.go()
-        exchange = self.server.next()
-        while exchange.target.startswith('/v1/tasks/t1/progress?'):
-            self.assertIn(exchange.body, (b'1', b'2', b'3'))
+        last = None
+        while (exchange := self.server.next()).target.startswith('/v1/tasks/t1/progress?'):
+            last = exchange.body
             exchange.answer(204)
-            exchange = self.server.next()
-        self.assertEqual((exchange.target, exchange.body),
-                         ('/v1/tasks/t1/result?fence=7&status=done', b'not yet ended\n'))
+        self.assertEqual((last, exchange.target, exchange.body),
+                         (b'3', '/v1/tasks/t1/result?fence=7&status=done', b'not yet ended\n'))
         exchange.answer(200)
+        self.asked()
+        self.stop(running)
+
+    def test_the_last_progress_follows_one_that_is_under_way(self):
+        running, _ = self.begun(f'echo first >&3; {self.until_go()}; echo second >&3; echo last >&3; exit 3')
+        exchange = self.server.next()
+        self.assertEqual(exchange.body, b'first')
+        self.go()
+        guard, = self.guards(running.process.pid)
+        self.wait_state(guard, 'XZ')
+        exchange.answer(204)
+        self.assertEqual(self.progress(), b'last')
+        self.reported('t1', b'', 'failed').answer(200)
+        self.asked().answer(200, task('t2'))
+        # Of the next task nothing is said before it does.
+        self.assertEqual(self.server.next().target, '/v1/tasks/t2/progress?fence=7')
+        running.process.kill()
+
+    def test_progress_that_nobody_takes_does_not_hold_the_result_back(self):
+        running, _ = self.begun('echo 10 >&3; echo one')
+        self.assertEqual(self.progress(answered=None), b'10')
+        self.reported('t1', b'one\n').answer(200)
         self.asked()
         self.stop(running)
 
@@ -154,16 +175,64 @@ class Work(ClientTest):
         self.asked()
         self.stop(running)
 
-    def test_a_process_that_gets_away_is_not_waited_for(self):
-        file = self.path('pid')
-        running, _ = self.begun(f'setsid sh -c "echo \\$\\$ >{file}; exec sleep 100" & '
-                                f'until [ -s {file} ]; do sleep 0.02; done; echo one')
+    def test_what_has_left_the_process_group_is_stopped_before_the_result(self):
+        running, _ = self.begun('setsid sh -c "echo \\$\\$ >&2; exec sleep 100" & '
+                                '(setsid sh -c "echo \\$\\$ >&2; exec sleep 100" &); '
+                                f'{self.until_go()}; echo one')
+        pids = [running.error_line(), running.error_line()]
+        self.go()
         self.reported('t1', b'one\n').answer(200)
-        pid = self.read('pid').strip()
-        self.assertFalse(self.is_gone(pid))
-        os.kill(int(pid), signal.SIGKILL)
+        for pid in pids:
+            self.assertTrue(self.is_gone(pid))
         self.asked()
         self.stop(running)
+
+    def test_the_end_of_a_task_leaves_what_another_one_has_started(self):
+        running, _, questions = self.two('(setsid sh -c "echo \\$\\$ >&2; exec sleep 100" &); '
+                                         f'while [ ! -e {self.path("go")}-$KVD_TASK ]; do sleep 0.02; done')
+        pids = {}
+        for name, question in questions.items():
+            question.answer(200, task(name))
+            pids[name] = running.error_line()
+        for name, others in (('w.1', ['w.2']), ('w.2', [])):
+            self.write(f'go-{name}', '')
+            self.reported(name, b'').answer(200)
+            self.asked(name)
+            self.assertTrue(self.is_gone(pids[name]))
+            for other in others:
+                self.assertFalse(self.is_gone(pids[other]))
+        self.stop(running)
+
+    def test_a_signal_is_passed_on_to_the_command(self):
+        for number in (signal.SIGUSR1, signal.SIGALRM, signal.SIGWINCH):
+            running, _ = self.begun(f'trap "echo one; exit" {int(number)}; echo started >&2; {FOR_EVER}')
+            self.assertEqual(running.error_line(), 'started')
+            running.send(number)
+            self.reported('t1', b'one\n').answer(200)
+            self.asked()
+            running.send(number)
+            self.stop(running)
+
+    def test_tasks_stand_still_with_kvd(self):
+        file = self.path('pipe')
+        os.mkfifo(file)
+        running, _ = self.begun(f'echo $$ >&2; read go <{file}; echo one')
+        pid = running.error_line()
+        running.send(signal.SIGTSTP)
+        for number in (pid, running.process.pid):
+            self.wait_state(number, 'T')
+        running.send(signal.SIGCONT)
+        self.write('pipe', 'go\n')
+        self.reported('t1', b'one\n').answer(200)
+        self.asked()
+        self.stop(running)
+
+    def test_a_registration_outlives_kvd_until_the_command_is_dead(self):
+        running, registration = self.begun(f'trap "" TERM; echo $$ >&2; {FOR_EVER}')
+        pid = running.error_line()
+        running.process.kill()
+        registration.wait_closed()
+        self.assertTrue(self.is_gone(pid))
 
     def test_a_cancelled_task_is_stopped_and_not_reported(self):
         script = f'exec 3>&2; trap "echo term >&3; exit 0" TERM; echo started >&3; {FOR_EVER}'
