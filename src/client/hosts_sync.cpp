@@ -16,6 +16,7 @@ namespace kvd {
 namespace {
 
 constexpr Duration kWait = seconds(30);
+constexpr Duration kAnswer = seconds(10);  // for an answer that waits for nothing
 // Between two questions: names that change one after the other are written together.
 constexpr Duration kPace = milliseconds(100);
 constexpr Duration kFilePause = seconds(2);  // after the file could not be written
@@ -70,7 +71,7 @@ void HostsSync::ask() {
   HttpRequest request;
   request.method = "GET";
   request.target = [this] { return target(); };
-  request.silence = kWait + kStreamSilence;
+  request.silence = version_.empty() ? kAnswer : kWait + kStreamSilence;
   HttpEvents events;
   events.on_failed = [this](const std::string& why) {
     if (options_.once && call_->tried_all()) {

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "base/check.hpp"
@@ -32,6 +33,9 @@ constexpr Duration kDrainMax = seconds(2);          // replies that clients do n
 constexpr Duration kMarkAfter = milliseconds(100);  // without a write
 constexpr rlim_t kOtherDescriptors =
     limits::kLinks + 256;  // at the most: of peers, files and refused clients
+// A time limit of the process (XCPU) is an end, too. There is nothing to reload, and logs go to standard error.
+constexpr std::array kStopSignals = {SIGTERM, SIGINT, SIGQUIT, SIGXCPU};
+constexpr std::array kOtherSignals = {SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGPWR};
 constexpr Duration kZkClosePatience = kZkCloseMax + milliseconds(1500);
 
 const Trace* checked_trace = nullptr;  // for the CHECK hook; empty unless --log-level is trace
@@ -105,7 +109,8 @@ class Daemon {
     CHECK(uv_prepare_init(&loop_, &prepare_) == 0);
     CHECK(uv_timer_init(&loop_, &timer_) == 0);
     for (uv_signal_t& handle : signals_) CHECK(uv_signal_init(&loop_, &handle) == 0);
-    prepare_.data = timer_.data = signals_[0].data = signals_[1].data = this;
+    for (uv_signal_t& handle : signals_) handle.data = this;
+    prepare_.data = timer_.data = this;
 
     InputSink inputs = [this](NodeInput&& input) { take(std::move(input)); };
     LogSink logs = [this](LogLine line) { log_.write(line); };
@@ -142,13 +147,21 @@ class Daemon {
     if (!http) return refuse("--port", flags.http.listen, http.error().detail);
     if (zk_) zk_->start();
     uv_prepare_start(&prepare_, [](uv_prepare_t* handle) { static_cast<Daemon*>(handle->data)->turn(); });
-    auto on_signal = [](uv_signal_t* handle, int number) {
-      static_cast<Daemon*>(handle->data)->on_signal(number);
-    };
-    uv_signal_start(&signals_[0], on_signal, SIGTERM);
-    uv_signal_start(&signals_[1], on_signal, SIGINT);
+    listen_for_signals();
     log_started(flags, *http);
     return true;
+  }
+
+  void listen_for_signals() {
+    const auto stop = [](uv_signal_t* handle, int number) {
+      static_cast<Daemon*>(handle->data)->on_stop_signal(number);
+    };
+    const auto other = [](uv_signal_t* handle, int number) {
+      static_cast<Daemon*>(handle->data)->on_other_signal(number);
+    };
+    auto handle = signals_.begin();
+    for (const int number : kStopSignals) uv_signal_start(&*handle++, stop, number);
+    for (const int number : kOtherSignals) uv_signal_start(&*handle++, other, number);
   }
 
   bool open_directory(const DataSettings& data) {
@@ -188,7 +201,12 @@ class Daemon {
     log_.write(line);
   }
 
-  void on_signal(int number) {
+  void on_other_signal(int number) {
+    log_.write(LogLine{
+        LogLevel::kInfo, "this signal has no effect; SIGTERM stops", {{"signal", std::to_string(number)}}});
+  }
+
+  void on_stop_signal(int number) {
     if (stop_requested_) {  // the operator does not want to wait
       fmt::print(stderr, "kvd: signal {} again: exiting at once\n", number);
       _exit(128 + number);
@@ -306,7 +324,7 @@ class Daemon {
   uv_loop_t loop_{};
   uv_prepare_t prepare_{};
   uv_timer_t timer_{};
-  uv_signal_t signals_[2]{};
+  std::array<uv_signal_t, kStopSignals.size() + kOtherSignals.size()> signals_{};
   std::optional<HttpServer> http_;
   std::optional<PeerLinks> links_;        // none when standalone
   std::optional<ZkClient> zk_;            // none when standalone
@@ -326,6 +344,9 @@ class Daemon {
 
 int run_daemon(const Flags& flags) {
   signal(SIGPIPE, SIG_IGN);
+  // A write to the log or the disk fails then, which says what failed.
+  signal(SIGXFSZ, SIG_IGN);
+  for (const int number : kOtherSignals) signal(number, SIG_IGN);  // until the loop hears them
   return Daemon(flags).run(flags);
 }
 

@@ -125,7 +125,7 @@ class Daemon(unittest.TestCase):
                 self.assertEqual(server.end(signal.SIGTERM), (0, ''))
 
     def test_serves_alone_and_stops(self):
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGXCPU):
             with Server('--standalone', '--log-format', 'json') as server:
                 server.wait_for('/readyz', 200)
                 self.assertEqual(server.ask('PUT', '/v1/kv/a', 'one')[0], 201)
@@ -133,6 +133,17 @@ class Daemon(unittest.TestCase):
                 code, log = server.end(number)
             self.assertEqual(code, 0, log)
             self.assertIn('"msg":"stop requested"', log)
+
+    def test_signals_that_do_not_stop(self):
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGPWR):
+            with Server('--standalone', '--log-format', 'json') as server:
+                server.wait_for('/readyz', 200)
+                self.assertEqual(server.ask('PUT', '/v1/kv/a', 'one')[0], 201)
+                server.process.send_signal(number)
+                self.assertEqual(server.ask('GET', '/v1/kv/a'), (200, b'one'))
+                code, log = server.end(signal.SIGTERM)
+            self.assertEqual(code, 0, log)
+            self.assertIn(f'"msg":"this signal has no effect; SIGTERM stops","signal":"{number}"', log)
 
     def test_lives_without_zookeeper_and_still_stops(self):
         with Server('--zookeeper', '127.0.0.1', '--zookeeper-port', str(free_port())) as server:
