@@ -31,8 +31,12 @@ namespace {
 constexpr size_t kTraceTailLines = 200;
 constexpr Duration kDrainMax = seconds(2);          // replies that clients do not read in time are lost
 constexpr Duration kMarkAfter = milliseconds(100);  // without a write
-constexpr rlim_t kOtherDescriptors =
-    limits::kLinks + 256;  // at the most: of peers, files and refused clients
+// Descriptors: clients and strangers at the peer port must not take those that the log, the other servers and ZooKeeper
+// need. What is neither a client nor a link takes about 20.
+constexpr rlim_t kDescriptorsMin = 128;
+constexpr rlim_t kOwnDescriptors = 32;
+constexpr rlim_t kRefusedClients = 64;  // that HTTP tells so at once
+constexpr rlim_t kLinksMin = 8;
 // A time limit of the process (XCPU) is an end, too. There is nothing to reload, and logs go to standard error.
 constexpr std::array kStopSignals = {SIGTERM, SIGINT, SIGQUIT, SIGXCPU};
 constexpr std::array kOtherSignals = {SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGPWR};
@@ -58,15 +62,25 @@ NodeConfig with_incarnation(NodeConfig config) {
 
 Instant now() { return Instant(Duration(static_cast<int64_t>(uv_hrtime() / 1000))); }
 
-// Many clients need many descriptors; the usual soft limit of 1024 is meant for programs that use select(). Where even
-// the hard one is low, clients must not take those that the log and the other servers need.
-HttpOptions within_descriptors(HttpOptions options) {
+struct DescriptorShares {
+  size_t clients = 0;
+  size_t accepted_links = 0;
+};
+
+// Many clients need many descriptors; the usual soft limit of 1024 is meant for programs that use select(). Nothing:
+// even the hard one is too low.
+std::optional<DescriptorShares> share_descriptors(rlim_t& all) {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return options;
-  limit.rlim_cur = limit.rlim_max;
+  CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  limit.rlim_cur = all = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  const rlim_t clients = limit.rlim_max - std::min(limit.rlim_max / 2, kOtherDescriptors);
-  options.connections_max = std::min<size_t>(options.connections_max, clients);
+  if (all < kDescriptorsMin) return std::nullopt;
+  const rlim_t links = std::clamp<rlim_t>(all / 16, kLinksMin, limits::kLinks);
+  return DescriptorShares{all - kRefusedClients - kOwnDescriptors - 2 * links, links};
+}
+
+HttpOptions within(HttpOptions options, const DescriptorShares& shares) {
+  options.connections_max = std::min(options.connections_max, shares.clients);
   return options;
 }
 
@@ -100,7 +114,7 @@ struct DebugLine {
 
 class Daemon {
  public:
-  explicit Daemon(const Flags& flags)
+  Daemon(const Flags& flags, const DescriptorShares& shares)
       : log_(flags.log), node_(with_incarnation(flags.node), random_number(), &trace_) {
     if (log_.tracing()) trace_.enable(kTraceTailLines, [this](std::string_view line) { log_.trace(line); });
     checked_trace = &trace_;
@@ -114,9 +128,9 @@ class Daemon {
 
     InputSink inputs = [this](NodeInput&& input) { take(std::move(input)); };
     LogSink logs = [this](LogLine line) { log_.write(line); };
-    http_.emplace(&loop_, within_descriptors(flags.http), inputs, logs);
+    http_.emplace(&loop_, within(flags.http, shares), inputs, logs);
     if (!flags.node.standalone) {
-      links_.emplace(&loop_, flags.peer_listen, inputs, logs);
+      links_.emplace(&loop_, flags.peer_listen, inputs, logs, shares.accepted_links);
       zk_.emplace(&loop_, flags.zk, inputs, logs);
     }
   }
@@ -347,7 +361,12 @@ int run_daemon(const Flags& flags) {
   // A write to the log or the disk fails then, which says what failed.
   signal(SIGXFSZ, SIG_IGN);
   for (const int number : kOtherSignals) signal(number, SIG_IGN);  // until the loop hears them
-  return Daemon(flags).run(flags);
+  rlim_t descriptors = 0;
+  const auto shares = share_descriptors(descriptors);
+  if (shares) return Daemon(flags, *shares).run(flags);
+  fmt::print(stderr, "kvd: {} open descriptors are allowed; allow {} or more (ulimit -n)\n", descriptors,
+             kDescriptorsMin);
+  return EX_OSERR;
 }
 
 }  // namespace kvd

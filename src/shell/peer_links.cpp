@@ -32,11 +32,12 @@ int resolve_and_bind(uv_loop_t* loop, const Address& address, uv_tcp_t* listener
 
 }  // namespace
 
-PeerLinks::PeerLinks(uv_loop_t* loop, Address listen, InputSink sink, LogSink log)
+PeerLinks::PeerLinks(uv_loop_t* loop, Address listen, InputSink sink, LogSink log, size_t accepted_max)
     : loop_(loop),
       listen_(std::move(listen)),
       sink_(std::move(sink)),
       log_(std::move(log)),
+      accepted_max_(accepted_max),
       idle_(new uv_idle_t) {
   CHECK(uv_idle_init(loop_, idle_) == 0);
   idle_->data = this;
@@ -108,9 +109,9 @@ void PeerLinks::on_connection(int status) {
     return warn("cannot accept a peer", "", uv_strerror(code));
   }
   std::string from = remote_name(tcp);
-  if (accepted() >= limits::kLinks) {
+  if (accepted() >= accepted_max_) {
     close_and_delete(tcp);
-    return warn("refused a peer link", from, fmt::format("{} are open", limits::kLinks));
+    return warn("refused a peer link", from, fmt::format("{} are open", accepted_max_));
   }
   last_accepted_ += 2;
   LinkId id(last_accepted_);

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "msg/limits.hpp"
 #include "shell/input_sink.hpp"
 #include "shell/peer_link.hpp"
 
@@ -21,7 +22,8 @@ namespace kvd {
 
 class PeerLinks {
  public:
-  PeerLinks(uv_loop_t* loop, Address listen, InputSink sink, LogSink log);
+  PeerLinks(uv_loop_t* loop, Address listen, InputSink sink, LogSink log,
+            size_t accepted_max = limits::kLinks);
   // Closes. What libuv still holds frees itself in the loop's following turns.
   ~PeerLinks();
   PeerLinks(const PeerLinks&) = delete;
@@ -59,6 +61,7 @@ class PeerLinks {
   Address listen_;
   InputSink sink_;
   LogSink log_;
+  size_t accepted_max_;
   uv_tcp_t* listener_ = nullptr;
   uv_idle_t* idle_;
   std::map<LinkId, std::unique_ptr<PeerLink>> links_;
