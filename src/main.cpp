@@ -2,16 +2,33 @@
 // belongs here.
 // `kvd --help` lists the flags; src/README.md is the map of everything below.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "client/commands.hpp"
 #include "client/options.hpp"
 #include "client/standard_descriptors.hpp"
 #include "shell/daemon.hpp"
 #include "shell/export.hpp"
+#include "shell/flags.hpp"
 #include "shell/inspect.hpp"
+
+namespace {
+
+std::vector<std::string> variable_names() {
+  std::vector<std::string> names;
+  for (char** at = environ; *at != nullptr; ++at) {
+    const std::string_view entry = *at;
+    names.emplace_back(entry.substr(0, entry.find('=')));
+  }
+  return names;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   kvd::open_standard_descriptors();
@@ -21,10 +38,17 @@ int main(int argc, char** argv) {
   };
   if (argc > 1 && std::string_view(argv[1]) == "inspect") return kvd::run_inspect({argv + 2, argv + argc});
   if (argc > 1 && std::string_view(argv[1]) == "export") return kvd::run_export({argv + 2, argv + argc});
-  if (argc > 1 && kvd::is_client_command(argv[1]))
+  const auto unknown = kvd::unknown_variables(variable_names());
+  if (argc > 1 && kvd::is_client_command(argv[1])) {
+    for (const auto& [name, nearest] : unknown)
+      fmt::print(stderr, "kvd: {}: there is no such variable; the nearest is {}\n", name, nearest);
     return kvd::run_client_command(argv[1], {argv + 2, argv + argc});
+  }
   auto flags = kvd::parse_flags({argv + 1, argv + argc}, environment);
-  if (flags) return kvd::run_daemon(*flags);
+  if (flags) {
+    flags->unknown_variables = unknown;
+    return kvd::run_daemon(*flags);
+  }
   if (flags.error().code == 0) {
     fmt::print("{}", flags.error().text);
   } else {

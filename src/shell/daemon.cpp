@@ -213,6 +213,11 @@ class Daemon {
       servers += (servers.empty() ? "" : ",") + format_address(server);
     line.fields.emplace_back("zookeeper", zk_ ? servers + flags.zk.prefix : "none (standalone)");
     log_.write(line);
+    for (const UnknownVariable& unknown : flags.unknown_variables) {
+      log_.write(LogLine{LogLevel::kWarn,
+                         "there is no such variable",
+                         {{"variable", unknown.name}, {"nearest", unknown.nearest}}});
+    }
   }
 
   void on_other_signal(int number) {

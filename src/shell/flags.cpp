@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <map>
 
@@ -54,14 +55,20 @@ constexpr Spec kSpecs[] = {
     {"heartbeat", "MS", "between a leader's signs of life; below --follower-lag (50)"},
     {"follower-lag", "MS", "after which a silent follower is dropped; below --leader-silence (300)"},
     {"leader-silence", "MS", "after which a leader is suspected, up to 3600000 (400)"},
-    {"max-memory", "BYTES", "of the store; writes that grow it beyond are refused with 507 (no limit)"},
-    {"max-value", "BYTES", "larger values are refused with 413, up to 16776192 (1048576)"},
+    {"max-memory", "SIZE",
+     "of the store, as 512M or 2G; writes that grow it beyond are refused with 507 (no limit)"},
+    {"max-value", "SIZE", "larger values are refused with 413, up to 16776192 (1048576)"},
     {"names-pool", "CIDR", "IPv4 network, /8 to /30, for names that bring no address (none: they have to)"},
     {"force-new-lineage", nullptr, "the operator's word that what is lost is lost; see README"},
     {"standalone", nullptr, "one server, no ZooKeeper"},
     {"log-level", "LEVEL", "trace, debug (links, ZooKeeper), info, warn or error (info)"},
     {"log-format", "FORMAT", "logfmt or json (logfmt on a terminal, else json)"},
 };
+
+constexpr std::array kCommands = {"inspect", "export", "lock", "elect", "work", "hosts-sync"};
+// Of the clients, and what commands find that they run.
+constexpr std::array kOtherVariables = {"KVD_SERVERS", "KVD_LOCK",    "KVD_ELECTION", "KVD_FENCE",
+                                        "KVD_TASK",    "KVD_ATTEMPT", "KVD_KIND",     "KVD_FENCE_PARAM"};
 
 std::string variable_name(std::string_view flag) {
   std::string name = "KVD_";
@@ -96,6 +103,14 @@ class Reader {
   std::string text(const std::string& name, const std::string& otherwise) const {
     auto found = given_.find(name);
     return found == given_.end() ? otherwise : found->second.text;
+  }
+  int64_t size(const std::string& name, int64_t otherwise, int64_t low, int64_t high) {
+    if (!has(name)) return otherwise;
+    const auto bytes = parse_size(text(name, ""));
+    if (bytes && *bytes >= low && *bytes <= high) return *bytes;
+    complain(name,
+             fmt::format("give a whole number of bytes from {} to {}, as in 65536, 64M or 1G", low, high));
+    return otherwise;
   }
   int64_t number(const std::string& name, int64_t otherwise, int64_t low, int64_t high) {
     if (!has(name)) return otherwise;
@@ -267,8 +282,7 @@ void read_replication(Reader& reader, Flags& flags) {
 }
 
 void read_storage(Reader& reader, Flags& flags) {
-  flags.node.memory_max =
-      static_cast<uint64_t>(reader.number("max-memory", INT64_MAX, kMemoryMin, INT64_MAX));
+  flags.node.memory_max = static_cast<uint64_t>(reader.size("max-memory", INT64_MAX, kMemoryMin, INT64_MAX));
   flags.data.directory = reader.text("data-dir", "");
   flags.node.self.durable = !flags.data.directory.empty();
   std::string sync = reader.text("sync", "always");
@@ -323,7 +337,7 @@ tl::expected<Flags, FlagsEnd> read_flags(Reader reader) {
   flags.http.restore_bytes_max = flags.node.memory_max;
   HttpIdentity& identity = flags.http.identity;
   identity.value_bytes_max = static_cast<size_t>(
-      reader.number("max-value", static_cast<int64_t>(identity.value_bytes_max), 1, kValueBytesMax));
+      reader.size("max-value", static_cast<int64_t>(identity.value_bytes_max), 1, kValueBytesMax));
   identity.node = flags.node.self.member.id;
   identity.version = KVD_VERSION;
   if (!flags.node.standalone) {
@@ -351,6 +365,17 @@ bool takes_value(std::string_view flag) {
 }
 
 }  // namespace
+
+std::vector<UnknownVariable> unknown_variables(const std::vector<std::string>& names) {
+  std::vector<std::string> known(kOtherVariables.begin(), kOtherVariables.end());
+  for (const Spec& spec : kSpecs) known.push_back(variable_name(spec.name));
+  std::vector<UnknownVariable> unknown;
+  for (const std::string& name : names) {
+    if (name.starts_with("KVD_") && std::find(known.begin(), known.end(), name) == known.end())
+      unknown.push_back({name, nearest(name, known)});
+  }
+  return unknown;
+}
 
 tl::expected<Flags, FlagsEnd> parse_flags(std::vector<std::string> arguments,
                                           const Environment& environment) {
@@ -394,6 +419,11 @@ tl::expected<Flags, FlagsEnd> parse_flags(std::vector<std::string> arguments,
   }
   if (!app.remaining().empty()) {
     const std::string what = app.remaining().front();
+    if (!what.empty() && !what.starts_with('-')) {
+      return usage(fmt::format(
+          "{}: there is no such command; there are {} (kvd --help says more); without one kvd is a server",
+          what, fmt::join(kCommands, ", ")));
+    }
     return usage(
         fmt::format("{}: there is no such flag (kvd --help lists them)", what.empty() ? "''" : what));
   }

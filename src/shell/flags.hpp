@@ -26,6 +26,14 @@ struct DataSettings {
   Duration interval{0};  // of Sync::kInterval
 };
 
+// Of the variables with these names those that begin with KVD_ and mean nothing to kvd: the name, and the nearest that
+// does.
+struct UnknownVariable {
+  std::string name;
+  std::string nearest;
+};
+std::vector<UnknownVariable> unknown_variables(const std::vector<std::string>& names);
+
 struct Flags {
   NodeConfig node;      // without the incarnation, which is drawn at every start
   Address peer_listen;  // not used when standalone
@@ -33,6 +41,7 @@ struct Flags {
   HttpOptions http;
   ZkOptions zk;  // not used when standalone
   LogSettings log;
+  std::vector<UnknownVariable> unknown_variables;  // of the environment; for a warning
 };
 
 // Why there is nothing to run. With code 0 `text` is what --help or --version print; otherwise it is one line

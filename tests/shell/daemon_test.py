@@ -94,6 +94,14 @@ class Daemon(unittest.TestCase):
         self.assertEqual((code, len(errors)), (78, 1))
         self.assertTrue(errors[0].startswith('kvd: KVD_PORT=x: '), errors)
 
+    def test_a_variable_that_means_nothing(self):
+        os.environ['KVD_LOGLEVEL'] = 'debug'
+        self.addCleanup(os.environ.pop, 'KVD_LOGLEVEL')
+        with Server('--standalone', '--log-format', 'json') as server:
+            server.wait_for('/readyz', 200)
+            _, log = server.end(signal.SIGTERM)
+        self.assertIn('"msg":"there is no such variable","variable":"KVD_LOGLEVEL","nearest":"KVD_LOG_LEVEL"', log)
+
     def test_a_taken_port(self):
         for flags, taken in ((['--standalone'], '--port'), ([], '--peer-port')):
             port = free_port()

@@ -116,6 +116,11 @@ def refusing_name():
         return '127.0.0.1:%d' % taken.getsockname()[1]
 
 
+def without_variables(environment):
+    """Without kvd's, of which it would tell."""
+    return {name: content for name, content in environment.items() if not name.startswith('KVD_')}
+
+
 class Running:
     """A subcommand that runs."""
 
@@ -128,7 +133,7 @@ class Running:
                 os.close(number)
         self.process = subprocess.Popen([KVD, *arguments], preexec_fn=prepare, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                        env={**os.environ, **env})
+                                        env={**without_variables(os.environ), **env})
 
     def line(self):
         """The next line of its standard output, which is also the command's."""

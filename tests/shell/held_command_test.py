@@ -418,6 +418,12 @@ class CommandLine(ClientTest):
             self.assertEqual((code, output, len(errors)), (64, '', 1), errors)
             self.assertTrue(errors[0].startswith('kvd: '), errors)
 
+    def test_a_variable_that_means_nothing(self):
+        running = self.run_alone('lock', 'a', env={'KVD_SERVER': self.server.name})
+        code, _, errors = running.end()
+        line = 'kvd: KVD_SERVER: there is no such variable; the nearest is KVD_SERVERS'
+        self.assertEqual((code, errors[0]), (64, line))
+
     def test_help(self):
         texts = {}
         for arguments in ([], ['lock'], ['elect'], ['work'], ['hosts-sync']):

@@ -221,7 +221,7 @@ TEST_CASE("other values that are refused") {
 
 TEST_CASE("what is no flag") {
   bad({"--prot", "8001"}, "--prot: ", "kvd --help");
-  bad({"serve"}, "serve: ", "kvd --help");
+  bad({"serve"}, "serve: there is no such command", "inspect, export, lock, elect, work, hosts-sync");
   bad({""}, "'': ", "no such flag");
   bad({"--port"}, "--port: ", "give a value");
   bad({"--standalone=perhaps"}, "--standalone perhaps: ", "true, false");
@@ -279,4 +279,21 @@ TEST_CASE("where the data goes, and when it is safe") {
   CHECK(good({"--data-dir", "d", "--sync", "never"}).data.sync == JournalOptions::Sync::kBySystem);
   CHECK(good({}).node.memory_max == static_cast<uint64_t>(INT64_MAX));
   CHECK(good({"--max-memory", "2000000"}).node.memory_max == 2'000'000);
+}
+
+TEST_CASE("sizes may have units") {
+  CHECK(good({"--max-memory", "64M"}).node.memory_max == 64 << 20);
+  CHECK(good({"--max-memory", "3G"}).node.memory_max == uint64_t{3} << 30);
+  CHECK(good({"--max-value", "8K"}).http.identity.value_bytes_max == 8192);
+  for (const char* size : {"64m", "M", "64MB", "1.5G", "-64M", "9999999999G", "64 M"})
+    bad({std::string("--max-memory=") + size}, "--max-memory " + std::string(size) + ": ", "64M or 1G");
+}
+
+TEST_CASE("variables that mean nothing are told with the nearest one that does") {
+  const auto unknown =
+      unknown_variables({"PATH", "KVD_PORT", "KVD_SERVERS", "KVD_PROT", "KVD_DATADIR", "KVD_FENCE"});
+  REQUIRE(unknown.size() == 2);
+  CHECK(unknown[0].name == "KVD_PROT");
+  CHECK(unknown[0].nearest == "KVD_PORT");
+  CHECK(unknown[1].nearest == "KVD_DATA_DIR");
 }
