@@ -152,7 +152,15 @@ def refusals():
         assert line.count('\n') == 1 and line.startswith('kvload: '), line
         line = kvload(command, '--servers', 'nowhere', code=64)
         assert line.count('\n') == 1 and line.startswith('kvload: '), line
-    kvload('--help')
+    with tempfile.TemporaryDirectory() as directory:
+        # The plot's file comes first, and a run that fails leaves none behind.
+        run_nowhere = ('run', '--servers', f'127.0.0.1:{port}', '--plot')
+        line = kvload(*run_nowhere, os.path.join(directory, 'none', 'run.svg'), code=73)
+        assert line.startswith('kvload: cannot write ') and 'No such file' in line, line
+        kvload(*run_nowhere, os.path.join(directory, 'run.svg'), code=69)
+        assert not os.listdir(directory), os.listdir(directory)
+    for command in ([], ['run'], ['verify'], ['election']):
+        assert '73 the file of --plot' in ' '.join(kvload(*command, '--help').split())
 
 
 def election():

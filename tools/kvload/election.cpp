@@ -296,6 +296,7 @@ int election_command(const ElectionOptions& options) {
     fmt::print(stderr, "kvload: needs the packages zookeeper and libslf4j-java, and java in PATH\n");
     return EX_UNAVAILABLE;
   }
+  if (const int code = try_plot(options.outputs); code != EX_OK) return code;
   catch_signals();
   testing::set_kvd_program(find_kvd(options.kvd));
   try {

@@ -212,7 +212,10 @@ tl::expected<Command, OptionsEnd> parse_options(std::vector<std::string> argumen
   app.require_subcommand(1);
   app.footer(
       "kvload COMMAND --help lists the flags of a command.\n"
-      "Exit codes: 0, 1 verify found a violation, 64 the command line, 69 nobody answers.");
+      "Exit codes: 0; 1 verify found a violation; 64 the command line; 69 nobody answers, something is not "
+      "installed, "
+      "or a step of election failed; 73 the file of --plot cannot be written; 128 + N signal N ended "
+      "election.");
   RunOptions run;
   RunText run_text;
   VerifyOptions verify;

@@ -5,7 +5,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <numeric>
 
 #include "base/check.hpp"
@@ -211,6 +214,7 @@ void Runner::measure_rounds(RunReport& report) {
 }
 
 int Runner::run() {
+  if (const int code = try_plot(options_.outputs); code != EX_OK) return code;
   if (const int code = find_servers(); code != EX_OK) return code;
   if (const int code = fill(); code != EX_OK) return code;
   processes_ = find_processes(options_);
@@ -229,6 +233,16 @@ int Runner::run() {
 }  // namespace
 
 std::string own_program() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
+
+int try_plot(const Outputs& outputs) {
+  if (outputs.plot.empty()) return EX_OK;
+  std::error_code ignored;
+  const bool there = std::filesystem::exists(outputs.plot, ignored);
+  const bool good = std::ofstream(outputs.plot, std::ios::app).good();
+  if (!good) complain(fmt::format("cannot write {}: {}", outputs.plot, std::strerror(errno)));
+  if (good && !there) std::filesystem::remove(outputs.plot, ignored);
+  return good ? EX_OK : EX_CANTCREAT;
+}
 
 int plot_to(const Outputs& outputs, const std::string& svg) {
   if (outputs.plot.empty()) return EX_OK;

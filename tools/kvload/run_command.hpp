@@ -8,6 +8,8 @@ namespace kvd::load {
 int run_command(const RunOptions& options);
 
 // Writes the plot where one was asked for; the exit code.
+// Before the work: whether --plot's file can be written. It is left as it was.
+int try_plot(const Outputs& outputs);
 int plot_to(const Outputs& outputs, const std::string& svg);
 
 // The path of this very program, to start servers of its own with.
