@@ -51,9 +51,9 @@ class ServicesPlay {
   void mend(int server);   // connected again, in the same session unless that has expired
   void pause(int server);  // the process stands still, and so does its session's heartbeat
   void resume(int server);
-  void kill(int server);  // its session lives on until it expires
+  void kill(int server);   // its session lives on until it expires
   void start(int server);  // one that was killed, again: as another incarnation
-  void stop(int server);  // SIGTERM
+  void stop(int server);   // SIGTERM
   // The server's next call of that kind is carried out, and its answer lost with the connection.
   enum class Kind { kCreate, kDelete, kMulti };
   void lose_answer_of(int server, Kind kind);
@@ -70,6 +70,8 @@ class ServicesPlay {
   void end_client(uint64_t client);
   // By an ACL: its data and the list of its children stay as they are.
   void forbid_changes(const std::string& path) { zookeeper_.make_read_only(path); }
+  // Likewise: what it has cannot be read, nor what stands below it listed.
+  void hide(const std::string& path) { zookeeper_.hide(path); }
   std::vector<std::string> children(const std::string& path) const;
   bool exists(const std::string& path) const { return zookeeper_.tree().contains(path); }
   const SimZnode& znode(const std::string& path) const { return zookeeper_.tree().at(path); }

@@ -93,10 +93,10 @@ uint64_t SimZookeeper::state_hash() const {
   for (const auto& [path, node] : tree()) {
     hash = hash_bytes(path, hash);
     hash = hash_bytes(node.data, hash);
-    hash =
-        hash_bytes(fmt::format("{} {} {} {} {} {} {}", node.version, node.created_zxid, node.modified_zxid,
-                               node.children_zxid, node.ephemeral_owner, node.next_sequence, node.read_only),
-                   hash);
+    hash = hash_bytes(fmt::format("{} {} {} {} {} {} {}", node.version, node.created_zxid, node.modified_zxid,
+                                  node.children_zxid, node.ephemeral_owner, node.next_sequence,
+                                  static_cast<int>(node.read_only) + 2 * static_cast<int>(node.hidden)),
+                      hash);
   }
   for (const auto& [id, session] : sessions_) {
     hash = hash_bytes(
@@ -110,6 +110,13 @@ uint64_t SimZookeeper::state_hash() const {
 void SimZookeeper::make_read_only(const std::string& path) {
   Draft change = new_draft(0);
   change.tree.at(path).read_only = true;
+  change.changes.push_back({Happened::kRightsChanged, path});
+  commit(std::move(change));
+}
+
+void SimZookeeper::hide(const std::string& path) {
+  Draft change = new_draft(0);
+  change.tree.at(path).hidden = true;
   change.changes.push_back({Happened::kRightsChanged, path});
   commit(std::move(change));
 }
@@ -308,6 +315,7 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkSet& op) {
 SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCheck& op) {
   const auto it = draft.tree.find(op.path);
   if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
+  if (it->second.hidden) return {ZkCode::kNoAuth, {}, {}};
   return {version_fits(it->second, op.version) ? ZkCode::kOk : ZkCode::kBadVersion, {}, {}};
 }
 
@@ -327,12 +335,16 @@ ZkResult SimZookeeper::read(int64_t at, const ZkRequest& request) const {
   if (const auto* list = std::get_if<ZkChildren>(&request)) {
     const auto it = tree.find(list->path);
     if (it == tree.end()) return result;
+    result.code = ZkCode::kNoAuth;
+    if (it->second.hidden) return result;
     result.children = children_of(tree, list->path);
     result.stat = stat_of(it->second);
   } else {
     const auto* get = std::get_if<ZkGet>(&request);
     const auto it = tree.find(get != nullptr ? get->path : std::get<ZkExists>(request).path);
     if (it == tree.end()) return result;
+    result.code = ZkCode::kNoAuth;
+    if (get != nullptr && it->second.hidden) return result;
     if (get != nullptr) result.data = it->second.data;
     result.stat = stat_of(it->second);
   }

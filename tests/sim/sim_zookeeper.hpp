@@ -42,6 +42,7 @@ struct SimZnode {
   int32_t children_count = 0;
   uint64_t ephemeral_owner = 0;
   bool read_only = false;
+  bool hidden = false;
   int32_t next_sequence = 0;  // children ever created here, sequential or not; starts again with the znode
 };
 using SimZkTree = std::map<std::string, SimZnode>;  // by absolute path; "/" is always there
@@ -92,6 +93,8 @@ class SimZookeeper {
   // By an ACL, as an operator sets it: its data and its list of children can no longer be changed. For good;
   // `path` exists. Ephemerals below it vanish all the same.
   void make_read_only(const std::string& path);
+  // Likewise: its data, its list of children and, to transactions, its version cannot be read.
+  void hide(const std::string& path);
 
   // ---- sessions ----
   uint64_t open_session(Duration timeout, Instant now);  // only while up

@@ -55,6 +55,14 @@ inline ServiceAnswer finish(ServicesPlay& play, const ServiceAnswer& got, const 
       result);
 }
 
+// By locks that the session takes there.
+inline void watch_as_much_as_may_be(ServicesPlay& play, const std::string& session) {
+  int places = 0;
+  while (play.ask(0, fmt::format("POST locks/{}{}?session={}", std::string(1000, 'x'), places, session))
+             .verdict == Verdict::kOk)
+    ++places;
+}
+
 inline std::string said(const ServicesPlay& play, const std::string& worker) {
   return play.znode("/workers/" + worker).data;
 }

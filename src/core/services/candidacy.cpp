@@ -11,6 +11,7 @@ namespace kvd {
 namespace {
 
 constexpr Duration kRetry = milliseconds(20);
+constexpr Duration kRefusedRetry = seconds(10);
 
 }  // namespace
 
@@ -46,8 +47,9 @@ void Candidacy::begin() {
 
 void Candidacy::on_listed(const std::vector<std::string>& children) {
   if (own_.empty() && unsure_) return find_own(children);
-  if (std::find(children.begin(), children.end(), own_) == children.end()) return create();
-  take_place(children);
+  const auto own = std::find(children.begin(), children.end(), own_);
+  if (own == children.end()) return create();
+  take_place({children.begin(), own});
 }
 
 void Candidacy::find_own(const std::vector<std::string>& children) {
@@ -84,22 +86,33 @@ void Candidacy::create() {
       return zk_.make_path(path_, [this, era = era_](ZkCode) {
         if (era == era_) begin();
       });
+    retry_at_ = out_.now + kRefusedRetry;
     out_.log(LogLevel::kWarn, "cannot stand", {{"path", path_}, {"why", zk_code_name(result.code)}});
   });
 }
 
-void Candidacy::take_place(const std::vector<std::string>& children) {
-  const auto own = std::find(children.begin(), children.end(), own_);
-  if (own == children.begin()) return watch_first(contender(), true);
-  watch_first(path_ + "/" + *std::prev(own), false);
+// The one before ours decides, or ours itself.
+void Candidacy::take_place(std::vector<std::string> before) {
+  if (before.empty()) return lead();
+  const std::string name = before.back();
+  const std::string path = path_ + "/" + name;
+  before.pop_back();
+  call(ZkExists{path, true}, [this, name, path, before](const ZkResult& result) {
+    if (result.code != ZkCode::kOk) return begin();
+    if (result.stat.ephemeral_owner == 0) {
+      if (passed_over_.insert(name).second)
+        out_.log(LogLevel::kWarn, "a contender that is not ephemeral is nobody's; it is passed over",
+                 {{"path", path}, {"remedy", "delete it"}});
+      return take_place(before);
+    }
+    watched_ = path;
+  });
 }
 
-// The one that decides: our own when it is the first, or else the one before.
-void Candidacy::watch_first(const std::string& path, bool own) {
-  call(ZkExists{path, true}, [this, path, own](const ZkResult& result) {
+void Candidacy::lead() {
+  call(ZkExists{contender(), true}, [this](const ZkResult& result) {
     if (result.code != ZkCode::kOk) return begin();
-    watched_ = path;
-    if (!own) return;
+    watched_ = contender();
     leading_ = true;
     created_ms_ = result.stat.created_ms;
     events_.leads();

@@ -1,5 +1,6 @@
 // One server of all that stand is the first: contenders are ephemeral sequential znodes below a path, and whose number
-// is the smallest leads, whatever stands before the number. Whoever waits watches the one before it.
+// is the smallest leads, whatever stands before the number. Whoever waits watches the one before it. One that is not
+// ephemeral is nobody's, and is passed over.
 //
 // To lead is an opinion, and the contender a server's proof of it: what only the leader may do in ZooKeeper is one
 // transaction with a check of that znode. While it is there nobody else's number is the smallest.
@@ -7,6 +8,7 @@
 // A part of the actor that owns it.
 #pragma once
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,8 +45,8 @@ class Candidacy {
   void on_listed(const std::vector<std::string>& children);
   void find_own(const std::vector<std::string>& children);
   void create();
-  void take_place(const std::vector<std::string>& children);
-  void watch_first(const std::string& path, bool own);
+  void take_place(std::vector<std::string> before);
+  void lead();
   void call(ZkRequest request, ZkCalls::Then then);
 
   Outbox& out_;
@@ -64,6 +66,7 @@ class Candidacy {
   int64_t created_ms_ = 0;
   Instant created_at_{};
   std::string watched_;
+  std::set<std::string> passed_over_;  // that it has told of
 };
 
 }  // namespace kvd

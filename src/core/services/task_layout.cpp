@@ -46,6 +46,8 @@ bool task_name_valid(std::string_view name) {
          !name.empty() && zk_path_valid(worker_path(name));
 }
 
+bool task_id_usable(std::string_view id) { return task_name_valid(id) && !worker_idle(id); }
+
 bool worker_idle(std::string_view data) { return data.empty() || data == kIdle; }
 
 std::vector<std::string> contenders_in_order(const std::vector<std::string>& children) {
@@ -57,6 +59,10 @@ std::vector<std::string> contenders_in_order(const std::vector<std::string>& chi
   std::sort(all.begin(), all.end(),
             [](const std::string& a, const std::string& b) { return number_of(a) < number_of(b); });
   return all;
+}
+
+bool task_kind_valid(std::string_view kind) {
+  return kind.size() <= kTaskKindBytes && is_utf8(kind) && kind.find('\0') == std::string_view::npos;
 }
 
 const char* task_end_name(TaskEnd end) {
@@ -81,6 +87,7 @@ std::string encode_task_note(const TaskNote& note) {
   if (!note.worker.empty()) json.member("worker", note.worker);
   if (!note.progress.empty()) json.member("progress", note.progress);
   if (note.fence != 0) json.member("fence", note.fence);
+  if (!note.reason.empty()) json.member("reason", note.reason);
   return json.end_object().take();
 }
 
@@ -96,23 +103,29 @@ TaskNote decode_task_note(std::string_view text) {
   note.attempt = number_in(root, "attempt", 0);
   note.retries = number_in(root, "retries", kUsualRetries);
   note.kind = text_in(root, "kind");
+  if (!task_kind_valid(note.kind)) note.kind.clear();
   note.worker = text_in(root, "worker");
   note.progress = text_in(root, "progress");
   note.fence = static_cast<int64_t>(number_in(root, "fence", 0));
+  note.reason = text_in(root, "reason");
   return note;
 }
 
-bool Task::over() const {
+bool Task::said_over() const {
   return there && data.size() > id.size() && data.starts_with(id) && data[id.size()] == '=';
 }
 
+bool Task::over() const { return said_over() || (there && !note.reason.empty()); }
+
 TaskEnd Task::end() const {
   if (!over()) return TaskEnd::kNone;
+  if (!said_over()) return TaskEnd::kFailed;
   return note.end == TaskEnd::kNone ? TaskEnd::kDone : note.end;  // a worker that knows nothing of notes
 }
 
 std::string_view Task::result() const {
-  return over() ? std::string_view(data).substr(id.size() + 1) : std::string_view();
+  if (said_over()) return std::string_view(data).substr(id.size() + 1);
+  return there ? std::string_view(note.reason) : std::string_view();
 }
 
 ZkOp write_note(const Task& task, const TaskNote& note) {
@@ -122,6 +135,17 @@ ZkOp write_note(const Task& task, const TaskNote& note) {
 
 ZkOp end_task(const Task& task, std::string_view result) {
   return ZkSet{task_path(task.id), fmt::format("{}={}", task.id, result), task.stat.version};
+}
+
+void add_failure(ZkMulti& multi, const Task& task, TaskNote note, const std::string& words, bool by_note) {
+  note.end = TaskEnd::kFailed;
+  if (by_note) note.reason = words;
+  if (!by_note) multi.ops.push_back(end_task(task, words));
+  multi.ops.push_back(write_note(task, note));
+}
+
+bool forbidden_at(const ZkResult& result, size_t operation) {
+  return result.codes.size() > operation && result.codes[operation] == ZkCode::kNoAuth;
 }
 
 // A note that was written last before the task was made belongs to another that bore the same id before.

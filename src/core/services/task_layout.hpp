@@ -8,8 +8,8 @@
 //   /kvd/tasks/ID     persistent; what only kvd notes of a task, as JSON. One that another program made has none
 //                     until it is assigned.
 //
-// Whether a task is over is told by /tasks/ID alone; the note says how. Which worker has it is told by /workers alone;
-// the note says where to look.
+// Whether a task is over is told by /tasks/ID alone; the note says how. Only of one that nobody may write to the note
+// tells that as well. Which worker has it is told by /workers alone; the note says where to look.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -29,6 +29,8 @@ inline constexpr char kWorkersPath[] = "/workers";
 inline constexpr char kTaskNotesPath[] = "/kvd/tasks";
 inline constexpr char kIdle[] = "non";
 inline constexpr uint64_t kUsualRetries = 3;
+// So long a task may wait for its data, which other clients make after it; then it has failed.
+inline constexpr Duration kTaskDataPatience = seconds(10);
 
 inline constexpr size_t kTaskNameBytes = 255;  // of ids and workers
 inline constexpr size_t kTaskKindBytes = 64;
@@ -39,7 +41,11 @@ std::string task_note_path(std::string_view id);
 std::string worker_path(std::string_view name);
 // Of one id or worker: one part of a path, UTF-8, of 1 to kTaskNameBytes.
 bool task_name_valid(std::string_view name);
+// Of a client's word for what the task is: it has to fit into a program's environment.
+bool task_kind_valid(std::string_view kind);
 bool worker_idle(std::string_view data);
+// Others may have made a task whose id no call can name, or which would read as idle in a worker's znode.
+bool task_id_usable(std::string_view id);
 // The children of /master that are contenders, in the order of their numbers.
 std::vector<std::string> contenders_in_order(const std::vector<std::string>& children);
 
@@ -55,6 +61,7 @@ struct TaskNote {
   std::string worker;    // that it was assigned to last
   std::string progress;  // that one's word
   int64_t fence = 0;     // of the attempt whose result it has
+  std::string reason;  // of its failure, where /tasks/ID cannot be written to tell: then that is over by this
   bool operator==(const TaskNote&) const = default;
 };
 std::string encode_task_note(const TaskNote& note);
@@ -71,6 +78,7 @@ struct Task {
   bool noted = false;  // the note's znode is there
   int32_t note_version = 0;
 
+  bool said_over() const;  // by its znode
   bool over() const;
   TaskEnd end() const;              // of one that is not over: kNone
   std::string_view result() const;  // empty unless it is over
@@ -80,6 +88,10 @@ struct Task {
 using ZkOp = decltype(ZkMulti::ops)::value_type;
 ZkOp write_note(const Task& task, const TaskNote& note);
 ZkOp end_task(const Task& task, std::string_view result);
+// Its end as failed, for `words`. `by_note`: ZooKeeper forbids to write to the task, so its note alone tells.
+void add_failure(ZkMulti& multi, const Task& task, TaskNote note, const std::string& words, bool by_note);
+// Whether ZooKeeper forbade the operation at that place.
+bool forbidden_at(const ZkResult& result, size_t operation);
 
 // `watch`: of /tasks/ID. The code is kOk when it is certain what is there, and be it nothing.
 void read_task(ZkCalls& zk, const std::string& id, bool watch, std::function<void(ZkCode, Task)> then);

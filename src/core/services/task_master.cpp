@@ -1,6 +1,8 @@
 // See task_master.hpp.
 #include "core/services/task_master.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -11,7 +13,8 @@ constexpr char kMasterPath[] = "/master";
 constexpr char kMasterPrefix[] = "master-";
 constexpr char kFailedWord[] = "failed";
 constexpr Duration kRetry = milliseconds(20);
-constexpr Duration kCrowdedRetry = seconds(1);
+constexpr Duration kLongRetry = seconds(1);  // where somebody has to do something first
+constexpr Duration kForbiddenRetry = seconds(10);
 constexpr size_t kRemovalsAtOnce = 100;
 constexpr int kRefusalsMax = 50;  // of one task; then something in ZooKeeper is in its way for good
 
@@ -37,7 +40,7 @@ void TaskMaster::look_for_use() {
   zk_.call(ZkExists{kTasksPath, true}, [this](const ZkResult& result) {
     if (used_ || result.code == ZkCode::kNoNode) return;  // the watch will tell
     if (result.code != ZkCode::kOk) {
-      look_at_ = out_.now + kRetry;
+      look_at_ = out_.now + (zk_silent(result.code) ? kRetry : kLongRetry);
       return;
     }
     used_ = true;
@@ -65,6 +68,7 @@ void TaskMaster::clear() {
   open_.clear();
   free_.clear();
   expiring_.clear();
+  data_due_.clear();
 }
 
 // The notes before the tasks: a note whose task is not listed after it is left over.
@@ -96,7 +100,8 @@ void TaskMaster::read(ZkRequest request, ZkCalls::Then then) {
 }
 
 void TaskMaster::read_done() {
-  if (--reading_ == 0 && !std::exchange(built_, true)) {
+  if (--reading_ == 0 && retry_at_ == kNever && !std::exchange(built_, true)) {
+    unlisted_.clear();
     out_.log(LogLevel::kInfo, "assigns tasks",
              {{"tasks", std::to_string(tasks_.size())}, {"workers", std::to_string(workers_.size())}});
     for (const auto& [name, worker] : workers_) file_worker(name);
@@ -107,15 +112,24 @@ void TaskMaster::read_done() {
   assign();
 }
 
-// What is not there cannot be watched.
+// What is not there cannot be watched. What may not be read is not taken for empty.
 void TaskMaster::list(const char* path, void (TaskMaster::*then)(const ZkResult&)) {
   read(ZkChildren{path, true}, [this, path, then](const ZkResult& result) {
+    if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode) return no_list(path, result.code);
     (this->*then)(result);
     if (result.code != ZkCode::kNoNode) return;
     zk_.make_path(path, [this, path, then, era = era_](ZkCode code) {
-      if (era == era_ && code == ZkCode::kOk) list(path, then);
+      if (era != era_) return;
+      code == ZkCode::kOk ? list(path, then) : no_list(path, code);
     });
   });
+}
+
+// All begins anew then.
+void TaskMaster::no_list(const char* path, ZkCode why) {
+  if (std::exchange(unlisted_, path) != path)
+    out_.log(LogLevel::kWarn, "cannot assign tasks", {{"path", path}, {"why", zk_code_name(why)}});
+  retry_at_ = out_.now + kForbiddenRetry;
 }
 
 void TaskMaster::on_tasks(const ZkResult& result) {
@@ -158,6 +172,7 @@ void TaskMaster::on_task(const std::string& id, uint64_t number, ZkCode code, Ta
   Entry& entry = it->second;
   entry.reading = 0;
   if (code != ZkCode::kOk) return bar(id, code);
+  if (task.stat.created_zxid != entry.task.stat.created_zxid) entry.data_there = entry.failing = false;
   entry.task = std::move(task);
   if (!entry.task.there) {
     ++tasks_version_;  // the next list counts a deletion that is known already
@@ -167,13 +182,56 @@ void TaskMaster::on_task(const std::string& id, uint64_t number, ZkCode code, Ta
     entry.seen_open = true;
     expired_ -= std::exchange(entry.expired, false);
     set_expiry(id, entry, kNever);
+    await_data(id);
   } else if (entry.expired) {
     if (!entry.barred && !entry.pending) remove(id);
   } else {
-    entry.task.data = id + "=";  // that may be long
+    if (entry.task.said_over()) entry.task.data = id + "=";  // that may be long
     if (entry.expires == kNever) set_expiry(id, entry, expiry(entry));
   }
   file(id);
+}
+
+// Of tasks that have a note the data came with the task, or it has been assigned before.
+void TaskMaster::await_data(const std::string& id) {
+  Entry& entry = tasks_.at(id);
+  if (entry.task.noted || entry.data_there || entry.data_due != kNever) return;
+  set_data_due(id, entry, out_.now + kTaskDataPatience);
+  look_for_data(id, false);
+}
+
+// Only of what is not there a watch is of use.
+void TaskMaster::look_for_data(const std::string& id, bool watch) {
+  const auto then = [this, id, watch, era = era_](const ZkResult& result) {
+    if (era != era_) return;
+    if (zk_silent(result.code)) return put_off();
+    on_data(id, watch, result.code);
+    assign();
+  };
+  const ZkExists exists{task_data_path(id)};
+  if (!watch) return zk_.call(exists, then);
+  zk_.watch(exists, [then](const ZkResult& result, bool) { then(result); });
+}
+
+void TaskMaster::on_data(const std::string& id, bool watched, ZkCode code) {
+  const auto it = tasks_.find(id);
+  if (it == tasks_.end() || it->second.data_there) return;
+  Entry& entry = it->second;
+  if (code == ZkCode::kOk) {
+    entry.data_there = true;
+    set_data_due(id, entry, kNever);
+  } else if (entry.data_due == kNever) {  // it has been awaited for long enough
+    entry.failing = true;
+  } else if (!watched) {
+    look_for_data(id, true);
+  }
+  file(id);
+}
+
+void TaskMaster::set_data_due(const std::string& id, Entry& entry, Instant due) {
+  if (entry.data_due != kNever) data_due_.erase({entry.data_due, id});
+  entry.data_due = due;
+  if (due != kNever) data_due_.emplace(due, id);
 }
 
 void TaskMaster::set_expiry(const std::string& id, Entry& entry, Instant expires) {
@@ -187,6 +245,7 @@ void TaskMaster::forget_task(const std::string& id) {
   const auto it = tasks_.find(id);
   if (it->second.task.noted) zk_.call(ZkDelete{task_note_path(id)}, [](const ZkResult&) {});
   set_expiry(id, it->second, kNever);
+  set_data_due(id, it->second, kNever);
   expired_ -= it->second.expired;
   if (it->second.filed) open_.erase({*it->second.filed, id});
   tasks_.erase(it);
@@ -204,7 +263,7 @@ void TaskMaster::on_workers(const ZkResult& result) {
     if (!out_.watches.take(watch_bytes(name))) {
       if (std::exchange(crowded_out_, name) != name)
         out_.log(LogLevel::kWarn, "more workers than this master can watch", {{"first_without_tasks", name}});
-      list_workers_at_ = out_.now + kCrowdedRetry;
+      list_workers_at_ = out_.now + kLongRetry;
       return;
     }
     read_worker(name);
@@ -260,10 +319,9 @@ void TaskMaster::on(const ZkWatchFired& message) {
   if (!candidacy_.leading()) return;
   if (message.path == kTasksPath) return list(kTasksPath, &TaskMaster::on_tasks);
   if (message.path == kWorkersPath) return list(kWorkersPath, &TaskMaster::on_workers);
-  const std::string_view above = "/workers/";
-  if (!message.path.starts_with(above)) return;
-  const std::string name = message.path.substr(above.size());
-  if (workers_.contains(name)) read_worker(name);
+  const std::string name = message.path.substr(message.path.rfind('/') + 1);
+  if (message.path == worker_path(name) && workers_.contains(name)) read_worker(name);
+  if (message.path == task_data_path(name) && tasks_.contains(name)) look_for_data(name, false);
 }
 
 // ---- who gets what ----
@@ -278,7 +336,12 @@ void TaskMaster::file(const std::string& id) {
   const bool open = entry.task.there && !entry.task.over() && entry.reading == 0 && !entry.pending &&
                     !entry.barred && !held_.contains(id);
   if (!open) return;
-  if (entry.task.note.attempt > entry.task.note.retries) return give_up(id);
+  if (!task_id_usable(id)) return fail(id, "failed: its id cannot be used");
+  if (entry.task.note.attempt > entry.task.note.retries) return fail(id, kFailedWord);
+  if (!entry.task.noted && !entry.data_there) {
+    if (entry.failing) fail(id, fmt::format("failed: {} did not come", task_data_path(id)));
+    return;
+  }
   entry.filed = entry.task.stat.created_zxid;
   open_.emplace(*entry.filed, id);
 }
@@ -326,9 +389,7 @@ void TaskMaster::on_assigned(const std::string& id, const std::string& name, Tas
     if (done) says(name, id);
     if (!done) read_worker(name);
   }
-  const bool by_worker =
-      result.code == ZkCode::kNoAuth && result.codes.size() > 1 && result.codes[1] == result.code;
-  if (by_worker) {
+  if (forbidden_at(result, 1)) {
     if (const auto worker = workers_.find(name); worker != workers_.end()) worker->second.barred = true;
     if (tasks_.contains(id)) read_one_task(id);
     return;
@@ -364,11 +425,20 @@ void TaskMaster::refused(const std::string& id, const ZkResult& result) {
   if (it == tasks_.end()) return;
   const bool overtaken = result.code == ZkCode::kNoNode || result.code == ZkCode::kBadVersion ||
                          result.code == ZkCode::kNodeExists;
-  if (!overtaken || ++it->second.refusals > kRefusalsMax) {
-    bar(id, result.code);
-  }
+  if (!overtaken || ++it->second.refusals > kRefusalsMax) return stumble(id, result.code);
   zk_.make_path(kTaskNotesPath, [](ZkCode) {});  // that, too, may be what is missing
   read_one_task(id);
+}
+
+// It cannot be assigned, and so has failed. If it cannot be that either, it is left alone.
+void TaskMaster::stumble(const std::string& id, ZkCode why) {
+  Entry& entry = tasks_.at(id);
+  if (entry.task.over() || std::exchange(entry.failing, true)) {
+    bar(id, why);
+    return read_one_task(id);
+  }
+  entry.refusals = 0;
+  fail(id, fmt::format("failed: ZooKeeper refuses to have it assigned: {}", zk_code_name(why)));
 }
 
 void TaskMaster::bar(const std::string& id, ZkCode why) {
@@ -379,14 +449,14 @@ void TaskMaster::bar(const std::string& id, ZkCode why) {
 }
 
 // As a result, so that no client waits for ever and no other master takes it up.
-void TaskMaster::give_up(const std::string& id) {
+void TaskMaster::fail(const std::string& id, const std::string& words, bool by_note) {
   const Entry& entry = tasks_.at(id);
-  TaskNote note = entry.task.note;
-  note.end = TaskEnd::kFailed;
-  ZkMulti multi;
-  multi.ops = {check_contender(), end_task(entry.task, kFailedWord), write_note(entry.task, note)};
-  change(id, std::move(multi), [this, id](const ZkResult& result) {
+  ZkMulti multi{{check_contender()}};
+  add_failure(multi, entry.task, entry.task.note, words, by_note);
+  change(id, std::move(multi), [this, id, words, by_note](const ZkResult& result) {
+    if (!by_note && forbidden_at(result, 1) && tasks_.contains(id)) return fail(id, words, true);
     if (result.code != ZkCode::kOk) return refused(id, result);
+    out_.log(LogLevel::kWarn, "a task has failed", {{"task", id}, {"why", words}});
     if (tasks_.contains(id)) read_one_task(id);
   });
 }
@@ -421,6 +491,11 @@ void TaskMaster::on_time() {
     list_workers_at_ = kNever;
     list(kWorkersPath, &TaskMaster::on_workers);
   }
+  while (!data_due_.empty() && data_due_.begin()->first <= out_.now) {
+    const std::string id = data_due_.begin()->second;
+    set_data_due(id, tasks_.at(id), kNever);
+    look_for_data(id, false);
+  }
   while (next_expiry() <= out_.now) {
     const std::string id = expiring_.begin()->second;
     Entry& entry = tasks_.at(id);
@@ -438,7 +513,8 @@ Instant TaskMaster::next_expiry() const {
 }
 
 Instant TaskMaster::deadline() const {
-  return std::min({candidacy_.deadline(), retry_at_, look_at_, list_workers_at_, next_expiry()});
+  const Instant data_due = data_due_.empty() ? kNever : data_due_.begin()->first;
+  return std::min({candidacy_.deadline(), retry_at_, look_at_, list_workers_at_, next_expiry(), data_due});
 }
 
 }  // namespace kvd

@@ -7,6 +7,9 @@
 // not over yet, and its note counts the attempt. So a master that lags, or has been cut off, assigns nothing. A task
 // whose worker went without a result is assigned again, 1 + retries times altogether; then it has failed.
 //
+// A task that another program made is assigned once its data is there. One that can never be done has failed, with the
+// reason: its data does not come, its id is none that can be used, ZooKeeper forbids what has to be done with it.
+//
 // Before there are tasks nobody stands: where /tasks does not exist a server waits for it, which costs nothing.
 //
 // What is over for kTaskRetention is removed, and sooner when there are more than limits::kTasksKept of that: each new
@@ -55,6 +58,9 @@ class TaskMaster {
     bool pending = false;
     bool seen_open = false;
     bool barred = false;           // ZooKeeper refuses for good
+    bool failing = false;          // it has to end as failed
+    bool data_there = false;       // was, when looked for; of tasks without a note only
+    Instant data_due = kNever;     // it stands in data_due_ as that
     std::optional<int64_t> filed;  // as which it stands in open_
     Instant expires = kNever;      // it stands in expiring_ as that
     bool expired = false;
@@ -69,6 +75,7 @@ class TaskMaster {
   void read_done();
 
   void list(const char* path, void (TaskMaster::*then)(const ZkResult&));
+  void no_list(const char* path, ZkCode why);
   void on_tasks(const ZkResult& result);
   void read_one_task(const std::string& id);
   void on_task(const std::string& id, uint64_t number, ZkCode code, Task task);
@@ -79,6 +86,10 @@ class TaskMaster {
   void says(const std::string& name, std::string data);
   void forget_worker(const std::string& name);
 
+  void await_data(const std::string& id);
+  void look_for_data(const std::string& id, bool watch);
+  void on_data(const std::string& id, bool watched, ZkCode code);
+  void set_data_due(const std::string& id, Entry& entry, Instant due);
   void set_expiry(const std::string& id, Entry& entry, Instant expires);
 
   void file(const std::string& id);
@@ -86,10 +97,11 @@ class TaskMaster {
   void assign();
   void assign(const std::string& id, const std::string& name);
   void on_assigned(const std::string& id, const std::string& name, TaskNote note, const ZkResult& result);
-  void give_up(const std::string& id);
+  void fail(const std::string& id, const std::string& words, bool by_note = false);
   void remove(const std::string& id);
   void change(const std::string& id, ZkMulti multi, ZkCalls::Then then);
   void refused(const std::string& id, const ZkResult& result);
+  void stumble(const std::string& id, ZkCode why);
   void bar(const std::string& id, ZkCode why);
   Instant expiry(const Entry& entry) const;
   Instant next_expiry() const;
@@ -105,6 +117,7 @@ class TaskMaster {
   Instant retry_at_ = kNever;
   Instant list_workers_at_ = kNever;  // there was no room to watch them all:
   std::string crowded_out_;           // the first of those
+  std::string unlisted_;              // what could not be listed last
   size_t reading_ = 0;
   uint64_t reads_ = 0;
   bool built_ = false;           // all has been read once in this era
@@ -116,7 +129,8 @@ class TaskMaster {
   std::set<std::pair<int64_t, std::string>> open_;  // tasks that can be assigned, by age
   std::set<std::pair<int64_t, std::string>> free_;  // workers that can take one, by how long
   std::set<std::pair<Instant, std::string>> expiring_;
-  size_t expired_ = 0;  // and not removed yet
+  size_t expired_ = 0;                                  // and not removed yet
+  std::set<std::pair<Instant, std::string>> data_due_;  // tasks whose data is awaited
 };
 
 }  // namespace kvd

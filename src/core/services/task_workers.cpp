@@ -127,14 +127,21 @@ void TaskWorkers::on_made(const std::string& name, const ZkResult& result, bool 
   if (result.code == ZkCode::kNodeExists) return inspect(name);
   if (worker.over) return erase(name);
   if (result.code == ZkCode::kNoNode && !std::exchange(worker.made_path, true)) {
-    return zk_.make_path(kWorkersPath, [this, name, era = worker.era](ZkCode) {
+    return zk_.make_path(kWorkersPath, [this, name, era = worker.era](ZkCode code) {
       const auto it = workers_.find(name);
-      if (it != workers_.end() && it->second.era == era) inspect(name);
+      if (it == workers_.end() || it->second.era != era) return;
+      const bool forbidden = code != ZkCode::kOk && !zk_silent(code) && !it->second.over;
+      forbidden ? not_made(name, code) : inspect(name);
     });
   }
+  not_made(name, result.code);
+}
+
+void TaskWorkers::not_made(const std::string& name, ZkCode why) {
+  Worker& worker = workers_.at(name);
   worker.phase = Phase::kTaken;  // there is nothing of ours to be removed
-  refuse(*worker.candidate, Verdict::kUnavailable,
-         fmt::format("it cannot be made: {}", zk_code_name(result.code)));
+  const ServiceAnswer answer = zk_refusal(why, true);
+  refuse(*worker.candidate, answer.verdict, answer.text);
 }
 
 // The sync: one of ours that is overlooked would be a worker that never works.
@@ -256,6 +263,7 @@ void TaskWorkers::assigned(const std::string& name, Worker& worker, std::string 
   worker.fence = fence;
   worker.task.reset();
   worker.task_data.clear();
+  worker.data_due = kNever;
   worker.handed = worker.told = false;
   if (!worker_idle(worker.data)) by_task_.emplace(worker.data, name);
 }
@@ -274,18 +282,43 @@ void TaskWorkers::read_its_task(const std::string& name) {
 
 // A client may make its task first and then the data: without it nothing can be done yet.
 void TaskWorkers::on_data(const std::string& name, Worker& worker, Task task, const ZkResult& result) {
-  if (result.code == ZkCode::kNoNode && task.there && !task.over()) {
-    call(name, ZkExists{task_data_path(worker.data), true},
-         [this, name](Worker& again, const ZkResult& exists) {
-           if (exists.code == ZkCode::kOk && !again.task && !worker_idle(again.data)) read_its_task(name);
-         });
-    return;
-  }
   worker.task = std::move(task);
   worker.open = worker.task->there && !worker.task->over();
   worker.task->data.clear();  // that may be long
+  if (worker.open && result.code == ZkCode::kNoNode) return await_data(name, worker);
+  if (worker.open && result.code != ZkCode::kOk)
+    return fail_task(name, fmt::format("failed: {} cannot be read: {}", task_data_path(worker.data),
+                                       zk_code_name(result.code)));
   worker.task_data = result.data;
   serve(name, worker);
+}
+
+void TaskWorkers::await_data(const std::string& name, Worker& worker) {
+  if (worker.data_due == kNever) worker.data_due = out_.now + kTaskDataPatience;
+  if (worker.data_due <= out_.now)
+    return fail_task(name, fmt::format("failed: {} did not come", task_data_path(worker.data)));
+  due_ = std::min(due_, worker.data_due);
+  worker.task.reset();
+  call(name, ZkExists{task_data_path(worker.data), true},
+       [this, name](Worker& again, const ZkResult& exists) {
+         if (exists.code == ZkCode::kOk && !again.task && !worker_idle(again.data)) read_its_task(name);
+       });
+}
+
+// It goes on with the next one then. What somebody did to either meanwhile is looked at again.
+void TaskWorkers::fail_task(const std::string& name, const std::string& words, bool by_note) {
+  const Worker& worker = workers_.at(name);
+  TaskNote note = worker.task->note;
+  note.worker = name;
+  ZkMulti multi{{ZkSet{worker_path(name), kIdle, worker.version}}};
+  add_failure(multi, *worker.task, note, words, by_note);
+  call(name, std::move(multi), [this, name, words, by_note](Worker& same, const ZkResult& result) {
+    if (result.code == ZkCode::kOk)
+      out_.log(LogLevel::kWarn, "a task has failed", {{"task", same.data}, {"why", words}});
+    if (!by_note && forbidden_at(result, 1) && same.task) return fail_task(name, words, true);
+    const bool looks = result.code == ZkCode::kOk || result.code == ZkCode::kBadVersion;
+    looks ? look(name) : set_idle(name, same);
+  });
 }
 
 // Tells all who ask what is known.
@@ -456,6 +489,7 @@ void TaskWorkers::on_time() {
   if (due_ > out_.now) return;
   for (auto& [name, worker] : workers_) {
     if (worker.known) answer_late(worker);
+    if (worker.data_due <= out_.now && !worker.over) read_its_task(name);
   }
   std::vector<uint64_t> late;
   for (const auto& [token, candidate] : candidates_) {
@@ -474,6 +508,7 @@ Instant TaskWorkers::next_due() const {
   Instant next = kNever;
   for (const auto& [name, worker] : workers_) {
     if (!worker.known) continue;
+    if (worker.data_due > out_.now) next = std::min(next, worker.data_due);
     for (const auto& [token, until] : worker.asking) next = std::min(next, until);
   }
   for (const auto& [token, candidate] : candidates_) {

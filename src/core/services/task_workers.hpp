@@ -73,14 +73,16 @@ class TaskWorkers {
     int64_t fence = 0;  // the zxid of what it says
     std::optional<Task> task;
     std::string task_data;
-    bool open = false;    // the task is there and not over
-    bool handed = false;  // its client was given the task
-    bool told = false;    // ... and that it is not wanted any more
+    Instant data_due = kNever;  // the task's data is awaited so long
+    bool open = false;          // the task is there and not over
+    bool handed = false;        // its client was given the task
+    bool told = false;          // ... and that it is not wanted any more
   };
 
   void claim(uint64_t token);
   void make(const std::string& name);
   void on_made(const std::string& name, const ZkResult& result, bool maybe_before);
+  void not_made(const std::string& name, ZkCode why);
   void inspect(const std::string& name);
   void stand(const std::string& name);
   void refuse(uint64_t token, Verdict verdict, const std::string& why);
@@ -99,6 +101,8 @@ class TaskWorkers {
   void assigned(const std::string& name, Worker& worker, std::string data, int64_t fence);
   void read_its_task(const std::string& name);
   void on_data(const std::string& name, Worker& worker, Task task, const ZkResult& result);
+  void await_data(const std::string& name, Worker& worker);
+  void fail_task(const std::string& name, const std::string& words, bool by_note = false);
   void serve(const std::string& name, Worker& worker);
   void answer_late(Worker& worker);
   void set_idle(const std::string& name, Worker& worker);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "base/json_writer.hpp"
@@ -42,6 +43,7 @@ const char* state_of(const Task& task, bool assigned) {
 struct Tasks::Listing {
   std::set<std::string> assigned;
   std::map<std::string, Task> tasks;
+  std::set<std::string> unreadable;  // of these
   bool truncated = false;
   size_t left = 1;  // reads under way
 };
@@ -124,8 +126,8 @@ std::string Tasks::read_call(ServiceAsked& message, Deed& deed) {
     deed.id = fmt::format("task-{:016x}", out_.prng.next());
     deed.note.kind = parameters.text("kind").value_or("");
     deed.note.retries = parameters.number("retries", 0, kRetriesMax).value_or(kUsualRetries);
-    if (deed.note.kind.size() > kTaskKindBytes || !is_utf8(deed.note.kind))
-      return fmt::format("a kind is a text of at most {} bytes", kTaskKindBytes);
+    if (!task_kind_valid(deed.note.kind))
+      return fmt::format("a kind is a text of at most {} bytes, none of them zero", kTaskKindBytes);
   } else if (deed.what == What::kResult || deed.what == What::kProgress) {
     const std::optional<uint64_t> fence = parameters.number("fence", 1, INT64_MAX);
     if (!fence && parameters.problem().empty())
@@ -214,6 +216,7 @@ void Tasks::read(uint64_t token, void (Tasks::*then)(uint64_t, const Task&)) {
   read_task(zk_, deed.id, false, [this, token, then](ZkCode code, const Task& task) {
     if (!deeds_.contains(token)) return;
     if (zk_silent(code)) return put_off(token, code);
+    if (code != ZkCode::kOk) return refuse(token, code);
     if (!task.there) {
       const Deed& again = deeds_.at(token);  // that may have removed it
       const bool done = again.what == What::kDelete && again.unsure && !again.cancels;
@@ -238,12 +241,9 @@ void Tasks::change(uint64_t token, ZkMulti multi, Verdict verdict, std::string t
       case ZkCode::kNotConnected:
         return put_off(token, result.code);
       case ZkCode::kNoNode:
-        if (deed.what == What::kCreate && deed.made_paths)
-          return reply(token, Verdict::kUnavailable, "the paths of tasks cannot be made in ZooKeeper");
-        if (!std::exchange(deed.made_paths, true)) {
-          for (const char* path : {kTasksPath, kTaskDataPath, kTaskNotesPath})
-            zk_.make_path(path, [](ZkCode) {});
-        }
+        if (!std::exchange(deed.made_paths, true)) return make_paths(token);
+        if (deed.what == What::kCreate)
+          return reply(token, Verdict::kUnavailable, "the paths of tasks vanish from ZooKeeper");
         return run(token);
       case ZkCode::kBadVersion:
         return run(token);
@@ -251,10 +251,38 @@ void Tasks::change(uint64_t token, ZkMulti multi, Verdict verdict, std::string t
         if (deed.what != What::kCreate) return run(token);
         return reply(token, verdict, text);  // the id is ours alone: it was done, without our hearing of it
       default:
-        return reply(token, Verdict::kUnavailable,
-                     fmt::format("ZooKeeper refuses: {}", zk_code_name(result.code)));
+        return refused(token, result);
     }
   });
+}
+
+// One that cannot be made tells why.
+void Tasks::make_paths(uint64_t token) {
+  const auto why = std::make_shared<ZkCode>(ZkCode::kOk);
+  for (const std::string path : {kTasksPath, kTaskDataPath, kTaskNotesPath}) {
+    zk_.make_path(path, [this, token, why, last = path == kTaskNotesPath](ZkCode code) {
+      if (code != ZkCode::kOk && *why == ZkCode::kOk) *why = code;
+      if (!last || !deeds_.contains(token)) return;
+      const bool final = deeds_.at(token).what == What::kCreate && *why != ZkCode::kOk && !zk_silent(*why);
+      final ? refuse(token, *why) : run(token);
+    });
+  }
+}
+
+void Tasks::refuse(uint64_t token, ZkCode code) {
+  const Deed& deed = deeds_.at(token);
+  const ServiceAnswer answer = zk_refusal(code, deed.what != What::kShow && deed.what != What::kList);
+  reply(token, answer.verdict, answer.text);
+}
+
+// For good. A task whose result nobody may write ends as failed all the same, and frees its worker.
+void Tasks::refused(uint64_t token, const ZkResult& result) {
+  Deed& deed = deeds_.at(token);
+  if (deed.what == What::kResult && deed.failed.empty() && forbidden_at(result, 0)) {
+    deed.failed = fmt::format("failed: ZooKeeper forbids to write to {}", task_path(deed.id));
+    return read(token, &Tasks::work);
+  }
+  refuse(token, result.code);
 }
 
 void Tasks::create(uint64_t token) {
@@ -316,8 +344,9 @@ void Tasks::list(uint64_t token) {
   // Every answer passes here; the last one makes the reply.
   const auto heard = [this, token, listing](ZkCode code) {
     if (!deeds_.contains(token)) return false;
-    if (zk_silent(code)) reply(token, Verdict::kUnavailable, "ZooKeeper did not answer; try again");
-    return !zk_silent(code);
+    const bool known = code == ZkCode::kOk || code == ZkCode::kNoNode;
+    if (!known) refuse(token, code);
+    return known;
   };
   const auto done = [this, token, listing] {
     if (--listing->left == 0) answer_list(token, *listing);
@@ -341,10 +370,11 @@ void Tasks::list(uint64_t token) {
     for (size_t i = 0; i < std::min(tasks.children.size(), limits::kListItems); ++i) {
       ++listing->left;
       read_task(zk_, tasks.children[i], false, [listing, heard, done](ZkCode code, Task task) {
-        if (!heard(code)) return;
+        if (!heard(code == ZkCode::kNoAuth ? ZkCode::kOk : code)) return;
         task.data.resize(std::min(task.data.size(), task.id.size() + 1));  // the result may be long
         const std::string id = task.id;
-        if (task.there) listing->tasks.emplace(id, std::move(task));
+        if (code == ZkCode::kNoAuth) listing->unreadable.insert(id);
+        if (task.there || code == ZkCode::kNoAuth) listing->tasks.emplace(id, std::move(task));
         done();
       });
     }
@@ -358,7 +388,8 @@ void Tasks::answer_list(uint64_t token, const Listing& listing) {
   for (const auto& [id, task] : listing.tasks) {
     json.begin_object()
         .member("id", id)
-        .member("state", state_of(task, listing.assigned.contains(id)))
+        .member("state", listing.unreadable.contains(id) ? "unreadable"
+                                                         : state_of(task, listing.assigned.contains(id)))
         .end_object();
   }
   json.end_array().member("truncated", listing.truncated).end_object();
@@ -437,6 +468,11 @@ void Tasks::work_now(uint64_t token, const Task& task, const std::string& worker
     multi.ops = {ZkCheck{worker_path(worker), worker_version}, ZkCheck{task_path(task.id), task.stat.version},
                  write_note(task, note)};
     return change(token, std::move(multi), Verdict::kDone, "");
+  }
+  if (!deed.failed.empty()) {
+    multi.ops = {ZkSet{worker_path(worker), kIdle, worker_version}};
+    add_failure(multi, task, note, deed.failed, true);
+    return change(token, std::move(multi), Verdict::kForbidden, deed.failed);
   }
   note.end = deed.end;
   note.fence = deed.fence;

@@ -5,7 +5,8 @@
 //   POST   /v1/tasks[?kind=K&retries=N]  the body is the data, at most 60 KiB; 202 {"id"}, Location
 //   GET    /v1/tasks/ID[?wait=MS]        200 {"id","state","attempt","worker","kind","progress","result"}; state:
 //                                        waiting, assigned, done, failed, cancelled; waits for one of the last three
-//   GET    /v1/tasks                     200 {"tasks":[{"id","state"}..],"truncated"}; limits::kListItems of them
+//   GET    /v1/tasks                     200 {"tasks":[{"id","state"}..],"truncated"}; limits::kListItems of them;
+//                                        one that an ACL hides is "unreadable"
 //   DELETE /v1/tasks/ID                  200 {"id","state":"cancelled"}; 204 removed, when it was over
 //   POST   /v1/workers?name=W&session=S  201 {"worker"}; 409 (408 with wait) that name is taken
 //          ?name=W&hold=1[&wait=MS]      lines {"worker"}; repeated: {"state":"idle"} or {"state":"assigned","id"};
@@ -58,6 +59,8 @@ class Tasks {
     bool waiting = false;  // kShow: for a change
     bool made_paths = false;
     bool tried = false;  // kResult: with what the server of its worker knows
+    std::string
+        failed;  // kResult: nobody may write to the task, and this is what its note is to tell instead
   };
   struct Listing;
 
@@ -84,6 +87,9 @@ class Tasks {
   void list(uint64_t token);
   void answer_list(uint64_t token, const Listing& listing);
   void change(uint64_t token, ZkMulti multi, Verdict verdict, std::string text);
+  void make_paths(uint64_t token);
+  void refuse(uint64_t token, ZkCode code);
+  void refused(uint64_t token, const ZkResult& result);
   void put_off(uint64_t token, ZkCode code);
   void run_adrift();
   void stop_waiting(uint64_t token);

@@ -1,6 +1,7 @@
 // See zk_calls.hpp.
 #include "core/services/zk_calls.hpp"
 
+#include <memory>
 #include <utility>
 #include <variant>
 
@@ -38,13 +39,22 @@ void ZkCalls::on(const ZkResult& result) {
   then(result);
 }
 
-// All at once: ZooKeeper performs a client's calls in their order. What counts is whether the last one is there.
+// All at once: ZooKeeper performs a client's calls in their order. What counts is whether the last one is there; if
+// what is above it is not, then the reason for that. (Where an ACL forbids to make something it is refused also when it
+// is there, so a refusal above says nothing by itself.)
 void ZkCalls::make_path(const std::string& path, std::function<void(ZkCode)> then) {
+  const auto above = std::make_shared<ZkCode>(ZkCode::kNoNode);
   for (size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) {
-    call(ZkCreate{path.substr(0, end), "", ZkMode::kPersistent}, [](const ZkResult&) {});
+    call(ZkCreate{path.substr(0, end), "", ZkMode::kPersistent}, [above](const ZkResult& result) {
+      const bool there = result.code == ZkCode::kOk || result.code == ZkCode::kNodeExists;
+      if (!there && result.code != ZkCode::kNoNode) *above = result.code;
+    });
   }
-  call(ZkCreate{path, "", ZkMode::kPersistent}, [then = std::move(then)](const ZkResult& result) {
-    then(result.code == ZkCode::kNodeExists ? ZkCode::kOk : result.code);
+  call(ZkCreate{path, "", ZkMode::kPersistent}, [above, then = std::move(then)](const ZkResult& result) {
+    ZkCode code = result.code;
+    if (code == ZkCode::kNodeExists) code = ZkCode::kOk;
+    if (code == ZkCode::kNoNode) code = *above;
+    then(code);
   });
 }
 
