@@ -40,7 +40,7 @@ ZkStat stat_of(const SimZnode& node) {
           .created_ms = node.created_ms,
           .modified_ms = node.modified_ms,
           .ephemeral_owner = node.ephemeral_owner,
-          .children_version = 2 * node.next_sequence - node.children_count,
+          .children_version = static_cast<int32_t>(2 * int64_t{node.next_sequence} - node.children_count),
           .children_count = node.children_count,
           .data_length = static_cast<int32_t>(node.data.size())};
 }
@@ -118,6 +118,13 @@ void SimZookeeper::hide(const std::string& path) {
   Draft change = new_draft(0);
   change.tree.at(path).hidden = true;
   change.changes.push_back({Happened::kRightsChanged, path});
+  commit(std::move(change));
+}
+
+void SimZookeeper::use_up_numbers(const std::string& path) {
+  Draft change = new_draft(0);
+  change.tree.at(path).next_sequence = INT32_MAX;
+  change.changes.push_back({Happened::kChildrenChanged, path});
   commit(std::move(change));
 }
 
@@ -273,7 +280,7 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCreate& op) {
   if (draft.tree.contains(path)) return {ZkCode::kNodeExists, {}, {}};
   if (parent->second.ephemeral_owner != 0) return {ZkCode::kNoChildrenForEphemerals, {}, {}};
 
-  parent->second.next_sequence += 1;
+  if (parent->second.next_sequence < INT32_MAX) parent->second.next_sequence += 1;
   parent->second.children_count += 1;
   parent->second.children_zxid = draft.zxid;
   SimZnode node;

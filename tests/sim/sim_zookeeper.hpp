@@ -93,7 +93,9 @@ class SimZookeeper {
   // By an ACL, as an operator sets it: its data and its list of children can no longer be changed. For good;
   // `path` exists. Ephemerals below it vanish all the same.
   void make_read_only(const std::string& path);
-  // Likewise: its data, its list of children and, to transactions, its version cannot be read.
+  // As after 2^31 children: each one that comes gets the last number, as ZooKeeper 3.8 has it.
+  void use_up_numbers(const std::string& path);
+  // By an ACL, too: its data, its list of children and, to transactions, its version cannot be read.
   void hide(const std::string& path);
 
   // ---- sessions ----

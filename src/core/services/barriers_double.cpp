@@ -13,7 +13,6 @@ namespace {
 
 constexpr Duration kRetry = milliseconds(20);
 constexpr int kAttempts = 8;  // to make a znode below a path that others remove
-constexpr size_t kNameBytes = 1024;
 constexpr std::string_view kReady = "ready";
 constexpr std::string_view kReleased = R"({"released_by":)";
 
@@ -46,8 +45,7 @@ void Barriers::enter(ServiceAsked message) {
   std::string name = parameters.text("member").value_or(out_.config.self.member.id.value);
   std::string wrong = parameters.finish();
   if (wrong.empty() && !size) wrong = "the query parameter 'size' has to say how many have to be in";
-  if (wrong.empty() && (name.empty() || name.size() > kNameBytes))
-    wrong = fmt::format("a member's name has 1 to {} bytes", kNameBytes);
+  if (wrong.empty()) wrong = problem_of_holder_name(name);
   if (wrong.empty() && message.holder == HolderId())
     wrong = "who? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);

@@ -16,7 +16,6 @@ namespace {
 constexpr Duration kRetry = milliseconds(20);
 constexpr int kAttempts = 32;        // to be faster than others
 constexpr size_t kLooksAtOnce = 16;  // at numbers that may rest
-constexpr size_t kNameBytes = 1024;
 constexpr size_t kPoolBytes = 255;
 constexpr int kRestTimeouts = 2;
 
@@ -85,8 +84,7 @@ void Ids::post(ServiceAsked message) {
   claim.rest_ms = static_cast<int64_t>(parameters.number("rest", 0, kRestMsMax).value_or(usual));
   claim.name = parameters.text("name").value_or(out_.config.self.member.id.value);
   std::string wrong = parameters.finish();
-  if (wrong.empty() && (claim.name.empty() || claim.name.size() > kNameBytes))
-    wrong = fmt::format("a name has 1 to {} bytes", kNameBytes);
+  if (wrong.empty()) wrong = problem_of_holder_name(claim.name);
   if (wrong.empty() && message.holder == HolderId())
     wrong = "for whom? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);

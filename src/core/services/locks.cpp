@@ -13,8 +13,6 @@
 namespace kvd {
 namespace {
 
-constexpr size_t kNameBytes = 1024;
-
 bool is_election(const ServiceCall& call) { return call.collection == Collection::kElections; }
 
 }  // namespace
@@ -26,6 +24,7 @@ Locks::Locks(Outbox& out)
              {[this](PlaceId id, int64_t fence) { on_held(id, fence); },
               [this](PlaceId id, size_t ahead) { on_waits(id, ahead); },
               [this](PlaceId id, const std::string& why) { on_lost(id, why); },
+              [this](PlaceId id, const ServiceAnswer& answer) { on_refused(id, answer); },
               [this](PlaceId id, bool gone) { on_left(id, gone); }}),
       streams_(out) {}
 
@@ -64,18 +63,22 @@ void Locks::post(ServiceAsked message) {
   const std::optional<std::string> name = parameters.text(election ? "candidate" : "name");
   std::string wrong = parameters.finish();
   if (wrong.empty() && election && !name) wrong = "the query parameter 'candidate' has to name who stands";
-  if (wrong.empty() && name && (name->empty() || name->size() > kNameBytes))
-    wrong = fmt::format("a name has 1 to {} bytes", kNameBytes);
+  if (wrong.empty() && name) wrong = problem_of_holder_name(*name);
   if (wrong.empty() && message.holder == HolderId())
     wrong = "for whom? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
 
   std::optional<PlaceId> place = find(message.holder, message.call.path, election);
+  if (place && name && grants_.at(*place).name != *name)
+    return reply(message.token, Verdict::kConflict,
+                 fmt::format("the client's session stands there as {}", grants_.at(*place).name));
   if (!place) {
-    place = queue_.join(message.call.path, name.value_or(out_.config.self.member.id.value));
+    const std::string stands_as = name.value_or(out_.config.self.member.id.value);
+    place = queue_.join(message.call.path, stands_as);
     if (!place) return reply(message.token, Verdict::kUnavailable, kWatchesFull);
     Grant& grant = grants_[*place];
     grant.holder = message.holder;
+    grant.name = stands_as;
     grant.path = std::move(message.call.path);
     grant.election = election;
     by_holder_.emplace(grant.holder, *place);
@@ -184,8 +187,8 @@ void Locks::answer_askers(PlaceId id) {
   if (!grant.known && !streams_.has(id) && grant.asking.empty()) give_up(id);
 }
 
-void Locks::refuse_askers(Grant& grant, const std::string& why) {
-  for (const auto& [token, asker] : std::exchange(grant.asking, {})) reply(token, Verdict::kGone, why);
+void Locks::refuse_askers(Grant& grant, Verdict verdict, const std::string& why) {
+  for (const auto& [token, asker] : std::exchange(grant.asking, {})) reply(token, verdict, why);
 }
 
 void Locks::give_up(PlaceId id) {
@@ -205,15 +208,23 @@ void Locks::forget(PlaceId id) {
 void Locks::take_back(PlaceId id, const std::string& why, Duration grace) {
   Grant& grant = grants_.at(id);
   if (grant.over) return;
-  refuse_askers(grant, why);
+  refuse_askers(grant, Verdict::kGone, why);
   if (!streams_.part(id, why, grant.held ? grace : Duration(0))) return give_up(id);
   grant.over = true;
 }
 
 void Locks::on_lost(PlaceId id, const std::string& why) {
   Grant& grant = grants_.at(id);
-  refuse_askers(grant, why);
+  refuse_askers(grant, Verdict::kGone, why);
   streams_.end_lost(id, why);
+  forget(id);
+}
+
+void Locks::on_refused(PlaceId id, const ServiceAnswer& answer) {
+  Grant& grant = grants_.at(id);
+  refuse_askers(grant, answer.verdict, answer.text);
+  for (const uint64_t token : std::exchange(grant.leaving, {})) reply(token, Verdict::kDone);
+  if (const auto token = streams_.refuse(id)) reply(*token, answer.verdict, answer.text);
   forget(id);
 }
 
@@ -286,8 +297,7 @@ void Locks::look(uint64_t token, bool watch) {
   read(token, ZkChildren{shows_.at(token).path}, watch, [this, token, watch](const ZkResult& result) {
     const Show& show = shows_.at(token);
     const bool there = result.code == ZkCode::kOk;
-    if (!there && result.code != ZkCode::kNoNode)
-      return reply(token, Verdict::kUnavailable, "ZooKeeper did not answer; try again");
+    if (!there && result.code != ZkCode::kNoNode) return refuse_show(token, result.code);
     const std::vector<std::string> all = places_in_order(result.children);
     if (!all.empty()) return look_at_first(token, show.path + "/" + all.front(), all.size() - 1);
     const bool waits = show.since == 0 && show.until > out_.now;  // until somebody stands
@@ -295,9 +305,15 @@ void Locks::look(uint64_t token, bool watch) {
     if (!watch) return look(token, true);
     read(token, ZkExists{show.path}, true, [this, token](const ZkResult& exists) {
       if (exists.code == ZkCode::kOk) return look(token, true);
+      if (exists.code != ZkCode::kNoNode) return refuse_show(token, exists.code);
       answer_show(token, shows_.at(token).path, std::nullopt, 0);
     });
   });
+}
+
+void Locks::refuse_show(uint64_t token, ZkCode code) {
+  const ServiceAnswer answer = zk_refusal(code, false);
+  reply(token, answer.verdict, answer.text);
 }
 
 void Locks::read(uint64_t token, ZkRequest request, bool watch, ZkCalls::Then then) {
@@ -319,8 +335,7 @@ void Locks::look_at_first(uint64_t token, const std::string& first, size_t waiti
 
 void Locks::on_first(uint64_t token, const std::string& first, size_t waiting, const ZkResult& result) {
   if (result.code == ZkCode::kNoNode) return look(token, false);  // it has just left
-  if (result.code != ZkCode::kOk)
-    return reply(token, Verdict::kUnavailable, "ZooKeeper did not answer; try again");
+  if (result.code != ZkCode::kOk) return refuse_show(token, result.code);
   answer_show(token, first, std::pair(result.data, result.stat.created_zxid), waiting);
 }
 

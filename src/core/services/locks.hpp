@@ -12,7 +12,8 @@
 //   GET  /v1/elections/PATH[?since=FENCE&wait=MS]         200 {"path","leader":..,"waiting"}, once it is another's
 //   DELETE .../PATH?session=S                             204; 404 when it has no place there
 //
-// The same POST again finds the place that its session has. Lines are repeated (streams.hpp). A grant is taken back
+// The same POST again finds the place that its session has; under another name it is 409. What ZooKeeper forbids for
+// good is 403, 409 or 400. Lines are repeated (streams.hpp). A grant is taken back
 // before ZooKeeper can pass it on: its stream is told first, and the znode goes when the client has closed the
 // connection, or after the grace that came with HoldersEnded.
 #pragma once
@@ -44,6 +45,7 @@ class Locks {
   struct Grant {  // a place, wanted or had
     HolderId holder;
     std::string path;  // absolute
+    std::string name;  // as which it stands there
     bool election = false;
     Instant stream_until = kNever;  // its stream waits so long
     std::map<uint64_t, Asker> asking;
@@ -72,6 +74,7 @@ class Locks {
 
   void show(ServiceAsked message);
   void look(uint64_t token, bool watch);
+  void refuse_show(uint64_t token, ZkCode code);
   void read(uint64_t token, ZkRequest request, bool watch, ZkCalls::Then then);
   void look_at_first(uint64_t token, const std::string& first, size_t waiting);
   void on_first(uint64_t token, const std::string& first, size_t waiting, const ZkResult& result);
@@ -83,12 +86,13 @@ class Locks {
   void on_held(PlaceId id, int64_t fence);
   void on_waits(PlaceId id, size_t ahead);
   void on_lost(PlaceId id, const std::string& why);
+  void on_refused(PlaceId id, const ServiceAnswer& answer);
   void on_left(PlaceId id, bool gone);
 
   void tell(PlaceId id);
   void forget(PlaceId id);
   void answer_askers(PlaceId id);
-  void refuse_askers(Grant& grant, const std::string& why);
+  void refuse_askers(Grant& grant, Verdict verdict, const std::string& why);
   void take_back(PlaceId id, const std::string& why, Duration grace);
   void give_up(PlaceId id);
   std::string words(const Grant& grant, bool with_path) const;

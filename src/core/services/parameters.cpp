@@ -13,6 +13,11 @@
 #include "msg/znodes.hpp"
 
 namespace kvd {
+namespace {
+
+constexpr size_t kHolderNameBytes = 1024;
+
+}  // namespace
 
 void Parameters::fail(std::string problem) {
   if (problem_.empty()) problem_ = std::move(problem);
@@ -63,6 +68,11 @@ PathProblem problem_of_path(std::string_view path) {
     if (at_or_below(absolute, own)) return {Verdict::kForbidden, fmt::format("{} is not for clients", own)};
   }
   return {};
+}
+
+std::string problem_of_holder_name(std::string_view name) {
+  if (!name.empty() && name.size() <= kHolderNameBytes && is_utf8(name)) return {};
+  return fmt::format("a name is a text in UTF-8 of 1 to {} bytes", kHolderNameBytes);
 }
 
 void text_member(JsonWriter& json, std::string_view name, std::string_view bytes) {

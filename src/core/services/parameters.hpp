@@ -42,6 +42,9 @@ struct PathProblem {
 };
 PathProblem problem_of_path(std::string_view path);
 
+// What is wrong with the name as which a client holds something: others read it in ZooKeeper, and expect a text.
+std::string problem_of_holder_name(std::string_view name);
+
 // `bytes` as a member, or as `name`_b64 when they are no plain text that JSON can hold as it is.
 class JsonWriter;
 void text_member(JsonWriter& json, std::string_view name, std::string_view bytes);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/mutation.hpp"
+#include "core/services/zk_refusal.hpp"
 
 namespace kvd {
 namespace {
@@ -16,19 +17,29 @@ namespace {
 constexpr std::string_view kLockMark = "__lock__";
 constexpr std::string_view kReaderMark = "__rlock__";
 constexpr size_t kDigits = 10;
+constexpr std::string_view kLastNumber = "2147483647";
 constexpr Duration kRetry = milliseconds(20);
 
 // Of a place: the one before it, and itself.
 size_t watch_bytes(const Outbox& out, const std::string& path) { return 2 * out.watches.bytes_of(path); }
 
-// What orders a place: the ten digits at its end, behind its mark.
+// What orders a place: the number at its end, behind its mark, as a text of ten digits, or behind a minus of nine or
+// ten.
 std::optional<std::string_view> sequence_of(std::string_view name) {
-  if (name.size() < kDigits) return std::nullopt;
-  const std::string_view digits = name.substr(name.size() - kDigits);
-  const std::string_view before = name.substr(0, name.size() - kDigits);
-  const bool marked = before.ends_with(kLockMark) || before.ends_with(kReaderMark);
-  const bool numbered = digits.find_first_not_of("0123456789") == std::string_view::npos;
-  return marked && numbered ? std::optional(digits) : std::nullopt;
+  const size_t before = name.find_last_not_of("0123456789");
+  if (before == std::string_view::npos) return std::nullopt;
+  const bool negative = name[before] == '-';
+  const size_t digits = name.size() - before - 1;
+  if (digits != kDigits && !(negative && digits == kDigits - 1)) return std::nullopt;
+  const std::string_view mark = name.substr(0, negative ? before : before + 1);
+  if (!mark.ends_with(kLockMark) && !mark.ends_with(kReaderMark)) return std::nullopt;
+  return name.substr(mark.size());
+}
+
+// Whoever comes later has a larger one.
+bool is_behind_all(std::string_view name) {
+  const auto sequence = sequence_of(name);
+  return sequence && sequence->front() != '-' && *sequence < kLastNumber;
 }
 
 }  // namespace
@@ -85,9 +96,20 @@ void Queue::watch(PlaceId id, Place& place, std::string path) {
   place.watched = std::move(path);
 }
 
+// What is there of it goes, now or when ZooKeeper is back.
+void Queue::refuse(PlaceId id, ServiceAnswer why) {
+  Place& place = places_.at(id);
+  if (place.leaving) return place.znode.empty() ? lose(id, "") : remove(id);
+  place.leaving = place.refused = true;
+  events_.refused(id, std::move(why));
+  place.znode.empty() ? forget(id) : remove(id);
+}
+
 void Queue::lose(PlaceId id, std::string why) {
   const bool leaving = places_.at(id).leaving;
+  const bool refused = places_.at(id).refused;
   forget(id);
+  if (refused) return;
   if (leaving) {
     events_.left(id, true);
   } else {
@@ -118,17 +140,13 @@ void Queue::on_created(PlaceId id, const ZkResult& result) {
   if (place == nullptr) return;  // ZooKeeper's session ended meanwhile, and the place with it
   switch (result.code) {
     case ZkCode::kOk:
-      place->znode = result.path.substr(place->path.size() + 1);
-      go_on(id);
-      return;
+      return there(id, result.path.substr(place->path.size() + 1));
     case ZkCode::kNoNode:
       if (place->leaving || std::exchange(place->made_path, true)) return lose(id, "its path was removed");
       zk_.make_path(place->path, [this, id](ZkCode code) {
         Place* again = find_place(id);
         if (again == nullptr || put_off(*again, code)) return;
-        if (code != ZkCode::kOk)
-          return lose(id, fmt::format("its path cannot be made: {}", zk_code_name(code)));
-        create(id);
+        code == ZkCode::kOk ? create(id) : refuse(id, zk_refusal(code, true));
       });
       return;
     case ZkCode::kUnknown:  // its guid will tell whether it is there
@@ -136,8 +154,21 @@ void Queue::on_created(PlaceId id, const ZkResult& result) {
       put_off(*place, result.code);
       return;
     default:
-      lose(id, fmt::format("it cannot be made: {}", zk_code_name(result.code)));
+      refuse(id, zk_refusal(result.code, true));
   }
+}
+
+void Queue::there(PlaceId id, std::string znode) {
+  Place& place = places_.at(id);
+  place.znode = std::move(znode);
+  if (is_behind_all(place.znode)) return go_on(id);
+  refuse(id,
+         {Verdict::kConflict,
+          fmt::format("the numbers of {} are used up: delete that znode when nobody stands there, and they "
+                      "begin anew",
+                      place.path),
+          Form::kJson,
+          {}});
 }
 
 // What the session's server shows may be old, and a place that is overlooked would hold for ever: hence the sync.
@@ -154,10 +185,11 @@ void Queue::find(PlaceId id) {
 void Queue::on_found(PlaceId id, const ZkResult& result) {
   Place* place = find_place(id);
   if (place == nullptr || put_off(*place, result.code)) return;
+  if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode)
+    return refuse(id, zk_refusal(result.code, true));
   for (const std::string& name : result.children) {
-    if (name.starts_with(place->guid)) place->znode = name;
+    if (name.starts_with(place->guid)) return there(id, name);
   }
-  if (!place->znode.empty()) return go_on(id);
   if (place->leaving) return lose(id, "");
   create(id);
 }
@@ -179,6 +211,8 @@ void Queue::on_listed(PlaceId id, const ZkResult& result) {
   Place* place = find_place(id);
   if (place == nullptr || put_off(*place, result.code)) return;
   if (place->leaving) return remove(id);
+  if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode)
+    return refuse(id, zk_refusal(result.code, true));
   const std::vector<std::string> all = places_in_order(result.children);
   const auto own = std::find(all.begin(), all.end(), place->znode);
   if (own == all.end()) return lose(id, "its znode was deleted");
@@ -247,7 +281,7 @@ void Queue::remove(PlaceId id) {
     Place* leaving = find_place(id);
     if (leaving == nullptr) return;
     if (put_off(*leaving, result.code)) {
-      events_.left(id, false);
+      if (!leaving->refused) events_.left(id, false);
     } else {
       lose(id, "");
     }

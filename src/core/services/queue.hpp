@@ -3,6 +3,9 @@
 // waits watches the one before it and nothing else, so that one who leaves wakes one. A place whose creation has an
 // unknown outcome is looked for by its guid. (ZooKeeper Recipes, "Locks"; the guid is CURATOR-79's.)
 //
+// A path has 2^31 numbers. Beyond them ZooKeeper 3.8 gives all the last one and older ones negative ones, which come
+// before all others: who gets one of these gives it back, and others' stand where kazoo has them, before all others.
+//
 // A part of the actor that owns it.
 #pragma once
 #include <functional>
@@ -13,6 +16,7 @@
 
 #include "core/outbox.hpp"
 #include "core/services/zk_calls.hpp"
+#include "msg/services.hpp"
 
 namespace kvd {
 
@@ -26,9 +30,10 @@ class Queue {
  public:
   // What becomes of a place, in any order and as often as it changes, never from within join() or leave().
   struct Events {
-    std::function<void(PlaceId, int64_t fence)> held;    // the znode's czxid: larger for each later holder
-    std::function<void(PlaceId, size_t ahead)> waits;    // behind so many
-    std::function<void(PlaceId, std::string why)> lost;  // it is no more, and nobody has to leave it
+    std::function<void(PlaceId, int64_t fence)> held;     // the znode's czxid: larger for each later holder
+    std::function<void(PlaceId, size_t ahead)> waits;     // behind so many
+    std::function<void(PlaceId, std::string why)> lost;   // it is no more, and nobody has to leave it
+    std::function<void(PlaceId, ServiceAnswer)> refused;  // likewise: it cannot be had, for good
     std::function<void(PlaceId, bool gone)>
         left;  // after leave(): the znode is gone; or nobody knows, and it will be
   };
@@ -63,11 +68,13 @@ class Queue {
     std::string watched;  // path: the one before it, or its own
     size_t ahead = 0;     // so many when it last looked
     bool leaving = false;
+    bool refused = false;    // and nobody is told any more
     bool made_path = false;  // tried once to make what is above it
   };
 
   void create(PlaceId id);
   void on_created(PlaceId id, const ZkResult& result);
+  void there(PlaceId id, std::string znode);
   void find(PlaceId id);
   void on_found(PlaceId id, const ZkResult& result);
   void look(PlaceId id);
@@ -79,6 +86,7 @@ class Queue {
   void go_on(PlaceId id);
   void remove(PlaceId id);
   void lose(PlaceId id, std::string why);
+  void refuse(PlaceId id, ServiceAnswer why);
   bool put_off(Place& place, ZkCode code);
   void go_on_adrift();
   std::string new_guid();

@@ -43,6 +43,8 @@ class Streams {
   std::optional<Key> dropped(uint64_t token);
   // Whose grace is over.
   std::vector<Key> on_time();
+  // There is no such thing, and never was: the answer to its connection, if it has one, is the caller's to give.
+  std::optional<uint64_t> refuse(const Key& key);
   // There is no such thing any more, nor a stream that would have to hear of it.
   void forget(const Key& key);
   Instant deadline() const { return times_.empty() ? kNever : times_.begin()->first; }
@@ -103,6 +105,15 @@ void Streams<Key>::forget(const Key& key) {
   times_.erase({it->second.at, key});
   if (it->second.token) by_token_.erase(*it->second.token);
   streams_.erase(it);
+}
+
+template <class Key>
+std::optional<uint64_t> Streams<Key>::refuse(const Key& key) {
+  const auto it = streams_.find(key);
+  if (it == streams_.end()) return std::nullopt;
+  const std::optional<uint64_t> token = it->second.token;
+  forget(key);
+  return token;
 }
 
 template <class Key>
