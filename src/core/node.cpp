@@ -273,7 +273,8 @@ void Node::Parts::recover() {
 void Node::Parts::work() {
   Instant now = out.now;
   Instant expected = std::max(last_turn, std::min(wanted_turn, now));
-  if (now - expected > config.leader_silence / 2) {
+  out.slept = now - expected > config.leader_silence / 2;
+  if (out.slept) {
     out.log(LogLevel::kWarn, "this server's own loop slept", {{"ms", std::to_string(to_ms(now - expected))}});
     out.links.post(Stalled{});
     out.election.post(Stalled{});

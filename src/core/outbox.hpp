@@ -87,6 +87,11 @@ struct Outbox {
   Prng& prng;
   // The time of the current turn.
   Instant now{};
+  bool slept = false;  // this server's loop did, before it
+  // ZooKeeper knows this server's session until then, for all that Sessions has heard; Instant{}: who can tell?
+  // Afterwards what hangs on it may be another's.
+  Instant certain_until{};
+  bool certain() const { return now < certain_until; }
 
   Mailbox<LinksMessage> links;
   Mailbox<MembershipMessage> membership;

@@ -259,6 +259,10 @@ struct ServiceDropped {  // from the desk, on the way that the call went: nobody
   uint64_t token = 0;
   Collection collection = Collection::kSessions;
 };
+struct
+    CallAnswered {  // from the desk to sessions: one that named a session; its client has been there until now
+  uint64_t token = 0;
+};
 struct HoldersEnded {  // from sessions: what they hold is to be given back ...
   std::vector<HolderId> holders;
   std::string why;
@@ -266,8 +270,8 @@ struct HoldersEnded {  // from sessions: what they hold is to be given back ...
 };
 using ServiceMessage =
     std::variant<ServiceAsked, ServiceDropped, HoldersEnded, ZkSessionChanged, ZkResult, ZkWatchFired>;
-using SessionsMessage =
-    std::variant<ServiceAsked, HolderWanted, ServiceDropped, ZkSessionChanged, ZkResult, StopRequested>;
+using SessionsMessage = std::variant<ServiceAsked, HolderWanted, ServiceDropped, CallAnswered,
+                                     ZkSessionChanged, ZkResult, StopRequested>;
 
 struct ServiceAnswered {  // from sessions and the services
   uint64_t token = 0;

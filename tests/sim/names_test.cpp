@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -594,4 +595,37 @@ TEST_CASE("names: what is wrong with a request is said") {
   CHECK(verdict("GET hosts?format=xml") == Verdict::kInvalid);
   CHECK(verdict("GET hosts?version=1") == Verdict::kInvalid);
   CHECK(verdict("PUT hosts") == Verdict::kWrongVerb);
+}
+
+TEST_CASE("names: a part that cannot be read is not told as complete") {
+  ServicesPlay play;
+  play.ask(0, "PUT names/db/a", R"({"address":"10.0.0.1"})");
+  play.ask(0, "PUT names/web/a", R"({"address":"10.0.0.2"})");
+  const auto incomplete = [&](const char* request) {
+    const uint64_t asks = play.send(0, request);
+    play.pass(seconds(2));
+    REQUIRE(play.heard(asks).ended);
+    const auto& fields = play.heard(asks).answer->fields;
+    CHECK(play.heard(asks).answer->text.find("10.0.0") == std::string::npos);
+    return std::any_of(fields.begin(), fields.end(), [](const NamedText& one) {
+      return one.name == "Kvd-Complete" && one.value == "false";
+    });
+  };
+  SUBCASE("from the beginning") {}
+  SUBCASE("from some moment on") {
+    CHECK(play.ask(0, "GET hosts").text.find("10.0.0.1") != std::string::npos);
+  }
+  play.hide("/names/db");
+  play.zk(ZkCreate{"/names/db/b", "", ZkMode::kPersistent});  // ACLs themselves are not watched
+  CHECK(incomplete("GET hosts"));
+  CHECK(incomplete("GET hosts?zone=db"));
+  CHECK(incomplete("GET hosts?zone=db/a"));
+  CHECK(incomplete("GET hosts?format=json"));
+  CHECK(play.ask(0, "GET hosts?zone=web").text == "10.0.0.2\ta.web a\n");
+  CHECK(play.ask(0, "GET names?recurse=1").verdict == Verdict::kForbidden);
+  CHECK(play.ask(0, "GET names/db").verdict == Verdict::kForbidden);
+  CHECK(play.ask(0, "GET names/web?recurse=1").verdict == Verdict::kOk);
+  play.take_calls();
+  play.pass(seconds(60));
+  CHECK(play.take_calls() < 10);  // it is tried again only when somebody asks
 }

@@ -26,6 +26,7 @@ struct ServicesPlay::Server {
   bool connected = false;
   bool reachable = true;  // ZooKeeper is
   bool paused = false;
+  bool lags = false;
   std::optional<Kind> lose;
   std::optional<std::pair<Kind, ZkRequest>> overtaken;
   // Of links that stand: the other end, by our own number of it.
@@ -166,11 +167,14 @@ void ServicesPlay::mend(int server) {
 
 void ServicesPlay::pause(int server) { servers_[server]->paused = true; }
 
-// As after SIGCONT: a turn before anything that has arrived is seen, which tells of a connection long gone.
-void ServicesPlay::resume(int server) {
+void ServicesPlay::lag(int server) { servers_[server]->lags = true; }
+
+// As after SIGCONT: at first nothing tells that the connection is long gone.
+void ServicesPlay::resume(int server, bool sees_all) {
   Server& resumed = *servers_[server];
   resumed.paused = false;
-  std::vector<NodeInput> arrived = std::exchange(resumed.inputs, {});
+  std::vector<NodeInput> arrived;
+  if (!sees_all) arrived = std::exchange(resumed.inputs, {});
   turn(server);
   resumed.inputs.insert(resumed.inputs.begin(), std::make_move_iterator(arrived.begin()),
                         std::make_move_iterator(arrived.end()));
@@ -254,7 +258,7 @@ std::vector<std::string> ServicesPlay::children(const std::string& path) const {
 
 void ServicesPlay::advance() {
   for (auto& server : servers_) {
-    if (!server->node || !server->connected) continue;
+    if (!server->node || !server->connected || server->lags) continue;
     for (const SimZkFired& fired : zookeeper_.advance(server->session, zookeeper_.zxid())) {
       if (zookeeper_.watch_delivered(server->session, fired))
         server->inputs.push_back(ZkWatchFired{fired.path});

@@ -50,7 +50,10 @@ class ServicesPlay {
   void cut(int server);    // from ZooKeeper: what was asked and not answered has an unknown outcome
   void mend(int server);   // connected again, in the same session unless that has expired
   void pause(int server);  // the process stands still, and so does its session's heartbeat
-  void resume(int server);
+  // `sees_all`: what has arrived meanwhile is in its first turn; otherwise that comes before all of it.
+  void resume(int server, bool sees_all = false);
+  // From now on its ZooKeeper server shows it nothing new of itself, only what a write or a sync of its own brings.
+  void lag(int server);
   void kill(int server);   // its session lives on until it expires
   void start(int server);  // one that was killed, again: as another incarnation
   void stop(int server);   // SIGTERM

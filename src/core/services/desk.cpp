@@ -87,6 +87,8 @@ void Desk::bring_to_session(Token token, ServiceAsked asked, std::string session
   if (!keeper) return refuse(token, Verdict::kInvalid, "that is no session's id");
   if (*keeper == out_.config.self.member.incarnation) {
     if (asked.call.collection == Collection::kSessions) return out_.sessions.post(std::move(asked));
+    calls_.at(token).by_session = true;
+    calls_.at(token).grants = asked.call.verb == Verb::kPost || asked.call.verb == Verb::kPut;
     return out_.sessions.post(HolderWanted{std::move(asked), std::move(session)});
   }
   Call& mine = calls_.at(token);
@@ -176,6 +178,8 @@ void Desk::drop(Calls::iterator it) {
 void Desk::on(ServiceAnswered message) {
   const auto it = calls_.find(message.token);
   if (it == calls_.end()) return;
+  if (it->second.grants && !refuses(message.answer.verdict) && !out_.certain())
+    message.answer = ServiceAnswer{Verdict::kGone, "this server cannot reach ZooKeeper", Form::kJson, {}};
   if (!message.line && it->second.said) {  // too late for a status
     message.answer = ServiceAnswer{Verdict::kOk, lost_line(message.answer.text), Form::kJson, {}};
     message.line = message.last = true;
@@ -199,6 +203,7 @@ void Desk::end_stream(Calls::iterator it) {
 void Desk::finish(Calls::iterator it, ServiceAnswer answer) {
   const auto [token, call] = *it;
   forget(it);
+  if (call.by_session) out_.sessions.post(CallAnswered{token});
   if (call.from) {
     out_.emit(LinkSend{call.from->first, ServiceForwardResult{call.from->second, std::move(answer)}});
     return;

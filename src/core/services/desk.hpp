@@ -38,6 +38,8 @@ class Desk {
     bool streams = false;
     bool said = false;         // a line of it
     bool by_sessions = false;  // it went that way
+    bool by_session = false;   // for the client's session that it named, on this server
+    bool grants = false;       // ... what is worth something only while that lasts
     Instant deadline = kNever;
     std::optional<std::pair<LinkId, uint64_t>> from;  // forwarded to us: answer there
     std::optional<LinkId> to;                         // forwarded by us

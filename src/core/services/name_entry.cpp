@@ -77,6 +77,10 @@ bool has(const NameEntry& entry, std::string_view key) {
 
 }  // namespace
 
+bool name_within(std::string_view path, std::string_view zone) {
+  return zone.empty() || path == zone || (path.starts_with(zone) && path[zone.size()] == '/');
+}
+
 bool is_label(std::string_view text) {
   auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
   return !text.empty() && text.size() <= kLabelBytes && std::all_of(text.begin(), text.end(), allowed) &&

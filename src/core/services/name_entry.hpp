@@ -25,6 +25,8 @@ struct NameEntry {
 
 // What is wrong with a path behind /v1/names/, as a sentence; empty: nothing. Its parts become labels of a host name.
 std::string problem_of_name(std::string_view path);
+// At `zone` or below it; all are within "".
+bool name_within(std::string_view path, std::string_view zone);
 bool is_label(std::string_view text);  // of a host name, and no 'localhost'
 // Resolvers take such a label, or a name that ends in one, for an address: 7 or 0x7f.
 bool is_number(std::string_view label);

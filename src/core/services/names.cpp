@@ -29,10 +29,6 @@ std::string entry_words(const std::string& path, const NameEntry& entry, int64_t
   return text;
 }
 
-bool within(std::string_view path, std::string_view zone) {
-  return zone.empty() || path == zone || (path.starts_with(zone) && path[zone.size()] == '/');
-}
-
 }  // namespace
 
 Names::Names(Outbox& out)
@@ -114,11 +110,12 @@ void Names::look(uint64_t token) {
   auto then = [this, token, znode, watch](const ZkResult& result, bool watches) {
     if (!looks_.contains(token)) return;
     if (result.code == ZkCode::kOk) return answer_look(token, decode_name(result.data), result.stat, watches);
-    if (result.code != ZkCode::kNoNode) return end_look(token, "ZooKeeper did not answer; try again");
+    if (result.code != ZkCode::kNoNode) return end_look(token, zk_refusal(result.code, false));
     if (!watch) return answer_look(token, std::nullopt, {}, false);
     zk_.watch(ZkExists{znode}, [this, token](const ZkResult& exists, bool stands) {
       if (!looks_.contains(token)) return;
       if (exists.code == ZkCode::kOk) return look(token);
+      if (exists.code != ZkCode::kNoNode) return end_look(token, zk_refusal(exists.code, false));
       answer_look(token, std::nullopt, {}, stands);
     });
   };
@@ -126,9 +123,9 @@ void Names::look(uint64_t token) {
   zk_.call(ZkGet{znode}, [then = std::move(then)](const ZkResult& result) { then(result, false); });
 }
 
-void Names::end_look(uint64_t token, const char* why) {
+void Names::end_look(uint64_t token, const ServiceAnswer& answer) {
   looks_.erase(token);
-  reply(token, Verdict::kUnavailable, why);
+  reply(token, answer.verdict, answer.text);
 }
 
 void Names::answer_look(uint64_t token, const std::optional<NameEntry>& entry, const ZkStat& stat,
@@ -136,7 +133,7 @@ void Names::answer_look(uint64_t token, const std::optional<NameEntry>& entry, c
   Look& look = looks_.at(token);
   const int64_t version = entry ? stat.modified_zxid : 0;
   if (look.version && *look.version == static_cast<uint64_t>(version) && look.until > out_.now) {
-    if (!watches) return end_look(token, kWatchesFull);
+    if (!watches) return end_look(token, {Verdict::kUnavailable, kWatchesFull, Form::kJson, {}});
     look.watching = true;
     due_ = std::min(due_, look.until);
     return;
@@ -178,7 +175,9 @@ void Names::answer_asks() {
             fmt::format("there are more names than one view may have: about {} znodes, or {} "
                         "KiB of their paths",
                         NamesView::kZnodesMax, NamesView::kPathBytesMax >> 10));
-    } else if (view_.whole()) {
+    } else if (view_.whole() && !view_.knows(ask.zone) && !ask.hosts) {
+      reply(token, Verdict::kForbidden, "an ACL in ZooKeeper hides a part of it");
+    } else if (view_.whole() && view_.knows(ask.zone)) {
       const Rendered& now = rendered(ask.hosts, ask.zone);
       if (ask.since == now.version && ask.until > out_.now) {
         due_ = std::min(due_, ask.until);
@@ -237,7 +236,7 @@ Names::Rendered Names::render_hosts(const std::string& zone) const {
   std::map<std::string, std::string> addresses;
   for (auto it = view_.znodes().lower_bound(zone); it != view_.znodes().end() && it->first.starts_with(zone);
        ++it) {
-    if (it->second.entry && within(it->first, zone)) addresses[it->first] = it->second.entry->address;
+    if (it->second.entry && name_within(it->first, zone)) addresses[it->first] = it->second.entry->address;
   }
   const std::vector<HostLine> lines = host_lines(addresses);
   JsonWriter json;
@@ -260,7 +259,7 @@ Names::Rendered Names::render_entries(const std::string& zone) const {
   for (auto it = view_.znodes().lower_bound(zone); it != view_.znodes().end() && it->first.starts_with(zone);
        ++it) {
     const NamesView::Znode& znode = it->second;
-    if (!znode.entry || !within(it->first, zone)) continue;
+    if (!znode.entry || !name_within(it->first, zone)) continue;
     const std::string words = entry_words(it->first, *znode.entry, znode.version, znode.ephemeral);
     version = version_of(fmt::format("{} {}", version, words));
     more |= list.size() + words.size() > kListBytes;
@@ -339,7 +338,10 @@ Instant Names::next_due() const {
   for (const auto& [token, look] : looks_) {
     if (look.watching) next = std::min(next, look.until);
   }
-  for (const auto& [token, ask] : asks_) next = std::min(next, view_.whole() ? ask.until : ask.patience);
+  for (const auto& [token, ask] : asks_) {
+    const bool known = view_.whole() && view_.knows(ask.zone);
+    next = std::min(next, known ? ask.until : ask.patience);
+  }
   return next;
 }
 

@@ -139,7 +139,7 @@ class Names {
 
   void look(uint64_t token);
   void answer_look(uint64_t token, const std::optional<NameEntry>& entry, const ZkStat& stat, bool watches);
-  void end_look(uint64_t token, const char* why);
+  void end_look(uint64_t token, const ServiceAnswer& answer);
   void ask(ServiceAsked message);
   void answer_asks();
   const Rendered& rendered(bool hosts, const std::string& zone);

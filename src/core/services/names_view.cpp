@@ -28,9 +28,19 @@ size_t watch_bytes(const Outbox& out, const std::string& path) {
 // ---- from nothing to all ----
 
 void NamesView::want() {
+  if (state_ == State::kKept && hidden_retry_at_ <= out_.now) {
+    hidden_retry_at_ = kNever;
+    for (const std::string& path : std::set<std::string>(hidden_)) read(path);
+  }
   if (state_ != State::kUnwanted && !(state_ == State::kTooLarge && retry_at_ <= out_.now)) return;
   state_ = State::kAway;
   if (connected_) load();
+}
+
+bool NamesView::knows(std::string_view zone) const {
+  return std::none_of(hidden_.begin(), hidden_.end(), [zone](const std::string& path) {
+    return name_within(path, zone) || name_within(zone, path);
+  });
 }
 
 void NamesView::load() {
@@ -47,6 +57,8 @@ void NamesView::clear(State state) {
   path_bytes_ = 0;
   data_bytes_ = 0;
   znodes_.clear();
+  hidden_.clear();
+  hidden_retry_at_ = kNever;
 }
 
 // To be loaded anew: when there is a connection again, or in a moment if there is one.
@@ -112,7 +124,9 @@ void NamesView::take_data(const std::string& path, const ZkResult& result) {
   data_bytes_ += znode.data_bytes;
   znode.version = result.stat.modified_zxid;
   znode.ephemeral = result.stat.ephemeral_owner != 0;
-  const bool barren = result.code != ZkCode::kOk || znode.ephemeral;
+  if (result.code != ZkCode::kOk) return hidden(path, result.code);
+  const bool barren = znode.ephemeral;
+  hidden_.erase(path);
   if (!barren && !std::exchange(znode.listed, true)) path_bytes_ += watch_bytes(out_, path);
   if (exceeds()) return;
   if (barren) return done(path);
@@ -125,6 +139,7 @@ void NamesView::on_children(const std::string& path, const ZkResult& result) {
     if (!path.empty()) return remove(path);
     return lose();
   }
+  if (result.code != ZkCode::kOk) return hidden(path, result.code);
   const std::string below = path.empty() ? "" : path + "/";
   std::set<std::string> listed;
   for (const std::string& name : result.children) {
@@ -142,6 +157,14 @@ void NamesView::on_children(const std::string& path, const ZkResult& result) {
     if (exceeds()) return;
     read(child);
   }
+  done(path);
+}
+
+void NamesView::hidden(const std::string& path, ZkCode why) {
+  hidden_retry_at_ = out_.now + kHiddenRetry;
+  if (hidden_.insert(path).second)
+    out_.log(LogLevel::kWarn, "a part of the names cannot be read",
+             {{"path", znode_of(path)}, {"why", zk_code_name(why)}});
   done(path);
 }
 
@@ -166,6 +189,7 @@ void NamesView::remove(const std::string& path) {
     was_read |= it->second.reading != 0;
     path_bytes_ -= watch_bytes(out_, one) * (it->second.listed ? 2 : 1);
     data_bytes_ -= it->second.data_bytes;
+    hidden_.erase(one);
     znodes_.erase(it);
   }
   if (was_read && reading_ == 0) settled_();
@@ -191,8 +215,9 @@ void NamesView::on(const ZkWatchFired& message) {
   if (znodes_.contains(path)) read(path);
 }
 
+// What happened while this server slept it has not read yet.
 void NamesView::on_time() {
-  if (deadline() <= out_.now) load();
+  if (deadline() <= out_.now || (out_.slept && state_ == State::kKept)) load();
 }
 
 }  // namespace kvd

@@ -1,6 +1,7 @@
 // The whole tree below /names as ZooKeeper has it, kept from watches since it was first wanted: on the children of each
 // znode that can have some, on the data of each. It is whole when everything that is known to have changed has been
-// read again; until then, and while there is no connection, nobody may be told of it.
+// read again; until then, and while there is no connection, nobody may be told of it. What an ACL hides is not known,
+// nor what stands below it: it is tried again when somebody asks, since no watch tells of a change of ACLs.
 //
 // All watches go to ZooKeeper in one message after each reconnection, which must not grow too large: a tree beyond the
 // bounds below is given up, and tried again when it is wanted after kLargeRetry.
@@ -9,6 +10,7 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -27,6 +29,7 @@ class NamesView {
   static constexpr size_t kDataBytesMax = 16u << 20;
   static constexpr Duration kRetry = milliseconds(100);
   static constexpr Duration kLargeRetry = seconds(60);
+  static constexpr Duration kHiddenRetry = seconds(1);
 
   struct Znode {
     std::optional<NameEntry> entry;  // none: only others stand below it, or what it has is not ours
@@ -47,6 +50,8 @@ class NamesView {
   // From the first time on it is kept.
   void want();
   bool whole() const { return state_ == State::kKept && reading_ == 0; }
+  // Of a whole one: nothing within the zone, all for "", is hidden.
+  bool knows(std::string_view zone) const;
   bool too_large() const { return state_ == State::kTooLarge; }
   const Znodes& znodes() const { return znodes_; }  // of a whole one, all there is
 
@@ -68,6 +73,7 @@ class NamesView {
   void take_data(const std::string& path, const ZkResult& result);
   void on_children(const std::string& path, const ZkResult& result);
   void done(const std::string& path);
+  void hidden(const std::string& path, ZkCode why);
   void remove(const std::string& path);
   // Runs `then` if that is still the znode's read.
   ZkCalls::Then guarded(void (NamesView::*then)(const std::string&, const ZkResult&),
@@ -81,6 +87,8 @@ class NamesView {
   uint64_t reads_ = 0;         // ever
   size_t reading_ = 0;         // znodes that are being read
   Instant retry_at_ = kNever;  // when away or too large
+  std::set<std::string> hidden_;
+  Instant hidden_retry_at_ = kNever;
   size_t path_bytes_ = 0;
   size_t data_bytes_ = 0;
   Znodes znodes_;  // and the root, as ""

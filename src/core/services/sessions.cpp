@@ -33,7 +33,7 @@ void Sessions::reply(uint64_t token, Verdict verdict, std::string text) {
 std::string Sessions::words(const Session& session, bool left) const {
   JsonWriter json;
   json.begin_object().member("id", session.id).member("ttl_s", session.ttl / seconds(1));
-  if (left) json.member("left_ms", to_ms(session.ends - out_.now));
+  if (left) json.member("left_ms", to_ms(session.calls > 0 ? session.ttl : session.ends - out_.now));
   return json.end_object().take();
 }
 
@@ -83,14 +83,29 @@ HolderId Sessions::add(Session session) {
 void Sessions::renew(HolderId holder) {
   Session& session = sessions_.at(holder);
   ends_.erase({session.ends, holder});
-  session.ends = out_.now + session.ttl;
-  ends_.emplace(session.ends, holder);
+  session.ends = session.calls > 0 ? kNever : out_.now + session.ttl;
+  if (session.calls == 0) ends_.emplace(session.ends, holder);
+}
+
+void Sessions::call_ended(uint64_t token) {
+  const auto it = named_.find(token);
+  if (it == named_.end()) return;
+  const HolderId holder = it->second;
+  named_.erase(it);
+  const auto session = sessions_.find(holder);
+  if (session == sessions_.end() || --session->second.calls > 0) return;
+  renew(holder);
 }
 
 // A grant is worth nothing before it is certain that ZooKeeper would keep it for a while.
 void Sessions::on(HolderWanted message) {
   if (stopping_) return reply(message.asked.token, Verdict::kUnavailable, "this server is shutting down");
-  if (certain()) return pass_on(std::move(message));
+  if (const auto it = by_id_.find(message.session); it != by_id_.end()) {
+    named_[message.asked.token] = it->second;
+    ++sessions_.at(it->second).calls;
+    renew(it->second);
+  }
+  if (out_.certain()) return pass_on(std::move(message));
   waiting_.push_back(std::move(message));
   if (confirm_at_ == kNever) confirm();
 }
@@ -108,12 +123,12 @@ void Sessions::pass_on(HolderWanted message) {
     const auto it = by_id_.find(message.session);
     if (it == by_id_.end()) return reply(asked.token, Verdict::kGone, "there is no such session, or no more");
     asked.holder = it->second;
-    renew(asked.holder);
   }
   out_.service_of(asked.call.collection).post(std::move(asked));
 }
 
 void Sessions::on(const ServiceDropped& message) {
+  call_ended(message.token);
   const size_t waited =
       std::erase_if(waiting_, [&](const HolderWanted& one) { return one.asked.token == message.token; });
   // By way of here, as the call went: it must not come before it.
@@ -163,12 +178,12 @@ void Sessions::on(const StopRequested&) {
 void Sessions::on(const ZkSessionChanged& message) {
   connected_ = message.state == ZkState::kConnected;
   if (message.state == ZkState::kExpired) {
-    certain_until_ = Instant{};
+    out_.certain_until = Instant{};
     confirming_.clear();
     end_all("the ZooKeeper session of this server has ended", Duration(0));
   }
   if (!connected_) return;
-  if (std::exchange(zk_session_, message.session) != message.session) certain_until_ = Instant{};
+  if (std::exchange(zk_session_, message.session) != message.session) out_.certain_until = Instant{};
   timeout_ = message.timeout;
   if (!sessions_.empty() || !waiting_.empty()) confirm();
 }
@@ -191,16 +206,16 @@ void Sessions::on(const ZkResult& message) {
   const Instant sent = it->second;
   confirming_.erase(it);
   if (message.code != ZkCode::kOk) return;  // the connection is lost, or soon seen to be
-  certain_until_ = std::max(certain_until_, sent + timeout_ * 2 / 3);
-  if (!certain()) return;
+  out_.certain_until = std::max(out_.certain_until, sent + timeout_ * 2 / 3);
+  if (!out_.certain()) return;
   for (HolderWanted& wanted : std::exchange(waiting_, {})) pass_on(std::move(wanted));
 }
 
 // ---- time ----
 
 void Sessions::on_time() {
-  if (!certain() && certain_until_ != Instant{}) {
-    certain_until_ = Instant{};  // what begins now waits for the next answer
+  if (!out_.certain() && out_.certain_until != Instant{}) {
+    out_.certain_until = Instant{};  // what begins now waits for the next answer
     // Once their grace is over, ZooKeeper's patience is, too.
     if (!mutated(Mutation::kDoubtIgnored)) end_all("this server cannot reach ZooKeeper", timeout_ / 3);
   }
@@ -216,7 +231,7 @@ void Sessions::on_time() {
 
 Instant Sessions::deadline() const {
   Instant earliest = confirm_at_;
-  if (certain_until_ != Instant{}) earliest = std::min(earliest, certain_until_);
+  if (out_.certain_until != Instant{}) earliest = std::min(earliest, out_.certain_until);
   if (!ends_.empty()) earliest = std::min(earliest, ends_.begin()->first);
   return earliest;
 }

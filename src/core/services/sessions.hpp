@@ -1,9 +1,10 @@
 // Clients' sessions: what they hold in ZooKeeper hangs on this server's own session there, so a client's lives on the
-// server that opened it (desk.hpp brings its calls here). It ends when nobody has named it for its ttl, when the client
-// says so, when a connection that it is tied to (`hold=1`) is gone; and when this server cannot be sure any more that
-// ZooKeeper still knows it. That is judged by when calls that were answered had been sent: ZooKeeper has heard of us no
-// earlier than that, and waits for its whole timeout. After two thirds of it everything is taken back, and so before it
-// can be given to others.
+// server that opened it (desk.hpp brings its calls here). It ends when nobody has named it for its ttl (a call that
+// waits names it all the time), when the client says so, when a connection that it is tied to (`hold=1`) is gone; and
+// when this server cannot be sure any more that ZooKeeper still knows it. That is judged by when calls that were
+// answered had been sent: ZooKeeper has heard of us no earlier than that, and waits for its whole timeout. After two
+// thirds of it everything is taken back, and so before it can be given to others. From that moment on nobody says that
+// anything is held (Outbox::certain), also when this server slept and has much else to do first.
 //
 //   POST   /v1/sessions[?ttl=S]   201 {"id","ttl_s"}; S from 1 to 3600, 15 when not given
 //   GET    /v1/sessions/ID        200 {"id","ttl_s","left_ms"}; 410 when it is no more
@@ -35,11 +36,13 @@ class Sessions {
     Duration ttl{0};  // 0 likewise
     Instant ends = kNever;
     std::optional<uint64_t> held_by;  // the request
+    size_t calls = 0;                 // under way that name it: while there are any it does not end
   };
 
   void on(ServiceAsked message);
   void on(HolderWanted message);
   void on(const ServiceDropped& message);
+  void on(const CallAnswered& message) { call_ended(message.token); }
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message);
   void on(const StopRequested& message);
@@ -48,11 +51,11 @@ class Sessions {
   void pass_on(HolderWanted message);
   HolderId add(Session session);
   void renew(HolderId holder);
+  void call_ended(uint64_t token);
   void drop(HolderId holder);
   void end_one(HolderId holder, const std::string& why);
   void end_all(const std::string& why, Duration grace);
   void tell_services(const std::vector<HolderId>& holders, const std::string& why, Duration grace);
-  bool certain() const { return out_.now < certain_until_; }
   void confirm();
   void reply(uint64_t token, Verdict verdict, std::string text = "");
   std::string words(const Session& session, bool left) const;
@@ -60,8 +63,7 @@ class Sessions {
   Outbox& out_;
   uint64_t zk_session_ = 0;
   bool connected_ = false;
-  Duration timeout_{0};      // ZooKeeper's
-  Instant certain_until_{};  // ZooKeeper knows us until then; Instant{}: who can tell?
+  Duration timeout_{0};  // ZooKeeper's
   uint64_t calls_ = 0;
   std::map<ZkCallId, Instant> confirming_;  // when it was sent
   Instant confirm_at_ = kNever;
@@ -70,7 +72,8 @@ class Sessions {
   std::map<HolderId, Session> sessions_;
   std::map<std::string, HolderId> by_id_;
   std::set<std::pair<Instant, HolderId>> ends_;
-  std::map<uint64_t, HolderId> held_;  // by the request that holds it
+  std::map<uint64_t, HolderId> held_;   // by the request that holds it
+  std::map<uint64_t, HolderId> named_;  // by the call that names it, until that is answered
   bool stopping_ = false;
 };
 

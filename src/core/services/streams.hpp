@@ -125,7 +125,7 @@ void Streams<Key>::say(const Key& key, std::string line) {
 template <class Key>
 void Streams<Key>::tell(const Key& key, std::string line) {
   Stream* stream = speaking(key);
-  if (stream == nullptr) return;
+  if (stream == nullptr || !out_.certain()) return;  // that it is lost comes next
   send(*stream, std::move(line), false);
   wake_at(key, *stream, out_.now + kProgress);
 }
@@ -181,7 +181,7 @@ std::vector<Key> Streams<Key>::on_time() {
       over.push_back(key);
       end(key, kOver);
     } else {
-      send(stream, stream.line, false);
+      if (out_.certain()) send(stream, stream.line, false);
       wake_at(key, stream, out_.now + kProgress);
     }
   }
