@@ -2,9 +2,9 @@
 // leader has, or other things; and the leader of such a one. No code path of kvd leads here: a directory was an old
 // copy, or was changed elsewhere, or memory is broken. See replica.hpp.
 //
-// Of two copies that differ nobody can tell which is right. Where two agree that were in sync together with the odd one,
-// that one is taken for wrong. A log that is merely shorter lacks what was acknowledged, or may have been: its server
-// does not lead.
+// Of two copies that differ nobody can tell which is right. Where two agree that were in sync together with the odd
+// one, that one is taken for wrong. A log that is merely shorter lacks what was acknowledged, or may have been: its
+// server does not lead.
 #include <algorithm>
 
 #include "core/mutation.hpp"

@@ -1,6 +1,6 @@
 // Structured logs: one LogLine, one line on standard error, as logfmt or as JSON. The loop's thread only;
-// nothing here buffers, or waits for who reads it (log_sink.hpp). Every line carries time (ISO 8601, UTC, milliseconds), level, msg and then the line's
-// own fields in order.
+// nothing here buffers, or waits for who reads it (log_sink.hpp). Every line carries time (ISO 8601, UTC,
+// milliseconds), level, msg and then the line's own fields in order.
 #pragma once
 #include <chrono>
 #include <memory>

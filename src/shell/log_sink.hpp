@@ -9,7 +9,8 @@
 
 namespace kvd {
 
-// False: not, or not as a whole. Pipes, sockets and terminals that are full, and ends that are closed, are not waited for.
+// False: not, or not as a whole. Pipes, sockets and terminals that are full, and ends that are closed, are not waited
+// for.
 bool write_without_waiting(int descriptor, std::string_view text);
 
 class LogSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {

@@ -123,7 +123,8 @@ def says(server, *words):
 def expect_held(text, servers, revision):
     """It says of each of them that it has all up to there."""
     for one in servers:
-        assert re.search(rf'{one.name} remembers epoch 1 \(change \d+\) and holds revision {revision} of epoch', text), text
+        words = rf'{one.name} remembers epoch 1 \(change \d+\) and holds revision {revision} of epoch'
+        assert re.search(words, text), text
 
 
 def refuses_writes(server):

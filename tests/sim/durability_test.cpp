@@ -2,108 +2,9 @@
 // has to be safe before it is said, and what a full, stuck or failing disk means.
 #include <doctest.h>
 
-#include "core/store.hpp"
-#include "hand_fed.hpp"
-#include "msg/history.hpp"
+#include "durable_node.hpp"
 
 namespace kvd::sim {
-namespace {
-
-const Member kA = member("a", 1);
-const Member kB = member("b", 1);
-const Member kC = member("c", 1);
-constexpr char kCluster[] = "11111111-2222-4333-8444-555555555555";  // create_register()'s
-
-NodeConfig durable_config() {
-  NodeConfig config;
-  config.self.durable = true;
-  return config;
-}
-
-EntryPointer entry(uint64_t epoch, uint64_t revision, const std::string& key = "k") {
-  auto made = std::make_shared<Entry>();
-  made->epoch = Epoch(epoch);
-  made->revision = Revision(revision);
-  made->effects = {Record(key, std::to_string(revision), {Revision(1), Revision(revision), revision})};
-  return made;
-}
-
-PutKey put(const std::string& key, const std::string& value) { return PutKey{key, Bytes(value), {}}; }
-
-struct Durable : HandFed {
-  explicit Durable(const NodeConfig& config = durable_config()) : HandFed(config) {}
-
-  // What it reads: an empty directory ...
-  void find_nothing() {
-    REQUIRE(orders<DiskRead>().size() == 1);
-    push(DiskAnswer(DiskFound{}));
-    REQUIRE(orders<DiskRead>().size() == 1);
-    push(DiskAnswer(DiskOpened{false, false, ""}));
-    auto begun = orders<DiskSnapshotBegin>();
-    REQUIRE(begun.size() == 1);
-    CHECK(begun[0].fresh);
-    REQUIRE(orders<DiskSnapshotEnd>().size() == 1);
-    keep_all();
-    push(DiskAnswer(DiskSnapshotDone{begun[0].number, true}));
-  }
-  // ... or what a life before has left: an empty snapshot and this log.
-  void find(const Member& self, uint64_t epoch, std::vector<DiskRecord> records, const DiskOpened& opened,
-            const std::string& cluster = kCluster, bool standalone = false) {
-    DiskFound found;
-    found.facts = DiskFacts{cluster, Lineage(0), Epoch(epoch), self, standalone, std::nullopt, std::nullopt};
-    push(DiskAnswer(found));
-    DiskPart part;
-    part.records = std::move(records);
-    push(DiskAnswer(part));
-    push(DiskAnswer(opened));
-  }
-  void keep_all() {
-    for (const DiskKeep& order : orders<DiskKeep>()) push(DiskAnswer(DiskKept{order.facts}));
-  }
-  // Everything that has been ordered is on disk now.
-  void sync() {
-    keep_all();
-    for (const DiskWrite& order : orders<DiskWrite>()) push(DiskAnswer(DiskWritten{order.number}));
-    for (const DiskSnapshotItems& order : orders<DiskSnapshotItems>())
-      push(DiskAnswer(DiskSnapshotTaken{order.number}));
-    for (const DiskSnapshotEnd& order : orders<DiskSnapshotEnd>())
-      push(DiskAnswer(DiskSnapshotDone{order.number, true}));
-  }
-};
-
-constexpr bool kIntact = true;
-const DiskOpened kAllThere{kIntact, true, ""};
-const DiskOpened kBeginning{!kIntact, true, "damaged"};
-
-Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoch) {
-  Register content;
-  content.epoch = Epoch(epoch);
-  content.leader = leader;
-  content.in_sync = std::move(in_sync);
-  return content;
-}
-
-// Restarted with three entries of epoch 3, the first two known to be committed, in a cluster that b leads in epoch 3.
-struct Returned : Durable {
-  explicit Returned(const DiskOpened& opened = kAllThere, std::vector<Member> in_sync = {member("a", 77), kB},
-                    const NodeConfig& config = durable_config())
-      : Durable(config) {
-    register_server(kB);
-    create_register(led_by(kB, std::move(in_sync), 3));
-    create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
-    find(member("a", 77), 3, {entry(3, 1), entry(3, 2), DiskCommit{Revision(2)}, entry(3, 3)}, opened);
-    keep_all();
-    connect();
-    keep_all();
-    link = greet(kB, Epoch(3));
-  }
-  void append(uint64_t epoch, LogPosition previous, std::vector<EntryPointer> entries, uint64_t commit) {
-    push(LinkReceived{link, Append{Epoch(epoch), previous, Revision(commit), std::move(entries)}});
-  }
-  LinkId link;
-};
-
-}  // namespace
 
 TEST_CASE("durable: nothing is done and nobody is served before the directory is read") {
   Durable a;
@@ -509,75 +410,6 @@ TEST_CASE("durable: a snapshot is written when the log has grown long, part by p
   CHECK(ended[0].digest == a.node().view().digest);
 }
 
-TEST_CASE("durable: that a copy contradicts the leader's is not forgotten by a restart") {
-  Returned a;
-  a.orders<DiskKeep>();
-  SUBCASE("another digest at the same revision") {
-    a.append(3, LogPosition{Epoch(3), Revision(3)}, {}, 3);
-    a.push(LinkReceived{a.link, Heartbeat{Epoch(3), Revision(3), 0, 1234}});
-  }
-  SUBCASE("another entry where something is committed") {
-    a.append(3, LogPosition{Epoch(2), Revision(2)}, {}, 2);
-  }
-  auto kept = a.orders<DiskKeep>();
-  REQUIRE(kept.size() == 1);
-  CHECK(kept[0].facts.self == member("a", 77));
-  CHECK(kept[0].facts.differs);
-}
-
-TEST_CASE(
-    "durable: a copy that contradicted a leader's is kept over a restart, under another name, and not "
-    "counted") {
-  Durable a;
-  const Member former = member("a", 77);
-  a.register_server(kB);
-  a.create_register(led_by(kB, {kB, kC}, 3));
-  DiskFound found;
-  found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), former, false, std::nullopt, std::nullopt, true};
-  a.push(DiskAnswer(found));
-  DiskPart part;
-  part.records = {entry(3, 1), entry(3, 2), DiskCommit{Revision(2)}};
-  a.push(DiskAnswer(part));
-  a.push(DiskAnswer(kAllThere));
-  CHECK(a.orders<DiskSnapshotBegin>().empty());
-  const auto kept = a.orders<DiskKeep>();
-  REQUIRE(kept.size() == 1);
-  CHECK(kept[0].facts.self == kA);
-  CHECK(kept[0].facts.differs);
-  a.push(DiskAnswer(DiskKept{kept[0].facts}));
-  a.connect();
-  a.sync();
-  const LinkId link = a.greet(kB, Epoch(3));
-  a.push(LinkReceived{link, SnapshotBegin{Epoch(3), 1, LogPosition{Epoch(3), Revision(9)}, false, 1}});
-  a.push(LinkReceived{link, Heartbeat{Epoch(3), Revision(9), 0, 1234, Revision(9), false}});
-  CHECK(a.node().view().commit == Revision(2));
-  CHECK(a.node().items().size() == 1);
-  const auto acks = a.sent<HeartbeatAck>(link);
-  REQUIRE(!acks.empty());
-  CHECK(acks.back().differs);
-  CHECK(a.orders<DiskSnapshotBegin>().empty());
-}
-
-TEST_CASE(
-    "durable: an operator's word holds until the copy is safe in the new lineage, however often a server "
-    "starts") {
-  Durable a;
-  const Member self = member("a", 77);
-  Register content = led_by(self, {self}, 3);
-  content.lineage = Lineage(1);
-  content.cause = ElectionCause::kForced;
-  a.create_register(content);
-  a.find(self, 2, {entry(2, 1), DiskCommit{Revision(1)}}, kAllThere);
-  a.connect();
-  a.keep_all();
-  a.pass(seconds(1));
-  const Result<Register> now = decode_register(a.data(kConfigPath));
-  REQUIRE(now);
-  CHECK(now->epoch == Epoch(4));
-  CHECK(now->cause == ElectionCause::kForced);
-  CHECK(a.node().items().size() == 1);
-}
-
 TEST_CASE("durable: a full disk refuses what grows, and lets go what does not") {
   Durable a;
   a.find_nothing();
@@ -770,46 +602,6 @@ TEST_CASE("a store that has reached its limit refuses what grows") {
   for (size_t i : {0, 2, 3, 4}) CHECK_FALSE(std::holds_alternative<Failed>(replies[i].answer));
   CHECK(std::get<Failed>(replies[1].answer).code == ErrorCode::kMemoryFull);
   CHECK(std::get<Failed>(replies[1].answer).outcome == Outcome::kNotApplied);
-}
-
-TEST_CASE("durable: a larger set that was ordered before a restart is told while the register is in doubt") {
-  const Member self = member("a", 77);
-  Register remembers = led_by(self, {self, kB}, 3);
-  remembers.cluster = kCluster;
-  remembers.epoch_id = 5;
-  Register proposed = next_change(remembers);
-  proposed.in_sync = {self, kB, kC};
-  DiskFound found;
-  found.facts = DiskFacts{kCluster, Lineage(0), Epoch(3), self, false, remembers, proposed};
-  Durable a;
-  a.push(DiskAnswer(found));
-  a.push(DiskAnswer(DiskPart{}));
-  a.push(DiskAnswer(kAllThere));
-  a.keep_all();
-  a.connect();  // there is no register
-  a.keep_all();
-  a.pass(seconds(2));
-  const Result<Registration> told = decode_registration(a.data(member_path(self.id)));
-  REQUIRE(told);
-  REQUIRE(told->claim);
-  REQUIRE(told->claim->proposed);
-  CHECK(told->claim->proposed->in_sync == proposed.in_sync);
-  CHECK(told->remembers == remembers);
-}
-
-TEST_CASE("nobody begins anew by itself once a server with a disk was in sync") {
-  for (bool disks : {false, true}) {
-    CAPTURE(disks);
-    HandFed a;  // without one
-    a.register_server(member("b", 2));
-    Register content = led_by(kB, {kB}, 3);
-    content.disks = disks;
-    a.create_register(content);
-    a.connect();
-    a.pass(seconds(15));
-    CHECK(a.node().view().leading == !disks);
-    CHECK(a.node().view().lineage == Lineage(disks ? 0 : 1));
-  }
 }
 
 }  // namespace kvd::sim
