@@ -44,7 +44,11 @@ void Election::on(ZkResult message) {
   calls_.erase(it);
   switch (pending.kind) {
     case Call::kParent:
-      if (message.code != ZkCode::kOk && message.code != ZkCode::kNodeExists) retry_soon();
+      if (message.code == ZkCode::kNoAuth) {
+        forbidden(pending.name);
+      } else if (message.code != ZkCode::kOk && message.code != ZkCode::kNodeExists) {
+        retry_soon();
+      }
       prepared();
       return;
     case Call::kReadOwn:
@@ -288,6 +292,12 @@ void Election::evaluate() {
   }
   bool smallest = !election_children_.empty() && election_children_.front() == *own_znode_;
   if (!leads() && (smallest || depose_ || force_) && claim_after_ <= out_.now) claim();
+}
+
+// By an ACL, which a person has to change. Said once; /readyz?verbose says it as long as it lasts.
+void Election::forbidden(const std::string& path) {
+  if (std::exchange(forbidden_, out_.config.zookeeper_prefix + path) == forbidden_) return;
+  out_.log(LogLevel::kError, "an ACL in ZooKeeper forbids what this server needs", {{"znode", *forbidden_}});
 }
 
 void Election::stand() {

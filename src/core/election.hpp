@@ -36,6 +36,7 @@ class Election {
   const std::optional<RegisterDoubted>& doubted() const { return doubted_; }
   const Ruling& ruling() const { return ruling_; }
   bool deserted() const;
+  const std::optional<std::string>& forbidden() const { return forbidden_; }  // a znode, by an ACL
   const std::map<std::string, Registration>& registrations() const { return members_; }  // by id
 
  private:
@@ -134,6 +135,7 @@ class Election {
 
   // election.cpp: standing and leading.
   void evaluate();
+  void forbidden(const std::string& path);
   void stand();
   void on_stand(const ZkResult& result);
   void resign();
@@ -239,6 +241,7 @@ class Election {
   Instant agreed_until_{};          // ... and that counts until then
   std::map<LinkId, Member> peers_;  // links that we dialed
 
+  std::optional<std::string> forbidden_;
   Instant prepare_at_ = kNever;  // kPreparing begins then
   Instant doubt_since_{};
   Instant stand_after_{};

@@ -61,10 +61,10 @@ void Election::prepare() {
   members_.clear();
   members_told_ = false;
   published_.reset();
-  call(Call::kParent, ZkCreate{kElectionPath, "", ZkMode::kPersistent});
-  call(Call::kParent, ZkCreate{"/kvd", "", ZkMode::kPersistent});
-  call(Call::kParent, ZkCreate{kMembersPath, "", ZkMode::kPersistent});
-  call(Call::kParent, ZkCreate{kLivesPath, "", ZkMode::kPersistent});
+  call(Call::kParent, ZkCreate{kElectionPath, "", ZkMode::kPersistent}, kElectionPath);
+  call(Call::kParent, ZkCreate{"/kvd", "", ZkMode::kPersistent}, "/kvd");
+  call(Call::kParent, ZkCreate{kMembersPath, "", ZkMode::kPersistent}, kMembersPath);
+  call(Call::kParent, ZkCreate{kLivesPath, "", ZkMode::kPersistent}, kLivesPath);
 }
 
 // A znode is gone that all of this hangs on: somebody deleted it, or ZooKeeper came back without it. Who deletes by
@@ -278,9 +278,14 @@ void Election::on_registered(const ZkResult& result) {
     // lost.
     const bool deletes = old_own_ || old_life_ || !stale_.empty();  // which may be what was not there
     if (result.code == ZkCode::kNoNode && !deletes) return begin_anew();
+    if (result.code == ZkCode::kNoAuth) {
+      forbidden(member_path(out_.config.self.member.id));
+      return begin_anew();
+    }
     retry_soon();
     return;
   }
+  forbidden_.reset();
   phase_ = Phase::kRegistered;
   life_version_ = 0;
   published_ = registering_;

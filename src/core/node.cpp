@@ -480,6 +480,9 @@ void Node::Parts::judge(Status& status) const {
   if (!config.standalone && status.zk_state != ZkState::kConnected) {
     status.degraded.push_back(std::string("ZooKeeper is ") + zk_state_name(status.zk_state));
   }
+  if (election.forbidden())
+    status.degraded.push_back("an ACL in ZooKeeper forbids this server to create " + *election.forbidden() +
+                              ": allow it there, or use another prefix in --zookeeper");
   std::vector<Registration> all;
   for (const auto& [id, registration] : election.registrations()) all.push_back(registration);
   if (election.doubted()) {
