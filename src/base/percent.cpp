@@ -1,6 +1,8 @@
 // See percent.hpp.
 #include "base/percent.hpp"
 
+#include <algorithm>
+
 namespace kvd {
 namespace {
 
@@ -38,6 +40,12 @@ std::string percent_decode(std::string_view text) {
     }
   }
   return out;
+}
+
+std::string query_decode(std::string_view text) {
+  std::string spaced(text);
+  std::replace(spaced.begin(), spaced.end(), '+', ' ');
+  return percent_decode(spaced);
 }
 
 std::string percent_encode(std::string_view bytes) {

@@ -10,6 +10,8 @@ namespace kvd {
 bool is_percent_encoded(std::string_view text);
 // Decodes once; '+' stays '+'. `text` satisfies is_percent_encoded().
 std::string percent_decode(std::string_view text);
+// The same in a query, where every client library writes a space as '+' (and a plus as %2B).
+std::string query_decode(std::string_view text);
 // Everything but the unreserved characters becomes %XX.
 std::string percent_encode(std::string_view bytes);
 

@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "msg/limits.hpp"
 #include "shell/batch_json.hpp"
+#include "shell/http_host.hpp"
 #include "shell/http_services.hpp"
 #include "shell/http_text.hpp"
 
@@ -16,6 +19,7 @@ constexpr std::string_view kKeyPath = "/v1/kv/";
 constexpr std::string_view kSnapshotPath = "/v1/snapshot";
 constexpr std::string_view kLeaderPath = "/v1/cluster/leader";
 constexpr std::string_view kLineagePath = "/v1/cluster/lineage";
+constexpr std::string_view kKeyMethods = "GET, HEAD, PUT, POST, DELETE";
 constexpr uint32_t kReadParameters = kQueryRead | kQueryMinRevision | kQueryTimeout;
 constexpr uint32_t kWriteParameters = kQueryTimeout | kQueryFence;
 constexpr uint32_t kListParameters = kReadParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
@@ -69,12 +73,15 @@ struct Target {
   std::string_view query;
 };
 
-// The origin form, and the absolute form as proxies send it (RFC 9112, 3.2).
+// The origin form, and the absolute form as proxies send it (RFC 9112, 3.2), with a host and without a user (RFC 9110,
+// 4.2.1 and 4.2.4).
 std::optional<Target> split_target(std::string_view target) {
   constexpr std::string_view kScheme = "http://";
   if (target.size() > kScheme.size() && equal_ignoring_case(target.substr(0, kScheme.size()), kScheme)) {
-    size_t path = target.find_first_of("/?", kScheme.size());
-    target = path == std::string_view::npos ? "/" : target.substr(path);
+    size_t path = std::min(target.find_first_of("/?", kScheme.size()), target.size());
+    auto host = host_of(target.substr(kScheme.size(), path - kScheme.size()));
+    if (!host || host->empty()) return std::nullopt;
+    target = path == target.size() ? "/" : target.substr(path);
   }
   if (!target.starts_with('/') || target.find('#') != std::string_view::npos) return std::nullopt;
   size_t mark = target.find('?');
@@ -99,7 +106,7 @@ using Refusal = std::optional<HttpResponse>;
 Refusal accept_key(const HttpRequest& request, const Target& target, const HttpIdentity& identity,
                    AcceptedHead& accepted) {
   bool read = is_read_method(request.method);
-  if (request.method == HttpMethod::kOther) return wrong_method(request, "GET, HEAD, PUT, POST, DELETE");
+  if (!read && !is_write_method(request.method)) return wrong_method(request, kKeyMethods);
   std::string key = percent_decode(target.path.substr(kKeyPath.size()));
   if (key.empty() || key.size() > limits::kKeyBytes) {
     return bad_request(request, fmt::format("a key has 1 to {} bytes", limits::kKeyBytes));
@@ -165,9 +172,6 @@ Refusal accept_collection(const HttpRequest& request, const Target& target, Acce
     return wrong_method(request, "GET, HEAD, POST, DELETE");
   Result<Query> query = parse_query(target.query, batch ? kWriteParameters : kWriteParameters | kQueryPrefix);
   if (!query) return bad_request(request, query.error().detail);
-  if (request.fields.find("If-Match") || request.fields.find("If-None-Match")) {
-    return bad_request(request, "If-Match and If-None-Match are for one key only");
-  }
   if (!batch && query->prefix.empty())
     return bad_request(request, "the query parameter 'prefix' may not be empty");
 
@@ -278,27 +282,45 @@ Refusal accept_route(const HttpRequest& request, const Target& target, const Htt
   return refuse(request, 404, "no-such-path", "there is nothing at this path; keys live below /v1/kv/");
 }
 
+// Fields that would be wrong to overlook where they mean nothing.
+Refusal check_fields(const HttpRequest& request, AcceptedHead& accepted) {
+  const bool one_key = accepted.plan.route == Route::kKey;
+  const bool keys = one_key || accepted.plan.route == Route::kCollection;
+  if (!one_key && (request.fields.find("If-Match") || request.fields.find("If-None-Match")))
+    return bad_request(request, "If-Match and If-None-Match are for one key only");
+  if (!accepted.plan.write) return std::nullopt;
+  if (request.fields.find("Content-Range"))  // RFC 9110, 14.5
+    return bad_request(request, "Content-Range: a part of a value cannot be written; send all of it");
+  if (auto key = request.fields.find("Idempotency-Key")) {
+    if (!keys) return bad_request(request, "Idempotency-Key is for writes of keys");
+    if (key->empty() || key->size() > limits::kIdempotencyKeyBytes) {
+      return bad_request(request,
+                         fmt::format("an Idempotency-Key has 1 to {} bytes", limits::kIdempotencyKeyBytes));
+    }
+    accepted.request.idempotency_key = *key;
+  }
+  return std::nullopt;
+}
+
+// What the whole server can do (RFC 9110, 9.3.7).
+HttpResponse options_response() {
+  HttpResponse response;
+  add_field(response, "Allow", fmt::format("{}, OPTIONS", kKeyMethods));
+  return response;
+}
+
 }  // namespace
 
 std::optional<HttpResponse> accept_head(const HttpRequest& request, const HttpIdentity& identity,
                                         AcceptedHead& accepted) {
+  if (request.method == HttpMethod::kOptions && request.target == "*") return options_response();
   std::optional<Target> target = split_target(request.target);
-  if (!target) return malformed(request, "the request target has to be a path without a fragment");
+  if (!target)
+    return malformed(request, "the request target has to be a path without a fragment, or http://HOST/PATH");
   if (!is_percent_encoded(request.target))
     return malformed(request, "bad percent-encoding in the request target");
   Refusal refusal = accept_route(request, *target, identity, accepted);
-  if (!refusal && accepted.plan.write) {
-    if (auto key = request.fields.find("Idempotency-Key")) {
-      if (accepted.plan.route != Route::kKey && accepted.plan.route != Route::kCollection) {
-        return bad_request(request, "Idempotency-Key is for writes of keys");
-      }
-      if (key->empty() || key->size() > limits::kIdempotencyKeyBytes) {
-        return bad_request(request,
-                           fmt::format("an Idempotency-Key has 1 to {} bytes", limits::kIdempotencyKeyBytes));
-      }
-      accepted.request.idempotency_key = *key;
-    }
-  }
+  if (!refusal) refusal = check_fields(request, accepted);
   return refusal;
 }
 

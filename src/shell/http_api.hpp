@@ -57,8 +57,8 @@ struct AcceptedHead {
   std::string_view body_name;  // for the error when it is longer
 };
 
-// `request` without its body. `accepted` is a new one, to be filled in. An HttpResponse refuses the request; then
-// nothing was applied, and `accepted` says nothing.
+// `request` without its body. `accepted` is a new one, to be filled in. An HttpResponse is the answer, mostly a
+// refusal; then nothing was applied, and `accepted` says nothing.
 std::optional<HttpResponse> accept_head(const HttpRequest& request, const HttpIdentity& identity,
                                         AcceptedHead& accepted);
 

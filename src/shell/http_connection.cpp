@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 #include "base/check.hpp"
@@ -54,13 +55,28 @@ HttpResponse continue_response() {
   return response;
 }
 
+// "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" (RFC 9110, 5.6.7), and for how many milliseconds that is true.
+uint64_t write_date(std::string& field) {
+  uv_timeval64_t clock{};
+  uv_gettimeofday(&clock);
+  const time_t seconds = clock.tv_sec;
+  tm date{};
+  gmtime_r(&seconds, &date);
+  char text[64];  // no locale is ever set: the names are English
+  field.assign(text, std::strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &date));
+  return 1000 - static_cast<uint64_t>(clock.tv_usec) / 1000;
+}
+
 bool ascii_lower(char c) { return c >= 'a' && c <= 'z'; }
 
 }  // namespace
 
-std::string_view HttpShared::stamp_of(Epoch at_epoch, Revision at_revision) {
-  if (at_epoch != stamped_epoch || at_revision != stamped_revision) {
+std::string_view HttpShared::stamp_of(Epoch at_epoch, Revision at_revision, uint64_t now_ms) {
+  const bool dated = now_ms < date_until_ms;
+  if (!dated) date_until_ms = now_ms + write_date(date_field);
+  if (!dated || at_epoch != stamped_epoch || at_revision != stamped_revision) {
     stamp = node_field;
+    stamp += date_field;
     append_field(stamp, "Kvd-Epoch", at_epoch.value);
     append_field(stamp, "Kvd-Revision", at_revision.value);
     stamped_epoch = at_epoch;
@@ -175,7 +191,6 @@ bool HttpConnection::take_word(std::string_view input) {
   std::string_view word = input.substr(0, kWordBytes);
   phase_ = Phase::kServing;
   if (!is_four_letter_word(word)) return false;
-  ++shared_.counters.requests;
   Slot& slot = add_slot();
   if (word == "ruok") {
     HttpResponse response;
@@ -232,13 +247,12 @@ void HttpConnection::on_head() {
   if (!refusal) {
     parser_.limit_body(accepted_->body_bytes_max, accepted_->body_name);
     bool too_long = request.content_length.value_or(0) > accepted_->body_bytes_max;
-    if (asks_first && !too_long) settle_here(add_slot(), continue_response());
+    if (asks_first && !too_long) settle_here(slots_.emplace_back(), continue_response());
     return;
   }
   accepted_.reset();
   if (asks_first || request.content_length.value_or(0) > kDiscardedBytes) refusal->close = true;
   if (refusal->close) {
-    ++shared_.counters.requests;
     Slot& slot = add_slot();
     slot.head = request.method == HttpMethod::kHead;
     settle_here(slot, std::move(*refusal));
@@ -252,7 +266,6 @@ void HttpConnection::on_head() {
 
 void HttpConnection::on_request() {
   HttpRequest& request = parser_.request();
-  ++shared_.counters.requests;
   Slot& slot = add_slot();
   slot.head = request.method == HttpMethod::kHead;
   slot.keep_alive = request.minor_version == 0 && request.keep_alive;
@@ -298,7 +311,10 @@ void HttpConnection::refuse(const HttpError& error) {
 
 // ---- answers ----
 
-HttpConnection::Slot& HttpConnection::add_slot() { return slots_.emplace_back(); }
+HttpConnection::Slot& HttpConnection::add_slot() {
+  ++shared_.counters.requests;
+  return slots_.emplace_back();
+}
 
 // `slot` is the newest.
 void HttpConnection::ask(Slot& slot, AcceptedHead&& accepted) {
@@ -414,9 +430,9 @@ void HttpConnection::emit_head(Slot& slot) {
   if (last && phase_ == Phase::kLast) response.close = true;
   ++shared_.counters.responses[std::min<size_t>(response.status / 100, 5)];
   if (response.status != kRawText) {
-    append_head(
-        output_.text(), response,
-        {shared_.stamp_of(response.epoch, response.revision), slot.head, slot.keep_alive, slot.chunked});
+    append_head(output_.text(), response,
+                {shared_.stamp_of(response.epoch, response.revision, now_ms()), slot.head, slot.keep_alive,
+                 slot.chunked});
   }
 }
 
@@ -479,7 +495,6 @@ void HttpConnection::take_restore_body() {
   std::optional<HttpResponse> refusal = restore_->take(body.view());
   body.clear();
   if (!refusal) return;
-  ++shared_.counters.requests;
   settle_here(add_slot(), std::move(*refusal));
   accepted_.reset();
   drop_restore();

@@ -30,7 +30,9 @@ struct HttpShared {
   InputSink sink;
   LogSink log;
   std::string node_field;  // "Kvd-Node: ...\r\n"
-  std::string stamp;       // that and the other fields of every answer, as of:
+  std::string date_field;  // "Date: ...\r\n", true until:
+  uint64_t date_until_ms = 0;
+  std::string stamp;  // these and the other fields of every answer, as of:
   Epoch stamped_epoch{UINT64_MAX};
   Revision stamped_revision;
   Epoch epoch;  // the newest that the node's replies told of
@@ -46,7 +48,7 @@ struct HttpShared {
   std::array<char, 65536> read_buffer;
 
   // The header lines that every answer has. Most answers of a turn have the same.
-  std::string_view stamp_of(Epoch at_epoch, Revision at_revision);
+  std::string_view stamp_of(Epoch at_epoch, Revision at_revision, uint64_t now_ms);
 };
 
 class HttpConnection {

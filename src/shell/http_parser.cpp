@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "shell/http_host.hpp"
+
 namespace kvd {
 namespace {
 
@@ -23,6 +25,8 @@ HttpMethod method_of(const llhttp_t& parser) {
       return HttpMethod::kPost;
     case HTTP_DELETE:
       return HttpMethod::kDelete;
+    case HTTP_OPTIONS:
+      return HttpMethod::kOptions;
     default:
       return HttpMethod::kOther;
   }
@@ -77,11 +81,13 @@ struct HttpParserCallbacks {
   static int on_header_field(llhttp_t* parser, const char* at, size_t length) {
     HttpParser& self = of(parser);
     if (int failed = self.count_field_bytes(length); failed != 0) return failed;
+    self.name_bytes_ += length;
     if (!self.in_body_) self.request_.fields.append_name({at, length});
     return 0;
   }
   static int on_header_field_complete(llhttp_t* parser) {
     HttpParser& self = of(parser);
+    if (std::exchange(self.name_bytes_, 0) == 0) return self.fail(400, "a header field has no name");
     if (!self.in_body_) self.request_.fields.end_name();
     return 0;
   }
@@ -105,7 +111,7 @@ struct HttpParserCallbacks {
   }
   static int on_headers_complete(llhttp_t* parser) { return of(parser).on_head(); }
   static int on_body(llhttp_t* parser, const char* at, size_t length) {
-    return of(parser).on_body({at, length});
+    return of(parser).on_body(at, length);
   }
   static int on_message_complete(llhttp_t* parser) {
     HttpParser& self = of(parser);
@@ -138,6 +144,8 @@ struct HttpParserCallbacks {
 HttpParser::HttpParser(HttpParserLimits limits) : limits_(limits) {
   llhttp_init(&parser_, HTTP_REQUEST, HttpParserCallbacks::settings());
   parser_.data = this;
+  // A higher minor version is answered like 1.1 (RFC 9110, 2.5); of the major one on_head() takes care.
+  parser_.lenient_flags |= LENIENT_VERSION;
 }
 
 void HttpParser::begin_request() {
@@ -172,27 +180,58 @@ int HttpParser::on_head() {
   parser_.upgrade = 0;
   in_body_ = true;
   if (parser_.http_major != 1) return fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here"), -1;
-  request_.minor_version = parser_.http_minor;
+  request_.minor_version = std::min<uint8_t>(parser_.http_minor, 1);
   request_.keep_alive = llhttp_should_keep_alive(&parser_) != 0;
   bool chunked = (parser_.flags & F_CHUNKED) != 0;
   if ((parser_.flags & F_CONTENT_LENGTH) != 0) request_.content_length = parser_.content_length;
   request_.has_body = chunked || request_.content_length.value_or(0) > 0;
-
-  size_t hosts = 0;
-  for (size_t i = 0; i < request_.fields.size(); ++i) {
-    HttpFields::Field field = request_.fields.at(i);
-    if (equal_ignoring_case(field.name, "host")) ++hosts;
-    if (equal_ignoring_case(field.name, "expect")) {
-      if (!equal_ignoring_case(field.value, "100-continue"))
-        return fail(417, "Expect: only 100-continue is known"), -1;
-      request_.expects_continue = request_.minor_version >= 1;
-    }
-  }
-  if (hosts > 1) return fail(400, "more than one Host field"), -1;
-  if (hosts == 0 && request_.minor_version >= 1) return fail(400, "HTTP/1.1 requires a Host field"), -1;
-  if (chunked && request_.minor_version == 0) return fail(400, "HTTP/1.0 knows no Transfer-Encoding"), -1;
+  if (check_fields() != 0) return -1;
   paused_at_ = Event::kHead;
   return HPE_PAUSED;
+}
+
+// Those on which it depends where a request ends and whom it is for.
+int HttpParser::check_fields() {
+  size_t hosts = 0;
+  std::optional<std::string> codings;
+  for (size_t i = 0; i < request_.fields.size(); ++i) {
+    HttpFields::Field field = request_.fields.at(i);
+    if (equal_ignoring_case(field.name, "host")) {
+      ++hosts;
+      auto host = host_of(field.value);
+      if (!host || host->empty()) return fail(400, "Host has to be a name or address, and perhaps a port");
+    } else if (equal_ignoring_case(field.name, "expect")) {
+      if (!equal_ignoring_case(field.value, "100-continue"))
+        return fail(417, "Expect: only 100-continue is known");
+      request_.expects_continue = request_.minor_version >= 1;
+    } else if (equal_ignoring_case(field.name, "transfer-encoding")) {
+      codings = codings ? *codings + "," + std::string(field.value) : std::string(field.value);
+    }
+  }
+  if (hosts > 1) return fail(400, "more than one Host field");
+  if (hosts == 0 && request_.minor_version >= 1) return fail(400, "HTTP/1.1 requires a Host field");
+  return codings ? check_codings(*codings) : 0;
+}
+
+// RFC 9112, 6.1 and 6.3: nothing but `chunked`, which llhttp has to have seen, too.
+int HttpParser::check_codings(std::string_view codings) {
+  if (request_.minor_version == 0) return fail(400, "HTTP/1.0 knows no Transfer-Encoding");
+  size_t count = 0, chunked = 0;
+  bool last = false;
+  while (!codings.empty()) {
+    size_t comma = std::min(codings.find(','), codings.size());
+    std::string_view coding = codings.substr(0, comma);
+    codings.remove_prefix(std::min(comma + 1, codings.size()));
+    while (!coding.empty() && (coding.front() == ' ' || coding.front() == '\t')) coding.remove_prefix(1);
+    while (!coding.empty() && (coding.back() == ' ' || coding.back() == '\t')) coding.remove_suffix(1);
+    if (coding.empty()) continue;
+    ++count;
+    last = equal_ignoring_case(coding, "chunked");
+    if (last) ++chunked;
+  }
+  if (!last || chunked != 1 || !request_.has_body)
+    return fail(400, "Transfer-Encoding does not end with chunked: nobody could tell where the request ends");
+  return count == 1 ? 0 : fail(501, "Transfer-Encoding: only chunked is known");
 }
 
 void HttpParser::limit_body(size_t bytes, std::string_view what) {
@@ -208,11 +247,28 @@ int HttpParser::check_body(uint64_t bytes) {
   return fail(413, fmt::format("{} may have {} bytes at most", body_limit_name_, body_limit_));
 }
 
-int HttpParser::on_body(std::string_view piece) {
-  body_bytes_ += piece.size();
+int HttpParser::on_body(const char* at, size_t length) {
+  lines_.add({counted_, static_cast<size_t>(at - counted_)});
+  lines_.skip_content();
+  counted_ = at + length;
+  body_bytes_ += length;
   if (int failed = check_body(body_bytes_); failed != 0) return failed;
-  if (!discards_body_) request_.body.append(piece);
+  if (!discards_body_) request_.body.append({at, length});
   return 0;
+}
+
+// RFC 9112, 2.2 and 5.2. What people type into a bare socket, `GET /livez HTTP/1.0` and an empty line, may end its
+// lines with LF: without a field there is nothing that could mean two things.
+bool HttpParser::check_lines(const char* end) {
+  lines_.add({counted_, static_cast<size_t>(end - counted_)});
+  const bool in_head = paused_at_ == Event::kMore && !(in_request_ && in_body_);
+  const bool may_be_typed = in_head || (request_.minor_version == 0 && request_.fields.size() == 0);
+  if (lines_.bare_cr() || (lines_.bare_lf() && !may_be_typed)) {
+    fail(400, "malformed HTTP: a line does not end with CR and LF");
+  } else if (lines_.folded()) {
+    fail(400, "malformed HTTP: a line begins with white space (a folded field is not taken)");
+  }
+  return error_.status == 0;
 }
 
 HttpParser::Event HttpParser::advance(std::string_view& input) {
@@ -222,14 +278,14 @@ HttpParser::Event HttpParser::advance(std::string_view& input) {
   if (input.empty() && !paused) return Event::kMore;
   // llhttp takes a null pointer for "no open span": an empty input still needs a place.
   const char* start = input.empty() ? "" : input.data();
+  counted_ = start;
   llhttp_errno_t code = llhttp_execute(&parser_, start, input.size());
   if (error_.status != 0) return Event::kError;
-  if (code == HPE_OK) {
-    input = {};
-    return Event::kMore;
-  }
-  if (code == HPE_PAUSED) {
-    input.remove_prefix(static_cast<size_t>(llhttp_get_error_pos(&parser_) - start));
+  if (code == HPE_OK || code == HPE_PAUSED) {
+    const char* end = code == HPE_OK ? start + input.size() : llhttp_get_error_pos(&parser_);
+    if (!check_lines(end)) return Event::kError;
+    if (paused_at_ == Event::kRequest) lines_ = {};
+    input.remove_prefix(static_cast<size_t>(end - start));
     return paused_at_;
   }
   if (code == HPE_PAUSED_H2_UPGRADE) {

@@ -1,6 +1,7 @@
 // HTTP/1.x requests out of a stream of bytes that arrives in pieces of any size (RFC 9112): a thin layer over
 // llhttp. One per connection; any thread, no I/O, no libuv, so that a fuzzer can drive it. It refuses what is
-// malformed and what is too large; it knows nothing of paths and their meaning.
+// malformed and what is too large; it knows nothing of paths and their meaning. llhttp is built in its strict mode, and
+// what it lets pass even so is refused here: tests/unit/http_rules_test.cpp has the RFCs' rules one by one.
 #pragma once
 #include <llhttp.h>
 
@@ -11,10 +12,11 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "shell/http_lines.hpp"
 
 namespace kvd {
 
-enum class HttpMethod : uint8_t { kGet, kHead, kPut, kPost, kDelete, kOther };
+enum class HttpMethod : uint8_t { kGet, kHead, kPut, kPost, kDelete, kOptions, kOther };
 
 // Header fields in the order of their arrival, in one buffer that the next request uses again.
 class HttpFields {
@@ -115,7 +117,10 @@ class HttpParser {
   int fail(uint16_t status, std::string detail);
   int count_field_bytes(size_t bytes);
   int on_head();
-  int on_body(std::string_view piece);
+  int check_fields();
+  int check_codings(std::string_view codings);
+  bool check_lines(const char* end);
+  int on_body(const char* at, size_t length);
   int check_body(uint64_t bytes);
 
   HttpParserLimits limits_;
@@ -127,6 +132,9 @@ class HttpParser {
   bool in_body_ = false;
   bool discards_body_ = false;
   bool streams_body_ = false;
+  HttpLines lines_;
+  const char* counted_ = nullptr;  // in advance(): lines_ or the body has what is before it
+  size_t name_bytes_ = 0;          // of the field that has begun
   size_t field_bytes_ = 0;
   uint64_t body_bytes_ = 0;
   size_t body_limit_ = SIZE_MAX;

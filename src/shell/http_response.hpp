@@ -53,7 +53,7 @@ void add_field(HttpResponse& response, std::string_view name, std::string_view v
 
 // How the response goes onto this connection.
 struct HttpFraming {
-  std::string_view stamp;   // Kvd-Node, Kvd-Epoch and Kvd-Revision, each with its CRLF
+  std::string_view stamp;   // Kvd-Node, Date, Kvd-Epoch and Kvd-Revision, each with its CRLF
   bool head = false;        // answers HEAD: a length, but no body
   bool keep_alive = false;  // say so: an HTTP/1.0 client that asked for it
   bool chunked = true;      // the client knows chunks

@@ -117,8 +117,8 @@ Result<Query> parse_query(std::string_view text, uint32_t allowed) {
     text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
     if (pair.empty()) continue;
     size_t equals = pair.find('=');
-    std::string name = percent_decode(pair.substr(0, equals));
-    std::string value = equals == std::string_view::npos ? "" : percent_decode(pair.substr(equals + 1));
+    std::string name = query_decode(pair.substr(0, equals));
+    std::string value = equals == std::string_view::npos ? "" : query_decode(pair.substr(equals + 1));
     const Parameter* parameter = find_parameter(name, allowed);
     if (parameter == nullptr) return failure(fmt::format("the query parameter '{}' is unknown here", name));
     if ((seen & parameter->bit) != 0)

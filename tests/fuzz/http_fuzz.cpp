@@ -1,7 +1,7 @@
 // libFuzzer over the HTTP parser: whatever the bytes, they must be read without a fault, and the same bytes
 // in one piece and in arbitrary pieces must give the same requests and agree on whether there was an error.
-// (Which error may differ: in one piece a bad byte can be seen before a bound is.) The first bytes of the
-// input say where to cut.
+// (Which error may differ: in one piece a bad byte can be seen before a bound is.) No field that is taken holds a
+// part of a line's end or is without a name, and a target is ASCII. The first bytes of the input say where to cut.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -40,6 +40,25 @@ std::string describe(const kvd::HttpRequest& request) {
   return text + '<' + std::string(request.body.view()) + '>';
 }
 
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "%s\n", what);
+  std::abort();
+}
+
+bool one_line(std::string_view text) {
+  return text.find_first_of(std::string_view("\r\n\0", 3)) == text.npos;
+}
+
+void check(const kvd::HttpRequest& request) {
+  for (char c : request.target) require(c > ' ' && c < '\x7f', "a target holds what no URI has");
+  for (size_t i = 0; i < request.fields.size(); ++i) {
+    HttpFields::Field field = request.fields.at(i);
+    require(!field.name.empty() && one_line(field.name), "a field's name is empty or two lines");
+    require(one_line(field.value), "a field's value is two lines");
+  }
+}
+
 class Reader {
  public:
   // False once there is nothing more to read.
@@ -52,6 +71,7 @@ class Reader {
       HttpParser::Event event = parser_.advance(input);
       if (event == HttpParser::Event::kMore) return true;
       if (event == HttpParser::Event::kHead) parser_.limit_body(kBodyBytes, "a body");
+      if (event == HttpParser::Event::kRequest) check(parser_.request());
       if (event == HttpParser::Event::kRequest) outcome_.requests.push_back(describe(parser_.request()));
       if (event == HttpParser::Event::kError) {
         outcome_.failed = true;
@@ -84,7 +104,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     rest.remove_prefix(piece.size());
     more = parts.feed(piece);
   }
-  if (whole.take() == parts.take()) return 0;
-  std::fprintf(stderr, "in one piece and in several the bytes give different requests\n");
-  std::abort();
+  require(whole.take() == parts.take(), "in one piece and in several the bytes give different requests");
+  return 0;
 }
