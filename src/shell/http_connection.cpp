@@ -129,7 +129,7 @@ void HttpConnection::update_reading() {
     uv_read_stop(stream());
     return;
   }
-  heard_ms_ = now_ms();
+  heard_ms_ = begun_ms_ = now_ms();
   uv_read_start(
       stream(),
       [](uv_handle_t* handle, size_t, uv_buf_t* buffer) {
@@ -155,6 +155,7 @@ void HttpConnection::on_read(ssize_t count) {
 // altogether looks the same until something is written to it.
 void HttpConnection::on_end() {
   ended_ = true;
+  heard_ms_ = now_ms();
   if (phase_ == Phase::kEnding) return close();
   // Who holds something by this connection lets go of it.
   for (size_t i = 0; i < slots_.size(); ++i) {
@@ -209,7 +210,10 @@ bool HttpConnection::take_word(std::string_view input) {
 
 void HttpConnection::parse(std::string_view& input) {
   while (phase_ == Phase::kServing && has_room()) {
-    switch (parser_.advance(input)) {
+    const size_t before = input.size();
+    const HttpParser::Event event = parser_.advance(input);
+    if (input.size() < before && !std::exchange(begun_, true)) begun_ms_ = now_ms();
+    switch (event) {
       case HttpParser::Event::kMore:
         if (accepted_ && accepted_->plan.route == Route::kRestore) take_restore_body();
         return;
@@ -234,6 +238,7 @@ void HttpConnection::parse(std::string_view& input) {
 
 void HttpConnection::on_head() {
   const HttpRequest& request = parser_.request();
+  begun_ms_ = now_ms();
   std::optional<HttpResponse> refusal = accept_head(request, shared_.options.identity, accepted_.emplace());
   if (!refusal && accepted_->plan.route == Route::kRestore) {
     if (shared_.restoring) {
@@ -266,6 +271,7 @@ void HttpConnection::on_head() {
 
 void HttpConnection::on_request() {
   HttpRequest& request = parser_.request();
+  begun_ = false;
   Slot& slot = add_slot();
   slot.head = request.method == HttpMethod::kHead;
   slot.keep_alive = request.minor_version == 0 && request.keep_alive;
@@ -416,6 +422,7 @@ void HttpConnection::emit(Slot& slot) {
   if (!slot.head && !response.body.empty()) output_.text() += response.body;
   if (!slot.head && response.body.empty()) output_.append(response.value);
   heard_ms_ = now_ms();
+  if (response.status == 100) begun_ms_ = heard_ms_;
   mark_dirty();
 }
 
@@ -605,14 +612,26 @@ void HttpConnection::check_time(uint64_t now) {
     if (over(progressed_ms_, options.stall)) close();
     return;
   }
+  const bool answering = !slots_.empty() && !slots_.front().backup && !restore_;
+  if (ended_ && answering && over(heard_ms_, options.ended)) return close();
   bool serving = phase_ == Phase::kFresh || phase_ == Phase::kServing;
   if (!serving || !reading_) return;
-  if (parser_.in_request()) {
-    if (over(heard_ms_, options.receive)) refuse({408, "the rest of the request did not come in time"});
+  if (begun_) {
+    // Who has not been told yet to go on need not.
+    if (!slots_.empty() && slots_[slots_.size() - 1].response.status == 100) return;
+    if (over(heard_ms_, options.receive) || (over(begun_ms_, options.head) && comes_too_slowly(now)))
+      refuse({408, "the rest of the request did not come in time"});
   } else if (slots_.empty()) {
     if (over(heard_ms_, options.idle)) return close();
     if (over(heard_ms_, kQuiet)) output_.give_back();
   }
+}
+
+// More than `head` has passed since the request began, or since its head was there.
+bool HttpConnection::comes_too_slowly(uint64_t now) const {
+  if (!parser_.in_body()) return true;
+  if (restore_) return false;
+  return parser_.body_bytes() < (now - begun_ms_) * shared_.options.body_bytes_a_second / 1000;
 }
 
 void HttpConnection::close() {
@@ -634,6 +653,14 @@ void HttpConnection::close() {
   // nor fill the kernel's buffers for its sake.
   bool cut_short = !slots_.empty() || !output_.empty();
   if (!cut_short || uv_tcp_close_reset(&tcp_, on_closed) != 0) uv_close(handle(), on_closed);
+}
+
+void HttpConnection::shed() {
+  BytesBuilder& body = parser_.request().body;
+  if (phase_ != Phase::kServing || restore_ || body.size() <= answer_bytes_ + output_.bytes()) return close();
+  body.clear();
+  refuse({503, "too much is being sent to this server at once"});
+  account();
 }
 
 void HttpConnection::account() {

@@ -72,6 +72,8 @@ class HttpConnection {
   void check_time(uint64_t now_ms);
   // Ends at once. The node is told that nobody waits any more.
   void close();
+  // Gives back most of the memory that is held, and ends: who is sending a body is told why.
+  void shed();
 
   // Memory that this client is responsible for:
   // answers not yet taken by the kernel, and a body being received.
@@ -111,6 +113,7 @@ class HttpConnection {
   void on_head();
   void on_request();
   void refuse(const HttpError& error);
+  bool comes_too_slowly(uint64_t now) const;
 
   Slot& add_slot();
   void ask(Slot& slot, AcceptedHead&& accepted);
@@ -165,6 +168,8 @@ class HttpConnection {
   bool dirty_ = false;
   bool resumable_ = false;
   uint64_t heard_ms_ = 0;       // last bytes or, between requests, last answer
+  bool begun_ = false;          // something has come since the last whole request
+  uint64_t begun_ms_ = 0;       // then that, or the end of its head
   uint64_t progressed_ms_ = 0;  // the kernel last took something
   size_t unwritten_ = 0;        // in the kernel's waiting line then
   uint64_t ending_ms_ = 0;

@@ -33,7 +33,12 @@ struct HttpOptions {
   uint64_t restore_bytes_max = UINT64_MAX;    // of a store in PUT /v1/snapshot, as --max-memory: 413
   Duration idle = seconds(60);                // between requests: closed
   Duration receive = seconds(30);             // without a byte in the middle of a request: 408
-  Duration stall = seconds(30);               // a client that takes nothing of its answer: closed
+  Duration head = seconds(10);                // for all of a request's head, from its first byte: 408
+  // ... and from then on a body comes at this rate at least, on average; but for a snapshot, which the server slows.
+  uint64_t body_bytes_a_second = 1024;
+  Duration stall = seconds(30);  // a client that takes nothing of its answer: closed
+  // A client that has ended its side may still want its answer, but mostly it is gone: closed, if none is found.
+  Duration ended = seconds(10);
   // After the last answer what still comes is thrown away; then closed. A client that reads only once it has sent all
   // of a refused body would else meet a reset in place of the answer.
   Duration linger = seconds(2);        // without a byte

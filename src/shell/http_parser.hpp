@@ -109,6 +109,9 @@ class HttpParser {
 
   // A request has begun and is not whole yet.
   bool in_request() const { return in_request_; }
+  // ... its head is there, and so many bytes of its body.
+  bool in_body() const { return in_request_ && in_body_; }
+  uint64_t body_bytes() const { return body_bytes_; }
 
  private:
   friend struct HttpParserCallbacks;

@@ -47,7 +47,8 @@ uint16_t local_port(const uv_tcp_t& tcp) {
 
 // Often enough that no limit is overrun by much.
 uint64_t check_interval_ms(const HttpOptions& options) {
-  Duration shortest = std::min({options.idle, options.receive, options.stall, options.linger});
+  Duration shortest =
+      std::min({options.idle, options.receive, options.head, options.ended, options.stall, options.linger});
   return static_cast<uint64_t>(std::clamp(to_ms(shortest) / 4, kCheckMsMin, kCheckMsMax));
 }
 
@@ -137,10 +138,12 @@ void HttpServer::reply(const ServiceReply& reply) {
 }
 
 void HttpServer::flush() {
-  flushing_.swap(shared_->dirty);
-  for (HttpConnection* connection : flushing_) connection->flush();
-  flushing_.clear();
-  keep_bounds();
+  do {
+    flushing_.swap(shared_->dirty);
+    for (HttpConnection* connection : flushing_) connection->flush();
+    flushing_.clear();
+    keep_bounds();
+  } while (!shared_->dirty.empty());  // who was told that its bounds are met
 }
 
 void HttpServer::keep_bounds() {
@@ -150,8 +153,8 @@ void HttpServer::keep_bounds() {
         [](const auto& a, const auto& b) { return a.second->held_bytes() < b.second->held_bytes(); });
     CHECK(most != shared_->open.end());
     std::string held = std::to_string(most->second->held_bytes());
-    shared_->log({LogLevel::kWarn, "closed the client that held the most memory", {{"bytes", held}}});
-    most->second->close();
+    shared_->log({LogLevel::kWarn, "ended the client that held the most memory", {{"bytes", held}}});
+    most->second->shed();
   }
 }
 

@@ -27,7 +27,7 @@ HttpFixture::Script serving(size_t value_bytes) {
 }
 HttpOptions patient() {
   HttpOptions options;
-  options.idle = options.receive = options.stall = seconds(60);
+  options.idle = options.receive = options.head = options.ended = options.stall = seconds(60);
   return options;
 }
 
@@ -49,6 +49,72 @@ TEST_CASE("limits: a request that stops half-way is 408") {
     CHECK(client.closed());
     CHECK(fixture.asked == 0);
   }
+}
+
+TEST_CASE("limits: who sends byte by byte has a bounded time for a head, and for a body by its length") {
+  HttpOptions options = patient();
+  options.head = milliseconds(20);
+  options.body_bytes_a_second = 10'000'000;
+  for (const char* bytes :
+       {"GET /v1/kv/a HTTP/1.1\r\nHost: x\r\nA: ", "\r\n",
+        "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n",
+        "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nf4240\r\n"}) {
+    CAPTURE(bytes);
+    HttpFixture fixture(options);
+    Client client(fixture);
+    client.send(bytes);
+    const char* more = bytes[0] == '\r' ? "\r\n" : "y";
+    fixture.run_until([&] {
+      client.send(more);
+      client.read_some();
+      return !client.received().empty();
+    });
+    CHECK(client.next().status == 408);
+    CHECK(client.closed());
+    CHECK(fixture.asked == 0);
+  }
+}
+
+TEST_CASE("limits: a body that comes fast enough, and one that has not been asked for yet, are waited for") {
+  HttpOptions options = patient();
+  options.head = milliseconds(20);
+  options.body_bytes_a_second = 1;
+  HttpFixture fixture(options);
+  auto pass = [&](const std::function<void()>& each_turn) {
+    const uint64_t begun = uv_now(fixture.loop());
+    fixture.run_until([&] {
+      each_turn();
+      return uv_now(fixture.loop()) > begun + 100;
+    });
+  };
+  Client slow(fixture);
+  slow.send("PUT /v1/kv/a" + std::string(kHost) + "Transfer-Encoding: chunked\r\n\r\n");
+  pass([&] { slow.send("1\r\nx\r\n"); });
+  slow.send("0\r\n\r\n");
+  fixture.run_until([&] { return fixture.held.size() == 1; });
+  options.receive = milliseconds(20);
+  HttpFixture hasty(options);
+  Client expecting(hasty);
+  expecting.send(get("/v1/kv/a") + "PUT /v1/kv/b" + kHost +
+                 "Expect: 100-continue\r\nContent-Length: 1\r\n\r\n");
+  hasty.run_until([&] { return hasty.held.size() == 1; });
+  const uint64_t begun = uv_now(hasty.loop());
+  hasty.run_until([&] { return uv_now(hasty.loop()) > begun + 100; });
+  hasty.answer(hasty.held[0], KeyMissing{});
+  CHECK(expecting.next().status == 404);
+  CHECK(expecting.next().status == 100);
+}
+
+TEST_CASE("limits: a client that has ended its side is not waited for until its request's own end") {
+  HttpOptions options = patient();
+  options.ended = milliseconds(20);
+  HttpFixture fixture(options);
+  Client gone(fixture);
+  gone.send(get("/v1/kv/a?min_rev=99&timeout=600000")).end_sending();
+  fixture.run_until([&] { return !fixture.cancelled.empty(); });
+  CHECK(fixture.cancelled[0] == fixture.held[0].id);
+  CHECK(gone.closed());
+  CHECK(fixture.server().drained());
 }
 
 TEST_CASE("limits: an idle connection is closed without a word, a waiting one is not") {
@@ -186,8 +252,12 @@ TEST_CASE("limits: bodies that are being received count as held") {
   Client greedy(fixture);
   greedy.send("POST /v1/kv" + std::string(kHost) + "Content-Length: 16000000\r\n\r\n" +
               std::string(3u << 20, 'x'));
-  greedy.rest();
-  CHECK(greedy.was_reset());
+  Reply reply = greedy.next();
+  CHECK(reply.status == 503);
+  CHECK(reply.field("retry-after") == "1");
+  CHECK(reply.body.find("\"outcome\":\"not-applied\"") != std::string::npos);
+  CHECK(greedy.closed());
+  CHECK_FALSE(greedy.was_reset());
   CHECK(fixture.log.size() == 1);
 }
 
