@@ -41,6 +41,8 @@ constexpr Spec kSpecs[] = {
     {"id", "NAME", "stable name of this server, without spaces and slashes (advertise:port)"},
     {"peer-port", "N", "port for the other servers, at most 32767 (port + 10000)"},
     {"advertise", "HOST", "how others reach this server; needed with a wildcard --host (host)"},
+    {"allow-host", "NAMES",
+     "further names with dots that requests may use, a,b; * for any (host, advertise)"},
     {"data-dir", "DIR", "keep everything in this directory, too (none: in memory only)"},
     {"sync", "WHEN",
      "with --data-dir, what an acknowledged write has gone through: always (synced to disk), interval:MS "
@@ -253,6 +255,22 @@ void read_addresses(Reader& reader, Flags& flags) {
   flags.node.self.member.id = ServerId{id};
 }
 
+// Names without a dot and addresses need no mention: see shell/http_browser.hpp.
+void read_allowed_hosts(Reader& reader, Flags& flags) {
+  AllowedHosts& hosts = flags.http.identity.hosts;
+  hosts.names = {flags.http.listen.host, flags.node.self.http.host};
+  std::string list = reader.text("allow-host", "");
+  if (list == "*") hosts.all = true;
+  for (size_t at = 0; !hosts.all && reader.has("allow-host") && at <= list.size();) {
+    const size_t end = std::min(list.find(',', at), list.size());
+    std::string name = list.substr(at, end - at);
+    at = end + 1;
+    if (!is_host(name))
+      return reader.complain("allow-host", "give names without ports, with commas between them, or *");
+    hosts.names.push_back(std::move(name));
+  }
+}
+
 void read_replication(Reader& reader, Flags& flags) {
   NodeConfig& node = flags.node;
   node.catch_up = reader.choice("catch-up", "on", {"on", "off"}) == 0;
@@ -329,6 +347,7 @@ tl::expected<Flags, FlagsEnd> read_flags(Reader reader) {
   Flags flags;
   flags.node.standalone = reader.flag("standalone");
   read_addresses(reader, flags);
+  read_allowed_hosts(reader, flags);
   read_zookeeper(reader, flags.zk);
   read_replication(reader, flags);
   read_storage(reader, flags);

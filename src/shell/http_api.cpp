@@ -7,6 +7,7 @@
 
 #include "msg/limits.hpp"
 #include "shell/batch_json.hpp"
+#include "shell/http_browser.hpp"
 #include "shell/http_host.hpp"
 #include "shell/http_services.hpp"
 #include "shell/http_text.hpp"
@@ -71,22 +72,25 @@ bool read_condition(const HttpRequest& request, Condition& condition, std::strin
 struct Target {
   std::string_view path;
   std::string_view query;
+  std::string_view authority;  // of an absolute one
 };
 
 // The origin form, and the absolute form as proxies send it (RFC 9112, 3.2), with a host and without a user (RFC 9110,
 // 4.2.1 and 4.2.4).
 std::optional<Target> split_target(std::string_view target) {
   constexpr std::string_view kScheme = "http://";
+  std::string_view authority;
   if (target.size() > kScheme.size() && equal_ignoring_case(target.substr(0, kScheme.size()), kScheme)) {
     size_t path = std::min(target.find_first_of("/?", kScheme.size()), target.size());
-    auto host = host_of(target.substr(kScheme.size(), path - kScheme.size()));
+    authority = target.substr(kScheme.size(), path - kScheme.size());
+    auto host = host_of(authority);
     if (!host || host->empty()) return std::nullopt;
     target = path == target.size() ? "/" : target.substr(path);
   }
   if (!target.starts_with('/') || target.find('#') != std::string_view::npos) return std::nullopt;
   size_t mark = target.find('?');
-  if (mark == std::string_view::npos) return Target{target, {}};
-  return Target{target.substr(0, mark), target.substr(mark + 1)};
+  if (mark == std::string_view::npos) return Target{target, {}, authority};
+  return Target{target.substr(0, mark), target.substr(mark + 1), authority};
 }
 
 void apply_read(AcceptedHead& accepted, const Query& query) {
@@ -313,12 +317,15 @@ HttpResponse options_response() {
 
 std::optional<HttpResponse> accept_head(const HttpRequest& request, const HttpIdentity& identity,
                                         AcceptedHead& accepted) {
-  if (request.method == HttpMethod::kOptions && request.target == "*") return options_response();
-  std::optional<Target> target = split_target(request.target);
+  const bool asterisk = request.method == HttpMethod::kOptions && request.target == "*";
+  std::optional<Target> target = asterisk ? Target{} : split_target(request.target);
   if (!target)
     return malformed(request, "the request target has to be a path without a fragment, or http://HOST/PATH");
   if (!is_percent_encoded(request.target))
     return malformed(request, "bad percent-encoding in the request target");
+  if (auto foreign = browser_refusal(request, target->authority, identity.hosts))
+    return refuse(request, foreign->status, foreign->kind, std::move(foreign->detail));
+  if (asterisk) return options_response();
   Refusal refusal = accept_route(request, *target, identity, accepted);
   if (!refusal) refusal = check_fields(request, accepted);
   return refusal;

@@ -29,7 +29,7 @@ struct HttpShared {
   HttpOptions options;
   InputSink sink;
   LogSink log;
-  std::string node_field;  // "Kvd-Node: ...\r\n"
+  std::string node_field;  // "Kvd-Node: ...\r\n", and what is as constant
   std::string date_field;  // "Date: ...\r\n", true until:
   uint64_t date_until_ms = 0;
   std::string stamp;  // these and the other fields of every answer, as of:

@@ -14,12 +14,19 @@ namespace kvd {
 inline constexpr uint64_t kTimeoutMsMax = 600'000;  // the query parameter `timeout`; more: 400
 inline constexpr size_t kSmallBodyBytes = 4096;     // bodies but values and batches; longer: 413
 
+// Names with dots that this server may be called by: --host, --advertise, --allow-host.
+struct AllowedHosts {
+  std::vector<std::string> names;
+  bool all = false;  // --allow-host '*'
+};
+
 // What answers depend on and no request changes.
 struct HttpIdentity {
   ServerId node;
   std::string version;
   std::vector<std::string> zookeeper_servers;  // host:port each, for /v1/cluster
   size_t value_bytes_max = 1u << 20;           // --max-value; a longer value: 413
+  AllowedHosts hosts;                          // any other: 421
 };
 
 struct HttpOptions {

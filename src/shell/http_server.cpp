@@ -56,7 +56,10 @@ uint64_t check_interval_ms(const HttpOptions& options) {
 
 HttpServer::HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, LogSink log)
     : loop_(loop), shared_(std::make_unique<HttpShared>()) {
-  shared_->node_field = fmt::format("Kvd-Node: {}\r\n", options.identity.node.value);
+  // A stored value is never taken for a page of this server's, nor put into pages of others.
+  shared_->node_field = fmt::format(
+      "Kvd-Node: {}\r\nX-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n",
+      options.identity.node.value);
   shared_->options = std::move(options);
   shared_->sink = std::move(sink);
   shared_->log = std::move(log);

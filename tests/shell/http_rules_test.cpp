@@ -161,6 +161,8 @@ TEST_CASE("rules: answers") {
     Reply reply = client.send(std::string("GET ") + target + kHost + "\r\n").next();
     std::string date = reply.field("date");  // 9110 6.6.1 and 5.6.7: Sun, 06 Nov 1994 08:49:37 GMT
     CAPTURE(date);
+    CHECK(reply.field("x-content-type-options") == "nosniff");
+    CHECK(reply.field("cross-origin-resource-policy") == "same-origin");
     REQUIRE(date.size() == 29);
     CHECK(date.substr(3, 2) == ", ");
     CHECK(date.substr(25) == " GMT");

@@ -297,3 +297,15 @@ TEST_CASE("variables that mean nothing are told with the nearest one that does")
   CHECK(unknown[0].nearest == "KVD_PORT");
   CHECK(unknown[1].nearest == "KVD_DATA_DIR");
 }
+
+TEST_CASE("which names requests may use") {
+  using Names = std::vector<std::string>;
+  CHECK(good({}).http.identity.hosts.names == Names{"127.0.0.1", "127.0.0.1"});
+  const AllowedHosts some =
+      good({"--advertise", "a.example", "--allow-host", "b.example,c.example"}).http.identity.hosts;
+  CHECK(some.names == Names{"127.0.0.1", "a.example", "b.example", "c.example"});
+  CHECK_FALSE(some.all);
+  CHECK(good({"--allow-host", "*"}).http.identity.hosts.all);
+  for (const char* wrong : {"b.example:80", "http://b.example", "a,", ",", "*,a", "a b"})
+    bad({"--allow-host", wrong}, "--allow-host", "names without ports");
+}
