@@ -152,6 +152,8 @@ class Daemon {
  private:
   // Sockets first: a server that cannot be reached must not register itself in ZooKeeper.
   bool start(const Flags& flags) {
+    const bool open = reaches_beyond_loopback(&loop_, flags.http.listen);
+    if (open && !flags.http.identity.insecure) return refuse_open(flags.http.listen.host);
     if (flags.node.self.durable && !open_directory(flags.data)) return false;
     if (links_) {
       Result<Address> peer = links_->start();
@@ -163,6 +165,8 @@ class Daemon {
     uv_prepare_start(&prepare_, [](uv_prepare_t* handle) { static_cast<Daemon*>(handle->data)->turn(); });
     listen_for_signals();
     log_started(flags, *http);
+    if (open)
+      log_.write(LogLine{LogLevel::kWarn, "whoever reaches this server may read and change everything", {}});
     return true;
   }
 
@@ -197,6 +201,16 @@ class Daemon {
   bool refuse(const char* flag, const Address& listen, const std::string& detail) {
     exit_ = Exit{EX_UNAVAILABLE, fmt::format("cannot listen on {}: {}; give another {} or --host",
                                              format_address(listen), detail, flag)};
+    fmt::print(stderr, "kvd: {}\n", exit_.reason);
+    return false;
+  }
+
+  bool refuse_open(const std::string& host) {
+    exit_ =
+        Exit{EX_USAGE,
+             fmt::format("--host {}: other machines reach this address, and whoever does may read and change "
+                         "everything, unencrypted; give a loopback address, or --insecure if that is meant",
+                         host)};
     fmt::print(stderr, "kvd: {}\n", exit_.reason);
     return false;
   }

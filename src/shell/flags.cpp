@@ -41,6 +41,8 @@ constexpr Spec kSpecs[] = {
     {"id", "NAME", "stable name of this server, without spaces and slashes (advertise:port)"},
     {"peer-port", "N", "port for the other servers, at most 32767 (port + 10000)"},
     {"advertise", "HOST", "how others reach this server; needed with a wildcard --host (host)"},
+    {"insecure", nullptr,
+     "let --host be reached from other machines: nothing is encrypted, nobody is asked who he is"},
     {"allow-host", "NAMES",
      "further names with dots that requests may use, a,b; * for any (host, advertise)"},
     {"data-dir", "DIR", "keep everything in this directory, too (none: in memory only)"},
@@ -348,6 +350,7 @@ tl::expected<Flags, FlagsEnd> read_flags(Reader reader) {
   flags.node.standalone = reader.flag("standalone");
   read_addresses(reader, flags);
   read_allowed_hosts(reader, flags);
+  flags.http.identity.insecure = reader.flag("insecure");
   read_zookeeper(reader, flags.zk);
   read_replication(reader, flags);
   read_storage(reader, flags);

@@ -27,6 +27,7 @@ struct HttpIdentity {
   std::vector<std::string> zookeeper_servers;  // host:port each, for /v1/cluster
   size_t value_bytes_max = 1u << 20;           // --max-value; a longer value: 413
   AllowedHosts hosts;                          // any other: 421
+  bool insecure = false;                       // --insecure
 };
 
 struct HttpOptions {

@@ -37,6 +37,13 @@ int resolve(uv_loop_t* loop, const Address& address, sockaddr_storage& out) {
   return 0;
 }
 
+bool is_loopback(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET) {
+    return ntohl(reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+  }
+  return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
+}
+
 uint16_t local_port(const uv_tcp_t& tcp) {
   sockaddr_storage name{};
   int length = sizeof name;
@@ -53,6 +60,11 @@ uint64_t check_interval_ms(const HttpOptions& options) {
 }
 
 }  // namespace
+
+bool reaches_beyond_loopback(uv_loop_t* loop, const Address& address) {
+  sockaddr_storage resolved{};
+  return resolve(loop, address, resolved) == 0 && !is_loopback(resolved);
+}
 
 HttpServer::HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, LogSink log)
     : loop_(loop), shared_(std::make_unique<HttpShared>()) {

@@ -21,6 +21,9 @@ namespace kvd {
 class HttpConnection;
 struct HttpShared;
 
+// Other machines may reach `address`, whose host may be a name. Blocks: for the start only.
+bool reaches_beyond_loopback(uv_loop_t* loop, const Address& address);
+
 class HttpServer {
  public:
   HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, LogSink log);

@@ -164,7 +164,9 @@ void add_members(Metrics& metrics, const Status& status) {
   }
 }
 
-void add_http(Metrics& metrics, const HttpCounters& counters) {
+void add_http(Metrics& metrics, const HttpIdentity& identity, const HttpCounters& counters) {
+  metrics.gauge("kvd_insecure", "1 while this server may be reached from other machines (--insecure).",
+                identity.insecure ? 1 : 0);
   metrics.gauge("kvd_http_connections", "Client connections that are open.", counters.connections_open);
   metrics.counter("kvd_http_connections_total", "Client connections taken.", counters.connections);
   metrics.counter("kvd_http_connections_refused_total", "Client connections beyond the limit.",
@@ -233,7 +235,7 @@ std::string metrics_text(const Status& status, const HttpIdentity& identity, con
   add_state(metrics, status);
   add_counters(metrics, status.counters);
   add_members(metrics, status);
-  add_http(metrics, counters);
+  add_http(metrics, identity, counters);
   return metrics.take();
 }
 

@@ -67,6 +67,8 @@ KvdServer::KvdServer(std::string name, std::string log_path, const std::string& 
             "--peer-port",  std::to_string(peer_port_),
             "--zookeeper",  zookeeper,
             "--log-format", "logfmt"};
+  if (!place_.host.starts_with("127."))
+    flags_.push_back("--insecure");  // a network namespace of the test's own
   flags_.insert(flags_.end(), flags.begin(), flags.end());
 }
 

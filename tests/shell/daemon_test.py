@@ -113,6 +113,22 @@ class Daemon(unittest.TestCase):
             self.assertIn(f'give another {taken}', errors[0])
             self.assertIn('address already in use', errors[0])
 
+    def test_an_address_that_others_reach(self):
+        for host in ('0.0.0.0', '::'):
+            code, text, errors = run('--standalone', '--host', host, '--port', str(free_port()))
+            self.assertEqual((code, text, len(errors)), (64, '', 1), host)
+            self.assertIn('--insecure', errors[0])
+            code, _, errors = run('--host', host, '--advertise', 'me', '--port', str(free_port()))
+            self.assertEqual((code, len(errors)), (64, 1), host)
+        with Server('--standalone', '--host', '0.0.0.0', '--insecure') as server:
+            server.wait_for('/readyz', 200)
+            self.assertIn(b'kvd_insecure 1', server.ask('GET', '/metrics')[1])
+            _, log = server.end(signal.SIGTERM)
+            self.assertIn('may read and change everything', log)
+        with Server('--standalone') as server:
+            server.wait_for('/readyz', 200)
+            self.assertIn(b'kvd_insecure 0', server.ask('GET', '/metrics')[1])
+
     def test_clients_leave_descriptors_to_others(self):
         with Server('--standalone', descriptors=128) as server:
             server.wait_for('/readyz', 200)
