@@ -19,25 +19,29 @@ constexpr std::array<bool, 256> kNameBytes = [] {
   return of;
 }();
 
-bool is_name(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return kNameBytes[c]; }) &&
-         (text.find('%') == std::string_view::npos || is_percent_encoded(text));
+// How much of `text` is a name.
+size_t name_size(std::string_view text) {
+  size_t size = 0;
+  while (size < text.size() && kNameBytes[static_cast<unsigned char>(text[size])]) ++size;
+  return size;
+}
+
+bool is_address(std::string_view text) {
+  return text.find(':') != std::string_view::npos && canonical_ip(text);
 }
 
 }  // namespace
 
 std::optional<std::string_view> host_of(std::string_view authority) {
   const bool bracket = authority.starts_with('[');
-  const size_t end = bracket ? authority.find(']') : std::min(authority.find(':'), authority.size());
-  if (end == std::string_view::npos) return std::nullopt;
-  const std::string_view host = authority.substr(0, bracket ? end + 1 : end);
-  std::string_view port = authority.substr(host.size());
-  if (!port.empty() && port.front() != ':') return std::nullopt;
-  if (!port.empty()) port.remove_prefix(1);
-  if (!std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; }))
-    return std::nullopt;
+  const size_t end = bracket ? std::min(authority.find(']'), authority.size() - 1) + 1 : name_size(authority);
+  const std::string_view host = authority.substr(0, end);
+  for (size_t at = end; at < authority.size(); ++at) {
+    const bool port = at == end ? authority[at] == ':' : authority[at] >= '0' && authority[at] <= '9';
+    if (!port) return std::nullopt;
+  }
   const bool valid =
-      bracket ? host.find(':') != host.npos && canonical_ip(host.substr(1, host.size() - 2)) : is_name(host);
+      bracket ? host.ends_with(']') && is_address(host.substr(1, host.size() - 2)) : is_percent_encoded(host);
   return valid ? std::optional(host) : std::nullopt;
 }
 

@@ -4,35 +4,22 @@
 namespace kvd {
 namespace {
 
-constexpr size_t kBlock =
-    255;  // so that a count of one block fits into a byte: the compiler makes vectors of it
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 }  // namespace
 
-void HttpLines::count(char before, std::string_view bytes) {
-  const char first = bytes.front();
-  uint8_t crs = first == '\r', lfs = first == '\n', pairs = first == '\n' && before == '\r',
-          folds = (first == ' ' || first == '\t') && before == '\n';
-  for (size_t i = 1; i < bytes.size(); ++i) {
-    const char c = bytes[i], previous = bytes[i - 1];
-    crs = static_cast<uint8_t>(crs + (c == '\r'));
-    lfs = static_cast<uint8_t>(lfs + (c == '\n'));
-    pairs = static_cast<uint8_t>(pairs + ((c == '\n') & (previous == '\r')));
-    folds = static_cast<uint8_t>(folds + (((c == ' ') | (c == '\t')) & (previous == '\n')));
-  }
-  crs_ += crs;
-  lfs_ += lfs;
-  pairs_ += pairs;
-  folds_ += folds;
-}
-
+// Two searches, which are faster than a look at each byte: every head passes here.
 void HttpLines::add(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const std::string_view block = bytes.substr(0, kBlock);
-    count(last_, block);
-    last_ = block.back();
-    bytes.remove_prefix(block.size());
+  if (bytes.empty()) return;
+  bare_cr_ |= last_ == '\r' && bytes.front() != '\n';
+  folded_ |= last_ == '\n' && is_blank(bytes.front());
+  for (size_t at = bytes.find('\n'); at < bytes.size(); at = bytes.find('\n', at + 1)) {
+    bare_lf_ |= (at == 0 ? last_ : bytes[at - 1]) != '\r';
+    folded_ |= at + 1 < bytes.size() && is_blank(bytes[at + 1]);
   }
+  for (size_t at = bytes.find('\r'); at < bytes.size(); at = bytes.find('\r', at + 1))
+    bare_cr_ |= at + 1 < bytes.size() && bytes[at + 1] != '\n';
+  last_ = bytes.back();
 }
 
 }  // namespace kvd
