@@ -203,6 +203,9 @@ TEST_CASE("render: health and leader") {
   status.degraded = {"zookeeper is away"};
   status.leader = ServerInfo{Member{ServerId{"b"}, Incarnation(1)}, Address{"b", 8001}, Address{"b", 18001}};
   CHECK(render(status_plan(Route::kReady), status).body == "ok\n");
+  CHECK(contains(render(status_plan(Route::kReady, true), status).body,
+                 "[-]leader b at b:8001, epoch 0, is not heard"));
+  status.hears_leader = true;
   HttpResponse verbose = render(status_plan(Route::kReady, true), status);
   CHECK(verbose.status == 200);
   CHECK(contains(verbose.body, "[+]leader b at b:8001"));
