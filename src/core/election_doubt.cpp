@@ -125,6 +125,7 @@ bool Election::learn_from_claims() {
   if (!register_ || !lead_is_doubtful()) return false;
   for (const auto& [name, other] : members_) {
     if (!other.claim || !other.remembers || other.remembers->lineage != register_->lineage) continue;
+    if (other.info.member == out_.config.self.member) continue;  // from before the register that we believe
     if (past_of(*other.remembers) == past_of(*register_)) continue;
     const bool made_of_ours = descends(*other.remembers, *register_);
     // Nothing was promised in this epoch. If the other one's is not made of it, ours is the one to go.

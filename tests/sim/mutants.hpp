@@ -103,7 +103,7 @@ inline constexpr const char* kStranded =
 inline constexpr Hunt kHunts[] = {
     {Mutation::kSetById, "set_by_id", kRough, 100},
     {Mutation::kTakeoverUnconditional, "takeover_unconditional", kRough, 100},
-    {Mutation::kOldEpochsAccepted, "old_epochs_accepted", kRough, 100},
+    {Mutation::kOldEpochsAccepted, "old_epochs_accepted", kRough, 200},
     {Mutation::kShrinkEarly, "shrink_early", kRough, 100},
     {Mutation::kGrowthLate, "growth_late", kRough, 100},
     {Mutation::kIncarnationReplaced, "incarnation_replaced", kReplaced, 100},

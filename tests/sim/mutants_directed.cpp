@@ -92,7 +92,7 @@ bool breaks_by_old_verdict() {
   a.create(life_path(lost), "");  // so that the node's attempts fail until it is gone
   a.create_register(led_by(lost, {lost}, 3));
   a.connect();
-  a.pass(seconds(1));
+  a.pass(seconds(15));
   if (a.node().view().lineage != Lineage(0)) return false;
   a.hold_results();
   a.remove(life_path(lost));
