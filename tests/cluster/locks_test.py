@@ -106,7 +106,7 @@ def holder_killed(binary):
         assert first.line() is None
         assert two.put(f'/v1/sessions/{session}')[0] in (503, 410)
         assert second.until(state='held')['fence'] > fence
-        assert two.put(f'/v1/sessions/{session}')[0] == 410
+        assert insist(two.put, f'/v1/sessions/{session}')[0] == 410
         second.close()
 
 

@@ -170,6 +170,8 @@ def zookeeper_goes_back(binary):
         eventually('another one leads', lambda: about(others[0])['epoch'] > epoch and is_ready(others[0]))
         leader.start()
         all_in_sync(servers)
+        for one in servers:  # also who was slow to reconnect to ZooKeeper
+            eventually('it knows the new epoch', lambda one=one: about(one)['epoch'] > epoch)
         left = next(one for one in servers if one is not leader_of(servers))
         rest = [one for one in servers if one is not left]
         left.kill()
