@@ -150,7 +150,7 @@ bool Election::may_stand() const {
 // id, so the incarnation that had the data is gone. An operator's --force-new-lineage stands in for those
 // that never return, but not for one that is registered and lives. The multi that acts on this checks it again.
 bool Election::total_loss() const {
-  if (!register_ || phase_ != Phase::kRegistered || reading_members()) return false;
+  if (!register_ || phase_ != Phase::kRegistered) return false;
   const bool told = force_ || forced_by_flag();
   // Who has a disk may come back with everything, and what others hold on theirs would be wiped: never by itself.
   const bool disks = out_.config.self.durable || register_->disks;
@@ -158,7 +158,8 @@ bool Election::total_loss() const {
   return std::all_of(register_->in_sync.begin(), register_->in_sync.end(), [&](const Member& member) {
     if (force_ && differs_ && member == out_.config.self.member) return true;
     auto it = members_.find(member.id.value);
-    if (it == members_.end()) return mutated(Mutation::kLossByAbsence) || (told && !linked(member));
+    if (it == members_.end())
+      return mutated(Mutation::kLossByAbsence) || (told && !reading_members() && !linked(member));
     return it->second.info.member != member;
   });
 }
@@ -171,7 +172,7 @@ bool Election::forced_by_flag() const {
 // ZooKeeper may have gone back: then somebody remembers a register that ours is not made of, and may need two sessions'
 // time until it has one again.
 bool Election::all_are_here() const {
-  if (out_.now < all_here_at()) return false;
+  if (out_.now < all_here_at() || reading_members()) return false;
   return std::none_of(members_.begin(), members_.end(), [this](const auto& entry) {
     const std::optional<Register>& known = entry.second.remembers;
     return known && known->cluster == register_->cluster && !descends(*register_, *known);
@@ -229,7 +230,7 @@ void Election::on(RegisterSeen message) {
   doubted_.reset();
   ruling_ = Ruling{};
   warned_.clear();
-  settle_force();
+  if (other_leader) settle_force();
   if (in_sync()) joined_virgin_ = false;
   if (other_leader) {
     lead_active_ = false;

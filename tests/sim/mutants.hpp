@@ -18,6 +18,7 @@ bool breaks_by_forgetting_growth();
 bool breaks_by_restoring_alone();
 bool breaks_by_obeying_shorter();
 bool breaks_by_counting_differing();
+bool breaks_by_obeying_old();
 
 struct Hunt {
   Mutation mutation;
@@ -103,7 +104,7 @@ inline constexpr const char* kStranded =
 inline constexpr Hunt kHunts[] = {
     {Mutation::kSetById, "set_by_id", kRough, 100},
     {Mutation::kTakeoverUnconditional, "takeover_unconditional", kRough, 100},
-    {Mutation::kOldEpochsAccepted, "old_epochs_accepted", kRough, 200},
+    {Mutation::kOldEpochsAccepted, "old_epochs_accepted", "", 1, breaks_by_obeying_old},
     {Mutation::kShrinkEarly, "shrink_early", kRough, 100},
     {Mutation::kGrowthLate, "growth_late", kRough, 100},
     {Mutation::kIncarnationReplaced, "incarnation_replaced", kReplaced, 100},
