@@ -341,7 +341,7 @@ class Lock(ClientTest):
             self.assertEqual(running.end(), (7, '', []))
 
     def test_a_grant_that_is_lost_while_kvd_stands_still(self):
-        running, exchange = self.held('trap "echo term; exit" TERM; trap "echo went on" CONT; echo $$; read go')
+        running, exchange = self.held('trap "echo term; exit 0" TERM; trap "echo went on" CONT; echo $$; read go')
         self.pause(running, running.line())
         exchange.say(LOST)
         running.send(signal.SIGCONT)

@@ -205,7 +205,7 @@ class Work(ClientTest):
 
     def test_a_signal_is_passed_on_to_the_command(self):
         for number in (signal.SIGUSR1, signal.SIGALRM, signal.SIGWINCH):
-            running, _ = self.begun(f'trap "echo one; exit" {int(number)}; echo started >&2; {FOR_EVER}')
+            running, _ = self.begun(f'trap "echo one; exit 0" {int(number)}; echo started >&2; {FOR_EVER}')
             self.assertEqual(running.error_line(), 'started')
             running.send(number)
             self.reported('t1', b'one\n').answer(200)
