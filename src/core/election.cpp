@@ -186,14 +186,18 @@ bool Election::linked(const Member& member) const {
   return std::any_of(peers_.begin(), peers_.end(), [&](const auto& entry) { return entry.second == member; });
 }
 
+// In this very life.
+bool Election::is_there(const Member& member) const {
+  auto it = members_.find(member.id.value);
+  return linked(member) || (it != members_.end() && it->second.info.member == member);
+}
+
 // Nobody who is in sync, with a copy that may be counted, is there: no leader comes from among us, whatever happens.
 bool Election::deserted() const {
   if (!register_ || phase_ != Phase::kRegistered || (in_sync() && !differs_)) return false;
   if (reading_members()) return false;
   return std::none_of(register_->in_sync.begin(), register_->in_sync.end(), [this](const Member& member) {
-    if (member == out_.config.self.member) return false;
-    auto it = members_.find(member.id.value);
-    return linked(member) || (it != members_.end() && it->second.info.member == member);
+    return member != out_.config.self.member && is_there(member);
   });
 }
 
@@ -230,9 +234,9 @@ void Election::on(RegisterSeen message) {
   doubted_.reset();
   ruling_ = Ruling{};
   warned_.clear();
-  if (other_leader) settle_force();
   if (in_sync()) joined_virgin_ = false;
   if (other_leader) {
+    settle_force();
     lead_active_ = false;
     record_reign();
     claiming_ = depose_ = false;

@@ -156,6 +156,7 @@ class Election {
   Instant all_here_at() const { return connected_at_ + 2 * session_timeout_; }
   bool reading_members() const;
   bool linked(const Member& member) const;
+  bool is_there(const Member& member) const;
   bool leader_dead() const;
   bool second_opinion();
 

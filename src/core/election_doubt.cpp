@@ -243,9 +243,7 @@ std::string Election::nothing_to_decide() const {
   if (in_sync() && !differs_) return "this server is in sync: there is nothing to decide";
   std::string there;
   for (const Member& member : register_->in_sync) {
-    auto it = members_.find(member.id.value);
-    const bool registered = it != members_.end() && it->second.info.member == member;
-    if (member == out_.config.self.member || !(registered || linked(member))) continue;
+    if (member == out_.config.self.member || !is_there(member)) continue;
     there += (there.empty() ? "" : ", ") + member.id.value;
   }
   return "in sync and registered in ZooKeeper, or heard: " + there +

@@ -374,6 +374,7 @@ void Membership::on(TakeoverWanted message) {
   }
   Register content = next_epoch(*register_, draw_epoch_id());
   content.leader = self;
+  content.disks |= out_.config.self.durable;
   content.cause = message.cause;
   content.leader_znode = message.own_znode;
   content.change_id = draw_change_id();
@@ -400,6 +401,7 @@ void Membership::on(NewLineageWanted message) {
   Register content = next_epoch(*register_, draw_epoch_id());
   content.lineage = content.lineage.next();
   content.leader = self;
+  content.disks |= out_.config.self.durable;
   content.cause = message.forced ? ElectionCause::kForced : ElectionCause::kNewLineage;
   content.leader_znode = message.own_znode;
   content.in_sync = {self};
@@ -422,6 +424,7 @@ void Membership::on(RestoreWanted message) {
   const Member& self = out_.config.self.member;
   Register content = next_epoch(message.base, draw_epoch_id(), std::max(message.above, heard_));
   content.leader = self;
+  content.disks |= out_.config.self.durable;
   content.cause = message.forced ? ElectionCause::kForced : ElectionCause::kRestored;
   content.leader_znode = message.own_znode;
   content.change_id = draw_change_id();

@@ -510,10 +510,8 @@ void Node::Parts::judge(Status& status) const {
   if (replica.diverged())
     status.degraded.push_back(
         "this copy differs from the leader's: it is kept, and neither counted nor served as ready. If it is "
-        "to go: stop "
-        "this server, and start it with an empty --data-dir. If it is to go on: stop all others that are in "
-        "sync, then "
-        "'curl -X POST http://" +
+        "to go: stop this server, and start it with an empty --data-dir. If it is to go on: stop all others "
+        "that are in sync, then 'curl -X POST http://" +
         format_address(config.self.http) + "/v1/cluster/lineage'");
   if (const std::string other = replica.contradicted_by(); !other.empty())
     status.degraded.push_back(

@@ -117,8 +117,10 @@ void Recovery::keep() {
     disowned.self.incarnation = Incarnation(0);
     out_.emit(DiskOrder(DiskKeep{std::move(disowned)}));
   }
-  if (begins_empty_) begin_empty();
-  if (begins_empty_) found_.facts.differs = false;
+  if (begins_empty_) {
+    begin_empty();
+    found_.facts.differs = false;
+  }
   out_.emit(DiskOrder(DiskKeep{found_.facts}));
 }
 

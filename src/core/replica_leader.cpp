@@ -190,6 +190,7 @@ void Replica::restart_peer(Peer& peer) {
 }
 
 void Replica::send_heartbeat(Peer& peer, bool notice) {
+  if (may_be_longer(peer)) return;  // it would cut off what it does not name
   if (!notice) peer.heartbeat_at = out_.now + out_.config.heartbeat;
   peer.told_commit = commit_;
   out_.emit(LinkSend{
@@ -414,7 +415,7 @@ void Replica::lead_on_time() {
   mark_commit();
   for (auto& [link, peer] : peers_) {
     // Also before the epoch is on disk, which nothing else is: the register has named this leader already.
-    if (peer.heartbeat_at <= out_.now && !may_be_longer(peer)) send_heartbeat(peer, false);
+    if (peer.heartbeat_at <= out_.now) send_heartbeat(peer, false);
     if (peer.snapshot_after <= out_.now) begin_snapshot(peer);
     if (out_.now - peer.heard > kStaleLink * out_.config.leader_silence) {
       peer.heard = out_.now;  // said once; the link's end follows

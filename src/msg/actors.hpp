@@ -143,8 +143,8 @@ struct RestoreWanted {
   Epoch above;  // every epoch that anybody speaks of
   std::string own_znode;
   std::vector<std::string> smaller_znodes;
-  std::vector<std::pair<ServerId, int32_t>>
-      told;  // whose registrations, by their versions, this was judged by
+  // Whose registrations, by their versions, this was judged by.
+  std::vector<std::pair<ServerId, int32_t>> told;
   // On an operator's word: a new lineage with this server's copy, from which everybody goes on who remembers one of
   // these; no life of `lost` may be registered.
   bool forced = false;
@@ -259,8 +259,8 @@ struct ServiceDropped {  // from the desk, on the way that the call went: nobody
   uint64_t token = 0;
   Collection collection = Collection::kSessions;
 };
-struct
-    CallAnswered {  // from the desk to sessions: one that named a session; its client has been there until now
+// From the desk to sessions: one that named a session; its client has been there until now.
+struct CallAnswered {
   uint64_t token = 0;
 };
 struct HoldersEnded {  // from sessions: what they hold is to be given back ...

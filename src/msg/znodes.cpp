@@ -199,7 +199,7 @@ Register read_register(ObjectReader& reader) {
     content.serial = reader.number("serial", 0, kEpochMax);
     content.epoch_id = reader.hex("epoch_id");
     content.history = reader.history("history");
-    content.disks = reader.flag("disks");
+    content.disks = reader.has("disks") && reader.flag("disks");
   }
   return content;
 }

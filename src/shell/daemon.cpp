@@ -23,6 +23,7 @@
 #include "shell/directory.hpp"
 #include "shell/disk.hpp"
 #include "shell/http_server.hpp"
+#include "shell/log_sink.hpp"
 #include "shell/peer_links.hpp"
 
 namespace kvd {
@@ -35,17 +36,22 @@ constexpr Duration kMarkAfter = milliseconds(100);  // without a write
 // need. What is neither a client nor a link takes about 20.
 constexpr rlim_t kDescriptorsMin = 128;
 constexpr rlim_t kOwnDescriptors = 32;
-constexpr rlim_t kRefusedClients = 64;  // that HTTP tells so at once
 constexpr rlim_t kLinksMin = 8;
 // A time limit of the process (XCPU) is an end, too. There is nothing to reload, and logs go to standard error.
 constexpr std::array kStopSignals = {SIGTERM, SIGINT, SIGQUIT, SIGXCPU};
 constexpr std::array kOtherSignals = {SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGPWR};
 constexpr Duration kZkClosePatience = kZkCloseMax + milliseconds(1500);
 
+// Past the log, for whoever starts this program by hand; as little waited for (log_sink.hpp).
+template <class... Args>
+void last_words(fmt::format_string<Args...> form, Args&&... args) {
+  write_without_waiting(STDERR_FILENO, fmt::format(form, std::forward<Args>(args)...) + "\n");
+}
+
 const Trace* checked_trace = nullptr;  // for the CHECK hook; empty unless --log-level is trace
 
 void print_trace_tail() {
-  for (const std::string& line : checked_trace->tail()) fmt::print(stderr, "{}\n", line);
+  for (const std::string& line : checked_trace->tail()) write_without_waiting(STDERR_FILENO, line + "\n");
 }
 
 uint64_t random_number() {
@@ -76,7 +82,7 @@ std::optional<DescriptorShares> share_descriptors(rlim_t& all) {
   setrlimit(RLIMIT_NOFILE, &limit);
   if (all < kDescriptorsMin) return std::nullopt;
   const rlim_t links = std::clamp<rlim_t>(all / 16, kLinksMin, limits::kLinks);
-  return DescriptorShares{all - kRefusedClients - kOwnDescriptors - 2 * links, links};
+  return DescriptorShares{all - kRefusedAtOnce - kOwnDescriptors - 2 * links, links};
 }
 
 HttpOptions within(HttpOptions options, const DescriptorShares& shares) {
@@ -186,7 +192,7 @@ class Daemon {
     Result<std::unique_ptr<Directory>> directory = Directory::open(data.directory);
     if (!directory) {
       exit_ = Exit{EX_UNAVAILABLE, fmt::format("--data-dir {}", directory.error().detail)};
-      fmt::print(stderr, "kvd: {}\n", exit_.reason);
+      last_words("kvd: {}", exit_.reason);
       return false;
     }
     directory_ = std::move(*directory);
@@ -201,7 +207,7 @@ class Daemon {
   bool refuse(const char* flag, const Address& listen, const std::string& detail) {
     exit_ = Exit{EX_UNAVAILABLE, fmt::format("cannot listen on {}: {}; give another {} or --host",
                                              format_address(listen), detail, flag)};
-    fmt::print(stderr, "kvd: {}\n", exit_.reason);
+    last_words("kvd: {}", exit_.reason);
     return false;
   }
 
@@ -211,7 +217,7 @@ class Daemon {
              fmt::format("--host {}: other machines reach this address, and whoever does may read and change "
                          "everything, unencrypted; give a loopback address, or --insecure if that is meant",
                          host)};
-    fmt::print(stderr, "kvd: {}\n", exit_.reason);
+    last_words("kvd: {}", exit_.reason);
     return false;
   }
 
@@ -241,7 +247,7 @@ class Daemon {
 
   void on_stop_signal(int number) {
     if (stop_requested_) {  // the operator does not want to wait
-      fmt::print(stderr, "kvd: signal {} again: exiting at once\n", number);
+      last_words("kvd: signal {} again: exiting at once", number);
       _exit(128 + number);
     }
     stop_requested_ = true;
@@ -305,7 +311,7 @@ class Daemon {
   void perform(Exit&& exit) {
     if (exiting_since_) return;
     exit_ = std::move(exit);
-    if (!exit_.reason.empty()) fmt::print(stderr, "kvd: {}\n", exit_.reason);
+    if (!exit_.reason.empty()) last_words("kvd: {}", exit_.reason);
     exiting_since_ = now();
     http_->stop_accepting();
     zk_closed_ = !zk_.has_value();
@@ -332,10 +338,8 @@ class Daemon {
     bool drained = http_->drained() || passed >= kDrainMax;
     if (drained && zk_closed_ && disk_closed_) return close_everything();
     if (passed >= kZkClosePatience) {  // their threads cannot be waited for any longer
-      if (!zk_closed_)
-        fmt::print(stderr, "kvd: the ZooKeeper session could not be closed in time; it will expire\n");
-      if (!disk_closed_)
-        fmt::print(stderr, "kvd: the disk did not answer in time; nothing acknowledged is lost\n");
+      if (!zk_closed_) last_words("kvd: the ZooKeeper session could not be closed in time; it will expire");
+      if (!disk_closed_) last_words("kvd: the disk did not answer in time; nothing acknowledged is lost");
       _exit(exit_.code);
     }
     wake_at(now() + milliseconds(10));
@@ -383,7 +387,7 @@ int run_daemon(const Flags& flags) {
   rlim_t descriptors = 0;
   const auto shares = share_descriptors(descriptors);
   if (shares) return Daemon(flags, *shares).run(flags);
-  fmt::print(stderr, "kvd: {} open descriptors are allowed; allow {} or more (ulimit -n)\n", descriptors,
+  last_words("kvd: {} open descriptors are allowed; allow {} or more (ulimit -n)", descriptors,
              kDescriptorsMin);
   return EX_OSERR;
 }

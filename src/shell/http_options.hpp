@@ -12,6 +12,7 @@
 namespace kvd {
 
 inline constexpr uint64_t kTimeoutMsMax = 600'000;  // the query parameter `timeout`; more: 400
+inline constexpr size_t kRefusedAtOnce = 64;        // connections that are being told 503; more are dropped
 inline constexpr size_t kSmallBodyBytes = 4096;     // bodies but values and batches; longer: 413
 
 // Names with dots that this server may be called by: --host, --advertise, --allow-host.

@@ -14,7 +14,6 @@ namespace kvd {
 namespace {
 
 constexpr int kBacklog = 1024;
-constexpr size_t kRefusedAtOnce = 64;          // connections that are being told 503; more are dropped
 constexpr uint32_t kNumberMask = 0x7fff'ffff;  // a RequestId of the shell's has its highest bit clear
 constexpr int64_t kCheckMsMin = 5, kCheckMsMax = 1000;
 constexpr size_t kCheckedAtOnce = 1024;  // about: a tenth of a millisecond

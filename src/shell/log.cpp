@@ -124,7 +124,7 @@ std::string format_log_line(LogFormat format, std::chrono::system_clock::time_po
 
 Log::Log(LogSettings settings, int descriptor)
     : settings_(settings),
-      logger_(std::make_unique<spdlog::logger>("kvd", std::make_shared<LogSink>(descriptor))) {
+      logger_(std::make_unique<spdlog::logger>("kvd", std::make_shared<DescriptorSink>(descriptor))) {
   logger_->set_level(to_spdlog(settings.threshold));
   logger_->set_pattern("%v");
 }

@@ -34,7 +34,7 @@ bool write_without_waiting(int descriptor, std::string_view text) {
   return write_what_fits(descriptor, text) == text.size();
 }
 
-void LogSink::sink_it_(const spdlog::details::log_msg& message) {
+void DescriptorSink::sink_it_(const spdlog::details::log_msg& message) {
   if (!tell_of_dropped()) {
     ++dropped_;
     return;
@@ -47,7 +47,7 @@ void LogSink::sink_it_(const spdlog::details::log_msg& message) {
   ++dropped_;
 }
 
-bool LogSink::tell_of_dropped() {
+bool DescriptorSink::tell_of_dropped() {
   if (dropped_ == 0) return true;
   const std::string text =
       fmt::format("{}kvd: {} lines of the log were dropped: nobody read them\n", torn_ ? "\n" : "", dropped_);

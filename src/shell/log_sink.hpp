@@ -13,9 +13,9 @@ namespace kvd {
 // for.
 bool write_without_waiting(int descriptor, std::string_view text);
 
-class LogSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+class DescriptorSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit LogSink(int descriptor) : descriptor_(descriptor) {}  // which stays the caller's
+  explicit DescriptorSink(int descriptor) : descriptor_(descriptor) {}  // which stays the caller's
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override;

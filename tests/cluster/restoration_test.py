@@ -333,20 +333,30 @@ def nobody_in_sync_is_there(binary):
         same_copies(servers)
 
 
+class OldDirectory:
+    """What a server's directory held when this was made."""
+
+    def __init__(self, cluster, number):
+        self.disk = directory_of(cluster, number)
+        shutil.copytree(self.disk, self.disk + '.old')
+
+    def put_back(self):
+        shutil.rmtree(self.disk)
+        os.rename(self.disk + '.old', self.disk)
+
+
 def old_directory_comes_first(binary):
     with Cluster(binary, servers=0) as cluster:
         servers = begin(cluster, 3, THREE)
         put_all(servers, 'k')
         same_copies(servers)
         old = servers[1]
-        disk = directory_of(cluster, 1)
-        shutil.copytree(disk, disk + '.old')
+        before = OldDirectory(cluster, 1)
         put(servers[0], 'last')
         same_copies(servers)
         kill(*servers)
         say('one directory is put back to before the last write, and its server starts first')
-        shutil.rmtree(disk)
-        os.rename(disk + '.old', disk)
+        before.put_back()
         old.start()
         for one in (servers[0], servers[2]):
             one.start()
@@ -363,14 +373,12 @@ def copies_differ(binary):
         good, old = servers = begin(cluster, 2, ())
         put_all(servers, 'k')
         same_copies(servers)
-        disk = directory_of(cluster, 1)
-        shutil.copytree(disk, disk + '.old')
+        before = OldDirectory(cluster, 1)
         put_all(servers, 'm')
         same_copies(servers)
         kill(*servers)
         say('an old directory is put back, and its server goes on alone')
-        shutil.rmtree(disk)
-        os.rename(disk + '.old', disk)
+        before.put_back()
         old.start()
         eventually('the old one is ready', lambda: is_ready(old))
         put_all([old], 'x', 10)

@@ -116,4 +116,29 @@ TEST_CASE("durable: that a copy contradicts the leader's is not forgotten by a r
   CHECK(kept[0].facts.differs);
 }
 
+TEST_CASE(
+    "durable: a leader that has only its directory says nothing to whom a start has found more, also when it "
+    "is read") {
+  Durable a;
+  const Member self = member("a", 77);
+  a.register_server(kB);
+  a.create_register(led_by(self, {self, kB}, 3));
+  a.find(self, 3, {entry(3, 1), DiskCommit{Revision(1)}}, kAllThere);
+  a.connect();
+  a.sync();
+  REQUIRE(a.node().view().leading);
+  const LinkId link = a.dialed("b");
+  REQUIRE(link != LinkId(0));
+  a.push(LinkOpened{link});
+  Hello hello{kCluster, Lineage(0), info_of(kB), self.id, Epoch(3), false};
+  hello.recovered = LogPosition{Epoch(3), Revision(9)};
+  a.push(LinkReceived{link, hello});
+  a.ask(ReadKey{"k"});
+  a.sync();
+  a.pass(milliseconds(100));
+  CHECK(a.sent<Heartbeat>(link).empty());
+  CHECK(a.sent<Append>(link).empty());
+  CHECK(a.logged("this server lacks what others have") > 0);
+}
+
 }  // namespace kvd::sim

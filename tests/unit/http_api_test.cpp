@@ -4,6 +4,7 @@
 
 #include <doctest.h>
 
+#include "made_request.hpp"
 #include "msg/limits.hpp"
 
 using namespace kvd;
@@ -12,20 +13,9 @@ namespace {
 
 const HttpIdentity kIdentity{ServerId{"a:1"}, "9.9", {"z:2181"}, 100};
 
-HttpRequest request(HttpMethod method, std::string target,
-                    std::vector<std::pair<std::string, std::string>> fields = {}) {
-  HttpRequest out;
-  out.method = method;
-  out.target = std::move(target);
-  for (const auto& [name, value] : fields) {
-    out.fields.append_name(name);
-    out.fields.end_name();
-    out.fields.append_value(value);
-    out.fields.end_value();
-  }
-  return out;
-}
-HttpRequest get(std::string target) { return request(HttpMethod::kGet, std::move(target)); }
+using kvd::testing::made_request;
+
+HttpRequest get(std::string target) { return made_request(HttpMethod::kGet, std::move(target)); }
 
 AcceptedHead accepted(const HttpRequest& asked) {
   AcceptedHead head;
@@ -81,14 +71,14 @@ TEST_CASE("api: reads carry their mode, revision and patience") {
   CHECK(head.request.timeout == milliseconds(250));
   CHECK_FALSE(head.plan.write);
   CHECK(accepted(get("/v1/kv/k")).request.timeout == seconds(5));
-  CHECK(operation<ReadKey>(request(HttpMethod::kHead, "/v1/kv/k")).key == "k");
+  CHECK(operation<ReadKey>(made_request(HttpMethod::kHead, "/v1/kv/k")).key == "k");
 }
 
 TEST_CASE("api: writes of one key") {
   for (HttpMethod method : {HttpMethod::kPut, HttpMethod::kPost}) {
     AcceptedHead head =
-        accepted(request(method, "/v1/kv/k?timeout=7",
-                         {{"if-match", "\"3\""}, {"If-Match", "\"4\""}, {"If-None-Match", "*"}}));
+        accepted(made_request(method, "/v1/kv/k?timeout=7",
+                              {{"if-match", "\"3\""}, {"If-Match", "\"4\""}, {"If-None-Match", "*"}}));
     CHECK(head.plan.write);
     CHECK(head.body_bytes_max == 100);
     CHECK(head.request.timeout == milliseconds(7));
@@ -99,11 +89,12 @@ TEST_CASE("api: writes of one key") {
     CHECK(put.condition.if_match->revisions == std::vector<Revision>{Revision(3), Revision(4)});
     CHECK(put.condition.if_none_match->any);
   }
-  DeleteKey gone = operation<DeleteKey>(request(HttpMethod::kDelete, "/v1/kv/k", {{"If-Match", "\"3\""}}));
+  DeleteKey gone =
+      operation<DeleteKey>(made_request(HttpMethod::kDelete, "/v1/kv/k", {{"If-Match", "\"3\""}}));
   CHECK(gone.key == "k");
   CHECK(gone.condition.if_match->revisions == std::vector<Revision>{Revision(3)});
-  CHECK(refused(request(HttpMethod::kPut, "/v1/kv/k", {{"If-Match", "3"}})).status == 400);
-  CHECK(contains(refused(request(HttpMethod::kPut, "/v1/kv/k?read=linear")).body, "'read' is unknown"));
+  CHECK(refused(made_request(HttpMethod::kPut, "/v1/kv/k", {{"If-Match", "3"}})).status == 400);
+  CHECK(contains(refused(made_request(HttpMethod::kPut, "/v1/kv/k?read=linear")).body, "'read' is unknown"));
 }
 
 TEST_CASE("api: listings, and the link to the next page keeps what was asked") {
@@ -120,17 +111,18 @@ TEST_CASE("api: listings, and the link to the next page keeps what was asked") {
 }
 
 TEST_CASE("api: collections are deleted by a prefix that is not empty") {
-  CHECK(operation<DeletePrefix>(request(HttpMethod::kDelete, "/v1/kv?prefix=x%20&timeout=9")).prefix == "x ");
+  CHECK(operation<DeletePrefix>(made_request(HttpMethod::kDelete, "/v1/kv?prefix=x%20&timeout=9")).prefix ==
+        "x ");
   for (const char* target : {"/v1/kv", "/v1/kv?prefix=", "/v1/kv?prefix", "/v1/kv?prefix=a&limit=3"}) {
-    HttpResponse response = refused(request(HttpMethod::kDelete, target));
+    HttpResponse response = refused(made_request(HttpMethod::kDelete, target));
     CHECK(response.status == 400);
     CHECK(contains(response.body, "\"outcome\":\"not-applied\""));
   }
-  CHECK(refused(request(HttpMethod::kDelete, "/v1/kv?prefix=a", {{"If-Match", "\"1\""}})).status == 400);
+  CHECK(refused(made_request(HttpMethod::kDelete, "/v1/kv?prefix=a", {{"If-Match", "\"1\""}})).status == 400);
 }
 
 TEST_CASE("api: batches and settings are read from their bodies") {
-  AcceptedHead head = accepted(request(HttpMethod::kPost, "/v1/kv"));
+  AcceptedHead head = accepted(made_request(HttpMethod::kPost, "/v1/kv"));
   CHECK(head.body_bytes_max == limits::kWriteBytes);
   CHECK_FALSE(
       accept_body(head, Bytes(R"({"ops":[{"put":{"key":"a","value":"b"}}]})"), kIdentity).has_value());
@@ -142,7 +134,7 @@ TEST_CASE("api: batches and settings are read from their bodies") {
   CHECK(bad->status == 400);
   CHECK(contains(bad->body, "\"outcome\":\"not-applied\""));
 
-  AcceptedHead settings = accepted(request(HttpMethod::kPut, "/v1/cluster/settings"));
+  AcceptedHead settings = accepted(made_request(HttpMethod::kPut, "/v1/cluster/settings"));
   CHECK(settings.plan.write);
   CHECK_FALSE(accept_body(settings, Bytes(R"({"min_in_sync":3})"), kIdentity).has_value());
   CHECK(std::get<ChangeSettings>(settings.request.operation).min_in_sync == 3);
@@ -172,7 +164,7 @@ TEST_CASE("api: what is not there, and what it does not do") {
       {HttpMethod::kPut, "/metrics", "Allow: GET, HEAD\r\n"},
   };
   for (const Case& c : cases) {
-    HttpResponse response = refused(request(c.method, c.target));
+    HttpResponse response = refused(made_request(c.method, c.target));
     CHECK(response.status == 405);
     CHECK(contains(response.fields, c.allow));
   }
@@ -195,19 +187,21 @@ TEST_CASE("api: a bad target closes the connection, a bad parameter does not") {
 
 TEST_CASE("api: an Idempotency-Key goes along with every write, within its bounds") {
   for (HttpMethod method : {HttpMethod::kPut, HttpMethod::kPost, HttpMethod::kDelete}) {
-    CHECK(accepted(request(method, "/v1/kv/a", {{"idempotency-key", "once"}})).request.idempotency_key ==
+    CHECK(accepted(made_request(method, "/v1/kv/a", {{"idempotency-key", "once"}})).request.idempotency_key ==
           "once");
     for (size_t size : {size_t{0}, limits::kIdempotencyKeyBytes + 1}) {
       HttpResponse response =
-          refused(request(method, "/v1/kv/a", {{"Idempotency-Key", std::string(size, 'x')}}));
+          refused(made_request(method, "/v1/kv/a", {{"Idempotency-Key", std::string(size, 'x')}}));
       CHECK(response.status == 400);
       CHECK(contains(response.body, "an Idempotency-Key has 1 to 255 bytes"));
     }
   }
-  CHECK(accepted(request(HttpMethod::kGet, "/v1/kv/a", {{"Idempotency-Key", ""}}))
+  CHECK(accepted(made_request(HttpMethod::kGet, "/v1/kv/a", {{"Idempotency-Key", ""}}))
             .request.idempotency_key.empty());
-  CHECK(refused(request(HttpMethod::kPost, "/v1/cluster/leader", {{"Idempotency-Key", "x"}})).status == 400);
-  CHECK(refused(request(HttpMethod::kPut, "/v1/cluster/settings", {{"Idempotency-Key", "x"}})).status == 400);
+  CHECK(refused(made_request(HttpMethod::kPost, "/v1/cluster/leader", {{"Idempotency-Key", "x"}})).status ==
+        400);
+  CHECK(refused(made_request(HttpMethod::kPut, "/v1/cluster/settings", {{"Idempotency-Key", "x"}})).status ==
+        400);
 }
 
 TEST_CASE("api: a fence goes along with every write of keys, and with nothing else") {
@@ -217,14 +211,14 @@ TEST_CASE("api: a fence goes along with every write of keys, and with nothing el
       {HttpMethod::kPost, "/v1/kv?fence=a:b:7"},
   };
   for (const auto& [method, target] : writes) {
-    AcceptedHead head = accepted(request(method, target));
+    AcceptedHead head = accepted(made_request(method, target));
     REQUIRE(head.request.fence);
     CHECK(*head.request.fence == Fence{"a:b", 7});
-    HttpResponse bad = refused(request(method, std::string(target) + "x"));
+    HttpResponse bad = refused(made_request(method, std::string(target) + "x"));
     CHECK(bad.status == 400);
     CHECK(contains(bad.body, "\"outcome\":\"not-applied\""));
   }
-  CHECK_FALSE(accepted(request(HttpMethod::kPut, "/v1/kv/k")).request.fence);
+  CHECK_FALSE(accepted(made_request(HttpMethod::kPut, "/v1/kv/k")).request.fence);
   const std::pair<HttpMethod, const char*> others[] = {
       {HttpMethod::kGet, "/v1/kv/k?fence=a:7"},
       {HttpMethod::kGet, "/v1/kv?fence=a:7"},
@@ -233,22 +227,23 @@ TEST_CASE("api: a fence goes along with every write of keys, and with nothing el
       {HttpMethod::kPut, "/v1/snapshot?fence=a:7"},
   };
   for (const auto& [method, target] : others) {
-    HttpResponse response = refused(request(method, target));
+    HttpResponse response = refused(made_request(method, target));
     CHECK(response.status == 400);
     CHECK(contains(response.body, "'fence' is unknown here"));
   }
 }
 
 TEST_CASE("api: POST of the leader's path moves the lead") {
-  AcceptedHead any = accepted(request(HttpMethod::kPost, "/v1/cluster/leader"));
+  AcceptedHead any = accepted(made_request(HttpMethod::kPost, "/v1/cluster/leader"));
   CHECK(any.plan.write);
   CHECK_FALSE(std::get<MoveLeader>(any.request.operation).to.has_value());
-  AcceptedHead named = accepted(request(HttpMethod::kPost, "/v1/cluster/leader?to=a%3A8001&timeout=100"));
+  AcceptedHead named =
+      accepted(made_request(HttpMethod::kPost, "/v1/cluster/leader?to=a%3A8001&timeout=100"));
   CHECK(std::get<MoveLeader>(named.request.operation).to == ServerId{"a:8001"});
   CHECK(named.request.timeout == milliseconds(100));
-  CHECK(refused(request(HttpMethod::kPost, "/v1/cluster/leader?to=")).status == 400);
-  CHECK(refused(request(HttpMethod::kPut, "/v1/cluster/leader")).status == 405);
-  CHECK(accepted(request(HttpMethod::kGet, "/v1/cluster/leader")).plan.route == Route::kLeader);
+  CHECK(refused(made_request(HttpMethod::kPost, "/v1/cluster/leader?to=")).status == 400);
+  CHECK(refused(made_request(HttpMethod::kPut, "/v1/cluster/leader")).status == 405);
+  CHECK(accepted(made_request(HttpMethod::kGet, "/v1/cluster/leader")).plan.route == Route::kLeader);
 }
 
 TEST_CASE("api: what is asked of the node's status") {

@@ -6,25 +6,17 @@
 
 #include <vector>
 
+#include "made_request.hpp"
 #include "shell/http_api.hpp"
 
 using namespace kvd;
 
 namespace {
 
-using Fields = std::vector<std::pair<std::string, std::string>>;
+using Fields = kvd::testing::HttpFieldList;
 
 HttpRequest request(HttpMethod method, const Fields& fields) {
-  HttpRequest out;
-  out.method = method;
-  out.target = "/v1/kv/a";
-  for (const auto& [name, value] : fields) {
-    out.fields.append_name(name);
-    out.fields.end_name();
-    out.fields.append_value(value);
-    out.fields.end_value();
-  }
-  return out;
+  return kvd::testing::made_request(method, "/v1/kv/a", fields);
 }
 
 // 0: it is taken.
