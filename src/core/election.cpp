@@ -193,9 +193,8 @@ bool Election::is_there(const Member& member) const {
 }
 
 // Nobody who is in sync, with a copy that may be counted, is there: no leader comes from among us, whatever happens.
-bool Election::deserted() const {
-  if (!register_ || phase_ != Phase::kRegistered || (in_sync() && !differs_)) return false;
-  if (reading_members()) return false;
+bool Election::nobody_in_sync_is_there() const {
+  if (!register_ || (in_sync() && !differs_)) return false;
   return std::none_of(register_->in_sync.begin(), register_->in_sync.end(), [this](const Member& member) {
     return member != out_.config.self.member && is_there(member);
   });
@@ -229,7 +228,7 @@ void Election::on(RegisterSeen message) {
   virgin_ = false;
   if (doubted_ || other_leader) {
     held_.reset();
-    copy_asked_ = false;
+    deserted_ = false;
   }
   doubted_.reset();
   ruling_ = Ruling{};
@@ -630,7 +629,7 @@ Instant Election::deadline() const {
   Instant earliest = std::min(retry_at_, prepare_at_);
   if (doubted_ && doubt_since_ + kSettle > out_.now) earliest = std::min(earliest, doubt_since_ + kSettle);
   if (force_) earliest = std::min(earliest, force_->until);
-  if (all_here_at() > out_.now && deserted()) earliest = std::min(earliest, all_here_at());
+  if (all_here_at() > out_.now && deserted_) earliest = std::min(earliest, all_here_at());
   if (phase_ == Phase::kWaiting) earliest = std::min(earliest, wait_until_);
   if (stand_after_ > out_.now) earliest = std::min(earliest, stand_after_);
   if (doubt_ && doubt_->cause == ElectionCause::kDead && !depose_) {

@@ -35,8 +35,8 @@ class Election {
   // While the register is in doubt: what is wrong with it, and what is to become of it.
   const std::optional<RegisterDoubted>& doubted() const { return doubted_; }
   const Ruling& ruling() const { return ruling_; }
-  bool deserted() const;
-  const std::optional<std::string>& forbidden() const { return forbidden_; }  // a znode, by an ACL
+  bool deserted() const { return deserted_; }
+  const std::optional<std::string>& forbidden() const { return forbidden_; }             // a znode, by an ACL
   const std::map<std::string, Registration>& registrations() const { return members_; }  // by id
 
  private:
@@ -155,6 +155,7 @@ class Election {
   bool all_are_here() const;
   Instant all_here_at() const { return connected_at_ + 2 * session_timeout_; }
   bool reading_members() const;
+  bool nobody_in_sync_is_there() const;
   bool linked(const Member& member) const;
   bool is_there(const Member& member) const;
   bool leader_dead() const;
@@ -213,8 +214,8 @@ class Election {
   std::set<std::string> listed_;                 // names of /kvd/members' children
 
   std::optional<RegisterDoubted> doubted_;
-  std::optional<CopyHeld> held_;  // since then, or since nobody is left who was in sync
-  bool copy_asked_ = false;       // for the latter
+  std::optional<CopyHeld> held_;  // since then, or while deserted_
+  bool deserted_ = false;         // as was last known for certain: nobody is left who was in sync
   Ruling ruling_;
   std::string warned_;        // of what, last
   bool lead_active_ = false;  // our reign may acknowledge

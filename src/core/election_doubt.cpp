@@ -34,7 +34,7 @@ void Election::on(RegisterDoubted message) {
 }
 
 void Election::on(CopyHeld message) {
-  if (doubted_ || copy_asked_) held_ = message;
+  if (doubted_ || deserted_) held_ = message;
   evaluate();
 }
 
@@ -48,10 +48,10 @@ void Election::on(CopyDiffers message) {
 // What each one has is what a person has to know who decides.
 void Election::tell_if_deserted() {
   if (reading_members()) return;
-  if (!deserted()) {
-    copy_asked_ = false;
+  if (!nobody_in_sync_is_there()) {
+    deserted_ = false;
     held_.reset();
-  } else if (!std::exchange(copy_asked_, true)) {
+  } else if (!std::exchange(deserted_, true)) {
     out_.replica.post(CopyAsked{});
   }
 }
@@ -233,7 +233,7 @@ void Election::warn_of_ruling() {
 void Election::on(ForceLineage message) {
   if (force_) answer_force(ErrorCode::kOverloaded, "another one asked for the same later");
   force_ = message;
-  if (doubted_ || deserted()) return evaluate();
+  if (doubted_ || deserted_) return evaluate();
   if (!register_ || phase_ != Phase::kRegistered || reading_members())
     return answer_force(ErrorCode::kNotReady, "ZooKeeper is being asked who is there: try again");
   answer_force(ErrorCode::kInvalid, nothing_to_decide());

@@ -111,12 +111,11 @@ def says(server, *words):
     """What it says while it is not ready, once all these words are in it."""
     def told():
         status, text = server.get('/readyz?verbose')
-        return text if status == 503 and all(word in text for word in words) else None
+        degraded = about(server)['degraded']
+        both = all(word in text and any(word in line for line in degraded) for word in words)
+        return text if status == 503 and both else None
     text = eventually(f'{server.name} says {words}', told)
     say(f'server {server.name} says:\n{text}')
-    degraded = about(server)['degraded']
-    for word in words:
-        assert any(word in line for line in degraded), (word, degraded)
     return text
 
 
@@ -460,6 +459,8 @@ def another_cluster_begins(binary):
             expect_held(text, servers, last)
             refuses_writes(one)
             assert f"stop the servers that believe it, then 'zkCli.sh delete {CONFIG}'" in text, text
+            status, told = one.post('/v1/cluster/lineage')  # before whoever believes ZooKeeper has told
+            assert status == 409 and "another cluster's" in told['detail'], (status, told)
         assert is_ready(fresh) and fresh.get('/v1/kv/fresh') == (200, 'fresh')
         fresh.kill()
         for one in servers:
