@@ -45,14 +45,7 @@ int main(int argc, char** argv) {
     return kvd::run_client_command(argv[1], {argv + 2, argv + argc});
   }
   auto flags = kvd::parse_flags({argv + 1, argv + argc}, environment);
-  if (flags) {
-    flags->unknown_variables = unknown;
-    return kvd::run_daemon(*flags);
-  }
-  if (flags.error().code == 0) {
-    fmt::print("{}", flags.error().text);
-  } else {
-    fmt::print(stderr, "kvd: {}\n", flags.error().text);
-  }
-  return flags.error().code;
+  if (!flags) return kvd::tell(flags.error());
+  flags->unknown_variables = unknown;
+  return kvd::run_daemon(*flags);
 }

@@ -119,11 +119,7 @@ Surroundings surroundings() {
 
 int run_client_command(const std::string& name, const std::vector<std::string>& arguments) {
   auto command = parse_client_command(name, arguments, surroundings());
-  if (!command) {
-    const ClientOptionsEnd& end = command.error();
-    end.code == 0 ? fmt::print("{}", end.text) : fmt::print(stderr, "kvd: {}\n", end.text);
-    return end.code;
-  }
+  if (!command) return tell(command.error());
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
   Loop loop;

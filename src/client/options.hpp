@@ -1,13 +1,13 @@
 // The command lines of the subcommands that are clients of kvd servers: lock, elect, work, hosts-sync. Pure: it reads
 // nothing but what it is given.
 #pragma once
-#include <functional>
 #include <optional>
 #include <string>
 #include <tl/expected.hpp>
 #include <variant>
 #include <vector>
 
+#include "base/command_line.hpp"
 #include "base/time.hpp"
 #include "msg/types.hpp"
 
@@ -42,15 +42,8 @@ struct HostsSyncOptions {
 
 using ClientCommand = std::variant<HoldOptions, WorkOptions, HostsSyncOptions>;
 
-// Why there is nothing to run. With code 0 `text` is what --help prints; otherwise it is one line that names the flag
-// or variable and the remedy, and the code is 64 when the command line is to blame, 78 when a variable is.
-struct ClientOptionsEnd {
-  int code = 0;
-  std::string text;
-};
-
 struct Surroundings {  // what defaults are made of
-  std::function<std::optional<std::string>(const std::string& name)> variable;
+  Environment variable;
   std::string host;  // this machine's name
   int process = 0;   // this process' number
 };
@@ -58,8 +51,8 @@ struct Surroundings {  // what defaults are made of
 bool is_client_command(const std::string& name);
 
 // `arguments` behind the subcommand's name, which is_client_command() knows.
-tl::expected<ClientCommand, ClientOptionsEnd> parse_client_command(const std::string& name,
-                                                                   std::vector<std::string> arguments,
-                                                                   const Surroundings& surroundings);
+tl::expected<ClientCommand, CommandEnd> parse_client_command(const std::string& name,
+                                                             const std::vector<std::string>& arguments,
+                                                             const Surroundings& surroundings);
 
 }  // namespace kvd

@@ -22,11 +22,7 @@ namespace kvd {
 namespace {
 
 constexpr int kMayLack = 1;  // exported, but not as whole as it should be
-constexpr char kUsage[] = "usage: kvd export DIR [FILE] (kvd export --help says more)";
-constexpr char kHelp[] = R"(Writes what a stopped server's data directory holds as a snapshot.
-Usage: kvd export DIR [FILE]
-
-  DIR         what the server had as --data-dir
+constexpr char kNotes[] = R"(  DIR         what the server had as --data-dir
   FILE        a new file, readable by its owner alone; it appears when all of it is there. Without FILE, or
               with - in its place: the standard output, which must not be a terminal
 
@@ -44,8 +40,7 @@ a cluster take the one with the highest lineage, then epoch, then revision, as t
 Exit codes: 0 written; 1 written, but acknowledged writes may be missing, as a line says; 64 the command
 line; 65 DIR cannot be used: it is damaged, does not fit together, or was written by a newer kvd; 66 there
 is no DIR, or no data of kvd's in it; 73 FILE is there already, or cannot be made; 74 DIR cannot be read, or
-FILE not written; 75 a server uses DIR; 128 + N ended by signal N. Unless it is 0 or 1 there is no FILE.
-)";
+FILE not written; 75 a server uses DIR; 128 + N ended by signal N. Unless it is 0 or 1 there is no FILE.)";
 
 // Why there is nothing to export.
 struct End {
@@ -275,29 +270,34 @@ void watch_signals() {
 
 }  // namespace
 
-int export_directory(const std::vector<std::string>& arguments, const ExportHooks& hooks) {
-  auto usage = [&](const std::string& line) {
-    hooks.say(line);
-    return EX_USAGE;
-  };
-  if (arguments.empty() || arguments.size() > 2) return usage(kUsage);
-  const std::string& path = arguments[0];
-  const std::string file = arguments.size() < 2 ? "-" : arguments[1];
-  if (path.empty()) return usage("DIR is empty: give the data directory");
-  if (file.empty()) return usage("FILE is empty: give a name, or - for the standard output");
-  if (path[0] == '-' || (file[0] == '-' && file != "-")) return usage(kUsage);
-  return Export(path, file == "-" ? "" : file, hooks).run();
+tl::expected<ExportOptions, CommandEnd> parse_export(const std::vector<std::string>& arguments) {
+  CommandSpec spec{"kvd export", "DIR [FILE]",
+                   "Writes what a stopped server's data directory holds as a snapshot."};
+  spec.notes = kNotes;
+  spec.operands = 2;
+  auto line = CommandLine::parse(spec, arguments);
+  if (!line) return tl::unexpected<CommandEnd>(std::move(line.error()));
+  const std::vector<std::string>& given = line->operands();
+  ExportOptions options{given.empty() ? "" : given[0], given.size() < 2 ? "-" : given[1]};
+  if (options.directory.empty())
+    line->complain_of("DIR", "give the data directory (kvd export --help says more)");
+  if (options.file.empty())
+    line->complain_of("FILE", "the name is empty; give one, or - for the standard output");
+  if (options.file == "-") options.file.clear();
+  if (line->end()) return tl::unexpected<CommandEnd>(*line->end());
+  return options;
+}
+
+int export_directory(const ExportOptions& options, const ExportHooks& hooks) {
+  return Export(options.directory, options.file, hooks).run();
 }
 
 int run_export(const std::vector<std::string>& arguments) {
-  const auto asked = [](const std::string& argument) { return argument == "--help" || argument == "-h"; };
-  if (std::any_of(arguments.begin(), arguments.end(), asked)) {
-    fmt::print("{}", kHelp);
-    return EX_OK;
-  }
+  const auto options = parse_export(arguments);
+  if (!options) return tell(options.error());
   watch_signals();
-  return export_directory(arguments, {[](const std::string& line) { fmt::print(stderr, "kvd: {}\n", line); },
-                                      [] { return static_cast<int>(stop_signal); }});
+  return export_directory(*options, {[](const std::string& line) { fmt::print(stderr, "kvd: {}\n", line); },
+                                     [] { return static_cast<int>(stop_signal); }});
 }
 
 }  // namespace kvd

@@ -3,7 +3,10 @@
 #pragma once
 #include <functional>
 #include <string>
+#include <tl/expected.hpp>
 #include <vector>
+
+#include "base/command_line.hpp"
 
 namespace kvd {
 
@@ -11,9 +14,16 @@ struct ExportHooks {
   std::function<void(const std::string& line)> say;  // to the user
   std::function<int()> stop;                         // the signal that wants it to end; 0: none
 };
-// `arguments` behind the word export, without --help. The exit code, as --help tells them.
-int export_directory(const std::vector<std::string>& arguments, const ExportHooks& hooks);
+struct ExportOptions {
+  std::string directory;
+  std::string file;  // empty: the standard output
+};
 
-int run_export(const std::vector<std::string>& arguments);  // says it on standard error
+// `arguments` behind the word export.
+tl::expected<ExportOptions, CommandEnd> parse_export(const std::vector<std::string>& arguments);
+// The exit code, as --help tells them.
+int export_directory(const ExportOptions& options, const ExportHooks& hooks);
+
+int run_export(const std::vector<std::string>& arguments);  // both; it speaks on standard error
 
 }  // namespace kvd

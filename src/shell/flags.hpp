@@ -1,17 +1,13 @@
 // The command line and the KVD_* environment, turned into what the node and the shell are told at their
 // start. Called once by main; tests call it with their own arguments. It reads nothing but what it is given:
 // no files, no clock.
-//
-// Single dashes (-zookeeper) and underscores (--zookeeper_port) are taken as
-// --zookeeper and --zookeeper-port. A flag wins over its variable
-// (--peer-port: KVD_PEER_PORT); an empty variable counts as not set.
+// A flag wins over its variable (--peer-port: KVD_PEER_PORT).
 #pragma once
-#include <functional>
-#include <optional>
 #include <string>
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "base/command_line.hpp"
 #include "core/config.hpp"
 #include "core/journal.hpp"
 #include "shell/http_options.hpp"
@@ -44,17 +40,8 @@ struct Flags {
   std::vector<UnknownVariable> unknown_variables;  // of the environment; for a warning
 };
 
-// Why there is nothing to run. With code 0 `text` is what --help or --version print; otherwise it is one line
-// that names the flag or variable and the remedy, and the code is a sysexits one: 64 when the command line is
-// to blame, 78 when a variable is.
-struct FlagsEnd {
-  int code = 0;
-  std::string text;
-};
-
-using Environment = std::function<std::optional<std::string>(const std::string& name)>;
-
 // `arguments` without the program's name.
-tl::expected<Flags, FlagsEnd> parse_flags(std::vector<std::string> arguments, const Environment& environment);
+tl::expected<Flags, CommandEnd> parse_flags(const std::vector<std::string>& arguments,
+                                            const Environment& environment);
 
 }  // namespace kvd

@@ -11,6 +11,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/command_line.hpp"
 #include "base/json_writer.hpp"
 #include "core/backup.hpp"
 #include "core/journal_view.hpp"
@@ -21,7 +22,10 @@ namespace {
 
 constexpr uint64_t kReadBytes = 1u << 20;
 constexpr int kAttempts = 5;  // a server that runs may remove what is just being read
-constexpr char kUsage[] = "usage: kvd inspect FILE|DIR [--json]";
+constexpr char kNotes[] =
+    R"(It only reads, and may be used while a server runs on the directory.
+Exit codes: 0 sound; 64 the command line; 65 damaged; 66 there is no such file, or nothing of kvd's in it; 74
+it cannot be read.)";
 using Kind = JournalName::Kind;
 
 struct SnapshotReport {
@@ -375,24 +379,30 @@ std::optional<int> look(const std::string& path, Report& report, std::string& co
   return std::nullopt;
 }
 
+Inspection ended_with(const CommandEnd& end) {
+  return end.code == EX_OK ? Inspection{EX_OK, end.text, ""} : Inspection{end.code, "", end.text};
+}
+
 }  // namespace
 
 Inspection inspect(const std::vector<std::string>& arguments) {
-  bool json = false;
-  std::vector<std::string> paths;
-  for (const std::string& argument : arguments) {
-    if (argument == "--help" || argument == "-h") return {EX_OK, std::string(kUsage) + "\n", ""};
-    json = json || argument == "--json";
-    if (argument != "--json") paths.push_back(argument);
-  }
-  if (paths.size() != 1 || paths[0].starts_with("-")) return {EX_USAGE, "", kUsage};
-  if (paths[0].empty()) return {EX_USAGE, "", "FILE|DIR is empty: give a path"};
+  CommandSpec spec{"kvd inspect", "FILE|DIR [--json]",
+                   "Looks at a data directory, one file of it, or a backup, and tells whether it is sound."};
+  spec.flags = {{"json", nullptr, "as one JSON object"}};
+  spec.notes = kNotes;
+  spec.operands = 1;
+  auto line = CommandLine::parse(spec, arguments);
+  if (!line) return ended_with(line.error());
+  const bool json = line->is_on("json");
+  const std::string path = line->operands().empty() ? "" : line->operands().front();
+  if (path.empty()) line->complain_of("FILE|DIR", "give a path");
+  if (line->end()) return ended_with(*line->end());
   Report report;
   std::optional<int> code;
   std::string complaint;
   for (int attempt = 1; attempt <= kAttempts; ++attempt) {
     report = Report();
-    code = look(paths[0], report, complaint);
+    code = look(path, report, complaint);
     if (code ? *code != EX_IOERR : report.problems.empty()) break;
     if (attempt < kAttempts) std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }

@@ -113,7 +113,10 @@ struct ExportFixture {
     ExportHooks hooks;
     hooks.say = [this](const std::string& line) { lines.push_back(line); };
     hooks.stop = [this, asked]() mutable { return stop_after >= 0 && asked++ >= stop_after ? SIGTERM : 0; };
-    return export_directory(arguments, hooks);
+    const auto parsed = parse_export(arguments);
+    if (parsed) return export_directory(*parsed, hooks);
+    hooks.say(parsed.error().text);
+    return parsed.error().code;
   }
   bool says(const std::string& text) const {
     return std::any_of(lines.begin(), lines.end(),
@@ -378,15 +381,16 @@ TEST_CASE_FIXTURE(ExportFixture, "a signal gives it up, and nothing is left") {
 
 TEST_CASE_FIXTURE(ExportFixture, "command lines that are no good") {
   end();
-  for (const auto& arguments :
-       std::vector<std::vector<std::string>>{{}, {path, file, file}, {"--what", file}, {path, "--what"}}) {
+  const auto bad = [this](const std::vector<std::string>& arguments, const char* start) {
     CHECK(run(arguments) == 64);
-    CHECK(last_line().starts_with("usage: kvd export DIR [FILE]"));
-  }
-  CHECK(run({"", file}) == 64);
-  CHECK(last_line() == "DIR is empty: give the data directory");
-  CHECK(run({path, ""}) == 64);
-  CHECK(last_line().starts_with("FILE is empty: "));
+    CHECK_MESSAGE(last_line().starts_with(start), last_line());
+  };
+  bad({}, "DIR: give the data directory");
+  bad({"", file}, "DIR: give the data directory");
+  bad({path, file, file + "2"}, (file + "2: not expected here").c_str());
+  bad({"--what", file}, "--what: there is no such flag");
+  bad({path, "--what"}, "--what: there is no such flag");
+  bad({path, ""}, "FILE: the name is empty");
   CHECK_FALSE(fs::exists(file));
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 using Variables = std::map<std::string, std::string>;
 
-tl::expected<Flags, FlagsEnd> parse(std::vector<std::string> arguments, Variables variables = {}) {
+tl::expected<Flags, CommandEnd> parse(std::vector<std::string> arguments, Variables variables = {}) {
   return parse_flags(
       std::move(arguments), [variables](const std::string& name) -> std::optional<std::string> {
         auto found = variables.find(name);
@@ -220,9 +220,9 @@ TEST_CASE("other values that are refused") {
 }
 
 TEST_CASE("what is no flag") {
-  bad({"--prot", "8001"}, "--prot: ", "kvd --help");
+  bad({"--prot", "8001"}, "--prot: ", "the nearest is --port (kvd --help ");
   bad({"serve"}, "serve: there is no such command", "inspect, export, lock, elect, work, hosts-sync");
-  bad({""}, "'': ", "no such flag");
+  bad({""}, "'': ", "no such command");
   bad({"--port"}, "--port: ", "give a value");
   bad({"--standalone=perhaps"}, "--standalone perhaps: ", "true, false");
 }
