@@ -2,8 +2,8 @@
 // may be, so that every complaint has one form: the flag or variable, what it was given, and what to do.
 //
 // Single dashes (-zookeeper) and underscores (--zookeeper_port) are taken as --zookeeper and --zookeeper-port. Of a
-// flag that is given twice the last one counts. An empty value is refused, and one that begins with -- is a value only behind
-// a =: an unset variable leaves `--data-dir ''`, `--data-dir=` or, without quotes, `--data-dir --port 8001`.
+// flag that is given twice the last one counts. An empty value is refused, and one that begins with -- is a value only
+// behind a =: an unset variable leaves `--data-dir ''`, `--data-dir=` or, without quotes, `--data-dir --port 8001`.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -1,5 +1,5 @@
-// The reader of command lines by itself, with a table of its own: how flags and operands are told apart, what is refused
-// and with which words, where a value came from, and the layout of --help.
+// The reader of command lines by itself, with a table of its own: how flags and operands are told apart, what is
+// refused and with which words, where a value came from, and the layout of --help.
 #include "base/command_line.hpp"
 
 #include <doctest.h>
