@@ -2,7 +2,7 @@
 # and how a build directory is set up. Expects `root` to be the project's top directory.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-packages_build=(g++ meson ninja-build pkg-config libabsl-dev libfmt-dev libmimalloc-dev libspdlog-dev
+packages_build=(g++ meson ninja-build pkg-config libabsl-dev libfmt-dev libmimalloc-dev
   libxxhash-dev libsimdjson-dev libuv1-dev libcli11-dev nlohmann-json3-dev libexpected-dev libzookeeper-mt-dev
   node-llhttp doctest-dev)
 packages_run=(zookeeper libslf4j-java default-jre-headless curl)

@@ -1,14 +1,11 @@
-// See log.hpp. spdlog is the sink and the level; the line's form is made here, because quoting is what keeps
-// logs readable by machines.
+// See log.hpp.
 #include "shell/log.hpp"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <spdlog/logger.h>
 #include <unistd.h>
 
 #include "base/json_writer.hpp"
-#include "shell/log_sink.hpp"
 
 namespace kvd {
 namespace {
@@ -58,34 +55,18 @@ std::string timestamp(std::chrono::system_clock::time_point at) {
                      since % 1000);
 }
 
-spdlog::level::level_enum to_spdlog(LogThreshold threshold) {
-  switch (threshold) {
-    case LogThreshold::kTrace:
-      return spdlog::level::trace;
-    case LogThreshold::kDebug:
-      return spdlog::level::debug;
-    case LogThreshold::kInfo:
-      return spdlog::level::info;
-    case LogThreshold::kWarn:
-      return spdlog::level::warn;
-    case LogThreshold::kError:
-      return spdlog::level::err;
-  }
-  return spdlog::level::info;
-}
-
-spdlog::level::level_enum to_spdlog(LogLevel level) {
+LogThreshold threshold_of(LogLevel level) {
   switch (level) {
     case LogLevel::kDebug:
-      return spdlog::level::debug;
+      return LogThreshold::kDebug;
     case LogLevel::kInfo:
-      return spdlog::level::info;
+      return LogThreshold::kInfo;
     case LogLevel::kWarn:
-      return spdlog::level::warn;
+      return LogThreshold::kWarn;
     case LogLevel::kError:
-      return spdlog::level::err;
+      return LogThreshold::kError;
   }
-  return spdlog::level::info;
+  return LogThreshold::kError;
 }
 
 std::string_view level_name(LogLevel level) {
@@ -122,26 +103,16 @@ std::string format_log_line(LogFormat format, std::chrono::system_clock::time_po
   return out;
 }
 
-Log::Log(LogSettings settings, int descriptor)
-    : settings_(settings),
-      logger_(std::make_unique<spdlog::logger>("kvd", std::make_shared<DescriptorSink>(descriptor))) {
-  logger_->set_level(to_spdlog(settings.threshold));
-  logger_->set_pattern("%v");
+void Log::write(std::string_view level, const LogLine& line) {
+  sink_.write(format_log_line(settings_.format, std::chrono::system_clock::now(), level, line) + "\n");
 }
 
-Log::~Log() = default;
-
 void Log::write(const LogLine& line) {
-  spdlog::level::level_enum level = to_spdlog(line.level);
-  if (!logger_->should_log(level)) return;
-  logger_->log(level, std::string_view(format_log_line(settings_.format, std::chrono::system_clock::now(),
-                                                       level_name(line.level), line)));
+  if (threshold_of(line.level) >= settings_.threshold) write(level_name(line.level), line);
 }
 
 void Log::trace(std::string_view text) {
-  LogLine line{LogLevel::kDebug, std::string(text), {}};
-  logger_->log(spdlog::level::trace, std::string_view(format_log_line(
-                                         settings_.format, std::chrono::system_clock::now(), "trace", line)));
+  if (tracing()) write("trace", {LogLevel::kDebug, std::string(text), {}});
 }
 
 }  // namespace kvd

@@ -3,15 +3,11 @@
 // milliseconds), level, msg and then the line's own fields in order.
 #pragma once
 #include <chrono>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include "msg/actors.hpp"
-
-namespace spdlog {
-class logger;
-}
+#include "shell/log_sink.hpp"
 
 namespace kvd {
 
@@ -30,8 +26,8 @@ LogFormat default_log_format();
 
 class Log {
  public:
-  explicit Log(LogSettings settings, int descriptor = 2);  // standard error
-  ~Log();
+  explicit Log(LogSettings settings, int descriptor = 2)
+      : settings_(settings), sink_(descriptor) {}  // standard error
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
@@ -41,8 +37,10 @@ class Log {
   void trace(std::string_view text);  // one line of the trace, at level trace
 
  private:
+  void write(std::string_view level, const LogLine& line);
+
   LogSettings settings_;
-  std::unique_ptr<spdlog::logger> logger_;
+  DescriptorSink sink_;
 };
 
 // One line without its end. Bytes that are no UTF-8 are shown as U+FFFD; line ends and control characters are

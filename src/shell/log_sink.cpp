@@ -20,7 +20,7 @@ size_t write_what_fits(int descriptor, std::string_view text) {
     pollfd ready{descriptor, POLLOUT, 0};
     if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) break;
     const ssize_t count =
-        write(descriptor, text.data() + written, std::min<size_t>(text.size() - written, PIPE_BUF));
+        ::write(descriptor, text.data() + written, std::min<size_t>(text.size() - written, PIPE_BUF));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) break;
     written += static_cast<size_t>(count);
@@ -34,14 +34,12 @@ bool write_without_waiting(int descriptor, std::string_view text) {
   return write_what_fits(descriptor, text) == text.size();
 }
 
-void DescriptorSink::sink_it_(const spdlog::details::log_msg& message) {
+void DescriptorSink::write(std::string_view line) {
   if (!tell_of_dropped()) {
     ++dropped_;
     return;
   }
-  spdlog::memory_buf_t line;
-  formatter_->format(message, line);
-  const size_t written = write_what_fits(descriptor_, std::string_view(line.data(), line.size()));
+  const size_t written = write_what_fits(descriptor_, line);
   if (written == line.size()) return;
   torn_ = written > 0;
   ++dropped_;

@@ -1,9 +1,6 @@
 // Where log lines go: a descriptor whose reader may stop reading. The loop never waits for it: lines that it does not
 // take are dropped, and counted in a line of their own once it takes some again.
 #pragma once
-#include <spdlog/details/null_mutex.h>
-#include <spdlog/sinks/base_sink.h>
-
 #include <cstdint>
 #include <string_view>
 
@@ -13,13 +10,10 @@ namespace kvd {
 // for.
 bool write_without_waiting(int descriptor, std::string_view text);
 
-class DescriptorSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+class DescriptorSink {
  public:
   explicit DescriptorSink(int descriptor) : descriptor_(descriptor) {}  // which stays the caller's
-
- protected:
-  void sink_it_(const spdlog::details::log_msg& message) override;
-  void flush_() override {}
+  void write(std::string_view line);                                    // with its end
 
  private:
   bool tell_of_dropped();
