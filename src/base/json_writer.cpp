@@ -1,8 +1,11 @@
 // See json_writer.hpp.
 #include "base/json_writer.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace kvd {
 namespace {
@@ -94,6 +97,12 @@ JsonWriter& JsonWriter::value(std::string_view text) {
   append_quoted(text_, text);
   return *this;
 }
+
+JsonWriter& JsonWriter::value(double number) {
+  if (!std::isfinite(number)) return null();
+  return raw(fmt::format("{}", number));
+}
+
 JsonWriter& JsonWriter::value(bool flag) { return raw(flag ? "true" : "false"); }
 
 }  // namespace kvd

@@ -22,6 +22,7 @@ class JsonWriter {
   JsonWriter& value(bool flag);
   JsonWriter& null() { return raw("null"); }
   JsonWriter& value(std::integral auto number) { return raw(std::to_string(number)); }
+  JsonWriter& value(double number);  // null where it is no number
   template <class T>
   JsonWriter& member(std::string_view name, const T& content) {
     return key(name).value(content);

@@ -4,13 +4,13 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <simdjson.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <thread>
 
@@ -157,18 +157,22 @@ struct Loop {
 void add_steps(KvdServer& elected, uint64_t epoch, uint64_t begin, ElectionRun& run) {
   const testing::HttpAnswer answer = elected.get("/v1/cluster/why");
   const uint64_t now = uv_hrtime();
-  const auto json = nlohmann::json::parse(answer.body, nullptr, false);
-  if (!json.is_object()) return;
-  for (const auto& election : json["elections"]) {
-    if (election.value("epoch", uint64_t{0}) != epoch) continue;
-    run.cause = election.value("cause", "");
+  simdjson::dom::parser parser;
+  simdjson::dom::array elections;
+  if (parser.parse(answer.body)["elections"].get(elections)) return;
+  for (const auto election : elections) {
+    uint64_t of = 0;
+    std::string_view cause;
+    double ago = 0, deposed = 0, activated = 0;
+    if (election["epoch"].get(of) || of != epoch) continue;
+    if (election["cause"].get(cause) || election["ago_ms"].get(ago)) return;
+    run.cause = cause;
     constexpr double kRounding = 0.5;  // whole milliseconds, rounded down
-    const double began = ms_since(begin, now) - election.value("ago_ms", 0.0) - kRounding;
+    const double began = ms_since(begin, now) - ago - kRounding;
     run.elected = std::max(began, 0.0);
-    if (!election["deposed_ms"].is_number()) return;
-    run.detected = std::max(began - election["deposed_ms"].get<double>() - kRounding, 0.0);
-    if (election["activated_ms"].is_number())
-      run.activated = *run.detected + election["activated_ms"].get<double>() + kRounding;
+    if (election["deposed_ms"].get(deposed)) return;
+    run.detected = std::max(began - deposed - kRounding, 0.0);
+    if (!election["activated_ms"].get(activated)) run.activated = *run.detected + activated + kRounding;
   }
 }
 

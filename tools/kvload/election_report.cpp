@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
+#include "base/json_writer.hpp"
 #include "kvload/election.hpp"
 
 namespace kvd::load {
@@ -58,31 +58,32 @@ std::string election_text(const ElectionOptions& options, const std::vector<Elec
 }
 
 std::string election_json(const ElectionOptions& options, const std::vector<ElectionSeries>& all) {
-  nlohmann::ordered_json json{{"command", "election"}, {"signal", stop_name(options.how)}};
-  json["series"] = nlohmann::ordered_json::array();
+  JsonWriter json;
+  json.begin_object().member("command", "election").member("signal", stop_name(options.how));
+  json.key("series").begin_array();
   for (const ElectionSeries& series : all) {
-    nlohmann::ordered_json one{{"zookeeper_delay_ms", series.delay_ms}};
+    json.begin_object().member("zookeeper_delay_ms", series.delay_ms).key("summary").begin_object();
     for (const ElectionFigure& figure : kElectionFigures) {
       const std::vector<double> values = known_values(series, figure);
       if (values.empty()) continue;
-      one["summary"][fmt::format("{}_ms", figure.name)] = {{"count", values.size()},
-                                                           {"min", values.front()},
-                                                           {"p50", at_percent(values, 50)},
-                                                           {"p90", at_percent(values, 90)},
-                                                           {"max", values.back()}};
+      json.key(fmt::format("{}_ms", figure.name)).begin_object();
+      json.member("count", values.size()).member("min", values.front());
+      json.member("p50", at_percent(values, 50)).member("p90", at_percent(values, 90));
+      json.member("max", values.back()).end_object();
     }
-    one["runs"] = nlohmann::ordered_json::array();
+    json.end_object().key("runs").begin_array();
     for (const ElectionRun& run : series.runs) {
-      nlohmann::ordered_json row{{"cause", run.cause}};
+      json.begin_object().member("cause", run.cause);
       for (const ElectionFigure& figure : kElectionFigures) {
         const auto& value = run.*figure.member;
-        row[fmt::format("{}_ms", figure.name)] = value ? nlohmann::ordered_json(*value) : nullptr;
+        json.key(fmt::format("{}_ms", figure.name));
+        value ? json.value(*value) : json.null();
       }
-      one["runs"].push_back(row);
+      json.end_object();
     }
-    json["series"].push_back(one);
+    json.end_array().end_object();
   }
-  return json.dump(2) + "\n";
+  return json.end_array().end_object().take() + "\n";
 }
 
 std::string election_csv(const std::vector<ElectionSeries>& all) {

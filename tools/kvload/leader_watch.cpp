@@ -2,10 +2,10 @@
 #include "kvload/leader_watch.hpp"
 
 #include <fmt/format.h>
+#include <simdjson.h>
 #include <strings.h>
 
 #include <charconv>
-#include <nlohmann/json.hpp>
 
 #include "base/check.hpp"
 
@@ -16,10 +16,13 @@ constexpr uint64_t kPatience = 1'000'000'000;  // a server that does not answer 
 
 // The address under which the server that sent this GET /v1/cluster is known; empty: it does not tell.
 std::string advertised(const std::string& body) {
-  const auto root = nlohmann::json::parse(body, nullptr, false);
-  if (!root.is_object() || !root.contains("members")) return "";
-  for (const auto& member : root["members"]) {
-    if (member.value("id", "") == root.value("node", "?")) return member.value("http", "");
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  simdjson::dom::array members;
+  std::string_view node, id, http;
+  if (parser.parse(body).get(root) || root["node"].get(node) || root["members"].get(members)) return "";
+  for (const auto member : members) {
+    if (!member["id"].get(id) && id == node && !member["http"].get(http)) return std::string(http);
   }
   return "";
 }

@@ -4,12 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+
+#include "base/json_writer.hpp"
 
 namespace kvd::load {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 double us(uint64_t ns) { return static_cast<double>(ns) / 1e3; }
 double ms(uint64_t ns) { return static_cast<double>(ns) / 1e6; }
@@ -30,84 +29,82 @@ std::string span(uint64_t ns) {
   return fmt::format("{:.3g} s", value / 1e9);
 }
 
-Json latency_json(const Histogram& latency) {
-  Json json;
-  json["count"] = latency.count();
-  json["min"] = us(latency.min());
-  json["mean"] = latency.mean() / 1e3;
+void write_latency(JsonWriter& json, const Histogram& latency) {
+  json.begin_object().member("count", latency.count()).member("min", us(latency.min()));
+  json.member("mean", latency.mean() / 1e3);
   for (const double percent : kPercentiles)
-    json[fmt::format("p{}", percent)] = us(latency.percentile(percent));
-  json["max"] = us(latency.max());
-  return json;
+    json.member(fmt::format("p{}", percent), us(latency.percentile(percent)));
+  json.member("max", us(latency.max())).end_object();
 }
 
-Json spread_json(const Spread& spread) {
-  return {{"median", spread.median}, {"min", spread.min}, {"max", spread.max}};
+void write_spread(JsonWriter& json, const char* name, const Spread& spread) {
+  json.key(name).begin_object();
+  json.member("median", spread.median).member("min", spread.min).member("max", spread.max).end_object();
 }
 
-Json options_json(const RunOptions& options) {
-  Json mix;
+void write_options(JsonWriter& json, const RunOptions& options) {
+  json.key("options").begin_object().key("servers").begin_array();
+  for (const std::string& server : options.servers) json.value(server);
+  json.end_array().member("to", role_name(options.to)).member("connections", options.load.connections);
+  json.member("pipeline", options.load.pipeline).member("rate", options.rate).key("mix").begin_object();
   for (size_t kind = 0; kind < kKinds; ++kind)
-    mix[kind_name(static_cast<Kind>(kind))] = options.load.mix[kind];
-  return {{"servers", options.servers},
-          {"to", role_name(options.to)},
-          {"connections", options.load.connections},
-          {"pipeline", options.load.pipeline},
-          {"rate", options.rate},
-          {"mix", mix},
-          {"order", order_name(options.load.order)},
-          {"keys", options.load.keys},
-          {"key_size", options.load.key_shape.bytes},
-          {"value_size_mean", options.load.value_sizes.mean()},
-          {"warm_up_s", options.warm_up_s}};
+    json.member(kind_name(static_cast<Kind>(kind)), options.load.mix[kind]);
+  json.end_object().member("order", order_name(options.load.order)).member("keys", options.load.keys);
+  json.member("key_size", options.load.key_shape.bytes);
+  json.member("value_size_mean", options.load.value_sizes.mean()).member("warm_up_s", options.warm_up_s);
+  json.end_object();
 }
 
-void add_result(Json& json, const Measured& measured) {
+void write_servers(JsonWriter& json, const Measured& measured) {
+  json.key("by_server").begin_array();
+  for (const ServerResult& one : measured.result.servers) {
+    json.begin_object().member("server", one.name).member("ok", one.ok).member("failed", one.failed);
+    json.member("connections_lost", one.connections_lost).key("gap_ms");
+    one.targeted ? json.value(ms(one.gap_ns)) : json.null();
+    json.end_object();
+  }
+  json.end_array().key("cpu").begin_array();
+  for (const ServerCpu& one : measured.cpu)
+    json.begin_object()
+        .member("server", one.server)
+        .member("pid", one.pid)
+        .member("ms", one.us / 1e3)
+        .end_object();
+  json.end_array().key("cpu_us_per_request");
+  measured.cpu.empty() ? json.null() : json.value(measured.cpu_us_per_request());
+}
+
+// Members of an object that is begun.
+void write_result(JsonWriter& json, const Measured& measured) {
   const Result& result = measured.result;
-  json["seconds"] = result.seconds();
-  json["requests"] = result.ok() + result.failed();
-  json["ok"] = result.ok();
-  json["in_time"] = result.in_time;
-  json["not_found"] = result.not_found;
-  json["failed"] = result.failed();
-  json["unsent"] = result.unsent.count();
-  json["rate"] = result.rate();
-  json["latency_us"] = latency_json(result.total());
-  json["by_kind"] = Json::object();
+  json.member("seconds", result.seconds()).member("requests", result.ok() + result.failed());
+  json.member("ok", result.ok()).member("in_time", result.in_time).member("not_found", result.not_found);
+  json.member("failed", result.failed())
+      .member("unsent", result.unsent.count())
+      .member("rate", result.rate());
+  write_latency(json.key("latency_us"), result.total());
+  json.key("by_kind").begin_object();
   for (size_t kind = 0; kind < kKinds; ++kind) {
     if (result.latency[kind].count() > 0)
-      json["by_kind"][kind_name(static_cast<Kind>(kind))] = latency_json(result.latency[kind]);
+      write_latency(json.key(kind_name(static_cast<Kind>(kind))), result.latency[kind]);
   }
-  json["failures"] = Json::array();
-  for (const auto& [kind, count] : result.failures)
-    json["failures"].push_back({{"what", kind.what}, {"outcome", kind.outcome}, {"count", count}});
-  json["gap_ms"] = ms(result.gap_ns);
-  json["by_server"] = Json::array();
-  for (const ServerResult& one : result.servers) {
-    Json server{{"server", one.name},
-                {"ok", one.ok},
-                {"failed", one.failed},
-                {"connections_lost", one.connections_lost},
-                {"gap_ms", nullptr}};
-    if (one.targeted) server["gap_ms"] = ms(one.gap_ns);
-    json["by_server"].push_back(server);
+  json.end_object().key("failures").begin_array();
+  for (const auto& [kind, count] : result.failures) {
+    json.begin_object().member("what", kind.what).member("outcome", kind.outcome).member("count", count);
+    json.end_object();
   }
-  json["cpu"] = Json::array();
-  for (const ServerCpu& one : measured.cpu)
-    json["cpu"].push_back({{"server", one.server}, {"pid", one.pid}, {"ms", one.us / 1e3}});
-  json["cpu_us_per_request"] = measured.cpu.empty() ? Json(nullptr) : Json(measured.cpu_us_per_request());
+  json.end_array().member("gap_ms", ms(result.gap_ns));
+  write_servers(json, measured);
 }
 
-Json intervals_json(const Result& result) {
-  Json list = Json::array();
-  for (const Interval& one : result.intervals)
-    list.push_back({{"at_s", one.at_s},
-                    {"rate", static_cast<double>(one.ok) / one.seconds},
-                    {"failed", one.failed},
-                    {"p50_us", us(one.p50_ns)},
-                    {"p99_us", us(one.p99_ns)},
-                    {"max_us", us(one.max_ns)}});
-  return list;
+void write_intervals(JsonWriter& json, const Result& result) {
+  json.key("intervals").begin_array();
+  for (const Interval& one : result.intervals) {
+    json.begin_object().member("at_s", one.at_s).member("rate", static_cast<double>(one.ok) / one.seconds);
+    json.member("failed", one.failed).member("p50_us", us(one.p50_ns)).member("p99_us", us(one.p99_ns));
+    json.member("max_us", us(one.max_ns)).end_object();
+  }
+  json.end_array();
 }
 
 struct Ratios {
@@ -131,23 +128,25 @@ Ratios ratios_of(const std::vector<Round>& rounds) {
           spread(cpu_bare), spread(rate_target), spread(rate_bare)};
 }
 
-Json yardstick_json(const std::vector<Round>& rounds) {
+void write_yardstick(JsonWriter& json, const std::vector<Round>& rounds) {
   const Ratios ratios = ratios_of(rounds);
-  Json json{{"ratio_of_rates", spread_json(ratios.rate)},
-            {"ratio_of_p99", spread_json(ratios.p99)},
-            {"ratio_of_cpu", spread_json(ratios.cpu)},
-            {"rate", spread_json(ratios.rate_target)},
-            {"rate_bare", spread_json(ratios.rate_bare)},
-            {"cpu_us_per_request", spread_json(ratios.cpu_target)},
-            {"cpu_us_per_request_bare", spread_json(ratios.cpu_bare)},
-            {"rounds", Json::array()}};
+  json.key("yardstick").begin_object();
+  write_spread(json, "ratio_of_rates", ratios.rate);
+  write_spread(json, "ratio_of_p99", ratios.p99);
+  write_spread(json, "ratio_of_cpu", ratios.cpu);
+  write_spread(json, "rate", ratios.rate_target);
+  write_spread(json, "rate_bare", ratios.rate_bare);
+  write_spread(json, "cpu_us_per_request", ratios.cpu_target);
+  write_spread(json, "cpu_us_per_request_bare", ratios.cpu_bare);
+  json.key("rounds").begin_array();
   for (const Round& round : rounds) {
-    Json one;
-    add_result(one["target"], round.target);
-    add_result(one["bare"], round.bare);
-    json["rounds"].push_back(one);
+    json.begin_object().key("target").begin_object();
+    write_result(json, round.target);
+    json.end_object().key("bare").begin_object();
+    write_result(json, round.bare);
+    json.end_object().end_object();
   }
-  return json;
+  json.end_array().end_object();
 }
 
 void append_latency(std::string& out, const char* name, const Histogram& latency) {
@@ -249,11 +248,13 @@ std::string run_text(const RunReport& report) {
 }
 
 std::string run_json(const RunReport& report) {
-  Json json{{"command", "run"}, {"options", options_json(report.options)}};
-  add_result(json, report.measured);
-  json["intervals"] = intervals_json(report.measured.result);
-  if (!report.rounds.empty()) json["yardstick"] = yardstick_json(report.rounds);
-  return json.dump(2) + "\n";
+  JsonWriter json;
+  json.begin_object().member("command", "run");
+  write_options(json, report.options);
+  write_result(json, report.measured);
+  write_intervals(json, report.measured.result);
+  if (!report.rounds.empty()) write_yardstick(json, report.rounds);
+  return json.end_object().take() + "\n";
 }
 
 std::string run_csv(const RunReport& report) {

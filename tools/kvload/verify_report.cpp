@@ -2,8 +2,7 @@
 #include <fmt/format.h>
 #include <sysexits.h>
 
-#include <nlohmann/json.hpp>
-
+#include "base/json_writer.hpp"
 #include "kvload/verify.hpp"
 
 namespace kvd::load {
@@ -33,23 +32,16 @@ std::string verdict_text(const Verdict& verdict) {
 }
 
 std::string verdict_json(const Verdict& verdict) {
-  nlohmann::ordered_json json{{"command", "verify"},
-                              {"ok", verdict.exit_code() == EX_OK},
-                              {"violation", verdict.violation},
-                              {"unreachable", verdict.unreachable},
-                              {"seed", verdict.seed},
-                              {"seconds", verdict.seconds},
-                              {"acknowledged", verdict.acknowledged},
-                              {"unchanged", verdict.unchanged},
-                              {"not_applied", verdict.not_applied},
-                              {"unknown", verdict.unknown},
-                              {"linear_reads", verdict.linear_reads},
-                              {"local_reads", verdict.local_reads},
-                              {"keys", verdict.keys},
-                              {"gap_ms", verdict.gap_ms},
-                              {"failures", nlohmann::ordered_json::object()}};
-  for (const auto& [what, count] : verdict.failures) json["failures"][what] = count;
-  return json.dump(2) + "\n";
+  JsonWriter json;
+  json.begin_object().member("command", "verify").member("ok", verdict.exit_code() == EX_OK);
+  json.member("violation", verdict.violation).member("unreachable", verdict.unreachable);
+  json.member("seed", verdict.seed).member("seconds", verdict.seconds);
+  json.member("acknowledged", verdict.acknowledged).member("unchanged", verdict.unchanged);
+  json.member("not_applied", verdict.not_applied).member("unknown", verdict.unknown);
+  json.member("linear_reads", verdict.linear_reads).member("local_reads", verdict.local_reads);
+  json.member("keys", verdict.keys).member("gap_ms", verdict.gap_ms).key("failures").begin_object();
+  for (const auto& [what, count] : verdict.failures) json.member(what, count);
+  return json.end_object().end_object().take() + "\n";
 }
 
 }  // namespace kvd::load
