@@ -31,7 +31,7 @@ std::vector<std::string> variable_names() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  kvd::open_standard_descriptors();
+  kvd::client::open_standard_descriptors();
   auto environment = [](const std::string& name) -> std::optional<std::string> {
     const char* value = std::getenv(name.c_str());
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
@@ -39,10 +39,10 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "inspect") return kvd::run_inspect({argv + 2, argv + argc});
   if (argc > 1 && std::string_view(argv[1]) == "export") return kvd::run_export({argv + 2, argv + argc});
   const auto unknown = kvd::unknown_variables(variable_names());
-  if (argc > 1 && kvd::is_client_command(argv[1])) {
+  if (argc > 1 && kvd::client::is_client_command(argv[1])) {
     for (const auto& [name, nearest] : unknown)
       fmt::print(stderr, "kvd: {}: there is no such variable; the nearest is {}\n", name, nearest);
-    return kvd::run_client_command(argv[1], {argv + 2, argv + argc});
+    return kvd::client::run_client_command(argv[1], {argv + 2, argv + argc});
   }
   auto flags = kvd::parse_flags({argv + 1, argv + argc}, environment);
   if (!flags) return kvd::tell(flags.error());

@@ -34,9 +34,10 @@ PRECOMPILED = re.compile(r'src/pch/\w+\.hpp$')
 NEVER_WALKED = {'src/core/table.hpp'}  # hashes, but walks a tree
 # One letter of each word stands in brackets, so that this list does not find itself.
 BANNED = re.compile(
-    r'(\.\./share[d]\b|(?<![\w.}])/wor[k]/|/tmp/(buil[d]-|commo[n])|\bA[I]\b|\bassistan[t]s?\b|'
-    r'\bco-authore[d]-by\b|\bassignmen[t]\b|\b(replicatio[n]|architectur[e]|styl[e]|ap[i])\.md\b|'
-    r'\b(issue|pull request|PR) ?#?[0-9]+\b|(^|[\s(])#[0-9]+\b|\bhelpe[r] [A-F]\b)', re.IGNORECASE)
+    r'(\.\./share[d]\b|(?<![\w.}])/wor[k]/|/tmp/(buil[d]-|commo[n])|\bA[I]s?\b|\bassistan[t]s?\b|'
+    r'\bco-authore[d]-by\b|\bassignmen[t]s?\b|\b(replicatio[n]|architectur[e]|styl[e]|ap[i])s?\.md\b|'
+    r'\b(issue|pull request|PR)s? ?#?[0-9]+\b|(^|[\s(])#[0-9]+\b|\bhelpe[r]s? [A-F]\b)', re.IGNORECASE)
+TYPE = re.compile(r'(?:struct|class|union|enum class|enum) (\w+)(?: final)?(?: :[^:{;]*)? \{')
 
 
 def is_code(path):
@@ -180,6 +181,40 @@ def check_whitespace(path, text):
         yield f'{path}: no line end at the end'
 
 
+def types_of(text):
+    """(number, namespace, name) of the types defined at namespace scope, but for those that are their file's own."""
+    inside = []
+    for number, line in enumerate(text.split('\n'), 1):
+        opened = re.match(r'(?:inline )?namespace ?([\w:]*) ?\{$', line)
+        if opened:
+            inside.append(opened.group(1))
+        elif line.startswith('}  // namespace') and inside:
+            inside.pop()
+        defined = TYPE.match(line)
+        if defined and '' not in inside:
+            yield number, '::'.join(inside), defined.group(1)
+
+
+@functools.cache
+def known_types():
+    known = {}
+    for path in files():
+        if path.startswith(('src/', 'tools/')) and path.endswith(('.cpp', '.hpp')):
+            with open(os.path.join(ROOT, path), encoding='utf-8') as file:
+                for _, namespace, name in types_of(file.read()):
+                    known.setdefault((namespace, name), set()).add(path)
+    return known
+
+
+def check_types(path, text):
+    """A type has one definition: of two with one name the linker takes either's functions for both."""
+    if not path.startswith(('src/', 'tools/')) or not path.endswith(('.cpp', '.hpp')):
+        return
+    for number, namespace, name in types_of(text):
+        for other in sorted(known_types().get((namespace, name), set()) - {path}):
+            yield f'{path}:{number}: {namespace}::{name} is defined in {other}, too'
+
+
 def check_words(path, text):
     """What belongs to the making of the project stays out of it."""
     for number, line in enumerate(text.split('\n'), 1):
@@ -196,7 +231,7 @@ def check_top_level(path, _text):
 
 
 CHECKS = [check_layers, check_precompiled, check_layer_names, check_purity, check_order, check_rule_sources,
-          check_opening, check_length, check_width, check_whitespace, check_words, check_top_level]
+          check_opening, check_length, check_width, check_whitespace, check_types, check_words, check_top_level]
 
 PLANTED = {  # per check: files that must be found, then files that must not
     check_layers: ([
@@ -252,10 +287,20 @@ PLANTED = {  # per check: files that must be found, then files that must not
         ('tests/scenario/a.txt', 'x' * (WIDTH_MAX + 1)),
     ]),
     check_whitespace: ([('a.md', 'x \n'), ('a.md', 'x\r\n'), ('a.md', 'x')], [('a.md', 'x\n'), ('a.md', '')]),
+    check_types: ([
+        ('src/shell/a.hpp', 'namespace kvd {\nclass Log {\n};\n}\n'),
+        ('src/client/a.cpp', 'namespace kvd {\nnamespace {\n}  // namespace\nstruct Entry final : Base {\n};\n}\n'),
+        ('src/msg/a.hpp', 'namespace kvd {\nenum class LogLevel : uint8_t { kA };\n}\n'),
+    ], [
+        ('src/client/a.hpp', 'namespace kvd::client {\nclass Log {\n};\n}\n'),
+        ('src/shell/a.cpp', 'namespace kvd {\nnamespace {\nclass Log {\n};\n}  // namespace\n}\n'),
+        ('src/shell/a.hpp', 'namespace kvd {\nclass Log;\nstruct A {\n  struct Log {\n  };\n};\n}\n'),
+    ]),
     check_words: ([
         ('a.md', 'see ../share' + 'd/design\n'), ('a.md', 'in /wor' + 'k/main\n'), ('a.md', 'closes issue' + ' 12\n'),
         ('a.md', 'fixes (#' + '7)\n'), ('a.md', 'an A' + 'I wrote it\n'), ('a.md', 'helpe' + 'r B does that\n'),
         ('a.md', "the assignmen" + "t's rule\n"), ('a.md', 'see styl' + 'e.md\n'), ('a.md', 'in docs/ap' + 'i.md\n'),
+        ('a.md', 'two A' + 'Is\n'), ('a.md', 'of course assignmen' + 'ts\n'), ('a.md', 'issue' + 's 3\n'),
     ], [('a.md', 'a ZooKeeper session; GET /v1/work/x; {:#04x}; said the air; see README.md, map_api.md\n')]),
     check_top_level: ([('notes.txt', ''), ('docs/a.md', '')], [('src/a', ''), ('.ci/run', ''), ('README.md', '')]),
 }

@@ -8,7 +8,7 @@
 
 #include "base/base64.hpp"
 
-namespace kvd {
+namespace kvd::client {
 namespace {
 
 namespace dom = simdjson::dom;
@@ -112,4 +112,4 @@ std::string problem_text(int status, std::string_view body) {
   return fmt::format("the server says {}{}{}", status, words.empty() ? "" : ": ", printable(words));
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -7,7 +7,7 @@
 
 #include "base/result.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 // A line of POST /v1/locks/PATH?hold=1 or /v1/elections/PATH?hold=1.
 struct GrantLine {
@@ -49,4 +49,4 @@ Result<Task> parse_task(std::string_view json);
 // One line about an answer that is no success: its status and, where its body is a problem (RFC 9457), what that says.
 std::string problem_text(int status, std::string_view body);
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -17,7 +17,7 @@
 #include "client/guard.hpp"
 #include "client/stop_signals.hpp"
 
-namespace kvd {
+namespace kvd::client {
 namespace {
 
 constexpr Duration kLeftBehind = milliseconds(5);  // until what the command has left counts as left
@@ -252,4 +252,4 @@ void Child::on_guard_end() {
   call(end);
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -18,7 +18,7 @@
 #include "client/loop.hpp"
 #include "client/processes.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 struct ChildOptions {
   std::vector<std::string> command;  // the first is looked up in PATH
@@ -93,4 +93,4 @@ class Child {
   Timer look_again_;
 };
 
-}  // namespace kvd
+}  // namespace kvd::client

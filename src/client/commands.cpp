@@ -20,7 +20,7 @@
 #include "client/stop_signals.hpp"
 #include "client/worker.hpp"
 
-namespace kvd {
+namespace kvd::client {
 namespace {
 
 uint64_t draw_seed() {
@@ -133,4 +133,4 @@ int run_client_command(const std::string& name, const std::vector<std::string>& 
   return code;
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-namespace kvd {
+namespace kvd::client {
 
 // `arguments` behind the subcommand's name, for which is_client_command() (options.hpp) holds. The exit code.
 int run_client_command(const std::string& name, const std::vector<std::string>& arguments);
 
-}  // namespace kvd
+}  // namespace kvd::client

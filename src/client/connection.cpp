@@ -5,7 +5,7 @@
 
 #include "base/check.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 struct Connection::Socket {
   uv_tcp_t tcp;
@@ -130,4 +130,4 @@ void Connection::on_written(uv_write_t* request, int status) {
   self->flush();
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

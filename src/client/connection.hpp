@@ -9,7 +9,7 @@
 
 #include "client/response_parser.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 class Connection;
 
@@ -67,4 +67,4 @@ class Connection {
   uint64_t bytes_in_ = 0;
 };
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -18,7 +18,7 @@
 
 #include "client/processes.hpp"
 
-namespace kvd {
+namespace kvd::client {
 namespace {
 
 constexpr int kKillAgainMs = 10;
@@ -184,4 +184,4 @@ GuardedStart start_guarded(const std::vector<std::string>& command,
   return start;
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace kvd {
+namespace kvd::client {
 
 struct GuardedStart {
   int error = 0;  // errno: nothing runs, and the rest is nothing
@@ -22,4 +22,4 @@ GuardedStart start_guarded(const std::vector<std::string>& command,
                            const std::vector<std::string>& environment, const std::vector<int>& descriptors,
                            int held);
 
-}  // namespace kvd
+}  // namespace kvd::client

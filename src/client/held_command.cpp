@@ -11,7 +11,7 @@
 #include "base/percent.hpp"
 #include "client/stop_signals.hpp"
 
-namespace kvd {
+namespace kvd::client {
 namespace {
 
 constexpr int kNotFound = 127;  // as shells have it
@@ -188,4 +188,4 @@ void HeldCommand::on_signal(int number) {
   if (asks_to_pause(number)) ::raise(SIGSTOP);
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -13,7 +13,7 @@
 #include "client/options.hpp"
 #include "client/say.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 class HeldCommand {
  public:
@@ -60,4 +60,4 @@ class HeldCommand {
   Timer deadline_;            // of a wait
 };
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -2,7 +2,7 @@
 // and what it may not. Lines fit a terminal.
 #pragma once
 
-namespace kvd::help {
+namespace kvd::client::help {
 
 inline constexpr char kHeld[] = R"(
 The command has a session of its own and no controlling terminal. To stop it is SIGTERM to all that it has
@@ -72,4 +72,4 @@ Exit codes: 0 after SIGINT, SIGTERM or SIGHUP, or with --once when the file is u
 line, 78 KVD_SERVERS; with --once 65 damaged markers, 69 no server had an answer that can be used, 74 the
 file cannot be read or written.)";
 
-}  // namespace kvd::help
+}  // namespace kvd::client::help

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <optional>
 
-namespace kvd {
+namespace kvd::client {
 namespace {
 
 constexpr std::string_view kBegin = "# BEGIN kvd ";
@@ -79,4 +79,4 @@ Result<std::string> edit_hosts_file(std::string_view text, std::string_view node
   return out;
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -7,7 +7,7 @@
 
 #include "base/result.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 // 1 to 255 printable ASCII characters without spaces: what may follow `# BEGIN kvd `.
 bool is_hosts_node(std::string_view node);
@@ -18,4 +18,4 @@ bool is_hosts_node(std::string_view node);
 // may be written, since nobody can tell which lines are whose.
 Result<std::string> edit_hosts_file(std::string_view text, std::string_view node, std::string_view block);
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -12,7 +12,7 @@
 #include "client/answers.hpp"
 #include "client/hosts_file.hpp"
 
-namespace kvd {
+namespace kvd::client {
 namespace {
 
 constexpr Duration kWait = seconds(30);
@@ -130,4 +130,4 @@ bool HostsSync::apply() {
   return false;
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -10,7 +10,7 @@
 #include "client/say.hpp"
 #include "client/whole_file.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 class HostsSync {
  public:
@@ -43,4 +43,4 @@ class HostsSync {
   int code_ = 0;
 };
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -11,7 +11,7 @@
 #include "client/answers.hpp"
 #include "msg/znodes.hpp"
 
-namespace kvd {
+namespace kvd::client {
 namespace {
 
 constexpr Duration kConnect = seconds(3);
@@ -246,4 +246,4 @@ void HttpCall::end(const std::string& why) {
   call(why);
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

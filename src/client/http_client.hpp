@@ -18,7 +18,7 @@
 #include "client/loop.hpp"
 #include "msg/types.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 // Servers write to a stream at least every 10 s: after so long without a byte the connection counts as lost.
 inline constexpr Duration kStreamSilence = seconds(25);
@@ -121,4 +121,4 @@ class HttpCall final : private ConnectionOwner {
 // `path` as it goes into a target: its slashes stay, everything else that is not plain is escaped.
 std::string escaped_path(std::string_view path);
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -5,7 +5,7 @@
 
 #include "base/check.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 Loop::Loop() { CHECK(uv_loop_init(&loop_) == 0); }
 
@@ -37,4 +37,4 @@ void Timer::start(Duration after) {
 
 void Timer::stop() { uv_timer_stop(timer_); }
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -7,7 +7,7 @@
 
 #include "base/time.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 class Loop {
  public:
@@ -46,4 +46,4 @@ void close_handle(Handle* handle) {
            [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -9,7 +9,7 @@
 #include "client/hosts_file.hpp"
 #include "msg/znodes.hpp"
 
-namespace kvd {
+namespace kvd::client {
 namespace {
 
 constexpr int64_t kGraceMs = 1500;
@@ -180,4 +180,4 @@ tl::expected<ClientCommand, CommandEnd> parse_client_command(const std::string& 
   return command;
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -11,7 +11,7 @@
 #include "base/time.hpp"
 #include "msg/types.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 struct HoldOptions {  // kvd lock, kvd elect
   bool election = false;
@@ -55,4 +55,4 @@ tl::expected<ClientCommand, CommandEnd> parse_client_command(const std::string& 
                                                              const std::vector<std::string>& arguments,
                                                              const Surroundings& surroundings);
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace kvd {
+namespace kvd::client {
 namespace {
 
 constexpr int kRoundsMax = 20;  // a command that forks faster than that is stopped by what comes next
@@ -87,4 +87,4 @@ void signal_below(pid_t root, int number, Guarded guarded) {
   }
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

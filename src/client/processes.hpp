@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace kvd {
+namespace kvd::client {
 
 inline constexpr const char* kGuardName =
     "kvd-guard";  // of the process between kvd and its command (guard.hpp)
@@ -22,4 +22,4 @@ std::vector<pid_t> processes_below(pid_t root, Guarded guarded);
 // Sends all of them the signal; also to those that are started meanwhile, as long as there is one that has not got it.
 void signal_below(pid_t root, int number, Guarded guarded = Guarded::kTakeIn);
 
-}  // namespace kvd
+}  // namespace kvd::client

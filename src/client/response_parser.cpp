@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace kvd {
+namespace kvd::client {
 
 struct ResponseCallbacks {
   static ResponseParser& of(llhttp_t* parser) { return *static_cast<ResponseParser*>(parser->data); }
@@ -89,4 +89,4 @@ std::string_view problem_member(std::string_view body, std::string_view name) {
   return {};
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace kvd {
+namespace kvd::client {
 
 struct Response {
   int status = 0;
@@ -52,4 +52,4 @@ class ResponseParser {
 // A member of a problem+json body whose value is a plain string; empty: there is none.
 std::string_view problem_member(std::string_view body, std::string_view name);
 
-}  // namespace kvd
+}  // namespace kvd::client

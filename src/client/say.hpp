@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <string>
 
-namespace kvd {
+namespace kvd::client {
 
 class Say {
  public:
@@ -23,4 +23,4 @@ class Say {
   std::string last_;
 };
 
-}  // namespace kvd
+}  // namespace kvd::client

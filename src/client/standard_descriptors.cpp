@@ -6,7 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-namespace kvd {
+namespace kvd::client {
 
 void open_standard_descriptors() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
@@ -16,4 +16,4 @@ void open_standard_descriptors() {
   }
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -2,9 +2,9 @@
 // or socket would get their numbers, and with it what is written to standard output or standard error.
 #pragma once
 
-namespace kvd {
+namespace kvd::client {
 
 // Those that are closed become /dev/null. First of all in main.
 void open_standard_descriptors();
 
-}  // namespace kvd
+}  // namespace kvd::client

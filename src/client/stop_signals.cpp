@@ -7,7 +7,7 @@
 
 #include "base/check.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 namespace {
 
@@ -59,4 +59,4 @@ StopSignals::~StopSignals() {
              [](uv_handle_t* handle) { delete reinterpret_cast<uv_signal_t*>(handle); });
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

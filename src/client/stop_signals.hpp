@@ -8,7 +8,7 @@
 #include <functional>
 #include <vector>
 
-namespace kvd {
+namespace kvd::client {
 
 bool asks_to_end(int number);  // SIGHUP, SIGINT, SIGQUIT, SIGTERM
 bool asks_to_pause(
@@ -32,4 +32,4 @@ class StopSignals {
   int count_ = 0;
 };
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -19,7 +19,7 @@
 #include <optional>
 #include <utility>
 
-namespace kvd {
+namespace kvd::client {
 namespace {
 
 constexpr std::string_view kRedoMagic = "kvd-redo 1 ";
@@ -305,4 +305,4 @@ Result<bool> WholeFile::update(const std::function<Result<std::string>(std::stri
   return place ? place->update(edit, way_) : tl::unexpected(place.error());
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -20,7 +20,7 @@
 
 #include "base/result.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 class WholeFile {
  public:
@@ -49,4 +49,4 @@ class WholeFile {
 // pages reach the disk: each byte is the one of `before` or of `after`, whose end is filled with line ends, or a zero.
 bool is_cut_off(std::string_view content, std::string_view before, std::string_view after);
 
-}  // namespace kvd
+}  // namespace kvd::client

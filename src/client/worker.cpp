@@ -8,7 +8,7 @@
 #include "base/percent.hpp"
 #include "msg/limits.hpp"
 
-namespace kvd {
+namespace kvd::client {
 namespace {
 
 constexpr int64_t kNextMs = 10'000;
@@ -276,4 +276,4 @@ void Worker::on_reported(const Response& answer) {
   next();
 }
 
-}  // namespace kvd
+}  // namespace kvd::client

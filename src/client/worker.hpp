@@ -12,7 +12,7 @@
 #include "client/loop.hpp"
 #include "client/say.hpp"
 
-namespace kvd {
+namespace kvd::client {
 
 struct WorkerOptions {
   std::string name;
@@ -81,4 +81,4 @@ class Worker {
   Timer progress_patience_;  // with the last report, before the result
 };
 
-}  // namespace kvd
+}  // namespace kvd::client

@@ -355,7 +355,7 @@ class Daemon {
     for (uv_signal_t& handle : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&handle), nullptr);
   }
 
-  Log log_;
+  Logger log_;
   Trace trace_;
   Node node_;
   uv_loop_t loop_{};

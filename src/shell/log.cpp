@@ -103,15 +103,15 @@ std::string format_log_line(LogFormat format, std::chrono::system_clock::time_po
   return out;
 }
 
-void Log::write(std::string_view level, const LogLine& line) {
+void Logger::write(std::string_view level, const LogLine& line) {
   sink_.write(format_log_line(settings_.format, std::chrono::system_clock::now(), level, line) + "\n");
 }
 
-void Log::write(const LogLine& line) {
+void Logger::write(const LogLine& line) {
   if (threshold_of(line.level) >= settings_.threshold) write(level_name(line.level), line);
 }
 
-void Log::trace(std::string_view text) {
+void Logger::trace(std::string_view text) {
   if (tracing()) write("trace", {LogLevel::kDebug, std::string(text), {}});
 }
 

@@ -24,12 +24,12 @@ struct LogSettings {
 // logfmt on a terminal, else JSON.
 LogFormat default_log_format();
 
-class Log {
+class Logger {
  public:
-  explicit Log(LogSettings settings, int descriptor = 2)
+  explicit Logger(LogSettings settings, int descriptor = 2)
       : settings_(settings), sink_(descriptor) {}  // standard error
-  Log(const Log&) = delete;
-  Log& operator=(const Log&) = delete;
+  Logger(const Logger&) = delete;
+  Logger& operator=(const Logger&) = delete;
 
   void write(const LogLine& line);
   bool tracing() const { return settings_.threshold == LogThreshold::kTrace; }

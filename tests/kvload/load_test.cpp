@@ -172,11 +172,11 @@ TEST_CASE("what is not answered in time is lost, with an outcome that nobody kno
 
 TEST_CASE("members of a problem are found, and nothing else") {
   const std::string_view body = R"({"type":"urn:kvd:x","detail":"outcome","outcome":"unknown","status":503})";
-  CHECK(problem_member(body, "outcome") == "unknown");
-  CHECK(problem_member(body, "type") == "urn:kvd:x");
-  CHECK(problem_member(body, "status").empty());
-  CHECK(problem_member(body, "none").empty());
-  CHECK(problem_member("", "type").empty());
+  CHECK(client::problem_member(body, "outcome") == "unknown");
+  CHECK(client::problem_member(body, "type") == "urn:kvd:x");
+  CHECK(client::problem_member(body, "status").empty());
+  CHECK(client::problem_member(body, "none").empty());
+  CHECK(client::problem_member("", "type").empty());
 }
 
 TEST_CASE("requests are what kvd expects") {

@@ -10,6 +10,7 @@
 #include <memory>
 
 using namespace kvd;
+using namespace kvd::client;
 
 namespace {
 

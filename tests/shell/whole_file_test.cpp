@@ -19,6 +19,7 @@
 #include "support/scratch_directory.hpp"
 
 using namespace kvd;
+using namespace kvd::client;
 
 namespace {
 

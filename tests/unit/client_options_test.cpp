@@ -8,6 +8,7 @@
 #include "client/options.hpp"
 
 using namespace kvd;
+using namespace kvd::client;
 
 namespace {
 

@@ -5,6 +5,7 @@
 #include <doctest.h>
 
 using namespace kvd;
+using namespace kvd::client;
 
 namespace {
 

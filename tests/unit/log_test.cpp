@@ -54,7 +54,7 @@ TEST_CASE("any bytes are a readable JSON line") {
 TEST_CASE("who does not read the log stops nobody, and is told how much was dropped") {
   int ends[2];
   REQUIRE(pipe(ends) == 0);
-  Log log(LogSettings{LogThreshold::kInfo, LogFormat::kLogfmt}, ends[1]);
+  Logger log(LogSettings{LogThreshold::kInfo, LogFormat::kLogfmt}, ends[1]);
   constexpr int kLines = 5000;  // of 200 bytes and more: no pipe takes them all
   const std::string filler(150, 'x');
   for (int i = 0; i < kLines; ++i) log.write(LogLine{LogLevel::kInfo, "line", {{"filler", filler}}});

@@ -311,13 +311,13 @@ void Load::judge(Line& line, const Pending& pending, const Response& response) {
     return;
   }
   if (response.status == 503) line.not_before = now_ + kRespite;
-  std::string_view type = problem_member(response.body, "type");
+  std::string_view type = client::problem_member(response.body, "type");
   type.remove_prefix(std::min(type.rfind(':') + 1, type.size()));
   char what[80];
   const auto end =
       fmt::format_to_n(what, sizeof what, "{}{}{}", response.status, type.empty() ? "" : " ", type);
   fail(line, pending, std::string_view(what, std::min(end.size, sizeof what)),
-       problem_member(response.body, "outcome"));
+       client::problem_member(response.body, "outcome"));
 }
 
 void Load::fail(Line& line, const Pending& pending, std::string_view what, std::string_view outcome) {

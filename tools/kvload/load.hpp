@@ -9,11 +9,18 @@
 #include <vector>
 
 #include "client/connection.hpp"
+#include "client/stop_signals.hpp"
 #include "kvload/distributions.hpp"
 #include "kvload/result.hpp"
 #include "kvload/schedule.hpp"
 
 namespace kvd::load {
+
+using client::Connection;
+using client::ConnectionOwner;
+using client::Keep;
+using client::Response;
+using client::StopSignals;
 
 struct Target {
   std::string name;  // HOST:PORT, as given

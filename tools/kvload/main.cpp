@@ -24,7 +24,7 @@ struct Execute {
 }  // namespace
 
 int main(int argc, char** argv) {
-  kvd::open_standard_descriptors();
+  kvd::client::open_standard_descriptors();
   signal(SIGPIPE, SIG_IGN);
   const auto command = kvd::load::parse_options({argv + 1, argv + argc});
   if (command) return std::visit(Execute(), *command);
