@@ -538,6 +538,7 @@ void Election::on(PeerSaid message) {
 
 void Election::on(PeerUp message) {
   dead_.erase(message.info.member);
+  judge_life(message.info.member, false);
   if (message.dialed) peers_[message.link] = message.info.member;
 }
 
@@ -545,6 +546,7 @@ void Election::on(PeerDown message) { peers_.erase(message.link); }
 
 void Election::on(PeerDead message) {
   dead_.insert(message.member);
+  judge_life(message.member, true);
   if (register_ && register_->leader == message.member) {
     out_.log(LogLevel::kWarn, "the leader is dead", {{"leader", message.member.id.value}});
   }

@@ -72,6 +72,7 @@ class Election {
   struct Registered {  // a znode below /kvd/members
     Registration content;
     int32_t version = 0;
+    uint64_t session = 0;
   };
   struct Doubt {  // why the current leader is to be deposed
     ElectionCause cause = ElectionCause::kFirstInLine;
@@ -83,6 +84,10 @@ class Election {
     ElectionRecord record;  // `ago` is filled in when asked for
     Instant began{};
     Instant doubted{};
+  };
+  struct Life {  // as registered
+    Member member;
+    uint64_t session = 0;  // in ZooKeeper
   };
   struct Standing {  // a znode below /election, as the last sweep found it
     ServerInfo info;
@@ -132,6 +137,9 @@ class Election {
   void read_member(const std::string& name);
   void members_changed();
   void superseded(const ServerInfo& other);
+  void meet(const Member& member, uint64_t session);
+  void judge_life(const Member& member, bool dead);
+  void judge_session(uint64_t session, bool dead);
 
   // election.cpp: standing and leading.
   void evaluate();
@@ -233,9 +241,10 @@ class Election {
   bool listed_fresh_ = false;                   // since the last reason to doubt
   bool claiming_ = false;                       // a takeover is on its way
 
-  std::set<Member> dead_;       // proofs of death
-  std::optional<Doubt> doubt_;  // of the current leader
-  bool depose_ = false;         // decided: list, then claim
+  std::set<Member> dead_;           // proofs of death
+  std::map<ServerId, Life> lives_;  // the latest of each that has been read
+  std::optional<Doubt> doubt_;      // of the current leader
+  bool depose_ = false;             // decided: list, then claim
   std::optional<TakeOver> told_to_take_over_;
   Instant told_until_{};
   std::deque<Reign> reigns_;        // oldest first

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/election.hpp"
+#include "core/mutation.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
@@ -101,7 +102,7 @@ void Election::on_own(const ZkResult& result) {
     retry_soon();
     return;
   }
-  old_own_ = Registered{*content, result.stat.version};
+  old_own_ = Registered{*content, result.stat.version, result.stat.ephemeral_owner};
   call(Call::kReadLife, ZkExists{life_path(content->info.member)});
 }
 
@@ -289,6 +290,7 @@ void Election::on_registered(const ZkResult& result) {
   phase_ = Phase::kRegistered;
   life_version_ = 0;
   published_ = registering_;
+  if (old_own_ && old_own_->session != session_) judge_session(old_own_->session, true);
   old_own_.reset();
   stale_.clear();
   // By what was made, not by what is known now: the register may have appeared while the request was under
@@ -326,6 +328,7 @@ void Election::on_members(const ZkResult& result) {
   }
   listed_ = std::set<std::string>(result.children.begin(), result.children.end());
   std::erase_if(members_, [&](const auto& entry) { return !listed_.contains(entry.first); });
+  std::erase_if(lives_, [&](const auto& entry) { return !listed_.contains(entry.first.value); });
   // Only who is new is read: a member that changes fires the watch that came with reading it. So one death
   // costs each server one listing, however many servers there are.
   for (const std::string& name : listed_) {
@@ -337,13 +340,36 @@ void Election::on_members(const ZkResult& result) {
 void Election::on_member(const std::string& name, const ZkResult& result) {
   if (result.code == ZkCode::kOk) {
     Result<Registration> content = decode_registration(result.data);
-    if (content && content->info.member.id.value == name) members_[name] = std::move(*content);
+    if (content && content->info.member.id.value == name) {
+      meet(content->info.member, result.stat.ephemeral_owner);
+      members_[name] = std::move(*content);
+    }
     versions_[name] = result.stat.version;
   } else {
     members_.erase(name);
     if (result.code != ZkCode::kNoNode) retry_soon();
   }
   members_changed();
+}
+
+// What a server makes in ZooKeeper hangs on its session there. One that another has replaced, of this life or another,
+// is over, but stays until ZooKeeper has counted its timeout.
+void Election::meet(const Member& member, uint64_t session) {
+  const Life former = std::exchange(lives_[member.id], Life{member, session});
+  const bool replaced = former.session != 0 && former.session != session;
+  if (replaced && (former.member == member || !linked(former.member))) judge_session(former.session, true);
+  if (dead_.contains(member)) judge_session(session, true);
+}
+
+void Election::judge_life(const Member& member, bool dead) {
+  const auto it = lives_.find(member.id);
+  if (it == lives_.end()) return;
+  if (it->second.member == member || mutated(Mutation::kDeathOfFormer))
+    judge_session(it->second.session, dead);
+}
+
+void Election::judge_session(uint64_t session, bool dead) {
+  out_.services.at(static_cast<size_t>(ServiceActor::kTasks)).post(SessionJudged{session, dead});
 }
 
 void Election::members_changed() {

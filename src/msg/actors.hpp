@@ -268,8 +268,14 @@ struct HoldersEnded {  // from sessions: what they hold is to be given back ...
   std::string why;
   Duration grace{0};  // ... once its stream has been told and this has passed, or its connection is closed
 };
-using ServiceMessage =
-    std::variant<ServiceAsked, ServiceDropped, HoldersEnded, ZkSessionChanged, ZkResult, ZkWatchFired>;
+// From election to the services, of another server's session in ZooKeeper: its process is proven dead, so that what it
+// made there stands for nobody any more; or it has been met since.
+struct SessionJudged {
+  uint64_t session = 0;
+  bool dead = false;
+};
+using ServiceMessage = std::variant<ServiceAsked, ServiceDropped, HoldersEnded, SessionJudged,
+                                    ZkSessionChanged, ZkResult, ZkWatchFired>;
 using SessionsMessage = std::variant<ServiceAsked, HolderWanted, ServiceDropped, CallAnswered,
                                      ZkSessionChanged, ZkResult, StopRequested>;
 

@@ -184,7 +184,7 @@ class ZooKeeper:
         os.makedirs(self.directory)
         lines = [f'dataDir={self.directory}', f'clientPort={self.port}', 'clientPortAddress=127.0.0.1', 'tickTime=500',
                  'initLimit=20', 'syncLimit=10', 'admin.enableServer=false', 'maxClientCnxns=0',
-                 'maxSessionTimeout=60000', '4lw.commands.whitelist=srvr,cons,wchp']
+                 'maxSessionTimeout=600000', '4lw.commands.whitelist=srvr,cons,wchp']
         if len(ensemble) > 1:
             lines += [f'server.{i + 1}=127.0.0.1:{one[1]}:{one[2]}' for i, one in enumerate(ensemble)]
             with open(os.path.join(self.directory, 'myid'), 'w', encoding='ascii') as myid:

@@ -178,6 +178,51 @@ def master_fails(binary):
         assert sorted(stage.begun()) == sorted([(task, '1'), (waiting, '1')])
 
 
+def next_assigns_at_once(binary):
+    # Beyond all that a test waits for.
+    with Stage(binary, flags=('--session-timeout', '600000')) as stage:
+        stage.open_gate()
+        stage.leave(stage.servers[0], 'first')
+        master, backup = stage.master(), stage.backup()
+        say('(2/2/2) the master is killed, and ZooKeeper keeps its session for ten minutes')
+        Worker(master, 'lost')
+        stage.work('a', backup)
+        life = next(name for name in stage.kazoo.get_children('/kvd/lives') if name.startswith(f'{master.name}.'))
+        master.kill()
+        answer = stage.result(backup, stage.leave(backup, 'data'))
+        assert answer['result'] == 'DATA' and answer['worker'] == 'a' and answer['attempt'] == 1, answer
+        for path in (f'/kvd/lives/{life}', '/workers/lost'):
+            assert stage.kazoo.exists(path), path
+        assert len(stage.kazoo.get_children('/master')) == 1
+        say('it is back; now the other one is killed')
+        master.start()
+        eventually('it stands again', lambda: len(stage.kazoo.get_children('/master')) == 2)
+        assert stage.master() is backup
+        stage.work('b', master)
+        backup.kill()
+        answer = stage.result(master, stage.leave(master, 'more'))
+        assert answer['result'] == 'MORE' and answer['worker'] == 'b' and answer['attempt'] == 1, answer
+
+
+def layout_stands(binary):
+    layout = ('/tasks', '/data', '/workers', '/master', '/kvd/tasks')
+    with Cluster(binary) as cluster:
+        say('the servers are up, and nobody has used tasks')
+        kazoo = cluster.kazoo()
+        for path in layout:
+            kazoo.get_children(path)
+        say('somebody deletes what is not in use')
+        deleted = [path for path in layout if path != '/master']
+        for path in deleted:
+            kazoo.delete(path)
+        for path in deleted:
+            eventually(f'{path} is there again', lambda path=path: kazoo.exists(path))
+        kazoo.create('/workers/k', b'non', ephemeral=True)
+        task = kazoo.create('/tasks/task-', sequence=True).rsplit('/', 1)[1]
+        kazoo.create(f'/data/{task}', b'data')
+        eventually('it was assigned', lambda: kazoo.get('/workers/k')[0] == task.encode())
+
+
 def master_lags(binary):
     with Stage(binary, flags=('--session-timeout', '4000')) as stage:
         stage.open_gate()
@@ -325,6 +370,8 @@ run_case({
     'a task whose worker fails while it executes goes to the other': other_worker_takes_over,
     'workers compete and each task runs once': workers_compete,
     'the master of tasks fails and the backup resumes': master_fails,
+    'the next in line assigns tasks before the session of a killed master ends': next_assigns_at_once,
+    'the layout of tasks stands with the servers': layout_stands,
     'a master of tasks that lags gives nothing out late': master_lags,
     'no task is lost with ZooKeeper servers and the master\'s session': ensemble,
     'a worker outlives the sessions of its server': worker_outlives,

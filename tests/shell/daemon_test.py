@@ -2,6 +2,7 @@
 """The program as an operator meets it, without ZooKeeper: exit codes, one clear line for each mistake, signals, and
 that a stop answers what is under way. Every process it starts is ended by pid. Usage: daemon_test.py KVD"""
 import http.client
+import json
 import os
 import signal
 import socket
@@ -182,6 +183,13 @@ class Daemon(unittest.TestCase):
         with Server('--zookeeper', '127.0.0.1', '--zookeeper-port', str(free_port())) as server:
             server.wait_for('/livez', 200)
             self.assertEqual(server.ask('GET', '/readyz')[0], 503)
+            for call in ('POST sessions', 'POST locks/a?hold=1', 'GET elections/a?wait=60000&since=1',
+                         'POST barriers/a/enter?size=2&hold=1', 'POST ids/a?hold=1', 'GET hosts', 'PUT names/a',
+                         'POST tasks', 'POST workers?name=a&hold=1', 'GET znodes/a?wait=60000'):
+                method, path = call.split()
+                status, text = server.ask(method, f'/v1/{path}')
+                why = json.loads(text)['detail']
+                self.assertEqual((status, why), (503, 'this server cannot reach ZooKeeper'), call)
             code, log = server.end(signal.SIGTERM)
         self.assertEqual(code, 0, log)
 

@@ -204,6 +204,7 @@ TEST_CASE(
   }
   SUBCASE("nothing can be made") {
     ServicesPlay play;
+    for (const char* path : {"/tasks", "/data", "/workers"}) play.zk(ZkDelete{path});
     play.forbid_changes("/");
     CHECK(play.ask(0, "POST tasks", "x").verdict == Verdict::kForbidden);
     CHECK(play.ask(0, "POST workers?name=w&session=" + play.open_session(0)).verdict == Verdict::kForbidden);

@@ -19,6 +19,7 @@ bool breaks_by_restoring_alone();
 bool breaks_by_obeying_shorter();
 bool breaks_by_counting_differing();
 bool breaks_by_obeying_old();
+bool breaks_by_death_of_former();
 
 struct Hunt {
   Mutation mutation;
@@ -130,6 +131,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kDoubtByRead, "doubt_by_read", kStranded, 60},
     {Mutation::kPredecessorTrusted, "predecessor_trusted", kContended, 60},
     {Mutation::kRestSkipped, "rest_skipped", kLending, 20},
+    {Mutation::kDeathOfFormer, "death_of_former", "", 1, breaks_by_death_of_former},
     {Mutation::kAttemptUnchecked, "attempt_unchecked", kWorking, 40},
     {Mutation::kAddressUnclaimed, "address_unclaimed", kNaming, 20},
     {Mutation::kViewKept, "view_kept", kNaming, 20},

@@ -220,6 +220,22 @@ bool breaks_by_obeying_old() {
   return !a.sent<AppendAck>(link).empty();
 }
 
+// b has restarted, and its new life is the first below /master. That the former one is dead says nothing of it.
+bool breaks_by_death_of_former() {
+  const Member former = member("b", 1);
+  const Member b = member("b", 2);
+  HandFed a;
+  a.register_server(former);
+  a.create_register(led_by(former, {former}, 3));
+  for (const char* path : {"/master", "/tasks", "/tasks/t"}) a.create(path, "", ZkMode::kPersistent);
+  a.create("/master/master-", "b", ZkMode::kEphemeralSequential);
+  a.connect();
+  a.remove(member_path(former.id));
+  a.remove(life_path(former));
+  a.register_server(b);
+  return !a.exists("/master/master-0000000000");
+}
+
 // The node's disk has not taken the epoch yet in which it is asked to confirm a round.
 bool breaks_by_acting_unkept() {
   const Member b = member("b", 1);

@@ -214,6 +214,10 @@ void ServicesPlay::stop(int server) {
 
 bool ServicesPlay::exited(int server) const { return servers_[server]->node == nullptr; }
 
+int ServicesPlay::logged(const std::string& message) const {
+  return static_cast<int>(std::count(lines_.begin(), lines_.end(), message));
+}
+
 void ServicesPlay::lose_answer_of(int server, Kind kind) { servers_[server]->lose = kind; }
 
 void ServicesPlay::overtake(int server, Kind kind, ZkRequest request) {
@@ -365,6 +369,8 @@ void ServicesPlay::perform(int number, NodeEffect effect) {
     } else {
       heard.answer = std::move(reply->answer);
     }
+  } else if (auto* line = std::get_if<LogLine>(&effect)) {
+    lines_.push_back(std::move(line->message));
   } else if (std::holds_alternative<Exit>(effect)) {
     zookeeper_.close_session(server.session);
     kill(number);

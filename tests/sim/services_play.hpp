@@ -85,6 +85,7 @@ class ServicesPlay {
   size_t take_calls() { return std::exchange(calls_, 0); }
   Instant now() const { return now_; }
   bool exited(int server) const;
+  int logged(const std::string& message) const;  // lines of all servers, since the start
 
  private:
   struct Server;
@@ -110,6 +111,7 @@ class ServicesPlay {
   std::map<uint64_t, int> asked_of_;
   uint64_t requests_ = 0;
   size_t calls_ = 0;
+  std::vector<std::string> lines_;
 };
 
 }  // namespace kvd::sim

@@ -65,6 +65,33 @@ TEST_CASE("session: its client may end it while a call waits") {
   CHECK(play.heard(waits).answer->verdict == Verdict::kGone);
 }
 
+TEST_CASE("session: without ZooKeeper none is opened and those that are there are known all the same") {
+  ServicesPlay play(2);
+  const std::string session = play.open_session(0);
+  play.cut(0);
+  const ServiceAnswer answer = play.ask(0, "POST sessions");
+  CHECK(answer.verdict == Verdict::kUnavailable);
+  CHECK(answer.text == "this server cannot reach ZooKeeper");
+  CHECK(renewed(play, session) == Verdict::kOk);
+  CHECK(renewed(play, session, 1) == Verdict::kOk);
+  play.mend(0);
+  play.open_session(0);
+}
+
+TEST_CASE("session: whoever waits for ZooKeeper's word hears at once when the connection is lost") {
+  for (const char* call :
+       {"POST locks/l?hold=1", "POST workers?name=w&hold=1", "POST znodes/z?mode=ephemeral&hold=1",
+        "POST ids/p?hold=1", "POST barriers/b/enter?size=1&hold=1"}) {
+    ServicesPlay play;
+    const uint64_t asks = play.send_and_pause(0, call);
+    REQUIRE_FALSE(play.heard(asks).ended);
+    play.cut(0);
+    play.resume(0);
+    REQUIRE(play.heard(asks).ended);
+    CHECK(play.heard(asks).answer->verdict == Verdict::kUnavailable);
+  }
+}
+
 TEST_CASE("stall: no stream says again what it had before it says that it is lost") {
   for (const char* call : {"POST locks/l?hold=1", "POST elections/l?hold=1&candidate=c", "POST ids/p?hold=1",
                            "POST barriers/b/enter?hold=1&size=1", "POST workers?hold=1&name=w",

@@ -13,7 +13,8 @@ namespace kvd::sim {
 // Where tasks have been used before: the servers stand below /master.
 struct TasksPlay : ServicesPlay {
   explicit TasksPlay(int servers = 1) : ServicesPlay(servers) {
-    zk(ZkCreate{"/tasks", "", ZkMode::kPersistent});
+    zk(ZkCreate{"/tasks/first", "first=", ZkMode::kPersistent});
+    zk(ZkDelete{"/tasks/first"});
   }
 };
 

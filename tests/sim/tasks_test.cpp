@@ -12,14 +12,11 @@ using Kind = ServicesPlay::Kind;
 
 TEST_CASE("task: servers stand below master once there are tasks and not before") {
   ServicesPlay play(2);
-  play.pass(seconds(1));
-  play.take_calls();
-  play.pass(seconds(10));
-  CHECK(play.take_calls() == 0);
-  CHECK_FALSE(play.exists("/master"));
+  CHECK(play.children("/master").empty());
+  const Worker worker(play, "w");
+  CHECK(play.children("/master").empty());
   const std::string id = leave(play, "data", "", 1);
   CHECK(play.children("/master").size() == 2);
-  Worker worker(play, "w");
   CHECK(play.member(worker.next(), "id") == id);
 }
 
@@ -76,7 +73,7 @@ TEST_CASE("task: a client and a worker that know nothing of kvd") {
       play.zk_as(kazoo, ZkCreate{"/tasks/task-", "", ZkMode::kPersistentSequential}).path;
   const std::string id = path.substr(7);
   play.zk_as(kazoo, ZkCreate{"/data/" + id, "d", ZkMode::kPersistent});
-  CHECK(id == "task-0000000000");
+  CHECK(id == "task-0000000001");
   CHECK(state_of(play, id) == "waiting");
   play.zk_as(its_worker, ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
   CHECK(said(play, "k") == id);
@@ -246,6 +243,91 @@ TEST_CASE("task: (2/2/2) the backup resumes when the master fails") {
   CHECK(state_of(play, one, 1) == "done");
   const std::string three = leave(play, "3", "", 1);
   CHECK(play.member(first.next(), "id") == three);
+}
+
+// ZooKeeper still keeps that server's session.
+static bool session_lives(const ServicesPlay& play, int server, int life = 1) {
+  return play.exists(fmt::format("/kvd/lives/s{}.{:016x}", server, 0x1000 * life + server));
+}
+
+TEST_CASE("task: (2/2/2) the next in line assigns long before the session of a killed master has ended") {
+  TasksPlay play(3);
+  const Worker worker(play, "w", 2);
+  play.kill(0);
+  SUBCASE("one") {}
+  SUBCASE("two at once") { play.kill(1); }
+  const std::string id = leave(play, "x", "", 2);
+  play.pass(milliseconds(100));
+  CHECK(said(play, "w") == id);
+  CHECK(session_lives(play, 0));
+  CHECK(contender_of(play, 0).empty());
+  play.pass(ServicesPlay::kSession + seconds(1));
+  CHECK_FALSE(session_lives(play, 0));
+  CHECK(play.member(worker.next(), "attempt") == "1");
+}
+
+TEST_CASE("task: (2/2/2) of a master that stands still there is no proof that it is dead") {
+  TasksPlay play(2);
+  const Worker worker(play, "w", 1);
+  play.pause(0);
+  leave(play, "x", "", 1);
+  play.pass(ServicesPlay::kSession - seconds(1));
+  CHECK_FALSE(contender_of(play, 0).empty());
+  CHECK(said(play, "w") == "non");
+}
+
+TEST_CASE("task: what is proven of a server's former life is not held against the present one") {
+  TasksPlay play(2);
+  play.kill(0);
+  SUBCASE("it is back before anybody has tried its port") {}
+  SUBCASE("it is back later") { play.pass(milliseconds(100)); }
+  play.start(0);
+  play.pass(milliseconds(100));
+  CHECK(play.children("/master").size() == 2);
+  CHECK(contender_of(play, 0) > contender_of(play, 1));
+  const Worker worker(play, "w", 0);
+  const std::string id = leave(play, "x", "", 1);
+  CHECK(said(play, "w") == id);
+  play.kill(1);
+  leave(play, "y", "", 0);
+  finish(play, worker.next(), "r");
+  play.pass(milliseconds(100));
+  CHECK(said(play, "w") != "non");
+}
+
+TEST_CASE("task: a server that was killed and is back does not wait for its own former contender") {
+  TasksPlay play;
+  const Worker former(play, "a");
+  play.kill(0);
+  play.start(0);
+  const Worker worker(play, "b");
+  const std::string id = leave(play, "x", "?retries=0");
+  play.pass(milliseconds(100));
+  CHECK(said(play, "b") == id);
+  CHECK(said(play, "a") == "non");
+}
+
+TEST_CASE("task: workers of a dead server are given nothing more and keep what they have") {
+  TasksPlay play(3);
+  int dies = 0;
+  SUBCASE("the master") {}
+  SUBCASE("another") { dies = 1; }
+  const Worker busy(play, "a", dies);
+  const std::string one = leave(play, "1", "", 2);
+  REQUIRE(said(play, "a") == one);
+  const Worker idle(play, "b", dies);
+  const Worker other(play, "c", 2);
+  play.kill(dies);
+  play.pass(milliseconds(100));
+  const std::string two = leave(play, "2", "?retries=0", 2);
+  CHECK(said(play, "a") == one);
+  CHECK(said(play, "b") == "non");
+  CHECK(said(play, "c") == two);
+  finish(play, other.next(), "r", 2);
+  CHECK(other.next().verdict == Verdict::kDone);
+  play.pass(ServicesPlay::kSession + seconds(1));
+  CHECK(play.member(other.next(), "id") == one);
+  CHECK(play.member(other.next(), "attempt") == "2");
 }
 
 TEST_CASE("task: (2/2/2) a paused master finds that it leads no more when it goes on") {

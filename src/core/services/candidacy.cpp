@@ -12,6 +12,7 @@ namespace {
 
 constexpr Duration kRetry = milliseconds(20);
 constexpr Duration kRefusedRetry = seconds(10);
+constexpr size_t kDeadRemembered = 64;  // until ZooKeeper has counted their sessions' timeout
 
 }  // namespace
 
@@ -80,6 +81,7 @@ void Candidacy::create() {
       own_ = result.path.substr(path_.size() + 1);
       created_at_ = out_.now;
       made_path_ = false;
+      refused_ = ZkCode::kOk;
       return begin();
     }
     if (result.code == ZkCode::kNoNode && !std::exchange(made_path_, true))
@@ -87,6 +89,7 @@ void Candidacy::create() {
         if (era == era_) begin();
       });
     retry_at_ = out_.now + kRefusedRetry;
+    if (std::exchange(refused_, result.code) == result.code) return;
     out_.log(LogLevel::kWarn, "cannot stand", {{"path", path_}, {"why", zk_code_name(result.code)}});
   });
 }
@@ -105,8 +108,40 @@ void Candidacy::take_place(std::vector<std::string> before) {
                  {{"path", path}, {"remedy", "delete it"}});
       return take_place(before);
     }
-    watched_ = path;
+    wait_for(path, result.stat);
   });
+}
+
+void Candidacy::wait_for(const std::string& path, const ZkStat& stat) {
+  watched_ = path;
+  watched_stat_ = stat;
+  const auto proof = std::find_if(dead_.begin(), dead_.end(),
+                                  [&](const Dead& one) { return one.session == stat.ephemeral_owner; });
+  if (proof != dead_.end() && !proof->used) remove(path, stat);
+}
+
+// The proof is spent once there is an answer, whatever it is. Without one the connection is lost, and all begins anew.
+void Candidacy::remove(const std::string& path, const ZkStat& stat) {
+  ZkMulti multi;
+  multi.ops = {ZkCheck{contender()}, ZkDelete{path, stat.version}};
+  call(std::move(multi), [this, path, session = stat.ephemeral_owner](const ZkResult& result) {
+    for (Dead& one : dead_) one.used |= one.session == session;
+    if (result.code == ZkCode::kOk)
+      out_.log(LogLevel::kInfo, "has removed the contender of a dead server", {{"path", path}});
+    begin();
+  });
+}
+
+bool Candidacy::dead(uint64_t session) const {
+  return std::any_of(dead_.begin(), dead_.end(), [&](const Dead& one) { return one.session == session; });
+}
+
+void Candidacy::on(const SessionJudged& message) {
+  std::erase_if(dead_, [&](const Dead& one) { return one.session == message.session; });
+  if (!message.dead) return;
+  dead_.push_back(Dead{message.session, false});
+  if (dead_.size() > kDeadRemembered) dead_.pop_front();
+  if (!watched_.empty() && !leading_) wait_for(watched_, watched_stat_);
 }
 
 void Candidacy::lead() {

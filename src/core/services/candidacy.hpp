@@ -1,12 +1,15 @@
 // One server of all that stand is the first: contenders are ephemeral sequential znodes below a path, and whose number
 // is the smallest leads, whatever stands before the number. Whoever waits watches the one before it. One that is not
-// ephemeral is nobody's, and is passed over.
+// ephemeral is nobody's, and is passed over. One whose server is proven dead is removed by the next in line, long
+// before ZooKeeper does it: in one transaction with a check of its own. Whose it is tells its session in ZooKeeper,
+// which is no other life's. Each proof removes one contender: a server that stands again lives.
 //
 // To lead is an opinion, and the contender a server's proof of it: what only the leader may do in ZooKeeper is one
 // transaction with a check of that znode. While it is there nobody else's number is the smallest.
 //
 // A part of the actor that owns it.
 #pragma once
+#include <deque>
 #include <functional>
 #include <set>
 #include <string>
@@ -28,10 +31,13 @@ class Candidacy {
 
   void on(const ZkSessionChanged& message);
   void on(const ZkWatchFired& message);
+  void on(const SessionJudged& message);
   void on_time();
   Instant deadline() const { return retry_at_; }
 
   bool leading() const { return leading_; }
+  // Whether the server of that session in ZooKeeper is: of the latest kDeadRemembered.
+  bool dead(uint64_t session) const;
   // While leading: the znode, when it was made by the ensemble's clock, and by ours (or somewhat later).
   std::string contender() const { return path_ + "/" + own_; }
   int64_t created_ms() const { return created_ms_; }
@@ -41,11 +47,18 @@ class Candidacy {
   void look_again() { begin(); }
 
  private:
+  struct Dead {
+    uint64_t session = 0;
+    bool used = false;  // its contender has been removed, or cannot be
+  };
+
   void begin();
   void on_listed(const std::vector<std::string>& children);
   void find_own(const std::vector<std::string>& children);
   void create();
   void take_place(std::vector<std::string> before);
+  void wait_for(const std::string& path, const ZkStat& stat);
+  void remove(const std::string& path, const ZkStat& stat);
   void lead();
   void call(ZkRequest request, ZkCalls::Then then);
 
@@ -66,6 +79,9 @@ class Candidacy {
   int64_t created_ms_ = 0;
   Instant created_at_{};
   std::string watched_;
+  ZkStat watched_stat_;                // of the one before ours
+  std::deque<Dead> dead_;              // by the order in which it was heard
+  ZkCode refused_ = ZkCode::kOk;       // why we could not stand, as told last
   std::set<std::string> passed_over_;  // that it has told of
 };
 

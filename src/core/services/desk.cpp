@@ -52,8 +52,9 @@ void Desk::take(Token token, ServiceCall call, Duration timeout) {
     return refuse(token, Verdict::kUnavailable, "too many calls wait in this server");
   if (out_.config.standalone)
     return refuse(token, Verdict::kUnavailable, "a standalone server has no ZooKeeper to coordinate with");
-  const bool of_sessions = call.collection == Collection::kSessions;  // known here, whatever ZooKeeper does
-  if (!connected_ && !of_sessions)
+  const bool of_sessions = call.collection == Collection::kSessions;
+  const bool of_one_session = of_sessions && !call.path.empty();  // known here, whatever ZooKeeper does
+  if (!connected_ && !of_one_session)
     return refuse(token, Verdict::kUnavailable, "this server cannot reach ZooKeeper");
 
   Parameters parameters(call);

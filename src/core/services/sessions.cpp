@@ -15,6 +15,7 @@ namespace {
 constexpr uint64_t kTtlMax = 3600;
 constexpr uint64_t kTtlUsual = 15;
 constexpr int kConfirmsPerTimeout = 6;
+constexpr char kAway[] = "this server cannot reach ZooKeeper";
 constexpr Duration kStopGrace = milliseconds(1500);  // below what a stop takes at most
 
 }  // namespace
@@ -106,6 +107,7 @@ void Sessions::on(HolderWanted message) {
     renew(it->second);
   }
   if (out_.certain()) return pass_on(std::move(message));
+  if (!connected_) return reply(message.asked.token, Verdict::kUnavailable, kAway);
   waiting_.push_back(std::move(message));
   if (confirm_at_ == kNever) confirm();
 }
@@ -166,10 +168,14 @@ void Sessions::end_all(const std::string& why, Duration grace) {
   if (!all.empty()) tell_services(all, why, grace);
 }
 
+void Sessions::refuse_waiting(const std::string& why) {
+  for (const HolderWanted& wanted : std::exchange(waiting_, {}))
+    reply(wanted.asked.token, Verdict::kUnavailable, why);
+}
+
 void Sessions::on(const StopRequested&) {
   stopping_ = true;
-  for (const HolderWanted& wanted : std::exchange(waiting_, {}))
-    reply(wanted.asked.token, Verdict::kUnavailable, "this server is shutting down");
+  refuse_waiting("this server is shutting down");
   end_all("this server is shutting down", kStopGrace);
 }
 
@@ -182,7 +188,7 @@ void Sessions::on(const ZkSessionChanged& message) {
     confirming_.clear();
     end_all("the ZooKeeper session of this server has ended", Duration(0));
   }
-  if (!connected_) return;
+  if (!connected_) return refuse_waiting(kAway);
   if (std::exchange(zk_session_, message.session) != message.session) out_.certain_until = Instant{};
   timeout_ = message.timeout;
   if (!sessions_.empty() || !waiting_.empty()) confirm();
@@ -217,7 +223,7 @@ void Sessions::on_time() {
   if (!out_.certain() && out_.certain_until != Instant{}) {
     out_.certain_until = Instant{};  // what begins now waits for the next answer
     // Once their grace is over, ZooKeeper's patience is, too.
-    if (!mutated(Mutation::kDoubtIgnored)) end_all("this server cannot reach ZooKeeper", timeout_ / 3);
+    if (!mutated(Mutation::kDoubtIgnored)) end_all(kAway, timeout_ / 3);
   }
   while (!ends_.empty() && ends_.begin()->first <= out_.now) {
     end_one(ends_.begin()->second, "the session was not renewed in time");

@@ -54,6 +54,7 @@ class Sessions {
   void call_ended(uint64_t token);
   void drop(HolderId holder);
   void end_one(HolderId holder, const std::string& why);
+  void refuse_waiting(const std::string& why);
   void end_all(const std::string& why, Duration grace);
   void tell_services(const std::vector<HolderId>& holders, const std::string& why, Duration grace);
   void confirm();

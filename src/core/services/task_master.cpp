@@ -24,11 +24,14 @@ TaskMaster::TaskMaster(Outbox& out, ZkCalls& zk)
     : out_(out),
       zk_(zk),
       candidacy_(out, zk, kMasterPath, kMasterPrefix, out.config.self.member.id.value,
-                 {[this] { rebuild(); }, [this] { clear(); }}) {}
+                 {[this] { rebuild(); }, [this] { clear(); }}),
+      layout_(out, zk, {kTasksPath, kTaskDataPath, kWorkersPath, kMasterPath, kTaskNotesPath}) {}
 
 // ---- is there anything to do at all? ----
 
+// The layout first: what is read of it after that is watched.
 void TaskMaster::on(const ZkSessionChanged& message) {
+  layout_.on(message);
   zookeeper_ = message;
   if (used_) return candidacy_.on(message);
   look_for_use();
@@ -37,15 +40,22 @@ void TaskMaster::on(const ZkSessionChanged& message) {
 void TaskMaster::look_for_use() {
   look_at_ = kNever;
   if (used_ || zookeeper_.state != ZkState::kConnected) return;
-  zk_.call(ZkExists{kTasksPath, true}, [this](const ZkResult& result) {
-    if (used_ || result.code == ZkCode::kNoNode) return;  // the watch will tell
+  zk_.call(ZkChildren{kTasksPath, true}, [this](const ZkResult& result) {
+    if (used_ || result.code == ZkCode::kNoNode) return;  // layout_ will tell
     if (result.code != ZkCode::kOk) {
       look_at_ = out_.now + (zk_silent(result.code) ? kRetry : kLongRetry);
       return;
     }
+    if (result.stat.children_version == 0) return;  // it has never had one
     used_ = true;
     candidacy_.on(zookeeper_);
   });
+}
+
+void TaskMaster::on(const SessionJudged& message) {
+  candidacy_.on(message);
+  for (const auto& [name, worker] : workers_) file_worker(name);
+  assign();
 }
 
 // ---- its view ----
@@ -74,8 +84,6 @@ void TaskMaster::clear() {
 // The notes before the tasks: a note whose task is not listed after it is left over.
 void TaskMaster::rebuild() {
   clear();
-  for (const char* path : {kTasksPath, kTaskDataPath, kWorkersPath, kTaskNotesPath})
-    zk_.make_path(path, [](ZkCode) {});
   read(ZkChildren{kTaskNotesPath}, [this](const ZkResult& result) {
     notes_ = std::set<std::string>(result.children.begin(), result.children.end());
   });
@@ -112,16 +120,11 @@ void TaskMaster::read_done() {
   assign();
 }
 
-// What is not there cannot be watched. What may not be read is not taken for empty.
+// What is not there is watched by layout_. What may not be read is not taken for empty.
 void TaskMaster::list(const char* path, void (TaskMaster::*then)(const ZkResult&)) {
   read(ZkChildren{path, true}, [this, path, then](const ZkResult& result) {
     if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode) return no_list(path, result.code);
     (this->*then)(result);
-    if (result.code != ZkCode::kNoNode) return;
-    zk_.make_path(path, [this, path, then, era = era_](ZkCode code) {
-      if (era != era_) return;
-      code == ZkCode::kOk ? list(path, then) : no_list(path, code);
-    });
   });
 }
 
@@ -284,6 +287,7 @@ void TaskMaster::on_worker(const std::string& name, uint64_t number, const ZkRes
   Worker& worker = it->second;
   worker.reading = 0;
   if (result.code != ZkCode::kOk) return forget_worker(name);
+  worker.owner = result.stat.ephemeral_owner;
   worker.version = result.stat.version;
   worker.since = result.stat.modified_zxid;
   says(name, result.data);
@@ -314,6 +318,7 @@ void TaskMaster::forget_worker(const std::string& name) {
 }
 
 void TaskMaster::on(const ZkWatchFired& message) {
+  layout_.on(message);
   if (!used_ && message.path == kTasksPath) return look_for_use();
   candidacy_.on(message);
   if (!candidacy_.leading()) return;
@@ -351,6 +356,7 @@ void TaskMaster::file_worker(const std::string& name) {
   if (worker.filed) free_.erase({*worker.filed, name});
   worker.filed.reset();
   if (!worker_idle(worker.data) || worker.reading != 0 || worker.pending || worker.barred) return;
+  if (candidacy_.dead(worker.owner)) return;
   worker.filed = worker.since;
   free_.emplace(worker.since, name);
 }
@@ -485,6 +491,7 @@ void TaskMaster::remove(const std::string& id) {
 
 void TaskMaster::on_time() {
   if (look_at_ <= out_.now) look_for_use();
+  layout_.on_time();
   candidacy_.on_time();
   if (retry_at_ <= out_.now && candidacy_.leading()) rebuild();
   if (list_workers_at_ <= out_.now) {
@@ -514,7 +521,8 @@ Instant TaskMaster::next_expiry() const {
 
 Instant TaskMaster::deadline() const {
   const Instant data_due = data_due_.empty() ? kNever : data_due_.begin()->first;
-  return std::min({candidacy_.deadline(), retry_at_, look_at_, list_workers_at_, next_expiry(), data_due});
+  return std::min({layout_.deadline(), candidacy_.deadline(), retry_at_, look_at_, list_workers_at_,
+                   next_expiry(), data_due});
 }
 
 }  // namespace kvd

@@ -10,7 +10,12 @@
 // A task that another program made is assigned once its data is there. One that can never be done has failed, with the
 // reason: its data does not come, its id is none that can be used, ZooKeeper forbids what has to be done with it.
 //
-// Before there are tasks nobody stands: where /tasks does not exist a server waits for it, which costs nothing.
+// A server that is proven dead does not keep the others waiting for ZooKeeper to count its session's timeout: its
+// contender is removed (candidacy.hpp), and its workers are given nothing more. What they have stays theirs until
+// ZooKeeper has ended the session: they may be at it still.
+//
+// The layout stands as soon as a server is connected, so that other programs find it, and is made anew when somebody
+// has deleted it. Before the first task nobody stands: a server waits for that, which costs nothing.
 //
 // What is over for kTaskRetention is removed, and sooner when there are more than limits::kTasksKept of that: each new
 // task makes the master list them all. The time is the master's own if it saw the end, and otherwise judged by the
@@ -26,6 +31,7 @@
 #include <vector>
 
 #include "core/services/candidacy.hpp"
+#include "core/services/standing_paths.hpp"
 #include "core/services/task_layout.hpp"
 
 namespace kvd {
@@ -38,12 +44,14 @@ class TaskMaster {
 
   void on(const ZkSessionChanged& message);
   void on(const ZkWatchFired& message);
+  void on(const SessionJudged& message);
   void on_time();
   Instant deadline() const;
 
  private:
   struct Worker {
     bool barred = false;   // ZooKeeper refuses to change its znode
+    uint64_t owner = 0;    // the session that it belongs to
     uint64_t reading = 0;  // the number of the latest read that is under way; 0: none
     bool pending = false;  // a task for it is under way
     std::string data;
@@ -110,6 +118,7 @@ class TaskMaster {
   Outbox& out_;
   ZkCalls& zk_;
   Candidacy candidacy_;
+  StandingPaths layout_;
   ZkSessionChanged zookeeper_;  // as heard last
   bool used_ = false;           // there are tasks, or were
   Instant look_at_ = kNever;    // for that

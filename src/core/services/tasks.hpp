@@ -67,6 +67,7 @@ class Tasks {
   void on(ServiceAsked message);
   void on(const ServiceDropped& message);
   void on(const HoldersEnded& message) { workers_.on(message); }
+  void on(const SessionJudged& message) { master_.on(message); }
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);

@@ -86,6 +86,7 @@ class Znodes {
   void on(ServiceAsked message);
   void on(const ServiceDropped& message);
   void on(const HoldersEnded& message);
+  void on(const SessionJudged&) {}
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
