@@ -12,6 +12,8 @@ namespace kvd {
 namespace {
 
 constexpr size_t kSettingsWaiting = 64;
+// Of one deletion by prefix: a key may be there still and deleted in the log's tail, by the pages before.
+constexpr size_t kWalkedKeys = 4 * limits::kDeletedKeys;
 
 bool matches(const EntityTags& tags, bool present, Revision modified) {
   if (!present) return false;
@@ -211,6 +213,8 @@ void Replica::drop_from_tail(const Entry& entry) {
 // go: how else would there be room again?
 bool Replica::room_for(const Ticket& ticket, const std::vector<Record>& effects) {
   int64_t growth = 0;
+  const auto is_deletion = [](const Record& effect) { return !effect.has_value(); };
+  if (std::all_of(effects.begin(), effects.end(), is_deletion)) return true;
   for (const Record& effect : effects) {
     const Record* now = store_.find(effect.key(), effect.space());
     if (effect.has_value()) growth += static_cast<int64_t>(item_bytes(effect));
@@ -293,29 +297,43 @@ void Replica::propose(Ticket ticket, DeleteKey& remove) {
 }
 
 void Replica::propose(Ticket ticket, DeletePrefix& remove) {
-  std::map<std::string_view, const Record*> keys;
+  std::vector<const Record*> keys;
   size_t bytes = 0;
   auto add = [&](const Record& record) {
-    keys[record.key()] = &record;
+    keys.push_back(&record);
     bytes += record.key().size() + 32;
   };
   auto too_many = [&] { return keys.size() > limits::kDeletedKeys || bytes > limits::kWriteBytes; };
+  auto enough = [&] { return remove.limit != 0 ? keys.size() >= remove.limit : too_many(); };
   const Index& tail = *leader_->tail;
   const Table& all = store_.items();
+  size_t walked = 0;
   for (auto it = all.lower_bound(remove.prefix);
-       it != all.end() && it->key().starts_with(remove.prefix) && !too_many(); ++it) {
+       it != all.end() && it->key().starts_with(remove.prefix) && !enough(); ++it, ++walked) {
+    if (walked == kWalkedKeys) {
+      refuse(ticket.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
+             "too many deletions wait for replication");
+      return;
+    }
     if (tail.find(it->key()) == nullptr) add(*it);
   }
+  const auto from_store = static_cast<std::ptrdiff_t>(keys.size());
   tail.each([&](const Record& record) {
     if (record.has_value() && record.key().starts_with(remove.prefix)) add(record);
   });
-  if (too_many()) {
+  if (remove.limit == 0 && too_many()) {
     refuse(ticket.token, ErrorCode::kTooLarge, Outcome::kNotApplied,
-           "these are too many keys for one write: delete by longer prefixes");
+           "these are too many keys to be deleted in one write: delete them in pages, with limit=" +
+               std::to_string(limits::kListItemsMax) + ", again and again until \"more\" is false");
     return;
   }
+  const auto before = [](const Record* a, const Record* b) { return a->key() < b->key(); };
+  std::sort(keys.begin() + from_store, keys.end(), before);
+  std::inplace_merge(keys.begin(), keys.begin() + from_store, keys.end(), before);
+  if (remove.limit != 0) keys.resize(std::min<size_t>(keys.size(), remove.limit));
   std::vector<Record> effects;
-  for (const auto& [key, now] : keys) effects.push_back(deleted(*now, next_revision()));
+  effects.reserve(keys.size());
+  for (const Record* now : keys) effects.push_back(deleted(*now, next_revision()));
   if (effects.empty()) {
     unchanged(std::move(ticket), PrefixDeleted{0});
   } else {
@@ -338,7 +356,9 @@ bool Replica::empty_at_tail() const {
 void Replica::propose(Ticket ticket, WriteBatch& batch) {
   if (batch.if_empty && !empty_at_tail()) {
     refuse(ticket.token, ErrorCode::kNotEmpty, Outcome::kNotApplied,
-           "the cluster holds keys: a snapshot is restored into an empty one only");
+           "the cluster holds keys: a snapshot is restored into an empty one only, or, with replace=true, in "
+           "their "
+           "place");
     return;
   }
   std::move(batch.fences.begin(), batch.fences.end(), std::back_inserter(ticket.fences));

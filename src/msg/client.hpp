@@ -54,6 +54,7 @@ struct DeleteKey {
 };
 struct DeletePrefix {
   std::string prefix;  // never empty
+  uint32_t limit = 0;  // a page: so many keys, the first in order, 1 to limits::kListItemsMax; 0: all of them
 };
 struct BatchOp {
   std::string key;

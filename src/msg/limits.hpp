@@ -17,15 +17,18 @@ inline constexpr uint64_t kFenceTokenMax = INT64_MAX;
 inline constexpr size_t kRememberedAnswers = 65'536;
 inline constexpr size_t kForgottenBatch = 1'024;
 inline constexpr size_t kForgottenBatches = 256;
-inline constexpr size_t kBatchOps = 1024;       // more: 400
-inline constexpr size_t kDeletedKeys = 65'536;  // by one prefix, all at once, about 0.1 s: 413
-inline constexpr size_t kListItems = 1000;      // a page's size when none is asked for; the most is 10,000
+inline constexpr size_t kBatchOps = 1024;  // more: 400
+inline constexpr size_t kDeletedKeys =
+    16'384;  // by one prefix, all at once: every other client waits meanwhile: 413
+inline constexpr size_t kListItems = 1000;  // a page's size when none is asked for; the most is 10,000
 inline constexpr size_t kListItemsMax = 10'000;
 // A page ends early after so many bytes of keys, values and what JSON writes beside each: it is made at once, and all
 // other clients wait for it.
 inline constexpr size_t kListBytes = 512u << 10;
 inline constexpr size_t kListItemBytes = 64;
-inline constexpr size_t kWriteBytes = 16u << 20;      // one write's keys and values together: 413
+inline constexpr size_t kWriteBytes = 16u << 20;  // one write's keys and values together: 413
+// A page of keys that are deleted is never too large.
+static_assert(kListItemsMax <= kDeletedKeys && kListItemsMax * (kKeyBytes + 64) <= kWriteBytes);
 inline constexpr size_t kClientRequests = 16'384;     // waiting in one node: 503
 inline constexpr size_t kWaitingBytes = 128u << 20;   // of writes, likewise: 503
 inline constexpr size_t kUncommittedEntries = 8'192;  // in the leader's log: 503

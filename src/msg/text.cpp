@@ -162,7 +162,9 @@ struct OperationText {
   std::string operator()(const DeleteKey& m) const {
     return fmt::format("DeleteKey {}{}", quoted(m.key), text_of(m.condition));
   }
-  std::string operator()(const DeletePrefix& m) const { return "DeletePrefix " + quoted(m.prefix); }
+  std::string operator()(const DeletePrefix& m) const {
+    return "DeletePrefix " + quoted(m.prefix) + (m.limit != 0 ? fmt::format(" limit={}", m.limit) : "");
+  }
   std::string operator()(const WriteBatch& m) const {
     return std::string(m.if_empty ? "WriteBatch if_empty " : "WriteBatch ") +
            list(m.ops, [](const BatchOp& op) { return text_of(op); }) +

@@ -41,7 +41,7 @@ auto fields(Of<ReadKey> auto& m) { return std::tie(m.key); }
 auto fields(Of<ListKeys> auto& m) { return std::tie(m.prefix, m.after, m.limit, m.keys_only); }
 auto fields(Of<PutKey> auto& m) { return std::tie(m.key, m.value, m.condition); }
 auto fields(Of<DeleteKey> auto& m) { return std::tie(m.key, m.condition); }
-auto fields(Of<DeletePrefix> auto& m) { return std::tie(m.prefix); }
+auto fields(Of<DeletePrefix> auto& m) { return std::tie(m.prefix, m.limit); }
 auto fields(Of<BatchOp> auto& m) { return std::tie(m.key, m.value); }
 auto fields(Of<WriteBatch> auto& m) { return std::tie(m.ops, m.if_empty, m.fences); }
 auto fields(Of<ChangeSettings> auto& m) { return std::tie(m.min_in_sync); }
@@ -139,6 +139,7 @@ inline void check_value(Decoder& decoder, const DeleteKey& deletion) { check_key
 inline void check_value(Decoder& decoder, const BatchOp& op) { check_key(decoder, op.key); }
 inline void check_value(Decoder& decoder, const DeletePrefix& deletion) {
   if (deletion.prefix.empty()) decoder.fail("an empty prefix");
+  if (deletion.limit > limits::kListItemsMax) decoder.fail(fmt::format("a page of {} keys", deletion.limit));
 }
 inline void check_value(Decoder& decoder, const WriteBatch& batch) {
   if (batch.ops.size() > limits::kBatchOps) decoder.fail(fmt::format("a batch of {}", batch.ops.size()));

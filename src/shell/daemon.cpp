@@ -70,6 +70,7 @@ Instant now() { return Instant(Duration(static_cast<int64_t>(uv_hrtime() / 1000)
 
 struct DescriptorShares {
   size_t clients = 0;
+  size_t refused = 0;  // clients that are being told that there are too many
   size_t accepted_links = 0;
 };
 
@@ -82,11 +83,13 @@ std::optional<DescriptorShares> share_descriptors(rlim_t& all) {
   setrlimit(RLIMIT_NOFILE, &limit);
   if (all < kDescriptorsMin) return std::nullopt;
   const rlim_t links = std::clamp<rlim_t>(all / 16, kLinksMin, limits::kLinks);
-  return DescriptorShares{all - kRefusedAtOnce - kOwnDescriptors - 2 * links, links};
+  const rlim_t refused = std::min<rlim_t>(all / 16, HttpOptions().refused_max);
+  return DescriptorShares{all - refused - kOwnDescriptors - 2 * links, refused, links};
 }
 
 HttpOptions within(HttpOptions options, const DescriptorShares& shares) {
   options.connections_max = std::min(options.connections_max, shares.clients);
+  options.refused_max = shares.refused;
   return options;
 }
 

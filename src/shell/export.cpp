@@ -29,7 +29,8 @@ constexpr char kNotes[] = R"(  DIR         what the server had as --data-dir
 Everything is verified first: checksums, the snapshot's digest, and that the log fits. Nothing in DIR is
 changed, so it may be on a read-only file system; no server can start on it meanwhile. The snapshot is of
 the format of GET /v1/snapshot:
-  curl -T FILE http://HOST:PORT/v1/snapshot     restores it into an empty cluster
+  curl -T FILE http://HOST:PORT/v1/snapshot     restores it into an empty cluster (with ?replace=true
+                                                in place of what is there)
   kvd inspect FILE                              tells what it holds
 
 The snapshot holds all writes that the directory does, also those at the end of the log that are not known

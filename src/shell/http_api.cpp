@@ -174,7 +174,8 @@ Refusal accept_collection(const HttpRequest& request, const Target& target, Acce
   bool batch = request.method == HttpMethod::kPost;
   if (!batch && request.method != HttpMethod::kDelete)
     return wrong_method(request, "GET, HEAD, POST, DELETE");
-  Result<Query> query = parse_query(target.query, batch ? kWriteParameters : kWriteParameters | kQueryPrefix);
+  Result<Query> query =
+      parse_query(target.query, batch ? kWriteParameters : kWriteParameters | kQueryPrefix | kQueryLimit);
   if (!query) return bad_request(request, query.error().detail);
   if (!batch && query->prefix.empty())
     return bad_request(request, "the query parameter 'prefix' may not be empty");
@@ -188,7 +189,8 @@ Refusal accept_collection(const HttpRequest& request, const Target& target, Acce
     accepted.body_bytes_max = limits::kWriteBytes;
     accepted.body_name = "the body of a batch";
   } else {
-    accepted.request.operation = DeletePrefix{std::move(query->prefix)};
+    accepted.plan.limit = query->limit;
+    accepted.request.operation = DeletePrefix{std::move(query->prefix), query->limit};
     limit_small_body(accepted);
   }
   return std::nullopt;
@@ -255,10 +257,11 @@ Refusal accept_decision(const HttpRequest& request, const Target& target, Accept
 Refusal accept_snapshot(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
   const bool restore = request.method == HttpMethod::kPut;
   if (!restore && !is_read_method(request.method)) return wrong_method(request, "GET, HEAD, PUT");
-  Result<Query> query = parse_query(target.query, restore ? uint32_t{kQueryTimeout} : 0);
+  Result<Query> query = parse_query(target.query, restore ? kQueryTimeout | kQueryReplace : 0);
   if (!query) return bad_request(request, query.error().detail);
   accepted.plan.route = restore ? Route::kRestore : Route::kBackup;
   accepted.plan.write = restore;
+  accepted.plan.replace = query->replace;
   accepted.request.timeout = query->timeout;
   if (restore) {  // what reads the body has bounds of its own
     accepted.request.operation = WriteBatch{};

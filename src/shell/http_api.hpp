@@ -45,8 +45,10 @@ struct ReplyPlan {
   bool write = false;    // errors carry an outcome
   bool verbose = false;  // of health checks
   bool keys_only = false;
-  std::string text;     // the key of a write; the link to a listing's next page, but for the last value
-  Condition condition;  // of a read: evaluated on the reply
+  bool replace = false;  // of a restore
+  uint32_t limit = 0;    // of a deletion: the page's; 0: none
+  std::string text;      // the key of a write; the link to a listing's next page, but for the last value
+  Condition condition;   // of a read: evaluated on the reply
 };
 
 struct AcceptedHead {

@@ -509,13 +509,15 @@ void HttpConnection::take_restore_body() {
 }
 
 void HttpConnection::write_restore() {
-  while (auto batch = restore_->next_batch()) {
+  while (auto next = restore_->next_request()) {
     ClientRequest request;
-    request.id = request_id(number_, kBatchBit | batch->number);
-    request.operation = std::move(batch->content);
+    request.id = request_id(number_, kBatchBit | next->number);
+    request.operation = std::move(next->operation);
+    request.read = next->read;
     request.timeout = restore_timeout_;
     shared_.sink(std::move(request));
   }
+  if (auto line = restore_->progress(now_ms())) shared_.log(*line);
   auto response = restore_->answer(shared_.options.identity, shared_.counters);
   if (!response) return;
   uint32_t index = (restore_sequence_ - first_sequence_) & kSequenceMask;
@@ -642,7 +644,10 @@ void HttpConnection::close() {
     uint32_t sequence = (first_sequence_ + static_cast<uint32_t>(i)) & kSequenceMask;
     shared_.sink(ClientCancelled{request_id(number_, sequence)});
   }
-  if (restore_) drop_restore();
+  if (restore_) {
+    if (auto line = restore_->given_up()) shared_.log(*line);
+    drop_restore();
+  }
   shared_.held_bytes -= std::exchange(accounted_, 0);
   if (dirty_) std::erase(shared_.dirty, this);
   if (resumable_) std::erase(shared_.resumable, this);

@@ -12,7 +12,6 @@
 namespace kvd {
 
 inline constexpr uint64_t kTimeoutMsMax = 600'000;  // the query parameter `timeout`; more: 400
-inline constexpr size_t kRefusedAtOnce = 64;        // connections that are being told 503; more are dropped
 inline constexpr size_t kSmallBodyBytes = 4096;     // bodies but values and batches; longer: 413
 
 // Names with dots that this server may be called by: --host, --advertise, --allow-host.
@@ -36,6 +35,7 @@ struct HttpOptions {
   HttpIdentity identity;
 
   size_t connections_max = 16'384;            // or what descriptors allow; more: 503 and close
+  size_t refused_max = 64;                    // connections that are being told 503; more are dropped
   size_t pipelined_max = 128;                 // requests of one connection in flight: no more are read
   size_t unsent_bytes_max = 1u << 20;         // answers of one connection: no more requests are read
   size_t held_bytes_max = size_t{256} << 20;  // of all connections: the one that holds the most is closed

@@ -141,7 +141,9 @@ class Renderer {
   HttpResponse operator()(const KeyAbsent&) const { return empty(404); }
   HttpResponse operator()(const PrefixDeleted& deleted) const {
     JsonWriter json;
-    json.begin_object().member("deleted", deleted.count).end_object();
+    json.begin_object().member("deleted", deleted.count);
+    if (plan_.limit != 0) json.member("more", deleted.count == plan_.limit);
+    json.end_object();
     return json_response(200, json);
   }
   HttpResponse operator()(const BatchWritten&) const {

@@ -125,9 +125,9 @@ void HttpServer::on_connection(int status) {
   using Admission = HttpConnection::Admission;
   size_t limit = shared_->options.connections_max;
   size_t open = shared_->open.size();
-  Admission admission = open < limit                    ? Admission::kServe
-                        : open < limit + kRefusedAtOnce ? Admission::kRefuse
-                                                        : Admission::kDrop;
+  Admission admission = open < limit                                  ? Admission::kServe
+                        : open < limit + shared_->options.refused_max ? Admission::kRefuse
+                                                                      : Admission::kDrop;
   bool refused = admission != Admission::kServe;
   ++(refused ? shared_->counters.connections_refused : shared_->counters.connections);
   if (refused && !refusing_) {

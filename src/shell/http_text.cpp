@@ -89,6 +89,7 @@ constexpr Parameter kParameters[] = {
     {"keys", kQueryKeys, [](Query& q, std::string v) { return set_flag(q.keys_only, v); }},
     {"to", kQueryTo, [](Query& q, std::string v) { return set_id(q.to, std::move(v)); }},
     {"fence", kQueryFence, set_fence},
+    {"replace", kQueryReplace, [](Query& q, std::string v) { return set_flag(q.replace, v); }},
     {"verbose", kQueryVerbose, [](Query& q, std::string v) { return set_flag(q.verbose, v); }},
 };
 

@@ -27,6 +27,7 @@ enum QueryParameter : uint32_t {
   kQueryVerbose = 128,
   kQueryTo = 256,
   kQueryFence = 512,
+  kQueryReplace = 1024,
 };
 struct Query {
   ReadMode read = ReadMode::kLocal;
@@ -37,6 +38,7 @@ struct Query {
   std::string after;
   bool keys_only = false;
   bool verbose = false;
+  bool replace = false;
   std::string to;  // a server's id; empty: not given
   OptionalBox<Fence> fence;
 };

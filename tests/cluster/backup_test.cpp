@@ -39,8 +39,8 @@ int put_fenced(const KvdServer& server, int token) {
       .status;
 }
 
-int put_snapshot(const KvdServer& server, const std::string& snapshot) {
-  return http_request(server.http(), "PUT", "/v1/snapshot", snapshot, kDeadline).status;
+int put_snapshot(const KvdServer& server, const std::string& snapshot, const char* query = "") {
+  return http_request(server.http(), "PUT", fmt::format("/v1/snapshot{}", query), snapshot, kDeadline).status;
 }
 
 TEST_CASE("a backup taken under writes is restored into an empty cluster only") {
@@ -82,6 +82,60 @@ TEST_CASE("a backup taken under writes is restored into an empty cluster only") 
   CHECK(put_fenced(follower, 7) == 200);
   cluster.wait_all_equal();
   cluster.require_everywhere(before);
+}
+
+TEST_CASE("a backup is restored in place of what is there, also when its server is killed in the midst") {
+  Cluster::Options options;
+  options.durable = true;
+  Cluster cluster(options);
+  cluster.start_all();
+  KvdServer* leader = &cluster.wait_for_leader();
+  std::map<std::string, std::string> before;
+  constexpr int kKeys = 20'000;
+  for (int i = 0; i < kKeys; i += 1000) {
+    std::string ops;
+    for (int j = i; j < i + 1000; ++j) {
+      const std::string key = fmt::format("key-{:06}", j);
+      before[key] = fmt::format("value {}", j);
+      ops += fmt::format(R"({}{{"put":{{"key":"{}","value":"{}"}}}})", j > i ? "," : "", key, before[key]);
+    }
+    REQUIRE(http_request(leader->http(), "POST", "/v1/kv", "{\"ops\":[" + ops + "]}", kDeadline).status ==
+            200);
+  }
+  const std::string snapshot = take_snapshot(*leader, cluster.directory() + "/backup");
+  const auto spoil = [&] {
+    const HttpAnswer deleted =
+        http_request(leader->http(), "DELETE", "/v1/kv?prefix=key-&limit=5000", "", kDeadline);
+    REQUIRE(deleted.body == "{\"deleted\":5000,\"more\":true}\n");
+    for (const char* key : {"a", "key-010000", "key-010000x", "z"}) cluster.write(*leader, key, "spoiled");
+  };
+  spoil();
+  auto servers = cluster.serving();
+  std::erase(servers, leader);
+  REQUIRE(put_snapshot(*servers.front(), snapshot, "?replace=true") == 200);
+  cluster.wait_all_equal();
+  CHECK(cluster.read_all(*leader, "") == before);
+  say("Through a follower it replaces what was there.");
+
+  spoil();
+  ChildProcess curl;
+  const std::string url =
+      fmt::format("http://{}:{}/v1/snapshot?replace=true", leader->http().host, leader->http().port);
+  curl.start({"curl", "--silent", "--upload-file", cluster.directory() + "/backup", url},
+             cluster.directory() + "/curl.log");
+  cluster.wait_until("it has begun", [&] {
+    return http_request(servers.front()->http(), "GET", "/v1/kv/a", "", kDeadline).status == 404;
+  });
+  leader->kill();
+  REQUIRE(curl.wait(kDeadline));
+  say("The server that restores is killed; the same once more, through another one.");
+  leader = &cluster.wait_for_leader();
+  REQUIRE(put_snapshot(*leader, snapshot, "?replace=true") == 200);
+  for (const auto& server : cluster.servers()) {
+    if (!server->running()) server->start();
+  }
+  cluster.wait_all_equal();
+  CHECK(cluster.read_all(cluster.wait_for_leader(), "") == before);
 }
 
 // What `kvd export` says at its end of a directory, and the snapshot.

@@ -80,8 +80,16 @@ TEST_CASE("sizes: fixed, even, weighted") {
   CHECK(large < 1200);
 }
 
+TEST_CASE("sizes with units") {
+  CHECK(SizeChooser::parse("64K")->max() == 64 * 1024);
+  CHECK(SizeChooser::parse("16M")->max() == 16 * 1024 * 1024);
+  CHECK(SizeChooser::parse("1K-3K")->mean() == 2048);
+  CHECK(SizeChooser::parse("1K:3,5K:1")->mean() == 2048);
+}
+
 TEST_CASE("sizes that make no sense are refused") {
-  for (const char* text : {"", "x", "10-", "20-10", "10:0", "10,", "99999999999", "10 20"})
+  for (const char* text : {"", "x", "10-", "20-10", "10:0", "10,", "99999999999", "10 20", "K", "64k", "64KB",
+                           "17M", "1G", "-5", "1K:2K", "1.5M"})
     CHECK_MESSAGE(!SizeChooser::parse(text), text);
 }
 

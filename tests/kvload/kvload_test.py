@@ -4,6 +4,8 @@ are there and add up, never how large they are. A case that needs ZooKeeper is s
 import contextlib
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -145,6 +147,32 @@ def verify():
         assert not bad['ok'] and 'is not linearizable' in bad['violation'], bad
 
 
+def leftovers():
+    """What is written stays, and the line that says so names the command that deletes it."""
+    with standalone(1) as (_, names):
+        def left():
+            with urllib.request.urlopen(f'http://{names[0]}/v1/kv?prefix=kvload-&keys=1', timeout=30) as answer:
+                return json.load(answer)['items']
+
+        def delete(said):
+            command = re.search(r"curl -X DELETE '[^']+'", said)
+            assert command, said
+            more = True
+            while more:
+                done = subprocess.run(shlex.split(command[0]) + ['-s'], capture_output=True, text=True, timeout=60,
+                                      check=True)
+                more = json.loads(done.stdout)['more']
+
+        for arguments in (('run', '--count', '10', '--keys', '12000'), ('run', '--put', '100', '--count', '10'),
+                          ('verify', '--duration', '0.3')):
+            said = kvload(*arguments, '--servers', names[0])
+            assert left(), said
+            delete(said)
+            assert not left(), said
+        assert 'are left' not in kvload('run', '--servers', names[0], '--no-prefill', '--count', '10')
+        assert 'no prefix' in kvload('run', '--servers', names[0], '--key-prefix', '', '--put', '100', '--count', '10')
+
+
 def refusals():
     port = free_port()
     for command in ('run', 'verify'):
@@ -209,5 +237,6 @@ def interrupt_election(directory):
     assert not os.listdir(directory), os.listdir(directory)
 
 
-{'run': run, 'yardstick': yardstick, 'outage': outage, 'verify': verify, 'refusals': refusals,
+{'run': run, 'yardstick': yardstick, 'outage': outage, 'verify': verify, 'leftovers': leftovers,
+ 'refusals': refusals,
  'election': election}[CASE]()

@@ -74,6 +74,9 @@ TEST_CASE("run takes all of its flags") {
   CHECK(run.rate == 100.5);
   CHECK(run.load.order == KeyOrder::kZipfian);
   CHECK(run.load.value_sizes.max() == 9);
+  CHECK(run.load.key_shape.bytes == 20);
+  CHECK(run_of({"--key-size", "1K"}).load.key_shape.bytes == 1024);
+  CHECK(run_of({}).load.key_shape.bytes == 16);
   CHECK(run.load.timeout_ns == 250'000'000);
   CHECK(run.count == 5);
   CHECK(run.seconds == 0);
@@ -113,6 +116,9 @@ TEST_CASE("every mistake is one line, and exit code 64") {
       {"run", "--servers", "a:1,b"},
       {"run", "--value-size", "9-1"},
       {"run", "--key-size", "8", "--keys", "1000"},
+      {"run", "--key-size", "0"},
+      {"run", "--key-size", "2K"},
+      {"run", "--key-size", "many"},
       {"run", "--key-prefix", "a b"},
       {"run", "--timeout", "0"},
       {"run", "--json", "--csv"},

@@ -134,6 +134,10 @@ class Daemon(unittest.TestCase):
         with Server('--standalone', descriptors=128) as server:
             server.wait_for('/readyz', 200)
             clients = []
+            for _ in range(64):  # half of them, and each is served
+                clients.append(http.client.HTTPConnection('127.0.0.1', server.port, timeout=DEADLINE_S))
+                clients[-1].request('GET', '/livez')
+                self.assertEqual(clients[-1].getresponse().read(), b'ok\n')
             for _ in range(200):
                 clients.append(socket.create_connection(('127.0.0.1', server.port)))
                 # What is left is for files, for other servers and for ZooKeeper.

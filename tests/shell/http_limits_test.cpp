@@ -359,3 +359,19 @@ TEST_CASE("limits: connections beyond the limit are told so, and others take the
   });
   CHECK(second.send(get("/v1/kv/k")).next().status == 200);
 }
+
+TEST_CASE("limits: so many are told at a time that there are too many, and more are dropped without a word") {
+  HttpOptions options = patient();
+  options.connections_max = 1;
+  options.refused_max = 1;
+  options.linger = seconds(60);
+  HttpFixture fixture(options, serving(1));
+  Client first(fixture);
+  CHECK(first.send(get("/v1/kv/k")).next().status == 200);
+  Client second(fixture);
+  CHECK(second.next().status == 503);  // and lingers
+  Client third(fixture);
+  CHECK(third.closed());
+  CHECK(third.received().empty());
+  CHECK(fixture.asked == 1);
+}

@@ -86,6 +86,64 @@ struct Restores {
   HttpFixture fixture;
 };
 
+std::string replace_whole(const std::string& body) {
+  return "PUT /v1/snapshot?replace=true HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+// A node that has keys, and answers at once: until `fails_at` requests have come, then nothing works any more.
+struct Keys {
+  Keys()
+      : fixture({}, [this](const ClientRequest& request) { return std::optional<Answer>(answer(request)); }) {
+  }
+
+  Answer answer(const ClientRequest& request) {
+    if (++asked > fails_at) return Failed{ErrorCode::kNoLeader, Outcome::kNotApplied, "no leader"};
+    if (const auto* list = std::get_if<ListKeys>(&request.operation)) {
+      linear &= request.read == ReadMode::kLinear;
+      Listing listing;
+      for (auto it = content.upper_bound(list->after); it != content.end() && !listing.more; ++it) {
+        listing.items.push_back(Record(it->first, "", {Revision(1), Revision(1), 1}));
+        listing.more = listing.items.size() == page && std::next(it) != content.end();
+      }
+      return listing;
+    }
+    const auto& batch = std::get<WriteBatch>(request.operation);
+    CHECK_FALSE(batch.if_empty);
+    CHECK(batch.ops.size() <= limits::kBatchOps);
+    for (const BatchOp& op : batch.ops) {
+      if (op.value) content[op.key] = op.value->view();
+      if (!op.value) CHECK(content.erase(op.key) == 1);
+      most = std::max(most, content.size());
+    }
+    return BatchWritten{};
+  }
+  Reply replace(const std::string& snapshot) {
+    Client client(fixture);
+    return client.send(replace_whole(snapshot)).next();
+  }
+  // Some that the snapshot of 3000 keys has, some before, between and behind them.
+  void fill() {
+    content.clear();
+    for (size_t i = 0; i < 3000; i += 2) content["k" + std::to_string(100'000 + i)] = "other";
+    for (size_t i = 0; i < 1400; ++i) {
+      for (const char* beside : {"a", "k10", "z"}) content[beside + std::to_string(i) + "x"] = "old";
+    }
+  }
+  bool is_snapshot() const {
+    return content.size() == 3000 && std::all_of(content.begin(), content.end(),
+                                                 [](const auto& item) { return item.second == "value"; });
+  }
+
+  std::map<std::string, std::string, std::less<>> content;
+  size_t page = 1000;
+  size_t fails_at = SIZE_MAX;
+  size_t asked = 0;
+  size_t most = 0;
+  bool linear = true;
+  HttpFixture fixture;
+};
+
 bool not_applied(const Reply& reply) {
   return reply.body.find("\"outcome\":\"not-applied\"") != std::string::npos;
 }
@@ -295,7 +353,7 @@ TEST_CASE("restore: who leaves while it uploads leaves nothing behind") {
     CHECK(node.work());
     node.batches.clear();
   }
-  CHECK(node.fixture.log.empty());  // nobody held too much
+  for (const LogLine& line : node.fixture.log) CHECK(line.level == LogLevel::kInfo);  // nobody held too much
 }
 
 TEST_CASE("restore: who leaves while it is written ends it") {
@@ -356,4 +414,90 @@ TEST_CASE("restore: a snapshot larger than the server may hold is refused midway
   CHECK_FALSE(client.was_reset());
   CHECK(node.batches.empty());
   CHECK(node.work());
+}
+
+TEST_CASE("restore: in place of what is there, whatever that is") {
+  Keys node;
+  const std::string whole = snapshot_of(3000, 5);
+  SUBCASE("nothing") { CHECK(node.replace(whole).body == "{\"keys\":3000,\"deleted\":0,\"revision\":40}\n"); }
+  SUBCASE("the same") {
+    for (int twice : {0, 1}) {
+      CAPTURE(twice);
+      CHECK(node.replace(whole).body == "{\"keys\":3000,\"deleted\":0,\"revision\":40}\n");
+    }
+  }
+  SUBCASE("other keys, and some of the same") {
+    node.fill();
+    CHECK(node.replace(whole).body == "{\"keys\":3000,\"deleted\":4200,\"revision\":40}\n");
+    CHECK(node.most <= 5700);  // never larger than what was there
+  }
+  CHECK(node.is_snapshot());
+  CHECK(node.linear);
+}
+
+TEST_CASE("restore: with a snapshot without keys, all that is there is deleted") {
+  Keys node;
+  node.fill();
+  CHECK(node.replace(snapshot_of(0)).body == "{\"keys\":0,\"deleted\":5700,\"revision\":40}\n");
+  CHECK(node.content.empty());
+}
+
+TEST_CASE("restore: what fails while it replaces is told, and the same once more leads to the end") {
+  const std::string whole = snapshot_of(3000);
+  size_t requests = 0;
+  {
+    Keys node;
+    node.fill();
+    REQUIRE(node.replace(whole).status == 200);
+    requests = node.asked;
+  }
+  for (size_t fails_at = 0; fails_at < requests; ++fails_at) {
+    CAPTURE(fails_at);
+    Keys node;
+    node.fill();
+    const auto before = node.content;
+    node.fails_at = fails_at;
+    const Reply failed = node.replace(whole);
+    CHECK(failed.status == 503);
+    if (node.content == before) {
+      CHECK(not_applied(failed));
+    } else {
+      CHECK(failed.body.find("\"outcome\":\"unknown\"") != std::string::npos);
+      CHECK(failed.body.find("keys were certainly deleted and") != std::string::npos);
+      CHECK(failed.body.find("replace=true") != std::string::npos);
+    }
+    CHECK_FALSE(node.is_snapshot());
+    node.fails_at = SIZE_MAX;
+    CHECK(node.replace(whole).status == 200);
+    CHECK(node.is_snapshot());
+  }
+}
+
+TEST_CASE("restore: damaged, it replaces nothing") {
+  Keys node;
+  node.fill();
+  const auto before = node.content;
+  std::string damaged = snapshot_of(3000);
+  damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 1);
+  CHECK(node.replace(damaged).status == 400);
+  CHECK(node.content == before);
+  CHECK(node.asked == 0);
+}
+
+TEST_CASE("restore: that the client has gone in its midst is in the log, with what to do") {
+  Restores node;
+  node.hold();
+  {
+    Client client(node.fixture);
+    client.send(put_whole(node.whole));
+    node.fixture.run_until([&] { return node.batches.size() == 1; });
+    node.write_held();
+    node.fixture.run_until([&] { return node.batches.size() == 3; });
+    client.reset();
+    node.fixture.run_until([&] { return node.fixture.log.size() == 1; });
+  }
+  const LogLine& line = node.fixture.log[0];
+  CHECK(line.level == LogLevel::kWarn);
+  CHECK(line.message.find("with replace=true") != std::string::npos);
+  CHECK(line.fields[1] == std::pair<std::string, std::string>("written", "1024"));
 }

@@ -87,9 +87,13 @@ struct Cluster {
   void append_token(uint64_t revision, uint64_t token) {  // with a write
     auto made = std::make_shared<Entry>(*entry(revision, 1, 10 + revision));
     made->effects.push_back(remember_token("lock", token, made->revision));
+    commit_everywhere(made);
+  }
+  void commit_everywhere(const EntryPointer& made) {
+    const uint64_t revision = made->revision.value;
     for (int server : {0, 1, 2}) logs[server][revision] = made;
     for (int server : {0, 1, 2}) {
-      views[server].last = LogPosition{Epoch(1), Revision(revision)};
+      views[server].last = LogPosition{Epoch(1), made->revision};
       turn(server);
     }
     for (int server : {0, 1, 2}) commit(server, revision);
@@ -337,6 +341,36 @@ TEST_CASE_FIXTURE(Cluster, "an acknowledged write is what was asked for, and com
     REQUIRE(well());
     checkers.at_end();
     CHECK(complains_of("certainly not applied"));
+  }
+}
+
+TEST_CASE_FIXTURE(Cluster, "a deletion by prefix leaves nothing, and a page of it the first keys last") {
+  commit_everywhere(entry(3, 1, 13, "a/1"));
+  commit_everywhere(entry(4, 1, 14, "b/1"));
+  SUBCASE("the first key of two") {
+    commit_everywhere(entry(5, 1, 0, "a/0"));
+    SUBCASE("is a page of one") {
+      answer(0, DeletePrefix{"a/", 1}, PrefixDeleted{1}, 5);
+      CHECK_MESSAGE(well(), context.explanation);
+    }
+    SUBCASE("is no page of two") {
+      answer(0, DeletePrefix{"a/", 2}, PrefixDeleted{1}, 5);
+      CHECK(complains_of("left a/1"));
+    }
+    SUBCASE("is not the whole") {
+      answer(0, DeletePrefix{"a/"}, PrefixDeleted{1}, 5);
+      CHECK(complains_of("left a/1"));
+    }
+    SUBCASE("and then the second one are the whole") {
+      commit_everywhere(entry(6, 1, 0, "a/1"));
+      answer(0, DeletePrefix{"a/"}, PrefixDeleted{1}, 6);
+      CHECK_MESSAGE(well(), context.explanation);
+    }
+  }
+  SUBCASE("the second key of two comes too early") {
+    commit_everywhere(entry(5, 1, 0, "a/1"));
+    answer(0, DeletePrefix{"a/", 1}, PrefixDeleted{1}, 5);
+    CHECK(complains_of("left a/0"));
   }
 }
 

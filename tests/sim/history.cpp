@@ -86,6 +86,14 @@ std::optional<KeyOperation> project_read(const ClientOperation& operation, const
   return out;
 }
 
+// A page of a deletion that deleted as many keys as it may: nobody was told whether this key was one of them.
+bool is_full_page(const ClientOperation& operation) {
+  const auto* prefix = std::get_if<DeletePrefix>(&operation.request.operation);
+  if (prefix == nullptr || prefix->limit == 0 || operation.returned == UINT64_MAX) return false;
+  const auto* deleted = std::get_if<PrefixDeleted>(&operation.reply->answer);
+  return deleted != nullptr && deleted->count == prefix->limit;
+}
+
 ClientOperation unanswered(ClientOperation operation) {
   operation.returned = UINT64_MAX;
   return operation;
@@ -95,6 +103,7 @@ ClientOperation unanswered(ClientOperation operation) {
 
 std::optional<KeyOperation> project(const ClientOperation& operation, const std::string& key) {
   if (operation.certainly_not) return std::nullopt;
+  if (is_full_page(operation)) return project(unanswered(operation), key);
   std::optional<KeyOperation> out =
       is_write(operation.request.operation) ? project_write(operation, key) : project_read(operation, key);
   if (!out) return std::nullopt;

@@ -78,6 +78,22 @@ TEST_CASE("batches and prefix deletes count for each key") {
   }
 }
 
+TEST_CASE("a full page of a deletion may have left a key, one that is not full has not") {
+  History history;
+  hear(history, ask(history, PutKey{"a/0", value(1), {}}), KeyWritten{true}, 1);
+  SUBCASE("full") {
+    hear(history, ask(history, DeletePrefix{"a/", 1}), PrefixDeleted{1}, 2);
+    SUBCASE("left") { hear(history, ask(history, ReadKey{"a/0"}), found(1, 1), 2); }
+    SUBCASE("gone") { hear(history, ask(history, ReadKey{"a/0"}), KeyMissing{}, 2); }
+    CHECK_FALSE(is_wrong(history));
+  }
+  SUBCASE("not full") {
+    hear(history, ask(history, DeletePrefix{"a/", 2}), PrefixDeleted{1}, 2);
+    hear(history, ask(history, ReadKey{"a/0"}), found(1, 1), 2);
+    CHECK(is_wrong(history));
+  }
+}
+
 TEST_CASE("conditions count with all their tags") {
   History history;
   hear(history, ask(history, PutKey{"a/0", value(1), {}}), KeyWritten{true}, 1);

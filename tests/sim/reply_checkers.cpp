@@ -44,18 +44,33 @@ void Checkers::check_written(int server, const ClientRequest& request, const Cli
     }
   } else if (const auto* prefix = std::get_if<DeletePrefix>(&request.operation)) {
     const auto* deleted = std::get_if<PrefixDeleted>(&reply.answer);
-    if (deleted == nullptr || deleted->count == 0) return;
-    const Entry* entry = committed_.at(reply.revision);
-    if (entry == nullptr || data_effects(*entry) != deleted->count) {
-      fail(fmt::format("s{} says that it deleted {} keys at revision {}, and did not", server, deleted->count,
-                       reply.revision.value));
-      return;
-    }
-    for (const Record& effect : entry->effects) {
-      if (effect.space() != Space::kData) continue;
-      if (!effect.has_value() && effect.key().starts_with(prefix->prefix)) continue;
-      fail(fmt::format("deleting {} also wrote {}", prefix->prefix, effect.key()));
-    }
+    if (deleted != nullptr && deleted->count > 0)
+      check_deleted(server, *prefix, deleted->count, reply.revision);
+  }
+}
+
+// The first keys with that prefix, in order, as many as one page may have.
+void Checkers::check_deleted(int server, const DeletePrefix& asked, uint64_t count, Revision at) {
+  const Entry* entry = committed_.at(at);
+  if (entry == nullptr || data_effects(*entry) != count || (asked.limit != 0 && count > asked.limit)) {
+    fail(
+        fmt::format("s{} says that it deleted {} keys at revision {}, and did not", server, count, at.value));
+    return;
+  }
+  std::string last;
+  for (const Record& effect : entry->effects) {
+    if (effect.space() != Space::kData) continue;
+    last = std::max(last, std::string(effect.key()));
+    if (!effect.has_value() && effect.key().starts_with(asked.prefix)) continue;
+    fail(fmt::format("deleting {} also wrote {}", asked.prefix, effect.key()));
+  }
+  for (const auto& of_key : committed_.keys()) {
+    const std::string& key = of_key.first;
+    if (!key.starts_with(asked.prefix) || (count == asked.limit && key > last)) continue;
+    Revision modified;
+    const Record* effect = committed_.latest(key, at, &modified);
+    if (effect != nullptr && effect->has_value())
+      fail(fmt::format("deleting {} keys of {} at revision {} left {}", count, asked.prefix, at.value, key));
   }
 }
 

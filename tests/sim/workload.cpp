@@ -118,7 +118,7 @@ Operation Workload::make_write(Client& client) {
   const std::string& key = any_key();
   if (kind < 85) return DeleteKey{key, make_condition(client, key)};
   if (kind < 95) return make_batch();
-  return DeletePrefix{prefix_of(key)};
+  return DeletePrefix{prefix_of(key), kind < 98 ? 0 : static_cast<uint32_t>(kind - 97)};
 }
 
 Operation Workload::make_put(Client& client) {

@@ -113,12 +113,44 @@ TEST_CASE("api: listings, and the link to the next page keeps what was asked") {
 TEST_CASE("api: collections are deleted by a prefix that is not empty") {
   CHECK(operation<DeletePrefix>(made_request(HttpMethod::kDelete, "/v1/kv?prefix=x%20&timeout=9")).prefix ==
         "x ");
-  for (const char* target : {"/v1/kv", "/v1/kv?prefix=", "/v1/kv?prefix", "/v1/kv?prefix=a&limit=3"}) {
+  AcceptedHead page = accepted(made_request(HttpMethod::kDelete, "/v1/kv?prefix=a&limit=10000"));
+  CHECK(std::get<DeletePrefix>(page.request.operation).limit == 10'000);
+  CHECK(page.plan.limit == 10'000);
+  CHECK(operation<DeletePrefix>(made_request(HttpMethod::kDelete, "/v1/kv?prefix=a")).limit == 0);
+  for (const char* target :
+       {"/v1/kv", "/v1/kv?prefix=", "/v1/kv?prefix", "/v1/kv?limit=3", "/v1/kv?prefix=a&limit=0",
+        "/v1/kv?prefix=a&limit=10001", "/v1/kv?prefix=a&after=b"}) {
     HttpResponse response = refused(made_request(HttpMethod::kDelete, target));
     CHECK(response.status == 400);
     CHECK(contains(response.body, "\"outcome\":\"not-applied\""));
   }
-  CHECK(refused(made_request(HttpMethod::kDelete, "/v1/kv?prefix=a", {{"If-Match", "\"1\""}})).status == 400);
+}
+
+TEST_CASE("api: conditions are for one key, and are never overlooked elsewhere") {
+  const std::pair<HttpMethod, const char*> targets[] = {
+      {HttpMethod::kGet, "/v1/kv"},
+      {HttpMethod::kHead, "/v1/kv?prefix=a"},
+      {HttpMethod::kDelete, "/v1/kv?prefix=a"},
+      {HttpMethod::kDelete, "/v1/kv?prefix=a&limit=9"},
+      {HttpMethod::kPost, "/v1/kv"},
+      {HttpMethod::kPut, "/v1/snapshot?replace=true"},
+  };
+  for (const auto& [method, target] : targets) {
+    for (const char* field : {"If-Match", "If-None-Match"}) {
+      CAPTURE(target);
+      HttpResponse response = refused(made_request(method, target, {{field, "\"1\""}}));
+      CHECK(response.status == 400);
+      CHECK(contains(response.body, "If-Match and If-None-Match are for one key only"));
+    }
+  }
+}
+
+TEST_CASE("api: a snapshot is restored into an empty cluster, or in place of what is there") {
+  CHECK_FALSE(accepted(made_request(HttpMethod::kPut, "/v1/snapshot")).plan.replace);
+  CHECK_FALSE(accepted(made_request(HttpMethod::kPut, "/v1/snapshot?replace=false")).plan.replace);
+  CHECK(accepted(made_request(HttpMethod::kPut, "/v1/snapshot?replace=true&timeout=9")).plan.replace);
+  CHECK(refused(made_request(HttpMethod::kPut, "/v1/snapshot?replace=all")).status == 400);
+  CHECK(refused(get("/v1/snapshot?replace=true")).status == 400);
 }
 
 TEST_CASE("api: batches and settings are read from their bodies") {

@@ -114,6 +114,10 @@ TEST_CASE("render: a write that was fenced off") {
 
 TEST_CASE("render: other writes") {
   CHECK(render(write_plan(), PrefixDeleted{5}).body == "{\"deleted\":5}\n");
+  ReplyPlan page = write_plan();
+  page.limit = 5;
+  CHECK(render(page, PrefixDeleted{5}).body == "{\"deleted\":5,\"more\":true}\n");
+  CHECK(render(page, PrefixDeleted{4}).body == "{\"deleted\":4,\"more\":false}\n");
   CHECK(render(write_plan(), BatchWritten{}).body == "{\"revision\":40}\n");
   CHECK(render(write_plan(), SettingsChanged{2}).body == "{\"min_in_sync\":2}\n");
 }

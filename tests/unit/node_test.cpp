@@ -357,9 +357,34 @@ TEST_CASE("listings page in key order, and a prefix is deleted in one revision")
   CHECK(std::get<PrefixDeleted>(single.ask(DeletePrefix{"p/"}).answer).count == 0);
 }
 
-TEST_CASE(
-    "a prefix of more keys than one write may delete is refused, and part of them is deleted by a longer "
-    "one") {
+TEST_CASE("a deletion in pages takes the first keys in order, also those that are not committed yet") {
+  Single single;
+  for (const char* key : {"p/a", "p/d", "p/e", "q"}) single.ask(put(key, "v"));
+  single.send(put("p/b", "v"));
+  single.send(DeleteKey{"p/d", {}});
+  single.send(DeletePrefix{"p/", 2});
+  auto replies = single.replies();
+  REQUIRE(replies.size() == 3);
+  CHECK(std::get<PrefixDeleted>(replies[2].answer).count == 2);
+  Listing left = std::get<Listing>(single.ask(ListKeys{"", "", 10, true}).answer);
+  REQUIRE(left.items.size() == 2);
+  CHECK(left.items[0].key() == "p/e");
+  CHECK(std::get<PrefixDeleted>(single.ask(DeletePrefix{"p/", 2}).answer).count == 1);
+  CHECK(std::get<PrefixDeleted>(single.ask(DeletePrefix{"p/", 2}).answer).count == 0);
+  CHECK(std::holds_alternative<KeyFound>(single.ask(ReadKey{"q"}).answer));
+}
+
+TEST_CASE("a page of a deletion that carries an idempotency key is deleted once") {
+  Single single;
+  for (const char* key : {"p/a", "p/b", "p/c"}) single.ask(put(key, "v"));
+  CHECK(std::get<PrefixDeleted>(single.ask_once("page-1", DeletePrefix{"p/", 1}).answer).count == 1);
+  CHECK(std::get<PrefixDeleted>(single.ask_once("page-1", DeletePrefix{"p/", 1}).answer).count == 1);
+  CHECK(std::get<Failed>(single.ask_once("page-1", DeletePrefix{"p/", 2}).answer).code ==
+        ErrorCode::kKeyReused);
+  CHECK(std::get<PrefixDeleted>(single.ask_once("page-2", DeletePrefix{"p/", 9}).answer).count == 2);
+}
+
+TEST_CASE("a prefix of more keys than one write may delete is refused, and deleted in pages") {
   size_t keys = 0;
   size_t key_bytes = 0;
   SUBCASE("by their bytes") {
@@ -380,9 +405,16 @@ TEST_CASE(
     }
     REQUIRE(std::holds_alternative<BatchWritten>(single.ask(std::move(batch)).answer));
   }
-  CHECK(std::get<Failed>(single.ask(DeletePrefix{"p/"}).answer).code == ErrorCode::kTooLarge);
-  CHECK(std::get<PrefixDeleted>(single.ask(DeletePrefix{"p/a"}).answer).count == keys / 2);
-  CHECK(std::get<PrefixDeleted>(single.ask(DeletePrefix{"p/"}).answer).count == keys / 2);
+  const Failed refused = std::get<Failed>(single.ask(DeletePrefix{"p/"}).answer);
+  CHECK(refused.code == ErrorCode::kTooLarge);
+  CHECK(refused.outcome == Outcome::kNotApplied);
+  CHECK(refused.detail.find("limit=10000") != std::string::npos);
+  const auto page = [&] {
+    return std::get<PrefixDeleted>(single.ask(DeletePrefix{"p/", limits::kListItemsMax}).answer).count;
+  };
+  CHECK(page() == limits::kListItemsMax);
+  CHECK(page() == keys - limits::kListItemsMax);
+  CHECK(page() == 0);
 }
 
 TEST_CASE("min_rev waits for the revision, or says in time that it did not come") {

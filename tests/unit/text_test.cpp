@@ -16,6 +16,7 @@ TEST_CASE("values are sizes, keys are quoted, and nothing breaks the line") {
         R"(WriteBatch ["k"=1B, "k" deleted, "k" deleted, "k" deleted, ... 6 in all])");
   CHECK(to_text(PeerMessage(Forward{1, DeletePrefix{"p"}, milliseconds(1), "once", Fence{"a:\n", 5}})) ==
         R"(Forward request=1 timeout=1000us key="once" fence="a:\x0a":5 DeletePrefix "p")");
+  CHECK(to_text(Operation(DeletePrefix{"p", 3})) == R"(DeletePrefix "p" limit=3)");
   CHECK(to_text(Operation(WriteBatch{{}, true, {Fence{"a", 5}}})) ==
         R"(WriteBatch if_empty [] fences=["a":5])");
   CHECK(to_text(Answer(Box(Fenced{Fence{"a", 5}, 6}))) == R"(Fenced "a":5 current=6)");

@@ -58,6 +58,7 @@ std::vector<PeerMessage> one_of_each() {
       PutKey{"k", Bytes("v"), condition},
       DeleteKey{"k", {}},
       DeletePrefix{"p"},
+      DeletePrefix{"p", limits::kListItemsMax},
       WriteBatch{{BatchOp{"a", Bytes("1")}, BatchOp{"b", std::nullopt}}},
       WriteBatch{{}, true, {Fence{"lock", 1}, Fence{std::string("\0:", 2), limits::kFenceTokenMax}}},
       ChangeSettings{2},
@@ -220,6 +221,8 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   CHECK(accepted(batch_of(limits::kBatchOps)));
   CHECK_FALSE(accepted(batch_of(limits::kBatchOps + 1)));
   CHECK_FALSE(accepted(Forward{1, DeletePrefix{""}, seconds(1)}));
+  CHECK(accepted(Forward{1, DeletePrefix{"p", limits::kListItemsMax}, seconds(1)}));
+  CHECK_FALSE(accepted(Forward{1, DeletePrefix{"p", limits::kListItemsMax + 1}, seconds(1)}));
   auto put_of = [](size_t value) {
     return Forward{1, PutKey{"k", Bytes(std::string(value, 'v')), {}}, seconds(1)};
   };

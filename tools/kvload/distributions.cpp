@@ -8,6 +8,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/arguments.hpp"
+
 namespace kvd::load {
 namespace {
 
@@ -24,8 +26,18 @@ double fraction(Prng& random) { return static_cast<double>(random.next() >> 11) 
 // Takes a number off the front of `text`.
 bool take_number(std::string_view& text, size_t& number) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || number > kSizeMax) return false;
+  if (error != std::errc()) return false;
   text.remove_prefix(static_cast<size_t>(end - text.data()));
+  return number <= kSizeMax;
+}
+
+// ... with a unit, where there is one.
+bool take_size(std::string_view& text, size_t& bytes) {
+  const size_t end = std::min(text.find_first_of("-:,"), text.size());
+  const std::optional<int64_t> size = parse_size(text.substr(0, end));
+  if (!size || *size < 0 || *size > static_cast<int64_t>(kSizeMax)) return false;
+  bytes = static_cast<size_t>(*size);
+  text.remove_prefix(end);
   return true;
 }
 
@@ -70,15 +82,15 @@ uint64_t KeyChooser::next() {
 }
 
 Result<SizeChooser> SizeChooser::parse(std::string_view text) {
-  const std::string remedy = "give bytes as 100, 10-1000 or 100:90,10000:10 (size:weight), at most 16 MiB";
+  const std::string remedy = "give bytes as 100, 10-64K or 100:90,1M:10 (size:weight), at most 16M";
   SizeChooser chooser;
   chooser.parts_.clear();
   chooser.weights_ = 0;
   do {
     Part part;
-    if (!take_number(text, part.low)) return failure(remedy);
+    if (!take_size(text, part.low)) return failure(remedy);
     part.high = part.low;
-    if (take(text, '-') && !take_number(text, part.high)) return failure(remedy);
+    if (take(text, '-') && !take_size(text, part.high)) return failure(remedy);
     if (take(text, ':') && !take_number(text, part.weight)) return failure(remedy);
     if (part.high < part.low || part.weight == 0) return failure(remedy);
     chooser.weights_ += part.weight;

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <map>
 
+#include "base/arguments.hpp"
+#include "msg/limits.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd::load {
@@ -85,6 +87,7 @@ void check_outputs(const Outputs& outputs) {
 
 struct RunText {  // what is read further after CLI11
   std::map<Kind, int> mix;
+  std::string key_size = "16";
   std::string value_size = "100";
   bool no_prefill = false;
 };
@@ -112,9 +115,9 @@ void add_run(CLI::App& app, RunOptions& run, RunText& text) {
                         {"sequential", KeyOrder::kSequential}});
   add_number(app, "theta", load.theta, "skew of zipfian", 0.01, 0.999);
   add_number(app, "keys", load.keys, "how many keys", 1, 100'000'000);
-  add_number(app, "key-size", load.key_shape.bytes, "bytes of a key", 1, 1024);
+  app.add_option("--key-size", text.key_size, "bytes of a key")->capture_default_str()->type_name("SIZE");
   app.add_option("--key-prefix", load.key_shape.prefix, "what every key begins with")->capture_default_str();
-  app.add_option("--value-size", text.value_size, "bytes: 100, 10-1000, or 100:90,10000:10 (size:weight)")
+  app.add_option("--value-size", text.value_size, "bytes: 100, 10-64K, or 100:90,1M:10 (size:weight)")
       ->capture_default_str()
       ->type_name("SIZES");
   app.add_flag("--no-prefill", text.no_prefill, "do not write every key once before");
@@ -160,6 +163,10 @@ void finish_run(RunOptions& run, const RunText& text, const CLI::App& app) {
   const std::string& prefix = run.load.key_shape.prefix;
   if (!std::all_of(prefix.begin(), prefix.end(), plain))
     refuse("key-prefix", prefix, "give letters, digits, dots, dashes and underscores");
+  const std::optional<int64_t> key_size = parse_size(text.key_size);
+  if (!key_size || *key_size < 1 || *key_size > static_cast<int64_t>(limits::kKeyBytes))
+    refuse("key-size", text.key_size, "give a number of bytes from 1 to 1024");
+  run.load.key_shape.bytes = static_cast<size_t>(*key_size);
   if (app.count("--key-size") > 0 &&
       prefix.size() + std::to_string(run.load.keys - 1).size() > run.load.key_shape.bytes)
     refuse("key-size", "",

@@ -18,6 +18,7 @@
 #include "kvload/process_cpu.hpp"
 #include "kvload/report.hpp"
 #include "kvload/svg_plot.hpp"
+#include "msg/limits.hpp"
 #include "msg/znodes.hpp"
 #include "support/child_process.hpp"
 #include "support/free_port.hpp"
@@ -78,6 +79,8 @@ class Runner {
 
  private:
   int find_servers();
+  int fill_and_measure();
+  bool fills() const;
   int fill();
   Phase phase() const;
   Measured measure(Load& load, const Phase& phase, const std::vector<Watched>& processes);
@@ -136,9 +139,13 @@ int Runner::find_servers() {
   return EX_OK;
 }
 
-int Runner::fill() {
+bool Runner::fills() const {
   const bool reads = options_.load.mix[0] + options_.load.mix[static_cast<size_t>(Kind::kLinear)] > 0;
-  if (!reads || !options_.prefill) return EX_OK;
+  return reads && options_.prefill;
+}
+
+int Runner::fill() {
+  if (!fills()) return EX_OK;
   Phase filling;
   filling.fill = true;
   filling.interval_s = 1;
@@ -216,6 +223,13 @@ void Runner::measure_rounds(RunReport& report) {
 int Runner::run() {
   if (const int code = try_plot(options_.outputs); code != EX_OK) return code;
   if (const int code = find_servers(); code != EX_OK) return code;
+  const int code = fill_and_measure();
+  const bool writes = options_.load.mix[static_cast<size_t>(Kind::kPut)] > 0 || fills();
+  if (writes) name_what_is_left(options_.servers.front(), options_.load.key_shape.prefix);
+  return code;
+}
+
+int Runner::fill_and_measure() {
   if (const int code = fill(); code != EX_OK) return code;
   processes_ = find_processes(options_);
   RunReport report{options_, {}, {}};
@@ -249,6 +263,14 @@ int plot_to(const Outputs& outputs, const std::string& svg) {
   const std::string error = write_file(outputs.plot, svg);
   if (!error.empty()) complain(error);
   return error.empty() ? EX_OK : EX_CANTCREAT;
+}
+
+void name_what_is_left(const std::string& server, const std::string& prefix) {
+  if (prefix.empty()) return complain("the keys that it wrote are left; they have no prefix of their own");
+  complain(fmt::format(
+      "keys that begin with {} are left; to delete them, as often as it says \"more\":true: curl -X "
+      "DELETE 'http://{}/v1/kv?prefix={}&limit={}'",
+      prefix, server, prefix, limits::kListItemsMax));
 }
 
 int run_command(const RunOptions& options) { return Runner(options).run(); }

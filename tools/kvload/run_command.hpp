@@ -7,10 +7,13 @@ namespace kvd::load {
 
 int run_command(const RunOptions& options);
 
-// Writes the plot where one was asked for; the exit code.
 // Before the work: whether --plot's file can be written. It is left as it was.
 int try_plot(const Outputs& outputs);
+// Writes the plot where one was asked for; the exit code.
 int plot_to(const Outputs& outputs, const std::string& svg);
+
+// Tells which keys were left at `server`, and what deletes them.
+void name_what_is_left(const std::string& server, const std::string& prefix);
 
 // The path of this very program, to start servers of its own with.
 std::string own_program();

@@ -15,6 +15,7 @@
 #include "cluster/http_history.hpp"
 #include "kvload/leader_watch.hpp"
 #include "kvload/load.hpp"
+#include "kvload/run_command.hpp"
 #include "sim/committed.hpp"
 
 namespace kvd::load {
@@ -39,6 +40,8 @@ struct Generation {
   std::string prefix;
   uint64_t operations = 0;
 };
+
+std::string key_prefix(uint64_t seed) { return fmt::format("kvload-verify-{:x}-", seed); }
 
 struct Seat {  // of one client at one server
   std::unique_ptr<Connection> connection;
@@ -147,7 +150,7 @@ Verifier::Verifier(uv_loop_t* loop, const VerifyOptions& options, std::vector<Ta
 
 void Verifier::begin_generation() {
   auto& generation = generations_.emplace_back(std::make_unique<Generation>(*lineage_));
-  generation->prefix = fmt::format("kvload-verify-{:x}-{}-", seed_, generations_.size());
+  generation->prefix = fmt::format("{}{}-", key_prefix(seed_), generations_.size());
 }
 
 HttpOperation Verifier::draw(Client& client) {
@@ -434,6 +437,8 @@ int verify_command(const VerifyOptions& options) {
     return verdict.exit_code();
   }
   fmt::print("{}", options.json ? verdict_json(verdict) : verdict_text(verdict));
+  if (verdict.acknowledged + verdict.unknown > 0)
+    name_what_is_left(options.servers.front(), key_prefix(seed));
   return verdict.exit_code();
 }
 
