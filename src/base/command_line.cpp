@@ -94,8 +94,8 @@ std::string help_line(std::string start, std::string_view help) {
 
 }  // namespace
 
-int tell(const CommandEnd& end) {
-  end.code == 0 ? fmt::print("{}", end.text) : fmt::print(stderr, "kvd: {}\n", end.text);
+int tell(const CommandEnd& end, const char* program) {
+  end.code == 0 ? fmt::print("{}", end.text) : fmt::print(stderr, "{}: {}\n", program, end.text);
   return end.code;
 }
 
@@ -133,31 +133,32 @@ tl::expected<CommandLine, CommandEnd> CommandLine::parse(const CommandSpec& spec
     const std::string name = argument.substr(0, end);
     const FlagSpec* flag = name.starts_with(kDashes) ? find(spec, name.substr(kDashes.size())) : nullptr;
     if (flag == nullptr) return no_such_flag(spec, name);
-    Given& given = line.given_[flag->name];
+    std::string& text = line.given_[flag->name].texts.emplace_back();
     if (end < argument.size()) {
-      given.text = argument.substr(end + 1);
+      text = argument.substr(end + 1);
     } else if (flag->value == nullptr) {
-      given.text = "true";
+      text = "true";
     } else if (++i == arguments.size() || normalised(arguments[i]).starts_with(kDashes)) {
       return usage(spec, name, "give a value");
     } else {
-      given.text = arguments[i];
+      text = arguments[i];
     }
-    if (given.text.empty()) return usage(spec, name, "the value is empty; give one, or leave the flag out");
+    if (text.empty() && !flag->may_be_empty)
+      return usage(spec, name, "the value is empty; give one, or leave the flag out");
   }
   if (line.operands_.size() > spec.operands)
     return usage(spec, quoted_if_empty(line.operands_[spec.operands]), "not expected here");
   for (const FlagSpec& flag : spec.flags) {
     if (line.has(flag.name) || flag.variable.empty() || !environment) continue;
     std::optional<std::string> value = environment(flag.variable);
-    if (value && !value->empty()) line.given_[flag.name] = Given{std::move(*value), flag.variable};
+    if (value && !value->empty()) line.given_[flag.name] = Given{{std::move(*value)}, flag.variable};
   }
   return line;
 }
 
 std::string CommandLine::text(const std::string& flag, const std::string& otherwise) const {
   const auto found = given_.find(flag);
-  return found == given_.end() ? otherwise : found->second.text;
+  return found == given_.end() ? otherwise : found->second.texts.back();
 }
 
 int64_t CommandLine::number(const std::string& flag, int64_t otherwise, int64_t low, int64_t high) {
@@ -195,6 +196,11 @@ size_t CommandLine::choice(const std::string& flag, const std::string& otherwise
   return 0;
 }
 
+std::vector<std::string> CommandLine::each(const std::string& flag) const {
+  const auto found = given_.find(flag);
+  return found == given_.end() ? std::vector<std::string>{} : found->second.texts;
+}
+
 std::vector<std::string> CommandLine::list(const std::string& flag, const std::string& otherwise) const {
   const std::string all = text(flag, otherwise);
   std::vector<std::string> parts;
@@ -209,10 +215,10 @@ std::vector<std::string> CommandLine::list(const std::string& flag, const std::s
 void CommandLine::complain(const std::string& flag, const std::string& remedy) {
   const auto found = given_.find(flag);
   if (found == given_.end()) return complain_of("--" + flag, remedy);
-  const auto& [text, variable] = found->second;
+  const auto& [texts, variable] = found->second;
   if (end_) return;
-  if (variable.empty()) return complain_of("--" + flag + " " + text, remedy);
-  end_ = CommandEnd{EX_CONFIG, fmt::format("{}={}: {}", variable, text, remedy)};
+  if (variable.empty()) return complain_of("--" + flag + " " + texts.back(), remedy);
+  end_ = CommandEnd{EX_CONFIG, fmt::format("{}={}: {}", variable, texts.back(), remedy)};
 }
 
 void CommandLine::complain_of(const std::string& what, const std::string& remedy) {

@@ -19,11 +19,11 @@
 namespace kvd {
 
 struct FlagSpec {
-  std::string name;   // without --
-  const char* value;  // what --help calls it; null: a switch, also --name=true and --name=false
-  std::string help;   // with the default in parentheses
-  std::string
-      variable{};  // of the environment, counts where the flag is missing, unless empty; none: there is none
+  std::string name;        // without --
+  const char* value;       // what --help calls it; null: a switch, also --name=true and --name=false
+  std::string help;        // with the default in parentheses
+  std::string variable{};  // of the environment, counts where the flag is missing, unless empty; none: there is none
+  bool may_be_empty = false;
 };
 
 struct CommandSpec {
@@ -63,6 +63,8 @@ class CommandLine {
   size_t choice(const std::string& flag, const std::string& otherwise,
                 const std::vector<std::string>& choices);
   bool is_on(const std::string& flag) { return choice(flag, "false", {"true", "false"}) == 0; }
+  // Of a flag that may be given more than once: all of them.
+  std::vector<std::string> each(const std::string& flag) const;
   // The parts between commas, also empty ones.
   std::vector<std::string> list(const std::string& flag, const std::string& otherwise) const;
 
@@ -76,7 +78,7 @@ class CommandLine {
 
  private:
   struct Given {
-    std::string text;
+    std::vector<std::string> texts;
     std::string variable;  // empty: it was a flag
   };
   std::map<std::string, Given> given_;
@@ -85,8 +87,8 @@ class CommandLine {
   std::optional<CommandEnd> end_;
 };
 
-// Prints it, to standard output or, as a line of kvd's, to standard error. Returns the code.
-int tell(const CommandEnd& end);
+// Prints it, to standard output or, as a line of the program's, to standard error. Returns the code.
+int tell(const CommandEnd& end, const char* program = "kvd");
 
 // What --help prints.
 std::string help_of(const CommandSpec& spec);

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "base/arguments.hpp"
+#include "base/command_line.hpp"
 
 namespace kvd::load {
 namespace {

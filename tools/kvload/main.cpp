@@ -1,6 +1,5 @@
 // kvload's entry: reads the command line and hands over to one command. See options.hpp for what there is; exit codes
 // are sysexits, and 1 when verify has found a violation.
-#include <fmt/format.h>
 #include <signal.h>
 
 #include "client/standard_descriptors.hpp"
@@ -27,12 +26,5 @@ int main(int argc, char** argv) {
   kvd::client::open_standard_descriptors();
   signal(SIGPIPE, SIG_IGN);
   const auto command = kvd::load::parse_options({argv + 1, argv + argc});
-  if (command) return std::visit(Execute(), *command);
-  const kvd::load::OptionsEnd& end = command.error();
-  if (end.code == 0) {
-    fmt::print("{}", end.text);
-  } else {
-    fmt::print(stderr, "kvload: {}\n", end.text);
-  }
-  return end.code;
+  return command ? std::visit(Execute(), *command) : kvd::tell(command.error(), "kvload");
 }

@@ -4,269 +4,261 @@
 #include <fmt/format.h>
 #include <sysexits.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <map>
+#include <cctype>
+#include <charconv>
 
-#include "base/arguments.hpp"
 #include "msg/limits.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd::load {
 namespace {
 
-// What CLI11 cannot check by itself ends the reading with one line.
-struct Refusal {
-  std::string line;
-};
+constexpr double kTimeoutMaxMs = 600'000;
 
-[[noreturn]] void refuse(std::string_view flag, std::string_view given, std::string_view remedy) {
-  throw Refusal{fmt::format("--{}{}{}: {}", flag, given.empty() ? "" : " ", given, remedy)};
+CommandSpec spec_of(const char* name, const char* does, std::vector<FlagSpec> flags) {
+  return {std::string("kvload ") + name, "[OPTIONS]", does, std::move(flags)};
 }
 
-std::string complaint(double low, double high) {
-  return low == std::floor(low) ? fmt::format("give a number from {:.0f} to {:.0f}", low, high)
-                                : fmt::format("give a number from {} to {:.0f}", low, high);
+const FlagSpec kServers{"servers", "HOST:PORT,...", "of kvd's HTTP (127.0.0.1:8001)"};
+const FlagSpec kJson{"json", nullptr, "the result as one JSON object on stdout"};
+const FlagSpec kCsv{"csv", nullptr, "the result as CSV on stdout"};
+const FlagSpec kPlot{"plot", "FILE", "also draw the result into this SVG file"};
+
+CommandSpec run_spec() {
+  return spec_of(
+      "run", "Puts servers under load: rate, latencies, failures, gaps.",
+      {kServers,
+       {"to", "all|leader|followers", "where requests go; the leader is looked for all the time (all)"},
+       {"connections", "N", "connections, shared out among the servers (50)"},
+       {"pipeline", "N", "unanswered requests per connection, at the most (1)"},
+       {"rate", "N", "open loop: requests per second, latency from the intended start; 0: closed loop (0)"},
+       {"get", "N", "percent of local reads (what the others leave)"},
+       {"put", "N", "percent of writes (0)"},
+       {"delete", "N", "percent of deletes (0)"},
+       {"linear", "N", "percent of linear reads (0)"},
+       {"order", "uniform|zipfian|sequential", "how keys are chosen (uniform)"},
+       {"theta", "X", "skew of zipfian (0.99)"},
+       {"keys", "N", "how many keys (10000)"},
+       {"key-size", "SIZE", "bytes of a key (16)"},
+       {"key-prefix", "TEXT", "what every key begins with (kvload-)", "", true},
+       {"value-size", "SIZES", "bytes: 100, 10-64K, or 100:90,1M:10 (size:weight) (100)"},
+       {"no-prefill", nullptr, "do not write every key once before"},
+       {"warm-up", "S", "seconds that do not count (1)"},
+       {"duration", "S", "seconds; with --yardstick of each half of a round (10)"},
+       {"count", "N", "requests, instead of --duration"},
+       {"seed", "N", "of keys, sizes and the mix (1)"},
+       {"timeout", "MS", "milliseconds after which an answer counts as lost (5000)"},
+       {"yardstick", nullptr,
+        "measure a bare libuv and llhttp server in turn with the target, and give ratios"},
+       {"rounds", "N", "of --yardstick (5)"},
+       {"server-pids", "PID,...",
+        "processes whose CPU time counts; otherwise who listens on --servers, if on this machine"},
+       kJson,
+       kCsv,
+       kPlot});
+}
+
+CommandSpec verify_spec() {
+  return spec_of("verify", "Checks that a cluster under load is linearizable and loses nothing.",
+                 {kServers,
+                  {"clients", "N", "each with one request at a time, mostly to one server (16)"},
+                  {"rate", "N", "requests per second of all clients together (2000)"},
+                  {"duration", "S", "seconds (30)"},
+                  {"keys", "N", "keys in use at a time (16)"},
+                  {"seed", "N", "of what clients do; 0: drawn (0)"},
+                  kJson});
+}
+
+CommandSpec election_spec() {
+  return spec_of(
+      "election", "Starts a cluster, ends its leader again and again, and times what follows.",
+      {{"runs", "N", "how often the leader is ended, for each delay (10)"},
+       {"how", "kill|stop|term", "SIGKILL, SIGSTOP (and SIGCONT once another leads) or SIGTERM (kill)"},
+       {"zookeeper-delay", "MS,...",
+        "milliseconds that a byte takes to ZooKeeper, and back; several are measured side by side (0)"},
+       {"kvd", "PATH", "the program (beside kvload's build, or in PATH)"},
+       {"kvd-flag", "FLAG", "a further flag for every server, as in --kvd-flag=--heartbeat=20"},
+       {"limit", "S", "seconds that a step may take (30)"},
+       kJson,
+       kCsv,
+       kPlot});
 }
 
 template <class Number>
-CLI::Option* add_number(CLI::App& app, const std::string& flag, Number& value, const std::string& help,
-                        double low, double high) {
-  const auto check = [low, high](const std::string& text) -> std::string {
-    char* end = nullptr;
-    const double number = std::strtod(text.c_str(), &end);
-    const bool whole =
-        std::is_floating_point_v<Number> || text.find_first_not_of("0123456789") == std::string::npos;
-    if (text.empty() || *end != '\0' || !(number >= low && number <= high) || !whole)
-      return complaint(low, high);
-    return "";
-  };
-  return app.add_option("--" + flag, value, help)->check(CLI::Validator(check, ""))->capture_default_str();
+void read_number(CommandLine& line, const std::string& flag, Number& value, int64_t low, int64_t high) {
+  value = static_cast<Number>(line.number(flag, static_cast<int64_t>(value), low, high));
 }
 
-template <class Choice>
-void add_choice(CLI::App& app, const std::string& flag, Choice& value, const std::string& help,
-                const std::vector<std::pair<std::string, Choice>>& choices) {
-  std::string names;
-  std::string current;
-  for (const auto& [name, choice] : choices) {
-    names += (names.empty() ? "" : "|") + name;
-    if (choice == value) current = name;
+void read_servers(CommandLine& line, std::vector<std::string>& servers) {
+  if (line.has("servers")) servers = line.list("servers", "");
+  if (!std::all_of(servers.begin(), servers.end(),
+                   [](const auto& one) { return parse_address(one).has_value(); }))
+    line.complain("servers", "give HOST:PORT,HOST:PORT,...");
+}
+
+void read_outputs(CommandLine& line, Outputs& outputs) {
+  outputs.json = line.is_on("json");
+  outputs.csv = line.is_on("csv");
+  outputs.plot = line.text("plot", "");
+  if (outputs.json && outputs.csv) line.complain_of("--csv", "give only one of --json and --csv");
+}
+
+void read_mix(CommandLine& line, std::array<unsigned, kKinds>& mix) {
+  int64_t others = 0;
+  for (size_t kind = 1; kind < kKinds; ++kind) {
+    mix[kind] = static_cast<unsigned>(line.number(kind_name(static_cast<Kind>(kind)), 0, 0, 100));
+    others += mix[kind];
   }
-  app.add_option_function<std::string>(
-         "--" + flag,
-         [&value, choices, flag, names](const std::string& text) {
-           for (const auto& [name, choice] : choices) {
-             if (name == text) return void(value = choice);
-           }
-           refuse(flag, text, "give one of " + names);
-         },
-         fmt::format("{} ({})", help, current))
-      ->type_name(names);
-}
-
-void add_servers(CLI::App& app, std::vector<std::string>& servers) {
-  app.add_option("--servers", servers, "HOST:PORT,... of kvd's HTTP")->delimiter(',')->capture_default_str();
-}
-
-void add_outputs(CLI::App& app, Outputs& outputs) {
-  app.add_flag("--json", outputs.json, "the result as one JSON object on stdout");
-  app.add_flag("--csv", outputs.csv, "the result as CSV on stdout");
-  app.add_option("--plot", outputs.plot, "also draw the result into this SVG file")->type_name("FILE");
-}
-
-void check_servers(const std::vector<std::string>& servers) {
-  for (const std::string& server : servers) {
-    if (!parse_address(server)) refuse("servers", server, "give HOST:PORT,HOST:PORT,...");
+  const int64_t get = line.number("get", std::max<int64_t>(100 - others, 0), 0, 100);
+  if (get + others != 100) {
+    line.complain_of(line.has("get") ? "--get" : "--put", fmt::format("the percentages come to {}, not 100",
+                                                                      others + (line.has("get") ? get : 0)));
   }
+  mix[0] = static_cast<unsigned>(get);
 }
 
-void check_outputs(const Outputs& outputs) {
-  if (outputs.json && outputs.csv) refuse("csv", "", "give only one of --json and --csv");
-}
-
-struct RunText {  // what is read further after CLI11
-  std::map<Kind, int> mix;
-  std::string key_size = "16";
-  std::string value_size = "100";
-  bool no_prefill = false;
-};
-
-void add_run(CLI::App& app, RunOptions& run, RunText& text) {
-  add_servers(app, run.servers);
-  add_choice<Role>(app, "to", run.to, "where requests go; the leader is looked for all the time",
-                   {{"all", Role::kAll}, {"leader", Role::kLeader}, {"followers", Role::kFollowers}});
-  LoadOptions& load = run.load;
-  add_number(app, "connections", load.connections, "connections, shared out among the servers", 1, 10'000);
-  add_number(app, "pipeline", load.pipeline, "unanswered requests per connection, at the most", 1, 1024);
-  add_number(app, "rate", run.rate,
-             "open loop: requests per second, latency from the intended start; 0: closed loop", 0,
-             10'000'000);
-  for (const auto& [kind, what] :
-       std::map<Kind, const char*>{{Kind::kGet, "local reads (what the others leave)"},
-                                   {Kind::kPut, "writes"},
-                                   {Kind::kDelete, "deletes"},
-                                   {Kind::kLinear, "linear reads"}})
-    add_number(app, kind_name(kind), text.mix.emplace(kind, 0).first->second,
-               fmt::format("percent of {}", what), 0, 100);
-  add_choice<KeyOrder>(app, "order", load.order, "how keys are chosen",
-                       {{"uniform", KeyOrder::kUniform},
-                        {"zipfian", KeyOrder::kZipfian},
-                        {"sequential", KeyOrder::kSequential}});
-  add_number(app, "theta", load.theta, "skew of zipfian", 0.01, 0.999);
-  add_number(app, "keys", load.keys, "how many keys", 1, 100'000'000);
-  app.add_option("--key-size", text.key_size, "bytes of a key")->capture_default_str()->type_name("SIZE");
-  app.add_option("--key-prefix", load.key_shape.prefix, "what every key begins with")->capture_default_str();
-  app.add_option("--value-size", text.value_size, "bytes: 100, 10-64K, or 100:90,1M:10 (size:weight)")
-      ->capture_default_str()
-      ->type_name("SIZES");
-  app.add_flag("--no-prefill", text.no_prefill, "do not write every key once before");
-  add_number(app, "warm-up", run.warm_up_s, "seconds that do not count", 0, 3600);
-  add_number(app, "duration", run.seconds, "seconds; with --yardstick of each half of a round", 0.1, 864'000);
-  add_number(app, "count", run.count, "requests, instead of --duration", 1, 1e15);
-  add_number(app, "seed", load.seed, "of keys, sizes and the mix", 0, 1e18);
-  app.add_option_function<double>(
-         "--timeout",
-         [&load](const double& ms) {
-           if (!(ms >= 1 && ms <= 600'000)) refuse("timeout", fmt::format("{}", ms), complaint(1, 600'000));
-           load.timeout_ns = static_cast<uint64_t>(ms * 1e6);
-         },
-         "milliseconds after which an answer counts as lost (5000)")
-      ->type_name("MS");
-  app.add_flag("--yardstick", run.yardstick,
-               "measure a bare libuv and llhttp server in turn with the target, and give ratios");
-  add_number(app, "rounds", run.rounds, "of --yardstick", 1, 1000);
-  app.add_option("--server-pids", run.server_pids,
-                 "processes whose CPU time counts; otherwise who listens on --servers, if on this machine")
-      ->delimiter(',');
-  add_outputs(app, run.outputs);
-}
-
-void finish_run(RunOptions& run, const RunText& text, const CLI::App& app) {
-  check_servers(run.servers);
-  check_outputs(run.outputs);
-  int others = 0;
-  for (const auto& [kind, percent] : text.mix) {
-    run.load.mix[static_cast<size_t>(kind)] = static_cast<unsigned>(percent);
-    if (kind != Kind::kGet) others += percent;
-  }
-  const bool get_given = app.count("--get") > 0;
-  const int get = get_given ? text.mix.at(Kind::kGet) : 100 - others;
-  if (get < 0 || get + others != 100)
-    refuse(get_given ? "get" : "put", "",
-           fmt::format("the percentages come to {}, not 100", others + (get_given ? get : 0)));
-  run.load.mix[0] = static_cast<unsigned>(get);
-  auto sizes = SizeChooser::parse(text.value_size);
-  if (!sizes) refuse("value-size", text.value_size, sizes.error().detail);
-  run.load.value_sizes = std::move(*sizes);
+void read_keys(CommandLine& line, LoadOptions& load) {
+  constexpr int64_t kKeysMax = 100'000'000;
+  load.order = static_cast<KeyOrder>(line.choice("order", "uniform", {"uniform", "zipfian", "sequential"}));
+  load.theta = line.real("theta", load.theta, 0.01, 0.999);
+  read_number(line, "keys", load.keys, 1, kKeysMax);
+  load.key_shape.bytes = static_cast<size_t>(
+      line.size("key-size", static_cast<int64_t>(load.key_shape.bytes), 1, limits::kKeyBytes));
+  load.key_shape.prefix = line.text("key-prefix", load.key_shape.prefix);
+  const std::string& prefix = load.key_shape.prefix;
   const auto plain = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
-  const std::string& prefix = run.load.key_shape.prefix;
   if (!std::all_of(prefix.begin(), prefix.end(), plain))
-    refuse("key-prefix", prefix, "give letters, digits, dots, dashes and underscores");
-  const std::optional<int64_t> key_size = parse_size(text.key_size);
-  if (!key_size || *key_size < 1 || *key_size > static_cast<int64_t>(limits::kKeyBytes))
-    refuse("key-size", text.key_size, "give a number of bytes from 1 to 1024");
-  run.load.key_shape.bytes = static_cast<size_t>(*key_size);
-  if (app.count("--key-size") > 0 &&
-      prefix.size() + std::to_string(run.load.keys - 1).size() > run.load.key_shape.bytes)
-    refuse("key-size", "",
-           fmt::format("{} keys with the prefix '{}' need more bytes", run.load.keys, prefix));
-  if (run.count > 0 && run.yardstick) refuse("count", "", "--yardstick measures by --duration");
+    line.complain("key-prefix", "give letters, digits, dots, dashes and underscores");
+  if (line.has("key-size") && prefix.size() + std::to_string(load.keys - 1).size() > load.key_shape.bytes)
+    line.complain("key-size", fmt::format("{} keys with the prefix '{}' need more bytes", load.keys, prefix));
+  auto sizes = SizeChooser::parse(line.text("value-size", "100"));
+  if (!sizes) return line.complain("value-size", sizes.error().detail);
+  load.value_sizes = std::move(*sizes);
+}
+
+RunOptions read_run(CommandLine& line) {
+  RunOptions run;
+  LoadOptions& load = run.load;
+  read_servers(line, run.servers);
+  run.to = static_cast<Role>(line.choice("to", "all", {"all", "leader", "followers"}));
+  read_number(line, "connections", load.connections, 1, 10'000);
+  read_number(line, "pipeline", load.pipeline, 1, 1024);
+  run.rate = line.real("rate", run.rate, 0, 10'000'000);
+  read_mix(line, load.mix);
+  read_keys(line, load);
+  run.prefill = !line.is_on("no-prefill");
+  run.warm_up_s = line.real("warm-up", run.warm_up_s, 0, 3600);
+  run.seconds = line.real("duration", run.seconds, 0.1, 864'000);
+  read_number(line, "count", run.count, 1, 1'000'000'000'000'000);
+  read_number(line, "seed", load.seed, 0, INT64_MAX);
+  load.timeout_ns = static_cast<uint64_t>(
+      line.real("timeout", static_cast<double>(load.timeout_ns) / 1e6, 1, kTimeoutMaxMs) * 1e6);
+  run.yardstick = line.is_on("yardstick");
+  read_number(line, "rounds", run.rounds, 1, 1000);
+  for (const std::string& text :
+       line.has("server-pids") ? line.list("server-pids", "") : std::vector<std::string>{}) {
+    int pid = 0;
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
+    if (error != std::errc() || stop != text.data() + text.size() || pid < 1)
+      line.complain("server-pids", "give numbers of processes, with commas between them");
+    run.server_pids.push_back(pid);
+  }
+  read_outputs(line, run.outputs);
+  if (run.count > 0 && run.yardstick) line.complain("count", "--yardstick measures by --duration");
   if (run.count > 0) run.seconds = 0;
-  run.prefill = !text.no_prefill;
+  return run;
 }
 
-void add_verify(CLI::App& app, VerifyOptions& verify) {
-  add_servers(app, verify.servers);
-  add_number(app, "clients", verify.clients, "each with one request at a time, mostly to one server", 1,
-             1000);
-  add_number(app, "rate", verify.rate, "requests per second of all clients together", 1, 100'000);
-  add_number(app, "duration", verify.seconds, "seconds", 0.1, 86'400);
-  add_number(app, "keys", verify.keys, "keys in use at a time", 1, 1000);
-  add_number(app, "seed", verify.seed, "of what clients do; 0: drawn", 0, 1e18);
-  app.add_flag("--json", verify.json, "the result as one JSON object on stdout");
+VerifyOptions read_verify(CommandLine& line) {
+  VerifyOptions verify;
+  read_servers(line, verify.servers);
+  read_number(line, "clients", verify.clients, 1, 1000);
+  verify.rate = line.real("rate", verify.rate, 1, 100'000);
+  verify.seconds = line.real("duration", verify.seconds, 0.1, 86'400);
+  read_number(line, "keys", verify.keys, 1, 1000);
+  read_number(line, "seed", verify.seed, 0, INT64_MAX);
+  verify.json = line.is_on("json");
+  return verify;
 }
 
-void add_election(CLI::App& app, ElectionOptions& election) {
-  add_number(app, "runs", election.runs, "how often the leader is ended, for each delay", 1, 10'000);
-  add_choice<Stop>(app, "how", election.how, "SIGKILL, SIGSTOP (and SIGCONT once another leads) or SIGTERM",
-                   {{"kill", Stop::kKill}, {"stop", Stop::kFreeze}, {"term", Stop::kTerm}});
-  app.add_option("--zookeeper-delay", election.delays_ms,
-                 "milliseconds that a byte takes to ZooKeeper, and back; several are measured side by side")
-      ->delimiter(',')
-      ->check(CLI::Range(0, 1000).description(""))
-      ->type_name("MS,...")
-      ->capture_default_str();
-  app.add_option("--kvd", election.kvd, "the program (beside kvload's build, or in PATH)")->type_name("PATH");
-  app.add_option("--kvd-flag", election.kvd_flags,
-                 "a further flag for every server, as in --kvd-flag=--heartbeat=20");
-  add_number(app, "limit", election.limit_s, "seconds that a step may take", 1, 600);
-  add_outputs(app, election.outputs);
+ElectionOptions read_election(CommandLine& line) {
+  ElectionOptions election;
+  read_number(line, "runs", election.runs, 1, 10'000);
+  election.how = static_cast<Stop>(line.choice("how", "kill", {"kill", "stop", "term"}));
+  election.delays_ms.clear();
+  for (const std::string& text : line.list("zookeeper-delay", "0")) {
+    uint32_t delay = 0;
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), delay);
+    if (error != std::errc() || stop != text.data() + text.size() || delay > 1000)
+      line.complain("zookeeper-delay", "give whole numbers from 0 to 1000, with commas between them");
+    election.delays_ms.push_back(delay);
+  }
+  election.kvd = line.text("kvd", "");
+  election.kvd_flags = line.each("kvd-flag");
+  election.limit_s = line.real("limit", election.limit_s, 1, 600);
+  read_outputs(line, election.outputs);
+  return election;
 }
 
-tl::unexpected<OptionsEnd> usage(std::string line) {
-  return tl::unexpected<OptionsEnd>(OptionsEnd{EX_USAGE, std::move(line)});
+// Servers of kvload's own, which only it starts.
+BareServerOptions read_bare_server(CommandLine& line) {
+  BareServerOptions bare;
+  read_number(line, "answer-bytes", bare.answer_bytes, 60, 16 << 20);
+  read_number(line, "port", bare.port, 1, 65'535);
+  return bare;
 }
 
-// CLI11 may put more than one sentence, or line, into what it says.
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+DelayProxyOptions read_delay_proxy(CommandLine& line) {
+  DelayProxyOptions proxy;
+  read_number(line, "port", proxy.port, 1, 65'535);
+  read_number(line, "to-port", proxy.to_port, 1, 65'535);
+  read_number(line, "delay", proxy.delay_ms, 0, 1000);
+  return proxy;
+}
+
+constexpr char kHelp[] = R"(kvload: measures and checks kvd clusters
+Usage: kvload COMMAND [OPTIONS]
+
+  run        puts servers under load: rate, latencies, failures, gaps
+  verify     checks that a cluster under load is linearizable and loses nothing
+  election   starts a cluster, ends its leader again and again, and times what follows
+
+kvload COMMAND --help lists the flags of a command.
+Exit codes: 0; 1 verify found a violation; 64 the command line; 69 nobody answers, something is not installed,
+or a step of election failed; 73 the file of --plot cannot be written; 128 + N signal N ended election.
+)";
+
+template <class Options>
+tl::expected<Command, CommandEnd> read(const CommandSpec& spec, const std::vector<std::string>& arguments,
+                                       Options (*read_options)(CommandLine&)) {
+  auto line = CommandLine::parse(spec, arguments);
+  if (!line) return tl::unexpected<CommandEnd>(std::move(line.error()));
+  Command command = read_options(*line);
+  if (line->end()) return tl::unexpected<CommandEnd>(*line->end());
+  return command;
+}
 
 }  // namespace
 
-tl::expected<Command, OptionsEnd> parse_options(std::vector<std::string> arguments) {
-  CLI::App app("kvload: measures and checks kvd clusters", "kvload");
-  app.set_help_flag("-h,--help", "print this and exit");
-  app.require_subcommand(1);
-  app.footer(
-      "kvload COMMAND --help lists the flags of a command.\n"
-      "Exit codes: 0; 1 verify found a violation; 64 the command line; 69 nobody answers, something is not "
-      "installed, "
-      "or a step of election failed; 73 the file of --plot cannot be written; 128 + N signal N ended "
-      "election.");
-  RunOptions run;
-  RunText run_text;
-  VerifyOptions verify;
-  ElectionOptions election;
-  BareServerOptions bare;
-  DelayProxyOptions proxy;
-  CLI::App* commands[] = {
-      app.add_subcommand("run", "put servers under load; rate, latencies, failures, gaps"),
-      app.add_subcommand("verify", "check that a cluster under load is linearizable and loses nothing"),
-      app.add_subcommand("election",
-                         "start a cluster, end its leader again and again, and time what follows"),
-      app.add_subcommand("bare-server")->group(""), app.add_subcommand("delay-proxy")->group("")};
-  add_run(*commands[0], run, run_text);
-  add_verify(*commands[1], verify);
-  add_election(*commands[2], election);
-  add_number(*commands[3], "answer-bytes", bare.answer_bytes, "", 60, 16 << 20);
-  add_number(*commands[3], "port", bare.port, "", 1, 65'535)->required();
-  add_number(*commands[4], "port", proxy.port, "", 1, 65'535)->required();
-  add_number(*commands[4], "to-port", proxy.to_port, "", 1, 65'535)->required();
-  add_number(*commands[4], "delay", proxy.delay_ms, "", 0, 1000);
-  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
-  try {
-    app.parse(arguments);
-    if (*commands[0]) {
-      finish_run(run, run_text, *commands[0]);
-      return Command(run);
-    }
-    if (*commands[1]) {
-      check_servers(verify.servers);
-      return Command(verify);
-    }
-    if (*commands[2]) {
-      check_outputs(election.outputs);
-      return Command(election);
-    }
-    if (*commands[3]) return Command(bare);
-    return Command(proxy);
-  } catch (const CLI::CallForHelp&) {
-    return tl::unexpected<OptionsEnd>(OptionsEnd{0, app.help()});
-  } catch (const CLI::ParseError& error) {
-    return usage(first_line(error.what()) + " (--help lists what there is)");
-  } catch (const Refusal& refusal) {
-    return usage(refusal.line);
+tl::expected<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments) {
+  const std::string name = arguments.empty() ? "" : arguments.front();
+  if (name == "-h" || name == "--help") return tl::unexpected<CommandEnd>(CommandEnd{0, kHelp});
+  const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
+  if (name == "run") return read(run_spec(), rest, read_run);
+  if (name == "verify") return read(verify_spec(), rest, read_verify);
+  if (name == "election") return read(election_spec(), rest, read_election);
+  if (name == "bare-server")
+    return read(spec_of("bare-server", "", {{"answer-bytes", "N", ""}, {"port", "N", ""}}), rest,
+                read_bare_server);
+  if (name == "delay-proxy") {
+    const auto spec =
+        spec_of("delay-proxy", "", {{"port", "N", ""}, {"to-port", "N", ""}, {"delay", "MS", ""}});
+    return read(spec, rest, read_delay_proxy);
   }
+  return tl::unexpected<CommandEnd>(CommandEnd{
+      EX_USAGE,
+      (name.empty() ? "no command" : name) + ": give run, verify or election (kvload --help says more)"});
 }
 
 }  // namespace kvd::load

@@ -1,5 +1,5 @@
-// The command line of kvload, turned into what its commands are told. Reads nothing but its arguments; CLI11 splits
-// and documents them, and every complaint is one line that names the flag and what to do.
+// The command line of kvload, turned into what its commands are told. Reads nothing but its arguments;
+// every complaint is one line that names the flag and what to do.
 #pragma once
 #include <optional>
 #include <string>
@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/command_line.hpp"
 #include "kvload/load.hpp"
 
 namespace kvd::load {
@@ -70,13 +71,7 @@ struct DelayProxyOptions {
 using Command =
     std::variant<RunOptions, VerifyOptions, ElectionOptions, BareServerOptions, DelayProxyOptions>;
 
-// Why there is nothing to do. With code 0 `text` is what --help prints, otherwise one line, and a sysexits code.
-struct OptionsEnd {
-  int code = 0;
-  std::string text;
-};
-
 // `arguments` without the program's name.
-tl::expected<Command, OptionsEnd> parse_options(std::vector<std::string> arguments);
+tl::expected<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments);
 
 }  // namespace kvd::load
