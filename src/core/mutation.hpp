@@ -38,6 +38,7 @@ enum class Mutation : uint8_t {
   kPredecessorTrusted,     //     a place in a queue holds once the one before it is gone, wherever it stands
   kRestSkipped,            //     an id is lent again as soon as it is free
   kDeathOfFormer,          //     the proof that a server's former life is dead counts for the present one
+  kTaskTakenAtOnce,        //     what a dead server's worker has is given to another one at once
   kAttemptUnchecked,       //     a result counts whichever attempt it is of
   kAddressUnclaimed,       //     an allocated address is not claimed for its name
   kViewKept,               //     the view of all names outlives the session whose watches kept it

@@ -182,17 +182,19 @@ def next_assigns_at_once(binary):
     # Beyond all that a test waits for.
     with Stage(binary, flags=('--session-timeout', '600000')) as stage:
         stage.open_gate()
-        stage.leave(stage.servers[0], 'first')
+        first = stage.leave(stage.servers[0], 'first')
         master, backup = stage.master(), stage.backup()
+        stage.work('a', backup)
+        assert stage.result(backup, first)['result'] == 'FIRST'
         say('(2/2/2) the master is killed, and ZooKeeper keeps its session for ten minutes')
         Worker(master, 'lost')
-        stage.work('a', backup)
         life = next(name for name in stage.kazoo.get_children('/kvd/lives') if name.startswith(f'{master.name}.'))
         master.kill()
         answer = stage.result(backup, stage.leave(backup, 'data'))
         assert answer['result'] == 'DATA' and answer['worker'] == 'a' and answer['attempt'] == 1, answer
-        for path in (f'/kvd/lives/{life}', '/workers/lost'):
-            assert stage.kazoo.exists(path), path
+        assert stage.kazoo.exists(f'/kvd/lives/{life}')
+        say('the name of its worker is free')
+        Worker(backup, 'lost')
         assert len(stage.kazoo.get_children('/master')) == 1
         say('it is back; now the other one is killed')
         master.start()

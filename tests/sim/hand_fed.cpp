@@ -125,6 +125,13 @@ LinkId HandFed::answer_dial_as(const Member& to, const Member& who, Epoch epoch,
   return link;
 }
 
+void HandFed::prove_dead(const Member& who) {
+  for (int i = 0; i < 2; ++i) {
+    push(LinkEnded{dialed(who.id.value), LinkEnd::kRefused, "refused"});
+    pass(milliseconds(25));
+  }
+}
+
 int HandFed::logged(const std::string& message) const {
   return static_cast<int>(std::count_if(lines_.begin(), lines_.end(), [&](const LogLine& line) {
     return line.message.find(message) != std::string::npos;

@@ -70,6 +70,7 @@ class HandFed {
   LinkId answer_dial_as(const Member& to, const Member& who, Epoch epoch, bool sparse = false);
 
   LinkId dialed(const std::string& host) const;  // the newest dial there that is not closed; 0: none
+  void prove_dead(const Member& who);            // its port refuses the node, twice in a row
 
   // ---- what the node did since the last take of its kind ----
   template <class Message>

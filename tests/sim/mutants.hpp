@@ -20,6 +20,7 @@ bool breaks_by_obeying_shorter();
 bool breaks_by_counting_differing();
 bool breaks_by_obeying_old();
 bool breaks_by_death_of_former();
+bool breaks_by_taking_at_once();
 
 struct Hunt {
   Mutation mutation;
@@ -132,6 +133,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kPredecessorTrusted, "predecessor_trusted", kContended, 60},
     {Mutation::kRestSkipped, "rest_skipped", kLending, 20},
     {Mutation::kDeathOfFormer, "death_of_former", "", 1, breaks_by_death_of_former},
+    {Mutation::kTaskTakenAtOnce, "task_taken_at_once", "", 1, breaks_by_taking_at_once},
     {Mutation::kAttemptUnchecked, "attempt_unchecked", kWorking, 40},
     {Mutation::kAddressUnclaimed, "address_unclaimed", kNaming, 20},
     {Mutation::kViewKept, "view_kept", kNaming, 20},

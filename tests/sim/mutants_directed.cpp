@@ -236,6 +236,21 @@ bool breaks_by_death_of_former() {
   return !a.exists("/master/master-0000000000");
 }
 
+// b is dead, and a worker of its clients has a task, which it may be at still: it has just lost its server.
+bool breaks_by_taking_at_once() {
+  const Member b = member("b", 1);
+  HandFed a;
+  a.register_server(b);
+  a.create_register(led_by(b, {b}, 3));
+  for (const char* path : {"/workers", "/tasks", "/data", "/data/t", "/tasks/t"})
+    a.create(path, "", ZkMode::kPersistent);
+  a.create("/workers/w", "non");
+  a.connect();
+  if (a.data("/workers/w") != "t") return false;
+  a.prove_dead(b);
+  return !a.exists("/workers/w");
+}
+
 // The node's disk has not taken the epoch yet in which it is asked to confirm a round.
 bool breaks_by_acting_unkept() {
   const Member b = member("b", 1);

@@ -120,26 +120,32 @@ void Candidacy::wait_for(const std::string& path, const ZkStat& stat) {
   if (proof != dead_.end() && !proof->used) remove(path, stat);
 }
 
-// The proof is spent once there is an answer, whatever it is. Without one the connection is lost, and all begins anew.
+// The proof is spent once there is an answer, whatever it is, and also when the watch has told before.
 void Candidacy::remove(const std::string& path, const ZkStat& stat) {
   ZkMulti multi;
   multi.ops = {ZkCheck{contender()}, ZkDelete{path, stat.version}};
-  call(std::move(multi), [this, path, session = stat.ephemeral_owner](const ZkResult& result) {
+  zk_.call(std::move(multi), [this, path, session = stat.ephemeral_owner](const ZkResult& result) {
+    if (zk_silent(result.code)) {
+      if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
+      return;
+    }
     for (Dead& one : dead_) one.used |= one.session == session;
     if (result.code == ZkCode::kOk)
       out_.log(LogLevel::kInfo, "has removed the contender of a dead server", {{"path", path}});
-    begin();
+    if (watched_ == path) begin();
   });
 }
 
-bool Candidacy::dead(uint64_t session) const {
-  return std::any_of(dead_.begin(), dead_.end(), [&](const Dead& one) { return one.session == session; });
+Instant Candidacy::died(uint64_t session) const {
+  const auto proof =
+      std::find_if(dead_.begin(), dead_.end(), [&](const Dead& one) { return one.session == session; });
+  return proof == dead_.end() ? kNever : proof->since;
 }
 
 void Candidacy::on(const SessionJudged& message) {
   std::erase_if(dead_, [&](const Dead& one) { return one.session == message.session; });
   if (!message.dead) return;
-  dead_.push_back(Dead{message.session, false});
+  dead_.push_back(Dead{message.session, out_.now, false});
   if (dead_.size() > kDeadRemembered) dead_.pop_front();
   if (!watched_.empty() && !leading_) wait_for(watched_, watched_stat_);
 }

@@ -36,8 +36,8 @@ class Candidacy {
   Instant deadline() const { return retry_at_; }
 
   bool leading() const { return leading_; }
-  // Whether the server of that session in ZooKeeper is: of the latest kDeadRemembered.
-  bool dead(uint64_t session) const;
+  // Since when the server of that session in ZooKeeper is known to be dead; kNever: it is not.
+  Instant died(uint64_t session) const;
   // While leading: the znode, when it was made by the ensemble's clock, and by ours (or somewhat later).
   std::string contender() const { return path_ + "/" + own_; }
   int64_t created_ms() const { return created_ms_; }
@@ -49,6 +49,7 @@ class Candidacy {
  private:
   struct Dead {
     uint64_t session = 0;
+    Instant since{};
     bool used = false;  // its contender has been removed, or cannot be
   };
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/mutation.hpp"
+
 namespace kvd {
 namespace {
 
@@ -17,6 +19,11 @@ constexpr Duration kLongRetry = seconds(1);  // where somebody has to do somethi
 constexpr Duration kForbiddenRetry = seconds(10);
 constexpr size_t kRemovalsAtOnce = 100;
 constexpr int kRefusalsMax = 50;  // of one task; then something in ZooKeeper is in its way for good
+
+// The check of our own failed, with which each transaction begins.
+bool lost_contender(const ZkResult& result) {
+  return !result.codes.empty() && result.codes[0] != ZkCode::kOk && result.codes[0] != ZkCode::kRolledBack;
+}
 
 }  // namespace
 
@@ -63,6 +70,7 @@ void TaskMaster::on(const SessionJudged& message) {
 void TaskMaster::clear() {
   ++era_;
   retry_at_ = kNever;
+  dismiss_at_ = kNever;
   list_workers_at_ = kNever;
   reading_ = 0;
   expired_ = 0;
@@ -355,10 +363,45 @@ void TaskMaster::file_worker(const std::string& name) {
   Worker& worker = workers_.at(name);
   if (worker.filed) free_.erase({*worker.filed, name});
   worker.filed.reset();
-  if (!worker_idle(worker.data) || worker.reading != 0 || worker.pending || worker.barred) return;
-  if (candidacy_.dead(worker.owner)) return;
+  if (worker.reading != 0 || worker.pending || worker.barred) return;
+  const bool idle = worker_idle(worker.data);
+  if (const Instant died = candidacy_.died(worker.owner); died != kNever) {
+    const bool at_once = idle || mutated(Mutation::kTaskTakenAtOnce);
+    return dismiss(name, at_once ? died : died + zookeeper_.timeout / 3);
+  }
+  if (!idle) return;
   worker.filed = worker.since;
   free_.emplace(worker.since, name);
+}
+
+// Of a dead server's. What it has can be given to another one then.
+void TaskMaster::dismiss(const std::string& name, Instant due) {
+  if (!built_) return;
+  if (due > out_.now) {
+    dismiss_at_ = std::min(dismiss_at_, due);
+    return;
+  }
+  Worker& worker = workers_.at(name);
+  worker.pending = true;
+  ZkMulti multi;
+  multi.ops = {check_contender(), ZkDelete{worker_path(name), worker.version}};
+  zk_.call(std::move(multi), [this, era = era_, name](const ZkResult& result) {
+    if (era != era_) return;
+    if (zk_silent(result.code)) return put_off();
+    on_dismissed(name, result);
+  });
+}
+
+void TaskMaster::on_dismissed(const std::string& name, const ZkResult& result) {
+  if (lost_contender(result)) return candidacy_.look_again();
+  const auto it = workers_.find(name);
+  if (it == workers_.end()) return;
+  it->second.pending = false;
+  if (result.code == ZkCode::kOk)
+    out_.log(LogLevel::kInfo, "has removed a worker of a dead server",
+             {{"worker", name}, {"task", it->second.data}});
+  it->second.barred = forbidden_at(result, 1);
+  read_worker(name);
 }
 
 void TaskMaster::assign() {
@@ -425,8 +468,7 @@ void TaskMaster::change(const std::string& id, ZkMulti multi, ZkCalls::Then then
 
 // Somebody was faster: what is there now?
 void TaskMaster::refused(const std::string& id, const ZkResult& result) {
-  const auto fails = [](ZkCode code) { return code != ZkCode::kOk && code != ZkCode::kRolledBack; };
-  if (!result.codes.empty() && fails(result.codes[0])) return candidacy_.look_again();
+  if (lost_contender(result)) return candidacy_.look_again();
   const auto it = tasks_.find(id);
   if (it == tasks_.end()) return;
   const bool overtaken = result.code == ZkCode::kNoNode || result.code == ZkCode::kBadVersion ||
@@ -494,6 +536,10 @@ void TaskMaster::on_time() {
   layout_.on_time();
   candidacy_.on_time();
   if (retry_at_ <= out_.now && candidacy_.leading()) rebuild();
+  if (dismiss_at_ <= out_.now) {
+    dismiss_at_ = kNever;
+    for (const auto& [name, worker] : workers_) file_worker(name);
+  }
   if (list_workers_at_ <= out_.now) {
     list_workers_at_ = kNever;
     list(kWorkersPath, &TaskMaster::on_workers);
@@ -521,8 +567,8 @@ Instant TaskMaster::next_expiry() const {
 
 Instant TaskMaster::deadline() const {
   const Instant data_due = data_due_.empty() ? kNever : data_due_.begin()->first;
-  return std::min({layout_.deadline(), candidacy_.deadline(), retry_at_, look_at_, list_workers_at_,
-                   next_expiry(), data_due});
+  return std::min({layout_.deadline(), candidacy_.deadline(), retry_at_, look_at_, dismiss_at_,
+                   list_workers_at_, next_expiry(), data_due});
 }
 
 }  // namespace kvd

@@ -11,8 +11,9 @@
 // reason: its data does not come, its id is none that can be used, ZooKeeper forbids what has to be done with it.
 //
 // A server that is proven dead does not keep the others waiting for ZooKeeper to count its session's timeout: its
-// contender is removed (candidacy.hpp), and its workers are given nothing more. What they have stays theirs until
-// ZooKeeper has ended the session: they may be at it still.
+// contender is removed (candidacy.hpp), and so are its workers: the idle ones at once, those that have a task after a
+// third of that timeout, which is what whoever loses a server is given to let go. If it lives after all they hear that
+// they are lost, and their results are refused.
 //
 // The layout stands as soon as a server is connected, so that other programs find it, and is made anew when somebody
 // has deleted it. Before the first task nobody stands: a server waits for that, which costs nothing.
@@ -102,6 +103,8 @@ class TaskMaster {
 
   void file(const std::string& id);
   void file_worker(const std::string& name);
+  void dismiss(const std::string& name, Instant due);
+  void on_dismissed(const std::string& name, const ZkResult& result);
   void assign();
   void assign(const std::string& id, const std::string& name);
   void on_assigned(const std::string& id, const std::string& name, TaskNote note, const ZkResult& result);
@@ -124,6 +127,7 @@ class TaskMaster {
   Instant look_at_ = kNever;    // for that
   uint64_t era_ = 0;            // what was asked in an earlier one is of no interest
   Instant retry_at_ = kNever;
+  Instant dismiss_at_ = kNever;       // workers of dead servers
   Instant list_workers_at_ = kNever;  // there was no room to watch them all:
   std::string crowded_out_;           // the first of those
   std::string unlisted_;              // what could not be listed last
