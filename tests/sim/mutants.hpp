@@ -19,6 +19,8 @@ bool breaks_by_restoring_alone();
 bool breaks_by_obeying_shorter();
 bool breaks_by_counting_differing();
 bool breaks_by_obeying_old();
+bool breaks_by_unwatched_place();
+bool breaks_by_unwatched_member();
 
 struct Hunt {
   Mutation mutation;
@@ -129,11 +131,13 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kDoubtIgnored, "doubt_ignored", kContended, 60},
     {Mutation::kDoubtByRead, "doubt_by_read", kStranded, 60},
     {Mutation::kPredecessorTrusted, "predecessor_trusted", kContended, 60},
+    {Mutation::kPlaceUnwatched, "place_unwatched", "", 1, breaks_by_unwatched_place},
     {Mutation::kRestSkipped, "rest_skipped", kLending, 20},
     {Mutation::kAttemptUnchecked, "attempt_unchecked", kWorking, 40},
     {Mutation::kAddressUnclaimed, "address_unclaimed", kNaming, 20},
     {Mutation::kViewKept, "view_kept", kNaming, 20},
     {Mutation::kReadyTrusted, "ready_trusted", kMeeting, 20},
+    {Mutation::kMemberUnwatched, "member_unwatched", "", 1, breaks_by_unwatched_member},
     {Mutation::kLeftAlone, "left_alone", kMeeting, 20},
     {Mutation::kSnapshotAnswersMixed, "snapshot_answers_mixed", kSnapshots, 60},
     {Mutation::kRegisterBelieved, "register_believed", "", 1, breaks_by_believing, kGoesBack},

@@ -45,6 +45,7 @@ class Candidacy {
   void on_listed(const std::vector<std::string>& children);
   void find_own(const std::vector<std::string>& children);
   void create();
+  void refused(ZkCode code);
   void take_place(std::vector<std::string> before);
   void lead();
   void call(ZkRequest request, ZkCalls::Then then);
