@@ -36,6 +36,7 @@ enum class Mutation : uint8_t {
   kDoubtIgnored,           //     a server that ZooKeeper may have forgotten keeps what its clients hold
   kDoubtByRead,            //     ... takes an answer of any server of the ensemble for one of its leader
   kPredecessorTrusted,     //     a place in a queue holds once the one before it is gone, wherever it stands
+  kPlaceUnwatched,         //     ... does not watch its own znode, which others may delete
   kRestSkipped,            //     an id is lent again as soon as it is free
   kDeathOfFormer,          //     the proof that a server's former life is dead counts for the present one
   kTaskTakenAtOnce,        //     what a dead server's worker has is given to another one at once
@@ -43,6 +44,7 @@ enum class Mutation : uint8_t {
   kAddressUnclaimed,       //     an allocated address is not claimed for its name
   kViewKept,               //     the view of all names outlives the session whose watches kept it
   kReadyTrusted,           //     a `ready` releases whoever meets it, of whichever use of the barrier it is
+  kMemberUnwatched,        //     a barrier's member does not watch its own znode, which others may delete
   kLeftAlone,              //     who leaves a barrier does not wait for the others
   kSnapshotAnswersMixed,   //     answers out of a snapshot that was given up count for its successor
   kRegisterBelieved,       // 17: whatever register ZooKeeper shows is believed

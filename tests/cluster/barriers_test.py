@@ -3,6 +3,8 @@
 becomes of ZooKeeper's servers, of a session there and of a member's server. Usage: barriers_test.py KVD CASE"""
 import signal
 
+from kazoo.security import make_acl, make_digest_acl
+
 from services_cluster import LONG, Call, Cluster, eventually, insist, run_case, say
 
 
@@ -103,6 +105,92 @@ def with_kazoo(binary):
             assert kazoo.get_children('/app/job') == []
 
 
+def one_client_twice(binary):
+    """One client of kazoo's may be several members by several DoubleBarriers, and so may one session of kvd's by
+    several names; by one it is one member, through however many calls."""
+    with Cluster(binary, servers=1) as cluster:
+        server, kazoo = cluster.servers[0], cluster.kazoo()
+        twice = [Call(kazoo.DoubleBarrier('/app/kazoo', 2).enter) for _ in range(2)]
+        for call in twice:
+            call.result()
+        assert 'ready' in kazoo.get_children('/app/kazoo')
+        session = server.open_session()
+
+        def enter(member, size=2, wait=0):
+            return server.post(f'/v1/barriers/app/kvd/enter?size={size}&member={member}&session={session}&wait={wait}')
+
+        same = [Call(enter, 'a', 2, 60000) for _ in range(2)]
+        eventually('a is in', lambda: kazoo.exists('/app/kvd') and kazoo.get_children('/app/kvd'))
+        assert enter('a')[0] == 202 and len(kazoo.get_children('/app/kvd')) == 1
+        assert enter('a', size=3)[0] == 409
+        status, other = enter('b')
+        assert status == 200, other
+        first, second = (call.result() for call in same)
+        assert first == second and first[0] == 200 and first[1]['member'] != other['member'], (first, second)
+
+
+def removed(binary):
+    """Others delete members' znodes: the members hear so at once, whether they wait or are in."""
+    with Cluster(binary) as cluster:
+        one, two = cluster.servers
+        kazoo = cluster.kazoo()
+
+        def remove(path, name):
+            znode = next(f'/{path}/{child}' for child in kazoo.get_children(f'/{path}') if child != 'ready'
+                         and kazoo.get(f'/{path}/{child}')[0] == name.encode())
+            kazoo.delete(znode)
+
+        say('members that wait, by a connection, by a call and by none')
+        stream = one.hold('/v1/barriers/app/job/enter?size=9&member=s&hold=1')
+        stream.until(state='waiting')
+        a, b = Member(two, 'a', 'app/job', 9), Member(one, 'b', 'app/job', 9)
+        a.waits(2)
+        call = Call(a.enter, 60000)
+        b.waits(3)
+        for name in 'sab':
+            remove('app/job', name)
+        assert stream.until(state='lost')
+        assert call.result()[0] == 410
+        eventually('it is told', lambda: b.enter()[0] == 410)
+        b.waits(1)
+        say('members that are in')
+        stream = one.hold('/v1/barriers/app/in/enter?size=2&member=s&hold=1')
+        stream.until(state='waiting')
+        c = Member(two, 'c', 'app/in', 2)
+        c.is_released()
+        stream.until(state='released')
+        for name in 'sc':
+            remove('app/in', name)
+        assert stream.until(state='lost')
+        eventually('it is told', lambda: c.enter()[0] == 410)
+        assert c.leave()[0] == 404
+
+
+def unreadable(binary):
+    """A barrier that an ACL hides is not told as left by all, nor entered, nor cleared away."""
+    with Cluster(binary) as cluster:
+        one, two = cluster.servers
+        kazoo = cluster.kazoo()
+        kazoo.add_auth('digest', 'owner:secret')
+        owner = make_digest_acl('owner', 'secret', all=True)
+        kazoo.ensure_path('/app/job', acl=[owner, make_acl('world', 'anyone', all=True)])
+        a, b = Member(one, 'a', 'app/job', 2), Member(two, 'b', 'app/job', 2)
+        a.waits(1)
+        b.is_released()
+        a.is_released()
+        kazoo.set_acls('/app/job', [owner, make_acl('world', 'anyone', create=True, delete=True, write=True)])
+        for wait in (0, 60000):
+            status, answer = a.leave(wait)
+            assert status == 403 and 'ACL' in answer['detail'], answer
+        assert Member(one, 'c', 'app/job', 2).enter()[0] == 403
+        assert len(kazoo.get_children('/app/job')) == 2
+        say('it may be read again')
+        kazoo.set_acls('/app/job', [owner, make_acl('world', 'anyone', all=True)])
+        a.is_leaving()
+        b.has_left()
+        a.has_left()
+
+
 def ensemble(binary):
     with Cluster(binary, ensemble=3, flags=LONG) as cluster:
         one, two = cluster.servers
@@ -175,6 +263,9 @@ def cut_off(binary):
 
 run_case({
     'kazoo and kvd meet at the same barriers': with_kazoo,
+    'one client as several members of a barrier': one_client_twice,
+    'members of a barrier hear at once that others deleted them': removed,
+    'a barrier that cannot be read is not told as left': unreadable,
     'barriers outlive each of three ZooKeeper servers': ensemble,
     'members of a server that is cut off or killed have left': cut_off,
 })

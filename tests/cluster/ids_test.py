@@ -3,7 +3,9 @@
 server that lent it, and how long a number rests. Usage: ids_test.py KVD CASE"""
 import signal
 
-from services_cluster import LONG, Clients, Cluster, Holdings, insist, run_case, say
+from kazoo.security import make_acl, make_digest_acl
+
+from services_cluster import LONG, Clients, Cluster, Holdings, eventually, insist, run_case, say
 
 LONG_REST = 'rest=3600000'
 
@@ -110,7 +112,37 @@ def cut_off(binary):
         assert one.put(f'/v1/ids/q/1?session={session}')[0] == 410
 
 
+def others_delete_and_forbid(binary):
+    with Cluster(binary, servers=1) as cluster:
+        server, kazoo = cluster.servers[0], cluster.kazoo()
+        kazoo.add_auth('digest', 'owner:secret')
+        owner = make_digest_acl('owner', 'secret', all=True)
+        session = server.open_session()
+        say('others delete the znodes of ids: a connection hears so, a session when it asks whether it has it')
+        stream = server.hold('/v1/ids/p?hold=1&max=2')
+        by_stream = stream.until(state='held')['id']
+        mine = server.post(f'/v1/ids/p?session={session}&max=2')[1]['id']
+        for number in (by_stream, mine):
+            kazoo.delete(f'/ids/p/{number}')
+        assert stream.until(state='lost')
+        assert server.put(f'/v1/ids/p/{mine}?session={session}')[0] == 410
+        say('what an ACL hides is not told as free, and what it keeps is not told as given back')
+        kazoo.ensure_path('/ids/hidden', acl=[owner])
+        assert server.get('/v1/ids/hidden')[0] == 403
+        assert server.post(f'/v1/ids/hidden?session={session}')[0] == 403
+        kept = server.post(f'/v1/ids/kept?session={session}&max=1')[1]['id']
+        anyone = make_acl('world', 'anyone', all=True)
+        kazoo.set_acls('/ids/kept', [make_acl('world', 'anyone', read=True, admin=True)])
+        status, answer = server.delete(f'/v1/ids/kept/{kept}?session={session}')
+        assert status == 403 and 'ACL' in answer['detail'], answer
+        assert held_in(server, 'kept', 1)
+        kazoo.set_acls('/ids/kept', [anyone])
+        eventually('it is given back', lambda: not held_in(server, 'kept', 1))
+
+
 run_case({
+    'ids that others delete, hide or keep from being removed': others_delete_and_forbid,
+
     'ids outlive each of three ZooKeeper servers': ensemble,
     'ids of a server that is cut off are told lost first': cut_off,
 })

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 """Locks and elections with real servers, a real ZooKeeper and kazoo beside kvd: exclusion in both directions, what
-waiting costs, servers that end, sleep, are cut off or lose their session, ZooKeeper servers that end.
+waiting costs, what others delete and forbid, servers that end, sleep, are cut off or lose their session, ZooKeeper
+servers that end.
 Usage: locks_test.py KVD CASE"""
 import signal
 import threading
 
-from services_cluster import LONG, Cluster, eventually, insist, run_case, say
+from kazoo.security import make_acl, make_digest_acl
+
+from services_cluster import LONG, Call, Cluster, eventually, insist, run_case, say
 
 
 def both_ways(binary):
@@ -62,6 +65,63 @@ def elections_both_ways(binary):
         runs.join()
 
 
+def removed(binary):
+    """Others delete places: whose they were hears so at once, who waits behind them is let in."""
+    with Cluster(binary) as cluster:
+        one, two = cluster.servers
+        kazoo = cluster.kazoo()
+
+        def place_of(name):
+            return next(f'/app/db/{child}' for child in kazoo.get_children('/app/db')
+                        if kazoo.get(f'/app/db/{child}')[0] == name.encode())
+
+        streams = {}
+        for server, name in ((one, 'first'), (two, 'second'), (one, 'third'), (two, 'fourth')):
+            streams[name] = server.hold(f'/v1/locks/app/db?hold=1&name={name}')
+            streams[name].line()
+        session = one.open_session()
+        call = Call(one.post, f'/v1/locks/app/db?wait=60000&name=call&session={session}')
+        eventually('the call waits', lambda: len(kazoo.get_children('/app/db')) == 5)
+        say('places in the midst are deleted: who had them hears so while others hold and wait')
+        kazoo.delete(place_of('call'))
+        assert call.result()[0] == 410
+        kazoo.delete(place_of('second'))
+        assert streams['second'].until(state='lost')
+        assert not streams['first'].has_come('lost') and not streams['third'].has_come('held')
+        say('that of the holder, too')
+        kazoo.delete(place_of('first'))
+        assert streams['first'].until(state='lost')
+        assert streams['third'].until(state='held')
+        say('a session that only asks now and then is told by its next call, once')
+        lock = '/v1/locks/app/other?session=' + session
+        fence = one.post(lock)[1]['fence']
+        name, = kazoo.get_children('/app/other')
+        kazoo.delete(f'/app/other/{name}')
+        assert eventually('it is told', lambda: one.post(lock)[0] == 410)
+        status, again = one.post(lock)
+        assert status == 200 and again['fence'] > fence, again
+        for name in ('third', 'fourth'):
+            streams[name].close()
+
+
+def forbidden(binary):
+    """A lock whose znode may not be removed any more is not called given back; it goes once that is allowed."""
+    with Cluster(binary, servers=1) as cluster:
+        server, kazoo = cluster.servers[0], cluster.kazoo()
+        kazoo.add_auth('digest', 'owner:secret')
+        owner = make_digest_acl('owner', 'secret', all=True)
+        kazoo.ensure_path('/app/db', acl=[owner, make_acl('world', 'anyone', all=True)])
+        session = server.open_session()
+        assert server.post(f'/v1/locks/app/db?session={session}')[0] == 200
+        kazoo.set_acls('/app/db', [owner, make_acl('world', 'anyone', read=True)])
+        status, answer = server.delete(f'/v1/locks/app/db?session={session}')
+        assert status == 403 and 'ACL' in answer['detail'], answer
+        assert server.get('/v1/locks/app/db')[1]['holder'] is not None
+        say('it may be removed again')
+        kazoo.set_acls('/app/db', [owner, make_acl('world', 'anyone', all=True)])
+        eventually('it has been given back', lambda: server.get('/v1/locks/app/db')[1]['holder'] is None)
+
+
 def no_polling(binary):
     """What a thousand waiters and one release cost ZooKeeper, by its own count of packets."""
     waiters = 1000
@@ -69,9 +129,13 @@ def no_polling(binary):
         server, zookeeper = cluster.servers[0], cluster.zookeeper
         session = server.open_session(3600)
         assert server.post(f'/v1/locks/herd?session={session}')[0] == 200
+        before = zookeeper.requests()
         streams = [server.hold('/v1/locks/herd?hold=1') for _ in range(waiters)]
         for number, stream in enumerate(streams):
             assert stream.until(state='waiting')['ahead'] == number + 1
+        cost = (zookeeper.requests() - before) / waiters
+        say(f'{waiters} join: {cost:.1f} packets each')
+        assert cost < 5, cost
 
         def in_three_seconds():
             before = zookeeper.requests()
@@ -208,6 +272,8 @@ run_case({
     'kazoo and kvd exclude each other': both_ways,
     'kazoo and kvd elect one leader': elections_both_ways,
     'a thousand waiters ask nothing and one release is cheap': no_polling,
+    'who waits or holds hears at once that others deleted its place': removed,
+    'a lock that may not be removed is not called given back': forbidden,
     'the server of a lock\'s holder is killed': holder_killed,
     'the server of a lock\'s holder sleeps past its session': holder_frozen,
     'a lock outlives each of three ZooKeeper servers': ensemble,

@@ -7,6 +7,8 @@ import itertools
 import signal
 import threading
 
+from kazoo.security import make_acl, make_digest_acl
+
 from services_cluster import LONG, REFUSED, Call, Clients, Cluster, eventually, insist, run_case, say
 
 
@@ -254,7 +256,33 @@ def cut_off(binary):
             assert insist(one.get, f'/v1/znodes/{path}?view=stat')[1]['ephemeral_owner'] == f'0x{owner:x}'
 
 
+def forbidden(binary):
+    with Cluster(binary, servers=1) as cluster:
+        server, kazoo = cluster.servers[0], cluster.kazoo()
+        kazoo.add_auth('digest', 'owner:secret')
+        owner = make_digest_acl('owner', 'secret', all=True)
+        anyone = make_acl('world', 'anyone', all=True)
+        for path in ('/tree/a', '/tree/b/c'):
+            kazoo.ensure_path(path)
+        kazoo.set_acls('/tree/b', [owner])
+        say('a tree of which a part cannot be listed stays whole')
+        status, answer = server.delete('/v1/znodes/tree?recurse=1')
+        assert status == 403 and 'tree/b' in answer['detail'], answer
+        assert kazoo.exists('/tree/a') and kazoo.exists('/tree/b/c')
+        assert server.get('/v1/znodes/tree/b')[0] == 403
+        say('an ephemeral that may not be removed goes with its connection once it may')
+        stream = server.hold('/v1/znodes/tree/e?mode=ephemeral&hold=1')
+        stream.until(state='held')
+        kazoo.set_acls('/tree', [owner, make_acl('world', 'anyone', read=True)])
+        assert server.delete('/v1/znodes/tree/e')[0] == 403
+        stream.close()
+        kazoo.set_acls('/tree', [owner, anyone])
+        eventually('it is gone', lambda: not kazoo.exists('/tree/e'))
+
+
 run_case({
+    'znodes that ZooKeeper forbids to list or to remove': forbidden,
+
     'znodes do what one does with zkCli': lab,
     'znodes outlive each of three ZooKeeper servers': ensemble,
     'ephemerals of a server that is cut off are told lost first': cut_off,

@@ -21,6 +21,8 @@ bool breaks_by_counting_differing();
 bool breaks_by_obeying_old();
 bool breaks_by_death_of_former();
 bool breaks_by_taking_at_once();
+bool breaks_by_unwatched_place();
+bool breaks_by_unwatched_member();
 
 struct Hunt {
   Mutation mutation;
@@ -131,6 +133,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kDoubtIgnored, "doubt_ignored", kContended, 60},
     {Mutation::kDoubtByRead, "doubt_by_read", kStranded, 60},
     {Mutation::kPredecessorTrusted, "predecessor_trusted", kContended, 60},
+    {Mutation::kPlaceUnwatched, "place_unwatched", "", 1, breaks_by_unwatched_place},
     {Mutation::kRestSkipped, "rest_skipped", kLending, 20},
     {Mutation::kDeathOfFormer, "death_of_former", "", 1, breaks_by_death_of_former},
     {Mutation::kTaskTakenAtOnce, "task_taken_at_once", "", 1, breaks_by_taking_at_once},
@@ -138,6 +141,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kAddressUnclaimed, "address_unclaimed", kNaming, 20},
     {Mutation::kViewKept, "view_kept", kNaming, 20},
     {Mutation::kReadyTrusted, "ready_trusted", kMeeting, 20},
+    {Mutation::kMemberUnwatched, "member_unwatched", "", 1, breaks_by_unwatched_member},
     {Mutation::kLeftAlone, "left_alone", kMeeting, 20},
     {Mutation::kSnapshotAnswersMixed, "snapshot_answers_mixed", kSnapshots, 60},
     {Mutation::kRegisterBelieved, "register_believed", "", 1, breaks_by_believing, kGoesBack},

@@ -4,6 +4,7 @@
 
 #include "hand_fed.hpp"
 #include "mutants.hpp"
+#include "services_play.hpp"
 
 namespace kvd::sim {
 namespace {
@@ -269,6 +270,25 @@ bool breaks_by_acting_unkept() {
   a.push(LinkReceived{link, Heartbeat{Epoch(3), Revision(0), 7, 0, Revision(0), false}});
   const auto acks = a.sent<HeartbeatAck>(link);
   return std::any_of(acks.begin(), acks.end(), [](const HeartbeatAck& ack) { return ack.round == 7; });
+}
+
+// Others delete the znode of a lock's holder, so that the next one holds: the former one has to have heard.
+bool breaks_by_unwatched_place() {
+  ServicesPlay play;
+  const uint64_t first = play.send(0, "POST locks/l?hold=1");
+  const std::string znode = "/l/" + play.children("/l").front();
+  const uint64_t second = play.send(0, "POST locks/l?hold=1");
+  play.zk(ZkDelete{znode});
+  const bool held = ServicesPlay::member(play.heard(second).lines.back(), "state") == "held";
+  return held && !play.heard(first).ended;
+}
+
+// Likewise that of a barrier's member, who is told no word of it.
+bool breaks_by_unwatched_member() {
+  ServicesPlay play;
+  const uint64_t inside = play.send(0, "POST barriers/b/enter?size=1&hold=1");
+  play.zk(ZkDelete{"/b/" + play.children("/b").front()});
+  return !play.heard(inside).ended;
 }
 
 }  // namespace kvd::sim

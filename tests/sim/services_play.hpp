@@ -75,6 +75,7 @@ class ServicesPlay {
   void forbid_changes(const std::string& path) { zookeeper_.make_read_only(path); }
   // Likewise: what it has cannot be read, nor what stands below it listed.
   void hide(const std::string& path) { zookeeper_.hide(path); }
+  void permit(const std::string& path) { zookeeper_.permit(path); }
   void use_up_numbers(const std::string& path) { zookeeper_.use_up_numbers(path); }
   std::vector<std::string> children(const std::string& path) const;
   bool exists(const std::string& path) const { return zookeeper_.tree().contains(path); }

@@ -121,6 +121,13 @@ void SimZookeeper::hide(const std::string& path) {
   commit(std::move(change));
 }
 
+void SimZookeeper::permit(const std::string& path) {
+  Draft change = new_draft(0);
+  change.tree.at(path).read_only = change.tree.at(path).hidden = false;
+  change.changes.push_back({Happened::kRightsChanged, path});
+  commit(std::move(change));
+}
+
 void SimZookeeper::use_up_numbers(const std::string& path) {
   Draft change = new_draft(0);
   change.tree.at(path).next_sequence = INT32_MAX;

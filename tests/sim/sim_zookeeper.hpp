@@ -97,6 +97,7 @@ class SimZookeeper {
   void use_up_numbers(const std::string& path);
   // By an ACL, too: its data, its list of children and, to transactions, its version cannot be read.
   void hide(const std::string& path);
+  void permit(const std::string& path);  // all of it again
 
   // ---- sessions ----
   uint64_t open_session(Duration timeout, Instant now);  // only while up

@@ -134,7 +134,7 @@ void Barriers::lower(uint64_t token, const std::string& path) {
     if (result.code != ZkCode::kNotEmpty) return refuse(token, result.code);
     zk_.call(ZkMulti{{ZkDelete{path + "/ready"}, ZkDelete{path}}}, [this, token](const ZkResult& both) {
       if (both.code == ZkCode::kOk) return reply(token, Verdict::kDone);
-      if (zk_silent(both.code)) return refuse(token, both.code);
+      if (zk_silent(both.code) || both.code == ZkCode::kNoAuth) return refuse(token, both.code);
       reply(token, Verdict::kConflict, "members are in, or there are other znodes below it");
     });
   });
@@ -152,6 +152,10 @@ void Barriers::on(const ZkWatchFired& message) {
   const auto [first, last] = watched_.equal_range(message.path);
   for (auto it = first; it != last; ++it) members.push_back(it->second);
   for (const MemberId id : members) woken(id);
+  const auto own = own_.find(message.path);
+  if (own == own_.end()) return;
+  members_.at(own->second).own_watched = false;
+  check_own(own->second);
 }
 
 void Barriers::on(const ZkSessionChanged& message) {
@@ -168,9 +172,13 @@ void Barriers::on(const ZkSessionChanged& message) {
   std::vector<MemberId> all;
   for (auto& [id, member] : members_) {
     member.ready_absent = false;  // what came and went meanwhile is missed
+    member.own_watched = false;
     if (!adrift_.contains(id)) all.push_back(id);
   }
-  for (const MemberId id : all) woken(id);
+  for (const MemberId id : all) {
+    woken(id);
+    if (members_.at(id).phase == Phase::kReleased) check_own(id);
+  }
   go_on_adrift();
 }
 

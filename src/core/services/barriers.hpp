@@ -21,6 +21,11 @@
 // went finds {"released_by"} in the barrier's own znode, written together with it (not if somebody keeps other data
 // there, nor by kazoo's clients). Who leaves waits for those only that were in with it.
 //
+// A client's session may be several members, under several names, as one client of kazoo's may have several
+// DoubleBarriers; under one name it is one member, through however many calls. Others may delete a member's znode,
+// which it watches: its stream, or the call that waits, hears so at once (410), and a session without either by its
+// next call for that member, once.
+//
 // A member that dies before the barrier is complete has never entered; afterwards it has left. The session's end is a
 // death, and so is the close of a connection that holds. Not cured, because it is in kazoo's clients: they count a
 // `ready` that a use left behind whose members all died; enter through kvd or DELETE the barrier to clear it away.
@@ -33,6 +38,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/services/losses.hpp"
 #include "core/services/streams.hpp"
 #include "core/services/zk_calls.hpp"
 #include "core/services/zk_refusal.hpp"
@@ -68,6 +74,8 @@ class Barriers {
     int attempts = 0;           // to make it
     size_t present = 0;         // members when it last looked
     bool ready_absent = false;  // as of the last read, and its watch stands: an event means that it came
+    bool own_watched = false;   // what happens to its znode will be heard
+    bool stuck = false;         // leaving: something was refused; the next call to leave tries again
     bool ready_gone = false;    // leaving: it was taken away
     bool own_gone = false;      // leaving: so was the own znode
     bool looked = false;        // leaving: `present` is known
@@ -108,25 +116,30 @@ class Barriers {
   void on_created(MemberId id, const ZkResult& result);
   void find(MemberId id);
   void look(MemberId id);
+  void check_own(MemberId id);
   void judge(MemberId id, const ZkResult& barrier, const ZkResult& ready, const ZkResult& list);
   void complete(MemberId id, const ZkResult& barrier, bool replace);
   void release(MemberId id);
   void waits(MemberId id);
   void begin_leaving(MemberId id);
   void look_who_is_left(MemberId id);
-  void wait_for(MemberId id, const std::string& name);
+  void wait_for(MemberId id, const std::string& name, bool readable = true);
   void go_away(MemberId id, bool last);
   void has_left(MemberId id);
+  bool may_go_on(MemberId id, ZkCode code);
   void give_up(MemberId id);
   void remove_own(MemberId id);
   void answer(MemberId id);
   void refuse_all(MemberId id, Verdict verdict, const std::string& why);
   void fail(MemberId id, ServiceAnswer answer);
+  void fail_known(MemberId id, ZkCode code);
   void lose(MemberId id, const std::string& why);
+  void lose_deleted(MemberId id);
   void forget(MemberId id);
   void watch(MemberId id, std::string path);
   void woken(MemberId id);
   bool put_off(MemberId id, ZkCode code);
+  void retry_in(Duration pause);
   void go_on_adrift();
   Member* find_member(MemberId id);
   std::optional<MemberId> find_place(HolderId holder, const std::string& path,
@@ -145,6 +158,8 @@ class Barriers {
   std::map<MemberId, Member> members_;
   std::set<std::pair<HolderId, MemberId>> by_holder_;
   std::multimap<std::string, MemberId> watched_;
+  std::map<std::string, MemberId> own_;  // by its znode
+  Losses losses_;
   std::map<uint64_t, MemberId> askers_;  // requests that enter or leave
   std::set<MemberId> adrift_;            // go on when there is a connection
   Instant retry_at_ = kNever;

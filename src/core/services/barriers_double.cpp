@@ -12,6 +12,8 @@ namespace kvd {
 namespace {
 
 constexpr Duration kRetry = milliseconds(20);
+constexpr Duration kRefusedRetry = seconds(10);
+constexpr char kDeleted[] = "its znode was deleted";
 constexpr int kAttempts = 8;  // to make a znode below a path that others remove
 constexpr std::string_view kReady = "ready";
 constexpr std::string_view kReleased = R"({"released_by":)";
@@ -23,15 +25,22 @@ std::string state_words(std::string_view state, std::string_view name, uint64_t 
   return json.begin_object().member("state", state).member(name, number).end_object().take();
 }
 
-// Of a member's: one of `ready`, one of another member.
+// Of a member's: one of `ready`, one of another member, one of itself.
 size_t watch_bytes(const Outbox& out, const std::string& barrier) {
-  return 2 * out.watches.bytes_of(barrier);
+  return 3 * out.watches.bytes_of(barrier);
 }
 
 std::vector<std::string> members_of(std::vector<std::string> children) {
   std::erase(children, kReady);
   return children;
 }
+
+// Of a session, as what it has lost. No path has a zero byte in it.
+std::string place_of(const std::string& path, const std::string& member) {
+  return path + std::string(1, '\0') + member;
+}
+
+bool is_known(ZkCode code) { return code == ZkCode::kOk || code == ZkCode::kNoNode; }
 
 bool is_ours(const std::string& data) { return data.empty() || data.starts_with(kReleased); }
 
@@ -50,6 +59,8 @@ void Barriers::enter(ServiceAsked message) {
     wrong = "who? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
 
+  if (const auto lost = losses_.take(message.holder, place_of(message.call.path, name)))
+    return reply(message.token, Verdict::kGone, *lost);
   std::optional<MemberId> id = find_place(message.holder, message.call.path, name);
   if (id && members_.at(*id).phase == Phase::kLeft) {  // and enters again
     forget(*id);
@@ -71,6 +82,7 @@ void Barriers::enter(ServiceAsked message) {
     member.size = *size;
     member.name = fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next());
     by_holder_.emplace(member.holder, *id);
+    own_.emplace(member.path + "/" + member.name, *id);
   }
   Member& member = members_.at(*id);
   askers_[message.token] = *id;
@@ -92,12 +104,14 @@ void Barriers::leave(ServiceAsked message) {
   if (wrong.empty() && message.holder == HolderId())
     wrong = "the query parameter 'session' has to name whose place it is";
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (const auto lost = losses_.take(message.holder, place_of(message.call.path, name)))
+    return reply(message.token, Verdict::kGone, *lost);
   const auto id = find_place(message.holder, message.call.path, name);
   if (!id) return reply(message.token, Verdict::kNotFound, "the client's session has no such member there");
   Member& member = members_.at(*id);
   member.leaving.insert(message.token);
   askers_[message.token] = *id;
-  if (member.phase == Phase::kReleased) return begin_leaving(*id);
+  if (member.phase == Phase::kReleased || std::exchange(member.stuck, false)) return begin_leaving(*id);
   if (member.phase == Phase::kLeaving || member.phase == Phase::kLeft) return answer(*id);
   for (const uint64_t token : std::exchange(member.entering, {})) reply(token, Verdict::kGone, "it has left");
   give_up(*id);  // it has never been in
@@ -124,12 +138,14 @@ void Barriers::prepare(MemberId id) {
   Member& member = members_.at(id);
   if (++member.attempts > kAttempts)
     return fail(id, {Verdict::kUnavailable, "its path is removed again and again", Form::kJson, {}});
-  const auto data = std::make_shared<std::string>();
-  zk_.call(ZkGet{member.path}, [data](const ZkResult& result) { *data = result.data; });
-  zk_.call(ZkChildren{member.path}, [this, id, data](const ZkResult& result) {
+  const auto barrier = std::make_shared<ZkResult>();
+  zk_.call(ZkGet{member.path}, [barrier](const ZkResult& result) { *barrier = result; });
+  zk_.call(ZkChildren{member.path}, [this, id, barrier](const ZkResult& result) {
     Member* mine = find_member(id);
-    if (mine == nullptr || put_off(id, result.code)) return;
+    if (mine == nullptr || put_off(id, barrier->code) || put_off(id, result.code)) return;
     if (mine->over) return forget(id);
+    for (const ZkCode code : {barrier->code, result.code})
+      if (!is_known(code)) return fail(id, zk_refusal(code, true));
     if (result.code == ZkCode::kNoNode) {
       zk_.make_path(mine->path, [this, id](ZkCode code) {
         Member* again = find_member(id);
@@ -140,7 +156,7 @@ void Barriers::prepare(MemberId id) {
       });
       return;
     }
-    if (result.children.size() == 1 && result.children.front() == kReady) clear_away(id, *data);
+    if (result.children.size() == 1 && result.children.front() == kReady) clear_away(id, barrier->data);
     create(id);
   });
 }
@@ -180,8 +196,8 @@ void Barriers::find(MemberId id) {
   zk_.call(ZkExists{member.path + "/" + member.name}, [this, id](const ZkResult& result) {
     Member* mine = find_member(id);
     if (mine == nullptr || put_off(id, result.code)) return;
-    if (result.code != ZkCode::kOk && mine->over) return forget(id);
-    if (result.code != ZkCode::kOk) return prepare(id);
+    if (result.code == ZkCode::kNoNode) return mine->over ? forget(id) : prepare(id);
+    if (result.code != ZkCode::kOk) return fail(id, zk_refusal(result.code, true));
     mine->czxid = result.stat.created_zxid;
     if (mine->over) return remove_own(id);
     look(id);
@@ -190,6 +206,7 @@ void Barriers::find(MemberId id) {
 
 void Barriers::look(MemberId id) {
   const std::string& path = members_.at(id).path;
+  if (!members_.at(id).own_watched) check_own(id);
   const auto barrier = std::make_shared<ZkResult>();
   const auto ready = std::make_shared<ZkResult>();
   zk_.call(ZkGet{path}, [barrier](const ZkResult& result) { *barrier = result; });
@@ -201,13 +218,29 @@ void Barriers::look(MemberId id) {
            [this, id, barrier, ready](const ZkResult& result) { judge(id, *barrier, *ready, result); });
 }
 
+void Barriers::check_own(MemberId id) {
+  Member& member = members_.at(id);
+  if (member.over || member.czxid == 0 || member.phase > Phase::kReleased) return;
+  member.own_watched = true;
+  const bool watch = !mutated(Mutation::kMemberUnwatched);
+  zk_.call(ZkExists{member.path + "/" + member.name, watch}, [this, id](const ZkResult& result) {
+    Member* mine = find_member(id);
+    if (mine == nullptr || mine->over || mine->phase > Phase::kReleased) return;
+    if (result.code == ZkCode::kNoNode) return lose_deleted(id);
+    if (result.code == ZkCode::kOk) return;
+    mine->own_watched = false;
+    if (!put_off(id, result.code)) fail_known(id, result.code);
+  });
+}
+
 void Barriers::judge(MemberId id, const ZkResult& barrier, const ZkResult& ready, const ZkResult& list) {
   Member* member = find_member(id);
   if (member == nullptr || member->over || member->phase > Phase::kWaiting) return;
   if (put_off(id, list.code) || put_off(id, ready.code) || put_off(id, barrier.code)) return;
+  for (const ZkCode code : {list.code, ready.code, barrier.code})
+    if (!is_known(code)) return fail_known(id, code);
   const std::vector<std::string> members = members_of(list.children);
-  if (!std::binary_search(members.begin(), members.end(), member->name))
-    return lose(id, "its znode was deleted");
+  if (!std::binary_search(members.begin(), members.end(), member->name)) return lose_deleted(id);
   member->present = members.size();
   const bool there = ready.code == ZkCode::kOk;
   const bool was_there = barrier.data.starts_with(kReleased) && barrier.stat.modified_zxid > member->czxid;
@@ -239,11 +272,8 @@ void Barriers::complete(MemberId id, const ZkResult& barrier, bool replace) {
       case ZkCode::kNodeExists:
       case ZkCode::kBadVersion:
         return look(id);  // somebody else was faster, or it is no more
-      default: {
-        const ServiceAnswer answer = zk_refusal(result.code, true);
-        refuse_all(id, answer.verdict, answer.text);
-        give_up(id);
-      }
+      default:
+        fail_known(id, result.code);
     }
   });
 }
@@ -273,12 +303,22 @@ void Barriers::release(MemberId id) {
 
 // ---- leaves ----
 
+// What is refused is told to those who leave; who is in, and whether it is over, is not known then.
+bool Barriers::may_go_on(MemberId id, ZkCode code) {
+  if (is_known(code)) return true;
+  if (put_off(id, code)) return false;
+  Member& member = members_.at(id);
+  member.stuck = true;
+  for (const uint64_t token : std::exchange(member.leaving, {})) refuse(token, code);
+  return false;
+}
+
 void Barriers::begin_leaving(MemberId id) {
   Member& member = members_.at(id);
   member.phase = Phase::kLeaving;
   zk_.call(ZkDelete{ready_path(member.path)}, [this, id](const ZkResult& result) {
     Member* mine = find_member(id);
-    if (mine == nullptr || mine->over || put_off(id, result.code)) return;
+    if (mine == nullptr || mine->over || !may_go_on(id, result.code)) return;
     mine->ready_gone = true;
     look_who_is_left(id);
   });
@@ -288,7 +328,7 @@ void Barriers::look_who_is_left(MemberId id) {
   watch(id, "");
   zk_.call(ZkChildren{members_.at(id).path}, [this, id](const ZkResult& result) {
     Member* member = find_member(id);
-    if (member == nullptr || member->over || put_off(id, result.code)) return;
+    if (member == nullptr || member->over || !may_go_on(id, result.code)) return;
     std::vector<std::string> left = members_of(result.children);
     // The next use's members are none of ours.
     if (!member->looked) member->generation = {left.begin(), left.end()};
@@ -303,12 +343,16 @@ void Barriers::look_who_is_left(MemberId id) {
   });
 }
 
-void Barriers::wait_for(MemberId id, const std::string& name) {
+// Where it may not be read, its existence is watched, which nobody can forbid.
+void Barriers::wait_for(MemberId id, const std::string& name, bool readable) {
   const std::string path = members_.at(id).path + "/" + name;
   watch(id, path);
-  zk_.call(ZkGet{path, true}, [this, id](const ZkResult& result) {
+  const ZkRequest request = readable ? ZkRequest(ZkGet{path, true}) : ZkRequest(ZkExists{path, true});
+  zk_.call(request, [this, id, name, readable](const ZkResult& result) {
     const Member* member = find_member(id);
-    if (member == nullptr || member->over || put_off(id, result.code)) return;
+    if (member == nullptr || member->over) return;
+    if (result.code == ZkCode::kNoAuth && readable) return wait_for(id, name, false);
+    if (!may_go_on(id, result.code)) return;
     if (result.code == ZkCode::kNoNode) return look_who_is_left(id);
     answer(id);
   });
@@ -318,7 +362,7 @@ void Barriers::go_away(MemberId id, bool last) {
   const Member& member = members_.at(id);
   zk_.call(ZkDelete{member.path + "/" + member.name}, [this, id, last](const ZkResult& result) {
     Member* mine = find_member(id);
-    if (mine == nullptr || mine->over || put_off(id, result.code)) return;
+    if (mine == nullptr || mine->over || !may_go_on(id, result.code)) return;
     mine->own_gone = true;
     if (last || mutated(Mutation::kLeftAlone)) return has_left(id);
     look_who_is_left(id);
@@ -390,10 +434,26 @@ void Barriers::fail(MemberId id, ServiceAnswer answer) {
   forget(id);
 }
 
+// Its znode is there, and has to go.
+void Barriers::fail_known(MemberId id, ZkCode code) {
+  const ServiceAnswer answer = zk_refusal(code, true);
+  refuse_all(id, answer.verdict, answer.text);
+  give_up(id);
+}
+
 void Barriers::lose(MemberId id, const std::string& why) {
   streams_.end_lost(id, why);
   refuse_all(id, Verdict::kGone, why);
   forget(id);
+}
+
+// By others.
+void Barriers::lose_deleted(MemberId id) {
+  const Member& member = members_.at(id);
+  const bool heard = streams_.has(id) || !member.entering.empty() || !member.leaving.empty();
+  if (!heard) losses_.add(member.holder, place_of(member.path, member.member), kDeleted);
+  if (member.ready_absent) out_.watches.leave_behind(ready_path(member.path));
+  lose(id, kDeleted);
 }
 
 // ---- its end ----
@@ -401,6 +461,7 @@ void Barriers::lose(MemberId id, const std::string& why) {
 void Barriers::on(const HoldersEnded& message) {
   std::vector<MemberId> theirs;
   for (const HolderId holder : message.holders) {
+    losses_.forget(holder);
     for (auto it = by_holder_.lower_bound({holder, 0}); it != by_holder_.end() && it->first == holder; ++it)
       theirs.push_back(it->second);
   }
@@ -426,20 +487,24 @@ void Barriers::give_up(MemberId id) {
     remove_own(id);  // otherwise what is under way looks at `over` when it has its answer
 }
 
+// One that may not be removed stays until that is allowed.
 void Barriers::remove_own(MemberId id) {
   const Member& member = members_.at(id);
   zk_.call(ZkDelete{member.path + "/" + member.name}, [this, id](const ZkResult& result) {
     Member* mine = find_member(id);
     if (mine == nullptr) return;
+    if (is_known(result.code)) return forget(id);
     const bool later = put_off(id, result.code);
     for (const uint64_t token : std::exchange(mine->leaving, {})) {
       if (later) {
         reply(token, Verdict::kUnknown, "ZooKeeper did not answer; it leaves as soon as it does");
       } else {
-        reply(token, Verdict::kOk, R"({"state":"left"})");
+        refuse(token, result.code);
       }
     }
-    if (!later) forget(id);
+    if (later) return;
+    adrift_.insert(id);
+    retry_in(kRefusedRetry);
   });
 }
 
@@ -450,6 +515,7 @@ void Barriers::forget(MemberId id) {
   streams_.forget(id);
   out_.watches.give_back(watch_bytes(out_, member.path));
   by_holder_.erase({member.holder, id});
+  own_.erase(member.path + "/" + member.name);
   adrift_.erase(id);
   members_.erase(id);
 }
@@ -480,8 +546,12 @@ void Barriers::woken(MemberId id) {
 bool Barriers::put_off(MemberId id, ZkCode code) {
   if (!zk_silent(code)) return false;
   adrift_.insert(id);
-  if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
+  retry_in(kRetry);
   return true;
+}
+
+void Barriers::retry_in(Duration pause) {
+  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
 }
 
 void Barriers::go_on_adrift() {
@@ -494,6 +564,8 @@ void Barriers::go_on_adrift() {
       remove_own(id);
     } else if (member.phase <= Phase::kWaiting) {
       look(id);
+    } else if (member.phase == Phase::kReleased) {
+      check_own(id);
     } else if (member.phase == Phase::kLeaving && !member.ready_gone) {
       begin_leaving(id);
     } else if (member.phase == Phase::kLeaving) {

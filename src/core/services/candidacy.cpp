@@ -42,8 +42,10 @@ void Candidacy::begin() {
   if (std::exchange(leading_, false)) events_.ended();
   if (!connected_) return;
   call(ZkSync{path_}, [](const ZkResult&) {});
-  call(ZkChildren{path_},
-       [this](const ZkResult& result) { on_listed(contenders_in_order(result.children)); });
+  call(ZkChildren{path_}, [this](const ZkResult& result) {
+    if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode) return refused(result.code);
+    on_listed(contenders_in_order(result.children));
+  });
 }
 
 void Candidacy::on_listed(const std::vector<std::string>& children) {
@@ -88,10 +90,14 @@ void Candidacy::create() {
       return zk_.make_path(path_, [this, era = era_](ZkCode) {
         if (era == era_) begin();
       });
-    retry_at_ = out_.now + kRefusedRetry;
-    if (std::exchange(refused_, result.code) == result.code) return;
-    out_.log(LogLevel::kWarn, "cannot stand", {{"path", path_}, {"why", zk_code_name(result.code)}});
+    refused(result.code);
   });
+}
+
+void Candidacy::refused(ZkCode code) {
+  retry_at_ = out_.now + kRefusedRetry;
+  if (std::exchange(refused_, code) == code) return;
+  out_.log(LogLevel::kWarn, "cannot stand", {{"path", path_}, {"why", zk_code_name(code)}});
 }
 
 // The one before ours decides, or ours itself.
@@ -101,7 +107,8 @@ void Candidacy::take_place(std::vector<std::string> before) {
   const std::string path = path_ + "/" + name;
   before.pop_back();
   call(ZkExists{path, true}, [this, name, path, before](const ZkResult& result) {
-    if (result.code != ZkCode::kOk) return begin();
+    if (result.code == ZkCode::kNoNode) return begin();
+    if (result.code != ZkCode::kOk) return refused(result.code);
     if (result.stat.ephemeral_owner == 0) {
       if (passed_over_.insert(name).second)
         out_.log(LogLevel::kWarn, "a contender that is not ephemeral is nobody's; it is passed over",
@@ -152,7 +159,8 @@ void Candidacy::on(const SessionJudged& message) {
 
 void Candidacy::lead() {
   call(ZkExists{contender(), true}, [this](const ZkResult& result) {
-    if (result.code != ZkCode::kOk) return begin();
+    if (result.code == ZkCode::kNoNode) return begin();
+    if (result.code != ZkCode::kOk) return refused(result.code);
     watched_ = contender();
     leading_ = true;
     created_ms_ = result.stat.created_ms;

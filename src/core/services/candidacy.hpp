@@ -57,6 +57,7 @@ class Candidacy {
   void on_listed(const std::vector<std::string>& children);
   void find_own(const std::vector<std::string>& children);
   void create();
+  void refused(ZkCode code);
   void take_place(std::vector<std::string> before);
   void wait_for(const std::string& path, const ZkStat& stat);
   void remove(const std::string& path, const ZkStat& stat);

@@ -14,6 +14,7 @@ namespace kvd {
 namespace {
 
 constexpr Duration kRetry = milliseconds(20);
+constexpr Duration kRefusedRetry = seconds(10);
 constexpr int kAttempts = 32;        // to be faster than others
 constexpr size_t kLooksAtOnce = 16;  // at numbers that may rest
 constexpr size_t kPoolBytes = 255;
@@ -126,7 +127,8 @@ void Ids::confirm(ServiceAsked message, uint32_t number) {
       return reply(token, Verdict::kOk, held_words(claim->number, claim->fence, false));
     if (claim == nullptr || code == ZkCode::kNoNode)
       return reply(token, Verdict::kGone, "the client's session does not have that id any more");
-    reply(token, Verdict::kUnavailable, "ZooKeeper did not answer; try again");
+    const ServiceAnswer answer = zk_refusal(code, false);
+    reply(token, answer.verdict, answer.text);
   });
 }
 
@@ -160,9 +162,7 @@ void Ids::start(ClaimId id) {
     const Claim* mine = find_claim(id);
     if (mine == nullptr || put_off(id, code)) return;
     if (mine->over) return forget(id);
-    if (code == ZkCode::kOk) return choose(id, survey);
-    const ServiceAnswer answer = zk_refusal(code, true);
-    fail(id, answer.verdict, answer.text);
+    code == ZkCode::kOk ? choose(id, survey) : refuse(id, code);
   });
 }
 
@@ -185,11 +185,14 @@ void Ids::choose(ClaimId id, const Survey& survey) {
   if (!fresh.empty()) return claim_now(id, fresh[out_.prng.below(fresh.size())], std::nullopt);
   for (size_t i = claim.used.size(); i > 1; --i) std::swap(claim.used[i - 1], claim.used[out_.prng.below(i)]);
   claim.now_ms = survey.now_ms;
+  claim.unmarked = survey.unmarked;
   choose_used(id);
 }
 
 void Ids::choose_used(ClaimId id) {
   Claim& claim = claims_.at(id);
+  if (claim.used.empty() && claim.unmarked && *claim.unmarked != ZkCode::kOk)
+    return refuse(id, *claim.unmarked);
   if (claim.used.empty()) {
     std::string why = fmt::format("all ids up to {} are lent or rest", claim.max);
     if (claim.first_over_ms) why += fmt::format("; the first one has rested in {} ms", *claim.first_over_ms);
@@ -202,6 +205,7 @@ void Ids::choose_used(ClaimId id) {
     Claim* mine = find_claim(id);
     if (mine == nullptr || put_off(id, code)) return;
     if (mine->over) return forget(id);
+    if (code != ZkCode::kOk) return refuse(id, code);
     const Rest* longest = nullptr;
     for (const Rest& rest : rests) {
       if (rest.version < 0 || !rest.since_ms) continue;
@@ -244,10 +248,8 @@ void Ids::on_claimed(ClaimId id, const ZkResult& result) {
     case ZkCode::kBadVersion:
     case ZkCode::kNoNode:
       return start_again(id);  // somebody was faster
-    default: {
-      const ServiceAnswer answer = zk_refusal(result.code, true);
-      fail(id, answer.verdict, answer.text);
-    }
+    default:
+      refuse(id, result.code);
   }
 }
 
@@ -259,6 +261,7 @@ void Ids::find(ClaimId id) {
   zk_.call(ZkGet{claims_path(claim.pool, claim.number)}, [this, id](const ZkResult& record) {
     const Claim* mine = find_claim(id);
     if (mine == nullptr || put_off(id, record.code)) return;
+    if (record.code != ZkCode::kOk && record.code != ZkCode::kNoNode) return refuse(id, record.code);
     const bool written = record.code == ZkCode::kOk && record.data == claim_words(mine->rest_ms, mine->nonce);
     if (!written) return start_again(id);
     zk_.call(ZkExists{held_path(mine->pool, mine->number)},
@@ -297,6 +300,7 @@ void Ids::check_own(ClaimId id, std::function<void(ZkCode)> then) {
     ZkCode code = result.code;
     if (code == ZkCode::kOk && claim != nullptr && result.stat.created_zxid != claim->fence)
       code = ZkCode::kNoNode;
+    if (claim != nullptr && !claim->over && streams_.has(id)) put_off(id, code);
     if (code == ZkCode::kNoNode && claim != nullptr && !claim->over) lose(id, "its znode was deleted");
     then(code);
   });
@@ -341,7 +345,8 @@ void Ids::give_up(ClaimId id) {
     release_now(id);  // otherwise what is under way looks at `over` when it has its answer
 }
 
-// The check: if it vanished and was claimed again, the znode is another one's.
+// The check: if it vanished and was claimed again, the znode is another one's. One that may not be removed stays lent
+// until that is allowed.
 void Ids::release_now(ClaimId id) {
   const Claim& claim = claims_.at(id);
   ZkMulti multi{{ZkCheck{claims_path(claim.pool, claim.number), claim.version},
@@ -351,15 +356,26 @@ void Ids::release_now(ClaimId id) {
     Claim* mine = find_claim(id);
     if (mine == nullptr) return;
     const bool later = put_off(id, result.code);
+    const bool refused = !later && zk_refusal(result.code, true).verdict == Verdict::kForbidden;
     for (const uint64_t token : std::exchange(mine->leaving, {})) {
       if (later) {
         reply(token, Verdict::kUnknown, "ZooKeeper did not answer; it is given back as soon as it does");
+      } else if (refused) {
+        reply(token, Verdict::kForbidden, zk_refusal(result.code, true).text);
       } else {
         reply(token, Verdict::kDone);
       }
     }
-    if (!later) forget(id);
+    if (!later && !refused) return forget(id);
+    if (!refused) return;
+    adrift_.insert(id);
+    retry_in(kRefusedRetry);
   });
+}
+
+void Ids::refuse(ClaimId id, ZkCode code) {
+  const ServiceAnswer answer = zk_refusal(code, true);
+  fail(id, answer.verdict, answer.text);
 }
 
 void Ids::fail(ClaimId id, Verdict verdict, std::string why) {
@@ -394,17 +410,24 @@ void Ids::forget(ClaimId id) {
 bool Ids::put_off(ClaimId id, ZkCode code) {
   if (!zk_silent(code)) return false;
   adrift_.insert(id);
-  if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
+  retry_in(kRetry);
   return true;
+}
+
+void Ids::retry_in(Duration pause) {
+  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
 }
 
 void Ids::go_on_adrift() {
   retry_at_ = kNever;
   for (const ClaimId id : std::exchange(adrift_, {})) {
-    if (claims_.at(id).fence == 0) {
+    const Claim& claim = claims_.at(id);
+    if (claim.fence == 0) {
       find(id);
-    } else {
+    } else if (claim.over) {
       release_now(id);
+    } else {
+      check_own(id, [](ZkCode) {});
     }
   }
 }

@@ -29,6 +29,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -58,6 +59,7 @@ class Ids {
     std::set<uint32_t> claims;   // were lent once
     std::set<uint32_t> resting;  // their rest has begun, and may be over
     std::set<uint32_t> held;
+    std::shared_ptr<ZkCode> unmarked;  // what forbade to begin a rest, once that is known
   };
   using SurveyThen = std::function<void(ZkCode, const Survey&)>;
   struct Rest {  // of one number
@@ -81,6 +83,7 @@ class Ids {
     int attempts = 0;
     std::vector<uint32_t> used;            // were lent before and are not now; in the order to be tried
     int64_t now_ms = 0;                    // of the survey that told
+    std::shared_ptr<ZkCode> unmarked;      // likewise
     std::optional<int64_t> first_over_ms;  // so long the one rests that is free next
     uint32_t number = 0;                   // tried or held
     int32_t version = 0;                   // of the claim then
@@ -130,10 +133,12 @@ class Ids {
   void give_up(ClaimId id);
   void release_now(ClaimId id);
   void fail(ClaimId id, Verdict verdict, std::string why);
+  void refuse(ClaimId id, ZkCode code);
   void lose(ClaimId id, const std::string& why);
   void forget(ClaimId id);
   void go_on_adrift();
   bool put_off(ClaimId id, ZkCode code);
+  void retry_in(Duration pause);
   Claim* find_claim(ClaimId id);
   std::optional<ClaimId> find_held(HolderId holder, const std::string& pool, uint32_t number) const;
 

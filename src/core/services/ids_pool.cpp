@@ -53,8 +53,9 @@ void Ids::survey(const std::string& pool, bool make, SurveyThen then) {
     ZkCode code = ZkCode::kOk;
   };
   const auto found = std::make_shared<Found>();
-  const auto take = [found](const ZkResult& result) {
-    if (found->code == ZkCode::kOk) found->code = result.code;
+  const auto take = [found](const ZkResult& result) {  // what is not there counts less than what is refused
+    if (found->code == ZkCode::kOk || found->code == ZkCode::kNoNode)
+      found->code = result.code == ZkCode::kOk ? found->code : result.code;
     return numbers_of(result.children);
   };
   zk_.call(ZkSet{pool_path(pool), ""}, [found, take](const ZkResult& result) {
@@ -72,23 +73,34 @@ void Ids::survey(const std::string& pool, bool make, SurveyThen then) {
                if (found->code == ZkCode::kOk) begin_rests(pool, found->survey);
                return then(found->code, found->survey);
              }
-             zk_.make_path(held_path(pool), [](ZkCode) {});
-             zk_.make_path(claims_path(pool), [](ZkCode) {});
-             zk_.make_path(resting_path(pool), [this, pool, then](ZkCode code) {
-               if (code != ZkCode::kOk) return then(code, Survey());
-               survey(pool, false, then);
+             const auto made = std::make_shared<ZkCode>(ZkCode::kOk);
+             const auto keep = [made](ZkCode code) {
+               if (*made == ZkCode::kOk) *made = code;
+             };
+             zk_.make_path(held_path(pool), keep);
+             zk_.make_path(claims_path(pool), keep);
+             zk_.make_path(resting_path(pool), [this, pool, then, made, keep](ZkCode code) {
+               keep(code);
+               survey(pool, false, [made, then](ZkCode again, const Survey& survey) {
+                 const bool refused = again == ZkCode::kNoNode && *made != ZkCode::kOk;
+                 then(refused ? *made : again, survey);
+               });
              });
            });
 }
 
-// Of those that vanished without a word. Nothing waits for the results: what is asked next is asked behind them.
+// Of those that vanished without a word. Nothing waits for the results: what is asked next is asked behind them. Where
+// the step is forbidden the number can be neither lent nor told to rest.
 void Ids::begin_rests(const std::string& pool, Survey& survey) {
+  survey.unmarked = std::make_shared<ZkCode>(ZkCode::kOk);
   for (const uint32_t number : survey.claims) {
     if (survey.held.contains(number) || !survey.resting.insert(number).second) continue;
     const std::string held = held_path(pool, number);
     ZkMulti multi{{ZkCreate{held, "", ZkMode::kEphemeral}, ZkDelete{held},
                    ZkCreate{resting_path(pool, number), "", ZkMode::kPersistent}}};
-    zk_.call(std::move(multi), [](const ZkResult&) {});
+    zk_.call(std::move(multi), [unmarked = survey.unmarked](const ZkResult& result) {
+      if (result.code == ZkCode::kNoAuth) *unmarked = result.code;
+    });
   }
 }
 

@@ -15,6 +15,9 @@ namespace {
 
 bool is_election(const ServiceCall& call) { return call.collection == Collection::kElections; }
 
+// Of a session, as what it has lost.
+std::string place_of(const std::string& path, bool election) { return (election ? "e" : "l") + path; }
+
 }  // namespace
 
 Locks::Locks(Outbox& out)
@@ -25,7 +28,7 @@ Locks::Locks(Outbox& out)
               [this](PlaceId id, size_t ahead) { on_waits(id, ahead); },
               [this](PlaceId id, const std::string& why) { on_lost(id, why); },
               [this](PlaceId id, const ServiceAnswer& answer) { on_refused(id, answer); },
-              [this](PlaceId id, bool gone) { on_left(id, gone); }}),
+              [this](PlaceId id, ZkCode code) { on_left(id, code); }}),
       streams_(out) {}
 
 void Locks::handle(ServiceMessage&& message) {
@@ -68,6 +71,8 @@ void Locks::post(ServiceAsked message) {
     wrong = "for whom? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
 
+  const auto lost = losses_.take(message.holder, place_of(message.call.path, election));
+  if (lost) return reply(message.token, Verdict::kGone, *lost);
   std::optional<PlaceId> place = find(message.holder, message.call.path, election);
   if (place && name && grants_.at(*place).name != *name)
     return reply(message.token, Verdict::kConflict,
@@ -97,10 +102,13 @@ void Locks::post(ServiceAsked message) {
 void Locks::leave(ServiceAsked message) {
   const std::string wrong = Parameters(message.call).finish();
   if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
-  const std::optional<PlaceId> place = find(message.holder, message.call.path, is_election(message.call));
+  const bool election = is_election(message.call);
+  const std::optional<PlaceId> place = find(message.holder, message.call.path, election);
   if (message.holder == HolderId())
     return reply(message.token, Verdict::kInvalid,
                  "the query parameter 'session' has to name whose place it is");
+  const auto lost = losses_.take(message.holder, place_of(message.call.path, election));
+  if (lost) return reply(message.token, Verdict::kGone, *lost);
   if (!place) return reply(message.token, Verdict::kNotFound, "the client's session has no place there");
   tokens_[message.token] = *place;
   grants_.at(*place).leaving.insert(message.token);
@@ -215,6 +223,8 @@ void Locks::take_back(PlaceId id, const std::string& why, Duration grace) {
 
 void Locks::on_lost(PlaceId id, const std::string& why) {
   Grant& grant = grants_.at(id);
+  const bool heard = !grant.asking.empty() || streams_.has(id) || grant.over;
+  if (!heard) losses_.add(grant.holder, place_of(grant.path, grant.election), why);
   refuse_askers(grant, Verdict::kGone, why);
   streams_.end_lost(id, why);
   forget(id);
@@ -228,16 +238,18 @@ void Locks::on_refused(PlaceId id, const ServiceAnswer& answer) {
   forget(id);
 }
 
-void Locks::on_left(PlaceId id, bool gone) {
+void Locks::on_left(PlaceId id, ZkCode code) {
   Grant& grant = grants_.at(id);
   for (const uint64_t token : std::exchange(grant.leaving, {})) {
-    if (gone) {
+    if (code == ZkCode::kOk) {
       reply(token, Verdict::kDone);
-    } else {
+    } else if (zk_silent(code)) {
       reply(token, Verdict::kUnknown, "ZooKeeper did not answer; it is given back as soon as it does");
+    } else {
+      refuse_by(token, code, true);
     }
   }
-  if (gone) forget(id);
+  if (code == ZkCode::kOk) forget(id);
 }
 
 void Locks::on(const ServiceDropped& message) {
@@ -256,6 +268,7 @@ void Locks::on(const ServiceDropped& message) {
 void Locks::on(const HoldersEnded& message) {
   std::vector<PlaceId> theirs;
   for (const HolderId holder : message.holders) {
+    losses_.forget(holder);
     for (auto it = by_holder_.lower_bound({holder, PlaceId()}); it != by_holder_.end() && it->first == holder;
          ++it)
       theirs.push_back(it->second);
@@ -297,7 +310,7 @@ void Locks::look(uint64_t token, bool watch) {
   read(token, ZkChildren{shows_.at(token).path}, watch, [this, token, watch](const ZkResult& result) {
     const Show& show = shows_.at(token);
     const bool there = result.code == ZkCode::kOk;
-    if (!there && result.code != ZkCode::kNoNode) return refuse_show(token, result.code);
+    if (!there && result.code != ZkCode::kNoNode) return refuse_by(token, result.code, false);
     const std::vector<std::string> all = places_in_order(result.children);
     if (!all.empty()) return look_at_first(token, show.path + "/" + all.front(), all.size() - 1);
     const bool waits = show.since == 0 && show.until > out_.now;  // until somebody stands
@@ -305,14 +318,14 @@ void Locks::look(uint64_t token, bool watch) {
     if (!watch) return look(token, true);
     read(token, ZkExists{show.path}, true, [this, token](const ZkResult& exists) {
       if (exists.code == ZkCode::kOk) return look(token, true);
-      if (exists.code != ZkCode::kNoNode) return refuse_show(token, exists.code);
+      if (exists.code != ZkCode::kNoNode) return refuse_by(token, exists.code, false);
       answer_show(token, shows_.at(token).path, std::nullopt, 0);
     });
   });
 }
 
-void Locks::refuse_show(uint64_t token, ZkCode code) {
-  const ServiceAnswer answer = zk_refusal(code, false);
+void Locks::refuse_by(uint64_t token, ZkCode code, bool write) {
+  const ServiceAnswer answer = zk_refusal(code, write);
   reply(token, answer.verdict, answer.text);
 }
 
@@ -335,7 +348,7 @@ void Locks::look_at_first(uint64_t token, const std::string& first, size_t waiti
 
 void Locks::on_first(uint64_t token, const std::string& first, size_t waiting, const ZkResult& result) {
   if (result.code == ZkCode::kNoNode) return look(token, false);  // it has just left
-  if (result.code != ZkCode::kOk) return refuse_show(token, result.code);
+  if (result.code != ZkCode::kOk) return refuse_by(token, result.code, false);
   answer_show(token, first, std::pair(result.data, result.stat.created_zxid), waiting);
 }
 

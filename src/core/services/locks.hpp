@@ -16,6 +16,9 @@
 // good is 403, 409 or 400. Lines are repeated (streams.hpp). A grant is taken back
 // before ZooKeeper can pass it on: its stream is told first, and the znode goes when the client has closed the
 // connection, or after the grace that came with HoldersEnded.
+//
+// Others may delete the znode of one that holds or waits: its stream, or the call that waits, hears so at once (410),
+// and a session without either by its next POST or DELETE, once; the POST after that is a new place.
 #pragma once
 #include <map>
 #include <optional>
@@ -23,6 +26,7 @@
 #include <string>
 #include <utility>
 
+#include "core/services/losses.hpp"
 #include "core/services/queue.hpp"
 #include "core/services/streams.hpp"
 #include "core/services/zk_calls.hpp"
@@ -75,7 +79,7 @@ class Locks {
 
   void show(ServiceAsked message);
   void look(uint64_t token, bool watch);
-  void refuse_show(uint64_t token, ZkCode code);
+  void refuse_by(uint64_t token, ZkCode code, bool write);
   void read(uint64_t token, ZkRequest request, bool watch, ZkCalls::Then then);
   void look_at_first(uint64_t token, const std::string& first, size_t waiting);
   void on_first(uint64_t token, const std::string& first, size_t waiting, const ZkResult& result);
@@ -88,7 +92,7 @@ class Locks {
   void on_waits(PlaceId id, size_t ahead);
   void on_lost(PlaceId id, const std::string& why);
   void on_refused(PlaceId id, const ServiceAnswer& answer);
-  void on_left(PlaceId id, bool gone);
+  void on_left(PlaceId id, ZkCode code);
 
   void tell(PlaceId id);
   void forget(PlaceId id);
@@ -105,6 +109,7 @@ class Locks {
   ZkCalls zk_;
   Queue queue_;
   Streams<PlaceId> streams_;
+  Losses losses_;
   std::map<PlaceId, Grant> grants_;
   std::set<std::pair<HolderId, PlaceId>> by_holder_;
   std::map<uint64_t, PlaceId> tokens_;  // of those who ask

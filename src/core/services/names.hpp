@@ -91,6 +91,7 @@ class Names {
   void again(uint64_t token);
   void finish(uint64_t token, const NameEntry& entry, int64_t version);
   void refuse(uint64_t token, Verdict verdict, std::string why);
+  void refuse_by(uint64_t token, ZkCode code);
   bool fails(uint64_t token, ZkCode code);
   std::string preferred_address(const std::string& path) const;
 
@@ -98,7 +99,7 @@ class Names {
   void watch_own(const std::string& path);
   void take_back(const std::string& path, const std::string& why, Duration grace);
   void release(const std::string& path);
-  void release_later(const std::string& path, Duration pause);
+  void release_later(const std::string& path, ZkCode why);
   void on_release_read(const std::string& path, const ZkResult& result);
   void free_claim(const std::string& path);
   void released(const std::string& path);
@@ -108,6 +109,7 @@ class Names {
   void on_kept_read(uint64_t token, const std::string& path, bool unsure, const ZkResult& result);
   void remove_later(uint64_t token, const std::string& path, bool unsure);
   void removed(uint64_t token, Verdict verdict, const char* why = "");
+  void removed_not(uint64_t token, ZkCode code);
 
   // ---- names.cpp ----
   struct Look {  // a GET of one entry

@@ -76,6 +76,11 @@ void Names::refuse(uint64_t token, Verdict verdict, std::string why) {
   reply(token, verdict, std::move(why));
 }
 
+void Names::refuse_by(uint64_t token, ZkCode code) {
+  const ServiceAnswer answer = zk_refusal(code, true);
+  refuse(token, answer.verdict, answer.text);
+}
+
 // Has an outcome that nothing can be done about, or only later.
 bool Names::fails(uint64_t token, ZkCode code) {
   const bool later = zk_silent(code);
@@ -86,7 +91,7 @@ bool Names::fails(uint64_t token, ZkCode code) {
   } else if (later) {
     refuse(token, Verdict::kUnavailable, kNoAnswer);
   } else if (code == ZkCode::kNoAuth) {
-    refuse(token, Verdict::kForbidden, "an ACL or a quota of ZooKeeper's forbids it");
+    refuse_by(token, code);
   } else {
     return false;
   }
@@ -118,9 +123,7 @@ void Names::on_read(uint64_t token, const ZkResult& result) {
     if (other) return refuse(token, Verdict::kConflict, "another client's session has this name");
     return write(token, std::nullopt, {});
   }
-  if (result.code != ZkCode::kOk)
-    return refuse(token, Verdict::kUnavailable,
-                  fmt::format("it cannot be read: {}", zk_code_name(result.code)));
+  if (result.code != ZkCode::kOk) return refuse_by(token, result.code);
   const uint64_t owner = result.stat.ephemeral_owner;
   const std::optional<NameEntry> old = decode_name(result.data);
   if (owner != 0 && put.holder == HolderId())
@@ -223,9 +226,7 @@ void Names::on_written(uint64_t token, const NameEntry& entry, const ZkResult& r
   put.unsure |= result.code == ZkCode::kUnknown;
   if (fails(token, result.code)) return;
   const size_t at = guilty(result);
-  if (at >= put.ops.size())
-    return refuse(token, Verdict::kUnavailable,
-                  fmt::format("it cannot be made: {}", zk_code_name(result.code)));
+  if (at >= put.ops.size()) return refuse_by(token, result.code);
   const ZkCode code = result.codes[at];
   switch (put.ops[at]) {
     case Op::kEntry:
@@ -331,6 +332,7 @@ void Names::watch_own(const std::string& path) {
   zk_.call(ZkExists{znode_of(path), true}, [this, path](const ZkResult& result) {
     const auto held = held_.find(path);
     if (held == held_.end() || held->second.address.empty()) return;
+    if (result.code == ZkCode::kNotConnected && connected_) return put_off([this, path] { watch_own(path); });
     const bool gone = result.code == ZkCode::kNoNode;
     if (!gone && (result.code != ZkCode::kOk || result.stat.ephemeral_owner == session_)) return;
     if (held->second.leaves) return;  // by ourselves
@@ -376,13 +378,13 @@ void Names::release(const std::string& path) {
 }
 
 void Names::on_release_read(const std::string& path, const ZkResult& result) {
-  if (zk_silent(result.code)) return release_later(path, kRetry);
+  if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode) return release_later(path, result.code);
   if (result.code != ZkCode::kOk || result.stat.ephemeral_owner != session_) return free_claim(path);
   const std::optional<NameEntry> entry = decode_name(result.data);
   whether_claimed(path, entry,
                   [this, path, entry, version = result.stat.version](std::optional<bool> claimed) {
                     if (!held_.contains(path) || !held_.at(path).leaves) return;
-                    if (!claimed) return release_later(path, kRetry);
+                    if (!claimed) return release_later(path, ZkCode::kUnknown);
                     ZkMulti multi{{ZkDelete{znode_of(path), version}}};
                     if (*claimed) multi.ops.emplace_back(ZkDelete{claim_of(entry->address)});
                     zk_.call(std::move(multi), [this, path](const ZkResult& deleted) {
@@ -391,22 +393,27 @@ void Names::on_release_read(const std::string& path, const ZkResult& result) {
                       if (deleted.code == ZkCode::kOk) return released(path);
                       if (deleted.code == ZkCode::kBadVersion || deleted.code == ZkCode::kNoNode)
                         return release(path);
-                      release_later(path, zk_silent(deleted.code) ? kRetry : kRefusedRetry);
+                      release_later(path, deleted.code);
                     });
                   });
 }
 
-void Names::release_later(const std::string& path, Duration pause) {
+void Names::release_later(const std::string& path, ZkCode why) {
+  const ServiceAnswer refusal = zk_refusal(why, true);
   for (const uint64_t token : std::exchange(held_.at(path).leaving, {})) {
     leaving_.erase(token);
-    reply(token, Verdict::kUnknown, "ZooKeeper did not do it; it is given back as soon as it does");
+    if (zk_silent(why)) {
+      reply(token, Verdict::kUnknown, "ZooKeeper did not do it; it is given back as soon as it does");
+    } else {
+      reply(token, refusal.verdict, refusal.text);
+    }
   }
   put_off(
       [this, path] {
         const auto it = held_.find(path);
         if (it != held_.end() && it->second.leaves) release(path);
       },
-      pause);
+      zk_silent(why) ? kRetry : kRefusedRetry);
 }
 
 // Others have deleted the entry. Until the claim is gone as well, nobody registers here.
@@ -457,7 +464,8 @@ void Names::remove(ServiceAsked message) {
   zk_.call(ZkExists{znode_of(path)}, [this, token](const ZkResult& result) {
     removals_.erase(token);
     if (result.code == ZkCode::kNoNode) return reply(token, Verdict::kNotFound, "there is no such name");
-    if (result.code != ZkCode::kOk) return reply(token, Verdict::kUnavailable, kNoAnswer);
+    const ServiceAnswer refusal = zk_refusal(result.code, false);
+    if (result.code != ZkCode::kOk) return reply(token, refusal.verdict, refusal.text);
     reply(token, Verdict::kConflict, "the name is another's");
   });
 }
@@ -474,7 +482,7 @@ void Names::on_kept_read(uint64_t token, const std::string& path, bool unsure, c
   if (result.code == ZkCode::kNoNode)
     return unsure ? removed(token, Verdict::kDone)
                   : removed(token, Verdict::kNotFound, "there is no such name");
-  if (result.code != ZkCode::kOk) return removed(token, Verdict::kForbidden, "ZooKeeper forbids it");
+  if (result.code != ZkCode::kOk) return removed_not(token, result.code);
   if (result.stat.ephemeral_owner != 0)
     return removed(token, Verdict::kConflict,
                    "the name is a session's: only with that session can it be deleted");
@@ -497,8 +505,8 @@ void Names::on_kept_read(uint64_t token, const std::string& path, bool unsure, c
     zk_.call(std::move(multi), [this, token, path, unsure](const ZkResult& deleted) {
       if (!removals_.contains(token)) return;
       if (deleted.code == ZkCode::kOk) return removed(token, Verdict::kDone);
-      if (deleted.code == ZkCode::kNoAuth) return removed(token, Verdict::kForbidden, "ZooKeeper forbids it");
-      if (deleted.code == ZkCode::kInvalid) return removed(token, Verdict::kUnavailable, kNoAnswer);
+      if (deleted.code == ZkCode::kNoAuth || deleted.code == ZkCode::kInvalid)
+        return removed_not(token, deleted.code);
       remove_kept(token, path, unsure || deleted.code == ZkCode::kUnknown);
     });
   });
@@ -509,6 +517,11 @@ void Names::remove_later(uint64_t token, const std::string& path, bool unsure) {
   put_off([this, token, path] {
     if (removals_.contains(token)) remove_kept(token, path, true);
   });
+}
+
+void Names::removed_not(uint64_t token, ZkCode code) {
+  const ServiceAnswer answer = zk_refusal(code, true);
+  removed(token, answer.verdict, answer.text.c_str());
 }
 
 void Names::removed(uint64_t token, Verdict verdict, const char* why) {

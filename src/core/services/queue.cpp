@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <memory>
 #include <optional>
 #include <utility>
 
@@ -19,6 +18,8 @@ constexpr std::string_view kReaderMark = "__rlock__";
 constexpr size_t kDigits = 10;
 constexpr std::string_view kLastNumber = "2147483647";
 constexpr Duration kRetry = milliseconds(20);
+constexpr Duration kRefusedRetry = seconds(10);
+constexpr char kDeleted[] = "its znode was deleted";
 
 // Of a place: the one before it, and itself.
 size_t watch_bytes(const Outbox& out, const std::string& path) { return 2 * out.watches.bytes_of(path); }
@@ -82,18 +83,27 @@ Queue::Place* Queue::find_place(PlaceId id) {
 
 void Queue::forget(PlaceId id) {
   Place& place = places_.at(id);
-  watch(id, place, "");
+  forget_before(id);
+  if (!place.znode.empty()) concern_no_more(znode_path(place), id);
   out_.watches.give_back(watch_bytes(out_, place.path));
   places_.erase(id);
 }
 
-// One path each: the former one is no more of interest.
-void Queue::watch(PlaceId id, Place& place, std::string path) {
-  const auto [begin, end] = watched_.equal_range(place.watched);
-  const auto former = std::find_if(begin, end, [id](const auto& one) { return one.second == id; });
-  if (former != end) watched_.erase(former);
-  if (!path.empty()) watched_.emplace(path, id);
-  place.watched = std::move(path);
+void Queue::concern(const std::string& path, PlaceId id) { concerned_.emplace(path, id); }
+
+void Queue::concern_no_more(const std::string& path, PlaceId id) {
+  const auto [begin, end] = concerned_.equal_range(path);
+  const auto one = std::find_if(begin, end, [id](const auto& each) { return each.second == id; });
+  if (one != end) concerned_.erase(one);
+}
+
+// Its watch may stand all the same.
+void Queue::forget_before(PlaceId id) {
+  Place& place = places_.at(id);
+  if (place.before.empty()) return;
+  if (std::exchange(place.before_watched, false)) out_.watches.leave_behind(place.before);
+  concern_no_more(place.before, id);
+  place.before.clear();
 }
 
 // What is there of it goes, now or when ZooKeeper is back.
@@ -111,7 +121,7 @@ void Queue::lose(PlaceId id, std::string why) {
   forget(id);
   if (refused) return;
   if (leaving) {
-    events_.left(id, true);
+    events_.left(id, ZkCode::kOk);
   } else {
     events_.lost(id, std::move(why));
   }
@@ -121,8 +131,12 @@ void Queue::lose(PlaceId id, std::string why) {
 bool Queue::put_off(Place& place, ZkCode code) {
   if (!zk_silent(code)) return false;
   place.phase = Phase::kAdrift;
-  if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
+  retry_in(kRetry);
   return true;
+}
+
+void Queue::retry_in(Duration pause) {
+  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
 }
 
 // ---- a znode of our own ----
@@ -161,6 +175,7 @@ void Queue::on_created(PlaceId id, const ZkResult& result) {
 void Queue::there(PlaceId id, std::string znode) {
   Place& place = places_.at(id);
   place.znode = std::move(znode);
+  concern(znode_path(place), id);
   if (is_behind_all(place.znode)) return go_on(id);
   refuse(id,
          {Verdict::kConflict,
@@ -204,6 +219,7 @@ void Queue::go_on(PlaceId id) {
 void Queue::look(PlaceId id) {
   Place& place = places_.at(id);
   place.phase = Phase::kLooking;
+  place.first = false;
   zk_.call(ZkChildren{place.path}, [this, id](const ZkResult& result) { on_listed(id, result); });
 }
 
@@ -215,76 +231,91 @@ void Queue::on_listed(PlaceId id, const ZkResult& result) {
     return refuse(id, zk_refusal(result.code, true));
   const std::vector<std::string> all = places_in_order(result.children);
   const auto own = std::find(all.begin(), all.end(), place->znode);
-  if (own == all.end()) return lose(id, "its znode was deleted");
-  if (own == all.begin()) return check_own(id);
+  if (own == all.end()) return lose(id, kDeleted);
+  place->first = own == all.begin();
+  if (place->first) return place->own_watched ? hold(id) : check_own(id);
   place->ahead = static_cast<size_t>(own - all.begin());
-  watch(id, *place, place->path + "/" + *std::prev(own));
+  const std::string before = place->path + "/" + *std::prev(own);
+  if (before != place->before) {
+    forget_before(id);
+    place->before = before;
+    concern(before, id);
+  }
   check_predecessor(id);
+  if (!place->own_watched) check_own(id);
 }
 
 // It may go without having held: hence the new look when it does.
 void Queue::check_predecessor(PlaceId id) {
   Place& place = places_.at(id);
   place.phase = Phase::kLooking;
-  zk_.call(ZkExists{place.watched, true}, [this, id](const ZkResult& result) {
+  zk_.call(ZkExists{place.before, true}, [this, id, before = place.before](const ZkResult& result) {
     Place* waiting = find_place(id);
-    if (waiting == nullptr || put_off(*waiting, result.code)) return;
+    const bool stands = result.code == ZkCode::kOk;
+    if (waiting == nullptr || waiting->before != before) {
+      if (stands) out_.watches.leave_behind(before);
+      return;
+    }
+    if (put_off(*waiting, result.code)) return;
+    waiting->before_watched = stands;
     if (waiting->leaving) return remove(id);
-    if (result.code != ZkCode::kOk && mutated(Mutation::kPredecessorTrusted)) return check_own(id);
-    if (result.code != ZkCode::kOk) return look(id);
+    if (result.code == ZkCode::kNoNode) return look_woken(id);
+    if (!stands) return refuse(id, zk_refusal(result.code, true));
     waiting->phase = Phase::kWaiting;
     events_.waits(id, waiting->ahead);
   });
 }
 
-// The first one: it holds if the znode is ours and there.
-void Queue::check_own(PlaceId id) {
-  Place& place = places_.at(id);
-  watch(id, place, znode_path(place));
-  zk_.call(ZkExists{place.watched, true}, [this, id](const ZkResult& result) {
-    Place* own = find_place(id);
-    if (own != nullptr && !put_off(*own, result.code)) on_own(id, result);
-  });
-}
-
-void Queue::on_own(PlaceId id, const ZkResult& result) {
-  Place& own = places_.at(id);
-  if (own.leaving) return remove(id);
-  if (result.code != ZkCode::kOk) return lose(id, "its znode was deleted");
-  if (result.stat.ephemeral_owner != session_) return lose(id, "its znode is another one's");
-  own.phase = Phase::kHolding;
-  events_.held(id, result.stat.created_zxid);
-}
-
-// The one before it is no longer what it was, and most often this one is the first now: so both is asked at once.
+// The one before it is no longer what it was, and most often this one is the first now.
 void Queue::look_woken(PlaceId id) {
-  Place& place = places_.at(id);
-  place.phase = Phase::kLooking;
-  watch(id, place, znode_path(place));
-  const auto listed = std::make_shared<ZkResult>();
-  zk_.call(ZkChildren{place.path}, [listed](const ZkResult& result) { *listed = result; });
-  zk_.call(ZkExists{place.watched, true}, [this, id, listed](const ZkResult& result) {
+  if (!mutated(Mutation::kPredecessorTrusted)) return look(id);
+  places_.at(id).first = true;
+  check_own(id);
+}
+
+// Whether the znode is ours and there; that of the first one holds then.
+void Queue::check_own(PlaceId id) {
+  const Place& place = places_.at(id);
+  const bool watch = !mutated(Mutation::kPlaceUnwatched);
+  zk_.call(ZkExists{znode_path(place), watch}, [this, id](const ZkResult& result) {
     Place* own = find_place(id);
-    if (own == nullptr || put_off(*own, listed->code) || put_off(*own, result.code)) return;
-    const std::vector<std::string> all = places_in_order(listed->children);
-    const bool first = !all.empty() && all.front() == own->znode;
-    first ? on_own(id, result) : on_listed(id, *listed);
+    if (own == nullptr || put_off(*own, result.code)) return;
+    if (own->leaving) return remove(id);
+    if (take_own(id, result) && own->first) hold(id);
   });
 }
 
+bool Queue::take_own(PlaceId id, const ZkResult& result) {
+  Place& own = places_.at(id);
+  if (result.code == ZkCode::kNoNode) return lose(id, kDeleted), false;
+  if (result.code != ZkCode::kOk) return refuse(id, zk_refusal(result.code, true)), false;
+  if (result.stat.ephemeral_owner != session_) return lose(id, "its znode is another one's"), false;
+  own.own_watched = true;
+  own.fence = result.stat.created_zxid;
+  return true;
+}
+
+void Queue::hold(PlaceId id) {
+  Place& place = places_.at(id);
+  place.phase = Phase::kHolding;
+  forget_before(id);
+  events_.held(id, place.fence);
+}
+
+// One that may not be removed stays, and keeps others waiting, until that is allowed.
 void Queue::remove(PlaceId id) {
   Place& place = places_.at(id);
-  if (place.phase == Phase::kWaiting) out_.watches.leave_behind(place.watched);
   place.phase = Phase::kLooking;
-  watch(id, place, "");
+  forget_before(id);
   zk_.call(ZkDelete{znode_path(place)}, [this, id](const ZkResult& result) {
     Place* leaving = find_place(id);
     if (leaving == nullptr) return;
-    if (put_off(*leaving, result.code)) {
-      if (!leaving->refused) events_.left(id, false);
-    } else {
-      lose(id, "");
+    if (result.code == ZkCode::kOk || result.code == ZkCode::kNoNode) return lose(id, "");
+    if (!put_off(*leaving, result.code)) {
+      leaving->phase = Phase::kAdrift;
+      retry_in(kRefusedRetry);
     }
+    if (!leaving->refused) events_.left(id, result.code);
   });
 }
 
@@ -292,30 +323,39 @@ void Queue::remove(PlaceId id) {
 
 void Queue::on(const ZkWatchFired& message) {
   std::vector<PlaceId> woken;
-  const auto [begin, end] = watched_.equal_range(message.path);
+  const auto [begin, end] = concerned_.equal_range(message.path);
   for (auto it = begin; it != end; ++it) woken.push_back(it->second);
   for (const PlaceId id : woken) {
-    const Phase phase = places_.at(id).phase;
-    if (phase == Phase::kWaiting) mutated(Mutation::kPredecessorTrusted) ? check_own(id) : look_woken(id);
-    if (phase == Phase::kHolding) check_own(id);
+    Place& place = places_.at(id);
+    const bool own = message.path != place.before;
+    (own ? place.own_watched : place.before_watched) = false;
+    if (place.leaving || place.phase == Phase::kAdrift) continue;  // it will look
+    if (own) {
+      check_own(id);
+    } else if (place.phase == Phase::kWaiting) {
+      look_woken(id);
+    }
   }
 }
 
 // With the session end all its znodes. After a mere reconnection each place goes on where it was; what it watched may
-// have changed unseen, so that is asked again, and nothing else: a thousand places are a thousand small calls.
+// have changed unseen, so that is asked again, and nothing else: a thousand places are two thousand small calls.
 void Queue::on(const ZkSessionChanged& message) {
   connected_ = message.state == ZkState::kConnected;
   if (!connected_) return;
   const bool other = std::exchange(session_, message.session) != message.session;
   for (const PlaceId id : all_places()) {
     Place& place = places_.at(id);
+    place.own_watched = false;
+    if (other) place.before_watched = false;
     if (other && !place.znode.empty()) {
       lose(id, "the ZooKeeper session ended");
       continue;
     }
     if (other) place.guid = new_guid();  // what a former session made under that name is not ours
-    if (place.phase == Phase::kHolding) check_own(id);
-    if (place.phase == Phase::kWaiting) check_predecessor(id);
+    const bool waits = place.phase == Phase::kWaiting;
+    if (waits) check_predecessor(id);
+    if (waits || place.phase == Phase::kHolding) check_own(id);
   }
   go_on_adrift();
 }

@@ -1,7 +1,8 @@
 // Places in a queue of contenders, as ZooKeeper's lock recipe has it and in the layout of kazoo's Lock and Election:
 // below a path one ephemeral sequential znode each, {guid}__lock__{ten digits}; the smallest number holds. Whoever
-// waits watches the one before it and nothing else, so that one who leaves wakes one. A place whose creation has an
-// unknown outcome is looked for by its guid. (ZooKeeper Recipes, "Locks"; the guid is CURATOR-79's.)
+// waits watches the one before it, so that one who leaves wakes one, and its own znode, which others may delete. While
+// that watch stands the list of all alone tells that it holds. A place whose creation has an unknown outcome is looked
+// for by its guid. (ZooKeeper Recipes, "Locks"; the guid is CURATOR-79's.)
 //
 // A path has 2^31 numbers. Beyond them ZooKeeper 3.8 gives all the last one and older ones negative ones, which come
 // before all others: who gets one of these gives it back, and others' stand where kazoo has them, before all others.
@@ -34,8 +35,8 @@ class Queue {
     std::function<void(PlaceId, size_t ahead)> waits;     // behind so many
     std::function<void(PlaceId, std::string why)> lost;   // it is no more, and nobody has to leave it
     std::function<void(PlaceId, ServiceAnswer)> refused;  // likewise: it cannot be had, for good
-    std::function<void(PlaceId, bool gone)>
-        left;  // after leave(): the znode is gone; or nobody knows, and it will be
+    // After leave(): the znode is gone (kOk); or it is not, or nobody knows, and it goes as soon as it can.
+    std::function<void(PlaceId, ZkCode)> left;
   };
   Queue(Outbox& out, ZkCalls& zk, Events events) : out_(out), zk_(zk), events_(std::move(events)) {}
 
@@ -64,9 +65,13 @@ class Queue {
     std::string guid;
     std::string data;
     Phase phase = Phase::kCreating;
-    std::string znode;    // its name; empty: not known
-    std::string watched;  // path: the one before it, or its own
-    size_t ahead = 0;     // so many when it last looked
+    std::string znode;            // its name; empty: not known
+    int64_t fence = 0;            // its czxid
+    bool own_watched = false;     // its znode is ours, and what happens to it will be heard
+    bool first = false;           // when it last looked
+    std::string before;           // path of the one before it; empty: not known, or none
+    bool before_watched = false;  // that watch stands
+    size_t ahead = 0;             // so many when it last looked
     bool leaving = false;
     bool refused = false;    // and nobody is told any more
     bool made_path = false;  // tried once to make what is above it
@@ -79,20 +84,24 @@ class Queue {
   void on_found(PlaceId id, const ZkResult& result);
   void look(PlaceId id);
   void on_listed(PlaceId id, const ZkResult& result);
-  void look_woken(PlaceId id);
-  void on_own(PlaceId id, const ZkResult& result);
   void check_predecessor(PlaceId id);
   void check_own(PlaceId id);
+  void look_woken(PlaceId id);
+  bool take_own(PlaceId id, const ZkResult& result);
+  void hold(PlaceId id);
   void go_on(PlaceId id);
   void remove(PlaceId id);
   void lose(PlaceId id, std::string why);
   void refuse(PlaceId id, ServiceAnswer why);
   bool put_off(Place& place, ZkCode code);
+  void retry_in(Duration pause);
   void go_on_adrift();
   std::string new_guid();
   std::vector<PlaceId> all_places() const;
   Place* find_place(PlaceId id);
-  void watch(PlaceId id, Place& place, std::string path);
+  void concern(const std::string& path, PlaceId id);
+  void concern_no_more(const std::string& path, PlaceId id);
+  void forget_before(PlaceId id);
   void forget(PlaceId id);
   std::string znode_path(const Place& place) const { return place.path + "/" + place.znode; }
 
@@ -104,7 +113,7 @@ class Queue {
   Instant retry_at_ = kNever;
   uint64_t counter_ = 0;
   std::map<PlaceId, Place> places_;
-  std::multimap<std::string, PlaceId> watched_;
+  std::multimap<std::string, PlaceId> concerned_;  // by the path of a znode
 };
 
 }  // namespace kvd

@@ -317,8 +317,12 @@ void Znodes::on_listed(uint64_t token, const std::string& path, const ZkResult& 
   if (it == sweeps_.end()) return;
   Sweep& sweep = it->second;
   --sweep.under_way;
-  if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode)
-    return reply(token, Verdict::kUnavailable, "ZooKeeper did not answer; nothing was deleted");
+  if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode) {
+    ServiceAnswer answer = zk_refusal(result.code, false);
+    answer.text =
+        fmt::format("nothing was deleted, since {} cannot be listed: {}", without_slash(path), answer.text);
+    return reply(token, std::move(answer));
+  }
   for (const std::string& name : result.children) sweep.found.push_back(path + "/" + name);
   if (sweep.found.size() > kSweepMax)
     return reply(token, Verdict::kTooLarge,
@@ -349,7 +353,7 @@ void Znodes::on_swept(uint64_t token, bool top, const ZkResult& result) {
   if (gone) return go_on_sweeping(token);
   ServiceAnswer answer = zk_refusal(result.code, true);
   if (result.code == ZkCode::kNotConnected) answer.verdict = Verdict::kUnknown;
-  answer.text = fmt::format("part of it was deleted, then: {}", zk_code_name(result.code));
+  answer.text = fmt::format("part of it was deleted, then: {}", answer.text);
   reply(token, std::move(answer));
 }
 

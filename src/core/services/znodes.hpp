@@ -135,6 +135,7 @@ class Znodes {
   void forget(MadeId id);
   void forget_deleted(const std::string& path);
   bool put_off(MadeId id, ZkCode code);
+  void retry_in(Duration pause);
   void go_on_adrift();
   Made* find_made(MadeId id);
 

@@ -10,6 +10,7 @@ namespace kvd {
 namespace {
 
 constexpr Duration kRetry = milliseconds(20);
+constexpr Duration kRefusedRetry = seconds(10);
 constexpr size_t kDigits = 10;
 
 std::string parent_of(const std::string& path) {
@@ -88,8 +89,12 @@ void Znodes::on_made(MadeId id, const ZkResult& result) {
 bool Znodes::put_off(MadeId id, ZkCode code) {
   if (!zk_silent(code)) return false;
   adrift_.insert(id);
-  if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
+  retry_in(kRetry);
   return true;
+}
+
+void Znodes::retry_in(Duration pause) {
+  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
 }
 
 // The session's server may be behind: hence the sync.
@@ -101,6 +106,7 @@ void Znodes::find(MadeId id) {
     Made* found = find_made(id);
     if (found == nullptr || put_off(id, result.code)) return;
     if (result.code == ZkCode::kNoNode) return not_made(id);
+    if (result.code != ZkCode::kOk) return fail(id, zk_refusal(result.code, true));
     if (!is_it(*found, found->asked, result)) return fail(id, zk_refusal(ZkCode::kNodeExists, true));
     there(id, found->asked, result.stat.created_zxid);
   });
@@ -120,6 +126,8 @@ void Znodes::find_sequential(MadeId id) {
   zk_.call(ZkChildren{parent_of(made_.at(id).asked)}, [this, id](const ZkResult& result) {
     Made* made = find_made(id);
     if (made == nullptr || put_off(id, result.code)) return;
+    if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode)
+      return fail(id, zk_refusal(result.code, true));
     const std::string above = parent_of(made->asked) == "/" ? "/" : parent_of(made->asked) + "/";
     std::vector<std::string> candidates;
     for (const std::string& name : result.children) {
@@ -177,6 +185,7 @@ void Znodes::check_own(MadeId id) {
   zk_.call(ZkExists{path, true}, [this, id](const ZkResult& result) {
     const Made* made = find_made(id);
     if (made == nullptr || made->over) return;
+    if (put_off(id, result.code)) return;
     const bool other = result.code == ZkCode::kOk && result.stat.created_zxid != made->czxid;
     if (other || result.code == ZkCode::kNoNode) lose(id, "its znode was deleted");
   });
@@ -209,6 +218,7 @@ void Znodes::give_up(MadeId id) {
     remove_own(id);  // otherwise what is under way looks at `over` when it has its answer
 }
 
+// One that may not be removed stays until that is allowed.
 void Znodes::remove_own(MadeId id) {
   const std::string path = made_.at(id).path;
   zk_.call(ZkExists{path}, [this, id, path](const ZkResult& result) {
@@ -216,8 +226,10 @@ void Znodes::remove_own(MadeId id) {
     if (made == nullptr || put_off(id, result.code)) return;
     if (result.code != ZkCode::kOk || result.stat.created_zxid != made->czxid) return forget(id);
     zk_.call(ZkDelete{path}, [this, id](const ZkResult& deleted) {
-      Made* gone = find_made(id);
-      if (gone != nullptr && !put_off(id, deleted.code)) forget(id);
+      if (find_made(id) == nullptr || put_off(id, deleted.code)) return;
+      if (deleted.code != ZkCode::kNoAuth) return forget(id);
+      adrift_.insert(id);
+      retry_in(kRefusedRetry);
     });
   });
 }
@@ -275,10 +287,13 @@ void Znodes::on(const ZkSessionChanged& message) {
 void Znodes::go_on_adrift() {
   retry_at_ = kNever;
   for (const MadeId id : std::exchange(adrift_, {})) {
-    if (made_.at(id).path.empty()) {
+    const Made& made = made_.at(id);
+    if (made.path.empty()) {
       find(id);
-    } else {
+    } else if (made.over) {
       remove_own(id);
+    } else {
+      check_own(id);
     }
   }
 }
