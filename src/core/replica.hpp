@@ -154,6 +154,7 @@ class Replica {
     Instant marked_at{};
     Revision forgetting;  // the entry that last made room among the remembered answers
     size_t uncommitted_bytes = 0;
+    size_t uncommitted_keys = 0;
     uint64_t round = 0;  // newest that was sent
     std::optional<Proposal> proposal;
     std::deque<std::pair<uint64_t, uint32_t>> settings;  // token, min_in_sync

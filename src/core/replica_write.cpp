@@ -12,8 +12,6 @@ namespace kvd {
 namespace {
 
 constexpr size_t kSettingsWaiting = 64;
-// Of one deletion by prefix: a key may be there still and deleted in the log's tail, by the pages before.
-constexpr size_t kWalkedKeys = 4 * limits::kDeletedKeys;
 
 bool matches(const EntityTags& tags, bool present, Revision modified) {
   if (!present) return false;
@@ -88,7 +86,8 @@ bool Replica::admit(const Propose& message) {
     return no(ErrorCode::kOverloaded, "too many requests wait for confirmation");
   }
   if (leader_->writes.size() >= out_.config.tuning.uncommitted_entries ||
-      leader_->uncommitted_bytes >= limits::kUncommittedBytes) {
+      leader_->uncommitted_bytes >= limits::kUncommittedBytes ||
+      leader_->uncommitted_keys >= limits::kUncommittedKeys) {
     return no(ErrorCode::kOverloaded, "too many writes wait for replication");
   }
   return true;
@@ -180,6 +179,7 @@ void Replica::on(Propose&& message) {
 
 void Replica::note_in_tail(const Entry& entry) {
   leader_->uncommitted_bytes += entry_bytes(entry);
+  leader_->uncommitted_keys += entry.effects.size();
   for (const Record& effect : entry.effects) {
     if (effect.space() == Space::kRequests) {
       if (!effect.has_value()) continue;
@@ -198,6 +198,7 @@ void Replica::note_in_tail(const Entry& entry) {
 
 void Replica::drop_from_tail(const Entry& entry) {
   leader_->uncommitted_bytes -= entry_bytes(entry);
+  leader_->uncommitted_keys -= entry.effects.size();
   for (const Record& effect : entry.effects) {
     if (effect.space() == Space::kRequests) {
       leader_->requests.erase(std::string(effect.key()));
@@ -307,14 +308,8 @@ void Replica::propose(Ticket ticket, DeletePrefix& remove) {
   auto enough = [&] { return remove.limit != 0 ? keys.size() >= remove.limit : too_many(); };
   const Index& tail = *leader_->tail;
   const Table& all = store_.items();
-  size_t walked = 0;
   for (auto it = all.lower_bound(remove.prefix);
-       it != all.end() && it->key().starts_with(remove.prefix) && !enough(); ++it, ++walked) {
-    if (walked == kWalkedKeys) {
-      refuse(ticket.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
-             "too many deletions wait for replication");
-      return;
-    }
+       it != all.end() && it->key().starts_with(remove.prefix) && !enough(); ++it) {
     if (tail.find(it->key()) == nullptr) add(*it);
   }
   const auto from_store = static_cast<std::ptrdiff_t>(keys.size());

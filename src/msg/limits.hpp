@@ -33,6 +33,7 @@ inline constexpr size_t kClientRequests = 16'384;     // waiting in one node: 50
 inline constexpr size_t kWaitingBytes = 128u << 20;   // of writes, likewise: 503
 inline constexpr size_t kUncommittedEntries = 8'192;  // in the leader's log: 503
 inline constexpr size_t kUncommittedBytes = 64u << 20;
+inline constexpr size_t kUncommittedKeys = 32'768;  // and one write more: all of it may be committed at once
 // Committed entries kept to catch others up; beyond: a snapshot.
 inline constexpr size_t kRetainedEntries = 65'536;
 inline constexpr size_t kRetainedBytes = 64u << 20;

@@ -385,7 +385,7 @@ void HttpConnection::begin_lines(Slot& slot, const ServiceReply& reply) {
 
 void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
   if ((sequence & kBatchBit) != 0) {
-    if (restore_) restore_->on_reply(sequence & kSequenceMask, reply);
+    if (restore_) restore_->writing().on_reply(sequence & kSequenceMask, reply);
     return resume_soon();
   }
   Slot& slot = slot_of(sequence);
@@ -509,7 +509,7 @@ void HttpConnection::take_restore_body() {
 }
 
 void HttpConnection::write_restore() {
-  while (auto next = restore_->next_request()) {
+  while (auto next = restore_->writing().next()) {
     ClientRequest request;
     request.id = request_id(number_, kBatchBit | next->number);
     request.operation = std::move(next->operation);

@@ -1,7 +1,11 @@
 // What a restore is to the replica that leads: batches that want an empty cluster (WriteBatch.if_empty), beside keys
-// that are committed, that are only in the tail of the log, and that this tail deletes.
+// that are committed, that are only in the tail of the log, and that this tail deletes; and one that replaces what is
+// there, given up at any moment and begun anew.
 #include <doctest.h>
 
+#include <map>
+
+#include "core/backup_restore.hpp"
 #include "hand_fed.hpp"
 
 namespace kvd::sim {
@@ -139,7 +143,7 @@ TEST_CASE("an empty batch for an empty cluster is done, and refused where there 
   CHECK(std::holds_alternative<Failed>(answer()));
 }
 
-// As HttpRestore sends them: the first one wants an empty cluster, and once it is written the others come at once.
+// As BackupRestore sends them: the first one wants an empty cluster, and once it is written the others come at once.
 TEST_CASE("a restore in several batches keeps another one out from its first batch on") {
   Leader a;
   a.restore({"k1", "k2"});
@@ -156,6 +160,78 @@ TEST_CASE("a restore in several batches keeps another one out from its first bat
   for (const ClientReply& reply : all) CHECK(std::holds_alternative<BatchWritten>(reply.answer));
   a.ask(ListKeys{"", "", 10, true}, ReadMode::kLocal);
   CHECK(std::get<Listing>(a.replies().at(0).answer).items.size() == 5);
+}
+
+// Carries `count` requests of the restore to the node, which answers once b has what they wrote; of the last ones b
+// may still have nothing. True: it has ended.
+bool carry(Leader& a, BackupRestore& restore, size_t count) {
+  std::map<uint64_t, uint32_t> numbers;
+  while (!restore.ended()) {
+    while (auto next = restore.next()) {
+      if (count-- == 0) return false;
+      numbers[a.ask(std::move(next->operation), next->read)] = next->number;
+    }
+    a.acknowledge();
+    for (const ClientReply& reply : a.replies()) {
+      if (auto found = numbers.find(reply.id.value); found != numbers.end())
+        restore.on_reply(found->second, reply);
+    }
+  }
+  return true;
+}
+
+constexpr int kRestored = 5000;
+
+Store restored_store() {
+  Store store;
+  for (int i = 0; i < kRestored; ++i)
+    store.put(Record("k" + std::to_string(10'000 + i), "restored", {Revision(1), Revision(1), 1}));
+  return store;
+}
+
+// Some keys that the backup has, and others before, between and behind them.
+void spoil(Leader& a) {
+  for (int i = 0; i < 3000; i += 500) {
+    WriteBatch batch;
+    for (int j = i; j < i + 500; ++j) {
+      const std::string number = std::to_string(10'000 + j);
+      for (const std::string& key : {"a" + number, (j % 2 == 0 ? "k" : "k1x") + number})
+        batch.ops.push_back(BatchOp{key, Bytes("spoiled")});
+    }
+    a.ask(std::move(batch));
+    a.acknowledge();
+  }
+}
+
+bool is_restored(Leader& a) {
+  a.replies();
+  a.ask(ListKeys{"", "", limits::kListItemsMax, false}, ReadMode::kLocal);
+  const Listing listing = std::get<Listing>(a.replies().at(0).answer);
+  return !listing.more && listing.items.size() == kRestored &&
+         std::all_of(listing.items.begin(), listing.items.end(),
+                     [](const Record& item) { return item.value() == "restored"; });
+}
+
+TEST_CASE("a restore that replaces leads to its end from wherever one before was given up") {
+  for (size_t given_up_after = 0;; ++given_up_after) {
+    CAPTURE(given_up_after);
+    Leader a;
+    spoil(a);
+    BackupRestore first(restored_store(), true);
+    const bool whole = carry(a, first, given_up_after);
+    CHECK(is_restored(a) == whole);
+    if (whole) {
+      CHECK(given_up_after > 10);
+      CHECK_FALSE(first.failed());
+      CHECK(first.written() == kRestored);
+      CHECK(first.deleted() == 4500);
+      break;
+    }
+    BackupRestore second(restored_store(), true);  // what the first one wrote last is not committed yet
+    REQUIRE(carry(a, second, SIZE_MAX));
+    CHECK_FALSE(second.failed());
+    CHECK(is_restored(a));
+  }
 }
 
 }  // namespace kvd::sim

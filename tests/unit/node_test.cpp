@@ -374,6 +374,36 @@ TEST_CASE("a deletion in pages takes the first keys in order, also those that ar
   CHECK(std::holds_alternative<KeyFound>(single.ask(ReadKey{"q"}).answer));
 }
 
+TEST_CASE("so many keys at most are written and not yet committed: committing them is no pause") {
+  constexpr size_t kTaken = limits::kUncommittedKeys / limits::kBatchOps;
+  Single single;
+  const auto batch = [](size_t number, bool put) {
+    WriteBatch made;
+    for (size_t i = 0; i < limits::kBatchOps; ++i) {
+      const std::string key = std::to_string(number) + "/" + std::to_string(i);
+      made.ops.push_back(BatchOp{key, put ? std::optional(Bytes("v")) : std::nullopt});
+    }
+    return made;
+  };
+  for (bool put : {true, false}) {
+    CAPTURE(put);
+    for (size_t i = 0; i <= kTaken; ++i) single.send(batch(i, put));
+    single.send(put ? Operation(PutKey{"k", Bytes("v"), {}}) : Operation(DeletePrefix{"k"}));
+    const auto replies = single.replies();
+    REQUIRE(replies.size() == kTaken + 2);
+    size_t refused = 0;
+    for (const ClientReply& reply : replies) {
+      const auto* failed = std::get_if<Failed>(&reply.answer);
+      if (failed == nullptr) continue;
+      ++refused;
+      CHECK(failed->code == ErrorCode::kOverloaded);
+      CHECK(failed->outcome == Outcome::kNotApplied);
+    }
+    CHECK(refused == 2);
+  }
+  CHECK(std::holds_alternative<KeyWritten>(single.ask(put("k", "v")).answer));
+}
+
 TEST_CASE("a page of a deletion that carries an idempotency key is deleted once") {
   Single single;
   for (const char* key : {"p/a", "p/b", "p/c"}) single.ask(put(key, "v"));
