@@ -32,10 +32,6 @@ constexpr uint32_t kSequenceMask = 0x7fff'ffff;
 constexpr uint32_t kBatchBit =
     ~kSequenceMask;  // in place of a sequence: a batch of a restore, and its number
 
-RequestId request_id(uint32_t connection, uint32_t sequence) {
-  return RequestId(uint64_t{connection} << 32 | sequence);
-}
-
 // Millions of keys take a while to free, and the loop has others to serve.
 void free_elsewhere(uv_loop_t* loop, Store store) {
   struct Work {
