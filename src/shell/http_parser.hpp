@@ -123,6 +123,8 @@ class HttpParser {
   int check_fields();
   int check_codings(std::string_view codings);
   bool check_lines(const char* end);
+  llhttp_errno_t execute(const char* start, const char* end);
+  void see_protocol(const char* from);
   int on_body(const char* at, size_t length);
   int check_body(uint64_t bytes);
 
@@ -137,7 +139,11 @@ class HttpParser {
   bool streams_body_ = false;
   HttpLines lines_;
   const char* counted_ = nullptr;  // in advance(): lines_ or the body has what is before it
-  size_t name_bytes_ = 0;          // of the field that has begun
+  const char* target_end_ = nullptr;  // ... of the piece of a target that has come in this call
+  const char* end_ = nullptr;         // ... of its input
+  char protocol_ = '\0';              // the first letter behind the target
+  bool in_extension_ = false;         // llhttp waits behind the value of a chunk extension
+  size_t name_bytes_ = 0;             // of the field, or chunk extension, that has begun
   size_t field_bytes_ = 0;
   uint64_t body_bytes_ = 0;
   size_t body_limit_ = SIZE_MAX;
