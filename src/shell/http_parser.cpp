@@ -11,6 +11,8 @@
 namespace kvd {
 namespace {
 
+constexpr size_t kHostBytes = 255;  // a longer one is not remembered
+
 char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 HttpMethod method_of(const llhttp_t& parser) {
@@ -168,6 +170,7 @@ void HttpParser::begin_request() {
   request_.target.clear();
   request_.fields.clear();
   request_.body.clear();
+  request_.host = {};
   request_.content_length.reset();
   request_.has_body = false;
   request_.expects_continue = false;
@@ -216,8 +219,7 @@ int HttpParser::check_fields() {
     HttpFields::Field field = request_.fields.at(i);
     if (equal_ignoring_case(field.name, "host")) {
       ++hosts;
-      auto host = host_of(field.value);
-      if (!host || host->empty()) return fail(400, "Host has to be a name or address, and perhaps a port");
+      if (!read_host(field.value)) return fail(400, "Host has to be a name or address, and perhaps a port");
     } else if (equal_ignoring_case(field.name, "expect")) {
       if (!equal_ignoring_case(field.value, "100-continue"))
         return fail(417, "Expect: only 100-continue is known");
@@ -229,6 +231,17 @@ int HttpParser::check_fields() {
   if (hosts > 1) return fail(400, "more than one Host field");
   if (hosts == 0 && request_.minor_version >= 1) return fail(400, "HTTP/1.1 requires a Host field");
   return codings ? check_codings(*codings) : 0;
+}
+
+bool HttpParser::read_host(std::string_view field) {
+  if (field.empty() || field != host_field_) {
+    auto host = host_of(field);
+    if (!host || host->empty()) return false;
+    host_field_ = field.size() <= kHostBytes ? field : std::string_view();
+    host_bytes_ = host->size();
+  }
+  request_.host = field.substr(0, host_bytes_);
+  return true;
 }
 
 // RFC 9112, 6.1 and 6.3: nothing but `chunked`, which llhttp has to have seen, too.
