@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/mutation.hpp"
+
 namespace kvd {
 namespace {
 
 constexpr uint64_t kForwardedBit = 1ull << 63;
+constexpr LinkId kOurselves{0};
 constexpr Duration kRetry = milliseconds(10);
 constexpr Duration kStopLimit = milliseconds(2000);
 
@@ -20,6 +23,7 @@ bool is_failure(const Answer& answer, ErrorCode code) {
 
 void Front::handle(FrontMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
+  if (!left_order_.empty()) go_on_behind();
 }
 
 // ---- arrivals ----
@@ -49,7 +53,8 @@ void Front::on(ClientRequest&& message) {
   request.operation = std::move(message.operation);
   request.idempotency_key = std::move(message.idempotency_key);
   request.fence = std::move(message.fence);
-  request.write = write;
+  request.write = request.ordered = write;
+  if (write) ++ordered_;
   request.linear = !local;
   request.min_revision = message.min_revision;
   if (stopping_) {
@@ -73,7 +78,8 @@ Front::Request& Front::keep(Token token, size_t bytes, Duration timeout) {
 }
 
 void Front::forget(Requests::iterator it) {
-  const auto& [token, request] = *it;
+  auto& [token, request] = *it;
+  if (request.ordered) leave_order(token, request);
   if (request.where == Where::kRevision) awaiting_.erase({request.min_revision, token});
   if (request.where == Where::kApplied) awaiting_.erase({request.revision, token});
   waiting_bytes_ -= request.bytes;
@@ -108,8 +114,8 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
   } else if (full()) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in the leader");
   } else if (request.write) {
-    out_.replica.post(
-        Propose{token, std::move(operation), std::move(forward.idempotency_key), std::move(forward.fence)});
+    out_.replica.post(Propose{token, std::move(operation), std::move(forward.idempotency_key),
+                              std::move(forward.fence), said.link, forward.term});
   } else {
     out_.replica.post(Read{token, std::move(operation), true});
   }
@@ -134,28 +140,97 @@ void Front::route(Token token, Request& request) {
     forget(requests_.find(token));
     return;
   }
-  if (role_.leading) {
-    request.where = Where::kReplica;
-    if (request.write) {
-      out_.replica.post(Propose{token, request.operation, request.idempotency_key, request.fence});
-    } else {
-      out_.replica.post(Read{token, request.operation, true});
-    }
-    return;
-  }
-  if (role_.leader) {
-    auto link = links_.find(role_.leader->id);
-    if (link != links_.end()) {
-      request.where = Where::kLeader;
-      request.link = link->second.first;
-      ++forwarded_;
-      out_.emit(LinkSend{link->second.first, Forward{token, request.operation, request.deadline - out_.now,
-                                                     request.idempotency_key, request.fence}});
+  if (request.where == Where::kBehind) --behind_;
+  request.where = Where::kNowhere;
+  if (!way_) return;
+  if (request.ordered) {
+    if (ordered_ - on_way_ > 1 && has_to_wait(token)) {
+      request.where = Where::kBehind;
+      ++behind_;
       return;
     }
+    request.term = term_;
+    ++on_way_;
   }
-  request.where = Where::kNowhere;
+  send(token, request);
 }
+
+void Front::send(Token token, Request& request) {
+  if (*way_ != kOurselves) {
+    request.where = Where::kLeader;
+    request.link = way_;
+    ++forwarded_;
+    out_.emit(LinkSend{*way_, Forward{token, request.operation, request.deadline - out_.now,
+                                      request.idempotency_key, request.fence, request.term}});
+    return;
+  }
+  request.where = Where::kReplica;
+  if (request.write) {
+    out_.replica.post(
+        Propose{token, request.operation, request.idempotency_key, request.fence, kOurselves, request.term});
+  } else {
+    out_.replica.post(Read{token, request.operation, true});
+  }
+}
+
+void Front::find_way() {
+  std::optional<LinkId> way;
+  if (role_.leading) {
+    way = kOurselves;
+  } else if (role_.leader) {
+    auto link = links_.find(role_.leader->id);
+    if (link != links_.end()) way = link->second.first;
+  }
+  if (way == way_) return;
+  way_ = way;
+  begin_term();
+}
+
+// ---- the order of a connection's writes ----
+
+// Whoever has what was sent so far may still do it, also after what is sent from here on.
+void Front::begin_term() {
+  ++term_;
+  on_way_ = 0;
+}
+
+// It will be sent again.
+void Front::call_back(Request& request) {
+  if (request.ordered && request.term == term_) --on_way_;
+  request.term = 0;
+}
+
+// While all writes are on the same way, nobody has to be looked for.
+bool Front::has_to_wait(Token token) const {
+  if (mutated(Mutation::kWritesOvertake)) return false;
+  const uint32_t connection = connection_of(RequestId(token));
+  for (auto it = requests_.lower_bound(request_id(connection, 0).value);
+       it != requests_.end() && connection_of(RequestId(it->first)) == connection; ++it) {
+    const Request& other = it->second;
+    if (other.ordered && other.term != term_ && comes_before(RequestId(it->first), RequestId(token)))
+      return true;
+  }
+  return false;
+}
+
+void Front::leave_order(Token token, Request& request) {
+  call_back(request);
+  request.ordered = false;
+  --ordered_;
+  if (request.where == Where::kBehind) --behind_;
+  if (behind_ != 0) left_order_.push_back(connection_of(RequestId(token)));
+}
+
+void Front::go_on_behind() {
+  for (uint32_t connection : std::exchange(left_order_, {})) {
+    for (auto it = requests_.lower_bound(request_id(connection, 0).value);
+         it != requests_.end() && connection_of(RequestId(it->first)) == connection; ++it) {
+      if (it->second.where == Where::kBehind) route(it->first, it->second);
+    }
+  }
+}
+
+// ---- when the way changes ----
 
 // A write without an idempotency key that may have been done must not be done again.
 bool Front::may_repeat(const Request& request) const {
@@ -166,6 +241,9 @@ bool Front::may_repeat(const Request& request) const {
 
 // As soon as there is a leader, and not before a pause: the one that we know may be the one that failed us.
 void Front::try_again(Request& request) {
+  // What this term has sent behind it is refused, too (Replica::takes_writes).
+  if (request.ordered && request.term == term_) begin_term();
+  call_back(request);
   request.where = Where::kNowhere;
   request.link.reset();
   retry_at_ = std::min(retry_at_, out_.now + kRetry);
@@ -174,7 +252,7 @@ void Front::try_again(Request& request) {
 void Front::route_waiting() {
   std::vector<Token> waiting;
   for (auto& [token, request] : requests_) {
-    if (request.where == Where::kNowhere) waiting.push_back(token);
+    if (request.where == Where::kNowhere || request.where == Where::kBehind) waiting.push_back(token);
   }
   for (Token token : waiting) route(token, requests_.at(token));
 }
@@ -183,6 +261,7 @@ void Front::on(const PeerUp& message) {
   http_[message.info.member.id] = message.info.http;
   if (!message.dialed) return;
   links_[message.info.member.id] = {message.link, message.info};
+  find_way();
   route_waiting();
 }
 
@@ -193,10 +272,12 @@ void Front::on(const PeerDown& message) {
     for (auto& [token, request] : requests_) {
       if (request.from && request.from->first == message.link) request.from->first = LinkId(0);
     }
+    out_.replica.post(SenderGone{message.link});
     return;
   }
   auto known = links_.find(message.member.id);
   if (known != links_.end() && known->second.first == message.link) links_.erase(known);
+  find_way();
   std::vector<Token> lost;
   for (auto& [token, request] : requests_) {
     if (request.where == Where::kLeader && request.link == message.link) lost.push_back(token);
@@ -205,6 +286,7 @@ void Front::on(const PeerDown& message) {
     Request& request = requests_.at(token);
     if (may_repeat(request)) {
       request.in_doubt = true;
+      call_back(request);
       route(token, request);
     } else {
       fail(token, ErrorCode::kLinkLost, Outcome::kUnknown,
@@ -216,6 +298,7 @@ void Front::on(const PeerDown& message) {
 void Front::on(RoleChanged&& message) {
   bool other_leader = role_.leader != message.leader && message.leader;
   role_ = std::move(message);
+  find_way();
   if (other_leader) leave_former_leader();
   route_waiting();
 }
@@ -229,6 +312,7 @@ void Front::leave_former_leader() {
     if (request.where != Where::kLeader || request.link == now) continue;
     if (may_repeat(request)) {
       request.in_doubt = true;
+      call_back(request);
       request.where = Where::kNowhere;
     } else {
       request.deadline = std::min(request.deadline, out_.now + out_.config.leader_silence);
@@ -279,6 +363,7 @@ void Front::on_forward_result(ForwardResult result) {
   bool done = !std::holds_alternative<Failed>(result.answer);
   if (done && result.revision > applied_ && request.write) {
     // Answered once this server has it too, so that its clients always read their own writes here.
+    leave_order(result.request, request);
     request.where = Where::kApplied;
     request.answer = std::move(result.answer);
     request.revision = result.revision;
@@ -339,7 +424,8 @@ void Front::on(const StopRequested&) {
   stopping_ = true;
   for (Token token : tokens_by_deadline(kNever)) {
     Request& request = requests_.at(token);
-    if (request.where == Where::kRevision || request.where == Where::kNowhere) {
+    if (request.where == Where::kRevision || request.where == Where::kNowhere ||
+        request.where == Where::kBehind) {
       fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
     } else {
       request.deadline = std::min(request.deadline, out_.now + kStopLimit);
@@ -369,6 +455,11 @@ void Front::expire(Token token) {
                 "in GET /v1/cluster"
               : "no leader was found in time; see GET /v1/cluster, and try again");
       return;
+    case Where::kBehind:
+      fail(token, ErrorCode::kNoLeader, Outcome::kNotApplied,
+           "the lead moved, and the writes before this one on its connection were not answered in time; "
+           "try again");
+      return;
     case Where::kReplica:
     case Where::kLeader:
       fail(token, ErrorCode::kTimedOut, Outcome::kUnknown,
@@ -394,6 +485,7 @@ std::vector<Front::Token> Front::tokens_by_deadline(Instant until) const {
 void Front::on_time() {
   if (next_deadline_ <= out_.now) {
     for (Token token : tokens_by_deadline(out_.now)) expire(token);
+    if (!left_order_.empty()) go_on_behind();
     next_deadline_ = kNever;
     for (const auto& [token, request] : requests_)
       next_deadline_ = std::min(next_deadline_, request.deadline);

@@ -1,7 +1,8 @@
 // The front actor: every client request from its arrival to its one reply, wherever it is decided. Local
 // reads go to this server's replica, writes and linear reads to the leader's, over the link that this server
 // dialed to it. It keeps the deadlines and decides what an error says: "not applied" only when that is
-// certain, "unknown" otherwise.
+// certain, "unknown" otherwise. Writes of one connection are done in their order, also while the lead moves: one waits
+// where those before it may still be done elsewhere.
 #pragma once
 #include <map>
 #include <optional>
@@ -38,6 +39,7 @@ class Front {
     kReplica,   // at our own replica, which leads
     kLeader,    // forwarded, on `link`
     kNowhere,   // no leader can be asked right now
+    kBehind,    // a write, not sent before those before it on its connection
     kApplied,   // done by the leader; answered when this server has it too
   };
   struct Request {
@@ -48,6 +50,9 @@ class Front {
     bool write = false;
     bool in_doubt = false;  // an earlier attempt may have been applied
     bool linear = false;
+    bool ordered =
+        false;          // a client's write, not done yet: those behind it on its connection may have to wait
+    uint64_t term = 0;  // ... that it was sent in; 0: it is not on its way
     Revision min_revision;
     Instant deadline{};
     Where where = Where::kNowhere;
@@ -73,6 +78,13 @@ class Front {
   Request& keep(Token token, size_t bytes, Duration timeout);
   void forget(Requests::iterator it);
   void route(Token token, Request& request);
+  void send(Token token, Request& request);
+  void find_way();
+  void begin_term();
+  void call_back(Request& request);
+  bool has_to_wait(Token token) const;
+  void leave_order(Token token, Request& request);
+  void go_on_behind();
   bool full() const;
   void route_waiting();
   void leave_former_leader();
@@ -94,7 +106,13 @@ class Front {
   std::set<std::pair<Revision, Token>> awaiting_;  // kRevision and kApplied
   std::map<ServerId, std::pair<LinkId, ServerInfo>> links_;  // that we dialed
   std::map<ServerId, Address> http_;                         // of everyone we ever met
-  size_t waiting_bytes_ = 0;                                 // of requests_
+  std::optional<LinkId> way_;         // to the leader; 0: to our own replica; none: none
+  uint64_t term_ = 1;                 // of writes, see Propose
+  size_t ordered_ = 0;                // so many in requests_
+  size_t on_way_ = 0;                 // ... of which sent in this term
+  size_t behind_ = 0;                 // ... and kBehind
+  std::vector<uint32_t> left_order_;  // connections in which somebody is perhaps no longer kBehind
+  size_t waiting_bytes_ = 0;          // of requests_
   uint64_t forwards_taken_ = 0;
   Instant retry_at_ = kNever;
   bool stopping_ = false;

@@ -55,6 +55,8 @@ enum class Mutation : uint8_t {
   kDifferingCounted,       // 18: a copy that is known to differ counts as before
   kFenceOfCommitted,       //  8: a write's token is held against those of committed writes only
   kFenceOfChanges,         //     the token of a write that changes no key is forgotten
+  kWritesOvertake,    //     a write does not wait for one before it on its connection that went elsewhere
+  kRefusalForgotten,  //     a write is done although one that its server sent before it was refused
 };
 
 #ifdef KVD_MUTATIONS

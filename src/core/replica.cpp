@@ -209,6 +209,7 @@ void Replica::step_down(const std::string& why) {
   for (const PendingRead& read : former.reads) {
     refuse(read.token, ErrorCode::kNoLeader, Outcome::kNotApplied, "this server stopped leading");
   }
+  for (auto& [link, sender] : senders_) sender.refused = sender.newest + 1;
   forget_leader();
   following_.heard = out_.now;
   following_.verified = commit_;

@@ -130,6 +130,10 @@ class Replica {
     uint64_t digest = 0;          // of the operation and its fence, with a key
     std::vector<Fence> fences;    // to be remembered where they are larger; several only of a restore
   };
+  struct Sender {          // a front, and of its writes' terms
+    uint64_t newest = 0;   // the newest
+    uint64_t refused = 0;  // ... those below this: one of them was refused, and will be sent again
+  };
   struct Proposal {  // a change of the register whose outcome we do not know yet
     uint64_t change_id = 0;
     std::vector<Member> in_sync;
@@ -208,6 +212,7 @@ class Replica {
   void on(const PeerDead& message);
   void on(PeerSaid&& message);
   void on(Propose&& message);
+  void on(const SenderGone& message) { senders_.erase(message.link); }
   void on(Read&& message);
   void on(DiskAnswer&& message);
   void on(const Stalled& message);
@@ -239,6 +244,7 @@ class Replica {
   // replica_write.cpp
   const Record* latest(std::string_view key) const;
   Revision next_revision() const { return log_.last().revision.next(); }
+  bool takes_writes(const Propose& message);
   bool admit(const Propose& message);
   bool enough_in_sync(uint64_t token);
   bool room_for(const Ticket& ticket, const std::vector<Record>& effects);
@@ -342,6 +348,7 @@ class Replica {
   bool carrying_ = false;                  // a new lineage begins with this copy, which is not safe yet
   std::optional<Register> proposed_;       // ordered with a larger in-sync set, while its outcome is open
   std::optional<Leading> leader_;
+  std::map<LinkId, Sender> senders_;  // see Propose
   Following following_;
   std::map<LinkId, Peer> peers_;
   std::set<Member> dead_;  // proven

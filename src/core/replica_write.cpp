@@ -69,15 +69,35 @@ std::vector<Record> Replica::larger_tokens(const Ticket& ticket) const {
   return effects;
 }
 
+// Else its front sends it again, here or to somebody else, and with it what it had sent behind it by then: else that
+// would be done before (the front's part is Front::has_to_wait).
+bool Replica::takes_writes(const Propose& message) {
+  Sender& sender = senders_[message.from];
+  sender.newest = std::max(sender.newest, message.term);
+  const char* why = nullptr;
+  if (!leader_) {
+    why = "this server does not lead";
+  } else if (stopping_) {
+    why = "the leader is shutting down";
+  } else if (move_) {
+    why = "the leader is handing over";
+  } else if (message.term < sender.refused && !mutated(Mutation::kRefusalForgotten)) {
+    why = "the leader did not take a write before this one";
+  } else {
+    return true;
+  }
+  sender.refused = std::max(sender.refused, message.term + 1);
+  refuse(message.token, ErrorCode::kNoLeader, Outcome::kNotApplied, why);
+  return false;
+}
+
 // Everything that can be refused is refused before the log: then "not applied" is certain (rule 12).
 bool Replica::admit(const Propose& message) {
+  if (!takes_writes(message)) return false;
   auto no = [&](ErrorCode code, std::string detail) {
     refuse(message.token, code, Outcome::kNotApplied, std::move(detail));
     return false;
   };
-  if (!leader_) return no(ErrorCode::kNoLeader, "this server does not lead");
-  if (stopping_) return no(ErrorCode::kNoLeader, "the leader is shutting down");
-  if (move_) return no(ErrorCode::kNoLeader, "the leader is handing over");
   if (operation_bytes(message.operation) > limits::kWriteBytes) {
     return no(ErrorCode::kTooLarge,
               "one write holds at most " + std::to_string(limits::kWriteBytes) + " bytes");

@@ -204,6 +204,14 @@ struct Propose {
   Operation operation;  // a write
   std::string idempotency_key;
   OptionalBox<Fence> fence;
+  // Whose front sent it: another server's, by this link, or our own (0). Its terms ascend: one begins whenever it sends
+  // writes elsewhere from there on, and when it hears that one of the present term was refused for nothing but that no
+  // writes were taken. It sends that one again, and those of its term that were already behind it are refused as well.
+  LinkId from;
+  uint64_t term = 0;
+};
+struct SenderGone {  // none of its Propose will come any more
+  LinkId link;
 };
 struct Read {
   uint64_t token = 0;
@@ -217,7 +225,7 @@ struct ChangeResolved {  // from membership: what became of a RegisterChangeWant
 };
 using ReplicaMessage =
     std::variant<RegisterSeen, RegisterAbsent, RegisterDoubted, CopyAsked, ChangeResolved, PeerUp, PeerDown,
-                 PeerDead, PeerSaid, Propose, Read, DiskAnswer, Stalled, StopRequested>;
+                 PeerDead, PeerSaid, Propose, SenderGone, Read, DiskAnswer, Stalled, StopRequested>;
 
 // To front.
 struct RoleChanged {  // from replica

@@ -12,6 +12,17 @@
 
 namespace kvd {
 
+// A request's id tells by which connection of a client it came, and its place there, which begins again after 2^31 - 1.
+// The place's highest bit is its connection's, and counts for nothing here.
+constexpr RequestId request_id(uint32_t connection, uint32_t place) {
+  return RequestId(uint64_t{connection} << 32 | place);
+}
+constexpr uint32_t connection_of(RequestId id) { return static_cast<uint32_t>(id.value >> 32); }
+// Of two that are under way on one connection.
+constexpr bool comes_before(RequestId a, RequestId b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a.value << 1) - static_cast<uint32_t>(b.value << 1)) < 0;
+}
+
 // If-Match and If-None-Match (RFC 9110, 13.1) on one key.
 struct EntityTags {
   bool any = false;  // "*"

@@ -97,6 +97,7 @@ struct Forward {
   Duration timeout{0};
   std::string idempotency_key;  // of a write; empty: none
   OptionalBox<Fence> fence;     // of a write
+  uint64_t term = 0;            // of a write, of its sender's: see Propose
 };
 struct ForwardResult {
   uint64_t request = 0;

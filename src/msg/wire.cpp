@@ -80,7 +80,7 @@ auto fields(Of<SnapshotChunk> auto& m) { return std::tie(m.epoch, m.items); }
 auto fields(Of<SnapshotEnd> auto& m) { return std::tie(m.epoch, m.revision, m.digest); }
 auto fields(Of<SnapshotAck> auto& m) { return std::tie(m.epoch, m.number, m.chunks, m.failed); }
 auto fields(Of<Forward> auto& m) {
-  return std::tie(m.request, m.operation, m.timeout, m.idempotency_key, m.fence);
+  return std::tie(m.request, m.operation, m.timeout, m.idempotency_key, m.fence, m.term);
 }
 auto fields(Of<ForwardResult> auto& m) { return std::tie(m.request, m.answer, m.revision); }
 auto fields(Of<Suspect> auto& m) { return std::tie(m.epoch, m.leader); }

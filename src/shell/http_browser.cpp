@@ -35,6 +35,7 @@ std::string_view authority_of(std::string_view origin) {
 std::optional<BrowserRefusal> browser_refusal(const HttpRequest& request, std::string_view authority,
                                               const AllowedHosts& allowed) {
   std::string_view site, mode;
+  std::string_view host = authority.empty() ? request.host : std::string_view();
   std::optional<std::string_view> origin;
   for (size_t i = 0; i < request.fields.size(); ++i) {
     const HttpFields::Field field = request.fields.at(i);
@@ -43,7 +44,7 @@ std::optional<BrowserRefusal> browser_refusal(const HttpRequest& request, std::s
     if (equal_ignoring_case(field.name, "Sec-Fetch-Site")) site = field.value;
     if (equal_ignoring_case(field.name, "Sec-Fetch-Mode")) mode = field.value;
   }
-  const std::string_view host = host_of(authority).value_or(std::string_view());
+  if (host.empty()) host = host_of(authority).value_or(std::string_view());
   if (!is_allowed(host, allowed)) {
     return BrowserRefusal{
         421, "misdirected",

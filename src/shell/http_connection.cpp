@@ -24,6 +24,8 @@ namespace kvd {
 namespace {
 
 constexpr size_t kDiscardedBytes = 64u << 10;  // so much of a refused body is read to keep the connection
+// Behind a request that waits for others so much is read, so that a client's end is seen meanwhile.
+constexpr size_t kReadAhead = 64u << 10;
 constexpr unsigned int kTcpKeepAliveSeconds = 60;
 // Of a client that holds something; longer than it goes on without a line itself (client/http_client.hpp).
 constexpr Duration kVanishedAfter = seconds(30);
@@ -31,10 +33,6 @@ constexpr Duration kQuiet = seconds(1);  // then a client is idle: of thousands,
 constexpr uint32_t kSequenceMask = 0x7fff'ffff;
 constexpr uint32_t kBatchBit =
     ~kSequenceMask;  // in place of a sequence: a batch of a restore, and its number
-
-RequestId request_id(uint32_t connection, uint32_t sequence) {
-  return RequestId(uint64_t{connection} << 32 | sequence);
-}
 
 // Millions of keys take a while to free, and the loop has others to serve.
 void free_elsewhere(uv_loop_t* loop, Store store) {
@@ -117,9 +115,10 @@ bool HttpConnection::has_room() const {
 void HttpConnection::update_reading() {
   if (phase_ == Phase::kClosed) return;
   bool serving = phase_ == Phase::kFresh || phase_ == Phase::kServing;
-  if (serving && !unread_.empty() && phase_ != Phase::kFresh) {
-    if (has_room()) resume_soon();
-    serving = false;
+  if (serving && phase_ != Phase::kFresh && (held_ || !unread_.empty())) {
+    const bool waits = held_ && has_to_wait();
+    if (!waits && has_room()) resume_soon();
+    serving = waits && unread_.size() < kReadAhead;
   }
   bool dropping = phase_ == Phase::kLast || phase_ == Phase::kEnding;
   bool wanted = !ended_ && ((serving && has_room()) || dropping);
@@ -161,7 +160,7 @@ void HttpConnection::on_end() {
   for (size_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].lines && !slots_[i].done) return close();
   }
-  last_request();
+  if (!held_) last_request();  // else what has come is done first
   update_reading();
 }
 
@@ -175,6 +174,7 @@ void HttpConnection::take(std::string_view input) {
   if (phase_ == Phase::kFresh && take_word(input)) return;
   if (phase_ == Phase::kServing) parse(input);
   if (phase_ == Phase::kServing) unread_ = input;
+  if (phase_ == Phase::kServing && ended_ && !held_ && unread_.empty()) last_request();
   emit_done();
   update_reading();
   account();
@@ -210,6 +210,11 @@ bool HttpConnection::take_word(std::string_view input) {
 
 void HttpConnection::parse(std::string_view& input) {
   while (phase_ == Phase::kServing && has_room()) {
+    if (held_) {
+      if (has_to_wait()) return;
+      on_request();
+      continue;
+    }
     const size_t before = input.size();
     const HttpParser::Event event = parser_.advance(input);
     if (input.size() < before && !std::exchange(begun_, true)) begun_ms_ = now_ms();
@@ -221,7 +226,8 @@ void HttpConnection::parse(std::string_view& input) {
         on_head();
         break;
       case HttpParser::Event::kRequest:
-        on_request();
+        begun_ = false;
+        held_ = true;
         break;
       case HttpParser::Event::kError:
         if (refusal_) {
@@ -271,7 +277,7 @@ void HttpConnection::on_head() {
 
 void HttpConnection::on_request() {
   HttpRequest& request = parser_.request();
-  begun_ = false;
+  held_ = false;
   Slot& slot = add_slot();
   slot.head = request.method == HttpMethod::kHead;
   slot.keep_alive = request.minor_version == 0 && request.keep_alive;
@@ -290,6 +296,7 @@ void HttpConnection::on_request() {
   } else if (restore) {
     restore_sequence_ = (first_sequence_ + static_cast<uint32_t>(slots_.size() - 1)) & kSequenceMask;
     restore_writes_ = true;
+    begin(slot, Kind::kOther);
     write_restore();
   } else {
     // Without chunks only the connection's end tells where such an answer ends.
@@ -322,9 +329,35 @@ HttpConnection::Slot& HttpConnection::add_slot() {
   return slots_.emplace_back();
 }
 
+HttpConnection::Kind HttpConnection::kind_of(const AcceptedHead& accepted) {
+  if (!accepted.plan.write) return Kind::kSafe;
+  const Route route = accepted.plan.route;
+  return route == Route::kKey || route == Route::kCollection ? Kind::kWrite : Kind::kOther;
+}
+
+// The parser's request, for those of other kinds before it.
+bool HttpConnection::has_to_wait() const {
+  if (refusal_) return false;
+  const auto under_way = [this](Kind kind) { return under_way_[static_cast<size_t>(kind)]; };
+  const Kind kind = kind_of(*accepted_);
+  return under_way(Kind::kOther) != 0 || (kind != Kind::kSafe && under_way(Kind::kSafe) != 0) ||
+         (kind != Kind::kWrite && under_way(Kind::kWrite) != 0);
+}
+
+void HttpConnection::begin(Slot& slot, Kind kind) {
+  slot.kind = kind;
+  if (kind != Kind::kNone) ++under_way_[static_cast<size_t>(kind)];
+}
+
+void HttpConnection::set_done(Slot& slot) {
+  slot.done = true;
+  if (slot.kind != Kind::kNone) --under_way_[static_cast<size_t>(slot.kind)];
+}
+
 // `slot` is the newest.
 void HttpConnection::ask(Slot& slot, AcceptedHead&& accepted) {
   uint32_t sequence = (first_sequence_ + static_cast<uint32_t>(slots_.size() - 1)) & kSequenceMask;
+  begin(slot, kind_of(accepted));
   slot.plan = std::move(accepted.plan);
   if (accepted.service) {
     accepted.service->id = request_id(number_, sequence);
@@ -342,7 +375,7 @@ void HttpConnection::settle_here(Slot& slot, HttpResponse&& response) {
 
 void HttpConnection::settle(Slot& slot, HttpResponse&& response) {
   slot.response = std::move(response);
-  slot.done = true;
+  set_done(slot);
   answer_bytes_ += slot.response.body_bytes();
 }
 
@@ -367,7 +400,7 @@ void HttpConnection::answer(uint32_t sequence, const ServiceReply& reply) {
   append_line(slot.response.body, reply.answer.text, slot.chunked);
   if (reply.last && slot.chunked) append_last_chunk(slot.response.body);
   answer_bytes_ += slot.response.body.size() - before;
-  slot.done = reply.last;
+  if (reply.last) set_done(slot);
   mark_dirty();
 }
 
@@ -452,13 +485,13 @@ void HttpConnection::take_part(Slot& slot, const ClientReply& reply, const Snaps
   const bool first = slot.backup == nullptr;
   if (first) slot.response = render_reply(slot.plan, reply, shared_.options.identity, shared_.counters);
   if (slot.head) {
-    slot.done = true;
+    set_done(slot);
     return;
   }
   if (first) slot.backup = std::make_unique<HttpBackup>(slot.chunked);
   if (!slot.backup->add(part, slot.response.body)) return close();
   answer_bytes_ += slot.response.body.size();
-  slot.done = slot.backup->done();
+  if (slot.backup->done()) set_done(slot);
   if (auto line = slot.backup->progress(now_ms())) shared_.log(std::move(*line));
 }
 
@@ -545,6 +578,7 @@ void HttpConnection::resume_soon() {
 void HttpConnection::last_request() {
   if (phase_ == Phase::kEnding || phase_ == Phase::kClosed) return;
   phase_ = Phase::kLast;
+  held_ = false;
   unread_.clear();
   mark_dirty();
 }

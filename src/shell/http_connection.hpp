@@ -78,15 +78,25 @@ class HttpConnection {
   // Memory that this client is responsible for:
   // answers not yet taken by the kernel, and a body being received.
   size_t held_bytes() const { return accounted_; }
-  bool idle() const { return slots_.empty() && output_.empty(); }
+  bool idle() const { return slots_.empty() && !held_ && output_.empty(); }
 
  private:
+  // Requests of one kind may be under way together, of different kinds not (RFC 9112, 9.3.2): a read would be answered
+  // from before the write that it is behind, and a write be done before the read.
+  enum class Kind : uint8_t {
+    kNone,   // answered here, without the node
+    kSafe,   // reads
+    kWrite,  // of keys: the node does them in their order
+    kOther,  // one at a time. Behind a stream of lines nothing is done before it ends: else one would write before
+             // one has the lock that one is waiting for
+  };
   struct Slot {  // one request, from its head to its answer
     bool done = false;
     bool ours = false;        // answered here, without the node
     bool head = false;        // a HEAD request
     bool keep_alive = false;  // an HTTP/1.0 client that wants to be told
     bool chunked = true;      // a client that knows chunks
+    Kind kind = Kind::kNone;  // while not done
     ReplyPlan plan;           // while not done
     HttpResponse response;    // once done
     // An answer in parts: `response` is its head with, as its body, what is ready to go.
@@ -112,10 +122,14 @@ class HttpConnection {
   void parse(std::string_view& input);
   void on_head();
   void on_request();
+  static Kind kind_of(const AcceptedHead& accepted);
+  bool has_to_wait() const;
   void refuse(const HttpError& error);
   bool comes_too_slowly(uint64_t now) const;
 
   Slot& add_slot();
+  void begin(Slot& slot, Kind kind);
+  void set_done(Slot& slot);
   void ask(Slot& slot, AcceptedHead&& accepted);
   Slot& slot_of(uint32_t sequence);
   void begin_lines(Slot& slot, const ServiceReply& reply);
@@ -158,8 +172,10 @@ class HttpConnection {
   uint32_t restore_sequence_ = 0;         // of its slot, once it is written
   Duration restore_timeout_{0};           // of each batch
   bool restore_writes_ = false;
-  Ring<Slot, 2, 16> slots_;      // few are kept: most connections are idle
-  uint32_t first_sequence_ = 0;  // of slots_.front()
+  bool held_ = false;                    // the parser's request is whole, and not yet in slots_
+  std::array<uint32_t, 4> under_way_{};  // slots that are not done, by kind
+  Ring<Slot, 2, 16> slots_;              // few are kept: most connections are idle
+  uint32_t first_sequence_ = 0;          // of slots_.front()
   HttpOutput output_;
   size_t answer_bytes_ = 0;  // of bodies in done slots
   size_t accounted_ = 0;

@@ -11,6 +11,8 @@
 namespace kvd {
 namespace {
 
+constexpr size_t kHostBytes = 255;  // a longer one is not remembered
+
 char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 HttpMethod method_of(const llhttp_t& parser) {
@@ -76,6 +78,7 @@ struct HttpParserCallbacks {
                        fmt::format("the request target is longer than {} bytes", self.limits_.target_bytes));
     }
     self.request_.target.append(at, length);
+    self.target_end_ = at + length;
     return 0;
   }
   static int on_header_field(llhttp_t* parser, const char* at, size_t length) {
@@ -106,8 +109,20 @@ struct HttpParserCallbacks {
     }
     return 0;
   }
-  static int on_chunk_extension(llhttp_t* parser, const char*, size_t length) {
+  static int on_chunk_extension_name(llhttp_t* parser, const char*, size_t length) {
+    of(parser).name_bytes_ += length;
     return of(parser).count_field_bytes(length);
+  }
+  static int on_chunk_extension_name_complete(llhttp_t* parser) {
+    HttpParser& self = of(parser);
+    return std::exchange(self.name_bytes_, 0) == 0 ? self.fail(400, "a chunk extension has no name") : 0;
+  }
+  static int on_chunk_extension_value(llhttp_t* parser, const char*, size_t length) {
+    return of(parser).count_field_bytes(length);
+  }
+  static int on_chunk_extension_value_complete(llhttp_t* parser) {
+    of(parser).in_extension_ = true;
+    return HPE_PAUSED;
   }
   static int on_headers_complete(llhttp_t* parser) { return of(parser).on_head(); }
   static int on_body(llhttp_t* parser, const char* at, size_t length) {
@@ -130,8 +145,10 @@ struct HttpParserCallbacks {
       s.on_header_field_complete = on_header_field_complete;
       s.on_header_value = on_header_value;
       s.on_header_value_complete = on_header_value_complete;
-      s.on_chunk_extension_name = on_chunk_extension;
-      s.on_chunk_extension_value = on_chunk_extension;
+      s.on_chunk_extension_name = on_chunk_extension_name;
+      s.on_chunk_extension_name_complete = on_chunk_extension_name_complete;
+      s.on_chunk_extension_value = on_chunk_extension_value;
+      s.on_chunk_extension_value_complete = on_chunk_extension_value_complete;
       s.on_headers_complete = on_headers_complete;
       s.on_body = on_body;
       s.on_message_complete = on_message_complete;
@@ -153,9 +170,11 @@ void HttpParser::begin_request() {
   request_.target.clear();
   request_.fields.clear();
   request_.body.clear();
+  request_.host = {};
   request_.content_length.reset();
   request_.has_body = false;
   request_.expects_continue = false;
+  protocol_ = '\0';
   in_request_ = true;
   in_body_ = false;
   discards_body_ = streams_body_ = false;
@@ -179,7 +198,9 @@ int HttpParser::on_head() {
   // An upgrade that is offered is not taken (RFC 9110, 7.8): what follows stays HTTP/1.
   parser_.upgrade = 0;
   in_body_ = true;
-  if (parser_.http_major != 1) return fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here"), -1;
+  if (target_end_ != nullptr) see_protocol(target_end_);
+  if (parser_.http_major != 1 || protocol_ != 'H')
+    return fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here"), -1;
   request_.minor_version = std::min<uint8_t>(parser_.http_minor, 1);
   request_.keep_alive = llhttp_should_keep_alive(&parser_) != 0;
   bool chunked = (parser_.flags & F_CHUNKED) != 0;
@@ -198,8 +219,7 @@ int HttpParser::check_fields() {
     HttpFields::Field field = request_.fields.at(i);
     if (equal_ignoring_case(field.name, "host")) {
       ++hosts;
-      auto host = host_of(field.value);
-      if (!host || host->empty()) return fail(400, "Host has to be a name or address, and perhaps a port");
+      if (!read_host(field.value)) return fail(400, "Host has to be a name or address, and perhaps a port");
     } else if (equal_ignoring_case(field.name, "expect")) {
       if (!equal_ignoring_case(field.value, "100-continue"))
         return fail(417, "Expect: only 100-continue is known");
@@ -211,6 +231,17 @@ int HttpParser::check_fields() {
   if (hosts > 1) return fail(400, "more than one Host field");
   if (hosts == 0 && request_.minor_version >= 1) return fail(400, "HTTP/1.1 requires a Host field");
   return codings ? check_codings(*codings) : 0;
+}
+
+bool HttpParser::read_host(std::string_view field) {
+  if (field.empty() || field != host_field_) {
+    auto host = host_of(field);
+    if (!host || host->empty()) return false;
+    host_field_ = field.size() <= kHostBytes ? field : std::string_view();
+    host_bytes_ = host->size();
+  }
+  request_.host = field.substr(0, host_bytes_);
+  return true;
 }
 
 // RFC 9112, 6.1 and 6.3: nothing but `chunked`, which llhttp has to have seen, too.
@@ -271,6 +302,24 @@ bool HttpParser::check_lines(const char* end) {
   return error_.status == 0;
 }
 
+// The first letter behind the target: llhttp takes RTSP/1.0 as well (RFC 9112, 2.3).
+void HttpParser::see_protocol(const char* from) {
+  while (from < end_ && *from == ' ') ++from;
+  protocol_ = from < end_ ? *from : '\0';
+}
+
+llhttp_errno_t HttpParser::execute(const char* start, const char* end) {
+  llhttp_errno_t code = llhttp_execute(&parser_, start, static_cast<size_t>(end - start));
+  while (code == HPE_PAUSED && std::exchange(in_extension_, false)) {
+    const char* at = llhttp_get_error_pos(&parser_);
+    llhttp_resume(&parser_);
+    // llhttp 8 takes the semicolon for the end of the value alone, and waits for another one (RFC 9112, 7.1.1).
+    code = LLHTTP_VERSION_MAJOR == 8 && at[-1] == ';' ? llhttp_execute(&parser_, ";", 1) : HPE_OK;
+    if (code == HPE_OK && at < end) code = llhttp_execute(&parser_, at, static_cast<size_t>(end - at));
+  }
+  return code;
+}
+
 HttpParser::Event HttpParser::advance(std::string_view& input) {
   if (error_.status != 0) return Event::kError;
   bool paused = std::exchange(paused_at_, Event::kMore) != Event::kMore;
@@ -279,11 +328,15 @@ HttpParser::Event HttpParser::advance(std::string_view& input) {
   // llhttp takes a null pointer for "no open span": an empty input still needs a place.
   const char* start = input.empty() ? "" : input.data();
   counted_ = start;
-  llhttp_errno_t code = llhttp_execute(&parser_, start, input.size());
+  target_end_ = nullptr;
+  end_ = start + input.size();
+  if (protocol_ == '\0') see_protocol(start);
+  const llhttp_errno_t code = execute(start, end_);
   if (error_.status != 0) return Event::kError;
   if (code == HPE_OK || code == HPE_PAUSED) {
     const char* end = code == HPE_OK ? start + input.size() : llhttp_get_error_pos(&parser_);
     if (!check_lines(end)) return Event::kError;
+    if (target_end_ != nullptr) see_protocol(target_end_);
     if (paused_at_ == Event::kRequest) lines_ = {};
     input.remove_prefix(static_cast<size_t>(end - start));
     return paused_at_;

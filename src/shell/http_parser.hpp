@@ -65,6 +65,7 @@ struct HttpRequest {
   bool expects_continue = false;
   std::optional<uint64_t> content_length;  // none: chunked, or no body
   HttpFields fields;                       // trailers are read and dropped
+  std::string_view host;                   // of the Host field, without a port; empty: not read
   BytesBuilder body;                       // whole at kRequest; may be taken out
 };
 
@@ -121,8 +122,11 @@ class HttpParser {
   int count_field_bytes(size_t bytes);
   int on_head();
   int check_fields();
+  bool read_host(std::string_view field);
   int check_codings(std::string_view codings);
   bool check_lines(const char* end);
+  llhttp_errno_t execute(const char* start, const char* end);
+  void see_protocol(const char* from);
   int on_body(const char* at, size_t length);
   int check_body(uint64_t bytes);
 
@@ -136,8 +140,14 @@ class HttpParser {
   bool discards_body_ = false;
   bool streams_body_ = false;
   HttpLines lines_;
+  std::string host_field_;         // the last one that was valid: most requests of a connection have the same
+  size_t host_bytes_ = 0;          // ... of which so many are the host
   const char* counted_ = nullptr;  // in advance(): lines_ or the body has what is before it
-  size_t name_bytes_ = 0;          // of the field that has begun
+  const char* target_end_ = nullptr;  // ... of the piece of a target that has come in this call
+  const char* end_ = nullptr;         // ... of its input
+  char protocol_ = '\0';              // the first letter behind the target
+  bool in_extension_ = false;         // llhttp waits behind the value of a chunk extension
+  size_t name_bytes_ = 0;             // of the field, or chunk extension, that has begun
   size_t field_bytes_ = 0;
   uint64_t body_bytes_ = 0;
   size_t body_limit_ = SIZE_MAX;

@@ -85,7 +85,7 @@ class Stage final : private Hosts, public ProcessOwner {
   Network network_;
   std::vector<std::unique_ptr<Process>> processes_;
   ZkGateway zookeeper_;
-  uint64_t requests_ = 0;
+  uint32_t requests_ = 0;
   uint64_t starts_ = 0;
   std::vector<int> zookeeper_calls_;  // by server, since they were last shown
   std::string said_;
@@ -122,14 +122,15 @@ void Stage::kill(int server, bool closes_session) {
 
 void Stage::perform(int server, NodeEffect effect) {
   if (auto* reply = std::get_if<ClientReply>(&effect)) {
-    say(fmt::format("s{} answers request {}: {} at revision {}", server, reply->id.value,
+    say(fmt::format("s{} answers request {}: {} at revision {}", server, connection_of(reply->id),
                     to_text(reply->answer), reply->revision.value));
   } else if (auto* line = std::get_if<LogLine>(&effect)) {
     std::string text = fmt::format("s{}: {}", server, line->message);
     for (const auto& [name, value] : line->fields) text += fmt::format(" {}={}", name, value);
     say(text);
   } else if (auto* exit = std::get_if<Exit>(&effect)) {
-    say(fmt::format("s{} exits with {}{}{}", server, exit->code, exit->reason.empty() ? "" : " ", exit->reason));
+    say(fmt::format("s{} exits with {}{}{}", server, exit->code, exit->reason.empty() ? "" : " ",
+                    exit->reason));
     kill(server, true);
   } else if (auto* dial = std::get_if<LinkDial>(&effect)) {
     network_.perform(server, std::move(*dial));
@@ -154,7 +155,7 @@ void Stage::run(Duration span) {
 void Stage::ask(int server, Operation operation, ReadMode read, Duration timeout,
                 const std::string& idempotency_key) {
   ClientRequest request;
-  request.id = RequestId(++requests_);
+  request.id = request_id(++requests_, 0);  // by a connection of its own
   request.operation = std::move(operation);
   request.read = read;
   request.timeout = timeout;

@@ -117,13 +117,11 @@ TEST_CASE("lines: answers to what was asked before come first") {
   HttpFixture fixture;
   Client client(fixture);
   client.send("GET /v1/kv/slow HTTP/1.1\r\nHost: x\r\n\r\n" + std::string(kHold));
+  fixture.run_until([&] { return fixture.held.size() == 1; });
+  fixture.answer(fixture.held[0], KeyMissing{});
   const ServiceRequest call = call_of(fixture);
   fixture.say(line(call.id, "one", true));
-  fixture.settle();
-  CHECK_FALSE(client.read_some());
-  REQUIRE(fixture.held.size() == 1);
-  fixture.answer(fixture.held[0], KeyMissing{});
-  await(fixture, client, "0\r\n\r\n");
+  await(fixture, client, "one\n\r\n0\r\n\r\n");
   CHECK(client.received().find("HTTP/1.1 404") == 0);
   CHECK(client.received().ends_with("\r\n\r\n4\r\none\n\r\n0\r\n\r\n"));
 }

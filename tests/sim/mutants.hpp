@@ -23,6 +23,7 @@ bool breaks_by_death_of_former();
 bool breaks_by_taking_at_once();
 bool breaks_by_unwatched_place();
 bool breaks_by_unwatched_member();
+bool breaks_by_forgetting_refusal();
 
 struct Hunt {
   Mutation mutation;
@@ -93,6 +94,10 @@ inline constexpr const char* kSlowDisks = KVD_BUSY
 // Holders of two locks who depose each other all the time, and many writes that are not committed yet.
 inline constexpr const char* kFencing =
     KVD_BUSY "fenced=80 keyed=30 clients=8 think_us_max=5000 delay_us_max=10000";
+// The lead moves while clients send one write after another; --long: as well.
+#define KVD_HANDED_ON "pipelined=4 moves=20 settings=0 "
+inline constexpr const char* kPipelined = KVD_BUSY KVD_HANDED_ON "clients=4";
+inline constexpr const char* kHandedOn = KVD_HANDED_ON "servers=3 standalone=0";
 
 // Clients of one service contend while their servers are cut off from ZooKeeper, which soon forgets them.
 #define KVD_CUT_OFF KVD_BUSY "zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000 "
@@ -152,6 +157,8 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kDifferingCounted, "differing_counted", "", 1, breaks_by_counting_differing, kOldCopy},
     {Mutation::kFenceOfCommitted, "fence_of_committed", kFencing, 20},
     {Mutation::kFenceOfChanges, "fence_of_changes", kFencing, 20},
+    {Mutation::kWritesOvertake, "writes_overtake", kPipelined, 20},
+    {Mutation::kRefusalForgotten, "refusal_forgotten", "", 1, breaks_by_forgetting_refusal, kHandedOn},
 };
 
 }  // namespace kvd::sim

@@ -17,6 +17,15 @@ Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoc
   return content;
 }
 
+// The node leads epoch 1 with b; the link to it.
+LinkId lead_with(HandFed& a, const Member& b) {
+  const Member self = member("a", 1);
+  a.register_server(b);
+  a.create_register(led_by(self, {self, b}, 1));
+  a.connect();
+  return a.answer_dial(b, Epoch(1));
+}
+
 // The first two of epoch 3's log, of which those up to `commit` are committed.
 Append two_entries(Revision commit) {
   Append append{Epoch(3), LogPosition{}, commit, {}};
@@ -39,10 +48,7 @@ bool breaks_by_foreign_acks() {
   const Member self = member("a", 1);
   const Member b = member("b", 1);
   HandFed a;
-  a.register_server(b);
-  a.create_register(led_by(self, {self, b}, 1));
-  a.connect();
-  const LinkId link = a.answer_dial(b, Epoch(1));
+  const LinkId link = lead_with(a, b);
   a.ask(PutKey{"k", Bytes("v"), {}});
   const auto append = a.sent<Append>(link);
   if (link == LinkId(0) || append.empty() || !a.node().view().leading) return false;
@@ -289,6 +295,27 @@ bool breaks_by_unwatched_member() {
   const uint64_t inside = play.send(0, "POST barriers/b/enter?size=1&hold=1");
   play.zk(ZkDelete{"/b/" + play.children("/b").front()});
   return !play.heard(inside).ended;
+}
+
+// The node refuses a write that b has sent, since it is to hand over to b. Nothing comes of that; but what b has sent
+// behind that write, not knowing that it was refused, must not be done before it.
+bool breaks_by_forgetting_refusal() {
+  const Member b = member("b", 1);
+  HandFed a;
+  const LinkId to_b = lead_with(a, b);
+  const LinkId from_b = a.greet(b, Epoch(1));
+  a.push(LinkReceived{to_b, AppendAck{Epoch(1), Revision(0), 0}});
+  a.ask(MoveLeader{b.id});
+  const auto forward = [&](uint64_t request) {
+    a.push(LinkReceived{from_b, Forward{request, PutKey{"k", Bytes("v"), {}}, seconds(1), "", {}, 1}});
+  };
+  forward(1);
+  for (int i = 0; i < 25; ++i) {
+    a.push(LinkReceived{to_b, HeartbeatAck{Epoch(1), 0, true, 0}});
+    a.pass(milliseconds(100));
+  }
+  forward(2);
+  return a.node().view().leading && a.node().view().last.revision > Revision(0);
 }
 
 }  // namespace kvd::sim

@@ -38,6 +38,7 @@ constexpr Field kFields[] = {
     {"operations_max", &Options::operations_max},
     {"settings", &Options::settings},
     {"moves", &Options::moves},
+    {"pipelined", &Options::pipelined},
     {"keyed", &Options::keyed},
     {"fault_phase_us", &Options::fault_phase_us},
     {"blackout_us", &Options::blackout_us},
@@ -236,6 +237,7 @@ Options draw_options(Prng& prng) {
   options.fenced = prng.one_in(3) ? 40 : 0;
   if (options.standalone == 0 && prng.one_in(3)) options.zk_back = prng.between(1, 4);
   if (options.durable == 1 && options.servers > 1 && prng.one_in(3)) options.old_copy = 1;
+  options.pipelined = prng.one_in(3) ? 2 : 0;
   return options;
 }
 

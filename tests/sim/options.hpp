@@ -46,6 +46,7 @@ struct Options {
   int64_t barriers = 0;  // ... meet at double barriers: six or more
   int64_t names = 0;     // ... for names
   int64_t tasks = 0;     // ... leave tasks, and as many workers do them
+  int64_t pipelined = 0;  // so many clients send writes without waiting for the answers
   int64_t moves = 0;     // of 100 writes so many ask another server to lead
   // the faults: mean time between two of a kind; 0: never
   int64_t fault_phase_us = 20'000'000;

@@ -15,6 +15,9 @@ bool is_any(const Answer& answer) {
   return (std::holds_alternative<Kinds>(answer) || ...);
 }
 
+// Each attempt comes by a connection of its own.
+RequestId id_of(uint64_t number) { return request_id(static_cast<uint32_t>(number), 0); }
+
 }  // namespace
 
 bool answers(const ClientRequest& request, const Answer& answer) {
@@ -77,7 +80,7 @@ void Workload::next(int index) {
     request.read = ReadMode::kLinear;
     request.timeout = milliseconds(1000);
     send(index, tasks_.front().server, std::move(request));
-    task_request_ = RequestId(requests_);
+    task_request_ = id_of(requests_);
     return;
   }
   if (stopped_ || history_.operations().size() >= static_cast<size_t>(context_.options.operations_max))
@@ -212,7 +215,7 @@ Bytes Workload::new_value() {
 void Workload::send(int client, int server, ClientRequest request) {
   ClientOperation operation;
   operation.request = std::move(request);
-  operation.request.id = RequestId(requests_ + 1);
+  operation.request.id = id_of(requests_ + 1);
   operation.client = client;
   operation.server = server;
   operation.floor = floor_;
@@ -225,7 +228,7 @@ void Workload::send(int client, int server, ClientRequest request) {
 // Each attempt is a request of its own with the same content.
 void Workload::attempt(size_t index, int server) {
   const ClientOperation& operation = history_.operation(index);
-  const RequestId id = RequestId(++requests_);
+  const RequestId id = id_of(++requests_);
   const Duration patience = operation.request.timeout + kGrace;
   ++clients_[operation.client].turn;
   outstanding_.emplace(id, Outstanding{index, server});

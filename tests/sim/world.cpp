@@ -65,6 +65,7 @@ World::World(SimContext& context)
           [this](int server, NodeInput input) { deliver(server, std::move(input)); },
           [this] { on_zookeeper_changed(); }),
       workload_(context, *this, checkers_),
+      pipelines_(context, *this, checkers_),
       service_calls_(context, {[this](int server, NodeInput input) { deliver(server, std::move(input)); },
                                [this](int server) { return is_alive(server) && !is_paused(server); },
                                [this](int server) { return is_alive(server); },
@@ -87,6 +88,7 @@ RunResult World::run() {
     context_.queue.after(context_.up_to(300'000), [this, server] { start(server); });
   }
   workload_.start();
+  pipelines_.start();
   for (auto& clients : service_clients_) clients->start();
   nemesis.start();
   context_.queue.after(Duration(context_.options.fault_phase_us), [this] { begin_core(); });
@@ -167,6 +169,7 @@ void World::die(int server, bool host_too, bool closes_session, Duration away) {
   network_.process_died(server, host_too);
   if (context_.options.standalone == 0) zookeeper_.process_died(server, closes_session);
   workload_.on_process_died(server);
+  pipelines_.on_process_died(server);
   service_calls_.on_process_died(server);
   if (server == twin()) return;
   context_.queue.after(away, [this, server] {
@@ -318,6 +321,7 @@ void World::perform(int server, NodeEffect effect) {
   } else if (auto* said = std::get_if<ServiceReply>(&effect)) {
     service_calls_.on_reply(server, *said);
   } else if (auto* reply = std::get_if<ClientReply>(&effect)) {
+    if (pipelines_.on_reply(server, *reply)) return;
     auto asked = status_requests_.find(reply->id);
     if (asked == status_requests_.end()) {
       workload_.on_reply(server, std::move(*reply));

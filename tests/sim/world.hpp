@@ -13,6 +13,7 @@
 #include "checkers.hpp"
 #include "context.hpp"
 #include "network.hpp"
+#include "pipelines.hpp"
 #include "process.hpp"
 #include "service_clients.hpp"
 #include "sim_disk.hpp"
@@ -119,6 +120,7 @@ class World final : public Hosts, public ProcessOwner {
   std::vector<Duration> away_;  // how long a stopping server will stay away
   ZkGateway zookeeper_;
   Workload workload_;
+  Pipelines pipelines_;
   ServiceCalls service_calls_;
   std::vector<std::unique_ptr<ServiceClients>> service_clients_;
   std::map<RequestId, int> status_requests_;

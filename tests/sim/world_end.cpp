@@ -149,6 +149,7 @@ void World::heal() {
   }
   context_.queue.after(seconds(2), [this] {
     workload_.stop();
+    pipelines_.stop();
     for (auto& clients : service_clients_) clients->expect_progress();
     workload_.start_round(everyone());
     poll_convergence();
@@ -196,6 +197,7 @@ std::string World::why_not_converged() const {
     for (const auto& clients : service_clients_) why += clients->stuck();
   }
   if (checkers_.awaits_restoration()) why += "the register is not restored; ";
+  why += pipelines_.stuck();
   if (!workload_.round_done()) why += "clients do not get their last requests done; ";
   for (int server : everyone()) why += why_not_ready(server);
   if (!why.empty()) return why;

@@ -199,8 +199,8 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 11));  // a status stays in its node
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 12));
   CHECK(refused_with(SuspectReply{Epoch(3), {}, true}, 1, 2));  // a flag
-  // A duration; behind it there is neither a key nor a fence.
-  CHECK(refused_with(Forward{1, QueryStatus{}, seconds(1)}, 1 + 4 + 1, '\x80'));
+  // A duration; behind it there is neither a key nor a fence, and a term.
+  CHECK(refused_with(Forward{1, QueryStatus{}, seconds(1)}, 8 + 1 + 4 + 1, '\x80'));
 
   auto accepted = [&](const PeerMessage& message) { return decode_body(body_of(message)).has_value(); };
   // No record has such a key: it is put into the bytes of one that has another.

@@ -1,0 +1,182 @@
+// Writes of one connection are done in their order, also while the lead moves: step by step, at one server. Random
+// schedules are the simulator's (pipelines.hpp).
+#include <doctest.h>
+
+#include "hand_fed.hpp"
+
+namespace kvd::sim {
+namespace {
+
+const Member kA = member("a", 1);
+const Member kB = member("b", 1);
+const Member kC = member("c", 1);
+const Failed kRefused{ErrorCode::kNoLeader, Outcome::kNotApplied, "somebody else leads"};
+
+PutKey put(const std::string& value) { return PutKey{"k", Bytes(value), {}}; }
+
+// The node, linked with b, which leads, and with c.
+struct Stage : HandFed {
+  Stage() {
+    register_server(kB);
+    register_server(kC);
+    Register content;
+    content.epoch = Epoch(3);
+    content.leader = kB;
+    content.in_sync = {kB};
+    create_register(content);
+    connect();
+    to_b = answer_dial(kB, Epoch(3));
+    to_c = answer_dial(kC, Epoch(3));
+    REQUIRE(to_c != LinkId(0));
+  }
+  RequestId write(uint32_t connection, uint32_t place, const std::string& value,
+                  const std::string& key = "") {
+    ClientRequest request;
+    request.id = request_id(connection, place);
+    request.operation = put(value);
+    request.idempotency_key = key;
+    request.timeout = seconds(5);
+    push(request);
+    return request.id;
+  }
+  void led_by_c() {
+    Register next = config();
+    next.epoch = Epoch(4);
+    next.leader = kC;
+    next.in_sync = {kC};
+    change_register(next);
+  }
+  void answer(LinkId link, RequestId request, Answer content, uint64_t revision) {
+    push(LinkReceived{link, ForwardResult{request.value, std::move(content), Revision(revision)}});
+  }
+  std::vector<uint64_t> forwarded(LinkId link) {
+    std::vector<uint64_t> requests;
+    for (const Forward& forward : sent<Forward>(link)) requests.push_back(forward.request);
+    return requests;
+  }
+  LinkId to_b, to_c;
+};
+
+using Requests = std::vector<uint64_t>;
+
+}  // namespace
+
+TEST_CASE("order: a write waits for one before it on its connection that another leader may still do") {
+  Stage a;
+  const RequestId first = a.write(7, 0, "first");
+  CHECK(a.forwarded(a.to_b) == Requests{first.value});
+  a.led_by_c();
+  const RequestId second = a.write(7, 1, "second");
+  const RequestId third = a.write(7, 2, "third");
+  const RequestId other = a.write(8, 0, "another client's");
+  CHECK(a.forwarded(a.to_c) == Requests{other.value});
+  SUBCASE("until it is done") {
+    a.answer(a.to_b, first, KeyWritten{true}, 1);
+    CHECK(a.replies().empty());  // this server has not got it yet
+  }
+  SUBCASE("until it is refused") {
+    a.answer(a.to_b, first, Failed{ErrorCode::kOverloaded, Outcome::kNotApplied, "too many"}, 0);
+    CHECK(a.replies().size() == 1);
+  }
+  SUBCASE("until nobody knows what became of it") {
+    a.push(LinkEnded{a.to_b, LinkEnd::kReset, ""});
+    const auto replies = a.replies();
+    REQUIRE(replies.size() == 1);
+    CHECK(std::get<Failed>(replies[0].answer).outcome == Outcome::kUnknown);
+  }
+  SUBCASE("and no longer than for a leader that is silent") {
+    a.pass(milliseconds(900));
+    const auto replies = a.replies();
+    REQUIRE(replies.size() == 1);
+    CHECK(replies[0].id == first);
+    CHECK(std::get<Failed>(replies[0].answer).outcome == Outcome::kUnknown);
+  }
+  SUBCASE("or until its client has gone") { a.push(ClientCancelled{first}); }
+  CHECK(a.forwarded(a.to_c) == Requests{second.value, third.value});
+  CHECK(a.forwarded(a.to_b).empty());
+}
+
+TEST_CASE("order: writes that were refused, and those that came since, are sent again in their order") {
+  Stage a;
+  const RequestId first = a.write(7, 0x7fff'ffff, "first");
+  const RequestId second = a.write(7, 0, "second");  // places begin again
+  auto sent = a.sent<Forward>(a.to_b);
+  REQUIRE(sent.size() == 2);
+  CHECK(sent[0].term == sent[1].term);
+  a.answer(a.to_b, first, kRefused, 0);
+  const RequestId third = a.write(7, 1, "third");
+  const RequestId other = a.write(8, 0, "another client's");
+  CHECK(a.forwarded(a.to_b) == Requests{other.value});
+  a.answer(a.to_b, second, kRefused, 0);
+  a.pass(milliseconds(25));
+  // One that is still behind goes when the next one is answered: the map of requests knows no places.
+  Requests again;
+  uint64_t term = sent[0].term;
+  for (const RequestId expected : {first, second, third}) {
+    for (const Forward& forward : a.sent<Forward>(a.to_b)) {
+      CHECK(forward.term > term);
+      again.push_back(forward.request);
+    }
+    a.answer(a.to_b, expected, KeyWritten{}, 0);
+  }
+  CHECK(again == Requests{first.value, second.value, third.value});
+  CHECK(a.replies().size() == 3);
+}
+
+TEST_CASE("order: a write that waits in vain was not done") {
+  Stage a;
+  a.write(7, 0, "first", "once");
+  a.led_by_c();
+  CHECK(a.forwarded(a.to_c).size() == 1);  // with its idempotency key it is simply asked again
+  a.push(LinkEnded{a.to_c, LinkEnd::kReset, ""});
+  const RequestId second = a.write(7, 1, "second");
+  a.pass(milliseconds(5100));
+  const auto replies = a.replies();
+  REQUIRE(replies.size() == 2);
+  CHECK(std::get<Failed>(replies[0].answer).outcome == Outcome::kUnknown);
+  CHECK(replies[1].id == second);
+  CHECK(std::get<Failed>(replies[1].answer).outcome == Outcome::kNotApplied);
+}
+
+TEST_CASE("order: a leader refuses what was sent behind a write that it refused, and nothing else") {
+  HandFed a;
+  a.register_server(kB);
+  Register content;
+  content.epoch = Epoch(1);
+  content.leader = kA;
+  content.in_sync = {kA, kB};
+  a.create_register(content);
+  a.connect();
+  const LinkId to_b = a.answer_dial(kB, Epoch(1));
+  const LinkId from_b = a.greet(kB, Epoch(1));
+  auto beat = [&] { a.push(LinkReceived{to_b, HeartbeatAck{Epoch(1), 0, true, 0}}); };
+  a.push(LinkReceived{to_b, AppendAck{Epoch(1), Revision(0), 0}});
+  beat();
+  REQUIRE(a.node().view().active);
+  auto forward = [&](uint64_t request, uint64_t term) {
+    const Revision before = a.node().view().last.revision;
+    a.push(LinkReceived{from_b, Forward{request, put("v"), seconds(1), "", {}, term}});
+    return a.node().view().last.revision > before;
+  };
+  CHECK(forward(1, 5));
+  a.push(LinkReceived{to_b, AppendAck{Epoch(1), Revision(1), 0}});
+  a.ask(MoveLeader{kB.id});
+  CHECK_FALSE(forward(2, 5));
+  for (int i = 0; i < 25; ++i) {  // b does not take over
+    beat();
+    a.pass(milliseconds(100));
+  }
+  CHECK_FALSE(forward(3, 5));
+  CHECK(forward(2, 6));
+  CHECK(forward(3, 6));
+  a.ask(put("of a client here"));
+  CHECK(a.node().view().last.revision == Revision(4));
+  std::vector<uint64_t> refused;
+  for (const ForwardResult& result : a.sent<ForwardResult>(from_b)) {
+    const auto* failed = std::get_if<Failed>(&result.answer);
+    if (failed != nullptr && failed->code == ErrorCode::kNoLeader) refused.push_back(result.request);
+  }
+  CHECK(refused == std::vector<uint64_t>{2, 3});
+}
+
+}  // namespace kvd::sim
