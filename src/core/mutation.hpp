@@ -42,17 +42,18 @@ enum class Mutation : uint8_t {
   kAddressUnclaimed,       //     an allocated address is not claimed for its name
   kViewKept,               //     the view of all names outlives the session whose watches kept it
   kReadyTrusted,           //     a `ready` releases whoever meets it, of whichever use of the barrier it is
-  kMemberUnwatched,        //     a barrier's member does not watch its own znode, which others may delete
-  kLeftAlone,              //     who leaves a barrier does not wait for the others
-  kSnapshotAnswersMixed,   //     answers out of a snapshot that was given up count for its successor
-  kRegisterBelieved,       // 17: whatever register ZooKeeper shows is believed
-  kGrowthForgotten,        // 17: a larger in-sync set that was ordered is not remembered
-  kMissingIgnored,         // 17: the register is restored without asking everybody who was in sync
-  kShorterObeyed,          // 18: a leader that lacks what is known to be committed is followed
-  kFreshLeads,             // 18: a leader that has only its directory cuts off what others have beyond it
-  kDifferingCounted,       // 18: a copy that is known to differ counts as before
-  kFenceOfCommitted,       //  8: a write's token is held against those of committed writes only
-  kFenceOfChanges,         //     the token of a write that changes no key is forgotten
+  kOthersUnchecked,  //     a barrier is completed though others of those that were counted have gone meanwhile
+  kMemberUnwatched,       //     a barrier's member does not watch its own znode, which others may delete
+  kLeftAlone,             //     who leaves a barrier does not wait for the others
+  kSnapshotAnswersMixed,  //     answers out of a snapshot that was given up count for its successor
+  kRegisterBelieved,      // 17: whatever register ZooKeeper shows is believed
+  kGrowthForgotten,       // 17: a larger in-sync set that was ordered is not remembered
+  kMissingIgnored,        // 17: the register is restored without asking everybody who was in sync
+  kShorterObeyed,         // 18: a leader that lacks what is known to be committed is followed
+  kFreshLeads,            // 18: a leader that has only its directory cuts off what others have beyond it
+  kDifferingCounted,      // 18: a copy that is known to differ counts as before
+  kFenceOfCommitted,      //  8: a write's token is held against those of committed writes only
+  kFenceOfChanges,        //     the token of a write that changes no key is forgotten
 };
 
 #ifdef KVD_MUTATIONS
