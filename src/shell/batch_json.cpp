@@ -113,7 +113,6 @@ tl::expected<WriteBatch, BodyError> parse_batch(std::string_view json, size_t va
   dom::array ops;
   if (content->get(ops) != simdjson::SUCCESS) return refuse("\"ops\" has to be a list");
   WriteBatch batch;
-  size_t total = 0;
   for (dom::element element : ops) {
     size_t index = batch.ops.size();
     if (index == limits::kBatchOps)
@@ -123,14 +122,9 @@ tl::expected<WriteBatch, BodyError> parse_batch(std::string_view json, size_t va
       op.error().detail = fmt::format("ops[{}]: {}", index, op.error().detail);
       return tl::unexpected<BodyError>(std::move(op.error()));
     }
-    total += op->key.size() + (op->value ? op->value->size() : 0);
     batch.ops.push_back(std::move(*op));
   }
   if (batch.ops.empty()) return refuse("\"ops\" is empty");
-  if (total > limits::kWriteBytes) {
-    return refuse_size(
-        fmt::format("a batch may have {} bytes of keys and values at most", limits::kWriteBytes));
-  }
   return batch;
 }
 

@@ -186,7 +186,7 @@ Refusal accept_collection(const HttpRequest& request, const Target& target, Acce
   accepted.request.fence = std::move(query->fence);
   if (batch) {
     accepted.request.operation = WriteBatch{};
-    accepted.body_bytes_max = limits::kWriteBytes;
+    accepted.body_bytes_max = limits::kBatchBytes;
     accepted.body_name = "the body of a batch";
   } else {
     accepted.plan.limit = query->limit;

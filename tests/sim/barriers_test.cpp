@@ -343,6 +343,20 @@ TEST_CASE("double barrier: who saw that all are in and is late does not complete
   CHECK(play.heard(late).answer->verdict == Verdict::kGone);
 }
 
+TEST_CASE("double barrier: one that goes after it was counted releases nobody") {
+  ServicesPlay play;
+  const std::string other = "/b/" + std::string(32, '0');
+  play.zk(ZkCreate{"/b", "", ZkMode::kPersistent});
+  play.zk(ZkCreate{other, "", ZkMode::kEphemeral});
+  play.overtake(0, ServicesPlay::Kind::kMulti, ZkDelete{other});
+  const std::string session = play.open_session(0);
+  CHECK(play.ask(0, enter(session, 2)).verdict == Verdict::kAccepted);
+  CHECK_FALSE(play.exists("/b/ready"));
+  play.zk(ZkCreate{other, "", ZkMode::kEphemeral});
+  CHECK(play.ask(0, enter(play.open_session(0), 2)).verdict == Verdict::kOk);
+  CHECK(play.ask(0, enter(session, 2)).verdict == Verdict::kOk);
+}
+
 TEST_CASE("double barrier: a place of which the answer is lost is found again") {
   Pair pair;
   ServicesPlay& play = pair.play;

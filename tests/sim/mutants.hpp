@@ -24,6 +24,7 @@ bool breaks_by_taking_at_once();
 bool breaks_by_unwatched_place();
 bool breaks_by_unwatched_member();
 bool breaks_by_forgetting_refusal();
+bool breaks_by_unchecked_others();
 
 struct Hunt {
   Mutation mutation;
@@ -146,6 +147,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kAddressUnclaimed, "address_unclaimed", kNaming, 20},
     {Mutation::kViewKept, "view_kept", kNaming, 20},
     {Mutation::kReadyTrusted, "ready_trusted", kMeeting, 20},
+    {Mutation::kOthersUnchecked, "others_unchecked", "", 1, breaks_by_unchecked_others},
     {Mutation::kMemberUnwatched, "member_unwatched", "", 1, breaks_by_unwatched_member},
     {Mutation::kLeftAlone, "left_alone", kMeeting, 20},
     {Mutation::kSnapshotAnswersMixed, "snapshot_answers_mixed", kSnapshots, 60},

@@ -280,10 +280,10 @@ bool breaks_by_acting_unkept() {
 
 // Others delete the znode of a lock's holder, so that the next one holds: the former one has to have heard.
 bool breaks_by_unwatched_place() {
-  ServicesPlay play;
+  ServicesPlay play(2);
   const uint64_t first = play.send(0, "POST locks/l?hold=1");
   const std::string znode = "/l/" + play.children("/l").front();
-  const uint64_t second = play.send(0, "POST locks/l?hold=1");
+  const uint64_t second = play.send(1, "POST locks/l?hold=1");
   play.zk(ZkDelete{znode});
   const bool held = ServicesPlay::member(play.heard(second).lines.back(), "state") == "held";
   return held && !play.heard(first).ended;
@@ -316,6 +316,17 @@ bool breaks_by_forgetting_refusal() {
   }
   forward(2);
   return a.node().view().leading && a.node().view().last.revision > Revision(0);
+}
+
+// A member goes after it was counted, and before all are released for it.
+bool breaks_by_unchecked_others() {
+  ServicesPlay play;
+  const std::string other = "/b/" + std::string(32, '0');
+  play.zk(ZkCreate{"/b", "", ZkMode::kPersistent});
+  play.zk(ZkCreate{other, "", ZkMode::kEphemeral});
+  play.overtake(0, ServicesPlay::Kind::kMulti, ZkDelete{other});
+  play.send(0, "POST barriers/b/enter?size=2&hold=1");
+  return play.exists("/b/ready");
 }
 
 }  // namespace kvd::sim

@@ -155,7 +155,7 @@ TEST_CASE("api: a snapshot is restored into an empty cluster, or in place of wha
 
 TEST_CASE("api: batches and settings are read from their bodies") {
   AcceptedHead head = accepted(made_request(HttpMethod::kPost, "/v1/kv"));
-  CHECK(head.body_bytes_max == limits::kWriteBytes);
+  CHECK(head.body_bytes_max == limits::kBatchBytes);
   CHECK_FALSE(
       accept_body(head, Bytes(R"({"ops":[{"put":{"key":"a","value":"b"}}]})"), kIdentity).has_value());
   CHECK(std::get<WriteBatch>(head.request.operation).ops.size() == 1);

@@ -118,7 +118,7 @@ class Barriers {
   void look(MemberId id);
   void check_own(MemberId id);
   void judge(MemberId id, const ZkResult& barrier, const ZkResult& ready, const ZkResult& list);
-  void complete(MemberId id, const ZkResult& barrier, bool replace);
+  void complete(MemberId id, const ZkResult& barrier, const std::vector<std::string>& members, bool replace);
   void release(MemberId id);
   void waits(MemberId id);
   void begin_leaving(MemberId id);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr Duration kRetry = milliseconds(20);
 constexpr Duration kRefusedRetry = seconds(10);
+constexpr size_t kCheckBytes = 32;  // of one in a transaction, beside its path, or less
 constexpr char kDeleted[] = "its znode was deleted";
 constexpr int kAttempts = 8;  // to make a znode below a path that others remove
 constexpr std::string_view kReady = "ready";
@@ -246,15 +247,24 @@ void Barriers::judge(MemberId id, const ZkResult& barrier, const ZkResult& ready
   const bool was_there = barrier.data.starts_with(kReleased) && barrier.stat.modified_zxid > member->czxid;
   const bool younger = ready.stat.created_zxid > member->czxid || mutated(Mutation::kReadyTrusted);
   if (was_there || (there && younger)) return release(id);
-  if (member->present >= member->size) return complete(id, barrier, there);
+  if (member->present >= member->size) return complete(id, barrier, members, there);
   waits(id);
 }
 
-// If it is still in itself, and so this use not over.
-void Barriers::complete(MemberId id, const ZkResult& barrier, bool replace) {
+// If it is still in itself, and so this use not over; and as many others as it takes, since who comes meanwhile counts
+// on that. (Of more than one transaction carries, as many as it does.)
+void Barriers::complete(MemberId id, const ZkResult& barrier, const std::vector<std::string>& members,
+                        bool replace) {
   const Member& member = members_.at(id);
   const std::string ready = ready_path(member.path);
   ZkMulti multi{{ZkCheck{member.path + "/" + member.name}}};
+  size_t bytes = 0;
+  for (const std::string& other : members) {
+    bytes += member.path.size() + other.size() + kCheckBytes;
+    if (multi.ops.size() >= member.size || bytes > limits::kZkData || mutated(Mutation::kOthersUnchecked))
+      break;
+    if (other != member.name) multi.ops.emplace_back(ZkCheck{member.path + "/" + other});
+  }
   if (replace) multi.ops.emplace_back(ZkDelete{ready});
   multi.ops.emplace_back(ZkCreate{ready, "", ZkMode::kPersistent});
   if (is_ours(barrier.data)) {
