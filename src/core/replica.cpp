@@ -207,7 +207,11 @@ void Replica::step_down(const std::string& why) {
     refuse(token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
   }
   for (const PendingRead& read : former.reads) {
-    refuse(read.token, ErrorCode::kNoLeader, Outcome::kNotApplied, "this server stopped leading");
+    // A write that changes nothing is asked again only when no other came since: one behind it on its connection may
+    // live on in the log.
+    const bool overtaken = changes_nothing(read) && log_.last().revision > read.after;
+    refuse(read.token, overtaken ? ErrorCode::kSteppedDown : ErrorCode::kNoLeader, Outcome::kNotApplied,
+           "this server stopped leading");
   }
   for (auto& [link, sender] : senders_) sender.refused = sender.newest + 1;
   forget_leader();

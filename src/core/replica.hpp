@@ -124,6 +124,7 @@ class Replica {
     std::optional<Answer> answer;  // ... or what is to be said,
     Revision revision;             // about this revision; 0: the newest by then
   };
+  static bool changes_nothing(const PendingRead& read) { return read.answer && read.revision == Revision(); }
   struct Ticket {  // whose write it is
     uint64_t token = 0;
     std::string idempotency_key;  // empty: none

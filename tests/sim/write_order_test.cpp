@@ -138,32 +138,68 @@ TEST_CASE("order: a write that waits in vain was not done") {
   CHECK(std::get<Failed>(replies[1].answer).outcome == Outcome::kNotApplied);
 }
 
+// The node leads, and b is in sync with it.
+struct LeadingStage : HandFed {
+  LeadingStage() {
+    register_server(kB);
+    Register content;
+    content.epoch = Epoch(1);
+    content.leader = kA;
+    content.in_sync = {kA, kB};
+    create_register(content);
+    connect();
+    to_b = answer_dial(kB, Epoch(1));
+    from_b = greet(kB, Epoch(1));
+    push(LinkReceived{to_b, AppendAck{Epoch(1), Revision(0), 0}});
+    beat();
+    REQUIRE(node().view().active);
+  }
+  void beat() { push(LinkReceived{to_b, HeartbeatAck{Epoch(1), 0, true, 0}}); }
+  LinkId to_b, from_b;
+};
+
+TEST_CASE(
+    "order: a write that found nothing to do is not done anew once one behind it may live on in the log") {
+  LeadingStage a;
+  ClientRequest first;
+  first.id = request_id(7, 0);
+  first.operation = DeleteKey{"absent", {}};
+  first.timeout = seconds(5);
+  a.push(first);
+  ClientRequest second = first;
+  second.id = request_id(7, 1);
+  second.operation = put("v");
+  second.idempotency_key = "once";
+  a.push(second);
+  CHECK(a.node().view().last.revision == Revision(1));
+  Register next = a.config();
+  next.epoch = Epoch(2);
+  next.leader = kB;
+  a.change_register(next);
+  a.pass(milliseconds(25));
+  const auto replies = a.replies();
+  REQUIRE(replies.size() == 1);
+  CHECK(replies[0].id == first.id);
+  CHECK(std::get<Failed>(replies[0].answer).code == ErrorCode::kSteppedDown);
+  CHECK(std::get<Failed>(replies[0].answer).outcome == Outcome::kNotApplied);
+  const auto again = a.sent<Forward>(a.to_b);
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].request == second.id.value);
+}
+
 TEST_CASE("order: a leader refuses what was sent behind a write that it refused, and nothing else") {
-  HandFed a;
-  a.register_server(kB);
-  Register content;
-  content.epoch = Epoch(1);
-  content.leader = kA;
-  content.in_sync = {kA, kB};
-  a.create_register(content);
-  a.connect();
-  const LinkId to_b = a.answer_dial(kB, Epoch(1));
-  const LinkId from_b = a.greet(kB, Epoch(1));
-  auto beat = [&] { a.push(LinkReceived{to_b, HeartbeatAck{Epoch(1), 0, true, 0}}); };
-  a.push(LinkReceived{to_b, AppendAck{Epoch(1), Revision(0), 0}});
-  beat();
-  REQUIRE(a.node().view().active);
+  LeadingStage a;
   auto forward = [&](uint64_t request, uint64_t term) {
     const Revision before = a.node().view().last.revision;
-    a.push(LinkReceived{from_b, Forward{request, put("v"), seconds(1), "", {}, term}});
+    a.push(LinkReceived{a.from_b, Forward{request, put("v"), seconds(1), "", {}, term}});
     return a.node().view().last.revision > before;
   };
   CHECK(forward(1, 5));
-  a.push(LinkReceived{to_b, AppendAck{Epoch(1), Revision(1), 0}});
+  a.push(LinkReceived{a.to_b, AppendAck{Epoch(1), Revision(1), 0}});
   a.ask(MoveLeader{kB.id});
   CHECK_FALSE(forward(2, 5));
   for (int i = 0; i < 25; ++i) {  // b does not take over
-    beat();
+    a.beat();
     a.pass(milliseconds(100));
   }
   CHECK_FALSE(forward(3, 5));
@@ -172,7 +208,7 @@ TEST_CASE("order: a leader refuses what was sent behind a write that it refused,
   a.ask(put("of a client here"));
   CHECK(a.node().view().last.revision == Revision(4));
   std::vector<uint64_t> refused;
-  for (const ForwardResult& result : a.sent<ForwardResult>(from_b)) {
+  for (const ForwardResult& result : a.sent<ForwardResult>(a.from_b)) {
     const auto* failed = std::get_if<Failed>(&result.answer);
     if (failed != nullptr && failed->code == ErrorCode::kNoLeader) refused.push_back(result.request);
   }
