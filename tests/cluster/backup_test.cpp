@@ -84,7 +84,7 @@ TEST_CASE("a backup taken under writes is restored into an empty cluster only") 
   cluster.require_everywhere(before);
 }
 
-TEST_CASE("a backup is restored in place of what is there, also when its server is killed in the midst") {
+TEST_CASE("a backup is restored in place of what is there and its server is killed in the midst") {
   Cluster::Options options;
   options.durable = true;
   Cluster cluster(options);

@@ -14,10 +14,13 @@
 namespace kvd::load {
 namespace {
 
+constexpr char kExitCodes[] =
+    R"(Exit codes: 0; 1 verify found a violation; 64 the command line; 69 nobody answers, something is not installed,
+or a step of election failed; 73 the file of --plot cannot be written; 128 + N signal N ended election.)";
 constexpr double kTimeoutMaxMs = 600'000;
 
 CommandSpec spec_of(const char* name, const char* does, std::vector<FlagSpec> flags) {
-  return {std::string("kvload ") + name, "[OPTIONS]", does, std::move(flags)};
+  return {std::string("kvload ") + name, "[OPTIONS]", does, std::move(flags), kExitCodes};
 }
 
 const FlagSpec kServers{"servers", "HOST:PORT,...", "of kvd's HTTP (127.0.0.1:8001)"};
@@ -225,8 +228,6 @@ Usage: kvload COMMAND [OPTIONS]
   election   starts a cluster, ends its leader again and again, and times what follows
 
 kvload COMMAND --help lists the flags of a command.
-Exit codes: 0; 1 verify found a violation; 64 the command line; 69 nobody answers, something is not installed,
-or a step of election failed; 73 the file of --plot cannot be written; 128 + N signal N ended election.
 )";
 
 template <class Options>
@@ -243,7 +244,8 @@ tl::expected<Command, CommandEnd> read(const CommandSpec& spec, const std::vecto
 
 tl::expected<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments) {
   const std::string name = arguments.empty() ? "" : arguments.front();
-  if (name == "-h" || name == "--help") return tl::unexpected<CommandEnd>(CommandEnd{0, kHelp});
+  if (name == "-h" || name == "--help")
+    return tl::unexpected<CommandEnd>(CommandEnd{0, std::string(kHelp) + kExitCodes + "\n"});
   const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
   if (name == "run") return read(run_spec(), rest, read_run);
   if (name == "verify") return read(verify_spec(), rest, read_verify);
