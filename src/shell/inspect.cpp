@@ -107,7 +107,8 @@ void count_records(const std::vector<DiskRecord>& records, SegmentReport& report
 
 // An end behind which nothing shows that it had been safe is no damage: it is a torn one, or one that grows. Without a
 // single frame only the other segments tell; `alone` there are none.
-FileResult look_at_segment(Files& files, const Files::Info& file, bool alone, SegmentReport& report) {
+FileResult scan_segment(Files& files, const Files::Info& file, bool alone, SegmentReport& report,
+                        std::optional<uint64_t>& later) {
   report.name = file.name;
   report.size = file.size;
   FrameFile frames(files, file.name, file.size, frame_seed(file.name), kReadBytes);
@@ -129,13 +130,21 @@ FileResult look_at_segment(Files& files, const Files::Info& file, bool alone, Se
     }
     count_records(*records, report);
   }
-  std::optional<uint64_t> later;
   if (report.frames == 0 && !alone) return {};
-  if (FileResult error = find_loss(files, file.name, file.size, report.used, kReadBytes, evidence, later))
-    return error;
-  if (later)
+  return find_loss(files, file.name, file.size, report.used, kReadBytes, evidence, later);
+}
+
+// Later frames are damage only when those before them are still missing once these were seen: a server may write.
+FileResult look_at_segment(Files& files, const Files::Info& file, bool alone, SegmentReport& report) {
+  for (std::optional<uint64_t> end;; end = report.used) {
+    std::optional<uint64_t> later;
+    report = SegmentReport();
+    if (FileResult error = scan_segment(files, file, alone, report, later)) return error;
+    if (!later) return {};
+    if (end != report.used) continue;
     report.damage = fmt::format("is damaged at byte {}: there are later frames at {}", report.used, *later);
-  return {};
+    return {};
+  }
 }
 
 FileResult look_at_facts(Files& files, uint64_t size, Report& report) {

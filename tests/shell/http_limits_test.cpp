@@ -250,7 +250,7 @@ TEST_CASE("limits: bodies that are being received count as held") {
   options.held_bytes_max = 1u << 20;
   HttpFixture fixture(options);
   Client greedy(fixture);
-  greedy.send("POST /v1/kv" + std::string(kHost) + "Content-Length: 16000000\r\n\r\n" +
+  greedy.send("POST /v1/kv" + std::string(kHost) + "Content-Length: 4000000\r\n\r\n" +
               std::string(3u << 20, 'x'));
   Reply reply = greedy.next();
   CHECK(reply.status == 503);
