@@ -16,7 +16,7 @@
 namespace kvd {
 namespace {
 
-constexpr std::string_view kMagic = "kvd2";
+constexpr std::string_view kMagic = "kvd3";
 constexpr char kNoHello[] = "not a kvd peer of this version: no hello";
 constexpr uint8_t kHelloType = 1;
 constexpr size_t kLengthBytes = 4;
