@@ -12,12 +12,14 @@ namespace {
 
 constexpr size_t kBatchBytes = 1u << 20;  // about; and limits::kBatchOps keys
 constexpr size_t kUnderWay = 8;           // batches
+constexpr Duration kPause = milliseconds(50);
 
 }  // namespace
 
-BackupRestore::BackupRestore(Store store, bool replace)
+BackupRestore::BackupRestore(Store store, bool replace, Duration patience)
     : store_(std::move(store)),
       replace_(replace),
+      patience_(patience),
       stage_(replace ? Stage::kListing : Stage::kWriting),
       cursor_(store_.items().begin()),
       fence_(store_.items(Space::kFences).begin()) {
@@ -30,18 +32,33 @@ bool BackupRestore::all_sent() const {
 }
 
 bool BackupRestore::may_have_changed() const {
-  const bool unknown = failed_ && std::holds_alternative<Failed>(failed_->answer) &&
-                       std::get<Failed>(failed_->answer).outcome == Outcome::kUnknown;
-  return revision_ != Revision(0) || unknown || (stage_ != Stage::kListing && !under_way_.empty());
+  return revision_ != Revision(0) || unknown_ || (stage_ != Stage::kListing && !under_way_.empty());
+}
+
+std::vector<uint32_t> BackupRestore::under_way() const {
+  std::vector<uint32_t> numbers;
+  for (const auto& [number, sent] : under_way_) {
+    if (sent.again == kNever) numbers.push_back(number);
+  }
+  return numbers;
 }
 
 BackupRestore::Request BackupRestore::sent(Operation operation, size_t keys, ReadMode read) {
-  const uint32_t number = requests_++;
-  under_way_.emplace(number, keys);
-  return Request{number, std::move(operation), read};
+  Request request{requests_++, std::move(operation), read};
+  under_way_.emplace(request.number, Sent{request, keys});
+  return request;
 }
 
-std::optional<BackupRestore::Request> BackupRestore::next() {
+std::optional<BackupRestore::Request> BackupRestore::once_more(Instant now) {
+  const auto due = std::find_if(under_way_.begin(), under_way_.end(),
+                                [now](const auto& entry) { return entry.second.again <= now; });
+  if (due == under_way_.end()) return std::nullopt;
+  due->second.again = kNever;
+  return due->second.request;
+}
+
+std::optional<BackupRestore::Request> BackupRestore::next(Instant now) {
+  if (auto request = once_more(now)) return request;
   if (failed_ || under_way_.size() >= kUnderWay) return std::nullopt;
   if (stage_ == Stage::kDeleting) {
     if (strangers_sent_ < strangers_.size()) return next_deletion();
@@ -94,17 +111,35 @@ void BackupRestore::take_listing(const Listing& listing) {
   stage_ = Stage::kDeleting;
 }
 
-void BackupRestore::on_reply(uint32_t number, const ClientReply& reply) {
-  auto sent = under_way_.extract(number);
-  if (sent.empty()) return;
+// What is refused since too many wait is certainly not done, and a restore is one of those who fill the line.
+void BackupRestore::on_reply(uint32_t number, const ClientReply& reply, Instant now) {
+  const auto it = under_way_.find(number);
+  if (it == under_way_.end()) return;
+  Sent& sent = it->second;
+  const auto* failed = std::get_if<Failed>(&reply.answer);
+  if (failed != nullptr && failed->code == ErrorCode::kOverloaded && !failed_) {
+    sent.refused = std::min(sent.refused, now);
+    sent.again = now + kPause;
+    if (sent.again - sent.refused <= patience_) return;
+  }
+  const size_t keys = sent.keys;
+  under_way_.erase(it);
   if (const auto* listing = std::get_if<Listing>(&reply.answer)) {
     take_listing(*listing);
   } else if (std::holds_alternative<BatchWritten>(reply.answer)) {
-    (stage_ == Stage::kDeleting ? deleted_ : written_) += sent.mapped();
+    (stage_ == Stage::kDeleting ? deleted_ : written_) += keys;
     revision_ = std::max(revision_, reply.revision);
-  } else if (!failed_) {
-    failed_ = reply;
+  } else {
+    on_failure(reply);
   }
+}
+
+void BackupRestore::on_failure(const ClientReply& reply) {
+  const auto* failed = std::get_if<Failed>(&reply.answer);
+  unknown_ |= failed != nullptr && failed->outcome == Outcome::kUnknown;
+  if (failed_) return;
+  failed_ = reply;
+  std::erase_if(under_way_, [](const auto& entry) { return entry.second.again != kNever; });
 }
 
 }  // namespace kvd

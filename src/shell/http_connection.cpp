@@ -165,6 +165,11 @@ void HttpConnection::on_end() {
 }
 
 void HttpConnection::take(std::string_view input) {
+  if (held_ && has_to_wait()) {
+    unread_ += input;
+    update_reading();
+    return account();
+  }
   std::string joined;
   if (!unread_.empty()) {
     joined = std::exchange(unread_, std::string());
@@ -250,6 +255,10 @@ void HttpConnection::on_head() {
     if (shared_.restoring) {
       refusal =
           render_refusal({503, "another snapshot is being restored through this server"}, request.method);
+    } else if (under_way_ != decltype(under_way_){}) {
+      // Until they are answered it would be held in memory, and keep all others out.
+      refusal = render_refusal({503, "requests before it on this connection are not answered yet: try again"},
+                               request.method);
     } else {
       begin_restore(*accepted_);
     }
@@ -418,7 +427,7 @@ void HttpConnection::begin_lines(Slot& slot, const ServiceReply& reply) {
 
 void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
   if ((sequence & kBatchBit) != 0) {
-    if (restore_) restore_->writing().on_reply(sequence & kSequenceMask, reply);
+    if (restore_) restore_->writing().on_reply(sequence & kSequenceMask, reply, now());
     return resume_soon();
   }
   Slot& slot = slot_of(sequence);
@@ -525,8 +534,8 @@ void HttpConnection::ask_for_part() {
 
 void HttpConnection::begin_restore(AcceptedHead& accepted) {
   shared_.restoring = true;
-  restore_ = std::make_unique<HttpRestore>(accepted.plan, shared_.options.restore_bytes_max);
-  restore_timeout_ = accepted.request.timeout;
+  restore_ = std::make_unique<HttpRestore>(accepted.plan, shared_.options.restore_bytes_max,
+                                           accepted.request.timeout);
   parser_.stream_body();
 }
 
@@ -542,12 +551,12 @@ void HttpConnection::take_restore_body() {
 }
 
 void HttpConnection::write_restore() {
-  while (auto next = restore_->writing().next()) {
+  while (auto next = restore_->writing().next(now())) {
     ClientRequest request;
     request.id = request_id(number_, kBatchBit | next->number);
     request.operation = std::move(next->operation);
     request.read = next->read;
-    request.timeout = restore_timeout_;
+    request.timeout = restore_->timeout();
     shared_.sink(std::move(request));
   }
   if (auto line = restore_->progress(now_ms())) shared_.log(*line);
@@ -560,7 +569,7 @@ void HttpConnection::write_restore() {
 }
 
 void HttpConnection::drop_restore() {
-  for (const auto& [number, keys] : restore_->under_way()) {
+  for (const uint32_t number : restore_->under_way()) {
     shared_.sink(ClientCancelled{request_id(number_, kBatchBit | number)});
   }
   free_elsewhere(shared_.resume->loop, restore_->take_store());
@@ -635,6 +644,7 @@ void HttpConnection::resume() {
 
 void HttpConnection::check_time(uint64_t now) {
   const HttpOptions& options = shared_.options;
+  if (restore_writes_) resume_soon();  // what was refused may be due once more
   auto over = [now](uint64_t since, Duration limit) {
     return now >= since && now - since > static_cast<uint64_t>(to_ms(limit));
   };
@@ -672,7 +682,8 @@ bool HttpConnection::comes_too_slowly(uint64_t now) const {
 
 void HttpConnection::close() {
   if (std::exchange(phase_, Phase::kClosed) == Phase::kClosed) return;
-  for (size_t i = 0; i < slots_.size(); ++i) {
+  // The newest first: one that waits for another before it is not sent when that one is given up.
+  for (size_t i = slots_.size(); i-- > 0;) {
     bool asked = !slots_[i].done;
     if (!asked) continue;
     uint32_t sequence = (first_sequence_ + static_cast<uint32_t>(i)) & kSequenceMask;

@@ -158,6 +158,7 @@ class HttpConnection {
   uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&tcp_); }
   uv_handle_t* handle() { return reinterpret_cast<uv_handle_t*>(&tcp_); }
   uint64_t now_ms() const { return uv_now(tcp_.loop); }
+  Instant now() const { return Instant(milliseconds(now_ms())); }
 
   HttpShared& shared_;
   uint32_t number_;
@@ -170,7 +171,6 @@ class HttpConnection {
   std::string unread_;                    // read from the socket, not parsed yet
   std::unique_ptr<HttpRestore> restore_;  // from the head of its request to its answer
   uint32_t restore_sequence_ = 0;         // of its slot, once it is written
-  Duration restore_timeout_{0};           // of each batch
   bool restore_writes_ = false;
   bool held_ = false;                    // the parser's request is whole, and not yet in slots_
   std::array<uint32_t, 4> under_way_{};  // slots that are not done, by kind

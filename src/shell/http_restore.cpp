@@ -32,7 +32,7 @@ std::optional<HttpResponse> HttpRestore::take(std::string_view body) {
 
 std::optional<HttpResponse> HttpRestore::verify() {
   if (auto response = refuse(reader_.finish())) return response;
-  writing_.emplace(reader_.take_store(), plan_.replace);
+  writing_.emplace(reader_.take_store(), plan_.replace, timeout_);
   return std::nullopt;
 }
 
@@ -82,8 +82,8 @@ std::optional<LogLine> HttpRestore::progress(uint64_t now_ms) {
   return line(LogLevel::kInfo, done ? "has restored a snapshot" : "restores a snapshot");
 }
 
-std::map<uint32_t, size_t> HttpRestore::under_way() const {
-  return writing_ ? writing_->under_way() : std::map<uint32_t, size_t>();
+std::vector<uint32_t> HttpRestore::under_way() const {
+  return writing_ ? writing_->under_way() : std::vector<uint32_t>();
 }
 
 std::optional<LogLine> HttpRestore::given_up() const {

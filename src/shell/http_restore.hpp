@@ -2,9 +2,9 @@
 // verified it is written (core/backup_restore.hpp). The whole decoded store is held in memory until then. No sockets:
 // the connection brings the bytes and the replies, and carries the requests to the node.
 #pragma once
-#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/backup.hpp"
 #include "core/backup_restore.hpp"
@@ -15,7 +15,9 @@ namespace kvd {
 
 class HttpRestore {
  public:
-  HttpRestore(ReplyPlan plan, uint64_t store_bytes_max) : plan_(std::move(plan)), reader_(store_bytes_max) {}
+  // `timeout`: of each request.
+  HttpRestore(ReplyPlan plan, uint64_t store_bytes_max, Duration timeout)
+      : plan_(std::move(plan)), reader_(store_bytes_max), timeout_(timeout) {}
 
   // A piece of the body. The answer, when it is no good: nothing was written then.
   std::optional<HttpResponse> take(std::string_view body);
@@ -23,13 +25,14 @@ class HttpRestore {
   std::optional<HttpResponse> verify();
   // From then on.
   BackupRestore& writing() { return *writing_; }
+  Duration timeout() const { return timeout_; }
   // The answer, once nothing is under way any more.
   std::optional<HttpResponse> answer(const HttpIdentity& identity, const HttpCounters& counters);
   // How far it came, for the log: nothing when it has changed nothing, or said so less than a second before.
   std::optional<LogLine> progress(uint64_t now_ms);
 
   // It ends here, with an answer or without. What nobody waits for any more:
-  std::map<uint32_t, size_t> under_way() const;
+  std::vector<uint32_t> under_way() const;
   // What there is to say when the client is gone.
   std::optional<LogLine> given_up() const;
   Store take_store();  // freeing a large one takes long: that is for another thread
@@ -40,6 +43,7 @@ class HttpRestore {
 
   ReplyPlan plan_;
   BackupReader reader_;
+  Duration timeout_;
   std::optional<BackupRestore> writing_;
   uint64_t logged_ms_ = 0;
 };

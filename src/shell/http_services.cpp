@@ -102,8 +102,8 @@ std::string read_parameters(std::string_view query, ServiceCall& call) {
     query.remove_prefix(std::min(end + 1, query.size()));
     if (one.empty()) continue;
     const size_t equals = std::min(one.find('='), one.size());
-    call.parameters.push_back({query_decode(one.substr(0, equals)),
-                               query_decode(one.substr(std::min(equals + 1, one.size())))});
+    call.parameters.push_back(
+        {query_decode(one.substr(0, equals)), query_decode(one.substr(std::min(equals + 1, one.size())))});
   }
   std::sort(call.parameters.begin(), call.parameters.end());
   const auto twice = std::adjacent_find(call.parameters.begin(), call.parameters.end(),

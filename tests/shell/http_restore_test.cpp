@@ -332,6 +332,23 @@ TEST_CASE("restore: one at a time, from the head of its request to its answer") 
   CHECK(node.work());
 }
 
+TEST_CASE("restore: behind a request that is not answered it is refused and keeps nobody out") {
+  Restores node;
+  node.hold();
+  Client client(node.fixture);
+  client.send("GET /v1/locks/l?wait=true HTTP/1.1\r\nHost: x\r\n\r\n");
+  node.fixture.run_until([&] { return node.fixture.calls.size() == 1; });
+  client.send(put_whole(node.whole));
+  node.fixture.settle();
+  CHECK(node.work());
+  const RequestId first = node.fixture.calls[0].id;
+  node.fixture.say({first, ServiceAnswer{Verdict::kOk, "line", Form::kJson, {}}, false, true});
+  CHECK(client.next().status == 200);
+  const Reply refused = client.next();
+  CHECK(refused.status == 503);
+  CHECK(not_applied(refused));
+}
+
 TEST_CASE("restore: who leaves while it uploads leaves nothing behind") {
   HttpOptions options;
   options.held_bytes_max = 10'000;  // less than one of the pieces below

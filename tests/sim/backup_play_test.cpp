@@ -17,14 +17,7 @@ const Member kB = member("b", 1);
 // The node leads, and commits nothing that b, which is in sync, has not acknowledged.
 struct Leader : HandFed {
   Leader() {
-    register_server(kB);
-    Register content;
-    content.epoch = Epoch(1);
-    content.leader = kA;
-    content.in_sync = {kA, kB};
-    create_register(content);
-    connect();
-    link = answer_dial(kB, Epoch(1));
+    link = lead_with(*this, kB);
     acknowledge();
     REQUIRE(node().view().active);
   }
@@ -167,14 +160,14 @@ TEST_CASE("a restore in several batches keeps another one out from its first bat
 bool carry(Leader& a, BackupRestore& restore, size_t count) {
   std::map<uint64_t, uint32_t> numbers;
   while (!restore.ended()) {
-    while (auto next = restore.next()) {
+    while (auto next = restore.next(a.now())) {
       if (count-- == 0) return false;
       numbers[a.ask(std::move(next->operation), next->read)] = next->number;
     }
     a.acknowledge();
     for (const ClientReply& reply : a.replies()) {
       if (auto found = numbers.find(reply.id.value); found != numbers.end())
-        restore.on_reply(found->second, reply);
+        restore.on_reply(found->second, reply, a.now());
     }
   }
   return true;
@@ -217,7 +210,7 @@ TEST_CASE("a restore that replaces leads to its end from wherever one before was
     CAPTURE(given_up_after);
     Leader a;
     spoil(a);
-    BackupRestore first(restored_store(), true);
+    BackupRestore first(restored_store(), true, seconds(5));
     const bool whole = carry(a, first, given_up_after);
     CHECK(is_restored(a) == whole);
     if (whole) {
@@ -227,11 +220,73 @@ TEST_CASE("a restore that replaces leads to its end from wherever one before was
       CHECK(first.deleted() == 4500);
       break;
     }
-    BackupRestore second(restored_store(), true);  // what the first one wrote last is not committed yet
+    BackupRestore second(restored_store(), true,
+                         seconds(5));  // what the first one wrote last is not committed yet
     REQUIRE(carry(a, second, SIZE_MAX));
     CHECK_FALSE(second.failed());
     CHECK(is_restored(a));
   }
+}
+
+const Failed kTooMany{ErrorCode::kOverloaded, Outcome::kNotApplied, "too many"};
+
+TEST_CASE("a restore sends again what was refused since too many wait, after a pause and not for ever") {
+  Leader a;
+  BackupRestore restore(restored_store(), true, seconds(5));
+  const auto listing = restore.next(a.now());
+  REQUIRE(listing);
+  restore.on_reply(listing->number, {RequestId(1), Listing{}, Epoch(1), Revision(1), {}}, a.now());
+  const auto batch = restore.next(a.now());
+  REQUIRE(batch);
+  const ClientReply refused{RequestId(1), kTooMany, Epoch(1), Revision(0), {}};
+  restore.on_reply(batch->number, refused, a.now());
+  CHECK_FALSE(restore.failed());
+  CHECK_FALSE(restore.next(a.now()));
+  SUBCASE("until it is taken") {
+    const auto again = restore.next(a.now() + milliseconds(100));
+    REQUIRE(again);
+    CHECK(again->number == batch->number);
+    CHECK(std::get<WriteBatch>(again->operation).ops.size() ==
+          std::get<WriteBatch>(batch->operation).ops.size());
+    restore.on_reply(again->number, {RequestId(1), BatchWritten{}, Epoch(1), Revision(2), {}}, a.now());
+    CHECK(carry(a, restore, SIZE_MAX));
+    CHECK_FALSE(restore.failed());
+    CHECK(restore.written() == kRestored);
+  }
+  SUBCASE("or its time is over") {
+    for (int i = 1; i <= 200 && !restore.failed(); ++i) {
+      const Instant then = a.now() + i * milliseconds(50);
+      if (auto again = restore.next(then)) restore.on_reply(again->number, refused, then);
+    }
+    CHECK(restore.failed());
+    CHECK(restore.ended());
+    CHECK_FALSE(restore.may_have_changed());
+  }
+}
+
+TEST_CASE("a restore may have changed something as soon as one of its requests has an unknown outcome") {
+  Leader a;
+  BackupRestore restore(restored_store(), true, Duration(0));
+  Listing all;
+  for (int i = 0; i < 4000; ++i)
+    all.items.push_back(Record("a" + std::to_string(10'000 + i), "", {Revision(1), Revision(1), 1}));
+  const auto listing = restore.next(a.now());
+  REQUIRE(listing);
+  restore.on_reply(listing->number, {RequestId(1), std::move(all), Epoch(1), Revision(1), {}}, a.now());
+  std::vector<uint32_t> deletions;
+  while (auto next = restore.next(a.now())) deletions.push_back(next->number);
+  REQUIRE(deletions.size() == 4);
+  restore.on_reply(
+      deletions.back(),
+      {RequestId(1), Failed{ErrorCode::kOverloaded, Outcome::kNotApplied, "too many"}, Epoch(1), {}, {}},
+      a.now());
+  deletions.pop_back();
+  for (uint32_t number : deletions)
+    restore.on_reply(number,
+                     {RequestId(1), Failed{ErrorCode::kSteppedDown, Outcome::kUnknown, ""}, Epoch(1), {}, {}},
+                     a.now());
+  CHECK(restore.ended());
+  CHECK(restore.may_have_changed());
 }
 
 }  // namespace kvd::sim

@@ -74,14 +74,6 @@ inline constexpr bool kIntact = true;
 inline const DiskOpened kAllThere{kIntact, true, ""};
 inline const DiskOpened kBeginning{!kIntact, true, "damaged"};
 
-inline Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoch) {
-  Register content;
-  content.epoch = Epoch(epoch);
-  content.leader = leader;
-  content.in_sync = std::move(in_sync);
-  return content;
-}
-
 // Restarted with three entries of epoch 3, the first two known to be committed, in a cluster that b leads in epoch 3.
 struct Returned : Durable {
   explicit Returned(const DiskOpened& opened = kAllThere, std::vector<Member> in_sync = {member("a", 77), kB},

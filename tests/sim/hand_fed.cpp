@@ -192,4 +192,20 @@ void HandFed::perform(NodeEffect effect) {
   }
 }
 
+Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoch) {
+  Register content;
+  content.epoch = Epoch(epoch);
+  content.leader = leader;
+  content.in_sync = std::move(in_sync);
+  return content;
+}
+
+LinkId lead_with(HandFed& a, const Member& b) {
+  const Member self = member("a", 1);
+  a.register_server(b);
+  a.create_register(led_by(self, {self, b}, 1));
+  a.connect();
+  return a.answer_dial(b, Epoch(1));
+}
+
 }  // namespace kvd::sim

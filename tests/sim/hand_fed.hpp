@@ -84,6 +84,7 @@ class HandFed {
   const std::optional<Exit>& exit() const { return exit_; }
   Node& node() { return *node_; }
   const Register& config() const { return register_; }
+  Instant now() const { return now_; }
 
  private:
   void settle();
@@ -133,5 +134,10 @@ std::vector<Order> HandFed::orders() {
   });
   return found;
 }
+
+Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoch);
+
+// The node leads epoch 1, and b, which is in sync with it, has said nothing yet. The link to b.
+LinkId lead_with(HandFed& a, const Member& b);
 
 }  // namespace kvd::sim

@@ -14,14 +14,6 @@ namespace {
 const Member kB = member("b", 1);
 const Member kC = member("c", 1);
 
-Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoch = 3) {
-  Register content;
-  content.epoch = Epoch(epoch);
-  content.leader = leader;
-  content.in_sync = std::move(in_sync);
-  return content;
-}
-
 // What `leader` would make of it by a takeover.
 Register taken_over(const Register& before, const Member& leader, uint64_t id) {
   Register content = next_epoch(before, id);
@@ -34,7 +26,7 @@ Register taken_over(const Register& before, const Member& leader, uint64_t id) {
 struct Learner : HandFed {
   explicit Learner(NodeConfig config = {}) : HandFed(config) {
     register_server(kB);
-    create_register(led_by(kB, {kB}));
+    create_register(led_by(kB, {kB}, 3));
     connect();
     link = greet(kB, Epoch(3));
   }
@@ -207,7 +199,7 @@ TEST_CASE("no new lineage begins while a life of the in-sync set is registered")
   // b's znode shows another life than the one in sync, as a late request could leave it; that one lives all the same.
   a.create(member_path(kB.id), encode_server_info(info_of(member("b", 2))));
   a.create(life_path(kB), "");
-  a.create_register(led_by(kB, {kB}));
+  a.create_register(led_by(kB, {kB}, 3));
   a.connect();
   a.pass(seconds(15));
   CHECK(a.node().view().lineage == Lineage(0));
@@ -220,7 +212,7 @@ TEST_CASE("no new lineage begins while a life of the in-sync set is registered")
 
 TEST_CASE("no new lineage begins while somebody remembers a register that is not made of ZooKeeper's") {
   HandFed a;
-  Register old = led_by(kB, {kB});  // ZooKeeper has gone back to it, and b has begun another life since
+  Register old = led_by(kB, {kB}, 3);  // ZooKeeper has gone back to it, and b has begun another life since
   a.register_server(member("b", 2));
   a.create_register(old);
   Registration other{info_of(kC), taken_over(a.config(), kC, 77), std::nullopt};

@@ -9,23 +9,6 @@
 namespace kvd::sim {
 namespace {
 
-Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoch) {
-  Register content;
-  content.epoch = Epoch(epoch);
-  content.leader = leader;
-  content.in_sync = std::move(in_sync);
-  return content;
-}
-
-// The node leads epoch 1 with b; the link to it.
-LinkId lead_with(HandFed& a, const Member& b) {
-  const Member self = member("a", 1);
-  a.register_server(b);
-  a.create_register(led_by(self, {self, b}, 1));
-  a.connect();
-  return a.answer_dial(b, Epoch(1));
-}
-
 // The first two of epoch 3's log, of which those up to `commit` are committed.
 Append two_entries(Revision commit) {
   Append append{Epoch(3), LogPosition{}, commit, {}};
