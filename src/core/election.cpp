@@ -186,6 +186,11 @@ bool Election::linked(const Member& member) const {
   return std::any_of(peers_.begin(), peers_.end(), [&](const auto& entry) { return entry.second == member; });
 }
 
+bool Election::calls(const Member& member) const {
+  return std::any_of(callers_.begin(), callers_.end(),
+                     [&](const auto& entry) { return entry.second == member; });
+}
+
 // In this very life.
 bool Election::is_there(const Member& member) const {
   auto it = members_.find(member.id.value);
@@ -539,10 +544,14 @@ void Election::on(PeerSaid message) {
 void Election::on(PeerUp message) {
   dead_.erase(message.info.member);
   judge_life(message.info.member, false);
-  if (message.dialed) peers_[message.link] = message.info.member;
+  (message.dialed ? peers_ : callers_)[message.link] = message.info.member;
 }
 
-void Election::on(PeerDown message) { peers_.erase(message.link); }
+void Election::on(PeerDown message) {
+  peers_.erase(message.link);
+  const auto caller = callers_.extract(message.link);
+  if (!caller.empty() && dead_.contains(caller.mapped())) judge_life(caller.mapped(), true);
+}
 
 void Election::on(PeerDead message) {
   dead_.insert(message.member);

@@ -165,6 +165,7 @@ class Election {
   bool reading_members() const;
   bool nobody_in_sync_is_there() const;
   bool linked(const Member& member) const;
+  bool calls(const Member& member) const;
   bool is_there(const Member& member) const;
   bool leader_dead() const;
   bool second_opinion();
@@ -247,10 +248,11 @@ class Election {
   bool depose_ = false;             // decided: list, then claim
   std::optional<TakeOver> told_to_take_over_;
   Instant told_until_{};
-  std::deque<Reign> reigns_;        // oldest first
-  Epoch agreed_epoch_;              // somebody agreed that this epoch's leader is silent ...
-  Instant agreed_until_{};          // ... and that counts until then
-  std::map<LinkId, Member> peers_;  // links that we dialed
+  std::deque<Reign> reigns_;          // oldest first
+  Epoch agreed_epoch_;                // somebody agreed that this epoch's leader is silent ...
+  Instant agreed_until_{};            // ... and that counts until then
+  std::map<LinkId, Member> peers_;    // links that we dialed
+  std::map<LinkId, Member> callers_;  // and that others did
 
   std::optional<std::string> forbidden_;
   Instant prepare_at_ = kNever;  // kPreparing begins then

@@ -358,12 +358,13 @@ void Election::meet(const Member& member, uint64_t session) {
   const Life former = std::exchange(lives_[member.id], Life{member, session});
   const bool replaced = former.session != 0 && former.session != session;
   if (replaced && (former.member == member || !linked(former.member))) judge_session(former.session, true);
-  if (dead_.contains(member)) judge_session(session, true);
+  if (dead_.contains(member)) judge_life(member, true);
 }
 
+// Who talks to us is not dead, though its port refuses: a firewall may, or it is not where it says.
 void Election::judge_life(const Member& member, bool dead) {
   const auto it = lives_.find(member.id);
-  if (it == lives_.end()) return;
+  if (it == lives_.end() || (dead && calls(member))) return;
   if (it->second.member == member || mutated(Mutation::kDeathOfFormer))
     judge_session(it->second.session, dead);
 }
@@ -381,6 +382,7 @@ void Election::members_changed() {
     return;
   }
   out_.links.post(MembersListed{members()});
+  out_.replica.post(MembersListed{members()});
   out_.desk.post(MembersListed{members()});
   if (own == members_.end() && !calling(Call::kListMembers)) {
     begin_anew();  // gone: deleted by hand, or this list is older than our registration

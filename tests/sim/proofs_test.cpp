@@ -77,3 +77,25 @@ TEST_CASE("proof: an idle worker goes at once and one that has a task a third of
     CHECK(a.data("/workers/other") == "u");
   }
 }
+
+TEST_CASE("proof: who talks to the node lives although its port refuses until that ends") {
+  HandFed a;
+  begin(a);
+  const LinkId caller = a.greet(kOther, Epoch(3));
+  a.prove_dead(kOther);
+  a.pass(seconds(10));
+  CHECK(a.exists("/master/master-0000000000"));
+  a.push(LinkEnded{caller, LinkEnd::kReset, "closed"});
+  CHECK_FALSE(a.exists("/master/master-0000000000"));
+}
+
+TEST_CASE("proof: heard again it is no other one") {
+  HandFed a;
+  begin(a);
+  a.prove_dead(kOther);
+  a.create("/master/master-", "b", ZkMode::kEphemeralSequential);
+  a.remove("/master/master-0000000001");
+  a.prove_dead(kOther);
+  a.pass(seconds(10));
+  CHECK(a.exists("/master/master-0000000002"));
+}

@@ -127,7 +127,8 @@ void Candidacy::wait_for(const std::string& path, const ZkStat& stat) {
   if (proof != dead_.end() && !proof->used) remove(path, stat);
 }
 
-// The proof is spent once there is an answer, whatever it is, and also when the watch has told before.
+// The proof is spent once there is an answer, and also when the watch has told before; but not where our own contender
+// was gone.
 void Candidacy::remove(const std::string& path, const ZkStat& stat) {
   ZkMulti multi;
   multi.ops = {ZkCheck{contender()}, ZkDelete{path, stat.version}};
@@ -136,7 +137,7 @@ void Candidacy::remove(const std::string& path, const ZkStat& stat) {
       if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
       return;
     }
-    for (Dead& one : dead_) one.used |= one.session == session;
+    for (Dead& one : dead_) one.used |= one.session == session && !check_failed(result);
     if (result.code == ZkCode::kOk)
       out_.log(LogLevel::kInfo, "has removed the contender of a dead server", {{"path", path}});
     if (watched_ == path) begin();
@@ -149,9 +150,11 @@ Instant Candidacy::died(uint64_t session) const {
   return proof == dead_.end() ? kNever : proof->since;
 }
 
+// What is heard once more is no other proof.
 void Candidacy::on(const SessionJudged& message) {
-  std::erase_if(dead_, [&](const Dead& one) { return one.session == message.session; });
-  if (!message.dead) return;
+  const auto same = [&](const Dead& one) { return one.session == message.session; };
+  if (!message.dead) std::erase_if(dead_, same);
+  if (!message.dead || std::any_of(dead_.begin(), dead_.end(), same)) return;
   dead_.push_back(Dead{message.session, out_.now, false});
   if (dead_.size() > kDeadRemembered) dead_.pop_front();
   if (!watched_.empty() && !leading_) wait_for(watched_, watched_stat_);

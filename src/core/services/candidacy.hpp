@@ -36,6 +36,10 @@ class Candidacy {
   Instant deadline() const { return retry_at_; }
 
   bool leading() const { return leading_; }
+  // Of a transaction that begins with a check of a contender.
+  static bool check_failed(const ZkResult& result) {
+    return !result.codes.empty() && result.codes[0] != ZkCode::kOk && result.codes[0] != ZkCode::kRolledBack;
+  }
   // Since when the server of that session in ZooKeeper is known to be dead; kNever: it is not.
   Instant died(uint64_t session) const;
   // While leading: the znode, when it was made by the ensemble's clock, and by ours (or somewhat later).

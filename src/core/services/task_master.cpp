@@ -20,11 +20,6 @@ constexpr Duration kForbiddenRetry = seconds(10);
 constexpr size_t kRemovalsAtOnce = 100;
 constexpr int kRefusalsMax = 50;  // of one task; then something in ZooKeeper is in its way for good
 
-// The check of our own failed, with which each transaction begins.
-bool lost_contender(const ZkResult& result) {
-  return !result.codes.empty() && result.codes[0] != ZkCode::kOk && result.codes[0] != ZkCode::kRolledBack;
-}
-
 }  // namespace
 
 TaskMaster::TaskMaster(Outbox& out, ZkCalls& zk)
@@ -393,7 +388,7 @@ void TaskMaster::dismiss(const std::string& name, Instant due) {
 }
 
 void TaskMaster::on_dismissed(const std::string& name, const ZkResult& result) {
-  if (lost_contender(result)) return candidacy_.look_again();
+  if (Candidacy::check_failed(result)) return candidacy_.look_again();
   const auto it = workers_.find(name);
   if (it == workers_.end()) return;
   it->second.pending = false;
@@ -468,7 +463,7 @@ void TaskMaster::change(const std::string& id, ZkMulti multi, ZkCalls::Then then
 
 // Somebody was faster: what is there now?
 void TaskMaster::refused(const std::string& id, const ZkResult& result) {
-  if (lost_contender(result)) return candidacy_.look_again();
+  if (Candidacy::check_failed(result)) return candidacy_.look_again();
   const auto it = tasks_.find(id);
   if (it == tasks_.end()) return;
   const bool overtaken = result.code == ZkCode::kNoNode || result.code == ZkCode::kBadVersion ||
