@@ -112,6 +112,7 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
   } else if (stopping_) {
     fail(token, ErrorCode::kNoLeader, Outcome::kNotApplied, "the leader is shutting down");
   } else if (full()) {
+    if (!forward.idempotency_key.empty()) out_.replica.post(WritePassedOver{said.link, forward.term});
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in the leader");
   } else if (request.write) {
     out_.replica.post(Propose{token, std::move(operation), std::move(forward.idempotency_key),

@@ -207,13 +207,14 @@ void Replica::step_down(const std::string& why) {
     refuse(token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
   }
   for (const PendingRead& read : former.reads) {
-    // A write that changes nothing is asked again only when no other came since: one behind it on its connection may
-    // live on in the log.
-    const bool overtaken = changes_nothing(read) && log_.last().revision > read.after;
+    // A write that changes nothing is asked again only when its front's others were not appended since: one behind it
+    // on its connection may live on in the log.
+    const bool write = read.answer && read.revision == Revision();
+    const bool overtaken = write && senders_[read.from].appended > read.after;
     refuse(read.token, overtaken ? ErrorCode::kSteppedDown : ErrorCode::kNoLeader, Outcome::kNotApplied,
-           "this server stopped leading");
+           "this server stopped leading: try again");
   }
-  for (auto& [link, sender] : senders_) sender.refused = sender.newest + 1;
+  for (auto& [link, sender] : senders_) sender = Sender{sender.newest, sender.newest + 1, Revision()};
   forget_leader();
   following_.heard = out_.now;
   following_.verified = commit_;
@@ -323,6 +324,11 @@ void Replica::on(const PeerDown& message) {
 }
 
 void Replica::on(const PeerDead& message) { dead_.insert(message.member); }
+
+void Replica::on(MembersListed&& message) {
+  registered_.clear();
+  for (const ServerInfo& info : message.members) registered_.insert(info.member);
+}
 
 void Replica::on(PeerSaid&& message) {
   if (auto* suspect = std::get_if<Suspect>(&message.message)) {

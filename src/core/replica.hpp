@@ -44,8 +44,10 @@ class Replica {
   bool complete() const { return caught_up_ && !sparse_; }
   bool hears_leader() const;
   bool diverged() const { return diverged_.has_value(); }
-  std::string contradicted_by()
-      const;  // whose copy differs, as long as nobody knows which is right; empty: nobody's
+  // Whose copy differs, as long as nobody knows which is right; empty: nobody's.
+  std::string contradicted_by() const;
+  // While leading: who is in sync and has not confirmed where its log matches, as "b, c".
+  std::string unconfirmed() const;
   bool stopped() const { return stop_done_; }
   Lineage lineage() const { return lineage_; }
   Epoch epoch() const { return epoch_; }
@@ -123,17 +125,20 @@ class Replica {
     Operation operation;           // ReadKey or ListKeys ...
     std::optional<Answer> answer;  // ... or what is to be said,
     Revision revision;             // about this revision; 0: the newest by then
+    LinkId from{};                 // of a write: see Propose
   };
-  static bool changes_nothing(const PendingRead& read) { return read.answer && read.revision == Revision(); }
   struct Ticket {  // whose write it is
     uint64_t token = 0;
     std::string idempotency_key;  // empty: none
     uint64_t digest = 0;          // of the operation and its fence, with a key
     std::vector<Fence> fences;    // to be remembered where they are larger; several only of a restore
+    LinkId from{};                // see Propose
+    uint64_t term = 0;
   };
   struct Sender {          // a front, and of its writes' terms
     uint64_t newest = 0;   // the newest
-    uint64_t refused = 0;  // ... those below this: one of them was refused, and will be sent again
+    uint64_t refused = 0;  // ... those below this: one of them was refused, and may be sent again
+    Revision appended;     // its newest write in the log
   };
   struct Proposal {  // a change of the register whose outcome we do not know yet
     uint64_t change_id = 0;
@@ -214,6 +219,8 @@ class Replica {
   void on(PeerSaid&& message);
   void on(Propose&& message);
   void on(const SenderGone& message) { senders_.erase(message.link); }
+  void on(const WritePassedOver& message) { passed_over(message.link, message.term); }
+  void on(MembersListed&& message);
   void on(Read&& message);
   void on(DiskAnswer&& message);
   void on(const Stalled& message);
@@ -246,8 +253,12 @@ class Replica {
   const Record* latest(std::string_view key) const;
   Revision next_revision() const { return log_.last().revision.next(); }
   bool takes_writes(const Propose& message);
-  bool admit(const Propose& message);
-  bool enough_in_sync(uint64_t token);
+  bool overtakes(const Ticket& ticket);
+  void passed_over(LinkId from, uint64_t term);
+  void refuse_for_now(const Ticket& ticket, ErrorCode code, std::string detail);
+  bool overloaded(const Operation& operation) const;
+  bool admit(const Ticket& ticket, const Operation& operation);
+  bool enough_in_sync(const Ticket& ticket);
   bool room_for(const Ticket& ticket, const std::vector<Record>& effects);
   bool recall(const Ticket& ticket);
   bool empty_at_tail() const;
@@ -352,7 +363,8 @@ class Replica {
   std::map<LinkId, Sender> senders_;  // see Propose
   Following following_;
   std::map<LinkId, Peer> peers_;
-  std::set<Member> dead_;  // proven
+  std::set<Member> dead_;        // proven
+  std::set<Member> registered_;  // in ZooKeeper
   std::optional<RoleChanged> announced_;
   bool stopping_ = false;
   bool stop_done_ = false;

@@ -128,13 +128,31 @@ std::string Replica::contradicted_by() const {
   return peer == nullptr ? "" : peer->member.id.value;
 }
 
+std::string Replica::unconfirmed() const {
+  std::string names;
+  for (const Member& member : register_->in_sync) {
+    const Peer* peer = peer_of(member);
+    if (member == out_.config.self.member || (peer != nullptr && peer->match)) continue;
+    names += (names.empty() ? "" : ", ") + member.id.value;
+  }
+  return names;
+}
+
 // A directory that was put back lacks what its server had acknowledged, and the last of it may be known to nobody as
-// committed. So a leader that has followed nobody in its life, but has only its directory, waits a little for those who
-// start after it. It says nothing to whom a start has found more, which would cut it off there, but hands over. (Others
-// are behind each other all the time, with what nobody was told of.)
+// committed. So a leader that has followed nobody in its life, but has only its directory, waits for those who start
+// after it: a little for everybody, and for as long as it takes for whom ZooKeeper shows to be there, and who is out of
+// reach, has not confirmed where its log matches, or may have more. It says nothing to whom a start has found more,
+// which would cut it off there, but hands over. (Others are behind each other all the time, with what nobody was told
+// of.)
 bool Replica::awaits_others() const {
-  return leader_->fresh && !leader_->active && !mutated(Mutation::kFreshLeads) &&
-         out_.now - leader_->since <= kLastShrinkPatience * out_.config.leader_silence;
+  if (!leader_->fresh || leader_->active || mutated(Mutation::kFreshLeads)) return false;
+  if (out_.now - leader_->since <= kLastShrinkPatience * out_.config.leader_silence) return true;
+  return std::any_of(register_->in_sync.begin(), register_->in_sync.end(), [this](const Member& member) {
+    if (member == out_.config.self.member || dead_.contains(member) || !registered_.contains(member))
+      return false;
+    const Peer* peer = peer_of(member);
+    return peer == nullptr || !peer->match || peer->held != Revision(0) || peer->recovered > leader_->found;
+  });
 }
 
 bool Replica::may_be_longer(const Peer& peer) const {

@@ -74,48 +74,64 @@ std::vector<Record> Replica::larger_tokens(const Ticket& ticket) const {
 bool Replica::takes_writes(const Propose& message) {
   Sender& sender = senders_[message.from];
   sender.newest = std::max(sender.newest, message.term);
-  const char* why = nullptr;
-  if (!leader_) {
-    why = "this server does not lead";
-  } else if (stopping_) {
-    why = "the leader is shutting down";
-  } else if (move_) {
-    why = "the leader is handing over";
-  } else if (message.term < sender.refused && !mutated(Mutation::kRefusalForgotten)) {
-    why = "the leader did not take a write before this one";
-  } else {
-    return true;
-  }
-  sender.refused = std::max(sender.refused, message.term + 1);
+  const char* why = !leader_    ? "this server does not lead"
+                    : stopping_ ? "the leader is shutting down"
+                    : move_     ? "the leader is handing over"
+                                : nullptr;
+  if (why == nullptr) return true;
+  passed_over(message.from, message.term);
   refuse(message.token, ErrorCode::kNoLeader, Outcome::kNotApplied, why);
   return false;
 }
 
-// Everything that can be refused is refused before the log: then "not applied" is certain (rule 12).
-bool Replica::admit(const Propose& message) {
-  if (!takes_writes(message)) return false;
-  auto no = [&](ErrorCode code, std::string detail) {
-    refuse(message.token, code, Outcome::kNotApplied, std::move(detail));
-    return false;
-  };
-  if (operation_bytes(message.operation) > limits::kWriteBytes) {
-    return no(ErrorCode::kTooLarge,
-              "one write holds at most " + std::to_string(limits::kWriteBytes) + " bytes");
-  }
-  if (leader_->reads.size() >= out_.config.tuning.client_requests) {
-    return no(ErrorCode::kOverloaded, "too many requests wait for confirmation");
-  }
-  if (leader_->writes.size() >= out_.config.tuning.uncommitted_entries ||
-      leader_->uncommitted_bytes >= limits::kUncommittedBytes ||
-      leader_->uncommitted_keys >= limits::kUncommittedKeys) {
-    return no(ErrorCode::kOverloaded, "too many writes wait for replication");
-  }
+void Replica::passed_over(LinkId from, uint64_t term) {
+  uint64_t& refused = senders_[from].refused;
+  refused = std::max(refused, term + 1);
+}
+
+// It was sent before its front heard that one of its term was refused, which may come once more: then in its place.
+bool Replica::overtakes(const Ticket& ticket) {
+  if (ticket.term >= senders_[ticket.from].refused || mutated(Mutation::kRefusalForgotten)) return false;
+  passed_over(ticket.from, ticket.term);
+  refuse(ticket.token, ErrorCode::kNoLeader, Outcome::kNotApplied,
+         "the leader did not take a write before this one");
   return true;
 }
 
-bool Replica::enough_in_sync(uint64_t token) {
+// For a reason that passes. With an idempotency key it is sent again when this answer is lost, and must not be done
+// then behind what came after it.
+void Replica::refuse_for_now(const Ticket& ticket, ErrorCode code, std::string detail) {
+  if (!ticket.idempotency_key.empty()) passed_over(ticket.from, ticket.term);
+  refuse(ticket.token, code, Outcome::kNotApplied, std::move(detail));
+}
+
+// A write of one key adds little to what is committed at once, and waits for nobody's batches.
+bool Replica::overloaded(const Operation& operation) const {
+  const bool many =
+      std::holds_alternative<WriteBatch>(operation) || std::holds_alternative<DeletePrefix>(operation);
+  return leader_->writes.size() >= out_.config.tuning.uncommitted_entries ||
+         leader_->uncommitted_bytes >= limits::kUncommittedBytes ||
+         (many && leader_->uncommitted_keys >= limits::kUncommittedKeys);
+}
+
+// Everything that can be refused is refused before the log: then "not applied" is certain (rule 12).
+bool Replica::admit(const Ticket& ticket, const Operation& operation) {
+  if (operation_bytes(operation) > limits::kWriteBytes) {
+    refuse(ticket.token, ErrorCode::kTooLarge, Outcome::kNotApplied,
+           "one write holds at most " + std::to_string(limits::kWriteBytes) + " bytes");
+  } else if (leader_->reads.size() >= out_.config.tuning.client_requests) {
+    refuse_for_now(ticket, ErrorCode::kOverloaded, "too many requests wait for confirmation");
+  } else if (overloaded(operation)) {
+    refuse_for_now(ticket, ErrorCode::kOverloaded, "too many writes wait for replication");
+  } else {
+    return true;
+  }
+  return false;
+}
+
+bool Replica::enough_in_sync(const Ticket& ticket) {
   auto no = [&](std::string detail) {
-    refuse(token, ErrorCode::kNotEnoughInSync, Outcome::kNotApplied, std::move(detail));
+    refuse_for_now(ticket, ErrorCode::kNotEnoughInSync, std::move(detail));
     return false;
   };
   uint32_t confirmed = static_cast<uint32_t>(register_->in_sync.size());
@@ -159,7 +175,9 @@ bool Replica::recall(const Ticket& ticket) {
 }
 
 void Replica::on(Propose&& message) {
-  if (!admit(message)) return;
+  if (!takes_writes(message)) return;
+  Ticket ticket{message.token, std::move(message.idempotency_key), 0, {}, message.from, message.term};
+  if (!admit(ticket, message.operation)) return;
   if (const auto* settings = std::get_if<ChangeSettings>(&message.operation)) {
     change_settings(message.token, *settings);
     return;
@@ -168,9 +186,8 @@ void Replica::on(Propose&& message) {
     move_leader(message.token, *move);
     return;
   }
-  Ticket ticket{message.token, std::move(message.idempotency_key), 0, {}};
   if (!ticket.idempotency_key.empty()) ticket.digest = operation_digest(message.operation, message.fence);
-  if (recall(ticket) || !enough_in_sync(ticket.token)) return;
+  if (recall(ticket) || !enough_in_sync(ticket) || overtakes(ticket)) return;
   if (message.fence) {
     const uint64_t current = latest_token(message.fence->resource);
     if (message.fence->token < current) {
@@ -243,15 +260,16 @@ bool Replica::room_for(const Ticket& ticket, const std::vector<Record>& effects)
   }
   if (growth <= 0) return true;
   if (disk_.low()) {
-    refuse(ticket.token, ErrorCode::kDiskFull, Outcome::kNotApplied,
-           "little space is left on the leader's disk: only deletes and smaller values are taken");
+    refuse_for_now(ticket, ErrorCode::kDiskFull,
+                   "little space is left on the leader's disk: only deletes and smaller values are taken");
     return false;
   }
   uint64_t wanted = store_.bytes() + leader_->uncommitted_bytes + static_cast<uint64_t>(growth);
   if (wanted > out_.config.memory_max) {
-    refuse(ticket.token, ErrorCode::kMemoryFull, Outcome::kNotApplied,
-           "the store has reached the leader's --max-memory, " + std::to_string(out_.config.memory_max) +
-               " bytes: only deletes and smaller values are taken");
+    refuse_for_now(ticket, ErrorCode::kMemoryFull,
+                   "the store has reached the leader's --max-memory, " +
+                       std::to_string(out_.config.memory_max) +
+                       " bytes: only deletes and smaller values are taken");
     return false;
   }
   return true;
@@ -276,6 +294,7 @@ void Replica::write(Ticket ticket, std::vector<Record> effects, Answer answer) {
   note_in_tail(*entry);
   disk_.append(entry);
   leader_->writes.push_back(PendingWrite{entry->revision, ticket.token, std::move(answer)});
+  senders_[ticket.from].appended = entry->revision;
   // An idle follower has had nothing to acknowledge: the clock for its lag starts now.
   for (auto& [link, peer] : peers_) {
     if (peer.match == log_.last().revision) peer.progress = out_.now;
@@ -291,7 +310,8 @@ void Replica::write(Ticket ticket, std::vector<Record> effects, Answer answer) {
 void Replica::unchanged(Ticket ticket, Answer answer) {
   const bool no_token = larger_tokens(ticket).empty() || mutated(Mutation::kFenceOfChanges);
   if (ticket.idempotency_key.empty() && no_token) {
-    leader_->reads.push_back(PendingRead{ticket.token, 0, log_.last().revision, {}, std::move(answer), {}});
+    leader_->reads.push_back(
+        PendingRead{ticket.token, 0, log_.last().revision, {}, std::move(answer), {}, ticket.from});
   } else {
     write(std::move(ticket), {}, std::move(answer));
   }

@@ -207,11 +207,16 @@ struct Propose {
   // Whose front sent it: another server's, by this link, or our own (0). Its terms ascend: one begins whenever it sends
   // writes elsewhere from there on, and when it hears that one of the present term was refused for nothing but that no
   // writes were taken. It sends that one again, and those of its term that were already behind it are refused as well.
+  // Likewise one with an idempotency key that was refused for a time: it is sent again when that answer is lost.
   LinkId from;
   uint64_t term = 0;
 };
 struct SenderGone {  // none of its Propose will come any more
   LinkId link;
+};
+struct WritePassedOver {  // its front's, with an idempotency key, was refused before it came to be a Propose
+  LinkId link;
+  uint64_t term = 0;
 };
 struct Read {
   uint64_t token = 0;
@@ -223,9 +228,9 @@ struct ChangeResolved {  // from membership: what became of a RegisterChangeWant
   uint64_t change_id = 0;
   bool applied = false;
 };
-using ReplicaMessage =
-    std::variant<RegisterSeen, RegisterAbsent, RegisterDoubted, CopyAsked, ChangeResolved, PeerUp, PeerDown,
-                 PeerDead, PeerSaid, Propose, SenderGone, Read, DiskAnswer, Stalled, StopRequested>;
+using ReplicaMessage = std::variant<RegisterSeen, RegisterAbsent, RegisterDoubted, CopyAsked, ChangeResolved,
+                                    PeerUp, PeerDown, PeerDead, MembersListed, PeerSaid, Propose, SenderGone,
+                                    WritePassedOver, Read, DiskAnswer, Stalled, StopRequested>;
 
 // To front.
 struct RoleChanged {  // from replica

@@ -274,6 +274,36 @@ TEST_CASE("durable: a leader that has restarted leads only in another epoch") {
   CHECK(a.node().view().commit == Revision(1));
 }
 
+TEST_CASE("durable: a leader that has only its directory waits for an in-sync server that ZooKeeper shows") {
+  Durable a;
+  const Member self = member("a", 77);
+  a.register_server(kB);
+  a.create_register(led_by(self, {self, kB}, 3));
+  a.find(self, 3, {entry(3, 1)}, kAllThere);
+  a.connect();
+  const auto passes = [&](Duration span) {
+    for (Instant until = a.now() + span; a.now() < until;) {
+      a.pass(milliseconds(100));
+      a.sync();
+    }
+  };
+  passes(seconds(20));
+  CHECK(a.node().view().leading);
+  CHECK_FALSE(a.node().view().active);
+  a.ask(QueryStatus{});
+  const auto replies = a.replies();
+  REQUIRE(replies.size() == 1);
+  CHECK(std::get<Box<Status>>(replies[0].answer)->not_ready == "elected, waiting for what is in sync: b");
+  SUBCASE("until it is known to be dead") { a.prove_dead(kB); }
+  SUBCASE("or has gone") {
+    a.remove(life_path(kB));
+    a.remove(member_path(kB.id));
+  }
+  passes(seconds(2));
+  CHECK(a.node().view().active);
+  CHECK(decode_register(a.data(kConfigPath))->in_sync == std::vector<Member>{self});
+}
+
 TEST_CASE("durable: with a disk nothing is given up by itself") {
   Register all_new = led_by(kB, {kB, kC}, 3);
   NodeConfig config = durable_config();

@@ -56,9 +56,10 @@ int check_replay(const RunSpec& spec, const std::string& program) {
       first.state_hash == unwatched.state_hash && first.trace_hash != 0) {
     return 0;
   }
-  fmt::print(
-      stderr, "NOT DETERMINISTIC seed {}: trace {:016x} {:016x}, state {:016x} {:016x} unwatched {:016x}\n",
-      spec.seed, first.trace_hash, second.trace_hash, first.state_hash, second.state_hash, unwatched.state_hash);
+  fmt::print(stderr,
+             "NOT DETERMINISTIC seed {}: trace {:016x} {:016x}, state {:016x} {:016x} unwatched {:016x}\n",
+             spec.seed, first.trace_hash, second.trace_hash, first.state_hash, second.state_hash,
+             unwatched.state_hash);
   return 1;
 }
 
@@ -75,8 +76,8 @@ class Progress {
     const double spent = std::chrono::duration<double>(now - began_at_).count();
     const double rate = static_cast<double>(done) / std::max(spent, 0.001);
     const double left = static_cast<double>(count_ - done) / std::max(rate, 0.001);
-    fmt::print(stderr, "{}{}/{} seeds, {:.1f} a second, {} failed, {:.0f} s to go{}", terminal_ ? "\r\033[K" : "",
-               done, count_, rate, failed, left, terminal_ ? "" : "\n");
+    fmt::print(stderr, "{}{}/{} seeds, {:.1f} a second, {} failed, {:.0f} s to go{}",
+               terminal_ ? "\r\033[K" : "", done, count_, rate, failed, left, terminal_ ? "" : "\n");
     std::fflush(stderr);
   }
   void clear() const {
@@ -116,8 +117,8 @@ void add(Totals& totals, const Finished& end) {
 void report_end(const CommandLine& line, const Finished& end) {
   const std::string command = replay_command(line.program, with_seed(line, end.seed));
   if (end.code == kHung) {
-    fmt::print(stderr, "HANG seed {}: no end after {} s of real time\n  replay: {}\n", end.seed, kSecondsPerSeed,
-               command);
+    fmt::print(stderr, "HANG seed {}: no end after {} s of real time\n  replay: {}\n", end.seed,
+               kSecondsPerSeed, command);
   } else if (end.signal != 0 && end.signal != SIGABRT) {
     fmt::print(stderr, "CRASH seed {}: signal {}\n  replay: {}\n", end.seed, end.signal, command);
   }
@@ -146,8 +147,8 @@ int run_many(const CommandLine& line) {
   fmt::print("{} seeds in {:.0f} s: {} ok, {} correctness, {} liveness, {} crashed\n", totals.done,
              progress.seconds(), totals.by_code[0], totals.by_code[1], totals.by_code[2], crashed);
   fmt::print("{} events, {} operations, {} acknowledged writes, {} epochs, {} lineages, {} keys undecided\n",
-             totals.sum.events, totals.sum.operations, totals.sum.writes, totals.sum.epochs, totals.sum.lineages,
-             totals.sum.undecided);
+             totals.sum.events, totals.sum.operations, totals.sum.writes, totals.sum.epochs,
+             totals.sum.lineages, totals.sum.undecided);
   for (uint64_t seed : totals.failed) {
     fmt::print("failed: {}\n", replay_command(line.program, with_seed(line, seed)));
   }
@@ -163,15 +164,18 @@ int run_list(const CommandLine& line) {
   const auto runs = read_list(line.list_file);
   if (!runs) return 64;
   size_t failed = 0;
-  run_forked(1, runs->size(), [&](uint64_t place, Tally&) {
-    const RunSpec& spec = (*runs)[place - 1];
-    const RunResult result = run(spec, {line.program});
-    if (result.verdict != Verdict::kOk) report_failure(line.program, spec, result);
-    return static_cast<int>(result.verdict);
-  }, [&](const Finished& end) {
-    failed += end.code != 0 ? 1 : 0;
-    return true;
-  });
+  run_forked(
+      1, runs->size(),
+      [&](uint64_t place, Tally&) {
+        const RunSpec& spec = (*runs)[place - 1];
+        const RunResult result = run(spec, {line.program});
+        if (result.verdict != Verdict::kOk) report_failure(line.program, spec, result);
+        return static_cast<int>(result.verdict);
+      },
+      [&](const Finished& end) {
+        failed += end.code != 0 ? 1 : 0;
+        return true;
+      });
   fmt::print("{} runs, {} failed\n", runs->size(), failed);
   return failed == 0 ? 0 : 1;
 }
@@ -195,8 +199,8 @@ bool parse_range(const std::string& text, CommandLine& line) {
   const size_t dots = text.find("..");
   line.many = true;
   if (dots == std::string::npos) return parse_number(text, line.last) && (line.spec.seed = 1, line.last >= 1);
-  return parse_number(text.substr(0, dots), line.spec.seed) && parse_number(text.substr(dots + 2), line.last) &&
-         line.spec.seed <= line.last;
+  return parse_number(text.substr(0, dots), line.spec.seed) &&
+         parse_number(text.substr(dots + 2), line.last) && line.spec.seed <= line.last;
 }
 
 bool parse(int argc, char** argv, CommandLine& line) {

@@ -141,14 +141,7 @@ TEST_CASE("order: a write that waits in vain was not done") {
 // The node leads, and b is in sync with it.
 struct LeadingStage : HandFed {
   LeadingStage() {
-    register_server(kB);
-    Register content;
-    content.epoch = Epoch(1);
-    content.leader = kA;
-    content.in_sync = {kA, kB};
-    create_register(content);
-    connect();
-    to_b = answer_dial(kB, Epoch(1));
+    to_b = lead_with(*this, kB);
     from_b = greet(kB, Epoch(1));
     push(LinkReceived{to_b, AppendAck{Epoch(1), Revision(0), 0}});
     beat();
@@ -213,6 +206,28 @@ TEST_CASE("order: a leader refuses what was sent behind a write that it refused,
     if (failed != nullptr && failed->code == ErrorCode::kNoLeader) refused.push_back(result.request);
   }
   CHECK(refused == std::vector<uint64_t>{2, 3});
+}
+
+TEST_CASE("order: behind a write with a key that was refused for a time nothing of its term is done") {
+  LeadingStage a;
+  auto forward = [&](uint64_t request, uint64_t term, const std::string& key) {
+    const Revision before = a.node().view().last.revision;
+    a.push(LinkReceived{a.from_b, Forward{request, put("v"), seconds(1), key, {}, term}});
+    return a.node().view().last.revision > before;
+  };
+  auto set_min_in_sync = [&](uint32_t count) {
+    a.ask(ChangeSettings{count});
+    a.pass(milliseconds(25));
+    REQUIRE(decode_register(a.data(kConfigPath))->min_in_sync == count);
+  };
+  set_min_in_sync(3);  // two are in sync
+  std::string key;
+  SUBCASE("the front may send it again when the answer is lost") { key = "once"; }
+  SUBCASE("without a key it does not") {}
+  CHECK_FALSE(forward(1, 5, key));
+  set_min_in_sync(1);
+  CHECK(forward(2, 5, "") == key.empty());
+  CHECK(forward(3, 6, ""));
 }
 
 }  // namespace kvd::sim
