@@ -116,7 +116,7 @@ void Replica::on(const CopyAsked&) {
 
 // Only those that the register or a change of it still counts on are worth remembering.
 void Replica::forget_the_dead() {
-  auto counted = [this](const std::vector<Member>& members, const Member& member) {
+  auto counted = [](const std::vector<Member>& members, const Member& member) {
     return std::count(members.begin(), members.end(), member) > 0;
   };
   std::erase_if(dead_, [&](const Member& member) {
@@ -169,7 +169,7 @@ void Replica::carry_over(const Register& content) {
 
 void Replica::lead() {
   forget_leader();
-  leader_.emplace();
+  leader_ = Leading{};
   leader_->found = log_.last();
   leader_->takeover = log_.last().revision;
   leader_->fresh = !caught_up_ && out_.config.self.durable;

@@ -199,7 +199,7 @@ void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin
     out_.front.post(Applied{commit_});
     return;
   }
-  following_.staging.emplace();
+  following_.staging = Staging{};
   following_.staging->log.reset(begin.base);
   following_.staging->commit = begin.base.revision;
   catching_up_.begin(begin.keys);

@@ -45,24 +45,24 @@ auto fields(Of<Register> auto& m) {
 template <class Enum>
 constexpr uint8_t kLast = 0;
 template <>
-constexpr uint8_t kLast<Space> = static_cast<uint8_t>(Space::kFences);
+inline constexpr uint8_t kLast<Space> = static_cast<uint8_t>(Space::kFences);
 template <>
-constexpr uint8_t kLast<ElectionCause> = static_cast<uint8_t>(kLastElectionCause);
+inline constexpr uint8_t kLast<ElectionCause> = static_cast<uint8_t>(kLastElectionCause);
 
 // The fewest bytes that an item of a list takes: what a list's count is held against before anything is
 // allocated.
 template <class T>
 constexpr size_t kSmallest = 0;
 template <>
-constexpr size_t kSmallest<Revision> = 8;
+inline constexpr size_t kSmallest<Revision> = 8;
 template <>
-constexpr size_t kSmallest<Member> = 4 + 8;
+inline constexpr size_t kSmallest<Member> = 4 + 8;
 template <>
-constexpr size_t kSmallest<PastEpoch> = 8 + 8 + 8;
+inline constexpr size_t kSmallest<PastEpoch> = 8 + 8 + 8;
 template <>
-constexpr size_t kSmallest<EntryPointer> = 8 + 8 + 4;
+inline constexpr size_t kSmallest<EntryPointer> = 8 + 8 + 4;
 template <>
-constexpr size_t kSmallest<Record> = 4 + 4 + 8 + 8 + 8 + 1;
+inline constexpr size_t kSmallest<Record> = 4 + 4 + 8 + 8 + 8 + 1;
 constexpr size_t kSmallestEffect = 4 + 1 + 8 + 8 + 1;
 
 // ---- writing ----

@@ -221,8 +221,9 @@ TEST_CASE("server: what will be refused is refused before its body is sent") {
   options.identity.value_bytes_max = 2;
   const std::pair<const char*, int> cases[] = {
       {"PUT /v1/kv/k", 413}, {"PUT /nowhere", 404}, {"PATCH /v1/kv/k", 405}, {"PUT /v1/kv/k?x=1", 400}};
-  for (const auto& [request, status] : cases) {
-    CAPTURE(request);
+  for (const auto& one : cases) {
+    const auto& [request, status] = one;
+    CAPTURE(one.first);
     HttpFixture fixture(options);
     Client client(fixture);
     client.send(request + std::string(kHost) + "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n");
@@ -344,8 +345,9 @@ TEST_CASE("server: malformed requests are answered once, in their turn, and end 
       {"GET / HTTP/2.0\r\n\r\n", 505},
       {"CONNECT host:80" + std::string(kHost) + "\r\n", 400},
   };
-  for (const auto& [bytes, status] : cases) {
-    CAPTURE(bytes.substr(0, 60));
+  for (const auto& one : cases) {
+    const auto& [bytes, status] = one;
+    CAPTURE(one.first.substr(0, 60));
     HttpFixture fixture;
     Client client(fixture);
     client.send(get("/v1/kv/first") + bytes + get("/v1/kv/never"));

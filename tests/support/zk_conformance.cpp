@@ -562,14 +562,13 @@ void Checker::run(const std::vector<Step>& steps) {
 
 void check_zk_conformance(ZkDriver& driver) {
   Checker checker(driver);
-  for (const auto& [name, steps] :
-       {std::pair{"creating", creating()}, std::pair{"changing", changing()},
-        std::pair{"counting", counting()}, std::pair{"transactions", transactions()},
-        std::pair{"refusing", refusing()}, std::pair{"forbidding", forbidding()},
-        std::pair{"watching", watching()}, std::pair{"watching twice", watching_twice()},
-        std::pair{"ending", ending()}}) {
-    INFO("part ", std::string(name));
-    checker.run(steps);
+  for (const auto& part : {std::pair{"creating", creating()}, std::pair{"changing", changing()},
+                           std::pair{"counting", counting()}, std::pair{"transactions", transactions()},
+                           std::pair{"refusing", refusing()}, std::pair{"forbidding", forbidding()},
+                           std::pair{"watching", watching()}, std::pair{"watching twice", watching_twice()},
+                           std::pair{"ending", ending()}}) {
+    INFO("part ", std::string(part.first));
+    checker.run(part.second);
   }
 }
 

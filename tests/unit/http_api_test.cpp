@@ -135,10 +135,11 @@ TEST_CASE("api: conditions are for one key, and are never overlooked elsewhere")
       {HttpMethod::kPost, "/v1/kv"},
       {HttpMethod::kPut, "/v1/snapshot?replace=true"},
   };
-  for (const auto& [method, target] : targets) {
+  for (const auto& one : targets) {
+    const auto& target = one.second;
     for (const char* field : {"If-Match", "If-None-Match"}) {
       CAPTURE(target);
-      HttpResponse response = refused(made_request(method, target, {{field, "\"1\""}}));
+      HttpResponse response = refused(made_request(one.first, target, {{field, "\"1\""}}));
       CHECK(response.status == 400);
       CHECK(contains(response.body, "If-Match and If-None-Match are for one key only"));
     }

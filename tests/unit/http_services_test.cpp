@@ -79,13 +79,14 @@ TEST_CASE("services: every verdict has its status, and refusals say what became 
                                               {Verdict::kNotInTime, 408}, {Verdict::kConflict, 409},
                                               {Verdict::kGone, 410},      {Verdict::kConditionFailed, 412},
                                               {Verdict::kTooLarge, 413},  {Verdict::kUnavailable, 503}};
-  for (const auto& [verdict, status] : refusals) {
-    const HttpResponse response = rendered(verdict, "because");
+  for (const auto& one : refusals) {
+    const int status = one.second;
+    const HttpResponse response = rendered(one.first, "because");
     CAPTURE(status);
     CHECK(response.status == status);
     CHECK(response.body.find("because") != std::string::npos);
     CHECK(response.body.find("\"outcome\":\"not-applied\"") != std::string::npos);
-    CHECK(rendered(verdict, "because", false).body.find("outcome") == std::string::npos);
+    CHECK(rendered(one.first, "because", false).body.find("outcome") == std::string::npos);
   }
   CHECK(rendered(Verdict::kUnknown, "because").body.find("\"outcome\":\"unknown\"") != std::string::npos);
   CHECK(rendered(Verdict::kWrongVerb, "GET").fields.find("Allow: GET") != std::string::npos);

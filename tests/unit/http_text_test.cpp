@@ -62,7 +62,9 @@ TEST_CASE("query: the token of a fence is behind the last colon") {
       {":::3", {"::", 3}},
       {"%00%ff%3a7", {std::string("\0\xff", 2), 7}},
   };
-  for (const auto& [text, fence] : cases) {
+  for (const auto& one : cases) {
+    const char* text = one.first;
+    const Fence& fence = one.second;
     CAPTURE(text);
     Result<Query> query = parse_query("fence=" + std::string(text), kAll);
     REQUIRE(query.has_value());
