@@ -37,6 +37,18 @@ BANNED = re.compile(
     r'(\.\./share[d]\b|(?<![\w.}])/wor[k]/|/tmp/(buil[d]-|commo[n])|\bA[I]s?\b|\bassistan[t]s?\b|'
     r'\bco-authore[d]-by\b|\bassignmen[t]s?\b|\b(replicatio[n]|architectur[e]|styl[e]|ap[i])s?\.md\b|'
     r'\b(issue|pull request|PR)s? ?#?[0-9]+\b|(^|[\s(])#[0-9]+\b|\bhelpe[r]s? [A-F]\b)', re.IGNORECASE)
+# Of the standard library what is used most: the header in which it stands, and the names.
+STANDARD = {
+    'algorithm': 'adjacent_find all_of any_of binary_search clamp copy count count_if equal fill find find_if '
+                 'find_if_not for_each is_sorted lower_bound max max_element min min_element mismatch none_of '
+                 'nth_element partition_point remove remove_if reverse rotate search sort stable_sort transform '
+                 'unique upper_bound',
+    'array': 'array', 'chrono': 'chrono', 'deque': 'deque', 'functional': 'function', 'map': 'map multimap',
+    'memory': 'make_shared make_unique shared_ptr unique_ptr weak_ptr', 'optional': 'nullopt optional',
+    'set': 'multiset set', 'string': 'string to_string', 'string_view': 'string_view', 'utility': 'pair',
+    'variant': 'get_if holds_alternative monostate variant visit', 'vector': 'vector'}
+HEADER_OF = {name: header for header, names in STANDARD.items() for name in names.split()}
+DECLARED = re.compile(r'\b(?:struct|class|union|enum class|enum|using|typename) (\w+)|\b(\w+) = [^=]')
 TYPE = re.compile(r'(?:struct|class|union|enum class|enum) (\w+)(?: final)?(?: :[^:{;]*)? \{')
 
 
@@ -88,6 +100,55 @@ def check_precompiled(path, text):
     for number, quoted, header in includes(text) if path.endswith(('.cpp', '.hpp')) else ():
         if quoted and header.startswith('pch/') and not PRECOMPILED.match(path):
             yield f'{path}:{number}: includes {header} instead of what it needs'
+
+
+def check_uses(path, text):
+    """What a file uses it includes, itself or by what it includes: what is precompiled hides that it does not."""
+    if not path.startswith(('src/', 'tools/', 'tests/')) or not path.endswith(('.cpp', '.hpp')) or \
+            PRECOMPILED.match(path):
+        return
+    code = '\n'.join(line for _, line in code_lines(re.sub(r'R"\(.*?\)"', '', text, flags=re.DOTALL)))
+    headers, declared = reached(path, text)
+    for name in sorted(set(re.findall(r'\bstd::(\w+)', code))):
+        if name in HEADER_OF and HEADER_OF[name] not in headers:
+            yield f'{path}: uses std::{name} and does not include <{HEADER_OF[name]}>'
+    types = {name for _, name in known_types()}
+    for name in sorted(set(re.findall(r'(?<![\w.>:])([A-Z]\w+)\b', code)) & types - declared):
+        yield f'{path}: uses {name} and does not include what defines it'
+
+
+def reached(path, text):
+    """Over all that is included from there: the headers of the system, and the names that are declared."""
+    headers, declared, seen, left = set(), set(), set(), [(path, text)]
+    while left:
+        path, text = left.pop()
+        seen.add(path)
+        named, names, quoted = directly(path, text)
+        headers |= named
+        declared |= names
+        for other in quoted - seen:
+            seen.add(other)
+            left.append((other, source(other)))
+    return headers, declared
+
+
+@functools.lru_cache(maxsize=None)
+def directly(path, text):
+    headers, quoted = set(), set()
+    for _, own, header in includes(text):
+        places = [f'{place}/{header}' for place in ('src', 'tools', 'tests', os.path.dirname(path))]
+        if own:
+            quoted |= {place for place in places if os.path.isfile(os.path.join(ROOT, place))}
+        else:
+            headers.add(header)
+    code = '\n'.join(line for _, line in code_lines(text))
+    return headers, {name for pair in DECLARED.findall(code) for name in pair if name}, quoted
+
+
+@functools.cache
+def source(path):
+    with open(os.path.join(ROOT, path), encoding='utf-8') as file:
+        return file.read()
 
 
 def check_layer_names(path, _text):
@@ -230,7 +291,7 @@ def check_top_level(path, _text):
         yield f'{path}: {top} does not belong on the top level'
 
 
-CHECKS = [check_layers, check_precompiled, check_layer_names, check_purity, check_order, check_rule_sources,
+CHECKS = [check_layers, check_precompiled, check_uses, check_layer_names, check_purity, check_order, check_rule_sources,
           check_opening, check_length, check_width, check_whitespace, check_types, check_words, check_top_level]
 
 PLANTED = {  # per check: files that must be found, then files that must not
@@ -250,6 +311,14 @@ PLANTED = {  # per check: files that must be found, then files that must not
     check_precompiled: ([
         ('src/core/a.cpp', '#include "pch/core.hpp"\n'), ('tests/sim/a.hpp', '#include "pch/core.hpp"\n'),
     ], [('src/pch/core.hpp', '#include "pch/standard.hpp"\n'), ('src/core/a.cpp', '#include <map>\n')]),
+    check_uses: ([
+        ('src/core/a.cpp', 'std::map<int, int> m;\n'),
+        ('tests/sim/a.hpp', '#include "base/time.hpp"\nServerInfo info;\n'),
+        ('tools/a.cpp', '#include <vector>\nauto most = std::max(1, 2);\n'),
+    ], [
+        ('src/core/a.cpp', '#include "msg/client.hpp"\nstd::vector<ServerInfo> all;\n'),
+        ('src/core/a.hpp', 'class ServerInfo;\n// std::map\n'), ('src/pch/a.hpp', 'std::map<int, int> m;\n'),
+    ]),
     check_layer_names: ([('src/other/a.cpp', ''), ('src/a.cpp', ''), ('src/pch/a.cpp', '')],
                         [('src/core/a.cpp', ''), ('src/main.cpp', ''), ('src/pch/a.hpp', '')]),
     check_purity: ([

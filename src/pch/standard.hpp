@@ -1,5 +1,5 @@
 // What nearly every file includes, compiled once a target (cpp_pch in the meson.build files). Nothing includes this
-// by name, and every file includes what it needs: tools/check builds with -Db_pch=false as well.
+// by name, and every file includes what it needs: tests/tidy.py finds those that do not.
 #include <fmt/format.h>
 
 #include <algorithm>

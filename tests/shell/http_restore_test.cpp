@@ -2,6 +2,7 @@
 // that are refused, damaged, cut or given up.
 #include <doctest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "core/backup.hpp"

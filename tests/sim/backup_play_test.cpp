@@ -3,6 +3,7 @@
 // there, given up at any moment and begun anew.
 #include <doctest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "core/backup_restore.hpp"

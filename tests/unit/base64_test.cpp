@@ -4,6 +4,8 @@
 
 #include <doctest.h>
 
+#include <utility>
+
 using namespace kvd;
 
 TEST_CASE("base64: the vectors of RFC 4648 in both directions") {

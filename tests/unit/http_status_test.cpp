@@ -5,6 +5,7 @@
 #include <doctest.h>
 #include <simdjson.h>
 
+#include <algorithm>
 #include <set>
 #include <sstream>
 
