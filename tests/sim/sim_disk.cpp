@@ -56,8 +56,9 @@ void SimDisk::plan_idle() {
     if (life != life_) return;
     plan_idle();
     if (busy_) return;
-    marked_ = true;
     answer(journal_->idle());
+    const Options& options = context_.options;  // a full disk has no room for the note
+    marked_ = files_.free_bytes() >= static_cast<uint64_t>(options.reserve_bytes + options.segment_bytes);
   });
 }
 
