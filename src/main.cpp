@@ -13,9 +13,9 @@
 #include "client/options.hpp"
 #include "client/standard_descriptors.hpp"
 #include "shell/daemon.hpp"
-#include "shell/export.hpp"
+#include "shell/data/export.hpp"
+#include "shell/data/inspect.hpp"
 #include "shell/flags.hpp"
-#include "shell/inspect.hpp"
 
 namespace {
 

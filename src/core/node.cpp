@@ -7,17 +7,17 @@
 #include <algorithm>
 #include <set>
 
-#include "core/election.hpp"
+#include "core/cluster/election.hpp"
+#include "core/cluster/links.hpp"
+#include "core/cluster/membership.hpp"
 #include "core/front.hpp"
-#include "core/links.hpp"
-#include "core/membership.hpp"
 #include "core/outbox.hpp"
-#include "core/recovery.hpp"
-#include "core/replica.hpp"
+#include "core/replica/recovery.hpp"
+#include "core/replica/replica.hpp"
+#include "core/replica/table.hpp"
 #include "core/services/desk.hpp"
 #include "core/services/services.hpp"
 #include "core/services/sessions.hpp"
-#include "core/table.hpp"
 #include "msg/text.hpp"
 #include "msg/znodes.hpp"
 

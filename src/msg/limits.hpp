@@ -1,5 +1,5 @@
 // Every bound of kvd that is not a flag, in one place, with what happens when it is reached. Any layer above reads
-// them; the bounds of HTTP connections are in shell/http_options.hpp, because tests shrink those.
+// them; the bounds of HTTP connections are in shell/http/http_options.hpp, because tests shrink those.
 #pragma once
 #include <cstddef>
 #include <cstdint>

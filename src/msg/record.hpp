@@ -15,8 +15,8 @@ namespace kvd {
 // The replicated state has parts with keys of their own.
 enum class Space : uint8_t {
   kData,      // what clients write
-  kRequests,  // what came of writes that carried an idempotency key (core/requests.hpp)
-  kFences,    // the largest token that writes brought, by resource (core/fences.hpp)
+  kRequests,  // what came of writes that carried an idempotency key (core/replica/requests.hpp)
+  kFences,    // the largest token that writes brought, by resource (core/replica/fences.hpp)
 };
 inline constexpr size_t kSpaces = 3;
 

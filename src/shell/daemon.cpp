@@ -20,11 +20,11 @@
 #include "core/services/desk.hpp"
 #include "msg/limits.hpp"
 #include "msg/znodes.hpp"
-#include "shell/directory.hpp"
-#include "shell/disk.hpp"
-#include "shell/http_server.hpp"
+#include "shell/data/directory.hpp"
+#include "shell/data/disk.hpp"
+#include "shell/http/http_server.hpp"
 #include "shell/log_sink.hpp"
-#include "shell/peer_links.hpp"
+#include "shell/peers/peer_links.hpp"
 
 namespace kvd {
 namespace {

@@ -200,7 +200,7 @@ void read_addresses(CommandLine& line, Flags& flags) {
   flags.node.self.member.id = ServerId{id};
 }
 
-// Names without a dot and addresses need no mention: see shell/http_browser.hpp.
+// Names without a dot and addresses need no mention: see shell/http/http_browser.hpp.
 void read_allowed_hosts(CommandLine& line, Flags& flags) {
   AllowedHosts& hosts = flags.http.identity.hosts;
   hosts.names = {flags.http.listen.host, flags.node.self.http.host};

@@ -9,10 +9,10 @@
 
 #include "base/command_line.hpp"
 #include "core/config.hpp"
-#include "core/journal.hpp"
-#include "shell/http_options.hpp"
+#include "journal/journal.hpp"
+#include "shell/http/http_options.hpp"
 #include "shell/log.hpp"
-#include "shell/zk_client.hpp"
+#include "shell/zookeeper/zk_client.hpp"
 
 namespace kvd {
 

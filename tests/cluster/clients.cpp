@@ -8,7 +8,7 @@
 #include <map>
 #include <memory>
 
-#include "sim/committed.hpp"
+#include "judge/committed.hpp"
 
 namespace kvd::testing {
 namespace {

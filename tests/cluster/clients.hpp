@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/prng.hpp"
-#include "cluster/http_history.hpp"
+#include "judge/http_history.hpp"
 
 namespace kvd::testing {
 

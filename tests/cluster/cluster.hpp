@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "cluster/kvd_server.hpp"
-#include "cluster/zookeeper_server.hpp"
+#include "rig/kvd_server.hpp"
+#include "rig/zookeeper_server.hpp"
 
 namespace kvd::testing {
 

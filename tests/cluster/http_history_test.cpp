@@ -1,11 +1,11 @@
 // The record of HTTP clients against answers whose verdict is known: right ones it must let pass, wrong ones
 // it must refuse. Without the latter half a run under faults would prove nothing.
-#include "cluster/http_history.hpp"
+#include "judge/http_history.hpp"
 
 #include <doctest.h>
 #include <fmt/format.h>
 
-#include "sim/committed.hpp"
+#include "judge/committed.hpp"
 
 namespace kvd::testing {
 namespace {

@@ -12,7 +12,7 @@
 #include <filesystem>
 
 #include "base/check.hpp"
-#include "support/child_process.hpp"
+#include "rig/child_process.hpp"
 
 namespace kvd::testing {
 namespace {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "cluster/place.hpp"
+#include "rig/place.hpp"
 
 namespace kvd::testing {
 

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "cluster/http_client.hpp"
+#include "rig/http_client.hpp"
 
 namespace kvd::testing {
 namespace {

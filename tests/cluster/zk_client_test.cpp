@@ -2,7 +2,7 @@
 // when the server goes away. No timing is asserted; everything waits for what it expects, with a deadline. Sessions are
 // long, so that a machine which stands still for a while loses none of them; where the server's silence must be noticed
 // or a session must expire they are short, and the test bears the loss of one too early.
-#include "shell/zk_client.hpp"
+#include "shell/zookeeper/zk_client.hpp"
 
 #include <doctest.h>
 #include <fmt/format.h>
@@ -14,10 +14,10 @@
 #include <memory>
 
 #include "cluster/zookeeper_door.hpp"
-#include "cluster/zookeeper_server.hpp"
 #include "msg/limits.hpp"
-#include "shell/zk_bridge.hpp"
-#include "support/free_port.hpp"
+#include "rig/free_port.hpp"
+#include "rig/zookeeper_server.hpp"
+#include "shell/zookeeper/zk_bridge.hpp"
 #include "support/zk_conformance.hpp"
 
 namespace kvd::testing {

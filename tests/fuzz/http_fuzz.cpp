@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "shell/http_parser.hpp"
+#include "shell/http/http_parser.hpp"
 
 using kvd::HttpFields;
 using kvd::HttpParser;

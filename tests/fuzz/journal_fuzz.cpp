@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "../support/memory_files.hpp"
-#include "core/journal.hpp"
-#include "core/journal_format.hpp"
+#include "journal/journal.hpp"
+#include "journal/journal_format.hpp"
 
 namespace {
 
@@ -79,7 +79,8 @@ MemoryFiles written() {
   for (uint64_t revision = 1; revision <= 12; ++revision) {
     auto entry = std::make_shared<Entry>();
     entry->revision = Revision(revision);
-    entry->effects.push_back(Record("key", std::string(100, 'v'), {Revision(1), Revision(revision), revision}));
+    entry->effects.push_back(
+        Record("key", std::string(100, 'v'), {Revision(1), Revision(revision), revision}));
     journal.perform({DiskWrite{revision, {EntryPointer(std::move(entry))}}});
     if (revision != 7) continue;
     journal.perform({DiskSnapshotBegin{1, LogPosition{Epoch(), Revision(5)}, false},

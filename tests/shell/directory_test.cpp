@@ -1,6 +1,6 @@
 // Files on a real directory: what each operation leaves there, and what the operator is told when the directory is of
 // no use.
-#include "shell/directory.hpp"
+#include "shell/data/directory.hpp"
 
 #include <doctest.h>
 #include <sys/stat.h>

@@ -1,12 +1,12 @@
 // The disk of a server on a real directory and a real loop: what is ordered comes back after it is opened anew, waiting
 // writes share their syncs, and idle moments are used.
-#include "shell/disk.hpp"
+#include "shell/data/disk.hpp"
 
 #include <doctest.h>
 
 #include <atomic>
 
-#include "shell/directory.hpp"
+#include "shell/data/directory.hpp"
 #include "support/scratch_directory.hpp"
 
 using namespace kvd;

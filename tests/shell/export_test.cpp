@@ -1,6 +1,6 @@
 // `kvd export` on directories that a journal wrote: what the snapshot holds and what is said of it, which directories
 // are refused, that nothing in them changes, and that a file is there whole or not at all.
-#include "shell/export.hpp"
+#include "shell/data/export.hpp"
 
 #include <doctest.h>
 #include <fmt/format.h>
@@ -13,10 +13,10 @@
 #include <map>
 
 #include "base/hash.hpp"
-#include "core/backup.hpp"
-#include "core/journal.hpp"
-#include "shell/directory.hpp"
-#include "shell/new_file.hpp"
+#include "core/replica/backup.hpp"
+#include "journal/journal.hpp"
+#include "shell/data/directory.hpp"
+#include "shell/data/new_file.hpp"
 #include "support/scratch_directory.hpp"
 
 using namespace kvd;

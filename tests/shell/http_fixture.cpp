@@ -15,7 +15,7 @@
 #include <csignal>
 #include <stdexcept>
 
-#include "support/free_port.hpp"
+#include "rig/free_port.hpp"
 
 namespace kvd::testing {
 namespace {

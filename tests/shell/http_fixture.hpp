@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "shell/http_server.hpp"
+#include "shell/http/http_server.hpp"
 
 namespace kvd::testing {
 

@@ -3,7 +3,7 @@
 #include <doctest.h>
 
 #include "http_fixture.hpp"
-#include "shell/http_output.hpp"
+#include "shell/http/http_output.hpp"
 
 using namespace kvd;
 using namespace kvd::testing;

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <map>
 
-#include "core/backup.hpp"
-#include "core/fences.hpp"
+#include "core/replica/backup.hpp"
+#include "core/replica/fences.hpp"
 #include "http_fixture.hpp"
 #include "msg/limits.hpp"
 

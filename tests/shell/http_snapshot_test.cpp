@@ -2,7 +2,7 @@
 // broken and impatient clients meet.
 #include <doctest.h>
 
-#include "core/backup.hpp"
+#include "core/replica/backup.hpp"
 #include "http_fixture.hpp"
 
 using namespace kvd;

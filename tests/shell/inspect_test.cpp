@@ -1,6 +1,6 @@
 // `kvd inspect` on directories that a journal wrote: what it counts, what it finds, its exit codes, and that it changes
 // nothing and finds no fault with a directory that is being written.
-#include "shell/inspect.hpp"
+#include "shell/data/inspect.hpp"
 
 #include <doctest.h>
 #include <fmt/format.h>
@@ -10,10 +10,10 @@
 #include <fstream>
 #include <thread>
 
-#include "core/backup.hpp"
-#include "core/journal.hpp"
-#include "core/store.hpp"
-#include "shell/directory.hpp"
+#include "core/replica/backup.hpp"
+#include "core/replica/store.hpp"
+#include "journal/journal.hpp"
+#include "shell/data/directory.hpp"
 #include "support/scratch_directory.hpp"
 
 using namespace kvd;

@@ -1,7 +1,7 @@
 // The peer channel on loopback: two ends that talk, and every way in which what is on the other side is
 // absent, silent, foreign or too slow. One thread, one loop; waiting means running the loop until a condition
 // holds or a generous deadline ends the test.
-#include "shell/peer_links.hpp"
+#include "shell/peers/peer_links.hpp"
 
 #include <arpa/inet.h>
 #include <doctest.h>
@@ -16,7 +16,7 @@
 
 #include "msg/limits.hpp"
 #include "msg/text.hpp"
-#include "support/free_port.hpp"
+#include "rig/free_port.hpp"
 
 using namespace kvd;
 

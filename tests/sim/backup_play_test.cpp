@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <map>
 
-#include "core/backup_restore.hpp"
+#include "core/replica/backup_restore.hpp"
 #include "hand_fed.hpp"
 
 namespace kvd::sim {

@@ -10,9 +10,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "committed.hpp"
 #include "context.hpp"
 #include "core/node.hpp"
+#include "judge/committed.hpp"
 
 namespace kvd::sim {
 

@@ -6,7 +6,7 @@
 
 #include <map>
 
-#include "core/fences.hpp"
+#include "core/replica/fences.hpp"
 
 namespace kvd::sim {
 namespace {

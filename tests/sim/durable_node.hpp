@@ -3,7 +3,7 @@
 #pragma once
 #include <doctest.h>
 
-#include "core/store.hpp"
+#include "core/replica/store.hpp"
 #include "hand_fed.hpp"
 
 namespace kvd::sim {

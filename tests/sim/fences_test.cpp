@@ -1,6 +1,6 @@
 // Fencing tokens of writes that are not committed yet, of a log that was taken over, and on the way from one server to
 // another: what one node does step by step. Whole stories of clients are the simulator's.
-#include "core/fences.hpp"
+#include "core/replica/fences.hpp"
 
 #include <doctest.h>
 

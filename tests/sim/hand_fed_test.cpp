@@ -4,7 +4,7 @@
 
 #include <doctest.h>
 
-#include "core/backup.hpp"
+#include "core/replica/backup.hpp"
 #include "msg/history.hpp"
 #include "msg/limits.hpp"
 

@@ -1,10 +1,10 @@
 // How whole requests become operations on single keys, and that a wrong story of several clients is found: the first
 // half of what the linearizability checker stands on.
-#include "history.hpp"
+#include "judge/history.hpp"
 
 #include <doctest.h>
 
-#include "committed.hpp"
+#include "judge/committed.hpp"
 
 namespace kvd::sim {
 namespace {

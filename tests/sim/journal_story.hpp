@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/prng.hpp"
-#include "core/journal.hpp"
+#include "journal/journal.hpp"
 #include "journal_model.hpp"
 #include "sim_files.hpp"
 

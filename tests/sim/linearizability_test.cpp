@@ -1,6 +1,6 @@
 // The linearizability checker against histories whose verdict is known: right ones it must let pass, wrong
 // ones it must refuse. Without the latter half a checker that always says yes would pass.
-#include "linearizability.hpp"
+#include "judge/linearizability.hpp"
 
 #include <doctest.h>
 

@@ -74,7 +74,7 @@ void Checkers::check_deleted(int server, const DeletePrefix& asked, uint64_t cou
   }
 }
 
-// A token of an answered write is remembered, and nothing is done below a larger one (core/fences.hpp).
+// A token of an answered write is remembered, and nothing is done below a larger one (core/replica/fences.hpp).
 void Checkers::check_token(int server, const ClientRequest& request, const ClientReply& reply) {
   const auto& [resource, token] = *request.fence;
   const std::vector<uint64_t> seen = committed_.tokens(resource, reply.revision);

@@ -1,6 +1,6 @@
 // Rule 17: what is to become of a register that is not believed, judged from what servers tell
-// (core/restoration.hpp), and which of two registers was made of the other (msg/history.hpp).
-#include "core/restoration.hpp"
+// (core/cluster/restoration.hpp), and which of two registers was made of the other (msg/history.hpp).
+#include "core/cluster/restoration.hpp"
 
 #include <doctest.h>
 

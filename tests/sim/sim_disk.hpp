@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "context.hpp"
-#include "core/journal.hpp"
+#include "journal/journal.hpp"
 #include "sim_files.hpp"
 
 namespace kvd::sim {

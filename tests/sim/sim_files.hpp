@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/prng.hpp"
-#include "core/files.hpp"
+#include "journal/files.hpp"
 
 namespace kvd::sim {
 

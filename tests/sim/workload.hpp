@@ -11,7 +11,7 @@
 
 #include "checkers.hpp"
 #include "context.hpp"
-#include "history.hpp"
+#include "judge/history.hpp"
 #include "network.hpp"
 
 namespace kvd::sim {

@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "core/files.hpp"
+#include "journal/files.hpp"
 
 namespace kvd {
 

@@ -1,6 +1,6 @@
 // The backup format: written from parts of a store that changes meanwhile, read back in pieces of every size, and every
 // byte of it damaged, cut and put out of place.
-#include "core/backup.hpp"
+#include "core/replica/backup.hpp"
 
 #include <doctest.h>
 

@@ -1,6 +1,6 @@
 // JSON bodies: what a batch and the settings may look like, and that a refusal names the place.
 // Standalone: no sockets, no node.
-#include "shell/batch_json.hpp"
+#include "shell/http/batch_json.hpp"
 
 #include <doctest.h>
 
@@ -30,10 +30,9 @@ std::string puts(size_t count) {
 }  // namespace
 
 TEST_CASE("batch: puts and deletes in order, text and bytes") {
-  auto batch = parse_batch(
-      R"({"ops":[{"put":{"key":"a","value":"1\u0000é"}},{"delete":{"key_b64":"/w=="}},)"
-      R"({"put":{"value_b64":"","key":"a"}}]})",
-      kValueBytes);
+  auto batch = parse_batch(R"({"ops":[{"put":{"key":"a","value":"1\u0000é"}},{"delete":{"key_b64":"/w=="}},)"
+                           R"({"put":{"value_b64":"","key":"a"}}]})",
+                           kValueBytes);
   REQUIRE(batch.has_value());
   REQUIRE(batch->ops.size() == 3);
   CHECK(batch->ops[0].key == "a");

@@ -1,6 +1,6 @@
 // The HTTP interface without sockets, first half: what each request means to the node, and what is refused
 // with which status. Standalone.
-#include "shell/http_api.hpp"
+#include "shell/http/http_api.hpp"
 
 #include <doctest.h>
 

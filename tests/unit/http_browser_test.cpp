@@ -1,13 +1,13 @@
 // Which requests may come from a web page that has no business here: by the name they use (DNS rebinding), and by what
 // browsers tell of the page (cross-site requests). Standalone.
-#include "shell/http_browser.hpp"
+#include "shell/http/http_browser.hpp"
 
 #include <doctest.h>
 
 #include <vector>
 
 #include "made_request.hpp"
-#include "shell/http_api.hpp"
+#include "shell/http/http_api.hpp"
 
 using namespace kvd;
 

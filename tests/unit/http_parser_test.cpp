@@ -1,6 +1,6 @@
 // The HTTP parser: whole and in pieces of every size, what it refuses and with which status.
 // Standalone: no sockets, no node.
-#include "shell/http_parser.hpp"
+#include "shell/http/http_parser.hpp"
 
 #include <doctest.h>
 

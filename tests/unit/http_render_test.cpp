@@ -3,8 +3,8 @@
 #include <doctest.h>
 #include <simdjson.h>
 
-#include "shell/http_api.hpp"
-#include "shell/http_text.hpp"
+#include "shell/http/http_api.hpp"
+#include "shell/http/http_text.hpp"
 
 using namespace kvd;
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "shell/http_host.hpp"
-#include "shell/http_lines.hpp"
-#include "shell/http_parser.hpp"
+#include "shell/http/http_host.hpp"
+#include "shell/http/http_lines.hpp"
+#include "shell/http/http_parser.hpp"
 
 using namespace kvd;
 

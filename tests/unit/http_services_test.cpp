@@ -1,6 +1,6 @@
 // The coordination services over HTTP, without sockets: how a call is read, what is refused before it is one, and how
 // each verdict is rendered.
-#include "shell/http_services.hpp"
+#include "shell/http/http_services.hpp"
 
 #include <doctest.h>
 

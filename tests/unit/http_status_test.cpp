@@ -1,6 +1,6 @@
 // The forms of a node's status: JSON with every promised member, Prometheus text that a scraper can read,
 // ZooKeeper's words. Standalone.
-#include "shell/http_status.hpp"
+#include "shell/http/http_status.hpp"
 
 #include <doctest.h>
 #include <simdjson.h>

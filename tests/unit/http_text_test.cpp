@@ -1,6 +1,6 @@
 // The small grammars of a request: query strings, entity tags.
 // Standalone: no sockets, no node.
-#include "shell/http_text.hpp"
+#include "shell/http/http_text.hpp"
 
 #include <doctest.h>
 

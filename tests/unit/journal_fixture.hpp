@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/hash.hpp"
-#include "core/journal.hpp"
-#include "core/journal_format.hpp"
-#include "core/journal_view.hpp"
+#include "core/replica/journal_view.hpp"
+#include "journal/journal.hpp"
+#include "journal/journal_format.hpp"
 #include "support/memory_files.hpp"
 
 namespace kvd {

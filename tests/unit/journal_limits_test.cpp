@@ -1,7 +1,7 @@
 // What the journal does when the disk is full or fails, what the other promises than --sync always are worth, and the
 // bytes of its format. The rest is in journal_test.cpp.
-#include "core/journal.hpp"
-#include "core/journal_format.hpp"
+#include "journal/journal.hpp"
+#include "journal/journal_format.hpp"
 #include "journal_fixture.hpp"
 
 using namespace kvd;

@@ -1,6 +1,6 @@
 // What the journal promises: what was called safe comes back, what is lost is noticed, and what never was safe is not
 // taken for a loss. Each case fails without the piece of code that it is about. Chance is tried in tests/sim.
-#include "core/journal.hpp"
+#include "journal/journal.hpp"
 
 #include "journal_fixture.hpp"
 

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "shell/http_parser.hpp"
+#include "shell/http/http_parser.hpp"
 
 namespace kvd::testing {
 

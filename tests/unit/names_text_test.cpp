@@ -1,13 +1,13 @@
 // What a name is, what its body and its znode hold, and the hosts file that names make: the pure part of the service of
-// names. (What becomes of them in ZooKeeper is played in tests/sim/names_test.cpp.)
+// names. (What becomes of them in ZooKeeper is played in tests/services/names_test.cpp.)
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include "base/ip_address.hpp"
 #include "base/prng.hpp"
-#include "core/services/hosts_text.hpp"
-#include "core/services/name_entry.hpp"
+#include "core/services/names/hosts_text.hpp"
+#include "core/services/names/name_entry.hpp"
 
 using namespace kvd;
 

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <map>
 
-#include "core/log.hpp"
+#include "core/replica/log.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {

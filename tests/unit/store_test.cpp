@@ -1,6 +1,6 @@
-// The store and its tables (core/store.hpp, core/table.hpp): order, lookup, what is counted, and that the same content
+// The store and its tables (store.hpp, table.hpp): order, lookup, what is counted, and that the same content
 // is the same digest.
-#include "core/store.hpp"
+#include "core/replica/store.hpp"
 
 #include <doctest.h>
 
@@ -11,7 +11,7 @@
 
 #include "base/hash.hpp"
 #include "base/prng.hpp"
-#include "core/table.hpp"
+#include "core/replica/table.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {

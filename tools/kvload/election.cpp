@@ -14,12 +14,12 @@
 #include <stdexcept>
 #include <thread>
 
-#include "cluster/kvd_server.hpp"
-#include "cluster/zookeeper_server.hpp"
 #include "kvload/election_probe.hpp"
 #include "kvload/plots.hpp"
 #include "kvload/run_command.hpp"
-#include "support/free_port.hpp"
+#include "rig/free_port.hpp"
+#include "rig/kvd_server.hpp"
+#include "rig/zookeeper_server.hpp"
 
 namespace kvd::load {
 namespace {

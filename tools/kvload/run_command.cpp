@@ -20,8 +20,8 @@
 #include "kvload/svg_plot.hpp"
 #include "msg/limits.hpp"
 #include "msg/znodes.hpp"
-#include "support/child_process.hpp"
-#include "support/free_port.hpp"
+#include "rig/child_process.hpp"
+#include "rig/free_port.hpp"
 
 namespace kvd::load {
 namespace {

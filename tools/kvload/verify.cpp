@@ -12,11 +12,11 @@
 
 #include "base/check.hpp"
 #include "client/stop_signals.hpp"
-#include "cluster/http_history.hpp"
+#include "judge/committed.hpp"
+#include "judge/http_history.hpp"
 #include "kvload/leader_watch.hpp"
 #include "kvload/load.hpp"
 #include "kvload/run_command.hpp"
-#include "sim/committed.hpp"
 
 namespace kvd::load {
 namespace {

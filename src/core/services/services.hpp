@@ -3,12 +3,12 @@
 #pragma once
 #include <tuple>
 
-#include "core/services/barriers.hpp"
-#include "core/services/ids.hpp"
-#include "core/services/locks.hpp"
-#include "core/services/names.hpp"
-#include "core/services/tasks.hpp"
-#include "core/services/znodes.hpp"
+#include "core/services/barriers/barriers.hpp"
+#include "core/services/ids/ids.hpp"
+#include "core/services/locks/locks.hpp"
+#include "core/services/names/names.hpp"
+#include "core/services/tasks/tasks.hpp"
+#include "core/services/znodes/znodes.hpp"
 
 namespace kvd {
 

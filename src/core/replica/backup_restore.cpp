@@ -1,0 +1,145 @@
+// See backup_restore.hpp.
+#include "core/replica/backup_restore.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/replica/fences.hpp"
+#include "msg/limits.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr size_t kBatchBytes = 1u << 20;  // about; and limits::kBatchOps keys
+constexpr size_t kUnderWay = 8;           // batches
+constexpr Duration kPause = milliseconds(50);
+
+}  // namespace
+
+BackupRestore::BackupRestore(Store store, bool replace, Duration patience)
+    : store_(std::move(store)),
+      replace_(replace),
+      patience_(patience),
+      stage_(replace ? Stage::kListing : Stage::kWriting),
+      cursor_(store_.items().begin()),
+      fence_(store_.items(Space::kFences).begin()) {
+  page_.limit = limits::kListItemsMax;
+  page_.keys_only = true;
+}
+
+bool BackupRestore::all_sent() const {
+  return batch_sent_ && cursor_ == store_.items().end() && fence_ == store_.items(Space::kFences).end();
+}
+
+bool BackupRestore::may_have_changed() const {
+  return revision_ != Revision(0) || unknown_ || (stage_ != Stage::kListing && !under_way_.empty());
+}
+
+std::vector<uint32_t> BackupRestore::under_way() const {
+  std::vector<uint32_t> numbers;
+  for (const auto& [number, sent] : under_way_) {
+    if (sent.again == kNever) numbers.push_back(number);
+  }
+  return numbers;
+}
+
+BackupRestore::Request BackupRestore::sent(Operation operation, size_t keys, ReadMode read) {
+  Request request{requests_++, std::move(operation), read};
+  under_way_.emplace(request.number, Sent{request, keys});
+  return request;
+}
+
+std::optional<BackupRestore::Request> BackupRestore::once_more(Instant now) {
+  const auto due = std::find_if(under_way_.begin(), under_way_.end(),
+                                [now](const auto& entry) { return entry.second.again <= now; });
+  if (due == under_way_.end()) return std::nullopt;
+  due->second.again = kNever;
+  return due->second.request;
+}
+
+std::optional<BackupRestore::Request> BackupRestore::next(Instant now) {
+  if (auto request = once_more(now)) return request;
+  if (failed_ || under_way_.size() >= kUnderWay) return std::nullopt;
+  if (stage_ == Stage::kDeleting) {
+    if (strangers_sent_ < strangers_.size()) return next_deletion();
+    if (!under_way_.empty()) return std::nullopt;
+    stage_ = more_pages_ ? Stage::kListing : Stage::kWriting;
+  }
+  if (stage_ == Stage::kListing && under_way_.empty()) return sent(page_, 0, ReadMode::kLinear);
+  return stage_ == Stage::kWriting ? next_batch() : std::nullopt;
+}
+
+BackupRestore::Request BackupRestore::next_deletion() {
+  WriteBatch batch;
+  for (; strangers_sent_ < strangers_.size() && batch.ops.size() < limits::kBatchOps; ++strangers_sent_)
+    batch.ops.push_back(BatchOp{std::move(strangers_[strangers_sent_]), std::nullopt});
+  const size_t keys = batch.ops.size();
+  return sent(std::move(batch), keys);
+}
+
+// Keys and fences side by side, as long as there are any of either.
+std::optional<BackupRestore::Request> BackupRestore::next_batch() {
+  if (batch_sent_ && (all_sent() || revision_ == Revision(0))) return std::nullopt;
+  WriteBatch batch;
+  batch.if_empty = !batch_sent_ && !replace_;
+  batch_sent_ = true;
+  size_t bytes = 0;
+  for (; cursor_ != store_.items().end() && batch.ops.size() < limits::kBatchOps; ++cursor_) {
+    const size_t more = cursor_->key().size() + cursor_->value().size();
+    if (bytes > 0 && bytes + more > kBatchBytes) break;
+    bytes += more;
+    batch.ops.push_back(BatchOp{std::string(cursor_->key()), cursor_->bytes()});
+  }
+  const Table& fences = store_.items(Space::kFences);
+  for (; fence_ != fences.end() && batch.fences.size() < limits::kBatchOps; ++fence_) {
+    const uint64_t token = token_of(&*fence_);
+    const bool sound = token != 0 && fence_->key().size() <= limits::kFenceResourceBytes;
+    if (sound) batch.fences.push_back(Fence{std::string(fence_->key()), token});
+  }
+  const size_t keys = batch.ops.size();
+  return sent(std::move(batch), keys);
+}
+
+void BackupRestore::take_listing(const Listing& listing) {
+  strangers_.clear();
+  strangers_sent_ = 0;
+  for (const Record& item : listing.items) {
+    if (store_.find(item.key()) == nullptr) strangers_.emplace_back(item.key());
+  }
+  more_pages_ = listing.more && !listing.items.empty();
+  if (more_pages_) page_.after = listing.items.back().key();
+  stage_ = Stage::kDeleting;
+}
+
+// What is refused since too many wait is certainly not done, and a restore is one of those who fill the line.
+void BackupRestore::on_reply(uint32_t number, const ClientReply& reply, Instant now) {
+  const auto it = under_way_.find(number);
+  if (it == under_way_.end()) return;
+  Sent& sent = it->second;
+  const auto* failed = std::get_if<Failed>(&reply.answer);
+  if (failed != nullptr && failed->code == ErrorCode::kOverloaded && !failed_) {
+    sent.refused = std::min(sent.refused, now);
+    sent.again = now + kPause;
+    if (sent.again - sent.refused <= patience_) return;
+  }
+  const size_t keys = sent.keys;
+  under_way_.erase(it);
+  if (const auto* listing = std::get_if<Listing>(&reply.answer)) {
+    take_listing(*listing);
+  } else if (std::holds_alternative<BatchWritten>(reply.answer)) {
+    (stage_ == Stage::kDeleting ? deleted_ : written_) += keys;
+    revision_ = std::max(revision_, reply.revision);
+  } else {
+    on_failure(reply);
+  }
+}
+
+void BackupRestore::on_failure(const ClientReply& reply) {
+  const auto* failed = std::get_if<Failed>(&reply.answer);
+  unknown_ |= failed != nullptr && failed->outcome == Outcome::kUnknown;
+  if (failed_) return;
+  failed_ = reply;
+  std::erase_if(under_way_, [](const auto& entry) { return entry.second.again != kNever; });
+}
+
+}  // namespace kvd

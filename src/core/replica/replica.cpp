@@ -1,0 +1,594 @@
+// The replica actor: state, roles, local reads. See replica.hpp.
+#include "core/replica/replica.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/mutation.hpp"
+#include "msg/history.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr Duration kStopLimit = milliseconds(2000);
+
+}  // namespace
+
+Replica::Replica(Outbox& out)
+    : out_(out),
+      disk_(out),
+      sparse_(!out.config.catch_up && !out.config.standalone),
+      catching_up_(out, "receives a snapshot", "keys") {
+  if (sparse_) out_.links.post(SparseChanged{true});
+}
+
+void Replica::restore(Recovery::Found found) {
+  disk_.begin(found);
+  lineage_ = found.facts.lineage;
+  epoch_ = found.facts.epoch;
+  proposed_ = found.facts.proposed;
+  store_ = std::move(found.store);
+  log_ = std::move(found.log);
+  commit_ = following_.verified = found.commit;
+  recovered_end_ = log_.last().revision;
+  if (found.facts.differs) {
+    diverged_ = Contradiction{Member{}, Evidence::kDigest};
+    out_.election.post(CopyDiffers{true});
+  }
+  out_.links.post(LogRecovered{log_.last()});
+  out_.front.post(Applied{commit_});
+}
+
+void Replica::handle(ReplicaMessage&& message) {
+  std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
+}
+
+// ---- roles ----
+
+void Replica::on(const RegisterSeen& message) {
+  const Register& content = message.content;
+  doubted_ = false;
+  if (content.lineage > lineage_) {
+    const bool ours = content.cause == ElectionCause::kForced && content.leader == out_.config.self.member;
+    ours ? carry_over(content) : begin_lineage(content.lineage);
+  }
+  std::vector<Member> before = register_ ? register_->in_sync : std::vector<Member>{};
+  register_ = content;
+  forget_the_dead();
+  if (content.epoch < epoch_) return;  // a peer has told us of a newer one; membership is looking for it
+  bool newer = content.epoch > epoch_;
+  epoch_ = content.epoch;
+  const Member& self = out_.config.self.member;
+  const bool open =
+      proposed_ && proposed_->epoch_id == content.epoch_id && proposed_->serial > content.serial;
+  if (!open) proposed_.reset();
+  remember_register();
+  if (content.leader == self && (message.ours || mutated(Mutation::kLedAgain))) {
+    if (!leader_) lead();
+    if (content.in_sync != before) ++counters_.in_sync_changes;
+  } else {
+    if (leader_) step_down("the register names " + content.leader.id.value + " as leader");
+    judge_anew();
+    if (newer || following_.leader != content.leader) follow(content);
+  }
+  bool in_sync = std::count(content.in_sync.begin(), content.in_sync.end(), self) > 0;
+  if (was_in_sync_ && !in_sync) {
+    out_.log(LogLevel::kWarn, "removed from the in-sync set",
+             {{"leader", content.leader.id.value}, {"epoch", std::to_string(content.epoch.value)}});
+  }
+  if (!was_in_sync_ && in_sync && content.leader != self) {
+    out_.log(LogLevel::kInfo, "in sync",
+             {{"leader", content.leader.id.value}, {"revision", std::to_string(commit_.value)}});
+  }
+  if (!was_in_sync_ && in_sync)
+    set_sparse(false);  // its copy was complete when it joined, perhaps in a life before
+  was_in_sync_ = in_sync;
+  if (voted_out(before)) begin_copy_anew();
+  announce();
+  if (move_) finish_move();
+}
+
+// Rule 17. What is remembered is on disk before anything is done under it.
+void Replica::remember_register() {
+  if (carrying_ || !register_) return;
+  disk_.keep(*register_, proposed_, lineage_, epoch_);
+}
+
+// Nobody leads this server, and it leads nobody, until ZooKeeper shows a register that follows from what it remembers.
+void Replica::on(const RegisterDoubted& message) {
+  doubted_ = true;
+  if (leader_) step_down("ZooKeeper does not show the register that this server leads by");
+  forget_leader();
+  following_.verified = commit_;
+  was_in_sync_ = false;
+  register_ = message.remembered;
+  proposed_ = message.proposed;
+  epoch_ = std::max(epoch_, message.remembered.epoch);
+  remember_register();
+  on(CopyAsked{});
+  announce();
+  if (move_) finish_move();
+}
+
+void Replica::on(const CopyAsked&) {
+  out_.election.post(CopyHeld{log_.last(), commit_, store_.digest(), epoch_});
+}
+
+// Only those that the register or a change of it still counts on are worth remembering.
+void Replica::forget_the_dead() {
+  auto counted = [](const std::vector<Member>& members, const Member& member) {
+    return std::count(members.begin(), members.end(), member) > 0;
+  };
+  std::erase_if(dead_, [&](const Member& member) {
+    return member != register_->leader && !counted(register_->in_sync, member) &&
+           !(leader_ && leader_->proposal && counted(leader_->proposal->in_sync, member));
+  });
+}
+
+// In a virgin cluster there is nothing to miss, so nobody is sparse.
+void Replica::on(const RegisterAbsent&) { set_sparse(false); }
+
+// Everything was lost, and a new history begins: whatever is left of the old one must go, here too (rule 16).
+void Replica::begin_lineage(Lineage lineage) {
+  if (leader_) step_down("a new lineage has begun");
+  bool had_data = log_.last().revision > lineage_base(lineage_);
+  lineage_ = lineage;
+  log_.reset(LogPosition{Epoch(0), lineage_base(lineage)});
+  drop(std::exchange(store_, Store()));
+  commit_ = recovered_end_ = lineage_base(lineage);
+  disk_.begin_generation(log_.base(), log_);
+  forget_leader();
+  caught_up_ = false;
+  agree_again();
+  out_.front.post(Applied{commit_});
+  if (register_ || had_data) {
+    out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS: all data of the former one is lost",
+             {{"lineage", std::to_string(lineage.value)}});
+  }
+}
+
+// An operator has decided for this server's copy, with all that its log has: others may have been told that it was
+// done. The log begins one revision behind the lineage's beginning, so that nobody who is there takes itself for
+// complete. On disk the copy comes first and the lineage's number after it: a restart in between finds the former
+// ones and does this again.
+void Replica::carry_over(const Register& content) {
+  if (leader_) step_down("a new lineage has begun");
+  advance(log_.last().revision);
+  lineage_ = content.lineage;
+  const LogPosition base{content.epoch, lineage_base(lineage_).next()};
+  log_.reset(base);
+  commit_ = recovered_end_ = base.revision;
+  carrying_ = out_.config.self.durable;
+  disk_.begin_generation(base, log_);
+  forget_leader();
+  agree_again();
+  out_.front.post(Applied{commit_});
+  out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS, on an operator's word: with this server's copy",
+           {{"lineage", std::to_string(lineage_.value)}, {"keys", std::to_string(store_.size())}});
+}
+
+void Replica::lead() {
+  forget_leader();
+  leader_ = Leading{};
+  leader_->found = log_.last();
+  leader_->takeover = log_.last().revision;
+  leader_->fresh = !caught_up_ && out_.config.self.durable;
+  leader_->since = leader_->marked_at = out_.now;
+  leader_->commit_before = leader_->commit_marked = commit_;
+  for (uint64_t r = commit_.value + 1; r <= log_.last().revision.value; ++r) {
+    note_in_tail(*log_.at(Revision(r)));
+  }
+  leader_->forgetting = leader_->takeover;
+  set_sparse(false);
+  set_caught_up();
+  ++counters_.elections;
+  for (auto& [link, peer] : peers_) restart_peer(peer);
+  out_.log(LogLevel::kInfo, "elected",
+           {{"epoch", std::to_string(epoch_.value)},
+            {"revision", std::to_string(leader_->takeover.value)},
+            {"cause", election_cause_name(register_->cause)},
+            {"in_sync_size", std::to_string(register_->in_sync.size())}});
+}
+
+void Replica::step_down(const std::string& why) {
+  CHECK(leader_);
+  out_.log(LogLevel::kWarn, "stepped down", {{"reason", why}, {"epoch", std::to_string(epoch_.value)}});
+  Leading former = std::move(*leader_);
+  leader_.reset();
+  ++counters_.step_downs;
+  out_.election.post(LeadActive{false});
+  // What is in the log may live on under the next leader, or not: nobody here can know (rule 12).
+  const std::string line =
+      "this server stopped leading before the write was confirmed: read the key before you repeat it";
+  for (const PendingWrite& write : former.writes) {
+    refuse(write.token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
+  }
+  for (const auto& [token, min] : former.settings) {
+    refuse(token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
+  }
+  for (const PendingRead& read : former.reads) {
+    // A write that changes nothing is asked again only when its front's others were not appended since: one behind it
+    // on its connection may live on in the log.
+    const bool write = read.answer && read.revision == Revision();
+    const bool overtaken = write && senders_[read.from].appended > read.after;
+    refuse(read.token, overtaken ? ErrorCode::kSteppedDown : ErrorCode::kNoLeader, Outcome::kNotApplied,
+           "this server stopped leading: try again");
+  }
+  for (auto& [link, sender] : senders_) sender = Sender{sender.newest, sender.newest + 1, Revision()};
+  forget_leader();
+  following_.heard = out_.now;
+  following_.verified = commit_;
+  announce();
+}
+
+void Replica::follow(const Register& content) {
+  std::optional<LinkId> link = following_.leader == content.leader ? following_.link : std::nullopt;
+  forget_leader();
+  following_.link = link;
+  following_.leader = content.leader;
+  following_.heard = out_.now;
+  following_.verified = commit_;
+  out_.log(LogLevel::kInfo, "follows",
+           {{"leader", content.leader.id.value}, {"epoch", std::to_string(content.epoch.value)}});
+}
+
+// Rule 4: whoever speaks of a newer epoch is believed at once. Nothing of an older one is accepted from here
+// on.
+void Replica::learn_epoch(Epoch epoch) {
+  if (epoch <= epoch_) return;
+  if (leader_) step_down("a peer knows a newer epoch, " + std::to_string(epoch.value));
+  epoch_ = epoch;
+  if (!carrying_) disk_.keep(epoch_);
+  Member leader = following_.leader;
+  forget_leader();
+  following_.leader = leader;
+  following_.heard = out_.now;
+  following_.verified = commit_;
+  out_.membership.post(EpochHeard{epoch});
+  announce();
+}
+
+void Replica::set_sparse(bool sparse) {
+  if (sparse_ == sparse) return;
+  sparse_ = sparse;
+  out_.links.post(SparseChanged{sparse});
+  announce();
+}
+
+// Not before everything that was visible here in the life before is visible again: reads never go back.
+void Replica::set_caught_up() {
+  if (caught_up_ || commit_ < recovered_end_) return;
+  caught_up_ = true;
+  announce();
+}
+
+void Replica::announce() {
+  RoleChanged role;
+  role.leading = leading();
+  role.active = active();
+  role.readable = readable();
+  role.doubted = doubted_;
+  role.epoch = epoch_;
+  bool named = register_ && !doubted_ && register_->epoch == epoch_;
+  if (named && (leader_ || register_->leader != out_.config.self.member)) role.leader = register_->leader;
+  bool same = announced_ && announced_->leading == role.leading && announced_->active == role.active &&
+              announced_->readable == role.readable && announced_->doubted == role.doubted &&
+              announced_->epoch == role.epoch && announced_->leader == role.leader;
+  if (same) return;
+  announced_ = role;
+  out_.front.post(std::move(role));
+}
+
+Role Replica::role() const {
+  if (leader_) return Role::kLeader;
+  if (sparse_) return Role::kSparse;
+  if (was_in_sync_) return Role::kFollower;
+  return register_ ? Role::kLearner : Role::kCandidate;
+}
+
+bool Replica::hears_leader() const {
+  return !leader_ && following_.link && out_.now - following_.heard <= out_.config.leader_silence;
+}
+
+std::optional<Duration> Replica::leader_silence() const {
+  if (leader_ || !following_.link) return std::nullopt;
+  return out_.now - following_.heard;
+}
+
+// ---- peers ----
+
+void Replica::on(const PeerUp& message) {
+  dead_.erase(message.info.member);
+  learn_epoch(message.epoch);
+  if (!message.dialed) return;
+  Peer peer;
+  peer.link = message.link;
+  peer.member = message.info.member;
+  peer.sparse = message.sparse;
+  peer.recovered = message.recovered;
+  peer.durable = message.info.durable;
+  Peer& kept = peers_[message.link] = std::move(peer);
+  if (leader_) restart_peer(kept);
+}
+
+void Replica::on(const PeerDown& message) {
+  if (message.dialed) {
+    peers_.erase(message.link);
+  } else if (following_.link == message.link) {
+    // A new link starts from nothing: half a snapshot, or what was verified on the old one, is void.
+    following_.link.reset();
+    following_.snapshot = 0;
+    drop_staging();
+    following_.verified = commit_;
+  }
+}
+
+void Replica::on(const PeerDead& message) { dead_.insert(message.member); }
+
+void Replica::on(MembersListed&& message) {
+  registered_.clear();
+  for (const ServerInfo& info : message.members) registered_.insert(info.member);
+}
+
+void Replica::on(PeerSaid&& message) {
+  if (auto* suspect = std::get_if<Suspect>(&message.message)) {
+    on_suspect(message, *suspect);
+  } else if (peers_.contains(message.link)) {
+    from_follower(message, message.message);
+  } else {
+    from_leader(message, message.message);
+  }
+}
+
+// The second opinion. A little before our own limit is soon enough: the asker repeats the question.
+void Replica::on_suspect(const PeerSaid& said, const Suspect& suspect) {
+  bool known = !leader_ && suspect.epoch == epoch_ && register_ && suspect.leader == register_->leader;
+  bool silent = out_.now - following_.heard > out_.config.leader_silence - 2 * out_.config.heartbeat;
+  bool agrees = known && (silent || dead_.contains(suspect.leader));
+  out_.emit(LinkSend{said.link, SuspectReply{suspect.epoch, suspect.leader, agrees}});
+}
+
+// ---- what is committed is applied and visible, and nothing else (rule 8) ----
+
+void Replica::advance(Revision commit) {
+  CHECK(commit >= commit_);
+  CHECK(commit <= log_.last().revision);
+  if (commit == commit_) return;
+  for (uint64_t r = commit_.value + 1; r <= commit.value; ++r) store_.apply(*log_.at(Revision(r)));
+  commit_ = commit;
+  out_.front.post(Applied{commit_});
+}
+
+void Replica::answer(uint64_t token, Answer what, Revision revision) {
+  out_.front.post(Answered{token, std::move(what), revision, false});
+}
+
+void Replica::refuse(uint64_t token, ErrorCode code, Outcome outcome, std::string detail) {
+  answer(token, Failed{code, outcome, std::move(detail)}, commit_);
+}
+
+Answer Replica::read_now(const Operation& operation) const {
+  if (const auto* list = std::get_if<ListKeys>(&operation)) {
+    Listing listing = store_.list(*list);
+    listing.complete = complete();
+    return listing;
+  }
+  const std::string& key = std::get<ReadKey>(operation).key;
+  const Record* item = store_.find(key);
+  if (item == nullptr) return KeyMissing{complete()};
+  return KeyFound{*item, complete()};
+}
+
+// The store is read part by part while writes go on, as for a learner (replica_leader.cpp). What was committed
+// since the part before comes first: the reader applies it to what it has by then, and so is at this part's
+// revision, too. Any copy will do, also one that is not readable: the digest tells what it was.
+Answer Replica::read_snapshot(const ReadSnapshot& read, Revision& at) const {
+  const size_t bytes_max = out_.config.tuning.snapshot_chunk_bytes;
+  at = read.since.value_or(commit_);
+  if (at < log_.base().revision || at > commit_) {
+    return Failed{ErrorCode::kOverloaded, Outcome::kNotApplied,
+                  "the log does not reach back to the part of the snapshot before: it is read too slowly"};
+  }
+  SnapshotPart part;
+  size_t bytes = 0;
+  while (at < commit_ && bytes < bytes_max) {
+    at = at.next();
+    part.entries.push_back(log_.at(at));
+    bytes += entry_bytes(*part.entries.back());
+  }
+  if (at == commit_) part.items = store_.items_behind(read.space, read.after, bytes_max);
+  part.more = at < commit_ || !part.items.empty();
+  part.cluster = register_ ? register_->cluster : out_.config.remembered.cluster;
+  part.lineage = lineage_;
+  part.from = out_.config.self.member;
+  part.at = log_.position(at);
+  part.digest = store_.digest();
+  part.complete = complete();
+  return part;
+}
+
+// `at` becomes the revision that the answer reflects.
+Answer Replica::read_here(const Operation& operation, Revision& at) {
+  if (const auto* snapshot = std::get_if<ReadSnapshot>(&operation)) return read_snapshot(*snapshot, at);
+  if (!readable())
+    return Failed{ErrorCode::kNotReady, Outcome::kNotApplied, "this server has no copy of the data yet"};
+  ++counters_.reads_local;
+  return read_now(operation);
+}
+
+void Replica::on(Read&& message) {
+  if (!message.linear) {
+    Revision at = commit_;
+    Answer found = read_here(message.operation, at);
+    out_.front.post(Answered{message.token, std::move(found), at, true});
+    return;
+  }
+  if (!leader_) {
+    refuse(message.token, ErrorCode::kNoLeader, Outcome::kNotApplied, "this server does not lead");
+  } else if (leader_->reads.size() >= out_.config.tuning.client_requests) {
+    refuse(message.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
+           "too many reads wait for confirmation");
+  } else {
+    ++counters_.reads_linear;
+    leader_->reads.push_back(
+        PendingRead{message.token, 0, commit_, std::move(message.operation), std::nullopt, {}});
+  }
+}
+
+// ---- time ----
+
+// The loop itself slept: the answers that we miss may be waiting unread in our own sockets. Timers run before
+// sockets are read, so without this a server that was stopped for two seconds would depose a healthy leader,
+// and a leader that was stopped would throw everybody out.
+void Replica::on(const Stalled&) {
+  following_.heard = out_.now;
+  for (auto& [link, peer] : peers_) peer.heard = peer.progress = peer.incomplete_since = out_.now;
+  if (leader_) leader_->unlinked_since.clear();
+}
+
+void Replica::on(DiskAnswer&& message) {
+  bool unsafe = !disk_.generation_safe();
+  disk_.on(std::move(message));
+  if (disk_.generation_safe()) {
+    if (std::exchange(carrying_, false)) remember_register();
+    if (!diverged_) disk_.trust();
+  }
+  if (leader_) return;  // flush() commits
+  if (!following_.staging) learn_commit(commit_);
+  if (unsafe && disk_.generation_safe() && following_.link) confirm(*following_.link, 0);
+}
+
+void Replica::on(const StopRequested&) {
+  if (stopping_) return;
+  stopping_ = true;
+  stop_limit_ = out_.now + kStopLimit;
+}
+
+void Replica::on_time() {
+  log_.prune(commit_, out_.config.tuning.retained_entries);
+  if (leader_) {
+    lead_on_time();
+  } else if (register_ && register_->epoch == epoch_ && !doubted_) {
+    Duration silent = out_.now - following_.heard;
+    if (silent > out_.config.leader_silence && out_.now - following_.reported >= out_.config.heartbeat) {
+      following_.reported = out_.now;
+      out_.election.post(LeaderSilent{register_->leader, epoch_, silent});
+    }
+  }
+  if (move_) finish_move();
+  if (stopping_ || move_) drain();
+}
+
+// The register tells who leads now, whatever became of the order.
+void Replica::finish_move() {
+  if (register_->epoch > move_->from) {
+    const ServerId& leader = register_->leader.id;
+    const bool done = !move_->to || *move_->to == leader;
+    if (move_->token && done) answer(*move_->token, LeaderMoved{leader}, commit_);
+    if (move_->token && !done)
+      refuse(*move_->token, ErrorCode::kTimedOut, Outcome::kUnknown,
+             "meanwhile " + leader.value + " took over");
+    move_.reset();
+  } else if (out_.now >= move_->limit) {
+    if (move_->token)
+      refuse(*move_->token, ErrorCode::kTimedOut, Outcome::kUnknown,
+             "the successor did not take over in time");
+    move_.reset();
+  }
+}
+
+// Before a planned end of its reign the leader finishes what it has begun and asks the successor to take over. Reads
+// need not be finished: who asked is told to ask the next leader.
+void Replica::drain() {
+  bool busy = leader_ && !(leader_->writes.empty() && !leader_->proposal);
+  if (leader_ && !busy && required().size() > 1 && out_.now >= leader_->hand_over_at) {
+    leader_->hand_over_at = out_.now + 2 * out_.config.heartbeat;
+    out_.election.post(HandOverWanted{move_ ? move_->to : std::nullopt, stopping_});
+  }
+  if (!stopping_ || stop_done_) return;
+  bool alone = leader_ && required().size() == 1 && !learner_is_near();
+  stop_done_ = out_.now >= stop_limit_ || !leader_ || (alone && !busy && leader_->reads.empty());
+}
+
+// One that catches up would, at this server's end, be left with nothing.
+bool Replica::learner_is_near() const {
+  return std::any_of(peers_.begin(), peers_.end(), [this](const auto& entry) {
+    const Peer& peer = entry.second;
+    bool there = out_.now - peer.heard <= out_.config.follower_lag && !dead_.contains(peer.member);
+    return there && !peer.sparse && (peer.snapshot || peer.match);
+  });
+}
+
+Instant Replica::deadline() const {
+  // Once the register is known there is always something to watch, and a heartbeat's pace is enough for all
+  // of it; that regularity is also what lets the node notice when its own loop has slept.
+  bool watches = out_.config.standalone ? stopping_ && !stop_done_ : register_ || stopping_;
+  const bool sends_on = leader_ && leader_->turn_bytes >= out_.config.tuning.turn_bytes;
+  if (!withering_.empty() || sends_on) return out_.now;
+  return watches ? out_.now + out_.config.heartbeat / 2 : kNever;
+}
+
+void Replica::flush() {
+  if (leader_ && disk_.all_kept() && !carrying_) flush_as_leader();
+  disk_.flush(log_, store_, commit_);
+  if (!withering_.empty() && !withering_.back().wither()) withering_.pop_back();
+}
+
+// A small one goes at once.
+void Replica::drop(Store store) {
+  if (store.wither()) withering_.push_back(std::move(store));
+}
+
+void Replica::drop_staging() {
+  if (following_.staging) drop(std::move(following_.staging->store));
+  following_.staging.reset();
+}
+
+void Replica::forget_leader() {
+  drop_staging();
+  following_ = Following{};
+}
+
+void Replica::flush_as_leader() {
+  if (leader_->proposal && !leader_->proposal->ordered) order_proposal();
+  commit_what_is_held();
+  serve_reads();
+  // One confirmation round at a time: reads that arrive meanwhile share the next one.
+  bool waiting = !leader_->reads.empty() && leader_->reads.back().round == 0;
+  if (waiting && required().size() > 1 && round_confirmed(leader_->round)) {
+    ++leader_->round;
+    for (PendingRead& read : leader_->reads) {
+      if (read.round == 0) read.round = leader_->round;
+    }
+    for (auto& [link, peer] : peers_) send_heartbeat(peer, false);
+  }
+  // Each in turn comes first, since what is large may leave nothing of this turn for the others.
+  auto next = peers_.upper_bound(leader_->served);
+  for (size_t i = 0; i < peers_.size(); ++i, ++next) {
+    if (next == peers_.end()) next = peers_.begin();
+    auto& [link, peer] = *next;
+    if (i == 0) leader_->served = link;
+    if (may_be_longer(peer)) continue;
+    // First of all on a new link: it tells how far our log goes (rule 18).
+    if (peer.heartbeat_at <= out_.now) send_heartbeat(peer, false);
+    send_entries(peer);
+    send_snapshot(peer);
+    if (peer.heartbeat_at <= out_.now) {
+      send_heartbeat(peer, false);
+    } else if (peer.told_commit < commit_ && peer.match) {
+      send_heartbeat(peer, true);
+    }
+  }
+  if (auto proposal = next_proposal()) propose_register(std::move(*proposal));
+}
+
+std::vector<Replica::PeerView> Replica::peer_views() const {
+  std::vector<PeerView> views;
+  for (const auto& [link, peer] : peers_) {
+    views.push_back(PeerView{peer.member, !peer.whole && peer.sparse, leader_ ? peer.match : std::nullopt,
+                             out_.now - peer.heard});
+  }
+  return views;
+}
+
+}  // namespace kvd

@@ -1,0 +1,377 @@
+// The replica actor: the log, and with it everything that is promised to clients. As leader it appends, replicates,
+// commits and answers; as follower it accepts, truncates, applies; as learner it takes a snapshot while writes go on.
+//
+// One class in five files, by what they do: replica.cpp (state, roles, local reads), replica_write.cpp (a write's way
+// into the log), replica_leader.cpp (replication, commit, the in-sync set), replica_follower.cpp (the other side),
+// replica_differs.cpp (copies that contradict each other). The rules that the comments name by number are in
+// src/README.md.
+#pragma once
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "core/outbox.hpp"
+#include "core/replica/durability.hpp"
+#include "core/replica/log.hpp"
+#include "core/replica/progress.hpp"
+#include "core/replica/recovery.hpp"
+#include "core/replica/requests.hpp"
+#include "core/replica/store.hpp"
+#include "core/replica/table.hpp"
+
+namespace kvd {
+
+class Replica {
+ public:
+  explicit Replica(Outbox& out);
+
+  // Before anything else, when there is a disk: with what it held.
+  void restore(Recovery::Found found);
+  void handle(ReplicaMessage&& message);
+  void on_time();
+  // Once per turn, after all mailboxes: sends what the turn's writes and reads have gathered, one batch per
+  // peer.
+  void flush();
+  Instant deadline() const;
+
+  // For views and status.
+  Role role() const;
+  bool leading() const { return leader_.has_value(); }
+  bool active() const { return leader_ && leader_->active; }
+  bool readable() const { return caught_up_ || sparse_; }
+  bool complete() const { return caught_up_ && !sparse_; }
+  bool hears_leader() const;
+  bool diverged() const { return diverged_.has_value(); }
+  // Whose copy differs, as long as nobody knows which is right; empty: nobody's.
+  std::string contradicted_by() const;
+  // While leading: who is in sync and has not confirmed where its log matches, as "b, c".
+  std::string unconfirmed() const;
+  bool stopped() const { return stop_done_; }
+  Lineage lineage() const { return lineage_; }
+  Epoch epoch() const { return epoch_; }
+  Revision commit() const { return commit_; }
+  const Log& log() const { return log_; }
+  const Store& store() const { return store_; }
+  std::vector<Member> required() const;
+  const std::optional<Register>& config() const { return register_; }
+  struct PeerView {
+    Member member;
+    bool sparse = false;
+    std::optional<Revision> match;
+    Duration silent{0};
+  };
+  std::vector<PeerView> peer_views() const;
+  std::optional<Duration> leader_silence() const;
+  uint32_t responsive() const;
+  const Counters& counters() const { return counters_; }
+  bool disk_low() const { return disk_.low(); }
+  std::optional<WorkStatus> work() const { return catching_up_.status(); }
+
+ private:
+  enum class Evidence { kLog, kDigest };
+  struct Contradiction {  // this copy differs from the leader's
+    Member leader;
+    Evidence by = Evidence::kLog;
+  };
+
+  // ---- the leader's books ----
+  struct Peer {  // one per link that we dialed and that stands
+    LinkId link;
+    Member member;
+    bool whole = false;      // it has said so, of the newest snapshot: its log and copy make all the data
+    bool sparse = false;     // wants no snapshot
+    bool durable = false;    // has a disk
+    LogPosition recovered;   // where its log ended when it started
+    uint64_t snapshots = 0;  // begun on this link in this epoch
+    std::optional<Revision> match;  // verified in this epoch, on this link
+    Revision next;                  // to be sent
+    bool probing = true;            // looking for where the logs match: one Append at a time
+    bool probe_sent = false;
+    Revision told_commit;
+    Revision held;         // it knows more to be committed than our log has, up to here: rule 18
+    bool differs = false;  // its copy contradicts ours
+    uint64_t round = 0;    // confirmed
+    Instant heard{};
+    Instant progress{};          // when match advanced, or the log began to be ahead of it
+    Instant incomplete_since{};  // while not whole
+    Instant heartbeat_at{};
+    std::deque<std::pair<Revision, size_t>>
+        in_flight;  // last revision and bytes of each unacknowledged Append
+    size_t in_flight_bytes = 0;
+    struct Snapshot {
+      Revision base;
+      Space space = Space::kData;  // of the last item sent
+      std::string cursor;          // ... its key
+      bool all_sent = false;
+      uint64_t sent = 0;  // chunks
+      uint64_t taken = 0;
+    };
+    std::optional<Snapshot> snapshot;
+    Instant snapshot_after = kNever;  // the last one came out wrong: another one then, and nothing before
+    Instant awaited_since = kNever;   // commit waits for this learner (await_learners)
+    Instant not_awaited_before{};
+  };
+  struct PendingWrite {
+    Revision revision;
+    uint64_t token = 0;
+    Answer answer;
+  };
+  struct PendingRead {  // or a write that changes nothing, whose answer is just as much a linear read
+    uint64_t token = 0;
+    uint64_t round = 0;            // 0: not yet assigned
+    Revision after;                // and this much committed
+    Operation operation;           // ReadKey or ListKeys ...
+    std::optional<Answer> answer;  // ... or what is to be said,
+    Revision revision;             // about this revision; 0: the newest by then
+    LinkId from{};                 // of a write: see Propose
+  };
+  struct Ticket {  // whose write it is
+    uint64_t token = 0;
+    std::string idempotency_key;  // empty: none
+    uint64_t digest = 0;          // of the operation and its fence, with a key
+    std::vector<Fence> fences;    // to be remembered where they are larger; several only of a restore
+    LinkId from{};                // see Propose
+    uint64_t term = 0;
+  };
+  struct Sender {          // a front, and of its writes' terms
+    uint64_t newest = 0;   // the newest
+    uint64_t refused = 0;  // ... those below this: one of them was refused, and may be sent again
+    Revision appended;     // its newest write in the log
+  };
+  struct Proposal {  // a change of the register whose outcome we do not know yet
+    uint64_t change_id = 0;
+    std::vector<Member> in_sync;
+    uint32_t min_in_sync = 1;
+    std::string why;       // for the log
+    bool ordered = false;  // of membership: not before a larger set is remembered on disk
+  };
+  struct Leading {
+    Revision takeover;  // the log's length when the epoch began: rule 10
+    bool active = false;
+    LogPosition found;   // its log's end then
+    bool fresh = false;  // of a life that has followed nobody: its directory may be an old copy
+    Instant since{};
+    std::deque<PendingWrite> writes;
+    std::deque<PendingRead> reads;
+    // The newest effect on each key, and on each fence, in the uncommitted part of the log.
+    std::unique_ptr<Index> tail = std::make_unique<Index>();
+    std::unique_ptr<Index> fences = std::make_unique<Index>();
+    std::map<std::string, RememberedAnswer> requests;  // of writes in the uncommitted part of the log
+    Revision commit_before;                            // as of one or two heartbeats ago, and
+    Revision commit_marked;                            // ... of this one:
+    Instant marked_at{};
+    Revision forgetting;  // the entry that last made room among the remembered answers
+    size_t uncommitted_bytes = 0;
+    size_t uncommitted_keys = 0;
+    uint64_t round = 0;  // newest that was sent
+    std::optional<Proposal> proposal;
+    std::deque<std::pair<uint64_t, uint32_t>> settings;  // token, min_in_sync
+    std::map<Member, Instant> unlinked_since;            // of the in-sync set
+    Instant propose_after{};
+    Instant hand_over_at{};
+    Instant yield_at{};     // to one that has a disk
+    size_t turn_bytes = 0;  // sent to followers in this turn of the loop
+    LinkId served;          // who was the first to be sent something in the last one
+  };
+
+  // Times --leader-silence. Shrinking to oneself alone is the last resort: with silent (not dead) followers it is as
+  // likely that this server is the one cut off, and then they should rather depose it.
+  static constexpr int kLastShrinkPatience = 4;
+  static constexpr Duration kMoveLimit = milliseconds(2000);  // then this server goes on leading
+  struct Move {                     // a planned hand-over; outlives the reign that it ends
+    std::optional<uint64_t> token;  // none: this server wants it itself
+    std::optional<ServerId> to;
+    Epoch from;
+    Instant limit{};
+  };
+
+  // ---- the follower's books ----
+  struct Staging {  // a snapshot that is arriving, with the log behind it
+    Store store;
+    Log log;
+    uint64_t chunks = 0;
+    uint64_t items = 0;
+    std::optional<SnapshotEnd> end;
+    Revision commit;
+  };
+  struct Following {
+    std::optional<LinkId> link;  // that the leader dialed
+    Member leader;
+    Instant heard{};
+    Instant reported{};      // last LeaderSilent
+    Revision verified;       // our log is the leader's up to here: rule 7
+    Revision leader_commit;  // newest heard of
+    uint64_t snapshot = 0;   // number of the last one begun on this link in this epoch
+    bool lacks = false;      // its log does not have what is committed here: rule 18
+    std::optional<Staging> staging;
+  };
+
+  void on(const RegisterSeen& message);
+  void on(const RegisterAbsent& message);
+  void on(const RegisterDoubted& message);
+  void on(const CopyAsked& message);
+  void on(const ChangeResolved& message);
+  void on(const PeerUp& message);
+  void on(const PeerDown& message);
+  void on(const PeerDead& message);
+  void on(PeerSaid&& message);
+  void on(Propose&& message);
+  void on(const SenderGone& message) { senders_.erase(message.link); }
+  void on(const WritePassedOver& message) { passed_over(message.link, message.term); }
+  void on(MembersListed&& message);
+  void on(Read&& message);
+  void on(DiskAnswer&& message);
+  void on(const Stalled& message);
+  void on(const StopRequested& message);
+
+  // replica.cpp
+  void lead();
+  void step_down(const std::string& why);
+  void follow(const Register& content);
+  void begin_lineage(Lineage lineage);
+  void carry_over(const Register& content);
+  void remember_register();
+  void forget_the_dead();
+  void learn_epoch(Epoch epoch);
+  void set_sparse(bool sparse);
+  void set_caught_up();
+  void announce();
+  void drop(Store store);
+  void drop_staging();
+  void forget_leader();
+  void advance(Revision commit);
+  void answer(uint64_t token, Answer what, Revision revision);
+  void refuse(uint64_t token, ErrorCode code, Outcome outcome, std::string detail);
+  Answer read_now(const Operation& operation) const;
+  Answer read_here(const Operation& operation, Revision& at);
+  Answer read_snapshot(const ReadSnapshot& read, Revision& at) const;
+  void on_suspect(const PeerSaid& said, const Suspect& suspect);
+
+  // replica_write.cpp
+  const Record* latest(std::string_view key) const;
+  Revision next_revision() const { return log_.last().revision.next(); }
+  bool takes_writes(const Propose& message);
+  bool overtakes(const Ticket& ticket);
+  void passed_over(LinkId from, uint64_t term);
+  void refuse_for_now(const Ticket& ticket, ErrorCode code, std::string detail);
+  bool overloaded(const Operation& operation) const;
+  bool admit(const Ticket& ticket, const Operation& operation);
+  bool enough_in_sync(const Ticket& ticket);
+  bool room_for(const Ticket& ticket, const std::vector<Record>& effects);
+  bool recall(const Ticket& ticket);
+  bool empty_at_tail() const;
+  uint64_t latest_token(std::string_view resource) const;
+  std::vector<Record> larger_tokens(const Ticket& ticket) const;
+  void write(Ticket ticket, std::vector<Record> effects, Answer answer);
+  void unchanged(Ticket ticket, Answer answer);
+  void propose(Ticket ticket, PutKey& put);
+  void propose(Ticket ticket, DeleteKey& remove);
+  void propose(Ticket ticket, DeletePrefix& remove);
+  void propose(Ticket ticket, WriteBatch& batch);
+  void change_settings(uint64_t token, const ChangeSettings& settings);
+  void move_leader(uint64_t token, const MoveLeader& move);
+  void note_in_tail(const Entry& entry);
+  void drop_from_tail(const Entry& entry);
+
+  // replica_leader.cpp
+  void from_follower(const PeerSaid& said, PeerMessage& message);
+  void on_ack(Peer& peer, const AppendAck& ack);
+  void on_nack(Peer& peer, const AppendNack& nack);
+  void on_heartbeat_ack(Peer& peer, const HeartbeatAck& ack);
+  void on_snapshot_ack(Peer& peer, const SnapshotAck& ack);
+  void begin_snapshot(Peer& peer);
+  void send_snapshot(Peer& peer);
+  void flush_as_leader();
+  void send_entries(Peer& peer);
+  void send_heartbeat(Peer& peer, bool notice);
+  void restart_peer(Peer& peer);
+  void commit_what_is_held();
+  Revision await_learners(Revision held);
+  void mark_commit();
+  void activate();
+  void serve_reads();
+  bool round_confirmed(uint64_t round) const;
+  bool learner_is_near() const;
+  const Peer* peer_of(const Member& member) const;
+  void lead_on_time();
+  std::optional<Proposal> next_proposal();
+  std::optional<Member> learner_to_admit() const;
+  std::vector<Member> members_to_remove() const;
+  const char* lag_of(const Member& member) const;
+  void propose_register(Proposal proposal);
+  void order_proposal();
+  Register proposed_register() const;
+  bool confirmed_in_sync(const Member& member) const;
+  void drain();
+  void finish_move();
+  void give_up_stuck_disk();
+  void yield_to_disk();
+
+  // replica_follower.cpp
+  void from_leader(const PeerSaid& said, PeerMessage& message);
+  bool accept_leader(const PeerSaid& said, Epoch epoch);
+  void on_append(const PeerSaid& said, const Append& append);
+  void on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat);
+  void on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin);
+  void on_snapshot_chunk(const PeerSaid& said, SnapshotChunk& chunk);
+  void on_snapshot_end(const PeerSaid& said, const SnapshotEnd& end);
+  void install_if_complete(LinkId link);
+  void confirm(LinkId link, uint64_t round);
+  bool take_entries(Log& log, const Append& append, Revision floor);
+  void truncate_after(Log& log, Revision revision);
+  void drop_void_tail(Revision leaders_end);
+  void compare_digests(uint64_t leaders);
+  Revision hint(const Log& log, const LogPosition& previous, Revision floor) const;
+  void learn_commit(Revision commit);
+
+  // replica_differs.cpp
+  void contradicted(Revision revision, Evidence by);
+  void judge_anew();
+  void agree_again();
+  void ask_anew();
+  bool voted_out(const std::vector<Member>& before) const;
+  bool awaits_others() const;
+  bool may_be_longer(const Peer& peer) const;
+  bool refuses(const PeerSaid& said, Revision leaders_end);
+  void begin_copy_anew();
+  bool agrees(const Peer& peer) const;
+  size_t agreeing(const Member& except) const;
+  bool contradicts(const Peer& peer) const;
+  const Peer* undecided() const;
+  void yield_to_longer();
+
+  Outbox& out_;
+  std::optional<Register> register_;
+  Lineage lineage_;
+  Epoch epoch_;  // newest known, from the register or from a peer: everything older is refused (rule 4)
+  Log log_;
+  Store store_;
+  std::vector<Store> withering_;  // former ones, freed bit by bit
+  Durability disk_;
+  Revision recovered_end_;  // what this server's clients may have seen before it restarted ends here
+  Revision commit_;         // known committed, applied to store_, visible
+  bool caught_up_ = false;  // the copy has once been as new as its leader's
+  bool sparse_ = false;
+  bool was_in_sync_ = false;
+  bool doubted_ = false;                   // the register is not believed: rule 17
+  std::optional<Contradiction> diverged_;  // rule 18
+  bool carrying_ = false;                  // a new lineage begins with this copy, which is not safe yet
+  std::optional<Register> proposed_;       // ordered with a larger in-sync set, while its outcome is open
+  std::optional<Leading> leader_;
+  std::map<LinkId, Sender> senders_;  // see Propose
+  Following following_;
+  std::map<LinkId, Peer> peers_;
+  std::set<Member> dead_;        // proven
+  std::set<Member> registered_;  // in ZooKeeper
+  std::optional<RoleChanged> announced_;
+  bool stopping_ = false;
+  bool stop_done_ = false;
+  Instant stop_limit_ = kNever;
+  std::optional<Move> move_;
+  Progress catching_up_;
+  Counters counters_;
+};
+
+}  // namespace kvd

@@ -1,0 +1,580 @@
+// The replica actor as leader: replication, commit, the in-sync set, confirmed reads. See replica.hpp.
+#include <algorithm>
+#include <utility>
+
+#include "core/mutation.hpp"
+#include "core/replica/replica.hpp"
+#include "msg/history.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr Duration kProposalRetry = milliseconds(20);
+constexpr Duration kSnapshotRetry = milliseconds(1000);  // after one whose digest was wrong
+
+// After a successor with a disk that did not take over: writes wait meanwhile.
+constexpr Duration kYieldPause = milliseconds(60'000);
+
+// A link on which nothing comes back for so long is given up and dialed anew.
+constexpr int kStaleLink = 8;  // times --leader-silence
+
+// Before a learner that took too long is waited for again.
+constexpr int kAwaitPause = 20;  // times --follower-lag
+
+// A disk that has not answered for so long is given up.
+constexpr int kDiskPatience = 2;  // times --leader-silence
+
+std::vector<Member> without(std::vector<Member> members, const std::vector<Member>& removed) {
+  std::erase_if(members, [&](const Member& m) { return std::count(removed.begin(), removed.end(), m) > 0; });
+  return members;
+}
+
+bool has_id(const std::vector<Member>& members, const ServerId& id) {
+  return std::any_of(members.begin(), members.end(), [&](const Member& m) { return m.id == id; });
+}
+
+}  // namespace
+
+// ---- M: who must have a write before it is acknowledged (rule 5) ----
+
+// The confirmed set and, while a change is unresolved, the proposed one: by incarnation, since another life
+// of a member has not got what the former one had. Counting only the new set too early loses what the old set
+// was promised; counting only the old one too long would let the new one lead without our latest writes.
+std::vector<Member> Replica::required() const {
+  if (!leader_) return {};
+  std::vector<Member> members = register_->in_sync;
+  if (leader_->proposal) {
+    const std::vector<Member>& proposed = leader_->proposal->in_sync;
+    if (mutated(Mutation::kShrinkEarly) && proposed.size() < members.size()) return proposed;
+    if (mutated(Mutation::kGrowthLate)) return members;
+    if (mutated(Mutation::kIncarnationReplaced))
+      std::erase_if(members, [&](auto& m) { return has_id(proposed, m.id); });
+    members.insert(members.end(), proposed.begin(), proposed.end());
+  }
+  std::sort(members.begin(), members.end());
+  members.erase(std::unique(members.begin(), members.end()), members.end());
+  return members;
+}
+
+bool Replica::confirmed_in_sync(const Member& member) const {
+  return std::count(register_->in_sync.begin(), register_->in_sync.end(), member) > 0;
+}
+
+const Replica::Peer* Replica::peer_of(const Member& member) const {
+  for (const auto& [link, peer] : peers_) {
+    if (peer.member == member || (mutated(Mutation::kSetById) && peer.member.id == member.id)) return &peer;
+  }
+  return nullptr;
+}
+
+// ---- commit ----
+
+void Replica::commit_what_is_held() {
+  if (register_->in_sync.size() < register_->min_in_sync) return;
+  Revision held = mutated(Mutation::kLeaderUnsafe) ? log_.last().revision : disk_.safe_end(log_);  // rule 13
+  for (const Member& member : required()) {
+    if (member == out_.config.self.member) continue;
+    const Peer* peer = peer_of(member);
+    if (peer == nullptr || !peer->whole || !peer->match) return;
+    held = std::min(held, *peer->match);
+  }
+  held = await_learners(held);
+  if (held > commit_) {
+    for (uint64_t r = commit_.value + 1; r <= held.value; ++r) drop_from_tail(*log_.at(Revision(r)));
+    counters_.writes += held.value - commit_.value;
+    advance(held);
+  }
+  // Rule 10: what the former leader may have acknowledged must be committed here before anything else is
+  // promised. How far that goes we cannot know, but it is not beyond our own log.
+  if (!leader_->active && commit_ >= leader_->takeover) activate();
+  while (leader_->active && !leader_->writes.empty() &&
+         (leader_->writes.front().revision <= commit_ || mutated(Mutation::kUncommittedAnswered))) {
+    PendingWrite& write = leader_->writes.front();
+    answer(write.token, std::move(write.answer), write.revision);
+    leader_->writes.pop_front();
+  }
+}
+
+// Rule 9 asks of a learner that it has all that is committed, at one and the same moment. While writes go on without a
+// pause, one whose disk or way is slower than the others' never has. So commit waits for a learner that is as good as
+// there, as it will for the member: until it is admitted, or not longer than for a silent member, and then not again
+// for a while. Nor for one that has just left the set, and not when somebody else is about to lead.
+Revision Replica::await_learners(Revision held) {
+  if (!leader_->active || ((stopping_ || move_) && required().size() > 1)) return held;
+  for (auto& [link, peer] : peers_) {
+    const bool member = confirmed_in_sync(peer.member);
+    const bool lives = peer.whole && peer.match && !dead_.contains(peer.member) &&
+                       out_.now - peer.heard <= out_.config.follower_lag;
+    const bool near = lives && *peer.match >= leader_->commit_before && out_.now >= peer.not_awaited_before;
+    if (peer.awaited_since == kNever && near && !member) peer.awaited_since = out_.now;
+    const bool awaited = peer.awaited_since != kNever;
+    const bool in_vain = awaited && (!lives || out_.now - peer.awaited_since > out_.config.follower_lag);
+    if (member || in_vain) {
+      peer.awaited_since = kNever;
+      peer.not_awaited_before = out_.now + kAwaitPause * out_.config.follower_lag;
+    } else if (awaited) {
+      held = std::min(held, std::max(*peer.match, commit_));
+    }
+  }
+  return held;
+}
+
+void Replica::mark_commit() {
+  if (out_.now - leader_->marked_at < out_.config.heartbeat) return;
+  leader_->commit_before = std::exchange(leader_->commit_marked, commit_);
+  leader_->marked_at = out_.now;
+}
+
+void Replica::activate() {
+  leader_->active = true;
+  set_caught_up();
+  out_.election.post(LeadActive{});
+  out_.membership.post(LeadActive{});
+  out_.log(LogLevel::kInfo, "takes writes",
+           {{"epoch", std::to_string(epoch_.value)},
+            {"revision", std::to_string(commit_.value)},
+            {"after_ms", std::to_string(to_ms(out_.now - leader_->since))}});
+  announce();
+}
+
+// ---- confirmed reads (rule 11) ----
+
+// A read is answered when every other member of M has confirmed this epoch in reply to a heartbeat that was
+// sent after the read arrived. All but one would not do: that one may have taken over, alone, and
+// acknowledged a newer write.
+bool Replica::round_confirmed(uint64_t round) const {
+  int missing = 0;
+  for (const Member& member : required()) {
+    if (member == out_.config.self.member) continue;
+    const Peer* peer = peer_of(member);
+    if (peer == nullptr || peer->round < round) ++missing;
+  }
+  return missing <= (mutated(Mutation::kReadsAllButOne) ? 1 : 0);
+}
+
+void Replica::serve_reads() {
+  if (leader_->reads.empty()) return;
+  if (!leader_->active && !mutated(Mutation::kReadsBeforeActivation)) return;
+  bool alone = required().size() == 1 || mutated(Mutation::kReadsUnconfirmed);
+  uint64_t confirmed = 0;
+  while (!leader_->reads.empty()) {
+    PendingRead& read = leader_->reads.front();
+    if (read.after > commit_) return;
+    if (!alone) {
+      if (read.round == 0) return;
+      if (read.round != confirmed && !round_confirmed(read.round)) return;
+      confirmed = read.round;
+    }
+    Answer result = read.answer ? std::move(*read.answer) : read_now(read.operation);
+    answer(read.token, std::move(result), read.revision == Revision(0) ? commit_ : read.revision);
+    leader_->reads.pop_front();
+  }
+}
+
+// ---- sending ----
+
+void Replica::restart_peer(Peer& peer) {
+  LinkId link = peer.link;
+  Member member = peer.member;
+  bool sparse = peer.sparse;
+  bool durable = peer.durable;
+  LogPosition recovered = peer.recovered;
+  peer = Peer{};
+  peer.link = link;
+  peer.member = member;
+  peer.sparse = sparse;
+  peer.durable = durable;
+  peer.recovered = recovered;
+  peer.next = log_.last().revision.next();
+  peer.heard = peer.progress = peer.incomplete_since = peer.heartbeat_at = out_.now;
+}
+
+void Replica::send_heartbeat(Peer& peer, bool notice) {
+  if (may_be_longer(peer)) return;  // it would cut off what it does not name
+  if (!notice) peer.heartbeat_at = out_.now + out_.config.heartbeat;
+  peer.told_commit = commit_;
+  out_.emit(LinkSend{
+      peer.link, Heartbeat{epoch_, commit_, leader_->round, store_.digest(), log_.last().revision, notice}});
+}
+
+void Replica::send_entries(Peer& peer) {
+  if (peer.snapshot_after != kNever) return;
+  if (peer.next <= log_.base().revision) {  // pruned away meanwhile
+    begin_snapshot(peer);
+  }
+  if (peer.probing) {
+    // Ask first where the logs match. Mostly they match at the end, and this one empty Append is all.
+    if (!peer.probe_sent) {
+      out_.emit(LinkSend{peer.link, Append{epoch_, log_.position(peer.next.previous()), commit_, {}}});
+    }
+    peer.probe_sent = true;
+    return;
+  }
+  while (peer.next <= log_.last().revision && peer.in_flight_bytes < out_.config.tuning.window_bytes) {
+    if (leader_->turn_bytes >= out_.config.tuning.turn_bytes) return;
+    Append append{epoch_, log_.position(peer.next.previous()), commit_, {}};
+    size_t bytes = 0;
+    while (peer.next <= log_.last().revision && bytes < out_.config.tuning.append_bytes) {
+      append.entries.push_back(log_.at(peer.next));
+      bytes += entry_bytes(*append.entries.back());
+      peer.next = peer.next.next();
+    }
+    peer.in_flight.emplace_back(peer.next.previous(), bytes);
+    peer.in_flight_bytes += bytes;
+    leader_->turn_bytes += bytes;
+    peer.told_commit = commit_;
+    out_.emit(LinkSend{peer.link, std::move(append)});
+  }
+}
+
+// ---- snapshots, while writes go on ----
+//
+// The log behind `base` is streamed as usual, and the store is read key by key as it is when each chunk is
+// sent, so it is at `base` in some places and later in others. The receiver applies the log over it, skipping
+// what a key already is beyond; once it has applied the revision at which the last chunk was sent, the two
+// are equal, which the digest proves. No copy of the store is made, and no write waits.
+
+void Replica::begin_snapshot(Peer& peer) {
+  bool known = peer.snapshot.has_value();
+  peer.snapshot_after = kNever;
+  if (peer.whole) peer.incomplete_since = out_.now;
+  peer.whole = false;
+  ++peer.snapshots;
+  peer.probing = false;
+  peer.match.reset();
+  peer.next = commit_.next();
+  peer.in_flight.clear();
+  peer.in_flight_bytes = 0;
+  peer.snapshot.reset();
+  if (!peer.sparse) {
+    peer.snapshot = Peer::Snapshot{};
+    peer.snapshot->base = commit_;
+    ++counters_.snapshots_sent;
+    if (!known) {
+      out_.log(LogLevel::kInfo, "sends a snapshot",
+               {{"to", peer.member.id.value},
+                {"revision", std::to_string(commit_.value)},
+                {"keys", std::to_string(store_.size())}});
+    }
+  }
+  out_.emit(LinkSend{
+      peer.link, SnapshotBegin{epoch_, peer.snapshots, log_.position(commit_), peer.sparse, store_.size()}});
+}
+
+void Replica::send_snapshot(Peer& peer) {
+  if (!peer.snapshot || peer.snapshot_after != kNever) return;
+  Peer::Snapshot& snapshot = *peer.snapshot;
+  while (!snapshot.all_sent &&
+         snapshot.sent - snapshot.taken < out_.config.tuning.snapshot_chunks_in_flight) {
+    if (leader_->turn_bytes >= out_.config.tuning.turn_bytes) return;
+    SnapshotChunk chunk{epoch_, store_.items_behind(snapshot.space, snapshot.cursor,
+                                                    out_.config.tuning.snapshot_chunk_bytes)};
+    if (chunk.items.empty()) {
+      // Whoever installs this may lead one day: not without what our predecessor may have acknowledged.
+      if (peer.next <= leader_->takeover) return;
+      snapshot.all_sent = true;
+      out_.emit(LinkSend{peer.link, SnapshotEnd{epoch_, commit_, store_.digest()}});
+      return;
+    }
+    snapshot.space = chunk.items.back().space();
+    snapshot.cursor = chunk.items.back().key();
+    for (const Record& item : chunk.items) leader_->turn_bytes += item.key().size() + item.value().size();
+    ++snapshot.sent;
+    out_.emit(LinkSend{peer.link, std::move(chunk)});
+  }
+}
+
+// ---- what followers answer ----
+
+void Replica::from_follower(const PeerSaid& said, PeerMessage& message) {
+  Peer& peer = peers_.at(said.link);
+  Epoch spoken;  // of the answer
+  if (auto* ack = std::get_if<AppendAck>(&message)) spoken = ack->epoch;
+  if (auto* nack = std::get_if<AppendNack>(&message)) spoken = nack->epoch;
+  if (auto* beat = std::get_if<HeartbeatAck>(&message)) spoken = beat->epoch;
+  if (auto* snap = std::get_if<SnapshotAck>(&message)) spoken = snap->epoch;
+  if (spoken > epoch_) {
+    learn_epoch(spoken);
+    return;
+  }
+  if (!leader_) return;
+  // An answer to an earlier epoch's question counts for nothing in this one.
+  if (spoken != epoch_ && !mutated(Mutation::kForeignAcks)) return;
+  peer.heard = out_.now;
+  if (auto* ack = std::get_if<AppendAck>(&message)) on_ack(peer, *ack);
+  if (auto* nack = std::get_if<AppendNack>(&message)) on_nack(peer, *nack);
+  if (auto* beat = std::get_if<HeartbeatAck>(&message)) on_heartbeat_ack(peer, *beat);
+  if (auto* snap = std::get_if<SnapshotAck>(&message)) on_snapshot_ack(peer, *snap);
+}
+
+void Replica::on_ack(Peer& peer, const AppendAck& ack) {
+  // An answer out of a snapshot that has been given up says nothing of the one that replaced it.
+  if (ack.snapshot != peer.snapshots && !mutated(Mutation::kSnapshotAnswersMixed)) return;
+  if (ack.match > log_.last().revision) return;  // no follower of ours can say that
+  peer.probing = false;
+  if (!peer.match || ack.match > *peer.match) {
+    peer.match = ack.match;
+    peer.progress = out_.now;
+  }
+  if (peer.next <= ack.match) peer.next = ack.match.next();
+  while (!peer.in_flight.empty() && peer.in_flight.front().first <= ack.match) {
+    peer.in_flight_bytes -= peer.in_flight.front().second;
+    peer.in_flight.pop_front();
+  }
+}
+
+void Replica::on_nack(Peer& peer, const AppendNack& nack) {
+  if (nack.stale || nack.snapshot != peer.snapshots || peer.snapshot_after != kNever) return;
+  peer.held = nack.held.revision > log_.last().revision ? nack.held.revision : Revision(0);
+  if (peer.held != Revision(0)) return;
+  peer.match.reset();
+  peer.sparse = nack.sparse;
+  Revision hint = std::min(nack.hint, peer.next.previous());
+  bool fresh_sparse = peer.sparse && hint == lineage_base(lineage_) && commit_ > hint;
+  if (hint < log_.base().revision || peer.snapshot || fresh_sparse) {
+    begin_snapshot(peer);
+    return;
+  }
+  peer.next = hint.next();
+  peer.probing = true;
+  peer.probe_sent = false;
+  peer.in_flight.clear();
+  peer.in_flight_bytes = 0;
+}
+
+void Replica::on_heartbeat_ack(Peer& peer, const HeartbeatAck& ack) {
+  peer.round = std::max(peer.round, ack.round);
+  peer.differs = ack.differs;
+  if (ack.differs) {
+    if (peer.whole) peer.incomplete_since = out_.now;
+    peer.whole = false;
+    peer.match.reset();
+  }
+  // Only of the newest snapshot: what was said before it was begun is not true any more. (A sparse copy that
+  // had just become equal to an empty leader's could else be counted after it was told to start with
+  // nothing.)
+  bool newest = ack.snapshot == peer.snapshots || mutated(Mutation::kSnapshotAnswersMixed);
+  if (!ack.whole || !newest || peer.whole) return;
+  if (peer.snapshot || peer.sparse)
+    out_.log(LogLevel::kInfo, "caught up", {{"server", peer.member.id.value}});
+  peer.whole = true;
+  peer.sparse = false;
+  peer.snapshot.reset();
+}
+
+void Replica::on_snapshot_ack(Peer& peer, const SnapshotAck& ack) {
+  if (!peer.snapshot || ack.number != peer.snapshots) return;
+  if (ack.failed) {
+    // Whatever it says of this one from here on counts for nothing: not that it is whole, nor how far it is.
+    ++peer.snapshots;
+    peer.match.reset();
+    peer.whole = false;
+    peer.in_flight.clear();
+    peer.in_flight_bytes = 0;
+    peer.snapshot_after = out_.now + kSnapshotRetry;
+  } else {
+    peer.snapshot->taken = std::max(peer.snapshot->taken, std::min(ack.chunks, peer.snapshot->sent));
+  }
+}
+
+// ---- the in-sync set ----
+
+// Why a member is to leave the in-sync set; null: it keeps up.
+const char* Replica::lag_of(const Member& member) const {
+  if (member == out_.config.self.member) return nullptr;
+  if (dead_.contains(member)) return "dead";
+  const Peer* peer = peer_of(member);
+  if (peer == nullptr) {
+    auto it = leader_->unlinked_since.find(member);
+    bool long_ago = it != leader_->unlinked_since.end() && out_.now - it->second > out_.config.follower_lag;
+    return long_ago ? "not connected" : nullptr;
+  }
+  if (may_be_longer(*peer)) return nullptr;
+  if (out_.now - peer->heard > out_.config.follower_lag) return "silent";
+  // Where nobody knows whose copy is wrong it stays, and so nothing is committed. Who has more than a leader that has
+  // promised nothing is not the odd one.
+  if (contradicts(*peer) && peer->held != Revision(0) && !leader_->active) return nullptr;
+  if (contradicts(*peer)) return agreeing(member) > 0 ? "differs" : nullptr;
+  if (!peer->whole && out_.now - peer->incomplete_since > out_.config.follower_lag) return "incomplete";
+  bool behind = !peer->match || *peer->match < log_.last().revision;
+  return behind && out_.now - peer->progress > out_.config.follower_lag ? "behind" : nullptr;
+}
+
+uint32_t Replica::responsive() const {
+  if (!leader_) return 0;
+  return static_cast<uint32_t>(
+      std::count_if(register_->in_sync.begin(), register_->in_sync.end(),
+                    [this](const Member& member) { return lag_of(member) == nullptr; }));
+}
+
+void Replica::lead_on_time() {
+  leader_->turn_bytes = 0;
+  give_up_stuck_disk();
+  yield_to_longer();
+  yield_to_disk();
+  mark_commit();
+  for (auto& [link, peer] : peers_) {
+    // Also before the epoch is on disk, which nothing else is: the register has named this leader already.
+    if (peer.heartbeat_at <= out_.now) send_heartbeat(peer, false);
+    if (peer.snapshot_after <= out_.now) begin_snapshot(peer);
+    if (out_.now - peer.heard > kStaleLink * out_.config.leader_silence) {
+      peer.heard = out_.now;  // said once; the link's end follows
+      out_.links.post(LinkStale{link});
+    }
+  }
+  // Members without a link: since when.
+  for (const Member& member : register_->in_sync) {
+    if (peer_of(member) == nullptr) leader_->unlinked_since.try_emplace(member, out_.now);
+  }
+  std::erase_if(leader_->unlinked_since, [this](const auto& entry) {
+    return peer_of(entry.first) != nullptr || !confirmed_in_sync(entry.first);
+  });
+}
+
+// A leader whose disk takes nothing any more stalls everybody. What it has begun cannot be finished here: whoever takes
+// over decides it.
+void Replica::give_up_stuck_disk() {
+  bool stuck = disk_.unsafe_for() > kDiskPatience * out_.config.leader_silence;
+  if (!stuck || required().size() == 1 || out_.now < leader_->hand_over_at) return;
+  leader_->hand_over_at = out_.now + 2 * out_.config.heartbeat;
+  out_.log(LogLevel::kError, "this server's disk does not answer: gives up the lead",
+           {{"waiting_ms", std::to_string(to_ms(disk_.unsafe_for()))}});
+  out_.election.post(HandOverWanted{std::nullopt, true});
+}
+
+// What is only in memory is gone with the power. So where somebody in sync has a disk nobody without one stays leader.
+void Replica::yield_to_disk() {
+  const bool free = leader_->active && !stopping_ && !move_ && !leader_->proposal;
+  if (out_.config.self.durable || !free || out_.now < leader_->yield_at) return;
+  for (const auto& [link, peer] : peers_) {
+    if (!peer.durable || !confirmed_in_sync(peer.member) || !agrees(peer)) continue;
+    out_.log(LogLevel::kInfo, "hands over to a server that has a disk", {{"to", peer.member.id.value}});
+    leader_->yield_at = out_.now + kYieldPause;
+    move_ = Move{std::nullopt, peer.member.id, epoch_, out_.now + kMoveLimit};
+    return;
+  }
+}
+
+// Who must go. The dead (proven: in memory nothing is left of them) at once. The merely silent, and with disks the
+// dead, only as long as enough remain for --min-in-sync: below it no write can be acknowledged anyway, and a server
+// that stays in the set can still take over with everything that was acknowledged, should this one die next.
+std::vector<Member> Replica::members_to_remove() const {
+  if (awaits_others()) return {};
+  std::vector<Member> dead;
+  std::vector<Member> gone;  // the dead and the silent
+  for (const Member& member : register_->in_sync) {
+    if (lag_of(member) == nullptr) continue;
+    gone.push_back(member);
+    if (dead_.contains(member)) dead.push_back(member);
+  }
+  if (gone.empty()) return {};
+  if (mutated(Mutation::kSilentKept)) return dead;
+  size_t remaining = register_->in_sync.size() - gone.size();
+  if (remaining < register_->min_in_sync) return out_.config.self.durable ? std::vector<Member>{} : dead;
+  if (remaining == 1 && dead.size() < gone.size()) {
+    for (const Member& member : gone) {
+      const Peer* peer = peer_of(member);
+      Instant since = peer != nullptr ? peer->heard : leader_->since;
+      if (auto it = leader_->unlinked_since.find(member); it != leader_->unlinked_since.end())
+        since = it->second;
+      const Duration silent = out_.now - since;
+      const bool talks = peer != nullptr && silent <= out_.config.follower_lag;
+      const bool patient = !talks && silent < kLastShrinkPatience * out_.config.leader_silence;
+      if (patient && !dead_.contains(member)) return dead;
+    }
+  }
+  return gone;
+}
+
+// Rule 9: a learner may be proposed only when, at this very moment, it is verified to have all that is
+// committed and all that this leader's log held at its takeover. Committed as far as this leader knows is not
+// enough: its predecessor may have acknowledged more.
+std::optional<Member> Replica::learner_to_admit() const {
+  for (const auto& [link, peer] : peers_) {
+    if (confirmed_in_sync(peer.member) || dead_.contains(peer.member)) continue;
+    Revision needed = mutated(Mutation::kJoinAtCommit) ? commit_ : std::max(commit_, leader_->takeover);
+    bool verified = peer.whole && peer.match && *peer.match >= needed;
+    if (!verified && !mutated(Mutation::kJoinUnchecked)) continue;
+    if (out_.now - peer.heard > out_.config.follower_lag) continue;
+    return peer.member;
+  }
+  return std::nullopt;
+}
+
+std::optional<Replica::Proposal> Replica::next_proposal() {
+  if (leader_->proposal || leader_->propose_after > out_.now) return std::nullopt;
+  Proposal proposal;
+  proposal.in_sync = register_->in_sync;
+  proposal.min_in_sync = register_->min_in_sync;
+  while (!leader_->settings.empty() && leader_->settings.front().second == register_->min_in_sync) {
+    answer(leader_->settings.front().first, SettingsChanged{register_->min_in_sync}, commit_);
+    leader_->settings.pop_front();
+  }
+  std::vector<Member> removed = members_to_remove();
+  if (!removed.empty()) {
+    proposal.in_sync = without(proposal.in_sync, removed);
+    for (const Member& member : removed) {
+      proposal.why += (proposal.why.empty() ? "" : ", ") + member.id.value + " " + lag_of(member);
+    }
+  } else if (auto learner = learner_to_admit()) {
+    std::erase_if(proposal.in_sync, [&](const Member& member) { return member.id == learner->id; });
+    proposal.in_sync.push_back(*learner);
+    std::sort(proposal.in_sync.begin(), proposal.in_sync.end());
+    proposal.why = learner->id.value + " caught up";
+  } else if (!leader_->settings.empty()) {
+    proposal.min_in_sync = leader_->settings.front().second;
+    proposal.why = "settings";
+  } else {
+    return std::nullopt;
+  }
+  return proposal;
+}
+
+void Replica::propose_register(Proposal proposal) {
+  proposal.change_id = out_.prng.next() | 1;
+  leader_->proposal = std::move(proposal);  // from here on both sets count
+  const bool grows = std::any_of(leader_->proposal->in_sync.begin(), leader_->proposal->in_sync.end(),
+                                 [this](const Member& member) { return !confirmed_in_sync(member); });
+  if (grows && !mutated(Mutation::kGrowthForgotten)) {  // it may lead before we hear of it: rule 17
+    proposed_ = proposed_register();
+    remember_register();
+  }
+  if (disk_.all_kept()) order_proposal();
+  for (auto& [link, peer] : peers_) {
+    if (!confirmed_in_sync(peer.member)) peer.progress = out_.now;
+  }
+}
+
+Register Replica::proposed_register() const {
+  Register content = next_change(*register_);
+  content.in_sync = leader_->proposal->in_sync;
+  content.min_in_sync = leader_->proposal->min_in_sync;
+  content.change_id = leader_->proposal->change_id;
+  content.disks |= std::any_of(content.in_sync.begin(), content.in_sync.end(), [this](const Member& member) {
+    const Peer* peer = peer_of(member);
+    return peer != nullptr && peer->durable;
+  });
+  return content;
+}
+
+void Replica::order_proposal() {
+  leader_->proposal->ordered = true;
+  out_.membership.post(RegisterChangeWanted{proposed_register()});
+}
+
+void Replica::on(const ChangeResolved& message) {
+  if (!leader_ || !leader_->proposal || leader_->proposal->change_id != message.change_id) return;
+  Proposal proposal = std::move(*leader_->proposal);
+  leader_->proposal.reset();
+  if (!message.applied) {
+    leader_->propose_after = out_.now + kProposalRetry;
+    return;
+  }
+  std::string names;
+  for (const Member& member : proposal.in_sync) names += (names.empty() ? "" : ",") + member.id.value;
+  out_.log(
+      LogLevel::kInfo, "in-sync set changed",
+      {{"in_sync", names}, {"min_in_sync", std::to_string(proposal.min_in_sync)}, {"why", proposal.why}});
+}
+
+}  // namespace kvd

@@ -1,0 +1,129 @@
+// See store.hpp.
+#include "core/replica/store.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "base/hash.hpp"
+#include "core/replica/table.hpp"
+#include "msg/limits.hpp"
+
+namespace kvd {
+namespace {
+
+uint64_t item_digest(const Record& item) {
+  std::array<uint64_t, 5> numbers = {hash_bytes(item.key(), static_cast<uint64_t>(item.space())),
+                                     item.value_hash(), item.created().value, item.modified().value,
+                                     item.version()};
+  return hash_bytes({reinterpret_cast<const char*>(numbers.data()), sizeof numbers});
+}
+
+}  // namespace
+
+size_t item_bytes(const Record& item) {
+  // The record's head (36), its place and the place's number in tree and hash (17 to 26), what the allocator adds (16).
+  // It follows from the content alone: a smaller value is never one that grows the store.
+  constexpr size_t kBeside = 76;
+  return item.key().size() + item.value().size() + kBeside;
+}
+
+Store::Store() {
+  for (auto& table : tables_) table = std::make_unique<Table>();
+}
+
+Store::~Store() = default;
+Store::Store(Store&&) noexcept = default;
+Store& Store::operator=(Store&&) noexcept = default;
+
+const Record* Store::find(std::string_view key, Space space) const { return items(space).find(key); }
+
+size_t Store::size(Space space) const { return items(space).size(); }
+
+// What is counted beside the tables themselves.
+void Store::count(const Record& item, bool add) {
+  const uint64_t digest = item_digest(item);
+  digest_ += add ? digest : -digest;
+  const size_t bytes = item_bytes(item);
+  bytes_ += add ? bytes : -bytes;
+  if (item.space() == Space::kData) {
+    value_bytes_ += add ? item.value().size() : -item.value().size();
+  } else if (item.space() == Space::kRequests && !item.key().starts_with('\0')) {
+    if (add) {
+      requests_by_age_[item.modified()] = item;
+    } else {
+      requests_by_age_.erase(item.modified());
+    }
+  }
+}
+
+// `now`: what the table has of this key.
+void Store::set(Record* now, const Record& item) {
+  if (now != nullptr) count(*now, false);
+  count(item, true);
+  if (now != nullptr) {
+    *now = item;
+  } else {
+    table(item).insert(item);
+  }
+}
+
+void Store::apply(const Entry& entry) {
+  for (const Record& effect : entry.effects) {
+    Record* now = table(effect).find(effect.key());
+    // At the same revision the item came from a snapshot that has this entry already: once more gives the same.
+    if (now != nullptr && now->modified() > entry.revision) continue;
+    if (effect.has_value()) {
+      set(now, effect);
+    } else if (now != nullptr) {
+      count(*now, false);
+      table(effect).erase(effect.key());
+    }
+  }
+}
+
+void Store::put(Record item) { set(table(item).find(item.key()), item); }
+
+void Store::clear() { *this = Store(); }
+
+bool Store::wither() {
+  constexpr size_t kRequestsAtOnce = 1024;
+  auto end = requests_by_age_.begin();
+  for (size_t i = 0; i < kRequestsAtOnce && end != requests_by_age_.end(); ++i) ++end;
+  requests_by_age_.erase(requests_by_age_.begin(), end);
+  bool more = !requests_by_age_.empty();
+  for (auto& table : tables_) more |= table->wither();
+  return more;
+}
+
+std::vector<Record> Store::items_behind(Space space, std::string_view last, size_t bytes) const {
+  std::vector<Record> found;
+  size_t taken = 0;
+  for (auto s = static_cast<size_t>(space); s < tables_.size(); ++s) {
+    const Table& all = *tables_[s];
+    auto it = s == static_cast<size_t>(space) ? all.upper_bound(last) : all.begin();
+    for (; it != all.end() && taken < bytes; ++it) {
+      found.push_back(*it);
+      taken += it->key().size() + it->value().size() + 32;
+    }
+  }
+  return found;
+}
+
+Listing Store::list(const ListKeys& query) const {
+  Listing listing;
+  size_t bytes = 0;
+  const Table& all = items();
+  auto it = query.after < query.prefix ? all.lower_bound(query.prefix) : all.upper_bound(query.after);
+  for (; it != all.end() && it->key().starts_with(query.prefix); ++it) {
+    if (listing.items.size() >= std::min<size_t>(query.limit, limits::kListItemsMax) ||
+        bytes > limits::kListBytes) {
+      listing.more = true;
+      break;
+    }
+    listing.items.push_back(query.keys_only ? Record(it->key(), std::string_view(), it->metadata()) : *it);
+    bytes += it->key().size() + listing.items.back().value().size() + limits::kListItemBytes;
+  }
+  return listing;
+}
+
+}  // namespace kvd

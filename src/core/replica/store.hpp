@@ -1,0 +1,67 @@
+// The replicated state and its digest, a table per space: a plain object owned by the replica. It holds what one
+// prefix of the log leads to (or, in a sparse server, the part of it that this server has seen), in the very records
+// that the log is made of. It never decides anything about the protocol.
+#pragma once
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "msg/client.hpp"
+#include "msg/record.hpp"
+#include "msg/types.hpp"
+
+namespace kvd {
+
+class Table;  // core/replica/table.hpp, for who walks it: with the containers under it, it is much to compile
+
+class Store {
+ public:
+  Store();
+  ~Store();
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
+
+  // Applies one committed entry. Effects on keys that are already as new as the entry are skipped: a snapshot
+  // that was read while writes went on may be ahead of the log that follows it.
+  void apply(const Entry& entry);
+  void put(Record item);  // from a snapshot; replaces
+  void clear();
+  // To free millions of items is a pause. This frees some thousand of a store that is good for nothing else any more.
+  // False: nothing is left that takes long.
+  bool wither();
+
+  // Null when there is no such key. Valid until the key is written again.
+  const Record* find(std::string_view key, Space space = Space::kData) const;
+  size_t size(Space space = Space::kData) const;  // keys
+  const Table& items(Space space = Space::kData) const { return *tables_[static_cast<size_t>(space)]; }
+  // Remembered requests (not the batches of forgotten ones) by the revision of their write, oldest first.
+  const std::map<Revision, Record>& requests_by_age() const { return requests_by_age_; }
+  // The items behind `last`, space by space and in key order, up to about `bytes`; at least one while there are any.
+  std::vector<Record> items_behind(Space space, std::string_view last, size_t bytes) const;
+  // Keys with `prefix` behind `after`, in order, until `limit` items or limits::kListBytes are reached.
+  Listing list(const ListKeys& query) const;
+  // Sum over all items of a hash of each: the same for the same content, whatever the way to it.
+  uint64_t digest() const { return digest_; }
+  uint64_t value_bytes() const { return value_bytes_; }  // of Space::kData
+  // About what it all takes in memory: records, and what each costs beside itself.
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  Table& table(const Record& item) { return *tables_[static_cast<size_t>(item.space())]; }
+  void set(Record* now, const Record& item);
+  void count(const Record& item, bool add);
+
+  std::array<std::unique_ptr<Table>, kSpaces> tables_;
+  std::map<Revision, Record> requests_by_age_;
+  uint64_t digest_ = 0;
+  uint64_t value_bytes_ = 0;
+  uint64_t bytes_ = 0;
+};
+
+// What one item counts in Store::bytes().
+size_t item_bytes(const Record& item);
+
+}  // namespace kvd

@@ -1,0 +1,223 @@
+// See barriers.hpp: what is asked, and single barriers.
+#include "core/services/barriers/barriers.hpp"
+
+#include <fmt/format.h>
+
+#include "base/json_writer.hpp"
+#include "core/services/parameters.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr std::string_view kEnter = "/enter";
+constexpr std::string_view kLeave = "/leave";
+
+std::string words_of(std::string_view path) {
+  JsonWriter json;
+  return json.begin_object().member("path", path.substr(1)).end_object().take();
+}
+
+}  // namespace
+
+void Barriers::handle(ServiceMessage&& message) {
+  std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
+}
+
+void Barriers::forget_token(uint64_t token) {
+  if (const auto it = until_.find(token); it != until_.end()) {
+    untils_.erase({it->second, token});
+    until_.erase(it);
+  }
+  askers_.erase(token);
+}
+
+void Barriers::reply(uint64_t token, Verdict verdict, std::string text) {
+  forget_token(token);
+  lifts_.erase(token);
+  out_.desk.post(
+      ServiceAnswered{token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true});
+}
+
+void Barriers::refuse(uint64_t token, ZkCode code, bool write) {
+  const ServiceAnswer answer = zk_refusal(code, write);
+  reply(token, answer.verdict, answer.text);
+}
+
+void Barriers::on(ServiceAsked message) {
+  std::string& path = message.call.path;
+  bool enters = false;
+  if (message.call.verb == Verb::kPost) {
+    enters = path.ends_with(kEnter);
+    if (!enters && !path.ends_with(kLeave))
+      return reply(message.token, Verdict::kInvalid, "a POST goes to PATH/enter or PATH/leave");
+    path.resize(path.size() - kEnter.size());
+  }
+  const PathProblem problem = problem_of_path(path);
+  if (problem) return reply(message.token, problem.verdict, problem.detail);
+  path.insert(0, 1, '/');
+  until_[message.token] = message.until;
+  if (message.call.verb == Verb::kPost) return enters ? enter(std::move(message)) : leave(std::move(message));
+  const std::string wrong = Parameters(message.call).finish();
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  switch (message.call.verb) {
+    case Verb::kPut:
+      return raise(message.token, path, true);
+    case Verb::kDelete:
+      return lower(message.token, path);
+    default:
+      lifts_[message.token] = Lift{path, message.until, false};
+      return show(message.token);
+  }
+}
+
+// ---- single ----
+
+void Barriers::raise(uint64_t token, const std::string& path, bool parents) {
+  zk_.call(ZkCreate{path, "", ZkMode::kPersistent}, [this, token, path, parents](const ZkResult& result) {
+    if (result.code == ZkCode::kOk) return reply(token, Verdict::kCreated, words_of(path));
+    if (result.code == ZkCode::kNodeExists) return reply(token, Verdict::kOk, words_of(path));
+    if (result.code != ZkCode::kNoNode || !parents) return refuse(token, result.code);
+    zk_.make_path(path.substr(0, path.rfind('/')), [this, token, path](ZkCode code) {
+      if (code == ZkCode::kOk) return raise(token, path, false);
+      refuse(token, code);
+    });
+  });
+}
+
+void Barriers::show(uint64_t token) {
+  const Lift& lift = lifts_.at(token);
+  const bool waits = lift.until > out_.now;
+  if (waits) return look_for(lift.path, {token});
+  zk_.call(ZkGet{lift.path}, [this, token](const ZkResult& result) { shown(token, result, false); });
+}
+
+void Barriers::shown(uint64_t token, const ZkResult& result, bool watches) {
+  const auto it = lifts_.find(token);
+  if (it == lifts_.end()) return;
+  Lift& mine = it->second;
+  if (result.code == ZkCode::kNoNode) {
+    JsonWriter json;
+    json.begin_object()
+        .member("path", std::string_view(mine.path).substr(1))
+        .member("up", false)
+        .end_object();
+    return reply(token, Verdict::kOk, json.take());
+  }
+  if (result.code != ZkCode::kOk) return refuse(token, result.code, false);
+  if (mine.until <= out_.now) return reply(token, Verdict::kNotInTime, "the barrier is still there");
+  if (!watches) return reply(token, Verdict::kUnavailable, kWatchesFull);
+  mine.waiting = true;
+  waiting_.emplace(mine.path, token);
+  untils_.emplace(mine.until, token);
+}
+
+bool Barriers::stop_waiting(uint64_t token) {
+  Lift& lift = lifts_.at(token);
+  if (!std::exchange(lift.waiting, false)) return false;
+  const auto [begin, end] = waiting_.equal_range(lift.path);
+  waiting_.erase(std::find_if(begin, end, [token](const auto& one) { return one.second == token; }));
+  untils_.erase({lift.until, token});
+  return true;
+}
+
+// One read for them all.
+void Barriers::look_for(const std::string& path, std::vector<uint64_t> tokens) {
+  zk_.watch(ZkGet{path}, [this, tokens = std::move(tokens)](const ZkResult& result, bool watches) {
+    for (const uint64_t token : tokens) shown(token, result, watches);
+  });
+}
+
+// A `ready` that was left behind by a double one goes with it: all or nothing, so that no member is overlooked.
+void Barriers::lower(uint64_t token, const std::string& path) {
+  zk_.call(ZkDelete{path}, [this, token, path](const ZkResult& result) {
+    if (result.code == ZkCode::kOk || result.code == ZkCode::kNoNode) return reply(token, Verdict::kDone);
+    if (result.code != ZkCode::kNotEmpty) return refuse(token, result.code);
+    zk_.call(ZkMulti{{ZkDelete{path + "/ready"}, ZkDelete{path}}}, [this, token](const ZkResult& both) {
+      if (both.code == ZkCode::kOk) return reply(token, Verdict::kDone);
+      if (zk_silent(both.code) || both.code == ZkCode::kNoAuth) return refuse(token, both.code);
+      reply(token, Verdict::kConflict, "members are in, or there are other znodes below it");
+    });
+  });
+}
+
+// ---- ZooKeeper, time ----
+
+void Barriers::on(const ZkWatchFired& message) {
+  std::vector<uint64_t> lifted;
+  const auto [begin, end] = waiting_.equal_range(message.path);
+  for (auto it = begin; it != end; ++it) lifted.push_back(it->second);
+  for (const uint64_t token : lifted) stop_waiting(token);
+  if (!lifted.empty()) look_for(message.path, lifted);
+  std::vector<MemberId> members;
+  const auto [first, last] = watched_.equal_range(message.path);
+  for (auto it = first; it != last; ++it) members.push_back(it->second);
+  for (const MemberId id : members) woken(id);
+  const auto own = own_.find(message.path);
+  if (own == own_.end()) return;
+  members_.at(own->second).own_watched = false;
+  check_own(own->second);
+}
+
+void Barriers::on(const ZkSessionChanged& message) {
+  connected_ = message.state == ZkState::kConnected;
+  if (!connected_) return;
+  const bool other = std::exchange(session_, message.session) != message.session;
+  while (other && !members_.empty())
+    lose(members_.begin()->first, "the ZooKeeper session of this server has ended");
+  std::vector<uint64_t> tokens;
+  for (const auto& [path, token] : waiting_) tokens.push_back(token);
+  for (const uint64_t token : tokens) {
+    if (stop_waiting(token)) show(token);
+  }
+  std::vector<MemberId> all;
+  for (auto& [id, member] : members_) {
+    member.ready_absent = false;  // what came and went meanwhile is missed
+    member.own_watched = false;
+    if (!adrift_.contains(id)) all.push_back(id);
+  }
+  for (const MemberId id : all) {
+    woken(id);
+    if (members_.at(id).phase == Phase::kReleased) check_own(id);
+  }
+  go_on_adrift();
+}
+
+void Barriers::on(const ServiceDropped& message) {
+  const uint64_t token = message.token;
+  if (lifts_.contains(token)) stop_waiting(token);
+  lifts_.erase(token);
+  const auto asker = askers_.find(token);
+  const std::optional<MemberId> id = asker == askers_.end() ? std::nullopt : std::optional(asker->second);
+  forget_token(token);
+  if (const auto held = streams_.dropped(token)) {
+    members_.at(*held).stream.reset();
+    return give_up(*held);
+  }
+  if (!id) return;
+  Member& member = members_.at(*id);
+  member.entering.erase(token);
+  member.leaving.erase(token);
+  if (!member.known && member.entering.empty() && !member.stream)
+    give_up(*id);  // a place that nobody knows of
+}
+
+void Barriers::on_time() {
+  while (!untils_.empty() && untils_.begin()->first <= out_.now) {
+    const uint64_t token = untils_.begin()->second;
+    untils_.erase(untils_.begin());
+    if (lifts_.contains(token)) {
+      if (stop_waiting(token)) show(token);
+    } else {
+      answer(askers_.at(token));
+    }
+  }
+  for (const MemberId id : streams_.on_time()) give_up(id);
+  if (retry_at_ <= out_.now) go_on_adrift();
+}
+
+Instant Barriers::deadline() const {
+  const Instant next = untils_.empty() ? kNever : untils_.begin()->first;
+  return std::min({next, streams_.deadline(), retry_at_});
+}
+
+}  // namespace kvd

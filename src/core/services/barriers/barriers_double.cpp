@@ -1,0 +1,587 @@
+// Double barriers: places of members, from their entry to the last one's leave. See barriers.hpp.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/json_writer.hpp"
+#include "core/mutation.hpp"
+#include "core/services/barriers/barriers.hpp"
+#include "core/services/parameters.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr Duration kRetry = milliseconds(20);
+constexpr Duration kRefusedRetry = seconds(10);
+constexpr size_t kCheckBytes = 32;  // of one in a transaction, beside its path, or less
+constexpr char kDeleted[] = "its znode was deleted";
+constexpr int kAttempts = 8;  // to make a znode below a path that others remove
+constexpr std::string_view kReady = "ready";
+constexpr std::string_view kReleased = R"({"released_by":)";
+
+std::string ready_path(const std::string& barrier) { return barrier + "/ready"; }
+
+std::string state_words(std::string_view state, std::string_view name, uint64_t number) {
+  JsonWriter json;
+  return json.begin_object().member("state", state).member(name, number).end_object().take();
+}
+
+// Of a member's: one of `ready`, one of another member, one of itself.
+size_t watch_bytes(const Outbox& out, const std::string& barrier) {
+  return 3 * out.watches.bytes_of(barrier);
+}
+
+std::vector<std::string> members_of(std::vector<std::string> children) {
+  std::erase(children, kReady);
+  return children;
+}
+
+// Of a session, as what it has lost. No path has a zero byte in it.
+std::string place_of(const std::string& path, const std::string& member) {
+  return path + std::string(1, '\0') + member;
+}
+
+bool is_known(ZkCode code) { return code == ZkCode::kOk || code == ZkCode::kNoNode; }
+
+bool is_ours(const std::string& data) { return data.empty() || data.starts_with(kReleased); }
+
+}  // namespace
+
+// ---- what is asked ----
+
+void Barriers::enter(ServiceAsked message) {
+  Parameters parameters(message.call);
+  const std::optional<uint64_t> size = parameters.number("size", 1, kSizeMax);
+  std::string name = parameters.text("member").value_or(out_.config.self.member.id.value);
+  std::string wrong = parameters.finish();
+  if (wrong.empty() && !size) wrong = "the query parameter 'size' has to say how many have to be in";
+  if (wrong.empty()) wrong = problem_of_holder_name(name);
+  if (wrong.empty() && message.holder == HolderId())
+    wrong = "who? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+
+  if (const auto lost = losses_.take(message.holder, place_of(message.call.path, name)))
+    return reply(message.token, Verdict::kGone, *lost);
+  std::optional<MemberId> id = find_place(message.holder, message.call.path, name);
+  if (id && members_.at(*id).phase == Phase::kLeft) {  // and enters again
+    forget(*id);
+    id.reset();
+  }
+  if (id && members_.at(*id).phase == Phase::kLeaving)
+    return reply(message.token, Verdict::kConflict, "this member is about to leave");
+  if (id && members_.at(*id).size != *size)
+    return reply(message.token, Verdict::kConflict, "this member entered with another size");
+  if (!id && !out_.watches.take(watch_bytes(out_, message.call.path)))
+    return reply(message.token, Verdict::kUnavailable, kWatchesFull);
+  const bool enters = !id;
+  if (enters) {
+    id = ++counter_;
+    Member& member = members_[*id];
+    member.holder = message.holder;
+    member.path = std::move(message.call.path);
+    member.member = std::move(name);
+    member.size = *size;
+    member.name = fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next());
+    by_holder_.emplace(member.holder, *id);
+    own_.emplace(member.path + "/" + member.name, *id);
+  }
+  Member& member = members_.at(*id);
+  askers_[message.token] = *id;
+  if (message.streams) {
+    member.stream = message.token;
+    streams_.open(*id, message.token);
+  } else {
+    member.entering.insert(message.token);
+  }
+  if (enters) return prepare(*id);
+  answer(*id);
+}
+
+void Barriers::leave(ServiceAsked message) {
+  Parameters parameters(message.call);
+  const std::string name = parameters.text("member").value_or(out_.config.self.member.id.value);
+  std::string wrong = parameters.finish();
+  if (wrong.empty() && message.streams) wrong = "who holds a place by a connection leaves by closing it";
+  if (wrong.empty() && message.holder == HolderId())
+    wrong = "the query parameter 'session' has to name whose place it is";
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (const auto lost = losses_.take(message.holder, place_of(message.call.path, name)))
+    return reply(message.token, Verdict::kGone, *lost);
+  const auto id = find_place(message.holder, message.call.path, name);
+  if (!id) return reply(message.token, Verdict::kNotFound, "the client's session has no such member there");
+  Member& member = members_.at(*id);
+  member.leaving.insert(message.token);
+  askers_[message.token] = *id;
+  if (member.phase == Phase::kReleased || std::exchange(member.stuck, false)) return begin_leaving(*id);
+  if (member.phase == Phase::kLeaving || member.phase == Phase::kLeft) return answer(*id);
+  for (const uint64_t token : std::exchange(member.entering, {})) reply(token, Verdict::kGone, "it has left");
+  give_up(*id);  // it has never been in
+}
+
+std::optional<Barriers::MemberId> Barriers::find_place(HolderId holder, const std::string& path,
+                                                       const std::string& name) const {
+  for (auto it = by_holder_.lower_bound({holder, 0}); it != by_holder_.end() && it->first == holder; ++it) {
+    const Member& member = members_.at(it->second);
+    if (member.path == path && member.member == name && !member.over) return it->second;
+  }
+  return std::nullopt;
+}
+
+Barriers::Member* Barriers::find_member(MemberId id) {
+  const auto it = members_.find(id);
+  return it == members_.end() ? nullptr : &it->second;
+}
+
+// ---- enters ----
+
+// A former use's `ready` with nobody in goes first; then the watch for this one's, and only then the own znode.
+void Barriers::prepare(MemberId id) {
+  Member& member = members_.at(id);
+  if (++member.attempts > kAttempts)
+    return fail(id, {Verdict::kUnavailable, "its path is removed again and again", Form::kJson, {}});
+  const auto barrier = std::make_shared<ZkResult>();
+  zk_.call(ZkGet{member.path}, [barrier](const ZkResult& result) { *barrier = result; });
+  zk_.call(ZkChildren{member.path}, [this, id, barrier](const ZkResult& result) {
+    Member* mine = find_member(id);
+    if (mine == nullptr || put_off(id, barrier->code) || put_off(id, result.code)) return;
+    if (mine->over) return forget(id);
+    for (const ZkCode code : {barrier->code, result.code})
+      if (!is_known(code)) return fail(id, zk_refusal(code, true));
+    if (result.code == ZkCode::kNoNode) {
+      zk_.make_path(mine->path, [this, id](ZkCode code) {
+        Member* again = find_member(id);
+        if (again == nullptr || put_off(id, code)) return;
+        if (again->over) return forget(id);
+        if (code != ZkCode::kOk) return fail(id, zk_refusal(code, true));
+        create(id);
+      });
+      return;
+    }
+    if (result.children.size() == 1 && result.children.front() == kReady) clear_away(id, barrier->data);
+    create(id);
+  });
+}
+
+// The barrier's znode is made anew, which fails if anybody is in.
+void Barriers::clear_away(MemberId id, const std::string& data) {
+  const std::string& path = members_.at(id).path;
+  if (!is_ours(data)) return;
+  zk_.call(ZkMulti{{ZkDelete{ready_path(path)}, ZkDelete{path}, ZkCreate{path, "", ZkMode::kPersistent}}},
+           [](const ZkResult&) {});
+}
+
+void Barriers::create(MemberId id) {
+  const Member& member = members_.at(id);
+  watch(id, ready_path(member.path));
+  zk_.call(ZkExists{ready_path(member.path), true}, [this, id](const ZkResult& result) {
+    if (Member* mine = find_member(id)) mine->ready_absent = result.code == ZkCode::kNoNode;
+  });
+  zk_.call(ZkCreate{member.path + "/" + member.name, member.member, ZkMode::kEphemeral},
+           [this, id](const ZkResult& result) { on_created(id, result); });
+}
+
+void Barriers::on_created(MemberId id, const ZkResult& result) {
+  Member* member = find_member(id);
+  if (member == nullptr || put_off(id, result.code)) return;
+  if (result.code == ZkCode::kNoNode && !member->over) return prepare(id);
+  if (result.code != ZkCode::kOk) return fail(id, zk_refusal(result.code, true));
+  member->czxid = result.stat.created_zxid;
+  if (member->over) return remove_own(id);
+  look(id);
+}
+
+// Its creation's outcome is unknown; its name tells.
+void Barriers::find(MemberId id) {
+  const Member& member = members_.at(id);
+  zk_.call(ZkSync{member.path}, [](const ZkResult&) {});
+  zk_.call(ZkExists{member.path + "/" + member.name}, [this, id](const ZkResult& result) {
+    Member* mine = find_member(id);
+    if (mine == nullptr || put_off(id, result.code)) return;
+    if (result.code == ZkCode::kNoNode) return mine->over ? forget(id) : prepare(id);
+    if (result.code != ZkCode::kOk) return fail(id, zk_refusal(result.code, true));
+    mine->czxid = result.stat.created_zxid;
+    if (mine->over) return remove_own(id);
+    look(id);
+  });
+}
+
+void Barriers::look(MemberId id) {
+  const std::string& path = members_.at(id).path;
+  if (!members_.at(id).own_watched) check_own(id);
+  const auto barrier = std::make_shared<ZkResult>();
+  const auto ready = std::make_shared<ZkResult>();
+  zk_.call(ZkGet{path}, [barrier](const ZkResult& result) { *barrier = result; });
+  zk_.call(ZkExists{ready_path(path), true}, [this, id, ready](const ZkResult& result) {
+    *ready = result;
+    if (Member* mine = find_member(id)) mine->ready_absent = result.code == ZkCode::kNoNode;
+  });
+  zk_.call(ZkChildren{path},
+           [this, id, barrier, ready](const ZkResult& result) { judge(id, *barrier, *ready, result); });
+}
+
+void Barriers::check_own(MemberId id) {
+  Member& member = members_.at(id);
+  if (member.over || member.czxid == 0 || member.phase > Phase::kReleased) return;
+  member.own_watched = true;
+  const bool watch = !mutated(Mutation::kMemberUnwatched);
+  zk_.call(ZkExists{member.path + "/" + member.name, watch}, [this, id](const ZkResult& result) {
+    Member* mine = find_member(id);
+    if (mine == nullptr || mine->over || mine->phase > Phase::kReleased) return;
+    if (result.code == ZkCode::kNoNode) return lose_deleted(id);
+    if (result.code == ZkCode::kOk) return;
+    mine->own_watched = false;
+    if (!put_off(id, result.code)) fail_known(id, result.code);
+  });
+}
+
+void Barriers::judge(MemberId id, const ZkResult& barrier, const ZkResult& ready, const ZkResult& list) {
+  Member* member = find_member(id);
+  if (member == nullptr || member->over || member->phase > Phase::kWaiting) return;
+  if (put_off(id, list.code) || put_off(id, ready.code) || put_off(id, barrier.code)) return;
+  for (const ZkCode code : {list.code, ready.code, barrier.code})
+    if (!is_known(code)) return fail_known(id, code);
+  const std::vector<std::string> members = members_of(list.children);
+  if (!std::binary_search(members.begin(), members.end(), member->name)) return lose_deleted(id);
+  member->present = members.size();
+  const bool there = ready.code == ZkCode::kOk;
+  const bool was_there = barrier.data.starts_with(kReleased) && barrier.stat.modified_zxid > member->czxid;
+  const bool younger = ready.stat.created_zxid > member->czxid || mutated(Mutation::kReadyTrusted);
+  if (was_there || (there && younger)) return release(id);
+  if (member->present >= member->size) return complete(id, barrier, members, there);
+  waits(id);
+}
+
+// If it is still in itself, and so this use not over; and as many others as it takes, since who comes meanwhile counts
+// on that. (Of more than one transaction carries, as many as it does.)
+void Barriers::complete(MemberId id, const ZkResult& barrier, const std::vector<std::string>& members,
+                        bool replace) {
+  const Member& member = members_.at(id);
+  const std::string ready = ready_path(member.path);
+  ZkMulti multi{{ZkCheck{member.path + "/" + member.name}}};
+  size_t bytes = 0;
+  for (const std::string& other : members) {
+    bytes += member.path.size() + other.size() + kCheckBytes;
+    if (multi.ops.size() >= member.size || bytes > limits::kZkData || mutated(Mutation::kOthersUnchecked))
+      break;
+    if (other != member.name) multi.ops.emplace_back(ZkCheck{member.path + "/" + other});
+  }
+  if (replace) multi.ops.emplace_back(ZkDelete{ready});
+  multi.ops.emplace_back(ZkCreate{ready, "", ZkMode::kPersistent});
+  if (is_ours(barrier.data)) {
+    JsonWriter json;
+    json.begin_object().member("released_by", member.name).end_object();
+    multi.ops.emplace_back(ZkSet{member.path, json.take(), barrier.stat.version});
+  }
+  zk_.call(std::move(multi), [this, id](const ZkResult& result) {
+    Member* mine = find_member(id);
+    if (mine == nullptr || mine->over || mine->phase > Phase::kWaiting || put_off(id, result.code)) return;
+    switch (result.code) {
+      case ZkCode::kOk:
+        return release(id);
+      case ZkCode::kNoNode:
+      case ZkCode::kNodeExists:
+      case ZkCode::kBadVersion:
+        return look(id);  // somebody else was faster, or it is no more
+      default:
+        fail_known(id, result.code);
+    }
+  });
+}
+
+void Barriers::waits(MemberId id) {
+  Member& member = members_.at(id);
+  member.phase = Phase::kWaiting;
+  JsonWriter json;
+  json.begin_object()
+      .member("state", "waiting")
+      .member("present", member.present)
+      .member("size", member.size);
+  streams_.say(id, json.end_object().take());
+  answer(id);
+}
+
+void Barriers::release(MemberId id) {
+  Member& member = members_.at(id);
+  member.phase = Phase::kReleased;
+  watch(id, "");
+  JsonWriter json;
+  streams_.say(
+      id, json.begin_object().member("state", "released").member("member", member.name).end_object().take());
+  if (member.stream) forget_token(*member.stream);  // it waits for nothing any more
+  answer(id);
+}
+
+// ---- leaves ----
+
+// What is refused is told to those who leave; who is in, and whether it is over, is not known then.
+bool Barriers::may_go_on(MemberId id, ZkCode code) {
+  if (is_known(code)) return true;
+  if (put_off(id, code)) return false;
+  Member& member = members_.at(id);
+  member.stuck = true;
+  for (const uint64_t token : std::exchange(member.leaving, {})) refuse(token, code);
+  return false;
+}
+
+void Barriers::begin_leaving(MemberId id) {
+  Member& member = members_.at(id);
+  member.phase = Phase::kLeaving;
+  zk_.call(ZkDelete{ready_path(member.path)}, [this, id](const ZkResult& result) {
+    Member* mine = find_member(id);
+    if (mine == nullptr || mine->over || !may_go_on(id, result.code)) return;
+    mine->ready_gone = true;
+    look_who_is_left(id);
+  });
+}
+
+void Barriers::look_who_is_left(MemberId id) {
+  watch(id, "");
+  zk_.call(ZkChildren{members_.at(id).path}, [this, id](const ZkResult& result) {
+    Member* member = find_member(id);
+    if (member == nullptr || member->over || !may_go_on(id, result.code)) return;
+    std::vector<std::string> left = members_of(result.children);
+    // The next use's members are none of ours.
+    if (!member->looked) member->generation = {left.begin(), left.end()};
+    std::erase_if(left, [member](const std::string& name) { return !member->generation.contains(name); });
+    member->looked = true;
+    member->present = left.size();
+    if (left.empty()) return has_left(id);
+    const bool own = std::binary_search(left.begin(), left.end(), member->name);
+    if (!own) return wait_for(id, left.front());
+    if (left.size() > 1 && left.front() == member->name) return wait_for(id, left.back());
+    go_away(id, left.size() == 1);
+  });
+}
+
+// Where it may not be read, its existence is watched, which nobody can forbid.
+void Barriers::wait_for(MemberId id, const std::string& name, bool readable) {
+  const std::string path = members_.at(id).path + "/" + name;
+  watch(id, path);
+  const ZkRequest request = readable ? ZkRequest(ZkGet{path, true}) : ZkRequest(ZkExists{path, true});
+  zk_.call(request, [this, id, name, readable](const ZkResult& result) {
+    const Member* member = find_member(id);
+    if (member == nullptr || member->over) return;
+    if (result.code == ZkCode::kNoAuth && readable) return wait_for(id, name, false);
+    if (!may_go_on(id, result.code)) return;
+    if (result.code == ZkCode::kNoNode) return look_who_is_left(id);
+    answer(id);
+  });
+}
+
+void Barriers::go_away(MemberId id, bool last) {
+  const Member& member = members_.at(id);
+  zk_.call(ZkDelete{member.path + "/" + member.name}, [this, id, last](const ZkResult& result) {
+    Member* mine = find_member(id);
+    if (mine == nullptr || mine->over || !may_go_on(id, result.code)) return;
+    mine->own_gone = true;
+    if (last || mutated(Mutation::kLeftAlone)) return has_left(id);
+    look_who_is_left(id);
+  });
+}
+
+void Barriers::has_left(MemberId id) {
+  members_.at(id).phase = Phase::kLeft;
+  answer(id);
+}
+
+// ---- answers ----
+
+void Barriers::answer(MemberId id) {
+  Member& member = members_.at(id);
+  const auto waits = [this](uint64_t token) {
+    const Instant until = until_.at(token);
+    if (until > out_.now) untils_.emplace(until, token);
+    return until > out_.now;
+  };
+  const std::set<uint64_t> entering = member.entering;
+  for (const uint64_t token : entering) {
+    if (member.phase == Phase::kEntering || (member.phase == Phase::kWaiting && waits(token))) continue;
+    member.entering.erase(token);
+    member.known = true;
+    JsonWriter json;
+    json.begin_object();
+    if (member.phase == Phase::kWaiting) {
+      json.member("state", "waiting")
+          .member("present", member.present)
+          .member("size", member.size)
+          .end_object();
+      reply(token, Verdict::kAccepted, json.take());
+    } else {
+      json.member("state", "released").member("member", member.name).end_object();
+      reply(token, Verdict::kOk, json.take());
+    }
+  }
+  const std::set<uint64_t> leaving = member.leaving;
+  for (const uint64_t token : leaving) {
+    if (member.phase != Phase::kLeft && (!member.looked || waits(token))) continue;
+    member.leaving.erase(token);
+    if (member.phase == Phase::kLeft) {
+      reply(token, Verdict::kOk, R"({"state":"left"})");
+    } else {
+      reply(token, Verdict::kAccepted, state_words("leaving", "present", member.present));
+    }
+  }
+  if (member.phase == Phase::kLeft && !leaving.empty()) return forget(id);
+  if (member.stream && member.phase == Phase::kWaiting && !waits(*member.stream)) {
+    streams_.end(id, R"({"state":"timeout"})");
+    forget_token(*std::exchange(member.stream, std::nullopt));
+    give_up(id);
+  }
+}
+
+void Barriers::refuse_all(MemberId id, Verdict verdict, const std::string& why) {
+  Member& member = members_.at(id);
+  for (const uint64_t token : std::exchange(member.entering, {})) reply(token, verdict, why);
+  for (const uint64_t token : std::exchange(member.leaving, {})) reply(token, verdict, why);
+  if (!member.stream) return;
+  const uint64_t token = *std::exchange(member.stream, std::nullopt);
+  if (streams_.dropped(token)) reply(token, verdict, why);
+  forget_token(token);
+}
+
+void Barriers::fail(MemberId id, ServiceAnswer answer) {
+  refuse_all(id, answer.verdict, answer.text);
+  forget(id);
+}
+
+// Its znode is there, and has to go.
+void Barriers::fail_known(MemberId id, ZkCode code) {
+  const ServiceAnswer answer = zk_refusal(code, true);
+  refuse_all(id, answer.verdict, answer.text);
+  give_up(id);
+}
+
+void Barriers::lose(MemberId id, const std::string& why) {
+  streams_.end_lost(id, why);
+  refuse_all(id, Verdict::kGone, why);
+  forget(id);
+}
+
+// By others.
+void Barriers::lose_deleted(MemberId id) {
+  const Member& member = members_.at(id);
+  const bool heard = streams_.has(id) || !member.entering.empty() || !member.leaving.empty();
+  if (!heard) losses_.add(member.holder, place_of(member.path, member.member), kDeleted);
+  if (member.ready_absent) out_.watches.leave_behind(ready_path(member.path));
+  lose(id, kDeleted);
+}
+
+// ---- its end ----
+
+void Barriers::on(const HoldersEnded& message) {
+  std::vector<MemberId> theirs;
+  for (const HolderId holder : message.holders) {
+    losses_.forget(holder);
+    for (auto it = by_holder_.lower_bound({holder, 0}); it != by_holder_.end() && it->first == holder; ++it)
+      theirs.push_back(it->second);
+  }
+  for (const MemberId id : theirs) {
+    Member& member = members_.at(id);
+    if (member.over) continue;
+    for (const uint64_t token : std::exchange(member.entering, {})) reply(token, Verdict::kGone, message.why);
+    for (const uint64_t token : std::exchange(member.leaving, {})) reply(token, Verdict::kGone, message.why);
+    // Who has been released is let go slowly; who has not must not release others any more.
+    const Duration grace = member.phase >= Phase::kReleased ? message.grace : Duration(0);
+    if (!streams_.part(id, message.why, grace)) give_up(id);
+  }
+}
+
+void Barriers::give_up(MemberId id) {
+  Member& member = members_.at(id);
+  if (std::exchange(member.over, true)) return;
+  if (member.stream) forget_token(*std::exchange(member.stream, std::nullopt));
+  if (member.ready_absent) out_.watches.leave_behind(ready_path(member.path));
+  watch(id, "");
+  if (member.own_gone || member.phase == Phase::kLeft) return forget(id);
+  if (member.czxid != 0)
+    remove_own(id);  // otherwise what is under way looks at `over` when it has its answer
+}
+
+// One that may not be removed stays until that is allowed.
+void Barriers::remove_own(MemberId id) {
+  const Member& member = members_.at(id);
+  zk_.call(ZkDelete{member.path + "/" + member.name}, [this, id](const ZkResult& result) {
+    Member* mine = find_member(id);
+    if (mine == nullptr) return;
+    if (is_known(result.code)) return forget(id);
+    const bool later = put_off(id, result.code);
+    for (const uint64_t token : std::exchange(mine->leaving, {})) {
+      if (later) {
+        reply(token, Verdict::kUnknown, "ZooKeeper did not answer; it leaves as soon as it does");
+      } else {
+        refuse(token, result.code);
+      }
+    }
+    if (later) return;
+    adrift_.insert(id);
+    retry_in(kRefusedRetry);
+  });
+}
+
+void Barriers::forget(MemberId id) {
+  const Member& member = members_.at(id);
+  for (const uint64_t token : member.leaving) reply(token, Verdict::kOk, R"({"state":"left"})");
+  watch(id, "");
+  streams_.forget(id);
+  out_.watches.give_back(watch_bytes(out_, member.path));
+  by_holder_.erase({member.holder, id});
+  own_.erase(member.path + "/" + member.name);
+  adrift_.erase(id);
+  members_.erase(id);
+}
+
+// ---- ZooKeeper ----
+
+// One path each: the former one is no more of interest.
+void Barriers::watch(MemberId id, std::string path) {
+  Member& member = members_.at(id);
+  const auto [begin, end] = watched_.equal_range(member.watched);
+  const auto former = std::find_if(begin, end, [id](const auto& one) { return one.second == id; });
+  if (former != end) watched_.erase(former);
+  if (!path.empty()) watched_.emplace(path, id);
+  member.watched = std::move(path);
+}
+
+// What it watches has changed, or may have. Where `ready` was absent the event says that it came, and that counts even
+// if it is gone again: those in front may be leaving. An event from before the own znode was made says nothing.
+void Barriers::woken(MemberId id) {
+  Member& member = members_.at(id);
+  if (member.over || member.watched.empty()) return;
+  const bool came = std::exchange(member.ready_absent, false) && member.czxid != 0;
+  if (member.phase == Phase::kLeaving) return look_who_is_left(id);
+  if (came) return release(id);
+  if (member.phase == Phase::kWaiting) look(id);
+}
+
+bool Barriers::put_off(MemberId id, ZkCode code) {
+  if (!zk_silent(code)) return false;
+  adrift_.insert(id);
+  retry_in(kRetry);
+  return true;
+}
+
+void Barriers::retry_in(Duration pause) {
+  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
+}
+
+void Barriers::go_on_adrift() {
+  retry_at_ = kNever;
+  for (const MemberId id : std::exchange(adrift_, {})) {
+    const Member& member = members_.at(id);
+    if (member.czxid == 0) {
+      find(id);
+    } else if (member.over) {
+      remove_own(id);
+    } else if (member.phase <= Phase::kWaiting) {
+      look(id);
+    } else if (member.phase == Phase::kReleased) {
+      check_own(id);
+    } else if (member.phase == Phase::kLeaving && !member.ready_gone) {
+      begin_leaving(id);
+    } else if (member.phase == Phase::kLeaving) {
+      look_who_is_left(id);
+    }
+  }
+}
+
+}  // namespace kvd

@@ -1,0 +1,207 @@
+// What a pool of ids looks like in ZooKeeper, and the rests of its numbers. See ids.hpp.
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <charconv>
+#include <memory>
+
+#include "base/json_writer.hpp"
+#include "core/services/ids/ids.hpp"
+#include "core/services/ids/ids_paths.hpp"
+#include "core/services/parameters.hpp"
+#include "core/services/zk_refusal.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr size_t kShowsAtOnce = 16;  // each may ask for some thousand znodes
+
+std::set<uint32_t> numbers_of(const std::vector<std::string>& names) {
+  std::set<uint32_t> numbers;
+  for (const std::string& name : names) {
+    if (const auto number = id_number(name)) numbers.insert(*number);
+  }
+  return numbers;
+}
+
+// What is wrong there is taken for the longest rest.
+int64_t rest_of(const std::string& claim) {
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  uint64_t rest = 0;
+  if (parser.parse(claim).get(root) != simdjson::SUCCESS ||
+      root["rest_ms"].get_uint64().get(rest) != simdjson::SUCCESS)
+    rest = Ids::kRestMsMax;
+  return static_cast<int64_t>(std::min(rest, Ids::kRestMsMax));
+}
+
+}  // namespace
+
+std::optional<uint32_t> id_number(std::string_view name) {
+  uint32_t number = 0;
+  const char* end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data(), end, number);
+  if (error != std::errc() || rest != end || name.front() == '0' || number == 0 || number > Ids::kMax)
+    return std::nullopt;
+  return number;
+}
+
+// The first call is a write: what is read behind it is at least as new, and its moment is ZooKeeper's present.
+void Ids::survey(const std::string& pool, bool make, SurveyThen then) {
+  struct Found {
+    Survey survey;
+    ZkCode code = ZkCode::kOk;
+  };
+  const auto found = std::make_shared<Found>();
+  const auto take = [found](const ZkResult& result) {  // what is not there counts less than what is refused
+    if (found->code == ZkCode::kOk || found->code == ZkCode::kNoNode)
+      found->code = result.code == ZkCode::kOk ? found->code : result.code;
+    return numbers_of(result.children);
+  };
+  zk_.call(ZkSet{pool_path(pool), ""}, [found, take](const ZkResult& result) {
+    take(result);
+    found->survey.now_ms = result.stat.modified_ms;
+  });
+  zk_.call(ZkChildren{claims_path(pool)},
+           [found, take](const ZkResult& result) { found->survey.claims = take(result); });
+  zk_.call(ZkChildren{resting_path(pool)},
+           [found, take](const ZkResult& result) { found->survey.resting = take(result); });
+  zk_.call(ZkChildren{held_path(pool)},
+           [this, found, take, pool, make, then = std::move(then)](const ZkResult& result) {
+             found->survey.held = take(result);
+             if (found->code != ZkCode::kNoNode || !make) {
+               if (found->code == ZkCode::kOk) begin_rests(pool, found->survey);
+               return then(found->code, found->survey);
+             }
+             const auto made = std::make_shared<ZkCode>(ZkCode::kOk);
+             const auto keep = [made](ZkCode code) {
+               if (*made == ZkCode::kOk) *made = code;
+             };
+             zk_.make_path(held_path(pool), keep);
+             zk_.make_path(claims_path(pool), keep);
+             zk_.make_path(resting_path(pool), [this, pool, then, made, keep](ZkCode code) {
+               keep(code);
+               survey(pool, false, [made, then](ZkCode again, const Survey& survey) {
+                 const bool refused = again == ZkCode::kNoNode && *made != ZkCode::kOk;
+                 then(refused ? *made : again, survey);
+               });
+             });
+           });
+}
+
+// Of those that vanished without a word. Nothing waits for the results: what is asked next is asked behind them. Where
+// the step is forbidden the number can be neither lent nor told to rest.
+void Ids::begin_rests(const std::string& pool, Survey& survey) {
+  survey.unmarked = std::make_shared<ZkCode>(ZkCode::kOk);
+  for (const uint32_t number : survey.claims) {
+    if (survey.held.contains(number) || !survey.resting.insert(number).second) continue;
+    const std::string held = held_path(pool, number);
+    ZkMulti multi{{ZkCreate{held, "", ZkMode::kEphemeral}, ZkDelete{held},
+                   ZkCreate{resting_path(pool, number), "", ZkMode::kPersistent}}};
+    zk_.call(std::move(multi), [unmarked = survey.unmarked](const ZkResult& result) {
+      if (result.code == ZkCode::kNoAuth) *unmarked = result.code;
+    });
+  }
+}
+
+// First the claim and then its rest: a later claim has another version, which the next one will not overwrite.
+void Ids::look_at_rests(const std::string& pool, const std::vector<uint32_t>& numbers, RestsThen then) {
+  if (numbers.empty()) return then(ZkCode::kOk, {});
+  struct Found {
+    std::vector<Rest> rests;
+    ZkCode code = ZkCode::kOk;
+  };
+  const auto found = std::make_shared<Found>();
+  const auto take = [found](ZkCode code) {
+    if (code != ZkCode::kOk && code != ZkCode::kNoNode) found->code = code;
+    return code == ZkCode::kOk;
+  };
+  for (const uint32_t number : numbers) {
+    zk_.call(ZkGet{claims_path(pool, number)}, [found, take, number](const ZkResult& result) {
+      Rest& rest = found->rests.emplace_back(Rest{.number = number});
+      if (!take(result.code)) return;
+      rest.version = result.stat.version;
+      rest.rest_ms = rest_of(result.data);
+    });
+    const bool last = number == numbers.back();
+    zk_.call(ZkExists{resting_path(pool, number)}, [found, take, last, then](const ZkResult& result) {
+      if (take(result.code)) found->rests.back().since_ms = result.stat.created_ms;
+      if (last) then(found->code, found->rests);
+    });
+  }
+}
+
+int64_t Ids::left_ms(const Rest& rest, int64_t now_ms) {
+  return rest.rest_ms - std::max<int64_t>(0, now_ms - *rest.since_ms);
+}
+
+// ---- GET ----
+
+void Ids::show(ServiceAsked message) {
+  Show show;
+  Parameters parameters(message.call);
+  show.max = static_cast<uint32_t>(parameters.number("max", 1, kMax).value_or(kMax));
+  const std::string wrong = parameters.finish();
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (shows_.size() >= kShowsAtOnce)
+    return reply(message.token, Verdict::kUnavailable, "too many look at pools of ids at once; try again");
+  show.pool = message.call.path;
+  shows_[message.token] = std::move(show);
+  survey(message.call.path, false, [this, token = message.token](ZkCode code, const Survey& survey) {
+    if (refuses_show(token, code == ZkCode::kNoNode ? ZkCode::kOk : code)) return;
+    Show& mine = shows_.at(token);
+    mine.held = survey.held;
+    std::vector<uint32_t> resting;
+    std::set_difference(survey.resting.begin(), survey.resting.end(), survey.held.begin(), survey.held.end(),
+                        std::back_inserter(resting));
+    look_at_rests(mine.pool, resting,
+                  [this, token, now_ms = survey.now_ms](ZkCode rests_code, const std::vector<Rest>& rests) {
+                    if (refuses_show(token, rests_code)) return;
+                    for (const Rest& rest : rests) {
+                      if (!rest.since_ms || left_ms(rest, now_ms) > 0)
+                        shows_.at(token).resting.insert(rest.number);
+                    }
+                    show_held(token);
+                  });
+  });
+}
+
+bool Ids::refuses_show(uint64_t token, ZkCode code) {
+  if (!shows_.contains(token)) return true;
+  if (code == ZkCode::kOk) return false;
+  const ServiceAnswer answer = zk_refusal(code, false);
+  reply(token, answer.verdict, answer.text);
+  return true;
+}
+
+void Ids::show_held(uint64_t token) {
+  const Show& show = shows_.at(token);
+  const auto json = std::make_shared<JsonWriter>();
+  json->begin_object().key("held").begin_array();
+  const auto finish = [this, token, json] {
+    const Show& mine = shows_.at(token);
+    json->end_array().key("resting").begin_array();
+    for (const uint32_t number : mine.resting) json->value(number);
+    std::set<uint32_t> taken = mine.resting;
+    taken.insert(mine.held.begin(), mine.held.end());
+    taken.erase(taken.upper_bound(mine.max), taken.end());
+    json->end_array().member("free", mine.max - taken.size());
+    reply(token, Verdict::kOk, json->end_object().take());
+  };
+  if (show.held.empty()) return finish();
+  for (const uint32_t number : show.held) {
+    const bool last = number == *show.held.rbegin();
+    zk_.call(ZkGet{held_path(show.pool, number)},
+             [this, token, json, finish, number, last](const ZkResult& result) {
+               if (refuses_show(token, result.code == ZkCode::kNoNode ? ZkCode::kOk : result.code)) return;
+               if (result.code == ZkCode::kOk) {
+                 json->begin_object().member("id", number);
+                 text_member(*json, "name", result.data);
+                 json->member("fence", result.stat.created_zxid).end_object();
+               }
+               if (last) finish();
+             });
+  }
+}
+
+}  // namespace kvd

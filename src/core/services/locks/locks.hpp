@@ -1,0 +1,120 @@
+// Locks and elections: places in a queue (queue.hpp) for clients. The two differ in their words only; at one path they
+// exclude each other, and kazoo's Lock and Election there.
+//
+//   POST /v1/locks/PATH?session=S[&wait=MS][&name=N]      200 {"path","state":"held","fence"}; 409 held; 408 not in
+//                                                         time
+//        ?hold=1[&wait=MS][&name=N]                       lines {"state":"waiting","ahead":N},
+//                                                         {"state":"held","fence":F}, {"state":"timeout"},
+//                                                         {"state":"lost","reason":R}
+//   POST /v1/elections/PATH?candidate=N&session=S[&wait]  200 {"path","leading":true,"fence"}; 202 {.. false, "ahead"}
+//        ?candidate=N&hold=1                              lines {"leading":false,"ahead":N}, {"leading":true,"fence":F}
+//   GET  /v1/locks/PATH                                   200 {"path","holder":{"name","fence"} or null,"waiting"}
+//   GET  /v1/elections/PATH[?since=FENCE&wait=MS]         200 {"path","leader":..,"waiting"}, once it is another's
+//   DELETE .../PATH?session=S                             204; 404 when it has no place there
+//
+// The same POST again finds the place that its session has; under another name it is 409. What ZooKeeper forbids for
+// good is 403, 409 or 400. Lines are repeated (streams.hpp). A grant is taken back
+// before ZooKeeper can pass it on: its stream is told first, and the znode goes when the client has closed the
+// connection, or after the grace that came with HoldersEnded.
+//
+// Others may delete the znode of one that holds or waits: its stream, or the call that waits, hears so at once (410),
+// and a session without either by its next POST or DELETE, once; the POST after that is a new place.
+#pragma once
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "core/services/locks/queue.hpp"
+#include "core/services/losses.hpp"
+#include "core/services/streams.hpp"
+#include "core/services/zk_calls.hpp"
+
+namespace kvd {
+
+class Locks {
+ public:
+  explicit Locks(Outbox& out);
+
+  void handle(ServiceMessage&& message);
+  void on_time();
+  Instant deadline() const;
+
+ private:
+  struct Asker {
+    Instant until{};
+    bool waits = false;  // was ready to
+  };
+  struct Grant {  // a place, wanted or had
+    HolderId holder;
+    std::string path;  // absolute
+    std::string name;  // as which it stands there
+    bool election = false;
+    Instant stream_until = kNever;  // its stream waits so long
+    std::map<uint64_t, Asker> asking;
+    std::set<uint64_t> leaving;  // requests that wait for its end
+    bool held = false;
+    int64_t fence = 0;
+    std::optional<size_t> ahead;  // as of the last look; none: not known yet
+    bool known = false;  // its session has been told that it has it; a place that nobody knows of is given up
+    bool over = false;   // taken back: its znode goes once its holder had time to hear of it
+  };
+  struct Show {  // a GET
+    bool election = false;
+    std::string path;
+    std::optional<int64_t> since;  // wait until somebody else leads
+    Instant until{};
+    bool watches = false;  // what it read last
+    std::string watched;   // what tells of a change; empty: not waiting
+  };
+
+  void on(ServiceAsked message);
+  void on(const ServiceDropped& message);
+  void on(const HoldersEnded& message);
+  void on(const SessionJudged&) {}
+  void on(const ZkSessionChanged& message);
+  void on(const ZkResult& message) { zk_.on(message); }
+  void on(const ZkWatchFired& message);
+
+  void show(ServiceAsked message);
+  void look(uint64_t token, bool watch);
+  void refuse_by(uint64_t token, ZkCode code, bool write);
+  void read(uint64_t token, ZkRequest request, bool watch, ZkCalls::Then then);
+  void look_at_first(uint64_t token, const std::string& first, size_t waiting);
+  void on_first(uint64_t token, const std::string& first, size_t waiting, const ZkResult& result);
+  void answer_show(uint64_t token, const std::string& watched,
+                   std::optional<std::pair<std::string, int64_t>> holder, size_t waiting);
+  void post(ServiceAsked message);
+  void leave(ServiceAsked message);
+
+  void on_held(PlaceId id, int64_t fence);
+  void on_waits(PlaceId id, size_t ahead);
+  void on_lost(PlaceId id, const std::string& why);
+  void on_refused(PlaceId id, const ServiceAnswer& answer);
+  void on_left(PlaceId id, ZkCode code);
+
+  void tell(PlaceId id);
+  void forget(PlaceId id);
+  void answer_askers(PlaceId id);
+  void refuse_askers(Grant& grant, Verdict verdict, const std::string& why);
+  void take_back(PlaceId id, const std::string& why, Duration grace);
+  void give_up(PlaceId id);
+  std::string words(const Grant& grant, bool with_path) const;
+  std::optional<PlaceId> find(HolderId holder, const std::string& path, bool election) const;
+  void reply(uint64_t token, Verdict verdict, std::string text = "");
+  Instant next_due() const;
+
+  Outbox& out_;
+  ZkCalls zk_;
+  Queue queue_;
+  Streams<PlaceId> streams_;
+  Losses losses_;
+  std::map<PlaceId, Grant> grants_;
+  std::set<std::pair<HolderId, PlaceId>> by_holder_;
+  std::map<uint64_t, PlaceId> tokens_;  // of those who ask
+  std::map<uint64_t, Show> shows_;
+  Instant due_ = kNever;  // nothing that waits for a moment waits for an earlier one
+};
+
+}  // namespace kvd

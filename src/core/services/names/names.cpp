@@ -1,0 +1,350 @@
+// See names.hpp. What is asked, and what is read; registering is in names_register.cpp.
+#include "core/services/names/names.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/json_writer.hpp"
+#include "core/services/names/hosts_text.hpp"
+#include "core/services/parameters.hpp"
+#include "core/services/zk_refusal.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr Duration kPatience = seconds(1);
+constexpr size_t kRenderedMax = 64;
+constexpr size_t kListBytes = 1u << 20;  // of entries in one answer
+
+std::string entry_words(const std::string& path, const NameEntry& entry, int64_t version, bool ephemeral) {
+  JsonWriter json;
+  json.begin_object()
+      .member("path", std::string_view(path))
+      .member("address", std::string_view(entry.address));
+  if (entry.port) json.member("port", *entry.port);
+  json.member("allocated", entry.allocated).member("ephemeral", ephemeral).member("version", version);
+  std::string text = json.end_object().take();
+  if (!entry.meta.empty()) text.insert(text.size() - 1, fmt::format(R"(,"meta":{})", entry.meta));
+  return text;
+}
+
+}  // namespace
+
+Names::Names(Outbox& out)
+    : out_(out),
+      zk_(out, ServiceActor::kNames),
+      view_(out, zk_,
+            [this] {
+              rendered_.clear();
+              answer_asks();
+            }),
+      streams_(out) {}
+
+void Names::handle(ServiceMessage&& message) {
+  std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
+}
+
+void Names::reply(uint64_t token, Verdict verdict, std::string text) {
+  out_.desk.post(
+      ServiceAnswered{token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true});
+}
+
+// ---- what is asked ----
+
+void Names::on(ServiceAsked message) {
+  if (message.call.collection == Collection::kHosts) {
+    if (message.call.verb != Verb::kGet) return reply(message.token, Verdict::kWrongVerb, "GET, HEAD");
+    if (!message.call.path.empty())
+      return reply(message.token, Verdict::kNotFound,
+                   "nothing is below /v1/hosts; 'zone' names a part of the tree");
+    return ask(std::move(message));
+  }
+  Parameters parameters(message.call);
+  const bool recurse = message.call.verb == Verb::kGet && parameters.flag("recurse");
+  if (!parameters.problem().empty()) return reply(message.token, Verdict::kInvalid, parameters.problem());
+  const bool root = recurse && message.call.path.empty();
+  const std::string wrong = root ? "" : problem_of_name(message.call.path);
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  switch (message.call.verb) {
+    case Verb::kPut:
+    case Verb::kPost:
+      return put(std::move(message));
+    case Verb::kDelete:
+      return remove(std::move(message));
+    case Verb::kGet:
+      break;
+  }
+  if (recurse) return ask(std::move(message));
+  Look look;
+  look.version = parameters.number("version", 0, INT64_MAX);
+  const std::string unknown = parameters.finish();
+  if (!unknown.empty()) return reply(message.token, Verdict::kInvalid, unknown);
+  look.path = std::move(message.call.path);
+  look.until = message.until;
+  looks_[message.token] = std::move(look);
+  this->look(message.token);
+}
+
+void Names::on(const ServiceDropped& message) {
+  looks_.erase(message.token);
+  asks_.erase(message.token);
+  removals_.erase(message.token);
+  const auto it = puts_.find(message.token);
+  // A holder's goes on: whoever asks again finds it done.
+  if (it != puts_.end() && it->second.holder == HolderId()) puts_.erase(it);
+  if (const auto path = streams_.dropped(message.token)) return release(*path);
+  const auto leaving = leaving_.find(message.token);
+  if (leaving == leaving_.end()) return;
+  held_.at(leaving->second).leaving.erase(message.token);
+  leaving_.erase(leaving);
+}
+
+// ---- one entry ----
+
+void Names::look(uint64_t token) {
+  Look& mine = looks_.at(token);
+  mine.watching = false;
+  const bool watch = mine.version && mine.until > out_.now;
+  const std::string znode = fmt::format("{}/{}", kNamesPath, mine.path);
+  auto then = [this, token, znode, watch](const ZkResult& result, bool watches) {
+    if (!looks_.contains(token)) return;
+    if (result.code == ZkCode::kOk) return answer_look(token, decode_name(result.data), result.stat, watches);
+    if (result.code != ZkCode::kNoNode) return end_look(token, zk_refusal(result.code, false));
+    if (!watch) return answer_look(token, std::nullopt, {}, false);
+    zk_.watch(ZkExists{znode}, [this, token](const ZkResult& exists, bool stands) {
+      if (!looks_.contains(token)) return;
+      if (exists.code == ZkCode::kOk) return look(token);
+      if (exists.code != ZkCode::kNoNode) return end_look(token, zk_refusal(exists.code, false));
+      answer_look(token, std::nullopt, {}, stands);
+    });
+  };
+  if (watch) return zk_.watch(ZkGet{znode}, std::move(then));
+  zk_.call(ZkGet{znode}, [then = std::move(then)](const ZkResult& result) { then(result, false); });
+}
+
+void Names::end_look(uint64_t token, const ServiceAnswer& answer) {
+  looks_.erase(token);
+  reply(token, answer.verdict, answer.text);
+}
+
+void Names::answer_look(uint64_t token, const std::optional<NameEntry>& entry, const ZkStat& stat,
+                        bool watches) {
+  Look& look = looks_.at(token);
+  const int64_t version = entry ? stat.modified_zxid : 0;
+  if (look.version && *look.version == static_cast<uint64_t>(version) && look.until > out_.now) {
+    if (!watches) return end_look(token, {Verdict::kUnavailable, kWatchesFull, Form::kJson, {}});
+    look.watching = true;
+    due_ = std::min(due_, look.until);
+    return;
+  }
+  const std::string path = std::move(look.path);
+  looks_.erase(token);
+  if (!entry) return reply(token, Verdict::kNotFound, fmt::format("there is no name {}", path));
+  reply(token, Verdict::kOk, entry_words(path, *entry, version, stat.ephemeral_owner != 0));
+}
+
+// ---- many ----
+
+void Names::ask(ServiceAsked message) {
+  Ask ask;
+  ask.hosts = message.call.collection == Collection::kHosts;
+  Parameters parameters(message.call);
+  ask.since = parameters.number(ask.hosts ? "since" : "version", 0, INT64_MAX);
+  ask.zone = ask.hosts ? parameters.text("zone").value_or("") : message.call.path;
+  const std::string format = ask.hosts ? parameters.text("format").value_or("hosts") : "json";
+  ask.json = format == "json";
+  std::string wrong = parameters.finish();
+  if (wrong.empty() && !ask.json && format != "hosts")
+    wrong = "the query parameter 'format' has to be hosts or json";
+  if (wrong.empty() && !ask.zone.empty()) wrong = problem_of_name(ask.zone);
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  ask.until = message.until;
+  ask.patience = std::max(message.until, out_.now + kPatience);
+  asks_[message.token] = std::move(ask);
+  view_.want();
+  answer_asks();
+}
+
+// Those who have something to hear, or may wait no longer.
+void Names::answer_asks() {
+  for (auto it = asks_.begin(); it != asks_.end();) {
+    const auto& [token, ask] = *it;
+    if (view_.too_large()) {
+      reply(token, Verdict::kTooLarge,
+            fmt::format("there are more names than one view may have: about {} znodes, or {} "
+                        "KiB of their paths",
+                        NamesView::kZnodesMax, NamesView::kPathBytesMax >> 10));
+    } else if (view_.whole() && !view_.knows(ask.zone) && !ask.hosts) {
+      reply(token, Verdict::kForbidden, "an ACL in ZooKeeper hides a part of it");
+    } else if (view_.whole() && view_.knows(ask.zone)) {
+      const Rendered& now = rendered(ask.hosts, ask.zone);
+      if (ask.since == now.version && ask.until > out_.now) {
+        due_ = std::min(due_, ask.until);
+        ++it;
+        continue;
+      }
+      reply_hosts(token, ask, &now);
+    } else if (ask.patience > out_.now) {
+      due_ = std::min(due_, ask.patience);
+      ++it;
+      continue;
+    } else {
+      reply_hosts(token, ask, nullptr);
+    }
+    it = asks_.erase(it);
+  }
+}
+
+// `rendered` is null when there is no whole view.
+void Names::reply_hosts(uint64_t token, const Ask& ask, const Rendered* rendered) {
+  if (!ask.hosts) {
+    if (rendered == nullptr)
+      return reply(token, Verdict::kUnavailable, "the names are still being read; try again");
+    JsonWriter json;
+    json.begin_object()
+        .member("path", std::string_view(ask.zone))
+        .member("version", rendered->version)
+        .end_object();
+    std::string text = json.take();
+    text.insert(text.size() - 1, rendered->json);
+    return reply(token, Verdict::kOk, std::move(text));
+  }
+  const uint64_t version = rendered != nullptr ? rendered->version : 0;
+  const char* complete = rendered != nullptr ? "true" : "false";
+  ServiceAnswer answer{Verdict::kOk,
+                       "",
+                       ask.json ? Form::kJson : Form::kText,
+                       {{"Kvd-Hosts-Version", std::to_string(version)}, {"Kvd-Complete", complete}}};
+  if (ask.json) {
+    answer.text = fmt::format(R"({{"version":{},"complete":{},"hosts":{}}})", version, complete,
+                              rendered != nullptr ? rendered->json : "[]");
+  } else if (rendered != nullptr) {
+    answer.text = rendered->text;
+  }
+  out_.desk.post(ServiceAnswered{token, std::move(answer), false, true});
+}
+
+const Names::Rendered& Names::rendered(bool hosts, const std::string& zone) {
+  if (rendered_.size() >= kRenderedMax) rendered_.clear();
+  const auto [it, fresh] = rendered_.try_emplace({hosts, zone});
+  if (fresh) it->second = hosts ? render_hosts(zone) : render_entries(zone);
+  return it->second;
+}
+
+Names::Rendered Names::render_hosts(const std::string& zone) const {
+  std::map<std::string, std::string> addresses;
+  for (auto it = view_.znodes().lower_bound(zone); it != view_.znodes().end() && it->first.starts_with(zone);
+       ++it) {
+    if (it->second.entry && name_within(it->first, zone)) addresses[it->first] = it->second.entry->address;
+  }
+  const std::vector<HostLine> lines = host_lines(addresses);
+  JsonWriter json;
+  json.begin_array();
+  for (const HostLine& line : lines) {
+    json.begin_object().member("address", std::string_view(line.address)).key("names").begin_array();
+    for (const std::string& name : line.names) json.value(std::string_view(name));
+    json.end_array().end_object();
+  }
+  Rendered rendered{0, hosts_file(lines), json.end_array().take()};
+  rendered.version = version_of(rendered.text);
+  return rendered;
+}
+
+// As members of an object; "more" when the list would be too long for one answer.
+Names::Rendered Names::render_entries(const std::string& zone) const {
+  std::string list;
+  bool more = false;
+  uint64_t version = 0;
+  for (auto it = view_.znodes().lower_bound(zone); it != view_.znodes().end() && it->first.starts_with(zone);
+       ++it) {
+    const NamesView::Znode& znode = it->second;
+    if (!znode.entry || !name_within(it->first, zone)) continue;
+    const std::string words = entry_words(it->first, *znode.entry, znode.version, znode.ephemeral);
+    version = version_of(fmt::format("{} {}", version, words));
+    more |= list.size() + words.size() > kListBytes;
+    if (!more) list += (list.empty() ? "" : ",") + words;
+  }
+  return {version, "", fmt::format(R"(,"entries":[{}]{})", list, more ? R"(,"more":true)" : "")};
+}
+
+// ---- ZooKeeper and time ----
+
+void Names::on(const ZkWatchFired& message) {
+  view_.on(message);
+  if (!message.path.starts_with(fmt::format("{}/", kNamesPath))) return;
+  const std::string path = message.path.substr(sizeof kNamesPath);
+  const auto held = held_.find(path);
+  if (held != held_.end() && !held->second.address.empty()) watch_own(path);
+  std::vector<uint64_t> concerned;
+  for (const auto& [token, look] : looks_) {
+    if (look.watching && look.path == path) concerned.push_back(token);
+  }
+  for (const uint64_t token : concerned) look(token);
+}
+
+// With the session end all its znodes. After a mere reconnection what is watched is asked for again.
+void Names::on(const ZkSessionChanged& message) {
+  view_.on(message);
+  connected_ = message.state == ZkState::kConnected;
+  const bool over = message.state == ZkState::kExpired || (connected_ && message.session != session_);
+  if (connected_) session_ = message.session;
+  std::vector<std::string> paths;
+  for (const auto& [path, held] : held_) paths.push_back(path);
+  for (const std::string& path : paths) {
+    if (over) {
+      streams_.end_lost(path, "the ZooKeeper session ended");
+      released(path);
+    } else if (connected_ && !held_.at(path).address.empty()) {
+      watch_own(path);
+    }
+  }
+  if (!connected_) return;
+  std::vector<uint64_t> watching;
+  for (const auto& [token, look] : looks_) {
+    if (look.watching) watching.push_back(token);
+  }
+  for (const uint64_t token : watching) look(token);
+  for (const auto& then : std::exchange(adrift_, {})) then();
+}
+
+void Names::put_off(std::function<void()> then, Duration pause) {
+  adrift_.push_back(std::move(then));
+  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
+}
+
+// Looked through only when the earliest moment that was ever given since the last look has passed.
+void Names::on_time() {
+  view_.on_time();
+  if (retry_at_ <= out_.now) {
+    retry_at_ = kNever;
+    if (connected_) {
+      for (const auto& then : std::exchange(adrift_, {})) then();
+    }
+  }
+  for (const std::string& path : streams_.on_time()) release(path);
+  if (due_ > out_.now) return;
+  std::vector<uint64_t> late;
+  for (const auto& [token, look] : looks_) {
+    if (look.watching && look.until <= out_.now) late.push_back(token);
+  }
+  for (const uint64_t token : late) look(token);
+  answer_asks();
+  due_ = next_due();
+}
+
+Instant Names::next_due() const {
+  Instant next = kNever;
+  for (const auto& [token, look] : looks_) {
+    if (look.watching) next = std::min(next, look.until);
+  }
+  for (const auto& [token, ask] : asks_) {
+    const bool known = view_.whole() && view_.knows(ask.zone);
+    next = std::min(next, known ? ask.until : ask.patience);
+  }
+  return next;
+}
+
+Instant Names::deadline() const { return std::min({due_, retry_at_, view_.deadline(), streams_.deadline()}); }
+
+}  // namespace kvd

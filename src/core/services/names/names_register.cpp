@@ -1,0 +1,532 @@
+// See names.hpp. Registering and giving back: each write is decided on what was just read and fails if that is no
+// longer so, and whatever is unclear is read again.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/hash.hpp"
+#include "base/json_writer.hpp"
+#include "core/mutation.hpp"
+#include "core/services/names/names.hpp"
+#include "core/services/parameters.hpp"
+#include "core/services/zk_refusal.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr char kClaimsPath[] = "/kvd/addresses";
+constexpr int kTries = 20;  // of one registration: others are in its way again and again
+constexpr Duration kRefusedRetry = seconds(1);
+constexpr char kNoAnswer[] = "ZooKeeper did not answer; try again";
+
+std::string znode_of(const std::string& path) { return fmt::format("{}/{}", kNamesPath, path); }
+std::string claim_of(const std::string& address) { return fmt::format("{}/{}", kClaimsPath, address); }
+
+std::string words(const std::string& path, const std::string& address, int64_t version) {
+  JsonWriter json;
+  json.begin_object().member("path", std::string_view(path)).member("address", std::string_view(address));
+  return json.member("version", version).end_object().take();
+}
+
+uint32_t index_of(const AddressPool& pool, const std::string& path) {
+  return static_cast<uint32_t>(hash_bytes(path) % pool_size(pool));
+}
+
+// Which operation of a multi made it fail.
+size_t guilty(const ZkResult& result) {
+  const auto blamed = [](ZkCode code) { return code != ZkCode::kOk && code != ZkCode::kRolledBack; };
+  const auto it = std::find_if(result.codes.begin(), result.codes.end(), blamed);
+  return static_cast<size_t>(it - result.codes.begin());
+}
+
+}  // namespace
+
+// ---- to register ----
+
+void Names::put(ServiceAsked message) {
+  const bool hold = message.call.verb == Verb::kPost;
+  std::string wrong = Parameters(message.call).finish();
+  if (wrong.empty() && hold && !message.streams) wrong = "POST is for 'hold=1': what lasts otherwise is PUT";
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (message.call.body.size() > kNameBodyBytes)
+    return reply(message.token, Verdict::kTooLarge,
+                 fmt::format("a name's body has at most {} bytes", kNameBodyBytes));
+  Result<NameEntry> entry = parse_name(message.call.body);
+  if (!entry) return reply(message.token, Verdict::kInvalid, entry.error().detail);
+  Put put;
+  put.holder = message.holder;
+  put.path = std::move(message.call.path);
+  put.wanted = std::move(*entry);
+  put.streams = message.streams;
+  puts_[message.token] = std::move(put);
+  read(message.token);
+}
+
+void Names::refuse(uint64_t token, Verdict verdict, std::string why) {
+  const Put put = std::move(puts_.at(token));
+  puts_.erase(token);
+  const auto held = held_.find(put.path);
+  const bool intended =
+      held != held_.end() && held->second.holder == put.holder && held->second.address.empty();
+  const bool others = std::any_of(puts_.begin(), puts_.end(), [&](const auto& one) {
+    return one.second.holder == put.holder && one.second.path == put.path;
+  });
+  if (intended && !held->second.over && !others) released(put.path);
+  reply(token, verdict, std::move(why));
+}
+
+void Names::refuse_by(uint64_t token, ZkCode code) {
+  const ServiceAnswer answer = zk_refusal(code, true);
+  refuse(token, answer.verdict, answer.text);
+}
+
+// Has an outcome that nothing can be done about, or only later.
+bool Names::fails(uint64_t token, ZkCode code) {
+  const bool later = zk_silent(code);
+  if (later && puts_.at(token).unsure) {
+    put_off([this, token] {
+      if (puts_.contains(token)) read(token);
+    });
+  } else if (later) {
+    refuse(token, Verdict::kUnavailable, kNoAnswer);
+  } else if (code == ZkCode::kNoAuth) {
+    refuse_by(token, code);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void Names::again(uint64_t token) {
+  if (++puts_.at(token).tries < kTries) return read(token);
+  refuse(token, Verdict::kUnavailable, "others change it or claim addresses all the time; try again");
+}
+
+void Names::read(uint64_t token) {
+  const std::string znode = znode_of(puts_.at(token).path);
+  if (puts_.at(token).unsure) zk_.call(ZkSync{znode}, [](const ZkResult&) {});
+  zk_.call(ZkGet{znode}, [this, token](const ZkResult& result) {
+    if (puts_.contains(token)) on_read(token, result);
+  });
+}
+
+// What is there, and whose.
+void Names::on_read(uint64_t token, const ZkResult& result) {
+  Put& put = puts_.at(token);
+  if (fails(token, result.code)) return;
+  const auto held = held_.find(put.path);
+  const bool other = held != held_.end() && (held->second.holder != put.holder || held->second.over);
+  const bool mine = held != held_.end() && !other;
+  put.creates = result.code == ZkCode::kNoNode;
+  if (put.creates) {
+    if (other) return refuse(token, Verdict::kConflict, "another client's session has this name");
+    return write(token, std::nullopt, {});
+  }
+  if (result.code != ZkCode::kOk) return refuse_by(token, result.code);
+  const uint64_t owner = result.stat.ephemeral_owner;
+  const std::optional<NameEntry> old = decode_name(result.data);
+  if (owner != 0 && put.holder == HolderId())
+    return refuse(token, Verdict::kConflict,
+                  "the name is a session's: only with that session can it be changed");
+  if (owner != 0 && !(mine && owner == session_))
+    return refuse(token, Verdict::kConflict, "another client's session has this name");
+  if (owner == 0 && put.holder != HolderId()) {
+    return refuse(
+        token, Verdict::kConflict,
+        old ? "the name is there without a session: DELETE it first"
+            : "other names stand below it, or did (DELETE it then): a session's name has none below it");
+  }
+  write(token, old, result.stat);
+}
+
+// Whether the claim of an entry's address is this name's: others may have deleted it, and a third name have it now. No
+// answer: nothing.
+void Names::whether_claimed(const std::string& path, const std::optional<NameEntry>& entry, Claimed then) {
+  if (!entry || !entry->allocated) return then(false);
+  zk_.call(ZkGet{claim_of(entry->address)}, [path, then = std::move(then)](const ZkResult& result) {
+    if (zk_silent(result.code)) return then(std::nullopt);
+    then(result.code == ZkCode::kOk && result.data == path);
+  });
+}
+
+// The entry, and the claim of its address with it. `old` is what is there.
+void Names::write(uint64_t token, const std::optional<NameEntry>& old, const ZkStat& stat) {
+  Put& put = puts_.at(token);
+  put.is_new = !old;
+  NameEntry entry = put.wanted;
+  if (entry.address.empty() && !choose_address(token, old, entry)) return;
+  if (old == entry) return finish(token, entry, stat.modified_zxid);  // also: of an unknown outcome, done
+  const bool keeps = old && old->allocated && entry.allocated;
+  whether_claimed(put.path, keeps ? std::nullopt : old,
+                  [this, token, entry, old, version = stat.version](std::optional<bool> frees) {
+                    if (!puts_.contains(token) || (!frees && fails(token, ZkCode::kUnknown))) return;
+                    write_both(token, entry, old, version, *frees);
+                  });
+}
+
+// `version` is that of what is there, `frees` whether its claim has to go.
+void Names::write_both(uint64_t token, const NameEntry& entry, const std::optional<NameEntry>& old,
+                       int32_t version, bool frees) {
+  Put& put = puts_.at(token);
+  const std::string znode = znode_of(put.path);
+  const ZkMode mode = put.holder == HolderId() ? ZkMode::kPersistent : ZkMode::kEphemeral;
+  const bool keeps = old && old->allocated && entry.allocated;
+  ZkMulti multi;
+  put.ops.clear();
+  auto add = [&](Op about, auto op) {
+    put.ops.push_back(about);
+    multi.ops.emplace_back(std::move(op));
+  };
+  const std::string data = encode_name(entry);
+  if (put.creates) add(Op::kEntry, ZkCreate{znode, data, mode});
+  add(Op::kEntry, ZkSet{znode, data, put.creates ? -1 : version});  // behind a create: for its stat
+  if (entry.allocated && !keeps && !mutated(Mutation::kAddressUnclaimed)) {
+    if (put.stale_claim) add(Op::kStaleClaim, ZkDelete{claim_of(entry.address)});
+    add(Op::kClaim, ZkCreate{claim_of(entry.address), put.path, mode});
+  }
+  if (frees) add(Op::kFormerClaim, ZkDelete{claim_of(old->address)});
+  // From now on it may be there, and has to go with its holder.
+  if (put.holder != HolderId() && !hold(put.path, put.holder))
+    return refuse(token, Verdict::kUnavailable, kWatchesFull);
+  zk_.call(std::move(multi), [this, token, entry](const ZkResult& result) {
+    if (puts_.contains(token)) on_written(token, entry, result);
+  });
+}
+
+// What it has stays; else that of the hash, and if that is another's what was found free. False: refused.
+bool Names::choose_address(uint64_t token, const std::optional<NameEntry>& old, NameEntry& entry) {
+  entry.allocated = true;
+  if (old && old->allocated) {
+    entry.address = old->address;
+    return true;
+  }
+  const Put& put = puts_.at(token);
+  if (!out_.config.names_pool) {
+    refuse(token, Verdict::kInvalid,
+           "\"address\" is missing, and this server has no pool to take one from: it needs --names-pool");
+    return false;
+  }
+  entry.address = put.claims.value_or(preferred_address(put.path));
+  return true;
+}
+
+std::string Names::preferred_address(const std::string& path) const {
+  const AddressPool& pool = *out_.config.names_pool;
+  return pool_address(pool, index_of(pool, path));
+}
+
+void Names::on_written(uint64_t token, const NameEntry& entry, const ZkResult& result) {
+  Put& put = puts_.at(token);
+  if (result.code == ZkCode::kOk) {
+    int64_t version = 0;
+    for (const ZkStat& stat : result.stats) version = std::max(version, stat.modified_zxid);
+    return finish(token, entry, version);
+  }
+  put.unsure |= result.code == ZkCode::kUnknown;
+  if (fails(token, result.code)) return;
+  const size_t at = guilty(result);
+  if (at >= put.ops.size()) return refuse_by(token, result.code);
+  const ZkCode code = result.codes[at];
+  switch (put.ops[at]) {
+    case Op::kEntry:
+      return on_entry_refused(token, code);
+    case Op::kClaim:
+      if (code == ZkCode::kNoNode) return make_path(token, kClaimsPath);
+      return on_claim_taken(token);
+    case Op::kStaleClaim:
+      put.stale_claim = false;
+      return again(token);
+    case Op::kFormerClaim:
+      return again(token);
+  }
+}
+
+void Names::on_entry_refused(uint64_t token, ZkCode code) {
+  const Put& put = puts_.at(token);
+  if (code == ZkCode::kNoChildrenForEphemerals)
+    return refuse(token, Verdict::kConflict,
+                  "a name above it is a session's, and such a name has none below it");
+  const std::string znode = znode_of(put.path);
+  if (code == ZkCode::kNoNode && put.creates) return make_path(token, znode.substr(0, znode.rfind('/')));
+  again(token);
+}
+
+void Names::make_path(uint64_t token, const std::string& path) {
+  zk_.make_path(path, [this, token](ZkCode code) {
+    if (!puts_.contains(token) || fails(token, code)) return;
+    if (code == ZkCode::kNoChildrenForEphemerals || code == ZkCode::kNoNode)
+      return refuse(token, Verdict::kConflict,
+                    "a name above it is a session's, and such a name has none below it");
+    again(token);
+  });
+}
+
+// The address of the hash may be claimed in this very name: the entry was deleted by others, who left the claim. Nobody
+// else takes such a claim, and that there is no entry is part of the multi. (An ephemeral one is left to its owner.)
+void Names::on_claim_taken(uint64_t token) {
+  Put& put = puts_.at(token);
+  if (put.claims || put.stale_claim) return choose_free(token);
+  put.claims = preferred_address(put.path);
+  zk_.call(ZkGet{claim_of(*put.claims)}, [this, token](const ZkResult& result) {
+    if (!puts_.contains(token) || fails(token, result.code)) return;
+    Put& mine = puts_.at(token);
+    mine.stale_claim =
+        result.code == ZkCode::kOk && result.data == mine.path && result.stat.ephemeral_owner == 0;
+    if (mine.stale_claim || result.code == ZkCode::kNoNode) return again(token);
+    choose_free(token);
+  });
+}
+
+// The next one behind that of the hash.
+void Names::choose_free(uint64_t token) {
+  puts_.at(token).stale_claim = false;
+  zk_.call(ZkChildren{kClaimsPath}, [this, token](const ZkResult& result) {
+    if (!puts_.contains(token) || fails(token, result.code)) return;
+    Put& put = puts_.at(token);
+    const std::set<std::string> taken(result.children.begin(), result.children.end());
+    const AddressPool& pool = *out_.config.names_pool;
+    const uint32_t size = pool_size(pool);
+    const uint32_t first = index_of(pool, put.path);
+    for (uint32_t step = 0; step < size; ++step) {
+      std::string address = pool_address(pool, (first + step) % size);
+      if (taken.contains(address)) continue;
+      put.claims = std::move(address);
+      return again(token);
+    }
+    refuse(token, Verdict::kUnavailable, "the pool of addresses is exhausted: all of them are taken");
+  });
+}
+
+void Names::finish(uint64_t token, const NameEntry& entry, int64_t version) {
+  const Put put = std::move(puts_.at(token));
+  puts_.erase(token);
+  if (put.holder != HolderId()) {
+    const auto it = held_.find(put.path);
+    if (it == held_.end() || it->second.over)
+      return reply(token, Verdict::kGone, "others deleted it at once");
+    Held& held = it->second;
+    held.address = entry.address;
+    held.allocated = entry.allocated;
+    held.version = version;
+    if (put.streams) streams_.open(put.path, token);
+    watch_own(put.path);
+  }
+  if (put.streams) return streams_.say(put.path, words(put.path, entry.address, version));
+  reply(token, put.is_new ? Verdict::kCreated : Verdict::kOk, words(put.path, entry.address, version));
+}
+
+// ---- what a holder has ----
+
+// False: there is no room for its watch.
+bool Names::hold(const std::string& path, HolderId holder) {
+  if (held_.contains(path)) return true;
+  if (!out_.watches.take(out_.watches.bytes_of(path))) return false;
+  held_[path].holder = holder;
+  by_holder_.emplace(holder, path);
+  return true;
+}
+
+// Others may delete it, and then somebody else may register there.
+void Names::watch_own(const std::string& path) {
+  zk_.call(ZkExists{znode_of(path), true}, [this, path](const ZkResult& result) {
+    const auto held = held_.find(path);
+    if (held == held_.end() || held->second.address.empty()) return;
+    if (result.code == ZkCode::kNotConnected && connected_) return put_off([this, path] { watch_own(path); });
+    const bool gone = result.code == ZkCode::kNoNode;
+    if (!gone && (result.code != ZkCode::kOk || result.stat.ephemeral_owner == session_)) return;
+    if (held->second.leaves) return;  // by ourselves
+    take_back(path, "its znode was deleted", Duration(0));
+  });
+}
+
+void Names::on(const HoldersEnded& message) {
+  const std::set<HolderId> ended(message.holders.begin(), message.holders.end());
+  std::vector<uint64_t> asking;
+  for (const auto& [token, put] : puts_) {
+    if (ended.contains(put.holder)) asking.push_back(token);
+  }
+  for (const uint64_t token : asking) {
+    puts_.erase(token);
+    reply(token, Verdict::kGone, message.why);
+  }
+  std::vector<std::string> theirs;
+  for (const HolderId holder : message.holders) {
+    for (auto it = by_holder_.lower_bound({holder, ""}); it != by_holder_.end() && it->first == holder; ++it)
+      theirs.push_back(it->second);
+  }
+  for (const std::string& path : theirs) take_back(path, message.why, message.grace);
+}
+
+// Whoever may use its address hears of it before the next one can have it: the znode goes later.
+void Names::take_back(const std::string& path, const std::string& why, Duration grace) {
+  Held& held = held_.at(path);
+  if (held.leaves || (held.over && grace != Duration(0))) return;
+  if (!streams_.part(path, why, grace)) return release(path);
+  held.over = true;
+}
+
+// The sync: of a registration whose outcome was not heard the session's server may not know yet.
+void Names::release(const std::string& path) {
+  Held& held = held_.at(path);
+  if (held.address.empty()) zk_.call(ZkSync{znode_of(path)}, [](const ZkResult&) {});
+  held.over = held.leaves = true;
+  zk_.call(ZkGet{znode_of(path)}, [this, path](const ZkResult& result) {
+    const auto it = held_.find(path);
+    if (it != held_.end() && it->second.leaves) on_release_read(path, result);
+  });
+}
+
+void Names::on_release_read(const std::string& path, const ZkResult& result) {
+  if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode) return release_later(path, result.code);
+  if (result.code != ZkCode::kOk || result.stat.ephemeral_owner != session_) return free_claim(path);
+  const std::optional<NameEntry> entry = decode_name(result.data);
+  whether_claimed(path, entry,
+                  [this, path, entry, version = result.stat.version](std::optional<bool> claimed) {
+                    if (!held_.contains(path) || !held_.at(path).leaves) return;
+                    if (!claimed) return release_later(path, ZkCode::kUnknown);
+                    ZkMulti multi{{ZkDelete{znode_of(path), version}}};
+                    if (*claimed) multi.ops.emplace_back(ZkDelete{claim_of(entry->address)});
+                    zk_.call(std::move(multi), [this, path](const ZkResult& deleted) {
+                      const auto it = held_.find(path);
+                      if (it == held_.end() || !it->second.leaves) return;
+                      if (deleted.code == ZkCode::kOk) return released(path);
+                      if (deleted.code == ZkCode::kBadVersion || deleted.code == ZkCode::kNoNode)
+                        return release(path);
+                      release_later(path, deleted.code);
+                    });
+                  });
+}
+
+void Names::release_later(const std::string& path, ZkCode why) {
+  const ServiceAnswer refusal = zk_refusal(why, true);
+  for (const uint64_t token : std::exchange(held_.at(path).leaving, {})) {
+    leaving_.erase(token);
+    if (zk_silent(why)) {
+      reply(token, Verdict::kUnknown, "ZooKeeper did not do it; it is given back as soon as it does");
+    } else {
+      reply(token, refusal.verdict, refusal.text);
+    }
+  }
+  put_off(
+      [this, path] {
+        const auto it = held_.find(path);
+        if (it != held_.end() && it->second.leaves) release(path);
+      },
+      zk_silent(why) ? kRetry : kRefusedRetry);
+}
+
+// Others have deleted the entry. Until the claim is gone as well, nobody registers here.
+void Names::free_claim(const std::string& path) {
+  const Held& held = held_.at(path);
+  if (!held.allocated) return released(path);
+  const std::string claim = claim_of(held.address);
+  auto end = [this, path](const ZkResult&) {
+    const auto it = held_.find(path);
+    if (it != held_.end() && it->second.leaves) released(path);
+  };
+  zk_.call(ZkGet{claim}, [this, path, claim, end](const ZkResult& result) {
+    const bool ours =
+        result.code == ZkCode::kOk && result.data == path && result.stat.ephemeral_owner == session_;
+    if (!ours) return end(result);
+    zk_.call(ZkDelete{claim, result.stat.version}, end);
+  });
+}
+
+void Names::released(const std::string& path) {
+  const Held held = std::move(held_.at(path));
+  held_.erase(path);
+  by_holder_.erase({held.holder, path});
+  streams_.forget(path);
+  out_.watches.give_back(out_.watches.bytes_of(path));
+  for (const uint64_t token : held.leaving) {
+    leaving_.erase(token);
+    reply(token, Verdict::kDone);
+  }
+}
+
+// ---- to delete ----
+
+void Names::remove(ServiceAsked message) {
+  const std::string wrong = Parameters(message.call).finish();
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  const std::string& path = message.call.path;
+  const uint64_t token = message.token;
+  const auto held = held_.find(path);
+  if (message.holder != HolderId() && held != held_.end() && held->second.holder == message.holder) {
+    held->second.leaving.insert(token);
+    leaving_[token] = path;
+    if (!held->second.over) take_back(path, "it was given back", Duration(0));
+    return;
+  }
+  removals_.insert(token);
+  if (message.holder == HolderId()) return remove_kept(token, path, false);
+  zk_.call(ZkExists{znode_of(path)}, [this, token](const ZkResult& result) {
+    removals_.erase(token);
+    if (result.code == ZkCode::kNoNode) return reply(token, Verdict::kNotFound, "there is no such name");
+    const ServiceAnswer refusal = zk_refusal(result.code, false);
+    if (result.code != ZkCode::kOk) return reply(token, refusal.verdict, refusal.text);
+    reply(token, Verdict::kConflict, "the name is another's");
+  });
+}
+
+// What no session has. `unsure`: it may be gone by our own hand.
+void Names::remove_kept(uint64_t token, const std::string& path, bool unsure) {
+  zk_.call(ZkGet{znode_of(path)}, [this, token, path, unsure](const ZkResult& result) {
+    if (removals_.contains(token)) on_kept_read(token, path, unsure, result);
+  });
+}
+
+void Names::on_kept_read(uint64_t token, const std::string& path, bool unsure, const ZkResult& result) {
+  if (zk_silent(result.code)) return remove_later(token, path, unsure);
+  if (result.code == ZkCode::kNoNode)
+    return unsure ? removed(token, Verdict::kDone)
+                  : removed(token, Verdict::kNotFound, "there is no such name");
+  if (result.code != ZkCode::kOk) return removed_not(token, result.code);
+  if (result.stat.ephemeral_owner != 0)
+    return removed(token, Verdict::kConflict,
+                   "the name is a session's: only with that session can it be deleted");
+  const std::optional<NameEntry> entry = decode_name(result.data);
+  const bool others_below = result.stat.children_count > 0;
+  if (!entry && others_below) {
+    if (unsure) return removed(token, Verdict::kDone);
+    return removed(token, Verdict::kConflict, "there is no such name, but others below it");
+  }
+  whether_claimed(path, entry, [=, this, version = result.stat.version](std::optional<bool> claimed) {
+    if (!removals_.contains(token)) return;
+    if (!claimed) return remove_later(token, path, unsure);
+    ZkMulti multi;
+    if (others_below) {  // what holds them stays
+      multi.ops.emplace_back(ZkSet{znode_of(path), "", version});
+    } else {
+      multi.ops.emplace_back(ZkDelete{znode_of(path), version});
+    }
+    if (*claimed) multi.ops.emplace_back(ZkDelete{claim_of(entry->address)});
+    zk_.call(std::move(multi), [this, token, path, unsure](const ZkResult& deleted) {
+      if (!removals_.contains(token)) return;
+      if (deleted.code == ZkCode::kOk) return removed(token, Verdict::kDone);
+      if (deleted.code == ZkCode::kNoAuth || deleted.code == ZkCode::kInvalid)
+        return removed_not(token, deleted.code);
+      remove_kept(token, path, unsure || deleted.code == ZkCode::kUnknown);
+    });
+  });
+}
+
+void Names::remove_later(uint64_t token, const std::string& path, bool unsure) {
+  if (!unsure) return removed(token, Verdict::kUnavailable, kNoAnswer);
+  put_off([this, token, path] {
+    if (removals_.contains(token)) remove_kept(token, path, true);
+  });
+}
+
+void Names::removed_not(uint64_t token, ZkCode code) {
+  const ServiceAnswer answer = zk_refusal(code, true);
+  removed(token, answer.verdict, answer.text.c_str());
+}
+
+void Names::removed(uint64_t token, Verdict verdict, const char* why) {
+  removals_.erase(token);
+  reply(token, verdict, why);
+}
+
+}  // namespace kvd

@@ -1,0 +1,393 @@
+// See znodes.hpp.
+#include "core/services/znodes/znodes.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/json_writer.hpp"
+#include "core/services/parameters.hpp"
+#include "msg/zk_checks.hpp"
+#include "msg/znodes.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr size_t kSweepsUnderWay = 32;  // calls of one sweep at once: others want to have their turn
+constexpr size_t kDigits = 10;          // behind the name of a sequential one
+
+std::string_view without_slash(std::string_view path) { return path.substr(1); }
+
+// As in a URL (RFC 3986, 2.3), slashes as they are.
+std::string percent_encoded(std::string_view path) {
+  std::string out;
+  for (const char c : path) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80 &&
+        (std::isalnum(byte) != 0 || std::string_view("-._~/").find(c) != std::string_view::npos)) {
+      out += c;
+    } else {
+      out += fmt::format("%{:02X}", byte);
+    }
+  }
+  return out;
+}
+
+void stat_members(JsonWriter& json, const ZkStat& stat) {
+  json.member("version", stat.version).member("czxid", stat.created_zxid).member("mzxid", stat.modified_zxid);
+  json.member("ctime_ms", stat.created_ms).member("mtime_ms", stat.modified_ms);
+  json.member("cversion", stat.children_version).member("children_count", stat.children_count);
+  // A number of 64 bits would be rounded by many who read JSON.
+  json.member("ephemeral_owner", fmt::format("0x{:x}", stat.ephemeral_owner))
+      .member("data_length", stat.data_length);
+}
+
+bool is_own(std::string_view path) {
+  return at_or_below(path, kElectionPath) || at_or_below(path, "/kvd") || at_or_below(path, "/zookeeper");
+}
+
+}  // namespace
+
+void Znodes::handle(ServiceMessage&& message) {
+  std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
+}
+
+void Znodes::reply(uint64_t token, Verdict verdict, std::string text) {
+  reply(token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}});
+}
+
+void Znodes::reply(uint64_t token, ServiceAnswer answer) {
+  looks_.erase(token);
+  sweeps_.erase(token);
+  out_.desk.post(ServiceAnswered{token, std::move(answer), false, true});
+}
+
+void Znodes::refuse(uint64_t token, ZkCode code) { reply(token, zk_refusal(code, true)); }
+
+void Znodes::on(ServiceAsked message) {
+  std::string& path = message.call.path;
+  path.insert(0, 1, '/');
+  const bool completed = message.call.verb == Verb::kPost;  // perhaps by digits; seq=1 will tell
+  if (!zk_path_valid(path, completed)) {
+    return reply(
+        message.token, Verdict::kInvalid,
+        "the path has to be one of znodes: UTF-8, no empty part, no '.' or '..', no slash at its end");
+  }
+  if (message.call.verb != Verb::kGet && is_own(path))
+    return reply(message.token, Verdict::kForbidden,
+                 "what kvd and ZooKeeper keep for themselves is not for clients");
+  switch (message.call.verb) {
+    case Verb::kGet:
+      return get(std::move(message));
+    case Verb::kPut:
+      return set(std::move(message));
+    case Verb::kPost:
+      return post(std::move(message));
+    case Verb::kDelete:
+      return remove(std::move(message));
+  }
+}
+
+// ---- GET ----
+
+void Znodes::get(ServiceAsked message) {
+  Look look;
+  Parameters parameters(message.call);
+  const std::string view = parameters.text("view").value_or("data");
+  if (view == "children") look.view = View::kChildren;
+  if (view == "stat") look.view = View::kStat;
+  const bool children = look.view == View::kChildren;
+  if (auto version = parameters.number(children ? "cversion" : "version", 0, INT32_MAX))
+    look.version = static_cast<int32_t>(*version);
+  std::string wrong = parameters.finish();
+  if (wrong.empty() && view != "data" && view != "children" && view != "stat")
+    wrong = "the query parameter 'view' has to be data, children or stat";
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  look.path = std::move(message.call.path);
+  look.until = message.until;
+  looks_[message.token] = std::move(look);
+  this->look(message.token);
+}
+
+// Watches only where it may have to wait: a watch that is not needed stands all the same.
+void Znodes::look(uint64_t token) {
+  const Look& look = looks_.at(token);
+  const bool watch = look.version && look.until > out_.now;
+  ZkRequest request = ZkGet{look.path};
+  if (look.view == View::kStat && !watch)
+    request = ZkExists{look.path};  // its watch would stand on nothing, too
+  if (look.view == View::kChildren) request = ZkChildren{look.path};
+  auto then = [this, token](const ZkResult& result, bool watches) { on_looked(token, result, watches); };
+  if (watch) return zk_.watch(std::move(request), std::move(then));
+  zk_.call(std::move(request), [then = std::move(then)](const ZkResult& result) { then(result, false); });
+}
+
+void Znodes::on_looked(uint64_t token, const ZkResult& result, bool watches) {
+  const auto it = looks_.find(token);
+  if (it == looks_.end()) return;
+  Look& look = it->second;
+  const bool waits = look.until > out_.now;
+  if (result.code == ZkCode::kNoNode && waits && !look.version) return await_creation(token);
+  if (result.code != ZkCode::kOk) return reply(token, zk_refusal(result.code, false));
+  const int32_t version = look.view == View::kChildren ? result.stat.children_version : result.stat.version;
+  if (look.czxid == 0) look.czxid = result.stat.created_zxid;
+  const bool same = look.version == version && look.czxid == result.stat.created_zxid;
+  if (same && waits) return wait(token, watches);
+  reply(token, shown(look, result));
+}
+
+// Of what is not there only this watches.
+void Znodes::await_creation(uint64_t token) {
+  zk_.watch(ZkExists{looks_.at(token).path}, [this, token](const ZkResult& result, bool watches) {
+    if (!looks_.contains(token)) return;
+    if (result.code == ZkCode::kOk) return look(token);
+    if (result.code != ZkCode::kNoNode) return reply(token, zk_refusal(result.code, false));
+    wait(token, watches);
+  });
+}
+
+void Znodes::wait(uint64_t token, bool watches) {
+  if (!watches) return reply(token, Verdict::kUnavailable, kWatchesFull);
+  Look& look = looks_.at(token);
+  look.waiting = true;
+  waiting_.emplace(look.path, token);
+  untils_.emplace(look.until, token);
+}
+
+bool Znodes::stop_waiting(uint64_t token) {
+  Look& look = looks_.at(token);
+  if (!std::exchange(look.waiting, false)) return false;
+  const auto [begin, end] = waiting_.equal_range(look.path);
+  waiting_.erase(std::find_if(begin, end, [token](const auto& one) { return one.second == token; }));
+  untils_.erase({look.until, token});
+  return true;
+}
+
+void Znodes::look_again(uint64_t token) {
+  if (stop_waiting(token)) look(token);
+}
+
+ServiceAnswer Znodes::shown(const Look& look, const ZkResult& result) const {
+  const ZkStat& stat = result.stat;
+  ServiceAnswer answer{Verdict::kOk, "", Form::kJson, {}};
+  if (look.view == View::kData) {
+    answer.form = Form::kBytes;
+    answer.text = result.data;
+    answer.fields = {{"Kvd-Znode-Version", std::to_string(stat.version)},
+                     {"Kvd-Znode-Czxid", std::to_string(stat.created_zxid)},
+                     {"Kvd-Znode-Mzxid", std::to_string(stat.modified_zxid)},
+                     {"Kvd-Znode-Ephemeral-Owner", fmt::format("0x{:x}", stat.ephemeral_owner)}};
+    return answer;
+  }
+  JsonWriter json;
+  json.begin_object().member("path", without_slash(look.path));
+  stat_members(json, stat);
+  if (look.view == View::kChildren) {
+    json.key("children").begin_array();
+    const size_t shown = std::min(result.children.size(), kNamesMax);
+    for (size_t i = 0; i < shown; ++i) json.value(result.children[i]);
+    json.end_array();
+    if (shown < result.children.size()) json.member("more", true);
+  }
+  answer.text = json.end_object().take();
+  return answer;
+}
+
+// ---- PUT ----
+
+void Znodes::set(ServiceAsked message) {
+  Parameters parameters(message.call);
+  const std::optional<uint64_t> version = parameters.number("version", 0, INT32_MAX);
+  const std::string wrong = parameters.finish();
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  ZkSet set{std::move(message.call.path), std::move(message.call.body),
+            version ? static_cast<int32_t>(*version) : -1};
+  if (set.path.size() + set.data.size() > limits::kZkData)
+    return reply(message.token, Verdict::kTooLarge,
+                 fmt::format("path and data have at most {} bytes", limits::kZkData));
+  zk_.call(std::move(set), [this, token = message.token](const ZkResult& result) {
+    if (result.code != ZkCode::kOk) return refuse(token, result.code);
+    JsonWriter json;
+    reply(token, Verdict::kOk,
+          json.begin_object().member("version", result.stat.version).end_object().take());
+  });
+}
+
+// ---- POST ----
+
+void Znodes::post(ServiceAsked message) {
+  Parameters parameters(message.call);
+  const std::string mode = parameters.text("mode").value_or("persistent");
+  const bool sequential = parameters.flag("seq");
+  const bool parents = parameters.flag("parents");
+  std::string wrong = parameters.finish();
+  const bool ephemeral = mode == "ephemeral";
+  if (wrong.empty() && !ephemeral && mode != "persistent")
+    wrong = "the query parameter 'mode' has to be persistent or ephemeral";
+  if (wrong.empty() && ephemeral && message.holder == HolderId())
+    wrong = "whose? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
+  if (wrong.empty() && !ephemeral && message.holder != HolderId())
+    wrong = "only an ephemeral znode belongs to a session or a connection: mode=ephemeral";
+  const std::string& path = message.call.path;
+  if (wrong.empty() && !sequential && !zk_path_valid(path)) wrong = "a slash at the path's end is for seq=1";
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (path == "/" && !sequential) return reply(message.token, Verdict::kConflict, "the root is always there");
+  if (path.size() + kDigits + message.call.body.size() > limits::kZkData)
+    return reply(message.token, Verdict::kTooLarge,
+                 fmt::format("path and data have at most {} bytes", limits::kZkData));
+  if (ephemeral) return make(std::move(message), sequential, parents);
+  create(message.token,
+         ZkCreate{path, std::move(message.call.body),
+                  sequential ? ZkMode::kPersistentSequential : ZkMode::kPersistent},
+         parents);
+}
+
+void Znodes::create(uint64_t token, ZkCreate create, bool parents) {
+  const ZkCreate request = create;
+  zk_.call(request, [this, token, parents, create = std::move(create)](const ZkResult& result) {
+    if (result.code == ZkCode::kOk) return answer_created(token, result.path, result.stat.created_zxid);
+    if (result.code != ZkCode::kNoNode) return refuse(token, result.code);
+    if (!parents)
+      return reply(token, Verdict::kNotFound, "what is above it is not there; parents=1 makes it");
+    zk_.make_path(create.path.substr(0, create.path.rfind('/')), [this, token, create](ZkCode code) {
+      if (code == ZkCode::kOk) return this->create(token, create, false);
+      refuse(token, code);
+    });
+  });
+}
+
+void Znodes::answer_created(uint64_t token, const std::string& path, int64_t czxid) {
+  JsonWriter json;
+  json.begin_object().member("path", without_slash(path)).member("czxid", czxid).end_object();
+  reply(
+      token,
+      ServiceAnswer{
+          Verdict::kCreated, json.take(), Form::kJson, {{"Location", "/v1/znodes" + percent_encoded(path)}}});
+}
+
+// ---- DELETE ----
+
+void Znodes::remove(ServiceAsked message) {
+  Parameters parameters(message.call);
+  const std::optional<uint64_t> version = parameters.number("version", 0, INT32_MAX);
+  const bool recurse = parameters.flag("recurse");
+  const std::string wrong = parameters.finish();
+  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  std::string path = std::move(message.call.path);
+  if (path == "/") return reply(message.token, Verdict::kForbidden, "the root stays");
+  const int32_t expected = version ? static_cast<int32_t>(*version) : -1;
+  if (!recurse) {
+    zk_.call(ZkDelete{path, expected}, [this, token = message.token, path](const ZkResult& result) {
+      if (result.code != ZkCode::kOk) return refuse(token, result.code);
+      forget_deleted(path);
+      reply(token, Verdict::kDone);
+    });
+    return;
+  }
+  Sweep& sweep = sweeps_[message.token];
+  sweep.top = path;
+  sweep.version = expected;
+  sweep.found = {path};
+  zk_.call(ZkExists{path}, [this, token = message.token, expected](const ZkResult& result) {
+    if (!sweeps_.contains(token)) return;
+    ZkCode code = result.code;
+    if (code == ZkCode::kOk && expected >= 0 && expected != result.stat.version) code = ZkCode::kBadVersion;
+    if (code == ZkCode::kUnknown) code = ZkCode::kNotConnected;  // nothing has been done
+    if (code != ZkCode::kOk) return refuse(token, code);
+    this->sweep(token);
+  });
+}
+
+// Lists everything first, so that too much is refused before any of it is gone.
+void Znodes::sweep(uint64_t token) {
+  Sweep& sweep = sweeps_.at(token);
+  while (sweep.under_way < kSweepsUnderWay && sweep.next < sweep.found.size()) {
+    const std::string path = sweep.found[sweep.next++];
+    ++sweep.under_way;
+    zk_.call(ZkChildren{path},
+             [this, token, path](const ZkResult& result) { on_listed(token, path, result); });
+  }
+  if (sweep.under_way > 0) return;
+  go_on_sweeping(token);
+}
+
+void Znodes::on_listed(uint64_t token, const std::string& path, const ZkResult& result) {
+  const auto it = sweeps_.find(token);
+  if (it == sweeps_.end()) return;
+  Sweep& sweep = it->second;
+  --sweep.under_way;
+  if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode) {
+    ServiceAnswer answer = zk_refusal(result.code, false);
+    answer.text =
+        fmt::format("nothing was deleted, since {} cannot be listed: {}", without_slash(path), answer.text);
+    return reply(token, std::move(answer));
+  }
+  for (const std::string& name : result.children) sweep.found.push_back(path + "/" + name);
+  if (sweep.found.size() > kSweepMax)
+    return reply(token, Verdict::kTooLarge,
+                 fmt::format("that is more than {} znodes; nothing was deleted", kSweepMax));
+  this->sweep(token);
+}
+
+// Each parent was found before its children: backwards, ZooKeeper performs them bottom up.
+void Znodes::go_on_sweeping(uint64_t token) {
+  Sweep& sweep = sweeps_.at(token);
+  while (sweep.under_way < kSweepsUnderWay && sweep.next > 0) {
+    const std::string path = sweep.found[--sweep.next];
+    const bool top = sweep.next == 0;
+    ++sweep.under_way;
+    zk_.call(ZkDelete{path, top ? sweep.version : -1}, [this, token, top, path](const ZkResult& result) {
+      if (result.code == ZkCode::kOk) forget_deleted(path);
+      on_swept(token, top, result);
+    });
+  }
+}
+
+void Znodes::on_swept(uint64_t token, bool top, const ZkResult& result) {
+  const auto it = sweeps_.find(token);
+  if (it == sweeps_.end()) return;
+  --it->second.under_way;
+  const bool gone = result.code == ZkCode::kOk || result.code == ZkCode::kNoNode;
+  if (gone && top) return reply(token, Verdict::kDone);
+  if (gone) return go_on_sweeping(token);
+  ServiceAnswer answer = zk_refusal(result.code, true);
+  if (result.code == ZkCode::kNotConnected) answer.verdict = Verdict::kUnknown;
+  answer.text = fmt::format("part of it was deleted, then: {}", answer.text);
+  reply(token, std::move(answer));
+}
+
+// ---- ZooKeeper, time ----
+
+void Znodes::on(const ZkWatchFired& message) {
+  std::vector<uint64_t> concerned;
+  const auto [begin, end] = waiting_.equal_range(message.path);
+  for (auto it = begin; it != end; ++it) concerned.push_back(it->second);
+  for (const uint64_t token : concerned) look_again(token);
+  const auto own = by_path_.find(message.path);
+  if (own != by_path_.end() && streams_.has(own->second)) check_own(own->second);
+}
+
+void Znodes::on(const ServiceDropped& message) {
+  if (looks_.contains(message.token)) stop_waiting(message.token);
+  looks_.erase(message.token);
+  sweeps_.erase(message.token);
+  if (const auto made = streams_.dropped(message.token)) return give_up(*made);
+  if (const auto it = askers_.find(message.token); it != askers_.end()) {
+    made_.at(it->second).asker.reset();
+    give_up(it->second);  // it was not told
+  }
+}
+
+void Znodes::on_time() {
+  while (!untils_.empty() && untils_.begin()->first <= out_.now) look_again(untils_.begin()->second);
+  for (const MadeId id : streams_.on_time()) give_up(id);
+  if (retry_at_ <= out_.now) go_on_adrift();
+}
+
+Instant Znodes::deadline() const {
+  const Instant next = untils_.empty() ? kNever : untils_.begin()->first;
+  return std::min({next, streams_.deadline(), retry_at_});
+}
+
+}  // namespace kvd

@@ -1,0 +1,399 @@
+// See http_api.hpp: the half that judges requests. The answers are made in http_render.cpp.
+#include "shell/http/http_api.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "msg/limits.hpp"
+#include "shell/http/batch_json.hpp"
+#include "shell/http/http_browser.hpp"
+#include "shell/http/http_host.hpp"
+#include "shell/http/http_services.hpp"
+#include "shell/http/http_text.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr std::string_view kCollectionPath = "/v1/kv";
+constexpr std::string_view kKeyPath = "/v1/kv/";
+constexpr std::string_view kSnapshotPath = "/v1/snapshot";
+constexpr std::string_view kLeaderPath = "/v1/cluster/leader";
+constexpr std::string_view kLineagePath = "/v1/cluster/lineage";
+constexpr std::string_view kKeyMethods = "GET, HEAD, PUT, POST, DELETE";
+constexpr uint32_t kReadParameters = kQueryRead | kQueryMinRevision | kQueryTimeout;
+constexpr uint32_t kWriteParameters = kQueryTimeout | kQueryFence;
+constexpr uint32_t kListParameters = kReadParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
+
+bool is_write_method(HttpMethod method) {
+  return method == HttpMethod::kPut || method == HttpMethod::kPost || method == HttpMethod::kDelete;
+}
+bool is_read_method(HttpMethod method) { return method == HttpMethod::kGet || method == HttpMethod::kHead; }
+
+HttpResponse refuse(const HttpRequest& request, uint16_t status, std::string_view kind, std::string detail) {
+  Problem problem;
+  problem.status = status;
+  problem.kind = kind;
+  problem.detail = std::move(detail);
+  if (is_write_method(request.method)) problem.outcome = Outcome::kNotApplied;
+  return problem_response(problem);
+}
+HttpResponse bad_request(const HttpRequest& request, std::string detail) {
+  return refuse(request, 400, "bad-request", std::move(detail));
+}
+HttpResponse malformed(const HttpRequest& request, std::string detail) {
+  HttpResponse response = refuse(request, 400, "malformed-request", std::move(detail));
+  response.close = true;
+  return response;
+}
+HttpResponse wrong_method(const HttpRequest& request, std::string_view allow) {
+  HttpResponse response = refuse(request, 405, "method-not-allowed", fmt::format("allowed here: {}", allow));
+  add_field(response, "Allow", allow);
+  return response;
+}
+
+// If-Match and If-None-Match; a field that comes twice is one list.
+// False: one of them is no list of entity tags.
+bool read_condition(const HttpRequest& request, Condition& condition, std::string_view& bad_field) {
+  for (size_t i = 0; i < request.fields.size(); ++i) {
+    HttpFields::Field field = request.fields.at(i);
+    bool match = equal_ignoring_case(field.name, "If-Match");
+    bool none_match = !match && equal_ignoring_case(field.name, "If-None-Match");
+    if (!match && !none_match) continue;
+    OptionalBox<EntityTags>& tags = match ? condition.if_match : condition.if_none_match;
+    if (!tags) tags.emplace();
+    if (parse_entity_tags(field.value, none_match, *tags)) continue;
+    bad_field = match ? "If-Match" : "If-None-Match";
+    return false;
+  }
+  return true;
+}
+
+struct Target {
+  std::string_view path;
+  std::string_view query;
+  std::string_view authority;  // of an absolute one
+};
+
+// The origin form, and the absolute form as proxies send it (RFC 9112, 3.2), with a host and without a user (RFC 9110,
+// 4.2.1 and 4.2.4).
+std::optional<Target> split_target(std::string_view target) {
+  constexpr std::string_view kScheme = "http://";
+  std::string_view authority;
+  if (target.size() > kScheme.size() && equal_ignoring_case(target.substr(0, kScheme.size()), kScheme)) {
+    size_t path = std::min(target.find_first_of("/?", kScheme.size()), target.size());
+    authority = target.substr(kScheme.size(), path - kScheme.size());
+    auto host = host_of(authority);
+    if (!host || host->empty()) return std::nullopt;
+    target = path == target.size() ? "/" : target.substr(path);
+  }
+  if (!target.starts_with('/') || target.find('#') != std::string_view::npos) return std::nullopt;
+  size_t mark = target.find('?');
+  if (mark == std::string_view::npos) return Target{target, {}, authority};
+  return Target{target.substr(0, mark), target.substr(mark + 1), authority};
+}
+
+void apply_read(AcceptedHead& accepted, const Query& query) {
+  accepted.request.read = query.read;
+  accepted.request.min_revision = query.min_revision;
+  accepted.request.timeout = query.timeout;
+}
+
+// For settings, and for bodies that nobody reads.
+void limit_small_body(AcceptedHead& accepted) {
+  accepted.body_bytes_max = kSmallBodyBytes;
+  accepted.body_name = "a request body here";
+}
+
+using Refusal = std::optional<HttpResponse>;
+
+Refusal accept_key(const HttpRequest& request, const Target& target, const HttpIdentity& identity,
+                   AcceptedHead& accepted) {
+  bool read = is_read_method(request.method);
+  if (!read && !is_write_method(request.method)) return wrong_method(request, kKeyMethods);
+  std::string key = percent_decode(target.path.substr(kKeyPath.size()));
+  if (key.empty() || key.size() > limits::kKeyBytes) {
+    return bad_request(request, fmt::format("a key has 1 to {} bytes", limits::kKeyBytes));
+  }
+  Result<Query> query = parse_query(target.query, read ? kReadParameters : kWriteParameters);
+  if (!query) return bad_request(request, query.error().detail);
+  Condition condition;
+  std::string_view bad_field;
+  if (!read_condition(request, condition, bad_field)) {
+    return bad_request(request, fmt::format("{} has to be * or a list of quoted entity tags", bad_field));
+  }
+
+  accepted.plan.route = Route::kKey;
+  accepted.plan.write = !read;
+  limit_small_body(accepted);
+  apply_read(accepted, *query);
+  accepted.request.fence = std::move(query->fence);
+  if (read) {
+    accepted.request.operation = ReadKey{std::move(key)};
+    accepted.plan.condition = std::move(condition);
+  } else if (request.method == HttpMethod::kDelete) {
+    accepted.request.operation = DeleteKey{std::move(key), std::move(condition)};
+  } else {
+    accepted.plan.text = key;
+    accepted.request.operation = PutKey{std::move(key), Bytes(), std::move(condition)};
+    accepted.body_bytes_max = identity.value_bytes_max;
+    accepted.body_name = "a value";
+  }
+  return std::nullopt;
+}
+
+// Everything of the link to the next page but the value of its last parameter.
+std::string next_page(const Query& query) {
+  std::string link = "/v1/kv?";
+  if (!query.prefix.empty()) link += "prefix=" + percent_encode(query.prefix) + "&";
+  if (query.limit != 0) link += fmt::format("limit={}&", query.limit);
+  if (query.keys_only) link += "keys=true&";
+  if (query.read == ReadMode::kLinear) link += "read=linear&";
+  return link + "after=";
+}
+
+Refusal accept_listing(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+  Result<Query> query = parse_query(target.query, kListParameters);
+  if (!query) return bad_request(request, query.error().detail);
+  accepted.plan.route = Route::kCollection;
+  accepted.plan.keys_only = query->keys_only;
+  accepted.plan.text = next_page(*query);
+  limit_small_body(accepted);
+  apply_read(accepted, *query);
+  ListKeys list;
+  list.limit = query->limit == 0 ? static_cast<uint32_t>(limits::kListItems) : query->limit;
+  list.keys_only = query->keys_only;
+  list.prefix = std::move(query->prefix);
+  list.after = std::move(query->after);
+  accepted.request.operation = std::move(list);
+  return std::nullopt;
+}
+
+Refusal accept_collection(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+  if (is_read_method(request.method)) return accept_listing(request, target, accepted);
+  bool batch = request.method == HttpMethod::kPost;
+  if (!batch && request.method != HttpMethod::kDelete)
+    return wrong_method(request, "GET, HEAD, POST, DELETE");
+  Result<Query> query =
+      parse_query(target.query, batch ? kWriteParameters : kWriteParameters | kQueryPrefix | kQueryLimit);
+  if (!query) return bad_request(request, query.error().detail);
+  if (!batch && query->prefix.empty())
+    return bad_request(request, "the query parameter 'prefix' may not be empty");
+
+  accepted.plan.route = Route::kCollection;
+  accepted.plan.write = true;
+  accepted.request.timeout = query->timeout;
+  accepted.request.fence = std::move(query->fence);
+  if (batch) {
+    accepted.request.operation = WriteBatch{};
+    accepted.body_bytes_max = limits::kBatchBytes;
+    accepted.body_name = "the body of a batch";
+  } else {
+    accepted.plan.limit = query->limit;
+    accepted.request.operation = DeletePrefix{std::move(query->prefix), query->limit};
+    limit_small_body(accepted);
+  }
+  return std::nullopt;
+}
+
+struct FixedPath {
+  std::string_view path;
+  Route route;
+  uint32_t parameters;
+};
+constexpr FixedPath kFixedPaths[] = {
+    {"/metrics", Route::kMetrics, 0},          {"/livez", Route::kLive, kQueryVerbose},
+    {"/readyz", Route::kReady, kQueryVerbose}, {"/healthz", Route::kReady, kQueryVerbose},
+    {"/v1/cluster", Route::kCluster, 0},       {"/v1/cluster/why", Route::kWhy, 0},
+    {kLeaderPath, Route::kLeader, 0},          {"/v1/cluster/settings", Route::kSettings, kQueryTimeout},
+};
+
+Refusal accept_fixed(const HttpRequest& request, const Target& target, const FixedPath& fixed,
+                     AcceptedHead& accepted) {
+  bool settings = fixed.route == Route::kSettings;
+  if (settings && request.method != HttpMethod::kPut) return wrong_method(request, "PUT");
+  if (!settings && !is_read_method(request.method)) return wrong_method(request, "GET, HEAD");
+  Result<Query> query = parse_query(target.query, fixed.parameters);
+  if (!query) return bad_request(request, query.error().detail);
+  accepted.plan.route = fixed.route;
+  accepted.plan.write = settings;
+  accepted.plan.verbose = query->verbose;
+  accepted.request.timeout = query->timeout;
+  limit_small_body(accepted);
+  if (settings) {
+    accepted.request.operation = ChangeSettings{};
+  } else {
+    accepted.request.operation = QueryStatus{};
+  }
+  return std::nullopt;
+}
+
+Refusal accept_move(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+  if (request.method != HttpMethod::kPost) return wrong_method(request, "GET, HEAD, POST");
+  Result<Query> query = parse_query(target.query, kQueryTo | kQueryTimeout);
+  if (!query) return bad_request(request, query.error().detail);
+  accepted.plan.route = Route::kMove;
+  accepted.plan.write = true;
+  accepted.request.timeout = query->timeout;
+  limit_small_body(accepted);
+  MoveLeader move;
+  if (!query->to.empty()) move.to = ServerId{std::move(query->to)};
+  accepted.request.operation = std::move(move);
+  return std::nullopt;
+}
+
+Refusal accept_decision(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+  if (request.method != HttpMethod::kPost) return wrong_method(request, "POST");
+  Result<Query> query = parse_query(target.query, kQueryTimeout);
+  if (!query) return bad_request(request, query.error().detail);
+  accepted.plan.route = Route::kMove;
+  accepted.plan.write = true;
+  accepted.request.timeout = query->timeout;
+  limit_small_body(accepted);
+  accepted.request.operation = DecideLineage{};
+  return std::nullopt;
+}
+
+Refusal accept_snapshot(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+  const bool restore = request.method == HttpMethod::kPut;
+  if (!restore && !is_read_method(request.method)) return wrong_method(request, "GET, HEAD, PUT");
+  Result<Query> query = parse_query(target.query, restore ? kQueryTimeout | kQueryReplace : 0);
+  if (!query) return bad_request(request, query.error().detail);
+  accepted.plan.route = restore ? Route::kRestore : Route::kBackup;
+  accepted.plan.write = restore;
+  accepted.plan.replace = query->replace;
+  accepted.request.timeout = query->timeout;
+  if (restore) {  // what reads the body has bounds of its own
+    accepted.request.operation = WriteBatch{};
+    accepted.body_bytes_max = SIZE_MAX;
+    return std::nullopt;
+  }
+  limit_small_body(accepted);
+  accepted.request.operation = ReadSnapshot{};
+  return std::nullopt;
+}
+
+Refusal accept_route(const HttpRequest& request, const Target& target, const HttpIdentity& identity,
+                     AcceptedHead& accepted) {
+  if (target.path.starts_with(kKeyPath)) return accept_key(request, target, identity, accepted);
+  if (target.path == kCollectionPath) return accept_collection(request, target, accepted);
+  if (target.path == kLeaderPath && !is_read_method(request.method))
+    return accept_move(request, target, accepted);
+  if (target.path == kLineagePath) return accept_decision(request, target, accepted);
+  if (target.path == kSnapshotPath) return accept_snapshot(request, target, accepted);
+  for (const FixedPath& fixed : kFixedPaths) {
+    if (target.path == fixed.path) return accept_fixed(request, target, fixed, accepted);
+  }
+  if (auto collection = service_collection(target.path))
+    return accept_service(request, *collection, target.path, target.query, accepted);
+  return refuse(request, 404, "no-such-path", "there is nothing at this path; keys live below /v1/kv/");
+}
+
+// Fields that would be wrong to overlook where they mean nothing.
+Refusal check_fields(const HttpRequest& request, AcceptedHead& accepted) {
+  const bool one_key = accepted.plan.route == Route::kKey;
+  const bool keys = one_key || accepted.plan.route == Route::kCollection;
+  if (!one_key && (request.fields.find("If-Match") || request.fields.find("If-None-Match")))
+    return bad_request(request, "If-Match and If-None-Match are for one key only");
+  if (!accepted.plan.write) return std::nullopt;
+  if (request.fields.find("Content-Range"))  // RFC 9110, 14.5
+    return bad_request(request, "Content-Range: a part of a value cannot be written; send all of it");
+  if (auto key = request.fields.find("Idempotency-Key")) {
+    if (!keys) return bad_request(request, "Idempotency-Key is for writes of keys");
+    if (key->empty() || key->size() > limits::kIdempotencyKeyBytes) {
+      return bad_request(request,
+                         fmt::format("an Idempotency-Key has 1 to {} bytes", limits::kIdempotencyKeyBytes));
+    }
+    accepted.request.idempotency_key = *key;
+  }
+  return std::nullopt;
+}
+
+// What the whole server can do (RFC 9110, 9.3.7).
+HttpResponse options_response() {
+  HttpResponse response;
+  add_field(response, "Allow", fmt::format("{}, OPTIONS", kKeyMethods));
+  return response;
+}
+
+}  // namespace
+
+std::optional<HttpResponse> accept_head(const HttpRequest& request, const HttpIdentity& identity,
+                                        AcceptedHead& accepted) {
+  const bool asterisk = request.method == HttpMethod::kOptions && request.target == "*";
+  std::optional<Target> target = asterisk ? Target{} : split_target(request.target);
+  if (!target)
+    return malformed(request, "the request target has to be a path without a fragment, or http://HOST/PATH");
+  if (!is_percent_encoded(request.target))
+    return malformed(request, "bad percent-encoding in the request target");
+  if (auto foreign = browser_refusal(request, target->authority, identity.hosts))
+    return refuse(request, foreign->status, foreign->kind, std::move(foreign->detail));
+  if (asterisk) return options_response();
+  Refusal refusal = accept_route(request, *target, identity, accepted);
+  if (!refusal) refusal = check_fields(request, accepted);
+  return refusal;
+}
+
+std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, const HttpIdentity& identity) {
+  BodyError error;
+  if (accepted.service) {
+    accepted.service->call.body = body.view();
+    return std::nullopt;
+  }
+  if (auto* put = std::get_if<PutKey>(&accepted.request.operation)) {
+    put->value = std::move(body);
+    return std::nullopt;
+  }
+  if (auto* batch = std::get_if<WriteBatch>(&accepted.request.operation)) {
+    tl::expected<WriteBatch, BodyError> parsed = parse_batch(body.view(), identity.value_bytes_max);
+    if (parsed) *batch = std::move(*parsed);
+    if (!parsed) error = std::move(parsed.error());
+  } else if (auto* settings = std::get_if<ChangeSettings>(&accepted.request.operation)) {
+    tl::expected<ChangeSettings, BodyError> parsed = parse_settings(body.view());
+    if (parsed) *settings = *parsed;
+    if (!parsed) error = std::move(parsed.error());
+  }
+  if (error.detail.empty()) return std::nullopt;
+  Problem problem;
+  problem.status = error.too_large ? 413 : 400;
+  problem.kind = error.too_large ? "too-large" : "bad-request";
+  problem.detail = std::move(error.detail);
+  problem.outcome = Outcome::kNotApplied;
+  return problem_response(problem);
+}
+
+bool is_four_letter_word(std::string_view text) { return text == "ruok" || text == "stat" || text == "mntr"; }
+
+AcceptedHead accept_word(std::string_view word) {
+  AcceptedHead accepted;
+  accepted.request.operation = QueryStatus{};
+  accepted.plan.route = word == "stat" ? Route::kStat : Route::kMonitor;
+  return accepted;
+}
+
+HttpResponse render_refusal(const HttpError& error, HttpMethod method) {
+  Problem problem;
+  problem.status = error.status;
+  switch (error.status) {
+    case 408:
+      problem.kind = "too-slow";
+      break;
+    case 413:
+    case 414:
+    case 431:
+      problem.kind = "too-large";
+      break;
+    case 503:
+      problem.kind = "overloaded";
+      break;
+    default:
+      problem.kind = "malformed-request";
+  }
+  problem.detail = error.detail;
+  if (is_write_method(method)) problem.outcome = Outcome::kNotApplied;
+  HttpResponse response = problem_response(problem);
+  response.close = true;
+  return response;
+}
+
+}  // namespace kvd

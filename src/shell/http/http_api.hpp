@@ -1,0 +1,81 @@
+// The HTTP interface without sockets: what a request means to the node, and what the node's reply looks like.
+// A request is judged when its head is there, so that nobody has to send a body in vain, and again with its
+// body. Pure functions, any thread; the connection calls them in the order of this file.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "msg/client.hpp"
+#include "msg/services.hpp"
+#include "shell/http/http_options.hpp"
+#include "shell/http/http_parser.hpp"
+#include "shell/http/http_response.hpp"
+
+namespace kvd {
+
+struct HttpCounters {  // monotonic since the start, but for connections_open
+  uint64_t connections_open = 0;
+  uint64_t connections = 0;
+  uint64_t connections_refused = 0;
+  uint64_t requests = 0;
+  uint64_t responses[6] = {};  // by status / 100
+};
+
+enum class Route : uint8_t {
+  kKey,         // GET, HEAD, PUT, POST, DELETE of one key
+  kCollection,  // GET, HEAD, POST, DELETE of /v1/kv
+  kSettings,
+  kCluster,
+  kWhy,
+  kLeader,
+  kMove,     // POST of the same path
+  kBackup,   // GET, HEAD of /v1/snapshot
+  kRestore,  // PUT
+  kLive,
+  kReady,
+  kMetrics,
+  kStat,  // four-letter words
+  kMonitor,
+  kService,  // of the coordination services: http_services.hpp
+};
+
+// What has to be remembered of a request until its reply comes.
+struct ReplyPlan {
+  Route route = Route::kKey;
+  bool write = false;    // errors carry an outcome
+  bool verbose = false;  // of health checks
+  bool keys_only = false;
+  bool replace = false;  // of a restore
+  uint32_t limit = 0;    // of a deletion: the page's; 0: none
+  std::string text;      // the key of a write; the link to a listing's next page, but for the last value
+  Condition condition;   // of a read: evaluated on the reply
+};
+
+struct AcceptedHead {
+  ClientRequest request;                  // without what the body says, without an id
+  std::optional<ServiceRequest> service;  // in its place
+  ReplyPlan plan;
+  size_t body_bytes_max = 0;
+  std::string_view body_name;  // for the error when it is longer
+};
+
+// `request` without its body. `accepted` is a new one, to be filled in. An HttpResponse is the answer, mostly a
+// refusal; then nothing was applied, and `accepted` says nothing.
+std::optional<HttpResponse> accept_head(const HttpRequest& request, const HttpIdentity& identity,
+                                        AcceptedHead& accepted);
+
+// Completes the request with its body; an HttpResponse refuses it.
+std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, const HttpIdentity& identity);
+
+bool is_four_letter_word(std::string_view text);  // ruok, stat, mntr
+// `word` is stat or mntr: what they tell is the node's to know. ruok is answered by the connection itself.
+AcceptedHead accept_word(std::string_view word);
+
+// The answer to an accepted request.
+HttpResponse render_reply(const ReplyPlan& plan, const ClientReply& reply, const HttpIdentity& identity,
+                          const HttpCounters& counters);
+
+// A refusal by the connection itself (malformed, too large, too late). It closes the connection.
+HttpResponse render_refusal(const HttpError& error, HttpMethod method);
+
+}  // namespace kvd

@@ -1,0 +1,194 @@
+// One client connection: bytes in, requests to the node, answers out in the order of the requests. It lives
+// from accept to close and belongs to its HttpServer; only the server and libuv call it. Loop thread only.
+#pragma once
+#include <uv.h>
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ring.hpp"
+#include "shell/http/http_api.hpp"
+#include "shell/http/http_options.hpp"
+#include "shell/http/http_output.hpp"
+#include "shell/http/http_parser.hpp"
+#include "shell/input_sink.hpp"
+
+namespace kvd {
+
+class HttpBackup;
+class HttpConnection;
+class HttpRestore;
+
+// What the connections of one server share. Lives until the last of them is closed.
+struct HttpShared {
+  HttpOptions options;
+  InputSink sink;
+  LogSink log;
+  std::string node_field;  // "Kvd-Node: ...\r\n", and what is as constant
+  std::string date_field;  // "Date: ...\r\n", true until:
+  uint64_t date_until_ms = 0;
+  std::string stamp;  // these and the other fields of every answer, as of:
+  Epoch stamped_epoch{UINT64_MAX};
+  Revision stamped_revision;
+  Epoch epoch;  // the newest that the node's replies told of
+  Revision revision;
+  HttpCounters counters;
+  bool restoring = false;              // a snapshot, one at a time
+  bool stopping = false;               // every answer is its connection's last
+  size_t held_bytes = 0;               // of all connections, see HttpConnection::held_bytes()
+  uv_idle_t* resume = nullptr;         // runs while `resumable` is not empty
+  std::vector<HttpConnection*> dirty;  // with output to flush
+  std::vector<HttpConnection*> resumable;
+  std::unordered_map<uint32_t, HttpConnection*> open;  // by number
+  std::array<char, 65536> read_buffer;
+
+  // The header lines that every answer has. Most answers of a turn have the same.
+  std::string_view stamp_of(Epoch at_epoch, Revision at_revision, uint64_t now_ms);
+};
+
+class HttpConnection {
+ public:
+  enum class Admission : uint8_t {
+    kServe,
+    kRefuse,  // one 503
+    kDrop,    // closed without a word
+  };
+  // Accepts what `listener` has. Frees itself when it is closed.
+  static void accept(HttpShared& shared, uv_stream_t* listener, uint32_t number, Admission admission);
+
+  // The node's reply to request number `sequence` of this connection.
+  void answer(uint32_t sequence, const ClientReply& reply);
+  void answer(uint32_t sequence, const ServiceReply& reply);
+  // Hands the collected answers to the kernel.
+  void flush();
+  // Goes on with what had to wait for room: requests that were read, the next part of an answer.
+  void resume();
+  // Ends what takes too long. `now_ms` is the loop's time.
+  void check_time(uint64_t now_ms);
+  // Ends at once. The node is told that nobody waits any more.
+  void close();
+  // Gives back most of the memory that is held, and ends: who is sending a body is told why.
+  void shed();
+
+  // Memory that this client is responsible for:
+  // answers not yet taken by the kernel, and a body being received.
+  size_t held_bytes() const { return accounted_; }
+  bool idle() const { return slots_.empty() && !held_ && output_.empty(); }
+
+ private:
+  // Requests of one kind may be under way together, of different kinds not (RFC 9112, 9.3.2): a read would be answered
+  // from before the write that it is behind, and a write be done before the read.
+  enum class Kind : uint8_t {
+    kNone,   // answered here, without the node
+    kSafe,   // reads
+    kWrite,  // of keys: the node does them in their order
+    kOther,  // one at a time. Behind a stream of lines nothing is done before it ends: else one would write before
+             // one has the lock that one is waiting for
+  };
+  struct Slot {  // one request, from its head to its answer
+    bool done = false;
+    bool ours = false;        // answered here, without the node
+    bool head = false;        // a HEAD request
+    bool keep_alive = false;  // an HTTP/1.0 client that wants to be told
+    bool chunked = true;      // a client that knows chunks
+    Kind kind = Kind::kNone;  // while not done
+    ReplyPlan plan;           // while not done
+    HttpResponse response;    // once done
+    // An answer in parts: `response` is its head with, as its body, what is ready to go.
+    std::unique_ptr<HttpBackup> backup;
+    bool lines = false;  // ... one line after another
+    bool begun = false;  // the head is on its way
+    bool asked = false;  // for the next part
+  };
+  enum class Phase : uint8_t {
+    kFresh,    // nothing but perhaps the start of a four-letter word has come
+    kServing,  // HTTP
+    kLast,     // no more requests: the answers in the slots are the last ones
+    kEnding,   // everything is written and the client was told; what still comes is thrown away
+    kClosed,
+  };
+
+  HttpConnection(HttpShared& shared, uint32_t number);
+
+  void on_read(ssize_t count);
+  void on_end();
+  void take(std::string_view input);
+  bool take_word(std::string_view input);
+  void parse(std::string_view& input);
+  void on_head();
+  void on_request();
+  static Kind kind_of(const AcceptedHead& accepted);
+  bool has_to_wait() const;
+  void refuse(const HttpError& error);
+  bool comes_too_slowly(uint64_t now) const;
+
+  Slot& add_slot();
+  void begin(Slot& slot, Kind kind);
+  void set_done(Slot& slot);
+  void ask(Slot& slot, AcceptedHead&& accepted);
+  Slot& slot_of(uint32_t sequence);
+  void begin_lines(Slot& slot, const ServiceReply& reply);
+  void settle(Slot& slot, HttpResponse&& response);
+  void settle_here(Slot& slot, HttpResponse&& response);
+  void emit_done();
+  void emit(Slot& slot);
+  void emit_head(Slot& slot);
+  void take_part(Slot& slot, const ClientReply& reply, const SnapshotPart& part);
+  void emit_part(Slot& slot);
+  bool wants_part() const;
+  void ask_for_part();
+  void resume_soon();
+  void begin_restore(AcceptedHead& accepted);
+  void take_restore_body();
+  void write_restore();
+  void drop_restore();
+  void last_request();
+  void on_written(int status);
+  void finish();
+
+  bool has_room() const;
+  void update_reading();
+  void account();
+  void mark_dirty();
+  uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&tcp_); }
+  uv_handle_t* handle() { return reinterpret_cast<uv_handle_t*>(&tcp_); }
+  uint64_t now_ms() const { return uv_now(tcp_.loop); }
+  Instant now() const { return Instant(milliseconds(now_ms())); }
+
+  HttpShared& shared_;
+  uint32_t number_;
+  uv_tcp_t tcp_;
+  uv_shutdown_t shutdown_;
+  Phase phase_ = Phase::kFresh;
+  HttpParser parser_;
+  std::optional<AcceptedHead> accepted_;  // its body is being received
+  std::optional<HttpResponse> refusal_;   // of the request whose body is being thrown away
+  std::string unread_;                    // read from the socket, not parsed yet
+  std::unique_ptr<HttpRestore> restore_;  // from the head of its request to its answer
+  uint32_t restore_sequence_ = 0;         // of its slot, once it is written
+  bool restore_writes_ = false;
+  bool held_ = false;                    // the parser's request is whole, and not yet in slots_
+  std::array<uint32_t, 4> under_way_{};  // slots that are not done, by kind
+  Ring<Slot, 2, 16> slots_;              // few are kept: most connections are idle
+  uint32_t first_sequence_ = 0;          // of slots_.front()
+  HttpOutput output_;
+  size_t answer_bytes_ = 0;  // of bodies in done slots
+  size_t accounted_ = 0;
+  bool reading_ = false;
+  bool ended_ = false;  // the client sends no more
+  bool dirty_ = false;
+  bool resumable_ = false;
+  uint64_t heard_ms_ = 0;       // last bytes or, between requests, last answer
+  bool begun_ = false;          // something has come since the last whole request
+  uint64_t begun_ms_ = 0;       // then that, or the end of its head
+  uint64_t progressed_ms_ = 0;  // the kernel last took something
+  size_t unwritten_ = 0;        // in the kernel's waiting line then
+  uint64_t ending_ms_ = 0;
+};
+
+}  // namespace kvd

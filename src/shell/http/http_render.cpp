@@ -1,0 +1,305 @@
+// See http_api.hpp: the half that turns the node's replies into HTTP answers.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/base64.hpp"
+#include "base/json_writer.hpp"
+#include "base/utf8.hpp"
+#include "msg/znodes.hpp"
+#include "shell/http/http_api.hpp"
+#include "shell/http/http_backup.hpp"
+#include "shell/http/http_status.hpp"
+#include "shell/http/http_text.hpp"
+
+namespace kvd {
+namespace {
+
+struct ErrorForm {
+  uint16_t status;
+  std::string_view kind;
+};
+
+ErrorForm form_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kNoLeader:
+      return {503, "no-leader"};
+    case ErrorCode::kNotEnoughInSync:
+      return {503, "not-enough-in-sync"};
+    case ErrorCode::kOverloaded:
+      return {503, "overloaded"};
+    case ErrorCode::kNotReady:
+      return {503, "not-ready"};
+    case ErrorCode::kTimedOut:
+      return {504, "timed-out"};
+    case ErrorCode::kSteppedDown:
+      return {503, "stepped-down"};
+    case ErrorCode::kLinkLost:
+      return {503, "link-lost"};
+    case ErrorCode::kTooLarge:
+      return {413, "too-large"};
+    case ErrorCode::kShuttingDown:
+      return {503, "shutting-down"};
+    case ErrorCode::kInvalid:
+      return {400, "bad-request"};
+    case ErrorCode::kKeyReused:
+      return {422, "idempotency-key-reused"};
+    case ErrorCode::kNotInSync:
+      return {409, "not-in-sync"};
+    case ErrorCode::kKeyEvicted:
+      return {409, "idempotency-key-evicted"};
+    case ErrorCode::kDiskFull:
+      return {507, "disk-full"};
+    case ErrorCode::kMemoryFull:
+      return {507, "memory-full"};
+    case ErrorCode::kNotEmpty:
+      return {409, "not-empty"};
+  }
+  return {503, "unavailable"};
+}
+
+bool lists(const EntityTags& tags, Revision revision) {
+  return tags.any ||
+         std::find(tags.revisions.begin(), tags.revisions.end(), revision) != tags.revisions.end();
+}
+
+// `name`, or `name`_b64 when the bytes are no UTF-8.
+void write_bytes(JsonWriter& json, std::string_view name, std::string_view bytes) {
+  if (is_utf8(bytes)) {
+    json.key(name).value(bytes);
+  } else {
+    json.key(std::string(name) + "_b64").value(base64_encode(bytes));
+  }
+}
+
+HttpResponse plain(uint16_t status, std::string text) {
+  HttpResponse response;
+  response.status = status;
+  response.content_type = kPlainText;
+  response.body = std::move(text);
+  if (status == 503) add_field(response, "Retry-After", "1");
+  return response;
+}
+
+class Renderer {
+ public:
+  Renderer(const ReplyPlan& plan, const ClientReply& reply, const HttpIdentity& identity,
+           const HttpCounters& counters)
+      : plan_(plan), reply_(reply), identity_(identity), counters_(counters) {}
+
+  HttpResponse operator()(const KeyFound& found) const {
+    const Condition& condition = plan_.condition;
+    Revision modified = found.item.modified();
+    if (condition.if_match && !lists(*condition.if_match, modified)) return condition_failed(modified);
+    HttpResponse response;
+    bool unchanged = condition.if_none_match && lists(*condition.if_none_match, modified);
+    if (unchanged) {
+      response.status = 304;
+    } else {
+      response.content_type = kOctets;
+      response.value = found.item.bytes();
+    }
+    response.etag = modified;
+    mark_incomplete(response, found.complete);
+    return response;
+  }
+  HttpResponse operator()(const KeyMissing& missing) const {
+    if (plan_.condition.if_match) return condition_failed(std::nullopt);
+    HttpResponse response;
+    response.status = 404;
+    mark_incomplete(response, missing.complete);
+    return response;
+  }
+  HttpResponse operator()(const Listing& listing) const {
+    JsonWriter json;
+    json.begin_object().member("revision", reply_.revision.value).key("items").begin_array();
+    for (const Record& item : listing.items) {
+      json.begin_object();
+      write_bytes(json, "key", item.key());
+      if (!plan_.keys_only) write_bytes(json, "value", item.value());
+      json.member("revision", item.modified().value).member("version", item.version()).end_object();
+    }
+    json.end_array().end_object();
+    HttpResponse response = json_response(200, json);
+    if (listing.more && !listing.items.empty()) {
+      std::string last = percent_encode(listing.items.back().key());
+      add_field(response, "Link", fmt::format("<{}{}>; rel=\"next\"", plan_.text, last));
+    }
+    mark_incomplete(response, listing.complete);
+    return response;
+  }
+  HttpResponse operator()(const KeyWritten& written) const {
+    JsonWriter json;
+    json.begin_object();
+    write_bytes(json, "key", plan_.text);
+    json.member("revision", reply_.revision.value).member("created", written.created).end_object();
+    HttpResponse response = json_response(written.created ? 201 : 200, json);
+    response.etag = reply_.revision;
+    return response;
+  }
+  HttpResponse operator()(const KeyDeleted&) const { return empty(204); }
+  HttpResponse operator()(const KeyAbsent&) const { return empty(404); }
+  HttpResponse operator()(const PrefixDeleted& deleted) const {
+    JsonWriter json;
+    json.begin_object().member("deleted", deleted.count);
+    if (plan_.limit != 0) json.member("more", deleted.count == plan_.limit);
+    json.end_object();
+    return json_response(200, json);
+  }
+  HttpResponse operator()(const BatchWritten&) const {
+    JsonWriter json;
+    json.begin_object().member("revision", reply_.revision.value).end_object();
+    return json_response(200, json);
+  }
+  HttpResponse operator()(const ConditionFailed& failed) const { return condition_failed(failed.current); }
+  HttpResponse operator()(const Box<Fenced>& box) const {
+    const Fenced& fenced = *box;
+    Problem problem;
+    problem.status = 412;
+    problem.kind = "fenced";
+    problem.detail = fmt::format("the resource '{}' has seen the token {}, and this write came with {}",
+                                 fenced.fence.resource, fenced.current, fenced.fence.token);
+    problem.outcome = Outcome::kNotApplied;
+    problem.current_fence = fenced.current;
+    return problem_response(problem);
+  }
+  HttpResponse operator()(const SettingsChanged& changed) const {
+    JsonWriter json;
+    json.begin_object().member("min_in_sync", changed.min_in_sync).end_object();
+    return json_response(200, json);
+  }
+  HttpResponse operator()(const LeaderMoved& moved) const {
+    JsonWriter json;
+    json.begin_object().member("leader", moved.leader.value).end_object();
+    return json_response(200, json);
+  }
+  HttpResponse operator()(const LineageForced& forced) const {
+    JsonWriter json;
+    json.begin_object().member("lineage", forced.lineage.value).end_object();
+    return json_response(200, json);
+  }
+  HttpResponse operator()(const Box<SnapshotPart>& box) const {  // the head alone
+    const SnapshotPart& first = *box;
+    HttpResponse response;
+    response.content_type = kOctets;
+    response.streamed = true;
+    add_field(response, "Content-Disposition",
+              fmt::format("attachment; filename=\"{}\"", backup_name(first)));
+    mark_incomplete(response, first.complete);
+    return response;
+  }
+  HttpResponse operator()(const Failed& failed) const {
+    if (plan_.route == Route::kLive) return plain(200, "ok\n");  // it refuses, so it is alive
+    if (plan_.route == Route::kStat || plan_.route == Route::kMonitor) return raw(failed.detail + "\n");
+    ErrorForm form = form_of(failed.code);
+    Problem problem;
+    problem.status = form.status;
+    problem.kind = form.kind;
+    problem.detail = failed.detail;
+    problem.leader = reply_.leader;
+    if (plan_.write) problem.outcome = failed.outcome;
+    return problem_response(problem);
+  }
+  HttpResponse operator()(const Box<Status>& box) const {
+    const Status& status = *box;
+    switch (plan_.route) {
+      case Route::kLive:
+        return plain(200, plan_.verbose ? health_text(status) : "ok\n");
+      case Route::kReady:
+        return ready(status);
+      case Route::kLeader:
+        return leader(status);
+      case Route::kStat:
+        return raw(stat_text(status, identity_, counters_));
+      case Route::kMonitor:
+        return raw(mntr_text(status, identity_, counters_));
+      case Route::kMetrics: {
+        HttpResponse response = plain(200, metrics_text(status, identity_, counters_));
+        response.content_type = kPrometheusText;
+        return response;
+      }
+      case Route::kWhy:
+        return json_text(elections_json(status, identity_));
+      case Route::kKey:
+      case Route::kCollection:
+      case Route::kSettings:
+      case Route::kMove:
+      case Route::kBackup:
+      case Route::kRestore:
+      case Route::kCluster:
+      case Route::kService:
+        break;
+    }
+    return json_text(cluster_json(status, identity_));
+  }
+
+ private:
+  static HttpResponse empty(uint16_t status) {
+    HttpResponse response;
+    response.status = status;
+    return response;
+  }
+  static HttpResponse raw(std::string text) {
+    HttpResponse response;
+    response.status = kRawText;
+    response.body = std::move(text);
+    response.close = true;
+    return response;
+  }
+  static HttpResponse json_text(std::string text) {
+    HttpResponse response;
+    response.content_type = kJson;
+    response.body = std::move(text);
+    return response;
+  }
+  static HttpResponse json_response(uint16_t status, JsonWriter& json) {
+    HttpResponse response = json_text(json.take() + "\n");
+    response.status = status;
+    return response;
+  }
+  static void mark_incomplete(HttpResponse& response, bool complete) {
+    if (!complete) add_field(response, "Kvd-Complete", "false");
+  }
+  HttpResponse condition_failed(std::optional<Revision> current) const {
+    Problem problem;
+    problem.status = 412;
+    problem.kind = "condition-failed";
+    problem.detail =
+        current ? fmt::format("the key is at revision {}", current->value) : "there is no such key";
+    problem.current = current;
+    if (plan_.write) problem.outcome = Outcome::kNotApplied;
+    HttpResponse response = problem_response(problem);
+    if (current) response.etag = *current;
+    return response;
+  }
+  HttpResponse ready(const Status& status) const {
+    uint16_t code = status.ready ? 200 : 503;
+    if (plan_.verbose) return plain(code, health_text(status));
+    return plain(code, status.ready ? "ok\n" : fmt::format("not ready: {}\n", status.not_ready));
+  }
+  HttpResponse leader(const Status& status) const {
+    if (status.leader) return plain(200, format_address(status.leader->http) + "\n");
+    Problem problem;
+    problem.status = 503;
+    problem.kind = "no-leader";
+    problem.detail = "this server knows no leader";
+    return problem_response(problem);
+  }
+
+  const ReplyPlan& plan_;
+  const ClientReply& reply_;
+  const HttpIdentity& identity_;
+  const HttpCounters& counters_;
+};
+
+}  // namespace
+
+HttpResponse render_reply(const ReplyPlan& plan, const ClientReply& reply, const HttpIdentity& identity,
+                          const HttpCounters& counters) {
+  HttpResponse response = std::visit(Renderer(plan, reply, identity, counters), reply.answer);
+  response.epoch = reply.epoch;
+  response.revision = reply.revision;
+  return response;
+}
+
+}  // namespace kvd

@@ -1,0 +1,74 @@
+// The HTTP interface on a socket: clients' requests into the node's
+// mailboxes, its replies back to the clients. Owned by the daemon; everything
+// on the loop's thread. It decides nothing that the node should decide.
+//
+// A turn of the loop: requests arrive in the poll phase and go to `sink`; then the node runs, reply() takes
+// each of its replies, and flush() writes them, one system call per connection. reply() and flush() never
+// call `sink` with a new request, so nothing is left behind when the loop goes to sleep. SIGPIPE has to be
+// ignored by the process.
+#pragma once
+#include <uv.h>
+
+#include <memory>
+#include <vector>
+
+#include "base/result.hpp"
+#include "shell/http/http_options.hpp"
+#include "shell/input_sink.hpp"
+
+namespace kvd {
+
+class HttpConnection;
+struct HttpShared;
+
+// Other machines may reach `address`, whose host may be a name. Blocks: for the start only.
+bool reaches_beyond_loopback(uv_loop_t* loop, const Address& address);
+
+class HttpServer {
+ public:
+  HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, LogSink log);
+  // close() must have been called and the loop run until it has nothing left to do, if start() was.
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  // Listens. The address that it got (the port when 0 was asked for); an Error is the system's reason, to
+  // which the caller adds the address and --port. Blocks while it resolves a host's name.
+  Result<Address> start();
+
+  // The node's reply to a request that this server made. One whose client is gone is dropped.
+  void reply(const ClientReply& reply);
+  void reply(const ServiceReply& reply);
+  // Once per turn, after the replies.
+  void flush();
+
+  // Graceful stop: no new connections;
+  // what is asked on the open ones is still answered, with Connection: close.
+  void stop_accepting();
+  // Every request is answered and the answers are in the kernel's hands.
+  bool drained() const;
+  // Closes everything at once; the callbacks come in the following turns of the loop.
+  void close();
+
+ private:
+  void on_connection(int status);
+  void check_later(uint64_t wait_ms);
+  void check_time();
+  void keep_bounds();
+  uint32_t next_number();
+
+  uv_loop_t* loop_;
+  std::unique_ptr<HttpShared> shared_;
+  uv_tcp_t listener_;
+  uv_timer_t timer_;
+  uv_idle_t resume_;
+  bool started_ = false;
+  bool listening_ = false;
+  uint64_t check_interval_ms_ = 0;
+  size_t checked_ = 0;                     // buckets of the open connections in this pass of check_time()
+  bool refusing_ = false;                  // the last connection was refused: that is logged once
+  std::vector<HttpConnection*> flushing_;  // swapped with the dirty ones, so that both keep their memory
+  uint32_t last_number_ = 0;
+};
+
+}  // namespace kvd

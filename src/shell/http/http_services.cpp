@@ -1,0 +1,206 @@
+// See http_services.hpp.
+#include "shell/http/http_services.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/percent.hpp"
+#include "msg/limits.hpp"
+#include "shell/http/http_text.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr std::string_view kVersion = "/v1/";
+
+struct VerdictForm {
+  uint16_t status;
+  std::string_view kind;  // of a refusal
+};
+
+VerdictForm form_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kOk:
+      return {200, {}};
+    case Verdict::kCreated:
+      return {201, {}};
+    case Verdict::kAccepted:
+      return {202, {}};
+    case Verdict::kDone:
+      return {204, {}};
+    case Verdict::kInvalid:
+      return {400, "bad-request"};
+    case Verdict::kForbidden:
+      return {403, "forbidden"};
+    case Verdict::kNotFound:
+      return {404, "not-found"};
+    case Verdict::kWrongVerb:
+      return {405, "method-not-allowed"};
+    case Verdict::kNotInTime:
+      return {408, "not-in-time"};
+    case Verdict::kConflict:
+      return {409, "conflict"};
+    case Verdict::kGone:
+      return {410, "gone"};
+    case Verdict::kConditionFailed:
+      return {412, "condition-failed"};
+    case Verdict::kTooLarge:
+      return {413, "too-large"};
+    case Verdict::kUnavailable:
+      return {503, "unavailable"};
+    case Verdict::kUnknown:
+      return {504, "timed-out"};
+  }
+  return {500, "unknown"};
+}
+
+std::string_view content_type_of(Form form) {
+  switch (form) {
+    case Form::kJson:
+      return kJson;
+    case Form::kText:
+      return kPlainText;
+    case Form::kBytes:
+      return kOctets;
+  }
+  return kOctets;
+}
+
+HttpResponse refusal(bool write, uint16_t status, std::string_view kind, std::string detail) {
+  Problem problem;
+  problem.status = status;
+  problem.kind = kind;
+  problem.detail = std::move(detail);
+  if (write) problem.outcome = status == 504 ? Outcome::kUnknown : Outcome::kNotApplied;
+  return problem_response(problem);
+}
+
+std::optional<Verb> verb_of(HttpMethod method) {
+  switch (method) {
+    case HttpMethod::kGet:
+    case HttpMethod::kHead:
+      return Verb::kGet;
+    case HttpMethod::kPut:
+      return Verb::kPut;
+    case HttpMethod::kPost:
+      return Verb::kPost;
+    case HttpMethod::kDelete:
+      return Verb::kDelete;
+    case HttpMethod::kOptions:
+    case HttpMethod::kOther:
+      break;
+  }
+  return std::nullopt;
+}
+
+// Every "name=value", or a name alone, of the query into `call`. A sentence when one is wrong.
+std::string read_parameters(std::string_view query, ServiceCall& call) {
+  while (!query.empty()) {
+    const size_t end = std::min(query.find('&'), query.size());
+    const std::string_view one = query.substr(0, end);
+    query.remove_prefix(std::min(end + 1, query.size()));
+    if (one.empty()) continue;
+    const size_t equals = std::min(one.find('='), one.size());
+    call.parameters.push_back(
+        {query_decode(one.substr(0, equals)), query_decode(one.substr(std::min(equals + 1, one.size())))});
+  }
+  std::sort(call.parameters.begin(), call.parameters.end());
+  const auto twice = std::adjacent_find(call.parameters.begin(), call.parameters.end(),
+                                        [](const auto& a, const auto& b) { return a.name == b.name; });
+  if (twice == call.parameters.end()) return {};
+  return fmt::format("the query parameter '{}' is given twice", twice->name);
+}
+
+// How long the answer may take, which is the same for all calls.
+std::string take_timeout(ServiceCall& call, Duration& timeout) {
+  const auto given = std::find_if(call.parameters.begin(), call.parameters.end(),
+                                  [](const auto& one) { return one.name == "timeout"; });
+  if (given == call.parameters.end()) return {};
+  const std::optional<uint64_t> ms = parse_number(given->value);
+  if (!ms || *ms == 0 || *ms > kTimeoutMsMax)
+    return fmt::format("the query parameter 'timeout' has to be a number from 1 to {}", kTimeoutMsMax);
+  timeout = milliseconds(static_cast<int64_t>(*ms));
+  call.parameters.erase(given);
+  return {};
+}
+
+}  // namespace
+
+std::optional<Collection> service_collection(std::string_view path) {
+  if (!path.starts_with(kVersion)) return std::nullopt;
+  path.remove_prefix(kVersion.size());
+  const std::string_view name = path.substr(0, path.find('/'));
+  for (int i = 0; i <= static_cast<int>(kLastCollection); ++i) {
+    if (name == collection_name(static_cast<Collection>(i))) return static_cast<Collection>(i);
+  }
+  return std::nullopt;
+}
+
+std::optional<HttpResponse> accept_service(const HttpRequest& request, Collection collection,
+                                           std::string_view path, std::string_view query,
+                                           AcceptedHead& accepted) {
+  const std::optional<Verb> verb = verb_of(request.method);
+  if (!verb) {
+    HttpResponse response =
+        refusal(false, 405, "method-not-allowed", "allowed here: GET, HEAD, PUT, POST, DELETE");
+    add_field(response, "Allow", "GET, HEAD, PUT, POST, DELETE");
+    return response;
+  }
+  const bool write = *verb != Verb::kGet;
+  ServiceRequest& service = accepted.service.emplace();
+  service.call.collection = collection;
+  service.call.verb = *verb;
+  path.remove_prefix(kVersion.size() + std::string_view(collection_name(collection)).size());
+  if (path.starts_with('/')) path.remove_prefix(1);
+  service.call.path = percent_decode(path);
+  std::string wrong = read_parameters(query, service.call);
+  if (wrong.empty()) wrong = take_timeout(service.call, service.timeout);
+  if (service.call.path.size() > limits::kKeyBytes)
+    wrong = fmt::format("a path has at most {} bytes", limits::kKeyBytes);
+  if (!wrong.empty()) return refusal(write, 400, "bad-request", std::move(wrong));
+  accepted.plan.route = Route::kService;
+  accepted.plan.write = write;
+  accepted.body_bytes_max = limits::kZkData;
+  accepted.body_name = "a body here";
+  return std::nullopt;
+}
+
+bool holds(const ServiceRequest& request) {
+  const auto& parameters = request.call.parameters;
+  return std::any_of(parameters.begin(), parameters.end(),
+                     [](const auto& one) { return one.name == "hold"; });
+}
+
+HttpResponse render_service(const ServiceReply& reply, bool write) {
+  const ServiceAnswer& answer = reply.answer;
+  const VerdictForm form = form_of(answer.verdict);
+  if (answer.verdict == Verdict::kWrongVerb) {
+    HttpResponse response = refusal(write, form.status, form.kind, "allowed here: " + answer.text);
+    add_field(response, "Allow", answer.text);
+    return response;
+  }
+  if (refuses(answer.verdict)) return refusal(write, form.status, form.kind, answer.text);
+  HttpResponse response;
+  response.status = form.status;
+  for (const auto& [name, value] : answer.fields) add_field(response, name, value);
+  if (answer.verdict == Verdict::kDone) return response;
+  response.content_type = content_type_of(answer.form);
+  response.streamed = reply.line;
+  if (reply.line) {
+    response.content_type = kJsonLines;
+  } else {
+    response.body = answer.form == Form::kJson ? answer.text + "\n" : answer.text;
+  }
+  return response;
+}
+
+void append_line(std::string& out, std::string_view line, bool chunked) {
+  if (chunked) out += fmt::format("{:x}\r\n", line.size() + 1);
+  out += line;
+  out += chunked ? "\n\r\n" : "\n";
+}
+
+void append_last_chunk(std::string& out) { out += "0\r\n\r\n"; }
+
+}  // namespace kvd

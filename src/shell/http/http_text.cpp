@@ -1,0 +1,161 @@
+// See http_text.hpp.
+#include "shell/http/http_text.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "msg/limits.hpp"
+#include "shell/http/http_options.hpp"
+
+namespace kvd {
+namespace {
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// Each setter: empty when the value is taken, else what it has to be.
+using Setter = std::string (*)(Query& query, std::string value);
+
+std::string set_flag(bool& flag, std::string_view value) {
+  flag = value.empty() || value == "true" || value == "1";
+  return flag || value == "false" || value == "0" ? "" : "true or false";
+}
+std::string set_read(Query& query, std::string value) {
+  query.read = value == "linear" ? ReadMode::kLinear : ReadMode::kLocal;
+  return value == "linear" || value == "local" ? "" : "local or linear";
+}
+std::string set_min_revision(Query& query, std::string value) {
+  std::optional<uint64_t> number = parse_number(value);
+  query.min_revision = Revision(number.value_or(0));
+  return number ? "" : "a revision";
+}
+std::string set_timeout(Query& query, std::string value) {
+  std::optional<uint64_t> number = parse_number(value);
+  if (!number || *number < 1 || *number > kTimeoutMsMax)
+    return fmt::format("1 to {} milliseconds", kTimeoutMsMax);
+  query.timeout = milliseconds(*number);
+  return "";
+}
+std::string set_limit(Query& query, std::string value) {
+  std::optional<uint64_t> number = parse_number(value);
+  if (!number || *number < 1 || *number > limits::kListItemsMax)
+    return fmt::format("1 to {}", limits::kListItemsMax);
+  query.limit = static_cast<uint32_t>(*number);
+  return "";
+}
+std::string set_key(std::string& target, std::string value) {
+  if (value.size() > limits::kKeyBytes) return fmt::format("{} bytes at most", limits::kKeyBytes);
+  target = std::move(value);
+  return "";
+}
+
+std::string set_id(std::string& target, std::string value) {
+  if (value.empty() || value.size() > limits::kServerIdBytes) return "the id of a server";
+  target = std::move(value);
+  return "";
+}
+
+// RESOURCE:TOKEN. The resource may hold colons itself.
+std::string set_fence(Query& query, std::string value) {
+  const size_t colon = value.rfind(':');
+  std::optional<uint64_t> token;
+  if (colon != std::string::npos) token = parse_number(std::string_view(value).substr(colon + 1));
+  if (!token || *token < 1 || *token > limits::kFenceTokenMax || colon < 1 ||
+      colon > limits::kFenceResourceBytes) {
+    return fmt::format("RESOURCE:TOKEN, a resource of 1 to {} bytes and a token from 1 to {}",
+                       limits::kFenceResourceBytes, limits::kFenceTokenMax);
+  }
+  value.resize(colon);
+  query.fence = Fence{std::move(value), *token};
+  return "";
+}
+
+struct Parameter {
+  std::string_view name;
+  uint32_t bit;
+  Setter set;
+};
+constexpr Parameter kParameters[] = {
+    {"read", kQueryRead, set_read},
+    {"min_rev", kQueryMinRevision, set_min_revision},
+    {"timeout", kQueryTimeout, set_timeout},
+    {"prefix", kQueryPrefix, [](Query& q, std::string v) { return set_key(q.prefix, std::move(v)); }},
+    {"limit", kQueryLimit, set_limit},
+    {"after", kQueryAfter, [](Query& q, std::string v) { return set_key(q.after, std::move(v)); }},
+    {"keys", kQueryKeys, [](Query& q, std::string v) { return set_flag(q.keys_only, v); }},
+    {"to", kQueryTo, [](Query& q, std::string v) { return set_id(q.to, std::move(v)); }},
+    {"fence", kQueryFence, set_fence},
+    {"replace", kQueryReplace, [](Query& q, std::string v) { return set_flag(q.replace, v); }},
+    {"verbose", kQueryVerbose, [](Query& q, std::string v) { return set_flag(q.verbose, v); }},
+};
+
+const Parameter* find_parameter(std::string_view name, uint32_t allowed) {
+  for (const Parameter& parameter : kParameters) {
+    if (parameter.name == name && (parameter.bit & allowed) != 0) return &parameter;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::optional<uint64_t> parse_number(std::string_view text) {
+  uint64_t number = 0;
+  auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+Result<Query> parse_query(std::string_view text, uint32_t allowed) {
+  Query query;
+  uint32_t seen = 0;
+  while (!text.empty()) {
+    size_t end = text.find('&');
+    std::string_view pair = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+    if (pair.empty()) continue;
+    size_t equals = pair.find('=');
+    std::string name = query_decode(pair.substr(0, equals));
+    std::string value = equals == std::string_view::npos ? "" : query_decode(pair.substr(equals + 1));
+    const Parameter* parameter = find_parameter(name, allowed);
+    if (parameter == nullptr) return failure(fmt::format("the query parameter '{}' is unknown here", name));
+    if ((seen & parameter->bit) != 0)
+      return failure(fmt::format("the query parameter '{}' is given twice", name));
+    seen |= parameter->bit;
+    std::string wanted = parameter->set(query, std::move(value));
+    if (!wanted.empty()) return failure(fmt::format("the query parameter '{}' has to be {}", name, wanted));
+  }
+  return query;
+}
+
+bool parse_entity_tags(std::string_view field, bool weak_counts, EntityTags& tags) {
+  field = trim(field);
+  if (field == "*") {
+    tags.any = true;
+    return true;
+  }
+  bool found = false;
+  while (!field.empty()) {
+    bool weak = field.starts_with("W/");
+    if (weak) field.remove_prefix(2);
+    size_t end = field.starts_with('"') ? field.find('"', 1) : std::string_view::npos;
+    if (end == std::string_view::npos) return false;
+    std::string_view opaque = field.substr(1, end - 1);
+    std::optional<uint64_t> number = parse_number(opaque);
+    // One spelling for each revision, and revisions start at 1.
+    bool ours = number && !opaque.starts_with('0');
+    if (ours && (weak_counts || !weak)) tags.revisions.push_back(Revision(*number));
+    found = true;
+    field = trim(field.substr(end + 1));
+    if (field.empty()) break;
+    if (field.front() != ',') return false;
+    // Empty list items are allowed.
+    while (!field.empty() && field.front() == ',') field = trim(field.substr(1));
+  }
+  return found;
+}
+
+}  // namespace kvd

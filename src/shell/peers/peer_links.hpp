@@ -1,0 +1,74 @@
+// The TCP channel between servers: listens, dials, and turns bytes into LinkReceived and LinkSend into bytes.
+// Owned by the daemon; everything on the loop's thread. It performs what the node orders and reports what
+// happens; whom to dial, when again, and whom to believe is the node's business.
+//
+// A turn of the loop: messages arrive in the poll phase and go to `sink`; then the node runs, perform() takes
+// each of its orders, and flush() writes them, one system call per link. perform() and flush() never call
+// `sink`: nothing is left behind when the loop goes to sleep. SIGPIPE has to be ignored by the process.
+#pragma once
+#include <uv.h>
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/result.hpp"
+#include "msg/limits.hpp"
+#include "shell/input_sink.hpp"
+#include "shell/peers/peer_link.hpp"
+
+namespace kvd {
+
+class PeerLinks {
+ public:
+  PeerLinks(uv_loop_t* loop, Address listen, InputSink sink, LogSink log,
+            size_t accepted_max = limits::kLinks);
+  // Closes. What libuv still holds frees itself in the loop's following turns.
+  ~PeerLinks();
+  PeerLinks(const PeerLinks&) = delete;
+  PeerLinks& operator=(const PeerLinks&) = delete;
+
+  // Listens. The address that it got (the port when 0 was asked for); an Error is the system's reason, to
+  // which the caller adds the address and --peer-port. Blocks while it resolves a host's name.
+  Result<Address> start();
+
+  // An order for a link that is gone is ignored: LinkEnded is on its way or was there.
+  void perform(LinkDial order);
+  void perform(LinkSend order);
+  void perform(LinkClose order);
+  // Once per turn, after the orders.
+  void flush();
+
+  // Closes everything at once and reports nothing any more.
+  void close();
+
+ private:
+  friend class PeerLink;  // which reports here:
+  void opened(LinkId link);
+  void received(LinkId link, PeerMessage message);
+  void ended(LinkId link, LinkEnd why, std::string detail);  // destroys the link
+  void forget(LinkId link);                                  // destroys the link
+  void wake();  // proceed() in the next turn, before the node runs; the loop does not sleep until then
+  std::array<char, 64 << 10>& read_buffer() { return read_buffer_; }
+
+  void on_connection(int status);
+  void proceed();
+  size_t accepted() const;
+  void warn(const char* message, std::string peer, std::string reason);
+
+  uv_loop_t* loop_;
+  Address listen_;
+  InputSink sink_;
+  LogSink log_;
+  size_t accepted_max_;
+  uv_tcp_t* listener_ = nullptr;
+  uv_idle_t* idle_;
+  std::map<LinkId, std::unique_ptr<PeerLink>> links_;
+  uint64_t last_accepted_ = 0;  // accepted links have even numbers
+  std::array<char, 64 << 10> read_buffer_;
+  uint64_t warning_second_ = 0;  // of the loop's time: what is warned of is bounded per second
+  int warnings_ = 0;
+};
+
+}  // namespace kvd

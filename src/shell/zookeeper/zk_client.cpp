@@ -1,0 +1,634 @@
+// The loop's side of the ZooKeeper client: one handle of the C library at a time, the table of calls that are
+// out, and what keeps that library from harm. See the header; what runs on other threads is in zk_bridge.cpp.
+//
+// A ZooKeeper that has lost data refuses whoever has seen newer data: it ends each connection after the request to
+// connect, the C client tries again, and so for ever. From outside that looks like a ZooKeeper that is not there. So a
+// handle whose connection has been away for as long as a session lasts gets company: a scout, a second handle that has
+// seen nothing. When the scout is connected ZooKeeper is there and lets the session's time run, if it still knows the
+// session: it begins anew when ZooKeeper does. What has not come back when that time is over never will, or has expired
+// anyway; giving the session up is then no loss. One that comes back first costs nothing but the scout.
+#include "shell/zookeeper/zk_client.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <map>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "base/check.hpp"
+#include "msg/limits.hpp"
+#include "msg/zk_checks.hpp"
+#include "msg/znodes.hpp"
+#include "shell/log_limit.hpp"
+#include "shell/zookeeper/zk_bridge.hpp"
+#include "shell/zookeeper/zk_multi.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr uint64_t kProbeEveryMs = 30;
+constexpr size_t kProbesMax = 32;  // out at a time; a server that leaves so many unanswered needs no more
+constexpr uint64_t kRetryMs = 1000;
+
+}  // namespace
+
+class ZkClient::Impl {
+ public:
+  Impl(uv_loop_t* loop, ZkOptions options, InputSink inputs, LogSink logs)
+      : loop_(loop),
+        servers_(std::move(options.servers)),
+        prefix_(std::move(options.prefix)),
+        timeout_ms_(static_cast<int>(to_ms(options.session_timeout))),
+        inputs_(std::move(inputs)),
+        logs_(std::move(logs)),
+        mailbox_(loop, [this](std::vector<ZkEvent> events) { take(std::move(events)); }) {
+    CHECK(!servers_.empty());
+    CHECK(prefix_.empty() || (prefix_ != "/" && zk_path_valid(prefix_)));
+    for (uv_timer_t* timer : timers_) {
+      CHECK(uv_timer_init(loop_, timer) == 0);
+      timer->data = this;
+    }
+  }
+  ~Impl() {
+    if (worker_.joinable()) worker_.join();
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  void reopen() {
+    if (closing_ || handle_ != nullptr) return;
+    open_wanted_ = true;
+    work();
+  }
+  void perform(ZkCall call);
+  void close(std::function<void()> done);
+
+ private:
+  struct Pending {
+    ZkCallId id;
+    bool of_prefix = false;  // our own: creates a part of the prefix
+    std::unique_ptr<MultiArena> multi;
+  };
+
+  // ---- calls ----
+  void refuse(ZkCallId id, ZkCode code);
+  bool connected_right_now() const { return handle_ != nullptr && zoo_state(handle_) == ZOO_CONNECTED_STATE; }
+  void* context(uint32_t number) const { return ZkContext{mailbox_.slot(), generation_, number}.pack(); }
+  watcher_fn watcher(bool wanted) const { return wanted ? zk_on_watch : nullptr; }
+  uint32_t next_number();
+  void forget(uint32_t number);
+  void keep_probing();
+  void probe();
+  int issue(void* with, MultiArena*, const ZkCreate& op);
+  int issue(void* with, MultiArena*, const ZkDelete& op);
+  int issue(void* with, MultiArena*, const ZkSet& op);
+  int issue(void* with, MultiArena* arena, const ZkMulti&);
+  int issue(void* with, MultiArena*, const ZkGet& op);
+  int issue(void* with, MultiArena*, const ZkExists& op);
+  int issue(void* with, MultiArena*, const ZkChildren& op);
+  int issue(void* with, MultiArena*, const ZkSync& op);
+
+  // ---- the session that is refused ----
+  void await_connection();
+  void absent_for_long();
+  void scout_heard(int state);
+  void scout_failed();
+  void dismiss_scout();
+
+  // ---- events, in the order in which they were pushed ----
+  void take(std::vector<ZkEvent> events);
+  void on(ZkHandleReady event);
+  void opened_poorly(const ZkHandleReady& event);
+  void on(ZkSessionEvent event);
+  void on(ZkNodeEvent event);
+  void on(ZkCompletion event);
+  void on(ZkRefusal event) { deliver(std::move(event.result)); }
+  void on(ZkLibraryLog event);
+
+  void lost();
+  void expired(int state);
+  void end_session();
+  void create_prefix();
+  void prefix_created(int code);
+  void prefix_settled();
+  void announce();
+
+  // ---- paths ----
+  std::string server_list() const;
+  std::string with_prefix(const std::string& path) const {
+    return path == "/" && !prefix_.empty() ? prefix_ : prefix_ + path;
+  }
+  std::string without_prefix(const std::string& path) const;
+  void add_prefix(ZkRequest& request) const;
+
+  // ---- the handle's life ----
+  void work();
+  void doom();
+  uint32_t next_generation();
+  void close_handles();
+  void handle_closed();
+
+  void deliver(NodeInput input) {
+    if (!closing_) inputs_(std::move(input));
+  }
+  void log(LogLevel level, std::string message, std::vector<std::pair<std::string, std::string>> fields);
+  void retry_later();
+
+  uv_loop_t* loop_;
+  std::vector<Address> servers_;
+  std::string prefix_;
+  int timeout_ms_;
+  InputSink inputs_;
+  LogSink logs_;
+  ZkMailbox mailbox_;
+  uv_timer_t probe_timer_{};
+  uv_timer_t retry_timer_{};
+  uv_timer_t absence_timer_{};
+  const std::array<uv_timer_t*, 3> timers_{&probe_timer_, &retry_timer_, &absence_timer_};
+
+  zhandle_t* handle_ = nullptr;  // the one in use
+  uint32_t generation_ = 0;      // its number; events of another one are void. 0: there is none
+  uint32_t last_generation_ = 0;
+  bool had_session_ = false;           // it was connected once
+  bool announced_ = false;             // the node was told that we are connected
+  std::vector<ZkSessionEvent> early_;  // the handle's, from before we had it
+  std::map<uint32_t, Pending> pending_;
+  uint32_t last_number_ = 0;
+  size_t probes_out_ = 0;
+  size_t prefix_creates_out_ = 0;
+  int prefix_error_ = ZOK;
+  // Given up by us, perhaps not yet by a handle that is not closed.
+  std::vector<std::unique_ptr<MultiArena>> retired_;
+
+  struct Scout {              // see above
+    uint32_t generation = 0;  // 0: there is none
+    zhandle_t* handle = nullptr;
+    bool connected = false;
+  };
+  Scout scout_;
+
+  std::thread worker_;
+  bool working_ = false;
+  bool open_wanted_ = false;
+  bool scout_wanted_ = false;
+  std::vector<zhandle_t*> doomed_;  // to be closed by the worker
+  bool closing_ = false;
+  std::function<void()> done_;
+  int handles_to_close_ = 0;
+
+  LogLimit log_limit_;
+};
+
+// ---- calls ----
+
+void ZkClient::Impl::perform(ZkCall call) {
+  if (closing_) return;
+  // Before anything else looks at it: a multi with one invalid path makes the C client free a pointer that
+  // was never set, and too much data makes the server drop the connection, again with every repeat. And
+  // before the prefix, which would make an absolute path of a relative one.
+  if (!zk_request_valid(call.request)) return refuse(call.id, ZkCode::kInvalid);
+  add_prefix(call.request);
+  if (!announced_) return refuse(call.id, ZkCode::kNotConnected);
+  if (pending_.size() >= limits::kZkCalls) {
+    log(LogLevel::kWarn, "ZooKeeper call refused: too many are outstanding", {});
+    return refuse(call.id, ZkCode::kNotConnected);
+  }
+
+  const uint32_t number = next_number();
+  Pending& pending = pending_[number];
+  pending.id = call.id;
+  if (auto* multi = std::get_if<ZkMulti>(&call.request))
+    pending.multi = std::make_unique<MultiArena>(std::move(*multi));
+  MultiArena* arena = pending.multi.get();
+  // A multi of two operations or more on an expired handle aborts the process (double free in the C
+  // client 3.8 and in its successors), so the state is asked in the very statement before. To expire in
+  // between, the library's thread would have to lose the connection, find another server and be refused, all
+  // within this line.
+  if (!connected_right_now()) {
+    forget(number);
+    return refuse(call.id, ZkCode::kNotConnected);
+  }
+  const int code =
+      std::visit([&](const auto& op) { return issue(context(number), arena, op); }, call.request);
+  if (code == ZOK) return keep_probing();
+
+  forget(number);
+  const bool never_sent = code == ZINVALIDSTATE;  // expired just now: the library takes no calls
+  refuse(call.id, never_sent ? ZkCode::kNotConnected : zk_code_of(code));
+}
+
+// The answer comes from the loop like all others:
+// whoever called is still at it, and nothing else might wake the loop.
+void ZkClient::Impl::refuse(ZkCallId id, ZkCode code) {
+  ZkResult result;
+  result.id = id;
+  result.code = code;
+  ZkMailbox::post(mailbox_.slot(), ZkRefusal{std::move(result)});
+}
+
+uint32_t ZkClient::Impl::next_number() {
+  do {
+    ++last_number_;
+  } while (last_number_ == 0 || pending_.contains(last_number_));
+  return last_number_;
+}
+
+void ZkClient::Impl::forget(uint32_t number) {
+  const auto it = pending_.find(number);
+  if (it->second.multi) retired_.push_back(std::move(it->second.multi));
+  pending_.erase(it);
+}
+
+// A server of 3.8.0 can hold the only request that it has, until something
+// else arrives (ZOOKEEPER-4537: a wake-up is lost in its CommitProcessor). So
+// while a request is out a cheap read follows it every now and then.
+void ZkClient::Impl::keep_probing() {
+  if (uv_is_active(reinterpret_cast<uv_handle_t*>(&probe_timer_))) return;
+  uv_timer_start(
+      &probe_timer_, [](uv_timer_t* timer) { static_cast<Impl*>(timer->data)->probe(); }, kProbeEveryMs,
+      kProbeEveryMs);
+}
+
+void ZkClient::Impl::probe() {
+  if (pending_.empty()) {
+    uv_timer_stop(&probe_timer_);
+  } else if (probes_out_ < kProbesMax && connected_right_now()) {
+    if (zoo_aexists(handle_, "/", 0, zk_on_stat, context(0)) == ZOK) ++probes_out_;
+  }
+}
+
+// The second form answers with a stat, from which a new znode's created_zxid is known at once. Servers know it
+// since 3.5. (In the library a case falls through when its completion is registered, ZOOKEEPER-4604: it stores
+// the same pointer twice in the same place.)
+int ZkClient::Impl::issue(void* with, MultiArena*, const ZkCreate& op) {
+  return zoo_acreate2(handle_, op.path.c_str(), op.data.data(), static_cast<int>(op.data.size()),
+                      zk_open_acl(), zk_create_flags(op.mode), zk_on_path, with);
+}
+int ZkClient::Impl::issue(void* with, MultiArena*, const ZkDelete& op) {
+  return zoo_adelete(handle_, op.path.c_str(), op.version, zk_on_void, with);
+}
+int ZkClient::Impl::issue(void* with, MultiArena*, const ZkSet& op) {
+  return zoo_aset(handle_, op.path.c_str(), op.data.data(), static_cast<int>(op.data.size()), op.version,
+                  zk_on_stat, with);
+}
+// Its operations have moved to the arena.
+int ZkClient::Impl::issue(void* with, MultiArena* arena, const ZkMulti&) {
+  return arena->send(handle_, zk_on_void, with);
+}
+// All watches of one handle have one context, so that the C client takes two on one path for one.
+int ZkClient::Impl::issue(void* with, MultiArena*, const ZkGet& op) {
+  return zoo_awget(handle_, op.path.c_str(), watcher(op.watch), context(0), zk_on_data, with);
+}
+int ZkClient::Impl::issue(void* with, MultiArena*, const ZkExists& op) {
+  return zoo_awexists(handle_, op.path.c_str(), watcher(op.watch), context(0), zk_on_stat, with);
+}
+int ZkClient::Impl::issue(void* with, MultiArena*, const ZkChildren& op) {
+  return zoo_awget_children2(handle_, op.path.c_str(), watcher(op.watch), context(0), zk_on_names, with);
+}
+int ZkClient::Impl::issue(void* with, MultiArena*, const ZkSync& op) {
+  return zoo_async(handle_, op.path.c_str(), zk_on_sync, with);
+}
+
+// ---- events ----
+
+void ZkClient::Impl::take(std::vector<ZkEvent> events) {
+  for (ZkEvent& event : events) {
+    std::visit([this](auto& one) { on(std::move(one)); }, event);
+  }
+}
+
+void ZkClient::Impl::on(ZkHandleReady event) {
+  worker_.join();
+  working_ = false;
+  // The handles that knew them are closed, and the next one has had no call yet.
+  if (handle_ == nullptr && doomed_.empty()) retired_.clear();
+  const bool wanted = event.generation != 0 && event.generation == generation_;
+  const bool of_scout = event.generation != 0 && event.generation == scout_.generation;
+  if (wanted && !event.error.empty()) opened_poorly(event);
+  if (event.handle == nullptr) {
+    if (of_scout) scout_failed();
+  } else if (wanted) {
+    handle_ = event.handle;
+    for (const ZkSessionEvent& early : std::exchange(early_, {})) on(early);
+  } else if (of_scout) {
+    scout_.handle = event.handle;
+  } else {
+    doomed_.push_back(event.handle);
+  }
+  work();
+}
+
+void ZkClient::Impl::opened_poorly(const ZkHandleReady& event) {
+  if (event.handle != nullptr)
+    return log(LogLevel::kWarn, "a ZooKeeper server's name does not resolve", {{"error", event.error}});
+  log(LogLevel::kError, "cannot use the ZooKeeper servers' addresses, trying again",
+      {{"error", event.error}});
+  retry_later();
+}
+
+void ZkClient::Impl::on(ZkSessionEvent event) {
+  if (closing_) return;
+  if (event.generation == scout_.generation) return scout_heard(event.state);
+  if (event.generation != generation_) return;
+  if (handle_ == nullptr) {
+    early_.push_back(event);
+  } else if (event.state == ZOO_CONNECTED_STATE) {
+    had_session_ = true;
+    uv_timer_stop(&absence_timer_);
+    dismiss_scout();
+    work();
+    create_prefix();
+  } else if (event.state == ZOO_EXPIRED_SESSION_STATE || event.state == ZOO_AUTH_FAILED_STATE) {
+    expired(event.state);
+  } else {
+    lost();
+  }
+}
+
+void ZkClient::Impl::on(ZkNodeEvent event) {
+  if (event.generation == generation_) deliver(ZkWatchFired{without_prefix(event.path)});
+}
+
+void ZkClient::Impl::on(ZkCompletion event) {
+  if (event.generation != generation_) return;
+  if (event.number == 0) {
+    --probes_out_;
+    return;
+  }
+  const auto it = pending_.find(event.number);
+  if (it == pending_.end()) return;
+  Pending pending = std::move(it->second);
+  pending_.erase(it);
+  if (pending.of_prefix) return prefix_created(event.code);
+
+  event.result.id = pending.id;
+  event.result.code = zk_code_of(event.code);
+  if (!event.result.path.empty()) event.result.path = without_prefix(event.result.path);
+  if (pending.multi) pending.multi->read(event.result.code, event.result);
+  for (std::string& path : event.result.paths) {
+    if (!path.empty()) path = without_prefix(path);
+  }
+  deliver(std::move(event.result));
+}
+
+// Asked to connect while there is no leader the library retries without a pause and says so: hundreds of
+// lines a second. The header of each ("...:ZOO_ERROR@function@line: ") is of no use to an operator, nor is that
+// the library takes a rest.
+void ZkClient::Impl::on(ZkLibraryLog event) {
+  const size_t header = event.text.find("ZOO_");
+  const size_t end = header == std::string::npos ? std::string::npos : event.text.find(": ", header);
+  if (end != std::string::npos) event.text.erase(0, end + 2);
+  while (event.text.ends_with('\n')) event.text.pop_back();
+  if (event.text.starts_with("Delaying connection")) return;
+  if (had_session_) return log(LogLevel::kWarn, "ZooKeeper client", {{"text", event.text}});
+  log(LogLevel::kWarn, "no connection to ZooKeeper yet, trying on",
+      {{"servers", server_list()}, {"cause", event.text}});
+}
+
+// The C client ends the calls that were out itself, with results that follow in the queue.
+void ZkClient::Impl::lost() {
+  await_connection();
+  if (!std::exchange(announced_, false)) return;
+  deliver(ZkSessionChanged{ZkState::kConnecting, 0, Duration(0)});
+}
+
+void ZkClient::Impl::expired(int state) {
+  if (state == ZOO_AUTH_FAILED_STATE)
+    log(LogLevel::kError, "ZooKeeper refused to authenticate this server", {});
+  end_session();
+}
+
+void ZkClient::Impl::end_session() {
+  for (const auto& [number, pending] : pending_) {
+    if (pending.of_prefix) continue;
+    ZkResult result;
+    result.id = pending.id;
+    deliver(std::move(result));  // kUnknown
+  }
+  doom();
+  deliver(ZkSessionChanged{ZkState::kExpired, 0, Duration(0)});
+  work();
+}
+
+// The prefix's znodes, from the outside in, all at once: ZooKeeper performs
+// a session's calls in order. Existing ones are fine. With each connection,
+// as somebody may have removed them and that costs one round trip.
+void ZkClient::Impl::create_prefix() {
+  if (prefix_.empty()) return announce();
+  prefix_creates_out_ = 0;
+  prefix_error_ = ZOK;
+  for (size_t end = 0; end != std::string::npos;) {
+    end = prefix_.find('/', end + 1);
+    const uint32_t number = next_number();
+    pending_[number].of_prefix = true;
+    const int code =
+        issue(context(number), nullptr, ZkCreate{prefix_.substr(0, end), "", ZkMode::kPersistent});
+    if (code == ZOK) {
+      ++prefix_creates_out_;
+    } else {
+      forget(number);
+      prefix_error_ = code;
+    }
+  }
+  keep_probing();
+  if (prefix_creates_out_ == 0) prefix_settled();
+}
+
+void ZkClient::Impl::prefix_created(int code) {
+  if (code != ZOK && code != ZNODEEXISTS) prefix_error_ = code;
+  if (prefix_creates_out_ > 0 && --prefix_creates_out_ == 0) prefix_settled();
+}
+
+void ZkClient::Impl::prefix_settled() {
+  if (!connected_right_now()) return;  // the next connection tries anew
+  if (prefix_error_ == ZOK) return announce();
+  log(LogLevel::kError, "cannot create the ZooKeeper prefix, trying again",
+      {{"prefix", prefix_}, {"error", zerror(prefix_error_)}});
+  retry_later();
+}
+
+void ZkClient::Impl::announce() {
+  announced_ = true;
+  const auto session = static_cast<uint64_t>(zoo_client_id(handle_)->client_id);
+  deliver(ZkSessionChanged{ZkState::kConnected, session, milliseconds(zoo_recv_timeout(handle_))});
+}
+
+// ---- the session that is refused ----
+
+// For as long as the session lasts.
+void ZkClient::Impl::await_connection() {
+  uv_timer_start(
+      &absence_timer_, [](uv_timer_t* timer) { static_cast<Impl*>(timer->data)->absent_for_long(); },
+      static_cast<uint64_t>(zoo_recv_timeout(handle_)), 0);
+}
+
+void ZkClient::Impl::absent_for_long() {
+  if (connected_right_now()) return;  // the event that says so is under way
+  if (scout_.connected) {
+    // Not limited: it comes once in two lengths of a session at the most.
+    logs_(LogLine{
+        LogLevel::kWarn,
+        "ZooKeeper refuses this server's session though it answers others: it seems to have lost data; "
+        "begins a new session",
+        {{"servers", server_list()}}});
+    end_session();
+  } else if (scout_.generation == 0) {
+    scout_wanted_ = true;
+    work();
+  }
+}
+
+void ZkClient::Impl::scout_heard(int state) {
+  if (state != ZOO_CONNECTED_STATE) return scout_failed();
+  scout_.connected = true;
+  await_connection();
+}
+
+// A scout that was connected has seen something itself: the next one has not.
+void ZkClient::Impl::scout_failed() {
+  dismiss_scout();
+  await_connection();
+  work();
+}
+
+void ZkClient::Impl::dismiss_scout() {
+  scout_wanted_ = false;
+  const Scout former = std::exchange(scout_, {});
+  if (former.handle != nullptr)
+    doomed_.push_back(former.handle);  // one that is still being opened is void when it comes
+}
+
+// ---- paths ----
+
+std::string ZkClient::Impl::server_list() const {
+  std::string list;
+  for (const Address& server : servers_) list += (list.empty() ? "" : ",") + format_address(server);
+  return list;
+}
+
+std::string ZkClient::Impl::without_prefix(const std::string& path) const {
+  if (!path.starts_with(prefix_)) return path;
+  return path.size() == prefix_.size() ? "/" : path.substr(prefix_.size());
+}
+
+void ZkClient::Impl::add_prefix(ZkRequest& request) const {
+  const auto add = [this](auto& op) { op.path = with_prefix(op.path); };
+  if (auto* multi = std::get_if<ZkMulti>(&request)) {
+    for (auto& op : multi->ops) std::visit(add, op);
+  } else {
+    std::visit(
+        [&add](auto& op) {
+          if constexpr (requires { op.path; }) add(op);
+        },
+        request);
+  }
+}
+
+// ---- the handle's life ----
+
+// Opening resolves names and closing joins threads and waits for the server, up to kZkCloseMax: neither may
+// happen on the loop, nor on one of the library's threads, where a close would detach itself and use what it
+// has freed. It is a thread of our own and not uv_queue_work: that pool is small, the peers' addresses are
+// resolved in it, and the process would wait for it at its exit. One at a time, so that the former session is
+// closed before the next one opens.
+void ZkClient::Impl::work() {
+  if (working_) return;
+  uint32_t opened = 0;
+  bool heard = false;
+  if (!closing_ && std::exchange(open_wanted_, false) && handle_ == nullptr) {
+    opened = generation_ = next_generation();
+    had_session_ = false;
+    heard = true;
+  } else if (!closing_ && std::exchange(scout_wanted_, false)) {
+    opened = scout_.generation = next_generation();
+  }
+  if (doomed_.empty() && opened == 0) {
+    if (closing_) close_handles();
+    return;
+  }
+  working_ = true;
+  const ZkContext context{mailbox_.slot(), opened, 0};
+  worker_ = std::thread(
+      [doomed = std::exchange(doomed_, {}), heard, context, servers = servers_, timeout_ms = timeout_ms_] {
+        zk_close(doomed);
+        ZkMailbox::post(context.slot, context.generation != 0 ? zk_open(servers, timeout_ms, context, heard)
+                                                              : ZkHandleReady{0, nullptr, {}});
+      });
+}
+
+uint32_t ZkClient::Impl::next_generation() {
+  do {
+    last_generation_ = (last_generation_ + 1) & 0xff'ffff;
+  } while (last_generation_ == 0);
+  return last_generation_;
+}
+
+// Everything of the current handle becomes void. Its outstanding calls are forgotten, whoever asked for them
+// has been told; the library may or may not still run their completions.
+void ZkClient::Impl::doom() {
+  while (!pending_.empty()) forget(pending_.begin()->first);
+  announced_ = false;
+  probes_out_ = 0;
+  early_.clear();
+  for (uv_timer_t* timer : timers_) uv_timer_stop(timer);
+  generation_ = 0;
+  if (handle_ != nullptr) doomed_.push_back(std::exchange(handle_, nullptr));
+  dismiss_scout();
+}
+
+void ZkClient::Impl::retry_later() {
+  uv_timer_start(
+      &retry_timer_,
+      [](uv_timer_t* timer) {
+        auto* self = static_cast<Impl*>(timer->data);
+        if (self->handle_ == nullptr) return self->reopen();
+        if (!self->announced_ && self->connected_right_now()) self->create_prefix();
+      },
+      kRetryMs, 0);
+}
+
+void ZkClient::Impl::close(std::function<void()> done) {
+  CHECK(!closing_);
+  closing_ = true;
+  done_ = std::move(done);
+  doom();
+  work();
+}
+
+void ZkClient::Impl::close_handles() {
+  handles_to_close_ = static_cast<int>(timers_.size()) + 1;
+  for (uv_timer_t* timer : timers_) {
+    uv_close(reinterpret_cast<uv_handle_t*>(timer),
+             [](uv_handle_t* handle) { static_cast<Impl*>(handle->data)->handle_closed(); });
+  }
+  mailbox_.close([this] { handle_closed(); });
+}
+
+void ZkClient::Impl::handle_closed() {
+  if (--handles_to_close_ == 0) std::exchange(done_, nullptr)();  // may destroy us
+}
+
+void ZkClient::Impl::log(LogLevel level, std::string message,
+                         std::vector<std::pair<std::string, std::string>> fields) {
+  if (closing_) return;
+  std::string line = message;
+  for (const auto& [name, value] : fields) line += " " + value;
+  const std::optional<uint64_t> left_out = log_limit_.heard(line, uv_now(loop_));
+  if (!left_out) return;
+  if (*left_out > 0) fields.emplace_back("left_out", std::to_string(*left_out));
+  logs_(LogLine{level, std::move(message), std::move(fields)});
+}
+
+// ---- the public face ----
+
+ZkClient::ZkClient(uv_loop_t* loop, ZkOptions options, InputSink inputs, LogSink logs)
+    : impl_(std::make_unique<Impl>(loop, std::move(options), std::move(inputs), std::move(logs))) {}
+ZkClient::~ZkClient() = default;
+void ZkClient::start() { impl_->reopen(); }
+void ZkClient::perform(ZkCall call) { impl_->perform(std::move(call)); }
+void ZkClient::reopen() { impl_->reopen(); }
+void ZkClient::close(std::function<void()> done) { impl_->close(std::move(done)); }
+
+}  // namespace kvd
