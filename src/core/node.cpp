@@ -464,11 +464,11 @@ void Node::Parts::judge(Status& status) const {
   } else if (!config_now) {
     status.not_ready = status.zk_state == ZkState::kConnected ? "no leader has been elected yet"
                                                               : "ZooKeeper has not answered yet";
-  } else if (replica.leading()) {
-    if (const std::string others = replica.unconfirmed(); !replica.active())
-      status.not_ready = others.empty() ? "elected, waiting for acknowledgements"
-                                        : "elected, waiting for what is in sync: " + others;
-  } else if (!replica.hears_leader()) {
+  } else if (replica.leading() && !replica.active()) {
+    const std::string others = replica.unconfirmed();
+    status.not_ready = others.empty() ? "elected, waiting for acknowledgements"
+                                      : "elected, waiting for what is in sync: " + others;
+  } else if (!replica.leading() && !replica.hears_leader()) {
     status.not_ready = "the leader is not heard";
   } else if (status.role == Role::kLearner) {
     status.not_ready = "catching up";

@@ -221,8 +221,8 @@ TEST_CASE("a restore that replaces leads to its end from wherever one before was
       CHECK(first.deleted() == 4500);
       break;
     }
-    BackupRestore second(restored_store(), true,
-                         seconds(5));  // what the first one wrote last is not committed yet
+    // What the first one wrote last is not committed yet.
+    BackupRestore second(restored_store(), true, seconds(5));
     REQUIRE(carry(a, second, SIZE_MAX));
     CHECK_FALSE(second.failed());
     CHECK(is_restored(a));
@@ -277,10 +277,7 @@ TEST_CASE("a restore may have changed something as soon as one of its requests h
   std::vector<uint32_t> deletions;
   while (auto next = restore.next(a.now())) deletions.push_back(next->number);
   REQUIRE(deletions.size() == 4);
-  restore.on_reply(
-      deletions.back(),
-      {RequestId(1), Failed{ErrorCode::kOverloaded, Outcome::kNotApplied, "too many"}, Epoch(1), {}, {}},
-      a.now());
+  restore.on_reply(deletions.back(), {RequestId(1), kTooMany, Epoch(1), {}, {}}, a.now());
   deletions.pop_back();
   for (uint32_t number : deletions)
     restore.on_reply(number,

@@ -30,12 +30,12 @@ void World::turn_zookeeper_back() {
   // A change that nobody has heard of yet nobody can remember, nor need: nothing was promised under it.
   const std::optional<int> leading = leader();
   const bool settled = context_.queue.now() - register_changed_ >= milliseconds(500);
-  const auto known =
-      [this](const NodeView& view) {  // ... to the leader, which has no other change on its way
-        std::vector<Member> in_sync = checkers_.config()->in_sync;
-        std::sort(in_sync.begin(), in_sync.end());
-        return view.active && view.required == in_sync;
-      };
+  // To the leader it is known, and no other change is on its way.
+  const auto known = [this](const NodeView& view) {
+    std::vector<Member> in_sync = checkers_.config()->in_sync;
+    std::sort(in_sync.begin(), in_sync.end());
+    return view.active && view.required == in_sync;
+  };
   const bool active = leading && is_alive(*leading) && known(processes_[*leading]->node().view());
   // Who knows nothing may begin a cluster in an empty ZooKeeper before those who do are back: a person's affair, too.
   const std::vector<int> servers = everyone();

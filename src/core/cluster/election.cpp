@@ -16,6 +16,10 @@ constexpr size_t kReignsRemembered = 16;
 constexpr int kStarting = 4;    // times --leader-silence, from the first connection to ZooKeeper on
 constexpr int kOrderLasts = 4;  // heartbeats; whoever gave it gives it again as long as it holds
 
+bool is_among(const std::map<LinkId, Member>& links, const Member& member) {
+  return std::any_of(links.begin(), links.end(), [&](const auto& link) { return link.second == member; });
+}
+
 }  // namespace
 
 void Election::handle(ElectionMessage&& message) {
@@ -182,14 +186,9 @@ bool Election::all_are_here() const {
 // Who is registered is not known as a whole until that has ended.
 bool Election::reading_members() const { return calling(Call::kListMembers) || calling(Call::kGetMember); }
 
-bool Election::linked(const Member& member) const {
-  return std::any_of(peers_.begin(), peers_.end(), [&](const auto& entry) { return entry.second == member; });
-}
+bool Election::linked(const Member& member) const { return is_among(peers_, member); }
 
-bool Election::calls(const Member& member) const {
-  return std::any_of(callers_.begin(), callers_.end(),
-                     [&](const auto& entry) { return entry.second == member; });
-}
+bool Election::calls(const Member& member) const { return is_among(callers_, member); }
 
 // In this very life.
 bool Election::is_there(const Member& member) const {
