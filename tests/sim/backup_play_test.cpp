@@ -265,6 +265,27 @@ TEST_CASE("a restore sends again what was refused since too many wait, after a p
   }
 }
 
+TEST_CASE("a restore outlasts any number of refusals as long as something of it is taken") {
+  Leader a;
+  BackupRestore restore(restored_store(), true, seconds(2));
+  const auto listing = restore.next(a.now());
+  REQUIRE(listing);
+  restore.on_reply(listing->number, {RequestId(1), Listing{}, Epoch(1), Revision(1), {}}, a.now());
+  Instant now = a.now();
+  for (int turn = 0; !restore.ended();
+       ++turn) {  // of each request nine are refused, and one is taken every second
+    now += milliseconds(100);
+    while (auto next = restore.next(now)) {
+      const bool taken = turn % 10 == 9;
+      const Answer answer = taken ? Answer(BatchWritten{}) : Answer(kTooMany);
+      restore.on_reply(next->number, {RequestId(1), answer, Epoch(1), Revision(2), {}}, now);
+      if (taken) break;
+    }
+  }
+  CHECK_FALSE(restore.failed());
+  CHECK(restore.written() == kRestored);
+}
+
 TEST_CASE("a restore may have changed something as soon as one of its requests has an unknown outcome") {
   Leader a;
   BackupRestore restore(restored_store(), true, Duration(0));

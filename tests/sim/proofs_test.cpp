@@ -89,13 +89,14 @@ TEST_CASE("proof: who talks to the node lives although its port refuses until th
   CHECK_FALSE(a.exists("/master/master-0000000000"));
 }
 
-TEST_CASE("proof: heard again it is no other one") {
+TEST_CASE("proof: heard again it is no other one and its time goes on") {
   HandFed a;
   begin(a);
+  a.create("/workers/busy", "t");
   a.prove_dead(kOther);
-  a.create("/master/master-", "b", ZkMode::kEphemeralSequential);
-  a.remove("/master/master-0000000001");
+  a.pass(milliseconds(1500));
   a.prove_dead(kOther);
-  a.pass(seconds(10));
-  CHECK(a.exists("/master/master-0000000002"));
+  CHECK(a.exists("/workers/busy"));
+  a.pass(milliseconds(600));
+  CHECK_FALSE(a.exists("/workers/busy"));
 }

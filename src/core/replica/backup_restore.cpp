@@ -12,7 +12,6 @@ namespace {
 
 constexpr size_t kBatchBytes = 1u << 20;  // about; and limits::kBatchOps keys
 constexpr size_t kUnderWay = 8;           // batches
-constexpr Duration kPause = milliseconds(50);
 
 }  // namespace
 
@@ -118,12 +117,13 @@ void BackupRestore::on_reply(uint32_t number, const ClientReply& reply, Instant 
   Sent& sent = it->second;
   const auto* failed = std::get_if<Failed>(&reply.answer);
   if (failed != nullptr && failed->code == ErrorCode::kOverloaded && !failed_) {
-    sent.refused = std::min(sent.refused, now);
+    stuck_ = std::min(stuck_, now);
     sent.again = now + kPause;
-    if (sent.again - sent.refused <= patience_) return;
+    if (sent.again - stuck_ <= patience_) return;
   }
   const size_t keys = sent.keys;
   under_way_.erase(it);
+  if (failed == nullptr) stuck_ = kNever;
   if (const auto* listing = std::get_if<Listing>(&reply.answer)) {
     take_listing(*listing);
   } else if (std::holds_alternative<BatchWritten>(reply.answer)) {

@@ -18,7 +18,9 @@ namespace kvd {
 
 class BackupRestore {
  public:
-  // For so long a request is sent again that is refused since too many wait.
+  // What is refused since too many wait is sent again after this pause ...
+  static constexpr Duration kPause = milliseconds(50);
+  // ... until nothing at all was taken for as long as `patience`.
   BackupRestore(Store store, bool replace, Duration patience);
 
   // The next request to be sent; nothing: a reply has to come first, or a pause, or there is none. The first batch is
@@ -50,8 +52,7 @@ class BackupRestore {
   struct Sent {
     Request request;
     size_t keys = 0;
-    Instant refused = kNever;  // first
-    Instant again = kNever;    // not on its way, but due then
+    Instant again = kNever;  // not on its way, but due then
   };
 
   Request sent(Operation operation, size_t keys, ReadMode read = ReadMode::kLocal);
@@ -74,6 +75,7 @@ class BackupRestore {
   Table::Iterator fence_;               // the next fence
   bool batch_sent_ = false;             // the first one, at least
   bool unknown_ = false;                // what became of one of them
+  Instant stuck_ = kNever;              // the first refusal since one was taken
   uint32_t requests_ = 0;               // sent
   std::map<uint32_t, Sent> under_way_;  // by number
   uint64_t deleted_ = 0;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "core/replica/backup_restore.hpp"
 #include "shell/http/http_connection.hpp"
 
 namespace kvd {
@@ -188,7 +189,8 @@ void HttpServer::check_time() {
   if (through) checked_ = 0;
   uint64_t now = uv_now(loop_);
   for (HttpConnection* connection : some) connection->check_time(now);
-  check_later(through ? check_interval_ms_ : 1);
+  const uint64_t pause = shared_->restoring ? to_ms(BackupRestore::kPause) : check_interval_ms_;
+  check_later(through ? std::min(pause, check_interval_ms_) : 1);
 }
 
 void HttpServer::stop_accepting() {
