@@ -255,6 +255,7 @@ TEST_CASE("server: HEAD has the length, but no body") {
     Reply head = client.send("HEAD " + std::string(target) + kHost + "\r\n").next(true);
     CHECK(head.status == full.status);
     CHECK(head.fields.contains("content-length"));
+    for (Reply* reply : {&full, &head}) CHECK(reply->fields.erase("date") == 1);  // a second may pass between them
     if (std::string(target) != "/metrics") CHECK(head.fields == full.fields);
   }
   CHECK(client.send(get("/v1/kv/abc")).next().body == "value of abc");  // nothing was left over
