@@ -12,8 +12,8 @@
 #include "base/prng.hpp"
 #include "base/time.hpp"
 #include "core/config.hpp"
-#include "core/services/watch_account.hpp"
-#include "core/zk_line.hpp"
+#include "core/services/watch_budget.hpp"
+#include "core/zk_call_window.hpp"
 #include "msg/actors.hpp"
 #include "msg/limits.hpp"
 

@@ -17,7 +17,7 @@
 
 #include "base/check.hpp"
 #include "core/node.hpp"
-#include "core/services/desk.hpp"
+#include "core/services/service_router.hpp"
 #include "msg/limits.hpp"
 #include "msg/znodes.hpp"
 #include "shell/data/directory.hpp"

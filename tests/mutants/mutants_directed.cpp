@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "mutants.hpp"
-#include "services/services_play.hpp"
-#include "sim/hand_fed.hpp"
+#include "services/services_harness.hpp"
+#include "sim/single_node_harness.hpp"
 
 namespace kvd::sim {
 namespace {

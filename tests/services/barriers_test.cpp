@@ -1,9 +1,9 @@
-// Barriers as plays (services_play.hpp): who is released and who is not, what the next use sees of the former one, and
+// Barriers as plays (services_harness.hpp): who is released and who is not, what the next use sees of the former one, and
 // members that are kazoo's, which are played here in the order of its own calls.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include "services_play.hpp"
+#include "services_harness.hpp"
 
 using namespace kvd;
 using namespace kvd::sim;

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include "services_play.hpp"
+#include "services_harness.hpp"
 
 using namespace kvd;
 using namespace kvd::sim;

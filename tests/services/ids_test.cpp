@@ -1,11 +1,11 @@
-// Unique ids as plays (services_play.hpp): that no number has two holders, that one rests before it is lent again,
+// Unique ids as plays (services_harness.hpp): that no number has two holders, that one rests before it is lent again,
 // whoever released it and however, and what is found again after a lost answer.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include <set>
 
-#include "services_play.hpp"
+#include "services_harness.hpp"
 
 using namespace kvd;
 using namespace kvd::sim;

@@ -1,11 +1,11 @@
-// Locks, elections and clients' sessions as plays (services_play.hpp): whom they exclude, what clients hear and when,
+// Locks, elections and clients' sessions as plays (services_harness.hpp): whom they exclude, what clients hear and when,
 // and what is left in ZooKeeper.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "services_play.hpp"
+#include "services_harness.hpp"
 
 using namespace kvd;
 using namespace kvd::sim;

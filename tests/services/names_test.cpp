@@ -1,4 +1,4 @@
-// Names and the hosts file as plays (services_play.hpp): who may change which entry, what is left in ZooKeeper, that no
+// Names and the hosts file as plays (services_harness.hpp): who may change which entry, what is left in ZooKeeper, that no
 // two names have the same address, and that nobody is given half a hosts file.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -7,7 +7,7 @@
 #include <map>
 #include <set>
 
-#include "services_play.hpp"
+#include "services_harness.hpp"
 
 using namespace kvd;
 using namespace kvd::sim;

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "services_play.hpp"
+#include "services_harness.hpp"
 
 using namespace kvd;
 using namespace kvd::sim;

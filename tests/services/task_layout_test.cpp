@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include "tasks_play.hpp"
+#include "tasks_harness.hpp"
 
 using namespace kvd;
 using namespace kvd::sim;

@@ -1,10 +1,10 @@
-// Tasks, workers, master and backups as plays (services_play.hpp): who gets what, once, and what becomes of it when
+// Tasks, workers, master and backups as plays (services_harness.hpp): who gets what, once, and what becomes of it when
 // somebody fails. The numbers in names are clients/workers/masters.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include "msg/limits.hpp"
-#include "tasks_play.hpp"
+#include "tasks_harness.hpp"
 
 using namespace kvd;
 using namespace kvd::sim;

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "core/services/tasks/task_layout.hpp"
-#include "tasks_play.hpp"
+#include "tasks_harness.hpp"
 
 using namespace kvd;
 using namespace kvd::sim;

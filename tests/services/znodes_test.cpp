@@ -1,9 +1,9 @@
-// Znodes over HTTP as plays (services_play.hpp): what is shown and how long it is waited for, what writes leave behind,
+// Znodes over HTTP as plays (services_harness.hpp): what is shown and how long it is waited for, what writes leave behind,
 // and that no ephemeral outlives its holder.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include "services_play.hpp"
+#include "services_harness.hpp"
 
 using namespace kvd;
 using namespace kvd::sim;

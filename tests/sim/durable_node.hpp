@@ -1,10 +1,10 @@
 // A node with a disk that answers when the test lets it, and what such tests share.
-// See hand_fed.hpp for the stage on which it stands.
+// See single_node_harness.hpp for the stage on which it stands.
 #pragma once
 #include <doctest.h>
 
 #include "core/replica/store.hpp"
-#include "hand_fed.hpp"
+#include "single_node_harness.hpp"
 
 namespace kvd::sim {
 

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <map>
 
-#include "hand_fed.hpp"
+#include "single_node_harness.hpp"
 
 namespace kvd::sim {
 namespace {

@@ -12,7 +12,7 @@
 #include <string>
 
 #include "base/check.hpp"
-#include "journal_story.hpp"
+#include "journal_run.hpp"
 
 namespace kvd::sim {
 namespace {

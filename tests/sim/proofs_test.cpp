@@ -2,7 +2,7 @@
 // and the others' znodes and ports are the test's.
 #include <doctest/doctest.h>
 
-#include "hand_fed.hpp"
+#include "single_node_harness.hpp"
 
 using namespace kvd;
 using namespace kvd::sim;

@@ -2,7 +2,7 @@
 // schedules are the simulator's (pipelines.hpp).
 #include <doctest.h>
 
-#include "hand_fed.hpp"
+#include "single_node_harness.hpp"
 
 namespace kvd::sim {
 namespace {

@@ -1,5 +1,5 @@
 // Clients' sessions: what they hold in ZooKeeper hangs on this server's own session there, so a client's lives on the
-// server that opened it (desk.hpp brings its calls here). It ends when nobody has named it for its ttl (a call that
+// server that opened it (service_router.hpp brings its calls here). It ends when nobody has named it for its ttl (a call that
 // waits names it all the time), when the client says so, when a connection that it is tied to (`hold=1`) is gone; and
 // when this server cannot be sure any more that ZooKeeper still knows it. That is judged by when calls that were
 // answered had been sent: ZooKeeper has heard of us no earlier than that, and waits for its whole timeout. After two

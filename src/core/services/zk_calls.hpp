@@ -1,5 +1,5 @@
 // How a service speaks to ZooKeeper: each call with what is to be done with its result. The calls of all services stand
-// in one line (core/zk_line.hpp), so that the election's never wait for theirs.
+// in one line (core/zk_call_window.hpp), so that the election's never wait for theirs.
 #pragma once
 #include <functional>
 #include <map>

@@ -1,4 +1,4 @@
-// Locks and elections: places in a queue (queue.hpp) for clients. The two differ in their words only; at one path they
+// Locks and elections: places in a queue (contenders.hpp) for clients. The two differ in their words only; at one path they
 // exclude each other, and kazoo's Lock and Election there.
 //
 //   POST /v1/locks/PATH?session=S[&wait=MS][&name=N]      200 {"path","state":"held","fence"}; 409 held; 408 not in
@@ -26,7 +26,7 @@
 #include <string>
 #include <utility>
 
-#include "core/services/locks/queue.hpp"
+#include "core/services/locks/contenders.hpp"
 #include "core/services/losses.hpp"
 #include "core/services/streams.hpp"
 #include "core/services/zk_calls.hpp"

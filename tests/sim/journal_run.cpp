@@ -1,5 +1,5 @@
-// See journal_story.hpp.
-#include "journal_story.hpp"
+// See journal_run.hpp.
+#include "journal_run.hpp"
 
 #include <fmt/format.h>
 

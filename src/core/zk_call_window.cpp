@@ -1,5 +1,5 @@
-// See zk_line.hpp.
-#include "core/zk_line.hpp"
+// See zk_call_window.hpp.
+#include "core/zk_call_window.hpp"
 
 #include <utility>
 

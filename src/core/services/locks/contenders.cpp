@@ -1,5 +1,5 @@
-// See queue.hpp.
-#include "core/services/locks/queue.hpp"
+// See contenders.hpp.
+#include "core/services/locks/contenders.hpp"
 
 #include <fmt/format.h>
 

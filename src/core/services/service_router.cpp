@@ -1,5 +1,5 @@
-// See desk.hpp.
-#include "core/services/desk.hpp"
+// See service_router.hpp.
+#include "core/services/service_router.hpp"
 
 #include <algorithm>
 #include <charconv>

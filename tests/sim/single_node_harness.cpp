@@ -1,5 +1,5 @@
-// See hand_fed.hpp.
-#include "hand_fed.hpp"
+// See single_node_harness.hpp.
+#include "single_node_harness.hpp"
 
 #include <algorithm>
 #include <utility>

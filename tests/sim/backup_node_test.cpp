@@ -7,7 +7,7 @@
 #include <map>
 
 #include "core/replica/backup_restore.hpp"
-#include "hand_fed.hpp"
+#include "single_node_harness.hpp"
 
 namespace kvd::sim {
 namespace {

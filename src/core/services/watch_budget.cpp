@@ -1,5 +1,5 @@
-// See watch_account.hpp.
-#include "core/services/watch_account.hpp"
+// See watch_budget.hpp.
+#include "core/services/watch_budget.hpp"
 
 #include <vector>
 

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "services_play.hpp"
+#include "services_harness.hpp"
 
 namespace kvd::sim {
 

@@ -1,5 +1,5 @@
-// See front.hpp.
-#include "core/front.hpp"
+// See kv_router.hpp.
+#include "core/kv_router.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -1,5 +1,5 @@
-// See services_play.hpp.
-#include "services_play.hpp"
+// See services_harness.hpp.
+#include "services_harness.hpp"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // What a node does when others, or ZooKeeper, tell it something that a healthy cluster never would, or at a moment that
 // random schedules seldom hit.
-#include "hand_fed.hpp"
+#include "single_node_harness.hpp"
 
 #include <doctest.h>
 

@@ -1,5 +1,5 @@
-// See membership.hpp.
-#include "core/cluster/membership.hpp"
+// See register_keeper.hpp.
+#include "core/cluster/register_keeper.hpp"
 
 #include <fmt/format.h>
 
