@@ -38,7 +38,7 @@ struct NodeConfig {
   bool standalone = false;
   bool catch_up = true;
   uint32_t min_in_sync = 1;  // for a register that this node creates; 1 to 64
-  uint32_t expect = 1;       // a virgin cluster's first write waits for so many servers in sync; 1 to 64
+  uint32_t expect = 1;       // a new cluster's first write waits for so many servers in sync; 1 to 64
   bool force_new_lineage = false;
   uint64_t memory_max = UINT64_MAX;  // bytes of the store, Store::bytes(): nothing grows beyond
   std::optional<AddressPool> names_pool;

@@ -21,18 +21,18 @@ bool is_failure(const Answer& answer, ErrorCode code) {
 
 }  // namespace
 
-void Front::handle(FrontMessage&& message) {
+void KvRouter::handle(KvRouterMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
   if (!left_order_.empty()) go_on_behind();
 }
 
 // ---- arrivals ----
 
-bool Front::full() const {
+bool KvRouter::full() const {
   return requests_.size() > out_.config.tuning.client_requests || waiting_bytes_ > limits::kWaitingBytes;
 }
 
-void Front::on(ClientRequest&& message) {
+void KvRouter::on(ClientRequest&& message) {
   Token token = message.id.value;
   CHECK((token & kForwardedBit) == 0);
   if (std::holds_alternative<DecideLineage>(message.operation)) {
@@ -66,7 +66,7 @@ void Front::on(ClientRequest&& message) {
   }
 }
 
-Front::Request& Front::keep(Token token, size_t bytes, Duration timeout) {
+KvRouter::Request& KvRouter::keep(Token token, size_t bytes, Duration timeout) {
   auto [it, fresh] = requests_.try_emplace(token);
   CHECK(fresh);
   Request& request = it->second;
@@ -77,7 +77,7 @@ Front::Request& Front::keep(Token token, size_t bytes, Duration timeout) {
   return request;
 }
 
-void Front::forget(Requests::iterator it) {
+void KvRouter::forget(Requests::iterator it) {
   auto& [token, request] = *it;
   if (request.ordered) leave_order(token, request);
   if (request.where == Where::kRevision) awaiting_.erase({request.min_revision, token});
@@ -87,12 +87,12 @@ void Front::forget(Requests::iterator it) {
 }
 
 // A write that is on its way goes on; only nobody waits for it.
-void Front::on(const ClientCancelled& message) {
+void KvRouter::on(const ClientCancelled& message) {
   auto it = requests_.find(message.id.value);
   if (it != requests_.end()) forget(it);
 }
 
-void Front::on_forward(const PeerSaid& said, Forward forward) {
+void KvRouter::on_forward(const PeerSaid& said, Forward forward) {
   Token token = kForwardedBit | ++forwards_taken_;
   Operation& operation = forward.operation;
   // It is never repeated here: what it asks need not be remembered.
@@ -125,11 +125,11 @@ void Front::on_forward(const PeerSaid& said, Forward forward) {
 // ---- where to ----
 
 // By this server's own copy. A snapshot is, whatever the copy is worth: that is also how data is salvaged.
-bool Front::answered_here(const Operation& read) const {
+bool KvRouter::answered_here(const Operation& read) const {
   return role_.readable || std::holds_alternative<ReadSnapshot>(read);
 }
 
-void Front::route(Token token, Request& request) {
+void KvRouter::route(Token token, Request& request) {
   const bool local = !request.linear && answered_here(request.operation);
   if (!request.linear && request.min_revision > applied_) {
     request.where = Where::kRevision;
@@ -156,7 +156,7 @@ void Front::route(Token token, Request& request) {
   send(token, request);
 }
 
-void Front::send(Token token, Request& request) {
+void KvRouter::send(Token token, Request& request) {
   if (*way_ != kOurselves) {
     request.where = Where::kLeader;
     request.link = way_;
@@ -174,7 +174,7 @@ void Front::send(Token token, Request& request) {
   }
 }
 
-void Front::find_way() {
+void KvRouter::find_way() {
   std::optional<LinkId> way;
   if (role_.leading) {
     way = kOurselves;
@@ -190,19 +190,19 @@ void Front::find_way() {
 // ---- the order of a connection's writes ----
 
 // Whoever has what was sent so far may still do it, also after what is sent from here on.
-void Front::begin_term() {
+void KvRouter::begin_term() {
   ++term_;
   on_way_ = 0;
 }
 
 // It will be sent again.
-void Front::call_back(Request& request) {
+void KvRouter::call_back(Request& request) {
   if (request.ordered && request.term == term_) --on_way_;
   request.term = 0;
 }
 
 // While all writes are on the same way, nobody has to be looked for.
-bool Front::has_to_wait(Token token) const {
+bool KvRouter::has_to_wait(Token token) const {
   if (mutated(Mutation::kWritesOvertake)) return false;
   const uint32_t connection = connection_of(RequestId(token));
   for (auto it = requests_.lower_bound(request_id(connection, 0).value);
@@ -214,7 +214,7 @@ bool Front::has_to_wait(Token token) const {
   return false;
 }
 
-void Front::leave_order(Token token, Request& request) {
+void KvRouter::leave_order(Token token, Request& request) {
   call_back(request);
   request.ordered = false;
   --ordered_;
@@ -222,7 +222,7 @@ void Front::leave_order(Token token, Request& request) {
   if (behind_ != 0) left_order_.push_back(connection_of(RequestId(token)));
 }
 
-void Front::go_on_behind() {
+void KvRouter::go_on_behind() {
   for (uint32_t connection : std::exchange(left_order_, {})) {
     for (auto it = requests_.lower_bound(request_id(connection, 0).value);
          it != requests_.end() && connection_of(RequestId(it->first)) == connection; ++it) {
@@ -234,14 +234,14 @@ void Front::go_on_behind() {
 // ---- when the way changes ----
 
 // A write without an idempotency key that may have been done must not be done again.
-bool Front::may_repeat(const Request& request) const {
+bool KvRouter::may_repeat(const Request& request) const {
   bool of_keys = !std::holds_alternative<ChangeSettings>(request.operation) &&
                  !std::holds_alternative<MoveLeader>(request.operation);
   return !request.write || (of_keys && !request.idempotency_key.empty());
 }
 
 // As soon as there is a leader, and not before a pause: the one that we know may be the one that failed us.
-void Front::try_again(Request& request) {
+void KvRouter::try_again(Request& request) {
   // What this term has sent behind it is refused, too (Replica::takes_writes).
   if (request.ordered && request.term == term_) begin_term();
   call_back(request);
@@ -250,7 +250,7 @@ void Front::try_again(Request& request) {
   retry_at_ = std::min(retry_at_, out_.now + kRetry);
 }
 
-void Front::route_waiting() {
+void KvRouter::route_waiting() {
   std::vector<Token> waiting;
   for (auto& [token, request] : requests_) {
     if (request.where == Where::kNowhere || request.where == Where::kBehind) waiting.push_back(token);
@@ -258,7 +258,7 @@ void Front::route_waiting() {
   for (Token token : waiting) route(token, requests_.at(token));
 }
 
-void Front::on(const PeerUp& message) {
+void KvRouter::on(const PeerUp& message) {
   http_[message.info.member.id] = message.info.http;
   if (!message.dialed) return;
   links_[message.info.member.id] = {message.link, message.info};
@@ -268,7 +268,7 @@ void Front::on(const PeerUp& message) {
 
 // What was forwarded on this link has no answer any more. A read, or a write with an idempotency key, is simply asked
 // again. Another write may have been done, and doing it again could do it twice: its outcome is unknown.
-void Front::on(const PeerDown& message) {
+void KvRouter::on(const PeerDown& message) {
   if (!message.dialed) {
     for (auto& [token, request] : requests_) {
       if (request.from && request.from->first == message.link) request.from->first = LinkId(0);
@@ -296,7 +296,7 @@ void Front::on(const PeerDown& message) {
   }
 }
 
-void Front::on(RoleChanged&& message) {
+void KvRouter::on(RoleChanged&& message) {
   bool other_leader = role_.leader != message.leader && message.leader;
   role_ = std::move(message);
   find_way();
@@ -306,7 +306,7 @@ void Front::on(RoleChanged&& message) {
 
 // A frozen server does not break its links, so what was forwarded to it would wait until the deadline. What may be
 // repeated is asked again. Another write's answer may just be on its way; after a while its outcome is unknown.
-void Front::leave_former_leader() {
+void KvRouter::leave_former_leader() {
   auto link = links_.find(role_.leader->id);
   std::optional<LinkId> now = link == links_.end() ? std::nullopt : std::optional(link->second.first);
   for (auto& [token, request] : requests_) {
@@ -322,7 +322,7 @@ void Front::leave_former_leader() {
   }
 }
 
-void Front::on(PeerSaid&& message) {
+void KvRouter::on(PeerSaid&& message) {
   if (auto* forward = std::get_if<Forward>(&message.message)) {
     on_forward(message, std::move(*forward));
   } else if (auto* result = std::get_if<ForwardResult>(&message.message)) {
@@ -336,7 +336,7 @@ void Front::on(PeerSaid&& message) {
 // ---- answers ----
 
 // Whoever was asked does not lead (then nothing was done), or stopped leading before it knew what becomes of it.
-bool Front::again_elsewhere(Request& request, const Answer& answer) {
+bool KvRouter::again_elsewhere(Request& request, const Answer& answer) {
   bool nothing_done = is_failure(answer, ErrorCode::kNoLeader);
   bool stepped_down = is_failure(answer, ErrorCode::kSteppedDown) && may_repeat(request);
   if (!nothing_done && !stepped_down) return false;
@@ -345,7 +345,7 @@ bool Front::again_elsewhere(Request& request, const Answer& answer) {
   return true;
 }
 
-void Front::on(Answered&& message) {
+void KvRouter::on(Answered&& message) {
   if (message.local) {  // nothing is kept of these
     if (std::holds_alternative<Failed>(message.answer)) ++refused_;
     out_.emit(reply_to(RequestId(message.token), std::move(message.answer), message.revision));
@@ -357,7 +357,7 @@ void Front::on(Answered&& message) {
   finish(it, std::move(message.answer), message.revision);
 }
 
-void Front::on_forward_result(ForwardResult result) {
+void KvRouter::on_forward_result(ForwardResult result) {
   auto it = requests_.find(result.request);
   Request& request = it->second;
   if (again_elsewhere(request, result.answer)) return;
@@ -374,7 +374,7 @@ void Front::on_forward_result(ForwardResult result) {
   finish(it, std::move(result.answer), result.revision);
 }
 
-void Front::on(const Applied& message) {
+void KvRouter::on(const Applied& message) {
   applied_ = message.revision;
   while (!awaiting_.empty() && awaiting_.begin()->first <= applied_) {
     auto it = requests_.find(awaiting_.begin()->second);
@@ -387,7 +387,7 @@ void Front::on(const Applied& message) {
   }
 }
 
-ClientReply Front::reply_to(RequestId id, Answer answer, Revision revision) const {
+ClientReply KvRouter::reply_to(RequestId id, Answer answer, Revision revision) const {
   ClientReply reply{id, std::move(answer), role_.epoch, revision, std::nullopt};
   if (!std::holds_alternative<Failed>(reply.answer)) return reply;  // it tells where else to ask
   if (role_.leading) {
@@ -399,7 +399,7 @@ ClientReply Front::reply_to(RequestId id, Answer answer, Revision revision) cons
   return reply;
 }
 
-void Front::finish(Requests::iterator it, Answer answer, Revision revision) {
+void KvRouter::finish(Requests::iterator it, Answer answer, Revision revision) {
   const Request& request = it->second;
   if (auto* failed = std::get_if<Failed>(&answer)) {
     ++refused_;
@@ -414,14 +414,14 @@ void Front::finish(Requests::iterator it, Answer answer, Revision revision) {
   forget(it);
 }
 
-void Front::fail(Token token, ErrorCode code, Outcome outcome, std::string detail) {
+void KvRouter::fail(Token token, ErrorCode code, Outcome outcome, std::string detail) {
   auto it = requests_.find(token);
   finish(it, Failed{code, it->second.write ? outcome : Outcome::kNotApplied, std::move(detail)}, applied_);
 }
 
 // A client may wait for an hour, a stop may not: what only waits is refused at once, and what is under way
 // gets as long as the replica takes to hand over.
-void Front::on(const StopRequested&) {
+void KvRouter::on(const StopRequested&) {
   stopping_ = true;
   for (Token token : tokens_by_deadline(kNever)) {
     Request& request = requests_.at(token);
@@ -437,7 +437,7 @@ void Front::on(const StopRequested&) {
 
 // ---- time ----
 
-void Front::expire(Token token) {
+void KvRouter::expire(Token token) {
   auto it = requests_.find(token);
   Request& request = it->second;
   switch (request.where) {
@@ -470,7 +470,7 @@ void Front::expire(Token token) {
   }
 }
 
-std::vector<Front::Token> Front::tokens_by_deadline(Instant until) const {
+std::vector<KvRouter::Token> KvRouter::tokens_by_deadline(Instant until) const {
   std::vector<std::pair<Instant, Token>> found;
   for (const auto& [token, request] : requests_) {
     if (request.deadline <= until) found.emplace_back(request.deadline, token);
@@ -483,7 +483,7 @@ std::vector<Front::Token> Front::tokens_by_deadline(Instant until) const {
 
 // Most requests end long before their deadline. So the deadlines are in no order: all are looked through when the
 // earliest that was ever given since the last look has passed.
-void Front::on_time() {
+void KvRouter::on_time() {
   if (next_deadline_ <= out_.now) {
     for (Token token : tokens_by_deadline(out_.now)) expire(token);
     if (!left_order_.empty()) go_on_behind();
@@ -497,6 +497,6 @@ void Front::on_time() {
   }
 }
 
-Instant Front::deadline() const { return std::min(retry_at_, next_deadline_); }
+Instant KvRouter::deadline() const { return std::min(retry_at_, next_deadline_); }
 
 }  // namespace kvd

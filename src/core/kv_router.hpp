@@ -1,4 +1,4 @@
-// The front actor: every client request from its arrival to its one reply, wherever it is decided. Local
+// The KV router: every client request from its arrival to its one reply, wherever it is decided. Local
 // reads go to this server's replica, writes and linear reads to the leader's, over the link that this server
 // dialed to it. It keeps the deadlines and decides what an error says: "not applied" only when that is
 // certain, "unknown" otherwise. Writes of one connection are done in their order, also while the lead moves: one waits
@@ -13,11 +13,11 @@
 
 namespace kvd {
 
-class Front {
+class KvRouter {
  public:
-  explicit Front(Outbox& out) : out_(out) {}
+  explicit KvRouter(Outbox& out) : out_(out) {}
 
-  void handle(FrontMessage&& message);
+  void handle(KvRouterMessage&& message);
   void on_time();
   Instant deadline() const;
 

@@ -1,5 +1,5 @@
-// See node.hpp. The order of the actors in a turn is fixed: what links bring goes to membership, election and
-// replica, and what those decide reaches the front, and so the clients, in the same turn.
+// See node.hpp. The order of the actors in a turn is fixed: what links bring goes to the register keeper, election and
+// replica, and what those decide reaches the KV router, and so the clients, in the same turn.
 #include "core/node.hpp"
 
 #include <fmt/format.h>
@@ -37,12 +37,12 @@ struct Node::Parts {
         trace(the_trace),
         out{config, prng},
         links(out),
-        membership(out),
+        register_keeper(out),
         election(out),
         recovery(out),
         replica(out),
-        front(out),
-        desk(out),
+        kv_router(out),
+        service_router(out),
         sessions(out),
         services(out, out, out, out, out, out) {}
 
@@ -65,8 +65,8 @@ struct Node::Parts {
 
   bool busy() const {
     return !(
-        out.links.empty() && out.membership.empty() && out.election.empty() && out.replica.empty() &&
-        out.front.empty() && out.desk.empty() && out.sessions.empty() &&
+        out.links.empty() && out.register_keeper.empty() && out.election.empty() && out.replica.empty() &&
+        out.kv_router.empty() && out.service_router.empty() && out.sessions.empty() &&
         std::all_of(out.services.begin(), out.services.end(), [](const auto& one) { return one.empty(); }));
   }
 
@@ -93,12 +93,12 @@ struct Node::Parts {
   Trace* trace;
   Outbox out;
   Links links;
-  Membership membership;
+  RegisterKeeper register_keeper;
   Election election;
   Recovery recovery;
   Replica replica;
-  Front front;
-  Desk desk;
+  KvRouter kv_router;
+  ServiceRouter service_router;
   Sessions sessions;
   Services services;
   bool started = false;
@@ -127,11 +127,11 @@ struct Delivery {
   Outbox& out;
   bool delivered = true;
 
-  void operator()(ClientRequest& m) { delivered = out.front.offer(std::move(m)); }
-  void operator()(ServiceRequest& m) { delivered = out.desk.offer(std::move(m)); }
+  void operator()(ClientRequest& m) { delivered = out.kv_router.offer(std::move(m)); }
+  void operator()(ServiceRequest& m) { delivered = out.service_router.offer(std::move(m)); }
   void operator()(ClientCancelled& m) {
-    out.front.post(m);
-    out.desk.post(m);
+    out.kv_router.post(m);
+    out.service_router.post(m);
   }
   void operator()(DiskAnswer& m) { out.replica.post(std::move(m)); }
   void operator()(LinkOpened& m) { out.links.post(m); }
@@ -140,8 +140,8 @@ struct Delivery {
   void operator()(LinkEnded& m) { out.links.post(std::move(m)); }
   void operator()(ZkResult& m) {
     switch (zk_caller(m.id)) {
-      case ZkCaller::kMembership:
-        return out.membership.post(std::move(m));
+      case ZkCaller::kRegisterKeeper:
+        return out.register_keeper.post(std::move(m));
       case ZkCaller::kElection:
         return out.election.post(std::move(m));
       case ZkCaller::kServices:
@@ -149,14 +149,14 @@ struct Delivery {
     }
     const ServiceActor actor = service_actor(m.id);
     if (actor == ServiceActor::kSessions) return out.sessions.post(std::move(m));
-    out.zk_line.ended();
+    out.zk_call_window.ended();
     out.watches.answered(m);
     out.services.at(static_cast<size_t>(actor)).post(std::move(m));
   }
   void operator()(ZkWatchFired& m) {
     out.watches.fired(m.path);
     for (auto& service : out.services) service.post(m);  // whose clients may look at any znode
-    if (m.path == kConfigPath) return out.membership.post(std::move(m));
+    if (m.path == kConfigPath) return out.register_keeper.post(std::move(m));
     if (at_or_below(m.path, kElectionPath) || at_or_below(m.path, kMembersPath))
       out.election.post(std::move(m));
   }
@@ -164,16 +164,16 @@ struct Delivery {
     if (m.state == ZkState::kExpired) out.watches.forget_watches();
     if (m.state == ZkState::kConnected) out.watches.begin_session();
     out.election.post(m);
-    out.membership.post(m);
+    out.register_keeper.post(m);
     out.sessions.post(m);
-    out.desk.post(m);
+    out.service_router.post(m);
     for (auto& service : out.services) service.post(m);
   }
   void operator()(StopRequested& m) {
     out.replica.post(m);
-    out.front.post(m);
+    out.kv_router.post(m);
     out.sessions.post(m);
-    out.desk.post(m);
+    out.service_router.post(m);
   }
 };
 
@@ -201,11 +201,11 @@ void Node::push(NodeInput&& input) {
   }
   if (p.recovering() && p.refuse_link(input)) return;
   if (auto* call = std::get_if<ServiceRequest>(&input); call != nullptr && p.recovering()) {
-    p.out.emit(Desk::refusal(call->id, "this server still reads its data directory"));
+    p.out.emit(ServiceRouter::refusal(call->id, "this server still reads its data directory"));
     return;
   }
   if (auto* request = std::get_if<ClientRequest>(&input); request != nullptr && p.recovering()) {
-    p.out.emit(p.front.reply_to(
+    p.out.emit(p.kv_router.reply_to(
         request->id,
         Failed{ErrorCode::kNotReady, Outcome::kNotApplied, "this server still reads its data directory"},
         p.replica.commit()));
@@ -232,9 +232,9 @@ void Node::push(NodeInput&& input) {
     p.out.emit(LinkClose{link});
     p.out.links.post(LinkEnded{link, LinkEnd::kOverflow, "this server's mailbox is full"});
   } else if (service) {
-    p.out.emit(Desk::refusal(request_id, "too many calls wait in this server"));
+    p.out.emit(ServiceRouter::refusal(request_id, "too many calls wait in this server"));
   } else {
-    p.out.emit(p.front.reply_to(
+    p.out.emit(p.kv_router.reply_to(
         request_id,
         Failed{ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in this server"},
         p.replica.commit()));
@@ -265,7 +265,7 @@ void Node::Parts::recover() {
   last_turn = wanted_turn = out.now;
   config.self.member = found.facts.self;
   config.remembered = found.facts;
-  membership.restore(found.facts);
+  register_keeper.restore(found.facts);
   replica.restore(std::move(found));
 }
 
@@ -286,35 +286,36 @@ void Node::Parts::work() {
   }
   last_turn = now;
   links.on_time();
-  membership.on_time();
+  register_keeper.on_time();
   election.on_time();
   replica.on_time();
-  front.on_time();
+  kv_router.on_time();
   sessions.on_time();
   std::apply([](auto&... service) { (service.on_time(), ...); }, services);
-  desk.on_time();
+  service_router.on_time();
   int rounds = 0;
   do {
     bool any = true;
     while (any && rounds < kRoundsPerTurn) {
       ++rounds;
       any = visit(links, out.links);
-      any |= visit(membership, out.membership);
+      any |= visit(register_keeper, out.register_keeper);
       any |= visit(election, out.election);
       any |= visit(replica, out.replica);
-      any |= visit(front, out.front);
+      any |= visit(kv_router, out.kv_router);
       any |= visit(sessions, out.sessions);
       any |= visit_services();
-      any |= visit(desk, out.desk);
-      while (out.zk_line.ready()) out.emit(out.zk_line.next());
+      any |= visit(service_router, out.service_router);
+      while (out.zk_call_window.ready()) out.emit(out.zk_call_window.next());
     }
     // Once per turn, when nothing more is known: one batch per peer.
     if (!busy()) replica.flush();
   } while (busy() && rounds < kRoundsPerTurn);
   if (busy()) replica.flush();  // overload is no reason to stop replicating
   if (out.links.empty()) overflowed.clear();
-  wanted_turn = std::min({links.deadline(), membership.deadline(), election.deadline(), replica.deadline(),
-                          front.deadline(), sessions.deadline(), desk.deadline()});
+  wanted_turn =
+      std::min({links.deadline(), register_keeper.deadline(), election.deadline(), replica.deadline(),
+                kv_router.deadline(), sessions.deadline(), service_router.deadline()});
   std::apply(
       [this](auto&... service) {
         wanted_turn = std::min({wanted_turn, service.deadline()...});
@@ -331,9 +332,9 @@ Instant Node::pump(Instant now) {
   CHECK(now >= p.last_turn);
   if (p.recovering()) p.recover();
   if (!p.recovering()) p.work();
-  for (RequestId id : p.queries) p.out.emit(p.front.reply_to(id, p.status(), p.replica.commit()));
+  for (RequestId id : p.queries) p.out.emit(p.kv_router.reply_to(id, p.status(), p.replica.commit()));
   p.queries.clear();
-  bool idle = p.recovering() || (p.replica.stopped() && p.front.drained() && p.desk.drained());
+  bool idle = p.recovering() || (p.replica.stopped() && p.kv_router.drained() && p.service_router.drained());
   if (p.stopping && idle) p.out.emit(Exit{0, ""});
   p.trace_effects();
   return std::max(p.wanted_turn, now);
@@ -400,13 +401,13 @@ Status Node::Parts::status() const {
   status.durable = config.self.durable;
   status.disk_low = replica.disk_low();
   status.digest = replica.store().digest();
-  status.waiting_requests = front.waiting();
+  status.waiting_requests = kv_router.waiting();
   status.elections = election.elections();
   status.work = recovering() ? recovery.progress().status() : replica.work();
   status.uptime = out.now - started_at;
   status.counters = replica.counters();
-  status.counters.refused = front.refused();
-  status.counters.forwarded = front.forwarded();
+  status.counters.refused = kv_router.refused();
+  status.counters.forwarded = kv_router.forwarded();
   describe_members(status);
   judge(status);
   return status;

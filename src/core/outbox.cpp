@@ -9,11 +9,11 @@ void Outbox::log(LogLevel level, std::string message,
 }
 
 template class AppendBuffer<LinksMessage>;
-template class AppendBuffer<MembershipMessage>;
+template class AppendBuffer<RegisterKeeperMessage>;
 template class AppendBuffer<ElectionMessage>;
 template class AppendBuffer<ReplicaMessage>;
-template class AppendBuffer<FrontMessage>;
-template class AppendBuffer<DeskMessage>;
+template class AppendBuffer<KvRouterMessage>;
+template class AppendBuffer<ServiceRouterMessage>;
 template class AppendBuffer<SessionsMessage>;
 template class AppendBuffer<ServiceMessage>;
 template class AppendBuffer<NodeEffect>;

@@ -94,15 +94,15 @@ struct Outbox {
   bool certain() const { return now < certain_until; }
 
   Mailbox<LinksMessage> links;
-  Mailbox<MembershipMessage> membership;
+  Mailbox<RegisterKeeperMessage> register_keeper;
   Mailbox<ElectionMessage> election;
   Mailbox<ReplicaMessage> replica;
-  Mailbox<FrontMessage> front;
-  Mailbox<DeskMessage> desk;
+  Mailbox<KvRouterMessage> kv_router;
+  Mailbox<ServiceRouterMessage> service_router;
   Mailbox<SessionsMessage> sessions;
   std::array<Mailbox<ServiceMessage>, kServiceActors> services;  // by ServiceActor
-  ZkLine zk_line;
-  WatchAccount watches{config.zookeeper_prefix.size()};  // of the services
+  ZkCallWindow zk_call_window;
+  WatchBudget watches{config.zookeeper_prefix.size()};  // of the services
   AppendBuffer<NodeEffect> effects;
 
   template <class Effect>
@@ -118,11 +118,11 @@ struct Outbox {
 
 // Compiled in outbox.cpp only: each is a good second wherever it is compiled.
 extern template class AppendBuffer<LinksMessage>;
-extern template class AppendBuffer<MembershipMessage>;
+extern template class AppendBuffer<RegisterKeeperMessage>;
 extern template class AppendBuffer<ElectionMessage>;
 extern template class AppendBuffer<ReplicaMessage>;
-extern template class AppendBuffer<FrontMessage>;
-extern template class AppendBuffer<DeskMessage>;
+extern template class AppendBuffer<KvRouterMessage>;
+extern template class AppendBuffer<ServiceRouterMessage>;
 extern template class AppendBuffer<SessionsMessage>;
 extern template class AppendBuffer<ServiceMessage>;
 extern template class AppendBuffer<NodeEffect>;

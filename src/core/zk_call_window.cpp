@@ -5,9 +5,9 @@
 
 namespace kvd {
 
-void ZkLine::add(ZkCall&& call) { waiting_.push_back(std::move(call)); }
+void ZkCallWindow::add(ZkCall&& call) { waiting_.push_back(std::move(call)); }
 
-ZkCall ZkLine::next() {
+ZkCall ZkCallWindow::next() {
   ++under_way_;
   ZkCall call = std::move(waiting_.front());
   waiting_.pop_front();

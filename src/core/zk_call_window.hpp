@@ -1,5 +1,5 @@
-// The line in which the services' calls to ZooKeeper wait: so many are under way at most, so that membership and
-// election always find room (limits::kZkCalls) and an answer soon.
+// The services' calls to ZooKeeper: so many are under way at most, and the others wait in line, so that the register
+// keeper and the election always find room (limits::kZkCalls) and an answer soon.
 #pragma once
 #include <deque>
 
@@ -8,7 +8,7 @@
 
 namespace kvd {
 
-class ZkLine {
+class ZkCallWindow {
  public:
   void add(ZkCall&& call);
   bool ready() const { return !waiting_.empty() && under_way_ < limits::kZkServiceCalls; }

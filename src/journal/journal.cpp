@@ -289,7 +289,7 @@ void Journal::Parts::answer_writes() {
 
 FileResult Journal::Parts::idle_turn() {
   no_successor = false;
-  if (!log || blocked || former || options.sync == JournalOptions::Sync::kBySystem) return {};
+  if (!log || blocked || former || options.sync == JournalOptions::Sync::kOff) return {};
   FileResult error = mark_what_is_safe();
   return error && error->no_space ? FileResult() : error;
 }

@@ -12,8 +12,8 @@
 namespace kvd {
 
 struct JournalOptions {
-  enum class Sync : uint8_t { kAlways, kInterval, kBySystem };
-  Sync sync = Sync::kAlways;           // kBySystem: --sync never
+  enum class Sync : uint8_t { kAlways, kInterval, kOff };
+  Sync sync = Sync::kAlways;           // kOff: --sync never
   std::string boot;                    // identifies this boot of the machine: what a power loss changes
   uint64_t segment_bytes = 16u << 20;  // of one preallocated piece of the log; a larger batch gets its own
   uint64_t reserve_bytes = 64u << 20;  // with less free space DiskSpace says low

@@ -30,7 +30,7 @@ auto fields(Of<SnapshotFoot> auto& m) {
 }
 
 template <>
-constexpr uint8_t kLast<JournalOptions::Sync> = static_cast<uint8_t>(JournalOptions::Sync::kBySystem);
+constexpr uint8_t kLast<JournalOptions::Sync> = static_cast<uint8_t>(JournalOptions::Sync::kOff);
 template <>
 constexpr size_t kSmallest<DiskRecord> = 1 + 8;
 

@@ -40,18 +40,18 @@ using NodeEffect = std::variant<ClientReply, ServiceReply, LinkDial, LinkSend, L
                                 DiskOrder, LogLine, Exit>;
 
 // ---- between the actors ----
-// From membership to everyone: the register as it stands, after every change of it and after every
+// From the register keeper to everyone: the register as it stands, after every change of it and after every
 // reconnection.
 struct RegisterSeen {
   Register content;
   int32_t version = 0;
   bool ours = false;  // its epoch was begun by this life of this server
 };
-struct RegisterAbsent {};  // ZooKeeper answered that there is none: a virgin cluster
+struct RegisterAbsent {};  // ZooKeeper answered that there is none: a new cluster
 
-// From membership to everyone: what ZooKeeper shows does not follow from the register that this server remembers. So
-// ZooKeeper went back, or was emptied, or somebody else wrote there. Until it is settled nobody leads, follows or
-// counts by either of them (rule 17).
+// From the register keeper to everyone: what ZooKeeper shows does not follow from the register that this server
+// remembers. So ZooKeeper went back, or was emptied, or somebody else wrote there. Until it is settled nobody leads,
+// follows or counts by either of them (rule 17).
 enum class RegisterFault : uint8_t {
   kAbsent,      // there is none
   kOlder,       // what is remembered was made of it
@@ -68,7 +68,7 @@ struct RegisterDoubted {
   std::optional<Register> proposed;  // ordered as leader, with an unknown outcome: a larger in-sync set
 };
 
-// From links to replica, front and election.
+// From links to replica, KV router and election.
 struct PeerUp {
   LinkId link;
   bool dialed = false;  // by us: our conversations go there; otherwise it carries the peer's
@@ -116,8 +116,8 @@ using LinksMessage =
     std::variant<LinkOpened, LinkAccepted, LinkReceived, LinkEnded, RegisterSeen, RegisterDoubted,
                  MembersListed, AliveCheck, LogRecovered, SparseChanged, LinkStale, Stalled>;
 
-// To membership.
-struct BootstrapWanted {  // from election: our znode is the smallest of a virgin cluster
+// To the register keeper.
+struct BootstrapWanted {  // from election: our znode is the smallest of a new cluster
   std::string own_znode;
 };
 // Both name the version of the register that was judged: a verdict on an older one must not be carried out on
@@ -165,12 +165,12 @@ struct LeadActive {  // from replica: this server's reign may acknowledge from n
 struct EpochHeard {  // from replica: somebody speaks of an epoch that the register has not shown us yet
   Epoch epoch;
 };
-using MembershipMessage =
+using RegisterKeeperMessage =
     std::variant<ZkSessionChanged, ZkResult, ZkWatchFired, BootstrapWanted, TakeoverWanted, NewLineageWanted,
                  RestoreWanted, RegisterLearned, MembersRead, RegisterChangeWanted, LeadActive, EpochHeard>;
 
 // To election.
-struct TakeoverFailed {};  // from membership: certainly not done, or overtaken; look again
+struct TakeoverFailed {};  // from the register keeper: certainly not done, or overtaken; look again
 struct LeaderSilent {      // from replica, again and again while it lasts
   Member leader;
   Epoch epoch;
@@ -189,7 +189,7 @@ struct CopyHeld {   // from replica, while nobody leads it: what this server has
 struct CopyDiffers {  // from replica: this server's copy contradicts the leader's (rule 18), or no longer
   bool differs = false;
 };
-struct ForceLineage {  // from front: an operator decides for this server's copy
+struct ForceLineage {  // from the KV router: an operator decides for this server's copy
   uint64_t token = 0;
   Instant until{};
 };
@@ -198,23 +198,25 @@ using ElectionMessage =
                  CopyHeld, CopyDiffers, ForceLineage, PeerUp, PeerDown, PeerDead, PeerSaid, AliveChecked,
                  TakeoverFailed, LeaderSilent, HandOverWanted, LeadActive, Stalled>;
 
-// To replica. A token names the request in the front.
+// To replica. A token names the request in the KV router.
 struct Propose {
   uint64_t token = 0;
   Operation operation;  // a write
   std::string idempotency_key;
   OptionalBox<Fence> fence;
-  // Whose front sent it: another server's, by this link, or our own (0). Its terms ascend: one begins whenever it sends
-  // writes elsewhere from there on, and when it hears that one of the present term was refused for nothing but that no
-  // writes were taken. It sends that one again, and those of its term that were already behind it are refused as well.
-  // Likewise one with an idempotency key that was refused for a time: it is sent again when that answer is lost.
+  // Whose KV router sent it: another server's, by this link, or our own (0). Its terms ascend: one begins whenever it
+  // sends writes elsewhere from there on, and when it hears that one of the present term was refused for nothing but
+  // that no writes were taken. It sends that one again, and those of its term that were already behind it are refused
+  // as well. Likewise one with an idempotency key that was refused for a time: it is sent again when that answer is
+  // lost.
   LinkId from;
   uint64_t term = 0;
 };
 struct SenderGone {  // none of its Propose will come any more
   LinkId link;
 };
-struct WritePassedOver {  // its front's, with an idempotency key, was refused before it came to be a Propose
+// Its KV router's, with an idempotency key, was refused before it came to be a Propose.
+struct WritePassedOver {
   LinkId link;
   uint64_t term = 0;
 };
@@ -224,7 +226,7 @@ struct Read {
   bool linear = false;
 };
 struct CopyAsked {};     // from election: nobody is left who was in sync
-struct ChangeResolved {  // from membership: what became of a RegisterChangeWanted
+struct ChangeResolved {  // from the register keeper: what became of a RegisterChangeWanted
   uint64_t change_id = 0;
   bool applied = false;
 };
@@ -232,7 +234,7 @@ using ReplicaMessage = std::variant<RegisterSeen, RegisterAbsent, RegisterDoubte
                                     PeerUp, PeerDown, PeerDead, MembersListed, PeerSaid, Propose, SenderGone,
                                     WritePassedOver, Read, DiskAnswer, Stalled, StopRequested>;
 
-// To front.
+// To the KV router.
 struct RoleChanged {  // from replica
   bool leading = false;
   bool active = false;    // leading: may acknowledge
@@ -250,13 +252,14 @@ struct Answered {  // from replica
   Revision revision;
   bool local = false;  // to a Read that was not linear
 };
-using FrontMessage = std::variant<ClientRequest, ClientCancelled, PeerUp, PeerDown, PeerSaid, RoleChanged,
-                                  Applied, Answered, StopRequested>;
+using KvRouterMessage = std::variant<ClientRequest, ClientCancelled, PeerUp, PeerDown, PeerSaid, RoleChanged,
+                                     Applied, Answered, StopRequested>;
 
-// ---- the coordination services: desk and sessions in front, then one actor each ----
+// ---- the coordination services: the router and sessions first, then one actor each ----
 using HolderId = StrongId<struct HolderIdTag>;  // a client's session on this server; 0: none
 
-// From the desk to a service; by way of sessions where there is a holder. A token names the call at the desk.
+// From the service router to a service; by way of sessions where there is a holder. A token names the call at the
+// router.
 struct ServiceAsked {
   uint64_t token = 0;
   ServiceCall call;
@@ -264,15 +267,16 @@ struct ServiceAsked {
   bool streams = false;  // answered line by line, and the holder ends with its connection
   Instant until{};       // it may wait for others until then
 };
-struct HolderWanted {  // from the desk to sessions
+struct HolderWanted {  // from the service router to sessions
   ServiceAsked asked;
   std::string session;  // its id; empty: one for this connection alone
 };
-struct ServiceDropped {  // from the desk, on the way that the call went: nobody waits for it any more
+// From the service router, on the way that the call went: nobody waits for it any more.
+struct ServiceDropped {
   uint64_t token = 0;
   Collection collection = Collection::kSessions;
 };
-// From the desk to sessions: one that named a session; its client has been there until now.
+// From the service router to sessions: one that named a session; its client has been there until now.
 struct CallAnswered {
   uint64_t token = 0;
 };
@@ -298,7 +302,7 @@ struct ServiceAnswered {  // from sessions and the services
   bool line = false;  // one line of a stream ...
   bool last = true;   // ... and its last one
 };
-using DeskMessage = std::variant<ServiceRequest, ClientCancelled, PeerUp, PeerDown, PeerSaid, MembersListed,
-                                 ServiceAnswered, ZkSessionChanged, StopRequested>;
+using ServiceRouterMessage = std::variant<ServiceRequest, ClientCancelled, PeerUp, PeerDown, PeerSaid,
+                                          MembersListed, ServiceAnswered, ZkSessionChanged, StopRequested>;
 
 }  // namespace kvd

@@ -155,7 +155,7 @@ struct LineageForced {
 
 enum class ErrorCode : uint8_t {
   kNoLeader,         // none known in time
-  kNotEnoughInSync,  // fewer than --min-in-sync, or a virgin cluster waits for --expect
+  kNotEnoughInSync,  // fewer than --min-in-sync, or a new cluster waits for --expect
   kOverloaded,       // a queue is full
   kNotReady,         // this server has no copy to read from yet, and no leader to ask
   kTimedOut,         // in time neither done nor refused

@@ -59,7 +59,7 @@ inline constexpr size_t kTaskProgressBytes = 256;
 inline constexpr size_t kTasksKept = 4096;  // of those that are over
 static_assert(kTaskBytes + 3 * 1024 < kZkData);
 inline constexpr size_t kZkCalls = 256;  // outstanding; more are not sent
-// Of these the services': their others wait in line, so that election and membership always have room.
+// Of these the services': their others wait in line, so that election and the register keeper always have room.
 inline constexpr size_t kZkServiceCalls = 128;
 static_assert(kZkServiceCalls < kZkCalls);
 // Of the paths that the services watch, beside those of the view of all names (256 KiB); ZooKeeper refuses a client

@@ -174,37 +174,37 @@ const char* verb_name(Verb verb) {
   CHECK(false);
 }
 
-const char* verdict_name(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kOk:
+const char* service_status_name(ServiceStatus status) {
+  switch (status) {
+    case ServiceStatus::kOk:
       return "ok";
-    case Verdict::kCreated:
+    case ServiceStatus::kCreated:
       return "created";
-    case Verdict::kAccepted:
+    case ServiceStatus::kAccepted:
       return "accepted";
-    case Verdict::kDone:
+    case ServiceStatus::kDone:
       return "done";
-    case Verdict::kInvalid:
+    case ServiceStatus::kInvalid:
       return "invalid";
-    case Verdict::kForbidden:
+    case ServiceStatus::kForbidden:
       return "forbidden";
-    case Verdict::kNotFound:
+    case ServiceStatus::kNotFound:
       return "not_found";
-    case Verdict::kWrongVerb:
+    case ServiceStatus::kWrongVerb:
       return "wrong_verb";
-    case Verdict::kNotInTime:
+    case ServiceStatus::kNotInTime:
       return "not_in_time";
-    case Verdict::kConflict:
+    case ServiceStatus::kConflict:
       return "conflict";
-    case Verdict::kGone:
+    case ServiceStatus::kGone:
       return "gone";
-    case Verdict::kConditionFailed:
+    case ServiceStatus::kConditionFailed:
       return "condition_failed";
-    case Verdict::kTooLarge:
+    case ServiceStatus::kTooLarge:
       return "too_large";
-    case Verdict::kUnavailable:
+    case ServiceStatus::kUnavailable:
       return "unavailable";
-    case Verdict::kUnknown:
+    case ServiceStatus::kUnknown:
       return "unknown";
   }
   CHECK(false);

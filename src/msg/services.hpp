@@ -54,7 +54,7 @@ struct ServiceRequest {
   Duration timeout{5'000'000};  // beyond what the call itself may wait for
 };
 
-enum class Verdict : uint8_t {
+enum class ServiceStatus : uint8_t {
   kOk,
   kCreated,
   kAccepted,  // it waits
@@ -72,17 +72,17 @@ enum class Verdict : uint8_t {
   kUnavailable,  // not now; certainly not done
   kUnknown,      // nobody can tell in time whether it was done
 };
-inline constexpr Verdict kLastVerdict = Verdict::kUnknown;
-const char* verdict_name(Verdict verdict);
-inline bool refuses(Verdict verdict) { return verdict >= Verdict::kInvalid; }
+inline constexpr ServiceStatus kLastServiceStatus = ServiceStatus::kUnknown;
+const char* service_status_name(ServiceStatus status);
+inline bool refuses(ServiceStatus status) { return status >= ServiceStatus::kInvalid; }
 
-enum class Form : uint8_t { kJson, kText, kBytes };  // what `text` is; of a refusal: a sentence
-inline constexpr Form kLastForm = Form::kBytes;
+enum class ContentType : uint8_t { kJson, kText, kBytes };  // what `text` is; of a refusal: a sentence
+inline constexpr ContentType kLastContentType = ContentType::kBytes;
 
 struct ServiceAnswer {
-  Verdict verdict = Verdict::kDone;
+  ServiceStatus status = ServiceStatus::kDone;
   std::string text;  // without a newline at its end
-  Form form = Form::kJson;
+  ContentType content_type = ContentType::kJson;
   std::vector<NamedText> fields;  // further header fields of HTTP
 };
 

@@ -243,7 +243,7 @@ std::string text_of(const ServiceCall& call) {
   return call.body.empty() ? out : fmt::format("{} body={}", out, size_of(call.body));
 }
 std::string text_of(const ServiceAnswer& answer) {
-  return fmt::format("{} {}", verdict_name(answer.verdict), quoted(answer.text));
+  return fmt::format("{} {}", service_status_name(answer.status), quoted(answer.text));
 }
 
 // ---- peers ----

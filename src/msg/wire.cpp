@@ -89,7 +89,7 @@ auto fields(Of<TakeOver> auto& m) { return std::tie(m.epoch, m.leaves); }
 
 auto fields(Of<NamedText> auto& m) { return std::tie(m.name, m.value); }
 auto fields(Of<ServiceCall> auto& m) { return std::tie(m.collection, m.verb, m.path, m.parameters, m.body); }
-auto fields(Of<ServiceAnswer> auto& m) { return std::tie(m.verdict, m.text, m.form, m.fields); }
+auto fields(Of<ServiceAnswer> auto& m) { return std::tie(m.status, m.text, m.content_type, m.fields); }
 auto fields(Of<ServiceForward> auto& m) { return std::tie(m.request, m.call, m.timeout); }
 auto fields(Of<ServiceForwardResult> auto& m) { return std::tie(m.request, m.answer); }
 auto fields(Of<ServiceForwardCancelled> auto& m) { return std::tie(m.request); }
@@ -104,9 +104,9 @@ constexpr uint8_t kLast<Collection> = static_cast<uint8_t>(kLastCollection);
 template <>
 constexpr uint8_t kLast<Verb> = static_cast<uint8_t>(Verb::kDelete);
 template <>
-constexpr uint8_t kLast<Verdict> = static_cast<uint8_t>(kLastVerdict);
+constexpr uint8_t kLast<ServiceStatus> = static_cast<uint8_t>(kLastServiceStatus);
 template <>
-constexpr uint8_t kLast<Form> = static_cast<uint8_t>(kLastForm);
+constexpr uint8_t kLast<ContentType> = static_cast<uint8_t>(kLastContentType);
 
 template <>
 constexpr size_t kSmallest<BatchOp> = 4 + 1;

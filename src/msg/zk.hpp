@@ -65,7 +65,7 @@ using ZkRequest = std::variant<ZkCreate, ZkDelete, ZkSet, ZkMulti, ZkGet, ZkExis
 
 // Who called is in the lowest four bits of the id, so that the answer finds its way back; above it each caller
 // counts as it likes.
-enum class ZkCaller : uint8_t { kMembership, kElection, kServices };
+enum class ZkCaller : uint8_t { kRegisterKeeper, kElection, kServices };
 constexpr ZkCallId zk_call_id(ZkCaller caller, uint64_t counter) {
   return ZkCallId(counter << 4 | static_cast<uint64_t>(caller));
 }

@@ -335,7 +335,7 @@ class Daemon {
                       Epoch(), Revision(), std::nullopt});
     }
     for (RequestId id : std::exchange(late_calls_, {}))
-      http_->reply(Desk::refusal(id, "the server is stopping"));
+      http_->reply(ServiceRouter::refusal(id, "the server is stopping"));
     flush();
     Duration passed = now() - *exiting_since_;
     bool drained = http_->drained() || passed >= kDrainMax;

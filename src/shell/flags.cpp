@@ -259,7 +259,7 @@ void read_storage(CommandLine& line, Flags& flags) {
     flags.data.sync = JournalOptions::Sync::kInterval;
     flags.data.interval = milliseconds(ms);
   } else if (sync == "never") {
-    flags.data.sync = JournalOptions::Sync::kBySystem;
+    flags.data.sync = JournalOptions::Sync::kOff;
   } else if (sync != "always") {
     line.complain("sync", "give always, interval:MS or never");
   }

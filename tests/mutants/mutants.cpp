@@ -5,7 +5,7 @@
 //                                must fail with the mutation, and all up to that one pass without
 //   mutants --long               every mutation on the same ground as everything else: options drawn from the seeds, a
 //                                few of them pinned for the rarest (Hunt::bias), until it is noticed or the budget is
-//                                spent. What is hunted by a play is only reported.
+//                                spent. What is hunted by a directed test is only reported.
 //                                Takes hours, and so only when KVD_TEST_LONG=1 is in the environment
 //   mutants --only NAME ...      that one only
 //   mutants --only NAME --seeds A..B [--plain] [--set OPTION=NUMBER]...   which of these seeds notice it?
@@ -93,7 +93,7 @@ bool breaks(const Hunt& hunt, Mutation mutation) {
 bool act_out(const Hunt& hunt) {
   const bool with = breaks(hunt, hunt.mutation);
   const bool without = breaks(hunt, Mutation::kNone);
-  fmt::print("{:24} {}{}\n", hunt.name, with ? "noticed in a play of its own" : "NOT NOTICED",
+  fmt::print("{:24} {}{}\n", hunt.name, with ? "noticed in a test of its own" : "NOT NOTICED",
              without ? ", BUT ALSO FAILS WITHOUT THE MUTATION" : "");
   return with && !without;
 }

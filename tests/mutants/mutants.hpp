@@ -1,6 +1,6 @@
 // Where each mutation is hunted: options (on top of their defaults) under which a run soon gets to where the rule
 // matters, and the seeds to try. Several, so that a change of the core that shifts a run's course does not hide what
-// another seed still shows. What is too rare for that has a play of its own.
+// another seed still shows. What is too rare for that has a test of its own.
 #pragma once
 #include <cstdint>
 
@@ -74,7 +74,8 @@ inline constexpr const char* kSnapshots = KVD_BUSY
 
 // --long: two servers that lead in turn on links that stand, and are cut off from each other now and then.
 inline constexpr const char* kInTurn =
-    "servers=2 standalone=0 sparse=0 min_in_sync=1 expect=1 settings=0 encore_us=300000 isolate_us=400000 "
+    "servers=2 standalone=0 sparse=0 min_in_sync=1 expect=1 settings=0 depose_and_return_us=300000 "
+    "isolate_us=400000 "
     "hunt_leader=90";
 // --long: everything is lost again and again, and who begins anew soon loses its ZooKeeper session.
 inline constexpr const char* kLostAndCut =

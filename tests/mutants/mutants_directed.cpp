@@ -30,7 +30,7 @@ Append two_entries(Revision commit) {
 bool breaks_by_foreign_acks() {
   const Member self = member("a", 1);
   const Member b = member("b", 1);
-  HandFed a;
+  SingleNodeHarness a;
   const LinkId link = lead_with(a, b);
   a.ask(PutKey{"k", Bytes("v"), {}});
   const auto append = a.sent<Append>(link);
@@ -53,7 +53,7 @@ bool breaks_by_joining_at_commit() {
   const Member b = member("b", 1);
   const Member c = member("c", 1);
   const Member d = member("d", 1);
-  HandFed a;
+  SingleNodeHarness a;
   for (const Member& other : {b, c, d}) a.register_server(other);
   a.create("/election/server_", encode_server_info(info_of(b)), ZkMode::kEphemeralSequential);
   a.create_register(led_by(b, {self, b, c}, 3));
@@ -78,7 +78,7 @@ bool breaks_by_old_verdict() {
   const Member lost = member("b", 1);
   const Member returned = member("b", 2);
   for (Duration wait = milliseconds(200); wait < milliseconds(300); wait += milliseconds(5)) {
-    HandFed a;
+    SingleNodeHarness a;
     a.register_server(returned);
     a.create(life_path(lost), "");  // so that the node's attempts fail until it is gone
     a.create_register(led_by(lost, {lost}, 3));
@@ -106,7 +106,7 @@ bool breaks_by_old_verdict() {
 bool breaks_by_believing() {
   const Member self = member("a", 1);
   const Member b = member("b", 1);
-  HandFed a;
+  SingleNodeHarness a;
   a.create_register(led_by(b, {self, b}, 3));
   const std::string before = a.data(kConfigPath);
   a.connect();
@@ -124,7 +124,7 @@ namespace {
 bool restores_after_growth() {
   const Member self = member("a", 1);
   const Member b = member("b", 1);
-  HandFed a;
+  SingleNodeHarness a;
   a.connect();
   if (!a.node().view().active) return false;
   a.register_server(b);
@@ -151,7 +151,7 @@ bool breaks_by_forgetting_growth() { return restores_after_growth(); }
 bool breaks_by_restoring_alone() {
   const Member self = member("a", 1);
   const Member b = member("b", 1);
-  HandFed a;
+  SingleNodeHarness a;
   a.create_register(led_by(b, {self, b}, 3));
   a.connect();
   a.remove(kConfigPath);
@@ -162,7 +162,7 @@ bool breaks_by_restoring_alone() {
 namespace {
 
 // The node is in sync with b, and both have two entries that are committed.
-LinkId follow_with_two_entries(HandFed& a, const Member& b) {
+LinkId follow_with_two_entries(SingleNodeHarness& a, const Member& b) {
   a.register_server(b);
   a.create("/election/server_", encode_server_info(info_of(b)), ZkMode::kEphemeralSequential);
   a.create_register(led_by(b, {member("a", 1), b}, 3));
@@ -177,7 +177,7 @@ LinkId follow_with_two_entries(HandFed& a, const Member& b) {
 // b leads again, and its log ends before what is committed: its directory is an old copy.
 bool breaks_by_obeying_shorter() {
   const Member b = member("b", 1);
-  HandFed a;
+  SingleNodeHarness a;
   follow_with_two_entries(a, b);
   a.change_register(led_by(b, {member("a", 1), b}, 4));
   const LinkId link = a.greet(b, Epoch(4));
@@ -190,7 +190,7 @@ bool breaks_by_obeying_shorter() {
 // The node's copy is another one than b's at the same revision. What b sends next it must not confirm.
 bool breaks_by_counting_differing() {
   const Member b = member("b", 1);
-  HandFed a;
+  SingleNodeHarness a;
   const LinkId link = follow_with_two_entries(a, b);
   a.push(
       LinkReceived{link, Heartbeat{Epoch(3), Revision(2), 0, ~a.node().view().digest, Revision(2), false}});
@@ -202,7 +202,7 @@ bool breaks_by_counting_differing() {
 // c speaks of a newer epoch. What b, whose epoch is over, sends next the node must not acknowledge.
 bool breaks_by_obeying_old() {
   const Member b = member("b", 1);
-  HandFed a;
+  SingleNodeHarness a;
   const LinkId link = follow_with_two_entries(a, b);
   a.greet(member("c", 1), Epoch(4));
   a.sent<AppendAck>(link);
@@ -214,7 +214,7 @@ bool breaks_by_obeying_old() {
 bool breaks_by_death_of_former() {
   const Member former = member("b", 1);
   const Member b = member("b", 2);
-  HandFed a;
+  SingleNodeHarness a;
   a.register_server(former);
   a.create_register(led_by(former, {former}, 3));
   for (const char* path : {"/master", "/tasks", "/tasks/t"}) a.create(path, "", ZkMode::kPersistent);
@@ -229,7 +229,7 @@ bool breaks_by_death_of_former() {
 // b is dead, and a worker of its clients has a task, which it may be at still: it has just lost its server.
 bool breaks_by_taking_at_once() {
   const Member b = member("b", 1);
-  HandFed a;
+  SingleNodeHarness a;
   a.register_server(b);
   a.create_register(led_by(b, {b}, 3));
   for (const char* path : {"/workers", "/tasks", "/data", "/data/t", "/tasks/t"})
@@ -246,7 +246,7 @@ bool breaks_by_acting_unkept() {
   const Member b = member("b", 1);
   NodeConfig config;
   config.self.durable = true;
-  HandFed a(config);
+  SingleNodeHarness a(config);
   a.register_server(b);
   a.create_register(led_by(b, {b}, 3));
   a.push(DiskAnswer(DiskFound{}));
@@ -263,28 +263,28 @@ bool breaks_by_acting_unkept() {
 
 // Others delete the znode of a lock's holder, so that the next one holds: the former one has to have heard.
 bool breaks_by_unwatched_place() {
-  ServicesPlay play(2);
-  const uint64_t first = play.send(0, "POST locks/l?hold=1");
-  const std::string znode = "/l/" + play.children("/l").front();
-  const uint64_t second = play.send(1, "POST locks/l?hold=1");
-  play.zk(ZkDelete{znode});
-  const bool held = ServicesPlay::member(play.heard(second).lines.back(), "state") == "held";
-  return held && !play.heard(first).ended;
+  ServicesHarness harness(2);
+  const uint64_t first = harness.send(0, "POST locks/l?hold=1");
+  const std::string znode = "/l/" + harness.children("/l").front();
+  const uint64_t second = harness.send(1, "POST locks/l?hold=1");
+  harness.zk(ZkDelete{znode});
+  const bool held = ServicesHarness::member(harness.heard(second).lines.back(), "state") == "held";
+  return held && !harness.heard(first).ended;
 }
 
 // Likewise that of a barrier's member, who is told no word of it.
 bool breaks_by_unwatched_member() {
-  ServicesPlay play;
-  const uint64_t inside = play.send(0, "POST barriers/b/enter?size=1&hold=1");
-  play.zk(ZkDelete{"/b/" + play.children("/b").front()});
-  return !play.heard(inside).ended;
+  ServicesHarness harness;
+  const uint64_t inside = harness.send(0, "POST barriers/b/enter?size=1&hold=1");
+  harness.zk(ZkDelete{"/b/" + harness.children("/b").front()});
+  return !harness.heard(inside).ended;
 }
 
 // The node refuses a write that b has sent, since it is to hand over to b. Nothing comes of that; but what b has sent
 // behind that write, not knowing that it was refused, must not be done before it.
 bool breaks_by_forgetting_refusal() {
   const Member b = member("b", 1);
-  HandFed a;
+  SingleNodeHarness a;
   const LinkId to_b = lead_with(a, b);
   const LinkId from_b = a.greet(b, Epoch(1));
   a.push(LinkReceived{to_b, AppendAck{Epoch(1), Revision(0), 0}});
@@ -303,13 +303,13 @@ bool breaks_by_forgetting_refusal() {
 
 // A member goes after it was counted, and before all are released for it.
 bool breaks_by_unchecked_others() {
-  ServicesPlay play;
+  ServicesHarness harness;
   const std::string other = "/b/" + std::string(32, '0');
-  play.zk(ZkCreate{"/b", "", ZkMode::kPersistent});
-  play.zk(ZkCreate{other, "", ZkMode::kEphemeral});
-  play.overtake(0, ServicesPlay::Kind::kMulti, ZkDelete{other});
-  play.send(0, "POST barriers/b/enter?size=2&hold=1");
-  return play.exists("/b/ready");
+  harness.zk(ZkCreate{"/b", "", ZkMode::kPersistent});
+  harness.zk(ZkCreate{other, "", ZkMode::kEphemeral});
+  harness.overtake(0, ServicesHarness::Kind::kMulti, ZkDelete{other});
+  harness.send(0, "POST barriers/b/enter?size=2&hold=1");
+  return harness.exists("/b/ready");
 }
 
 }  // namespace kvd::sim

@@ -54,8 +54,8 @@ class Stage final : private Hosts, public ProcessOwner {
     zookeeper_calls_.resize(processes_.size());
   }
 
-  // Plays one command; returns what it led to.
-  std::string play(std::istringstream& words);
+  // Performs one command; returns what it led to.
+  std::string perform(std::istringstream& words);
 
  private:
   HostState host_state(int server) const override {
@@ -217,7 +217,7 @@ void Stage::request(int server, const std::string& command, std::istringstream& 
   }
 }
 
-std::string Stage::play(std::istringstream& words) {
+std::string Stage::perform(std::istringstream& words) {
   said_.clear();
   std::string command;
   int server = 0;
@@ -298,7 +298,7 @@ std::string replay(const std::string& script) {
       stage = std::make_unique<Stage>(calm(words));
     } else {
       if (!stage) bad_script(line, "the first command has to be servers");
-      said = stage->play(words);
+      said = stage->perform(words);
     }
     out += "\n" + line + "\n" + said;
   }
@@ -317,7 +317,7 @@ int run_file(const std::filesystem::path& path, bool rewrite) {
     std::string name = fmt::format("{}.{}.seen", path.filename().string(), getpid());
     std::filesystem::path seen = std::filesystem::temp_directory_path() / name;
     std::ofstream(seen) << now;
-    fmt::print("FAIL {}: the play went another way, as in {}:\n", path.filename().string(), seen.string());
+    fmt::print("FAIL {}: it went another way, as in {}:\n", path.filename().string(), seen.string());
     std::fflush(stdout);
     std::string diff = fmt::format("diff -u '{}' '{}'", path.string(), seen.string());
     if (std::system(diff.c_str()) == 0) fmt::print("(and yet diff sees no difference)\n");

@@ -1,4 +1,4 @@
-// Unique ids as plays (services_harness.hpp): that no number has two holders, that one rests before it is lent again,
+// Unique ids (services_harness.hpp): that no number has two holders, that one rests before it is lent again,
 // whoever released it and however, and what is found again after a lost answer.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -12,333 +12,333 @@ using namespace kvd::sim;
 
 namespace {
 
-constexpr Duration kRest = 2 * ServicesPlay::kSession;  // when nothing else was asked for
+constexpr Duration kRest = 2 * ServicesHarness::kSession;  // when nothing else was asked for
 
 std::string claim(const std::string& session, const std::string& more = "") {
   return fmt::format("POST ids/p?session={}{}", session, more);
 }
 
-std::string pool(ServicesPlay& play, int max) {
-  return play.ask(0, fmt::format("GET ids/p?max={}", max)).text;
+std::string pool(ServicesHarness& harness, int max) {
+  return harness.ask(0, fmt::format("GET ids/p?max={}", max)).text;
 }
 
 }  // namespace
 
 TEST_CASE("ids: each claim gets another number until none is left") {
-  ServicesPlay play(2);
-  const std::string one = play.open_session(0, 3600);
-  const std::string two = play.open_session(1, 3600);
+  ServicesHarness harness(2);
+  const std::string one = harness.open_session(0, 3600);
+  const std::string two = harness.open_session(1, 3600);
   std::set<std::string> ids;
   int64_t fence = 0;
   for (int i = 0; i < 20; ++i) {
-    const ServiceAnswer answer = play.ask(i % 2, claim(i % 2 == 0 ? one : two, "&max=20&name=n"));
-    REQUIRE(answer.verdict == Verdict::kCreated);
-    const std::string id = play.member(answer, "id");
+    const ServiceAnswer answer = harness.ask(i % 2, claim(i % 2 == 0 ? one : two, "&max=20&name=n"));
+    REQUIRE(answer.status == ServiceStatus::kCreated);
+    const std::string id = harness.member(answer, "id");
     CHECK(ids.insert(id).second);
     CHECK(std::stoi(id) >= 1);
     CHECK(std::stoi(id) <= 20);
-    CHECK(std::stoll(play.member(answer, "fence")) > fence);
-    fence = std::stoll(play.member(answer, "fence"));
-    CHECK(play.znode("/ids/p/" + id).data == "n");
-    CHECK(play.znode("/ids/p/" + id).created_zxid == fence);
+    CHECK(std::stoll(harness.member(answer, "fence")) > fence);
+    fence = std::stoll(harness.member(answer, "fence"));
+    CHECK(harness.znode("/ids/p/" + id).data == "n");
+    CHECK(harness.znode("/ids/p/" + id).created_zxid == fence);
   }
-  CHECK(play.ask(0, claim(one, "&max=20")).verdict == Verdict::kUnavailable);
-  CHECK(play.ask(0, claim(one, "&max=21")).verdict == Verdict::kCreated);
+  CHECK(harness.ask(0, claim(one, "&max=20")).status == ServiceStatus::kUnavailable);
+  CHECK(harness.ask(0, claim(one, "&max=21")).status == ServiceStatus::kCreated);
 }
 
 TEST_CASE("ids: a released one rests and is lent again with a larger fence") {
-  ServicesPlay play(2);
-  const std::string one = play.open_session(0, 3600);
-  const ServiceAnswer first = play.ask(0, claim(one, "&max=1"));
-  CHECK(play.ask(1, "DELETE ids/p/1?session=" + one).verdict == Verdict::kDone);
-  CHECK_FALSE(play.exists("/ids/p/1"));
-  const std::string two = play.open_session(1, 3600);
-  const ServiceAnswer refused = play.ask(1, claim(two, "&max=1"));
-  CHECK(refused.verdict == Verdict::kUnavailable);
+  ServicesHarness harness(2);
+  const std::string one = harness.open_session(0, 3600);
+  const ServiceAnswer first = harness.ask(0, claim(one, "&max=1"));
+  CHECK(harness.ask(1, "DELETE ids/p/1?session=" + one).status == ServiceStatus::kDone);
+  CHECK_FALSE(harness.exists("/ids/p/1"));
+  const std::string two = harness.open_session(1, 3600);
+  const ServiceAnswer refused = harness.ask(1, claim(two, "&max=1"));
+  CHECK(refused.status == ServiceStatus::kUnavailable);
   CHECK(refused.text.find("in 12000 ms") != std::string::npos);
-  CHECK(pool(play, 3) == R"({"held":[],"resting":[1],"free":2})");
-  play.pass(kRest - milliseconds(10));
-  CHECK(play.ask(1, claim(two, "&max=1")).verdict == Verdict::kUnavailable);
-  play.pass(milliseconds(20));
-  CHECK(pool(play, 3) == R"({"held":[],"resting":[],"free":3})");
-  const ServiceAnswer second = play.ask(1, claim(two, "&max=1"));
-  REQUIRE(second.verdict == Verdict::kCreated);
-  CHECK(std::stoll(play.member(second, "fence")) > std::stoll(play.member(first, "fence")));
+  CHECK(pool(harness, 3) == R"({"held":[],"resting":[1],"free":2})");
+  harness.pass(kRest - milliseconds(10));
+  CHECK(harness.ask(1, claim(two, "&max=1")).status == ServiceStatus::kUnavailable);
+  harness.pass(milliseconds(20));
+  CHECK(pool(harness, 3) == R"({"held":[],"resting":[],"free":3})");
+  const ServiceAnswer second = harness.ask(1, claim(two, "&max=1"));
+  REQUIRE(second.status == ServiceStatus::kCreated);
+  CHECK(std::stoll(harness.member(second, "fence")) > std::stoll(harness.member(first, "fence")));
 }
 
 TEST_CASE("ids: how long it rests was said with its claim") {
-  ServicesPlay play;
-  const std::string one = play.open_session(0, 3600);
-  play.ask(0, claim(one, "&max=1&rest=500"));
-  play.ask(0, "DELETE ids/p/1?session=" + one);
-  CHECK(play.ask(0, claim(one, "&max=1&rest=0")).verdict == Verdict::kUnavailable);
-  play.pass(milliseconds(510));
-  CHECK(play.ask(0, claim(one, "&max=1&rest=0")).verdict == Verdict::kCreated);
-  play.ask(0, "DELETE ids/p/1?session=" + one);
-  CHECK(play.ask(0, claim(one, "&max=1")).verdict == Verdict::kCreated);
+  ServicesHarness harness;
+  const std::string one = harness.open_session(0, 3600);
+  harness.ask(0, claim(one, "&max=1&rest=500"));
+  harness.ask(0, "DELETE ids/p/1?session=" + one);
+  CHECK(harness.ask(0, claim(one, "&max=1&rest=0")).status == ServiceStatus::kUnavailable);
+  harness.pass(milliseconds(510));
+  CHECK(harness.ask(0, claim(one, "&max=1&rest=0")).status == ServiceStatus::kCreated);
+  harness.ask(0, "DELETE ids/p/1?session=" + one);
+  CHECK(harness.ask(0, claim(one, "&max=1")).status == ServiceStatus::kCreated);
 }
 
 TEST_CASE("ids: one that vanished with its server rests once somebody has seen that") {
-  ServicesPlay play(2);
-  const std::string one = play.open_session(0, 3600);
-  play.ask(0, claim(one, "&max=1&rest=4000"));
-  play.kill(0);
-  play.pass(seconds(7));
-  CHECK_FALSE(play.exists("/ids/p/1"));
-  const std::string two = play.open_session(1, 3600);
-  play.pass(seconds(10));
+  ServicesHarness harness(2);
+  const std::string one = harness.open_session(0, 3600);
+  harness.ask(0, claim(one, "&max=1&rest=4000"));
+  harness.kill(0);
+  harness.pass(seconds(7));
+  CHECK_FALSE(harness.exists("/ids/p/1"));
+  const std::string two = harness.open_session(1, 3600);
+  harness.pass(seconds(10));
   // Nobody knows when it vanished: it might have been just now.
-  CHECK(play.ask(1, claim(two, "&max=1")).verdict == Verdict::kUnavailable);
-  play.pass(milliseconds(3990));
-  CHECK(play.ask(1, claim(two, "&max=1")).verdict == Verdict::kUnavailable);
-  play.pass(milliseconds(20));
-  CHECK(play.ask(1, claim(two, "&max=1")).verdict == Verdict::kCreated);
+  CHECK(harness.ask(1, claim(two, "&max=1")).status == ServiceStatus::kUnavailable);
+  harness.pass(milliseconds(3990));
+  CHECK(harness.ask(1, claim(two, "&max=1")).status == ServiceStatus::kUnavailable);
+  harness.pass(milliseconds(20));
+  CHECK(harness.ask(1, claim(two, "&max=1")).status == ServiceStatus::kCreated);
 }
 
 TEST_CASE("ids: a rest begins when anybody asks the pool for whatever number") {
-  ServicesPlay play(2);
-  const std::string one = play.open_session(0, 3600);
-  play.ask(0, claim(one, "&max=1&rest=4000"));
-  play.kill(0);
-  play.pass(seconds(7));
-  const std::string two = play.open_session(1, 3600);
-  play.ask(1, claim(two, "&max=2"));
-  play.pass(milliseconds(4010));
-  CHECK(play.member(play.ask(1, claim(two, "&max=2")), "id") == "1");
+  ServicesHarness harness(2);
+  const std::string one = harness.open_session(0, 3600);
+  harness.ask(0, claim(one, "&max=1&rest=4000"));
+  harness.kill(0);
+  harness.pass(seconds(7));
+  const std::string two = harness.open_session(1, 3600);
+  harness.ask(1, claim(two, "&max=2"));
+  harness.pass(milliseconds(4010));
+  CHECK(harness.member(harness.ask(1, claim(two, "&max=2")), "id") == "1");
 }
 
 TEST_CASE("ids: a rest does not begin while somebody has it, whoever has seen it vanished") {
-  ServicesPlay play(2);
-  const std::string one = play.open_session(0, 3600);
-  const std::string two = play.open_session(1, 3600);
-  play.ask(0, claim(one, "&max=1&rest=0"));
-  play.zk(ZkDelete{"/ids/p/1"});
-  const uint64_t late = play.send_and_pause(0, claim(one, "&max=1"));
-  CHECK(play.ask(1, claim(two, "&max=1&rest=4000")).verdict == Verdict::kCreated);
-  play.resume(0);
-  REQUIRE(play.heard(late).ended);
-  CHECK(play.heard(late).answer->verdict == Verdict::kUnavailable);
-  play.kill(1);
-  play.pass(seconds(7));
-  CHECK_FALSE(play.exists("/ids/p/1"));
-  CHECK(play.ask(0, claim(one, "&max=1")).verdict == Verdict::kUnavailable);
+  ServicesHarness harness(2);
+  const std::string one = harness.open_session(0, 3600);
+  const std::string two = harness.open_session(1, 3600);
+  harness.ask(0, claim(one, "&max=1&rest=0"));
+  harness.zk(ZkDelete{"/ids/p/1"});
+  const uint64_t late = harness.send_and_pause(0, claim(one, "&max=1"));
+  CHECK(harness.ask(1, claim(two, "&max=1&rest=4000")).status == ServiceStatus::kCreated);
+  harness.resume(0);
+  REQUIRE(harness.heard(late).ended);
+  CHECK(harness.heard(late).answer->status == ServiceStatus::kUnavailable);
+  harness.kill(1);
+  harness.pass(seconds(7));
+  CHECK_FALSE(harness.exists("/ids/p/1"));
+  CHECK(harness.ask(0, claim(one, "&max=1")).status == ServiceStatus::kUnavailable);
 }
 
 TEST_CASE("ids: of two servers that see the same number free one gets it") {
-  ServicesPlay play(2);
-  const std::string one = play.open_session(0, 3600);
-  const std::string two = play.open_session(1, 3600);
-  play.ask(0, claim(one, "&max=1&rest=0"));
+  ServicesHarness harness(2);
+  const std::string one = harness.open_session(0, 3600);
+  const std::string two = harness.open_session(1, 3600);
+  harness.ask(0, claim(one, "&max=1&rest=0"));
   for (const bool fresh : {true, false}) {
     CAPTURE(fresh);
     const std::string max = fresh ? "&max=2&rest=0" : "&max=1&rest=0";
-    if (!fresh) play.ask(0, "DELETE ids/p/1?session=" + one);
-    const uint64_t late = play.send_and_pause(0, claim(one, max));
-    CHECK(play.ask(1, claim(two, max)).verdict == Verdict::kCreated);
-    play.resume(0);
-    REQUIRE(play.heard(late).ended);
-    CHECK(play.heard(late).answer->verdict == Verdict::kUnavailable);
+    if (!fresh) harness.ask(0, "DELETE ids/p/1?session=" + one);
+    const uint64_t late = harness.send_and_pause(0, claim(one, max));
+    CHECK(harness.ask(1, claim(two, max)).status == ServiceStatus::kCreated);
+    harness.resume(0);
+    REQUIRE(harness.heard(late).ended);
+    CHECK(harness.heard(late).answer->status == ServiceStatus::kUnavailable);
   }
 }
 
 TEST_CASE("ids: a rest outlives every server") {
-  ServicesPlay play(2);
-  const std::string one = play.open_session(0, 3600);
-  play.ask(0, claim(one, "&max=1&rest=60000"));
-  play.ask(0, "DELETE ids/p/1?session=" + one);
-  play.kill(0);
-  play.pass(seconds(30));
-  const std::string two = play.open_session(1, 3600);
-  CHECK(play.ask(1, claim(two, "&max=1")).verdict == Verdict::kUnavailable);
-  play.pass(seconds(31));
-  CHECK(play.ask(1, claim(two, "&max=1")).verdict == Verdict::kCreated);
+  ServicesHarness harness(2);
+  const std::string one = harness.open_session(0, 3600);
+  harness.ask(0, claim(one, "&max=1&rest=60000"));
+  harness.ask(0, "DELETE ids/p/1?session=" + one);
+  harness.kill(0);
+  harness.pass(seconds(30));
+  const std::string two = harness.open_session(1, 3600);
+  CHECK(harness.ask(1, claim(two, "&max=1")).status == ServiceStatus::kUnavailable);
+  harness.pass(seconds(31));
+  CHECK(harness.ask(1, claim(two, "&max=1")).status == ServiceStatus::kCreated);
 }
 
 TEST_CASE("ids: the end of a session releases what it has") {
-  ServicesPlay play;
-  const std::string one = play.open_session(0, 2);
-  play.ask(0, claim(one, "&max=1"));
-  play.pass(seconds(3));
-  CHECK_FALSE(play.exists("/ids/p/1"));
-  CHECK(play.exists("/kvd/ids/p/resting/1"));
+  ServicesHarness harness;
+  const std::string one = harness.open_session(0, 2);
+  harness.ask(0, claim(one, "&max=1"));
+  harness.pass(seconds(3));
+  CHECK_FALSE(harness.exists("/ids/p/1"));
+  CHECK(harness.exists("/kvd/ids/p/resting/1"));
 }
 
 TEST_CASE("ids: a connection holds one as long as it stands") {
-  ServicesPlay play;
-  const uint64_t holds = play.send(0, "POST ids/p?hold=1&max=1&name=x");
-  REQUIRE(play.heard(holds).lines.size() == 1);
-  CHECK(play.member(play.heard(holds).lines[0], "state") == "held");
-  CHECK(play.member(play.heard(holds).lines[0], "id") == "1");
-  play.pass(seconds(11));
-  CHECK(play.heard(holds).lines.size() == 2);
-  const uint64_t second = play.send(0, "POST ids/p?hold=1&max=1");
-  REQUIRE(play.heard(second).ended);
-  CHECK(play.heard(second).answer->verdict == Verdict::kUnavailable);
-  CHECK(play.exists("/ids/p/1"));
-  play.hang_up(holds);
-  CHECK_FALSE(play.exists("/ids/p/1"));
+  ServicesHarness harness;
+  const uint64_t holds = harness.send(0, "POST ids/p?hold=1&max=1&name=x");
+  REQUIRE(harness.heard(holds).lines.size() == 1);
+  CHECK(harness.member(harness.heard(holds).lines[0], "state") == "held");
+  CHECK(harness.member(harness.heard(holds).lines[0], "id") == "1");
+  harness.pass(seconds(11));
+  CHECK(harness.heard(holds).lines.size() == 2);
+  const uint64_t second = harness.send(0, "POST ids/p?hold=1&max=1");
+  REQUIRE(harness.heard(second).ended);
+  CHECK(harness.heard(second).answer->status == ServiceStatus::kUnavailable);
+  CHECK(harness.exists("/ids/p/1"));
+  harness.hang_up(holds);
+  CHECK_FALSE(harness.exists("/ids/p/1"));
 }
 
 TEST_CASE("ids: a connection whose number somebody deletes hears of it") {
-  ServicesPlay play;
-  const uint64_t holds = play.send(0, "POST ids/p?hold=1&max=1");
-  play.zk(ZkDelete{"/ids/p/1"});
-  REQUIRE(play.heard(holds).ended);
-  CHECK(play.member(play.heard(holds).lines.back(), "state") == "lost");
+  ServicesHarness harness;
+  const uint64_t holds = harness.send(0, "POST ids/p?hold=1&max=1");
+  harness.zk(ZkDelete{"/ids/p/1"});
+  REQUIRE(harness.heard(holds).ended);
+  CHECK(harness.member(harness.heard(holds).lines.back(), "state") == "lost");
 }
 
 TEST_CASE("ids: confirmed while it is lent and gone when it is not") {
-  ServicesPlay play;
-  const std::string one = play.open_session(0);
-  const std::string two = play.open_session(0);
-  const ServiceAnswer claimed = play.ask(0, claim(one, "&max=1"));
-  CHECK(play.ask(0, "PUT ids/p/1?session=" + one).text == claimed.text);
-  CHECK(play.ask(0, "PUT ids/p/1?session=" + two).verdict == Verdict::kGone);
-  CHECK(play.ask(0, "DELETE ids/p/1?session=" + two).verdict == Verdict::kNotFound);
-  play.zk(ZkDelete{"/ids/p/1"});
-  CHECK(play.ask(0, "PUT ids/p/1?session=" + one).verdict == Verdict::kGone);
-  CHECK(play.ask(0, "DELETE ids/p/1?session=" + one).verdict == Verdict::kNotFound);
+  ServicesHarness harness;
+  const std::string one = harness.open_session(0);
+  const std::string two = harness.open_session(0);
+  const ServiceAnswer claimed = harness.ask(0, claim(one, "&max=1"));
+  CHECK(harness.ask(0, "PUT ids/p/1?session=" + one).text == claimed.text);
+  CHECK(harness.ask(0, "PUT ids/p/1?session=" + two).status == ServiceStatus::kGone);
+  CHECK(harness.ask(0, "DELETE ids/p/1?session=" + two).status == ServiceStatus::kNotFound);
+  harness.zk(ZkDelete{"/ids/p/1"});
+  CHECK(harness.ask(0, "PUT ids/p/1?session=" + one).status == ServiceStatus::kGone);
+  CHECK(harness.ask(0, "DELETE ids/p/1?session=" + one).status == ServiceStatus::kNotFound);
 }
 
 TEST_CASE("ids: who lost one does not release the next holder's") {
-  ServicesPlay play(2);
-  const std::string one = play.open_session(0);
-  const std::string two = play.open_session(1);
-  play.ask(0, claim(one, "&max=1&rest=0"));
-  play.zk(ZkDelete{"/ids/p/1"});
-  const ServiceAnswer second = play.ask(1, claim(two, "&max=1"));
-  REQUIRE(second.verdict == Verdict::kCreated);
-  CHECK(play.ask(0, "DELETE ids/p/1?session=" + one).verdict == Verdict::kDone);
-  CHECK(play.ask(1, "PUT ids/p/1?session=" + two).text == second.text);
+  ServicesHarness harness(2);
+  const std::string one = harness.open_session(0);
+  const std::string two = harness.open_session(1);
+  harness.ask(0, claim(one, "&max=1&rest=0"));
+  harness.zk(ZkDelete{"/ids/p/1"});
+  const ServiceAnswer second = harness.ask(1, claim(two, "&max=1"));
+  REQUIRE(second.status == ServiceStatus::kCreated);
+  CHECK(harness.ask(0, "DELETE ids/p/1?session=" + one).status == ServiceStatus::kDone);
+  CHECK(harness.ask(1, "PUT ids/p/1?session=" + two).text == second.text);
 }
 
 TEST_CASE("ids: a claim of which the answer is lost is found again") {
-  ServicesPlay play;
-  const std::string one = play.open_session(0);
-  play.lose_answer_of(0, ServicesPlay::Kind::kMulti);
-  const uint64_t claims = play.send(0, claim(one, "&max=2&rest=0"));
-  CHECK_FALSE(play.heard(claims).ended);
-  play.mend(0);
-  REQUIRE(play.heard(claims).ended);
-  const ServiceAnswer fresh = *play.heard(claims).answer;
-  REQUIRE(fresh.verdict == Verdict::kCreated);
-  CHECK(play.children("/ids/p").size() == 1);
-  CHECK(std::stoll(play.member(fresh, "fence")) ==
-        play.znode("/ids/p/" + play.member(fresh, "id")).created_zxid);
+  ServicesHarness harness;
+  const std::string one = harness.open_session(0);
+  harness.lose_answer_of(0, ServicesHarness::Kind::kMulti);
+  const uint64_t claims = harness.send(0, claim(one, "&max=2&rest=0"));
+  CHECK_FALSE(harness.heard(claims).ended);
+  harness.mend(0);
+  REQUIRE(harness.heard(claims).ended);
+  const ServiceAnswer fresh = *harness.heard(claims).answer;
+  REQUIRE(fresh.status == ServiceStatus::kCreated);
+  CHECK(harness.children("/ids/p").size() == 1);
+  CHECK(std::stoll(harness.member(fresh, "fence")) ==
+        harness.znode("/ids/p/" + harness.member(fresh, "id")).created_zxid);
   // And one that was lent before.
-  const std::string id = play.member(fresh, "id");
-  play.ask(0, fmt::format("DELETE ids/p/{}?session={}", id, one));
-  play.ask(0, claim(one, "&max=2"));
-  play.lose_answer_of(0, ServicesPlay::Kind::kMulti);
-  const uint64_t again = play.send(0, claim(one, "&max=2"));
-  play.mend(0);
-  REQUIRE(play.heard(again).ended);
-  CHECK(play.member(*play.heard(again).answer, "id") == id);
-  CHECK(play.children("/ids/p").size() == 2);
+  const std::string id = harness.member(fresh, "id");
+  harness.ask(0, fmt::format("DELETE ids/p/{}?session={}", id, one));
+  harness.ask(0, claim(one, "&max=2"));
+  harness.lose_answer_of(0, ServicesHarness::Kind::kMulti);
+  const uint64_t again = harness.send(0, claim(one, "&max=2"));
+  harness.mend(0);
+  REQUIRE(harness.heard(again).ended);
+  CHECK(harness.member(*harness.heard(again).answer, "id") == id);
+  CHECK(harness.children("/ids/p").size() == 2);
 }
 
 TEST_CASE("ids: a claim that nobody waits for is given back") {
-  ServicesPlay play;
-  const std::string one = play.open_session(0);
-  play.lose_answer_of(0, ServicesPlay::Kind::kMulti);
-  const uint64_t claims = play.send(0, claim(one, "&max=1"));
-  play.hang_up(claims);
-  CHECK(play.exists("/ids/p/1"));
-  play.mend(0);
-  CHECK_FALSE(play.exists("/ids/p/1"));
-  CHECK(play.exists("/kvd/ids/p/resting/1"));
+  ServicesHarness harness;
+  const std::string one = harness.open_session(0);
+  harness.lose_answer_of(0, ServicesHarness::Kind::kMulti);
+  const uint64_t claims = harness.send(0, claim(one, "&max=1"));
+  harness.hang_up(claims);
+  CHECK(harness.exists("/ids/p/1"));
+  harness.mend(0);
+  CHECK_FALSE(harness.exists("/ids/p/1"));
+  CHECK(harness.exists("/kvd/ids/p/resting/1"));
 }
 
 TEST_CASE("ids: a release of which the answer is lost is not done twice") {
-  ServicesPlay play(2);
-  const std::string one = play.open_session(0);
-  play.ask(0, claim(one, "&max=1&rest=0"));
-  play.lose_answer_of(0, ServicesPlay::Kind::kMulti);
-  const uint64_t release = play.send(0, "DELETE ids/p/1?session=" + one);
-  REQUIRE(play.heard(release).ended);
-  CHECK(play.heard(release).answer->verdict == Verdict::kUnknown);
-  const std::string two = play.open_session(1);
-  REQUIRE(play.ask(1, claim(two, "&max=1")).verdict == Verdict::kCreated);
-  play.mend(0);
-  CHECK(play.ask(1, "PUT ids/p/1?session=" + two).verdict == Verdict::kOk);
+  ServicesHarness harness(2);
+  const std::string one = harness.open_session(0);
+  harness.ask(0, claim(one, "&max=1&rest=0"));
+  harness.lose_answer_of(0, ServicesHarness::Kind::kMulti);
+  const uint64_t release = harness.send(0, "DELETE ids/p/1?session=" + one);
+  REQUIRE(harness.heard(release).ended);
+  CHECK(harness.heard(release).answer->status == ServiceStatus::kUnknown);
+  const std::string two = harness.open_session(1);
+  REQUIRE(harness.ask(1, claim(two, "&max=1")).status == ServiceStatus::kCreated);
+  harness.mend(0);
+  CHECK(harness.ask(1, "PUT ids/p/1?session=" + two).status == ServiceStatus::kOk);
 }
 
 TEST_CASE("ids: a server that ZooKeeper may forget takes them back before they can be lent again") {
-  ServicesPlay play(2);
-  const uint64_t first = play.send(0, "POST ids/p?hold=1&max=1&rest=0");
-  const std::string two = play.open_session(1, 3600);
-  play.cut(0);
+  ServicesHarness harness(2);
+  const uint64_t first = harness.send(0, "POST ids/p?hold=1&max=1&rest=0");
+  const std::string two = harness.open_session(1, 3600);
+  harness.cut(0);
   bool told = false;
   bool lent = false;
   for (int i = 0; i < 1000 && !lent; ++i) {
-    play.pass(milliseconds(10));
-    told |= play.member(play.heard(first).lines.back(), "state") == "lost";
-    lent = play.ask(1, claim(two, "&max=1&rest=0")).verdict == Verdict::kCreated;
+    harness.pass(milliseconds(10));
+    told |= harness.member(harness.heard(first).lines.back(), "state") == "lost";
+    lent = harness.ask(1, claim(two, "&max=1&rest=0")).status == ServiceStatus::kCreated;
     if (lent) CHECK(told);
   }
   CHECK(lent);
 }
 
 TEST_CASE("ids: those that others claim by hand are not lent") {
-  ServicesPlay play;
-  const std::string one = play.open_session(0);
-  play.ask(0, claim(one, "&max=2&rest=0"));
-  const std::string free = play.exists("/ids/p/1") ? "2" : "1";
-  const uint64_t kazoo = play.begin_client();
-  play.zk_as(kazoo, ZkCreate{"/ids/p/" + free, "theirs", ZkMode::kEphemeral});
-  CHECK(play.ask(0, claim(one, "&max=2")).verdict == Verdict::kUnavailable);
-  CHECK(pool(play, 2).find(fmt::format(R"("id":{},"name":"theirs")", free)) != std::string::npos);
-  play.end_client(kazoo);
-  CHECK(play.member(play.ask(0, claim(one, "&max=2")), "id") == free);
+  ServicesHarness harness;
+  const std::string one = harness.open_session(0);
+  harness.ask(0, claim(one, "&max=2&rest=0"));
+  const std::string free = harness.exists("/ids/p/1") ? "2" : "1";
+  const uint64_t kazoo = harness.begin_client();
+  harness.zk_as(kazoo, ZkCreate{"/ids/p/" + free, "theirs", ZkMode::kEphemeral});
+  CHECK(harness.ask(0, claim(one, "&max=2")).status == ServiceStatus::kUnavailable);
+  CHECK(pool(harness, 2).find(fmt::format(R"("id":{},"name":"theirs")", free)) != std::string::npos);
+  harness.end_client(kazoo);
+  CHECK(harness.member(harness.ask(0, claim(one, "&max=2")), "id") == free);
 }
 
 TEST_CASE("ids: a pool is shown as it is") {
-  ServicesPlay play;
-  CHECK(pool(play, 5) == R"({"held":[],"resting":[],"free":5})");
-  CHECK_FALSE(play.exists("/ids"));
-  const std::string one = play.open_session(0);
-  const ServiceAnswer claimed = play.ask(0, claim(one, "&max=1&name=me"));
-  CHECK(pool(play, 5) ==
+  ServicesHarness harness;
+  CHECK(pool(harness, 5) == R"({"held":[],"resting":[],"free":5})");
+  CHECK_FALSE(harness.exists("/ids"));
+  const std::string one = harness.open_session(0);
+  const ServiceAnswer claimed = harness.ask(0, claim(one, "&max=1&name=me"));
+  CHECK(pool(harness, 5) ==
         fmt::format(R"({{"held":[{{"id":1,"name":"me","fence":{}}}],"resting":[],"free":4}})",
-                    play.member(claimed, "fence")));
-  play.zk(ZkDelete{"/ids/p/1"});
-  CHECK(pool(play, 5) == R"({"held":[],"resting":[1],"free":4})");
+                    harness.member(claimed, "fence")));
+  harness.zk(ZkDelete{"/ids/p/1"});
+  CHECK(pool(harness, 5) == R"({"held":[],"resting":[1],"free":4})");
 }
 
 TEST_CASE("ids: what was made by hand and makes no sense does no harm") {
-  ServicesPlay play;
-  const std::string one = play.open_session(0);
-  play.ask(0, claim(one, "&max=1&rest=0"));
-  play.ask(0, "DELETE ids/p/1?session=" + one);
-  play.zk(ZkCreate{"/ids/p/007", "", ZkMode::kPersistent});
-  play.zk(ZkCreate{"/ids/p/x", "", ZkMode::kPersistent});
-  play.zk(ZkSet{"/kvd/ids/p/claims/1", "nonsense"});
-  CHECK(pool(play, 1) == R"({"held":[],"resting":[1],"free":0})");
-  CHECK(play.ask(0, claim(one, "&max=1")).verdict == Verdict::kUnavailable);
-  play.pass(seconds(3601));
-  CHECK(pool(play, 1) == R"({"held":[],"resting":[],"free":1})");
+  ServicesHarness harness;
+  const std::string one = harness.open_session(0);
+  harness.ask(0, claim(one, "&max=1&rest=0"));
+  harness.ask(0, "DELETE ids/p/1?session=" + one);
+  harness.zk(ZkCreate{"/ids/p/007", "", ZkMode::kPersistent});
+  harness.zk(ZkCreate{"/ids/p/x", "", ZkMode::kPersistent});
+  harness.zk(ZkSet{"/kvd/ids/p/claims/1", "nonsense"});
+  CHECK(pool(harness, 1) == R"({"held":[],"resting":[1],"free":0})");
+  CHECK(harness.ask(0, claim(one, "&max=1")).status == ServiceStatus::kUnavailable);
+  harness.pass(seconds(3601));
+  CHECK(pool(harness, 1) == R"({"held":[],"resting":[],"free":1})");
 }
 
 TEST_CASE("ids: what cannot be asked is refused with a reason") {
-  ServicesPlay play;
-  const std::string one = play.open_session(0);
-  const auto verdict = [&](const std::string& request) { return play.ask(0, request).verdict; };
-  CHECK(verdict("POST ids/p") == Verdict::kInvalid);
-  CHECK(verdict("POST ids/?session=" + one) == Verdict::kInvalid);
-  CHECK(verdict("POST ids/..?session=" + one) == Verdict::kInvalid);
-  CHECK(verdict("POST ids/p/1?session=" + one) == Verdict::kWrongVerb);
-  CHECK(verdict("GET ids/p/1") == Verdict::kWrongVerb);
-  CHECK(verdict("PUT ids/p?session=" + one) == Verdict::kWrongVerb);
-  CHECK(verdict("PUT ids/p/1") == Verdict::kInvalid);
-  CHECK(verdict("DELETE ids/p/1") == Verdict::kInvalid);
-  CHECK(verdict("DELETE ids/p/0?session=" + one) == Verdict::kInvalid);
-  CHECK(verdict("DELETE ids/p/1025?session=" + one) == Verdict::kInvalid);
-  CHECK(verdict("DELETE ids/p/1/2?session=" + one) == Verdict::kInvalid);
-  CHECK(verdict(claim(one, "&max=0")) == Verdict::kInvalid);
-  CHECK(verdict(claim(one, "&max=1025")) == Verdict::kInvalid);
-  CHECK(verdict(claim(one, "&rest=3600001")) == Verdict::kInvalid);
-  CHECK(verdict(claim(one, "&name=")) == Verdict::kInvalid);
-  CHECK(verdict(claim(one, "&what=1")) == Verdict::kInvalid);
-  CHECK(verdict(claim(one, "&wait=1")) == Verdict::kInvalid);
-  CHECK_FALSE(play.exists("/ids"));
+  ServicesHarness harness;
+  const std::string one = harness.open_session(0);
+  const auto status = [&](const std::string& request) { return harness.ask(0, request).status; };
+  CHECK(status("POST ids/p") == ServiceStatus::kInvalid);
+  CHECK(status("POST ids/?session=" + one) == ServiceStatus::kInvalid);
+  CHECK(status("POST ids/..?session=" + one) == ServiceStatus::kInvalid);
+  CHECK(status("POST ids/p/1?session=" + one) == ServiceStatus::kWrongVerb);
+  CHECK(status("GET ids/p/1") == ServiceStatus::kWrongVerb);
+  CHECK(status("PUT ids/p?session=" + one) == ServiceStatus::kWrongVerb);
+  CHECK(status("PUT ids/p/1") == ServiceStatus::kInvalid);
+  CHECK(status("DELETE ids/p/1") == ServiceStatus::kInvalid);
+  CHECK(status("DELETE ids/p/0?session=" + one) == ServiceStatus::kInvalid);
+  CHECK(status("DELETE ids/p/1025?session=" + one) == ServiceStatus::kInvalid);
+  CHECK(status("DELETE ids/p/1/2?session=" + one) == ServiceStatus::kInvalid);
+  CHECK(status(claim(one, "&max=0")) == ServiceStatus::kInvalid);
+  CHECK(status(claim(one, "&max=1025")) == ServiceStatus::kInvalid);
+  CHECK(status(claim(one, "&rest=3600001")) == ServiceStatus::kInvalid);
+  CHECK(status(claim(one, "&name=")) == ServiceStatus::kInvalid);
+  CHECK(status(claim(one, "&what=1")) == ServiceStatus::kInvalid);
+  CHECK(status(claim(one, "&wait=1")) == ServiceStatus::kInvalid);
+  CHECK_FALSE(harness.exists("/ids"));
 }

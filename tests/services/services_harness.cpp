@@ -17,7 +17,7 @@ constexpr int kTurnsMax = 100'000;  // at one moment: the nodes spin
 
 }  // namespace
 
-struct ServicesPlay::Server {
+struct ServicesHarness::Server {
   int number = 0;
   ServerInfo info;
   std::unique_ptr<Node> node;
@@ -35,7 +35,7 @@ struct ServicesPlay::Server {
   Instant wants = {};
 };
 
-ServicesPlay::ServicesPlay(int servers, NodeConfig config) : config_(std::move(config)) {
+ServicesHarness::ServicesHarness(int servers, NodeConfig config) : config_(std::move(config)) {
   others_ = zookeeper_.open_session(seconds(1'000'000), now_);
   for (int i = 0; i < servers; ++i) {
     auto server = std::make_unique<Server>();
@@ -52,9 +52,9 @@ ServicesPlay::ServicesPlay(int servers, NodeConfig config) : config_(std::move(c
   pass(seconds(1));
 }
 
-ServicesPlay::~ServicesPlay() = default;
+ServicesHarness::~ServicesHarness() = default;
 
-void ServicesPlay::make_node(Server& server) {
+void ServicesHarness::make_node(Server& server) {
   NodeConfig config = config_;
   config.self = server.info;
   config.session_timeout = kSession;
@@ -63,7 +63,7 @@ void ServicesPlay::make_node(Server& server) {
 
 // ---- clients ----
 
-uint64_t ServicesPlay::send(int server, std::string_view request, std::string body) {
+uint64_t ServicesHarness::send(int server, std::string_view request, std::string body) {
   const uint64_t id = ++requests_;
   heard_[id];
   asked_of_[id] = server;
@@ -73,41 +73,41 @@ uint64_t ServicesPlay::send(int server, std::string_view request, std::string bo
   return id;
 }
 
-uint64_t ServicesPlay::send_and_pause(int server, std::string_view request, int turns) {
+uint64_t ServicesHarness::send_and_pause(int server, std::string_view request, int turns) {
   pause(server);
   const uint64_t id = send(server, request);
   for (int i = 0; i < turns; ++i) turn(server);
   return id;
 }
 
-void ServicesPlay::hang_up(uint64_t request) {
+void ServicesHarness::hang_up(uint64_t request) {
   servers_[asked_of_.at(request)]->inputs.push_back(ClientCancelled{RequestId(request)});
   settle();
 }
 
-ServiceAnswer ServicesPlay::ask(int server, std::string_view request, std::string body) {
+ServiceAnswer ServicesHarness::ask(int server, std::string_view request, std::string body) {
   const Heard& heard = heard_.at(send(server, request, std::move(body)));
   CHECK(heard.answer.has_value());
   return *heard.answer;
 }
 
-std::string ServicesPlay::member(const std::string& line, std::string_view member) {
+std::string ServicesHarness::member(const std::string& line, std::string_view member) {
   return json_member(line, member);
 }
 
-std::string ServicesPlay::member(const ServiceAnswer& answer, std::string_view name) {
+std::string ServicesHarness::member(const ServiceAnswer& answer, std::string_view name) {
   return member(answer.text, name);
 }
 
-std::string ServicesPlay::open_session(int server, int ttl_s) {
+std::string ServicesHarness::open_session(int server, int ttl_s) {
   const ServiceAnswer answer = ask(server, fmt::format("POST sessions?ttl={}", ttl_s));
-  CHECK(answer.verdict == Verdict::kCreated);
+  CHECK(answer.status == ServiceStatus::kCreated);
   return member(answer, "id");
 }
 
 // ---- time and faults ----
 
-void ServicesPlay::pass(Duration span) {
+void ServicesHarness::pass(Duration span) {
   for (const Instant until = now_ + span; now_ < until;) {
     now_ += std::min(kStep, until - now_);
     zookeeper_.set_clock(now_);
@@ -120,7 +120,7 @@ void ServicesPlay::pass(Duration span) {
   }
 }
 
-void ServicesPlay::lose_connection(Server& server) {
+void ServicesHarness::lose_connection(Server& server) {
   if (!std::exchange(server.connected, false)) return;
   // Whatever was not heard of is not known.
   for (NodeInput& input : server.inputs) {
@@ -133,7 +133,7 @@ void ServicesPlay::lose_connection(Server& server) {
   server.inputs.insert(server.inputs.begin(), ZkSessionChanged{ZkState::kConnecting, 0, Duration(0)});
 }
 
-void ServicesPlay::connect(Server& server) {
+void ServicesHarness::connect(Server& server) {
   if (server.connected || !server.reachable || !server.node) return;
   if (server.session != 0 && !zookeeper_.alive(server.session)) {
     server.session = 0;
@@ -153,24 +153,24 @@ void ServicesPlay::connect(Server& server) {
   }
 }
 
-void ServicesPlay::cut(int server) {
+void ServicesHarness::cut(int server) {
   servers_[server]->reachable = false;
   lose_connection(*servers_[server]);
   settle();
 }
 
-void ServicesPlay::mend(int server) {
+void ServicesHarness::mend(int server) {
   servers_[server]->reachable = true;
   connect(*servers_[server]);
   settle();
 }
 
-void ServicesPlay::pause(int server) { servers_[server]->paused = true; }
+void ServicesHarness::pause(int server) { servers_[server]->paused = true; }
 
-void ServicesPlay::lag(int server) { servers_[server]->lags = true; }
+void ServicesHarness::lag(int server) { servers_[server]->lags = true; }
 
 // As after SIGCONT: at first nothing tells that the connection is long gone.
-void ServicesPlay::resume(int server, bool sees_all) {
+void ServicesHarness::resume(int server, bool sees_all) {
   Server& resumed = *servers_[server];
   resumed.paused = false;
   std::vector<NodeInput> arrived;
@@ -185,7 +185,7 @@ void ServicesPlay::resume(int server, bool sees_all) {
   settle();
 }
 
-void ServicesPlay::kill(int server) {
+void ServicesHarness::kill(int server) {
   Server& killed = *servers_[server];
   killed.node.reset();
   killed.connected = false;
@@ -196,7 +196,7 @@ void ServicesPlay::kill(int server) {
   settle();
 }
 
-void ServicesPlay::start(int server) {
+void ServicesHarness::start(int server) {
   Server& started = *servers_[server];
   started.info.member.incarnation.value += 0x1000;
   started.inputs.clear();
@@ -207,47 +207,47 @@ void ServicesPlay::start(int server) {
   settle();
 }
 
-void ServicesPlay::stop(int server) {
+void ServicesHarness::stop(int server) {
   servers_[server]->inputs.push_back(StopRequested{});
   settle();
 }
 
-bool ServicesPlay::exited(int server) const { return servers_[server]->node == nullptr; }
+bool ServicesHarness::exited(int server) const { return servers_[server]->node == nullptr; }
 
-int ServicesPlay::logged(const std::string& message) const {
+int ServicesHarness::logged(const std::string& message) const {
   return static_cast<int>(std::count(lines_.begin(), lines_.end(), message));
 }
 
-void ServicesPlay::lose_answer_of(int server, Kind kind) { servers_[server]->lose = kind; }
+void ServicesHarness::lose_answer_of(int server, Kind kind) { servers_[server]->lose = kind; }
 
-void ServicesPlay::overtake(int server, Kind kind, ZkRequest request) {
+void ServicesHarness::overtake(int server, Kind kind, ZkRequest request) {
   servers_[server]->overtaken.emplace(kind, std::move(request));
 }
 
 // ---- ZooKeeper as others use it ----
 
-ZkResult ServicesPlay::zk(ZkRequest request) { return zk_as(others_, std::move(request)); }
+ZkResult ServicesHarness::zk(ZkRequest request) { return zk_as(others_, std::move(request)); }
 
-uint64_t ServicesPlay::begin_client() { return zookeeper_.open_session(seconds(1'000'000), now_); }
+uint64_t ServicesHarness::begin_client() { return zookeeper_.open_session(seconds(1'000'000), now_); }
 
-ZkResult ServicesPlay::zk_as(uint64_t client, ZkRequest request) {
+ZkResult ServicesHarness::zk_as(uint64_t client, ZkRequest request) {
   const SimZkOutcome outcome = zookeeper_.apply(client, ZkCall{ZkCallId(1), std::move(request)});
   zookeeper_.reply_delivered(client, outcome);
   settle();
   return outcome.result;
 }
 
-void ServicesPlay::zk_between_turns(std::vector<ZkRequest> requests) {
+void ServicesHarness::zk_between_turns(std::vector<ZkRequest> requests) {
   between_turns_.assign(std::make_move_iterator(requests.begin()), std::make_move_iterator(requests.end()));
   settle();
 }
 
-void ServicesPlay::end_client(uint64_t client) {
+void ServicesHarness::end_client(uint64_t client) {
   zookeeper_.close_session(client);
   settle();
 }
 
-std::vector<std::string> ServicesPlay::children(const std::string& path) const {
+std::vector<std::string> ServicesHarness::children(const std::string& path) const {
   std::vector<std::string> names;
   const std::string below = path == "/" ? path : path + "/";
   for (const auto& [name, node] : zookeeper_.tree()) {
@@ -260,7 +260,7 @@ std::vector<std::string> ServicesPlay::children(const std::string& path) const {
 
 // ---- turns ----
 
-void ServicesPlay::advance() {
+void ServicesHarness::advance() {
   for (auto& server : servers_) {
     if (!server->node || !server->connected || server->lags) continue;
     for (const SimZkFired& fired : zookeeper_.advance(server->session, zookeeper_.zxid())) {
@@ -271,7 +271,7 @@ void ServicesPlay::advance() {
 }
 
 // Until nothing more comes of what was said.
-void ServicesPlay::settle() {
+void ServicesHarness::settle() {
   int turns = 0;
   for (bool any = true; any;) {
     CHECK(++turns < kTurnsMax);
@@ -289,7 +289,7 @@ void ServicesPlay::settle() {
   }
 }
 
-bool ServicesPlay::turn(int number) {
+bool ServicesHarness::turn(int number) {
   Server& server = *servers_[number];
   for (NodeInput& input : std::exchange(server.inputs, {})) server.node->push(std::move(input));
   server.wants = server.node->pump(now_);
@@ -301,7 +301,7 @@ bool ServicesPlay::turn(int number) {
   return true;
 }
 
-void ServicesPlay::perform_call(Server& server, ZkCall call) {
+void ServicesHarness::perform_call(Server& server, ZkCall call) {
   if (zk_caller(call.id) == ZkCaller::kServices) ++calls_;
   if (!server.connected) {
     server.inputs.push_back(ZkResult{.id = call.id, .code = ZkCode::kNotConnected});
@@ -332,7 +332,7 @@ void ServicesPlay::perform_call(Server& server, ZkCall call) {
   server.inputs.push_back(std::move(outcome.result));
 }
 
-void ServicesPlay::perform(int number, NodeEffect effect) {
+void ServicesHarness::perform(int number, NodeEffect effect) {
   Server& server = *servers_[number];
   if (auto* call = std::get_if<ZkCall>(&effect)) {
     perform_call(server, std::move(*call));

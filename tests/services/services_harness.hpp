@@ -1,5 +1,5 @@
 // A few whole nodes with one simulated ZooKeeper that answers at once, links that need no time, and clients of the
-// coordination services: a stage for plays in which every step and every fault is the test's own. Time moves only when
+// coordination services: a stage for cases in which every step and every fault is the test's own. Time moves only when
 // it is told to.
 #pragma once
 #include <deque>
@@ -16,14 +16,14 @@
 
 namespace kvd::sim {
 
-class ServicesPlay {
+class ServicesHarness {
  public:
   static constexpr Duration kSession = seconds(6);  // ZooKeeper's timeout for each server
 
   // All servers are up, connected, registered and linked when it returns.
-  // `config` but for what a play decides itself: who they are, and ZooKeeper's timeout.
-  explicit ServicesPlay(int servers = 1, NodeConfig config = {});
-  ~ServicesPlay();
+  // `config` but for what a harness decides itself: who they are, and ZooKeeper's timeout.
+  explicit ServicesHarness(int servers = 1, NodeConfig config = {});
+  ~ServicesHarness();
 
   // ---- clients: `request` as on curl's command line, "POST locks/a?session=S&wait=5" ----
   struct Heard {

@@ -1,4 +1,4 @@
-// The layout of tasks, which other programs rely on, as plays: it stands as soon as a server is up, whatever happens to
+// The layout of tasks, which other programs rely on: it stands as soon as a server is up, whatever happens to
 // it.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -15,60 +15,61 @@ constexpr const char* kLayout[] = {"/tasks", "/data", "/workers", "/master", "/k
 }  // namespace
 
 TEST_CASE("task layout: it stands as soon as a server is up and asks nothing more") {
-  ServicesPlay play(2);
+  ServicesHarness harness(2);
   for (const char* path : kLayout) {
-    REQUIRE(play.exists(path));
-    CHECK(play.znode(path).ephemeral_owner == 0);
+    REQUIRE(harness.exists(path));
+    CHECK(harness.znode(path).ephemeral_owner == 0);
   }
-  play.pass(seconds(1));
-  play.take_calls();
-  play.pass(seconds(60));
-  CHECK(play.take_calls() == 0);
+  harness.pass(seconds(1));
+  harness.take_calls();
+  harness.pass(seconds(60));
+  CHECK(harness.take_calls() == 0);
 }
 
 TEST_CASE("task layout: what was deleted by hand is made anew a moment later and work goes on") {
-  ServicesPlay play(2);
+  ServicesHarness harness(2);
   SUBCASE("nobody has used it") {}
-  SUBCASE("somebody has") { play.ask(0, "DELETE tasks/" + leave(play, "x")); }
+  SUBCASE("somebody has") { harness.ask(0, "DELETE tasks/" + leave(harness, "x")); }
   for (const char* path : {"/tasks", "/data", "/workers", "/kvd/tasks"}) {
-    for (const std::string& name : play.children(path)) play.zk(ZkDelete{fmt::format("{}/{}", path, name)});
-    play.zk(ZkDelete{path});
+    for (const std::string& name : harness.children(path))
+      harness.zk(ZkDelete{fmt::format("{}/{}", path, name)});
+    harness.zk(ZkDelete{path});
   }
-  play.pass(milliseconds(500));
-  for (const char* path : {"/tasks", "/data", "/workers", "/kvd/tasks"}) CHECK_FALSE(play.exists(path));
-  play.pass(seconds(1));
-  for (const char* path : kLayout) CHECK(play.exists(path));
-  const uint64_t kazoo = play.begin_client();
-  play.zk_as(kazoo, ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
-  play.zk_as(kazoo, ZkCreate{"/tasks/t", "", ZkMode::kPersistent});
-  play.zk_as(kazoo, ZkCreate{"/data/t", "d", ZkMode::kPersistent});
-  CHECK(said(play, "k") == "t");
-  play.pass(seconds(1));
-  play.take_calls();
-  play.pass(seconds(60));
-  CHECK(play.take_calls() == 0);
+  harness.pass(milliseconds(500));
+  for (const char* path : {"/tasks", "/data", "/workers", "/kvd/tasks"}) CHECK_FALSE(harness.exists(path));
+  harness.pass(seconds(1));
+  for (const char* path : kLayout) CHECK(harness.exists(path));
+  const uint64_t kazoo = harness.begin_client();
+  harness.zk_as(kazoo, ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
+  harness.zk_as(kazoo, ZkCreate{"/tasks/t", "", ZkMode::kPersistent});
+  harness.zk_as(kazoo, ZkCreate{"/data/t", "d", ZkMode::kPersistent});
+  CHECK(said(harness, "k") == "t");
+  harness.pass(seconds(1));
+  harness.take_calls();
+  harness.pass(seconds(60));
+  CHECK(harness.take_calls() == 0);
 }
 
 TEST_CASE("task layout: below a master that was deleted servers stand again") {
-  TasksPlay play(2);
-  for (const std::string& name : play.children("/master")) play.zk(ZkDelete{"/master/" + name});
-  play.zk(ZkDelete{"/master"});
-  play.pass(seconds(2));
-  CHECK(play.children("/master").size() == 2);
-  const Worker worker(play, "w");
-  CHECK(said(play, "w") == "non");
-  const std::string id = leave(play, "x", "", 1);
-  CHECK(said(play, "w") == id);
+  TasksHarness harness(2);
+  for (const std::string& name : harness.children("/master")) harness.zk(ZkDelete{"/master/" + name});
+  harness.zk(ZkDelete{"/master"});
+  harness.pass(seconds(2));
+  CHECK(harness.children("/master").size() == 2);
+  const Worker worker(harness, "w");
+  CHECK(said(harness, "w") == "non");
+  const std::string id = leave(harness, "x", "", 1);
+  CHECK(said(harness, "w") == id);
 }
 
 TEST_CASE("task layout: what ZooKeeper forbids to make is told once and tried now and then") {
-  ServicesPlay play;
-  play.zk(ZkDelete{"/data"});
-  play.forbid_changes("/");
-  play.pass(seconds(60));
-  CHECK_FALSE(play.exists("/data"));
-  CHECK(play.logged("cannot make a znode that others look for") == 1);
-  play.take_calls();
-  play.pass(seconds(100));
-  CHECK(play.take_calls() <= 20);
+  ServicesHarness harness;
+  harness.zk(ZkDelete{"/data"});
+  harness.forbid_changes("/");
+  harness.pass(seconds(60));
+  CHECK_FALSE(harness.exists("/data"));
+  CHECK(harness.logged("cannot make a znode that others look for") == 1);
+  harness.take_calls();
+  harness.pass(seconds(100));
+  CHECK(harness.take_calls() <= 20);
 }

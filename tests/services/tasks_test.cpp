@@ -1,4 +1,4 @@
-// Tasks, workers, master and backups as plays (services_harness.hpp): who gets what, once, and what becomes of it when
+// Tasks, workers, master and backups (services_harness.hpp): who gets what, once, and what becomes of it when
 // somebody fails. The numbers in names are clients/workers/masters.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -8,573 +8,576 @@
 
 using namespace kvd;
 using namespace kvd::sim;
-using Kind = ServicesPlay::Kind;
+using Kind = ServicesHarness::Kind;
 
 TEST_CASE("task: servers stand below master once there are tasks and not before") {
-  ServicesPlay play(2);
-  CHECK(play.children("/master").empty());
-  const Worker worker(play, "w");
-  CHECK(play.children("/master").empty());
-  const std::string id = leave(play, "data", "", 1);
-  CHECK(play.children("/master").size() == 2);
-  CHECK(play.member(worker.next(), "id") == id);
+  ServicesHarness harness(2);
+  CHECK(harness.children("/master").empty());
+  const Worker worker(harness, "w");
+  CHECK(harness.children("/master").empty());
+  const std::string id = leave(harness, "data", "", 1);
+  CHECK(harness.children("/master").size() == 2);
+  CHECK(harness.member(worker.next(), "id") == id);
 }
 
 TEST_CASE("task: a worker gets it and its result comes back") {
-  TasksPlay play;
-  const ServiceAnswer left = play.ask(0, "POST tasks?kind=sum", "1 2");
-  CHECK(left.verdict == Verdict::kAccepted);
-  const std::string id = play.member(left, "id");
+  TasksHarness harness;
+  const ServiceAnswer left = harness.ask(0, "POST tasks?kind=sum", "1 2");
+  CHECK(left.status == ServiceStatus::kAccepted);
+  const std::string id = harness.member(left, "id");
   CHECK(left.fields == std::vector<NamedText>{{"Location", "/v1/tasks/" + id}});
-  CHECK(play.ask(0, "GET tasks/" + id).text ==
+  CHECK(harness.ask(0, "GET tasks/" + id).text ==
         fmt::format(R"({{"id":"{}","state":"waiting","attempt":0,"kind":"sum"}})", id));
-  const Worker worker(play, "w");
+  const Worker worker(harness, "w");
   const ServiceAnswer got = worker.next();
-  CHECK(got.verdict == Verdict::kOk);
+  CHECK(got.status == ServiceStatus::kOk);
   CHECK(got.text == fmt::format(R"({{"id":"{}","attempt":1,"fence":{},"kind":"sum","data":"1 2"}})", id,
-                                play.znode("/workers/w").modified_zxid));
+                                harness.znode("/workers/w").modified_zxid));
   CHECK(worker.next().text == got.text);  // the same again until it is over
-  CHECK(play.ask(0, "GET tasks/" + id).text ==
+  CHECK(harness.ask(0, "GET tasks/" + id).text ==
         fmt::format(R"({{"id":"{}","state":"assigned","attempt":1,"worker":"w","kind":"sum"}})", id));
-  const uint64_t waits = play.send(0, "GET tasks/" + id + "?wait=60000");
-  CHECK_FALSE(play.heard(waits).ended);
-  CHECK(finish(play, got, "3").verdict == Verdict::kOk);
-  REQUIRE(play.heard(waits).ended);
+  const uint64_t waits = harness.send(0, "GET tasks/" + id + "?wait=60000");
+  CHECK_FALSE(harness.heard(waits).ended);
+  CHECK(finish(harness, got, "3").status == ServiceStatus::kOk);
+  REQUIRE(harness.heard(waits).ended);
   CHECK(
-      play.heard(waits).answer->text ==
+      harness.heard(waits).answer->text ==
       fmt::format(R"({{"id":"{}","state":"done","attempt":1,"worker":"w","kind":"sum","result":"3"}})", id));
-  CHECK(worker.next().verdict == Verdict::kDone);
+  CHECK(worker.next().status == ServiceStatus::kDone);
 }
 
 TEST_CASE("task: what stands in ZooKeeper is what other programs know") {
-  TasksPlay play;
-  const std::string id = leave(play, "do it");
-  CHECK(play.znode("/tasks/" + id).data.empty());
-  CHECK(play.znode("/data/" + id).data == "do it");
-  CHECK(play.znode("/data/" + id).ephemeral_owner == 0);
-  CHECK(play.children("/master").size() == 1);
-  CHECK(contender_of(play, 0) == "/master/master-0000000000");
-  const Worker worker(play, "w");
-  CHECK(play.znode("/workers/w").ephemeral_owner != 0);
-  CHECK(said(play, "w") == id);
-  finish(play, worker.next(), std::string("\0\xff", 2));
-  CHECK(said(play, "w") == "non");
-  CHECK(play.znode("/tasks/" + id).data == id + "=" + std::string("\0\xff", 2));
-  CHECK(play.member(play.ask(0, "GET tasks/" + id), "result_b64") == "AP8=");
-  CHECK(play.children("/tasks").size() == 1);
-  CHECK(play.children("/kvd/tasks").size() == 1);
+  TasksHarness harness;
+  const std::string id = leave(harness, "do it");
+  CHECK(harness.znode("/tasks/" + id).data.empty());
+  CHECK(harness.znode("/data/" + id).data == "do it");
+  CHECK(harness.znode("/data/" + id).ephemeral_owner == 0);
+  CHECK(harness.children("/master").size() == 1);
+  CHECK(contender_of(harness, 0) == "/master/master-0000000000");
+  const Worker worker(harness, "w");
+  CHECK(harness.znode("/workers/w").ephemeral_owner != 0);
+  CHECK(said(harness, "w") == id);
+  finish(harness, worker.next(), std::string("\0\xff", 2));
+  CHECK(said(harness, "w") == "non");
+  CHECK(harness.znode("/tasks/" + id).data == id + "=" + std::string("\0\xff", 2));
+  CHECK(harness.member(harness.ask(0, "GET tasks/" + id), "result_b64") == "AP8=");
+  CHECK(harness.children("/tasks").size() == 1);
+  CHECK(harness.children("/kvd/tasks").size() == 1);
 }
 
 TEST_CASE("task: a client and a worker that know nothing of kvd") {
-  TasksPlay play;
-  const uint64_t kazoo = play.begin_client();
-  const uint64_t its_worker = play.begin_client();
+  TasksHarness harness;
+  const uint64_t kazoo = harness.begin_client();
+  const uint64_t its_worker = harness.begin_client();
   const std::string path =
-      play.zk_as(kazoo, ZkCreate{"/tasks/task-", "", ZkMode::kPersistentSequential}).path;
+      harness.zk_as(kazoo, ZkCreate{"/tasks/task-", "", ZkMode::kPersistentSequential}).path;
   const std::string id = path.substr(7);
-  play.zk_as(kazoo, ZkCreate{"/data/" + id, "d", ZkMode::kPersistent});
+  harness.zk_as(kazoo, ZkCreate{"/data/" + id, "d", ZkMode::kPersistent});
   CHECK(id == "task-0000000001");
-  CHECK(state_of(play, id) == "waiting");
-  play.zk_as(its_worker, ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
-  CHECK(said(play, "k") == id);
-  CHECK(state_of(play, id) == "assigned");
+  CHECK(state_of(harness, id) == "waiting");
+  harness.zk_as(its_worker, ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
+  CHECK(said(harness, "k") == id);
+  CHECK(state_of(harness, id) == "assigned");
   // A kvd client's task goes to it as well, once it is done with the first.
-  const std::string second = leave(play, "e");
-  CHECK(said(play, "k") == id);
-  play.zk_as(its_worker, ZkSet{"/tasks/" + id, id + "=r"});
-  play.zk_as(its_worker, ZkSet{"/workers/k", "non"});
-  CHECK(said(play, "k") == second);
-  CHECK(play.member(play.ask(0, "GET tasks/" + id), "result") == "r");
-  CHECK(state_of(play, id) == "done");
-  play.end_client(its_worker);
-  CHECK(state_of(play, second) == "waiting");
+  const std::string second = leave(harness, "e");
+  CHECK(said(harness, "k") == id);
+  harness.zk_as(its_worker, ZkSet{"/tasks/" + id, id + "=r"});
+  harness.zk_as(its_worker, ZkSet{"/workers/k", "non"});
+  CHECK(said(harness, "k") == second);
+  CHECK(harness.member(harness.ask(0, "GET tasks/" + id), "result") == "r");
+  CHECK(state_of(harness, id) == "done");
+  harness.end_client(its_worker);
+  CHECK(state_of(harness, second) == "waiting");
   // And a kvd worker does what kazoo's client left.
-  const Worker worker(play, "w");
-  finish(play, worker.next(), "s");
-  CHECK(play.znode("/tasks/" + second).data == second + "=s");
+  const Worker worker(harness, "w");
+  finish(harness, worker.next(), "s");
+  CHECK(harness.znode("/tasks/" + second).data == second + "=s");
 }
 
 TEST_CASE("task: its data may come later than itself") {
-  TasksPlay play;
-  const Worker worker(play, "w");
-  play.zk(ZkCreate{"/tasks/t", "", ZkMode::kPersistent});
-  CHECK(said(play, "w") == "non");
-  const uint64_t waits = play.send(0, worker.request() + "&wait=60000");
-  play.zk(ZkCreate{"/data/t", "d", ZkMode::kPersistent});
-  REQUIRE(play.heard(waits).ended);
-  CHECK(play.member(*play.heard(waits).answer, "data") == "d");
+  TasksHarness harness;
+  const Worker worker(harness, "w");
+  harness.zk(ZkCreate{"/tasks/t", "", ZkMode::kPersistent});
+  CHECK(said(harness, "w") == "non");
+  const uint64_t waits = harness.send(0, worker.request() + "&wait=60000");
+  harness.zk(ZkCreate{"/data/t", "d", ZkMode::kPersistent});
+  REQUIRE(harness.heard(waits).ended);
+  CHECK(harness.member(*harness.heard(waits).answer, "data") == "d");
 }
 
 TEST_CASE("task: another program uses a name again at once and its second task is done as well") {
-  TasksPlay play;
-  const Worker worker(play, "w");
-  play.zk(ZkCreate{"/data/t", "d", ZkMode::kPersistent});
-  play.zk(ZkCreate{"/tasks/t", "", ZkMode::kPersistent});
-  finish(play, worker.next(), "1");
-  play.zk(ZkMulti{{ZkDelete{"/tasks/t"}, ZkCreate{"/tasks/t", "", ZkMode::kPersistent}}});
+  TasksHarness harness;
+  const Worker worker(harness, "w");
+  harness.zk(ZkCreate{"/data/t", "d", ZkMode::kPersistent});
+  harness.zk(ZkCreate{"/tasks/t", "", ZkMode::kPersistent});
+  finish(harness, worker.next(), "1");
+  harness.zk(ZkMulti{{ZkDelete{"/tasks/t"}, ZkCreate{"/tasks/t", "", ZkMode::kPersistent}}});
   const ServiceAnswer again = worker.next();
-  CHECK(again.verdict == Verdict::kOk);
-  CHECK(play.member(again, "attempt") == "1");  // what was noted of the first does not count
-  CHECK(finish(play, again, "2").verdict == Verdict::kOk);
+  CHECK(again.status == ServiceStatus::kOk);
+  CHECK(harness.member(again, "attempt") == "1");  // what was noted of the first does not count
+  CHECK(finish(harness, again, "2").status == ServiceStatus::kOk);
 }
 
 TEST_CASE("task: a note goes with its task whoever removes it") {
-  TasksPlay play;
-  const std::string one = leave(play, "");
-  const std::string two = leave(play, "");
-  play.zk(ZkDelete{"/tasks/" + one});
-  CHECK(play.children("/kvd/tasks") == std::vector<std::string>{two});
-  play.kill(0);
-  play.zk(ZkDelete{"/tasks/" + two});
-  play.start(0);
-  play.pass(ServicesPlay::kSession + seconds(1));
-  CHECK(play.children("/kvd/tasks").empty());
+  TasksHarness harness;
+  const std::string one = leave(harness, "");
+  const std::string two = leave(harness, "");
+  harness.zk(ZkDelete{"/tasks/" + one});
+  CHECK(harness.children("/kvd/tasks") == std::vector<std::string>{two});
+  harness.kill(0);
+  harness.zk(ZkDelete{"/tasks/" + two});
+  harness.start(0);
+  harness.pass(ServicesHarness::kSession + seconds(1));
+  CHECK(harness.children("/kvd/tasks").empty());
 }
 
 // ---- the course's scenarios ----
 
 TEST_CASE("task: (1/1/1) the worker fails and does it when it is back") {
-  TasksPlay play;
-  const std::string id = leave(play, "x");
-  const Worker first(play, "w");
+  TasksHarness harness;
+  const std::string id = leave(harness, "x");
+  const Worker first(harness, "w");
   const ServiceAnswer lost = first.next();
   first.quit();
-  CHECK(state_of(play, id) == "waiting");
-  const Worker second(play, "w");
+  CHECK(state_of(harness, id) == "waiting");
+  const Worker second(harness, "w");
   const ServiceAnswer got = second.next();
-  CHECK(play.member(got, "id") == id);
-  CHECK(play.member(got, "attempt") == "2");
-  CHECK(std::stoll(play.member(got, "fence")) > std::stoll(play.member(lost, "fence")));
-  CHECK(finish(play, lost, "late").verdict == Verdict::kConditionFailed);
-  CHECK(finish(play, got, "good").verdict == Verdict::kOk);
-  CHECK(finish(play, lost, "later").verdict == Verdict::kConditionFailed);
-  CHECK(play.znode("/tasks/" + id).data == id + "=good");
+  CHECK(harness.member(got, "id") == id);
+  CHECK(harness.member(got, "attempt") == "2");
+  CHECK(std::stoll(harness.member(got, "fence")) > std::stoll(harness.member(lost, "fence")));
+  CHECK(finish(harness, lost, "late").status == ServiceStatus::kConditionFailed);
+  CHECK(finish(harness, got, "good").status == ServiceStatus::kOk);
+  CHECK(finish(harness, lost, "later").status == ServiceStatus::kConditionFailed);
+  CHECK(harness.znode("/tasks/" + id).data == id + "=good");
 }
 
 TEST_CASE("task: (1/1/1) the client fails and its task is done and forgotten in time") {
-  TasksPlay play;
-  const std::string id = leave(play, "x");
-  const uint64_t waits = play.send(0, "GET tasks/" + id + "?wait=60000");
-  play.hang_up(waits);
-  const Worker worker(play, "w");
-  CHECK(finish(play, worker.next(), "y").verdict == Verdict::kOk);
-  CHECK_FALSE(play.heard(waits).ended);
-  play.pass(std::chrono::minutes(59));
-  CHECK(state_of(play, id) == "done");
-  play.pass(std::chrono::minutes(2));
-  CHECK(play.ask(0, "GET tasks/" + id).verdict == Verdict::kNotFound);
-  for (const char* path : {"/tasks", "/data", "/kvd/tasks"}) CHECK(play.children(path).empty());
+  TasksHarness harness;
+  const std::string id = leave(harness, "x");
+  const uint64_t waits = harness.send(0, "GET tasks/" + id + "?wait=60000");
+  harness.hang_up(waits);
+  const Worker worker(harness, "w");
+  CHECK(finish(harness, worker.next(), "y").status == ServiceStatus::kOk);
+  CHECK_FALSE(harness.heard(waits).ended);
+  harness.pass(std::chrono::minutes(59));
+  CHECK(state_of(harness, id) == "done");
+  harness.pass(std::chrono::minutes(2));
+  CHECK(harness.ask(0, "GET tasks/" + id).status == ServiceStatus::kNotFound);
+  for (const char* path : {"/tasks", "/data", "/kvd/tasks"}) CHECK(harness.children(path).empty());
 }
 
 TEST_CASE("task: (1/2/1) a worker fails before it has begun and the other does its task") {
-  TasksPlay play;
-  const Worker first(play, "a");
-  const Worker second(play, "b");
-  const std::string id = leave(play, "x");
-  CHECK(said(play, "a") == id);
+  TasksHarness harness;
+  const Worker first(harness, "a");
+  const Worker second(harness, "b");
+  const std::string id = leave(harness, "x");
+  CHECK(said(harness, "a") == id);
   first.quit();
-  CHECK(said(play, "b") == id);
-  CHECK(finish(play, second.next(), "y").verdict == Verdict::kOk);
-  CHECK(state_of(play, id) == "done");
+  CHECK(said(harness, "b") == id);
+  CHECK(finish(harness, second.next(), "y").status == ServiceStatus::kOk);
+  CHECK(state_of(harness, id) == "done");
 }
 
 TEST_CASE("task: (1/2/1) a worker's server dies while it works and the other does its task") {
-  TasksPlay play(2);
-  const Worker first(play, "a", 1);
-  const Worker second(play, "b", 0);
-  const std::string id = leave(play, "x");
+  TasksHarness harness(2);
+  const Worker first(harness, "a", 1);
+  const Worker second(harness, "b", 0);
+  const std::string id = leave(harness, "x");
   const ServiceAnswer lost = first.next();
-  CHECK(play.member(lost, "id") == id);
-  play.kill(1);
-  play.pass(seconds(1));
-  CHECK(second.next().verdict == Verdict::kDone);  // it may be at it still
-  play.pass(ServicesPlay::kSession + seconds(1));
+  CHECK(harness.member(lost, "id") == id);
+  harness.kill(1);
+  harness.pass(seconds(1));
+  CHECK(second.next().status == ServiceStatus::kDone);  // it may be at it still
+  harness.pass(ServicesHarness::kSession + seconds(1));
   const ServiceAnswer got = second.next();
-  CHECK(play.member(got, "attempt") == "2");
-  CHECK(finish(play, lost, "late").verdict == Verdict::kConditionFailed);
-  CHECK(finish(play, got, "y").verdict == Verdict::kOk);
+  CHECK(harness.member(got, "attempt") == "2");
+  CHECK(finish(harness, lost, "late").status == ServiceStatus::kConditionFailed);
+  CHECK(finish(harness, got, "y").status == ServiceStatus::kOk);
 }
 
 TEST_CASE("task: (1/2/1) a worker that wrote its result and died before it was idle has done its task") {
-  TasksPlay play;
-  const uint64_t kazoo = play.begin_client();
-  play.zk_as(kazoo, ZkCreate{"/workers/a", "non", ZkMode::kEphemeral});
-  const std::string id = leave(play, "x");
-  play.zk_as(kazoo, ZkSet{"/tasks/" + id, id + "=y"});
-  play.end_client(kazoo);
-  const Worker second(play, "b");
-  CHECK(second.next().verdict == Verdict::kDone);
-  CHECK(play.member(play.ask(0, "GET tasks/" + id), "attempt") == "1");
+  TasksHarness harness;
+  const uint64_t kazoo = harness.begin_client();
+  harness.zk_as(kazoo, ZkCreate{"/workers/a", "non", ZkMode::kEphemeral});
+  const std::string id = leave(harness, "x");
+  harness.zk_as(kazoo, ZkSet{"/tasks/" + id, id + "=y"});
+  harness.end_client(kazoo);
+  const Worker second(harness, "b");
+  CHECK(second.next().status == ServiceStatus::kDone);
+  CHECK(harness.member(harness.ask(0, "GET tasks/" + id), "attempt") == "1");
 }
 
 TEST_CASE("task: (2/2/1) workers compete and each task runs once and the oldest first") {
-  TasksPlay play(2);
+  TasksHarness harness(2);
   std::vector<std::string> left;
-  for (int i = 0; i < 10; ++i) left.push_back(leave(play, std::to_string(i), "", i % 2));
-  const Worker first(play, "a", 0);
-  const Worker second(play, "b", 1);
+  for (int i = 0; i < 10; ++i) left.push_back(leave(harness, std::to_string(i), "", i % 2));
+  const Worker first(harness, "a", 0);
+  const Worker second(harness, "b", 1);
   std::vector<std::string> done;
   for (int i = 0; i < 5; ++i) {
     for (const Worker* worker : {&first, &second}) {
       const ServiceAnswer got = worker->next();
-      CHECK(play.member(got, "attempt") == "1");
-      done.push_back(play.member(got, "id"));
-      CHECK(finish(play, got, "r", worker->server).verdict == Verdict::kOk);
+      CHECK(harness.member(got, "attempt") == "1");
+      done.push_back(harness.member(got, "id"));
+      CHECK(finish(harness, got, "r", worker->server).status == ServiceStatus::kOk);
     }
   }
   CHECK(done == left);
-  CHECK(first.next().verdict == Verdict::kDone);
-  CHECK(second.next().verdict == Verdict::kDone);
+  CHECK(first.next().status == ServiceStatus::kDone);
+  CHECK(second.next().status == ServiceStatus::kDone);
 }
 
 TEST_CASE("task: (2/2/2) the backup resumes when the master fails") {
-  TasksPlay play(2);
-  CHECK(contender_of(play, 0) < contender_of(play, 1));
-  const Worker first(play, "a", 1);
-  const Worker second(play, "b", 1);
-  const std::string one = leave(play, "1", "", 1);
+  TasksHarness harness(2);
+  CHECK(contender_of(harness, 0) < contender_of(harness, 1));
+  const Worker first(harness, "a", 1);
+  const Worker second(harness, "b", 1);
+  const std::string one = leave(harness, "1", "", 1);
   const ServiceAnswer got = first.next();
-  play.kill(0);
-  const std::string two = leave(play, "2", "", 1);
-  CHECK(said(play, "b") == "non");
-  CHECK(finish(play, got, "r", 1).verdict == Verdict::kOk);
-  play.pass(ServicesPlay::kSession + seconds(1));
-  CHECK(play.member(second.next(), "id") == two);  // idle for longest
-  CHECK(first.next().verdict == Verdict::kDone);   // the first task has been done once and is left alone
-  CHECK(state_of(play, one, 1) == "done");
-  const std::string three = leave(play, "3", "", 1);
-  CHECK(play.member(first.next(), "id") == three);
+  harness.kill(0);
+  const std::string two = leave(harness, "2", "", 1);
+  CHECK(said(harness, "b") == "non");
+  CHECK(finish(harness, got, "r", 1).status == ServiceStatus::kOk);
+  harness.pass(ServicesHarness::kSession + seconds(1));
+  CHECK(harness.member(second.next(), "id") == two);   // idle for longest
+  CHECK(first.next().status == ServiceStatus::kDone);  // the first task has been done once and is left alone
+  CHECK(state_of(harness, one, 1) == "done");
+  const std::string three = leave(harness, "3", "", 1);
+  CHECK(harness.member(first.next(), "id") == three);
 }
 
 // ZooKeeper still keeps that server's session.
-static bool session_lives(const ServicesPlay& play, int server, int life = 1) {
-  return play.exists(fmt::format("/kvd/lives/s{}.{:016x}", server, 0x1000 * life + server));
+static bool session_lives(const ServicesHarness& harness, int server, int life = 1) {
+  return harness.exists(fmt::format("/kvd/lives/s{}.{:016x}", server, 0x1000 * life + server));
 }
 
 TEST_CASE("task: (2/2/2) the next in line assigns long before the session of a killed master has ended") {
-  TasksPlay play(3);
-  const Worker worker(play, "w", 2);
-  play.kill(0);
+  TasksHarness harness(3);
+  const Worker worker(harness, "w", 2);
+  harness.kill(0);
   SUBCASE("one") {}
-  SUBCASE("two at once") { play.kill(1); }
-  const std::string id = leave(play, "x", "", 2);
-  play.pass(milliseconds(100));
-  CHECK(said(play, "w") == id);
-  CHECK(session_lives(play, 0));
-  CHECK(contender_of(play, 0).empty());
-  play.pass(ServicesPlay::kSession + seconds(1));
-  CHECK_FALSE(session_lives(play, 0));
-  CHECK(play.member(worker.next(), "attempt") == "1");
+  SUBCASE("two at once") { harness.kill(1); }
+  const std::string id = leave(harness, "x", "", 2);
+  harness.pass(milliseconds(100));
+  CHECK(said(harness, "w") == id);
+  CHECK(session_lives(harness, 0));
+  CHECK(contender_of(harness, 0).empty());
+  harness.pass(ServicesHarness::kSession + seconds(1));
+  CHECK_FALSE(session_lives(harness, 0));
+  CHECK(harness.member(worker.next(), "attempt") == "1");
 }
 
 TEST_CASE("task: (2/2/2) of a master that stands still there is no proof that it is dead") {
-  TasksPlay play(2);
-  const Worker worker(play, "w", 1);
-  play.pause(0);
-  leave(play, "x", "", 1);
-  play.pass(ServicesPlay::kSession - seconds(1));
-  CHECK_FALSE(contender_of(play, 0).empty());
-  CHECK(said(play, "w") == "non");
+  TasksHarness harness(2);
+  const Worker worker(harness, "w", 1);
+  harness.pause(0);
+  leave(harness, "x", "", 1);
+  harness.pass(ServicesHarness::kSession - seconds(1));
+  CHECK_FALSE(contender_of(harness, 0).empty());
+  CHECK(said(harness, "w") == "non");
 }
 
 TEST_CASE("task: what is proven of a server's former life is not held against the present one") {
-  TasksPlay play(2);
-  play.kill(0);
+  TasksHarness harness(2);
+  harness.kill(0);
   SUBCASE("it is back before anybody has tried its port") {}
-  SUBCASE("it is back later") { play.pass(milliseconds(100)); }
-  play.start(0);
-  play.pass(milliseconds(100));
-  CHECK(play.children("/master").size() == 2);
-  CHECK(contender_of(play, 0) > contender_of(play, 1));
-  const Worker worker(play, "w", 0);
-  const std::string id = leave(play, "x", "", 1);
-  CHECK(said(play, "w") == id);
-  play.kill(1);
-  leave(play, "y", "", 0);
-  finish(play, worker.next(), "r");
-  play.pass(milliseconds(100));
-  CHECK(said(play, "w") != "non");
+  SUBCASE("it is back later") { harness.pass(milliseconds(100)); }
+  harness.start(0);
+  harness.pass(milliseconds(100));
+  CHECK(harness.children("/master").size() == 2);
+  CHECK(contender_of(harness, 0) > contender_of(harness, 1));
+  const Worker worker(harness, "w", 0);
+  const std::string id = leave(harness, "x", "", 1);
+  CHECK(said(harness, "w") == id);
+  harness.kill(1);
+  leave(harness, "y", "", 0);
+  finish(harness, worker.next(), "r");
+  harness.pass(milliseconds(100));
+  CHECK(said(harness, "w") != "non");
 }
 
 TEST_CASE("task: a server that was killed and is back does not wait for its own former contender") {
-  TasksPlay play;
-  const Worker former(play, "a");
-  play.kill(0);
-  play.start(0);
-  const Worker worker(play, "b");
-  const std::string id = leave(play, "x", "?retries=0");
-  play.pass(milliseconds(100));
-  CHECK(said(play, "b") == id);
-  CHECK_FALSE(play.exists("/workers/a"));
+  TasksHarness harness;
+  const Worker former(harness, "a");
+  harness.kill(0);
+  harness.start(0);
+  const Worker worker(harness, "b");
+  const std::string id = leave(harness, "x", "?retries=0");
+  harness.pass(milliseconds(100));
+  CHECK(said(harness, "b") == id);
+  CHECK_FALSE(harness.exists("/workers/a"));
 }
 
 TEST_CASE("task: workers of a dead server make way and those that have a task do so later") {
-  TasksPlay play(3);
+  TasksHarness harness(3);
   int dies = 0;
   SUBCASE("the master") {}
   SUBCASE("another") { dies = 1; }
-  const Worker busy(play, "a", dies);
-  const std::string one = leave(play, "1", "", 2);
-  REQUIRE(said(play, "a") == one);
-  const Worker idle(play, "b", dies);
-  const Worker other(play, "c", 2);
-  play.kill(dies);
-  play.pass(milliseconds(100));
-  const std::string two = leave(play, "2", "?retries=0", 2);
-  CHECK(said(play, "a") == one);
-  CHECK_FALSE(play.exists("/workers/b"));
-  CHECK(said(play, "c") == two);
-  finish(play, other.next(), "r", 2);
-  CHECK(other.next().verdict == Verdict::kDone);
-  const Worker again(play, "b", 2);  // its name is free
-  play.pass(ServicesPlay::kSession / 3);
-  CHECK(session_lives(play, dies));
-  CHECK(play.member(other.next(), "id") == one);
-  CHECK(play.member(other.next(), "attempt") == "2");
-  CHECK(finish(play, other.next(), "r", 2).verdict == Verdict::kOk);
+  const Worker busy(harness, "a", dies);
+  const std::string one = leave(harness, "1", "", 2);
+  REQUIRE(said(harness, "a") == one);
+  const Worker idle(harness, "b", dies);
+  const Worker other(harness, "c", 2);
+  harness.kill(dies);
+  harness.pass(milliseconds(100));
+  const std::string two = leave(harness, "2", "?retries=0", 2);
+  CHECK(said(harness, "a") == one);
+  CHECK_FALSE(harness.exists("/workers/b"));
+  CHECK(said(harness, "c") == two);
+  finish(harness, other.next(), "r", 2);
+  CHECK(other.next().status == ServiceStatus::kDone);
+  const Worker again(harness, "b", 2);  // its name is free
+  harness.pass(ServicesHarness::kSession / 3);
+  CHECK(session_lives(harness, dies));
+  CHECK(harness.member(other.next(), "id") == one);
+  CHECK(harness.member(other.next(), "attempt") == "2");
+  CHECK(finish(harness, other.next(), "r", 2).status == ServiceStatus::kOk);
 }
 
 TEST_CASE("task: (2/2/2) a paused master finds that it leads no more when it goes on") {
-  TasksPlay play(2);
-  const Worker worker(play, "w", 1);
-  play.pause(0);
-  const std::string one = leave(play, "1", "", 1);
-  const std::string two = leave(play, "2", "", 1);
-  CHECK(said(play, "w") == "non");
-  play.pass(ServicesPlay::kSession + seconds(1));
-  CHECK(said(play, "w") == one);
-  const int64_t fence = play.znode("/workers/w").modified_zxid;
-  play.resume(0);
-  play.pass(seconds(1));
-  CHECK(play.znode("/workers/w").modified_zxid == fence);
-  CHECK(state_of(play, two, 1) == "waiting");
+  TasksHarness harness(2);
+  const Worker worker(harness, "w", 1);
+  harness.pause(0);
+  const std::string one = leave(harness, "1", "", 1);
+  const std::string two = leave(harness, "2", "", 1);
+  CHECK(said(harness, "w") == "non");
+  harness.pass(ServicesHarness::kSession + seconds(1));
+  CHECK(said(harness, "w") == one);
+  const int64_t fence = harness.znode("/workers/w").modified_zxid;
+  harness.resume(0);
+  harness.pass(seconds(1));
+  CHECK(harness.znode("/workers/w").modified_zxid == fence);
+  CHECK(state_of(harness, two, 1) == "waiting");
 }
 
 TEST_CASE("task: a master whose contender has gone cannot assign") {
-  TasksPlay play(2);
-  const Worker worker(play, "w", 0);
-  play.pause(1);  // so that nobody else assigns
-  play.overtake(0, Kind::kMulti, ZkDelete{contender_of(play, 0)});
-  play.zk(ZkCreate{"/data/t", "d", ZkMode::kPersistent});
-  play.zk(ZkCreate{"/tasks/t", "", ZkMode::kPersistent});
-  CHECK(said(play, "w") == "non");
-  CHECK(contender_of(play, 0) > contender_of(play, 1));  // it stands again, last
-  play.resume(1);
-  CHECK(said(play, "w") == "t");
-  CHECK(play.member(worker.next(), "attempt") == "1");
+  TasksHarness harness(2);
+  const Worker worker(harness, "w", 0);
+  harness.pause(1);  // so that nobody else assigns
+  harness.overtake(0, Kind::kMulti, ZkDelete{contender_of(harness, 0)});
+  harness.zk(ZkCreate{"/data/t", "d", ZkMode::kPersistent});
+  harness.zk(ZkCreate{"/tasks/t", "", ZkMode::kPersistent});
+  CHECK(said(harness, "w") == "non");
+  CHECK(contender_of(harness, 0) > contender_of(harness, 1));  // it stands again, last
+  harness.resume(1);
+  CHECK(said(harness, "w") == "t");
+  CHECK(harness.member(worker.next(), "attempt") == "1");
 }
 
 TEST_CASE("task: who is first below /master assigns and be it another program") {
-  TasksPlay play;
-  const uint64_t kazoo = play.begin_client();
-  play.zk_as(kazoo, ZkCreate{"/master/m_", "me", ZkMode::kEphemeralSequential});
-  play.zk(ZkDelete{contender_of(play, 0)});
-  const Worker worker(play, "w");
-  const std::string id = leave(play, "x");
-  CHECK(worker.next().verdict == Verdict::kDone);
+  TasksHarness harness;
+  const uint64_t kazoo = harness.begin_client();
+  harness.zk_as(kazoo, ZkCreate{"/master/m_", "me", ZkMode::kEphemeralSequential});
+  harness.zk(ZkDelete{contender_of(harness, 0)});
+  const Worker worker(harness, "w");
+  const std::string id = leave(harness, "x");
+  CHECK(worker.next().status == ServiceStatus::kDone);
   // It does it as the course has it, and kvd's worker works for it.
-  play.zk_as(kazoo, ZkSet{"/workers/w", id});
+  harness.zk_as(kazoo, ZkSet{"/workers/w", id});
   const ServiceAnswer got = worker.next();
-  CHECK(play.member(got, "data") == "x");
-  CHECK(finish(play, got, "y").verdict == Verdict::kOk);
-  CHECK(state_of(play, id) == "done");
-  const std::string second = leave(play, "z");
-  CHECK(said(play, "w") == "non");
-  play.end_client(kazoo);
-  CHECK(said(play, "w") == second);
+  CHECK(harness.member(got, "data") == "x");
+  CHECK(finish(harness, got, "y").status == ServiceStatus::kOk);
+  CHECK(state_of(harness, id) == "done");
+  const std::string second = leave(harness, "z");
+  CHECK(said(harness, "w") == "non");
+  harness.end_client(kazoo);
+  CHECK(said(harness, "w") == second);
 }
 
 TEST_CASE("task: after a restart of all servers everything goes on") {
-  TasksPlay play(2);
-  const Worker worker(play, "w");
-  const std::string one = leave(play, "1");
-  const std::string two = leave(play, "2");
-  const std::string three = leave(play, "3", "?retries=7");
-  const std::string cancelled = leave(play, "4");
-  finish(play, worker.next(), "r");
-  CHECK(play.member(worker.next(), "id") == two);
-  play.ask(0, "DELETE tasks/" + cancelled);
-  play.kill(0);
-  play.kill(1);
-  play.pass(ServicesPlay::kSession + seconds(1));
-  CHECK(play.children("/workers").empty());
-  play.start(0);
-  play.start(1);
-  CHECK(play.member(play.ask(1, "GET tasks/" + one), "result") == "r");
-  CHECK(state_of(play, cancelled, 1) == "cancelled");
-  const Worker again(play, "w", 1);
+  TasksHarness harness(2);
+  const Worker worker(harness, "w");
+  const std::string one = leave(harness, "1");
+  const std::string two = leave(harness, "2");
+  const std::string three = leave(harness, "3", "?retries=7");
+  const std::string cancelled = leave(harness, "4");
+  finish(harness, worker.next(), "r");
+  CHECK(harness.member(worker.next(), "id") == two);
+  harness.ask(0, "DELETE tasks/" + cancelled);
+  harness.kill(0);
+  harness.kill(1);
+  harness.pass(ServicesHarness::kSession + seconds(1));
+  CHECK(harness.children("/workers").empty());
+  harness.start(0);
+  harness.start(1);
+  CHECK(harness.member(harness.ask(1, "GET tasks/" + one), "result") == "r");
+  CHECK(state_of(harness, cancelled, 1) == "cancelled");
+  const Worker again(harness, "w", 1);
   ServiceAnswer got = again.next();
-  CHECK(play.member(got, "id") == two);
-  CHECK(play.member(got, "attempt") == "2");
-  finish(play, got, "r");
+  CHECK(harness.member(got, "id") == two);
+  CHECK(harness.member(got, "attempt") == "2");
+  finish(harness, got, "r");
   got = again.next();
-  CHECK(play.member(got, "id") == three);
-  CHECK(play.member(got, "attempt") == "1");
-  finish(play, got, "r");
-  CHECK(again.next().verdict == Verdict::kDone);
+  CHECK(harness.member(got, "id") == three);
+  CHECK(harness.member(got, "attempt") == "1");
+  finish(harness, got, "r");
+  CHECK(again.next().status == ServiceStatus::kDone);
 }
 
 // ---- attempts, ends, time ----
 
 TEST_CASE("task: a worker that is back under its name with another session has no task") {
-  TasksPlay play;
-  const uint64_t kazoo = play.begin_client();
-  const uint64_t again = play.begin_client();
-  play.zk_as(kazoo, ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
-  const std::string id = leave(play, "x");
-  CHECK(said(play, "k") == id);
-  play.pause(0);
-  play.end_client(kazoo);
-  play.zk_as(again, ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
-  play.resume(0);  // which sees one list of workers, the same as before
-  CHECK(said(play, "k") == id);
-  CHECK(play.member(play.ask(0, "GET tasks/" + id), "attempt") == "2");
+  TasksHarness harness;
+  const uint64_t kazoo = harness.begin_client();
+  const uint64_t again = harness.begin_client();
+  harness.zk_as(kazoo, ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
+  const std::string id = leave(harness, "x");
+  CHECK(said(harness, "k") == id);
+  harness.pause(0);
+  harness.end_client(kazoo);
+  harness.zk_as(again, ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
+  harness.resume(0);  // which sees one list of workers, the same as before
+  CHECK(said(harness, "k") == id);
+  CHECK(harness.member(harness.ask(0, "GET tasks/" + id), "attempt") == "2");
 }
 
 TEST_CASE("task: it fails when its retries are used up") {
-  TasksPlay play;
-  const std::string id = leave(play, "x", "?retries=2");
+  TasksHarness harness;
+  const std::string id = leave(harness, "x", "?retries=2");
   for (int i = 1; i <= 3; ++i) {
-    const Worker worker(play, "w");
-    CHECK(play.member(worker.next(), "attempt") == std::to_string(i));
-    CHECK(state_of(play, id) == "assigned");
+    const Worker worker(harness, "w");
+    CHECK(harness.member(worker.next(), "attempt") == std::to_string(i));
+    CHECK(state_of(harness, id) == "assigned");
     worker.quit();
   }
-  CHECK(state_of(play, id) == "failed");
-  CHECK(play.znode("/tasks/" + id).data == id + "=failed");
-  const Worker worker(play, "w");
-  CHECK(worker.next().verdict == Verdict::kDone);
+  CHECK(state_of(harness, id) == "failed");
+  CHECK(harness.znode("/tasks/" + id).data == id + "=failed");
+  const Worker worker(harness, "w");
+  CHECK(worker.next().status == ServiceStatus::kDone);
 }
 
 TEST_CASE("task: a worker may say that it failed") {
-  TasksPlay play;
-  const std::string id = leave(play, "x");
-  const Worker worker(play, "w");
+  TasksHarness harness;
+  const std::string id = leave(harness, "x");
+  const Worker worker(harness, "w");
   const ServiceAnswer got = worker.next();
-  CHECK(finish(play, got, "no such file", 0, "&status=failed").verdict == Verdict::kOk);
-  CHECK(state_of(play, id) == "failed");
-  CHECK(play.member(play.ask(0, "GET tasks/" + id), "result") == "no such file");
-  CHECK(finish(play, got, "no such file", 0, "&status=failed").verdict == Verdict::kOk);  // said again
-  CHECK(finish(play, got, "ah").verdict == Verdict::kConditionFailed);
+  CHECK(finish(harness, got, "no such file", 0, "&status=failed").status == ServiceStatus::kOk);
+  CHECK(state_of(harness, id) == "failed");
+  CHECK(harness.member(harness.ask(0, "GET tasks/" + id), "result") == "no such file");
+  CHECK(finish(harness, got, "no such file", 0, "&status=failed").status ==
+        ServiceStatus::kOk);  // said again
+  CHECK(finish(harness, got, "ah").status == ServiceStatus::kConditionFailed);
 }
 
 TEST_CASE("task: cancelled while it waits it is given to nobody") {
-  TasksPlay play;
-  const std::string id = leave(play, "x");
-  const uint64_t waits = play.send(0, "GET tasks/" + id + "?wait=60000");
-  const ServiceAnswer answer = play.ask(0, "DELETE tasks/" + id);
-  CHECK(answer.verdict == Verdict::kOk);
+  TasksHarness harness;
+  const std::string id = leave(harness, "x");
+  const uint64_t waits = harness.send(0, "GET tasks/" + id + "?wait=60000");
+  const ServiceAnswer answer = harness.ask(0, "DELETE tasks/" + id);
+  CHECK(answer.status == ServiceStatus::kOk);
   CHECK(answer.text == fmt::format(R"({{"id":"{}","state":"cancelled"}})", id));
-  REQUIRE(play.heard(waits).ended);
-  CHECK(play.member(*play.heard(waits).answer, "state") == "cancelled");
-  const Worker worker(play, "w");
-  CHECK(worker.next().verdict == Verdict::kDone);
-  CHECK(play.ask(0, "DELETE tasks/" + id).verdict == Verdict::kDone);
-  CHECK(play.ask(0, "GET tasks/" + id).verdict == Verdict::kNotFound);
-  CHECK(play.ask(0, "DELETE tasks/" + id).verdict == Verdict::kNotFound);
+  REQUIRE(harness.heard(waits).ended);
+  CHECK(harness.member(*harness.heard(waits).answer, "state") == "cancelled");
+  const Worker worker(harness, "w");
+  CHECK(worker.next().status == ServiceStatus::kDone);
+  CHECK(harness.ask(0, "DELETE tasks/" + id).status == ServiceStatus::kDone);
+  CHECK(harness.ask(0, "GET tasks/" + id).status == ServiceStatus::kNotFound);
+  CHECK(harness.ask(0, "DELETE tasks/" + id).status == ServiceStatus::kNotFound);
 }
 
 TEST_CASE("task: a worker hears that its task was cancelled and gets another one when it asks") {
-  TasksPlay play(2);
-  const uint64_t holds = play.send(0, "POST workers?name=w&hold=1");
-  const std::string id = leave(play, "x");
-  const std::string other = leave(play, "y");
-  const ServiceAnswer got = play.ask(0, "POST workers/w/next");
-  CHECK(play.ask(1, fmt::format("PUT tasks/{}/progress?fence={}", id, play.member(got, "fence")), "half")
-            .verdict == Verdict::kDone);
-  CHECK(play.member(play.ask(0, "GET tasks/" + id), "progress") == "half");
-  play.ask(1, "DELETE tasks/" + id);
-  CHECK(play.heard(holds).lines.back() == fmt::format(R"({{"state":"cancel","id":"{}"}})", id));
-  CHECK(finish(play, got, "r").verdict == Verdict::kConditionFailed);
-  CHECK(play.ask(0, fmt::format("PUT tasks/{}/progress?fence={}", id, play.member(got, "fence")), "more")
-            .verdict == Verdict::kConditionFailed);
-  CHECK(state_of(play, id) == "cancelled");
-  CHECK(said(play, "w") == id);  // it may be at it still
-  const uint64_t next = play.send(0, "POST workers/w/next?wait=1000");
-  REQUIRE(play.heard(next).ended);
-  CHECK(play.member(*play.heard(next).answer, "id") == other);
+  TasksHarness harness(2);
+  const uint64_t holds = harness.send(0, "POST workers?name=w&hold=1");
+  const std::string id = leave(harness, "x");
+  const std::string other = leave(harness, "y");
+  const ServiceAnswer got = harness.ask(0, "POST workers/w/next");
+  CHECK(
+      harness.ask(1, fmt::format("PUT tasks/{}/progress?fence={}", id, harness.member(got, "fence")), "half")
+          .status == ServiceStatus::kDone);
+  CHECK(harness.member(harness.ask(0, "GET tasks/" + id), "progress") == "half");
+  harness.ask(1, "DELETE tasks/" + id);
+  CHECK(harness.heard(holds).lines.back() == fmt::format(R"({{"state":"cancel","id":"{}"}})", id));
+  CHECK(finish(harness, got, "r").status == ServiceStatus::kConditionFailed);
+  CHECK(
+      harness.ask(0, fmt::format("PUT tasks/{}/progress?fence={}", id, harness.member(got, "fence")), "more")
+          .status == ServiceStatus::kConditionFailed);
+  CHECK(state_of(harness, id) == "cancelled");
+  CHECK(said(harness, "w") == id);  // it may be at it still
+  const uint64_t next = harness.send(0, "POST workers/w/next?wait=1000");
+  REQUIRE(harness.heard(next).ended);
+  CHECK(harness.member(*harness.heard(next).answer, "id") == other);
 }
 
 TEST_CASE("task: one that was cancelled before its worker fetched it makes way") {
-  TasksPlay play;
-  const Worker worker(play, "w");
-  const std::string id = leave(play, "x");
-  const std::string other = leave(play, "y");
-  CHECK(said(play, "w") == id);
-  play.ask(0, "DELETE tasks/" + id);
-  CHECK(said(play, "w") == other);
+  TasksHarness harness;
+  const Worker worker(harness, "w");
+  const std::string id = leave(harness, "x");
+  const std::string other = leave(harness, "y");
+  CHECK(said(harness, "w") == id);
+  harness.ask(0, "DELETE tasks/" + id);
+  CHECK(said(harness, "w") == other);
 }
 
 TEST_CASE("task: who has cancelled one that was done meanwhile does not remove it") {
-  TasksPlay play;
-  const std::string id = leave(play, "x");
-  play.overtake(0, Kind::kMulti, ZkSet{"/tasks/" + id, id + "=r"});
-  CHECK(play.ask(0, "DELETE tasks/" + id).verdict == Verdict::kConflict);
-  CHECK(play.member(play.ask(0, "GET tasks/" + id), "result") == "r");
+  TasksHarness harness;
+  const std::string id = leave(harness, "x");
+  harness.overtake(0, Kind::kMulti, ZkSet{"/tasks/" + id, id + "=r"});
+  CHECK(harness.ask(0, "DELETE tasks/" + id).status == ServiceStatus::kConflict);
+  CHECK(harness.member(harness.ask(0, "GET tasks/" + id), "result") == "r");
 }
 
 TEST_CASE("task: one that is cancelled while it is being assigned is not given out") {
-  TasksPlay play;
-  const std::string id = leave(play, "x");
-  play.overtake(0, Kind::kMulti, ZkSet{"/tasks/" + id, id + "=cancelled"});
-  play.zk(ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
-  CHECK(said(play, "k") == "non");
+  TasksHarness harness;
+  const std::string id = leave(harness, "x");
+  harness.overtake(0, Kind::kMulti, ZkSet{"/tasks/" + id, id + "=cancelled"});
+  harness.zk(ZkCreate{"/workers/k", "non", ZkMode::kEphemeral});
+  CHECK(said(harness, "k") == "non");
 }
 
 TEST_CASE("task: a result that a later attempt overtakes is refused") {
-  TasksPlay play;
-  const std::string id = leave(play, "x");
-  const Worker worker(play, "w");
+  TasksHarness harness;
+  const std::string id = leave(harness, "x");
+  const Worker worker(harness, "w");
   const ServiceAnswer got = worker.next();
-  play.overtake(0, Kind::kMulti, ZkSet{"/workers/w", id});  // the same task, yet another attempt
-  CHECK(finish(play, got, "r").verdict == Verdict::kConditionFailed);
-  CHECK(state_of(play, id) == "assigned");
+  harness.overtake(0, Kind::kMulti, ZkSet{"/workers/w", id});  // the same task, yet another attempt
+  CHECK(finish(harness, got, "r").status == ServiceStatus::kConditionFailed);
+  CHECK(state_of(harness, id) == "assigned");
 }
 
 TEST_CASE("task: a new master judges by the ensemble's clock how long one has been over") {
-  TasksPlay play(2);
-  const std::string id = leave(play, "x", "", 1);
-  const Worker worker(play, "w", 1);
-  finish(play, worker.next(), "r", 1);
-  play.pass(std::chrono::minutes(40));
-  play.kill(0);
-  play.pass(std::chrono::minutes(15));
-  CHECK(state_of(play, id, 1) == "done");
-  play.pass(std::chrono::minutes(10));
-  CHECK(play.ask(1, "GET tasks/" + id).verdict == Verdict::kNotFound);
-  for (const char* path : {"/tasks", "/data", "/kvd/tasks"}) CHECK(play.children(path).empty());
+  TasksHarness harness(2);
+  const std::string id = leave(harness, "x", "", 1);
+  const Worker worker(harness, "w", 1);
+  finish(harness, worker.next(), "r", 1);
+  harness.pass(std::chrono::minutes(40));
+  harness.kill(0);
+  harness.pass(std::chrono::minutes(15));
+  CHECK(state_of(harness, id, 1) == "done");
+  harness.pass(std::chrono::minutes(10));
+  CHECK(harness.ask(1, "GET tasks/" + id).status == ServiceStatus::kNotFound);
+  for (const char* path : {"/tasks", "/data", "/kvd/tasks"}) CHECK(harness.children(path).empty());
 }
 
 TEST_CASE("task: of those that are over a bounded number is kept") {
-  TasksPlay play;
-  play.kill(0);
+  TasksHarness harness;
+  harness.kill(0);
   for (int i = 0; i < 4200; i += 100) {
     ZkMulti multi;
     for (int n = i; n < i + 100; ++n)
       multi.ops.emplace_back(
           ZkCreate{fmt::format("/tasks/t{}", n), fmt::format("t{}=r", n), ZkMode::kPersistent});
-    REQUIRE(play.zk(std::move(multi)).code == ZkCode::kOk);
+    REQUIRE(harness.zk(std::move(multi)).code == ZkCode::kOk);
   }
-  play.start(0);
-  play.pass(seconds(10));
-  CHECK(play.children("/tasks").size() == limits::kTasksKept);
-  play.pass(std::chrono::minutes(61));
-  CHECK(play.children("/tasks").empty());
+  harness.start(0);
+  harness.pass(seconds(10));
+  CHECK(harness.children("/tasks").size() == limits::kTasksKept);
+  harness.pass(std::chrono::minutes(61));
+  CHECK(harness.children("/tasks").empty());
 }
 
 TEST_CASE("task: one that goes while the master looks at it does not make it look at all others") {
-  TasksPlay play;
+  TasksHarness harness;
   for (int i = 0; i < 100; ++i)
-    play.zk(ZkCreate{fmt::format("/tasks/over-{}", i), fmt::format("over-{}=r", i), ZkMode::kPersistent});
-  const uint64_t kazoo = play.begin_client();
-  play.zk(ZkCreate{"/workers", "", ZkMode::kPersistent});
-  play.zk_as(kazoo, ZkCreate{"/workers/w", "non", ZkMode::kEphemeral});
-  const std::string id = leave(play, "x");
-  REQUIRE(said(play, "w") == id);
-  play.take_calls();
-  play.zk_between_turns(
+    harness.zk(ZkCreate{fmt::format("/tasks/over-{}", i), fmt::format("over-{}=r", i), ZkMode::kPersistent});
+  const uint64_t kazoo = harness.begin_client();
+  harness.zk(ZkCreate{"/workers", "", ZkMode::kPersistent});
+  harness.zk_as(kazoo, ZkCreate{"/workers/w", "non", ZkMode::kEphemeral});
+  const std::string id = leave(harness, "x");
+  REQUIRE(said(harness, "w") == id);
+  harness.take_calls();
+  harness.zk_between_turns(
       {ZkSet{"/tasks/" + id, id + "=r"}, ZkSet{"/workers/w", "non"}, ZkDelete{"/tasks/" + id}});
-  play.pass(seconds(1));
-  CHECK_FALSE(play.exists("/tasks/" + id));
-  CHECK(play.take_calls() < 50);
+  harness.pass(seconds(1));
+  CHECK_FALSE(harness.exists("/tasks/" + id));
+  CHECK(harness.take_calls() < 50);
 }

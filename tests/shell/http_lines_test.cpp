@@ -12,7 +12,7 @@ namespace {
 constexpr char kHold[] = "POST /v1/locks/a/b?hold=1&name=x%20y HTTP/1.1\r\nHost: x\r\n\r\n";
 
 ServiceReply line(RequestId id, std::string text, bool last = false) {
-  return {id, ServiceAnswer{Verdict::kOk, std::move(text), Form::kJson, {}}, true, last};
+  return {id, ServiceAnswer{ServiceStatus::kOk, std::move(text), ContentType::kJson, {}}, true, last};
 }
 
 ServiceRequest call_of(HttpFixture& fixture) {
@@ -45,7 +45,8 @@ TEST_CASE("lines: each goes out when it is said, and the last one ends the answe
   fixture.say(line(call.id, "two", true));
   client.send("GET /v1/locks/a HTTP/1.1\r\nHost: x\r\n\r\n");  // the connection goes on
   const ServiceRequest next = call_of(fixture);
-  fixture.say({next.id, ServiceAnswer{Verdict::kNotFound, "nothing", Form::kJson, {}}, false, true});
+  fixture.say(
+      {next.id, ServiceAnswer{ServiceStatus::kNotFound, "nothing", ContentType::kJson, {}}, false, true});
   await(fixture, client, "HTTP/1.1 404");
   CHECK(client.received().find("4\r\none\n\r\n4\r\ntwo\n\r\n0\r\n\r\nHTTP/1.1 404") != std::string::npos);
   CHECK(fixture.cancelled.empty());
@@ -108,7 +109,7 @@ TEST_CASE("lines: who only waits may end its side and still gets the answer") {
   const ServiceRequest call = call_of(fixture);
   client.end_sending();
   fixture.settle();
-  fixture.say({call.id, ServiceAnswer{Verdict::kOk, "{}", Form::kJson, {}}, false, true});
+  fixture.say({call.id, ServiceAnswer{ServiceStatus::kOk, "{}", ContentType::kJson, {}}, false, true});
   CHECK(client.next().body == "{}\n");
   CHECK(fixture.cancelled.empty());
 }

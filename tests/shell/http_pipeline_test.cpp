@@ -53,7 +53,7 @@ void answer_all(HttpFixture& fixture) {
   for (const ClientRequest& request : std::exchange(fixture.held, {}))
     fixture.answer(request, answer_to(request));
   for (const ServiceRequest& call : std::exchange(fixture.calls, {}))
-    fixture.say({call.id, ServiceAnswer{Verdict::kOk, "{}", Form::kJson, {}}, false, true});
+    fixture.say({call.id, ServiceAnswer{ServiceStatus::kOk, "{}", ContentType::kJson, {}}, false, true});
 }
 
 void check_answer(Client& client, const std::string& request) {
@@ -138,7 +138,7 @@ TEST_CASE("pipelines: nothing is done behind a stream before it ends, and its cl
     fixture.run_until([&] { return fixture.calls.size() == 1; });
     const RequestId stream = std::exchange(fixture.calls, {})[0].id;
     auto say = [&](bool last) {
-      fixture.say({stream, ServiceAnswer{Verdict::kOk, "line", Form::kJson, {}}, true, last});
+      fixture.say({stream, ServiceAnswer{ServiceStatus::kOk, "line", ContentType::kJson, {}}, true, last});
     };
     say(false);
     fixture.settle();

@@ -16,7 +16,7 @@ const Member kA = member("a", 1);
 const Member kB = member("b", 1);
 
 // The node leads, and commits nothing that b, which is in sync, has not acknowledged.
-struct Leader : HandFed {
+struct Leader : SingleNodeHarness {
   Leader() {
     link = lead_with(*this, kB);
     acknowledge();

@@ -19,8 +19,8 @@ constexpr size_t kWaiters = 2;
 constexpr size_t kSizes[] = {3, 2};  // each with every other member
 constexpr char kSingle[] = "gate";
 
-kvd::Verdict verdict_of(const ServiceReply* reply) {
-  return reply == nullptr ? kvd::Verdict::kUnknown : reply->answer.verdict;
+kvd::ServiceStatus verdict_of(const ServiceReply* reply) {
+  return reply == nullptr ? kvd::ServiceStatus::kUnknown : reply->answer.status;
 }
 
 }  // namespace
@@ -87,12 +87,12 @@ void BarrierClients::enter_by_session(int index) {
   const std::string call = fmt::format("POST barriers/{}/enter?size={}&member=c{}&session={}&wait={}", path,
                                        barriers_.at(path).size, index, members_[index].session, kWaitMs);
   calls_.call(any_server(), call, [this, index](const ServiceReply* reply) {
-    const kvd::Verdict verdict = verdict_of(reply);
-    if (verdict == kvd::Verdict::kOk) {
+    const kvd::ServiceStatus verdict = verdict_of(reply);
+    if (verdict == kvd::ServiceStatus::kOk) {
       released(index, reply->answer.text);
       return context_.queue.after(keeping(), [this, index] { leave(index); });
     }
-    if (verdict == kvd::Verdict::kGone || verdict == kvd::Verdict::kConflict || prng_.one_in(6))
+    if (verdict == kvd::ServiceStatus::kGone || verdict == kvd::ServiceStatus::kConflict || prng_.one_in(6))
       return think(index);
     within(kAgainMost, [this, index] { enter_by_session(index); });
   });
@@ -106,9 +106,9 @@ void BarrierClients::leave(int index) {
 }
 
 void BarrierClients::hear_left(int index, const ServiceReply* reply) {
-  const kvd::Verdict verdict = verdict_of(reply);
-  if (verdict == kvd::Verdict::kGone || verdict == kvd::Verdict::kNotFound) return think(index);
-  if (verdict != kvd::Verdict::kOk) {
+  const kvd::ServiceStatus verdict = verdict_of(reply);
+  if (verdict == kvd::ServiceStatus::kGone || verdict == kvd::ServiceStatus::kNotFound) return think(index);
+  if (verdict != kvd::ServiceStatus::kOk) {
     within(kAgainMost, [this, index] { leave(index); });
     return;
   }
@@ -131,7 +131,7 @@ void BarrierClients::raise() {
 
 void BarrierClients::lower() {
   calls_.call(any_server(), fmt::format("DELETE barriers/{}", kSingle), [this](const ServiceReply* reply) {
-    const bool down = verdict_of(reply) == kvd::Verdict::kDone;
+    const bool down = verdict_of(reply) == kvd::ServiceStatus::kDone;
     within(kThinkMost, [this, down] { down ? raise() : lower(); });
   });
 }
@@ -142,7 +142,7 @@ void BarrierClients::wait(int index) {
   calls_.call(
       server, fmt::format("GET barriers/{}?wait=2000", kSingle),
       [this, index, seen](const ServiceReply* reply) {
-        if (verdict_of(reply) == kvd::Verdict::kOk) {
+        if (verdict_of(reply) == kvd::ServiceStatus::kOk) {
           const auto it = tree().find(fmt::format("/{}", kSingle));
           if (it != tree().end() && it->second.created_zxid <= seen)
             return wrong("who waits at a barrier is told that it is down, but it has been up all the time");

@@ -1,4 +1,4 @@
-// Calls of the coordination services as on curl's command line, and words out of their answers: what plays and the
+// Calls of the coordination services as on curl's command line, and words out of their answers: what tests and the
 // clients of simulated worlds have in common.
 #pragma once
 #include <string>

@@ -620,7 +620,7 @@ TEST_CASE("durable: a server alone does not begin anew in place of what it canno
 TEST_CASE("a store that has reached its limit refuses what grows") {
   NodeConfig config;
   config.memory_max = 2000;
-  HandFed a(config);
+  SingleNodeHarness a(config);
   a.connect();
   a.ask(put("k", std::string(1000, 'v')));
   a.ask(put("l", std::string(1000, 'v')));

@@ -88,7 +88,7 @@ TEST_CASE("durable: a larger set that was ordered before a restart is told while
 TEST_CASE("nobody begins anew by itself once a server with a disk was in sync") {
   for (bool disks : {false, true}) {
     CAPTURE(disks);
-    HandFed a;  // without one
+    SingleNodeHarness a;  // without one
     a.register_server(member("b", 2));
     Register content = led_by(kB, {kB}, 3);
     content.disks = disks;

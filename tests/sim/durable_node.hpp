@@ -29,8 +29,8 @@ inline EntryPointer entry(uint64_t epoch, uint64_t revision, const std::string& 
 
 inline PutKey put(const std::string& key, const std::string& value) { return PutKey{key, Bytes(value), {}}; }
 
-struct Durable : HandFed {
-  explicit Durable(const NodeConfig& config = durable_config()) : HandFed(config) {}
+struct Durable : SingleNodeHarness {
+  explicit Durable(const NodeConfig& config = durable_config()) : SingleNodeHarness(config) {}
 
   // What it reads: an empty directory ...
   void find_nothing() {

@@ -25,7 +25,7 @@ uint64_t fenced_by(const ClientReply& reply) {
 }
 
 // The node in a cluster of its own and b, of which one leads epoch 1.
-struct Pair : HandFed {
+struct Pair : SingleNodeHarness {
   explicit Pair(const Member& leader) {
     register_server(kB);
     if (leader == kB)

@@ -79,7 +79,7 @@ void IdClients::ask_by_session(int index, const std::string& query) {
     calls_.call(any_server(), fmt::format("POST ids/{}{}&session={}", client.pool, query, id),
                 [this, index, asked = now()](const ServiceReply* reply) {
                   if (reply == nullptr) return think(index);
-                  if (reply->answer.verdict != kvd::Verdict::kCreated) {
+                  if (reply->answer.status != kvd::ServiceStatus::kCreated) {
                     refused(clients_[index], reply->answer, asked);
                     return think(index);
                   }
@@ -98,9 +98,9 @@ void IdClients::confirm(int index) {
 
 void IdClients::hear_confirmed(int index, Instant asked, const ServiceReply* reply) {
   const Client& client = clients_[index];
-  const kvd::Verdict verdict = reply == nullptr ? kvd::Verdict::kUnknown : reply->answer.verdict;
-  if (verdict == kvd::Verdict::kGone) return think(index);
-  if (verdict == kvd::Verdict::kOk) {
+  const kvd::ServiceStatus verdict = reply == nullptr ? kvd::ServiceStatus::kUnknown : reply->answer.status;
+  if (verdict == kvd::ServiceStatus::kGone) return think(index);
+  if (verdict == kvd::ServiceStatus::kOk) {
     if (json_number(reply->answer.text, "fence") != client.fence)
       return wrong(fmt::format("{} is confirmed with another fence: {}", client.number, reply->answer.text));
     const std::string why = grants_.hear(client.number, client.fence, index, asked, now());

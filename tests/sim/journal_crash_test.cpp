@@ -21,11 +21,11 @@ uint64_t g_seed = 0;
 
 void on_check_failed() { fmt::print(stderr, "CRASH: journal_crash --seed {}\n", g_seed); }
 
-bool survives(uint64_t seed, bool traced, Lie lie, Story::Counts& counts) {
+bool survives(uint64_t seed, bool traced, Lie lie, JournalRun::Counts& counts) {
   g_seed = seed;
-  Story story(seed, traced, lie);
-  const std::optional<std::string> why = story.run();
-  counts += story.counts();
+  JournalRun run(seed, traced, lie);
+  const std::optional<std::string> why = run.run();
+  counts += run.counts();
   if (why && lie == Lie::kNone) fmt::print(stderr, "FAILED: {}: journal_crash --seed {}\n", *why, seed);
   return !why;
 }
@@ -33,7 +33,7 @@ bool survives(uint64_t seed, bool traced, Lie lie, Story::Counts& counts) {
 // What a journal cannot know may cost it what was safe; then the model has to see it.
 bool notices(Lie lie, const char* name) {
   constexpr uint64_t kSeeds = 500;
-  Story::Counts counts;
+  JournalRun::Counts counts;
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
     if (!survives(seed, false, lie, counts)) return true;
   }
@@ -43,7 +43,7 @@ bool notices(Lie lie, const char* name) {
 
 int run_all(uint64_t first, uint64_t last) {
   const auto begin = std::chrono::steady_clock::now();
-  Story::Counts all;
+  JournalRun::Counts all;
   uint64_t failed = 0;
   for (uint64_t seed = first; seed <= last && failed < 10; ++seed) {
     if (!survives(seed, false, Lie::kNone, all)) ++failed;
@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string flag = argv[i];
     if (flag == "--seed") {
-      Story::Counts counts;
+      JournalRun::Counts counts;
       return survives(std::strtoull(argv[i + 1], nullptr, 10), true, Lie::kNone, counts) ? 0 : 1;
     }
     if (flag == "--seeds") seeds = argv[i + 1];

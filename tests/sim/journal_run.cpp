@@ -13,7 +13,7 @@ constexpr int kIdlesMax = 50;  // with space enough, all is answered after so ma
 
 }  // namespace
 
-Story::Counts& Story::Counts::operator+=(const Counts& other) {
+JournalRun::Counts& JournalRun::Counts::operator+=(const Counts& other) {
   for (auto member : {&Counts::lives, &Counts::opened, &Counts::intact, &Counts::usable, &Counts::entries,
                       &Counts::snapshots, &Counts::refused, &Counts::failures, &Counts::syncs, &Counts::torn,
                       &Counts::closed}) {
@@ -22,7 +22,7 @@ Story::Counts& Story::Counts::operator+=(const Counts& other) {
   return *this;
 }
 
-std::string Story::Counts::text() const {
+std::string JournalRun::Counts::text() const {
   return fmt::format(
       "{} lives, {} cut off in a change, {} closed, {} opened, {} intact, {} usable; {} entries, {} "
       "snapshots, "
@@ -30,10 +30,11 @@ std::string Story::Counts::text() const {
       lives, torn, closed, opened, intact, usable, entries, snapshots, refused, failures, syncs);
 }
 
-Story::Story(uint64_t seed, bool traced, Lie lie) : prng_(seed), traced_(traced), files_(prng_.next(), lie) {
+JournalRun::JournalRun(uint64_t seed, bool traced, Lie lie)
+    : prng_(seed), traced_(traced), files_(prng_.next(), lie) {
   using Sync = JournalOptions::Sync;
   const uint64_t sync = prng_.below(8);
-  options_.sync = sync == 0 ? Sync::kInterval : sync == 1 ? Sync::kBySystem : Sync::kAlways;
+  options_.sync = sync == 0 ? Sync::kInterval : sync == 1 ? Sync::kOff : Sync::kAlways;
   options_.segment_bytes = uint64_t(1) << prng_.between(10, 15);
   options_.reserve_bytes = prng_.one_in(2) ? 0 : prng_.below(20'000);
   options_.read_bytes = uint64_t(1) << prng_.between(6, 16);
@@ -42,7 +43,7 @@ Story::Story(uint64_t seed, bool traced, Lie lie) : prng_(seed), traced_(traced)
   facts_.cluster = "c";
 }
 
-std::optional<std::string> Story::run() {
+std::optional<std::string> JournalRun::run() {
   const uint64_t lives = 1 + prng_.below(6);
   for (uint64_t i = 0; i < lives && !failure_; ++i) life();
   if (!failure_) last_life();
@@ -50,17 +51,17 @@ std::optional<std::string> Story::run() {
   return failure_;
 }
 
-void Story::fail(std::string why) {
+void JournalRun::fail(std::string why) {
   if (!failure_) failure_ = std::move(why);
 }
 
-void Story::say(const std::string& what) {
+void JournalRun::say(const std::string& what) {
   if (traced_) fmt::print("{}\n", what);
 }
 
 // ---- lives ----
 
-void Story::life() {
+void JournalRun::life() {
   ++counts_.lives;
   plan_faults();
   if (open()) {
@@ -78,7 +79,7 @@ void Story::life() {
 }
 
 // Without faults: it opens, writes, and finds it all again.
-void Story::last_life() {
+void JournalRun::last_life() {
   say("the last two lives are without faults");
   faults_ = Faults::kNone;
   files_.set_budget(SimFiles::kNoLimit);
@@ -97,7 +98,7 @@ void Story::last_life() {
   }
 }
 
-void Story::plan_faults() {
+void JournalRun::plan_faults() {
   files_.set_budget(SimFiles::kNoLimit);
   errors_due_ = false;
   if (prng_.one_in(2)) files_.die_in(1 + prng_.below(prng_.one_in(2) ? 12 : 100));
@@ -112,7 +113,7 @@ void Story::plan_faults() {
 }
 
 // Until the node may go on; false: this life is over before that.
-bool Story::open() {
+bool JournalRun::open() {
   dead_ = closed_ = snapshot_open_ = fresh_ = fresh_refused_ = low_ = false;
   orders_.clear();
   options_.boot = fmt::format("boot-{}", boot_);
@@ -145,7 +146,7 @@ bool Story::open() {
   return settle();
 }
 
-bool Story::read_all(JournalModel::Opened& opened) {
+bool JournalRun::read_all(JournalModel::Opened& opened) {
   for (int part = 0; !dead_; ++part) {
     std::vector<DiskOrder> orders(1, DiskRead{});
     std::vector<DiskAnswer> answers = journal_->perform(std::move(orders));
@@ -176,7 +177,7 @@ bool Story::read_all(JournalModel::Opened& opened) {
 }
 
 // As a node does: another incarnation unless the disk is sure to have everything, an empty copy if it has none.
-void Story::establish(const JournalModel::Opened& opened) {
+void JournalRun::establish(const JournalModel::Opened& opened) {
   const bool usable = opened.opened.usable && opened.found.base != LogPosition{};
   const bool same = opened.opened.intact && usable;
   const bool keep_first = prng_.one_in(2);
@@ -191,7 +192,7 @@ void Story::establish(const JournalModel::Opened& opened) {
   if (!same && !keep_first) keep(true);
 }
 
-void Story::end_life() {
+void JournalRun::end_life() {
   const bool power = prng_.one_in(2);
   say(fmt::format("{}{}", power ? "the power is lost" : "the process ends", closed_ ? ", cleanly" : ""));
   counts_.torn += files_.dead() ? 1 : 0;
@@ -207,7 +208,7 @@ void Story::end_life() {
   if (faults_ == Faults::kDamage && prng_.one_in(3)) damage();
 }
 
-void Story::damage() {
+void JournalRun::damage() {
   const std::vector<Files::Info> all = files_.files();
   if (all.empty()) return;
   const Files::Info& file = all[prng_.below(all.size())];
@@ -231,7 +232,7 @@ void Story::damage() {
 
 // ---- a node's orders ----
 
-void Story::step() {
+void JournalRun::step() {
   const uint64_t kind = prng_.below(100);
   if (fresh_refused_) {  // there was no space for a new generation: nothing else makes sense
     if (kind < 50) return idle();
@@ -258,21 +259,21 @@ void Story::step() {
   }
 }
 
-Revision Story::last() const { return log_.empty() ? base_.revision : log_.back()->revision; }
+Revision JournalRun::last() const { return log_.empty() ? base_.revision : log_.back()->revision; }
 
-LogPosition Story::position(Revision revision) const {
+LogPosition JournalRun::position(Revision revision) const {
   if (revision == base_.revision) return base_;
   return {log_[revision.value - base_.revision.value - 1]->epoch, revision};
 }
 
-void Story::write() {
+void JournalRun::write() {
   DiskWrite order;
   order.number = ++writes_;
   for (uint64_t i = prng_.below(5); i-- > 0;) order.records.push_back(record());
   orders_.push_back(std::move(order));
 }
 
-DiskRecord Story::record() {
+DiskRecord JournalRun::record() {
   const uint64_t kind = prng_.below(10);
   if (kind == 0 && last() > committed_) {
     const Revision cut(committed_.value + prng_.below(last().value - committed_.value + 1));
@@ -303,14 +304,14 @@ DiskRecord Story::record() {
   return EntryPointer(std::move(entry));
 }
 
-void Story::keep(bool another) {
+void JournalRun::keep(bool another) {
   if (another) facts_.self = {ServerId{"s0"}, Incarnation(prng_.next() | 1)};
   if (prng_.one_in(3)) facts_.lineage = Lineage(facts_.lineage.value + 1);
   facts_.epoch = epoch_ = Epoch(epoch_.value + 1);
   orders_.push_back(DiskKeep{facts_});
 }
 
-void Story::begin_snapshot(bool fresh) {
+void JournalRun::begin_snapshot(bool fresh) {
   fresh_refused_ = false;
   if (fresh) {  // of a leader that is further, or of a new lineage
     fresh_ = true;
@@ -323,7 +324,7 @@ void Story::begin_snapshot(bool fresh) {
   orders_.push_back(DiskSnapshotBegin{++snapshots_, position(committed_), fresh});
 }
 
-void Story::continue_snapshot() {
+void JournalRun::continue_snapshot() {
   if (!prng_.one_in(3)) {
     DiskSnapshotItems part;
     part.number = snapshots_;
@@ -342,7 +343,7 @@ void Story::continue_snapshot() {
 }
 
 // Performs the first `orders` of those that wait.
-void Story::flush(size_t orders) {
+void JournalRun::flush(size_t orders) {
   std::vector<DiskOrder> batch(
       std::make_move_iterator(orders_.begin()),
       std::make_move_iterator(orders_.begin() + static_cast<std::ptrdiff_t>(orders)));
@@ -350,7 +351,7 @@ void Story::flush(size_t orders) {
   perform(std::move(batch));
 }
 
-void Story::perform(std::vector<DiskOrder> orders) {
+void JournalRun::perform(std::vector<DiskOrder> orders) {
   if (over()) return;
   for (const DiskOrder& order : orders) model_.on_order(order);
   const size_t count = orders.size();
@@ -359,16 +360,16 @@ void Story::perform(std::vector<DiskOrder> orders) {
   hear(answers);
 }
 
-void Story::idle() {
+void JournalRun::idle() {
   if (over()) return;
   const std::vector<DiskAnswer> answers = journal_->idle();
   say(fmt::format("idle, {} answers{}", answers.size(), files_.dead() ? ": dead" : ""));
   hear(answers);
-  if (!over() && !fresh_ && options_.sync != JournalOptions::Sync::kBySystem) model_.on_marked();
+  if (!over() && !fresh_ && options_.sync != JournalOptions::Sync::kOff) model_.on_marked();
 }
 
 // What a process that died has still been told counts for nothing.
-void Story::hear(const std::vector<DiskAnswer>& answers) {
+void JournalRun::hear(const std::vector<DiskAnswer>& answers) {
   if (files_.dead()) {
     dead_ = true;
     return;
@@ -398,7 +399,7 @@ void Story::hear(const std::vector<DiskAnswer>& answers) {
   }
 }
 
-bool Story::settle() {
+bool JournalRun::settle() {
   for (int i = 0; i < kIdlesMax && !over(); ++i) {
     if (i == kIdlesMax / 2) files_.set_budget(SimFiles::kNoLimit);
     if (fresh_refused_) begin_snapshot(true);

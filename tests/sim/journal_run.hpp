@@ -13,10 +13,10 @@
 
 namespace kvd::sim {
 
-class Story {
+class JournalRun {
  public:
   // With a trace it tells on stdout what happens.
-  explicit Story(uint64_t seed, bool traced = false, Lie lie = Lie::kNone);
+  explicit JournalRun(uint64_t seed, bool traced = false, Lie lie = Lie::kNone);
   // What went wrong, if anything.
   std::optional<std::string> run();
 

@@ -89,10 +89,10 @@ void NameClients::register_again(int index) {
 
 void NameClients::hear_registered(int index, Instant asked, const ServiceReply* reply) {
   const Client& client = clients_[index];
-  const kvd::Verdict verdict = reply == nullptr ? kvd::Verdict::kUnknown : reply->answer.verdict;
-  if (verdict == kvd::Verdict::kCreated || verdict == kvd::Verdict::kOk) {
+  const kvd::ServiceStatus verdict = reply == nullptr ? kvd::ServiceStatus::kUnknown : reply->answer.status;
+  if (verdict == kvd::ServiceStatus::kCreated || verdict == kvd::ServiceStatus::kOk) {
     given(index, reply->answer.text, asked);
-  } else if (verdict != kvd::Verdict::kUnknown) {
+  } else if (verdict != kvd::ServiceStatus::kUnknown) {
     return think(index);
   }
   if (prng_.one_in(2))
@@ -106,7 +106,7 @@ void NameClients::watch(int server) {
   const std::string call = fmt::format("GET names?recurse=1&wait=1000&version={}", watchers_[server].version);
   calls_.call(server, call, [this, server](const ServiceReply* reply) {
     Watcher& watcher = watchers_[server];
-    if (reply != nullptr && reply->answer.verdict == kvd::Verdict::kOk) {
+    if (reply != nullptr && reply->answer.status == kvd::ServiceStatus::kOk) {
       const std::string& text = reply->answer.text;
       watcher.version = std::stoull(json_member(text, "version"));
       watcher.heard.clear();

@@ -44,8 +44,8 @@ int64_t Nemesis::mean_us(Fault fault) const {
       return options.swizzle_us;
     case kHold:
       return options.hold_us;
-    case kEncore:
-      return options.encore_us;
+    case kDeposeAndReturn:
+      return options.depose_and_return_us;
     case kTwin:
       return options.twin_us;
     case kZkLoss:
@@ -146,8 +146,8 @@ void Nemesis::inject(Fault fault) {
     case kHold:
       hold();
       return;
-    case kEncore:
-      encore();
+    case kDeposeAndReturn:
+      depose_and_return();
       return;
     case kTwin:
       world_.start_twin(server, lasting());
@@ -270,23 +270,24 @@ void Nemesis::hold() {
 // What the leader hears on its own links stops, then what it says on them: another one takes over, and the same befalls
 // that one, until the first one leads again (or it has lasted long enough). Then all goes on at once: what was said in
 // the former reign arrives in the new one.
-void Nemesis::encore() {
+void Nemesis::depose_and_return() {
   const std::optional<int> leader = world_.leader();
   if (!leader) return;
-  Encore planned{*leader, {}, context_.queue.now() + lasting()};
+  Deposed planned{*leader, {}, context_.queue.now() + lasting()};
   for (int other = 0; other < context_.options.servers; ++other) {
     if (other != *leader) world_.network().clog(other, *leader, *leader);
   }
-  context_.queue.after(context_.up_to(2 * context_.options.lag_us), [this, planned] { play(planned); });
+  context_.queue.after(context_.up_to(2 * context_.options.lag_us),
+                       [this, planned] { depose_again(planned); });
 }
 
-void Nemesis::play(Encore encore) {
+void Nemesis::depose_again(Deposed deposed) {
   if (!world_.faults_allowed()) return;
-  const int leader = world_.leader().value_or(encore.first);
+  const int leader = world_.leader().value_or(deposed.first);
   const int servers = static_cast<int>(context_.options.servers);
-  if (context_.queue.now() >= encore.until || (leader == encore.first && encore.interrupted.size() > 1)) {
-    encore.interrupted.push_back(encore.first);
-    for (int a : encore.interrupted) {
+  if (context_.queue.now() >= deposed.until || (leader == deposed.first && deposed.interrupted.size() > 1)) {
+    deposed.interrupted.push_back(deposed.first);
+    for (int a : deposed.interrupted) {
       for (int b = 0; b < servers; ++b) {
         world_.network().unclog(a, b, a);
         world_.network().unclog(b, a, a);
@@ -294,8 +295,8 @@ void Nemesis::play(Encore encore) {
     }
     return;
   }
-  if (std::count(encore.interrupted.begin(), encore.interrupted.end(), leader) == 0) {
-    encore.interrupted.push_back(leader);
+  if (std::count(deposed.interrupted.begin(), deposed.interrupted.end(), leader) == 0) {
+    deposed.interrupted.push_back(leader);
     for (int other = 0; other < servers; ++other) {
       if (other == leader) continue;
       world_.network().clog(leader, other, leader);
@@ -304,7 +305,7 @@ void Nemesis::play(Encore encore) {
   }
   const bool soon = context_.prng.one_in(2);
   context_.queue.after(soon ? milliseconds(1) : context_.up_to(context_.options.heartbeat_us),
-                       [this, encore = std::move(encore)] { play(encore); });
+                       [this, deposed = std::move(deposed)] { depose_again(deposed); });
 }
 
 // So every link is now and then the only one that stands, or the only one that does not.

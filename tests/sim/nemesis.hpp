@@ -27,7 +27,7 @@ class Nemesis {
     kClog,
     kSwizzle,
     kHold,
-    kEncore,
+    kDeposeAndReturn,
     kTwin,
     kZkLoss,
     kZkCut,
@@ -52,13 +52,13 @@ class Nemesis {
   void clog();
   void swizzle();
   void hold();
-  struct Encore {
+  struct Deposed {
     int first;                     // leads again at the end
     std::vector<int> interrupted;  // whose own links stand still
     Instant until;
   };
-  void encore();
-  void play(Encore encore);
+  void depose_and_return();
+  void depose_again(Deposed deposed);
   // Does it once the fault has lasted; not when the faults end before, since the world sees to that.
   void undo_after(Duration span, EventQueue::Action undo);
   int victim();

@@ -54,7 +54,7 @@ constexpr Field kFields[] = {
     {"clog_us", &Options::clog_us},
     {"swizzle_us", &Options::swizzle_us},
     {"hold_us", &Options::hold_us},
-    {"encore_us", &Options::encore_us},
+    {"depose_and_return_us", &Options::depose_and_return_us},
     {"locks", &Options::locks},
     {"ids", &Options::ids},
     {"names", &Options::names},
@@ -199,7 +199,7 @@ void draw_bounds(Prng& prng, Options& options) {
 void draw_schedules(Prng& prng, Options& options) {
   if (options.servers < 2) return;
   if (prng.one_in(4)) options.hold_us = pick(prng, {300'000, 1'000'000, 3'000'000});
-  if (prng.one_in(6)) options.encore_us = pick(prng, {500'000, 2'000'000});
+  if (prng.one_in(6)) options.depose_and_return_us = pick(prng, {500'000, 2'000'000});
   if (prng.one_in(4)) options.moves = pick(prng, {1, 5});
   if (options.zk_cut_us != 0 && prng.one_in(4)) options.zk_cut_leaders = pick(prng, {20, 70});
 }

@@ -12,7 +12,7 @@ namespace {
 const Member kOther = member("b", 1);
 
 // The other server leads and is the first below /master, where the node stands behind it.
-void begin(HandFed& a) {
+void begin(SingleNodeHarness& a) {
   Register content;
   content.epoch = Epoch(3);
   content.leader = kOther;
@@ -30,7 +30,7 @@ void begin(HandFed& a) {
 }  // namespace
 
 TEST_CASE("proof: a server that says nothing keeps its contender and one whose port refuses does not") {
-  HandFed a;
+  SingleNodeHarness a;
   begin(a);
   for (int i = 0; i < 10; ++i) {
     a.push(LinkEnded{a.dialed("b"), LinkEnd::kUnreachable, "no route"});
@@ -43,7 +43,7 @@ TEST_CASE("proof: a server that says nothing keeps its contender and one whose p
 }
 
 TEST_CASE("proof: it removes one contender and a server that lives after all stands again") {
-  HandFed a;
+  SingleNodeHarness a;
   begin(a);
   a.prove_dead(kOther);
   a.create("/master/master-", "b", ZkMode::kEphemeralSequential);
@@ -54,7 +54,7 @@ TEST_CASE("proof: it removes one contender and a server that lives after all sta
 }
 
 TEST_CASE("proof: an idle worker goes at once and one that has a task a third of the session timeout later") {
-  HandFed a;
+  SingleNodeHarness a;
   begin(a);
   a.create("/workers/busy", "t");
   a.create("/workers/idle", "non");
@@ -79,7 +79,7 @@ TEST_CASE("proof: an idle worker goes at once and one that has a task a third of
 }
 
 TEST_CASE("proof: who talks to the node lives although its port refuses until that ends") {
-  HandFed a;
+  SingleNodeHarness a;
   begin(a);
   const LinkId caller = a.greet(kOther, Epoch(3));
   a.prove_dead(kOther);
@@ -90,7 +90,7 @@ TEST_CASE("proof: who talks to the node lives although its port refuses until th
 }
 
 TEST_CASE("proof: heard again it is no other one and its time goes on") {
-  HandFed a;
+  SingleNodeHarness a;
   begin(a);
   a.create("/workers/busy", "t");
   a.prove_dead(kOther);

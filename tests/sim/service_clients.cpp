@@ -28,7 +28,7 @@ std::string Grants::hear(const std::string& what, int64_t number, int client, In
 void ServiceClients::open_session(int server, int ttl_s, std::function<void(const std::string& id)> then) {
   calls_.call(server, fmt::format("POST sessions?ttl={}", ttl_s),
               [then = std::move(then)](const ServiceReply* reply) {
-                const bool opened = reply != nullptr && reply->answer.verdict == kvd::Verdict::kCreated;
+                const bool opened = reply != nullptr && reply->answer.status == kvd::ServiceStatus::kCreated;
                 then(opened ? json_member(reply->answer.text, "id") : std::string());
               });
 }

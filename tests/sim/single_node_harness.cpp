@@ -9,7 +9,7 @@
 
 namespace kvd::sim {
 
-HandFed::HandFed(NodeConfig config) {
+SingleNodeHarness::SingleNodeHarness(NodeConfig config) {
   const bool durable = config.self.durable;
   config.self = info_of(member("a", 1));
   config.self.durable = durable;
@@ -19,28 +19,28 @@ HandFed::HandFed(NodeConfig config) {
     create(path, "", ZkMode::kPersistent);
 }
 
-void HandFed::create(const std::string& path, const std::string& data, ZkMode mode) {
+void SingleNodeHarness::create(const std::string& path, const std::string& data, ZkMode mode) {
   SimZkOutcome outcome = zookeeper_.apply(others_, ZkCall{ZkCallId(1), ZkCreate{path, data, mode}});
   CHECK(outcome.result.code == ZkCode::kOk);
   settle();
 }
 
-void HandFed::remove(const std::string& path) {
+void SingleNodeHarness::remove(const std::string& path) {
   CHECK(zookeeper_.apply(others_, ZkCall{ZkCallId(1), ZkDelete{path, -1}}).result.code == ZkCode::kOk);
   settle();
 }
 
-void HandFed::set(const std::string& path, const std::string& data) {
+void SingleNodeHarness::set(const std::string& path, const std::string& data) {
   CHECK(zookeeper_.apply(others_, ZkCall{ZkCallId(1), ZkSet{path, data, -1}}).result.code == ZkCode::kOk);
   settle();
 }
 
-void HandFed::register_server(const Member& who) {
+void SingleNodeHarness::register_server(const Member& who) {
   create(member_path(who.id), encode_server_info(info_of(who)));
   create(life_path(who), encode_server_info(info_of(who)));
 }
 
-void HandFed::create_register(Register content) {
+void SingleNodeHarness::create_register(Register content) {
   content.cluster = "11111111-2222-4333-8444-555555555555";
   content.leader_znode = "server_0000000000";
   content.epoch_id = content.epoch.value;
@@ -49,7 +49,7 @@ void HandFed::create_register(Register content) {
   create(kConfigPath, encode_register(content), ZkMode::kPersistent);
 }
 
-void HandFed::change_register(Register next) {
+void SingleNodeHarness::change_register(Register next) {
   const Result<Register> now = decode_register(zookeeper_.tree().at(kConfigPath).data);
   const Register made = next.epoch == now->epoch ? next_change(*now) : next_epoch(*now, next.epoch.value);
   next.cluster = now->cluster;
@@ -59,34 +59,34 @@ void HandFed::change_register(Register next) {
   set(kConfigPath, encode_register(next));
 }
 
-void HandFed::connect() {
+void SingleNodeHarness::connect() {
   session_ = zookeeper_.open_session(seconds(6), now_);
   push(ZkSessionChanged{ZkState::kConnected, session_, seconds(6)});
 }
 
-void HandFed::reconnect() { push(ZkSessionChanged{ZkState::kConnected, session_, seconds(6)}); }
+void SingleNodeHarness::reconnect() { push(ZkSessionChanged{ZkState::kConnected, session_, seconds(6)}); }
 
-void HandFed::push(NodeInput input) {
+void SingleNodeHarness::push(NodeInput input) {
   node_->push(std::move(input));
   settle();
 }
 
-void HandFed::pass(Duration span) {
+void SingleNodeHarness::pass(Duration span) {
   for (Instant until = now_ + span; now_ < until;) {
     now_ += Duration(12'500);
     settle();
   }
 }
 
-void HandFed::release_results(Duration span) {
+void SingleNodeHarness::release_results(Duration span) {
   holding_ = false;
   now_ += span;
   for (ZkResult& result : std::exchange(held_, {})) node_->push(std::move(result));
   settle();
 }
 
-uint64_t HandFed::ask(Operation operation, ReadMode read, const std::string& idempotency_key,
-                      OptionalBox<Fence> fence) {
+uint64_t SingleNodeHarness::ask(Operation operation, ReadMode read, const std::string& idempotency_key,
+                                OptionalBox<Fence> fence) {
   ClientRequest request;
   request.id = RequestId(++requests_);
   request.operation = std::move(operation);
@@ -97,7 +97,7 @@ uint64_t HandFed::ask(Operation operation, ReadMode read, const std::string& ide
   return requests_;
 }
 
-LinkId HandFed::greet(const Member& from, Epoch epoch, bool sparse) {
+LinkId SingleNodeHarness::greet(const Member& from, Epoch epoch, bool sparse) {
   LinkId link(2 * ++accepted_);
   push(LinkAccepted{link, from.id.value});
   Hello hello{register_.cluster, register_.lineage, info_of(from), ServerId{"a"}, epoch, sparse};
@@ -105,18 +105,18 @@ LinkId HandFed::greet(const Member& from, Epoch epoch, bool sparse) {
   return link;
 }
 
-LinkId HandFed::answer_dial(const Member& to, Epoch epoch, bool sparse) {
+LinkId SingleNodeHarness::answer_dial(const Member& to, Epoch epoch, bool sparse) {
   return answer_dial_as(to, to, epoch, sparse);
 }
 
-LinkId HandFed::dialed(const std::string& host) const {
+LinkId SingleNodeHarness::dialed(const std::string& host) const {
   auto dial = std::find_if(dials_.rbegin(), dials_.rend(), [&](const LinkDial& candidate) {
     return candidate.to.host == host && closed(candidate.link) == 0;
   });
   return dial == dials_.rend() ? LinkId(0) : dial->link;
 }
 
-LinkId HandFed::answer_dial_as(const Member& to, const Member& who, Epoch epoch, bool sparse) {
+LinkId SingleNodeHarness::answer_dial_as(const Member& to, const Member& who, Epoch epoch, bool sparse) {
   LinkId link = dialed(to.id.value);
   if (link == LinkId(0)) return link;
   push(LinkOpened{link});
@@ -125,25 +125,25 @@ LinkId HandFed::answer_dial_as(const Member& to, const Member& who, Epoch epoch,
   return link;
 }
 
-void HandFed::prove_dead(const Member& who) {
+void SingleNodeHarness::prove_dead(const Member& who) {
   for (int i = 0; i < 2; ++i) {
     push(LinkEnded{dialed(who.id.value), LinkEnd::kRefused, "refused"});
     pass(milliseconds(25));
   }
 }
 
-int HandFed::logged(const std::string& message) const {
+int SingleNodeHarness::logged(const std::string& message) const {
   return static_cast<int>(std::count_if(lines_.begin(), lines_.end(), [&](const LogLine& line) {
     return line.message.find(message) != std::string::npos;
   }));
 }
 
-int HandFed::closed(LinkId link) const {
+int SingleNodeHarness::closed(LinkId link) const {
   return static_cast<int>(std::count(closed_.begin(), closed_.end(), link));
 }
 
 // Until nothing more comes of what was said: ZooKeeper's answers arrive in the next turn.
-void HandFed::settle() {
+void SingleNodeHarness::settle() {
   zookeeper_.set_clock(now_);
   while (!exit_) {
     std::vector<SimZkFired> seen;
@@ -163,7 +163,7 @@ void HandFed::settle() {
   }
 }
 
-void HandFed::perform(NodeEffect effect) {
+void SingleNodeHarness::perform(NodeEffect effect) {
   if (auto* call = std::get_if<ZkCall>(&effect)) {
     SimZkOutcome outcome = zookeeper_.apply(session_, *call);
     for (const SimZkFired& fired : outcome.fired) {
@@ -200,7 +200,7 @@ Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoc
   return content;
 }
 
-LinkId lead_with(HandFed& a, const Member& b) {
+LinkId lead_with(SingleNodeHarness& a, const Member& b) {
   const Member self = member("a", 1);
   a.register_server(b);
   a.create_register(led_by(self, {self, b}, 1));

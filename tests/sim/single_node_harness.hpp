@@ -21,10 +21,10 @@ inline ServerInfo info_of(const Member& who) {
   return ServerInfo{who, Address{who.id.value, 8001}, Address{who.id.value, 18001}};
 }
 
-class HandFed {
+class SingleNodeHarness {
  public:
   // The node under test is ("a", 1). `others` is the session that znodes of other servers belong to.
-  explicit HandFed(NodeConfig config = {});
+  explicit SingleNodeHarness(NodeConfig config = {});
 
   // ---- ZooKeeper, as others use it ----
   void create(const std::string& path, const std::string& data, ZkMode mode = ZkMode::kEphemeral);
@@ -114,7 +114,7 @@ class HandFed {
 };
 
 template <class Message>
-std::vector<Message> HandFed::sent(LinkId link) {
+std::vector<Message> SingleNodeHarness::sent(LinkId link) {
   std::vector<Message> found;
   std::erase_if(sent_, [&](auto& entry) {
     auto* message = entry.first == link ? std::get_if<Message>(&entry.second) : nullptr;
@@ -125,7 +125,7 @@ std::vector<Message> HandFed::sent(LinkId link) {
 }
 
 template <class Order>
-std::vector<Order> HandFed::orders() {
+std::vector<Order> SingleNodeHarness::orders() {
   std::vector<Order> found;
   std::erase_if(orders_, [&](DiskOrder& order) {
     auto* wanted = std::get_if<Order>(&order);
@@ -138,6 +138,6 @@ std::vector<Order> HandFed::orders() {
 Register led_by(const Member& leader, std::vector<Member> in_sync, uint64_t epoch);
 
 // The node leads epoch 1, and b, which is in sync with it, has said nothing yet. The link to b.
-LinkId lead_with(HandFed& a, const Member& b);
+LinkId lead_with(SingleNodeHarness& a, const Member& b);
 
 }  // namespace kvd::sim

@@ -1,12 +1,11 @@
 // What a node does when others, or ZooKeeper, tell it something that a healthy cluster never would, or at a moment that
 // random schedules seldom hit.
-#include "single_node_harness.hpp"
-
 #include <doctest.h>
 
 #include "core/replica/backup.hpp"
 #include "msg/history.hpp"
 #include "msg/limits.hpp"
+#include "single_node_harness.hpp"
 
 namespace kvd::sim {
 namespace {
@@ -23,8 +22,8 @@ Register taken_over(const Register& before, const Member& leader, uint64_t id) {
 }
 
 // The node as a learner of b, which has greeted it.
-struct Learner : HandFed {
-  explicit Learner(NodeConfig config = {}) : HandFed(config) {
+struct Learner : SingleNodeHarness {
+  explicit Learner(NodeConfig config = {}) : SingleNodeHarness(config) {
     register_server(kB);
     create_register(led_by(kB, {kB}, 3));
     connect();
@@ -53,8 +52,8 @@ struct Learner : HandFed {
 };
 
 // The node as the leader that began a cluster, with b registered beside it.
-struct Leader : HandFed {
-  explicit Leader(NodeConfig config = {}) : HandFed(config) {
+struct Leader : SingleNodeHarness {
+  explicit Leader(NodeConfig config = {}) : SingleNodeHarness(config) {
     connect();
     REQUIRE(node().view().active);
     register_server(kB);
@@ -64,7 +63,7 @@ struct Leader : HandFed {
 PutKey put(const std::string& key, const std::string& value) { return PutKey{key, Bytes(value), {}}; }
 
 // `a` leads, and b, which is whole and has the log up to `match`, answers its dial.
-LinkId meet_b(HandFed& a, Revision match) {
+LinkId meet_b(SingleNodeHarness& a, Revision match) {
   LinkId link = a.answer_dial(kB, Epoch(1));
   REQUIRE(link != LinkId(0));
   a.push(LinkReceived{link, AppendAck{Epoch(1), match, 0}});
@@ -195,7 +194,7 @@ TEST_CASE("a register that goes back, or vanishes, is not believed") {
 }
 
 TEST_CASE("no new lineage begins while a life of the in-sync set is registered") {
-  HandFed a;
+  SingleNodeHarness a;
   // b's znode shows another life than the one in sync, as a late request could leave it; that one lives all the same.
   a.create(member_path(kB.id), encode_server_info(info_of(member("b", 2))));
   a.create(life_path(kB), "");
@@ -211,7 +210,7 @@ TEST_CASE("no new lineage begins while a life of the in-sync set is registered")
 }
 
 TEST_CASE("no new lineage begins while somebody remembers a register that is not made of ZooKeeper's") {
-  HandFed a;
+  SingleNodeHarness a;
   Register old = led_by(kB, {kB}, 3);  // ZooKeeper has gone back to it, and b has begun another life since
   a.register_server(member("b", 2));
   a.create_register(old);
@@ -239,7 +238,7 @@ TEST_CASE(
 }
 
 TEST_CASE("/election with more znodes than ZooKeeper calls may be outstanding") {
-  HandFed a;
+  SingleNodeHarness a;
   for (size_t i = 0; i < limits::kZkCalls + 50; ++i)
     a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
   a.create(member_path(ServerId{"a"}),
@@ -252,7 +251,7 @@ TEST_CASE("/election with more znodes than ZooKeeper calls may be outstanding") 
 }
 
 TEST_CASE("a persistent znode below /election is passed over") {
-  HandFed a;
+  SingleNodeHarness a;
   a.create("/election/server_0000000000", "somebody's experiment", ZkMode::kPersistent);
   a.create("/election/server_", "another", ZkMode::kPersistent);
   a.connect();
@@ -448,14 +447,14 @@ TEST_CASE(
 namespace {
 
 // b is in sync with the leader a, and stands for election behind it.
-LinkId join_b(HandFed& a) {
+LinkId join_b(SingleNodeHarness& a) {
   LinkId link = meet_b(a, a.node().view().last.revision);
   REQUIRE(a.logged("in-sync set changed") == 1);
   a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
   return link;
 }
 
-Register read_register(const HandFed& a) {
+Register read_register(const SingleNodeHarness& a) {
   Result<Register> content = decode_register(a.data(kConfigPath));
   REQUIRE(content);
   return *content;
@@ -594,7 +593,7 @@ TEST_CASE("an order to take over is not carried out when it is old") {
 }
 
 TEST_CASE("another cluster's epoch is not believed by a server that has no register yet") {
-  HandFed a;
+  SingleNodeHarness a;
   // b has registered, and stands before a, but has not begun the cluster; a stranger of another one calls.
   a.register_server(kB);
   a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
@@ -704,7 +703,7 @@ TEST_CASE("a snapshot that the log does not reach back to is refused, and one of
 }
 
 TEST_CASE("a server without a leader, and one that catches up, give what they have") {
-  HandFed alone;
+  SingleNodeHarness alone;
   alone.ask(ReadSnapshot{}, ReadMode::kLocal);
   const auto nothing = *std::get<Box<SnapshotPart>>(alone.replies().at(0).answer);
   CHECK_FALSE(nothing.complete);

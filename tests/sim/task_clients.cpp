@@ -45,7 +45,7 @@ void TaskClients::leave(int index) {
   calls_.call(
       any_server(), fmt::format("POST tasks?retries={}", retries),
       [this, index, data, retries, since = progress_expected()](const ServiceReply* reply) {
-        if (reply != nullptr && reply->answer.verdict == kvd::Verdict::kAccepted) {
+        if (reply != nullptr && reply->answer.status == kvd::ServiceStatus::kAccepted) {
           const std::string id = json_member(reply->answer.text, "id");
           Task& task = tasks_[id];
           if (!task.data.empty()) return wrong(fmt::format("two tasks have the id {}", id));
@@ -64,7 +64,7 @@ void TaskClients::look(int index) {
   std::advance(it, static_cast<ptrdiff_t>(prng_.below(open_.size())));
   calls_.call(any_server(), fmt::format("GET tasks/{}?wait={}", *it, kLookWaitMs),
               [this, index, id = *it](const ServiceReply* reply) {
-                if (reply != nullptr && reply->answer.verdict == kvd::Verdict::kOk)
+                if (reply != nullptr && reply->answer.status == kvd::ServiceStatus::kOk)
                   told(id, reply->answer.text);
                 think(index);
               });
@@ -123,7 +123,8 @@ void TaskClients::enroll(int index) {
     workers_[index].session = id;
     calls_.call(any_server(), fmt::format("POST workers?name=w{}&wait=1000&session={}", index, id),
                 [this, index](const ServiceReply* reply) {
-                  if (reply == nullptr || reply->answer.verdict != kvd::Verdict::kCreated) return rest(index);
+                  if (reply == nullptr || reply->answer.status != kvd::ServiceStatus::kCreated)
+                    return rest(index);
                   enrolled(index);
                 });
   });
@@ -143,9 +144,9 @@ void TaskClients::ask_for_next(int index, uint64_t life) {
 }
 
 void TaskClients::hear_next(int index, const ServiceReply* reply) {
-  const kvd::Verdict verdict = reply == nullptr ? kvd::Verdict::kUnknown : reply->answer.verdict;
-  if (verdict == kvd::Verdict::kOk) return work(index, reply->answer.text);
-  if (verdict == kvd::Verdict::kGone) {
+  const kvd::ServiceStatus verdict = reply == nullptr ? kvd::ServiceStatus::kUnknown : reply->answer.status;
+  if (verdict == kvd::ServiceStatus::kOk) return work(index, reply->answer.text);
+  if (verdict == kvd::ServiceStatus::kGone) {
     hang_up(index);
     return rest(index);
   }
@@ -187,9 +188,9 @@ void TaskClients::give_result(int index, uint64_t life) {
   calls_.call(
       any_server(), fmt::format("PUT tasks/{}/result?fence={}", worker.task, worker.fence),
       [this, index, life, id = worker.task, fence = worker.fence, sent = now()](const ServiceReply* reply) {
-        if (reply != nullptr && reply->answer.verdict == kvd::Verdict::kOk) accepted(id, fence, sent);
-        const bool again = reply == nullptr || reply->answer.verdict == kvd::Verdict::kUnknown ||
-                           reply->answer.verdict == kvd::Verdict::kUnavailable;
+        if (reply != nullptr && reply->answer.status == kvd::ServiceStatus::kOk) accepted(id, fence, sent);
+        const bool again = reply == nullptr || reply->answer.status == kvd::ServiceStatus::kUnknown ||
+                           reply->answer.status == kvd::ServiceStatus::kUnavailable;
         if (workers_[index].life != life) return;
         if (!again) return ask_for_next(index, life);
         within(kRestMost, [this, index, life] { give_result(index, life); });

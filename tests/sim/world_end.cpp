@@ -44,8 +44,8 @@ std::set<int> World::choose_core() {
   }
   for (size_t i = others.size(); i > 1; --i) std::swap(others[i - 1], others[context_.prng.below(i)]);
   const Lineage lineage = checkers_.config()->lineage;
-  const bool virgin = checkers_.committed().newest() <= lineage_base(lineage);
-  int64_t needed = std::max<int64_t>(checkers_.config()->min_in_sync, virgin ? context_.options.expect : 1);
+  const bool is_new = checkers_.committed().newest() <= lineage_base(lineage);
+  int64_t needed = std::max<int64_t>(checkers_.config()->min_in_sync, is_new ? context_.options.expect : 1);
   // A change of min_in_sync may still be under way.
   if (context_.options.settings != 0)
     needed = std::max(needed, context_.options.servers - context_.options.sparse);

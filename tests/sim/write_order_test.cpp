@@ -15,7 +15,7 @@ const Failed kRefused{ErrorCode::kNoLeader, Outcome::kNotApplied, "somebody else
 PutKey put(const std::string& value) { return PutKey{"k", Bytes(value), {}}; }
 
 // The node, linked with b, which leads, and with c.
-struct Stage : HandFed {
+struct Stage : SingleNodeHarness {
   Stage() {
     register_server(kB);
     register_server(kC);
@@ -139,7 +139,7 @@ TEST_CASE("order: a write that waits in vain was not done") {
 }
 
 // The node leads, and b is in sync with it.
-struct LeadingStage : HandFed {
+struct LeadingStage : SingleNodeHarness {
   LeadingStage() {
     to_b = lead_with(*this, kB);
     from_b = greet(kB, Epoch(1));
@@ -222,7 +222,7 @@ TEST_CASE("order: behind a write with a key that was refused for a time nothing 
   };
   set_min_in_sync(3);  // two are in sync
   std::string key;
-  SUBCASE("the front may send it again when the answer is lost") { key = "once"; }
+  SUBCASE("the KV router may send it again when the answer is lost") { key = "once"; }
   SUBCASE("without a key it does not") {}
   CHECK_FALSE(forward(1, 5, key));
   set_min_in_sync(1);

@@ -276,7 +276,7 @@ TEST_CASE("where the data goes, and when it is safe") {
   Flags interval = good({"--data-dir", "d", "--sync", "interval:250"});
   CHECK(interval.data.sync == JournalOptions::Sync::kInterval);
   CHECK(interval.data.interval == milliseconds(250));
-  CHECK(good({"--data-dir", "d", "--sync", "never"}).data.sync == JournalOptions::Sync::kBySystem);
+  CHECK(good({"--data-dir", "d", "--sync", "never"}).data.sync == JournalOptions::Sync::kOff);
   CHECK(good({}).node.memory_max == static_cast<uint64_t>(INT64_MAX));
   CHECK(good({"--max-memory", "2000000"}).node.memory_max == 2'000'000);
 }

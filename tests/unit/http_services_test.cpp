@@ -1,5 +1,5 @@
 // The coordination services over HTTP, without sockets: how a call is read, what is refused before it is one, and how
-// each verdict is rendered.
+// each status is rendered.
 #include "shell/http/http_services.hpp"
 
 #include <doctest.h>
@@ -33,9 +33,9 @@ int refused(std::string target) {
       accept_head(request(HttpMethod::kPost, std::move(target)), kIdentity, head);
   return refusal ? refusal->status : 0;
 }
-HttpResponse rendered(Verdict verdict, std::string text, bool write = true) {
-  return render_service({RequestId(1), ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true},
-                        write);
+HttpResponse rendered(ServiceStatus status, std::string text, bool write = true) {
+  return render_service(
+      {RequestId(1), ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, true}, write);
 }
 
 }  // namespace
@@ -68,17 +68,18 @@ TEST_CASE("services: what no call looks like is refused") {
   CHECK(other->status == 405);
 }
 
-TEST_CASE("services: every verdict has its status, and refusals say what became of it") {
-  CHECK(rendered(Verdict::kOk, "{}").body == "{}\n");
-  CHECK(rendered(Verdict::kCreated, "{}").status == 201);
-  CHECK(rendered(Verdict::kAccepted, "{}").status == 202);
-  CHECK(rendered(Verdict::kDone, "").status == 204);
-  CHECK(rendered(Verdict::kDone, "").body.empty());
-  const std::pair<Verdict, int> refusals[] = {{Verdict::kInvalid, 400},   {Verdict::kForbidden, 403},
-                                              {Verdict::kNotFound, 404},  {Verdict::kWrongVerb, 405},
-                                              {Verdict::kNotInTime, 408}, {Verdict::kConflict, 409},
-                                              {Verdict::kGone, 410},      {Verdict::kConditionFailed, 412},
-                                              {Verdict::kTooLarge, 413},  {Verdict::kUnavailable, 503}};
+TEST_CASE("services: every status has its status, and refusals say what became of it") {
+  CHECK(rendered(ServiceStatus::kOk, "{}").body == "{}\n");
+  CHECK(rendered(ServiceStatus::kCreated, "{}").status == 201);
+  CHECK(rendered(ServiceStatus::kAccepted, "{}").status == 202);
+  CHECK(rendered(ServiceStatus::kDone, "").status == 204);
+  CHECK(rendered(ServiceStatus::kDone, "").body.empty());
+  const std::pair<ServiceStatus, int> refusals[] = {
+      {ServiceStatus::kInvalid, 400},   {ServiceStatus::kForbidden, 403},
+      {ServiceStatus::kNotFound, 404},  {ServiceStatus::kWrongVerb, 405},
+      {ServiceStatus::kNotInTime, 408}, {ServiceStatus::kConflict, 409},
+      {ServiceStatus::kGone, 410},      {ServiceStatus::kConditionFailed, 412},
+      {ServiceStatus::kTooLarge, 413},  {ServiceStatus::kUnavailable, 503}};
   for (const auto& one : refusals) {
     const int status = one.second;
     const HttpResponse response = rendered(one.first, "because");
@@ -88,17 +89,19 @@ TEST_CASE("services: every verdict has its status, and refusals say what became 
     CHECK(response.body.find("\"outcome\":\"not-applied\"") != std::string::npos);
     CHECK(rendered(one.first, "because", false).body.find("outcome") == std::string::npos);
   }
-  CHECK(rendered(Verdict::kUnknown, "because").body.find("\"outcome\":\"unknown\"") != std::string::npos);
-  CHECK(rendered(Verdict::kWrongVerb, "GET").fields.find("Allow: GET") != std::string::npos);
-  CHECK(rendered(Verdict::kUnavailable, "because").fields.find("Retry-After") != std::string::npos);
+  CHECK(rendered(ServiceStatus::kUnknown, "because").body.find("\"outcome\":\"unknown\"") !=
+        std::string::npos);
+  CHECK(rendered(ServiceStatus::kWrongVerb, "GET").fields.find("Allow: GET") != std::string::npos);
+  CHECK(rendered(ServiceStatus::kUnavailable, "because").fields.find("Retry-After") != std::string::npos);
 }
 
 TEST_CASE("services: fields of an answer and its form") {
-  ServiceReply reply{RequestId(1), ServiceAnswer{Verdict::kOk, "bytes", Form::kBytes, {{"X-A", "b"}}}, false,
+  ServiceReply reply{RequestId(1),
+                     ServiceAnswer{ServiceStatus::kOk, "bytes", ContentType::kBytes, {{"X-A", "b"}}}, false,
                      true};
   CHECK(render_service(reply, false).body == "bytes");
   CHECK(render_service(reply, false).content_type == kOctets);
   CHECK(render_service(reply, false).fields.find("X-A: b\r\n") != std::string::npos);
-  reply.answer.form = Form::kText;
+  reply.answer.content_type = ContentType::kText;
   CHECK(render_service(reply, false).content_type == kPlainText);
 }

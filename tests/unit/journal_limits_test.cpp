@@ -244,7 +244,7 @@ TEST_CASE_FIXTURE(JournalFixture,
 
 TEST_CASE_FIXTURE(JournalFixture,
                   "--sync never leaves it to the system, but for the segments before the last") {
-  options.sync = JournalOptions::Sync::kBySystem;
+  options.sync = JournalOptions::Sync::kOff;
   open_new();
   write(1, 1);
   const int syncs = files.syncs;

@@ -154,7 +154,7 @@ TEST_CASE("a page of many little items ends early, too") {
   CHECK(store.list(query).items.size() == query.limit);
 }
 
-TEST_CASE("a store withers bit by bit") {
+TEST_CASE("a store is freed bit by bit") {
   Store store;
   Record kept = item("kept", std::string(100, 'v'));
   store.put(kept);
@@ -164,11 +164,11 @@ TEST_CASE("a store withers bit by bit") {
         Entry{Epoch(1), Revision(9), {Record::deletion("key-" + std::to_string(i), {{}, Revision(9), 0})}});
   Store moved = std::move(store);
   int steps = 1;
-  while (moved.wither()) ++steps;
+  while (moved.free_some()) ++steps;
   CHECK(steps == 8);
   CHECK(moved.size() == 0);
   CHECK(kept.value() == std::string(100, 'v'));
-  CHECK_FALSE(Store().wither());
+  CHECK_FALSE(Store().free_some());
 }
 
 TEST_CASE("what a write remembers of requests is found by age, also when it comes twice") {

@@ -49,7 +49,8 @@ std::vector<PeerMessage> one_of_each() {
       ServiceForward{
           7, ServiceCall{Collection::kLocks, Verb::kPost, "a/b", {{"session", "s"}, {"wait", "5"}}, "body"},
           milliseconds(100)},
-      ServiceForwardResult{7, ServiceAnswer{Verdict::kCreated, "{}", Form::kJson, {{"Location", "/v1/x"}}}},
+      ServiceForwardResult{
+          7, ServiceAnswer{ServiceStatus::kCreated, "{}", ContentType::kJson, {{"Location", "/v1/x"}}}},
       ServiceForwardCancelled{7},
   };
   std::vector<Operation> operations = {

@@ -18,7 +18,7 @@ TEST_CASE("zk: a path is UTF-8") {
 
 TEST_CASE("the id of a call to ZooKeeper tells who called and no two are the same") {
   std::set<ZkCallId> ids;
-  for (const ZkCaller caller : {ZkCaller::kMembership, ZkCaller::kElection, ZkCaller::kServices}) {
+  for (const ZkCaller caller : {ZkCaller::kRegisterKeeper, ZkCaller::kElection, ZkCaller::kServices}) {
     for (const uint64_t counter : {uint64_t{1}, uint64_t{2}, uint64_t{16}, uint64_t{1} << 59}) {
       const ZkCallId id = zk_call_id(caller, counter);
       CHECK(zk_caller(id) == caller);

@@ -147,7 +147,7 @@ bool Election::in_sync() const {
 
 bool Election::may_stand() const {
   if (differs_ && !force_) return false;  // rule 18
-  return virgin_ || in_sync() || (joined_virgin_ && own_znode_) || total_loss();
+  return new_cluster_ || in_sync() || (joined_new_cluster_ && own_znode_) || total_loss();
 }
 
 // Rule 16: everything is lost when every server that was in sync is registered anew: there is one process per
@@ -229,7 +229,7 @@ void Election::on(RegisterSeen message) {
   version_ = message.version;
   register_ours_ = message.ours;
   register_known_ = true;
-  virgin_ = false;
+  new_cluster_ = false;
   if (doubted_ || other_leader) {
     held_.reset();
     deserted_ = false;
@@ -237,7 +237,7 @@ void Election::on(RegisterSeen message) {
   doubted_.reset();
   ruling_ = Ruling{};
   warned_.clear();
-  if (in_sync()) joined_virgin_ = false;
+  if (in_sync()) joined_new_cluster_ = false;
   if (other_leader) {
     settle_force();
     lead_active_ = false;
@@ -262,7 +262,7 @@ void Election::on(RegisterSeen message) {
 
 void Election::on(RegisterAbsent) {
   register_known_ = true;
-  virgin_ = true;
+  new_cluster_ = true;
   prepared();
   evaluate();
 }
@@ -461,7 +461,7 @@ void Election::claim() {
   if (!register_) {
     if (!takeover.smaller_znodes.empty() || others_remember()) return;
     claiming_ = true;
-    out_.membership.post(BootstrapWanted{*own_znode_});
+    out_.register_keeper.post(BootstrapWanted{*own_znode_});
   } else if (in_sync() && !(force_ && differs_)) {
     // Who has just started has only its directory, which may be an old copy: who starts after it may have more.
     const bool settled =
@@ -475,7 +475,7 @@ void Election::claim() {
     // Its copy may not be safe in the new lineage yet: a further start has to find the operator's word.
     if (led_before() && register_->cause == ElectionCause::kForced) takeover.cause = ElectionCause::kForced;
     claiming_ = true;
-    out_.membership.post(std::move(takeover));
+    out_.register_keeper.post(std::move(takeover));
   } else if (total_loss()) {
     claiming_ = true;
     std::vector<Member> lost = register_->in_sync;
@@ -485,7 +485,8 @@ void Election::claim() {
     });
     const bool by_flag = out_.config.force_new_lineage && (!all_registered || out_.config.self.durable);
     const bool forced = force_ || by_flag;
-    out_.membership.post(NewLineageWanted{version_, *own_znode_, std::move(lost), all_registered, forced});
+    out_.register_keeper.post(
+        NewLineageWanted{version_, *own_znode_, std::move(lost), all_registered, forced});
   }
 }
 

@@ -1,6 +1,6 @@
 // The election actor: this server's presence in ZooKeeper and its claim to lead. It registers
 // /kvd/members/ID, stands for election with /election/server_N while it may lead, watches only its
-// predecessor there, and asks membership for the takeover when the smallest znode is its own or the leader is
+// predecessor there, and asks the register keeper for the takeover when the smallest znode is its own or the leader is
 // dead or silent.
 //
 // "May lead" means: in sync according to the register, or part of a cluster that has no register yet, or of
@@ -205,11 +205,11 @@ class Election {
   uint64_t call_counter_ = 0;
 
   std::optional<Register> register_;
-  int32_t version_ = -1;         // the register's
-  bool register_ours_ = false;   // RegisterSeen::ours
-  bool register_known_ = false;  // read, or known absent, in the current ZooKeeper session
-  bool virgin_ = false;          // there is none
-  bool joined_virgin_ = false;   // stood before there was one, and was never in sync since
+  int32_t version_ = -1;             // the register's
+  bool register_ours_ = false;       // RegisterSeen::ours
+  bool register_known_ = false;      // read, or known absent, in the current ZooKeeper session
+  bool new_cluster_ = false;         // there is none
+  bool joined_new_cluster_ = false;  // stood before there was one, and was never in sync since
 
   std::optional<Registered> old_own_;            // a registration of this id, to be replaced
   bool old_life_ = false;                        // with its znode below /kvd/lives
@@ -217,7 +217,7 @@ class Election {
   int32_t life_version_ = 0;                     // of our znode below /kvd/lives
   std::map<std::string, Registration> members_;  // as last read, by id
   std::map<std::string, int32_t> versions_;      // of their znodes
-  bool members_told_ = false;                    // to membership, in this connection
+  bool members_told_ = false;                    // to the register keeper, in this connection
   Registration registering_;                     // ours, on its way
   std::optional<Registration> published_;        // ours, as it stands there
   std::set<std::string> listed_;                 // names of /kvd/members' children

@@ -24,7 +24,7 @@ void Election::on(RegisterDoubted message) {
   held_.reset();  // the replica tells
   register_.reset();
   register_known_ = true;
-  virgin_ = joined_virgin_ = false;
+  new_cluster_ = joined_new_cluster_ = false;
   claiming_ = depose_ = lead_active_ = false;
   told_to_take_over_.reset();
   doubt_.reset();
@@ -131,17 +131,17 @@ bool Election::learn_from_claims() {
     // Nothing was promised in this epoch. If the other one's is not made of it, ours is the one to go.
     const bool retreats = leads() && !lead_active_ && !descends(*register_, *other.remembers);
     if (!made_of_ours && !retreats) continue;
-    out_.membership.post(RegisterLearned{*other.remembers, retreats});
+    out_.register_keeper.post(RegisterLearned{*other.remembers, retreats});
     return true;
   }
   return false;
 }
 
-// Membership changes nothing before that: ZooKeeper may have gone back to our register, and a change of it would be a
-// history of its own beside the one that others remember.
+// The register keeper changes nothing before that: ZooKeeper may have gone back to our register, and a change of it
+// would be a history of its own beside the one that others remember.
 void Election::tell_members_read() {
   if (reading_members() || std::exchange(members_told_, true)) return;
-  out_.membership.post(MembersRead{});
+  out_.register_keeper.post(MembersRead{});
 }
 
 // ---- and what follows ----
@@ -153,7 +153,7 @@ void Election::evaluate_doubt() {
   ruling_ = judge(*doubted_, all);
   if (past_of(ruling_.newest) != past_of(doubted_->remembered) &&
       descends(ruling_.newest, doubted_->remembered)) {
-    out_.membership.post(RegisterLearned{ruling_.newest, false});
+    out_.register_keeper.post(RegisterLearned{ruling_.newest, false});
     return;
   }
   const bool restores = ruling_.kind == Ruling::Kind::kRestore && ruling_.restorer == out_.config.self.member;
@@ -201,7 +201,7 @@ void Election::restore(bool forced) {
   out_.log(LogLevel::kWarn, forced ? "an operator decides for this server's copy" : "restores the register",
            {{"after_epoch", std::to_string(wanted.base.epoch.value)},
             {"revision", std::to_string(held_->end.revision.value)}});
-  out_.membership.post(std::move(wanted));
+  out_.register_keeper.post(std::move(wanted));
 }
 
 // Said once for each state of affairs; /readyz?verbose and /v1/cluster say it as long as it lasts.
@@ -252,7 +252,7 @@ std::string Election::nothing_to_decide() const {
 
 void Election::answer_force(ErrorCode code, const std::string& why) {
   const ForceLineage asked = *std::exchange(force_, std::nullopt);
-  out_.front.post(Answered{asked.token, Failed{code, Outcome::kNotApplied, why}, Revision(0), false});
+  out_.kv_router.post(Answered{asked.token, Failed{code, Outcome::kNotApplied, why}, Revision(0), false});
 }
 
 void Election::settle_force() {
@@ -262,7 +262,7 @@ void Election::settle_force() {
     return;
   }
   const ForceLineage asked = *std::exchange(force_, std::nullopt);
-  out_.front.post(
+  out_.kv_router.post(
       Answered{asked.token, LineageForced{register_->lineage}, lineage_base(register_->lineage), false});
 }
 

@@ -264,9 +264,9 @@ void Election::register_own() {
   for (const std::string& name : stale_) multi.ops.push_back(ZkDelete{election_path(name)});
   multi.ops.push_back(ZkCreate{member_path(self.id), registration, ZkMode::kEphemeral});
   multi.ops.push_back(ZkCreate{life_path(self), data, ZkMode::kEphemeral});
-  // In a virgin cluster everyone stands at once. One multi, since a repetition then fails on the member's
+  // In a new cluster everyone stands at once. One multi, since a repetition then fails on the member's
   // fixed name instead of standing twice.
-  if (virgin_) {
+  if (new_cluster_) {
     multi.ops.push_back(ZkCreate{election_path(kElectionPrefix), data, ZkMode::kEphemeralSequential});
   }
   call(Call::kRegister, std::move(multi));
@@ -297,7 +297,7 @@ void Election::on_registered(const ZkResult& result) {
   // way.
   const std::string prefix = std::string(kElectionPath) + "/";
   if (!result.paths.empty() && result.paths.back().starts_with(prefix)) {
-    joined_virgin_ = !in_sync();
+    joined_new_cluster_ = !in_sync();
     own_znode_ = result.paths.back().substr(prefix.size());
   }
   out_.log(LogLevel::kInfo, "registered",
@@ -383,7 +383,7 @@ void Election::members_changed() {
   }
   out_.links.post(MembersListed{members()});
   out_.replica.post(MembersListed{members()});
-  out_.desk.post(MembersListed{members()});
+  out_.service_router.post(MembersListed{members()});
   if (own == members_.end() && !calling(Call::kListMembers)) {
     begin_anew();  // gone: deleted by hand, or this list is older than our registration
     return;

@@ -144,8 +144,8 @@ void Links::on_call(LinkId link, Caller& caller, PeerMessage message) {
   learn(hello->from);
   PeerUp up{link, false, hello->from, hello->sparse, epoch_of(*hello), hello->recovered};
   out_.replica.post(up);
-  out_.front.post(up);
-  out_.desk.post(up);
+  out_.kv_router.post(up);
+  out_.service_router.post(up);
   out_.election.post(std::move(up));
 }
 
@@ -178,8 +178,8 @@ void Links::on_answer(Target& target, PeerMessage message) {
   target.hello_deadline = kNever;
   PeerUp up{target.link, true, target.info, hello->sparse, epoch_of(*hello), hello->recovered};
   out_.replica.post(up);
-  out_.front.post(up);
-  out_.desk.post(up);
+  out_.kv_router.post(up);
+  out_.service_router.post(up);
   out_.election.post(std::move(up));
 }
 
@@ -214,8 +214,8 @@ void Links::pass_on(LinkId link, const Member& from, PeerMessage message) {
   std::visit(receiver, said.message);
   if (receiver.to == 'r') out_.replica.post(std::move(said));
   if (receiver.to == 'e') out_.election.post(std::move(said));
-  if (receiver.to == 'f') out_.front.post(std::move(said));
-  if (receiver.to == 'd') out_.desk.post(std::move(said));
+  if (receiver.to == 'f') out_.kv_router.post(std::move(said));
+  if (receiver.to == 'd') out_.service_router.post(std::move(said));
 }
 
 // Whoever says Hello is known from then on, registered or not; a newer incarnation proves the former one
@@ -256,8 +256,8 @@ void Links::lost(Target& target, LinkEnd why) {
   if (was_up) {
     PeerDown down{link, true, target.info.member};
     out_.replica.post(down);
-    out_.front.post(down);
-    out_.desk.post(down);
+    out_.kv_router.post(down);
+    out_.service_router.post(down);
     out_.election.post(std::move(down));
   }
   target.refusals = why == LinkEnd::kRefused ? target.refusals + 1 : 0;
@@ -285,8 +285,8 @@ void Links::drop_caller(LinkId link) {
   if (it->second.info) {
     PeerDown down{link, false, it->second.info->member};
     out_.replica.post(down);
-    out_.front.post(down);
-    out_.desk.post(down);
+    out_.kv_router.post(down);
+    out_.service_router.post(down);
     out_.election.post(std::move(down));
   }
   callers_.erase(it);
@@ -313,8 +313,8 @@ void Links::on(LinkEnded message) {
   if (it->second.info) {
     PeerDown down{message.link, false, it->second.info->member};
     out_.replica.post(down);
-    out_.front.post(down);
-    out_.desk.post(down);
+    out_.kv_router.post(down);
+    out_.service_router.post(down);
     out_.election.post(std::move(down));
   }
   callers_.erase(it);

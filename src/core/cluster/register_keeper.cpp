@@ -32,38 +32,38 @@ bool counts(const std::vector<Member>& in_sync, const Member& self) {
 
 }  // namespace
 
-void Membership::handle(MembershipMessage&& message) {
+void RegisterKeeper::handle(RegisterKeeperMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-ZkCallId Membership::next_call() { return zk_call_id(ZkCaller::kMembership, ++calls_); }
+ZkCallId RegisterKeeper::next_call() { return zk_call_id(ZkCaller::kRegisterKeeper, ++calls_); }
 
 // The disk does not tell: the directory may be an older copy of itself, from before it led.
-bool Membership::ours(const Register& content) const {
+bool RegisterKeeper::ours(const Register& content) const {
   if (content.leader != out_.config.self.member) return false;
   return !out_.config.self.durable ||
          std::count(own_epochs_.begin(), own_epochs_.end(), content.epoch_id) > 0;
 }
 
-uint64_t Membership::draw_epoch_id() {
+uint64_t RegisterKeeper::draw_epoch_id() {
   own_epochs_.push_back(draw_change_id());
   if (own_epochs_.size() > kOwnEpochs) own_epochs_.pop_front();
   return own_epochs_.back();
 }
 
-uint64_t Membership::draw_change_id() {
+uint64_t RegisterKeeper::draw_change_id() {
   uint64_t id = out_.prng.next();
   return id == 0 ? 1 : id;
 }
 
-std::string Membership::draw_uuid() {  // RFC 9562, version 4
+std::string RegisterKeeper::draw_uuid() {  // RFC 9562, version 4
   uint64_t high = (out_.prng.next() & ~0xF000ull) | 0x4000ull;
   uint64_t low = (out_.prng.next() & ~(3ull << 62)) | (1ull << 63);
   return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, (high >> 16) & 0xFFFF, high & 0xFFFF,
                      low >> 48, low & 0xFFFFFFFFFFFFull);
 }
 
-void Membership::on(ZkSessionChanged message) {
+void RegisterKeeper::on(ZkSessionChanged message) {
   connected_ = message.state == ZkState::kConnected;
   members_read_ = false;
   if (!connected_) return;
@@ -74,18 +74,18 @@ void Membership::on(ZkSessionChanged message) {
   retry_at_ = out_.now + kRetry;
 }
 
-void Membership::on(ZkWatchFired) { read(); }
+void RegisterKeeper::on(ZkWatchFired) { read(); }
 
-void Membership::restore(const DiskFacts& facts) {
+void RegisterKeeper::restore(const DiskFacts& facts) {
   if (!out_.config.standalone) register_ = facts.remembers;  // which begins an epoch of its own at each start
 }
 
 // From here on its reign has promised something.
-void Membership::on(LeadActive message) {
+void RegisterKeeper::on(LeadActive message) {
   if (message.active) before_.reset();
 }
 
-void Membership::on(EpochHeard message) {
+void RegisterKeeper::on(EpochHeard message) {
   if (message.epoch > heard_) heard_since_ = out_.now;
   heard_ = std::max(heard_, message.epoch);
   if (connected_ && (!register_ || register_->epoch < heard_)) read();
@@ -93,7 +93,7 @@ void Membership::on(EpochHeard message) {
 
 // ---- reading ----
 
-void Membership::read() {
+void RegisterKeeper::read() {
   if (!connected_) return;
   if (read_call_ != ZkCallId(0)) {
     read_again_ = true;
@@ -107,7 +107,7 @@ void Membership::read() {
   out_.emit(ZkCall{read_call_, ZkGet{kConfigPath, true}});
 }
 
-void Membership::on(ZkResult message) {
+void RegisterKeeper::on(ZkResult message) {
   if (message.id == read_call_) {
     read_call_ = ZkCallId(0);
     on_read(message);
@@ -124,7 +124,7 @@ void Membership::on(ZkResult message) {
   }
 }
 
-void Membership::on_read(ZkResult& result) {
+void RegisterKeeper::on_read(ZkResult& result) {
   if (result.code == ZkCode::kNoNode) return on_nothing_there();
   if (result.code != ZkCode::kOk) {
     retry_at_ = out_.now + kRetry;
@@ -167,7 +167,7 @@ void Membership::on_read(ZkResult& result) {
   doubt(older ? RegisterFault::kOlder : RegisterFault::kForked, version, std::move(*content));
 }
 
-void Membership::on_nothing_there() {
+void RegisterKeeper::on_nothing_there() {
   if (register_) {
     doubt(RegisterFault::kAbsent, kNoVersion, std::nullopt);
   } else if (!out_.config.remembered.cluster.empty()) {  // written by a kvd that kept no register
@@ -187,7 +187,7 @@ void Membership::on_nothing_there() {
 }
 
 // A server of the ensemble may be behind, for a moment. (Also our own reads that were under way when we changed it.)
-bool Membership::lags(int32_t version) {
+bool RegisterKeeper::lags(int32_t version) {
   if (doubt_ || (version_ != kNoVersion && version > version_)) return false;
   if (lag_since_ == kNever) lag_since_ = out_.now;
   return out_.now - lag_since_ < out_.config.leader_silence;
@@ -195,7 +195,7 @@ bool Membership::lags(int32_t version) {
 
 // Rule 17. ZooKeeper's word is not taken against what this server knows: it would throw away what was acknowledged
 // since.
-void Membership::doubt(RegisterFault fault, int32_t version, std::optional<Register> found) {
+void RegisterKeeper::doubt(RegisterFault fault, int32_t version, std::optional<Register> found) {
   retry_at_ = out_.now + kDoubtPause;
   const bool same = doubt_ && doubt_->fault == fault && doubt_->version == version &&
                     doubt_->found == found && doubt_->remembered == *register_;
@@ -216,7 +216,7 @@ void Membership::doubt(RegisterFault fault, int32_t version, std::optional<Regis
 }
 
 // Somebody remembers a register that was made of ours: ZooKeeper has gone back to the one that we believe.
-void Membership::on(RegisterLearned message) {
+void RegisterKeeper::on(RegisterLearned message) {
   if (!register_) return;
   const bool retreats =
       message.retreats && before_ && !doubt_ && register_->leader == out_.config.self.member;
@@ -233,7 +233,7 @@ void Membership::on(RegisterLearned message) {
   doubt(fault, version, std::move(found));
 }
 
-void Membership::adopt(Register content, int32_t version) {
+void RegisterKeeper::adopt(Register content, int32_t version) {
   if (!register_ && content.min_in_sync != out_.config.min_in_sync) {
     out_.log(LogLevel::kWarn, "the cluster's min_in_sync differs from --min-in-sync and is obeyed",
              {{"cluster", std::to_string(content.min_in_sync)},
@@ -255,11 +255,11 @@ void Membership::adopt(Register content, int32_t version) {
   if (change_) resolve_change();
 }
 
-void Membership::on(MembersRead) { members_read_ = true; }
+void RegisterKeeper::on(MembersRead) { members_read_ = true; }
 
 // ---- the leader's changes within its epoch ----
 
-void Membership::on(RegisterChangeWanted message) {
+void RegisterKeeper::on(RegisterChangeWanted message) {
   Change change;
   change.content = std::move(message.content);
   change.expected = version_;
@@ -275,13 +275,13 @@ void Membership::on(RegisterChangeWanted message) {
   }
 }
 
-void Membership::send_change() {
+void RegisterKeeper::send_change() {
   change_->in_flight = true;
   change_call_ = next_call();
   out_.emit(ZkCall{change_call_, ZkSet{kConfigPath, encode_register(change_->content), change_->expected}});
 }
 
-void Membership::on_change_result(const ZkResult& result) {
+void RegisterKeeper::on_change_result(const ZkResult& result) {
   if (!change_) return;
   change_->in_flight = false;
   switch (result.code) {
@@ -320,7 +320,7 @@ void Membership::on_change_result(const ZkResult& result) {
 }
 
 // The register was read: does it settle what became of the change?
-void Membership::resolve_change() {
+void RegisterKeeper::resolve_change() {
   if (change_->in_flight) return;  // its own answer is the better one
   // Versions begin again with ZooKeeper's data: never again in another epoch.
   if (register_->epoch_id != change_->content.epoch_id) return finish_change(false);
@@ -329,14 +329,14 @@ void Membership::resolve_change() {
   finish_change(register_->change_id == change_->content.change_id);
 }
 
-void Membership::finish_change(bool applied) {
+void RegisterKeeper::finish_change(bool applied) {
   out_.replica.post(ChangeResolved{change_->content.change_id, applied});
   change_.reset();
 }
 
 // ---- becoming leader ----
 
-void Membership::send_multi(ZkMulti multi, Register content, int32_t version) {
+void RegisterKeeper::send_multi(ZkMulti multi, Register content, int32_t version) {
   if (multi_call_ != ZkCallId(0)) return;  // one at a time; election asks again
   multi_call_ = next_call();
   multi_content_ = std::move(content);
@@ -344,7 +344,7 @@ void Membership::send_multi(ZkMulti multi, Register content, int32_t version) {
   out_.emit(ZkCall{multi_call_, std::move(multi)});
 }
 
-void Membership::on(BootstrapWanted message) {
+void RegisterKeeper::on(BootstrapWanted message) {
   if (register_) return;
   Register content;
   content.cluster = draw_uuid();
@@ -363,7 +363,7 @@ void Membership::on(BootstrapWanted message) {
   send_multi(std::move(multi), std::move(content), 0);
 }
 
-void Membership::on(TakeoverWanted message) {
+void RegisterKeeper::on(TakeoverWanted message) {
   const Member& self = out_.config.self.member;
   bool in_sync = register_ && counts(register_->in_sync, self);
   // A leader that has restarted takes over from itself, see Replica::led_before.
@@ -391,7 +391,7 @@ void Membership::on(TakeoverWanted message) {
   send_multi(std::move(multi), std::move(content), version_ + 1);
 }
 
-void Membership::on(NewLineageWanted message) {
+void RegisterKeeper::on(NewLineageWanted message) {
   bool old = register_ && message.version != version_;
   if (!register_ || doubt_ || (old && !mutated(Mutation::kLossByOldVerdict))) {
     out_.election.post(TakeoverFailed{});
@@ -416,7 +416,7 @@ void Membership::on(NewLineageWanted message) {
   send_multi(std::move(multi), std::move(content), version_ + 1);
 }
 
-void Membership::on(RestoreWanted message) {
+void RegisterKeeper::on(RestoreWanted message) {
   if (!doubt_ || doubt_->version != message.version) {
     out_.election.post(TakeoverFailed{});
     return;
@@ -448,7 +448,7 @@ void Membership::on(RestoreWanted message) {
 
 // Whatever came of it, the register knows: who it names leads. That also covers an attempt that was believed
 // lost.
-void Membership::on_multi_result(const ZkResult& result) {
+void RegisterKeeper::on_multi_result(const ZkResult& result) {
   const bool newer = multi_version_ > version_ || doubt_;
   if (result.code == ZkCode::kOk && newer && (!register_ || descends(multi_content_, *register_))) {
     adopt(std::move(multi_content_), multi_version_);
@@ -460,7 +460,7 @@ void Membership::on_multi_result(const ZkResult& result) {
 
 // ---- without ZooKeeper ----
 
-void Membership::start_standalone() {
+void RegisterKeeper::start_standalone() {
   const DiskFacts& remembered = out_.config.remembered;
   Register content;
   content.cluster = remembered.cluster.empty() ? draw_uuid() : remembered.cluster;
@@ -475,7 +475,7 @@ void Membership::start_standalone() {
   adopt(std::move(content), 0);
 }
 
-void Membership::on_time() {
+void RegisterKeeper::on_time() {
   if (out_.config.standalone) {
     if (!register_) start_standalone();
     return;

@@ -1,4 +1,4 @@
-// The membership actor: keeper of the register in ZooKeeper (/kvd/config), which names the epoch, its leader
+// The register keeper: keeps the register in ZooKeeper (/kvd/config), which names the epoch, its leader
 // and the servers in sync. It reads the register, tells everyone, and performs the versioned writes that
 // others decide on.
 //
@@ -15,13 +15,13 @@
 
 namespace kvd {
 
-class Membership {
+class RegisterKeeper {
  public:
-  explicit Membership(Outbox& out) : out_(out) {}
+  explicit RegisterKeeper(Outbox& out) : out_(out) {}
 
   // Before anything else, when there is a disk: with what it held.
   void restore(const DiskFacts& facts);
-  void handle(MembershipMessage&& message);
+  void handle(RegisterKeeperMessage&& message);
   void on_time();
   Instant deadline() const { return retry_at_; }
 

@@ -36,7 +36,7 @@ void Replica::restore(Recovery::Found found) {
     out_.election.post(CopyDiffers{true});
   }
   out_.links.post(LogRecovered{log_.last()});
-  out_.front.post(Applied{commit_});
+  out_.kv_router.post(Applied{commit_});
 }
 
 void Replica::handle(ReplicaMessage&& message) {
@@ -55,7 +55,8 @@ void Replica::on(const RegisterSeen& message) {
   std::vector<Member> before = register_ ? register_->in_sync : std::vector<Member>{};
   register_ = content;
   forget_the_dead();
-  if (content.epoch < epoch_) return;  // a peer has told us of a newer one; membership is looking for it
+  if (content.epoch < epoch_)
+    return;  // a peer has told us of a newer one; the register keeper is looking for it
   bool newer = content.epoch > epoch_;
   epoch_ = content.epoch;
   const Member& self = out_.config.self.member;
@@ -125,7 +126,7 @@ void Replica::forget_the_dead() {
   });
 }
 
-// In a virgin cluster there is nothing to miss, so nobody is sparse.
+// In a new cluster there is nothing to miss, so nobody is sparse.
 void Replica::on(const RegisterAbsent&) { set_sparse(false); }
 
 // Everything was lost, and a new history begins: whatever is left of the old one must go, here too (rule 16).
@@ -140,7 +141,7 @@ void Replica::begin_lineage(Lineage lineage) {
   forget_leader();
   caught_up_ = false;
   agree_again();
-  out_.front.post(Applied{commit_});
+  out_.kv_router.post(Applied{commit_});
   if (register_ || had_data) {
     out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS: all data of the former one is lost",
              {{"lineage", std::to_string(lineage.value)}});
@@ -162,7 +163,7 @@ void Replica::carry_over(const Register& content) {
   disk_.begin_generation(base, log_);
   forget_leader();
   agree_again();
-  out_.front.post(Applied{commit_});
+  out_.kv_router.post(Applied{commit_});
   out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS, on an operator's word: with this server's copy",
            {{"lineage", std::to_string(lineage_.value)}, {"keys", std::to_string(store_.size())}});
 }
@@ -207,8 +208,8 @@ void Replica::step_down(const std::string& why) {
     refuse(token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
   }
   for (const PendingRead& read : former.reads) {
-    // A write that changes nothing is asked again only when its front's others were not appended since: one behind it
-    // on its connection may live on in the log.
+    // A write that changes nothing is asked again only when its KV router's others were not appended since: one
+    // behind it on its connection may live on in the log.
     const bool write = read.answer && read.revision == Revision();
     const bool overtaken = write && senders_[read.from].appended > read.after;
     refuse(read.token, overtaken ? ErrorCode::kSteppedDown : ErrorCode::kNoLeader, Outcome::kNotApplied,
@@ -244,7 +245,7 @@ void Replica::learn_epoch(Epoch epoch) {
   following_.leader = leader;
   following_.heard = out_.now;
   following_.verified = commit_;
-  out_.membership.post(EpochHeard{epoch});
+  out_.register_keeper.post(EpochHeard{epoch});
   announce();
 }
 
@@ -276,7 +277,7 @@ void Replica::announce() {
               announced_->epoch == role.epoch && announced_->leader == role.leader;
   if (same) return;
   announced_ = role;
-  out_.front.post(std::move(role));
+  out_.kv_router.post(std::move(role));
 }
 
 Role Replica::role() const {
@@ -356,11 +357,11 @@ void Replica::advance(Revision commit) {
   if (commit == commit_) return;
   for (uint64_t r = commit_.value + 1; r <= commit.value; ++r) store_.apply(*log_.at(Revision(r)));
   commit_ = commit;
-  out_.front.post(Applied{commit_});
+  out_.kv_router.post(Applied{commit_});
 }
 
 void Replica::answer(uint64_t token, Answer what, Revision revision) {
-  out_.front.post(Answered{token, std::move(what), revision, false});
+  out_.kv_router.post(Answered{token, std::move(what), revision, false});
 }
 
 void Replica::refuse(uint64_t token, ErrorCode code, Outcome outcome, std::string detail) {
@@ -420,7 +421,7 @@ void Replica::on(Read&& message) {
   if (!message.linear) {
     Revision at = commit_;
     Answer found = read_here(message.operation, at);
-    out_.front.post(Answered{message.token, std::move(found), at, true});
+    out_.kv_router.post(Answered{message.token, std::move(found), at, true});
     return;
   }
   if (!leader_) {
@@ -524,19 +525,19 @@ Instant Replica::deadline() const {
   // of it; that regularity is also what lets the node notice when its own loop has slept.
   bool watches = out_.config.standalone ? stopping_ && !stop_done_ : register_ || stopping_;
   const bool sends_on = leader_ && leader_->turn_bytes >= out_.config.tuning.turn_bytes;
-  if (!withering_.empty() || sends_on) return out_.now;
+  if (!freeing_.empty() || sends_on) return out_.now;
   return watches ? out_.now + out_.config.heartbeat / 2 : kNever;
 }
 
 void Replica::flush() {
   if (leader_ && disk_.all_kept() && !carrying_) flush_as_leader();
   disk_.flush(log_, store_, commit_);
-  if (!withering_.empty() && !withering_.back().wither()) withering_.pop_back();
+  if (!freeing_.empty() && !freeing_.back().free_some()) freeing_.pop_back();
 }
 
 // A small one goes at once.
 void Replica::drop(Store store) {
-  if (store.wither()) withering_.push_back(std::move(store));
+  if (store.free_some()) freeing_.push_back(std::move(store));
 }
 
 void Replica::drop_staging() {

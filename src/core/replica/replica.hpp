@@ -135,7 +135,7 @@ class Replica {
     LinkId from{};                // see Propose
     uint64_t term = 0;
   };
-  struct Sender {          // a front, and of its writes' terms
+  struct Sender {          // a KV router, and of its writes' terms
     uint64_t newest = 0;   // the newest
     uint64_t refused = 0;  // ... those below this: one of them was refused, and may be sent again
     Revision appended;     // its newest write in the log
@@ -145,7 +145,7 @@ class Replica {
     std::vector<Member> in_sync;
     uint32_t min_in_sync = 1;
     std::string why;       // for the log
-    bool ordered = false;  // of membership: not before a larger set is remembered on disk
+    bool ordered = false;  // of the register keeper: not before a larger set is remembered on disk
   };
   struct Leading {
     Revision takeover;  // the log's length when the epoch began: rule 10
@@ -348,7 +348,7 @@ class Replica {
   Epoch epoch_;  // newest known, from the register or from a peer: everything older is refused (rule 4)
   Log log_;
   Store store_;
-  std::vector<Store> withering_;  // former ones, freed bit by bit
+  std::vector<Store> freeing_;  // former ones, freed bit by bit
   Durability disk_;
   Revision recovered_end_;  // what this server's clients may have seen before it restarted ends here
   Revision commit_;         // known committed, applied to store_, visible

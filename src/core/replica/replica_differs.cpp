@@ -92,7 +92,7 @@ void Replica::begin_copy_anew() {
   following_.lacks = false;
   agree_again();
   disk_.begin_generation(log_.base(), log_);
-  out_.front.post(Applied{commit_});
+  out_.kv_router.post(Applied{commit_});
   ask_anew();
 }
 

@@ -196,7 +196,7 @@ void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin
     caught_up_ = false;
     disk_.begin_generation(begin.base, log_);
     set_sparse(true);
-    out_.front.post(Applied{commit_});
+    out_.kv_router.post(Applied{commit_});
     return;
   }
   following_.staging = Staging{};
@@ -253,7 +253,7 @@ void Replica::install_if_complete(LinkId link) {
   ++counters_.snapshots_installed;
   out_.log(LogLevel::kInfo, "installed a snapshot",
            {{"revision", std::to_string(commit_.value)}, {"keys", std::to_string(store_.size())}});
-  out_.front.post(Applied{commit_});
+  out_.kv_router.post(Applied{commit_});
   if (!out_.config.self.durable) set_caught_up();
   announce();
   learn_commit(leader_commit);

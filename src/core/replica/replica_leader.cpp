@@ -129,7 +129,7 @@ void Replica::activate() {
   leader_->active = true;
   set_caught_up();
   out_.election.post(LeadActive{});
-  out_.membership.post(LeadActive{});
+  out_.register_keeper.post(LeadActive{});
   out_.log(LogLevel::kInfo, "takes writes",
            {{"epoch", std::to_string(epoch_.value)},
             {"revision", std::to_string(commit_.value)},
@@ -559,7 +559,7 @@ Register Replica::proposed_register() const {
 
 void Replica::order_proposal() {
   leader_->proposal->ordered = true;
-  out_.membership.post(RegisterChangeWanted{proposed_register()});
+  out_.register_keeper.post(RegisterChangeWanted{proposed_register()});
 }
 
 void Replica::on(const ChangeResolved& message) {

@@ -69,8 +69,8 @@ std::vector<Record> Replica::larger_tokens(const Ticket& ticket) const {
   return effects;
 }
 
-// Else its front sends it again, here or to somebody else, and with it what it had sent behind it by then: else that
-// would be done before (the front's part is Front::has_to_wait).
+// Else its KV router sends it again, here or to somebody else, and with it what it had sent behind it by then: else
+// that would be done before (the other part is KvRouter::has_to_wait).
 bool Replica::takes_writes(const Propose& message) {
   Sender& sender = senders_[message.from];
   sender.newest = std::max(sender.newest, message.term);
@@ -89,7 +89,7 @@ void Replica::passed_over(LinkId from, uint64_t term) {
   refused = std::max(refused, term + 1);
 }
 
-// It was sent before its front heard that one of its term was refused, which may come once more: then in its place.
+// It was sent before its KV router heard that one of its term was refused, which may come once more: then in its place.
 bool Replica::overtakes(const Ticket& ticket) {
   if (ticket.term >= senders_[ticket.from].refused || mutated(Mutation::kRefusalForgotten)) return false;
   passed_over(ticket.from, ticket.term);
@@ -135,8 +135,8 @@ bool Replica::enough_in_sync(const Ticket& ticket) {
     return false;
   };
   uint32_t confirmed = static_cast<uint32_t>(register_->in_sync.size());
-  bool virgin = log_.last().revision == lineage_base(lineage_);
-  if (virgin && confirmed < out_.config.expect) {
+  bool is_new = log_.last().revision == lineage_base(lineage_);
+  if (is_new && confirmed < out_.config.expect) {
     return no("a new cluster's first write waits for " + std::to_string(out_.config.expect) +
               " servers in sync (--expect); now: " + std::to_string(confirmed));
   }
@@ -427,7 +427,7 @@ void Replica::propose(Ticket ticket, WriteBatch& batch) {
 }
 
 // From here on no write is taken; when those under way are done, the successor is told. Writes that come meanwhile wait
-// in the front, and go to the new leader.
+// in the KV router, and go to the new leader.
 void Replica::move_leader(uint64_t token, const MoveLeader& move) {
   const Member& self = out_.config.self.member;
   if (move.to == self.id) {

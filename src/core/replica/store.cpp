@@ -85,13 +85,13 @@ void Store::put(Record item) { set(table(item).find(item.key()), item); }
 
 void Store::clear() { *this = Store(); }
 
-bool Store::wither() {
+bool Store::free_some() {
   constexpr size_t kRequestsAtOnce = 1024;
   auto end = requests_by_age_.begin();
   for (size_t i = 0; i < kRequestsAtOnce && end != requests_by_age_.end(); ++i) ++end;
   requests_by_age_.erase(requests_by_age_.begin(), end);
   bool more = !requests_by_age_.empty();
-  for (auto& table : tables_) more |= table->wither();
+  for (auto& table : tables_) more |= table->free_some();
   return more;
 }
 

@@ -31,7 +31,7 @@ class Store {
   void clear();
   // To free millions of items is a pause. This frees some thousand of a store that is good for nothing else any more.
   // False: nothing is left that takes long.
-  bool wither();
+  bool free_some();
 
   // Null when there is no such key. Valid until the key is written again.
   const Record* find(std::string_view key, Space space = Space::kData) const;

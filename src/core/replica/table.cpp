@@ -78,7 +78,7 @@ void Table::erase(std::string_view key) {
 }
 
 // The tree frees its nodes without a look at the keys.
-bool Table::wither() {
+bool Table::free_some() {
   constexpr size_t kPlacesAtOnce = 4096;
   auto end = tree_.begin();
   for (size_t i = 0; i < kPlacesAtOnce && end != tree_.end(); ++i) ++end;

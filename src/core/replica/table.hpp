@@ -128,7 +128,7 @@ class Table {
   void insert(Record record) { tree_.insert(index_.insert(std::move(record))); }
   void erase(std::string_view key);  // which may be that of the record
   // Frees some thousand records of a table that is good for nothing but this any more. False: it was the rest.
-  bool wither();
+  bool free_some();
 
   size_t size() const { return tree_.size(); }
   bool empty() const { return tree_.empty(); }

@@ -60,12 +60,13 @@ std::string Parameters::finish() {
 PathProblem problem_of_path(std::string_view path) {
   const std::string absolute = fmt::format("/{}", path);
   if (path.empty() || !zk_path_valid(absolute)) {
-    return {Verdict::kInvalid,
+    return {ServiceStatus::kInvalid,
             "the path has to be one of znodes: UTF-8, no empty part, no '.' or '..', no slash at its end"};
   }
   for (const std::string_view own :
        {std::string_view(kElectionPath), std::string_view("/kvd"), std::string_view("/zookeeper")}) {
-    if (at_or_below(absolute, own)) return {Verdict::kForbidden, fmt::format("{} is not for clients", own)};
+    if (at_or_below(absolute, own))
+      return {ServiceStatus::kForbidden, fmt::format("{} is not for clients", own)};
   }
   return {};
 }

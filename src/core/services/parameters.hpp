@@ -36,9 +36,9 @@ class Parameters {
 // What is wrong with the path of a call whose collection's paths are those of znodes, without the slash at the
 // beginning: none of kvd's own.
 struct PathProblem {
-  Verdict verdict = Verdict::kOk;
+  ServiceStatus status = ServiceStatus::kOk;
   std::string detail;
-  explicit operator bool() const { return refuses(verdict); }
+  explicit operator bool() const { return refuses(status); }
 };
 PathProblem problem_of_path(std::string_view path);
 

@@ -27,35 +27,37 @@ std::optional<Incarnation> keeper_of(std::string_view id) {
 
 }  // namespace
 
-void Desk::handle(DeskMessage&& message) {
+void ServiceRouter::handle(ServiceRouterMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-ServiceReply Desk::refusal(RequestId id, std::string why) {
-  return {id, ServiceAnswer{Verdict::kUnavailable, std::move(why), Form::kJson, {}}, false, true};
+ServiceReply ServiceRouter::refusal(RequestId id, std::string why) {
+  return {id, ServiceAnswer{ServiceStatus::kUnavailable, std::move(why), ContentType::kJson, {}}, false,
+          true};
 }
 
 // ---- arrivals ----
 
-void Desk::on(ServiceRequest message) {
+void ServiceRouter::on(ServiceRequest message) {
   CHECK((message.id.value & kForwardedBit) == 0);
   calls_[message.id.value];
   take(message.id.value, std::move(message.call), message.timeout);
 }
 
-void Desk::take(Token token, ServiceCall call, Duration timeout) {
+void ServiceRouter::take(Token token, ServiceCall call, Duration timeout) {
   Call& mine = calls_.at(token);
   mine.collection = call.collection;
   mine.reads = call.verb == Verb::kGet;
-  if (stopping_) return refuse(token, Verdict::kUnavailable, "this server is shutting down");
+  if (stopping_) return refuse(token, ServiceStatus::kUnavailable, "this server is shutting down");
   if (calls_.size() > limits::kServiceCalls)
-    return refuse(token, Verdict::kUnavailable, "too many calls wait in this server");
+    return refuse(token, ServiceStatus::kUnavailable, "too many calls wait in this server");
   if (out_.config.standalone)
-    return refuse(token, Verdict::kUnavailable, "a standalone server has no ZooKeeper to coordinate with");
+    return refuse(token, ServiceStatus::kUnavailable,
+                  "a standalone server has no ZooKeeper to coordinate with");
   const bool of_sessions = call.collection == Collection::kSessions;
   const bool of_one_session = of_sessions && !call.path.empty();  // known here, whatever ZooKeeper does
   if (!connected_ && !of_one_session)
-    return refuse(token, Verdict::kUnavailable, "this server cannot reach ZooKeeper");
+    return refuse(token, ServiceStatus::kUnavailable, "this server cannot reach ZooKeeper");
 
   Parameters parameters(call);
   const bool hold = parameters.flag("hold");
@@ -66,7 +68,7 @@ void Desk::take(Token token, ServiceCall call, Duration timeout) {
   if (wrong.empty() && of_sessions && (hold || session)) wrong = "sessions are not held";
   if (wrong.empty() && hold && call.verb != Verb::kPost) wrong = "'hold' is for POST";
   if (wrong.empty() && hold && mine.from) wrong = "what a connection holds cannot be forwarded";
-  if (!wrong.empty()) return refuse(token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return refuse(token, ServiceStatus::kInvalid, wrong);
 
   const Duration waits = milliseconds(static_cast<int64_t>(wait.value_or(0)));
   ServiceAsked asked{token, std::move(call), HolderId(), hold, hold && !wait ? kNever : out_.now + waits};
@@ -83,9 +85,9 @@ void Desk::take(Token token, ServiceCall call, Duration timeout) {
   out_.service_of(asked.call.collection).post(std::move(asked));
 }
 
-void Desk::bring_to_session(Token token, ServiceAsked asked, std::string session, Duration timeout) {
+void ServiceRouter::bring_to_session(Token token, ServiceAsked asked, std::string session, Duration timeout) {
   const std::optional<Incarnation> keeper = keeper_of(session);
-  if (!keeper) return refuse(token, Verdict::kInvalid, "that is no session's id");
+  if (!keeper) return refuse(token, ServiceStatus::kInvalid, "that is no session's id");
   if (*keeper == out_.config.self.member.incarnation) {
     if (asked.call.collection == Collection::kSessions) return out_.sessions.post(std::move(asked));
     calls_.at(token).by_session = true;
@@ -94,15 +96,18 @@ void Desk::bring_to_session(Token token, ServiceAsked asked, std::string session
   }
   Call& mine = calls_.at(token);
   if (mine.from)
-    return refuse(token, Verdict::kGone, "the server that kept that session is gone");  // one hop at most
+    return refuse(token, ServiceStatus::kGone,
+                  "the server that kept that session is gone");  // one hop at most
   const auto link = links_.find(*keeper);
   if (link == links_.end()) {
     if (registered_.contains(*keeper))
-      return refuse(token, Verdict::kUnavailable, "the server that keeps that session cannot be reached");
-    return refuse(token, Verdict::kGone, "the server that kept that session is gone, and so is the session");
+      return refuse(token, ServiceStatus::kUnavailable,
+                    "the server that keeps that session cannot be reached");
+    return refuse(token, ServiceStatus::kGone,
+                  "the server that kept that session is gone, and so is the session");
   }
   mine.to = link->second;
-  // As it came, but for what a second desk would not know better.
+  // As it came, but for what a second service router would not know better.
   auto& parameters = asked.call.parameters;
   if (asked.call.collection != Collection::kSessions) parameters.push_back({"session", std::move(session)});
   if (asked.until > out_.now) parameters.push_back({"wait", std::to_string(to_ms(asked.until - out_.now))});
@@ -110,7 +115,7 @@ void Desk::bring_to_session(Token token, ServiceAsked asked, std::string session
   out_.emit(LinkSend{link->second, ServiceForward{token, std::move(asked.call), timeout}});
 }
 
-void Desk::on(PeerSaid message) {
+void ServiceRouter::on(PeerSaid message) {
   if (auto* forward = std::get_if<Box<ServiceForward>>(&message.message)) {
     const Token token = kForwardedBit | ++forwards_taken_;
     calls_[token].from = std::pair(message.link, (*forward)->request);
@@ -128,11 +133,11 @@ void Desk::on(PeerSaid message) {
 
 // ---- who has gone ----
 
-void Desk::on(const PeerUp& message) {
+void ServiceRouter::on(const PeerUp& message) {
   if (message.dialed) links_[message.info.member.incarnation] = message.link;
 }
 
-void Desk::on(const PeerDown& message) {
+void ServiceRouter::on(const PeerDown& message) {
   const auto known = links_.find(message.member.incarnation);
   if (known != links_.end() && known->second == message.link) links_.erase(known);
   std::vector<Token> lost;
@@ -144,20 +149,20 @@ void Desk::on(const PeerDown& message) {
     if (it->second.from) {
       drop(it);
     } else {
-      finish(it, {it->second.reads ? Verdict::kUnavailable : Verdict::kUnknown,
+      finish(it, {it->second.reads ? ServiceStatus::kUnavailable : ServiceStatus::kUnknown,
                   "the connection to the server that keeps that session broke before it answered",
-                  Form::kJson,
+                  ContentType::kJson,
                   {}});
     }
   }
 }
 
-void Desk::on(const MembersListed& message) {
+void ServiceRouter::on(const MembersListed& message) {
   registered_.clear();
   for (const ServerInfo& info : message.members) registered_.insert(info.member.incarnation);
 }
 
-void Desk::on(const ClientCancelled& message) {
+void ServiceRouter::on(const ClientCancelled& message) {
   const auto it = calls_.find(message.id.value);
   if (it == calls_.end()) return;
   if (it->second.to) out_.emit(LinkSend{*it->second.to, ServiceForwardCancelled{it->first}});
@@ -165,7 +170,7 @@ void Desk::on(const ClientCancelled& message) {
 }
 
 // Nobody waits for it any more.
-void Desk::drop(Calls::iterator it) {
+void ServiceRouter::drop(Calls::iterator it) {
   const auto [token, call] = *it;
   forget(it);
   if (call.to) return;
@@ -176,32 +181,34 @@ void Desk::drop(Calls::iterator it) {
 
 // ---- answers ----
 
-void Desk::on(ServiceAnswered message) {
+void ServiceRouter::on(ServiceAnswered message) {
   const auto it = calls_.find(message.token);
   if (it == calls_.end()) return;
-  if (it->second.grants && !refuses(message.answer.verdict) && !out_.certain())
-    message.answer = ServiceAnswer{Verdict::kGone, "this server cannot reach ZooKeeper", Form::kJson, {}};
+  if (it->second.grants && !refuses(message.answer.status) && !out_.certain())
+    message.answer =
+        ServiceAnswer{ServiceStatus::kGone, "this server cannot reach ZooKeeper", ContentType::kJson, {}};
   if (!message.line && it->second.said) {  // too late for a status
-    message.answer = ServiceAnswer{Verdict::kOk, lost_line(message.answer.text), Form::kJson, {}};
+    message.answer =
+        ServiceAnswer{ServiceStatus::kOk, lost_line(message.answer.text), ContentType::kJson, {}};
     message.line = message.last = true;
   }
   // A session that is gone is nothing that a connection ever named: it may just ask again.
-  if (it->second.streams && message.answer.verdict == Verdict::kGone)
-    message.answer.verdict = Verdict::kUnavailable;
+  if (it->second.streams && message.answer.status == ServiceStatus::kGone)
+    message.answer.status = ServiceStatus::kUnavailable;
   if (!message.line) return finish(it, std::move(message.answer));
   it->second.said = true;
   out_.emit(ServiceReply{RequestId(message.token), std::move(message.answer), true, message.last});
   if (message.last) end_stream(it);
 }
 
-void Desk::end_stream(Calls::iterator it) {
+void ServiceRouter::end_stream(Calls::iterator it) {
   const Token token = it->first;
   const Collection collection = it->second.collection;
   forget(it);
   out_.sessions.post(ServiceDropped{token, collection});
 }
 
-void Desk::finish(Calls::iterator it, ServiceAnswer answer) {
+void ServiceRouter::finish(Calls::iterator it, ServiceAnswer answer) {
   const auto [token, call] = *it;
   forget(it);
   if (call.by_session) out_.sessions.post(CallAnswered{token});
@@ -213,21 +220,21 @@ void Desk::finish(Calls::iterator it, ServiceAnswer answer) {
   out_.emit(ServiceReply{RequestId(token), std::move(answer), false, true});
 }
 
-Desk::Calls::iterator Desk::forget(Calls::iterator it) {
+ServiceRouter::Calls::iterator ServiceRouter::forget(Calls::iterator it) {
   deadlines_.erase({it->second.deadline, it->first});
   return calls_.erase(it);
 }
 
-void Desk::refuse(Token token, Verdict verdict, std::string why) {
-  finish(calls_.find(token), ServiceAnswer{verdict, std::move(why), Form::kJson, {}});
+void ServiceRouter::refuse(Token token, ServiceStatus status, std::string why) {
+  finish(calls_.find(token), ServiceAnswer{status, std::move(why), ContentType::kJson, {}});
 }
 
 // ---- time ----
 
-void Desk::on(const ZkSessionChanged& message) { connected_ = message.state == ZkState::kConnected; }
+void ServiceRouter::on(const ZkSessionChanged& message) { connected_ = message.state == ZkState::kConnected; }
 
 // What is held is told by sessions, and gets a moment to let go.
-void Desk::on(const StopRequested&) {
+void ServiceRouter::on(const StopRequested&) {
   stopping_ = true;
   for (auto& [token, call] : calls_) {
     deadlines_.erase({call.deadline, token});
@@ -236,17 +243,17 @@ void Desk::on(const StopRequested&) {
   }
 }
 
-void Desk::on_time() {
+void ServiceRouter::on_time() {
   while (!deadlines_.empty() && deadlines_.begin()->first <= out_.now) {
     const auto it = calls_.find(deadlines_.begin()->second);
     const Call call = it->second;
     const Token token = it->first;
     if (call.to) out_.emit(LinkSend{*call.to, ServiceForwardCancelled{token}});
-    const Verdict verdict = call.reads ? Verdict::kUnavailable : Verdict::kUnknown;
+    const ServiceStatus status = call.reads ? ServiceStatus::kUnavailable : ServiceStatus::kUnknown;
     drop(it);
     std::string why = stopping_ ? "this server is shutting down" : "ZooKeeper did not answer in time";
-    ServiceAnswer answer{verdict, call.said ? lost_line(why) : std::move(why), Form::kJson, {}};
-    if (call.said) answer.verdict = Verdict::kOk;
+    ServiceAnswer answer{status, call.said ? lost_line(why) : std::move(why), ContentType::kJson, {}};
+    if (call.said) answer.status = ServiceStatus::kOk;
     if (call.from) {
       out_.emit(LinkSend{call.from->first, ServiceForwardResult{call.from->second, std::move(answer)}});
     } else {
@@ -255,6 +262,6 @@ void Desk::on_time() {
   }
 }
 
-Instant Desk::deadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
+Instant ServiceRouter::deadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
 
 }  // namespace kvd

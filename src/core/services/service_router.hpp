@@ -1,4 +1,4 @@
-// The desk of the services: every call from its arrival to its last answer. It refuses what needs no ZooKeeper to be
+// The service router: every call from its arrival to its last answer. It refuses what needs no ZooKeeper to be
 // refused, brings calls that name a client's session to the server that keeps it, watches over time limits, and tells
 // the services who has gone. What a call means is the services' to know.
 //
@@ -16,11 +16,11 @@
 
 namespace kvd {
 
-class Desk {
+class ServiceRouter {
  public:
-  explicit Desk(Outbox& out) : out_(out) {}
+  explicit ServiceRouter(Outbox& out) : out_(out) {}
 
-  void handle(DeskMessage&& message);
+  void handle(ServiceRouterMessage&& message);
   void on_time();
   Instant deadline() const;
 
@@ -59,7 +59,7 @@ class Desk {
   void take(Token token, ServiceCall call, Duration timeout);
   void bring_to_session(Token token, ServiceAsked asked, std::string session, Duration timeout);
   void finish(Calls::iterator it, ServiceAnswer answer);
-  void refuse(Token token, Verdict verdict, std::string why);
+  void refuse(Token token, ServiceStatus status, std::string why);
   void end_stream(Calls::iterator it);
   void drop(Calls::iterator it);
   Calls::iterator forget(Calls::iterator it);

@@ -24,14 +24,14 @@ void Sessions::handle(SessionsMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-void Sessions::reply(uint64_t token, Verdict verdict, std::string text) {
-  out_.desk.post(
-      ServiceAnswered{token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true});
+void Sessions::reply(uint64_t token, ServiceStatus status, std::string text) {
+  out_.service_router.post(
+      ServiceAnswered{token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, true});
 }
 
 // ---- what is asked ----
 
-std::string Sessions::words(const Session& session, bool left) const {
+std::string Sessions::to_json(const Session& session, bool left) const {
   JsonWriter json;
   json.begin_object().member("id", session.id).member("ttl_s", session.ttl / seconds(1));
   if (left) json.member("left_ms", to_ms(session.calls > 0 ? session.ttl : session.ends - out_.now));
@@ -40,37 +40,38 @@ std::string Sessions::words(const Session& session, bool left) const {
 
 void Sessions::on(ServiceAsked message) {
   if (message.call.path.empty()) {
-    if (message.call.verb != Verb::kPost) return reply(message.token, Verdict::kWrongVerb, "POST");
+    if (message.call.verb != Verb::kPost) return reply(message.token, ServiceStatus::kWrongVerb, "POST");
     return open(std::move(message));
   }
   if (message.call.verb == Verb::kPost)
-    return reply(message.token, Verdict::kWrongVerb, "GET, HEAD, PUT, DELETE");
+    return reply(message.token, ServiceStatus::kWrongVerb, "GET, HEAD, PUT, DELETE");
   const std::string wrong = Parameters(message.call).finish();
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   const auto it = by_id_.find(message.call.path);
-  if (it == by_id_.end()) return reply(message.token, Verdict::kGone, "there is no such session, or no more");
+  if (it == by_id_.end())
+    return reply(message.token, ServiceStatus::kGone, "there is no such session, or no more");
   const HolderId holder = it->second;
   if (message.call.verb == Verb::kDelete) {
     end_one(holder, "the session was ended");
-    return reply(message.token, Verdict::kDone);
+    return reply(message.token, ServiceStatus::kDone);
   }
   if (message.call.verb == Verb::kPut) renew(holder);
-  reply(message.token, Verdict::kOk, words(sessions_.at(holder), message.call.verb == Verb::kGet));
+  reply(message.token, ServiceStatus::kOk, to_json(sessions_.at(holder), message.call.verb == Verb::kGet));
 }
 
 void Sessions::open(ServiceAsked message) {
   Parameters parameters(message.call);
   const uint64_t ttl = parameters.number("ttl", 1, kTtlMax).value_or(kTtlUsual);
   const std::string wrong = parameters.finish();
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   if (sessions_.size() >= limits::kClientSessions)
-    return reply(message.token, Verdict::kUnavailable, "too many sessions on this server");
+    return reply(message.token, ServiceStatus::kUnavailable, "too many sessions on this server");
   Session session;
   session.id = fmt::format("{:016x}-{:016x}", out_.config.self.member.incarnation.value, out_.prng.next());
   session.ttl = seconds(static_cast<int64_t>(ttl));
   const HolderId holder = add(std::move(session));
   renew(holder);
-  reply(message.token, Verdict::kCreated, words(sessions_.at(holder), false));
+  reply(message.token, ServiceStatus::kCreated, to_json(sessions_.at(holder), false));
 }
 
 HolderId Sessions::add(Session session) {
@@ -100,14 +101,15 @@ void Sessions::call_ended(uint64_t token) {
 
 // A grant is worth nothing before it is certain that ZooKeeper would keep it for a while.
 void Sessions::on(HolderWanted message) {
-  if (stopping_) return reply(message.asked.token, Verdict::kUnavailable, "this server is shutting down");
+  if (stopping_)
+    return reply(message.asked.token, ServiceStatus::kUnavailable, "this server is shutting down");
   if (const auto it = by_id_.find(message.session); it != by_id_.end()) {
     named_[message.asked.token] = it->second;
     ++sessions_.at(it->second).calls;
     renew(it->second);
   }
   if (out_.certain()) return pass_on(std::move(message));
-  if (!connected_) return reply(message.asked.token, Verdict::kUnavailable, kAway);
+  if (!connected_) return reply(message.asked.token, ServiceStatus::kUnavailable, kAway);
   waiting_.push_back(std::move(message));
   if (confirm_at_ == kNever) confirm();
 }
@@ -116,14 +118,15 @@ void Sessions::pass_on(HolderWanted message) {
   ServiceAsked& asked = message.asked;
   if (asked.streams) {
     if (sessions_.size() >= limits::kClientSessions)
-      return reply(asked.token, Verdict::kUnavailable, "too many sessions on this server");
+      return reply(asked.token, ServiceStatus::kUnavailable, "too many sessions on this server");
     Session session;
     session.held_by = asked.token;
     asked.holder = add(std::move(session));
     held_[asked.token] = asked.holder;
   } else {
     const auto it = by_id_.find(message.session);
-    if (it == by_id_.end()) return reply(asked.token, Verdict::kGone, "there is no such session, or no more");
+    if (it == by_id_.end())
+      return reply(asked.token, ServiceStatus::kGone, "there is no such session, or no more");
     asked.holder = it->second;
   }
   out_.service_of(asked.call.collection).post(std::move(asked));
@@ -170,7 +173,7 @@ void Sessions::end_all(const std::string& why, Duration grace) {
 
 void Sessions::refuse_waiting(const std::string& why) {
   for (const HolderWanted& wanted : std::exchange(waiting_, {}))
-    reply(wanted.asked.token, Verdict::kUnavailable, why);
+    reply(wanted.asked.token, ServiceStatus::kUnavailable, why);
 }
 
 void Sessions::on(const StopRequested&) {

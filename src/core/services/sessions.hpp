@@ -1,10 +1,10 @@
 // Clients' sessions: what they hold in ZooKeeper hangs on this server's own session there, so a client's lives on the
-// server that opened it (service_router.hpp brings its calls here). It ends when nobody has named it for its ttl (a call that
-// waits names it all the time), when the client says so, when a connection that it is tied to (`hold=1`) is gone; and
-// when this server cannot be sure any more that ZooKeeper still knows it. That is judged by when calls that were
-// answered had been sent: ZooKeeper has heard of us no earlier than that, and waits for its whole timeout. After two
-// thirds of it everything is taken back, and so before it can be given to others. From that moment on nobody says that
-// anything is held (Outbox::certain), also when this server slept and has much else to do first.
+// server that opened it (service_router.hpp brings its calls here). It ends when nobody has named it for its ttl (a
+// call that waits names it all the time), when the client says so, when a connection that it is tied to (`hold=1`) is
+// gone; and when this server cannot be sure any more that ZooKeeper still knows it. That is judged by when calls that
+// were answered had been sent: ZooKeeper has heard of us no earlier than that, and waits for its whole timeout. After
+// two thirds of it everything is taken back, and so before it can be given to others. From that moment on nobody says
+// that anything is held (Outbox::certain), also when this server slept and has much else to do first.
 //
 //   POST   /v1/sessions[?ttl=S]   201 {"id","ttl_s"}; S from 1 to 3600, 15 when not given
 //   GET    /v1/sessions/ID        200 {"id","ttl_s","left_ms"}; 410 when it is no more
@@ -58,8 +58,8 @@ class Sessions {
   void end_all(const std::string& why, Duration grace);
   void tell_services(const std::vector<HolderId>& holders, const std::string& why, Duration grace);
   void confirm();
-  void reply(uint64_t token, Verdict verdict, std::string text = "");
-  std::string words(const Session& session, bool left) const;
+  void reply(uint64_t token, ServiceStatus status, std::string text = "");
+  std::string to_json(const Session& session, bool left) const;
 
   Outbox& out_;
   uint64_t zk_session_ = 0;

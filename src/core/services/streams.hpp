@@ -87,8 +87,8 @@ typename Streams<Key>::Stream* Streams<Key>::speaking(const Key& key) {
 
 template <class Key>
 void Streams<Key>::send(const Stream& stream, std::string line, bool last) {
-  out_.desk.post(ServiceAnswered{*stream.token, ServiceAnswer{Verdict::kOk, std::move(line), Form::kJson, {}},
-                                 true, last});
+  out_.service_router.post(ServiceAnswered{
+      *stream.token, ServiceAnswer{ServiceStatus::kOk, std::move(line), ContentType::kJson, {}}, true, last});
 }
 
 template <class Key>

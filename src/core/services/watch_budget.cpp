@@ -5,13 +5,13 @@
 
 namespace kvd {
 
-bool WatchAccount::take(size_t bytes) {
+bool WatchBudget::take(size_t bytes) {
   if (bytes_ + bytes > limits::kWatchedBytes) return false;
   bytes_ += bytes;
   return true;
 }
 
-bool WatchAccount::ask(ZkCallId call, const std::string& path, Kind kind, bool also_of_nothing) {
+bool WatchBudget::ask(ZkCallId call, const std::string& path, Kind kind, bool also_of_nothing) {
   const Watched watched(path, kind);
   if (!watches_.contains(watched)) {
     const size_t bytes = bytes_of(path);
@@ -23,7 +23,7 @@ bool WatchAccount::ask(ZkCallId call, const std::string& path, Kind kind, bool a
   return true;
 }
 
-void WatchAccount::answered(const ZkResult& result) {
+void WatchBudget::answered(const ZkResult& result) {
   const auto it = asked_.find(result.id);
   if (it == asked_.end()) return;
   const auto [watched, also_of_nothing] = std::move(it->second);
@@ -40,7 +40,7 @@ void WatchAccount::answered(const ZkResult& result) {
   settle(children);
 }
 
-void WatchAccount::leave_behind(const std::string& path) {
+void WatchBudget::leave_behind(const std::string& path) {
   if (!lives_) return;
   const auto [it, fresh] = watches_.try_emplace({path, Kind::kData});
   it->second.stands = true;
@@ -50,7 +50,7 @@ void WatchAccount::leave_behind(const std::string& path) {
 }
 
 // It does not say of which kind; of two that stand one is gone, or both.
-void WatchAccount::fired(const std::string& path) {
+void WatchBudget::fired(const std::string& path) {
   for (const Kind kind : {Kind::kData, Kind::kChildren}) {
     const auto it = watches_.find({path, kind});
     if (it == watches_.end() || !std::exchange(it->second.stands, false)) continue;
@@ -58,7 +58,7 @@ void WatchAccount::fired(const std::string& path) {
   }
 }
 
-void WatchAccount::forget_watches() {
+void WatchBudget::forget_watches() {
   lives_ = false;
   std::vector<Watched> all;
   for (auto& [watched, watch] : watches_) {
@@ -68,7 +68,7 @@ void WatchAccount::forget_watches() {
   for (const Watched& watched : all) settle(watched);
 }
 
-void WatchAccount::settle(const Watched& watched) {
+void WatchBudget::settle(const Watched& watched) {
   const auto it = watches_.find(watched);
   if (it->second.stands || it->second.asked > 0) return;
   watches_.erase(it);

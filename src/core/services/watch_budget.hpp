@@ -15,12 +15,12 @@
 
 namespace kvd {
 
-class WatchAccount {
+class WatchBudget {
  public:
   enum class Kind : uint8_t { kData, kChildren };
 
   // `prefix`: bytes that stand before every path in ZooKeeper.
-  explicit WatchAccount(size_t prefix) : prefix_(prefix) {}
+  explicit WatchBudget(size_t prefix) : prefix_(prefix) {}
 
   // Of one watch, about; also where only what is above the watched znode is known.
   size_t bytes_of(const std::string& path) const { return prefix_ + path.size() + 64; }

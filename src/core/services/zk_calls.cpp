@@ -10,14 +10,14 @@ namespace kvd {
 void ZkCalls::call(ZkRequest request, Then then) {
   const ZkCallId id = service_call_id(owner_, ++counter_);
   pending_.emplace(id, std::move(then));
-  out_.zk_line.add(ZkCall{id, std::move(request)});
+  out_.zk_call_window.add(ZkCall{id, std::move(request)});
 }
 
 void ZkCalls::watch(ZkRequest request, WatchThen then) {
   const ZkCallId id = service_call_id(owner_, counter_ + 1);  // that it will have
   const bool children = std::holds_alternative<ZkChildren>(request);
   const bool also_of_nothing = std::holds_alternative<ZkExists>(request);
-  const auto kind = children ? WatchAccount::Kind::kChildren : WatchAccount::Kind::kData;
+  const auto kind = children ? WatchBudget::Kind::kChildren : WatchBudget::Kind::kData;
   bool asked = false;
   std::visit(
       [&](auto& read) {

@@ -14,54 +14,54 @@ namespace {
 
 constexpr std::string_view kVersion = "/v1/";
 
-struct VerdictForm {
+struct HttpStatus {
   uint16_t status;
   std::string_view kind;  // of a refusal
 };
 
-VerdictForm form_of(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kOk:
+HttpStatus http_status_of(ServiceStatus status) {
+  switch (status) {
+    case ServiceStatus::kOk:
       return {200, {}};
-    case Verdict::kCreated:
+    case ServiceStatus::kCreated:
       return {201, {}};
-    case Verdict::kAccepted:
+    case ServiceStatus::kAccepted:
       return {202, {}};
-    case Verdict::kDone:
+    case ServiceStatus::kDone:
       return {204, {}};
-    case Verdict::kInvalid:
+    case ServiceStatus::kInvalid:
       return {400, "bad-request"};
-    case Verdict::kForbidden:
+    case ServiceStatus::kForbidden:
       return {403, "forbidden"};
-    case Verdict::kNotFound:
+    case ServiceStatus::kNotFound:
       return {404, "not-found"};
-    case Verdict::kWrongVerb:
+    case ServiceStatus::kWrongVerb:
       return {405, "method-not-allowed"};
-    case Verdict::kNotInTime:
+    case ServiceStatus::kNotInTime:
       return {408, "not-in-time"};
-    case Verdict::kConflict:
+    case ServiceStatus::kConflict:
       return {409, "conflict"};
-    case Verdict::kGone:
+    case ServiceStatus::kGone:
       return {410, "gone"};
-    case Verdict::kConditionFailed:
+    case ServiceStatus::kConditionFailed:
       return {412, "condition-failed"};
-    case Verdict::kTooLarge:
+    case ServiceStatus::kTooLarge:
       return {413, "too-large"};
-    case Verdict::kUnavailable:
+    case ServiceStatus::kUnavailable:
       return {503, "unavailable"};
-    case Verdict::kUnknown:
+    case ServiceStatus::kUnknown:
       return {504, "timed-out"};
   }
   return {500, "unknown"};
 }
 
-std::string_view content_type_of(Form form) {
-  switch (form) {
-    case Form::kJson:
+std::string_view content_type_of(ContentType type) {
+  switch (type) {
+    case ContentType::kJson:
       return kJson;
-    case Form::kText:
+    case ContentType::kText:
       return kPlainText;
-    case Form::kBytes:
+    case ContentType::kBytes:
       return kOctets;
   }
   return kOctets;
@@ -174,23 +174,23 @@ bool holds(const ServiceRequest& request) {
 
 HttpResponse render_service(const ServiceReply& reply, bool write) {
   const ServiceAnswer& answer = reply.answer;
-  const VerdictForm form = form_of(answer.verdict);
-  if (answer.verdict == Verdict::kWrongVerb) {
-    HttpResponse response = refusal(write, form.status, form.kind, "allowed here: " + answer.text);
+  const HttpStatus http = http_status_of(answer.status);
+  if (answer.status == ServiceStatus::kWrongVerb) {
+    HttpResponse response = refusal(write, http.status, http.kind, "allowed here: " + answer.text);
     add_field(response, "Allow", answer.text);
     return response;
   }
-  if (refuses(answer.verdict)) return refusal(write, form.status, form.kind, answer.text);
+  if (refuses(answer.status)) return refusal(write, http.status, http.kind, answer.text);
   HttpResponse response;
-  response.status = form.status;
+  response.status = http.status;
   for (const auto& [name, value] : answer.fields) add_field(response, name, value);
-  if (answer.verdict == Verdict::kDone) return response;
-  response.content_type = content_type_of(answer.form);
+  if (answer.status == ServiceStatus::kDone) return response;
+  response.content_type = content_type_of(answer.content_type);
   response.streamed = reply.line;
   if (reply.line) {
     response.content_type = kJsonLines;
   } else {
-    response.body = answer.form == Form::kJson ? answer.text + "\n" : answer.text;
+    response.body = answer.content_type == ContentType::kJson ? answer.text + "\n" : answer.text;
   }
   return response;
 }

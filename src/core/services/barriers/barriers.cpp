@@ -31,16 +31,16 @@ void Barriers::forget_token(uint64_t token) {
   askers_.erase(token);
 }
 
-void Barriers::reply(uint64_t token, Verdict verdict, std::string text) {
+void Barriers::reply(uint64_t token, ServiceStatus status, std::string text) {
   forget_token(token);
-  lifts_.erase(token);
-  out_.desk.post(
-      ServiceAnswered{token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true});
+  pending_.erase(token);
+  out_.service_router.post(
+      ServiceAnswered{token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, true});
 }
 
 void Barriers::refuse(uint64_t token, ZkCode code, bool write) {
   const ServiceAnswer answer = zk_refusal(code, write);
-  reply(token, answer.verdict, answer.text);
+  reply(token, answer.status, answer.text);
 }
 
 void Barriers::on(ServiceAsked message) {
@@ -49,23 +49,23 @@ void Barriers::on(ServiceAsked message) {
   if (message.call.verb == Verb::kPost) {
     enters = path.ends_with(kEnter);
     if (!enters && !path.ends_with(kLeave))
-      return reply(message.token, Verdict::kInvalid, "a POST goes to PATH/enter or PATH/leave");
+      return reply(message.token, ServiceStatus::kInvalid, "a POST goes to PATH/enter or PATH/leave");
     path.resize(path.size() - kEnter.size());
   }
   const PathProblem problem = problem_of_path(path);
-  if (problem) return reply(message.token, problem.verdict, problem.detail);
+  if (problem) return reply(message.token, problem.status, problem.detail);
   path.insert(0, 1, '/');
   until_[message.token] = message.until;
   if (message.call.verb == Verb::kPost) return enters ? enter(std::move(message)) : leave(std::move(message));
   const std::string wrong = Parameters(message.call).finish();
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   switch (message.call.verb) {
     case Verb::kPut:
       return raise(message.token, path, true);
     case Verb::kDelete:
       return lower(message.token, path);
     default:
-      lifts_[message.token] = Lift{path, message.until, false};
+      pending_[message.token] = PendingCall{path, message.until, false};
       return show(message.token);
   }
 }
@@ -74,8 +74,8 @@ void Barriers::on(ServiceAsked message) {
 
 void Barriers::raise(uint64_t token, const std::string& path, bool parents) {
   zk_.call(ZkCreate{path, "", ZkMode::kPersistent}, [this, token, path, parents](const ZkResult& result) {
-    if (result.code == ZkCode::kOk) return reply(token, Verdict::kCreated, words_of(path));
-    if (result.code == ZkCode::kNodeExists) return reply(token, Verdict::kOk, words_of(path));
+    if (result.code == ZkCode::kOk) return reply(token, ServiceStatus::kCreated, words_of(path));
+    if (result.code == ZkCode::kNodeExists) return reply(token, ServiceStatus::kOk, words_of(path));
     if (result.code != ZkCode::kNoNode || !parents) return refuse(token, result.code);
     zk_.make_path(path.substr(0, path.rfind('/')), [this, token, path](ZkCode code) {
       if (code == ZkCode::kOk) return raise(token, path, false);
@@ -85,38 +85,38 @@ void Barriers::raise(uint64_t token, const std::string& path, bool parents) {
 }
 
 void Barriers::show(uint64_t token) {
-  const Lift& lift = lifts_.at(token);
-  const bool waits = lift.until > out_.now;
-  if (waits) return look_for(lift.path, {token});
-  zk_.call(ZkGet{lift.path}, [this, token](const ZkResult& result) { shown(token, result, false); });
+  const PendingCall& pending = pending_.at(token);
+  const bool waits = pending.until > out_.now;
+  if (waits) return look_for(pending.path, {token});
+  zk_.call(ZkGet{pending.path}, [this, token](const ZkResult& result) { shown(token, result, false); });
 }
 
 void Barriers::shown(uint64_t token, const ZkResult& result, bool watches) {
-  const auto it = lifts_.find(token);
-  if (it == lifts_.end()) return;
-  Lift& mine = it->second;
+  const auto it = pending_.find(token);
+  if (it == pending_.end()) return;
+  PendingCall& mine = it->second;
   if (result.code == ZkCode::kNoNode) {
     JsonWriter json;
     json.begin_object()
         .member("path", std::string_view(mine.path).substr(1))
         .member("up", false)
         .end_object();
-    return reply(token, Verdict::kOk, json.take());
+    return reply(token, ServiceStatus::kOk, json.take());
   }
   if (result.code != ZkCode::kOk) return refuse(token, result.code, false);
-  if (mine.until <= out_.now) return reply(token, Verdict::kNotInTime, "the barrier is still there");
-  if (!watches) return reply(token, Verdict::kUnavailable, kWatchesFull);
+  if (mine.until <= out_.now) return reply(token, ServiceStatus::kNotInTime, "the barrier is still there");
+  if (!watches) return reply(token, ServiceStatus::kUnavailable, kWatchesFull);
   mine.waiting = true;
   waiting_.emplace(mine.path, token);
   untils_.emplace(mine.until, token);
 }
 
 bool Barriers::stop_waiting(uint64_t token) {
-  Lift& lift = lifts_.at(token);
-  if (!std::exchange(lift.waiting, false)) return false;
-  const auto [begin, end] = waiting_.equal_range(lift.path);
+  PendingCall& pending = pending_.at(token);
+  if (!std::exchange(pending.waiting, false)) return false;
+  const auto [begin, end] = waiting_.equal_range(pending.path);
   waiting_.erase(std::find_if(begin, end, [token](const auto& one) { return one.second == token; }));
-  untils_.erase({lift.until, token});
+  untils_.erase({pending.until, token});
   return true;
 }
 
@@ -130,12 +130,13 @@ void Barriers::look_for(const std::string& path, std::vector<uint64_t> tokens) {
 // A `ready` that was left behind by a double one goes with it: all or nothing, so that no member is overlooked.
 void Barriers::lower(uint64_t token, const std::string& path) {
   zk_.call(ZkDelete{path}, [this, token, path](const ZkResult& result) {
-    if (result.code == ZkCode::kOk || result.code == ZkCode::kNoNode) return reply(token, Verdict::kDone);
+    if (result.code == ZkCode::kOk || result.code == ZkCode::kNoNode)
+      return reply(token, ServiceStatus::kDone);
     if (result.code != ZkCode::kNotEmpty) return refuse(token, result.code);
     zk_.call(ZkMulti{{ZkDelete{path + "/ready"}, ZkDelete{path}}}, [this, token](const ZkResult& both) {
-      if (both.code == ZkCode::kOk) return reply(token, Verdict::kDone);
+      if (both.code == ZkCode::kOk) return reply(token, ServiceStatus::kDone);
       if (zk_silent(both.code) || both.code == ZkCode::kNoAuth) return refuse(token, both.code);
-      reply(token, Verdict::kConflict, "members are in, or there are other znodes below it");
+      reply(token, ServiceStatus::kConflict, "members are in, or there are other znodes below it");
     });
   });
 }
@@ -184,8 +185,8 @@ void Barriers::on(const ZkSessionChanged& message) {
 
 void Barriers::on(const ServiceDropped& message) {
   const uint64_t token = message.token;
-  if (lifts_.contains(token)) stop_waiting(token);
-  lifts_.erase(token);
+  if (pending_.contains(token)) stop_waiting(token);
+  pending_.erase(token);
   const auto asker = askers_.find(token);
   const std::optional<MemberId> id = asker == askers_.end() ? std::nullopt : std::optional(asker->second);
   forget_token(token);
@@ -205,7 +206,7 @@ void Barriers::on_time() {
   while (!untils_.empty() && untils_.begin()->first <= out_.now) {
     const uint64_t token = untils_.begin()->second;
     untils_.erase(untils_.begin());
-    if (lifts_.contains(token)) {
+    if (pending_.contains(token)) {
       if (stop_waiting(token)) show(token);
     } else {
       answer(askers_.at(token));

@@ -56,7 +56,7 @@ class Barriers {
   Instant deadline() const;
 
  private:
-  struct Lift {  // a GET
+  struct PendingCall {  // a GET
     std::string path;
     Instant until{};
     bool waiting = false;
@@ -95,7 +95,7 @@ class Barriers {
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
-  void reply(uint64_t token, Verdict verdict, std::string text = "");
+  void reply(uint64_t token, ServiceStatus status, std::string text = "");
   void refuse(uint64_t token, ZkCode code, bool write = true);
 
   // ---- single ----
@@ -130,7 +130,7 @@ class Barriers {
   void give_up(MemberId id);
   void remove_own(MemberId id);
   void answer(MemberId id);
-  void refuse_all(MemberId id, Verdict verdict, const std::string& why);
+  void refuse_all(MemberId id, ServiceStatus status, const std::string& why);
   void fail(MemberId id, ServiceAnswer answer);
   void fail_known(MemberId id, ZkCode code);
   void lose(MemberId id, const std::string& why);
@@ -150,7 +150,7 @@ class Barriers {
   Streams<MemberId> streams_;
   uint64_t session_ = 0;  // ZooKeeper's
   bool connected_ = false;
-  std::map<uint64_t, Lift> lifts_;
+  std::map<uint64_t, PendingCall> pending_;
   std::multimap<std::string, uint64_t> waiting_;   // lifts, by path
   std::map<uint64_t, Instant> until_;              // of every request that may wait
   std::set<std::pair<Instant, uint64_t>> untils_;  // of those that do

@@ -21,7 +21,7 @@ constexpr std::string_view kReleased = R"({"released_by":)";
 
 std::string ready_path(const std::string& barrier) { return barrier + "/ready"; }
 
-std::string state_words(std::string_view state, std::string_view name, uint64_t number) {
+std::string state_json(std::string_view state, std::string_view name, uint64_t number) {
   JsonWriter json;
   return json.begin_object().member("state", state).member(name, number).end_object().take();
 }
@@ -58,21 +58,21 @@ void Barriers::enter(ServiceAsked message) {
   if (wrong.empty()) wrong = problem_of_holder_name(name);
   if (wrong.empty() && message.holder == HolderId())
     wrong = "who? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
 
   if (const auto lost = losses_.take(message.holder, place_of(message.call.path, name)))
-    return reply(message.token, Verdict::kGone, *lost);
+    return reply(message.token, ServiceStatus::kGone, *lost);
   std::optional<MemberId> id = find_place(message.holder, message.call.path, name);
   if (id && members_.at(*id).phase == Phase::kLeft) {  // and enters again
     forget(*id);
     id.reset();
   }
   if (id && members_.at(*id).phase == Phase::kLeaving)
-    return reply(message.token, Verdict::kConflict, "this member is about to leave");
+    return reply(message.token, ServiceStatus::kConflict, "this member is about to leave");
   if (id && members_.at(*id).size != *size)
-    return reply(message.token, Verdict::kConflict, "this member entered with another size");
+    return reply(message.token, ServiceStatus::kConflict, "this member entered with another size");
   if (!id && !out_.watches.take(watch_bytes(out_, message.call.path)))
-    return reply(message.token, Verdict::kUnavailable, kWatchesFull);
+    return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
   const bool enters = !id;
   if (enters) {
     id = ++counter_;
@@ -104,17 +104,19 @@ void Barriers::leave(ServiceAsked message) {
   if (wrong.empty() && message.streams) wrong = "who holds a place by a connection leaves by closing it";
   if (wrong.empty() && message.holder == HolderId())
     wrong = "the query parameter 'session' has to name whose place it is";
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   if (const auto lost = losses_.take(message.holder, place_of(message.call.path, name)))
-    return reply(message.token, Verdict::kGone, *lost);
+    return reply(message.token, ServiceStatus::kGone, *lost);
   const auto id = find_place(message.holder, message.call.path, name);
-  if (!id) return reply(message.token, Verdict::kNotFound, "the client's session has no such member there");
+  if (!id)
+    return reply(message.token, ServiceStatus::kNotFound, "the client's session has no such member there");
   Member& member = members_.at(*id);
   member.leaving.insert(message.token);
   askers_[message.token] = *id;
   if (member.phase == Phase::kReleased || std::exchange(member.stuck, false)) return begin_leaving(*id);
   if (member.phase == Phase::kLeaving || member.phase == Phase::kLeft) return answer(*id);
-  for (const uint64_t token : std::exchange(member.entering, {})) reply(token, Verdict::kGone, "it has left");
+  for (const uint64_t token : std::exchange(member.entering, {}))
+    reply(token, ServiceStatus::kGone, "it has left");
   give_up(*id);  // it has never been in
 }
 
@@ -138,7 +140,8 @@ Barriers::Member* Barriers::find_member(MemberId id) {
 void Barriers::prepare(MemberId id) {
   Member& member = members_.at(id);
   if (++member.attempts > kAttempts)
-    return fail(id, {Verdict::kUnavailable, "its path is removed again and again", Form::kJson, {}});
+    return fail(id,
+                {ServiceStatus::kUnavailable, "its path is removed again and again", ContentType::kJson, {}});
   const auto barrier = std::make_shared<ZkResult>();
   zk_.call(ZkGet{member.path}, [barrier](const ZkResult& result) { *barrier = result; });
   zk_.call(ZkChildren{member.path}, [this, id, barrier](const ZkResult& result) {
@@ -405,10 +408,10 @@ void Barriers::answer(MemberId id) {
           .member("present", member.present)
           .member("size", member.size)
           .end_object();
-      reply(token, Verdict::kAccepted, json.take());
+      reply(token, ServiceStatus::kAccepted, json.take());
     } else {
       json.member("state", "released").member("member", member.name).end_object();
-      reply(token, Verdict::kOk, json.take());
+      reply(token, ServiceStatus::kOk, json.take());
     }
   }
   const std::set<uint64_t> leaving = member.leaving;
@@ -416,9 +419,9 @@ void Barriers::answer(MemberId id) {
     if (member.phase != Phase::kLeft && (!member.looked || waits(token))) continue;
     member.leaving.erase(token);
     if (member.phase == Phase::kLeft) {
-      reply(token, Verdict::kOk, R"({"state":"left"})");
+      reply(token, ServiceStatus::kOk, R"({"state":"left"})");
     } else {
-      reply(token, Verdict::kAccepted, state_words("leaving", "present", member.present));
+      reply(token, ServiceStatus::kAccepted, state_json("leaving", "present", member.present));
     }
   }
   if (member.phase == Phase::kLeft && !leaving.empty()) return forget(id);
@@ -429,31 +432,31 @@ void Barriers::answer(MemberId id) {
   }
 }
 
-void Barriers::refuse_all(MemberId id, Verdict verdict, const std::string& why) {
+void Barriers::refuse_all(MemberId id, ServiceStatus status, const std::string& why) {
   Member& member = members_.at(id);
-  for (const uint64_t token : std::exchange(member.entering, {})) reply(token, verdict, why);
-  for (const uint64_t token : std::exchange(member.leaving, {})) reply(token, verdict, why);
+  for (const uint64_t token : std::exchange(member.entering, {})) reply(token, status, why);
+  for (const uint64_t token : std::exchange(member.leaving, {})) reply(token, status, why);
   if (!member.stream) return;
   const uint64_t token = *std::exchange(member.stream, std::nullopt);
-  if (streams_.dropped(token)) reply(token, verdict, why);
+  if (streams_.dropped(token)) reply(token, status, why);
   forget_token(token);
 }
 
 void Barriers::fail(MemberId id, ServiceAnswer answer) {
-  refuse_all(id, answer.verdict, answer.text);
+  refuse_all(id, answer.status, answer.text);
   forget(id);
 }
 
 // Its znode is there, and has to go.
 void Barriers::fail_known(MemberId id, ZkCode code) {
   const ServiceAnswer answer = zk_refusal(code, true);
-  refuse_all(id, answer.verdict, answer.text);
+  refuse_all(id, answer.status, answer.text);
   give_up(id);
 }
 
 void Barriers::lose(MemberId id, const std::string& why) {
   streams_.end_lost(id, why);
-  refuse_all(id, Verdict::kGone, why);
+  refuse_all(id, ServiceStatus::kGone, why);
   forget(id);
 }
 
@@ -478,8 +481,10 @@ void Barriers::on(const HoldersEnded& message) {
   for (const MemberId id : theirs) {
     Member& member = members_.at(id);
     if (member.over) continue;
-    for (const uint64_t token : std::exchange(member.entering, {})) reply(token, Verdict::kGone, message.why);
-    for (const uint64_t token : std::exchange(member.leaving, {})) reply(token, Verdict::kGone, message.why);
+    for (const uint64_t token : std::exchange(member.entering, {}))
+      reply(token, ServiceStatus::kGone, message.why);
+    for (const uint64_t token : std::exchange(member.leaving, {}))
+      reply(token, ServiceStatus::kGone, message.why);
     // Who has been released is let go slowly; who has not must not release others any more.
     const Duration grace = member.phase >= Phase::kReleased ? message.grace : Duration(0);
     if (!streams_.part(id, message.why, grace)) give_up(id);
@@ -507,7 +512,7 @@ void Barriers::remove_own(MemberId id) {
     const bool later = put_off(id, result.code);
     for (const uint64_t token : std::exchange(mine->leaving, {})) {
       if (later) {
-        reply(token, Verdict::kUnknown, "ZooKeeper did not answer; it leaves as soon as it does");
+        reply(token, ServiceStatus::kUnknown, "ZooKeeper did not answer; it leaves as soon as it does");
       } else {
         refuse(token, result.code);
       }
@@ -520,7 +525,7 @@ void Barriers::remove_own(MemberId id) {
 
 void Barriers::forget(MemberId id) {
   const Member& member = members_.at(id);
-  for (const uint64_t token : member.leaving) reply(token, Verdict::kOk, R"({"state":"left"})");
+  for (const uint64_t token : member.leaving) reply(token, ServiceStatus::kOk, R"({"state":"left"})");
   watch(id, "");
   streams_.forget(id);
   out_.watches.give_back(watch_bytes(out_, member.path));

@@ -20,12 +20,12 @@ constexpr size_t kLooksAtOnce = 16;  // at numbers that may rest
 constexpr size_t kPoolBytes = 255;
 constexpr int kRestTimeouts = 2;
 
-std::string claim_words(int64_t rest_ms, const std::string& nonce) {
+std::string claim_json(int64_t rest_ms, const std::string& nonce) {
   JsonWriter json;
   return json.begin_object().member("rest_ms", rest_ms).member("nonce", nonce).end_object().take();
 }
 
-std::string held_words(uint32_t number, int64_t fence, bool line) {
+std::string held_json(uint32_t number, int64_t fence, bool line) {
   JsonWriter json;
   json.begin_object();
   if (line) json.member("state", "held");
@@ -38,11 +38,11 @@ void Ids::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-void Ids::reply(uint64_t token, Verdict verdict, std::string text) {
-  shows_.erase(token);
+void Ids::reply(uint64_t token, ServiceStatus status, std::string text) {
+  pending_.erase(token);
   askers_.erase(token);
-  out_.desk.post(
-      ServiceAnswered{token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true});
+  out_.service_router.post(
+      ServiceAnswered{token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, true});
 }
 
 // ---- what is asked ----
@@ -52,18 +52,19 @@ void Ids::on(ServiceAsked message) {
   const size_t slash = path.find('/');
   const std::string pool = path.substr(0, slash);
   if (pool.size() > kPoolBytes || !zk_path_valid("/" + pool) || pool.empty())
-    return reply(message.token, Verdict::kInvalid,
+    return reply(message.token, ServiceStatus::kInvalid,
                  fmt::format("a pool's name has 1 to {} bytes and could be a znode's", kPoolBytes));
   std::optional<uint32_t> number;
   if (slash != std::string::npos) number = id_number(std::string_view(path).substr(slash + 1));
   const bool of_pool = message.call.verb == Verb::kGet || message.call.verb == Verb::kPost;
-  if (of_pool && slash != std::string::npos) return reply(message.token, Verdict::kWrongVerb, "PUT, DELETE");
+  if (of_pool && slash != std::string::npos)
+    return reply(message.token, ServiceStatus::kWrongVerb, "PUT, DELETE");
   if (!of_pool && slash == std::string::npos)
-    return reply(message.token, Verdict::kWrongVerb, "GET, HEAD, POST");
+    return reply(message.token, ServiceStatus::kWrongVerb, "GET, HEAD, POST");
   if (!of_pool && !number)
-    return reply(message.token, Verdict::kInvalid, fmt::format("an id is a number from 1 to {}", kMax));
+    return reply(message.token, ServiceStatus::kInvalid, fmt::format("an id is a number from 1 to {}", kMax));
   if (message.until > out_.now && !message.streams)
-    return reply(message.token, Verdict::kInvalid, "nothing is waited for here: without 'wait'");
+    return reply(message.token, ServiceStatus::kInvalid, "nothing is waited for here: without 'wait'");
   path = pool;
   switch (message.call.verb) {
     case Verb::kGet:
@@ -88,11 +89,12 @@ void Ids::post(ServiceAsked message) {
   if (wrong.empty()) wrong = problem_of_holder_name(claim.name);
   if (wrong.empty() && message.holder == HolderId())
     wrong = "for whom? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   if (claims_.size() >= limits::kClientSessions)
-    return reply(message.token, Verdict::kUnavailable, "this server keeps too many ids for clients");
+    return reply(message.token, ServiceStatus::kUnavailable, "this server keeps too many ids for clients");
   claim.watched = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
-  if (!out_.watches.take(claim.watched)) return reply(message.token, Verdict::kUnavailable, kWatchesFull);
+  if (!out_.watches.take(claim.watched))
+    return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
   claim.holder = message.holder;
   claim.pool = std::move(message.call.path);
   claim.nonce = fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next());
@@ -115,31 +117,32 @@ std::optional<Ids::ClaimId> Ids::find_held(HolderId holder, const std::string& p
 
 void Ids::confirm(ServiceAsked message, uint32_t number) {
   const std::string wrong = Parameters(message.call).finish();
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   if (message.holder == HolderId())
-    return reply(message.token, Verdict::kInvalid,
+    return reply(message.token, ServiceStatus::kInvalid,
                  "the query parameter 'session' has to name whose id it is");
   const auto id = find_held(message.holder, message.call.path, number);
-  if (!id) return reply(message.token, Verdict::kGone, "the client's session does not have that id");
+  if (!id) return reply(message.token, ServiceStatus::kGone, "the client's session does not have that id");
   check_own(*id, [this, id = *id, token = message.token](ZkCode code) {
     const Claim* claim = find_claim(id);
     if (claim != nullptr && code == ZkCode::kOk)
-      return reply(token, Verdict::kOk, held_words(claim->number, claim->fence, false));
+      return reply(token, ServiceStatus::kOk, held_json(claim->number, claim->fence, false));
     if (claim == nullptr || code == ZkCode::kNoNode)
-      return reply(token, Verdict::kGone, "the client's session does not have that id any more");
+      return reply(token, ServiceStatus::kGone, "the client's session does not have that id any more");
     const ServiceAnswer answer = zk_refusal(code, false);
-    reply(token, answer.verdict, answer.text);
+    reply(token, answer.status, answer.text);
   });
 }
 
 void Ids::release(ServiceAsked message, uint32_t number) {
   const std::string wrong = Parameters(message.call).finish();
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   if (message.holder == HolderId())
-    return reply(message.token, Verdict::kInvalid,
+    return reply(message.token, ServiceStatus::kInvalid,
                  "the query parameter 'session' has to name whose id it is");
   const auto id = find_held(message.holder, message.call.path, number);
-  if (!id) return reply(message.token, Verdict::kNotFound, "the client's session does not have that id");
+  if (!id)
+    return reply(message.token, ServiceStatus::kNotFound, "the client's session does not have that id");
   claims_.at(*id).leaving.insert(message.token);
   askers_[message.token] = *id;
   give_up(*id);
@@ -157,7 +160,7 @@ void Ids::start(ClaimId id) {
   claim.number = 0;
   claim.first_over_ms.reset();
   if (++claim.attempts > kAttempts)
-    return fail(id, Verdict::kUnavailable, "others were faster again and again; try again");
+    return fail(id, ServiceStatus::kUnavailable, "others were faster again and again; try again");
   survey(claim.pool, true, [this, id](ZkCode code, const Survey& survey) {
     const Claim* mine = find_claim(id);
     if (mine == nullptr || put_off(id, code)) return;
@@ -196,7 +199,7 @@ void Ids::choose_used(ClaimId id) {
   if (claim.used.empty()) {
     std::string why = fmt::format("all ids up to {} are lent or rest", claim.max);
     if (claim.first_over_ms) why += fmt::format("; the first one has rested in {} ms", *claim.first_over_ms);
-    return fail(id, Verdict::kUnavailable, std::move(why));
+    return fail(id, ServiceStatus::kUnavailable, std::move(why));
   }
   const auto some = claim.used.end() - static_cast<ptrdiff_t>(std::min(claim.used.size(), kLooksAtOnce));
   const std::vector<uint32_t> numbers(some, claim.used.end());
@@ -226,7 +229,7 @@ void Ids::claim_now(ClaimId id, uint32_t number, std::optional<int32_t> version)
   Claim& claim = claims_.at(id);
   claim.number = number;
   claim.version = version ? *version + 1 : 0;
-  std::string words = claim_words(claim.rest_ms, claim.nonce);
+  std::string words = claim_json(claim.rest_ms, claim.nonce);
   ZkMulti multi;
   multi.ops.emplace_back(ZkCreate{held_path(claim.pool, number), claim.name, ZkMode::kEphemeral});
   if (version) {
@@ -262,7 +265,7 @@ void Ids::find(ClaimId id) {
     const Claim* mine = find_claim(id);
     if (mine == nullptr || put_off(id, record.code)) return;
     if (record.code != ZkCode::kOk && record.code != ZkCode::kNoNode) return refuse(id, record.code);
-    const bool written = record.code == ZkCode::kOk && record.data == claim_words(mine->rest_ms, mine->nonce);
+    const bool written = record.code == ZkCode::kOk && record.data == claim_json(mine->rest_ms, mine->nonce);
     if (!written) return start_again(id);
     zk_.call(ZkExists{held_path(mine->pool, mine->number)},
              [this, id, zxid = record.stat.modified_zxid](const ZkResult& result) {
@@ -281,13 +284,13 @@ void Ids::held(ClaimId id, int64_t fence) {
   if (claim.over) return release_now(id);
   if (!streams_.has(id)) {
     if (claim.asker)
-      reply(*std::exchange(claim.asker, std::nullopt), Verdict::kCreated,
-            held_words(claim.number, fence, false));
+      reply(*std::exchange(claim.asker, std::nullopt), ServiceStatus::kCreated,
+            held_json(claim.number, fence, false));
     return;
   }
   if (claim.asker) askers_.erase(*std::exchange(claim.asker, std::nullopt));
   streamed_[held_path(claim.pool, claim.number)] = id;
-  streams_.say(id, held_words(claim.number, fence, true));
+  streams_.say(id, held_json(claim.number, fence, true));
   check_own(id, [](ZkCode) {});
 }
 
@@ -318,14 +321,14 @@ void Ids::on(const HoldersEnded& message) {
     Claim& claim = claims_.at(id);
     if (claim.over) continue;
     if (claim.asker && !streams_.has(id))
-      reply(*std::exchange(claim.asker, std::nullopt), Verdict::kGone, message.why);
+      reply(*std::exchange(claim.asker, std::nullopt), ServiceStatus::kGone, message.why);
     const Duration grace = claim.fence != 0 ? message.grace : Duration(0);
     if (!streams_.part(id, message.why, grace)) give_up(id);
   }
 }
 
 void Ids::on(const ServiceDropped& message) {
-  shows_.erase(message.token);
+  pending_.erase(message.token);
   const auto asked = askers_.find(message.token);
   std::optional<ClaimId> id = streams_.dropped(message.token);
   if (asked != askers_.end()) {
@@ -356,14 +359,15 @@ void Ids::release_now(ClaimId id) {
     Claim* mine = find_claim(id);
     if (mine == nullptr) return;
     const bool later = put_off(id, result.code);
-    const bool refused = !later && zk_refusal(result.code, true).verdict == Verdict::kForbidden;
+    const bool refused = !later && zk_refusal(result.code, true).status == ServiceStatus::kForbidden;
     for (const uint64_t token : std::exchange(mine->leaving, {})) {
       if (later) {
-        reply(token, Verdict::kUnknown, "ZooKeeper did not answer; it is given back as soon as it does");
+        reply(token, ServiceStatus::kUnknown,
+              "ZooKeeper did not answer; it is given back as soon as it does");
       } else if (refused) {
-        reply(token, Verdict::kForbidden, zk_refusal(result.code, true).text);
+        reply(token, ServiceStatus::kForbidden, zk_refusal(result.code, true).text);
       } else {
-        reply(token, Verdict::kDone);
+        reply(token, ServiceStatus::kDone);
       }
     }
     if (!later && !refused) return forget(id);
@@ -375,23 +379,23 @@ void Ids::release_now(ClaimId id) {
 
 void Ids::refuse(ClaimId id, ZkCode code) {
   const ServiceAnswer answer = zk_refusal(code, true);
-  fail(id, answer.verdict, answer.text);
+  fail(id, answer.status, answer.text);
 }
 
-void Ids::fail(ClaimId id, Verdict verdict, std::string why) {
+void Ids::fail(ClaimId id, ServiceStatus status, std::string why) {
   Claim& claim = claims_.at(id);
   if (claim.asker) {
     const uint64_t token = *std::exchange(claim.asker, std::nullopt);
     streams_.dropped(token);
-    reply(token, verdict, std::move(why));
+    reply(token, status, std::move(why));
   }
   forget(id);
 }
 
 void Ids::lose(ClaimId id, const std::string& why) {
   streams_.end_lost(id, why);
-  for (const uint64_t token : std::exchange(claims_.at(id).leaving, {})) reply(token, Verdict::kDone);
-  fail(id, Verdict::kGone, why);
+  for (const uint64_t token : std::exchange(claims_.at(id).leaving, {})) reply(token, ServiceStatus::kDone);
+  fail(id, ServiceStatus::kGone, why);
 }
 
 void Ids::forget(ClaimId id) {

@@ -91,7 +91,7 @@ class Ids {
     bool over = false;                     // it has to go
     std::set<uint64_t> leaving;            // requests that wait for its end
   };
-  struct Show {  // a GET
+  struct PendingCall {  // a GET
     std::string pool;
     uint32_t max = kMax;
     std::set<uint32_t> resting;
@@ -106,7 +106,7 @@ class Ids {
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
 
-  void reply(uint64_t token, Verdict verdict, std::string text = "");
+  void reply(uint64_t token, ServiceStatus status, std::string text = "");
 
   // ---- a pool (ids_pool.cpp) ----
   void survey(const std::string& pool, bool make, SurveyThen then);
@@ -132,7 +132,7 @@ class Ids {
   void release(ServiceAsked message, uint32_t number);
   void give_up(ClaimId id);
   void release_now(ClaimId id);
-  void fail(ClaimId id, Verdict verdict, std::string why);
+  void fail(ClaimId id, ServiceStatus status, std::string why);
   void refuse(ClaimId id, ZkCode code);
   void lose(ClaimId id, const std::string& why);
   void forget(ClaimId id);
@@ -153,7 +153,7 @@ class Ids {
   std::set<std::pair<HolderId, ClaimId>> by_holder_;
   std::map<uint64_t, ClaimId> askers_;       // and those who wait for its end
   std::map<std::string, ClaimId> streamed_;  // by the ephemeral's path, of those that a connection holds
-  std::map<uint64_t, Show> shows_;
+  std::map<uint64_t, PendingCall> pending_;
   std::set<ClaimId> adrift_;  // go on when there is a connection
   Instant retry_at_ = kNever;
 };

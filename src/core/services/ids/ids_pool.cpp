@@ -138,18 +138,19 @@ int64_t Ids::left_ms(const Rest& rest, int64_t now_ms) {
 // ---- GET ----
 
 void Ids::show(ServiceAsked message) {
-  Show show;
+  PendingCall pending;
   Parameters parameters(message.call);
-  show.max = static_cast<uint32_t>(parameters.number("max", 1, kMax).value_or(kMax));
+  pending.max = static_cast<uint32_t>(parameters.number("max", 1, kMax).value_or(kMax));
   const std::string wrong = parameters.finish();
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
-  if (shows_.size() >= kShowsAtOnce)
-    return reply(message.token, Verdict::kUnavailable, "too many look at pools of ids at once; try again");
-  show.pool = message.call.path;
-  shows_[message.token] = std::move(show);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
+  if (pending_.size() >= kShowsAtOnce)
+    return reply(message.token, ServiceStatus::kUnavailable,
+                 "too many look at pools of ids at once; try again");
+  pending.pool = message.call.path;
+  pending_[message.token] = std::move(pending);
   survey(message.call.path, false, [this, token = message.token](ZkCode code, const Survey& survey) {
     if (refuses_show(token, code == ZkCode::kNoNode ? ZkCode::kOk : code)) return;
-    Show& mine = shows_.at(token);
+    PendingCall& mine = pending_.at(token);
     mine.held = survey.held;
     std::vector<uint32_t> resting;
     std::set_difference(survey.resting.begin(), survey.resting.end(), survey.held.begin(), survey.held.end(),
@@ -159,7 +160,7 @@ void Ids::show(ServiceAsked message) {
                     if (refuses_show(token, rests_code)) return;
                     for (const Rest& rest : rests) {
                       if (!rest.since_ms || left_ms(rest, now_ms) > 0)
-                        shows_.at(token).resting.insert(rest.number);
+                        pending_.at(token).resting.insert(rest.number);
                     }
                     show_held(token);
                   });
@@ -167,31 +168,31 @@ void Ids::show(ServiceAsked message) {
 }
 
 bool Ids::refuses_show(uint64_t token, ZkCode code) {
-  if (!shows_.contains(token)) return true;
+  if (!pending_.contains(token)) return true;
   if (code == ZkCode::kOk) return false;
   const ServiceAnswer answer = zk_refusal(code, false);
-  reply(token, answer.verdict, answer.text);
+  reply(token, answer.status, answer.text);
   return true;
 }
 
 void Ids::show_held(uint64_t token) {
-  const Show& show = shows_.at(token);
+  const PendingCall& pending = pending_.at(token);
   const auto json = std::make_shared<JsonWriter>();
   json->begin_object().key("held").begin_array();
   const auto finish = [this, token, json] {
-    const Show& mine = shows_.at(token);
+    const PendingCall& mine = pending_.at(token);
     json->end_array().key("resting").begin_array();
     for (const uint32_t number : mine.resting) json->value(number);
     std::set<uint32_t> taken = mine.resting;
     taken.insert(mine.held.begin(), mine.held.end());
     taken.erase(taken.upper_bound(mine.max), taken.end());
     json->end_array().member("free", mine.max - taken.size());
-    reply(token, Verdict::kOk, json->end_object().take());
+    reply(token, ServiceStatus::kOk, json->end_object().take());
   };
-  if (show.held.empty()) return finish();
-  for (const uint32_t number : show.held) {
-    const bool last = number == *show.held.rbegin();
-    zk_.call(ZkGet{held_path(show.pool, number)},
+  if (pending.held.empty()) return finish();
+  for (const uint32_t number : pending.held) {
+    const bool last = number == *pending.held.rbegin();
+    zk_.call(ZkGet{held_path(pending.pool, number)},
              [this, token, json, finish, number, last](const ZkResult& result) {
                if (refuses_show(token, result.code == ZkCode::kNoNode ? ZkCode::kOk : result.code)) return;
                if (result.code == ZkCode::kOk) {

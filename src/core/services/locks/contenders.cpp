@@ -55,7 +55,7 @@ std::vector<std::string> places_in_order(const std::vector<std::string>& childre
   return places;
 }
 
-std::optional<PlaceId> Queue::join(std::string path, std::string data) {
+std::optional<PlaceId> Contenders::join(std::string path, std::string data) {
   if (!out_.watches.take(watch_bytes(out_, path))) return std::nullopt;
   const PlaceId id(++counter_);
   Place place;
@@ -67,21 +67,23 @@ std::optional<PlaceId> Queue::join(std::string path, std::string data) {
   return id;
 }
 
-std::string Queue::new_guid() { return fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next()); }
+std::string Contenders::new_guid() {
+  return fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next());
+}
 
-void Queue::leave(PlaceId id) {
+void Contenders::leave(PlaceId id) {
   Place& place = places_.at(id);
   if (std::exchange(place.leaving, true)) return;
   // What is under way looks at `leaving` when it has its answer.
   if (place.phase == Phase::kWaiting || place.phase == Phase::kHolding) remove(id);
 }
 
-Queue::Place* Queue::find_place(PlaceId id) {
+Contenders::Place* Contenders::find_place(PlaceId id) {
   const auto it = places_.find(id);
   return it == places_.end() ? nullptr : &it->second;
 }
 
-void Queue::forget(PlaceId id) {
+void Contenders::forget(PlaceId id) {
   Place& place = places_.at(id);
   forget_before(id);
   if (!place.znode.empty()) concern_no_more(znode_path(place), id);
@@ -89,16 +91,16 @@ void Queue::forget(PlaceId id) {
   places_.erase(id);
 }
 
-void Queue::concern(const std::string& path, PlaceId id) { concerned_.emplace(path, id); }
+void Contenders::concern(const std::string& path, PlaceId id) { concerned_.emplace(path, id); }
 
-void Queue::concern_no_more(const std::string& path, PlaceId id) {
+void Contenders::concern_no_more(const std::string& path, PlaceId id) {
   const auto [begin, end] = concerned_.equal_range(path);
   const auto one = std::find_if(begin, end, [id](const auto& each) { return each.second == id; });
   if (one != end) concerned_.erase(one);
 }
 
 // Its watch may stand all the same.
-void Queue::forget_before(PlaceId id) {
+void Contenders::forget_before(PlaceId id) {
   Place& place = places_.at(id);
   if (place.before.empty()) return;
   if (std::exchange(place.before_watched, false)) out_.watches.leave_behind(place.before);
@@ -107,7 +109,7 @@ void Queue::forget_before(PlaceId id) {
 }
 
 // What is there of it goes, now or when ZooKeeper is back.
-void Queue::refuse(PlaceId id, ServiceAnswer why) {
+void Contenders::refuse(PlaceId id, ServiceAnswer why) {
   Place& place = places_.at(id);
   if (place.leaving) return place.znode.empty() ? lose(id, "") : remove(id);
   place.leaving = place.refused = true;
@@ -115,7 +117,7 @@ void Queue::refuse(PlaceId id, ServiceAnswer why) {
   place.znode.empty() ? forget(id) : remove(id);
 }
 
-void Queue::lose(PlaceId id, std::string why) {
+void Contenders::lose(PlaceId id, std::string why) {
   const bool leaving = places_.at(id).leaving;
   const bool refused = places_.at(id).refused;
   forget(id);
@@ -128,20 +130,20 @@ void Queue::lose(PlaceId id, std::string why) {
 }
 
 // Nothing was learned: it goes on when there is a connection again, or is still.
-bool Queue::put_off(Place& place, ZkCode code) {
+bool Contenders::put_off(Place& place, ZkCode code) {
   if (!zk_silent(code)) return false;
   place.phase = Phase::kAdrift;
   retry_in(kRetry);
   return true;
 }
 
-void Queue::retry_in(Duration pause) {
+void Contenders::retry_in(Duration pause) {
   if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
 }
 
 // ---- a znode of our own ----
 
-void Queue::create(PlaceId id) {
+void Contenders::create(PlaceId id) {
   Place& place = places_.at(id);
   place.phase = Phase::kCreating;
   zk_.call(ZkCreate{fmt::format("{}/{}{}", place.path, place.guid, kLockMark), place.data,
@@ -149,7 +151,7 @@ void Queue::create(PlaceId id) {
            [this, id](const ZkResult& result) { on_created(id, result); });
 }
 
-void Queue::on_created(PlaceId id, const ZkResult& result) {
+void Contenders::on_created(PlaceId id, const ZkResult& result) {
   Place* place = find_place(id);
   if (place == nullptr) return;  // ZooKeeper's session ended meanwhile, and the place with it
   switch (result.code) {
@@ -172,22 +174,22 @@ void Queue::on_created(PlaceId id, const ZkResult& result) {
   }
 }
 
-void Queue::there(PlaceId id, std::string znode) {
+void Contenders::there(PlaceId id, std::string znode) {
   Place& place = places_.at(id);
   place.znode = std::move(znode);
   concern(znode_path(place), id);
   if (is_behind_all(place.znode)) return go_on(id);
   refuse(id,
-         {Verdict::kConflict,
+         {ServiceStatus::kConflict,
           fmt::format("the numbers of {} are used up: delete that znode when nobody stands there, and they "
                       "begin anew",
                       place.path),
-          Form::kJson,
+          ContentType::kJson,
           {}});
 }
 
 // What the session's server shows may be old, and a place that is overlooked would hold for ever: hence the sync.
-void Queue::find(PlaceId id) {
+void Contenders::find(PlaceId id) {
   Place& place = places_.at(id);
   place.phase = Phase::kFinding;
   zk_.call(ZkSync{place.path}, [this, id](const ZkResult& synced) {
@@ -197,7 +199,7 @@ void Queue::find(PlaceId id) {
   });
 }
 
-void Queue::on_found(PlaceId id, const ZkResult& result) {
+void Contenders::on_found(PlaceId id, const ZkResult& result) {
   Place* place = find_place(id);
   if (place == nullptr || put_off(*place, result.code)) return;
   if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode)
@@ -211,19 +213,19 @@ void Queue::on_found(PlaceId id, const ZkResult& result) {
 
 // ---- where it stands ----
 
-void Queue::go_on(PlaceId id) {
+void Contenders::go_on(PlaceId id) {
   if (places_.at(id).leaving) return remove(id);
   look(id);
 }
 
-void Queue::look(PlaceId id) {
+void Contenders::look(PlaceId id) {
   Place& place = places_.at(id);
   place.phase = Phase::kLooking;
   place.first = false;
   zk_.call(ZkChildren{place.path}, [this, id](const ZkResult& result) { on_listed(id, result); });
 }
 
-void Queue::on_listed(PlaceId id, const ZkResult& result) {
+void Contenders::on_listed(PlaceId id, const ZkResult& result) {
   Place* place = find_place(id);
   if (place == nullptr || put_off(*place, result.code)) return;
   if (place->leaving) return remove(id);
@@ -246,7 +248,7 @@ void Queue::on_listed(PlaceId id, const ZkResult& result) {
 }
 
 // It may go without having held: hence the new look when it does.
-void Queue::check_predecessor(PlaceId id) {
+void Contenders::check_predecessor(PlaceId id) {
   Place& place = places_.at(id);
   place.phase = Phase::kLooking;
   zk_.call(ZkExists{place.before, true}, [this, id, before = place.before](const ZkResult& result) {
@@ -267,14 +269,14 @@ void Queue::check_predecessor(PlaceId id) {
 }
 
 // The one before it is no longer what it was, and most often this one is the first now.
-void Queue::look_woken(PlaceId id) {
+void Contenders::look_woken(PlaceId id) {
   if (!mutated(Mutation::kPredecessorTrusted)) return look(id);
   places_.at(id).first = true;
   check_own(id);
 }
 
 // Whether the znode is ours and there; that of the first one holds then.
-void Queue::check_own(PlaceId id) {
+void Contenders::check_own(PlaceId id) {
   const Place& place = places_.at(id);
   const bool watch = !mutated(Mutation::kPlaceUnwatched);
   zk_.call(ZkExists{znode_path(place), watch}, [this, id](const ZkResult& result) {
@@ -285,7 +287,7 @@ void Queue::check_own(PlaceId id) {
   });
 }
 
-bool Queue::take_own(PlaceId id, const ZkResult& result) {
+bool Contenders::take_own(PlaceId id, const ZkResult& result) {
   Place& own = places_.at(id);
   if (result.code == ZkCode::kNoNode) return lose(id, kDeleted), false;
   if (result.code != ZkCode::kOk) return refuse(id, zk_refusal(result.code, true)), false;
@@ -295,7 +297,7 @@ bool Queue::take_own(PlaceId id, const ZkResult& result) {
   return true;
 }
 
-void Queue::hold(PlaceId id) {
+void Contenders::hold(PlaceId id) {
   Place& place = places_.at(id);
   place.phase = Phase::kHolding;
   forget_before(id);
@@ -303,7 +305,7 @@ void Queue::hold(PlaceId id) {
 }
 
 // One that may not be removed stays, and keeps others waiting, until that is allowed.
-void Queue::remove(PlaceId id) {
+void Contenders::remove(PlaceId id) {
   Place& place = places_.at(id);
   place.phase = Phase::kLooking;
   forget_before(id);
@@ -321,7 +323,7 @@ void Queue::remove(PlaceId id) {
 
 // ---- ZooKeeper ----
 
-void Queue::on(const ZkWatchFired& message) {
+void Contenders::on(const ZkWatchFired& message) {
   std::vector<PlaceId> woken;
   const auto [begin, end] = concerned_.equal_range(message.path);
   for (auto it = begin; it != end; ++it) woken.push_back(it->second);
@@ -340,7 +342,7 @@ void Queue::on(const ZkWatchFired& message) {
 
 // With the session end all its znodes. After a mere reconnection each place goes on where it was; what it watched may
 // have changed unseen, so that is asked again, and nothing else: a thousand places are two thousand small calls.
-void Queue::on(const ZkSessionChanged& message) {
+void Contenders::on(const ZkSessionChanged& message) {
   connected_ = message.state == ZkState::kConnected;
   if (!connected_) return;
   const bool other = std::exchange(session_, message.session) != message.session;
@@ -360,7 +362,7 @@ void Queue::on(const ZkSessionChanged& message) {
   go_on_adrift();
 }
 
-void Queue::go_on_adrift() {
+void Contenders::go_on_adrift() {
   retry_at_ = kNever;
   for (const PlaceId id : all_places()) {
     const Place& place = places_.at(id);
@@ -373,11 +375,11 @@ void Queue::go_on_adrift() {
   }
 }
 
-void Queue::on_time() {
+void Contenders::on_time() {
   if (retry_at_ <= out_.now) go_on_adrift();
 }
 
-std::vector<PlaceId> Queue::all_places() const {
+std::vector<PlaceId> Contenders::all_places() const {
   std::vector<PlaceId> all;
   for (const auto& [id, place] : places_) all.push_back(id);
   return all;

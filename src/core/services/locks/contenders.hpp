@@ -27,7 +27,7 @@ using PlaceId = StrongId<struct PlaceIdTag>;
 // ReadLock and WriteLock.
 std::vector<std::string> places_in_order(const std::vector<std::string>& children);
 
-class Queue {
+class Contenders {
  public:
   // What becomes of a place, in any order and as often as it changes, never from within join() or leave().
   struct Events {
@@ -38,7 +38,7 @@ class Queue {
     // After leave(): the znode is gone (kOk); or it is not, or nobody knows, and it goes as soon as it can.
     std::function<void(PlaceId, ZkCode)> left;
   };
-  Queue(Outbox& out, ZkCalls& zk, Events events) : out_(out), zk_(zk), events_(std::move(events)) {}
+  Contenders(Outbox& out, ZkCalls& zk, Events events) : out_(out), zk_(zk), events_(std::move(events)) {}
 
   // `path` is absolute; it and what is above it are made when they are missing. `data` is what others see. None: this
   // server watches as much as it may already.

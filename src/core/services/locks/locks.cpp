@@ -23,30 +23,30 @@ std::string place_of(const std::string& path, bool election) { return (election 
 Locks::Locks(Outbox& out)
     : out_(out),
       zk_(out, ServiceActor::kLocks),
-      queue_(out, zk_,
-             {[this](PlaceId id, int64_t fence) { on_held(id, fence); },
-              [this](PlaceId id, size_t ahead) { on_waits(id, ahead); },
-              [this](PlaceId id, const std::string& why) { on_lost(id, why); },
-              [this](PlaceId id, const ServiceAnswer& answer) { on_refused(id, answer); },
-              [this](PlaceId id, ZkCode code) { on_left(id, code); }}),
+      contenders_(out, zk_,
+                  {[this](PlaceId id, int64_t fence) { on_held(id, fence); },
+                   [this](PlaceId id, size_t ahead) { on_waits(id, ahead); },
+                   [this](PlaceId id, const std::string& why) { on_lost(id, why); },
+                   [this](PlaceId id, const ServiceAnswer& answer) { on_refused(id, answer); },
+                   [this](PlaceId id, ZkCode code) { on_left(id, code); }}),
       streams_(out) {}
 
 void Locks::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-void Locks::reply(uint64_t token, Verdict verdict, std::string text) {
+void Locks::reply(uint64_t token, ServiceStatus status, std::string text) {
   tokens_.erase(token);
-  shows_.erase(token);
-  out_.desk.post(
-      ServiceAnswered{token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true});
+  pending_reads_.erase(token);
+  out_.service_router.post(
+      ServiceAnswered{token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, true});
 }
 
 // ---- what is asked ----
 
 void Locks::on(ServiceAsked message) {
   const PathProblem problem = problem_of_path(message.call.path);
-  if (problem) return reply(message.token, problem.verdict, problem.detail);
+  if (problem) return reply(message.token, problem.status, problem.detail);
   message.call.path.insert(0, 1, '/');
   switch (message.call.verb) {
     case Verb::kGet:
@@ -56,7 +56,7 @@ void Locks::on(ServiceAsked message) {
     case Verb::kDelete:
       return leave(std::move(message));
     case Verb::kPut:
-      return reply(message.token, Verdict::kWrongVerb, "GET, HEAD, POST, DELETE");
+      return reply(message.token, ServiceStatus::kWrongVerb, "GET, HEAD, POST, DELETE");
   }
 }
 
@@ -69,18 +69,18 @@ void Locks::post(ServiceAsked message) {
   if (wrong.empty() && name) wrong = problem_of_holder_name(*name);
   if (wrong.empty() && message.holder == HolderId())
     wrong = "for whom? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
 
   const auto lost = losses_.take(message.holder, place_of(message.call.path, election));
-  if (lost) return reply(message.token, Verdict::kGone, *lost);
+  if (lost) return reply(message.token, ServiceStatus::kGone, *lost);
   std::optional<PlaceId> place = find(message.holder, message.call.path, election);
   if (place && name && grants_.at(*place).name != *name)
-    return reply(message.token, Verdict::kConflict,
+    return reply(message.token, ServiceStatus::kConflict,
                  fmt::format("the client's session stands there as {}", grants_.at(*place).name));
   if (!place) {
     const std::string stands_as = name.value_or(out_.config.self.member.id.value);
-    place = queue_.join(message.call.path, stands_as);
-    if (!place) return reply(message.token, Verdict::kUnavailable, kWatchesFull);
+    place = contenders_.join(message.call.path, stands_as);
+    if (!place) return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
     Grant& grant = grants_[*place];
     grant.holder = message.holder;
     grant.name = stands_as;
@@ -101,15 +101,16 @@ void Locks::post(ServiceAsked message) {
 
 void Locks::leave(ServiceAsked message) {
   const std::string wrong = Parameters(message.call).finish();
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   const bool election = is_election(message.call);
   const std::optional<PlaceId> place = find(message.holder, message.call.path, election);
   if (message.holder == HolderId())
-    return reply(message.token, Verdict::kInvalid,
+    return reply(message.token, ServiceStatus::kInvalid,
                  "the query parameter 'session' has to name whose place it is");
   const auto lost = losses_.take(message.holder, place_of(message.call.path, election));
-  if (lost) return reply(message.token, Verdict::kGone, *lost);
-  if (!place) return reply(message.token, Verdict::kNotFound, "the client's session has no place there");
+  if (lost) return reply(message.token, ServiceStatus::kGone, *lost);
+  if (!place)
+    return reply(message.token, ServiceStatus::kNotFound, "the client's session has no place there");
   tokens_[message.token] = *place;
   grants_.at(*place).leaving.insert(message.token);
   take_back(*place, "it was given back", Duration(0));
@@ -126,7 +127,7 @@ std::optional<PlaceId> Locks::find(HolderId holder, const std::string& path, boo
 
 // ---- what becomes of a place ----
 
-std::string Locks::words(const Grant& grant, bool with_path) const {
+std::string Locks::to_json(const Grant& grant, bool with_path) const {
   JsonWriter json;
   json.begin_object();
   if (with_path) json.member("path", std::string_view(grant.path).substr(1));
@@ -145,7 +146,7 @@ std::string Locks::words(const Grant& grant, bool with_path) const {
 
 void Locks::tell(PlaceId id) {
   const Grant& grant = grants_.at(id);
-  if (grant.held || grant.ahead) streams_.say(id, words(grant, false));
+  if (grant.held || grant.ahead) streams_.say(id, to_json(grant, false));
 }
 
 void Locks::on_held(PlaceId id, int64_t fence) {
@@ -177,11 +178,11 @@ void Locks::answer_askers(PlaceId id) {
     it = grant.asking.erase(it);
     grant.known |= grant.held || grant.election;
     if (grant.held) {
-      reply(token, Verdict::kOk, words(grant, true));
+      reply(token, ServiceStatus::kOk, to_json(grant, true));
     } else if (grant.election) {
-      reply(token, Verdict::kAccepted, words(grant, true));
+      reply(token, ServiceStatus::kAccepted, to_json(grant, true));
     } else {
-      reply(token, asker.waits ? Verdict::kNotInTime : Verdict::kConflict,
+      reply(token, asker.waits ? ServiceStatus::kNotInTime : ServiceStatus::kConflict,
             fmt::format("held by another; {} in line before this one", *grant.ahead));
     }
   }
@@ -195,15 +196,15 @@ void Locks::answer_askers(PlaceId id) {
   if (!grant.known && !streams_.has(id) && grant.asking.empty()) give_up(id);
 }
 
-void Locks::refuse_askers(Grant& grant, Verdict verdict, const std::string& why) {
-  for (const auto& [token, asker] : std::exchange(grant.asking, {})) reply(token, verdict, why);
+void Locks::refuse_askers(Grant& grant, ServiceStatus status, const std::string& why) {
+  for (const auto& [token, asker] : std::exchange(grant.asking, {})) reply(token, status, why);
 }
 
 void Locks::give_up(PlaceId id) {
   Grant& grant = grants_.at(id);
   grant.over = true;
   streams_.forget(id);
-  queue_.leave(id);
+  contenders_.leave(id);
 }
 
 void Locks::forget(PlaceId id) {
@@ -216,7 +217,7 @@ void Locks::forget(PlaceId id) {
 void Locks::take_back(PlaceId id, const std::string& why, Duration grace) {
   Grant& grant = grants_.at(id);
   if (grant.over) return;
-  refuse_askers(grant, Verdict::kGone, why);
+  refuse_askers(grant, ServiceStatus::kGone, why);
   if (!streams_.part(id, why, grant.held ? grace : Duration(0))) return give_up(id);
   grant.over = true;
 }
@@ -225,16 +226,16 @@ void Locks::on_lost(PlaceId id, const std::string& why) {
   Grant& grant = grants_.at(id);
   const bool heard = !grant.asking.empty() || streams_.has(id) || grant.over;
   if (!heard) losses_.add(grant.holder, place_of(grant.path, grant.election), why);
-  refuse_askers(grant, Verdict::kGone, why);
+  refuse_askers(grant, ServiceStatus::kGone, why);
   streams_.end_lost(id, why);
   forget(id);
 }
 
 void Locks::on_refused(PlaceId id, const ServiceAnswer& answer) {
   Grant& grant = grants_.at(id);
-  refuse_askers(grant, answer.verdict, answer.text);
-  for (const uint64_t token : std::exchange(grant.leaving, {})) reply(token, Verdict::kDone);
-  if (const auto token = streams_.refuse(id)) reply(*token, answer.verdict, answer.text);
+  refuse_askers(grant, answer.status, answer.text);
+  for (const uint64_t token : std::exchange(grant.leaving, {})) reply(token, ServiceStatus::kDone);
+  if (const auto token = streams_.refuse(id)) reply(*token, answer.status, answer.text);
   forget(id);
 }
 
@@ -242,9 +243,9 @@ void Locks::on_left(PlaceId id, ZkCode code) {
   Grant& grant = grants_.at(id);
   for (const uint64_t token : std::exchange(grant.leaving, {})) {
     if (code == ZkCode::kOk) {
-      reply(token, Verdict::kDone);
+      reply(token, ServiceStatus::kDone);
     } else if (zk_silent(code)) {
-      reply(token, Verdict::kUnknown, "ZooKeeper did not answer; it is given back as soon as it does");
+      reply(token, ServiceStatus::kUnknown, "ZooKeeper did not answer; it is given back as soon as it does");
     } else {
       refuse_by(token, code, true);
     }
@@ -253,7 +254,7 @@ void Locks::on_left(PlaceId id, ZkCode code) {
 }
 
 void Locks::on(const ServiceDropped& message) {
-  shows_.erase(message.token);
+  pending_reads_.erase(message.token);
   if (const auto held = streams_.dropped(message.token)) return give_up(*held);
   const auto it = tokens_.find(message.token);
   if (it == tokens_.end()) return;
@@ -280,59 +281,59 @@ void Locks::on(const HoldersEnded& message) {
 
 // With the connection what was watched may have changed unseen, and with a session the watches are gone.
 void Locks::on(const ZkSessionChanged& message) {
-  queue_.on(message);
+  contenders_.on(message);
   if (message.state != ZkState::kConnected) return;
   std::vector<uint64_t> watching;
-  for (const auto& [token, show] : shows_) {
-    if (!show.watched.empty()) watching.push_back(token);
+  for (const auto& [token, pending] : pending_reads_) {
+    if (!pending.watched.empty()) watching.push_back(token);
   }
   for (const uint64_t token : watching) look(token, false);
 }
 
 void Locks::show(ServiceAsked message) {
-  Show show;
-  show.election = is_election(message.call);
+  PendingRead pending;
+  pending.election = is_election(message.call);
   Parameters parameters(message.call);
-  if (show.election) {
-    if (auto since = parameters.number("since", 0, INT64_MAX)) show.since = static_cast<int64_t>(*since);
+  if (pending.election) {
+    if (auto since = parameters.number("since", 0, INT64_MAX)) pending.since = static_cast<int64_t>(*since);
   }
   const std::string wrong = parameters.finish();
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
-  show.path = std::move(message.call.path);
-  show.until = message.until;
-  shows_[message.token] = std::move(show);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
+  pending.path = std::move(message.call.path);
+  pending.until = message.until;
+  pending_reads_[message.token] = std::move(pending);
   look(message.token, false);
 }
 
 // Only where nobody stands the queue itself is watched: otherwise whoever joins it would wake those who look.
 void Locks::look(uint64_t token, bool watch) {
-  shows_.at(token).watched.clear();
-  read(token, ZkChildren{shows_.at(token).path}, watch, [this, token, watch](const ZkResult& result) {
-    const Show& show = shows_.at(token);
+  pending_reads_.at(token).watched.clear();
+  read(token, ZkChildren{pending_reads_.at(token).path}, watch, [this, token, watch](const ZkResult& result) {
+    const PendingRead& pending = pending_reads_.at(token);
     const bool there = result.code == ZkCode::kOk;
     if (!there && result.code != ZkCode::kNoNode) return refuse_by(token, result.code, false);
     const std::vector<std::string> all = places_in_order(result.children);
-    if (!all.empty()) return look_at_first(token, show.path + "/" + all.front(), all.size() - 1);
-    const bool waits = show.since == 0 && show.until > out_.now;  // until somebody stands
-    if (!waits || (watch && there)) return answer_show(token, show.path, std::nullopt, 0);
+    if (!all.empty()) return look_at_first(token, pending.path + "/" + all.front(), all.size() - 1);
+    const bool waits = pending.since == 0 && pending.until > out_.now;  // until somebody stands
+    if (!waits || (watch && there)) return answer_show(token, pending.path, std::nullopt, 0);
     if (!watch) return look(token, true);
-    read(token, ZkExists{show.path}, true, [this, token](const ZkResult& exists) {
+    read(token, ZkExists{pending.path}, true, [this, token](const ZkResult& exists) {
       if (exists.code == ZkCode::kOk) return look(token, true);
       if (exists.code != ZkCode::kNoNode) return refuse_by(token, exists.code, false);
-      answer_show(token, shows_.at(token).path, std::nullopt, 0);
+      answer_show(token, pending_reads_.at(token).path, std::nullopt, 0);
     });
   });
 }
 
 void Locks::refuse_by(uint64_t token, ZkCode code, bool write) {
   const ServiceAnswer answer = zk_refusal(code, write);
-  reply(token, answer.verdict, answer.text);
+  reply(token, answer.status, answer.text);
 }
 
 void Locks::read(uint64_t token, ZkRequest request, bool watch, ZkCalls::Then then) {
   auto tell = [this, token, then = std::move(then)](const ZkResult& result, bool watches) {
-    const auto it = shows_.find(token);
-    if (it == shows_.end()) return;
+    const auto it = pending_reads_.find(token);
+    if (it == pending_reads_.end()) return;
     it->second.watches = watches;
     then(result);
   };
@@ -341,7 +342,7 @@ void Locks::read(uint64_t token, ZkRequest request, bool watch, ZkCalls::Then th
 }
 
 void Locks::look_at_first(uint64_t token, const std::string& first, size_t waiting) {
-  const bool watch = shows_.at(token).since && shows_.at(token).until > out_.now;
+  const bool watch = pending_reads_.at(token).since && pending_reads_.at(token).until > out_.now;
   read(token, ZkGet{first}, watch,
        [this, token, first, waiting](const ZkResult& result) { on_first(token, first, waiting, result); });
 }
@@ -354,17 +355,17 @@ void Locks::on_first(uint64_t token, const std::string& first, size_t waiting, c
 
 void Locks::answer_show(uint64_t token, const std::string& watched,
                         std::optional<std::pair<std::string, int64_t>> holder, size_t waiting) {
-  Show& show = shows_.at(token);
-  const bool same = show.since && (holder ? holder->second : 0) == *show.since;
-  if (same && show.until > out_.now) {
-    if (!show.watches) return reply(token, Verdict::kUnavailable, kWatchesFull);
-    show.watched = watched;
-    due_ = std::min(due_, show.until);
+  PendingRead& pending = pending_reads_.at(token);
+  const bool same = pending.since && (holder ? holder->second : 0) == *pending.since;
+  if (same && pending.until > out_.now) {
+    if (!pending.watches) return reply(token, ServiceStatus::kUnavailable, kWatchesFull);
+    pending.watched = watched;
+    due_ = std::min(due_, pending.until);
     return;
   }
   JsonWriter json;
-  json.begin_object().member("path", std::string_view(show.path).substr(1));
-  json.key(show.election ? "leader" : "holder");
+  json.begin_object().member("path", std::string_view(pending.path).substr(1));
+  json.key(pending.election ? "leader" : "holder");
   if (holder) {
     json.begin_object();
     text_member(json, "name", holder->first);
@@ -373,14 +374,14 @@ void Locks::answer_show(uint64_t token, const std::string& watched,
     json.null();
   }
   json.member("waiting", waiting).end_object();
-  reply(token, Verdict::kOk, json.take());
+  reply(token, ServiceStatus::kOk, json.take());
 }
 
 void Locks::on(const ZkWatchFired& message) {
-  queue_.on(message);
+  contenders_.on(message);
   std::vector<uint64_t> concerned;
-  for (const auto& [token, show] : shows_) {
-    if (!show.watched.empty() && message.path == show.watched) concerned.push_back(token);
+  for (const auto& [token, pending] : pending_reads_) {
+    if (!pending.watched.empty() && message.path == pending.watched) concerned.push_back(token);
   }
   for (const uint64_t token : concerned) look(token, false);
 }
@@ -389,15 +390,15 @@ void Locks::on(const ZkWatchFired& message) {
 
 // Looked through only when the earliest moment that was ever given since the last look has passed.
 void Locks::on_time() {
-  queue_.on_time();
+  contenders_.on_time();
   for (const PlaceId id : streams_.on_time()) give_up(id);
   if (due_ > out_.now) return;
   std::vector<PlaceId> places;
   for (const auto& [id, grant] : grants_) places.push_back(id);
   for (const PlaceId id : places) answer_askers(id);
   std::vector<uint64_t> late;
-  for (const auto& [token, show] : shows_) {
-    if (!show.watched.empty() && show.until <= out_.now) late.push_back(token);
+  for (const auto& [token, pending] : pending_reads_) {
+    if (!pending.watched.empty() && pending.until <= out_.now) late.push_back(token);
   }
   for (const uint64_t token : late) look(token, false);
   due_ = next_due();
@@ -410,12 +411,12 @@ Instant Locks::next_due() const {
     if (streams_.has(id)) next = std::min(next, grant.stream_until);
     for (const auto& [token, asker] : grant.asking) next = std::min(next, asker.until);
   }
-  for (const auto& [token, show] : shows_) {
-    if (!show.watched.empty()) next = std::min(next, show.until);
+  for (const auto& [token, pending] : pending_reads_) {
+    if (!pending.watched.empty()) next = std::min(next, pending.until);
   }
   return next;
 }
 
-Instant Locks::deadline() const { return std::min({due_, queue_.deadline(), streams_.deadline()}); }
+Instant Locks::deadline() const { return std::min({due_, contenders_.deadline(), streams_.deadline()}); }
 
 }  // namespace kvd

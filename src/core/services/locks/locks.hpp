@@ -1,5 +1,5 @@
-// Locks and elections: places in a queue (contenders.hpp) for clients. The two differ in their words only; at one path they
-// exclude each other, and kazoo's Lock and Election there.
+// Locks and elections: places among contenders (contenders.hpp) for clients. The two differ in their words only; at one
+// path they exclude each other, and kazoo's Lock and Election there.
 //
 //   POST /v1/locks/PATH?session=S[&wait=MS][&name=N]      200 {"path","state":"held","fence"}; 409 held; 408 not in
 //                                                         time
@@ -42,7 +42,7 @@ class Locks {
   Instant deadline() const;
 
  private:
-  struct Asker {
+  struct PendingCall {
     Instant until{};
     bool waits = false;  // was ready to
   };
@@ -52,7 +52,7 @@ class Locks {
     std::string name;  // as which it stands there
     bool election = false;
     Instant stream_until = kNever;  // its stream waits so long
-    std::map<uint64_t, Asker> asking;
+    std::map<uint64_t, PendingCall> asking;
     std::set<uint64_t> leaving;  // requests that wait for its end
     bool held = false;
     int64_t fence = 0;
@@ -60,7 +60,7 @@ class Locks {
     bool known = false;  // its session has been told that it has it; a place that nobody knows of is given up
     bool over = false;   // taken back: its znode goes once its holder had time to hear of it
   };
-  struct Show {  // a GET
+  struct PendingRead {  // a GET
     bool election = false;
     std::string path;
     std::optional<int64_t> since;  // wait until somebody else leads
@@ -97,23 +97,23 @@ class Locks {
   void tell(PlaceId id);
   void forget(PlaceId id);
   void answer_askers(PlaceId id);
-  void refuse_askers(Grant& grant, Verdict verdict, const std::string& why);
+  void refuse_askers(Grant& grant, ServiceStatus status, const std::string& why);
   void take_back(PlaceId id, const std::string& why, Duration grace);
   void give_up(PlaceId id);
-  std::string words(const Grant& grant, bool with_path) const;
+  std::string to_json(const Grant& grant, bool with_path) const;
   std::optional<PlaceId> find(HolderId holder, const std::string& path, bool election) const;
-  void reply(uint64_t token, Verdict verdict, std::string text = "");
+  void reply(uint64_t token, ServiceStatus status, std::string text = "");
   Instant next_due() const;
 
   Outbox& out_;
   ZkCalls zk_;
-  Queue queue_;
+  Contenders contenders_;
   Streams<PlaceId> streams_;
   Losses losses_;
   std::map<PlaceId, Grant> grants_;
   std::set<std::pair<HolderId, PlaceId>> by_holder_;
   std::map<uint64_t, PlaceId> tokens_;  // of those who ask
-  std::map<uint64_t, Show> shows_;
+  std::map<uint64_t, PendingRead> pending_reads_;
   Instant due_ = kNever;  // nothing that waits for a moment waits for an earlier one
 };
 

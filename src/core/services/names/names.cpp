@@ -17,7 +17,7 @@ constexpr Duration kPatience = seconds(1);
 constexpr size_t kRenderedMax = 64;
 constexpr size_t kListBytes = 1u << 20;  // of entries in one answer
 
-std::string entry_words(const std::string& path, const NameEntry& entry, int64_t version, bool ephemeral) {
+std::string entry_json(const std::string& path, const NameEntry& entry, int64_t version, bool ephemeral) {
   JsonWriter json;
   json.begin_object()
       .member("path", std::string_view(path))
@@ -45,27 +45,28 @@ void Names::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-void Names::reply(uint64_t token, Verdict verdict, std::string text) {
-  out_.desk.post(
-      ServiceAnswered{token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}}, false, true});
+void Names::reply(uint64_t token, ServiceStatus status, std::string text) {
+  out_.service_router.post(
+      ServiceAnswered{token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, true});
 }
 
 // ---- what is asked ----
 
 void Names::on(ServiceAsked message) {
   if (message.call.collection == Collection::kHosts) {
-    if (message.call.verb != Verb::kGet) return reply(message.token, Verdict::kWrongVerb, "GET, HEAD");
+    if (message.call.verb != Verb::kGet) return reply(message.token, ServiceStatus::kWrongVerb, "GET, HEAD");
     if (!message.call.path.empty())
-      return reply(message.token, Verdict::kNotFound,
+      return reply(message.token, ServiceStatus::kNotFound,
                    "nothing is below /v1/hosts; 'zone' names a part of the tree");
     return ask(std::move(message));
   }
   Parameters parameters(message.call);
   const bool recurse = message.call.verb == Verb::kGet && parameters.flag("recurse");
-  if (!parameters.problem().empty()) return reply(message.token, Verdict::kInvalid, parameters.problem());
+  if (!parameters.problem().empty())
+    return reply(message.token, ServiceStatus::kInvalid, parameters.problem());
   const bool root = recurse && message.call.path.empty();
   const std::string wrong = root ? "" : problem_of_name(message.call.path);
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   switch (message.call.verb) {
     case Verb::kPut:
     case Verb::kPost:
@@ -76,19 +77,19 @@ void Names::on(ServiceAsked message) {
       break;
   }
   if (recurse) return ask(std::move(message));
-  Look look;
-  look.version = parameters.number("version", 0, INT64_MAX);
+  PendingRead pending;
+  pending.version = parameters.number("version", 0, INT64_MAX);
   const std::string unknown = parameters.finish();
-  if (!unknown.empty()) return reply(message.token, Verdict::kInvalid, unknown);
-  look.path = std::move(message.call.path);
-  look.until = message.until;
-  looks_[message.token] = std::move(look);
+  if (!unknown.empty()) return reply(message.token, ServiceStatus::kInvalid, unknown);
+  pending.path = std::move(message.call.path);
+  pending.until = message.until;
+  pending_reads_[message.token] = std::move(pending);
   this->look(message.token);
 }
 
 void Names::on(const ServiceDropped& message) {
-  looks_.erase(message.token);
-  asks_.erase(message.token);
+  pending_reads_.erase(message.token);
+  pending_lists_.erase(message.token);
   removals_.erase(message.token);
   const auto it = puts_.find(message.token);
   // A holder's goes on: whoever asks again finds it done.
@@ -103,17 +104,17 @@ void Names::on(const ServiceDropped& message) {
 // ---- one entry ----
 
 void Names::look(uint64_t token) {
-  Look& mine = looks_.at(token);
+  PendingRead& mine = pending_reads_.at(token);
   mine.watching = false;
   const bool watch = mine.version && mine.until > out_.now;
   const std::string znode = fmt::format("{}/{}", kNamesPath, mine.path);
   auto then = [this, token, znode, watch](const ZkResult& result, bool watches) {
-    if (!looks_.contains(token)) return;
+    if (!pending_reads_.contains(token)) return;
     if (result.code == ZkCode::kOk) return answer_look(token, decode_name(result.data), result.stat, watches);
     if (result.code != ZkCode::kNoNode) return end_look(token, zk_refusal(result.code, false));
     if (!watch) return answer_look(token, std::nullopt, {}, false);
     zk_.watch(ZkExists{znode}, [this, token](const ZkResult& exists, bool stands) {
-      if (!looks_.contains(token)) return;
+      if (!pending_reads_.contains(token)) return;
       if (exists.code == ZkCode::kOk) return look(token);
       if (exists.code != ZkCode::kNoNode) return end_look(token, zk_refusal(exists.code, false));
       answer_look(token, std::nullopt, {}, stands);
@@ -124,105 +125,105 @@ void Names::look(uint64_t token) {
 }
 
 void Names::end_look(uint64_t token, const ServiceAnswer& answer) {
-  looks_.erase(token);
-  reply(token, answer.verdict, answer.text);
+  pending_reads_.erase(token);
+  reply(token, answer.status, answer.text);
 }
 
 void Names::answer_look(uint64_t token, const std::optional<NameEntry>& entry, const ZkStat& stat,
                         bool watches) {
-  Look& look = looks_.at(token);
+  PendingRead& pending = pending_reads_.at(token);
   const int64_t version = entry ? stat.modified_zxid : 0;
-  if (look.version && *look.version == static_cast<uint64_t>(version) && look.until > out_.now) {
-    if (!watches) return end_look(token, {Verdict::kUnavailable, kWatchesFull, Form::kJson, {}});
-    look.watching = true;
-    due_ = std::min(due_, look.until);
+  if (pending.version && *pending.version == static_cast<uint64_t>(version) && pending.until > out_.now) {
+    if (!watches) return end_look(token, {ServiceStatus::kUnavailable, kWatchesFull, ContentType::kJson, {}});
+    pending.watching = true;
+    due_ = std::min(due_, pending.until);
     return;
   }
-  const std::string path = std::move(look.path);
-  looks_.erase(token);
-  if (!entry) return reply(token, Verdict::kNotFound, fmt::format("there is no name {}", path));
-  reply(token, Verdict::kOk, entry_words(path, *entry, version, stat.ephemeral_owner != 0));
+  const std::string path = std::move(pending.path);
+  pending_reads_.erase(token);
+  if (!entry) return reply(token, ServiceStatus::kNotFound, fmt::format("there is no name {}", path));
+  reply(token, ServiceStatus::kOk, entry_json(path, *entry, version, stat.ephemeral_owner != 0));
 }
 
 // ---- many ----
 
 void Names::ask(ServiceAsked message) {
-  Ask ask;
-  ask.hosts = message.call.collection == Collection::kHosts;
+  PendingList pending;
+  pending.hosts = message.call.collection == Collection::kHosts;
   Parameters parameters(message.call);
-  ask.since = parameters.number(ask.hosts ? "since" : "version", 0, INT64_MAX);
-  ask.zone = ask.hosts ? parameters.text("zone").value_or("") : message.call.path;
-  const std::string format = ask.hosts ? parameters.text("format").value_or("hosts") : "json";
-  ask.json = format == "json";
+  pending.since = parameters.number(pending.hosts ? "since" : "version", 0, INT64_MAX);
+  pending.zone = pending.hosts ? parameters.text("zone").value_or("") : message.call.path;
+  const std::string format = pending.hosts ? parameters.text("format").value_or("hosts") : "json";
+  pending.json = format == "json";
   std::string wrong = parameters.finish();
-  if (wrong.empty() && !ask.json && format != "hosts")
+  if (wrong.empty() && !pending.json && format != "hosts")
     wrong = "the query parameter 'format' has to be hosts or json";
-  if (wrong.empty() && !ask.zone.empty()) wrong = problem_of_name(ask.zone);
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
-  ask.until = message.until;
-  ask.patience = std::max(message.until, out_.now + kPatience);
-  asks_[message.token] = std::move(ask);
+  if (wrong.empty() && !pending.zone.empty()) wrong = problem_of_name(pending.zone);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
+  pending.until = message.until;
+  pending.patience = std::max(message.until, out_.now + kPatience);
+  pending_lists_[message.token] = std::move(pending);
   view_.want();
   answer_asks();
 }
 
 // Those who have something to hear, or may wait no longer.
 void Names::answer_asks() {
-  for (auto it = asks_.begin(); it != asks_.end();) {
-    const auto& [token, ask] = *it;
+  for (auto it = pending_lists_.begin(); it != pending_lists_.end();) {
+    const auto& [token, pending] = *it;
     if (view_.too_large()) {
-      reply(token, Verdict::kTooLarge,
+      reply(token, ServiceStatus::kTooLarge,
             fmt::format("there are more names than one view may have: about {} znodes, or {} "
                         "KiB of their paths",
                         NamesView::kZnodesMax, NamesView::kPathBytesMax >> 10));
-    } else if (view_.whole() && !view_.knows(ask.zone) && !ask.hosts) {
-      reply(token, Verdict::kForbidden, "an ACL in ZooKeeper hides a part of it");
-    } else if (view_.whole() && view_.knows(ask.zone)) {
-      const Rendered& now = rendered(ask.hosts, ask.zone);
-      if (ask.since == now.version && ask.until > out_.now) {
-        due_ = std::min(due_, ask.until);
+    } else if (view_.whole() && !view_.knows(pending.zone) && !pending.hosts) {
+      reply(token, ServiceStatus::kForbidden, "an ACL in ZooKeeper hides a part of it");
+    } else if (view_.whole() && view_.knows(pending.zone)) {
+      const Rendered& now = rendered(pending.hosts, pending.zone);
+      if (pending.since == now.version && pending.until > out_.now) {
+        due_ = std::min(due_, pending.until);
         ++it;
         continue;
       }
-      reply_hosts(token, ask, &now);
-    } else if (ask.patience > out_.now) {
-      due_ = std::min(due_, ask.patience);
+      reply_hosts(token, pending, &now);
+    } else if (pending.patience > out_.now) {
+      due_ = std::min(due_, pending.patience);
       ++it;
       continue;
     } else {
-      reply_hosts(token, ask, nullptr);
+      reply_hosts(token, pending, nullptr);
     }
-    it = asks_.erase(it);
+    it = pending_lists_.erase(it);
   }
 }
 
 // `rendered` is null when there is no whole view.
-void Names::reply_hosts(uint64_t token, const Ask& ask, const Rendered* rendered) {
-  if (!ask.hosts) {
+void Names::reply_hosts(uint64_t token, const PendingList& pending, const Rendered* rendered) {
+  if (!pending.hosts) {
     if (rendered == nullptr)
-      return reply(token, Verdict::kUnavailable, "the names are still being read; try again");
+      return reply(token, ServiceStatus::kUnavailable, "the names are still being read; try again");
     JsonWriter json;
     json.begin_object()
-        .member("path", std::string_view(ask.zone))
+        .member("path", std::string_view(pending.zone))
         .member("version", rendered->version)
         .end_object();
     std::string text = json.take();
     text.insert(text.size() - 1, rendered->json);
-    return reply(token, Verdict::kOk, std::move(text));
+    return reply(token, ServiceStatus::kOk, std::move(text));
   }
   const uint64_t version = rendered != nullptr ? rendered->version : 0;
   const char* complete = rendered != nullptr ? "true" : "false";
-  ServiceAnswer answer{Verdict::kOk,
+  ServiceAnswer answer{ServiceStatus::kOk,
                        "",
-                       ask.json ? Form::kJson : Form::kText,
+                       pending.json ? ContentType::kJson : ContentType::kText,
                        {{"Kvd-Hosts-Version", std::to_string(version)}, {"Kvd-Complete", complete}}};
-  if (ask.json) {
+  if (pending.json) {
     answer.text = fmt::format(R"({{"version":{},"complete":{},"hosts":{}}})", version, complete,
                               rendered != nullptr ? rendered->json : "[]");
   } else if (rendered != nullptr) {
     answer.text = rendered->text;
   }
-  out_.desk.post(ServiceAnswered{token, std::move(answer), false, true});
+  out_.service_router.post(ServiceAnswered{token, std::move(answer), false, true});
 }
 
 const Names::Rendered& Names::rendered(bool hosts, const std::string& zone) {
@@ -260,7 +261,7 @@ Names::Rendered Names::render_entries(const std::string& zone) const {
        ++it) {
     const NamesView::Znode& znode = it->second;
     if (!znode.entry || !name_within(it->first, zone)) continue;
-    const std::string words = entry_words(it->first, *znode.entry, znode.version, znode.ephemeral);
+    const std::string words = entry_json(it->first, *znode.entry, znode.version, znode.ephemeral);
     version = version_of(fmt::format("{} {}", version, words));
     more |= list.size() + words.size() > kListBytes;
     if (!more) list += (list.empty() ? "" : ",") + words;
@@ -277,8 +278,8 @@ void Names::on(const ZkWatchFired& message) {
   const auto held = held_.find(path);
   if (held != held_.end() && !held->second.address.empty()) watch_own(path);
   std::vector<uint64_t> concerned;
-  for (const auto& [token, look] : looks_) {
-    if (look.watching && look.path == path) concerned.push_back(token);
+  for (const auto& [token, pending] : pending_reads_) {
+    if (pending.watching && pending.path == path) concerned.push_back(token);
   }
   for (const uint64_t token : concerned) look(token);
 }
@@ -301,8 +302,8 @@ void Names::on(const ZkSessionChanged& message) {
   }
   if (!connected_) return;
   std::vector<uint64_t> watching;
-  for (const auto& [token, look] : looks_) {
-    if (look.watching) watching.push_back(token);
+  for (const auto& [token, pending] : pending_reads_) {
+    if (pending.watching) watching.push_back(token);
   }
   for (const uint64_t token : watching) look(token);
   for (const auto& then : std::exchange(adrift_, {})) then();
@@ -325,8 +326,8 @@ void Names::on_time() {
   for (const std::string& path : streams_.on_time()) release(path);
   if (due_ > out_.now) return;
   std::vector<uint64_t> late;
-  for (const auto& [token, look] : looks_) {
-    if (look.watching && look.until <= out_.now) late.push_back(token);
+  for (const auto& [token, pending] : pending_reads_) {
+    if (pending.watching && pending.until <= out_.now) late.push_back(token);
   }
   for (const uint64_t token : late) look(token);
   answer_asks();
@@ -335,12 +336,12 @@ void Names::on_time() {
 
 Instant Names::next_due() const {
   Instant next = kNever;
-  for (const auto& [token, look] : looks_) {
-    if (look.watching) next = std::min(next, look.until);
+  for (const auto& [token, pending] : pending_reads_) {
+    if (pending.watching) next = std::min(next, pending.until);
   }
-  for (const auto& [token, ask] : asks_) {
-    const bool known = view_.whole() && view_.knows(ask.zone);
-    next = std::min(next, known ? ask.until : ask.patience);
+  for (const auto& [token, pending] : pending_lists_) {
+    const bool known = view_.whole() && view_.knows(pending.zone);
+    next = std::min(next, known ? pending.until : pending.patience);
   }
   return next;
 }

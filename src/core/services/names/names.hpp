@@ -90,7 +90,7 @@ class Names {
   void make_path(uint64_t token, const std::string& path);
   void again(uint64_t token);
   void finish(uint64_t token, const NameEntry& entry, int64_t version);
-  void refuse(uint64_t token, Verdict verdict, std::string why);
+  void refuse(uint64_t token, ServiceStatus status, std::string why);
   void refuse_by(uint64_t token, ZkCode code);
   bool fails(uint64_t token, ZkCode code);
   std::string preferred_address(const std::string& path) const;
@@ -108,17 +108,17 @@ class Names {
   void remove_kept(uint64_t token, const std::string& path, bool unsure);
   void on_kept_read(uint64_t token, const std::string& path, bool unsure, const ZkResult& result);
   void remove_later(uint64_t token, const std::string& path, bool unsure);
-  void removed(uint64_t token, Verdict verdict, const char* why = "");
+  void removed(uint64_t token, ServiceStatus status, const char* why = "");
   void removed_not(uint64_t token, ZkCode code);
 
   // ---- names.cpp ----
-  struct Look {  // a GET of one entry
+  struct PendingRead {  // a GET of one entry
     std::string path;
     std::optional<uint64_t> version;  // wait until it has another
     Instant until{};
     bool watching = false;
   };
-  struct Ask {  // for many, by the view
+  struct PendingList {  // for many, by the view
     bool hosts = false;
     bool json = false;
     std::string zone;
@@ -148,8 +148,8 @@ class Names {
   const Rendered& rendered(bool hosts, const std::string& zone);
   Rendered render_hosts(const std::string& zone) const;
   Rendered render_entries(const std::string& zone) const;
-  void reply_hosts(uint64_t token, const Ask& ask, const Rendered* rendered);
-  void reply(uint64_t token, Verdict verdict, std::string text = "");
+  void reply_hosts(uint64_t token, const PendingList& pending, const Rendered* rendered);
+  void reply(uint64_t token, ServiceStatus status, std::string text = "");
   // Goes on when there is a connection, or in a moment if there is one.
   static constexpr Duration kRetry = milliseconds(20);
   void put_off(std::function<void()> then, Duration pause = kRetry);
@@ -166,8 +166,8 @@ class Names {
   std::set<std::pair<HolderId, std::string>> by_holder_;
   std::map<uint64_t, std::string> leaving_;  // who waits for the end of one of these
   std::set<uint64_t> removals_;              // of what no holder has
-  std::map<uint64_t, Look> looks_;
-  std::map<uint64_t, Ask> asks_;
+  std::map<uint64_t, PendingRead> pending_reads_;
+  std::map<uint64_t, PendingList> pending_lists_;
   std::map<std::pair<bool, std::string>, Rendered> rendered_;  // of the view as it is
   std::vector<std::function<void()>> adrift_;
   Instant retry_at_ = kNever;

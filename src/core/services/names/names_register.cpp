@@ -23,7 +23,7 @@ constexpr char kNoAnswer[] = "ZooKeeper did not answer; try again";
 std::string znode_of(const std::string& path) { return fmt::format("{}/{}", kNamesPath, path); }
 std::string claim_of(const std::string& address) { return fmt::format("{}/{}", kClaimsPath, address); }
 
-std::string words(const std::string& path, const std::string& address, int64_t version) {
+std::string to_json(const std::string& path, const std::string& address, int64_t version) {
   JsonWriter json;
   json.begin_object().member("path", std::string_view(path)).member("address", std::string_view(address));
   return json.member("version", version).end_object().take();
@@ -48,12 +48,12 @@ void Names::put(ServiceAsked message) {
   const bool hold = message.call.verb == Verb::kPost;
   std::string wrong = Parameters(message.call).finish();
   if (wrong.empty() && hold && !message.streams) wrong = "POST is for 'hold=1': what lasts otherwise is PUT";
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   if (message.call.body.size() > kNameBodyBytes)
-    return reply(message.token, Verdict::kTooLarge,
+    return reply(message.token, ServiceStatus::kTooLarge,
                  fmt::format("a name's body has at most {} bytes", kNameBodyBytes));
   Result<NameEntry> entry = parse_name(message.call.body);
-  if (!entry) return reply(message.token, Verdict::kInvalid, entry.error().detail);
+  if (!entry) return reply(message.token, ServiceStatus::kInvalid, entry.error().detail);
   Put put;
   put.holder = message.holder;
   put.path = std::move(message.call.path);
@@ -63,7 +63,7 @@ void Names::put(ServiceAsked message) {
   read(message.token);
 }
 
-void Names::refuse(uint64_t token, Verdict verdict, std::string why) {
+void Names::refuse(uint64_t token, ServiceStatus status, std::string why) {
   const Put put = std::move(puts_.at(token));
   puts_.erase(token);
   const auto held = held_.find(put.path);
@@ -73,12 +73,12 @@ void Names::refuse(uint64_t token, Verdict verdict, std::string why) {
     return one.second.holder == put.holder && one.second.path == put.path;
   });
   if (intended && !held->second.over && !others) released(put.path);
-  reply(token, verdict, std::move(why));
+  reply(token, status, std::move(why));
 }
 
 void Names::refuse_by(uint64_t token, ZkCode code) {
   const ServiceAnswer answer = zk_refusal(code, true);
-  refuse(token, answer.verdict, answer.text);
+  refuse(token, answer.status, answer.text);
 }
 
 // Has an outcome that nothing can be done about, or only later.
@@ -89,7 +89,7 @@ bool Names::fails(uint64_t token, ZkCode code) {
       if (puts_.contains(token)) read(token);
     });
   } else if (later) {
-    refuse(token, Verdict::kUnavailable, kNoAnswer);
+    refuse(token, ServiceStatus::kUnavailable, kNoAnswer);
   } else if (code == ZkCode::kNoAuth) {
     refuse_by(token, code);
   } else {
@@ -100,7 +100,7 @@ bool Names::fails(uint64_t token, ZkCode code) {
 
 void Names::again(uint64_t token) {
   if (++puts_.at(token).tries < kTries) return read(token);
-  refuse(token, Verdict::kUnavailable, "others change it or claim addresses all the time; try again");
+  refuse(token, ServiceStatus::kUnavailable, "others change it or claim addresses all the time; try again");
 }
 
 void Names::read(uint64_t token) {
@@ -120,20 +120,20 @@ void Names::on_read(uint64_t token, const ZkResult& result) {
   const bool mine = held != held_.end() && !other;
   put.creates = result.code == ZkCode::kNoNode;
   if (put.creates) {
-    if (other) return refuse(token, Verdict::kConflict, "another client's session has this name");
+    if (other) return refuse(token, ServiceStatus::kConflict, "another client's session has this name");
     return write(token, std::nullopt, {});
   }
   if (result.code != ZkCode::kOk) return refuse_by(token, result.code);
   const uint64_t owner = result.stat.ephemeral_owner;
   const std::optional<NameEntry> old = decode_name(result.data);
   if (owner != 0 && put.holder == HolderId())
-    return refuse(token, Verdict::kConflict,
+    return refuse(token, ServiceStatus::kConflict,
                   "the name is a session's: only with that session can it be changed");
   if (owner != 0 && !(mine && owner == session_))
-    return refuse(token, Verdict::kConflict, "another client's session has this name");
+    return refuse(token, ServiceStatus::kConflict, "another client's session has this name");
   if (owner == 0 && put.holder != HolderId()) {
     return refuse(
-        token, Verdict::kConflict,
+        token, ServiceStatus::kConflict,
         old ? "the name is there without a session: DELETE it first"
             : "other names stand below it, or did (DELETE it then): a session's name has none below it");
   }
@@ -188,7 +188,7 @@ void Names::write_both(uint64_t token, const NameEntry& entry, const std::option
   if (frees) add(Op::kFormerClaim, ZkDelete{claim_of(old->address)});
   // From now on it may be there, and has to go with its holder.
   if (put.holder != HolderId() && !hold(put.path, put.holder))
-    return refuse(token, Verdict::kUnavailable, kWatchesFull);
+    return refuse(token, ServiceStatus::kUnavailable, kWatchesFull);
   zk_.call(std::move(multi), [this, token, entry](const ZkResult& result) {
     if (puts_.contains(token)) on_written(token, entry, result);
   });
@@ -203,7 +203,7 @@ bool Names::choose_address(uint64_t token, const std::optional<NameEntry>& old, 
   }
   const Put& put = puts_.at(token);
   if (!out_.config.names_pool) {
-    refuse(token, Verdict::kInvalid,
+    refuse(token, ServiceStatus::kInvalid,
            "\"address\" is missing, and this server has no pool to take one from: it needs --names-pool");
     return false;
   }
@@ -245,7 +245,7 @@ void Names::on_written(uint64_t token, const NameEntry& entry, const ZkResult& r
 void Names::on_entry_refused(uint64_t token, ZkCode code) {
   const Put& put = puts_.at(token);
   if (code == ZkCode::kNoChildrenForEphemerals)
-    return refuse(token, Verdict::kConflict,
+    return refuse(token, ServiceStatus::kConflict,
                   "a name above it is a session's, and such a name has none below it");
   const std::string znode = znode_of(put.path);
   if (code == ZkCode::kNoNode && put.creates) return make_path(token, znode.substr(0, znode.rfind('/')));
@@ -256,7 +256,7 @@ void Names::make_path(uint64_t token, const std::string& path) {
   zk_.make_path(path, [this, token](ZkCode code) {
     if (!puts_.contains(token) || fails(token, code)) return;
     if (code == ZkCode::kNoChildrenForEphemerals || code == ZkCode::kNoNode)
-      return refuse(token, Verdict::kConflict,
+      return refuse(token, ServiceStatus::kConflict,
                     "a name above it is a session's, and such a name has none below it");
     again(token);
   });
@@ -294,7 +294,7 @@ void Names::choose_free(uint64_t token) {
       put.claims = std::move(address);
       return again(token);
     }
-    refuse(token, Verdict::kUnavailable, "the pool of addresses is exhausted: all of them are taken");
+    refuse(token, ServiceStatus::kUnavailable, "the pool of addresses is exhausted: all of them are taken");
   });
 }
 
@@ -304,7 +304,7 @@ void Names::finish(uint64_t token, const NameEntry& entry, int64_t version) {
   if (put.holder != HolderId()) {
     const auto it = held_.find(put.path);
     if (it == held_.end() || it->second.over)
-      return reply(token, Verdict::kGone, "others deleted it at once");
+      return reply(token, ServiceStatus::kGone, "others deleted it at once");
     Held& held = it->second;
     held.address = entry.address;
     held.allocated = entry.allocated;
@@ -312,8 +312,9 @@ void Names::finish(uint64_t token, const NameEntry& entry, int64_t version) {
     if (put.streams) streams_.open(put.path, token);
     watch_own(put.path);
   }
-  if (put.streams) return streams_.say(put.path, words(put.path, entry.address, version));
-  reply(token, put.is_new ? Verdict::kCreated : Verdict::kOk, words(put.path, entry.address, version));
+  if (put.streams) return streams_.say(put.path, to_json(put.path, entry.address, version));
+  reply(token, put.is_new ? ServiceStatus::kCreated : ServiceStatus::kOk,
+        to_json(put.path, entry.address, version));
 }
 
 // ---- what a holder has ----
@@ -348,7 +349,7 @@ void Names::on(const HoldersEnded& message) {
   }
   for (const uint64_t token : asking) {
     puts_.erase(token);
-    reply(token, Verdict::kGone, message.why);
+    reply(token, ServiceStatus::kGone, message.why);
   }
   std::vector<std::string> theirs;
   for (const HolderId holder : message.holders) {
@@ -403,9 +404,9 @@ void Names::release_later(const std::string& path, ZkCode why) {
   for (const uint64_t token : std::exchange(held_.at(path).leaving, {})) {
     leaving_.erase(token);
     if (zk_silent(why)) {
-      reply(token, Verdict::kUnknown, "ZooKeeper did not do it; it is given back as soon as it does");
+      reply(token, ServiceStatus::kUnknown, "ZooKeeper did not do it; it is given back as soon as it does");
     } else {
-      reply(token, refusal.verdict, refusal.text);
+      reply(token, refusal.status, refusal.text);
     }
   }
   put_off(
@@ -441,7 +442,7 @@ void Names::released(const std::string& path) {
   out_.watches.give_back(out_.watches.bytes_of(path));
   for (const uint64_t token : held.leaving) {
     leaving_.erase(token);
-    reply(token, Verdict::kDone);
+    reply(token, ServiceStatus::kDone);
   }
 }
 
@@ -449,7 +450,7 @@ void Names::released(const std::string& path) {
 
 void Names::remove(ServiceAsked message) {
   const std::string wrong = Parameters(message.call).finish();
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   const std::string& path = message.call.path;
   const uint64_t token = message.token;
   const auto held = held_.find(path);
@@ -463,10 +464,11 @@ void Names::remove(ServiceAsked message) {
   if (message.holder == HolderId()) return remove_kept(token, path, false);
   zk_.call(ZkExists{znode_of(path)}, [this, token](const ZkResult& result) {
     removals_.erase(token);
-    if (result.code == ZkCode::kNoNode) return reply(token, Verdict::kNotFound, "there is no such name");
+    if (result.code == ZkCode::kNoNode)
+      return reply(token, ServiceStatus::kNotFound, "there is no such name");
     const ServiceAnswer refusal = zk_refusal(result.code, false);
-    if (result.code != ZkCode::kOk) return reply(token, refusal.verdict, refusal.text);
-    reply(token, Verdict::kConflict, "the name is another's");
+    if (result.code != ZkCode::kOk) return reply(token, refusal.status, refusal.text);
+    reply(token, ServiceStatus::kConflict, "the name is another's");
   });
 }
 
@@ -480,17 +482,17 @@ void Names::remove_kept(uint64_t token, const std::string& path, bool unsure) {
 void Names::on_kept_read(uint64_t token, const std::string& path, bool unsure, const ZkResult& result) {
   if (zk_silent(result.code)) return remove_later(token, path, unsure);
   if (result.code == ZkCode::kNoNode)
-    return unsure ? removed(token, Verdict::kDone)
-                  : removed(token, Verdict::kNotFound, "there is no such name");
+    return unsure ? removed(token, ServiceStatus::kDone)
+                  : removed(token, ServiceStatus::kNotFound, "there is no such name");
   if (result.code != ZkCode::kOk) return removed_not(token, result.code);
   if (result.stat.ephemeral_owner != 0)
-    return removed(token, Verdict::kConflict,
+    return removed(token, ServiceStatus::kConflict,
                    "the name is a session's: only with that session can it be deleted");
   const std::optional<NameEntry> entry = decode_name(result.data);
   const bool others_below = result.stat.children_count > 0;
   if (!entry && others_below) {
-    if (unsure) return removed(token, Verdict::kDone);
-    return removed(token, Verdict::kConflict, "there is no such name, but others below it");
+    if (unsure) return removed(token, ServiceStatus::kDone);
+    return removed(token, ServiceStatus::kConflict, "there is no such name, but others below it");
   }
   whether_claimed(path, entry, [=, this, version = result.stat.version](std::optional<bool> claimed) {
     if (!removals_.contains(token)) return;
@@ -504,7 +506,7 @@ void Names::on_kept_read(uint64_t token, const std::string& path, bool unsure, c
     if (*claimed) multi.ops.emplace_back(ZkDelete{claim_of(entry->address)});
     zk_.call(std::move(multi), [this, token, path, unsure](const ZkResult& deleted) {
       if (!removals_.contains(token)) return;
-      if (deleted.code == ZkCode::kOk) return removed(token, Verdict::kDone);
+      if (deleted.code == ZkCode::kOk) return removed(token, ServiceStatus::kDone);
       if (deleted.code == ZkCode::kNoAuth || deleted.code == ZkCode::kInvalid)
         return removed_not(token, deleted.code);
       remove_kept(token, path, unsure || deleted.code == ZkCode::kUnknown);
@@ -513,7 +515,7 @@ void Names::on_kept_read(uint64_t token, const std::string& path, bool unsure, c
 }
 
 void Names::remove_later(uint64_t token, const std::string& path, bool unsure) {
-  if (!unsure) return removed(token, Verdict::kUnavailable, kNoAnswer);
+  if (!unsure) return removed(token, ServiceStatus::kUnavailable, kNoAnswer);
   put_off([this, token, path] {
     if (removals_.contains(token)) remove_kept(token, path, true);
   });
@@ -521,12 +523,12 @@ void Names::remove_later(uint64_t token, const std::string& path, bool unsure) {
 
 void Names::removed_not(uint64_t token, ZkCode code) {
   const ServiceAnswer answer = zk_refusal(code, true);
-  removed(token, answer.verdict, answer.text.c_str());
+  removed(token, answer.status, answer.text.c_str());
 }
 
-void Names::removed(uint64_t token, Verdict verdict, const char* why) {
+void Names::removed(uint64_t token, ServiceStatus status, const char* why) {
   removals_.erase(token);
-  reply(token, verdict, why);
+  reply(token, status, why);
 }
 
 }  // namespace kvd

@@ -31,7 +31,7 @@ size_t watch_bytes(const Outbox& out, const std::string& name) {
   return out.watches.bytes_of(name) + 2 * (out.watches.bytes_of("") + kTaskNameBytes);
 }
 
-std::string worker_words(std::string_view name) {
+std::string worker_json(std::string_view name) {
   JsonWriter json;
   return json.begin_object().member("worker", name).end_object().take();
 }
@@ -75,7 +75,7 @@ void TaskWorkers::claim(uint64_t token) {
   const auto it = workers_.find(candidate.name);
   if (it == workers_.end()) {
     if (!out_.watches.take(watch_bytes(out_, candidate.name)))
-      return refuse(token, Verdict::kUnavailable, kWatchesFull);
+      return refuse(token, ServiceStatus::kUnavailable, kWatchesFull);
     Worker& made = workers_[candidate.name];
     made.holder = candidate.holder;
     made.era = ++eras_;
@@ -86,7 +86,7 @@ void TaskWorkers::claim(uint64_t token) {
   Worker& worker = it->second;
   if (worker.holder == candidate.holder && worker.phase == Phase::kStanding && !worker.over) {
     candidates_.erase(token);
-    return reply_(token, Verdict::kCreated, worker_words(it->first));
+    return reply_(token, ServiceStatus::kCreated, worker_json(it->first));
   }
   waiting_[candidate.name].insert(token);
   if (worker.holder != candidate.holder) refuse_late(token);
@@ -98,16 +98,16 @@ void TaskWorkers::refuse_late(uint64_t token) {
   if (candidate.until > out_.now) {
     due_ = std::min(due_, candidate.until);
   } else {
-    refuse(token, candidate.waits ? Verdict::kNotInTime : Verdict::kConflict, kTaken);
+    refuse(token, candidate.waits ? ServiceStatus::kNotInTime : ServiceStatus::kConflict, kTaken);
   }
 }
 
-void TaskWorkers::refuse(uint64_t token, Verdict verdict, const std::string& why) {
+void TaskWorkers::refuse(uint64_t token, ServiceStatus status, const std::string& why) {
   const std::string name = candidates_.at(token).name;
   candidates_.erase(token);
   waiting_[name].erase(token);
   if (waiting_[name].empty()) waiting_.erase(name);
-  reply_(token, verdict, why);
+  reply_(token, status, why);
   const auto it = workers_.find(name);
   if (it != workers_.end() && it->second.candidate == token) give_up(name);
 }
@@ -141,7 +141,7 @@ void TaskWorkers::not_made(const std::string& name, ZkCode why) {
   Worker& worker = workers_.at(name);
   worker.phase = Phase::kTaken;  // there is nothing of ours to be removed
   const ServiceAnswer answer = zk_refusal(why, true);
-  refuse(*worker.candidate, answer.verdict, answer.text);
+  refuse(*worker.candidate, answer.status, answer.text);
 }
 
 // The sync: one of ours that is overlooked would be a worker that never works.
@@ -165,9 +165,9 @@ void TaskWorkers::stand(const std::string& name) {
   candidates_.erase(token);
   if (streams) {
     streams_.open(name, token);
-    streams_.say(name, worker_words(name));
+    streams_.say(name, worker_json(name));
   } else {
-    reply_(token, Verdict::kCreated, worker_words(name));
+    reply_(token, ServiceStatus::kCreated, worker_json(name));
   }
   look(name);
   wake(name);
@@ -204,7 +204,7 @@ void TaskWorkers::erase(const std::string& name) {
 void TaskWorkers::end_calls(Worker& worker, const std::string& why) {
   for (const auto& [token, until] : std::exchange(worker.asking, {})) {
     tokens_.erase(token);
-    reply_(token, Verdict::kGone, why);
+    reply_(token, ServiceStatus::kGone, why);
   }
 }
 
@@ -213,7 +213,7 @@ void TaskWorkers::take_back(const std::string& name, const std::string& why, Dur
   Worker& worker = workers_.at(name);
   if (worker.over) return;
   end_calls(worker, why);
-  if (worker.candidate) return refuse(*worker.candidate, Verdict::kGone, why);
+  if (worker.candidate) return refuse(*worker.candidate, ServiceStatus::kGone, why);
   if (!streams_.part(name, why, grace)) return give_up(name);
   worker.over = true;
 }
@@ -339,7 +339,7 @@ void TaskWorkers::serve(const std::string& name, Worker& worker) {
   const std::string words = json.end_object().take();
   for (const auto& [token, until] : std::exchange(worker.asking, {})) {
     tokens_.erase(token);
-    reply_(token, Verdict::kOk, words);
+    reply_(token, ServiceStatus::kOk, words);
   }
 }
 
@@ -354,7 +354,7 @@ void TaskWorkers::answer_late(Worker& worker) {
     }
     it = worker.asking.erase(it);
     tokens_.erase(token);
-    reply_(token, Verdict::kDone, "");
+    reply_(token, ServiceStatus::kDone, "");
   }
 }
 
@@ -369,10 +369,10 @@ void TaskWorkers::set_idle(const std::string& name, Worker& worker) {
 void TaskWorkers::next(const ServiceAsked& asked, const std::string& name) {
   const auto it = workers_.find(name);
   if (it == workers_.end() || it->second.over || it->second.phase != Phase::kStanding)
-    return reply_(asked.token, Verdict::kGone, "there is no such worker on this server, or no more");
+    return reply_(asked.token, ServiceStatus::kGone, "there is no such worker on this server, or no more");
   Worker& worker = it->second;
   if (worker.holder != asked.holder && (asked.holder != HolderId() || !streams_.has(name)))
-    return reply_(asked.token, Verdict::kGone, "the client's session has no such worker");
+    return reply_(asked.token, ServiceStatus::kGone, "the client's session has no such worker");
   tokens_[asked.token] = name;
   worker.asking[asked.token] = asked.until;
   if (worker.known && (worker_idle(worker.data) || worker.task)) {
@@ -399,7 +399,7 @@ std::optional<std::pair<const Task*, int32_t>> TaskWorkers::open_task(const std:
 
 void TaskWorkers::on(const ServiceDropped& message) {
   if (candidates_.contains(message.token))
-    return refuse(message.token, Verdict::kGone, "the connection was closed");
+    return refuse(message.token, ServiceStatus::kGone, "the connection was closed");
   if (const auto held = streams_.dropped(message.token)) {
     end_calls(workers_.at(*held), "the connection was closed");
     return give_up(*held);
@@ -423,7 +423,7 @@ void TaskWorkers::on(const HoldersEnded& message) {
     if (ended.contains(candidate.holder)) waiting.push_back(token);
   }
   for (const uint64_t token : waiting) {
-    if (candidates_.contains(token)) refuse(token, Verdict::kGone, message.why);
+    if (candidates_.contains(token)) refuse(token, ServiceStatus::kGone, message.why);
   }
 }
 

@@ -21,7 +21,7 @@ namespace kvd {
 
 class TaskWorkers {
  public:
-  using Reply = std::function<void(uint64_t token, Verdict, std::string text)>;
+  using Reply = std::function<void(uint64_t token, ServiceStatus, std::string text)>;
   TaskWorkers(Outbox& out, ZkCalls& zk, Reply reply)
       : out_(out), zk_(zk), reply_(std::move(reply)), streams_(out) {}
 
@@ -85,7 +85,7 @@ class TaskWorkers {
   void not_made(const std::string& name, ZkCode why);
   void inspect(const std::string& name);
   void stand(const std::string& name);
-  void refuse(uint64_t token, Verdict verdict, const std::string& why);
+  void refuse(uint64_t token, ServiceStatus status, const std::string& why);
   void refuse_late(uint64_t token);
   void remove(const std::string& name);
   void erase(const std::string& name);

@@ -45,7 +45,7 @@ class Tasks {
 
  private:
   enum class What : uint8_t { kCreate, kShow, kList, kDelete, kResult, kProgress };
-  struct Deed {  // a call, until it is answered
+  struct PendingCall {  // a call, until it is answered
     What what = What::kShow;
     std::string id;
     std::string body;
@@ -73,7 +73,7 @@ class Tasks {
   void on(const ZkWatchFired& message);
 
   void asked_workers(ServiceAsked message);
-  std::string read_call(ServiceAsked& message, Deed& deed);
+  std::string read_call(ServiceAsked& message, PendingCall& pending);
   void run(uint64_t token);
   void create(uint64_t token);
   void read(uint64_t token, void (Tasks::*then)(uint64_t, const Task&));
@@ -87,14 +87,14 @@ class Tasks {
   void work_now(uint64_t token, const Task& task, const std::string& worker, int32_t worker_version);
   void list(uint64_t token);
   void answer_list(uint64_t token, const Listing& listing);
-  void change(uint64_t token, ZkMulti multi, Verdict verdict, std::string text);
+  void change(uint64_t token, ZkMulti multi, ServiceStatus status, std::string text);
   void make_paths(uint64_t token);
   void refuse(uint64_t token, ZkCode code);
   void refused(uint64_t token, const ZkResult& result);
   void put_off(uint64_t token, ZkCode code);
   void run_adrift();
   void stop_waiting(uint64_t token);
-  void reply(uint64_t token, Verdict verdict, std::string text = "");
+  void reply(uint64_t token, ServiceStatus status, std::string text = "");
 
   Outbox& out_;
   ZkCalls zk_;
@@ -102,7 +102,7 @@ class Tasks {
   TaskWorkers workers_;
   bool connected_ = false;
   Instant retry_at_ = kNever;
-  std::map<uint64_t, Deed> deeds_;
+  std::map<uint64_t, PendingCall> pending_;
   std::map<std::string, std::set<uint64_t>> waiting_on_;  // those who wait for a change, by task
   std::set<std::pair<Instant, uint64_t>> until_;          // likewise, how long
 };

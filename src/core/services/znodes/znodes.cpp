@@ -53,14 +53,14 @@ void Znodes::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-void Znodes::reply(uint64_t token, Verdict verdict, std::string text) {
-  reply(token, ServiceAnswer{verdict, std::move(text), Form::kJson, {}});
+void Znodes::reply(uint64_t token, ServiceStatus status, std::string text) {
+  reply(token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}});
 }
 
 void Znodes::reply(uint64_t token, ServiceAnswer answer) {
-  looks_.erase(token);
+  pending_.erase(token);
   sweeps_.erase(token);
-  out_.desk.post(ServiceAnswered{token, std::move(answer), false, true});
+  out_.service_router.post(ServiceAnswered{token, std::move(answer), false, true});
 }
 
 void Znodes::refuse(uint64_t token, ZkCode code) { reply(token, zk_refusal(code, true)); }
@@ -71,11 +71,11 @@ void Znodes::on(ServiceAsked message) {
   const bool completed = message.call.verb == Verb::kPost;  // perhaps by digits; seq=1 will tell
   if (!zk_path_valid(path, completed)) {
     return reply(
-        message.token, Verdict::kInvalid,
+        message.token, ServiceStatus::kInvalid,
         "the path has to be one of znodes: UTF-8, no empty part, no '.' or '..', no slash at its end");
   }
   if (message.call.verb != Verb::kGet && is_own(path))
-    return reply(message.token, Verdict::kForbidden,
+    return reply(message.token, ServiceStatus::kForbidden,
                  "what kvd and ZooKeeper keep for themselves is not for clients");
   switch (message.call.verb) {
     case Verb::kGet:
@@ -92,55 +92,56 @@ void Znodes::on(ServiceAsked message) {
 // ---- GET ----
 
 void Znodes::get(ServiceAsked message) {
-  Look look;
+  PendingCall pending;
   Parameters parameters(message.call);
   const std::string view = parameters.text("view").value_or("data");
-  if (view == "children") look.view = View::kChildren;
-  if (view == "stat") look.view = View::kStat;
-  const bool children = look.view == View::kChildren;
+  if (view == "children") pending.view = View::kChildren;
+  if (view == "stat") pending.view = View::kStat;
+  const bool children = pending.view == View::kChildren;
   if (auto version = parameters.number(children ? "cversion" : "version", 0, INT32_MAX))
-    look.version = static_cast<int32_t>(*version);
+    pending.version = static_cast<int32_t>(*version);
   std::string wrong = parameters.finish();
   if (wrong.empty() && view != "data" && view != "children" && view != "stat")
     wrong = "the query parameter 'view' has to be data, children or stat";
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
-  look.path = std::move(message.call.path);
-  look.until = message.until;
-  looks_[message.token] = std::move(look);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
+  pending.path = std::move(message.call.path);
+  pending.until = message.until;
+  pending_[message.token] = std::move(pending);
   this->look(message.token);
 }
 
 // Watches only where it may have to wait: a watch that is not needed stands all the same.
 void Znodes::look(uint64_t token) {
-  const Look& look = looks_.at(token);
-  const bool watch = look.version && look.until > out_.now;
-  ZkRequest request = ZkGet{look.path};
-  if (look.view == View::kStat && !watch)
-    request = ZkExists{look.path};  // its watch would stand on nothing, too
-  if (look.view == View::kChildren) request = ZkChildren{look.path};
+  const PendingCall& pending = pending_.at(token);
+  const bool watch = pending.version && pending.until > out_.now;
+  ZkRequest request = ZkGet{pending.path};
+  if (pending.view == View::kStat && !watch)
+    request = ZkExists{pending.path};  // its watch would stand on nothing, too
+  if (pending.view == View::kChildren) request = ZkChildren{pending.path};
   auto then = [this, token](const ZkResult& result, bool watches) { on_looked(token, result, watches); };
   if (watch) return zk_.watch(std::move(request), std::move(then));
   zk_.call(std::move(request), [then = std::move(then)](const ZkResult& result) { then(result, false); });
 }
 
 void Znodes::on_looked(uint64_t token, const ZkResult& result, bool watches) {
-  const auto it = looks_.find(token);
-  if (it == looks_.end()) return;
-  Look& look = it->second;
-  const bool waits = look.until > out_.now;
-  if (result.code == ZkCode::kNoNode && waits && !look.version) return await_creation(token);
+  const auto it = pending_.find(token);
+  if (it == pending_.end()) return;
+  PendingCall& pending = it->second;
+  const bool waits = pending.until > out_.now;
+  if (result.code == ZkCode::kNoNode && waits && !pending.version) return await_creation(token);
   if (result.code != ZkCode::kOk) return reply(token, zk_refusal(result.code, false));
-  const int32_t version = look.view == View::kChildren ? result.stat.children_version : result.stat.version;
-  if (look.czxid == 0) look.czxid = result.stat.created_zxid;
-  const bool same = look.version == version && look.czxid == result.stat.created_zxid;
+  const int32_t version =
+      pending.view == View::kChildren ? result.stat.children_version : result.stat.version;
+  if (pending.czxid == 0) pending.czxid = result.stat.created_zxid;
+  const bool same = pending.version == version && pending.czxid == result.stat.created_zxid;
   if (same && waits) return wait(token, watches);
-  reply(token, shown(look, result));
+  reply(token, shown(pending, result));
 }
 
 // Of what is not there only this watches.
 void Znodes::await_creation(uint64_t token) {
-  zk_.watch(ZkExists{looks_.at(token).path}, [this, token](const ZkResult& result, bool watches) {
-    if (!looks_.contains(token)) return;
+  zk_.watch(ZkExists{pending_.at(token).path}, [this, token](const ZkResult& result, bool watches) {
+    if (!pending_.contains(token)) return;
     if (result.code == ZkCode::kOk) return look(token);
     if (result.code != ZkCode::kNoNode) return reply(token, zk_refusal(result.code, false));
     wait(token, watches);
@@ -148,19 +149,19 @@ void Znodes::await_creation(uint64_t token) {
 }
 
 void Znodes::wait(uint64_t token, bool watches) {
-  if (!watches) return reply(token, Verdict::kUnavailable, kWatchesFull);
-  Look& look = looks_.at(token);
-  look.waiting = true;
-  waiting_.emplace(look.path, token);
-  untils_.emplace(look.until, token);
+  if (!watches) return reply(token, ServiceStatus::kUnavailable, kWatchesFull);
+  PendingCall& pending = pending_.at(token);
+  pending.waiting = true;
+  waiting_.emplace(pending.path, token);
+  untils_.emplace(pending.until, token);
 }
 
 bool Znodes::stop_waiting(uint64_t token) {
-  Look& look = looks_.at(token);
-  if (!std::exchange(look.waiting, false)) return false;
-  const auto [begin, end] = waiting_.equal_range(look.path);
+  PendingCall& pending = pending_.at(token);
+  if (!std::exchange(pending.waiting, false)) return false;
+  const auto [begin, end] = waiting_.equal_range(pending.path);
   waiting_.erase(std::find_if(begin, end, [token](const auto& one) { return one.second == token; }));
-  untils_.erase({look.until, token});
+  untils_.erase({pending.until, token});
   return true;
 }
 
@@ -168,11 +169,11 @@ void Znodes::look_again(uint64_t token) {
   if (stop_waiting(token)) look(token);
 }
 
-ServiceAnswer Znodes::shown(const Look& look, const ZkResult& result) const {
+ServiceAnswer Znodes::shown(const PendingCall& pending, const ZkResult& result) const {
   const ZkStat& stat = result.stat;
-  ServiceAnswer answer{Verdict::kOk, "", Form::kJson, {}};
-  if (look.view == View::kData) {
-    answer.form = Form::kBytes;
+  ServiceAnswer answer{ServiceStatus::kOk, "", ContentType::kJson, {}};
+  if (pending.view == View::kData) {
+    answer.content_type = ContentType::kBytes;
     answer.text = result.data;
     answer.fields = {{"Kvd-Znode-Version", std::to_string(stat.version)},
                      {"Kvd-Znode-Czxid", std::to_string(stat.created_zxid)},
@@ -181,9 +182,9 @@ ServiceAnswer Znodes::shown(const Look& look, const ZkResult& result) const {
     return answer;
   }
   JsonWriter json;
-  json.begin_object().member("path", without_slash(look.path));
+  json.begin_object().member("path", without_slash(pending.path));
   stat_members(json, stat);
-  if (look.view == View::kChildren) {
+  if (pending.view == View::kChildren) {
     json.key("children").begin_array();
     const size_t shown = std::min(result.children.size(), kNamesMax);
     for (size_t i = 0; i < shown; ++i) json.value(result.children[i]);
@@ -200,16 +201,16 @@ void Znodes::set(ServiceAsked message) {
   Parameters parameters(message.call);
   const std::optional<uint64_t> version = parameters.number("version", 0, INT32_MAX);
   const std::string wrong = parameters.finish();
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   ZkSet set{std::move(message.call.path), std::move(message.call.body),
             version ? static_cast<int32_t>(*version) : -1};
   if (set.path.size() + set.data.size() > limits::kZkData)
-    return reply(message.token, Verdict::kTooLarge,
+    return reply(message.token, ServiceStatus::kTooLarge,
                  fmt::format("path and data have at most {} bytes", limits::kZkData));
   zk_.call(std::move(set), [this, token = message.token](const ZkResult& result) {
     if (result.code != ZkCode::kOk) return refuse(token, result.code);
     JsonWriter json;
-    reply(token, Verdict::kOk,
+    reply(token, ServiceStatus::kOk,
           json.begin_object().member("version", result.stat.version).end_object().take());
   });
 }
@@ -231,10 +232,11 @@ void Znodes::post(ServiceAsked message) {
     wrong = "only an ephemeral znode belongs to a session or a connection: mode=ephemeral";
   const std::string& path = message.call.path;
   if (wrong.empty() && !sequential && !zk_path_valid(path)) wrong = "a slash at the path's end is for seq=1";
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
-  if (path == "/" && !sequential) return reply(message.token, Verdict::kConflict, "the root is always there");
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
+  if (path == "/" && !sequential)
+    return reply(message.token, ServiceStatus::kConflict, "the root is always there");
   if (path.size() + kDigits + message.call.body.size() > limits::kZkData)
-    return reply(message.token, Verdict::kTooLarge,
+    return reply(message.token, ServiceStatus::kTooLarge,
                  fmt::format("path and data have at most {} bytes", limits::kZkData));
   if (ephemeral) return make(std::move(message), sequential, parents);
   create(message.token,
@@ -249,7 +251,7 @@ void Znodes::create(uint64_t token, ZkCreate create, bool parents) {
     if (result.code == ZkCode::kOk) return answer_created(token, result.path, result.stat.created_zxid);
     if (result.code != ZkCode::kNoNode) return refuse(token, result.code);
     if (!parents)
-      return reply(token, Verdict::kNotFound, "what is above it is not there; parents=1 makes it");
+      return reply(token, ServiceStatus::kNotFound, "what is above it is not there; parents=1 makes it");
     zk_.make_path(create.path.substr(0, create.path.rfind('/')), [this, token, create](ZkCode code) {
       if (code == ZkCode::kOk) return this->create(token, create, false);
       refuse(token, code);
@@ -260,10 +262,10 @@ void Znodes::create(uint64_t token, ZkCreate create, bool parents) {
 void Znodes::answer_created(uint64_t token, const std::string& path, int64_t czxid) {
   JsonWriter json;
   json.begin_object().member("path", without_slash(path)).member("czxid", czxid).end_object();
-  reply(
-      token,
-      ServiceAnswer{
-          Verdict::kCreated, json.take(), Form::kJson, {{"Location", "/v1/znodes" + percent_encoded(path)}}});
+  reply(token, ServiceAnswer{ServiceStatus::kCreated,
+                             json.take(),
+                             ContentType::kJson,
+                             {{"Location", "/v1/znodes" + percent_encoded(path)}}});
 }
 
 // ---- DELETE ----
@@ -273,15 +275,15 @@ void Znodes::remove(ServiceAsked message) {
   const std::optional<uint64_t> version = parameters.number("version", 0, INT32_MAX);
   const bool recurse = parameters.flag("recurse");
   const std::string wrong = parameters.finish();
-  if (!wrong.empty()) return reply(message.token, Verdict::kInvalid, wrong);
+  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   std::string path = std::move(message.call.path);
-  if (path == "/") return reply(message.token, Verdict::kForbidden, "the root stays");
+  if (path == "/") return reply(message.token, ServiceStatus::kForbidden, "the root stays");
   const int32_t expected = version ? static_cast<int32_t>(*version) : -1;
   if (!recurse) {
     zk_.call(ZkDelete{path, expected}, [this, token = message.token, path](const ZkResult& result) {
       if (result.code != ZkCode::kOk) return refuse(token, result.code);
       forget_deleted(path);
-      reply(token, Verdict::kDone);
+      reply(token, ServiceStatus::kDone);
     });
     return;
   }
@@ -325,7 +327,7 @@ void Znodes::on_listed(uint64_t token, const std::string& path, const ZkResult& 
   }
   for (const std::string& name : result.children) sweep.found.push_back(path + "/" + name);
   if (sweep.found.size() > kSweepMax)
-    return reply(token, Verdict::kTooLarge,
+    return reply(token, ServiceStatus::kTooLarge,
                  fmt::format("that is more than {} znodes; nothing was deleted", kSweepMax));
   this->sweep(token);
 }
@@ -349,10 +351,10 @@ void Znodes::on_swept(uint64_t token, bool top, const ZkResult& result) {
   if (it == sweeps_.end()) return;
   --it->second.under_way;
   const bool gone = result.code == ZkCode::kOk || result.code == ZkCode::kNoNode;
-  if (gone && top) return reply(token, Verdict::kDone);
+  if (gone && top) return reply(token, ServiceStatus::kDone);
   if (gone) return go_on_sweeping(token);
   ServiceAnswer answer = zk_refusal(result.code, true);
-  if (result.code == ZkCode::kNotConnected) answer.verdict = Verdict::kUnknown;
+  if (result.code == ZkCode::kNotConnected) answer.status = ServiceStatus::kUnknown;
   answer.text = fmt::format("part of it was deleted, then: {}", answer.text);
   reply(token, std::move(answer));
 }
@@ -369,8 +371,8 @@ void Znodes::on(const ZkWatchFired& message) {
 }
 
 void Znodes::on(const ServiceDropped& message) {
-  if (looks_.contains(message.token)) stop_waiting(message.token);
-  looks_.erase(message.token);
+  if (pending_.contains(message.token)) stop_waiting(message.token);
+  pending_.erase(message.token);
   sweeps_.erase(message.token);
   if (const auto made = streams_.dropped(message.token)) return give_up(*made);
   if (const auto it = askers_.find(message.token); it != askers_.end()) {

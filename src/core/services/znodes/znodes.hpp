@@ -54,7 +54,7 @@ class Znodes {
 
  private:
   enum class View : uint8_t { kData, kChildren, kStat };
-  struct Look {  // a GET
+  struct PendingCall {  // a GET
     View view = View::kData;
     std::string path;
     std::optional<int32_t> version;  // of the data or the children: to be waited away
@@ -91,7 +91,7 @@ class Znodes {
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
 
-  void reply(uint64_t token, Verdict verdict, std::string text = "");
+  void reply(uint64_t token, ServiceStatus status, std::string text = "");
   void reply(uint64_t token, ServiceAnswer answer);
   void refuse(uint64_t token, ZkCode code);
 
@@ -103,7 +103,7 @@ class Znodes {
   void wait(uint64_t token, bool watches);
   bool stop_waiting(uint64_t token);
   void look_again(uint64_t token);
-  ServiceAnswer shown(const Look& look, const ZkResult& result) const;
+  ServiceAnswer shown(const PendingCall& pending, const ZkResult& result) const;
 
   // ---- PUT, POST, DELETE ----
   void set(ServiceAsked message);
@@ -144,7 +144,7 @@ class Znodes {
   Streams<MadeId> streams_;
   uint64_t session_ = 0;  // ZooKeeper's
   bool connected_ = false;
-  std::map<uint64_t, Look> looks_;
+  std::map<uint64_t, PendingCall> pending_;
   std::multimap<std::string, uint64_t> waiting_;   // looks, by path
   std::set<std::pair<Instant, uint64_t>> untils_;  // likewise
   std::map<uint64_t, Sweep> sweeps_;

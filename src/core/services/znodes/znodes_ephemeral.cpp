@@ -33,10 +33,10 @@ Znodes::Made* Znodes::find_made(MadeId id) {
 
 void Znodes::make(ServiceAsked message, bool sequential, bool parents) {
   if (made_.size() >= limits::kClientSessions)
-    return reply(message.token, Verdict::kUnavailable,
+    return reply(message.token, ServiceStatus::kUnavailable,
                  "this server keeps too many ephemeral znodes for clients");
   const size_t watched = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
-  if (!out_.watches.take(watched)) return reply(message.token, Verdict::kUnavailable, kWatchesFull);
+  if (!out_.watches.take(watched)) return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
   const MadeId id = ++counter_;
   Made& made = made_[id];
   made.watched = watched;
@@ -70,8 +70,10 @@ void Znodes::on_made(MadeId id, const ZkResult& result) {
       return;
     case ZkCode::kNoNode:
       if (!made->parents)
-        return fail(
-            id, {Verdict::kNotFound, "what is above it is not there; parents=1 makes it", Form::kJson, {}});
+        return fail(id, {ServiceStatus::kNotFound,
+                         "what is above it is not there; parents=1 makes it",
+                         ContentType::kJson,
+                         {}});
       made->parents = false;
       zk_.make_path(parent_of(made->asked), [this, id](ZkCode code) {
         if (find_made(id) == nullptr) return;
@@ -204,7 +206,7 @@ void Znodes::on(const HoldersEnded& message) {
     if (made.over) continue;
     if (made.asker && !streams_.has(id)) {
       askers_.erase(*made.asker);
-      reply(*std::exchange(made.asker, std::nullopt), Verdict::kGone, message.why);
+      reply(*std::exchange(made.asker, std::nullopt), ServiceStatus::kGone, message.why);
     }
     if (!streams_.part(id, message.why, message.grace)) give_up(id);
   }
@@ -246,7 +248,7 @@ void Znodes::fail(MadeId id, ServiceAnswer answer) {
 
 void Znodes::lose(MadeId id, const std::string& why) {
   streams_.end_lost(id, why);
-  fail(id, {Verdict::kGone, why, Form::kJson, {}});
+  fail(id, {ServiceStatus::kGone, why, ContentType::kJson, {}});
 }
 
 void Znodes::forget(MadeId id) {
