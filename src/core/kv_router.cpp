@@ -112,7 +112,6 @@ void KvRouter::on_forward(const PeerSaid& said, Forward forward) {
   } else if (stopping_) {
     fail(token, ErrorCode::kNoLeader, Outcome::kNotApplied, "the leader is shutting down");
   } else if (full()) {
-    if (!forward.idempotency_key.empty()) out_.replica.post(WritePassedOver{said.link, forward.term});
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in the leader");
   } else if (request.write) {
     out_.replica.post(Propose{token, std::move(operation), std::move(forward.idempotency_key),
@@ -240,6 +239,32 @@ bool KvRouter::may_repeat(const Request& request) const {
   return !request.write || (of_keys && !request.idempotency_key.empty());
 }
 
+// What is lost may have been refused for a time, and what was sent behind it on its connection may have been done: sent
+// again it would come after that.
+bool KvRouter::may_ask_again(Token token, const Request& request) const {
+  if (!may_repeat(request)) return false;
+  if (!request.ordered || mutated(Mutation::kRepeatedBehind)) return true;
+  if (request.followed) return false;
+  const uint32_t connection = connection_of(RequestId(token));
+  for (auto it = requests_.lower_bound(request_id(connection, 0).value);
+       it != requests_.end() && connection_of(RequestId(it->first)) == connection; ++it) {
+    const Request& other = it->second;
+    if (other.where == Where::kLeader && other.ordered &&
+        comes_before(RequestId(token), RequestId(it->first)))
+      return false;
+  }
+  return true;
+}
+
+// One that is given up and may be done was sent behind those before it.
+void KvRouter::mark_followed(Token token) {
+  const uint32_t connection = connection_of(RequestId(token));
+  for (auto it = requests_.lower_bound(request_id(connection, 0).value);
+       it != requests_.end() && connection_of(RequestId(it->first)) == connection; ++it) {
+    it->second.followed |= comes_before(RequestId(it->first), RequestId(token));
+  }
+}
+
 // As soon as there is a leader, and not before a pause: the one that we know may be the one that failed us.
 void KvRouter::try_again(Request& request) {
   // What this term has sent behind it is refused, too (Replica::takes_writes).
@@ -279,19 +304,23 @@ void KvRouter::on(const PeerDown& message) {
   auto known = links_.find(message.member.id);
   if (known != links_.end() && known->second.first == message.link) links_.erase(known);
   find_way();
-  std::vector<Token> lost;
+  std::vector<std::pair<Token, bool>> lost;
   for (auto& [token, request] : requests_) {
-    if (request.where == Where::kLeader && request.link == message.link) lost.push_back(token);
+    if (request.where == Where::kLeader && request.link == message.link)
+      lost.emplace_back(token, may_ask_again(token, request));
   }
-  for (Token token : lost) {
+  for (const auto& [token, again] : lost) {
     Request& request = requests_.at(token);
-    if (may_repeat(request)) {
+    if (again) {
       request.in_doubt = true;
       call_back(request);
       route(token, request);
     } else {
       fail(token, ErrorCode::kLinkLost, Outcome::kUnknown,
-           "the connection to the leader broke before it answered: read the key before you repeat the write");
+           request.idempotency_key.empty() ? "the connection to the leader broke before it answered: read "
+                                             "the key before you repeat the write"
+                                           : "the connection to the leader broke before it answered: repeat "
+                                             "the write with its Idempotency-Key");
     }
   }
 }
@@ -309,16 +338,21 @@ void KvRouter::on(RoleChanged&& message) {
 void KvRouter::leave_former_leader() {
   auto link = links_.find(role_.leader->id);
   std::optional<LinkId> now = link == links_.end() ? std::nullopt : std::optional(link->second.first);
+  std::vector<Token> again;
   for (auto& [token, request] : requests_) {
     if (request.where != Where::kLeader || request.link == now) continue;
-    if (may_repeat(request)) {
-      request.in_doubt = true;
-      call_back(request);
-      request.where = Where::kNowhere;
+    if (may_ask_again(token, request)) {
+      again.push_back(token);
     } else {
       request.deadline = std::min(request.deadline, out_.now + out_.config.leader_silence);
       next_deadline_ = std::min(next_deadline_, request.deadline);
     }
+  }
+  for (const Token token : again) {
+    Request& request = requests_.at(token);
+    request.in_doubt = true;
+    call_back(request);
+    request.where = Where::kNowhere;
   }
 }
 
@@ -463,6 +497,7 @@ void KvRouter::expire(Token token) {
       return;
     case Where::kReplica:
     case Where::kLeader:
+      if (request.ordered) mark_followed(token);
       fail(token, ErrorCode::kTimedOut, Outcome::kUnknown,
            request.write ? "the leader did not confirm the write in time: read the key before you repeat it"
                          : "the leader did not confirm the read in time: try again, or with read=local");

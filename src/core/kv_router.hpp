@@ -50,6 +50,7 @@ class KvRouter {
     bool write = false;
     bool in_doubt = false;  // an earlier attempt may have been applied
     bool linear = false;
+    bool followed = false;  // a write: one behind it on its connection was sent and given up, and may be done
     bool ordered =
         false;          // a client's write, not done yet: those behind it on its connection may have to wait
     uint64_t term = 0;  // ... that it was sent in; 0: it is not on its way
@@ -89,6 +90,8 @@ class KvRouter {
   void route_waiting();
   void leave_former_leader();
   bool may_repeat(const Request& request) const;
+  bool may_ask_again(Token token, const Request& request) const;
+  void mark_followed(Token token);
   void try_again(Request& request);
   bool again_elsewhere(Request& request, const Answer& answer);
   void on_forward(const PeerSaid& said, Forward forward);

@@ -44,20 +44,21 @@ enum class Mutation : uint8_t {
   kAddressUnclaimed,       //     an allocated address is not claimed for its name
   kViewKept,               //     the view of all names outlives the session whose watches kept it
   kReadyTrusted,           //     a `ready` releases whoever meets it, of whichever use of the barrier it is
-  kOthersUnchecked,        //     a barrier is completed though others of those that were counted have gone meanwhile
-  kMemberUnwatched,        //     a barrier's member does not watch its own znode, which others may delete
-  kLeftAlone,              //     who leaves a barrier does not wait for the others
-  kSnapshotAnswersMixed,   //     answers out of a snapshot that was given up count for its successor
-  kRegisterBelieved,       // 17: whatever register ZooKeeper shows is believed
-  kGrowthForgotten,        // 17: a larger in-sync set that was ordered is not remembered
-  kMissingIgnored,         // 17: the register is restored without asking everybody who was in sync
-  kShorterObeyed,          // 18: a leader that lacks what is known to be committed is followed
-  kFreshLeads,             // 18: a leader that has only its directory cuts off what others have beyond it
-  kDifferingCounted,       // 18: a copy that is known to differ counts as before
-  kFenceOfCommitted,       //  8: a write's token is held against those of committed writes only
-  kFenceOfChanges,         //     the token of a write that changes no key is forgotten
-  kWritesOvertake,         //     a write does not wait for one before it on its connection that went elsewhere
-  kRefusalForgotten,       //     a write is done although one that its server sent before it was refused
+  kOthersUnchecked,  //     a barrier is completed though others of those that were counted have gone meanwhile
+  kMemberUnwatched,       //     a barrier's member does not watch its own znode, which others may delete
+  kLeftAlone,             //     who leaves a barrier does not wait for the others
+  kSnapshotAnswersMixed,  //     answers out of a snapshot that was given up count for its successor
+  kRegisterBelieved,      // 17: whatever register ZooKeeper shows is believed
+  kGrowthForgotten,       // 17: a larger in-sync set that was ordered is not remembered
+  kMissingIgnored,        // 17: the register is restored without asking everybody who was in sync
+  kShorterObeyed,         // 18: a leader that lacks what is known to be committed is followed
+  kFreshLeads,            // 18: a leader that has only its directory cuts off what others have beyond it
+  kDifferingCounted,      // 18: a copy that is known to differ counts as before
+  kFenceOfCommitted,      //  8: a write's token is held against those of committed writes only
+  kFenceOfChanges,        //     the token of a write that changes no key is forgotten
+  kWritesOvertake,        //     a write does not wait for one before it on its connection that went elsewhere
+  kRefusalForgotten,      //     a write is done although one that its server sent before it was refused
+  kRepeatedBehind,        //     a write whose answer is lost is sent again behind others of its connection
 };
 
 #ifdef KVD_MUTATIONS

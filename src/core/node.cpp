@@ -510,6 +510,11 @@ void Node::Parts::judge(Status& status) const {
     status.degraded.push_back("fewer in-sync servers answer than min_in_sync asks for: writes are refused");
   }
   if (!status.complete) status.degraded.push_back("this server's copy is not complete");
+  if (replica.leading() && replica.waits_for_long())
+    status.degraded.push_back(
+        "elected with nothing but its directory, and waits for what is in sync and may hold more: " +
+        replica.unconfirmed() +
+        ". Make it reachable from here; or stop it, if what it holds beyond this copy is to be given up");
   if (replica.diverged())
     status.degraded.push_back(
         "this copy differs from the leader's: it is kept, and neither counted nor served as ready. If it is "

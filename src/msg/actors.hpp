@@ -207,18 +207,12 @@ struct Propose {
   // Whose KV router sent it: another server's, by this link, or our own (0). Its terms ascend: one begins whenever it
   // sends writes elsewhere from there on, and when it hears that one of the present term was refused for nothing but
   // that no writes were taken. It sends that one again, and those of its term that were already behind it are refused
-  // as well. Likewise one with an idempotency key that was refused for a time: it is sent again when that answer is
-  // lost.
+  // as well.
   LinkId from;
   uint64_t term = 0;
 };
 struct SenderGone {  // none of its Propose will come any more
   LinkId link;
-};
-// Its KV router's, with an idempotency key, was refused before it came to be a Propose.
-struct WritePassedOver {
-  LinkId link;
-  uint64_t term = 0;
 };
 struct Read {
   uint64_t token = 0;
@@ -232,7 +226,7 @@ struct ChangeResolved {  // from the register keeper: what became of a RegisterC
 };
 using ReplicaMessage = std::variant<RegisterSeen, RegisterAbsent, RegisterDoubted, CopyAsked, ChangeResolved,
                                     PeerUp, PeerDown, PeerDead, MembersListed, PeerSaid, Propose, SenderGone,
-                                    WritePassedOver, Read, DiskAnswer, Stalled, StopRequested>;
+                                    Read, DiskAnswer, Stalled, StopRequested>;
 
 // To the KV router.
 struct RoleChanged {  // from replica

@@ -24,6 +24,7 @@ bool breaks_by_taking_at_once();
 bool breaks_by_unwatched_place();
 bool breaks_by_unwatched_member();
 bool breaks_by_forgetting_refusal();
+bool breaks_by_repeating_behind();
 bool breaks_by_unchecked_others();
 
 struct Hunt {
@@ -162,6 +163,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kFenceOfChanges, "fence_of_changes", kFencing, 20},
     {Mutation::kWritesOvertake, "writes_overtake", kPipelined, 20},
     {Mutation::kRefusalForgotten, "refusal_forgotten", "", 1, breaks_by_forgetting_refusal, kHandedOn},
+    {Mutation::kRepeatedBehind, "repeated_behind", "", 1, breaks_by_repeating_behind, kHandedOn},
 };
 
 }  // namespace kvd::sim

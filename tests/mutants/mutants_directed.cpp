@@ -301,6 +301,30 @@ bool breaks_by_forgetting_refusal() {
   return a.node().view().leading && a.node().view().last.revision > Revision(0);
 }
 
+// The answers to two writes of one connection are lost. The leader may have refused the first one for a time and done
+// the second: the first one must not come behind it.
+bool breaks_by_repeating_behind() {
+  const Member b = member("b", 1);
+  SingleNodeHarness a;
+  a.register_server(b);
+  a.create_register(led_by(b, {b}, 3));
+  a.connect();
+  const LinkId to_b = a.answer_dial(b, Epoch(3));
+  ClientRequest write;
+  write.id = request_id(7, 0);
+  write.operation = PutKey{"k", Bytes("v"), {}};
+  write.idempotency_key = "once";
+  write.timeout = seconds(5);
+  a.push(write);
+  write.id = request_id(7, 1);
+  write.idempotency_key = "";
+  a.push(write);
+  a.push(LinkEnded{to_b, LinkEnd::kReset, ""});
+  a.pass(milliseconds(500));
+  const LinkId again = a.answer_dial(b, Epoch(3));
+  return !a.sent<Forward>(again).empty();
+}
+
 // A member goes after it was counted, and before all are released for it.
 bool breaks_by_unchecked_others() {
   ServicesHarness harness;

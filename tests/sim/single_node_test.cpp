@@ -417,8 +417,8 @@ TEST_CASE(
   LinkId to_b = a.answer_dial(kB, Epoch(3));
   LinkId to_c = a.answer_dial(kC, Epoch(3));
   REQUIRE(to_c != LinkId(0));
-  uint64_t keyed = a.ask_once("id", put("k", "v"));
   uint64_t plain = a.ask(put("k", "w"));
+  uint64_t keyed = a.ask_once("id", put("k", "v"));
   REQUIRE(a.sent<Forward>(to_b).size() == 2);
   a.push(LinkEnded{to_b, LinkEnd::kReset, ""});
   auto replies = a.replies();

@@ -2,6 +2,8 @@
 // schedules are the simulator's (pipelines.hpp).
 #include <doctest.h>
 
+#include <algorithm>
+
 #include "single_node_harness.hpp"
 
 namespace kvd::sim {
@@ -208,11 +210,11 @@ TEST_CASE("order: a leader refuses what was sent behind a write that it refused,
   CHECK(refused == std::vector<uint64_t>{2, 3});
 }
 
-TEST_CASE("order: behind a write with a key that was refused for a time nothing of its term is done") {
+TEST_CASE("order: a write with a key that is refused for a time holds up nobody") {
   LeadingStage a;
-  auto forward = [&](uint64_t request, uint64_t term, const std::string& key) {
+  auto forward = [&](uint64_t request, const std::string& key) {
     const Revision before = a.node().view().last.revision;
-    a.push(LinkReceived{a.from_b, Forward{request, put("v"), seconds(1), key, {}, term}});
+    a.push(LinkReceived{a.from_b, Forward{request, put("v"), seconds(1), key, {}, 5}});
     return a.node().view().last.revision > before;
   };
   auto set_min_in_sync = [&](uint32_t count) {
@@ -221,13 +223,48 @@ TEST_CASE("order: behind a write with a key that was refused for a time nothing 
     REQUIRE(decode_register(a.data(kConfigPath))->min_in_sync == count);
   };
   set_min_in_sync(3);  // two are in sync
-  std::string key;
-  SUBCASE("the KV router may send it again when the answer is lost") { key = "once"; }
-  SUBCASE("without a key it does not") {}
-  CHECK_FALSE(forward(1, 5, key));
+  CHECK_FALSE(forward(1, "once"));
   set_min_in_sync(1);
-  CHECK(forward(2, 5, "") == key.empty());
-  CHECK(forward(3, 6, ""));
+  CHECK(forward(2, ""));
+}
+
+// The leader may have refused the first one for a time, and done the second.
+TEST_CASE(
+    "order: a write with a key whose answer is lost is not sent again behind others of its connection") {
+  Stage a;
+  const RequestId first = a.write(7, 0x7fff'ffff, "first", "once");  // places begin again behind it
+  Requests again;
+  SUBCASE("one that was sent, when the connection breaks") {
+    again = {a.write(7, 0, "second", "twice").value};
+    a.push(LinkEnded{a.to_b, LinkEnd::kReset, ""});
+  }
+  SUBCASE("one without a key") {
+    a.write(7, 0, "second");
+    a.push(LinkEnded{a.to_b, LinkEnd::kReset, ""});
+  }
+  SUBCASE("one that was sent, when another leads") {
+    again = {a.write(7, 0, "second", "twice").value};
+    a.led_by_c();
+    CHECK(a.forwarded(a.to_c).empty());
+    a.pass(milliseconds(900));  // a leader that is silent
+  }
+  SUBCASE("one that was given up") {
+    ClientRequest second;
+    second.id = request_id(7, 0);
+    second.operation = put("second");
+    second.timeout = milliseconds(100);
+    a.push(second);
+    a.pass(milliseconds(200));
+    a.push(LinkEnded{a.to_b, LinkEnd::kReset, ""});
+  }
+  a.led_by_c();
+  a.pass(milliseconds(50));
+  const auto replies = a.replies();
+  const auto reply = std::find_if(replies.begin(), replies.end(),
+                                  [&](const ClientReply& candidate) { return candidate.id == first; });
+  REQUIRE(reply != replies.end());
+  CHECK(std::get<Failed>(reply->answer).outcome == Outcome::kUnknown);
+  CHECK(a.forwarded(a.to_c) == again);
 }
 
 }  // namespace kvd::sim

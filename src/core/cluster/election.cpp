@@ -184,7 +184,10 @@ bool Election::all_are_here() const {
 }
 
 // Who is registered is not known as a whole until that has ended.
-bool Election::reading_members() const { return calling(Call::kListMembers) || calling(Call::kGetMember); }
+// Also until what could not be read is read again: nobody is gone for that alone.
+bool Election::reading_members() const {
+  return members_unread_ || calling(Call::kListMembers) || calling(Call::kGetMember);
+}
 
 bool Election::linked(const Member& member) const { return is_among(peers_, member); }
 
@@ -215,10 +218,9 @@ bool Election::leads() const {
 bool Election::leader_dead() const {
   if (!register_) return false;
   if (led_before()) return true;
+  if (is_among(peers_, register_->leader)) return false;  // it talks to us: what we read of it is old
+  if (calls(register_->leader)) return false;             // likewise, though its port refuses
   if (dead_.contains(register_->leader)) return true;
-  for (const auto& [link, member] : peers_) {
-    if (member == register_->leader) return false;  // it talks to us: what we read of it is old
-  }
   auto it = members_.find(register_->leader.id.value);
   return it != members_.end() && it->second.info.member != register_->leader;
 }
@@ -550,7 +552,9 @@ void Election::on(PeerUp message) {
 void Election::on(PeerDown message) {
   peers_.erase(message.link);
   const auto caller = callers_.extract(message.link);
-  if (!caller.empty() && dead_.contains(caller.mapped())) judge_life(caller.mapped(), true);
+  if (caller.empty() || !dead_.contains(caller.mapped())) return;
+  judge_life(caller.mapped(), true);
+  evaluate();
 }
 
 void Election::on(PeerDead message) {
@@ -629,7 +633,7 @@ void Election::retry() {
       read_own();
       break;
     case Phase::kRegistered:
-      if (!reading_members()) list_members();
+      if (!calling(Call::kListMembers) && !calling(Call::kGetMember)) list_members();
       break;
     default:
       break;

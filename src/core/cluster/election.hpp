@@ -216,6 +216,7 @@ class Election {
   std::vector<std::string> stale_;               // a former life's election znodes
   int32_t life_version_ = 0;                     // of our znode below /kvd/lives
   std::map<std::string, Registration> members_;  // as last read, by id
+  bool members_unread_ = false;                  // a list or a registration could not be read
   std::map<std::string, int32_t> versions_;      // of their znodes
   bool members_told_ = false;                    // to the register keeper, in this connection
   Registration registering_;                     // ours, on its way

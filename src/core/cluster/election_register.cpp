@@ -60,6 +60,7 @@ void Election::prepare() {
   // watches that may have been lost, so may have been what they would have told.
   calls_.clear();
   members_.clear();
+  members_unread_ = false;
   members_told_ = false;
   published_.reset();
   call(Call::kParent, ZkCreate{kElectionPath, "", ZkMode::kPersistent}, kElectionPath);
@@ -322,7 +323,8 @@ void Election::read_member(const std::string& name) {
 
 void Election::on_members(const ZkResult& result) {
   if (result.code == ZkCode::kNoNode) return begin_anew();
-  if (result.code != ZkCode::kOk) {
+  members_unread_ = result.code != ZkCode::kOk;
+  if (members_unread_) {
     retry_soon();
     return;
   }
@@ -347,6 +349,7 @@ void Election::on_member(const std::string& name, const ZkResult& result) {
     versions_[name] = result.stat.version;
   } else {
     members_.erase(name);
+    members_unread_ |= result.code == ZkCode::kNotConnected || result.code == ZkCode::kUnknown;
     if (result.code != ZkCode::kNoNode) retry_soon();
   }
   members_changed();
@@ -374,7 +377,7 @@ void Election::judge_session(uint64_t session, bool dead) {
 }
 
 void Election::members_changed() {
-  if (calling(Call::kGetMember) || phase_ != Phase::kRegistered) return;
+  if (members_unread_ || calling(Call::kGetMember) || phase_ != Phase::kRegistered) return;
   const Member& self = out_.config.self.member;
   auto own = members_.find(self.id.value);
   if (own != members_.end() && own->second.info.member != self) {

@@ -211,7 +211,8 @@ void Replica::step_down(const std::string& why) {
     // A write that changes nothing is asked again only when its KV router's others were not appended since: one
     // behind it on its connection may live on in the log.
     const bool write = read.answer && read.revision == Revision();
-    const bool overtaken = write && senders_[read.from].appended > read.after;
+    const auto sender = senders_.find(read.from);
+    const bool overtaken = write && sender != senders_.end() && sender->second.appended > read.after;
     refuse(read.token, overtaken ? ErrorCode::kSteppedDown : ErrorCode::kNoLeader, Outcome::kNotApplied,
            "this server stopped leading: try again");
   }
@@ -301,7 +302,10 @@ std::optional<Duration> Replica::leader_silence() const {
 void Replica::on(const PeerUp& message) {
   dead_.erase(message.info.member);
   learn_epoch(message.epoch);
-  if (!message.dialed) return;
+  if (!message.dialed) {
+    callers_[message.link] = message.info.member;
+    return;
+  }
   Peer peer;
   peer.link = message.link;
   peer.member = message.info.member;
@@ -313,6 +317,7 @@ void Replica::on(const PeerUp& message) {
 }
 
 void Replica::on(const PeerDown& message) {
+  callers_.erase(message.link);
   if (message.dialed) {
     peers_.erase(message.link);
   } else if (following_.link == message.link) {

@@ -48,6 +48,7 @@ class Replica {
   std::string contradicted_by() const;
   // While leading: who is in sync and has not confirmed where its log matches, as "b, c".
   std::string unconfirmed() const;
+  bool waits_for_long() const;  // while leading: for those
   bool stopped() const { return stop_done_; }
   Lineage lineage() const { return lineage_; }
   Epoch epoch() const { return epoch_; }
@@ -152,6 +153,7 @@ class Replica {
     bool active = false;
     LogPosition found;   // its log's end then
     bool fresh = false;  // of a life that has followed nobody: its directory may be an old copy
+    bool told_awaited = false;
     Instant since{};
     std::deque<PendingWrite> writes;
     std::deque<PendingRead> reads;
@@ -219,7 +221,6 @@ class Replica {
   void on(PeerSaid&& message);
   void on(Propose&& message);
   void on(const SenderGone& message) { senders_.erase(message.link); }
-  void on(const WritePassedOver& message) { passed_over(message.link, message.term); }
   void on(MembersListed&& message);
   void on(Read&& message);
   void on(DiskAnswer&& message);
@@ -255,7 +256,6 @@ class Replica {
   bool takes_writes(const Propose& message);
   bool overtakes(const Ticket& ticket);
   void passed_over(LinkId from, uint64_t term);
-  void refuse_for_now(const Ticket& ticket, ErrorCode code, std::string detail);
   bool overloaded(const Operation& operation) const;
   bool admit(const Ticket& ticket, const Operation& operation);
   bool enough_in_sync(const Ticket& ticket);
@@ -333,6 +333,8 @@ class Replica {
   void ask_anew();
   bool voted_out(const std::vector<Member>& before) const;
   bool awaits_others() const;
+  bool is_awaited(const Member& member) const;
+  bool calls(const Member& member) const;
   bool may_be_longer(const Peer& peer) const;
   bool refuses(const PeerSaid& said, Revision leaders_end);
   void begin_copy_anew();
@@ -363,8 +365,9 @@ class Replica {
   std::map<LinkId, Sender> senders_;  // see Propose
   Following following_;
   std::map<LinkId, Peer> peers_;
-  std::set<Member> dead_;        // proven
-  std::set<Member> registered_;  // in ZooKeeper
+  std::set<Member> dead_;             // proven
+  std::map<LinkId, Member> callers_;  // on links that they dialed
+  std::set<Member> registered_;       // in ZooKeeper
   std::optional<RoleChanged> announced_;
   bool stopping_ = false;
   bool stop_done_ = false;

@@ -132,7 +132,8 @@ std::string Replica::unconfirmed() const {
   std::string names;
   for (const Member& member : register_->in_sync) {
     const Peer* peer = peer_of(member);
-    if (member == out_.config.self.member || (peer != nullptr && peer->match)) continue;
+    const bool matches = peer != nullptr && peer->match;
+    if (member == out_.config.self.member || (matches && !(leader_->fresh && is_awaited(member)))) continue;
     names += (names.empty() ? "" : ", ") + member.id.value;
   }
   return names;
@@ -141,18 +142,35 @@ std::string Replica::unconfirmed() const {
 // A directory that was put back lacks what its server had acknowledged, and the last of it may be known to nobody as
 // committed. So a leader that has followed nobody in its life, but has only its directory, waits for those who start
 // after it: a little for everybody, and for as long as it takes for whom ZooKeeper shows to be there, and who is out of
-// reach, has not confirmed where its log matches, or may have more. It says nothing to whom a start has found more,
+// reach, has not confirmed where its log matches, or may have more (is_awaited). It says nothing to whom a start has found more,
 // which would cut it off there, but hands over. (Others are behind each other all the time, with what nobody was told
 // of.)
 bool Replica::awaits_others() const {
   if (!leader_->fresh || leader_->active || mutated(Mutation::kFreshLeads)) return false;
   if (out_.now - leader_->since <= kLastShrinkPatience * out_.config.leader_silence) return true;
-  return std::any_of(register_->in_sync.begin(), register_->in_sync.end(), [this](const Member& member) {
-    if (member == out_.config.self.member || dead_.contains(member) || !registered_.contains(member))
-      return false;
-    const Peer* peer = peer_of(member);
-    return peer == nullptr || !peer->match || peer->held != Revision(0) || peer->recovered > leader_->found;
-  });
+  return std::any_of(register_->in_sync.begin(), register_->in_sync.end(),
+                     [this](const Member& member) { return is_awaited(member); });
+}
+
+// Who talks to us is there, whatever ZooKeeper or a port that refuses says. Whose copy is known to differ while a third
+// one agrees with ours is not waited for: the third one tells who is right.
+bool Replica::is_awaited(const Member& member) const {
+  if (member == out_.config.self.member) return false;
+  const Peer* peer = peer_of(member);
+  if (peer == nullptr) return calls(member) || (registered_.contains(member) && !dead_.contains(member));
+  if (peer->differs && agreeing(member) > 0) return false;
+  return !peer->match || peer->held != Revision(0) || peer->recovered > leader_->found;
+}
+
+// Beyond what any start takes: what is written meanwhile would wait for as long as nobody knows.
+bool Replica::waits_for_long() const {
+  return !leader_->active && out_.now - leader_->since > kLastShrinkPatience * out_.config.leader_silence &&
+         awaits_others();
+}
+
+bool Replica::calls(const Member& member) const {
+  return std::any_of(callers_.begin(), callers_.end(),
+                     [&](const auto& caller) { return caller.second == member; });
 }
 
 bool Replica::may_be_longer(const Peer& peer) const {

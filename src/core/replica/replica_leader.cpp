@@ -410,6 +410,9 @@ uint32_t Replica::responsive() const {
 void Replica::lead_on_time() {
   leader_->turn_bytes = 0;
   give_up_stuck_disk();
+  if (waits_for_long() && !std::exchange(leader_->told_awaited, true))
+    out_.log(LogLevel::kWarn, "waits for what is in sync and may hold more: make it reachable, or stop it",
+             {{"awaited", unconfirmed()}});
   yield_to_longer();
   yield_to_disk();
   mark_commit();

@@ -98,13 +98,6 @@ bool Replica::overtakes(const Ticket& ticket) {
   return true;
 }
 
-// For a reason that passes. With an idempotency key it is sent again when this answer is lost, and must not be done
-// then behind what came after it.
-void Replica::refuse_for_now(const Ticket& ticket, ErrorCode code, std::string detail) {
-  if (!ticket.idempotency_key.empty()) passed_over(ticket.from, ticket.term);
-  refuse(ticket.token, code, Outcome::kNotApplied, std::move(detail));
-}
-
 // A write of one key adds little to what is committed at once, and waits for nobody's batches.
 bool Replica::overloaded(const Operation& operation) const {
   const bool many =
@@ -120,9 +113,11 @@ bool Replica::admit(const Ticket& ticket, const Operation& operation) {
     refuse(ticket.token, ErrorCode::kTooLarge, Outcome::kNotApplied,
            "one write holds at most " + std::to_string(limits::kWriteBytes) + " bytes");
   } else if (leader_->reads.size() >= out_.config.tuning.client_requests) {
-    refuse_for_now(ticket, ErrorCode::kOverloaded, "too many requests wait for confirmation");
+    refuse(ticket.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
+           "too many requests wait for confirmation");
   } else if (overloaded(operation)) {
-    refuse_for_now(ticket, ErrorCode::kOverloaded, "too many writes wait for replication");
+    refuse(ticket.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
+           "too many writes wait for replication");
   } else {
     return true;
   }
@@ -131,7 +126,7 @@ bool Replica::admit(const Ticket& ticket, const Operation& operation) {
 
 bool Replica::enough_in_sync(const Ticket& ticket) {
   auto no = [&](std::string detail) {
-    refuse_for_now(ticket, ErrorCode::kNotEnoughInSync, std::move(detail));
+    refuse(ticket.token, ErrorCode::kNotEnoughInSync, Outcome::kNotApplied, std::move(detail));
     return false;
   };
   uint32_t confirmed = static_cast<uint32_t>(register_->in_sync.size());
@@ -140,6 +135,7 @@ bool Replica::enough_in_sync(const Ticket& ticket) {
     return no("a new cluster's first write waits for " + std::to_string(out_.config.expect) +
               " servers in sync (--expect); now: " + std::to_string(confirmed));
   }
+  if (waits_for_long()) return no("the leader waits for what is in sync: " + unconfirmed());
   if (const Peer* other = undecided()) {
     return no("the copies of " + out_.config.self.member.id.value + " and " + other->member.id.value +
               " differ, and no third one tells which is right; see GET /v1/cluster");
@@ -260,16 +256,15 @@ bool Replica::room_for(const Ticket& ticket, const std::vector<Record>& effects)
   }
   if (growth <= 0) return true;
   if (disk_.low()) {
-    refuse_for_now(ticket, ErrorCode::kDiskFull,
-                   "little space is left on the leader's disk: only deletes and smaller values are taken");
+    refuse(ticket.token, ErrorCode::kDiskFull, Outcome::kNotApplied,
+           "little space is left on the leader's disk: only deletes and smaller values are taken");
     return false;
   }
   uint64_t wanted = store_.bytes() + leader_->uncommitted_bytes + static_cast<uint64_t>(growth);
   if (wanted > out_.config.memory_max) {
-    refuse_for_now(ticket, ErrorCode::kMemoryFull,
-                   "the store has reached the leader's --max-memory, " +
-                       std::to_string(out_.config.memory_max) +
-                       " bytes: only deletes and smaller values are taken");
+    refuse(ticket.token, ErrorCode::kMemoryFull, Outcome::kNotApplied,
+           "the store has reached the leader's --max-memory, " + std::to_string(out_.config.memory_max) +
+               " bytes: only deletes and smaller values are taken");
     return false;
   }
   return true;

@@ -569,8 +569,10 @@ void HttpConnection::write_restore() {
 }
 
 void HttpConnection::drop_restore() {
-  for (const uint32_t number : restore_->under_way()) {
-    shared_.sink(ClientCancelled{request_id(number_, kBatchBit | number)});
+  // The newest first: otherwise one that goes would have the next one sent (as in close()).
+  const std::vector<uint32_t> numbers = restore_->under_way();
+  for (auto it = numbers.rbegin(); it != numbers.rend(); ++it) {
+    shared_.sink(ClientCancelled{request_id(number_, kBatchBit | *it)});
   }
   free_elsewhere(shared_.resume->loop, restore_->take_store());
   restore_.reset();
