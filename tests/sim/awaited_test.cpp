@@ -2,6 +2,8 @@
 // port that refuses says, and who is known to be the odd one holds nobody up.
 #include <doctest.h>
 
+#include <algorithm>
+
 #include "durable_node.hpp"
 
 namespace kvd::sim {

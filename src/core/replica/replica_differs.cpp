@@ -141,10 +141,10 @@ std::string Replica::unconfirmed() const {
 
 // A directory that was put back lacks what its server had acknowledged, and the last of it may be known to nobody as
 // committed. So a leader that has followed nobody in its life, but has only its directory, waits for those who start
-// after it: a little for everybody, and for as long as it takes for whom ZooKeeper shows to be there, and who is out of
-// reach, has not confirmed where its log matches, or may have more (is_awaited). It says nothing to whom a start has found more,
-// which would cut it off there, but hands over. (Others are behind each other all the time, with what nobody was told
-// of.)
+// after it: a little for everybody, and for as long as it takes for whom ZooKeeper shows to be there, and who is out
+// of reach, has not confirmed where its log matches, or may have more (is_awaited). It says nothing to whom a start
+// has found more, which would cut it off there, but hands over. (Others are behind each other all the time, with what
+// nobody was told of.)
 bool Replica::awaits_others() const {
   if (!leader_->fresh || leader_->active || mutated(Mutation::kFreshLeads)) return false;
   if (out_.now - leader_->since <= kLastShrinkPatience * out_.config.leader_silence) return true;
