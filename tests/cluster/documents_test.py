@@ -1,0 +1,144 @@
+#!/usr/bin/python3
+"""Runs the command lines of README.md and of the manual against ZooKeeper and three servers of its own, and compares what
+they print with what the page says, so that no document rots.
+
+In a block marked `console` a line that begins with `$ ` is a command, lines that begin with `> ` continue it, and the
+lines after it are its answer. In an answer `...` stands for anything within a line, and a line of `...` alone for any
+number of lines. All commands of a page run in one bash, in a directory of their own, so that variables last. Blocks with
+another mark are not run."""
+import glob
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+from services_cluster import Cluster, free_port
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TIMEOUT_S = 120
+MARK = '---- end of answer'
+# The pages without a command that could be run, and why.
+PLAIN = {
+    'src/manual/faq.md': 'questions and answers alone',
+    'src/manual/guarantees.md': 'promises alone',
+}
+
+
+class Command:
+    def __init__(self, line, text):
+        self.line, self.text, self.answer = line, text, []
+
+
+def commands_of(page):
+    """The commands of the blocks marked `console`, each with the lines of its answer."""
+    found, inside = [], False
+    with open(os.path.join(ROOT, page), encoding='utf-8') as file:
+        for number, line in enumerate(file.read().split('\n'), 1):
+            if line.startswith('```'):
+                inside = not inside and line == '```console'
+            elif inside and line.startswith('$ '):
+                found.append(Command(number, line[2:]))
+            elif inside and line.startswith('> '):
+                found[-1].text += '\n' + line[2:]
+            elif inside:
+                found[-1].answer.append(line)
+    return found
+
+
+def pattern_of(answer):
+    """What an answer has to match, as a whole."""
+    parts = []
+    for line in '\n'.join(answer).rstrip().split('\n'):
+        if line == '...':
+            parts.append(r'(?:[^\n]*\n)*')
+        else:
+            parts.append('[^\\n]*'.join(re.escape(part) for part in line.split('...')) + '\n')
+    return re.compile(''.join(parts))
+
+
+def matches(answer, printed):
+    return bool(pattern_of(answer).fullmatch(printed.rstrip() + '\n'))
+
+
+def run(page_commands, cluster, binary):
+    """What each command printed, with the addresses that the page uses."""
+    addresses = {f'127.0.0.1:{8001 + number}': server.name for number, server in enumerate(cluster.servers)}
+    addresses['127.0.0.1:2181'] = cluster.zookeeper_names
+    addresses['127.0.0.1:8009'] = f'127.0.0.1:{free_port()}'
+    programs = [os.path.dirname(binary), os.path.join(os.path.dirname(binary), '..', 'tools')]
+    with tempfile.TemporaryDirectory(prefix='kvd-documents-') as directory:
+        script, output = os.path.join(directory, 'script'), os.path.join(directory, 'output')
+        with open(os.path.join(directory, '.curlrc'), 'w', encoding='utf-8') as file:
+            file.write('silent\nshow-error\n')
+        text = ''.join(f'{command.text}\nprintf "\\n{MARK}\\n"\n' for command in page_commands)
+        with open(script, 'w', encoding='utf-8') as file:
+            file.write(with_other_names(text, addresses))
+        here = os.path.join(directory, 'here')
+        os.mkdir(here)
+        environment = {**os.environ, 'CURL_HOME': directory, 'PATH': ':'.join([*programs, os.environ['PATH']])}
+        with open(output, 'wb') as file, subprocess.Popen(
+                ['bash', script], cwd=here, env=environment, stdin=subprocess.DEVNULL, stdout=file,
+                stderr=subprocess.STDOUT, start_new_session=True) as bash:
+            try:
+                bash.wait(TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                print(f'not done within {TIMEOUT_S} s')
+            finally:
+                os.killpg(bash.pid, signal.SIGKILL)
+        with open(output, encoding='utf-8', errors='replace') as file:
+            printed = with_other_names(file.read(), {theirs: ours for ours, theirs in addresses.items()})
+    return printed.split(f'\n{MARK}\n')
+
+
+def with_other_names(text, names):
+    either = '|'.join(re.escape(name) + r'(?!\d)' for name in names)
+    return re.sub(either, lambda match: names[match.group()], text)
+
+
+def check_page(binary, page):
+    """Prints each command whose answer is another one, and ends with 1 when there is any."""
+    page_commands = commands_of(page)
+    assert page_commands, f'{page} has no command'
+    with Cluster(binary, servers=3, flags=('--expect', '3', '--min-in-sync', '2', '--names-pool', '10.20.0.0/16')) as cluster:
+        printed = run(page_commands, cluster, binary)
+    wrong = 0
+    for number, command in enumerate(page_commands):
+        told = printed[number] if number < len(printed) - 1 else f'(it did not end: {printed[-1]})'
+        if not matches(command.answer, told):
+            wrong += 1
+            print(f'{page}:{command.line}: $ {command.text}\n---- should print\n' + '\n'.join(command.answer)
+                  + f'\n---- printed\n{told}')
+    print(f'{page}: {len(page_commands)} commands, {wrong} with another answer')
+    return 1 if wrong else 0
+
+
+def check_all(tested):
+    """Every page is run, but for those that say nothing to run."""
+    pages = ['README.md', *(os.path.relpath(path, ROOT) for path in glob.glob(f'{ROOT}/src/manual/*.md'))]
+    wrong = [f'{page} has no command, and is not among those that need none' for page in pages
+             if not commands_of(page) and page not in PLAIN]
+    wrong += [f'{page} has commands now: it is no exception' for page in PLAIN if commands_of(page)]
+    wrong += [f'{page} is not among the tests in meson.build' for page in pages
+              if commands_of(page) and page not in tested]
+    print('\n'.join(wrong))
+    return 1 if wrong else 0
+
+
+def self_test():
+    """The comparison can fail."""
+    assert matches(['{"revision":...}'], '{"revision":17}')
+    assert matches([], '') and not matches([], 'x') and not matches(['x'], '')
+    assert not matches(['{"revision":...}'], '{"version":17}')
+    assert not matches(['a...c'], 'ab\nc')
+    assert matches(['a', '...', 'c'], 'a\nb\nb\nc') and matches(['a', '...', 'c'], 'a\nc')
+    assert not matches(['a', '...', 'c'], 'a\nb\nd') and not matches(['a'], 'a\nb')
+    assert with_other_names('1:80 and 1:8001', {'1:80': '1:9'}) == '1:9 and 1:8001'
+
+
+if __name__ == '__main__':
+    if sys.argv[1] == 'every':
+        self_test()
+        sys.exit(check_all(sys.argv[2:]))
+    sys.exit(check_page(sys.argv[1], sys.argv[2]))
