@@ -6,6 +6,7 @@ In a block marked `console` a line that begins with `$ ` is a command, lines tha
 lines after it are its answer. In an answer `...` stands for anything within a line, and a line of `...` alone for any
 number of lines. All commands of a page run in one bash, in a directory of their own, so that variables last. Blocks with
 another mark are not run."""
+import contextlib
 import glob
 import os
 import re
@@ -19,6 +20,7 @@ from services_cluster import Cluster, free_port
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TIMEOUT_S = 120
 MARK = '---- end of answer'
+FLAGS = ('--expect', '3', '--min-in-sync', '2', '--names-pool', '10.20.0.0/16')
 # The pages without a command that could be run, and why.
 PLAIN = {
     'src/manual/faq.md': 'questions and answers alone',
@@ -66,12 +68,13 @@ def run(page_commands, cluster, binary):
     """What each command printed, with the addresses that the page uses."""
     addresses = {f'127.0.0.1:{8001 + number}': server.name for number, server in enumerate(cluster.servers)}
     addresses['127.0.0.1:2181'] = cluster.zookeeper_names
-    addresses['127.0.0.1:8009'] = f'127.0.0.1:{free_port()}'
+    another = free_port()
+    addresses |= {'127.0.0.1:8009': f'127.0.0.1:{another}', '--port 8009': f'--port {another}'}
     programs = [os.path.dirname(binary), os.path.join(os.path.dirname(binary), '..', 'tools')]
     with tempfile.TemporaryDirectory(prefix='kvd-documents-') as directory:
         script, output = os.path.join(directory, 'script'), os.path.join(directory, 'output')
         with open(os.path.join(directory, '.curlrc'), 'w', encoding='utf-8') as file:
-            file.write('silent\nshow-error\n')
+            file.write('silent\n')
         text = ''.join(f'{command.text}\nprintf "\\n{MARK}\\n"\n' for command in page_commands)
         with open(script, 'w', encoding='utf-8') as file:
             file.write(with_other_names(text, addresses))
@@ -86,7 +89,8 @@ def run(page_commands, cluster, binary):
             except subprocess.TimeoutExpired:
                 print(f'not done within {TIMEOUT_S} s')
             finally:
-                os.killpg(bash.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # what the page has left in the background, if anything
+                    os.killpg(bash.pid, signal.SIGKILL)
         with open(output, encoding='utf-8', errors='replace') as file:
             printed = with_other_names(file.read(), {theirs: ours for ours, theirs in addresses.items()})
     return printed.split(f'\n{MARK}\n')
@@ -101,7 +105,7 @@ def check_page(binary, page):
     """Prints each command whose answer is another one, and ends with 1 when there is any."""
     page_commands = commands_of(page)
     assert page_commands, f'{page} has no command'
-    with Cluster(binary, servers=3, flags=('--expect', '3', '--min-in-sync', '2', '--names-pool', '10.20.0.0/16')) as cluster:
+    with Cluster(binary, servers=3, flags=FLAGS) as cluster:
         printed = run(page_commands, cluster, binary)
     wrong = 0
     for number, command in enumerate(page_commands):
