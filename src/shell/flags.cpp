@@ -80,7 +80,7 @@ CommandSpec make_spec() {
        "of the store, as 512M or 2G; writes that grow it beyond are refused with 507 (no limit)"},
       {"max-value", "SIZE", "larger values are refused with 413, up to 16776192 (1048576)"},
       {"names-pool", "CIDR", "IPv4 network, /8 to /30, for names that bring no address (none: they have to)"},
-      {"force-new-lineage", nullptr, "the operator's word that what is lost is lost; see README"},
+      {"force-new-lineage", nullptr, "the operator's word that what is lost is lost; see src/manual/operations.md"},
       {"standalone", nullptr, "one server, no ZooKeeper"},
       {"log-level", "LEVEL", "trace, debug (links, ZooKeeper), info, warn or error (info)"},
       {"log-format", "FORMAT", "logfmt or json (logfmt on a terminal, else json)"},

@@ -126,8 +126,28 @@ def check_all(tested):
     wrong += [f'{page} has commands now: it is no exception' for page in PLAIN if commands_of(page)]
     wrong += [f'{page} is not among the tests in meson.build' for page in pages
               if commands_of(page) and page not in tested]
+    wrong += [breach for page in [*pages, 'src/README.md'] for breach in broken_links(page)]
     print('\n'.join(wrong))
     return 1 if wrong else 0
+
+
+def anchors_of(page):
+    """What links to its headings may name, as GitHub makes it."""
+    with open(os.path.join(ROOT, page), encoding='utf-8') as file:
+        text = re.sub(r'^```.*?^```', '', file.read(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r'^#+ (.*)$', text, re.MULTILINE)
+    return {re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-') for heading in headings}
+
+
+def broken_links(page):
+    """The links of a page to a file or a heading that is not there."""
+    with open(os.path.join(ROOT, page), encoding='utf-8') as file:
+        links = re.findall(r'\]\(([^):]+)\)', file.read())
+    for link in links:
+        path, _, anchor = link.partition('#')
+        target = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+        if not os.path.exists(os.path.join(ROOT, target)) or anchor and anchor not in anchors_of(target):
+            yield f'{page}: leads nowhere: {link}'
 
 
 def self_test():

@@ -298,7 +298,7 @@ class Kvd:
             connection.close()
 
     def ask(self, method, path, body=None):
-        """The status, and the body, as JSON where it is some. Refusals are as the README has them."""
+        """The status, and the body, as JSON where it is some. Refusals are as src/manual/http.md has them."""
         status, fields, text = self.exchange(method, path, body)
         told = json.loads(text) if 'json' in (fields['Content-Type'] or '') else text.decode()
         if status >= 400 and path.startswith('/v1/'):

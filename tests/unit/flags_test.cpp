@@ -1,4 +1,4 @@
-// The command line: the short form of the README's tour, what is derived, and that every refusal names its
+// The command line: the short form of src/manual/configuration.md, what is derived, and that every refusal names its
 // flag, its remedy and the right exit code.
 #include "shell/flags.hpp"
 
