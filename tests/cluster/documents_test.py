@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""Runs the command lines of README.md and of the manual against ZooKeeper and three servers of its own, and compares what
-they print with what the page says, so that no document rots.
+"""Runs the command lines of README.md and of the manual against ZooKeeper and three servers of its own, and compares
+what they print with what the page says, so that no document rots.
 
 In a block marked `console` a line that begins with `$ ` is a command, lines that begin with `> ` continue it, and the
 lines after it are its answer. In an answer `...` stands for anything within a line, and a line of `...` alone for any
-number of lines. All commands of a page run in one bash, in a directory of their own, so that variables last. Blocks with
-another mark are not run."""
+number of lines. All commands of a page run in one bash, in a directory of their own, so that variables last. Blocks
+with another mark are not run."""
 import contextlib
 import glob
 import os
