@@ -15,12 +15,14 @@ import subprocess
 import sys
 import tempfile
 
-from services_cluster import Cluster, free_port
+from services_cluster import LONG, Cluster, free_port
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TIMEOUT_S = 120
 MARK = '---- end of answer'
-FLAGS = ('--expect', '3', '--min-in-sync', '2', '--names-pool', '10.20.0.0/16')
+# No server is suspected, or forgotten, because the machine is slow.
+FLAGS = ('--expect', '3', '--min-in-sync', '2', '--names-pool', '10.20.0.0/16', '--follower-lag', '30000',
+         '--leader-silence', '60000', *LONG)
 # The pages without a command that could be run, and why.
 PLAIN = {
     'src/manual/faq.md': 'questions and answers alone',
