@@ -167,4 +167,4 @@ if __name__ == '__main__':
     if sys.argv[1] == 'every':
         self_test()
         sys.exit(check_all(sys.argv[2:]))
-    sys.exit(check_page(sys.argv[1], sys.argv[2]))
+    sys.exit(check_page(os.path.abspath(sys.argv[1]), sys.argv[2]))
