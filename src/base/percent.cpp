@@ -18,6 +18,23 @@ bool is_unreserved(char c) {
          c == '_' || c == '~';
 }
 
+std::string encode(std::string_view bytes, std::string_view as_they_are) {
+  constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string out;
+  out.reserve(bytes.size());
+  for (char c : bytes) {
+    if (is_unreserved(c) || as_they_are.find(c) != std::string_view::npos) {
+      out += c;
+    } else {
+      auto byte = static_cast<unsigned char>(c);
+      out += '%';
+      out += kDigits[byte >> 4];
+      out += kDigits[byte & 15];
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 bool is_percent_encoded(std::string_view text) {
@@ -48,21 +65,8 @@ std::string query_decode(std::string_view text) {
   return percent_decode(spaced);
 }
 
-std::string percent_encode(std::string_view bytes) {
-  constexpr char kDigits[] = "0123456789ABCDEF";
-  std::string out;
-  out.reserve(bytes.size());
-  for (char c : bytes) {
-    if (is_unreserved(c)) {
-      out += c;
-    } else {
-      auto byte = static_cast<unsigned char>(c);
-      out += '%';
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
-    }
-  }
-  return out;
-}
+std::string percent_encode(std::string_view bytes) { return encode(bytes, ""); }
+
+std::string percent_encode_path(std::string_view path) { return encode(path, "/"); }
 
 }  // namespace kvd

@@ -14,5 +14,7 @@ std::string percent_decode(std::string_view text);
 std::string query_decode(std::string_view text);
 // Everything but the unreserved characters becomes %XX.
 std::string percent_encode(std::string_view bytes);
+// The same, but slashes stay: of a path.
+std::string percent_encode_path(std::string_view path);
 
 }  // namespace kvd

@@ -76,7 +76,7 @@ void HeldCommand::finish(int code, const std::string& line) {
 // ---- asking ----
 
 std::string HeldCommand::target() const {
-  const std::string path = escaped_path(options_.path);
+  const std::string path = percent_encode_path(options_.path);
   const std::string name = percent_encode(options_.name);
   if (options_.election) return fmt::format("/v1/elections/{}?candidate={}&hold=1", path, name);
   std::string wait;
@@ -155,7 +155,7 @@ void HeldCommand::start_command() {
   child.held = call_->descriptor();
   child.environment = {{options_.election ? "KVD_ELECTION" : "KVD_LOCK", options_.path},
                        {"KVD_FENCE", std::to_string(fence_)},
-                       {"KVD_FENCE_PARAM", fmt::format("{}:{}", escaped_path(options_.path), fence_)}};
+                       {"KVD_FENCE_PARAM", fmt::format("{}:{}", percent_encode_path(options_.path), fence_)}};
   child_ = std::make_unique<Child>(loop_.get(), std::move(child),
                                    [this](const ChildEnd& end) { on_child_end(end); });
   phase_ = Phase::kRunning;

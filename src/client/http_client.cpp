@@ -7,7 +7,6 @@
 #include <cstring>
 #include <utility>
 
-#include "base/percent.hpp"
 #include "client/answers.hpp"
 #include "msg/znodes.hpp"
 
@@ -29,17 +28,6 @@ bool parse_literal(const Address& address, sockaddr_storage& out) {
 }
 
 }  // namespace
-
-std::string escaped_path(std::string_view path) {
-  std::string out;
-  for (size_t at = 0; at <= path.size();) {
-    const size_t end = std::min(path.find('/', at), path.size());
-    out += percent_encode(path.substr(at, end - at));
-    if (end < path.size()) out += '/';
-    at = end + 1;
-  }
-  return out;
-}
 
 struct HttpCall::Resolution {
   uv_getaddrinfo_t request{};

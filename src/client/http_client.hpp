@@ -118,7 +118,4 @@ class HttpCall final : private ConnectionOwner {
   Connection connection_;
 };
 
-// `path` as it goes into a target: its slashes stay, everything else that is not plain is escaped.
-std::string escaped_path(std::string_view path);
-
 }  // namespace kvd::client

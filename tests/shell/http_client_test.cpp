@@ -314,8 +314,3 @@ TEST_CASE_FIXTURE(Fixture, "a call may go before it has begun and while it conne
   uv_run(loop.get(), UV_RUN_NOWAIT);
   CHECK(said.empty());
 }
-
-TEST_CASE("paths keep their slashes") {
-  CHECK(escaped_path("a b/c%d//é/") == "a%20b/c%25d//%C3%A9/");
-  CHECK(escaped_path("") == "");
-}

@@ -1,11 +1,10 @@
 // What a name is, what its body and its znode hold, and the hosts file that names make: the pure part of the service of
 // names. (What becomes of them in ZooKeeper is played in tests/services/names_test.cpp.)
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <fmt/format.h>
+
+#include <map>
 
 #include "base/ip_address.hpp"
-#include "base/prng.hpp"
 #include "core/services/names/hosts_text.hpp"
 #include "core/services/names/name_entry.hpp"
 
@@ -51,71 +50,28 @@ TEST_CASE("names: the host name is the path turned round") {
   CHECK(host_name_of("web/api/1") == "1.api.web");
 }
 
-TEST_CASE("names: addresses are read and written as the system does it") {
-  const std::string letters = "0129afF:::..";
-  Prng prng{1};
-  size_t good = 0;
-  auto compare = [&good](const std::string& text) {
+TEST_CASE("names: equal addresses are equal texts, and what is none is refused") {
+  for (const auto& [text, canonical] :
+       std::map<std::string, std::string>{{"0.0.0.0", "0.0.0.0"},
+                                          {"255.255.255.255", "255.255.255.255"},
+                                          {"::", "::"},
+                                          {"0:0:0:0:0:0:0:1", "::1"},
+                                          {"FE80::A", "fe80::a"},
+                                          {"1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8"},
+                                          {"0:0:1:0:0:0:1:0", "0:0:1::1:0"},
+                                          {"::ffff:1.2.3.4", "::ffff:1.2.3.4"},
+                                          {"1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:102:304"}}) {
     CAPTURE(text);
-    std::optional<std::string> system;
-    in6_addr address{};
-    char written[INET6_ADDRSTRLEN];
-    for (const int family : {AF_INET, AF_INET6}) {
-      if (inet_pton(family, text.c_str(), &address) == 1)
-        system = inet_ntop(family, &address, written, sizeof written);
-    }
-    good += system.has_value();
-    CHECK(canonical_ip(text) == system);
-  };
-  for (const char* text : {"0.0.0.0",
-                           "255.255.255.255",
-                           "1.2.3",
-                           "1.2.3.4.5",
-                           "01.2.3.4",
-                           "1..2.3",
-                           "256.0.0.1",
-                           "1.2.3.4 ",
-                           "",
-                           ":",
-                           "::",
-                           ":::",
-                           "::1",
-                           "1::",
-                           "1:2:3:4:5:6:7:8",
-                           "1:2:3:4:5:6:7::",
-                           "::2:3:4:5:6:7:8",
-                           "1:2:3:4::5:6:7:8",
-                           "1::2::3",
-                           "1:2:3:4:5:6:7",
-                           "1:2:3:4:5:6:7:8:9",
-                           "::ffff:1.2.3.4",
-                           "::1.2.3.4",
-                           "::0.0.0.2",
-                           "1:2:3:4:5:6:1.2.3.4",
-                           "1.2.3.4::",
-                           "::1.2.3.4:5",
-                           "0:0:1:0:0:0:1:0",
-                           "1:0:0:2:0:0:3:4",
-                           "FE80::A",
-                           "12345::",
-                           "::g",
-                           "1:",
-                           ":1",
-                           "::%lo"})
-    compare(text);
-  for (int i = 0; i < 20'000; ++i) {
-    std::string text;
-    const int groups = static_cast<int>(prng.below(9));
-    for (int group = 0; group < groups; ++group) {
-      if (group > 0) text += ':';
-      if (prng.below(3) != 0) text += fmt::format("{:x}", prng.below(3) == 0 ? prng.below(65536) : 0);
-    }
-    if (prng.below(4) == 0) text += ":1.2.3.4";
-    if (prng.below(8) == 0 && !text.empty())
-      text[prng.below(text.size())] = letters[prng.below(letters.size())];
-    compare(text);
+    CHECK(canonical_ip(text) == canonical);
   }
-  CHECK(good > 1000);
+  for (const char* text :
+       {"",          ":",        ":::",     "1.2.3",         "1.2.3.4.5",         "01.2.3.4",  "1..2.3",
+        "256.0.0.1", "1.2.3.4 ", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1.2.3.4::", "12345::",
+        "::g",       "1:",       ":1",      "::%lo",         "10.0.0.0/8",        "localhost"}) {
+    CAPTURE(text);
+    CHECK_FALSE(canonical_ip(text));
+  }
+  CHECK_FALSE(canonical_ip(std::string("1.2.3.4\0x", 9)));
 }
 
 TEST_CASE("names: a body's members are optional and kept as they came") {

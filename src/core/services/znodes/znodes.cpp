@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "base/json_writer.hpp"
+#include "base/percent.hpp"
 #include "core/services/parameters.hpp"
 #include "msg/zk_checks.hpp"
 #include "msg/znodes.hpp"
@@ -18,21 +18,6 @@ constexpr size_t kSweepsUnderWay = 32;  // calls of one sweep at once: others wa
 constexpr size_t kDigits = 10;          // behind the name of a sequential one
 
 std::string_view without_slash(std::string_view path) { return path.substr(1); }
-
-// As in a URL (RFC 3986, 2.3), slashes as they are.
-std::string percent_encoded(std::string_view path) {
-  std::string out;
-  for (const char c : path) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80 &&
-        (std::isalnum(byte) != 0 || std::string_view("-._~/").find(c) != std::string_view::npos)) {
-      out += c;
-    } else {
-      out += fmt::format("%{:02X}", byte);
-    }
-  }
-  return out;
-}
 
 void stat_members(JsonWriter& json, const ZkStat& stat) {
   json.member("version", stat.version).member("czxid", stat.created_zxid).member("mzxid", stat.modified_zxid);
@@ -265,7 +250,7 @@ void Znodes::answer_created(uint64_t token, const std::string& path, int64_t czx
   reply(token, ServiceAnswer{ServiceStatus::kCreated,
                              json.take(),
                              ContentType::kJson,
-                             {{"Location", "/v1/znodes" + percent_encoded(path)}}});
+                             {{"Location", "/v1/znodes" + percent_encode_path(path)}}});
 }
 
 // ---- DELETE ----
