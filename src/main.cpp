@@ -1,4 +1,5 @@
-// The program: flags, then the daemon; or a look at a data directory, its export, or one of the clients. Nothing else
+// The program: flags, then the daemon; or a look at a data directory, its export, one of the clients, or
+// what completes command lines. Nothing else
 // belongs here.
 // `kvd --help` lists the flags; src/README.md is the map of everything below.
 #include <fmt/format.h>
@@ -7,8 +8,10 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/completion.hpp"
 #include "client/commands.hpp"
 #include "client/options.hpp"
 #include "client/standard_descriptors.hpp"
@@ -28,6 +31,12 @@ std::vector<std::string> variable_names() {
   return names;
 }
 
+std::vector<kvd::CommandSpec> specs() {
+  std::vector<kvd::CommandSpec> all{kvd::server_spec(), kvd::inspect_spec(), kvd::export_spec()};
+  for (kvd::CommandSpec& spec : kvd::client::client_specs()) all.push_back(std::move(spec));
+  return all;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -38,6 +47,10 @@ int main(int argc, char** argv) {
   };
   if (argc > 1 && std::string_view(argv[1]) == "inspect") return kvd::run_inspect({argv + 2, argv + argc});
   if (argc > 1 && std::string_view(argv[1]) == "export") return kvd::run_export({argv + 2, argv + argc});
+  if (argc > 1 && std::string_view(argv[1]) == "complete") {
+    fmt::print("{}", kvd::complete(specs(), {argv + 2, argv + argc}));
+    return 0;
+  }
   const auto unknown = kvd::unknown_variables(variable_names());
   if (argc > 1 && kvd::client::is_client_command(argv[1])) {
     for (const auto& [name, nearest] : unknown)

@@ -94,6 +94,20 @@ std::string help_line(std::string start, std::string_view help) {
 
 }  // namespace
 
+std::vector<std::string> choices_of(const FlagSpec& flag) {
+  const std::string_view value = flag.value == nullptr ? "true|false" : flag.value;
+  std::vector<std::string> choices;
+  if (value.find('|') == std::string_view::npos) return choices;
+  for (size_t at = 0; at <= value.size();) {
+    const size_t end = std::min(value.find('|', at), value.size());
+    size_t fixed = end;
+    while (fixed > at && std::isupper(static_cast<unsigned char>(value[fixed - 1])) != 0) --fixed;
+    choices.emplace_back(value.substr(at, fixed - at));
+    at = end + 1;
+  }
+  return choices;
+}
+
 int tell(const CommandEnd& end, const char* program) {
   end.code == 0 ? fmt::print("{}", end.text) : fmt::print(stderr, "{}: {}\n", program, end.text);
   return end.code;
@@ -114,6 +128,7 @@ tl::expected<CommandLine, CommandEnd> CommandLine::parse(const CommandSpec& spec
                                                          const std::vector<std::string>& arguments,
                                                          const Environment& environment) {
   CommandLine line;
+  for (const FlagSpec& flag : spec.flags) line.choices_[flag.name] = choices_of(flag);
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string argument = normalised(arguments[i]);
     if (argument == kDashes) {
@@ -188,8 +203,8 @@ Duration CommandLine::span(const std::string& flag, Duration otherwise, int64_t 
   return milliseconds(number(flag, to_ms(otherwise), low_ms, high_ms));
 }
 
-size_t CommandLine::choice(const std::string& flag, const std::string& otherwise,
-                           const std::vector<std::string>& choices) {
+size_t CommandLine::choice(const std::string& flag, const std::string& otherwise) {
+  const std::vector<std::string>& choices = choices_[flag];
   const auto found = std::find(choices.begin(), choices.end(), text(flag, otherwise));
   if (found != choices.end()) return static_cast<size_t>(found - choices.begin());
   complain(flag, fmt::format("give one of {}", fmt::join(choices, ", ")));

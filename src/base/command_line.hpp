@@ -19,10 +19,11 @@
 namespace kvd {
 
 struct FlagSpec {
-  std::string name;        // without --
-  const char* value;       // what --help calls it; null: a switch, also --name=true and --name=false
-  std::string help;        // with the default in parentheses
-  std::string variable{};  // of the environment, counts where the flag is missing, unless empty; none: there is none
+  std::string name;   // without --
+  const char* value;  // what --help calls it, or what it may be, as on|off; null: a switch, true or false
+  std::string help;   // with the default in parentheses
+  std::string
+      variable{};  // of the environment, counts where the flag is missing, unless empty; none: there is none
   bool may_be_empty = false;
 };
 
@@ -59,10 +60,9 @@ class CommandLine {
   double real(const std::string& flag, double otherwise, double low, double high);
   int64_t size(const std::string& flag, int64_t otherwise, int64_t low, int64_t high);  // bytes, with units
   Duration span(const std::string& flag, Duration otherwise, int64_t low_ms, int64_t high_ms);
-  // The index of what was chosen.
-  size_t choice(const std::string& flag, const std::string& otherwise,
-                const std::vector<std::string>& choices);
-  bool is_on(const std::string& flag) { return choice(flag, "false", {"true", "false"}) == 0; }
+  // The index of what was chosen of the flag's choices.
+  size_t choice(const std::string& flag, const std::string& otherwise);
+  bool is_on(const std::string& flag) { return choice(flag, "false") == 0; }
   // Of a flag that may be given more than once: all of them.
   std::vector<std::string> each(const std::string& flag) const;
   // The parts between commas, also empty ones.
@@ -81,11 +81,15 @@ class CommandLine {
     std::vector<std::string> texts;
     std::string variable;  // empty: it was a flag
   };
+  std::map<std::string, std::vector<std::string>> choices_;
   std::map<std::string, Given> given_;
   std::vector<std::string> operands_;
   std::vector<std::string> command_;
   std::optional<CommandEnd> end_;
 };
+
+// What a value of the flag may be, or begin with: "interval:" of interval:MS. Empty: anything.
+std::vector<std::string> choices_of(const FlagSpec& flag);
 
 // Prints it, to standard output or, as a line of the program's, to standard error. Returns the code.
 int tell(const CommandEnd& end, const char* program = "kvd");

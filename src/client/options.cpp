@@ -158,14 +158,25 @@ std::vector<Client> make_clients() {
   };
 }
 
-const Client* find(const std::string& name) {
+const std::vector<Client>& all_clients() {
   static const std::vector<Client> clients = make_clients();
+  return clients;
+}
+
+const Client* find(const std::string& name) {
+  const std::vector<Client>& clients = all_clients();
   const auto same = [&name](const Client& client) { return client.spec.name == "kvd " + name; };
   const auto found = std::find_if(clients.begin(), clients.end(), same);
   return found == clients.end() ? nullptr : &*found;
 }
 
 }  // namespace
+
+std::vector<CommandSpec> client_specs() {
+  std::vector<CommandSpec> specs;
+  for (const Client& client : all_clients()) specs.push_back(client.spec);
+  return specs;
+}
 
 bool is_client_command(const std::string& name) { return find(name) != nullptr; }
 

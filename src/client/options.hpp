@@ -48,6 +48,8 @@ struct Surroundings {  // what defaults are made of
   int process = 0;   // this process' number
 };
 
+std::vector<CommandSpec> client_specs();
+
 bool is_client_command(const std::string& name);
 
 // `arguments` behind the subcommand's name, which is_client_command() knows.

@@ -24,7 +24,7 @@ constexpr int64_t kValueBytesMax = limits::kWriteBytes - limits::kKeyBytes;
 constexpr int64_t kMemoryMin = 1 << 20;
 constexpr int64_t kServersMax = 64;  // in sync: what the register can hold
 
-constexpr std::array kCommands = {"inspect", "export", "lock", "elect", "work", "hosts-sync"};
+constexpr std::array kCommands = {"inspect", "export", "lock", "elect", "work", "hosts-sync", "complete"};
 // Of the clients, and what commands find that they run.
 constexpr std::array kOtherVariables = {"KVD_SERVERS", "KVD_LOCK",    "KVD_ELECTION", "KVD_FENCE",
                                         "KVD_TASK",    "KVD_ATTEMPT", "KVD_KIND",     "KVD_FENCE_PARAM"};
@@ -45,7 +45,8 @@ Instead of serving, kvd also
   elect PATH -- CMD ARGS...       runs a command while this candidate leads
   work --exec CMD                 runs a command for each task that it is given
   hosts-sync --file FILE          keeps a block of a hosts file as the cluster's names are
-The last four ask servers that run; --help behind their names says more.)";
+  complete [WORDS...]             what can follow on a command line; the shells' completion asks it
+The four before it ask servers that run; --help behind their names says more.)";
 
 CommandSpec make_spec() {
   CommandSpec spec{"kvd", "[OPTIONS]", "kvd: a replicated key-value store and coordination daemon"};
@@ -65,7 +66,7 @@ CommandSpec make_spec() {
       {"allow-host", "NAMES",
        "further names with dots that requests may use, a,b; * for any (host, advertise)"},
       {"data-dir", "DIR", "keep everything in this directory, too (none: in memory only)"},
-      {"sync", "WHEN",
+      {"sync", "always|interval:MS|never",
        "with --data-dir, what an acknowledged write has gone through: always (synced to disk), interval:MS "
        "(written, synced every MS ms), never (written); with the latter two this server's newest writes are "
        "lost with its power, and it then joins anew (always)"},
@@ -83,15 +84,11 @@ CommandSpec make_spec() {
       {"force-new-lineage", nullptr,
        "the operator's word that what is lost is lost; see src/manual/operations.md"},
       {"standalone", nullptr, "one server, no ZooKeeper"},
-      {"log-level", "LEVEL", "trace, debug (links, ZooKeeper), info, warn or error (info)"},
-      {"log-format", "FORMAT", "logfmt or json (logfmt on a terminal, else json)"},
+      {"log-level", "trace|debug|info|warn|error",
+       "the least that is logged; debug: links, ZooKeeper (info)"},
+      {"log-format", "logfmt|json", "of the log (logfmt on a terminal, else json)"},
   };
   for (FlagSpec& flag : spec.flags) flag.variable = variable_name(flag.name);
-  return spec;
-}
-
-const CommandSpec& server_spec() {
-  static const CommandSpec spec = make_spec();
   return spec;
 }
 
@@ -219,7 +216,7 @@ void read_allowed_hosts(CommandLine& line, Flags& flags) {
 
 void read_replication(CommandLine& line, Flags& flags) {
   NodeConfig& node = flags.node;
-  node.catch_up = line.choice("catch-up", "on", {"on", "off"}) == 0;
+  node.catch_up = line.choice("catch-up", "on") == 0;
   node.min_in_sync = static_cast<uint32_t>(line.number("min-in-sync", node.min_in_sync, 1, kServersMax));
   node.expect = static_cast<uint32_t>(line.number("expect", node.expect, 1, kServersMax));
   const char* alone = "a --standalone server has no others to wait for; leave one of the two out";
@@ -309,10 +306,9 @@ tl::expected<Flags, CommandEnd> read_flags(CommandLine line) {
     for (const Address& server : flags.zk.servers)
       identity.zookeeper_servers.push_back(format_address(server));
   }
-  flags.log.threshold = static_cast<LogThreshold>(
-      line.choice("log-level", "info", {"trace", "debug", "info", "warn", "error"}));
+  flags.log.threshold = static_cast<LogThreshold>(line.choice("log-level", "info"));
   if (line.has("log-format")) {
-    flags.log.format = static_cast<LogFormat>(line.choice("log-format", "", {"logfmt", "json"}));
+    flags.log.format = static_cast<LogFormat>(line.choice("log-format", ""));
   } else {
     flags.log.format = default_log_format();
   }
@@ -321,6 +317,11 @@ tl::expected<Flags, CommandEnd> read_flags(CommandLine line) {
 }
 
 }  // namespace
+
+const CommandSpec& server_spec() {
+  static const CommandSpec spec = make_spec();
+  return spec;
+}
 
 std::vector<UnknownVariable> unknown_variables(const std::vector<std::string>& names) {
   std::vector<std::string> known(kOtherVariables.begin(), kOtherVariables.end());

@@ -40,6 +40,8 @@ struct Flags {
   std::vector<UnknownVariable> unknown_variables;  // of the environment; for a warning
 };
 
+const CommandSpec& server_spec();
+
 // `arguments` without the program's name.
 tl::expected<Flags, CommandEnd> parse_flags(const std::vector<std::string>& arguments,
                                             const Environment& environment);

@@ -123,7 +123,7 @@ void read_mix(CommandLine& line, std::array<unsigned, kKinds>& mix) {
 
 void read_keys(CommandLine& line, LoadOptions& load) {
   constexpr int64_t kKeysMax = 100'000'000;
-  load.order = static_cast<KeyOrder>(line.choice("order", "uniform", {"uniform", "zipfian", "sequential"}));
+  load.order = static_cast<KeyOrder>(line.choice("order", "uniform"));
   load.theta = line.real("theta", load.theta, 0.01, 0.999);
   read_number(line, "keys", load.keys, 1, kKeysMax);
   load.key_shape.bytes = static_cast<size_t>(
@@ -144,7 +144,7 @@ RunOptions read_run(CommandLine& line) {
   RunOptions run;
   LoadOptions& load = run.load;
   read_servers(line, run.servers);
-  run.to = static_cast<Role>(line.choice("to", "all", {"all", "leader", "followers"}));
+  run.to = static_cast<Role>(line.choice("to", "all"));
   read_number(line, "connections", load.connections, 1, 10'000);
   read_number(line, "pipeline", load.pipeline, 1, 1024);
   run.rate = line.real("rate", run.rate, 0, 10'000'000);
@@ -188,7 +188,7 @@ VerifyOptions read_verify(CommandLine& line) {
 ElectionOptions read_election(CommandLine& line) {
   ElectionOptions election;
   read_number(line, "runs", election.runs, 1, 10'000);
-  election.how = static_cast<Stop>(line.choice("how", "kill", {"kill", "stop", "term"}));
+  election.how = static_cast<Stop>(line.choice("how", "kill"));
   election.delays_ms.clear();
   for (const std::string& text : line.list("zookeeper-delay", "0")) {
     uint32_t delay = 0;

@@ -271,12 +271,16 @@ void watch_signals() {
 
 }  // namespace
 
-tl::expected<ExportOptions, CommandEnd> parse_export(const std::vector<std::string>& arguments) {
+CommandSpec export_spec() {
   CommandSpec spec{"kvd export", "DIR [FILE]",
                    "Writes what a stopped server's data directory holds as a snapshot."};
   spec.notes = kNotes;
   spec.operands = 2;
-  auto line = CommandLine::parse(spec, arguments);
+  return spec;
+}
+
+tl::expected<ExportOptions, CommandEnd> parse_export(const std::vector<std::string>& arguments) {
+  auto line = CommandLine::parse(export_spec(), arguments);
   if (!line) return tl::unexpected<CommandEnd>(std::move(line.error()));
   const std::vector<std::string>& given = line->operands();
   ExportOptions options{given.empty() ? "" : given[0], given.size() < 2 ? "-" : given[1]};

@@ -19,6 +19,8 @@ struct ExportOptions {
   std::string file;  // empty: the standard output
 };
 
+CommandSpec export_spec();
+
 // `arguments` behind the word export.
 tl::expected<ExportOptions, CommandEnd> parse_export(const std::vector<std::string>& arguments);
 // The exit code, as --help tells them.

@@ -394,13 +394,17 @@ Inspection ended_with(const CommandEnd& end) {
 
 }  // namespace
 
-Inspection inspect(const std::vector<std::string>& arguments) {
+CommandSpec inspect_spec() {
   CommandSpec spec{"kvd inspect", "FILE|DIR [--json]",
                    "Looks at a data directory, one file of it, or a backup, and tells whether it is sound."};
   spec.flags = {{"json", nullptr, "as one JSON object"}};
   spec.notes = kNotes;
   spec.operands = 1;
-  auto line = CommandLine::parse(spec, arguments);
+  return spec;
+}
+
+Inspection inspect(const std::vector<std::string>& arguments) {
+  auto line = CommandLine::parse(inspect_spec(), arguments);
   if (!line) return ended_with(line.error());
   const bool json = line->is_on("json");
   const std::string path = line->operands().empty() ? "" : line->operands().front();

@@ -4,7 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "base/command_line.hpp"
+
 namespace kvd {
+
+CommandSpec inspect_spec();
 
 struct Inspection {
   int code =
