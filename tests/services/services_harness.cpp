@@ -148,7 +148,7 @@ void ServicesHarness::connect(Server& server) {
   }
   zookeeper_.touch(server.session, now_);
   server.inputs.push_back(ZkSessionChanged{ZkState::kConnected, server.session, kSession});
-  for (const SimZkFired& fired : zookeeper_.reconnect(server.session, zookeeper_.zxid())) {
+  for (const ZkFired& fired : zookeeper_.reconnect(server.session, zookeeper_.zxid())) {
     if (zookeeper_.watch_delivered(server.session, fired)) server.inputs.push_back(ZkWatchFired{fired.path});
   }
 }
@@ -231,7 +231,7 @@ ZkResult ServicesHarness::zk(ZkRequest request) { return zk_as(others_, std::mov
 uint64_t ServicesHarness::begin_client() { return zookeeper_.open_session(seconds(1'000'000), now_); }
 
 ZkResult ServicesHarness::zk_as(uint64_t client, ZkRequest request) {
-  const SimZkOutcome outcome = zookeeper_.apply(client, ZkCall{ZkCallId(1), std::move(request)});
+  const ZkOutcome outcome = zookeeper_.apply(client, ZkCall{ZkCallId(1), std::move(request)});
   zookeeper_.reply_delivered(client, outcome);
   settle();
   return outcome.result;
@@ -263,7 +263,7 @@ std::vector<std::string> ServicesHarness::children(const std::string& path) cons
 void ServicesHarness::advance() {
   for (auto& server : servers_) {
     if (!server->node || !server->connected || server->lags) continue;
-    for (const SimZkFired& fired : zookeeper_.advance(server->session, zookeeper_.zxid())) {
+    for (const ZkFired& fired : zookeeper_.advance(server->session, zookeeper_.zxid())) {
       if (zookeeper_.watch_delivered(server->session, fired))
         server->inputs.push_back(ZkWatchFired{fired.path});
     }
@@ -324,8 +324,8 @@ void ServicesHarness::perform_call(Server& server, ZkCall call) {
     lose_connection(server);
     return;
   }
-  SimZkOutcome outcome = zookeeper_.apply(server.session, call);
-  for (const SimZkFired& fired : outcome.fired) {
+  ZkOutcome outcome = zookeeper_.apply(server.session, call);
+  for (const ZkFired& fired : outcome.fired) {
     if (zookeeper_.watch_delivered(server.session, fired)) server.inputs.push_back(ZkWatchFired{fired.path});
   }
   zookeeper_.reply_delivered(server.session, outcome);

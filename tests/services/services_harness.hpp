@@ -12,7 +12,7 @@
 #include "base/prng.hpp"
 #include "base/trace.hpp"
 #include "core/node.hpp"
-#include "sim/sim_zookeeper.hpp"
+#include "core/zookeeper/zk_ensemble.hpp"
 
 namespace kvd::sim {
 
@@ -79,7 +79,7 @@ class ServicesHarness {
   void use_up_numbers(const std::string& path) { zookeeper_.use_up_numbers(path); }
   std::vector<std::string> children(const std::string& path) const;
   bool exists(const std::string& path) const { return zookeeper_.tree().contains(path); }
-  const SimZnode& znode(const std::string& path) const { return zookeeper_.tree().at(path); }
+  const ZkZnode& znode(const std::string& path) const { return zookeeper_.tree().at(path); }
 
   // ---- looking in ----
   // Calls to ZooKeeper by the services of all servers since the last take.
@@ -102,7 +102,7 @@ class ServicesHarness {
 
   NodeConfig config_;
   Prng prng_{1};
-  SimZookeeper zookeeper_{prng_};
+  ZkEnsemble zookeeper_{prng_};
   Trace trace_;
   Instant now_ = Instant(seconds(1));
   uint64_t others_ = 0;

@@ -52,7 +52,7 @@ class IdClients final : public ServiceClients {
   std::vector<Client> clients_;
   Grants grants_;                     // by fence
   std::map<std::string, Lent> lent_;  // by "POOL/N"
-  SimZkTree claims_;                  // all that stands below /kvd/ids, and who holds
+  ZkTree claims_;                     // all that stands below /kvd/ids, and who holds
 };
 
 }  // namespace kvd::sim

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "context.hpp"
+#include "core/zookeeper/zk_ensemble.hpp"
 #include "msg/actors.hpp"
-#include "sim_zookeeper.hpp"
 
 namespace kvd::sim {
 
@@ -19,7 +19,7 @@ class ServiceCalls {
     std::function<bool(int server)> runs;  // alive and not paused
     std::function<bool(int server)> alive;
     std::function<int64_t(int server)> seen_zxid;  // the newest that ZooKeeper has shown it
-    std::function<const SimZkTree&()> tree;        // the newest state
+    std::function<const ZkTree&()> tree;           // the newest state
   };
   using Heard =
       std::function<void(const ServiceReply* reply)>;  // null: the connection broke, or there is none
@@ -35,7 +35,7 @@ class ServiceCalls {
   bool runs(int server) const { return hosts_.runs(server); }
   bool alive(int server) const { return hosts_.alive(server); }
   int64_t seen_zxid(int server) const { return hosts_.seen_zxid(server); }
-  const SimZkTree& tree() const { return hosts_.tree(); }
+  const ZkTree& tree() const { return hosts_.tree(); }
 
   void on_reply(int server, const ServiceReply& reply);
   void on_process_died(int server);

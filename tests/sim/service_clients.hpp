@@ -66,7 +66,7 @@ class ServiceClients {
     return up_to(prng_.one_in(4) ? Duration(2 * context_.options.session_us) : Duration(800'000));
   }
   int any_server() { return static_cast<int>(prng_.below(static_cast<uint64_t>(context_.options.servers))); }
-  const SimZkTree& tree() const { return calls_.tree(); }
+  const ZkTree& tree() const { return calls_.tree(); }
   Instant now() const { return context_.queue.now(); }
   // Hears the id of a client's session that this server keeps; empty: it could not be opened.
   void open_session(int server, int ttl_s, std::function<void(const std::string& id)> then);

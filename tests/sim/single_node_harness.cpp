@@ -20,7 +20,7 @@ SingleNodeHarness::SingleNodeHarness(NodeConfig config) {
 }
 
 void SingleNodeHarness::create(const std::string& path, const std::string& data, ZkMode mode) {
-  SimZkOutcome outcome = zookeeper_.apply(others_, ZkCall{ZkCallId(1), ZkCreate{path, data, mode}});
+  ZkOutcome outcome = zookeeper_.apply(others_, ZkCall{ZkCallId(1), ZkCreate{path, data, mode}});
   CHECK(outcome.result.code == ZkCode::kOk);
   settle();
 }
@@ -146,9 +146,9 @@ int SingleNodeHarness::closed(LinkId link) const {
 void SingleNodeHarness::settle() {
   zookeeper_.set_clock(now_);
   while (!exit_) {
-    std::vector<SimZkFired> seen;
+    std::vector<ZkFired> seen;
     if (session_ != 0) seen = zookeeper_.advance(session_, zookeeper_.zxid());
-    for (const SimZkFired& fired : seen) {
+    for (const ZkFired& fired : seen) {
       if (zookeeper_.watch_delivered(session_, fired)) answers_.push_back(ZkWatchFired{fired.path});
     }
     for (NodeInput& answer : std::exchange(answers_, {})) node_->push(std::move(answer));
@@ -165,8 +165,8 @@ void SingleNodeHarness::settle() {
 
 void SingleNodeHarness::perform(NodeEffect effect) {
   if (auto* call = std::get_if<ZkCall>(&effect)) {
-    SimZkOutcome outcome = zookeeper_.apply(session_, *call);
-    for (const SimZkFired& fired : outcome.fired) {
+    ZkOutcome outcome = zookeeper_.apply(session_, *call);
+    for (const ZkFired& fired : outcome.fired) {
       if (zookeeper_.watch_delivered(session_, fired)) answers_.push_back(ZkWatchFired{fired.path});
     }
     zookeeper_.reply_delivered(session_, outcome);

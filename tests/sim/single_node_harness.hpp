@@ -9,8 +9,8 @@
 #include "base/prng.hpp"
 #include "base/trace.hpp"
 #include "core/node.hpp"
+#include "core/zookeeper/zk_ensemble.hpp"
 #include "msg/znodes.hpp"
-#include "sim_zookeeper.hpp"
 
 namespace kvd::sim {
 
@@ -91,7 +91,7 @@ class SingleNodeHarness {
   void perform(NodeEffect effect);
 
   Prng prng_{1};
-  SimZookeeper zookeeper_{prng_};
+  ZkEnsemble zookeeper_{prng_};
   Trace trace_;
   Instant now_ = Instant(seconds(1));
   std::unique_ptr<Node> node_;

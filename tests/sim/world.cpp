@@ -70,7 +70,7 @@ World::World(SimContext& context)
                                [this](int server) { return is_alive(server) && !is_paused(server); },
                                [this](int server) { return is_alive(server); },
                                [this](int server) { return zookeeper_.seen_zxid(server); },
-                               [this]() -> const SimZkTree& { return zookeeper_.ensemble().tree(); }}),
+                               [this]() -> const ZkTree& { return zookeeper_.ensemble().tree(); }}),
       service_clients_(make_service_clients(context, service_calls_)),
       statuses_(context.options.servers),
       leaving_(context.options.servers + 1, false) {
@@ -335,7 +335,7 @@ void World::perform(int server, NodeEffect effect) {
 }
 
 void World::on_zookeeper_changed() {
-  const SimZkTree& tree = zookeeper_.ensemble().tree();
+  const ZkTree& tree = zookeeper_.ensemble().tree();
   for (auto& clients : service_clients_) clients->on_zookeeper_changed();
   auto found = tree.find(kConfigPath);
   if (found == tree.end()) {
@@ -351,7 +351,7 @@ void World::on_zookeeper_changed() {
   }
   note(fmt::format("register: {}", to_text(*config)));
   register_changed_ = context_.queue.now();
-  if (context_.options.zk_back != 0) backups_.push_back(std::make_shared<SimZkTree>(tree));
+  if (context_.options.zk_back != 0) backups_.push_back(std::make_shared<ZkTree>(tree));
   checkers_.on_register(*config);
   cut_off_now_and_then(*config);
 }

@@ -127,7 +127,7 @@ class World final : public Hosts, public ProcessOwner {
   std::vector<std::optional<Status>> statuses_;
   uint64_t status_requests_made_ = 0;
   int64_t register_zxid_ = -1;
-  std::vector<std::shared_ptr<const SimZkTree>> backups_;  // of ZooKeeper, at each change of the register
+  std::vector<std::shared_ptr<const ZkTree>> backups_;  // of ZooKeeper, at each change of the register
   Instant register_changed_{};
   bool directory_given_ = false;
   Epoch crowned_;  // the newest epoch whose leader has been drawn to be cut off, or not

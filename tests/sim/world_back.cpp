@@ -47,7 +47,7 @@ void World::turn_zookeeper_back() {
     context_.queue.after(milliseconds(50), [this] { turn_zookeeper_back(); });
     return;
   }
-  const SimZkTree& tree = *backups_[context_.prng.below(backups_.size())];
+  const ZkTree& tree = *backups_[context_.prng.below(backups_.size())];
   const bool is_there = zookeeper_.ensemble().tree().contains(kConfigPath);
   note(fmt::format("world: ZooKeeper goes back, kind {}", context_.options.zk_back));
   checkers_.zookeeper_went_back();
@@ -55,7 +55,7 @@ void World::turn_zookeeper_back() {
   if (context_.options.zk_back == 1) {
     zookeeper_.restore_tree(tree);
   } else if (context_.options.zk_back == 2) {
-    zookeeper_.restore_tree(SimZkTree{{"/", SimZnode()}});
+    zookeeper_.restore_tree(ZkTree{{"/", ZkZnode()}});
   } else if (context_.options.zk_back == 3 && is_there) {
     zookeeper_.by_hand(ZkDelete{kConfigPath, -1});
   } else if (is_there) {

@@ -6,7 +6,7 @@
 
 #include <map>
 
-#include "sim/sim_zookeeper.hpp"
+#include "core/zookeeper/zk_ensemble.hpp"
 
 namespace kvd {
 namespace {
@@ -21,7 +21,7 @@ class SimDriver : public testing::ZkDriver {
     now_ += milliseconds(1);
     zk_.set_clock(now_);
     take(who, zk_.advance(session, zk_.zxid()));
-    SimZkOutcome out = zk_.apply(session, ZkCall{ZkCallId(1), std::move(request)});
+    ZkOutcome out = zk_.apply(session, ZkCall{ZkCallId(1), std::move(request)});
     take(who, out.fired);
     zk_.reply_delivered(session, out);
     return out.result;
@@ -35,14 +35,14 @@ class SimDriver : public testing::ZkDriver {
   int64_t wall_ms() override { return to_ms(now_.time_since_epoch()); }
 
  private:
-  void take(char who, const std::vector<SimZkFired>& fired) {
-    for (const SimZkFired& one : fired) {
+  void take(char who, const std::vector<ZkFired>& fired) {
+    for (const ZkFired& one : fired) {
       if (zk_.watch_delivered(sessions_[who], one)) fired_[who].push_back(one.path);
     }
   }
   Instant now_{};
   Prng prng_{1};
-  SimZookeeper zk_{prng_};
+  ZkEnsemble zk_{prng_};
   std::map<char, uint64_t> sessions_;
   std::map<char, std::vector<std::string>> fired_;
 };
@@ -51,16 +51,16 @@ ZkCall call(ZkRequest request) { return {ZkCallId(1), std::move(request)}; }
 
 struct Fixture {
   Prng prng{7};
-  SimZookeeper zk{prng};
+  ZkEnsemble zk{prng};
   Instant start{};
   uint64_t a = zk.open_session(seconds(1), start);
   uint64_t b = zk.open_session(seconds(2), start);
-  SimZkOutcome create(uint64_t session, std::string path, ZkMode mode = ZkMode::kPersistent) {
+  ZkOutcome create(uint64_t session, std::string path, ZkMode mode = ZkMode::kPersistent) {
     return zk.apply(session, call(ZkCreate{std::move(path), "", mode}));
   }
   // Reads and gets the reply.
   ZkCode exists(uint64_t session, std::string path, bool watch = false) {
-    SimZkOutcome out = zk.apply(session, call(ZkExists{std::move(path), watch}));
+    ZkOutcome out = zk.apply(session, call(ZkExists{std::move(path), watch}));
     zk.reply_delivered(session, out);
     return out.result.code;
   }
@@ -96,7 +96,7 @@ TEST_CASE_FIXTURE(Fixture, "a write whose reply is lost is done, and the next se
 }
 
 TEST_CASE_FIXTURE(Fixture, "a watch is the client's only once the reply has arrived") {
-  SimZkOutcome out = zk.apply(b, call(ZkExists{"/x", true}));
+  ZkOutcome out = zk.apply(b, call(ZkExists{"/x", true}));
   CHECK(out.watch.has_value());
   create(a, "/x");
   SUBCASE("reply first, then the event behind it") {

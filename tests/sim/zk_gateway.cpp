@@ -126,7 +126,7 @@ void ZkGateway::take_request(int server, uint64_t connection) {
   }
   next->applied = true;
   zk_.set_clock(context_.queue.now());
-  SimZkOutcome outcome = zk_.apply(client.session, next->call);
+  ZkOutcome outcome = zk_.apply(client.session, next->call);
   if (!client.stranded) zk_.touch(client.session, context_.queue.now());
   after_change();
   reply(server, connection, [this, server, outcome = std::move(outcome)] {
@@ -138,8 +138,8 @@ void ZkGateway::take_request(int server, uint64_t connection) {
   });
 }
 
-void ZkGateway::deliver_fired(int server, const std::vector<SimZkFired>& fired) {
-  for (const SimZkFired& event : fired) {
+void ZkGateway::deliver_fired(int server, const std::vector<ZkFired>& fired) {
+  for (const ZkFired& event : fired) {
     if (zk_.watch_delivered(clients_[server].session, event)) deliver_(server, ZkWatchFired{event.path});
   }
 }
@@ -251,7 +251,7 @@ void ZkGateway::try_connect(int server, uint64_t connection) {
             zk_.reconnect(client.session, lags ? context_.prng.between(oldest, zk_.zxid()) : zk_.zxid()));
 }
 
-void ZkGateway::connected(int server, const std::vector<SimZkFired>& fired) {
+void ZkGateway::connected(int server, const std::vector<ZkFired>& fired) {
   Client& client = clients_[server];
   client.state = State::kConnected;
   zk_.touch(client.session, context_.queue.now());
@@ -312,7 +312,7 @@ void ZkGateway::advance(int server) {
     if (late.view_held || late.stranded || late.state != State::kConnected || late.is_cut || !zk_.up() ||
         !zk_.alive(late.session))
       return;
-    const std::vector<SimZkFired> fired = zk_.advance(late.session, zk_.zxid());
+    const std::vector<ZkFired> fired = zk_.advance(late.session, zk_.zxid());
     if (fired.empty()) return;
     reply(server, late.connection, [this, server, fired] { deliver_fired(server, fired); });
   });
@@ -353,7 +353,7 @@ void ZkGateway::mend(int server) {
   lose_connection(server);  // what was sent meanwhile is gone
 }
 
-void ZkGateway::restore_tree(const SimZkTree& tree) {
+void ZkGateway::restore_tree(const ZkTree& tree) {
   zk_.restore_tree(tree);
   for (size_t i = 0; i < clients_.size(); ++i) lose_connection(static_cast<int>(i));
   after_change();

@@ -1,7 +1,7 @@
 // Between the simulated servers and the simulated ZooKeeper ensemble: one client per server process, with
 // connections that delay, break and come back, results that get lost, operations that apply although nobody
 // hears of it, sessions whose end is learned only at the next connection, and watches that come late. Owned
-// by the world; what ZooKeeper answers is decided by SimZookeeper alone.
+// by the world; what ZooKeeper answers is decided by ZkEnsemble alone.
 #pragma once
 #include <deque>
 #include <functional>
@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "context.hpp"
+#include "core/zookeeper/zk_ensemble.hpp"
 #include "msg/actors.hpp"
-#include "sim_zookeeper.hpp"
 
 namespace kvd::sim {
 
@@ -41,13 +41,13 @@ class ZkGateway {
   void strand(int server);
   void rejoin(int server);
   // ZooKeeper comes back with the znodes of `tree`, and without anybody's session.
-  void restore_tree(const SimZkTree& tree);
+  void restore_tree(const ZkTree& tree);
   void by_hand(ZkRequest request);  // an operator's own client does this
   // The server of the ensemble that this client is on learns of nothing by itself, until it is released.
   void hold_view(int server) { clients_[server].view_held = true; }
   void release_view(int server);
 
-  const SimZookeeper& ensemble() const { return zk_; }
+  const ZkEnsemble& ensemble() const { return zk_; }
   // Of the newest state that this client was shown.
   int64_t seen_zxid(int server) const { return zk_.seen(clients_[server].session); }
   // A change of the register that this server ordered, in this life or a former one, may yet be made.
@@ -80,8 +80,8 @@ class ZkGateway {
   Duration delay() { return context_.up_to(context_.options.zk_delay_us_max) + Duration(50); }
   Duration session_timeout() const { return Duration(context_.options.session_us); }
   void try_connect(int server, uint64_t connection);
-  void connected(int server, const std::vector<SimZkFired>& fired);
-  void deliver_fired(int server, const std::vector<SimZkFired>& fired);
+  void connected(int server, const std::vector<ZkFired>& fired);
+  void deliver_fired(int server, const std::vector<ZkFired>& fired);
   void take_request(int server, uint64_t connection);
   void reply(int server, uint64_t connection, EventQueue::Action action);
   void abandon_requests(Client& client);
@@ -94,7 +94,7 @@ class ZkGateway {
   SimContext& context_;
   Deliver deliver_;
   Changed changed_;
-  SimZookeeper zk_;
+  ZkEnsemble zk_;
   std::vector<Client> clients_;
   bool expiry_planned_ = false;
   int64_t seen_zxid_ = 0;

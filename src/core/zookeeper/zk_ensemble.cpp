@@ -1,6 +1,6 @@
-// The simulated ensemble: see the header. The order of tests within each operation is that of ZooKeeper 3.8's
+// See zk_ensemble.hpp. The order of tests within each operation is that of ZooKeeper 3.8's
 // PrepRequestProcessor, since it decides which error a client sees when several apply.
-#include "sim/sim_zookeeper.hpp"
+#include "core/zookeeper/zk_ensemble.hpp"
 
 #include <fmt/format.h>
 
@@ -13,14 +13,14 @@
 namespace kvd {
 namespace {
 
-using Kind = SimZkWatch::Kind;
+using Kind = ZkWatch::Kind;
 
 std::string parent_of(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-std::vector<std::string> children_of(const SimZkTree& tree, const std::string& path) {
+std::vector<std::string> children_of(const ZkTree& tree, const std::string& path) {
   const std::string prefix = path == "/" ? "/" : path + "/";
   std::vector<std::string> names;
   for (auto it = tree.lower_bound(prefix); it != tree.end() && it->first.starts_with(prefix); ++it) {
@@ -33,7 +33,7 @@ std::vector<std::string> children_of(const SimZkTree& tree, const std::string& p
 
 // ZooKeeper as well keeps the number of children created and answers with that of changes: for each child that
 // was created and is not there any more there was a deletion.
-ZkStat stat_of(const SimZnode& node) {
+ZkStat stat_of(const ZkZnode& node) {
   return {.version = node.version,
           .created_zxid = node.created_zxid,
           .modified_zxid = node.modified_zxid,
@@ -50,45 +50,45 @@ bool is_write(const ZkRequest& request) {
          std::holds_alternative<ZkSet>(request) || std::holds_alternative<ZkMulti>(request);
 }
 
-bool version_fits(const SimZnode& node, int32_t expected) {
+bool version_fits(const ZkZnode& node, int32_t expected) {
   return expected == -1 || expected == node.version;
 }
 
 // What a read that asked for a watch leaves behind: only exists() watches what is not there.
-std::optional<SimZkWatch> watch_of(const ZkRequest& request, const ZkResult& result, int64_t at) {
+std::optional<ZkWatch> watch_of(const ZkRequest& request, const ZkResult& result, int64_t at) {
   const bool found = result.code == ZkCode::kOk;
   if (const auto* get = std::get_if<ZkGet>(&request); get != nullptr && get->watch && found) {
-    return SimZkWatch{Kind::kData, get->path, at};
+    return ZkWatch{Kind::kData, get->path, at};
   }
   if (const auto* exists = std::get_if<ZkExists>(&request); exists != nullptr && exists->watch) {
-    if (found) return SimZkWatch{Kind::kData, exists->path, at};
-    if (result.code == ZkCode::kNoNode) return SimZkWatch{Kind::kAbsent, exists->path, at};
+    if (found) return ZkWatch{Kind::kData, exists->path, at};
+    if (result.code == ZkCode::kNoNode) return ZkWatch{Kind::kAbsent, exists->path, at};
   }
   if (const auto* list = std::get_if<ZkChildren>(&request); list != nullptr && list->watch && found) {
-    return SimZkWatch{Kind::kChildren, list->path, at};
+    return ZkWatch{Kind::kChildren, list->path, at};
   }
   return std::nullopt;
 }
 
 }  // namespace
 
-SimZookeeper::SimZookeeper(Prng& prng) : prng_(prng) {
-  SimZkTree tree;
+ZkEnsemble::ZkEnsemble(Prng& prng) : prng_(prng) {
+  ZkTree tree;
   tree["/"].children_count = 1;  // which its counter does not know, as with the real one
   tree["/zookeeper"] = {};
-  states_[0] = {std::make_shared<const SimZkTree>(std::move(tree)), {}};
+  states_[0] = {std::make_shared<const ZkTree>(std::move(tree)), {}};
 }
 
 // ---- the ensemble ----
 
-void SimZookeeper::set_up(bool up, Instant now) {
+void ZkEnsemble::set_up(bool up, Instant now) {
   if (up && !up_) {
     for (auto& [id, session] : sessions_) session.deadline = now + session.timeout;
   }
   up_ = up;
 }
 
-uint64_t SimZookeeper::state_hash() const {
+uint64_t ZkEnsemble::state_hash() const {
   uint64_t hash = hash_bytes(fmt::format("{} {}", zxid_, up_));
   for (const auto& [path, node] : tree()) {
     hash = hash_bytes(path, hash);
@@ -107,35 +107,35 @@ uint64_t SimZookeeper::state_hash() const {
   return hash;
 }
 
-void SimZookeeper::make_read_only(const std::string& path) {
+void ZkEnsemble::make_read_only(const std::string& path) {
   Draft change = new_draft(0);
   change.tree.at(path).read_only = true;
   change.changes.push_back({Happened::kRightsChanged, path});
   commit(std::move(change));
 }
 
-void SimZookeeper::hide(const std::string& path) {
+void ZkEnsemble::hide(const std::string& path) {
   Draft change = new_draft(0);
   change.tree.at(path).hidden = true;
   change.changes.push_back({Happened::kRightsChanged, path});
   commit(std::move(change));
 }
 
-void SimZookeeper::permit(const std::string& path) {
+void ZkEnsemble::permit(const std::string& path) {
   Draft change = new_draft(0);
   change.tree.at(path).read_only = change.tree.at(path).hidden = false;
   change.changes.push_back({Happened::kRightsChanged, path});
   commit(std::move(change));
 }
 
-void SimZookeeper::use_up_numbers(const std::string& path) {
+void ZkEnsemble::use_up_numbers(const std::string& path) {
   Draft change = new_draft(0);
   change.tree.at(path).next_sequence = INT32_MAX;
   change.changes.push_back({Happened::kChildrenChanged, path});
   commit(std::move(change));
 }
 
-void SimZookeeper::restore_tree(const SimZkTree& tree) {
+void ZkEnsemble::restore_tree(const ZkTree& tree) {
   sessions_.clear();
   Draft restored = new_draft(0);
   restored.tree = tree;
@@ -150,7 +150,7 @@ void SimZookeeper::restore_tree(const SimZkTree& tree) {
 
 // ---- sessions ----
 
-uint64_t SimZookeeper::open_session(Duration timeout, Instant now) {
+uint64_t ZkEnsemble::open_session(Duration timeout, Instant now) {
   CHECK(up_);
   uint64_t id = 0;
   while (id == 0 || sessions_.contains(id)) id = prng_.next();
@@ -159,12 +159,12 @@ uint64_t SimZookeeper::open_session(Duration timeout, Instant now) {
   return id;
 }
 
-void SimZookeeper::touch(uint64_t session, Instant now) {
+void ZkEnsemble::touch(uint64_t session, Instant now) {
   const auto it = sessions_.find(session);
   if (it != sessions_.end()) it->second.deadline = std::max(it->second.deadline, now + it->second.timeout);
 }
 
-std::vector<uint64_t> SimZookeeper::expire(Instant now) {
+std::vector<uint64_t> ZkEnsemble::expire(Instant now) {
   std::vector<uint64_t> ended;
   if (!up_) return ended;
   for (const auto& [id, session] : sessions_) {
@@ -174,18 +174,18 @@ std::vector<uint64_t> SimZookeeper::expire(Instant now) {
   return ended;
 }
 
-Instant SimZookeeper::next_expiry() const {
+Instant ZkEnsemble::next_expiry() const {
   Instant next = kNever;
   if (!up_) return next;
   for (const auto& [id, session] : sessions_) next = std::min(next, session.deadline);
   return next;
 }
 
-void SimZookeeper::close_session(uint64_t session) {
+void ZkEnsemble::close_session(uint64_t session) {
   if (up_ && alive(session)) end_session(session);
 }
 
-void SimZookeeper::end_session(uint64_t session) {
+void ZkEnsemble::end_session(uint64_t session) {
   sessions_.erase(session);
   Draft end = new_draft(session);
   std::vector<std::string> owned;
@@ -198,8 +198,8 @@ void SimZookeeper::end_session(uint64_t session) {
 
 // ---- calls ----
 
-SimZkOutcome SimZookeeper::apply(uint64_t session, const ZkCall& call) {
-  SimZkOutcome out;
+ZkOutcome ZkEnsemble::apply(uint64_t session, const ZkCall& call) {
+  ZkOutcome out;
   out.result.id = call.id;
   if (!zk_request_valid(call.request)) {
     out.result.code = ZkCode::kInvalid;
@@ -224,13 +224,13 @@ SimZkOutcome SimZookeeper::apply(uint64_t session, const ZkCall& call) {
   return out;
 }
 
-void SimZookeeper::apply_unseen(uint64_t session, const ZkCall& call) {
+void ZkEnsemble::apply_unseen(uint64_t session, const ZkCall& call) {
   if (up_ && alive(session) && is_write(call.request) && zk_request_valid(call.request)) {
     write(session, call.request);
   }
 }
 
-ZkResult SimZookeeper::write(uint64_t session, const ZkRequest& request) {
+ZkResult ZkEnsemble::write(uint64_t session, const ZkRequest& request) {
   // A write that fails takes a zxid as well: ZooKeeper's leader proposes the error.
   Draft change = new_draft(session);
   ZkResult result;
@@ -250,7 +250,7 @@ ZkResult SimZookeeper::write(uint64_t session, const ZkRequest& request) {
   return result;
 }
 
-ZkResult SimZookeeper::write_multi(Draft& draft, const ZkMulti& multi) {
+ZkResult ZkEnsemble::write_multi(Draft& draft, const ZkMulti& multi) {
   ZkResult result;
   result.code = ZkCode::kOk;
   for (const auto& op : multi.ops) {
@@ -277,7 +277,7 @@ ZkResult SimZookeeper::write_multi(Draft& draft, const ZkMulti& multi) {
   return result;
 }
 
-SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCreate& op) {
+ZkEnsemble::OpResult ZkEnsemble::run(Draft& draft, const ZkCreate& op) {
   const auto parent = draft.tree.find(parent_of(op.path));
   if (op.path == "/") return {ZkCode::kNodeExists, {}, {}};
   if (parent == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
@@ -290,7 +290,7 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCreate& op) {
   if (parent->second.next_sequence < INT32_MAX) parent->second.next_sequence += 1;
   parent->second.children_count += 1;
   parent->second.children_zxid = draft.zxid;
-  SimZnode node;
+  ZkZnode node;
   node.data = op.data;
   node.created_zxid = node.modified_zxid = node.children_zxid = draft.zxid;
   node.created_ms = node.modified_ms = draft.clock_ms;
@@ -301,7 +301,7 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCreate& op) {
   return {ZkCode::kOk, path, stat_of(node)};
 }
 
-SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkDelete& op) {
+ZkEnsemble::OpResult ZkEnsemble::run(Draft& draft, const ZkDelete& op) {
   if (op.path == "/") return {ZkCode::kInvalid, {}, {}};
   const auto parent = draft.tree.find(parent_of(op.path));
   if (parent != draft.tree.end() && parent->second.read_only) return {ZkCode::kNoAuth, {}, {}};
@@ -313,7 +313,7 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkDelete& op) {
   return {};
 }
 
-SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkSet& op) {
+ZkEnsemble::OpResult ZkEnsemble::run(Draft& draft, const ZkSet& op) {
   const auto it = draft.tree.find(op.path);
   if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
   if (it->second.read_only) return {ZkCode::kNoAuth, {}, {}};
@@ -326,24 +326,24 @@ SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkSet& op) {
   return {ZkCode::kOk, {}, stat_of(it->second)};
 }
 
-SimZookeeper::OpResult SimZookeeper::run(Draft& draft, const ZkCheck& op) {
+ZkEnsemble::OpResult ZkEnsemble::run(Draft& draft, const ZkCheck& op) {
   const auto it = draft.tree.find(op.path);
   if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
   if (it->second.hidden) return {ZkCode::kNoAuth, {}, {}};
   return {version_fits(it->second, op.version) ? ZkCode::kOk : ZkCode::kBadVersion, {}, {}};
 }
 
-void SimZookeeper::remove(Draft& draft, const std::string& path) {
+void ZkEnsemble::remove(Draft& draft, const std::string& path) {
   draft.tree.erase(path);
-  SimZnode& parent = draft.tree[parent_of(path)];
+  ZkZnode& parent = draft.tree[parent_of(path)];
   parent.children_count -= 1;
   parent.children_zxid = draft.zxid;
   draft.changes.push_back({Happened::kDeleted, path});
   draft.changes.push_back({Happened::kChildrenChanged, parent_of(path)});
 }
 
-ZkResult SimZookeeper::read(int64_t at, const ZkRequest& request) const {
-  const SimZkTree& tree = tree_at(at);
+ZkResult ZkEnsemble::read(int64_t at, const ZkRequest& request) const {
+  const ZkTree& tree = tree_at(at);
   ZkResult result;
   result.code = ZkCode::kNoNode;
   if (const auto* list = std::get_if<ZkChildren>(&request)) {
@@ -366,7 +366,7 @@ ZkResult SimZookeeper::read(int64_t at, const ZkRequest& request) const {
   return result;
 }
 
-void SimZookeeper::reply_delivered(uint64_t session, const SimZkOutcome& outcome) {
+void ZkEnsemble::reply_delivered(uint64_t session, const ZkOutcome& outcome) {
   const auto it = sessions_.find(session);
   if (it == sessions_.end()) return;
   it->second.seen = std::max(it->second.seen, outcome.zxid);
@@ -374,7 +374,7 @@ void SimZookeeper::reply_delivered(uint64_t session, const SimZkOutcome& outcome
     it->second.client_watches[{outcome.watch->path, outcome.watch->kind}] = outcome.watch->zxid;
 }
 
-bool SimZookeeper::watch_delivered(uint64_t session, const SimZkFired& fired) {
+bool ZkEnsemble::watch_delivered(uint64_t session, const ZkFired& fired) {
   const auto it = sessions_.find(session);
   if (it == sessions_.end()) return false;
   it->second.seen = std::max(it->second.seen, fired.zxid);
@@ -388,17 +388,17 @@ bool SimZookeeper::watch_delivered(uint64_t session, const SimZkFired& fired) {
 
 // ---- what a session sees ----
 
-int64_t SimZookeeper::view(uint64_t session) const {
+int64_t ZkEnsemble::view(uint64_t session) const {
   const auto it = sessions_.find(session);
   return it == sessions_.end() ? zxid_ : it->second.view;
 }
 
-int64_t SimZookeeper::seen(uint64_t session) const {
+int64_t ZkEnsemble::seen(uint64_t session) const {
   const auto it = sessions_.find(session);
   return it == sessions_.end() ? zxid_ : it->second.seen;
 }
 
-std::vector<SimZkFired> SimZookeeper::advance(uint64_t session, int64_t to) {
+std::vector<ZkFired> ZkEnsemble::advance(uint64_t session, int64_t to) {
   const auto it = sessions_.find(session);
   if (it == sessions_.end()) return {};
   return move_view(it->second, std::min(to, zxid_));
@@ -407,14 +407,14 @@ std::vector<SimZkFired> SimZookeeper::advance(uint64_t session, int64_t to) {
 // SetWatches in ZooKeeper's DataTree. The client sends the newest zxid that it has seen; comparing with the
 // zxid that each watch was read at gives the same, as any change between the two has been delivered and has
 // taken the watch.
-std::vector<SimZkFired> SimZookeeper::reconnect(uint64_t session, int64_t to) {
+std::vector<ZkFired> ZkEnsemble::reconnect(uint64_t session, int64_t to) {
   const auto it = sessions_.find(session);
   if (it == sessions_.end()) return {};
   Session& mine = it->second;
   mine.view = mine.seen = std::clamp(to, mine.seen, zxid_);
   mine.server_watches.clear();
-  const SimZkTree& tree = tree_at(mine.view);
-  std::vector<SimZkFired> fired;
+  const ZkTree& tree = tree_at(mine.view);
+  std::vector<ZkFired> fired;
   for (const auto& [watch, read_at] : mine.client_watches) {
     const auto node = tree.find(watch.first);
     const bool there = node != tree.end();
@@ -433,24 +433,23 @@ std::vector<SimZkFired> SimZookeeper::reconnect(uint64_t session, int64_t to) {
   return fired;
 }
 
-const SimZkTree& SimZookeeper::tree_at(int64_t at) const {
+const ZkTree& ZkEnsemble::tree_at(int64_t at) const {
   const auto it = states_.find(at);
   CHECK(it != states_.end());
   return *it->second.tree;
 }
 
-void SimZookeeper::commit(Draft draft) {
+void ZkEnsemble::commit(Draft draft) {
   const bool changed = !draft.changes.empty();
-  auto next =
-      changed ? std::make_shared<const SimZkTree>(std::move(draft.tree)) : states_.rbegin()->second.tree;
+  auto next = changed ? std::make_shared<const ZkTree>(std::move(draft.tree)) : states_.rbegin()->second.tree;
   zxid_ = draft.zxid;
   states_[zxid_] = {std::move(next), std::move(draft.changes)};
   forget_old_states();
 }
 
 // Lets the session's server apply what happened up to `to`, which sets off the watches that it holds.
-std::vector<SimZkFired> SimZookeeper::move_view(Session& session, int64_t to) {
-  std::vector<SimZkFired> fired;
+std::vector<ZkFired> ZkEnsemble::move_view(Session& session, int64_t to) {
+  std::vector<ZkFired> fired;
   auto& watches = session.server_watches;
   for (auto state = states_.upper_bound(session.view); state != states_.end() && state->first <= to;
        ++state) {
@@ -471,7 +470,7 @@ std::vector<SimZkFired> SimZookeeper::move_view(Session& session, int64_t to) {
 }
 
 // Keeps what any session still looks at, or will need to see its watches fire.
-void SimZookeeper::forget_old_states() {
+void ZkEnsemble::forget_old_states() {
   int64_t oldest = zxid_;
   for (const auto& [id, session] : sessions_) oldest = std::min(oldest, session.seen);
   states_.erase(states_.begin(), states_.lower_bound(oldest));

@@ -31,7 +31,7 @@
 
 namespace kvd {
 
-struct SimZnode {
+struct ZkZnode {
   std::string data;
   int32_t version = 0;
   int64_t created_zxid = 0;
@@ -45,34 +45,34 @@ struct SimZnode {
   bool hidden = false;
   int32_t next_sequence = 0;  // children ever created here, sequential or not; starts again with the znode
 };
-using SimZkTree = std::map<std::string, SimZnode>;  // by absolute path; "/" is always there
+using ZkTree = std::map<std::string, ZkZnode>;  // by absolute path; "/" is always there
 
-struct SimZkWatch {
+struct ZkWatch {
   enum class Kind : uint8_t { kData, kAbsent, kChildren };  // kAbsent: exists() found nothing
   Kind kind = Kind::kData;
   std::string path;
   int64_t zxid = 0;  // of the state that was read
-  auto operator<=>(const SimZkWatch&) const = default;
+  auto operator<=>(const ZkWatch&) const = default;
 };
 
-struct SimZkFired {  // one event on its way to a client
+struct ZkFired {  // one event on its way to a client
   std::string path;
   bool data = false;      // takes its watches of kData and kAbsent there
   bool children = false;  // takes those of kChildren
   int64_t zxid = 0;
 };
 
-struct SimZkOutcome {
-  std::vector<SimZkFired> fired;  // events of the caller that go out before the result
-  ZkResult result;                // kUnknown when the session is over or the ensemble is down
-  std::optional<SimZkWatch> watch;
+struct ZkOutcome {
+  std::vector<ZkFired> fired;  // events of the caller that go out before the result
+  ZkResult result;             // kUnknown when the session is over or the ensemble is down
+  std::optional<ZkWatch> watch;
   int64_t zxid = 0;  // of the state that the result speaks of
 };
 
-class SimZookeeper {
+class ZkEnsemble {
  public:
   // `prng` outlives the ensemble; it draws the session ids (random, so that nobody relies on their order).
-  explicit SimZookeeper(Prng& prng);
+  explicit ZkEnsemble(Prng& prng);
 
   // ---- the ensemble ----
   // Down: calls have no effect, sessions do not age. Up again: every session gets its whole timeout anew, as
@@ -82,13 +82,13 @@ class SimZookeeper {
   void set_clock(Instant now) { clock_ms_ = to_ms(now.time_since_epoch()); }
   bool up() const { return up_; }
   int64_t zxid() const { return zxid_; }
-  const SimZkTree& tree() const { return *states_.rbegin()->second.tree; }  // the newest state, for checkers
+  const ZkTree& tree() const { return *states_.rbegin()->second.tree; }  // the newest state, for checkers
   uint64_t state_hash() const;
 
   // All sessions and their ephemerals are gone, and the znodes are those of `tree`: another, older or empty one.
   // (Clients find their sessions expired; a real client has to be told so by its maker, since its server only hangs
   // up.)
-  void restore_tree(const SimZkTree& tree);
+  void restore_tree(const ZkTree& tree);
 
   // By an ACL, as an operator sets it: its data and its list of children can no longer be changed. For good;
   // `path` exists. Ephemerals below it vanish all the same.
@@ -108,22 +108,22 @@ class SimZookeeper {
   bool alive(uint64_t session) const { return sessions_.contains(session); }
 
   // ---- calls, in the order in which the ensemble takes them ----
-  SimZkOutcome apply(uint64_t session, const ZkCall& call);
+  ZkOutcome apply(uint64_t session, const ZkCall& call);
   // Executed, but nobody hears of it and the session's view stays where it is.
   void apply_unseen(uint64_t session, const ZkCall& call);
 
-  void reply_delivered(uint64_t session, const SimZkOutcome& outcome);
+  void reply_delivered(uint64_t session, const ZkOutcome& outcome);
   // False: the client has no such watch any more, and tells nobody.
-  bool watch_delivered(uint64_t session, const SimZkFired& fired);
+  bool watch_delivered(uint64_t session, const ZkFired& fired);
 
   // ---- what a session sees ----
   int64_t view(uint64_t session) const;  // of its server
   int64_t seen(uint64_t session) const;  // newest that was delivered: a server behind that refuses the client
   // The session's server has caught up to `to`; beyond zxid() or before view(): as near as can be.
-  std::vector<SimZkFired> advance(uint64_t session, int64_t to);
+  std::vector<ZkFired> advance(uint64_t session, int64_t to);
   // The server at `to` compares its state with what the client's watches are about; what came and went in
   // between is missed.
-  std::vector<SimZkFired> reconnect(uint64_t session, int64_t to);
+  std::vector<ZkFired> reconnect(uint64_t session, int64_t to);
 
  private:
   enum class Happened : uint8_t { kCreated, kDeleted, kDataChanged, kChildrenChanged, kRightsChanged };
@@ -132,7 +132,7 @@ class SimZookeeper {
     std::string path;
   };
   struct State {
-    std::shared_ptr<const SimZkTree> tree;
+    std::shared_ptr<const ZkTree> tree;
     std::vector<Change> changes;  // that led here from the state before
   };
   struct Session {
@@ -142,11 +142,11 @@ class SimZookeeper {
     int64_t seen = 0;
     // (path, kind) each: set at the server when it reads, known to the client (with the zxid read) from the
     // reply on.
-    std::set<std::pair<std::string, SimZkWatch::Kind>> server_watches;
-    std::map<std::pair<std::string, SimZkWatch::Kind>, int64_t> client_watches;
+    std::set<std::pair<std::string, ZkWatch::Kind>> server_watches;
+    std::map<std::pair<std::string, ZkWatch::Kind>, int64_t> client_watches;
   };
   struct Draft {  // a transaction in the making: a copy to change and to drop when an operation fails
-    SimZkTree tree;
+    ZkTree tree;
     std::vector<Change> changes;
     int64_t zxid;
     int64_t clock_ms;
@@ -168,10 +168,10 @@ class SimZookeeper {
   ZkResult write(uint64_t session, const ZkRequest& request);
   ZkResult write_multi(Draft& draft, const ZkMulti& multi);
   ZkResult read(int64_t at, const ZkRequest& request) const;
-  const SimZkTree& tree_at(int64_t at) const;
+  const ZkTree& tree_at(int64_t at) const;
   void commit(Draft draft);
   void end_session(uint64_t session);
-  std::vector<SimZkFired> move_view(Session& session, int64_t to);
+  std::vector<ZkFired> move_view(Session& session, int64_t to);
   void forget_old_states();
 
   Prng& prng_;
