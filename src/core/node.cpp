@@ -156,6 +156,7 @@ struct Delivery {
   void operator()(ZkWatchFired& m) {
     out.watches.fired(m.path);
     for (auto& service : out.services) service.post(m);  // whose clients may look at any znode
+    if (out.config.standalone) return;
     if (m.path == kConfigPath) return out.register_keeper.post(std::move(m));
     if (at_or_below(m.path, kElectionPath) || at_or_below(m.path, kMembersPath))
       out.election.post(std::move(m));
@@ -163,8 +164,11 @@ struct Delivery {
   void operator()(ZkSessionChanged& m) {
     if (m.state == ZkState::kExpired) out.watches.forget_watches();
     if (m.state == ZkState::kConnected) out.watches.begin_session();
-    out.election.post(m);
-    out.register_keeper.post(m);
+    // Who is alone needs no ZooKeeper to lead: it serves the services only.
+    if (!out.config.standalone) {
+      out.election.post(m);
+      out.register_keeper.post(m);
+    }
     out.sessions.post(m);
     out.service_router.post(m);
     for (auto& service : out.services) service.post(m);

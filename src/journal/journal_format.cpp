@@ -198,7 +198,7 @@ std::optional<Frame> parse_frame(std::string_view bytes, uint64_t seed) {
   frame.head.safe = number_at<uint64_t>(bytes, 24);
   frame.head.opening = number_at<uint64_t>(bytes, 32);
   auto kind = number_at<uint8_t>(bytes, 40);
-  if (kind > static_cast<uint8_t>(FrameKind::kBackupEntries)) return std::nullopt;
+  if (kind > static_cast<uint8_t>(FrameKind::kZnodes)) return std::nullopt;
   frame.head.kind = static_cast<FrameKind>(kind);
   frame.payload = bytes.substr(kFrameHead, size - kFrameHead);
   return frame;

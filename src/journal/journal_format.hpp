@@ -78,6 +78,7 @@ enum class FrameKind : uint8_t {
   kSnapshotItems,
   kSnapshotFoot,
   kBackupEntries,
+  kZnodes,  // of a standalone server's znodes (core/zookeeper/znode_log.hpp)
 };
 inline constexpr size_t kFrameHead = 4 + 8 + 4 + 8 + 8 + 8 + 1;
 

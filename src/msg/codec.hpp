@@ -170,6 +170,7 @@ class Decoder {
   explicit Decoder(std::string_view bytes) : rest_(bytes) {}
 
   bool failed() const { return !error_.empty(); }
+  bool at_end() const { return rest_.empty(); }
   std::string take_error() { return std::move(error_); }
   void fail(std::string detail) {
     if (error_.empty()) error_ = std::move(detail);

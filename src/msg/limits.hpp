@@ -58,6 +58,9 @@ inline constexpr size_t kTaskBytes = 60u << 10;
 inline constexpr size_t kTaskProgressBytes = 256;
 inline constexpr size_t kTasksKept = 4096;  // of those that are over
 static_assert(kTaskBytes + 3 * 1024 < kZkData);
+// Of all znodes of a standalone server: paths, data, and what one more takes besides.
+inline constexpr size_t kZnodesBytes = 1u << 30;
+inline constexpr size_t kZnodeOverhead = 256;
 inline constexpr size_t kZkCalls = 256;  // outstanding; more are not sent
 // Of these the services': their others wait in line, so that election and the register keeper always have room.
 inline constexpr size_t kZkServiceCalls = 128;

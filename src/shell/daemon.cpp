@@ -18,6 +18,7 @@
 #include "base/check.hpp"
 #include "core/node.hpp"
 #include "core/services/service_router.hpp"
+#include "journal/journal_format.hpp"
 #include "msg/limits.hpp"
 #include "msg/znodes.hpp"
 #include "shell/data/directory.hpp"
@@ -25,6 +26,7 @@
 #include "shell/http/http_server.hpp"
 #include "shell/log_sink.hpp"
 #include "shell/peers/peer_links.hpp"
+#include "shell/zookeeper/zk_local.hpp"
 
 namespace kvd {
 namespace {
@@ -40,6 +42,7 @@ constexpr rlim_t kLinksMin = 8;
 // A time limit of the process (XCPU) is an end, too. There is nothing to reload, and logs go to standard error.
 constexpr std::array kStopSignals = {SIGTERM, SIGINT, SIGQUIT, SIGXCPU};
 constexpr std::array kOtherSignals = {SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGPWR};
+constexpr size_t kFactsMax = 1u << 20;  // bytes of a data directory's facts
 constexpr Duration kZkClosePatience = kZkCloseMax + milliseconds(1500);
 
 // Past the log, for whoever starts this program by hand; as little waited for (log_sink.hpp).
@@ -64,6 +67,15 @@ NodeConfig with_incarnation(NodeConfig config) {
   while (config.self.member.incarnation.value == 0)
     config.self.member.incarnation = Incarnation(random_number());
   return config;
+}
+
+// Recovery will refuse it to a standalone server: nothing of it may be changed before.
+bool is_of_cluster(Directory& directory) {
+  std::string bytes;
+  if (directory.read(kFactsName, 0, kFactsMax, bytes)) return false;
+  bool newer = false;
+  const Result<JournalRoot> root = decode_root(bytes, newer);
+  return root && !root->facts.cluster.empty() && !root->facts.standalone;
 }
 
 Instant now() { return Instant(Duration(static_cast<int64_t>(uv_hrtime() / 1000))); }
@@ -138,7 +150,9 @@ class Daemon {
     InputSink inputs = [this](NodeInput&& input) { take(std::move(input)); };
     LogSink logs = [this](LogLine line) { log_.write(line); };
     http_.emplace(&loop_, within(flags.http, shares), inputs, logs);
-    if (!flags.node.standalone) {
+    if (flags.node.standalone) {
+      zk_local_.emplace(&loop_, random_number(), flags.node.session_timeout, inputs);
+    } else {
       links_.emplace(&loop_, flags.peer_listen, inputs, logs, shares.accepted_links);
       zk_.emplace(&loop_, flags.zk, inputs, logs);
     }
@@ -171,6 +185,7 @@ class Daemon {
     Result<Address> http = http_->start();
     if (!http) return refuse("--port", flags.http.listen, http.error().detail);
     if (zk_) zk_->start();
+    if (zk_local_) zk_local_->start();
     uv_prepare_start(&prepare_, [](uv_prepare_t* handle) { static_cast<Daemon*>(handle->data)->turn(); });
     listen_for_signals();
     log_started(flags, *http);
@@ -193,18 +208,30 @@ class Daemon {
 
   bool open_directory(const DataSettings& data) {
     Result<std::unique_ptr<Directory>> directory = Directory::open(data.directory);
-    if (!directory) {
-      exit_ = Exit{EX_UNAVAILABLE, fmt::format("--data-dir {}", directory.error().detail)};
-      last_words("kvd: {}", exit_.reason);
-      return false;
-    }
+    if (!directory) return refuse_directory(directory.error().detail);
     directory_ = std::move(*directory);
+    if (zk_local_ && !is_of_cluster(*directory_) && !open_znodes(data.directory + "/zookeeper")) return false;
     JournalOptions options;
     options.sync = data.sync;
     options.boot = boot_id();
     Duration idle = data.sync == JournalOptions::Sync::kInterval ? data.interval : kMarkAfter;
     disk_.emplace(&loop_, *directory_, options, idle, [this](NodeInput&& input) { take(std::move(input)); });
     return true;
+  }
+
+  // In a directory of its own: another thread writes there than that of the store's.
+  bool open_znodes(const std::string& path) {
+    Result<std::unique_ptr<Directory>> directory = Directory::open(path);
+    if (!directory) return refuse_directory(directory.error().detail);
+    znodes_directory_ = std::move(*directory);
+    const std::optional<Error> error = zk_local_->keep_in(*znodes_directory_);
+    return !error || refuse_directory(path + ": " + error->detail);
+  }
+
+  bool refuse_directory(const std::string& detail) {
+    exit_ = Exit{EX_UNAVAILABLE, fmt::format("--data-dir {}", detail)};
+    last_words("kvd: {}", exit_.reason);
+    return false;
   }
 
   bool refuse(const char* flag, const Address& listen, const std::string& detail) {
@@ -285,6 +312,7 @@ class Daemon {
 
   void flush() {
     if (disk_) disk_->flush();  // first: it takes longest
+    if (zk_local_) zk_local_->flush();
     if (links_) links_->flush();
     http_->flush();
   }
@@ -307,7 +335,10 @@ class Daemon {
   void perform(LinkDial&& order) { links_.value().perform(std::move(order)); }
   void perform(LinkSend&& order) { links_.value().perform(std::move(order)); }
   void perform(LinkClose&& order) { links_.value().perform(std::move(order)); }
-  void perform(ZkCall&& call) { zk_.value().perform(std::move(call)); }
+  void perform(ZkCall&& call) {
+    if (zk_local_) return zk_local_->perform(std::move(call));
+    zk_.value().perform(std::move(call));
+  }
   void perform(const ZkReopen&) { zk_.value().reopen(); }
   void perform(DiskOrder&& order) { disk_.value().perform(std::move(order)); }
   void perform(const LogLine& line) { log_.write(line); }
@@ -317,9 +348,10 @@ class Daemon {
     if (!exit_.reason.empty()) last_words("kvd: {}", exit_.reason);
     exiting_since_ = now();
     http_->stop_accepting();
-    zk_closed_ = !zk_.has_value();
+    zk_closed_ = false;
     // The session ends with its close, and with it everything that says that this server is there.
     if (zk_) zk_->close([this] { zk_closed_ = true; });
+    if (zk_local_) zk_local_->close([this] { zk_closed_ = true; });
     disk_closed_ = !disk_.has_value();
     if (disk_) {
       disk_->perform(DiskClose{});
@@ -366,11 +398,13 @@ class Daemon {
   uv_timer_t timer_{};
   std::array<uv_signal_t, kStopSignals.size() + kOtherSignals.size()> signals_{};
   std::optional<HttpServer> http_;
-  std::optional<PeerLinks> links_;        // none when standalone
-  std::optional<ZkClient> zk_;            // none when standalone
-  std::unique_ptr<Directory> directory_;  // none without --data-dir
-  std::optional<Disk> disk_;              // likewise
-  bool input_waits_ = false;              // since the last pump
+  std::optional<PeerLinks> links_;               // none when standalone
+  std::optional<ZkClient> zk_;                   // none when standalone
+  std::unique_ptr<Directory> directory_;         // none without --data-dir
+  std::unique_ptr<Directory> znodes_directory_;  // when standalone with --data-dir
+  std::optional<ZkLocal> zk_local_;              // when standalone
+  std::optional<Disk> disk_;                     // likewise
+  bool input_waits_ = false;                     // since the last pump
   bool stop_requested_ = false;
   std::optional<Instant> exiting_since_;
   Exit exit_;

@@ -476,12 +476,12 @@ def another_cluster_begins(binary):
 
 
 def contents(directory):
-    """Of all files but the lock, which tells the process that opened the directory last."""
+    """Of all files but the locks, which tell the process that opened the directory last."""
     def digest(path):
         with open(path, 'rb') as file:
             return hashlib.sha256(file.read()).hexdigest()
-    names = sorted(set(os.listdir(directory)) - {'lock'})
-    return {name: digest(os.path.join(directory, name)) for name in names}
+    return {os.path.join(place, name): digest(os.path.join(place, name))
+            for place, _, names in os.walk(directory) for name in sorted(names) if name != 'lock'}
 
 
 def refused(command, *words):

@@ -29,15 +29,17 @@ def export(*arguments, stdout=subprocess.PIPE):
 
 
 def tree(path):
-    """Names, kinds, times and bytes of all that is in a directory, itself included."""
+    """Names, kinds, times and bytes of all that is in a directory and below, itself included."""
     found = {}
-    for name in ['.', *os.listdir(path)]:
-        status = os.stat(os.path.join(path, name))
-        digest = ''
-        if name != '.':
-            with open(os.path.join(path, name), 'rb') as file:
-                digest = hashlib.sha256(file.read()).hexdigest()
-        found[name] = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, digest)
+    for place, _, names in os.walk(path):
+        for name in ['.', *names]:
+            one = os.path.join(place, name)
+            status = os.stat(one)
+            digest = ''
+            if name != '.':
+                with open(one, 'rb') as file:
+                    digest = hashlib.sha256(file.read()).hexdigest()
+            found[one] = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, digest)
     return found
 
 

@@ -5,8 +5,11 @@
 #include <doctest.h>
 
 #include <map>
+#include <string>
+#include <vector>
 
 #include "core/zookeeper/zk_ensemble.hpp"
+#include "msg/limits.hpp"
 
 namespace kvd {
 namespace {
@@ -129,6 +132,62 @@ TEST_CASE_FIXTURE(Fixture, "after a reconnection watches are compared with the s
   CHECK(zk.advance(b, zk.zxid()).empty());  // those two are spent
   create(a, "/brief");                      // this one is not
   CHECK(zk.advance(b, zk.zxid()).size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "children are listed without what is below them, and as they were for who lags") {
+  for (const char* path : {"/p", "/p/a", "/p/a/x", "/p/a/x/y", "/p/a-b", "/p/a0", "/p/b", "/p0"})
+    create(a, path);
+  zk.advance(b, zk.zxid());
+  const auto names = [&](uint64_t session) {
+    return zk.apply(session, call(ZkChildren{"/p"})).result.children;
+  };
+  const std::vector<std::string> before{"a", "a-b", "a0", "b"};
+  CHECK(names(a) == before);
+  zk.apply(a, call(ZkDelete{"/p/a0"}));
+  create(a, "/p/c");
+  create(a, "/p/a0");
+  zk.apply(a, call(ZkDelete{"/p/b"}));
+  CHECK(names(a) == std::vector<std::string>{"a", "a-b", "a0", "c"});
+  CHECK(names(b) == before);
+  CHECK(exists(b, "/p/b") == ZkCode::kOk);
+  CHECK(exists(b, "/p/c") == ZkCode::kNoNode);
+  zk.advance(b, zk.zxid());
+  CHECK(names(b) == names(a));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a multi that fails leaves nothing behind but a zxid") {
+  create(a, "/p");
+  create(a, "/p/one");
+  const ZkTree before = zk.tree();
+  const int64_t zxid = zk.zxid();
+  const ZkMulti multi{{ZkCreate{"/p/two", "2"}, ZkSet{"/p/one", "changed"}, ZkDelete{"/p/one"},
+                       ZkCreate{"/p/one", "another"}, ZkSet{"/p", "changed"}, ZkCheck{"/p/none", -1}}};
+  CHECK(zk.apply(a, call(multi)).result.code == ZkCode::kNoNode);
+  CHECK(zk.zxid() == zxid + 1);
+  REQUIRE(zk.tree().size() == before.size());
+  for (const auto& [path, node] : before) {
+    const ZkZnode& now = zk.tree().at(path);
+    CHECK(now.data == node.data);
+    CHECK(now.version == node.version);
+    CHECK(now.created_zxid == node.created_zxid);
+    CHECK(now.children_count == node.children_count);
+    CHECK(now.children_zxid == node.children_zxid);
+    CHECK(now.next_sequence == node.next_sequence);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "beyond the bound of all znodes nothing grows, and what goes makes room") {
+  ZkTree tree = zk.tree();
+  tree["/big"].data = std::string(limits::kZnodesBytes - 4 * limits::kZnodeOverhead, 'x');
+  zk.close_session(a);
+  zk.close_session(b);
+  zk.resume(std::move(tree), zk.zxid());
+  a = zk.open_session(seconds(1), start);
+  CHECK(create(a, "/x").result.code == ZkCode::kNoAuth);
+  CHECK(zk.apply(a, call(ZkSet{"/zookeeper", std::string(2 * limits::kZnodeOverhead, 'x')})).result.code ==
+        ZkCode::kNoAuth);
+  CHECK(zk.apply(a, call(ZkSet{"/big", "small"})).result.code == ZkCode::kOk);
+  CHECK(create(a, "/x").result.code == ZkCode::kOk);
 }
 
 TEST_CASE_FIXTURE(Fixture, "who is silent for a timeout loses its session and its ephemerals") {

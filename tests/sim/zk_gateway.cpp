@@ -18,13 +18,8 @@ bool is_conditional_set(const ZkRequest& request) {
   return first != nullptr && first->version >= 0;
 }
 
-bool is_write(const ZkRequest& request) {
-  return std::holds_alternative<ZkCreate>(request) || std::holds_alternative<ZkDelete>(request) ||
-         std::holds_alternative<ZkSet>(request) || std::holds_alternative<ZkMulti>(request);
-}
-
 bool needs_leader(const ZkRequest& request) {
-  return is_write(request) || std::holds_alternative<ZkSync>(request);
+  return zk_is_write(request) || std::holds_alternative<ZkSync>(request);
 }
 
 }  // namespace
@@ -195,7 +190,7 @@ void ZkGateway::abandon_requests(Client& client) {
     if (pending.applied || reached == 0) continue;
     --reached;
     when += delay();
-    if (!is_write(pending.call.request)) continue;
+    if (!zk_is_write(pending.call.request)) continue;
     const bool late = is_conditional_set(pending.call.request);
     apply_unseen_at(late ? when + context_.up_to(context_.options.zk_late_us_max) : when, client,
                     std::move(pending.call));

@@ -131,6 +131,7 @@ void BackupReader::take(const Frame& frame) {
     case FrameKind::kRecords:
     case FrameKind::kMark:
     case FrameKind::kClosing:
+    case FrameKind::kZnodes:
       fail("holds a part of a log");
       break;
   }

@@ -51,9 +51,6 @@ void ServiceRouter::take(Token token, ServiceCall call, Duration timeout) {
   if (stopping_) return refuse(token, ServiceStatus::kUnavailable, "this server is shutting down");
   if (calls_.size() > limits::kServiceCalls)
     return refuse(token, ServiceStatus::kUnavailable, "too many calls wait in this server");
-  if (out_.config.standalone)
-    return refuse(token, ServiceStatus::kUnavailable,
-                  "a standalone server has no ZooKeeper to coordinate with");
   const bool of_sessions = call.collection == Collection::kSessions;
   const bool of_one_session = of_sessions && !call.path.empty();  // known here, whatever ZooKeeper does
   if (!connected_ && !of_one_session)

@@ -193,6 +193,7 @@ void Sessions::on(const ZkSessionChanged& message) {
   }
   if (!connected_) return refuse_waiting(kAway);
   if (std::exchange(zk_session_, message.session) != message.session) out_.certain_until = Instant{};
+  if (out_.config.standalone) out_.certain_until = kNever;  // it asks nobody but itself
   timeout_ = message.timeout;
   if (!sessions_.empty() || !waiting_.empty()) confirm();
 }

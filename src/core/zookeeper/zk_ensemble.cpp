@@ -8,6 +8,7 @@
 
 #include "base/check.hpp"
 #include "base/hash.hpp"
+#include "msg/limits.hpp"
 #include "msg/zk_checks.hpp"
 
 namespace kvd {
@@ -20,15 +21,24 @@ std::string parent_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+// Goes past what is below a child at once: between "/a/b/" and "/a/b0" there is nothing else.
 std::vector<std::string> children_of(const ZkTree& tree, const std::string& path) {
   const std::string prefix = path == "/" ? "/" : path + "/";
   std::vector<std::string> names;
-  for (auto it = tree.lower_bound(prefix); it != tree.end() && it->first.starts_with(prefix); ++it) {
-    std::string name = it->first.substr(prefix.size());
-    if (!name.empty() && name.find('/') == std::string::npos) names.push_back(std::move(name));
+  for (auto it = tree.upper_bound(prefix); it != tree.end() && it->first.starts_with(prefix);) {
+    const size_t end = it->first.find('/', prefix.size());
+    if (end == std::string::npos) {
+      names.push_back(it->first.substr(prefix.size()));
+      ++it;
+    } else {
+      it = tree.lower_bound(it->first.substr(0, end) + static_cast<char>('/' + 1));
+    }
   }
-  std::sort(names.begin(), names.end());
   return names;
+}
+
+uint64_t size_of(const std::string& path, const ZkZnode& node) {
+  return limits::kZnodeOverhead + path.size() + node.data.size();
 }
 
 // ZooKeeper as well keeps the number of children created and answers with that of changes: for each child that
@@ -43,11 +53,6 @@ ZkStat stat_of(const ZkZnode& node) {
           .children_version = static_cast<int32_t>(2 * int64_t{node.next_sequence} - node.children_count),
           .children_count = node.children_count,
           .data_length = static_cast<int32_t>(node.data.size())};
-}
-
-bool is_write(const ZkRequest& request) {
-  return std::holds_alternative<ZkCreate>(request) || std::holds_alternative<ZkDelete>(request) ||
-         std::holds_alternative<ZkSet>(request) || std::holds_alternative<ZkMulti>(request);
 }
 
 bool version_fits(const ZkZnode& node, int32_t expected) {
@@ -72,11 +77,15 @@ std::optional<ZkWatch> watch_of(const ZkRequest& request, const ZkResult& result
 
 }  // namespace
 
+bool zk_is_write(const ZkRequest& request) {
+  return std::holds_alternative<ZkCreate>(request) || std::holds_alternative<ZkDelete>(request) ||
+         std::holds_alternative<ZkSet>(request) || std::holds_alternative<ZkMulti>(request);
+}
+
 ZkEnsemble::ZkEnsemble(Prng& prng) : prng_(prng) {
-  ZkTree tree;
-  tree["/"].children_count = 1;  // which its counter does not know, as with the real one
-  tree["/zookeeper"] = {};
-  states_[0] = {std::make_shared<const ZkTree>(std::move(tree)), {}};
+  tree_["/"].children_count = 1;  // which its counter does not know, as with the real one
+  tree_["/zookeeper"] = {};
+  states_[0] = {};
 }
 
 // ---- the ensemble ----
@@ -108,44 +117,51 @@ uint64_t ZkEnsemble::state_hash() const {
 }
 
 void ZkEnsemble::make_read_only(const std::string& path) {
-  Draft change = new_draft(0);
-  change.tree.at(path).read_only = true;
-  change.changes.push_back({Happened::kRightsChanged, path});
-  commit(std::move(change));
+  Draft draft = new_draft(0);
+  change(draft, path).read_only = true;
+  draft.state.changes.push_back({Happened::kRightsChanged, path});
+  commit(std::move(draft));
 }
 
 void ZkEnsemble::hide(const std::string& path) {
-  Draft change = new_draft(0);
-  change.tree.at(path).hidden = true;
-  change.changes.push_back({Happened::kRightsChanged, path});
-  commit(std::move(change));
+  Draft draft = new_draft(0);
+  change(draft, path).hidden = true;
+  draft.state.changes.push_back({Happened::kRightsChanged, path});
+  commit(std::move(draft));
 }
 
 void ZkEnsemble::permit(const std::string& path) {
-  Draft change = new_draft(0);
-  change.tree.at(path).read_only = change.tree.at(path).hidden = false;
-  change.changes.push_back({Happened::kRightsChanged, path});
-  commit(std::move(change));
+  Draft draft = new_draft(0);
+  ZkZnode& node = change(draft, path);
+  node.read_only = node.hidden = false;
+  draft.state.changes.push_back({Happened::kRightsChanged, path});
+  commit(std::move(draft));
 }
 
 void ZkEnsemble::use_up_numbers(const std::string& path) {
-  Draft change = new_draft(0);
-  change.tree.at(path).next_sequence = INT32_MAX;
-  change.changes.push_back({Happened::kChildrenChanged, path});
-  commit(std::move(change));
+  Draft draft = new_draft(0);
+  change(draft, path).next_sequence = INT32_MAX;
+  draft.state.changes.push_back({Happened::kChildrenChanged, path});
+  commit(std::move(draft));
 }
 
 void ZkEnsemble::restore_tree(const ZkTree& tree) {
   sessions_.clear();
+  resume(tree, zxid_);
   Draft restored = new_draft(0);
-  restored.tree = tree;
-  std::vector<std::string> ephemerals;
-  for (const auto& [path, node] : restored.tree) {
-    if (node.ephemeral_owner != 0) ephemerals.push_back(path);
-  }
-  for (const std::string& path : ephemerals) remove(restored, path);
-  restored.changes.push_back({Happened::kChildrenChanged, "/"});
+  remove_ephemerals(restored, 0);
+  restored.state.changes.push_back({Happened::kChildrenChanged, "/"});
   commit(std::move(restored));
+}
+
+void ZkEnsemble::resume(ZkTree tree, int64_t zxid) {
+  CHECK(sessions_.empty());
+  tree_ = std::move(tree);
+  zxid_ = zxid;
+  bytes_ = 0;
+  for (const auto& [path, node] : tree_) bytes_ += size_of(path, node);
+  states_.clear();
+  states_[zxid_] = {};
 }
 
 // ---- sessions ----
@@ -188,11 +204,7 @@ void ZkEnsemble::close_session(uint64_t session) {
 void ZkEnsemble::end_session(uint64_t session) {
   sessions_.erase(session);
   Draft end = new_draft(session);
-  std::vector<std::string> owned;
-  for (const auto& [path, node] : end.tree) {
-    if (node.ephemeral_owner == session) owned.push_back(path);
-  }
-  for (const std::string& path : owned) remove(end, path);
+  remove_ephemerals(end, session);
   commit(std::move(end));
 }
 
@@ -208,7 +220,7 @@ ZkOutcome ZkEnsemble::apply(uint64_t session, const ZkCall& call) {
   const auto it = sessions_.find(session);
   if (!up_ || it == sessions_.end()) return out;  // kUnknown
 
-  if (is_write(call.request)) {
+  if (zk_is_write(call.request)) {
     out.result = write(session, call.request);
     out.fired = move_view(it->second, zxid_);  // one sees one's own write, and so all before it
   } else if (std::holds_alternative<ZkSync>(call.request)) {
@@ -225,28 +237,28 @@ ZkOutcome ZkEnsemble::apply(uint64_t session, const ZkCall& call) {
 }
 
 void ZkEnsemble::apply_unseen(uint64_t session, const ZkCall& call) {
-  if (up_ && alive(session) && is_write(call.request) && zk_request_valid(call.request)) {
+  if (up_ && alive(session) && zk_is_write(call.request) && zk_request_valid(call.request)) {
     write(session, call.request);
   }
 }
 
 ZkResult ZkEnsemble::write(uint64_t session, const ZkRequest& request) {
   // A write that fails takes a zxid as well: ZooKeeper's leader proposes the error.
-  Draft change = new_draft(session);
+  Draft draft = new_draft(session);
   ZkResult result;
   if (const auto* multi = std::get_if<ZkMulti>(&request)) {
-    result = write_multi(change, *multi);
+    result = write_multi(draft, *multi);
   } else {
     OpResult done;
-    if (const auto* create = std::get_if<ZkCreate>(&request)) done = run(change, *create);
-    if (const auto* deletion = std::get_if<ZkDelete>(&request)) done = run(change, *deletion);
-    if (const auto* set = std::get_if<ZkSet>(&request)) done = run(change, *set);
+    if (const auto* create = std::get_if<ZkCreate>(&request)) done = run(draft, *create);
+    if (const auto* deletion = std::get_if<ZkDelete>(&request)) done = run(draft, *deletion);
+    if (const auto* set = std::get_if<ZkSet>(&request)) done = run(draft, *set);
     result.code = done.code;
     result.path = done.path;
     result.stat = done.stat;
   }
-  if (result.code != ZkCode::kOk) change = new_draft(session);
-  commit(std::move(change));
+  if (result.code != ZkCode::kOk) roll_back(draft);
+  commit(std::move(draft));
   return result;
 }
 
@@ -256,7 +268,7 @@ ZkResult ZkEnsemble::write_multi(Draft& draft, const ZkMulti& multi) {
   for (const auto& op : multi.ops) {
     OpResult done{ZkCode::kRolledBack, {}, {}};
     if (result.code == ZkCode::kOk) {
-      done = std::visit([&draft](const auto& one) { return run(draft, one); }, op);
+      done = std::visit([this, &draft](const auto& one) { return run(draft, one); }, op);
       result.code = done.code;
     }
     result.codes.push_back(done.code);
@@ -278,92 +290,151 @@ ZkResult ZkEnsemble::write_multi(Draft& draft, const ZkMulti& multi) {
 }
 
 ZkEnsemble::OpResult ZkEnsemble::run(Draft& draft, const ZkCreate& op) {
-  const auto parent = draft.tree.find(parent_of(op.path));
+  const std::string above = parent_of(op.path);
+  const auto found = tree_.find(above);
   if (op.path == "/") return {ZkCode::kNodeExists, {}, {}};
-  if (parent == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
-  if (parent->second.read_only) return {ZkCode::kNoAuth, {}, {}};
+  if (found == tree_.end()) return {ZkCode::kNoNode, {}, {}};
+  if (found->second.read_only) return {ZkCode::kNoAuth, {}, {}};
   std::string path = op.path;
-  if (zk_is_sequential(op.mode)) path += fmt::format("{:010}", parent->second.next_sequence);
-  if (draft.tree.contains(path)) return {ZkCode::kNodeExists, {}, {}};
-  if (parent->second.ephemeral_owner != 0) return {ZkCode::kNoChildrenForEphemerals, {}, {}};
+  if (zk_is_sequential(op.mode)) path += fmt::format("{:010}", found->second.next_sequence);
+  if (tree_.contains(path)) return {ZkCode::kNodeExists, {}, {}};
+  if (found->second.ephemeral_owner != 0) return {ZkCode::kNoChildrenForEphemerals, {}, {}};
 
-  if (parent->second.next_sequence < INT32_MAX) parent->second.next_sequence += 1;
-  parent->second.children_count += 1;
-  parent->second.children_zxid = draft.zxid;
   ZkZnode node;
   node.data = op.data;
   node.created_zxid = node.modified_zxid = node.children_zxid = draft.zxid;
-  node.created_ms = node.modified_ms = draft.clock_ms;
+  node.created_ms = node.modified_ms = clock_ms_;
   node.ephemeral_owner = zk_is_ephemeral(op.mode) ? draft.session : 0;
-  draft.tree[path] = node;
-  draft.changes.push_back({Happened::kCreated, path});
-  draft.changes.push_back({Happened::kChildrenChanged, parent_of(path)});
-  return {ZkCode::kOk, path, stat_of(node)};
+  const uint64_t size = size_of(path, node);
+  if (bytes_ + size > limits::kZnodesBytes) return {ZkCode::kNoAuth, {}, {}};  // a quota
+  bytes_ += size;
+
+  ZkZnode& parent = change(draft, above);
+  if (parent.next_sequence < INT32_MAX) parent.next_sequence += 1;
+  parent.children_count += 1;
+  parent.children_zxid = draft.zxid;
+  draft.state.before.try_emplace(path, std::nullopt);
+  draft.state.changes.push_back({Happened::kCreated, path});
+  draft.state.changes.push_back({Happened::kChildrenChanged, above});
+  const ZkStat stat = stat_of(node);
+  tree_[path] = std::move(node);
+  return {ZkCode::kOk, path, stat};
 }
 
 ZkEnsemble::OpResult ZkEnsemble::run(Draft& draft, const ZkDelete& op) {
   if (op.path == "/") return {ZkCode::kInvalid, {}, {}};
-  const auto parent = draft.tree.find(parent_of(op.path));
-  if (parent != draft.tree.end() && parent->second.read_only) return {ZkCode::kNoAuth, {}, {}};
-  const auto it = draft.tree.find(op.path);
-  if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
+  const auto parent = tree_.find(parent_of(op.path));
+  if (parent != tree_.end() && parent->second.read_only) return {ZkCode::kNoAuth, {}, {}};
+  const auto it = tree_.find(op.path);
+  if (it == tree_.end()) return {ZkCode::kNoNode, {}, {}};
   if (!version_fits(it->second, op.version)) return {ZkCode::kBadVersion, {}, {}};
   if (it->second.children_count > 0) return {ZkCode::kNotEmpty, {}, {}};
   remove(draft, op.path);
   return {};
 }
-
 ZkEnsemble::OpResult ZkEnsemble::run(Draft& draft, const ZkSet& op) {
-  const auto it = draft.tree.find(op.path);
-  if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
+  const auto it = tree_.find(op.path);
+  if (it == tree_.end()) return {ZkCode::kNoNode, {}, {}};
   if (it->second.read_only) return {ZkCode::kNoAuth, {}, {}};
   if (!version_fits(it->second, op.version)) return {ZkCode::kBadVersion, {}, {}};
-  it->second.data = op.data;
-  it->second.version += 1;
-  it->second.modified_zxid = draft.zxid;
-  it->second.modified_ms = draft.clock_ms;
-  draft.changes.push_back({Happened::kDataChanged, op.path});
-  return {ZkCode::kOk, {}, stat_of(it->second)};
+  const uint64_t bytes = bytes_ - it->second.data.size() + op.data.size();
+  if (bytes > bytes_ && bytes > limits::kZnodesBytes) return {ZkCode::kNoAuth, {}, {}};  // a quota
+  bytes_ = bytes;
+  ZkZnode& node = change(draft, op.path);
+  node.data = op.data;
+  node.version += 1;
+  node.modified_zxid = draft.zxid;
+  node.modified_ms = clock_ms_;
+  draft.state.changes.push_back({Happened::kDataChanged, op.path});
+  return {ZkCode::kOk, {}, stat_of(node)};
 }
 
-ZkEnsemble::OpResult ZkEnsemble::run(Draft& draft, const ZkCheck& op) {
-  const auto it = draft.tree.find(op.path);
-  if (it == draft.tree.end()) return {ZkCode::kNoNode, {}, {}};
+ZkEnsemble::OpResult ZkEnsemble::run(Draft&, const ZkCheck& op) {
+  const auto it = tree_.find(op.path);
+  if (it == tree_.end()) return {ZkCode::kNoNode, {}, {}};
   if (it->second.hidden) return {ZkCode::kNoAuth, {}, {}};
   return {version_fits(it->second, op.version) ? ZkCode::kOk : ZkCode::kBadVersion, {}, {}};
 }
 
+ZkZnode& ZkEnsemble::change(Draft& draft, const std::string& path) {
+  const auto it = tree_.find(path);
+  CHECK(it != tree_.end());
+  draft.state.before.try_emplace(path, it->second);
+  return it->second;
+}
+
 void ZkEnsemble::remove(Draft& draft, const std::string& path) {
-  draft.tree.erase(path);
-  ZkZnode& parent = draft.tree[parent_of(path)];
+  bytes_ -= size_of(path, change(draft, path));
+  tree_.erase(path);
+  ZkZnode& parent = change(draft, parent_of(path));
   parent.children_count -= 1;
   parent.children_zxid = draft.zxid;
-  draft.changes.push_back({Happened::kDeleted, path});
-  draft.changes.push_back({Happened::kChildrenChanged, parent_of(path)});
+  draft.state.changes.push_back({Happened::kDeleted, path});
+  draft.state.changes.push_back({Happened::kChildrenChanged, parent_of(path)});
+}
+
+void ZkEnsemble::remove_ephemerals(Draft& draft, uint64_t owner) {
+  std::vector<std::string> owned;
+  for (const auto& [path, node] : tree_) {
+    if (node.ephemeral_owner != 0 && (owner == 0 || node.ephemeral_owner == owner)) owned.push_back(path);
+  }
+  for (const std::string& path : owned) remove(draft, path);
+}
+
+void ZkEnsemble::roll_back(Draft& draft) {
+  for (auto& [path, before] : draft.state.before) {
+    if (before) {
+      tree_[path] = std::move(*before);
+    } else {
+      tree_.erase(path);
+    }
+  }
+  bytes_ = draft.bytes;
+  draft.state = {};
 }
 
 ZkResult ZkEnsemble::read(int64_t at, const ZkRequest& request) const {
-  const ZkTree& tree = tree_at(at);
+  const auto* list = std::get_if<ZkChildren>(&request);
+  const auto* get = std::get_if<ZkGet>(&request);
+  const auto* exists = std::get_if<ZkExists>(&request);
+  const std::string& path = list != nullptr ? list->path : get != nullptr ? get->path : exists->path;
   ZkResult result;
   result.code = ZkCode::kNoNode;
-  if (const auto* list = std::get_if<ZkChildren>(&request)) {
-    const auto it = tree.find(list->path);
-    if (it == tree.end()) return result;
-    result.code = ZkCode::kNoAuth;
-    if (it->second.hidden) return result;
-    result.children = children_of(tree, list->path);
-    result.stat = stat_of(it->second);
-  } else {
-    const auto* get = std::get_if<ZkGet>(&request);
-    const auto it = tree.find(get != nullptr ? get->path : std::get<ZkExists>(request).path);
-    if (it == tree.end()) return result;
-    result.code = ZkCode::kNoAuth;
-    if (get != nullptr && it->second.hidden) return result;
-    if (get != nullptr) result.data = it->second.data;
-    result.stat = stat_of(it->second);
-  }
+  const ZkZnode* node = find(at, path);
+  if (node == nullptr) return result;
+  result.code = ZkCode::kNoAuth;
+  if (exists == nullptr && node->hidden) return result;
+  if (get != nullptr) result.data = node->data;
+  if (list != nullptr) result.children = children(at, path);
+  result.stat = stat_of(*node);
   result.code = ZkCode::kOk;
   return result;
+}
+
+// As it was when `at` was the newest state.
+const ZkZnode* ZkEnsemble::find(int64_t at, const std::string& path) const {
+  CHECK(at >= states_.begin()->first);
+  for (auto state = states_.upper_bound(at); state != states_.end(); ++state) {
+    const auto before = state->second.before.find(path);
+    if (before != state->second.before.end()) return before->second ? &*before->second : nullptr;
+  }
+  const auto it = tree_.find(path);
+  return it == tree_.end() ? nullptr : &it->second;
+}
+
+std::vector<std::string> ZkEnsemble::children(int64_t at, const std::string& path) const {
+  std::vector<std::string> names = children_of(tree_, path);
+  for (auto state = states_.rbegin(); state != states_.rend() && state->first > at; ++state) {
+    for (const auto& [changed, before] : state->second.before) {
+      if (changed == "/" || parent_of(changed) != path) continue;
+      const std::string name = changed.substr(changed.rfind('/') + 1);
+      const auto place = std::lower_bound(names.begin(), names.end(), name);
+      const bool there = place != names.end() && *place == name;
+      if (before && !there) names.insert(place, name);
+      if (!before && there) names.erase(place);
+    }
+  }
+  return names;
 }
 
 void ZkEnsemble::reply_delivered(uint64_t session, const ZkOutcome& outcome) {
@@ -413,15 +484,14 @@ std::vector<ZkFired> ZkEnsemble::reconnect(uint64_t session, int64_t to) {
   Session& mine = it->second;
   mine.view = mine.seen = std::clamp(to, mine.seen, zxid_);
   mine.server_watches.clear();
-  const ZkTree& tree = tree_at(mine.view);
   std::vector<ZkFired> fired;
   for (const auto& [watch, read_at] : mine.client_watches) {
-    const auto node = tree.find(watch.first);
-    const bool there = node != tree.end();
+    const ZkZnode* node = find(mine.view, watch.first);
+    const bool there = node != nullptr;
     bool fires = !there;
     if (watch.second == Kind::kAbsent) fires = there;
-    if (watch.second == Kind::kData && there) fires = node->second.modified_zxid > read_at;
-    if (watch.second == Kind::kChildren && there) fires = node->second.children_zxid > read_at;
+    if (watch.second == Kind::kData && there) fires = node->modified_zxid > read_at;
+    if (watch.second == Kind::kChildren && there) fires = node->children_zxid > read_at;
     if (fires) {
       const bool children = watch.second == Kind::kChildren;
       fired.push_back({watch.first, !children || !there, children || !there, mine.view});
@@ -433,17 +503,9 @@ std::vector<ZkFired> ZkEnsemble::reconnect(uint64_t session, int64_t to) {
   return fired;
 }
 
-const ZkTree& ZkEnsemble::tree_at(int64_t at) const {
-  const auto it = states_.find(at);
-  CHECK(it != states_.end());
-  return *it->second.tree;
-}
-
 void ZkEnsemble::commit(Draft draft) {
-  const bool changed = !draft.changes.empty();
-  auto next = changed ? std::make_shared<const ZkTree>(std::move(draft.tree)) : states_.rbegin()->second.tree;
   zxid_ = draft.zxid;
-  states_[zxid_] = {std::move(next), std::move(draft.changes)};
+  states_[zxid_] = std::move(draft.state);
   forget_old_states();
 }
 

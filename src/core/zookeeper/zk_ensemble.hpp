@@ -1,25 +1,23 @@
 // A ZooKeeper ensemble as a value: a tree of versioned znodes, sessions with ephemerals, one-shot watches and
-// servers that lag. It decides what ZooKeeper would answer; when and whether that reaches anybody is the
-// simulator's affair: no clock of its own, no delays, no lost messages in here. One thread; the same calls give
-// the same state.
+// servers that lag. It decides what ZooKeeper would answer; when and whether that reaches anybody is its owner's
+// affair: no clock of its own, no delays, no lost messages in here. One thread; the same calls give the same state.
 //
-// How a world drives it, with one FIFO per session and direction, which a lost connection empties:
-//   a request arrives     out = apply(session, call); on the way back go out.fired, then out itself
-//   ... too late for its connection, yet executed: apply_unseen(session, call); the client sees kUnknown
-//   a reply gets there    reply_delivered(session, out). Only this registers a watch with the client, so one
-//   whose reply
-//                         is lost does not exist: that is how the real client behaves
-//   an event gets there   if watch_delivered(session, fired): the node gets ZkWatchFired
-//   time goes by          advance(session, zxid()) for a connected session gives events to send. Until then
-//   the
-//                         session reads the past: the later this is called, the more its server lags
-//   connected again       reconnect(session, to) gives events to send; any `to` in [seen(session), zxid()]
-//   will do heartbeats            touch(); expire() ends who was silent. A client learns of it when it
-//   reconnects and
-//                         alive() is false
+// How it is driven, with one FIFO per session and direction, which a lost connection empties:
+//   a request arrives      out = apply(session, call); on the way back go out.fired, then out itself
+//   ... executed too late for its connection: apply_unseen(session, call); the client sees kUnknown
+//   a reply gets there     reply_delivered(session, out). Only this registers a watch with the client, so one whose
+//                          reply is lost does not exist: that is how the real client behaves
+//   an event gets there    if watch_delivered(session, fired): the node gets ZkWatchFired
+//   time goes by           advance(session, zxid()) for a connected session gives events to send. Until then the
+//                          session reads the past: the later this is called, the more its server lags
+//   connected again        reconnect(session, to) gives events to send; any `to` in [seen(session), zxid()] will do
+//   heartbeats             touch(); expire() ends who was silent. A client learns of it when it reconnects and
+//                          alive() is false
+//
+// There is one tree, the newest. What a transaction changed is kept as it was before, for as long as a session may
+// still look at it: that takes a transaction back, and shows the past. So a write costs what it touches.
 #pragma once
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -45,7 +43,10 @@ struct ZkZnode {
   bool hidden = false;
   int32_t next_sequence = 0;  // children ever created here, sequential or not; starts again with the znode
 };
-using ZkTree = std::map<std::string, ZkZnode>;  // by absolute path; "/" is always there
+using ZkTree = std::map<std::string, ZkZnode>;                   // by absolute path; "/" is always there
+using ZkBefore = std::map<std::string, std::optional<ZkZnode>>;  // by path; nothing: it was not there
+
+bool zk_is_write(const ZkRequest& request);
 
 struct ZkWatch {
   enum class Kind : uint8_t { kData, kAbsent, kChildren };  // kAbsent: exists() found nothing
@@ -82,13 +83,18 @@ class ZkEnsemble {
   void set_clock(Instant now) { clock_ms_ = to_ms(now.time_since_epoch()); }
   bool up() const { return up_; }
   int64_t zxid() const { return zxid_; }
-  const ZkTree& tree() const { return *states_.rbegin()->second.tree; }  // the newest state, for checkers
+  const ZkTree& tree() const { return tree_; }  // the newest state
+  // What the newest transaction touched, as it was before.
+  const ZkBefore& newest_change() const { return states_.rbegin()->second.before; }
   uint64_t state_hash() const;
 
   // All sessions and their ephemerals are gone, and the znodes are those of `tree`: another, older or empty one.
   // (Clients find their sessions expired; a real client has to be told so by its maker, since its server only hangs
   // up.)
   void restore_tree(const ZkTree& tree);
+
+  // The persistent znodes of an earlier life, before the first session; transactions go on above `zxid`.
+  void resume(ZkTree tree, int64_t zxid);
 
   // By an ACL, as an operator sets it: its data and its list of children can no longer be changed. For good;
   // `path` exists. Ephemerals below it vanish all the same.
@@ -132,7 +138,7 @@ class ZkEnsemble {
     std::string path;
   };
   struct State {
-    std::shared_ptr<const ZkTree> tree;
+    ZkBefore before;
     std::vector<Change> changes;  // that led here from the state before
   };
   struct Session {
@@ -145,12 +151,11 @@ class ZkEnsemble {
     std::set<std::pair<std::string, ZkWatch::Kind>> server_watches;
     std::map<std::pair<std::string, ZkWatch::Kind>, int64_t> client_watches;
   };
-  struct Draft {  // a transaction in the making: a copy to change and to drop when an operation fails
-    ZkTree tree;
-    std::vector<Change> changes;
+  struct Draft {  // a transaction in the making
+    State state;
     int64_t zxid;
-    int64_t clock_ms;
     uint64_t session;
+    uint64_t bytes;  // before it
   };
   struct OpResult {
     ZkCode code = ZkCode::kOk;
@@ -158,17 +163,21 @@ class ZkEnsemble {
     ZkStat stat;
   };
 
-  static OpResult run(Draft& draft, const ZkCreate& op);
-  static OpResult run(Draft& draft, const ZkDelete& op);
-  static OpResult run(Draft& draft, const ZkSet& op);
-  static OpResult run(Draft& draft, const ZkCheck& op);
-  static void remove(Draft& draft, const std::string& path);
-  Draft new_draft(uint64_t session) const { return {tree(), {}, zxid_ + 1, clock_ms_, session}; }
+  OpResult run(Draft& draft, const ZkCreate& op);
+  OpResult run(Draft& draft, const ZkDelete& op);
+  OpResult run(Draft& draft, const ZkSet& op);
+  OpResult run(Draft& draft, const ZkCheck& op);
+  ZkZnode& change(Draft& draft, const std::string& path);  // it is there
+  void remove(Draft& draft, const std::string& path);
+  void remove_ephemerals(Draft& draft, uint64_t owner);  // 0: of all
+  void roll_back(Draft& draft);
+  Draft new_draft(uint64_t session) const { return {{}, zxid_ + 1, session, bytes_}; }
 
   ZkResult write(uint64_t session, const ZkRequest& request);
   ZkResult write_multi(Draft& draft, const ZkMulti& multi);
   ZkResult read(int64_t at, const ZkRequest& request) const;
-  const ZkTree& tree_at(int64_t at) const;
+  const ZkZnode* find(int64_t at, const std::string& path) const;
+  std::vector<std::string> children(int64_t at, const std::string& path) const;
   void commit(Draft draft);
   void end_session(uint64_t session);
   std::vector<ZkFired> move_view(Session& session, int64_t to);
@@ -178,6 +187,8 @@ class ZkEnsemble {
   bool up_ = true;
   int64_t zxid_ = 0;
   int64_t clock_ms_ = 0;
+  ZkTree tree_;
+  uint64_t bytes_ = 0;               // of all znodes
   std::map<int64_t, State> states_;  // from the oldest that a session may still look at to the newest
   std::map<uint64_t, Session> sessions_;
 };
