@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Runs the command lines of README.md and of the manual against ZooKeeper and three servers of its own, and compares
-what they print with what the page says, so that no document rots.
+"""Runs the command lines of README.md and of the manual against ZooKeeper and three servers of its own, or against one
+alone, and compares what they print with what the page says, so that no document rots.
+Usage: documents_test.py KVD PAGE [alone], or documents_test.py every PAGE...
 
 In a block marked `console` a line that begins with `$ ` is a command, lines that begin with `> ` continue it, and the
 lines after it are its answer. In an answer `...` stands for anything within a line, and a line of `...` alone for any
@@ -15,14 +16,12 @@ import subprocess
 import sys
 import tempfile
 
-from services_cluster import LONG, Cluster, free_port
+from services_cluster import LONG, Cluster, Standalone, free_port
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TIMEOUT_S = 120
 MARK = '---- end of answer'
-# No server is suspected, or forgotten, because the machine is slow.
-FLAGS = ('--expect', '3', '--min-in-sync', '2', '--names-pool', '10.20.0.0/16', '--follower-lag', '30000',
-         '--leader-silence', '60000', *LONG)
+POOL = ('--names-pool', '10.20.0.0/16')
 # The pages without a command that could be run, and why.
 PLAIN = {
     'src/manual/faq.md': 'questions and answers alone',
@@ -66,10 +65,8 @@ def matches(answer, printed):
     return bool(pattern_of(answer).fullmatch(printed.rstrip() + '\n'))
 
 
-def run(page_commands, cluster, binary):
+def run(page_commands, addresses, binary):
     """What each command printed, with the addresses that the page uses."""
-    addresses = {f'127.0.0.1:{8001 + number}': server.name for number, server in enumerate(cluster.servers)}
-    addresses['127.0.0.1:2181'] = cluster.zookeeper_names
     another = free_port()
     addresses |= {'127.0.0.1:8009': f'127.0.0.1:{another}', '--port 8009': f'--port {another}'}
     programs = [os.path.dirname(binary), os.path.join(os.path.dirname(binary), '..', 'tools')]
@@ -94,7 +91,8 @@ def run(page_commands, cluster, binary):
                 with contextlib.suppress(ProcessLookupError):  # what the page has left in the background, if anything
                     os.killpg(bash.pid, signal.SIGKILL)
         with open(output, encoding='utf-8', errors='replace') as file:
-            printed = with_other_names(file.read(), {theirs: ours for ours, theirs in addresses.items()})
+            ours = {theirs: ours for ours, theirs in reversed(addresses.items())}  # one may have several: then the first
+            printed = with_other_names(file.read(), ours)
     return printed.split(f'\n{MARK}\n')
 
 
@@ -103,12 +101,28 @@ def with_other_names(text, names):
     return re.sub(either, lambda match: names[match.group()], text)
 
 
-def check_page(binary, page):
+@contextlib.contextmanager
+def cluster_of_three(binary):
+    """Which servers have the addresses that pages use. None is suspected, or forgotten, because the machine is slow."""
+    with Cluster(binary, servers=3, flags=('--expect', '3', '--min-in-sync', '2', '--follower-lag', '30000',
+                                           '--leader-silence', '60000', *POOL, *LONG)) as cluster:
+        addresses = {f'127.0.0.1:{8001 + number}': server.name for number, server in enumerate(cluster.servers)}
+        yield addresses | {'127.0.0.1:2181': cluster.zookeeper_names}
+
+
+@contextlib.contextmanager
+def one_alone(binary):
+    """It has all of these addresses."""
+    with Standalone(binary, keeps=False, flags=POOL) as server:
+        yield {f'127.0.0.1:{8001 + number}': server.name for number in range(3)}
+
+
+def check_page(binary, page, servers):
     """Prints each command whose answer is another one, and ends with 1 when there is any."""
     page_commands = commands_of(page)
     assert page_commands, f'{page} has no command'
-    with Cluster(binary, servers=3, flags=FLAGS) as cluster:
-        printed = run(page_commands, cluster, binary)
+    with servers(binary) as addresses:
+        printed = run(page_commands, addresses, binary)
     wrong = 0
     for number, command in enumerate(page_commands):
         told = printed[number] if number < len(printed) - 1 else f'(it did not end: {printed[-1]})'
@@ -167,4 +181,4 @@ if __name__ == '__main__':
     if sys.argv[1] == 'every':
         self_test()
         sys.exit(check_all(sys.argv[2:]))
-    sys.exit(check_page(os.path.abspath(sys.argv[1]), sys.argv[2]))
+    sys.exit(check_page(os.path.abspath(sys.argv[1]), sys.argv[2], one_alone if sys.argv[3:] else cluster_of_three))

@@ -337,6 +337,34 @@ class Kvd:
             self.kill()
 
 
+class Standalone(Kvd):
+    """A kvd server alone, as a context, with a directory of its own."""
+
+    def __init__(self, binary, keeps, flags=()):
+        self.directory = tempfile.mkdtemp(prefix='kvd-standalone-')
+        super().__init__(binary, self.directory, [], 0)
+        self.data = os.path.join(self.directory, 'data')
+        self.command = [binary, '--port', str(self.port), '--standalone', '--log-level', 'warn', *flags]
+        if keeps:
+            self.command += ['--data-dir', self.data]
+
+    def start(self):
+        super().start()
+        eventually('it is ready', lambda: self.get('/readyz')[0] == 200)
+
+    def restart(self):
+        self.kill()
+        self.start()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+        shutil.rmtree(self.directory)
+
+
 class Cluster:
     """ZooKeeper and kvd servers, as a context. With `apart` the first kvd server knows but one server of the ensemble,
     cluster.alone, which does not lead, and all others, kazoo's clients, too, know but the others."""

@@ -4,41 +4,11 @@ of it outlives a kill with --data-dir and without. Usage: standalone_test.py KVD
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 
-from services_cluster import PATIENCE_S, Kvd, eventually, run_case, say
-
-
-class Standalone(Kvd):
-    """As a context, with a directory of its own."""
-
-    def __init__(self, binary, keeps, flags=()):
-        self.directory = tempfile.mkdtemp(prefix='kvd-standalone-')
-        super().__init__(binary, self.directory, [], 0)
-        self.data = os.path.join(self.directory, 'data')
-        self.command = [binary, '--port', str(self.port), '--standalone', '--log-level', 'warn', *flags]
-        if keeps:
-            self.command += ['--data-dir', self.data]
-
-    def start(self):
-        super().start()
-        eventually('it is ready', lambda: self.get('/readyz')[0] == 200)
-
-    def restart(self):
-        self.kill()
-        self.start()
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.end()
-        shutil.rmtree(self.directory)
+from services_cluster import PATIENCE_S, Standalone, run_case, say
 
 
 def good(answer, status=(200, 201)):
