@@ -91,7 +91,8 @@ def run(page_commands, addresses, binary):
                 with contextlib.suppress(ProcessLookupError):  # what the page has left in the background, if anything
                     os.killpg(bash.pid, signal.SIGKILL)
         with open(output, encoding='utf-8', errors='replace') as file:
-            ours = {theirs: ours for ours, theirs in reversed(addresses.items())}  # one may have several: then the first
+            # One that has several is called by the first.
+            ours = {theirs: ours for ours, theirs in reversed(addresses.items())}
             printed = with_other_names(file.read(), ours)
     return printed.split(f'\n{MARK}\n')
 
