@@ -120,7 +120,8 @@ TEST_CASE(
   const uint64_t later = lineage_base(Lineage(1)).value + 1;
   hear(history, ask(history, ReadKey{"a/0"}), found(1, later), later);
   CHECK(is_wrong(history));
-  history.operation(write).repeated = true;
+  SUBCASE("by its client") { history.operation(write).repeated = true; }
+  SUBCASE("or by the servers, as it has a key") { history.operation(write).request.idempotency_key = "once"; }
   CHECK_FALSE(is_wrong(history));
 }
 

@@ -156,8 +156,9 @@ std::optional<std::string> History::check(const std::vector<std::string>& keys, 
         if (!part) continue;
         if (operation.returned != UINT64_MAX && lineage_of(operation.reply->revision) != lineage) {
           // What was lost with a lineage may have been done in it before it was done again; and an attempt that was
-          // given up may reach a later lineage, which does not remember the one that was answered.
-          if (!operation.repeated) continue;
+          // given up may reach a later lineage, which does not remember the one that was answered. What has a key is
+          // repeated by the servers as well.
+          if (!operation.repeated && operation.request.idempotency_key.empty()) continue;
           part = project(unanswered(operation), key);
         }
         projected.push_back(*part);

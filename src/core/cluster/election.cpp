@@ -218,9 +218,8 @@ bool Election::leads() const {
 bool Election::leader_dead() const {
   if (!register_) return false;
   if (led_before()) return true;
-  if (is_among(peers_, register_->leader)) return false;  // it talks to us: what we read of it is old
-  if (calls(register_->leader)) return false;             // likewise, though its port refuses
   if (dead_.contains(register_->leader)) return true;
+  if (linked(register_->leader)) return false;  // it talks to us: what we read of it is old
   auto it = members_.find(register_->leader.id.value);
   return it != members_.end() && it->second.info.member != register_->leader;
 }
@@ -552,9 +551,7 @@ void Election::on(PeerUp message) {
 void Election::on(PeerDown message) {
   peers_.erase(message.link);
   const auto caller = callers_.extract(message.link);
-  if (caller.empty() || !dead_.contains(caller.mapped())) return;
-  judge_life(caller.mapped(), true);
-  evaluate();
+  if (!caller.empty() && dead_.contains(caller.mapped())) judge_life(caller.mapped(), true);
 }
 
 void Election::on(PeerDead message) {

@@ -302,10 +302,7 @@ std::optional<Duration> Replica::leader_silence() const {
 void Replica::on(const PeerUp& message) {
   dead_.erase(message.info.member);
   learn_epoch(message.epoch);
-  if (!message.dialed) {
-    callers_[message.link] = message.info.member;
-    return;
-  }
+  if (!message.dialed) return;
   Peer peer;
   peer.link = message.link;
   peer.member = message.info.member;
@@ -317,7 +314,6 @@ void Replica::on(const PeerUp& message) {
 }
 
 void Replica::on(const PeerDown& message) {
-  callers_.erase(message.link);
   if (message.dialed) {
     peers_.erase(message.link);
   } else if (following_.link == message.link) {

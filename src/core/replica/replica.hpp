@@ -334,7 +334,6 @@ class Replica {
   bool voted_out(const std::vector<Member>& before) const;
   bool awaits_others() const;
   bool is_awaited(const Member& member) const;
-  bool calls(const Member& member) const;
   bool may_be_longer(const Peer& peer) const;
   bool refuses(const PeerSaid& said, Revision leaders_end);
   void begin_copy_anew();
@@ -366,7 +365,6 @@ class Replica {
   Following following_;
   std::map<LinkId, Peer> peers_;
   std::set<Member> dead_;             // proven
-  std::map<LinkId, Member> callers_;  // on links that they dialed
   std::set<Member> registered_;       // in ZooKeeper
   std::optional<RoleChanged> announced_;
   bool stopping_ = false;

@@ -152,12 +152,13 @@ bool Replica::awaits_others() const {
                      [this](const Member& member) { return is_awaited(member); });
 }
 
-// Who talks to us is there, whatever ZooKeeper or a port that refuses says. Whose copy is known to differ while a third
-// one agrees with ours is not waited for: the third one tells who is right.
+// Who answers us is there, whatever ZooKeeper shows: a link on which nothing comes back is closed. (That of one who has
+// dialed us shows nothing: it may be half of a connection.) Whose copy is known to differ while a third one agrees with
+// ours is not waited for: the third one tells who is right.
 bool Replica::is_awaited(const Member& member) const {
   if (member == out_.config.self.member) return false;
   const Peer* peer = peer_of(member);
-  if (peer == nullptr) return calls(member) || (registered_.contains(member) && !dead_.contains(member));
+  if (peer == nullptr) return registered_.contains(member) && !dead_.contains(member);
   if (peer->differs && agreeing(member) > 0) return false;
   return !peer->match || peer->held != Revision(0) || peer->recovered > leader_->found;
 }
@@ -166,11 +167,6 @@ bool Replica::is_awaited(const Member& member) const {
 bool Replica::waits_for_long() const {
   return !leader_->active && out_.now - leader_->since > kLastShrinkPatience * out_.config.leader_silence &&
          awaits_others();
-}
-
-bool Replica::calls(const Member& member) const {
-  return std::any_of(callers_.begin(), callers_.end(),
-                     [&](const auto& caller) { return caller.second == member; });
 }
 
 bool Replica::may_be_longer(const Peer& peer) const {
