@@ -45,6 +45,31 @@ struct Life {
   }
 };
 
+TEST_CASE("a life without space at its start begins its epoch before anything of it is told") {
+  MemoryFiles files;
+  int64_t told = 0;
+  {
+    Life life(files);
+    CHECK(life.log.begun());
+    told = life.create("/a").stat.created_zxid;
+  }
+  const size_t budget = files.budget;
+  for (int i = 0; i < 2; ++i) {
+    files.budget = 0;
+    Life life(files);
+    CHECK(life.wrong.empty());
+    CHECK_FALSE(life.log.begun());
+    CHECK(life.zookeeper.tree().contains("/a"));
+    files.budget = budget;
+    REQUIRE_FALSE(life.log.append(""));  // an ephemeral's creation changes nothing that is kept
+    CHECK(life.log.begun());
+    const int64_t zxid = life.zookeeper.zxid();
+    CHECK(zxid > told);
+    told = zxid + 1000;  // of ephemerals
+  }
+  CHECK(Life(files).zookeeper.zxid() > told);
+}
+
 TEST_CASE("persistent znodes outlive their server, with versions and times, and ephemerals do not") {
   MemoryFiles files;
   ZkTree before;

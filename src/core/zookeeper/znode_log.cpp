@@ -134,8 +134,11 @@ Result<ZnodeLog::Found> ZnodeLog::open() {
   Result<Found> found = load();
   if (!found) return found;
   // What a life told of ephemerals, and of what failed, is not in the file; but never so much as an epoch.
-  found->zxid = ((found->zxid >> kEpochShift) + 1) << kEpochShift;
-  if (FileResult error = begin_anew(*found)) return failure(error->what);
+  zxid_ = found->zxid = ((found->zxid >> kEpochShift) + 1) << kEpochShift;
+  FileResult error = begin_anew(*found);
+  begun_ = !error;
+  if (error && error->no_space) error = files_.remove(temporary_name(kName));
+  if (error) return failure(error->what);
   return found;
 }
 
@@ -220,6 +223,14 @@ FileResult ZnodeLog::begin_anew(const Found& content) {
 }
 
 FileResult ZnodeLog::append(std::string_view transactions) {
+  if (!begun_) {  // there was no space for it at the start
+    Result<Found> content = load();
+    if (!content) return FileError{false, content.error().detail};
+    content->zxid = zxid_;
+    if (FileResult error = begin_anew(*content)) return error;
+    begun_ = true;
+  }
+  if (transactions.empty()) return {};
   const std::string frame = frame_of(transactions, sequence_++);
   if (FileResult error = files_.write(kName, size_, frame)) return error;
   if (FileResult error = files_.sync(kName)) return error;

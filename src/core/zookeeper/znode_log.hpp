@@ -27,11 +27,14 @@ class ZnodeLog {
     ZkTree tree;
     int64_t zxid = 0;
   };
-  // What was kept, and begins the file anew with it. The zxid is above all that any earlier life may have told. Once,
-  // first.
+  // What was kept, and begins the file anew with it, if there is space. The zxid is above all that any earlier life may
+  // have told. Once, first.
   Result<Found> open();
   // Safe when this returns. Of an error nothing is known but that it happened.
   FileResult append(std::string_view transactions);
+  // False: this life's epoch is not in the file yet, for lack of space at its start; append() does it. Until then no
+  // write may be answered.
+  bool begun() const { return begun_; }
 
  private:
   Result<Found> load();
@@ -41,6 +44,8 @@ class ZnodeLog {
   uint64_t size_ = 0;
   uint64_t sequence_ = 0;       // of the next frame
   uint64_t begin_anew_at_ = 0;  // this size
+  int64_t zxid_ = 0;            // where this life's epoch begins
+  bool begun_ = false;
 };
 
 // Adds the newest transaction to `out`, if it changed anything that is kept.

@@ -52,7 +52,7 @@ class ZkLocal::Impl {
     zookeeper_.set_clock(wall_clock());
     const bool full = files_ != nullptr && files_->free_bytes() < kReserveBytes;
     for (const ZkCall& call : std::exchange(calls_, {})) outcomes_.push_back(outcome_of(call, full));
-    if (changes_.empty()) return deliver();
+    if (changes_.empty() && (!log_ || log_->begun() || full)) return deliver();
     working_ = true;
     const int failed = uv_queue_work(
         loop_, &work_, [](uv_work_t* work) { static_cast<Impl*>(work->data)->work(); },
