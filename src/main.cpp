@@ -1,6 +1,5 @@
-// The program: flags, then the daemon; or a look at a data directory, its export, one of the clients, or
-// what completes command lines. Nothing else
-// belongs here.
+// The program: flags, then the daemon; or a look at a data directory, its export, one of the clients, or what completes
+// command lines. Nothing else belongs here.
 // `kvd --help` lists the flags; src/README.md is the map of everything below.
 #include <fmt/format.h>
 #include <unistd.h>

@@ -22,8 +22,8 @@ struct FlagSpec {
   std::string name;   // without --
   const char* value;  // what --help calls it, or what it may be, as on|off; null: a switch, true or false
   std::string help;   // with the default in parentheses
-  std::string
-      variable{};  // of the environment, counts where the flag is missing, unless empty; none: there is none
+  // Of the environment; it counts where the flag is missing, unless it is empty. Empty: there is none.
+  std::string variable{};
   bool may_be_empty = false;
 };
 

@@ -2,6 +2,7 @@
 #include "core/kv_router.hpp"
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "core/mutation.hpp"
@@ -17,6 +18,14 @@ constexpr Duration kStopLimit = milliseconds(2000);
 bool is_failure(const Answer& answer, ErrorCode code) {
   const auto* failed = std::get_if<Failed>(&answer);
   return failed != nullptr && failed->code == code;
+}
+
+// Those of one connection, by their places: which begin again, so that this is not their order (comes_before()).
+template <class Requests>
+auto of_connection(Requests& requests, uint64_t token) {
+  const uint32_t connection = connection_of(RequestId(token));
+  return std::ranges::subrange(requests.lower_bound(request_id(connection, 0).value),
+                               requests.upper_bound(request_id(connection, UINT32_MAX).value));
 }
 
 }  // namespace
@@ -203,11 +212,8 @@ void KvRouter::call_back(Request& request) {
 // While all writes are on the same way, nobody has to be looked for.
 bool KvRouter::has_to_wait(Token token) const {
   if (mutated(Mutation::kWritesOvertake)) return false;
-  const uint32_t connection = connection_of(RequestId(token));
-  for (auto it = requests_.lower_bound(request_id(connection, 0).value);
-       it != requests_.end() && connection_of(RequestId(it->first)) == connection; ++it) {
-    const Request& other = it->second;
-    if (other.ordered && other.term != term_ && comes_before(RequestId(it->first), RequestId(token)))
+  for (const auto& [before, other] : of_connection(requests_, token)) {
+    if (other.ordered && other.term != term_ && comes_before(RequestId(before), RequestId(token)))
       return true;
   }
   return false;
@@ -222,10 +228,9 @@ void KvRouter::leave_order(Token token, Request& request) {
 }
 
 void KvRouter::go_on_behind() {
-  for (uint32_t connection : std::exchange(left_order_, {})) {
-    for (auto it = requests_.lower_bound(request_id(connection, 0).value);
-         it != requests_.end() && connection_of(RequestId(it->first)) == connection; ++it) {
-      if (it->second.where == Where::kBehind) route(it->first, it->second);
+  for (const uint32_t connection : std::exchange(left_order_, {})) {
+    for (auto& [token, request] : of_connection(requests_, request_id(connection, 0).value)) {
+      if (request.where == Where::kBehind) route(token, request);
     }
   }
 }
@@ -245,12 +250,8 @@ bool KvRouter::may_ask_again(Token token, const Request& request) const {
   if (!may_repeat(request)) return false;
   if (!request.ordered || mutated(Mutation::kRepeatedBehind)) return true;
   if (request.followed) return false;
-  const uint32_t connection = connection_of(RequestId(token));
-  for (auto it = requests_.lower_bound(request_id(connection, 0).value);
-       it != requests_.end() && connection_of(RequestId(it->first)) == connection; ++it) {
-    const Request& other = it->second;
-    if (other.where == Where::kLeader && other.ordered &&
-        comes_before(RequestId(token), RequestId(it->first)))
+  for (const auto& [behind, other] : of_connection(requests_, token)) {
+    if (other.where == Where::kLeader && other.ordered && comes_before(RequestId(token), RequestId(behind)))
       return false;
   }
   return true;
@@ -258,11 +259,8 @@ bool KvRouter::may_ask_again(Token token, const Request& request) const {
 
 // One that is given up and may be done was sent behind those before it.
 void KvRouter::mark_followed(Token token) {
-  const uint32_t connection = connection_of(RequestId(token));
-  for (auto it = requests_.lower_bound(request_id(connection, 0).value);
-       it != requests_.end() && connection_of(RequestId(it->first)) == connection; ++it) {
-    it->second.followed |= comes_before(RequestId(it->first), RequestId(token));
-  }
+  for (auto& [before, other] : of_connection(requests_, token))
+    other.followed |= comes_before(RequestId(before), RequestId(token));
 }
 
 // As soon as there is a leader, and not before a pause: the one that we know may be the one that failed us.
@@ -291,8 +289,9 @@ void KvRouter::on(const PeerUp& message) {
   route_waiting();
 }
 
-// What was forwarded on this link has no answer any more. A read, or a write with an idempotency key, is simply asked
-// again. Another write may have been done, and doing it again could do it twice: its outcome is unknown.
+// What was forwarded on this link has no answer any more. A read is simply asked again, and so is a write with an
+// idempotency key that nothing came behind. Another write may have been done, and doing it again could do it twice, or
+// out of its order: its outcome is unknown.
 void KvRouter::on(const PeerDown& message) {
   if (!message.dialed) {
     for (auto& [token, request] : requests_) {

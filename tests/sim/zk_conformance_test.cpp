@@ -176,18 +176,22 @@ TEST_CASE_FIXTURE(Fixture, "a multi that fails leaves nothing behind but a zxid"
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "beyond the bound of all znodes nothing grows, and what goes makes room") {
-  ZkTree tree = zk.tree();
-  tree["/big"].data = std::string(limits::kZnodesBytes - 4 * limits::kZnodeOverhead, 'x');
-  zk.close_session(a);
-  zk.close_session(b);
-  zk.resume(std::move(tree), zk.zxid());
-  a = zk.open_session(seconds(1), start);
-  CHECK(create(a, "/x").result.code == ZkCode::kNoAuth);
-  CHECK(zk.apply(a, call(ZkSet{"/zookeeper", std::string(2 * limits::kZnodeOverhead, 'x')})).result.code ==
-        ZkCode::kNoAuth);
-  CHECK(zk.apply(a, call(ZkSet{"/big", "small"})).result.code == ZkCode::kOk);
-  CHECK(create(a, "/x").result.code == ZkCode::kOk);
+TEST_CASE("beyond the bound of all znodes nothing grows, and what goes makes room") {
+  constexpr size_t kUnit = limits::kZnodeOverhead;
+  Prng prng{7};
+  ZkEnsemble zk(prng, 8 * kUnit);
+  const uint64_t session = zk.open_session(seconds(1), Instant());
+  const auto code = [&](ZkRequest request) {
+    return zk.apply(session, call(std::move(request))).result.code;
+  };
+  CHECK(code(ZkCreate{"/big", std::string(6 * kUnit, 'x')}) == ZkCode::kOk);
+  CHECK(code(ZkCreate{"/x", ""}) == ZkCode::kNoAuth);
+  CHECK(code(ZkSet{"/big", std::string(8 * kUnit, 'x')}) == ZkCode::kNoAuth);
+  CHECK(code(ZkSet{"/big", "small"}) == ZkCode::kOk);
+  CHECK(code(ZkCreate{"/x", std::string(4 * kUnit, 'x')}) == ZkCode::kOk);
+  CHECK(code(ZkCreate{"/y", std::string(kUnit, 'y')}) == ZkCode::kNoAuth);
+  CHECK(code(ZkDelete{"/x"}) == ZkCode::kOk);
+  CHECK(code(ZkCreate{"/y", std::string(kUnit, 'y')}) == ZkCode::kOk);
 }
 
 TEST_CASE_FIXTURE(Fixture, "who is silent for a timeout loses its session and its ephemerals") {

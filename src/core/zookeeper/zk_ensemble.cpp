@@ -82,7 +82,7 @@ bool zk_is_write(const ZkRequest& request) {
          std::holds_alternative<ZkSet>(request) || std::holds_alternative<ZkMulti>(request);
 }
 
-ZkEnsemble::ZkEnsemble(Prng& prng) : prng_(prng) {
+ZkEnsemble::ZkEnsemble(Prng& prng, uint64_t bytes_max) : prng_(prng), bytes_max_(bytes_max) {
   tree_["/"].children_count = 1;  // which its counter does not know, as with the real one
   tree_["/zookeeper"] = {};
   states_[0] = {};
@@ -306,7 +306,7 @@ ZkEnsemble::OpResult ZkEnsemble::run(Draft& draft, const ZkCreate& op) {
   node.created_ms = node.modified_ms = clock_ms_;
   node.ephemeral_owner = zk_is_ephemeral(op.mode) ? draft.session : 0;
   const uint64_t size = size_of(path, node);
-  if (bytes_ + size > limits::kZnodesBytes) return {ZkCode::kNoAuth, {}, {}};  // a quota
+  if (bytes_ + size > bytes_max_) return {ZkCode::kNoAuth, {}, {}};  // a quota
   bytes_ += size;
 
   ZkZnode& parent = change(draft, above);
@@ -338,7 +338,7 @@ ZkEnsemble::OpResult ZkEnsemble::run(Draft& draft, const ZkSet& op) {
   if (it->second.read_only) return {ZkCode::kNoAuth, {}, {}};
   if (!version_fits(it->second, op.version)) return {ZkCode::kBadVersion, {}, {}};
   const uint64_t bytes = bytes_ - it->second.data.size() + op.data.size();
-  if (bytes > bytes_ && bytes > limits::kZnodesBytes) return {ZkCode::kNoAuth, {}, {}};  // a quota
+  if (bytes > bytes_ && bytes > bytes_max_) return {ZkCode::kNoAuth, {}, {}};  // a quota
   bytes_ = bytes;
   ZkZnode& node = change(draft, op.path);
   node.data = op.data;

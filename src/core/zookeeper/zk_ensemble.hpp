@@ -25,6 +25,7 @@
 
 #include "base/prng.hpp"
 #include "base/time.hpp"
+#include "msg/limits.hpp"
 #include "msg/zk.hpp"
 
 namespace kvd {
@@ -72,8 +73,9 @@ struct ZkOutcome {
 
 class ZkEnsemble {
  public:
-  // `prng` outlives the ensemble; it draws the session ids (random, so that nobody relies on their order).
-  explicit ZkEnsemble(Prng& prng);
+  // `prng` outlives the ensemble; it draws the session ids (random, so that nobody relies on their order). Beyond
+  // `bytes_max` of all znodes whatever grows is refused (kNoAuth), as by a quota.
+  explicit ZkEnsemble(Prng& prng, uint64_t bytes_max = limits::kZnodesBytes);
 
   // ---- the ensemble ----
   // Down: calls have no effect, sessions do not age. Up again: every session gets its whole timeout anew, as
@@ -184,6 +186,7 @@ class ZkEnsemble {
   void forget_old_states();
 
   Prng& prng_;
+  const uint64_t bytes_max_;
   bool up_ = true;
   int64_t zxid_ = 0;
   int64_t clock_ms_ = 0;

@@ -61,7 +61,6 @@ class ZkLocal::Impl {
   }
 
   void close(std::function<void()> done) {
-    flush();
     closed_ = std::move(done);
     if (!working_) std::exchange(closed_, nullptr)();
   }
