@@ -2,7 +2,6 @@
 #include "core/kv_router.hpp"
 
 #include <algorithm>
-#include <ranges>
 #include <utility>
 
 #include "core/mutation.hpp"
@@ -20,12 +19,19 @@ bool is_failure(const Answer& answer, ErrorCode code) {
   return failed != nullptr && failed->code == code;
 }
 
-// Those of one connection, by their places: which begin again, so that this is not their order (comes_before()).
+template <class Iterator>
+struct Walk {
+  Iterator first, behind;
+  Iterator begin() const { return first; }
+  Iterator end() const { return behind; }
+};
+
+// The requests of one connection, by their places: which begin again, so that this is not their order (comes_before()).
 template <class Requests>
 auto of_connection(Requests& requests, uint64_t token) {
   const uint32_t connection = connection_of(RequestId(token));
-  return std::ranges::subrange(requests.lower_bound(request_id(connection, 0).value),
-                               requests.upper_bound(request_id(connection, UINT32_MAX).value));
+  return Walk<decltype(requests.begin())>{requests.lower_bound(request_id(connection, 0).value),
+                                          requests.upper_bound(request_id(connection, UINT32_MAX).value)};
 }
 
 }  // namespace
