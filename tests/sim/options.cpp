@@ -238,6 +238,10 @@ Options draw_options(Prng& prng) {
   if (options.standalone == 0 && prng.one_in(3)) options.zk_back = prng.between(1, 4);
   if (options.durable == 1 && options.servers > 1 && prng.one_in(3)) options.old_copy = 1;
   options.pipelined = prng.one_in(3) ? 2 : 0;
+  // Who pipelines does not wait, and one entry a round trip is slow: what is sent has to be done before time is up.
+  if (options.pipelined > 0 && options.window_bytes == 1)
+    options.operations_max =
+        std::min(options.operations_max, 30'000'000 / (options.delay_us_max + options.disk_us_max));
   return options;
 }
 

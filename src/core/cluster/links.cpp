@@ -97,17 +97,17 @@ bool Links::acceptable(const Hello& hello, const std::string& where) {
   }
   // Not before we are registered. Until then ZooKeeper may show a former life of ours: were this one in the
   // in-sync set already, everybody would take it for superseded, and its data for lost. Nor before we have
-  // read the register, which comes first: were this another lineage than the one we start in, we would
-  // acknowledge entries and then wipe them. Whoever dialed tries again.
+  // read the register, or that there is none, which comes first: were it another lineage than the one we start in, we
+  // would acknowledge entries and then wipe them. Whoever dialed tries again.
   if (!registered_ && !mutated(Mutation::kGreetedUnregistered)) return false;
   if (doubted_) return false;
-  if (!register_ || hello.cluster.empty()) return true;
-  if (hello.cluster != register_->cluster) {
+  if (register_ && !hello.cluster.empty() && hello.cluster != register_->cluster) {
     complain(where, "it belongs to another cluster, " + hello.cluster);
     return false;
   }
-  // After a total loss one side still has to learn of the new lineage from the register. Not worth a warning.
-  return hello.lineage == register_->lineage;
+  // One side still has to learn of the lineage from the register: after a total loss, or where ZooKeeper had lost the
+  // register when that side read it. Not worth a warning.
+  return hello.lineage == (register_ ? register_->lineage : Lineage{});
 }
 
 void Links::on_call(LinkId link, Caller& caller, PeerMessage message) {
