@@ -270,7 +270,7 @@ void Node::Parts::recover() {
   config.self.member = found.facts.self;
   config.remembered = found.facts;
   register_keeper.restore(found.facts);
-  replica.restore(std::move(found));
+  replica.restore(std::move(found), out.now - started_at);
 }
 
 // One turn of all actors.

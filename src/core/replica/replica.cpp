@@ -22,7 +22,8 @@ Replica::Replica(Outbox& out)
   if (sparse_) out_.links.post(SparseChanged{true});
 }
 
-void Replica::restore(Recovery::Found found) {
+void Replica::restore(Recovery::Found found, Duration took) {
+  recovery_took_ = took;
   disk_.begin(found);
   lineage_ = found.facts.lineage;
   epoch_ = found.facts.epoch;

@@ -27,8 +27,8 @@ class Replica {
  public:
   explicit Replica(Outbox& out);
 
-  // Before anything else, when there is a disk: with what it held.
-  void restore(Recovery::Found found);
+  // Before anything else, when there is a disk: with what it held, and how long it took to read it.
+  void restore(Recovery::Found found, Duration took);
   void handle(ReplicaMessage&& message);
   void on_time();
   // Once per turn, after all mailboxes: sends what the turn's writes and reads have gathered, one batch per
@@ -333,6 +333,7 @@ class Replica {
   void ask_anew();
   bool voted_out(const std::vector<Member>& before) const;
   bool awaits_others() const;
+  Duration usual_start() const;  // what others may need, once this server leads
   bool is_awaited(const Member& member) const;
   bool may_be_longer(const Peer& peer) const;
   bool refuses(const PeerSaid& said, Revision leaders_end);
@@ -351,6 +352,7 @@ class Replica {
   Store store_;
   std::vector<Store> freeing_;  // former ones, freed bit by bit
   Durability disk_;
+  Duration recovery_took_{0};
   Revision recovered_end_;  // what this server's clients may have seen before it restarted ends here
   Revision commit_;         // known committed, applied to store_, visible
   bool caught_up_ = false;  // the copy has once been as new as its leader's
@@ -364,8 +366,8 @@ class Replica {
   std::map<LinkId, Sender> senders_;  // see Propose
   Following following_;
   std::map<LinkId, Peer> peers_;
-  std::set<Member> dead_;             // proven
-  std::set<Member> registered_;       // in ZooKeeper
+  std::set<Member> dead_;        // proven
+  std::set<Member> registered_;  // in ZooKeeper
   std::optional<RoleChanged> announced_;
   bool stopping_ = false;
   bool stop_done_ = false;

@@ -147,9 +147,15 @@ std::string Replica::unconfirmed() const {
 // nobody was told of.)
 bool Replica::awaits_others() const {
   if (!leader_->fresh || leader_->active || mutated(Mutation::kFreshLeads)) return false;
-  if (out_.now - leader_->since <= kLastShrinkPatience * out_.config.leader_silence) return true;
+  if (out_.now - leader_->since <= usual_start()) return true;
   return std::any_of(register_->in_sync.begin(), register_->in_sync.end(),
                      [this](const Member& member) { return is_awaited(member); });
+}
+
+// A server that still reads its directory is not to be seen anywhere. The others' directories are as large as ours, or
+// larger when ours is an old one.
+Duration Replica::usual_start() const {
+  return std::max(kLastShrinkPatience * out_.config.leader_silence, recovery_took_);
 }
 
 // Who answers us is there, whatever ZooKeeper shows: a link on which nothing comes back is closed. (That of one who has
@@ -165,8 +171,7 @@ bool Replica::is_awaited(const Member& member) const {
 
 // Beyond what any start takes: what is written meanwhile would wait for as long as nobody knows.
 bool Replica::waits_for_long() const {
-  return !leader_->active && out_.now - leader_->since > kLastShrinkPatience * out_.config.leader_silence &&
-         awaits_others();
+  return !leader_->active && out_.now - leader_->since > usual_start() && awaits_others();
 }
 
 bool Replica::may_be_longer(const Peer& peer) const {
