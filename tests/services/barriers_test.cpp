@@ -5,8 +5,7 @@
 
 #include "services_harness.hpp"
 
-using namespace kvd;
-using namespace kvd::sim;
+namespace kvd::sim::barriers_test {
 
 namespace {
 
@@ -505,3 +504,5 @@ TEST_CASE("barriers: what cannot be asked is refused with a reason") {
   REQUIRE(harness.heard(holds).ended);
   CHECK(harness.heard(holds).answer->status == ServiceStatus::kInvalid);
 }
+
+}  // namespace kvd::sim::barriers_test

@@ -5,8 +5,7 @@
 
 #include "services_harness.hpp"
 
-using namespace kvd;
-using namespace kvd::sim;
+namespace kvd::sim::forbidden_test {
 using Kind = ServicesHarness::Kind;
 
 namespace {
@@ -270,3 +269,5 @@ TEST_CASE("forbidden: a server that may not see who stands to assign stands asid
   is_quiet(harness);
   CHECK(harness.children("/master").empty());
 }
+
+}  // namespace kvd::sim::forbidden_test

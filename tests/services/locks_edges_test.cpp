@@ -5,8 +5,7 @@
 
 #include "services_harness.hpp"
 
-using namespace kvd;
-using namespace kvd::sim;
+namespace kvd::sim::locks_edges_test {
 using Kind = ServicesHarness::Kind;
 
 namespace {
@@ -140,3 +139,5 @@ TEST_CASE("names of holders are texts, since others read them as such") {
     CHECK_FALSE(refuses(harness.ask(0, "POST " + call + "caf\xc3\xa9" + session).status));
   }
 }
+
+}  // namespace kvd::sim::locks_edges_test

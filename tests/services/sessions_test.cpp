@@ -7,8 +7,7 @@
 
 #include "services_harness.hpp"
 
-using namespace kvd;
-using namespace kvd::sim;
+namespace kvd::sim::sessions_test {
 
 namespace {
 
@@ -148,3 +147,5 @@ TEST_CASE("stall: hosts are read again before they are told") {
   REQUIRE(harness.heard(asks).ended);
   CHECK(harness.heard(asks).answer->text == "10.0.0.2\tweb\n");
 }
+
+}  // namespace kvd::sim::sessions_test

@@ -5,8 +5,7 @@
 #include "http_fixture.hpp"
 #include "shell/http/http_output.hpp"
 
-using namespace kvd;
-using namespace kvd::testing;
+namespace kvd::testing::http_limits_test {
 
 namespace {
 
@@ -375,3 +374,5 @@ TEST_CASE("limits: so many are told at a time that there are too many, and more 
   CHECK(third.received().empty());
   CHECK(fixture.asked == 1);
 }
+
+}  // namespace kvd::testing::http_limits_test

@@ -4,8 +4,7 @@
 
 #include "http_fixture.hpp"
 
-using namespace kvd;
-using namespace kvd::testing;
+namespace kvd::testing::http_lines_test {
 
 namespace {
 
@@ -126,3 +125,5 @@ TEST_CASE("lines: answers to what was asked before come first") {
   CHECK(client.received().find("HTTP/1.1 404") == 0);
   CHECK(client.received().ends_with("\r\n\r\n4\r\none\n\r\n0\r\n\r\n"));
 }
+
+}  // namespace kvd::testing::http_lines_test

@@ -4,8 +4,7 @@
 
 #include "http_fixture.hpp"
 
-using namespace kvd;
-using namespace kvd::testing;
+namespace kvd::testing::http_pipeline_test {
 
 namespace {
 
@@ -249,3 +248,5 @@ TEST_CASE("pipelines: a graceful stop does not begin what waits") {
   CHECK(client.closed());
   CHECK(fixture.asked == 1);
 }
+
+}  // namespace kvd::testing::http_pipeline_test

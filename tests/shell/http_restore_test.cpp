@@ -10,8 +10,7 @@
 #include "http_fixture.hpp"
 #include "msg/limits.hpp"
 
-using namespace kvd;
-using namespace kvd::testing;
+namespace kvd::testing::http_restore_test {
 
 namespace {
 
@@ -519,3 +518,5 @@ TEST_CASE("restore: that the client has gone in its midst is in the log, with wh
   CHECK(line.message.find("with replace=true") != std::string::npos);
   CHECK(line.fields[1] == std::pair<std::string, std::string>("written", "1024"));
 }
+
+}  // namespace kvd::testing::http_restore_test

@@ -4,8 +4,7 @@
 
 #include "http_fixture.hpp"
 
-using namespace kvd;
-using namespace kvd::testing;
+namespace kvd::testing::http_rules_test {
 
 namespace {
 
@@ -187,3 +186,5 @@ TEST_CASE("rules: answers") {
   CHECK(last.field("connection") == "close");
   CHECK(client.closed());
 }
+
+}  // namespace kvd::testing::http_rules_test

@@ -4,8 +4,7 @@
 
 #include "http_fixture.hpp"
 
-using namespace kvd;
-using namespace kvd::testing;
+namespace kvd::testing::http_server_test {
 
 namespace {
 
@@ -255,7 +254,8 @@ TEST_CASE("server: HEAD has the length, but no body") {
     Reply head = client.send("HEAD " + std::string(target) + kHost + "\r\n").next(true);
     CHECK(head.status == full.status);
     CHECK(head.fields.contains("content-length"));
-    for (Reply* reply : {&full, &head}) CHECK(reply->fields.erase("date") == 1);  // a second may pass between them
+    for (Reply* reply : {&full, &head})
+      CHECK(reply->fields.erase("date") == 1);  // a second may pass between them
     if (std::string(target) != "/metrics") CHECK(head.fields == full.fields);
   }
   CHECK(client.send(get("/v1/kv/abc")).next().body == "value of abc");  // nothing was left over
@@ -456,3 +456,5 @@ TEST_CASE("server: an address that is taken is an error with its reason") {
   third.close();
   fixture.settle();
 }
+
+}  // namespace kvd::testing::http_server_test

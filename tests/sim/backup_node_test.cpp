@@ -9,7 +9,7 @@
 #include "core/replica/backup_restore.hpp"
 #include "single_node_harness.hpp"
 
-namespace kvd::sim {
+namespace kvd::sim::backup_node_test {
 namespace {
 
 const Member kA = member("a", 1);
@@ -308,4 +308,4 @@ TEST_CASE("a restore may have changed something as soon as one of its requests h
   CHECK(restore.may_have_changed());
 }
 
-}  // namespace kvd::sim
+}  // namespace kvd::sim::backup_node_test

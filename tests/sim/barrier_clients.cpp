@@ -8,10 +8,8 @@
 namespace kvd::sim {
 namespace {
 
-constexpr Duration kThinkMost = milliseconds(200);
-constexpr Duration kLetGoMost = milliseconds(300);
-constexpr Duration kAgainMost = milliseconds(300);
-constexpr int kSessionTtl = 6;  // seconds
+constexpr Duration kEnterAgainMost = milliseconds(300);
+constexpr int kBarrierTtl = 6;  // seconds
 constexpr int kWaitMs = 1500;
 // Not for ever: who comes back while others still leave may be waited for by them, and wait for them.
 constexpr int kHoldWaitMs = 4000;
@@ -52,7 +50,7 @@ void BarrierClients::think(int index) {
 void BarrierClients::enter(int index) {
   Member& member = members_[index];
   if (prng_.one_in(2)) {
-    return open_session(any_server(), kSessionTtl, [this, index](const std::string& id) {
+    return open_session(any_server(), kBarrierTtl, [this, index](const std::string& id) {
       members_[index].session = id;
       if (id.empty()) return think(index);
       enter_by_session(index);
@@ -94,7 +92,7 @@ void BarrierClients::enter_by_session(int index) {
     }
     if (verdict == kvd::ServiceStatus::kGone || verdict == kvd::ServiceStatus::kConflict || prng_.one_in(6))
       return think(index);
-    within(kAgainMost, [this, index] { enter_by_session(index); });
+    within(kEnterAgainMost, [this, index] { enter_by_session(index); });
   });
 }
 
@@ -109,7 +107,7 @@ void BarrierClients::hear_left(int index, const ServiceReply* reply) {
   const kvd::ServiceStatus verdict = verdict_of(reply);
   if (verdict == kvd::ServiceStatus::kGone || verdict == kvd::ServiceStatus::kNotFound) return think(index);
   if (verdict != kvd::ServiceStatus::kOk) {
-    within(kAgainMost, [this, index] { leave(index); });
+    within(kEnterAgainMost, [this, index] { leave(index); });
     return;
   }
   const std::string path = barrier_of(index);

@@ -9,7 +9,7 @@
 
 #include "single_node_harness.hpp"
 
-namespace kvd::sim {
+namespace kvd::sim::fences_test {
 namespace {
 
 const Member kA = member("a", 1);
@@ -164,4 +164,4 @@ TEST_CASE("a leader takes the fence of a write that another server forwards") {
   CHECK(std::get<Box<Fenced>>(results[1].answer)->current == 2);
 }
 
-}  // namespace kvd::sim
+}  // namespace kvd::sim::fences_test

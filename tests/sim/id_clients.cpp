@@ -10,9 +10,7 @@ namespace kvd::sim {
 namespace {
 
 constexpr Duration kConfirmMost = milliseconds(800);
-constexpr Duration kThinkMost = milliseconds(200);
-constexpr Duration kLetGoMost = milliseconds(300);
-constexpr int kSessionTtl = 2;  // seconds
+constexpr int kIdTtl = 2;  // seconds
 
 struct Pool {
   const char* name;
@@ -72,7 +70,7 @@ void IdClients::hear_line(int index, Instant asked, const ServiceReply& reply) {
 // ---- by a session, at any server ----
 
 void IdClients::ask_by_session(int index, const std::string& query) {
-  open_session(any_server(), kSessionTtl, [this, index, query](const std::string& id) {
+  open_session(any_server(), kIdTtl, [this, index, query](const std::string& id) {
     if (id.empty()) return think(index);
     Client& client = clients_[index];
     client.session = id;

@@ -4,7 +4,7 @@
 
 #include <doctest.h>
 
-namespace kvd::sim {
+namespace kvd::sim::linearizability_test {
 namespace {
 
 constexpr uint64_t kSteps = 100'000;
@@ -112,4 +112,4 @@ TEST_CASE("it says so when it gives up") {
   CHECK(check_key(operations, {}, 1000) == Linearizable::kTooHard);
 }
 
-}  // namespace kvd::sim
+}  // namespace kvd::sim::linearizability_test

@@ -9,8 +9,6 @@
 namespace kvd::sim {
 namespace {
 
-constexpr Duration kThinkMost = milliseconds(200);
-constexpr Duration kLetGoMost = milliseconds(300);
 constexpr uint64_t kLocks = 2;
 
 }  // namespace

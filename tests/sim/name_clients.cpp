@@ -9,10 +9,8 @@
 namespace kvd::sim {
 namespace {
 
-constexpr Duration kThinkMost = milliseconds(200);
-constexpr Duration kLetGoMost = milliseconds(300);
-constexpr Duration kAgainMost = milliseconds(800);
-constexpr int kSessionTtl = 2;  // seconds
+constexpr Duration kRegisterAgainMost = milliseconds(800);
+constexpr int kNameTtl = 2;  // seconds
 constexpr uint64_t kNames = 6;
 constexpr std::string_view kAbove = "/names/n/";
 
@@ -73,7 +71,7 @@ void NameClients::hear_line(int index, Instant asked, const ServiceReply& reply)
 // ---- by a session, at any server ----
 
 void NameClients::register_by_session(int index) {
-  open_session(any_server(), kSessionTtl, [this, index](const std::string& id) {
+  open_session(any_server(), kNameTtl, [this, index](const std::string& id) {
     clients_[index].session = id;
     if (id.empty()) return think(index);
     register_again(index);
@@ -97,7 +95,7 @@ void NameClients::hear_registered(int index, Instant asked, const ServiceReply* 
   }
   if (prng_.one_in(2))
     return give_back(client.session, "names/" + client.wanted, [this, index] { think(index); });
-  within(kAgainMost, [this, index] { register_again(index); });
+  within(kRegisterAgainMost, [this, index] { register_again(index); });
 }
 
 // ---- who watches ----

@@ -17,7 +17,6 @@ constexpr uint32_t kFirstPlace = kPlaces - 20;  // so that places begin again no
 constexpr size_t kDepth = 12;
 constexpr uint64_t kBurst = 8;  // writes, on average
 constexpr Duration kWithinBurst = milliseconds(6);
-constexpr Duration kGrace = seconds(1);
 
 }  // namespace
 
@@ -133,7 +132,7 @@ void Pipelines::on_process_died(int server) {
 }
 
 std::string Pipelines::stuck() const {
-  const Duration patience = Duration(context_.options.timeout_us) + kGrace;
+  const Duration patience = Duration(context_.options.timeout_us) + kReplyGrace;
   for (const Connection& client : clients_) {
     if (!client.waiting.empty() && context_.queue.now() - client.last_sent > patience)
       return fmt::format("a pipelined write is not answered by s{}; ", client.server);

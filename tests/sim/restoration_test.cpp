@@ -6,7 +6,7 @@
 
 #include "msg/history.hpp"
 
-namespace kvd {
+namespace kvd::restoration_test {
 namespace {
 
 Member member(const std::string& id, uint64_t life = 1) { return Member{ServerId{id}, Incarnation(life)}; }
@@ -289,4 +289,4 @@ TEST_CASE("servers with and without disks are told apart") {
   CHECK(describe_mixture(all).empty());
 }
 
-}  // namespace kvd
+}  // namespace kvd::restoration_test

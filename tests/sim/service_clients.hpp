@@ -17,6 +17,9 @@
 
 namespace kvd::sim {
 
+inline constexpr Duration kThinkMost = milliseconds(200);  // before the next call
+inline constexpr Duration kLetGoMost = milliseconds(300);  // of what is held
+
 // What clients are told to have, each thing one client at a time and each time by a larger number.
 class Grants {
  public:

@@ -7,7 +7,7 @@
 #include "msg/limits.hpp"
 #include "single_node_harness.hpp"
 
-namespace kvd::sim {
+namespace kvd::sim::single_node_test {
 namespace {
 
 const Member kB = member("b", 1);
@@ -718,4 +718,4 @@ TEST_CASE("a server without a leader, and one that catches up, give what they ha
   CHECK(some.items.size() == 1);
 }
 
-}  // namespace kvd::sim
+}  // namespace kvd::sim::single_node_test

@@ -8,11 +8,11 @@
 namespace kvd::sim {
 namespace {
 
-constexpr Duration kThinkMost = milliseconds(400);
+constexpr Duration kTaskThinkMost = milliseconds(400);
 constexpr Duration kRestMost = milliseconds(300);
 constexpr int kLookWaitMs = 1000;
 constexpr int kNextWaitMs = 2000;
-constexpr int kSessionTtl = 4;  // seconds
+constexpr int kTaskTtl = 4;  // seconds
 constexpr size_t kOpenMost = 8;
 
 }  // namespace
@@ -31,7 +31,7 @@ void TaskClients::start() {
 // ---- who leaves tasks ----
 
 void TaskClients::think(int index) {
-  within(kThinkMost, [this, index] {
+  within(kTaskThinkMost, [this, index] {
     const bool more = open_.size() < kOpenMost && (!progress_expected() || leavers_[index].left_since == 0);
     if (more && (open_.empty() || prng_.one_in(2))) return leave(index);
     if (open_.empty()) return think(index);
@@ -118,7 +118,7 @@ void TaskClients::enroll(int index) {
                               });
     return;
   }
-  open_session(worker.server, kSessionTtl, [this, index](const std::string& id) {
+  open_session(worker.server, kTaskTtl, [this, index](const std::string& id) {
     if (id.empty()) return rest(index);
     workers_[index].session = id;
     calls_.call(any_server(), fmt::format("POST workers?name=w{}&wait=1000&session={}", index, id),

@@ -8,8 +8,6 @@
 namespace kvd::sim {
 namespace {
 
-constexpr Duration kGrace = seconds(1);  // beyond its timeout a request gets this long to be answered
-
 template <class... Kinds>
 bool is_any(const Answer& answer) {
   return (std::holds_alternative<Kinds>(answer) || ...);
@@ -229,7 +227,7 @@ void Workload::send(int client, int server, ClientRequest request) {
 void Workload::attempt(size_t index, int server) {
   const ClientOperation& operation = history_.operation(index);
   const RequestId id = id_of(++requests_);
-  const Duration patience = operation.request.timeout + kGrace;
+  const Duration patience = operation.request.timeout + kReplyGrace;
   ++clients_[operation.client].turn;
   outstanding_.emplace(id, Outstanding{index, server});
   context_.queue.after(delay(), [this, id] { arrive(id); });

@@ -6,7 +6,7 @@
 
 #include "single_node_harness.hpp"
 
-namespace kvd::sim {
+namespace kvd::sim::write_order_test {
 namespace {
 
 const Member kA = member("a", 1);
@@ -267,4 +267,4 @@ TEST_CASE(
   CHECK(a.forwarded(a.to_c) == again);
 }
 
-}  // namespace kvd::sim
+}  // namespace kvd::sim::write_order_test

@@ -6,7 +6,7 @@
 
 #include "msg/limits.hpp"
 
-using namespace kvd;
+namespace kvd::batch_json_test {
 
 namespace {
 
@@ -102,3 +102,5 @@ TEST_CASE("settings: one number in range") {
     CHECK_FALSE(parse_settings(bad).has_value());
   }
 }
+
+}  // namespace kvd::batch_json_test

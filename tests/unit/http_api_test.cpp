@@ -7,7 +7,7 @@
 #include "made_request.hpp"
 #include "msg/limits.hpp"
 
-using namespace kvd;
+namespace kvd::http_api_test {
 
 namespace {
 
@@ -295,3 +295,5 @@ TEST_CASE("api: what is asked of the node's status") {
   CHECK(accept_word("mntr").plan.route == Route::kMonitor);
   CHECK_FALSE(is_four_letter_word("rUOK"));
 }
+
+}  // namespace kvd::http_api_test

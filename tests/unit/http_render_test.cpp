@@ -6,7 +6,7 @@
 #include "shell/http/http_api.hpp"
 #include "shell/http/http_text.hpp"
 
-using namespace kvd;
+namespace kvd::http_render_test {
 
 namespace {
 
@@ -247,3 +247,5 @@ TEST_CASE("render: the head of an answer on the wire") {
   CHECK(contains(out, "Connection: close\r\n\r\n"));
   CHECK(contains(out, "Content-Length: 2\r\n"));
 }
+
+}  // namespace kvd::http_render_test

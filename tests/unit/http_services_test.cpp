@@ -6,7 +6,7 @@
 
 #include "msg/limits.hpp"
 
-using namespace kvd;
+namespace kvd::http_services_test {
 
 namespace {
 
@@ -105,3 +105,5 @@ TEST_CASE("services: fields of an answer and its form") {
   reply.answer.content_type = ContentType::kText;
   CHECK(render_service(reply, false).content_type == kPlainText);
 }
+
+}  // namespace kvd::http_services_test

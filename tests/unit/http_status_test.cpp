@@ -9,7 +9,7 @@
 #include <set>
 #include <sstream>
 
-using namespace kvd;
+namespace kvd::http_status_test {
 
 namespace {
 
@@ -137,3 +137,5 @@ TEST_CASE("status: stat and mntr") {
     CHECK((line.starts_with("kvd_") || line.starts_with("zk_server_state\t")));
   }
 }
+
+}  // namespace kvd::http_status_test

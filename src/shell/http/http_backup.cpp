@@ -9,7 +9,7 @@ namespace kvd {
 namespace {
 
 constexpr size_t kChunkHead = 10;  // eight digits and a line's end
-constexpr uint64_t kLogEveryMs = 1000;
+constexpr uint64_t kBackupLogMs = 1000;
 
 }  // namespace
 
@@ -37,7 +37,7 @@ bool HttpBackup::add(const SnapshotPart& part, std::string& out) {
 
 std::optional<LogLine> HttpBackup::progress(uint64_t now_ms) {
   if (logged_ms_ == 0) logged_ms_ = now_ms;
-  if (!done_ && now_ms - logged_ms_ < kLogEveryMs) return std::nullopt;
+  if (!done_ && now_ms - logged_ms_ < kBackupLogMs) return std::nullopt;
   logged_ms_ = now_ms;
   return LogLine{LogLevel::kInfo,
                  done_ ? "has sent a backup" : "sends a backup",

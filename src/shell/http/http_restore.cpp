@@ -10,7 +10,7 @@
 namespace kvd {
 namespace {
 
-constexpr uint64_t kLogEveryMs = 1000;
+constexpr uint64_t kRestoreLogMs = 1000;
 
 }  // namespace
 
@@ -77,7 +77,7 @@ std::optional<LogLine> HttpRestore::progress(uint64_t now_ms) {
   if (writing_->revision() == Revision(0)) return std::nullopt;
   if (logged_ms_ == 0) logged_ms_ = now_ms;
   const bool done = writing_->ended() && !writing_->failed();
-  if (!done && now_ms - logged_ms_ < kLogEveryMs) return std::nullopt;
+  if (!done && now_ms - logged_ms_ < kRestoreLogMs) return std::nullopt;
   logged_ms_ = now_ms;
   return line(LogLevel::kInfo, done ? "has restored a snapshot" : "restores a snapshot");
 }
