@@ -29,7 +29,7 @@ inline constexpr char kSessionEnded[] = "the ZooKeeper session of this server ha
 
 struct Holding {
   HolderId holder;
-  size_t watched = 0;          // bytes in the account of watches
+  size_t watch_bytes = 0;      // bytes in the account of watches
   std::string znode;           // its path; empty: not known to be there
   bool over = false;           // taken back: it has to go once its client had time to hear of it ...
   bool leaves = false;         // ... or now
@@ -97,6 +97,7 @@ class Holdings {
   uint64_t session() const { return session_; }
   bool connected() const { return adrift_.connected(); }
   bool put_off(const Key& key, ZkCode code) { return adrift_.put_off(key, code); }
+  bool is_adrift(const Key& key) const { return adrift_.has(key); }
   void go_on_adrift();
   void on_time();
   Instant deadline() const { return std::min(streams_.deadline(), adrift_.deadline()); }
@@ -120,7 +121,7 @@ class Holdings {
 
 template <class Key, class Thing>
 bool Holdings<Key, Thing>::add(const Key& key, Thing thing) {
-  if (!out_.watches.take(thing.watched)) return false;
+  if (!out_.watches.take(thing.watch_bytes)) return false;
   by_holder_.emplace(thing.holder, key);
   things_.emplace(key, std::move(thing));
   return true;
@@ -240,7 +241,7 @@ void Holdings<Key, Thing>::forget(Key key) {
     by_znode_.erase(own);
   streams_.forget(key);
   adrift_.forget(key);
-  out_.watches.give_back(was.watched);
+  out_.watches.give_back(was.watch_bytes);
   things_.erase(it);
   if (hooks_.forgotten) hooks_.forgotten(key, was);
   for (const uint64_t token : was.leaving) reply(token, {});

@@ -98,7 +98,7 @@ void Ids::post(ServiceAsked message) {
   if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   if (claims_.all().size() >= limits::kClientSessions)
     return reply(message.token, ServiceStatus::kUnavailable, "this server keeps too many ids for clients");
-  claim.watched = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
+  claim.watch_bytes = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
   claim.holder = message.holder;
   claim.pool = std::move(message.call.path);
   claim.nonce = fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next());

@@ -30,7 +30,7 @@ void Znodes::make(ServiceAsked message, bool sequential, bool parents) {
     return reply(message.token, ServiceStatus::kUnavailable,
                  "this server keeps too many ephemeral znodes for clients");
   Made made;
-  made.watched = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
+  made.watch_bytes = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
   made.holder = message.holder;
   made.asked = std::move(message.call.path);
   made.data = std::move(message.call.body);
