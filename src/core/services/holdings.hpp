@@ -81,7 +81,9 @@ class Holdings {
   // ---- ends ----
   void take_back(const Key& key, const std::string& why, Duration grace);
   void give_up(const Key& key);
-  // Its znode cannot be removed now: those who wait for that hear why, and it is tried again.
+  // Its znode cannot be removed now: those who wait for that hear why ...
+  void not_left(const Key& key, ZkCode code);
+  // ... and it is tried again.
   void stays(const Key& key, ZkCode code, Duration pause = seconds(10));
   void refuse(const Key& key, const ServiceAnswer& answer);  // to all who want it
   void fail(const Key& key, const ServiceAnswer& answer);    // likewise, and there is nothing of it
@@ -197,15 +199,19 @@ void Holdings<Key, Thing>::give_up(const Key& key) {
 }
 
 template <class Key, class Thing>
-void Holdings<Key, Thing>::stays(const Key& key, ZkCode code, Duration pause) {
+void Holdings<Key, Thing>::not_left(const Key& key, ZkCode code) {
   ServiceAnswer answer = zk_refusal(code, true);
-  if (adrift_.put_off(key, code)) {
+  if (zk_silent(code)) {
     answer.status = ServiceStatus::kUnknown;
     answer.text = "ZooKeeper did not answer; it is given back as soon as it does";
-  } else {
-    adrift_.put_off(key, pause);
   }
   for (const uint64_t token : std::exchange(things_.at(key).leaving, {})) reply(token, answer);
+}
+
+template <class Key, class Thing>
+void Holdings<Key, Thing>::stays(const Key& key, ZkCode code, Duration pause) {
+  not_left(key, code);
+  if (!adrift_.put_off(key, code)) adrift_.put_off(key, pause);
 }
 
 template <class Key, class Thing>
