@@ -56,7 +56,8 @@ class Holdings {
   // ---- who holds what ----
   // False: this server watches as much as it may already.
   bool add(const Key& key, Thing thing);
-  Thing* find(const Key& key);
+  Thing* find(const Key& key) { return things_.contains(key) ? &things_.at(key) : nullptr; }
+  const Thing* find(const Key& key) const { return things_.contains(key) ? &things_.at(key) : nullptr; }
   Thing& at(const Key& key) { return things_.at(key); }
   const Thing& at(const Key& key) const { return things_.at(key); }
   // One of the holder's that is not taken back.
@@ -127,12 +128,6 @@ bool Holdings<Key, Thing>::add(const Key& key, Thing thing) {
   by_holder_.emplace(thing.holder, key);
   things_.emplace(key, std::move(thing));
   return true;
-}
-
-template <class Key, class Thing>
-Thing* Holdings<Key, Thing>::find(const Key& key) {
-  const auto it = things_.find(key);
-  return it == things_.end() ? nullptr : &it->second;
 }
 
 template <class Key, class Thing>
