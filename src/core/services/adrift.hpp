@@ -11,6 +11,8 @@
 
 namespace kvd {
 
+inline constexpr Duration kZkRetry = milliseconds(20);
+
 template <class Key>
 class Adrift {
  public:
@@ -19,7 +21,7 @@ class Adrift {
   // True: nothing was learned, and it is put off.
   bool put_off(const Key& key, ZkCode code) {
     if (!zk_silent(code)) return false;
-    put_off(key, kRetry);
+    put_off(key, kZkRetry);
     return true;
   }
   void put_off(const Key& key, Duration pause) {
@@ -39,8 +41,6 @@ class Adrift {
   Instant deadline() const { return retry_at_; }
 
  private:
-  static constexpr Duration kRetry = milliseconds(20);
-
   const Outbox& out_;
   bool connected_ = false;
   std::set<Key> keys_;

@@ -100,6 +100,8 @@ class Holdings {
   uint64_t session() const { return session_; }
   bool connected() const { return adrift_.connected(); }
   bool put_off(const Key& key, ZkCode code) { return adrift_.put_off(key, code); }
+  void put_off(const Key& key, Duration pause) { adrift_.put_off(key, pause); }
+  void forget_adrift(const Key& key) { adrift_.forget(key); }
   bool is_adrift(const Key& key) const { return adrift_.has(key); }
   void go_on_adrift();
   void on_time();
@@ -223,8 +225,8 @@ void Holdings<Key, Thing>::fail(const Key& key, const ServiceAnswer& answer) {
 
 template <class Key, class Thing>
 void Holdings<Key, Thing>::lose(const Key& key, const std::string& why) {
-  streams_.end_lost(key, why);
   hooks_.end_calls(key, gone(why));
+  streams_.end_lost(key, why);
   forget(key);
 }
 
