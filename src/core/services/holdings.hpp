@@ -40,12 +40,11 @@ template <class Key, class Thing>
 class Holdings {
  public:
   struct Hooks {
-    // When it goes on after it was put off: where its znode is not known; where it is, and is to stay; and where it
-    // has to go.
+    // What was put off goes on: where its znode is not known; where it is, and is to stay ...
     std::function<void(const Key&)> find;
     std::function<void(const Key&)> check;
-    std::function<void(const Key&)>
-        remove;  // also as soon as it has to go, with a znode that is known or without
+    // ... and where it has to go; also as soon as that is so, be its znode known or not.
+    std::function<void(const Key&)> remove;
     // It is not to be had any more: that is told to those who ask for it. True: its client may believe to have it.
     std::function<bool(const Key&, const ServiceAnswer&)> end_calls;
     std::function<void(const Key&, uint64_t token)> unasked;  // one who asked is gone
