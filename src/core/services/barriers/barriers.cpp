@@ -19,23 +19,31 @@ std::string words_of(std::string_view path) {
 
 }  // namespace
 
+Barriers::Barriers(Outbox& out)
+    : out_(out),
+      zk_(out, ServiceActor::kBarriers),
+      members_(out, {.find = [this](MemberId id) { find(id); },
+                     .check = [this](MemberId id) { go_on(id); },
+                     .remove = [this](MemberId id) { remove_own(id); },
+                     .end_calls = [this](MemberId id, const auto& answer) { return end_calls(id, answer); },
+                     .unasked = [this](MemberId id, uint64_t token) { unasked(id, token); },
+                     .forgotten = [this](MemberId id, Member& member) { forgotten(id, member); }}) {}
+
 void Barriers::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-void Barriers::forget_token(uint64_t token) {
-  if (const auto it = until_.find(token); it != until_.end()) {
-    untils_.erase({it->second, token});
-    until_.erase(it);
-  }
-  askers_.erase(token);
+void Barriers::forget_until(uint64_t token) {
+  const auto it = until_.find(token);
+  if (it == until_.end()) return;
+  untils_.erase({it->second, token});
+  until_.erase(it);
 }
 
 void Barriers::reply(uint64_t token, ServiceStatus status, std::string text) {
-  forget_token(token);
+  forget_until(token);
   pending_.erase(token);
-  out_.service_router.post(
-      ServiceAnswered{token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, true});
+  members_.reply(token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}});
 }
 
 void Barriers::refuse(uint64_t token, ZkCode code, bool write) {
@@ -153,53 +161,40 @@ void Barriers::on(const ZkWatchFired& message) {
   const auto [first, last] = watched_.equal_range(message.path);
   for (auto it = first; it != last; ++it) members.push_back(it->second);
   for (const MemberId id : members) woken(id);
-  const auto own = own_.find(message.path);
-  if (own == own_.end()) return;
-  members_.at(own->second).own_watched = false;
-  check_own(own->second);
+  const auto own = members_.in(message.path);
+  if (!own) return;
+  members_.at(*own).own_watched = false;
+  check_own(*own);
 }
 
 void Barriers::on(const ZkSessionChanged& message) {
-  connected_ = message.state == ZkState::kConnected;
-  if (!connected_) return;
-  const bool other = std::exchange(session_, message.session) != message.session;
-  while (other && !members_.empty())
-    lose(members_.begin()->first, "the ZooKeeper session of this server has ended");
+  const bool other = members_.on(message);
+  if (!members_.connected()) return;
+  if (other) members_.lose_all(kSessionEnded);
   std::vector<uint64_t> tokens;
   for (const auto& [path, token] : waiting_) tokens.push_back(token);
   for (const uint64_t token : tokens) {
     if (stop_waiting(token)) show(token);
   }
   std::vector<MemberId> all;
-  for (auto& [id, member] : members_) {
+  for (const MemberId id : members_.keys()) {
+    Member& member = members_.at(id);
     member.ready_absent = false;  // what came and went meanwhile is missed
     member.own_watched = false;
-    if (!adrift_.contains(id)) all.push_back(id);
+    if (!members_.is_adrift(id)) all.push_back(id);
   }
   for (const MemberId id : all) {
     woken(id);
     if (members_.at(id).phase == Phase::kReleased) check_own(id);
   }
-  go_on_adrift();
+  members_.go_on_adrift();
 }
 
 void Barriers::on(const ServiceDropped& message) {
-  const uint64_t token = message.token;
-  if (pending_.contains(token)) stop_waiting(token);
-  pending_.erase(token);
-  const auto asker = askers_.find(token);
-  const std::optional<MemberId> id = asker == askers_.end() ? std::nullopt : std::optional(asker->second);
-  forget_token(token);
-  if (const auto held = streams_.dropped(token)) {
-    members_.at(*held).stream.reset();
-    return give_up(*held);
-  }
-  if (!id) return;
-  Member& member = members_.at(*id);
-  member.entering.erase(token);
-  member.leaving.erase(token);
-  if (!member.known && member.entering.empty() && !member.stream)
-    give_up(*id);  // a place that nobody knows of
+  if (pending_.contains(message.token)) stop_waiting(message.token);
+  pending_.erase(message.token);
+  forget_until(message.token);
+  members_.on(message);
 }
 
 void Barriers::on_time() {
@@ -209,16 +204,15 @@ void Barriers::on_time() {
     if (pending_.contains(token)) {
       if (stop_waiting(token)) show(token);
     } else {
-      answer(askers_.at(token));
+      answer(members_.asked(token));
     }
   }
-  for (const MemberId id : streams_.on_time()) give_up(id);
-  if (retry_at_ <= out_.now) go_on_adrift();
+  members_.on_time();
 }
 
 Instant Barriers::deadline() const {
   const Instant next = untils_.empty() ? kNever : untils_.begin()->first;
-  return std::min({next, streams_.deadline(), retry_at_});
+  return std::min(next, members_.deadline());
 }
 
 }  // namespace kvd

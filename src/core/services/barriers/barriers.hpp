@@ -38,8 +38,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/services/losses.hpp"
-#include "core/services/streams.hpp"
+#include "core/services/holdings.hpp"
 #include "core/services/zk_calls.hpp"
 #include "core/services/zk_refusal.hpp"
 
@@ -49,7 +48,7 @@ class Barriers {
  public:
   static constexpr uint64_t kSizeMax = 10'000;
 
-  explicit Barriers(Outbox& out) : out_(out), zk_(out, ServiceActor::kBarriers), streams_(out) {}
+  explicit Barriers(Outbox& out);
 
   void handle(ServiceMessage&& message);
   void on_time();
@@ -63,8 +62,7 @@ class Barriers {
   };
   using MemberId = uint64_t;
   enum class Phase : uint8_t { kEntering, kWaiting, kReleased, kLeaving, kLeft };
-  struct Member {
-    HolderId holder;
+  struct Member : Holding {
     std::string path;    // the barrier's
     std::string member;  // as the client calls it
     size_t size = 0;
@@ -81,16 +79,14 @@ class Barriers {
     bool looked = false;        // leaving: `present` is known
     std::set<std::string> generation;  // leaving: who was in with it, by znode
     bool known = false;                // the client was told of it
-    bool over = false;                 // it has to go
-    std::string watched;
+    std::string watched;               // the path; empty: none
     std::optional<uint64_t> stream;
     std::set<uint64_t> entering;  // requests that wait
-    std::set<uint64_t> leaving;   // likewise
   };
 
   void on(ServiceAsked message);
   void on(const ServiceDropped& message);
-  void on(const HoldersEnded& message);
+  void on(const HoldersEnded& message) { members_.on(message); }
   void on(const SessionJudged&) {}
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
@@ -104,7 +100,7 @@ class Barriers {
   void shown(uint64_t token, const ZkResult& result, bool watches);
   void look_for(const std::string& path, std::vector<uint64_t> tokens);
   bool stop_waiting(uint64_t token);
-  void forget_token(uint64_t token);
+  void forget_until(uint64_t token);
   void lower(uint64_t token, const std::string& path);
 
   // ---- double (barriers_double.cpp) ----
@@ -114,6 +110,7 @@ class Barriers {
   void clear_away(MemberId id, const std::string& data);
   void create(MemberId id);
   void on_created(MemberId id, const ZkResult& result);
+  void there(MemberId id, int64_t czxid);
   void find(MemberId id);
   void look(MemberId id);
   void check_own(MemberId id);
@@ -127,42 +124,31 @@ class Barriers {
   void go_away(MemberId id, bool last);
   void has_left(MemberId id);
   bool may_go_on(MemberId id, ZkCode code);
-  void give_up(MemberId id);
   void remove_own(MemberId id);
   void answer(MemberId id);
-  void refuse_all(MemberId id, ServiceStatus status, const std::string& why);
-  void fail(MemberId id, ServiceAnswer answer);
+  bool end_calls(MemberId id, const ServiceAnswer& answer);
+  void unasked(MemberId id, uint64_t token);
+  void end_stream(Member& member);
+  void fail(MemberId id, ZkCode code);
   void fail_known(MemberId id, ZkCode code);
-  void lose(MemberId id, const std::string& why);
   void lose_deleted(MemberId id);
-  void forget(MemberId id);
+  void forgotten(MemberId id, Member& member);
   void watch(MemberId id, std::string path);
+  void watch_no_more(MemberId id, const std::string& path);
   void woken(MemberId id);
-  bool put_off(MemberId id, ZkCode code);
-  void retry_in(Duration pause);
-  void go_on_adrift();
-  Member* find_member(MemberId id);
+  void go_on(MemberId id);
   std::optional<MemberId> find_place(HolderId holder, const std::string& path,
                                      const std::string& member) const;
 
   Outbox& out_;
   ZkCalls zk_;
-  Streams<MemberId> streams_;
-  uint64_t session_ = 0;  // ZooKeeper's
-  bool connected_ = false;
   std::map<uint64_t, PendingCall> pending_;
   std::multimap<std::string, uint64_t> waiting_;   // lifts, by path
   std::map<uint64_t, Instant> until_;              // of every request that may wait
   std::set<std::pair<Instant, uint64_t>> untils_;  // of those that do
   uint64_t counter_ = 0;
-  std::map<MemberId, Member> members_;
-  std::set<std::pair<HolderId, MemberId>> by_holder_;
+  Holdings<MemberId, Member> members_;
   std::multimap<std::string, MemberId> watched_;
-  std::map<std::string, MemberId> own_;  // by its znode
-  Losses losses_;
-  std::map<uint64_t, MemberId> askers_;  // requests that enter or leave
-  std::set<MemberId> adrift_;            // go on when there is a connection
-  Instant retry_at_ = kNever;
 };
 
 }  // namespace kvd

@@ -11,8 +11,6 @@
 namespace kvd {
 namespace {
 
-constexpr Duration kRetry = milliseconds(20);
-constexpr Duration kRefusedRetry = seconds(10);
 constexpr size_t kCheckBytes = 32;  // of one in a transaction, beside its path, or less
 constexpr char kDeleted[] = "its znode was deleted";
 constexpr int kAttempts = 8;  // to make a znode below a path that others remove
@@ -60,36 +58,35 @@ void Barriers::enter(ServiceAsked message) {
     wrong = "who? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
   if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
 
-  if (const auto lost = losses_.take(message.holder, place_of(message.call.path, name)))
+  if (const auto lost = members_.losses().take(message.holder, place_of(message.call.path, name)))
     return reply(message.token, ServiceStatus::kGone, *lost);
   std::optional<MemberId> id = find_place(message.holder, message.call.path, name);
   if (id && members_.at(*id).phase == Phase::kLeft) {  // and enters again
-    forget(*id);
+    members_.forget(*id);
     id.reset();
   }
   if (id && members_.at(*id).phase == Phase::kLeaving)
     return reply(message.token, ServiceStatus::kConflict, "this member is about to leave");
   if (id && members_.at(*id).size != *size)
     return reply(message.token, ServiceStatus::kConflict, "this member entered with another size");
-  if (!id && !out_.watches.take(watch_bytes(out_, message.call.path)))
-    return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
   const bool enters = !id;
   if (enters) {
     id = ++counter_;
-    Member& member = members_[*id];
+    Member member;
     member.holder = message.holder;
+    member.watch_bytes = watch_bytes(out_, message.call.path);
     member.path = std::move(message.call.path);
     member.member = std::move(name);
     member.size = *size;
     member.name = fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next());
-    by_holder_.emplace(member.holder, *id);
-    own_.emplace(member.path + "/" + member.name, *id);
+    if (!members_.add(*id, std::move(member)))
+      return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
   }
   Member& member = members_.at(*id);
-  askers_[message.token] = *id;
+  members_.ask(message.token, *id);
   if (message.streams) {
     member.stream = message.token;
-    streams_.open(*id, message.token);
+    members_.streams().open(*id, message.token);
   } else {
     member.entering.insert(message.token);
   }
@@ -105,33 +102,25 @@ void Barriers::leave(ServiceAsked message) {
   if (wrong.empty() && message.holder == HolderId())
     wrong = "the query parameter 'session' has to name whose place it is";
   if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
-  if (const auto lost = losses_.take(message.holder, place_of(message.call.path, name)))
+  if (const auto lost = members_.losses().take(message.holder, place_of(message.call.path, name)))
     return reply(message.token, ServiceStatus::kGone, *lost);
   const auto id = find_place(message.holder, message.call.path, name);
   if (!id)
     return reply(message.token, ServiceStatus::kNotFound, "the client's session has no such member there");
   Member& member = members_.at(*id);
   member.leaving.insert(message.token);
-  askers_[message.token] = *id;
+  members_.ask(message.token, *id);
   if (member.phase == Phase::kReleased || std::exchange(member.stuck, false)) return begin_leaving(*id);
   if (member.phase == Phase::kLeaving || member.phase == Phase::kLeft) return answer(*id);
   for (const uint64_t token : std::exchange(member.entering, {}))
     reply(token, ServiceStatus::kGone, "it has left");
-  give_up(*id);  // it has never been in
+  members_.give_up(*id);  // it has never been in
 }
 
 std::optional<Barriers::MemberId> Barriers::find_place(HolderId holder, const std::string& path,
                                                        const std::string& name) const {
-  for (auto it = by_holder_.lower_bound({holder, 0}); it != by_holder_.end() && it->first == holder; ++it) {
-    const Member& member = members_.at(it->second);
-    if (member.path == path && member.member == name && !member.over) return it->second;
-  }
-  return std::nullopt;
-}
-
-Barriers::Member* Barriers::find_member(MemberId id) {
-  const auto it = members_.find(id);
-  return it == members_.end() ? nullptr : &it->second;
+  return members_.find_of(holder,
+                          [&](const Member& member) { return member.path == path && member.member == name; });
 }
 
 // ---- enters ----
@@ -140,22 +129,22 @@ Barriers::Member* Barriers::find_member(MemberId id) {
 void Barriers::prepare(MemberId id) {
   Member& member = members_.at(id);
   if (++member.attempts > kAttempts)
-    return fail(id,
-                {ServiceStatus::kUnavailable, "its path is removed again and again", ContentType::kJson, {}});
+    return members_.fail(
+        id, {ServiceStatus::kUnavailable, "its path is removed again and again", ContentType::kJson, {}});
   const auto barrier = std::make_shared<ZkResult>();
   zk_.call(ZkGet{member.path}, [barrier](const ZkResult& result) { *barrier = result; });
   zk_.call(ZkChildren{member.path}, [this, id, barrier](const ZkResult& result) {
-    Member* mine = find_member(id);
-    if (mine == nullptr || put_off(id, barrier->code) || put_off(id, result.code)) return;
-    if (mine->over) return forget(id);
+    Member* mine = members_.find(id);
+    if (mine == nullptr || members_.put_off(id, barrier->code) || members_.put_off(id, result.code)) return;
+    if (mine->leaves) return members_.forget(id);
     for (const ZkCode code : {barrier->code, result.code})
-      if (!is_known(code)) return fail(id, zk_refusal(code, true));
+      if (!is_known(code)) return fail(id, code);
     if (result.code == ZkCode::kNoNode) {
       zk_.make_path(mine->path, [this, id](ZkCode code) {
-        Member* again = find_member(id);
-        if (again == nullptr || put_off(id, code)) return;
-        if (again->over) return forget(id);
-        if (code != ZkCode::kOk) return fail(id, zk_refusal(code, true));
+        Member* again = members_.find(id);
+        if (again == nullptr || members_.put_off(id, code)) return;
+        if (again->leaves) return members_.forget(id);
+        if (code != ZkCode::kOk) return fail(id, code);
         create(id);
       });
       return;
@@ -177,20 +166,25 @@ void Barriers::create(MemberId id) {
   const Member& member = members_.at(id);
   watch(id, ready_path(member.path));
   zk_.call(ZkExists{ready_path(member.path), true}, [this, id](const ZkResult& result) {
-    if (Member* mine = find_member(id)) mine->ready_absent = result.code == ZkCode::kNoNode;
+    if (Member* mine = members_.find(id)) mine->ready_absent = result.code == ZkCode::kNoNode;
   });
   zk_.call(ZkCreate{member.path + "/" + member.name, member.member, ZkMode::kEphemeral},
            [this, id](const ZkResult& result) { on_created(id, result); });
 }
 
 void Barriers::on_created(MemberId id, const ZkResult& result) {
-  Member* member = find_member(id);
-  if (member == nullptr || put_off(id, result.code)) return;
-  if (result.code == ZkCode::kNoNode && !member->over) return prepare(id);
-  if (result.code != ZkCode::kOk) return fail(id, zk_refusal(result.code, true));
-  member->czxid = result.stat.created_zxid;
-  if (member->over) return remove_own(id);
-  look(id);
+  Member* member = members_.find(id);
+  if (member == nullptr || members_.put_off(id, result.code)) return;
+  if (result.code == ZkCode::kNoNode && !member->leaves) return prepare(id);
+  if (result.code != ZkCode::kOk) return fail(id, result.code);
+  there(id, result.stat.created_zxid);
+}
+
+void Barriers::there(MemberId id, int64_t czxid) {
+  Member& member = members_.at(id);
+  member.czxid = czxid;
+  members_.there(id, member.path + "/" + member.name);
+  member.leaves ? remove_own(id) : look(id);
 }
 
 // Its creation's outcome is unknown; its name tells.
@@ -198,13 +192,11 @@ void Barriers::find(MemberId id) {
   const Member& member = members_.at(id);
   zk_.call(ZkSync{member.path}, [](const ZkResult&) {});
   zk_.call(ZkExists{member.path + "/" + member.name}, [this, id](const ZkResult& result) {
-    Member* mine = find_member(id);
-    if (mine == nullptr || put_off(id, result.code)) return;
-    if (result.code == ZkCode::kNoNode) return mine->over ? forget(id) : prepare(id);
-    if (result.code != ZkCode::kOk) return fail(id, zk_refusal(result.code, true));
-    mine->czxid = result.stat.created_zxid;
-    if (mine->over) return remove_own(id);
-    look(id);
+    Member* mine = members_.find(id);
+    if (mine == nullptr || members_.put_off(id, result.code)) return;
+    if (result.code == ZkCode::kNoNode) return mine->leaves ? members_.forget(id) : prepare(id);
+    if (result.code != ZkCode::kOk) return fail(id, result.code);
+    there(id, result.stat.created_zxid);
   });
 }
 
@@ -216,7 +208,7 @@ void Barriers::look(MemberId id) {
   zk_.call(ZkGet{path}, [barrier](const ZkResult& result) { *barrier = result; });
   zk_.call(ZkExists{ready_path(path), true}, [this, id, ready](const ZkResult& result) {
     *ready = result;
-    if (Member* mine = find_member(id)) mine->ready_absent = result.code == ZkCode::kNoNode;
+    if (Member* mine = members_.find(id)) mine->ready_absent = result.code == ZkCode::kNoNode;
   });
   zk_.call(ZkChildren{path},
            [this, id, barrier, ready](const ZkResult& result) { judge(id, *barrier, *ready, result); });
@@ -224,23 +216,25 @@ void Barriers::look(MemberId id) {
 
 void Barriers::check_own(MemberId id) {
   Member& member = members_.at(id);
-  if (member.over || member.czxid == 0 || member.phase > Phase::kReleased) return;
+  if (member.leaves || member.czxid == 0 || member.phase > Phase::kReleased) return;
   member.own_watched = true;
   const bool watch = !mutated(Mutation::kMemberUnwatched);
-  zk_.call(ZkExists{member.path + "/" + member.name, watch}, [this, id](const ZkResult& result) {
-    Member* mine = find_member(id);
-    if (mine == nullptr || mine->over || mine->phase > Phase::kReleased) return;
+  zk_.call(ZkExists{member.znode, watch}, [this, id](const ZkResult& result) {
+    Member* mine = members_.find(id);
+    if (mine == nullptr || mine->leaves || mine->phase > Phase::kReleased) return;
     if (result.code == ZkCode::kNoNode) return lose_deleted(id);
     if (result.code == ZkCode::kOk) return;
     mine->own_watched = false;
-    if (!put_off(id, result.code)) fail_known(id, result.code);
+    if (!members_.put_off(id, result.code)) fail_known(id, result.code);
   });
 }
 
 void Barriers::judge(MemberId id, const ZkResult& barrier, const ZkResult& ready, const ZkResult& list) {
-  Member* member = find_member(id);
-  if (member == nullptr || member->over || member->phase > Phase::kWaiting) return;
-  if (put_off(id, list.code) || put_off(id, ready.code) || put_off(id, barrier.code)) return;
+  Member* member = members_.find(id);
+  if (member == nullptr || member->leaves || member->phase > Phase::kWaiting) return;
+  if (members_.put_off(id, list.code) || members_.put_off(id, ready.code) ||
+      members_.put_off(id, barrier.code))
+    return;
   for (const ZkCode code : {list.code, ready.code, barrier.code})
     if (!is_known(code)) return fail_known(id, code);
   const std::vector<std::string> members = members_of(list.children);
@@ -260,7 +254,7 @@ void Barriers::complete(MemberId id, const ZkResult& barrier, const std::vector<
                         bool replace) {
   const Member& member = members_.at(id);
   const std::string ready = ready_path(member.path);
-  ZkMulti multi{{ZkCheck{member.path + "/" + member.name}}};
+  ZkMulti multi{{ZkCheck{member.znode}}};
   size_t bytes = 0;
   for (const std::string& other : members) {
     bytes += member.path.size() + other.size() + kCheckBytes;
@@ -276,8 +270,9 @@ void Barriers::complete(MemberId id, const ZkResult& barrier, const std::vector<
     multi.ops.emplace_back(ZkSet{member.path, json.take(), barrier.stat.version});
   }
   zk_.call(std::move(multi), [this, id](const ZkResult& result) {
-    Member* mine = find_member(id);
-    if (mine == nullptr || mine->over || mine->phase > Phase::kWaiting || put_off(id, result.code)) return;
+    Member* mine = members_.find(id);
+    if (mine == nullptr || mine->leaves || mine->phase > Phase::kWaiting || members_.put_off(id, result.code))
+      return;
     switch (result.code) {
       case ZkCode::kOk:
         return release(id);
@@ -299,7 +294,7 @@ void Barriers::waits(MemberId id) {
       .member("state", "waiting")
       .member("present", member.present)
       .member("size", member.size);
-  streams_.say(id, json.end_object().take());
+  members_.streams().say(id, json.end_object().take());
   answer(id);
 }
 
@@ -308,9 +303,9 @@ void Barriers::release(MemberId id) {
   member.phase = Phase::kReleased;
   watch(id, "");
   JsonWriter json;
-  streams_.say(
+  members_.streams().say(
       id, json.begin_object().member("state", "released").member("member", member.name).end_object().take());
-  if (member.stream) forget_token(*member.stream);  // it waits for nothing any more
+  if (member.stream) forget_until(*member.stream);  // it waits for nothing any more
   answer(id);
 }
 
@@ -319,7 +314,7 @@ void Barriers::release(MemberId id) {
 // What is refused is told to those who leave; who is in, and whether it is over, is not known then.
 bool Barriers::may_go_on(MemberId id, ZkCode code) {
   if (is_known(code)) return true;
-  if (put_off(id, code)) return false;
+  if (members_.put_off(id, code)) return false;
   Member& member = members_.at(id);
   member.stuck = true;
   for (const uint64_t token : std::exchange(member.leaving, {})) refuse(token, code);
@@ -330,8 +325,8 @@ void Barriers::begin_leaving(MemberId id) {
   Member& member = members_.at(id);
   member.phase = Phase::kLeaving;
   zk_.call(ZkDelete{ready_path(member.path)}, [this, id](const ZkResult& result) {
-    Member* mine = find_member(id);
-    if (mine == nullptr || mine->over || !may_go_on(id, result.code)) return;
+    Member* mine = members_.find(id);
+    if (mine == nullptr || mine->leaves || !may_go_on(id, result.code)) return;
     mine->ready_gone = true;
     look_who_is_left(id);
   });
@@ -340,8 +335,8 @@ void Barriers::begin_leaving(MemberId id) {
 void Barriers::look_who_is_left(MemberId id) {
   watch(id, "");
   zk_.call(ZkChildren{members_.at(id).path}, [this, id](const ZkResult& result) {
-    Member* member = find_member(id);
-    if (member == nullptr || member->over || !may_go_on(id, result.code)) return;
+    Member* member = members_.find(id);
+    if (member == nullptr || member->leaves || !may_go_on(id, result.code)) return;
     std::vector<std::string> left = members_of(result.children);
     // The next use's members are none of ours.
     if (!member->looked) member->generation = {left.begin(), left.end()};
@@ -362,8 +357,8 @@ void Barriers::wait_for(MemberId id, const std::string& name, bool readable) {
   watch(id, path);
   const ZkRequest request = readable ? ZkRequest(ZkGet{path, true}) : ZkRequest(ZkExists{path, true});
   zk_.call(request, [this, id, name, readable](const ZkResult& result) {
-    const Member* member = find_member(id);
-    if (member == nullptr || member->over) return;
+    const Member* member = members_.find(id);
+    if (member == nullptr || member->leaves) return;
     if (result.code == ZkCode::kNoAuth && readable) return wait_for(id, name, false);
     if (!may_go_on(id, result.code)) return;
     if (result.code == ZkCode::kNoNode) return look_who_is_left(id);
@@ -372,10 +367,9 @@ void Barriers::wait_for(MemberId id, const std::string& name, bool readable) {
 }
 
 void Barriers::go_away(MemberId id, bool last) {
-  const Member& member = members_.at(id);
-  zk_.call(ZkDelete{member.path + "/" + member.name}, [this, id, last](const ZkResult& result) {
-    Member* mine = find_member(id);
-    if (mine == nullptr || mine->over || !may_go_on(id, result.code)) return;
+  zk_.call(ZkDelete{members_.at(id).znode}, [this, id, last](const ZkResult& result) {
+    Member* mine = members_.find(id);
+    if (mine == nullptr || mine->leaves || !may_go_on(id, result.code)) return;
     mine->own_gone = true;
     if (last || mutated(Mutation::kLeftAlone)) return has_left(id);
     look_who_is_left(id);
@@ -424,115 +418,83 @@ void Barriers::answer(MemberId id) {
       reply(token, ServiceStatus::kAccepted, state_json("leaving", "present", member.present));
     }
   }
-  if (member.phase == Phase::kLeft && !leaving.empty()) return forget(id);
+  if (member.phase == Phase::kLeft && !leaving.empty()) return members_.forget(id);
   if (member.stream && member.phase == Phase::kWaiting && !waits(*member.stream)) {
-    streams_.end(id, R"({"state":"timeout"})");
-    forget_token(*std::exchange(member.stream, std::nullopt));
-    give_up(id);
+    members_.streams().end(id, R"({"state":"timeout"})");
+    members_.give_up(id);
   }
 }
 
-void Barriers::refuse_all(MemberId id, ServiceStatus status, const std::string& why) {
+// Also of those who leave.
+bool Barriers::end_calls(MemberId id, const ServiceAnswer& answer) {
   Member& member = members_.at(id);
-  for (const uint64_t token : std::exchange(member.entering, {})) reply(token, status, why);
-  for (const uint64_t token : std::exchange(member.leaving, {})) reply(token, status, why);
-  if (!member.stream) return;
-  const uint64_t token = *std::exchange(member.stream, std::nullopt);
-  if (streams_.dropped(token)) reply(token, status, why);
-  forget_token(token);
+  for (const uint64_t token : std::exchange(member.entering, {})) reply(token, answer.status, answer.text);
+  for (const uint64_t token : std::exchange(member.leaving, {})) reply(token, answer.status, answer.text);
+  end_stream(member);
+  // Who has been released is let go slowly; who has not must not release others any more.
+  return member.phase >= Phase::kReleased;
 }
 
-void Barriers::fail(MemberId id, ServiceAnswer answer) {
-  refuse_all(id, answer.status, answer.text);
-  forget(id);
+void Barriers::end_stream(Member& member) {
+  if (!member.stream) return;
+  const uint64_t token = *std::exchange(member.stream, std::nullopt);
+  forget_until(token);
+  members_.forget_asker(token);
 }
+
+void Barriers::unasked(MemberId id, uint64_t token) {
+  Member& member = members_.at(id);
+  member.entering.erase(token);
+  if (!member.known && member.entering.empty() && !member.stream)
+    members_.give_up(id);  // a place that nobody knows of
+}
+
+void Barriers::fail(MemberId id, ZkCode code) { members_.fail(id, zk_refusal(code, true)); }
 
 // Its znode is there, and has to go.
 void Barriers::fail_known(MemberId id, ZkCode code) {
-  const ServiceAnswer answer = zk_refusal(code, true);
-  refuse_all(id, answer.status, answer.text);
-  give_up(id);
-}
-
-void Barriers::lose(MemberId id, const std::string& why) {
-  streams_.end_lost(id, why);
-  refuse_all(id, ServiceStatus::kGone, why);
-  forget(id);
+  members_.refuse(id, zk_refusal(code, true));
+  members_.give_up(id);
 }
 
 // By others.
 void Barriers::lose_deleted(MemberId id) {
   const Member& member = members_.at(id);
-  const bool heard = streams_.has(id) || !member.entering.empty() || !member.leaving.empty();
-  if (!heard) losses_.add(member.holder, place_of(member.path, member.member), kDeleted);
+  const bool heard = members_.streams().has(id) || !member.entering.empty() || !member.leaving.empty();
+  if (!heard) members_.losses().add(member.holder, place_of(member.path, member.member), kDeleted);
   if (member.ready_absent) out_.watches.leave_behind(ready_path(member.path));
-  lose(id, kDeleted);
+  members_.lose(id, kDeleted);
 }
 
 // ---- its end ----
 
-void Barriers::on(const HoldersEnded& message) {
-  std::vector<MemberId> theirs;
-  for (const HolderId holder : message.holders) {
-    losses_.forget(holder);
-    for (auto it = by_holder_.lower_bound({holder, 0}); it != by_holder_.end() && it->first == holder; ++it)
-      theirs.push_back(it->second);
-  }
-  for (const MemberId id : theirs) {
-    Member& member = members_.at(id);
-    if (member.over) continue;
-    for (const uint64_t token : std::exchange(member.entering, {}))
-      reply(token, ServiceStatus::kGone, message.why);
-    for (const uint64_t token : std::exchange(member.leaving, {}))
-      reply(token, ServiceStatus::kGone, message.why);
-    // Who has been released is let go slowly; who has not must not release others any more.
-    const Duration grace = member.phase >= Phase::kReleased ? message.grace : Duration(0);
-    if (!streams_.part(id, message.why, grace)) give_up(id);
-  }
-}
-
-void Barriers::give_up(MemberId id) {
-  Member& member = members_.at(id);
-  if (std::exchange(member.over, true)) return;
-  if (member.stream) forget_token(*std::exchange(member.stream, std::nullopt));
-  if (member.ready_absent) out_.watches.leave_behind(ready_path(member.path));
-  watch(id, "");
-  if (member.own_gone || member.phase == Phase::kLeft) return forget(id);
-  if (member.czxid != 0)
-    remove_own(id);  // otherwise what is under way looks at `over` when it has its answer
-}
-
 // One that may not be removed stays until that is allowed.
 void Barriers::remove_own(MemberId id) {
-  const Member& member = members_.at(id);
-  zk_.call(ZkDelete{member.path + "/" + member.name}, [this, id](const ZkResult& result) {
-    Member* mine = find_member(id);
+  Member& member = members_.at(id);
+  end_stream(member);
+  if (std::exchange(member.ready_absent, false)) out_.watches.leave_behind(ready_path(member.path));
+  watch(id, "");
+  if (member.own_gone || member.phase == Phase::kLeft) return members_.forget(id);
+  if (member.czxid == 0) return;  // what is under way looks at `leaves` when it has its answer
+  zk_.call(ZkDelete{member.znode}, [this, id](const ZkResult& result) {
+    Member* mine = members_.find(id);
     if (mine == nullptr) return;
-    if (is_known(result.code)) return forget(id);
-    const bool later = put_off(id, result.code);
+    if (is_known(result.code)) return members_.forget(id);
     for (const uint64_t token : std::exchange(mine->leaving, {})) {
-      if (later) {
+      if (zk_silent(result.code)) {
         reply(token, ServiceStatus::kUnknown, "ZooKeeper did not answer; it leaves as soon as it does");
       } else {
         refuse(token, result.code);
       }
     }
-    if (later) return;
-    adrift_.insert(id);
-    retry_in(kRefusedRetry);
+    members_.stays(id, result.code);
   });
 }
 
-void Barriers::forget(MemberId id) {
-  const Member& member = members_.at(id);
-  for (const uint64_t token : member.leaving) reply(token, ServiceStatus::kOk, R"({"state":"left"})");
-  watch(id, "");
-  streams_.forget(id);
-  out_.watches.give_back(watch_bytes(out_, member.path));
-  by_holder_.erase({member.holder, id});
-  own_.erase(member.path + "/" + member.name);
-  adrift_.erase(id);
-  members_.erase(id);
+void Barriers::forgotten(MemberId id, Member& member) {
+  for (const uint64_t token : std::exchange(member.leaving, {}))
+    reply(token, ServiceStatus::kOk, R"({"state":"left"})");
+  watch_no_more(id, member.watched);
 }
 
 // ---- ZooKeeper ----
@@ -540,52 +502,38 @@ void Barriers::forget(MemberId id) {
 // One path each: the former one is no more of interest.
 void Barriers::watch(MemberId id, std::string path) {
   Member& member = members_.at(id);
-  const auto [begin, end] = watched_.equal_range(member.watched);
-  const auto former = std::find_if(begin, end, [id](const auto& one) { return one.second == id; });
-  if (former != end) watched_.erase(former);
+  watch_no_more(id, member.watched);
   if (!path.empty()) watched_.emplace(path, id);
   member.watched = std::move(path);
+}
+
+void Barriers::watch_no_more(MemberId id, const std::string& path) {
+  const auto [begin, end] = watched_.equal_range(path);
+  const auto one = std::find_if(begin, end, [id](const auto& each) { return each.second == id; });
+  if (one != end) watched_.erase(one);
 }
 
 // What it watches has changed, or may have. Where `ready` was absent the event says that it came, and that counts even
 // if it is gone again: those in front may be leaving. An event from before the own znode was made says nothing.
 void Barriers::woken(MemberId id) {
   Member& member = members_.at(id);
-  if (member.over || member.watched.empty()) return;
+  if (member.leaves || member.watched.empty()) return;
   const bool came = std::exchange(member.ready_absent, false) && member.czxid != 0;
   if (member.phase == Phase::kLeaving) return look_who_is_left(id);
   if (came) return release(id);
   if (member.phase == Phase::kWaiting) look(id);
 }
 
-bool Barriers::put_off(MemberId id, ZkCode code) {
-  if (!zk_silent(code)) return false;
-  adrift_.insert(id);
-  retry_in(kRetry);
-  return true;
-}
-
-void Barriers::retry_in(Duration pause) {
-  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
-}
-
-void Barriers::go_on_adrift() {
-  retry_at_ = kNever;
-  for (const MemberId id : std::exchange(adrift_, {})) {
-    const Member& member = members_.at(id);
-    if (member.czxid == 0) {
-      find(id);
-    } else if (member.over) {
-      remove_own(id);
-    } else if (member.phase <= Phase::kWaiting) {
-      look(id);
-    } else if (member.phase == Phase::kReleased) {
-      check_own(id);
-    } else if (member.phase == Phase::kLeaving && !member.ready_gone) {
-      begin_leaving(id);
-    } else if (member.phase == Phase::kLeaving) {
-      look_who_is_left(id);
-    }
+void Barriers::go_on(MemberId id) {
+  const Member& member = members_.at(id);
+  if (member.phase <= Phase::kWaiting) {
+    look(id);
+  } else if (member.phase == Phase::kReleased) {
+    check_own(id);
+  } else if (member.phase == Phase::kLeaving && !member.ready_gone) {
+    begin_leaving(id);
+  } else if (member.phase == Phase::kLeaving) {
+    look_who_is_left(id);
   }
 }
 

@@ -13,8 +13,6 @@
 namespace kvd {
 namespace {
 
-constexpr Duration kRetry = milliseconds(20);
-constexpr Duration kRefusedRetry = seconds(10);
 constexpr int kAttempts = 32;        // to be faster than others
 constexpr size_t kLooksAtOnce = 16;  // at numbers that may rest
 constexpr size_t kPoolBytes = 255;
@@ -34,15 +32,23 @@ std::string held_json(uint32_t number, int64_t fence, bool line) {
 
 }  // namespace
 
+Ids::Ids(Outbox& out)
+    : out_(out),
+      zk_(out, ServiceActor::kIds),
+      claims_(out, {.find = [this](ClaimId id) { find(id); },
+                    .check = [this](ClaimId id) { check_own(id, [](ZkCode) {}); },
+                    .remove = [this](ClaimId id) { release_now(id); },
+                    .end_calls = [this](ClaimId id, const auto& answer) { return end_calls(id, answer); },
+                    .unasked = [this](ClaimId id, uint64_t) { unasked(id); },
+                    .forgotten = {}}) {}
+
 void Ids::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
 void Ids::reply(uint64_t token, ServiceStatus status, std::string text) {
   pending_.erase(token);
-  askers_.erase(token);
-  out_.service_router.post(
-      ServiceAnswered{token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, true});
+  claims_.reply(token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}});
 }
 
 // ---- what is asked ----
@@ -90,29 +96,24 @@ void Ids::post(ServiceAsked message) {
   if (wrong.empty() && message.holder == HolderId())
     wrong = "for whom? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
   if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
-  if (claims_.size() >= limits::kClientSessions)
+  if (claims_.all().size() >= limits::kClientSessions)
     return reply(message.token, ServiceStatus::kUnavailable, "this server keeps too many ids for clients");
-  claim.watched = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
-  if (!out_.watches.take(claim.watched))
-    return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
+  claim.watch_bytes = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
   claim.holder = message.holder;
   claim.pool = std::move(message.call.path);
   claim.nonce = fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next());
-  claim.asker = message.token;
+  if (!message.streams) claim.asker = message.token;
   const ClaimId id = ++counter_;
-  askers_[message.token] = id;
-  if (message.streams) streams_.open(id, message.token);
-  by_holder_.emplace(claim.holder, id);
-  claims_.emplace(id, std::move(claim));
+  if (!claims_.add(id, std::move(claim)))
+    return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
+  message.streams ? claims_.streams().open(id, message.token) : claims_.ask(message.token, id);
   start(id);
 }
 
 std::optional<Ids::ClaimId> Ids::find_held(HolderId holder, const std::string& pool, uint32_t number) const {
-  for (auto it = by_holder_.lower_bound({holder, 0}); it != by_holder_.end() && it->first == holder; ++it) {
-    const Claim& claim = claims_.at(it->second);
-    if (claim.pool == pool && claim.number == number && claim.fence != 0 && !claim.over) return it->second;
-  }
-  return std::nullopt;
+  return claims_.find_of(holder, [&](const Claim& claim) {
+    return claim.pool == pool && claim.number == number && claim.fence != 0;
+  });
 }
 
 void Ids::confirm(ServiceAsked message, uint32_t number) {
@@ -124,7 +125,7 @@ void Ids::confirm(ServiceAsked message, uint32_t number) {
   const auto id = find_held(message.holder, message.call.path, number);
   if (!id) return reply(message.token, ServiceStatus::kGone, "the client's session does not have that id");
   check_own(*id, [this, id = *id, token = message.token](ZkCode code) {
-    const Claim* claim = find_claim(id);
+    const Claim* claim = claims_.find(id);
     if (claim != nullptr && code == ZkCode::kOk)
       return reply(token, ServiceStatus::kOk, held_json(claim->number, claim->fence, false));
     if (claim == nullptr || code == ZkCode::kNoNode)
@@ -144,16 +145,11 @@ void Ids::release(ServiceAsked message, uint32_t number) {
   if (!id)
     return reply(message.token, ServiceStatus::kNotFound, "the client's session does not have that id");
   claims_.at(*id).leaving.insert(message.token);
-  askers_[message.token] = *id;
-  give_up(*id);
+  claims_.ask(message.token, *id);
+  claims_.give_up(*id);
 }
 
 // ---- a claim ----
-
-Ids::Claim* Ids::find_claim(ClaimId id) {
-  const auto it = claims_.find(id);
-  return it == claims_.end() ? nullptr : &it->second;
-}
 
 void Ids::start(ClaimId id) {
   Claim& claim = claims_.at(id);
@@ -162,15 +158,15 @@ void Ids::start(ClaimId id) {
   if (++claim.attempts > kAttempts)
     return fail(id, ServiceStatus::kUnavailable, "others were faster again and again; try again");
   survey(claim.pool, true, [this, id](ZkCode code, const Survey& survey) {
-    const Claim* mine = find_claim(id);
-    if (mine == nullptr || put_off(id, code)) return;
-    if (mine->over) return forget(id);
+    const Claim* mine = claims_.find(id);
+    if (mine == nullptr || claims_.put_off(id, code)) return;
+    if (mine->leaves) return claims_.forget(id);
     code == ZkCode::kOk ? choose(id, survey) : refuse(id, code);
   });
 }
 
 void Ids::start_again(ClaimId id) {
-  if (claims_.at(id).over) return forget(id);
+  if (claims_.at(id).leaves) return claims_.forget(id);
   start(id);
 }
 
@@ -205,9 +201,9 @@ void Ids::choose_used(ClaimId id) {
   const std::vector<uint32_t> numbers(some, claim.used.end());
   claim.used.erase(some, claim.used.end());
   look_at_rests(claim.pool, numbers, [this, id](ZkCode code, const std::vector<Rest>& rests) {
-    Claim* mine = find_claim(id);
-    if (mine == nullptr || put_off(id, code)) return;
-    if (mine->over) return forget(id);
+    Claim* mine = claims_.find(id);
+    if (mine == nullptr || claims_.put_off(id, code)) return;
+    if (mine->leaves) return claims_.forget(id);
     if (code != ZkCode::kOk) return refuse(id, code);
     const Rest* longest = nullptr;
     for (const Rest& rest : rests) {
@@ -243,7 +239,7 @@ void Ids::claim_now(ClaimId id, uint32_t number, std::optional<int32_t> version)
 }
 
 void Ids::on_claimed(ClaimId id, const ZkResult& result) {
-  if (find_claim(id) == nullptr || put_off(id, result.code)) return;
+  if (claims_.find(id) == nullptr || claims_.put_off(id, result.code)) return;
   switch (result.code) {
     case ZkCode::kOk:
       return held(id, result.stats.back().modified_zxid);
@@ -262,16 +258,16 @@ void Ids::find(ClaimId id) {
   if (claim.number == 0) return start_again(id);
   zk_.call(ZkSync{pool_path(claim.pool)}, [](const ZkResult&) {});
   zk_.call(ZkGet{claims_path(claim.pool, claim.number)}, [this, id](const ZkResult& record) {
-    const Claim* mine = find_claim(id);
-    if (mine == nullptr || put_off(id, record.code)) return;
+    const Claim* mine = claims_.find(id);
+    if (mine == nullptr || claims_.put_off(id, record.code)) return;
     if (record.code != ZkCode::kOk && record.code != ZkCode::kNoNode) return refuse(id, record.code);
     const bool written = record.code == ZkCode::kOk && record.data == claim_json(mine->rest_ms, mine->nonce);
     if (!written) return start_again(id);
     zk_.call(ZkExists{held_path(mine->pool, mine->number)},
              [this, id, zxid = record.stat.modified_zxid](const ZkResult& result) {
-               if (find_claim(id) == nullptr || put_off(id, result.code)) return;
+               if (claims_.find(id) == nullptr || claims_.put_off(id, result.code)) return;
                const bool ours = result.code == ZkCode::kOk && result.stat.created_zxid == zxid &&
-                                 result.stat.ephemeral_owner == session_;
+                                 result.stat.ephemeral_owner == claims_.session();
                if (ours) return held(id, zxid);
                start_again(id);
              });
@@ -281,180 +277,86 @@ void Ids::find(ClaimId id) {
 void Ids::held(ClaimId id, int64_t fence) {
   Claim& claim = claims_.at(id);
   claim.fence = fence;
-  if (claim.over) return release_now(id);
-  if (!streams_.has(id)) {
-    if (claim.asker)
-      reply(*std::exchange(claim.asker, std::nullopt), ServiceStatus::kCreated,
-            held_json(claim.number, fence, false));
-    return;
-  }
-  if (claim.asker) askers_.erase(*std::exchange(claim.asker, std::nullopt));
-  streamed_[held_path(claim.pool, claim.number)] = id;
-  streams_.say(id, held_json(claim.number, fence, true));
+  claims_.there(id, held_path(claim.pool, claim.number));
+  if (claim.leaves) return release_now(id);
+  if (claim.asker)
+    reply(*std::exchange(claim.asker, std::nullopt), ServiceStatus::kCreated,
+          held_json(claim.number, fence, false));
+  if (!claims_.streams().has(id)) return;
+  claims_.streams().say(id, held_json(claim.number, fence, true));
   check_own(id, [](ZkCode) {});
 }
 
 // kOk: it has it still; kNoNode: not any more, and it is forgotten. Of a connection's the znode is watched.
 void Ids::check_own(ClaimId id, std::function<void(ZkCode)> then) {
-  const std::string path = held_path(claims_.at(id).pool, claims_.at(id).number);
+  const std::string path = claims_.at(id).znode;
+  const bool streams = claims_.streams().has(id);
   zk_.call(ZkSync{path}, [](const ZkResult&) {});
-  zk_.call(ZkExists{path, streams_.has(id)}, [this, id, then = std::move(then)](const ZkResult& result) {
-    const Claim* claim = find_claim(id);
+  zk_.call(ZkExists{path, streams}, [this, id, then = std::move(then)](const ZkResult& result) {
+    const Claim* claim = claims_.find(id);
     ZkCode code = result.code;
     if (code == ZkCode::kOk && claim != nullptr && result.stat.created_zxid != claim->fence)
       code = ZkCode::kNoNode;
-    if (claim != nullptr && !claim->over && streams_.has(id)) put_off(id, code);
-    if (code == ZkCode::kNoNode && claim != nullptr && !claim->over) lose(id, "its znode was deleted");
+    if (claim != nullptr && !claim->leaves && claims_.streams().has(id)) claims_.put_off(id, code);
+    if (code == ZkCode::kNoNode && claim != nullptr && !claim->leaves)
+      claims_.lose(id, "its znode was deleted");
     then(code);
   });
 }
 
 // ---- its end ----
 
-void Ids::on(const HoldersEnded& message) {
-  std::vector<ClaimId> theirs;
-  for (const HolderId holder : message.holders) {
-    for (auto it = by_holder_.lower_bound({holder, 0}); it != by_holder_.end() && it->first == holder; ++it)
-      theirs.push_back(it->second);
-  }
-  for (const ClaimId id : theirs) {
-    Claim& claim = claims_.at(id);
-    if (claim.over) continue;
-    if (claim.asker && !streams_.has(id))
-      reply(*std::exchange(claim.asker, std::nullopt), ServiceStatus::kGone, message.why);
-    const Duration grace = claim.fence != 0 ? message.grace : Duration(0);
-    if (!streams_.part(id, message.why, grace)) give_up(id);
-  }
+bool Ids::end_calls(ClaimId id, const ServiceAnswer& answer) {
+  Claim& claim = claims_.at(id);
+  if (claim.asker) claims_.reply(*std::exchange(claim.asker, std::nullopt), answer);
+  return claim.fence != 0;
+}
+
+void Ids::unasked(ClaimId id) {
+  claims_.at(id).asker.reset();
+  claims_.give_up(id);
 }
 
 void Ids::on(const ServiceDropped& message) {
   pending_.erase(message.token);
-  const auto asked = askers_.find(message.token);
-  std::optional<ClaimId> id = streams_.dropped(message.token);
-  if (asked != askers_.end()) {
-    id = asked->second;
-    askers_.erase(asked);
-    if (claims_.at(*id).leaving.erase(message.token) > 0) return;
-    claims_.at(*id).asker.reset();  // it was not told
-  }
-  if (id) give_up(*id);
-}
-
-void Ids::give_up(ClaimId id) {
-  Claim& claim = claims_.at(id);
-  if (claim.asker) askers_.erase(*std::exchange(claim.asker, std::nullopt));
-  if (std::exchange(claim.over, true)) return;
-  if (claim.fence != 0)
-    release_now(id);  // otherwise what is under way looks at `over` when it has its answer
+  claims_.on(message);
 }
 
 // The check: if it vanished and was claimed again, the znode is another one's. One that may not be removed stays lent
 // until that is allowed.
 void Ids::release_now(ClaimId id) {
   const Claim& claim = claims_.at(id);
+  if (claim.fence == 0) return;  // what is under way looks at `leaves` when it has its answer
   ZkMulti multi{{ZkCheck{claims_path(claim.pool, claim.number), claim.version},
                  ZkDelete{held_path(claim.pool, claim.number)},
                  ZkCreate{resting_path(claim.pool, claim.number), "", ZkMode::kPersistent}}};
   zk_.call(std::move(multi), [this, id](const ZkResult& result) {
-    Claim* mine = find_claim(id);
-    if (mine == nullptr) return;
-    const bool later = put_off(id, result.code);
-    const bool refused = !later && zk_refusal(result.code, true).status == ServiceStatus::kForbidden;
-    for (const uint64_t token : std::exchange(mine->leaving, {})) {
-      if (later) {
-        reply(token, ServiceStatus::kUnknown,
-              "ZooKeeper did not answer; it is given back as soon as it does");
-      } else if (refused) {
-        reply(token, ServiceStatus::kForbidden, zk_refusal(result.code, true).text);
-      } else {
-        reply(token, ServiceStatus::kDone);
-      }
-    }
-    if (!later && !refused) return forget(id);
-    if (!refused) return;
-    adrift_.insert(id);
-    retry_in(kRefusedRetry);
+    if (claims_.find(id) == nullptr) return;
+    const bool stays = zk_silent(result.code) || result.code == ZkCode::kNoAuth;
+    stays ? claims_.stays(id, result.code) : claims_.forget(id);
   });
 }
 
-void Ids::refuse(ClaimId id, ZkCode code) {
-  const ServiceAnswer answer = zk_refusal(code, true);
-  fail(id, answer.status, answer.text);
-}
+void Ids::refuse(ClaimId id, ZkCode code) { claims_.fail(id, zk_refusal(code, true)); }
 
 void Ids::fail(ClaimId id, ServiceStatus status, std::string why) {
-  Claim& claim = claims_.at(id);
-  if (claim.asker) {
-    const uint64_t token = *std::exchange(claim.asker, std::nullopt);
-    streams_.dropped(token);
-    reply(token, status, std::move(why));
-  }
-  forget(id);
+  claims_.fail(id, {status, std::move(why), ContentType::kJson, {}});
 }
 
-void Ids::lose(ClaimId id, const std::string& why) {
-  streams_.end_lost(id, why);
-  for (const uint64_t token : std::exchange(claims_.at(id).leaving, {})) reply(token, ServiceStatus::kDone);
-  fail(id, ServiceStatus::kGone, why);
-}
-
-void Ids::forget(ClaimId id) {
-  const Claim& claim = claims_.at(id);
-  const auto streamed = streamed_.find(held_path(claim.pool, claim.number));
-  if (streamed != streamed_.end() && streamed->second == id) streamed_.erase(streamed);
-  streams_.forget(id);
-  out_.watches.give_back(claim.watched);
-  by_holder_.erase({claim.holder, id});
-  adrift_.erase(id);
-  claims_.erase(id);
-}
-
-// ---- ZooKeeper, time ----
-
-bool Ids::put_off(ClaimId id, ZkCode code) {
-  if (!zk_silent(code)) return false;
-  adrift_.insert(id);
-  retry_in(kRetry);
-  return true;
-}
-
-void Ids::retry_in(Duration pause) {
-  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
-}
-
-void Ids::go_on_adrift() {
-  retry_at_ = kNever;
-  for (const ClaimId id : std::exchange(adrift_, {})) {
-    const Claim& claim = claims_.at(id);
-    if (claim.fence == 0) {
-      find(id);
-    } else if (claim.over) {
-      release_now(id);
-    } else {
-      check_own(id, [](ZkCode) {});
-    }
-  }
-}
+// ---- ZooKeeper ----
 
 void Ids::on(const ZkSessionChanged& message) {
-  connected_ = message.state == ZkState::kConnected;
-  if (!connected_) return;
+  const bool other = claims_.on(message);
+  if (!claims_.connected()) return;
   timeout_ = message.timeout;
-  const bool other = std::exchange(session_, message.session) != message.session;
-  while (other && !claims_.empty())
-    lose(claims_.begin()->first, "the ZooKeeper session of this server has ended");
-  for (const auto& [path, id] : streamed_) check_own(id, [](ZkCode) {});
-  go_on_adrift();
+  if (other) claims_.lose_all(kSessionEnded);
+  for (const ClaimId id : claims_.streamed()) check_own(id, [](ZkCode) {});
+  claims_.go_on_adrift();
 }
 
 void Ids::on(const ZkWatchFired& message) {
-  const auto it = streamed_.find(message.path);
-  if (it != streamed_.end()) check_own(it->second, [](ZkCode) {});
-}
-
-void Ids::on_time() {
-  for (const ClaimId id : streams_.on_time()) give_up(id);
-  if (retry_at_ <= out_.now) go_on_adrift();
+  const auto id = claims_.in(message.path);
+  if (id && claims_.streams().has(*id)) check_own(*id, [](ZkCode) {});
 }
 
 }  // namespace kvd

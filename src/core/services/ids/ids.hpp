@@ -36,7 +36,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/services/streams.hpp"
+#include "core/services/holdings.hpp"
 #include "core/services/zk_calls.hpp"
 
 namespace kvd {
@@ -46,11 +46,11 @@ class Ids {
   static constexpr uint32_t kMax = 1024;
   static constexpr uint64_t kRestMsMax = 3'600'000;
 
-  explicit Ids(Outbox& out) : out_(out), zk_(out, ServiceActor::kIds), streams_(out) {}
+  explicit Ids(Outbox& out);
 
   void handle(ServiceMessage&& message);
-  void on_time();
-  Instant deadline() const { return std::min(streams_.deadline(), retry_at_); }
+  void on_time() { claims_.on_time(); }
+  Instant deadline() const { return claims_.deadline(); }
 
  private:
   // What a pool looks like. `now_ms` is ZooKeeper's.
@@ -71,15 +71,13 @@ class Ids {
   using RestsThen = std::function<void(ZkCode, const std::vector<Rest>&)>;
 
   using ClaimId = uint64_t;
-  struct Claim {
-    HolderId holder;
+  struct Claim : Holding {
     std::string pool;
     std::string name;
-    size_t watched = 0;  // bytes in the account of watches
     uint32_t max = kMax;
     int64_t rest_ms = 0;
     std::string nonce;
-    std::optional<uint64_t> asker;
+    std::optional<uint64_t> asker;  // of a client's session
     int attempts = 0;
     std::vector<uint32_t> used;            // were lent before and are not now; in the order to be tried
     int64_t now_ms = 0;                    // of the survey that told
@@ -88,8 +86,6 @@ class Ids {
     uint32_t number = 0;                   // tried or held
     int32_t version = 0;                   // of the claim then
     int64_t fence = 0;                     // held since
-    bool over = false;                     // it has to go
-    std::set<uint64_t> leaving;            // requests that wait for its end
   };
   struct PendingCall {  // a GET
     std::string pool;
@@ -100,7 +96,7 @@ class Ids {
 
   void on(ServiceAsked message);
   void on(const ServiceDropped& message);
-  void on(const HoldersEnded& message);
+  void on(const HoldersEnded& message) { claims_.on(message); }
   void on(const SessionJudged&) {}
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
@@ -130,32 +126,19 @@ class Ids {
   void check_own(ClaimId id, std::function<void(ZkCode)> then);
   void confirm(ServiceAsked message, uint32_t number);
   void release(ServiceAsked message, uint32_t number);
-  void give_up(ClaimId id);
+  bool end_calls(ClaimId id, const ServiceAnswer& answer);
+  void unasked(ClaimId id);
   void release_now(ClaimId id);
   void fail(ClaimId id, ServiceStatus status, std::string why);
   void refuse(ClaimId id, ZkCode code);
-  void lose(ClaimId id, const std::string& why);
-  void forget(ClaimId id);
-  void go_on_adrift();
-  bool put_off(ClaimId id, ZkCode code);
-  void retry_in(Duration pause);
-  Claim* find_claim(ClaimId id);
   std::optional<ClaimId> find_held(HolderId holder, const std::string& pool, uint32_t number) const;
 
   Outbox& out_;
   ZkCalls zk_;
-  Streams<ClaimId> streams_;
-  uint64_t session_ = 0;  // ZooKeeper's
-  Duration timeout_{0};
-  bool connected_ = false;
+  Duration timeout_{0};  // of ZooKeeper's session
   uint64_t counter_ = 0;
-  std::map<ClaimId, Claim> claims_;
-  std::set<std::pair<HolderId, ClaimId>> by_holder_;
-  std::map<uint64_t, ClaimId> askers_;       // and those who wait for its end
-  std::map<std::string, ClaimId> streamed_;  // by the ephemeral's path, of those that a connection holds
+  Holdings<ClaimId, Claim> claims_;
   std::map<uint64_t, PendingCall> pending_;
-  std::set<ClaimId> adrift_;  // go on when there is a connection
-  Instant retry_at_ = kNever;
 };
 
 }  // namespace kvd

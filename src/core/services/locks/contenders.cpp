@@ -17,7 +17,6 @@ constexpr std::string_view kLockMark = "__lock__";
 constexpr std::string_view kReaderMark = "__rlock__";
 constexpr size_t kDigits = 10;
 constexpr std::string_view kLastNumber = "2147483647";
-constexpr Duration kRetry = milliseconds(20);
 constexpr Duration kRefusedRetry = seconds(10);
 constexpr char kDeleted[] = "its znode was deleted";
 
@@ -130,15 +129,10 @@ void Contenders::lose(PlaceId id, std::string why) {
 }
 
 // Nothing was learned: it goes on when there is a connection again, or is still.
-bool Contenders::put_off(Place& place, ZkCode code) {
-  if (!zk_silent(code)) return false;
-  place.phase = Phase::kAdrift;
-  retry_in(kRetry);
+bool Contenders::put_off(PlaceId id, ZkCode code) {
+  if (!adrift_.put_off(id, code)) return false;
+  places_.at(id).phase = Phase::kAdrift;
   return true;
-}
-
-void Contenders::retry_in(Duration pause) {
-  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
 }
 
 // ---- a znode of our own ----
@@ -161,13 +155,13 @@ void Contenders::on_created(PlaceId id, const ZkResult& result) {
       if (place->leaving || std::exchange(place->made_path, true)) return lose(id, "its path was removed");
       zk_.make_path(place->path, [this, id](ZkCode code) {
         Place* again = find_place(id);
-        if (again == nullptr || put_off(*again, code)) return;
+        if (again == nullptr || put_off(id, code)) return;
         code == ZkCode::kOk ? create(id) : refuse(id, zk_refusal(code, true));
       });
       return;
     case ZkCode::kUnknown:  // its guid will tell whether it is there
     case ZkCode::kNotConnected:
-      put_off(*place, result.code);
+      put_off(id, result.code);
       return;
     default:
       refuse(id, zk_refusal(result.code, true));
@@ -194,14 +188,14 @@ void Contenders::find(PlaceId id) {
   place.phase = Phase::kFinding;
   zk_.call(ZkSync{place.path}, [this, id](const ZkResult& synced) {
     Place* found = find_place(id);
-    if (found == nullptr || put_off(*found, synced.code)) return;
+    if (found == nullptr || put_off(id, synced.code)) return;
     zk_.call(ZkChildren{found->path}, [this, id](const ZkResult& result) { on_found(id, result); });
   });
 }
 
 void Contenders::on_found(PlaceId id, const ZkResult& result) {
   Place* place = find_place(id);
-  if (place == nullptr || put_off(*place, result.code)) return;
+  if (place == nullptr || put_off(id, result.code)) return;
   if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode)
     return refuse(id, zk_refusal(result.code, true));
   for (const std::string& name : result.children) {
@@ -227,7 +221,7 @@ void Contenders::look(PlaceId id) {
 
 void Contenders::on_listed(PlaceId id, const ZkResult& result) {
   Place* place = find_place(id);
-  if (place == nullptr || put_off(*place, result.code)) return;
+  if (place == nullptr || put_off(id, result.code)) return;
   if (place->leaving) return remove(id);
   if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode)
     return refuse(id, zk_refusal(result.code, true));
@@ -258,7 +252,7 @@ void Contenders::check_predecessor(PlaceId id) {
       if (stands) out_.watches.leave_behind(before);
       return;
     }
-    if (put_off(*waiting, result.code)) return;
+    if (put_off(id, result.code)) return;
     waiting->before_watched = stands;
     if (waiting->leaving) return remove(id);
     if (result.code == ZkCode::kNoNode) return look_woken(id);
@@ -281,7 +275,7 @@ void Contenders::check_own(PlaceId id) {
   const bool watch = !mutated(Mutation::kPlaceUnwatched);
   zk_.call(ZkExists{znode_path(place), watch}, [this, id](const ZkResult& result) {
     Place* own = find_place(id);
-    if (own == nullptr || put_off(*own, result.code)) return;
+    if (own == nullptr || put_off(id, result.code)) return;
     if (own->leaving) return remove(id);
     if (take_own(id, result) && own->first) hold(id);
   });
@@ -313,9 +307,9 @@ void Contenders::remove(PlaceId id) {
     Place* leaving = find_place(id);
     if (leaving == nullptr) return;
     if (result.code == ZkCode::kOk || result.code == ZkCode::kNoNode) return lose(id, "");
-    if (!put_off(*leaving, result.code)) {
+    if (!put_off(id, result.code)) {
       leaving->phase = Phase::kAdrift;
-      retry_in(kRefusedRetry);
+      adrift_.put_off(id, kRefusedRetry);
     }
     if (!leaving->refused) events_.left(id, result.code);
   });
@@ -343,8 +337,8 @@ void Contenders::on(const ZkWatchFired& message) {
 // With the session end all its znodes. After a mere reconnection each place goes on where it was; what it watched may
 // have changed unseen, so that is asked again, and nothing else: a thousand places are two thousand small calls.
 void Contenders::on(const ZkSessionChanged& message) {
-  connected_ = message.state == ZkState::kConnected;
-  if (!connected_) return;
+  adrift_.on(message);
+  if (!adrift_.connected()) return;
   const bool other = std::exchange(session_, message.session) != message.session;
   for (const PlaceId id : all_places()) {
     Place& place = places_.at(id);
@@ -363,11 +357,10 @@ void Contenders::on(const ZkSessionChanged& message) {
 }
 
 void Contenders::go_on_adrift() {
-  retry_at_ = kNever;
-  for (const PlaceId id : all_places()) {
-    const Place& place = places_.at(id);
-    if (place.phase != Phase::kAdrift) continue;
-    if (place.znode.empty()) {
+  for (const PlaceId id : adrift_.take()) {
+    const Place* place = find_place(id);
+    if (place == nullptr || place->phase != Phase::kAdrift) continue;
+    if (place->znode.empty()) {
       find(id);
     } else {
       go_on(id);
@@ -376,7 +369,7 @@ void Contenders::go_on_adrift() {
 }
 
 void Contenders::on_time() {
-  if (retry_at_ <= out_.now) go_on_adrift();
+  if (adrift_.deadline() <= out_.now) go_on_adrift();
 }
 
 std::vector<PlaceId> Contenders::all_places() const {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/outbox.hpp"
+#include "core/services/adrift.hpp"
 #include "core/services/zk_calls.hpp"
 #include "msg/services.hpp"
 
@@ -38,7 +39,8 @@ class Contenders {
     // After leave(): the znode is gone (kOk); or it is not, or nobody knows, and it goes as soon as it can.
     std::function<void(PlaceId, ZkCode)> left;
   };
-  Contenders(Outbox& out, ZkCalls& zk, Events events) : out_(out), zk_(zk), events_(std::move(events)) {}
+  Contenders(Outbox& out, ZkCalls& zk, Events events)
+      : out_(out), zk_(zk), events_(std::move(events)), adrift_(out) {}
 
   // `path` is absolute; it and what is above it are made when they are missing. `data` is what others see. None: this
   // server watches as much as it may already.
@@ -49,7 +51,7 @@ class Contenders {
   void on(const ZkSessionChanged& message);
   void on(const ZkWatchFired& message);
   void on_time();
-  Instant deadline() const { return retry_at_; }
+  Instant deadline() const { return adrift_.deadline(); }
 
  private:
   enum class Phase : uint8_t {
@@ -93,8 +95,7 @@ class Contenders {
   void remove(PlaceId id);
   void lose(PlaceId id, std::string why);
   void refuse(PlaceId id, ServiceAnswer why);
-  bool put_off(Place& place, ZkCode code);
-  void retry_in(Duration pause);
+  bool put_off(PlaceId id, ZkCode code);
   void go_on_adrift();
   std::string new_guid();
   std::vector<PlaceId> all_places() const;
@@ -109,8 +110,7 @@ class Contenders {
   ZkCalls& zk_;
   Events events_;
   uint64_t session_ = 0;  // ZooKeeper's, the last one
-  bool connected_ = false;
-  Instant retry_at_ = kNever;
+  Adrift<PlaceId> adrift_;
   uint64_t counter_ = 0;
   std::map<PlaceId, Place> places_;
   std::multimap<std::string, PlaceId> concerned_;  // by the path of a znode

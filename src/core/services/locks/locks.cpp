@@ -27,19 +27,22 @@ Locks::Locks(Outbox& out)
                   {[this](PlaceId id, int64_t fence) { on_held(id, fence); },
                    [this](PlaceId id, size_t ahead) { on_waits(id, ahead); },
                    [this](PlaceId id, const std::string& why) { on_lost(id, why); },
-                   [this](PlaceId id, const ServiceAnswer& answer) { on_refused(id, answer); },
+                   [this](PlaceId id, const ServiceAnswer& answer) { grants_.fail(id, answer); },
                    [this](PlaceId id, ZkCode code) { on_left(id, code); }}),
-      streams_(out) {}
+      grants_(out, {.find = {},  // the contenders keep what is adrift
+                    .check = {},
+                    .remove = [this](PlaceId id) { contenders_.leave(id); },
+                    .end_calls = [this](PlaceId id, const auto& answer) { return end_calls(id, answer); },
+                    .unasked = [this](PlaceId id, uint64_t token) { unasked(id, token); },
+                    .forgotten = {}}) {}
 
 void Locks::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
 void Locks::reply(uint64_t token, ServiceStatus status, std::string text) {
-  tokens_.erase(token);
   pending_reads_.erase(token);
-  out_.service_router.post(
-      ServiceAnswered{token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, true});
+  grants_.reply(token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}});
 }
 
 // ---- what is asked ----
@@ -71,7 +74,7 @@ void Locks::post(ServiceAsked message) {
     wrong = "for whom? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
   if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
 
-  const auto lost = losses_.take(message.holder, place_of(message.call.path, election));
+  const auto lost = grants_.losses().take(message.holder, place_of(message.call.path, election));
   if (lost) return reply(message.token, ServiceStatus::kGone, *lost);
   std::optional<PlaceId> place = find(message.holder, message.call.path, election);
   if (place && name && grants_.at(*place).name != *name)
@@ -81,19 +84,19 @@ void Locks::post(ServiceAsked message) {
     const std::string stands_as = name.value_or(out_.config.self.member.id.value);
     place = contenders_.join(message.call.path, stands_as);
     if (!place) return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
-    Grant& grant = grants_[*place];
+    Grant grant;
     grant.holder = message.holder;
     grant.name = stands_as;
     grant.path = std::move(message.call.path);
     grant.election = election;
-    by_holder_.emplace(grant.holder, *place);
+    grants_.add(*place, std::move(grant));
   }
   Grant& grant = grants_.at(*place);
   if (message.streams) {
-    streams_.open(*place, message.token);
+    grants_.streams().open(*place, message.token);
     grant.stream_until = message.until;
   } else {
-    tokens_[message.token] = *place;
+    grants_.ask(message.token, *place);
     grant.asking[message.token] = {message.until, message.until > out_.now};
   }
   answer_askers(*place);
@@ -107,22 +110,18 @@ void Locks::leave(ServiceAsked message) {
   if (message.holder == HolderId())
     return reply(message.token, ServiceStatus::kInvalid,
                  "the query parameter 'session' has to name whose place it is");
-  const auto lost = losses_.take(message.holder, place_of(message.call.path, election));
+  const auto lost = grants_.losses().take(message.holder, place_of(message.call.path, election));
   if (lost) return reply(message.token, ServiceStatus::kGone, *lost);
   if (!place)
     return reply(message.token, ServiceStatus::kNotFound, "the client's session has no place there");
-  tokens_[message.token] = *place;
+  grants_.ask(message.token, *place);
   grants_.at(*place).leaving.insert(message.token);
-  take_back(*place, "it was given back", Duration(0));
+  grants_.take_back(*place, "it was given back", Duration(0));
 }
 
 std::optional<PlaceId> Locks::find(HolderId holder, const std::string& path, bool election) const {
-  for (auto it = by_holder_.lower_bound({holder, PlaceId()}); it != by_holder_.end() && it->first == holder;
-       ++it) {
-    const Grant& grant = grants_.at(it->second);
-    if (grant.path == path && grant.election == election && !grant.over) return it->second;
-  }
-  return std::nullopt;
+  return grants_.find_of(
+      holder, [&](const Grant& grant) { return grant.path == path && grant.election == election; });
 }
 
 // ---- what becomes of a place ----
@@ -146,7 +145,7 @@ std::string Locks::to_json(const Grant& grant, bool with_path) const {
 
 void Locks::tell(PlaceId id) {
   const Grant& grant = grants_.at(id);
-  if (grant.held || grant.ahead) streams_.say(id, to_json(grant, false));
+  if (grant.held || grant.ahead) grants_.streams().say(id, to_json(grant, false));
 }
 
 void Locks::on_held(PlaceId id, int64_t fence) {
@@ -186,95 +185,41 @@ void Locks::answer_askers(PlaceId id) {
             fmt::format("held by another; {} in line before this one", *grant.ahead));
     }
   }
-  if (streams_.has(id) && known && !grant.held) {
+  if (grants_.streams().has(id) && known && !grant.held) {
     if (grant.stream_until <= out_.now) {
-      streams_.end(id, R"({"state":"timeout"})");
+      grants_.streams().end(id, R"({"state":"timeout"})");
     } else {
       due_ = std::min(due_, grant.stream_until);
     }
   }
-  if (!grant.known && !streams_.has(id) && grant.asking.empty()) give_up(id);
+  if (!grant.known && !grants_.streams().has(id) && grant.asking.empty()) grants_.give_up(id);
 }
 
-void Locks::refuse_askers(Grant& grant, ServiceStatus status, const std::string& why) {
-  for (const auto& [token, asker] : std::exchange(grant.asking, {})) reply(token, status, why);
-}
-
-void Locks::give_up(PlaceId id) {
+bool Locks::end_calls(PlaceId id, const ServiceAnswer& answer) {
   Grant& grant = grants_.at(id);
-  grant.over = true;
-  streams_.forget(id);
-  contenders_.leave(id);
+  for (const auto& [token, asker] : std::exchange(grant.asking, {})) grants_.reply(token, answer);
+  return grant.held;
 }
 
-void Locks::forget(PlaceId id) {
-  streams_.forget(id);
-  by_holder_.erase({grants_.at(id).holder, id});
-  grants_.erase(id);
-}
-
-// Whoever may believe to hold hears of it before the next one can: the znode goes later.
-void Locks::take_back(PlaceId id, const std::string& why, Duration grace) {
-  Grant& grant = grants_.at(id);
-  if (grant.over) return;
-  refuse_askers(grant, ServiceStatus::kGone, why);
-  if (!streams_.part(id, why, grant.held ? grace : Duration(0))) return give_up(id);
-  grant.over = true;
+void Locks::unasked(PlaceId id, uint64_t token) {
+  grants_.at(id).asking.erase(token);
+  answer_askers(id);
 }
 
 void Locks::on_lost(PlaceId id, const std::string& why) {
-  Grant& grant = grants_.at(id);
-  const bool heard = !grant.asking.empty() || streams_.has(id) || grant.over;
-  if (!heard) losses_.add(grant.holder, place_of(grant.path, grant.election), why);
-  refuse_askers(grant, ServiceStatus::kGone, why);
-  streams_.end_lost(id, why);
-  forget(id);
-}
-
-void Locks::on_refused(PlaceId id, const ServiceAnswer& answer) {
-  Grant& grant = grants_.at(id);
-  refuse_askers(grant, answer.status, answer.text);
-  for (const uint64_t token : std::exchange(grant.leaving, {})) reply(token, ServiceStatus::kDone);
-  if (const auto token = streams_.refuse(id)) reply(*token, answer.status, answer.text);
-  forget(id);
+  const Grant& grant = grants_.at(id);
+  const bool heard = !grant.asking.empty() || grants_.streams().has(id) || grant.over;
+  if (!heard) grants_.losses().add(grant.holder, place_of(grant.path, grant.election), why);
+  grants_.lose(id, why);
 }
 
 void Locks::on_left(PlaceId id, ZkCode code) {
-  Grant& grant = grants_.at(id);
-  for (const uint64_t token : std::exchange(grant.leaving, {})) {
-    if (code == ZkCode::kOk) {
-      reply(token, ServiceStatus::kDone);
-    } else if (zk_silent(code)) {
-      reply(token, ServiceStatus::kUnknown, "ZooKeeper did not answer; it is given back as soon as it does");
-    } else {
-      refuse_by(token, code, true);
-    }
-  }
-  if (code == ZkCode::kOk) forget(id);
+  code == ZkCode::kOk ? grants_.forget(id) : grants_.not_left(id, code);
 }
 
 void Locks::on(const ServiceDropped& message) {
   pending_reads_.erase(message.token);
-  if (const auto held = streams_.dropped(message.token)) return give_up(*held);
-  const auto it = tokens_.find(message.token);
-  if (it == tokens_.end()) return;
-  const PlaceId id = it->second;
-  tokens_.erase(it);
-  Grant& grant = grants_.at(id);
-  grant.asking.erase(message.token);
-  grant.leaving.erase(message.token);
-  answer_askers(id);
-}
-
-void Locks::on(const HoldersEnded& message) {
-  std::vector<PlaceId> theirs;
-  for (const HolderId holder : message.holders) {
-    losses_.forget(holder);
-    for (auto it = by_holder_.lower_bound({holder, PlaceId()}); it != by_holder_.end() && it->first == holder;
-         ++it)
-      theirs.push_back(it->second);
-  }
-  for (const PlaceId id : theirs) take_back(id, message.why, message.grace);
+  grants_.on(message);
 }
 
 // ---- who holds ----
@@ -391,11 +336,9 @@ void Locks::on(const ZkWatchFired& message) {
 // Looked through only when the earliest moment that was ever given since the last look has passed.
 void Locks::on_time() {
   contenders_.on_time();
-  for (const PlaceId id : streams_.on_time()) give_up(id);
+  grants_.on_time();
   if (due_ > out_.now) return;
-  std::vector<PlaceId> places;
-  for (const auto& [id, grant] : grants_) places.push_back(id);
-  for (const PlaceId id : places) answer_askers(id);
+  for (const PlaceId id : grants_.keys()) answer_askers(id);
   std::vector<uint64_t> late;
   for (const auto& [token, pending] : pending_reads_) {
     if (!pending.watched.empty() && pending.until <= out_.now) late.push_back(token);
@@ -406,9 +349,9 @@ void Locks::on_time() {
 
 Instant Locks::next_due() const {
   Instant next = kNever;
-  for (const auto& [id, grant] : grants_) {
+  for (const auto& [id, grant] : grants_.all()) {
     if (grant.held || !grant.ahead || grant.over) continue;
-    if (streams_.has(id)) next = std::min(next, grant.stream_until);
+    if (grants_.streams().has(id)) next = std::min(next, grant.stream_until);
     for (const auto& [token, asker] : grant.asking) next = std::min(next, asker.until);
   }
   for (const auto& [token, pending] : pending_reads_) {
@@ -417,6 +360,6 @@ Instant Locks::next_due() const {
   return next;
 }
 
-Instant Locks::deadline() const { return std::min({due_, contenders_.deadline(), streams_.deadline()}); }
+Instant Locks::deadline() const { return std::min({due_, contenders_.deadline(), grants_.deadline()}); }
 
 }  // namespace kvd

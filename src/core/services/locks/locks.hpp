@@ -26,9 +26,8 @@
 #include <string>
 #include <utility>
 
+#include "core/services/holdings.hpp"
 #include "core/services/locks/contenders.hpp"
-#include "core/services/losses.hpp"
-#include "core/services/streams.hpp"
 #include "core/services/zk_calls.hpp"
 
 namespace kvd {
@@ -46,19 +45,16 @@ class Locks {
     Instant until{};
     bool waits = false;  // was ready to
   };
-  struct Grant {  // a place, wanted or had
-    HolderId holder;
-    std::string path;  // absolute
-    std::string name;  // as which it stands there
+  struct Grant : Holding {  // a place, wanted or had; its znode is the contenders'
+    std::string path;       // absolute
+    std::string name;       // as which it stands there
     bool election = false;
     Instant stream_until = kNever;  // its stream waits so long
     std::map<uint64_t, PendingCall> asking;
-    std::set<uint64_t> leaving;  // requests that wait for its end
     bool held = false;
     int64_t fence = 0;
     std::optional<size_t> ahead;  // as of the last look; none: not known yet
     bool known = false;  // its session has been told that it has it; a place that nobody knows of is given up
-    bool over = false;   // taken back: its znode goes once its holder had time to hear of it
   };
   struct PendingRead {  // a GET
     bool election = false;
@@ -71,7 +67,7 @@ class Locks {
 
   void on(ServiceAsked message);
   void on(const ServiceDropped& message);
-  void on(const HoldersEnded& message);
+  void on(const HoldersEnded& message) { grants_.on(message); }
   void on(const SessionJudged&) {}
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
@@ -91,15 +87,12 @@ class Locks {
   void on_held(PlaceId id, int64_t fence);
   void on_waits(PlaceId id, size_t ahead);
   void on_lost(PlaceId id, const std::string& why);
-  void on_refused(PlaceId id, const ServiceAnswer& answer);
   void on_left(PlaceId id, ZkCode code);
 
   void tell(PlaceId id);
-  void forget(PlaceId id);
   void answer_askers(PlaceId id);
-  void refuse_askers(Grant& grant, ServiceStatus status, const std::string& why);
-  void take_back(PlaceId id, const std::string& why, Duration grace);
-  void give_up(PlaceId id);
+  bool end_calls(PlaceId id, const ServiceAnswer& answer);
+  void unasked(PlaceId id, uint64_t token);
   std::string to_json(const Grant& grant, bool with_path) const;
   std::optional<PlaceId> find(HolderId holder, const std::string& path, bool election) const;
   void reply(uint64_t token, ServiceStatus status, std::string text = "");
@@ -108,11 +101,7 @@ class Locks {
   Outbox& out_;
   ZkCalls zk_;
   Contenders contenders_;
-  Streams<PlaceId> streams_;
-  Losses losses_;
-  std::map<PlaceId, Grant> grants_;
-  std::set<std::pair<HolderId, PlaceId>> by_holder_;
-  std::map<uint64_t, PlaceId> tokens_;  // of those who ask
+  Holdings<PlaceId, Grant> grants_;
   std::map<uint64_t, PendingRead> pending_reads_;
   Instant due_ = kNever;  // nothing that waits for a moment waits for an earlier one
 };

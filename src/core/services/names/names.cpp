@@ -39,15 +39,20 @@ Names::Names(Outbox& out)
               rendered_.clear();
               answer_asks();
             }),
-      streams_(out) {}
+      held_(out, {.find = [this](const auto& path) { release(path); },
+                  .check = [this](const auto& path) { watch_own(path); },
+                  .remove = [this](const auto& path) { release(path); },
+                  .end_calls = [](const auto&, const auto&) { return true; },  // they are not the entry's
+                  .unasked = {},
+                  .forgotten = {}}),
+      adrift_(out) {}
 
 void Names::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
 void Names::reply(uint64_t token, ServiceStatus status, std::string text) {
-  out_.service_router.post(
-      ServiceAnswered{token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, true});
+  held_.reply(token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}});
 }
 
 // ---- what is asked ----
@@ -94,11 +99,7 @@ void Names::on(const ServiceDropped& message) {
   const auto it = puts_.find(message.token);
   // A holder's goes on: whoever asks again finds it done.
   if (it != puts_.end() && it->second.holder == HolderId()) puts_.erase(it);
-  if (const auto path = streams_.dropped(message.token)) return release(*path);
-  const auto leaving = leaving_.find(message.token);
-  if (leaving == leaving_.end()) return;
-  held_.at(leaving->second).leaving.erase(message.token);
-  leaving_.erase(leaving);
+  held_.on(message);
 }
 
 // ---- one entry ----
@@ -275,8 +276,7 @@ void Names::on(const ZkWatchFired& message) {
   view_.on(message);
   if (!message.path.starts_with(fmt::format("{}/", kNamesPath))) return;
   const std::string path = message.path.substr(sizeof kNamesPath);
-  const auto held = held_.find(path);
-  if (held != held_.end() && !held->second.address.empty()) watch_own(path);
+  if (held_.in(message.path)) watch_own(path);
   std::vector<uint64_t> concerned;
   for (const auto& [token, pending] : pending_reads_) {
     if (pending.watching && pending.path == path) concerned.push_back(token);
@@ -287,43 +287,35 @@ void Names::on(const ZkWatchFired& message) {
 // With the session end all its znodes. After a mere reconnection what is watched is asked for again.
 void Names::on(const ZkSessionChanged& message) {
   view_.on(message);
-  connected_ = message.state == ZkState::kConnected;
-  const bool over = message.state == ZkState::kExpired || (connected_ && message.session != session_);
-  if (connected_) session_ = message.session;
-  std::vector<std::string> paths;
-  for (const auto& [path, held] : held_) paths.push_back(path);
-  for (const std::string& path : paths) {
-    if (over) {
-      streams_.end_lost(path, "the ZooKeeper session ended");
-      released(path);
-    } else if (connected_ && !held_.at(path).address.empty()) {
-      watch_own(path);
-    }
+  adrift_.on(message);
+  const bool other = held_.on(message);
+  if (other || message.state == ZkState::kExpired) held_.lose_all("the ZooKeeper session ended");
+  if (!held_.connected()) return;
+  for (const auto& [path, held] : held_.all()) {
+    if (!held.znode.empty()) watch_own(path);
   }
-  if (!connected_) return;
   std::vector<uint64_t> watching;
   for (const auto& [token, pending] : pending_reads_) {
     if (pending.watching) watching.push_back(token);
   }
   for (const uint64_t token : watching) look(token);
-  for (const auto& then : std::exchange(adrift_, {})) then();
+  held_.go_on_adrift();
+  go_on_adrift();
 }
 
-void Names::put_off(std::function<void()> then, Duration pause) {
-  adrift_.push_back(std::move(then));
-  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
+void Names::go_on_adrift() {
+  for (const uint64_t token : adrift_.take()) {
+    if (puts_.contains(token)) read(token);
+    const auto removal = removals_.find(token);
+    if (removal != removals_.end()) remove_kept(token, removal->second, true);
+  }
 }
 
 // Looked through only when the earliest moment that was ever given since the last look has passed.
 void Names::on_time() {
   view_.on_time();
-  if (retry_at_ <= out_.now) {
-    retry_at_ = kNever;
-    if (connected_) {
-      for (const auto& then : std::exchange(adrift_, {})) then();
-    }
-  }
-  for (const std::string& path : streams_.on_time()) release(path);
+  held_.on_time();
+  if (adrift_.deadline() <= out_.now) go_on_adrift();
   if (due_ > out_.now) return;
   std::vector<uint64_t> late;
   for (const auto& [token, pending] : pending_reads_) {
@@ -346,6 +338,8 @@ Instant Names::next_due() const {
   return next;
 }
 
-Instant Names::deadline() const { return std::min({due_, retry_at_, view_.deadline(), streams_.deadline()}); }
+Instant Names::deadline() const {
+  return std::min({due_, view_.deadline(), held_.deadline(), adrift_.deadline()});
+}
 
 }  // namespace kvd

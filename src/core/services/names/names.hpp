@@ -28,9 +28,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/services/holdings.hpp"
 #include "core/services/names/name_entry.hpp"
 #include "core/services/names/names_view.hpp"
-#include "core/services/streams.hpp"
 #include "core/services/zk_calls.hpp"
 
 namespace kvd {
@@ -64,14 +64,10 @@ class Names {
     bool stale_claim = false;  // the claim is there and in our name: from an entry that others deleted
     std::vector<Op> ops;       // of the multi under way
   };
-  struct Held {  // an entry of a holder; from before its creation until it is certainly gone
-    HolderId holder;
-    std::string address;  // empty: not made yet
+  struct Held : Holding {  // an entry of a holder; from before its creation until it is certainly gone
+    std::string address;
     bool allocated = false;
     int64_t version = 0;
-    std::set<uint64_t> leaving;  // who waits for its end
-    bool over = false;           // taken back: its znode goes when its holder had time to hear of it ...
-    bool leaves = false;         // ... or is being deleted
   };
 
   void put(ServiceAsked message);
@@ -97,17 +93,15 @@ class Names {
 
   bool hold(const std::string& path, HolderId holder);
   void watch_own(const std::string& path);
-  void take_back(const std::string& path, const std::string& why, Duration grace);
   void release(const std::string& path);
-  void release_later(const std::string& path, ZkCode why);
+  bool is_leaving(const std::string& path) const;
   void on_release_read(const std::string& path, const ZkResult& result);
   void free_claim(const std::string& path);
-  void released(const std::string& path);
 
   void remove(ServiceAsked message);
   void remove_kept(uint64_t token, const std::string& path, bool unsure);
   void on_kept_read(uint64_t token, const std::string& path, bool unsure, const ZkResult& result);
-  void remove_later(uint64_t token, const std::string& path, bool unsure);
+  void remove_later(uint64_t token, bool unsure);
   void removed(uint64_t token, ServiceStatus status, const char* why = "");
   void removed_not(uint64_t token, ZkCode code);
 
@@ -150,27 +144,19 @@ class Names {
   Rendered render_entries(const std::string& zone) const;
   void reply_hosts(uint64_t token, const PendingList& pending, const Rendered* rendered);
   void reply(uint64_t token, ServiceStatus status, std::string text = "");
-  // Goes on when there is a connection, or in a moment if there is one.
-  static constexpr Duration kRetry = milliseconds(20);
-  void put_off(std::function<void()> then, Duration pause = kRetry);
+  void go_on_adrift();
   Instant next_due() const;
 
   Outbox& out_;
   ZkCalls zk_;
   NamesView view_;
-  Streams<std::string> streams_;  // by path, of what is held
-  uint64_t session_ = 0;          // ZooKeeper's, the last one
-  bool connected_ = false;
+  Holdings<std::string, Held> held_;  // by path
   std::map<uint64_t, Put> puts_;
-  std::map<std::string, Held> held_;
-  std::set<std::pair<HolderId, std::string>> by_holder_;
-  std::map<uint64_t, std::string> leaving_;  // who waits for the end of one of these
-  std::set<uint64_t> removals_;              // of what no holder has
+  std::map<uint64_t, std::string> removals_;  // the path of what no holder has
+  Adrift<uint64_t> adrift_;                   // of these two
   std::map<uint64_t, PendingRead> pending_reads_;
   std::map<uint64_t, PendingList> pending_lists_;
   std::map<std::pair<bool, std::string>, Rendered> rendered_;  // of the view as it is
-  std::vector<std::function<void()>> adrift_;
-  Instant retry_at_ = kNever;
   Instant due_ = kNever;  // nothing that waits for a moment waits for an earlier one
 };
 

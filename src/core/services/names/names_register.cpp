@@ -66,13 +66,12 @@ void Names::put(ServiceAsked message) {
 void Names::refuse(uint64_t token, ServiceStatus status, std::string why) {
   const Put put = std::move(puts_.at(token));
   puts_.erase(token);
-  const auto held = held_.find(put.path);
-  const bool intended =
-      held != held_.end() && held->second.holder == put.holder && held->second.address.empty();
+  const Held* held = held_.find(put.path);
+  const bool intended = held != nullptr && held->holder == put.holder && held->znode.empty();
   const bool others = std::any_of(puts_.begin(), puts_.end(), [&](const auto& one) {
     return one.second.holder == put.holder && one.second.path == put.path;
   });
-  if (intended && !held->second.over && !others) released(put.path);
+  if (intended && !held->over && !others) held_.forget(put.path);
   reply(token, status, std::move(why));
 }
 
@@ -85,9 +84,7 @@ void Names::refuse_by(uint64_t token, ZkCode code) {
 bool Names::fails(uint64_t token, ZkCode code) {
   const bool later = zk_silent(code);
   if (later && puts_.at(token).unsure) {
-    put_off([this, token] {
-      if (puts_.contains(token)) read(token);
-    });
+    adrift_.put_off(token, code);
   } else if (later) {
     refuse(token, ServiceStatus::kUnavailable, kNoAnswer);
   } else if (code == ZkCode::kNoAuth) {
@@ -115,9 +112,9 @@ void Names::read(uint64_t token) {
 void Names::on_read(uint64_t token, const ZkResult& result) {
   Put& put = puts_.at(token);
   if (fails(token, result.code)) return;
-  const auto held = held_.find(put.path);
-  const bool other = held != held_.end() && (held->second.holder != put.holder || held->second.over);
-  const bool mine = held != held_.end() && !other;
+  const Held* held = held_.find(put.path);
+  const bool other = held != nullptr && (held->holder != put.holder || held->over);
+  const bool mine = held != nullptr && !other;
   put.creates = result.code == ZkCode::kNoNode;
   if (put.creates) {
     if (other) return refuse(token, ServiceStatus::kConflict, "another client's session has this name");
@@ -129,7 +126,7 @@ void Names::on_read(uint64_t token, const ZkResult& result) {
   if (owner != 0 && put.holder == HolderId())
     return refuse(token, ServiceStatus::kConflict,
                   "the name is a session's: only with that session can it be changed");
-  if (owner != 0 && !(mine && owner == session_))
+  if (owner != 0 && !(mine && owner == held_.session()))
     return refuse(token, ServiceStatus::kConflict, "another client's session has this name");
   if (owner == 0 && put.holder != HolderId()) {
     return refuse(
@@ -302,17 +299,16 @@ void Names::finish(uint64_t token, const NameEntry& entry, int64_t version) {
   const Put put = std::move(puts_.at(token));
   puts_.erase(token);
   if (put.holder != HolderId()) {
-    const auto it = held_.find(put.path);
-    if (it == held_.end() || it->second.over)
-      return reply(token, ServiceStatus::kGone, "others deleted it at once");
-    Held& held = it->second;
-    held.address = entry.address;
-    held.allocated = entry.allocated;
-    held.version = version;
-    if (put.streams) streams_.open(put.path, token);
+    Held* held = held_.find(put.path);
+    if (held == nullptr || held->over) return reply(token, ServiceStatus::kGone, "others deleted it at once");
+    held->address = entry.address;
+    held->allocated = entry.allocated;
+    held->version = version;
+    held_.there(put.path, znode_of(put.path));
+    if (put.streams) held_.streams().open(put.path, token);
     watch_own(put.path);
   }
-  if (put.streams) return streams_.say(put.path, to_json(put.path, entry.address, version));
+  if (put.streams) return held_.streams().say(put.path, to_json(put.path, entry.address, version));
   reply(token, put.is_new ? ServiceStatus::kCreated : ServiceStatus::kOk,
         to_json(put.path, entry.address, version));
 }
@@ -321,23 +317,26 @@ void Names::finish(uint64_t token, const NameEntry& entry, int64_t version) {
 
 // False: there is no room for its watch.
 bool Names::hold(const std::string& path, HolderId holder) {
-  if (held_.contains(path)) return true;
-  if (!out_.watches.take(out_.watches.bytes_of(path))) return false;
-  held_[path].holder = holder;
-  by_holder_.emplace(holder, path);
-  return true;
+  if (held_.find(path) != nullptr) return true;
+  Held held;
+  held.holder = holder;
+  held.watch_bytes = out_.watches.bytes_of(path);
+  return held_.add(path, std::move(held));
 }
 
 // Others may delete it, and then somebody else may register there.
 void Names::watch_own(const std::string& path) {
   zk_.call(ZkExists{znode_of(path), true}, [this, path](const ZkResult& result) {
-    const auto held = held_.find(path);
-    if (held == held_.end() || held->second.address.empty()) return;
-    if (result.code == ZkCode::kNotConnected && connected_) return put_off([this, path] { watch_own(path); });
+    const Held* held = held_.find(path);
+    if (held == nullptr || held->znode.empty()) return;
+    if (result.code == ZkCode::kNotConnected && held_.connected()) {
+      held_.put_off(path, result.code);
+      return;
+    }
     const bool gone = result.code == ZkCode::kNoNode;
-    if (!gone && (result.code != ZkCode::kOk || result.stat.ephemeral_owner == session_)) return;
-    if (held->second.leaves) return;  // by ourselves
-    take_back(path, "its znode was deleted", Duration(0));
+    if (!gone && (result.code != ZkCode::kOk || result.stat.ephemeral_owner == held_.session())) return;
+    if (held->leaves) return;  // by ourselves
+    held_.take_back(path, "its znode was deleted", Duration(0));
   });
 }
 
@@ -351,99 +350,57 @@ void Names::on(const HoldersEnded& message) {
     puts_.erase(token);
     reply(token, ServiceStatus::kGone, message.why);
   }
-  std::vector<std::string> theirs;
-  for (const HolderId holder : message.holders) {
-    for (auto it = by_holder_.lower_bound({holder, ""}); it != by_holder_.end() && it->first == holder; ++it)
-      theirs.push_back(it->second);
-  }
-  for (const std::string& path : theirs) take_back(path, message.why, message.grace);
-}
-
-// Whoever may use its address hears of it before the next one can have it: the znode goes later.
-void Names::take_back(const std::string& path, const std::string& why, Duration grace) {
-  Held& held = held_.at(path);
-  if (held.leaves || (held.over && grace != Duration(0))) return;
-  if (!streams_.part(path, why, grace)) return release(path);
-  held.over = true;
+  held_.on(message);
 }
 
 // The sync: of a registration whose outcome was not heard the session's server may not know yet.
 void Names::release(const std::string& path) {
-  Held& held = held_.at(path);
-  if (held.address.empty()) zk_.call(ZkSync{znode_of(path)}, [](const ZkResult&) {});
-  held.over = held.leaves = true;
+  if (held_.at(path).znode.empty()) zk_.call(ZkSync{znode_of(path)}, [](const ZkResult&) {});
   zk_.call(ZkGet{znode_of(path)}, [this, path](const ZkResult& result) {
-    const auto it = held_.find(path);
-    if (it != held_.end() && it->second.leaves) on_release_read(path, result);
+    if (is_leaving(path)) on_release_read(path, result);
   });
 }
 
+bool Names::is_leaving(const std::string& path) const {
+  const Held* held = held_.find(path);
+  return held != nullptr && held->leaves;
+}
+
 void Names::on_release_read(const std::string& path, const ZkResult& result) {
-  if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode) return release_later(path, result.code);
-  if (result.code != ZkCode::kOk || result.stat.ephemeral_owner != session_) return free_claim(path);
+  if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode)
+    return held_.stays(path, result.code, kRefusedRetry);
+  if (result.code != ZkCode::kOk || result.stat.ephemeral_owner != held_.session()) return free_claim(path);
   const std::optional<NameEntry> entry = decode_name(result.data);
   whether_claimed(path, entry,
                   [this, path, entry, version = result.stat.version](std::optional<bool> claimed) {
-                    if (!held_.contains(path) || !held_.at(path).leaves) return;
-                    if (!claimed) return release_later(path, ZkCode::kUnknown);
+                    if (!is_leaving(path)) return;
+                    if (!claimed) return held_.stays(path, ZkCode::kUnknown);
                     ZkMulti multi{{ZkDelete{znode_of(path), version}}};
                     if (*claimed) multi.ops.emplace_back(ZkDelete{claim_of(entry->address)});
                     zk_.call(std::move(multi), [this, path](const ZkResult& deleted) {
-                      const auto it = held_.find(path);
-                      if (it == held_.end() || !it->second.leaves) return;
-                      if (deleted.code == ZkCode::kOk) return released(path);
+                      if (!is_leaving(path)) return;
+                      if (deleted.code == ZkCode::kOk) return held_.forget(path);
                       if (deleted.code == ZkCode::kBadVersion || deleted.code == ZkCode::kNoNode)
                         return release(path);
-                      release_later(path, deleted.code);
+                      held_.stays(path, deleted.code, kRefusedRetry);
                     });
                   });
-}
-
-void Names::release_later(const std::string& path, ZkCode why) {
-  const ServiceAnswer refusal = zk_refusal(why, true);
-  for (const uint64_t token : std::exchange(held_.at(path).leaving, {})) {
-    leaving_.erase(token);
-    if (zk_silent(why)) {
-      reply(token, ServiceStatus::kUnknown, "ZooKeeper did not do it; it is given back as soon as it does");
-    } else {
-      reply(token, refusal.status, refusal.text);
-    }
-  }
-  put_off(
-      [this, path] {
-        const auto it = held_.find(path);
-        if (it != held_.end() && it->second.leaves) release(path);
-      },
-      zk_silent(why) ? kRetry : kRefusedRetry);
 }
 
 // Others have deleted the entry. Until the claim is gone as well, nobody registers here.
 void Names::free_claim(const std::string& path) {
   const Held& held = held_.at(path);
-  if (!held.allocated) return released(path);
+  if (!held.allocated) return held_.forget(path);
   const std::string claim = claim_of(held.address);
   auto end = [this, path](const ZkResult&) {
-    const auto it = held_.find(path);
-    if (it != held_.end() && it->second.leaves) released(path);
+    if (is_leaving(path)) held_.forget(path);
   };
   zk_.call(ZkGet{claim}, [this, path, claim, end](const ZkResult& result) {
     const bool ours =
-        result.code == ZkCode::kOk && result.data == path && result.stat.ephemeral_owner == session_;
+        result.code == ZkCode::kOk && result.data == path && result.stat.ephemeral_owner == held_.session();
     if (!ours) return end(result);
     zk_.call(ZkDelete{claim, result.stat.version}, end);
   });
-}
-
-void Names::released(const std::string& path) {
-  const Held held = std::move(held_.at(path));
-  held_.erase(path);
-  by_holder_.erase({held.holder, path});
-  streams_.forget(path);
-  out_.watches.give_back(out_.watches.bytes_of(path));
-  for (const uint64_t token : held.leaving) {
-    leaving_.erase(token);
-    reply(token, ServiceStatus::kDone);
-  }
 }
 
 // ---- to delete ----
@@ -453,14 +410,14 @@ void Names::remove(ServiceAsked message) {
   if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   const std::string& path = message.call.path;
   const uint64_t token = message.token;
-  const auto held = held_.find(path);
-  if (message.holder != HolderId() && held != held_.end() && held->second.holder == message.holder) {
-    held->second.leaving.insert(token);
-    leaving_[token] = path;
-    if (!held->second.over) take_back(path, "it was given back", Duration(0));
+  Held* held = held_.find(path);
+  if (message.holder != HolderId() && held != nullptr && held->holder == message.holder) {
+    held->leaving.insert(token);
+    held_.ask(token, path);
+    if (!held->over) held_.take_back(path, "it was given back", Duration(0));
     return;
   }
-  removals_.insert(token);
+  removals_.emplace(token, path);
   if (message.holder == HolderId()) return remove_kept(token, path, false);
   zk_.call(ZkExists{znode_of(path)}, [this, token](const ZkResult& result) {
     removals_.erase(token);
@@ -480,7 +437,7 @@ void Names::remove_kept(uint64_t token, const std::string& path, bool unsure) {
 }
 
 void Names::on_kept_read(uint64_t token, const std::string& path, bool unsure, const ZkResult& result) {
-  if (zk_silent(result.code)) return remove_later(token, path, unsure);
+  if (zk_silent(result.code)) return remove_later(token, unsure);
   if (result.code == ZkCode::kNoNode)
     return unsure ? removed(token, ServiceStatus::kDone)
                   : removed(token, ServiceStatus::kNotFound, "there is no such name");
@@ -496,7 +453,7 @@ void Names::on_kept_read(uint64_t token, const std::string& path, bool unsure, c
   }
   whether_claimed(path, entry, [=, this, version = result.stat.version](std::optional<bool> claimed) {
     if (!removals_.contains(token)) return;
-    if (!claimed) return remove_later(token, path, unsure);
+    if (!claimed) return remove_later(token, unsure);
     ZkMulti multi;
     if (others_below) {  // what holds them stays
       multi.ops.emplace_back(ZkSet{znode_of(path), "", version});
@@ -514,11 +471,9 @@ void Names::on_kept_read(uint64_t token, const std::string& path, bool unsure, c
   });
 }
 
-void Names::remove_later(uint64_t token, const std::string& path, bool unsure) {
+void Names::remove_later(uint64_t token, bool unsure) {
   if (!unsure) return removed(token, ServiceStatus::kUnavailable, kNoAnswer);
-  put_off([this, token, path] {
-    if (removals_.contains(token)) remove_kept(token, path, true);
-  });
+  adrift_.put_off(token, ZkCode::kUnknown);
 }
 
 void Names::removed_not(uint64_t token, ZkCode code) {

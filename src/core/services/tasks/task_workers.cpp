@@ -38,28 +38,41 @@ std::string worker_json(std::string_view name) {
 
 }  // namespace
 
+TaskWorkers::TaskWorkers(Outbox& out, ZkCalls& zk)
+    : out_(out),
+      zk_(zk),
+      workers_(
+          out,
+          {.find = [this](const auto& name) { go_on(name); },
+           .check = {},
+           .remove = [this](const auto& name) { leave(name); },
+           .end_calls = [this](const auto& name, const auto& answer) { return end_calls(name, answer); },
+           .unasked = [this](const auto& name, uint64_t token) { workers_.at(name).asking.erase(token); },
+           .forgotten =
+               [this](const auto& name, Worker& worker) {
+                 assigned(name, worker, "", 0);
+                 wake(name);
+               }}) {}
+
+void TaskWorkers::reply(uint64_t token, ServiceStatus status, std::string text) {
+  workers_.reply(token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}});
+}
+
 // What is said on behalf of a worker as it was before it was put off is not heard of any more.
 void TaskWorkers::call(const std::string& name, ZkRequest request,
                        std::function<void(Worker&, const ZkResult&)> then) {
   const uint64_t era = workers_.at(name).era;
   zk_.call(std::move(request), [this, name, era, then = std::move(then)](const ZkResult& result) {
-    const auto it = workers_.find(name);
-    if (it == workers_.end() || it->second.era != era) return;
-    if (zk_silent(result.code)) return put_off(it->second);
-    then(it->second, result);
+    Worker* worker = workers_.find(name);
+    if (worker == nullptr || worker->era != era) return;
+    if (zk_silent(result.code)) return put_off(name);
+    then(*worker, result);
   });
 }
 
-void TaskWorkers::put_off(Worker& worker, Duration pause) {
-  worker.era = ++eras_;
-  worker.adrift = true;
-  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
-}
-
-std::vector<std::string> TaskWorkers::names() const {
-  std::vector<std::string> all;
-  for (const auto& [name, worker] : workers_) all.push_back(name);
-  return all;
+void TaskWorkers::put_off(const std::string& name, Duration pause) {
+  workers_.at(name).era = ++eras_;
+  workers_.put_off(name, pause);
 }
 
 // ---- a name, and the znode that stands for it ----
@@ -72,24 +85,23 @@ void TaskWorkers::enroll(const ServiceAsked& asked, std::string name) {
 
 void TaskWorkers::claim(uint64_t token) {
   const Candidate& candidate = candidates_.at(token);
-  const auto it = workers_.find(candidate.name);
-  if (it == workers_.end()) {
-    if (!out_.watches.take(watch_bytes(out_, candidate.name)))
-      return refuse(token, ServiceStatus::kUnavailable, kWatchesFull);
-    Worker& made = workers_[candidate.name];
+  const Worker* worker = workers_.find(candidate.name);
+  if (worker == nullptr) {
+    Worker made;
     made.holder = candidate.holder;
+    made.watch_bytes = watch_bytes(out_, candidate.name);
     made.era = ++eras_;
     made.candidate = token;
-    by_holder_.emplace(made.holder, candidate.name);
-    return make(std::string(candidate.name));
+    if (workers_.add(candidate.name, std::move(made))) return make(std::string(candidate.name));
+    return refuse(token, ServiceStatus::kUnavailable, kWatchesFull);
   }
-  Worker& worker = it->second;
-  if (worker.holder == candidate.holder && worker.phase == Phase::kStanding && !worker.over) {
+  if (worker->holder == candidate.holder && worker->phase == Phase::kStanding && !worker->over) {
+    const std::string name = candidate.name;
     candidates_.erase(token);
-    return reply_(token, ServiceStatus::kCreated, worker_json(it->first));
+    return reply(token, ServiceStatus::kCreated, worker_json(name));
   }
   waiting_[candidate.name].insert(token);
-  if (worker.holder != candidate.holder) refuse_late(token);
+  if (worker->holder != candidate.holder) refuse_late(token);
 }
 
 // Whoever would not wait for the name, or no longer.
@@ -107,9 +119,9 @@ void TaskWorkers::refuse(uint64_t token, ServiceStatus status, const std::string
   candidates_.erase(token);
   waiting_[name].erase(token);
   if (waiting_[name].empty()) waiting_.erase(name);
-  reply_(token, status, why);
-  const auto it = workers_.find(name);
-  if (it != workers_.end() && it->second.candidate == token) give_up(name);
+  reply(token, status, why);
+  const Worker* worker = workers_.find(name);
+  if (worker != nullptr && worker->candidate == token) workers_.give_up(name);
 }
 
 void TaskWorkers::make(const std::string& name) {
@@ -125,12 +137,12 @@ void TaskWorkers::on_made(const std::string& name, const ZkResult& result, bool 
   if (result.code == ZkCode::kOk) return stand(name);
   worker.maybe_made = maybe_before;
   if (result.code == ZkCode::kNodeExists) return inspect(name);
-  if (worker.over) return erase(name);
+  if (worker.over) return workers_.forget(name);
   if (result.code == ZkCode::kNoNode && !std::exchange(worker.made_path, true)) {
     return zk_.make_path(kWorkersPath, [this, name, era = worker.era](ZkCode code) {
-      const auto it = workers_.find(name);
-      if (it == workers_.end() || it->second.era != era) return;
-      const bool forbidden = code != ZkCode::kOk && !zk_silent(code) && !it->second.over;
+      const Worker* same = workers_.find(name);
+      if (same == nullptr || same->era != era) return;
+      const bool forbidden = code != ZkCode::kOk && !zk_silent(code) && !same->over;
       forbidden ? not_made(name, code) : inspect(name);
     });
   }
@@ -148,9 +160,9 @@ void TaskWorkers::not_made(const std::string& name, ZkCode why) {
 void TaskWorkers::inspect(const std::string& name) {
   zk_.call(ZkSync{worker_path(name)}, [](const ZkResult&) {});
   call(name, ZkExists{worker_path(name), true}, [this, name](Worker& worker, const ZkResult& result) {
-    if (result.code != ZkCode::kOk) return worker.over ? erase(name) : make(name);
-    if (worker.maybe_made && result.stat.ephemeral_owner == session_) return stand(name);
-    if (worker.over) return erase(name);
+    if (result.code != ZkCode::kOk) return worker.over ? workers_.forget(name) : make(name);
+    if (worker.maybe_made && result.stat.ephemeral_owner == workers_.session()) return stand(name);
+    if (worker.over) return workers_.forget(name);
     worker.phase = Phase::kTaken;
     refuse_late(*worker.candidate);
   });
@@ -164,10 +176,10 @@ void TaskWorkers::stand(const std::string& name) {
   const bool streams = candidates_.at(token).streams;
   candidates_.erase(token);
   if (streams) {
-    streams_.open(name, token);
-    streams_.say(name, worker_json(name));
+    workers_.streams().open(name, token);
+    workers_.streams().say(name, worker_json(name));
   } else {
-    reply_(token, ServiceStatus::kCreated, worker_json(name));
+    reply(token, ServiceStatus::kCreated, worker_json(name));
   }
   look(name);
   wake(name);
@@ -187,52 +199,27 @@ void TaskWorkers::remove(const std::string& name) {
   Worker& worker = workers_.at(name);
   worker.phase = Phase::kRemoving;
   worker.era = ++eras_;
-  call(name, ZkDelete{worker_path(name)}, [this, name](Worker&, const ZkResult&) { erase(name); });
-}
-
-void TaskWorkers::erase(const std::string& name) {
-  assigned(name, workers_.at(name), "", 0);
-  by_holder_.erase({workers_.at(name).holder, name});
-  workers_.erase(name);
-  streams_.forget(name);
-  out_.watches.give_back(watch_bytes(out_, name));
-  wake(name);
+  call(name, ZkDelete{worker_path(name)}, [this, name](Worker&, const ZkResult&) { workers_.forget(name); });
 }
 
 // ---- the end of one ----
 
-void TaskWorkers::end_calls(Worker& worker, const std::string& why) {
-  for (const auto& [token, until] : std::exchange(worker.asking, {})) {
-    tokens_.erase(token);
-    reply_(token, ServiceStatus::kGone, why);
-  }
+bool TaskWorkers::end_calls(const std::string& name, const ServiceAnswer& answer) {
+  Worker& worker = workers_.at(name);
+  for (const auto& [token, until] : std::exchange(worker.asking, {})) workers_.reply(token, answer);
+  if (worker.candidate) refuse(*worker.candidate, answer.status, answer.text);
+  return true;
 }
 
-// Its client hears of it first; the znode goes when the client has let go, or after the grace.
-void TaskWorkers::take_back(const std::string& name, const std::string& why, Duration grace) {
+void TaskWorkers::leave(const std::string& name) {
   Worker& worker = workers_.at(name);
-  if (worker.over) return;
-  end_calls(worker, why);
-  if (worker.candidate) return refuse(*worker.candidate, ServiceStatus::kGone, why);
-  if (!streams_.part(name, why, grace)) return give_up(name);
-  worker.over = true;
-}
-
-void TaskWorkers::give_up(const std::string& name) {
-  Worker& worker = workers_.at(name);
-  worker.over = worker.leaves = true;
   worker.candidate.reset();
+  end_calls(name, {ServiceStatus::kGone, "the connection was closed", ContentType::kJson, {}});
   if (worker.phase == Phase::kTaken) {
     out_.watches.leave_behind(worker_path(name));
-    return erase(name);
+    return workers_.forget(name);
   }
-  if (worker.phase == Phase::kStanding && !worker.adrift) remove(name);
-}
-
-void TaskWorkers::lose(const std::string& name, const std::string& why) {
-  end_calls(workers_.at(name), why);
-  streams_.end_lost(name, why);
-  erase(name);
+  if (worker.phase == Phase::kStanding && !workers_.is_adrift(name)) remove(name);
 }
 
 // ---- what it is to do ----
@@ -244,13 +231,14 @@ void TaskWorkers::look(const std::string& name) {
 
 void TaskWorkers::on_looked(const std::string& name, Worker& worker, const ZkResult& result) {
   if (worker.over) return;
-  if (result.code != ZkCode::kOk) return lose(name, "its znode was deleted");
-  if (result.stat.ephemeral_owner != session_) return lose(name, "its znode is another one's");
+  if (result.code != ZkCode::kOk) return workers_.lose(name, "its znode was deleted");
+  if (result.stat.ephemeral_owner != workers_.session())
+    return workers_.lose(name, "its znode is another one's");
   if (!worker.known || result.stat.modified_zxid != worker.fence)
     assigned(name, worker, result.data, result.stat.modified_zxid);
   worker.known = true;
   worker.version = result.stat.version;
-  streams_.repeat(name, state_line(worker.data));
+  workers_.streams().repeat(name, state_line(worker.data));
   if (!worker_idle(worker.data) && !worker.task) return read_its_task(name);
   serve(name, worker);
 }
@@ -275,7 +263,7 @@ void TaskWorkers::read_its_task(const std::string& name) {
   read_task(zk_, id, true, [found](ZkCode code, Task task) { *found = {code, std::move(task)}; });
   call(name, ZkGet{task_data_path(id)}, [this, name, fence, found](Worker& worker, const ZkResult& result) {
     if (worker.fence != fence || worker.over) return;
-    if (zk_silent(found->first)) return put_off(worker);
+    if (zk_silent(found->first)) return put_off(name);
     on_data(name, worker, std::move(found->second), result);
   });
 }
@@ -326,7 +314,7 @@ void TaskWorkers::serve(const std::string& name, Worker& worker) {
   if (worker_idle(worker.data)) return answer_late(worker);
   if (!worker.open) {
     if (worker.handed && !std::exchange(worker.told, true))
-      streams_.tell(name, task_line("cancel", worker.data));
+      workers_.streams().tell(name, task_line("cancel", worker.data));
     if (!worker.handed || !worker.asking.empty()) set_idle(name, worker);
     return;
   }
@@ -338,8 +326,7 @@ void TaskWorkers::serve(const std::string& name, Worker& worker) {
   text_member(json, "data", worker.task_data);
   const std::string words = json.end_object().take();
   for (const auto& [token, until] : std::exchange(worker.asking, {})) {
-    tokens_.erase(token);
-    reply_(token, ServiceStatus::kOk, words);
+    reply(token, ServiceStatus::kOk, words);
   }
 }
 
@@ -353,27 +340,25 @@ void TaskWorkers::answer_late(Worker& worker) {
       continue;
     }
     it = worker.asking.erase(it);
-    tokens_.erase(token);
-    reply_(token, ServiceStatus::kDone, "");
+    reply(token, ServiceStatus::kDone);
   }
 }
 
 void TaskWorkers::set_idle(const std::string& name, Worker& worker) {
   call(name, ZkSet{worker_path(name), kIdle, worker.version},
-       [this, name](Worker& same, const ZkResult& result) {
+       [this, name](Worker&, const ZkResult& result) {
          const bool refused = result.code != ZkCode::kOk && result.code != ZkCode::kBadVersion;
-         refused ? put_off(same, kRefusedRetry) : look(name);
+         refused ? put_off(name, kRefusedRetry) : look(name);
        });
 }
 
 void TaskWorkers::next(const ServiceAsked& asked, const std::string& name) {
-  const auto it = workers_.find(name);
-  if (it == workers_.end() || it->second.over || it->second.phase != Phase::kStanding)
-    return reply_(asked.token, ServiceStatus::kGone, "there is no such worker on this server, or no more");
-  Worker& worker = it->second;
-  if (worker.holder != asked.holder && (asked.holder != HolderId() || !streams_.has(name)))
-    return reply_(asked.token, ServiceStatus::kGone, "the client's session has no such worker");
-  tokens_[asked.token] = name;
+  if (workers_.find(name) == nullptr || workers_.at(name).over || workers_.at(name).phase != Phase::kStanding)
+    return reply(asked.token, ServiceStatus::kGone, "there is no such worker on this server, or no more");
+  Worker& worker = workers_.at(name);
+  if (worker.holder != asked.holder && (asked.holder != HolderId() || !workers_.streams().has(name)))
+    return reply(asked.token, ServiceStatus::kGone, "the client's session has no such worker");
+  workers_.ask(asked.token, name);
   worker.asking[asked.token] = asked.until;
   if (worker.known && (worker_idle(worker.data) || worker.task)) {
     serve(name, worker);
@@ -400,23 +385,11 @@ std::optional<std::pair<const Task*, int32_t>> TaskWorkers::open_task(const std:
 void TaskWorkers::on(const ServiceDropped& message) {
   if (candidates_.contains(message.token))
     return refuse(message.token, ServiceStatus::kGone, "the connection was closed");
-  if (const auto held = streams_.dropped(message.token)) {
-    end_calls(workers_.at(*held), "the connection was closed");
-    return give_up(*held);
-  }
-  const auto it = tokens_.find(message.token);
-  if (it == tokens_.end()) return;
-  workers_.at(it->second).asking.erase(message.token);
-  tokens_.erase(it);
+  workers_.on(message);
 }
 
 void TaskWorkers::on(const HoldersEnded& message) {
-  std::vector<std::string> theirs;
-  for (const HolderId holder : message.holders) {
-    for (auto it = by_holder_.lower_bound({holder, ""}); it != by_holder_.end() && it->first == holder; ++it)
-      theirs.push_back(it->second);
-  }
-  for (const std::string& name : theirs) take_back(name, message.why, message.grace);
+  workers_.on(message);
   const std::set<HolderId> ended(message.holders.begin(), message.holders.end());
   std::vector<uint64_t> waiting;
   for (const auto& [token, candidate] : candidates_) {
@@ -432,11 +405,11 @@ void TaskWorkers::on(const ZkWatchFired& message) {
   const size_t slash = message.path.rfind('/');
   const std::string name = message.path.substr(slash + 1);
   if (message.path == worker_path(name)) {
-    const auto it = workers_.find(name);
-    if (it == workers_.end()) return;
-    if (it->second.phase == Phase::kStanding) look(name);
-    if (it->second.phase != Phase::kTaken) return;
-    it->second.era = ++eras_;  // two looks at once would both make it, and it would stand twice
+    Worker* worker = workers_.find(name);
+    if (worker == nullptr) return;
+    if (worker->phase == Phase::kStanding) look(name);
+    if (worker->phase != Phase::kTaken) return;
+    worker->era = ++eras_;  // two looks at once would both make it, and it would stand twice
     inspect(name);
     return;
   }
@@ -450,14 +423,13 @@ void TaskWorkers::on(const ZkWatchFired& message) {
 
 // With the session end all its znodes.
 void TaskWorkers::on(const ZkSessionChanged& message) {
-  connected_ = message.state == ZkState::kConnected;
-  if (!connected_) return;
-  const bool other = std::exchange(session_, message.session) != message.session;
-  for (const std::string& name : names()) {
+  const bool other = workers_.on(message);
+  if (!workers_.connected()) return;
+  for (const std::string& name : workers_.keys()) {
     Worker& worker = workers_.at(name);
     worker.era = ++eras_;
     if (other && (worker.over || worker.phase == Phase::kStanding)) {
-      lose(name, "the ZooKeeper session ended");
+      workers_.lose(name, "the ZooKeeper session ended");
     } else {
       go_on(name);
     }
@@ -466,7 +438,7 @@ void TaskWorkers::on(const ZkSessionChanged& message) {
 
 void TaskWorkers::go_on(const std::string& name) {
   Worker& worker = workers_.at(name);
-  worker.adrift = false;
+  workers_.forget_adrift(name);
   if (worker.over && !worker.leaves) return;  // not yet
   if (worker.phase == Phase::kStanding && !worker.over) {
     worker.task.reset();  // its watch may have missed something
@@ -478,24 +450,18 @@ void TaskWorkers::go_on(const std::string& name) {
 
 // Looked through only when the earliest moment that was ever given since the last look has passed.
 void TaskWorkers::on_time() {
-  if (retry_at_ <= out_.now) {
-    retry_at_ = kNever;
-    for (const std::string& name : names()) {
-      const auto it = workers_.find(name);
-      if (it != workers_.end() && it->second.adrift) go_on(name);
-    }
-  }
-  for (const std::string& name : streams_.on_time()) give_up(name);
+  workers_.on_time();
   if (due_ > out_.now) return;
-  for (auto& [name, worker] : workers_) {
+  for (const std::string& name : workers_.keys()) {
+    Worker& worker = workers_.at(name);
     if (worker.known) answer_late(worker);
     if (worker.data_due <= out_.now && !worker.over) read_its_task(name);
   }
   std::vector<uint64_t> late;
   for (const auto& [token, candidate] : candidates_) {
-    const auto worker = workers_.find(candidate.name);
-    const bool makes = worker != workers_.end() && worker->second.candidate == token;
-    const bool waits = !makes || worker->second.phase == Phase::kTaken;
+    const Worker* worker = workers_.find(candidate.name);
+    const bool makes = worker != nullptr && worker->candidate == token;
+    const bool waits = !makes || worker->phase == Phase::kTaken;
     if (candidate.until <= out_.now && waits) late.push_back(token);
   }
   for (const uint64_t token : late) {
@@ -506,7 +472,7 @@ void TaskWorkers::on_time() {
 
 Instant TaskWorkers::next_due() const {
   Instant next = kNever;
-  for (const auto& [name, worker] : workers_) {
+  for (const auto& [name, worker] : workers_.all()) {
     if (!worker.known) continue;
     if (worker.data_due > out_.now) next = std::min(next, worker.data_due);
     for (const auto& [token, until] : worker.asking) next = std::min(next, until);
@@ -517,6 +483,6 @@ Instant TaskWorkers::next_due() const {
   return next;
 }
 
-Instant TaskWorkers::deadline() const { return std::min({due_, retry_at_, streams_.deadline()}); }
+Instant TaskWorkers::deadline() const { return std::min(due_, workers_.deadline()); }
 
 }  // namespace kvd

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "core/outbox.hpp"
-#include "core/services/streams.hpp"
+#include "core/services/holdings.hpp"
 #include "core/services/tasks/task_layout.hpp"
 #include "core/services/zk_calls.hpp"
 
@@ -21,9 +21,7 @@ namespace kvd {
 
 class TaskWorkers {
  public:
-  using Reply = std::function<void(uint64_t token, ServiceStatus, std::string text)>;
-  TaskWorkers(Outbox& out, ZkCalls& zk, Reply reply)
-      : out_(out), zk_(zk), reply_(std::move(reply)), streams_(out) {}
+  TaskWorkers(Outbox& out, ZkCalls& zk);
 
   // `name` is valid; the call's parameters have been taken.
   void enroll(const ServiceAsked& asked, std::string name);
@@ -55,15 +53,11 @@ class TaskWorkers {
     bool waits = false;  // was ready to
     Instant until{};
   };
-  struct Worker {
-    HolderId holder;
+  struct Worker : Holding {
     Phase phase = Phase::kMaking;
-    uint64_t era = 0;         // what was asked in an earlier one is of no interest
-    bool adrift = false;      // what was asked had no answer
-    bool maybe_made = false;  // by us
-    bool made_path = false;   // tried once to make what is above it
-    bool over = false;        // taken back: the znode has to go once its holder had time to hear of it ...
-    bool leaves = false;      // ... or now
+    uint64_t era = 0;                    // what was asked in an earlier one is of no interest
+    bool maybe_made = false;             // by us
+    bool made_path = false;              // tried once to make what is above it
     std::optional<uint64_t> candidate;   // the call for which it is made
     std::map<uint64_t, Instant> asking;  // for its next task, and until when
     // As of the last look:
@@ -87,13 +81,10 @@ class TaskWorkers {
   void stand(const std::string& name);
   void refuse(uint64_t token, ServiceStatus status, const std::string& why);
   void refuse_late(uint64_t token);
+  void leave(const std::string& name);
   void remove(const std::string& name);
-  void erase(const std::string& name);
   void wake(const std::string& name);
-  void end_calls(Worker& worker, const std::string& why);
-  void take_back(const std::string& name, const std::string& why, Duration grace);
-  void give_up(const std::string& name);
-  void lose(const std::string& name, const std::string& why);
+  bool end_calls(const std::string& name, const ServiceAnswer& answer);
   void go_on(const std::string& name);
 
   void look(const std::string& name);
@@ -108,24 +99,16 @@ class TaskWorkers {
   void set_idle(const std::string& name, Worker& worker);
 
   void call(const std::string& name, ZkRequest request, std::function<void(Worker&, const ZkResult&)> then);
-  static constexpr Duration kRetry = milliseconds(20);
-  void put_off(Worker& worker, Duration pause = kRetry);
+  void put_off(const std::string& name, Duration pause = kZkRetry);
+  void reply(uint64_t token, ServiceStatus status, std::string text = "");
   Instant next_due() const;
-  std::vector<std::string> names() const;
 
   Outbox& out_;
   ZkCalls& zk_;
-  Reply reply_;
-  Streams<std::string> streams_;  // by name
-  uint64_t session_ = 0;          // ZooKeeper's, the last one
-  bool connected_ = false;
-  Instant retry_at_ = kNever;
+  Holdings<std::string, Worker> workers_;  // by name; which znode is whose tells the phase
   uint64_t eras_ = 0;
-  std::map<std::string, Worker> workers_;
-  std::set<std::pair<HolderId, std::string>> by_holder_;
   std::map<uint64_t, Candidate> candidates_;
   std::map<std::string, std::set<uint64_t>> waiting_;  // candidates, until the name is no other's here
-  std::map<uint64_t, std::string> tokens_;             // of those who ask for the next task
   std::multimap<std::string, std::string> by_task_;    // who has it
   Instant due_ = kNever;  // nothing that waits for a moment waits for an earlier one
 };

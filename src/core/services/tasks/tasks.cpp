@@ -49,12 +49,7 @@ struct Tasks::Listing {
 };
 
 Tasks::Tasks(Outbox& out)
-    : out_(out),
-      zk_(out, ServiceActor::kTasks),
-      master_(out, zk_),
-      workers_(out, zk_, [this](uint64_t token, ServiceStatus status, std::string text) {
-        reply(token, status, std::move(text));
-      }) {}
+    : out_(out), zk_(out, ServiceActor::kTasks), master_(out, zk_), workers_(out, zk_) {}
 
 void Tasks::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));

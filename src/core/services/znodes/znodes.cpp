@@ -34,6 +34,16 @@ bool is_own(std::string_view path) {
 
 }  // namespace
 
+Znodes::Znodes(Outbox& out)
+    : out_(out),
+      zk_(out, ServiceActor::kZnodes),
+      made_(out, {.find = [this](MadeId id) { find(id); },
+                  .check = [this](MadeId id) { check_own(id); },
+                  .remove = [this](MadeId id) { remove_own(id); },
+                  .end_calls = [this](MadeId id, const auto& answer) { return end_calls(id, answer); },
+                  .unasked = [this](MadeId id, uint64_t) { unasked(id); },
+                  .forgotten = {}}) {}
+
 void Znodes::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
@@ -45,7 +55,7 @@ void Znodes::reply(uint64_t token, ServiceStatus status, std::string text) {
 void Znodes::reply(uint64_t token, ServiceAnswer answer) {
   pending_.erase(token);
   sweeps_.erase(token);
-  out_.service_router.post(ServiceAnswered{token, std::move(answer), false, true});
+  made_.reply(token, std::move(answer));
 }
 
 void Znodes::refuse(uint64_t token, ZkCode code) { reply(token, zk_refusal(code, true)); }
@@ -351,30 +361,36 @@ void Znodes::on(const ZkWatchFired& message) {
   const auto [begin, end] = waiting_.equal_range(message.path);
   for (auto it = begin; it != end; ++it) concerned.push_back(it->second);
   for (const uint64_t token : concerned) look_again(token);
-  const auto own = by_path_.find(message.path);
-  if (own != by_path_.end() && streams_.has(own->second)) check_own(own->second);
+  const auto own = made_.in(message.path);
+  if (own && made_.streams().has(*own)) check_own(*own);
+}
+
+void Znodes::on(const ZkSessionChanged& message) {
+  const bool other = made_.on(message);
+  if (!made_.connected()) return;
+  if (other) made_.lose_all(kSessionEnded);
+  std::vector<uint64_t> tokens;  // what they wait for may have happened unseen
+  for (const auto& [path, token] : waiting_) tokens.push_back(token);
+  for (const uint64_t token : tokens) look_again(token);
+  for (const MadeId id : made_.streamed()) check_own(id);
+  made_.go_on_adrift();
 }
 
 void Znodes::on(const ServiceDropped& message) {
   if (pending_.contains(message.token)) stop_waiting(message.token);
   pending_.erase(message.token);
   sweeps_.erase(message.token);
-  if (const auto made = streams_.dropped(message.token)) return give_up(*made);
-  if (const auto it = askers_.find(message.token); it != askers_.end()) {
-    made_.at(it->second).asker.reset();
-    give_up(it->second);  // it was not told
-  }
+  made_.on(message);
 }
 
 void Znodes::on_time() {
   while (!untils_.empty() && untils_.begin()->first <= out_.now) look_again(untils_.begin()->second);
-  for (const MadeId id : streams_.on_time()) give_up(id);
-  if (retry_at_ <= out_.now) go_on_adrift();
+  made_.on_time();
 }
 
 Instant Znodes::deadline() const {
   const Instant next = untils_.empty() ? kNever : untils_.begin()->first;
-  return std::min({next, streams_.deadline(), retry_at_});
+  return std::min(next, made_.deadline());
 }
 
 }  // namespace kvd

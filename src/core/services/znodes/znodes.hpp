@@ -34,7 +34,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/services/streams.hpp"
+#include "core/services/holdings.hpp"
 #include "core/services/zk_calls.hpp"
 #include "core/services/zk_refusal.hpp"
 
@@ -46,7 +46,7 @@ class Znodes {
   static constexpr size_t kSweepMax = 10'000;
   static constexpr size_t kFoundMax = 1'000;
 
-  explicit Znodes(Outbox& out) : out_(out), zk_(out, ServiceActor::kZnodes), streams_(out) {}
+  explicit Znodes(Outbox& out);
 
   void handle(ServiceMessage&& message);
   void on_time();
@@ -70,22 +70,18 @@ class Znodes {
     size_t under_way = 0;
   };
   using MadeId = uint64_t;
-  struct Made {  // an ephemeral, wanted or had
-    HolderId holder;
-    std::string asked;  // its path, without digits
+  struct Made : Holding {  // an ephemeral, wanted or had
+    std::string asked;     // its path, without digits
     std::string data;
     bool sequential = false;
     bool parents = false;  // are to be made
-    std::string path;      // empty: not known to be there
     int64_t czxid = 0;
-    std::optional<uint64_t> asker;
-    size_t watched = 0;  // bytes in the account of watches
-    bool over = false;   // it has to go
+    std::optional<uint64_t> asker;  // of a client's session
   };
 
   void on(ServiceAsked message);
   void on(const ServiceDropped& message);
-  void on(const HoldersEnded& message);
+  void on(const HoldersEnded& message) { made_.on(message); }
   void on(const SessionJudged&) {}
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
@@ -128,33 +124,20 @@ class Znodes {
   void not_made(MadeId id);
   void there(MadeId id, std::string path, int64_t czxid);
   void check_own(MadeId id);
-  void give_up(MadeId id);
+  bool end_calls(MadeId id, const ServiceAnswer& answer);
+  void unasked(MadeId id);
   void remove_own(MadeId id);
-  void fail(MadeId id, ServiceAnswer answer);
-  void lose(MadeId id, const std::string& why);
-  void forget(MadeId id);
+  void fail(MadeId id, ZkCode code);
   void forget_deleted(const std::string& path);
-  bool put_off(MadeId id, ZkCode code);
-  void retry_in(Duration pause);
-  void go_on_adrift();
-  Made* find_made(MadeId id);
 
   Outbox& out_;
   ZkCalls zk_;
-  Streams<MadeId> streams_;
-  uint64_t session_ = 0;  // ZooKeeper's
-  bool connected_ = false;
   std::map<uint64_t, PendingCall> pending_;
   std::multimap<std::string, uint64_t> waiting_;   // looks, by path
   std::set<std::pair<Instant, uint64_t>> untils_;  // likewise
   std::map<uint64_t, Sweep> sweeps_;
   uint64_t counter_ = 0;
-  std::map<MadeId, Made> made_;
-  std::map<std::string, MadeId> by_path_;
-  std::set<std::pair<HolderId, MadeId>> by_holder_;
-  std::map<uint64_t, MadeId> askers_;
-  std::set<MadeId> adrift_;  // go on when there is a connection
-  Instant retry_at_ = kNever;
+  Holdings<MadeId, Made> made_;
 };
 
 }  // namespace kvd

@@ -9,8 +9,7 @@
 namespace kvd {
 namespace {
 
-constexpr Duration kRetry = milliseconds(20);
-constexpr Duration kRefusedRetry = seconds(10);
+constexpr char kDeleted[] = "its znode was deleted";
 constexpr size_t kDigits = 10;
 
 std::string parent_of(const std::string& path) {
@@ -26,29 +25,21 @@ bool is_made_of(std::string_view name, std::string_view asked) {
 
 }  // namespace
 
-Znodes::Made* Znodes::find_made(MadeId id) {
-  const auto it = made_.find(id);
-  return it == made_.end() ? nullptr : &it->second;
-}
-
 void Znodes::make(ServiceAsked message, bool sequential, bool parents) {
-  if (made_.size() >= limits::kClientSessions)
+  if (made_.all().size() >= limits::kClientSessions)
     return reply(message.token, ServiceStatus::kUnavailable,
                  "this server keeps too many ephemeral znodes for clients");
-  const size_t watched = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
-  if (!out_.watches.take(watched)) return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
-  const MadeId id = ++counter_;
-  Made& made = made_[id];
-  made.watched = watched;
+  Made made;
+  made.watch_bytes = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
   made.holder = message.holder;
   made.asked = std::move(message.call.path);
   made.data = std::move(message.call.body);
   made.sequential = sequential;
   made.parents = parents;
-  made.asker = message.token;
-  askers_[message.token] = id;
-  if (message.streams) streams_.open(id, message.token);
-  by_holder_.emplace(made.holder, id);
+  if (!message.streams) made.asker = message.token;
+  const MadeId id = ++counter_;
+  if (!made_.add(id, std::move(made))) return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
+  message.streams ? made_.streams().open(id, message.token) : made_.ask(message.token, id);
   make_now(id);
 }
 
@@ -60,44 +51,33 @@ void Znodes::make_now(MadeId id) {
 }
 
 void Znodes::on_made(MadeId id, const ZkResult& result) {
-  Made* made = find_made(id);
+  Made* made = made_.find(id);
   if (made == nullptr) return;
   switch (result.code) {
     case ZkCode::kOk:
       return there(id, result.path, result.stat.created_zxid);
     case ZkCode::kUnknown:
-      put_off(id, result.code);
+      made_.put_off(id, result.code);
       return;
     case ZkCode::kNoNode:
       if (!made->parents)
-        return fail(id, {ServiceStatus::kNotFound,
-                         "what is above it is not there; parents=1 makes it",
-                         ContentType::kJson,
-                         {}});
+        return made_.fail(id, {ServiceStatus::kNotFound,
+                               "what is above it is not there; parents=1 makes it",
+                               ContentType::kJson,
+                               {}});
       made->parents = false;
       zk_.make_path(parent_of(made->asked), [this, id](ZkCode code) {
-        if (find_made(id) == nullptr) return;
-        if (code != ZkCode::kOk) return fail(id, zk_refusal(code, true));
+        if (made_.find(id) == nullptr) return;
+        if (code != ZkCode::kOk) return fail(id, code);
         make_now(id);
       });
       return;
     default:
-      fail(id, zk_refusal(result.code, true));
+      fail(id, result.code);
   }
 }
 
 // ---- was it made? ----
-
-bool Znodes::put_off(MadeId id, ZkCode code) {
-  if (!zk_silent(code)) return false;
-  adrift_.insert(id);
-  retry_in(kRetry);
-  return true;
-}
-
-void Znodes::retry_in(Duration pause) {
-  if (connected_) retry_at_ = std::min(retry_at_, out_.now + pause);
-}
 
 // The session's server may be behind: hence the sync.
 void Znodes::find(MadeId id) {
@@ -105,31 +85,30 @@ void Znodes::find(MadeId id) {
   zk_.call(ZkSync{parent_of(made.asked)}, [](const ZkResult&) {});
   if (made.sequential) return find_sequential(id);
   zk_.call(ZkGet{made.asked}, [this, id](const ZkResult& result) {
-    Made* found = find_made(id);
-    if (found == nullptr || put_off(id, result.code)) return;
+    Made* found = made_.find(id);
+    if (found == nullptr || made_.put_off(id, result.code)) return;
     if (result.code == ZkCode::kNoNode) return not_made(id);
-    if (result.code != ZkCode::kOk) return fail(id, zk_refusal(result.code, true));
-    if (!is_it(*found, found->asked, result)) return fail(id, zk_refusal(ZkCode::kNodeExists, true));
+    if (result.code != ZkCode::kOk) return fail(id, result.code);
+    if (!is_it(*found, found->asked, result)) return fail(id, ZkCode::kNodeExists);
     there(id, found->asked, result.stat.created_zxid);
   });
 }
 
 bool Znodes::is_it(const Made& made, const std::string& path, const ZkResult& result) const {
-  return result.code == ZkCode::kOk && result.stat.ephemeral_owner == session_ && result.data == made.data &&
-         !is_known(path, result.stat.created_zxid);
+  return result.code == ZkCode::kOk && result.stat.ephemeral_owner == made_.session() &&
+         result.data == made.data && !is_known(path, result.stat.created_zxid);
 }
 
 bool Znodes::is_known(const std::string& path, int64_t czxid) const {
-  const auto it = by_path_.find(path);
-  return it != by_path_.end() && made_.at(it->second).czxid == czxid;
+  const auto id = made_.in(path);
+  return id && made_.at(*id).czxid == czxid;
 }
 
 void Znodes::find_sequential(MadeId id) {
   zk_.call(ZkChildren{parent_of(made_.at(id).asked)}, [this, id](const ZkResult& result) {
-    Made* made = find_made(id);
-    if (made == nullptr || put_off(id, result.code)) return;
-    if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode)
-      return fail(id, zk_refusal(result.code, true));
+    Made* made = made_.find(id);
+    if (made == nullptr || made_.put_off(id, result.code)) return;
+    if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode) return fail(id, result.code);
     const std::string above = parent_of(made->asked) == "/" ? "/" : parent_of(made->asked) + "/";
     std::vector<std::string> candidates;
     for (const std::string& name : result.children) {
@@ -147,15 +126,15 @@ void Znodes::look_at_found(MadeId id, std::vector<std::string> candidates) {
   std::string path = std::move(candidates.back());
   candidates.pop_back();
   zk_.call(ZkGet{path}, [this, id, path, candidates = std::move(candidates)](const ZkResult& result) {
-    Made* made = find_made(id);
-    if (made == nullptr || put_off(id, result.code)) return;
+    Made* made = made_.find(id);
+    if (made == nullptr || made_.put_off(id, result.code)) return;
     if (is_it(*made, path, result)) return there(id, path, result.stat.created_zxid);
     look_at_found(id, candidates);
   });
 }
 
 void Znodes::not_made(MadeId id) {
-  if (made_.at(id).over) return forget(id);
+  if (made_.at(id).leaves) return made_.forget(id);
   make_now(id);
 }
 
@@ -163,141 +142,66 @@ void Znodes::there(MadeId id, std::string path, int64_t czxid) {
   Made& made = made_.at(id);
   if (is_known(path, czxid)) {  // somebody with the same wish took it for its own when an answer was lost
     if (made.sequential) return not_made(id);
-    return fail(id, zk_refusal(ZkCode::kNodeExists, true));
+    return fail(id, ZkCode::kNodeExists);
   }
-  if (const auto former = by_path_.find(path); former != by_path_.end())
-    lose(former->second, "its znode was deleted");
-  made.path = std::move(path);
+  if (const auto former = made_.in(path)) made_.lose(*former, kDeleted);
+  made_.there(id, std::move(path));
   made.czxid = czxid;
-  by_path_[made.path] = id;
-  if (made.over) return remove_own(id);
-  if (!made.asker) return;
-  const uint64_t token = *std::exchange(made.asker, std::nullopt);
-  askers_.erase(token);
-  if (!streams_.has(id)) return answer_created(token, made.path, czxid);
+  if (made.leaves) return remove_own(id);
+  if (made.asker) answer_created(*std::exchange(made.asker, std::nullopt), made.znode, czxid);
+  if (!made_.streams().has(id)) return;
   JsonWriter json;
-  json.begin_object().member("state", "held").member("path", std::string_view(made.path).substr(1));
-  streams_.say(id, json.member("czxid", czxid).end_object().take());
+  json.begin_object().member("state", "held").member("path", std::string_view(made.znode).substr(1));
+  made_.streams().say(id, json.member("czxid", czxid).end_object().take());
   check_own(id);
 }
 
 // Of what a connection holds: somebody else may delete it.
 void Znodes::check_own(MadeId id) {
-  const std::string& path = made_.at(id).path;
-  zk_.call(ZkExists{path, true}, [this, id](const ZkResult& result) {
-    const Made* made = find_made(id);
-    if (made == nullptr || made->over) return;
-    if (put_off(id, result.code)) return;
+  zk_.call(ZkExists{made_.at(id).znode, true}, [this, id](const ZkResult& result) {
+    const Made* made = made_.find(id);
+    if (made == nullptr || made->leaves) return;
+    if (made_.put_off(id, result.code)) return;
     const bool other = result.code == ZkCode::kOk && result.stat.created_zxid != made->czxid;
-    if (other || result.code == ZkCode::kNoNode) lose(id, "its znode was deleted");
+    if (other || result.code == ZkCode::kNoNode) made_.lose(id, kDeleted);
   });
 }
 
 // ---- its end ----
 
-void Znodes::on(const HoldersEnded& message) {
-  std::vector<MadeId> theirs;
-  for (const HolderId holder : message.holders) {
-    for (auto it = by_holder_.lower_bound({holder, 0}); it != by_holder_.end() && it->first == holder; ++it)
-      theirs.push_back(it->second);
-  }
-  for (const MadeId id : theirs) {
-    Made& made = made_.at(id);
-    if (made.over) continue;
-    if (made.asker && !streams_.has(id)) {
-      askers_.erase(*made.asker);
-      reply(*std::exchange(made.asker, std::nullopt), ServiceStatus::kGone, message.why);
-    }
-    if (!streams_.part(id, message.why, message.grace)) give_up(id);
-  }
+bool Znodes::end_calls(MadeId id, const ServiceAnswer& answer) {
+  Made& made = made_.at(id);
+  if (made.asker) made_.reply(*std::exchange(made.asker, std::nullopt), answer);
+  return true;
 }
 
-void Znodes::give_up(MadeId id) {
-  Made& made = made_.at(id);
-  if (made.asker) askers_.erase(*std::exchange(made.asker, std::nullopt));
-  if (std::exchange(made.over, true)) return;
-  if (!made.path.empty())
-    remove_own(id);  // otherwise what is under way looks at `over` when it has its answer
+void Znodes::unasked(MadeId id) {
+  made_.at(id).asker.reset();
+  made_.give_up(id);
 }
 
 // One that may not be removed stays until that is allowed.
 void Znodes::remove_own(MadeId id) {
-  const std::string path = made_.at(id).path;
+  const std::string path = made_.at(id).znode;
+  if (path.empty()) return;  // what is under way looks at `leaves` when it has its answer
   zk_.call(ZkExists{path}, [this, id, path](const ZkResult& result) {
-    Made* made = find_made(id);
-    if (made == nullptr || put_off(id, result.code)) return;
-    if (result.code != ZkCode::kOk || result.stat.created_zxid != made->czxid) return forget(id);
+    const Made* made = made_.find(id);
+    if (made == nullptr || made_.put_off(id, result.code)) return;
+    if (result.code != ZkCode::kOk || result.stat.created_zxid != made->czxid) return made_.forget(id);
     zk_.call(ZkDelete{path}, [this, id](const ZkResult& deleted) {
-      if (find_made(id) == nullptr || put_off(id, deleted.code)) return;
-      if (deleted.code != ZkCode::kNoAuth) return forget(id);
-      adrift_.insert(id);
-      retry_in(kRefusedRetry);
+      if (made_.find(id) == nullptr) return;
+      const bool stays = zk_silent(deleted.code) || deleted.code == ZkCode::kNoAuth;
+      stays ? made_.stays(id, deleted.code) : made_.forget(id);
     });
   });
 }
 
-void Znodes::fail(MadeId id, ServiceAnswer answer) {
-  Made& made = made_.at(id);
-  if (made.asker) {
-    askers_.erase(*made.asker);
-    streams_.dropped(*made.asker);
-    reply(*std::exchange(made.asker, std::nullopt), std::move(answer));
-  }
-  forget(id);
-}
-
-void Znodes::lose(MadeId id, const std::string& why) {
-  streams_.end_lost(id, why);
-  fail(id, {ServiceStatus::kGone, why, ContentType::kJson, {}});
-}
-
-void Znodes::forget(MadeId id) {
-  const Made& made = made_.at(id);
-  if (const auto own = by_path_.find(made.path); own != by_path_.end() && own->second == id)
-    by_path_.erase(own);
-  streams_.forget(id);
-  out_.watches.give_back(made.watched);
-  by_holder_.erase({made.holder, id});
-  adrift_.erase(id);
-  made_.erase(id);
-}
+void Znodes::fail(MadeId id, ZkCode code) { made_.fail(id, zk_refusal(code, true)); }
 
 // A client did, in so many words. Who holds it by a connection learns of it by the watch.
 void Znodes::forget_deleted(const std::string& path) {
-  const auto own = by_path_.find(path);
-  if (own == by_path_.end() || streams_.has(own->second) || made_.at(own->second).over) return;
-  forget(own->second);
-}
-
-// ---- ZooKeeper ----
-
-void Znodes::on(const ZkSessionChanged& message) {
-  connected_ = message.state == ZkState::kConnected;
-  if (!connected_) return;
-  const bool other = std::exchange(session_, message.session) != message.session;
-  while (other && !made_.empty())
-    lose(made_.begin()->first, "the ZooKeeper session of this server has ended");
-  std::vector<uint64_t> tokens;  // what they wait for may have happened unseen
-  for (const auto& [path, token] : waiting_) tokens.push_back(token);
-  for (const uint64_t token : tokens) look_again(token);
-  for (const auto& [path, id] : by_path_) {
-    if (streams_.has(id)) check_own(id);
-  }
-  go_on_adrift();
-}
-
-void Znodes::go_on_adrift() {
-  retry_at_ = kNever;
-  for (const MadeId id : std::exchange(adrift_, {})) {
-    const Made& made = made_.at(id);
-    if (made.path.empty()) {
-      find(id);
-    } else if (made.over) {
-      remove_own(id);
-    } else {
-      check_own(id);
-    }
-  }
+  const auto id = made_.in(path);
+  if (id && !made_.streams().has(*id) && !made_.at(*id).leaves) made_.forget(*id);
 }
 
 }  // namespace kvd
