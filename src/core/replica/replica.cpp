@@ -170,16 +170,12 @@ void Replica::carry_over(const Register& content) {
 
 void Replica::lead() {
   forget_leader();
-  leader_ = Leading{};
+  leader_.emplace(log_, store_, commit_);
   leader_->found = log_.last();
   leader_->takeover = log_.last().revision;
   leader_->fresh = !caught_up_ && out_.config.self.durable;
   leader_->since = leader_->marked_at = out_.now;
   leader_->commit_before = leader_->commit_marked = commit_;
-  for (uint64_t r = commit_.value + 1; r <= log_.last().revision.value; ++r) {
-    note_in_tail(*log_.at(Revision(r)));
-  }
-  leader_->forgetting = leader_->takeover;
   set_sparse(false);
   set_caught_up();
   ++counters_.elections;
@@ -194,20 +190,22 @@ void Replica::lead() {
 void Replica::step_down(const std::string& why) {
   CHECK(leader_);
   out_.log(LogLevel::kWarn, "stepped down", {{"reason", why}, {"epoch", std::to_string(epoch_.value)}});
-  Leading former = std::move(*leader_);
+  const auto writes = std::move(leader_->writes);
+  const auto reads = std::move(leader_->reads);
+  const auto settings = std::move(leader_->settings);
   leader_.reset();
   ++counters_.step_downs;
   out_.election.post(LeadActive{false});
   // What is in the log may live on under the next leader, or not: nobody here can know (rule 12).
   const std::string line =
       "this server stopped leading before the write was confirmed: read the key before you repeat it";
-  for (const PendingWrite& write : former.writes) {
+  for (const PendingWrite& write : writes) {
     refuse(write.token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
   }
-  for (const auto& [token, min] : former.settings) {
+  for (const auto& [token, min] : settings) {
     refuse(token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
   }
-  for (const PendingRead& read : former.reads) {
+  for (const PendingRead& read : reads) {
     // A write that changes nothing is asked again only when its KV router's others were not appended since: one
     // behind it on its connection may live on in the log.
     const bool write = read.answer && read.revision == Revision();

@@ -1,10 +1,10 @@
 // The replica actor: the log, and with it everything that is promised to clients. As leader it appends, replicates,
 // commits and answers; as follower it accepts, truncates, applies; as learner it takes a snapshot while writes go on.
 //
-// One class in five files, by what they do: replica.cpp (state, roles, local reads), replica_write.cpp (a write's way
-// into the log), replica_leader.cpp (replication, commit, the in-sync set), replica_follower.cpp (the other side),
-// replica_differs.cpp (copies that contradict each other). The rules that the comments name by number are in
-// src/README.md.
+// One class in five files, by what they do: replica.cpp (state, roles, local reads), replica_write.cpp (which writes
+// are taken; write_evaluator.hpp says what they lead to), replica_leader.cpp (replication, commit, the in-sync set),
+// replica_follower.cpp (the other side), replica_differs.cpp (copies that contradict each other). The rules that the
+// comments name by number are in src/README.md.
 #pragma once
 #include <deque>
 #include <map>
@@ -17,9 +17,8 @@
 #include "core/replica/log.hpp"
 #include "core/replica/progress.hpp"
 #include "core/replica/recovery.hpp"
-#include "core/replica/requests.hpp"
 #include "core/replica/store.hpp"
-#include "core/replica/table.hpp"
+#include "core/replica/write_evaluator.hpp"
 
 namespace kvd {
 
@@ -128,14 +127,6 @@ class Replica {
     Revision revision;             // about this revision; 0: the newest by then
     LinkId from{};                 // of a write: see Propose
   };
-  struct Ticket {  // whose write it is
-    uint64_t token = 0;
-    std::string idempotency_key;  // empty: none
-    uint64_t digest = 0;          // of the operation and its fence, with a key
-    std::vector<Fence> fences;    // to be remembered where they are larger; several only of a restore
-    LinkId from{};                // see Propose
-    uint64_t term = 0;
-  };
   struct Sender {          // a KV router, and of its writes' terms
     uint64_t newest = 0;   // the newest
     uint64_t refused = 0;  // ... those below this: one of them was refused, and may be sent again
@@ -149,6 +140,9 @@ class Replica {
     bool ordered = false;  // of the register keeper: not before a larger set is remembered on disk
   };
   struct Leading {
+    Leading(const Log& log, const Store& store, Revision committed) : evaluator(log, store, committed) {}
+
+    WriteEvaluator evaluator;
     Revision takeover;  // the log's length when the epoch began: rule 10
     bool active = false;
     LogPosition found;   // its log's end then
@@ -157,16 +151,9 @@ class Replica {
     Instant since{};
     std::deque<PendingWrite> writes;
     std::deque<PendingRead> reads;
-    // The newest effect on each key, and on each fence, in the uncommitted part of the log.
-    std::unique_ptr<Index> tail = std::make_unique<Index>();
-    std::unique_ptr<Index> fences = std::make_unique<Index>();
-    std::map<std::string, RememberedAnswer> requests;  // of writes in the uncommitted part of the log
-    Revision commit_before;                            // as of one or two heartbeats ago, and
-    Revision commit_marked;                            // ... of this one:
+    Revision commit_before;  // as of one or two heartbeats ago, and
+    Revision commit_marked;  // ... of this one:
     Instant marked_at{};
-    Revision forgetting;  // the entry that last made room among the remembered answers
-    size_t uncommitted_bytes = 0;
-    size_t uncommitted_keys = 0;
     uint64_t round = 0;  // newest that was sent
     std::optional<Proposal> proposal;
     std::deque<std::pair<uint64_t, uint32_t>> settings;  // token, min_in_sync
@@ -251,29 +238,17 @@ class Replica {
   void on_suspect(const PeerSaid& said, const Suspect& suspect);
 
   // replica_write.cpp
-  const Record* latest(std::string_view key) const;
-  Revision next_revision() const { return log_.last().revision.next(); }
   bool takes_writes(const Propose& message);
-  bool overtakes(const Ticket& ticket);
+  bool overtakes(const Propose& message);
   void passed_over(LinkId from, uint64_t term);
   bool overloaded(const Operation& operation) const;
-  bool admit(const Ticket& ticket, const Operation& operation);
-  bool enough_in_sync(const Ticket& ticket);
-  bool room_for(const Ticket& ticket, const std::vector<Record>& effects);
-  bool recall(const Ticket& ticket);
-  bool empty_at_tail() const;
-  uint64_t latest_token(std::string_view resource) const;
-  std::vector<Record> larger_tokens(const Ticket& ticket) const;
-  void write(Ticket ticket, std::vector<Record> effects, Answer answer);
-  void unchanged(Ticket ticket, Answer answer);
-  void propose(Ticket ticket, PutKey& put);
-  void propose(Ticket ticket, DeleteKey& remove);
-  void propose(Ticket ticket, DeletePrefix& remove);
-  void propose(Ticket ticket, WriteBatch& batch);
+  bool admit(const Propose& message);
+  bool enough_in_sync(uint64_t token);
+  void carry_out(const Propose& message, WriteEvaluator::Evaluation&& evaluation);
+  void append(const Propose& message, WriteEvaluator::Change change);
+  void answer_later(const Propose& message, WriteEvaluator::Unchanged& unchanged);
   void change_settings(uint64_t token, const ChangeSettings& settings);
   void move_leader(uint64_t token, const MoveLeader& move);
-  void note_in_tail(const Entry& entry);
-  void drop_from_tail(const Entry& entry);
 
   // replica_leader.cpp
   void from_follower(const PeerSaid& said, PeerMessage& message);
@@ -364,8 +339,8 @@ class Replica {
   std::map<LinkId, Sender> senders_;  // see Propose
   Following following_;
   std::map<LinkId, Peer> peers_;
-  std::set<Member> dead_;             // proven
-  std::set<Member> registered_;       // in ZooKeeper
+  std::set<Member> dead_;        // proven
+  std::set<Member> registered_;  // in ZooKeeper
   std::optional<RoleChanged> announced_;
   bool stopping_ = false;
   bool stop_done_ = false;

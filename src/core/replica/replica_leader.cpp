@@ -80,7 +80,9 @@ void Replica::commit_what_is_held() {
   }
   held = await_learners(held);
   if (held > commit_) {
-    for (uint64_t r = commit_.value + 1; r <= held.value; ++r) drop_from_tail(*log_.at(Revision(r)));
+    for (uint64_t r = commit_.value + 1; r <= held.value; ++r) {
+      leader_->evaluator.note_committed(*log_.at(Revision(r)));
+    }
     counters_.writes += held.value - commit_.value;
     advance(held);
   }
