@@ -506,17 +506,8 @@ void Replica::drain() {
     out_.election.post(HandOverWanted{move_ ? move_->to : std::nullopt, stopping_});
   }
   if (!stopping_ || stop_done_) return;
-  bool alone = leader_ && required().size() == 1 && !learner_is_near();
+  bool alone = leader_ && required().size() == 1 && !in_sync().learner_is_near();
   stop_done_ = out_.now >= stop_limit_ || !leader_ || (alone && !busy && leader_->reads.empty());
-}
-
-// One that catches up would, at this server's end, be left with nothing.
-bool Replica::learner_is_near() const {
-  return std::any_of(peers_.begin(), peers_.end(), [this](const auto& entry) {
-    const Peer& peer = entry.second;
-    bool there = out_.now - peer.heard <= out_.config.follower_lag && !dead_.contains(peer.member);
-    return there && !peer.sparse && (peer.snapshot || peer.match);
-  });
 }
 
 Instant Replica::deadline() const {
@@ -568,7 +559,7 @@ void Replica::flush_as_leader() {
     if (next == peers_.end()) next = peers_.begin();
     auto& [link, peer] = *next;
     if (i == 0) leader_->served = link;
-    if (may_be_longer(peer)) continue;
+    if (copies().may_be_longer(peer)) continue;
     // First of all on a new link: it tells how far our log goes (rule 18).
     if (peer.heartbeat_at <= out_.now) send_heartbeat(peer, false);
     send_entries(peer);
@@ -579,7 +570,7 @@ void Replica::flush_as_leader() {
       send_heartbeat(peer, true);
     }
   }
-  if (auto proposal = next_proposal()) propose_register(std::move(*proposal));
+  propose_what_is_due();
 }
 
 std::vector<Replica::PeerView> Replica::peer_views() const {

@@ -13,12 +13,15 @@
 #include <set>
 
 #include "core/outbox.hpp"
+#include "core/replica/copies.hpp"
 #include "core/replica/durability.hpp"
+#include "core/replica/in_sync_set.hpp"
+#include "core/replica/leading.hpp"
 #include "core/replica/log.hpp"
+#include "core/replica/peer.hpp"
 #include "core/replica/progress.hpp"
 #include "core/replica/recovery.hpp"
 #include "core/replica/store.hpp"
-#include "core/replica/write_evaluator.hpp"
 
 namespace kvd {
 
@@ -76,98 +79,11 @@ class Replica {
     Evidence by = Evidence::kLog;
   };
 
-  // ---- the leader's books ----
-  struct Peer {  // one per link that we dialed and that stands
-    LinkId link;
-    Member member;
-    bool whole = false;      // it has said so, of the newest snapshot: its log and copy make all the data
-    bool sparse = false;     // wants no snapshot
-    bool durable = false;    // has a disk
-    LogPosition recovered;   // where its log ended when it started
-    uint64_t snapshots = 0;  // begun on this link in this epoch
-    std::optional<Revision> match;  // verified in this epoch, on this link
-    Revision next;                  // to be sent
-    bool probing = true;            // looking for where the logs match: one Append at a time
-    bool probe_sent = false;
-    Revision told_commit;
-    Revision held;         // it knows more to be committed than our log has, up to here: rule 18
-    bool differs = false;  // its copy contradicts ours
-    uint64_t round = 0;    // confirmed
-    Instant heard{};
-    Instant progress{};          // when match advanced, or the log began to be ahead of it
-    Instant incomplete_since{};  // while not whole
-    Instant heartbeat_at{};
-    std::deque<std::pair<Revision, size_t>>
-        in_flight;  // last revision and bytes of each unacknowledged Append
-    size_t in_flight_bytes = 0;
-    struct Snapshot {
-      Revision base;
-      Space space = Space::kData;  // of the last item sent
-      std::string cursor;          // ... its key
-      bool all_sent = false;
-      uint64_t sent = 0;  // chunks
-      uint64_t taken = 0;
-    };
-    std::optional<Snapshot> snapshot;
-    Instant snapshot_after = kNever;  // the last one came out wrong: another one then, and nothing before
-    Instant awaited_since = kNever;   // commit waits for this learner (await_learners)
-    Instant not_awaited_before{};
-  };
-  struct PendingWrite {
-    Revision revision;
-    uint64_t token = 0;
-    Answer answer;
-  };
-  struct PendingRead {  // or a write that changes nothing, whose answer is just as much a linear read
-    uint64_t token = 0;
-    uint64_t round = 0;            // 0: not yet assigned
-    Revision after;                // and this much committed
-    Operation operation;           // ReadKey or ListKeys ...
-    std::optional<Answer> answer;  // ... or what is to be said,
-    Revision revision;             // about this revision; 0: the newest by then
-    LinkId from{};                 // of a write: see Propose
-  };
   struct Sender {          // a KV router, and of its writes' terms
     uint64_t newest = 0;   // the newest
     uint64_t refused = 0;  // ... those below this: one of them was refused, and may be sent again
     Revision appended;     // its newest write in the log
   };
-  struct Proposal {  // a change of the register whose outcome we do not know yet
-    uint64_t change_id = 0;
-    std::vector<Member> in_sync;
-    uint32_t min_in_sync = 1;
-    std::string why;       // for the log
-    bool ordered = false;  // of the register keeper: not before a larger set is remembered on disk
-  };
-  struct Leading {
-    Leading(const Log& log, const Store& store, Revision committed) : evaluator(log, store, committed) {}
-
-    WriteEvaluator evaluator;
-    Revision takeover;  // the log's length when the epoch began: rule 10
-    bool active = false;
-    LogPosition found;   // its log's end then
-    bool fresh = false;  // of a life that has followed nobody: its directory may be an old copy
-    bool told_awaited = false;
-    Instant since{};
-    std::deque<PendingWrite> writes;
-    std::deque<PendingRead> reads;
-    Revision commit_before;  // as of one or two heartbeats ago, and
-    Revision commit_marked;  // ... of this one:
-    Instant marked_at{};
-    uint64_t round = 0;  // newest that was sent
-    std::optional<Proposal> proposal;
-    std::deque<std::pair<uint64_t, uint32_t>> settings;  // token, min_in_sync
-    std::map<Member, Instant> unlinked_since;            // of the in-sync set
-    Instant propose_after{};
-    Instant hand_over_at{};
-    Instant yield_at{};     // to one that has a disk
-    size_t turn_bytes = 0;  // sent to followers in this turn of the loop
-    LinkId served;          // who was the first to be sent something in the last one
-  };
-
-  // Times --leader-silence. Shrinking to oneself alone is the last resort: with silent (not dead) followers it is as
-  // likely that this server is the one cut off, and then they should rather depose it.
-  static constexpr int kLastShrinkPatience = 4;
   static constexpr Duration kMoveLimit = milliseconds(2000);  // then this server goes on leading
   struct Move {                     // a planned hand-over; outlives the reign that it ends
     std::optional<uint64_t> token;  // none: this server wants it itself
@@ -251,6 +167,9 @@ class Replica {
   void move_leader(uint64_t token, const MoveLeader& move);
 
   // replica_leader.cpp
+  LeaderView view() const;
+  InSyncSet in_sync() const { return InSyncSet(view()); }
+  Copies copies() const { return Copies(view()); }
   void from_follower(const PeerSaid& said, PeerMessage& message);
   void on_ack(Peer& peer, const AppendAck& ack);
   void on_nack(Peer& peer, const AppendNack& nack);
@@ -268,17 +187,11 @@ class Replica {
   void activate();
   void serve_reads();
   bool round_confirmed(uint64_t round) const;
-  bool learner_is_near() const;
-  const Peer* peer_of(const Member& member) const;
   void lead_on_time();
-  std::optional<Proposal> next_proposal();
-  std::optional<Member> learner_to_admit() const;
-  std::vector<Member> members_to_remove() const;
-  const char* lag_of(const Member& member) const;
+  void propose_what_is_due();
   void propose_register(Proposal proposal);
   void order_proposal();
   Register proposed_register() const;
-  bool confirmed_in_sync(const Member& member) const;
   void drain();
   void finish_move();
   void give_up_stuck_disk();
@@ -307,15 +220,8 @@ class Replica {
   void agree_again();
   void ask_anew();
   bool voted_out(const std::vector<Member>& before) const;
-  bool awaits_others() const;
-  bool is_awaited(const Member& member) const;
-  bool may_be_longer(const Peer& peer) const;
   bool refuses(const PeerSaid& said, Revision leaders_end);
   void begin_copy_anew();
-  bool agrees(const Peer& peer) const;
-  size_t agreeing(const Member& except) const;
-  bool contradicts(const Peer& peer) const;
-  const Peer* undecided() const;
   void yield_to_longer();
 
   Outbox& out_;
@@ -338,7 +244,7 @@ class Replica {
   std::optional<Leading> leader_;
   std::map<LinkId, Sender> senders_;  // see Propose
   Following following_;
-  std::map<LinkId, Peer> peers_;
+  Peers peers_;                  // that we dialed
   std::set<Member> dead_;        // proven
   std::set<Member> registered_;  // in ZooKeeper
   std::optional<RoleChanged> announced_;

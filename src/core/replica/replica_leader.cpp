@@ -24,47 +24,15 @@ constexpr int kAwaitPause = 20;  // times --follower-lag
 // A disk that has not answered for so long is given up.
 constexpr int kDiskPatience = 2;  // times --leader-silence
 
-std::vector<Member> without(std::vector<Member> members, const std::vector<Member>& removed) {
-  std::erase_if(members, [&](const Member& m) { return std::count(removed.begin(), removed.end(), m) > 0; });
-  return members;
-}
-
-bool has_id(const std::vector<Member>& members, const ServerId& id) {
-  return std::any_of(members.begin(), members.end(), [&](const Member& m) { return m.id == id; });
-}
-
 }  // namespace
 
-// ---- M: who must have a write before it is acknowledged (rule 5) ----
+LeaderView Replica::view() const {
+  return {out_.config, *register_,           *leader_, peers_, dead_, registered_,
+          commit_,     log_.last().revision, out_.now};
+}
 
-// The confirmed set and, while a change is unresolved, the proposed one: by incarnation, since another life
-// of a member has not got what the former one had. Counting only the new set too early loses what the old set
-// was promised; counting only the old one too long would let the new one lead without our latest writes.
 std::vector<Member> Replica::required() const {
-  if (!leader_) return {};
-  std::vector<Member> members = register_->in_sync;
-  if (leader_->proposal) {
-    const std::vector<Member>& proposed = leader_->proposal->in_sync;
-    if (mutated(Mutation::kShrinkEarly) && proposed.size() < members.size()) return proposed;
-    if (mutated(Mutation::kGrowthLate)) return members;
-    if (mutated(Mutation::kIncarnationReplaced))
-      std::erase_if(members, [&](auto& m) { return has_id(proposed, m.id); });
-    members.insert(members.end(), proposed.begin(), proposed.end());
-  }
-  std::sort(members.begin(), members.end());
-  members.erase(std::unique(members.begin(), members.end()), members.end());
-  return members;
-}
-
-bool Replica::confirmed_in_sync(const Member& member) const {
-  return std::count(register_->in_sync.begin(), register_->in_sync.end(), member) > 0;
-}
-
-const Replica::Peer* Replica::peer_of(const Member& member) const {
-  for (const auto& [link, peer] : peers_) {
-    if (peer.member == member || (mutated(Mutation::kSetById) && peer.member.id == member.id)) return &peer;
-  }
-  return nullptr;
+  return leader_ ? in_sync().required() : std::vector<Member>{};
 }
 
 // ---- commit ----
@@ -74,7 +42,7 @@ void Replica::commit_what_is_held() {
   Revision held = mutated(Mutation::kLeaderUnsafe) ? log_.last().revision : disk_.safe_end(log_);  // rule 13
   for (const Member& member : required()) {
     if (member == out_.config.self.member) continue;
-    const Peer* peer = peer_of(member);
+    const Peer* peer = view().peer_of(member);
     if (peer == nullptr || !peer->whole || !peer->match) return;
     held = std::min(held, *peer->match);
   }
@@ -104,7 +72,7 @@ void Replica::commit_what_is_held() {
 Revision Replica::await_learners(Revision held) {
   if (!leader_->active || ((stopping_ || move_) && required().size() > 1)) return held;
   for (auto& [link, peer] : peers_) {
-    const bool member = confirmed_in_sync(peer.member);
+    const bool member = view().confirmed_in_sync(peer.member);
     const bool lives = peer.whole && peer.match && !dead_.contains(peer.member) &&
                        out_.now - peer.heard <= out_.config.follower_lag;
     const bool near = lives && *peer.match >= leader_->commit_before && out_.now >= peer.not_awaited_before;
@@ -148,7 +116,7 @@ bool Replica::round_confirmed(uint64_t round) const {
   int missing = 0;
   for (const Member& member : required()) {
     if (member == out_.config.self.member) continue;
-    const Peer* peer = peer_of(member);
+    const Peer* peer = view().peer_of(member);
     if (peer == nullptr || peer->round < round) ++missing;
   }
   return missing <= (mutated(Mutation::kReadsAllButOne) ? 1 : 0);
@@ -192,7 +160,7 @@ void Replica::restart_peer(Peer& peer) {
 }
 
 void Replica::send_heartbeat(Peer& peer, bool notice) {
-  if (may_be_longer(peer)) return;  // it would cut off what it does not name
+  if (copies().may_be_longer(peer)) return;  // it would cut off what it does not name
   if (!notice) peer.heartbeat_at = out_.now + out_.config.heartbeat;
   peer.told_commit = commit_;
   out_.emit(LinkSend{
@@ -379,35 +347,9 @@ void Replica::on_snapshot_ack(Peer& peer, const SnapshotAck& ack) {
   }
 }
 
-// ---- the in-sync set ----
+// ---- the in-sync set: in_sync_set.hpp decides ----
 
-// Why a member is to leave the in-sync set; null: it keeps up.
-const char* Replica::lag_of(const Member& member) const {
-  if (member == out_.config.self.member) return nullptr;
-  if (dead_.contains(member)) return "dead";
-  const Peer* peer = peer_of(member);
-  if (peer == nullptr) {
-    auto it = leader_->unlinked_since.find(member);
-    bool long_ago = it != leader_->unlinked_since.end() && out_.now - it->second > out_.config.follower_lag;
-    return long_ago ? "not connected" : nullptr;
-  }
-  if (may_be_longer(*peer)) return nullptr;
-  if (out_.now - peer->heard > out_.config.follower_lag) return "silent";
-  // Where nobody knows whose copy is wrong it stays, and so nothing is committed. Who has more than a leader that has
-  // promised nothing is not the odd one.
-  if (contradicts(*peer) && peer->held != Revision(0) && !leader_->active) return nullptr;
-  if (contradicts(*peer)) return agreeing(member) > 0 ? "differs" : nullptr;
-  if (!peer->whole && out_.now - peer->incomplete_since > out_.config.follower_lag) return "incomplete";
-  bool behind = !peer->match || *peer->match < log_.last().revision;
-  return behind && out_.now - peer->progress > out_.config.follower_lag ? "behind" : nullptr;
-}
-
-uint32_t Replica::responsive() const {
-  if (!leader_) return 0;
-  return static_cast<uint32_t>(
-      std::count_if(register_->in_sync.begin(), register_->in_sync.end(),
-                    [this](const Member& member) { return lag_of(member) == nullptr; }));
-}
+uint32_t Replica::responsive() const { return leader_ ? in_sync().responsive() : 0; }
 
 void Replica::lead_on_time() {
   leader_->turn_bytes = 0;
@@ -429,10 +371,10 @@ void Replica::lead_on_time() {
   }
   // Members without a link: since when.
   for (const Member& member : register_->in_sync) {
-    if (peer_of(member) == nullptr) leader_->unlinked_since.try_emplace(member, out_.now);
+    if (view().peer_of(member) == nullptr) leader_->unlinked_since.try_emplace(member, out_.now);
   }
   std::erase_if(leader_->unlinked_since, [this](const auto& entry) {
-    return peer_of(entry.first) != nullptr || !confirmed_in_sync(entry.first);
+    return view().peer_of(entry.first) != nullptr || !view().confirmed_in_sync(entry.first);
   });
 }
 
@@ -452,7 +394,7 @@ void Replica::yield_to_disk() {
   const bool free = leader_->active && !stopping_ && !move_ && !leader_->proposal;
   if (out_.config.self.durable || !free || out_.now < leader_->yield_at) return;
   for (const auto& [link, peer] : peers_) {
-    if (!peer.durable || !confirmed_in_sync(peer.member) || !agrees(peer)) continue;
+    if (!peer.durable || !view().confirmed_in_sync(peer.member) || !copies().agrees(peer)) continue;
     out_.log(LogLevel::kInfo, "hands over to a server that has a disk", {{"to", peer.member.id.value}});
     leader_->yield_at = out_.now + kYieldPause;
     move_ = Move{std::nullopt, peer.member.id, epoch_, out_.now + kMoveLimit};
@@ -460,93 +402,28 @@ void Replica::yield_to_disk() {
   }
 }
 
-// Who must go. The dead (proven: in memory nothing is left of them) at once. The merely silent, and with disks the
-// dead, only as long as enough remain for --min-in-sync: below it no write can be acknowledged anyway, and a server
-// that stays in the set can still take over with everything that was acknowledged, should this one die next.
-std::vector<Member> Replica::members_to_remove() const {
-  if (awaits_others()) return {};
-  std::vector<Member> dead;
-  std::vector<Member> gone;  // the dead and the silent
-  for (const Member& member : register_->in_sync) {
-    if (lag_of(member) == nullptr) continue;
-    gone.push_back(member);
-    if (dead_.contains(member)) dead.push_back(member);
+void Replica::propose_what_is_due() {
+  if (leader_->proposal || leader_->propose_after > out_.now) return;
+  auto& settings = leader_->settings;
+  while (!settings.empty() && settings.front().second == register_->min_in_sync) {
+    answer(settings.front().first, SettingsChanged{register_->min_in_sync}, commit_);
+    settings.pop_front();
   }
-  if (gone.empty()) return {};
-  if (mutated(Mutation::kSilentKept)) return dead;
-  size_t remaining = register_->in_sync.size() - gone.size();
-  if (remaining < register_->min_in_sync) return out_.config.self.durable ? std::vector<Member>{} : dead;
-  if (remaining == 1 && dead.size() < gone.size()) {
-    for (const Member& member : gone) {
-      const Peer* peer = peer_of(member);
-      Instant since = peer != nullptr ? peer->heard : leader_->since;
-      if (auto it = leader_->unlinked_since.find(member); it != leader_->unlinked_since.end())
-        since = it->second;
-      const Duration silent = out_.now - since;
-      const bool talks = peer != nullptr && silent <= out_.config.follower_lag;
-      const bool patient = !talks && silent < kLastShrinkPatience * out_.config.leader_silence;
-      if (patient && !dead_.contains(member)) return dead;
-    }
-  }
-  return gone;
-}
-
-// Rule 9: a learner may be proposed only when, at this very moment, it is verified to have all that is
-// committed and all that this leader's log held at its takeover. Committed as far as this leader knows is not
-// enough: its predecessor may have acknowledged more.
-std::optional<Member> Replica::learner_to_admit() const {
-  for (const auto& [link, peer] : peers_) {
-    if (confirmed_in_sync(peer.member) || dead_.contains(peer.member)) continue;
-    Revision needed = mutated(Mutation::kJoinAtCommit) ? commit_ : std::max(commit_, leader_->takeover);
-    bool verified = peer.whole && peer.match && *peer.match >= needed;
-    if (!verified && !mutated(Mutation::kJoinUnchecked)) continue;
-    if (out_.now - peer.heard > out_.config.follower_lag) continue;
-    return peer.member;
-  }
-  return std::nullopt;
-}
-
-std::optional<Replica::Proposal> Replica::next_proposal() {
-  if (leader_->proposal || leader_->propose_after > out_.now) return std::nullopt;
-  Proposal proposal;
-  proposal.in_sync = register_->in_sync;
-  proposal.min_in_sync = register_->min_in_sync;
-  while (!leader_->settings.empty() && leader_->settings.front().second == register_->min_in_sync) {
-    answer(leader_->settings.front().first, SettingsChanged{register_->min_in_sync}, commit_);
-    leader_->settings.pop_front();
-  }
-  std::vector<Member> removed = members_to_remove();
-  if (!removed.empty()) {
-    proposal.in_sync = without(proposal.in_sync, removed);
-    for (const Member& member : removed) {
-      proposal.why += (proposal.why.empty() ? "" : ", ") + member.id.value + " " + lag_of(member);
-    }
-  } else if (auto learner = learner_to_admit()) {
-    std::erase_if(proposal.in_sync, [&](const Member& member) { return member.id == learner->id; });
-    proposal.in_sync.push_back(*learner);
-    std::sort(proposal.in_sync.begin(), proposal.in_sync.end());
-    proposal.why = learner->id.value + " caught up";
-  } else if (!leader_->settings.empty()) {
-    proposal.min_in_sync = leader_->settings.front().second;
-    proposal.why = "settings";
-  } else {
-    return std::nullopt;
-  }
-  return proposal;
+  if (auto proposal = in_sync().next_proposal()) propose_register(std::move(*proposal));
 }
 
 void Replica::propose_register(Proposal proposal) {
   proposal.change_id = out_.prng.next() | 1;
   leader_->proposal = std::move(proposal);  // from here on both sets count
   const bool grows = std::any_of(leader_->proposal->in_sync.begin(), leader_->proposal->in_sync.end(),
-                                 [this](const Member& member) { return !confirmed_in_sync(member); });
+                                 [this](const Member& member) { return !view().confirmed_in_sync(member); });
   if (grows && !mutated(Mutation::kGrowthForgotten)) {  // it may lead before we hear of it: rule 17
     proposed_ = proposed_register();
     remember_register();
   }
   if (disk_.all_kept()) order_proposal();
   for (auto& [link, peer] : peers_) {
-    if (!confirmed_in_sync(peer.member)) peer.progress = out_.now;
+    if (!view().confirmed_in_sync(peer.member)) peer.progress = out_.now;
   }
 }
 
@@ -556,7 +433,7 @@ Register Replica::proposed_register() const {
   content.min_in_sync = leader_->proposal->min_in_sync;
   content.change_id = leader_->proposal->change_id;
   content.disks |= std::any_of(content.in_sync.begin(), content.in_sync.end(), [this](const Member& member) {
-    const Peer* peer = peer_of(member);
+    const Peer* peer = view().peer_of(member);
     return peer != nullptr && peer->durable;
   });
   return content;

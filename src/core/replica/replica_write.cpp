@@ -79,7 +79,7 @@ bool Replica::enough_in_sync(uint64_t token) {
               " servers in sync (--expect); now: " + std::to_string(confirmed));
   }
   if (waits_for_long()) return no("the leader waits for what is in sync: " + unconfirmed());
-  if (const Peer* other = undecided()) {
+  if (const Peer* other = copies().undecided()) {
     return no("the copies of " + out_.config.self.member.id.value + " and " + other->member.id.value +
               " differ, and no third one tells which is right; see GET /v1/cluster");
   }
@@ -162,7 +162,7 @@ void Replica::move_leader(uint64_t token, const MoveLeader& move) {
   std::string others;
   bool possible = false;
   for (const Member& member : register_->in_sync) {
-    const Peer* peer = peer_of(member);
+    const Peer* peer = view().peer_of(member);
     if (member == self || (out_.config.self.durable && peer != nullptr && !peer->durable)) continue;
     possible |= !move.to || member.id == *move.to;
     others += (others.empty() ? "" : ", ") + member.id.value;
