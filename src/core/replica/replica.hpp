@@ -11,10 +11,12 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <variant>
 
 #include "core/outbox.hpp"
 #include "core/replica/copies.hpp"
 #include "core/replica/durability.hpp"
+#include "core/replica/following.hpp"
 #include "core/replica/in_sync_set.hpp"
 #include "core/replica/leading.hpp"
 #include "core/replica/log.hpp"
@@ -40,8 +42,8 @@ class Replica {
 
   // For views and status.
   Role role() const;
-  bool leading() const { return leader_.has_value(); }
-  bool active() const { return leader_ && leader_->active; }
+  bool leading() const { return leader() != nullptr; }
+  bool active() const { return leader() && leader()->active; }
   bool readable() const { return caught_up_ || sparse_; }
   bool complete() const { return caught_up_ && !sparse_; }
   bool hears_leader() const;
@@ -92,27 +94,6 @@ class Replica {
     Instant limit{};
   };
 
-  // ---- the follower's books ----
-  struct Staging {  // a snapshot that is arriving, with the log behind it
-    Store store;
-    Log log;
-    uint64_t chunks = 0;
-    uint64_t items = 0;
-    std::optional<SnapshotEnd> end;
-    Revision commit;
-  };
-  struct Following {
-    std::optional<LinkId> link;  // that the leader dialed
-    Member leader;
-    Instant heard{};
-    Instant reported{};      // last LeaderSilent
-    Revision verified;       // our log is the leader's up to here: rule 7
-    Revision leader_commit;  // newest heard of
-    uint64_t snapshot = 0;   // number of the last one begun on this link in this epoch
-    bool lacks = false;      // its log does not have what is committed here: rule 18
-    std::optional<Staging> staging;
-  };
-
   void on(const RegisterSeen& message);
   void on(const RegisterAbsent& message);
   void on(const RegisterDoubted& message);
@@ -129,6 +110,10 @@ class Replica {
   void on(DiskAnswer&& message);
   void on(const Stalled& message);
   void on(const StopRequested& message);
+
+  Leading* leader() { return std::get_if<Leading>(&role_); }  // null: this server does not lead
+  const Leading* leader() const { return std::get_if<Leading>(&role_); }
+  Following& following();  // this server does not lead
 
   // replica.cpp
   void lead();
@@ -241,12 +226,16 @@ class Replica {
   std::optional<Contradiction> diverged_;  // rule 18
   bool carrying_ = false;                  // a new lineage begins with this copy, which is not safe yet
   std::optional<Register> proposed_;       // ordered with a larger in-sync set, while its outcome is open
-  std::optional<Leading> leader_;
+  // Exactly one of the two, so that nothing of a reign can be left in a follower, nor of a leader that was followed in
+  // its successor. Beside it stands what outlives a role. A server that changes its role keeps the links on which it
+  // has been greeted (peers_), and what is proven or registered of others. It answers for terms of senders across its
+  // reigns, and a hand-over ends the reign that it was begun in. What is committed, doubted or contradicted is true of
+  // this copy, whoever leads.
+  std::variant<Following, Leading> role_;
   std::map<LinkId, Sender> senders_;  // see Propose
-  Following following_;
-  Peers peers_;                  // that we dialed
-  std::set<Member> dead_;        // proven
-  std::set<Member> registered_;  // in ZooKeeper
+  Peers peers_;                       // that we dialed
+  std::set<Member> dead_;             // proven
+  std::set<Member> registered_;       // in ZooKeeper
   std::optional<RoleChanged> announced_;
   bool stopping_ = false;
   bool stop_done_ = false;

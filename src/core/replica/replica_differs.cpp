@@ -17,11 +17,11 @@ namespace kvd {
 // From here on this copy is not in sync, not ready, and does not stand for election. It is kept.
 void Replica::contradicted(Revision revision, Evidence by) {
   if (diverged_) return;
-  diverged_ = Contradiction{following_.leader, by};
+  diverged_ = Contradiction{following().leader, by};
   disk_.distrust();
   out_.election.post(CopyDiffers{true});
   out_.log(LogLevel::kError, "this copy differs from the leader's",
-           {{"leader", following_.leader.id.value},
+           {{"leader", following().leader.id.value},
             {"at", std::to_string(revision.value)},
             {"committed", std::to_string(commit_.value)}});
 }
@@ -37,13 +37,14 @@ void Replica::judge_anew() {
   if (!diverged_ || diverged_->by != Evidence::kLog || diverged_->leader == register_->leader) return;
   agree_again();
   if (disk_.generation_safe()) disk_.trust();
-  if (following_.leader == register_->leader) ask_anew();  // what it sent before this was not answered
+  if (following().leader == register_->leader) ask_anew();  // what it sent before this was not answered
 }
 
 // Where this copy ends, which lets the leader look for where the logs match.
 void Replica::ask_anew() {
-  if (!following_.link) return;
-  out_.emit(LinkSend{*following_.link, AppendNack{epoch_, false, commit_, following_.snapshot, sparse_, {}}});
+  if (!following().link) return;
+  out_.emit(
+      LinkSend{*following().link, AppendNack{epoch_, false, commit_, following().snapshot, sparse_, {}}});
 }
 
 void Replica::agree_again() {
@@ -71,12 +72,12 @@ bool Replica::refuses(const PeerSaid& said, Revision leaders_end) {
     confirm(said.link, 0);
     return true;
   }
-  following_.lacks = !following_.staging && leaders_end < commit_ && !mutated(Mutation::kShorterObeyed);
-  if (!following_.lacks) return false;
+  following().lacks = !following().staging && leaders_end < commit_ && !mutated(Mutation::kShorterObeyed);
+  if (!following().lacks) return false;
   // Who is not in sync does not depose anybody: it is its copy that is the odd one.
   if (!was_in_sync_) contradicted(leaders_end.next(), Evidence::kLog);
   const LogPosition held = log_.position(commit_);
-  out_.emit(LinkSend{said.link, AppendNack{epoch_, false, commit_, following_.snapshot, sparse_, held}});
+  out_.emit(LinkSend{said.link, AppendNack{epoch_, false, commit_, following().snapshot, sparse_, held}});
   return true;
 }
 
@@ -87,9 +88,9 @@ void Replica::begin_copy_anew() {
   drop_staging();
   drop(std::exchange(store_, Store()));
   log_.reset(LogPosition{Epoch(0), lineage_base(lineage_)});
-  commit_ = recovered_end_ = following_.verified = lineage_base(lineage_);
+  commit_ = recovered_end_ = following().verified = lineage_base(lineage_);
   caught_up_ = false;
-  following_.lacks = false;
+  following().lacks = false;
   agree_again();
   disk_.begin_generation(log_.base(), log_);
   out_.kv_router.post(Applied{commit_});
@@ -99,7 +100,7 @@ void Replica::begin_copy_anew() {
 // ---- as leader ----
 
 std::string Replica::contradicted_by() const {
-  const Peer* peer = leader_ ? copies().undecided() : nullptr;
+  const Peer* peer = leader() ? copies().undecided() : nullptr;
   return peer == nullptr ? "" : peer->member.id.value;
 }
 
@@ -110,11 +111,11 @@ bool Replica::waits_for_long() const { return copies().waits_for_long(); }
 // Those who are in sync have more than this server's log, which has promised nothing yet in its reign: it lacks what
 // was acknowledged, or may lack it. One of them leads instead.
 void Replica::yield_to_longer() {
-  if (leader_->active || out_.now < leader_->hand_over_at) return;
+  if (leader()->active || out_.now < leader()->hand_over_at) return;
   const Copies copies = this->copies();
   const Peer* longest = copies.longest();
   if (longest == nullptr) return;
-  leader_->hand_over_at = out_.now + 2 * out_.config.heartbeat;
+  leader()->hand_over_at = out_.now + 2 * out_.config.heartbeat;
   out_.log(LogLevel::kError, "this server lacks what others have: it does not lead",
            {{"end", std::to_string(log_.last().revision.value)},
             {"theirs", std::to_string(copies.end_of_longer(*longest).value)},

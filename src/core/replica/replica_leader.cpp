@@ -27,12 +27,19 @@ constexpr int kDiskPatience = 2;  // times --leader-silence
 }  // namespace
 
 LeaderView Replica::view() const {
-  return {out_.config, *register_,           *leader_, peers_, dead_, registered_,
-          commit_,     log_.last().revision, out_.now};
+  return {.config = out_.config,
+          .content = *register_,
+          .reign = *leader(),
+          .peers = peers_,
+          .dead = dead_,
+          .registered = registered_,
+          .commit = commit_,
+          .end = log_.last().revision,
+          .now = out_.now};
 }
 
 std::vector<Member> Replica::required() const {
-  return leader_ ? in_sync().required() : std::vector<Member>{};
+  return leader() ? in_sync().required() : std::vector<Member>{};
 }
 
 // ---- commit ----
@@ -49,19 +56,19 @@ void Replica::commit_what_is_held() {
   held = await_learners(held);
   if (held > commit_) {
     for (uint64_t r = commit_.value + 1; r <= held.value; ++r) {
-      leader_->evaluator.note_committed(*log_.at(Revision(r)));
+      leader()->evaluator.note_committed(*log_.at(Revision(r)));
     }
     counters_.writes += held.value - commit_.value;
     advance(held);
   }
   // Rule 10: what the former leader may have acknowledged must be committed here before anything else is
   // promised. How far that goes we cannot know, but it is not beyond our own log.
-  if (!leader_->active && commit_ >= leader_->takeover) activate();
-  while (leader_->active && !leader_->writes.empty() &&
-         (leader_->writes.front().revision <= commit_ || mutated(Mutation::kUncommittedAnswered))) {
-    PendingWrite& write = leader_->writes.front();
+  if (!leader()->active && commit_ >= leader()->takeover) activate();
+  while (leader()->active && !leader()->writes.empty() &&
+         (leader()->writes.front().revision <= commit_ || mutated(Mutation::kUncommittedAnswered))) {
+    PendingWrite& write = leader()->writes.front();
     answer(write.token, std::move(write.answer), write.revision);
-    leader_->writes.pop_front();
+    leader()->writes.pop_front();
   }
 }
 
@@ -70,12 +77,12 @@ void Replica::commit_what_is_held() {
 // there, as it will for the member: until it is admitted, or not longer than for a silent member, and then not again
 // for a while. Nor for one that has just left the set, and not when somebody else is about to lead.
 Revision Replica::await_learners(Revision held) {
-  if (!leader_->active || ((stopping_ || move_) && required().size() > 1)) return held;
+  if (!leader()->active || ((stopping_ || move_) && required().size() > 1)) return held;
   for (auto& [link, peer] : peers_) {
     const bool member = view().confirmed_in_sync(peer.member);
     const bool lives = peer.whole && peer.match && !dead_.contains(peer.member) &&
                        out_.now - peer.heard <= out_.config.follower_lag;
-    const bool near = lives && *peer.match >= leader_->commit_before && out_.now >= peer.not_awaited_before;
+    const bool near = lives && *peer.match >= leader()->commit_before && out_.now >= peer.not_awaited_before;
     if (peer.awaited_since == kNever && near && !member) peer.awaited_since = out_.now;
     const bool awaited = peer.awaited_since != kNever;
     const bool in_vain = awaited && (!lives || out_.now - peer.awaited_since > out_.config.follower_lag);
@@ -90,20 +97,20 @@ Revision Replica::await_learners(Revision held) {
 }
 
 void Replica::mark_commit() {
-  if (out_.now - leader_->marked_at < out_.config.heartbeat) return;
-  leader_->commit_before = std::exchange(leader_->commit_marked, commit_);
-  leader_->marked_at = out_.now;
+  if (out_.now - leader()->marked_at < out_.config.heartbeat) return;
+  leader()->commit_before = std::exchange(leader()->commit_marked, commit_);
+  leader()->marked_at = out_.now;
 }
 
 void Replica::activate() {
-  leader_->active = true;
+  leader()->active = true;
   set_caught_up();
   out_.election.post(LeadActive{});
   out_.register_keeper.post(LeadActive{});
   out_.log(LogLevel::kInfo, "takes writes",
            {{"epoch", std::to_string(epoch_.value)},
             {"revision", std::to_string(commit_.value)},
-            {"after_ms", std::to_string(to_ms(out_.now - leader_->since))}});
+            {"after_ms", std::to_string(to_ms(out_.now - leader()->since))}});
   announce();
 }
 
@@ -123,12 +130,12 @@ bool Replica::round_confirmed(uint64_t round) const {
 }
 
 void Replica::serve_reads() {
-  if (leader_->reads.empty()) return;
-  if (!leader_->active && !mutated(Mutation::kReadsBeforeActivation)) return;
+  if (leader()->reads.empty()) return;
+  if (!leader()->active && !mutated(Mutation::kReadsBeforeActivation)) return;
   bool alone = required().size() == 1 || mutated(Mutation::kReadsUnconfirmed);
   uint64_t confirmed = 0;
-  while (!leader_->reads.empty()) {
-    PendingRead& read = leader_->reads.front();
+  while (!leader()->reads.empty()) {
+    PendingRead& read = leader()->reads.front();
     if (read.after > commit_) return;
     if (!alone) {
       if (read.round == 0) return;
@@ -137,7 +144,7 @@ void Replica::serve_reads() {
     }
     Answer result = read.answer ? std::move(*read.answer) : read_now(read.operation);
     answer(read.token, std::move(result), read.revision == Revision(0) ? commit_ : read.revision);
-    leader_->reads.pop_front();
+    leader()->reads.pop_front();
   }
 }
 
@@ -164,7 +171,7 @@ void Replica::send_heartbeat(Peer& peer, bool notice) {
   if (!notice) peer.heartbeat_at = out_.now + out_.config.heartbeat;
   peer.told_commit = commit_;
   out_.emit(LinkSend{
-      peer.link, Heartbeat{epoch_, commit_, leader_->round, store_.digest(), log_.last().revision, notice}});
+      peer.link, Heartbeat{epoch_, commit_, leader()->round, store_.digest(), log_.last().revision, notice}});
 }
 
 void Replica::send_entries(Peer& peer) {
@@ -181,7 +188,7 @@ void Replica::send_entries(Peer& peer) {
     return;
   }
   while (peer.next <= log_.last().revision && peer.in_flight_bytes < out_.config.tuning.window_bytes) {
-    if (leader_->turn_bytes >= out_.config.tuning.turn_bytes) return;
+    if (leader()->turn_bytes >= out_.config.tuning.turn_bytes) return;
     Append append{epoch_, log_.position(peer.next.previous()), commit_, {}};
     size_t bytes = 0;
     while (peer.next <= log_.last().revision && bytes < out_.config.tuning.append_bytes) {
@@ -191,7 +198,7 @@ void Replica::send_entries(Peer& peer) {
     }
     peer.in_flight.emplace_back(peer.next.previous(), bytes);
     peer.in_flight_bytes += bytes;
-    leader_->turn_bytes += bytes;
+    leader()->turn_bytes += bytes;
     peer.told_commit = commit_;
     out_.emit(LinkSend{peer.link, std::move(append)});
   }
@@ -236,19 +243,19 @@ void Replica::send_snapshot(Peer& peer) {
   Peer::Snapshot& snapshot = *peer.snapshot;
   while (!snapshot.all_sent &&
          snapshot.sent - snapshot.taken < out_.config.tuning.snapshot_chunks_in_flight) {
-    if (leader_->turn_bytes >= out_.config.tuning.turn_bytes) return;
+    if (leader()->turn_bytes >= out_.config.tuning.turn_bytes) return;
     SnapshotChunk chunk{epoch_, store_.items_behind(snapshot.space, snapshot.cursor,
                                                     out_.config.tuning.snapshot_chunk_bytes)};
     if (chunk.items.empty()) {
       // Whoever installs this may lead one day: not without what our predecessor may have acknowledged.
-      if (peer.next <= leader_->takeover) return;
+      if (peer.next <= leader()->takeover) return;
       snapshot.all_sent = true;
       out_.emit(LinkSend{peer.link, SnapshotEnd{epoch_, commit_, store_.digest()}});
       return;
     }
     snapshot.space = chunk.items.back().space();
     snapshot.cursor = chunk.items.back().key();
-    for (const Record& item : chunk.items) leader_->turn_bytes += item.key().size() + item.value().size();
+    for (const Record& item : chunk.items) leader()->turn_bytes += item.key().size() + item.value().size();
     ++snapshot.sent;
     out_.emit(LinkSend{peer.link, std::move(chunk)});
   }
@@ -267,7 +274,7 @@ void Replica::from_follower(const PeerSaid& said, PeerMessage& message) {
     learn_epoch(spoken);
     return;
   }
-  if (!leader_) return;
+  if (!leader()) return;
   // An answer to an earlier epoch's question counts for nothing in this one.
   if (spoken != epoch_ && !mutated(Mutation::kForeignAcks)) return;
   peer.heard = out_.now;
@@ -349,12 +356,12 @@ void Replica::on_snapshot_ack(Peer& peer, const SnapshotAck& ack) {
 
 // ---- the in-sync set: in_sync_set.hpp decides ----
 
-uint32_t Replica::responsive() const { return leader_ ? in_sync().responsive() : 0; }
+uint32_t Replica::responsive() const { return leader() ? in_sync().responsive() : 0; }
 
 void Replica::lead_on_time() {
-  leader_->turn_bytes = 0;
+  leader()->turn_bytes = 0;
   give_up_stuck_disk();
-  if (waits_for_long() && !std::exchange(leader_->told_awaited, true))
+  if (waits_for_long() && !std::exchange(leader()->told_awaited, true))
     out_.log(LogLevel::kWarn, "waits for what is in sync and may hold more: make it reachable, or stop it",
              {{"awaited", unconfirmed()}});
   yield_to_longer();
@@ -371,9 +378,9 @@ void Replica::lead_on_time() {
   }
   // Members without a link: since when.
   for (const Member& member : register_->in_sync) {
-    if (view().peer_of(member) == nullptr) leader_->unlinked_since.try_emplace(member, out_.now);
+    if (view().peer_of(member) == nullptr) leader()->unlinked_since.try_emplace(member, out_.now);
   }
-  std::erase_if(leader_->unlinked_since, [this](const auto& entry) {
+  std::erase_if(leader()->unlinked_since, [this](const auto& entry) {
     return view().peer_of(entry.first) != nullptr || !view().confirmed_in_sync(entry.first);
   });
 }
@@ -382,8 +389,8 @@ void Replica::lead_on_time() {
 // over decides it.
 void Replica::give_up_stuck_disk() {
   bool stuck = disk_.unsafe_for() > kDiskPatience * out_.config.leader_silence;
-  if (!stuck || required().size() == 1 || out_.now < leader_->hand_over_at) return;
-  leader_->hand_over_at = out_.now + 2 * out_.config.heartbeat;
+  if (!stuck || required().size() == 1 || out_.now < leader()->hand_over_at) return;
+  leader()->hand_over_at = out_.now + 2 * out_.config.heartbeat;
   out_.log(LogLevel::kError, "this server's disk does not answer: gives up the lead",
            {{"waiting_ms", std::to_string(to_ms(disk_.unsafe_for()))}});
   out_.election.post(HandOverWanted{std::nullopt, true});
@@ -391,20 +398,20 @@ void Replica::give_up_stuck_disk() {
 
 // What is only in memory is gone with the power. So where somebody in sync has a disk nobody without one stays leader.
 void Replica::yield_to_disk() {
-  const bool free = leader_->active && !stopping_ && !move_ && !leader_->proposal;
-  if (out_.config.self.durable || !free || out_.now < leader_->yield_at) return;
+  const bool free = leader()->active && !stopping_ && !move_ && !leader()->proposal;
+  if (out_.config.self.durable || !free || out_.now < leader()->yield_at) return;
   for (const auto& [link, peer] : peers_) {
     if (!peer.durable || !view().confirmed_in_sync(peer.member) || !copies().agrees(peer)) continue;
     out_.log(LogLevel::kInfo, "hands over to a server that has a disk", {{"to", peer.member.id.value}});
-    leader_->yield_at = out_.now + kYieldPause;
+    leader()->yield_at = out_.now + kYieldPause;
     move_ = Move{std::nullopt, peer.member.id, epoch_, out_.now + kMoveLimit};
     return;
   }
 }
 
 void Replica::propose_what_is_due() {
-  if (leader_->proposal || leader_->propose_after > out_.now) return;
-  auto& settings = leader_->settings;
+  if (leader()->proposal || leader()->propose_after > out_.now) return;
+  auto& settings = leader()->settings;
   while (!settings.empty() && settings.front().second == register_->min_in_sync) {
     answer(settings.front().first, SettingsChanged{register_->min_in_sync}, commit_);
     settings.pop_front();
@@ -414,8 +421,8 @@ void Replica::propose_what_is_due() {
 
 void Replica::propose_register(Proposal proposal) {
   proposal.change_id = out_.prng.next() | 1;
-  leader_->proposal = std::move(proposal);  // from here on both sets count
-  const bool grows = std::any_of(leader_->proposal->in_sync.begin(), leader_->proposal->in_sync.end(),
+  leader()->proposal = std::move(proposal);  // from here on both sets count
+  const bool grows = std::any_of(leader()->proposal->in_sync.begin(), leader()->proposal->in_sync.end(),
                                  [this](const Member& member) { return !view().confirmed_in_sync(member); });
   if (grows && !mutated(Mutation::kGrowthForgotten)) {  // it may lead before we hear of it: rule 17
     proposed_ = proposed_register();
@@ -429,9 +436,9 @@ void Replica::propose_register(Proposal proposal) {
 
 Register Replica::proposed_register() const {
   Register content = next_change(*register_);
-  content.in_sync = leader_->proposal->in_sync;
-  content.min_in_sync = leader_->proposal->min_in_sync;
-  content.change_id = leader_->proposal->change_id;
+  content.in_sync = leader()->proposal->in_sync;
+  content.min_in_sync = leader()->proposal->min_in_sync;
+  content.change_id = leader()->proposal->change_id;
   content.disks |= std::any_of(content.in_sync.begin(), content.in_sync.end(), [this](const Member& member) {
     const Peer* peer = view().peer_of(member);
     return peer != nullptr && peer->durable;
@@ -440,16 +447,16 @@ Register Replica::proposed_register() const {
 }
 
 void Replica::order_proposal() {
-  leader_->proposal->ordered = true;
+  leader()->proposal->ordered = true;
   out_.register_keeper.post(RegisterChangeWanted{proposed_register()});
 }
 
 void Replica::on(const ChangeResolved& message) {
-  if (!leader_ || !leader_->proposal || leader_->proposal->change_id != message.change_id) return;
-  Proposal proposal = std::move(*leader_->proposal);
-  leader_->proposal.reset();
+  if (!leader() || !leader()->proposal || leader()->proposal->change_id != message.change_id) return;
+  Proposal proposal = std::move(*leader()->proposal);
+  leader()->proposal.reset();
   if (!message.applied) {
-    leader_->propose_after = out_.now + kProposalRetry;
+    leader()->propose_after = out_.now + kProposalRetry;
     return;
   }
   std::string names;

@@ -17,7 +17,7 @@ constexpr size_t kSettingsWaiting = 64;
 bool Replica::takes_writes(const Propose& message) {
   Sender& sender = senders_[message.from];
   sender.newest = std::max(sender.newest, message.term);
-  const char* why = !leader_    ? "this server does not lead"
+  const char* why = !leader()   ? "this server does not lead"
                     : stopping_ ? "the leader is shutting down"
                     : move_     ? "the leader is handing over"
                                 : nullptr;
@@ -45,8 +45,8 @@ bool Replica::overtakes(const Propose& message) {
 bool Replica::overloaded(const Operation& operation) const {
   const bool many =
       std::holds_alternative<WriteBatch>(operation) || std::holds_alternative<DeletePrefix>(operation);
-  const Tail& tail = leader_->evaluator.tail();
-  return leader_->writes.size() >= out_.config.tuning.uncommitted_entries ||
+  const Tail& tail = leader()->evaluator.tail();
+  return leader()->writes.size() >= out_.config.tuning.uncommitted_entries ||
          tail.bytes() >= limits::kUncommittedBytes || (many && tail.keys() >= limits::kUncommittedKeys);
 }
 
@@ -55,7 +55,7 @@ bool Replica::admit(const Propose& message) {
   if (operation_bytes(message.operation) > limits::kWriteBytes) {
     refuse(message.token, ErrorCode::kTooLarge, Outcome::kNotApplied,
            "one write holds at most " + std::to_string(limits::kWriteBytes) + " bytes");
-  } else if (leader_->reads.size() >= out_.config.tuning.client_requests) {
+  } else if (leader()->reads.size() >= out_.config.tuning.client_requests) {
     refuse(message.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
            "too many requests wait for confirmation");
   } else if (overloaded(message.operation)) {
@@ -103,10 +103,10 @@ void Replica::on(Propose&& message) {
     return;
   }
   WriteEvaluator::Call call(message.operation, message.idempotency_key, message.fence);
-  if (auto known = leader_->evaluator.recall(call)) {
+  if (auto known = leader()->evaluator.recall(call)) {
     carry_out(message, std::move(*known));
   } else if (enough_in_sync(message.token) && !overtakes(message)) {
-    carry_out(message, leader_->evaluator.evaluate(call, {out_.config.memory_max, disk_.low()}));
+    carry_out(message, leader()->evaluator.evaluate(call, {out_.config.memory_max, disk_.low()}));
   }
 }
 
@@ -126,9 +126,9 @@ void Replica::append(const Propose& message, WriteEvaluator::Change change) {
   entry->epoch = epoch_;
   entry->revision = log_.last().revision.next();
   entry->effects = std::move(change.effects);
-  leader_->evaluator.note_appended(*entry);
+  leader()->evaluator.note_appended(*entry);
   disk_.append(entry);
-  leader_->writes.push_back(PendingWrite{entry->revision, message.token, std::move(change.answer)});
+  leader()->writes.push_back(PendingWrite{entry->revision, message.token, std::move(change.answer)});
   senders_[message.from].appended = entry->revision;
   // An idle follower has had nothing to acknowledge: the clock for its lag starts now.
   for (auto& [link, peer] : peers_) {
@@ -142,13 +142,13 @@ void Replica::append(const Propose& message, WriteEvaluator::Change change) {
 // as leader.
 void Replica::answer_later(const Propose& message, WriteEvaluator::Unchanged& unchanged) {
   const Revision about = unchanged.about;
-  leader_->reads.push_back(PendingRead{message.token,
-                                       0,
-                                       about == Revision(0) ? log_.last().revision : about,
-                                       {},
-                                       std::move(unchanged.answer),
-                                       about,
-                                       message.from});
+  leader()->reads.push_back(PendingRead{message.token,
+                                        0,
+                                        about == Revision(0) ? log_.last().revision : about,
+                                        {},
+                                        std::move(unchanged.answer),
+                                        about,
+                                        message.from});
 }
 
 // From here on no write is taken; when those under way are done, the successor is told. Writes that come meanwhile wait
@@ -181,10 +181,10 @@ void Replica::move_leader(uint64_t token, const MoveLeader& move) {
 void Replica::change_settings(uint64_t token, const ChangeSettings& settings) {
   if (settings.min_in_sync < 1 || settings.min_in_sync > 64) {
     refuse(token, ErrorCode::kInvalid, Outcome::kNotApplied, "min_in_sync must be 1 to 64");
-  } else if (leader_->settings.size() >= kSettingsWaiting) {
+  } else if (leader()->settings.size() >= kSettingsWaiting) {
     refuse(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many settings changes wait");
   } else {
-    leader_->settings.emplace_back(token, settings.min_in_sync);
+    leader()->settings.emplace_back(token, settings.min_in_sync);
   }
 }
 
