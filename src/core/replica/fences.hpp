@@ -13,7 +13,7 @@
 // leaves no token behind. A retry by its idempotency key gets its first answer, however old its token is by now; that a
 // write was fenced off is such an answer, too.
 //
-// Pure functions of records; the replica decides when.
+// Pure functions of records; the write evaluator decides when.
 #pragma once
 #include <string_view>
 

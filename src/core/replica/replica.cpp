@@ -30,7 +30,7 @@ void Replica::restore(Recovery::Found found, Duration took) {
   proposed_ = found.facts.proposed;
   store_ = std::move(found.store);
   log_ = std::move(found.log);
-  commit_ = following_.verified = found.commit;
+  commit_ = following().verified = found.commit;
   recovered_end_ = log_.last().revision;
   if (found.facts.differs) {
     diverged_ = Contradiction{Member{}, Evidence::kDigest};
@@ -45,6 +45,12 @@ void Replica::handle(ReplicaMessage&& message) {
 }
 
 // ---- roles ----
+
+Following& Replica::following() {
+  auto* following = std::get_if<Following>(&role_);
+  CHECK(following != nullptr);
+  return *following;
+}
 
 void Replica::on(const RegisterSeen& message) {
   const Register& content = message.content;
@@ -66,12 +72,12 @@ void Replica::on(const RegisterSeen& message) {
   if (!open) proposed_.reset();
   remember_register();
   if (content.leader == self && (message.ours || mutated(Mutation::kLedAgain))) {
-    if (!leader_) lead();
+    if (!leader()) lead();
     if (content.in_sync != before) ++counters_.in_sync_changes;
   } else {
-    if (leader_) step_down("the register names " + content.leader.id.value + " as leader");
+    if (leader()) step_down("the register names " + content.leader.id.value + " as leader");
     judge_anew();
-    if (newer || following_.leader != content.leader) follow(content);
+    if (newer || following().leader != content.leader) follow(content);
   }
   bool in_sync = std::count(content.in_sync.begin(), content.in_sync.end(), self) > 0;
   if (was_in_sync_ && !in_sync) {
@@ -99,9 +105,9 @@ void Replica::remember_register() {
 // Nobody leads this server, and it leads nobody, until ZooKeeper shows a register that follows from what it remembers.
 void Replica::on(const RegisterDoubted& message) {
   doubted_ = true;
-  if (leader_) step_down("ZooKeeper does not show the register that this server leads by");
+  if (leader()) step_down("ZooKeeper does not show the register that this server leads by");
   forget_leader();
-  following_.verified = commit_;
+  following().verified = commit_;
   was_in_sync_ = false;
   register_ = message.remembered;
   proposed_ = message.proposed;
@@ -123,7 +129,7 @@ void Replica::forget_the_dead() {
   };
   std::erase_if(dead_, [&](const Member& member) {
     return member != register_->leader && !counted(register_->in_sync, member) &&
-           !(leader_ && leader_->proposal && counted(leader_->proposal->in_sync, member));
+           !(leader() && leader()->proposal && counted(leader()->proposal->in_sync, member));
   });
 }
 
@@ -132,7 +138,7 @@ void Replica::on(const RegisterAbsent&) { set_sparse(false); }
 
 // Everything was lost, and a new history begins: whatever is left of the old one must go, here too (rule 16).
 void Replica::begin_lineage(Lineage lineage) {
-  if (leader_) step_down("a new lineage has begun");
+  if (leader()) step_down("a new lineage has begun");
   bool had_data = log_.last().revision > lineage_base(lineage_);
   lineage_ = lineage;
   log_.reset(LogPosition{Epoch(0), lineage_base(lineage)});
@@ -154,7 +160,7 @@ void Replica::begin_lineage(Lineage lineage) {
 // complete. On disk the copy comes first and the lineage's number after it: a restart in between finds the former
 // ones and does this again.
 void Replica::carry_over(const Register& content) {
-  if (leader_) step_down("a new lineage has begun");
+  if (leader()) step_down("a new lineage has begun");
   advance(log_.last().revision);
   lineage_ = content.lineage;
   const LogPosition base{content.epoch, lineage_base(lineage_).next()};
@@ -170,45 +176,46 @@ void Replica::carry_over(const Register& content) {
 }
 
 void Replica::lead() {
-  forget_leader();
-  leader_ = Leading{};
-  leader_->found = log_.last();
-  leader_->takeover = log_.last().revision;
-  leader_->fresh = !caught_up_ && out_.config.self.durable;
-  leader_->since = leader_->marked_at = out_.now;
-  leader_->commit_before = leader_->commit_marked = commit_;
-  for (uint64_t r = commit_.value + 1; r <= log_.last().revision.value; ++r) {
-    note_in_tail(*log_.at(Revision(r)));
-  }
-  leader_->forgetting = leader_->takeover;
+  drop_staging();
+  role_.emplace<Leading>(log_, store_, commit_);
+  leader()->found = log_.last();
+  leader()->takeover = log_.last().revision;
+  leader()->fresh = !caught_up_ && out_.config.self.durable;
+  leader()->since = leader()->marked_at = out_.now;
+  // A server that still reads its directory is not to be seen anywhere. The others' directories are as large as ours, or
+  // larger when ours is an old one.
+  leader()->usual_start = std::max(kLastShrinkPatience * out_.config.leader_silence, recovery_took_);
+  leader()->commit_before = leader()->commit_marked = commit_;
   set_sparse(false);
   set_caught_up();
   ++counters_.elections;
   for (auto& [link, peer] : peers_) restart_peer(peer);
   out_.log(LogLevel::kInfo, "elected",
            {{"epoch", std::to_string(epoch_.value)},
-            {"revision", std::to_string(leader_->takeover.value)},
+            {"revision", std::to_string(leader()->takeover.value)},
             {"cause", election_cause_name(register_->cause)},
             {"in_sync_size", std::to_string(register_->in_sync.size())}});
 }
 
 void Replica::step_down(const std::string& why) {
-  CHECK(leader_);
+  CHECK(leader());
   out_.log(LogLevel::kWarn, "stepped down", {{"reason", why}, {"epoch", std::to_string(epoch_.value)}});
-  Leading former = std::move(*leader_);
-  leader_.reset();
+  const auto writes = std::move(leader()->writes);
+  const auto reads = std::move(leader()->reads);
+  const auto settings = std::move(leader()->settings);
+  role_.emplace<Following>();
   ++counters_.step_downs;
   out_.election.post(LeadActive{false});
   // What is in the log may live on under the next leader, or not: nobody here can know (rule 12).
   const std::string line =
       "this server stopped leading before the write was confirmed: read the key before you repeat it";
-  for (const PendingWrite& write : former.writes) {
+  for (const PendingWrite& write : writes) {
     refuse(write.token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
   }
-  for (const auto& [token, min] : former.settings) {
+  for (const auto& [token, min] : settings) {
     refuse(token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
   }
-  for (const PendingRead& read : former.reads) {
+  for (const PendingRead& read : reads) {
     // A write that changes nothing is asked again only when its KV router's others were not appended since: one
     // behind it on its connection may live on in the log.
     const bool write = read.answer && read.revision == Revision();
@@ -218,19 +225,18 @@ void Replica::step_down(const std::string& why) {
            "this server stopped leading: try again");
   }
   for (auto& [link, sender] : senders_) sender = Sender{sender.newest, sender.newest + 1, Revision()};
-  forget_leader();
-  following_.heard = out_.now;
-  following_.verified = commit_;
+  following().heard = out_.now;
+  following().verified = commit_;
   announce();
 }
 
 void Replica::follow(const Register& content) {
-  std::optional<LinkId> link = following_.leader == content.leader ? following_.link : std::nullopt;
+  std::optional<LinkId> link = following().leader == content.leader ? following().link : std::nullopt;
   forget_leader();
-  following_.link = link;
-  following_.leader = content.leader;
-  following_.heard = out_.now;
-  following_.verified = commit_;
+  following().link = link;
+  following().leader = content.leader;
+  following().heard = out_.now;
+  following().verified = commit_;
   out_.log(LogLevel::kInfo, "follows",
            {{"leader", content.leader.id.value}, {"epoch", std::to_string(content.epoch.value)}});
 }
@@ -239,14 +245,14 @@ void Replica::follow(const Register& content) {
 // on.
 void Replica::learn_epoch(Epoch epoch) {
   if (epoch <= epoch_) return;
-  if (leader_) step_down("a peer knows a newer epoch, " + std::to_string(epoch.value));
+  if (leader()) step_down("a peer knows a newer epoch, " + std::to_string(epoch.value));
   epoch_ = epoch;
   if (!carrying_) disk_.keep(epoch_);
-  Member leader = following_.leader;
+  Member leader = following().leader;
   forget_leader();
-  following_.leader = leader;
-  following_.heard = out_.now;
-  following_.verified = commit_;
+  following().leader = leader;
+  following().heard = out_.now;
+  following().verified = commit_;
   out_.register_keeper.post(EpochHeard{epoch});
   announce();
 }
@@ -273,7 +279,7 @@ void Replica::announce() {
   role.doubted = doubted_;
   role.epoch = epoch_;
   bool named = register_ && !doubted_ && register_->epoch == epoch_;
-  if (named && (leader_ || register_->leader != out_.config.self.member)) role.leader = register_->leader;
+  if (named && (leader() || register_->leader != out_.config.self.member)) role.leader = register_->leader;
   bool same = announced_ && announced_->leading == role.leading && announced_->active == role.active &&
               announced_->readable == role.readable && announced_->doubted == role.doubted &&
               announced_->epoch == role.epoch && announced_->leader == role.leader;
@@ -283,19 +289,21 @@ void Replica::announce() {
 }
 
 Role Replica::role() const {
-  if (leader_) return Role::kLeader;
+  if (leader()) return Role::kLeader;
   if (sparse_) return Role::kSparse;
   if (was_in_sync_) return Role::kFollower;
   return register_ ? Role::kLearner : Role::kCandidate;
 }
 
 bool Replica::hears_leader() const {
-  return !leader_ && following_.link && out_.now - following_.heard <= out_.config.leader_silence;
+  const auto silence = leader_silence();
+  return silence && *silence <= out_.config.leader_silence;
 }
 
 std::optional<Duration> Replica::leader_silence() const {
-  if (leader_ || !following_.link) return std::nullopt;
-  return out_.now - following_.heard;
+  const auto* following = std::get_if<Following>(&role_);
+  if (following == nullptr || !following->link) return std::nullopt;
+  return out_.now - following->heard;
 }
 
 // ---- peers ----
@@ -311,18 +319,18 @@ void Replica::on(const PeerUp& message) {
   peer.recovered = message.recovered;
   peer.durable = message.info.durable;
   Peer& kept = peers_[message.link] = std::move(peer);
-  if (leader_) restart_peer(kept);
+  if (leader()) restart_peer(kept);
 }
 
 void Replica::on(const PeerDown& message) {
   if (message.dialed) {
     peers_.erase(message.link);
-  } else if (following_.link == message.link) {
+  } else if (!leader() && following().link == message.link) {
     // A new link starts from nothing: half a snapshot, or what was verified on the old one, is void.
-    following_.link.reset();
-    following_.snapshot = 0;
+    following().link.reset();
+    following().snapshot = 0;
     drop_staging();
-    following_.verified = commit_;
+    following().verified = commit_;
   }
 }
 
@@ -345,8 +353,9 @@ void Replica::on(PeerSaid&& message) {
 
 // The second opinion. A little before our own limit is soon enough: the asker repeats the question.
 void Replica::on_suspect(const PeerSaid& said, const Suspect& suspect) {
-  bool known = !leader_ && suspect.epoch == epoch_ && register_ && suspect.leader == register_->leader;
-  bool silent = out_.now - following_.heard > out_.config.leader_silence - 2 * out_.config.heartbeat;
+  bool known = !leader() && suspect.epoch == epoch_ && register_ && suspect.leader == register_->leader;
+  bool silent =
+      known && out_.now - following().heard > out_.config.leader_silence - 2 * out_.config.heartbeat;
   bool agrees = known && (silent || dead_.contains(suspect.leader));
   out_.emit(LinkSend{said.link, SuspectReply{suspect.epoch, suspect.leader, agrees}});
 }
@@ -426,14 +435,14 @@ void Replica::on(Read&& message) {
     out_.kv_router.post(Answered{message.token, std::move(found), at, true});
     return;
   }
-  if (!leader_) {
+  if (!leader()) {
     refuse(message.token, ErrorCode::kNoLeader, Outcome::kNotApplied, "this server does not lead");
-  } else if (leader_->reads.size() >= out_.config.tuning.client_requests) {
+  } else if (leader()->reads.size() >= out_.config.tuning.client_requests) {
     refuse(message.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
            "too many reads wait for confirmation");
   } else {
     ++counters_.reads_linear;
-    leader_->reads.push_back(
+    leader()->reads.push_back(
         PendingRead{message.token, 0, commit_, std::move(message.operation), std::nullopt, {}});
   }
 }
@@ -444,9 +453,12 @@ void Replica::on(Read&& message) {
 // sockets are read, so without this a server that was stopped for two seconds would depose a healthy leader,
 // and a leader that was stopped would throw everybody out.
 void Replica::on(const Stalled&) {
-  following_.heard = out_.now;
   for (auto& [link, peer] : peers_) peer.heard = peer.progress = peer.incomplete_since = out_.now;
-  if (leader_) leader_->unlinked_since.clear();
+  if (leader()) {
+    leader()->unlinked_since.clear();
+  } else {
+    following().heard = out_.now;
+  }
 }
 
 void Replica::on(DiskAnswer&& message) {
@@ -456,9 +468,9 @@ void Replica::on(DiskAnswer&& message) {
     if (std::exchange(carrying_, false)) remember_register();
     if (!diverged_) disk_.trust();
   }
-  if (leader_) return;  // flush() commits
-  if (!following_.staging) learn_commit(commit_);
-  if (unsafe && disk_.generation_safe() && following_.link) confirm(*following_.link, 0);
+  if (leader()) return;  // flush() commits
+  if (!following().staging) learn_commit(commit_);
+  if (unsafe && disk_.generation_safe() && following().link) confirm(*following().link, 0);
 }
 
 void Replica::on(const StopRequested&) {
@@ -469,12 +481,12 @@ void Replica::on(const StopRequested&) {
 
 void Replica::on_time() {
   log_.prune(commit_, out_.config.tuning.retained_entries);
-  if (leader_) {
+  if (leader()) {
     lead_on_time();
   } else if (register_ && register_->epoch == epoch_ && !doubted_) {
-    Duration silent = out_.now - following_.heard;
-    if (silent > out_.config.leader_silence && out_.now - following_.reported >= out_.config.heartbeat) {
-      following_.reported = out_.now;
+    Duration silent = out_.now - following().heard;
+    if (silent > out_.config.leader_silence && out_.now - following().reported >= out_.config.heartbeat) {
+      following().reported = out_.now;
       out_.election.post(LeaderSilent{register_->leader, epoch_, silent});
     }
   }
@@ -503,36 +515,27 @@ void Replica::finish_move() {
 // Before a planned end of its reign the leader finishes what it has begun and asks the successor to take over. Reads
 // need not be finished: who asked is told to ask the next leader.
 void Replica::drain() {
-  bool busy = leader_ && !(leader_->writes.empty() && !leader_->proposal);
-  if (leader_ && !busy && required().size() > 1 && out_.now >= leader_->hand_over_at) {
-    leader_->hand_over_at = out_.now + 2 * out_.config.heartbeat;
+  bool busy = leader() && !(leader()->writes.empty() && !leader()->proposal);
+  if (leader() && !busy && required().size() > 1 && out_.now >= leader()->hand_over_at) {
+    leader()->hand_over_at = out_.now + 2 * out_.config.heartbeat;
     out_.election.post(HandOverWanted{move_ ? move_->to : std::nullopt, stopping_});
   }
   if (!stopping_ || stop_done_) return;
-  bool alone = leader_ && required().size() == 1 && !learner_is_near();
-  stop_done_ = out_.now >= stop_limit_ || !leader_ || (alone && !busy && leader_->reads.empty());
-}
-
-// One that catches up would, at this server's end, be left with nothing.
-bool Replica::learner_is_near() const {
-  return std::any_of(peers_.begin(), peers_.end(), [this](const auto& entry) {
-    const Peer& peer = entry.second;
-    bool there = out_.now - peer.heard <= out_.config.follower_lag && !dead_.contains(peer.member);
-    return there && !peer.sparse && (peer.snapshot || peer.match);
-  });
+  bool alone = leader() && required().size() == 1 && !in_sync().learner_is_near();
+  stop_done_ = out_.now >= stop_limit_ || !leader() || (alone && !busy && leader()->reads.empty());
 }
 
 Instant Replica::deadline() const {
   // Once the register is known there is always something to watch, and a heartbeat's pace is enough for all
   // of it; that regularity is also what lets the node notice when its own loop has slept.
   bool watches = out_.config.standalone ? stopping_ && !stop_done_ : register_ || stopping_;
-  const bool sends_on = leader_ && leader_->turn_bytes >= out_.config.tuning.turn_bytes;
+  const bool sends_on = leader() && leader()->turn_bytes >= out_.config.tuning.turn_bytes;
   if (!freeing_.empty() || sends_on) return out_.now;
   return watches ? out_.now + out_.config.heartbeat / 2 : kNever;
 }
 
 void Replica::flush() {
-  if (leader_ && disk_.all_kept() && !carrying_) flush_as_leader();
+  if (leader() && disk_.all_kept() && !carrying_) flush_as_leader();
   disk_.flush(log_, store_, commit_);
   if (!freeing_.empty() && !freeing_.back().free_some()) freeing_.pop_back();
 }
@@ -543,35 +546,35 @@ void Replica::drop(Store store) {
 }
 
 void Replica::drop_staging() {
-  if (following_.staging) drop(std::move(following_.staging->store));
-  following_.staging.reset();
+  if (following().staging) drop(std::move(following().staging->store));
+  following().staging.reset();
 }
 
 void Replica::forget_leader() {
   drop_staging();
-  following_ = Following{};
+  role_.emplace<Following>();
 }
 
 void Replica::flush_as_leader() {
-  if (leader_->proposal && !leader_->proposal->ordered) order_proposal();
+  if (leader()->proposal && !leader()->proposal->ordered) order_proposal();
   commit_what_is_held();
   serve_reads();
   // One confirmation round at a time: reads that arrive meanwhile share the next one.
-  bool waiting = !leader_->reads.empty() && leader_->reads.back().round == 0;
-  if (waiting && required().size() > 1 && round_confirmed(leader_->round)) {
-    ++leader_->round;
-    for (PendingRead& read : leader_->reads) {
-      if (read.round == 0) read.round = leader_->round;
+  bool waiting = !leader()->reads.empty() && leader()->reads.back().round == 0;
+  if (waiting && required().size() > 1 && round_confirmed(leader()->round)) {
+    ++leader()->round;
+    for (PendingRead& read : leader()->reads) {
+      if (read.round == 0) read.round = leader()->round;
     }
     for (auto& [link, peer] : peers_) send_heartbeat(peer, false);
   }
   // Each in turn comes first, since what is large may leave nothing of this turn for the others.
-  auto next = peers_.upper_bound(leader_->served);
+  auto next = peers_.upper_bound(leader()->served);
   for (size_t i = 0; i < peers_.size(); ++i, ++next) {
     if (next == peers_.end()) next = peers_.begin();
     auto& [link, peer] = *next;
-    if (i == 0) leader_->served = link;
-    if (may_be_longer(peer)) continue;
+    if (i == 0) leader()->served = link;
+    if (copies().may_be_longer(peer)) continue;
     // First of all on a new link: it tells how far our log goes (rule 18).
     if (peer.heartbeat_at <= out_.now) send_heartbeat(peer, false);
     send_entries(peer);
@@ -582,13 +585,13 @@ void Replica::flush_as_leader() {
       send_heartbeat(peer, true);
     }
   }
-  if (auto proposal = next_proposal()) propose_register(std::move(*proposal));
+  propose_what_is_due();
 }
 
 std::vector<Replica::PeerView> Replica::peer_views() const {
   std::vector<PeerView> views;
   for (const auto& [link, peer] : peers_) {
-    views.push_back(PeerView{peer.member, !peer.whole && peer.sparse, leader_ ? peer.match : std::nullopt,
+    views.push_back(PeerView{peer.member, !peer.whole && peer.sparse, leader() ? peer.match : std::nullopt,
                              out_.now - peer.heard});
   }
   return views;

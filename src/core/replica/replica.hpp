@@ -1,25 +1,29 @@
 // The replica actor: the log, and with it everything that is promised to clients. As leader it appends, replicates,
 // commits and answers; as follower it accepts, truncates, applies; as learner it takes a snapshot while writes go on.
 //
-// One class in five files, by what they do: replica.cpp (state, roles, local reads), replica_write.cpp (a write's way
-// into the log), replica_leader.cpp (replication, commit, the in-sync set), replica_follower.cpp (the other side),
-// replica_differs.cpp (copies that contradict each other). The rules that the comments name by number are in
-// src/README.md.
+// One class in five files, by what they do: replica.cpp (state, roles, local reads), replica_write.cpp (which writes
+// are taken; write_evaluator.hpp says what they lead to), replica_leader.cpp (replication, commit, the in-sync set),
+// replica_follower.cpp (the other side), replica_differs.cpp (copies that contradict each other). The rules that the
+// comments name by number are in src/README.md.
 #pragma once
 #include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <variant>
 
 #include "core/outbox.hpp"
+#include "core/replica/copies.hpp"
 #include "core/replica/durability.hpp"
+#include "core/replica/following.hpp"
+#include "core/replica/in_sync_set.hpp"
+#include "core/replica/leading.hpp"
 #include "core/replica/log.hpp"
+#include "core/replica/peer.hpp"
 #include "core/replica/progress.hpp"
 #include "core/replica/recovery.hpp"
-#include "core/replica/requests.hpp"
 #include "core/replica/store.hpp"
-#include "core/replica/table.hpp"
 
 namespace kvd {
 
@@ -38,8 +42,8 @@ class Replica {
 
   // For views and status.
   Role role() const;
-  bool leading() const { return leader_.has_value(); }
-  bool active() const { return leader_ && leader_->active; }
+  bool leading() const { return leader() != nullptr; }
+  bool active() const { return leader() && leader()->active; }
   bool readable() const { return caught_up_ || sparse_; }
   bool complete() const { return caught_up_ && !sparse_; }
   bool hears_leader() const;
@@ -77,137 +81,17 @@ class Replica {
     Evidence by = Evidence::kLog;
   };
 
-  // ---- the leader's books ----
-  struct Peer {  // one per link that we dialed and that stands
-    LinkId link;
-    Member member;
-    bool whole = false;      // it has said so, of the newest snapshot: its log and copy make all the data
-    bool sparse = false;     // wants no snapshot
-    bool durable = false;    // has a disk
-    LogPosition recovered;   // where its log ended when it started
-    uint64_t snapshots = 0;  // begun on this link in this epoch
-    std::optional<Revision> match;  // verified in this epoch, on this link
-    Revision next;                  // to be sent
-    bool probing = true;            // looking for where the logs match: one Append at a time
-    bool probe_sent = false;
-    Revision told_commit;
-    Revision held;         // it knows more to be committed than our log has, up to here: rule 18
-    bool differs = false;  // its copy contradicts ours
-    uint64_t round = 0;    // confirmed
-    Instant heard{};
-    Instant progress{};          // when match advanced, or the log began to be ahead of it
-    Instant incomplete_since{};  // while not whole
-    Instant heartbeat_at{};
-    std::deque<std::pair<Revision, size_t>>
-        in_flight;  // last revision and bytes of each unacknowledged Append
-    size_t in_flight_bytes = 0;
-    struct Snapshot {
-      Revision base;
-      Space space = Space::kData;  // of the last item sent
-      std::string cursor;          // ... its key
-      bool all_sent = false;
-      uint64_t sent = 0;  // chunks
-      uint64_t taken = 0;
-    };
-    std::optional<Snapshot> snapshot;
-    Instant snapshot_after = kNever;  // the last one came out wrong: another one then, and nothing before
-    Instant awaited_since = kNever;   // commit waits for this learner (await_learners)
-    Instant not_awaited_before{};
-  };
-  struct PendingWrite {
-    Revision revision;
-    uint64_t token = 0;
-    Answer answer;
-  };
-  struct PendingRead {  // or a write that changes nothing, whose answer is just as much a linear read
-    uint64_t token = 0;
-    uint64_t round = 0;            // 0: not yet assigned
-    Revision after;                // and this much committed
-    Operation operation;           // ReadKey or ListKeys ...
-    std::optional<Answer> answer;  // ... or what is to be said,
-    Revision revision;             // about this revision; 0: the newest by then
-    LinkId from{};                 // of a write: see Propose
-  };
-  struct Ticket {  // whose write it is
-    uint64_t token = 0;
-    std::string idempotency_key;  // empty: none
-    uint64_t digest = 0;          // of the operation and its fence, with a key
-    std::vector<Fence> fences;    // to be remembered where they are larger; several only of a restore
-    LinkId from{};                // see Propose
-    uint64_t term = 0;
-  };
   struct Sender {          // a KV router, and of its writes' terms
     uint64_t newest = 0;   // the newest
     uint64_t refused = 0;  // ... those below this: one of them was refused, and may be sent again
     Revision appended;     // its newest write in the log
   };
-  struct Proposal {  // a change of the register whose outcome we do not know yet
-    uint64_t change_id = 0;
-    std::vector<Member> in_sync;
-    uint32_t min_in_sync = 1;
-    std::string why;       // for the log
-    bool ordered = false;  // of the register keeper: not before a larger set is remembered on disk
-  };
-  struct Leading {
-    Revision takeover;  // the log's length when the epoch began: rule 10
-    bool active = false;
-    LogPosition found;   // its log's end then
-    bool fresh = false;  // of a life that has followed nobody: its directory may be an old copy
-    bool told_awaited = false;
-    Instant since{};
-    std::deque<PendingWrite> writes;
-    std::deque<PendingRead> reads;
-    // The newest effect on each key, and on each fence, in the uncommitted part of the log.
-    std::unique_ptr<Index> tail = std::make_unique<Index>();
-    std::unique_ptr<Index> fences = std::make_unique<Index>();
-    std::map<std::string, RememberedAnswer> requests;  // of writes in the uncommitted part of the log
-    Revision commit_before;                            // as of one or two heartbeats ago, and
-    Revision commit_marked;                            // ... of this one:
-    Instant marked_at{};
-    Revision forgetting;  // the entry that last made room among the remembered answers
-    size_t uncommitted_bytes = 0;
-    size_t uncommitted_keys = 0;
-    uint64_t round = 0;  // newest that was sent
-    std::optional<Proposal> proposal;
-    std::deque<std::pair<uint64_t, uint32_t>> settings;  // token, min_in_sync
-    std::map<Member, Instant> unlinked_since;            // of the in-sync set
-    Instant propose_after{};
-    Instant hand_over_at{};
-    Instant yield_at{};     // to one that has a disk
-    size_t turn_bytes = 0;  // sent to followers in this turn of the loop
-    LinkId served;          // who was the first to be sent something in the last one
-  };
-
-  // Times --leader-silence. Shrinking to oneself alone is the last resort: with silent (not dead) followers it is as
-  // likely that this server is the one cut off, and then they should rather depose it.
-  static constexpr int kLastShrinkPatience = 4;
   static constexpr Duration kMoveLimit = milliseconds(2000);  // then this server goes on leading
   struct Move {                     // a planned hand-over; outlives the reign that it ends
     std::optional<uint64_t> token;  // none: this server wants it itself
     std::optional<ServerId> to;
     Epoch from;
     Instant limit{};
-  };
-
-  // ---- the follower's books ----
-  struct Staging {  // a snapshot that is arriving, with the log behind it
-    Store store;
-    Log log;
-    uint64_t chunks = 0;
-    uint64_t items = 0;
-    std::optional<SnapshotEnd> end;
-    Revision commit;
-  };
-  struct Following {
-    std::optional<LinkId> link;  // that the leader dialed
-    Member leader;
-    Instant heard{};
-    Instant reported{};      // last LeaderSilent
-    Revision verified;       // our log is the leader's up to here: rule 7
-    Revision leader_commit;  // newest heard of
-    uint64_t snapshot = 0;   // number of the last one begun on this link in this epoch
-    bool lacks = false;      // its log does not have what is committed here: rule 18
-    std::optional<Staging> staging;
   };
 
   void on(const RegisterSeen& message);
@@ -226,6 +110,10 @@ class Replica {
   void on(DiskAnswer&& message);
   void on(const Stalled& message);
   void on(const StopRequested& message);
+
+  Leading* leader() { return std::get_if<Leading>(&role_); }  // null: this server does not lead
+  const Leading* leader() const { return std::get_if<Leading>(&role_); }
+  Following& following();  // this server does not lead
 
   // replica.cpp
   void lead();
@@ -251,31 +139,22 @@ class Replica {
   void on_suspect(const PeerSaid& said, const Suspect& suspect);
 
   // replica_write.cpp
-  const Record* latest(std::string_view key) const;
-  Revision next_revision() const { return log_.last().revision.next(); }
   bool takes_writes(const Propose& message);
-  bool overtakes(const Ticket& ticket);
+  bool overtakes(const Propose& message);
   void passed_over(LinkId from, uint64_t term);
   bool overloaded(const Operation& operation) const;
-  bool admit(const Ticket& ticket, const Operation& operation);
-  bool enough_in_sync(const Ticket& ticket);
-  bool room_for(const Ticket& ticket, const std::vector<Record>& effects);
-  bool recall(const Ticket& ticket);
-  bool empty_at_tail() const;
-  uint64_t latest_token(std::string_view resource) const;
-  std::vector<Record> larger_tokens(const Ticket& ticket) const;
-  void write(Ticket ticket, std::vector<Record> effects, Answer answer);
-  void unchanged(Ticket ticket, Answer answer);
-  void propose(Ticket ticket, PutKey& put);
-  void propose(Ticket ticket, DeleteKey& remove);
-  void propose(Ticket ticket, DeletePrefix& remove);
-  void propose(Ticket ticket, WriteBatch& batch);
+  bool admit(const Propose& message);
+  bool enough_in_sync(uint64_t token);
+  void carry_out(const Propose& message, WriteEvaluator::Evaluation&& evaluation);
+  void append(const Propose& message, WriteEvaluator::Change change);
+  void answer_later(const Propose& message, WriteEvaluator::Unchanged& unchanged);
   void change_settings(uint64_t token, const ChangeSettings& settings);
   void move_leader(uint64_t token, const MoveLeader& move);
-  void note_in_tail(const Entry& entry);
-  void drop_from_tail(const Entry& entry);
 
   // replica_leader.cpp
+  LeaderView view() const;
+  InSyncSet in_sync() const { return InSyncSet(view()); }
+  Copies copies() const { return Copies(view()); }
   void from_follower(const PeerSaid& said, PeerMessage& message);
   void on_ack(Peer& peer, const AppendAck& ack);
   void on_nack(Peer& peer, const AppendNack& nack);
@@ -293,17 +172,11 @@ class Replica {
   void activate();
   void serve_reads();
   bool round_confirmed(uint64_t round) const;
-  bool learner_is_near() const;
-  const Peer* peer_of(const Member& member) const;
   void lead_on_time();
-  std::optional<Proposal> next_proposal();
-  std::optional<Member> learner_to_admit() const;
-  std::vector<Member> members_to_remove() const;
-  const char* lag_of(const Member& member) const;
+  void propose_what_is_due();
   void propose_register(Proposal proposal);
   void order_proposal();
   Register proposed_register() const;
-  bool confirmed_in_sync(const Member& member) const;
   void drain();
   void finish_move();
   void give_up_stuck_disk();
@@ -332,16 +205,8 @@ class Replica {
   void agree_again();
   void ask_anew();
   bool voted_out(const std::vector<Member>& before) const;
-  bool awaits_others() const;
-  Duration usual_start() const;  // what others may need, once this server leads
-  bool is_awaited(const Member& member) const;
-  bool may_be_longer(const Peer& peer) const;
   bool refuses(const PeerSaid& said, Revision leaders_end);
   void begin_copy_anew();
-  bool agrees(const Peer& peer) const;
-  size_t agreeing(const Member& except) const;
-  bool contradicts(const Peer& peer) const;
-  const Peer* undecided() const;
   void yield_to_longer();
 
   Outbox& out_;
@@ -362,12 +227,16 @@ class Replica {
   std::optional<Contradiction> diverged_;  // rule 18
   bool carrying_ = false;                  // a new lineage begins with this copy, which is not safe yet
   std::optional<Register> proposed_;       // ordered with a larger in-sync set, while its outcome is open
-  std::optional<Leading> leader_;
+  // Exactly one of the two, so that nothing of a reign can be left in a follower, nor of a leader that was followed in
+  // its successor. Beside it stands what outlives a role. A server that changes its role keeps the links on which it
+  // has been greeted (peers_), and what is proven or registered of others. It answers for terms of senders across its
+  // reigns, and a hand-over ends the reign that it was begun in. What is committed, doubted or contradicted is true of
+  // this copy, whoever leads.
+  std::variant<Following, Leading> role_;
   std::map<LinkId, Sender> senders_;  // see Propose
-  Following following_;
-  std::map<LinkId, Peer> peers_;
-  std::set<Member> dead_;        // proven
-  std::set<Member> registered_;  // in ZooKeeper
+  Peers peers_;                       // that we dialed
+  std::set<Member> dead_;             // proven
+  std::set<Member> registered_;       // in ZooKeeper
   std::optional<RoleChanged> announced_;
   bool stopping_ = false;
   bool stop_done_ = false;

@@ -17,11 +17,11 @@ namespace kvd {
 // From here on this copy is not in sync, not ready, and does not stand for election. It is kept.
 void Replica::contradicted(Revision revision, Evidence by) {
   if (diverged_) return;
-  diverged_ = Contradiction{following_.leader, by};
+  diverged_ = Contradiction{following().leader, by};
   disk_.distrust();
   out_.election.post(CopyDiffers{true});
   out_.log(LogLevel::kError, "this copy differs from the leader's",
-           {{"leader", following_.leader.id.value},
+           {{"leader", following().leader.id.value},
             {"at", std::to_string(revision.value)},
             {"committed", std::to_string(commit_.value)}});
 }
@@ -37,13 +37,14 @@ void Replica::judge_anew() {
   if (!diverged_ || diverged_->by != Evidence::kLog || diverged_->leader == register_->leader) return;
   agree_again();
   if (disk_.generation_safe()) disk_.trust();
-  if (following_.leader == register_->leader) ask_anew();  // what it sent before this was not answered
+  if (following().leader == register_->leader) ask_anew();  // what it sent before this was not answered
 }
 
 // Where this copy ends, which lets the leader look for where the logs match.
 void Replica::ask_anew() {
-  if (!following_.link) return;
-  out_.emit(LinkSend{*following_.link, AppendNack{epoch_, false, commit_, following_.snapshot, sparse_, {}}});
+  if (!following().link) return;
+  out_.emit(
+      LinkSend{*following().link, AppendNack{epoch_, false, commit_, following().snapshot, sparse_, {}}});
 }
 
 void Replica::agree_again() {
@@ -71,12 +72,12 @@ bool Replica::refuses(const PeerSaid& said, Revision leaders_end) {
     confirm(said.link, 0);
     return true;
   }
-  following_.lacks = !following_.staging && leaders_end < commit_ && !mutated(Mutation::kShorterObeyed);
-  if (!following_.lacks) return false;
+  following().lacks = !following().staging && leaders_end < commit_ && !mutated(Mutation::kShorterObeyed);
+  if (!following().lacks) return false;
   // Who is not in sync does not depose anybody: it is its copy that is the odd one.
   if (!was_in_sync_) contradicted(leaders_end.next(), Evidence::kLog);
   const LogPosition held = log_.position(commit_);
-  out_.emit(LinkSend{said.link, AppendNack{epoch_, false, commit_, following_.snapshot, sparse_, held}});
+  out_.emit(LinkSend{said.link, AppendNack{epoch_, false, commit_, following().snapshot, sparse_, held}});
   return true;
 }
 
@@ -87,9 +88,9 @@ void Replica::begin_copy_anew() {
   drop_staging();
   drop(std::exchange(store_, Store()));
   log_.reset(LogPosition{Epoch(0), lineage_base(lineage_)});
-  commit_ = recovered_end_ = following_.verified = lineage_base(lineage_);
+  commit_ = recovered_end_ = following().verified = lineage_base(lineage_);
   caught_up_ = false;
-  following_.lacks = false;
+  following().lacks = false;
   agree_again();
   disk_.begin_generation(log_.base(), log_);
   out_.kv_router.post(Applied{commit_});
@@ -98,109 +99,26 @@ void Replica::begin_copy_anew() {
 
 // ---- as leader ----
 
-bool Replica::agrees(const Peer& peer) const {
-  const bool there = out_.now - peer.heard <= out_.config.follower_lag && !dead_.contains(peer.member);
-  return there && peer.whole && peer.match && !peer.differs && peer.held == Revision(0);
-}
-
-// In-sync servers, other than this one and `except`, whose copies are as ours.
-size_t Replica::agreeing(const Member& except) const {
-  return static_cast<size_t>(
-      std::count_if(register_->in_sync.begin(), register_->in_sync.end(), [&](const Member& member) {
-        const Peer* peer = member == except ? nullptr : peer_of(member);
-        return peer != nullptr && agrees(*peer);
-      }));
-}
-
-bool Replica::contradicts(const Peer& peer) const { return peer.differs || peer.held != Revision(0); }
-
-// An in-sync server whose copy contradicts ours, while no third one tells which is right. Null: there is none.
-const Replica::Peer* Replica::undecided() const {
-  if (!leader_) return nullptr;
-  for (const auto& [link, peer] : peers_) {
-    if (contradicts(peer) && confirmed_in_sync(peer.member) && agreeing(peer.member) == 0) return &peer;
-  }
-  return nullptr;
-}
-
 std::string Replica::contradicted_by() const {
-  const Peer* peer = undecided();
+  const Peer* peer = leader() ? copies().undecided() : nullptr;
   return peer == nullptr ? "" : peer->member.id.value;
 }
 
-std::string Replica::unconfirmed() const {
-  std::string names;
-  for (const Member& member : register_->in_sync) {
-    const Peer* peer = peer_of(member);
-    const bool matches = peer != nullptr && peer->match;
-    if (member == out_.config.self.member || (matches && !(leader_->fresh && is_awaited(member)))) continue;
-    names += (names.empty() ? "" : ", ") + member.id.value;
-  }
-  return names;
-}
+std::string Replica::unconfirmed() const { return copies().unconfirmed(); }
 
-// A directory that was put back lacks what its server had acknowledged, and the last of it may be known to nobody as
-// committed. So a leader that has followed nobody in its life, but has only its directory, waits for those who start
-// after it: a little for everybody, and for as long as it takes for whom ZooKeeper shows to be there, and who is out
-// of reach, has not confirmed where its log matches, or may have more (is_awaited). It says nothing to whom a start
-// has found more, which would cut it off there, but hands over. (Others are behind each other all the time, with what
-// nobody was told of.)
-bool Replica::awaits_others() const {
-  if (!leader_->fresh || leader_->active || mutated(Mutation::kFreshLeads)) return false;
-  if (out_.now - leader_->since <= usual_start()) return true;
-  return std::any_of(register_->in_sync.begin(), register_->in_sync.end(),
-                     [this](const Member& member) { return is_awaited(member); });
-}
-
-// A server that still reads its directory is not to be seen anywhere. The others' directories are as large as ours, or
-// larger when ours is an old one.
-Duration Replica::usual_start() const {
-  return std::max(kLastShrinkPatience * out_.config.leader_silence, recovery_took_);
-}
-
-// Who answers us is there, whatever ZooKeeper shows: a link on which nothing comes back is closed. (That of one who has
-// dialed us shows nothing: it may be half of a connection.) Whose copy is known to differ while a third one agrees with
-// ours is not waited for: the third one tells who is right.
-bool Replica::is_awaited(const Member& member) const {
-  if (member == out_.config.self.member) return false;
-  const Peer* peer = peer_of(member);
-  if (peer == nullptr) return registered_.contains(member) && !dead_.contains(member);
-  if (peer->differs && agreeing(member) > 0) return false;
-  return !peer->match || peer->held != Revision(0) || peer->recovered > leader_->found;
-}
-
-// Beyond what any start takes: what is written meanwhile would wait for as long as nobody knows.
-bool Replica::waits_for_long() const {
-  return !leader_->active && out_.now - leader_->since > usual_start() && awaits_others();
-}
-
-bool Replica::may_be_longer(const Peer& peer) const {
-  return awaits_others() && confirmed_in_sync(peer.member) && !dead_.contains(peer.member) &&
-         peer.recovered > leader_->found;
-}
+bool Replica::waits_for_long() const { return copies().waits_for_long(); }
 
 // Those who are in sync have more than this server's log, which has promised nothing yet in its reign: it lacks what
-// was acknowledged, or may lack it. One of them leads instead, once everybody who can has spoken.
+// was acknowledged, or may lack it. One of them leads instead.
 void Replica::yield_to_longer() {
-  if (leader_->active || out_.now < leader_->hand_over_at) return;
-  const Peer* longest = nullptr;
-  auto end_of = [this](const Peer& peer) {
-    return may_be_longer(peer) ? peer.recovered.revision : peer.held;
-  };
-  for (const Member& member : register_->in_sync) {
-    if (member == out_.config.self.member || dead_.contains(member)) continue;
-    const Peer* peer = peer_of(member);
-    const bool longer = peer != nullptr && end_of(*peer) != Revision(0);
-    const bool silent = peer == nullptr || (!longer && out_.now - peer->heard > out_.config.follower_lag);
-    if (silent && out_.now - leader_->since > out_.config.follower_lag) continue;
-    if (silent || (!longer && !peer->match)) return;
-    if (longer && (longest == nullptr || end_of(*peer) > end_of(*longest))) longest = peer;
-  }
+  if (leader()->active || out_.now < leader()->hand_over_at) return;
+  const Copies copies = this->copies();
+  const Peer* longest = copies.longest();
   if (longest == nullptr) return;
-  leader_->hand_over_at = out_.now + 2 * out_.config.heartbeat;
+  leader()->hand_over_at = out_.now + 2 * out_.config.heartbeat;
   out_.log(LogLevel::kError, "this server lacks what others have: it does not lead",
            {{"end", std::to_string(log_.last().revision.value)},
-            {"theirs", std::to_string(end_of(*longest).value)},
+            {"theirs", std::to_string(copies.end_of_longer(*longest).value)},
             {"successor", longest->member.id.value}});
   out_.election.post(HandOverWanted{longest->member.id, true});
 }

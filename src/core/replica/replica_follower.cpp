@@ -33,18 +33,18 @@ bool Replica::accept_leader(const PeerSaid& said, Epoch epoch) {
   if (doubted_) return false;
   if (epoch < epoch_ && !mutated(Mutation::kOldEpochsAccepted)) return false;
   learn_epoch(epoch);
-  if (leader_) return false;  // one leader per epoch, and it is this server
+  if (leader()) return false;  // one leader per epoch, and it is this server
   if (register_ && register_->epoch == epoch && register_->leader != said.from) return false;
-  if (following_.link != said.link) {
+  if (following().link != said.link) {
     // A new link says nothing about what was verified on the one before.
-    following_.link = said.link;
-    following_.verified = commit_;
-    following_.lacks = false;
+    following().link = said.link;
+    following().verified = commit_;
+    following().lacks = false;
     drop_staging();
-    following_.snapshot = 0;
+    following().snapshot = 0;
   }
-  following_.leader = said.from;
-  following_.heard = out_.now;
+  following().leader = said.from;
+  following().heard = out_.now;
   return true;
 }
 
@@ -101,27 +101,27 @@ Revision Replica::hint(const Log& log, const LogPosition& previous, Revision flo
 }
 
 void Replica::on_append(const PeerSaid& said, const Append& append) {
-  bool staging = following_.staging.has_value();
-  Log& log = staging ? following_.staging->log : log_;
+  bool staging = following().staging.has_value();
+  Log& log = staging ? following().staging->log : log_;
   Revision floor = staging ? log.base().revision : commit_;
   if (diverged_ && !mutated(Mutation::kDifferingCounted)) return;
-  if (following_.lacks && refuses(said, append.previous.revision)) return;
+  if (following().lacks && refuses(said, append.previous.revision)) return;
   if (!take_entries(log, append, floor)) {
     if (diverged_) return;
     out_.emit(LinkSend{
         said.link,
-        AppendNack{epoch_, false, hint(log, append.previous, floor), following_.snapshot, sparse_, {}}});
+        AppendNack{epoch_, false, hint(log, append.previous, floor), following().snapshot, sparse_, {}}});
     return;
   }
   Revision match(append.previous.revision.value + append.entries.size());
-  AppendAck ack{epoch_, match, following_.snapshot};
+  AppendAck ack{epoch_, match, following().snapshot};
   if (staging) {  // it counts only once this copy says that it is whole, which waits for the disk
     out_.emit(LinkSend{said.link, ack});
-    following_.staging->commit = std::max(following_.staging->commit, append.commit);
+    following().staging->commit = std::max(following().staging->commit, append.commit);
     install_if_complete(said.link);
   } else {
     disk_.send_when_safe(epoch_, said.link, ack);
-    following_.verified = std::min(std::max(following_.verified, match), log_.last().revision);
+    following().verified = std::min(std::max(following().verified, match), log_.last().revision);
     learn_commit(append.commit);
   }
 }
@@ -130,21 +130,21 @@ void Replica::on_append(const PeerSaid& said, const Append& append) {
 // further: a longer tail of our own may be about to be truncated. And only as far as it is safe on disk, so that
 // nothing that was visible here is gone after a restart.
 void Replica::learn_commit(Revision commit) {
-  following_.leader_commit = std::max(following_.leader_commit, commit);
-  Revision known = std::min({following_.leader_commit, following_.verified, disk_.safe_end(log_)});
+  following().leader_commit = std::max(following().leader_commit, commit);
+  Revision known = std::min({following().leader_commit, following().verified, disk_.safe_end(log_)});
   if (known > commit_) advance(known);
 }
 
 void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
   if (refuses(said, std::max(heartbeat.end, heartbeat.commit))) return;
-  if (following_.staging) {
-    following_.staging->commit = std::max(following_.staging->commit, heartbeat.commit);
+  if (following().staging) {
+    following().staging->commit = std::max(following().staging->commit, heartbeat.commit);
     install_if_complete(said.link);
   } else {
     drop_void_tail(heartbeat.end);
     learn_commit(heartbeat.commit);
   }
-  if (!following_.staging && commit_ == heartbeat.commit) {
+  if (!following().staging && commit_ == heartbeat.commit) {
     if (!sparse_) {
       if (disk_.generation_safe()) set_caught_up();
     } else if (store_.digest() == heartbeat.digest) {
@@ -164,13 +164,13 @@ void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
 void Replica::confirm(LinkId link, uint64_t round) {
   // Who leaves is not to be taken in again. A leader that has handed over may hear its successor before it sees that.
   bool leaves = stopping_ && (!was_in_sync_ || register_->leader == out_.config.self.member);
-  bool whole = !sparse_ && !following_.staging && disk_.generation_safe() && !leaves;
+  bool whole = !sparse_ && !following().staging && disk_.generation_safe() && !leaves;
   const bool differs = diverged_ && !mutated(Mutation::kDifferingCounted);
   // That this server lives is said at once: a slow disk is no silence. It confirms nothing.
   if (!disk_.kept(epoch_) || differs)
-    out_.emit(LinkSend{link, HeartbeatAck{epoch_, 0, false, following_.snapshot, differs}});
+    out_.emit(LinkSend{link, HeartbeatAck{epoch_, 0, false, following().snapshot, differs}});
   if (differs) return;
-  disk_.send_when_kept(epoch_, link, HeartbeatAck{epoch_, round, whole, following_.snapshot, false});
+  disk_.send_when_kept(epoch_, link, HeartbeatAck{epoch_, round, whole, following().snapshot, false});
 }
 
 // ---- snapshots ----
@@ -178,7 +178,7 @@ void Replica::confirm(LinkId link, uint64_t round) {
 void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin) {
   if (diverged_) return;  // this copy is kept
   drop_staging();
-  following_.snapshot = begin.number;
+  following().snapshot = begin.number;
   if (begin.sparse && !sparse_) {  // this copy has become complete meanwhile
     out_.emit(
         LinkSend{said.link, AppendNack{epoch_, false, log_.last().revision, begin.number, sparse_, {}}});
@@ -192,41 +192,41 @@ void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin
     drop(std::exchange(store_, Store()));
     log_.reset(begin.base);
     commit_ = begin.base.revision;
-    following_.verified = commit_;
+    following().verified = commit_;
     caught_up_ = false;
     disk_.begin_generation(begin.base, log_);
     set_sparse(true);
     out_.kv_router.post(Applied{commit_});
     return;
   }
-  following_.staging = Staging{};
-  following_.staging->log.reset(begin.base);
-  following_.staging->commit = begin.base.revision;
+  following().staging = Staging{};
+  following().staging->log.reset(begin.base);
+  following().staging->commit = begin.base.revision;
   catching_up_.begin(begin.keys);
   out_.log(LogLevel::kInfo, "receives a snapshot", {{"revision", std::to_string(begin.base.revision.value)}});
 }
 
 void Replica::on_snapshot_chunk(const PeerSaid& said, SnapshotChunk& chunk) {
-  if (!following_.staging) return;
-  Staging& staging = *following_.staging;
+  if (!following().staging) return;
+  Staging& staging = *following().staging;
   staging.items += chunk.items.size();
   catching_up_.reach(staging.items);
   for (Record& item : chunk.items) staging.store.put(std::move(item));
   ++staging.chunks;
-  out_.emit(LinkSend{said.link, SnapshotAck{epoch_, following_.snapshot, staging.chunks, false}});
+  out_.emit(LinkSend{said.link, SnapshotAck{epoch_, following().snapshot, staging.chunks, false}});
 }
 
 void Replica::on_snapshot_end(const PeerSaid& said, const SnapshotEnd& end) {
-  if (!following_.staging) return;
-  following_.staging->end = end;
-  following_.staging->commit = std::max(following_.staging->commit, end.revision);
+  if (!following().staging) return;
+  following().staging->end = end;
+  following().staging->commit = std::max(following().staging->commit, end.revision);
   install_if_complete(said.link);
 }
 
 // Replaces the old copy when the new one is whole. Until then readers see the old one, which is old but
 // consistent.
 void Replica::install_if_complete(LinkId link) {
-  Staging& staging = *following_.staging;
+  Staging& staging = *following().staging;
   if (!staging.end || staging.log.last().revision < staging.end->revision) return;
   bool sound = staging.end->revision >= std::max(commit_, staging.log.base().revision);
   for (uint64_t r = staging.log.base().revision.value + 1; r <= staging.end->revision.value; ++r) {
@@ -236,7 +236,7 @@ void Replica::install_if_complete(LinkId link) {
     out_.log(LogLevel::kError, "a snapshot's digest is wrong: asking for another one",
              {{"revision", std::to_string(staging.end->revision.value)}});
     drop_staging();
-    out_.emit(LinkSend{link, SnapshotAck{epoch_, following_.snapshot, 0, true}});
+    out_.emit(LinkSend{link, SnapshotAck{epoch_, following().snapshot, 0, true}});
     return;
   }
   drop(std::exchange(store_, std::move(staging.store)));
@@ -247,9 +247,9 @@ void Replica::install_if_complete(LinkId link) {
     caught_up_ = false;  // until it is on disk: reads must not go back after a restart
   disk_.begin_generation(log_.position(commit_), log_);
   catching_up_.end();
-  following_.verified = log_.last().revision;
+  following().verified = log_.last().revision;
   Revision leader_commit = staging.commit;
-  following_.staging.reset();
+  following().staging.reset();
   ++counters_.snapshots_installed;
   out_.log(LogLevel::kInfo, "installed a snapshot",
            {{"revision", std::to_string(commit_.value)}, {"keys", std::to_string(store_.size())}});

@@ -24,47 +24,22 @@ constexpr int kAwaitPause = 20;  // times --follower-lag
 // A disk that has not answered for so long is given up.
 constexpr int kDiskPatience = 2;  // times --leader-silence
 
-std::vector<Member> without(std::vector<Member> members, const std::vector<Member>& removed) {
-  std::erase_if(members, [&](const Member& m) { return std::count(removed.begin(), removed.end(), m) > 0; });
-  return members;
-}
-
-bool has_id(const std::vector<Member>& members, const ServerId& id) {
-  return std::any_of(members.begin(), members.end(), [&](const Member& m) { return m.id == id; });
-}
-
 }  // namespace
 
-// ---- M: who must have a write before it is acknowledged (rule 5) ----
+LeaderView Replica::view() const {
+  return {.config = out_.config,
+          .content = *register_,
+          .reign = *leader(),
+          .peers = peers_,
+          .dead = dead_,
+          .registered = registered_,
+          .commit = commit_,
+          .end = log_.last().revision,
+          .now = out_.now};
+}
 
-// The confirmed set and, while a change is unresolved, the proposed one: by incarnation, since another life
-// of a member has not got what the former one had. Counting only the new set too early loses what the old set
-// was promised; counting only the old one too long would let the new one lead without our latest writes.
 std::vector<Member> Replica::required() const {
-  if (!leader_) return {};
-  std::vector<Member> members = register_->in_sync;
-  if (leader_->proposal) {
-    const std::vector<Member>& proposed = leader_->proposal->in_sync;
-    if (mutated(Mutation::kShrinkEarly) && proposed.size() < members.size()) return proposed;
-    if (mutated(Mutation::kGrowthLate)) return members;
-    if (mutated(Mutation::kIncarnationReplaced))
-      std::erase_if(members, [&](auto& m) { return has_id(proposed, m.id); });
-    members.insert(members.end(), proposed.begin(), proposed.end());
-  }
-  std::sort(members.begin(), members.end());
-  members.erase(std::unique(members.begin(), members.end()), members.end());
-  return members;
-}
-
-bool Replica::confirmed_in_sync(const Member& member) const {
-  return std::count(register_->in_sync.begin(), register_->in_sync.end(), member) > 0;
-}
-
-const Replica::Peer* Replica::peer_of(const Member& member) const {
-  for (const auto& [link, peer] : peers_) {
-    if (peer.member == member || (mutated(Mutation::kSetById) && peer.member.id == member.id)) return &peer;
-  }
-  return nullptr;
+  return leader() ? in_sync().required() : std::vector<Member>{};
 }
 
 // ---- commit ----
@@ -74,24 +49,26 @@ void Replica::commit_what_is_held() {
   Revision held = mutated(Mutation::kLeaderUnsafe) ? log_.last().revision : disk_.safe_end(log_);  // rule 13
   for (const Member& member : required()) {
     if (member == out_.config.self.member) continue;
-    const Peer* peer = peer_of(member);
+    const Peer* peer = view().peer_of(member);
     if (peer == nullptr || !peer->whole || !peer->match) return;
     held = std::min(held, *peer->match);
   }
   held = await_learners(held);
   if (held > commit_) {
-    for (uint64_t r = commit_.value + 1; r <= held.value; ++r) drop_from_tail(*log_.at(Revision(r)));
+    for (uint64_t r = commit_.value + 1; r <= held.value; ++r) {
+      leader()->evaluator.note_committed(*log_.at(Revision(r)));
+    }
     counters_.writes += held.value - commit_.value;
     advance(held);
   }
   // Rule 10: what the former leader may have acknowledged must be committed here before anything else is
   // promised. How far that goes we cannot know, but it is not beyond our own log.
-  if (!leader_->active && commit_ >= leader_->takeover) activate();
-  while (leader_->active && !leader_->writes.empty() &&
-         (leader_->writes.front().revision <= commit_ || mutated(Mutation::kUncommittedAnswered))) {
-    PendingWrite& write = leader_->writes.front();
+  if (!leader()->active && commit_ >= leader()->takeover) activate();
+  while (leader()->active && !leader()->writes.empty() &&
+         (leader()->writes.front().revision <= commit_ || mutated(Mutation::kUncommittedAnswered))) {
+    PendingWrite& write = leader()->writes.front();
     answer(write.token, std::move(write.answer), write.revision);
-    leader_->writes.pop_front();
+    leader()->writes.pop_front();
   }
 }
 
@@ -100,12 +77,12 @@ void Replica::commit_what_is_held() {
 // there, as it will for the member: until it is admitted, or not longer than for a silent member, and then not again
 // for a while. Nor for one that has just left the set, and not when somebody else is about to lead.
 Revision Replica::await_learners(Revision held) {
-  if (!leader_->active || ((stopping_ || move_) && required().size() > 1)) return held;
+  if (!leader()->active || ((stopping_ || move_) && required().size() > 1)) return held;
   for (auto& [link, peer] : peers_) {
-    const bool member = confirmed_in_sync(peer.member);
+    const bool member = view().confirmed_in_sync(peer.member);
     const bool lives = peer.whole && peer.match && !dead_.contains(peer.member) &&
                        out_.now - peer.heard <= out_.config.follower_lag;
-    const bool near = lives && *peer.match >= leader_->commit_before && out_.now >= peer.not_awaited_before;
+    const bool near = lives && *peer.match >= leader()->commit_before && out_.now >= peer.not_awaited_before;
     if (peer.awaited_since == kNever && near && !member) peer.awaited_since = out_.now;
     const bool awaited = peer.awaited_since != kNever;
     const bool in_vain = awaited && (!lives || out_.now - peer.awaited_since > out_.config.follower_lag);
@@ -120,20 +97,20 @@ Revision Replica::await_learners(Revision held) {
 }
 
 void Replica::mark_commit() {
-  if (out_.now - leader_->marked_at < out_.config.heartbeat) return;
-  leader_->commit_before = std::exchange(leader_->commit_marked, commit_);
-  leader_->marked_at = out_.now;
+  if (out_.now - leader()->marked_at < out_.config.heartbeat) return;
+  leader()->commit_before = std::exchange(leader()->commit_marked, commit_);
+  leader()->marked_at = out_.now;
 }
 
 void Replica::activate() {
-  leader_->active = true;
+  leader()->active = true;
   set_caught_up();
   out_.election.post(LeadActive{});
   out_.register_keeper.post(LeadActive{});
   out_.log(LogLevel::kInfo, "takes writes",
            {{"epoch", std::to_string(epoch_.value)},
             {"revision", std::to_string(commit_.value)},
-            {"after_ms", std::to_string(to_ms(out_.now - leader_->since))}});
+            {"after_ms", std::to_string(to_ms(out_.now - leader()->since))}});
   announce();
 }
 
@@ -146,19 +123,19 @@ bool Replica::round_confirmed(uint64_t round) const {
   int missing = 0;
   for (const Member& member : required()) {
     if (member == out_.config.self.member) continue;
-    const Peer* peer = peer_of(member);
+    const Peer* peer = view().peer_of(member);
     if (peer == nullptr || peer->round < round) ++missing;
   }
   return missing <= (mutated(Mutation::kReadsAllButOne) ? 1 : 0);
 }
 
 void Replica::serve_reads() {
-  if (leader_->reads.empty()) return;
-  if (!leader_->active && !mutated(Mutation::kReadsBeforeActivation)) return;
+  if (leader()->reads.empty()) return;
+  if (!leader()->active && !mutated(Mutation::kReadsBeforeActivation)) return;
   bool alone = required().size() == 1 || mutated(Mutation::kReadsUnconfirmed);
   uint64_t confirmed = 0;
-  while (!leader_->reads.empty()) {
-    PendingRead& read = leader_->reads.front();
+  while (!leader()->reads.empty()) {
+    PendingRead& read = leader()->reads.front();
     if (read.after > commit_) return;
     if (!alone) {
       if (read.round == 0) return;
@@ -167,7 +144,7 @@ void Replica::serve_reads() {
     }
     Answer result = read.answer ? std::move(*read.answer) : read_now(read.operation);
     answer(read.token, std::move(result), read.revision == Revision(0) ? commit_ : read.revision);
-    leader_->reads.pop_front();
+    leader()->reads.pop_front();
   }
 }
 
@@ -190,11 +167,11 @@ void Replica::restart_peer(Peer& peer) {
 }
 
 void Replica::send_heartbeat(Peer& peer, bool notice) {
-  if (may_be_longer(peer)) return;  // it would cut off what it does not name
+  if (copies().may_be_longer(peer)) return;  // it would cut off what it does not name
   if (!notice) peer.heartbeat_at = out_.now + out_.config.heartbeat;
   peer.told_commit = commit_;
   out_.emit(LinkSend{
-      peer.link, Heartbeat{epoch_, commit_, leader_->round, store_.digest(), log_.last().revision, notice}});
+      peer.link, Heartbeat{epoch_, commit_, leader()->round, store_.digest(), log_.last().revision, notice}});
 }
 
 void Replica::send_entries(Peer& peer) {
@@ -211,7 +188,7 @@ void Replica::send_entries(Peer& peer) {
     return;
   }
   while (peer.next <= log_.last().revision && peer.in_flight_bytes < out_.config.tuning.window_bytes) {
-    if (leader_->turn_bytes >= out_.config.tuning.turn_bytes) return;
+    if (leader()->turn_bytes >= out_.config.tuning.turn_bytes) return;
     Append append{epoch_, log_.position(peer.next.previous()), commit_, {}};
     size_t bytes = 0;
     while (peer.next <= log_.last().revision && bytes < out_.config.tuning.append_bytes) {
@@ -221,7 +198,7 @@ void Replica::send_entries(Peer& peer) {
     }
     peer.in_flight.emplace_back(peer.next.previous(), bytes);
     peer.in_flight_bytes += bytes;
-    leader_->turn_bytes += bytes;
+    leader()->turn_bytes += bytes;
     peer.told_commit = commit_;
     out_.emit(LinkSend{peer.link, std::move(append)});
   }
@@ -266,19 +243,19 @@ void Replica::send_snapshot(Peer& peer) {
   Peer::Snapshot& snapshot = *peer.snapshot;
   while (!snapshot.all_sent &&
          snapshot.sent - snapshot.taken < out_.config.tuning.snapshot_chunks_in_flight) {
-    if (leader_->turn_bytes >= out_.config.tuning.turn_bytes) return;
+    if (leader()->turn_bytes >= out_.config.tuning.turn_bytes) return;
     SnapshotChunk chunk{epoch_, store_.items_behind(snapshot.space, snapshot.cursor,
                                                     out_.config.tuning.snapshot_chunk_bytes)};
     if (chunk.items.empty()) {
       // Whoever installs this may lead one day: not without what our predecessor may have acknowledged.
-      if (peer.next <= leader_->takeover) return;
+      if (peer.next <= leader()->takeover) return;
       snapshot.all_sent = true;
       out_.emit(LinkSend{peer.link, SnapshotEnd{epoch_, commit_, store_.digest()}});
       return;
     }
     snapshot.space = chunk.items.back().space();
     snapshot.cursor = chunk.items.back().key();
-    for (const Record& item : chunk.items) leader_->turn_bytes += item.key().size() + item.value().size();
+    for (const Record& item : chunk.items) leader()->turn_bytes += item.key().size() + item.value().size();
     ++snapshot.sent;
     out_.emit(LinkSend{peer.link, std::move(chunk)});
   }
@@ -297,7 +274,7 @@ void Replica::from_follower(const PeerSaid& said, PeerMessage& message) {
     learn_epoch(spoken);
     return;
   }
-  if (!leader_) return;
+  if (!leader()) return;
   // An answer to an earlier epoch's question counts for nothing in this one.
   if (spoken != epoch_ && !mutated(Mutation::kForeignAcks)) return;
   peer.heard = out_.now;
@@ -377,40 +354,14 @@ void Replica::on_snapshot_ack(Peer& peer, const SnapshotAck& ack) {
   }
 }
 
-// ---- the in-sync set ----
+// ---- the in-sync set: in_sync_set.hpp decides ----
 
-// Why a member is to leave the in-sync set; null: it keeps up.
-const char* Replica::lag_of(const Member& member) const {
-  if (member == out_.config.self.member) return nullptr;
-  if (dead_.contains(member)) return "dead";
-  const Peer* peer = peer_of(member);
-  if (peer == nullptr) {
-    auto it = leader_->unlinked_since.find(member);
-    bool long_ago = it != leader_->unlinked_since.end() && out_.now - it->second > out_.config.follower_lag;
-    return long_ago ? "not connected" : nullptr;
-  }
-  if (may_be_longer(*peer)) return nullptr;
-  if (out_.now - peer->heard > out_.config.follower_lag) return "silent";
-  // Where nobody knows whose copy is wrong it stays, and so nothing is committed. Who has more than a leader that has
-  // promised nothing is not the odd one.
-  if (contradicts(*peer) && peer->held != Revision(0) && !leader_->active) return nullptr;
-  if (contradicts(*peer)) return agreeing(member) > 0 ? "differs" : nullptr;
-  if (!peer->whole && out_.now - peer->incomplete_since > out_.config.follower_lag) return "incomplete";
-  bool behind = !peer->match || *peer->match < log_.last().revision;
-  return behind && out_.now - peer->progress > out_.config.follower_lag ? "behind" : nullptr;
-}
-
-uint32_t Replica::responsive() const {
-  if (!leader_) return 0;
-  return static_cast<uint32_t>(
-      std::count_if(register_->in_sync.begin(), register_->in_sync.end(),
-                    [this](const Member& member) { return lag_of(member) == nullptr; }));
-}
+uint32_t Replica::responsive() const { return leader() ? in_sync().responsive() : 0; }
 
 void Replica::lead_on_time() {
-  leader_->turn_bytes = 0;
+  leader()->turn_bytes = 0;
   give_up_stuck_disk();
-  if (waits_for_long() && !std::exchange(leader_->told_awaited, true))
+  if (waits_for_long() && !std::exchange(leader()->told_awaited, true))
     out_.log(LogLevel::kWarn, "waits for what is in sync and may hold more: make it reachable, or stop it",
              {{"awaited", unconfirmed()}});
   yield_to_longer();
@@ -427,10 +378,10 @@ void Replica::lead_on_time() {
   }
   // Members without a link: since when.
   for (const Member& member : register_->in_sync) {
-    if (peer_of(member) == nullptr) leader_->unlinked_since.try_emplace(member, out_.now);
+    if (view().peer_of(member) == nullptr) leader()->unlinked_since.try_emplace(member, out_.now);
   }
-  std::erase_if(leader_->unlinked_since, [this](const auto& entry) {
-    return peer_of(entry.first) != nullptr || !confirmed_in_sync(entry.first);
+  std::erase_if(leader()->unlinked_since, [this](const auto& entry) {
+    return view().peer_of(entry.first) != nullptr || !view().confirmed_in_sync(entry.first);
   });
 }
 
@@ -438,8 +389,8 @@ void Replica::lead_on_time() {
 // over decides it.
 void Replica::give_up_stuck_disk() {
   bool stuck = disk_.unsafe_for() > kDiskPatience * out_.config.leader_silence;
-  if (!stuck || required().size() == 1 || out_.now < leader_->hand_over_at) return;
-  leader_->hand_over_at = out_.now + 2 * out_.config.heartbeat;
+  if (!stuck || required().size() == 1 || out_.now < leader()->hand_over_at) return;
+  leader()->hand_over_at = out_.now + 2 * out_.config.heartbeat;
   out_.log(LogLevel::kError, "this server's disk does not answer: gives up the lead",
            {{"waiting_ms", std::to_string(to_ms(disk_.unsafe_for()))}});
   out_.election.post(HandOverWanted{std::nullopt, true});
@@ -447,130 +398,65 @@ void Replica::give_up_stuck_disk() {
 
 // What is only in memory is gone with the power. So where somebody in sync has a disk nobody without one stays leader.
 void Replica::yield_to_disk() {
-  const bool free = leader_->active && !stopping_ && !move_ && !leader_->proposal;
-  if (out_.config.self.durable || !free || out_.now < leader_->yield_at) return;
+  const bool free = leader()->active && !stopping_ && !move_ && !leader()->proposal;
+  if (out_.config.self.durable || !free || out_.now < leader()->yield_at) return;
   for (const auto& [link, peer] : peers_) {
-    if (!peer.durable || !confirmed_in_sync(peer.member) || !agrees(peer)) continue;
+    if (!peer.durable || !view().confirmed_in_sync(peer.member) || !copies().agrees(peer)) continue;
     out_.log(LogLevel::kInfo, "hands over to a server that has a disk", {{"to", peer.member.id.value}});
-    leader_->yield_at = out_.now + kYieldPause;
+    leader()->yield_at = out_.now + kYieldPause;
     move_ = Move{std::nullopt, peer.member.id, epoch_, out_.now + kMoveLimit};
     return;
   }
 }
 
-// Who must go. The dead (proven: in memory nothing is left of them) at once. The merely silent, and with disks the
-// dead, only as long as enough remain for --min-in-sync: below it no write can be acknowledged anyway, and a server
-// that stays in the set can still take over with everything that was acknowledged, should this one die next.
-std::vector<Member> Replica::members_to_remove() const {
-  if (awaits_others()) return {};
-  std::vector<Member> dead;
-  std::vector<Member> gone;  // the dead and the silent
-  for (const Member& member : register_->in_sync) {
-    if (lag_of(member) == nullptr) continue;
-    gone.push_back(member);
-    if (dead_.contains(member)) dead.push_back(member);
+void Replica::propose_what_is_due() {
+  if (leader()->proposal || leader()->propose_after > out_.now) return;
+  auto& settings = leader()->settings;
+  while (!settings.empty() && settings.front().second == register_->min_in_sync) {
+    answer(settings.front().first, SettingsChanged{register_->min_in_sync}, commit_);
+    settings.pop_front();
   }
-  if (gone.empty()) return {};
-  if (mutated(Mutation::kSilentKept)) return dead;
-  size_t remaining = register_->in_sync.size() - gone.size();
-  if (remaining < register_->min_in_sync) return out_.config.self.durable ? std::vector<Member>{} : dead;
-  if (remaining == 1 && dead.size() < gone.size()) {
-    for (const Member& member : gone) {
-      const Peer* peer = peer_of(member);
-      Instant since = peer != nullptr ? peer->heard : leader_->since;
-      if (auto it = leader_->unlinked_since.find(member); it != leader_->unlinked_since.end())
-        since = it->second;
-      const Duration silent = out_.now - since;
-      const bool talks = peer != nullptr && silent <= out_.config.follower_lag;
-      const bool patient = !talks && silent < kLastShrinkPatience * out_.config.leader_silence;
-      if (patient && !dead_.contains(member)) return dead;
-    }
-  }
-  return gone;
-}
-
-// Rule 9: a learner may be proposed only when, at this very moment, it is verified to have all that is
-// committed and all that this leader's log held at its takeover. Committed as far as this leader knows is not
-// enough: its predecessor may have acknowledged more.
-std::optional<Member> Replica::learner_to_admit() const {
-  for (const auto& [link, peer] : peers_) {
-    if (confirmed_in_sync(peer.member) || dead_.contains(peer.member)) continue;
-    Revision needed = mutated(Mutation::kJoinAtCommit) ? commit_ : std::max(commit_, leader_->takeover);
-    bool verified = peer.whole && peer.match && *peer.match >= needed;
-    if (!verified && !mutated(Mutation::kJoinUnchecked)) continue;
-    if (out_.now - peer.heard > out_.config.follower_lag) continue;
-    return peer.member;
-  }
-  return std::nullopt;
-}
-
-std::optional<Replica::Proposal> Replica::next_proposal() {
-  if (leader_->proposal || leader_->propose_after > out_.now) return std::nullopt;
-  Proposal proposal;
-  proposal.in_sync = register_->in_sync;
-  proposal.min_in_sync = register_->min_in_sync;
-  while (!leader_->settings.empty() && leader_->settings.front().second == register_->min_in_sync) {
-    answer(leader_->settings.front().first, SettingsChanged{register_->min_in_sync}, commit_);
-    leader_->settings.pop_front();
-  }
-  std::vector<Member> removed = members_to_remove();
-  if (!removed.empty()) {
-    proposal.in_sync = without(proposal.in_sync, removed);
-    for (const Member& member : removed) {
-      proposal.why += (proposal.why.empty() ? "" : ", ") + member.id.value + " " + lag_of(member);
-    }
-  } else if (auto learner = learner_to_admit()) {
-    std::erase_if(proposal.in_sync, [&](const Member& member) { return member.id == learner->id; });
-    proposal.in_sync.push_back(*learner);
-    std::sort(proposal.in_sync.begin(), proposal.in_sync.end());
-    proposal.why = learner->id.value + " caught up";
-  } else if (!leader_->settings.empty()) {
-    proposal.min_in_sync = leader_->settings.front().second;
-    proposal.why = "settings";
-  } else {
-    return std::nullopt;
-  }
-  return proposal;
+  if (auto proposal = in_sync().next_proposal()) propose_register(std::move(*proposal));
 }
 
 void Replica::propose_register(Proposal proposal) {
   proposal.change_id = out_.prng.next() | 1;
-  leader_->proposal = std::move(proposal);  // from here on both sets count
-  const bool grows = std::any_of(leader_->proposal->in_sync.begin(), leader_->proposal->in_sync.end(),
-                                 [this](const Member& member) { return !confirmed_in_sync(member); });
+  leader()->proposal = std::move(proposal);  // from here on both sets count
+  const bool grows = std::any_of(leader()->proposal->in_sync.begin(), leader()->proposal->in_sync.end(),
+                                 [this](const Member& member) { return !view().confirmed_in_sync(member); });
   if (grows && !mutated(Mutation::kGrowthForgotten)) {  // it may lead before we hear of it: rule 17
     proposed_ = proposed_register();
     remember_register();
   }
   if (disk_.all_kept()) order_proposal();
   for (auto& [link, peer] : peers_) {
-    if (!confirmed_in_sync(peer.member)) peer.progress = out_.now;
+    if (!view().confirmed_in_sync(peer.member)) peer.progress = out_.now;
   }
 }
 
 Register Replica::proposed_register() const {
   Register content = next_change(*register_);
-  content.in_sync = leader_->proposal->in_sync;
-  content.min_in_sync = leader_->proposal->min_in_sync;
-  content.change_id = leader_->proposal->change_id;
+  content.in_sync = leader()->proposal->in_sync;
+  content.min_in_sync = leader()->proposal->min_in_sync;
+  content.change_id = leader()->proposal->change_id;
   content.disks |= std::any_of(content.in_sync.begin(), content.in_sync.end(), [this](const Member& member) {
-    const Peer* peer = peer_of(member);
+    const Peer* peer = view().peer_of(member);
     return peer != nullptr && peer->durable;
   });
   return content;
 }
 
 void Replica::order_proposal() {
-  leader_->proposal->ordered = true;
+  leader()->proposal->ordered = true;
   out_.register_keeper.post(RegisterChangeWanted{proposed_register()});
 }
 
 void Replica::on(const ChangeResolved& message) {
-  if (!leader_ || !leader_->proposal || leader_->proposal->change_id != message.change_id) return;
-  Proposal proposal = std::move(*leader_->proposal);
-  leader_->proposal.reset();
+  if (!leader() || !leader()->proposal || leader()->proposal->change_id != message.change_id) return;
+  Proposal proposal = std::move(*leader()->proposal);
+  leader()->proposal.reset();
   if (!message.applied) {
-    leader_->propose_after = out_.now + kProposalRetry;
+    leader()->propose_after = out_.now + kProposalRetry;
     return;
   }
   std::string names;

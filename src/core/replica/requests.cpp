@@ -52,18 +52,12 @@ Record dropped(std::string_view key, Revision revision) {
 
 }  // namespace
 
-std::optional<RememberedAnswer> read_remembered(std::string_view key, std::string_view bytes,
-                                                Revision revision) {
-  if (is_batch(key) || bytes.size() < kNumberBytes) return std::nullopt;
-  Result<Answer> answer = decode_answer(bytes.substr(kNumberBytes));
+std::optional<RememberedAnswer> read_remembered(const Record* request) {
+  if (request == nullptr || is_batch(request->key()) || request->value().size() < kNumberBytes)
+    return std::nullopt;
+  Result<Answer> answer = decode_answer(request->value().substr(kNumberBytes));
   if (!answer) return std::nullopt;
-  return RememberedAnswer{number_at(bytes, 0), std::move(*answer), revision};
-}
-
-std::optional<RememberedAnswer> find_remembered(const Store& store, const std::string& key) {
-  const Record* item = store.find(key, Space::kRequests);
-  if (item == nullptr) return std::nullopt;
-  return read_remembered(key, item->value(), item->modified());
+  return RememberedAnswer{number_at(request->value(), 0), std::move(*answer), request->modified()};
 }
 
 bool is_forgotten(const Store& store, const std::string& key) {
@@ -82,9 +76,10 @@ Record remember(std::string_view key, uint64_t digest, const Answer& answer, Rev
   return kept(key, bytes, revision);
 }
 
-std::vector<Record> forget_oldest(const Store& store, Revision revision) {
+std::vector<Record> forget_oldest(const Store& store, const Tail& tail, Revision revision) {
   const auto& by_age = store.requests_by_age();
   if (by_age.size() < limits::kRememberedAnswers + limits::kForgottenBatch) return {};
+  if (tail.find(by_age.begin()->second.key(), Space::kRequests) != nullptr) return {};
   std::vector<Record> effects;
   std::vector<uint64_t> hashes;
   Revision newest;
