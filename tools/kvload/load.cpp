@@ -53,11 +53,10 @@ tl::expected<std::vector<Target>, Error> resolve(const std::vector<std::string>&
     const int error =
         getaddrinfo(address->host.c_str(), std::to_string(address->port).c_str(), &hints, &found);
     if (error != 0) return failure(fmt::format("{}: {}", name, gai_strerror(error)));
-    Target target{name, {}};
-    std::copy_n(reinterpret_cast<const char*>(found->ai_addr), found->ai_addrlen,
-                reinterpret_cast<char*>(&target.address));
+    char host[NI_MAXHOST];
+    CHECK(getnameinfo(found->ai_addr, found->ai_addrlen, host, sizeof host, nullptr, 0, NI_NUMERICHOST) == 0);
     freeaddrinfo(found);
-    targets.push_back(target);
+    targets.push_back({name, {host, address->port}});
   }
   return targets;
 }

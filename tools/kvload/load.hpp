@@ -24,7 +24,7 @@ using client::StopSignals;
 
 struct Target {
   std::string name;  // HOST:PORT, as given
-  sockaddr_storage address{};
+  Address address;   // what that is for the system: no name
 };
 tl::expected<std::vector<Target>, Error> resolve(const std::vector<std::string>& names);
 
