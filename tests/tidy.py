@@ -21,6 +21,8 @@ WIDTH_MAX = 120
 TOP_LEVEL = {'meson.build', 'src', 'subprojects', 'tests', 'tools', 'compose', 'README.md', 'LICENSE'}
 
 SHELL_HEADERS = re.compile(r'(uv|llhttp|zookeeper/.*|zookeeper)(\.h|\.hpp)?$')
+HANDLES = re.compile(
+    r'\buv_(tcp|timer|idle|getaddrinfo|freeaddrinfo|listen|accept|connect|shutdown|write|try_write)\w*\b')
 IMPURE_HEADERS = re.compile(
     r'(thread|mutex|shared_mutex|condition_variable|future|semaphore|iostream|ostream|istream|fstream|filesystem|ctime|'
     r'(time|unistd|fcntl|poll|pthread|signal|netdb|semaphore)\.h|(sys|netinet|arpa|net)/.*)$')
@@ -174,6 +176,17 @@ def check_purity(path, text):
             yield f'{path}:{number}: {match.group().strip()} has no place below the shell'
 
 
+def check_handles(path, text):
+    """libuv's sockets, look-ups and timers are in net alone. Signals, the pipes of child processes, work for other
+    threads and the loop's turns have one user each, which has them by hand."""
+    if layer_of(path) in (None, LAYERS.index('net')):
+        return
+    for number, line in code_lines(text):
+        match = HANDLES.search(line)
+        if match:
+            yield f'{path}:{number}: {match.group()} instead of what src/net has'
+
+
 def check_order(path, text):
     """The core iterates in an order that the content decides: no hashed containers, no pointers as keys."""
     if layer_of(path) != LAYERS.index('core') or path in NEVER_WALKED:
@@ -293,8 +306,9 @@ def check_top_level(path, _text):
         yield f'{path}: {top} does not belong on the top level'
 
 
-CHECKS = [check_layers, check_precompiled, check_uses, check_layer_names, check_purity, check_order, check_rule_sources,
-          check_opening, check_length, check_width, check_whitespace, check_types, check_words, check_top_level]
+CHECKS = [check_layers, check_precompiled, check_uses, check_layer_names, check_purity, check_handles, check_order,
+          check_rule_sources, check_opening, check_length, check_width, check_whitespace, check_types, check_words,
+          check_top_level]
 
 PLANTED = {  # per check: files that must be found, then files that must not
     check_layers: ([
@@ -337,6 +351,15 @@ PLANTED = {  # per check: files that must be found, then files that must not
     ], [
         ('src/base/a.hpp', '// never calls steady_clock::now()\n#include <chrono>\n#include <random>\n'),
         ('src/core/a.cpp', 'f("getenv(");\n'), ('src/shell/a.cpp', '#include <thread>\n'),
+    ]),
+    check_handles: ([
+        ('src/shell/a.hpp', 'uv_tcp_t tcp;\n'), ('src/client/a.cpp', 'uv_getaddrinfo(loop, &r, done, h, p, &hints);\n'),
+        ('src/shell/a.cpp', 'uv_timer_t timer;\n'), ('src/client/a.cpp', 'uv_timer_start(&timer, f, 1, 0);\n'),
+        ('src/shell/a.cpp', 'uv_listen(stream, 8, f);\n'), ('src/main.cpp', 'uv_write_t request;\n'),
+    ], [
+        ('src/net/a.hpp', 'uv_tcp_t tcp;\n'), ('src/shell/a.cpp', '// uv_tcp_t\nuv_buf_t piece;\nuv_prepare_t turn;\n'),
+        ('src/client/a.cpp', 'uv_signal_t signal;\nuv_pipe_t pipe;\nuv_read_start(pipe, f, g);\n'),
+        ('src/shell/a.cpp', 'uv_work_t work;\nuv_strerror(code);\n'), ('tests/shell/a.cpp', 'uv_tcp_t tcp;\n'),
     ]),
     check_order: ([
         ('src/core/a.hpp', 'std::unordered_map<int, int> m;\n'), ('src/core/a.hpp', 'std::set<const Peer*> s;\n'),
