@@ -8,7 +8,6 @@
 
 #include "net/address.hpp"
 #include "net/loop.hpp"
-#include "net/resolver.hpp"
 #include "net/stream.hpp"
 
 namespace kvd::net {

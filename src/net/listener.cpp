@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/check.hpp"
-#include "net/resolver.hpp"
+#include "net/address.hpp"
 
 namespace kvd::net {
 

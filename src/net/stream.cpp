@@ -30,13 +30,6 @@ int Stream::start_reading() {
   return uv_read_start(uv(), lend, read);
 }
 
-void Stream::stop_reading() { uv_read_stop(uv()); }
-
-int Stream::try_write(std::span<const uv_buf_t> pieces) {
-  const int written = uv_try_write(uv(), pieces.data(), static_cast<unsigned int>(pieces.size()));
-  return written == UV_EAGAIN ? 0 : written;
-}
-
 int Stream::write(std::span<const uv_buf_t> pieces) {
   const auto written = [](uv_write_t* write, int status) {
     const auto* handle = reinterpret_cast<const uv_handle_t*>(write->handle);

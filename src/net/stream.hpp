@@ -28,10 +28,13 @@ class Stream {
   // Once, before anything else. Many streams may have the same buffer.
   void attach(StreamOwner& owner, std::span<char> buffer);
   int start_reading();  // 0, or libuv's error code
-  void stop_reading();
+  void stop_reading() { uv_read_stop(uv()); }
 
   // As many bytes as the system takes at once, or libuv's error code; none while a write() is under way.
-  int try_write(std::span<const uv_buf_t> pieces);
+  int try_write(std::span<const uv_buf_t> pieces) {
+    const int written = uv_try_write(uv(), pieces.data(), static_cast<unsigned int>(pieces.size()));
+    return written == UV_EAGAIN ? 0 : written;
+  }
   // on_written() follows, never at once: until then `pieces` stay where they are, or the stream is closed. One at a
   // time. 0, or libuv's error code: then nothing follows.
   int write(std::span<const uv_buf_t> pieces);

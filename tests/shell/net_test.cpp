@@ -18,7 +18,7 @@
 #include "net/dialer.hpp"
 #include "net/listener.hpp"
 #include "net/loop.hpp"
-#include "net/resolver.hpp"
+#include "net/address.hpp"
 #include "net/stream.hpp"
 #include "rig/free_port.hpp"
 

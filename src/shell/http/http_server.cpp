@@ -8,7 +8,7 @@
 
 #include "base/check.hpp"
 #include "core/replica/backup_restore.hpp"
-#include "net/resolver.hpp"
+#include "net/address.hpp"
 #include "shell/http/http_connection.hpp"
 
 namespace kvd {
