@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "base/time.hpp"
-#include "client/loop.hpp"
 #include "client/processes.hpp"
+#include "net/loop.hpp"
 
 namespace kvd::client {
 
@@ -89,8 +89,8 @@ class Child {
   ChildEnd end_;
   bool stopping_ = false;
   int kills_ = 0;
-  Timer grace_;
-  Timer look_again_;
+  net::Timer grace_;
+  net::Timer look_again_;
 };
 
 }  // namespace kvd::client

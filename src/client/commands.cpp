@@ -15,10 +15,10 @@
 
 #include "client/held_command.hpp"
 #include "client/hosts_sync.hpp"
-#include "client/loop.hpp"
 #include "client/options.hpp"
 #include "client/stop_signals.hpp"
 #include "client/worker.hpp"
+#include "net/loop.hpp"
 
 namespace kvd::client {
 namespace {
@@ -32,7 +32,7 @@ uint64_t draw_seed() {
 // grace time stops them.
 class Workers {
  public:
-  Workers(Loop& loop, const WorkOptions& options)
+  Workers(net::Loop& loop, const WorkOptions& options)
       : loop_(loop),
         grace_(options.grace),
         client_(loop.get(), options.servers, draw_seed()),
@@ -72,10 +72,10 @@ class Workers {
     if (refused && !draining_) drain();
   }
 
-  Loop& loop_;
+  net::Loop& loop_;
   Duration grace_;
   HttpClient client_;
-  Timer hurry_;
+  net::Timer hurry_;
   std::vector<std::unique_ptr<Worker>> workers_;
   size_t over_ = 0;
   bool draining_ = false;
@@ -83,7 +83,7 @@ class Workers {
 };
 
 struct Run {
-  Loop& loop;
+  net::Loop& loop;
 
   int operator()(HoldOptions& options) const {
     HeldCommand held(loop, std::move(options), draw_seed());
@@ -122,7 +122,7 @@ int run_client_command(const std::string& name, const std::vector<std::string>& 
   if (!command) return tell(command.error());
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
-  Loop loop;
+  net::Loop loop;
   const int code = std::visit(Run{loop}, *command);
   uv_run(loop.get(), UV_RUN_NOWAIT);  // what is being closed
   if (uv_loop_alive(loop.get()) != 0) {

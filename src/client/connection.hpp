@@ -1,13 +1,14 @@
 // One HTTP client connection on a libuv loop: requests are appended as bytes and written together, answers come back
 // in the order of the requests. It never reconnects by itself; whoever owns it decides. Loop thread only.
 #pragma once
-#include <sys/socket.h>
-#include <uv.h>
-
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "client/response_parser.hpp"
+#include "msg/types.hpp"
+#include "net/dialer.hpp"
+#include "net/stream.hpp"
 
 namespace kvd::client {
 
@@ -24,25 +25,23 @@ class ConnectionOwner {
   virtual void on_lost(Connection& connection, int why) = 0;
 };
 
-class Connection {
+class Connection final : private net::StreamOwner {
  public:
   Connection(uv_loop_t* loop, ConnectionOwner& owner, size_t index, Keep keep = Keep::kFailures);
-  ~Connection() { close(); }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   size_t index() const { return index_; }  // the owner's number for it
-  bool is_open() const { return open_; }
-  bool is_closed() const { return socket_ == nullptr; }
+  bool is_open() const { return stream_.is_open(); }
+  bool is_closed() const { return !dialer_ && !is_open(); }
 
-  void open(
-      const sockaddr_storage& address);  // must be closed; on_open() or on_lost() follows, never at once
-  void close();                          // silently; what is unanswered stays so
+  void open(const Address& server);  // must be closed; on_open() or on_lost() follows, never at once
+  void close();                      // silently; what is unanswered stays so
 
   std::string& output() { return output_; }  // append whole requests
   void flush();                              // writes what the socket takes; the rest goes when it takes more
 
-  int descriptor() const;  // -1: it is closed
+  int descriptor() const { return stream_.descriptor(); }  // -1: it is not open
 
   // What has come of an answer that is not whole yet (ResponseParser::under_way()).
   Response* under_way() { return parser_.under_way(); }
@@ -50,10 +49,10 @@ class Connection {
   uint64_t bytes_in() const { return bytes_in_; }
 
  private:
-  struct Socket;
-  static void on_connected(uv_connect_t* request, int status);
-  static void on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer);
-  static void on_written(uv_write_t* request, int status);
+  void on_bytes(std::string_view bytes) override;
+  void on_end(int why) override { lose(why); }
+  void on_written(int status) override;
+  void dialed(int status, net::Stream stream);
   static bool on_parsed(void* self, const Response& response);
   void lose(int why);
 
@@ -61,9 +60,10 @@ class Connection {
   ConnectionOwner& owner_;
   size_t index_;
   ResponseParser parser_;
-  Socket* socket_ = nullptr;  // frees itself when libuv is done with it
-  bool open_ = false;
+  std::optional<net::Dialer> dialer_;  // while it is neither open nor closed
+  net::Stream stream_;
   std::string output_;
+  std::string writing_;  // what waits for the socket
   uint64_t bytes_in_ = 0;
 };
 

@@ -23,7 +23,7 @@ uint64_t to_ns(Duration span) { return static_cast<uint64_t>(span.count()) * 100
 
 }  // namespace
 
-HeldCommand::HeldCommand(Loop& loop, HoldOptions options, uint64_t seed, Duration silence)
+HeldCommand::HeldCommand(net::Loop& loop, HoldOptions options, uint64_t seed, Duration silence)
     : loop_(loop),
       options_(std::move(options)),
       what_(options_.election ? "the lead of" : "the lock"),

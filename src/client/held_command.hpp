@@ -9,16 +9,16 @@
 #include "client/answers.hpp"
 #include "client/child.hpp"
 #include "client/http_client.hpp"
-#include "client/loop.hpp"
 #include "client/options.hpp"
 #include "client/say.hpp"
+#include "net/loop.hpp"
 
 namespace kvd::client {
 
 class HeldCommand {
  public:
   // `silence`: how long the server may say nothing.
-  HeldCommand(Loop& loop, HoldOptions options, uint64_t seed, Duration silence = kStreamSilence);
+  HeldCommand(net::Loop& loop, HoldOptions options, uint64_t seed, Duration silence = kStreamSilence);
   HeldCommand(const HeldCommand&) = delete;
   HeldCommand& operator=(const HeldCommand&) = delete;
 
@@ -44,7 +44,7 @@ class HeldCommand {
   void start_command();
   void finish(int code, const std::string& line = "");
 
-  Loop& loop_;
+  net::Loop& loop_;
   HoldOptions options_;
   const char* what_;  // as one says it
   uint64_t began_;    // ns
@@ -57,7 +57,7 @@ class HeldCommand {
   std::unique_ptr<HttpCall> call_;
   std::unique_ptr<Child> child_;
   std::string last_failure_;  // of asking
-  Timer deadline_;            // of a wait
+  net::Timer deadline_;       // of a wait
 };
 
 }  // namespace kvd::client

@@ -35,7 +35,7 @@ bool is_number(std::string_view text) {
 
 }  // namespace
 
-HostsSync::HostsSync(Loop& loop, HostsSyncOptions options, uint64_t seed)
+HostsSync::HostsSync(net::Loop& loop, HostsSyncOptions options, uint64_t seed)
     : loop_(loop),
       options_(std::move(options)),
       file_(options_.file),

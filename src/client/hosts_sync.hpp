@@ -5,16 +5,16 @@
 #include <string>
 
 #include "client/http_client.hpp"
-#include "client/loop.hpp"
 #include "client/options.hpp"
 #include "client/say.hpp"
 #include "client/whole_file.hpp"
+#include "net/loop.hpp"
 
 namespace kvd::client {
 
 class HostsSync {
  public:
-  HostsSync(Loop& loop, HostsSyncOptions options, uint64_t seed);
+  HostsSync(net::Loop& loop, HostsSyncOptions options, uint64_t seed);
   HostsSync(const HostsSync&) = delete;
   HostsSync& operator=(const HostsSync&) = delete;
 
@@ -31,13 +31,13 @@ class HostsSync {
   bool apply();
   void finish(int code);
 
-  Loop& loop_;
+  net::Loop& loop_;
   HostsSyncOptions options_;
   Say say_;
   WholeFile file_;
   HttpClient client_;
   std::unique_ptr<HttpCall> call_;
-  Timer ask_again_;
+  net::Timer ask_again_;
   std::string version_;  // of the block that the file has; empty: none
   std::string block_;    // that of version_
   int code_ = 0;

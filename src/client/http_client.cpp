@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "client/answers.hpp"
@@ -22,17 +21,7 @@ constexpr size_t kLineBytesMax = 1 << 20;
 
 Duration since(uint64_t ns) { return Duration((uv_hrtime() - ns) / 1000); }
 
-bool parse_literal(const Address& address, sockaddr_storage& out) {
-  return uv_ip4_addr(address.host.c_str(), address.port, reinterpret_cast<sockaddr_in*>(&out)) == 0 ||
-         uv_ip6_addr(address.host.c_str(), address.port, reinterpret_cast<sockaddr_in6*>(&out)) == 0;
-}
-
 }  // namespace
-
-struct HttpCall::Resolution {
-  uv_getaddrinfo_t request{};
-  HttpCall* call = nullptr;  // null: nobody waits for it any more
-};
 
 HttpClient::HttpClient(uv_loop_t* loop, std::vector<Address> servers, uint64_t seed)
     : loop_(loop), servers_(std::move(servers)), prng_(seed) {}
@@ -46,10 +35,7 @@ HttpCall::HttpCall(HttpClient& client, HttpRequest request, HttpEvents events)
   timer_.start(Duration(0));
 }
 
-HttpCall::~HttpCall() {
-  *alive_ = false;
-  drop_resolution();
-}
+HttpCall::~HttpCall() { *alive_ = false; }
 
 // ---- connecting ----
 
@@ -57,52 +43,12 @@ void HttpCall::begin() {
   phase_ = Phase::kConnecting;
   server_ = client_.current_;
   began_ = uv_hrtime();
-  addresses_.clear();
-  next_address_ = 0;
   lines_.clear();
   answer_.reset();
   share_ = share();
   wait(std::min(kConnect, share_));
-  sockaddr_storage address{};
-  if (!parse_literal(client_.servers_[server_], address)) return resolve();
-  addresses_.push_back(address);
-  connect_next();
+  connection_.open(client_.servers_[server_]);
 }
-
-void HttpCall::resolve() {
-  resolution_ = new Resolution;
-  resolution_->call = this;
-  resolution_->request.data = resolution_;
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  const auto done = [](uv_getaddrinfo_t* request, int status, addrinfo* found) {
-    auto* resolution = static_cast<Resolution*>(request->data);
-    if (HttpCall* call = resolution->call) {
-      call->resolution_ = nullptr;
-      for (addrinfo* at = found; at != nullptr; at = at->ai_next)
-        std::memcpy(&call->addresses_.emplace_back(), at->ai_addr, at->ai_addrlen);
-      status != 0 ? call->fail(uv_strerror(status)) : call->connect_next();
-    }
-    uv_freeaddrinfo(found);
-    delete resolution;
-  };
-  const Address& server = client_.servers_[server_];
-  const std::string port = std::to_string(server.port);
-  const int code =
-      uv_getaddrinfo(client_.loop_, &resolution_->request, done, server.host.c_str(), port.c_str(), &hints);
-  if (code == 0) return;
-  delete std::exchange(resolution_, nullptr);
-  fail(uv_strerror(code));
-}
-
-void HttpCall::drop_resolution() {
-  if (resolution_ == nullptr) return;
-  resolution_->call = nullptr;
-  uv_cancel(reinterpret_cast<uv_req_t*>(&resolution_->request));  // too late where it has begun
-  resolution_ = nullptr;
-}
-
-void HttpCall::connect_next() { connection_.open(addresses_[next_address_++]); }
 
 void HttpCall::on_open(Connection&) {
   phase_ = Phase::kAsked;
@@ -118,7 +64,6 @@ void HttpCall::on_lost(Connection&, int why) {
   if (answer_) return on_whole();  // what came behind it does not matter
   const std::string words = why == UV_EOF ? "the connection was closed" : uv_strerror(why);
   if (phase_ == Phase::kStreaming) return end(words);
-  if (phase_ == Phase::kConnecting && next_address_ < addresses_.size()) return connect_next();
   fail(words);
 }
 
@@ -206,7 +151,6 @@ void HttpCall::deliver_lines() {
 
 void HttpCall::pause() {
   connection_.close();
-  drop_resolution();
   phase_ = Phase::kPausing;
   if (client_.current_ == server_) client_.current_ = (server_ + 1) % client_.servers_.size();
   ++tries_;

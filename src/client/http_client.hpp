@@ -3,8 +3,6 @@
 // line while it comes. Each try has a connection of its own, so that the end of a call is the end of its connection,
 // which is what releases a held lock. Loop thread only.
 #pragma once
-#include <uv.h>
-
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,8 +13,8 @@
 #include "base/prng.hpp"
 #include "base/time.hpp"
 #include "client/connection.hpp"
-#include "client/loop.hpp"
 #include "msg/types.hpp"
+#include "net/loop.hpp"
 
 namespace kvd::client {
 
@@ -77,7 +75,6 @@ class HttpCall final : private ConnectionOwner {
 
  private:
   enum class Phase : uint8_t { kPausing, kConnecting, kAsked, kStreaming, kDone };
-  struct Resolution;
 
   void on_open(Connection& connection) override;
   void on_response(Connection& connection, const Response& response) override;
@@ -85,9 +82,6 @@ class HttpCall final : private ConnectionOwner {
   void on_lost(Connection& connection, int why) override;
 
   void begin();
-  void resolve();
-  void drop_resolution();
-  void connect_next();
   void on_time();
   Duration share() const;
   void wait(Duration most);
@@ -108,13 +102,10 @@ class HttpCall final : private ConnectionOwner {
   Duration share_{0};      // of the time, for this try to be answered
   Duration waits_{0};      // what timer_ was started with, and when it is over
   uint64_t over_at_ = 0;   // ns
-  Resolution* resolution_ = nullptr;
-  std::vector<sockaddr_storage> addresses_;
-  size_t next_address_ = 0;
-  std::string lines_;  // of a stream, not delivered yet
+  std::string lines_;      // of a stream, not delivered yet
   std::optional<Response> answer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  Timer timer_;
+  net::Timer timer_;
   Connection connection_;
 };
 

@@ -9,8 +9,8 @@
 #include "client/answers.hpp"
 #include "client/child.hpp"
 #include "client/http_client.hpp"
-#include "client/loop.hpp"
 #include "client/say.hpp"
+#include "net/loop.hpp"
 
 namespace kvd::client {
 
@@ -76,9 +76,9 @@ class Worker {
   std::unique_ptr<HttpCall> progress_call_;  // one at a time
   bool pausing_ = false;                     // between two reports of progress
   std::optional<TaskResult> result_;         // of the running task, whose command has ended
-  Timer fetch_again_;
-  Timer progress_pause_;
-  Timer progress_patience_;  // with the last report, before the result
+  net::Timer fetch_again_;
+  net::Timer progress_pause_;
+  net::Timer progress_patience_;  // with the last report, before the result
 };
 
 }  // namespace kvd::client

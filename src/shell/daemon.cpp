@@ -21,6 +21,7 @@
 #include "journal/journal_format.hpp"
 #include "msg/limits.hpp"
 #include "msg/znodes.hpp"
+#include "net/loop.hpp"
 #include "shell/data/directory.hpp"
 #include "shell/data/disk.hpp"
 #include "shell/http/http_server.hpp"
@@ -140,34 +141,27 @@ class Daemon {
     if (log_.tracing()) trace_.enable(kTraceTailLines, [this](std::string_view line) { log_.trace(line); });
     checked_trace = &trace_;
     set_check_hook(print_trace_tail);
-    CHECK(uv_loop_init(&loop_) == 0);
-    CHECK(uv_prepare_init(&loop_, &prepare_) == 0);
-    CHECK(uv_timer_init(&loop_, &timer_) == 0);
-    for (uv_signal_t& handle : signals_) CHECK(uv_signal_init(&loop_, &handle) == 0);
+    CHECK(uv_prepare_init(loop_.get(), &prepare_) == 0);
+    for (uv_signal_t& handle : signals_) CHECK(uv_signal_init(loop_.get(), &handle) == 0);
     for (uv_signal_t& handle : signals_) handle.data = this;
-    prepare_.data = timer_.data = this;
+    prepare_.data = this;
 
     InputSink inputs = [this](NodeInput&& input) { take(std::move(input)); };
     LogSink logs = [this](LogLine line) { log_.write(line); };
-    http_.emplace(&loop_, within(flags.http, shares), inputs, logs);
+    http_.emplace(loop_.get(), within(flags.http, shares), inputs, logs);
     if (flags.node.standalone) {
-      zk_local_.emplace(&loop_, random_number(), flags.node.session_timeout, inputs);
+      zk_local_.emplace(loop_.get(), random_number(), flags.node.session_timeout, inputs);
     } else {
-      links_.emplace(&loop_, flags.peer_listen, inputs, logs, shares.accepted_links);
-      zk_.emplace(&loop_, flags.zk, inputs, logs);
+      links_.emplace(loop_.get(), flags.peer_listen, inputs, logs, shares.accepted_links);
+      zk_.emplace(loop_.get(), flags.zk, inputs, logs);
     }
   }
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
   int run(const Flags& flags) {
-    if (start(flags)) {
-      uv_run(&loop_, UV_RUN_DEFAULT);
-    } else {
-      close_everything();
-      uv_run(&loop_, UV_RUN_DEFAULT);
-    }
-    CHECK(uv_loop_close(&loop_) == 0);
+    if (!start(flags)) close_everything();
+    loop_.run();
     set_check_hook(nullptr);
     return exit_.code;
   }
@@ -175,7 +169,7 @@ class Daemon {
  private:
   // Sockets first: a server that cannot be reached must not register itself in ZooKeeper.
   bool start(const Flags& flags) {
-    const bool open = reaches_beyond_loopback(&loop_, flags.http.listen);
+    const bool open = reaches_beyond_loopback(loop_.get(), flags.http.listen);
     if (open && !flags.http.identity.insecure) return refuse_open(flags.http.listen.host);
     if (flags.node.self.durable && !open_directory(flags.data)) return false;
     if (links_) {
@@ -215,7 +209,8 @@ class Daemon {
     options.sync = data.sync;
     options.boot = boot_id();
     Duration idle = data.sync == JournalOptions::Sync::kInterval ? data.interval : kMarkAfter;
-    disk_.emplace(&loop_, *directory_, options, idle, [this](NodeInput&& input) { take(std::move(input)); });
+    disk_.emplace(loop_.get(), *directory_, options, idle,
+                  [this](NodeInput&& input) { take(std::move(input)); });
     return true;
   }
 
@@ -318,16 +313,8 @@ class Daemon {
   }
 
   void wake_at(Instant deadline) {
-    if (deadline == kNever) {
-      uv_timer_stop(&timer_);
-      return;
-    }
-    uv_update_time(&loop_);  // timers count from the loop's idea of now
-    Duration wait = std::max(deadline - now(), Duration(0));
-    auto wait_ms = static_cast<uint64_t>((wait.count() + 999) / 1000);
-    // It only ends the wait: every turn pumps.
-    uv_timer_start(
-        &timer_, [](uv_timer_t*) {}, wait_ms, 0);
+    if (deadline == kNever) return timer_.stop();
+    timer_.start(std::max(deadline - now(), Duration(0)));
   }
 
   void perform(const ClientReply& reply) { http_->reply(reply); }
@@ -386,16 +373,16 @@ class Daemon {
     if (zk_ && !exiting_since_) zk_->close([] {});
     if (disk_ && !exiting_since_) disk_->close([] {});
     uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), nullptr);
-    uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
+    timer_.stop();
     for (uv_signal_t& handle : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&handle), nullptr);
   }
 
   Logger log_;
   Trace trace_;
   Node node_;
-  uv_loop_t loop_{};
+  net::Loop loop_;  // before all that lives on it
   uv_prepare_t prepare_{};
-  uv_timer_t timer_{};
+  net::Timer timer_{loop_.get(), [] {}};  // it only ends the wait: every turn pumps
   std::array<uv_signal_t, kStopSignals.size() + kOtherSignals.size()> signals_{};
   std::optional<HttpServer> http_;
   std::optional<PeerLinks> links_;               // none when standalone

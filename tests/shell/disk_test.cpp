@@ -57,7 +57,11 @@ struct DiskFixture {
     options.segment_bytes = 1u << 20;
     options.reserve_bytes = 0;
   }
-  ~DiskFixture() { CHECK(uv_loop_close(&loop) == 0); }
+  ~DiskFixture() {
+    disk.reset();
+    uv_run(&loop, UV_RUN_DEFAULT);
+    CHECK(uv_loop_close(&loop) == 0);  // nothing was left open
+  }
 
   void start() {
     directory = std::move(*Directory::open(scratch / "data"));

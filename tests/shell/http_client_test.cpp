@@ -3,11 +3,15 @@
 #include "client/http_client.hpp"
 
 #include <doctest.h>
-#include <netinet/in.h>
 
+#include <array>
 #include <chrono>
 #include <list>
 #include <memory>
+#include <string_view>
+#include <utility>
+
+#include "net/listener.hpp"
 
 using namespace kvd;
 using namespace kvd::client;
@@ -18,71 +22,48 @@ constexpr auto kPatience = std::chrono::seconds(30);
 const std::string kHead = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 // The server's end of a connection.
-struct Peer {
-  uv_tcp_t* tcp = nullptr;
+struct Peer final : net::StreamOwner {
+  explicit Peer(net::Stream of) : stream(std::move(of)) {
+    static std::array<char, 65'536> buffer;
+    stream.attach(*this, buffer);
+    REQUIRE(stream.start_reading() == 0);
+  }
+  void on_bytes(std::string_view bytes) override { received += bytes; }
+  void on_end(int) override { ended = true; }
+  void on_written(int) override { sending.clear(); }
+
+  void send(std::string_view bytes) {  // at once, as far as the system takes it
+    REQUIRE(sending.empty());
+    uv_buf_t piece = uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()));
+    const int taken = stream.try_write({&piece, 1});
+    REQUIRE(taken >= 0);
+    sending = bytes.substr(static_cast<size_t>(taken));
+    if (sending.empty()) return;
+    piece = uv_buf_init(sending.data(), static_cast<unsigned>(sending.size()));
+    REQUIRE(stream.write({&piece, 1}) == 0);
+  }
+
+  net::Stream stream;
+  std::string sending;  // the rest
   std::string received;
   bool ended = false;
-
-  void send(std::string bytes) {
-    struct Write {
-      uv_write_t request;
-      std::string bytes;
-    };
-    auto* write = new Write{{}, std::move(bytes)};
-    write->request.data = write;
-    uv_buf_t buffer = uv_buf_init(write->bytes.data(), static_cast<unsigned>(write->bytes.size()));
-    const auto done = [](uv_write_t* request, int) { delete static_cast<Write*>(request->data); };
-    REQUIRE(uv_write(&write->request, reinterpret_cast<uv_stream_t*>(tcp), &buffer, 1, done) == 0);
-  }
 };
 
-class Server {
- public:
-  explicit Server(uv_loop_t* loop) : listener_(new uv_tcp_t) {
-    REQUIRE(uv_tcp_init(loop, listener_) == 0);
-    listener_->data = this;
-    sockaddr_in name{};
-    uv_ip4_addr("127.0.0.1", 0, &name);
-    REQUIRE(uv_tcp_bind(listener_, reinterpret_cast<sockaddr*>(&name), 0) == 0);
-    const auto come = [](uv_stream_t* listener, int) { static_cast<Server*>(listener->data)->accept(); };
-    REQUIRE(uv_listen(reinterpret_cast<uv_stream_t*>(listener_), 16, come) == 0);
-    int size = sizeof name;
-    uv_tcp_getsockname(listener_, reinterpret_cast<sockaddr*>(&name), &size);
-    address = Address{"127.0.0.1", ntohs(name.sin_port)};
-  }
-  ~Server() {
-    for (Peer& peer : peers) close_handle(peer.tcp);
-    close_handle(listener_);
+struct Server {
+  explicit Server(uv_loop_t* loop)
+      : listener(loop, [this](int, net::Stream stream) { peers.emplace_back(std::move(stream)); }) {
+    const Result<uint16_t> port = listener.start("127.0.0.1", 0, 16);
+    REQUIRE(port.has_value());
+    address = Address{"127.0.0.1", *port};
   }
 
   std::list<Peer> peers;
   Address address;
-
- private:
-  void accept() {
-    Peer& peer = peers.emplace_back();
-    peer.tcp = new uv_tcp_t;
-    peer.tcp->data = &peer;
-    REQUIRE(uv_tcp_init(listener_->loop, peer.tcp) == 0);
-    auto* stream = reinterpret_cast<uv_stream_t*>(peer.tcp);
-    REQUIRE(uv_accept(reinterpret_cast<uv_stream_t*>(listener_), stream) == 0);
-    const auto lend = [](uv_handle_t*, size_t, uv_buf_t* buffer) {
-      static char bytes[65'536];
-      *buffer = uv_buf_init(bytes, sizeof bytes);
-    };
-    const auto read = [](uv_stream_t* from, ssize_t size, const uv_buf_t* buffer) {
-      auto* at = static_cast<Peer*>(from->data);
-      if (size > 0) at->received.append(buffer->base, static_cast<size_t>(size));
-      at->ended = at->ended || size < 0;
-    };
-    REQUIRE(uv_read_start(stream, lend, read) == 0);
-  }
-
-  uv_tcp_t* listener_;
+  net::Listener listener;
 };
 
 struct Fixture {
-  Loop loop;
+  net::Loop loop;
   Server server{loop.get()};
   HttpClient client{loop.get(), {server.address}, 1};
   std::vector<std::string> said;  // what the call has told, in order
@@ -114,7 +95,7 @@ struct Fixture {
 
   void run_until(const std::function<bool()>& condition) {
     const auto end = std::chrono::steady_clock::now() + kPatience;
-    Timer waker(loop.get(), [] {});
+    net::Timer waker(loop.get(), [] {});
     while (!condition()) {
       REQUIRE(std::chrono::steady_clock::now() < end);
       waker.start(milliseconds(2));
@@ -185,8 +166,7 @@ TEST_CASE_FIXTURE(Fixture, "what comes behind an answer does not matter") {
 TEST_CASE_FIXTURE(Fixture, "503 and lost connections and what is no HTTP are tried again") {
   start(request(false));
   peer(1).send("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
-  close_handle(std::exchange(peer(2).tcp, new uv_tcp_t));
-  uv_tcp_init(loop.get(), server.peers.back().tcp);
+  peer(2).stream.close();
   peer(3).send("SSH-2.0\r\n");
   peer(4).send("HTTP/1.1 204 No\r\n\r\n");
   wait_for({"failed the server says 503", "failed the connection was closed", "failed protocol error",

@@ -45,10 +45,10 @@ HttpFixture::HttpFixture(HttpOptions options, Script script) : script_(std::move
 
 HttpFixture::~HttpFixture() {
   server_->close();
+  server_.reset();
   uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&waker_), nullptr);
   uv_run(&loop_, UV_RUN_DEFAULT);
-  server_.reset();
   CHECK(uv_loop_close(&loop_) == 0);  // nothing was left open
 }
 

@@ -132,7 +132,7 @@ TEST_CASE("limits: an idle connection is closed without a word, a waiting one is
 }
 
 TEST_CASE("limits: an output gives its memory back, but nothing that is still to be written") {
-  HttpOutput output(nullptr, [](void*, int) {});
+  HttpOutput output;
   const std::string answer(20'000, 'a');
   output.text() += answer;
   output.give_back();

@@ -17,6 +17,7 @@
 #include "kvload/election_probe.hpp"
 #include "kvload/plots.hpp"
 #include "kvload/run_command.hpp"
+#include "net/loop.hpp"
 #include "rig/free_port.hpp"
 #include "rig/kvd_server.hpp"
 #include "rig/zookeeper_server.hpp"
@@ -143,16 +144,6 @@ class Ensemble {
   std::vector<std::unique_ptr<KvdServer>> servers_;
 };
 
-// A loop that lives for one election, with everything on it gone before it is closed.
-struct Loop {
-  Loop() { uv_loop_init(&loop); }
-  ~Loop() {
-    uv_run(&loop, UV_RUN_DEFAULT);
-    uv_loop_close(&loop);
-  }
-  uv_loop_t loop;
-};
-
 // What the server that was elected tells about it, on the clock of this process.
 void add_steps(KvdServer& elected, uint64_t epoch, uint64_t begin, ElectionRun& run) {
   const testing::HttpAnswer answer = elected.get("/v1/cluster/why");
@@ -232,8 +223,8 @@ ElectionRun Driver::run_once(Ensemble& ensemble) {
   uint64_t begin = 0;
   uint64_t epoch = 0;
   {
-    Loop loop;
-    ElectionProbe probe(&loop.loop, *resolve(names));
+    net::Loop loop;
+    ElectionProbe probe(loop.get(), *resolve(names));
     probe.run_for(kSettle + 0.001 * (rand() % 50));  // not always at the same moment between two heartbeats
     begin = uv_hrtime();
     probe.mark(begin);

@@ -5,7 +5,6 @@
 
 #include <charconv>
 
-#include "base/check.hpp"
 #include "kvload/leader_watch.hpp"
 
 namespace kvd::load {
@@ -19,24 +18,17 @@ constexpr uint64_t kServerPatienceMs = 1500;
 }  // namespace
 
 ElectionProbe::ElectionProbe(uv_loop_t* loop, std::vector<Target> servers)
-    : loop_(loop), servers_(std::move(servers)), ticker_(new uv_timer_t) {
+    : loop_(loop), servers_(std::move(servers)), ticker_(loop, [this] { on_tick(); }) {
   for (size_t i = 0; i < servers_.size() * kConnections; ++i) {
     Seat& seat = seats_.emplace_back();
     seat.connection = std::make_unique<Connection>(loop, *this, i, Keep::kAll);
     seat.server = i % servers_.size();
   }
-  CHECK(uv_timer_init(loop, ticker_) == 0);
-  ticker_->data = this;
-  const auto tick = [](uv_timer_t* timer) { static_cast<ElectionProbe*>(timer->data)->on_tick(); };
-  CHECK(uv_timer_start(ticker_, tick, 0, 1) == 0);
-}
-
-ElectionProbe::~ElectionProbe() {
-  uv_close(reinterpret_cast<uv_handle_t*>(ticker_),
-           [](uv_handle_t* timer) { delete reinterpret_cast<uv_timer_t*>(timer); });
+  ticker_.start(Duration(0));
 }
 
 void ElectionProbe::on_tick() {
+  ticker_.start(milliseconds(1));
   const uint64_t now = uv_hrtime();
   for (Seat& seat : seats_) {
     if (seat.asked && now > seat.asked_at + kPatience) {

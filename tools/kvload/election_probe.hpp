@@ -7,13 +7,13 @@
 
 #include "client/connection.hpp"
 #include "kvload/load.hpp"
+#include "net/loop.hpp"
 
 namespace kvd::load {
 
 class ElectionProbe : public ConnectionOwner {
  public:
   ElectionProbe(uv_loop_t* loop, std::vector<Target> servers);
-  ~ElectionProbe() override;
 
   void run_for(double seconds);
   // The end of the leader begins now: what is acknowledged in the newest epoch so far no longer counts as accepted.
@@ -45,7 +45,7 @@ class ElectionProbe : public ConnectionOwner {
   uv_loop_t* loop_;
   std::vector<Target> servers_;
   std::vector<Seat> seats_;
-  uv_timer_t* ticker_;
+  net::Timer ticker_;
   uint64_t writes_ = 0;
   uint64_t epoch_ = 0;
   uint64_t marked_epoch_ = UINT64_MAX;

@@ -7,11 +7,10 @@
 
 #include <charconv>
 
-#include "base/check.hpp"
-
 namespace kvd::load {
 namespace {
 
+constexpr Duration kPeriod = milliseconds(100);
 constexpr uint64_t kPatience = 1'000'000'000;  // a server that does not answer for so long is dialed anew
 
 // The address under which the server that sent this GET /v1/cluster is known; empty: it does not tell.
@@ -37,22 +36,18 @@ std::string_view field_of(const Response& response, std::string_view name) {
   return {};
 }
 
-LeaderWatch::LeaderWatch(uv_loop_t* loop, std::vector<Target> targets, OnLeader on_leader, uint64_t period_ms)
-    : loop_(loop), targets_(std::move(targets)), on_leader_(std::move(on_leader)), ticker_(new uv_timer_t) {
+LeaderWatch::LeaderWatch(uv_loop_t* loop, std::vector<Target> targets, OnLeader on_leader)
+    : loop_(loop),
+      targets_(std::move(targets)),
+      on_leader_(std::move(on_leader)),
+      ticker_(loop, [this] { on_tick(); }) {
   for (size_t i = 0; i < targets_.size(); ++i)
     seats_.push_back({std::make_unique<Connection>(loop, *this, i, Keep::kAll), "", false, 0});
-  CHECK(uv_timer_init(loop, ticker_) == 0);
-  ticker_->data = this;
-  const auto tick = [](uv_timer_t* timer) { static_cast<LeaderWatch*>(timer->data)->on_tick(); };
-  CHECK(uv_timer_start(ticker_, tick, 0, period_ms) == 0);
-}
-
-LeaderWatch::~LeaderWatch() {
-  uv_close(reinterpret_cast<uv_handle_t*>(ticker_),
-           [](uv_handle_t* timer) { delete reinterpret_cast<uv_timer_t*>(timer); });
+  ticker_.start(Duration(0));
 }
 
 void LeaderWatch::on_tick() {
+  ticker_.start(kPeriod);
   const uint64_t now = uv_hrtime();
   for (size_t i = 0; i < seats_.size(); ++i) {
     Seat& seat = seats_[i];

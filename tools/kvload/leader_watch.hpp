@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kvload/load.hpp"
+#include "net/loop.hpp"
 
 namespace kvd::load {
 
@@ -15,8 +16,7 @@ class LeaderWatch : public ConnectionOwner {
  public:
   using OnLeader = std::function<void(size_t server)>;  // an index into `targets`; each time that it changes
 
-  LeaderWatch(uv_loop_t* loop, std::vector<Target> targets, OnLeader on_leader, uint64_t period_ms = 100);
-  ~LeaderWatch() override;
+  LeaderWatch(uv_loop_t* loop, std::vector<Target> targets, OnLeader on_leader);
 
   std::optional<size_t> leader() const { return leader_; }
   std::optional<size_t> wait(double seconds);  // turns the loop until there is one
@@ -40,7 +40,7 @@ class LeaderWatch : public ConnectionOwner {
   std::vector<Target> targets_;
   OnLeader on_leader_;
   std::vector<Seat> seats_;
-  uv_timer_t* ticker_;
+  net::Timer ticker_;
   std::optional<size_t> leader_;
   uint64_t epoch_ = 0;
 };

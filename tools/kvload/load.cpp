@@ -15,18 +15,12 @@
 namespace kvd::load {
 namespace {
 
-constexpr uint64_t kTickMs = 10;
+constexpr Duration kTick = milliseconds(10);
 constexpr uint64_t kMillisecond = 1'000'000;
 constexpr uint64_t kPaceMin = 50'000;            // a wake-up costs more than sending a few at once
 constexpr uint64_t kRedial = 20 * kMillisecond;  // after a connection was lost or refused
 constexpr uint64_t kRespite = 5 * kMillisecond;  // after a 503, on that connection
 constexpr uint64_t kFillPatience = 15'000 * kMillisecond;
-
-template <class Handle>
-void close_handle(Handle* handle) {
-  uv_close(reinterpret_cast<uv_handle_t*>(handle),
-           [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
-}
 
 const char* name_of_loss(int why) {
   switch (why) {
@@ -53,11 +47,10 @@ tl::expected<std::vector<Target>, Error> resolve(const std::vector<std::string>&
     const int error =
         getaddrinfo(address->host.c_str(), std::to_string(address->port).c_str(), &hints, &found);
     if (error != 0) return failure(fmt::format("{}: {}", name, gai_strerror(error)));
-    Target target{name, {}};
-    std::copy_n(reinterpret_cast<const char*>(found->ai_addr), found->ai_addrlen,
-                reinterpret_cast<char*>(&target.address));
+    char host[NI_MAXHOST];
+    CHECK(getnameinfo(found->ai_addr, found->ai_addrlen, host, sizeof host, nullptr, 0, NI_NUMERICHOST) == 0);
     freeaddrinfo(found);
-    targets.push_back(target);
+    targets.push_back({name, {host, address->port}});
   }
   return targets;
 }
@@ -69,7 +62,7 @@ Load::Load(uv_loop_t* loop, std::vector<Target> targets, LoadOptions options)
       values_(value_bytes(options_.value_sizes.max())),
       chooser_(options_.order, options_.keys, options_.theta, options_.seed),
       random_(options_.seed),
-      ticker_(new uv_timer_t),
+      ticker_(loop, [this] { on_tick(); }),
       pacer_(new uv_poll_t),
       pacer_fd_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
   for (const Target& target : targets_) texts_.emplace_back(options_.key_shape, target.name, values_);
@@ -82,11 +75,7 @@ Load::Load(uv_loop_t* loop, std::vector<Target> targets, LoadOptions options)
     line.ring.resize(options_.pipeline);
   }
   CHECK(pacer_fd_ >= 0);
-  CHECK(uv_timer_init(loop, ticker_) == 0);
-  ticker_->data = this;
-  CHECK(uv_timer_start(
-            ticker_, [](uv_timer_t* timer) { static_cast<Load*>(timer->data)->on_tick(); }, kTickMs,
-            kTickMs) == 0);
+  ticker_.start(kTick);
   CHECK(uv_poll_init(loop, pacer_, pacer_fd_) == 0);
   pacer_->data = this;
   CHECK(uv_poll_start(pacer_, UV_READABLE, [](uv_poll_t* poll, int, int) {
@@ -97,9 +86,8 @@ Load::Load(uv_loop_t* loop, std::vector<Target> targets, LoadOptions options)
 }
 
 Load::~Load() {
-  close_handle(ticker_);
-  uv_poll_stop(pacer_);
-  close_handle(pacer_);
+  uv_close(reinterpret_cast<uv_handle_t*>(pacer_),
+           [](uv_handle_t* closed) { delete reinterpret_cast<uv_poll_t*>(closed); });
   ::close(pacer_fd_);
 }
 
@@ -356,6 +344,7 @@ void Load::look_after(Line& line, uint64_t now) {
 }
 
 void Load::on_tick() {
+  ticker_.start(kTick);
   const uint64_t now = uv_hrtime();
   for (Line& line : lines_) look_after(line, now);
   if (!sending_) return;

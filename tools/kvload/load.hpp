@@ -13,6 +13,7 @@
 #include "kvload/distributions.hpp"
 #include "kvload/result.hpp"
 #include "kvload/schedule.hpp"
+#include "net/loop.hpp"
 
 namespace kvd::load {
 
@@ -24,7 +25,7 @@ using client::StopSignals;
 
 struct Target {
   std::string name;  // HOST:PORT, as given
-  sockaddr_storage address{};
+  Address address;   // what that is for the system: no name
 };
 tl::expected<std::vector<Target>, Error> resolve(const std::vector<std::string>& names);
 
@@ -120,7 +121,7 @@ class Load : public ConnectionOwner {
   Prng random_;
   std::vector<Kind> kinds_;  // of 100 requests
 
-  uv_timer_t* ticker_;
+  net::Timer ticker_;
   uv_poll_t* pacer_;
   int pacer_fd_;
 

@@ -20,6 +20,7 @@
 #include "kvload/svg_plot.hpp"
 #include "msg/limits.hpp"
 #include "msg/znodes.hpp"
+#include "net/loop.hpp"
 #include "rig/child_process.hpp"
 #include "rig/free_port.hpp"
 
@@ -59,20 +60,11 @@ std::vector<Watched> find_processes(const RunOptions& options) {
 class Runner {
  public:
   explicit Runner(const RunOptions& options) : options_(options), terminal_(isatty(2) != 0) {
-    CHECK(uv_loop_init(&loop_) == 0);
     signals_ =
-        std::make_unique<StopSignals>(&loop_, std::initializer_list<int>{SIGINT, SIGTERM}, [this](int) {
+        std::make_unique<StopSignals>(loop_.get(), std::initializer_list<int>{SIGINT, SIGTERM}, [this](int) {
           if (load_) load_->interrupt();
           if (bare_) bare_->interrupt();
         });
-  }
-  ~Runner() {
-    bare_.reset();
-    watch_.reset();
-    load_.reset();
-    signals_.reset();
-    uv_run(&loop_, UV_RUN_DEFAULT);
-    uv_loop_close(&loop_);
   }
 
   int run();
@@ -94,7 +86,7 @@ class Runner {
 
   const RunOptions& options_;
   bool terminal_;
-  uv_loop_t loop_;
+  net::Loop loop_;
   std::unique_ptr<StopSignals> signals_;
   std::vector<Target> targets_;
   std::unique_ptr<Load> load_;
@@ -120,9 +112,9 @@ int Runner::find_servers() {
     return EX_UNAVAILABLE;
   }
   targets_ = std::move(*targets);
-  load_ = std::make_unique<Load>(&loop_, targets_, options_.load);
+  load_ = std::make_unique<Load>(loop_.get(), targets_, options_.load);
   if (options_.to != Role::kAll) {
-    watch_ = std::make_unique<LeaderWatch>(&loop_, targets_, [this](size_t leader) {
+    watch_ = std::make_unique<LeaderWatch>(loop_.get(), targets_, [this](size_t leader) {
       load_->allow(servers_for(options_.to, leader, targets_.size()));
     });
     if (!watch_->wait(kPatience)) {
@@ -197,7 +189,7 @@ void Runner::start_bare_server(size_t answer_bytes) {
                        std::to_string(std::max<size_t>(answer_bytes, 60))},
                       "/dev/null");
   LoadOptions same = options_.load;
-  bare_ = std::make_unique<Load>(&loop_, *resolve({"127.0.0.1:" + port}), std::move(same));
+  bare_ = std::make_unique<Load>(loop_.get(), *resolve({"127.0.0.1:" + port}), std::move(same));
   CHECK(bare_->connect(kPatience).empty());
 }
 

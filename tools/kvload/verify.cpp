@@ -10,13 +10,13 @@
 #include <memory>
 #include <random>
 
-#include "base/check.hpp"
 #include "client/stop_signals.hpp"
 #include "judge/committed.hpp"
 #include "judge/http_history.hpp"
 #include "kvload/leader_watch.hpp"
 #include "kvload/load.hpp"
 #include "kvload/run_command.hpp"
+#include "net/loop.hpp"
 
 namespace kvd::load {
 namespace {
@@ -77,10 +77,6 @@ struct ReadBack {  // one read that has to succeed in the end
 class Verifier : public ConnectionOwner {
  public:
   Verifier(uv_loop_t* loop, const VerifyOptions& options, std::vector<Target> targets, uint64_t seed);
-  ~Verifier() override {
-    uv_close(reinterpret_cast<uv_handle_t*>(ticker_),
-             [](uv_handle_t* timer) { delete reinterpret_cast<uv_timer_t*>(timer); });
-  }
 
   Verdict run(const StopSignals& signals);
 
@@ -113,7 +109,7 @@ class Verifier : public ConnectionOwner {
   Prng random_;
   std::vector<Client> clients_;
   std::vector<std::unique_ptr<Generation>> generations_;
-  uv_timer_t* ticker_;
+  net::Timer ticker_;
   enum class State : uint8_t { kReaching, kWorking, kDraining, kReadingBack } state_ = State::kReaching;
   std::optional<Lineage> lineage_;
   uint64_t began_ = 0;
@@ -136,16 +132,13 @@ Verifier::Verifier(uv_loop_t* loop, const VerifyOptions& options, std::vector<Ta
       seed_(seed),
       random_(seed),
       clients_(options.clients),
-      ticker_(new uv_timer_t) {
+      ticker_(loop, [this] { on_tick(); }) {
   for (size_t i = 0; i < clients_.size(); ++i) {
     for (size_t server = 0; server < targets_.size(); ++server)
       clients_[i].seats.push_back(
           {std::make_unique<Connection>(loop, *this, i * targets_.size() + server, Keep::kAll), 0});
   }
-  CHECK(uv_timer_init(loop, ticker_) == 0);
-  ticker_->data = this;
-  const auto tick = [](uv_timer_t* timer) { static_cast<Verifier*>(timer->data)->on_tick(); };
-  CHECK(uv_timer_start(ticker_, tick, 0, 1) == 0);
+  ticker_.start(Duration(0));
 }
 
 void Verifier::begin_generation() {
@@ -240,6 +233,7 @@ void Verifier::ask_lineage(uint64_t now) {
 }
 
 void Verifier::on_tick() {
+  ticker_.start(milliseconds(1));
   const uint64_t now = uv_hrtime();
   const double due = static_cast<double>(now - began_) / 1e9 * options_.rate;
   for (Client& client : clients_) {
@@ -422,16 +416,13 @@ int verify_command(const VerifyOptions& options) {
     return EX_UNAVAILABLE;
   }
   const uint64_t seed = options.seed != 0 ? options.seed : std::random_device()();
-  uv_loop_t loop;
-  CHECK(uv_loop_init(&loop) == 0);
   Verdict verdict;
   {
-    StopSignals signals(&loop, {SIGINT, SIGTERM}, [](int) {});
-    Verifier verifier(&loop, options, std::move(*targets), seed);
+    net::Loop loop;
+    StopSignals signals(loop.get(), {SIGINT, SIGTERM}, [](int) {});
+    Verifier verifier(loop.get(), options, std::move(*targets), seed);
     verdict = verifier.run(signals);
   }
-  uv_run(&loop, UV_RUN_DEFAULT);
-  uv_loop_close(&loop);
   if (verdict.acknowledged == 0 && !verdict.unreachable.empty() && !options.json) {
     fmt::print(stderr, "kvload: {}\n", verdict.unreachable);
     return verdict.exit_code();

@@ -6,13 +6,12 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "net/loop.hpp"
 
 namespace kvd {
 namespace {
 
 constexpr Duration kLookForSpace = milliseconds(1000);
-
-uint64_t timer_ms(Duration span) { return static_cast<uint64_t>(std::max<int64_t>(to_ms(span), 1)); }
 
 }  // namespace
 
@@ -23,9 +22,9 @@ class Disk::Impl {
         interval_(options.sync == JournalOptions::Sync::kInterval),
         idle_after_(idle_after),
         inputs_(std::move(inputs)),
+        timer_(loop, [this] { on_time(); }),
         journal_(files, std::move(options)) {
-    CHECK(uv_timer_init(loop_, &timer_) == 0);
-    timer_.data = work_.data = this;
+    work_.data = this;
   }
 
   void perform(DiskOrder order) { orders_.push_back(std::move(order)); }
@@ -46,7 +45,7 @@ class Disk::Impl {
     closed_ = std::move(done);
     closing_ = true;
     idle_due_ = false;
-    uv_timer_stop(&timer_);
+    timer_.stop();
     flush();
     if (!working_) finish();
   }
@@ -74,35 +73,29 @@ class Disk::Impl {
   // After the last write, or (interval) after the first one since; and again while there is little space.
   void wait_for_idleness(bool wrote) {
     if (!wrote && !low_) return;
-    if (interval_ && uv_is_active(reinterpret_cast<uv_handle_t*>(&timer_)) != 0) return;
-    auto on_timer = [](uv_timer_t* timer) {
-      auto* self = static_cast<Impl*>(timer->data);
-      if (self->working_ && !self->interval_) return;  // not idle at all; the job's end waits anew
-      self->idle_due_ = true;
-      self->flush();
-    };
-    uv_update_time(loop_);
-    uv_timer_start(&timer_, on_timer, timer_ms(wrote ? idle_after_ : kLookForSpace), 0);
+    if (interval_ && timer_.running()) return;
+    timer_.start(std::max<Duration>(wrote ? idle_after_ : kLookForSpace, milliseconds(1)));
+  }
+
+  void on_time() {
+    if (working_ && !interval_) return;  // not idle at all; the job's end waits anew
+    idle_due_ = true;
+    flush();
   }
 
   void finish() {
-    if (std::exchange(finished_, true)) return;
-    uv_close(reinterpret_cast<uv_handle_t*>(&timer_), [](uv_handle_t* handle) {
-      auto* self = static_cast<Impl*>(handle->data);
-      std::exchange(self->closed_, nullptr)();
-    });
+    if (closed_) std::exchange(closed_, nullptr)();
   }
 
   uv_loop_t* loop_;
   bool interval_;
   Duration idle_after_;
   InputSink inputs_;
-  uv_timer_t timer_{};
+  net::Timer timer_;
   std::vector<DiskOrder> orders_;  // since the job began
   bool idle_due_ = false;
   bool low_ = false;
   bool closing_ = false;
-  bool finished_ = false;
   std::function<void()> closed_;
 
   bool working_ = false;  // then the following belong to the job

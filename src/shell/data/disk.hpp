@@ -25,7 +25,7 @@ class Disk {
   // Gathered until flush(). Answers reach the sink from the loop, never from within a call of this class.
   void perform(DiskOrder order);
   void flush();  // once per turn
-  // Performs what was ordered; then nothing reaches the sink any more and `done` is called from the loop. Once.
+  // Nothing reaches the sink from here on. What was ordered is performed; then `done` is called, perhaps at once. Once.
   void close(std::function<void()> done);
 
  private:

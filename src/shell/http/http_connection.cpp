@@ -7,10 +7,6 @@
 // sent for `linger_max`: large uploads take a while.
 #include "shell/http/http_connection.hpp"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <ctime>
 #include <utility>
@@ -83,24 +79,19 @@ std::string_view HttpShared::stamp_of(Epoch at_epoch, Revision at_revision, uint
   return stamp;
 }
 
-HttpConnection::HttpConnection(HttpShared& shared, uint32_t number)
-    : shared_(shared),
-      number_(number),
-      output_(this, [](void* self, int status) { static_cast<HttpConnection*>(self)->on_written(status); }) {}
+HttpConnection::HttpConnection(HttpShared& shared, uint32_t number, net::Stream stream)
+    : shared_(shared), number_(number), stream_(std::move(stream)) {
+  stream_.attach(*this, shared.read_buffer);
+}
 
-void HttpConnection::accept(HttpShared& shared, uv_stream_t* listener, uint32_t number, Admission admission) {
-  auto* self = new HttpConnection(shared, number);
-  CHECK(uv_tcp_init(listener->loop, &self->tcp_) == 0);
-  self->tcp_.data = self;
-  self->shutdown_.data = self;
-  shared.open.emplace(number, self);
-  shared.counters.connections_open = shared.open.size();
-  if (uv_accept(listener, self->stream()) != 0 || admission == Admission::kDrop) return self->close();
-  uv_tcp_nodelay(&self->tcp_, 1);
-  uv_tcp_keepalive(&self->tcp_, 1, kTcpKeepAliveSeconds);
-  self->heard_ms_ = self->progressed_ms_ = self->now_ms();
-  if (admission == Admission::kRefuse) self->refuse({503, "too many connections"});
-  self->update_reading();
+HttpConnection::~HttpConnection() = default;
+
+void HttpConnection::start(Admission admission) {
+  if (admission == Admission::kDrop) return close();
+  stream_.keep_alive(kTcpKeepAliveSeconds);
+  heard_ms_ = progressed_ms_ = now_ms();
+  if (admission == Admission::kRefuse) refuse({503, "too many connections"});
+  update_reading();
 }
 
 // ---- input ----
@@ -124,35 +115,21 @@ void HttpConnection::update_reading() {
   bool wanted = !ended_ && ((serving && has_room()) || dropping);
   if (wanted == reading_) return;
   reading_ = wanted;
-  if (!wanted) {
-    uv_read_stop(stream());
-    return;
-  }
+  if (!wanted) return stream_.stop_reading();
   heard_ms_ = begun_ms_ = now_ms();
-  uv_read_start(
-      stream(),
-      [](uv_handle_t* handle, size_t, uv_buf_t* buffer) {
-        auto& shared = static_cast<HttpConnection*>(handle->data)->shared_;
-        *buffer =
-            uv_buf_init(shared.read_buffer.data(), static_cast<unsigned int>(shared.read_buffer.size()));
-      },
-      [](uv_stream_t* stream, ssize_t count, const uv_buf_t*) {
-        static_cast<HttpConnection*>(stream->data)->on_read(count);
-      });
+  stream_.start_reading();
 }
 
-void HttpConnection::on_read(ssize_t count) {
-  if (count == 0) return;
-  if (count == UV_EOF) return on_end();
-  if (count < 0) return close();
+void HttpConnection::on_bytes(std::string_view bytes) {
   heard_ms_ = now_ms();
   if (phase_ == Phase::kLast || phase_ == Phase::kEnding) return;
-  take({shared_.read_buffer.data(), static_cast<size_t>(count)});
+  take(bytes);
 }
 
 // The client sends no more, but may well wait for its answers (printf ... | nc -N). One that is gone
 // altogether looks the same until something is written to it.
-void HttpConnection::on_end() {
+void HttpConnection::on_end(int why) {
+  if (why != UV_EOF) return close();
   ended_ = true;
   heard_ms_ = now_ms();
   if (phase_ == Phase::kEnding) return close();
@@ -418,11 +395,7 @@ void HttpConnection::answer(uint32_t sequence, const ServiceReply& reply) {
 void HttpConnection::begin_lines(Slot& slot, const ServiceReply& reply) {
   slot.lines = true;
   slot.response = render_service(reply, slot.plan.write);
-  uv_os_fd_t descriptor = -1;
-  if (uv_fileno(handle(), &descriptor) == 0) {
-    const auto patience = static_cast<unsigned int>(to_ms(kVanishedAfter));
-    setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
-  }
+  stream_.end_unacknowledged_after(kVanishedAfter);
 }
 
 void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
@@ -574,7 +547,7 @@ void HttpConnection::drop_restore() {
   for (auto it = numbers.rbegin(); it != numbers.rend(); ++it) {
     shared_.sink(ClientCancelled{request_id(number_, kBatchBit | *it)});
   }
-  free_elsewhere(shared_.resume->loop, restore_->take_store());
+  free_elsewhere(shared_.loop, restore_->take_store());
   restore_.reset();
   restore_writes_ = shared_.restoring = false;
 }
@@ -582,7 +555,7 @@ void HttpConnection::drop_restore() {
 void HttpConnection::resume_soon() {
   if (std::exchange(resumable_, true)) return;
   shared_.resumable.push_back(this);
-  uv_idle_start(shared_.resume, shared_.resume->idle_cb);
+  shared_.resume.ask();
 }
 
 // No further requests are taken; what is in the slots is still answered.
@@ -605,10 +578,10 @@ void HttpConnection::flush() {
   emit_done();
   dirty_ = false;
   bool waited = output_.waiting();
-  if (output_.flush(stream()) != 0) return close();
+  if (output_.flush(stream_) != 0) return close();
   if (!waited && output_.waiting()) {
     progressed_ms_ = now_ms();
-    unwritten_ = uv_stream_get_write_queue_size(stream());
+    unwritten_ = stream_.unsent();
   }
   if (phase_ == Phase::kLast && slots_.empty() && output_.empty()) return finish();
   if (wants_part()) resume_soon();
@@ -617,7 +590,7 @@ void HttpConnection::flush() {
 }
 
 void HttpConnection::on_written(int status) {
-  if (phase_ == Phase::kClosed) return;
+  output_.written();
   if (status != 0) return close();
   mark_dirty();
   update_reading();
@@ -628,7 +601,7 @@ void HttpConnection::finish() {
   if (ended_) return close();
   phase_ = Phase::kEnding;
   ending_ms_ = heard_ms_ = now_ms();
-  if (uv_shutdown(&shutdown_, stream(), [](uv_shutdown_t*, int) {}) != 0) return close();
+  if (stream_.shut_down() != 0) return close();
   update_reading();
 }
 
@@ -655,7 +628,7 @@ void HttpConnection::check_time(uint64_t now) {
     return;
   }
   if (output_.waiting()) {
-    size_t unwritten = uv_stream_get_write_queue_size(stream());
+    size_t unwritten = stream_.unsent();
     if (unwritten != std::exchange(unwritten_, unwritten)) progressed_ms_ = now;
     if (over(progressed_ms_, options.stall)) close();
     return;
@@ -698,13 +671,14 @@ void HttpConnection::close() {
   shared_.held_bytes -= std::exchange(accounted_, 0);
   if (dirty_) std::erase(shared_.dirty, this);
   if (resumable_) std::erase(shared_.resumable, this);
-  shared_.open.erase(number_);
+  auto found = shared_.open.find(number_);
+  shared_.closed.push_back(std::move(found->second));
+  shared_.open.erase(found);
   shared_.counters.connections_open = shared_.open.size();
-  auto on_closed = [](uv_handle_t* handle) { delete static_cast<HttpConnection*>(handle->data); };
   // What the client does not get must not look like a whole answer,
   // nor fill the kernel's buffers for its sake.
   bool cut_short = !slots_.empty() || !output_.empty();
-  if (!cut_short || uv_tcp_close_reset(&tcp_, on_closed) != 0) uv_close(handle(), on_closed);
+  cut_short ? stream_.reset() : stream_.close();
 }
 
 void HttpConnection::shed() {

@@ -1,8 +1,6 @@
 // One client connection: bytes in, requests to the node, answers out in the order of the requests. It lives
-// from accept to close and belongs to its HttpServer; only the server and libuv call it. Loop thread only.
+// from accept to close and belongs to its HttpServer; only the server and its socket call it. Loop thread only.
 #pragma once
-#include <uv.h>
-
 #include <array>
 #include <functional>
 #include <memory>
@@ -12,6 +10,8 @@
 #include <vector>
 
 #include "base/ring.hpp"
+#include "net/loop.hpp"
+#include "net/stream.hpp"
 #include "shell/http/http_api.hpp"
 #include "shell/http/http_options.hpp"
 #include "shell/http/http_output.hpp"
@@ -26,6 +26,7 @@ class HttpRestore;
 
 // What the connections of one server share. Lives until the last of them is closed.
 struct HttpShared {
+  uv_loop_t* loop;
   HttpOptions options;
   InputSink sink;
   LogSink log;
@@ -41,25 +42,30 @@ struct HttpShared {
   bool restoring = false;              // a snapshot, one at a time
   bool stopping = false;               // every answer is its connection's last
   size_t held_bytes = 0;               // of all connections, see HttpConnection::held_bytes()
-  uv_idle_t* resume = nullptr;         // runs while `resumable` is not empty
   std::vector<HttpConnection*> dirty;  // with output to flush
   std::vector<HttpConnection*> resumable;
-  std::unordered_map<uint32_t, HttpConnection*> open;  // by number
+  net::NextTurn resume;                                                // of those
+  std::unordered_map<uint32_t, std::unique_ptr<HttpConnection>> open;  // by number
+  std::vector<std::unique_ptr<HttpConnection>> closed;  // in this turn: they may be at it still
   std::array<char, 65536> read_buffer;
 
   // The header lines that every answer has. Most answers of a turn have the same.
   std::string_view stamp_of(Epoch at_epoch, Revision at_revision, uint64_t now_ms);
 };
 
-class HttpConnection {
+class HttpConnection final : private net::StreamOwner {
  public:
   enum class Admission : uint8_t {
     kServe,
     kRefuse,  // one 503
     kDrop,    // closed without a word
   };
-  // Accepts what `listener` has. Frees itself when it is closed.
-  static void accept(HttpShared& shared, uv_stream_t* listener, uint32_t number, Admission admission);
+  // Not in `shared` yet: start() follows.
+  HttpConnection(HttpShared& shared, uint32_t number, net::Stream stream);
+  ~HttpConnection() override;
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
+  void start(Admission admission);
 
   // The node's reply to request number `sequence` of this connection.
   void answer(uint32_t sequence, const ClientReply& reply);
@@ -113,10 +119,9 @@ class HttpConnection {
     kClosed,
   };
 
-  HttpConnection(HttpShared& shared, uint32_t number);
-
-  void on_read(ssize_t count);
-  void on_end();
+  void on_bytes(std::string_view bytes) override;
+  void on_end(int why) override;
+  void on_written(int status) override;
   void take(std::string_view input);
   bool take_word(std::string_view input);
   void parse(std::string_view& input);
@@ -148,22 +153,18 @@ class HttpConnection {
   void write_restore();
   void drop_restore();
   void last_request();
-  void on_written(int status);
   void finish();
 
   bool has_room() const;
   void update_reading();
   void account();
   void mark_dirty();
-  uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&tcp_); }
-  uv_handle_t* handle() { return reinterpret_cast<uv_handle_t*>(&tcp_); }
-  uint64_t now_ms() const { return uv_now(tcp_.loop); }
+  uint64_t now_ms() const { return uv_now(shared_.loop); }
   Instant now() const { return Instant(milliseconds(now_ms())); }
 
   HttpShared& shared_;
   uint32_t number_;
-  uv_tcp_t tcp_;
-  uv_shutdown_t shutdown_;
+  net::Stream stream_;
   Phase phase_ = Phase::kFresh;
   HttpParser parser_;
   std::optional<AcceptedHead> accepted_;  // its body is being received

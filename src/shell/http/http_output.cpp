@@ -15,10 +15,6 @@ uv_buf_t buffer_of(std::string_view text) {
 
 }  // namespace
 
-HttpOutput::HttpOutput(void* owner, OnWritten on_written) : owner_(owner), on_written_(on_written) {
-  write_.data = this;
-}
-
 void HttpOutput::append(const Bytes& value) {
   if (value.size() <= kCopiedBytes) {
     filling_.text += value.view();
@@ -68,12 +64,12 @@ void HttpOutput::skip(std::vector<uv_buf_t>& buffers, size_t bytes) {
   buffers.front().len -= bytes;
 }
 
-int HttpOutput::flush(uv_stream_t* stream) {
+int HttpOutput::flush(net::Stream& stream) {
   if (waiting_ || filling_.empty()) return 0;
   filling_.collect(buffers_);
-  int written = uv_try_write(stream, buffers_.data(), static_cast<unsigned int>(buffers_.size()));
-  if (written < 0 && written != UV_EAGAIN) return written;
-  size_t taken = written < 0 ? 0 : static_cast<size_t>(written);
+  const int written = stream.try_write(buffers_);
+  if (written < 0) return written;
+  const auto taken = static_cast<size_t>(written);
   if (taken == filling_.bytes()) {
     filling_.clear();
     return 0;
@@ -83,16 +79,14 @@ int HttpOutput::flush(uv_stream_t* stream) {
   filling_.clear();
   writing_.collect(buffers_);
   skip(buffers_, taken);
-  waiting_ = true;
-  int code = uv_write(&write_, stream, buffers_.data(), static_cast<unsigned int>(buffers_.size()),
-                      [](uv_write_t* write, int status) {
-                        auto* self = static_cast<HttpOutput*>(write->data);
-                        self->waiting_ = false;
-                        self->writing_.clear();
-                        self->on_written_(self->owner_, status);
-                      });
-  if (code != 0) waiting_ = false;
+  const int code = stream.write(buffers_);
+  waiting_ = code == 0;
   return code;
+}
+
+void HttpOutput::written() {
+  waiting_ = false;
+  writing_.clear();
 }
 
 }  // namespace kvd

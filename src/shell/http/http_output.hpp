@@ -1,21 +1,18 @@
 // What waits to be written to one client socket: text in one growing buffer, large values by reference
-// between its parts. One write per turn of the loop; while the kernel is full the rest waits in one uv_write.
+// between its parts. One write per turn of the loop; while the kernel is full the rest waits in one write.
 // Loop thread only.
 #pragma once
-#include <uv.h>
-
 #include <string>
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "net/stream.hpp"
 
 namespace kvd {
 
 class HttpOutput {
  public:
-  // `on_written(owner, status)` comes when a write that had to wait has ended, with a uv error code or 0.
-  using OnWritten = void (*)(void* owner, int status);
-  HttpOutput(void* owner, OnWritten on_written);
+  HttpOutput() = default;
   HttpOutput(const HttpOutput&) = delete;
   HttpOutput& operator=(const HttpOutput&) = delete;
 
@@ -24,7 +21,8 @@ class HttpOutput {
 
   // Writes what the socket takes at once and leaves the rest to the loop. 0, or a uv error code: the socket
   // is dead. Does nothing while an earlier write waits.
-  int flush(uv_stream_t* stream);
+  int flush(net::Stream& stream);
+  void written();  // the write that waited is over
 
   bool empty() const { return filling_.empty() && !waiting_; }
   bool waiting() const { return waiting_; }  // the kernel takes no more
@@ -51,9 +49,6 @@ class HttpOutput {
   };
   static void skip(std::vector<uv_buf_t>& buffers, size_t bytes);
 
-  void* owner_;
-  OnWritten on_written_;
-  uv_write_t write_;
   Batch filling_;
   Batch writing_;  // while waiting_
   bool waiting_ = false;

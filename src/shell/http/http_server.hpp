@@ -7,12 +7,13 @@
 // call `sink` with a new request, so nothing is left behind when the loop goes to sleep. SIGPIPE has to be
 // ignored by the process.
 #pragma once
-#include <uv.h>
-
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/result.hpp"
+#include "net/listener.hpp"
+#include "net/loop.hpp"
 #include "shell/http/http_options.hpp"
 #include "shell/input_sink.hpp"
 
@@ -27,8 +28,7 @@ bool reaches_beyond_loopback(uv_loop_t* loop, const Address& address);
 class HttpServer {
  public:
   HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, LogSink log);
-  // close() must have been called and the loop run until it has nothing left to do, if start() was.
-  ~HttpServer();
+  ~HttpServer();  // after close(), if start() was called
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
@@ -47,24 +47,21 @@ class HttpServer {
   void stop_accepting();
   // Every request is answered and the answers are in the kernel's hands.
   bool drained() const;
-  // Closes everything at once; the callbacks come in the following turns of the loop.
+  // Closes everything at once.
   void close();
 
  private:
-  void on_connection(int status);
-  void check_later(uint64_t wait_ms);
+  void on_connection(int status, net::Stream stream);
   void check_time();
+  void resume();
   void keep_bounds();
   uint32_t next_number();
 
   uv_loop_t* loop_;
   std::unique_ptr<HttpShared> shared_;
-  uv_tcp_t listener_;
-  uv_timer_t timer_;
-  uv_idle_t resume_;
-  bool started_ = false;
-  bool listening_ = false;
-  uint64_t check_interval_ms_ = 0;
+  std::optional<net::Listener> listener_;
+  net::Timer timer_;
+  Duration check_interval_{0};
   size_t checked_ = 0;                     // buckets of the open connections in this pass of check_time()
   bool refusing_ = false;                  // the last connection was refused: that is logged once
   std::vector<HttpConnection*> flushing_;  // swapped with the dirty ones, so that both keep their memory

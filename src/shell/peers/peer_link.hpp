@@ -2,29 +2,29 @@
 // Made and owned by PeerLinks only, everything on the loop's thread. It never decides to connect again and
 // never calls its owner from inside a call of the owner's: what fails there is reported in the next turn.
 #pragma once
-#include <uv.h>
-
+#include <optional>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "msg/wire.hpp"
+#include "net/dialer.hpp"
+#include "net/loop.hpp"
+#include "net/stream.hpp"
 
 namespace kvd {
 
 class PeerLinks;
 
-class PeerLink {
+class PeerLink final : private net::StreamOwner {
  public:
   // `name` is the other side's address, for the logs.
   PeerLink(PeerLinks* owner, uv_loop_t* loop, LinkId id, std::string name);
-  // Closes at once; what libuv still holds frees itself in later turns.
-  ~PeerLink();
   PeerLink(const PeerLink&) = delete;
   PeerLink& operator=(const PeerLink&) = delete;
 
   void dial(const Address& to);
   // Takes over a connection that was accepted. Its first message must come soon.
-  void adopt(uv_tcp_t* tcp);
+  void adopt(net::Stream stream);
   // Keeps the message until flush(); too much unsent ends the link.
   void send(const PeerMessage& message);
   // Once per turn: one write of all that was sent, and a new allowance of messages to take.
@@ -45,28 +45,20 @@ class PeerLink {
     kClosing,  // by close(): the last bytes are on their way
     kFailed,   // the owner learns of it in the next turn
   };
-  struct Resolution;  // one name look-up
-  struct Write;       // one write
+  void on_bytes(std::string_view bytes) override;
+  void on_end(int why) override;
+  void on_written(int status) override;
 
-  void resolve(const Address& to);
-  void resolved(int status, const addrinfo* found);
-  void connect_next();
-  void connected(int status);
+  void dialed(int status, net::Stream stream);
+  void take(net::Stream stream);
   void start_reading();
   void stop_reading();
-  void read(ssize_t size, const char* bytes);
   void deliver();
   void write_pending();
   void write_piece();
-  void written(int status);
   void on_timer();
-  void arm_timer(uint64_t ms);
   void fail_soon(LinkEnd why, std::string detail);
   void end(LinkEnd why, std::string detail);  // destroys this
-  void drop_socket();
-
-  static PeerLink* of(uv_handle_t* handle) { return static_cast<PeerLink*>(handle->data); }
-  static PeerLink* of(uv_stream_t* stream) { return static_cast<PeerLink*>(stream->data); }
 
   PeerLinks* owner_;
   uv_loop_t* loop_;
@@ -74,15 +66,11 @@ class PeerLink {
   std::string name_;
   Phase phase_ = Phase::kConnecting;
 
-  // libuv's handles live until their close callbacks; a null `data` says that nobody cares any more.
-  uv_timer_t* timer_;
-  uv_tcp_t* tcp_ = nullptr;
-  Resolution* resolution_ = nullptr;
+  net::Timer timer_;
+  std::optional<net::Dialer> dialer_;  // while kConnecting
+  net::Stream stream_;
 
-  std::vector<sockaddr_storage> addresses_;  // to be tried in order
-  size_t next_address_ = 0;
-  bool all_refused_ = true;  // so far
-  std::string failure_;      // of the last address, or what fail_soon() keeps
+  std::string failure_;  // what fail_soon() keeps
   LinkEnd failed_why_ = LinkEnd::kUnreachable;
 
   FrameReader reader_;
@@ -90,9 +78,10 @@ class PeerLink {
   bool paused_ = false;  // what is left of this turn's messages waits for the next one
   size_t allowance_;     // messages that this turn may still take
 
-  std::string outgoing_;      // encoded, not given to libuv yet
-  Write* writing_ = nullptr;  // one at a time; its callback's, which may outlive this
-  bool shut_down_ = false;    // everything is sent, and the other side knows
+  std::string outgoing_;    // encoded, not given to the stream yet
+  std::string writing_;     // goes out piece by piece, one a turn: the system copies what it takes
+  size_t sent_ = 0;         // of writing_
+  bool shut_down_ = false;  // everything is sent, and the other side knows
 };
 
 }  // namespace kvd

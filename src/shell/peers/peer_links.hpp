@@ -6,15 +6,16 @@
 // each of its orders, and flush() writes them, one system call per link. perform() and flush() never call
 // `sink`: nothing is left behind when the loop goes to sleep. SIGPIPE has to be ignored by the process.
 #pragma once
-#include <uv.h>
-
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.hpp"
 #include "msg/limits.hpp"
+#include "net/listener.hpp"
+#include "net/loop.hpp"
 #include "shell/input_sink.hpp"
 #include "shell/peers/peer_link.hpp"
 
@@ -24,8 +25,6 @@ class PeerLinks {
  public:
   PeerLinks(uv_loop_t* loop, Address listen, InputSink sink, LogSink log,
             size_t accepted_max = limits::kLinks);
-  // Closes. What libuv still holds frees itself in the loop's following turns.
-  ~PeerLinks();
   PeerLinks(const PeerLinks&) = delete;
   PeerLinks& operator=(const PeerLinks&) = delete;
 
@@ -49,10 +48,10 @@ class PeerLinks {
   void received(LinkId link, PeerMessage message);
   void ended(LinkId link, LinkEnd why, std::string detail);  // destroys the link
   void forget(LinkId link);                                  // destroys the link
-  void wake();  // proceed() in the next turn, before the node runs; the loop does not sleep until then
+  void wake() { next_turn_.ask(); }                          // proceed(), before the node runs
   std::array<char, 64 << 10>& read_buffer() { return read_buffer_; }
 
-  void on_connection(int status);
+  void on_connection(int status, net::Stream stream);
   void proceed();
   size_t accepted() const;
   void warn(const char* message, std::string peer, std::string reason);
@@ -62,8 +61,8 @@ class PeerLinks {
   InputSink sink_;
   LogSink log_;
   size_t accepted_max_;
-  uv_tcp_t* listener_ = nullptr;
-  uv_idle_t* idle_;
+  std::optional<net::Listener> listener_;
+  net::NextTurn next_turn_;
   std::map<LinkId, std::unique_ptr<PeerLink>> links_;
   uint64_t last_accepted_ = 0;  // accepted links have even numbers
   std::array<char, 64 << 10> read_buffer_;

@@ -11,7 +11,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <map>
 #include <optional>
 #include <thread>
@@ -21,6 +20,7 @@
 #include "msg/limits.hpp"
 #include "msg/zk_checks.hpp"
 #include "msg/znodes.hpp"
+#include "net/loop.hpp"
 #include "shell/log_limit.hpp"
 #include "shell/zookeeper/zk_bridge.hpp"
 #include "shell/zookeeper/zk_multi.hpp"
@@ -28,9 +28,9 @@
 namespace kvd {
 namespace {
 
-constexpr uint64_t kProbeEveryMs = 30;
+constexpr Duration kProbeEvery = milliseconds(30);
 constexpr size_t kProbesMax = 32;  // out at a time; a server that leaves so many unanswered needs no more
-constexpr uint64_t kRetryMs = 1000;
+constexpr Duration kRetry = milliseconds(1000);
 
 }  // namespace
 
@@ -43,13 +43,12 @@ class ZkClient::Impl {
         timeout_ms_(static_cast<int>(to_ms(options.session_timeout))),
         inputs_(std::move(inputs)),
         logs_(std::move(logs)),
-        mailbox_(loop, [this](std::vector<ZkEvent> events) { take(std::move(events)); }) {
+        mailbox_(loop, [this](std::vector<ZkEvent> events) { take(std::move(events)); }),
+        probe_timer_(loop, [this] { probe(); }),
+        retry_timer_(loop, [this] { retry(); }),
+        absence_timer_(loop, [this] { absent_for_long(); }) {
     CHECK(!servers_.empty());
     CHECK(prefix_.empty() || (prefix_ != "/" && zk_path_valid(prefix_)));
-    for (uv_timer_t* timer : timers_) {
-      CHECK(uv_timer_init(loop_, timer) == 0);
-      timer->data = this;
-    }
   }
   ~Impl() {
     if (worker_.joinable()) worker_.join();
@@ -127,14 +126,12 @@ class ZkClient::Impl {
   void work();
   void doom();
   uint32_t next_generation();
-  void close_handles();
-  void handle_closed();
 
   void deliver(NodeInput input) {
     if (!closing_) inputs_(std::move(input));
   }
   void log(LogLevel level, std::string message, std::vector<std::pair<std::string, std::string>> fields);
-  void retry_later();
+  void retry();
 
   uv_loop_t* loop_;
   std::vector<Address> servers_;
@@ -143,10 +140,9 @@ class ZkClient::Impl {
   InputSink inputs_;
   LogSink logs_;
   ZkMailbox mailbox_;
-  uv_timer_t probe_timer_{};
-  uv_timer_t retry_timer_{};
-  uv_timer_t absence_timer_{};
-  const std::array<uv_timer_t*, 3> timers_{&probe_timer_, &retry_timer_, &absence_timer_};
+  net::Timer probe_timer_;
+  net::Timer retry_timer_;
+  net::Timer absence_timer_;
 
   zhandle_t* handle_ = nullptr;  // the one in use
   uint32_t generation_ = 0;      // its number; events of another one are void. 0: there is none
@@ -176,7 +172,6 @@ class ZkClient::Impl {
   std::vector<zhandle_t*> doomed_;  // to be closed by the worker
   bool closing_ = false;
   std::function<void()> done_;
-  int handles_to_close_ = 0;
 
   LogLimit log_limit_;
 };
@@ -245,16 +240,13 @@ void ZkClient::Impl::forget(uint32_t number) {
 // else arrives (ZOOKEEPER-4537: a wake-up is lost in its CommitProcessor). So
 // while a request is out a cheap read follows it every now and then.
 void ZkClient::Impl::keep_probing() {
-  if (uv_is_active(reinterpret_cast<uv_handle_t*>(&probe_timer_))) return;
-  uv_timer_start(
-      &probe_timer_, [](uv_timer_t* timer) { static_cast<Impl*>(timer->data)->probe(); }, kProbeEveryMs,
-      kProbeEveryMs);
+  if (!probe_timer_.running()) probe_timer_.start(kProbeEvery);
 }
 
 void ZkClient::Impl::probe() {
-  if (pending_.empty()) {
-    uv_timer_stop(&probe_timer_);
-  } else if (probes_out_ < kProbesMax && connected_right_now()) {
+  if (pending_.empty()) return;
+  probe_timer_.start(kProbeEvery);
+  if (probes_out_ < kProbesMax && connected_right_now()) {
     if (zoo_aexists(handle_, "/", 0, zk_on_stat, context(0)) == ZOK) ++probes_out_;
   }
 }
@@ -325,7 +317,7 @@ void ZkClient::Impl::opened_poorly(const ZkHandleReady& event) {
     return log(LogLevel::kWarn, "a ZooKeeper server's name does not resolve", {{"error", event.error}});
   log(LogLevel::kError, "cannot use the ZooKeeper servers' addresses, trying again",
       {{"error", event.error}});
-  retry_later();
+  retry_timer_.start(kRetry);
 }
 
 void ZkClient::Impl::on(ZkSessionEvent event) {
@@ -336,7 +328,7 @@ void ZkClient::Impl::on(ZkSessionEvent event) {
     early_.push_back(event);
   } else if (event.state == ZOO_CONNECTED_STATE) {
     had_session_ = true;
-    uv_timer_stop(&absence_timer_);
+    absence_timer_.stop();
     dismiss_scout();
     work();
     create_prefix();
@@ -446,7 +438,7 @@ void ZkClient::Impl::prefix_settled() {
   if (prefix_error_ == ZOK) return announce();
   log(LogLevel::kError, "cannot create the ZooKeeper prefix, trying again",
       {{"prefix", prefix_}, {"error", zerror(prefix_error_)}});
-  retry_later();
+  retry_timer_.start(kRetry);
 }
 
 void ZkClient::Impl::announce() {
@@ -458,11 +450,7 @@ void ZkClient::Impl::announce() {
 // ---- the session that is refused ----
 
 // For as long as the session lasts.
-void ZkClient::Impl::await_connection() {
-  uv_timer_start(
-      &absence_timer_, [](uv_timer_t* timer) { static_cast<Impl*>(timer->data)->absent_for_long(); },
-      static_cast<uint64_t>(zoo_recv_timeout(handle_)), 0);
-}
+void ZkClient::Impl::await_connection() { absence_timer_.start(milliseconds(zoo_recv_timeout(handle_))); }
 
 void ZkClient::Impl::absent_for_long() {
   if (connected_right_now()) return;  // the event that says so is under way
@@ -545,7 +533,7 @@ void ZkClient::Impl::work() {
     opened = scout_.generation = next_generation();
   }
   if (doomed_.empty() && opened == 0) {
-    if (closing_) close_handles();
+    if (closing_) mailbox_.close([this] { std::exchange(done_, nullptr)(); });  // may destroy us
     return;
   }
   working_ = true;
@@ -572,21 +560,15 @@ void ZkClient::Impl::doom() {
   announced_ = false;
   probes_out_ = 0;
   early_.clear();
-  for (uv_timer_t* timer : timers_) uv_timer_stop(timer);
+  for (net::Timer* timer : {&probe_timer_, &retry_timer_, &absence_timer_}) timer->stop();
   generation_ = 0;
   if (handle_ != nullptr) doomed_.push_back(std::exchange(handle_, nullptr));
   dismiss_scout();
 }
 
-void ZkClient::Impl::retry_later() {
-  uv_timer_start(
-      &retry_timer_,
-      [](uv_timer_t* timer) {
-        auto* self = static_cast<Impl*>(timer->data);
-        if (self->handle_ == nullptr) return self->reopen();
-        if (!self->announced_ && self->connected_right_now()) self->create_prefix();
-      },
-      kRetryMs, 0);
+void ZkClient::Impl::retry() {
+  if (handle_ == nullptr) return reopen();
+  if (!announced_ && connected_right_now()) create_prefix();
 }
 
 void ZkClient::Impl::close(std::function<void()> done) {
@@ -595,19 +577,6 @@ void ZkClient::Impl::close(std::function<void()> done) {
   done_ = std::move(done);
   doom();
   work();
-}
-
-void ZkClient::Impl::close_handles() {
-  handles_to_close_ = static_cast<int>(timers_.size()) + 1;
-  for (uv_timer_t* timer : timers_) {
-    uv_close(reinterpret_cast<uv_handle_t*>(timer),
-             [](uv_handle_t* handle) { static_cast<Impl*>(handle->data)->handle_closed(); });
-  }
-  mailbox_.close([this] { handle_closed(); });
-}
-
-void ZkClient::Impl::handle_closed() {
-  if (--handles_to_close_ == 0) std::exchange(done_, nullptr)();  // may destroy us
 }
 
 void ZkClient::Impl::log(LogLevel level, std::string message,
