@@ -11,6 +11,13 @@
 
 namespace kvd {
 
+// An actor asks ZooKeeper again so long after it had no answer, and after it was refused what others have to allow
+// first.
+inline constexpr Duration kZkRetry = milliseconds(20);
+inline constexpr Duration kZkRefusedRetry = seconds(10);
+// What a server that stops is in the midst of may take so long.
+inline constexpr Duration kStopLimit = milliseconds(2000);
+
 // Bounds that a simulation makes tiny, to meet often what production seldom does. All at least 1.
 struct Tuning {
   size_t append_bytes = limits::kAppendBytes;

@@ -11,8 +11,7 @@ namespace {
 
 constexpr uint64_t kForwardedBit = 1ull << 63;
 constexpr LinkId kOurselves{0};
-constexpr Duration kRetry = milliseconds(10);
-constexpr Duration kStopLimit = milliseconds(2000);
+constexpr Duration kRouteRetry = milliseconds(10);
 
 bool is_failure(const Answer& answer, ErrorCode code) {
   const auto* failed = std::get_if<Failed>(&answer);
@@ -276,7 +275,7 @@ void KvRouter::try_again(Request& request) {
   call_back(request);
   request.where = Where::kNowhere;
   request.link.reset();
-  retry_at_ = std::min(retry_at_, out_.now + kRetry);
+  retry_at_ = std::min(retry_at_, out_.now + kRouteRetry);
 }
 
 void KvRouter::route_waiting() {

@@ -19,6 +19,8 @@
 
 namespace kvd {
 
+inline constexpr size_t kSequenceDigits = 10;  // that ZooKeeper puts behind the name of a sequential znode
+
 inline constexpr char kConfigPath[] = "/kvd/config";
 inline constexpr char kMembersPath[] = "/kvd/members";
 inline constexpr char kLivesPath[] = "/kvd/lives";

@@ -11,7 +11,6 @@
 namespace kvd {
 namespace {
 
-constexpr Duration kRetry = milliseconds(20);
 constexpr size_t kReignsRemembered = 16;
 constexpr int kStarting = 4;    // times --leader-silence, from the first connection to ZooKeeper on
 constexpr int kOrderLasts = 4;  // heartbeats; whoever gave it gives it again as long as it holds
@@ -39,7 +38,7 @@ bool Election::calling(Call kind) const {
                      [kind](const auto& entry) { return entry.second.kind == kind; });
 }
 
-void Election::retry_soon() { retry_at_ = std::min(retry_at_, out_.now + kRetry); }
+void Election::retry_soon() { retry_at_ = std::min(retry_at_, out_.now + kZkRetry); }
 
 void Election::on(ZkResult message) {
   auto it = calls_.find(message.id);
@@ -493,7 +492,7 @@ void Election::claim() {
 
 void Election::on(TakeoverFailed) {
   claiming_ = false;
-  claim_after_ = out_.now + kRetry;
+  claim_after_ = out_.now + kZkRetry;
   listed_fresh_ = false;  // most often a znode on the list had just gone
   retry_soon();
 }

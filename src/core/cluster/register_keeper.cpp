@@ -12,7 +12,6 @@
 namespace kvd {
 namespace {
 
-constexpr Duration kRetry = milliseconds(20);
 constexpr Duration kDoubtPause = milliseconds(500);  // between looks at a register that is not believed
 
 constexpr int kExitConfiguration = 78;
@@ -71,7 +70,7 @@ void RegisterKeeper::on(ZkSessionChanged message) {
   tell_again_ = true;
   // Watches may have been lost with the connection, and events missed: read everything again.
   read();
-  retry_at_ = out_.now + kRetry;
+  retry_at_ = out_.now + kZkRetry;
 }
 
 void RegisterKeeper::on(ZkWatchFired) { read(); }
@@ -127,7 +126,7 @@ void RegisterKeeper::on(ZkResult message) {
 void RegisterKeeper::on_read(ZkResult& result) {
   if (result.code == ZkCode::kNoNode) return on_nothing_there();
   if (result.code != ZkCode::kOk) {
-    retry_at_ = out_.now + kRetry;
+    retry_at_ = out_.now + kZkRetry;
     return;
   }
   const int32_t version = result.stat.version;
@@ -154,14 +153,14 @@ void RegisterKeeper::on_read(ZkResult& result) {
     adopt(std::move(*content), version);
     // At once, but not for ever: the one who spoke of it may have it from elsewhere.
     const bool soon = out_.now - heard_since_ < 2 * out_.config.leader_silence;
-    if (register_->epoch < heard_) retry_at_ = out_.now + (soon ? kRetry : kDoubtPause);
+    if (register_->epoch < heard_) retry_at_ = out_.now + (soon ? kZkRetry : kDoubtPause);
     return;
   }
   if (content->cluster != register_->cluster)
     return doubt(RegisterFault::kForeign, version, std::move(*content));
   const bool older = !same && descends(*register_, *content);
   if (older && lags(version)) {
-    retry_at_ = out_.now + kRetry;
+    retry_at_ = out_.now + kZkRetry;
     return;
   }
   doubt(older ? RegisterFault::kOlder : RegisterFault::kForked, version, std::move(*content));
@@ -316,7 +315,7 @@ void RegisterKeeper::on_change_result(const ZkResult& result) {
       break;
   }
   read();
-  retry_at_ = out_.now + kRetry;
+  retry_at_ = out_.now + kZkRetry;
 }
 
 // The register was read: does it settle what became of the change?

@@ -8,12 +8,6 @@
 #include "msg/history.hpp"
 
 namespace kvd {
-namespace {
-
-constexpr Duration kStopLimit = milliseconds(2000);
-
-}  // namespace
-
 Replica::Replica(Outbox& out)
     : out_(out),
       disk_(out),
@@ -182,8 +176,8 @@ void Replica::lead() {
   leader()->takeover = log_.last().revision;
   leader()->fresh = !caught_up_ && out_.config.self.durable;
   leader()->since = leader()->marked_at = out_.now;
-  // A server that still reads its directory is not to be seen anywhere. The others' directories are as large as ours, or
-  // larger when ours is an old one.
+  // A server that still reads its directory is not to be seen anywhere. The others' directories are as large as
+  // ours, or larger when ours is an old one.
   leader()->usual_start = std::max(kLastShrinkPatience * out_.config.leader_silence, recovery_took_);
   leader()->commit_before = leader()->commit_marked = commit_;
   set_sparse(false);

@@ -11,8 +11,6 @@
 
 namespace kvd {
 
-inline constexpr Duration kZkRetry = milliseconds(20);
-
 template <class Key>
 class Adrift {
  public:

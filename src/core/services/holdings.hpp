@@ -84,7 +84,7 @@ class Holdings {
   // Its znode cannot be removed now: those who wait for that hear why ...
   void not_left(const Key& key, ZkCode code);
   // ... and it is tried again.
-  void stays(const Key& key, ZkCode code, Duration pause = seconds(10));
+  void stays(const Key& key, ZkCode code, Duration pause = kZkRefusedRetry);
   void refuse(const Key& key, const ServiceAnswer& answer);  // to all who want it
   void fail(const Key& key, const ServiceAnswer& answer);    // likewise, and there is nothing of it
   void lose(const Key& key, const std::string& why);

@@ -12,7 +12,6 @@ namespace kvd {
 namespace {
 
 constexpr uint64_t kForwardedBit = 1ull << 63;
-constexpr Duration kStopLimit = milliseconds(2000);
 constexpr size_t kIdDigits = 16;
 
 // Whose a client's session is: its id begins with the incarnation of the server that keeps it.

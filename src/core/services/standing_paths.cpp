@@ -7,9 +7,7 @@
 namespace kvd {
 namespace {
 
-constexpr Duration kRetry = milliseconds(20);
 constexpr Duration kSettle = seconds(1);
-constexpr Duration kRefusedRetry = seconds(10);
 
 }  // namespace
 
@@ -33,7 +31,7 @@ void StandingPaths::on(const ZkWatchFired& message) {
 // The watch stands also where there is nothing yet.
 void StandingPaths::look(const std::string& path, bool make_at_once) {
   zk_.call(ZkExists{path, true}, [this, path, make_at_once](const ZkResult& result) {
-    if (zk_silent(result.code)) return look_later(path, kRetry);
+    if (zk_silent(result.code)) return look_later(path, kZkRetry);
     if (result.code == ZkCode::kOk) {
       paths_.at(path).refused = ZkCode::kOk;
     } else if (make_at_once) {
@@ -47,8 +45,8 @@ void StandingPaths::look(const std::string& path, bool make_at_once) {
 void StandingPaths::make(const std::string& path) {
   zk_.make_path(path, [this, path](ZkCode code) {
     if (code == ZkCode::kOk) return;
-    if (zk_silent(code)) return look_later(path, kRetry);
-    look_later(path, kRefusedRetry);
+    if (zk_silent(code)) return look_later(path, kZkRetry);
+    look_later(path, kZkRefusedRetry);
     if (std::exchange(paths_.at(path).refused, code) == code) return;
     out_.log(LogLevel::kWarn, "cannot make a znode that others look for",
              {{"path", path}, {"why", zk_code_name(code)}});

@@ -9,6 +9,8 @@
 
 namespace kvd {
 
+inline constexpr char kZnodeDeleted[] = "its znode was deleted";  // what a client is told of what it had
+
 // Nothing was learned of the outcome, or nothing was done for want of a connection.
 inline bool zk_silent(ZkCode code) { return code == ZkCode::kUnknown || code == ZkCode::kNotConnected; }
 

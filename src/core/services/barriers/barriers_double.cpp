@@ -12,8 +12,7 @@ namespace kvd {
 namespace {
 
 constexpr size_t kCheckBytes = 32;  // of one in a transaction, beside its path, or less
-constexpr char kDeleted[] = "its znode was deleted";
-constexpr int kAttempts = 8;  // to make a znode below a path that others remove
+constexpr int kMakeAttempts = 8;    // to make a znode below a path that others remove
 constexpr std::string_view kReady = "ready";
 constexpr std::string_view kReleased = R"({"released_by":)";
 
@@ -25,7 +24,7 @@ std::string state_json(std::string_view state, std::string_view name, uint64_t n
 }
 
 // Of a member's: one of `ready`, one of another member, one of itself.
-size_t watch_bytes(const Outbox& out, const std::string& barrier) {
+size_t member_watch_bytes(const Outbox& out, const std::string& barrier) {
   return 3 * out.watches.bytes_of(barrier);
 }
 
@@ -74,7 +73,7 @@ void Barriers::enter(ServiceAsked message) {
     id = ++counter_;
     Member member;
     member.holder = message.holder;
-    member.watch_bytes = watch_bytes(out_, message.call.path);
+    member.watch_bytes = member_watch_bytes(out_, message.call.path);
     member.path = std::move(message.call.path);
     member.member = std::move(name);
     member.size = *size;
@@ -128,7 +127,7 @@ std::optional<Barriers::MemberId> Barriers::find_place(HolderId holder, const st
 // A former use's `ready` with nobody in goes first; then the watch for this one's, and only then the own znode.
 void Barriers::prepare(MemberId id) {
   Member& member = members_.at(id);
-  if (++member.attempts > kAttempts)
+  if (++member.attempts > kMakeAttempts)
     return members_.fail(
         id, {ServiceStatus::kUnavailable, "its path is removed again and again", ContentType::kJson, {}});
   const auto barrier = std::make_shared<ZkResult>();
@@ -461,9 +460,9 @@ void Barriers::fail_known(MemberId id, ZkCode code) {
 void Barriers::lose_deleted(MemberId id) {
   const Member& member = members_.at(id);
   const bool heard = members_.streams().has(id) || !member.entering.empty() || !member.leaving.empty();
-  if (!heard) members_.losses().add(member.holder, place_of(member.path, member.member), kDeleted);
+  if (!heard) members_.losses().add(member.holder, place_of(member.path, member.member), kZnodeDeleted);
   if (member.ready_absent) out_.watches.leave_behind(ready_path(member.path));
-  members_.lose(id, kDeleted);
+  members_.lose(id, kZnodeDeleted);
 }
 
 // ---- its end ----

@@ -13,7 +13,7 @@
 namespace kvd {
 namespace {
 
-constexpr int kAttempts = 32;        // to be faster than others
+constexpr int kTakeAttempts = 32;    // to be faster than others
 constexpr size_t kLooksAtOnce = 16;  // at numbers that may rest
 constexpr size_t kPoolBytes = 255;
 constexpr int kRestTimeouts = 2;
@@ -155,7 +155,7 @@ void Ids::start(ClaimId id) {
   Claim& claim = claims_.at(id);
   claim.number = 0;
   claim.first_over_ms.reset();
-  if (++claim.attempts > kAttempts)
+  if (++claim.attempts > kTakeAttempts)
     return fail(id, ServiceStatus::kUnavailable, "others were faster again and again; try again");
   survey(claim.pool, true, [this, id](ZkCode code, const Survey& survey) {
     const Claim* mine = claims_.find(id);
@@ -298,8 +298,7 @@ void Ids::check_own(ClaimId id, std::function<void(ZkCode)> then) {
     if (code == ZkCode::kOk && claim != nullptr && result.stat.created_zxid != claim->fence)
       code = ZkCode::kNoNode;
     if (claim != nullptr && !claim->leaves && claims_.streams().has(id)) claims_.put_off(id, code);
-    if (code == ZkCode::kNoNode && claim != nullptr && !claim->leaves)
-      claims_.lose(id, "its znode was deleted");
+    if (code == ZkCode::kNoNode && claim != nullptr && !claim->leaves) claims_.lose(id, kZnodeDeleted);
     then(code);
   });
 }

@@ -9,19 +9,19 @@
 
 #include "core/mutation.hpp"
 #include "core/services/zk_refusal.hpp"
+#include "msg/znodes.hpp"
 
 namespace kvd {
 namespace {
 
 constexpr std::string_view kLockMark = "__lock__";
 constexpr std::string_view kReaderMark = "__rlock__";
-constexpr size_t kDigits = 10;
 constexpr std::string_view kLastNumber = "2147483647";
-constexpr Duration kRefusedRetry = seconds(10);
-constexpr char kDeleted[] = "its znode was deleted";
 
 // Of a place: the one before it, and itself.
-size_t watch_bytes(const Outbox& out, const std::string& path) { return 2 * out.watches.bytes_of(path); }
+size_t place_watch_bytes(const Outbox& out, const std::string& path) {
+  return 2 * out.watches.bytes_of(path);
+}
 
 // What orders a place: the number at its end, behind its mark, as a text of ten digits, or behind a minus of nine or
 // ten.
@@ -30,7 +30,7 @@ std::optional<std::string_view> sequence_of(std::string_view name) {
   if (before == std::string_view::npos) return std::nullopt;
   const bool negative = name[before] == '-';
   const size_t digits = name.size() - before - 1;
-  if (digits != kDigits && !(negative && digits == kDigits - 1)) return std::nullopt;
+  if (digits != kSequenceDigits && !(negative && digits == kSequenceDigits - 1)) return std::nullopt;
   const std::string_view mark = name.substr(0, negative ? before : before + 1);
   if (!mark.ends_with(kLockMark) && !mark.ends_with(kReaderMark)) return std::nullopt;
   return name.substr(mark.size());
@@ -55,7 +55,7 @@ std::vector<std::string> places_in_order(const std::vector<std::string>& childre
 }
 
 std::optional<PlaceId> Contenders::join(std::string path, std::string data) {
-  if (!out_.watches.take(watch_bytes(out_, path))) return std::nullopt;
+  if (!out_.watches.take(place_watch_bytes(out_, path))) return std::nullopt;
   const PlaceId id(++counter_);
   Place place;
   place.path = std::move(path);
@@ -86,7 +86,7 @@ void Contenders::forget(PlaceId id) {
   Place& place = places_.at(id);
   forget_before(id);
   if (!place.znode.empty()) concern_no_more(znode_path(place), id);
-  out_.watches.give_back(watch_bytes(out_, place.path));
+  out_.watches.give_back(place_watch_bytes(out_, place.path));
   places_.erase(id);
 }
 
@@ -227,7 +227,7 @@ void Contenders::on_listed(PlaceId id, const ZkResult& result) {
     return refuse(id, zk_refusal(result.code, true));
   const std::vector<std::string> all = places_in_order(result.children);
   const auto own = std::find(all.begin(), all.end(), place->znode);
-  if (own == all.end()) return lose(id, kDeleted);
+  if (own == all.end()) return lose(id, kZnodeDeleted);
   place->first = own == all.begin();
   if (place->first) return place->own_watched ? hold(id) : check_own(id);
   place->ahead = static_cast<size_t>(own - all.begin());
@@ -283,7 +283,7 @@ void Contenders::check_own(PlaceId id) {
 
 bool Contenders::take_own(PlaceId id, const ZkResult& result) {
   Place& own = places_.at(id);
-  if (result.code == ZkCode::kNoNode) return lose(id, kDeleted), false;
+  if (result.code == ZkCode::kNoNode) return lose(id, kZnodeDeleted), false;
   if (result.code != ZkCode::kOk) return refuse(id, zk_refusal(result.code, true)), false;
   if (result.stat.ephemeral_owner != session_) return lose(id, "its znode is another one's"), false;
   own.own_watched = true;
@@ -309,7 +309,7 @@ void Contenders::remove(PlaceId id) {
     if (result.code == ZkCode::kOk || result.code == ZkCode::kNoNode) return lose(id, "");
     if (!put_off(id, result.code)) {
       leaving->phase = Phase::kAdrift;
-      adrift_.put_off(id, kRefusedRetry);
+      adrift_.put_off(id, kZkRefusedRetry);
     }
     if (!leaving->refused) events_.left(id, result.code);
   });

@@ -17,10 +17,10 @@ namespace {
 
 constexpr char kClaimsPath[] = "/kvd/addresses";
 constexpr int kTries = 20;  // of one registration: others are in its way again and again
-constexpr Duration kRefusedRetry = seconds(1);
+constexpr Duration kNameRefusedRetry = seconds(1);
 constexpr char kNoAnswer[] = "ZooKeeper did not answer; try again";
 
-std::string znode_of(const std::string& path) { return fmt::format("{}/{}", kNamesPath, path); }
+std::string znode_of_name(const std::string& path) { return fmt::format("{}/{}", kNamesPath, path); }
 std::string claim_of(const std::string& address) { return fmt::format("{}/{}", kClaimsPath, address); }
 
 std::string to_json(const std::string& path, const std::string& address, int64_t version) {
@@ -101,7 +101,7 @@ void Names::again(uint64_t token) {
 }
 
 void Names::read(uint64_t token) {
-  const std::string znode = znode_of(puts_.at(token).path);
+  const std::string znode = znode_of_name(puts_.at(token).path);
   if (puts_.at(token).unsure) zk_.call(ZkSync{znode}, [](const ZkResult&) {});
   zk_.call(ZkGet{znode}, [this, token](const ZkResult& result) {
     if (puts_.contains(token)) on_read(token, result);
@@ -166,7 +166,7 @@ void Names::write(uint64_t token, const std::optional<NameEntry>& old, const ZkS
 void Names::write_both(uint64_t token, const NameEntry& entry, const std::optional<NameEntry>& old,
                        int32_t version, bool frees) {
   Put& put = puts_.at(token);
-  const std::string znode = znode_of(put.path);
+  const std::string znode = znode_of_name(put.path);
   const ZkMode mode = put.holder == HolderId() ? ZkMode::kPersistent : ZkMode::kEphemeral;
   const bool keeps = old && old->allocated && entry.allocated;
   ZkMulti multi;
@@ -244,7 +244,7 @@ void Names::on_entry_refused(uint64_t token, ZkCode code) {
   if (code == ZkCode::kNoChildrenForEphemerals)
     return refuse(token, ServiceStatus::kConflict,
                   "a name above it is a session's, and such a name has none below it");
-  const std::string znode = znode_of(put.path);
+  const std::string znode = znode_of_name(put.path);
   if (code == ZkCode::kNoNode && put.creates) return make_path(token, znode.substr(0, znode.rfind('/')));
   again(token);
 }
@@ -304,7 +304,7 @@ void Names::finish(uint64_t token, const NameEntry& entry, int64_t version) {
     held->address = entry.address;
     held->allocated = entry.allocated;
     held->version = version;
-    held_.there(put.path, znode_of(put.path));
+    held_.there(put.path, znode_of_name(put.path));
     if (put.streams) held_.streams().open(put.path, token);
     watch_own(put.path);
   }
@@ -326,7 +326,7 @@ bool Names::hold(const std::string& path, HolderId holder) {
 
 // Others may delete it, and then somebody else may register there.
 void Names::watch_own(const std::string& path) {
-  zk_.call(ZkExists{znode_of(path), true}, [this, path](const ZkResult& result) {
+  zk_.call(ZkExists{znode_of_name(path), true}, [this, path](const ZkResult& result) {
     const Held* held = held_.find(path);
     if (held == nullptr || held->znode.empty()) return;
     if (result.code == ZkCode::kNotConnected && held_.connected()) {
@@ -336,7 +336,7 @@ void Names::watch_own(const std::string& path) {
     const bool gone = result.code == ZkCode::kNoNode;
     if (!gone && (result.code != ZkCode::kOk || result.stat.ephemeral_owner == held_.session())) return;
     if (held->leaves) return;  // by ourselves
-    held_.take_back(path, "its znode was deleted", Duration(0));
+    held_.take_back(path, kZnodeDeleted, Duration(0));
   });
 }
 
@@ -355,8 +355,8 @@ void Names::on(const HoldersEnded& message) {
 
 // The sync: of a registration whose outcome was not heard the session's server may not know yet.
 void Names::release(const std::string& path) {
-  if (held_.at(path).znode.empty()) zk_.call(ZkSync{znode_of(path)}, [](const ZkResult&) {});
-  zk_.call(ZkGet{znode_of(path)}, [this, path](const ZkResult& result) {
+  if (held_.at(path).znode.empty()) zk_.call(ZkSync{znode_of_name(path)}, [](const ZkResult&) {});
+  zk_.call(ZkGet{znode_of_name(path)}, [this, path](const ZkResult& result) {
     if (is_leaving(path)) on_release_read(path, result);
   });
 }
@@ -368,21 +368,21 @@ bool Names::is_leaving(const std::string& path) const {
 
 void Names::on_release_read(const std::string& path, const ZkResult& result) {
   if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode)
-    return held_.stays(path, result.code, kRefusedRetry);
+    return held_.stays(path, result.code, kNameRefusedRetry);
   if (result.code != ZkCode::kOk || result.stat.ephemeral_owner != held_.session()) return free_claim(path);
   const std::optional<NameEntry> entry = decode_name(result.data);
   whether_claimed(path, entry,
                   [this, path, entry, version = result.stat.version](std::optional<bool> claimed) {
                     if (!is_leaving(path)) return;
                     if (!claimed) return held_.stays(path, ZkCode::kUnknown);
-                    ZkMulti multi{{ZkDelete{znode_of(path), version}}};
+                    ZkMulti multi{{ZkDelete{znode_of_name(path), version}}};
                     if (*claimed) multi.ops.emplace_back(ZkDelete{claim_of(entry->address)});
                     zk_.call(std::move(multi), [this, path](const ZkResult& deleted) {
                       if (!is_leaving(path)) return;
                       if (deleted.code == ZkCode::kOk) return held_.forget(path);
                       if (deleted.code == ZkCode::kBadVersion || deleted.code == ZkCode::kNoNode)
                         return release(path);
-                      held_.stays(path, deleted.code, kRefusedRetry);
+                      held_.stays(path, deleted.code, kNameRefusedRetry);
                     });
                   });
 }
@@ -419,7 +419,7 @@ void Names::remove(ServiceAsked message) {
   }
   removals_.emplace(token, path);
   if (message.holder == HolderId()) return remove_kept(token, path, false);
-  zk_.call(ZkExists{znode_of(path)}, [this, token](const ZkResult& result) {
+  zk_.call(ZkExists{znode_of_name(path)}, [this, token](const ZkResult& result) {
     removals_.erase(token);
     if (result.code == ZkCode::kNoNode)
       return reply(token, ServiceStatus::kNotFound, "there is no such name");
@@ -431,7 +431,7 @@ void Names::remove(ServiceAsked message) {
 
 // What no session has. `unsure`: it may be gone by our own hand.
 void Names::remove_kept(uint64_t token, const std::string& path, bool unsure) {
-  zk_.call(ZkGet{znode_of(path)}, [this, token, path, unsure](const ZkResult& result) {
+  zk_.call(ZkGet{znode_of_name(path)}, [this, token, path, unsure](const ZkResult& result) {
     if (removals_.contains(token)) on_kept_read(token, path, unsure, result);
   });
 }
@@ -456,9 +456,9 @@ void Names::on_kept_read(uint64_t token, const std::string& path, bool unsure, c
     if (!claimed) return remove_later(token, unsure);
     ZkMulti multi;
     if (others_below) {  // what holds them stays
-      multi.ops.emplace_back(ZkSet{znode_of(path), "", version});
+      multi.ops.emplace_back(ZkSet{znode_of_name(path), "", version});
     } else {
-      multi.ops.emplace_back(ZkDelete{znode_of(path), version});
+      multi.ops.emplace_back(ZkDelete{znode_of_name(path), version});
     }
     if (*claimed) multi.ops.emplace_back(ZkDelete{claim_of(entry->address)});
     zk_.call(std::move(multi), [this, token, path, unsure](const ZkResult& deleted) {

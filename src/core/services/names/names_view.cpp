@@ -19,7 +19,7 @@ std::string znode_of(const std::string& path) {
 }
 
 // Of one watch, about, in the message that sends them all.
-size_t watch_bytes(const Outbox& out, const std::string& path) {
+size_t view_watch_bytes(const Outbox& out, const std::string& path) {
   return out.config.zookeeper_prefix.size() + path.size() + sizeof kNamesPath + sizeof(uint64_t);
 }
 
@@ -127,7 +127,7 @@ void NamesView::take_data(const std::string& path, const ZkResult& result) {
   if (result.code != ZkCode::kOk) return hidden(path, result.code);
   const bool barren = znode.ephemeral;
   hidden_.erase(path);
-  if (!barren && !std::exchange(znode.listed, true)) path_bytes_ += watch_bytes(out_, path);
+  if (!barren && !std::exchange(znode.listed, true)) path_bytes_ += view_watch_bytes(out_, path);
   if (exceeds()) return;
   if (barren) return done(path);
   zk_.call(ZkChildren{znode_of(path), true}, guarded(&NamesView::on_children, path));
@@ -153,7 +153,7 @@ void NamesView::on_children(const std::string& path, const ZkResult& result) {
   for (const std::string& child : gone) remove(child);
   for (const std::string& child : listed) {
     if (!znodes_.try_emplace(child).second) continue;
-    path_bytes_ += watch_bytes(out_, child);
+    path_bytes_ += view_watch_bytes(out_, child);
     if (exceeds()) return;
     read(child);
   }
@@ -187,7 +187,7 @@ void NamesView::remove(const std::string& path) {
     const auto it = znodes_.find(one);
     if (it->second.reading != 0) --reading_;
     was_read |= it->second.reading != 0;
-    path_bytes_ -= watch_bytes(out_, one) * (it->second.listed ? 2 : 1);
+    path_bytes_ -= view_watch_bytes(out_, one) * (it->second.listed ? 2 : 1);
     data_bytes_ -= it->second.data_bytes;
     hidden_.erase(one);
     znodes_.erase(it);

@@ -10,8 +10,6 @@
 namespace kvd {
 namespace {
 
-constexpr Duration kRetry = milliseconds(20);
-constexpr Duration kRefusedRetry = seconds(10);
 constexpr size_t kDeadRemembered = 64;  // until ZooKeeper has counted their sessions' timeout
 
 }  // namespace
@@ -30,7 +28,7 @@ void Candidacy::call(ZkRequest request, ZkCalls::Then then) {
   zk_.call(std::move(request), [this, era = era_, then = std::move(then)](const ZkResult& result) {
     if (era != era_) return;
     if (!zk_silent(result.code)) return then(result);
-    if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
+    if (connected_) retry_at_ = std::min(retry_at_, out_.now + kZkRetry);
   });
 }
 
@@ -95,7 +93,7 @@ void Candidacy::create() {
 }
 
 void Candidacy::refused(ZkCode code) {
-  retry_at_ = out_.now + kRefusedRetry;
+  retry_at_ = out_.now + kZkRefusedRetry;
   if (std::exchange(refused_, code) == code) return;
   out_.log(LogLevel::kWarn, "cannot stand", {{"path", path_}, {"why", zk_code_name(code)}});
 }
@@ -134,7 +132,7 @@ void Candidacy::remove(const std::string& path, const ZkStat& stat) {
   multi.ops = {ZkCheck{contender()}, ZkDelete{path, stat.version}};
   zk_.call(std::move(multi), [this, path, session = stat.ephemeral_owner](const ZkResult& result) {
     if (zk_silent(result.code)) {
-      if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
+      if (connected_) retry_at_ = std::min(retry_at_, out_.now + kZkRetry);
       return;
     }
     for (Dead& one : dead_) one.used |= one.session == session && !check_failed(result);

@@ -19,9 +19,7 @@ namespace {
 
 using simdjson::dom::element;
 
-constexpr size_t kDigits = 10;
-
-std::string_view number_of(std::string_view name) { return name.substr(name.size() - kDigits); }
+std::string_view number_of(std::string_view name) { return name.substr(name.size() - kSequenceDigits); }
 
 uint64_t number_in(element object, const char* name, uint64_t otherwise) {
   uint64_t found = 0;
@@ -53,7 +51,7 @@ bool worker_idle(std::string_view data) { return data.empty() || data == kIdle; 
 std::vector<std::string> contenders_in_order(const std::vector<std::string>& children) {
   std::vector<std::string> all;
   std::copy_if(children.begin(), children.end(), std::back_inserter(all), [](const std::string& name) {
-    return name.size() >= kDigits &&
+    return name.size() >= kSequenceDigits &&
            number_of(name).find_first_not_of("0123456789") == std::string_view::npos;
   });
   std::sort(all.begin(), all.end(),

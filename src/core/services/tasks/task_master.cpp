@@ -14,7 +14,6 @@ namespace {
 constexpr char kMasterPath[] = "/master";
 constexpr char kMasterPrefix[] = "master-";
 constexpr char kFailedWord[] = "failed";
-constexpr Duration kRetry = milliseconds(20);
 constexpr Duration kLongRetry = seconds(1);  // where somebody has to do something first
 constexpr Duration kForbiddenRetry = seconds(10);
 constexpr size_t kRemovalsAtOnce = 100;
@@ -45,7 +44,7 @@ void TaskMaster::look_for_use() {
   zk_.call(ZkChildren{kTasksPath, true}, [this](const ZkResult& result) {
     if (used_ || result.code == ZkCode::kNoNode) return;  // layout_ will tell
     if (result.code != ZkCode::kOk) {
-      look_at_ = out_.now + (zk_silent(result.code) ? kRetry : kLongRetry);
+      look_at_ = out_.now + (zk_silent(result.code) ? kZkRetry : kLongRetry);
       return;
     }
     if (result.stat.children_version == 0) return;  // it has never had one
@@ -97,7 +96,7 @@ void TaskMaster::rebuild() {
 // Without an answer the view is not worth anything: it is built anew, with the next connection or in a moment.
 void TaskMaster::put_off() {
   clear();
-  if (candidacy_.leading()) retry_at_ = out_.now + kRetry;
+  if (candidacy_.leading()) retry_at_ = out_.now + kZkRetry;
 }
 
 void TaskMaster::read(ZkRequest request, ZkCalls::Then then) {

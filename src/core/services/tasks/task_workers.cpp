@@ -14,7 +14,7 @@
 namespace kvd {
 namespace {
 
-constexpr Duration kRefusedRetry = seconds(1);
+constexpr Duration kWorkerRefusedRetry = seconds(1);
 constexpr char kTaken[] = "there is a worker of that name";
 
 std::string task_line(const char* state, std::string_view id) {
@@ -231,7 +231,7 @@ void TaskWorkers::look(const std::string& name) {
 
 void TaskWorkers::on_looked(const std::string& name, Worker& worker, const ZkResult& result) {
   if (worker.over) return;
-  if (result.code != ZkCode::kOk) return workers_.lose(name, "its znode was deleted");
+  if (result.code != ZkCode::kOk) return workers_.lose(name, kZnodeDeleted);
   if (result.stat.ephemeral_owner != workers_.session())
     return workers_.lose(name, "its znode is another one's");
   if (!worker.known || result.stat.modified_zxid != worker.fence)
@@ -345,11 +345,10 @@ void TaskWorkers::answer_late(Worker& worker) {
 }
 
 void TaskWorkers::set_idle(const std::string& name, Worker& worker) {
-  call(name, ZkSet{worker_path(name), kIdle, worker.version},
-       [this, name](Worker&, const ZkResult& result) {
-         const bool refused = result.code != ZkCode::kOk && result.code != ZkCode::kBadVersion;
-         refused ? put_off(name, kRefusedRetry) : look(name);
-       });
+  call(name, ZkSet{worker_path(name), kIdle, worker.version}, [this, name](Worker&, const ZkResult& result) {
+    const bool refused = result.code != ZkCode::kOk && result.code != ZkCode::kBadVersion;
+    refused ? put_off(name, kWorkerRefusedRetry) : look(name);
+  });
 }
 
 void TaskWorkers::next(const ServiceAsked& asked, const std::string& name) {

@@ -16,7 +16,6 @@
 namespace kvd {
 namespace {
 
-constexpr Duration kRetry = milliseconds(20);
 constexpr uint64_t kRetriesMax = 1000;
 constexpr int kListingsAtOnce = 4;  // each reads all tasks
 constexpr char kCancelledWord[] = "cancelled";
@@ -194,7 +193,7 @@ void Tasks::put_off(uint64_t token, ZkCode code) {
   if (code == ZkCode::kNotConnected && !pending.unsure && pending.what != What::kShow)
     return reply(token, ServiceStatus::kUnavailable, "this server cannot reach ZooKeeper");
   pending.adrift = true;
-  if (connected_) retry_at_ = std::min(retry_at_, out_.now + kRetry);
+  if (connected_) retry_at_ = std::min(retry_at_, out_.now + kZkRetry);
 }
 
 void Tasks::run_adrift() {

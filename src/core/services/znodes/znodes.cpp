@@ -15,7 +15,6 @@ namespace kvd {
 namespace {
 
 constexpr size_t kSweepsUnderWay = 32;  // calls of one sweep at once: others want to have their turn
-constexpr size_t kDigits = 10;          // behind the name of a sequential one
 
 std::string_view without_slash(std::string_view path) { return path.substr(1); }
 
@@ -230,7 +229,7 @@ void Znodes::post(ServiceAsked message) {
   if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   if (path == "/" && !sequential)
     return reply(message.token, ServiceStatus::kConflict, "the root is always there");
-  if (path.size() + kDigits + message.call.body.size() > limits::kZkData)
+  if (path.size() + kSequenceDigits + message.call.body.size() > limits::kZkData)
     return reply(message.token, ServiceStatus::kTooLarge,
                  fmt::format("path and data have at most {} bytes", limits::kZkData));
   if (ephemeral) return make(std::move(message), sequential, parents);

@@ -9,16 +9,13 @@
 namespace kvd {
 namespace {
 
-constexpr char kDeleted[] = "its znode was deleted";
-constexpr size_t kDigits = 10;
-
 std::string parent_of(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 bool is_made_of(std::string_view name, std::string_view asked) {
-  if (name.size() != asked.size() + kDigits || !name.starts_with(asked)) return false;
+  if (name.size() != asked.size() + kSequenceDigits || !name.starts_with(asked)) return false;
   name.remove_prefix(asked.size());
   return std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
@@ -144,7 +141,7 @@ void Znodes::there(MadeId id, std::string path, int64_t czxid) {
     if (made.sequential) return not_made(id);
     return fail(id, ZkCode::kNodeExists);
   }
-  if (const auto former = made_.in(path)) made_.lose(*former, kDeleted);
+  if (const auto former = made_.in(path)) made_.lose(*former, kZnodeDeleted);
   made_.there(id, std::move(path));
   made.czxid = czxid;
   if (made.leaves) return remove_own(id);
@@ -163,7 +160,7 @@ void Znodes::check_own(MadeId id) {
     if (made == nullptr || made->leaves) return;
     if (made_.put_off(id, result.code)) return;
     const bool other = result.code == ZkCode::kOk && result.stat.created_zxid != made->czxid;
-    if (other || result.code == ZkCode::kNoNode) made_.lose(id, kDeleted);
+    if (other || result.code == ZkCode::kNoNode) made_.lose(id, kZnodeDeleted);
   });
 }
 
