@@ -25,7 +25,6 @@ class TaskWorkers {
   TaskWorkers(Outbox& out, ZkCalls& zk, Reply reply)
       : out_(out), zk_(zk), reply_(std::move(reply)), streams_(out) {}
 
-  // `name` is valid; the call's parameters have been taken.
   void enroll(const ServiceAsked& asked, std::string name);
   void next(const ServiceAsked& asked, const std::string& name);
   // Who of ours has the task by that attempt; empty: nobody.
