@@ -172,9 +172,9 @@ class CallReader {
 
   tl::expected<CallRead, ServiceAnswer> read() {
     for (Problem (CallReader::*step)() :
-         {&CallReader::take_path, &CallReader::take_shared, &CallReader::take_parameters,
-          &CallReader::judge_unknown, &CallReader::judge_holder, &CallReader::judge_path_end,
-          &CallReader::judge_body}) {
+         {&CallReader::take_shared, &CallReader::take_path, &CallReader::take_parameters,
+          &CallReader::judge_unknown, &CallReader::judge_missing, &CallReader::judge_holder,
+          &CallReader::judge_path_end, &CallReader::judge_body}) {
       if (Problem problem = (this->*step)()) return refuse(std::move(problem));
     }
     return std::move(read_);
@@ -186,6 +186,7 @@ class CallReader {
   Problem take_shared();
   Problem take_parameters();
   Problem judge_unknown();
+  Problem judge_missing();
   Problem judge_holder();
   Problem judge_path_end();
   Problem judge_body();
@@ -277,8 +278,6 @@ Problem CallReader::take_parameters() {
     if (given != nullptr) {
       if (const std::string wrong = read_parameter(row, given->value, argument); !wrong.empty())
         return invalid(wrong);
-    } else if (row.missing != nullptr) {
-      return invalid(fmt::format("the query parameter '{}' {}", parameter_name(row.parameter), row.missing));
     }
     if (given != nullptr || row.usual) read_.call.arguments.push_back(std::move(argument));
   }
@@ -290,6 +289,15 @@ Problem CallReader::judge_unknown() {
     const bool shared = name == "hold" || name == "wait" || name == "session";
     if (!shared && row_.find(name) == nullptr)
       return invalid(fmt::format("the query parameter '{}' is not known here", name));
+  }
+  return {};
+}
+
+Problem CallReader::judge_missing() {
+  for (const ParameterRow& row : row_.parameters) {
+    const std::string_view name = parameter_name(row.parameter);
+    if (row.missing != nullptr && find_given(call_, name) == nullptr)
+      return invalid(fmt::format("the query parameter '{}' {}", name, row.missing));
   }
   return {};
 }
