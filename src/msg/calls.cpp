@@ -1,6 +1,8 @@
 // See calls.hpp: the table itself.
 #include "msg/calls.hpp"
 
+#include <iterator>
+
 #include "base/check.hpp"
 #include "msg/name_rules.hpp"
 
@@ -357,17 +359,23 @@ constexpr CallRow kCalls[] = {
      .parameters = {number(kVersion, 0, INT32_MAX, "the version that it has to have"), kRecursion}},
 };
 
+static_assert([] {
+  for (size_t i = 0; i < std::size(kCalls); ++i)
+    if (kCalls[i].name != static_cast<CallName>(i)) return false;
+  return std::size(kCalls) == static_cast<size_t>(CallName::kDeleteZnode) + 1;
+}());
+
+constexpr std::string_view kNames[] = {  // of parameters
+    "candidate", "cversion", "fence",   "format",  "kind",    "max",     "member",
+    "mode",      "name",     "parents", "recurse", "rest",    "retries", "seq",
+    "since",     "size",     "status",  "ttl",     "version", "view",    "zone"};
+static_assert(std::size(kNames) == static_cast<size_t>(kZone) + 1);
+
 }  // namespace
 
 std::span<const CallRow> all_calls() { return kCalls; }
 
-std::string_view parameter_name(Parameter parameter) {
-  static constexpr std::string_view kNames[] = {
-      "candidate", "cversion", "fence",   "format",  "kind",    "max",     "member",
-      "mode",      "name",     "parents", "recurse", "rest",    "retries", "seq",
-      "since",     "size",     "status",  "ttl",     "version", "view",    "zone"};
-  return kNames[static_cast<size_t>(parameter)];
-}
+std::string_view parameter_name(Parameter parameter) { return kNames[static_cast<size_t>(parameter)]; }
 
 std::string_view path_text(PathShape shape) {
   switch (shape) {
