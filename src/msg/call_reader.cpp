@@ -181,9 +181,9 @@ class CallReader {
   }
 
  private:
+  Problem take_shared();
   Problem take_path();
   Problem take_znode(std::string_view path);
-  Problem take_shared();
   Problem take_parameters();
   Problem judge_unknown();
   Problem judge_missing();
@@ -195,6 +195,24 @@ class CallReader {
   const ServiceCall& call_;
   CallRead read_;
 };
+
+// What any call may have.
+Problem CallReader::take_shared() {
+  if (const NamedText* hold = find_given(call_, "hold")) {
+    const std::optional<uint64_t> held = flag_in(hold->value);
+    if (!held) return invalid(problem_of_flag("hold"));
+    read_.hold = *held != 0;
+  }
+  if (const NamedText* wait = find_given(call_, "wait")) {
+    read_.wait_ms = number_in(wait->value, 0, limits::kWaitMs);
+    if (!read_.wait_ms) return invalid(problem_of_number("wait", 0, limits::kWaitMs));
+  }
+  if (const NamedText* session = find_given(call_, "session")) read_.session = session->value;
+  if (read_.hold && read_.session) return invalid("'hold' and 'session' exclude each other");
+  if (row_.waits == Waits::kRefuses && read_.wait_ms.value_or(0) > 0 && !read_.hold)
+    return invalid("nothing is waited for here: without 'wait'");
+  return {};
+}
 
 Problem CallReader::take_path() {
   std::string_view path = call_.path;
@@ -250,24 +268,6 @@ Problem CallReader::take_znode(std::string_view path) {
   if (own.empty() || row_.path == PathShape::kAnyZnode) return {};
   if (of_services) return {ServiceStatus::kForbidden, fmt::format("{} is not for clients", own)};
   return {ServiceStatus::kForbidden, "what kvd and ZooKeeper keep for themselves is not for clients"};
-}
-
-// What any call may have.
-Problem CallReader::take_shared() {
-  if (const NamedText* hold = find_given(call_, "hold")) {
-    const std::optional<uint64_t> held = flag_in(hold->value);
-    if (!held) return invalid(problem_of_flag("hold"));
-    read_.hold = *held != 0;
-  }
-  if (const NamedText* wait = find_given(call_, "wait")) {
-    read_.wait_ms = number_in(wait->value, 0, limits::kWaitMs);
-    if (!read_.wait_ms) return invalid(problem_of_number("wait", 0, limits::kWaitMs));
-  }
-  if (const NamedText* session = find_given(call_, "session")) read_.session = session->value;
-  if (read_.hold && read_.session) return invalid("'hold' and 'session' exclude each other");
-  if (row_.waits == Waits::kRefuses && read_.wait_ms.value_or(0) > 0 && !read_.hold)
-    return invalid("nothing is waited for here: without 'wait'");
-  return {};
 }
 
 Problem CallReader::take_parameters() {
