@@ -7,6 +7,9 @@
 #include <array>
 #include <cmath>
 
+#include "base/base64.hpp"
+#include "base/utf8.hpp"
+
 namespace kvd {
 namespace {
 
@@ -54,6 +57,11 @@ void append_quoted(std::string& out, std::string_view text) {
 }
 
 }  // namespace
+
+JsonWriter& JsonWriter::bytes_member(std::string_view name, std::string_view bytes) {
+  if (is_utf8(bytes)) return member(name, bytes);
+  return key(std::string(name) + "_b64").value(std::string_view(base64_encode(bytes)));
+}
 
 std::string json_quoted(std::string_view text) {
   std::string out;

@@ -1,5 +1,5 @@
 // Writes JSON (RFC 8259) into a string, left to right; commas and escapes take care of themselves. Reading is
-// simdjson's. Bytes that are no UTF-8 are the caller's concern: base/utf8.hpp tells.
+// simdjson's. A text has to be UTF-8 (base/utf8.hpp tells); other bytes are a member of their own kind.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -27,6 +27,9 @@ class JsonWriter {
   JsonWriter& member(std::string_view name, const T& content) {
     return key(name).value(content);
   }
+
+  // As `name`, or as `name`_b64 when they are no plain text that JSON can hold as it is.
+  JsonWriter& bytes_member(std::string_view name, std::string_view bytes);
 
   std::string take() { return std::move(text_); }
 

@@ -14,6 +14,7 @@
 #include "msg/disk.hpp"
 #include "msg/peer.hpp"
 #include "msg/services.hpp"
+#include "msg/typed_call.hpp"
 #include "msg/zk.hpp"
 
 namespace kvd {
@@ -252,11 +253,11 @@ using KvRouterMessage = std::variant<ClientRequest, ClientCancelled, PeerUp, Pee
 // ---- the coordination services: the router and sessions first, then one actor each ----
 using HolderId = StrongId<struct HolderIdTag>;  // a client's session on this server; 0: none
 
-// From the service router to a service; by way of sessions where there is a holder. A token names the call at the
-// router.
+// From the service router to a service, read by the table of calls; by way of sessions where there is a holder. A
+// token names the call at the router.
 struct ServiceAsked {
   uint64_t token = 0;
-  ServiceCall call;
+  TypedCall call;
   HolderId holder;       // whose what it grants is to be
   bool streams = false;  // answered line by line, and the holder ends with its connection
   Instant until{};       // it may wait for others until then

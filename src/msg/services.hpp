@@ -1,5 +1,5 @@
 // What a client can ask of the coordination services and what it is told, free of HTTP. All services share one form: a
-// collection, a verb, a path, parameters and a body; each service's own header in core/services says what it takes.
+// collection, a verb, a path, parameters and a body; the table in calls.hpp says which calls there are.
 // The answers' words are JSON already: they are documents that also stand in ZooKeeper or go out line by line.
 #pragma once
 #include <compare>

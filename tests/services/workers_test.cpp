@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "core/services/tasks/task_layout.hpp"
+#include "msg/name_rules.hpp"
 #include "tasks_harness.hpp"
 
 using namespace kvd;

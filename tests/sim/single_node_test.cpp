@@ -718,4 +718,29 @@ TEST_CASE("a server without a leader, and one that catches up, give what they ha
   CHECK(some.items.size() == 1);
 }
 
+// Whoever passed it on may know other calls than this server does.
+TEST_CASE("a call of a service that another server passes on is read here, too") {
+  Learner node;
+  const auto answer_to = [&](ServiceCall call) {
+    node.push(LinkReceived{node.link, Box(ServiceForward{1, std::move(call), seconds(5)})});
+    const auto results = node.sent<Box<ServiceForwardResult>>(node.link);
+    REQUIRE(results.size() == 1);
+    return results.front()->answer;
+  };
+  const NamedText session{"session", "0000000000000001-0000000000000001"};
+  const auto locks = [&](Verb verb, NamedText further) {
+    return answer_to({Collection::kLocks, verb, "a", {std::move(further), session}, ""});
+  };
+  CHECK(locks(Verb::kPost, {"name", "n"}).status == ServiceStatus::kGone);
+  CHECK(locks(Verb::kPost, {"name", ""}).status == ServiceStatus::kInvalid);
+  CHECK(locks(Verb::kPost, {"name", "n"}).text == "there is no such session, or no more");
+  CHECK(locks(Verb::kPost, {"new", "1"}).text == "the query parameter 'new' is not known here");
+  CHECK(locks(Verb::kPut, {"name", "n"}).text == "GET, HEAD, POST, DELETE");
+  CHECK(locks(Verb::kDelete, {"name", "n"}).text == "the query parameter 'name' is not known here");
+  CHECK(answer_to({Collection::kLocks, Verb::kPost, "a", {{"hold", "1"}}, ""}).text ==
+        "what a connection holds cannot be forwarded");
+  CHECK(answer_to({Collection::kTasks, Verb::kGet, "t/new", {session}, ""}).status ==
+        ServiceStatus::kNotFound);
+}
+
 }  // namespace kvd::sim::single_node_test

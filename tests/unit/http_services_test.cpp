@@ -66,6 +66,7 @@ TEST_CASE("services: what no call looks like is refused") {
       accept_head(request(HttpMethod::kOther, "/v1/locks/a"), kIdentity, head);
   REQUIRE(other);
   CHECK(other->status == 405);
+  CHECK(other->fields.find("Allow: GET, HEAD, POST, DELETE\r\n") != std::string::npos);
 }
 
 TEST_CASE("services: every status has its status, and refusals say what became of it") {

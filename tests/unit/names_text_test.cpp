@@ -7,6 +7,7 @@
 #include "base/ip_address.hpp"
 #include "core/services/names/hosts_text.hpp"
 #include "core/services/names/name_entry.hpp"
+#include "msg/name_rules.hpp"
 
 using namespace kvd;
 

@@ -5,8 +5,8 @@
 #include <charconv>
 #include <vector>
 
-#include "core/services/parameters.hpp"
 #include "core/services/streams.hpp"
+#include "msg/calls.hpp"
 
 namespace kvd {
 namespace {
@@ -55,60 +55,56 @@ void ServiceRouter::take(Token token, ServiceCall call, Duration timeout) {
   if (!connected_ && !of_one_session)
     return refuse(token, ServiceStatus::kUnavailable, "this server cannot reach ZooKeeper");
 
-  Parameters parameters(call);
-  const bool hold = parameters.flag("hold");
-  const std::optional<uint64_t> wait = parameters.number("wait", 0, limits::kWaitMs);
-  std::optional<std::string> session = parameters.text("session");
-  std::string wrong = parameters.problem();
-  if (wrong.empty() && hold && session) wrong = "'hold' and 'session' exclude each other";
-  if (wrong.empty() && of_sessions && (hold || session)) wrong = "sessions are not held";
-  if (wrong.empty() && hold && call.verb != Verb::kPost) wrong = "'hold' is for POST";
-  if (wrong.empty() && hold && mine.from) wrong = "what a connection holds cannot be forwarded";
-  if (!wrong.empty()) return refuse(token, ServiceStatus::kInvalid, wrong);
-
-  const Duration waits = milliseconds(static_cast<int64_t>(wait.value_or(0)));
-  ServiceAsked asked{token, std::move(call), HolderId(), hold, hold && !wait ? kNever : out_.now + waits};
+  tl::expected<CallRead, ServiceAnswer> read = read_call(call);
+  if (!read) return refuse(token, read.error().status, std::move(read.error().text));
+  const bool hold = read->hold;
+  if (hold && mine.from)
+    return refuse(token, ServiceStatus::kInvalid, "what a connection holds cannot be forwarded");
+  const Duration waits = milliseconds(static_cast<int64_t>(read->wait_ms.value_or(0)));
   mine.streams = hold;
-  mine.by_sessions = hold || session || of_sessions;
+  mine.by_sessions = hold || read->session || of_sessions;
   if (!hold) {
     mine.deadline = out_.now + waits + timeout;
     deadlines_.emplace(mine.deadline, token);
   }
-  if (of_sessions && !asked.call.path.empty()) session = asked.call.path;
-  if (session) return bring_to_session(token, std::move(asked), std::move(*session), waits + timeout);
+  const std::optional<std::string> session = of_one_session ? call.path : read->session;
+  if (session) {
+    const std::optional<Incarnation> keeper = keeper_of(*session);
+    if (!keeper) return refuse(token, ServiceStatus::kInvalid, "that is no session's id");
+    if (*keeper != out_.config.self.member.incarnation)
+      return forward(token, std::move(call), *keeper, waits + timeout);
+  }
+
+  const bool grants = call.verb == Verb::kPost || call.verb == Verb::kPut;
+  const Instant until = hold && !read->wait_ms ? kNever : out_.now + waits;
+  ServiceAsked asked{token, std::move(read->call), HolderId(), hold, until};
+  asked.call.body = std::move(call.body);
+  if (session && !of_sessions) {
+    mine.by_session = true;
+    mine.grants = grants;
+    return out_.sessions.post(HolderWanted{std::move(asked), *session});
+  }
   if (hold) return out_.sessions.post(HolderWanted{std::move(asked), ""});
   if (of_sessions) return out_.sessions.post(std::move(asked));
   out_.service_of(asked.call.collection).post(std::move(asked));
 }
 
-void ServiceRouter::bring_to_session(Token token, ServiceAsked asked, std::string session, Duration timeout) {
-  const std::optional<Incarnation> keeper = keeper_of(session);
-  if (!keeper) return refuse(token, ServiceStatus::kInvalid, "that is no session's id");
-  if (*keeper == out_.config.self.member.incarnation) {
-    if (asked.call.collection == Collection::kSessions) return out_.sessions.post(std::move(asked));
-    calls_.at(token).by_session = true;
-    calls_.at(token).grants = asked.call.verb == Verb::kPost || asked.call.verb == Verb::kPut;
-    return out_.sessions.post(HolderWanted{std::move(asked), std::move(session)});
-  }
+// As it came: the server that keeps the session reads it, too.
+void ServiceRouter::forward(Token token, ServiceCall call, Incarnation keeper, Duration timeout) {
   Call& mine = calls_.at(token);
   if (mine.from)
     return refuse(token, ServiceStatus::kGone,
                   "the server that kept that session is gone");  // one hop at most
-  const auto link = links_.find(*keeper);
+  const auto link = links_.find(keeper);
   if (link == links_.end()) {
-    if (registered_.contains(*keeper))
+    if (registered_.contains(keeper))
       return refuse(token, ServiceStatus::kUnavailable,
                     "the server that keeps that session cannot be reached");
     return refuse(token, ServiceStatus::kGone,
                   "the server that kept that session is gone, and so is the session");
   }
   mine.to = link->second;
-  // As it came, but for what a second service router would not know better.
-  auto& parameters = asked.call.parameters;
-  if (asked.call.collection != Collection::kSessions) parameters.push_back({"session", std::move(session)});
-  if (asked.until > out_.now) parameters.push_back({"wait", std::to_string(to_ms(asked.until - out_.now))});
-  std::sort(parameters.begin(), parameters.end());
-  out_.emit(LinkSend{link->second, ServiceForward{token, std::move(asked.call), timeout}});
+  out_.emit(LinkSend{link->second, ServiceForward{token, std::move(call), timeout}});
 }
 
 void ServiceRouter::on(PeerSaid message) {

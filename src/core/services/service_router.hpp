@@ -1,10 +1,11 @@
-// The service router: every call from its arrival to its last answer. It refuses what needs no ZooKeeper to be
-// refused, brings calls that name a client's session to the server that keeps it, watches over time limits, and tells
-// the services who has gone. What a call means is the services' to know.
+// The service router: every call from its arrival to its last answer. It reads each by the table of calls
+// (msg/calls.hpp), also one that another server has read before, and refuses what is none. It brings calls that name a
+// client's session to the server that keeps it, watches over time limits, and tells the services who has gone. What a
+// call means is the services' to know.
 //
-// Parameters that it takes out of every call: session=ID, hold=1 (the answer is a stream of lines, and what it grants
+// What all calls share the services never see: session=ID, hold=1 (the answer is a stream of lines, and what it grants
 // lasts as long as the connection), wait=MS (0 to limits::kWaitMs: how long the call may wait for others; nothing: not
-// at all, or with hold=1 for ever). Services never see them.
+// at all, or with hold=1 for ever).
 #pragma once
 #include <map>
 #include <optional>
@@ -57,7 +58,7 @@ class ServiceRouter {
   void on(const StopRequested& message);
 
   void take(Token token, ServiceCall call, Duration timeout);
-  void bring_to_session(Token token, ServiceAsked asked, std::string session, Duration timeout);
+  void forward(Token token, ServiceCall call, Incarnation keeper, Duration timeout);
   void finish(Calls::iterator it, ServiceAnswer answer);
   void refuse(Token token, ServiceStatus status, std::string why);
   void end_stream(Calls::iterator it);

@@ -7,13 +7,11 @@
 
 #include "base/json_writer.hpp"
 #include "core/mutation.hpp"
-#include "core/services/parameters.hpp"
+#include "msg/calls.hpp"
 
 namespace kvd {
 namespace {
 
-constexpr uint64_t kTtlMax = 3600;
-constexpr uint64_t kTtlUsual = 15;
 constexpr int kConfirmsPerTimeout = 6;
 constexpr char kAway[] = "this server cannot reach ZooKeeper";
 constexpr Duration kStopGrace = milliseconds(1500);  // below what a stop takes at most
@@ -39,36 +37,26 @@ std::string Sessions::to_json(const Session& session, bool left) const {
 }
 
 void Sessions::on(ServiceAsked message) {
-  if (message.call.path.empty()) {
-    if (message.call.verb != Verb::kPost) return reply(message.token, ServiceStatus::kWrongVerb, "POST");
-    return open(std::move(message));
-  }
-  if (message.call.verb == Verb::kPost)
-    return reply(message.token, ServiceStatus::kWrongVerb, "GET, HEAD, PUT, DELETE");
-  const std::string wrong = Parameters(message.call).finish();
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
+  const CallName what = message.call.name;
+  if (what == CallName::kOpenSession) return open(std::move(message));
   const auto it = by_id_.find(message.call.path);
   if (it == by_id_.end())
     return reply(message.token, ServiceStatus::kGone, "there is no such session, or no more");
   const HolderId holder = it->second;
-  if (message.call.verb == Verb::kDelete) {
+  if (what == CallName::kEndSession) {
     end_one(holder, "the session was ended");
     return reply(message.token, ServiceStatus::kDone);
   }
-  if (message.call.verb == Verb::kPut) renew(holder);
-  reply(message.token, ServiceStatus::kOk, to_json(sessions_.at(holder), message.call.verb == Verb::kGet));
+  if (what == CallName::kRenewSession) renew(holder);
+  reply(message.token, ServiceStatus::kOk, to_json(sessions_.at(holder), what == CallName::kShowSession));
 }
 
 void Sessions::open(ServiceAsked message) {
-  Parameters parameters(message.call);
-  const uint64_t ttl = parameters.number("ttl", 1, kTtlMax).value_or(kTtlUsual);
-  const std::string wrong = parameters.finish();
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   if (sessions_.size() >= limits::kClientSessions)
     return reply(message.token, ServiceStatus::kUnavailable, "too many sessions on this server");
   Session session;
   session.id = fmt::format("{:016x}-{:016x}", out_.config.self.member.incarnation.value, out_.prng.next());
-  session.ttl = seconds(static_cast<int64_t>(ttl));
+  session.ttl = seconds(static_cast<int64_t>(*message.call.number(Parameter::kTtl)));
   const HolderId holder = add(std::move(session));
   renew(holder);
   reply(message.token, ServiceStatus::kCreated, to_json(sessions_.at(holder), false));

@@ -6,10 +6,11 @@
 // two thirds of it everything is taken back, and so before it can be given to others. From that moment on nobody says
 // that anything is held (Outbox::certain), also when this server slept and has much else to do first.
 //
-//   POST   /v1/sessions[?ttl=S]   201 {"id","ttl_s"}; S from 1 to 3600, 15 when not given
-//   GET    /v1/sessions/ID        200 {"id","ttl_s","left_ms"}; 410 when it is no more
-//   PUT    /v1/sessions/ID        200, renewed; every call that names it with 'session' renews it, too
-//   DELETE /v1/sessions/ID        204; what it holds is free
+// Its calls (msg/calls.cpp) are answered so:
+//   kOpenSession    201 {"id","ttl_s"}
+//   kShowSession    200 {"id","ttl_s","left_ms"}; 410 when it is no more
+//   kRenewSession   200; every call that names it renews it, too
+//   kEndSession     204; what it holds is free
 #pragma once
 #include <map>
 #include <optional>

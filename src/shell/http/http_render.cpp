@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "base/base64.hpp"
 #include "base/json_writer.hpp"
 #include "base/utf8.hpp"
 #include "msg/znodes.hpp"
@@ -63,15 +62,6 @@ bool lists(const EntityTags& tags, Revision revision) {
          std::find(tags.revisions.begin(), tags.revisions.end(), revision) != tags.revisions.end();
 }
 
-// `name`, or `name`_b64 when the bytes are no UTF-8.
-void write_bytes(JsonWriter& json, std::string_view name, std::string_view bytes) {
-  if (is_utf8(bytes)) {
-    json.key(name).value(bytes);
-  } else {
-    json.key(std::string(name) + "_b64").value(base64_encode(bytes));
-  }
-}
-
 HttpResponse plain(uint16_t status, std::string text) {
   HttpResponse response;
   response.status = status;
@@ -115,8 +105,8 @@ class Renderer {
     json.begin_object().member("revision", reply_.revision.value).key("items").begin_array();
     for (const Record& item : listing.items) {
       json.begin_object();
-      write_bytes(json, "key", item.key());
-      if (!plan_.keys_only) write_bytes(json, "value", item.value());
+      json.bytes_member("key", item.key());
+      if (!plan_.keys_only) json.bytes_member("value", item.value());
       json.member("revision", item.modified().value).member("version", item.version()).end_object();
     }
     json.end_array().end_object();
@@ -131,7 +121,7 @@ class Renderer {
   HttpResponse operator()(const KeyWritten& written) const {
     JsonWriter json;
     json.begin_object();
-    write_bytes(json, "key", plan_.text);
+    json.bytes_member("key", plan_.text);
     json.member("revision", reply_.revision.value).member("created", written.created).end_object();
     HttpResponse response = json_response(written.created ? 201 : 200, json);
     response.etag = reply_.revision;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/percent.hpp"
+#include "msg/calls.hpp"
 #include "msg/limits.hpp"
 #include "shell/http/http_text.hpp"
 
@@ -76,6 +77,13 @@ HttpResponse refusal(bool write, uint16_t status, std::string_view kind, std::st
   return problem_response(problem);
 }
 
+HttpResponse wrong_verb(bool write, const std::string& allowed) {
+  const HttpStatus http = http_status_of(ServiceStatus::kWrongVerb);
+  HttpResponse response = refusal(write, http.status, http.kind, "allowed here: " + allowed);
+  add_field(response, "Allow", allowed);
+  return response;
+}
+
 std::optional<Verb> verb_of(HttpMethod method) {
   switch (method) {
     case HttpMethod::kGet:
@@ -140,20 +148,16 @@ std::optional<Collection> service_collection(std::string_view path) {
 std::optional<HttpResponse> accept_service(const HttpRequest& request, Collection collection,
                                            std::string_view path, std::string_view query,
                                            AcceptedHead& accepted) {
+  path.remove_prefix(kVersion.size() + std::string_view(collection_name(collection)).size());
+  if (path.starts_with('/')) path.remove_prefix(1);
+  std::string decoded = percent_decode(path);
   const std::optional<Verb> verb = verb_of(request.method);
-  if (!verb) {
-    HttpResponse response =
-        refusal(false, 405, "method-not-allowed", "allowed here: GET, HEAD, PUT, POST, DELETE");
-    add_field(response, "Allow", "GET, HEAD, PUT, POST, DELETE");
-    return response;
-  }
+  if (!verb) return wrong_verb(false, allowed_verbs(collection, decoded));
   const bool write = *verb != Verb::kGet;
   ServiceRequest& service = accepted.service.emplace();
   service.call.collection = collection;
   service.call.verb = *verb;
-  path.remove_prefix(kVersion.size() + std::string_view(collection_name(collection)).size());
-  if (path.starts_with('/')) path.remove_prefix(1);
-  service.call.path = percent_decode(path);
+  service.call.path = std::move(decoded);
   std::string wrong = read_parameters(query, service.call);
   if (wrong.empty()) wrong = take_timeout(service.call, service.timeout);
   if (service.call.path.size() > limits::kKeyBytes)
@@ -175,11 +179,7 @@ bool holds(const ServiceRequest& request) {
 HttpResponse render_service(const ServiceReply& reply, bool write) {
   const ServiceAnswer& answer = reply.answer;
   const HttpStatus http = http_status_of(answer.status);
-  if (answer.status == ServiceStatus::kWrongVerb) {
-    HttpResponse response = refusal(write, http.status, http.kind, "allowed here: " + answer.text);
-    add_field(response, "Allow", answer.text);
-    return response;
-  }
+  if (answer.status == ServiceStatus::kWrongVerb) return wrong_verb(write, answer.text);
   if (refuses(answer.status)) return refusal(write, http.status, http.kind, answer.text);
   HttpResponse response;
   response.status = http.status;

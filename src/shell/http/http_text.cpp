@@ -74,12 +74,12 @@ std::string set_fence(Query& query, std::string value) {
   return "";
 }
 
-struct Parameter {
+struct KnownParameter {
   std::string_view name;
   uint32_t bit;
   Setter set;
 };
-constexpr Parameter kParameters[] = {
+constexpr KnownParameter kParameters[] = {
     {"read", kQueryRead, set_read},
     {"min_rev", kQueryMinRevision, set_min_revision},
     {"timeout", kQueryTimeout, set_timeout},
@@ -93,8 +93,8 @@ constexpr Parameter kParameters[] = {
     {"verbose", kQueryVerbose, [](Query& q, std::string v) { return set_flag(q.verbose, v); }},
 };
 
-const Parameter* find_parameter(std::string_view name, uint32_t allowed) {
-  for (const Parameter& parameter : kParameters) {
+const KnownParameter* find_parameter(std::string_view name, uint32_t allowed) {
+  for (const KnownParameter& parameter : kParameters) {
     if (parameter.name == name && (parameter.bit & allowed) != 0) return &parameter;
   }
   return nullptr;
@@ -120,7 +120,7 @@ Result<Query> parse_query(std::string_view text, uint32_t allowed) {
     size_t equals = pair.find('=');
     std::string name = query_decode(pair.substr(0, equals));
     std::string value = equals == std::string_view::npos ? "" : query_decode(pair.substr(equals + 1));
-    const Parameter* parameter = find_parameter(name, allowed);
+    const KnownParameter* parameter = find_parameter(name, allowed);
     if (parameter == nullptr) return failure(fmt::format("the query parameter '{}' is unknown here", name));
     if ((seen & parameter->bit) != 0)
       return failure(fmt::format("the query parameter '{}' is given twice", name));

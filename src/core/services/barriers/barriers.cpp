@@ -3,14 +3,12 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "base/json_writer.hpp"
-#include "core/services/parameters.hpp"
+#include "msg/calls.hpp"
 
 namespace kvd {
 namespace {
-
-constexpr std::string_view kEnter = "/enter";
-constexpr std::string_view kLeave = "/leave";
 
 std::string words_of(std::string_view path) {
   JsonWriter json;
@@ -52,29 +50,22 @@ void Barriers::refuse(uint64_t token, ZkCode code, bool write) {
 }
 
 void Barriers::on(ServiceAsked message) {
-  std::string& path = message.call.path;
-  bool enters = false;
-  if (message.call.verb == Verb::kPost) {
-    enters = path.ends_with(kEnter);
-    if (!enters && !path.ends_with(kLeave))
-      return reply(message.token, ServiceStatus::kInvalid, "a POST goes to PATH/enter or PATH/leave");
-    path.resize(path.size() - kEnter.size());
-  }
-  const PathProblem problem = problem_of_path(path);
-  if (problem) return reply(message.token, problem.status, problem.detail);
-  path.insert(0, 1, '/');
+  const std::string& path = message.call.path;
   until_[message.token] = message.until;
-  if (message.call.verb == Verb::kPost) return enters ? enter(std::move(message)) : leave(std::move(message));
-  const std::string wrong = Parameters(message.call).finish();
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
-  switch (message.call.verb) {
-    case Verb::kPut:
+  switch (message.call.name) {
+    case CallName::kRaiseBarrier:
       return raise(message.token, path, true);
-    case Verb::kDelete:
+    case CallName::kLowerBarrier:
       return lower(message.token, path);
-    default:
+    case CallName::kShowBarrier:
       pending_[message.token] = PendingCall{path, message.until, false};
       return show(message.token);
+    case CallName::kEnterBarrier:
+      return enter(std::move(message));
+    case CallName::kLeaveBarrier:
+      return leave(std::move(message));
+    default:
+      CHECK(!"a call of barriers");
   }
 }
 

@@ -1,14 +1,13 @@
 // Barriers, single and double, in the layouts of kazoo's Barrier and DoubleBarrier, whose clients they work with.
 //
-//   PUT    /v1/barriers/PATH           201 {"path"}; 200 when it is there already
-//   GET    /v1/barriers/PATH[?wait=MS] 200 {"path","up":false} once it is not there; 408 it still is
-//   DELETE /v1/barriers/PATH           204, also when it is not there; 409 members are in
-//   POST   /v1/barriers/PATH/enter?size=N&session=S[&member=M][&wait=MS]
-//                                      200 {"state":"released","member"} once N are in; 202 {"state":"waiting",
-//                                      "present","size"}: the place is kept, ask again
-//          with hold=1 instead         lines waiting, released, then the connection is the membership: timeout, lost
-//   POST   /v1/barriers/PATH/leave?session=S[&member=M][&wait=MS]
-//                                      200 {"state":"left"} once all have left; 202 {"state":"leaving","present"}
+// Their calls (msg/calls.cpp) are answered so:
+//   kRaiseBarrier   201 {"path"}; 200 when it is there already
+//   kShowBarrier    200 {"path","up":false} once it is not there; 408 it still is
+//   kLowerBarrier   204, also when it is not there; 409 members are in
+//   kEnterBarrier   200 {"state":"released","member"} once all are in; 202 {"state":"waiting","present","size"}: the
+//                   place is kept, ask again
+//       by lines    waiting, released, then the connection is the membership: timeout, lost
+//   kLeaveBarrier   200 {"state":"left"} once all have left; 202 {"state":"leaving","present"}
 //
 // A single one is there while its znode is. Of a double one each member is an ephemeral child, 32 hexadecimal digits
 // with the member's name in it, and `ready` the child by which who completes it releases all. `ready` is not counted.
@@ -46,8 +45,6 @@ namespace kvd {
 
 class Barriers {
  public:
-  static constexpr uint64_t kSizeMax = 10'000;
-
   explicit Barriers(Outbox& out);
 
   void handle(ServiceMessage&& message);
@@ -55,7 +52,7 @@ class Barriers {
   Instant deadline() const;
 
  private:
-  struct PendingCall {  // a GET
+  struct PendingCall {  // one that looks
     std::string path;
     Instant until{};
     bool waiting = false;

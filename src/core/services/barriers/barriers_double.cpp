@@ -6,7 +6,7 @@
 #include "base/json_writer.hpp"
 #include "core/mutation.hpp"
 #include "core/services/barriers/barriers.hpp"
-#include "core/services/parameters.hpp"
+#include "msg/calls.hpp"
 
 namespace kvd {
 namespace {
@@ -47,16 +47,8 @@ bool is_ours(const std::string& data) { return data.empty() || data.starts_with(
 // ---- what is asked ----
 
 void Barriers::enter(ServiceAsked message) {
-  Parameters parameters(message.call);
-  const std::optional<uint64_t> size = parameters.number("size", 1, kSizeMax);
-  std::string name = parameters.text("member").value_or(out_.config.self.member.id.value);
-  std::string wrong = parameters.finish();
-  if (wrong.empty() && !size) wrong = "the query parameter 'size' has to say how many have to be in";
-  if (wrong.empty()) wrong = problem_of_holder_name(name);
-  if (wrong.empty() && message.holder == HolderId())
-    wrong = "who? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
-
+  const uint64_t size = *message.call.number(Parameter::kSize);
+  std::string name = message.call.text(Parameter::kMember).value_or(out_.config.self.member.id.value);
   if (const auto lost = members_.losses().take(message.holder, place_of(message.call.path, name)))
     return reply(message.token, ServiceStatus::kGone, *lost);
   std::optional<MemberId> id = find_place(message.holder, message.call.path, name);
@@ -66,7 +58,7 @@ void Barriers::enter(ServiceAsked message) {
   }
   if (id && members_.at(*id).phase == Phase::kLeaving)
     return reply(message.token, ServiceStatus::kConflict, "this member is about to leave");
-  if (id && members_.at(*id).size != *size)
+  if (id && members_.at(*id).size != size)
     return reply(message.token, ServiceStatus::kConflict, "this member entered with another size");
   const bool enters = !id;
   if (enters) {
@@ -76,7 +68,7 @@ void Barriers::enter(ServiceAsked message) {
     member.watch_bytes = member_watch_bytes(out_, message.call.path);
     member.path = std::move(message.call.path);
     member.member = std::move(name);
-    member.size = *size;
+    member.size = size;
     member.name = fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next());
     if (!members_.add(*id, std::move(member)))
       return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
@@ -94,13 +86,7 @@ void Barriers::enter(ServiceAsked message) {
 }
 
 void Barriers::leave(ServiceAsked message) {
-  Parameters parameters(message.call);
-  const std::string name = parameters.text("member").value_or(out_.config.self.member.id.value);
-  std::string wrong = parameters.finish();
-  if (wrong.empty() && message.streams) wrong = "who holds a place by a connection leaves by closing it";
-  if (wrong.empty() && message.holder == HolderId())
-    wrong = "the query parameter 'session' has to name whose place it is";
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
+  const std::string name = message.call.text(Parameter::kMember).value_or(out_.config.self.member.id.value);
   if (const auto lost = members_.losses().take(message.holder, place_of(message.call.path, name)))
     return reply(message.token, ServiceStatus::kGone, *lost);
   const auto id = find_place(message.holder, message.call.path, name);

@@ -3,19 +3,18 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "base/json_writer.hpp"
 #include "core/mutation.hpp"
 #include "core/services/ids/ids_paths.hpp"
-#include "core/services/parameters.hpp"
 #include "core/services/zk_refusal.hpp"
-#include "msg/zk_checks.hpp"
+#include "msg/calls.hpp"
 
 namespace kvd {
 namespace {
 
 constexpr int kTakeAttempts = 32;    // to be faster than others
 constexpr size_t kLooksAtOnce = 16;  // at numbers that may rest
-constexpr size_t kPoolBytes = 255;
 constexpr int kRestTimeouts = 2;
 
 std::string claim_json(int64_t rest_ms, const std::string& nonce) {
@@ -54,48 +53,26 @@ void Ids::reply(uint64_t token, ServiceStatus status, std::string text) {
 // ---- what is asked ----
 
 void Ids::on(ServiceAsked message) {
-  std::string& path = message.call.path;
-  const size_t slash = path.find('/');
-  const std::string pool = path.substr(0, slash);
-  if (pool.size() > kPoolBytes || !zk_path_valid("/" + pool) || pool.empty())
-    return reply(message.token, ServiceStatus::kInvalid,
-                 fmt::format("a pool's name has 1 to {} bytes and could be a znode's", kPoolBytes));
-  std::optional<uint32_t> number;
-  if (slash != std::string::npos) number = id_number(std::string_view(path).substr(slash + 1));
-  const bool of_pool = message.call.verb == Verb::kGet || message.call.verb == Verb::kPost;
-  if (of_pool && slash != std::string::npos)
-    return reply(message.token, ServiceStatus::kWrongVerb, "PUT, DELETE");
-  if (!of_pool && slash == std::string::npos)
-    return reply(message.token, ServiceStatus::kWrongVerb, "GET, HEAD, POST");
-  if (!of_pool && !number)
-    return reply(message.token, ServiceStatus::kInvalid, fmt::format("an id is a number from 1 to {}", kMax));
-  if (message.until > out_.now && !message.streams)
-    return reply(message.token, ServiceStatus::kInvalid, "nothing is waited for here: without 'wait'");
-  path = pool;
-  switch (message.call.verb) {
-    case Verb::kGet:
+  switch (message.call.name) {
+    case CallName::kShowIds:
       return show(std::move(message));
-    case Verb::kPost:
+    case CallName::kLendId:
       return post(std::move(message));
-    case Verb::kPut:
-      return confirm(std::move(message), *number);
-    case Verb::kDelete:
-      return release(std::move(message), *number);
+    case CallName::kConfirmId:
+      return confirm(std::move(message));
+    case CallName::kReleaseId:
+      return release(std::move(message));
+    default:
+      CHECK(!"a call of ids");
   }
 }
 
 void Ids::post(ServiceAsked message) {
-  Parameters parameters(message.call);
   Claim claim;
-  claim.max = static_cast<uint32_t>(parameters.number("max", 1, kMax).value_or(kMax));
+  claim.max = static_cast<uint32_t>(*message.call.number(Parameter::kMax));
   const int64_t usual = to_ms(kRestTimeouts * timeout_);
-  claim.rest_ms = static_cast<int64_t>(parameters.number("rest", 0, kRestMsMax).value_or(usual));
-  claim.name = parameters.text("name").value_or(out_.config.self.member.id.value);
-  std::string wrong = parameters.finish();
-  if (wrong.empty()) wrong = problem_of_holder_name(claim.name);
-  if (wrong.empty() && message.holder == HolderId())
-    wrong = "for whom? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
+  claim.rest_ms = static_cast<int64_t>(message.call.number(Parameter::kRest).value_or(usual));
+  claim.name = message.call.text(Parameter::kName).value_or(out_.config.self.member.id.value);
   if (claims_.all().size() >= limits::kClientSessions)
     return reply(message.token, ServiceStatus::kUnavailable, "this server keeps too many ids for clients");
   claim.watch_bytes = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
@@ -116,13 +93,8 @@ std::optional<Ids::ClaimId> Ids::find_held(HolderId holder, const std::string& p
   });
 }
 
-void Ids::confirm(ServiceAsked message, uint32_t number) {
-  const std::string wrong = Parameters(message.call).finish();
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
-  if (message.holder == HolderId())
-    return reply(message.token, ServiceStatus::kInvalid,
-                 "the query parameter 'session' has to name whose id it is");
-  const auto id = find_held(message.holder, message.call.path, number);
+void Ids::confirm(ServiceAsked message) {
+  const auto id = find_held(message.holder, message.call.path, message.call.id);
   if (!id) return reply(message.token, ServiceStatus::kGone, "the client's session does not have that id");
   check_own(*id, [this, id = *id, token = message.token](ZkCode code) {
     const Claim* claim = claims_.find(id);
@@ -135,13 +107,8 @@ void Ids::confirm(ServiceAsked message, uint32_t number) {
   });
 }
 
-void Ids::release(ServiceAsked message, uint32_t number) {
-  const std::string wrong = Parameters(message.call).finish();
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
-  if (message.holder == HolderId())
-    return reply(message.token, ServiceStatus::kInvalid,
-                 "the query parameter 'session' has to name whose id it is");
-  const auto id = find_held(message.holder, message.call.path, number);
+void Ids::release(ServiceAsked message) {
+  const auto id = find_held(message.holder, message.call.path, message.call.id);
   if (!id)
     return reply(message.token, ServiceStatus::kNotFound, "the client's session does not have that id");
   claims_.at(*id).leaving.insert(message.token);

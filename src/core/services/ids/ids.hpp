@@ -1,11 +1,11 @@
-// Unique ids: small numbers, 1 to at most kMax, each lent to one holder at a time, as those need who have so many bits
-// for a machine's number. A pool is one name, and needs no making.
+// Unique ids: small numbers, 1 to at most kIdMax, each lent to one holder at a time, as those need who have so many
+// bits for a machine's number. A pool is one name, and needs no making.
 //
-//   POST   /v1/ids/POOL?session=S|hold=1[&max=N][&name=T][&rest=MS]
-//                                201 {"id","fence"}, or lines {"state":"held","id","fence"}, lost; 503 none is free
-//   PUT    /v1/ids/POOL/N?session=S   200 {"id","fence"}: it is still lent to S; 410
-//   DELETE /v1/ids/POOL/N?session=S   204, it rests; 404 when it is not lent to S
-//   GET    /v1/ids/POOL[?max=N]  200 {"held":[{"id","name","fence"}],"resting":[N,..],"free":K}
+// Their calls (msg/calls.cpp) are answered so:
+//   kLendId      201 {"id","fence"}, or lines {"state":"held","id","fence"}, lost; 503 none is free
+//   kConfirmId   200 {"id","fence"}: it is still lent to that session; 410
+//   kReleaseId   204, it rests; 404 when it is not lent to that session
+//   kShowIds     200 {"held":[{"id","name","fence"}],"resting":[N,..],"free":K}
 //
 // In ZooKeeper: /ids/POOL/N, an ephemeral with the holder's name, is who has it, for kvd and for others who make such
 // znodes themselves; its czxid is the fence. Beside it, and for kvd only,
@@ -38,14 +38,12 @@
 
 #include "core/services/holdings.hpp"
 #include "core/services/zk_calls.hpp"
+#include "msg/name_rules.hpp"
 
 namespace kvd {
 
 class Ids {
  public:
-  static constexpr uint32_t kMax = 1024;
-  static constexpr uint64_t kRestMsMax = 3'600'000;
-
   explicit Ids(Outbox& out);
 
   void handle(ServiceMessage&& message);
@@ -74,7 +72,7 @@ class Ids {
   struct Claim : Holding {
     std::string pool;
     std::string name;
-    uint32_t max = kMax;
+    uint32_t max = kIdMax;
     int64_t rest_ms = 0;
     std::string nonce;
     std::optional<uint64_t> asker;  // of a client's session
@@ -87,9 +85,9 @@ class Ids {
     int32_t version = 0;                   // of the claim then
     int64_t fence = 0;                     // held since
   };
-  struct PendingCall {  // a GET
+  struct PendingCall {  // one that looks
     std::string pool;
-    uint32_t max = kMax;
+    uint32_t max = kIdMax;
     std::set<uint32_t> resting;
     std::set<uint32_t> held;
   };
@@ -124,8 +122,8 @@ class Ids {
   void find(ClaimId id);
   void held(ClaimId id, int64_t fence);
   void check_own(ClaimId id, std::function<void(ZkCode)> then);
-  void confirm(ServiceAsked message, uint32_t number);
-  void release(ServiceAsked message, uint32_t number);
+  void confirm(ServiceAsked message);
+  void release(ServiceAsked message);
   bool end_calls(ClaimId id, const ServiceAnswer& answer);
   void unasked(ClaimId id);
   void release_now(ClaimId id);

@@ -10,9 +10,6 @@
 
 namespace kvd {
 
-// Decimal without zeros before it, 1 to Ids::kMax.
-std::optional<uint32_t> id_number(std::string_view name);
-
 inline std::string held_path(const std::string& pool) { return "/ids/" + pool; }
 inline std::string held_path(const std::string& pool, uint32_t id) {
   return fmt::format("/ids/{}/{}", pool, id);

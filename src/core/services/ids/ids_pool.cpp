@@ -8,8 +8,8 @@
 #include "base/json_writer.hpp"
 #include "core/services/ids/ids.hpp"
 #include "core/services/ids/ids_paths.hpp"
-#include "core/services/parameters.hpp"
 #include "core/services/zk_refusal.hpp"
+#include "msg/calls.hpp"
 
 namespace kvd {
 namespace {
@@ -31,20 +31,11 @@ int64_t rest_of(const std::string& claim) {
   uint64_t rest = 0;
   if (parser.parse(claim).get(root) != simdjson::SUCCESS ||
       root["rest_ms"].get_uint64().get(rest) != simdjson::SUCCESS)
-    rest = Ids::kRestMsMax;
-  return static_cast<int64_t>(std::min(rest, Ids::kRestMsMax));
+    rest = kIdRestMsMax;
+  return static_cast<int64_t>(std::min(rest, kIdRestMsMax));
 }
 
 }  // namespace
-
-std::optional<uint32_t> id_number(std::string_view name) {
-  uint32_t number = 0;
-  const char* end = name.data() + name.size();
-  const auto [rest, error] = std::from_chars(name.data(), end, number);
-  if (error != std::errc() || rest != end || name.front() == '0' || number == 0 || number > Ids::kMax)
-    return std::nullopt;
-  return number;
-}
 
 // The first call is a write: what is read behind it is at least as new, and its moment is ZooKeeper's present.
 void Ids::survey(const std::string& pool, bool make, SurveyThen then) {
@@ -135,14 +126,11 @@ int64_t Ids::left_ms(const Rest& rest, int64_t now_ms) {
   return rest.rest_ms - std::max<int64_t>(0, now_ms - *rest.since_ms);
 }
 
-// ---- GET ----
+// ---- reads ----
 
 void Ids::show(ServiceAsked message) {
   PendingCall pending;
-  Parameters parameters(message.call);
-  pending.max = static_cast<uint32_t>(parameters.number("max", 1, kMax).value_or(kMax));
-  const std::string wrong = parameters.finish();
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
+  pending.max = static_cast<uint32_t>(*message.call.number(Parameter::kMax));
   if (pending_.size() >= kShowsAtOnce)
     return reply(message.token, ServiceStatus::kUnavailable,
                  "too many look at pools of ids at once; try again");
@@ -197,7 +185,7 @@ void Ids::show_held(uint64_t token) {
                if (refuses_show(token, result.code == ZkCode::kNoNode ? ZkCode::kOk : result.code)) return;
                if (result.code == ZkCode::kOk) {
                  json->begin_object().member("id", number);
-                 text_member(*json, "name", result.data);
+                 json->bytes_member("name", result.data);
                  json->member("fence", result.stat.created_zxid).end_object();
                }
                if (last) finish();

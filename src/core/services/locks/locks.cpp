@@ -6,14 +6,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.hpp"
 #include "base/json_writer.hpp"
-#include "core/services/parameters.hpp"
 #include "core/services/zk_refusal.hpp"
+#include "msg/calls.hpp"
 
 namespace kvd {
 namespace {
 
-bool is_election(const ServiceCall& call) { return call.collection == Collection::kElections; }
+bool is_election(const TypedCall& call) { return call.collection == Collection::kElections; }
 
 // Of a session, as what it has lost.
 std::string place_of(const std::string& path, bool election) { return (election ? "e" : "l") + path; }
@@ -48,32 +49,25 @@ void Locks::reply(uint64_t token, ServiceStatus status, std::string text) {
 // ---- what is asked ----
 
 void Locks::on(ServiceAsked message) {
-  const PathProblem problem = problem_of_path(message.call.path);
-  if (problem) return reply(message.token, problem.status, problem.detail);
-  message.call.path.insert(0, 1, '/');
-  switch (message.call.verb) {
-    case Verb::kGet:
+  switch (message.call.name) {
+    case CallName::kShowLock:
+    case CallName::kShowElection:
       return show(std::move(message));
-    case Verb::kPost:
+    case CallName::kTakeLock:
+    case CallName::kStand:
       return post(std::move(message));
-    case Verb::kDelete:
+    case CallName::kLeaveLock:
+    case CallName::kLeaveElection:
       return leave(std::move(message));
-    case Verb::kPut:
-      return reply(message.token, ServiceStatus::kWrongVerb, "GET, HEAD, POST, DELETE");
+    default:
+      CHECK(!"a call of locks or elections");
   }
 }
 
 void Locks::post(ServiceAsked message) {
   const bool election = is_election(message.call);
-  Parameters parameters(message.call);
-  const std::optional<std::string> name = parameters.text(election ? "candidate" : "name");
-  std::string wrong = parameters.finish();
-  if (wrong.empty() && election && !name) wrong = "the query parameter 'candidate' has to name who stands";
-  if (wrong.empty() && name) wrong = problem_of_holder_name(*name);
-  if (wrong.empty() && message.holder == HolderId())
-    wrong = "for whom? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
-
+  const std::optional<std::string> name =
+      message.call.text(election ? Parameter::kCandidate : Parameter::kName);
   const auto lost = grants_.losses().take(message.holder, place_of(message.call.path, election));
   if (lost) return reply(message.token, ServiceStatus::kGone, *lost);
   std::optional<PlaceId> place = find(message.holder, message.call.path, election);
@@ -103,13 +97,8 @@ void Locks::post(ServiceAsked message) {
 }
 
 void Locks::leave(ServiceAsked message) {
-  const std::string wrong = Parameters(message.call).finish();
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   const bool election = is_election(message.call);
   const std::optional<PlaceId> place = find(message.holder, message.call.path, election);
-  if (message.holder == HolderId())
-    return reply(message.token, ServiceStatus::kInvalid,
-                 "the query parameter 'session' has to name whose place it is");
   const auto lost = grants_.losses().take(message.holder, place_of(message.call.path, election));
   if (lost) return reply(message.token, ServiceStatus::kGone, *lost);
   if (!place)
@@ -238,12 +227,7 @@ void Locks::on(const ZkSessionChanged& message) {
 void Locks::show(ServiceAsked message) {
   PendingRead pending;
   pending.election = is_election(message.call);
-  Parameters parameters(message.call);
-  if (pending.election) {
-    if (auto since = parameters.number("since", 0, INT64_MAX)) pending.since = static_cast<int64_t>(*since);
-  }
-  const std::string wrong = parameters.finish();
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
+  if (const auto since = message.call.number(Parameter::kSince)) pending.since = static_cast<int64_t>(*since);
   pending.path = std::move(message.call.path);
   pending.until = message.until;
   pending_reads_[message.token] = std::move(pending);
@@ -313,7 +297,7 @@ void Locks::answer_show(uint64_t token, const std::string& watched,
   json.key(pending.election ? "leader" : "holder");
   if (holder) {
     json.begin_object();
-    text_member(json, "name", holder->first);
+    json.bytes_member("name", holder->first);
     json.member("fence", holder->second).end_object();
   } else {
     json.null();

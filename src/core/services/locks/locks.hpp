@@ -1,24 +1,23 @@
 // Locks and elections: places among contenders (contenders.hpp) for clients. The two differ in their words only; at one
 // path they exclude each other, and kazoo's Lock and Election there.
 //
-//   POST /v1/locks/PATH?session=S[&wait=MS][&name=N]      200 {"path","state":"held","fence"}; 409 held; 408 not in
-//                                                         time
-//        ?hold=1[&wait=MS][&name=N]                       lines {"state":"waiting","ahead":N},
-//                                                         {"state":"held","fence":F}, {"state":"timeout"},
-//                                                         {"state":"lost","reason":R}
-//   POST /v1/elections/PATH?candidate=N&session=S[&wait]  200 {"path","leading":true,"fence"}; 202 {.. false, "ahead"}
-//        ?candidate=N&hold=1                              lines {"leading":false,"ahead":N}, {"leading":true,"fence":F}
-//   GET  /v1/locks/PATH                                   200 {"path","holder":{"name","fence"} or null,"waiting"}
-//   GET  /v1/elections/PATH[?since=FENCE&wait=MS]         200 {"path","leader":..,"waiting"}, once it is another's
-//   DELETE .../PATH?session=S                             204; 404 when it has no place there
+// Their calls (msg/calls.cpp) are answered so:
+//   kTakeLock      200 {"path","state":"held","fence"}; 409 held; 408 not in time
+//      by lines    {"state":"waiting","ahead":N}, {"state":"held","fence":F}, {"state":"timeout"},
+//                  {"state":"lost","reason":R}
+//   kStand         200 {"path","leading":true,"fence"}; 202 {.. false, "ahead"}
+//      by lines    {"leading":false,"ahead":N}, {"leading":true,"fence":F}
+//   kShowLock      200 {"path","holder":{"name","fence"} or null,"waiting"}
+//   kShowElection  200 {"path","leader":..,"waiting"}, once it is another's than the fence's that is known
+//   kLeaveLock, kLeaveElection   204; 404 when it has no place there
 //
-// The same POST again finds the place that its session has; under another name it is 409. What ZooKeeper forbids for
+// The same call again finds the place that its session has; under another name it is 409. What ZooKeeper forbids for
 // good is 403, 409 or 400. Lines are repeated (streams.hpp). A grant is taken back
 // before ZooKeeper can pass it on: its stream is told first, and the znode goes when the client has closed the
 // connection, or after the grace that came with HoldersEnded.
 //
 // Others may delete the znode of one that holds or waits: its stream, or the call that waits, hears so at once (410),
-// and a session without either by its next POST or DELETE, once; the POST after that is a new place.
+// and a session without either by its next call to take or to leave, once; the one after that takes a new place.
 #pragma once
 #include <map>
 #include <optional>
@@ -56,7 +55,7 @@ class Locks {
     std::optional<size_t> ahead;  // as of the last look; none: not known yet
     bool known = false;  // its session has been told that it has it; a place that nobody knows of is given up
   };
-  struct PendingRead {  // a GET
+  struct PendingRead {  // one that looks
     bool election = false;
     std::string path;
     std::optional<int64_t> since;  // wait until somebody else leads

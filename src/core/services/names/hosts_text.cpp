@@ -7,6 +7,7 @@
 
 #include "base/hash.hpp"
 #include "core/services/names/name_entry.hpp"
+#include "msg/name_rules.hpp"
 
 namespace kvd {
 namespace {

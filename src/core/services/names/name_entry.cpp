@@ -9,14 +9,13 @@
 #include "base/check.hpp"
 #include "base/ip_address.hpp"
 #include "base/json_writer.hpp"
+#include "msg/name_rules.hpp"
 
 namespace kvd {
 namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr size_t kLabelBytes = 63;
-constexpr size_t kHostNameBytes = 253;
 constexpr size_t kMinifyRoom = 64;  // simdjson writes whole blocks
 
 // The text of the value of the top object's member number `index`, without white space.
@@ -79,39 +78,6 @@ bool has(const NameEntry& entry, std::string_view key) {
 
 bool name_within(std::string_view path, std::string_view zone) {
   return zone.empty() || path == zone || (path.starts_with(zone) && path[zone.size()] == '/');
-}
-
-bool is_label(std::string_view text) {
-  auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
-  return !text.empty() && text.size() <= kLabelBytes && std::all_of(text.begin(), text.end(), allowed) &&
-         text.front() != '-' && text.back() != '-' && text != "localhost";
-}
-
-bool is_number(std::string_view label) {
-  const bool hexadecimal = label.starts_with("0x");
-  if (hexadecimal) label.remove_prefix(2);
-  return std::all_of(label.begin(), label.end(), [hexadecimal](char c) {
-    return (c >= '0' && c <= '9') || (hexadecimal && c >= 'a' && c <= 'f');
-  });
-}
-
-std::string problem_of_name(std::string_view path) {
-  if (path.empty()) return "the path has to name an entry, as in /v1/names/web/1";
-  if (path.size() > kHostNameBytes) return fmt::format("a name has at most {} bytes", kHostNameBytes);
-  for (size_t begin = 0; begin <= path.size();) {
-    const size_t end = std::min(path.find('/', begin), path.size());
-    const std::string_view part = path.substr(begin, end - begin);
-    begin = end + 1;
-    if (is_label(part)) continue;
-    if (std::any_of(part.begin(), part.end(), [](char c) { return c >= 'A' && c <= 'Z'; }))
-      return "names are host names, and these are lower case here: no A to Z";
-    if (part == "localhost") return "'localhost' is no name to give away";
-    return "each part of a name has 1 to 63 characters a to z, 0 to 9 and '-', which is neither first nor "
-           "last";
-  }
-  if (is_number(path.substr(0, path.find('/'))))
-    return "the first part of a name is no number: 1.2 would be an address";
-  return {};
 }
 
 std::string host_name_of(std::string_view path) {

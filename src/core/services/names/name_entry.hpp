@@ -1,4 +1,5 @@
-// One name: which paths are names, what a name's znode holds and a client sends, and the addresses of a pool. Pure.
+// One name: what its znode holds and a client sends, its host, and the addresses of a pool. Pure. (Which paths are
+// names: msg/name_rules.hpp.)
 //
 // A znode's data, and without "allocated" the body of a PUT:
 //   {"address":"10.0.0.5","port":80,"allocated":true,"meta":{..}}
@@ -13,8 +14,6 @@
 
 namespace kvd {
 
-inline constexpr size_t kNameBodyBytes = 8192;
-
 struct NameEntry {
   std::string address;  // IPv4 or IPv6, in the form of canonical_ip(); empty: one is to be allocated
   std::optional<uint16_t> port;
@@ -23,13 +22,8 @@ struct NameEntry {
   bool operator==(const NameEntry&) const = default;
 };
 
-// What is wrong with a path behind /v1/names/, as a sentence; empty: nothing. Its parts become labels of a host name.
-std::string problem_of_name(std::string_view path);
 // At `zone` or below it; all are within "".
 bool name_within(std::string_view path, std::string_view zone);
-bool is_label(std::string_view text);  // of a host name, and no 'localhost'
-// Resolvers take such a label, or a name that ends in one, for an address: 7 or 0x7f.
-bool is_number(std::string_view label);
 // "web/api/1" is the host 1.api.web.
 std::string host_name_of(std::string_view path);
 

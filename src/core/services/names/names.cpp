@@ -5,10 +5,11 @@
 
 #include <algorithm>
 
+#include "base/check.hpp"
 #include "base/json_writer.hpp"
 #include "core/services/names/hosts_text.hpp"
-#include "core/services/parameters.hpp"
 #include "core/services/zk_refusal.hpp"
+#include "msg/calls.hpp"
 
 namespace kvd {
 namespace {
@@ -58,38 +59,29 @@ void Names::reply(uint64_t token, ServiceStatus status, std::string text) {
 // ---- what is asked ----
 
 void Names::on(ServiceAsked message) {
-  if (message.call.collection == Collection::kHosts) {
-    if (message.call.verb != Verb::kGet) return reply(message.token, ServiceStatus::kWrongVerb, "GET, HEAD");
-    if (!message.call.path.empty())
-      return reply(message.token, ServiceStatus::kNotFound,
-                   "nothing is below /v1/hosts; 'zone' names a part of the tree");
-    return ask(std::move(message));
-  }
-  Parameters parameters(message.call);
-  const bool recurse = message.call.verb == Verb::kGet && parameters.flag("recurse");
-  if (!parameters.problem().empty())
-    return reply(message.token, ServiceStatus::kInvalid, parameters.problem());
-  const bool root = recurse && message.call.path.empty();
-  const std::string wrong = root ? "" : problem_of_name(message.call.path);
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
-  switch (message.call.verb) {
-    case Verb::kPut:
-    case Verb::kPost:
+  switch (message.call.name) {
+    case CallName::kShowHosts:
+    case CallName::kListNames:
+      return ask(std::move(message));
+    case CallName::kPutName:
+    case CallName::kHoldName:
       return put(std::move(message));
-    case Verb::kDelete:
+    case CallName::kDeleteName:
       return remove(std::move(message));
-    case Verb::kGet:
-      break;
+    case CallName::kShowName:
+      return show(std::move(message));
+    default:
+      CHECK(!"a call of names");
   }
-  if (recurse) return ask(std::move(message));
+}
+
+void Names::show(ServiceAsked message) {
   PendingRead pending;
-  pending.version = parameters.number("version", 0, INT64_MAX);
-  const std::string unknown = parameters.finish();
-  if (!unknown.empty()) return reply(message.token, ServiceStatus::kInvalid, unknown);
+  pending.version = message.call.number(Parameter::kVersion);
   pending.path = std::move(message.call.path);
   pending.until = message.until;
   pending_reads_[message.token] = std::move(pending);
-  this->look(message.token);
+  look(message.token);
 }
 
 void Names::on(const ServiceDropped& message) {
@@ -150,17 +142,11 @@ void Names::answer_look(uint64_t token, const std::optional<NameEntry>& entry, c
 
 void Names::ask(ServiceAsked message) {
   PendingList pending;
-  pending.hosts = message.call.collection == Collection::kHosts;
-  Parameters parameters(message.call);
-  pending.since = parameters.number(pending.hosts ? "since" : "version", 0, INT64_MAX);
-  pending.zone = pending.hosts ? parameters.text("zone").value_or("") : message.call.path;
-  const std::string format = pending.hosts ? parameters.text("format").value_or("hosts") : "json";
-  pending.json = format == "json";
-  std::string wrong = parameters.finish();
-  if (wrong.empty() && !pending.json && format != "hosts")
-    wrong = "the query parameter 'format' has to be hosts or json";
-  if (wrong.empty() && !pending.zone.empty()) wrong = problem_of_name(pending.zone);
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
+  const TypedCall& call = message.call;
+  pending.hosts = call.name == CallName::kShowHosts;
+  pending.since = call.number(pending.hosts ? Parameter::kSince : Parameter::kVersion);
+  pending.zone = pending.hosts ? call.text(Parameter::kZone).value_or("") : call.path;
+  pending.json = !pending.hosts || call.text(Parameter::kFormat) == "json";
   pending.until = message.until;
   pending.patience = std::max(message.until, out_.now + kPatience);
   pending_lists_[message.token] = std::move(pending);

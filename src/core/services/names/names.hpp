@@ -2,14 +2,13 @@
 // (name_entry.hpp has its data) and the host 1.web (hosts_text.hpp). With a client's session it is ephemeral, and
 // nothing can stand below it; without one it stays until it is deleted.
 //
-//   PUT    /v1/names/PATH[?session=S]   body {"address","port","meta"}, all optional: 201 or 200
-//                                       {"path","address","version"}
-//   POST   /v1/names/PATH?hold=1        the same for a connection: that line again and again, then
-//                                       {"state":"lost","reason":R}
-//   GET    /v1/names/PATH[?version=N&wait=MS]   the entry, once its version is another than N (0: there is none); 404
-//          /v1/names[/PATH]?recurse=1[..]       {"path","version","entries":[..]}: it and all below it
-//   DELETE /v1/names/PATH[?session=S]   204
-//   GET    /v1/hosts[?zone=PATH&format=hosts|json&since=N&wait=MS]   once the version is another than N
+// Their calls (msg/calls.cpp) are answered so:
+//   kPutName      the body is {"address","port","meta"}, all optional: 201 or 200 {"path","address","version"}
+//   kHoldName     the same for a connection: that line again and again, then {"state":"lost","reason":R}
+//   kShowName     the entry, once its version is another than the one that is known (0: there is none); 404
+//   kListNames    {"path","version","entries":[..]}: it and all below it, likewise
+//   kDeleteName   204
+//   kShowHosts    the hosts file, or JSON, likewise
 //
 // An entry's version is the zxid of its last change; that of many is a hash of what is told. Either is good for one
 // thing: to see whether it is still the same.
@@ -106,7 +105,7 @@ class Names {
   void removed_not(uint64_t token, ZkCode code);
 
   // ---- names.cpp ----
-  struct PendingRead {  // a GET of one entry
+  struct PendingRead {  // of one entry
     std::string path;
     std::optional<uint64_t> version;  // wait until it has another
     Instant until{};
@@ -137,6 +136,7 @@ class Names {
   void look(uint64_t token);
   void answer_look(uint64_t token, const std::optional<NameEntry>& entry, const ZkStat& stat, bool watches);
   void end_look(uint64_t token, const ServiceAnswer& answer);
+  void show(ServiceAsked message);
   void ask(ServiceAsked message);
   void answer_asks();
   const Rendered& rendered(bool hosts, const std::string& zone);

@@ -9,7 +9,6 @@
 #include "base/json_writer.hpp"
 #include "core/mutation.hpp"
 #include "core/services/names/names.hpp"
-#include "core/services/parameters.hpp"
 #include "core/services/zk_refusal.hpp"
 
 namespace kvd {
@@ -45,13 +44,6 @@ size_t guilty(const ZkResult& result) {
 // ---- to register ----
 
 void Names::put(ServiceAsked message) {
-  const bool hold = message.call.verb == Verb::kPost;
-  std::string wrong = Parameters(message.call).finish();
-  if (wrong.empty() && hold && !message.streams) wrong = "POST is for 'hold=1': what lasts otherwise is PUT";
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
-  if (message.call.body.size() > kNameBodyBytes)
-    return reply(message.token, ServiceStatus::kTooLarge,
-                 fmt::format("a name's body has at most {} bytes", kNameBodyBytes));
   Result<NameEntry> entry = parse_name(message.call.body);
   if (!entry) return reply(message.token, ServiceStatus::kInvalid, entry.error().detail);
   Put put;
@@ -406,8 +398,6 @@ void Names::free_claim(const std::string& path) {
 // ---- to delete ----
 
 void Names::remove(ServiceAsked message) {
-  const std::string wrong = Parameters(message.call).finish();
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   const std::string& path = message.call.path;
   const uint64_t token = message.token;
   Held* held = held_.find(path);

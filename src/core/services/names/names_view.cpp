@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/mutation.hpp"
+#include "msg/name_rules.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {

@@ -12,7 +12,7 @@
 #include "base/json_writer.hpp"
 #include "base/utf8.hpp"
 #include "core/services/zk_calls.hpp"
-#include "msg/zk_checks.hpp"
+#include "msg/name_rules.hpp"
 
 namespace kvd {
 namespace {
@@ -39,11 +39,6 @@ std::string task_data_path(std::string_view id) { return fmt::format("{}/{}", kT
 std::string task_note_path(std::string_view id) { return fmt::format("{}/{}", kTaskNotesPath, id); }
 std::string worker_path(std::string_view name) { return fmt::format("{}/{}", kWorkersPath, name); }
 
-bool task_name_valid(std::string_view name) {
-  return name.size() <= kTaskNameBytes && name.find('/') == std::string_view::npos && is_utf8(name) &&
-         !name.empty() && zk_path_valid(worker_path(name));
-}
-
 bool task_id_usable(std::string_view id) { return task_name_valid(id) && !worker_idle(id); }
 
 bool worker_idle(std::string_view data) { return data.empty() || data == kIdle; }
@@ -57,10 +52,6 @@ std::vector<std::string> contenders_in_order(const std::vector<std::string>& chi
   std::sort(all.begin(), all.end(),
             [](const std::string& a, const std::string& b) { return number_of(a) < number_of(b); });
   return all;
-}
-
-bool task_kind_valid(std::string_view kind) {
-  return kind.size() <= kTaskKindBytes && is_utf8(kind) && kind.find('\0') == std::string_view::npos;
 }
 
 const char* task_end_name(TaskEnd end) {

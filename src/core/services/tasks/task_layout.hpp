@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "msg/calls.hpp"
 #include "msg/zk.hpp"
 
 namespace kvd {
@@ -28,21 +29,13 @@ inline constexpr char kTaskDataPath[] = "/data";
 inline constexpr char kWorkersPath[] = "/workers";
 inline constexpr char kTaskNotesPath[] = "/kvd/tasks";
 inline constexpr char kIdle[] = "non";
-inline constexpr uint64_t kUsualRetries = 3;
 // So long a task may wait for its data, which other clients make after it; then it has failed.
 inline constexpr Duration kTaskDataPatience = seconds(10);
-
-inline constexpr size_t kTaskNameBytes = 255;  // of ids and workers
-inline constexpr size_t kTaskKindBytes = 64;
 
 std::string task_path(std::string_view id);
 std::string task_data_path(std::string_view id);
 std::string task_note_path(std::string_view id);
 std::string worker_path(std::string_view name);
-// Of one id or worker: one part of a path, UTF-8, of 1 to kTaskNameBytes.
-bool task_name_valid(std::string_view name);
-// Of a client's word for what the task is: it has to fit into a program's environment.
-bool task_kind_valid(std::string_view kind);
 bool worker_idle(std::string_view data);
 // Others may have made a task whose id no call can name, or which would read as idle in a worker's znode.
 bool task_id_usable(std::string_view id);

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/json_writer.hpp"
-#include "core/services/parameters.hpp"
 #include "core/services/zk_refusal.hpp"
+#include "msg/name_rules.hpp"
 
 namespace kvd {
 namespace {
@@ -323,7 +323,7 @@ void TaskWorkers::serve(const std::string& name, Worker& worker) {
   JsonWriter json;
   json.begin_object().member("id", worker.data).member("attempt", worker.task->note.attempt);
   json.member("fence", worker.fence).member("kind", worker.task->note.kind);
-  text_member(json, "data", worker.task_data);
+  json.bytes_member("data", worker.task_data);
   const std::string words = json.end_object().take();
   for (const auto& [token, until] : std::exchange(worker.asking, {})) {
     reply(token, ServiceStatus::kOk, words);

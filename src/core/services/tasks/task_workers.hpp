@@ -23,7 +23,6 @@ class TaskWorkers {
  public:
   TaskWorkers(Outbox& out, ZkCalls& zk);
 
-  // `name` is valid; the call's parameters have been taken.
   void enroll(const ServiceAsked& asked, std::string name);
   void next(const ServiceAsked& asked, const std::string& name);
   // Who of ours has the task by that attempt; empty: nobody.

@@ -7,16 +7,14 @@
 #include <memory>
 #include <utility>
 
+#include "base/check.hpp"
 #include "base/json_writer.hpp"
-#include "base/utf8.hpp"
 #include "core/mutation.hpp"
-#include "core/services/parameters.hpp"
 #include "core/services/zk_refusal.hpp"
 
 namespace kvd {
 namespace {
 
-constexpr uint64_t kRetriesMax = 1000;
 constexpr int kListingsAtOnce = 4;  // each reads all tasks
 constexpr char kCancelledWord[] = "cancelled";
 constexpr char kNoTask[] = "there is no such task, or no more";
@@ -78,93 +76,32 @@ void Tasks::stop_waiting(uint64_t token) {
 // ---- what is asked ----
 
 void Tasks::on(ServiceAsked message) {
-  if (message.call.collection == Collection::kWorkers) return asked_workers(std::move(message));
-  if (message.streams) return reply(message.token, ServiceStatus::kInvalid, "'hold' is for workers");
-  PendingCall pending;
-  pending.until = message.until;
-  const Verb verb = message.call.verb;
-  const std::string path = message.call.path;
-  const size_t slash = std::min(path.find('/'), path.size());
-  pending.id = path.substr(0, slash);
-  if (path.empty()) {
-    if (verb != Verb::kGet && verb != Verb::kPost)
-      return reply(message.token, ServiceStatus::kWrongVerb, "GET, HEAD, POST");
-    pending.what = verb == Verb::kGet ? What::kList : What::kCreate;
-  } else if (!task_name_valid(pending.id)) {
-    return reply(message.token, ServiceStatus::kInvalid, "that cannot be the id of a task");
-  } else if (slash == path.size()) {
-    if (verb != Verb::kGet && verb != Verb::kDelete)
-      return reply(message.token, ServiceStatus::kWrongVerb, "GET, HEAD, DELETE");
-    pending.what = verb == Verb::kGet ? What::kShow : What::kDelete;
-  } else {
-    const std::string part = path.substr(slash + 1);
-    if (part != "result" && part != "progress")
-      return reply(message.token, ServiceStatus::kNotFound, "a task has a 'result' and a 'progress'");
-    if (verb != Verb::kPut) return reply(message.token, ServiceStatus::kWrongVerb, "PUT");
-    pending.what = part == "result" ? What::kResult : What::kProgress;
+  switch (message.call.name) {
+    case CallName::kEnrollWorker:
+      return workers_.enroll(message, *message.call.text(Parameter::kName));
+    case CallName::kNextTask:
+      return workers_.next(message, message.call.path);
+    default:
+      return ask(std::move(message));
   }
-  const std::string wrong = read_call(message, pending);
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
-  if (pending.body.size() > limits::kTaskBytes)
-    return reply(message.token, ServiceStatus::kTooLarge,
-                 fmt::format("a task's data and its result have at most {} bytes", limits::kTaskBytes));
+}
+
+void Tasks::ask(ServiceAsked message) {
+  TypedCall& call = message.call;
+  PendingCall pending;
+  pending.what = call.name;
+  pending.until = message.until;
+  pending.id = std::move(call.path);
+  pending.body = std::move(call.body);
+  if (call.name == CallName::kCreateTask) {
+    pending.id = fmt::format("task-{:016x}", out_.prng.next());
+    pending.note.kind = call.text(Parameter::kKind).value_or("");
+    pending.note.retries = *call.number(Parameter::kRetries);
+  }
+  pending.fence = static_cast<int64_t>(call.number(Parameter::kFence).value_or(0));
+  pending.end = call.text(Parameter::kStatus) == "failed" ? TaskEnd::kFailed : TaskEnd::kDone;
   pending_[message.token] = std::move(pending);
   run(message.token);
-}
-
-// What is wrong with it, or nothing.
-std::string Tasks::read_call(ServiceAsked& message, PendingCall& pending) {
-  Parameters parameters(message.call);
-  pending.body = std::move(message.call.body);
-  if (pending.what == What::kCreate) {
-    pending.id = fmt::format("task-{:016x}", out_.prng.next());
-    pending.note.kind = parameters.text("kind").value_or("");
-    pending.note.retries = parameters.number("retries", 0, kRetriesMax).value_or(kUsualRetries);
-    if (!task_kind_valid(pending.note.kind))
-      return fmt::format("a kind is a text of at most {} bytes, none of them zero", kTaskKindBytes);
-  } else if (pending.what == What::kResult || pending.what == What::kProgress) {
-    const std::optional<uint64_t> fence = parameters.number("fence", 1, INT64_MAX);
-    if (!fence && parameters.problem().empty())
-      return "the query parameter 'fence' has to name the attempt; it came with the task";
-    pending.fence = static_cast<int64_t>(fence.value_or(0));
-  }
-  if (pending.what == What::kResult) {
-    const std::string status = parameters.text("status").value_or("done");
-    if (status != "done" && status != "failed")
-      return "the query parameter 'status' has to be done or failed";
-    pending.end = status == "done" ? TaskEnd::kDone : TaskEnd::kFailed;
-  } else if (pending.what == What::kProgress &&
-             (pending.body.size() > limits::kTaskProgressBytes || !is_utf8(pending.body))) {
-    return fmt::format("progress is a text of at most {} bytes", limits::kTaskProgressBytes);
-  }
-  return parameters.finish();
-}
-
-void Tasks::asked_workers(ServiceAsked message) {
-  if (message.call.verb != Verb::kPost) return reply(message.token, ServiceStatus::kWrongVerb, "POST");
-  const std::string path = message.call.path;
-  Parameters parameters(message.call);
-  if (!path.empty()) {
-    const size_t slash = std::min(path.find('/'), path.size());
-    if (path.substr(slash) != "/next")
-      return reply(message.token, ServiceStatus::kNotFound, "a worker has a 'next'");
-    const std::string wrong = parameters.finish();
-    if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
-    if (message.streams)
-      return reply(message.token, ServiceStatus::kInvalid, "'next' gives one task; it cannot be held");
-    return workers_.next(message, path.substr(0, slash));
-  }
-  const std::optional<std::string> name = parameters.text("name");
-  std::string wrong = parameters.finish();
-  if (wrong.empty() && !name) wrong = "the query parameter 'name' has to name the worker";
-  if (wrong.empty() && !task_name_valid(*name))
-    wrong =
-        fmt::format("a worker's name is a text of 1 to {} bytes that can stand in a path, without a slash",
-                    kTaskNameBytes);
-  if (wrong.empty() && message.holder == HolderId())
-    wrong = "whose worker? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
-  workers_.enroll(message, *name);
 }
 
 // From its beginning, the first time or because something came between.
@@ -172,25 +109,27 @@ void Tasks::run(uint64_t token) {
   PendingCall& pending = pending_.at(token);
   pending.adrift = false;
   switch (pending.what) {
-    case What::kCreate:
+    case CallName::kCreateTask:
       return create(token);
-    case What::kShow:
+    case CallName::kShowTask:
       return read(token, &Tasks::show);
-    case What::kList:
+    case CallName::kListTasks:
       return list(token);
-    case What::kDelete:
+    case CallName::kDeleteTask:
       return read(token, &Tasks::end);
-    case What::kResult:
+    case CallName::kPutResult:
       if (try_result(token)) return;
       [[fallthrough]];
-    case What::kProgress:
+    case CallName::kPutProgress:
       return read(token, &Tasks::work);
+    default:
+      CHECK(!"a call of tasks");
   }
 }
 
 void Tasks::put_off(uint64_t token, ZkCode code) {
   PendingCall& pending = pending_.at(token);
-  if (code == ZkCode::kNotConnected && !pending.unsure && pending.what != What::kShow)
+  if (code == ZkCode::kNotConnected && !pending.unsure && pending.what != CallName::kShowTask)
     return reply(token, ServiceStatus::kUnavailable, "this server cannot reach ZooKeeper");
   pending.adrift = true;
   if (connected_) retry_at_ = std::min(retry_at_, out_.now + kZkRetry);
@@ -213,7 +152,7 @@ void Tasks::read(uint64_t token, void (Tasks::*then)(uint64_t, const Task&)) {
     if (code != ZkCode::kOk) return refuse(token, code);
     if (!task.there) {
       const PendingCall& again = pending_.at(token);  // that may have removed it
-      const bool done = again.what == What::kDelete && again.unsure && !again.cancels;
+      const bool done = again.what == CallName::kDeleteTask && again.unsure && !again.cancels;
       return done ? reply(token, ServiceStatus::kDone) : reply(token, ServiceStatus::kNotFound, kNoTask);
     }
     (this->*then)(token, task);
@@ -236,13 +175,13 @@ void Tasks::change(uint64_t token, ZkMulti multi, ServiceStatus status, std::str
         return put_off(token, result.code);
       case ZkCode::kNoNode:
         if (!std::exchange(pending.made_paths, true)) return make_paths(token);
-        if (pending.what == What::kCreate)
+        if (pending.what == CallName::kCreateTask)
           return reply(token, ServiceStatus::kUnavailable, "the paths of tasks vanish from ZooKeeper");
         return run(token);
       case ZkCode::kBadVersion:
         return run(token);
       case ZkCode::kNodeExists:
-        if (pending.what != What::kCreate) return run(token);
+        if (pending.what != CallName::kCreateTask) return run(token);
         return reply(token, status, text);  // the id is ours alone: it was done, without our hearing of it
       default:
         return refused(token, result);
@@ -257,7 +196,8 @@ void Tasks::make_paths(uint64_t token) {
     zk_.make_path(path, [this, token, why, last = path == kTaskNotesPath](ZkCode code) {
       if (code != ZkCode::kOk && *why == ZkCode::kOk) *why = code;
       if (!last || !pending_.contains(token)) return;
-      const bool final = pending_.at(token).what == What::kCreate && *why != ZkCode::kOk && !zk_silent(*why);
+      const bool final =
+          pending_.at(token).what == CallName::kCreateTask && *why != ZkCode::kOk && !zk_silent(*why);
       final ? refuse(token, *why) : run(token);
     });
   }
@@ -265,14 +205,15 @@ void Tasks::make_paths(uint64_t token) {
 
 void Tasks::refuse(uint64_t token, ZkCode code) {
   const PendingCall& pending = pending_.at(token);
-  const ServiceAnswer answer = zk_refusal(code, pending.what != What::kShow && pending.what != What::kList);
+  const ServiceAnswer answer =
+      zk_refusal(code, pending.what != CallName::kShowTask && pending.what != CallName::kListTasks);
   reply(token, answer.status, answer.text);
 }
 
 // For good. A task whose result nobody may write ends as failed all the same, and frees its worker.
 void Tasks::refused(uint64_t token, const ZkResult& result) {
   PendingCall& pending = pending_.at(token);
-  if (pending.what == What::kResult && pending.failed.empty() && forbidden_at(result, 0)) {
+  if (pending.what == CallName::kPutResult && pending.failed.empty() && forbidden_at(result, 0)) {
     pending.failed = fmt::format("failed: ZooKeeper forbids to write to {}", task_path(pending.id));
     return read(token, &Tasks::work);
   }
@@ -325,13 +266,14 @@ void Tasks::answer_show(uint64_t token, const Task& task, bool assigned) {
   if (!task.note.worker.empty() && (assigned || task.over())) json.member("worker", task.note.worker);
   if (!task.note.kind.empty()) json.member("kind", task.note.kind);
   if (!task.note.progress.empty()) json.member("progress", task.note.progress);
-  if (task.over() && task.end() != TaskEnd::kCancelled) text_member(json, "result", task.result());
+  if (task.over() && task.end() != TaskEnd::kCancelled) json.bytes_member("result", task.result());
   reply(token, ServiceStatus::kOk, json.end_object().take());
 }
 
 void Tasks::list(uint64_t token) {
-  const auto listings = std::count_if(pending_.begin(), pending_.end(),
-                                      [](const auto& one) { return one.second.what == What::kList; });
+  const auto listings = std::count_if(pending_.begin(), pending_.end(), [](const auto& one) {
+    return one.second.what == CallName::kListTasks;
+  });
   if (listings > kListingsAtOnce)
     return reply(token, ServiceStatus::kUnavailable, "too many ask for the list of tasks at once");
   const auto listing = std::make_shared<Listing>();
@@ -432,7 +374,7 @@ void Tasks::work(uint64_t token, const Task& task) {
   const PendingCall& pending = pending_.at(token);
   if (task.over()) {
     const bool same =
-        pending.what == What::kResult && task.note.fence == pending.fence && task.end() == pending.end;
+        pending.what == CallName::kPutResult && task.note.fence == pending.fence && task.end() == pending.end;
     if (!same) return reply(token, ServiceStatus::kConditionFailed, kNotYours);
     return reply(token, ServiceStatus::kOk, state_json(task.id, task_end_name(pending.end)));  // said again
   }
@@ -459,7 +401,7 @@ void Tasks::work_now(uint64_t token, const Task& task, const std::string& worker
   TaskNote note = task.note;
   note.worker = worker;
   ZkMulti multi;
-  if (pending.what == What::kProgress) {
+  if (pending.what == CallName::kPutProgress) {
     note.progress = pending.body;
     multi.ops = {ZkCheck{worker_path(worker), worker_version}, ZkCheck{task_path(task.id), task.stat.version},
                  write_note(task, note)};

@@ -2,21 +2,20 @@
 // (task_master.hpp), workers fetch what they were given (task_workers.hpp). All of it stands in ZooKeeper in a layout
 // that programs without kvd can take part in (task_layout.hpp), so any server answers for any task.
 //
-//   POST   /v1/tasks[?kind=K&retries=N]  the body is the data, at most 60 KiB; 202 {"id"}, Location
-//   GET    /v1/tasks/ID[?wait=MS]        200 {"id","state","attempt","worker","kind","progress","result"}; state:
-//                                        waiting, assigned, done, failed, cancelled; waits for one of the last three
-//   GET    /v1/tasks                     200 {"tasks":[{"id","state"}..],"truncated"}; limits::kListItems of them;
-//                                        one that an ACL hides is "unreadable"
-//   DELETE /v1/tasks/ID                  200 {"id","state":"cancelled"}; 204 removed, when it was over
-//   POST   /v1/workers?name=W&session=S  201 {"worker"}; 409 (408 with wait) that name is taken
-//          ?name=W&hold=1[&wait=MS]      lines {"worker"}; repeated: {"state":"idle"} or {"state":"assigned","id"};
-//                                        {"state":"cancel","id"}, {"state":"lost","reason"}
-//   POST   /v1/workers/W/next[?wait=MS]  200 {"id","attempt","fence","kind","data"}, the same again until it is over;
-//                                        204 none in time; 410 not here. With session=S for a session's worker
-//   PUT    /v1/tasks/ID/result?fence=F[&status=done|failed]
-//                                        the body is the result; 200 {"id","state"}; 412 when it is another's by now
-//   PUT    /v1/tasks/ID/progress?fence=F
-//                                        the body is a short text; 204; 412
+// Their calls (msg/calls.cpp) are answered so:
+//   kCreateTask     the body is the data; 202 {"id"}, Location
+//   kShowTask       200 {"id","state","attempt","worker","kind","progress","result"}; state: waiting, assigned, done,
+//                   failed, cancelled; waits for one of the last three
+//   kListTasks      200 {"tasks":[{"id","state"}..],"truncated"}; limits::kListItems of them; one that an ACL hides is
+//                   "unreadable"
+//   kDeleteTask     200 {"id","state":"cancelled"}; 204 removed, when it was over
+//   kEnrollWorker   201 {"worker"}; 409 (408 when it waited) that name is taken
+//       by lines    {"worker"}; repeated: {"state":"idle"} or {"state":"assigned","id"}; {"state":"cancel","id"},
+//                   {"state":"lost","reason"}
+//   kNextTask       200 {"id","attempt","fence","kind","data"}, the same again until it is over; 204 none in time; 410
+//                   not here. Names the session for a session's worker
+//   kPutResult      the body is the result; 200 {"id","state"}; 412 when it is another's by now
+//   kPutProgress    the body is a short text; 204; 412
 //
 // The fence is the zxid of the transaction that assigned: one transaction assigns one task once, so no two attempts
 // have the same one, and a later one has a larger one. It is also the last change of the worker's znode while the
@@ -44,23 +43,22 @@ class Tasks {
   Instant deadline() const;
 
  private:
-  enum class What : uint8_t { kCreate, kShow, kList, kDelete, kResult, kProgress };
   struct PendingCall {  // a call, until it is answered
-    What what = What::kShow;
+    CallName what = CallName::kShowTask;
     std::string id;
     std::string body;
-    TaskNote note;                 // of kCreate
-    TaskEnd end = TaskEnd::kDone;  // of kResult
+    TaskNote note;                 // of kCreateTask
+    TaskEnd end = TaskEnd::kDone;  // of kPutResult
     int64_t fence = 0;
     Instant until{};
-    bool cancels = false;  // kDelete: the task was open when first seen
+    bool cancels = false;  // kDeleteTask: the task was open when first seen
     bool unsure = false;   // it may have been done
     bool adrift = false;   // ZooKeeper did not answer
-    bool waiting = false;  // kShow: for a change
+    bool waiting = false;  // kShowTask: for a change
     bool made_paths = false;
-    bool tried = false;  // kResult: with what the server of its worker knows
+    bool tried = false;  // kPutResult: with what the server of its worker knows
     std::string
-        failed;  // kResult: nobody may write to the task, and this is what its note is to tell instead
+        failed;  // kPutResult: nobody may write to the task, and this is what its note is to tell instead
   };
   struct Listing;
 
@@ -72,8 +70,7 @@ class Tasks {
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
 
-  void asked_workers(ServiceAsked message);
-  std::string read_call(ServiceAsked& message, PendingCall& pending);
+  void ask(ServiceAsked message);
   void run(uint64_t token);
   void create(uint64_t token);
   void read(uint64_t token, void (Tasks::*then)(uint64_t, const Task&));

@@ -5,11 +5,10 @@
 
 #include <algorithm>
 
+#include "base/check.hpp"
 #include "base/json_writer.hpp"
 #include "base/percent.hpp"
-#include "core/services/parameters.hpp"
-#include "msg/zk_checks.hpp"
-#include "msg/znodes.hpp"
+#include "msg/calls.hpp"
 
 namespace kvd {
 namespace {
@@ -25,10 +24,6 @@ void stat_members(JsonWriter& json, const ZkStat& stat) {
   // A number of 64 bits would be rounded by many who read JSON.
   json.member("ephemeral_owner", fmt::format("0x{:x}", stat.ephemeral_owner))
       .member("data_length", stat.data_length);
-}
-
-bool is_own(std::string_view path) {
-  return at_or_below(path, kElectionPath) || at_or_below(path, "/kvd") || at_or_below(path, "/zookeeper");
 }
 
 }  // namespace
@@ -60,48 +55,35 @@ void Znodes::reply(uint64_t token, ServiceAnswer answer) {
 void Znodes::refuse(uint64_t token, ZkCode code) { reply(token, zk_refusal(code, true)); }
 
 void Znodes::on(ServiceAsked message) {
-  std::string& path = message.call.path;
-  path.insert(0, 1, '/');
-  const bool completed = message.call.verb == Verb::kPost;  // perhaps by digits; seq=1 will tell
-  if (!zk_path_valid(path, completed)) {
-    return reply(
-        message.token, ServiceStatus::kInvalid,
-        "the path has to be one of znodes: UTF-8, no empty part, no '.' or '..', no slash at its end");
-  }
-  if (message.call.verb != Verb::kGet && is_own(path))
-    return reply(message.token, ServiceStatus::kForbidden,
-                 "what kvd and ZooKeeper keep for themselves is not for clients");
-  switch (message.call.verb) {
-    case Verb::kGet:
+  switch (message.call.name) {
+    case CallName::kReadZnode:
+    case CallName::kListZnode:
+    case CallName::kStatZnode:
       return get(std::move(message));
-    case Verb::kPut:
+    case CallName::kSetZnode:
       return set(std::move(message));
-    case Verb::kPost:
+    case CallName::kCreateZnode:
+    case CallName::kCreateEphemeral:
       return post(std::move(message));
-    case Verb::kDelete:
+    case CallName::kDeleteZnode:
       return remove(std::move(message));
+    default:
+      CHECK(!"a call of znodes");
   }
 }
 
-// ---- GET ----
+// ---- reads ----
 
 void Znodes::get(ServiceAsked message) {
   PendingCall pending;
-  Parameters parameters(message.call);
-  const std::string view = parameters.text("view").value_or("data");
-  if (view == "children") pending.view = View::kChildren;
-  if (view == "stat") pending.view = View::kStat;
-  const bool children = pending.view == View::kChildren;
-  if (auto version = parameters.number(children ? "cversion" : "version", 0, INT32_MAX))
+  pending.what = message.call.name;
+  const bool children = pending.what == CallName::kListZnode;
+  if (const auto version = message.call.number(children ? Parameter::kCversion : Parameter::kVersion))
     pending.version = static_cast<int32_t>(*version);
-  std::string wrong = parameters.finish();
-  if (wrong.empty() && view != "data" && view != "children" && view != "stat")
-    wrong = "the query parameter 'view' has to be data, children or stat";
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   pending.path = std::move(message.call.path);
   pending.until = message.until;
   pending_[message.token] = std::move(pending);
-  this->look(message.token);
+  look(message.token);
 }
 
 // Watches only where it may have to wait: a watch that is not needed stands all the same.
@@ -109,9 +91,9 @@ void Znodes::look(uint64_t token) {
   const PendingCall& pending = pending_.at(token);
   const bool watch = pending.version && pending.until > out_.now;
   ZkRequest request = ZkGet{pending.path};
-  if (pending.view == View::kStat && !watch)
+  if (pending.what == CallName::kStatZnode && !watch)
     request = ZkExists{pending.path};  // its watch would stand on nothing, too
-  if (pending.view == View::kChildren) request = ZkChildren{pending.path};
+  if (pending.what == CallName::kListZnode) request = ZkChildren{pending.path};
   auto then = [this, token](const ZkResult& result, bool watches) { on_looked(token, result, watches); };
   if (watch) return zk_.watch(std::move(request), std::move(then));
   zk_.call(std::move(request), [then = std::move(then)](const ZkResult& result) { then(result, false); });
@@ -125,7 +107,7 @@ void Znodes::on_looked(uint64_t token, const ZkResult& result, bool watches) {
   if (result.code == ZkCode::kNoNode && waits && !pending.version) return await_creation(token);
   if (result.code != ZkCode::kOk) return reply(token, zk_refusal(result.code, false));
   const int32_t version =
-      pending.view == View::kChildren ? result.stat.children_version : result.stat.version;
+      pending.what == CallName::kListZnode ? result.stat.children_version : result.stat.version;
   if (pending.czxid == 0) pending.czxid = result.stat.created_zxid;
   const bool same = pending.version == version && pending.czxid == result.stat.created_zxid;
   if (same && waits) return wait(token, watches);
@@ -166,7 +148,7 @@ void Znodes::look_again(uint64_t token) {
 ServiceAnswer Znodes::shown(const PendingCall& pending, const ZkResult& result) const {
   const ZkStat& stat = result.stat;
   ServiceAnswer answer{ServiceStatus::kOk, "", ContentType::kJson, {}};
-  if (pending.view == View::kData) {
+  if (pending.what == CallName::kReadZnode) {
     answer.content_type = ContentType::kBytes;
     answer.text = result.data;
     answer.fields = {{"Kvd-Znode-Version", std::to_string(stat.version)},
@@ -178,7 +160,7 @@ ServiceAnswer Znodes::shown(const PendingCall& pending, const ZkResult& result) 
   JsonWriter json;
   json.begin_object().member("path", without_slash(pending.path));
   stat_members(json, stat);
-  if (pending.view == View::kChildren) {
+  if (pending.what == CallName::kListZnode) {
     json.key("children").begin_array();
     const size_t shown = std::min(result.children.size(), kNamesMax);
     for (size_t i = 0; i < shown; ++i) json.value(result.children[i]);
@@ -189,18 +171,12 @@ ServiceAnswer Znodes::shown(const PendingCall& pending, const ZkResult& result) 
   return answer;
 }
 
-// ---- PUT ----
+// ---- set ----
 
 void Znodes::set(ServiceAsked message) {
-  Parameters parameters(message.call);
-  const std::optional<uint64_t> version = parameters.number("version", 0, INT32_MAX);
-  const std::string wrong = parameters.finish();
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
+  const std::optional<uint64_t> version = message.call.number(Parameter::kVersion);
   ZkSet set{std::move(message.call.path), std::move(message.call.body),
             version ? static_cast<int32_t>(*version) : -1};
-  if (set.path.size() + set.data.size() > limits::kZkData)
-    return reply(message.token, ServiceStatus::kTooLarge,
-                 fmt::format("path and data have at most {} bytes", limits::kZkData));
   zk_.call(std::move(set), [this, token = message.token](const ZkResult& result) {
     if (result.code != ZkCode::kOk) return refuse(token, result.code);
     JsonWriter json;
@@ -209,30 +185,15 @@ void Znodes::set(ServiceAsked message) {
   });
 }
 
-// ---- POST ----
+// ---- create ----
 
 void Znodes::post(ServiceAsked message) {
-  Parameters parameters(message.call);
-  const std::string mode = parameters.text("mode").value_or("persistent");
-  const bool sequential = parameters.flag("seq");
-  const bool parents = parameters.flag("parents");
-  std::string wrong = parameters.finish();
-  const bool ephemeral = mode == "ephemeral";
-  if (wrong.empty() && !ephemeral && mode != "persistent")
-    wrong = "the query parameter 'mode' has to be persistent or ephemeral";
-  if (wrong.empty() && ephemeral && message.holder == HolderId())
-    wrong = "whose? name a session with 'session' (POST /v1/sessions opens one), or ask with 'hold=1'";
-  if (wrong.empty() && !ephemeral && message.holder != HolderId())
-    wrong = "only an ephemeral znode belongs to a session or a connection: mode=ephemeral";
+  const bool sequential = message.call.flag(Parameter::kSeq);
+  const bool parents = message.call.flag(Parameter::kParents);
   const std::string& path = message.call.path;
-  if (wrong.empty() && !sequential && !zk_path_valid(path)) wrong = "a slash at the path's end is for seq=1";
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
   if (path == "/" && !sequential)
     return reply(message.token, ServiceStatus::kConflict, "the root is always there");
-  if (path.size() + kSequenceDigits + message.call.body.size() > limits::kZkData)
-    return reply(message.token, ServiceStatus::kTooLarge,
-                 fmt::format("path and data have at most {} bytes", limits::kZkData));
-  if (ephemeral) return make(std::move(message), sequential, parents);
+  if (message.call.name == CallName::kCreateEphemeral) return make(std::move(message), sequential, parents);
   create(message.token,
          ZkCreate{path, std::move(message.call.body),
                   sequential ? ZkMode::kPersistentSequential : ZkMode::kPersistent},
@@ -262,14 +223,11 @@ void Znodes::answer_created(uint64_t token, const std::string& path, int64_t czx
                              {{"Location", "/v1/znodes" + percent_encode_path(path)}}});
 }
 
-// ---- DELETE ----
+// ---- delete ----
 
 void Znodes::remove(ServiceAsked message) {
-  Parameters parameters(message.call);
-  const std::optional<uint64_t> version = parameters.number("version", 0, INT32_MAX);
-  const bool recurse = parameters.flag("recurse");
-  const std::string wrong = parameters.finish();
-  if (!wrong.empty()) return reply(message.token, ServiceStatus::kInvalid, wrong);
+  const std::optional<uint64_t> version = message.call.number(Parameter::kVersion);
+  const bool recurse = message.call.flag(Parameter::kRecurse);
   std::string path = std::move(message.call.path);
   if (path == "/") return reply(message.token, ServiceStatus::kForbidden, "the root stays");
   const int32_t expected = version ? static_cast<int32_t>(*version) : -1;

@@ -1,22 +1,18 @@
-// Znodes as they are, for those who have no ZooKeeper client: what one does with zkCli. A path is one of ZooKeeper's
-// without the slash at its beginning; an empty one is the root.
+// Znodes as they are, for those who have no ZooKeeper client: what one does with zkCli. Clients write a path without
+// the slash at its beginning.
 //
-//   GET    /v1/znodes/PATH            200, the data as it is; fields Kvd-Znode-Version, -Czxid, -Mzxid,
-//                                     -Ephemeral-Owner
-//          ?view=stat                 200 {"path","version","czxid",..}
-//          ?view=children             200 {"children":[..],"path",..}; at most kNamesMax names, then "more":true
-//          &wait=MS                   while it is not there
-//          &wait=MS&version=N         while it is there with that version; of children: cversion=N
-//   POST   [?mode=persistent]         201 {"path","czxid"} and Location; the body is its data
-//          ?seq=1                     with ten digits behind the path, which may end in a slash here
-//          ?mode=ephemeral&session=S  goes with the session; with hold=1 instead with the connection: lines
-//                                     {"state":"held","path","czxid"}, {"state":"lost","reason"}
-//          &parents=1                 makes what is missing above it; otherwise that is 404
-//   PUT    [?version=N]               200 {"version"}; 412 when it has another one
-//   DELETE [?version=N][&recurse=1]   204; with what is below it, bottom up and not at once: more than kSweepMax
-//                                     znodes are 413
+// Their calls (msg/calls.cpp) are answered so:
+//   kReadZnode         200, the data as it is; fields Kvd-Znode-Version, -Czxid, -Mzxid, -Ephemeral-Owner
+//   kStatZnode         200 {"path","version","czxid",..}
+//   kListZnode         200 {"children":[..],"path",..}; at most kNamesMax names, then "more":true
+//       all three wait while it is not there, or, where a version is named, while it is there with that version
+//   kCreateZnode       201 {"path","czxid"} and Location; the body is its data; 404 without what is above it
+//   kCreateEphemeral   the same; goes with the session, or with the connection: lines {"state":"held","path","czxid"},
+//                      {"state":"lost","reason"}
+//   kSetZnode          200 {"version"}; 412 when it has another one
+//   kDeleteZnode       204; with what is below it, bottom up and not at once: more than kSweepMax znodes are 413
 //
-// 403 for writes to kvd's own znodes and ZooKeeper's. Reads show what this server's connection to ZooKeeper has seen;
+// Reads show what this server's connection to ZooKeeper has seen;
 // a znode that was deleted and made anew counts its versions from 0 again, which only its czxid tells.
 //
 // What is not known after a lost connection (504): a set, a delete and the create of a persistent znode are not looked
@@ -53,9 +49,8 @@ class Znodes {
   Instant deadline() const;
 
  private:
-  enum class View : uint8_t { kData, kChildren, kStat };
-  struct PendingCall {  // a GET
-    View view = View::kData;
+  struct PendingCall {  // one that looks
+    CallName what{};
     std::string path;
     std::optional<int32_t> version;  // of the data or the children: to be waited away
     Instant until{};
@@ -91,7 +86,7 @@ class Znodes {
   void reply(uint64_t token, ServiceAnswer answer);
   void refuse(uint64_t token, ZkCode code);
 
-  // ---- GET ----
+  // ---- reads ----
   void get(ServiceAsked message);
   void look(uint64_t token);
   void on_looked(uint64_t token, const ZkResult& result, bool watches);
@@ -101,7 +96,7 @@ class Znodes {
   void look_again(uint64_t token);
   ServiceAnswer shown(const PendingCall& pending, const ZkResult& result) const;
 
-  // ---- PUT, POST, DELETE ----
+  // ---- writes ----
   void set(ServiceAsked message);
   void post(ServiceAsked message);
   void create(uint64_t token, ZkCreate create, bool parents);
