@@ -13,6 +13,7 @@
 #include "base/utf8.hpp"
 #include "core/services/zk_calls.hpp"
 #include "msg/name_rules.hpp"
+#include "msg/znodes.hpp"
 
 namespace kvd {
 namespace {

@@ -9,6 +9,7 @@
 #include "base/json_writer.hpp"
 #include "base/percent.hpp"
 #include "msg/calls.hpp"
+#include "msg/znodes.hpp"
 
 namespace kvd {
 namespace {

@@ -5,6 +5,7 @@
 
 #include "base/json_writer.hpp"
 #include "core/services/znodes/znodes.hpp"
+#include "msg/znodes.hpp"
 
 namespace kvd {
 namespace {
