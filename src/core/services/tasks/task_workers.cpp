@@ -96,9 +96,9 @@ void TaskWorkers::claim(uint64_t token) {
     return refuse(token, ServiceStatus::kUnavailable, kWatchesFull);
   }
   if (worker->holder == candidate.holder && worker->phase == Phase::kStanding && !worker->over) {
-    const std::string name = candidate.name;
+    reply(token, ServiceStatus::kCreated, worker_json(candidate.name));
     candidates_.erase(token);
-    return reply(token, ServiceStatus::kCreated, worker_json(name));
+    return;
   }
   waiting_[candidate.name].insert(token);
   if (worker->holder != candidate.holder) refuse_late(token);
@@ -345,11 +345,10 @@ void TaskWorkers::answer_late(Worker& worker) {
 }
 
 void TaskWorkers::set_idle(const std::string& name, Worker& worker) {
-  call(name, ZkSet{worker_path(name), kIdle, worker.version},
-       [this, name](Worker&, const ZkResult& result) {
-         const bool refused = result.code != ZkCode::kOk && result.code != ZkCode::kBadVersion;
-         refused ? put_off(name, kRefusedRetry) : look(name);
-       });
+  call(name, ZkSet{worker_path(name), kIdle, worker.version}, [this, name](Worker&, const ZkResult& result) {
+    const bool refused = result.code != ZkCode::kOk && result.code != ZkCode::kBadVersion;
+    refused ? put_off(name, kRefusedRetry) : look(name);
+  });
 }
 
 void TaskWorkers::next(const ServiceAsked& asked, const std::string& name) {
