@@ -74,6 +74,7 @@ class Holdings {
   std::vector<Key> streamed() const;  // those that are there by a connection, in their znodes' order
   Losses& losses() { return losses_; }
   void ask(uint64_t token, const Key& key) { askers_.insert_or_assign(token, key); }
+  void await_end(uint64_t token, const Key& key);  // likewise
   void forget_asker(uint64_t token) { askers_.erase(token); }
   const Key& asked(uint64_t token) const { return askers_.at(token); }
   void reply(uint64_t token, ServiceAnswer answer);
@@ -168,6 +169,12 @@ std::vector<Key> Holdings<Key, Thing>::streamed() const {
     if (streams_.has(key)) keys.push_back(key);
   }
   return keys;
+}
+
+template <class Key, class Thing>
+void Holdings<Key, Thing>::await_end(uint64_t token, const Key& key) {
+  ask(token, key);
+  at(key).leaving.insert(token);
 }
 
 template <class Key, class Thing>

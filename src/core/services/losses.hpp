@@ -1,6 +1,6 @@
 // What clients' sessions have lost while nobody was there to be told: the next call about it hears so, once.
 //
-// A part of the actor that owns it, which names what is lost in words of its own.
+// A part of holdings.hpp; the service names what is lost in words of its own.
 #pragma once
 #include <map>
 #include <optional>

@@ -2,7 +2,7 @@
 // (`hold=1`), as lines on it: the last one is repeated now and then, so that both ends know of each other, and whoever
 // loses what is held hears of it before anybody else can have it.
 //
-// A part of the actor that owns it, which names what is held by keys of its own.
+// A part of holdings.hpp; the service names what is held by keys of its own.
 #pragma once
 #include <map>
 #include <optional>

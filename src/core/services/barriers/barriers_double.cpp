@@ -93,8 +93,7 @@ void Barriers::leave(ServiceAsked message) {
   if (!id)
     return reply(message.token, ServiceStatus::kNotFound, "the client's session has no such member there");
   Member& member = members_.at(*id);
-  member.leaving.insert(message.token);
-  members_.ask(message.token, *id);
+  members_.await_end(message.token, *id);
   if (member.phase == Phase::kReleased || std::exchange(member.stuck, false)) return begin_leaving(*id);
   if (member.phase == Phase::kLeaving || member.phase == Phase::kLeft) return answer(*id);
   for (const uint64_t token : std::exchange(member.entering, {}))

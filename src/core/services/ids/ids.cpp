@@ -111,8 +111,7 @@ void Ids::release(ServiceAsked message) {
   const auto id = find_held(message.holder, message.call.path, message.call.id);
   if (!id)
     return reply(message.token, ServiceStatus::kNotFound, "the client's session does not have that id");
-  claims_.at(*id).leaving.insert(message.token);
-  claims_.ask(message.token, *id);
+  claims_.await_end(message.token, *id);
   claims_.give_up(*id);
 }
 

@@ -103,8 +103,7 @@ void Locks::leave(ServiceAsked message) {
   if (lost) return reply(message.token, ServiceStatus::kGone, *lost);
   if (!place)
     return reply(message.token, ServiceStatus::kNotFound, "the client's session has no place there");
-  grants_.ask(message.token, *place);
-  grants_.at(*place).leaving.insert(message.token);
+  grants_.await_end(message.token, *place);
   grants_.take_back(*place, "it was given back", Duration(0));
 }
 

@@ -402,8 +402,7 @@ void Names::remove(ServiceAsked message) {
   const uint64_t token = message.token;
   Held* held = held_.find(path);
   if (message.holder != HolderId() && held != nullptr && held->holder == message.holder) {
-    held->leaving.insert(token);
-    held_.ask(token, path);
+    held_.await_end(token, path);
     if (!held->over) held_.take_back(path, "it was given back", Duration(0));
     return;
   }

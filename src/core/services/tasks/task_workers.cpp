@@ -96,9 +96,9 @@ void TaskWorkers::claim(uint64_t token) {
     return refuse(token, ServiceStatus::kUnavailable, kWatchesFull);
   }
   if (worker->holder == candidate.holder && worker->phase == Phase::kStanding && !worker->over) {
-    const std::string name = candidate.name;
+    reply(token, ServiceStatus::kCreated, worker_json(candidate.name));
     candidates_.erase(token);
-    return reply(token, ServiceStatus::kCreated, worker_json(name));
+    return;
   }
   waiting_[candidate.name].insert(token);
   if (worker->holder != candidate.holder) refuse_late(token);
