@@ -72,18 +72,20 @@ bool Replica::enough_in_sync(uint64_t token) {
     refuse(token, ErrorCode::kNotEnoughInSync, Outcome::kNotApplied, std::move(detail));
     return false;
   };
+  const InSyncSet set = in_sync();
   uint32_t confirmed = static_cast<uint32_t>(register_->in_sync.size());
   bool is_new = log_.last().revision == lineage_base(lineage_);
   if (is_new && confirmed < out_.config.expect) {
     return no("a new cluster's first write waits for " + std::to_string(out_.config.expect) +
               " servers in sync (--expect); now: " + std::to_string(confirmed));
   }
-  if (waits_for_long()) return no("the leader waits for what is in sync: " + unconfirmed());
-  if (const Peer* other = copies().undecided()) {
+  if (set.copies().waits_for_long())
+    return no("the leader waits for what is in sync: " + set.copies().unconfirmed());
+  if (const Peer* other = set.copies().undecided()) {
     return no("the copies of " + out_.config.self.member.id.value + " and " + other->member.id.value +
               " differ, and no third one tells which is right; see GET /v1/cluster");
   }
-  uint32_t there = std::min(confirmed, responsive());
+  uint32_t there = std::min(confirmed, set.responsive());
   if (there < register_->min_in_sync) {
     return no("too few servers are in sync: " + std::to_string(there) + ", min_in_sync is " +
               std::to_string(register_->min_in_sync) +
@@ -114,21 +116,22 @@ void Replica::carry_out(const Propose& message, WriteEvaluator::Evaluation&& eva
   struct Performer {
     Replica& replica;
     const Propose& message;
-    void operator()(WriteEvaluator::Change& change) { replica.append(message, std::move(change)); }
+    void operator()(WriteEvaluator::Change& change) { replica.append(message, change); }
     void operator()(WriteEvaluator::Unchanged& unchanged) { replica.answer_later(message, unchanged); }
     void operator()(Failed& failed) { replica.answer(message.token, std::move(failed), replica.commit_); }
   };
   std::visit(Performer{*this, message}, evaluation);
 }
 
-void Replica::append(const Propose& message, WriteEvaluator::Change change) {
+void Replica::append(const Propose& message, WriteEvaluator::Change& change) {
+  Leading& reign = *leader();
   auto entry = std::make_shared<Entry>();
   entry->epoch = epoch_;
   entry->revision = log_.last().revision.next();
   entry->effects = std::move(change.effects);
-  leader()->evaluator.note_appended(*entry);
+  reign.evaluator.note_appended(*entry);
   disk_.append(entry);
-  leader()->writes.push_back(PendingWrite{entry->revision, message.token, std::move(change.answer)});
+  reign.writes.push_back(PendingWrite{entry->revision, message.token, std::move(change.answer)});
   senders_[message.from].appended = entry->revision;
   // An idle follower has had nothing to acknowledge: the clock for its lag starts now.
   for (auto& [link, peer] : peers_) {

@@ -44,13 +44,17 @@ Record deleted(const Record& now, Revision next) {
   return Record::deletion(now.key(), {now.created(), next, 0});
 }
 
-// What changes nothing at `answer`'s revision, as far as the clients' keys go.
-WriteEvaluator::Change no_effect(Answer answer) { return {{}, std::move(answer)}; }
+// What changes no key.
+WriteEvaluator::Evaluation no_effect(auto answer) {
+  WriteEvaluator::Evaluation evaluation;
+  std::get_if<WriteEvaluator::Change>(&evaluation)->answer = std::move(answer);
+  return evaluation;
+}
 
-WriteEvaluator::Change one_effect(Record effect, Answer answer) {
-  WriteEvaluator::Change change{{}, std::move(answer)};
-  change.effects.push_back(std::move(effect));
-  return change;
+WriteEvaluator::Evaluation one_effect(Record effect, auto answer) {
+  WriteEvaluator::Evaluation evaluation = no_effect(std::move(answer));
+  std::get_if<WriteEvaluator::Change>(&evaluation)->effects.push_back(std::move(effect));
+  return evaluation;
 }
 
 void append(std::vector<Record>& effects, std::vector<Record> more) {
@@ -220,12 +224,11 @@ struct WriteEvaluator::Proposer {
 
 WriteEvaluator::Evaluation WriteEvaluator::evaluate(Call& call, const Room& room) const {
   const uint64_t current = call.fence ? latest_token(call.fence->resource) : 0;
-  if (call.fence && call.fence->token < current)
-    return finished(no_effect(Box(Fenced{*call.fence, current})), {}, call, room);
-  Evaluation proposed = std::visit(Proposer{*this}, call.operation);
-  auto* change = std::get_if<Change>(&proposed);
-  return change == nullptr ? std::move(proposed)
-                           : finished(std::move(*change), larger_tokens(call), call, room);
+  const bool fenced_off = call.fence && call.fence->token < current;
+  Evaluation evaluation =
+      fenced_off ? no_effect(Box(Fenced{*call.fence, current})) : std::visit(Proposer{*this}, call.operation);
+  finish(evaluation, fenced_off ? std::vector<Record>{} : larger_tokens(call), call, room);
+  return evaluation;
 }
 
 // What of its tokens is to be remembered; several of a restore only.
@@ -249,18 +252,22 @@ std::vector<Record> WriteEvaluator::larger_tokens(const Call& call) const {
 // idempotency key the answer is remembered like any other: an earlier attempt that is still under way somewhere must
 // not be done after this answer. And so is a larger token (fences.hpp): who has been answered counts on it that the
 // holder before is shut out.
-WriteEvaluator::Evaluation WriteEvaluator::finished(Change change, std::vector<Record> tokens,
-                                                    const Call& call, const Room& room) const {
+void WriteEvaluator::finish(Evaluation& evaluation, std::vector<Record> tokens, const Call& call,
+                            const Room& room) const {
+  auto* change = std::get_if<Change>(&evaluation);
+  if (change == nullptr) return;
   const bool no_token = tokens.empty() || mutated(Mutation::kFenceOfChanges);
-  if (change.effects.empty() && call.idempotency_key.empty() && no_token)
-    return Unchanged{std::move(change.answer), Revision(0)};
-  append(change.effects, std::move(tokens));
-  if (auto full = no_room_for(change.effects, room)) return std::move(*full);
-  if (!call.idempotency_key.empty()) {
-    change.effects.push_back(remember(call.idempotency_key, call.digest, change.answer, next_revision()));
-    append(change.effects, forget_oldest(store_, tail_, next_revision()));
+  if (change->effects.empty() && call.idempotency_key.empty() && no_token) {
+    evaluation = Unchanged{std::move(change->answer), Revision(0)};
+    return;
   }
-  return change;
+  append(change->effects, std::move(tokens));
+  if (auto full = no_room_for(change->effects, room)) {
+    evaluation = std::move(*full);
+  } else if (!call.idempotency_key.empty()) {
+    change->effects.push_back(remember(call.idempotency_key, call.digest, change->answer, next_revision()));
+    append(change->effects, forget_oldest(store_, tail_, next_revision()));
+  }
 }
 
 // Deletes and smaller values always go: how else would there be room again?

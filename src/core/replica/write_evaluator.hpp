@@ -68,7 +68,7 @@ class WriteEvaluator {
   Evaluation propose(DeleteKey& remove) const;
   Evaluation propose(DeletePrefix& remove) const;
   Evaluation propose(WriteBatch& batch) const;
-  Evaluation finished(Change change, std::vector<Record> tokens, const Call& call, const Room& room) const;
+  void finish(Evaluation& evaluation, std::vector<Record> tokens, const Call& call, const Room& room) const;
   std::optional<Failed> no_room_for(const std::vector<Record>& effects, const Room& room) const;
 
   const Log& log_;
