@@ -104,7 +104,7 @@ void Replica::on(Propose&& message) {
     move_leader(message.token, *move);
     return;
   }
-  WriteEvaluator::Call call(message.operation, message.idempotency_key, message.fence);
+  WriteCall call(message.operation, message.idempotency_key, message.fence);
   if (auto known = leader()->evaluator.recall(call)) {
     carry_out(message, std::move(*known));
   } else if (enough_in_sync(message.token) && !overtakes(message)) {
@@ -112,18 +112,18 @@ void Replica::on(Propose&& message) {
   }
 }
 
-void Replica::carry_out(const Propose& message, WriteEvaluator::Evaluation&& evaluation) {
+void Replica::carry_out(const Propose& message, Evaluation&& evaluation) {
   struct Performer {
     Replica& replica;
     const Propose& message;
-    void operator()(WriteEvaluator::Change& change) { replica.append(message, change); }
-    void operator()(WriteEvaluator::Unchanged& unchanged) { replica.answer_later(message, unchanged); }
+    void operator()(Change& change) { replica.append(message, change); }
+    void operator()(Unchanged& unchanged) { replica.answer_later(message, unchanged); }
     void operator()(Failed& failed) { replica.answer(message.token, std::move(failed), replica.commit_); }
   };
   std::visit(Performer{*this, message}, evaluation);
 }
 
-void Replica::append(const Propose& message, WriteEvaluator::Change& change) {
+void Replica::append(const Propose& message, Change& change) {
   Leading& reign = *leader();
   auto entry = std::make_shared<Entry>();
   entry->epoch = epoch_;
@@ -143,7 +143,7 @@ void Replica::append(const Propose& message, WriteEvaluator::Change& change) {
 // There is nothing to replicate, but the answer speaks of the newest state, or of a write that may not be committed
 // yet. It is a linear read of the log up to there, and is only true once that is committed and this server confirmed
 // as leader.
-void Replica::answer_later(const Propose& message, WriteEvaluator::Unchanged& unchanged) {
+void Replica::answer_later(const Propose& message, Unchanged& unchanged) {
   const Revision about = unchanged.about;
   leader()->reads.push_back(PendingRead{message.token,
                                         0,
