@@ -11,6 +11,7 @@
 
 #include "base/hash.hpp"
 #include "base/prng.hpp"
+#include "core/replica/spaces.hpp"
 #include "core/replica/table.hpp"
 #include "msg/limits.hpp"
 
@@ -26,6 +27,17 @@ std::vector<std::string> keys_of(const std::vector<Record>& items) {
   for (const Record& found : items) keys.emplace_back(found.key());
   return keys;
 }
+
+// What the store and the write evaluator ask of a space, and that they can be refused.
+struct Nameless {
+  void count(const Record&, bool) {}
+  bool free_some() { return false; }
+};
+static_assert(!ReplicatedSpace<Nameless>);
+static_assert(ReplicatedSpace<FencesSpace>);
+static_assert(Takes<DataSpace, PutKey>);
+static_assert(!Takes<FencesSpace, PutKey>);
+static_assert(!Takes<DataSpace, ReadKey>);
 
 }  // namespace
 

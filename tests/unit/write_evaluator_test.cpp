@@ -17,9 +17,6 @@
 namespace kvd {
 namespace {
 
-using Change = WriteEvaluator::Change;
-using Unchanged = WriteEvaluator::Unchanged;
-
 Condition absent() {
   Condition condition;
   condition.if_none_match.emplace().any = true;
@@ -46,9 +43,8 @@ WriteBatch batch(std::vector<std::string> put, bool if_empty = false) {
 // A leader's log and store, without the leader: what is evaluated is appended, and committed when the test says so.
 struct Leader {
   // Evaluates what is not a retry, and appends what it changes.
-  WriteEvaluator::Evaluation write(Operation operation, const std::string& key = "",
-                                   OptionalBox<Fence> fence = {}) {
-    WriteEvaluator::Call call(operation, key, fence);
+  Evaluation write(Operation operation, const std::string& key = "", OptionalBox<Fence> fence = {}) {
+    WriteCall call(operation, key, fence);
     auto known = evaluator->recall(call);
     auto evaluation = known ? std::move(*known) : evaluator->evaluate(call, room);
     if (const auto* change = std::get_if<Change>(&evaluation)) {
@@ -76,23 +72,23 @@ struct Leader {
 
 // What was answered, of a write that changes something or not.
 template <class T>
-std::optional<T> changed(const WriteEvaluator::Evaluation& evaluation) {
+std::optional<T> changed(const Evaluation& evaluation) {
   const auto* change = std::get_if<Change>(&evaluation);
   const T* answer = change != nullptr ? std::get_if<T>(&change->answer) : nullptr;
   return answer != nullptr ? std::optional(*answer) : std::nullopt;
 }
 template <class T>
-std::optional<T> unchanged(const WriteEvaluator::Evaluation& evaluation) {
+std::optional<T> unchanged(const Evaluation& evaluation) {
   const auto* same = std::get_if<Unchanged>(&evaluation);
   const T* answer = same != nullptr ? std::get_if<T>(&same->answer) : nullptr;
   return answer != nullptr ? std::optional(*answer) : std::nullopt;
 }
-std::optional<ErrorCode> refused(const WriteEvaluator::Evaluation& evaluation) {
+std::optional<ErrorCode> refused(const Evaluation& evaluation) {
   const auto* failed = std::get_if<Failed>(&evaluation);
   return failed != nullptr ? std::optional(failed->code) : std::nullopt;
 }
 
-const std::vector<Record>& effects(const WriteEvaluator::Evaluation& evaluation) {
+const std::vector<Record>& effects(const Evaluation& evaluation) {
   return std::get<Change>(evaluation).effects;
 }
 

@@ -12,6 +12,8 @@ class Copies {
  public:
   explicit Copies(const LeaderView& view) : view_(view) {}
 
+  const LeaderView& view() const { return view_; }
+
   bool agrees(const Peer& peer) const;
   size_t agreeing(const Member& except) const;
   bool contradicts(const Peer& peer) const;

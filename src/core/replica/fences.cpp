@@ -1,6 +1,14 @@
 // See fences.hpp. A token always takes 8 bytes, so that a larger one never makes the store grow.
 #include "core/replica/fences.hpp"
 
+#include <algorithm>
+#include <map>
+#include <string>
+#include <variant>
+
+#include "core/mutation.hpp"
+#include "core/replica/store.hpp"
+#include "core/replica/tail.hpp"
 #include "msg/codec.hpp"
 
 namespace kvd {
@@ -18,6 +26,27 @@ uint64_t token_of(const Record* fence) {
   decoder.get(token);
   decoder.finish();
   return decoder.failed() || token > limits::kFenceTokenMax ? 0 : token;
+}
+
+uint64_t FencesSpace::latest_token(std::string_view resource, const WriteView& view) {
+  const bool tail_counts = !mutated(Mutation::kFenceOfCommitted);
+  return token_of(tail_counts ? view.latest(resource, kSpace) : view.store.find(resource, kSpace));
+}
+
+// Several of a restore only.
+void FencesSpace::add_effects(const WriteCall& call, const WriteView& view, Change& change) {
+  std::map<std::string_view, uint64_t> tokens;
+  const auto bring = [&](const Fence& fence) {
+    uint64_t& token = tokens[fence.resource];
+    token = std::max(token, fence.token);
+  };
+  if (call.fence) bring(*call.fence);
+  if (const auto* batch = std::get_if<WriteBatch>(&call.operation))
+    std::for_each(batch->fences.begin(), batch->fences.end(), bring);
+  for (const auto& [resource, token] : tokens) {
+    if (token > latest_token(resource, view))
+      change.effects.push_back(remember_token(resource, token, view.next));
+  }
 }
 
 }  // namespace kvd

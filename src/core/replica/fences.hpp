@@ -13,11 +13,12 @@
 // leaves no token behind. A retry by its idempotency key gets its first answer, however old its token is by now; that a
 // write was fenced off is such an answer, too.
 //
-// Pure functions of records; the write evaluator decides when.
+// Pure; the write evaluator decides when.
 #pragma once
+#include <cstdint>
 #include <string_view>
 
-#include "msg/client.hpp"
+#include "core/replica/evaluation.hpp"
 
 namespace kvd {
 
@@ -25,5 +26,16 @@ namespace kvd {
 Record remember_token(std::string_view resource, uint64_t token, Revision revision);
 // What an effect of Space::kFences, or an item, holds; 0: it cannot be read as a token. Null: 0.
 uint64_t token_of(const Record* fence);
+
+struct FencesSpace {
+  static constexpr Space kSpace = Space::kFences;
+  // The largest token that a write brought for this resource; 0: none did.
+  static uint64_t latest_token(std::string_view resource, const WriteView& view);
+  // What of a write's tokens is to be remembered with it.
+  static void add_effects(const WriteCall& call, const WriteView& view, Change& change);
+
+  void count(const Record&, bool) {}
+  bool free_some() { return false; }
+};
 
 }  // namespace kvd

@@ -25,9 +25,9 @@ bool has_id(const std::vector<Member>& members, const ServerId& id) {
 // of a member has not got what the former one had. Counting only the new set too early loses what the old set
 // was promised; counting only the old one too long would let the new one lead without our latest writes.
 std::vector<Member> InSyncSet::required() const {
-  std::vector<Member> members = view_.content.in_sync;
-  if (view_.reign.proposal) {
-    const std::vector<Member>& proposed = view_.reign.proposal->in_sync;
+  std::vector<Member> members = view().content.in_sync;
+  if (view().reign.proposal) {
+    const std::vector<Member>& proposed = view().reign.proposal->in_sync;
     if (mutated(Mutation::kShrinkEarly) && proposed.size() < members.size()) return proposed;
     if (mutated(Mutation::kGrowthLate)) return members;
     if (mutated(Mutation::kIncarnationReplaced))
@@ -43,37 +43,37 @@ std::vector<Member> InSyncSet::required() const {
 
 // Why a member is to leave the in-sync set; null: it keeps up.
 const char* InSyncSet::lag_of(const Member& member) const {
-  if (member == view_.self()) return nullptr;
-  if (view_.dead.contains(member)) return "dead";
-  const Peer* peer = view_.peer_of(member);
+  if (member == view().self()) return nullptr;
+  if (view().dead.contains(member)) return "dead";
+  const Peer* peer = view().peer_of(member);
   if (peer == nullptr) {
-    auto it = view_.reign.unlinked_since.find(member);
+    auto it = view().reign.unlinked_since.find(member);
     bool long_ago =
-        it != view_.reign.unlinked_since.end() && view_.now - it->second > view_.config.follower_lag;
+        it != view().reign.unlinked_since.end() && view().now - it->second > view().config.follower_lag;
     return long_ago ? "not connected" : nullptr;
   }
   if (copies_.may_be_longer(*peer)) return nullptr;
-  if (view_.now - peer->heard > view_.config.follower_lag) return "silent";
+  if (view().now - peer->heard > view().config.follower_lag) return "silent";
   // Where nobody knows whose copy is wrong it stays, and so nothing is committed. Who has more than a leader that has
   // promised nothing is not the odd one.
-  if (copies_.contradicts(*peer) && peer->held != Revision(0) && !view_.reign.active) return nullptr;
+  if (copies_.contradicts(*peer) && peer->held != Revision(0) && !view().reign.active) return nullptr;
   if (copies_.contradicts(*peer)) return copies_.agreeing(member) > 0 ? "differs" : nullptr;
-  if (!peer->whole && view_.now - peer->incomplete_since > view_.config.follower_lag) return "incomplete";
-  bool behind = !peer->match || *peer->match < view_.end;
-  return behind && view_.now - peer->progress > view_.config.follower_lag ? "behind" : nullptr;
+  if (!peer->whole && view().now - peer->incomplete_since > view().config.follower_lag) return "incomplete";
+  bool behind = !peer->match || *peer->match < view().end;
+  return behind && view().now - peer->progress > view().config.follower_lag ? "behind" : nullptr;
 }
 
 uint32_t InSyncSet::responsive() const {
-  const auto& in_sync = view_.content.in_sync;
+  const auto& in_sync = view().content.in_sync;
   return static_cast<uint32_t>(std::count_if(
       in_sync.begin(), in_sync.end(), [this](const Member& member) { return lag_of(member) == nullptr; }));
 }
 
 Instant InSyncSet::silent_since(const Member& member) const {
-  auto it = view_.reign.unlinked_since.find(member);
-  if (it != view_.reign.unlinked_since.end()) return it->second;
-  const Peer* peer = view_.peer_of(member);
-  return peer != nullptr ? peer->heard : view_.reign.since;
+  auto it = view().reign.unlinked_since.find(member);
+  if (it != view().reign.unlinked_since.end()) return it->second;
+  const Peer* peer = view().peer_of(member);
+  return peer != nullptr ? peer->heard : view().reign.since;
 }
 
 // Who must go. The dead (proven: in memory nothing is left of them) at once. The merely silent, and with disks the
@@ -85,21 +85,22 @@ std::vector<Member> InSyncSet::members_to_remove() const {
   if (copies_.awaits_others()) return {};
   std::vector<Member> dead;
   std::vector<Member> gone;  // the dead and the silent
-  for (const Member& member : view_.content.in_sync) {
+  for (const Member& member : view().content.in_sync) {
     if (lag_of(member) == nullptr) continue;
     gone.push_back(member);
-    if (view_.dead.contains(member)) dead.push_back(member);
+    if (view().dead.contains(member)) dead.push_back(member);
   }
   if (gone.empty()) return {};
   if (mutated(Mutation::kSilentKept)) return dead;
-  size_t remaining = view_.content.in_sync.size() - gone.size();
-  if (remaining < view_.content.min_in_sync) return view_.config.self.durable ? std::vector<Member>{} : dead;
+  size_t remaining = view().content.in_sync.size() - gone.size();
+  if (remaining < view().content.min_in_sync)
+    return view().config.self.durable ? std::vector<Member>{} : dead;
   if (remaining == 1 && dead.size() < gone.size()) {
     for (const Member& member : gone) {
-      const Duration silent = view_.now - silent_since(member);
-      const bool talks = view_.peer_of(member) != nullptr && silent <= view_.config.follower_lag;
-      const bool patient = !talks && silent < kLastShrinkPatience * view_.config.leader_silence;
-      if (patient && !view_.dead.contains(member)) return dead;
+      const Duration silent = view().now - silent_since(member);
+      const bool talks = view().peer_of(member) != nullptr && silent <= view().config.follower_lag;
+      const bool patient = !talks && silent < kLastShrinkPatience * view().config.leader_silence;
+      if (patient && !view().dead.contains(member)) return dead;
     }
   }
   return gone;
@@ -111,22 +112,22 @@ std::vector<Member> InSyncSet::members_to_remove() const {
 // committed and all that this leader's log held at its takeover. Committed as far as this leader knows is not
 // enough: its predecessor may have acknowledged more.
 std::optional<Member> InSyncSet::learner_to_admit() const {
-  for (const auto& [link, peer] : view_.peers) {
-    if (view_.confirmed_in_sync(peer.member) || view_.dead.contains(peer.member)) continue;
+  for (const auto& [link, peer] : view().peers) {
+    if (view().confirmed_in_sync(peer.member) || view().dead.contains(peer.member)) continue;
     Revision needed =
-        mutated(Mutation::kJoinAtCommit) ? view_.commit : std::max(view_.commit, view_.reign.takeover);
+        mutated(Mutation::kJoinAtCommit) ? view().commit : std::max(view().commit, view().reign.takeover);
     bool verified = peer.whole && peer.match && *peer.match >= needed;
     if (!verified && !mutated(Mutation::kJoinUnchecked)) continue;
-    if (view_.now - peer.heard > view_.config.follower_lag) continue;
+    if (view().now - peer.heard > view().config.follower_lag) continue;
     return peer.member;
   }
   return std::nullopt;
 }
 
 bool InSyncSet::learner_is_near() const {
-  return std::any_of(view_.peers.begin(), view_.peers.end(), [this](const auto& entry) {
+  return std::any_of(view().peers.begin(), view().peers.end(), [this](const auto& entry) {
     const Peer& peer = entry.second;
-    bool there = view_.now - peer.heard <= view_.config.follower_lag && !view_.dead.contains(peer.member);
+    bool there = view().now - peer.heard <= view().config.follower_lag && !view().dead.contains(peer.member);
     return there && !peer.sparse && (peer.snapshot || peer.match);
   });
 }
@@ -135,8 +136,8 @@ bool InSyncSet::learner_is_near() const {
 
 std::optional<Proposal> InSyncSet::next_proposal() const {
   Proposal proposal;
-  proposal.in_sync = view_.content.in_sync;
-  proposal.min_in_sync = view_.content.min_in_sync;
+  proposal.in_sync = view().content.in_sync;
+  proposal.min_in_sync = view().content.min_in_sync;
   std::vector<Member> removed = members_to_remove();
   if (!removed.empty()) {
     proposal.in_sync = without(proposal.in_sync, removed);
@@ -148,8 +149,8 @@ std::optional<Proposal> InSyncSet::next_proposal() const {
     proposal.in_sync.push_back(*learner);
     std::sort(proposal.in_sync.begin(), proposal.in_sync.end());
     proposal.why = learner->id.value + " caught up";
-  } else if (!view_.reign.settings.empty()) {
-    proposal.min_in_sync = view_.reign.settings.front().second;
+  } else if (!view().reign.settings.empty()) {
+    proposal.min_in_sync = view().reign.settings.front().second;
     proposal.why = "settings";
   } else {
     return std::nullopt;

@@ -12,7 +12,9 @@ namespace kvd {
 
 class InSyncSet {
  public:
-  explicit InSyncSet(const LeaderView& view) : view_(view), copies_(view) {}
+  explicit InSyncSet(const LeaderView& view) : copies_(view) {}
+
+  const Copies& copies() const { return copies_; }
 
   std::vector<Member> required() const;  // M, sorted
   // The change of the register that is due, while none is under way; none: all is as it should be.
@@ -27,7 +29,8 @@ class InSyncSet {
   std::vector<Member> members_to_remove() const;
   std::optional<Member> learner_to_admit() const;
 
-  LeaderView view_;
+  const LeaderView& view() const { return copies_.view(); }
+
   Copies copies_;
 };
 

@@ -145,9 +145,9 @@ class Replica {
   bool overloaded(const Operation& operation) const;
   bool admit(const Propose& message);
   bool enough_in_sync(uint64_t token);
-  void carry_out(const Propose& message, WriteEvaluator::Evaluation&& evaluation);
-  void append(const Propose& message, WriteEvaluator::Change change);
-  void answer_later(const Propose& message, WriteEvaluator::Unchanged& unchanged);
+  void carry_out(const Propose& message, Evaluation&& evaluation);
+  void append(const Propose& message, Change& change);
+  void answer_later(const Propose& message, Unchanged& unchanged);
   void change_settings(uint64_t token, const ChangeSettings& settings);
   void move_leader(uint64_t token, const MoveLeader& move);
 

@@ -72,18 +72,20 @@ bool Replica::enough_in_sync(uint64_t token) {
     refuse(token, ErrorCode::kNotEnoughInSync, Outcome::kNotApplied, std::move(detail));
     return false;
   };
+  const InSyncSet set = in_sync();
   uint32_t confirmed = static_cast<uint32_t>(register_->in_sync.size());
   bool is_new = log_.last().revision == lineage_base(lineage_);
   if (is_new && confirmed < out_.config.expect) {
     return no("a new cluster's first write waits for " + std::to_string(out_.config.expect) +
               " servers in sync (--expect); now: " + std::to_string(confirmed));
   }
-  if (waits_for_long()) return no("the leader waits for what is in sync: " + unconfirmed());
-  if (const Peer* other = copies().undecided()) {
+  if (set.copies().waits_for_long())
+    return no("the leader waits for what is in sync: " + set.copies().unconfirmed());
+  if (const Peer* other = set.copies().undecided()) {
     return no("the copies of " + out_.config.self.member.id.value + " and " + other->member.id.value +
               " differ, and no third one tells which is right; see GET /v1/cluster");
   }
-  uint32_t there = std::min(confirmed, responsive());
+  uint32_t there = std::min(confirmed, set.responsive());
   if (there < register_->min_in_sync) {
     return no("too few servers are in sync: " + std::to_string(there) + ", min_in_sync is " +
               std::to_string(register_->min_in_sync) +
@@ -102,7 +104,7 @@ void Replica::on(Propose&& message) {
     move_leader(message.token, *move);
     return;
   }
-  WriteEvaluator::Call call(message.operation, message.idempotency_key, message.fence);
+  WriteCall call(message.operation, message.idempotency_key, message.fence);
   if (auto known = leader()->evaluator.recall(call)) {
     carry_out(message, std::move(*known));
   } else if (enough_in_sync(message.token) && !overtakes(message)) {
@@ -110,25 +112,26 @@ void Replica::on(Propose&& message) {
   }
 }
 
-void Replica::carry_out(const Propose& message, WriteEvaluator::Evaluation&& evaluation) {
+void Replica::carry_out(const Propose& message, Evaluation&& evaluation) {
   struct Performer {
     Replica& replica;
     const Propose& message;
-    void operator()(WriteEvaluator::Change& change) { replica.append(message, std::move(change)); }
-    void operator()(WriteEvaluator::Unchanged& unchanged) { replica.answer_later(message, unchanged); }
+    void operator()(Change& change) { replica.append(message, change); }
+    void operator()(Unchanged& unchanged) { replica.answer_later(message, unchanged); }
     void operator()(Failed& failed) { replica.answer(message.token, std::move(failed), replica.commit_); }
   };
   std::visit(Performer{*this, message}, evaluation);
 }
 
-void Replica::append(const Propose& message, WriteEvaluator::Change change) {
+void Replica::append(const Propose& message, Change& change) {
+  Leading& reign = *leader();
   auto entry = std::make_shared<Entry>();
   entry->epoch = epoch_;
   entry->revision = log_.last().revision.next();
   entry->effects = std::move(change.effects);
-  leader()->evaluator.note_appended(*entry);
+  reign.evaluator.note_appended(*entry);
   disk_.append(entry);
-  leader()->writes.push_back(PendingWrite{entry->revision, message.token, std::move(change.answer)});
+  reign.writes.push_back(PendingWrite{entry->revision, message.token, std::move(change.answer)});
   senders_[message.from].appended = entry->revision;
   // An idle follower has had nothing to acknowledge: the clock for its lag starts now.
   for (auto& [link, peer] : peers_) {
@@ -140,7 +143,7 @@ void Replica::append(const Propose& message, WriteEvaluator::Change change) {
 // There is nothing to replicate, but the answer speaks of the newest state, or of a write that may not be committed
 // yet. It is a linear read of the log up to there, and is only true once that is committed and this server confirmed
 // as leader.
-void Replica::answer_later(const Propose& message, WriteEvaluator::Unchanged& unchanged) {
+void Replica::answer_later(const Propose& message, Unchanged& unchanged) {
   const Revision about = unchanged.about;
   leader()->reads.push_back(PendingRead{message.token,
                                         0,

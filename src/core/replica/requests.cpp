@@ -2,9 +2,15 @@
 #include "core/replica/requests.hpp"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/hash.hpp"
+#include "core/replica/store.hpp"
 #include "core/replica/table.hpp"
+#include "core/replica/tail.hpp"
 #include "msg/limits.hpp"
 #include "msg/wire.hpp"
 
@@ -12,6 +18,12 @@ namespace kvd {
 namespace {
 
 constexpr size_t kNumberBytes = 8;
+
+struct RememberedAnswer {
+  uint64_t digest = 0;  // of the operation, operation_digest()
+  Answer answer;
+  Revision revision;  // of the write
+};
 
 void append_number(std::string& out, uint64_t number) {  // big-endian: sorted as text, sorted as numbers
   for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(number >> shift);
@@ -50,8 +62,7 @@ Record dropped(std::string_view key, Revision revision) {
   return Record::deletion(key, {revision, revision, 0, Space::kRequests});
 }
 
-}  // namespace
-
+// What an effect of this space, or an item, holds; nothing for a deletion, a batch of forgotten keys, and null.
 std::optional<RememberedAnswer> read_remembered(const Record* request) {
   if (request == nullptr || is_batch(request->key()) || request->value().size() < kNumberBytes)
     return std::nullopt;
@@ -60,6 +71,7 @@ std::optional<RememberedAnswer> read_remembered(const Record* request) {
   return RememberedAnswer{number_at(request->value(), 0), std::move(*answer), request->modified()};
 }
 
+// The key was used, but its answer is no longer remembered (or, with a probability of 2^-64, it looks like one).
 bool is_forgotten(const Store& store, const std::string& key) {
   uint64_t wanted = hash_bytes(key);
   const Table& requests = store.items(Space::kRequests);
@@ -69,6 +81,7 @@ bool is_forgotten(const Store& store, const std::string& key) {
   return false;
 }
 
+// The effect that remembers `answer`; it belongs into the entry of the write itself, which is at `revision`.
 Record remember(std::string_view key, uint64_t digest, const Answer& answer, Revision revision) {
   std::string bytes;
   append_number(bytes, digest);
@@ -76,28 +89,72 @@ Record remember(std::string_view key, uint64_t digest, const Answer& answer, Rev
   return kept(key, bytes, revision);
 }
 
-std::vector<Record> forget_oldest(const Store& store, const Tail& tail, Revision revision) {
-  const auto& by_age = store.requests_by_age();
-  if (by_age.size() < limits::kRememberedAnswers + limits::kForgottenBatch) return {};
-  if (tail.find(by_age.begin()->second.key(), Space::kRequests) != nullptr) return {};
-  std::vector<Record> effects;
+// The effects that make room once more than limits::kRememberedAnswers are held; none before that, nor while the tail
+// forgets the oldest already.
+void forget_oldest(const WriteView& view, std::vector<Record>& effects) {
+  const auto& by_age = view.store.requests_by_age();
+  if (by_age.size() < limits::kRememberedAnswers + limits::kForgottenBatch) return;
+  if (view.tail.find(by_age.begin()->second.key(), Space::kRequests) != nullptr) return;
   std::vector<uint64_t> hashes;
   Revision newest;
   for (auto it = by_age.begin(); hashes.size() < limits::kForgottenBatch; ++it) {
     newest = it->first;
     hashes.push_back(hash_bytes(it->second.key()));
-    effects.push_back(dropped(it->second.key(), revision));
+    effects.push_back(dropped(it->second.key(), view.next));
   }
   std::sort(hashes.begin(), hashes.end());
   std::string name(1, '\0');
   append_number(name, newest.value);
   std::string content;
   for (uint64_t hash : hashes) append_number(content, hash);
-  effects.push_back(kept(name, content, revision));
-  const Table& requests = store.items(Space::kRequests);
+  effects.push_back(kept(name, content, view.next));
+  const Table& requests = view.store.items(Space::kRequests);
   if (requests.size() - by_age.size() >= limits::kForgottenBatches)  // the oldest batch has the smallest name
-    effects.push_back(dropped(requests.begin()->key(), revision));
-  return effects;
+    effects.push_back(dropped(requests.begin()->key(), view.next));
+}
+
+}  // namespace
+
+std::optional<Evaluation> RequestsSpace::recall(const WriteCall& call, const WriteView& view) {
+  const std::string& key = call.idempotency_key;
+  if (key.empty()) return std::nullopt;
+  // One that the tail forgets is remembered until that is committed.
+  std::optional<RememberedAnswer> known = read_remembered(view.tail.find(key, kSpace));
+  if (!known) known = read_remembered(view.store.find(key, kSpace));
+  if (known && known->digest != call.digest) {
+    return Failed{ErrorCode::kKeyReused, Outcome::kNotApplied,
+                  "another request has been made with this idempotency key"};
+  }
+  if (known) return Unchanged{std::move(known->answer), known->revision};
+  if (is_forgotten(view.store, key)) {
+    return Failed{
+        ErrorCode::kKeyEvicted, Outcome::kUnknown,
+        "a write with this idempotency key was done long ago and its answer is forgotten: not done again"};
+  }
+  return std::nullopt;
+}
+
+void RequestsSpace::add_effects(const WriteCall& call, const WriteView& view, Change& change) {
+  if (call.idempotency_key.empty()) return;
+  change.effects.push_back(remember(call.idempotency_key, call.digest, change.answer, view.next));
+  forget_oldest(view, change.effects);
+}
+
+void RequestsSpace::count(const Record& item, bool add) {
+  if (is_batch(item.key())) return;
+  if (add) {
+    by_age[item.modified()] = item;
+  } else {
+    by_age.erase(item.modified());
+  }
+}
+
+bool RequestsSpace::free_some() {
+  constexpr size_t kAtOnce = 1024;
+  auto end = by_age.begin();
+  for (size_t i = 0; i < kAtOnce && end != by_age.end(); ++i) ++end;
+  by_age.erase(by_age.begin(), end);
+  return !by_age.empty();
 }
 
 }  // namespace kvd

@@ -45,15 +45,7 @@ void Store::count(const Record& item, bool add) {
   digest_ += add ? digest : -digest;
   const size_t bytes = item_bytes(item);
   bytes_ += add ? bytes : -bytes;
-  if (item.space() == Space::kData) {
-    value_bytes_ += add ? item.value().size() : -item.value().size();
-  } else if (item.space() == Space::kRequests && !item.key().starts_with('\0')) {
-    if (add) {
-      requests_by_age_[item.modified()] = item;
-    } else {
-      requests_by_age_.erase(item.modified());
-    }
-  }
+  with_space(spaces_, item.space(), [&](auto& space) { space.count(item, add); });
 }
 
 // `now`: what the table has of this key.
@@ -86,11 +78,8 @@ void Store::put(Record item) { set(table(item).find(item.key()), item); }
 void Store::clear() { *this = Store(); }
 
 bool Store::free_some() {
-  constexpr size_t kRequestsAtOnce = 1024;
-  auto end = requests_by_age_.begin();
-  for (size_t i = 0; i < kRequestsAtOnce && end != requests_by_age_.end(); ++i) ++end;
-  requests_by_age_.erase(requests_by_age_.begin(), end);
-  bool more = !requests_by_age_.empty();
+  bool more = false;
+  std::apply([&](auto&... space) { ((more |= space.free_some()), ...); }, spaces_);
   for (auto& table : tables_) more |= table->free_some();
   return more;
 }

@@ -7,8 +7,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
+#include "core/replica/spaces.hpp"
 #include "msg/client.hpp"
 #include "msg/record.hpp"
 #include "msg/types.hpp"
@@ -38,14 +40,16 @@ class Store {
   size_t size(Space space = Space::kData) const;  // keys
   const Table& items(Space space = Space::kData) const { return *tables_[static_cast<size_t>(space)]; }
   // Remembered requests (not the batches of forgotten ones) by the revision of their write, oldest first.
-  const std::map<Revision, Record>& requests_by_age() const { return requests_by_age_; }
+  const std::map<Revision, Record>& requests_by_age() const {
+    return std::get<RequestsSpace>(spaces_).by_age;
+  }
   // The items behind `last`, space by space and in key order, up to about `bytes`; at least one while there are any.
   std::vector<Record> items_behind(Space space, std::string_view last, size_t bytes) const;
   // Keys with `prefix` behind `after`, in order, until `limit` items or limits::kListBytes are reached.
   Listing list(const ListKeys& query) const;
   // Sum over all items of a hash of each: the same for the same content, whatever the way to it.
   uint64_t digest() const { return digest_; }
-  uint64_t value_bytes() const { return value_bytes_; }  // of Space::kData
+  uint64_t value_bytes() const { return std::get<DataSpace>(spaces_).value_bytes; }
   // About what it all takes in memory: records, and what each costs beside itself.
   uint64_t bytes() const { return bytes_; }
 
@@ -55,9 +59,8 @@ class Store {
   void count(const Record& item, bool add);
 
   std::array<std::unique_ptr<Table>, kSpaces> tables_;
-  std::map<Revision, Record> requests_by_age_;
+  Spaces spaces_;
   uint64_t digest_ = 0;
-  uint64_t value_bytes_ = 0;
   uint64_t bytes_ = 0;
 };
 

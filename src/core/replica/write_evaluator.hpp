@@ -4,11 +4,9 @@
 #pragma once
 #include <cstdint>
 #include <optional>
-#include <string>
-#include <string_view>
-#include <variant>
 #include <vector>
 
+#include "core/replica/evaluation.hpp"
 #include "core/replica/log.hpp"
 #include "core/replica/store.hpp"
 #include "core/replica/tail.hpp"
@@ -18,38 +16,17 @@ namespace kvd {
 
 class WriteEvaluator {
  public:
-  // A write as it was sent. To evaluate it takes its operation apart.
-  struct Call {
-    Call(Operation& operation, const std::string& idempotency_key, const OptionalBox<Fence>& fence);
-
-    Operation& operation;
-    const std::string& idempotency_key;  // empty: none
-    const OptionalBox<Fence>& fence;
-    uint64_t digest = 0;  // of the operation and its fence, with a key
-  };
   struct Room {  // what makes the data grow needs it, in memory and on the leader's disk
     uint64_t memory_max = 0;
     bool disk_low = false;
   };
 
-  struct Change {  // to be appended as the log's next entry, whose revision the effects bear
-    std::vector<Record> effects;
-    Answer answer;  // once that is committed
-  };
-  struct Unchanged {  // nothing to append
-    Answer answer;
-    Revision
-        about;  // of a retry: the revision of the write that it repeats; 0: the answer is about the log's end
-  };
-  // Failed: it is refused. It has left nothing behind, and so is certainly not applied (rule 12).
-  using Evaluation = std::variant<Change, Unchanged, Failed>;
-
   // What of the log is behind `committed` is its tail. Log and store outlive this.
   WriteEvaluator(const Log& log, const Store& store, Revision committed);
 
   // A retry gets the first answer. None: it is no retry.
-  std::optional<Evaluation> recall(const Call& call) const;
-  Evaluation evaluate(Call& call, const Room& room) const;
+  std::optional<Evaluation> recall(const WriteCall& call) const;
+  Evaluation evaluate(WriteCall& call, const Room& room) const;
 
   // What becomes of the log, entry by entry.
   void note_appended(const Entry& entry) { tail_.note(entry); }
@@ -57,18 +34,7 @@ class WriteEvaluator {
   const Tail& tail() const { return tail_; }
 
  private:
-  struct Proposer;
-
-  Revision next_revision() const { return log_.last().revision.next(); }
-  const Record* latest(std::string_view key) const;
-  uint64_t latest_token(std::string_view resource) const;
-  std::vector<Record> larger_tokens(const Call& call) const;
-  bool empty_at_tail() const;
-  Evaluation propose(PutKey& put) const;
-  Evaluation propose(DeleteKey& remove) const;
-  Evaluation propose(DeletePrefix& remove) const;
-  Evaluation propose(WriteBatch& batch) const;
-  Evaluation finished(Change change, std::vector<Record> tokens, const Call& call, const Room& room) const;
+  WriteView view() const { return {store_, tail_, log_.last().revision.next()}; }
   std::optional<Failed> no_room_for(const std::vector<Record>& effects, const Room& room) const;
 
   const Log& log_;
