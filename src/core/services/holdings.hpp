@@ -80,15 +80,16 @@ class Holdings {
   void reply(uint64_t token, ServiceAnswer answer);
 
   // ---- ends ----
+  // With its holder, or by others: who has it is told, and it leaves after `grace` if that was believed, or at once.
   void take_back(const Key& key, const std::string& why, Duration grace);
-  void give_up(const Key& key);
+  void give_up(const Key& key);  // it leaves at once
   // Its znode cannot be removed now: those who wait for that hear why ...
   void not_left(const Key& key, ZkCode code);
   // ... and it is tried again.
   void stays(const Key& key, ZkCode code, Duration pause = kZkRefusedRetry);
   void refuse(const Key& key, const ServiceAnswer& answer);  // to all who want it
   void fail(const Key& key, const ServiceAnswer& answer);    // likewise, and there is nothing of it
-  void lose(const Key& key, const std::string& why);
+  void lose(const Key& key, const std::string& why);         // there is nothing of it any more
   void lose_all(const std::string& why);
   // Those who still wait for its end hear of it.
   void forget(Key key);

@@ -26,7 +26,6 @@
 // may be lent again safely only if whoever is shown it compares the generation, that is the fence, too. Numbers that
 // others claim by hand in /ids do not rest.
 #pragma once
-#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
