@@ -1,4 +1,4 @@
-// The replica actor: state, roles, local reads. See replica.hpp.
+// The replica actor: its roles, its register, what it hears of other servers, time. See replica.hpp.
 #include "core/replica/replica.hpp"
 
 #include <algorithm>
@@ -373,74 +373,6 @@ void Replica::refuse(uint64_t token, ErrorCode code, Outcome outcome, std::strin
   answer(token, Failed{code, outcome, std::move(detail)}, commit_);
 }
 
-Answer Replica::read_now(const Operation& operation) const {
-  if (const auto* list = std::get_if<ListKeys>(&operation)) {
-    Listing listing = store_.list(*list);
-    listing.complete = complete();
-    return listing;
-  }
-  const std::string& key = std::get<ReadKey>(operation).key;
-  const Record* item = store_.find(key);
-  if (item == nullptr) return KeyMissing{complete()};
-  return KeyFound{*item, complete()};
-}
-
-// The store is read part by part while writes go on, as for a learner (replica_leader.cpp). What was committed
-// since the part before comes first: the reader applies it to what it has by then, and so is at this part's
-// revision, too. Any copy will do, also one that is not readable: the digest tells what it was.
-Answer Replica::read_snapshot(const ReadSnapshot& read, Revision& at) const {
-  const size_t bytes_max = out_.config.tuning.snapshot_chunk_bytes;
-  at = read.since.value_or(commit_);
-  if (at < log_.base().revision || at > commit_) {
-    return Failed{ErrorCode::kOverloaded, Outcome::kNotApplied,
-                  "the log does not reach back to the part of the snapshot before: it is read too slowly"};
-  }
-  SnapshotPart part;
-  size_t bytes = 0;
-  while (at < commit_ && bytes < bytes_max) {
-    at = at.next();
-    part.entries.push_back(log_.at(at));
-    bytes += entry_bytes(*part.entries.back());
-  }
-  if (at == commit_) part.items = store_.items_behind(read.space, read.after, bytes_max);
-  part.more = at < commit_ || !part.items.empty();
-  part.cluster = register_ ? register_->cluster : out_.config.remembered.cluster;
-  part.lineage = lineage_;
-  part.from = out_.config.self.member;
-  part.at = log_.position(at);
-  part.digest = store_.digest();
-  part.complete = complete();
-  return part;
-}
-
-// `at` becomes the revision that the answer reflects.
-Answer Replica::read_here(const Operation& operation, Revision& at) {
-  if (const auto* snapshot = std::get_if<ReadSnapshot>(&operation)) return read_snapshot(*snapshot, at);
-  if (!readable())
-    return Failed{ErrorCode::kNotReady, Outcome::kNotApplied, "this server has no copy of the data yet"};
-  ++counters_.reads_local;
-  return read_now(operation);
-}
-
-void Replica::on(Read&& message) {
-  if (!message.linear) {
-    Revision at = commit_;
-    Answer found = read_here(message.operation, at);
-    out_.kv_router.post(Answered{message.token, std::move(found), at, true});
-    return;
-  }
-  if (!leader()) {
-    refuse(message.token, ErrorCode::kNoLeader, Outcome::kNotApplied, "this server does not lead");
-  } else if (leader()->reads.size() >= out_.config.tuning.client_requests) {
-    refuse(message.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
-           "too many reads wait for confirmation");
-  } else {
-    ++counters_.reads_linear;
-    leader()->reads.push_back(
-        PendingRead{message.token, 0, commit_, std::move(message.operation), std::nullopt, {}});
-  }
-}
-
 // ---- time ----
 
 // The loop itself slept: the answers that we miss may be waiting unread in our own sockets. Timers run before
@@ -467,12 +399,6 @@ void Replica::on(DiskAnswer&& message) {
   if (unsafe && disk_.generation_safe() && following().link) confirm(*following().link, 0);
 }
 
-void Replica::on(const StopRequested&) {
-  if (stopping_) return;
-  stopping_ = true;
-  stop_limit_ = out_.now + kStopLimit;
-}
-
 void Replica::on_time() {
   log_.prune(commit_, out_.config.tuning.retained_entries);
   if (leader()) {
@@ -486,37 +412,6 @@ void Replica::on_time() {
   }
   if (move_) finish_move();
   if (stopping_ || move_) drain();
-}
-
-// The register tells who leads now, whatever became of the order.
-void Replica::finish_move() {
-  if (register_->epoch > move_->from) {
-    const ServerId& leader = register_->leader.id;
-    const bool done = !move_->to || *move_->to == leader;
-    if (move_->token && done) answer(*move_->token, LeaderMoved{leader}, commit_);
-    if (move_->token && !done)
-      refuse(*move_->token, ErrorCode::kTimedOut, Outcome::kUnknown,
-             "meanwhile " + leader.value + " took over");
-    move_.reset();
-  } else if (out_.now >= move_->limit) {
-    if (move_->token)
-      refuse(*move_->token, ErrorCode::kTimedOut, Outcome::kUnknown,
-             "the successor did not take over in time");
-    move_.reset();
-  }
-}
-
-// Before a planned end of its reign the leader finishes what it has begun and asks the successor to take over. Reads
-// need not be finished: who asked is told to ask the next leader.
-void Replica::drain() {
-  bool busy = leader() && !(leader()->writes.empty() && !leader()->proposal);
-  if (leader() && !busy && required().size() > 1 && out_.now >= leader()->hand_over_at) {
-    leader()->hand_over_at = out_.now + 2 * out_.config.heartbeat;
-    out_.election.post(HandOverWanted{move_ ? move_->to : std::nullopt, stopping_});
-  }
-  if (!stopping_ || stop_done_) return;
-  bool alone = leader() && required().size() == 1 && !in_sync().learner_is_near();
-  stop_done_ = out_.now >= stop_limit_ || !leader() || (alone && !busy && leader()->reads.empty());
 }
 
 Instant Replica::deadline() const {
@@ -547,39 +442,6 @@ void Replica::drop_staging() {
 void Replica::forget_leader() {
   drop_staging();
   role_.emplace<Following>();
-}
-
-void Replica::flush_as_leader() {
-  if (leader()->proposal && !leader()->proposal->ordered) order_proposal();
-  commit_what_is_held();
-  serve_reads();
-  // One confirmation round at a time: reads that arrive meanwhile share the next one.
-  bool waiting = !leader()->reads.empty() && leader()->reads.back().round == 0;
-  if (waiting && required().size() > 1 && round_confirmed(leader()->round)) {
-    ++leader()->round;
-    for (PendingRead& read : leader()->reads) {
-      if (read.round == 0) read.round = leader()->round;
-    }
-    for (auto& [link, peer] : peers_) send_heartbeat(peer, false);
-  }
-  // Each in turn comes first, since what is large may leave nothing of this turn for the others.
-  auto next = peers_.upper_bound(leader()->served);
-  for (size_t i = 0; i < peers_.size(); ++i, ++next) {
-    if (next == peers_.end()) next = peers_.begin();
-    auto& [link, peer] = *next;
-    if (i == 0) leader()->served = link;
-    if (copies().may_be_longer(peer)) continue;
-    // First of all on a new link: it tells how far our log goes (rule 18).
-    if (peer.heartbeat_at <= out_.now) send_heartbeat(peer, false);
-    send_entries(peer);
-    send_snapshot(peer);
-    if (peer.heartbeat_at <= out_.now) {
-      send_heartbeat(peer, false);
-    } else if (peer.told_commit < commit_ && peer.match) {
-      send_heartbeat(peer, true);
-    }
-  }
-  propose_what_is_due();
 }
 
 std::vector<Replica::PeerView> Replica::peer_views() const {

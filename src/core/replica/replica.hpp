@@ -1,10 +1,10 @@
 // The replica actor: the log, and with it everything that is promised to clients. As leader it appends, replicates,
 // commits and answers; as follower it accepts, truncates, applies; as learner it takes a snapshot while writes go on.
 //
-// One class in five files, by what they do: replica.cpp (state, roles, local reads), replica_write.cpp (which writes
-// are taken; write_evaluator.hpp says what they lead to), replica_leader.cpp (replication, commit, the in-sync set),
-// replica_follower.cpp (the other side), replica_differs.cpp (copies that contradict each other). The rules that the
-// comments name by number are in src/README.md.
+// It keeps the roles and the wiring; what can be decided without them is decided by values of its own (src/README.md
+// has the list). Its parts, by what they do, each in replica_NAME.cpp: write (which writes are taken), leader (commit,
+// what followers answer), sending, reads, handover, follower, differs (copies that contradict each other). The rules
+// that the comments name by number are in src/README.md.
 #pragma once
 #include <deque>
 #include <map>
@@ -133,9 +133,6 @@ class Replica {
   void advance(Revision commit);
   void answer(uint64_t token, Answer what, Revision revision);
   void refuse(uint64_t token, ErrorCode code, Outcome outcome, std::string detail);
-  Answer read_now(const Operation& operation) const;
-  Answer read_here(const Operation& operation, Revision& at);
-  Answer read_snapshot(const ReadSnapshot& read, Revision& at) const;
   void on_suspect(const PeerSaid& said, const Suspect& suspect);
 
   // replica_write.cpp
@@ -149,7 +146,6 @@ class Replica {
   void append(const Propose& message, Change& change);
   void answer_later(const Propose& message, Unchanged& unchanged);
   void change_settings(uint64_t token, const ChangeSettings& settings);
-  void move_leader(uint64_t token, const MoveLeader& move);
 
   // replica_leader.cpp
   LeaderView view() const;
@@ -160,27 +156,37 @@ class Replica {
   void on_nack(Peer& peer, const AppendNack& nack);
   void on_heartbeat_ack(Peer& peer, const HeartbeatAck& ack);
   void on_snapshot_ack(Peer& peer, const SnapshotAck& ack);
-  void begin_snapshot(Peer& peer);
-  void send_snapshot(Peer& peer);
   void flush_as_leader();
-  void send_entries(Peer& peer);
-  void send_heartbeat(Peer& peer, bool notice);
-  void restart_peer(Peer& peer);
   void commit_what_is_held();
   Revision await_learners(Revision held);
   void mark_commit();
   void activate();
-  void serve_reads();
-  bool round_confirmed(uint64_t round) const;
   void lead_on_time();
   void propose_what_is_due();
   void propose_register(Proposal proposal);
   void order_proposal();
   Register proposed_register() const;
-  void drain();
+
+  // replica_sending.cpp
+  void restart_peer(Peer& peer);
+  void send_heartbeat(Peer& peer, bool notice);
+  void send_entries(Peer& peer);
+  void begin_snapshot(Peer& peer);
+  void send_snapshot(Peer& peer);
+
+  // replica_reads.cpp
+  Answer read_now(const Operation& operation) const;
+  Answer read_here(const Operation& operation, Revision& at);
+  Answer read_snapshot(const ReadSnapshot& read, Revision& at) const;
+  void serve_reads();
+  bool round_confirmed(uint64_t round) const;
+
+  // replica_handover.cpp
+  void move_leader(uint64_t token, const MoveLeader& move);
   void finish_move();
   void give_up_stuck_disk();
   void yield_to_disk();
+  void drain();
 
   // replica_follower.cpp
   void from_leader(const PeerSaid& said, PeerMessage& message);

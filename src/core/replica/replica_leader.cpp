@@ -1,4 +1,4 @@
-// The replica actor as leader: replication, commit, the in-sync set, confirmed reads. See replica.hpp.
+// The replica actor as leader: its turn, commit, what followers answer, changes of the register. See replica.hpp.
 #include <algorithm>
 #include <utility>
 
@@ -12,17 +12,11 @@ namespace {
 constexpr Duration kProposalRetry = milliseconds(20);
 constexpr Duration kSnapshotRetry = milliseconds(1000);  // after one whose digest was wrong
 
-// After a successor with a disk that did not take over: writes wait meanwhile.
-constexpr Duration kYieldPause = milliseconds(60'000);
-
 // A link on which nothing comes back for so long is given up and dialed anew.
 constexpr int kStaleLink = 8;  // times --leader-silence
 
 // Before a learner that took too long is waited for again.
 constexpr int kAwaitPause = 20;  // times --follower-lag
-
-// A disk that has not answered for so long is given up.
-constexpr int kDiskPatience = 2;  // times --leader-silence
 
 }  // namespace
 
@@ -40,6 +34,41 @@ LeaderView Replica::view() const {
 
 std::vector<Member> Replica::required() const {
   return leader() ? in_sync().required() : std::vector<Member>{};
+}
+
+// ---- one turn ----
+
+void Replica::flush_as_leader() {
+  if (leader()->proposal && !leader()->proposal->ordered) order_proposal();
+  commit_what_is_held();
+  serve_reads();
+  // One confirmation round at a time: reads that arrive meanwhile share the next one.
+  bool waiting = !leader()->reads.empty() && leader()->reads.back().round == 0;
+  if (waiting && required().size() > 1 && round_confirmed(leader()->round)) {
+    ++leader()->round;
+    for (PendingRead& read : leader()->reads) {
+      if (read.round == 0) read.round = leader()->round;
+    }
+    for (auto& [link, peer] : peers_) send_heartbeat(peer, false);
+  }
+  // Each in turn comes first, since what is large may leave nothing of this turn for the others.
+  auto next = peers_.upper_bound(leader()->served);
+  for (size_t i = 0; i < peers_.size(); ++i, ++next) {
+    if (next == peers_.end()) next = peers_.begin();
+    auto& [link, peer] = *next;
+    if (i == 0) leader()->served = link;
+    if (copies().may_be_longer(peer)) continue;
+    // First of all on a new link: it tells how far our log goes (rule 18).
+    if (peer.heartbeat_at <= out_.now) send_heartbeat(peer, false);
+    send_entries(peer);
+    send_snapshot(peer);
+    if (peer.heartbeat_at <= out_.now) {
+      send_heartbeat(peer, false);
+    } else if (peer.told_commit < commit_ && peer.match) {
+      send_heartbeat(peer, true);
+    }
+  }
+  propose_what_is_due();
 }
 
 // ---- commit ----
@@ -112,153 +141,6 @@ void Replica::activate() {
             {"revision", std::to_string(commit_.value)},
             {"after_ms", std::to_string(to_ms(out_.now - leader()->since))}});
   announce();
-}
-
-// ---- confirmed reads (rule 11) ----
-
-// A read is answered when every other member of M has confirmed this epoch in reply to a heartbeat that was
-// sent after the read arrived. All but one would not do: that one may have taken over, alone, and
-// acknowledged a newer write.
-bool Replica::round_confirmed(uint64_t round) const {
-  int missing = 0;
-  for (const Member& member : required()) {
-    if (member == out_.config.self.member) continue;
-    const Peer* peer = view().peer_of(member);
-    if (peer == nullptr || peer->round < round) ++missing;
-  }
-  return missing <= (mutated(Mutation::kReadsAllButOne) ? 1 : 0);
-}
-
-void Replica::serve_reads() {
-  if (leader()->reads.empty()) return;
-  if (!leader()->active && !mutated(Mutation::kReadsBeforeActivation)) return;
-  bool alone = required().size() == 1 || mutated(Mutation::kReadsUnconfirmed);
-  uint64_t confirmed = 0;
-  while (!leader()->reads.empty()) {
-    PendingRead& read = leader()->reads.front();
-    if (read.after > commit_) return;
-    if (!alone) {
-      if (read.round == 0) return;
-      if (read.round != confirmed && !round_confirmed(read.round)) return;
-      confirmed = read.round;
-    }
-    Answer result = read.answer ? std::move(*read.answer) : read_now(read.operation);
-    answer(read.token, std::move(result), read.revision == Revision(0) ? commit_ : read.revision);
-    leader()->reads.pop_front();
-  }
-}
-
-// ---- sending ----
-
-void Replica::restart_peer(Peer& peer) {
-  LinkId link = peer.link;
-  Member member = peer.member;
-  bool sparse = peer.sparse;
-  bool durable = peer.durable;
-  LogPosition recovered = peer.recovered;
-  peer = Peer{};
-  peer.link = link;
-  peer.member = member;
-  peer.sparse = sparse;
-  peer.durable = durable;
-  peer.recovered = recovered;
-  peer.next = log_.last().revision.next();
-  peer.heard = peer.progress = peer.incomplete_since = peer.heartbeat_at = out_.now;
-}
-
-void Replica::send_heartbeat(Peer& peer, bool notice) {
-  if (copies().may_be_longer(peer)) return;  // it would cut off what it does not name
-  if (!notice) peer.heartbeat_at = out_.now + out_.config.heartbeat;
-  peer.told_commit = commit_;
-  out_.emit(LinkSend{
-      peer.link, Heartbeat{epoch_, commit_, leader()->round, store_.digest(), log_.last().revision, notice}});
-}
-
-void Replica::send_entries(Peer& peer) {
-  if (peer.snapshot_after != kNever) return;
-  if (peer.next <= log_.base().revision) {  // pruned away meanwhile
-    begin_snapshot(peer);
-  }
-  if (peer.probing) {
-    // Ask first where the logs match. Mostly they match at the end, and this one empty Append is all.
-    if (!peer.probe_sent) {
-      out_.emit(LinkSend{peer.link, Append{epoch_, log_.position(peer.next.previous()), commit_, {}}});
-    }
-    peer.probe_sent = true;
-    return;
-  }
-  while (peer.next <= log_.last().revision && peer.in_flight_bytes < out_.config.tuning.window_bytes) {
-    if (leader()->turn_bytes >= out_.config.tuning.turn_bytes) return;
-    Append append{epoch_, log_.position(peer.next.previous()), commit_, {}};
-    size_t bytes = 0;
-    while (peer.next <= log_.last().revision && bytes < out_.config.tuning.append_bytes) {
-      append.entries.push_back(log_.at(peer.next));
-      bytes += entry_bytes(*append.entries.back());
-      peer.next = peer.next.next();
-    }
-    peer.in_flight.emplace_back(peer.next.previous(), bytes);
-    peer.in_flight_bytes += bytes;
-    leader()->turn_bytes += bytes;
-    peer.told_commit = commit_;
-    out_.emit(LinkSend{peer.link, std::move(append)});
-  }
-}
-
-// ---- snapshots, while writes go on ----
-//
-// The log behind `base` is streamed as usual, and the store is read key by key as it is when each chunk is
-// sent, so it is at `base` in some places and later in others. The receiver applies the log over it, skipping
-// what a key already is beyond; once it has applied the revision at which the last chunk was sent, the two
-// are equal, which the digest proves. No copy of the store is made, and no write waits.
-
-void Replica::begin_snapshot(Peer& peer) {
-  bool known = peer.snapshot.has_value();
-  peer.snapshot_after = kNever;
-  if (peer.whole) peer.incomplete_since = out_.now;
-  peer.whole = false;
-  ++peer.snapshots;
-  peer.probing = false;
-  peer.match.reset();
-  peer.next = commit_.next();
-  peer.in_flight.clear();
-  peer.in_flight_bytes = 0;
-  peer.snapshot.reset();
-  if (!peer.sparse) {
-    peer.snapshot = Peer::Snapshot{};
-    peer.snapshot->base = commit_;
-    ++counters_.snapshots_sent;
-    if (!known) {
-      out_.log(LogLevel::kInfo, "sends a snapshot",
-               {{"to", peer.member.id.value},
-                {"revision", std::to_string(commit_.value)},
-                {"keys", std::to_string(store_.size())}});
-    }
-  }
-  out_.emit(LinkSend{
-      peer.link, SnapshotBegin{epoch_, peer.snapshots, log_.position(commit_), peer.sparse, store_.size()}});
-}
-
-void Replica::send_snapshot(Peer& peer) {
-  if (!peer.snapshot || peer.snapshot_after != kNever) return;
-  Peer::Snapshot& snapshot = *peer.snapshot;
-  while (!snapshot.all_sent &&
-         snapshot.sent - snapshot.taken < out_.config.tuning.snapshot_chunks_in_flight) {
-    if (leader()->turn_bytes >= out_.config.tuning.turn_bytes) return;
-    SnapshotChunk chunk{epoch_, store_.items_behind(snapshot.space, snapshot.cursor,
-                                                    out_.config.tuning.snapshot_chunk_bytes)};
-    if (chunk.items.empty()) {
-      // Whoever installs this may lead one day: not without what our predecessor may have acknowledged.
-      if (peer.next <= leader()->takeover) return;
-      snapshot.all_sent = true;
-      out_.emit(LinkSend{peer.link, SnapshotEnd{epoch_, commit_, store_.digest()}});
-      return;
-    }
-    snapshot.space = chunk.items.back().space();
-    snapshot.cursor = chunk.items.back().key();
-    for (const Record& item : chunk.items) leader()->turn_bytes += item.key().size() + item.value().size();
-    ++snapshot.sent;
-    out_.emit(LinkSend{peer.link, std::move(chunk)});
-  }
 }
 
 // ---- what followers answer ----
@@ -383,30 +265,6 @@ void Replica::lead_on_time() {
   std::erase_if(leader()->unlinked_since, [this](const auto& entry) {
     return view().peer_of(entry.first) != nullptr || !view().confirmed_in_sync(entry.first);
   });
-}
-
-// A leader whose disk takes nothing any more stalls everybody. What it has begun cannot be finished here: whoever takes
-// over decides it.
-void Replica::give_up_stuck_disk() {
-  bool stuck = disk_.unsafe_for() > kDiskPatience * out_.config.leader_silence;
-  if (!stuck || required().size() == 1 || out_.now < leader()->hand_over_at) return;
-  leader()->hand_over_at = out_.now + 2 * out_.config.heartbeat;
-  out_.log(LogLevel::kError, "this server's disk does not answer: gives up the lead",
-           {{"waiting_ms", std::to_string(to_ms(disk_.unsafe_for()))}});
-  out_.election.post(HandOverWanted{std::nullopt, true});
-}
-
-// What is only in memory is gone with the power. So where somebody in sync has a disk nobody without one stays leader.
-void Replica::yield_to_disk() {
-  const bool free = leader()->active && !stopping_ && !move_ && !leader()->proposal;
-  if (out_.config.self.durable || !free || out_.now < leader()->yield_at) return;
-  for (const auto& [link, peer] : peers_) {
-    if (!peer.durable || !view().confirmed_in_sync(peer.member) || !copies().agrees(peer)) continue;
-    out_.log(LogLevel::kInfo, "hands over to a server that has a disk", {{"to", peer.member.id.value}});
-    leader()->yield_at = out_.now + kYieldPause;
-    move_ = Move{std::nullopt, peer.member.id, epoch_, out_.now + kMoveLimit};
-    return;
-  }
 }
 
 void Replica::propose_what_is_due() {

@@ -154,33 +154,6 @@ void Replica::answer_later(const Propose& message, Unchanged& unchanged) {
                                         message.from});
 }
 
-// From here on no write is taken; when those under way are done, the successor is told. Writes that come meanwhile wait
-// in the KV router, and go to the new leader.
-void Replica::move_leader(uint64_t token, const MoveLeader& move) {
-  const Member& self = out_.config.self.member;
-  if (move.to == self.id) {
-    answer(token, LeaderMoved{self.id}, commit_);
-    return;
-  }
-  std::string others;
-  bool possible = false;
-  for (const Member& member : register_->in_sync) {
-    const Peer* peer = view().peer_of(member);
-    if (member == self || (out_.config.self.durable && peer != nullptr && !peer->durable)) continue;
-    possible |= !move.to || member.id == *move.to;
-    others += (others.empty() ? "" : ", ") + member.id.value;
-  }
-  if (!possible) {
-    const std::string kind = out_.config.self.durable ? "server with a disk" : "server";
-    refuse(token, ErrorCode::kNotInSync, Outcome::kNotApplied,
-           others.empty() ? "no other " + kind + " is in sync"
-                          : "not an in-sync " + kind + "; besides the leader these are: " + others);
-    return;
-  }
-  move_ = Move{token, move.to, epoch_, out_.now + kMoveLimit};
-  out_.log(LogLevel::kInfo, "asked to hand over", {{"to", move.to ? move.to->value : "the next in line"}});
-}
-
 void Replica::change_settings(uint64_t token, const ChangeSettings& settings) {
   if (settings.min_in_sync < 1 || settings.min_in_sync > 64) {
     refuse(token, ErrorCode::kInvalid, Outcome::kNotApplied, "min_in_sync must be 1 to 64");

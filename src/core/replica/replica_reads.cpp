@@ -1,0 +1,114 @@
+// The replica actor: which reads are answered, when, and with what: this server's copy as it is, or, asked of the
+// leader, the newest that is committed. See replica.hpp.
+#include <utility>
+
+#include "core/mutation.hpp"
+#include "core/replica/replica.hpp"
+
+namespace kvd {
+
+// ---- what is answered at once ----
+
+Answer Replica::read_now(const Operation& operation) const {
+  if (const auto* list = std::get_if<ListKeys>(&operation)) {
+    Listing listing = store_.list(*list);
+    listing.complete = complete();
+    return listing;
+  }
+  const std::string& key = std::get<ReadKey>(operation).key;
+  const Record* item = store_.find(key);
+  if (item == nullptr) return KeyMissing{complete()};
+  return KeyFound{*item, complete()};
+}
+
+// The store is read part by part while writes go on, as for a learner (replica_sending.cpp). What was committed
+// since the part before comes first: the reader applies it to what it has by then, and so is at this part's
+// revision, too. Any copy will do, also one that is not readable: the digest tells what it was.
+Answer Replica::read_snapshot(const ReadSnapshot& read, Revision& at) const {
+  const size_t bytes_max = out_.config.tuning.snapshot_chunk_bytes;
+  at = read.since.value_or(commit_);
+  if (at < log_.base().revision || at > commit_) {
+    return Failed{ErrorCode::kOverloaded, Outcome::kNotApplied,
+                  "the log does not reach back to the part of the snapshot before: it is read too slowly"};
+  }
+  SnapshotPart part;
+  size_t bytes = 0;
+  while (at < commit_ && bytes < bytes_max) {
+    at = at.next();
+    part.entries.push_back(log_.at(at));
+    bytes += entry_bytes(*part.entries.back());
+  }
+  if (at == commit_) part.items = store_.items_behind(read.space, read.after, bytes_max);
+  part.more = at < commit_ || !part.items.empty();
+  part.cluster = register_ ? register_->cluster : out_.config.remembered.cluster;
+  part.lineage = lineage_;
+  part.from = out_.config.self.member;
+  part.at = log_.position(at);
+  part.digest = store_.digest();
+  part.complete = complete();
+  return part;
+}
+
+// `at` becomes the revision that the answer reflects.
+Answer Replica::read_here(const Operation& operation, Revision& at) {
+  if (const auto* snapshot = std::get_if<ReadSnapshot>(&operation)) return read_snapshot(*snapshot, at);
+  if (!readable())
+    return Failed{ErrorCode::kNotReady, Outcome::kNotApplied, "this server has no copy of the data yet"};
+  ++counters_.reads_local;
+  return read_now(operation);
+}
+
+void Replica::on(Read&& message) {
+  if (!message.linear) {
+    Revision at = commit_;
+    Answer found = read_here(message.operation, at);
+    out_.kv_router.post(Answered{message.token, std::move(found), at, true});
+    return;
+  }
+  if (!leader()) {
+    refuse(message.token, ErrorCode::kNoLeader, Outcome::kNotApplied, "this server does not lead");
+  } else if (leader()->reads.size() >= out_.config.tuning.client_requests) {
+    refuse(message.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
+           "too many reads wait for confirmation");
+  } else {
+    ++counters_.reads_linear;
+    leader()->reads.push_back(
+        PendingRead{message.token, 0, commit_, std::move(message.operation), std::nullopt, {}});
+  }
+}
+
+// ---- confirmed reads (rule 11) ----
+
+// A read is answered when every other member of M has confirmed this epoch in reply to a heartbeat that was
+// sent after the read arrived. All but one would not do: that one may have taken over, alone, and
+// acknowledged a newer write.
+bool Replica::round_confirmed(uint64_t round) const {
+  int missing = 0;
+  for (const Member& member : required()) {
+    if (member == out_.config.self.member) continue;
+    const Peer* peer = view().peer_of(member);
+    if (peer == nullptr || peer->round < round) ++missing;
+  }
+  return missing <= (mutated(Mutation::kReadsAllButOne) ? 1 : 0);
+}
+
+void Replica::serve_reads() {
+  if (leader()->reads.empty()) return;
+  if (!leader()->active && !mutated(Mutation::kReadsBeforeActivation)) return;
+  bool alone = required().size() == 1 || mutated(Mutation::kReadsUnconfirmed);
+  uint64_t confirmed = 0;
+  while (!leader()->reads.empty()) {
+    PendingRead& read = leader()->reads.front();
+    if (read.after > commit_) return;
+    if (!alone) {
+      if (read.round == 0) return;
+      if (read.round != confirmed && !round_confirmed(read.round)) return;
+      confirmed = read.round;
+    }
+    Answer result = read.answer ? std::move(*read.answer) : read_now(read.operation);
+    answer(read.token, std::move(result), read.revision == Revision(0) ? commit_ : read.revision);
+    leader()->reads.pop_front();
+  }
+}
+
+}  // namespace kvd
