@@ -13,8 +13,6 @@ constexpr Duration kYieldPause = milliseconds(60'000);
 // A disk that has not answered for so long is given up.
 constexpr int kDiskPatience = 2;  // times --leader-silence
 
-constexpr Duration kStopLimit = milliseconds(2000);
-
 }  // namespace
 
 // From here on no write is taken; when those under way are done, the successor is told. Writes that come meanwhile wait
