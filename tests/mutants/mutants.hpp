@@ -26,6 +26,7 @@ bool breaks_by_unwatched_member();
 bool breaks_by_forgetting_refusal();
 bool breaks_by_repeating_behind();
 bool breaks_by_unchecked_others();
+bool breaks_by_greeting_early();
 
 struct Hunt {
   Mutation mutation;
@@ -62,9 +63,6 @@ inline constexpr const char* kDeposedByOne = KVD_BUSY
     "servers=2 isolate_us=400000 fault_us_max=600000 hunt_leader=90 "
     "clients=8";
 
-// Servers die and return faster than ZooKeeper tells of it, up to the last one.
-inline constexpr const char* kReturns =
-    KVD_BUSY "crash_us=300000 down_us_max=100000 zk_delay_us_max=50000 total_loss=1 hunt_leader=30";
 // After the faults some servers are broken for good.
 inline constexpr const char* kCores =
     KVD_BUSY "crash_us=500000 down_us_max=300000 fault_phase_us=3000000 core=1";
@@ -136,7 +134,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kAcknowledgedUnsafe, "acknowledged_unsafe", kDisks, 100},
     {Mutation::kLossByAbsence, "loss_by_absence", kRough, 100},
     {Mutation::kLossByOldVerdict, "loss_by_old_verdict", "", 1, breaks_by_old_verdict, kLostAndCut},
-    {Mutation::kGreetedUnregistered, "greeted_unregistered", kReturns, 60},
+    {Mutation::kGreetedUnregistered, "greeted_unregistered", "", 1, breaks_by_greeting_early},
     {Mutation::kSilentKept, "silent_kept", kCores, 60},
     {Mutation::kDoubtIgnored, "doubt_ignored", kContended, 60},
     {Mutation::kDoubtByRead, "doubt_by_read", kStranded, 60},

@@ -102,6 +102,23 @@ bool breaks_by_old_verdict() {
   return false;
 }
 
+// ZooKeeper still shows a former life of the node, at another address, which it asks whether that one lives: meanwhile
+// the leader dials it.
+bool breaks_by_greeting_early() {
+  const Member leader = member("b", 1);
+  const Member former = member("a", 9);
+  SingleNodeHarness a;
+  ServerInfo elsewhere = info_of(former);
+  elsewhere.peer.host = "elsewhere";
+  a.create(member_path(former.id), encode_server_info(elsewhere));
+  a.create(life_path(former), encode_server_info(elsewhere));
+  a.register_server(leader);
+  a.create_register(led_by(leader, {former, leader}, 3));
+  a.connect();
+  a.pass(milliseconds(100));
+  return a.closed(a.greet(leader, Epoch(3))) == 0;
+}
+
 // ZooKeeper goes back to a register from before the node was removed from the in-sync set. It knows: it has been told.
 bool breaks_by_believing() {
   const Member self = member("a", 1);
