@@ -245,6 +245,20 @@ TEST_CASE("answers are forgotten once, and who comes too late is not served agai
   CHECK(unchanged<KeyWritten>(leader.write(put("k", "v"), "key-" + std::to_string(full - 1))));
 }
 
+TEST_CASE("keys whose answers are forgotten are at last forgotten, too, the oldest first") {
+  Leader leader;
+  leader.room.memory_max = 1'000'000'000;
+  const size_t all = limits::kRememberedAnswers + (limits::kForgottenBatches + 2) * limits::kForgottenBatch;
+  for (size_t i = 0; i < all; ++i) {
+    leader.write(put("k", "v"), "key-" + std::to_string(i));
+    if (i % limits::kForgottenBatch == 0) leader.commit();
+  }
+  leader.commit();
+  CHECK(changed<KeyWritten>(leader.write(put("k", "v"), "key-0")));
+  CHECK(refused(leader.write(put("k", "v"), "key-" + std::to_string(2 * limits::kForgottenBatch))) ==
+        ErrorCode::kKeyEvicted);
+}
+
 TEST_CASE("a restore into an empty cluster looks at the tail as well") {
   Leader leader;
   leader.write(put("k", "v"));

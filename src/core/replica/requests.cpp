@@ -38,22 +38,6 @@ uint64_t number_at(std::string_view bytes, size_t index) {
 
 bool is_batch(std::string_view key) { return key.starts_with('\0'); }
 
-bool holds(std::string_view hashes, uint64_t wanted) {
-  size_t low = 0;
-  size_t high = hashes.size() / kNumberBytes;
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    uint64_t found = number_at(hashes, middle);
-    if (found == wanted) return true;
-    if (found < wanted) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return false;
-}
-
 Record kept(std::string_view key, std::string_view value, Revision revision) {
   return Record(key, value, {revision, revision, 1, Space::kRequests});
 }
@@ -69,16 +53,6 @@ std::optional<RememberedAnswer> read_remembered(const Record* request) {
   Result<Answer> answer = decode_answer(request->value().substr(kNumberBytes));
   if (!answer) return std::nullopt;
   return RememberedAnswer{number_at(request->value(), 0), std::move(*answer), request->modified()};
-}
-
-// The key was used, but its answer is no longer remembered (or, with a probability of 2^-64, it looks like one).
-bool is_forgotten(const Store& store, const std::string& key) {
-  uint64_t wanted = hash_bytes(key);
-  const Table& requests = store.items(Space::kRequests);
-  for (auto batch = requests.begin(); batch != requests.end() && is_batch(batch->key()); ++batch) {
-    if (holds(batch->value(), wanted)) return true;
-  }
-  return false;
 }
 
 // The effect that remembers `answer`; it belongs into the entry of the write itself, which is at `revision`.
@@ -126,7 +100,8 @@ std::optional<Evaluation> RequestsSpace::recall(const WriteCall& call, const Wri
                   "another request has been made with this idempotency key"};
   }
   if (known) return Unchanged{std::move(known->answer), known->revision};
-  if (is_forgotten(view.store, key)) {
+  // (Or, with a probability of 2^-64, its key looks like one.)
+  if (view.store.has_forgotten(hash_bytes(key))) {
     return Failed{
         ErrorCode::kKeyEvicted, Outcome::kUnknown,
         "a write with this idempotency key was done long ago and its answer is forgotten: not done again"};
@@ -141,8 +116,16 @@ void RequestsSpace::add_effects(const WriteCall& call, const WriteView& view, Ch
 }
 
 void RequestsSpace::count(const Record& item, bool add) {
-  if (is_batch(item.key())) return;
-  if (add) {
+  if (is_batch(item.key())) {
+    for (size_t i = 0; i < item.value().size() / kNumberBytes; ++i) {
+      const uint64_t hash = number_at(item.value(), i);
+      if (add) {
+        ++forgotten[hash];
+      } else if (--forgotten[hash] == 0) {
+        forgotten.erase(hash);
+      }
+    }
+  } else if (add) {
     by_age[item.modified()] = item;
   } else {
     by_age.erase(item.modified());
@@ -151,10 +134,9 @@ void RequestsSpace::count(const Record& item, bool add) {
 
 bool RequestsSpace::free_some() {
   constexpr size_t kAtOnce = 1024;
-  auto end = by_age.begin();
-  for (size_t i = 0; i < kAtOnce && end != by_age.end(); ++i) ++end;
-  by_age.erase(by_age.begin(), end);
-  return !by_age.empty();
+  for (size_t i = 0; i < kAtOnce && !by_age.empty(); ++i) by_age.erase(by_age.begin());
+  for (size_t i = 0; i < kAtOnce && !forgotten.empty(); ++i) forgotten.erase(forgotten.begin());
+  return !by_age.empty() || !forgotten.empty();
 }
 
 }  // namespace kvd

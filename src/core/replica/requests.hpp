@@ -5,6 +5,7 @@
 //   KEY             digest of the operation (8 bytes) and its encoded answer; the item's revision is the write's
 //   \0 and 8 bytes  a batch of forgotten ones: sorted hashes of their keys, named by the newest one's revision
 #pragma once
+#include <cstdint>
 #include <map>
 #include <optional>
 
@@ -22,8 +23,9 @@ struct RequestsSpace {
   void count(const Record& item, bool add);
   bool free_some();
 
-  std::map<Revision, Record>
-      by_age;  // the answers (not the batches of forgotten ones), by their writes' revisions
+  // The answers (not the batches of forgotten ones), by their writes' revisions.
+  std::map<Revision, Record> by_age;
+  std::map<uint64_t, uint32_t> forgotten;  // what the batches hold: hash, in how many
 };
 
 }  // namespace kvd

@@ -43,6 +43,10 @@ class Store {
   const std::map<Revision, Record>& requests_by_age() const {
     return std::get<RequestsSpace>(spaces_).by_age;
   }
+  // That an answer was remembered whose key has that hash, and is no more.
+  bool has_forgotten(uint64_t hash) const {
+    return std::get<RequestsSpace>(spaces_).forgotten.contains(hash);
+  }
   // The items behind `last`, space by space and in key order, up to about `bytes`; at least one while there are any.
   std::vector<Record> items_behind(Space space, std::string_view last, size_t bytes) const;
   // Keys with `prefix` behind `after`, in order, until `limit` items or limits::kListBytes are reached.
