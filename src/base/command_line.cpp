@@ -48,13 +48,12 @@ const FlagSpec* find(const CommandSpec& spec, std::string_view name) {
   return found == spec.flags.end() ? nullptr : &*found;
 }
 
-tl::unexpected<CommandEnd> usage(const CommandSpec& spec, const std::string& what,
-                                 const std::string& complaint) {
-  return tl::unexpected<CommandEnd>(
+Failure<CommandEnd> usage(const CommandSpec& spec, const std::string& what, const std::string& complaint) {
+  return Failure<CommandEnd>(
       CommandEnd{EX_USAGE, fmt::format("{}: {} ({} --help lists the flags)", what, complaint, spec.name)});
 }
 
-tl::unexpected<CommandEnd> no_such_flag(const CommandSpec& spec, const std::string& flag) {
+Failure<CommandEnd> no_such_flag(const CommandSpec& spec, const std::string& flag) {
   std::vector<std::string> known{"--help"};
   for (const FlagSpec& other : spec.flags) known.push_back(std::string(kDashes) + other.name);
   const std::string other = nearest(flag, known);
@@ -124,9 +123,9 @@ std::string help_of(const CommandSpec& spec) {
   return help;
 }
 
-tl::expected<CommandLine, CommandEnd> CommandLine::parse(const CommandSpec& spec,
-                                                         const std::vector<std::string>& arguments,
-                                                         const Environment& environment) {
+Result<CommandLine, CommandEnd> CommandLine::parse(const CommandSpec& spec,
+                                                   const std::vector<std::string>& arguments,
+                                                   const Environment& environment) {
   CommandLine line;
   for (const FlagSpec& flag : spec.flags) line.choices_[flag.name] = choices_of(flag);
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -136,10 +135,9 @@ tl::expected<CommandLine, CommandEnd> CommandLine::parse(const CommandSpec& spec
       rest.insert(rest.end(), arguments.begin() + static_cast<ptrdiff_t>(i) + 1, arguments.end());
       break;
     }
-    if (argument == "-h" || argument == "--help")
-      return tl::unexpected<CommandEnd>(CommandEnd{0, help_of(spec)});
+    if (argument == "-h" || argument == "--help") return Failure<CommandEnd>(CommandEnd{0, help_of(spec)});
     if (argument == "--version" && !spec.version.empty())
-      return tl::unexpected<CommandEnd>(CommandEnd{0, spec.version});
+      return Failure<CommandEnd>(CommandEnd{0, spec.version});
     if (argument.empty() || argument == "-" || argument.front() != '-') {
       line.operands_.push_back(argument);
       continue;

@@ -11,9 +11,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <tl/expected.hpp>
 #include <vector>
 
+#include "base/result.hpp"
 #include "base/time.hpp"
 
 namespace kvd {
@@ -50,9 +50,9 @@ using Environment = std::function<std::optional<std::string>(const std::string& 
 // What a command was told. It is read value by value; the first complaint is kept, and what comes after it is moot.
 class CommandLine {
  public:
-  static tl::expected<CommandLine, CommandEnd> parse(const CommandSpec& spec,
-                                                     const std::vector<std::string>& arguments,
-                                                     const Environment& environment = nullptr);
+  static Result<CommandLine, CommandEnd> parse(const CommandSpec& spec,
+                                               const std::vector<std::string>& arguments,
+                                               const Environment& environment = nullptr);
 
   bool has(const std::string& flag) const { return given_.count(flag) != 0; }
   std::string text(const std::string& flag, const std::string& otherwise) const;

@@ -1,8 +1,10 @@
-// What an expected failure looks like: a value or one line for a person.
+// The one way to fail that is expected: a value, or why there is none. Of most that is one line for a person, of some
+// what a caller has to know of it besides.
 // [[nodiscard]] comes with the library's type.
 #pragma once
 #include <string>
 #include <tl/expected.hpp>
+#include <utility>
 
 namespace kvd {
 
@@ -10,11 +12,12 @@ struct [[nodiscard]] Error {
   std::string detail;
 };
 
-template <class T>
-using Result = tl::expected<T, Error>;
+template <class T, class E = Error>
+using Result = tl::expected<T, E>;
 
-inline tl::unexpected<Error> failure(std::string detail) {
-  return tl::unexpected<Error>(Error{std::move(detail)});
-}
+template <class E>
+using Failure = tl::unexpected<E>;
+
+inline Failure<Error> failure(std::string detail) { return Failure<Error>(Error{std::move(detail)}); }
 
 }  // namespace kvd

@@ -59,9 +59,9 @@ Result<std::string> edit_hosts_file(std::string_view text, std::string_view node
   const std::string begin_line = fmt::format("{}{}", kBegin, node);
   const std::string end_line = fmt::format("{}{}", kEnd, node);
   const auto begin = find_marker(text, begin_line);
-  if (!begin) return tl::unexpected(begin.error());
+  if (!begin) return Failure<Error>(begin.error());
   const auto end = find_marker(text, end_line);
-  if (!end) return tl::unexpected(end.error());
+  if (!end) return Failure<Error>(end.error());
   if (begin->has_value() != end->has_value()) {
     return failure(fmt::format("there is '{}' without '{}'", *begin ? begin_line : end_line,
                                *begin ? end_line : begin_line));

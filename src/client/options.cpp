@@ -180,14 +180,14 @@ std::vector<CommandSpec> client_specs() {
 
 bool is_client_command(const std::string& name) { return find(name) != nullptr; }
 
-tl::expected<ClientCommand, CommandEnd> parse_client_command(const std::string& name,
-                                                             const std::vector<std::string>& arguments,
-                                                             const Surroundings& surroundings) {
+Result<ClientCommand, CommandEnd> parse_client_command(const std::string& name,
+                                                       const std::vector<std::string>& arguments,
+                                                       const Surroundings& surroundings) {
   const Client& client = *find(name);
   auto line = CommandLine::parse(client.spec, arguments, surroundings.variable);
-  if (!line) return tl::unexpected<CommandEnd>(std::move(line.error()));
+  if (!line) return Failure<CommandEnd>(std::move(line.error()));
   ClientCommand command = client.read(*line, surroundings);
-  if (line->end()) return tl::unexpected<CommandEnd>(*line->end());
+  if (line->end()) return Failure<CommandEnd>(*line->end());
   return command;
 }
 

@@ -3,11 +3,11 @@
 #pragma once
 #include <optional>
 #include <string>
-#include <tl/expected.hpp>
 #include <variant>
 #include <vector>
 
 #include "base/command_line.hpp"
+#include "base/result.hpp"
 #include "base/time.hpp"
 #include "msg/types.hpp"
 
@@ -53,8 +53,8 @@ std::vector<CommandSpec> client_specs();
 bool is_client_command(const std::string& name);
 
 // `arguments` behind the subcommand's name, which is_client_command() knows.
-tl::expected<ClientCommand, CommandEnd> parse_client_command(const std::string& name,
-                                                             const std::vector<std::string>& arguments,
-                                                             const Surroundings& surroundings);
+Result<ClientCommand, CommandEnd> parse_client_command(const std::string& name,
+                                                       const std::vector<std::string>& arguments,
+                                                       const Surroundings& surroundings);
 
 }  // namespace kvd::client

@@ -170,7 +170,7 @@ class WholeFile::Place {
   // What could not be done by a rename, and for which reason that does not matter.
   enum class Renamed : uint8_t { kDone, kNotPossible };
 
-  tl::unexpected<Error> error(int number) const {
+  Failure<Error> error(int number) const {
     return failure(fmt::format("{}: {}", path_, std::strerror(number)));
   }
   std::string temporary() const { return fmt::format(".{}.kvd-new", name_); }
@@ -285,7 +285,7 @@ Result<bool> WholeFile::Place::update(const std::function<Result<std::string>(st
       file && (way == Way::kInPlace || info.st_nlink > 1 || ::flistxattr(file.get(), nullptr, 0) > 0);
   if (!keep) {
     const Result<Renamed> renamed = replace_by_rename(*after, info);
-    if (!renamed) return tl::unexpected(renamed.error());
+    if (!renamed) return Failure<Error>(renamed.error());
     if (*renamed == Renamed::kDone) return true;
   }
   return replace_in_place(before, *after);
@@ -297,12 +297,12 @@ WholeFile::WholeFile(std::string path, Way way) : path_(std::move(path)), way_(w
 
 Result<bool> WholeFile::recover() {
   auto place = Place::open(path_);
-  return place ? place->recover() : tl::unexpected(place.error());
+  return place ? place->recover() : Failure<Error>(place.error());
 }
 
 Result<bool> WholeFile::update(const std::function<Result<std::string>(std::string_view)>& edit) {
   auto place = Place::open(path_);
-  return place ? place->update(edit, way_) : tl::unexpected(place.error());
+  return place ? place->update(edit, way_) : Failure<Error>(place.error());
 }
 
 }  // namespace kvd::client

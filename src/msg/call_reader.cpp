@@ -26,8 +26,8 @@ struct Problem {
 
 Problem invalid(std::string text) { return {ServiceStatus::kInvalid, std::move(text)}; }
 
-tl::unexpected<ServiceAnswer> refuse(Problem problem) {
-  return tl::unexpected(ServiceAnswer{problem.status, std::move(problem.text), ContentType::kJson, {}});
+Failure<ServiceAnswer> refuse(Problem problem) {
+  return Failure<ServiceAnswer>(ServiceAnswer{problem.status, std::move(problem.text), ContentType::kJson, {}});
 }
 
 std::string_view behind_slash(std::string_view path) {
@@ -170,7 +170,7 @@ class CallReader {
     read_.call.collection = row.collection;
   }
 
-  tl::expected<CallRead, ServiceAnswer> read() {
+  Result<CallRead, ServiceAnswer> read() {
     for (Problem (CallReader::*step)() :
          {&CallReader::take_shared, &CallReader::take_path, &CallReader::take_parameters,
           &CallReader::judge_unknown, &CallReader::judge_missing, &CallReader::judge_holder,
@@ -375,7 +375,7 @@ const ParameterRow* CallRow::find(std::string_view parameter) const {
   return it == parameters.end() ? nullptr : &*it;
 }
 
-tl::expected<const CallRow*, ServiceAnswer> find_call(const ServiceCall& call) {
+Result<const CallRow*, ServiceAnswer> find_call(const ServiceCall& call) {
   const CallRow* found = nullptr;
   bool there = false;
   for (const CallRow& row : all_calls()) {
@@ -408,9 +408,9 @@ std::string allowed_verbs(Collection collection, std::string_view path) {
   return verbs;
 }
 
-tl::expected<CallRead, ServiceAnswer> read_call(const ServiceCall& call) {
+Result<CallRead, ServiceAnswer> read_call(const ServiceCall& call) {
   const auto row = find_call(call);
-  if (!row) return tl::unexpected(row.error());
+  if (!row) return Failure<ServiceAnswer>(row.error());
   return CallReader(**row, call).read();
 }
 

@@ -8,8 +8,8 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <tl/expected.hpp>
 
+#include "base/result.hpp"
 #include "msg/services.hpp"
 #include "msg/typed_call.hpp"
 
@@ -172,7 +172,7 @@ struct CallRow {
 std::span<const CallRow> all_calls();
 
 // The one that a call is, by its collection, verb, path, and the parameters that select; or why it is none.
-tl::expected<const CallRow*, ServiceAnswer> find_call(const ServiceCall& call);
+Result<const CallRow*, ServiceAnswer> find_call(const ServiceCall& call);
 
 // As in HTTP's field Allow: the verbs for that path; of all the collection's where nothing is at that path.
 std::string allowed_verbs(Collection collection, std::string_view path);
@@ -184,6 +184,6 @@ struct CallRead {
   bool hold = false;
   std::optional<uint64_t> wait_ms;
 };
-tl::expected<CallRead, ServiceAnswer> read_call(const ServiceCall& call);
+Result<CallRead, ServiceAnswer> read_call(const ServiceCall& call);
 
 }  // namespace kvd

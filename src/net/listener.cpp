@@ -15,7 +15,7 @@ Listener::Listener(uv_loop_t* loop, OnConnection on_connection) : state_(new_sta
 
 Result<uint16_t> Listener::start(const std::string& host, uint16_t port, int backlog) {
   const auto addresses = resolve_now(state_->uv.loop, host, port);
-  if (!addresses) return tl::unexpected(addresses.error());
+  if (!addresses) return Failure<Error>(addresses.error());
   const auto knocked = [](uv_stream_t* listener, int status) {
     Stream stream;
     if (status == 0) {

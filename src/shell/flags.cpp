@@ -284,7 +284,7 @@ void read_names_pool(CommandLine& line, NodeConfig& node) {
   node.names_pool = pool;
 }
 
-tl::expected<Flags, CommandEnd> read_flags(CommandLine line) {
+Result<Flags, CommandEnd> read_flags(CommandLine line) {
   Flags flags;
   flags.node.standalone = line.is_on("standalone");
   read_addresses(line, flags);
@@ -311,7 +311,7 @@ tl::expected<Flags, CommandEnd> read_flags(CommandLine line) {
   } else {
     flags.log.format = default_log_format();
   }
-  if (line.end()) return tl::unexpected<CommandEnd>(*line.end());
+  if (line.end()) return Failure<CommandEnd>(*line.end());
   return flags;
 }
 
@@ -333,10 +333,10 @@ std::vector<UnknownVariable> unknown_variables(const std::vector<std::string>& n
   return unknown;
 }
 
-tl::expected<Flags, CommandEnd> parse_flags(const std::vector<std::string>& arguments,
-                                            const Environment& environment) {
+Result<Flags, CommandEnd> parse_flags(const std::vector<std::string>& arguments,
+                                      const Environment& environment) {
   auto line = CommandLine::parse(server_spec(), arguments, environment);
-  if (!line) return tl::unexpected<CommandEnd>(std::move(line.error()));
+  if (!line) return Failure<CommandEnd>(std::move(line.error()));
   if (line->operands().empty()) return read_flags(std::move(*line));
   const std::string& what = line->operands().front();
   line->complain_of(
@@ -344,7 +344,7 @@ tl::expected<Flags, CommandEnd> parse_flags(const std::vector<std::string>& argu
       fmt::format(
           "there is no such command; there are {} (kvd --help says more); without one kvd is a server",
           fmt::join(kCommands, ", ")));
-  return tl::unexpected<CommandEnd>(*line->end());
+  return Failure<CommandEnd>(*line->end());
 }
 
 }  // namespace kvd

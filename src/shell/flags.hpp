@@ -4,10 +4,10 @@
 // A flag wins over its variable (--peer-port: KVD_PEER_PORT).
 #pragma once
 #include <string>
-#include <tl/expected.hpp>
 #include <vector>
 
 #include "base/command_line.hpp"
+#include "base/result.hpp"
 #include "core/config.hpp"
 #include "journal/journal.hpp"
 #include "shell/http/http_options.hpp"
@@ -43,7 +43,7 @@ struct Flags {
 const CommandSpec& server_spec();
 
 // `arguments` without the program's name.
-tl::expected<Flags, CommandEnd> parse_flags(const std::vector<std::string>& arguments,
-                                            const Environment& environment);
+Result<Flags, CommandEnd> parse_flags(const std::vector<std::string>& arguments,
+                                      const Environment& environment);
 
 }  // namespace kvd

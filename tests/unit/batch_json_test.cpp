@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kValueBytes = 16;
 
 std::string error_of(std::string_view json) {
-  tl::expected<WriteBatch, BodyError> batch = parse_batch(json, kValueBytes);
+  Result<WriteBatch, BodyError> batch = parse_batch(json, kValueBytes);
   if (batch) return "";
   return (batch.error().too_large ? "413 " : "400 ") + batch.error().detail;
 }

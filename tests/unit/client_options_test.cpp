@@ -14,8 +14,8 @@ namespace {
 
 using Variables = std::map<std::string, std::string>;
 
-tl::expected<ClientCommand, CommandEnd> parse(const std::string& name, std::vector<std::string> arguments,
-                                              Variables variables = {}) {
+Result<ClientCommand, CommandEnd> parse(const std::string& name, std::vector<std::string> arguments,
+                                        Variables variables = {}) {
   Surroundings surroundings;
   surroundings.host = "box";
   surroundings.process = 17;

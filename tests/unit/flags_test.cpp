@@ -13,7 +13,7 @@ namespace {
 
 using Variables = std::map<std::string, std::string>;
 
-tl::expected<Flags, CommandEnd> parse(std::vector<std::string> arguments, Variables variables = {}) {
+Result<Flags, CommandEnd> parse(std::vector<std::string> arguments, Variables variables = {}) {
   return parse_flags(
       std::move(arguments), [variables](const std::string& name) -> std::optional<std::string> {
         auto found = variables.find(name);

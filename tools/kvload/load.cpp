@@ -35,7 +35,7 @@ const char* name_of_loss(int why) {
 
 }  // namespace
 
-tl::expected<std::vector<Target>, Error> resolve(const std::vector<std::string>& names) {
+Result<std::vector<Target>, Error> resolve(const std::vector<std::string>& names) {
   std::vector<Target> targets;
   for (const std::string& name : names) {
     const auto address = parse_address(name);

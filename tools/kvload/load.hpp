@@ -27,7 +27,7 @@ struct Target {
   std::string name;  // HOST:PORT, as given
   Address address;   // what that is for the system: no name
 };
-tl::expected<std::vector<Target>, Error> resolve(const std::vector<std::string>& names);
+Result<std::vector<Target>, Error> resolve(const std::vector<std::string>& names);
 
 struct LoadOptions {
   size_t connections = 50;

@@ -231,21 +231,21 @@ kvload COMMAND --help lists the flags of a command.
 )";
 
 template <class Options>
-tl::expected<Command, CommandEnd> read(const CommandSpec& spec, const std::vector<std::string>& arguments,
-                                       Options (*read_options)(CommandLine&)) {
+kvd::Result<Command, CommandEnd> read(const CommandSpec& spec, const std::vector<std::string>& arguments,
+                                      Options (*read_options)(CommandLine&)) {
   auto line = CommandLine::parse(spec, arguments);
-  if (!line) return tl::unexpected<CommandEnd>(std::move(line.error()));
+  if (!line) return kvd::Failure<CommandEnd>(std::move(line.error()));
   Command command = read_options(*line);
-  if (line->end()) return tl::unexpected<CommandEnd>(*line->end());
+  if (line->end()) return kvd::Failure<CommandEnd>(*line->end());
   return command;
 }
 
 }  // namespace
 
-tl::expected<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments) {
+kvd::Result<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments) {
   const std::string name = arguments.empty() ? "" : arguments.front();
   if (name == "-h" || name == "--help")
-    return tl::unexpected<CommandEnd>(CommandEnd{0, std::string(kHelp) + kExitCodes + "\n"});
+    return kvd::Failure<CommandEnd>(CommandEnd{0, std::string(kHelp) + kExitCodes + "\n"});
   const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
   if (name == "run") return read(run_spec(), rest, read_run);
   if (name == "verify") return read(verify_spec(), rest, read_verify);
@@ -258,7 +258,7 @@ tl::expected<Command, CommandEnd> parse_options(const std::vector<std::string>& 
         spec_of("delay-proxy", "", {{"port", "N", ""}, {"to-port", "N", ""}, {"delay", "MS", ""}});
     return read(spec, rest, read_delay_proxy);
   }
-  return tl::unexpected<CommandEnd>(CommandEnd{
+  return kvd::Failure<CommandEnd>(CommandEnd{
       EX_USAGE,
       (name.empty() ? "no command" : name) + ": give run, verify or election (kvload --help says more)"});
 }

@@ -3,11 +3,11 @@
 #pragma once
 #include <optional>
 #include <string>
-#include <tl/expected.hpp>
 #include <variant>
 #include <vector>
 
 #include "base/command_line.hpp"
+#include "base/result.hpp"
 #include "kvload/load.hpp"
 
 namespace kvd::load {
@@ -72,6 +72,6 @@ using Command =
     std::variant<RunOptions, VerifyOptions, ElectionOptions, BareServerOptions, DelayProxyOptions>;
 
 // `arguments` without the program's name.
-tl::expected<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments);
+kvd::Result<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments);
 
 }  // namespace kvd::load

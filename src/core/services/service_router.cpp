@@ -55,7 +55,7 @@ void ServiceRouter::take(Token token, ServiceCall call, Duration timeout) {
   if (!connected_ && !of_one_session)
     return refuse(token, ServiceStatus::kUnavailable, "this server cannot reach ZooKeeper");
 
-  tl::expected<CallRead, ServiceAnswer> read = read_call(call);
+  Result<CallRead, ServiceAnswer> read = read_call(call);
   if (!read) return refuse(token, read.error().status, std::move(read.error().text));
   const bool hold = read->hold;
   if (hold && mine.from)

@@ -279,9 +279,9 @@ CommandSpec export_spec() {
   return spec;
 }
 
-tl::expected<ExportOptions, CommandEnd> parse_export(const std::vector<std::string>& arguments) {
+Result<ExportOptions, CommandEnd> parse_export(const std::vector<std::string>& arguments) {
   auto line = CommandLine::parse(export_spec(), arguments);
-  if (!line) return tl::unexpected<CommandEnd>(std::move(line.error()));
+  if (!line) return Failure<CommandEnd>(std::move(line.error()));
   const std::vector<std::string>& given = line->operands();
   ExportOptions options{given.empty() ? "" : given[0], given.size() < 2 ? "-" : given[1]};
   if (options.directory.empty())
@@ -289,7 +289,7 @@ tl::expected<ExportOptions, CommandEnd> parse_export(const std::vector<std::stri
   if (options.file.empty())
     line->complain_of("FILE", "the name is empty; give one, or - for the standard output");
   if (options.file == "-") options.file.clear();
-  if (line->end()) return tl::unexpected<CommandEnd>(*line->end());
+  if (line->end()) return Failure<CommandEnd>(*line->end());
   return options;
 }
 

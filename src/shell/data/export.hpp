@@ -3,10 +3,10 @@
 #pragma once
 #include <functional>
 #include <string>
-#include <tl/expected.hpp>
 #include <vector>
 
 #include "base/command_line.hpp"
+#include "base/result.hpp"
 
 namespace kvd {
 
@@ -22,7 +22,7 @@ struct ExportOptions {
 CommandSpec export_spec();
 
 // `arguments` behind the word export.
-tl::expected<ExportOptions, CommandEnd> parse_export(const std::vector<std::string>& arguments);
+Result<ExportOptions, CommandEnd> parse_export(const std::vector<std::string>& arguments);
 // The exit code, as --help tells them.
 int export_directory(const ExportOptions& options, const ExportHooks& hooks);
 

@@ -14,11 +14,11 @@ namespace dom = simdjson::dom;
 
 constexpr uint64_t kMinInSyncMax = 64;
 
-tl::unexpected<BodyError> refuse(std::string detail) {
-  return tl::unexpected<BodyError>(BodyError{false, std::move(detail)});
+Failure<BodyError> refuse(std::string detail) {
+  return Failure<BodyError>(BodyError{false, std::move(detail)});
 }
-tl::unexpected<BodyError> refuse_size(std::string detail) {
-  return tl::unexpected<BodyError>(BodyError{true, std::move(detail)});
+Failure<BodyError> refuse_size(std::string detail) {
+  return Failure<BodyError>(BodyError{true, std::move(detail)});
 }
 
 // One "name" or "name_b64" member of an operation.
@@ -43,7 +43,7 @@ void take_text(Text& text, std::string_view name, bool base64, dom::element valu
   }
 }
 
-tl::expected<BatchOp, BodyError> parse_fields(dom::object fields, bool put, size_t value_bytes_max) {
+Result<BatchOp, BodyError> parse_fields(dom::object fields, bool put, size_t value_bytes_max) {
   Text key, value;
   for (dom::key_value_pair field : fields) {
     if (field.key == "key" || field.key == "key_b64") {
@@ -71,7 +71,7 @@ tl::expected<BatchOp, BodyError> parse_fields(dom::object fields, bool put, size
   return op;
 }
 
-tl::expected<BatchOp, BodyError> parse_op(dom::element element, size_t value_bytes_max) {
+Result<BatchOp, BodyError> parse_op(dom::element element, size_t value_bytes_max) {
   dom::object object;
   if (element.get(object) != simdjson::SUCCESS || object.size() != 1) {
     return refuse("an operation is an object with one member, \"put\" or \"delete\"");
@@ -86,8 +86,8 @@ tl::expected<BatchOp, BodyError> parse_op(dom::element element, size_t value_byt
 }
 
 // The one member that the document has to have.
-tl::expected<dom::element, BodyError> parse_document(dom::parser& parser, std::string_view json,
-                                                     std::string_view member) {
+Result<dom::element, BodyError> parse_document(dom::parser& parser, std::string_view json,
+                                               std::string_view member) {
   dom::element document;
   simdjson::error_code code = parser.parse(json.data(), json.size()).get(document);
   if (code != simdjson::SUCCESS)
@@ -106,10 +106,10 @@ tl::expected<dom::element, BodyError> parse_document(dom::parser& parser, std::s
 
 }  // namespace
 
-tl::expected<WriteBatch, BodyError> parse_batch(std::string_view json, size_t value_bytes_max) {
+Result<WriteBatch, BodyError> parse_batch(std::string_view json, size_t value_bytes_max) {
   dom::parser parser;
-  tl::expected<dom::element, BodyError> content = parse_document(parser, json, "ops");
-  if (!content) return tl::unexpected<BodyError>(std::move(content.error()));
+  Result<dom::element, BodyError> content = parse_document(parser, json, "ops");
+  if (!content) return Failure<BodyError>(std::move(content.error()));
   dom::array ops;
   if (content->get(ops) != simdjson::SUCCESS) return refuse("\"ops\" has to be a list");
   WriteBatch batch;
@@ -117,10 +117,10 @@ tl::expected<WriteBatch, BodyError> parse_batch(std::string_view json, size_t va
     size_t index = batch.ops.size();
     if (index == limits::kBatchOps)
       return refuse(fmt::format("a batch has {} operations at most", limits::kBatchOps));
-    tl::expected<BatchOp, BodyError> op = parse_op(element, value_bytes_max);
+    Result<BatchOp, BodyError> op = parse_op(element, value_bytes_max);
     if (!op) {
       op.error().detail = fmt::format("ops[{}]: {}", index, op.error().detail);
-      return tl::unexpected<BodyError>(std::move(op.error()));
+      return Failure<BodyError>(std::move(op.error()));
     }
     batch.ops.push_back(std::move(*op));
   }
@@ -128,10 +128,10 @@ tl::expected<WriteBatch, BodyError> parse_batch(std::string_view json, size_t va
   return batch;
 }
 
-tl::expected<ChangeSettings, BodyError> parse_settings(std::string_view json) {
+Result<ChangeSettings, BodyError> parse_settings(std::string_view json) {
   dom::parser parser;
-  tl::expected<dom::element, BodyError> content = parse_document(parser, json, "min_in_sync");
-  if (!content) return tl::unexpected<BodyError>(std::move(content.error()));
+  Result<dom::element, BodyError> content = parse_document(parser, json, "min_in_sync");
+  if (!content) return Failure<BodyError>(std::move(content.error()));
   uint64_t number = 0;
   if (content->get(number) != simdjson::SUCCESS || number < 1 || number > kMinInSyncMax) {
     return refuse(fmt::format("\"min_in_sync\" has to be a number from 1 to {}", kMinInSyncMax));

@@ -18,9 +18,9 @@ struct BodyError {
 
 // {"ops":[{"put":{"key":K,"value":V}},{"delete":{"key":K}},...]};
 // for bytes that are no UTF-8 "key_b64" and "value_b64".
-tl::expected<WriteBatch, BodyError> parse_batch(std::string_view json, size_t value_bytes_max);
+Result<WriteBatch, BodyError> parse_batch(std::string_view json, size_t value_bytes_max);
 
 // {"min_in_sync":N}, 1 to 64
-tl::expected<ChangeSettings, BodyError> parse_settings(std::string_view json);
+Result<ChangeSettings, BodyError> parse_settings(std::string_view json);
 
 }  // namespace kvd

@@ -345,11 +345,11 @@ std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, cons
     return std::nullopt;
   }
   if (auto* batch = std::get_if<WriteBatch>(&accepted.request.operation)) {
-    tl::expected<WriteBatch, BodyError> parsed = parse_batch(body.view(), identity.value_bytes_max);
+    Result<WriteBatch, BodyError> parsed = parse_batch(body.view(), identity.value_bytes_max);
     if (parsed) *batch = std::move(*parsed);
     if (!parsed) error = std::move(parsed.error());
   } else if (auto* settings = std::get_if<ChangeSettings>(&accepted.request.operation)) {
-    tl::expected<ChangeSettings, BodyError> parsed = parse_settings(body.view());
+    Result<ChangeSettings, BodyError> parsed = parse_settings(body.view());
     if (parsed) *settings = *parsed;
     if (!parsed) error = std::move(parsed.error());
   }

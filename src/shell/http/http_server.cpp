@@ -54,7 +54,7 @@ Result<Address> HttpServer::start() {
                     [this](int status, net::Stream stream) { on_connection(status, std::move(stream)); });
   const Address& at = shared_->options.listen;
   const Result<uint16_t> port = listener_->start(at.host, at.port, kBacklog);
-  if (!port) return tl::unexpected(port.error());
+  if (!port) return Failure<Error>(port.error());
   timer_.start(check_interval_);
   return Address{at.host, *port};
 }

@@ -35,7 +35,7 @@ Result<Address> PeerLinks::start() {
   listener_.emplace(loop_,
                     [this](int status, net::Stream stream) { on_connection(status, std::move(stream)); });
   const Result<uint16_t> port = listener_->start(listen_.host, listen_.port, kBacklog);
-  if (!port) return tl::unexpected(port.error());
+  if (!port) return Failure<Error>(port.error());
   return Address{listen_.host, *port};
 }
 
