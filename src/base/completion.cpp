@@ -16,7 +16,7 @@ std::string line_of(const std::string& word, const std::string& typed, const std
   return word.starts_with(typed) ? fmt::format("{}\t{}\n", word, help) : "";
 }
 
-const FlagSpec* find(const CommandSpec& spec, std::string_view word) {
+const FlagSpec* flag_in(const CommandSpec& spec, std::string_view word) {
   const auto same = [word](const FlagSpec& flag) { return "--" + flag.name == word; };
   const auto found = std::find_if(spec.flags.begin(), spec.flags.end(), same);
   return found == spec.flags.end() ? nullptr : &*found;
@@ -35,7 +35,7 @@ std::string values(const FlagSpec& flag, const std::string& before, const std::s
 std::string flags(const CommandSpec& spec, const std::string& typed) {
   const size_t equals = typed.find('=');
   if (equals != std::string::npos) {
-    const FlagSpec* flag = find(spec, typed.substr(0, equals));
+    const FlagSpec* flag = flag_in(spec, typed.substr(0, equals));
     return flag == nullptr ? ":none\n" : values(*flag, typed.substr(0, equals + 1), typed);
   }
   std::string all = line_of("--help", typed, "print this and exit");
@@ -60,7 +60,7 @@ std::string complete(const std::vector<CommandSpec>& specs, const std::vector<st
   const CommandSpec& spec = found == specs.end() ? specs.front() : *found;
   size_t given = 0;
   for (size_t i = found == specs.end() ? 0 : 1; i < last; ++i) {
-    const FlagSpec* flag = find(spec, words[i]);
+    const FlagSpec* flag = flag_in(spec, words[i]);
     if (words[i] == "--") return spec.command ? fmt::format(":command {}\n", i + 2) : ":none\n";
     if (flag != nullptr && flag->value != nullptr && ++i == last) return values(*flag, "", typed);
     if (!words[i].starts_with("-") && flag == nullptr) ++given;

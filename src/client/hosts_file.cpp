@@ -10,7 +10,7 @@ namespace kvd::client {
 namespace {
 
 constexpr std::string_view kBegin = "# BEGIN kvd ";
-constexpr std::string_view kEnd = "# END kvd ";
+constexpr std::string_view kEndMark = "# END kvd ";
 
 struct Place {  // of a line, with its line end
   size_t begin = 0;
@@ -41,7 +41,7 @@ Result<std::optional<Place>> find_marker(std::string_view text, std::string_view
 bool has_marker(std::string_view block) {
   for (Place place; place.end < block.size();) {
     const std::string_view line = line_at(block, place.end, place);
-    if (line.starts_with(kBegin) || line.starts_with(kEnd)) return true;
+    if (line.starts_with(kBegin) || line.starts_with(kEndMark)) return true;
   }
   return false;
 }
@@ -57,7 +57,7 @@ Result<std::string> edit_hosts_file(std::string_view text, std::string_view node
   if (has_marker(block)) return failure("the new block holds a line that looks like a marker");
   if (block.find('\0') != std::string_view::npos) return failure("the new block holds a NUL");
   const std::string begin_line = fmt::format("{}{}", kBegin, node);
-  const std::string end_line = fmt::format("{}{}", kEnd, node);
+  const std::string end_line = fmt::format("{}{}", kEndMark, node);
   const auto begin = find_marker(text, begin_line);
   if (!begin) return Failure<Error>(begin.error());
   const auto end = find_marker(text, end_line);

@@ -18,7 +18,7 @@ namespace {
 constexpr Duration kWait = seconds(30);
 constexpr Duration kAnswer = seconds(10);  // for an answer that waits for nothing
 // Between two questions: names that change one after the other are written together.
-constexpr Duration kPace = milliseconds(100);
+constexpr Duration kSyncPace = milliseconds(100);
 constexpr Duration kFilePause = seconds(2);  // after the file could not be written
 
 std::string_view field(const Response& answer, const char* name) {
@@ -113,7 +113,7 @@ void HostsSync::on_answer(const Response& answer) {
   say_.forget();
   if (!unchanged) version_ = version;
   if (options_.once) return finish(EX_OK);
-  ask_again_.start(kPace);
+  ask_again_.start(kSyncPace);
 }
 
 // Also when the block is the one that was written last: others may have changed the file.

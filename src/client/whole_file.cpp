@@ -20,9 +20,6 @@
 #include <utility>
 
 namespace kvd::client {
-namespace {
-
-constexpr std::string_view kRedoMagic = "kvd-redo 1 ";
 
 class Descriptor {
  public:
@@ -41,6 +38,10 @@ class Descriptor {
  private:
   int fd_;
 };
+
+namespace {
+
+constexpr std::string_view kRedoMagic = "kvd-redo 1 ";
 
 // 0, or errno.
 int write_all(int fd, std::string_view bytes) {

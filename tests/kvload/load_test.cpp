@@ -123,7 +123,7 @@ TEST_CASE("an open loop counts what a stall held up") {
   Phase phase;
   phase.seconds = 0.6;
   phase.rate = 1000;
-  const Result result = bench.load->run(phase);
+  const RunResult result = bench.load->run(phase);
   // Two connections hang for half of the time: a closed loop would see two slow requests out of hundreds.
   const Histogram total = result.total();
   CHECK(total.count() == 600);
@@ -138,7 +138,7 @@ TEST_CASE("a closed loop sends what was asked for, and no more") {
   Bench bench(kOk, 0, options);
   Phase phase;
   phase.count = 1000;
-  const Result result = bench.load->run(phase);
+  const RunResult result = bench.load->run(phase);
   CHECK(result.ok() == 1000);
   CHECK(result.failed() == 0);
   CHECK(result.unsent.count() == 0);
@@ -151,7 +151,7 @@ TEST_CASE("failures are told apart by their problem and outcome") {
   Bench bench(kRefusal, 0, options);
   Phase phase;
   phase.count = 4;
-  const Result result = bench.load->run(phase);
+  const RunResult result = bench.load->run(phase);
   CHECK(result.ok() == 0);
   REQUIRE(result.failures.size() == 1);
   CHECK(result.failures.begin()->first == FailureKind{"503 no-leader", "not-applied"});
@@ -165,7 +165,7 @@ TEST_CASE("what is not answered in time is lost, with an outcome that nobody kno
   Bench bench(kOk, 60'000, options);
   Phase phase;
   phase.count = 2;
-  const Result result = bench.load->run(phase);
+  const RunResult result = bench.load->run(phase);
   REQUIRE(result.failures.size() == 1);
   CHECK(result.failures.begin()->first == FailureKind{"timed out", "unknown"});
 }

@@ -8,8 +8,8 @@
 namespace kvd::load {
 namespace {
 
-Result made_result() {
-  Result result({"a:1", "b:2"}, 1'000'000'000, 100'000'000);
+RunResult made_result() {
+  RunResult result({"a:1", "b:2"}, 1'000'000'000, 100'000'000);
   result.set_targets({0}, 1'000'000'000);
   for (uint64_t i = 1; i <= 100; ++i)
     result.record_ok(Kind::kGet, 0, i * 1'000'000, 1'000'000'000 + i * 10'000'000, i != 50);
@@ -85,7 +85,7 @@ TEST_CASE("a yardstick gives ratios with their spread") {
 }
 
 TEST_CASE("a server's gap counts only while requests are meant for it") {
-  Result result({"a:1", "b:2"}, 0, 0);
+  RunResult result({"a:1", "b:2"}, 0, 0);
   result.set_targets({0}, 0);
   result.record_ok(Kind::kPut, 0, 1, 10, true);
   result.set_targets({1}, 15);

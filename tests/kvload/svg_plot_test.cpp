@@ -68,8 +68,8 @@ TEST_CASE("a plot is well-formed whatever it is called and given") {
 
 TEST_CASE("a run's plot has its three panels") {
   const RunOptions options;
-  RunReport report{options, {Result({"a:1"}, 0, 1000), {}}, {}};
-  Result& result = report.measured.result;
+  RunReport report{options, {RunResult({"a:1"}, 0, 1000), {}}, {}};
+  RunResult& result = report.measured.result;
   for (uint64_t i = 1; i <= 1000; ++i) {
     result.record_ok(i % 2 == 0 ? Kind::kGet : Kind::kPut, 0, i * 1000, i * 10, true);
     result.tick(i * 10);
@@ -81,7 +81,7 @@ TEST_CASE("a run's plot has its three panels") {
   for (const char* expected : {"Latency by percentile", "99.9 %", "Rate over time", "Latency over time",
                                ">get<", ">put<", ">all<", ">failed<"})
     CHECK_MESSAGE(svg.find(expected) != std::string::npos, expected);
-  const RunReport empty{options, {Result({"a:1"}, 0, 0), {}}, {}};
+  const RunReport empty{options, {RunResult({"a:1"}, 0, 0), {}}, {}};
   CHECK(flaw(run_plot(empty)).empty());
 }
 

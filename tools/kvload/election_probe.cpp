@@ -10,9 +10,9 @@
 namespace kvd::load {
 namespace {
 
-constexpr size_t kConnections = 4;             // to each server, since a write may hang
-constexpr uint64_t kRespite = 1'000'000;       // after a refusal
-constexpr uint64_t kPatience = 2'000'000'000;  // for one answer
+constexpr size_t kConnections = 4;                  // to each server, since a write may hang
+constexpr uint64_t kProbeRespite = 1'000'000;       // after a refusal
+constexpr uint64_t kProbePatience = 2'000'000'000;  // for one answer
 constexpr uint64_t kServerPatienceMs = 1500;
 
 }  // namespace
@@ -31,7 +31,7 @@ void ElectionProbe::on_tick() {
   ticker_.start(milliseconds(1));
   const uint64_t now = uv_hrtime();
   for (Seat& seat : seats_) {
-    if (seat.asked && now > seat.asked_at + kPatience) {
+    if (seat.asked && now > seat.asked_at + kProbePatience) {
       seat.connection->close();
       seat.asked = false;
     }
@@ -55,7 +55,7 @@ void ElectionProbe::on_response(Connection& connection, const Response& response
   Seat& seat = seats_[connection.index()];
   seat.asked = false;
   const uint64_t now = uv_hrtime();
-  seat.not_before = now + kRespite;  // each connection writes once a millisecond at the most
+  seat.not_before = now + kProbeRespite;  // each connection writes once a millisecond at the most
   if (response.status != 200 && response.status != 201) return;
   const std::string_view text = field_of(response, "Kvd-Epoch");
   uint64_t epoch = 0;
@@ -72,7 +72,7 @@ void ElectionProbe::on_turn(Connection&) {}
 
 void ElectionProbe::on_lost(Connection& connection, int) {
   seats_[connection.index()].asked = false;
-  seats_[connection.index()].not_before = uv_hrtime() + kRespite;
+  seats_[connection.index()].not_before = uv_hrtime() + kProbeRespite;
 }
 
 void ElectionProbe::run_for(double seconds) {

@@ -11,7 +11,8 @@ namespace kvd::load {
 namespace {
 
 constexpr Duration kPeriod = milliseconds(100);
-constexpr uint64_t kPatience = 1'000'000'000;  // a server that does not answer for so long is dialed anew
+constexpr uint64_t kWatchPatience =
+    1'000'000'000;  // a server that does not answer for so long is dialed anew
 
 // The address under which the server that sent this GET /v1/cluster is known; empty: it does not tell.
 std::string advertised(const std::string& body) {
@@ -51,7 +52,7 @@ void LeaderWatch::on_tick() {
   const uint64_t now = uv_hrtime();
   for (size_t i = 0; i < seats_.size(); ++i) {
     Seat& seat = seats_[i];
-    if (seat.asked && now > seat.asked_at + kPatience) {
+    if (seat.asked && now > seat.asked_at + kWatchPatience) {
       seat.connection->close();
       seat.asked = false;
     }

@@ -16,7 +16,6 @@ namespace kvd::load {
 namespace {
 
 constexpr Duration kTick = milliseconds(10);
-constexpr uint64_t kMillisecond = 1'000'000;
 constexpr uint64_t kPaceMin = 50'000;            // a wake-up costs more than sending a few at once
 constexpr uint64_t kRedial = 20 * kMillisecond;  // after a connection was lost or refused
 constexpr uint64_t kRespite = 5 * kMillisecond;  // after a 503, on that connection
@@ -135,7 +134,7 @@ void Load::begin(const Phase& phase) {
   const uint64_t now = uv_hrtime();
   std::vector<std::string> names;
   for (const Target& target : targets_) names.push_back(target.name);
-  result_ = Result(names, now, static_cast<uint64_t>(phase.interval_s * 1e9));
+  result_ = RunResult(names, now, static_cast<uint64_t>(phase.interval_s * 1e9));
   end_ = phase.seconds > 0 ? now + static_cast<uint64_t>(phase.seconds * 1e9) : UINT64_MAX;
   result_.set_targets(allowed_, now);
   sent_ = 0;
@@ -159,7 +158,7 @@ void Load::begin(const Phase& phase) {
   sending_ = true;
 }
 
-Result Load::run(const Phase& phase) {
+RunResult Load::run(const Phase& phase) {
   begin(phase);
   uint64_t bytes_before = 0;
   for (Line& line : lines_) bytes_before += line.connection->bytes_in();

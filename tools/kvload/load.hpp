@@ -47,8 +47,8 @@ struct Phase {
   uint64_t count = 0;     // 0: until the time is over
   double rate = 0;        // requests per second; 0: closed loop
   bool fill = false;      // each key is put until that is acknowledged; ends then, or when nothing goes on
-  double interval_s = 0;  // of Result::intervals; 0: none
-  std::function<void(const Result&)> on_progress;  // about every second
+  double interval_s = 0;  // of RunResult::intervals; 0: none
+  std::function<void(const RunResult&)> on_progress;  // about every second
 };
 
 class Load : public ConnectionOwner {
@@ -62,7 +62,7 @@ class Load : public ConnectionOwner {
   // time; empty: all are.
   std::string connect(double seconds);
   bool any_open() const;
-  Result run(const Phase& phase);
+  RunResult run(const Phase& phase);
   void interrupt();  // from the loop: the running phase ends as if its time were over
   bool interrupted() const { return interrupted_; }
   uint64_t unfilled() const { return fill_left_; }  // keys, after a phase with `fill`
@@ -126,7 +126,7 @@ class Load : public ConnectionOwner {
   int pacer_fd_;
 
   Phase phase_;
-  Result result_;
+  RunResult result_;
   std::optional<Schedule> schedule_;
   bool sending_ = false;
   bool interrupted_ = false;

@@ -23,7 +23,7 @@ CommandSpec spec_of(const char* name, const char* does, std::vector<FlagSpec> fl
   return {std::string("kvload ") + name, "[OPTIONS]", does, std::move(flags), kExitCodes};
 }
 
-const FlagSpec kServers{"servers", "HOST:PORT,...", "of kvd's HTTP (127.0.0.1:8001)"};
+const FlagSpec kServersFlag{"servers", "HOST:PORT,...", "of kvd's HTTP (127.0.0.1:8001)"};
 const FlagSpec kJson{"json", nullptr, "the result as one JSON object on stdout"};
 const FlagSpec kCsv{"csv", nullptr, "the result as CSV on stdout"};
 const FlagSpec kPlot{"plot", "FILE", "also draw the result into this SVG file"};
@@ -31,7 +31,7 @@ const FlagSpec kPlot{"plot", "FILE", "also draw the result into this SVG file"};
 CommandSpec run_spec() {
   return spec_of(
       "run", "Puts servers under load: rate, latencies, failures, gaps.",
-      {kServers,
+      {kServersFlag,
        {"to", "all|leader|followers", "where requests go; the leader is looked for all the time (all)"},
        {"connections", "N", "connections, shared out among the servers (50)"},
        {"pipeline", "N", "unanswered requests per connection, at the most (1)"},
@@ -64,7 +64,7 @@ CommandSpec run_spec() {
 
 CommandSpec verify_spec() {
   return spec_of("verify", "Checks that a cluster under load is linearizable and loses nothing.",
-                 {kServers,
+                 {kServersFlag,
                   {"clients", "N", "each with one request at a time, mostly to one server (16)"},
                   {"rate", "N", "requests per second of all clients together (2000)"},
                   {"duration", "S", "seconds (30)"},
@@ -231,21 +231,21 @@ kvload COMMAND --help lists the flags of a command.
 )";
 
 template <class Options>
-kvd::Result<Command, CommandEnd> read(const CommandSpec& spec, const std::vector<std::string>& arguments,
-                                      Options (*read_options)(CommandLine&)) {
+Result<Command, CommandEnd> read(const CommandSpec& spec, const std::vector<std::string>& arguments,
+                                 Options (*read_options)(CommandLine&)) {
   auto line = CommandLine::parse(spec, arguments);
-  if (!line) return kvd::Failure<CommandEnd>(std::move(line.error()));
+  if (!line) return Failure<CommandEnd>(std::move(line.error()));
   Command command = read_options(*line);
-  if (line->end()) return kvd::Failure<CommandEnd>(*line->end());
+  if (line->end()) return Failure<CommandEnd>(*line->end());
   return command;
 }
 
 }  // namespace
 
-kvd::Result<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments) {
+Result<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments) {
   const std::string name = arguments.empty() ? "" : arguments.front();
   if (name == "-h" || name == "--help")
-    return kvd::Failure<CommandEnd>(CommandEnd{0, std::string(kHelp) + kExitCodes + "\n"});
+    return Failure<CommandEnd>(CommandEnd{0, std::string(kHelp) + kExitCodes + "\n"});
   const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
   if (name == "run") return read(run_spec(), rest, read_run);
   if (name == "verify") return read(verify_spec(), rest, read_verify);
@@ -258,7 +258,7 @@ kvd::Result<Command, CommandEnd> parse_options(const std::vector<std::string>& a
         spec_of("delay-proxy", "", {{"port", "N", ""}, {"to-port", "N", ""}, {"delay", "MS", ""}});
     return read(spec, rest, read_delay_proxy);
   }
-  return kvd::Failure<CommandEnd>(CommandEnd{
+  return Failure<CommandEnd>(CommandEnd{
       EX_USAGE,
       (name.empty() ? "no command" : name) + ": give run, verify or election (kvload --help says more)"});
 }

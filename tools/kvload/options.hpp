@@ -72,6 +72,6 @@ using Command =
     std::variant<RunOptions, VerifyOptions, ElectionOptions, BareServerOptions, DelayProxyOptions>;
 
 // `arguments` without the program's name.
-kvd::Result<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments);
+Result<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments);
 
 }  // namespace kvd::load

@@ -37,7 +37,7 @@ Panel percentiles_panel(const std::vector<std::pair<std::string, Histogram>>& hi
   return panel;
 }
 
-Panel rate_panel(const Result& result) {
+Panel rate_panel(const RunResult& result) {
   Panel panel{"Rate over time", "seconds", "requests/s", {}, false, false, {}};
   Series answered{"answered", {}, false};
   Series failed{"failed", {}, false};
@@ -50,7 +50,7 @@ Panel rate_panel(const Result& result) {
   return panel;
 }
 
-Panel latency_panel(const Result& result) {
+Panel latency_panel(const RunResult& result) {
   Panel panel{"Latency over time", "seconds", "milliseconds", {}, false, true, {}};
   Series p50{"p50", {}, false};
   Series p99{"p99", {}, false};
@@ -67,7 +67,7 @@ Panel latency_panel(const Result& result) {
 }  // namespace
 
 std::string run_plot(const RunReport& report) {
-  const Result& result = report.measured.result;
+  const RunResult& result = report.measured.result;
   std::vector<std::pair<std::string, Histogram>> histograms;
   for (size_t kind = 0; kind < kKinds; ++kind) {
     if (result.latency[kind].count() > 0)

@@ -76,7 +76,7 @@ void write_servers(JsonWriter& json, const Measured& measured) {
 
 // Members of an object that is begun.
 void write_result(JsonWriter& json, const Measured& measured) {
-  const Result& result = measured.result;
+  const RunResult& result = measured.result;
   json.member("seconds", result.seconds()).member("requests", result.ok() + result.failed());
   json.member("ok", result.ok()).member("in_time", result.in_time).member("not_found", result.not_found);
   json.member("failed", result.failed())
@@ -97,7 +97,7 @@ void write_result(JsonWriter& json, const Measured& measured) {
   write_servers(json, measured);
 }
 
-void write_intervals(JsonWriter& json, const Result& result) {
+void write_intervals(JsonWriter& json, const RunResult& result) {
   json.key("intervals").begin_array();
   for (const Interval& one : result.intervals) {
     json.begin_object().member("at_s", one.at_s).member("rate", static_cast<double>(one.ok) / one.seconds);
@@ -156,7 +156,7 @@ void append_latency(std::string& out, const char* name, const Histogram& latency
   fmt::format_to(std::back_inserter(out), " {:>9}\n", span(latency.max()));
 }
 
-void append_latencies(std::string& out, const Result& result) {
+void append_latencies(std::string& out, const RunResult& result) {
   fmt::format_to(std::back_inserter(out), "{:8} {:>10}", "latency", "count");
   for (const double percent : kPercentiles)
     fmt::format_to(std::back_inserter(out), " {:>9}", fmt::format("p{}", percent));
@@ -168,7 +168,7 @@ void append_latencies(std::string& out, const Result& result) {
   }
 }
 
-void append_failures(std::string& out, const Result& result) {
+void append_failures(std::string& out, const RunResult& result) {
   auto to = std::back_inserter(out);
   for (const auto& [kind, count] : result.failures)
     fmt::format_to(to, "failed   {:>10}  {}{}{}\n", count, kind.what,
@@ -229,7 +229,7 @@ Spread spread(std::vector<double> values) {
 }
 
 std::string run_text(const RunReport& report) {
-  const Result& result = report.measured.result;
+  const RunResult& result = report.measured.result;
   std::string out;
   if (!report.rounds.empty()) out += yardstick_text(report.rounds) + "\nthe target in the last round:\n";
   fmt::format_to(std::back_inserter(out), "{:.0f} requests/s for {:.2f} s", result.rate(), result.seconds());
@@ -258,7 +258,7 @@ std::string run_json(const RunReport& report) {
 }
 
 std::string run_csv(const RunReport& report) {
-  const Result& result = report.measured.result;
+  const RunResult& result = report.measured.result;
   std::string out = "kind,count,rate";
   for (const double percent : kPercentiles) out += fmt::format(",p{}_us", percent);
   out += ",max_us\n";

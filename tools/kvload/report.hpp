@@ -17,7 +17,7 @@ struct ServerCpu {
 };
 
 struct Measured {
-  Result result;
+  RunResult result;
   std::vector<ServerCpu> cpu;  // of the servers that are on this machine
 
   double cpu_us_per_request() const;  // of all servers together; 0: not known

@@ -5,7 +5,7 @@
 
 namespace kvd::load {
 
-Result::Result(const std::vector<std::string>& names, uint64_t now, uint64_t interval_ns)
+RunResult::RunResult(const std::vector<std::string>& names, uint64_t now, uint64_t interval_ns)
     : started(now), last_ok_(now), interval_ns_(interval_ns), interval_began_(now) {
   for (const std::string& name : names) {
     servers.emplace_back().name = name;
@@ -13,7 +13,7 @@ Result::Result(const std::vector<std::string>& names, uint64_t now, uint64_t int
   }
 }
 
-void Result::record_ok(Kind kind, size_t server, uint64_t latency_ns, uint64_t now, bool found) {
+void RunResult::record_ok(Kind kind, size_t server, uint64_t latency_ns, uint64_t now, bool found) {
   latency[static_cast<size_t>(kind)].record(latency_ns);
   interval_latency_.record(latency_ns);
   if (!found) ++not_found;
@@ -26,13 +26,13 @@ void Result::record_ok(Kind kind, size_t server, uint64_t latency_ns, uint64_t n
   last_ok_ = now;
 }
 
-void Result::record_failure(size_t server, std::string_view what, std::string_view outcome) {
+void RunResult::record_failure(size_t server, std::string_view what, std::string_view outcome) {
   ++failures[FailureKind{std::string(what), std::string(outcome)}];
   ++servers[server].failed;
   ++interval_failed_;
 }
 
-void Result::set_targets(const std::vector<size_t>& indices, uint64_t now) {
+void RunResult::set_targets(const std::vector<size_t>& indices, uint64_t now) {
   for (size_t i = 0; i < servers.size(); ++i) {
     ServerResult& one = servers[i];
     const bool is_target = std::find(indices.begin(), indices.end(), i) != indices.end();
@@ -43,7 +43,7 @@ void Result::set_targets(const std::vector<size_t>& indices, uint64_t now) {
   }
 }
 
-void Result::tick(uint64_t now) {
+void RunResult::tick(uint64_t now) {
   if (interval_ns_ == 0 || now < interval_began_ + interval_ns_ || ended != 0) return;
   Interval interval;
   interval.at_s = static_cast<double>(now - started) / 1e9;
@@ -59,25 +59,25 @@ void Result::tick(uint64_t now) {
   interval_began_ = now;
 }
 
-void Result::finish(uint64_t now) {
+void RunResult::finish(uint64_t now) {
   ended = now;
   gap_ns = std::max(gap_ns, now - last_ok_);
   set_targets({}, now);
 }
 
-Histogram Result::total() const {
+Histogram RunResult::total() const {
   Histogram sum = unsent;
   for (const Histogram& one : latency) sum.add(one);
   return sum;
 }
 
-uint64_t Result::ok() const {
+uint64_t RunResult::ok() const {
   uint64_t sum = 0;
   for (const Histogram& one : latency) sum += one.count();
   return sum;
 }
 
-uint64_t Result::failed() const {
+uint64_t RunResult::failed() const {
   uint64_t sum = 0;
   for (const auto& [kind, count] : failures) sum += count;
   return sum;

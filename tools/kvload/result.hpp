@@ -13,6 +13,8 @@
 
 namespace kvd::load {
 
+inline constexpr uint64_t kMillisecond = 1'000'000;  // times are in nanoseconds
+
 struct ServerResult {
   std::string name;
   uint64_t ok = 0;
@@ -40,10 +42,10 @@ struct FailureKind {
   auto operator<=>(const FailureKind&) const = default;
 };
 
-class Result {
+class RunResult {
  public:
-  Result() = default;
-  Result(const std::vector<std::string>& servers, uint64_t now, uint64_t interval_ns);
+  RunResult() = default;
+  RunResult(const std::vector<std::string>& servers, uint64_t now, uint64_t interval_ns);
 
   void record_ok(Kind kind, size_t server, uint64_t latency_ns, uint64_t now, bool found);
   void record_failure(size_t server, std::string_view what, std::string_view outcome);

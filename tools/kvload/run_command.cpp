@@ -27,8 +27,8 @@
 namespace kvd::load {
 namespace {
 
-constexpr double kPatience = 10;    // seconds for a first connection, and for a leader
-constexpr double kIntervals = 120;  // about so many points in the time series
+constexpr double kStartPatience = 10;  // seconds for a first connection, and for a leader
+constexpr double kIntervals = 120;     // about so many points in the time series
 
 void complain(const std::string& line) { fmt::print(stderr, "kvload: {}\n", line); }
 
@@ -79,7 +79,7 @@ class Runner {
   void warm_up(Load& load);
   void start_bare_server(size_t answer_bytes);
   void measure_rounds(RunReport& report);
-  void show_progress(const Result& result) const;
+  void show_progress(const RunResult& result) const;
   void end_progress() const {
     if (terminal_) fmt::print(stderr, "\r\033[K");
   }
@@ -96,7 +96,7 @@ class Runner {
   std::unique_ptr<Load> bare_;
 };
 
-void Runner::show_progress(const Result& result) const {
+void Runner::show_progress(const RunResult& result) const {
   if (!terminal_ || result.intervals.empty()) return;
   const Interval& last = result.intervals.back();
   fmt::print(stderr,
@@ -117,12 +117,12 @@ int Runner::find_servers() {
     watch_ = std::make_unique<LeaderWatch>(loop_.get(), targets_, [this](size_t leader) {
       load_->allow(servers_for(options_.to, leader, targets_.size()));
     });
-    if (!watch_->wait(kPatience)) {
+    if (!watch_->wait(kStartPatience)) {
       complain("none of --servers names one of them as the leader (GET /v1/cluster/leader)");
       return EX_UNAVAILABLE;
     }
   }
-  const std::string missing = load_->connect(kPatience);
+  const std::string missing = load_->connect(kStartPatience);
   if (!missing.empty() && !load_->any_open()) {
     complain(fmt::format("{} does not take connections", missing));
     return EX_UNAVAILABLE;
@@ -141,8 +141,8 @@ int Runner::fill() {
   Phase filling;
   filling.fill = true;
   filling.interval_s = 1;
-  filling.on_progress = [this](const Result& result) { show_progress(result); };
-  const Result result = load_->run(filling);
+  filling.on_progress = [this](const RunResult& result) { show_progress(result); };
+  const RunResult result = load_->run(filling);
   end_progress();
   if (load_->unfilled() == 0 || load_->interrupted()) return EX_OK;
   std::string why;
@@ -157,7 +157,7 @@ Phase Runner::phase() const {
   phase.count = options_.count;
   phase.rate = options_.rate;
   phase.interval_s = std::max(0.1, options_.seconds / kIntervals);
-  phase.on_progress = [this](const Result& result) { show_progress(result); };
+  phase.on_progress = [this](const RunResult& result) { show_progress(result); };
   return phase;
 }
 
@@ -190,14 +190,14 @@ void Runner::start_bare_server(size_t answer_bytes) {
                       "/dev/null");
   LoadOptions same = options_.load;
   bare_ = std::make_unique<Load>(loop_.get(), *resolve({"127.0.0.1:" + port}), std::move(same));
-  CHECK(bare_->connect(kPatience).empty());
+  CHECK(bare_->connect(kStartPatience).empty());
 }
 
 void Runner::measure_rounds(RunReport& report) {
   // Answers of the same size: what differs is what the servers do for them.
   Phase probe = phase();
   probe.seconds = std::max(options_.warm_up_s, 0.2);
-  const Result warm = load_->run(probe);
+  const RunResult warm = load_->run(probe);
   const uint64_t answers = std::max<uint64_t>(warm.ok() + warm.failed(), 1);
   start_bare_server(warm.bytes_in / answers);
   warm_up(*bare_);

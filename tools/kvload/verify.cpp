@@ -25,7 +25,6 @@ using testing::HttpAnswer;
 using testing::HttpHistory;
 using testing::HttpOperation;
 
-constexpr uint64_t kMillisecond = 1'000'000;
 constexpr uint64_t kOperationsPerKey = 300;
 constexpr uint64_t kLeftAlone = 200 * kMillisecond;  // a server that failed, by that client
 constexpr uint64_t kPatience = 500 * kMillisecond;   // beyond the time that the server was given
