@@ -261,6 +261,18 @@ TEST_CASE("worker: a name is one worker's and who waits gets it next") {
   CHECK(harness.heard(local).lines == std::vector<std::string>{R"({"worker":"w"})"});
 }
 
+TEST_CASE("worker: who waits for a name does not end with the session of who waited before it") {
+  TasksHarness harness(2);
+  const uint64_t holds = harness.send(1, "POST workers?name=w&hold=1");
+  const std::string session = harness.open_session(0);
+  const uint64_t waits = harness.send(0, "POST workers?name=w&wait=60000&session=" + session);
+  const uint64_t next = harness.send(0, "POST workers?name=w&hold=1");
+  harness.ask(0, "DELETE sessions/" + session);
+  CHECK(harness.heard(waits).answer->status == ServiceStatus::kGone);
+  harness.hang_up(holds);
+  CHECK(harness.heard(next).lines == std::vector<std::string>{R"({"worker":"w"})"});
+}
+
 TEST_CASE("worker: any server brings its calls to the one that keeps it and takes its result itself") {
   TasksHarness harness(2);
   const Worker worker(harness, "w", 0);

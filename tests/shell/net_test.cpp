@@ -199,7 +199,9 @@ TEST_CASE_FIXTURE(Net, "closed is an end, reset is an error") {
     connect();
     CHECK(dialer_end->stream.shut_down() == 0);
     dialer_end->stream.reset();
+    CHECK_FALSE(dialer_end->stream.is_open());
     run_until([&] { return !accepted->ends.empty(); });
+    CHECK(accepted->ends.size() == 1);
   }
 }
 

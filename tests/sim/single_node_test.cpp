@@ -592,6 +592,23 @@ TEST_CASE("an order to take over is not carried out when it is old") {
   CHECK(read_register(a).leader == kB);
 }
 
+TEST_CASE(
+    "whom a server greeted before there was a register it greets anew when that is of another lineage") {
+  for (const uint64_t lineage : {0, 1}) {
+    SingleNodeHarness a;
+    a.register_server(kB);
+    a.create("/election/server_", encode_server_info(info_of(kB)), ZkMode::kEphemeralSequential);
+    a.connect();
+    a.pass(milliseconds(100));
+    const LinkId link = a.greet(kB, Epoch(0));
+    REQUIRE(a.closed(link) == 0);
+    Register content = led_by(kB, {kB}, 3);
+    content.lineage = Lineage(lineage);
+    a.create_register(content);
+    CHECK(a.closed(link) == static_cast<int>(lineage));
+  }
+}
+
 TEST_CASE("another cluster's epoch is not believed by a server that has no register yet") {
   SingleNodeHarness a;
   // b has registered, and stands before a, but has not begun the cluster; a stranger of another one calls.

@@ -320,10 +320,12 @@ void Links::on(LinkEnded message) {
   callers_.erase(it);
 }
 
-// A new cluster or lineage is another world: every link starts anew, with a Hello that says so.
+// A new cluster or lineage is another world: every link starts anew, with a Hello that says so. So is the first
+// register, to a server that had read that there is none, when it is not of the lineage that everybody starts in.
 void Links::on(RegisterSeen message) {
-  bool other_world = register_ && (register_->cluster != message.content.cluster ||
-                                   register_->lineage != message.content.lineage);
+  const bool other_world = register_ ? register_->cluster != message.content.cluster ||
+                                           register_->lineage != message.content.lineage
+                                     : message.content.lineage != Lineage{};
   register_ = std::move(message.content);
   doubted_ = false;
   if (other_world) drop_all();

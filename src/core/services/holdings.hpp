@@ -188,9 +188,11 @@ template <class Key, class Thing>
 void Holdings<Key, Thing>::take_back(const Key& key, const std::string& why, Duration grace) {
   const Thing& thing = things_.at(key);
   if (thing.leaves || (thing.over && grace != Duration(0))) return;
+  const HolderId holder = thing.holder;
   const bool believed = hooks_.end_calls(key, gone(why));
   Thing* left = find(key);
-  if (left == nullptr || left->leaves) return;  // it was nothing but a call
+  // It was nothing but a call, and by now somebody else may be in its place.
+  if (left == nullptr || left->leaves || left->holder != holder) return;
   if (!streams_.part(key, why, believed ? grace : Duration(0))) return give_up(key);
   left->over = true;
 }
