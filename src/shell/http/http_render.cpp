@@ -8,8 +8,8 @@
 #include "msg/znodes.hpp"
 #include "shell/http/http_api.hpp"
 #include "shell/http/http_backup.hpp"
-#include "shell/http/http_status.hpp"
 #include "shell/http/http_text.hpp"
+#include "shell/http/status_page.hpp"
 
 namespace kvd {
 namespace {

@@ -1,6 +1,6 @@
 // The forms of a node's status: JSON with every promised member, Prometheus text that a scraper can read,
 // ZooKeeper's words. Standalone.
-#include "shell/http/http_status.hpp"
+#include "shell/http/status_page.hpp"
 
 #include <doctest.h>
 #include <simdjson.h>
@@ -9,7 +9,7 @@
 #include <set>
 #include <sstream>
 
-namespace kvd::http_status_test {
+namespace kvd::status_page_test {
 
 namespace {
 
@@ -138,4 +138,4 @@ TEST_CASE("status: stat and mntr") {
   }
 }
 
-}  // namespace kvd::http_status_test
+}  // namespace kvd::status_page_test

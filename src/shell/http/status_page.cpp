@@ -1,5 +1,5 @@
-// See http_status.hpp.
-#include "shell/http/http_status.hpp"
+// See status_page.hpp.
+#include "shell/http/status_page.hpp"
 
 #include <fmt/format.h>
 
