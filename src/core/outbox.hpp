@@ -81,6 +81,7 @@ inline ServiceActor service_actor(ZkCallId id) {
   return static_cast<ServiceActor>(zk_counter(id) % (kServiceActors + 1));
 }
 
+// What all actors of a node share.
 struct Outbox {
   // Fixed for the life of the node.
   const NodeConfig& config;

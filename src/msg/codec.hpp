@@ -45,7 +45,7 @@ auto fields(Of<Register> auto& m) {
 template <class Enum>
 constexpr uint8_t kLast = 0;
 template <>
-inline constexpr uint8_t kLast<Space> = static_cast<uint8_t>(Space::kFences);
+inline constexpr uint8_t kLast<Space> = static_cast<uint8_t>(kSpaces - 1);
 template <>
 inline constexpr uint8_t kLast<ElectionCause> = static_cast<uint8_t>(kLastElectionCause);
 

@@ -1,5 +1,6 @@
 // The words for kvd's enumerations, one per value: what the HTTP interface, the logs and the trace all say.
-// Declared next to the enumerations in client.hpp, services.hpp, peer.hpp and zk.hpp. Never parsed back.
+// Declared next to the enumerations in client.hpp, services.hpp, peer.hpp and zk.hpp. Never parsed back,
+// but for collections, which URLs name.
 #include "base/check.hpp"
 #include "msg/actors.hpp"
 #include "msg/client.hpp"

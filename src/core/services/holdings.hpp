@@ -5,6 +5,11 @@
 // The end of a holder: those who ask hear so. Who may believe to have it hears that it is lost, and has its time to let
 // go before others can have it. Then it leaves: its znode is removed, now or as soon as that is known and possible.
 //
+//   held     since add()
+//   over     take_back(), and its client may still believe to have it: until the grace ends, or it hangs up
+//   leaves   give_up(): the hook `remove` is asked for, until it was done (not_left() and stays() say that it was not)
+//   gone     forget(); at once by lose() and fail(), when there is nothing of it in ZooKeeper
+//
 // A part of the actor that owns it, which names what is held by keys of its own, and derives from Holding what it knows
 // of each.
 #pragma once
