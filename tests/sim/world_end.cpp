@@ -94,7 +94,9 @@ void World::break_for_good(int server) {
   }
   if (!is_alive(server)) return;
   const uint64_t kind = context_.prng.below(4);
-  if (kind <= 1) die(server, kind == 0, false, Duration(0));
+  // It may turn out to be the only one in sync. With what its host forgot it would be gone, and a person had to decide.
+  const bool with_host = kind == 0 && context_.options.sync_interval == 0;
+  if (kind <= 1) die(server, with_host, false, Duration(0));
   if (kind == 2) pause(server, kCorePatience);
 }
 
