@@ -10,11 +10,11 @@
 #include "msg/limits.hpp"
 #include "msg/name_rules.hpp"
 #include "msg/zk_checks.hpp"
+#include "msg/znodes.hpp"
 
 namespace kvd {
 namespace {
 
-constexpr size_t kSequenceDigits = 10;  // ZooKeeper's, behind the name of a sequential znode
 constexpr std::string_view kEnter = "/enter";
 constexpr std::string_view kLeave = "/leave";
 
@@ -27,7 +27,8 @@ struct Problem {
 Problem invalid(std::string text) { return {ServiceStatus::kInvalid, std::move(text)}; }
 
 Failure<ServiceAnswer> refuse(Problem problem) {
-  return Failure<ServiceAnswer>(ServiceAnswer{problem.status, std::move(problem.text), ContentType::kJson, {}});
+  return Failure<ServiceAnswer>(
+      ServiceAnswer{problem.status, std::move(problem.text), ContentType::kJson, {}});
 }
 
 std::string_view behind_slash(std::string_view path) {

@@ -8,6 +8,7 @@
 #include "msg/history.hpp"
 
 namespace kvd {
+
 Replica::Replica(Outbox& out)
     : out_(out),
       disk_(out),

@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.hpp"
 #include "core/outbox.hpp"
 #include "core/services/adrift.hpp"
 #include "core/services/losses.hpp"
@@ -252,6 +253,7 @@ void Holdings<Key, Thing>::lose_all(const std::string& why) {
 template <class Key, class Thing>
 void Holdings<Key, Thing>::forget(Key key) {
   const auto it = things_.find(key);
+  CHECK(it != things_.end());
   Thing was = std::move(it->second);
   by_holder_.erase({was.holder, key});
   if (const auto own = by_znode_.find(was.znode); own != by_znode_.end() && own->second == key)
