@@ -21,12 +21,11 @@ class AppendBuffer {
     return *this;
   }
 
-  // `item` is none of those in here.
-  template <class Item>
-  void append(Item&& item) {
+  // An item made of `parts`, none of which is one of those in here. The reference holds until the next one.
+  template <class... Parts>
+  T& append(Parts&&... parts) {
     if (size_ == capacity_) grow();
-    new (items_ + size_) T(std::forward<Item>(item));
-    ++size_;
+    return *new (items_ + size_++) T(std::forward<Parts>(parts)...);
   }
   // Keeps the first `size` items, and the memory.
   void truncate(size_t size);

@@ -46,10 +46,11 @@ bool KvRouter::full() const {
   return requests_.size() > out_.config.tuning.client_requests || waiting_bytes_ > limits::kWaitingBytes;
 }
 
-void KvRouter::on(ClientRequest&& message) {
+void KvRouter::on(Call&& message) {
   Token token = message.id.value;
   CHECK((token & kForwardedBit) == 0);
-  if (std::holds_alternative<DecideLineage>(message.operation)) {
+  StoreCall& call = std::get<StoreCall>(message.what);
+  if (std::holds_alternative<DecideLineage>(call.operation)) {
     Request& request = keep(token, 0, message.timeout);
     request.write = true;
     request.where = Where::kReplica;
@@ -57,20 +58,20 @@ void KvRouter::on(ClientRequest&& message) {
     out_.election.post(ForceLineage{token, out_.now + message.timeout * 3 / 4});
     return;
   }
-  const bool write = is_write(message.operation);
-  const bool local = !write && message.read == ReadMode::kLocal;
-  if (local && !stopping_ && message.min_revision <= applied_ && answered_here(message.operation)) {
-    out_.replica.post(Read{token, std::move(message.operation), false});
+  const bool write = is_write(call.operation);
+  const bool local = !write && call.read == ReadMode::kLocal;
+  if (local && !stopping_ && call.min_revision <= applied_ && answered_here(call.operation)) {
+    out_.replica.post(Read{token, std::move(call.operation), false});
     return;
   }
-  Request& request = keep(token, operation_bytes(message.operation), message.timeout);
-  request.operation = std::move(message.operation);
-  request.idempotency_key = std::move(message.idempotency_key);
-  request.fence = std::move(message.fence);
+  Request& request = keep(token, operation_bytes(call.operation), message.timeout);
+  request.operation = std::move(call.operation);
+  request.idempotency_key = std::move(call.idempotency_key);
+  request.fence = std::move(call.fence);
   request.write = request.ordered = write;
   if (write) ++ordered_;
   request.linear = !local;
-  request.min_revision = message.min_revision;
+  request.min_revision = call.min_revision;
   if (stopping_) {
     fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
   } else if (full()) {
@@ -101,7 +102,7 @@ void KvRouter::forget(Requests::iterator it) {
 }
 
 // A write that is on its way goes on; only nobody waits for it.
-void KvRouter::on(const ClientCancelled& message) {
+void KvRouter::on(const CallCancelled& message) {
   auto it = requests_.find(message.id.value);
   if (it != requests_.end()) forget(it);
 }
@@ -386,7 +387,7 @@ bool KvRouter::again_elsewhere(Request& request, const Answer& answer) {
 void KvRouter::on(Answered&& message) {
   if (message.local) {  // nothing is kept of these
     if (std::holds_alternative<Failed>(message.answer)) ++refused_;
-    out_.emit(reply_to(RequestId(message.token), std::move(message.answer), message.revision));
+    reply(RequestId(message.token), std::move(message.answer), message.revision);
     return;
   }
   auto it = requests_.find(message.token);
@@ -425,16 +426,21 @@ void KvRouter::on(const Applied& message) {
   }
 }
 
-ClientReply KvRouter::reply_to(RequestId id, Answer answer, Revision revision) const {
-  ClientReply reply{id, std::move(answer), role_.epoch, revision, std::nullopt};
-  if (!std::holds_alternative<Failed>(reply.answer)) return reply;  // it tells where else to ask
+// Made where the shell takes it from.
+void KvRouter::reply(RequestId id, Answer&& answer, Revision revision) {
+  Reply& reply = std::get<Reply>(out_.effects.append(std::in_place_type<Reply>));
+  reply.id = id;
+  StoreAnswer& said = std::get<StoreAnswer>(reply.what);
+  said.answer = std::move(answer);
+  said.epoch = role_.epoch;
+  said.revision = revision;
+  if (!std::holds_alternative<Failed>(said.answer)) return;  // it tells where else to ask
   if (role_.leading) {
-    reply.leader = out_.config.self.http;
+    said.leader = out_.config.self.http;
   } else if (role_.leader) {
     auto known = http_.find(role_.leader->id);
-    if (known != http_.end()) reply.leader = known->second;
+    if (known != http_.end()) said.leader = known->second;
   }
-  return reply;
 }
 
 void KvRouter::finish(Requests::iterator it, Answer answer, Revision revision) {
@@ -444,7 +450,7 @@ void KvRouter::finish(Requests::iterator it, Answer answer, Revision revision) {
     if (request.in_doubt && request.write) failed->outcome = Outcome::kUnknown;
   }
   if (!request.from) {
-    out_.emit(reply_to(RequestId(it->first), std::move(answer), revision));
+    reply(RequestId(it->first), std::move(answer), revision);
   } else if (request.from->first != LinkId(0)) {
     out_.emit(
         LinkSend{request.from->first, ForwardResult{request.from->second, std::move(answer), revision}});

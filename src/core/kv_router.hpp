@@ -26,9 +26,9 @@ class KvRouter {
   uint64_t refused() const { return refused_; }
   uint64_t forwarded() const { return forwarded_; }
 
-  // The reply to a request that never became one of ours (its mailbox was full, or it is answered by the node
-  // itself).
-  ClientReply reply_to(RequestId id, Answer answer, Revision revision) const;
+  // Answers a call of a client; also one that never became one of ours (its mailbox was full, or the node itself
+  // answers it).
+  void reply(RequestId id, Answer&& answer, Revision revision);
 
  private:
   // A token names a request in here and at the replica: a client's is its RequestId, one that another server
@@ -65,8 +65,8 @@ class KvRouter {
 
   using Requests = std::map<Token, Request>;
 
-  void on(ClientRequest&& message);
-  void on(const ClientCancelled& message);
+  void on(Call&& message);
+  void on(const CallCancelled& message);
   void on(const PeerUp& message);
   void on(const PeerDown& message);
   void on(PeerSaid&& message);

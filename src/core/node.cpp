@@ -80,6 +80,7 @@ struct Node::Parts {
 
   bool recovering() const { return config.self.durable && !recovered; }
   bool refuse_link(const NodeInput& input);
+  void refuse(const Call& call, ErrorCode code, const char* why);
   void start(Instant now);
   void recover();
   void work();
@@ -122,14 +123,21 @@ Node::~Node() = default;
 
 namespace {
 
+bool asks_status(const Call& call) {
+  const auto* store = std::get_if<StoreCall>(&call.what);
+  return store != nullptr && std::holds_alternative<QueryStatus>(store->operation);
+}
+
 // Where an input goes. Everything that is not listed here goes nowhere: there is no fallback.
 struct Delivery {
   Outbox& out;
   bool delivered = true;
 
-  void operator()(ClientRequest& m) { delivered = out.kv_router.offer(std::move(m)); }
-  void operator()(ServiceRequest& m) { delivered = out.service_router.offer(std::move(m)); }
-  void operator()(ClientCancelled& m) {
+  void operator()(Call& m) {
+    const bool store = std::holds_alternative<StoreCall>(m.what);
+    delivered = store ? out.kv_router.offer(std::move(m)) : out.service_router.offer(std::move(m));
+  }
+  void operator()(CallCancelled& m) {
     out.kv_router.post(m);
     out.service_router.post(m);
   }
@@ -188,9 +196,9 @@ void Node::push(NodeInput&& input) {
   if (p.trace->wanted()) {
     p.trace->add(fmt::format("{} {} <- {}", to_us(p.out.now), p.config.self.member.id.value, to_text(input)));
   }
-  if (auto* request = std::get_if<ClientRequest>(&input);
-      request != nullptr && std::holds_alternative<QueryStatus>(request->operation)) {
-    p.queries.push_back(request->id);
+  auto* call = std::get_if<Call>(&input);
+  if (call != nullptr && asks_status(*call)) {
+    p.queries.push_back(call->id);
     return;
   }
   if (auto* answer = std::get_if<DiskAnswer>(&input)) {
@@ -204,26 +212,10 @@ void Node::push(NodeInput&& input) {
     }
   }
   if (p.recovering() && p.refuse_link(input)) return;
-  if (auto* call = std::get_if<ServiceRequest>(&input); call != nullptr && p.recovering()) {
-    p.out.emit(ServiceRouter::refusal(call->id, "this server still reads its data directory"));
-    return;
-  }
-  if (auto* request = std::get_if<ClientRequest>(&input); request != nullptr && p.recovering()) {
-    p.out.emit(p.kv_router.reply_to(
-        request->id,
-        Failed{ErrorCode::kNotReady, Outcome::kNotApplied, "this server still reads its data directory"},
-        p.replica.commit()));
-    return;
-  }
+  if (call != nullptr && p.recovering())
+    return p.refuse(*call, ErrorCode::kNotReady, "this server still reads its data directory");
   if (std::holds_alternative<StopRequested>(input)) p.stopping = true;
-  RequestId request_id;
   LinkId link;
-  bool service = false;
-  if (auto* request = std::get_if<ClientRequest>(&input)) request_id = request->id;
-  if (auto* call = std::get_if<ServiceRequest>(&input)) {
-    request_id = call->id;
-    service = true;
-  }
   if (auto* received = std::get_if<LinkReceived>(&input)) link = received->link;
   if (p.overflowed.contains(link)) return;
   Delivery delivery{p.out};
@@ -235,14 +227,17 @@ void Node::push(NodeInput&& input) {
     p.overflowed.insert(link);
     p.out.emit(LinkClose{link});
     p.out.links.post(LinkEnded{link, LinkEnd::kOverflow, "this server's mailbox is full"});
-  } else if (service) {
-    p.out.emit(ServiceRouter::refusal(request_id, "too many calls wait in this server"));
   } else {
-    p.out.emit(p.kv_router.reply_to(
-        request_id,
-        Failed{ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in this server"},
-        p.replica.commit()));
+    p.refuse(*call, ErrorCode::kOverloaded, "too many requests wait in this server");
   }
+}
+
+// One that never became a router's. What is refused of the store tells where else to ask.
+void Node::Parts::refuse(const Call& call, ErrorCode code, const char* why) {
+  Reply refused = refusal(call, code, why);
+  if (auto* store = std::get_if<StoreAnswer>(&refused.what))
+    return kv_router.reply(call.id, std::move(store->answer), replica.commit());
+  out.emit(std::move(refused));
 }
 
 // Who dials before this server knows who it is may dial again.
@@ -336,7 +331,7 @@ Instant Node::pump(Instant now) {
   CHECK(now >= p.last_turn);
   if (p.recovering()) p.recover();
   if (!p.recovering()) p.work();
-  for (RequestId id : p.queries) p.out.emit(p.kv_router.reply_to(id, p.status(), p.replica.commit()));
+  for (RequestId id : p.queries) p.kv_router.reply(id, p.status(), p.replica.commit());
   p.queries.clear();
   bool idle = p.recovering() || (p.replica.stopped() && p.kv_router.drained() && p.service_router.drained());
   if (p.stopping && idle) p.out.emit(Exit{0, ""});

@@ -10,10 +10,9 @@
 #include <variant>
 #include <vector>
 
-#include "msg/client.hpp"
+#include "msg/call.hpp"
 #include "msg/disk.hpp"
 #include "msg/peer.hpp"
-#include "msg/services.hpp"
 #include "msg/typed_call.hpp"
 #include "msg/zk.hpp"
 
@@ -22,9 +21,8 @@ namespace kvd {
 // ---- the node's own edge ----
 struct StopRequested {};  // SIGTERM, SIGINT: hand over, drain, exit
 
-using NodeInput =
-    std::variant<ClientRequest, ServiceRequest, ClientCancelled, LinkOpened, LinkAccepted, LinkReceived,
-                 LinkEnded, ZkResult, ZkWatchFired, ZkSessionChanged, DiskAnswer, StopRequested>;
+using NodeInput = std::variant<Call, CallCancelled, LinkOpened, LinkAccepted, LinkReceived, LinkEnded,
+                               ZkResult, ZkWatchFired, ZkSessionChanged, DiskAnswer, StopRequested>;
 
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 struct LogLine {
@@ -37,8 +35,8 @@ struct Exit {
   std::string reason;  // one line for the operator; empty with 0
 };
 
-using NodeEffect = std::variant<ClientReply, ServiceReply, LinkDial, LinkSend, LinkClose, ZkCall, ZkReopen,
-                                DiskOrder, LogLine, Exit>;
+using NodeEffect =
+    std::variant<Reply, LinkDial, LinkSend, LinkClose, ZkCall, ZkReopen, DiskOrder, LogLine, Exit>;
 
 // ---- between the actors ----
 // From the register keeper to everyone: the register as it stands, after every change of it and after every
@@ -247,8 +245,8 @@ struct Answered {  // from replica
   Revision revision;
   bool local = false;  // to a Read that was not linear
 };
-using KvRouterMessage = std::variant<ClientRequest, ClientCancelled, PeerUp, PeerDown, PeerSaid, RoleChanged,
-                                     Applied, Answered, StopRequested>;
+using KvRouterMessage = std::variant<Call, CallCancelled, PeerUp, PeerDown, PeerSaid, RoleChanged, Applied,
+                                     Answered, StopRequested>;
 
 // ---- the coordination services: the router and sessions first, then one actor each ----
 using HolderId = StrongId<struct HolderIdTag>;  // a client's session on this server; 0: none
@@ -297,7 +295,7 @@ struct ServiceAnswered {  // from sessions and the services
   bool line = false;  // one line of a stream ...
   bool last = true;   // ... and its last one
 };
-using ServiceRouterMessage = std::variant<ServiceRequest, ClientCancelled, PeerUp, PeerDown, PeerSaid,
-                                          MembersListed, ServiceAnswered, ZkSessionChanged, StopRequested>;
+using ServiceRouterMessage = std::variant<Call, CallCancelled, PeerUp, PeerDown, PeerSaid, MembersListed,
+                                          ServiceAnswered, ZkSessionChanged, StopRequested>;
 
 }  // namespace kvd

@@ -1,5 +1,5 @@
-// What a client can ask and what it can be told, free of HTTP: the shell turns requests into these, one
-// server forwards them to another in the same words, and the shell turns replies into status codes.
+// What a client can ask of the store and what it can be told, free of HTTP: a face turns requests into these (in a
+// Call, call.hpp), one server forwards them to another in the same words, and the face turns answers into its own.
 #pragma once
 #include <string>
 #include <variant>
@@ -11,17 +11,6 @@
 #include "msg/types.hpp"
 
 namespace kvd {
-
-// A request's id tells by which connection of a client it came, and its place there, which begins again after 2^31 - 1.
-// The place's highest bit is its connection's, and counts for nothing here.
-constexpr RequestId request_id(uint32_t connection, uint32_t place) {
-  return RequestId(uint64_t{connection} << 32 | place);
-}
-constexpr uint32_t connection_of(RequestId id) { return static_cast<uint32_t>(id.value >> 32); }
-// Of two that are under way on one connection.
-constexpr bool comes_before(RequestId a, RequestId b) {
-  return static_cast<int32_t>(static_cast<uint32_t>(a.value << 1) - static_cast<uint32_t>(b.value << 1)) < 0;
-}
 
 // If-Match and If-None-Match (RFC 9110, 13.1) on one key.
 struct EntityTags {
@@ -100,17 +89,12 @@ using Operation = std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefi
 
 enum class ReadMode { kLocal, kLinear };
 
-struct ClientRequest {
-  RequestId id;
+struct StoreCall {
   Operation operation;
   ReadMode read = ReadMode::kLocal;  // for reads
   Revision min_revision;             // for local reads: wait until this server has it
   std::string idempotency_key;       // of a write, 1 to limits::kIdempotencyKeyBytes; empty: none
   OptionalBox<Fence> fence;          // of a write of keys
-  Duration timeout{5'000'000};       // how long it may wait from its arrival at the node
-};
-struct ClientCancelled {  // the client's connection is gone: nobody waits for the reply any more
-  RequestId id;
 };
 
 // ---- replies ----
@@ -272,8 +256,7 @@ using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDelete
                             BatchWritten, ConditionFailed, SettingsChanged, Failed, Box<Status>, LeaderMoved,
                             Box<SnapshotPart>, Box<Fenced>, LineageForced>;
 
-struct ClientReply {
-  RequestId id;
+struct StoreAnswer {
   Answer answer;
   Epoch epoch;                    // that the answering node is in
   Revision revision;              // that the answer reflects

@@ -46,14 +46,6 @@ struct ServiceCall {
   std::string body;
 };
 
-// From the shell. The node answers with ServiceReply, once, or, to a request that a connection holds (`hold=1`), one
-// line after another until one that is the last. ClientCancelled: the connection is gone.
-struct ServiceRequest {
-  RequestId id;
-  ServiceCall call;
-  Duration timeout{5'000'000};  // beyond what the call itself may wait for
-};
-
 enum class ServiceStatus : uint8_t {
   kOk,
   kCreated,
@@ -84,13 +76,6 @@ struct ServiceAnswer {
   std::string text;  // without a newline at its end
   ContentType content_type = ContentType::kJson;
   std::vector<NamedText> fields;  // further header fields of HTTP
-};
-
-struct ServiceReply {
-  RequestId id;
-  ServiceAnswer answer;
-  bool line = false;  // of a request that is held: `text` is one line ...
-  bool last = true;   // ... and not the last one
 };
 
 // ---- between servers: a call for a client's session that another server keeps ----

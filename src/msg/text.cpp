@@ -420,20 +420,24 @@ struct DiskText {
 
 std::string text_of(const Address& address) { return format_address(address); }
 
+std::string text_of(const StoreCall& call) {
+  return fmt::format(
+      "{}{}{}{}", to_text(call.operation), call.read == ReadMode::kLinear ? " linear" : "",
+      call.min_revision == Revision(0) ? "" : fmt::format(" min_revision={}", call.min_revision.value),
+      text_of(call.fence));
+}
+
+std::string text_of(const StoreAnswer& answer) {
+  return fmt::format("{} epoch={} revision={} leader={}", to_text(answer.answer), answer.epoch.value,
+                     answer.revision.value, answer.leader ? text_of(*answer.leader) : "none");
+}
+
 struct EdgeText {
-  std::string operator()(const ClientRequest& m) const {
-    return fmt::format(
-        "ClientRequest {} {}{}{}{} timeout={}us", m.id.value, to_text(m.operation),
-        m.read == ReadMode::kLinear ? " linear" : "",
-        m.min_revision == Revision(0) ? "" : fmt::format(" min_revision={}", m.min_revision.value),
-        text_of(m.fence), m.timeout.count());
+  std::string operator()(const Call& m) const {
+    const std::string what = std::visit([](const auto& call) { return text_of(call); }, m.what);
+    return fmt::format("Call {} {} timeout={}us", m.id.value, what, m.timeout.count());
   }
-  std::string operator()(const ServiceRequest& m) const {
-    return fmt::format("ServiceRequest {} {} timeout={}us", m.id.value, text_of(m.call), m.timeout.count());
-  }
-  std::string operator()(const ClientCancelled& m) const {
-    return fmt::format("ClientCancelled {}", m.id.value);
-  }
+  std::string operator()(const CallCancelled& m) const { return fmt::format("CallCancelled {}", m.id.value); }
   std::string operator()(const LinkOpened& m) const { return fmt::format("LinkOpened {}", m.link.value); }
   std::string operator()(const LinkAccepted& m) const {
     return fmt::format("LinkAccepted {} from={}", m.link.value, m.from);
@@ -454,15 +458,9 @@ struct EdgeText {
   std::string operator()(const DiskAnswer& m) const { return std::visit(DiskText{}, m); }
   std::string operator()(const StopRequested&) const { return "StopRequested"; }
 
-  std::string operator()(const ClientReply& m) const {
-    return fmt::format("ClientReply {} {} epoch={} revision={} leader={}", m.id.value, to_text(m.answer),
-                       m.epoch.value, m.revision.value, m.leader ? text_of(*m.leader) : "none");
-  }
-  std::string operator()(const ServiceReply& m) const {
-    return fmt::format("ServiceReply {} {}{}", m.id.value, text_of(m.answer),
-                       !m.line  ? ""
-                       : m.last ? " last line"
-                                : " line");
+  std::string operator()(const Reply& m) const {
+    const std::string what = std::visit([](const auto& answer) { return text_of(answer); }, m.what);
+    return fmt::format("Reply {} {}{}", m.id.value, what, !m.line ? "" : m.last ? " last line" : " line");
   }
   std::string operator()(const LinkDial& m) const {
     return fmt::format("LinkDial {} to={}", m.link.value, text_of(m.to));

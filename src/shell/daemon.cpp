@@ -284,8 +284,8 @@ class Daemon {
     input_waits_ = true;
     if (log_.debugging()) log_debug(input);
     if (!exiting_since_) return node_.push(std::move(input));
-    if (const auto* request = std::get_if<ClientRequest>(&input)) late_requests_.push_back(request->id);
-    if (const auto* call = std::get_if<ServiceRequest>(&input)) late_calls_.push_back(call->id);
+    if (const auto* call = std::get_if<Call>(&input))
+      late_.push_back(refusal(*call, ErrorCode::kShuttingDown, "the server is stopping"));
   }
 
   void log_debug(const auto& variant) {
@@ -317,8 +317,7 @@ class Daemon {
     timer_.start(std::max(deadline - now(), Duration(0)));
   }
 
-  void perform(const ClientReply& reply) { http_->reply(reply); }
-  void perform(const ServiceReply& reply) { http_->reply(reply); }
+  void perform(const Reply& reply) { http_->reply(reply); }
   void perform(LinkDial&& order) { links_.value().perform(std::move(order)); }
   void perform(LinkSend&& order) { links_.value().perform(std::move(order)); }
   void perform(LinkClose&& order) { links_.value().perform(std::move(order)); }
@@ -348,13 +347,7 @@ class Daemon {
 
   // The node has said its last word: clients get theirs, then everything is closed and the loop runs dry.
   void exit_turn() {
-    for (RequestId id : std::exchange(late_requests_, {})) {
-      http_->reply(
-          ClientReply{id, Failed{ErrorCode::kShuttingDown, Outcome::kNotApplied, "the server is stopping"},
-                      Epoch(), Revision(), std::nullopt});
-    }
-    for (RequestId id : std::exchange(late_calls_, {}))
-      http_->reply(ServiceRouter::refusal(id, "the server is stopping"));
+    for (const Reply& reply : std::exchange(late_, {})) http_->reply(reply);
     flush();
     Duration passed = now() - *exiting_since_;
     bool drained = http_->drained() || passed >= kDrainMax;
@@ -397,8 +390,7 @@ class Daemon {
   Exit exit_;
   bool zk_closed_ = false;
   bool disk_closed_ = false;
-  std::vector<RequestId> late_requests_;
-  std::vector<RequestId> late_calls_;
+  std::vector<Reply> late_;  // to calls that the node did not get any more
 };
 
 }  // namespace

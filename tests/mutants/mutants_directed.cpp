@@ -327,15 +327,12 @@ bool breaks_by_repeating_behind() {
   a.create_register(led_by(b, {b}, 3));
   a.connect();
   const LinkId to_b = a.answer_dial(b, Epoch(3));
-  ClientRequest write;
-  write.id = request_id(7, 0);
+  StoreCall write;
   write.operation = PutKey{"k", Bytes("v"), {}};
   write.idempotency_key = "once";
-  write.timeout = seconds(5);
-  a.push(write);
-  write.id = request_id(7, 1);
+  a.push(Call{request_id(7, 0), write});
   write.idempotency_key = "";
-  a.push(write);
+  a.push(Call{request_id(7, 1), write});
   a.push(LinkEnded{to_b, LinkEnd::kReset, ""});
   a.pass(milliseconds(500));
   const LinkId again = a.answer_dial(b, Epoch(3));

@@ -31,6 +31,7 @@
 #include "sim/network.hpp"
 #include "sim/process.hpp"
 #include "sim/zk_gateway.hpp"
+#include "support/store_client.hpp"
 
 namespace kvd::sim {
 namespace {
@@ -121,7 +122,7 @@ void Stage::kill(int server, bool closes_session) {
 }
 
 void Stage::perform(int server, NodeEffect effect) {
-  if (auto* reply = std::get_if<ClientReply>(&effect)) {
+  if (auto reply = answer_of_store(effect)) {
     say(fmt::format("s{} answers request {}: {} at revision {}", server, connection_of(reply->id),
                     to_text(reply->answer), reply->revision.value));
   } else if (auto* line = std::get_if<LogLine>(&effect)) {
@@ -154,13 +155,12 @@ void Stage::run(Duration span) {
 
 void Stage::ask(int server, Operation operation, ReadMode read, Duration timeout,
                 const std::string& idempotency_key) {
-  ClientRequest request;
-  request.id = request_id(++requests_, 0);  // by a connection of its own
+  StoreCall request;
   request.operation = std::move(operation);
   request.read = read;
-  request.timeout = timeout;
   request.idempotency_key = idempotency_key;
-  processes_[server]->deliver(std::move(request));
+  // By a connection of its own.
+  processes_[server]->deliver(Call{request_id(++requests_, 0), std::move(request), timeout});
 }
 
 void Stage::show() {

@@ -67,8 +67,7 @@ uint64_t ServicesHarness::send(int server, std::string_view request, std::string
   const uint64_t id = ++requests_;
   heard_[id];
   asked_of_[id] = server;
-  servers_[server]->inputs.push_back(
-      ServiceRequest{RequestId(id), call_of(request, std::move(body)), seconds(5)});
+  servers_[server]->inputs.push_back(Call{RequestId(id), call_of(request, std::move(body)), seconds(5)});
   settle();
   return id;
 }
@@ -81,7 +80,7 @@ uint64_t ServicesHarness::send_and_pause(int server, std::string_view request, i
 }
 
 void ServicesHarness::hang_up(uint64_t request) {
-  servers_[asked_of_.at(request)]->inputs.push_back(ClientCancelled{RequestId(request)});
+  servers_[asked_of_.at(request)]->inputs.push_back(CallCancelled{RequestId(request)});
   settle();
 }
 
@@ -360,14 +359,15 @@ void ServicesHarness::perform(int number, NodeEffect effect) {
     const auto [other, end] = link->second;
     server.links.erase(link);
     if (other->links.erase(end) > 0) other->inputs.push_back(LinkEnded{end, LinkEnd::kReset, "closed"});
-  } else if (auto* reply = std::get_if<ServiceReply>(&effect)) {
+  } else if (auto* reply = std::get_if<Reply>(&effect)) {
     Heard& heard = heard_.at(reply->id.value);
     CHECK(!heard.ended);
     heard.ended = reply->last;
+    auto& answer = std::get<ServiceAnswer>(reply->what);
     if (reply->line) {
-      heard.lines.push_back(reply->answer.text);
+      heard.lines.push_back(answer.text);
     } else {
-      heard.answer = std::move(reply->answer);
+      heard.answer = std::move(answer);
     }
   } else if (auto* line = std::get_if<LogLine>(&effect)) {
     lines_.push_back(std::move(line->message));

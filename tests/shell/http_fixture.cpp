@@ -56,25 +56,28 @@ HttpFixture::~HttpFixture() {
 void HttpFixture::turn() {
   std::vector<NodeInput> inputs = std::exchange(inputs_, {});
   for (NodeInput& input : inputs) {
-    if (auto* gone = std::get_if<ClientCancelled>(&input)) cancelled.push_back(gone->id);
-    if (auto* call = std::get_if<ServiceRequest>(&input)) calls.push_back(std::move(*call));
-    auto* request = std::get_if<ClientRequest>(&input);
-    if (request == nullptr) continue;
+    if (auto* gone = std::get_if<CallCancelled>(&input)) cancelled.push_back(gone->id);
+    auto* call = std::get_if<Call>(&input);
+    if (call == nullptr) continue;
+    const auto* request = std::get_if<StoreCall>(&call->what);
+    if (request == nullptr) {
+      calls.push_back(std::move(*call));
+      continue;
+    }
     ++asked;
     std::optional<Answer> found = script_ ? script_(*request) : std::nullopt;
     if (found) {
-      replies_.push_back({request->id, std::move(*found), epoch, revision, std::nullopt});
+      answer(*call, std::move(*found));
     } else {
-      held.push_back(std::move(*request));
+      held.push_back(std::move(*call));
     }
   }
-  for (ClientReply& reply : std::exchange(replies_, {})) server_->reply(std::move(reply));
-  for (const ServiceReply& line : std::exchange(lines_, {})) server_->reply(line);
+  for (const Reply& reply : std::exchange(replies_, {})) server_->reply(reply);
   server_->flush();
 }
 
-void HttpFixture::answer(const ClientRequest& request, Answer content) {
-  replies_.push_back({request.id, std::move(content), epoch, revision, std::nullopt});
+void HttpFixture::answer(const Call& call, Answer content) {
+  replies_.push_back({call.id, StoreAnswer{std::move(content), epoch, revision, std::nullopt}});
 }
 
 void HttpFixture::run_until(const std::function<bool()>& condition) {
@@ -140,7 +143,7 @@ bool Client::read_some(size_t most) {
   return count > 0;
 }
 
-Reply Client::next(bool head) {
+Response Client::next(bool head) {
   size_t end = 0;
   fixture_.run_until([&] {
     read_some();
@@ -149,7 +152,7 @@ Reply Client::next(bool head) {
   });
   if (end == std::string::npos)
     throw std::runtime_error("the connection ended without an answer: " + received_);
-  Reply reply;
+  Response reply;
   std::string_view text = std::string_view(received_).substr(0, end + 2);
   REQUIRE(text.starts_with("HTTP/1.1 "));
   reply.status = std::stoi(std::string(text.substr(9, 3)));

@@ -15,7 +15,7 @@
 
 namespace kvd::testing {
 
-struct Reply {  // one HTTP response as a client reads it
+struct Response {  // one HTTP response as a client reads it
   int status = 0;
   std::map<std::string, std::string> fields;  // names in lower case
   std::string body;
@@ -28,7 +28,7 @@ struct Reply {  // one HTTP response as a client reads it
 class HttpFixture {
  public:
   // The node's answer to a request; none: it is kept in `held` until the test answers it.
-  using Script = std::function<std::optional<Answer>(const ClientRequest&)>;
+  using Script = std::function<std::optional<Answer>(const StoreCall&)>;
 
   explicit HttpFixture(HttpOptions options = {}, Script script = nullptr);
   ~HttpFixture();
@@ -47,13 +47,13 @@ class HttpFixture {
   // Some turns of the loop, for pace alone.
   void run_turns(int turns);
   // Answers a held request in the next turn.
-  void answer(const ClientRequest& request, Answer answer);
+  void answer(const Call& call, Answer answer);
 
   // What the node says to a call of the services, in the next turn.
-  void say(ServiceReply reply) { lines_.push_back(std::move(reply)); }
+  void say(Reply reply) { replies_.push_back(std::move(reply)); }
 
-  std::vector<ClientRequest> held;
-  std::vector<ServiceRequest> calls;  // of the services
+  std::vector<Call> held;   // of the store
+  std::vector<Call> calls;  // of the services
   std::vector<RequestId> cancelled;
   std::vector<LogLine> log;
   size_t asked = 0;  // requests that reached the node
@@ -68,8 +68,7 @@ class HttpFixture {
   uv_timer_t waker_;
   Script script_;
   std::vector<NodeInput> inputs_;
-  std::vector<ClientReply> replies_;
-  std::vector<ServiceReply> lines_;
+  std::vector<Reply> replies_;
   std::unique_ptr<HttpServer> server_;
   Address address_;
 };
@@ -87,7 +86,7 @@ class Client {
   void end_sending();  // half-close
   void reset();        // gone without a word
   // The next whole response; `head`: it answers a HEAD request.
-  Reply next(bool head = false);
+  Response next(bool head = false);
   // The server closed, and nothing more came.
   bool closed();
   // Waits for the end of the connection and returns everything

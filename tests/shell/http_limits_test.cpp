@@ -20,7 +20,7 @@ std::string repeated(const std::string& text, size_t count) {
 
 HttpFixture::Script serving(size_t value_bytes) {
   Bytes value(std::string(value_bytes, 'v'));
-  return [value](const ClientRequest&) -> std::optional<Answer> {
+  return [value](const StoreCall&) -> std::optional<Answer> {
     return KeyFound{Record("k", value, {Revision(1), Revision(2), 1}), true};
   };
 }
@@ -40,7 +40,7 @@ TEST_CASE("limits: a request that stops half-way is 408") {
         "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"}) {
     HttpFixture fixture(options);
     Client client(fixture);
-    Reply reply = client.send(bytes).next();
+    Response reply = client.send(bytes).next();
     CHECK(reply.status == 408);
     CHECK(reply.field("connection") == "close");
     bool write = bytes[0] == 'P';
@@ -203,7 +203,7 @@ TEST_CASE("limits: who reads slowly is read slowly, and gets everything in the e
   } while (fixture.asked != asked);
   CHECK(fixture.asked < kRequests / 2);  // the kernel holds some megabytes of the 80
   for (size_t i = 0; i < kRequests; ++i) {
-    Reply reply = client.next();
+    Response reply = client.next();
     CHECK(reply.status == 200);
     CHECK(reply.body.size() == kValueBytes);
   }
@@ -227,7 +227,7 @@ TEST_CASE("limits: who takes nothing is closed") {
 TEST_CASE("limits: when all together hold too much, the one that holds the most goes") {
   HttpOptions options = patient();
   options.held_bytes_max = 20u << 20;
-  HttpFixture fixture(options, [&](const ClientRequest& request) -> std::optional<Answer> {
+  HttpFixture fixture(options, [&](const StoreCall& request) -> std::optional<Answer> {
     if (std::get<ReadKey>(request.operation).key == "wait") return std::nullopt;
     return KeyFound{Record("k", std::string(1 << 20, 'v'), {Revision(1), Revision(2), 1}), true};
   });
@@ -251,7 +251,7 @@ TEST_CASE("limits: bodies that are being received count as held") {
   Client greedy(fixture);
   greedy.send("POST /v1/kv" + std::string(kHost) + "Content-Length: 4000000\r\n\r\n" +
               std::string(3u << 20, 'x'));
-  Reply reply = greedy.next();
+  Response reply = greedy.next();
   CHECK(reply.status == 503);
   CHECK(reply.field("retry-after") == "1");
   CHECK(reply.body.find("\"outcome\":\"not-applied\"") != std::string::npos);
@@ -269,7 +269,7 @@ TEST_CASE(
        {"Content-Length: 3000000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n2dc6c0\r\n"}) {
     Client client(fixture);
     client.send("PUT /v1/kv/k" + std::string(kHost) + framing + std::string(3'000'000, 'x'));
-    Reply reply = client.next();
+    Response reply = client.next();
     CHECK(reply.status == 413);
     CHECK(reply.body.find("a value may have 1000 bytes at most") != std::string::npos);
     CHECK(reply.body.find("\"outcome\":\"not-applied\"") != std::string::npos);
@@ -343,7 +343,7 @@ TEST_CASE("limits: connections beyond the limit are told so, and others take the
   for (int i = 0; i < 3; ++i) {
     Client third(fixture);
     third.send(get("/v1/kv/k"));
-    Reply reply = third.next();
+    Response reply = third.next();
     CHECK(reply.status == 503);
     CHECK(reply.field("retry-after") == "1");
     CHECK(reply.field("connection") == "close");

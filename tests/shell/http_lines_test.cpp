@@ -10,16 +10,18 @@ namespace {
 
 constexpr char kHold[] = "POST /v1/locks/a/b?hold=1&name=x%20y HTTP/1.1\r\nHost: x\r\n\r\n";
 
-ServiceReply line(RequestId id, std::string text, bool last = false) {
+Reply line(RequestId id, std::string text, bool last = false) {
   return {id, ServiceAnswer{ServiceStatus::kOk, std::move(text), ContentType::kJson, {}}, true, last};
 }
 
-ServiceRequest call_of(HttpFixture& fixture) {
+Call call_of(HttpFixture& fixture) {
   fixture.run_until([&] { return !fixture.calls.empty(); });
-  ServiceRequest call = std::move(fixture.calls.back());
+  Call call = std::move(fixture.calls.back());
   fixture.calls.pop_back();
   return call;
 }
+
+const ServiceCall& service_of(const Call& call) { return std::get<ServiceCall>(call.what); }
 
 void await(HttpFixture& fixture, Client& client, const std::string& text) {
   fixture.run_until([&] {
@@ -34,16 +36,16 @@ TEST_CASE("lines: each goes out when it is said, and the last one ends the answe
   HttpFixture fixture;
   Client client(fixture);
   client.send(kHold);
-  const ServiceRequest call = call_of(fixture);
-  CHECK(call.call.path == "a/b");
-  CHECK(call.call.parameters == std::vector<NamedText>{{"hold", "1"}, {"name", "x y"}});
+  const Call call = call_of(fixture);
+  CHECK(service_of(call).path == "a/b");
+  CHECK(service_of(call).parameters == std::vector<NamedText>{{"hold", "1"}, {"name", "x y"}});
   fixture.say(line(call.id, "one"));
   await(fixture, client, "one\n");
   CHECK(client.received().find("Transfer-Encoding: chunked") != std::string::npos);
   CHECK(client.received().find("application/x-ndjson") != std::string::npos);
   fixture.say(line(call.id, "two", true));
   client.send("GET /v1/locks/a HTTP/1.1\r\nHost: x\r\n\r\n");  // the connection goes on
-  const ServiceRequest next = call_of(fixture);
+  const Call next = call_of(fixture);
   fixture.say(
       {next.id, ServiceAnswer{ServiceStatus::kNotFound, "nothing", ContentType::kJson, {}}, false, true});
   await(fixture, client, "HTTP/1.1 404");
@@ -56,7 +58,7 @@ TEST_CASE("lines: a client of HTTP/1.0 gets them as they are and the end of the 
     HttpFixture fixture;
     Client client(fixture);
     client.send(std::string("POST /v1/locks/a?hold=1 HTTP/1.0\r\n") + field + "\r\n");
-    const ServiceRequest call = call_of(fixture);
+    const Call call = call_of(fixture);
     fixture.say(line(call.id, "one"));
     fixture.say(line(call.id, "two", true));
     const std::string all = client.rest();
@@ -70,7 +72,7 @@ TEST_CASE("lines: who has ended the connection before the first one holds nothin
   HttpFixture fixture;
   Client client(fixture);
   client.send(kHold);
-  const ServiceRequest call = call_of(fixture);
+  const Call call = call_of(fixture);
   client.end_sending();
   Client other(fixture);  // by the time that it is heard the end of the first one has been, too
   other.send("GET /v1/locks/a HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -88,7 +90,7 @@ TEST_CASE("lines: a connection that ends gives up what it held") {
     HttpFixture fixture;
     Client client(fixture);
     client.send(kHold);
-    const ServiceRequest call = call_of(fixture);
+    const Call call = call_of(fixture);
     fixture.say(line(call.id, "one"));
     await(fixture, client, "one\n");
     if (orderly) {
@@ -105,7 +107,7 @@ TEST_CASE("lines: who only waits may end its side and still gets the answer") {
   HttpFixture fixture;
   Client client(fixture);
   client.send("POST /v1/locks/a?session=s&wait=5 HTTP/1.1\r\nHost: x\r\n\r\n");
-  const ServiceRequest call = call_of(fixture);
+  const Call call = call_of(fixture);
   client.end_sending();
   fixture.settle();
   fixture.say({call.id, ServiceAnswer{ServiceStatus::kOk, "{}", ContentType::kJson, {}}, false, true});
@@ -119,7 +121,7 @@ TEST_CASE("lines: answers to what was asked before come first") {
   client.send("GET /v1/kv/slow HTTP/1.1\r\nHost: x\r\n\r\n" + std::string(kHold));
   fixture.run_until([&] { return fixture.held.size() == 1; });
   fixture.answer(fixture.held[0], KeyMissing{});
-  const ServiceRequest call = call_of(fixture);
+  const Call call = call_of(fixture);
   fixture.say(line(call.id, "one", true));
   await(fixture, client, "one\n\r\n0\r\n\r\n");
   CHECK(client.received().find("HTTP/1.1 404") == 0);

@@ -35,7 +35,7 @@ const std::string kHold = without_body("POST /v1/locks/a?hold=1");
 
 size_t known(const HttpFixture& fixture) { return fixture.held.size() + fixture.calls.size(); }
 
-Answer answer_to(const ClientRequest& request) {
+Answer answer_to(const StoreCall& request) {
   if (std::holds_alternative<ReadKey>(request.operation)) return KeyMissing{};
   if (std::holds_alternative<ListKeys>(request.operation)) return Listing{};
   if (std::holds_alternative<PutKey>(request.operation)) return KeyWritten{true};
@@ -49,9 +49,9 @@ Answer answer_to(const ClientRequest& request) {
 
 // All that the node knows of.
 void answer_all(HttpFixture& fixture) {
-  for (const ClientRequest& request : std::exchange(fixture.held, {}))
-    fixture.answer(request, answer_to(request));
-  for (const ServiceRequest& call : std::exchange(fixture.calls, {}))
+  for (const Call& call : std::exchange(fixture.held, {}))
+    fixture.answer(call, answer_to(std::get<StoreCall>(call.what)));
+  for (const Call& call : std::exchange(fixture.calls, {}))
     fixture.say({call.id, ServiceAnswer{ServiceStatus::kOk, "{}", ContentType::kJson, {}}, false, true});
 }
 
@@ -115,8 +115,7 @@ TEST_CASE("pipelines: reads are under way together, and so are writes of keys, i
 TEST_CASE("pipelines: kinds in turn, more of them than may be in flight") {
   HttpOptions options;
   options.pipelined_max = 3;
-  HttpFixture fixture(options,
-                      [](const ClientRequest& request) { return std::optional(answer_to(request)); });
+  HttpFixture fixture(options, [](const StoreCall& request) { return std::optional(answer_to(request)); });
   Client client(fixture);
   std::string all;
   for (int i = 0; i < 50; ++i) all += put("a") + get("a") + get("b") + without_body("GET /nowhere") + kRemove;
@@ -242,7 +241,7 @@ TEST_CASE("pipelines: a graceful stop does not begin what waits") {
   fixture.settle();
   fixture.server().stop_accepting();
   answer_all(fixture);
-  const Reply reply = client.next();
+  const Response reply = client.next();
   CHECK(reply.status == 201);
   CHECK(reply.field("connection") == "close");
   CHECK(client.closed());

@@ -60,7 +60,7 @@ std::string chunk(std::string_view bytes) {
 // A server whose node writes every batch, or keeps them in fixture.held.
 struct Restores {
   explicit Restores(HttpOptions options = {})
-      : fixture(options, [this](const ClientRequest& request) {
+      : fixture(options, [this](const StoreCall& request) {
           const auto* batch = std::get_if<WriteBatch>(&request.operation);
           if (batch == nullptr) return std::optional<Answer>(KeyMissing{});
           batches.push_back(*batch);
@@ -71,13 +71,12 @@ struct Restores {
     verdict = BatchWritten{};
     const size_t before = batches.size();
     Client client(fixture);
-    const Reply reply = client.send(put_whole(whole)).next();
+    const Response reply = client.send(put_whole(whole)).next();
     return reply.status == 200 && batches.size() == before + 3 && batches[before].if_empty;
   }
   void hold() { verdict = std::nullopt; }
   void write_held() {
-    for (const ClientRequest& request : std::exchange(fixture.held, {}))
-      fixture.answer(request, BatchWritten{});
+    for (const Call& call : std::exchange(fixture.held, {})) fixture.answer(call, BatchWritten{});
   }
 
   const std::string whole = snapshot_of(3000);
@@ -93,11 +92,9 @@ std::string replace_whole(const std::string& body) {
 
 // A node that has keys, and answers at once: until `fails_at` requests have come, then nothing works any more.
 struct Keys {
-  Keys()
-      : fixture({}, [this](const ClientRequest& request) { return std::optional<Answer>(answer(request)); }) {
-  }
+  Keys() : fixture({}, [this](const StoreCall& request) { return std::optional<Answer>(answer(request)); }) {}
 
-  Answer answer(const ClientRequest& request) {
+  Answer answer(const StoreCall& request) {
     if (++asked > fails_at) return Failed{ErrorCode::kNoLeader, Outcome::kNotApplied, "no leader"};
     if (const auto* list = std::get_if<ListKeys>(&request.operation)) {
       linear &= request.read == ReadMode::kLinear;
@@ -118,7 +115,7 @@ struct Keys {
     }
     return BatchWritten{};
   }
-  Reply replace(const std::string& snapshot) {
+  Response replace(const std::string& snapshot) {
     Client client(fixture);
     return client.send(replace_whole(snapshot)).next();
   }
@@ -144,7 +141,7 @@ struct Keys {
   HttpFixture fixture;
 };
 
-bool not_applied(const Reply& reply) {
+bool not_applied(const Response& reply) {
   return reply.body.find("\"outcome\":\"not-applied\"") != std::string::npos;
 }
 
@@ -153,7 +150,7 @@ bool not_applied(const Reply& reply) {
 TEST_CASE("restore: a whole snapshot is written in batches, only the first of which wants an empty cluster") {
   Restores node;
   Client client(node.fixture);
-  Reply done = client.send(put_whole(node.whole)).next();
+  Response done = client.send(put_whole(node.whole)).next();
   CHECK(done.status == 200);
   CHECK(done.body == "{\"keys\":3000,\"revision\":40}\n");
   REQUIRE(node.batches.size() == 3);
@@ -174,7 +171,7 @@ TEST_CASE("restore: fences go along with the keys, and also alone") {
   constexpr size_t kFences = 2500;
   Restores node;
   Client client(node.fixture);
-  Reply done = client.send(put_whole(snapshot_of(keys, kFences))).next();
+  Response done = client.send(put_whole(snapshot_of(keys, kFences))).next();
   CHECK(done.status == 200);
   CHECK(done.body == "{\"keys\":" + std::to_string(keys) + ",\"revision\":40}\n");
   REQUIRE(node.batches.size() == batches);
@@ -224,7 +221,7 @@ TEST_CASE("restore: what fails is told, and how far it came") {
   Restores node;
   Client client(node.fixture);
   node.verdict = Failed{ErrorCode::kNotEmpty, Outcome::kNotApplied, "there are keys"};
-  Reply refused = client.send(put_whole(node.whole)).next();
+  Response refused = client.send(put_whole(node.whole)).next();
   CHECK(refused.status == 409);
   CHECK(not_applied(refused));
   CHECK(node.batches.size() == 1);
@@ -234,7 +231,7 @@ TEST_CASE("restore: what fails is told, and how far it came") {
   node.fixture.run_until([&] { return node.fixture.held.size() == 1; });
   node.verdict = Failed{ErrorCode::kTimedOut, Outcome::kUnknown, "late"};
   node.write_held();
-  Reply failed = client.next();
+  Response failed = client.next();
   CHECK(failed.status == 504);
   CHECK(failed.body.find("1024 of 3000 keys") != std::string::npos);
   CHECK(failed.body.find("\"outcome\":\"unknown\"") != std::string::npos);
@@ -246,7 +243,7 @@ TEST_CASE("restore: of what is cut or damaged nothing is written") {
   const size_t size = node.whole.size();
   auto refused = [&](const std::string& body) {
     Client client(node.fixture);
-    Reply reply = client.send(put_whole(body)).next();
+    Response reply = client.send(put_whole(body)).next();
     return reply.status == 400 && not_applied(reply) && reply.body.find("bad-snapshot") != std::string::npos;
   };
   for (size_t length : {size_t{0}, size_t{1}, size_t{40}, size / 2, size - 1}) {
@@ -293,7 +290,7 @@ TEST_CASE("restore: who expects 100-continue gets it, or in its place the refusa
   CHECK(client.send(put(asks)).next().status == 100);
   for (const char* other : {"", "Idempotency-Key: 1\r\n"}) {
     Client refused(node.fixture);
-    Reply reply = refused.send(put(asks + other)).next();
+    Response reply = refused.send(put(asks + other)).next();
     CHECK(reply.status == (*other == '\0' ? 503 : 400));
     CHECK(not_applied(reply));
     CHECK(reply.field("connection") == "close");
@@ -313,7 +310,7 @@ TEST_CASE("restore: one at a time, from the head of its request to its answer") 
   Client first(node.fixture);
   auto second = [&](const std::string& request) {
     Client client(node.fixture);
-    Reply reply = client.send(request).next();
+    Response reply = client.send(request).next();
     return reply.status == 503 && not_applied(reply);
   };
   first.send(put_whole(node.whole).substr(0, 200));
@@ -344,7 +341,7 @@ TEST_CASE("restore: behind a request that is not answered it is refused and keep
   const RequestId first = node.fixture.calls[0].id;
   node.fixture.say({first, ServiceAnswer{ServiceStatus::kOk, "line", ContentType::kJson, {}}, false, true});
   CHECK(client.next().status == 200);
-  const Reply refused = client.next();
+  const Response refused = client.next();
   CHECK(refused.status == 503);
   CHECK(not_applied(refused));
 }
@@ -383,8 +380,8 @@ TEST_CASE("restore: who leaves while it is written ends it") {
   node.fixture.run_until([&] { return node.batches.size() == 4; });
   client.reset();
   node.fixture.run_until([&] { return node.fixture.cancelled.size() == 4; });  // the request itself, as well
-  for (const ClientRequest& request : node.fixture.held) {
-    CHECK(std::count(node.fixture.cancelled.begin(), node.fixture.cancelled.end(), request.id) == 1);
+  for (const Call& call : node.fixture.held) {
+    CHECK(std::count(node.fixture.cancelled.begin(), node.fixture.cancelled.end(), call.id) == 1);
   }
   node.write_held();  // late replies hurt nobody
   node.fixture.settle();
@@ -411,7 +408,7 @@ TEST_CASE("restore: a client that stops in the middle is told so") {
   options.receive = milliseconds(20);
   Restores node(options);
   Client client(node.fixture);
-  Reply reply = client.send(put_whole(node.whole).substr(0, 5000)).next();
+  Response reply = client.send(put_whole(node.whole).substr(0, 5000)).next();
   CHECK(reply.status == 408);
   CHECK(not_applied(reply));
   CHECK(node.batches.empty());
@@ -424,7 +421,7 @@ TEST_CASE("restore: a snapshot larger than the server may hold is refused midway
   Restores node(options);
   Client client(node.fixture);
   // It goes on sending what nobody wants, and reads only then.
-  Reply reply = client.send(put_whole(snapshot_of(200'000))).next();
+  Response reply = client.send(put_whole(snapshot_of(200'000))).next();
   CHECK(reply.status == 413);
   CHECK(not_applied(reply));
   CHECK(client.closed());
@@ -474,7 +471,7 @@ TEST_CASE("restore: what fails while it replaces is told, and the same once more
     node.fill();
     const auto before = node.content;
     node.fails_at = fails_at;
-    const Reply failed = node.replace(whole);
+    const Response failed = node.replace(whole);
     CHECK(failed.status == 503);
     if (node.content == before) {
       CHECK(not_applied(failed));

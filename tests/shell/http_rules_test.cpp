@@ -11,7 +11,7 @@ namespace {
 constexpr char kHost[] = " HTTP/1.1\r\nHost: x\r\n";
 
 HttpFixture::Script serving() {
-  return [](const ClientRequest& request) -> std::optional<Answer> {
+  return [](const StoreCall& request) -> std::optional<Answer> {
     if (std::holds_alternative<ReadKey>(request.operation))
       return KeyFound{Record("k", Bytes("value"), {Revision(1), Revision(2), 1}), true};
     if (std::holds_alternative<DeleteKey>(request.operation)) return KeyDeleted{};
@@ -157,7 +157,7 @@ TEST_CASE("rules: answers") {
   HttpFixture fixture({}, serving());
   Client client(fixture);
   for (const char* target : {"/v1/kv/a", "/nowhere", "/v1/kv/a?x=y"}) {
-    Reply reply = client.send(std::string("GET ") + target + kHost + "\r\n").next();
+    Response reply = client.send(std::string("GET ") + target + kHost + "\r\n").next();
     std::string date = reply.field("date");  // 9110 6.6.1 and 5.6.7: Sun, 06 Nov 1994 08:49:37 GMT
     CAPTURE(date);
     CHECK(reply.field("x-content-type-options") == "nosniff");
@@ -166,23 +166,24 @@ TEST_CASE("rules: answers") {
     CHECK(date.substr(3, 2) == ", ");
     CHECK(date.substr(25) == " GMT");
   }
-  Reply options = client.send(std::string("OPTIONS *") + kHost + "\r\n").next();
+  Response options = client.send(std::string("OPTIONS *") + kHost + "\r\n").next();
   CHECK(options.field("allow") == "GET, HEAD, PUT, POST, DELETE, OPTIONS");
   CHECK(options.field("content-length") == "0");
   // 9110 15.5.6: 405 MUST come with Allow.
   CHECK(client.send(std::string("PATCH /v1/kv/a") + kHost + "\r\n").next().field("allow") != "");
   CHECK(client.send(std::string("PATCH /metrics") + kHost + "\r\n").next().field("allow") != "");
   // 9110 8.6: no length with 204; 9110 9.3.2: HEAD has the fields of GET, and no content.
-  Reply deleted = client.send(std::string("DELETE /v1/kv/a") + kHost + "\r\n").next();
+  Response deleted = client.send(std::string("DELETE /v1/kv/a") + kHost + "\r\n").next();
   CHECK(deleted.status == 204);
   CHECK(deleted.fields.count("content-length") == 0);
-  Reply head = client.send(std::string("HEAD /v1/kv/a") + kHost + "\r\n").next(true);
+  Response head = client.send(std::string("HEAD /v1/kv/a") + kHost + "\r\n").next(true);
   CHECK(head.field("content-length") == "5");
-  Reply unchanged = client.send(std::string("GET /v1/kv/a") + kHost + "If-None-Match: \"2\"\r\n\r\n").next();
+  Response unchanged =
+      client.send(std::string("GET /v1/kv/a") + kHost + "If-None-Match: \"2\"\r\n\r\n").next();
   CHECK(unchanged.status == 304);  // 9110 15.4.5: with the ETag, without content
   CHECK(unchanged.field("etag") == "\"2\"");
   // 9112 9.6: who closes says so.
-  Reply last = client.send(std::string("GET /v1/kv/a") + kHost + "Connection: close\r\n\r\n").next();
+  Response last = client.send(std::string("GET /v1/kv/a") + kHost + "Connection: close\r\n\r\n").next();
   CHECK(last.field("connection") == "close");
   CHECK(client.closed());
 }

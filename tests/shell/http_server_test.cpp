@@ -11,7 +11,7 @@ namespace {
 constexpr char kHost[] = " HTTP/1.1\r\nHost: x\r\n";
 
 // Keys answer according to their names.
-std::optional<Answer> scripted(const ClientRequest& request) {
+std::optional<Answer> scripted(const StoreCall& request) {
   auto item = [](std::string_view key, std::string_view value) {
     return Record(key, value, {Revision(1), Revision(7), 1});
   };
@@ -58,7 +58,7 @@ bool contains(std::string_view text, std::string_view part) { return text.find(p
 TEST_CASE("server: a value, with everything that an answer carries") {
   HttpFixture fixture({}, scripted);
   Client client(fixture);
-  Reply reply = client.send(get("/v1/kv/a%20b")).next();
+  Response reply = client.send(get("/v1/kv/a%20b")).next();
   CHECK(reply.status == 200);
   CHECK(reply.body == "value of a b");
   CHECK(reply.field("content-type") == "application/octet-stream");
@@ -120,7 +120,7 @@ TEST_CASE("server: every status of the interface") {
   };
   for (const Case& c : cases) {  // one connection: every answer leaves it in order for the next one
     CAPTURE(c.request);
-    Reply reply = client.send(c.request).next();
+    Response reply = client.send(c.request).next();
     CHECK(reply.status == c.status);
     CHECK(contains(reply.body, c.body_part));
     if (*c.body_part == '\0') CHECK(reply.body.empty());
@@ -137,7 +137,7 @@ TEST_CASE("server: every status of the interface") {
 TEST_CASE("server: an answer to nobody's question knows epoch 0") {
   HttpFixture fixture;
   Client client(fixture);
-  Reply reply = client.send(get("/nowhere")).next();
+  Response reply = client.send(get("/nowhere")).next();
   CHECK(reply.field("kvd-epoch") == "0");
   CHECK(reply.field("kvd-revision") == "0");
 }
@@ -185,7 +185,7 @@ TEST_CASE("server: chunked bodies") {
   CHECK(fixture.held.empty());
   client.send("2\r\nde\r\n0\r\n\r\n");
   fixture.run_until([&] { return fixture.held.size() == 1; });
-  CHECK(std::get<PutKey>(fixture.held[0].operation).value.view() == "abcde");
+  CHECK(std::get<PutKey>(std::get<StoreCall>(fixture.held[0].what).operation).value.view() == "abcde");
 }
 
 TEST_CASE("server: curl -d marks a raw value as a form; it stays the raw value") {
@@ -194,7 +194,7 @@ TEST_CASE("server: curl -d marks a raw value as a form; it stays the raw value")
   client.send("POST /v1/kv/k" + std::string(kHost) +
               "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 5\r\n\r\na=%20");
   fixture.run_until([&] { return fixture.held.size() == 1; });
-  CHECK(std::get<PutKey>(fixture.held[0].operation).value.view() == "a=%20");
+  CHECK(std::get<PutKey>(std::get<StoreCall>(fixture.held[0].what).operation).value.view() == "a=%20");
 }
 
 TEST_CASE("server: Expect: 100-continue is answered before the body, and after what came before") {
@@ -226,7 +226,7 @@ TEST_CASE("server: what will be refused is refused before its body is sent") {
     HttpFixture fixture(options);
     Client client(fixture);
     client.send(request + std::string(kHost) + "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n");
-    Reply reply = client.next();
+    Response reply = client.next();
     CHECK(reply.status == status);
     CHECK(reply.field("connection") == "close");
     CHECK(client.closed());
@@ -250,11 +250,11 @@ TEST_CASE("server: HEAD has the length, but no body") {
   Client client(fixture);
   for (const char* target : {"/v1/kv/abc", "/v1/kv/missing", "/nowhere", "/metrics", "/v1/kv/late"}) {
     CAPTURE(target);
-    Reply full = client.send(get(target)).next();
-    Reply head = client.send("HEAD " + std::string(target) + kHost + "\r\n").next(true);
+    Response full = client.send(get(target)).next();
+    Response head = client.send("HEAD " + std::string(target) + kHost + "\r\n").next(true);
     CHECK(head.status == full.status);
     CHECK(head.fields.contains("content-length"));
-    for (Reply* reply : {&full, &head})
+    for (Response* reply : {&full, &head})
       CHECK(reply->fields.erase("date") == 1);  // a second may pass between them
     if (std::string(target) != "/metrics") CHECK(head.fields == full.fields);
   }
@@ -264,7 +264,7 @@ TEST_CASE("server: HEAD has the length, but no body") {
 TEST_CASE("server: HTTP/1.0 without Host ends after its answer, unless it wants to go on") {
   HttpFixture fixture({}, scripted);
   Client once(fixture);
-  Reply reply = once.send("GET /v1/kv/a HTTP/1.0\r\n\r\n").next();
+  Response reply = once.send("GET /v1/kv/a HTTP/1.0\r\n\r\n").next();
   CHECK(reply.body == "value of a");
   CHECK(reply.field("connection") == "close");
   CHECK(once.closed());
@@ -355,7 +355,7 @@ TEST_CASE("server: malformed requests are answered once, in their turn, and end 
     fixture.run_until([&] { return fixture.held.size() == 1; });
     fixture.answer(fixture.held[0], KeyMissing{});
     CHECK(client.next().status == 404);
-    Reply reply = client.next();
+    Response reply = client.next();
     CHECK(reply.status == status);
     CHECK(reply.field("content-type") == "application/problem+json");
     CHECK(reply.field("connection") == "close");
@@ -402,7 +402,7 @@ TEST_CASE("server: large values arrive whole in both directions") {
   std::string value;
   for (int i = 0; i < 1 << 20; ++i) value += static_cast<char>(i * 31 >> 3);
   std::string stored;
-  HttpFixture fixture({}, [&](const ClientRequest& request) -> std::optional<Answer> {
+  HttpFixture fixture({}, [&](const StoreCall& request) -> std::optional<Answer> {
     if (const auto* write = std::get_if<PutKey>(&request.operation)) {
       stored = std::string(write->value.view());
       return KeyWritten{true};

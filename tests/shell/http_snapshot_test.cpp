@@ -31,7 +31,7 @@ struct ScriptedStore {
     return next;
   }
   HttpFixture::Script script() {
-    return [this](const ClientRequest& request) -> std::optional<Answer> {
+    return [this](const StoreCall& request) -> std::optional<Answer> {
       if (const auto* read = std::get_if<ReadSnapshot>(&request.operation)) {
         ++asked;
         return asked > cut_at ? Answer(Failed{ErrorCode::kOverloaded, Outcome::kNotApplied, "too slow"})
@@ -103,11 +103,11 @@ TEST_CASE("snapshot: HEAD has the head alone, and other methods are refused") {
   ScriptedStore node(5);
   HttpFixture fixture({}, node.script());
   Client client(fixture);
-  Reply head = client.send("HEAD /v1/snapshot HTTP/1.1\r\nHost: x\r\n\r\n").next(true);
+  Response head = client.send("HEAD /v1/snapshot HTTP/1.1\r\nHost: x\r\n\r\n").next(true);
   CHECK(head.status == 200);
   CHECK(head.field("content-disposition") == "attachment; filename=\"kvd-c1-40.snapshot\"");
   CHECK(node.asked == 1);
-  Reply refused = client.send("DELETE /v1/snapshot HTTP/1.1\r\nHost: x\r\n\r\n").next();
+  Response refused = client.send("DELETE /v1/snapshot HTTP/1.1\r\nHost: x\r\n\r\n").next();
   CHECK(refused.status == 405);
   CHECK(client.send("GET /v1/snapshot?x=1 HTTP/1.1\r\nHost: x\r\n\r\n").next().status == 400);
 }

@@ -40,7 +40,7 @@ struct Leader : SingleNodeHarness {
     replies();
     const LogPosition before = node().view().last;
     restore({"r"});
-    const std::vector<ClientReply> all = replies();
+    const std::vector<NumberedAnswer> all = replies();
     const Failed* failed = all.size() == 1 ? std::get_if<Failed>(&all[0].answer) : nullptr;
     return failed != nullptr && failed->code == ErrorCode::kNotEmpty &&
            failed->outcome == Outcome::kNotApplied && node().view().last == before;
@@ -51,8 +51,8 @@ struct Leader : SingleNodeHarness {
     const uint64_t number = restore({"r"});
     if (!replies().empty()) return false;
     acknowledge();
-    const std::vector<ClientReply> all = replies();
-    return std::any_of(all.begin(), all.end(), [&](const ClientReply& reply) {
+    const std::vector<NumberedAnswer> all = replies();
+    return std::any_of(all.begin(), all.end(), [&](const NumberedAnswer& reply) {
       return reply.id == RequestId(number) && std::holds_alternative<BatchWritten>(reply.answer);
     });
   }
@@ -149,9 +149,9 @@ TEST_CASE("a restore in several batches keeps another one out from its first bat
   CHECK(a.replies().empty());
   CHECK(a.refuses());
   a.acknowledge();
-  const std::vector<ClientReply> all = a.replies();
+  const std::vector<NumberedAnswer> all = a.replies();
   REQUIRE(all.size() == 3);
-  for (const ClientReply& reply : all) CHECK(std::holds_alternative<BatchWritten>(reply.answer));
+  for (const NumberedAnswer& reply : all) CHECK(std::holds_alternative<BatchWritten>(reply.answer));
   a.ask(ListKeys{"", "", 10, true}, ReadMode::kLocal);
   CHECK(std::get<Listing>(a.replies().at(0).answer).items.size() == 5);
 }
@@ -166,7 +166,7 @@ bool carry(Leader& a, BackupRestore& restore, size_t count) {
       numbers[a.ask(std::move(next->operation), next->read)] = next->number;
     }
     a.acknowledge();
-    for (const ClientReply& reply : a.replies()) {
+    for (const NumberedAnswer& reply : a.replies()) {
       if (auto found = numbers.find(reply.id.value); found != numbers.end())
         restore.on_reply(found->second, reply, a.now());
     }
@@ -236,10 +236,10 @@ TEST_CASE("a restore sends again what was refused since too many wait, after a p
   BackupRestore restore(restored_store(), true, seconds(5));
   const auto listing = restore.next(a.now());
   REQUIRE(listing);
-  restore.on_reply(listing->number, {RequestId(1), Listing{}, Epoch(1), Revision(1), {}}, a.now());
+  restore.on_reply(listing->number, {Listing{}, Epoch(1), Revision(1), {}}, a.now());
   const auto batch = restore.next(a.now());
   REQUIRE(batch);
-  const ClientReply refused{RequestId(1), kTooMany, Epoch(1), Revision(0), {}};
+  const StoreAnswer refused{kTooMany, Epoch(1), Revision(0), {}};
   restore.on_reply(batch->number, refused, a.now());
   CHECK_FALSE(restore.failed());
   CHECK_FALSE(restore.next(a.now()));
@@ -249,7 +249,7 @@ TEST_CASE("a restore sends again what was refused since too many wait, after a p
     CHECK(again->number == batch->number);
     CHECK(std::get<WriteBatch>(again->operation).ops.size() ==
           std::get<WriteBatch>(batch->operation).ops.size());
-    restore.on_reply(again->number, {RequestId(1), BatchWritten{}, Epoch(1), Revision(2), {}}, a.now());
+    restore.on_reply(again->number, {BatchWritten{}, Epoch(1), Revision(2), {}}, a.now());
     CHECK(carry(a, restore, SIZE_MAX));
     CHECK_FALSE(restore.failed());
     CHECK(restore.written() == kRestored);
@@ -270,7 +270,7 @@ TEST_CASE("a restore outlasts any number of refusals as long as something of it 
   BackupRestore restore(restored_store(), true, seconds(2));
   const auto listing = restore.next(a.now());
   REQUIRE(listing);
-  restore.on_reply(listing->number, {RequestId(1), Listing{}, Epoch(1), Revision(1), {}}, a.now());
+  restore.on_reply(listing->number, {Listing{}, Epoch(1), Revision(1), {}}, a.now());
   Instant now = a.now();
   for (int turn = 0; !restore.ended();
        ++turn) {  // of each request nine are refused, and one is taken every second
@@ -278,7 +278,7 @@ TEST_CASE("a restore outlasts any number of refusals as long as something of it 
     while (auto next = restore.next(now)) {
       const bool taken = turn % 10 == 9;
       const Answer answer = taken ? Answer(BatchWritten{}) : Answer(kTooMany);
-      restore.on_reply(next->number, {RequestId(1), answer, Epoch(1), Revision(2), {}}, now);
+      restore.on_reply(next->number, {answer, Epoch(1), Revision(2), {}}, now);
       if (taken) break;
     }
   }
@@ -294,15 +294,14 @@ TEST_CASE("a restore may have changed something as soon as one of its requests h
     all.items.push_back(Record("a" + std::to_string(10'000 + i), "", {Revision(1), Revision(1), 1}));
   const auto listing = restore.next(a.now());
   REQUIRE(listing);
-  restore.on_reply(listing->number, {RequestId(1), std::move(all), Epoch(1), Revision(1), {}}, a.now());
+  restore.on_reply(listing->number, {std::move(all), Epoch(1), Revision(1), {}}, a.now());
   std::vector<uint32_t> deletions;
   while (auto next = restore.next(a.now())) deletions.push_back(next->number);
   REQUIRE(deletions.size() == 4);
-  restore.on_reply(deletions.back(), {RequestId(1), kTooMany, Epoch(1), {}, {}}, a.now());
+  restore.on_reply(deletions.back(), {kTooMany, Epoch(1), {}, {}}, a.now());
   deletions.pop_back();
   for (uint32_t number : deletions)
-    restore.on_reply(number,
-                     {RequestId(1), Failed{ErrorCode::kSteppedDown, Outcome::kUnknown, ""}, Epoch(1), {}, {}},
+    restore.on_reply(number, {Failed{ErrorCode::kSteppedDown, Outcome::kUnknown, ""}, Epoch(1), {}, {}},
                      a.now());
   CHECK(restore.ended());
   CHECK(restore.may_have_changed());

@@ -211,7 +211,7 @@ void Checkers::check_register_step(const Register& before, const Register& now) 
 
 void Checkers::at_end() {
   if (gone_back_) fail("the register was not restored");
-  for (const ClientRequest& request : certainly_not_) {
+  for (const StoreCall& request : certainly_not_) {
     const auto refuse = [&](const std::optional<Bytes>& value) {
       const uint64_t number = value ? value_number(value->view()) : 0;
       if (number == 0) return;

@@ -36,9 +36,9 @@ class Checkers {
   // An older copy of its directory has been given to this server: it may lack what it had, until it has it again.
   void excuse(int server) { servers_[server].excused = true; }
   // A node answers a client (the answer has not arrived yet). `floor`: see ClientOperation.
-  void on_reply(int server, const ClientRequest& request, const ClientReply& reply, Revision floor);
+  void on_reply(int server, const StoreCall& request, const StoreAnswer& reply, Revision floor);
   // A client was told that this write certainly was not and never will be done. Judged at the end.
-  void on_certainly_not(const ClientRequest& request);
+  void on_certainly_not(const StoreCall& request);
   // The run is over.
   void at_end();
 
@@ -67,14 +67,14 @@ class Checkers {
   void check_holds_committed(const Server& server);
   void check_register_step(const Register& before, const Register& now);
   void check_all_in_sync();
-  void check_written(int server, const ClientRequest& request, const ClientReply& reply);
-  void check_token(int server, const ClientRequest& request, const ClientReply& reply);
+  void check_written(int server, const StoreCall& request, const StoreAnswer& reply);
+  void check_token(int server, const StoreCall& request, const StoreAnswer& reply);
   void check_deleted(int server, const DeletePrefix& asked, uint64_t count, Revision at);
-  void check_effect(const ClientReply& reply, const std::string& key, const std::optional<Bytes>& value);
+  void check_effect(const StoreAnswer& reply, const std::string& key, const std::optional<Bytes>& value);
   void check_item(int server, const Record& item, Revision at, bool with_value);
   void check_missing(int server, const std::string& key, Revision at);
   void check_listing(int server, const ListKeys& request, const Listing& listing, Revision at);
-  void check_read(int server, const ClientRequest& request, const ClientReply& reply, Revision floor);
+  void check_read(int server, const StoreCall& request, const StoreAnswer& reply, Revision floor);
 
   SimContext& context_;
   std::vector<Server> servers_;
@@ -83,7 +83,7 @@ class Checkers {
   bool gone_back_ = false;
   std::map<std::pair<Lineage, Epoch>, Member> leaders_;
   std::unordered_map<uint64_t, uint64_t> digests_;  // revision -> digest of the complete store there
-  std::vector<ClientRequest> certainly_not_;
+  std::vector<StoreCall> certainly_not_;
 };
 
 }  // namespace kvd::sim

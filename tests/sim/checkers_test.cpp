@@ -71,12 +71,12 @@ struct Cluster {
 
   void answer(int server, Operation operation, Answer answer, uint64_t revision, Revision floor = {},
               ReadMode mode = ReadMode::kLinear, OptionalBox<Fence> fence = {}) {
-    ClientRequest request;
+    StoreCall request;
     request.fence = std::move(fence);
     request.operation = std::move(operation);
     request.read = mode;
     request.min_revision = mode == ReadMode::kLocal ? floor : Revision();
-    ClientReply reply;
+    StoreAnswer reply;
     reply.answer = std::move(answer);
     reply.revision = Revision(revision);
     checkers.on_reply(server, request, reply, floor);
@@ -335,7 +335,7 @@ TEST_CASE_FIXTURE(Cluster, "an acknowledged write is what was asked for, and com
     CHECK(complains_of("and did not"));
   }
   SUBCASE("refused, yet committed") {
-    ClientRequest request;
+    StoreCall request;
     request.operation = PutKey{"a/0", Bytes(make_value(12, 0)), {}};
     checkers.on_certainly_not(request);
     REQUIRE(well());

@@ -19,7 +19,7 @@ const Member kC = member("c", 1);
 PutKey put(const std::string& value) { return PutKey{"k", Bytes(value), {}}; }
 
 // The largest token that came before; 0: it was not fenced off.
-uint64_t fenced_by(const ClientReply& reply) {
+uint64_t fenced_by(const StoreAnswer& reply) {
   const auto* fenced = std::get_if<Box<Fenced>>(&reply.answer);
   return fenced != nullptr ? (*fenced)->current : 0;
 }
@@ -80,7 +80,7 @@ TEST_CASE("tokens of writes that are not committed count, and who is fenced off 
   a.acknowledge(Revision(2));
   a.acknowledge(Revision(2));
   std::map<uint64_t, uint64_t> fenced;
-  for (const ClientReply& reply : a.replies()) fenced[reply.id.value] = fenced_by(reply);
+  for (const NumberedAnswer& reply : a.replies()) fenced[reply.id.value] = fenced_by(reply);
   CHECK(fenced == std::map<uint64_t, uint64_t>{{late - 1, 0}, {late, 3}, {later, 3}});
   a.ask_fenced("lock", 2, put("latest"));  // and is not, by now
   a.acknowledge(Revision(2));
@@ -107,7 +107,7 @@ TEST_CASE("a new leader holds writes against the tokens of the log that it took 
   a.ask_fenced("lock", current, put("in time"));
   a.acknowledge(a.node().view().last.revision);
   a.acknowledge(a.node().view().last.revision);
-  std::vector<ClientReply> replies = a.replies();
+  std::vector<NumberedAnswer> replies = a.replies();
   REQUIRE(replies.size() == 2);
   std::sort(replies.begin(), replies.end(), [](auto& x, auto& y) { return x.id < y.id; });
   CHECK(fenced_by(replies[0]) == current);
@@ -120,7 +120,7 @@ TEST_CASE(
   a.ask_fenced("lock", 2, put("two"));
   const uint64_t late = a.ask_fenced("lock", 1, put("one"));
   a.now_leads(kB);
-  const std::vector<ClientReply> replies = a.replies();
+  const std::vector<NumberedAnswer> replies = a.replies();
   REQUIRE(replies.size() == 1);
   CHECK(std::get<Failed>(replies[0].answer).outcome == Outcome::kUnknown);
   a.pass(milliseconds(50));

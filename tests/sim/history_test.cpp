@@ -18,7 +18,7 @@ size_t ask(History& history, Operation operation, uint64_t token = 0, const std:
 }
 
 void hear(History& history, size_t index, Answer answer, uint64_t revision) {
-  ClientReply reply;
+  StoreAnswer reply;
   reply.answer = std::move(answer);
   reply.revision = Revision(revision);
   history.finish(index, std::move(reply));

@@ -62,21 +62,21 @@ void Pipelines::open(Connection& client) {
 
 void Pipelines::close(Connection& client) {
   if (client.number == 0) return;
-  for (const auto& [place, request] : client.waiting)
-    hosts_.deliver(client.server, ClientCancelled{request.id});
+  for (const auto& [place, call] : client.waiting) hosts_.deliver(client.server, CallCancelled{call.id});
   client = {};
 }
 
 void Pipelines::send(Connection& client) {
-  ClientRequest request;
-  request.id = request_id(client.number, static_cast<uint32_t>((kFirstPlace + client.sent) % kPlaces));
+  Call call;
+  call.id = request_id(client.number, static_cast<uint32_t>((kFirstPlace + client.sent) % kPlaces));
+  call.timeout = Duration(context_.options.timeout_us);
+  StoreCall& request = std::get<StoreCall>(call.what);
   request.operation = make_write(client);
-  request.timeout = Duration(context_.options.timeout_us);
-  if (prng_.one_in(3)) request.idempotency_key = fmt::format("pipeline-{}", request.id.value);
+  if (prng_.one_in(3)) request.idempotency_key = fmt::format("pipeline-{}", call.id.value);
   --writes_left_;
   client.last_sent = context_.queue.now();
-  client.waiting[client.sent++] = request;
-  hosts_.deliver(client.server, std::move(request));
+  client.waiting[client.sent++] = call;
+  hosts_.deliver(client.server, std::move(call));
 }
 
 Operation Pipelines::make_write(const Connection& client) {
@@ -87,7 +87,7 @@ Operation Pipelines::make_write(const Connection& client) {
   return PutKey{key, std::move(value), {}};
 }
 
-bool Pipelines::on_reply(int server, const ClientReply& reply) {
+bool Pipelines::on_reply(int server, const NumberedAnswer& reply) {
   const uint32_t number = connection_of(reply.id);
   if (number <= kFirstConnection || number > kFirstConnection + connections_) return false;
   auto client = std::find_if(clients_.begin(), clients_.end(),
@@ -100,8 +100,9 @@ bool Pipelines::on_reply(int server, const ClientReply& reply) {
                   fmt::format("s{} answers pipelined request {} twice", server, reply.id.value));
     return true;
   }
-  const auto [place, request] = std::move(*found);
+  const auto [place, call] = std::move(*found);
   client->waiting.erase(found);
+  const StoreCall& request = std::get<StoreCall>(call.what);
   checkers_.on_reply(server, request, reply, Revision(0));
   if (const auto* failed = std::get_if<Failed>(&reply.answer)) {
     if (failed->outcome == Outcome::kNotApplied) checkers_.on_certainly_not(request);

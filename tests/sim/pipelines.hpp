@@ -10,6 +10,7 @@
 #include "checkers.hpp"
 #include "context.hpp"
 #include "network.hpp"
+#include "support/store_client.hpp"
 
 namespace kvd::sim {
 
@@ -20,7 +21,7 @@ class Pipelines {
   void start();
   void stop() { stopped_ = true; }  // no new requests
   // A reply to one of these clients; false: to somebody else.
-  bool on_reply(int server, const ClientReply& reply);
+  bool on_reply(int server, const NumberedAnswer& reply);
   void on_process_died(int server);
   // Empty, or who has waited for longer than any request may.
   std::string stuck() const;
@@ -30,7 +31,7 @@ class Pipelines {
     uint32_t number = 0;  // 0: none
     int server = 0;
     uint64_t sent = 0;
-    std::map<uint64_t, ClientRequest> waiting;  // by how many were sent before
+    std::map<uint64_t, Call> waiting;           // by how many were sent before
     std::map<uint64_t, Revision> acknowledged;  // ... that changed something
     Instant last_sent{};
   };

@@ -50,8 +50,9 @@ void Process::shuffle_waiting() {
     if (const auto* message = std::get_if<LinkOpened>(&input)) return message->link.value;
     if (const auto* message = std::get_if<LinkAccepted>(&input)) return message->link.value;
     if (const auto* message = std::get_if<LinkEnded>(&input)) return message->link.value;
-    const bool client =
-        std::holds_alternative<ClientRequest>(input) || std::holds_alternative<ClientCancelled>(input);
+    const auto* call = std::get_if<Call>(&input);
+    const bool client = (call != nullptr && std::holds_alternative<StoreCall>(call->what)) ||
+                        std::holds_alternative<CallCancelled>(input);
     return client ? UINT64_MAX : 0;
   };
   std::map<uint64_t, uint64_t> places;

@@ -8,7 +8,7 @@
 
 namespace kvd::sim {
 
-void Checkers::on_reply(int server, const ClientRequest& request, const ClientReply& reply, Revision floor) {
+void Checkers::on_reply(int server, const StoreCall& request, const StoreAnswer& reply, Revision floor) {
   if (std::holds_alternative<Failed>(reply.answer)) return;
   if (is_write(request.operation)) {
     check_written(server, request, reply);
@@ -17,10 +17,10 @@ void Checkers::on_reply(int server, const ClientRequest& request, const ClientRe
   }
 }
 
-void Checkers::on_certainly_not(const ClientRequest& request) { certainly_not_.push_back(request); }
+void Checkers::on_certainly_not(const StoreCall& request) { certainly_not_.push_back(request); }
 
 // An acknowledged write is committed and is what the client asked for.
-void Checkers::check_written(int server, const ClientRequest& request, const ClientReply& reply) {
+void Checkers::check_written(int server, const StoreCall& request, const StoreAnswer& reply) {
   if (request.fence) check_token(server, request, reply);
   if (const auto* put = std::get_if<PutKey>(&request.operation)) {
     const auto* written = std::get_if<KeyWritten>(&reply.answer);
@@ -75,7 +75,7 @@ void Checkers::check_deleted(int server, const DeletePrefix& asked, uint64_t cou
 }
 
 // A token of an answered write is remembered, and nothing is done below a larger one (core/replica/fences.hpp).
-void Checkers::check_token(int server, const ClientRequest& request, const ClientReply& reply) {
+void Checkers::check_token(int server, const StoreCall& request, const StoreAnswer& reply) {
   const auto& [resource, token] = *request.fence;
   const std::vector<uint64_t> seen = committed_.tokens(resource, reply.revision);
   if (const auto* fenced = std::get_if<Box<Fenced>>(&reply.answer)) {
@@ -95,7 +95,7 @@ void Checkers::check_token(int server, const ClientRequest& request, const Clien
   }
 }
 
-void Checkers::check_effect(const ClientReply& reply, const std::string& key,
+void Checkers::check_effect(const StoreAnswer& reply, const std::string& key,
                             const std::optional<Bytes>& value) {
   const Entry* entry = committed_.at(reply.revision);
   if (entry == nullptr) {
@@ -111,8 +111,7 @@ void Checkers::check_effect(const ClientReply& reply, const std::string& key,
                    reply.revision.value));
 }
 
-void Checkers::check_read(int server, const ClientRequest& request, const ClientReply& reply,
-                          Revision floor) {
+void Checkers::check_read(int server, const StoreCall& request, const StoreAnswer& reply, Revision floor) {
   if (reply.revision < request.min_revision && request.read == ReadMode::kLocal) {
     fail(fmt::format("s{} was asked for revision {} at least and shows {}", server,
                      request.min_revision.value, reply.revision.value));

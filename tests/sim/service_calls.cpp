@@ -12,7 +12,7 @@ uint64_t ServiceCalls::call(int server, std::string_view request, Heard heard, s
   const uint64_t number = ++newest_;
   calls_[number] = {server, std::move(heard)};
   if (hosts_.alive(server)) {
-    hosts_.deliver(server, ServiceRequest{RequestId(number), call_of(request, std::move(body)), seconds(5)});
+    hosts_.deliver(server, Call{RequestId(number), call_of(request, std::move(body)), seconds(5)});
     return number;
   }
   context_.queue.after(milliseconds(1), [this, number] {
@@ -27,16 +27,17 @@ void ServiceCalls::hang_up(uint64_t call) {
   if (it == calls_.end()) return;
   const int server = it->second.server;
   calls_.erase(it);
-  if (hosts_.alive(server)) hosts_.deliver(server, ClientCancelled{RequestId(call)});
+  if (hosts_.alive(server)) hosts_.deliver(server, CallCancelled{RequestId(call)});
 }
 
 // Who hears may hang up, or call again.
-void ServiceCalls::on_reply(int server, const ServiceReply& reply) {
+void ServiceCalls::on_reply(int server, Reply reply) {
   const auto it = calls_.find(reply.id.value);
   if (it == calls_.end() || it->second.server != server) return;  // its client has hung up
   const Heard heard = it->second.heard;
   if (reply.last) calls_.erase(it);
-  heard(&reply);
+  const ServiceReply said{std::move(std::get<ServiceAnswer>(reply.what)), reply.line, reply.last};
+  heard(&said);
 }
 
 void ServiceCalls::on_process_died(int server) {

@@ -12,6 +12,13 @@
 
 namespace kvd::sim {
 
+// What a client hears: an answer, or a line of one.
+struct ServiceReply {
+  ServiceAnswer answer;
+  bool line = false;
+  bool last = true;
+};
+
 class ServiceCalls {
  public:
   struct Hosts {
@@ -37,18 +44,18 @@ class ServiceCalls {
   int64_t seen_zxid(int server) const { return hosts_.seen_zxid(server); }
   const ZkTree& tree() const { return hosts_.tree(); }
 
-  void on_reply(int server, const ServiceReply& reply);
+  void on_reply(int server, Reply reply);
   void on_process_died(int server);
 
  private:
-  struct Call {
+  struct Open {
     int server = 0;
     Heard heard;
   };
 
   SimContext& context_;
   Hosts hosts_;
-  std::map<uint64_t, Call> calls_;
+  std::map<uint64_t, Open> calls_;
   uint64_t newest_ = uint64_t{1} << 40;  // beyond what other clients reach
 };
 

@@ -87,13 +87,12 @@ void SingleNodeHarness::release_results(Duration span) {
 
 uint64_t SingleNodeHarness::ask(Operation operation, ReadMode read, const std::string& idempotency_key,
                                 OptionalBox<Fence> fence) {
-  ClientRequest request;
-  request.id = RequestId(++requests_);
+  StoreCall request;
   request.operation = std::move(operation);
   request.read = read;
   request.idempotency_key = idempotency_key;
   request.fence = std::move(fence);
-  push(std::move(request));
+  push(Call{RequestId(++requests_), std::move(request)});
   return requests_;
 }
 
@@ -185,7 +184,7 @@ void SingleNodeHarness::perform(NodeEffect effect) {
     closed_.push_back(close->link);
   } else if (auto* line = std::get_if<LogLine>(&effect)) {
     lines_.push_back(std::move(*line));
-  } else if (auto* reply = std::get_if<ClientReply>(&effect)) {
+  } else if (auto reply = answer_of_store(effect)) {
     replies_.push_back(std::move(*reply));
   } else if (auto* end = std::get_if<Exit>(&effect)) {
     exit_ = std::move(*end);

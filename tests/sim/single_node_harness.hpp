@@ -11,6 +11,7 @@
 #include "core/node.hpp"
 #include "core/zookeeper/zk_ensemble.hpp"
 #include "msg/znodes.hpp"
+#include "support/store_client.hpp"
 
 namespace kvd::sim {
 
@@ -77,7 +78,7 @@ class SingleNodeHarness {
   std::vector<Message> sent(LinkId link);  // messages of that type on that link
   template <class Order>
   std::vector<Order> orders();  // to the disk
-  std::vector<ClientReply> replies() { return std::exchange(replies_, {}); }
+  std::vector<NumberedAnswer> replies() { return std::exchange(replies_, {}); }
   int logged(const std::string& message) const;  // lines since the start
   int closed(LinkId link) const;
   size_t most_calls() const { return most_calls_; }  // to ZooKeeper, in one turn
@@ -108,7 +109,7 @@ class SingleNodeHarness {
   std::vector<LinkId> closed_;
   std::vector<DiskOrder> orders_;
   std::vector<LogLine> lines_;
-  std::vector<ClientReply> replies_;
+  std::vector<NumberedAnswer> replies_;
   size_t most_calls_ = 0;
   std::optional<Exit> exit_;
 };

@@ -380,10 +380,9 @@ TEST_CASE(
     "after a snapshot with a wrong digest the next one waits, and nothing said of the wrong one counts") {
   Leader a;
   for (size_t i = 0; i < limits::kRetainedEntries + 10; ++i) {
-    ClientRequest request;
-    request.id = RequestId(1'000'000 + i);
+    StoreCall request;
     request.operation = put("k", "v");
-    a.node().push(std::move(request));
+    a.node().push(Call{RequestId(1'000'000 + i), std::move(request)});
     if (i % 1000 == 0) a.pass(Duration(1));
   }
   a.pass(milliseconds(100));
@@ -515,7 +514,7 @@ TEST_CASE("a lead is not moved to a server that is not in sync, nor for ever") {
   a.ask(MoveLeader{});
   auto replies = a.replies();
   REQUIRE(replies.size() == 2);
-  for (const ClientReply& reply : replies) {
+  for (const NumberedAnswer& reply : replies) {
     CHECK(std::get<Failed>(reply.answer).code == ErrorCode::kNotInSync);
     CHECK(std::get<Failed>(reply.answer).outcome == Outcome::kNotApplied);
   }

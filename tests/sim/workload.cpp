@@ -18,7 +18,7 @@ RequestId id_of(uint64_t number) { return request_id(static_cast<uint32_t>(numbe
 
 }  // namespace
 
-bool answers(const ClientRequest& request, const Answer& answer) {
+bool answers(const StoreCall& request, const Answer& answer) {
   const Operation& operation = request.operation;
   if (std::holds_alternative<Box<Fenced>>(answer)) return static_cast<bool>(request.fence);
   if (const auto* failed = std::get_if<Failed>(&answer)) {
@@ -71,24 +71,23 @@ void Workload::next(int index) {
   const bool closing_client = index + 1 == static_cast<int>(clients_.size());
   if (closing_client) {
     if (tasks_.empty()) return;
-    ClientRequest request;
+    StoreCall request;
     request.operation = tasks_.front().operation;
     // Each try is a write of its own: the former one may still be on its way.
     if (auto* put = std::get_if<PutKey>(&request.operation)) put->value = new_value();
     request.read = ReadMode::kLinear;
-    request.timeout = milliseconds(1000);
-    send(index, tasks_.front().server, std::move(request));
+    send(index, tasks_.front().server, std::move(request), milliseconds(1000));
     task_request_ = id_of(requests_);
     return;
   }
   if (stopped_ || history_.operations().size() >= static_cast<size_t>(context_.options.operations_max))
     return;
-  send(index, static_cast<int>(context_.prng.below(context_.options.servers)), make_request(client));
+  send(index, static_cast<int>(context_.prng.below(context_.options.servers)), make_request(client),
+       Duration(context_.options.timeout_us));
 }
 
-ClientRequest Workload::make_request(Client& client) {
-  ClientRequest request;
-  request.timeout = Duration(context_.options.timeout_us);
+StoreCall Workload::make_request(Client& client) {
+  StoreCall request;
   const std::string key = any_key();
   const uint64_t kind = context_.prng.below(100);
   if (kind < 50) {
@@ -210,10 +209,11 @@ Bytes Workload::new_value() {
       make_value(number, context_.prng.below(static_cast<uint64_t>(context_.options.value_bytes_max) + 1)));
 }
 
-void Workload::send(int client, int server, ClientRequest request) {
+void Workload::send(int client, int server, StoreCall request, Duration timeout) {
   ClientOperation operation;
   operation.request = std::move(request);
-  operation.request.id = id_of(requests_ + 1);
+  operation.id = id_of(requests_ + 1);
+  operation.timeout = timeout;
   operation.client = client;
   operation.server = server;
   operation.floor = floor_;
@@ -227,7 +227,7 @@ void Workload::send(int client, int server, ClientRequest request) {
 void Workload::attempt(size_t index, int server) {
   const ClientOperation& operation = history_.operation(index);
   const RequestId id = id_of(++requests_);
-  const Duration patience = operation.request.timeout + kReplyGrace;
+  const Duration patience = operation.timeout + kReplyGrace;
   ++clients_[operation.client].turn;
   outstanding_.emplace(id, Outstanding{index, server});
   context_.queue.after(delay(), [this, id] { arrive(id); });
@@ -261,9 +261,8 @@ void Workload::arrive(RequestId id) {
     return;
   }
   delivered_.insert(id);
-  ClientRequest request = history_.operation(outstanding.index).request;
-  request.id = id;
-  hosts_.deliver(outstanding.server, std::move(request));
+  const ClientOperation& operation = history_.operation(outstanding.index);
+  hosts_.deliver(outstanding.server, Call{id, operation.request, operation.timeout});
 }
 
 void Workload::give_up(RequestId id) {
@@ -286,7 +285,7 @@ void Workload::cancel(RequestId id) {
   left_.insert(id);
   const bool delivered = delivered_.count(id) != 0;
   if (delivered) {
-    hosts_.deliver(outstanding.server, ClientCancelled{id});
+    hosts_.deliver(outstanding.server, CallCancelled{id});
     history_.operation(outstanding.index).repeated = true;
   }
   if (try_again(outstanding.index)) return;
@@ -294,7 +293,7 @@ void Workload::cancel(RequestId id) {
   go_on(history_.operation(outstanding.index).client, false);
 }
 
-void Workload::on_reply(int server, ClientReply reply) {
+void Workload::on_reply(int server, NumberedAnswer reply) {
   if (answered_.count(reply.id) != 0) {
     context_.fail(Verdict::kCorrectness, fmt::format("s{} answers request {} twice", server, reply.id.value));
     return;
@@ -338,7 +337,7 @@ void Workload::on_process_died(int server) {
   }
 }
 
-void Workload::hear(size_t index, ClientReply reply) {
+void Workload::hear(size_t index, StoreAnswer reply) {
   const ClientOperation& before = history_.operation(index);
   const bool write = is_write(before.request.operation);
   const auto* failed = std::get_if<Failed>(&reply.answer);
@@ -360,7 +359,7 @@ void Workload::hear(size_t index, ClientReply reply) {
   history_.finish(index, std::move(reply));
   const ClientOperation& done = history_.operation(index);
   const bool task = done.client + 1 == static_cast<int>(clients_.size());
-  go_on(done.client, !task || done.request.id == task_request_);
+  go_on(done.client, !task || done.id == task_request_);
 }
 
 void Workload::refused(size_t index) {
@@ -368,7 +367,7 @@ void Workload::refused(size_t index) {
   go_on(history_.operation(index).client, false);
 }
 
-void Workload::remember(Client& client, const ClientOperation& operation, const ClientReply& reply) {
+void Workload::remember(Client& client, const ClientOperation& operation, const StoreAnswer& reply) {
   client.token = std::max(client.token, reply.revision);
   if (const auto* put = std::get_if<PutKey>(&operation.request.operation)) {
     if (std::holds_alternative<KeyWritten>(reply.answer)) client.seen[put->key] = reply.revision;

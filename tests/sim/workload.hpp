@@ -13,6 +13,7 @@
 #include "context.hpp"
 #include "judge/history.hpp"
 #include "network.hpp"
+#include "support/store_client.hpp"
 
 namespace kvd::sim {
 
@@ -29,7 +30,7 @@ class Workload {
   // What is asked from here on and not answered is a failure.
   void on_healed() { healed_at_ = history_.operations().size(); }
 
-  void on_reply(int server, ClientReply reply);
+  void on_reply(int server, NumberedAnswer reply);
   void on_process_died(int server);
 
   const History& history() const { return history_; }
@@ -54,7 +55,7 @@ class Workload {
   };
 
   void next(int client);
-  ClientRequest make_request(Client& client);
+  StoreCall make_request(Client& client);
   Operation make_write(Client& client);
   Operation make_put(Client& client);
   Operation make_batch();
@@ -68,16 +69,16 @@ class Workload {
   const std::string& any_key() { return keys_[context_.prng.below(keys_.size())]; }
   std::string prefix_of(const std::string& key) const { return key.substr(0, 2); }
 
-  void send(int client, int server, ClientRequest request);
+  void send(int client, int server, StoreCall request, Duration timeout);
   void attempt(size_t index, int server);
   bool try_again(size_t index);
   void arrive(RequestId id);
   void give_up(RequestId id);
   void cancel(RequestId id);
-  void hear(size_t index, ClientReply reply);
+  void hear(size_t index, StoreAnswer reply);
   void refused(size_t index);
   void go_on(int client, bool succeeded);
-  void remember(Client& client, const ClientOperation& operation, const ClientReply& reply);
+  void remember(Client& client, const ClientOperation& operation, const StoreAnswer& reply);
   Duration delay() { return context_.up_to(context_.options.delay_us_max) + Duration(20); }
 
   SimContext& context_;
@@ -104,6 +105,6 @@ class Workload {
 };
 
 // May a request be answered like this?
-bool answers(const ClientRequest& request, const Answer& answer);
+bool answers(const StoreCall& request, const Answer& answer);
 
 }  // namespace kvd::sim

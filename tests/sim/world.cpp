@@ -11,6 +11,7 @@
 #include "msg/text.hpp"
 #include "msg/znodes.hpp"
 #include "nemesis.hpp"
+#include "support/store_client.hpp"
 
 namespace kvd::sim {
 namespace {
@@ -318,9 +319,7 @@ void World::perform(int server, NodeEffect effect) {
     disks_[server]->order(std::move(*order));
   } else if (auto* exit = std::get_if<Exit>(&effect)) {
     on_exit(server, *exit);
-  } else if (auto* said = std::get_if<ServiceReply>(&effect)) {
-    service_calls_.on_reply(server, *said);
-  } else if (auto* reply = std::get_if<ClientReply>(&effect)) {
+  } else if (auto reply = answer_of_store(effect)) {
     if (pipelines_.on_reply(server, *reply)) return;
     auto asked = status_requests_.find(reply->id);
     if (asked == status_requests_.end()) {
@@ -331,6 +330,8 @@ void World::perform(int server, NodeEffect effect) {
     } else {
       context_.fail(Verdict::kCorrectness, fmt::format("s{} does not answer a status request", server));
     }
+  } else if (auto* said = std::get_if<Reply>(&effect)) {
+    service_calls_.on_reply(server, std::move(*said));
   }
 }
 

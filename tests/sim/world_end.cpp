@@ -161,11 +161,11 @@ void World::heal() {
 void World::ask_status() {
   for (int server : everyone()) {
     statuses_[server].reset();
-    ClientRequest request;
-    request.id = RequestId(kStatusIds + ++status_requests_made_);
+    const RequestId id(kStatusIds + ++status_requests_made_);
+    StoreCall request;
     request.operation = QueryStatus{};
-    status_requests_[request.id] = server;
-    deliver(server, request);
+    status_requests_[id] = server;
+    deliver(server, Call{id, std::move(request)});
   }
 }
 

@@ -33,13 +33,12 @@ struct Stage : SingleNodeHarness {
   }
   RequestId write(uint32_t connection, uint32_t place, const std::string& value,
                   const std::string& key = "") {
-    ClientRequest request;
-    request.id = request_id(connection, place);
+    StoreCall request;
     request.operation = put(value);
     request.idempotency_key = key;
-    request.timeout = seconds(5);
-    push(request);
-    return request.id;
+    const RequestId id = request_id(connection, place);
+    push(Call{id, std::move(request)});
+    return id;
   }
   void led_by_c() {
     Register next = config();
@@ -93,7 +92,7 @@ TEST_CASE("order: a write waits for one before it on its connection that another
     CHECK(replies[0].id == first);
     CHECK(std::get<Failed>(replies[0].answer).outcome == Outcome::kUnknown);
   }
-  SUBCASE("or until its client has gone") { a.push(ClientCancelled{first}); }
+  SUBCASE("or until its client has gone") { a.push(CallCancelled{first}); }
   CHECK(a.forwarded(a.to_c) == Requests{second.value, third.value});
   CHECK(a.forwarded(a.to_b).empty());
 }
@@ -156,16 +155,15 @@ struct LeadingStage : SingleNodeHarness {
 TEST_CASE(
     "order: a write that found nothing to do is not done anew once one behind it may live on in the log") {
   LeadingStage a;
-  ClientRequest first;
-  first.id = request_id(7, 0);
-  first.operation = DeleteKey{"absent", {}};
-  first.timeout = seconds(5);
-  a.push(first);
-  ClientRequest second = first;
-  second.id = request_id(7, 1);
-  second.operation = put("v");
-  second.idempotency_key = "once";
-  a.push(second);
+  const RequestId first = request_id(7, 0);
+  StoreCall removal;
+  removal.operation = DeleteKey{"absent", {}};
+  a.push(Call{first, std::move(removal)});
+  const RequestId second = request_id(7, 1);
+  StoreCall write;
+  write.operation = put("v");
+  write.idempotency_key = "once";
+  a.push(Call{second, std::move(write)});
   CHECK(a.node().view().last.revision == Revision(1));
   Register next = a.config();
   next.epoch = Epoch(2);
@@ -174,12 +172,12 @@ TEST_CASE(
   a.pass(milliseconds(25));
   const auto replies = a.replies();
   REQUIRE(replies.size() == 1);
-  CHECK(replies[0].id == first.id);
+  CHECK(replies[0].id == first);
   CHECK(std::get<Failed>(replies[0].answer).code == ErrorCode::kSteppedDown);
   CHECK(std::get<Failed>(replies[0].answer).outcome == Outcome::kNotApplied);
   const auto again = a.sent<Forward>(a.to_b);
   REQUIRE(again.size() == 1);
-  CHECK(again[0].request == second.id.value);
+  CHECK(again[0].request == second.value);
 }
 
 TEST_CASE("order: a leader refuses what was sent behind a write that it refused, and nothing else") {
@@ -249,11 +247,9 @@ TEST_CASE(
     a.pass(milliseconds(900));  // a leader that is silent
   }
   SUBCASE("one that was given up") {
-    ClientRequest second;
-    second.id = request_id(7, 0);
+    StoreCall second;
     second.operation = put("second");
-    second.timeout = milliseconds(100);
-    a.push(second);
+    a.push(Call{request_id(7, 0), std::move(second), milliseconds(100)});
     a.pass(milliseconds(200));
     a.push(LinkEnded{a.to_b, LinkEnd::kReset, ""});
   }
@@ -261,7 +257,7 @@ TEST_CASE(
   a.pass(milliseconds(50));
   const auto replies = a.replies();
   const auto reply = std::find_if(replies.begin(), replies.end(),
-                                  [&](const ClientReply& candidate) { return candidate.id == first; });
+                                  [&](const NumberedAnswer& candidate) { return candidate.id == first; });
   REQUIRE(reply != replies.end());
   CHECK(std::get<Failed>(reply->answer).outcome == Outcome::kUnknown);
   CHECK(a.forwarded(a.to_c) == again);

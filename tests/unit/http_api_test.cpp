@@ -35,8 +35,8 @@ template <class T>
 T operation(const HttpRequest& asked) {
   AcceptedHead head = accepted(asked);
   CAPTURE(asked.target);
-  REQUIRE(std::holds_alternative<T>(head.request.operation));
-  return std::get<T>(head.request.operation);
+  REQUIRE(std::holds_alternative<T>(head.store().operation));
+  return std::get<T>(head.store().operation);
 }
 bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
@@ -66,11 +66,11 @@ TEST_CASE("api: a key is the rest of the path, decoded once, never normalised") 
 
 TEST_CASE("api: reads carry their mode, revision and patience") {
   AcceptedHead head = accepted(get("/v1/kv/k?read=linear&min_rev=12&timeout=250"));
-  CHECK(head.request.read == ReadMode::kLinear);
-  CHECK(head.request.min_revision == Revision(12));
-  CHECK(head.request.timeout == milliseconds(250));
+  CHECK(head.store().read == ReadMode::kLinear);
+  CHECK(head.store().min_revision == Revision(12));
+  CHECK(head.call.timeout == milliseconds(250));
   CHECK_FALSE(head.plan.write);
-  CHECK(accepted(get("/v1/kv/k")).request.timeout == seconds(5));
+  CHECK(accepted(get("/v1/kv/k")).call.timeout == seconds(5));
   CHECK(operation<ReadKey>(made_request(HttpMethod::kHead, "/v1/kv/k")).key == "k");
 }
 
@@ -81,9 +81,9 @@ TEST_CASE("api: writes of one key") {
                               {{"if-match", "\"3\""}, {"If-Match", "\"4\""}, {"If-None-Match", "*"}}));
     CHECK(head.plan.write);
     CHECK(head.body_bytes_max == 100);
-    CHECK(head.request.timeout == milliseconds(7));
+    CHECK(head.call.timeout == milliseconds(7));
     CHECK_FALSE(accept_body(head, Bytes("value"), kIdentity).has_value());
-    PutKey put = std::get<PutKey>(head.request.operation);
+    PutKey put = std::get<PutKey>(head.store().operation);
     CHECK(put.key == "k");
     CHECK(put.value.view() == "value");
     CHECK(put.condition.if_match->revisions == std::vector<Revision>{Revision(3), Revision(4)});
@@ -99,12 +99,12 @@ TEST_CASE("api: writes of one key") {
 
 TEST_CASE("api: listings, and the link to the next page keeps what was asked") {
   AcceptedHead head = accepted(get("/v1/kv?prefix=a%2F&limit=2&after=a%2Fb&keys=true&read=linear"));
-  ListKeys list = std::get<ListKeys>(head.request.operation);
+  ListKeys list = std::get<ListKeys>(head.store().operation);
   CHECK(list.prefix == "a/");
   CHECK(list.limit == 2);
   CHECK(list.after == "a/b");
   CHECK(list.keys_only);
-  CHECK(head.request.read == ReadMode::kLinear);
+  CHECK(head.store().read == ReadMode::kLinear);
   CHECK(head.plan.text == "/v1/kv?prefix=a%2F&limit=2&keys=true&read=linear&after=");
   CHECK(operation<ListKeys>(get("/v1/kv")).limit == limits::kListItems);
   CHECK(accepted(get("/v1/kv")).plan.text == "/v1/kv?after=");
@@ -114,7 +114,7 @@ TEST_CASE("api: collections are deleted by a prefix that is not empty") {
   CHECK(operation<DeletePrefix>(made_request(HttpMethod::kDelete, "/v1/kv?prefix=x%20&timeout=9")).prefix ==
         "x ");
   AcceptedHead page = accepted(made_request(HttpMethod::kDelete, "/v1/kv?prefix=a&limit=10000"));
-  CHECK(std::get<DeletePrefix>(page.request.operation).limit == 10'000);
+  CHECK(std::get<DeletePrefix>(page.store().operation).limit == 10'000);
   CHECK(page.plan.limit == 10'000);
   CHECK(operation<DeletePrefix>(made_request(HttpMethod::kDelete, "/v1/kv?prefix=a")).limit == 0);
   for (const char* target :
@@ -159,7 +159,7 @@ TEST_CASE("api: batches and settings are read from their bodies") {
   CHECK(head.body_bytes_max == limits::kBatchBytes);
   CHECK_FALSE(
       accept_body(head, Bytes(R"({"ops":[{"put":{"key":"a","value":"b"}}]})"), kIdentity).has_value());
-  CHECK(std::get<WriteBatch>(head.request.operation).ops.size() == 1);
+  CHECK(std::get<WriteBatch>(head.store().operation).ops.size() == 1);
   std::string too_long = R"({"ops":[{"put":{"key":"a","value":")" + std::string(101, 'x') + R"("}}]})";
   CHECK(accept_body(head, Bytes(too_long), kIdentity)->status == 413);
   std::optional<HttpResponse> bad = accept_body(head, Bytes("{"), kIdentity);
@@ -170,7 +170,7 @@ TEST_CASE("api: batches and settings are read from their bodies") {
   AcceptedHead settings = accepted(made_request(HttpMethod::kPut, "/v1/cluster/settings"));
   CHECK(settings.plan.write);
   CHECK_FALSE(accept_body(settings, Bytes(R"({"min_in_sync":3})"), kIdentity).has_value());
-  CHECK(std::get<ChangeSettings>(settings.request.operation).min_in_sync == 3);
+  CHECK(std::get<ChangeSettings>(settings.store().operation).min_in_sync == 3);
   CHECK(accept_body(settings, Bytes(R"({"min_in_sync":0})"), kIdentity)->status == 400);
 }
 
@@ -220,7 +220,7 @@ TEST_CASE("api: a bad target closes the connection, a bad parameter does not") {
 
 TEST_CASE("api: an Idempotency-Key goes along with every write, within its bounds") {
   for (HttpMethod method : {HttpMethod::kPut, HttpMethod::kPost, HttpMethod::kDelete}) {
-    CHECK(accepted(made_request(method, "/v1/kv/a", {{"idempotency-key", "once"}})).request.idempotency_key ==
+    CHECK(accepted(made_request(method, "/v1/kv/a", {{"idempotency-key", "once"}})).store().idempotency_key ==
           "once");
     for (size_t size : {size_t{0}, limits::kIdempotencyKeyBytes + 1}) {
       HttpResponse response =
@@ -230,7 +230,8 @@ TEST_CASE("api: an Idempotency-Key goes along with every write, within its bound
     }
   }
   CHECK(accepted(made_request(HttpMethod::kGet, "/v1/kv/a", {{"Idempotency-Key", ""}}))
-            .request.idempotency_key.empty());
+            .store()
+            .idempotency_key.empty());
   CHECK(refused(made_request(HttpMethod::kPost, "/v1/cluster/leader", {{"Idempotency-Key", "x"}})).status ==
         400);
   CHECK(refused(made_request(HttpMethod::kPut, "/v1/cluster/settings", {{"Idempotency-Key", "x"}})).status ==
@@ -245,13 +246,13 @@ TEST_CASE("api: a fence goes along with every write of keys, and with nothing el
   };
   for (const auto& [method, target] : writes) {
     AcceptedHead head = accepted(made_request(method, target));
-    REQUIRE(head.request.fence);
-    CHECK(*head.request.fence == Fence{"a:b", 7});
+    REQUIRE(head.store().fence);
+    CHECK(*head.store().fence == Fence{"a:b", 7});
     HttpResponse bad = refused(made_request(method, std::string(target) + "x"));
     CHECK(bad.status == 400);
     CHECK(contains(bad.body, "\"outcome\":\"not-applied\""));
   }
-  CHECK_FALSE(accepted(made_request(HttpMethod::kPut, "/v1/kv/k")).request.fence);
+  CHECK_FALSE(accepted(made_request(HttpMethod::kPut, "/v1/kv/k")).store().fence);
   const std::pair<HttpMethod, const char*> others[] = {
       {HttpMethod::kGet, "/v1/kv/k?fence=a:7"},
       {HttpMethod::kGet, "/v1/kv?fence=a:7"},
@@ -269,11 +270,11 @@ TEST_CASE("api: a fence goes along with every write of keys, and with nothing el
 TEST_CASE("api: POST of the leader's path moves the lead") {
   AcceptedHead any = accepted(made_request(HttpMethod::kPost, "/v1/cluster/leader"));
   CHECK(any.plan.write);
-  CHECK_FALSE(std::get<MoveLeader>(any.request.operation).to.has_value());
+  CHECK_FALSE(std::get<MoveLeader>(any.store().operation).to.has_value());
   AcceptedHead named =
       accepted(made_request(HttpMethod::kPost, "/v1/cluster/leader?to=a%3A8001&timeout=100"));
-  CHECK(std::get<MoveLeader>(named.request.operation).to == ServerId{"a:8001"});
-  CHECK(named.request.timeout == milliseconds(100));
+  CHECK(std::get<MoveLeader>(named.store().operation).to == ServerId{"a:8001"});
+  CHECK(named.call.timeout == milliseconds(100));
   CHECK(refused(made_request(HttpMethod::kPost, "/v1/cluster/leader?to=")).status == 400);
   CHECK(refused(made_request(HttpMethod::kPut, "/v1/cluster/leader")).status == 405);
   CHECK(accepted(made_request(HttpMethod::kGet, "/v1/cluster/leader")).plan.route == Route::kLeader);
@@ -287,7 +288,7 @@ TEST_CASE("api: what is asked of the node's status") {
   for (const auto& [target, route] : cases) {
     AcceptedHead head = accepted(get(target));
     CHECK(head.plan.route == route);
-    CHECK(std::holds_alternative<QueryStatus>(head.request.operation));
+    CHECK(std::holds_alternative<QueryStatus>(head.store().operation));
   }
   CHECK(accepted(get("/healthz?verbose")).plan.verbose);
   CHECK_FALSE(accepted(get("/healthz")).plan.verbose);

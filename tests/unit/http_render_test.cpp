@@ -26,7 +26,7 @@ ReplyPlan status_plan(Route route, bool verbose = false) {
   return plan;
 }
 HttpResponse render(const ReplyPlan& plan, Answer answer, std::optional<Address> leader = std::nullopt) {
-  ClientReply reply{RequestId(1), std::move(answer), Epoch(3), Revision(40), leader};
+  StoreAnswer reply{std::move(answer), Epoch(3), Revision(40), leader};
   HttpCounters counters;
   counters.connections_open = 2;
   return render_reply(plan, reply, kIdentity, counters);

@@ -18,14 +18,17 @@ HttpRequest request(HttpMethod method, std::string target) {
   out.target = std::move(target);
   return out;
 }
-ServiceRequest accepted(HttpMethod method, std::string target) {
+Call accepted(HttpMethod method, std::string target) {
   AcceptedHead head;
   const std::optional<HttpResponse> refusal =
       accept_head(request(method, std::move(target)), kIdentity, head);
   if (refusal) FAIL(refusal->body);
-  REQUIRE(head.service);
+  REQUIRE(std::holds_alternative<ServiceCall>(head.call.what));
   CHECK(head.plan.route == Route::kService);
-  return *head.service;
+  return std::move(head.call);
+}
+ServiceCall service_call(HttpMethod method, std::string target) {
+  return std::get<ServiceCall>(accepted(method, std::move(target)).what);
 }
 int refused(std::string target) {
   AcceptedHead head;
@@ -34,24 +37,23 @@ int refused(std::string target) {
   return refusal ? refusal->status : 0;
 }
 HttpResponse rendered(ServiceStatus status, std::string text, bool write = true) {
-  return render_service(
-      {RequestId(1), ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, true}, write);
+  return render_service(ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, write);
 }
 
 }  // namespace
 
 TEST_CASE("services: a call is its collection, verb, path and parameters") {
-  const ServiceRequest call =
-      accepted(HttpMethod::kPost, "/v1/locks/a%2Fb/c?wait=5&session=x%26y&timeout=70&flag");
-  CHECK(call.call.collection == Collection::kLocks);
-  CHECK(call.call.verb == Verb::kPost);
-  CHECK(call.call.path == "a/b/c");
-  CHECK(call.timeout == milliseconds(70));
-  CHECK(call.call.parameters == std::vector<NamedText>{{"flag", ""}, {"session", "x&y"}, {"wait", "5"}});
-  CHECK(accepted(HttpMethod::kPost, "/v1/sessions").call.path.empty());
-  CHECK(accepted(HttpMethod::kHead, "/v1/elections/e").call.verb == Verb::kGet);
-  CHECK(accepted(HttpMethod::kGet, "/v1/elections/e").call.collection == Collection::kElections);
-  CHECK(accepted(HttpMethod::kDelete, "/v1/sessions/x").call.verb == Verb::kDelete);
+  const Call whole = accepted(HttpMethod::kPost, "/v1/locks/a%2Fb/c?wait=5&session=x%26y&timeout=70&flag");
+  const ServiceCall& call = std::get<ServiceCall>(whole.what);
+  CHECK(call.collection == Collection::kLocks);
+  CHECK(call.verb == Verb::kPost);
+  CHECK(call.path == "a/b/c");
+  CHECK(whole.timeout == milliseconds(70));
+  CHECK(call.parameters == std::vector<NamedText>{{"flag", ""}, {"session", "x&y"}, {"wait", "5"}});
+  CHECK(service_call(HttpMethod::kPost, "/v1/sessions").path.empty());
+  CHECK(service_call(HttpMethod::kHead, "/v1/elections/e").verb == Verb::kGet);
+  CHECK(service_call(HttpMethod::kGet, "/v1/elections/e").collection == Collection::kElections);
+  CHECK(service_call(HttpMethod::kDelete, "/v1/sessions/x").verb == Verb::kDelete);
 }
 
 TEST_CASE("services: what no call looks like is refused") {
@@ -97,14 +99,12 @@ TEST_CASE("services: every status has its status, and refusals say what became o
 }
 
 TEST_CASE("services: fields of an answer and its form") {
-  ServiceReply reply{RequestId(1),
-                     ServiceAnswer{ServiceStatus::kOk, "bytes", ContentType::kBytes, {{"X-A", "b"}}}, false,
-                     true};
-  CHECK(render_service(reply, false).body == "bytes");
-  CHECK(render_service(reply, false).content_type == kOctets);
-  CHECK(render_service(reply, false).fields.find("X-A: b\r\n") != std::string::npos);
-  reply.answer.content_type = ContentType::kText;
-  CHECK(render_service(reply, false).content_type == kPlainText);
+  ServiceAnswer answer{ServiceStatus::kOk, "bytes", ContentType::kBytes, {{"X-A", "b"}}};
+  CHECK(render_service(answer, false, false).body == "bytes");
+  CHECK(render_service(answer, false, false).content_type == kOctets);
+  CHECK(render_service(answer, false, false).fields.find("X-A: b\r\n") != std::string::npos);
+  answer.content_type = ContentType::kText;
+  CHECK(render_service(answer, false, false).content_type == kPlainText);
 }
 
 }  // namespace kvd::http_services_test

@@ -9,6 +9,7 @@
 
 #include "core/replica/log.hpp"
 #include "msg/limits.hpp"
+#include "support/store_client.hpp"
 
 namespace kvd {
 namespace {
@@ -30,37 +31,36 @@ class Single {
 
   void send(Operation operation, ReadMode read = ReadMode::kLocal, Revision min_revision = {},
             const std::string& idempotency_key = "", OptionalBox<Fence> fence = {}) {
-    ClientRequest request;
-    request.id = RequestId(++requests_);
+    StoreCall request;
     request.idempotency_key = idempotency_key;
     request.fence = std::move(fence);
     request.operation = std::move(operation);
     request.read = read;
     request.min_revision = min_revision;
-    node_.push(std::move(request));
+    node_.push(Call{RequestId(++requests_), std::move(request)});
   }
-  std::vector<ClientReply> replies() {
+  std::vector<NumberedAnswer> replies() {
     node_.pump(now_);
-    std::vector<ClientReply> all;
+    std::vector<NumberedAnswer> all;
     for (NodeEffect& effect : node_.take_effects()) {
-      if (auto* reply = std::get_if<ClientReply>(&effect)) all.push_back(std::move(*reply));
+      if (auto reply = answer_of_store(effect)) all.push_back(std::move(*reply));
       if (auto* exit = std::get_if<Exit>(&effect)) exit_code_ = exit->code;
     }
     return all;
   }
-  ClientReply ask(Operation operation, ReadMode read = ReadMode::kLocal) {
+  StoreAnswer ask(Operation operation, ReadMode read = ReadMode::kLocal) {
     send(std::move(operation), read);
     auto all = replies();
     REQUIRE(all.size() == 1);
     return all[0];
   }
-  ClientReply ask_once(const std::string& key, Operation operation) {
+  StoreAnswer ask_once(const std::string& key, Operation operation) {
     send(std::move(operation), ReadMode::kLocal, {}, key);
     auto all = replies();
     REQUIRE(all.size() == 1);
     return all[0];
   }
-  ClientReply ask_fenced(uint64_t token, Operation operation, const std::string& idempotency_key = "") {
+  StoreAnswer ask_fenced(uint64_t token, Operation operation, const std::string& idempotency_key = "") {
     send(std::move(operation), ReadMode::kLocal, {}, idempotency_key, Fence{"lock", token});
     auto all = replies();
     REQUIRE(all.size() == 1);
@@ -81,7 +81,7 @@ class Single {
 PutKey put(const std::string& key, const std::string& value) { return PutKey{key, Bytes(value), {}}; }
 
 // The largest token that came before; 0: it was not fenced off.
-uint64_t fenced_by(const ClientReply& reply) {
+uint64_t fenced_by(const StoreAnswer& reply) {
   const auto* fenced = std::get_if<Box<Fenced>>(&reply.answer);
   return fenced != nullptr ? (*fenced)->current : 0;
 }
@@ -90,10 +90,10 @@ uint64_t fenced_by(const ClientReply& reply) {
 
 TEST_CASE("a write, a read, an update, a delete") {
   Single single;
-  ClientReply written = single.ask(put("k", "one"));
+  StoreAnswer written = single.ask(put("k", "one"));
   CHECK(std::get<KeyWritten>(written.answer).created);
   CHECK(written.revision == Revision(1));
-  ClientReply found = single.ask(ReadKey{"k"}, ReadMode::kLinear);
+  StoreAnswer found = single.ask(ReadKey{"k"}, ReadMode::kLinear);
   CHECK(std::get<KeyFound>(found.answer).item.value() == "one");
   CHECK_FALSE(std::get<KeyWritten>(single.ask(put("k", "two")).answer).created);
   CHECK(std::get<KeyFound>(single.ask(ReadKey{"k"}).answer).item.version() == 2);
@@ -104,10 +104,10 @@ TEST_CASE("a write, a read, an update, a delete") {
 
 TEST_CASE("a write with an idempotency key is done once, and a retry gets the first answer") {
   Single single;
-  ClientReply first = single.ask_once("id-1", put("k", "one"));
+  StoreAnswer first = single.ask_once("id-1", put("k", "one"));
   CHECK(std::get<KeyWritten>(first.answer).created);
   single.ask(put("k", "two"));
-  ClientReply again = single.ask_once("id-1", put("k", "one"));
+  StoreAnswer again = single.ask_once("id-1", put("k", "one"));
   CHECK(std::get<KeyWritten>(again.answer).created);
   CHECK(again.revision == first.revision);
   CHECK(std::get<KeyFound>(single.ask(ReadKey{"k"}).answer).item.value() == "two");
@@ -136,11 +136,11 @@ TEST_CASE(
   Single single;
   PutKey guarded = put("k", "v");
   guarded.condition.if_match = EntityTags{true, {}};
-  ClientReply first = single.ask_once("id", guarded);
+  StoreAnswer first = single.ask_once("id", guarded);
   CHECK(std::holds_alternative<ConditionFailed>(first.answer));
   CHECK(std::holds_alternative<KeyAbsent>(single.ask_once("other", DeleteKey{"k", {}}).answer));
   single.ask(put("k", "there"));
-  ClientReply again = single.ask_once("id", guarded);
+  StoreAnswer again = single.ask_once("id", guarded);
   CHECK(std::holds_alternative<ConditionFailed>(again.answer));
   CHECK(again.revision == first.revision);
   CHECK(std::holds_alternative<KeyAbsent>(single.ask_once("other", DeleteKey{"k", {}}).answer));
@@ -174,7 +174,7 @@ TEST_CASE("a write with a smaller token than one before it is refused and not do
   const std::vector<Operation> late = {put("k", "late"), DeleteKey{"k", {}}, DeletePrefix{"k"},
                                        WriteBatch{{BatchOp{"k", Bytes("late")}}}};
   for (const Operation& operation : late) {
-    const ClientReply refused = single.ask_fenced(4, operation);
+    const StoreAnswer refused = single.ask_fenced(4, operation);
     REQUIRE(fenced_by(refused) == 5);
     CHECK(std::get<Box<Fenced>>(refused.answer)->fence == Fence{"lock", 4});
   }
@@ -193,7 +193,7 @@ TEST_CASE("fences see the writes before them in the same turn") {
   for (uint64_t token : {2, 1, 3, 2, 3})
     single.send(put("k", "v"), ReadMode::kLocal, {}, "", Fence{"lock", token});
   std::map<uint64_t, uint64_t> refused;
-  for (const ClientReply& reply : single.replies()) {
+  for (const NumberedAnswer& reply : single.replies()) {
     if (fenced_by(reply) != 0) refused[reply.id.value] = fenced_by(reply);
   }
   CHECK(refused == std::map<uint64_t, uint64_t>{{2, 2}, {4, 3}});
@@ -259,17 +259,17 @@ TEST_CASE(
     "a retry gets its first answer although its token is too small by now, and so does one that was fenced "
     "off") {
   Single single;
-  const ClientReply first = single.ask_fenced(1, put("k", "one"), "id");
+  const StoreAnswer first = single.ask_fenced(1, put("k", "one"), "id");
   single.ask_fenced(2, put("k", "two"));
-  const ClientReply again = single.ask_fenced(1, put("k", "one"), "id");
+  const StoreAnswer again = single.ask_fenced(1, put("k", "one"), "id");
   CHECK(std::holds_alternative<KeyWritten>(again.answer));
   CHECK(again.revision == first.revision);
   CHECK(std::get<KeyFound>(single.ask(ReadKey{"k"}).answer).item.value() == "two");
 
-  const ClientReply refused = single.ask_fenced(1, put("k", "three"), "late");
+  const StoreAnswer refused = single.ask_fenced(1, put("k", "three"), "late");
   CHECK(fenced_by(refused) == 2);
   single.ask_fenced(3, put("k", "four"));
-  const ClientReply still = single.ask_fenced(1, put("k", "three"), "late");
+  const StoreAnswer still = single.ask_fenced(1, put("k", "three"), "late");
   CHECK(fenced_by(still) == 2);
   CHECK(still.revision == refused.revision);
 
@@ -314,7 +314,7 @@ TEST_CASE("conditions see the writes before them in the same turn") {
   REQUIRE(replies.size() == 3);
   int written = 0;
   int failed = 0;
-  for (const ClientReply& reply : replies) {
+  for (const StoreAnswer& reply : replies) {
     written += std::holds_alternative<KeyWritten>(reply.answer);
     if (auto* no = std::get_if<ConditionFailed>(&reply.answer)) {
       ++failed;
@@ -386,7 +386,7 @@ TEST_CASE("so many keys of batches at most are not yet committed, beside which s
     const auto replies = single.replies();
     REQUIRE(replies.size() == kTaken + 2);
     size_t refused = 0;
-    for (const ClientReply& reply : replies) {
+    for (const StoreAnswer& reply : replies) {
       const auto* failed = std::get_if<Failed>(&reply.answer);
       if (failed == nullptr) continue;
       ++refused;
@@ -461,7 +461,7 @@ TEST_CASE("beyond the bound clients are refused, and told that nothing was done"
   for (size_t i = 0; i < limits::kMailboxMessages + 5; ++i)
     single.send(ReadKey{"k"}, ReadMode::kLocal, Revision(9));
   size_t refused = 0;
-  for (const ClientReply& reply : single.replies()) {
+  for (const NumberedAnswer& reply : single.replies()) {
     auto* failed = std::get_if<Failed>(&reply.answer);
     REQUIRE(failed != nullptr);
     CHECK(failed->code == ErrorCode::kOverloaded);
@@ -479,14 +479,13 @@ TEST_CASE("writes that wait are bounded by their bytes, too") {
   const size_t value = limits::kWriteBytes / 2;
   const size_t fit = limits::kWaitingBytes / (value + 1);
   auto replies_to = [&](uint64_t id) {
-    ClientRequest request;
-    request.id = RequestId(id);
+    StoreCall request;
     request.operation = put("k", std::string(value, 'v'));
-    node.push(std::move(request));
+    node.push(Call{RequestId(id), std::move(request)});
     node.pump(Instant(seconds(1)));
-    std::vector<ClientReply> replies;
+    std::vector<NumberedAnswer> replies;
     for (NodeEffect& effect : node.take_effects()) {
-      if (auto* reply = std::get_if<ClientReply>(&effect)) replies.push_back(std::move(*reply));
+      if (auto reply = answer_of_store(effect)) replies.push_back(std::move(*reply));
     }
     return replies;
   };
@@ -495,7 +494,7 @@ TEST_CASE("writes that wait are bounded by their bytes, too") {
   REQUIRE(refused.size() == 1);
   CHECK(std::get<Failed>(refused[0].answer).code == ErrorCode::kOverloaded);
   CHECK(std::get<Failed>(refused[0].answer).outcome == Outcome::kNotApplied);
-  node.push(ClientCancelled{RequestId(1)});
+  node.push(CallCancelled{RequestId(1)});
   CHECK(replies_to(fit + 2).empty());
 }
 
@@ -503,7 +502,7 @@ TEST_CASE("a cancelled request is answered to nobody") {
   Single single;
   single.send(ReadKey{"k"}, ReadMode::kLocal, Revision(9));
   CHECK(single.replies().empty());
-  single.node().push(ClientCancelled{RequestId(1)});
+  single.node().push(CallCancelled{RequestId(1)});
   CHECK(single.replies().empty());
   single.pass(seconds(6));
   CHECK(single.replies().empty());
@@ -511,7 +510,7 @@ TEST_CASE("a cancelled request is answered to nobody") {
 
 TEST_CASE("settings are changed within their range") {
   Single single;
-  const ClientReply refused = single.ask(ChangeSettings{0});
+  const StoreAnswer refused = single.ask(ChangeSettings{0});
   CHECK(std::get<Failed>(refused.answer).code == ErrorCode::kInvalid);
   CHECK(std::get<Failed>(refused.answer).outcome == Outcome::kNotApplied);
   CHECK(std::get<SettingsChanged>(single.ask(ChangeSettings{2}).answer).min_in_sync == 2);

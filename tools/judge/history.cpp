@@ -118,7 +118,7 @@ size_t History::begin(ClientOperation operation) {
   return operations_.size() - 1;
 }
 
-void History::finish(size_t index, ClientReply reply) {
+void History::finish(size_t index, StoreAnswer reply) {
   ClientOperation& operation = operations_[index];
   const auto* failed = std::get_if<Failed>(&reply.answer);
   const bool fenced = std::holds_alternative<Box<Fenced>>(reply.answer);

@@ -11,12 +11,14 @@
 namespace kvd::sim {
 
 struct ClientOperation {
-  ClientRequest request;
+  RequestId id;
+  StoreCall request;
+  Duration timeout{0};
   int client = 0;
   int server = 0;
   uint64_t called = 0;               // places in the order of all calls and returns
   uint64_t returned = UINT64_MAX;    // UINT64_MAX: no answer arrived (yet), or none that tells the outcome
-  std::optional<ClientReply> reply;  // as it reached the client
+  std::optional<StoreAnswer> reply;  // as it reached the client
   bool repeated = false;             // with its idempotency key, after an attempt whose outcome is unknown
   bool certainly_not = false;        // refused before it could reach a server, or by one that says so
   Revision floor;  // newest revision that any client knew acknowledged when this one was called
@@ -25,7 +27,7 @@ struct ClientOperation {
 class History {
  public:
   size_t begin(ClientOperation operation);
-  void finish(size_t index, ClientReply reply);  // the answer reached the client
+  void finish(size_t index, StoreAnswer reply);  // the answer reached the client
   void refuse(size_t index);                     // certainly not done
 
   const std::vector<ClientOperation>& operations() const { return operations_; }

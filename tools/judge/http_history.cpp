@@ -52,8 +52,8 @@ std::string name_of(const HttpAnswer& failure) {
   return fmt::format("{} {}", failure.status, kind.substr(kind.rfind(':') + 1));
 }
 
-ClientRequest request_of(const HttpOperation& operation) {
-  ClientRequest request;
+StoreCall request_of(const HttpOperation& operation) {
+  StoreCall request;
   request.read = operation.linear ? ReadMode::kLinear : ReadMode::kLocal;
   request.min_revision = Revision(operation.min_rev);
   switch (operation.kind) {
@@ -71,7 +71,7 @@ ClientRequest request_of(const HttpOperation& operation) {
 }
 
 // Nothing: this status with these fields is no answer to such a request.
-std::optional<Answer> success(const ClientRequest& request, const HttpAnswer& answer) {
+std::optional<Answer> success(const StoreCall& request, const HttpAnswer& answer) {
   const auto tag = entity_tag(answer);
   if (std::holds_alternative<PutKey>(request.operation)) {
     if (answer.status != 200 && answer.status != 201) return std::nullopt;
@@ -89,7 +89,7 @@ std::optional<Answer> success(const ClientRequest& request, const HttpAnswer& an
   return KeyFound{Record(key_of(request), answer.body, {{}, Revision(*tag)}), complete};
 }
 
-std::optional<Answer> failure(const ClientRequest& request, const HttpAnswer& answer) {
+std::optional<Answer> failure(const StoreCall& request, const HttpAnswer& answer) {
   const bool write = is_write(request.operation);
   const std::string outcome = member_of(answer, "outcome");
   if (answer.header("Content-Type") != "application/problem+json") return std::nullopt;
@@ -163,7 +163,7 @@ uint64_t HttpHistory::finish(size_t index, const HttpAnswer& answer) {
     return 0;
   }
   count(operation, *meaning);
-  ClientReply reply;
+  StoreAnswer reply;
   reply.answer = std::move(*meaning);
   reply.revision = Revision(*revision);
   history_.finish(index, std::move(reply));

@@ -69,7 +69,7 @@ std::string judge_read(const sim::ClientOperation& read, const KnownWrites& know
 
 }  // namespace
 
-const std::string& key_of(const ClientRequest& request) {
+const std::string& key_of(const StoreCall& request) {
   if (const auto* put = std::get_if<PutKey>(&request.operation)) return put->key;
   if (const auto* remove = std::get_if<DeleteKey>(&request.operation)) return remove->key;
   return std::get<ReadKey>(request.operation).key;

@@ -111,7 +111,7 @@ void BackupRestore::take_listing(const Listing& listing) {
 }
 
 // What is refused since too many wait is certainly not done, and a restore is one of those who fill the line.
-void BackupRestore::on_reply(uint32_t number, const ClientReply& reply, Instant now) {
+void BackupRestore::on_reply(uint32_t number, const StoreAnswer& reply, Instant now) {
   const auto it = under_way_.find(number);
   if (it == under_way_.end()) return;
   Sent& sent = it->second;
@@ -134,7 +134,7 @@ void BackupRestore::on_reply(uint32_t number, const ClientReply& reply, Instant 
   }
 }
 
-void BackupRestore::on_failure(const ClientReply& reply) {
+void BackupRestore::on_failure(const StoreAnswer& reply) {
   const auto* failed = std::get_if<Failed>(&reply.answer);
   unknown_ |= failed != nullptr && failed->outcome == Outcome::kUnknown;
   if (failed_) return;

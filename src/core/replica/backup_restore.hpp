@@ -32,13 +32,13 @@ class BackupRestore {
     ReadMode read = ReadMode::kLocal;
   };
   std::optional<Request> next(Instant now);
-  void on_reply(uint32_t number, const ClientReply& reply, Instant now);
+  void on_reply(uint32_t number, const StoreAnswer& reply, Instant now);
 
   // The numbers of those that nobody waits for any more when it is given up.
   std::vector<uint32_t> under_way() const;
   // Nothing is under way, and nothing follows.
   bool ended() const { return under_way_.empty() && (failed_ || all_sent()); }
-  const std::optional<ClientReply>& failed() const { return failed_; }  // the first reply that is no success
+  const std::optional<StoreAnswer>& failed() const { return failed_; }  // the first reply that is no success
   bool may_have_changed() const;                                        // anything
   uint64_t keys() const { return store_.size(); }
   uint64_t deleted() const { return deleted_; }     // keys, for certain
@@ -57,7 +57,7 @@ class BackupRestore {
 
   Request sent(Operation operation, size_t keys, ReadMode read = ReadMode::kLocal);
   std::optional<Request> once_more(Instant now);
-  void on_failure(const ClientReply& reply);
+  void on_failure(const StoreAnswer& reply);
   Request next_deletion();
   std::optional<Request> next_batch();
   void take_listing(const Listing& listing);
@@ -81,7 +81,7 @@ class BackupRestore {
   uint64_t deleted_ = 0;
   uint64_t written_ = 0;
   Revision revision_;
-  std::optional<ClientReply> failed_;
+  std::optional<StoreAnswer> failed_;
 };
 
 }  // namespace kvd

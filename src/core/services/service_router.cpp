@@ -30,21 +30,16 @@ void ServiceRouter::handle(ServiceRouterMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-ServiceReply ServiceRouter::refusal(RequestId id, std::string why) {
-  return {id, ServiceAnswer{ServiceStatus::kUnavailable, std::move(why), ContentType::kJson, {}}, false,
-          true};
-}
-
 // ---- arrivals ----
 
-void ServiceRouter::on(ServiceRequest message) {
+void ServiceRouter::on(Call message) {
   CHECK((message.id.value & kForwardedBit) == 0);
   calls_[message.id.value];
-  take(message.id.value, std::move(message.call), message.timeout);
+  take(message.id.value, std::move(std::get<ServiceCall>(message.what)), message.timeout);
 }
 
 void ServiceRouter::take(Token token, ServiceCall call, Duration timeout) {
-  Call& mine = calls_.at(token);
+  Pending& mine = calls_.at(token);
   mine.collection = call.collection;
   mine.reads = call.verb == Verb::kGet;
   if (stopping_) return refuse(token, ServiceStatus::kUnavailable, "this server is shutting down");
@@ -91,7 +86,7 @@ void ServiceRouter::take(Token token, ServiceCall call, Duration timeout) {
 
 // As it came: the server that keeps the session reads it, too.
 void ServiceRouter::forward(Token token, ServiceCall call, Incarnation keeper, Duration timeout) {
-  Call& mine = calls_.at(token);
+  Pending& mine = calls_.at(token);
   if (mine.from)
     return refuse(token, ServiceStatus::kGone,
                   "the server that kept that session is gone");  // one hop at most
@@ -154,7 +149,7 @@ void ServiceRouter::on(const MembersListed& message) {
   for (const ServerInfo& info : message.members) registered_.insert(info.member.incarnation);
 }
 
-void ServiceRouter::on(const ClientCancelled& message) {
+void ServiceRouter::on(const CallCancelled& message) {
   const auto it = calls_.find(message.id.value);
   if (it == calls_.end()) return;
   if (it->second.to) out_.emit(LinkSend{*it->second.to, ServiceForwardCancelled{it->first}});
@@ -189,7 +184,7 @@ void ServiceRouter::on(ServiceAnswered message) {
     message.answer.status = ServiceStatus::kUnavailable;
   if (!message.line) return finish(it, std::move(message.answer));
   it->second.said = true;
-  out_.emit(ServiceReply{RequestId(message.token), std::move(message.answer), true, message.last});
+  out_.emit(Reply{RequestId(message.token), std::move(message.answer), true, message.last});
   if (message.last) end_stream(it);
 }
 
@@ -209,7 +204,7 @@ void ServiceRouter::finish(Calls::iterator it, ServiceAnswer answer) {
     return;
   }
   if (call.streams) out_.sessions.post(ServiceDropped{token, call.collection});
-  out_.emit(ServiceReply{RequestId(token), std::move(answer), false, true});
+  out_.emit(Reply{RequestId(token), std::move(answer), false, true});
 }
 
 ServiceRouter::Calls::iterator ServiceRouter::forget(Calls::iterator it) {
@@ -238,7 +233,7 @@ void ServiceRouter::on(const StopRequested&) {
 void ServiceRouter::on_time() {
   while (!deadlines_.empty() && deadlines_.begin()->first <= out_.now) {
     const auto it = calls_.find(deadlines_.begin()->second);
-    const Call call = it->second;
+    const Pending call = it->second;
     const Token token = it->first;
     if (call.to) out_.emit(LinkSend{*call.to, ServiceForwardCancelled{token}});
     const ServiceStatus status = call.reads ? ServiceStatus::kUnavailable : ServiceStatus::kUnknown;
@@ -249,7 +244,7 @@ void ServiceRouter::on_time() {
     if (call.from) {
       out_.emit(LinkSend{call.from->first, ServiceForwardResult{call.from->second, std::move(answer)}});
     } else {
-      out_.emit(ServiceReply{RequestId(token), std::move(answer), call.said, true});
+      out_.emit(Reply{RequestId(token), std::move(answer), call.said, true});
     }
   }
 }

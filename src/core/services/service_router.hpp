@@ -26,14 +26,12 @@ class ServiceRouter {
   Instant deadline() const;
 
   bool drained() const { return stopping_ && calls_.empty(); }
-  // To one that never became ours: its mailbox was full.
-  static ServiceReply refusal(RequestId id, std::string why);
 
  private:
   // Names a call in here and at the services: a client's is its RequestId, one that another server forwarded to us has
   // the highest bit set.
   using Token = uint64_t;
-  struct Call {
+  struct Pending {
     Collection collection = Collection::kSessions;
     bool reads = false;
     bool streams = false;
@@ -45,10 +43,10 @@ class ServiceRouter {
     std::optional<std::pair<LinkId, uint64_t>> from;  // forwarded to us: answer there
     std::optional<LinkId> to;                         // forwarded by us
   };
-  using Calls = std::map<Token, Call>;
+  using Calls = std::map<Token, Pending>;
 
-  void on(ServiceRequest message);
-  void on(const ClientCancelled& message);
+  void on(Call message);
+  void on(const CallCancelled& message);
   void on(const PeerUp& message);
   void on(const PeerDown& message);
   void on(PeerSaid message);

@@ -94,9 +94,9 @@ std::optional<Target> split_target(std::string_view target) {
 }
 
 void apply_read(AcceptedHead& accepted, const Query& query) {
-  accepted.request.read = query.read;
-  accepted.request.min_revision = query.min_revision;
-  accepted.request.timeout = query.timeout;
+  accepted.store().read = query.read;
+  accepted.store().min_revision = query.min_revision;
+  accepted.call.timeout = query.timeout;
 }
 
 // For settings, and for bodies that nobody reads.
@@ -127,15 +127,15 @@ Refusal accept_key(const HttpRequest& request, const Target& target, const HttpI
   accepted.plan.write = !read;
   limit_small_body(accepted);
   apply_read(accepted, *query);
-  accepted.request.fence = std::move(query->fence);
+  accepted.store().fence = std::move(query->fence);
   if (read) {
-    accepted.request.operation = ReadKey{std::move(key)};
+    accepted.store().operation = ReadKey{std::move(key)};
     accepted.plan.condition = std::move(condition);
   } else if (request.method == HttpMethod::kDelete) {
-    accepted.request.operation = DeleteKey{std::move(key), std::move(condition)};
+    accepted.store().operation = DeleteKey{std::move(key), std::move(condition)};
   } else {
     accepted.plan.text = key;
-    accepted.request.operation = PutKey{std::move(key), Bytes(), std::move(condition)};
+    accepted.store().operation = PutKey{std::move(key), Bytes(), std::move(condition)};
     accepted.body_bytes_max = identity.value_bytes_max;
     accepted.body_name = "a value";
   }
@@ -165,7 +165,7 @@ Refusal accept_listing(const HttpRequest& request, const Target& target, Accepte
   list.keys_only = query->keys_only;
   list.prefix = std::move(query->prefix);
   list.after = std::move(query->after);
-  accepted.request.operation = std::move(list);
+  accepted.store().operation = std::move(list);
   return std::nullopt;
 }
 
@@ -182,15 +182,15 @@ Refusal accept_collection(const HttpRequest& request, const Target& target, Acce
 
   accepted.plan.route = Route::kCollection;
   accepted.plan.write = true;
-  accepted.request.timeout = query->timeout;
-  accepted.request.fence = std::move(query->fence);
+  accepted.call.timeout = query->timeout;
+  accepted.store().fence = std::move(query->fence);
   if (batch) {
-    accepted.request.operation = WriteBatch{};
+    accepted.store().operation = WriteBatch{};
     accepted.body_bytes_max = limits::kBatchBytes;
     accepted.body_name = "the body of a batch";
   } else {
     accepted.plan.limit = query->limit;
-    accepted.request.operation = DeletePrefix{std::move(query->prefix), query->limit};
+    accepted.store().operation = DeletePrefix{std::move(query->prefix), query->limit};
     limit_small_body(accepted);
   }
   return std::nullopt;
@@ -218,12 +218,12 @@ Refusal accept_fixed(const HttpRequest& request, const Target& target, const Fix
   accepted.plan.route = fixed.route;
   accepted.plan.write = settings;
   accepted.plan.verbose = query->verbose;
-  accepted.request.timeout = query->timeout;
+  accepted.call.timeout = query->timeout;
   limit_small_body(accepted);
   if (settings) {
-    accepted.request.operation = ChangeSettings{};
+    accepted.store().operation = ChangeSettings{};
   } else {
-    accepted.request.operation = QueryStatus{};
+    accepted.store().operation = QueryStatus{};
   }
   return std::nullopt;
 }
@@ -234,11 +234,11 @@ Refusal accept_move(const HttpRequest& request, const Target& target, AcceptedHe
   if (!query) return bad_request(request, query.error().detail);
   accepted.plan.route = Route::kMove;
   accepted.plan.write = true;
-  accepted.request.timeout = query->timeout;
+  accepted.call.timeout = query->timeout;
   limit_small_body(accepted);
   MoveLeader move;
   if (!query->to.empty()) move.to = ServerId{std::move(query->to)};
-  accepted.request.operation = std::move(move);
+  accepted.store().operation = std::move(move);
   return std::nullopt;
 }
 
@@ -248,9 +248,9 @@ Refusal accept_decision(const HttpRequest& request, const Target& target, Accept
   if (!query) return bad_request(request, query.error().detail);
   accepted.plan.route = Route::kMove;
   accepted.plan.write = true;
-  accepted.request.timeout = query->timeout;
+  accepted.call.timeout = query->timeout;
   limit_small_body(accepted);
-  accepted.request.operation = DecideLineage{};
+  accepted.store().operation = DecideLineage{};
   return std::nullopt;
 }
 
@@ -262,14 +262,14 @@ Refusal accept_snapshot(const HttpRequest& request, const Target& target, Accept
   accepted.plan.route = restore ? Route::kRestore : Route::kBackup;
   accepted.plan.write = restore;
   accepted.plan.replace = query->replace;
-  accepted.request.timeout = query->timeout;
+  accepted.call.timeout = query->timeout;
   if (restore) {  // what reads the body has bounds of its own
-    accepted.request.operation = WriteBatch{};
+    accepted.store().operation = WriteBatch{};
     accepted.body_bytes_max = SIZE_MAX;
     return std::nullopt;
   }
   limit_small_body(accepted);
-  accepted.request.operation = ReadSnapshot{};
+  accepted.store().operation = ReadSnapshot{};
   return std::nullopt;
 }
 
@@ -304,7 +304,7 @@ Refusal check_fields(const HttpRequest& request, AcceptedHead& accepted) {
       return bad_request(request,
                          fmt::format("an Idempotency-Key has 1 to {} bytes", limits::kIdempotencyKeyBytes));
     }
-    accepted.request.idempotency_key = *key;
+    accepted.store().idempotency_key = *key;
   }
   return std::nullopt;
 }
@@ -336,19 +336,19 @@ std::optional<HttpResponse> accept_head(const HttpRequest& request, const HttpId
 
 std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, const HttpIdentity& identity) {
   BodyError error;
-  if (accepted.service) {
-    accepted.service->call.body = body.view();
+  if (auto* service = std::get_if<ServiceCall>(&accepted.call.what)) {
+    service->body = body.view();
     return std::nullopt;
   }
-  if (auto* put = std::get_if<PutKey>(&accepted.request.operation)) {
+  if (auto* put = std::get_if<PutKey>(&accepted.store().operation)) {
     put->value = std::move(body);
     return std::nullopt;
   }
-  if (auto* batch = std::get_if<WriteBatch>(&accepted.request.operation)) {
+  if (auto* batch = std::get_if<WriteBatch>(&accepted.store().operation)) {
     Result<WriteBatch, BodyError> parsed = parse_batch(body.view(), identity.value_bytes_max);
     if (parsed) *batch = std::move(*parsed);
     if (!parsed) error = std::move(parsed.error());
-  } else if (auto* settings = std::get_if<ChangeSettings>(&accepted.request.operation)) {
+  } else if (auto* settings = std::get_if<ChangeSettings>(&accepted.store().operation)) {
     Result<ChangeSettings, BodyError> parsed = parse_settings(body.view());
     if (parsed) *settings = *parsed;
     if (!parsed) error = std::move(parsed.error());
@@ -366,7 +366,7 @@ bool is_four_letter_word(std::string_view text) { return text == "ruok" || text 
 
 AcceptedHead accept_word(std::string_view word) {
   AcceptedHead accepted;
-  accepted.request.operation = QueryStatus{};
+  accepted.store().operation = QueryStatus{};
   accepted.plan.route = word == "stat" ? Route::kStat : Route::kMonitor;
   return accepted;
 }

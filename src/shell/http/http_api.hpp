@@ -5,8 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "msg/client.hpp"
-#include "msg/services.hpp"
+#include "msg/call.hpp"
 #include "shell/http/http_options.hpp"
 #include "shell/http/http_parser.hpp"
 #include "shell/http/http_response.hpp"
@@ -52,11 +51,12 @@ struct ReplyPlan {
 };
 
 struct AcceptedHead {
-  ClientRequest request;                  // without what the body says, without an id
-  std::optional<ServiceRequest> service;  // in its place
+  Call call;  // without what the body says, without an id
   ReplyPlan plan;
   size_t body_bytes_max = 0;
   std::string_view body_name;  // for the error when it is longer
+
+  StoreCall& store() { return std::get<StoreCall>(call.what); }
 };
 
 // `request` without its body. `accepted` is a new one, to be filled in. An HttpResponse is the answer, mostly a
@@ -72,7 +72,7 @@ bool is_four_letter_word(std::string_view text);  // ruok, stat, mntr
 AcceptedHead accept_word(std::string_view word);
 
 // The answer to an accepted request.
-HttpResponse render_reply(const ReplyPlan& plan, const ClientReply& reply, const HttpIdentity& identity,
+HttpResponse render_reply(const ReplyPlan& plan, const StoreAnswer& reply, const HttpIdentity& identity,
                           const HttpCounters& counters);
 
 // A refusal by the connection itself (malformed, too large, too late). It closes the connection.

@@ -286,8 +286,8 @@ void HttpConnection::on_request() {
     write_restore();
   } else {
     // Without chunks only the connection's end tells where such an answer ends.
-    const bool in_parts =
-        accepted_->plan.route == Route::kBackup || (accepted_->service && holds(*accepted_->service));
+    const auto* service = std::get_if<ServiceCall>(&accepted_->call.what);
+    const bool in_parts = accepted_->plan.route == Route::kBackup || (service != nullptr && holds(*service));
     if (in_parts && !slot.chunked) {
       last = true;
       slot.keep_alive = false;
@@ -345,12 +345,8 @@ void HttpConnection::ask(Slot& slot, AcceptedHead&& accepted) {
   uint32_t sequence = (first_sequence_ + static_cast<uint32_t>(slots_.size() - 1)) & kSequenceMask;
   begin(slot, kind_of(accepted));
   slot.plan = std::move(accepted.plan);
-  if (accepted.service) {
-    accepted.service->id = request_id(number_, sequence);
-    return shared_.sink(std::move(*accepted.service));
-  }
-  accepted.request.id = request_id(number_, sequence);
-  shared_.sink(std::move(accepted.request));
+  accepted.call.id = request_id(number_, sequence);
+  shared_.sink(std::move(accepted.call));
 }
 
 // An answer that the node was not asked for.
@@ -373,47 +369,48 @@ HttpConnection::Slot& HttpConnection::slot_of(uint32_t sequence) {
   return slot;
 }
 
-void HttpConnection::answer(uint32_t sequence, const ServiceReply& reply) {
-  Slot& slot = slot_of(sequence);
-  slot.ours = true;  // what it says is of no revision
-  if (!reply.line) {
-    settle(slot, render_service(reply, slot.plan.write));
-    return mark_dirty();
+void HttpConnection::answer(uint32_t sequence, const Reply& reply) {
+  const auto* store = std::get_if<StoreAnswer>(&reply.what);
+  if ((sequence & kBatchBit) != 0) {
+    if (restore_) restore_->writing().on_reply(sequence & kSequenceMask, *store, now());
+    return resume_soon();
   }
-  if (ended_) return close();  // who holds something by this connection has let go of it
-  if (!slot.lines) begin_lines(slot, reply);
-  const size_t before = slot.response.body.size();
-  append_line(slot.response.body, reply.answer.text, slot.chunked);
-  if (reply.last && slot.chunked) append_last_chunk(slot.response.body);
-  answer_bytes_ += slot.response.body.size() - before;
-  if (reply.last) set_done(slot);
+  Slot& slot = slot_of(sequence);
+  if (store != nullptr) {
+    answer(slot, *store);
+  } else {
+    slot.ours = true;  // what it says is of no revision
+    const auto& service = std::get<ServiceAnswer>(reply.what);
+    reply.line ? add_line(slot, service, reply.last)
+               : settle(slot, render_service(service, false, slot.plan.write));
+  }
   mark_dirty();
+}
+
+void HttpConnection::answer(Slot& slot, const StoreAnswer& answer) {
+  if (const auto* part = std::get_if<Box<SnapshotPart>>(&answer.answer)) {
+    take_part(slot, answer, **part);
+  } else if (slot.backup) {
+    shared_.log({LogLevel::kWarn, "cut a backup off", {{"why", std::get<Failed>(answer.answer).detail}}});
+    close();
+  } else {
+    settle(slot, render_reply(slot.plan, answer, shared_.options.identity, shared_.counters));
+  }
 }
 
 // What such an answer grants lasts as long as the connection. So a client that has vanished without a word must be
 // noticed: what is sent to it, a line every few seconds, is not acknowledged.
-void HttpConnection::begin_lines(Slot& slot, const ServiceReply& reply) {
-  slot.lines = true;
-  slot.response = render_service(reply, slot.plan.write);
-  stream_.end_unacknowledged_after(kVanishedAfter);
-}
-
-void HttpConnection::answer(uint32_t sequence, const ClientReply& reply) {
-  if ((sequence & kBatchBit) != 0) {
-    if (restore_) restore_->writing().on_reply(sequence & kSequenceMask, reply, now());
-    return resume_soon();
+void HttpConnection::add_line(Slot& slot, const ServiceAnswer& answer, bool last) {
+  if (ended_) return close();  // who holds something by this connection has let go of it
+  if (!std::exchange(slot.lines, true)) {
+    slot.response = render_service(answer, true, slot.plan.write);
+    stream_.end_unacknowledged_after(kVanishedAfter);
   }
-  Slot& slot = slot_of(sequence);
-  if (const auto* part = std::get_if<Box<SnapshotPart>>(&reply.answer)) {
-    take_part(slot, reply, **part);
-    if (phase_ == Phase::kClosed) return;
-  } else if (slot.backup) {
-    shared_.log({LogLevel::kWarn, "cut a backup off", {{"why", std::get<Failed>(reply.answer).detail}}});
-    return close();
-  } else {
-    settle(slot, render_reply(slot.plan, reply, shared_.options.identity, shared_.counters));
-  }
-  mark_dirty();
+  const size_t before = slot.response.body.size();
+  append_line(slot.response.body, answer.text, slot.chunked);
+  if (last && slot.chunked) append_last_chunk(slot.response.body);
+  answer_bytes_ += slot.response.body.size() - before;
+  if (last) set_done(slot);
 }
 
 // Answers leave in the order of the requests, whatever the order in which the node found them.
@@ -462,10 +459,10 @@ void HttpConnection::emit_head(Slot& slot) {
 
 // One part at a time: the next one is asked for when this one is in the kernel's hands, and not before the loop's next
 // turn, so that others have theirs.
-void HttpConnection::take_part(Slot& slot, const ClientReply& reply, const SnapshotPart& part) {
+void HttpConnection::take_part(Slot& slot, const StoreAnswer& answer, const SnapshotPart& part) {
   slot.asked = false;
   const bool first = slot.backup == nullptr;
-  if (first) slot.response = render_reply(slot.plan, reply, shared_.options.identity, shared_.counters);
+  if (first) slot.response = render_reply(slot.plan, answer, shared_.options.identity, shared_.counters);
   if (slot.head) {
     set_done(slot);
     return;
@@ -497,18 +494,18 @@ bool HttpConnection::wants_part() const {
 void HttpConnection::ask_for_part() {
   Slot& slot = slots_.front();
   slot.asked = true;
-  ClientRequest request;
-  request.id = request_id(number_, first_sequence_);
-  request.operation = slot.backup->next();
-  shared_.sink(std::move(request));
+  Call call;
+  call.id = request_id(number_, first_sequence_);
+  std::get<StoreCall>(call.what).operation = slot.backup->next();
+  shared_.sink(std::move(call));
 }
 
 // ---- a snapshot that is restored ----
 
 void HttpConnection::begin_restore(AcceptedHead& accepted) {
   shared_.restoring = true;
-  restore_ = std::make_unique<HttpRestore>(accepted.plan, shared_.options.restore_bytes_max,
-                                           accepted.request.timeout);
+  restore_ =
+      std::make_unique<HttpRestore>(accepted.plan, shared_.options.restore_bytes_max, accepted.call.timeout);
   parser_.stream_body();
 }
 
@@ -525,12 +522,11 @@ void HttpConnection::take_restore_body() {
 
 void HttpConnection::write_restore() {
   while (auto next = restore_->writing().next(now())) {
-    ClientRequest request;
-    request.id = request_id(number_, kBatchBit | next->number);
-    request.operation = std::move(next->operation);
-    request.read = next->read;
-    request.timeout = restore_->timeout();
-    shared_.sink(std::move(request));
+    Call call{request_id(number_, kBatchBit | next->number), StoreCall(), restore_->timeout()};
+    StoreCall& store = std::get<StoreCall>(call.what);
+    store.operation = std::move(next->operation);
+    store.read = next->read;
+    shared_.sink(std::move(call));
   }
   if (auto line = restore_->progress(now_ms())) shared_.log(*line);
   auto response = restore_->answer(shared_.options.identity, shared_.counters);
@@ -545,7 +541,7 @@ void HttpConnection::drop_restore() {
   // The newest first: otherwise one that goes would have the next one sent (as in close()).
   const std::vector<uint32_t> numbers = restore_->under_way();
   for (auto it = numbers.rbegin(); it != numbers.rend(); ++it) {
-    shared_.sink(ClientCancelled{request_id(number_, kBatchBit | *it)});
+    shared_.sink(CallCancelled{request_id(number_, kBatchBit | *it)});
   }
   free_elsewhere(shared_.loop, restore_->take_store());
   restore_.reset();
@@ -662,7 +658,7 @@ void HttpConnection::close() {
     bool asked = !slots_[i].done;
     if (!asked) continue;
     uint32_t sequence = (first_sequence_ + static_cast<uint32_t>(i)) & kSequenceMask;
-    shared_.sink(ClientCancelled{request_id(number_, sequence)});
+    shared_.sink(CallCancelled{request_id(number_, sequence)});
   }
   if (restore_) {
     if (auto line = restore_->given_up()) shared_.log(*line);

@@ -68,8 +68,7 @@ class HttpConnection final : private net::StreamOwner {
   void start(Admission admission);
 
   // The node's reply to request number `sequence` of this connection.
-  void answer(uint32_t sequence, const ClientReply& reply);
-  void answer(uint32_t sequence, const ServiceReply& reply);
+  void answer(uint32_t sequence, const Reply& reply);
   // Hands the collected answers to the kernel.
   void flush();
   // Goes on with what had to wait for room: requests that were read, the next part of an answer.
@@ -137,13 +136,14 @@ class HttpConnection final : private net::StreamOwner {
   void set_done(Slot& slot);
   void ask(Slot& slot, AcceptedHead&& accepted);
   Slot& slot_of(uint32_t sequence);
-  void begin_lines(Slot& slot, const ServiceReply& reply);
+  void answer(Slot& slot, const StoreAnswer& answer);
+  void add_line(Slot& slot, const ServiceAnswer& answer, bool last);
   void settle(Slot& slot, HttpResponse&& response);
   void settle_here(Slot& slot, HttpResponse&& response);
   void emit_done();
   void emit(Slot& slot);
   void emit_head(Slot& slot);
-  void take_part(Slot& slot, const ClientReply& reply, const SnapshotPart& part);
+  void take_part(Slot& slot, const StoreAnswer& answer, const SnapshotPart& part);
   void emit_part(Slot& slot);
   bool wants_part() const;
   void ask_for_part();

@@ -73,7 +73,7 @@ HttpResponse plain(uint16_t status, std::string text) {
 
 class Renderer {
  public:
-  Renderer(const ReplyPlan& plan, const ClientReply& reply, const HttpIdentity& identity,
+  Renderer(const ReplyPlan& plan, const StoreAnswer& reply, const HttpIdentity& identity,
            const HttpCounters& counters)
       : plan_(plan), reply_(reply), identity_(identity), counters_(counters) {}
 
@@ -277,14 +277,14 @@ class Renderer {
   }
 
   const ReplyPlan& plan_;
-  const ClientReply& reply_;
+  const StoreAnswer& reply_;
   const HttpIdentity& identity_;
   const HttpCounters& counters_;
 };
 
 }  // namespace
 
-HttpResponse render_reply(const ReplyPlan& plan, const ClientReply& reply, const HttpIdentity& identity,
+HttpResponse render_reply(const ReplyPlan& plan, const StoreAnswer& reply, const HttpIdentity& identity,
                           const HttpCounters& counters) {
   HttpResponse response = std::visit(Renderer(plan, reply, identity, counters), reply.answer);
   response.epoch = reply.epoch;

@@ -48,7 +48,7 @@ std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, co
     response.body = json.take() + "\n";
     return response;
   }
-  ClientReply reply = *writing_->failed();
+  StoreAnswer reply = *writing_->failed();
   auto* failed = std::get_if<Failed>(&reply.answer);
   if (failed != nullptr && writing_->may_have_changed()) {
     failed->outcome = Outcome::kUnknown;

@@ -90,16 +90,12 @@ void HttpServer::on_connection(int status, net::Stream stream) {
   connection->start(admission);
 }
 
-void HttpServer::reply(const ClientReply& reply) {
-  shared_->epoch = std::max(shared_->epoch, reply.epoch);
-  shared_->revision = std::max(shared_->revision, reply.revision);
-  auto found = shared_->open.find(static_cast<uint32_t>(reply.id.value >> 32));
-  if (found == shared_->open.end()) return;
-  found->second->answer(static_cast<uint32_t>(reply.id.value), reply);
-}
-
-void HttpServer::reply(const ServiceReply& reply) {
-  auto found = shared_->open.find(static_cast<uint32_t>(reply.id.value >> 32));
+void HttpServer::reply(const Reply& reply) {
+  if (const auto* store = std::get_if<StoreAnswer>(&reply.what)) {
+    shared_->epoch = std::max(shared_->epoch, store->epoch);
+    shared_->revision = std::max(shared_->revision, store->revision);
+  }
+  auto found = shared_->open.find(connection_of(reply.id));
   if (found == shared_->open.end()) return;
   found->second->answer(static_cast<uint32_t>(reply.id.value), reply);
 }

@@ -37,8 +37,7 @@ class HttpServer {
   Result<Address> start();
 
   // The node's reply to a request that this server made. One whose client is gone is dropped.
-  void reply(const ClientReply& reply);
-  void reply(const ServiceReply& reply);
+  void reply(const Reply& reply);
   // Once per turn, after the replies.
   void flush();
 

@@ -154,13 +154,13 @@ std::optional<HttpResponse> accept_service(const HttpRequest& request, Collectio
   const std::optional<Verb> verb = verb_of(request.method);
   if (!verb) return wrong_verb(false, allowed_verbs(collection, decoded));
   const bool write = *verb != Verb::kGet;
-  ServiceRequest& service = accepted.service.emplace();
-  service.call.collection = collection;
-  service.call.verb = *verb;
-  service.call.path = std::move(decoded);
-  std::string wrong = read_parameters(query, service.call);
-  if (wrong.empty()) wrong = take_timeout(service.call, service.timeout);
-  if (service.call.path.size() > limits::kKeyBytes)
+  ServiceCall& call = accepted.call.what.emplace<ServiceCall>();
+  call.collection = collection;
+  call.verb = *verb;
+  call.path = std::move(decoded);
+  std::string wrong = read_parameters(query, call);
+  if (wrong.empty()) wrong = take_timeout(call, accepted.call.timeout);
+  if (call.path.size() > limits::kKeyBytes)
     wrong = fmt::format("a path has at most {} bytes", limits::kKeyBytes);
   if (!wrong.empty()) return refusal(write, 400, "bad-request", std::move(wrong));
   accepted.plan.route = Route::kService;
@@ -170,14 +170,12 @@ std::optional<HttpResponse> accept_service(const HttpRequest& request, Collectio
   return std::nullopt;
 }
 
-bool holds(const ServiceRequest& request) {
-  const auto& parameters = request.call.parameters;
-  return std::any_of(parameters.begin(), parameters.end(),
+bool holds(const ServiceCall& call) {
+  return std::any_of(call.parameters.begin(), call.parameters.end(),
                      [](const auto& one) { return one.name == "hold"; });
 }
 
-HttpResponse render_service(const ServiceReply& reply, bool write) {
-  const ServiceAnswer& answer = reply.answer;
+HttpResponse render_service(const ServiceAnswer& answer, bool line, bool write) {
   const HttpStatus http = http_status_of(answer.status);
   if (answer.status == ServiceStatus::kWrongVerb) return wrong_verb(write, answer.text);
   if (refuses(answer.status)) return refusal(write, http.status, http.kind, answer.text);
@@ -186,8 +184,8 @@ HttpResponse render_service(const ServiceReply& reply, bool write) {
   for (const auto& [name, value] : answer.fields) add_field(response, name, value);
   if (answer.status == ServiceStatus::kDone) return response;
   response.content_type = content_type_of(answer.content_type);
-  response.streamed = reply.line;
-  if (reply.line) {
+  response.streamed = line;
+  if (line) {
     response.content_type = kJsonLines;
   } else {
     response.body = answer.content_type == ContentType::kJson ? answer.text + "\n" : answer.text;

@@ -18,10 +18,10 @@ std::optional<HttpResponse> accept_service(const HttpRequest& request, Collectio
                                            AcceptedHead& accepted);
 
 // Whether its answer may come line by line.
-bool holds(const ServiceRequest& request);
+bool holds(const ServiceCall& call);
 
 // The whole answer; of a line only the head, whose body is to come.
-HttpResponse render_service(const ServiceReply& reply, bool write);
+HttpResponse render_service(const ServiceAnswer& answer, bool line, bool write);
 
 // Appends a line as it goes onto the connection, in chunks (RFC 9112, 7.1) or as it is.
 void append_line(std::string& out, std::string_view line, bool chunked);

@@ -1,0 +1,17 @@
+// See call.hpp.
+#include "msg/call.hpp"
+
+#include <utility>
+
+namespace kvd {
+
+Reply refusal(const Call& call, ErrorCode code, std::string why) {
+  if (std::holds_alternative<StoreCall>(call.what)) {
+    Failed failed{code, Outcome::kNotApplied, std::move(why)};
+    return {call.id, StoreAnswer{std::move(failed), Epoch(), Revision(), std::nullopt}, false, true};
+  }
+  return {call.id, ServiceAnswer{ServiceStatus::kUnavailable, std::move(why), ContentType::kJson, {}}, false,
+          true};
+}
+
+}  // namespace kvd

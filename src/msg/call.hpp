@@ -1,0 +1,47 @@
+// One call of a client, from its face to the node, and what comes back: whatever it is about, the store or one of the
+// coordination services. A face (HTTP is one) is bytes to a Call, and a Reply to bytes.
+#pragma once
+#include <string>
+#include <variant>
+
+#include "base/time.hpp"
+#include "msg/client.hpp"
+#include "msg/services.hpp"
+#include "msg/types.hpp"
+
+namespace kvd {
+
+// A request's id tells by which connection of a client it came, and its place there, which begins again after 2^31 - 1.
+// The place's highest bit is its connection's, and counts for nothing here.
+constexpr RequestId request_id(uint32_t connection, uint32_t place) {
+  return RequestId(uint64_t{connection} << 32 | place);
+}
+constexpr uint32_t connection_of(RequestId id) { return static_cast<uint32_t>(id.value >> 32); }
+// Of two that are under way on one connection.
+constexpr bool comes_before(RequestId a, RequestId b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a.value << 1) - static_cast<uint32_t>(b.value << 1)) < 0;
+}
+
+struct Call {
+  RequestId id;
+  std::variant<StoreCall, ServiceCall> what;
+  // How long it may wait, from its arrival at the node; a service's beyond what the call itself may wait for others.
+  Duration timeout{5'000'000};
+};
+struct CallCancelled {  // the client's connection is gone: nobody waits for the reply any more
+  RequestId id;
+};
+
+// A call is answered once; but one that a connection holds (`hold=1`) with one line after another, until one that is
+// the last.
+struct Reply {
+  RequestId id;
+  std::variant<StoreAnswer, ServiceAnswer> what;
+  bool line = false;
+  bool last = true;
+};
+
+// Nothing was done: `why` in the words of what was called.
+Reply refusal(const Call& call, ErrorCode code, std::string why);
+
+}  // namespace kvd
