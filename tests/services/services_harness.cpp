@@ -96,7 +96,7 @@ std::string ServicesHarness::member(const std::string& line, std::string_view me
 }
 
 std::string ServicesHarness::member(const ServiceAnswer& answer, std::string_view name) {
-  return member(answer.text, name);
+  return member(words_of(answer), name);
 }
 
 std::string ServicesHarness::open_session(int server, int ttl_s) {
@@ -365,7 +365,7 @@ void ServicesHarness::perform(int number, NodeEffect effect) {
     CHECK(!heard.ended);
     heard.ended = reply->last;
     if (reply->line) {
-      heard.lines.push_back(reply->answer.text);
+      heard.lines.push_back(words_of(reply->answer));
     } else {
       heard.answer = std::move(reply->answer);
     }

@@ -383,7 +383,7 @@ void HttpConnection::answer(uint32_t sequence, const ServiceReply& reply) {
   if (ended_) return close();  // who holds something by this connection has let go of it
   if (!slot.lines) begin_lines(slot, reply);
   const size_t before = slot.response.body.size();
-  append_line(slot.response.body, reply.answer.text, slot.chunked);
+  append_line(slot.response.body, line_of(reply.answer), slot.chunked);
   if (reply.last && slot.chunked) append_last_chunk(slot.response.body);
   answer_bytes_ += slot.response.body.size() - before;
   if (reply.last) set_done(slot);
