@@ -35,6 +35,8 @@ UNORDERED = re.compile(r'(std::unordered_\w+|absl::(flat|node)_hash_\w+|'
                        r'(std::(multi)?|absl::btree_(multi)?)(map|set)<\s*(const\s+)?[\w:]+\s*\*)')
 PRECOMPILED = re.compile(r'src/pch/\w+\.hpp$')
 NEVER_WALKED = {'src/core/replica/table.hpp'}  # hashes, but walks a tree
+STORED_AS_JSON = {f'src/core/services/{name}.cpp' for name in (
+    'barriers/barriers_double', 'ids/ids', 'names/name_entry', 'tasks/task_layout')}  # they make the data of znodes
 # One letter of each word stands in brackets, so that this list does not find itself.
 BANNED = re.compile(
     r'(\.\./share[d]\b|(?<![\w.}])/wor[k]/|/tmp/(buil[d]-|commo[n])|\bA[I]s?\b|\bassistan[t]s?\b|'
@@ -197,6 +199,15 @@ def check_order(path, text):
             yield f'{path}:{number}: {match.group()} in the core: its order is not the same in every run'
 
 
+def check_json(path, text):
+    """A service answers with values, of which each face makes its words: there only what ZooKeeper keeps is JSON."""
+    if not path.startswith('src/core/services/') or path in STORED_AS_JSON:
+        return
+    for number, _, header in includes(text):
+        if header == 'base/json_writer.hpp':
+            yield f'{path}:{number}: writes JSON; an answer is a Document'
+
+
 def check_rule_sources(path, text):
     """src/meson.build knows which files ask for rules that are switched off: only those does a test compile anew."""
     if layer_of(path) is None or path == 'src/core/mutation.hpp':
@@ -307,8 +318,8 @@ def check_top_level(path, _text):
 
 
 CHECKS = [check_layers, check_precompiled, check_uses, check_layer_names, check_purity, check_handles, check_order,
-          check_rule_sources, check_opening, check_length, check_width, check_whitespace, check_types, check_words,
-          check_top_level]
+          check_json, check_rule_sources, check_opening, check_length, check_width, check_whitespace, check_types,
+          check_words, check_top_level]
 
 PLANTED = {  # per check: files that must be found, then files that must not
     check_layers: ([
@@ -365,6 +376,14 @@ PLANTED = {  # per check: files that must be found, then files that must not
         ('src/core/a.hpp', 'std::unordered_map<int, int> m;\n'), ('src/core/a.hpp', 'std::set<const Peer*> s;\n'),
         ('src/core/a.hpp', 'absl::flat_hash_set<int> s;\n'), ('src/core/a.hpp', 'absl::btree_map<Peer*, int> m;\n'),
     ], [('src/core/a.hpp', 'std::map<int, Peer*> m;\n'), ('src/shell/a.hpp', 'std::unordered_map<int, int> m;\n')]),
+    check_json: ([
+        ('src/core/services/a.hpp', '#include "base/json_writer.hpp"\n'),
+        ('src/core/services/locks/locks.cpp', '#include "base/json_writer.hpp"\n'),
+    ], [
+        ('src/core/services/ids/ids.cpp', '#include "base/json_writer.hpp"\n'),
+        ('src/core/services/a.cpp', '// base/json_writer.hpp\n#include "msg/document.hpp"\n'),
+        ('src/shell/http/a.cpp', '#include "base/json_writer.hpp"\n'),
+    ]),
     check_rule_sources: ([
         ('src/core/replica/store.cpp', '#include "core/mutation.hpp"\n'),
         ('src/core/a.hpp', '#include "core/mutation.hpp"\n'),

@@ -75,9 +75,9 @@ void JsonWriter::separate() {
   if (last != '{' && last != '[' && last != ':') text_ += ',';
 }
 
-JsonWriter& JsonWriter::raw(std::string_view text) {
+JsonWriter& JsonWriter::raw(std::string_view json) {
   separate();
-  text_ += text;
+  text_ += json;
   return *this;
 }
 

@@ -20,6 +20,7 @@ class JsonWriter {
   JsonWriter& value(std::string_view text);
   JsonWriter& value(const char* text) { return value(std::string_view(text)); }
   JsonWriter& value(bool flag);
+  JsonWriter& raw(std::string_view json);  // a value that is JSON already
   JsonWriter& null() { return raw("null"); }
   JsonWriter& value(std::integral auto number) { return raw(std::to_string(number)); }
   JsonWriter& value(double number);  // null where it is no number
@@ -36,7 +37,6 @@ class JsonWriter {
  private:
   static constexpr size_t kUsualBytes = 120;
 
-  JsonWriter& raw(std::string_view text);
   void separate();
 
   std::string text_;

@@ -10,8 +10,7 @@ Reply refusal(const Call& call, ErrorCode code, std::string why) {
     Failed failed{code, Outcome::kNotApplied, std::move(why)};
     return {call.id, StoreAnswer{std::move(failed), Epoch(), Revision(), std::nullopt}, false, true};
   }
-  return {call.id, ServiceAnswer{ServiceStatus::kUnavailable, std::move(why), ContentType::kJson, {}}, false,
-          true};
+  return {call.id, ServiceAnswer{ServiceStatus::kUnavailable, std::move(why)}, false, true};
 }
 
 }  // namespace kvd

@@ -27,8 +27,7 @@ struct Problem {
 Problem invalid(std::string text) { return {ServiceStatus::kInvalid, std::move(text)}; }
 
 Failure<ServiceAnswer> refuse(Problem problem) {
-  return Failure<ServiceAnswer>(
-      ServiceAnswer{problem.status, std::move(problem.text), ContentType::kJson, {}});
+  return Failure<ServiceAnswer>(ServiceAnswer(problem.status, std::move(problem.text)));
 }
 
 std::string_view behind_slash(std::string_view path) {

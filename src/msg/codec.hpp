@@ -1,7 +1,8 @@
 // How values become bytes and back: little-endian numbers, strings and lists behind their length. For those who own a
 // format (the peer wire, the journal): they list the fields of their types in fields() as is done here for those that
 // all share, and both directions follow that list. Nothing is allocated on the word of a length that the bytes at hand
-// cannot hold, and whatever is wrong is an error of the Decoder, never a CHECK.
+// cannot hold, nothing nests deeper than the stack may bear, and whatever is wrong is an error of the Decoder, never a
+// CHECK.
 #pragma once
 #include <fmt/format.h>
 
@@ -85,6 +86,7 @@ class Encoder {
   void put(const StrongId<Tag>& id) {
     put(id.value);
   }
+  void put(const int64_t& number) { put(static_cast<uint64_t>(number)); }
   void put(const Duration& span) { put(static_cast<uint64_t>(span.count())); }
   void put(std::string_view text) {
     CHECK(text.size() <= limits::kFrameBytes);
@@ -129,7 +131,10 @@ class Encoder {
       put(effect.space());
     }
   }
-  void put(const EntryPointer& entry) { put(*entry); }
+  template <class T>
+  void put(const std::shared_ptr<const T>& shared) {
+    put(*shared);
+  }
   template <class... Ts>
   void put(const std::variant<Ts...>& choice) {
     put(static_cast<uint8_t>(choice.index()));
@@ -215,6 +220,11 @@ class Decoder {
     }
     value = static_cast<T>(byte);
   }
+  void get(int64_t& number) {
+    uint64_t bits = 0;
+    get(bits);
+    number = static_cast<int64_t>(bits);
+  }
   template <class Tag>
   void get(StrongId<Tag>& id) {
     get(id.value);
@@ -295,10 +305,15 @@ class Decoder {
     if (failed()) return;
     effect = has_value ? Record(name, value, metadata) : Record::deletion(name, metadata);
   }
-  void get(EntryPointer& entry) {
-    auto content = std::make_shared<Entry>();
+  // What holds its own kind does so by such pointers: these count how deep.
+  template <class T>
+  void get(std::shared_ptr<const T>& shared) {
+    if (depth_ == kDepthMax) return fail("values nested too deep");
+    ++depth_;
+    auto content = std::make_shared<T>();
     get(*content);
-    entry = std::move(content);
+    --depth_;
+    shared = std::move(content);
   }
   template <class... Ts>
   void get(std::variant<Ts...>& choice) {
@@ -337,8 +352,11 @@ class Decoder {
   }
 
  private:
+  static constexpr size_t kDepthMax = 16;
+
   std::string_view rest_;
   std::string error_;
+  size_t depth_ = 0;
 };
 
 // ---- what a decoded value must also satisfy ----

@@ -1,14 +1,17 @@
 // What a client can ask of the coordination services and what it is told, free of HTTP. All services share one form: a
 // collection, a verb, a path, parameters and a body; the table in calls.hpp says which calls there are.
-// The answers' words are JSON already: they are documents that also stand in ZooKeeper or go out line by line.
+// An answer has values (document.hpp). Each face writes them in its own form: HTTP as JSON.
 #pragma once
 #include <compare>
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/time.hpp"
 #include "msg/client.hpp"
+#include "msg/document.hpp"
 #include "msg/types.hpp"
 
 namespace kvd {
@@ -51,11 +54,11 @@ enum class ServiceStatus : uint8_t {
   kCreated,
   kAccepted,  // it waits
   kDone,      // there is nothing to say
-  // Refusals; `text` says in one sentence why.
+  // Refusals; `why` says in one sentence why.
   kInvalid,
   kForbidden,
   kNotFound,
-  kWrongVerb,
+  kWrongVerb,  // `why`: the verbs that are allowed there
   kNotInTime,
   kConflict,
   kGone,
@@ -68,14 +71,33 @@ inline constexpr ServiceStatus kLastServiceStatus = ServiceStatus::kUnknown;
 const char* service_status_name(ServiceStatus status);
 inline bool refuses(ServiceStatus status) { return status >= ServiceStatus::kInvalid; }
 
-enum class ContentType : uint8_t { kJson, kText, kBytes };  // what `text` is; of a refusal: a sentence
-inline constexpr ContentType kLastContentType = ContentType::kBytes;
+// The names of what can stand beside an answer's content, in ServiceAnswer::notes. A face shows those for which it has
+// a place.
+inline constexpr char kNoteMade[] = "made";  // what there is now: collection and path, as "znodes/a b"
+inline constexpr char kNoteHostsVersion[] = "hosts_version";
+inline constexpr char kNoteComplete[] = "complete";  // a flag: all names are in it
+// Of the znode whose data is the content.
+inline constexpr char kNoteZnodeVersion[] = "znode_version";
+inline constexpr char kNoteZnodeCzxid[] = "znode_czxid";
+inline constexpr char kNoteZnodeMzxid[] = "znode_mzxid";
+inline constexpr char kNoteZnodeOwner[] = "znode_ephemeral_owner";  // in hexadecimal, behind 0x
+
+struct PlainText {
+  std::string text;
+};
+using AnswerContent = std::variant<Nothing, Document, PlainText, Octets>;
 
 struct ServiceAnswer {
+  ServiceAnswer() = default;
+  ServiceAnswer(ServiceStatus what) : status(what) {}
+  ServiceAnswer(ServiceStatus what, std::string sentence) : status(what), why(std::move(sentence)) {}
+  ServiceAnswer(ServiceStatus what, AnswerContent told, Document beside = {})
+      : status(what), content(std::move(told)), notes(std::move(beside)) {}
+
   ServiceStatus status = ServiceStatus::kDone;
-  std::string text;  // without a newline at its end
-  ContentType content_type = ContentType::kJson;
-  std::vector<NamedText> fields;  // further header fields of HTTP
+  std::string why;        // of a refusal, and of nothing else
+  AnswerContent content;  // of a success
+  Document notes;         // beside it: see above
 };
 
 // ---- between servers: a call for a client's session that another server keeps ----

@@ -242,9 +242,6 @@ std::string text_of(const ServiceCall& call) {
   for (const auto& [name, value] : call.parameters) out += fmt::format(" {}={}", name, quoted(value));
   return call.body.empty() ? out : fmt::format("{} body={}", out, size_of(call.body));
 }
-std::string text_of(const ServiceAnswer& answer) {
-  return fmt::format("{} {}", service_status_name(answer.status), quoted(answer.text));
-}
 
 // ---- peers ----
 
@@ -315,7 +312,7 @@ struct PeerText {
     return fmt::format("ServiceForward {} {}", m->request, text_of(m->call));
   }
   std::string operator()(const Box<ServiceForwardResult>& m) const {
-    return fmt::format("ServiceForwardResult {} {}", m->request, text_of(m->answer));
+    return fmt::format("ServiceForwardResult {} {}", m->request, to_text(m->answer));
   }
   std::string operator()(const ServiceForwardCancelled& m) const {
     return fmt::format("ServiceForwardCancelled {}", m.request);
@@ -427,6 +424,7 @@ std::string text_of(const StoreCall& call) {
       text_of(call.fence));
 }
 
+std::string text_of(const ServiceAnswer& answer) { return to_text(answer); }
 std::string text_of(const StoreAnswer& answer) {
   return fmt::format("{} epoch={} revision={} leader={}", to_text(answer.answer), answer.epoch.value,
                      answer.revision.value, answer.leader ? text_of(*answer.leader) : "none");
@@ -485,6 +483,17 @@ struct EdgeText {
 };
 
 }  // namespace
+
+std::string words_of(const ServiceAnswer& answer) {
+  if (const auto* document = std::get_if<Document>(&answer.content)) return to_json(*document);
+  if (const auto* plain = std::get_if<PlainText>(&answer.content)) return plain->text;
+  if (const auto* octets = std::get_if<Octets>(&answer.content)) return octets->bytes;
+  return answer.why;
+}
+
+std::string to_text(const ServiceAnswer& answer) {
+  return fmt::format("{} {}", service_status_name(answer.status), quoted(words_of(answer)));
+}
 
 std::string to_text(const Member& member) {
   if (member.id.value.empty()) return "none";

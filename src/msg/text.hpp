@@ -11,6 +11,9 @@ std::string to_text(const Member& member);
 std::string to_text(const Register& content);
 std::string to_text(const Operation& operation);
 std::string to_text(const Answer& answer);
+std::string to_text(const ServiceAnswer& answer);
+// Its content, a document as JSON; of a refusal its sentence. The notes beside it are left out.
+std::string words_of(const ServiceAnswer& answer);
 std::string to_text(const PeerMessage& message);
 std::string to_text(const ZkRequest& request);
 std::string to_text(const ZkResult& result);

@@ -16,7 +16,7 @@
 namespace kvd {
 namespace {
 
-constexpr std::string_view kMagic = "kvd3";
+constexpr std::string_view kMagic = "kvd4";
 constexpr char kNoHello[] = "not a kvd peer of this version: no hello";
 constexpr uint8_t kHelloType = 1;
 constexpr size_t kLengthBytes = 4;
@@ -89,7 +89,14 @@ auto fields(Of<TakeOver> auto& m) { return std::tie(m.epoch, m.leaves); }
 
 auto fields(Of<NamedText> auto& m) { return std::tie(m.name, m.value); }
 auto fields(Of<ServiceCall> auto& m) { return std::tie(m.collection, m.verb, m.path, m.parameters, m.body); }
-auto fields(Of<ServiceAnswer> auto& m) { return std::tie(m.status, m.text, m.content_type, m.fields); }
+auto fields(Of<Nothing> auto&) { return std::tie(); }
+auto fields(Of<Octets> auto& m) { return std::tie(m.bytes); }
+auto fields(Of<StoredJson> auto& m) { return std::tie(m.text); }
+auto fields(Of<PlainText> auto& m) { return std::tie(m.text); }
+auto fields(Of<Value> auto& m) { return std::tie(m.content); }
+auto fields(Of<Document::Member> auto& m) { return std::tie(m.name, m.value); }
+auto fields(Of<Document> auto& m) { return std::tie(m.members); }
+auto fields(Of<ServiceAnswer> auto& m) { return std::tie(m.status, m.why, m.content, m.notes); }
 auto fields(Of<ServiceForward> auto& m) { return std::tie(m.request, m.call, m.timeout); }
 auto fields(Of<ServiceForwardResult> auto& m) { return std::tie(m.request, m.answer); }
 auto fields(Of<ServiceForwardCancelled> auto& m) { return std::tie(m.request); }
@@ -105,11 +112,13 @@ template <>
 constexpr uint8_t kLast<Verb> = static_cast<uint8_t>(Verb::kDelete);
 template <>
 constexpr uint8_t kLast<ServiceStatus> = static_cast<uint8_t>(kLastServiceStatus);
-template <>
-constexpr uint8_t kLast<ContentType> = static_cast<uint8_t>(kLastContentType);
 
 template <>
 constexpr size_t kSmallest<BatchOp> = 4 + 1;
+template <>
+constexpr size_t kSmallest<Value> = 1;
+template <>
+constexpr size_t kSmallest<Document::Member> = 4 + 1;
 template <>
 constexpr size_t kSmallest<NamedText> = 4 + 4;
 template <>

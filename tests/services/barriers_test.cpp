@@ -33,7 +33,7 @@ struct Pair {
 
 TEST_CASE("barrier: it is there until it is lifted") {
   ServicesHarness harness(2);
-  CHECK(harness.ask(0, "GET barriers/a/b").text == R"({"path":"a/b","up":false})");
+  CHECK(words_of(harness.ask(0, "GET barriers/a/b")) == R"({"path":"a/b","up":false})");
   CHECK(harness.ask(0, "PUT barriers/a/b").status == ServiceStatus::kCreated);
   CHECK(harness.ask(1, "PUT barriers/a/b").status == ServiceStatus::kOk);
   CHECK(harness.znode("/a/b").ephemeral_owner == 0);
@@ -100,7 +100,7 @@ TEST_CASE("double barrier: a place is kept between two questions") {
   ServicesHarness& harness = pair.harness;
   const ServiceAnswer waits = harness.ask(0, enter(pair.one, 2, "&member=x"));
   CHECK(waits.status == ServiceStatus::kAccepted);
-  CHECK(waits.text == R"({"state":"waiting","present":1,"size":2})");
+  CHECK(words_of(waits) == R"({"state":"waiting","present":1,"size":2})");
   CHECK(harness.ask(1, enter(pair.one, 2, "&member=x")).status ==
         ServiceStatus::kAccepted);  // from another server
   CHECK(harness.children("/b").size() == 1);

@@ -197,7 +197,7 @@ TEST_CASE("forbidden: a tree of znodes that cannot be listed is left whole") {
   harness.hide("/t/b");
   const ServiceAnswer refused = harness.ask(0, "DELETE znodes/t?recurse=1");
   CHECK(refused.status == ServiceStatus::kForbidden);
-  CHECK(refused.text.find("t/b cannot be listed") != std::string::npos);
+  CHECK(words_of(refused).find("t/b cannot be listed") != std::string::npos);
   CHECK(harness.exists("/t/a"));
   CHECK(harness.exists("/t/b/c"));
 }

@@ -19,7 +19,7 @@ std::string claim(const std::string& session, const std::string& more = "") {
 }
 
 std::string pool(ServicesHarness& harness, int max) {
-  return harness.ask(0, fmt::format("GET ids/p?max={}", max)).text;
+  return words_of(harness.ask(0, fmt::format("GET ids/p?max={}", max)));
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ TEST_CASE("ids: a released one rests and is lent again with a larger fence") {
   const std::string two = harness.open_session(1, 3600);
   const ServiceAnswer refused = harness.ask(1, claim(two, "&max=1"));
   CHECK(refused.status == ServiceStatus::kUnavailable);
-  CHECK(refused.text.find("in 12000 ms") != std::string::npos);
+  CHECK(words_of(refused).find("in 12000 ms") != std::string::npos);
   CHECK(pool(harness, 3) == R"({"held":[],"resting":[1],"free":2})");
   harness.pass(kRest - milliseconds(10));
   CHECK(harness.ask(1, claim(two, "&max=1")).status == ServiceStatus::kUnavailable);
@@ -192,7 +192,7 @@ TEST_CASE("ids: confirmed while it is lent and gone when it is not") {
   const std::string one = harness.open_session(0);
   const std::string two = harness.open_session(0);
   const ServiceAnswer claimed = harness.ask(0, claim(one, "&max=1"));
-  CHECK(harness.ask(0, "PUT ids/p/1?session=" + one).text == claimed.text);
+  CHECK(words_of(harness.ask(0, "PUT ids/p/1?session=" + one)) == words_of(claimed));
   CHECK(harness.ask(0, "PUT ids/p/1?session=" + two).status == ServiceStatus::kGone);
   CHECK(harness.ask(0, "DELETE ids/p/1?session=" + two).status == ServiceStatus::kNotFound);
   harness.zk(ZkDelete{"/ids/p/1"});
@@ -209,7 +209,7 @@ TEST_CASE("ids: who lost one does not release the next holder's") {
   const ServiceAnswer second = harness.ask(1, claim(two, "&max=1"));
   REQUIRE(second.status == ServiceStatus::kCreated);
   CHECK(harness.ask(0, "DELETE ids/p/1?session=" + one).status == ServiceStatus::kDone);
-  CHECK(harness.ask(1, "PUT ids/p/1?session=" + two).text == second.text);
+  CHECK(words_of(harness.ask(1, "PUT ids/p/1?session=" + two)) == words_of(second));
 }
 
 TEST_CASE("ids: a claim of which the answer is lost is found again") {

@@ -86,7 +86,7 @@ TEST_CASE("lock: where the numbers of places are used up nobody gets in twice") 
   const std::string second = harness.open_session(0);
   const ServiceAnswer refused = harness.ask(0, "POST locks/l?wait=1000&session=" + second);
   CHECK(refused.status == ServiceStatus::kConflict);
-  CHECK(refused.text.find("used up") != std::string::npos);
+  CHECK(words_of(refused).find("used up") != std::string::npos);
   CHECK(harness.ask(0, "DELETE locks/l?session=" + first).status == ServiceStatus::kDone);
   CHECK(harness.ask(0, "POST locks/l?session=" + second).status == ServiceStatus::kConflict);
   CHECK(harness.ask(0, "POST elections/l?candidate=c&session=" + second).status == ServiceStatus::kConflict);

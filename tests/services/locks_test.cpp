@@ -62,7 +62,7 @@ TEST_CASE("lock: asked for again it is the same grant") {
   const std::string one = harness.open_session(0);
   const ServiceAnswer first = harness.ask(0, lock(one));
   const ServiceAnswer second = harness.ask(0, lock(one));
-  CHECK(first.text == second.text);
+  CHECK(words_of(first) == words_of(second));
   CHECK(harness.children("/a/b").size() == 1);
 }
 
@@ -290,7 +290,7 @@ TEST_CASE("election: who stands need not wait, and a look waits for another lead
   CHECK(leads.status == ServiceStatus::kOk);
   const ServiceAnswer queued = harness.ask(0, "POST elections/e?candidate=y&session=" + two);
   CHECK(queued.status == ServiceStatus::kAccepted);
-  CHECK(queued.text == R"({"path":"e","leading":false,"ahead":1})");
+  CHECK(words_of(queued) == R"({"path":"e","leading":false,"ahead":1})");
   const uint64_t looks =
       harness.send(0, fmt::format("GET elections/e?since={}&wait=60000", harness.member(leads, "fence")));
   CHECK_FALSE(harness.heard(looks).ended);

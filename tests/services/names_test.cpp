@@ -20,17 +20,18 @@ NodeConfig with_pool(int prefix = 24) {
   return config;
 }
 
-std::string field(const ServiceAnswer& answer, const std::string& name) {
-  for (const NamedText& one : answer.fields) {
-    if (one.name == name) return one.value;
-  }
-  return {};
+// Of an answer about hosts.
+std::string version_of_hosts(const ServiceAnswer& answer) {
+  return std::to_string(*answer.notes.number(kNoteHostsVersion));
+}
+bool is_complete(const ServiceAnswer& answer) {
+  return std::get<bool>(answer.notes.find(kNoteComplete)->content);
 }
 
 std::string hosts(ServicesHarness& harness, int server = 0, const std::string& query = "") {
   const ServiceAnswer answer = harness.ask(server, "GET hosts" + query);
-  CHECK(field(answer, "Kvd-Complete") == "true");
-  return answer.text;
+  CHECK(is_complete(answer));
+  return words_of(answer);
 }
 
 std::string at(const std::string& address) { return R"({"address":")" + address + "\"}"; }
@@ -44,11 +45,12 @@ void check_claims(ServicesHarness& harness) {
   size_t allocated = 0;
   const ServiceAnswer all = harness.ask(0, "GET names?recurse=1");
   for (const auto& [name, address] : claims) {
-    CHECK(all.text.find(fmt::format(R"("path":"{}","address":"{}")", name, address)) != std::string::npos);
+    CHECK(words_of(all).find(fmt::format(R"("path":"{}","address":"{}")", name, address)) !=
+          std::string::npos);
     CHECK(harness.znode("/names/" + name).ephemeral_owner ==
           harness.znode("/kvd/addresses/" + address).ephemeral_owner);
   }
-  for (size_t from = 0; (from = all.text.find(R"("allocated":true)", from)) != std::string::npos; ++from)
+  for (size_t from = 0; (from = words_of(all).find(R"("allocated":true)", from)) != std::string::npos; ++from)
     ++allocated;
   CHECK(allocated == claims.size());
 }
@@ -65,7 +67,7 @@ TEST_CASE("names: an entry without a session stays until it is deleted") {
   CHECK(harness.znode("/names/web/1").data == R"({"address":"10.0.0.5","port":80,"meta":{"a":1}})");
   CHECK(harness.znode("/names/web/1").ephemeral_owner == 0);
   const ServiceAnswer got = harness.ask(0, "GET names/web/1");
-  CHECK(got.text ==
+  CHECK(words_of(got) ==
         fmt::format(R"({{"path":"web/1","address":"10.0.0.5","port":80,"allocated":false,"ephemeral":false,)"
                     R"("version":{},"meta":{{"a":1}}}})",
                     harness.member(made, "version")));
@@ -80,7 +82,7 @@ TEST_CASE("names: a change makes a larger version and the same again makes none"
   const ServiceAnswer one = harness.ask(0, "PUT names/web/1", at("10.0.0.5"));
   const ServiceAnswer same = harness.ask(0, "PUT names/web/1", at("10.0.0.5"));
   CHECK(same.status == ServiceStatus::kOk);
-  CHECK(same.text == one.text);
+  CHECK(words_of(same) == words_of(one));
   const ServiceAnswer two = harness.ask(0, "PUT names/web/1", at("10.0.0.6"));
   CHECK(two.status == ServiceStatus::kOk);
   CHECK(std::stoll(harness.member(two, "version")) > std::stoll(harness.member(one, "version")));
@@ -127,7 +129,7 @@ TEST_CASE("names: nothing stands below a session's entry and it takes no place o
   for (const char* path : {"web/1", "web/1/2"}) {
     const ServiceAnswer below = harness.ask(0, fmt::format("PUT names/{}", path), at("10.0.0.6"));
     CHECK(below.status == ServiceStatus::kConflict);
-    CHECK(below.text.find("a name above it is a session's") != std::string::npos);
+    CHECK(words_of(below).find("a name above it is a session's") != std::string::npos);
   }
   harness.ask(0, "PUT names/api", at("10.0.0.6"));
   harness.ask(0, "PUT names/db/1", at("10.0.0.6"));
@@ -227,7 +229,7 @@ TEST_CASE("names: without a pool an address has to be brought") {
   ServicesHarness harness;
   const ServiceAnswer refused = harness.ask(0, "PUT names/web/1", "");
   CHECK(refused.status == ServiceStatus::kInvalid);
-  CHECK(refused.text.find("--names-pool") != std::string::npos);
+  CHECK(words_of(refused).find("--names-pool") != std::string::npos);
   const std::string one = harness.open_session(0);
   CHECK(harness.ask(0, "PUT names/web/1?session=" + one, "").status == ServiceStatus::kInvalid);
   CHECK(harness.ask(0, "PUT names/web/1?session=" + one, at("10.0.0.1")).status == ServiceStatus::kCreated);
@@ -249,7 +251,7 @@ TEST_CASE("names: no two have the same address and a full pool says so") {
   check_claims(harness);
   const ServiceAnswer refused = harness.ask(0, "PUT names/web/late", "");
   CHECK(refused.status == ServiceStatus::kUnavailable);
-  CHECK(refused.text.find("exhausted") != std::string::npos);
+  CHECK(words_of(refused).find("exhausted") != std::string::npos);
   harness.ask(0, "DELETE names/web/n4");
   CHECK(harness.ask(0, "PUT names/web/late", "").status == ServiceStatus::kCreated);
   check_claims(harness);
@@ -396,8 +398,9 @@ TEST_CASE("names: a look below a path has all entries and a version that changes
   harness.ask(0, "PUT names/web/1", at("10.0.0.1"));
   harness.ask(0, "PUT names/web-x", at("10.0.0.3"));
   const ServiceAnswer all = harness.ask(1, "GET names/web?recurse=1");
-  CHECK(all.text.find(R"("path":"web/1","address":"10.0.0.1")") < all.text.find(R"("path":"web/2")"));
-  CHECK(all.text.find("web-x") == std::string::npos);
+  CHECK(words_of(all).find(R"("path":"web/1","address":"10.0.0.1")") <
+        words_of(all).find(R"("path":"web/2")"));
+  CHECK(words_of(all).find("web-x") == std::string::npos);
   CHECK(harness.member(harness.ask(0, "GET names/web?recurse=1"), "version") ==
         harness.member(all, "version"));
   const std::string wait =
@@ -407,9 +410,10 @@ TEST_CASE("names: a look below a path has all entries and a version that changes
   CHECK_FALSE(harness.heard(looks).ended);
   harness.ask(0, "PUT names/web/2", at("10.0.0.5"));
   REQUIRE(harness.heard(looks).ended);
-  CHECK(harness.heard(looks).answer->text.find("10.0.0.5") != std::string::npos);
-  CHECK(harness.ask(0, "GET names/none?recurse=1").text == R"({"path":"none","version":0,"entries":[]})");
-  CHECK(harness.ask(0, "GET names?recurse=1").text.find("web-x") != std::string::npos);
+  CHECK(words_of(*harness.heard(looks).answer).find("10.0.0.5") != std::string::npos);
+  CHECK(words_of(harness.ask(0, "GET names/none?recurse=1")) ==
+        R"({"path":"none","version":0,"entries":[]})");
+  CHECK(words_of(harness.ask(0, "GET names?recurse=1")).find("web-x") != std::string::npos);
 }
 
 TEST_CASE("hosts: the tree as lines that change with it on every server") {
@@ -421,11 +425,11 @@ TEST_CASE("hosts: the tree as lines that change with it on every server") {
   CHECK(hosts(harness, 1) == hosts(harness, 0));
   CHECK(hosts(harness, 0, "?zone=db") == "2001:db8::2\tmain.db main\n");
   const ServiceAnswer text = harness.ask(0, "GET hosts");
-  CHECK(text.content_type == ContentType::kText);
-  const std::string version = field(text, "Kvd-Hosts-Version");
-  CHECK(field(harness.ask(1, "GET hosts"), "Kvd-Hosts-Version") == version);
+  CHECK(std::holds_alternative<PlainText>(text.content));
+  const std::string version = version_of_hosts(text);
+  CHECK(version_of_hosts(harness.ask(1, "GET hosts")) == version);
   CHECK(
-      harness.ask(0, "GET hosts?format=json").text ==
+      words_of(harness.ask(0, "GET hosts?format=json")) ==
       fmt::format(
           R"({{"version":{},"complete":true,"hosts":[{{"address":"2001:db8::2","names":["main.db","main"]}},)"
           R"({{"address":"10.0.0.1","names":["1.api.web"]}}]}})",
@@ -436,7 +440,7 @@ TEST_CASE("hosts: the tree as lines that change with it on every server") {
   CHECK_FALSE(harness.heard(waits).ended);
   harness.ask(1, "DELETE names/web/api/1");
   REQUIRE(harness.heard(waits).ended);
-  CHECK(harness.heard(waits).answer->text == "2001:db8::2\tmain.db main\n");
+  CHECK(words_of(*harness.heard(waits).answer) == "2001:db8::2\tmain.db main\n");
 }
 
 TEST_CASE("hosts: what others wrote is left out where it makes no line") {
@@ -456,7 +460,7 @@ TEST_CASE("hosts: what others wrote is left out where it makes no line") {
 TEST_CASE("hosts: nobody is given half of it") {
   ServicesHarness harness(2);
   harness.ask(0, "PUT names/web/1", at("10.0.0.1"));
-  const std::string version = field(harness.ask(0, "GET hosts"), "Kvd-Hosts-Version");
+  const std::string version = version_of_hosts(harness.ask(0, "GET hosts"));
   const uint64_t waits = harness.send(0, "GET hosts?wait=3000&since=" + version);
   harness.cut(0);
   harness.ask(1, "PUT names/web/2", at("10.0.0.2"));
@@ -464,9 +468,9 @@ TEST_CASE("hosts: nobody is given half of it") {
   CHECK_FALSE(harness.heard(waits).ended);
   harness.pass(milliseconds(20));
   REQUIRE(harness.heard(waits).ended);
-  CHECK(field(*harness.heard(waits).answer, "Kvd-Complete") == "false");
-  CHECK(field(*harness.heard(waits).answer, "Kvd-Hosts-Version") == "0");
-  CHECK(harness.heard(waits).answer->text.empty());
+  CHECK_FALSE(is_complete(*harness.heard(waits).answer));
+  CHECK(version_of_hosts(*harness.heard(waits).answer) == "0");
+  CHECK(words_of(*harness.heard(waits).answer).empty());
   harness.mend(0);
   CHECK(hosts(harness) == "10.0.0.1\t1.web\n10.0.0.2\t2.web\n");
 }
@@ -474,7 +478,7 @@ TEST_CASE("hosts: nobody is given half of it") {
 TEST_CASE("hosts: who waits across a reconnection gets what changed meanwhile") {
   ServicesHarness harness(2);
   harness.ask(0, "PUT names/web/1", at("10.0.0.1"));
-  const std::string version = field(harness.ask(0, "GET hosts"), "Kvd-Hosts-Version");
+  const std::string version = version_of_hosts(harness.ask(0, "GET hosts"));
   const uint64_t same = harness.send(0, "GET hosts?wait=60000&since=" + version);
   harness.cut(0);
   harness.pass(seconds(1));
@@ -485,7 +489,7 @@ TEST_CASE("hosts: who waits across a reconnection gets what changed meanwhile") 
   harness.ask(1, "PUT names/web/2", at("10.0.0.2"));
   harness.mend(0);
   REQUIRE(harness.heard(same).ended);
-  CHECK(harness.heard(same).answer->text == "10.0.0.1\t1.web\n10.0.0.2\t2.web\n");
+  CHECK(words_of(*harness.heard(same).answer) == "10.0.0.1\t1.web\n10.0.0.2\t2.web\n");
 }
 
 TEST_CASE("hosts: what changes while it is being read is read again") {
@@ -580,7 +584,7 @@ TEST_CASE("names: what is wrong with a request is said") {
   ServicesHarness harness;
   auto status = [&harness](std::string_view request, std::string body = "") {
     const ServiceAnswer answer = harness.ask(0, request, std::move(body));
-    CHECK_FALSE(answer.text.empty());
+    CHECK_FALSE(words_of(answer).empty());
     return answer.status;
   };
   CHECK(status("PUT names", at("10.0.0.1")) == ServiceStatus::kInvalid);
@@ -609,15 +613,13 @@ TEST_CASE("names: a part that cannot be read is not told as complete") {
     const uint64_t asks = harness.send(0, request);
     harness.pass(seconds(2));
     REQUIRE(harness.heard(asks).ended);
-    const auto& fields = harness.heard(asks).answer->fields;
-    CHECK(harness.heard(asks).answer->text.find("10.0.0") == std::string::npos);
-    return std::any_of(fields.begin(), fields.end(), [](const NamedText& one) {
-      return one.name == "Kvd-Complete" && one.value == "false";
-    });
+    const ServiceAnswer& answer = *harness.heard(asks).answer;
+    CHECK(words_of(answer).find("10.0.0") == std::string::npos);
+    return !is_complete(answer);
   };
   SUBCASE("from the beginning") {}
   SUBCASE("from some moment on") {
-    CHECK(harness.ask(0, "GET hosts").text.find("10.0.0.1") != std::string::npos);
+    CHECK(words_of(harness.ask(0, "GET hosts")).find("10.0.0.1") != std::string::npos);
   }
   harness.hide("/names/db");
   harness.zk(ZkCreate{"/names/db/b", "", ZkMode::kPersistent});  // ACLs themselves are not watched
@@ -625,7 +627,7 @@ TEST_CASE("names: a part that cannot be read is not told as complete") {
   CHECK(incomplete("GET hosts?zone=db"));
   CHECK(incomplete("GET hosts?zone=db/a"));
   CHECK(incomplete("GET hosts?format=json"));
-  CHECK(harness.ask(0, "GET hosts?zone=web").text == "10.0.0.2\ta.web a\n");
+  CHECK(words_of(harness.ask(0, "GET hosts?zone=web")) == "10.0.0.2\ta.web a\n");
   CHECK(harness.ask(0, "GET names?recurse=1").status == ServiceStatus::kForbidden);
   CHECK(harness.ask(0, "GET names/db").status == ServiceStatus::kForbidden);
   CHECK(harness.ask(0, "GET names/web?recurse=1").status == ServiceStatus::kOk);

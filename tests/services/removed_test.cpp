@@ -138,7 +138,7 @@ TEST_CASE(
   harness.zk(ZkDelete{held});
   const ServiceAnswer told = harness.ask(0, "POST locks/l?session=" + one);
   CHECK(told.status == ServiceStatus::kGone);
-  CHECK(told.text == "its znode was deleted");
+  CHECK(words_of(told) == "its znode was deleted");
   const ServiceAnswer again = harness.ask(0, "POST locks/l?session=" + one);
   REQUIRE(again.status == ServiceStatus::kOk);
   CHECK(std::stoll(harness.member(again, "fence")) > std::stoll(harness.member(first, "fence")));

@@ -95,7 +95,7 @@ std::string ServicesHarness::member(const std::string& line, std::string_view me
 }
 
 std::string ServicesHarness::member(const ServiceAnswer& answer, std::string_view name) {
-  return member(answer.text, name);
+  return member(words_of(answer), name);
 }
 
 std::string ServicesHarness::open_session(int server, int ttl_s) {
@@ -365,7 +365,7 @@ void ServicesHarness::perform(int number, NodeEffect effect) {
     heard.ended = reply->last;
     auto& answer = std::get<ServiceAnswer>(reply->what);
     if (reply->line) {
-      heard.lines.push_back(answer.text);
+      heard.lines.push_back(words_of(answer));
     } else {
       heard.answer = std::move(answer);
     }

@@ -13,6 +13,7 @@
 #include "base/trace.hpp"
 #include "core/node.hpp"
 #include "core/zookeeper/zk_ensemble.hpp"
+#include "msg/text.hpp"
 
 namespace kvd::sim {
 
@@ -27,7 +28,7 @@ class ServicesHarness {
 
   // ---- clients: `request` as on curl's command line, "POST locks/a?session=S&wait=5" ----
   struct Heard {
-    std::vector<std::string> lines;       // of a stream
+    std::vector<std::string> lines;       // of a stream, as JSON
     std::optional<ServiceAnswer> answer;  // the one that is no line
     bool ended = false;
   };
@@ -40,7 +41,7 @@ class ServicesHarness {
   void hang_up(uint64_t request);  // its connection is closed
   // For requests that are answered at once.
   ServiceAnswer ask(int server, std::string_view request, std::string body = "");
-  // The text that stands for `member` in a JSON answer, without quotes; empty: it has none.
+  // The text that stands for `member` in an answer or a line as JSON, however deep, without quotes; empty: it has none.
   static std::string member(const ServiceAnswer& answer, std::string_view member);
   static std::string member(const std::string& line, std::string_view member);
   std::string open_session(int server, int ttl_s = 60);  // its id

@@ -70,7 +70,7 @@ TEST_CASE("session: without ZooKeeper none is opened and those that are there ar
   harness.cut(0);
   const ServiceAnswer answer = harness.ask(0, "POST sessions");
   CHECK(answer.status == ServiceStatus::kUnavailable);
-  CHECK(answer.text == "this server cannot reach ZooKeeper");
+  CHECK(words_of(answer) == "this server cannot reach ZooKeeper");
   CHECK(renewed(harness, session) == ServiceStatus::kOk);
   CHECK(renewed(harness, session, 1) == ServiceStatus::kOk);
   harness.mend(0);
@@ -135,17 +135,17 @@ TEST_CASE("stall: what was granted before it is not told after it") {
 TEST_CASE("stall: hosts are read again before they are told") {
   ServicesHarness harness(2);
   harness.ask(0, R"(PUT names/web)", R"({"address":"10.0.0.1"})");
-  CHECK(harness.ask(0, "GET hosts").text == "10.0.0.1\tweb\n");
+  CHECK(words_of(harness.ask(0, "GET hosts")) == "10.0.0.1\tweb\n");
   harness.lag(0);
   harness.ask(1, R"(PUT names/web)", R"({"address":"10.0.0.2"})");
-  CHECK(harness.ask(0, "GET hosts").text == "10.0.0.1\tweb\n");
+  CHECK(words_of(harness.ask(0, "GET hosts")) == "10.0.0.1\tweb\n");
   harness.pause(0);
   harness.pass(seconds(3));
   const uint64_t asks = harness.send(0, "GET hosts");
   harness.resume(0);
   harness.pass(seconds(1));
   REQUIRE(harness.heard(asks).ended);
-  CHECK(harness.heard(asks).answer->text == "10.0.0.2\tweb\n");
+  CHECK(words_of(*harness.heard(asks).answer) == "10.0.0.2\tweb\n");
 }
 
 }  // namespace kvd::sim::sessions_test

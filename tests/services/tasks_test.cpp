@@ -25,23 +25,23 @@ TEST_CASE("task: a worker gets it and its result comes back") {
   const ServiceAnswer left = harness.ask(0, "POST tasks?kind=sum", "1 2");
   CHECK(left.status == ServiceStatus::kAccepted);
   const std::string id = harness.member(left, "id");
-  CHECK(left.fields == std::vector<NamedText>{{"Location", "/v1/tasks/" + id}});
-  CHECK(harness.ask(0, "GET tasks/" + id).text ==
+  CHECK(left.notes.text(kNoteMade) == "tasks/" + id);
+  CHECK(words_of(harness.ask(0, "GET tasks/" + id)) ==
         fmt::format(R"({{"id":"{}","state":"waiting","attempt":0,"kind":"sum"}})", id));
   const Worker worker(harness, "w");
   const ServiceAnswer got = worker.next();
   CHECK(got.status == ServiceStatus::kOk);
-  CHECK(got.text == fmt::format(R"({{"id":"{}","attempt":1,"fence":{},"kind":"sum","data":"1 2"}})", id,
-                                harness.znode("/workers/w").modified_zxid));
-  CHECK(worker.next().text == got.text);  // the same again until it is over
-  CHECK(harness.ask(0, "GET tasks/" + id).text ==
+  CHECK(words_of(got) == fmt::format(R"({{"id":"{}","attempt":1,"fence":{},"kind":"sum","data":"1 2"}})", id,
+                                     harness.znode("/workers/w").modified_zxid));
+  CHECK(words_of(worker.next()) == words_of(got));  // the same again until it is over
+  CHECK(words_of(harness.ask(0, "GET tasks/" + id)) ==
         fmt::format(R"({{"id":"{}","state":"assigned","attempt":1,"worker":"w","kind":"sum"}})", id));
   const uint64_t waits = harness.send(0, "GET tasks/" + id + "?wait=60000");
   CHECK_FALSE(harness.heard(waits).ended);
   CHECK(finish(harness, got, "3").status == ServiceStatus::kOk);
   REQUIRE(harness.heard(waits).ended);
   CHECK(
-      harness.heard(waits).answer->text ==
+      words_of(*harness.heard(waits).answer) ==
       fmt::format(R"({{"id":"{}","state":"done","attempt":1,"worker":"w","kind":"sum","result":"3"}})", id));
   CHECK(worker.next().status == ServiceStatus::kDone);
 }
@@ -465,7 +465,7 @@ TEST_CASE("task: cancelled while it waits it is given to nobody") {
   const uint64_t waits = harness.send(0, "GET tasks/" + id + "?wait=60000");
   const ServiceAnswer answer = harness.ask(0, "DELETE tasks/" + id);
   CHECK(answer.status == ServiceStatus::kOk);
-  CHECK(answer.text == fmt::format(R"({{"id":"{}","state":"cancelled"}})", id));
+  CHECK(words_of(answer) == fmt::format(R"({{"id":"{}","state":"cancelled"}})", id));
   REQUIRE(harness.heard(waits).ended);
   CHECK(harness.member(*harness.heard(waits).answer, "state") == "cancelled");
   const Worker worker(harness, "w");

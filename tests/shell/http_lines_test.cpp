@@ -10,8 +10,9 @@ namespace {
 
 constexpr char kHold[] = "POST /v1/locks/a/b?hold=1&name=x%20y HTTP/1.1\r\nHost: x\r\n\r\n";
 
-Reply line(RequestId id, std::string text, bool last = false) {
-  return {id, ServiceAnswer{ServiceStatus::kOk, std::move(text), ContentType::kJson, {}}, true, last};
+// {"a":TEXT}
+Reply line(RequestId id, std::string_view text, bool last = false) {
+  return {id, ServiceAnswer{ServiceStatus::kOk, Document().add("a", text)}, true, last};
 }
 
 Call call_of(HttpFixture& fixture) {
@@ -40,16 +41,16 @@ TEST_CASE("lines: each goes out when it is said, and the last one ends the answe
   CHECK(service_of(call).path == "a/b");
   CHECK(service_of(call).parameters == std::vector<NamedText>{{"hold", "1"}, {"name", "x y"}});
   fixture.say(line(call.id, "one"));
-  await(fixture, client, "one\n");
+  await(fixture, client, "\"one\"}\n");
   CHECK(client.received().find("Transfer-Encoding: chunked") != std::string::npos);
   CHECK(client.received().find("application/x-ndjson") != std::string::npos);
   fixture.say(line(call.id, "two", true));
   client.send("GET /v1/locks/a HTTP/1.1\r\nHost: x\r\n\r\n");  // the connection goes on
   const Call next = call_of(fixture);
-  fixture.say(
-      {next.id, ServiceAnswer{ServiceStatus::kNotFound, "nothing", ContentType::kJson, {}}, false, true});
+  fixture.say({next.id, ServiceAnswer{ServiceStatus::kNotFound, "nothing"}, false, true});
   await(fixture, client, "HTTP/1.1 404");
-  CHECK(client.received().find("4\r\none\n\r\n4\r\ntwo\n\r\n0\r\n\r\nHTTP/1.1 404") != std::string::npos);
+  CHECK(client.received().find("c\r\n{\"a\":\"one\"}\n\r\nc\r\n{\"a\":\"two\"}\n\r\n0\r\n\r\nHTTP/1.1 404") !=
+        std::string::npos);
   CHECK(fixture.cancelled.empty());
 }
 
@@ -64,7 +65,7 @@ TEST_CASE("lines: a client of HTTP/1.0 gets them as they are and the end of the 
     const std::string all = client.rest();
     CHECK(all.find("chunked") == std::string::npos);
     CHECK(all.find("keep-alive") == std::string::npos);
-    CHECK(all.ends_with("\r\n\r\none\ntwo\n"));
+    CHECK(all.ends_with("\r\n\r\n{\"a\":\"one\"}\n{\"a\":\"two\"}\n"));
   }
 }
 
@@ -92,7 +93,7 @@ TEST_CASE("lines: a connection that ends gives up what it held") {
     client.send(kHold);
     const Call call = call_of(fixture);
     fixture.say(line(call.id, "one"));
-    await(fixture, client, "one\n");
+    await(fixture, client, "\"one\"}\n");
     if (orderly) {
       client.end_sending();
     } else {
@@ -110,7 +111,7 @@ TEST_CASE("lines: who only waits may end its side and still gets the answer") {
   const Call call = call_of(fixture);
   client.end_sending();
   fixture.settle();
-  fixture.say({call.id, ServiceAnswer{ServiceStatus::kOk, "{}", ContentType::kJson, {}}, false, true});
+  fixture.say({call.id, ServiceAnswer{ServiceStatus::kOk, Document()}, false, true});
   CHECK(client.next().body == "{}\n");
   CHECK(fixture.cancelled.empty());
 }
@@ -123,9 +124,9 @@ TEST_CASE("lines: answers to what was asked before come first") {
   fixture.answer(fixture.held[0], KeyMissing{});
   const Call call = call_of(fixture);
   fixture.say(line(call.id, "one", true));
-  await(fixture, client, "one\n\r\n0\r\n\r\n");
+  await(fixture, client, "\"one\"}\n\r\n0\r\n\r\n");
   CHECK(client.received().find("HTTP/1.1 404") == 0);
-  CHECK(client.received().ends_with("\r\n\r\n4\r\none\n\r\n0\r\n\r\n"));
+  CHECK(client.received().ends_with("\r\n\r\nc\r\n{\"a\":\"one\"}\n\r\n0\r\n\r\n"));
 }
 
 }  // namespace kvd::testing::http_lines_test

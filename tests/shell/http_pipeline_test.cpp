@@ -52,7 +52,7 @@ void answer_all(HttpFixture& fixture) {
   for (const Call& call : std::exchange(fixture.held, {}))
     fixture.answer(call, answer_to(std::get<StoreCall>(call.what)));
   for (const Call& call : std::exchange(fixture.calls, {}))
-    fixture.say({call.id, ServiceAnswer{ServiceStatus::kOk, "{}", ContentType::kJson, {}}, false, true});
+    fixture.say({call.id, ServiceAnswer{ServiceStatus::kOk, Document()}, false, true});
 }
 
 void check_answer(Client& client, const std::string& request) {
@@ -135,9 +135,7 @@ TEST_CASE("pipelines: nothing is done behind a stream before it ends, and its cl
     client.send(kHold + put("a") + get("a"));
     fixture.run_until([&] { return fixture.calls.size() == 1; });
     const RequestId stream = std::exchange(fixture.calls, {})[0].id;
-    auto say = [&](bool last) {
-      fixture.say({stream, ServiceAnswer{ServiceStatus::kOk, "line", ContentType::kJson, {}}, true, last});
-    };
+    auto say = [&](bool last) { fixture.say({stream, {ServiceStatus::kOk, Document()}, true, last}); };
     say(false);
     fixture.settle();
     CHECK(fixture.asked == 0);

@@ -15,10 +15,10 @@
 #include <utility>
 #include <vector>
 
+#include "net/address.hpp"
 #include "net/dialer.hpp"
 #include "net/listener.hpp"
 #include "net/loop.hpp"
-#include "net/address.hpp"
 #include "net/stream.hpp"
 #include "rig/free_port.hpp"
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "call_text.hpp"
+#include "msg/text.hpp"
 
 namespace kvd::sim {
 namespace {
@@ -69,9 +70,9 @@ void BarrierClients::enter(int index) {
 // Who holds its place by a connection leaves by closing it.
 void BarrierClients::hear_line(int index, const ServiceReply& reply) {
   Member& member = members_[index];
-  const std::string state = json_member(reply.answer.text, "state");
+  const std::string state = member_of(reply.answer, "state");
   if (state == "released" && member.name.empty()) {
-    released(index, reply.answer.text);
+    released(index, reply.answer);
     ++member.through_since;
     hang_up_after(keeping(), member.call, [this, index] { think(index); });
   }
@@ -87,7 +88,7 @@ void BarrierClients::enter_by_session(int index) {
   calls_.call(any_server(), call, [this, index](const ServiceReply* reply) {
     const kvd::ServiceStatus verdict = verdict_of(reply);
     if (verdict == kvd::ServiceStatus::kOk) {
-      released(index, reply->answer.text);
+      released(index, reply->answer);
       return context_.queue.after(keeping(), [this, index] { leave(index); });
     }
     if (verdict == kvd::ServiceStatus::kGone || verdict == kvd::ServiceStatus::kConflict || prng_.one_in(6))
@@ -152,11 +153,12 @@ void BarrierClients::wait(int index) {
 
 // ---- the referee ----
 
-void BarrierClients::released(int index, const std::string& words) {
+void BarrierClients::released(int index, const ServiceAnswer& answer) {
   const std::string path = barrier_of(index);
-  members_[index].name = json_member(words, "member");
+  members_[index].name = member_of(answer, "member");
   if (!barriers_.at(path).complete.contains(members_[index].name))
-    wrong(fmt::format("{} is released for {}, which was never in with as many as it takes", path, words));
+    wrong(fmt::format("{} is released for {}, which was never in with as many as it takes", path,
+                      kvd::words_of(answer)));
 }
 
 void BarrierClients::on_zookeeper_changed() {

@@ -41,7 +41,7 @@ class BarrierClients final : public ServiceClients {
   void enter(int member);
   void hear_line(int member, const ServiceReply& reply);
   void enter_by_session(int member);
-  void released(int member, const std::string& words);
+  void released(int member, const ServiceAnswer& answer);
   void leave(int member);
   void hear_left(int member, const ServiceReply* reply);
   void raise();

@@ -53,6 +53,18 @@ ServiceCall call_of(std::string_view request, std::string body) {
   return call;
 }
 
+std::string member_of(const ServiceAnswer& answer, std::string_view member) {
+  const auto* document = std::get_if<Document>(&answer.content);
+  if (document == nullptr) return {};
+  if (const auto number = document->number(member)) return std::to_string(*number);
+  return document->text(member).value_or("");
+}
+
+int64_t number_of(const ServiceAnswer& answer, std::string_view member) {
+  const auto* document = std::get_if<Document>(&answer.content);
+  return document == nullptr ? 0 : document->number(member).value_or(0);
+}
+
 std::string json_member(std::string_view json, std::string_view member) {
   const std::string key = fmt::format("\"{}\":", member);
   const size_t at = json.find(key);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "call_text.hpp"
+#include "msg/text.hpp"
 
 namespace kvd::sim {
 namespace {
@@ -55,10 +56,10 @@ void IdClients::ask(int index) {
 
 void IdClients::hear_line(int index, Instant asked, const ServiceReply& reply) {
   Client& client = clients_[index];
-  const std::string state = reply.line ? json_member(reply.answer.text, "state") : "";
+  const std::string state = reply.line ? member_of(reply.answer, "state") : "";
   if (!reply.line) refused(client, reply.answer, asked);
   if (state == "held" && client.number.empty()) {
-    granted(index, reply.answer.text, asked);
+    granted(index, reply.answer, asked);
     hang_up_after(keeping(), client.call, [this, index] { think(index); });
   }
   if (state == "lost") {
@@ -81,7 +82,7 @@ void IdClients::ask_by_session(int index, const std::string& query) {
                     refused(clients_[index], reply->answer, asked);
                     return think(index);
                   }
-                  granted(index, reply->answer.text, asked);
+                  granted(index, reply->answer, asked);
                   within(kConfirmMost, [this, index] { confirm(index); });
                 });
   });
@@ -99,8 +100,9 @@ void IdClients::hear_confirmed(int index, Instant asked, const ServiceReply* rep
   const kvd::ServiceStatus verdict = reply == nullptr ? kvd::ServiceStatus::kUnknown : reply->answer.status;
   if (verdict == kvd::ServiceStatus::kGone) return think(index);
   if (verdict == kvd::ServiceStatus::kOk) {
-    if (json_number(reply->answer.text, "fence") != client.fence)
-      return wrong(fmt::format("{} is confirmed with another fence: {}", client.number, reply->answer.text));
+    if (number_of(reply->answer, "fence") != client.fence)
+      return wrong(
+          fmt::format("{} is confirmed with another fence: {}", client.number, kvd::words_of(reply->answer)));
     const std::string why = grants_.hear(client.number, client.fence, index, asked, now());
     if (!why.empty()) return wrong("id " + why);
   }
@@ -111,10 +113,10 @@ void IdClients::hear_confirmed(int index, Instant asked, const ServiceReply* rep
 
 // ---- the referee ----
 
-void IdClients::granted(int index, const std::string& words, Instant asked) {
+void IdClients::granted(int index, const ServiceAnswer& answer, Instant asked) {
   Client& client = clients_[index];
-  const std::string number = fmt::format("{}/{}", client.pool, json_number(words, "id"));
-  const int64_t fence = json_number(words, "fence");
+  const std::string number = fmt::format("{}/{}", client.pool, number_of(answer, "id"));
+  const int64_t fence = number_of(answer, "fence");
   const std::string why = grants_.hear(number, fence, index, asked, now());
   if (!why.empty()) return wrong("id " + why);
   for (const Client& other : clients_) {
@@ -130,7 +132,7 @@ void IdClients::granted(int index, const std::string& words, Instant asked) {
 
 // What rests is free once the rest that its claim asked for is over, by the clock of ZooKeeper.
 void IdClients::refused(const Client& client, const ServiceAnswer& answer, Instant asked) {
-  if (!answer.text.starts_with("all ids")) return;
+  if (!answer.why.starts_with("all ids")) return;
   const Pool& pool = client.pool == kPools[0].name ? kPools[0] : kPools[1];
   for (int number = 1; number <= pool.max; ++number) {
     const auto claim = tree().find(fmt::format("/kvd/ids/{}/claims/{}", pool.name, number));
@@ -140,7 +142,7 @@ void IdClients::refused(const Client& client, const ServiceAnswer& answer, Insta
       const int64_t over = rest->second.created_ms + json_number(claim->second.data, "rest_ms");
       if (over > to_ms(asked.time_since_epoch())) continue;
     }
-    return wrong(fmt::format("\"{}\", but {}/{} was free all along", answer.text, pool.name, number));
+    return wrong(fmt::format("\"{}\", but {}/{} was free all along", answer.why, pool.name, number));
   }
 }
 

@@ -46,7 +46,7 @@ class IdClients final : public ServiceClients {
   void confirm(int client);
   void hear_confirmed(int client, Instant asked, const ServiceReply* reply);
 
-  void granted(int client, const std::string& words, Instant asked);
+  void granted(int client, const ServiceAnswer& answer, Instant asked);
   void refused(const Client& client, const ServiceAnswer& answer, Instant asked);
 
   std::vector<Client> clients_;

@@ -38,8 +38,8 @@ void LockClients::ask(int index) {
 void LockClients::hear(int index, const ServiceReply* reply) {
   Client& client = clients_[index];
   if (reply == nullptr) return think(index);
-  const std::string state = reply->line ? json_member(reply->answer.text, "state") : "";
-  if (state == "held" && !client.held) granted(index, std::stoll(json_member(reply->answer.text, "fence")));
+  const std::string state = reply->line ? member_of(reply->answer, "state") : "";
+  if (state == "held" && !client.held) granted(index, number_of(reply->answer, "fence"));
   if (state == "lost") {
     client.held = false;
     if (!reply->last) hang_up_after(up_to(kLetGoMost), client.call, [this, index] { think(index); });

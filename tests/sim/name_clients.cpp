@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "call_text.hpp"
+#include "msg/text.hpp"
 
 namespace kvd::sim {
 namespace {
@@ -57,9 +58,9 @@ void NameClients::ask(int index) {
 
 void NameClients::hear_line(int index, Instant asked, const ServiceReply& reply) {
   Client& client = clients_[index];
-  const std::string state = json_member(reply.answer.text, "state");
+  const std::string state = member_of(reply.answer, "state");
   if (state.empty() && client.name.empty()) {
-    given(index, reply.answer.text, asked);
+    given(index, reply.answer, asked);
     if (!stays(index)) hang_up_after(keeping(), client.call, [this, index] { think(index); });
   }
   if (state == "lost") {
@@ -89,7 +90,7 @@ void NameClients::hear_registered(int index, Instant asked, const ServiceReply* 
   const Client& client = clients_[index];
   const kvd::ServiceStatus verdict = reply == nullptr ? kvd::ServiceStatus::kUnknown : reply->answer.status;
   if (verdict == kvd::ServiceStatus::kCreated || verdict == kvd::ServiceStatus::kOk) {
-    given(index, reply->answer.text, asked);
+    given(index, reply->answer, asked);
   } else if (verdict != kvd::ServiceStatus::kUnknown) {
     return think(index);
   }
@@ -105,13 +106,12 @@ void NameClients::watch(int server) {
   calls_.call(server, call, [this, server](const ServiceReply* reply) {
     Watcher& watcher = watchers_[server];
     if (reply != nullptr && reply->answer.status == kvd::ServiceStatus::kOk) {
-      const std::string& text = reply->answer.text;
-      watcher.version = std::stoull(json_member(text, "version"));
+      const Document& told = std::get<Document>(reply->answer.content);
+      watcher.version = static_cast<uint64_t>(*told.number("version"));
       watcher.heard.clear();
-      const std::string entry = R"({"path":"n/)";
-      for (size_t at = text.find(entry); at != std::string::npos; at = text.find(entry, at + 1)) {
-        const std::string_view rest = std::string_view(text).substr(at);
-        watcher.heard += words_of(json_member(rest, "path"), json_member(rest, "address"));
+      for (const Value& entry : *told.find("entries")->list()) {
+        const std::string path = *entry.document()->text("path");
+        if (path.starts_with("n/")) watcher.heard += words_of(path, *entry.document()->text("address"));
       }
       watcher.any = true;
     }
@@ -121,19 +121,19 @@ void NameClients::watch(int server) {
 
 // ---- the referee ----
 
-void NameClients::given(int index, const std::string& words, Instant asked) {
+void NameClients::given(int index, const ServiceAnswer& answer, Instant asked) {
   Client& client = clients_[index];
-  const std::string name = json_member(words, "path");
-  const std::string address = json_member(words, "address");
-  const int64_t version = json_number(words, "version");
+  const std::string name = member_of(answer, "path");
+  const std::string address = member_of(answer, "address");
+  const int64_t version = number_of(answer, "version");
   const std::string why = grants_.hear(name, version, index, asked, now());
   if (!why.empty()) return wrong("name " + why);
   for (const Client& other : clients_) {
     const bool believes = &other != &client && !other.name.empty() && other.session.empty();
     if (!believes || other.version > version || !calls_.runs(other.server)) continue;
     if (other.name != name && other.address != address) continue;
-    return wrong(fmt::format("{} while s{} has not told its client that {} with {} is lost", words,
-                             other.server, other.name, other.address));
+    return wrong(fmt::format("{} while s{} has not told its client that {} with {} is lost",
+                             kvd::words_of(answer), other.server, other.name, other.address));
   }
   client.name = name;
   client.address = address;

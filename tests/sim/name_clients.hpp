@@ -45,7 +45,7 @@ class NameClients final : public ServiceClients {
   void register_by_session(int client);
   void register_again(int client);
   void hear_registered(int client, Instant asked, const ServiceReply* reply);
-  void given(int client, const std::string& words, Instant asked);
+  void given(int client, const ServiceAnswer& answer, Instant asked);
   bool stays(int client) const;
   void watch(int server);
   std::string names_in_zookeeper() const;

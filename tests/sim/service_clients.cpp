@@ -29,7 +29,7 @@ void ServiceClients::open_session(int server, int ttl_s, std::function<void(cons
   calls_.call(server, fmt::format("POST sessions?ttl={}", ttl_s),
               [then = std::move(then)](const ServiceReply* reply) {
                 const bool opened = reply != nullptr && reply->answer.status == kvd::ServiceStatus::kCreated;
-                then(opened ? json_member(reply->answer.text, "id") : std::string());
+                then(opened ? member_of(reply->answer, "id") : std::string());
               });
 }
 

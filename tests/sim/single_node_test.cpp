@@ -749,11 +749,11 @@ TEST_CASE("a call of a service that another server passes on is read here, too")
   };
   CHECK(locks(Verb::kPost, {"name", "n"}).status == ServiceStatus::kGone);
   CHECK(locks(Verb::kPost, {"name", ""}).status == ServiceStatus::kInvalid);
-  CHECK(locks(Verb::kPost, {"name", "n"}).text == "there is no such session, or no more");
-  CHECK(locks(Verb::kPost, {"new", "1"}).text == "the query parameter 'new' is not known here");
-  CHECK(locks(Verb::kPut, {"name", "n"}).text == "GET, HEAD, POST, DELETE");
-  CHECK(locks(Verb::kDelete, {"name", "n"}).text == "the query parameter 'name' is not known here");
-  CHECK(answer_to({Collection::kLocks, Verb::kPost, "a", {{"hold", "1"}}, ""}).text ==
+  CHECK(locks(Verb::kPost, {"name", "n"}).why == "there is no such session, or no more");
+  CHECK(locks(Verb::kPost, {"new", "1"}).why == "the query parameter 'new' is not known here");
+  CHECK(locks(Verb::kPut, {"name", "n"}).why == "GET, HEAD, POST, DELETE");
+  CHECK(locks(Verb::kDelete, {"name", "n"}).why == "the query parameter 'name' is not known here");
+  CHECK(answer_to({Collection::kLocks, Verb::kPost, "a", {{"hold", "1"}}, ""}).why ==
         "what a connection holds cannot be forwarded");
   CHECK(answer_to({Collection::kTasks, Verb::kGet, "t/new", {session}, ""}).status ==
         ServiceStatus::kNotFound);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "call_text.hpp"
+#include "msg/text.hpp"
 
 namespace kvd::sim {
 namespace {
@@ -46,7 +47,7 @@ void TaskClients::leave(int index) {
       any_server(), fmt::format("POST tasks?retries={}", retries),
       [this, index, data, retries, since = progress_expected()](const ServiceReply* reply) {
         if (reply != nullptr && reply->answer.status == kvd::ServiceStatus::kAccepted) {
-          const std::string id = json_member(reply->answer.text, "id");
+          const std::string id = member_of(reply->answer, "id");
           Task& task = tasks_[id];
           if (!task.data.empty()) return wrong(fmt::format("two tasks have the id {}", id));
           task.data = data;
@@ -65,33 +66,33 @@ void TaskClients::look(int index) {
   calls_.call(any_server(), fmt::format("GET tasks/{}?wait={}", *it, kLookWaitMs),
               [this, index, id = *it](const ServiceReply* reply) {
                 if (reply != nullptr && reply->answer.status == kvd::ServiceStatus::kOk)
-                  told(id, reply->answer.text);
+                  told(id, reply->answer);
                 think(index);
               });
 }
 
-void TaskClients::told(const std::string& id, const std::string& words) {
-  const std::string state = json_member(words, "state");
+void TaskClients::told(const std::string& id, const ServiceAnswer& answer) {
+  const std::string state = member_of(answer, "state");
   if (state == "waiting" || state == "assigned") return;
   open_.erase(id);
   const Task& task = tasks_.at(id);
-  const int64_t attempt = json_number(words, "attempt");
-  const std::string result = json_member(words, "result");
+  const int64_t attempt = number_of(answer, "attempt");
+  const std::string result = member_of(answer, "result");
   for (const auto& [fence, one] : task.attempts) {
     if (one.number > attempt)
-      return wrong(fmt::format("{}: attempt {} was under way: {}", id, one.number, words));
+      return wrong(fmt::format("{}: attempt {} was under way: {}", id, one.number, kvd::words_of(answer)));
     if (one.accepted && one.result != result)
-      return wrong(fmt::format("{}: the result {} was accepted: {}", id, one.result, words));
+      return wrong(fmt::format("{}: the result {} was accepted: {}", id, one.result, kvd::words_of(answer)));
   }
   if (state == "failed") {
     if (attempt <= task.retries)
-      wrong(fmt::format("{}: there were attempts left of {}: {}", id, task.retries, words));
+      wrong(fmt::format("{}: there were attempts left of {}: {}", id, task.retries, kvd::words_of(answer)));
     return;
   }
   for (const auto& [fence, one] : task.attempts) {
     if (state == "done" && one.number == attempt && one.result == result && !result.empty()) return;
   }
-  wrong(fmt::format("{}: no worker gave that: {}", id, words));
+  wrong(fmt::format("{}: no worker gave that: {}", id, kvd::words_of(answer)));
 }
 
 // ---- workers ----
@@ -110,9 +111,8 @@ void TaskClients::enroll(int index) {
                               [this, index, life = worker.life](const ServiceReply* reply) {
                                 if (workers_[index].life != life) return;
                                 const bool line = reply != nullptr && reply->line;
-                                if (line && !json_member(reply->answer.text, "worker").empty())
-                                  enrolled(index);
-                                const bool lost = line && json_member(reply->answer.text, "state") == "lost";
+                                if (line && !member_of(reply->answer, "worker").empty()) enrolled(index);
+                                const bool lost = line && member_of(reply->answer, "state") == "lost";
                                 if (lost && !reply->last) hang_up(index);
                                 if (reply == nullptr || reply->last || lost) rest(index);
                               });
@@ -145,7 +145,7 @@ void TaskClients::ask_for_next(int index, uint64_t life) {
 
 void TaskClients::hear_next(int index, const ServiceReply* reply) {
   const kvd::ServiceStatus verdict = reply == nullptr ? kvd::ServiceStatus::kUnknown : reply->answer.status;
-  if (verdict == kvd::ServiceStatus::kOk) return work(index, reply->answer.text);
+  if (verdict == kvd::ServiceStatus::kOk) return work(index, reply->answer);
   if (verdict == kvd::ServiceStatus::kGone) {
     hang_up(index);
     return rest(index);
@@ -154,23 +154,24 @@ void TaskClients::hear_next(int index, const ServiceReply* reply) {
 }
 
 // One in five dies over it, and comes back as another.
-void TaskClients::work(int index, const std::string& words) {
+void TaskClients::work(int index, const ServiceAnswer& answer) {
   Worker& worker = workers_[index];
-  worker.task = json_member(words, "id");
-  worker.fence = json_number(words, "fence");
+  worker.task = member_of(answer, "id");
+  worker.fence = number_of(answer, "fence");
   Task& task = tasks_[worker.task];
-  const int64_t number = json_number(words, "attempt");
-  if (!task.data.empty() && json_member(words, "data") != task.data)
-    return wrong(fmt::format("{} was left with {}: {}", worker.task, task.data, words));
+  const int64_t number = number_of(answer, "attempt");
+  if (!task.data.empty() && member_of(answer, "data") != task.data)
+    return wrong(fmt::format("{} was left with {}: {}", worker.task, task.data, kvd::words_of(answer)));
   const auto [it, fresh] = task.attempts.try_emplace(worker.fence, Attempt{index, number, now(), "", false});
   if (it->second.worker != index || it->second.number != number)
-    return wrong(
-        fmt::format("worker {} has had {} by the same fence: {}", it->second.worker, worker.task, words));
+    return wrong(fmt::format("worker {} has had {} by the same fence: {}", it->second.worker, worker.task,
+                             kvd::words_of(answer)));
   for (const auto& [fence, other] : task.attempts) {
     if ((other.number < number) == (fence < worker.fence) &&
         (other.number == number) == (fence == worker.fence))
       continue;
-    return wrong(fmt::format("{}: attempt {} has fence {}: {}", worker.task, other.number, fence, words));
+    return wrong(fmt::format("{}: attempt {} has fence {}: {}", worker.task, other.number, fence,
+                             kvd::words_of(answer)));
   }
   if (prng_.one_in(5)) {
     hang_up(index);

@@ -52,14 +52,14 @@ class TaskClients final : public ServiceClients {
   void think(int leaver);
   void leave(int leaver);
   void look(int leaver);
-  void told(const std::string& id, const std::string& words);
+  void told(const std::string& id, const ServiceAnswer& answer);
   // ---- workers ----
   void rest(int worker);
   void enroll(int worker);
   void enrolled(int worker);
   void ask_for_next(int worker, uint64_t life);
   void hear_next(int worker, const ServiceReply* reply);
-  void work(int worker, const std::string& words);
+  void work(int worker, const ServiceAnswer& answer);
   void give_result(int worker, uint64_t life);
   void accepted(const std::string& id, int64_t fence, Instant sent);
   void hang_up(int worker);

@@ -65,7 +65,7 @@ ServiceCall sample(const CallRow& row) {
 
 std::string refusal_of(const ServiceCall& call) {
   const auto read = read_call(call);
-  return read ? "" : read.error().text;
+  return read ? "" : read.error().why;
 }
 
 std::string refusal_with(const ServiceCall& call, std::string_view name, std::string value) {
@@ -192,7 +192,7 @@ TEST_CASE("calls: paths, and what stands there") {
   const auto read = [](Verb verb, Collection collection, std::string path) {
     const auto one = read_call({collection, verb, std::move(path), {{"session", "s"}, {"size", "1"}}, ""});
     return one ? fmt::format("{} {}", one->call.path, one->call.id)
-               : fmt::format("{}: {}", service_status_name(one.error().status), one.error().text);
+               : fmt::format("{}: {}", service_status_name(one.error().status), one.error().why);
   };
   using enum Collection;
   using enum Verb;
@@ -394,7 +394,7 @@ TEST_CASE("calls: what the tables of the manual say of a call is so") {
       ++found;
       const auto row = find_call(call);
       if (!row) {
-        FAIL_CHECK(row.error().text);
+        FAIL_CHECK(row.error().why);
         continue;
       }
       for (const NamedText& given : call.parameters) {

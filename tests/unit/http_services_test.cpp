@@ -36,8 +36,11 @@ int refused(std::string target) {
       accept_head(request(HttpMethod::kPost, std::move(target)), kIdentity, head);
   return refusal ? refusal->status : 0;
 }
-HttpResponse rendered(ServiceStatus status, std::string text, bool write = true) {
-  return render_service(ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, write);
+HttpResponse rendered(ServiceAnswer answer, bool write = true) {
+  return render_service(answer, false, write);
+}
+bool has_field(const HttpResponse& response, std::string_view field) {
+  return response.fields.find(field) != std::string::npos;
 }
 
 }  // namespace
@@ -72,11 +75,11 @@ TEST_CASE("services: what no call looks like is refused") {
 }
 
 TEST_CASE("services: every status has its status, and refusals say what became of it") {
-  CHECK(rendered(ServiceStatus::kOk, "{}").body == "{}\n");
-  CHECK(rendered(ServiceStatus::kCreated, "{}").status == 201);
-  CHECK(rendered(ServiceStatus::kAccepted, "{}").status == 202);
-  CHECK(rendered(ServiceStatus::kDone, "").status == 204);
-  CHECK(rendered(ServiceStatus::kDone, "").body.empty());
+  CHECK(rendered({ServiceStatus::kOk, Document().add("a", 1)}).body == "{\"a\":1}\n");
+  CHECK(rendered({ServiceStatus::kCreated, Document()}).status == 201);
+  CHECK(rendered({ServiceStatus::kAccepted, Document()}).status == 202);
+  CHECK(rendered(ServiceStatus::kDone).status == 204);
+  CHECK(rendered(ServiceStatus::kDone).body.empty());
   const std::pair<ServiceStatus, int> refusals[] = {
       {ServiceStatus::kInvalid, 400},   {ServiceStatus::kForbidden, 403},
       {ServiceStatus::kNotFound, 404},  {ServiceStatus::kWrongVerb, 405},
@@ -85,26 +88,47 @@ TEST_CASE("services: every status has its status, and refusals say what became o
       {ServiceStatus::kTooLarge, 413},  {ServiceStatus::kUnavailable, 503}};
   for (const auto& one : refusals) {
     const int status = one.second;
-    const HttpResponse response = rendered(one.first, "because");
+    const HttpResponse response = rendered({one.first, "because"});
     CAPTURE(status);
     CHECK(response.status == status);
     CHECK(response.body.find("because") != std::string::npos);
     CHECK(response.body.find("\"outcome\":\"not-applied\"") != std::string::npos);
-    CHECK(rendered(one.first, "because", false).body.find("outcome") == std::string::npos);
+    CHECK(rendered({one.first, "because"}, false).body.find("outcome") == std::string::npos);
   }
-  CHECK(rendered(ServiceStatus::kUnknown, "because").body.find("\"outcome\":\"unknown\"") !=
+  CHECK(rendered({ServiceStatus::kUnknown, "because"}).body.find("\"outcome\":\"unknown\"") !=
         std::string::npos);
-  CHECK(rendered(ServiceStatus::kWrongVerb, "GET").fields.find("Allow: GET") != std::string::npos);
-  CHECK(rendered(ServiceStatus::kUnavailable, "because").fields.find("Retry-After") != std::string::npos);
+  CHECK(has_field(rendered({ServiceStatus::kWrongVerb, "GET"}), "Allow: GET"));
+  CHECK(has_field(rendered({ServiceStatus::kUnavailable, "because"}), "Retry-After"));
 }
 
-TEST_CASE("services: fields of an answer and its form") {
-  ServiceAnswer answer{ServiceStatus::kOk, "bytes", ContentType::kBytes, {{"X-A", "b"}}};
-  CHECK(render_service(answer, false, false).body == "bytes");
-  CHECK(render_service(answer, false, false).content_type == kOctets);
-  CHECK(render_service(answer, false, false).fields.find("X-A: b\r\n") != std::string::npos);
-  answer.content_type = ContentType::kText;
-  CHECK(render_service(answer, false, false).content_type == kPlainText);
+TEST_CASE("services: the form of an answer's content") {
+  const HttpResponse octets = rendered({ServiceStatus::kOk, Octets{"bytes"}});
+  CHECK(octets.body == "bytes");
+  CHECK(octets.content_type == kOctets);
+  const HttpResponse text = rendered({ServiceStatus::kOk, PlainText{"text"}});
+  CHECK(text.body == "text");
+  CHECK(text.content_type == kPlainText);
+  CHECK(rendered({ServiceStatus::kOk, Document()}).content_type == kJson);
+}
+
+TEST_CASE("services: what is noted beside an answer has fields of its own") {
+  const HttpResponse made =
+      rendered({ServiceStatus::kCreated, Document(), Document().add(kNoteMade, "znodes/a b/c")});
+  CHECK(made.fields == "Location: /v1/znodes/a%20b/c\r\n");
+  const HttpResponse hosts =
+      rendered({ServiceStatus::kOk, PlainText{""},
+                Document().add(kNoteHostsVersion, uint64_t{5}).add(kNoteComplete, false)});
+  CHECK(hosts.fields == "Kvd-Hosts-Version: 5\r\nKvd-Complete: false\r\n");
+  const HttpResponse znode = rendered({ServiceStatus::kOk, Octets{""},
+                                       Document()
+                                           .add(kNoteZnodeVersion, 1)
+                                           .add(kNoteZnodeCzxid, -2)
+                                           .add(kNoteZnodeMzxid, 3)
+                                           .add(kNoteZnodeOwner, "0x4")});
+  CHECK(znode.fields ==
+        "Kvd-Znode-Version: 1\r\nKvd-Znode-Czxid: -2\r\nKvd-Znode-Mzxid: 3\r\nKvd-Znode-Ephemeral-Owner: "
+        "0x4\r\n");
+  CHECK(rendered({ServiceStatus::kOk, Document(), Document().add("of_another_face", 1)}).fields.empty());
 }
 
 }  // namespace kvd::http_services_test

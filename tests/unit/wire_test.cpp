@@ -14,6 +14,21 @@ ServerInfo server(const std::string& id) {
   return ServerInfo{Member{ServerId{id}, Incarnation(7)}, Address{"a", 8001}, Address{"::1", 18001}};
 }
 
+Document one_of_each_value() {
+  Document document =
+      Document().add("none", Value()).add("yes", true).add("less", -1).add("more", UINT64_MAX);
+  document.add("text", "a").add("octets", Octets{"\xff"}).add("meta", StoredJson{"{}"});
+  document.add("list", ValueList{1, "b", Document().add("c", ValueList())});
+  return document.add("document", Document().add("d", Value()));
+}
+
+// A document that holds a document, and so on, `depth` of them in all.
+Document nested(int depth) {
+  Document document;
+  if (depth > 1) document.add("d", nested(depth - 1));
+  return document;
+}
+
 std::vector<PeerMessage> one_of_each() {
   auto entry = std::make_shared<Entry>();
   entry->epoch = Epoch(3);
@@ -49,8 +64,10 @@ std::vector<PeerMessage> one_of_each() {
       ServiceForward{
           7, ServiceCall{Collection::kLocks, Verb::kPost, "a/b", {{"session", "s"}, {"wait", "5"}}, "body"},
           milliseconds(100)},
-      ServiceForwardResult{
-          7, ServiceAnswer{ServiceStatus::kCreated, "{}", ContentType::kJson, {{"Location", "/v1/x"}}}},
+      ServiceForwardResult{7, {ServiceStatus::kCreated, one_of_each_value(), Document().add(kNoteMade, "x")}},
+      ServiceForwardResult{7, {ServiceStatus::kOk, PlainText{"text"}}},
+      ServiceForwardResult{7, {ServiceStatus::kOk, Octets{std::string("\xff\0", 2)}}},
+      ServiceForwardResult{7, {ServiceStatus::kGone, "why"}},
       ServiceForwardCancelled{7},
   };
   std::vector<Operation> operations = {
@@ -183,6 +200,28 @@ TEST_CASE("unknown types and counts beyond the frame are refused") {
   std::string body = frame(SnapshotChunk{Epoch(1), {}}).substr(4);
   for (size_t i = body.size() - 4; i < body.size(); ++i) body[i] = '\x7f';  // the count of items
   CHECK_FALSE(decode_body(body));
+}
+
+TEST_CASE("a document's lists are held against the frame, and its depth is bounded") {
+  const auto body_of = [](Document document) {
+    return frame(ServiceForwardResult{7, {ServiceStatus::kOk, std::move(document)}}).substr(4);
+  };
+  CHECK(decode_body(body_of(nested(17))));  // the outermost lies in the answer itself
+  CHECK_FALSE(decode_body(body_of(nested(18))));
+  // In front of what is counted stand the type, the request, the status, no `why` and the content's kind; behind it
+  // are no notes.
+  const size_t members = 1 + 8 + 1 + 4 + 1;
+  std::string body = body_of(Document().add("l", ValueList()));
+  const size_t items = members + 4 + 4 + 1 + 1;
+  for (const size_t at : {members, items, body.size() - 4}) {
+    REQUIRE(decode_body(body));
+    std::string larger = body;
+    larger[at + 3] = '\x01';  // 16 million of them
+    CHECK_FALSE(decode_body(larger));
+  }
+  std::string other = body;
+  other[items - 1] = '\x09';  // no kind of value
+  CHECK_FALSE(decode_body(other));
 }
 
 TEST_CASE("values out of their range are refused, each where the good one passes") {

@@ -115,9 +115,7 @@ class Holdings {
   Instant deadline() const { return std::min(streams_.deadline(), adrift_.deadline()); }
 
  private:
-  static ServiceAnswer gone(const std::string& why) {
-    return {ServiceStatus::kGone, why, ContentType::kJson, {}};
-  }
+  static ServiceAnswer gone(const std::string& why) { return {ServiceStatus::kGone, why}; }
 
   Outbox& out_;
   Hooks hooks_;
@@ -215,7 +213,7 @@ void Holdings<Key, Thing>::not_left(const Key& key, ZkCode code) {
   ServiceAnswer answer = zk_refusal(code, true);
   if (zk_silent(code)) {
     answer.status = ServiceStatus::kUnknown;
-    answer.text = "ZooKeeper did not answer; it is given back as soon as it does";
+    answer.why = "ZooKeeper did not answer; it is given back as soon as it does";
   }
   for (const uint64_t token : std::exchange(things_.at(key).leaving, {})) reply(token, answer);
 }

@@ -51,7 +51,7 @@ void ServiceRouter::take(Token token, ServiceCall call, Duration timeout) {
     return refuse(token, ServiceStatus::kUnavailable, "this server cannot reach ZooKeeper");
 
   Result<CallRead, ServiceAnswer> read = read_call(call);
-  if (!read) return refuse(token, read.error().status, std::move(read.error().text));
+  if (!read) return refuse(token, read.error().status, std::move(read.error().why));
   const bool hold = read->hold;
   if (hold && mine.from)
     return refuse(token, ServiceStatus::kInvalid, "what a connection holds cannot be forwarded");
@@ -137,9 +137,7 @@ void ServiceRouter::on(const PeerDown& message) {
       drop(it);
     } else {
       finish(it, {it->second.reads ? ServiceStatus::kUnavailable : ServiceStatus::kUnknown,
-                  "the connection to the server that keeps that session broke before it answered",
-                  ContentType::kJson,
-                  {}});
+                  "the connection to the server that keeps that session broke before it answered"});
     }
   }
 }
@@ -172,11 +170,9 @@ void ServiceRouter::on(ServiceAnswered message) {
   const auto it = calls_.find(message.token);
   if (it == calls_.end()) return;
   if (it->second.grants && !refuses(message.answer.status) && !out_.certain())
-    message.answer =
-        ServiceAnswer{ServiceStatus::kGone, "this server cannot reach ZooKeeper", ContentType::kJson, {}};
+    message.answer = {ServiceStatus::kGone, "this server cannot reach ZooKeeper"};
   if (!message.line && it->second.said) {  // too late for a status
-    message.answer =
-        ServiceAnswer{ServiceStatus::kOk, lost_line(message.answer.text), ContentType::kJson, {}};
+    message.answer = {ServiceStatus::kOk, lost_line(message.answer.why)};
     message.line = message.last = true;
   }
   // A session that is gone is nothing that a connection ever named: it may just ask again.
@@ -213,7 +209,7 @@ ServiceRouter::Calls::iterator ServiceRouter::forget(Calls::iterator it) {
 }
 
 void ServiceRouter::refuse(Token token, ServiceStatus status, std::string why) {
-  finish(calls_.find(token), ServiceAnswer{status, std::move(why), ContentType::kJson, {}});
+  finish(calls_.find(token), {status, std::move(why)});
 }
 
 // ---- time ----
@@ -238,9 +234,9 @@ void ServiceRouter::on_time() {
     if (call.to) out_.emit(LinkSend{*call.to, ServiceForwardCancelled{token}});
     const ServiceStatus status = call.reads ? ServiceStatus::kUnavailable : ServiceStatus::kUnknown;
     drop(it);
-    std::string why = stopping_ ? "this server is shutting down" : "ZooKeeper did not answer in time";
-    ServiceAnswer answer{status, call.said ? lost_line(why) : std::move(why), ContentType::kJson, {}};
-    if (call.said) answer.status = ServiceStatus::kOk;
+    ServiceAnswer answer(status,
+                         stopping_ ? "this server is shutting down" : "ZooKeeper did not answer in time");
+    if (call.said) answer = {ServiceStatus::kOk, lost_line(answer.why)};
     if (call.from) {
       out_.emit(LinkSend{call.from->first, ServiceForwardResult{call.from->second, std::move(answer)}});
     } else {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "base/json_writer.hpp"
 #include "core/mutation.hpp"
 #include "msg/calls.hpp"
 
@@ -22,18 +21,16 @@ void Sessions::handle(SessionsMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-void Sessions::reply(uint64_t token, ServiceStatus status, std::string text) {
-  out_.service_router.post(
-      ServiceAnswered{token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}}, false, true});
+void Sessions::reply(uint64_t token, ServiceAnswer answer) {
+  out_.service_router.post(ServiceAnswered{token, std::move(answer), false, true});
 }
 
 // ---- what is asked ----
 
-std::string Sessions::to_json(const Session& session, bool left) const {
-  JsonWriter json;
-  json.begin_object().member("id", session.id).member("ttl_s", session.ttl / seconds(1));
-  if (left) json.member("left_ms", to_ms(session.calls > 0 ? session.ttl : session.ends - out_.now));
-  return json.end_object().take();
+Document Sessions::shown(const Session& session, bool left) const {
+  Document document = Document().add("id", session.id).add("ttl_s", session.ttl / seconds(1));
+  if (left) document.add("left_ms", to_ms(session.calls > 0 ? session.ttl : session.ends - out_.now));
+  return document;
 }
 
 void Sessions::on(ServiceAsked message) {
@@ -41,25 +38,25 @@ void Sessions::on(ServiceAsked message) {
   if (what == CallName::kOpenSession) return open(std::move(message));
   const auto it = by_id_.find(message.call.path);
   if (it == by_id_.end())
-    return reply(message.token, ServiceStatus::kGone, "there is no such session, or no more");
+    return reply(message.token, {ServiceStatus::kGone, "there is no such session, or no more"});
   const HolderId holder = it->second;
   if (what == CallName::kEndSession) {
     end_one(holder, "the session was ended");
     return reply(message.token, ServiceStatus::kDone);
   }
   if (what == CallName::kRenewSession) renew(holder);
-  reply(message.token, ServiceStatus::kOk, to_json(sessions_.at(holder), what == CallName::kShowSession));
+  reply(message.token, {ServiceStatus::kOk, shown(sessions_.at(holder), what == CallName::kShowSession)});
 }
 
 void Sessions::open(ServiceAsked message) {
   if (sessions_.size() >= limits::kClientSessions)
-    return reply(message.token, ServiceStatus::kUnavailable, "too many sessions on this server");
+    return reply(message.token, {ServiceStatus::kUnavailable, "too many sessions on this server"});
   Session session;
   session.id = fmt::format("{:016x}-{:016x}", out_.config.self.member.incarnation.value, out_.prng.next());
   session.ttl = seconds(static_cast<int64_t>(*message.call.number(Parameter::kTtl)));
   const HolderId holder = add(std::move(session));
   renew(holder);
-  reply(message.token, ServiceStatus::kCreated, to_json(sessions_.at(holder), false));
+  reply(message.token, {ServiceStatus::kCreated, shown(sessions_.at(holder), false)});
 }
 
 HolderId Sessions::add(Session session) {
@@ -90,14 +87,14 @@ void Sessions::call_ended(uint64_t token) {
 // A grant is worth nothing before it is certain that ZooKeeper would keep it for a while.
 void Sessions::on(HolderWanted message) {
   if (stopping_)
-    return reply(message.asked.token, ServiceStatus::kUnavailable, "this server is shutting down");
+    return reply(message.asked.token, {ServiceStatus::kUnavailable, "this server is shutting down"});
   if (const auto it = by_id_.find(message.session); it != by_id_.end()) {
     named_[message.asked.token] = it->second;
     ++sessions_.at(it->second).calls;
     renew(it->second);
   }
   if (out_.certain()) return pass_on(std::move(message));
-  if (!connected_) return reply(message.asked.token, ServiceStatus::kUnavailable, kAway);
+  if (!connected_) return reply(message.asked.token, {ServiceStatus::kUnavailable, kAway});
   waiting_.push_back(std::move(message));
   if (confirm_at_ == kNever) confirm();
 }
@@ -106,7 +103,7 @@ void Sessions::pass_on(HolderWanted message) {
   ServiceAsked& asked = message.asked;
   if (asked.streams) {
     if (sessions_.size() >= limits::kClientSessions)
-      return reply(asked.token, ServiceStatus::kUnavailable, "too many sessions on this server");
+      return reply(asked.token, {ServiceStatus::kUnavailable, "too many sessions on this server"});
     Session session;
     session.held_by = asked.token;
     asked.holder = add(std::move(session));
@@ -114,7 +111,7 @@ void Sessions::pass_on(HolderWanted message) {
   } else {
     const auto it = by_id_.find(message.session);
     if (it == by_id_.end())
-      return reply(asked.token, ServiceStatus::kGone, "there is no such session, or no more");
+      return reply(asked.token, {ServiceStatus::kGone, "there is no such session, or no more"});
     asked.holder = it->second;
   }
   out_.service_of(asked.call.collection).post(std::move(asked));
@@ -161,7 +158,7 @@ void Sessions::end_all(const std::string& why, Duration grace) {
 
 void Sessions::refuse_waiting(const std::string& why) {
   for (const HolderWanted& wanted : std::exchange(waiting_, {}))
-    reply(wanted.asked.token, ServiceStatus::kUnavailable, why);
+    reply(wanted.asked.token, {ServiceStatus::kUnavailable, why});
 }
 
 void Sessions::on(const StopRequested&) {

@@ -59,8 +59,8 @@ class Sessions {
   void end_all(const std::string& why, Duration grace);
   void tell_services(const std::vector<HolderId>& holders, const std::string& why, Duration grace);
   void confirm();
-  void reply(uint64_t token, ServiceStatus status, std::string text = "");
-  std::string to_json(const Session& session, bool left) const;
+  void reply(uint64_t token, ServiceAnswer answer);
+  Document shown(const Session& session, bool left) const;
 
   Outbox& out_;
   uint64_t zk_session_ = 0;

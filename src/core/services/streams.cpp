@@ -1,13 +1,12 @@
 // See streams.hpp.
 #include "core/services/streams.hpp"
 
-#include "base/json_writer.hpp"
-
 namespace kvd {
 
-std::string lost_line(const std::string& why) {
-  JsonWriter json;
-  return json.begin_object().member("state", "lost").member("reason", why).end_object().take();
-}
+Document lost_line(const std::string& why) { return Document().add("state", "lost").add("reason", why); }
+
+Document timeout_line() { return Document().add("state", "timeout"); }
+
+Document over_line() { return Document().add("state", "over"); }
 
 }  // namespace kvd

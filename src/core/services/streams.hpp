@@ -16,12 +16,13 @@
 namespace kvd {
 
 // {"state":"lost","reason":WHY}
-std::string lost_line(const std::string& why);
+Document lost_line(const std::string& why);
+Document over_line();     // {"state":"over"}
+Document timeout_line();  // {"state":"timeout"}: it could not be had in time
 
 template <class Key>
 class Streams {
  public:
-  static constexpr char kOver[] = R"({"state":"over"})";
   static constexpr Duration kProgress = seconds(10);  // between a line and its repetition
 
   explicit Streams(Outbox& out) : out_(out) {}
@@ -30,10 +31,10 @@ class Streams {
   bool has(const Key& key) const;  // a connection
   // Now, and again whenever nothing else has been said for kProgress. Nothing without a stream, or when it has been
   // told that it lost; as all of these.
-  void say(const Key& key, std::string line);
-  void tell(const Key& key, std::string line);    // now, once
-  void repeat(const Key& key, std::string line);  // instead of what would be repeated next
-  void end(const Key& key, std::string line);
+  void say(const Key& key, Document line);
+  void tell(const Key& key, Document line);    // now, once
+  void repeat(const Key& key, Document line);  // instead of what would be repeated next
+  void end(const Key& key, Document line);
   void end_lost(const Key& key, const std::string& why);
   // Says that it is lost. True: whoever holds it has until `grace` is over, or the connection closed, to let go;
   // on_time() or dropped() names it then, unless it is forgotten. Who holds by a client's session cannot be told, and
@@ -52,13 +53,13 @@ class Streams {
  private:
   struct Stream {
     std::optional<uint64_t> token;
-    std::string line;
+    Document line;
     bool parting = false;
     Instant at = kNever;
   };
 
   Stream* speaking(const Key& key);
-  void send(const Stream& stream, std::string line, bool last);
+  void send(const Stream& stream, Document line, bool last);
   void wake_at(const Key& key, Stream& stream, Instant at);
 
   Outbox& out_;
@@ -86,9 +87,8 @@ typename Streams<Key>::Stream* Streams<Key>::speaking(const Key& key) {
 }
 
 template <class Key>
-void Streams<Key>::send(const Stream& stream, std::string line, bool last) {
-  out_.service_router.post(ServiceAnswered{
-      *stream.token, ServiceAnswer{ServiceStatus::kOk, std::move(line), ContentType::kJson, {}}, true, last});
+void Streams<Key>::send(const Stream& stream, Document line, bool last) {
+  out_.service_router.post(ServiceAnswered{*stream.token, {ServiceStatus::kOk, std::move(line)}, true, last});
 }
 
 template <class Key>
@@ -117,13 +117,13 @@ std::optional<uint64_t> Streams<Key>::refuse(const Key& key) {
 }
 
 template <class Key>
-void Streams<Key>::say(const Key& key, std::string line) {
+void Streams<Key>::say(const Key& key, Document line) {
   tell(key, line);
   repeat(key, std::move(line));
 }
 
 template <class Key>
-void Streams<Key>::tell(const Key& key, std::string line) {
+void Streams<Key>::tell(const Key& key, Document line) {
   Stream* stream = speaking(key);
   if (stream == nullptr || !out_.certain()) return;  // that it is lost comes next
   send(*stream, std::move(line), false);
@@ -131,7 +131,7 @@ void Streams<Key>::tell(const Key& key, std::string line) {
 }
 
 template <class Key>
-void Streams<Key>::repeat(const Key& key, std::string line) {
+void Streams<Key>::repeat(const Key& key, Document line) {
   Stream* stream = speaking(key);
   if (stream == nullptr) return;
   stream->line = std::move(line);
@@ -139,7 +139,7 @@ void Streams<Key>::repeat(const Key& key, std::string line) {
 }
 
 template <class Key>
-void Streams<Key>::end(const Key& key, std::string line) {
+void Streams<Key>::end(const Key& key, Document line) {
   const auto it = streams_.find(key);
   if (it == streams_.end()) return;
   if (it->second.token) send(it->second, std::move(line), true);
@@ -149,7 +149,7 @@ void Streams<Key>::end(const Key& key, std::string line) {
 template <class Key>
 void Streams<Key>::end_lost(const Key& key, const std::string& why) {
   const bool told = streams_.contains(key) && streams_.at(key).parting;
-  end(key, told ? kOver : lost_line(why));
+  end(key, told ? over_line() : lost_line(why));
 }
 
 template <class Key>
@@ -179,7 +179,7 @@ std::vector<Key> Streams<Key>::on_time() {
     Stream& stream = streams_.at(key);
     if (stream.parting) {
       over.push_back(key);
-      end(key, kOver);
+      end(key, over_line());
     } else {
       if (out_.certain()) send(stream, stream.line, false);
       wake_at(key, stream, out_.now + kProgress);

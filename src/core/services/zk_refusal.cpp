@@ -5,7 +5,7 @@ namespace kvd {
 
 ServiceAnswer zk_refusal(ZkCode code, bool write) {
   const auto refusal = [](ServiceStatus status, std::string_view why) {
-    return ServiceAnswer{status, std::string(why), ContentType::kJson, {}};
+    return ServiceAnswer(status, std::string(why));
   };
   switch (code) {
     case ZkCode::kNoNode:

@@ -407,7 +407,7 @@ void HttpConnection::add_line(Slot& slot, const ServiceAnswer& answer, bool last
     stream_.end_unacknowledged_after(kVanishedAfter);
   }
   const size_t before = slot.response.body.size();
-  append_line(slot.response.body, answer.text, slot.chunked);
+  append_line(slot.response.body, line_of(answer), slot.chunked);
   if (last && slot.chunked) append_last_chunk(slot.response.body);
   answer_bytes_ += slot.response.body.size() - before;
   if (last) set_done(slot);

@@ -56,16 +56,46 @@ HttpStatus http_status_of(ServiceStatus status) {
   return {500, "unknown"};
 }
 
-std::string_view content_type_of(ContentType type) {
-  switch (type) {
-    case ContentType::kJson:
-      return kJson;
-    case ContentType::kText:
-      return kPlainText;
-    case ContentType::kBytes:
-      return kOctets;
+// The field that shows a note; the place of what was made is shown by another one.
+std::string_view field_of(std::string_view note) {
+  if (note == kNoteHostsVersion) return "Kvd-Hosts-Version";
+  if (note == kNoteComplete) return "Kvd-Complete";
+  if (note == kNoteZnodeVersion) return "Kvd-Znode-Version";
+  if (note == kNoteZnodeCzxid) return "Kvd-Znode-Czxid";
+  if (note == kNoteZnodeMzxid) return "Kvd-Znode-Mzxid";
+  if (note == kNoteZnodeOwner) return "Kvd-Znode-Ephemeral-Owner";
+  return {};
+}
+
+// Of a note: a flag, a number or a text.
+std::string field_value(const Value& note) {
+  if (const auto* flag = std::get_if<bool>(&note.content)) return *flag ? "true" : "false";
+  if (const auto number = note.number()) return std::to_string(*number);
+  return note.text().value_or("");
+}
+
+void add_notes(HttpResponse& response, const Document& notes) {
+  for (const auto& [name, value] : notes.members) {
+    const std::string_view field = field_of(name);
+    if (name == kNoteMade) {
+      add_field(response, "Location", fmt::format("{}{}", kVersion, percent_encode_path(field_value(value))));
+    } else if (!field.empty()) {
+      add_field(response, field, field_value(value));
+    }
   }
-  return kOctets;
+}
+
+void add_body(HttpResponse& response, const AnswerContent& content) {
+  if (const auto* document = std::get_if<Document>(&content)) {
+    response.content_type = kJson;
+    response.body = to_json(*document) + "\n";
+  } else if (const auto* plain = std::get_if<PlainText>(&content)) {
+    response.content_type = kPlainText;
+    response.body = plain->text;
+  } else if (const auto* octets = std::get_if<Octets>(&content)) {
+    response.content_type = kOctets;
+    response.body = octets->bytes;
+  }
 }
 
 HttpResponse refusal(bool write, uint16_t status, std::string_view kind, std::string detail) {
@@ -177,20 +207,23 @@ bool holds(const ServiceCall& call) {
 
 HttpResponse render_service(const ServiceAnswer& answer, bool line, bool write) {
   const HttpStatus http = http_status_of(answer.status);
-  if (answer.status == ServiceStatus::kWrongVerb) return wrong_verb(write, answer.text);
-  if (refuses(answer.status)) return refusal(write, http.status, http.kind, answer.text);
+  if (answer.status == ServiceStatus::kWrongVerb) return wrong_verb(write, answer.why);
+  if (refuses(answer.status)) return refusal(write, http.status, http.kind, answer.why);
   HttpResponse response;
   response.status = http.status;
-  for (const auto& [name, value] : answer.fields) add_field(response, name, value);
-  if (answer.status == ServiceStatus::kDone) return response;
-  response.content_type = content_type_of(answer.content_type);
+  add_notes(response, answer.notes);
   response.streamed = line;
   if (line) {
     response.content_type = kJsonLines;
   } else {
-    response.body = answer.content_type == ContentType::kJson ? answer.text + "\n" : answer.text;
+    add_body(response, answer.content);
   }
   return response;
+}
+
+std::string line_of(const ServiceAnswer& answer) {
+  const auto* document = std::get_if<Document>(&answer.content);
+  return document == nullptr ? std::string() : to_json(*document);
 }
 
 void append_line(std::string& out, std::string_view line, bool chunked) {

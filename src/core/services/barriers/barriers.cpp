@@ -4,16 +4,12 @@
 #include <fmt/format.h>
 
 #include "base/check.hpp"
-#include "base/json_writer.hpp"
 #include "msg/calls.hpp"
 
 namespace kvd {
 namespace {
 
-std::string words_of(std::string_view path) {
-  JsonWriter json;
-  return json.begin_object().member("path", path.substr(1)).end_object().take();
-}
+Document path_shown(std::string_view path) { return Document().add("path", path.substr(1)); }
 
 }  // namespace
 
@@ -38,16 +34,13 @@ void Barriers::forget_until(uint64_t token) {
   until_.erase(it);
 }
 
-void Barriers::reply(uint64_t token, ServiceStatus status, std::string text) {
+void Barriers::reply(uint64_t token, ServiceAnswer answer) {
   forget_until(token);
   pending_.erase(token);
-  members_.reply(token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}});
+  members_.reply(token, std::move(answer));
 }
 
-void Barriers::refuse(uint64_t token, ZkCode code, bool write) {
-  const ServiceAnswer answer = zk_refusal(code, write);
-  reply(token, answer.status, answer.text);
-}
+void Barriers::refuse(uint64_t token, ZkCode code, bool write) { reply(token, zk_refusal(code, write)); }
 
 void Barriers::on(ServiceAsked message) {
   const std::string& path = message.call.path;
@@ -73,8 +66,8 @@ void Barriers::on(ServiceAsked message) {
 
 void Barriers::raise(uint64_t token, const std::string& path, bool parents) {
   zk_.call(ZkCreate{path, "", ZkMode::kPersistent}, [this, token, path, parents](const ZkResult& result) {
-    if (result.code == ZkCode::kOk) return reply(token, ServiceStatus::kCreated, words_of(path));
-    if (result.code == ZkCode::kNodeExists) return reply(token, ServiceStatus::kOk, words_of(path));
+    if (result.code == ZkCode::kOk) return reply(token, {ServiceStatus::kCreated, path_shown(path)});
+    if (result.code == ZkCode::kNodeExists) return reply(token, {ServiceStatus::kOk, path_shown(path)});
     if (result.code != ZkCode::kNoNode || !parents) return refuse(token, result.code);
     zk_.make_path(path.substr(0, path.rfind('/')), [this, token, path](ZkCode code) {
       if (code == ZkCode::kOk) return raise(token, path, false);
@@ -94,17 +87,11 @@ void Barriers::shown(uint64_t token, const ZkResult& result, bool watches) {
   const auto it = pending_.find(token);
   if (it == pending_.end()) return;
   PendingCall& mine = it->second;
-  if (result.code == ZkCode::kNoNode) {
-    JsonWriter json;
-    json.begin_object()
-        .member("path", std::string_view(mine.path).substr(1))
-        .member("up", false)
-        .end_object();
-    return reply(token, ServiceStatus::kOk, json.take());
-  }
+  if (result.code == ZkCode::kNoNode)
+    return reply(token, {ServiceStatus::kOk, path_shown(mine.path).add("up", false)});
   if (result.code != ZkCode::kOk) return refuse(token, result.code, false);
-  if (mine.until <= out_.now) return reply(token, ServiceStatus::kNotInTime, "the barrier is still there");
-  if (!watches) return reply(token, ServiceStatus::kUnavailable, kWatchesFull);
+  if (mine.until <= out_.now) return reply(token, {ServiceStatus::kNotInTime, "the barrier is still there"});
+  if (!watches) return reply(token, {ServiceStatus::kUnavailable, kWatchesFull});
   mine.waiting = true;
   waiting_.emplace(mine.path, token);
   untils_.emplace(mine.until, token);
@@ -135,7 +122,7 @@ void Barriers::lower(uint64_t token, const std::string& path) {
     zk_.call(ZkMulti{{ZkDelete{path + "/ready"}, ZkDelete{path}}}, [this, token](const ZkResult& both) {
       if (both.code == ZkCode::kOk) return reply(token, ServiceStatus::kDone);
       if (zk_silent(both.code) || both.code == ZkCode::kNoAuth) return refuse(token, both.code);
-      reply(token, ServiceStatus::kConflict, "members are in, or there are other znodes below it");
+      reply(token, {ServiceStatus::kConflict, "members are in, or there are other znodes below it"});
     });
   });
 }

@@ -88,7 +88,7 @@ class Barriers {
   void on(const ZkSessionChanged& message);
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
-  void reply(uint64_t token, ServiceStatus status, std::string text = "");
+  void reply(uint64_t token, ServiceAnswer answer);
   void refuse(uint64_t token, ZkCode code, bool write = true);
 
   // ---- single ----

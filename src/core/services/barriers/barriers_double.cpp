@@ -18,10 +18,15 @@ constexpr std::string_view kReleased = R"({"released_by":)";
 
 std::string ready_path(const std::string& barrier) { return barrier + "/ready"; }
 
-std::string state_json(std::string_view state, std::string_view name, uint64_t number) {
-  JsonWriter json;
-  return json.begin_object().member("state", state).member(name, number).end_object().take();
+Document waiting_shown(uint64_t present, uint64_t size) {
+  return Document().add("state", "waiting").add("present", present).add("size", size);
 }
+
+Document released_shown(std::string_view member) {
+  return Document().add("state", "released").add("member", member);
+}
+
+Document left_shown() { return Document().add("state", "left"); }
 
 // Of a member's: one of `ready`, one of another member, one of itself.
 size_t member_watch_bytes(const Outbox& out, const std::string& barrier) {
@@ -50,16 +55,16 @@ void Barriers::enter(ServiceAsked message) {
   const uint64_t size = *message.call.number(Parameter::kSize);
   std::string name = message.call.text(Parameter::kMember).value_or(out_.config.self.member.id.value);
   if (const auto lost = members_.losses().take(message.holder, place_of(message.call.path, name)))
-    return reply(message.token, ServiceStatus::kGone, *lost);
+    return reply(message.token, {ServiceStatus::kGone, *lost});
   std::optional<MemberId> id = find_place(message.holder, message.call.path, name);
   if (id && members_.at(*id).phase == Phase::kLeft) {  // and enters again
     members_.forget(*id);
     id.reset();
   }
   if (id && members_.at(*id).phase == Phase::kLeaving)
-    return reply(message.token, ServiceStatus::kConflict, "this member is about to leave");
+    return reply(message.token, {ServiceStatus::kConflict, "this member is about to leave"});
   if (id && members_.at(*id).size != size)
-    return reply(message.token, ServiceStatus::kConflict, "this member entered with another size");
+    return reply(message.token, {ServiceStatus::kConflict, "this member entered with another size"});
   const bool enters = !id;
   if (enters) {
     id = ++counter_;
@@ -71,7 +76,7 @@ void Barriers::enter(ServiceAsked message) {
     member.size = size;
     member.name = fmt::format("{:016x}{:016x}", out_.prng.next(), out_.prng.next());
     if (!members_.add(*id, std::move(member)))
-      return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
+      return reply(message.token, {ServiceStatus::kUnavailable, kWatchesFull});
   }
   Member& member = members_.at(*id);
   members_.ask(message.token, *id);
@@ -88,16 +93,16 @@ void Barriers::enter(ServiceAsked message) {
 void Barriers::leave(ServiceAsked message) {
   const std::string name = message.call.text(Parameter::kMember).value_or(out_.config.self.member.id.value);
   if (const auto lost = members_.losses().take(message.holder, place_of(message.call.path, name)))
-    return reply(message.token, ServiceStatus::kGone, *lost);
+    return reply(message.token, {ServiceStatus::kGone, *lost});
   const auto id = find_place(message.holder, message.call.path, name);
   if (!id)
-    return reply(message.token, ServiceStatus::kNotFound, "the client's session has no such member there");
+    return reply(message.token, {ServiceStatus::kNotFound, "the client's session has no such member there"});
   Member& member = members_.at(*id);
   members_.await_end(message.token, *id);
   if (member.phase == Phase::kReleased || std::exchange(member.stuck, false)) return begin_leaving(*id);
   if (member.phase == Phase::kLeaving || member.phase == Phase::kLeft) return answer(*id);
   for (const uint64_t token : std::exchange(member.entering, {}))
-    reply(token, ServiceStatus::kGone, "it has left");
+    reply(token, {ServiceStatus::kGone, "it has left"});
   members_.give_up(*id);  // it has never been in
 }
 
@@ -113,8 +118,7 @@ std::optional<Barriers::MemberId> Barriers::find_place(HolderId holder, const st
 void Barriers::prepare(MemberId id) {
   Member& member = members_.at(id);
   if (++member.attempts > kMakeAttempts)
-    return members_.fail(
-        id, {ServiceStatus::kUnavailable, "its path is removed again and again", ContentType::kJson, {}});
+    return members_.fail(id, {ServiceStatus::kUnavailable, "its path is removed again and again"});
   const auto barrier = std::make_shared<ZkResult>();
   zk_.call(ZkGet{member.path}, [barrier](const ZkResult& result) { *barrier = result; });
   zk_.call(ZkChildren{member.path}, [this, id, barrier](const ZkResult& result) {
@@ -273,12 +277,7 @@ void Barriers::complete(MemberId id, const ZkResult& barrier, const std::vector<
 void Barriers::waits(MemberId id) {
   Member& member = members_.at(id);
   member.phase = Phase::kWaiting;
-  JsonWriter json;
-  json.begin_object()
-      .member("state", "waiting")
-      .member("present", member.present)
-      .member("size", member.size);
-  members_.streams().say(id, json.end_object().take());
+  members_.streams().say(id, waiting_shown(member.present, member.size));
   answer(id);
 }
 
@@ -286,9 +285,7 @@ void Barriers::release(MemberId id) {
   Member& member = members_.at(id);
   member.phase = Phase::kReleased;
   watch(id, "");
-  JsonWriter json;
-  members_.streams().say(
-      id, json.begin_object().member("state", "released").member("member", member.name).end_object().take());
+  members_.streams().say(id, released_shown(member.name));
   if (member.stream) forget_until(*member.stream);  // it waits for nothing any more
   answer(id);
 }
@@ -379,17 +376,10 @@ void Barriers::answer(MemberId id) {
     if (member.phase == Phase::kEntering || (member.phase == Phase::kWaiting && waits(token))) continue;
     member.entering.erase(token);
     member.known = true;
-    JsonWriter json;
-    json.begin_object();
     if (member.phase == Phase::kWaiting) {
-      json.member("state", "waiting")
-          .member("present", member.present)
-          .member("size", member.size)
-          .end_object();
-      reply(token, ServiceStatus::kAccepted, json.take());
+      reply(token, {ServiceStatus::kAccepted, waiting_shown(member.present, member.size)});
     } else {
-      json.member("state", "released").member("member", member.name).end_object();
-      reply(token, ServiceStatus::kOk, json.take());
+      reply(token, {ServiceStatus::kOk, released_shown(member.name)});
     }
   }
   const std::set<uint64_t> leaving = member.leaving;
@@ -397,14 +387,15 @@ void Barriers::answer(MemberId id) {
     if (member.phase != Phase::kLeft && (!member.looked || waits(token))) continue;
     member.leaving.erase(token);
     if (member.phase == Phase::kLeft) {
-      reply(token, ServiceStatus::kOk, R"({"state":"left"})");
+      reply(token, {ServiceStatus::kOk, left_shown()});
     } else {
-      reply(token, ServiceStatus::kAccepted, state_json("leaving", "present", member.present));
+      reply(token,
+            {ServiceStatus::kAccepted, Document().add("state", "leaving").add("present", member.present)});
     }
   }
   if (member.phase == Phase::kLeft && !leaving.empty()) return members_.forget(id);
   if (member.stream && member.phase == Phase::kWaiting && !waits(*member.stream)) {
-    members_.streams().end(id, R"({"state":"timeout"})");
+    members_.streams().end(id, timeout_line());
     members_.give_up(id);
   }
 }
@@ -412,8 +403,8 @@ void Barriers::answer(MemberId id) {
 // Also of those who leave.
 bool Barriers::end_calls(MemberId id, const ServiceAnswer& answer) {
   Member& member = members_.at(id);
-  for (const uint64_t token : std::exchange(member.entering, {})) reply(token, answer.status, answer.text);
-  for (const uint64_t token : std::exchange(member.leaving, {})) reply(token, answer.status, answer.text);
+  for (const uint64_t token : std::exchange(member.entering, {})) reply(token, answer);
+  for (const uint64_t token : std::exchange(member.leaving, {})) reply(token, answer);
   end_stream(member);
   // Who has been released is let go slowly; who has not must not release others any more.
   return member.phase >= Phase::kReleased;
@@ -466,7 +457,7 @@ void Barriers::remove_own(MemberId id) {
     if (is_known(result.code)) return members_.forget(id);
     for (const uint64_t token : std::exchange(mine->leaving, {})) {
       if (zk_silent(result.code)) {
-        reply(token, ServiceStatus::kUnknown, "ZooKeeper did not answer; it leaves as soon as it does");
+        reply(token, {ServiceStatus::kUnknown, "ZooKeeper did not answer; it leaves as soon as it does"});
       } else {
         refuse(token, result.code);
       }
@@ -477,7 +468,7 @@ void Barriers::remove_own(MemberId id) {
 
 void Barriers::forgotten(MemberId id, Member& member) {
   for (const uint64_t token : std::exchange(member.leaving, {}))
-    reply(token, ServiceStatus::kOk, R"({"state":"left"})");
+    reply(token, {ServiceStatus::kOk, left_shown()});
   watch_no_more(id, member.watched);
 }
 

@@ -22,11 +22,10 @@ std::string claim_json(int64_t rest_ms, const std::string& nonce) {
   return json.begin_object().member("rest_ms", rest_ms).member("nonce", nonce).end_object().take();
 }
 
-std::string held_json(uint32_t number, int64_t fence, bool line) {
-  JsonWriter json;
-  json.begin_object();
-  if (line) json.member("state", "held");
-  return json.member("id", number).member("fence", fence).end_object().take();
+Document held_shown(uint32_t number, int64_t fence, bool line) {
+  Document document;
+  if (line) document.add("state", "held");
+  return std::move(document).add("id", number).add("fence", fence);
 }
 
 }  // namespace
@@ -45,9 +44,9 @@ void Ids::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-void Ids::reply(uint64_t token, ServiceStatus status, std::string text) {
+void Ids::reply(uint64_t token, ServiceAnswer answer) {
   pending_.erase(token);
-  claims_.reply(token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}});
+  claims_.reply(token, std::move(answer));
 }
 
 // ---- what is asked ----
@@ -74,7 +73,7 @@ void Ids::post(ServiceAsked message) {
   claim.rest_ms = static_cast<int64_t>(message.call.number(Parameter::kRest).value_or(usual));
   claim.name = message.call.text(Parameter::kName).value_or(out_.config.self.member.id.value);
   if (claims_.all().size() >= limits::kClientSessions)
-    return reply(message.token, ServiceStatus::kUnavailable, "this server keeps too many ids for clients");
+    return reply(message.token, {ServiceStatus::kUnavailable, "this server keeps too many ids for clients"});
   claim.watch_bytes = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
   claim.holder = message.holder;
   claim.pool = std::move(message.call.path);
@@ -82,7 +81,7 @@ void Ids::post(ServiceAsked message) {
   if (!message.streams) claim.asker = message.token;
   const ClaimId id = ++counter_;
   if (!claims_.add(id, std::move(claim)))
-    return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
+    return reply(message.token, {ServiceStatus::kUnavailable, kWatchesFull});
   message.streams ? claims_.streams().open(id, message.token) : claims_.ask(message.token, id);
   start(id);
 }
@@ -95,22 +94,21 @@ std::optional<Ids::ClaimId> Ids::find_held(HolderId holder, const std::string& p
 
 void Ids::confirm(ServiceAsked message) {
   const auto id = find_held(message.holder, message.call.path, message.call.id);
-  if (!id) return reply(message.token, ServiceStatus::kGone, "the client's session does not have that id");
+  if (!id) return reply(message.token, {ServiceStatus::kGone, "the client's session does not have that id"});
   check_own(*id, [this, id = *id, token = message.token](ZkCode code) {
     const Claim* claim = claims_.find(id);
     if (claim != nullptr && code == ZkCode::kOk)
-      return reply(token, ServiceStatus::kOk, held_json(claim->number, claim->fence, false));
+      return reply(token, {ServiceStatus::kOk, held_shown(claim->number, claim->fence, false)});
     if (claim == nullptr || code == ZkCode::kNoNode)
-      return reply(token, ServiceStatus::kGone, "the client's session does not have that id any more");
-    const ServiceAnswer answer = zk_refusal(code, false);
-    reply(token, answer.status, answer.text);
+      return reply(token, {ServiceStatus::kGone, "the client's session does not have that id any more"});
+    reply(token, zk_refusal(code, false));
   });
 }
 
 void Ids::release(ServiceAsked message) {
   const auto id = find_held(message.holder, message.call.path, message.call.id);
   if (!id)
-    return reply(message.token, ServiceStatus::kNotFound, "the client's session does not have that id");
+    return reply(message.token, {ServiceStatus::kNotFound, "the client's session does not have that id"});
   claims_.await_end(message.token, *id);
   claims_.give_up(*id);
 }
@@ -246,10 +244,10 @@ void Ids::held(ClaimId id, int64_t fence) {
   claims_.there(id, held_path(claim.pool, claim.number));
   if (claim.leaves) return release_now(id);
   if (claim.asker)
-    reply(*std::exchange(claim.asker, std::nullopt), ServiceStatus::kCreated,
-          held_json(claim.number, fence, false));
+    reply(*std::exchange(claim.asker, std::nullopt),
+          {ServiceStatus::kCreated, held_shown(claim.number, fence, false)});
   if (!claims_.streams().has(id)) return;
-  claims_.streams().say(id, held_json(claim.number, fence, true));
+  claims_.streams().say(id, held_shown(claim.number, fence, true));
   check_own(id, [](ZkCode) {});
 }
 
@@ -305,7 +303,7 @@ void Ids::release_now(ClaimId id) {
 void Ids::refuse(ClaimId id, ZkCode code) { claims_.fail(id, zk_refusal(code, true)); }
 
 void Ids::fail(ClaimId id, ServiceStatus status, std::string why) {
-  claims_.fail(id, {status, std::move(why), ContentType::kJson, {}});
+  claims_.fail(id, {status, std::move(why)});
 }
 
 // ---- ZooKeeper ----

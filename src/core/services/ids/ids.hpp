@@ -99,7 +99,7 @@ class Ids {
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
 
-  void reply(uint64_t token, ServiceStatus status, std::string text = "");
+  void reply(uint64_t token, ServiceAnswer answer);
 
   // ---- a pool (ids_pool.cpp) ----
   void survey(const std::string& pool, bool make, SurveyThen then);

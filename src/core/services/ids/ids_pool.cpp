@@ -5,7 +5,6 @@
 #include <charconv>
 #include <memory>
 
-#include "base/json_writer.hpp"
 #include "core/services/ids/ids.hpp"
 #include "core/services/ids/ids_paths.hpp"
 #include "core/services/zk_refusal.hpp"
@@ -132,8 +131,8 @@ void Ids::show(ServiceAsked message) {
   PendingCall pending;
   pending.max = static_cast<uint32_t>(*message.call.number(Parameter::kMax));
   if (pending_.size() >= kShowsAtOnce)
-    return reply(message.token, ServiceStatus::kUnavailable,
-                 "too many look at pools of ids at once; try again");
+    return reply(message.token,
+                 {ServiceStatus::kUnavailable, "too many look at pools of ids at once; try again"});
   pending.pool = message.call.path;
   pending_[message.token] = std::move(pending);
   survey(message.call.path, false, [this, token = message.token](ZkCode code, const Survey& survey) {
@@ -158,36 +157,34 @@ void Ids::show(ServiceAsked message) {
 bool Ids::refuses_show(uint64_t token, ZkCode code) {
   if (!pending_.contains(token)) return true;
   if (code == ZkCode::kOk) return false;
-  const ServiceAnswer answer = zk_refusal(code, false);
-  reply(token, answer.status, answer.text);
+  reply(token, zk_refusal(code, false));
   return true;
 }
 
 void Ids::show_held(uint64_t token) {
   const PendingCall& pending = pending_.at(token);
-  const auto json = std::make_shared<JsonWriter>();
-  json->begin_object().key("held").begin_array();
-  const auto finish = [this, token, json] {
+  const auto held = std::make_shared<ValueList>();
+  const auto finish = [this, token, held] {
     const PendingCall& mine = pending_.at(token);
-    json->end_array().key("resting").begin_array();
-    for (const uint32_t number : mine.resting) json->value(number);
     std::set<uint32_t> taken = mine.resting;
     taken.insert(mine.held.begin(), mine.held.end());
     taken.erase(taken.upper_bound(mine.max), taken.end());
-    json->end_array().member("free", mine.max - taken.size());
-    reply(token, ServiceStatus::kOk, json->end_object().take());
+    reply(token, {ServiceStatus::kOk, Document()
+                                          .add("held", std::move(*held))
+                                          .add("resting", ValueList(mine.resting.begin(), mine.resting.end()))
+                                          .add("free", mine.max - taken.size())});
   };
   if (pending.held.empty()) return finish();
   for (const uint32_t number : pending.held) {
     const bool last = number == *pending.held.rbegin();
     zk_.call(ZkGet{held_path(pending.pool, number)},
-             [this, token, json, finish, number, last](const ZkResult& result) {
+             [this, token, held, finish, number, last](const ZkResult& result) {
                if (refuses_show(token, result.code == ZkCode::kNoNode ? ZkCode::kOk : result.code)) return;
-               if (result.code == ZkCode::kOk) {
-                 json->begin_object().member("id", number);
-                 json->bytes_member("name", result.data);
-                 json->member("fence", result.stat.created_zxid).end_object();
-               }
+               if (result.code == ZkCode::kOk)
+                 held->push_back(Document()
+                                     .add("id", number)
+                                     .add("name", Octets{result.data})
+                                     .add("fence", result.stat.created_zxid));
                if (last) finish();
              });
   }

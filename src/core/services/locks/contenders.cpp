@@ -177,9 +177,7 @@ void Contenders::there(PlaceId id, std::string znode) {
          {ServiceStatus::kConflict,
           fmt::format("the numbers of {} are used up: delete that znode when nobody stands there, and they "
                       "begin anew",
-                      place.path),
-          ContentType::kJson,
-          {}});
+                      place.path)});
 }
 
 // What the session's server shows may be old, and a place that is overlooked would hold for ever: hence the sync.

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/check.hpp"
-#include "base/json_writer.hpp"
 #include "core/services/zk_refusal.hpp"
 #include "msg/calls.hpp"
 
@@ -41,9 +40,9 @@ void Locks::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-void Locks::reply(uint64_t token, ServiceStatus status, std::string text) {
+void Locks::reply(uint64_t token, ServiceAnswer answer) {
   pending_reads_.erase(token);
-  grants_.reply(token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}});
+  grants_.reply(token, std::move(answer));
 }
 
 // ---- what is asked ----
@@ -69,15 +68,16 @@ void Locks::post(ServiceAsked message) {
   const std::optional<std::string> name =
       message.call.text(election ? Parameter::kCandidate : Parameter::kName);
   const auto lost = grants_.losses().take(message.holder, place_of(message.call.path, election));
-  if (lost) return reply(message.token, ServiceStatus::kGone, *lost);
+  if (lost) return reply(message.token, {ServiceStatus::kGone, *lost});
   std::optional<PlaceId> place = find(message.holder, message.call.path, election);
   if (place && name && grants_.at(*place).name != *name)
-    return reply(message.token, ServiceStatus::kConflict,
-                 fmt::format("the client's session stands there as {}", grants_.at(*place).name));
+    return reply(message.token,
+                 {ServiceStatus::kConflict,
+                  fmt::format("the client's session stands there as {}", grants_.at(*place).name)});
   if (!place) {
     const std::string stands_as = name.value_or(out_.config.self.member.id.value);
     place = contenders_.join(message.call.path, stands_as);
-    if (!place) return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
+    if (!place) return reply(message.token, {ServiceStatus::kUnavailable, kWatchesFull});
     Grant grant;
     grant.holder = message.holder;
     grant.name = stands_as;
@@ -100,9 +100,9 @@ void Locks::leave(ServiceAsked message) {
   const bool election = is_election(message.call);
   const std::optional<PlaceId> place = find(message.holder, message.call.path, election);
   const auto lost = grants_.losses().take(message.holder, place_of(message.call.path, election));
-  if (lost) return reply(message.token, ServiceStatus::kGone, *lost);
+  if (lost) return reply(message.token, {ServiceStatus::kGone, *lost});
   if (!place)
-    return reply(message.token, ServiceStatus::kNotFound, "the client's session has no place there");
+    return reply(message.token, {ServiceStatus::kNotFound, "the client's session has no place there"});
   grants_.await_end(message.token, *place);
   grants_.take_back(*place, "it was given back", Duration(0));
 }
@@ -114,26 +114,25 @@ std::optional<PlaceId> Locks::find(HolderId holder, const std::string& path, boo
 
 // ---- what becomes of a place ----
 
-std::string Locks::to_json(const Grant& grant, bool with_path) const {
-  JsonWriter json;
-  json.begin_object();
-  if (with_path) json.member("path", std::string_view(grant.path).substr(1));
+Document Locks::shown(const Grant& grant, bool with_path) const {
+  Document document;
+  if (with_path) document.add("path", grant.path.substr(1));
   if (grant.election) {
-    json.member("leading", grant.held);
+    document.add("leading", grant.held);
   } else {
-    json.member("state", grant.held ? "held" : "waiting");
+    document.add("state", grant.held ? "held" : "waiting");
   }
   if (grant.held) {
-    json.member("fence", grant.fence);
+    document.add("fence", grant.fence);
   } else {
-    json.member("ahead", grant.ahead.value_or(0));
+    document.add("ahead", grant.ahead.value_or(0));
   }
-  return json.end_object().take();
+  return document;
 }
 
 void Locks::tell(PlaceId id) {
   const Grant& grant = grants_.at(id);
-  if (grant.held || grant.ahead) grants_.streams().say(id, to_json(grant, false));
+  if (grant.held || grant.ahead) grants_.streams().say(id, shown(grant, false));
 }
 
 void Locks::on_held(PlaceId id, int64_t fence) {
@@ -165,17 +164,17 @@ void Locks::answer_askers(PlaceId id) {
     it = grant.asking.erase(it);
     grant.known |= grant.held || grant.election;
     if (grant.held) {
-      reply(token, ServiceStatus::kOk, to_json(grant, true));
+      reply(token, {ServiceStatus::kOk, shown(grant, true)});
     } else if (grant.election) {
-      reply(token, ServiceStatus::kAccepted, to_json(grant, true));
+      reply(token, {ServiceStatus::kAccepted, shown(grant, true)});
     } else {
-      reply(token, asker.waits ? ServiceStatus::kNotInTime : ServiceStatus::kConflict,
-            fmt::format("held by another; {} in line before this one", *grant.ahead));
+      reply(token, {asker.waits ? ServiceStatus::kNotInTime : ServiceStatus::kConflict,
+                    fmt::format("held by another; {} in line before this one", *grant.ahead)});
     }
   }
   if (grants_.streams().has(id) && known && !grant.held) {
     if (grant.stream_until <= out_.now) {
-      grants_.streams().end(id, R"({"state":"timeout"})");
+      grants_.streams().end(id, timeout_line());
     } else {
       due_ = std::min(due_, grant.stream_until);
     }
@@ -253,10 +252,7 @@ void Locks::look(uint64_t token, bool watch) {
   });
 }
 
-void Locks::refuse_by(uint64_t token, ZkCode code, bool write) {
-  const ServiceAnswer answer = zk_refusal(code, write);
-  reply(token, answer.status, answer.text);
-}
+void Locks::refuse_by(uint64_t token, ZkCode code, bool write) { reply(token, zk_refusal(code, write)); }
 
 void Locks::read(uint64_t token, ZkRequest request, bool watch, ZkCalls::Then then) {
   auto tell = [this, token, then = std::move(then)](const ZkResult& result, bool watches) {
@@ -286,23 +282,17 @@ void Locks::answer_show(uint64_t token, const std::string& watched,
   PendingRead& pending = pending_reads_.at(token);
   const bool same = pending.since && (holder ? holder->second : 0) == *pending.since;
   if (same && pending.until > out_.now) {
-    if (!pending.watches) return reply(token, ServiceStatus::kUnavailable, kWatchesFull);
+    if (!pending.watches) return reply(token, {ServiceStatus::kUnavailable, kWatchesFull});
     pending.watched = watched;
     due_ = std::min(due_, pending.until);
     return;
   }
-  JsonWriter json;
-  json.begin_object().member("path", std::string_view(pending.path).substr(1));
-  json.key(pending.election ? "leader" : "holder");
-  if (holder) {
-    json.begin_object();
-    json.bytes_member("name", holder->first);
-    json.member("fence", holder->second).end_object();
-  } else {
-    json.null();
-  }
-  json.member("waiting", waiting).end_object();
-  reply(token, ServiceStatus::kOk, json.take());
+  Value first;
+  if (holder) first = Document().add("name", Octets{holder->first}).add("fence", holder->second);
+  reply(token, {ServiceStatus::kOk, Document()
+                                        .add("path", pending.path.substr(1))
+                                        .add(pending.election ? "leader" : "holder", std::move(first))
+                                        .add("waiting", waiting)});
 }
 
 void Locks::on(const ZkWatchFired& message) {

@@ -92,9 +92,9 @@ class Locks {
   void answer_askers(PlaceId id);
   bool end_calls(PlaceId id, const ServiceAnswer& answer);
   void unasked(PlaceId id, uint64_t token);
-  std::string to_json(const Grant& grant, bool with_path) const;
+  Document shown(const Grant& grant, bool with_path) const;
   std::optional<PlaceId> find(HolderId holder, const std::string& path, bool election) const;
-  void reply(uint64_t token, ServiceStatus status, std::string text = "");
+  void reply(uint64_t token, ServiceAnswer answer);
   Instant next_due() const;
 
   Outbox& out_;

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "base/check.hpp"
-#include "base/json_writer.hpp"
 #include "core/services/names/hosts_text.hpp"
 #include "core/services/zk_refusal.hpp"
 #include "msg/calls.hpp"
@@ -18,16 +17,12 @@ constexpr Duration kPatience = seconds(1);
 constexpr size_t kRenderedMax = 64;
 constexpr size_t kListBytes = 1u << 20;  // of entries in one answer
 
-std::string entry_json(const std::string& path, const NameEntry& entry, int64_t version, bool ephemeral) {
-  JsonWriter json;
-  json.begin_object()
-      .member("path", std::string_view(path))
-      .member("address", std::string_view(entry.address));
-  if (entry.port) json.member("port", *entry.port);
-  json.member("allocated", entry.allocated).member("ephemeral", ephemeral).member("version", version);
-  std::string text = json.end_object().take();
-  if (!entry.meta.empty()) text.insert(text.size() - 1, fmt::format(R"(,"meta":{})", entry.meta));
-  return text;
+Document entry_shown(const std::string& path, const NameEntry& entry, int64_t version, bool ephemeral) {
+  Document document = Document().add("path", path).add("address", entry.address);
+  if (entry.port) document.add("port", *entry.port);
+  document.add("allocated", entry.allocated).add("ephemeral", ephemeral).add("version", version);
+  if (!entry.meta.empty()) document.add("meta", StoredJson{entry.meta});
+  return document;
 }
 
 }  // namespace
@@ -52,9 +47,7 @@ void Names::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-void Names::reply(uint64_t token, ServiceStatus status, std::string text) {
-  held_.reply(token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}});
-}
+void Names::reply(uint64_t token, ServiceAnswer answer) { held_.reply(token, std::move(answer)); }
 
 // ---- what is asked ----
 
@@ -117,9 +110,9 @@ void Names::look(uint64_t token) {
   zk_.call(ZkGet{znode}, [then = std::move(then)](const ZkResult& result) { then(result, false); });
 }
 
-void Names::end_look(uint64_t token, const ServiceAnswer& answer) {
+void Names::end_look(uint64_t token, ServiceAnswer answer) {
   pending_reads_.erase(token);
-  reply(token, answer.status, answer.text);
+  reply(token, std::move(answer));
 }
 
 void Names::answer_look(uint64_t token, const std::optional<NameEntry>& entry, const ZkStat& stat,
@@ -127,15 +120,15 @@ void Names::answer_look(uint64_t token, const std::optional<NameEntry>& entry, c
   PendingRead& pending = pending_reads_.at(token);
   const int64_t version = entry ? stat.modified_zxid : 0;
   if (pending.version && *pending.version == static_cast<uint64_t>(version) && pending.until > out_.now) {
-    if (!watches) return end_look(token, {ServiceStatus::kUnavailable, kWatchesFull, ContentType::kJson, {}});
+    if (!watches) return end_look(token, {ServiceStatus::kUnavailable, kWatchesFull});
     pending.watching = true;
     due_ = std::min(due_, pending.until);
     return;
   }
   const std::string path = std::move(pending.path);
   pending_reads_.erase(token);
-  if (!entry) return reply(token, ServiceStatus::kNotFound, fmt::format("there is no name {}", path));
-  reply(token, ServiceStatus::kOk, entry_json(path, *entry, version, stat.ephemeral_owner != 0));
+  if (!entry) return reply(token, {ServiceStatus::kNotFound, fmt::format("there is no name {}", path)});
+  reply(token, {ServiceStatus::kOk, entry_shown(path, *entry, version, stat.ephemeral_owner != 0)});
 }
 
 // ---- many ----
@@ -159,12 +152,12 @@ void Names::answer_asks() {
   for (auto it = pending_lists_.begin(); it != pending_lists_.end();) {
     const auto& [token, pending] = *it;
     if (view_.too_large()) {
-      reply(token, ServiceStatus::kTooLarge,
-            fmt::format("there are more names than one view may have: about {} znodes, or {} "
-                        "KiB of their paths",
-                        NamesView::kZnodesMax, NamesView::kPathBytesMax >> 10));
+      reply(token, {ServiceStatus::kTooLarge,
+                    fmt::format("there are more names than one view may have: about {} znodes, or {} "
+                                "KiB of their paths",
+                                NamesView::kZnodesMax, NamesView::kPathBytesMax >> 10)});
     } else if (view_.whole() && !view_.knows(pending.zone) && !pending.hosts) {
-      reply(token, ServiceStatus::kForbidden, "an ACL in ZooKeeper hides a part of it");
+      reply(token, {ServiceStatus::kForbidden, "an ACL in ZooKeeper hides a part of it"});
     } else if (view_.whole() && view_.knows(pending.zone)) {
       const Rendered& now = rendered(pending.hosts, pending.zone);
       if (pending.since == now.version && pending.until > out_.now) {
@@ -172,45 +165,41 @@ void Names::answer_asks() {
         ++it;
         continue;
       }
-      reply_hosts(token, pending, &now);
+      pending.hosts ? reply_hosts(token, pending, &now) : reply_list(token, pending, &now);
     } else if (pending.patience > out_.now) {
       due_ = std::min(due_, pending.patience);
       ++it;
       continue;
     } else {
-      reply_hosts(token, pending, nullptr);
+      pending.hosts ? reply_hosts(token, pending, nullptr) : reply_list(token, pending, nullptr);
     }
     it = pending_lists_.erase(it);
   }
 }
 
 // `rendered` is null when there is no whole view.
+void Names::reply_list(uint64_t token, const PendingList& pending, const Rendered* rendered) {
+  if (rendered == nullptr)
+    return reply(token, {ServiceStatus::kUnavailable, "the names are still being read; try again"});
+  Document document = Document().add("path", pending.zone).add("version", rendered->version);
+  document.add("entries", rendered->list);
+  if (rendered->more) document.add("more", true);
+  reply(token, {ServiceStatus::kOk, std::move(document)});
+}
+
+// Likewise.
 void Names::reply_hosts(uint64_t token, const PendingList& pending, const Rendered* rendered) {
-  if (!pending.hosts) {
-    if (rendered == nullptr)
-      return reply(token, ServiceStatus::kUnavailable, "the names are still being read; try again");
-    JsonWriter json;
-    json.begin_object()
-        .member("path", std::string_view(pending.zone))
-        .member("version", rendered->version)
-        .end_object();
-    std::string text = json.take();
-    text.insert(text.size() - 1, rendered->json);
-    return reply(token, ServiceStatus::kOk, std::move(text));
+  const bool complete = rendered != nullptr;
+  const uint64_t version = complete ? rendered->version : 0;
+  AnswerContent content;
+  if (!pending.json) {
+    content = PlainText{complete ? rendered->text : ""};
+  } else {
+    Document document = Document().add("version", version).add("complete", complete);
+    content = std::move(document).add("hosts", complete ? Value(rendered->list) : Value(ValueList()));
   }
-  const uint64_t version = rendered != nullptr ? rendered->version : 0;
-  const char* complete = rendered != nullptr ? "true" : "false";
-  ServiceAnswer answer{ServiceStatus::kOk,
-                       "",
-                       pending.json ? ContentType::kJson : ContentType::kText,
-                       {{"Kvd-Hosts-Version", std::to_string(version)}, {"Kvd-Complete", complete}}};
-  if (pending.json) {
-    answer.text = fmt::format(R"({{"version":{},"complete":{},"hosts":{}}})", version, complete,
-                              rendered != nullptr ? rendered->json : "[]");
-  } else if (rendered != nullptr) {
-    answer.text = rendered->text;
-  }
-  out_.service_router.post(ServiceAnswered{token, std::move(answer), false, true});
+  reply(token, {ServiceStatus::kOk, std::move(content),
+                Document().add(kNoteHostsVersion, version).add(kNoteComplete, complete)});
 }
 
 const Names::Rendered& Names::rendered(bool hosts, const std::string& zone) {
@@ -227,33 +216,35 @@ Names::Rendered Names::render_hosts(const std::string& zone) const {
     if (it->second.entry && name_within(it->first, zone)) addresses[it->first] = it->second.entry->address;
   }
   const std::vector<HostLine> lines = host_lines(addresses);
-  JsonWriter json;
-  json.begin_array();
+  ValueList list;
   for (const HostLine& line : lines) {
-    json.begin_object().member("address", std::string_view(line.address)).key("names").begin_array();
-    for (const std::string& name : line.names) json.value(std::string_view(name));
-    json.end_array().end_object();
+    ValueList names(line.names.begin(), line.names.end());
+    list.push_back(Document().add("address", line.address).add("names", std::move(names)));
   }
-  Rendered rendered{0, hosts_file(lines), json.end_array().take()};
-  rendered.version = version_of(rendered.text);
-  return rendered;
+  std::string text = hosts_file(lines);
+  const uint64_t version = version_of(text);
+  return {version, std::move(text), std::make_shared<const ValueList>(std::move(list))};
 }
 
-// As members of an object; "more" when the list would be too long for one answer.
+// Its version and its length are those of the list as JSON: the same on every server, whatever else shows it.
 Names::Rendered Names::render_entries(const std::string& zone) const {
-  std::string list;
+  ValueList list;
+  size_t bytes = 0;
   bool more = false;
   uint64_t version = 0;
   for (auto it = view_.znodes().lower_bound(zone); it != view_.znodes().end() && it->first.starts_with(zone);
        ++it) {
     const NamesView::Znode& znode = it->second;
     if (!znode.entry || !name_within(it->first, zone)) continue;
-    const std::string words = entry_json(it->first, *znode.entry, znode.version, znode.ephemeral);
+    Document entry = entry_shown(it->first, *znode.entry, znode.version, znode.ephemeral);
+    const std::string words = to_json(entry);
     version = version_of(fmt::format("{} {}", version, words));
-    more |= list.size() + words.size() > kListBytes;
-    if (!more) list += (list.empty() ? "" : ",") + words;
+    more |= bytes + words.size() > kListBytes;
+    if (more) continue;
+    bytes += words.size() + (list.empty() ? 0 : 1);  // a comma
+    list.push_back(std::move(entry));
   }
-  return {version, "", fmt::format(R"(,"entries":[{}]{})", list, more ? R"(,"more":true)" : "")};
+  return {version, "", std::make_shared<const ValueList>(std::move(list)), more};
 }
 
 // ---- ZooKeeper and time ----

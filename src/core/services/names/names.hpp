@@ -21,6 +21,7 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -101,7 +102,7 @@ class Names {
   void remove_kept(uint64_t token, const std::string& path, bool unsure);
   void on_kept_read(uint64_t token, const std::string& path, bool unsure, const ZkResult& result);
   void remove_later(uint64_t token, bool unsure);
-  void removed(uint64_t token, ServiceStatus status, const char* why = "");
+  void removed(uint64_t token, ServiceAnswer answer);
   void removed_not(uint64_t token, ZkCode code);
 
   // ---- names.cpp ----
@@ -122,7 +123,8 @@ class Names {
   struct Rendered {
     uint64_t version = 0;
     std::string text;  // the hosts file
-    std::string json;  // a list
+    std::shared_ptr<const ValueList> list;
+    bool more = false;  // the list is longer than this
   };
 
   void on(ServiceAsked message);
@@ -135,15 +137,16 @@ class Names {
 
   void look(uint64_t token);
   void answer_look(uint64_t token, const std::optional<NameEntry>& entry, const ZkStat& stat, bool watches);
-  void end_look(uint64_t token, const ServiceAnswer& answer);
+  void end_look(uint64_t token, ServiceAnswer answer);
   void show(ServiceAsked message);
   void ask(ServiceAsked message);
   void answer_asks();
   const Rendered& rendered(bool hosts, const std::string& zone);
   Rendered render_hosts(const std::string& zone) const;
   Rendered render_entries(const std::string& zone) const;
+  void reply_list(uint64_t token, const PendingList& pending, const Rendered* rendered);
   void reply_hosts(uint64_t token, const PendingList& pending, const Rendered* rendered);
-  void reply(uint64_t token, ServiceStatus status, std::string text = "");
+  void reply(uint64_t token, ServiceAnswer answer);
   void go_on_adrift();
   Instant next_due() const;
 

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/hash.hpp"
-#include "base/json_writer.hpp"
 #include "core/mutation.hpp"
 #include "core/services/names/names.hpp"
 #include "core/services/zk_refusal.hpp"
@@ -22,10 +21,8 @@ constexpr char kNoAnswer[] = "ZooKeeper did not answer; try again";
 std::string znode_of_name(const std::string& path) { return fmt::format("{}/{}", kNamesPath, path); }
 std::string claim_of(const std::string& address) { return fmt::format("{}/{}", kClaimsPath, address); }
 
-std::string to_json(const std::string& path, const std::string& address, int64_t version) {
-  JsonWriter json;
-  json.begin_object().member("path", std::string_view(path)).member("address", std::string_view(address));
-  return json.member("version", version).end_object().take();
+Document put_shown(const std::string& path, const std::string& address, int64_t version) {
+  return Document().add("path", path).add("address", address).add("version", version);
 }
 
 uint32_t index_of(const AddressPool& pool, const std::string& path) {
@@ -45,7 +42,7 @@ size_t guilty(const ZkResult& result) {
 
 void Names::put(ServiceAsked message) {
   Result<NameEntry> entry = parse_name(message.call.body);
-  if (!entry) return reply(message.token, ServiceStatus::kInvalid, entry.error().detail);
+  if (!entry) return reply(message.token, {ServiceStatus::kInvalid, entry.error().detail});
   Put put;
   put.holder = message.holder;
   put.path = std::move(message.call.path);
@@ -64,12 +61,12 @@ void Names::refuse(uint64_t token, ServiceStatus status, std::string why) {
     return one.second.holder == put.holder && one.second.path == put.path;
   });
   if (intended && !held->over && !others) held_.forget(put.path);
-  reply(token, status, std::move(why));
+  reply(token, {status, std::move(why)});
 }
 
 void Names::refuse_by(uint64_t token, ZkCode code) {
   const ServiceAnswer answer = zk_refusal(code, true);
-  refuse(token, answer.status, answer.text);
+  refuse(token, answer.status, answer.why);
 }
 
 // Has an outcome that nothing can be done about, or only later.
@@ -292,7 +289,8 @@ void Names::finish(uint64_t token, const NameEntry& entry, int64_t version) {
   puts_.erase(token);
   if (put.holder != HolderId()) {
     Held* held = held_.find(put.path);
-    if (held == nullptr || held->over) return reply(token, ServiceStatus::kGone, "others deleted it at once");
+    if (held == nullptr || held->over)
+      return reply(token, {ServiceStatus::kGone, "others deleted it at once"});
     held->address = entry.address;
     held->allocated = entry.allocated;
     held->version = version;
@@ -300,9 +298,9 @@ void Names::finish(uint64_t token, const NameEntry& entry, int64_t version) {
     if (put.streams) held_.streams().open(put.path, token);
     watch_own(put.path);
   }
-  if (put.streams) return held_.streams().say(put.path, to_json(put.path, entry.address, version));
-  reply(token, put.is_new ? ServiceStatus::kCreated : ServiceStatus::kOk,
-        to_json(put.path, entry.address, version));
+  if (put.streams) return held_.streams().say(put.path, put_shown(put.path, entry.address, version));
+  reply(token, {put.is_new ? ServiceStatus::kCreated : ServiceStatus::kOk,
+                put_shown(put.path, entry.address, version)});
 }
 
 // ---- what a holder has ----
@@ -340,7 +338,7 @@ void Names::on(const HoldersEnded& message) {
   }
   for (const uint64_t token : asking) {
     puts_.erase(token);
-    reply(token, ServiceStatus::kGone, message.why);
+    reply(token, {ServiceStatus::kGone, message.why});
   }
   held_.on(message);
 }
@@ -411,10 +409,9 @@ void Names::remove(ServiceAsked message) {
   zk_.call(ZkExists{znode_of_name(path)}, [this, token](const ZkResult& result) {
     removals_.erase(token);
     if (result.code == ZkCode::kNoNode)
-      return reply(token, ServiceStatus::kNotFound, "there is no such name");
-    const ServiceAnswer refusal = zk_refusal(result.code, false);
-    if (result.code != ZkCode::kOk) return reply(token, refusal.status, refusal.text);
-    reply(token, ServiceStatus::kConflict, "the name is another's");
+      return reply(token, {ServiceStatus::kNotFound, "there is no such name"});
+    if (result.code != ZkCode::kOk) return reply(token, zk_refusal(result.code, false));
+    reply(token, {ServiceStatus::kConflict, "the name is another's"});
   });
 }
 
@@ -429,16 +426,16 @@ void Names::on_kept_read(uint64_t token, const std::string& path, bool unsure, c
   if (zk_silent(result.code)) return remove_later(token, unsure);
   if (result.code == ZkCode::kNoNode)
     return unsure ? removed(token, ServiceStatus::kDone)
-                  : removed(token, ServiceStatus::kNotFound, "there is no such name");
+                  : removed(token, {ServiceStatus::kNotFound, "there is no such name"});
   if (result.code != ZkCode::kOk) return removed_not(token, result.code);
   if (result.stat.ephemeral_owner != 0)
-    return removed(token, ServiceStatus::kConflict,
-                   "the name is a session's: only with that session can it be deleted");
+    return removed(token, {ServiceStatus::kConflict,
+                           "the name is a session's: only with that session can it be deleted"});
   const std::optional<NameEntry> entry = decode_name(result.data);
   const bool others_below = result.stat.children_count > 0;
   if (!entry && others_below) {
     if (unsure) return removed(token, ServiceStatus::kDone);
-    return removed(token, ServiceStatus::kConflict, "there is no such name, but others below it");
+    return removed(token, {ServiceStatus::kConflict, "there is no such name, but others below it"});
   }
   whether_claimed(path, entry, [=, this, version = result.stat.version](std::optional<bool> claimed) {
     if (!removals_.contains(token)) return;
@@ -461,18 +458,15 @@ void Names::on_kept_read(uint64_t token, const std::string& path, bool unsure, c
 }
 
 void Names::remove_later(uint64_t token, bool unsure) {
-  if (!unsure) return removed(token, ServiceStatus::kUnavailable, kNoAnswer);
+  if (!unsure) return removed(token, {ServiceStatus::kUnavailable, kNoAnswer});
   adrift_.put_off(token, ZkCode::kUnknown);
 }
 
-void Names::removed_not(uint64_t token, ZkCode code) {
-  const ServiceAnswer answer = zk_refusal(code, true);
-  removed(token, answer.status, answer.text.c_str());
-}
+void Names::removed_not(uint64_t token, ZkCode code) { removed(token, zk_refusal(code, true)); }
 
-void Names::removed(uint64_t token, ServiceStatus status, const char* why) {
+void Names::removed(uint64_t token, ServiceAnswer answer) {
   removals_.erase(token);
-  reply(token, status, why);
+  reply(token, std::move(answer));
 }
 
 }  // namespace kvd

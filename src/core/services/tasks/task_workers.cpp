@@ -7,7 +7,6 @@
 #include <memory>
 #include <utility>
 
-#include "base/json_writer.hpp"
 #include "core/services/zk_refusal.hpp"
 #include "msg/name_rules.hpp"
 
@@ -17,13 +16,12 @@ namespace {
 constexpr Duration kWorkerRefusedRetry = seconds(1);
 constexpr char kTaken[] = "there is a worker of that name";
 
-std::string task_line(const char* state, std::string_view id) {
-  JsonWriter json;
-  return json.begin_object().member("state", state).member("id", id).end_object().take();
+Document task_line(const char* state, std::string_view id) {
+  return Document().add("state", state).add("id", id);
 }
 
-std::string state_line(std::string_view data) {
-  return worker_idle(data) ? R"({"state":"idle"})" : task_line("assigned", data);
+Document state_line(std::string_view data) {
+  return worker_idle(data) ? Document().add("state", "idle") : task_line("assigned", data);
 }
 
 // Of a worker's watches: on itself, its task, and the data of that.
@@ -31,10 +29,7 @@ size_t watch_bytes(const Outbox& out, const std::string& name) {
   return out.watches.bytes_of(name) + 2 * (out.watches.bytes_of("") + kTaskNameBytes);
 }
 
-std::string worker_json(std::string_view name) {
-  JsonWriter json;
-  return json.begin_object().member("worker", name).end_object().take();
-}
+Document worker_shown(std::string_view name) { return Document().add("worker", name); }
 
 }  // namespace
 
@@ -54,9 +49,7 @@ TaskWorkers::TaskWorkers(Outbox& out, ZkCalls& zk)
                  wake(name);
                }}) {}
 
-void TaskWorkers::reply(uint64_t token, ServiceStatus status, std::string text) {
-  workers_.reply(token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}});
-}
+void TaskWorkers::reply(uint64_t token, ServiceAnswer answer) { workers_.reply(token, std::move(answer)); }
 
 // What is said on behalf of a worker as it was before it was put off is not heard of any more.
 void TaskWorkers::call(const std::string& name, ZkRequest request,
@@ -93,10 +86,10 @@ void TaskWorkers::claim(uint64_t token) {
     made.era = ++eras_;
     made.candidate = token;
     if (workers_.add(candidate.name, std::move(made))) return make(std::string(candidate.name));
-    return refuse(token, ServiceStatus::kUnavailable, kWatchesFull);
+    return refuse(token, {ServiceStatus::kUnavailable, kWatchesFull});
   }
   if (worker->holder == candidate.holder && worker->phase == Phase::kStanding && !worker->over) {
-    reply(token, ServiceStatus::kCreated, worker_json(candidate.name));
+    reply(token, {ServiceStatus::kCreated, worker_shown(candidate.name)});
     candidates_.erase(token);
     return;
   }
@@ -110,16 +103,16 @@ void TaskWorkers::refuse_late(uint64_t token) {
   if (candidate.until > out_.now) {
     due_ = std::min(due_, candidate.until);
   } else {
-    refuse(token, candidate.waits ? ServiceStatus::kNotInTime : ServiceStatus::kConflict, kTaken);
+    refuse(token, {candidate.waits ? ServiceStatus::kNotInTime : ServiceStatus::kConflict, kTaken});
   }
 }
 
-void TaskWorkers::refuse(uint64_t token, ServiceStatus status, const std::string& why) {
+void TaskWorkers::refuse(uint64_t token, const ServiceAnswer& answer) {
   const std::string name = candidates_.at(token).name;
   candidates_.erase(token);
   waiting_[name].erase(token);
   if (waiting_[name].empty()) waiting_.erase(name);
-  reply(token, status, why);
+  reply(token, answer);
   const Worker* worker = workers_.find(name);
   if (worker != nullptr && worker->candidate == token) workers_.give_up(name);
 }
@@ -152,8 +145,7 @@ void TaskWorkers::on_made(const std::string& name, const ZkResult& result, bool 
 void TaskWorkers::not_made(const std::string& name, ZkCode why) {
   Worker& worker = workers_.at(name);
   worker.phase = Phase::kTaken;  // there is nothing of ours to be removed
-  const ServiceAnswer answer = zk_refusal(why, true);
-  refuse(*worker.candidate, answer.status, answer.text);
+  refuse(*worker.candidate, zk_refusal(why, true));
 }
 
 // The sync: one of ours that is overlooked would be a worker that never works.
@@ -177,9 +169,9 @@ void TaskWorkers::stand(const std::string& name) {
   candidates_.erase(token);
   if (streams) {
     workers_.streams().open(name, token);
-    workers_.streams().say(name, worker_json(name));
+    workers_.streams().say(name, worker_shown(name));
   } else {
-    reply(token, ServiceStatus::kCreated, worker_json(name));
+    reply(token, {ServiceStatus::kCreated, worker_shown(name)});
   }
   look(name);
   wake(name);
@@ -207,14 +199,14 @@ void TaskWorkers::remove(const std::string& name) {
 bool TaskWorkers::end_calls(const std::string& name, const ServiceAnswer& answer) {
   Worker& worker = workers_.at(name);
   for (const auto& [token, until] : std::exchange(worker.asking, {})) workers_.reply(token, answer);
-  if (worker.candidate) refuse(*worker.candidate, answer.status, answer.text);
+  if (worker.candidate) refuse(*worker.candidate, answer);
   return true;
 }
 
 void TaskWorkers::leave(const std::string& name) {
   Worker& worker = workers_.at(name);
   worker.candidate.reset();
-  end_calls(name, {ServiceStatus::kGone, "the connection was closed", ContentType::kJson, {}});
+  end_calls(name, {ServiceStatus::kGone, "the connection was closed"});
   if (worker.phase == Phase::kTaken) {
     out_.watches.leave_behind(worker_path(name));
     return workers_.forget(name);
@@ -320,13 +312,14 @@ void TaskWorkers::serve(const std::string& name, Worker& worker) {
   }
   if (worker.asking.empty()) return;
   worker.handed = true;
-  JsonWriter json;
-  json.begin_object().member("id", worker.data).member("attempt", worker.task->note.attempt);
-  json.member("fence", worker.fence).member("kind", worker.task->note.kind);
-  json.bytes_member("data", worker.task_data);
-  const std::string words = json.end_object().take();
+  const Document document = Document()
+                                .add("id", worker.data)
+                                .add("attempt", worker.task->note.attempt)
+                                .add("fence", worker.fence)
+                                .add("kind", worker.task->note.kind)
+                                .add("data", Octets{worker.task_data});
   for (const auto& [token, until] : std::exchange(worker.asking, {})) {
-    reply(token, ServiceStatus::kOk, words);
+    reply(token, {ServiceStatus::kOk, document});
   }
 }
 
@@ -353,10 +346,10 @@ void TaskWorkers::set_idle(const std::string& name, Worker& worker) {
 
 void TaskWorkers::next(const ServiceAsked& asked, const std::string& name) {
   if (workers_.find(name) == nullptr || workers_.at(name).over || workers_.at(name).phase != Phase::kStanding)
-    return reply(asked.token, ServiceStatus::kGone, "there is no such worker on this server, or no more");
+    return reply(asked.token, {ServiceStatus::kGone, "there is no such worker on this server, or no more"});
   Worker& worker = workers_.at(name);
   if (worker.holder != asked.holder && (asked.holder != HolderId() || !workers_.streams().has(name)))
-    return reply(asked.token, ServiceStatus::kGone, "the client's session has no such worker");
+    return reply(asked.token, {ServiceStatus::kGone, "the client's session has no such worker"});
   workers_.ask(asked.token, name);
   worker.asking[asked.token] = asked.until;
   if (worker.known && (worker_idle(worker.data) || worker.task)) {
@@ -383,7 +376,7 @@ std::optional<std::pair<const Task*, int32_t>> TaskWorkers::open_task(const std:
 
 void TaskWorkers::on(const ServiceDropped& message) {
   if (candidates_.contains(message.token))
-    return refuse(message.token, ServiceStatus::kGone, "the connection was closed");
+    return refuse(message.token, {ServiceStatus::kGone, "the connection was closed"});
   workers_.on(message);
 }
 
@@ -395,7 +388,7 @@ void TaskWorkers::on(const HoldersEnded& message) {
     if (ended.contains(candidate.holder)) waiting.push_back(token);
   }
   for (const uint64_t token : waiting) {
-    if (candidates_.contains(token)) refuse(token, ServiceStatus::kGone, message.why);
+    if (candidates_.contains(token)) refuse(token, {ServiceStatus::kGone, message.why});
   }
 }
 

@@ -78,7 +78,7 @@ class TaskWorkers {
   void not_made(const std::string& name, ZkCode why);
   void inspect(const std::string& name);
   void stand(const std::string& name);
-  void refuse(uint64_t token, ServiceStatus status, const std::string& why);
+  void refuse(uint64_t token, const ServiceAnswer& answer);
   void refuse_late(uint64_t token);
   void leave(const std::string& name);
   void remove(const std::string& name);
@@ -99,7 +99,7 @@ class TaskWorkers {
 
   void call(const std::string& name, ZkRequest request, std::function<void(Worker&, const ZkResult&)> then);
   void put_off(const std::string& name, Duration pause = kZkRetry);
-  void reply(uint64_t token, ServiceStatus status, std::string text = "");
+  void reply(uint64_t token, ServiceAnswer answer);
   Instant next_due() const;
 
   Outbox& out_;

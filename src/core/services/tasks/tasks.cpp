@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/check.hpp"
-#include "base/json_writer.hpp"
 #include "core/mutation.hpp"
 #include "core/services/zk_refusal.hpp"
 
@@ -20,14 +19,8 @@ constexpr char kCancelledWord[] = "cancelled";
 constexpr char kNoTask[] = "there is no such task, or no more";
 constexpr char kNotYours[] = "the task is over, or was given to a worker again";
 
-std::string state_json(std::string_view id, const char* state) {
-  JsonWriter json;
-  return json.begin_object().member("id", id).member("state", state).end_object().take();
-}
-
-std::string id_json(std::string_view id) {
-  JsonWriter json;
-  return json.begin_object().member("id", id).end_object().take();
+Document state_shown(std::string_view id, const char* state) {
+  return Document().add("id", id).add("state", state);
 }
 
 const char* state_of(const Task& task, bool assigned) {
@@ -52,12 +45,11 @@ void Tasks::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
 }
 
-void Tasks::reply(uint64_t token, ServiceStatus status, std::string text) {
-  ServiceAnswer answer{status, std::move(text), ContentType::kJson, {}};
+void Tasks::reply(uint64_t token, ServiceAnswer answer) {
   const auto it = pending_.find(token);
   if (it != pending_.end()) {
-    if (status == ServiceStatus::kAccepted)
-      answer.fields.push_back({"Location", fmt::format("/v1/tasks/{}", it->second.id)});
+    if (answer.status == ServiceStatus::kAccepted)
+      answer.notes.add(kNoteMade, fmt::format("tasks/{}", it->second.id));
     stop_waiting(token);
     pending_.erase(it);
   }
@@ -130,7 +122,7 @@ void Tasks::run(uint64_t token) {
 void Tasks::put_off(uint64_t token, ZkCode code) {
   PendingCall& pending = pending_.at(token);
   if (code == ZkCode::kNotConnected && !pending.unsure && pending.what != CallName::kShowTask)
-    return reply(token, ServiceStatus::kUnavailable, "this server cannot reach ZooKeeper");
+    return reply(token, {ServiceStatus::kUnavailable, "this server cannot reach ZooKeeper"});
   pending.adrift = true;
   if (connected_) retry_at_ = std::min(retry_at_, out_.now + kZkRetry);
 }
@@ -153,21 +145,21 @@ void Tasks::read(uint64_t token, void (Tasks::*then)(uint64_t, const Task&)) {
     if (!task.there) {
       const PendingCall& again = pending_.at(token);  // that may have removed it
       const bool done = again.what == CallName::kDeleteTask && again.unsure && !again.cancels;
-      return done ? reply(token, ServiceStatus::kDone) : reply(token, ServiceStatus::kNotFound, kNoTask);
+      return done ? reply(token, ServiceStatus::kDone) : reply(token, {ServiceStatus::kNotFound, kNoTask});
     }
     (this->*then)(token, task);
   });
 }
 
 // A transaction on which all depends; when somebody came between, everything is looked at again.
-void Tasks::change(uint64_t token, ZkMulti multi, ServiceStatus status, std::string text) {
-  zk_.call(std::move(multi), [this, token, status, text = std::move(text)](const ZkResult& result) {
+void Tasks::change(uint64_t token, ZkMulti multi, ServiceAnswer answer) {
+  zk_.call(std::move(multi), [this, token, answer = std::move(answer)](const ZkResult& result) {
     const auto it = pending_.find(token);
     if (it == pending_.end()) return;
     PendingCall& pending = it->second;
     switch (result.code) {
       case ZkCode::kOk:
-        return reply(token, status, text);
+        return reply(token, answer);
       case ZkCode::kUnknown:
         pending.unsure = true;
         return put_off(token, result.code);
@@ -176,13 +168,13 @@ void Tasks::change(uint64_t token, ZkMulti multi, ServiceStatus status, std::str
       case ZkCode::kNoNode:
         if (!std::exchange(pending.made_paths, true)) return make_paths(token);
         if (pending.what == CallName::kCreateTask)
-          return reply(token, ServiceStatus::kUnavailable, "the paths of tasks vanish from ZooKeeper");
+          return reply(token, {ServiceStatus::kUnavailable, "the paths of tasks vanish from ZooKeeper"});
         return run(token);
       case ZkCode::kBadVersion:
         return run(token);
       case ZkCode::kNodeExists:
         if (pending.what != CallName::kCreateTask) return run(token);
-        return reply(token, status, text);  // the id is ours alone: it was done, without our hearing of it
+        return reply(token, answer);  // the id is ours alone: it was done, without our hearing of it
       default:
         return refused(token, result);
     }
@@ -205,9 +197,8 @@ void Tasks::make_paths(uint64_t token) {
 
 void Tasks::refuse(uint64_t token, ZkCode code) {
   const PendingCall& pending = pending_.at(token);
-  const ServiceAnswer answer =
-      zk_refusal(code, pending.what != CallName::kShowTask && pending.what != CallName::kListTasks);
-  reply(token, answer.status, answer.text);
+  const bool write = pending.what != CallName::kShowTask && pending.what != CallName::kListTasks;
+  reply(token, zk_refusal(code, write));
 }
 
 // For good. A task whose result nobody may write ends as failed all the same, and frees its worker.
@@ -226,7 +217,7 @@ void Tasks::create(uint64_t token) {
   multi.ops = {ZkCreate{task_data_path(pending.id), pending.body, ZkMode::kPersistent},
                ZkCreate{task_note_path(pending.id), encode_task_note(pending.note), ZkMode::kPersistent},
                ZkCreate{task_path(pending.id), "", ZkMode::kPersistent}};
-  change(token, std::move(multi), ServiceStatus::kAccepted, id_json(pending.id));
+  change(token, std::move(multi), {ServiceStatus::kAccepted, Document().add("id", pending.id)});
 }
 
 // ---- what has become of one ----
@@ -242,7 +233,7 @@ void Tasks::show(uint64_t token, const Task& task) {
               if (zk_silent(result.code)) return put_off(token, result.code);
               if (result.code != ZkCode::kOk || result.stat.modified_zxid != stat.modified_zxid)
                 return run(token);
-              if (!watches) return reply(token, ServiceStatus::kUnavailable, kWatchesFull);
+              if (!watches) return reply(token, {ServiceStatus::kUnavailable, kWatchesFull});
               PendingCall& waits = pending_.at(token);
               if (std::exchange(waits.waiting, true)) return;
               waiting_on_[waits.id].insert(token);
@@ -260,14 +251,14 @@ void Tasks::show_assigned(uint64_t token, const Task& task) {
 }
 
 void Tasks::answer_show(uint64_t token, const Task& task, bool assigned) {
-  JsonWriter json;
-  json.begin_object().member("id", task.id).member("state", state_of(task, assigned));
-  json.member("attempt", task.note.attempt);
-  if (!task.note.worker.empty() && (assigned || task.over())) json.member("worker", task.note.worker);
-  if (!task.note.kind.empty()) json.member("kind", task.note.kind);
-  if (!task.note.progress.empty()) json.member("progress", task.note.progress);
-  if (task.over() && task.end() != TaskEnd::kCancelled) json.bytes_member("result", task.result());
-  reply(token, ServiceStatus::kOk, json.end_object().take());
+  Document document = state_shown(task.id, state_of(task, assigned));
+  document.add("attempt", task.note.attempt);
+  if (!task.note.worker.empty() && (assigned || task.over())) document.add("worker", task.note.worker);
+  if (!task.note.kind.empty()) document.add("kind", task.note.kind);
+  if (!task.note.progress.empty()) document.add("progress", task.note.progress);
+  if (task.over() && task.end() != TaskEnd::kCancelled)
+    document.add("result", Octets{std::string(task.result())});
+  reply(token, {ServiceStatus::kOk, std::move(document)});
 }
 
 void Tasks::list(uint64_t token) {
@@ -275,7 +266,7 @@ void Tasks::list(uint64_t token) {
     return one.second.what == CallName::kListTasks;
   });
   if (listings > kListingsAtOnce)
-    return reply(token, ServiceStatus::kUnavailable, "too many ask for the list of tasks at once");
+    return reply(token, {ServiceStatus::kUnavailable, "too many ask for the list of tasks at once"});
   const auto listing = std::make_shared<Listing>();
   // Every answer passes here; the last one makes the reply.
   const auto heard = [this, token, listing](ZkCode code) {
@@ -319,17 +310,13 @@ void Tasks::list(uint64_t token) {
 }
 
 void Tasks::answer_list(uint64_t token, const Listing& listing) {
-  JsonWriter json;
-  json.begin_object().key("tasks").begin_array();
+  ValueList tasks;
   for (const auto& [id, task] : listing.tasks) {
-    json.begin_object()
-        .member("id", id)
-        .member("state", listing.unreadable.contains(id) ? "unreadable"
-                                                         : state_of(task, listing.assigned.contains(id)))
-        .end_object();
+    const bool readable = !listing.unreadable.contains(id);
+    tasks.push_back(state_shown(id, readable ? state_of(task, listing.assigned.contains(id)) : "unreadable"));
   }
-  json.end_array().member("truncated", listing.truncated).end_object();
-  reply(token, ServiceStatus::kOk, json.take());
+  Document document = Document().add("tasks", std::move(tasks)).add("truncated", listing.truncated);
+  reply(token, {ServiceStatus::kOk, std::move(document)});
 }
 
 // ---- its end ----
@@ -343,18 +330,18 @@ void Tasks::end(uint64_t token, const Task& task) {
     TaskNote note = task.note;
     note.end = TaskEnd::kCancelled;
     multi.ops = {end_task(task, kCancelledWord), write_note(task, note)};
-    return change(token, std::move(multi), ServiceStatus::kOk, state_json(task.id, kCancelledWord));
+    return change(token, std::move(multi), {ServiceStatus::kOk, state_shown(task.id, kCancelledWord)});
   }
   if (pending.cancels) {
     if (task.end() == TaskEnd::kCancelled)
-      return reply(token, ServiceStatus::kOk, state_json(task.id, kCancelledWord));
-    return reply(token, ServiceStatus::kConflict,
-                 fmt::format("it was {} meanwhile", task_end_name(task.end())));
+      return reply(token, {ServiceStatus::kOk, state_shown(task.id, kCancelledWord)});
+    return reply(token,
+                 {ServiceStatus::kConflict, fmt::format("it was {} meanwhile", task_end_name(task.end()))});
   }
   zk_.call(ZkDelete{task_data_path(task.id)}, [](const ZkResult&) {});
   multi.ops = {ZkDelete{task_path(task.id), task.stat.version}};
   if (task.noted) multi.ops.push_back(ZkDelete{task_note_path(task.id)});
-  change(token, std::move(multi), ServiceStatus::kDone, "");
+  change(token, std::move(multi), ServiceStatus::kDone);
 }
 
 // The server that keeps the worker knows what the transaction requires. If that is no longer so it fails, and then
@@ -375,12 +362,13 @@ void Tasks::work(uint64_t token, const Task& task) {
   if (task.over()) {
     const bool same =
         pending.what == CallName::kPutResult && task.note.fence == pending.fence && task.end() == pending.end;
-    if (!same) return reply(token, ServiceStatus::kConditionFailed, kNotYours);
-    return reply(token, ServiceStatus::kOk, state_json(task.id, task_end_name(pending.end)));  // said again
+    if (!same) return reply(token, {ServiceStatus::kConditionFailed, kNotYours});
+    return reply(token,
+                 {ServiceStatus::kOk, state_shown(task.id, task_end_name(pending.end))});  // said again
   }
   std::string worker = workers_.who_has(task.id, pending.fence);
   if (worker.empty()) worker = task.note.worker;
-  if (worker.empty()) return reply(token, ServiceStatus::kConditionFailed, kNotYours);
+  if (worker.empty()) return reply(token, {ServiceStatus::kConditionFailed, kNotYours});
   zk_.call(ZkGet{worker_path(worker)}, [this, token, task, worker](const ZkResult& result) {
     if (!pending_.contains(token)) return;
     if (zk_silent(result.code)) return put_off(token, result.code);
@@ -392,7 +380,7 @@ void Tasks::work_of(uint64_t token, const Task& task, const std::string& worker,
   const PendingCall& pending = pending_.at(token);
   const bool other = result.stat.modified_zxid != pending.fence && !mutated(Mutation::kAttemptUnchecked);
   if (result.code != ZkCode::kOk || result.data != task.id || other)
-    return reply(token, ServiceStatus::kConditionFailed, kNotYours);
+    return reply(token, {ServiceStatus::kConditionFailed, kNotYours});
   work_now(token, task, worker, result.stat.version);
 }
 
@@ -405,18 +393,18 @@ void Tasks::work_now(uint64_t token, const Task& task, const std::string& worker
     note.progress = pending.body;
     multi.ops = {ZkCheck{worker_path(worker), worker_version}, ZkCheck{task_path(task.id), task.stat.version},
                  write_note(task, note)};
-    return change(token, std::move(multi), ServiceStatus::kDone, "");
+    return change(token, std::move(multi), ServiceStatus::kDone);
   }
   if (!pending.failed.empty()) {
     multi.ops = {ZkSet{worker_path(worker), kIdle, worker_version}};
     add_failure(multi, task, note, pending.failed, true);
-    return change(token, std::move(multi), ServiceStatus::kForbidden, pending.failed);
+    return change(token, std::move(multi), {ServiceStatus::kForbidden, pending.failed});
   }
   note.end = pending.end;
   note.fence = pending.fence;
   multi.ops = {end_task(task, pending.body), ZkSet{worker_path(worker), kIdle, worker_version},
                write_note(task, note)};
-  change(token, std::move(multi), ServiceStatus::kOk, state_json(task.id, task_end_name(pending.end)));
+  change(token, std::move(multi), {ServiceStatus::kOk, state_shown(task.id, task_end_name(pending.end))});
 }
 
 // ---- what happens ----

@@ -3,7 +3,7 @@
 // that programs without kvd can take part in (task_layout.hpp), so any server answers for any task.
 //
 // Their calls (msg/calls.cpp) are answered so:
-//   kCreateTask     the body is the data; 202 {"id"}, Location
+//   kCreateTask     the body is the data; 202 {"id"}, kNoteMade
 //   kShowTask       200 {"id","state","attempt","worker","kind","progress","result"}; state: waiting, assigned, done,
 //                   failed, cancelled; waits for one of the last three
 //   kListTasks      200 {"tasks":[{"id","state"}..],"truncated"}; limits::kListItems of them; one that an ACL hides is
@@ -84,14 +84,14 @@ class Tasks {
   void work_now(uint64_t token, const Task& task, const std::string& worker, int32_t worker_version);
   void list(uint64_t token);
   void answer_list(uint64_t token, const Listing& listing);
-  void change(uint64_t token, ZkMulti multi, ServiceStatus status, std::string text);
+  void change(uint64_t token, ZkMulti multi, ServiceAnswer answer);
   void make_paths(uint64_t token);
   void refuse(uint64_t token, ZkCode code);
   void refused(uint64_t token, const ZkResult& result);
   void put_off(uint64_t token, ZkCode code);
   void run_adrift();
   void stop_waiting(uint64_t token);
-  void reply(uint64_t token, ServiceStatus status, std::string text = "");
+  void reply(uint64_t token, ServiceAnswer answer);
 
   Outbox& out_;
   ZkCalls zk_;

@@ -6,8 +6,6 @@
 #include <algorithm>
 
 #include "base/check.hpp"
-#include "base/json_writer.hpp"
-#include "base/percent.hpp"
 #include "msg/calls.hpp"
 #include "msg/znodes.hpp"
 
@@ -18,13 +16,14 @@ constexpr size_t kSweepsUnderWay = 32;  // calls of one sweep at once: others wa
 
 std::string_view without_slash(std::string_view path) { return path.substr(1); }
 
-void stat_members(JsonWriter& json, const ZkStat& stat) {
-  json.member("version", stat.version).member("czxid", stat.created_zxid).member("mzxid", stat.modified_zxid);
-  json.member("ctime_ms", stat.created_ms).member("mtime_ms", stat.modified_ms);
-  json.member("cversion", stat.children_version).member("children_count", stat.children_count);
-  // A number of 64 bits would be rounded by many who read JSON.
-  json.member("ephemeral_owner", fmt::format("0x{:x}", stat.ephemeral_owner))
-      .member("data_length", stat.data_length);
+// A number of 64 bits would be rounded by many who read JSON.
+std::string owner_shown(const ZkStat& stat) { return fmt::format("0x{:x}", stat.ephemeral_owner); }
+
+void add_stat(Document& document, const ZkStat& stat) {
+  document.add("version", stat.version).add("czxid", stat.created_zxid).add("mzxid", stat.modified_zxid);
+  document.add("ctime_ms", stat.created_ms).add("mtime_ms", stat.modified_ms);
+  document.add("cversion", stat.children_version).add("children_count", stat.children_count);
+  document.add("ephemeral_owner", owner_shown(stat)).add("data_length", stat.data_length);
 }
 
 }  // namespace
@@ -41,10 +40,6 @@ Znodes::Znodes(Outbox& out)
 
 void Znodes::handle(ServiceMessage&& message) {
   std::visit([this](auto&& m) { on(std::forward<decltype(m)>(m)); }, std::move(message));
-}
-
-void Znodes::reply(uint64_t token, ServiceStatus status, std::string text) {
-  reply(token, ServiceAnswer{status, std::move(text), ContentType::kJson, {}});
 }
 
 void Znodes::reply(uint64_t token, ServiceAnswer answer) {
@@ -126,7 +121,7 @@ void Znodes::await_creation(uint64_t token) {
 }
 
 void Znodes::wait(uint64_t token, bool watches) {
-  if (!watches) return reply(token, ServiceStatus::kUnavailable, kWatchesFull);
+  if (!watches) return reply(token, {ServiceStatus::kUnavailable, kWatchesFull});
   PendingCall& pending = pending_.at(token);
   pending.waiting = true;
   waiting_.emplace(pending.path, token);
@@ -148,28 +143,23 @@ void Znodes::look_again(uint64_t token) {
 
 ServiceAnswer Znodes::shown(const PendingCall& pending, const ZkResult& result) const {
   const ZkStat& stat = result.stat;
-  ServiceAnswer answer{ServiceStatus::kOk, "", ContentType::kJson, {}};
   if (pending.what == CallName::kReadZnode) {
-    answer.content_type = ContentType::kBytes;
-    answer.text = result.data;
-    answer.fields = {{"Kvd-Znode-Version", std::to_string(stat.version)},
-                     {"Kvd-Znode-Czxid", std::to_string(stat.created_zxid)},
-                     {"Kvd-Znode-Mzxid", std::to_string(stat.modified_zxid)},
-                     {"Kvd-Znode-Ephemeral-Owner", fmt::format("0x{:x}", stat.ephemeral_owner)}};
-    return answer;
+    return {ServiceStatus::kOk, Octets{result.data},
+            Document()
+                .add(kNoteZnodeVersion, stat.version)
+                .add(kNoteZnodeCzxid, stat.created_zxid)
+                .add(kNoteZnodeMzxid, stat.modified_zxid)
+                .add(kNoteZnodeOwner, owner_shown(stat))};
   }
-  JsonWriter json;
-  json.begin_object().member("path", without_slash(pending.path));
-  stat_members(json, stat);
+  Document document = Document().add("path", without_slash(pending.path));
+  add_stat(document, stat);
   if (pending.what == CallName::kListZnode) {
-    json.key("children").begin_array();
     const size_t shown = std::min(result.children.size(), kNamesMax);
-    for (size_t i = 0; i < shown; ++i) json.value(result.children[i]);
-    json.end_array();
-    if (shown < result.children.size()) json.member("more", true);
+    const auto end = result.children.begin() + static_cast<ptrdiff_t>(shown);
+    document.add("children", ValueList(result.children.begin(), end));
+    if (shown < result.children.size()) document.add("more", true);
   }
-  answer.text = json.end_object().take();
-  return answer;
+  return {ServiceStatus::kOk, std::move(document)};
 }
 
 // ---- set ----
@@ -180,9 +170,7 @@ void Znodes::set(ServiceAsked message) {
             version ? static_cast<int32_t>(*version) : -1};
   zk_.call(std::move(set), [this, token = message.token](const ZkResult& result) {
     if (result.code != ZkCode::kOk) return refuse(token, result.code);
-    JsonWriter json;
-    reply(token, ServiceStatus::kOk,
-          json.begin_object().member("version", result.stat.version).end_object().take());
+    reply(token, {ServiceStatus::kOk, Document().add("version", result.stat.version)});
   });
 }
 
@@ -193,7 +181,7 @@ void Znodes::post(ServiceAsked message) {
   const bool parents = message.call.flag(Parameter::kParents);
   const std::string& path = message.call.path;
   if (path == "/" && !sequential)
-    return reply(message.token, ServiceStatus::kConflict, "the root is always there");
+    return reply(message.token, {ServiceStatus::kConflict, "the root is always there"});
   if (message.call.name == CallName::kCreateEphemeral) return make(std::move(message), sequential, parents);
   create(message.token,
          ZkCreate{path, std::move(message.call.body),
@@ -207,7 +195,7 @@ void Znodes::create(uint64_t token, ZkCreate create, bool parents) {
     if (result.code == ZkCode::kOk) return answer_created(token, result.path, result.stat.created_zxid);
     if (result.code != ZkCode::kNoNode) return refuse(token, result.code);
     if (!parents)
-      return reply(token, ServiceStatus::kNotFound, "what is above it is not there; parents=1 makes it");
+      return reply(token, {ServiceStatus::kNotFound, "what is above it is not there; parents=1 makes it"});
     zk_.make_path(create.path.substr(0, create.path.rfind('/')), [this, token, create](ZkCode code) {
       if (code == ZkCode::kOk) return this->create(token, create, false);
       refuse(token, code);
@@ -216,12 +204,8 @@ void Znodes::create(uint64_t token, ZkCreate create, bool parents) {
 }
 
 void Znodes::answer_created(uint64_t token, const std::string& path, int64_t czxid) {
-  JsonWriter json;
-  json.begin_object().member("path", without_slash(path)).member("czxid", czxid).end_object();
-  reply(token, ServiceAnswer{ServiceStatus::kCreated,
-                             json.take(),
-                             ContentType::kJson,
-                             {{"Location", "/v1/znodes" + percent_encode_path(path)}}});
+  reply(token, {ServiceStatus::kCreated, Document().add("path", without_slash(path)).add("czxid", czxid),
+                Document().add(kNoteMade, "znodes" + path)});
 }
 
 // ---- delete ----
@@ -230,7 +214,7 @@ void Znodes::remove(ServiceAsked message) {
   const std::optional<uint64_t> version = message.call.number(Parameter::kVersion);
   const bool recurse = message.call.flag(Parameter::kRecurse);
   std::string path = std::move(message.call.path);
-  if (path == "/") return reply(message.token, ServiceStatus::kForbidden, "the root stays");
+  if (path == "/") return reply(message.token, {ServiceStatus::kForbidden, "the root stays"});
   const int32_t expected = version ? static_cast<int32_t>(*version) : -1;
   if (!recurse) {
     zk_.call(ZkDelete{path, expected}, [this, token = message.token, path](const ZkResult& result) {
@@ -274,14 +258,14 @@ void Znodes::on_listed(uint64_t token, const std::string& path, const ZkResult& 
   --sweep.under_way;
   if (result.code != ZkCode::kOk && result.code != ZkCode::kNoNode) {
     ServiceAnswer answer = zk_refusal(result.code, false);
-    answer.text =
-        fmt::format("nothing was deleted, since {} cannot be listed: {}", without_slash(path), answer.text);
+    answer.why =
+        fmt::format("nothing was deleted, since {} cannot be listed: {}", without_slash(path), answer.why);
     return reply(token, std::move(answer));
   }
   for (const std::string& name : result.children) sweep.found.push_back(path + "/" + name);
   if (sweep.found.size() > kSweepMax)
-    return reply(token, ServiceStatus::kTooLarge,
-                 fmt::format("that is more than {} znodes; nothing was deleted", kSweepMax));
+    return reply(token, {ServiceStatus::kTooLarge,
+                         fmt::format("that is more than {} znodes; nothing was deleted", kSweepMax)});
   this->sweep(token);
 }
 
@@ -308,7 +292,7 @@ void Znodes::on_swept(uint64_t token, bool top, const ZkResult& result) {
   if (gone) return go_on_sweeping(token);
   ServiceAnswer answer = zk_refusal(result.code, true);
   if (result.code == ZkCode::kNotConnected) answer.status = ServiceStatus::kUnknown;
-  answer.text = fmt::format("part of it was deleted, then: {}", answer.text);
+  answer.why = fmt::format("part of it was deleted, then: {}", answer.why);
   reply(token, std::move(answer));
 }
 

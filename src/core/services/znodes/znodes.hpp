@@ -2,11 +2,11 @@
 // the slash at its beginning.
 //
 // Their calls (msg/calls.cpp) are answered so:
-//   kReadZnode         200, the data as it is; fields Kvd-Znode-Version, -Czxid, -Mzxid, -Ephemeral-Owner
+//   kReadZnode         200, the data as it is; beside it kNoteZnode...: version, czxid, mzxid, owner
 //   kStatZnode         200 {"path","version","czxid",..}
 //   kListZnode         200 {"children":[..],"path",..}; at most kNamesMax names, then "more":true
 //       all three wait while it is not there, or, where a version is named, while it is there with that version
-//   kCreateZnode       201 {"path","czxid"} and Location; the body is its data; 404 without what is above it
+//   kCreateZnode       201 {"path","czxid"}, kNoteMade; the body is its data; 404 without what is above it
 //   kCreateEphemeral   the same; goes with the session, or with the connection: lines {"state":"held","path","czxid"},
 //                      {"state":"lost","reason"}
 //   kSetZnode          200 {"version"}; 412 when it has another one
@@ -82,7 +82,6 @@ class Znodes {
   void on(const ZkResult& message) { zk_.on(message); }
   void on(const ZkWatchFired& message);
 
-  void reply(uint64_t token, ServiceStatus status, std::string text = "");
   void reply(uint64_t token, ServiceAnswer answer);
   void refuse(uint64_t token, ZkCode code);
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "base/json_writer.hpp"
 #include "core/services/znodes/znodes.hpp"
 #include "msg/znodes.hpp"
 
@@ -25,8 +24,8 @@ bool is_made_of(std::string_view name, std::string_view asked) {
 
 void Znodes::make(ServiceAsked message, bool sequential, bool parents) {
   if (made_.all().size() >= limits::kClientSessions)
-    return reply(message.token, ServiceStatus::kUnavailable,
-                 "this server keeps too many ephemeral znodes for clients");
+    return reply(message.token,
+                 {ServiceStatus::kUnavailable, "this server keeps too many ephemeral znodes for clients"});
   Made made;
   made.watch_bytes = message.streams ? out_.watches.bytes_of(message.call.path) : 0;
   made.holder = message.holder;
@@ -36,7 +35,8 @@ void Znodes::make(ServiceAsked message, bool sequential, bool parents) {
   made.parents = parents;
   if (!message.streams) made.asker = message.token;
   const MadeId id = ++counter_;
-  if (!made_.add(id, std::move(made))) return reply(message.token, ServiceStatus::kUnavailable, kWatchesFull);
+  if (!made_.add(id, std::move(made)))
+    return reply(message.token, {ServiceStatus::kUnavailable, kWatchesFull});
   message.streams ? made_.streams().open(id, message.token) : made_.ask(message.token, id);
   make_now(id);
 }
@@ -59,10 +59,8 @@ void Znodes::on_made(MadeId id, const ZkResult& result) {
       return;
     case ZkCode::kNoNode:
       if (!made->parents)
-        return made_.fail(id, {ServiceStatus::kNotFound,
-                               "what is above it is not there; parents=1 makes it",
-                               ContentType::kJson,
-                               {}});
+        return made_.fail(id,
+                          {ServiceStatus::kNotFound, "what is above it is not there; parents=1 makes it"});
       made->parents = false;
       zk_.make_path(parent_of(made->asked), [this, id](ZkCode code) {
         if (made_.find(id) == nullptr) return;
@@ -148,9 +146,8 @@ void Znodes::there(MadeId id, std::string path, int64_t czxid) {
   if (made.leaves) return remove_own(id);
   if (made.asker) answer_created(*std::exchange(made.asker, std::nullopt), made.znode, czxid);
   if (!made_.streams().has(id)) return;
-  JsonWriter json;
-  json.begin_object().member("state", "held").member("path", std::string_view(made.znode).substr(1));
-  made_.streams().say(id, json.member("czxid", czxid).end_object().take());
+  made_.streams().say(id,
+                      Document().add("state", "held").add("path", made.znode.substr(1)).add("czxid", czxid));
   check_own(id);
 }
 
