@@ -59,6 +59,9 @@ enum class Mutation : uint8_t {
   kWritesOvertake,        //     a write does not wait for one before it on its connection that went elsewhere
   kRefusalForgotten,      //     a write is done although one that its server sent before it was refused
   kRepeatedBehind,        //     a write whose answer is lost is sent again behind others of its connection
+  kClockWithoutLeader,    //     the log's clock counts the time without a leader
+  kStallCounted,          //     ... the time in which the leader's loop slept
+  kDeposedClockKept,      //     ... what it showed to a leader that was deposed without knowing it
 };
 
 #ifdef KVD_MUTATIONS

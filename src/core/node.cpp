@@ -400,6 +400,7 @@ Status Node::Parts::status() const {
   status.durable = config.self.durable;
   status.disk_low = replica.disk_low();
   status.digest = replica.store().digest();
+  status.log_clock_ms = replica.clock_ms();
   status.waiting_requests = kv_router.waiting();
   status.elections = election.elections();
   status.work = recovering() ? recovery.progress().status() : replica.work();

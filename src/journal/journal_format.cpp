@@ -24,7 +24,8 @@ auto fields(Of<JournalRoot> auto& m) {
   return std::tuple_cat(fields_of_format_1(m),
                         std::tie(m.facts.standalone, m.facts.differs, m.facts.remembers, m.facts.proposed));
 }
-auto fields(Of<SnapshotHead> auto& m) { return std::tie(m.format, m.facts, m.base); }
+auto fields_of_format_1(Of<SnapshotHead> auto& m) { return std::tie(m.format, m.facts, m.base); }
+auto fields(Of<SnapshotHead> auto& m) { return std::tuple_cat(fields_of_format_1(m), std::tie(m.clock)); }
 auto fields(Of<SnapshotFoot> auto& m) {
   return std::tie(m.parts, m.items, m.revision, m.digest, m.segment, m.sequence, m.through, m.checksums);
 }
@@ -38,7 +39,9 @@ namespace {
 
 constexpr std::string_view kFactsMagic = "kvdfacts";
 constexpr size_t kFactsHead = 8 + 4 + 4 + 8;
-constexpr std::string_view kFrameMagic = "kvF1";
+constexpr std::string_view kFrameMagic = "kvF2";
+constexpr std::string_view kFrameMagicOfFormat1 = "kvF1";
+constexpr std::string_view kAnyFrameMagic = "kvF";  // what all begin with
 constexpr size_t kChecksumAt = 4;
 constexpr size_t kLengthAt = 12;
 constexpr std::string_view kTemporary = ".tmp";
@@ -52,9 +55,16 @@ T number_at(std::string_view bytes, size_t at) {
   return number;
 }
 
+// None: no frame begins so.
+std::optional<CodecFormat> format_of(std::string_view head) {
+  if (head.starts_with(kFrameMagic)) return CodecFormat::kSecond;
+  if (head.starts_with(kFrameMagicOfFormat1)) return CodecFormat::kFirst;
+  return std::nullopt;
+}
+
 template <class T>
-Result<T> decode_whole(std::string_view bytes) {
-  Decoder decoder(bytes);
+Result<T> decode_whole(std::string_view bytes, CodecFormat format = kNewestCodecFormat) {
+  Decoder decoder(bytes, format);
   T content;
   decoder.get(content);
   decoder.finish();
@@ -151,8 +161,10 @@ Result<JournalRoot> decode_root(std::string_view bytes, bool& newer) {
     if (decoder.failed()) return failure(decoder.take_error());
     return root;
   }
-  if (format != kFactsFormat) return failure(fmt::format("format {}", format));
-  return decode_whole<JournalRoot>(content);
+  if (format < 2 || format > kFactsFormat) return failure(fmt::format("format {}", format));
+  Result<JournalRoot> root = decode_whole<JournalRoot>(content);
+  if (root) root->format = format;
+  return root;
 }
 
 // ---- frames ----
@@ -184,7 +196,7 @@ uint64_t finish_frame(std::string& out, size_t start, const FrameHead& head, uin
 }
 
 uint64_t frame_size(std::string_view head) {
-  if (head.size() < kFrameHead || !head.starts_with(kFrameMagic)) return 0;
+  if (head.size() < kFrameHead || !format_of(head)) return 0;
   return kFrameHead + uint64_t{number_at<uint32_t>(head, kLengthAt)};
 }
 
@@ -192,6 +204,7 @@ std::optional<Frame> parse_frame(std::string_view bytes, uint64_t seed) {
   uint64_t size = frame_size(bytes);
   if (size == 0 || size > bytes.size()) return std::nullopt;
   Frame frame;
+  frame.format = *format_of(bytes);
   frame.checksum = number_at<uint64_t>(bytes, kChecksumAt);
   if (hash_bytes(bytes.substr(kLengthAt, size - kLengthAt), seed) != frame.checksum) return std::nullopt;
   frame.head.sequence = number_at<uint64_t>(bytes, 16);
@@ -207,24 +220,32 @@ std::optional<Frame> parse_frame(std::string_view bytes, uint64_t seed) {
 // ---- payloads ----
 
 void encode_records(const std::vector<DiskRecord>& records, std::string& out) { Encoder(out).put(records); }
-Result<std::vector<DiskRecord>> decode_records(std::string_view payload) {
-  return decode_whole<std::vector<DiskRecord>>(payload);
+Result<std::vector<DiskRecord>> decode_records(const Frame& frame) {
+  return decode_whole<std::vector<DiskRecord>>(frame.payload, frame.format);
 }
 void encode_items(const std::vector<Record>& items, std::string& out) { Encoder(out).put(items); }
-Result<std::vector<Record>> decode_items(std::string_view payload) {
-  return decode_whole<std::vector<Record>>(payload);
+Result<std::vector<Record>> decode_items(const Frame& frame) {
+  return decode_whole<std::vector<Record>>(frame.payload, frame.format);
 }
 void encode_entries(const std::vector<EntryPointer>& entries, std::string& out) { Encoder(out).put(entries); }
-Result<std::vector<EntryPointer>> decode_entries(std::string_view payload) {
-  return decode_whole<std::vector<EntryPointer>>(payload);
+Result<std::vector<EntryPointer>> decode_entries(const Frame& frame) {
+  return decode_whole<std::vector<EntryPointer>>(frame.payload, frame.format);
 }
 void encode_snapshot_head(const SnapshotHead& head, std::string& out) { Encoder(out).put(head); }
-Result<SnapshotHead> decode_snapshot_head(std::string_view payload) {
-  return decode_whole<SnapshotHead>(payload);
+Result<SnapshotHead> decode_snapshot_head(const Frame& frame) {
+  Decoder decoder(frame.payload, frame.format);
+  SnapshotHead head;
+  std::apply([&decoder](auto&... field) { (decoder.get(field), ...); }, fields_of_format_1(head));
+  if (frame.format >= CodecFormat::kSecond) decoder.get(head.clock);
+  if (head.clock > kClockMax) decoder.fail("a clock out of range");
+  decoder.finish();
+  if (decoder.failed()) return failure(decoder.take_error());
+  if (head.format == 0 || head.format > kJournalFormat) return failure(fmt::format("format {}", head.format));
+  return head;
 }
 void encode_snapshot_foot(const SnapshotFoot& foot, std::string& out) { Encoder(out).put(foot); }
-Result<SnapshotFoot> decode_snapshot_foot(std::string_view payload) {
-  return decode_whole<SnapshotFoot>(payload);
+Result<SnapshotFoot> decode_snapshot_foot(const Frame& frame) {
+  return decode_whole<SnapshotFoot>(frame.payload, frame.format);
 }
 
 uint64_t chain_checksums(uint64_t until_now, uint64_t checksum) {
@@ -304,7 +325,8 @@ FileResult find_loss(Files& files, const std::string& name, uint64_t size, uint6
   for (uint64_t at = from; at < size; at += chunk) {
     // Windows overlap by what a magic that lies across their border needs.
     if (FileResult error = files.read(name, at, chunk + kFrameMagic.size() - 1, window)) return error;
-    for (size_t i = window.find(kFrameMagic); i != std::string::npos; i = window.find(kFrameMagic, i + 1)) {
+    for (size_t i = window.find(kAnyFrameMagic); i != std::string::npos;
+         i = window.find(kAnyFrameMagic, i + 1)) {
       bool yes = false;
       if (FileResult error = is_evidence(files, name, size, at + i, evidence, yes)) return error;
       if (yes) {

@@ -1,13 +1,15 @@
-// How a journal's files are named and what their bytes mean; see journal.hpp for what they are for. Format 1, all
-// numbers little-endian, values as in msg/codec.hpp. Whoever changes it changes kJournalFormat and the golden test.
+// How a journal's files are named and what their bytes mean; see journal.hpp for what they are for. Format 2, all
+// numbers little-endian, values as in msg/codec.hpp. Whoever changes it changes kJournalFormat and the golden tests:
+// what was written in a former format is read for ever, frame by frame, since each frame's magic tells its format.
+// Format 1 had no clocks.
 //
-//   facts           magic "kvdfacts" | format u32 (2) | length u32 | checksum u64 (of length and content) | JournalRoot
+//   facts           magic "kvdfacts" | format u32 (3) | length u32 | checksum u64 (of length and content) | JournalRoot
 //   log-G-N         frames, then zeros: generation G, running number N; 16 hexadecimal digits each
 //   snapshot-G-R    frames: one kSnapshotHead, kSnapshotItems, one kSnapshotFoot; base revision R
 //   *.tmp           not finished, of no use           *.damaged    put aside, never read
 //
-//   frame = magic u32 | checksum u64 | length u32 (of the payload) | sequence u64 | safe u64 | opening u64 | kind u8
-//           | payload
+//   frame = magic u32 (kvF1, kvF2) | checksum u64 | length u32 (of the payload) | sequence u64 | safe u64 | opening u64
+//           | kind u8 | payload
 //
 //   a backup        frames: one kSnapshotHead, kBackupEntries and kSnapshotItems, one kSnapshotFoot; a file of any name
 //                   outside of the directory (core/replica/backup.hpp)
@@ -31,8 +33,10 @@
 
 namespace kvd {
 
-inline constexpr uint32_t kJournalFormat = 1;  // of logs, snapshots and backups
-inline constexpr uint32_t kFactsFormat = 2;    // of the facts; 1 had no register
+inline constexpr uint32_t kJournalFormat = 2;  // of logs, snapshots and backups
+// Of the facts; 1 had no register. 3 says what 2 says: a kvd that knows no frames of format 2 has to refuse the
+// directory, and not to take its log for one that is damaged.
+inline constexpr uint32_t kFactsFormat = 3;
 inline constexpr char kFactsName[] = "facts";
 inline constexpr char kFactsTemporary[] = "facts.tmp";
 
@@ -90,6 +94,7 @@ struct FrameHead {
 };
 struct Frame {
   FrameHead head;
+  CodecFormat format = kNewestCodecFormat;  // of the payload
   uint64_t checksum = 0;
   std::string_view payload;
 };
@@ -113,6 +118,7 @@ struct SnapshotHead {
   uint32_t format = kJournalFormat;
   DiskFacts facts;
   LogPosition base;
+  uint64_t clock = 0;  // ms, of the newest entry that the store had then; 0 in format 1
 };
 struct SnapshotFoot {
   uint64_t parts = 0;
@@ -127,15 +133,15 @@ struct SnapshotFoot {
 inline constexpr size_t kSnapshotFootSize = kFrameHead + 8 * 8;
 
 void encode_records(const std::vector<DiskRecord>& records, std::string& out);
-Result<std::vector<DiskRecord>> decode_records(std::string_view payload);
+Result<std::vector<DiskRecord>> decode_records(const Frame& frame);
 void encode_items(const std::vector<Record>& items, std::string& out);
-Result<std::vector<Record>> decode_items(std::string_view payload);
+Result<std::vector<Record>> decode_items(const Frame& frame);
 void encode_entries(const std::vector<EntryPointer>& entries, std::string& out);
-Result<std::vector<EntryPointer>> decode_entries(std::string_view payload);
+Result<std::vector<EntryPointer>> decode_entries(const Frame& frame);
 void encode_snapshot_head(const SnapshotHead& head, std::string& out);
-Result<SnapshotHead> decode_snapshot_head(std::string_view payload);
+Result<SnapshotHead> decode_snapshot_head(const Frame& frame);  // of a format that is known
 void encode_snapshot_foot(const SnapshotFoot& foot, std::string& out);
-Result<SnapshotFoot> decode_snapshot_foot(std::string_view payload);
+Result<SnapshotFoot> decode_snapshot_foot(const Frame& frame);
 
 // The checksum of all checksums until now, with one more.
 uint64_t chain_checksums(uint64_t until_now, uint64_t checksum);

@@ -142,6 +142,7 @@ FileResult JournalRecovery::open_snapshot(DiskFound& answer) {
   next_ = snapshot_->foot().sequence;
   safe_ = std::max(safe_, snapshot_->foot().through);
   answer.base = snapshot_->head().base;
+  answer.clock = snapshot_->head().clock;
   answer.snapshot_end = snapshot_->foot().revision;
   answer.snapshot_digest = snapshot_->foot().digest;
   return {};
@@ -200,7 +201,7 @@ FileResult JournalRecovery::read_log(DiskPart& part) {
 // Not taken: it is valid and yet cannot be read.
 bool JournalRecovery::take_frame(const Frame& frame, DiskPart& part) {
   if (frame.head.kind == FrameKind::kRecords) {
-    Result<std::vector<DiskRecord>> records = decode_records(frame.payload);
+    Result<std::vector<DiskRecord>> records = decode_records(frame);
     if (!records) {
       lose(fmt::format("frame {} in {} cannot be read: {}", next_, frames_->name(), records.error().detail));
       return false;

@@ -19,7 +19,7 @@ FileResult SnapshotWriter::begin(const DiskFacts& facts) {
   if (FileResult error = files_.create(temporary(), 0)) return error;
   std::string bytes;
   begin_frame(bytes);
-  encode_snapshot_head(SnapshotHead{kJournalFormat, facts, begin_.base}, bytes);
+  encode_snapshot_head(SnapshotHead{kJournalFormat, facts, begin_.base, begin_.clock}, bytes);
   return add_frame(FrameKind::kSnapshotHead, bytes);
 }
 
@@ -81,15 +81,15 @@ FileResult SnapshotReader::open(std::string& wrong) {
     wrong = "has no valid end";
     return {};
   }
-  Result<SnapshotFoot> foot = decode_snapshot_foot(last->payload);
+  Result<SnapshotFoot> foot = decode_snapshot_foot(*last);
   std::optional<Frame> first;
   if (FileResult error = frames_.next(first)) return error;
   if (!foot || !first || first->head.kind != FrameKind::kSnapshotHead || first->head.sequence != 0) {
     wrong = "has no valid beginning";
     return {};
   }
-  Result<SnapshotHead> head = decode_snapshot_head(first->payload);
-  if (!head || head->format != kJournalFormat || head->base.revision != base_) {
+  Result<SnapshotHead> head = decode_snapshot_head(*first);
+  if (!head || head->base.revision != base_) {
     wrong = "has a beginning that does not fit its name";
     return {};
   }
@@ -111,7 +111,7 @@ FileResult SnapshotReader::next(std::vector<Record>& items, std::string& wrong) 
     wrong = fmt::format("is damaged at byte {}", offset);
     return {};
   }
-  Result<std::vector<Record>> part = decode_items(frame->payload);
+  Result<std::vector<Record>> part = decode_items(*frame);
   if (!part) {
     wrong = fmt::format("holds at byte {} what cannot be read: {}", offset, part.error().detail);
     return {};

@@ -233,6 +233,7 @@ struct Status {
   bool durable = false;       // there is a disk ...
   bool disk_low = false;      // ... with little space
   uint64_t digest = 0;
+  uint64_t log_clock_ms = 0;  // as far as this server has heard
   uint64_t waiting_requests = 0;
   std::optional<WorkStatus> work;         // recovery, catching up
   std::vector<ElectionRecord> elections;  // newest first
@@ -250,6 +251,7 @@ struct SnapshotPart {  // the entries come before the items; stays within its no
   bool more = false;    // false: the parts together are the store at `at`, ...
   uint64_t digest = 0;  // ... whose digest this is
   bool complete = true;
+  uint64_t clock = 0;  // ms, of the newest entry that the store has
 };
 
 using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,

@@ -28,6 +28,9 @@ namespace kvd {
 // Room for adding to an instant without overflow; about 142 years.
 constexpr int64_t kDurationMax = int64_t{1} << 52;
 
+// The log's clock, in ms: room for adding to it, too.
+constexpr uint64_t kClockMax = static_cast<uint64_t>(kDurationMax) / 1000;
+
 // ---- the fields of the types that all formats share, in the order of the bytes ----
 
 template <class T, class Base>
@@ -61,7 +64,7 @@ inline constexpr size_t kSmallest<Member> = 4 + 8;
 template <>
 inline constexpr size_t kSmallest<PastEpoch> = 8 + 8 + 8;
 template <>
-inline constexpr size_t kSmallest<EntryPointer> = 8 + 8 + 4;
+inline constexpr size_t kSmallest<EntryPointer> = 8 + 8 + 4;  // of any format
 template <>
 inline constexpr size_t kSmallest<Record> = 4 + 4 + 8 + 8 + 8 + 1;
 constexpr size_t kSmallestEffect = 4 + 1 + 8 + 8 + 1;
@@ -114,11 +117,14 @@ class Encoder {
     put(item.modified());
     put(item.version());
     put(item.space());
+    put(kNoFlags);
   }
   // Its effects are of its own revision, so that is not repeated.
   void put(const Entry& entry) {
     put(entry.epoch);
     put(entry.revision);
+    put(kNoFlags);
+    put(entry.clock);
     CHECK(entry.effects.size() <= limits::kFrameBytes);
     put(static_cast<uint32_t>(entry.effects.size()));
     for (const Record& effect : entry.effects) {
@@ -159,6 +165,10 @@ class Encoder {
   }
 
  private:
+  // Of entries and items: what later formats will have to say of some of them. An effect has room for that beside its
+  // has_value().
+  static constexpr uint8_t kNoFlags = 0;
+
   std::string& out_;
 };
 
@@ -172,7 +182,8 @@ void check_value(Decoder&, const T&) {}
 // The first thing that is wrong stays: what is read after it is zero or empty, and take_error() tells.
 class Decoder {
  public:
-  explicit Decoder(std::string_view bytes) : rest_(bytes) {}
+  explicit Decoder(std::string_view bytes, CodecFormat format = kNewestCodecFormat)
+      : rest_(bytes), format_(format) {}
 
   bool failed() const { return !error_.empty(); }
   bool at_end() const { return rest_.empty(); }
@@ -282,11 +293,17 @@ class Decoder {
     get(metadata.modified);
     get(metadata.version);
     get(metadata.space);
+    if (format_ >= CodecFormat::kSecond) get_no_flags();
     if (!failed()) item = Record(name, value, metadata);
   }
   void get(Entry& entry) {
     get(entry.epoch);
     get(entry.revision);
+    if (format_ >= CodecFormat::kSecond) {
+      get_no_flags();
+      get(entry.clock);
+      if (entry.clock > kClockMax) fail("a clock out of range");
+    }
     const uint32_t count = list_size(kSmallestEffect);
     entry.effects.reserve(count);
     for (uint32_t i = 0; i < count && !failed(); ++i)
@@ -354,7 +371,14 @@ class Decoder {
  private:
   static constexpr size_t kDepthMax = 16;
 
+  void get_no_flags() {
+    uint8_t flags = 0;
+    get(flags);
+    if (flags != 0) fail(fmt::format("flags of {}", flags));
+  }
+
   std::string_view rest_;
+  CodecFormat format_;
   std::string error_;
   size_t depth_ = 0;
 };

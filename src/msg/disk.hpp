@@ -63,6 +63,7 @@ struct DiskSnapshotBegin {
   // is done. When that is given up, what was written since is void: it is called safe once a later fresh one is done,
   // which has to stand for it.
   bool fresh = false;
+  uint64_t clock = 0;  // ms, of the newest entry that the store has
 };
 struct DiskSnapshotItems {  // answered by DiskSnapshotTaken; key order over all parts, space by space
   uint64_t number = 0;
@@ -86,6 +87,7 @@ using DiskOrder = std::variant<DiskRead, DiskKeep, DiskWrite, DiskSnapshotBegin,
 struct DiskFound {
   DiskFacts facts;        // default: nothing is there, or nothing readable
   LogPosition base;       // of the snapshot that follows
+  uint64_t clock = 0;     // ms, of the newest entry that was in the store when it was begun
   Revision snapshot_end;  // DiskSnapshotEnd's
   uint64_t snapshot_digest = 0;
   uint64_t bytes = 0;  // to be read, for the progress

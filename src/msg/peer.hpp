@@ -58,6 +58,7 @@ struct Heartbeat {
   uint64_t digest = 0;  // of the leader's store at `commit`
   Revision end;         // of the leader's log: entries of former epochs behind it are void
   bool notice = false;  // it only tells of the commit: no answer is wanted
+  uint64_t clock = 0;   // ms, the log's (core/replica/log_clock.hpp)
 };
 struct HeartbeatAck {
   Epoch epoch;  // larger than the heartbeat's: the leader is deposed, and this confirms nothing
@@ -75,6 +76,7 @@ struct SnapshotBegin {  // what follows in Append starts behind `base`; the chun
   LogPosition base;
   bool sparse = false;  // no chunks and no end will come: start with nothing
   uint64_t keys = 0;    // about so many items will come
+  uint64_t clock = 0;   // ms, of the newest entry that the store has
 };
 struct SnapshotChunk {
   Epoch epoch;

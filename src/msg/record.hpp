@@ -96,6 +96,7 @@ struct Entry {
   Epoch epoch;  // of the leader that appended it
   Revision revision;
   std::vector<Record> effects;  // all of this revision
+  uint64_t clock = 0;  // ms, of the log's own time (core/replica/log_clock.hpp), when it was appended
   bool operator==(const Entry&) const = default;
 };
 using EntryPointer = std::shared_ptr<const Entry>;  // never null in a message

@@ -65,7 +65,7 @@ std::string text_of_effect(const Record& effect) {
          (effect.has_value() ? "=" + size_of(effect.value()) : " deleted");
 }
 std::string text_of(const EntryPointer& entry) {
-  return fmt::format("{}:{} {}", entry->epoch.value, entry->revision.value,
+  return fmt::format("{}:{}@{} {}", entry->epoch.value, entry->revision.value, entry->clock,
                      list(entry->effects, text_of_effect));
 }
 std::string text_of(const BatchOp& op) {

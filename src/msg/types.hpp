@@ -134,4 +134,12 @@ struct Registration {
   bool operator==(const Registration&) const = default;
 };
 
+// In which format bytes hold entries and items (msg/codec.hpp). What is written is of the newest; on disk all former
+// ones may lie.
+enum class CodecFormat : uint8_t {
+  kFirst = 1,  // entries without a clock
+  kSecond = 2,
+};
+inline constexpr CodecFormat kNewestCodecFormat = CodecFormat::kSecond;
+
 }  // namespace kvd

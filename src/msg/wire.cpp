@@ -17,7 +17,8 @@ namespace kvd {
 namespace {
 
 constexpr std::string_view kMagic = "kvd4";
-constexpr char kNoHello[] = "not a kvd peer of this version: no hello";
+constexpr size_t kNameBytes = 3;  // of the magic; behind it stands the version
+constexpr char kNoHello[] = "not a kvd peer: no hello";
 constexpr uint8_t kHelloType = 1;
 constexpr size_t kLengthBytes = 4;
 constexpr size_t kHostBytes = 255;
@@ -73,9 +74,13 @@ auto fields(Of<AppendAck> auto& m) { return std::tie(m.epoch, m.match, m.snapsho
 auto fields(Of<AppendNack> auto& m) {
   return std::tie(m.epoch, m.stale, m.hint, m.snapshot, m.sparse, m.held);
 }
-auto fields(Of<Heartbeat> auto& m) { return std::tie(m.epoch, m.commit, m.round, m.digest, m.end, m.notice); }
+auto fields(Of<Heartbeat> auto& m) {
+  return std::tie(m.epoch, m.commit, m.round, m.digest, m.end, m.notice, m.clock);
+}
 auto fields(Of<HeartbeatAck> auto& m) { return std::tie(m.epoch, m.round, m.whole, m.snapshot, m.differs); }
-auto fields(Of<SnapshotBegin> auto& m) { return std::tie(m.epoch, m.number, m.base, m.sparse, m.keys); }
+auto fields(Of<SnapshotBegin> auto& m) {
+  return std::tie(m.epoch, m.number, m.base, m.sparse, m.keys, m.clock);
+}
 auto fields(Of<SnapshotChunk> auto& m) { return std::tie(m.epoch, m.items); }
 auto fields(Of<SnapshotEnd> auto& m) { return std::tie(m.epoch, m.revision, m.digest); }
 auto fields(Of<SnapshotAck> auto& m) { return std::tie(m.epoch, m.number, m.chunks, m.failed); }
@@ -175,6 +180,12 @@ inline void check_value(Decoder& decoder, const Forward& forward) {
 inline void check_value(Decoder& decoder, const Suspect& suspect) {
   if (suspect.leader.id.value.empty()) decoder.fail("a suspicion without a server id");
 }
+inline void check_value(Decoder& decoder, const Heartbeat& heartbeat) {
+  if (heartbeat.clock > kClockMax) decoder.fail("a clock out of range");
+}
+inline void check_value(Decoder& decoder, const SnapshotBegin& begin) {
+  if (begin.clock > kClockMax) decoder.fail("a clock out of range");
+}
 inline void check_value(Decoder& decoder, const Append& append) {
   Revision last = append.previous.revision;
   for (const EntryPointer& entry : append.entries) {
@@ -193,13 +204,20 @@ uint32_t frame_length(std::string_view bytes) {
   return length;
 }
 
-// What a link's first bytes must be, as far as they are there: a frame of a possible length, Hello's type,
-// the magic.
-bool begins_like_hello(std::string_view bytes) {
-  if (bytes.size() > kLengthBytes && static_cast<uint8_t>(bytes[kLengthBytes]) != kHelloType) return false;
-  if (bytes.size() <= kLengthBytes + 1) return true;
-  std::string_view magic = bytes.substr(kLengthBytes + 1, kMagic.size());
-  return magic == kMagic.substr(0, magic.size());
+// What a link's first bytes must be, as far as they are there: a frame of a possible length, Hello's type, the magic.
+// Empty: they are; else what is wrong, in one line for an operator.
+std::string not_like_hello(std::string_view bytes) {
+  if (bytes.size() > kLengthBytes && static_cast<uint8_t>(bytes[kLengthBytes]) != kHelloType) return kNoHello;
+  if (bytes.size() <= kLengthBytes + 1) return {};
+  const std::string_view magic = bytes.substr(kLengthBytes + 1, kMagic.size());
+  if (magic == kMagic.substr(0, magic.size())) return {};
+  const bool other_version = magic.size() == kMagic.size() &&
+                             magic.starts_with(kMagic.substr(0, kNameBytes)) && magic.back() >= '0' &&
+                             magic.back() <= '9';
+  if (!other_version) return kNoHello;
+  return fmt::format(
+      "a kvd of another version: it speaks {}, and this server {}; all servers have to be of one version",
+      magic, kMagic);
 }
 
 }  // namespace
@@ -266,7 +284,8 @@ void FrameReader::feed(std::string_view bytes) {
 
 Result<std::optional<PeerMessage>> FrameReader::next() {
   std::string_view rest = std::string_view(buffer_).substr(start_);
-  if (!greeted_ && !begins_like_hello(rest)) return failure(kNoHello);
+  if (std::string wrong = greeted_ ? std::string() : not_like_hello(rest); !wrong.empty())
+    return failure(std::move(wrong));
   if (rest.size() < kLengthBytes) return std::optional<PeerMessage>();
   size_t length = frame_length(rest);
   if (length == 0 || length > (greeted_ ? limits::kFrameBytes : kHelloBytes)) {

@@ -56,6 +56,8 @@ inline constexpr const char* kReplaced = KVD_BUSY
 inline constexpr const char* kTakeovers = KVD_BUSY
     "servers=4 crash_us=200000 down_us_max=300000 slow_us=200000 "
     "fault_us_max=1000000 delay_us_max=10000 hunt_leader=90 clients=8 think_us_max=10000";
+// Servers' clocks jump.
+inline constexpr const char* kJumping = KVD_BUSY "jump_us=1000000 crash_us=2000000 down_us_max=300000";
 // A leader does not notice that the other one goes on without it.
 inline constexpr const char* kDeposed =
     KVD_BUSY "isolate_us=400000 fault_us_max=600000 hunt_leader=90 clients=8";
@@ -162,6 +164,9 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kWritesOvertake, "writes_overtake", kPipelined, 20},
     {Mutation::kRefusalForgotten, "refusal_forgotten", "", 1, breaks_by_forgetting_refusal, kHandedOn},
     {Mutation::kRepeatedBehind, "repeated_behind", "", 1, breaks_by_repeating_behind, kHandedOn},
+    {Mutation::kClockWithoutLeader, "clock_without_leader", kRough, 20},
+    {Mutation::kStallCounted, "stall_counted", kJumping, 20},
+    {Mutation::kDeposedClockKept, "deposed_clock_kept", kDeposed, 100},
 };
 
 }  // namespace kvd::sim

@@ -55,6 +55,7 @@ void Checkers::on_turn(int index, const NodeView& view) {
   if (server.excused && view.commit >= committed_.newest() && !view.leading) server.excused = false;
   if (new_lineage) server.checked = lineage_base(view.lineage);
   if (view.leading) check_one_leader(view);
+  note_appended(server, view);
   const Revision newest_before = committed_.newest();
   check_committed(index, view);
   check_digest(index, view);
@@ -101,10 +102,12 @@ void Checkers::check_committed(int index, const NodeView& view) {
                        revision.value, view.log_base.value, view.last.revision.value));
       return;
     }
+    const bool first_seen = committed_.at(revision) == nullptr;
     if (std::optional<std::string> why = committed_.record(entry)) {
       fail(fmt::format("s{}: {}", index, *why));
       return;
     }
+    if (first_seen) check_clock(*entry);
   }
   server.checked = std::max(server.checked, view.commit);
   const bool at_base = view.commit == lineage_base(view.lineage);
@@ -112,6 +115,35 @@ void Checkers::check_committed(int index, const NodeView& view) {
     fail(fmt::format("s{} believes revision {} to be committed, which nobody has committed", index,
                      view.commit.value));
   }
+}
+
+void Checkers::note_appended(Server& server, const NodeView& view) {
+  if (!view.leading) {
+    server.appended = Revision(0);
+    return;
+  }
+  for (Revision r(std::max(server.appended.value, view.log_base.value) + 1); r <= view.last.revision;
+       r = r.next())
+    appended_.try_emplace({server.entry_at(r)->epoch, r}, context_.queue.now());
+  server.appended = view.last.revision;
+}
+
+// Between any two committed entries the log's clock advances by no more than the true time, whoever led.
+void Checkers::check_clock(const Entry& entry) {
+  const auto at = appended_.find({entry.epoch, entry.revision});
+  if (at == appended_.end()) return;
+  if (lineage_of(entry.revision) != clock_lineage_) newest_clock_ = 0;
+  clock_lineage_ = lineage_of(entry.revision);
+  if (entry.clock < newest_clock_)
+    fail(fmt::format("the log's clock went back from {} to {} ms at revision {}", newest_clock_, entry.clock,
+                     entry.revision.value));
+  newest_clock_ = entry.clock;
+  const Duration lead =
+      Duration(milliseconds(static_cast<int64_t>(entry.clock))) - at->second.time_since_epoch();
+  if (clock_lead_ && lead > *clock_lead_ + milliseconds(1))
+    fail(fmt::format("the log's clock is {}us ahead of the true time at revision {}",
+                     (lead - *clock_lead_).count(), entry.revision.value));
+  clock_lead_ = std::min(clock_lead_.value_or(lead), lead);
 }
 
 // Complete copies at the same revision are equal.

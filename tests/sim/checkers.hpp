@@ -35,6 +35,10 @@ class Checkers {
   void restored_by_nobody() { gone_back_ = false; }  // a person would have to decide
   // An older copy of its directory has been given to this server: it may lack what it had, until it has it again.
   void excuse(int server) { servers_[server].excused = true; }
+  // A server's own clock has jumped, of which the log's may have counted one turn.
+  void clock_jumped(Duration turn_max) {
+    if (clock_lead_) *clock_lead_ += turn_max;
+  }
   // A node answers a client (the answer has not arrived yet). `floor`: see ClientOperation.
   void on_reply(int server, const StoreCall& request, const StoreAnswer& reply, Revision floor);
   // A client was told that this write certainly was not and never will be done. Judged at the end.
@@ -55,6 +59,7 @@ class Checkers {
     NodeView view;
     bool seen = false;  // `view` is of this life
     Revision checked;   // committed entries up to here have been compared
+    Revision appended;  // while it leads: entries up to here have been noted
     bool excused = false;
   };
 
@@ -62,6 +67,8 @@ class Checkers {
   void check_monotonic(int server, const NodeView& view);
   void check_one_leader(const NodeView& view);
   void check_committed(int server, const NodeView& view);
+  void note_appended(Server& server, const NodeView& view);
+  void check_clock(const Entry& entry);
   void check_digest(int server, const NodeView& view);
   void check_required(const Server& server);
   void check_holds_committed(const Server& server);
@@ -84,6 +91,11 @@ class Checkers {
   std::map<std::pair<Lineage, Epoch>, Member> leaders_;
   std::unordered_map<uint64_t, uint64_t> digests_;  // revision -> digest of the complete store there
   std::vector<StoreCall> certainly_not_;
+  std::map<std::pair<Epoch, Revision>, Instant> appended_;  // in true time
+  // Of the committed entries: what the log's clock showed, less the true time at which they were appended. The least.
+  std::optional<Duration> clock_lead_;
+  uint64_t newest_clock_ = 0;
+  Lineage clock_lineage_;  // of that
 };
 
 }  // namespace kvd::sim

@@ -28,6 +28,8 @@ int64_t Nemesis::mean_us(Fault fault) const {
       return options.stop_us;
     case kPause:
       return options.pause_us;
+    case kJump:
+      return options.jump_us;
     case kPartition:
       return options.partition_us;
     case kIsolate:
@@ -121,6 +123,9 @@ void Nemesis::inject(Fault fault) {
       return;
     case kPause:
       world_.pause(server, lasting());
+      return;
+    case kJump:
+      world_.jump_clock(server, context_.up_to(60'000'000));
       return;
     case kPartition:
       partition();

@@ -19,6 +19,7 @@ class Nemesis {
     kPower,
     kStop,
     kPause,
+    kJump,
     kPartition,
     kIsolate,
     kReset,

@@ -46,6 +46,7 @@ constexpr Field kFields[] = {
     {"power_us", &Options::power_us},
     {"stop_us", &Options::stop_us},
     {"pause_us", &Options::pause_us},
+    {"jump_us", &Options::jump_us},
     {"partition_us", &Options::partition_us},
     {"isolate_us", &Options::isolate_us},
     {"reset_us", &Options::reset_us},
@@ -238,6 +239,7 @@ Options draw_options(Prng& prng) {
   if (options.standalone == 0 && prng.one_in(3)) options.zk_back = prng.between(1, 4);
   if (options.durable == 1 && options.servers > 1 && prng.one_in(3)) options.old_copy = 1;
   options.pipelined = prng.one_in(3) ? 2 : 0;
+  if (prng.one_in(6)) options.jump_us = pick(prng, {1'000'000, 5'000'000});
   // Who pipelines does not wait, and one entry a round trip is slow: what is sent has to be done before time is up.
   if (options.pipelined > 0 && options.window_bytes == 1)
     options.operations_max =

@@ -43,6 +43,12 @@ void Process::resume() {
   }
 }
 
+void Process::jump_clock(Duration by) {
+  if (!node_) return;
+  ahead_ += by;
+  plan_turn();
+}
+
 // What came over one link, or from ZooKeeper, keeps its order.
 void Process::shuffle_waiting() {
   const auto source = [](const NodeInput& input) -> uint64_t {
@@ -93,11 +99,11 @@ void Process::turn() {
                   fmt::format("s{} spins: pump() asks for another turn at once, for ever", server_));
     return;
   }
-  const Instant deadline = node_->pump(now);
+  const Instant deadline = node_->pump(now + ahead_);
   const uint64_t life = lives_;
   owner_.on_turn(server_);
   perform_effects();
-  if (life == lives_) plan_timer(deadline);
+  if (life == lives_) plan_timer(deadline == kNever ? kNever : deadline - ahead_);
 }
 
 void Process::perform_effects() {

@@ -32,6 +32,8 @@ class Process {
   // arrived, as in libuv; then the sockets are read, in any order.
   void pause();
   void resume();
+  // Its clock shows so much more from now on: the machine was suspended, or moved to another one.
+  void jump_clock(Duration by);
   void deliver(NodeInput input);
   // Dies while it performs the effects of one of its next turns.
   void crash_in_next_turn(bool armed = true) { crash_armed_ = armed; }
@@ -61,6 +63,7 @@ class Process {
   bool turn_planned_ = false;
   bool crash_armed_ = false;
   Instant timer_ = kNever;
+  Duration ahead_{0};  // of the true time, its clock
   Instant turned_at_{};
   int turns_at_once_ = 0;
   std::vector<NodeInput> waiting_;

@@ -273,6 +273,13 @@ void World::pause(int server, Duration span) {
   });
 }
 
+void World::jump_clock(int server, Duration by) {
+  if (!is_alive(server)) return;
+  note(fmt::format("world: the clock of s{} jumps by {}us", server, by.count()));
+  processes_[server]->jump_clock(by);
+  checkers_.clock_jumped(Duration(context_.options.silence_us) / 2);
+}
+
 void World::start_twin(int server, Duration span) {
   if (is_alive(twin()) || durable()) return;  // another directory would be as good as a lost disk
   twin_of_ = server;

@@ -56,6 +56,7 @@ class World final : public Hosts, public ProcessOwner {
   void kill_and_damage(int server, bool all, Duration away);
   void stop_gracefully(int server, Duration away);
   void pause(int server, Duration span);
+  void jump_clock(int server, Duration by);
   // A second process with the id of `server`, at another address, for at most `span`: an operator's mistake.
   void start_twin(int server, Duration span);
   Network& network() { return network_; }

@@ -185,7 +185,9 @@ TEST_CASE("a value that could not be written again is refused, also where no fra
     constexpr size_t kLengthAt = 4 + 4 + 1;
     bytes.insert(kLengthAt + 4, size - limits::kFrameBytes, 'v');
     for (size_t i = 0; i < 4; ++i) bytes[kLengthAt + i] = static_cast<char>(size >> (8 * i));
-    CHECK(decode_items(bytes).has_value() == (size <= limits::kFrameBytes));
+    Frame frame;
+    frame.payload = bytes;
+    CHECK(decode_items(frame).has_value() == (size <= limits::kFrameBytes));
   }
 }
 

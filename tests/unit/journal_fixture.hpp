@@ -43,6 +43,7 @@ struct JournalFixture {
   DiskFound found;
   std::vector<Record> items;
   std::vector<uint64_t> revisions;  // of entries; 0 for every other record
+  std::vector<uint64_t> clocks;     // of entries
   DiskOpened opened;
   std::string failed;
   std::vector<DiskAnswer> rest;
@@ -64,6 +65,7 @@ struct JournalFixture {
         for (const DiskRecord& record : part->records) {
           const auto* e = std::get_if<EntryPointer>(&record);
           revisions.push_back(e != nullptr ? (*e)->revision.value : 0);
+          if (e != nullptr) clocks.push_back((*e)->clock);
         }
       } else if (auto* end = std::get_if<DiskOpened>(&answer)) {
         opened = *end;
@@ -106,6 +108,7 @@ struct JournalFixture {
     found = DiskFound();
     items.clear();
     revisions.clear();
+    clocks.clear();
     opened = DiskOpened();
     failed.clear();
     rest.clear();

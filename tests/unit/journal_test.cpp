@@ -443,14 +443,15 @@ TEST_CASE_FIXTURE(JournalFixture, "facts that cannot be read leave nothing that 
 TEST_CASE_FIXTURE(JournalFixture, "a directory of a newer version is refused, and stays as it is") {
   open_new();
   std::string bytes = files.files.at("facts");
-  bytes[8] = 3;
+  constexpr uint32_t kNewer = kFactsFormat + 1;
+  bytes[8] = static_cast<char>(kNewer);
   // The head is the same in every format, and its checksum tells it from damage.
-  const uint64_t checksum = hash_bytes(bytes.substr(12, 4) + bytes.substr(24), 3);
+  const uint64_t checksum = hash_bytes(bytes.substr(12, 4) + bytes.substr(24), kNewer);
   for (int i = 0; i < 8; ++i) bytes[16 + i] = static_cast<char>(checksum >> (8 * i));
   files.files["facts"] = bytes;
   const auto before = files.files;
   open();
-  CHECK(failed == "this directory was written by a newer kvd (format 3)");
+  CHECK(failed == "this directory was written by a newer kvd (format " + std::to_string(kNewer) + ")");
   CHECK(files.files == before);
   CHECK(perform({DiskRead{}}).empty());
 }

@@ -24,7 +24,7 @@ TEST_CASE("values are sizes, keys are quoted, and nothing breaks the line") {
   for (Space space : {Space::kData, Space::kRequests, Space::kFences})
     entry->effects.push_back(Record("k", "12345678", {Revision(1), Revision(0), 1, space}));
   CHECK(to_text(PeerMessage(Append{Epoch(1), {}, Revision(0), {entry}})) ==
-        R"(Append epoch=1 previous=0:0 commit=0 entries=[0:0 ["k"=8B, request "k"=8B, fence "k"=8B]])");
+        R"(Append epoch=1 previous=0:0 commit=0 entries=[0:0@0 ["k"=8B, request "k"=8B, fence "k"=8B]])");
   CHECK(to_text(NodeEffect(LinkSend{LinkId(3), TakeOver{Epoch(2)}})) == "LinkSend 3 TakeOver epoch=2");
   CHECK(to_text(NodeInput(LinkEnded{LinkId(3), LinkEnd::kReset, "x"})) == R"(LinkEnded 3 reset "x")");
 }

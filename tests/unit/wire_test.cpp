@@ -33,6 +33,7 @@ std::vector<PeerMessage> one_of_each() {
   auto entry = std::make_shared<Entry>();
   entry->epoch = Epoch(3);
   entry->revision = Revision(12);
+  entry->clock = 4711;
   entry->effects.push_back(Record(std::string_view("k\0y", 3), "value", {Revision(4), entry->revision, 9}));
   entry->effects.push_back(Record::deletion("gone", {Revision(2), entry->revision, 0, Space::kRequests}));
   entry->effects.push_back(Record("lock", "12345678", {entry->revision, entry->revision, 1, Space::kFences}));
@@ -52,7 +53,7 @@ std::vector<PeerMessage> one_of_each() {
       Append{Epoch(3), LogPosition{Epoch(2), Revision(11)}, Revision(10), {entry}},
       AppendAck{Epoch(3), Revision(12)},
       AppendNack{Epoch(4), true, Revision(1), 2, true, LogPosition{Epoch(3), Revision(9)}},
-      Heartbeat{Epoch(3), Revision(12), 5, 0xfeed, Revision(14), true},
+      Heartbeat{Epoch(3), Revision(12), 5, 0xfeed, Revision(14), true, 815},
       HeartbeatAck{Epoch(3), 5, true, 2, true},
       SnapshotBegin{Epoch(3), 2, LogPosition{Epoch(2), Revision(11)}, true},
       SnapshotChunk{Epoch(3), {item}},
@@ -167,6 +168,35 @@ TEST_CASE("a stream that does not begin with kvd's Hello is refused") {
   FrameReader reader;
   reader.feed(frame(TakeOver{Epoch(1)}));
   CHECK_FALSE(reader.next());
+}
+
+TEST_CASE("a server of another version is refused with one line that says so") {
+  std::string other = hello_frame();
+  other.replace(other.find("kvd4"), 4, "kvd3");
+  FrameReader reader;
+  reader.feed(other);
+  const auto refused = reader.next();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().detail ==
+        "a kvd of another version: it speaks kvd3, and this server kvd4; all servers have to be of one "
+        "version");
+}
+
+TEST_CASE("the log's clock crosses the wire, and none that could not be counted on") {
+  for (const uint64_t clock : {uint64_t{0}, uint64_t{815}, uint64_t{1} << 40}) {
+    const auto beat = decode_body(frame(Heartbeat{Epoch(1), {}, 0, 0, {}, false, clock}).substr(4));
+    REQUIRE(beat);
+    CHECK(std::get<Heartbeat>(*beat).clock == clock);
+    const auto begin = decode_body(frame(SnapshotBegin{Epoch(1), 1, {}, false, 0, clock}).substr(4));
+    REQUIRE(begin);
+    CHECK(std::get<SnapshotBegin>(*begin).clock == clock);
+  }
+  auto late = std::make_shared<Entry>();
+  late->revision = Revision(1);
+  late->clock = UINT64_MAX;
+  CHECK_FALSE(decode_body(frame(Append{Epoch(1), {}, {}, {late}}).substr(4)));
+  CHECK_FALSE(decode_body(frame(Heartbeat{Epoch(1), {}, 0, 0, {}, false, UINT64_MAX}).substr(4)));
+  CHECK_FALSE(decode_body(frame(SnapshotBegin{Epoch(1), 1, {}, false, 0, UINT64_MAX}).substr(4)));
 }
 
 TEST_CASE("lengths that no frame has are refused at once") {

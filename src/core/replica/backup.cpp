@@ -20,7 +20,7 @@ void BackupWriter::add(const SnapshotPart& part, std::string& out) {
   if (frames_ == 0) {
     size_t start = begin_frame(out);
     DiskFacts facts{part.cluster, part.lineage, part.at.epoch, part.from};
-    encode_snapshot_head(SnapshotHead{kJournalFormat, std::move(facts), part.at}, out);
+    encode_snapshot_head(SnapshotHead{kJournalFormat, std::move(facts), part.at, part.clock}, out);
     add_frame(FrameKind::kSnapshotHead, out, start);
   }
   if (!part.entries.empty()) {
@@ -110,23 +110,24 @@ void BackupReader::take(const Frame& frame) {
   }
   switch (frame.head.kind) {
     case FrameKind::kSnapshotHead: {
-      Result<SnapshotHead> head = decode_snapshot_head(frame.payload);
-      if (!head || head->format != kJournalFormat) {
+      Result<SnapshotHead> head = decode_snapshot_head(frame);
+      if (!head) {
         fail("has a beginning of another version");
         break;
       }
       head_ = std::move(*head);
       at_ = head_.base.revision;
+      store_.reach_clock(head_.clock);
       break;
     }
     case FrameKind::kSnapshotItems:
-      take_items(frame.payload);
+      take_items(frame);
       break;
     case FrameKind::kBackupEntries:
-      take_entries(frame.payload);
+      take_entries(frame);
       break;
     case FrameKind::kSnapshotFoot:
-      take_foot(frame.payload);
+      take_foot(frame);
       break;
     case FrameKind::kRecords:
     case FrameKind::kMark:
@@ -143,8 +144,8 @@ void BackupReader::take(const Frame& frame) {
   }
 }
 
-void BackupReader::take_items(std::string_view payload) {
-  Result<std::vector<Record>> items = decode_items(payload);
+void BackupReader::take_items(const Frame& frame) {
+  Result<std::vector<Record>> items = decode_items(frame);
   if (!items) return fail("holds what cannot be read: " + items.error().detail);
   for (Record& item : *items) {
     const std::pair<Space, std::string_view> before(space_, last_);
@@ -156,8 +157,8 @@ void BackupReader::take_items(std::string_view payload) {
   }
 }
 
-void BackupReader::take_entries(std::string_view payload) {
-  Result<std::vector<EntryPointer>> entries = decode_entries(payload);
+void BackupReader::take_entries(const Frame& frame) {
+  Result<std::vector<EntryPointer>> entries = decode_entries(frame);
   if (!entries) return fail("holds what cannot be read: " + entries.error().detail);
   for (const EntryPointer& entry : *entries) {
     if (entry->revision != at_.next())
@@ -167,8 +168,8 @@ void BackupReader::take_entries(std::string_view payload) {
   }
 }
 
-void BackupReader::take_foot(std::string_view payload) {
-  Result<SnapshotFoot> foot = decode_snapshot_foot(payload);
+void BackupReader::take_foot(const Frame& frame) {
+  Result<SnapshotFoot> foot = decode_snapshot_foot(frame);
   if (!foot) return fail("has an end that cannot be read: " + foot.error().detail);
   foot_ = *foot;
   ended_ = true;

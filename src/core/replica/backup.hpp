@@ -49,9 +49,9 @@ class BackupReader {
  private:
   void take(const Frame& frame);
   void take_head(std::string_view bytes);
-  void take_items(std::string_view payload);
-  void take_entries(std::string_view payload);
-  void take_foot(std::string_view payload);
+  void take_items(const Frame& frame);
+  void take_entries(const Frame& frame);
+  void take_foot(const Frame& frame);
   void fail(std::string wrong);
 
   uint64_t store_bytes_max_;

@@ -72,14 +72,14 @@ void Durability::truncate(Revision last) {
 }
 
 // What was gathered before belongs to the generation that ends here; what waited for it waits for the new one.
-void Durability::begin_generation(LogPosition base, const Log& log) {
+void Durability::begin_generation(LogPosition base, uint64_t clock, const Log& log) {
   if (!on_disk()) return;
   gathered_.clear();
   unsafe_.clear();
   log_bytes_ = 0;
   safe_end_ = Revision(0);
   commit_ = base.revision;
-  begin_snapshot(base, true);
+  begin_snapshot(base, clock, true);
   for (uint64_t r = base.revision.value + 1; r <= log.last().revision.value; ++r) append(log.at(Revision(r)));
   generation_barrier_ = barrier();
   for (Held& held : held_) {
@@ -109,14 +109,14 @@ void Durability::write_log(const Log& log, Revision commit) {
 // As those for a learner (replica_leader.cpp): the store is read part by part as it is at that moment, and the log from
 // the base on makes of it what it was at the revision of the end.
 
-void Durability::begin_snapshot(LogPosition base, bool fresh) {
+void Durability::begin_snapshot(LogPosition base, uint64_t clock, bool fresh) {
   snapshot_ = Snapshot{};
   stretch_ = static_cast<uint64_t>(out_.prng.between(100, 150));
   snapshot_->base = base.revision;
   snapshot_->fresh = fresh;
   snapshot_->log_bytes = log_bytes_;
   generation_open_ = fresh;
-  order(DiskSnapshotBegin{++snapshots_, base, fresh});
+  order(DiskSnapshotBegin{++snapshots_, base, fresh, clock});
 }
 
 bool Durability::snapshot_due(const Store& store) const {
@@ -128,10 +128,10 @@ bool Durability::snapshot_due(const Store& store) const {
 
 void Durability::write_snapshot(const Log& log, const Store& store, Revision commit) {
   if (!snapshot_ && generation_open_ && out_.now >= snapshot_after_) {
-    begin_generation(log.position(commit), log);  // the last attempt met no space
+    begin_generation(log.position(commit), store.clock(), log);  // the last attempt met no space
     write_log(log, commit);
   } else if (snapshot_due(store)) {
-    begin_snapshot(log.position(commit), false);
+    begin_snapshot(log.position(commit), store.clock(), false);
   }
   while (snapshot_ && !snapshot_->ended && snapshot_->sent - snapshot_->taken < kPartsInFlight) {
     DiskSnapshotItems part{snapshots_, store.items_behind(snapshot_->space, snapshot_->cursor,

@@ -30,7 +30,7 @@ class Durability {
   void truncate(Revision last);
   // Everything was replaced: the store is what it is at `base`, where `log` begins, and what is told from here on
   // follows `log`.
-  void begin_generation(LogPosition base, const Log& log);
+  void begin_generation(LogPosition base, uint64_t clock, const Log& log);
   // This copy is not to be believed after a restart: it contradicts the leader's. Until another generation replaces it.
   void distrust();
   void trust();
@@ -86,7 +86,7 @@ class Durability {
   bool snapshot_due(const Store& store) const;
   void write_log(const Log& log, Revision commit);
   void write_snapshot(const Log& log, const Store& store, Revision commit);
-  void begin_snapshot(LogPosition base, bool fresh);
+  void begin_snapshot(LogPosition base, uint64_t clock, bool fresh);
   void on_done(const DiskSnapshotDone& done);
 
   Outbox& out_;

@@ -11,6 +11,7 @@ namespace kvd {
 void Replay::begin(const DiskFound& found) {
   into_.log.reset(found.base);
   into_.commit = found.base.revision;
+  into_.store.reach_clock(found.clock);
   snapshot_end_ = found.snapshot_end;
   snapshot_digest_ = found.snapshot_digest;
 }

@@ -24,6 +24,7 @@ void Replica::restore(Recovery::Found found, Duration took) {
   epoch_ = found.facts.epoch;
   proposed_ = found.facts.proposed;
   store_ = std::move(found.store);
+  clock_.reach(store_.clock());
   log_ = std::move(found.log);
   commit_ = following().verified = found.commit;
   recovered_end_ = log_.last().revision;
@@ -139,7 +140,7 @@ void Replica::begin_lineage(Lineage lineage) {
   log_.reset(LogPosition{Epoch(0), lineage_base(lineage)});
   drop(std::exchange(store_, Store()));
   commit_ = recovered_end_ = lineage_base(lineage);
-  disk_.begin_generation(log_.base(), log_);
+  disk_.begin_generation(log_.base(), store_.clock(), log_);
   forget_leader();
   caught_up_ = false;
   agree_again();
@@ -162,7 +163,7 @@ void Replica::carry_over(const Register& content) {
   log_.reset(base);
   commit_ = recovered_end_ = base.revision;
   carrying_ = out_.config.self.durable;
-  disk_.begin_generation(base, log_);
+  disk_.begin_generation(base, store_.clock(), log_);
   forget_leader();
   agree_again();
   out_.kv_router.post(Applied{commit_});
@@ -173,6 +174,8 @@ void Replica::carry_over(const Register& content) {
 void Replica::lead() {
   drop_staging();
   role_.emplace<Leading>(log_, store_, commit_);
+  clock_.reach(store_.clock());
+  if (const EntryPointer& newest = log_.at(log_.last().revision)) clock_.reach(newest->clock);
   leader()->found = log_.last();
   leader()->takeover = log_.last().revision;
   leader()->fresh = !caught_up_ && out_.config.self.durable;
@@ -402,6 +405,7 @@ void Replica::on(DiskAnswer&& message) {
 
 void Replica::on_time() {
   log_.prune(commit_, out_.config.tuning.retained_entries);
+  if (active()) clock_.run(out_.now, out_.config.leader_silence / 2);
   if (leader()) {
     lead_on_time();
   } else if (register_ && register_->epoch == epoch_ && !doubted_) {

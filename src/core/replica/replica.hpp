@@ -20,6 +20,7 @@
 #include "core/replica/in_sync_set.hpp"
 #include "core/replica/leading.hpp"
 #include "core/replica/log.hpp"
+#include "core/replica/log_clock.hpp"
 #include "core/replica/peer.hpp"
 #include "core/replica/progress.hpp"
 #include "core/replica/recovery.hpp"
@@ -58,6 +59,7 @@ class Replica {
   Epoch epoch() const { return epoch_; }
   Revision commit() const { return commit_; }
   const Log& log() const { return log_; }
+  uint64_t clock_ms() const { return clock_.ms(); }
   const Store& store() const { return store_; }
   std::vector<Member> required() const;
   const std::optional<Register>& config() const { return register_; }
@@ -220,6 +222,7 @@ class Replica {
   Lineage lineage_;
   Epoch epoch_;  // newest known, from the register or from a peer: everything older is refused (rule 4)
   Log log_;
+  LogClock clock_;
   Store store_;
   std::vector<Store> freeing_;  // former ones, freed bit by bit
   Durability disk_;

@@ -92,7 +92,7 @@ void Replica::begin_copy_anew() {
   caught_up_ = false;
   following().lacks = false;
   agree_again();
-  disk_.begin_generation(log_.base(), log_);
+  disk_.begin_generation(log_.base(), store_.clock(), log_);
   out_.kv_router.post(Applied{commit_});
   ask_anew();
 }

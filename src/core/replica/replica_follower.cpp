@@ -15,6 +15,7 @@ void Replica::from_leader(const PeerSaid& said, PeerMessage& message) {
     }
   } else if (auto* heartbeat = std::get_if<Heartbeat>(&message)) {
     if (accept_leader(said, heartbeat->epoch)) {
+      clock_.hear(heartbeat->epoch, heartbeat->clock);
       on_heartbeat(said, *heartbeat);
     } else if (heartbeat->epoch < epoch_) {
       out_.emit(LinkSend{said.link, HeartbeatAck{epoch_, 0, false, 0, false}});
@@ -70,6 +71,7 @@ bool Replica::take_entries(Log& log, const Append& append, Revision floor) {
       truncate_after(log, entry->revision.previous());
     }
     log.append(entry);
+    clock_.hear(append.epoch, entry->clock);
     if (&log == &log_) disk_.append(entry);
   }
   return true;
@@ -153,7 +155,7 @@ void Replica::on_heartbeat(const PeerSaid& said, const Heartbeat& heartbeat) {
                {{"revision", std::to_string(commit_.value)}});
       set_sparse(false);
       // A restart must not find it as it was before: it is complete from here on only.
-      disk_.begin_generation(log_.position(commit_), log_);
+      disk_.begin_generation(log_.position(commit_), store_.clock(), log_);
       if (disk_.generation_safe()) set_caught_up();
     }
     compare_digests(heartbeat.digest);
@@ -190,17 +192,19 @@ void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin
   if (begin.sparse) {
     // The gap is not filled, so what we hold from before it may be stale for ever: start with nothing.
     drop(std::exchange(store_, Store()));
+    store_.reach_clock(begin.clock);
     log_.reset(begin.base);
     commit_ = begin.base.revision;
     following().verified = commit_;
     caught_up_ = false;
-    disk_.begin_generation(begin.base, log_);
+    disk_.begin_generation(begin.base, store_.clock(), log_);
     set_sparse(true);
     out_.kv_router.post(Applied{commit_});
     return;
   }
   following().staging = Staging{};
   following().staging->log.reset(begin.base);
+  following().staging->store.reach_clock(begin.clock);
   following().staging->commit = begin.base.revision;
   catching_up_.begin(begin.keys);
   out_.log(LogLevel::kInfo, "receives a snapshot", {{"revision", std::to_string(begin.base.revision.value)}});
@@ -245,7 +249,7 @@ void Replica::install_if_complete(LinkId link) {
   recovered_end_ = std::min(recovered_end_, log_.last().revision);  // what was behind it is void
   if (out_.config.self.durable)
     caught_up_ = false;  // until it is on disk: reads must not go back after a restart
-  disk_.begin_generation(log_.position(commit_), log_);
+  disk_.begin_generation(log_.position(commit_), store_.clock(), log_);
   catching_up_.end();
   following().verified = log_.last().revision;
   Revision leader_commit = staging.commit;

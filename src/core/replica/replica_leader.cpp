@@ -133,6 +133,7 @@ void Replica::mark_commit() {
 
 void Replica::activate() {
   leader()->active = true;
+  clock_.start(epoch_, out_.now);
   set_caught_up();
   out_.election.post(LeadActive{});
   out_.register_keeper.post(LeadActive{});

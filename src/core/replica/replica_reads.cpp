@@ -46,6 +46,7 @@ Answer Replica::read_snapshot(const ReadSnapshot& read, Revision& at) const {
   part.at = log_.position(at);
   part.digest = store_.digest();
   part.complete = complete();
+  part.clock = store_.clock();
   return part;
 }
 

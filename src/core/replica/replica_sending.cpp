@@ -26,8 +26,8 @@ void Replica::send_heartbeat(Peer& peer, bool notice) {
   if (copies().may_be_longer(peer)) return;  // it would cut off what it does not name
   if (!notice) peer.heartbeat_at = out_.now + out_.config.heartbeat;
   peer.told_commit = commit_;
-  out_.emit(LinkSend{
-      peer.link, Heartbeat{epoch_, commit_, leader()->round, store_.digest(), log_.last().revision, notice}});
+  out_.emit(LinkSend{peer.link, Heartbeat{epoch_, commit_, leader()->round, store_.digest(),
+                                          log_.last().revision, notice, clock_.ms()}});
 }
 
 void Replica::send_entries(Peer& peer) {
@@ -90,8 +90,8 @@ void Replica::begin_snapshot(Peer& peer) {
                 {"keys", std::to_string(store_.size())}});
     }
   }
-  out_.emit(LinkSend{
-      peer.link, SnapshotBegin{epoch_, peer.snapshots, log_.position(commit_), peer.sparse, store_.size()}});
+  out_.emit(LinkSend{peer.link, SnapshotBegin{epoch_, peer.snapshots, log_.position(commit_), peer.sparse,
+                                              store_.size(), store_.clock()}});
 }
 
 void Replica::send_snapshot(Peer& peer) {

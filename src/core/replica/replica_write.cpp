@@ -129,6 +129,7 @@ void Replica::append(const Propose& message, Change& change) {
   entry->epoch = epoch_;
   entry->revision = log_.last().revision.next();
   entry->effects = std::move(change.effects);
+  entry->clock = clock_.ms();
   reign.evaluator.note_appended(*entry);
   disk_.append(entry);
   reign.writes.push_back(PendingWrite{entry->revision, message.token, std::move(change.answer)});

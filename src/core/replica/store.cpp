@@ -60,6 +60,7 @@ void Store::set(Record* now, const Record& item) {
 }
 
 void Store::apply(const Entry& entry) {
+  reach_clock(entry.clock);
   for (const Record& effect : entry.effects) {
     Record* now = table(effect).find(effect.key());
     // At the same revision the item came from a snapshot that has this entry already: once more gives the same.

@@ -2,6 +2,7 @@
 // prefix of the log leads to (or, in a sparse server, the part of it that this server has seen), in the very records
 // that the log is made of. It never decides anything about the protocol.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <map>
 #include <memory>
@@ -29,7 +30,8 @@ class Store {
   // Applies one committed entry. Effects on keys that are already as new as the entry are skipped: a snapshot
   // that was read while writes went on may be ahead of the log that follows it.
   void apply(const Entry& entry);
-  void put(Record item);  // from a snapshot; replaces
+  void put(Record item);                                            // from a snapshot; replaces
+  void reach_clock(uint64_t ms) { clock_ = std::max(clock_, ms); }  // of a snapshot
   void clear();
   // To free millions of items is a pause. This frees some thousand of a store that is good for nothing else any more.
   // False: nothing is left that takes long.
@@ -53,6 +55,8 @@ class Store {
   Listing list(const ListKeys& query) const;
   // Sum over all items of a hash of each: the same for the same content, whatever the way to it.
   uint64_t digest() const { return digest_; }
+  // Of the newest entry that is in here, ms (log_clock.hpp).
+  uint64_t clock() const { return clock_; }
   uint64_t value_bytes() const { return std::get<DataSpace>(spaces_).value_bytes; }
   // About what it all takes in memory: records, and what each costs beside itself.
   uint64_t bytes() const { return bytes_; }
@@ -66,6 +70,7 @@ class Store {
   Spaces spaces_;
   uint64_t digest_ = 0;
   uint64_t bytes_ = 0;
+  uint64_t clock_ = 0;
 };
 
 // What one item counts in Store::bytes().

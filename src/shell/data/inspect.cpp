@@ -122,7 +122,7 @@ FileResult scan_segment(Files& files, const Files::Info& file, bool alone, Segme
     evidence = LossEvidence{frame->head.sequence + 1, frame->head.opening};
     report.closed = frame->head.kind == FrameKind::kClosing;
     if (frame->head.kind != FrameKind::kRecords) continue;
-    Result<std::vector<DiskRecord>> records = decode_records(frame->payload);
+    Result<std::vector<DiskRecord>> records = decode_records(*frame);
     if (!records) {
       report.damage =
           fmt::format("holds at byte {} what cannot be read: {}", report.used, records.error().detail);

@@ -116,6 +116,8 @@ void add_state(Metrics& metrics, const Status& status) {
   metrics.gauge("kvd_leader_known", "1 while this server knows a leader.", status.leader ? 1 : 0);
   metrics.gauge("kvd_epoch", "The newest epoch known here.", status.epoch.value);
   metrics.gauge("kvd_revision", "The newest revision applied here.", status.revision.value);
+  metrics.gauge("kvd_log_clock_seconds", "The log's own time, which runs while a leader is active.",
+                status.log_clock_ms / 1000);
   metrics.gauge("kvd_in_sync_members", "Servers in the in-sync set.", in_sync_count(status));
   metrics.gauge("kvd_min_in_sync", "Fewer servers in sync than this refuse writes.",
                 status.config ? status.config->min_in_sync : 0);
@@ -203,6 +205,7 @@ std::string cluster_json(const Status& status, const HttpIdentity& identity) {
   write_work(json, status);
   json.member("durable", status.durable).member("store_bytes", status.store_bytes);
   json.member("keys", status.keys).member("digest", fmt::format("{:016x}", status.digest));
+  json.member("log_clock_ms", status.log_clock_ms);
   json.member("version", identity.version).member("uptime_s", to_ms(status.uptime) / 1000);
   json.end_object();
   return json.take() + "\n";
