@@ -135,7 +135,9 @@ TEST_CASE("pipelines: nothing is done behind a stream before it ends, and its cl
     client.send(kHold + put("a") + get("a"));
     fixture.run_until([&] { return fixture.calls.size() == 1; });
     const RequestId stream = std::exchange(fixture.calls, {})[0].id;
-    auto say = [&](bool last) { fixture.say({stream, {ServiceStatus::kOk, Document()}, true, last}); };
+    auto say = [&](bool last) {
+      fixture.say({stream, ServiceAnswer{ServiceStatus::kOk, Document()}, true, last});
+    };
     say(false);
     fixture.settle();
     CHECK(fixture.asked == 0);

@@ -339,7 +339,7 @@ TEST_CASE("restore: behind a request that is not answered it is refused and keep
   node.fixture.settle();
   CHECK(node.work());
   const RequestId first = node.fixture.calls[0].id;
-  node.fixture.say({first, {ServiceStatus::kOk, Document()}, false, true});
+  node.fixture.say({first, ServiceAnswer{ServiceStatus::kOk, Document()}, false, true});
   CHECK(client.next().status == 200);
   const Response refused = client.next();
   CHECK(refused.status == 503);

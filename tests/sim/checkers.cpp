@@ -124,7 +124,7 @@ void Checkers::note_appended(Server& server, const NodeView& view) {
   }
   for (Revision r(std::max(server.appended.value, view.log_base.value) + 1); r <= view.last.revision;
        r = r.next())
-    appended_.try_emplace({server.entry_at(r)->epoch, r}, context_.queue.now());
+    appended_.try_emplace({server.entry_at(r)->epoch, r}, context_.queue.now() + jumps_);
   server.appended = view.last.revision;
 }
 

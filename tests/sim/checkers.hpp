@@ -36,9 +36,7 @@ class Checkers {
   // An older copy of its directory has been given to this server: it may lack what it had, until it has it again.
   void excuse(int server) { servers_[server].excused = true; }
   // A server's own clock has jumped, of which the log's may have counted one turn.
-  void clock_jumped(Duration turn_max) {
-    if (clock_lead_) *clock_lead_ += turn_max;
-  }
+  void clock_jumped(Duration turn_max) { jumps_ += turn_max; }
   // A node answers a client (the answer has not arrived yet). `floor`: see ClientOperation.
   void on_reply(int server, const StoreCall& request, const StoreAnswer& reply, Revision floor);
   // A client was told that this write certainly was not and never will be done. Judged at the end.
@@ -91,7 +89,9 @@ class Checkers {
   std::map<std::pair<Lineage, Epoch>, Member> leaders_;
   std::unordered_map<uint64_t, uint64_t> digests_;  // revision -> digest of the complete store there
   std::vector<StoreCall> certainly_not_;
-  std::map<std::pair<Epoch, Revision>, Instant> appended_;  // in true time
+  std::map<std::pair<Epoch, Revision>, Instant>
+      appended_;  // in true time, and with what jumps may have added by then
+  Duration jumps_{0};
   // Of the committed entries: what the log's clock showed, less the true time at which they were appended. The least.
   std::optional<Duration> clock_lead_;
   uint64_t newest_clock_ = 0;

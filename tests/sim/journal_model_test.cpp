@@ -34,7 +34,7 @@ JournalModel model() {
 
 JournalModel::Opened opened(std::vector<DiskRecord> records) {
   JournalModel::Opened made;
-  made.found = {kFacts, {Epoch(1), Revision(10)}, Revision(10), 77, 0};
+  made.found = {kFacts, {Epoch(1), Revision(10)}, 0, Revision(10), 77, 0};
   made.items = {Record("a", "", {})};
   made.records = std::move(records);
   made.opened = {true, true, ""};

@@ -11,7 +11,7 @@
 #include "base/take_all_stack.hpp"
 #include "base/trace.hpp"
 
-namespace kvd {
+namespace kvd::base_test {
 
 TEST_CASE("an append buffer keeps its items when it grows, is cut and changes hands") {
   auto counted = std::make_shared<int>(0);
@@ -106,4 +106,4 @@ TEST_CASE("the trace's hash depends on every line and on their order") {
   CHECK(hash({"a"}) != hash({"a", "b"}));
 }
 
-}  // namespace kvd
+}  // namespace kvd::base_test

@@ -4,7 +4,7 @@
 
 #include <doctest.h>
 
-namespace kvd {
+namespace kvd::document_test {
 
 TEST_CASE("document: members in their order as JSON") {
   CHECK(to_json(Document()) == "{}");
@@ -61,4 +61,4 @@ TEST_CASE("document: a list is shared, not copied") {
   CHECK(to_json(other) == R"({"list":["a","b"]})");
 }
 
-}  // namespace kvd
+}  // namespace kvd::document_test

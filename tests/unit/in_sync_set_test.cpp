@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace kvd {
+namespace kvd::in_sync_set_test {
 namespace {
 
 Member member(const std::string& id, uint64_t incarnation = 1) {
@@ -194,4 +194,4 @@ TEST_CASE("a leader that has only its directory removes nobody whom it awaits") 
   CHECK(books.proposed() == "-");
 }
 
-}  // namespace kvd
+}  // namespace kvd::in_sync_set_test

@@ -11,7 +11,7 @@
 #include "msg/limits.hpp"
 #include "support/store_client.hpp"
 
-namespace kvd {
+namespace kvd::node_test {
 namespace {
 
 // A standalone node with its own clock.
@@ -546,4 +546,4 @@ TEST_CASE("the log keeps what it must and prunes what is committed") {
   CHECK(log.last().revision == Revision(11));
 }
 
-}  // namespace kvd
+}  // namespace kvd::node_test

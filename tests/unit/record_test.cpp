@@ -10,7 +10,7 @@
 #include "base/hash.hpp"
 #include "msg/limits.hpp"
 
-namespace kvd {
+namespace kvd::record_test {
 namespace {
 
 constexpr Record::Metadata kMetadata{Revision(1), Revision(7), 3, Space::kRequests};
@@ -141,4 +141,4 @@ TEST_CASE("threads may share records") {
   }
 }
 
-}  // namespace kvd
+}  // namespace kvd::record_test

@@ -15,7 +15,7 @@
 #include "core/replica/table.hpp"
 #include "msg/limits.hpp"
 
-namespace kvd {
+namespace kvd::store_test {
 namespace {
 
 Record item(std::string_view key, std::string_view value = "v", uint64_t revision = 1) {
@@ -264,4 +264,4 @@ TEST_CASE("a store's digest is the same for the same content, whatever the way")
   CHECK(from_snapshot.find("b")->value() == "3");
 }
 
-}  // namespace kvd
+}  // namespace kvd::store_test

@@ -6,7 +6,7 @@
 
 #include "msg/znodes.hpp"
 
-namespace kvd {
+namespace kvd::text_test {
 
 TEST_CASE("values are sizes, keys are quoted, and nothing breaks the line") {
   CHECK(to_text(Operation(PutKey{"a\n\"\\\xff", Bytes("12345"), {}})) == R"(PutKey "a\x0a\"\\\xff"=5B)");
@@ -54,4 +54,4 @@ TEST_CASE("what ZooKeeper is asked and answers: the register in full, other data
   CHECK(to_text(result) == "ZkResult 7 ok children=[a, b]");
 }
 
-}  // namespace kvd
+}  // namespace kvd::text_test

@@ -7,7 +7,7 @@
 #include "msg/limits.hpp"
 #include "msg/text.hpp"
 
-namespace kvd {
+namespace kvd::wire_test {
 namespace {
 
 ServerInfo server(const std::string& id) {
@@ -378,4 +378,4 @@ TEST_CASE("entries must follow each other and what they claim to follow") {
   CHECK_FALSE(decode_body(body));
 }
 
-}  // namespace kvd
+}  // namespace kvd::wire_test

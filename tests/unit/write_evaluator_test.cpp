@@ -14,7 +14,7 @@
 #include "core/replica/fences.hpp"
 #include "msg/limits.hpp"
 
-namespace kvd {
+namespace kvd::write_evaluator_test {
 namespace {
 
 Condition absent() {
@@ -274,4 +274,4 @@ TEST_CASE("a restore into an empty cluster looks at the tail as well") {
   CHECK(unchanged<Box<Fenced>>(leader.write(put("a", "late"), "", Fence{"lock", 7})));
 }
 
-}  // namespace kvd
+}  // namespace kvd::write_evaluator_test

@@ -8,7 +8,7 @@
 
 #include "msg/zk_checks.hpp"
 
-namespace kvd {
+namespace kvd::zk_test {
 
 TEST_CASE("zk: a path is UTF-8") {
   CHECK(zk_path_valid("/\xc3\xa4"));
@@ -41,4 +41,4 @@ TEST_CASE("digits complete the path of a sequential znode of either kind and of 
   }
 }
 
-}  // namespace kvd
+}  // namespace kvd::zk_test

@@ -4,7 +4,7 @@
 
 #include <doctest.h>
 
-namespace kvd {
+namespace kvd::znodes_test {
 namespace {
 
 Register example() {
@@ -121,4 +121,4 @@ TEST_CASE("addresses, with brackets around IPv6") {
   }
 }
 
-}  // namespace kvd
+}  // namespace kvd::znodes_test
