@@ -77,6 +77,7 @@ class Encoder {
     for (size_t i = 0; i < sizeof(T); ++i) bytes[i] = static_cast<char>(number >> (8 * i));
     out_.append(bytes, sizeof(T));
   }
+  void put(const int64_t& number) { put(static_cast<uint64_t>(number)); }
   void put(const bool& flag) { put(static_cast<uint8_t>(flag ? 1 : 0)); }
   template <class T>
   requires std::is_enum_v<T>
@@ -197,6 +198,11 @@ class Decoder {
       value |= static_cast<uint64_t>(static_cast<unsigned char>(bytes[i])) << (8 * i);
     }
     number = static_cast<T>(value);
+  }
+  void get(int64_t& number) {
+    uint64_t bits = 0;
+    get(bits);
+    number = static_cast<int64_t>(bits);
   }
   void get(bool& flag) {
     uint8_t byte = 0;
