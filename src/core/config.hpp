@@ -48,6 +48,8 @@ struct NodeConfig {
   uint32_t expect = 1;       // a new cluster's first write waits for so many servers in sync; 1 to 64
   bool force_new_lineage = false;
   uint64_t memory_max = UINT64_MAX;  // bytes of the store, Store::bytes(): nothing grows beyond
+  // No value gets larger by what is added or appended to it. (How large one may be sent is the shell's to say.)
+  size_t value_bytes_max = 1u << 20;
   std::optional<AddressPool> names_pool;
   std::string zookeeper_prefix;  // before every path there; may be empty
   // `heartbeat` < `follower_lag` < `leader_silence`: a leader that lives and reaches ZooKeeper wins the race

@@ -58,6 +58,10 @@ enum class Mutation : uint8_t {
   kFenceOfChanges,        //     the token of a write that changes no key is forgotten
   kWritesOvertake,        //     a write does not wait for one before it on its connection that went elsewhere
   kRefusalForgotten,      //     a write is done although one that its server sent before it was refused
+  kTxnOfCommitted,        //  8: a transaction is held against committed writes only
+  kTxnTorn,               //     ... becomes two entries
+  kAddReplayed,           //     an addition that is repeated with its idempotency key is done once more
+  kAddOfCommitted,        //  8: ... adds to the committed number, whatever the tail makes of it
   kRepeatedBehind,        //     a write whose answer is lost is sent again behind others of its connection
   kClockWithoutLeader,    //     the log's clock counts the time without a leader
   kStallCounted,          //     ... the time in which the leader's loop slept

@@ -2,6 +2,7 @@
 // Call, call.hpp), one server forwards them to another in the same words, and the face turns answers into its own.
 #pragma once
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -65,6 +66,31 @@ struct WriteBatch {  // one revision, all or nothing, in order
   bool if_empty = false;      // refused (kNotEmpty) when there is any key
   std::vector<Fence> fences;  // of a backup that is restored: each is remembered unless a larger one is
 };
+// What has to be true of a key for a transaction's first branch. A key that is not there has revision 0 and version 0,
+// and no value.
+struct TxnCondition {
+  enum class Of : uint8_t { kExists, kRevision, kVersion, kValue };
+  enum class Is : uint8_t { kEqual, kNotEqual, kLess, kGreater };
+  std::string key;
+  Of of = Of::kExists;
+  Is is = Is::kEqual;   // kExists: always kEqual
+  uint64_t number = 0;  // to compare with a revision or version; kExists: 1, or 0 for a key that is not there
+  Bytes value;          // kValue; with kLess or kGreater a decimal number (base/decimal.hpp)
+};
+struct TxnOp {
+  enum class Kind : uint8_t { kPut, kDelete, kAdd, kAppend, kGet };
+  Kind kind = Kind::kGet;
+  std::string key;
+  Bytes value;     // kPut, kAppend
+  int64_t by = 0;  // kAdd
+};
+// One revision, all or nothing: when all conditions hold the first branch is done, else the second one, in order.
+// At least one operation in the two of them.
+struct Transaction {
+  std::vector<TxnCondition> conditions;  // at most limits::kTxnConditions
+  std::vector<TxnOp> then_ops;           // at most limits::kBatchOps each
+  std::vector<TxnOp> else_ops;
+};
 struct ChangeSettings {
   uint32_t min_in_sync = 1;
 };
@@ -84,8 +110,21 @@ struct ReadSnapshot {
   std::string after;              // ... its key
 };
 
-using Operation = std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefix, WriteBatch, ChangeSettings,
-                               QueryStatus, MoveLeader, ReadSnapshot, DecideLineage>;
+// The key's value is a decimal number (base/decimal.hpp), or there is none yet: that counts as 0.
+struct AddNumber {
+  std::string key;
+  int64_t by = 0;
+  Condition condition;
+};
+struct AppendBytes {  // to the key's value; to nothing where there is none yet
+  std::string key;
+  Bytes value;
+  Condition condition;
+};
+
+using Operation =
+    std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefix, WriteBatch, ChangeSettings, QueryStatus,
+                 MoveLeader, ReadSnapshot, DecideLineage, Box<Transaction>, AddNumber, AppendBytes>;
 
 enum class ReadMode { kLocal, kLinear };
 
@@ -137,6 +176,34 @@ struct LineageForced {
   Lineage lineage;
 };
 
+struct NumberIs {  // after an addition; the reply's revision is the key's
+  int64_t value = 0;
+};
+
+// What each operation of a transaction led to.
+struct OpPut {
+  bool created = false;
+};
+struct OpDeleted {
+  bool deleted = false;  // false: there was no such key
+};
+struct OpAdded {
+  int64_t value = 0;  // the sum
+};
+struct OpAppended {
+  bool created = false;
+};
+struct OpFound {
+  Bytes value;
+  Revision revision;  // 0: that of the answer, since an operation before this one wrote the key
+};
+struct OpMissing {};
+using OpResult = std::variant<OpPut, OpDeleted, OpAdded, OpAppended, OpFound, OpMissing>;
+struct TxnDone {
+  bool succeeded = false;         // all conditions held
+  std::vector<OpResult> results;  // of the branch that was done
+};
+
 enum class ErrorCode : uint8_t {
   kNoLeader,         // none known in time
   kNotEnoughInSync,  // fewer than --min-in-sync, or a new cluster waits for --expect
@@ -154,12 +221,20 @@ enum class ErrorCode : uint8_t {
   kDiskFull,    // 507: too little space is left on the leader's disk for a write that grows
   kMemoryFull,  // 507: ... or below --max-memory
   kNotEmpty,    // 409: there are keys, and there should be none
+  kNotANumber,  // 409: what is to be added to is no decimal number
+  kOverflow,    // 409: the sum is beyond 64 bits
 };
 enum class Outcome : uint8_t { kNotApplied, kUnknown };
 
+inline constexpr uint32_t kNoOp = UINT32_MAX;
 struct Failed {
+  Failed() = default;
+  Failed(ErrorCode what, Outcome what_became, std::string why, uint32_t which = kNoOp)
+      : code(what), outcome(what_became), op(which), detail(std::move(why)) {}
+
   ErrorCode code = ErrorCode::kNoLeader;
   Outcome outcome = Outcome::kNotApplied;  // for writes; reads are always kNotApplied
+  uint32_t op = kNoOp;                     // the operation of a transaction that could not be done, from 0
   std::string detail;
 };
 
@@ -256,7 +331,7 @@ struct SnapshotPart {  // the entries come before the items; stays within its no
 
 using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
                             BatchWritten, ConditionFailed, SettingsChanged, Failed, Box<Status>, LeaderMoved,
-                            Box<SnapshotPart>, Box<Fenced>, LineageForced>;
+                            Box<SnapshotPart>, Box<Fenced>, LineageForced, Box<TxnDone>, NumberIs>;
 
 struct StoreAnswer {
   Answer answer;
@@ -267,5 +342,6 @@ struct StoreAnswer {
 
 bool is_write(const Operation& operation);
 size_t operation_bytes(const Operation& operation);  // of its keys and values; 0 for what has none
+size_t transaction_bytes(const Transaction& transaction);
 
 }  // namespace kvd

@@ -81,6 +81,7 @@ class Encoder {
     for (size_t i = 0; i < sizeof(T); ++i) bytes[i] = static_cast<char>(number >> (8 * i));
     out_.append(bytes, sizeof(T));
   }
+  void put(const int64_t& number) { put(static_cast<uint64_t>(number)); }
   void put(const bool& flag) { put(static_cast<uint8_t>(flag ? 1 : 0)); }
   template <class T>
   requires std::is_enum_v<T>
@@ -89,7 +90,6 @@ class Encoder {
   void put(const StrongId<Tag>& id) {
     put(id.value);
   }
-  void put(const int64_t& number) { put(static_cast<uint64_t>(number)); }
   void put(const Duration& span) { put(static_cast<uint64_t>(span.count())); }
   void put(std::string_view text) {
     CHECK(text.size() <= limits::kFrameBytes);
@@ -214,6 +214,11 @@ class Decoder {
     }
     number = static_cast<T>(value);
   }
+  void get(int64_t& number) {
+    uint64_t bits = 0;
+    get(bits);
+    number = static_cast<int64_t>(bits);
+  }
   void get(bool& flag) {
     uint8_t byte = 0;
     get(byte);
@@ -230,11 +235,6 @@ class Decoder {
       byte = 0;
     }
     value = static_cast<T>(byte);
-  }
-  void get(int64_t& number) {
-    uint64_t bits = 0;
-    get(bits);
-    number = static_cast<int64_t>(bits);
   }
   template <class Tag>
   void get(StrongId<Tag>& id) {

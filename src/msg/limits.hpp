@@ -20,6 +20,12 @@ inline constexpr size_t kForgottenBatches = 256;
 inline constexpr size_t kBatchOps = 1024;  // more: 400
 // A batch's JSON is read, evaluated and copied for each follower in one turn of the loop: more: 413.
 inline constexpr size_t kBatchBytes = 4u << 20;
+// A transaction: conditions (more: 400); its JSON and each branch's operations have the bounds of a batch.
+inline constexpr size_t kTxnConditions = 128;
+// What its operations found, together, unless that is one value alone: it becomes JSON at once. More: 413.
+inline constexpr size_t kTxnFoundBytes = 4u << 20;
+// Of an answer that is remembered for an idempotency key; longer ones only transactions have: 413.
+inline constexpr size_t kRememberedBytes = 4096;
 inline constexpr size_t kDeletedKeys =
     16'384;  // by one prefix, all at once: every other client waits meanwhile: 413
 inline constexpr size_t kListItems = 1000;  // a page's size when none is asked for; the most is 10,000

@@ -123,11 +123,27 @@ const char* register_fault_name(RegisterFault fault) {
 bool is_write(const Operation& operation) {
   return std::holds_alternative<PutKey>(operation) || std::holds_alternative<DeleteKey>(operation) ||
          std::holds_alternative<DeletePrefix>(operation) || std::holds_alternative<WriteBatch>(operation) ||
-         std::holds_alternative<ChangeSettings>(operation) || std::holds_alternative<MoveLeader>(operation);
+         std::holds_alternative<ChangeSettings>(operation) || std::holds_alternative<MoveLeader>(operation) ||
+         std::holds_alternative<Box<Transaction>>(operation) ||
+         std::holds_alternative<AddNumber>(operation) || std::holds_alternative<AppendBytes>(operation);
+}
+
+size_t transaction_bytes(const Transaction& transaction) {
+  size_t bytes = 0;
+  for (const TxnCondition& condition : transaction.conditions)
+    bytes += condition.key.size() + condition.value.size();
+  for (const auto* branch : {&transaction.then_ops, &transaction.else_ops}) {
+    for (const TxnOp& op : *branch) bytes += op.key.size() + op.value.size();
+  }
+  return bytes;
 }
 
 size_t operation_bytes(const Operation& operation) {
   if (const auto* put = std::get_if<PutKey>(&operation)) return put->key.size() + put->value.size();
+  if (const auto* append = std::get_if<AppendBytes>(&operation))
+    return append->key.size() + append->value.size();
+  if (const auto* transaction = std::get_if<Box<Transaction>>(&operation))
+    return transaction_bytes(**transaction);
   size_t bytes = 0;
   if (const auto* batch = std::get_if<WriteBatch>(&operation)) {
     for (const BatchOp& op : batch->ops) bytes += op.key.size() + (op.value ? op.value->size() : 0);

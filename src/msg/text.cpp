@@ -84,6 +84,40 @@ std::string text_of(const Condition& condition) {
   return out;
 }
 
+std::string text_of(const TxnCondition& condition) {
+  const char* const of[] = {"exists", "revision", "version", "value"};
+  const char* const is[] = {"=", "!=", "<", ">"};
+  const std::string what = condition.of == TxnCondition::Of::kValue ? size_of(condition.value)
+                                                                    : fmt::format("{}", condition.number);
+  return fmt::format("{} {}{}{}", quoted(condition.key), of[static_cast<size_t>(condition.of)],
+                     is[static_cast<size_t>(condition.is)], what);
+}
+std::string text_of(const TxnOp& op) {
+  switch (op.kind) {
+    case TxnOp::Kind::kPut:
+      return quoted(op.key) + "=" + size_of(op.value);
+    case TxnOp::Kind::kDelete:
+      return quoted(op.key) + " deleted";
+    case TxnOp::Kind::kAdd:
+      return fmt::format("{}+={}", quoted(op.key), op.by);
+    case TxnOp::Kind::kAppend:
+      return quoted(op.key) + "+=" + size_of(op.value);
+    case TxnOp::Kind::kGet:
+      return quoted(op.key);
+  }
+  return "?";
+}
+struct OpResultText {
+  std::string operator()(const OpPut& m) const { return m.created ? "put created" : "put"; }
+  std::string operator()(const OpDeleted& m) const { return m.deleted ? "deleted" : "absent"; }
+  std::string operator()(const OpAdded& m) const { return fmt::format("is {}", m.value); }
+  std::string operator()(const OpAppended& m) const { return m.created ? "appended created" : "appended"; }
+  std::string operator()(const OpFound& m) const {
+    return fmt::format("found {}@{}", size_of(m.value), m.revision.value);
+  }
+  std::string operator()(const OpMissing&) const { return "missing"; }
+};
+
 const char* error_name(ErrorCode code) {
   switch (code) {
     case ErrorCode::kNoLeader:
@@ -118,6 +152,10 @@ const char* error_name(ErrorCode code) {
       return "memory_full";
     case ErrorCode::kNotEmpty:
       return "not_empty";
+    case ErrorCode::kNotANumber:
+      return "not_a_number";
+    case ErrorCode::kOverflow:
+      return "overflow";
   }
   return "?";
 }
@@ -169,6 +207,18 @@ struct OperationText {
     return std::string(m.if_empty ? "WriteBatch if_empty " : "WriteBatch ") +
            list(m.ops, [](const BatchOp& op) { return text_of(op); }) +
            (m.fences.empty() ? "" : " fences=" + list(m.fences, [](const Fence& f) { return text_of(f); }));
+  }
+  std::string operator()(const Box<Transaction>& m) const {
+    const auto ops = [](const TxnOp& op) { return text_of(op); };
+    return fmt::format("Transaction if={} then={} else={}",
+                       list(m->conditions, [](const TxnCondition& condition) { return text_of(condition); }),
+                       list(m->then_ops, ops), list(m->else_ops, ops));
+  }
+  std::string operator()(const AddNumber& m) const {
+    return fmt::format("AddNumber {}+={}{}", quoted(m.key), m.by, text_of(m.condition));
+  }
+  std::string operator()(const AppendBytes& m) const {
+    return fmt::format("AppendBytes {}+={}{}", quoted(m.key), size_of(m.value), text_of(m.condition));
   }
   std::string operator()(const ChangeSettings& m) const {
     return fmt::format("ChangeSettings min_in_sync={}", m.min_in_sync);
@@ -223,10 +273,15 @@ struct AnswerText {
                        m.items.size(), m.more ? " more" : fmt::format(" digest={:016x}", m.digest),
                        incomplete(m.complete));
   }
+  std::string operator()(const Box<TxnDone>& m) const {
+    return fmt::format("TxnDone {} {}", m->succeeded ? "then" : "else",
+                       list(m->results, [](const OpResult& r) { return std::visit(OpResultText(), r); }));
+  }
+  std::string operator()(const NumberIs& m) const { return fmt::format("NumberIs {}", m.value); }
   std::string operator()(const Failed& m) const {
-    return fmt::format("Failed {} {}{}", error_name(m.code),
-                       m.outcome == Outcome::kUnknown ? "unknown" : "not_applied",
-                       m.detail.empty() ? "" : " " + quoted(m.detail));
+    return fmt::format(
+        "Failed {} {}{}{}", error_name(m.code), m.outcome == Outcome::kUnknown ? "unknown" : "not_applied",
+        m.op != kNoOp ? fmt::format(" op={}", m.op) : "", m.detail.empty() ? "" : " " + quoted(m.detail));
   }
   std::string operator()(const Box<Status>& box) const {
     const Status& m = *box;

@@ -45,6 +45,11 @@ auto fields(Of<DeleteKey> auto& m) { return std::tie(m.key, m.condition); }
 auto fields(Of<DeletePrefix> auto& m) { return std::tie(m.prefix, m.limit); }
 auto fields(Of<BatchOp> auto& m) { return std::tie(m.key, m.value); }
 auto fields(Of<WriteBatch> auto& m) { return std::tie(m.ops, m.if_empty, m.fences); }
+auto fields(Of<TxnCondition> auto& m) { return std::tie(m.key, m.of, m.is, m.number, m.value); }
+auto fields(Of<TxnOp> auto& m) { return std::tie(m.kind, m.key, m.value, m.by); }
+auto fields(Of<Transaction> auto& m) { return std::tie(m.conditions, m.then_ops, m.else_ops); }
+auto fields(Of<AddNumber> auto& m) { return std::tie(m.key, m.by, m.condition); }
+auto fields(Of<AppendBytes> auto& m) { return std::tie(m.key, m.value, m.condition); }
 auto fields(Of<ChangeSettings> auto& m) { return std::tie(m.min_in_sync); }
 auto fields(Of<QueryStatus> auto&) { return std::tie(); }
 auto fields(Of<MoveLeader> auto& m) { return std::tie(m.to); }
@@ -64,7 +69,15 @@ auto fields(Of<SettingsChanged> auto& m) { return std::tie(m.min_in_sync); }
 auto fields(Of<Fenced> auto& m) { return std::tie(m.fence, m.current); }
 auto fields(Of<LeaderMoved> auto& m) { return std::tie(m.leader); }
 auto fields(Of<LineageForced> auto& m) { return std::tie(m.lineage); }
-auto fields(Of<Failed> auto& m) { return std::tie(m.code, m.outcome, m.detail); }
+auto fields(Of<NumberIs> auto& m) { return std::tie(m.value); }
+auto fields(Of<OpPut> auto& m) { return std::tie(m.created); }
+auto fields(Of<OpDeleted> auto& m) { return std::tie(m.deleted); }
+auto fields(Of<OpAdded> auto& m) { return std::tie(m.value); }
+auto fields(Of<OpAppended> auto& m) { return std::tie(m.created); }
+auto fields(Of<OpFound> auto& m) { return std::tie(m.value, m.revision); }
+auto fields(Of<OpMissing> auto&) { return std::tie(); }
+auto fields(Of<TxnDone> auto& m) { return std::tie(m.succeeded, m.results); }
+auto fields(Of<Failed> auto& m) { return std::tie(m.code, m.outcome, m.detail, m.op); }
 
 auto fields(Of<Hello> auto& m) {
   return std::tie(m.cluster, m.lineage, m.from, m.to, m.epoch, m.sparse, m.recovered);
@@ -107,9 +120,16 @@ auto fields(Of<ServiceForwardResult> auto& m) { return std::tie(m.request, m.ans
 auto fields(Of<ServiceForwardCancelled> auto& m) { return std::tie(m.request); }
 
 template <>
-constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kNotEmpty);
+constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kOverflow);
 template <>
 constexpr uint8_t kLast<Outcome> = static_cast<uint8_t>(Outcome::kUnknown);
+
+template <>
+constexpr uint8_t kLast<TxnCondition::Of> = static_cast<uint8_t>(TxnCondition::Of::kValue);
+template <>
+constexpr uint8_t kLast<TxnCondition::Is> = static_cast<uint8_t>(TxnCondition::Is::kGreater);
+template <>
+constexpr uint8_t kLast<TxnOp::Kind> = static_cast<uint8_t>(TxnOp::Kind::kGet);
 
 template <>
 constexpr uint8_t kLast<Collection> = static_cast<uint8_t>(kLastCollection);
@@ -124,6 +144,12 @@ template <>
 constexpr size_t kSmallest<Value> = 1;
 template <>
 constexpr size_t kSmallest<Document::Member> = 4 + 1;
+template <>
+constexpr size_t kSmallest<TxnCondition> = 4 + 1 + 1 + 8 + 4;
+template <>
+constexpr size_t kSmallest<TxnOp> = 1 + 4 + 4 + 8;
+template <>
+constexpr size_t kSmallest<OpResult> = 1;
 template <>
 constexpr size_t kSmallest<NamedText> = 4 + 4;
 template <>
@@ -162,6 +188,25 @@ inline void check_value(Decoder& decoder, const WriteBatch& batch) {
   size_t bytes = 0;
   for (const BatchOp& op : batch.ops) bytes += op.key.size() + (op.value ? op.value->size() : 0);
   check_write(decoder, bytes);
+}
+inline void check_value(Decoder& decoder, const TxnCondition& condition) {
+  check_key(decoder, condition.key);
+}
+inline void check_value(Decoder& decoder, const TxnOp& op) { check_key(decoder, op.key); }
+inline void check_value(Decoder& decoder, const Transaction& transaction) {
+  if (transaction.conditions.size() > limits::kTxnConditions)
+    decoder.fail(fmt::format("a transaction with {} conditions", transaction.conditions.size()));
+  for (const auto* branch : {&transaction.then_ops, &transaction.else_ops}) {
+    if (branch->size() > limits::kBatchOps) decoder.fail(fmt::format("a branch of {}", branch->size()));
+  }
+  if (transaction.then_ops.empty() && transaction.else_ops.empty())
+    decoder.fail("a transaction without operations");
+  check_write(decoder, transaction_bytes(transaction));
+}
+inline void check_value(Decoder& decoder, const AddNumber& add) { check_key(decoder, add.key); }
+inline void check_value(Decoder& decoder, const AppendBytes& append) {
+  check_key(decoder, append.key);
+  check_write(decoder, append.key.size() + append.value.size());
 }
 inline void check_value(Decoder& decoder, const Address& address) {
   if (address.host.empty() || address.host.size() > kHostBytes)

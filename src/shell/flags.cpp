@@ -299,6 +299,7 @@ Result<Flags, CommandEnd> read_flags(CommandLine line) {
   HttpIdentity& identity = flags.http.identity;
   identity.value_bytes_max = static_cast<size_t>(
       line.size("max-value", static_cast<int64_t>(identity.value_bytes_max), 1, kValueBytesMax));
+  flags.node.value_bytes_max = identity.value_bytes_max;
   identity.node = flags.node.self.member.id;
   identity.version = KVD_VERSION;
   if (!flags.node.standalone) {

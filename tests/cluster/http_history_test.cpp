@@ -148,6 +148,62 @@ TEST_CASE("an answer that breaks the rules of the interface is found") {
   finds({{read(false), partial}}, "a copy that misses keys");
 }
 
+// A transfer of 3 from the account "a" to "b", if there is as much.
+HttpOperation transfer() {
+  HttpOperation operation;
+  operation.kind = HttpOperation::kTxn;
+  operation.transaction.conditions = {
+      {"a", TxnCondition::Of::kValue, TxnCondition::Is::kGreater, 0, Bytes("2")}};
+  operation.transaction.then_ops = {{TxnOp::Kind::kAdd, "a", {}, -3}, {TxnOp::Kind::kAdd, "b", {}, 3}};
+  operation.transaction.else_ops = {{TxnOp::Kind::kGet, "a", {}, 0}};
+  return operation;
+}
+
+HttpOperation deposit(int64_t by) {
+  HttpOperation operation;
+  operation.kind = HttpOperation::kAdd;
+  operation.key = "a";
+  operation.by = by;
+  operation.idempotency_key = "once";
+  return operation;
+}
+
+TEST_CASE("transactions and additions have the form that HTTP asks for") {
+  const HttpCall call = transfer().call();
+  CHECK(call.method == "POST");
+  CHECK(call.target == "/v1/txn?timeout=1000");
+  CHECK(call.body == R"({"if":[{"key":"a","value":"2","op":">"}],)"
+                     R"("then":[{"add":{"key":"a","by":-3}},{"add":{"key":"b","by":3}}],)"
+                     R"("else":[{"get":{"key":"a"}}]})");
+  CHECK(deposit(-5).call().target == "/v1/kv/a?timeout=1000&add=-5");
+  CHECK(deposit(-5).call().headers ==
+        std::vector<std::pair<std::string, std::string>>{{"Idempotency-Key", "once"}});
+}
+
+TEST_CASE("accounts are judged together") {
+  const Step five{deposit(5), answer(200, 1, 1, R"({"key":"a","value":5,"revision":1})")};
+  const Step moved{
+      transfer(),
+      answer(200, 2, 0, R"({"succeeded":true,"revision":2,"results":[{"value":2},{"value":3}]})")};
+  const Step refused{
+      transfer(),
+      answer(200, 2, 0, R"({"succeeded":false,"revision":2,"results":[{"value":"2","revision":2}]})")};
+  CHECK(verdict({five, moved, refused}) == "");
+  finds({five, refused}, "not serializable");
+  finds({five, moved, moved}, "one revision");
+  finds({five, {transfer(), answer(200, 2, 0, R"({"succeeded":true,"revision":2,"results":[{"value":2}]})")}},
+        "is no answer to that");
+  finds({five,
+         {transfer(),
+          answer(200, 3, 0, R"({"succeeded":true,"revision":2,"results":[{"value":2},{"value":3}]})")}},
+        "is no answer to that");
+  finds({{deposit(5), answer(200, 1, 1, R"({"key":"a","value":"5","revision":1})")}}, "is no answer to that");
+  HttpHistory history;
+  CHECK(history.finish(history.begin(moved.operation), moved.answer) == 2);
+  CHECK(history.counts().acknowledged == 1);
+  CHECK(history.keys() == std::set<std::string>{"a", "b"});
+}
+
 TEST_CASE("operations are counted by what became of them") {
   HttpHistory history;
   for (const auto& [operation, told] :

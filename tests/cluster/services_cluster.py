@@ -287,11 +287,11 @@ class Kvd:
     def start(self):
         self.running = Process(self.command, self.log)
 
-    def exchange(self, method, path, body=None):
+    def exchange(self, method, path, body=None, headers=()):
         """The status, the fields and the body of the answer."""
         connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=PATIENCE_S)
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, dict(headers))
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read()
         finally:

@@ -147,6 +147,16 @@ def verify():
         assert not bad['ok'] and 'is not linearizable' in bad['violation'], bad
 
 
+def verify_txn():
+    with standalone(1) as (_, names):
+        good = kvload('verify', '--txn', '--servers', names[0], '--duration', '1', '--keys', '4', '--json')
+        assert good['ok'] and good['acknowledged'] > 0 and good['linear_reads'] > 0, good
+        assert good['local_reads'] == 0 and 4 <= good['keys'], good
+    with standalone(2) as (_, names):
+        bad = kvload('verify', '--txn', '--servers', ','.join(names), '--duration', '1', '--json', code=1)
+        assert not bad['ok'] and 'is not serializable' in bad['violation'], bad
+
+
 def leftovers():
     """What is written stays, and the line that says so names the command that deletes it."""
     with standalone(1) as (_, names):
@@ -237,6 +247,5 @@ def interrupt_election(directory):
     assert not os.listdir(directory), os.listdir(directory)
 
 
-{'run': run, 'yardstick': yardstick, 'outage': outage, 'verify': verify, 'leftovers': leftovers,
- 'refusals': refusals,
- 'election': election}[CASE]()
+{'run': run, 'yardstick': yardstick, 'outage': outage, 'verify': verify, 'verify_txn': verify_txn,
+ 'leftovers': leftovers, 'refusals': refusals, 'election': election}[CASE]()

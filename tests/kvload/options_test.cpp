@@ -140,6 +140,16 @@ TEST_CASE("every mistake is one line, and exit code 64") {
   }
 }
 
+TEST_CASE("verify: accounts only where they are asked for") {
+  for (const bool txn : {false, true}) {
+    std::vector<std::string> arguments{"verify"};
+    if (txn) arguments.push_back("--txn");
+    const auto command = parse_options(arguments);
+    REQUIRE(command);
+    CHECK(std::get<VerifyOptions>(*command).txn == txn);
+  }
+}
+
 TEST_CASE("help is no mistake") {
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{"--help"}, {"run", "--help"}, {"verify", "--help"}, {"election", "-h"}}) {

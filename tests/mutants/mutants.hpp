@@ -97,6 +97,9 @@ inline constexpr const char* kSlowDisks = KVD_BUSY
 // Holders of two locks who depose each other all the time, and many writes that are not committed yet.
 inline constexpr const char* kFencing =
     KVD_BUSY "fenced=80 keyed=30 clients=8 think_us_max=5000 delay_us_max=10000";
+// Transactions and sums on a few keys, many of which are not committed yet; now and then answers are lost.
+inline constexpr const char* kTogether = KVD_BUSY
+    "txn=80 keyed=40 clients=6 think_us_max=5000 delay_us_max=10000 crash_us=2000000 down_us_max=300000";
 // The lead moves while clients send one write after another; --long: as well.
 #define KVD_HANDED_ON "pipelined=4 moves=20 settings=0 "
 inline constexpr const char* kPipelined = KVD_BUSY KVD_HANDED_ON "clients=4";
@@ -163,6 +166,10 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kFenceOfChanges, "fence_of_changes", kFencing, 20},
     {Mutation::kWritesOvertake, "writes_overtake", kPipelined, 20},
     {Mutation::kRefusalForgotten, "refusal_forgotten", "", 1, breaks_by_forgetting_refusal, kHandedOn},
+    {Mutation::kTxnOfCommitted, "txn_of_committed", kTogether, 20},
+    {Mutation::kTxnTorn, "txn_torn", kTogether, 20},
+    {Mutation::kAddReplayed, "add_replayed", kTogether, 20},
+    {Mutation::kAddOfCommitted, "add_of_committed", kTogether, 20},
     {Mutation::kRepeatedBehind, "repeated_behind", "", 1, breaks_by_repeating_behind, kHandedOn},
     {Mutation::kClockWithoutLeader, "clock_without_leader", kRough, 20},
     {Mutation::kStallCounted, "stall_counted", kJumping, 20},

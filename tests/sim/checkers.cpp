@@ -256,6 +256,11 @@ void Checkers::at_end() {
     if (const auto* batch = std::get_if<WriteBatch>(&request.operation)) {
       for (const BatchOp& op : batch->ops) refuse(op.value);
     }
+    if (const auto* transaction = std::get_if<Box<Transaction>>(&request.operation)) {
+      for (const auto* branch : {&(*transaction)->then_ops, &(*transaction)->else_ops}) {
+        for (const TxnOp& op : *branch) refuse(op.value);
+      }
+    }
   }
 }
 

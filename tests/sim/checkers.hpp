@@ -74,6 +74,7 @@ class Checkers {
   void check_all_in_sync();
   void check_written(int server, const StoreCall& request, const StoreAnswer& reply);
   void check_token(int server, const StoreCall& request, const StoreAnswer& reply);
+  void check_transaction(const Transaction& transaction, const TxnDone& done, const StoreAnswer& reply);
   void check_deleted(int server, const DeletePrefix& asked, uint64_t count, Revision at);
   void check_effect(const StoreAnswer& reply, const std::string& key, const std::optional<Bytes>& value);
   void check_item(int server, const Record& item, Revision at, bool with_value);

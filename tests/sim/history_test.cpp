@@ -4,25 +4,11 @@
 
 #include <doctest.h>
 
+#include "history_fixture.hpp"
 #include "judge/committed.hpp"
 
 namespace kvd::sim {
 namespace {
-
-size_t ask(History& history, Operation operation, uint64_t token = 0, const std::string& resource = "lock") {
-  ClientOperation made;
-  if (token != 0) made.request.fence = Fence{resource, token};
-  made.request.operation = std::move(operation);
-  made.request.read = ReadMode::kLinear;
-  return history.begin(std::move(made));
-}
-
-void hear(History& history, size_t index, Answer answer, uint64_t revision) {
-  StoreAnswer reply;
-  reply.answer = std::move(answer);
-  reply.revision = Revision(revision);
-  history.finish(index, std::move(reply));
-}
 
 KeyFound found(uint64_t value, uint64_t revision) {
   return KeyFound{Record("a/0", make_value(value, 0), {{}, Revision(revision)})};

@@ -101,6 +101,7 @@ constexpr Field kFields[] = {
     {"fenced", &Options::fenced},
     {"zk_back", &Options::zk_back},
     {"old_copy", &Options::old_copy},
+    {"txn", &Options::txn},
 };
 
 int64_t pick(Prng& prng, std::initializer_list<int64_t> choices) {
@@ -244,6 +245,7 @@ Options draw_options(Prng& prng) {
   if (options.pipelined > 0 && options.window_bytes == 1)
     options.operations_max =
         std::min(options.operations_max, 30'000'000 / (options.delay_us_max + options.disk_us_max));
+  options.txn = prng.one_in(3) ? 40 : 0;
   return options;
 }
 

@@ -40,6 +40,7 @@ struct Options {
   int64_t operations_max = 600;
   int64_t keyed = 0;      // of 100 writes so many carry an idempotency key, and are repeated when in doubt
   int64_t fenced = 0;     // of 100 writes so many carry a fence
+  int64_t txn = 0;        // of 100 requests so many are transactions, sums and what else concerns their keys
   int64_t settings = 0;   // of 100 writes so many change min_in_sync
   int64_t locks = 0;      // so many clients contend for locks
   int64_t ids = 0;        // ... for unique ids

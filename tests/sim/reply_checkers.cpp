@@ -42,10 +42,35 @@ void Checkers::check_written(int server, const StoreCall& request, const StoreAn
           std::find_if(op + 1, batch->ops.end(), [&](const BatchOp& b) { return b.key == op->key; });
       if (op->value && again == batch->ops.end()) check_effect(reply, op->key, op->value);
     }
+  } else if (const auto* transaction = std::get_if<Box<Transaction>>(&request.operation)) {
+    const auto* done = std::get_if<Box<TxnDone>>(&reply.answer);
+    if (done != nullptr) check_transaction(**transaction, **done, reply);
+  } else if (const auto* add = std::get_if<AddNumber>(&request.operation)) {
+    const auto* number = std::get_if<NumberIs>(&reply.answer);
+    if (number != nullptr) check_effect(reply, add->key, Bytes(std::to_string(number->value)));
   } else if (const auto* prefix = std::get_if<DeletePrefix>(&request.operation)) {
     const auto* deleted = std::get_if<PrefixDeleted>(&reply.answer);
     if (deleted != nullptr && deleted->count > 0)
       check_deleted(server, *prefix, deleted->count, reply.revision);
+  }
+}
+
+// What it put, and what it added to, is in one entry, unless an operation behind that one changed it again.
+void Checkers::check_transaction(const Transaction& transaction, const TxnDone& done,
+                                 const StoreAnswer& reply) {
+  const std::vector<TxnOp>& ops = done.succeeded ? transaction.then_ops : transaction.else_ops;
+  if (done.results.size() != ops.size())
+    return fail(
+        fmt::format("a transaction of {} operations has {} results", ops.size(), done.results.size()));
+  for (size_t i = 0; i < ops.size(); ++i) {
+    const TxnOp& op = ops[i];
+    const auto again = std::find_if(
+        ops.begin() + static_cast<std::ptrdiff_t>(i) + 1, ops.end(),
+        [&](const TxnOp& later) { return later.key == op.key && later.kind != TxnOp::Kind::kGet; });
+    if (again != ops.end()) continue;
+    const auto* sum = std::get_if<OpAdded>(&done.results[i]);
+    if (op.kind == TxnOp::Kind::kPut) check_effect(reply, op.key, op.value);
+    if (sum != nullptr) check_effect(reply, op.key, Bytes(std::to_string(sum->value)));
   }
 }
 

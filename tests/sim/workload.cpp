@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/decimal.hpp"
 #include "msg/text.hpp"
 
 namespace kvd::sim {
@@ -22,7 +25,10 @@ bool answers(const StoreCall& request, const Answer& answer) {
   const Operation& operation = request.operation;
   if (std::holds_alternative<Box<Fenced>>(answer)) return static_cast<bool>(request.fence);
   if (const auto* failed = std::get_if<Failed>(&answer)) {
-    return failed->code != ErrorCode::kInvalid && failed->code != ErrorCode::kTooLarge &&
+    // What a transaction finds may be too long to be remembered.
+    const bool remembered =
+        std::holds_alternative<Box<Transaction>>(operation) && !request.idempotency_key.empty();
+    return failed->code != ErrorCode::kInvalid && (failed->code != ErrorCode::kTooLarge || remembered) &&
            failed->code != ErrorCode::kKeyReused && failed->code != ErrorCode::kKeyEvicted;
   }
   if (std::holds_alternative<ReadKey>(operation)) return is_any<KeyFound, KeyMissing>(answer);
@@ -32,6 +38,9 @@ bool answers(const StoreCall& request, const Answer& answer) {
     return is_any<KeyDeleted, KeyAbsent, ConditionFailed>(answer);
   if (std::holds_alternative<DeletePrefix>(operation)) return is_any<PrefixDeleted>(answer);
   if (std::holds_alternative<WriteBatch>(operation)) return is_any<BatchWritten>(answer);
+  if (std::holds_alternative<Box<Transaction>>(operation)) return is_any<Box<TxnDone>>(answer);
+  if (std::holds_alternative<AddNumber>(operation)) return is_any<NumberIs, ConditionFailed>(answer);
+  if (std::holds_alternative<AppendBytes>(operation)) return is_any<KeyWritten, ConditionFailed>(answer);
   if (std::holds_alternative<ChangeSettings>(operation)) return is_any<SettingsChanged>(answer);
   if (std::holds_alternative<MoveLeader>(operation)) return is_any<LeaderMoved>(answer);
   return true;
@@ -57,6 +66,13 @@ void Workload::start_round(const std::vector<int>& servers) {
   for (int server : servers) tasks_.push_back({server, PutKey{keys_[0], new_value(), {}}});
   for (const std::string& key : keys_) {
     tasks_.push_back({servers[context_.prng.below(servers.size())], ReadKey{key}});
+  }
+  const auto read_too = [&](std::string_view key) {
+    tasks_.push_back({servers[context_.prng.below(servers.size())], ReadKey{std::string(key)}});
+  };
+  if (context_.options.txn != 0) {
+    std::for_each(std::begin(kTxnKeys), std::end(kTxnKeys), read_too);
+    std::for_each(std::begin(kNumbers), std::end(kNumbers), read_too);
   }
   go_on(static_cast<int>(clients_.size()) - 1, false);
 }
@@ -87,6 +103,10 @@ void Workload::next(int index) {
 }
 
 StoreCall Workload::make_request(Client& client) {
+  // Without transactions nothing is drawn for them, as without fences.
+  const bool txn =
+      context_.options.txn != 0 && context_.prng.below(100) < static_cast<uint64_t>(context_.options.txn);
+  if (txn) return make_txn_request(client);
   StoreCall request;
   const std::string key = any_key();
   const uint64_t kind = context_.prng.below(100);
@@ -136,6 +156,113 @@ Operation Workload::make_batch() {
     batch.ops.push_back(std::move(op));
   }
   return batch;
+}
+
+StoreCall Workload::make_txn_request(Client& client) {
+  StoreCall request;
+  request.read = ReadMode::kLinear;
+  if (context_.prng.one_in(6)) {
+    request.operation = ReadKey{context_.prng.one_in(2) ? txn_key() : number_key()};
+    return request;
+  }
+  request.operation = make_txn_write(client);
+  if (context_.prng.below(100) < static_cast<uint64_t>(context_.options.keyed))
+    request.idempotency_key = fmt::format("once-{}", requests_);
+  if (context_.options.fenced != 0 && context_.prng.one_in(4)) request.fence = make_fence(client);
+  return request;
+}
+
+Operation Workload::make_txn_write(Client& client) {
+  switch (context_.prng.below(10)) {
+    case 0:
+    case 1:
+      return AddNumber{number_key(), amount(), {}};
+    case 2:
+      return AppendBytes{std::string(kTxnLog), Bytes(fmt::format("{};", ++values_)), {}};
+    case 3: {
+      const std::string key = txn_key();
+      return PutKey{key, new_value(), make_condition(client, key)};
+    }
+    case 4: {
+      const std::string key = context_.prng.one_in(2) ? txn_key() : std::string(kTxnLog);
+      return DeleteKey{key, make_condition(client, key)};
+    }
+    default:
+      return make_transaction(client);
+  }
+}
+
+// Every other one moves an amount between the two numbers, if there is as much.
+Transaction Workload::make_transaction(const Client& client) {
+  Transaction transaction;
+  if (context_.prng.one_in(2)) {
+    const int64_t by = context_.prng.between(1, 5);
+    const size_t from = context_.prng.below(2);
+    transaction.conditions.push_back({std::string(kNumbers[from]), TxnCondition::Of::kValue,
+                                      TxnCondition::Is::kGreater, 0, Bytes(std::to_string(by))});
+    transaction.then_ops = {{TxnOp::Kind::kAdd, std::string(kNumbers[from]), {}, -by},
+                            {TxnOp::Kind::kAdd, std::string(kNumbers[1 - from]), {}, by}};
+    transaction.else_ops = {{TxnOp::Kind::kAdd, std::string(kNumbers[from]), {}, 2 * by}};
+    return transaction;
+  }
+  for (uint64_t i = context_.prng.below(3); i > 0; --i)
+    transaction.conditions.push_back(make_txn_condition(client));
+  for (auto* branch : {&transaction.then_ops, &transaction.else_ops}) {
+    for (uint64_t i = 1 + context_.prng.below(4); i > 0; --i) branch->push_back(make_txn_op());
+  }
+  return transaction;
+}
+
+TxnCondition Workload::make_txn_condition(const Client& client) {
+  TxnCondition condition;
+  condition.key = txn_key();
+  condition.of = static_cast<TxnCondition::Of>(context_.prng.below(3));
+  if (condition.of == TxnCondition::Of::kExists) {
+    condition.number = context_.prng.below(2);
+    return condition;
+  }
+  condition.is = static_cast<TxnCondition::Is>(context_.prng.below(4));
+  const auto seen = client.seen.find(condition.key);
+  const uint64_t revision = seen != client.seen.end() ? seen->second.value : client.token.value;
+  condition.number = condition.of == TxnCondition::Of::kRevision ? revision : context_.prng.below(4);
+  return condition;
+}
+
+TxnOp Workload::make_txn_op() {
+  switch (context_.prng.below(6)) {
+    case 0:
+    case 1:
+      return {TxnOp::Kind::kPut, txn_key(), new_value(), 0};
+    case 2:
+      return {TxnOp::Kind::kDelete, txn_key(), {}, 0};
+    case 3:
+      return {TxnOp::Kind::kAdd, number_key(), {}, amount()};
+    case 4:
+      return {TxnOp::Kind::kAppend, std::string(kTxnLog), Bytes(fmt::format("{};", ++values_)), 0};
+    default:
+      return {TxnOp::Kind::kGet, context_.prng.one_in(2) ? number_key() : txn_key(), {}, 0};
+  }
+}
+
+std::optional<std::string> Workload::check_together(uint64_t steps_max, int& undecided) const {
+  if (context_.options.txn == 0) return std::nullopt;
+  std::set<uint64_t> others;  // revisions: what else was done is no question here
+  std::set<uint64_t> ours;
+  for (const auto& [key, effects] : checkers_.committed().keys()) {
+    for (const auto& [revision, effect] : effects)
+      (key.starts_with(kTxnPrefix) ? ours : others).insert(revision.value);
+  }
+  std::erase_if(others, [&](uint64_t revision) { return ours.contains(revision); });
+  if (auto why = history_.check_together(std::string(kTxnPrefix), std::move(others), steps_max, undecided))
+    return why;
+  const Revision newest = checkers_.committed().newest();
+  for (const std::string_view key : kNumbers) {
+    Revision modified;
+    const Record* now = checkers_.committed().latest(std::string(key), newest, &modified);
+    const int64_t value = now != nullptr ? parse_decimal(now->value()).value_or(INT64_MIN) : 0;
+    if (auto why = history_.check_sum(std::string(key), lineage_of(newest), value)) return why;
+  }
+  return std::nullopt;
 }
 
 // No more than could be in sync at the end.

@@ -3,7 +3,9 @@
 // history; every answer goes past the checkers. Ends with a closing round: a write through every server and a
 // linear read of every key.
 #pragma once
+#include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -16,6 +18,12 @@
 #include "support/store_client.hpp"
 
 namespace kvd::sim {
+
+// The keys that transactions change, and others one by one: these are judged together. Numbers are only added to.
+inline constexpr std::string_view kTxnPrefix = "t/";
+inline constexpr std::string_view kTxnKeys[] = {"t/a", "t/b", "t/c"};
+inline constexpr std::string_view kNumbers[] = {"t/n0", "t/n1"};
+inline constexpr std::string_view kTxnLog = "t/log";  // only appended to, and deleted
 
 class Workload {
  public:
@@ -35,6 +43,9 @@ class Workload {
 
   const History& history() const { return history_; }
   const std::vector<std::string>& keys() const { return keys_; }
+  // With the option `txn`: an explanation when what concerns the keys of transactions is not serializable, or a number
+  // of theirs is no sum. As History::check_together.
+  std::optional<std::string> check_together(uint64_t steps_max, int& undecided) const;
   size_t acknowledged_writes() const { return acknowledged_writes_; }
   size_t answered() const { return answered_.size(); }
 
@@ -59,6 +70,14 @@ class Workload {
   Operation make_write(Client& client);
   Operation make_put(Client& client);
   Operation make_batch();
+  StoreCall make_txn_request(Client& client);
+  Operation make_txn_write(Client& client);
+  Transaction make_transaction(const Client& client);
+  TxnCondition make_txn_condition(const Client& client);
+  TxnOp make_txn_op();
+  std::string txn_key() { return std::string(kTxnKeys[context_.prng.below(std::size(kTxnKeys))]); }
+  std::string number_key() { return std::string(kNumbers[context_.prng.below(std::size(kNumbers))]); }
+  int64_t amount() { return context_.prng.between(-9, 9); }
   Operation make_settings();
   Operation make_move();
   Operation make_list(const std::string& key);

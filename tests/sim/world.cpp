@@ -19,6 +19,7 @@ namespace {
 constexpr Duration kStopPatience = seconds(10);  // then a supervisor kills who does not stop
 constexpr uint64_t kEventsMax = 30'000'000;
 constexpr uint64_t kSearchSteps = 2'000'000;
+constexpr uint64_t kTogetherSteps = 100'000;  // each makes a copy of what it is about
 
 Tuning tuning_of(const Options& options) {
   Tuning tuning;
@@ -105,8 +106,9 @@ RunResult World::result() {
   RunResult out;
   checkers_.at_end();
   if (context_.verdict != Verdict::kCorrectness) {  // a stuck cluster may well have lied before it got stuck
-    if (std::optional<std::string> why =
-            workload_.history().check(workload_.keys(), kSearchSteps, out.undecided)) {
+    std::optional<std::string> why = workload_.history().check(workload_.keys(), kSearchSteps, out.undecided);
+    if (!why) why = workload_.check_together(kTogetherSteps, out.undecided);
+    if (why) {
       context_.verdict = Verdict::kOk;
       context_.fail(Verdict::kCorrectness, *why);
     }

@@ -7,11 +7,20 @@
 
 #include "base/append_buffer.hpp"
 #include "base/bounded_queue.hpp"
+#include "base/decimal.hpp"
 #include "base/json_writer.hpp"
 #include "base/take_all_stack.hpp"
 #include "base/trace.hpp"
 
 namespace kvd::base_test {
+
+TEST_CASE("a decimal number has one text, and 64 bits") {
+  for (int64_t number : {int64_t{0}, int64_t{-1}, int64_t{10}, INT64_MIN, INT64_MAX})
+    CHECK(parse_decimal(std::to_string(number)) == number);
+  for (const char* text : {"", "-", "+1", "01", "-0", "-01", " 1", "1 ", "1.0", "1e3", "0x1",
+                           "9223372036854775808", "-9223372036854775809", "v1"})
+    CHECK_FALSE(parse_decimal(text));
+}
 
 TEST_CASE("an append buffer keeps its items when it grows, is cut and changes hands") {
   auto counted = std::make_shared<int>(0);

@@ -286,6 +286,7 @@ TEST_CASE("sizes may have units") {
   CHECK(good({"--max-memory", "64M"}).node.memory_max == 64 << 20);
   CHECK(good({"--max-memory", "3G"}).node.memory_max == uint64_t{3} << 30);
   CHECK(good({"--max-value", "8K"}).http.identity.value_bytes_max == 8192);
+  CHECK(good({"--max-value", "8K"}).node.value_bytes_max == 8192);
   for (const char* size : {"64m", "M", "64MB", "1.5G", "-64M", "9999999999G", "64 M"})
     bad({std::string("--max-memory=") + size}, "--max-memory " + std::string(size) + ": ", "64M or 1G");
 }

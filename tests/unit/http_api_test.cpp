@@ -97,6 +97,62 @@ TEST_CASE("api: writes of one key") {
   CHECK(contains(refused(made_request(HttpMethod::kPut, "/v1/kv/k?read=linear")).body, "'read' is unknown"));
 }
 
+TEST_CASE("api: what is added to a number, or appended") {
+  const auto post = [](const char* target) { return made_request(HttpMethod::kPost, target); };
+  AcceptedHead head = accepted(made_request(HttpMethod::kPost, "/v1/kv/n?add=-5&fence=lock:7",
+                                            {{"If-Match", "\"3\""}, {"Idempotency-Key", "once"}}));
+  const AddNumber add = std::get<AddNumber>(head.store().operation);
+  CHECK(add.key == "n");
+  CHECK(add.by == -5);
+  CHECK(add.condition.if_match->revisions == std::vector<Revision>{Revision(3)});
+  CHECK(head.store().fence->token == 7);
+  CHECK(head.store().idempotency_key == "once");
+  CHECK(head.plan.write);
+  CHECK(head.plan.text == "n");
+  CHECK_FALSE(accept_body(head, Bytes(), kIdentity).has_value());
+
+  head = accepted(post("/v1/kv/log?append=1"));
+  CHECK(head.body_bytes_max == 100);
+  CHECK_FALSE(accept_body(head, Bytes("more"), kIdentity).has_value());
+  CHECK(std::get<AppendBytes>(head.store().operation).key == "log");
+  CHECK(std::get<AppendBytes>(head.store().operation).value.view() == "more");
+  CHECK(operation<PutKey>(post("/v1/kv/log?append=false")).key == "log");
+
+  for (const char* target :
+       {"/v1/kv/n?add=", "/v1/kv/n?add=1.5", "/v1/kv/n?add=01", "/v1/kv/n?add=9223372036854775808",
+        "/v1/kv/n?add=1&append=1", "/v1/kv/n?append=2"})
+    CHECK(refused(post(target)).status == 400);
+  CHECK(refused(made_request(HttpMethod::kPut, "/v1/kv/n?add=1")).status == 400);
+  CHECK(refused(made_request(HttpMethod::kDelete, "/v1/kv/n?append=1")).status == 400);
+}
+
+TEST_CASE("api: a transaction") {
+  AcceptedHead head = accepted(
+      made_request(HttpMethod::kPost, "/v1/txn?timeout=7&fence=lock:7", {{"Idempotency-Key", "once"}}));
+  CHECK(head.plan.write);
+  CHECK(head.body_bytes_max == limits::kBatchBytes);
+  CHECK(head.call.timeout == milliseconds(7));
+  CHECK(head.store().fence->resource == "lock");
+  CHECK(head.store().idempotency_key == "once");
+  CHECK_FALSE(accept_body(head, Bytes(R"({"then":[{"get":{"key":"k"}}]})"), kIdentity).has_value());
+  CHECK(std::get<Box<Transaction>>(head.store().operation)->then_ops.size() == 1);
+
+  const std::string large =
+      R"({"then":[{"get":{"key":"k"}},{"put":{"key":"k","value":")" + std::string(101, 'x');
+  for (const auto& [body, status, op] :
+       {std::tuple(std::string("{}"), 400, false), std::tuple(large + "\"}}]}", 413, true)}) {
+    head = accepted(made_request(HttpMethod::kPost, "/v1/txn"));
+    const auto refusal = accept_body(head, Bytes(body), kIdentity);
+    REQUIRE(refusal);
+    CHECK(refusal->status == status);
+    CHECK(contains(refusal->body, "\"outcome\":\"not-applied\""));
+    CHECK(contains(refusal->body, "\"op\":1") == op);
+  }
+  CHECK(refused(made_request(HttpMethod::kGet, "/v1/txn")).status == 405);
+  CHECK(refused(made_request(HttpMethod::kPost, "/v1/txn?add=1")).status == 400);
+  CHECK(refused(made_request(HttpMethod::kPost, "/v1/txn", {{"If-Match", "*"}})).status == 400);
+}
+
 TEST_CASE("api: listings, and the link to the next page keeps what was asked") {
   AcceptedHead head = accepted(get("/v1/kv?prefix=a%2F&limit=2&after=a%2Fb&keys=true&read=linear"));
   ListKeys list = std::get<ListKeys>(head.store().operation);

@@ -52,6 +52,47 @@ TEST_CASE("render: a key that is there") {
   CHECK(render(read_plan(), KeyFound{item("k", "v", 7), false}).fields == "Kvd-Complete: false\r\n");
 }
 
+TEST_CASE("render: a transaction's results, one for each operation") {
+  TxnDone done;
+  done.succeeded = true;
+  done.results = {OpPut{true},
+                  OpDeleted{false},
+                  OpAdded{-3},
+                  OpAppended{false},
+                  OpFound{Bytes("v"), Revision(7)},
+                  OpFound{Bytes("\xff"), Revision(0)},
+                  OpMissing{}};
+  const HttpResponse response = render(write_plan(), Box(done));
+  CHECK(response.status == 200);
+  CHECK(response.body == R"({"succeeded":true,"revision":40,"results":[{"created":true},{"deleted":false},)"
+                         R"({"value":-3},{"created":false},{"value":"v","revision":7},)"
+                         R"({"value_b64":"/w==","revision":40},null]})"
+                         "\n");
+  CHECK(response.etag == Revision(0));
+  CHECK(render(write_plan(), Box(TxnDone{})).body ==
+        "{\"succeeded\":false,\"revision\":40,\"results\":[]}\n");
+}
+
+TEST_CASE("render: a number that was added to") {
+  const HttpResponse response = render(write_plan("n"), NumberIs{-5});
+  CHECK(response.status == 200);
+  CHECK(response.body == "{\"key\":\"n\",\"value\":-5,\"revision\":40}\n");
+  CHECK(response.etag == Revision(40));
+  CHECK(contains(render(write_plan("\xff"), NumberIs{1}).body, "\"key_b64\":\"/w==\""));
+}
+
+TEST_CASE("render: an operation of a transaction that cannot be done is named") {
+  const Failed failed{ErrorCode::kNotANumber, Outcome::kNotApplied, "no number", 3};
+  const HttpResponse response = render(write_plan(), failed);
+  CHECK(response.status == 409);
+  CHECK(contains(response.body, "\"type\":\"urn:kvd:not-a-number\""));
+  CHECK(contains(response.body, "\"outcome\":\"not-applied\""));
+  CHECK(contains(response.body, "\"op\":3"));
+  CHECK(render(write_plan(), Failed{ErrorCode::kOverflow, Outcome::kNotApplied, ""}).status == 409);
+  CHECK_FALSE(
+      contains(render(write_plan(), Failed{ErrorCode::kOverflow, Outcome::kNotApplied, ""}).body, "\"op\""));
+}
+
 TEST_CASE("render: a key that is missing has an empty body") {
   HttpResponse response = render(read_plan(), KeyMissing{true});
   CHECK(response.status == 404);

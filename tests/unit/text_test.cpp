@@ -20,6 +20,14 @@ TEST_CASE("values are sizes, keys are quoted, and nothing breaks the line") {
   CHECK(to_text(Operation(WriteBatch{{}, true, {Fence{"a", 5}}})) ==
         R"(WriteBatch if_empty [] fences=["a":5])");
   CHECK(to_text(Answer(Box(Fenced{Fence{"a", 5}, 6}))) == R"(Fenced "a":5 current=6)");
+  const TxnCondition condition{"k", TxnCondition::Of::kVersion, TxnCondition::Is::kNotEqual, 3, {}};
+  const std::vector<TxnOp> ops_on_k = {{TxnOp::Kind::kAdd, "k", {}, -4}, {TxnOp::Kind::kGet, "k", {}, 0}};
+  CHECK(to_text(Operation(Box(Transaction{{condition}, ops_on_k, {}}))) ==
+        R"(Transaction if=["k" version!=3] then=["k"+=-4, "k"] else=[])");
+  CHECK(to_text(Answer(Box(TxnDone{true, {OpAdded{-4}, OpFound{Bytes("-4"), Revision(0)}}}))) ==
+        "TxnDone then [is -4, found 2B@0]");
+  CHECK(to_text(Answer(Failed{ErrorCode::kNotANumber, Outcome::kNotApplied, "", 1})) ==
+        "Failed not_a_number not_applied op=1");
   auto entry = std::make_shared<Entry>();
   for (Space space : {Space::kData, Space::kRequests, Space::kFences})
     entry->effects.push_back(Record("k", "12345678", {Revision(1), Revision(0), 1, space}));

@@ -80,6 +80,12 @@ std::vector<PeerMessage> one_of_each() {
       DeletePrefix{"p", limits::kListItemsMax},
       WriteBatch{{BatchOp{"a", Bytes("1")}, BatchOp{"b", std::nullopt}}},
       WriteBatch{{}, true, {Fence{"lock", 1}, Fence{std::string("\0:", 2), limits::kFenceTokenMax}}},
+      Transaction{{TxnCondition{"a", TxnCondition::Of::kRevision, TxnCondition::Is::kLess, 5, {}},
+                   TxnCondition{"b", TxnCondition::Of::kValue, TxnCondition::Is::kGreater, 0, Bytes("7")}},
+                  {TxnOp{TxnOp::Kind::kAdd, "n", {}, INT64_MIN}, TxnOp{TxnOp::Kind::kGet, "n", {}, 0}},
+                  {TxnOp{TxnOp::Kind::kAppend, "log", Bytes("x"), 0}}},
+      AddNumber{"n", -5, condition},
+      AppendBytes{"log", Bytes("more"), condition},
       ChangeSettings{2},
       MoveLeader{ServerId{"a:1"}},
       DecideLineage{},
@@ -102,6 +108,11 @@ std::vector<PeerMessage> one_of_each() {
       LineageForced{Lineage(3)},
       Box(Fenced{Fence{"lock", 7}, 8}),
       Failed{ErrorCode::kNoLeader, Outcome::kUnknown, "why"},
+      Failed{ErrorCode::kOverflow, Outcome::kNotApplied, "why", 3},
+      NumberIs{-7},
+      Box(TxnDone{true,
+                  {OpPut{true}, OpDeleted{true}, OpAdded{INT64_MAX}, OpAppended{}, OpMissing{},
+                   OpFound{Bytes("v"), Revision(8)}}}),
   };
   for (const Answer& answer : answers) all.push_back(ForwardResult{1, answer, Revision(9)});
   return all;
@@ -112,6 +123,8 @@ std::string frame(const PeerMessage& message) {
   encode_frame(message, out);
   return out;
 }
+
+std::string body_of(const PeerMessage& message) { return frame(message).substr(4); }
 
 std::string hello_frame() { return frame(one_of_each().front()); }
 
@@ -255,7 +268,6 @@ TEST_CASE("a document's lists are held against the frame, and its depth is bound
 }
 
 TEST_CASE("values out of their range are refused, each where the good one passes") {
-  auto body_of = [](const PeerMessage& message) { return frame(message).substr(4); };
   auto refused_with = [&](const PeerMessage& message, size_t from_end, char byte) {
     std::string body = body_of(message);
     REQUIRE(decode_body(body));
@@ -263,9 +275,9 @@ TEST_CASE("values out of their range are refused, each where the good one passes
     return !decode_body(body);
   };
   ForwardResult failed{1, Failed{ErrorCode::kInvalid, Outcome::kUnknown, ""}, Revision(9)};
-  CHECK(refused_with(failed, 8 + 4 + 2,
-                     static_cast<char>(ErrorCode::kNotEmpty) + 1));  // revision, detail, outcome
-  CHECK(refused_with(failed, 8 + 4 + 1, static_cast<char>(Outcome::kUnknown) + 1));
+  CHECK(refused_with(failed, 8 + 4 + 4 + 2,
+                     static_cast<char>(ErrorCode::kOverflow) + 1));  // revision, op, detail, outcome
+  CHECK(refused_with(failed, 8 + 4 + 4 + 1, static_cast<char>(Outcome::kUnknown) + 1));
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 11));  // a status stays in its node
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 12));
   CHECK(refused_with(SuspectReply{Epoch(3), {}, true}, 1, 2));  // a flag
@@ -342,6 +354,32 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   Hello nowhere = *std::get<Box<Hello>>(one_of_each().front());
   nowhere.from.peer.port = 0;
   CHECK_FALSE(accepted(nowhere));
+}
+
+TEST_CASE("a transaction with more than it may have is refused, and so is one with nothing to do") {
+  const auto accepted = [](const Transaction& transaction) {
+    return decode_body(body_of(Forward{1, transaction, seconds(1)})).has_value();
+  };
+  const TxnOp get{TxnOp::Kind::kGet, "k", {}, 0};
+  const TxnCondition exists{"k", TxnCondition::Of::kExists, TxnCondition::Is::kEqual, 1, {}};
+  const auto many = [&](size_t conditions, size_t then_ops, size_t else_ops) {
+    return Transaction{std::vector<TxnCondition>(conditions, exists), std::vector<TxnOp>(then_ops, get),
+                       std::vector<TxnOp>(else_ops, get)};
+  };
+  CHECK(accepted(many(limits::kTxnConditions, limits::kBatchOps, limits::kBatchOps)));
+  CHECK_FALSE(accepted(many(limits::kTxnConditions + 1, 1, 1)));
+  CHECK_FALSE(accepted(many(1, limits::kBatchOps + 1, 0)));
+  CHECK_FALSE(accepted(many(1, 0, limits::kBatchOps + 1)));
+  CHECK_FALSE(accepted(many(1, 0, 0)));
+  CHECK_FALSE(accepted(Transaction{{}, {TxnOp{TxnOp::Kind::kGet, "", {}, 0}}, {}}));
+  CHECK_FALSE(accepted(Transaction{
+      {TxnCondition{"", TxnCondition::Of::kExists, TxnCondition::Is::kEqual, 1, {}}}, {get}, {}}));
+  const TxnOp half{TxnOp::Kind::kPut, "k", Bytes(std::string(limits::kWriteBytes / 2, 'v')), 0};
+  CHECK(accepted(Transaction{{}, {half}, {}}));
+  CHECK_FALSE(accepted(Transaction{{}, {half}, {half}}));
+  CHECK_FALSE(decode_body(body_of(Forward{1, AddNumber{"", 1, {}}, seconds(1)})));
+  CHECK_FALSE(decode_body(
+      body_of(Forward{1, AppendBytes{"k", Bytes(std::string(limits::kWriteBytes, 'v')), {}}, seconds(1)})));
 }
 
 TEST_CASE("an answer is remembered as it was, and operations are told apart by their digests") {

@@ -4,17 +4,16 @@
 
 #include <doctest.h>
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "core/replica/fences.hpp"
+#include "evaluator_fixture.hpp"
 #include "msg/limits.hpp"
 
-namespace kvd::write_evaluator_test {
+namespace kvd::evaluator_test {
 namespace {
 
 Condition absent() {
@@ -29,67 +28,11 @@ Condition at(uint64_t revision) {
   return condition;
 }
 
-PutKey put(const std::string& key, const std::string& value, Condition condition = {}) {
-  return PutKey{key, Bytes(value), std::move(condition)};
-}
-
 WriteBatch batch(std::vector<std::string> put, bool if_empty = false) {
   WriteBatch all;
   for (std::string& key : put) all.ops.push_back({std::move(key), Bytes(std::string("v"))});
   all.if_empty = if_empty;
   return all;
-}
-
-// A leader's log and store, without the leader: what is evaluated is appended, and committed when the test says so.
-struct Leader {
-  // Evaluates what is not a retry, and appends what it changes.
-  Evaluation write(Operation operation, const std::string& key = "", OptionalBox<Fence> fence = {}) {
-    WriteCall call(operation, key, fence);
-    auto known = evaluator->recall(call);
-    auto evaluation = known ? std::move(*known) : evaluator->evaluate(call, room);
-    if (const auto* change = std::get_if<Change>(&evaluation)) {
-      auto entry = std::make_shared<Entry>(Entry{Epoch(1), log.last().revision.next(), change->effects});
-      evaluator->note_appended(*entry);
-      log.append(std::move(entry));
-    }
-    return evaluation;
-  }
-  void commit() {
-    while (committed < log.last().revision) {
-      committed = committed.next();
-      evaluator->note_committed(*log.at(committed));
-      store.apply(*log.at(committed));
-    }
-  }
-  void take_over() { evaluator.emplace(log, store, committed); }
-
-  Log log;
-  Store store;
-  Revision committed;
-  WriteEvaluator::Room room{1'000'000, false};
-  std::optional<WriteEvaluator> evaluator{std::in_place, log, store, committed};
-};
-
-// What was answered, of a write that changes something or not.
-template <class T>
-std::optional<T> changed(const Evaluation& evaluation) {
-  const auto* change = std::get_if<Change>(&evaluation);
-  const T* answer = change != nullptr ? std::get_if<T>(&change->answer) : nullptr;
-  return answer != nullptr ? std::optional(*answer) : std::nullopt;
-}
-template <class T>
-std::optional<T> unchanged(const Evaluation& evaluation) {
-  const auto* same = std::get_if<Unchanged>(&evaluation);
-  const T* answer = same != nullptr ? std::get_if<T>(&same->answer) : nullptr;
-  return answer != nullptr ? std::optional(*answer) : std::nullopt;
-}
-std::optional<ErrorCode> refused(const Evaluation& evaluation) {
-  const auto* failed = std::get_if<Failed>(&evaluation);
-  return failed != nullptr ? std::optional(failed->code) : std::nullopt;
-}
-
-const std::vector<Record>& effects(const Evaluation& evaluation) {
-  return std::get<Change>(evaluation).effects;
 }
 
 }  // namespace
@@ -274,4 +217,4 @@ TEST_CASE("a restore into an empty cluster looks at the tail as well") {
   CHECK(unchanged<Box<Fenced>>(leader.write(put("a", "late"), "", Fence{"lock", 7})));
 }
 
-}  // namespace kvd::write_evaluator_test
+}  // namespace kvd::evaluator_test

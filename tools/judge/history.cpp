@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "judge/committed.hpp"
+#include "judge/serializable.hpp"
+#include "judge/store_model.hpp"
 #include "msg/text.hpp"
 
 namespace kvd::sim {
@@ -172,6 +175,113 @@ std::optional<std::string> History::check(const std::vector<std::string>& keys, 
     }
   }
   return std::nullopt;
+}
+
+namespace {
+
+// A key of it; empty: none of one, or of transactions'.
+std::string a_key_of(const Operation& operation) {
+  if (const auto* put = std::get_if<PutKey>(&operation)) return put->key;
+  if (const auto* remove = std::get_if<DeleteKey>(&operation)) return remove->key;
+  if (const auto* add = std::get_if<AddNumber>(&operation)) return add->key;
+  if (const auto* append = std::get_if<AppendBytes>(&operation)) return append->key;
+  if (const auto* read = std::get_if<ReadKey>(&operation)) return read->key;
+  const auto* transaction = std::get_if<Box<Transaction>>(&operation);
+  if (transaction == nullptr) return "";
+  const auto& ops = (*transaction)->then_ops.empty() ? (*transaction)->else_ops : (*transaction)->then_ops;
+  return ops.front().key;
+}
+
+// Nothing was changed, and the revision that was told is only the latest at which that may have been.
+bool is_without_place(const Answer& answer) {
+  return std::holds_alternative<ConditionFailed>(answer) || std::holds_alternative<KeyAbsent>(answer);
+}
+
+bool may_be_of_another_lineage(const ClientOperation& operation) {
+  return operation.repeated || !operation.request.idempotency_key.empty();
+}
+
+// What a write adds to the number at `key`; all of its operations, whichever were done.
+std::vector<int64_t> additions(const Operation& operation, const std::string& key, const Answer* answer) {
+  std::vector<int64_t> all;
+  if (const auto* add = std::get_if<AddNumber>(&operation)) {
+    const bool done = answer == nullptr || std::holds_alternative<NumberIs>(*answer);
+    if (add->key == key && done) all.push_back(add->by);
+  }
+  const auto* transaction = std::get_if<Box<Transaction>>(&operation);
+  if (transaction == nullptr) return all;
+  const auto take = [&](const std::vector<TxnOp>& ops) {
+    for (const TxnOp& op : ops) {
+      if (op.kind == TxnOp::Kind::kAdd && op.key == key) all.push_back(op.by);
+    }
+  };
+  const auto* done = answer != nullptr ? std::get_if<Box<TxnDone>>(answer) : nullptr;
+  if (answer == nullptr || (done != nullptr && (*done)->succeeded)) take((*transaction)->then_ops);
+  if (answer == nullptr || (done != nullptr && !(*done)->succeeded)) take((*transaction)->else_ops);
+  return all;
+}
+
+}  // namespace
+
+std::optional<std::string> History::check_together(const std::string& prefix, std::set<uint64_t> taken,
+                                                   uint64_t steps_max, int& undecided) const {
+  std::vector<const ClientOperation*> concerned;
+  std::set<Lineage> lineages;
+  for (const ClientOperation& operation : operations_) {
+    const bool write = is_write(operation.request.operation);
+    const bool answered = operation.returned != UINT64_MAX;
+    const bool counts =
+        write ? !operation.certainly_not : answered && operation.request.read == ReadMode::kLinear;
+    const std::string key = a_key_of(operation.request.operation);
+    if (!counts || key.empty() || !starts_with(key, prefix)) {
+      if (write && answered && changes_keys(operation.request.operation, operation.reply->answer))
+        taken.insert(operation.reply->revision.value);
+      continue;
+    }
+    if (answered && is_without_place(operation.reply->answer)) continue;
+    concerned.push_back(&operation);
+    if (answered) lineages.insert(lineage_of(operation.reply->revision));
+  }
+  for (const Lineage lineage : lineages) {
+    std::vector<StoreOperation> judged;
+    for (const ClientOperation* operation : concerned) {
+      const bool answered = operation->returned != UINT64_MAX;
+      const bool elsewhere = answered && lineage_of(operation->reply->revision) != lineage;
+      if (elsewhere && !may_be_of_another_lineage(*operation)) continue;
+      StoreOperation one{&operation->request.operation, nullptr, operation->called};
+      one.text = to_text(operation->request.operation);
+      if (answered && !elsewhere) {
+        one.answer = &operation->reply->answer;
+        one.returned = operation->returned;
+        one.revision = operation->reply->revision.value;
+      }
+      judged.push_back(std::move(one));
+    }
+    const Serializable verdict = check_serializable(judged, lineage_base(lineage).value, taken, steps_max);
+    if (verdict.violation)
+      return fmt::format("the history of {}* in lineage {} is not serializable: {}", prefix, lineage.value,
+                         *verdict.violation);
+    if (verdict.too_hard) ++undecided;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> History::check_sum(const std::string& key, Lineage lineage, int64_t value) const {
+  int64_t least = 0;
+  int64_t most = 0;
+  for (const ClientOperation& operation : operations_) {
+    if (operation.certainly_not) continue;
+    const bool answered = operation.returned != UINT64_MAX;
+    const bool here = answered && lineage_of(operation.reply->revision) == lineage;
+    if (answered && !here && !may_be_of_another_lineage(operation)) continue;
+    for (const int64_t by :
+         additions(operation.request.operation, key, here ? &operation.reply->answer : nullptr)) {
+      if (here || by < 0) least += by;
+      if (here || by > 0) most += by;
+    }
+  }
+  if (least <= value && value <= most) return std::nullopt;
+  return fmt::format("{} is {}, and what was added makes {} to {}", key, value, least, most);
 }
 
 std::optional<std::string> History::check_fences() const {

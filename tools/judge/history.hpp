@@ -2,6 +2,7 @@
 // per key that the linearizability checker takes. Written by the workload; judged at the end of a run.
 #pragma once
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,15 @@ class History {
   // hard.
   std::optional<std::string> check(const std::vector<std::string>& keys, uint64_t steps_max,
                                    int& undecided) const;
+
+  // An explanation when the operations on the keys with `prefix` together are not strictly serializable, in the order of
+  // their revisions. Operations on several keys are transactions there: no other one may come to them, nor a listing.
+  // `taken`: revisions that are known to be of other keys. `undecided` counts the lineages that were too hard.
+  std::optional<std::string> check_together(const std::string& prefix, std::set<uint64_t> taken,
+                                            uint64_t steps_max, int& undecided) const;
+  // The same when a number at `key`, which nothing but additions changes, cannot be the sum of those that were
+  // acknowledged and of some whose outcome is not known, in that lineage. `value`: where it ended.
+  std::optional<std::string> check_sum(const std::string& key, Lineage lineage, int64_t value) const;
 
  private:
   // The same when a write was acknowledged although another one with a larger token for its resource had been

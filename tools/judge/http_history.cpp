@@ -10,12 +10,16 @@
 #include <optional>
 
 #include "judge/committed.hpp"
+#include "judge/http_txn.hpp"
 #include "judge/prefix_check.hpp"
+#include "judge/store_model.hpp"
 
 namespace kvd::testing {
 namespace {
 
 constexpr uint64_t kStepsMax = 2'000'000;  // per key; a usual one needs about as many as it has operations
+
+constexpr uint64_t kTogetherStepsMax = 500'000;  // of all keys
 
 std::optional<uint64_t> number(std::string_view text) {
   uint64_t value = 0;
@@ -54,6 +58,7 @@ std::string name_of(const HttpAnswer& failure) {
 
 StoreCall request_of(const HttpOperation& operation) {
   StoreCall request;
+  request.idempotency_key = operation.idempotency_key;
   request.read = operation.linear ? ReadMode::kLinear : ReadMode::kLocal;
   request.min_revision = Revision(operation.min_rev);
   switch (operation.kind) {
@@ -65,6 +70,12 @@ StoreCall request_of(const HttpOperation& operation) {
       break;
     case HttpOperation::kRead:
       request.operation = ReadKey{operation.key};
+      break;
+    case HttpOperation::kAdd:
+      request.operation = AddNumber{operation.key, operation.by, operation.condition};
+      break;
+    case HttpOperation::kTxn:
+      request.operation = operation.transaction;
       break;
   }
   return request;
@@ -82,6 +93,20 @@ std::optional<Answer> success(const StoreCall& request, const HttpAnswer& answer
     if (answer.status == 204) return KeyDeleted{};
     if (answer.status == 404) return KeyAbsent{};
     return std::nullopt;
+  }
+  if (const auto* transaction = std::get_if<Box<Transaction>>(&request.operation)) {
+    const auto told = read_txn_answer(**transaction, answer.body);
+    if (answer.status != 200 || !told || answer.header("Kvd-Revision") != std::to_string(told->revision))
+      return std::nullopt;
+    return told->done;
+  }
+  if (std::holds_alternative<AddNumber>(request.operation)) {
+    simdjson::dom::parser parser;
+    int64_t sum = 0;
+    const bool is_number = parser.parse(answer.body)["value"].get(sum) == simdjson::SUCCESS;
+    if (answer.status != 200 || !is_number || !tag || answer.header("Kvd-Revision") != std::to_string(*tag))
+      return std::nullopt;
+    return NumberIs{sum};
   }
   const bool complete = answer.header("Kvd-Complete") != "false";
   if (answer.status == 404) return KeyMissing{complete};
@@ -120,11 +145,15 @@ Condition only_if(uint64_t revision) {
 
 HttpCall HttpOperation::call() const {
   HttpCall call;
-  call.method = kind == kPut ? "PUT" : kind == kDelete ? "DELETE" : "GET";
-  call.target = fmt::format("/v1/kv/{}?timeout={}", key, timeout_ms);
+  constexpr const char* kMethods[] = {"PUT", "DELETE", "GET", "POST", "POST"};
+  call.method = kMethods[kind];
+  call.target = kind == kTxn ? fmt::format("/v1/txn?timeout={}", timeout_ms)
+                             : fmt::format("/v1/kv/{}?timeout={}", key, timeout_ms);
+  if (kind == kAdd) call.target += fmt::format("&add={}", by);
   if (linear) call.target += "&read=linear";
   if (min_rev != 0) call.target += fmt::format("&min_rev={}", min_rev);
-  call.body = value;
+  call.body = kind == kTxn ? transaction_json(transaction) : value;
+  if (!idempotency_key.empty()) call.headers.emplace_back("Idempotency-Key", idempotency_key);
   if (condition.if_match) call.headers.emplace_back("If-Match", tags_text(*condition.if_match));
   if (condition.if_none_match)
     call.headers.emplace_back("If-None-Match", tags_text(*condition.if_none_match));
@@ -137,7 +166,12 @@ size_t HttpHistory::begin(const HttpOperation& operation) {
   record.client = operation.client;
   record.server = operation.server;
   const std::lock_guard lock(mutex_);
-  keys_.insert(operation.key);
+  if (operation.kind == HttpOperation::kTxn) {
+    for (const TxnOp& op : operation.transaction.then_ops) keys_.insert(op.key);
+  } else {
+    keys_.insert(operation.key);
+  }
+  together_ |= operation.kind == HttpOperation::kTxn || operation.kind == HttpOperation::kAdd;
   return history_.begin(std::move(record));
 }
 
@@ -167,7 +201,10 @@ uint64_t HttpHistory::finish(size_t index, const HttpAnswer& answer) {
   reply.answer = std::move(*meaning);
   reply.revision = Revision(*revision);
   history_.finish(index, std::move(reply));
-  return answer.status == 204 ? *revision : entity_tag(answer).value_or(0);
+  const bool untagged =
+      answer.status == 204 || (answer.status == 200 && !answer.header("Kvd-Revision").empty() &&
+                               std::holds_alternative<Box<Transaction>>(operation.request.operation));
+  return untagged ? *revision : entity_tag(answer).value_or(0);
 }
 
 void HttpHistory::count(const sim::ClientOperation& operation, const Answer& answer) {
@@ -182,7 +219,7 @@ void HttpHistory::count(const sim::ClientOperation& operation, const Answer& ans
     return;
   }
   ++counts_.done;
-  if (!std::holds_alternative<KeyWritten>(answer) && !std::holds_alternative<KeyDeleted>(answer)) return;
+  if (!sim::changes_keys(operation.request.operation, answer)) return;
   const Clock::time_point now = Clock::now();
   if (counts_.acknowledged++ > 0)
     counts_.gap = std::max(counts_.gap, std::chrono::duration_cast<Duration>(now - acknowledged_at_));
@@ -211,6 +248,10 @@ std::string HttpHistory::violation() const {
   const std::lock_guard lock(mutex_);
   if (!complaint_.empty()) return complaint_;
   int undecided = 0;
+  if (together_) {
+    if (auto why = history_.check_together("", {}, kTogetherStepsMax, undecided)) return *why;
+    return undecided > 0 ? "the history was too hard to judge" : "";
+  }
   if (auto why = history_.check({keys_.begin(), keys_.end()}, kStepsMax, undecided)) return *why;
   if (undecided > 0) return fmt::format("{} keys were too hard to judge", undecided);
   return prefix_violation(history_.operations());

@@ -13,9 +13,12 @@
 namespace kvd::testing {
 
 struct HttpOperation {
-  enum Kind : uint8_t { kPut, kDelete, kRead } kind = kRead;
-  std::string key;
-  std::string value;  // of kPut; from sim::make_value(), never the same twice
+  enum Kind : uint8_t { kPut, kDelete, kRead, kAdd, kTxn } kind = kRead;
+  std::string key;          // not of kTxn
+  std::string value;        // of kPut; from sim::make_value(), never the same twice
+  int64_t by = 0;           // of kAdd
+  Transaction transaction;  // of kTxn
+  std::string idempotency_key;
   Condition condition;
   bool linear = false;   // of kRead
   uint64_t min_rev = 0;  // of a local read
@@ -54,6 +57,7 @@ class HttpHistory {
   Counts counts() const;
   std::set<std::string> keys() const;
 
+  // With kAdd or kTxn it has no local reads and is judged as that of all keys together.
   // An explanation when the record cannot be that of one linearizable store in which nothing acknowledged was
   // lost, or when an answer breaks the rules of the interface; empty: all is well.
   std::string violation() const;
@@ -69,6 +73,7 @@ class HttpHistory {
   Counts counts_;
   std::string complaint_;  // the first one
   std::set<std::string> keys_;
+  bool together_ = false;  // there is an operation on several keys, or one that depends on what is there
   Clock::time_point acknowledged_at_{};
 };
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "judge/committed.hpp"
+#include "msg/text.hpp"
 
 namespace kvd::testing {
 namespace {
@@ -72,12 +73,19 @@ std::string judge_read(const sim::ClientOperation& read, const KnownWrites& know
 const std::string& key_of(const StoreCall& request) {
   if (const auto* put = std::get_if<PutKey>(&request.operation)) return put->key;
   if (const auto* remove = std::get_if<DeleteKey>(&request.operation)) return remove->key;
+  if (const auto* add = std::get_if<AddNumber>(&request.operation)) return add->key;
   return std::get<ReadKey>(request.operation).key;
 }
 
 std::string describe(const sim::ClientOperation& operation) {
   const Operation& what = operation.request.operation;
-  const char* method = std::holds_alternative<PutKey>(what) ? "PUT" : is_write(what) ? "DELETE" : "GET";
+  if (std::holds_alternative<Box<Transaction>>(what)) {
+    return fmt::format("{} by client {} at server {}", to_text(what), operation.client, operation.server + 1);
+  }
+  const char* method = std::holds_alternative<PutKey>(what)      ? "PUT"
+                       : std::holds_alternative<AddNumber>(what) ? "POST"
+                       : is_write(what)                          ? "DELETE"
+                                                                 : "GET";
   return fmt::format("{} {} by client {} at server {}", method, key_of(operation.request), operation.client,
                      operation.server + 1);
 }

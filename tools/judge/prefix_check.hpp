@@ -9,7 +9,7 @@
 
 namespace kvd::testing {
 
-// The key of a PutKey, DeleteKey or ReadKey; no other operation may come in here.
+// The key of a PutKey, DeleteKey, ReadKey or AddNumber; no other operation may come in here.
 const std::string& key_of(const StoreCall& request);
 // For people: "PUT k by client 1 at server 2".
 std::string describe(const sim::ClientOperation& operation);

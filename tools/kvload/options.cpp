@@ -69,6 +69,7 @@ CommandSpec verify_spec() {
                   {"rate", "N", "requests per second of all clients together (2000)"},
                   {"duration", "S", "seconds (30)"},
                   {"keys", "N", "keys in use at a time (16)"},
+                  {"txn", nullptr, "keys are accounts: clients transfer amounts, by transactions"},
                   {"seed", "N", "of what clients do; 0: drawn (0)"},
                   kJson});
 }
@@ -181,6 +182,7 @@ VerifyOptions read_verify(CommandLine& line) {
   verify.seconds = line.real("duration", verify.seconds, 0.1, 86'400);
   read_number(line, "keys", verify.keys, 1, 1000);
   read_number(line, "seed", verify.seed, 0, INT64_MAX);
+  verify.txn = line.is_on("txn");
   verify.json = line.is_on("json");
   return verify;
 }

@@ -41,6 +41,7 @@ struct VerifyOptions {
   double rate = 2000;  // operations per second, of all clients together
   double seconds = 30;
   size_t keys = 16;   // in use at a time
+  bool txn = false;   // keys are accounts, and clients transfer amounts between them
   uint64_t seed = 0;  // 0: drawn
   bool json = false;
 };

@@ -16,6 +16,7 @@
 #include "kvload/leader_watch.hpp"
 #include "kvload/load.hpp"
 #include "kvload/run_command.hpp"
+#include "kvload/verify_draw.hpp"
 #include "net/loop.hpp"
 
 namespace kvd::load {
@@ -152,7 +153,9 @@ HttpOperation Verifier::draw(Client& client) {
     client.revisions_of = &generation;
   }
   HttpOperation operation;
+  if (options_.txn) operation = draw_transfer(random_, options_, generation.prefix, ++values_);
   operation.client = static_cast<int>(&client - clients_.data());
+  if (options_.txn) return operation;
   operation.key = fmt::format("{}{}", generation.prefix, random_.below(options_.keys));
   operation.timeout_ms = random_.one_in(4) ? 300 : 1500;
   const uint64_t kind = random_.below(100);
@@ -338,10 +341,12 @@ void Verifier::plan_reads() {
         read.linear = true;
         read.min_rev = 0;
         queue.push_back({generation.get(), read});
+        ++unread_;
+        if (options_.txn) continue;
         read.linear = false;
         read.min_rev = newest_;
         queue.push_back({generation.get(), read});
-        unread_ += 2;
+        ++unread_;
       }
     }
   }
@@ -378,6 +383,7 @@ void Verifier::read_back(const StopSignals& signals) {
 Verdict Verifier::judge() {
   Verdict verdict;
   verdict.seed = seed_;
+  verdict.together = options_.txn;
   verdict.seconds = static_cast<double>(ended_ - began_) / 1e9;
   verdict.gap_ms = static_cast<double>(gap_ns_) / 1e6;
   verdict.unreachable = unreachable_;

@@ -1,6 +1,7 @@
 // `kvload verify`: clients that read and write a few keys of a running cluster while others do to it what they like,
 // and a judgement of what they were told: is every key's history linearizable, do reads show a client's own writes,
-// is any acknowledged write missing at the end? The checker is the one that judges kvd's own tests.
+// is any acknowledged write missing at the end? With --txn the keys are accounts, and what is judged is all of them
+// together: strictly serializable transfers. The checker is the one that judges kvd's own tests.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -12,6 +13,7 @@ namespace kvd::load {
 
 struct Verdict {
   uint64_t seed = 0;
+  bool together = false;  // all keys were judged together
   double seconds = 0;
   uint64_t acknowledged = 0;  // writes that changed something
   uint64_t unchanged = 0;     // writes whose condition failed, or that found nothing to delete

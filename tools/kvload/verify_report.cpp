@@ -26,7 +26,8 @@ std::string verdict_text(const Verdict& verdict) {
   } else if (!verdict.unreachable.empty()) {
     out += "not judged: " + verdict.unreachable + "\n";
   } else {
-    out += "linearizable, own writes read, nothing acknowledged lost\n";
+    out += verdict.together ? "strictly serializable, nothing acknowledged lost\n"
+                            : "linearizable, own writes read, nothing acknowledged lost\n";
   }
   return out;
 }

@@ -3,59 +3,19 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <map>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/replica/key_effects.hpp"
 #include "core/replica/store.hpp"
 #include "core/replica/table.hpp"
 #include "core/replica/tail.hpp"
+#include "core/replica/txn.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
 namespace {
-
-bool matches(const EntityTags& tags, bool present, Revision modified) {
-  if (!present) return false;
-  return tags.any || std::count(tags.revisions.begin(), tags.revisions.end(), modified) > 0;
-}
-
-bool holds(const Condition& condition, const Record* now) {
-  const bool present = now != nullptr;
-  const Revision modified = present ? now->modified() : Revision(0);
-  if (condition.if_match && !matches(*condition.if_match, present, modified)) return false;
-  if (condition.if_none_match && matches(*condition.if_none_match, present, modified)) return false;
-  return true;
-}
-
-ConditionFailed condition_failed(const Record* now) {
-  return ConditionFailed{now != nullptr ? std::optional(now->modified()) : std::nullopt};
-}
-
-// What a write at `next` makes of a key that is there until then, or (null) not.
-Record written(std::string_view key, const Bytes& value, const Record* now, Revision next) {
-  if (now == nullptr) return Record(key, value, {next, next, 1});
-  return Record(key, value, {now->created(), next, now->version() + 1});
-}
-
-Record deleted(const Record& now, Revision next) {
-  return Record::deletion(now.key(), {now.created(), next, 0});
-}
-
-// What changes no key.
-Evaluation no_effect(auto answer) {
-  Evaluation evaluation;
-  std::get_if<Change>(&evaluation)->answer = std::move(answer);
-  return evaluation;
-}
-
-Evaluation one_effect(Record effect, auto answer) {
-  Evaluation evaluation = no_effect(std::move(answer));
-  std::get_if<Change>(&evaluation)->effects.push_back(std::move(effect));
-  return evaluation;
-}
 
 // No key, once all that the log holds is committed.
 bool empty_at_tail(const WriteView& view) {
@@ -116,6 +76,16 @@ Evaluation DataSpace::effects_of(DeletePrefix& remove, const WriteView& view) {
   return change;
 }
 
+Evaluation DataSpace::effects_of(AddNumber& add, const WriteView& view) { return sum_of(add, view); }
+
+Evaluation DataSpace::effects_of(AppendBytes& append, const WriteView& view) {
+  return appended(append, view);
+}
+
+Evaluation DataSpace::effects_of(Box<Transaction>& transaction, const WriteView& view) {
+  return done_or_refused(*transaction, view);
+}
+
 // One effect per key, the last one: within a batch only the end result is ever visible.
 Evaluation DataSpace::effects_of(WriteBatch& batch, const WriteView& view) {
   if (batch.if_empty && !empty_at_tail(view)) {
@@ -124,29 +94,15 @@ Evaluation DataSpace::effects_of(WriteBatch& batch, const WriteView& view) {
         "the cluster holds keys: a snapshot is restored into an empty one only, or, with replace=true, in "
         "their place"};
   }
-  struct State {
-    const Record* before = nullptr;
-    bool anew = false;           // it was deleted, or not there, before it was written
-    std::optional<Bytes> value;  // none: not there
-  };
-  std::map<std::string, State> states;
+  KeyDraft draft(view);
   for (BatchOp& op : batch.ops) {
-    auto [it, fresh] = states.try_emplace(op.key);
-    State& state = it->second;
-    if (fresh) state.before = view.latest(op.key, kSpace);
-    const bool present = fresh ? state.before != nullptr : state.value.has_value();
-    state.anew |= op.value && !present;
-    state.value = std::move(op.value);
-  }
-  Change change{{}, BatchWritten{}};
-  for (const auto& [key, state] : states) {
-    if (state.value) {
-      change.effects.push_back(written(key, *state.value, state.anew ? nullptr : state.before, view.next));
-    } else if (state.before != nullptr) {
-      change.effects.push_back(deleted(*state.before, view.next));
+    if (op.value) {
+      draft.put(op.key, std::move(*op.value));
+    } else {
+      draft.remove(op.key);
     }
   }
-  return change;
+  return Change{draft.effects(), BatchWritten{}};
 }
 
 }  // namespace kvd

@@ -13,6 +13,9 @@ struct DataSpace {
   static Evaluation effects_of(DeleteKey& remove, const WriteView& view);
   static Evaluation effects_of(DeletePrefix& remove, const WriteView& view);
   static Evaluation effects_of(WriteBatch& batch, const WriteView& view);
+  static Evaluation effects_of(AddNumber& add, const WriteView& view);
+  static Evaluation effects_of(AppendBytes& append, const WriteView& view);
+  static Evaluation effects_of(Box<Transaction>& transaction, const WriteView& view);
 
   void count(const Record& item, bool add) {
     value_bytes += add ? item.value().size() : -item.value().size();

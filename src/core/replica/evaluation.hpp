@@ -1,6 +1,7 @@
 // What a write is evaluated by, and what comes of it: the words between the write evaluator and the spaces of the
 // replicated state.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -28,7 +29,8 @@ struct WriteCall {
 struct WriteView {
   const Store& store;
   const Tail& tail;
-  Revision next;  // of the entry that is to be made
+  Revision next;             // of the entry that is to be made
+  size_t value_bytes_max{};  // what is added to or appended gets no larger
 
   // A key as the next write sees it. Null: there is none.
   const Record* latest(std::string_view key, Space space) const;

@@ -144,8 +144,10 @@ class Replica {
   bool overloaded(const Operation& operation) const;
   bool admit(const Propose& message);
   bool enough_in_sync(uint64_t token);
+  WriteEvaluator::Room room() const;
   void carry_out(const Propose& message, Evaluation&& evaluation);
   void append(const Propose& message, Change& change);
+  void append_entry(std::vector<Record> effects);
   void answer_later(const Propose& message, Unchanged& unchanged);
   void change_settings(uint64_t token, const ChangeSettings& settings);
 

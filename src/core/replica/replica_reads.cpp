@@ -107,7 +107,9 @@ void Replica::serve_reads() {
       confirmed = read.round;
     }
     Answer result = read.answer ? std::move(*read.answer) : read_now(read.operation);
-    answer(read.token, std::move(result), read.revision == Revision(0) ? commit_ : read.revision);
+    // A transaction's results are of where it looked; all else may as well be of any moment since.
+    const Revision newest = std::holds_alternative<Box<TxnDone>>(result) ? read.after : commit_;
+    answer(read.token, std::move(result), read.revision == Revision(0) ? newest : read.revision);
     leader()->reads.pop_front();
   }
 }

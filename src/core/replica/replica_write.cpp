@@ -10,6 +10,19 @@ namespace {
 
 constexpr size_t kSettingsWaiting = 64;
 
+// All but the first one, as effects of the next revision (Mutation::kTxnTorn).
+std::vector<Record> moved_on(const std::vector<Record>& effects) {
+  std::vector<Record> moved;
+  for (auto effect = effects.begin() + 1; effect != effects.end(); ++effect) {
+    Record::Metadata metadata = effect->metadata();
+    if (metadata.created == metadata.modified) metadata.created = metadata.created.next();
+    metadata.modified = metadata.modified.next();
+    moved.push_back(effect->has_value() ? Record(effect->key(), effect->value(), metadata)
+                                        : Record::deletion(effect->key(), metadata));
+  }
+  return moved;
+}
+
 }  // namespace
 
 // Else its KV router sends it again, here or to somebody else, and with it what it had sent behind it by then: else
@@ -43,8 +56,9 @@ bool Replica::overtakes(const Propose& message) {
 
 // A write of one key adds little to what is committed at once, and waits for nobody's batches.
 bool Replica::overloaded(const Operation& operation) const {
-  const bool many =
-      std::holds_alternative<WriteBatch>(operation) || std::holds_alternative<DeletePrefix>(operation);
+  const bool many = std::holds_alternative<WriteBatch>(operation) ||
+                    std::holds_alternative<DeletePrefix>(operation) ||
+                    std::holds_alternative<Box<Transaction>>(operation);
   const Tail& tail = leader()->evaluator.tail();
   return leader()->writes.size() >= out_.config.tuning.uncommitted_entries ||
          tail.bytes() >= limits::kUncommittedBytes || (many && tail.keys() >= limits::kUncommittedKeys);
@@ -108,8 +122,12 @@ void Replica::on(Propose&& message) {
   if (auto known = leader()->evaluator.recall(call)) {
     carry_out(message, std::move(*known));
   } else if (enough_in_sync(message.token) && !overtakes(message)) {
-    carry_out(message, leader()->evaluator.evaluate(call, {out_.config.memory_max, disk_.low()}));
+    carry_out(message, leader()->evaluator.evaluate(call, room()));
   }
+}
+
+WriteEvaluator::Room Replica::room() const {
+  return {out_.config.memory_max, disk_.low(), out_.config.value_bytes_max};
 }
 
 void Replica::carry_out(const Propose& message, Evaluation&& evaluation) {
@@ -124,16 +142,26 @@ void Replica::carry_out(const Propose& message, Evaluation&& evaluation) {
 }
 
 void Replica::append(const Propose& message, Change& change) {
-  Leading& reign = *leader();
+  const bool torn =
+      mutated(Mutation::kTxnTorn) && std::holds_alternative<Box<Transaction>>(message.operation);
+  if (torn && change.effects.size() > 1) {
+    append_entry({change.effects.front()});
+    change.effects = moved_on(change.effects);
+  }
+  append_entry(std::move(change.effects));
+  const Revision revision = log_.last().revision;
+  leader()->writes.push_back(PendingWrite{revision, message.token, std::move(change.answer)});
+  senders_[message.from].appended = revision;
+}
+
+void Replica::append_entry(std::vector<Record> effects) {
   auto entry = std::make_shared<Entry>();
   entry->epoch = epoch_;
   entry->revision = log_.last().revision.next();
-  entry->effects = std::move(change.effects);
+  entry->effects = std::move(effects);
   entry->clock = clock_.ms();
-  reign.evaluator.note_appended(*entry);
+  leader()->evaluator.note_appended(*entry);
   disk_.append(entry);
-  reign.writes.push_back(PendingWrite{entry->revision, message.token, std::move(change.answer)});
-  senders_[message.from].appended = entry->revision;
   // An idle follower has had nothing to acknowledge: the clock for its lag starts now.
   for (auto& [link, peer] : peers_) {
     if (peer.match == log_.last().revision) peer.progress = out_.now;

@@ -109,6 +109,17 @@ std::optional<Evaluation> RequestsSpace::recall(const WriteCall& call, const Wri
   return std::nullopt;
 }
 
+// Nothing but a transaction's results can be that long.
+std::optional<Failed> RequestsSpace::too_long(const Change& change) {
+  if (!std::holds_alternative<Box<TxnDone>>(change.answer)) return std::nullopt;
+  const size_t bytes = encode_answer(change.answer).size();
+  if (bytes <= limits::kRememberedBytes) return std::nullopt;
+  return Failed{ErrorCode::kTooLarge, Outcome::kNotApplied,
+                "with an Idempotency-Key the results are remembered, and may take " +
+                    std::to_string(limits::kRememberedBytes) + " bytes at most; these take " +
+                    std::to_string(bytes)};
+}
+
 void RequestsSpace::add_effects(const WriteCall& call, const WriteView& view, Change& change) {
   if (call.idempotency_key.empty()) return;
   change.effects.push_back(remember(call.idempotency_key, call.digest, change.answer, view.next));

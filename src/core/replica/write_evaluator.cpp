@@ -35,7 +35,8 @@ WriteEvaluator::WriteEvaluator(const Log& log, const Store& store, Revision comm
 }
 
 std::optional<Evaluation> WriteEvaluator::recall(const WriteCall& call) const {
-  return RequestsSpace::recall(call, view());
+  const bool again = std::holds_alternative<AddNumber>(call.operation) && mutated(Mutation::kAddReplayed);
+  return again ? std::nullopt : RequestsSpace::recall(call, view(0));
 }
 
 // A refused condition, a delete of what is not there, a token that is too small: nothing to replicate. But with an
@@ -43,7 +44,7 @@ std::optional<Evaluation> WriteEvaluator::recall(const WriteCall& call) const {
 // not be done after this answer. And so is a larger token (fences.hpp): who has been answered counts on it that the
 // holder before is shut out.
 Evaluation WriteEvaluator::evaluate(WriteCall& call, const Room& room) const {
-  const WriteView view = this->view();
+  const WriteView view = this->view(room.value_bytes_max);
   const uint64_t current = call.fence ? FencesSpace::latest_token(call.fence->resource, view) : 0;
   const bool fenced_off = call.fence && call.fence->token < current;
   Evaluation evaluation =
@@ -52,6 +53,9 @@ Evaluation WriteEvaluator::evaluate(WriteCall& call, const Room& room) const {
                               call.operation);
   auto* change = std::get_if<Change>(&evaluation);
   if (change == nullptr) return evaluation;
+  if (!call.idempotency_key.empty()) {
+    if (auto too_long = RequestsSpace::too_long(*change)) return std::move(*too_long);
+  }
   const bool forgets_token = change->effects.empty() && mutated(Mutation::kFenceOfChanges);
   if (!fenced_off && !forgets_token) FencesSpace::add_effects(call, view, *change);
   if (change->effects.empty() && call.idempotency_key.empty()) {

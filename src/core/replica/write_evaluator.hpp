@@ -19,6 +19,7 @@ class WriteEvaluator {
   struct Room {  // what makes the data grow needs it, in memory and on the leader's disk
     uint64_t memory_max = 0;
     bool disk_low = false;
+    size_t value_bytes_max = 1u << 20;  // no value gets larger by what is appended to it
   };
 
   // What of the log is behind `committed` is its tail. Log and store outlive this.
@@ -34,7 +35,9 @@ class WriteEvaluator {
   const Tail& tail() const { return tail_; }
 
  private:
-  WriteView view() const { return {store_, tail_, log_.last().revision.next()}; }
+  WriteView view(size_t value_bytes_max) const {
+    return {store_, tail_, log_.last().revision.next(), value_bytes_max};
+  }
   std::optional<Failed> no_room_for(const std::vector<Record>& effects, const Room& room) const;
 
   const Log& log_;

@@ -1,20 +1,15 @@
-// The JSON bodies that clients send: POST /v1/kv and PUT /v1/cluster/settings. What comes in is foreign:
-// anything missing, unknown, of another type or out of range is refused with a sentence that names the place.
+// The JSON bodies of POST /v1/kv and PUT /v1/cluster/settings (that of transactions: txn_json.hpp). What comes in is
+// foreign: anything missing, unknown, of another type or out of range is refused with a sentence that names the place.
 // Pure functions, any thread.
 #pragma once
 #include <cstddef>
-#include <string>
 #include <string_view>
 
 #include "base/result.hpp"
 #include "msg/client.hpp"
+#include "shell/http/body_json.hpp"
 
 namespace kvd {
-
-struct BodyError {
-  bool too_large = false;  // 413 instead of 400
-  std::string detail;
-};
 
 // {"ops":[{"put":{"key":K,"value":V}},{"delete":{"key":K}},...]};
 // for bytes that are no UTF-8 "key_b64" and "value_b64".

@@ -11,18 +11,21 @@
 #include "shell/http/http_host.hpp"
 #include "shell/http/http_services.hpp"
 #include "shell/http/http_text.hpp"
+#include "shell/http/txn_json.hpp"
 
 namespace kvd {
 namespace {
 
 constexpr std::string_view kCollectionPath = "/v1/kv";
 constexpr std::string_view kKeyPath = "/v1/kv/";
+constexpr std::string_view kTxnPath = "/v1/txn";
 constexpr std::string_view kSnapshotPath = "/v1/snapshot";
 constexpr std::string_view kLeaderPath = "/v1/cluster/leader";
 constexpr std::string_view kLineagePath = "/v1/cluster/lineage";
 constexpr std::string_view kKeyMethods = "GET, HEAD, PUT, POST, DELETE";
 constexpr uint32_t kReadParameters = kQueryRead | kQueryMinRevision | kQueryTimeout;
 constexpr uint32_t kWriteParameters = kQueryTimeout | kQueryFence;
+constexpr uint32_t kPostParameters = kWriteParameters | kQueryAdd | kQueryAppend;
 constexpr uint32_t kListParameters = kReadParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
 
 bool is_write_method(HttpMethod method) {
@@ -107,6 +110,28 @@ void limit_small_body(AcceptedHead& accepted) {
 
 using Refusal = std::optional<HttpResponse>;
 
+uint32_t parameters_of_key(HttpMethod method) {
+  if (is_read_method(method)) return kReadParameters;
+  return method == HttpMethod::kPost ? kPostParameters : kWriteParameters;
+}
+
+// A write that is more than a deletion; it has a body, unless it adds to a number.
+void accept_value(const Query& query, std::string key, Condition condition, const HttpIdentity& identity,
+                  AcceptedHead& accepted) {
+  Operation& operation = accepted.store().operation;
+  if (query.add) {
+    operation = AddNumber{std::move(key), *query.add, std::move(condition)};
+    return;
+  }
+  if (query.append) {
+    operation = AppendBytes{std::move(key), Bytes(), std::move(condition)};
+  } else {
+    operation = PutKey{std::move(key), Bytes(), std::move(condition)};
+  }
+  accepted.body_bytes_max = identity.value_bytes_max;
+  accepted.body_name = "a value";
+}
+
 Refusal accept_key(const HttpRequest& request, const Target& target, const HttpIdentity& identity,
                    AcceptedHead& accepted) {
   bool read = is_read_method(request.method);
@@ -115,8 +140,10 @@ Refusal accept_key(const HttpRequest& request, const Target& target, const HttpI
   if (key.empty() || key.size() > limits::kKeyBytes) {
     return bad_request(request, fmt::format("a key has 1 to {} bytes", limits::kKeyBytes));
   }
-  Result<Query> query = parse_query(target.query, read ? kReadParameters : kWriteParameters);
+  Result<Query> query = parse_query(target.query, parameters_of_key(request.method));
   if (!query) return bad_request(request, query.error().detail);
+  if (query->add && query->append)
+    return bad_request(request, "the query parameters 'add' and 'append' exclude each other");
   Condition condition;
   std::string_view bad_field;
   if (!read_condition(request, condition, bad_field)) {
@@ -135,9 +162,7 @@ Refusal accept_key(const HttpRequest& request, const Target& target, const HttpI
     accepted.store().operation = DeleteKey{std::move(key), std::move(condition)};
   } else {
     accepted.plan.text = key;
-    accepted.store().operation = PutKey{std::move(key), Bytes(), std::move(condition)};
-    accepted.body_bytes_max = identity.value_bytes_max;
-    accepted.body_name = "a value";
+    accept_value(*query, std::move(key), std::move(condition), identity, accepted);
   }
   return std::nullopt;
 }
@@ -193,6 +218,20 @@ Refusal accept_collection(const HttpRequest& request, const Target& target, Acce
     accepted.store().operation = DeletePrefix{std::move(query->prefix), query->limit};
     limit_small_body(accepted);
   }
+  return std::nullopt;
+}
+
+Refusal accept_transaction(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+  if (request.method != HttpMethod::kPost) return wrong_method(request, "POST");
+  Result<Query> query = parse_query(target.query, kWriteParameters);
+  if (!query) return bad_request(request, query.error().detail);
+  accepted.plan.route = Route::kCollection;
+  accepted.plan.write = true;
+  accepted.call.timeout = query->timeout;
+  accepted.store().fence = std::move(query->fence);
+  accepted.store().operation = Box<Transaction>();
+  accepted.body_bytes_max = limits::kBatchBytes;
+  accepted.body_name = "the body of a transaction";
   return std::nullopt;
 }
 
@@ -277,6 +316,7 @@ Refusal accept_route(const HttpRequest& request, const Target& target, const Htt
                      AcceptedHead& accepted) {
   if (target.path.starts_with(kKeyPath)) return accept_key(request, target, identity, accepted);
   if (target.path == kCollectionPath) return accept_collection(request, target, accepted);
+  if (target.path == kTxnPath) return accept_transaction(request, target, accepted);
   if (target.path == kLeaderPath && !is_read_method(request.method))
     return accept_move(request, target, accepted);
   if (target.path == kLineagePath) return accept_decision(request, target, accepted);
@@ -344,7 +384,15 @@ std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, cons
     put->value = std::move(body);
     return std::nullopt;
   }
-  if (auto* batch = std::get_if<WriteBatch>(&accepted.store().operation)) {
+  if (auto* append = std::get_if<AppendBytes>(&accepted.store().operation)) {
+    append->value = std::move(body);
+    return std::nullopt;
+  }
+  if (auto* transaction = std::get_if<Box<Transaction>>(&accepted.store().operation)) {
+    Result<Transaction, BodyError> parsed = parse_transaction(body.view(), identity.value_bytes_max);
+    if (parsed) **transaction = std::move(*parsed);
+    if (!parsed) error = std::move(parsed.error());
+  } else if (auto* batch = std::get_if<WriteBatch>(&accepted.store().operation)) {
     Result<WriteBatch, BodyError> parsed = parse_batch(body.view(), identity.value_bytes_max);
     if (parsed) *batch = std::move(*parsed);
     if (!parsed) error = std::move(parsed.error());
@@ -359,6 +407,7 @@ std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, cons
   problem.kind = error.too_large ? "too-large" : "bad-request";
   problem.detail = std::move(error.detail);
   problem.outcome = Outcome::kNotApplied;
+  problem.op = error.op;
   return problem_response(problem);
 }
 

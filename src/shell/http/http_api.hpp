@@ -22,7 +22,7 @@ struct HttpCounters {  // monotonic since the start, but for connections_open
 
 enum class Route : uint8_t {
   kKey,         // GET, HEAD, PUT, POST, DELETE of one key
-  kCollection,  // GET, HEAD, POST, DELETE of /v1/kv
+  kCollection,  // GET, HEAD, POST, DELETE of /v1/kv, and POST of /v1/txn
   kSettings,
   kCluster,
   kWhy,

@@ -53,6 +53,10 @@ ErrorForm form_of(ErrorCode code) {
       return {507, "memory-full"};
     case ErrorCode::kNotEmpty:
       return {409, "not-empty"};
+    case ErrorCode::kNotANumber:
+      return {409, "not-a-number"};
+    case ErrorCode::kOverflow:
+      return {409, "overflow"};
   }
   return {503, "unavailable"};
 }
@@ -70,6 +74,27 @@ HttpResponse plain(uint16_t status, std::string text) {
   if (status == 503) add_field(response, "Retry-After", "1");
   return response;
 }
+
+// One member of a transaction's "results".
+struct OpResultJson {
+  JsonWriter& json;
+  Revision own;  // of what the transaction itself wrote
+
+  void operator()(const OpPut& put) const { one("created", put.created); }
+  void operator()(const OpDeleted& remove) const { one("deleted", remove.deleted); }
+  void operator()(const OpAdded& add) const { one("value", add.value); }
+  void operator()(const OpAppended& append) const { one("created", append.created); }
+  void operator()(const OpFound& found) const {
+    json.begin_object().bytes_member("value", found.value.view());
+    json.member("revision", (found.revision == Revision(0) ? own : found.revision).value).end_object();
+  }
+  void operator()(const OpMissing&) const { json.null(); }
+
+ private:
+  void one(std::string_view name, auto content) const {
+    json.begin_object().member(name, content).end_object();
+  }
+};
 
 class Renderer {
  public:
@@ -141,6 +166,24 @@ class Renderer {
     json.begin_object().member("revision", reply_.revision.value).end_object();
     return json_response(200, json);
   }
+  HttpResponse operator()(const Box<TxnDone>& box) const {
+    const TxnDone& done = *box;
+    JsonWriter json;
+    json.begin_object().member("succeeded", done.succeeded).member("revision", reply_.revision.value);
+    json.key("results").begin_array();
+    for (const OpResult& result : done.results) std::visit(OpResultJson{json, reply_.revision}, result);
+    json.end_array().end_object();
+    return json_response(200, json);
+  }
+  HttpResponse operator()(const NumberIs& number) const {
+    JsonWriter json;
+    json.begin_object();
+    json.bytes_member("key", plan_.text);
+    json.member("value", number.value).member("revision", reply_.revision.value).end_object();
+    HttpResponse response = json_response(200, json);
+    response.etag = reply_.revision;
+    return response;
+  }
   HttpResponse operator()(const ConditionFailed& failed) const { return condition_failed(failed.current); }
   HttpResponse operator()(const Box<Fenced>& box) const {
     const Fenced& fenced = *box;
@@ -188,6 +231,7 @@ class Renderer {
     problem.detail = failed.detail;
     problem.leader = reply_.leader;
     if (plan_.write) problem.outcome = failed.outcome;
+    if (failed.op != kNoOp) problem.op = failed.op;
     return problem_response(problem);
   }
   HttpResponse operator()(const Box<Status>& box) const {

@@ -138,6 +138,7 @@ HttpResponse problem_response(const Problem& problem) {
   if (problem.leader) json.member("leader", "http://" + format_address(*problem.leader));
   if (problem.current) json.member("current", problem.current->value);
   if (problem.current_fence) json.member("current_fence", *problem.current_fence);
+  if (problem.op) json.member("op", *problem.op);
   json.end_object();
 
   HttpResponse response;

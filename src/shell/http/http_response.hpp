@@ -40,6 +40,7 @@ struct Problem {
   std::optional<Address> leader;
   std::optional<Revision> current;        // of the key, for a failed condition
   std::optional<uint64_t> current_fence;  // of the resource, for a token that is too small
+  std::optional<uint32_t> op;             // of a transaction: the operation that cannot be done, from 0
 };
 // Every 503 comes with Retry-After.
 // That the connection closes, as after malformed HTTP, is the caller's to say.

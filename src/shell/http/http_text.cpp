@@ -5,6 +5,7 @@
 
 #include <charconv>
 
+#include "base/decimal.hpp"
 #include "msg/limits.hpp"
 #include "shell/http/http_options.hpp"
 
@@ -74,6 +75,11 @@ std::string set_fence(Query& query, std::string value) {
   return "";
 }
 
+std::string set_add(Query& query, std::string value) {
+  query.add = parse_decimal(value);
+  return query.add ? "" : "a decimal number of 64 bits";
+}
+
 struct KnownParameter {
   std::string_view name;
   uint32_t bit;
@@ -90,6 +96,8 @@ constexpr KnownParameter kParameters[] = {
     {"to", kQueryTo, [](Query& q, std::string v) { return set_id(q.to, std::move(v)); }},
     {"fence", kQueryFence, set_fence},
     {"replace", kQueryReplace, [](Query& q, std::string v) { return set_flag(q.replace, v); }},
+    {"add", kQueryAdd, set_add},
+    {"append", kQueryAppend, [](Query& q, std::string v) { return set_flag(q.append, v); }},
     {"verbose", kQueryVerbose, [](Query& q, std::string v) { return set_flag(q.verbose, v); }},
 };
 

@@ -28,6 +28,8 @@ enum QueryParameter : uint32_t {
   kQueryTo = 256,
   kQueryFence = 512,
   kQueryReplace = 1024,
+  kQueryAdd = 2048,
+  kQueryAppend = 4096,
 };
 struct Query {
   ReadMode read = ReadMode::kLocal;
@@ -39,6 +41,8 @@ struct Query {
   bool keys_only = false;
   bool verbose = false;
   bool replace = false;
+  bool append = false;
+  std::optional<int64_t> add;
   std::string to;  // a server's id; empty: not given
   OptionalBox<Fence> fence;
 };
