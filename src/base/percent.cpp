@@ -19,7 +19,7 @@ bool is_unreserved(char c) {
 }
 
 std::string encode(std::string_view bytes, std::string_view as_they_are) {
-  constexpr char kDigits[] = "0123456789ABCDEF";
+  constexpr char kUpperDigits[] = "0123456789ABCDEF";
   std::string out;
   out.reserve(bytes.size());
   for (char c : bytes) {
@@ -28,8 +28,8 @@ std::string encode(std::string_view bytes, std::string_view as_they_are) {
     } else {
       auto byte = static_cast<unsigned char>(c);
       out += '%';
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
+      out += kUpperDigits[byte >> 4];
+      out += kUpperDigits[byte & 15];
     }
   }
   return out;
