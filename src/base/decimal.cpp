@@ -7,6 +7,8 @@
 namespace kvd {
 
 std::optional<int64_t> parse_decimal(std::string_view text) {
+  constexpr size_t kDigitsMax = 20;  // with the sign; whole values are asked about
+  if (text.size() > kDigitsMax) return std::nullopt;
   int64_t number = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;

@@ -6,6 +6,7 @@
 #pragma once
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <concepts>
 #include <memory>
 #include <optional>
@@ -281,7 +282,7 @@ class Decoder {
   void get(std::vector<T>& items) {
     static_assert(kSmallest<T> > 0);
     const uint32_t count = list_size(kSmallest<T>);
-    items.reserve(count);
+    items.reserve(std::min(count, kReservedMax));
     for (uint32_t i = 0; i < count && !failed(); ++i) get(items.emplace_back());
   }
   std::string_view key();
@@ -370,6 +371,7 @@ class Decoder {
 
  private:
   static constexpr size_t kDepthMax = 16;
+  static constexpr uint32_t kReservedMax = 4096;  // items of a list, on the word of its count
 
   void get_no_flags() {
     uint8_t flags = 0;

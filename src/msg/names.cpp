@@ -131,9 +131,9 @@ bool is_write(const Operation& operation) {
 size_t transaction_bytes(const Transaction& transaction) {
   size_t bytes = 0;
   for (const TxnCondition& condition : transaction.conditions)
-    bytes += condition.key.size() + condition.value.size();
+    bytes += sizeof condition + condition.key.size() + condition.value.size();
   for (const auto* branch : {&transaction.then_ops, &transaction.else_ops}) {
-    for (const TxnOp& op : *branch) bytes += op.key.size() + op.value.size();
+    for (const TxnOp& op : *branch) bytes += sizeof op + op.key.size() + op.value.size();
   }
   return bytes;
 }

@@ -123,27 +123,29 @@ void Checkers::note_appended(Server& server, const NodeView& view) {
     return;
   }
   for (Revision r(std::max(server.appended.value, view.log_base.value) + 1); r <= view.last.revision;
-       r = r.next())
-    appended_.try_emplace({server.entry_at(r)->epoch, r}, context_.queue.now() + jumps_);
+       r = r.next()) {
+    const EntryPointer entry = server.entry_at(r);
+    appended_.try_emplace({entry->epoch, r, entry->clock}, context_.queue.now() + jumps_);
+  }
   server.appended = view.last.revision;
 }
 
-// Between any two committed entries the log's clock advances by no more than the true time, whoever led.
+// Between any two committed entries of a lineage the log's clock advances by no more than the true time, whoever led.
 void Checkers::check_clock(const Entry& entry) {
-  const auto at = appended_.find({entry.epoch, entry.revision});
+  const auto at = appended_.find({entry.epoch, entry.revision, entry.clock});
   if (at == appended_.end()) return;
-  if (lineage_of(entry.revision) != clock_lineage_) newest_clock_ = 0;
-  clock_lineage_ = lineage_of(entry.revision);
-  if (entry.clock < newest_clock_)
-    fail(fmt::format("the log's clock went back from {} to {} ms at revision {}", newest_clock_, entry.clock,
-                     entry.revision.value));
-  newest_clock_ = entry.clock;
   const Duration lead =
       Duration(milliseconds(static_cast<int64_t>(entry.clock))) - at->second.time_since_epoch();
-  if (clock_lead_ && lead > *clock_lead_ + milliseconds(1))
+  const auto [seen, first] = clocks_.try_emplace(lineage_of(entry.revision), ClockSeen{lead, entry.clock});
+  ClockSeen& clock = seen->second;
+  if (entry.clock < clock.newest)
+    fail(fmt::format("the log's clock went back from {} to {} ms at revision {}", clock.newest, entry.clock,
+                     entry.revision.value));
+  if (lead > clock.lead + milliseconds(1))
     fail(fmt::format("the log's clock is {}us ahead of the true time at revision {}",
-                     (lead - *clock_lead_).count(), entry.revision.value));
-  clock_lead_ = std::min(clock_lead_.value_or(lead), lead);
+                     (lead - clock.lead).count(), entry.revision.value));
+  clock.lead = std::min(clock.lead, lead);
+  clock.newest = entry.clock;
 }
 
 // Complete copies at the same revision are equal.

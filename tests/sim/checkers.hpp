@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -90,13 +91,15 @@ class Checkers {
   std::map<std::pair<Lineage, Epoch>, Member> leaders_;
   std::unordered_map<uint64_t, uint64_t> digests_;  // revision -> digest of the complete store there
   std::vector<StoreCall> certainly_not_;
-  std::map<std::pair<Epoch, Revision>, Instant>
-      appended_;  // in true time, and with what jumps may have added by then
+  // When an entry was appended, in true time, with what jumps may have added by then. Its clock is part of its name: a
+  // server that lost an epoch with its disk may append another one at the same place.
+  std::map<std::tuple<Epoch, Revision, uint64_t>, Instant> appended_;
   Duration jumps_{0};
-  // Of the committed entries: what the log's clock showed, less the true time at which they were appended. The least.
-  std::optional<Duration> clock_lead_;
-  uint64_t newest_clock_ = 0;
-  Lineage clock_lineage_;  // of that
+  struct ClockSeen {      // of the committed entries
+    Duration lead{0};     // what the log's clock shows, less the true time of the appending: the least
+    uint64_t newest = 0;  // ms
+  };
+  std::map<Lineage, ClockSeen> clocks_;
 };
 
 }  // namespace kvd::sim

@@ -12,6 +12,18 @@ namespace {
 
 constexpr size_t kPartBytes = 120;  // two or three items
 
+// What format 1 wrote: the keys a and b, and one that came with an idempotency key. It has to be read for ever.
+constexpr char kBackupOfFormat1[] =
+    "6b7646314c476aa2cc70eb7d660000000000000000000000000000000000000000000000000000000301000000240000"
+    "0036323934343665302d393863352d346334662d626263302d3834643962353239333638640000000000000000010000"
+    "00000000000e0000003132372e302e302e313a38393737fac93d9494038c69010000000000000002000000000000006b"
+    "764631485b93d34f24db857a000000010000000000000000000000000000000000000000000000040300000001000000"
+    "610500000076616c75650100000000000000010000000000000001000000000000000001000000620100000076020000"
+    "00000000000200000000000000010000000000000000010000006b0a000000c8a01ce1a03e1789030102000000000000"
+    "0002000000000000000100000000000000016b7646314ec430183334dac5400000000200000000000000000000000000"
+    "000000000000000000000501000000000000000300000000000000020000000000000012d0ab0d95758ba20000000000"
+    "00000000000000000000000000000000000000370be7a8a5591b47";
+
 // A server as the replica has it: a store, a log, and parts of them on request.
 struct Source {
   Store store;
@@ -204,4 +216,19 @@ TEST_CASE("backup: a store beyond the limit, and a snapshot out of a data direct
   finish_frame(bare, start, FrameHead{FrameKind::kSnapshotHead, 0, 0, 0},
                frame_seed(snapshot_name(1, Revision(3))));
   CHECK(wrong_with(bare).find("out of a data directory") != std::string::npos);
+}
+
+TEST_CASE("backup: one of format 1 is read") {
+  std::string bytes;
+  for (size_t at = 0; at + 1 < sizeof kBackupOfFormat1; at += 2)
+    bytes += static_cast<char>(std::stoi(std::string(kBackupOfFormat1 + at, 2), nullptr, 16));
+  BackupReader reader;
+  CHECK(reader.feed(bytes).empty());
+  CHECK(reader.finish().empty());
+  CHECK(reader.head().format == 1);
+  CHECK(reader.foot().revision == Revision(2));
+  CHECK(reader.store().size() == 2);
+  CHECK(reader.store().size(Space::kRequests) == 1);
+  CHECK(reader.store().find("a")->value() == "value");
+  CHECK(reader.store().clock() == 0);
 }

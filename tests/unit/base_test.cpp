@@ -20,6 +20,7 @@ TEST_CASE("a decimal number has one text, and 64 bits") {
   for (const char* text : {"", "-", "+1", "01", "-0", "-01", " 1", "1 ", "1.0", "1e3", "0x1",
                            "9223372036854775808", "-9223372036854775809", "v1"})
     CHECK_FALSE(parse_decimal(text));
+  CHECK_FALSE(parse_decimal(std::string(1 << 20, '1')));
 }
 
 TEST_CASE("an append buffer keeps its items when it grows, is cut and changes hands") {

@@ -59,8 +59,14 @@ std::optional<T> unchanged(const Evaluation& evaluation) {
   const T* answer = same != nullptr ? std::get_if<T>(&same->answer) : nullptr;
   return answer != nullptr ? std::optional(*answer) : std::nullopt;
 }
+// At once, or as an answer about what is there. Null: it is not refused.
+inline const Failed* failure_in(const Evaluation& evaluation) {
+  if (const auto* change = std::get_if<Change>(&evaluation)) return std::get_if<Failed>(&change->answer);
+  if (const auto* same = std::get_if<Unchanged>(&evaluation)) return std::get_if<Failed>(&same->answer);
+  return std::get_if<Failed>(&evaluation);
+}
 inline std::optional<ErrorCode> refused(const Evaluation& evaluation) {
-  const auto* failed = std::get_if<Failed>(&evaluation);
+  const Failed* failed = failure_in(evaluation);
   return failed != nullptr ? std::optional(failed->code) : std::nullopt;
 }
 

@@ -51,7 +51,7 @@ bool condition_holds(Leader& leader, TxnCondition condition) {
   return done(leader.write(Transaction{{std::move(condition)}, {get_op("k")}, {get_op("k")}})).succeeded;
 }
 
-const Failed& failure_of(const Evaluation& evaluation) { return std::get<Failed>(evaluation); }
+const Failed& failure_of(const Evaluation& evaluation) { return *failure_in(evaluation); }
 
 }  // namespace
 
@@ -225,6 +225,37 @@ TEST_CASE("txn: what it writes and what it finds is bounded") {
   CHECK(changed<Box<TxnDone>>(leader.write(ops(spread))));
 }
 
+TEST_CASE("txn: what is copied on the way is bounded, too, though nothing is left of it") {
+  Leader leader;
+  leader.room.memory_max = UINT64_MAX;
+  leader.room.value_bytes_max = limits::kWriteBytes;
+  const std::string large(limits::kWriteBytes / 4, 'x');
+  std::vector<TxnOp> churn;
+  for (const char* key : {"a", "b", "c", "d", "e"}) {
+    leader.write(put(key, large));
+    churn.push_back(append_op(key, "x"));
+    churn.push_back(delete_op(key));
+  }
+  const auto refusal = leader.write(ops(churn));
+  CHECK(refused(refusal) == ErrorCode::kTooLarge);
+  CHECK(failure_of(refusal).op == 8);
+}
+
+TEST_CASE("a refusal that follows from what is there is answered with that, and remembered with a key") {
+  Leader leader;
+  leader.write(put("text", "x"));
+  const auto plain = leader.write(AddNumber{"text", 1, {}});
+  REQUIRE(unchanged<Failed>(plain));  // once the tail is committed, and this leader confirmed
+  CHECK(std::get<Unchanged>(plain).about == Revision(0));
+  REQUIRE(changed<Failed>(leader.write(AddNumber{"text", 1, {}}, "once")));
+  leader.write(put("text", "5"));
+  const auto again = leader.write(AddNumber{"text", 1, {}}, "once");
+  CHECK(unchanged<Failed>(again)->code == ErrorCode::kNotANumber);
+  CHECK(leader.evaluator->tail().find("text", Space::kData)->value() == "5");
+  REQUIRE(unchanged<Failed>(leader.write(WriteBatch{{{"a", Bytes("1")}}, true, {}})));
+  CHECK(refused(leader.write(WriteBatch{{{"a", Bytes("1")}}, true, {}})) == ErrorCode::kNotEmpty);
+}
+
 TEST_CASE("txn: a retry gets the results of the first time, if they are short enough to be remembered") {
   Leader leader;
   const auto first = leader.write(ops({add_op("n", 1), get_op("n")}), "once");
@@ -238,7 +269,10 @@ TEST_CASE("txn: a retry gets the results of the first time, if they are short en
   leader.write(put("long", std::string(limits::kRememberedBytes, 'x')));
   const Revision before = leader.log.last().revision;
   CHECK(refused(leader.write(ops({add_op("n", 1), get_op("long")}), "long")) == ErrorCode::kTooLarge);
-  CHECK(leader.log.last().revision == before);
+  CHECK(leader.evaluator->tail().find("n", Space::kData)->value() == "2");
+  CHECK(leader.log.last().revision == before.next());  // the refusal is remembered
+  CHECK(refused(leader.write(ops({add_op("n", 1), get_op("long")}), "long")) == ErrorCode::kTooLarge);
+  CHECK(leader.log.last().revision == before.next());
   CHECK(changed<Box<TxnDone>>(leader.write(ops({add_op("n", 1), get_op("long")}))));
 }
 

@@ -45,7 +45,8 @@ struct Unchanged {  // nothing to append
   Revision
       about;  // of a retry: the revision of the write that it repeats; 0: the answer is about the log's end
 };
-// Failed: it is refused. It has left nothing behind, and so is certainly not applied (rule 12).
+// Failed: it is refused, whatever the keys are: for want of room. It has left nothing behind, and so is certainly not
+// applied (rule 12). A refusal that follows from what is there is an answer like others: that has to be committed.
 using Evaluation = std::variant<Change, Unchanged, Failed>;
 
 }  // namespace kvd

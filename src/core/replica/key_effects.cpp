@@ -69,13 +69,17 @@ void KeyDraft::put(const std::string& key, Bytes value) {
   State& state = state_of(key);
   bytes_ -= bytes_of(key, state);
   state.bytes = std::move(value);
+  std::string().swap(state.text);
   change(key, state, Now::kBytes);
 }
 
 void KeyDraft::append(const std::string& key, std::string_view bytes) {
   State& state = state_of(key);
   bytes_ -= bytes_of(key, state);
-  if (state.now != Now::kText) state.text = value_of(state);
+  if (state.now != Now::kText) {
+    state.text = value_of(state);
+    copied_ += state.text.size();
+  }
   state.text += bytes;
   change(key, state, Now::kText);
 }
@@ -83,6 +87,8 @@ void KeyDraft::append(const std::string& key, std::string_view bytes) {
 void KeyDraft::remove(const std::string& key) {
   State& state = state_of(key);
   bytes_ -= bytes_of(key, state);
+  state.bytes = Bytes();
+  std::string().swap(state.text);
   change(key, state, Now::kAbsent);
 }
 

@@ -59,7 +59,10 @@ class KeyDraft {
   void remove(const std::string& key);
 
   uint64_t bytes() const { return bytes_; }  // of the effects: keys and values
-  std::vector<Record> effects() const;       // in the order of their keys
+  uint64_t copied() const {
+    return copied_;
+  }                                     // of values that were appended to, also of what was deleted since
+  std::vector<Record> effects() const;  // in the order of their keys
 
  private:
   enum class Now : uint8_t {
@@ -84,6 +87,7 @@ class KeyDraft {
   const WriteView& view_;
   std::map<std::string, State> states_;
   uint64_t bytes_ = 0;
+  uint64_t copied_ = 0;
 };
 
 }  // namespace kvd

@@ -96,15 +96,17 @@ std::optional<Evaluation> RequestsSpace::recall(const WriteCall& call, const Wri
   std::optional<RememberedAnswer> known = read_remembered(view.tail.find(key, kSpace));
   if (!known) known = read_remembered(view.store.find(key, kSpace));
   if (known && known->digest != call.digest) {
-    return Failed{ErrorCode::kKeyReused, Outcome::kNotApplied,
-                  "another request has been made with this idempotency key"};
+    return Unchanged{Failed{ErrorCode::kKeyReused, Outcome::kNotApplied,
+                            "another request has been made with this idempotency key"},
+                     Revision(0)};
   }
   if (known) return Unchanged{std::move(known->answer), known->revision};
   // (Or, with a probability of 2^-64, its key looks like one.)
   if (view.store.has_forgotten(hash_bytes(key))) {
-    return Failed{
-        ErrorCode::kKeyEvicted, Outcome::kUnknown,
-        "a write with this idempotency key was done long ago and its answer is forgotten: not done again"};
+    return Unchanged{Failed{ErrorCode::kKeyEvicted, Outcome::kUnknown,
+                            "a write with this idempotency key was done long ago and its answer is "
+                            "forgotten: not done again"},
+                     Revision(0)};
   }
   return std::nullopt;
 }

@@ -89,8 +89,8 @@ class Branch {
   // What the operation leads to is the next result; a Failed says why it cannot be done.
   std::optional<Failed> perform(TxnOp& op) {
     std::optional<Failed> failed = perform_one(op);
-    if (!failed && draft_.bytes() > limits::kWriteBytes) {
-      failed = op_refused(ErrorCode::kTooLarge, "one transaction writes at most " +
+    if (!failed && std::max(draft_.bytes(), draft_.copied()) > limits::kWriteBytes) {
+      failed = op_refused(ErrorCode::kTooLarge, "one transaction writes, and appends to, at most " +
                                                     std::to_string(limits::kWriteBytes) +
                                                     " bytes of keys and values");
     }
@@ -196,9 +196,10 @@ Evaluation sum_of(const AddNumber& operation, const WriteView& view) {
 Evaluation appended(const AppendBytes& operation, const WriteView& view) {
   const Record* now = view.latest(operation.key, Space::kData);
   if (!holds(operation.condition, now)) return no_effect(condition_failed(now));
-  std::string value(now != nullptr ? now->value() : "");
-  if (auto failed = too_large(value.size() + operation.value.size(), view.value_bytes_max))
+  const std::string_view before = now != nullptr ? now->value() : std::string_view();
+  if (auto failed = too_large(before.size() + operation.value.size(), view.value_bytes_max))
     return std::move(*failed);
+  std::string value(before);
   value += operation.value.view();
   return one_effect(written(operation.key, value, now, view.next), KeyWritten{now == nullptr});
 }

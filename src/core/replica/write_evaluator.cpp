@@ -39,7 +39,8 @@ std::optional<Evaluation> WriteEvaluator::recall(const WriteCall& call) const {
   return again ? std::nullopt : RequestsSpace::recall(call, view(0));
 }
 
-// A refused condition, a delete of what is not there, a token that is too small: nothing to replicate. But with an
+// A refused condition, a delete of what is not there, a sum with what is no number, a token that is too small: nothing
+// to replicate. But with an
 // idempotency key the answer is remembered like any other: an earlier attempt that is still under way somewhere must
 // not be done after this answer. And so is a larger token (fences.hpp): who has been answered counts on it that the
 // holder before is shut out.
@@ -51,10 +52,12 @@ Evaluation WriteEvaluator::evaluate(WriteCall& call, const Room& room) const {
       fenced_off ? Evaluation(Change{{}, Box(Fenced{*call.fence, current})})
                  : std::visit([&](auto& operation) { return evaluate_in_its_space(operation, view); },
                               call.operation);
+  // What cannot be done with what is there is an answer about the newest state, too.
+  if (auto* failed = std::get_if<Failed>(&evaluation)) evaluation = Change{{}, Answer(std::move(*failed))};
   auto* change = std::get_if<Change>(&evaluation);
   if (change == nullptr) return evaluation;
   if (!call.idempotency_key.empty()) {
-    if (auto too_long = RequestsSpace::too_long(*change)) return std::move(*too_long);
+    if (auto too_long = RequestsSpace::too_long(*change)) *change = Change{{}, std::move(*too_long)};
   }
   const bool forgets_token = change->effects.empty() && mutated(Mutation::kFenceOfChanges);
   if (!fenced_off && !forgets_token) FencesSpace::add_effects(call, view, *change);
