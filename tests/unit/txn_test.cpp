@@ -63,7 +63,9 @@ TEST_CASE("txn: conditions on a key that is there, committed or not") {
   for (int round = 0; round < 2; ++round) {
     CHECK(condition_holds(leader, {"k", Of::kExists, Is::kEqual, 1, {}}));
     CHECK_FALSE(condition_holds(leader, {"k", Of::kExists, Is::kEqual, 0, {}}));
-    for (const auto& [of, number] : {std::pair(Of::kRevision, 3), std::pair(Of::kVersion, 2)}) {
+    for (const auto& one : {std::pair(Of::kRevision, 3), std::pair(Of::kVersion, 2)}) {
+      const Of of = one.first;
+      const int number = one.second;
       const auto holds_at = [&](Is is, int offset) {
         return condition_holds(leader, {"k", of, is, static_cast<uint64_t>(number + offset), {}});
       };

@@ -40,10 +40,9 @@ std::optional<Evaluation> WriteEvaluator::recall(const WriteCall& call) const {
 }
 
 // A refused condition, a delete of what is not there, a sum with what is no number, a token that is too small: nothing
-// to replicate. But with an
-// idempotency key the answer is remembered like any other: an earlier attempt that is still under way somewhere must
-// not be done after this answer. And so is a larger token (fences.hpp): who has been answered counts on it that the
-// holder before is shut out.
+// to replicate. But with an idempotency key the answer is remembered like any other: an earlier attempt that is still
+// under way somewhere must not be done after this answer. And so is a larger token (fences.hpp), unless the write has
+// failed: who has been answered counts on it that the holder before is shut out.
 Evaluation WriteEvaluator::evaluate(WriteCall& call, const Room& room) const {
   const WriteView view = this->view(room.value_bytes_max);
   const uint64_t current = call.fence ? FencesSpace::latest_token(call.fence->resource, view) : 0;
@@ -59,7 +58,8 @@ Evaluation WriteEvaluator::evaluate(WriteCall& call, const Room& room) const {
   if (!call.idempotency_key.empty()) {
     if (auto too_long = RequestsSpace::too_long(*change)) *change = Change{{}, std::move(*too_long)};
   }
-  const bool forgets_token = change->effects.empty() && mutated(Mutation::kFenceOfChanges);
+  const bool failed = std::holds_alternative<Failed>(change->answer);
+  const bool forgets_token = failed || (change->effects.empty() && mutated(Mutation::kFenceOfChanges));
   if (!fenced_off && !forgets_token) FencesSpace::add_effects(call, view, *change);
   if (change->effects.empty() && call.idempotency_key.empty()) {
     evaluation = Unchanged{std::move(change->answer), Revision(0)};
