@@ -51,8 +51,11 @@ Evaluation WriteEvaluator::evaluate(WriteCall& call, const Room& room) const {
       fenced_off ? Evaluation(Change{{}, Box(Fenced{*call.fence, current})})
                  : std::visit([&](auto& operation) { return evaluate_in_its_space(operation, view); },
                               call.operation);
-  // What cannot be done with what is there is an answer about the newest state, too.
-  if (auto* failed = std::get_if<Failed>(&evaluation)) evaluation = Change{{}, Answer(std::move(*failed))};
+  // What cannot be done with what is there is an answer about the newest state, too. That there is something, where a
+  // restore wants nothing, may be said at once.
+  if (auto* failed = std::get_if<Failed>(&evaluation);
+      failed != nullptr && failed->code != ErrorCode::kNotEmpty)
+    evaluation = Change{{}, Answer(std::move(*failed))};
   auto* change = std::get_if<Change>(&evaluation);
   if (change == nullptr) return evaluation;
   if (!call.idempotency_key.empty()) {
