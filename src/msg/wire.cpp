@@ -203,6 +203,10 @@ inline void check_value(Decoder& decoder, const Transaction& transaction) {
     decoder.fail("a transaction without operations");
   check_write(decoder, transaction_bytes(transaction));
 }
+inline void check_value(Decoder& decoder, const TxnDone& done) {
+  if (done.results.size() > limits::kBatchOps)
+    decoder.fail(fmt::format("a transaction with {} results", done.results.size()));
+}
 inline void check_value(Decoder& decoder, const AddNumber& add) { check_key(decoder, add.key); }
 inline void check_value(Decoder& decoder, const AppendBytes& append) {
   check_key(decoder, append.key);

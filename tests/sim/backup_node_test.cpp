@@ -35,26 +35,38 @@ struct Leader : SingleNodeHarness {
     batch.if_empty = if_empty;
     return ask(std::move(batch));
   }
-  // At once, with nothing appended.
+  // Nothing is answered before b has everything. Those of `numbers`, in their order.
+  std::vector<Answer> answers_to(const std::vector<uint64_t>& numbers) {
+    CHECK(replies().empty());
+    acknowledge();
+    const std::vector<NumberedAnswer> all = replies();
+    std::vector<Answer> answers;
+    for (const uint64_t number : numbers) {
+      const auto it = std::find_if(
+          all.begin(), all.end(), [&](const NumberedAnswer& reply) { return reply.id == RequestId(number); });
+      REQUIRE(it != all.end());
+      answers.push_back(it->answer);
+    }
+    return answers;
+  }
+  // With nothing appended, once what is there is committed.
   bool refuses() {
     replies();
     const LogPosition before = node().view().last;
-    restore({"r"});
-    const std::vector<NumberedAnswer> all = replies();
-    const Failed* failed = all.size() == 1 ? std::get_if<Failed>(&all[0].answer) : nullptr;
+    const uint64_t number = restore({"r"});
+    if (node().view().last != before) return false;
+    return is_refusal(answers_to({number})[0]);
+  }
+  static bool is_refusal(const Answer& answer) {
+    const auto* failed = std::get_if<Failed>(&answer);
     return failed != nullptr && failed->code == ErrorCode::kNotEmpty &&
-           failed->outcome == Outcome::kNotApplied && node().view().last == before;
+           failed->outcome == Outcome::kNotApplied;
   }
   // Appended, and acknowledged once b has it.
   bool takes() {
     replies();
     const uint64_t number = restore({"r"});
-    if (!replies().empty()) return false;
-    acknowledge();
-    const std::vector<NumberedAnswer> all = replies();
-    return std::any_of(all.begin(), all.end(), [&](const NumberedAnswer& reply) {
-      return reply.id == RequestId(number) && std::holds_alternative<BatchWritten>(reply.answer);
-    });
+    return std::holds_alternative<BatchWritten>(answers_to({number})[0]);
   }
   LinkId link;
 };
@@ -128,30 +140,29 @@ TEST_CASE("an empty batch for an empty cluster is done, and refused where there 
   Leader a;
   auto answer = [&] {
     a.replies();
-    a.restore({});
-    a.acknowledge();
-    return a.replies().at(0).answer;
+    return a.answers_to({a.restore({})})[0];
   };
   CHECK(std::holds_alternative<BatchWritten>(answer()));
   a.put("k");
-  CHECK(std::holds_alternative<Failed>(answer()));
+  CHECK(Leader::is_refusal(answer()));
 }
 
 // As BackupRestore sends them: the first one wants an empty cluster, and once it is written the others come at once.
 TEST_CASE("a restore in several batches keeps another one out from its first batch on") {
   Leader a;
-  a.restore({"k1", "k2"});
-  CHECK(a.refuses());  // another one, which began at the same time
-  a.acknowledge();
-  CHECK(a.replies().size() == 1);
+  const uint64_t first = a.restore({"k1", "k2"});
+  const uint64_t other = a.restore({"r"});  // another one, which began at the same time
+  const std::vector<Answer> begun = a.answers_to({first, other});
+  CHECK(std::holds_alternative<BatchWritten>(begun[0]));
+  CHECK(Leader::is_refusal(begun[1]));
   CHECK(a.refuses());
-  for (const char* key : {"k3", "k4", "k5"}) a.restore({key}, false);
-  CHECK(a.replies().empty());
-  CHECK(a.refuses());
-  a.acknowledge();
-  const std::vector<NumberedAnswer> all = a.replies();
-  REQUIRE(all.size() == 3);
-  for (const NumberedAnswer& reply : all) CHECK(std::holds_alternative<BatchWritten>(reply.answer));
+  std::vector<uint64_t> batches;
+  for (const char* key : {"k3", "k4", "k5"}) batches.push_back(a.restore({key}, false));
+  batches.push_back(a.restore({"r"}));
+  std::vector<Answer> answers = a.answers_to(batches);
+  CHECK(Leader::is_refusal(answers.back()));
+  answers.pop_back();
+  for (const Answer& answer : answers) CHECK(std::holds_alternative<BatchWritten>(answer));
   a.ask(ListKeys{"", "", 10, true}, ReadMode::kLocal);
   CHECK(std::get<Listing>(a.replies().at(0).answer).items.size() == 5);
 }

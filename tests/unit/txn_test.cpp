@@ -243,6 +243,16 @@ TEST_CASE("txn: what is copied on the way is bounded, too, though nothing is lef
   CHECK(failure_of(refusal).op == 8);
 }
 
+TEST_CASE("txn: results that are remembered need room, also when nothing is written") {
+  Leader leader;
+  leader.write(put("k", std::string(2000, 'x')));
+  leader.commit();
+  leader.room.memory_max = leader.store.bytes() + 1000;
+  CHECK(refused(leader.write(ops({get_op("k")}), "once")) == ErrorCode::kMemoryFull);
+  CHECK(unchanged<Box<TxnDone>>(leader.write(ops({get_op("k")}))));
+  CHECK(changed<Box<TxnDone>>(leader.write(ops({get_op("k"), delete_op("k")}), "gone")));
+}
+
 TEST_CASE("a refusal that follows from what is there is answered with that, and remembered with a key") {
   Leader leader;
   leader.write(put("text", "x"));
@@ -254,7 +264,9 @@ TEST_CASE("a refusal that follows from what is there is answered with that, and 
   const auto again = leader.write(AddNumber{"text", 1, {}}, "once");
   CHECK(unchanged<Failed>(again)->code == ErrorCode::kNotANumber);
   CHECK(leader.evaluator->tail().find("text", Space::kData)->value() == "5");
-  CHECK(refused(leader.write(WriteBatch{{{"a", Bytes("1")}}, true, {}})) == ErrorCode::kNotEmpty);
+  const auto not_empty = leader.write(WriteBatch{{{"a", Bytes("1")}}, true, {}});
+  REQUIRE(unchanged<Failed>(not_empty));
+  CHECK(unchanged<Failed>(not_empty)->code == ErrorCode::kNotEmpty);
 }
 
 TEST_CASE("txn: a retry gets the results of the first time, if they are short enough to be remembered") {

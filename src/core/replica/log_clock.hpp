@@ -25,7 +25,8 @@ class LogClock {
   void hear(Epoch epoch, uint64_t ms);
   // This server leads `epoch`, and is active from now on.
   void start(Epoch epoch, Instant now);
-  // Once in each turn from then on. What is longer than `turn_max` was no turn: the loop slept, or the machine did.
+  // Once in each turn from then on. What is longer than `turn_max` was no turn: the loop slept, or the machine did, or
+  // a standalone server had nothing to do.
   void run(Instant now, Duration turn_max);
 
  private:

@@ -111,11 +111,11 @@ std::optional<Evaluation> RequestsSpace::recall(const WriteCall& call, const Wri
   return std::nullopt;
 }
 
-// Nothing but a transaction's results can be that long.
-std::optional<Failed> RequestsSpace::too_long(const Change& change) {
-  if (!std::holds_alternative<Box<TxnDone>>(change.answer)) return std::nullopt;
-  const size_t bytes = encode_answer(change.answer).size();
-  if (bytes <= limits::kRememberedBytes) return std::nullopt;
+size_t RequestsSpace::results_bytes(const Answer& answer) {
+  return std::holds_alternative<Box<TxnDone>>(answer) ? encode_answer(answer).size() : 0;
+}
+
+Failed RequestsSpace::too_long(size_t bytes) {
   return Failed{ErrorCode::kTooLarge, Outcome::kNotApplied,
                 "with an Idempotency-Key the results are remembered, and may take " +
                     std::to_string(limits::kRememberedBytes) + " bytes at most; these take " +

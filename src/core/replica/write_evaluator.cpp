@@ -51,22 +51,21 @@ Evaluation WriteEvaluator::evaluate(WriteCall& call, const Room& room) const {
       fenced_off ? Evaluation(Change{{}, Box(Fenced{*call.fence, current})})
                  : std::visit([&](auto& operation) { return evaluate_in_its_space(operation, view); },
                               call.operation);
-  // What cannot be done with what is there is an answer about the newest state, too. That there is something, where a
-  // restore wants nothing, may be said at once.
-  if (auto* failed = std::get_if<Failed>(&evaluation);
-      failed != nullptr && failed->code != ErrorCode::kNotEmpty)
-    evaluation = Change{{}, Answer(std::move(*failed))};
+  // What cannot be done with what is there is an answer about the newest state, too.
+  if (auto* failed = std::get_if<Failed>(&evaluation)) evaluation = Change{{}, Answer(std::move(*failed))};
   auto* change = std::get_if<Change>(&evaluation);
   if (change == nullptr) return evaluation;
-  if (!call.idempotency_key.empty()) {
-    if (auto too_long = RequestsSpace::too_long(*change)) *change = Change{{}, std::move(*too_long)};
+  size_t results = call.idempotency_key.empty() ? 0 : RequestsSpace::results_bytes(change->answer);
+  if (results > limits::kRememberedBytes) {
+    *change = Change{{}, RequestsSpace::too_long(results)};
+    results = 0;
   }
   const bool failed = std::holds_alternative<Failed>(change->answer);
   const bool forgets_token = failed || (change->effects.empty() && mutated(Mutation::kFenceOfChanges));
   if (!fenced_off && !forgets_token) FencesSpace::add_effects(call, view, *change);
   if (change->effects.empty() && call.idempotency_key.empty()) {
     evaluation = Unchanged{std::move(change->answer), Revision(0)};
-  } else if (auto full = no_room_for(change->effects, room)) {
+  } else if (auto full = no_room_for(change->effects, results, room)) {
     evaluation = std::move(*full);
   } else {
     RequestsSpace::add_effects(call, view, *change);
@@ -74,12 +73,13 @@ Evaluation WriteEvaluator::evaluate(WriteCall& call, const Room& room) const {
   return evaluation;
 }
 
-// Deletes and smaller values always go: how else would there be room again?
-std::optional<Failed> WriteEvaluator::no_room_for(const std::vector<Record>& effects,
+// Deletes and smaller values always go: how else would there be room again? `results` are remembered beside them.
+std::optional<Failed> WriteEvaluator::no_room_for(const std::vector<Record>& effects, size_t results,
                                                   const Room& room) const {
-  int64_t growth = 0;
+  auto growth = static_cast<int64_t>(results);
   const auto is_deletion = [](const Record& effect) { return !effect.has_value(); };
-  if (std::all_of(effects.begin(), effects.end(), is_deletion)) return std::nullopt;
+  const bool only_reads = effects.empty() && results > 0;
+  if (!only_reads && std::all_of(effects.begin(), effects.end(), is_deletion)) return std::nullopt;
   for (const Record& effect : effects) {
     const Record* now = store_.find(effect.key(), effect.space());
     if (effect.has_value()) growth += static_cast<int64_t>(item_bytes(effect));

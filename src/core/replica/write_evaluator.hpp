@@ -38,7 +38,8 @@ class WriteEvaluator {
   WriteView view(size_t value_bytes_max) const {
     return {store_, tail_, log_.last().revision.next(), value_bytes_max};
   }
-  std::optional<Failed> no_room_for(const std::vector<Record>& effects, const Room& room) const;
+  std::optional<Failed> no_room_for(const std::vector<Record>& effects, size_t results,
+                                    const Room& room) const;
 
   const Log& log_;
   const Store& store_;

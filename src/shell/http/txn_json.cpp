@@ -86,9 +86,8 @@ class ConditionReader {
     const bool order =
         condition_.is == TxnCondition::Is::kLess || condition_.is == TxnCondition::Is::kGreater;
     if (order && condition_.of == TxnCondition::Of::kValue && !parse_decimal(condition_.value.view())) {
-      return "\"<\" and \">\" compare values as numbers: \"value\" has to be a decimal number of 64 bits "
-             "without "
-             "leading zeros";
+      return "\"<\" and \">\" compare values as numbers: \"value\" has to be a decimal number of 64 bits, "
+             "without leading zeros";
     }
     condition_.key = *key_.bytes;
     return "";

@@ -136,9 +136,8 @@ std::string encode_name(const NameEntry& entry) {
   json.begin_object().member("address", std::string_view(entry.address));
   if (entry.port) json.member("port", *entry.port);
   if (entry.allocated) json.member("allocated", true);
-  std::string text = json.end_object().take();
-  if (!entry.meta.empty()) text.insert(text.size() - 1, fmt::format(R"(,"meta":{})", entry.meta));
-  return text;
+  if (!entry.meta.empty()) json.key("meta").raw(entry.meta);
+  return json.end_object().take();
 }
 
 uint32_t pool_size(const AddressPool& pool) { return (UINT32_MAX >> pool.prefix) - 1; }
