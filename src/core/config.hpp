@@ -29,6 +29,9 @@ struct Tuning {
   size_t uncommitted_entries = limits::kUncommittedEntries;
   size_t client_requests = limits::kClientRequests;
   size_t snapshot_log_bytes = limits::kSnapshotLogBytes;
+  size_t watch_window = limits::kStreamWindow;
+  size_t watch_slice = limits::kStreamSlice;
+  size_t watch_visits = limits::kStreamVisits;
 };
 
 // An IPv4 network whose addresses are given to names that bring none.
@@ -50,6 +53,8 @@ struct NodeConfig {
   uint64_t memory_max = UINT64_MAX;  // bytes of the store, Store::bytes(): nothing grows beyond
   // No value gets larger by what is added or appended to it. (How large one may be sent is the shell's to say.)
   size_t value_bytes_max = 1u << 20;
+  // What is kept of the newest changes for who watches: bytes of entries, as the log counts them.
+  size_t history_bytes = 64u << 20;
   std::optional<AddressPool> names_pool;
   std::string zookeeper_prefix;  // before every path there; may be empty
   // `heartbeat` < `follower_lag` < `leader_silence`: a leader that lives and reaches ZooKeeper wins the race

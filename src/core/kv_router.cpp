@@ -9,7 +9,7 @@
 namespace kvd {
 namespace {
 
-constexpr uint64_t kForwardedBit = 1ull << 63;
+constexpr uint64_t kOthersBit = 1ull << 63;
 constexpr LinkId kOurselves{0};
 constexpr Duration kRouteRetry = milliseconds(10);
 
@@ -48,7 +48,7 @@ bool KvRouter::full() const {
 
 void KvRouter::on(Call&& message) {
   Token token = message.id.value;
-  CHECK((token & kForwardedBit) == 0);
+  CHECK((token & kOthersBit) == 0);
   StoreCall& call = std::get<StoreCall>(message.what);
   if (std::holds_alternative<DecideLineage>(call.operation)) {
     Request& request = keep(token, 0, message.timeout);
@@ -107,8 +107,21 @@ void KvRouter::on(const CallCancelled& message) {
   if (it != requests_.end()) forget(it);
 }
 
+// A listing of nothing, of the leader.
+void KvRouter::on(const ConfirmWanted&) {
+  const Token token = kOthersBit | ++others_taken_;
+  Request& request = keep(token, 0, out_.config.leader_silence * 2);
+  request.operation = ListKeys{};
+  request.linear = request.of_watch = true;
+  if (stopping_) {
+    fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
+  } else {
+    route(token, request);
+  }
+}
+
 void KvRouter::on_forward(const PeerSaid& said, Forward forward) {
-  Token token = kForwardedBit | ++forwards_taken_;
+  Token token = kOthersBit | ++others_taken_;
   Operation& operation = forward.operation;
   // It is never repeated here: what it asks need not be remembered.
   Request& request = keep(token, operation_bytes(operation), forward.timeout);
@@ -449,7 +462,10 @@ void KvRouter::finish(Requests::iterator it, Answer answer, Revision revision) {
     ++refused_;
     if (request.in_doubt && request.write) failed->outcome = Outcome::kUnknown;
   }
-  if (!request.from) {
+  if (request.of_watch) {
+    const bool failed = std::holds_alternative<Failed>(answer);
+    out_.watch.post(Confirmed{failed ? std::nullopt : std::optional(revision)});
+  } else if (!request.from) {
     reply(RequestId(it->first), std::move(answer), revision);
   } else if (request.from->first != LinkId(0)) {
     out_.emit(

@@ -32,7 +32,7 @@ class KvRouter {
 
  private:
   // A token names a request in here and at the replica: a client's is its RequestId, one that another server
-  // forwarded to us has the highest bit set.
+  // forwarded to us, or watch has asked for, has the highest bit set.
   using Token = uint64_t;
   enum class Where : uint8_t {
     kRevision,  // a local read, until this server has min_revision
@@ -50,6 +50,7 @@ class KvRouter {
     bool write = false;
     bool in_doubt = false;  // an earlier attempt may have been applied
     bool linear = false;
+    bool of_watch = false;  // nobody's but watch's
     bool followed = false;  // a write: one behind it on its connection was sent and given up, and may be done
     bool ordered =
         false;          // a client's write, not done yet: those behind it on its connection may have to wait
@@ -73,6 +74,7 @@ class KvRouter {
   void on(RoleChanged&& message);
   void on(const Applied& message);
   void on(Answered&& message);
+  void on(const ConfirmWanted& message);
   void on(const StopRequested& message);
 
   bool answered_here(const Operation& read) const;
@@ -116,7 +118,7 @@ class KvRouter {
   size_t behind_ = 0;                 // ... and kBehind
   std::vector<uint32_t> left_order_;  // connections in which somebody is perhaps no longer kBehind
   size_t waiting_bytes_ = 0;          // of requests_
-  uint64_t forwards_taken_ = 0;
+  uint64_t others_taken_ = 0;         // requests that are no client's
   Instant retry_at_ = kNever;
   bool stopping_ = false;
   uint64_t refused_ = 0;

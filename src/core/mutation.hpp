@@ -66,6 +66,16 @@ enum class Mutation : uint8_t {
   kClockWithoutLeader,    //     the log's clock counts the time without a leader
   kStallCounted,          //     ... the time in which the leader's loop slept
   kDeposedClockKept,      //     ... what it showed to a leader that was deposed without knowing it
+  kWatchUncommitted,      //  8: what watchers are told is not committed yet
+  kBehindJumps,           //     a stream that is read too slowly goes on with what is left of the history
+  kOldestOffByOne,        //     the history is said to reach back one revision further than it does
+  kHistoryOverInstall,    //     ... to go on where a snapshot has taken the place of what came between
+  kHistoryOverLineage,    //     ... where a new lineage has begun
+  kTornResume,            //     a stream may be resumed from the midst of a revision
+  kProgressAhead,         //     a stream tells progress that it has not made
+  kFutureIgnored,         //     a stream that was at another server begins again with what this one has
+  kProgressLocal,         //     progress is called linear without asking anybody
+  kNoWindow,              //     a stream gets its lines whether they are taken or not
 };
 
 #ifdef KVD_MUTATIONS

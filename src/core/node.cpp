@@ -18,6 +18,7 @@
 #include "core/services/service_router.hpp"
 #include "core/services/services.hpp"
 #include "core/services/sessions.hpp"
+#include "core/watch/watch.hpp"
 #include "msg/text.hpp"
 #include "msg/znodes.hpp"
 
@@ -42,6 +43,7 @@ struct Node::Parts {
         recovery(out),
         replica(out),
         kv_router(out),
+        watch(out),
         service_router(out),
         sessions(out),
         services(out, out, out, out, out, out) {}
@@ -66,7 +68,7 @@ struct Node::Parts {
   bool busy() const {
     return !(
         out.links.empty() && out.register_keeper.empty() && out.election.empty() && out.replica.empty() &&
-        out.kv_router.empty() && out.service_router.empty() && out.sessions.empty() &&
+        out.kv_router.empty() && out.watch.empty() && out.service_router.empty() && out.sessions.empty() &&
         std::all_of(out.services.begin(), out.services.end(), [](const auto& one) { return one.empty(); }));
   }
 
@@ -99,6 +101,7 @@ struct Node::Parts {
   Recovery recovery;
   Replica replica;
   KvRouter kv_router;
+  Watch watch;
   ServiceRouter service_router;
   Sessions sessions;
   Services services;
@@ -134,10 +137,17 @@ struct Delivery {
   bool delivered = true;
 
   void operator()(Call& m) {
-    const bool store = std::holds_alternative<StoreCall>(m.what);
-    delivered = store ? out.kv_router.offer(std::move(m)) : out.service_router.offer(std::move(m));
+    if (std::holds_alternative<StoreCall>(m.what)) {
+      delivered = out.kv_router.offer(std::move(m));
+    } else if (std::holds_alternative<ServiceCall>(m.what)) {
+      delivered = out.service_router.offer(std::move(m));
+    } else {
+      delivered = out.watch.offer(std::move(m));
+    }
   }
+  void operator()(StreamTaken& m) { out.watch.post(m); }
   void operator()(CallCancelled& m) {
+    out.watch.post(m);  // first: a poll that is due becomes a call of the KV router's
     out.kv_router.post(m);
     out.service_router.post(m);
   }
@@ -184,6 +194,7 @@ struct Delivery {
   void operator()(StopRequested& m) {
     out.replica.post(m);
     out.kv_router.post(m);
+    out.watch.post(m);
     out.sessions.post(m);
     out.service_router.post(m);
   }
@@ -289,6 +300,7 @@ void Node::Parts::work() {
   election.on_time();
   replica.on_time();
   kv_router.on_time();
+  watch.on_time();
   sessions.on_time();
   std::apply([](auto&... service) { (service.on_time(), ...); }, services);
   service_router.on_time();
@@ -302,6 +314,7 @@ void Node::Parts::work() {
       any |= visit(election, out.election);
       any |= visit(replica, out.replica);
       any |= visit(kv_router, out.kv_router);
+      any |= visit(watch, out.watch);
       any |= visit(sessions, out.sessions);
       any |= visit_services();
       any |= visit(service_router, out.service_router);
@@ -311,10 +324,11 @@ void Node::Parts::work() {
     if (!busy()) replica.flush();
   } while (busy() && rounds < kRoundsPerTurn);
   if (busy()) replica.flush();  // overload is no reason to stop replicating
+  watch.flush();
   if (out.links.empty()) overflowed.clear();
   wanted_turn =
       std::min({links.deadline(), register_keeper.deadline(), election.deadline(), replica.deadline(),
-                kv_router.deadline(), sessions.deadline(), service_router.deadline()});
+                kv_router.deadline(), watch.deadline(), sessions.deadline(), service_router.deadline()});
   std::apply(
       [this](auto&... service) {
         wanted_turn = std::min({wanted_turn, service.deadline()...});
@@ -333,7 +347,8 @@ Instant Node::pump(Instant now) {
   if (!p.recovering()) p.work();
   for (RequestId id : p.queries) p.kv_router.reply(id, p.status(), p.replica.commit());
   p.queries.clear();
-  bool idle = p.recovering() || (p.replica.stopped() && p.kv_router.drained() && p.service_router.drained());
+  bool idle = p.recovering() || (p.replica.stopped() && p.kv_router.drained() && p.watch.drained() &&
+                                 p.service_router.drained());
   if (p.stopping && idle) p.out.emit(Exit{0, ""});
   p.trace_effects();
   return std::max(p.wanted_turn, now);
@@ -408,6 +423,7 @@ Status Node::Parts::status() const {
   status.counters = replica.counters();
   status.counters.refused = kv_router.refused();
   status.counters.forwarded = kv_router.forwarded();
+  status.watch = watch.status();
   describe_members(status);
   judge(status);
   return status;

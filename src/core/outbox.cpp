@@ -13,6 +13,7 @@ template class AppendBuffer<RegisterKeeperMessage>;
 template class AppendBuffer<ElectionMessage>;
 template class AppendBuffer<ReplicaMessage>;
 template class AppendBuffer<KvRouterMessage>;
+template class AppendBuffer<WatchMessage>;
 template class AppendBuffer<ServiceRouterMessage>;
 template class AppendBuffer<SessionsMessage>;
 template class AppendBuffer<ServiceMessage>;

@@ -99,6 +99,7 @@ struct Outbox {
   Mailbox<ElectionMessage> election;
   Mailbox<ReplicaMessage> replica;
   Mailbox<KvRouterMessage> kv_router;
+  Mailbox<WatchMessage> watch;
   Mailbox<ServiceRouterMessage> service_router;
   Mailbox<SessionsMessage> sessions;
   std::array<Mailbox<ServiceMessage>, kServiceActors> services;  // by ServiceActor
@@ -123,6 +124,7 @@ extern template class AppendBuffer<RegisterKeeperMessage>;
 extern template class AppendBuffer<ElectionMessage>;
 extern template class AppendBuffer<ReplicaMessage>;
 extern template class AppendBuffer<KvRouterMessage>;
+extern template class AppendBuffer<WatchMessage>;
 extern template class AppendBuffer<ServiceRouterMessage>;
 extern template class AppendBuffer<SessionsMessage>;
 extern template class AppendBuffer<ServiceMessage>;

@@ -21,8 +21,9 @@ namespace kvd {
 // ---- the node's own edge ----
 struct StopRequested {};  // SIGTERM, SIGINT: hand over, drain, exit
 
-using NodeInput = std::variant<Call, CallCancelled, LinkOpened, LinkAccepted, LinkReceived, LinkEnded,
-                               ZkResult, ZkWatchFired, ZkSessionChanged, DiskAnswer, StopRequested>;
+using NodeInput =
+    std::variant<Call, CallCancelled, StreamTaken, LinkOpened, LinkAccepted, LinkReceived, LinkEnded,
+                 ZkResult, ZkWatchFired, ZkSessionChanged, DiskAnswer, StopRequested>;
 
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 struct LogLine {
@@ -35,8 +36,8 @@ struct Exit {
   std::string reason;  // one line for the operator; empty with 0
 };
 
-using NodeEffect =
-    std::variant<Reply, LinkDial, LinkSend, LinkClose, ZkCall, ZkReopen, DiskOrder, LogLine, Exit>;
+using NodeEffect = std::variant<Reply, StreamLines, LinkDial, LinkSend, LinkClose, ZkCall, ZkReopen,
+                                DiskOrder, LogLine, Exit>;
 
 // ---- between the actors ----
 // From the register keeper to everyone: the register as it stands, after every change of it and after every
@@ -217,6 +218,7 @@ struct Read {
   uint64_t token = 0;
   Operation operation;  // ReadKey, ListKeys or ReadSnapshot
   bool linear = false;
+  bool of_watch = false;  // from watch, which is to be answered; never linear
 };
 struct CopyAsked {};     // from election: nobody is left who was in sync
 struct ChangeResolved {  // from the register keeper: what became of a RegisterChangeWanted
@@ -227,11 +229,12 @@ using ReplicaMessage = std::variant<RegisterSeen, RegisterAbsent, RegisterDoubte
                                     PeerUp, PeerDown, PeerDead, MembersListed, PeerSaid, Propose, SenderGone,
                                     Read, DiskAnswer, Stalled, StopRequested>;
 
-// To the KV router.
+// To the KV router. What replica tells of its role, and what it answers, watch hears as well.
 struct RoleChanged {  // from replica
   bool leading = false;
   bool active = false;    // leading: may acknowledge
   bool readable = false;  // local reads may be answered from this copy
+  bool complete = false;  // ... and it misses nothing that it should have
   bool doubted = false;   // nobody leads, since the register is not believed
   Epoch epoch;
   std::optional<Member> leader;
@@ -245,8 +248,27 @@ struct Answered {  // from replica
   Revision revision;
   bool local = false;  // to a Read that was not linear
 };
+struct ConfirmWanted {};  // from watch: a linear read, of nothing
 using KvRouterMessage = std::variant<Call, CallCancelled, PeerUp, PeerDown, PeerSaid, RoleChanged, Applied,
-                                     Answered, StopRequested>;
+                                     Answered, ConfirmWanted, StopRequested>;
+
+// To watch.
+struct Committed {  // from replica, as soon as reads see it
+  std::vector<EntryPointer> entries;
+};
+struct HistoryReset {  // from replica: this server's copy is another one now, or older than it was
+  Revision base;       // what it is at
+  WatchBreak why = WatchBreak::kSnapshot;
+};
+struct CopyHeard {  // from replica: whether this server leads, or hears who does
+  bool current = false;
+  Duration silent{0};  // if not: the leader, so far
+};
+struct Confirmed {                   // from the KV router: what a linear read found
+  std::optional<Revision> revision;  // none: nobody could be asked
+};
+using WatchMessage = std::variant<Call, CallCancelled, StreamTaken, Committed, HistoryReset, RoleChanged,
+                                  CopyHeard, Answered, Confirmed, StopRequested>;
 
 // ---- the coordination services: the router and sessions first, then one actor each ----
 using HolderId = StrongId<struct HolderIdTag>;  // a client's session on this server; 0: none

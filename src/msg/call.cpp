@@ -6,11 +6,10 @@
 namespace kvd {
 
 Reply refusal(const Call& call, ErrorCode code, std::string why) {
-  if (std::holds_alternative<StoreCall>(call.what)) {
-    Failed failed{code, Outcome::kNotApplied, std::move(why)};
-    return {call.id, StoreAnswer{std::move(failed), Epoch(), Revision(), std::nullopt}, false, true};
-  }
-  return {call.id, ServiceAnswer{ServiceStatus::kUnavailable, std::move(why)}, false, true};
+  if (std::holds_alternative<ServiceCall>(call.what))
+    return {call.id, ServiceAnswer{ServiceStatus::kUnavailable, std::move(why)}, false, true};
+  Failed failed{code, Outcome::kNotApplied, std::move(why)};
+  return {call.id, StoreAnswer{std::move(failed), Epoch(), Revision(), std::nullopt}, false, true};
 }
 
 }  // namespace kvd

@@ -1,5 +1,5 @@
-// One call of a client, from its face to the node, and what comes back: whatever it is about, the store or one of the
-// coordination services. A face (HTTP is one) is bytes to a Call, and a Reply to bytes.
+// One call of a client, from its face to the node, and what comes back: whatever it is about: the store, changes of
+// it, or one of the coordination services. A face (HTTP is one) is bytes to a Call, and a Reply to bytes.
 #pragma once
 #include <string>
 #include <variant>
@@ -8,6 +8,7 @@
 #include "msg/client.hpp"
 #include "msg/services.hpp"
 #include "msg/types.hpp"
+#include "msg/watch.hpp"
 
 namespace kvd {
 
@@ -24,7 +25,7 @@ constexpr bool comes_before(RequestId a, RequestId b) {
 
 struct Call {
   RequestId id;
-  std::variant<StoreCall, ServiceCall> what;
+  std::variant<StoreCall, ServiceCall, Box<WatchCall>, Box<PollCall>> what;
   // How long it may wait, from its arrival at the node; a service's beyond what the call itself may wait for others.
   Duration timeout{5'000'000};
 };
@@ -33,10 +34,10 @@ struct CallCancelled {  // the client's connection is gone: nobody waits for the
 };
 
 // A call is answered once; but one that a connection holds (`hold=1`) with one line after another, until one that is
-// the last.
+// the last. A watch's one answer, WatchOpened, is such a first line: StreamLines bring the others.
 struct Reply {
   RequestId id;
-  std::variant<StoreAnswer, ServiceAnswer> what;
+  std::variant<StoreAnswer, ServiceAnswer, WatchAnswer> what;
   bool line = false;
   bool last = true;
 };

@@ -1,6 +1,7 @@
 // What a client can ask of the store and what it can be told, free of HTTP: a face turns requests into these (in a
 // Call, call.hpp), one server forwards them to another in the same words, and the face turns answers into its own.
 #pragma once
+#include <array>
 #include <string>
 #include <utility>
 #include <variant>
@@ -286,6 +287,24 @@ struct WorkStatus {  // something that takes long
   uint64_t per_second = 0;
 };
 
+// Why a stream of a watch (watch.hpp) cannot go on without a gap.
+enum class WatchBreak : uint8_t {
+  kHistory,   // what follows is no longer in the history: it is read too slowly, or was left off too long ago
+  kSnapshot,  // this server has taken another's copy instead of what came in between
+  kLineage,   // a new lineage has begun
+  kCopy,      // this server has given its copy up, and what it said of it may not be so
+  kStopping,  // the server stops
+};
+inline constexpr size_t kWatchBreaks = 5;
+
+struct WatchStatus {
+  uint64_t streams = 0;  // open
+  uint64_t polls = 0;    // waiting
+  Revision oldest;       // a stream may begin behind it, or later
+  uint64_t history_bytes = 0;
+  std::array<uint64_t, kWatchBreaks> breaks{};  // of streams since the start, by WatchBreak
+};
+
 struct Status {
   ServerInfo self;
   Role role = Role::kCandidate;
@@ -314,6 +333,7 @@ struct Status {
   std::vector<ElectionRecord> elections;  // newest first
   Duration uptime{0};
   Counters counters;
+  WatchStatus watch;
 };
 
 struct SnapshotPart {  // the entries come before the items; stays within its node

@@ -58,6 +58,17 @@ inline constexpr size_t kFrameBytes = 32u << 20;  // one peer frame; a larger on
 inline constexpr size_t kLinkQueueBytes = 192u << 20;
 inline constexpr size_t kMailboxMessages = 65'536;  // per actor: a full one refuses clients and closes links
 inline constexpr size_t kLinks = 256;               // peer connections that this node accepts
+// Of a stream's lines so many bytes (and one line more) may be on their way to a client that does not take them: what
+// follows stays in the history.
+inline constexpr size_t kStreamWindow = 256u << 10;
+inline constexpr size_t kStreamReport = 64u << 10;  // what was taken is told at least as often
+static_assert(2 * kStreamReport <= kStreamWindow);
+// In one turn of the loop: changes looked at for one stream, and streams.
+inline constexpr size_t kStreamSlice = 4'096;
+inline constexpr size_t kStreamVisits = 512;
+inline constexpr size_t kHistoryBytesMin = 1u << 20;
+inline constexpr size_t kProgressMsMin = 100;  // between two lines that tell how far a stream is; else: 400
+inline constexpr size_t kProgressMsMax = 60'000;
 inline constexpr size_t kZkData = 64u << 10;        // ZooKeeper drops the connection of who sends about 1 MiB
 // Of a task: its data, or its result; together with the rest of what stands in one transaction below kZkData.
 inline constexpr size_t kTaskBytes = 60u << 10;

@@ -485,6 +485,55 @@ std::string text_of(const StoreAnswer& answer) {
                      answer.revision.value, answer.leader ? text_of(*answer.leader) : "none");
 }
 
+std::string text_of(const WatchFilter& filter) {
+  return fmt::format("{}={}", filter.prefix ? "prefix" : "key", quoted(filter.key));
+}
+std::string text_of(const Box<WatchCall>& box) {
+  const WatchCall& m = *box;
+  return fmt::format("Watch {}{}{}{}{}", text_of(m.filter),
+                     m.since ? fmt::format(" since={}", m.since->value) : "", m.state ? " state" : "",
+                     m.values ? "" : " no values", m.linear ? " linear" : "");
+}
+std::string text_of(const Box<PollCall>& box) {
+  return fmt::format("Poll {} since={} wait={}us", text_of(box->filter), box->since.value, box->wait.count());
+}
+
+struct WatchText {
+  std::string operator()(const WatchOpened& m) const {
+    return fmt::format("WatchOpened complete={}", yes(m.complete));
+  }
+  std::string operator()(const HistoryGone& m) const {
+    return fmt::format("HistoryGone oldest={}", m.oldest.value);
+  }
+  std::string operator()(const NotChanged&) const { return "NotChanged"; }
+  std::string operator()(const WatchEvent& m) const {
+    return fmt::format("{}{}{}",
+                       m.record.has_value()
+                           ? text_of_item(m.record)
+                           : fmt::format("{}@{} deleted", quoted(m.record.key()), m.record.modified().value),
+                       m.more ? " more" : "", m.state ? " state" : "");
+  }
+  std::string operator()(const WatchProgress& m) const {
+    return fmt::format("progress {}{}", m.revision.value, m.linear ? " linear" : "");
+  }
+  std::string operator()(const WatchWaiting& m) const { return fmt::format("waiting {}", m.revision.value); }
+  std::string operator()(const WatchStale& m) const { return fmt::format("stale {}us", m.silent.count()); }
+  std::string operator()(const WatchCurrent& m) const { return fmt::format("current {}", m.revision.value); }
+  std::string operator()(const WatchSynced& m) const {
+    return fmt::format("synced {} complete={}", m.revision.value, yes(m.complete));
+  }
+  std::string operator()(const WatchReset& m) const {
+    return fmt::format("reset {} {}", m.revision.value, watch_break_name(m.reason));
+  }
+  std::string operator()(const WatchGone& m) const {
+    return fmt::format("gone {} oldest={} {}", m.revision.value, m.oldest.value, watch_break_name(m.reason));
+  }
+};
+std::string text_of(const WatchAnswer& answer) {
+  return fmt::format("{} epoch={} revision={}", std::visit(WatchText{}, answer.what), answer.epoch.value,
+                     answer.revision.value);
+}
+
 struct EdgeText {
   std::string operator()(const Call& m) const {
     const std::string what = std::visit([](const auto& call) { return text_of(call); }, m.what);
@@ -514,6 +563,14 @@ struct EdgeText {
   std::string operator()(const Reply& m) const {
     const std::string what = std::visit([](const auto& answer) { return text_of(answer); }, m.what);
     return fmt::format("Reply {} {}{}", m.id.value, what, !m.line ? "" : m.last ? " last line" : " line");
+  }
+  std::string operator()(const StreamLines& m) const {
+    return fmt::format("StreamLines {} {}{}", m.id.value,
+                       list(m.lines, [](const WatchLine& line) { return std::visit(WatchText{}, line); }),
+                       m.last ? " last" : "");
+  }
+  std::string operator()(const StreamTaken& m) const {
+    return fmt::format("StreamTaken {} {}B", m.id.value, m.bytes);
   }
   std::string operator()(const LinkDial& m) const {
     return fmt::format("LinkDial {} to={}", m.link.value, text_of(m.to));

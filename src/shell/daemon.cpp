@@ -318,6 +318,7 @@ class Daemon {
   }
 
   void perform(const Reply& reply) { http_->reply(reply); }
+  void perform(const StreamLines& lines) { http_->stream(lines); }
   void perform(LinkDial&& order) { links_.value().perform(std::move(order)); }
   void perform(LinkSend&& order) { links_.value().perform(std::move(order)); }
   void perform(LinkClose&& order) { links_.value().perform(std::move(order)); }

@@ -79,6 +79,7 @@ CommandSpec make_spec() {
       {"leader-silence", "MS", "after which a leader is suspected, up to 3600000 (400)"},
       {"max-memory", "SIZE",
        "of the store, as 512M or 2G; writes that grow it beyond are refused with 507 (no limit)"},
+      {"history", "SIZE", "of the newest changes, kept for watches, from 1M (64M)"},
       {"max-value", "SIZE", "larger values are refused with 413, up to 16776192 (1048576)"},
       {"names-pool", "CIDR", "IPv4 network, /8 to /30, for names that bring no address (none: they have to)"},
       {"force-new-lineage", nullptr, "the operator's word that what is lost is lost; see kvd-operations(7)"},
@@ -243,6 +244,8 @@ void read_replication(CommandLine& line, Flags& flags) {
 
 void read_storage(CommandLine& line, Flags& flags) {
   flags.node.memory_max = static_cast<uint64_t>(line.size("max-memory", INT64_MAX, kMemoryMin, INT64_MAX));
+  flags.node.history_bytes = static_cast<size_t>(line.size(
+      "history", static_cast<int64_t>(flags.node.history_bytes), limits::kHistoryBytesMin, INT64_MAX));
   flags.data.directory = line.text("data-dir", "");
   flags.node.self.durable = !flags.data.directory.empty();
   std::string sync = line.text("sync", "always");

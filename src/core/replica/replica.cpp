@@ -33,7 +33,8 @@ void Replica::restore(Recovery::Found found, Duration took) {
     out_.election.post(CopyDiffers{true});
   }
   out_.links.post(LogRecovered{log_.last()});
-  out_.kv_router.post(Applied{commit_});
+  begin_history(log_.base().revision, WatchBreak::kSnapshot);
+  out_.watch.post(Committed{committed_since(log_.base().revision)});
 }
 
 void Replica::handle(ReplicaMessage&& message) {
@@ -144,7 +145,7 @@ void Replica::begin_lineage(Lineage lineage) {
   forget_leader();
   caught_up_ = false;
   agree_again();
-  out_.kv_router.post(Applied{commit_});
+  begin_history(commit_, WatchBreak::kLineage);
   if (register_ || had_data) {
     out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS: all data of the former one is lost",
              {{"lineage", std::to_string(lineage.value)}});
@@ -166,7 +167,7 @@ void Replica::carry_over(const Register& content) {
   disk_.begin_generation(base, store_.clock(), log_);
   forget_leader();
   agree_again();
-  out_.kv_router.post(Applied{commit_});
+  begin_history(commit_, WatchBreak::kLineage);
   out_.log(LogLevel::kError, "A NEW LINEAGE BEGINS, on an operator's word: with this server's copy",
            {{"lineage", std::to_string(lineage_.value)}, {"keys", std::to_string(store_.size())}});
 }
@@ -274,16 +275,20 @@ void Replica::announce() {
   role.leading = leading();
   role.active = active();
   role.readable = readable();
+  role.complete = complete();
   role.doubted = doubted_;
   role.epoch = epoch_;
   bool named = register_ && !doubted_ && register_->epoch == epoch_;
   if (named && (leader() || register_->leader != out_.config.self.member)) role.leader = register_->leader;
   bool same = announced_ && announced_->leading == role.leading && announced_->active == role.active &&
-              announced_->readable == role.readable && announced_->doubted == role.doubted &&
-              announced_->epoch == role.epoch && announced_->leader == role.leader;
+              announced_->readable == role.readable && announced_->complete == role.complete &&
+              announced_->doubted == role.doubted && announced_->epoch == role.epoch &&
+              announced_->leader == role.leader;
   if (same) return;
   announced_ = role;
+  out_.watch.post(role);
   out_.kv_router.post(std::move(role));
+  tell_watchers();
 }
 
 Role Replica::role() const {
@@ -364,9 +369,32 @@ void Replica::advance(Revision commit) {
   CHECK(commit >= commit_);
   CHECK(commit <= log_.last().revision);
   if (commit == commit_) return;
-  for (uint64_t r = commit_.value + 1; r <= commit.value; ++r) store_.apply(*log_.at(Revision(r)));
-  commit_ = commit;
+  const Revision before = std::exchange(commit_, commit);
+  std::vector<EntryPointer> entries = committed_since(before);
+  for (const EntryPointer& entry : entries) store_.apply(*entry);
   out_.kv_router.post(Applied{commit_});
+  if (!leader() || !mutated(Mutation::kWatchUncommitted)) out_.watch.post(Committed{std::move(entries)});
+}
+
+std::vector<EntryPointer> Replica::committed_since(Revision revision) const {
+  std::vector<EntryPointer> entries;
+  entries.reserve(commit_.value - revision.value);
+  while (revision < commit_) entries.push_back(log_.at(revision = revision.next()));
+  return entries;
+}
+
+// The copy did not come to `commit_` by what was committed here since.
+void Replica::begin_history(Revision base, WatchBreak why) {
+  out_.kv_router.post(Applied{commit_});
+  if (why == WatchBreak::kSnapshot && mutated(Mutation::kHistoryOverInstall)) return;
+  if (why == WatchBreak::kLineage && mutated(Mutation::kHistoryOverLineage)) return;
+  out_.watch.post(HistoryReset{base, why});
+}
+
+void Replica::tell_watchers() {
+  const bool current = readable() && (active() || hears_leader());
+  if (std::exchange(told_current_, current) != current)
+    out_.watch.post(CopyHeard{current, leader_silence().value_or(Duration(0))});
 }
 
 void Replica::answer(uint64_t token, Answer what, Revision revision) {
@@ -415,6 +443,7 @@ void Replica::on_time() {
       out_.election.post(LeaderSilent{register_->leader, epoch_, silent});
     }
   }
+  tell_watchers();
   if (move_) finish_move();
   if (stopping_ || move_) drain();
 }

@@ -133,6 +133,9 @@ class Replica {
   void drop_staging();
   void forget_leader();
   void advance(Revision commit);
+  std::vector<EntryPointer> committed_since(Revision revision) const;
+  void begin_history(Revision base, WatchBreak why);
+  void tell_watchers();
   void answer(uint64_t token, Answer what, Revision revision);
   void refuse(uint64_t token, ErrorCode code, Outcome outcome, std::string detail);
   void on_suspect(const PeerSaid& said, const Suspect& suspect);
@@ -249,6 +252,7 @@ class Replica {
   std::set<Member> dead_;             // proven
   std::set<Member> registered_;       // in ZooKeeper
   std::optional<RoleChanged> announced_;
+  bool told_current_ = false;  // watch
   bool stopping_ = false;
   bool stop_done_ = false;
   Instant stop_limit_ = kNever;

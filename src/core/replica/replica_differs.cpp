@@ -93,7 +93,7 @@ void Replica::begin_copy_anew() {
   following().lacks = false;
   agree_again();
   disk_.begin_generation(log_.base(), store_.clock(), log_);
-  out_.kv_router.post(Applied{commit_});
+  begin_history(commit_, WatchBreak::kCopy);
   ask_anew();
 }
 

@@ -199,7 +199,7 @@ void Replica::on_snapshot_begin(const PeerSaid& said, const SnapshotBegin& begin
     caught_up_ = false;
     disk_.begin_generation(begin.base, store_.clock(), log_);
     set_sparse(true);
-    out_.kv_router.post(Applied{commit_});
+    begin_history(commit_, WatchBreak::kSnapshot);
     return;
   }
   following().staging = Staging{};
@@ -257,7 +257,7 @@ void Replica::install_if_complete(LinkId link) {
   ++counters_.snapshots_installed;
   out_.log(LogLevel::kInfo, "installed a snapshot",
            {{"revision", std::to_string(commit_.value)}, {"keys", std::to_string(store_.size())}});
-  out_.kv_router.post(Applied{commit_});
+  begin_history(commit_, WatchBreak::kSnapshot);
   if (!out_.config.self.durable) set_caught_up();
   announce();
   learn_commit(leader_commit);

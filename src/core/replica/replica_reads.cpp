@@ -63,6 +63,7 @@ void Replica::on(Read&& message) {
   if (!message.linear) {
     Revision at = commit_;
     Answer found = read_here(message.operation, at);
+    if (message.of_watch) return out_.watch.post(Answered{message.token, std::move(found), at, true});
     out_.kv_router.post(Answered{message.token, std::move(found), at, true});
     return;
   }

@@ -166,6 +166,7 @@ void Replica::append_entry(std::vector<Record> effects) {
   for (auto& [link, peer] : peers_) {
     if (peer.match == log_.last().revision) peer.progress = out_.now;
   }
+  if (mutated(Mutation::kWatchUncommitted)) out_.watch.post(Committed{{entry}});
   log_.append(std::move(entry));
 }
 

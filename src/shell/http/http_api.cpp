@@ -19,6 +19,8 @@ namespace {
 constexpr std::string_view kCollectionPath = "/v1/kv";
 constexpr std::string_view kKeyPath = "/v1/kv/";
 constexpr std::string_view kTxnPath = "/v1/txn";
+constexpr std::string_view kWatchPath = "/v1/watch";
+constexpr std::string_view kEventStream = "text/event-stream";
 constexpr std::string_view kSnapshotPath = "/v1/snapshot";
 constexpr std::string_view kLeaderPath = "/v1/cluster/leader";
 constexpr std::string_view kLineagePath = "/v1/cluster/lineage";
@@ -26,7 +28,10 @@ constexpr std::string_view kKeyMethods = "GET, HEAD, PUT, POST, DELETE";
 constexpr uint32_t kReadParameters = kQueryRead | kQueryMinRevision | kQueryTimeout;
 constexpr uint32_t kWriteParameters = kQueryTimeout | kQueryFence;
 constexpr uint32_t kPostParameters = kWriteParameters | kQueryAdd | kQueryAppend;
-constexpr uint32_t kListParameters = kReadParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
+constexpr uint32_t kPollParameters = kReadParameters | kQuerySince | kQueryWait;
+constexpr uint32_t kWatchParameters = kQueryKey | kQueryPrefix | kQuerySince | kQueryState | kQueryValues |
+                                      kQueryProgress | kQueryRead | kQueryTimeout;
+constexpr uint32_t kListParameters = kPollParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
 
 bool is_write_method(HttpMethod method) {
   return method == HttpMethod::kPut || method == HttpMethod::kPost || method == HttpMethod::kDelete;
@@ -110,8 +115,23 @@ void limit_small_body(AcceptedHead& accepted) {
 
 using Refusal = std::optional<HttpResponse>;
 
+// A read with `since` is done once something that matches has changed.
+Refusal wait_for_change(const HttpRequest& request, const Query& query, WatchFilter filter,
+                        AcceptedHead& accepted) {
+  if (query.wait && !query.since)
+    return bad_request(request, "the query parameter 'wait' goes with 'since': the revision to wait behind");
+  if (!query.since) return std::nullopt;
+  PollCall poll;
+  poll.filter = std::move(filter);
+  poll.since = *query.since;
+  poll.wait = query.wait.value_or(Duration(0));
+  poll.read = std::move(accepted.store());
+  accepted.call.what = Box<PollCall>(std::move(poll));
+  return std::nullopt;
+}
+
 uint32_t parameters_of_key(HttpMethod method) {
-  if (is_read_method(method)) return kReadParameters;
+  if (is_read_method(method)) return kPollParameters;
   return method == HttpMethod::kPost ? kPostParameters : kWriteParameters;
 }
 
@@ -156,9 +176,11 @@ Refusal accept_key(const HttpRequest& request, const Target& target, const HttpI
   apply_read(accepted, *query);
   accepted.store().fence = std::move(query->fence);
   if (read) {
-    accepted.store().operation = ReadKey{std::move(key)};
+    accepted.store().operation = ReadKey{key};
     accepted.plan.condition = std::move(condition);
-  } else if (request.method == HttpMethod::kDelete) {
+    return wait_for_change(request, *query, {std::move(key), false}, accepted);
+  }
+  if (request.method == HttpMethod::kDelete) {
     accepted.store().operation = DeleteKey{std::move(key), std::move(condition)};
   } else {
     accepted.plan.text = key;
@@ -170,7 +192,7 @@ Refusal accept_key(const HttpRequest& request, const Target& target, const HttpI
 // Everything of the link to the next page but the value of its last parameter.
 std::string next_page(const Query& query) {
   std::string link = "/v1/kv?";
-  if (!query.prefix.empty()) link += "prefix=" + percent_encode(query.prefix) + "&";
+  if (query.prefix) link += "prefix=" + percent_encode(*query.prefix) + "&";
   if (query.limit != 0) link += fmt::format("limit={}&", query.limit);
   if (query.keys_only) link += "keys=true&";
   if (query.read == ReadMode::kLinear) link += "read=linear&";
@@ -188,10 +210,10 @@ Refusal accept_listing(const HttpRequest& request, const Target& target, Accepte
   ListKeys list;
   list.limit = query->limit == 0 ? static_cast<uint32_t>(limits::kListItems) : query->limit;
   list.keys_only = query->keys_only;
-  list.prefix = std::move(query->prefix);
+  list.prefix = query->prefix.value_or("");
   list.after = std::move(query->after);
   accepted.store().operation = std::move(list);
-  return std::nullopt;
+  return wait_for_change(request, *query, {query->prefix.value_or(""), true}, accepted);
 }
 
 Refusal accept_collection(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
@@ -202,7 +224,7 @@ Refusal accept_collection(const HttpRequest& request, const Target& target, Acce
   Result<Query> query =
       parse_query(target.query, batch ? kWriteParameters : kWriteParameters | kQueryPrefix | kQueryLimit);
   if (!query) return bad_request(request, query.error().detail);
-  if (!batch && query->prefix.empty())
+  if (!batch && query->prefix.value_or("").empty())
     return bad_request(request, "the query parameter 'prefix' may not be empty");
 
   accepted.plan.route = Route::kCollection;
@@ -215,7 +237,7 @@ Refusal accept_collection(const HttpRequest& request, const Target& target, Acce
     accepted.body_name = "the body of a batch";
   } else {
     accepted.plan.limit = query->limit;
-    accepted.store().operation = DeletePrefix{std::move(query->prefix), query->limit};
+    accepted.store().operation = DeletePrefix{std::move(*query->prefix), query->limit};
     limit_small_body(accepted);
   }
   return std::nullopt;
@@ -232,6 +254,33 @@ Refusal accept_transaction(const HttpRequest& request, const Target& target, Acc
   accepted.store().operation = Box<Transaction>();
   accepted.body_bytes_max = limits::kBatchBytes;
   accepted.body_name = "the body of a transaction";
+  return std::nullopt;
+}
+
+// Where a browser goes on by itself (Last-Event-ID) counts for more than where its address says that it began.
+Refusal accept_watch(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+  if (request.method != HttpMethod::kGet) return wrong_method(request, "GET");
+  Result<Query> query = parse_query(target.query, kWatchParameters);
+  if (!query) return bad_request(request, query.error().detail);
+  if (query->key.has_value() == query->prefix.has_value())
+    return bad_request(request, "a watch is of one key= or of all with one prefix=, which may be empty");
+  const auto last = request.fields.find("Last-Event-ID");
+  const std::optional<uint64_t> id = last ? parse_number(*last) : std::nullopt;
+  if (last && !last->empty() && !id) return bad_request(request, "Last-Event-ID has to be a revision");
+  const auto accept = request.fields.find("Accept");
+  accepted.plan.route = Route::kWatch;
+  accepted.plan.keys_only = !query->values;
+  accepted.plan.events = accept && accept->find(kEventStream) != std::string_view::npos;
+  limit_small_body(accepted);
+  WatchCall call;
+  call.filter.prefix = query->prefix.has_value();
+  call.filter.key = call.filter.prefix ? std::move(*query->prefix) : std::move(*query->key);
+  call.since = id ? std::optional(Revision(*id)) : query->since;
+  call.state = query->state;
+  call.values = query->values;
+  call.linear = query->read == ReadMode::kLinear;
+  call.progress = query->progress;
+  accepted.call.what = Box<WatchCall>(std::move(call));
   return std::nullopt;
 }
 
@@ -317,6 +366,7 @@ Refusal accept_route(const HttpRequest& request, const Target& target, const Htt
   if (target.path.starts_with(kKeyPath)) return accept_key(request, target, identity, accepted);
   if (target.path == kCollectionPath) return accept_collection(request, target, accepted);
   if (target.path == kTxnPath) return accept_transaction(request, target, accepted);
+  if (target.path == kWatchPath) return accept_watch(request, target, accepted);
   if (target.path == kLeaderPath && !is_read_method(request.method))
     return accept_move(request, target, accepted);
   if (target.path == kLineagePath) return accept_decision(request, target, accepted);
@@ -380,6 +430,7 @@ std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, cons
     service->body = body.view();
     return std::nullopt;
   }
+  if (!std::holds_alternative<StoreCall>(accepted.call.what)) return std::nullopt;  // nobody reads it
   if (auto* put = std::get_if<PutKey>(&accepted.store().operation)) {
     put->value = std::move(body);
     return std::nullopt;

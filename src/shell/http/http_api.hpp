@@ -23,6 +23,7 @@ struct HttpCounters {  // monotonic since the start, but for connections_open
 enum class Route : uint8_t {
   kKey,         // GET, HEAD, PUT, POST, DELETE of one key
   kCollection,  // GET, HEAD, POST, DELETE of /v1/kv, and POST of /v1/txn
+  kWatch,
   kSettings,
   kCluster,
   kWhy,
@@ -44,6 +45,7 @@ struct ReplyPlan {
   bool write = false;    // errors carry an outcome
   bool verbose = false;  // of health checks
   bool keys_only = false;
+  bool events = false;   // of a watch: Server-Sent Events
   bool replace = false;  // of a restore
   uint32_t limit = 0;    // of a deletion: the page's; 0: none
   std::string text;      // the key of a write; the link to a listing's next page, but for the last value

@@ -15,6 +15,7 @@
 #include "shell/http/http_backup.hpp"
 #include "shell/http/http_restore.hpp"
 #include "shell/http/http_services.hpp"
+#include "shell/http/http_watch.hpp"
 
 namespace kvd {
 namespace {
@@ -287,7 +288,9 @@ void HttpConnection::on_request() {
   } else {
     // Without chunks only the connection's end tells where such an answer ends.
     const auto* service = std::get_if<ServiceCall>(&accepted_->call.what);
-    const bool in_parts = accepted_->plan.route == Route::kBackup || (service != nullptr && holds(*service));
+    const Route route = accepted_->plan.route;
+    const bool in_parts =
+        route == Route::kBackup || route == Route::kWatch || (service != nullptr && holds(*service));
     if (in_parts && !slot.chunked) {
       last = true;
       slot.keep_alive = false;
@@ -316,8 +319,8 @@ HttpConnection::Slot& HttpConnection::add_slot() {
 }
 
 HttpConnection::Kind HttpConnection::kind_of(const AcceptedHead& accepted) {
-  if (!accepted.plan.write) return Kind::kSafe;
   const Route route = accepted.plan.route;
+  if (!accepted.plan.write) return route == Route::kWatch ? Kind::kOther : Kind::kSafe;
   return route == Route::kKey || route == Route::kCollection ? Kind::kWrite : Kind::kOther;
 }
 
@@ -378,6 +381,8 @@ void HttpConnection::answer(uint32_t sequence, const Reply& reply) {
   Slot& slot = slot_of(sequence);
   if (store != nullptr) {
     answer(slot, *store);
+  } else if (const auto* watch = std::get_if<WatchAnswer>(&reply.what)) {
+    answer(slot, *watch);
   } else {
     slot.ours = true;  // what it says is of no revision
     const auto& service = std::get<ServiceAnswer>(reply.what);
@@ -398,19 +403,51 @@ void HttpConnection::answer(Slot& slot, const StoreAnswer& answer) {
   }
 }
 
-// What such an answer grants lasts as long as the connection. So a client that has vanished without a word must be
-// noticed: what is sent to it, a line every few seconds, is not acknowledged.
-void HttpConnection::add_line(Slot& slot, const ServiceAnswer& answer, bool last) {
-  if (ended_) return close();  // who holds something by this connection has let go of it
-  if (!std::exchange(slot.lines, true)) {
-    slot.response = render_service(answer, true, slot.plan.write);
-    stream_.end_unacknowledged_after(kVanishedAfter);
+void HttpConnection::answer(Slot& slot, const WatchAnswer& answer) {
+  HttpResponse response = render_watch(slot.plan, answer);
+  if (!response.streamed) return settle(slot, std::move(response));
+  begin_lines(slot, std::move(response));
+  mark_dirty();
+}
+
+void HttpConnection::add_lines(uint32_t sequence, const StreamLines& lines) {
+  Slot& slot = slot_of(sequence);
+  if (ended_) return close();
+  std::string text;
+  for (const WatchLine& line : lines.lines) {
+    append_watch_line(text, slot.plan, line);
+    untaken_ += line_bytes(line, !slot.plan.keys_only);
   }
   const size_t before = slot.response.body.size();
-  append_line(slot.response.body, line_of(answer), slot.chunked);
-  if (last && slot.chunked) append_last_chunk(slot.response.body);
+  append_chunk(slot.response.body, text, slot.chunked);
   answer_bytes_ += slot.response.body.size() - before;
-  if (last) set_done(slot);
+  if (lines.last) end_lines(slot);
+  mark_dirty();
+}
+
+// What such an answer grants lasts as long as the connection. So a client that has vanished without a word must be
+// noticed: what is sent to it, a line every few seconds, is not acknowledged.
+void HttpConnection::begin_lines(Slot& slot, HttpResponse&& head) {
+  slot.lines = true;
+  slot.response = std::move(head);
+  stream_.end_unacknowledged_after(kVanishedAfter);
+}
+
+void HttpConnection::end_lines(Slot& slot) {
+  if (slot.chunked) {
+    slot.response.body += kLastChunk;
+    answer_bytes_ += kLastChunk.size();
+  }
+  set_done(slot);
+}
+
+void HttpConnection::add_line(Slot& slot, const ServiceAnswer& answer, bool last) {
+  if (ended_) return close();  // who holds something by this connection has let go of it
+  if (!slot.lines) begin_lines(slot, render_service(answer, true, slot.plan.write));
+  const size_t before = slot.response.body.size();
+  append_chunk(slot.response.body, line_of(answer), slot.chunked);
+  answer_bytes_ += slot.response.body.size() - before;
+  if (last) end_lines(slot);
 }
 
 // Answers leave in the order of the requests, whatever the order in which the node found them.
@@ -476,7 +513,7 @@ void HttpConnection::take_part(Slot& slot, const StoreAnswer& answer, const Snap
 
 // `slot` is the oldest.
 void HttpConnection::emit_part(Slot& slot) {
-  if (slot.response.body.empty()) return;
+  if (slot.response.body.empty() && (slot.begun || !slot.lines)) return;
   if (!std::exchange(slot.begun, true)) emit_head(slot);
   output_.text() += slot.response.body;
   answer_bytes_ -= slot.response.body.size();
@@ -581,8 +618,15 @@ void HttpConnection::flush() {
   }
   if (phase_ == Phase::kLast && slots_.empty() && output_.empty()) return finish();
   if (wants_part()) resume_soon();
+  report_taken();
   update_reading();
   account();
+}
+
+// So that the node says more.
+void HttpConnection::report_taken() {
+  if (untaken_ < limits::kStreamReport || !output_.empty() || slots_.empty()) return;
+  shared_.sink(StreamTaken{request_id(number_, first_sequence_), std::exchange(untaken_, 0)});
 }
 
 void HttpConnection::on_written(int status) {

@@ -69,6 +69,8 @@ class HttpConnection final : private net::StreamOwner {
 
   // The node's reply to request number `sequence` of this connection.
   void answer(uint32_t sequence, const Reply& reply);
+  // Lines of the stream that request number `sequence` has opened.
+  void add_lines(uint32_t sequence, const StreamLines& lines);
   // Hands the collected answers to the kernel.
   void flush();
   // Goes on with what had to wait for room: requests that were read, the next part of an answer.
@@ -137,7 +139,11 @@ class HttpConnection final : private net::StreamOwner {
   void ask(Slot& slot, AcceptedHead&& accepted);
   Slot& slot_of(uint32_t sequence);
   void answer(Slot& slot, const StoreAnswer& answer);
+  void answer(Slot& slot, const WatchAnswer& answer);
   void add_line(Slot& slot, const ServiceAnswer& answer, bool last);
+  void begin_lines(Slot& slot, HttpResponse&& head);
+  void end_lines(Slot& slot);
+  void report_taken();
   void settle(Slot& slot, HttpResponse&& response);
   void settle_here(Slot& slot, HttpResponse&& response);
   void emit_done();
@@ -179,6 +185,7 @@ class HttpConnection final : private net::StreamOwner {
   uint32_t first_sequence_ = 0;          // of slots_.front()
   HttpOutput output_;
   size_t answer_bytes_ = 0;  // of bodies in done slots
+  size_t untaken_ = 0;       // of a watch's lines, since the node was last told what was taken
   size_t accounted_ = 0;
   bool reading_ = false;
   bool ended_ = false;  // the client sends no more

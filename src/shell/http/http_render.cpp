@@ -256,6 +256,7 @@ class Renderer {
         return json_text(elections_json(status, identity_));
       case Route::kKey:
       case Route::kCollection:
+      case Route::kWatch:
       case Route::kSettings:
       case Route::kMove:
       case Route::kBackup:

@@ -58,6 +58,12 @@ bool has_content(uint16_t status) { return status >= 200 && status != 204 && sta
 
 }  // namespace
 
+void append_chunk(std::string& out, std::string_view part, bool chunked) {
+  if (chunked) out += fmt::format("{:x}\r\n", part.size());
+  out += part;
+  if (chunked) out += "\r\n";
+}
+
 std::string_view http_reason(uint16_t status) {
   switch (status) {
     case 100:
@@ -138,6 +144,8 @@ HttpResponse problem_response(const Problem& problem) {
   if (problem.leader) json.member("leader", "http://" + format_address(*problem.leader));
   if (problem.current) json.member("current", problem.current->value);
   if (problem.current_fence) json.member("current_fence", *problem.current_fence);
+  if (problem.revision) json.member("revision", problem.revision->value);
+  if (problem.oldest) json.member("oldest", problem.oldest->value);
   if (problem.op) json.member("op", *problem.op);
   json.end_object();
 

@@ -30,6 +30,7 @@ inline constexpr uint16_t kRawText = 0;
 inline constexpr std::string_view kJson = "application/json";
 inline constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
 inline constexpr std::string_view kJsonLines = "application/x-ndjson";
+inline constexpr std::string_view kEvents = "text/event-stream";  // Server-Sent Events (WHATWG HTML, 9.2)
 inline constexpr std::string_view kOctets = "application/octet-stream";
 
 struct Problem {
@@ -40,6 +41,8 @@ struct Problem {
   std::optional<Address> leader;
   std::optional<Revision> current;        // of the key, for a failed condition
   std::optional<uint64_t> current_fence;  // of the resource, for a token that is too small
+  std::optional<Revision> revision;       // of this server
+  std::optional<Revision> oldest;         // ... behind which a watch may begin
   std::optional<uint32_t> op;             // of a transaction: the operation that cannot be done, from 0
 };
 // Every 503 comes with Retry-After.
@@ -61,5 +64,10 @@ struct HttpFraming {
 };
 // Appends the status line and all fields, up to and with the empty line.
 void append_head(std::string& out, const HttpResponse& response, const HttpFraming& framing);
+
+// Appends a part of a streamed body as it goes onto the connection: as a chunk (RFC 9112, 7.1), or as it is. `part` is
+// not empty.
+void append_chunk(std::string& out, std::string_view part, bool chunked);
+inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 }  // namespace kvd

@@ -100,6 +100,11 @@ void HttpServer::reply(const Reply& reply) {
   found->second->answer(static_cast<uint32_t>(reply.id.value), reply);
 }
 
+void HttpServer::stream(const StreamLines& lines) {
+  const auto found = shared_->open.find(connection_of(lines.id));
+  if (found != shared_->open.end()) found->second->add_lines(static_cast<uint32_t>(lines.id.value), lines);
+}
+
 void HttpServer::flush() {
   do {
     flushing_.swap(shared_->dirty);

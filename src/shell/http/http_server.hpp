@@ -38,6 +38,7 @@ class HttpServer {
 
   // The node's reply to a request that this server made. One whose client is gone is dropped.
   void reply(const Reply& reply);
+  void stream(const StreamLines& lines);  // to a request that was answered with WatchOpened
   // Once per turn, after the replies.
   void flush();
 

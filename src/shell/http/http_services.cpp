@@ -223,15 +223,7 @@ HttpResponse render_service(const ServiceAnswer& answer, bool line, bool write) 
 
 std::string line_of(const ServiceAnswer& answer) {
   const auto* document = std::get_if<Document>(&answer.content);
-  return document == nullptr ? std::string() : to_json(*document);
+  return document == nullptr ? "\n" : to_json(*document) + "\n";
 }
-
-void append_line(std::string& out, std::string_view line, bool chunked) {
-  if (chunked) out += fmt::format("{:x}\r\n", line.size() + 1);
-  out += line;
-  out += chunked ? "\n\r\n" : "\n";
-}
-
-void append_last_chunk(std::string& out) { out += "0\r\n\r\n"; }
 
 }  // namespace kvd

@@ -23,10 +23,7 @@ bool holds(const ServiceCall& call);
 // The whole answer; of a line only the head, whose body is to come.
 HttpResponse render_service(const ServiceAnswer& answer, bool line, bool write);
 
-// A line's document as JSON, without its newline.
+// A line's document as JSON, with its newline.
 std::string line_of(const ServiceAnswer& answer);
-// Appends a line as it goes onto the connection, in chunks (RFC 9112, 7.1) or as it is.
-void append_line(std::string& out, std::string_view line, bool chunked);
-void append_last_chunk(std::string& out);
 
 }  // namespace kvd

@@ -80,6 +80,29 @@ std::string set_add(Query& query, std::string value) {
   return query.add ? "" : "a decimal number of 64 bits";
 }
 
+std::string set_watched_key(Query& query, std::string value) {
+  if (value.empty()) return fmt::format("1 to {} bytes", limits::kKeyBytes);
+  return set_key(query.key.emplace(), std::move(value));
+}
+std::string set_since(Query& query, std::string value) {
+  const std::optional<uint64_t> number = parse_number(value);
+  query.since = Revision(number.value_or(0));
+  return number ? "" : "a revision";
+}
+std::string set_wait(Query& query, std::string value) {
+  const std::optional<uint64_t> number = parse_number(value);
+  if (!number || *number > limits::kWaitMs) return fmt::format("0 to {} milliseconds", limits::kWaitMs);
+  query.wait = milliseconds(*number);
+  return "";
+}
+std::string set_progress(Query& query, std::string value) {
+  const std::optional<uint64_t> number = parse_number(value);
+  if (!number || *number < limits::kProgressMsMin || *number > limits::kProgressMsMax)
+    return fmt::format("{} to {} milliseconds", limits::kProgressMsMin, limits::kProgressMsMax);
+  query.progress = milliseconds(*number);
+  return "";
+}
+
 struct KnownParameter {
   std::string_view name;
   uint32_t bit;
@@ -89,7 +112,8 @@ constexpr KnownParameter kParameters[] = {
     {"read", kQueryRead, set_read},
     {"min_rev", kQueryMinRevision, set_min_revision},
     {"timeout", kQueryTimeout, set_timeout},
-    {"prefix", kQueryPrefix, [](Query& q, std::string v) { return set_key(q.prefix, std::move(v)); }},
+    {"prefix", kQueryPrefix,
+     [](Query& q, std::string v) { return set_key(q.prefix.emplace(), std::move(v)); }},
     {"limit", kQueryLimit, set_limit},
     {"after", kQueryAfter, [](Query& q, std::string v) { return set_key(q.after, std::move(v)); }},
     {"keys", kQueryKeys, [](Query& q, std::string v) { return set_flag(q.keys_only, v); }},
@@ -99,6 +123,12 @@ constexpr KnownParameter kParameters[] = {
     {"add", kQueryAdd, set_add},
     {"append", kQueryAppend, [](Query& q, std::string v) { return set_flag(q.append, v); }},
     {"verbose", kQueryVerbose, [](Query& q, std::string v) { return set_flag(q.verbose, v); }},
+    {"key", kQueryKey, set_watched_key},
+    {"since", kQuerySince, set_since},
+    {"wait", kQueryWait, set_wait},
+    {"state", kQueryState, [](Query& q, std::string v) { return set_flag(q.state, v); }},
+    {"values", kQueryValues, [](Query& q, std::string v) { return set_flag(q.values, v); }},
+    {"progress", kQueryProgress, set_progress},
 };
 
 const KnownParameter* find_parameter(std::string_view name, uint32_t allowed) {

@@ -9,6 +9,7 @@
 #include "base/percent.hpp"
 #include "base/result.hpp"
 #include "msg/client.hpp"
+#include "msg/watch.hpp"
 
 namespace kvd {
 
@@ -30,19 +31,31 @@ enum QueryParameter : uint32_t {
   kQueryReplace = 1024,
   kQueryAdd = 2048,
   kQueryAppend = 4096,
+  kQueryKey = 1 << 13,
+  kQuerySince = 1 << 14,
+  kQueryWait = 1 << 15,
+  kQueryState = 1 << 16,
+  kQueryValues = 1 << 17,
+  kQueryProgress = 1 << 18,
 };
 struct Query {
   ReadMode read = ReadMode::kLocal;
   Revision min_revision;
   Duration timeout = seconds(5);
-  std::string prefix;
+  std::optional<std::string> prefix;
   uint32_t limit = 0;  // 0: not given
   std::string after;
   bool keys_only = false;
   bool verbose = false;
   bool replace = false;
   bool append = false;
+  bool state = false;
+  bool values = true;
   std::optional<int64_t> add;
+  std::optional<std::string> key;
+  std::optional<Revision> since;
+  std::optional<Duration> wait;
+  Duration progress = WatchCall().progress;
   std::string to;  // a server's id; empty: not given
   OptionalBox<Fence> fence;
 };

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "base/json_writer.hpp"
+#include "msg/watch.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
@@ -133,6 +134,20 @@ void add_state(Metrics& metrics, const Status& status) {
   metrics.gauge("kvd_uptime_seconds", "Since this server started.", in_seconds(status.uptime));
 }
 
+void add_watch(Metrics& metrics, const WatchStatus& watch) {
+  metrics.gauge("kvd_watch_streams", "Streams of watches that are open here.", watch.streams);
+  metrics.gauge("kvd_watch_polls", "Reads that wait here for a change.", watch.polls);
+  metrics.gauge("kvd_watch_history_bytes", "Of the newest changes that are kept; --history bounds it.",
+                watch.history_bytes);
+  metrics.gauge("kvd_watch_oldest_revision", "Watches may begin behind it, or later.", watch.oldest.value);
+  metrics.type("kvd_watch_breaks_total", "counter",
+               "Streams that could not go on without a gap, and were told so.");
+  for (size_t i = 0; i < kWatchBreaks; ++i) {
+    metrics.sample("kvd_watch_breaks_total", label("reason", watch_break_name(static_cast<WatchBreak>(i))),
+                   watch.breaks[i]);
+  }
+}
+
 void add_counters(Metrics& metrics, const Counters& counters) {
   metrics.counter("kvd_writes_total", "Writes committed while leading.", counters.writes);
   metrics.type("kvd_reads_total", "counter", "Reads answered, by kind.");
@@ -206,6 +221,13 @@ std::string cluster_json(const Status& status, const HttpIdentity& identity) {
   json.member("durable", status.durable).member("store_bytes", status.store_bytes);
   json.member("keys", status.keys).member("digest", fmt::format("{:016x}", status.digest));
   json.member("log_clock_ms", status.log_clock_ms);
+  json.key("watch")
+      .begin_object()
+      .member("streams", status.watch.streams)
+      .member("polls", status.watch.polls);
+  json.member("oldest", status.watch.oldest.value)
+      .member("history_bytes", status.watch.history_bytes)
+      .end_object();
   json.member("version", identity.version).member("uptime_s", to_ms(status.uptime) / 1000);
   json.end_object();
   return json.take() + "\n";
@@ -237,6 +259,7 @@ std::string metrics_text(const Status& status, const HttpIdentity& identity, con
   metrics.sample("kvd_build_info", label("version", identity.version), 1);
   add_state(metrics, status);
   add_counters(metrics, status.counters);
+  add_watch(metrics, status.watch);
   add_members(metrics, status);
   add_http(metrics, identity, counters);
   return metrics.take();
