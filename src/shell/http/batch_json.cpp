@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include "base/json.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -35,7 +36,7 @@ Result<BatchOp, BodyError> parse_op(dom::element element, size_t value_bytes_max
 Result<dom::element, BodyError> parse_document(dom::parser& parser, std::string_view json,
                                                std::string_view member) {
   dom::element document;
-  simdjson::error_code code = parser.parse(json.data(), json.size()).get(document);
+  simdjson::error_code code = parse_json(parser, json, document);
   if (code != simdjson::SUCCESS)
     return refuse_body(fmt::format("the body is no JSON: {}", simdjson::error_message(code)));
   dom::object object;

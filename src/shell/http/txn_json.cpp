@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/decimal.hpp"
+#include "base/json.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -192,7 +193,7 @@ std::optional<BodyError> take_part(TxnMember member, size_t value_bytes_max, Tra
 Result<Transaction, BodyError> parse_transaction(std::string_view json, size_t value_bytes_max) {
   simdjson::dom::parser parser;
   TxnElement document;
-  const simdjson::error_code code = parser.parse(json.data(), json.size()).get(document);
+  const simdjson::error_code code = parse_json(parser, json, document);
   if (code != simdjson::SUCCESS)
     return refuse_body(fmt::format("the body is no JSON: {}", simdjson::error_message(code)));
   simdjson::dom::object parts;
