@@ -1,0 +1,13 @@
+// Runs the store's commands: kvd get, put, del, ls, txn, add. Loop thread only.
+#pragma once
+#include <cstdint>
+
+#include "client/store_options.hpp"
+#include "net/loop.hpp"
+
+namespace kvd::client {
+
+// The exit code: see --help of each.
+int run_store_command(net::Loop& loop, const StoreCommand& command, uint64_t seed);
+
+}  // namespace kvd::client
