@@ -1,4 +1,5 @@
-// What a command is given on standard input or in a file, as a whole.
+// What a command is given as its value or body: a text of the command line, the standard input, or a file, each read
+// as a whole before any server is asked.
 #pragma once
 #include <string>
 

@@ -1,4 +1,5 @@
-// The table of the subcommands that are clients: each with its flags and with what reads them. options.cpp has it whole.
+// The table of the subcommands that are clients: each with its flags and with what reads them. options.cpp puts it
+// together.
 #pragma once
 #include <string>
 #include <vector>

@@ -1,4 +1,5 @@
-// Runs the store's commands: kvd get, put, del, ls, txn, add. Loop thread only.
+// Runs the store's commands: kvd get, put, del, ls, txn, add. What they print goes to standard output, and why there
+// is nothing to standard error. Loop thread only.
 #pragma once
 #include <cstdint>
 

@@ -1,4 +1,5 @@
-// What the command lines of the store's commands say: kvd get, put, del, ls, txn, add. Plain data.
+// What the command lines of the store's commands say: kvd get, put, del, ls, txn, add. Plain data; what reads it is in
+// the table of all clients (options_table.hpp).
 #pragma once
 #include <cstdint>
 #include <string>
