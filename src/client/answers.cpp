@@ -145,6 +145,11 @@ Result<KeyPage> parse_key_page(std::string_view json) {
   return page;
 }
 
+std::string problem_outcome(std::string_view body) {
+  const Members members(body);
+  return members.good() ? members.text("outcome") : "";
+}
+
 std::string problem_text(int status, std::string_view body) {
   const Members members(body);
   std::string words = members.good() ? members.text("detail") : "";

@@ -63,6 +63,9 @@ struct KeyPage {
 };
 Result<KeyPage> parse_key_page(std::string_view json);
 
+// What a problem says of a write: "unknown", "not-applied", or nothing.
+std::string problem_outcome(std::string_view body);
+
 // One line about an answer that is no success: its status and, where its body is a problem (RFC 9457), what that says.
 std::string problem_text(int status, std::string_view body);
 

@@ -24,7 +24,7 @@ Duration since(uint64_t ns) { return Duration((uv_hrtime() - ns) / 1000); }
 // Who fails without a word about the outcome may be a proxy that knows nothing of it.
 bool leaves_doubt(const Response& answer) {
   if (answer.status < 400) return false;
-  const std::string_view outcome = problem_member(answer.body, "outcome");
+  const std::string outcome = problem_outcome(answer.body);
   return outcome == "unknown" || (answer.status >= 500 && outcome != "not-applied");
 }
 

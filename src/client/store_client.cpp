@@ -27,7 +27,7 @@ bool is_read(const StoreRequest& request) { return request.method == "GET"; }
 
 // Another try may have a better answer: 408 and 5xx, but for what a server cannot do at all or has no room for.
 bool is_for_now(const Response& answer) {
-  if (problem_member(answer.body, "outcome") == "unknown" && answer.status >= 400) return true;
+  if (answer.status >= 400 && problem_outcome(answer.body) == "unknown") return true;
   if (answer.status < 500) return answer.status == 408;
   return answer.status != 501 && answer.status != 505 && answer.status != 507;
 }

@@ -220,7 +220,7 @@ def exit_codes(binary):
         nobody = Commands(binary, *dead)
         for arguments in (['get', 'a'], ['ls'], ['put', 'a', 'x'], ['del', 'a'], ['del', '--prefix', 'a'], ['add', 'n'],
                           ['txn']):
-            nobody.bad(UNAVAILABLE, *arguments, '--timeout', '300', given=b'{}', says=b'connection refused')
+            nobody.bad(UNAVAILABLE, *arguments, '--timeout', '500', given=b'{}', says=b'connection refused')
         some = Commands(binary, dead[0], server.name, dead[1])
         assert some.good('add', 'n') == b'1\n'
         assert some.good('get', 'n') == b'1'
@@ -228,10 +228,10 @@ def exit_codes(binary):
 
         say('a server that stands still')
         server.running.signal(signal.SIGSTOP)
-        kvd.bad(UNAVAILABLE, 'get', 'a', '--timeout', '300', says=b'silent')
-        kvd.bad(UNKNOWN, 'add', 'n', '--timeout', '300', says=b'the outcome is unknown')
+        kvd.bad(UNAVAILABLE, 'get', 'a', '--timeout', '1000', says=b'silent')
+        kvd.bad(UNKNOWN, 'add', 'n', '--timeout', '1000', says=b'the outcome is unknown')
         both = Commands(binary, dead[0], server.name)
-        both.bad(UNKNOWN, 'put', 'a', 'x', '--timeout', '300')
+        both.bad(UNKNOWN, 'put', 'a', 'x', '--timeout', '1000')
         server.running.signal(signal.SIGCONT)
         for key, value in (('n', '2'), ('a', 'x')):
             eventually('what was sent is done', lambda now=(200, value), key=key: server.get(f'/v1/kv/{key}') == now)

@@ -123,4 +123,7 @@ TEST_CASE("a problem in one line") {
         "the server says 409: held by b");
   CHECK(problem_text(409, R"({"title":"Conflict"})") == "the server says 409: Conflict");
   CHECK(problem_text(500, "oops") == "the server says 500");
+  CHECK(problem_outcome(R"({"status": 503, "outcome": "unknown"})") == "unknown");
+  CHECK(problem_outcome(R"({"detail":"\"outcome\":\"unknown\""})").empty());
+  CHECK(problem_outcome("oops").empty());
 }
