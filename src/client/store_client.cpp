@@ -42,45 +42,48 @@ StoreFailure refusal(const Response& answer, bool doubt) {
   return {answer.status >= 500 ? EX_UNAVAILABLE : EX_DATAERR, text};
 }
 
+StoreFailure time_is_over(bool unknown, const std::string& last_failure) {
+  return {unknown ? EX_TEMPFAIL : EX_UNAVAILABLE,
+          fmt::format("{}: {}", unknown ? "the outcome is unknown" : "no server answered in time",
+                      last_failure.empty() ? "the server is silent" : last_failure)};
+}
+
+// The server answers before its share of the time, `left`, is over here.
+std::string target_of(const StoreRequest& request, Duration left) {
+  return fmt::format("{}?{}{}timeout={}", request.path, request.query, request.query.empty() ? "" : "&",
+                     std::max<int64_t>(to_ms(left) * 9 / 10, 1));
+}
+
 }  // namespace
 
 StoreClient::StoreClient(net::Loop& loop, const StoreAccess& access, uint64_t seed)
     : loop_(loop), timeout_(access.timeout), client_(loop.get(), access.servers, seed) {}
 
 Result<Response, StoreFailure> StoreClient::ask(const StoreRequest& request) {
+  const bool write = !is_read(request);
+  const uint64_t until = uv_hrtime() + static_cast<uint64_t>(timeout_.count()) * 1000;
   std::optional<Result<Response, StoreFailure>> end;
   std::unique_ptr<HttpCall> call;
-  std::string last;
-  const uint64_t until = uv_hrtime() + static_cast<uint64_t>(timeout_.count()) * 1000;
+  std::string last_failure;
   const auto finish = [&](Result<Response, StoreFailure> with) {
     if (!end) end = std::move(with);
     loop_.stop();
   };
   const auto give_up = [&] {
-    const bool unknown = !is_read(request) && call->may_be_done();
-    finish(Failure<StoreFailure>(
-        StoreFailure{unknown ? EX_TEMPFAIL : EX_UNAVAILABLE,
-                     fmt::format("{}: {}", unknown ? "the outcome is unknown" : "no server answered in time",
-                                 last.empty() ? "the server is silent" : last)}));
+    finish(Failure<StoreFailure>(time_is_over(write && call->may_be_done(), last_failure)));
   };
 
   HttpRequest http;
   http.method = request.method;
-  http.target = [&] {
-    // The server answers before its time here is over.
-    const int64_t ms = std::clamp<int64_t>(to_ms(call->time_left()) * 9 / 10, 1, 600'000);
-    return fmt::format("{}?{}{}timeout={}", request.path, request.query, request.query.empty() ? "" : "&",
-                       ms);
-  };
-  http.fields = request.fields;
-  if (!is_read(request)) http.fields += "Idempotency-Key: " + draw_idempotency_key() + "\r\n";
+  http.target = [&] { return target_of(request, call->time_left()); };
+  http.fields = request.fields + (write ? "Idempotency-Key: " + draw_idempotency_key() + "\r\n" : "");
   http.body = request.body;
   http.silence = timeout_;
   http.until = until;
   HttpEvents events;
   events.on_failed = [&](const std::string& why) {
     const bool more = uv_hrtime() < until;
-    if (more || last.empty()) last = why;  // one that had no time says nothing
+    if (more || last_failure.empty()) last_failure = why;  // one that had no time says nothing
     if (!more) give_up();
     if (more && call->tried_all()) say_.once(why + "; trying on");
     return more;
@@ -88,11 +91,11 @@ Result<Response, StoreFailure> StoreClient::ask(const StoreRequest& request) {
   events.on_answer = [&](const Response& answer) {
     if (field_of(answer, "Kvd-Complete") == "false") say_.once("this server's copy may lack keys");
     if (is_for_now(answer)) {
-      last = problem_text(answer.status, answer.body);
+      last_failure = problem_text(answer.status, answer.body);
       return uv_hrtime() < until ? call->try_again() : give_up();
     }
     if (answer.status < 400) return finish(answer);
-    finish(Failure<StoreFailure>(refusal(answer, !is_read(request) && call->may_be_done())));
+    finish(Failure<StoreFailure>(refusal(answer, write && call->may_be_done())));
   };
   call = std::make_unique<HttpCall>(client_, std::move(http), std::move(events));
   net::Timer deadline(loop_.get(), give_up);
