@@ -21,6 +21,13 @@ constexpr size_t kLineBytesMax = 1 << 20;
 
 Duration since(uint64_t ns) { return Duration((uv_hrtime() - ns) / 1000); }
 
+// Who fails without a word about the outcome may be a proxy that knows nothing of it.
+bool leaves_doubt(const Response& answer) {
+  if (answer.status < 400) return false;
+  const std::string outcome = problem_outcome(answer.body);
+  return outcome == "unknown" || (answer.status >= 500 && outcome != "not-applied");
+}
+
 }  // namespace
 
 HttpClient::HttpClient(uv_loop_t* loop, std::vector<Address> servers, uint64_t seed)
@@ -52,10 +59,12 @@ void HttpCall::begin() {
 
 void HttpCall::on_open(Connection&) {
   phase_ = Phase::kAsked;
-  wait(std::min(request_.silence, share_ - since(began_)));
-  connection_.output() = fmt::format(
-      "{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}", request_.method,
-      request_.target(), format_address(client_.servers_[server_]), request_.body.size(), request_.body);
+  unsettled_ = true;
+  wait(std::min(request_.silence, time_left()));
+  connection_.output() =
+      fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n{}",
+                  request_.method, request_.target(), format_address(client_.servers_[server_]),
+                  request_.fields, request_.body.size(), request_.body);
   connection_.flush();
 }
 
@@ -74,6 +83,8 @@ Duration HttpCall::share() const {
   const size_t untried = std::max(client_.servers_.size(), tries_ + 1) - tries_;
   return Duration((request_.until - now) / 1000 / untried);
 }
+
+Duration HttpCall::time_left() const { return share_ - since(began_); }
 
 void HttpCall::wait(Duration most) {
   waits_ = std::max(most, Duration(0));
@@ -121,6 +132,7 @@ void HttpCall::on_turn(Connection&) {
 
 void HttpCall::on_whole() {
   connection_.close();
+  unsettled_ = leaves_doubt(*answer_);
   if (answer_->status == 503) return fail(problem_text(503, answer_->body));
   if (request_.stream && answer_->status == 200) {
     phase_ = Phase::kStreaming;
@@ -152,6 +164,7 @@ void HttpCall::deliver_lines() {
 void HttpCall::pause() {
   connection_.close();
   phase_ = Phase::kPausing;
+  in_doubt_ |= std::exchange(unsettled_, false);
   if (client_.current_ == server_) client_.current_ = (server_ + 1) % client_.servers_.size();
   ++tries_;
   if (uv_hrtime() - began_ > static_cast<uint64_t>(kPauseMax.count()) * 1000) failures_ = 0;

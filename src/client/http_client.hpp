@@ -24,7 +24,8 @@ inline constexpr Duration kStreamSilence = seconds(25);
 struct HttpRequest {
   std::string method;
   std::function<std::string()>
-      target;  // with the query; asked for each try, since what is left of a wait shrinks
+      target;          // with the query; asked for each try, since what is left of a wait shrinks
+  std::string fields;  // of the header beside Host, Connection and Content-Length, each with its CRLF
   std::string body;
   bool stream = false;                // a 200 is delivered line by line
   Duration silence = kStreamSilence;  // how long a server may send nothing, before its answer and in it
@@ -70,6 +71,11 @@ class HttpCall final : private ConnectionOwner {
   // What came is of no use: closes the connection and goes on with the next server, after a pause.
   void try_again();
   int descriptor() const { return connection_.descriptor(); }  // of the connection, or -1
+  // What this try has left of its share of the time until the answer has to have begun; very long without `until`.
+  Duration time_left() const;
+  // Whether some try may have done what it asked, and no answer tells: it was sent and the connection was lost, or the
+  // answer does not say that nothing was done. An answer that does tell settles its own try and no other.
+  bool may_be_done() const { return in_doubt_ || unsettled_; }
   // How many servers have been tried in vain since the call began: all of them, or not yet.
   bool tried_all() const { return tries_ >= client_.servers_.size(); }
 
@@ -97,12 +103,14 @@ class HttpCall final : private ConnectionOwner {
   Phase phase_ = Phase::kPausing;
   size_t server_ = 0;
   size_t tries_ = 0;
-  unsigned failures_ = 0;  // in a row: the pause grows with them
-  uint64_t began_ = 0;     // this try, in ns
-  Duration share_{0};      // of the time, for this try to be answered
-  Duration waits_{0};      // what timer_ was started with, and when it is over
-  uint64_t over_at_ = 0;   // ns
-  std::string lines_;      // of a stream, not delivered yet
+  unsigned failures_ = 0;   // in a row: the pause grows with them
+  uint64_t began_ = 0;      // this try, in ns
+  bool unsettled_ = false;  // this try was sent, and nothing tells that it was not done
+  bool in_doubt_ = false;   // an earlier one was
+  Duration share_{0};       // of the time, for this try to be answered
+  Duration waits_{0};       // what timer_ was started with, and when it is over
+  uint64_t over_at_ = 0;    // ns
+  std::string lines_;       // of a stream, not delivered yet
   std::optional<Response> answer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   net::Timer timer_;
