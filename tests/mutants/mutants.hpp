@@ -105,6 +105,17 @@ inline constexpr const char* kTogether = KVD_BUSY
 inline constexpr const char* kPipelined = KVD_BUSY KVD_HANDED_ON "clients=4";
 inline constexpr const char* kHandedOn = KVD_HANDED_ON "servers=3 standalone=0";
 
+// Clients watch what changes at servers that come and go, with little history and less room.
+#define KVD_WATCHED "watchers=4 history_bytes=1000 watch_window=300 watch_slice=3 "
+inline constexpr const char* kWatched = KVD_BUSY KVD_WATCHED
+    "crash_us=1000000 down_us_max=300000 isolate_us=1000000 partition_us=1000000 fault_us_max=1000000";
+// ... and learn what they have missed as a snapshot.
+inline constexpr const char* kWatchedAnew = KVD_BUSY
+    "watchers=4 partition_us=500000 pause_us=500000 fault_us_max=1000000 retained_entries=1 window_bytes=1000";
+// ... and everything is lost now and then.
+inline constexpr const char* kWatchedLost =
+    KVD_BUSY "servers=2 watchers=4 total_loss=1 blackout_us=2000000 crash_us=1000000 down_us_max=100000";
+
 // Clients of one service contend while their servers are cut off from ZooKeeper, which soon forgets them.
 #define KVD_CUT_OFF KVD_BUSY "zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000 "
 inline constexpr const char* kContended = KVD_CUT_OFF "locks=5";
@@ -174,6 +185,16 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kClockWithoutLeader, "clock_without_leader", kRough, 20},
     {Mutation::kStallCounted, "stall_counted", kJumping, 20},
     {Mutation::kDeposedClockKept, "deposed_clock_kept", kDeposed, 100},
+    {Mutation::kWatchUncommitted, "watch_uncommitted", kWatched, 20},
+    {Mutation::kBehindJumps, "behind_jumps", kWatched, 20},
+    {Mutation::kOldestOffByOne, "oldest_off_by_one", kWatched, 20},
+    {Mutation::kHistoryOverInstall, "history_over_install", kWatchedAnew, 20},
+    {Mutation::kHistoryOverLineage, "history_over_lineage", kWatchedLost, 20},
+    {Mutation::kTornResume, "torn_resume", kWatched, 20},
+    {Mutation::kProgressAhead, "progress_ahead", kWatched, 20},
+    {Mutation::kFutureIgnored, "future_ignored", kWatched, 20},
+    {Mutation::kProgressLocal, "progress_local", kWatched, 20},
+    {Mutation::kNoWindow, "no_window", kWatched, 20},
 };
 
 }  // namespace kvd::sim

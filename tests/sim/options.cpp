@@ -102,6 +102,11 @@ constexpr Field kFields[] = {
     {"zk_back", &Options::zk_back},
     {"old_copy", &Options::old_copy},
     {"txn", &Options::txn},
+    {"watchers", &Options::watchers},
+    {"history_bytes", &Options::history_bytes},
+    {"watch_window", &Options::watch_window},
+    {"watch_slice", &Options::watch_slice},
+    {"watch_visits", &Options::watch_visits},
 };
 
 int64_t pick(Prng& prng, std::initializer_list<int64_t> choices) {
@@ -226,6 +231,14 @@ void draw_disks(Prng& prng, Options& options) {
   options.sync_interval = prng.one_in(4) ? 1 : 0;
 }
 
+void draw_watchers(Prng& prng, Options& options) {
+  options.watchers = prng.one_in(2) ? prng.between(1, 4) : 0;
+  options.history_bytes = pick(prng, {1, 300, 1'000, 4'000, 20'000, 0});
+  options.watch_window = pick(prng, {100, 300, 2'000, 0});
+  options.watch_slice = pick(prng, {1, 3, 8, 0});
+  options.watch_visits = pick(prng, {1, 2, 4, 0});
+}
+
 }  // namespace
 
 Options draw_options(Prng& prng) {
@@ -246,6 +259,7 @@ Options draw_options(Prng& prng) {
     options.operations_max =
         std::min(options.operations_max, 30'000'000 / (options.delay_us_max + options.disk_us_max));
   options.txn = prng.one_in(3) ? 40 : 0;
+  draw_watchers(prng, options);
   return options;
 }
 

@@ -48,6 +48,7 @@ struct Options {
   int64_t names = 0;      // ... for names
   int64_t tasks = 0;      // ... leave tasks, and as many workers do them
   int64_t pipelined = 0;  // so many clients send writes without waiting for the answers
+  int64_t watchers = 0;   // ... watch keys
   int64_t moves = 0;      // of 100 writes so many ask another server to lead
   // the faults: mean time between two of a kind; 0: never
   int64_t fault_phase_us = 20'000'000;
@@ -112,6 +113,10 @@ struct Options {
   int64_t uncommitted_entries = 0;
   int64_t client_requests = 0;
   int64_t snapshot_log_bytes = 0;
+  int64_t history_bytes = 0;
+  int64_t watch_window = 0;
+  int64_t watch_slice = 0;
+  int64_t watch_visits = 0;
 };
 
 Options draw_options(Prng& prng);

@@ -57,8 +57,9 @@ void Process::shuffle_waiting() {
     if (const auto* message = std::get_if<LinkAccepted>(&input)) return message->link.value;
     if (const auto* message = std::get_if<LinkEnded>(&input)) return message->link.value;
     const auto* call = std::get_if<Call>(&input);
-    const bool client = (call != nullptr && std::holds_alternative<StoreCall>(call->what)) ||
-                        std::holds_alternative<CallCancelled>(input);
+    const bool client = (call != nullptr && !std::holds_alternative<ServiceCall>(call->what)) ||
+                        std::holds_alternative<CallCancelled>(input) ||
+                        std::holds_alternative<StreamTaken>(input);
     return client ? UINT64_MAX : 0;
   };
   std::map<uint64_t, uint64_t> places;

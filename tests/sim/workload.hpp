@@ -46,6 +46,7 @@ class Workload {
   // With the option `txn`: an explanation when what concerns the keys of transactions is not serializable, or a number
   // of theirs is no sum. As History::check_together.
   std::optional<std::string> check_together(uint64_t steps_max, int& undecided) const;
+  Revision acknowledged() const { return floor_; }  // the newest that any client was told
   size_t acknowledged_writes() const { return acknowledged_writes_; }
   size_t answered() const { return answered_.size(); }
 

@@ -35,7 +35,20 @@ Tuning tuning_of(const Options& options) {
   take(tuning.uncommitted_entries, options.uncommitted_entries);
   take(tuning.client_requests, options.client_requests);
   take(tuning.snapshot_log_bytes, options.snapshot_log_bytes);
+  take(tuning.watch_window, options.watch_window);
+  take(tuning.watch_slice, options.watch_slice);
+  take(tuning.watch_visits, options.watch_visits);
   return tuning;
+}
+
+std::vector<std::string> keys_to_watch(const Options& options, std::vector<std::string> keys) {
+  if (options.txn != 0) {
+    keys.insert(keys.end(), std::begin(kTxnKeys), std::end(kTxnKeys));
+    keys.insert(keys.end(), std::begin(kNumbers), std::end(kNumbers));
+    keys.emplace_back(kTxnLog);
+  }
+  if (options.pipelined != 0) keys.insert(keys.end(), {"pipeline/0", "pipeline/batch"});
+  return keys;
 }
 
 }  // namespace
@@ -68,6 +81,8 @@ World::World(SimContext& context)
           [this] { on_zookeeper_changed(); }),
       workload_(context, *this, checkers_),
       pipelines_(context, *this, checkers_),
+      watch_clients_(context, *this, checkers_, keys_to_watch(context.options, workload_.keys()),
+                     [this] { return workload_.acknowledged(); }),
       service_calls_(context, {[this](int server, NodeInput input) { deliver(server, std::move(input)); },
                                [this](int server) { return is_alive(server) && !is_paused(server); },
                                [this](int server) { return is_alive(server); },
@@ -91,6 +106,7 @@ RunResult World::run() {
   }
   workload_.start();
   pipelines_.start();
+  watch_clients_.start();
   for (auto& clients : service_clients_) clients->start();
   nemesis.start();
   context_.queue.after(Duration(context_.options.fault_phase_us), [this] { begin_core(); });
@@ -151,6 +167,7 @@ void World::start(int server) {
   config.leader_silence = Duration(options.silence_us);
   config.follower_lag = Duration(options.lag_us);
   config.tuning = tuning_of(options);
+  if (options.history_bytes > 0) config.history_bytes = static_cast<size_t>(options.history_bytes);
   config.names_pool = AddressPool{0x0a140000, 29};  // 10.20.0.0: six addresses
   note(fmt::format("world: s{} starts as {:x}", server, config.self.member.incarnation.value));
   host_down_[server] = leaving_[server] = false;
@@ -173,6 +190,7 @@ void World::die(int server, bool host_too, bool closes_session, Duration away) {
   if (context_.options.standalone == 0) zookeeper_.process_died(server, closes_session);
   workload_.on_process_died(server);
   pipelines_.on_process_died(server);
+  watch_clients_.on_process_died(server, false);
   service_calls_.on_process_died(server);
   if (server == twin()) return;
   context_.queue.after(away, [this, server] {
@@ -257,6 +275,7 @@ void World::on_exit(int server, const Exit& exit) {
     context_.fail(Verdict::kCorrectness,
                   fmt::format("s{} exits with {}: {}", server, exit.code, exit.reason));
   }
+  if (exit.code == 0) watch_clients_.on_process_died(server, true);
   die(server, false, true, away_[server]);
 }
 
@@ -311,9 +330,11 @@ void World::on_turn(int server) {
   const NodeView view = processes_[server]->node().view();
   kept_[server] = view.self;
   checkers_.on_turn(server, view);
+  watch_clients_.on_turn(server, view.commit);
 }
 
 void World::perform(int server, NodeEffect effect) {
+  if (watch_clients_.on_effect(server, effect)) return;
   if (auto* dial = std::get_if<LinkDial>(&effect)) {
     network_.perform(server, std::move(*dial));
   } else if (auto* send = std::get_if<LinkSend>(&effect)) {

@@ -143,6 +143,7 @@ void World::heal() {
   network_.heal_all();
   for (int server : everyone()) mend(server);
   workload_.on_healed();
+  watch_clients_.on_healed();
   // What the services keep is in ZooKeeper alone: there it may well be lost.
   if (context_.options.zk_back != 0 && service_clients_.empty())
     context_.queue.after(context_.up_to(1'500'000), [this] { turn_zookeeper_back(); });
@@ -152,6 +153,7 @@ void World::heal() {
   context_.queue.after(seconds(2), [this] {
     workload_.stop();
     pipelines_.stop();
+    watch_clients_.expect_progress();
     for (auto& clients : service_clients_) clients->expect_progress();
     workload_.start_round(everyone());
     poll_convergence();
@@ -199,7 +201,7 @@ std::string World::why_not_converged() const {
     for (const auto& clients : service_clients_) why += clients->stuck();
   }
   if (checkers_.awaits_restoration()) why += "the register is not restored; ";
-  why += pipelines_.stuck();
+  why += pipelines_.stuck() + watch_clients_.stuck();
   if (!workload_.round_done()) why += "clients do not get their last requests done; ";
   for (int server : everyone()) why += why_not_ready(server);
   if (!why.empty()) return why;

@@ -204,14 +204,20 @@ void Watch::on_time() {
   ask_for_confirmation();
 }
 
-// Who is full is not reading, and who is being told the state hears enough.
+// Who is full is not reading, who is being told the state hears enough, and in the midst of a revision nobody has got
+// anywhere.
 bool Watch::may_say_how_far(const Watcher& watcher) const {
-  return !full(watcher) && !watcher.state && !watcher.lost;
+  return !full(watcher) && !watcher.state && !watcher.lost && watcher.place == 0;
 }
 
 void Watch::come_due(Watcher& watcher) {
   const WatchCall* stream = watcher.stream();
-  if (stream == nullptr) return finish_poll(watcher, false);
+  if (stream == nullptr) {
+    if (watcher.resting) return finish_poll(watcher, false);
+    arm(watcher, kNever);  // it has not looked at everything yet, and is done when it has
+    watcher.poll()->wait = Duration(0);
+    return;
+  }
   arm(watcher, out_.now + stream->progress);
   if (!may_say_how_far(watcher)) return;
   if (stream->linear && !mutated(Mutation::kProgressLocal)) {

@@ -24,7 +24,11 @@ void Watch::visit(Watcher& watcher) {
       watcher.lost = WatchBreak::kHistory;
     }
   }
-  if (watcher.lost) return lose(watcher, *std::exchange(watcher.lost, std::nullopt));
+  if (watcher.lost) {
+    const bool ends = !watcher.stream()->state || watcher.lost == WatchBreak::kStopping;
+    if (full(watcher) && !ends) return;  // until there is room for a line
+    return lose(watcher, *std::exchange(watcher.lost, std::nullopt));
+  }
   if (watcher.told_stale != stale_ && !full(watcher)) {
     watcher.told_stale = stale_;
     if (stale_) {
@@ -75,9 +79,9 @@ bool Watch::say_entry(Watcher& watcher, const Entry& entry) {
     --effects_left_;
     const auto effect = all.begin() + static_cast<ptrdiff_t>(watcher.place);
     if (!matches(*effect)) continue;
-    const bool more =
-        std::find_if(effect + 1, all.end(), matches) != all.end() && !mutated(Mutation::kTornResume);
-    say(watcher, WatchEvent{*effect, more, watcher.state != nullptr});
+    const bool more = std::find_if(effect + 1, all.end(), matches) != all.end();
+    say(watcher, WatchEvent{*effect, more && !mutated(Mutation::kTornResume), watcher.state != nullptr});
+    if (!more) break;  // also when it is full by now: its client may go on behind this revision
   }
   return true;
 }
@@ -136,6 +140,7 @@ bool Watch::say_state(Watcher& watcher) {
     if (role_.readable) ask_for_page(watcher);
     return false;
   }
+  if (full(watcher)) return false;
   const WatchSynced synced{state.revision, state.page->complete};
   watcher.state.reset();
   say(watcher, synced);
@@ -196,8 +201,8 @@ void Watch::visit_poll(Watcher& watcher) {
     if (effects_left_ == 0) return visit_soon(watcher);
   }
   if (lost) return finish_poll(watcher, true);
-  if (poll.wait == Duration(0)) return finish_poll(watcher, false);
   watcher.resting = true;
+  if (poll.wait == Duration(0)) finish_poll(watcher, false);
 }
 
 void Watch::finish_poll(Watcher& watcher, bool changed) {
