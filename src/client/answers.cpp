@@ -145,6 +145,32 @@ Result<KeyPage> parse_key_page(std::string_view json) {
   return page;
 }
 
+Result<WatchedLine> parse_watched_line(std::string_view line) {
+  using Kind = WatchedLine::Kind;
+  constexpr std::pair<std::string_view, Kind> kKinds[] = {
+      {"put", Kind::kPut},     {"delete", Kind::kDelete},   {"progress", Kind::kProgress},
+      {"stale", Kind::kStale}, {"current", Kind::kCurrent}, {"synced", Kind::kSynced},
+      {"reset", Kind::kReset}, {"gone", Kind::kGone}};
+  const Members members(line);
+  if (!members.good()) return no_object(line);
+  WatchedLine out;
+  const std::string type = members.text("type");
+  for (const auto& [name, kind] : kKinds) {
+    if (type == name) out.kind = kind;
+  }
+  if (!members.bytes("key", out.key) || !members.bytes("value", out.value))
+    return failure("a change with no base64 where some has to be");
+  const bool change = out.kind == Kind::kPut || out.kind == Kind::kDelete;
+  if (change && out.key.empty()) return failure("a change without a key");
+  const bool whence = out.kind != Kind::kStale && out.kind != Kind::kOther;
+  if (!members.number("revision", out.revision) && whence) return failure("a line without its revision");
+  members.flag("more", out.more);
+  members.flag("state", out.state);
+  members.flag("linear", out.linear);
+  out.reason = printable(members.text("reason"));
+  return out;
+}
+
 std::string problem_outcome(std::string_view body) {
   const Members members(body);
   return members.good() ? members.text("outcome") : "";

@@ -63,6 +63,30 @@ struct KeyPage {
 };
 Result<KeyPage> parse_key_page(std::string_view json);
 
+// A line of GET /v1/watch.
+struct WatchedLine {
+  enum class Kind : uint8_t {
+    kPut,
+    kDelete,
+    kProgress,
+    kSynced,
+    kStale,
+    kCurrent,
+    kReset,
+    kGone,   // with `reason`
+    kOther,  // says nothing that one has to know
+  };
+  Kind kind = Kind::kOther;
+  std::string key;    // of a change: any bytes
+  std::string value;  // likewise; empty where it was not asked for
+  uint64_t revision = 0;
+  bool more = false;
+  bool state = false;
+  bool linear = false;
+  std::string reason;
+};
+Result<WatchedLine> parse_watched_line(std::string_view line);
+
 // What a problem says of a write: "unknown", "not-applied", or nothing.
 std::string problem_outcome(std::string_view body);
 

@@ -103,6 +103,23 @@ inline constexpr char kAdd[] =
     R"(N is a whole number, by default 1; it may be negative: kvd add KEY -3. A key that is not there counts as 0.
 )";
 
+inline constexpr char kWatch[] =
+    R"(A line for each change: REVISION, a tab, "put" or "delete", a tab, KEY, and with --values a tab and VALUE,
+which is empty where the key was deleted. Without KEY and --prefix: all keys. A key that begins with - is
+given behind --. The changes of one write have one revision, and are printed together.
+With --state what is there comes first, as "put". "synced" in place of a change says that it was all printed.
+"reset" says that nothing of what was printed counts: what is there follows once more.
+With --linear "progress" says that all that was acknowledged up to REVISION has been printed, and that there
+was nothing newer when the server asked.
+-0, and where keys and values may hold anything --json, are as with kvd ls. --json prints the lines of
+GET /v1/watch, with values only with --values. A "reset" of kvd's own has the reason "connection".
+
+When a server or the connection fails another server is asked, for ever, and goes on where this one ended:
+nothing is missing, and nothing comes twice.
+Exit codes: 0 after SIGINT, SIGTERM or SIGHUP; 64 the command line, 78 KVD_SERVERS; 65 a server refused the
+request; 69 without --state: no server knows any more what came behind the last revision, or a new lineage has
+begun: read what is there, and watch behind the revision of that; 74 standard output.)";
+
 inline constexpr char kReadCodes[] = R"(
 Servers are asked in turn until one has an answer, or --timeout is over.
 Exit codes: 0 done; 1 there is no such key; 64 the command line, 78 KVD_SERVERS; 65 the server refused the

@@ -17,7 +17,6 @@ constexpr uint64_t kStoodStillNs = 500'000'000;
 constexpr Duration kPauseMin = milliseconds(100);
 constexpr Duration kPauseMax = seconds(2);
 constexpr size_t kAnswerBytesMax = 64 << 20;  // the largest value in base64, with much room
-constexpr size_t kLineBytesMax = 1 << 20;
 
 Duration since(uint64_t ns) { return Duration((uv_hrtime() - ns) / 1000); }
 
@@ -51,6 +50,7 @@ void HttpCall::begin() {
   server_ = client_.current_;
   began_ = uv_hrtime();
   lines_.clear();
+  searched_ = 0;
   answer_.reset();
   share_ = share();
   wait(std::min(kConnect, share_));
@@ -124,8 +124,7 @@ void HttpCall::on_turn(Connection&) {
   Response* part = connection_.under_way();
   if (part == nullptr) return;
   if (part->body.size() > kAnswerBytesMax) return fail("an answer of too many bytes");
-  if (!request_.stream || part->status != 200) return;
-  phase_ = Phase::kStreaming;
+  if (!request_.stream || part->status != 200 || !begin_lines(*part)) return;
   lines_ += std::exchange(part->body, {});
   deliver_lines();
 }
@@ -135,7 +134,7 @@ void HttpCall::on_whole() {
   unsettled_ = leaves_doubt(*answer_);
   if (answer_->status == 503) return fail(problem_text(503, answer_->body));
   if (request_.stream && answer_->status == 200) {
-    phase_ = Phase::kStreaming;
+    if (!begin_lines(*answer_)) return;
     lines_ += std::exchange(answer_->body, {});
     return deliver_lines();
   }
@@ -146,17 +145,28 @@ void HttpCall::on_whole() {
   call(answer);
 }
 
+// False: whoever was told of the head wants no lines.
+bool HttpCall::begin_lines(const Response& head) {
+  if (std::exchange(phase_, Phase::kStreaming) == Phase::kStreaming || !events_.on_head) return true;
+  const auto alive = alive_;
+  const auto on_head = events_.on_head;
+  on_head(head);
+  return *alive && phase_ == Phase::kStreaming;
+}
+
 void HttpCall::deliver_lines() {
   const auto alive = alive_;
   const auto on_line = events_.on_line;
-  for (size_t end; (end = lines_.find('\n')) != std::string::npos;) {
-    const std::string line = lines_.substr(0, end);
-    lines_.erase(0, end + 1);
-    on_line(line);
+  size_t begin = 0;
+  for (size_t end; (end = lines_.find('\n', std::max(begin, searched_))) != std::string::npos;
+       begin = end + 1) {
+    on_line(lines_.substr(begin, end - begin));
     if (!*alive || phase_ != Phase::kStreaming) return;
   }
+  lines_.erase(0, begin);
+  searched_ = lines_.size();
   if (answer_) return end("the server ended it");
-  if (lines_.size() > kLineBytesMax) end("a line of too many bytes");
+  if (lines_.size() > request_.line_bytes) end("a line of too many bytes");
 }
 
 // ---- going on ----

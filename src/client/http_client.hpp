@@ -28,6 +28,7 @@ struct HttpRequest {
   std::string fields;  // of the header beside Host, Connection and Content-Length, each with its CRLF
   std::string body;
   bool stream = false;                // a 200 is delivered line by line
+  size_t line_bytes = 1 << 20;        // a longer line ends the stream
   Duration silence = kStreamSilence;  // how long a server may send nothing, before its answer and in it
   // By when a server has to have begun its answer (uv_hrtime); 0: as long as it takes. Each server that was not asked
   // yet gets its share of what is left, so that one that stands still does not take it all.
@@ -40,6 +41,8 @@ struct HttpEvents {
   std::function<bool(const std::string& why)> on_failed;
   // A whole answer: any but 503 and, of a stream, 200.
   std::function<void(const Response& response)> on_answer;
+  // Of a stream, before its lines; may be empty.
+  std::function<void(const Response& head)> on_head;
   // Of a stream. A connection that is merely silent at its end stays open until the call is destroyed or tried again:
   // what the server holds for it is not given back before the owner is ready.
   std::function<void(const std::string& line)> on_line;
@@ -92,6 +95,7 @@ class HttpCall final : private ConnectionOwner {
   Duration share() const;
   void wait(Duration most);
   void on_whole();
+  bool begin_lines(const Response& head);
   void deliver_lines();
   void pause();
   void fail(const std::string& why);
@@ -111,6 +115,7 @@ class HttpCall final : private ConnectionOwner {
   Duration waits_{0};       // what timer_ was started with, and when it is over
   uint64_t over_at_ = 0;    // ns
   std::string lines_;       // of a stream, not delivered yet
+  size_t searched_ = 0;     // so much of them has no line's end
   std::optional<Response> answer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   net::Timer timer_;

@@ -41,7 +41,7 @@ struct HostsSyncOptions {
   bool once = false;
 };
 
-using ClientCommand = std::variant<HoldOptions, WorkOptions, HostsSyncOptions, StoreCommand>;
+using ClientCommand = std::variant<HoldOptions, WorkOptions, HostsSyncOptions, StoreCommand, WatchOptions>;
 
 struct Surroundings {  // what defaults are made of
   Environment variable;

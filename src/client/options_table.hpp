@@ -20,6 +20,6 @@ CommandSpec client_spec_of(const char* name, const char* usage, const char* does
                            std::vector<FlagSpec> flags);
 std::vector<Address> read_servers(CommandLine& line);
 
-std::vector<ClientEntry> store_entries();  // get, put, del, ls, txn, add
+std::vector<ClientEntry> store_entries();  // get, put, del, ls, txn, add, watch
 
 }  // namespace kvd::client

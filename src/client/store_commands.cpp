@@ -1,12 +1,9 @@
 // See store_commands.hpp.
 #include "client/store_commands.hpp"
 
-#include <errno.h>
 #include <fmt/format.h>
 #include <sysexits.h>
 
-#include <cstdio>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -15,6 +12,7 @@
 #include "base/percent.hpp"
 #include "client/answers.hpp"
 #include "client/input.hpp"
+#include "client/output.hpp"
 #include "client/store_client.hpp"
 #include "msg/limits.hpp"
 
@@ -39,14 +37,6 @@ void add_write_terms(StoreRequest& request, const WriteTerms& terms) {
   if (!terms.fence.empty()) add_parameter(request.query, "fence", terms.fence);
   if (terms.if_revision != 0) request.fields += fmt::format("If-Match: \"{}\"\r\n", terms.if_revision);
   if (terms.if_absent) request.fields += "If-None-Match: *\r\n";
-}
-
-// Bytes on standard output, where others may read them at once. The exit code: `code`, unless that fails.
-int print(std::string_view bytes, int code = EX_OK) {
-  if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size() && std::fflush(stdout) == 0)
-    return code;
-  if (errno == EPIPE) return EX_IOERR;  // nobody reads it any more, as behind `| head`
-  return tell(CommandEnd{EX_IOERR, fmt::format("standard output: {}", std::strerror(errno))});
 }
 
 struct StoreRun {

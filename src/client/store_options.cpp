@@ -118,6 +118,25 @@ ClientCommand read_add(CommandLine& line, const Surroundings&) {
   return StoreCommand(std::move(add));
 }
 
+ClientCommand read_watch(CommandLine& line, const Surroundings&) {
+  WatchOptions watch;
+  watch.servers = read_servers(line);
+  watch.prefix = line.text("prefix", "");
+  if (!line.operands().empty()) {
+    if (line.has("prefix")) line.complain("prefix", "give this or a KEY, not both");
+    watch.key = read_key(line);
+  } else if (line.has("prefix")) {
+    check_key(line, "--prefix", watch.prefix);
+  }
+  if (line.has("since")) watch.since = static_cast<uint64_t>(line.number("since", 0, 0, INT64_MAX));
+  watch.state = line.is_on("state");
+  watch.linear = line.is_on("linear");
+  watch.values = line.is_on("values");
+  watch.json = line.is_on("json");
+  watch.nul = line.is_on("0");
+  return watch;
+}
+
 CommandSpec store_spec_of(const char* name, const char* usage, size_t operands, const char* does,
                           std::string notes, std::vector<FlagSpec> flags) {
   flags.push_back({"timeout", "MS", "how long each request may take, with its repetitions (10000)"});
@@ -169,6 +188,19 @@ std::vector<ClientEntry> store_entries() {
        read_add},
   };
   entries.back().spec.negative = true;
+  entries.push_back(
+      {client_spec_of("watch", "[KEY|--prefix P] [OPTIONS]",
+                      "Prints each change of a key, of many or of all.", help::kWatch,
+                      {{"prefix", "P", "all keys that begin with P"},
+                       {"since", "N", "the changes behind revision N (from now on)"},
+                       {"state", nullptr,
+                        "what is there first; with --since only where the history does not reach back"},
+                       {"values", nullptr, "with their values: REVISION, TYPE, KEY, VALUE"},
+                       {"json", nullptr, "the lines of GET /v1/watch"},
+                       {"0", nullptr, "NUL in place of each line's end and tab"},
+                       {"linear", nullptr, "also a line when all that was acknowledged has been printed"}}),
+       read_watch});
+  entries.back().spec.operands = 1;
   return entries;
 }
 

@@ -1,7 +1,8 @@
-// What the command lines of the store's commands say: kvd get, put, del, ls, txn, add. Plain data; what reads it is in
-// the table of all clients (options_table.hpp).
+// What the command lines of the store's commands say: kvd get, put, del, ls, txn, add, watch. Plain data; what reads
+// it is in the table of all clients (options_table.hpp).
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -75,6 +76,18 @@ struct AddOptions {
   std::string key;
   int64_t amount = 1;
   WriteTerms terms;
+};
+
+struct WatchOptions {
+  std::vector<Address> servers;  // not empty
+  std::string key;               // empty: all keys with `prefix`
+  std::string prefix;            // empty: all keys
+  std::optional<uint64_t> since;
+  bool state = false;
+  bool linear = false;
+  bool values = false;
+  bool json = false;
+  bool nul = false;  // as in ListOptions
 };
 
 using StoreCommand = std::variant<GetOptions, PutOptions, DelOptions, ListOptions, TxnOptions, AddOptions>;
