@@ -30,23 +30,23 @@ WatchEvent change(std::string_view value, uint64_t revision = 41) {
 
 // A client whose stream is open.
 struct Watching {
-  HttpFixture& fixture;
+  HttpFixture& server;
   Client client;
   Call call;
 
   explicit Watching(HttpFixture& fixture, std::string_view request = kWatch, int receive_bytes = 0)
-      : fixture(fixture), client(fixture, receive_bytes) {
+      : server(fixture), client(fixture, receive_bytes) {
     client.send(request);
-    call = watch_of(fixture);
-    fixture.say(opened(call.id));
+    call = watch_of(server);
+    server.say(opened(call.id));
   }
   void say(WatchLine line, bool last = false) {
     std::vector<WatchLine> lines;
     lines.push_back(std::move(line));
-    fixture.say(StreamLines{call.id, std::move(lines), last});
+    server.say(StreamLines{call.id, std::move(lines), last});
   }
   void await(const std::string& text) {
-    fixture.run_until([&] {
+    server.run_until([&] {
       while (client.read_some()) {
       }
       return client.received().find(text) != std::string::npos;
@@ -79,7 +79,7 @@ TEST_CASE(
   fixture.say(StreamLines{watching.call.id, {WatchStale{milliseconds(5)}, WatchCurrent{Revision(7)}}, false});
   watching.await("\"current\"");
   CHECK(watching.has(
-      "\r\n\r\n49\r\n{\"type\":\"stale\",\"silent_ms\":5}\n{\"type\":\"current\",\"revision\":7}\n\r\n"));
+      "\r\n\r\n3f\r\n{\"type\":\"stale\",\"silent_ms\":5}\n{\"type\":\"current\",\"revision\":7}\n\r\n"));
   watching.say(WatchGone{Revision(7), Revision(4), WatchBreak::kHistory}, true);
   watching.client.send(kRead);
   fixture.run_until([&] { return fixture.held.size() == 1; });
@@ -241,17 +241,19 @@ TEST_CASE("streams: who has ended its side before the head gets none") {
   CHECK(fixture.cancelled.front() == call.id);
 }
 
-TEST_CASE("streams: at a stop the last line is still told, and then the connection ends in order") {
+TEST_CASE(
+    "streams: a stop waits until the last line is with the kernel, and then ends the connection in order") {
   HttpFixture fixture;
   Watching watching(fixture);
   watching.await("\r\n\r\n");
   fixture.server().stop_accepting();
+  fixture.run_turns(3);
   CHECK_FALSE(fixture.server().drained());
   watching.say(WatchGone{Revision(41), Revision(4), WatchBreak::kStopping}, true);
-  const std::string all = watching.client.rest();
-  CHECK(all.ends_with("\"reason\":\"stopping\"}\n\r\n0\r\n\r\n"));
-  CHECK_FALSE(watching.client.was_reset());
   fixture.run_until([&] { return fixture.server().drained(); });
+  fixture.server().close();
+  CHECK(watching.client.rest().ends_with("\"reason\":\"stopping\"}\n\r\n0\r\n\r\n"));
+  CHECK_FALSE(watching.client.was_reset());
 }
 
 TEST_CASE("streams: an answer that is none leaves the connection as it was") {
