@@ -66,6 +66,7 @@ static_assert(2 * kStreamReport <= kStreamWindow);
 // In one turn of the loop: changes looked at for one stream, and streams.
 inline constexpr size_t kStreamSlice = 4'096;
 inline constexpr size_t kStreamVisits = 512;
+inline constexpr size_t kStreamPage = 256;  // keys of what is there, read at once
 inline constexpr size_t kHistoryBytesMin = 1u << 20;
 inline constexpr size_t kProgressMsMin = 100;  // between two lines that tell how far a stream is; else: 400
 inline constexpr size_t kProgressMsMax = 60'000;
