@@ -66,6 +66,7 @@ static_assert(2 * kStreamReport <= kStreamWindow);
 // In one turn of the loop: changes looked at for one stream, and streams.
 inline constexpr size_t kStreamSlice = 4'096;
 inline constexpr size_t kStreamVisits = 512;
+inline constexpr size_t kStreamPage = 256;  // keys of what is there, read at once
 // Terms and leases: beyond these 400; a lease with more keys 409.
 inline constexpr uint64_t kTtlMsMin = 100;
 inline constexpr uint64_t kTtlMsMax = 315'360'000'000;  // ten years

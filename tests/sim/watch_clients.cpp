@@ -294,15 +294,12 @@ void WatchClients::hear(Client& client, StreamLines lines) {
   plan_taking(client);
 }
 
-// The server asked after the time when this was due, which is a whole number of times after the stream was opened. (Not
-// by a clock that jumps.)
+// The server has asked since it told linear progress last.
 void WatchClients::check_linear(Client& client, Stream& stream, const WatchProgress& progress) {
-  ++stream.progress_said;
   if (!progress.linear) return;
-  Instant asked = stream.asked;
-  if (context_.options.jump_us == 0) asked += stream.progress_said * stream.call.progress;
-  const Revision floor = acknowledged_at(asked);
-  const bool exempt = context_.options.twin_us != 0 && lineage_of(floor) != lineage_of(progress.revision);
+  const Revision floor = acknowledged_at(std::exchange(stream.linear, context_.queue.now()));
+  const Revision commit = commits_[static_cast<size_t>(client.server)];
+  const bool exempt = context_.options.twin_us != 0 && lineage_of(floor) != lineage_of(commit);
   if (progress.revision < floor && !exempt)
     wrong(client, fmt::format("progress {} is called linear; {} had been acknowledged before",
                               progress.revision.value, floor.value));

@@ -44,8 +44,7 @@ class WatchClients {
   struct Stream {
     WatchCall call;
     WatchReferee referee;
-    Instant asked{};
-    int64_t progress_said = 0;
+    Instant linear{};  // when linear progress was told last, or the stream was asked for
     std::deque<WatchLine> untaken;
     bool last_said = false;
     bool taking = false;  // planned
