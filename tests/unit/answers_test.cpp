@@ -118,6 +118,51 @@ TEST_CASE("a page of keys, some of which are no text") {
   }
 }
 
+TEST_CASE("the lines of a watch") {
+  using Kind = WatchedLine::Kind;
+  const auto watched = [](std::string_view line) {
+    const auto parsed = parse_watched_line(line);
+    REQUIRE_MESSAGE(parsed.has_value(), parsed.error().detail);
+    return *parsed;
+  };
+  const auto put = watched(R"({"type":"put","key":"a","value":"v","revision":7,"version":2,"created":5})");
+  CHECK(put.kind == Kind::kPut);
+  CHECK(put.key == "a");
+  CHECK(put.value == "v");
+  CHECK(put.revision == 7);
+  CHECK_FALSE(put.more);
+  CHECK_FALSE(put.state);
+  const auto bytes =
+      watched(R"({"type":"put","key_b64":"/w==","value_b64":"AP8=","revision":7,"more":true,"state":true})");
+  CHECK(bytes.key == "\xff");
+  CHECK(bytes.value == std::string("\0\xff", 2));
+  CHECK(bytes.more);
+  CHECK(bytes.state);
+  CHECK(watched(R"({"type":"delete","key":"a","revision":7})").kind == Kind::kDelete);
+  CHECK_FALSE(watched(R"({"type":"progress","revision":7})").linear);
+  const auto progress = watched(R"({"type":"progress","revision":7,"linear":true})");
+  CHECK(progress.kind == Kind::kProgress);
+  CHECK(progress.revision == 7);
+  CHECK(progress.linear);
+  CHECK(watched(R"({"type":"synced","revision":7,"complete":false})").kind == Kind::kSynced);
+  CHECK(watched(R"({"type":"stale","silent_ms":7})").kind == Kind::kStale);
+  CHECK(watched(R"({"type":"current","revision":7})").kind == Kind::kCurrent);
+  CHECK(watched(R"({"type":"reset","revision":7,"reason":"history"})").kind == Kind::kReset);
+  const auto gone = watched(R"({"type":"gone","revision":7,"oldest":5,"reason":"a\u0007b"})");
+  CHECK(gone.kind == Kind::kGone);
+  CHECK(gone.reason == "a b");
+  CHECK(watched(R"({"type":"waiting","revision":7})").kind == Kind::kOther);
+  CHECK(watched(R"({"type":"learned later"})").kind == Kind::kOther);
+  for (const char* bad :
+       {"", "[]", R"({"type":"put","revision":7})", R"({"type":"put","key":"","revision":7})",
+        R"({"type":"put","key":"a"})", R"({"type":"put","key_b64":"/w","revision":7})",
+        R"({"type":"put","key":"a","value_b64":"/w","revision":7})", R"({"type":"progress"})",
+        R"({"type":"synced"})", R"({"type":"gone","revision":-1})"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_watched_line(bad).has_value());
+  }
+}
+
 TEST_CASE("a problem in one line") {
   CHECK(problem_text(409, R"({"title":"Conflict","detail":"held by\nb"})") ==
         "the server says 409: held by b");

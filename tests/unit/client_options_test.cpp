@@ -130,7 +130,8 @@ TEST_CASE("a switch may be given its value") {
 }
 
 TEST_CASE("help of every subcommand tells its usage and its exit codes") {
-  for (const char* name : {"lock", "elect", "work", "hosts-sync", "get", "put", "del", "ls", "txn", "add"}) {
+  for (const char* name :
+       {"lock", "elect", "work", "hosts-sync", "get", "put", "del", "ls", "txn", "add", "watch"}) {
     CAPTURE(name);
     const auto end = parse(name, {"--help"});
     REQUIRE_FALSE(end.has_value());

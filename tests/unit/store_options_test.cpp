@@ -125,3 +125,38 @@ TEST_CASE("keys that no server takes are refused here") {
     bad(name, {"a", "--timeout", "0"}, "--timeout 0: ", "1 to 600000");
   }
 }
+
+TEST_CASE("what is watched") {
+  const auto one = good<WatchOptions>("watch", {"a b"});
+  CHECK(one.servers == std::vector<Address>{{"127.0.0.1", 8001}});
+  CHECK(one.key == "a b");
+  CHECK(one.prefix.empty());
+  CHECK_FALSE(one.since);
+  CHECK_FALSE(one.state);
+  CHECK_FALSE(one.linear);
+  CHECK_FALSE(one.values);
+  CHECK_FALSE(one.json);
+  CHECK_FALSE(one.nul);
+  const auto many = good<WatchOptions>(
+      "watch", {"--prefix", "a/", "--since", "0", "--state", "--linear", "--values", "--json", "-0"},
+      {{"KVD_SERVERS", "b:2,c:3"}});
+  CHECK(many.servers == std::vector<Address>{{"b", 2}, {"c", 3}});
+  CHECK(many.key.empty());
+  CHECK(many.prefix == "a/");
+  CHECK(many.since == 0);
+  CHECK(many.state);
+  CHECK(many.linear);
+  CHECK(many.values);
+  CHECK(many.json);
+  CHECK(many.nul);
+  const auto all = good<WatchOptions>("watch", {});
+  CHECK((all.key.empty() && all.prefix.empty()));
+  CHECK(good<WatchOptions>("watch", {"--", "-a"}).key == "-a");
+  bad("watch", {""}, "KEY: ", "1 to 1024 bytes");
+  bad("watch", {std::string(1025, 'a')}, "KEY: ", "1 to 1024 bytes");
+  bad("watch", {"--prefix", std::string(1025, 'a')}, "--prefix: ", "1 to 1024 bytes");
+  bad("watch", {"a", "--prefix", "b"}, "--prefix", "not both");
+  bad("watch", {"a", "b"}, "", "b");
+  bad("watch", {"a", "--since", "-1"}, "--since ", "whole number from 0");
+  bad("watch", {"a", "--timeout", "5"}, "--timeout", "no such flag");
+}

@@ -32,8 +32,8 @@ constexpr uint32_t kWriteParameters = kQueryTimeout | kQueryFence;
 constexpr uint32_t kPutParameters = kWriteParameters | kQueryTtl | kQueryLease;
 constexpr uint32_t kPostParameters = kPutParameters | kQueryAdd | kQueryAppend | kQueryTouch;
 constexpr uint32_t kPollParameters = kReadParameters | kQuerySince | kQueryWait;
-constexpr uint32_t kWatchParameters = kQueryKey | kQueryPrefix | kQuerySince | kQueryState | kQueryValues |
-                                      kQueryProgress | kQueryRead | kQueryTimeout;
+constexpr uint32_t kWatchParameters =
+    kQueryKey | kQueryPrefix | kQuerySince | kQueryState | kQueryValues | kQueryProgress | kQueryRead;
 constexpr uint32_t kListParameters = kPollParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
 
 bool is_write_method(HttpMethod method) {

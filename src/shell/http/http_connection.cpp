@@ -439,6 +439,7 @@ void HttpConnection::end_lines(Slot& slot) {
     slot.response.body += kLastChunk;
     answer_bytes_ += kLastChunk.size();
   }
+  untaken_ = 0;  // nothing of it is another stream's
   set_done(slot);
 }
 
