@@ -1,5 +1,5 @@
-// How long keys may live. A term is replicated state like any other: an item of Space::kTerms under the key's own name,
-// written in the same entry as the key. It stands beside the key's record rather than in it, so that a new term leaves
+// How long keys may live. A term is replicated state like any other: an item of Space::kTerms under the key's own
+// name, written in the same entry as the key. It stands beside the key's record rather than in it, so that a new term leaves
 // the key's revision alone, and a key without one costs nothing.
 //
 // A term is a time by the log's clock (log_clock.hpp), or a lease's id (leases.hpp): then the key lives as long as that.
