@@ -1,11 +1,11 @@
 // How long keys may live. A term is replicated state like any other: an item of Space::kTerms under the key's own
-// name, written in the same entry as the key. It stands beside the key's record rather than in it, so that a new term leaves
-// the key's revision alone, and a key without one costs nothing.
+// name, written in the same entry as the key. It stands beside the key's record rather than in it, so that a new term
+// leaves the key's revision alone, and a key without one costs nothing.
 //
-// A term is a time by the log's clock (log_clock.hpp), or a lease's id (leases.hpp): then the key lives as long as that.
-// A write ends the term that a key has, unless it brings another one or says that it is to be kept; sums and appended
-// bytes keep it. What has come to its end is deleted by the leader, in an entry like any other (expiry.hpp): nobody
-// else looks at the clock.
+// A term is a time by the log's clock (log_clock.hpp), or a lease's id (leases.hpp): then the key lives as long as
+// that. A write ends the term that a key has, unless it brings another one or says that it is to be kept; sums and
+// appended bytes keep it. What has come to its end is deleted by the leader, in an entry like any other (expiry.hpp):
+// nobody else looks at the clock.
 #pragma once
 #include <cstdint>
 #include <map>
