@@ -19,7 +19,7 @@ def render(name, section, version, markdown):
 
 def linked(text):
     """Links to other pages as man pages are named; of other links within the project the text alone."""
-    text = re.sub(r'\[([^]]*)\]\((\w+)\.md(?:#[^)]*)?\)', r'\1 (**kvd-\2**(7))', text)
+    text = re.sub(r'\[([^]]*)\]\(([\w-]+)\.md(?:#[^)]*)?\)', r'\1 (**kvd-\2**(7))', text)
     return re.sub(r'\[([^]]*)\]\((?!\w+:)[^)]*\)', r'\1', text)
 
 

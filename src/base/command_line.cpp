@@ -42,10 +42,15 @@ size_t letters_to_change(std::string_view a, std::string_view b) {  // Levenshte
   return row.back();
 }
 
-const FlagSpec* find(const CommandSpec& spec, std::string_view name) {
-  const auto same = [name](const FlagSpec& flag) { return flag.name == name; };
+const FlagSpec* find(const CommandSpec& spec, std::string_view typed) {
+  const auto same = [typed](const FlagSpec& flag) { return typed_flag(flag.name) == typed; };
   const auto found = std::find_if(spec.flags.begin(), spec.flags.end(), same);
   return found == spec.flags.end() ? nullptr : &*found;
+}
+
+bool is_operand(const CommandSpec& spec, const std::string& argument) {
+  if (argument.empty() || argument == "-" || argument.front() != '-') return true;
+  return spec.negative && std::isdigit(static_cast<unsigned char>(argument[1])) != 0;
 }
 
 Failure<CommandEnd> usage(const CommandSpec& spec, const std::string& what, const std::string& complaint) {
@@ -55,7 +60,7 @@ Failure<CommandEnd> usage(const CommandSpec& spec, const std::string& what, cons
 
 Failure<CommandEnd> no_such_flag(const CommandSpec& spec, const std::string& flag) {
   std::vector<std::string> known{"--help"};
-  for (const FlagSpec& other : spec.flags) known.push_back(std::string(kDashes) + other.name);
+  for (const FlagSpec& other : spec.flags) known.push_back(typed_flag(other.name));
   const std::string other = nearest(flag, known);
   const bool meant = 2 * letters_to_change(flag, other) < flag.size();
   return usage(spec, flag, "there is no such flag" + (meant ? "; the nearest is " + other : ""));
@@ -93,6 +98,10 @@ std::string help_line(std::string start, std::string_view help) {
 
 }  // namespace
 
+std::string typed_flag(const std::string& name) {
+  return std::string(name.size() == 1 ? "-" : kDashes) + name;
+}
+
 std::vector<std::string> choices_of(const FlagSpec& flag) {
   const std::string_view value = flag.value == nullptr ? "true|false" : flag.value;
   std::vector<std::string> choices;
@@ -117,8 +126,8 @@ std::string help_of(const CommandSpec& spec) {
                      "\nOptions:\n" + help_line("-h,--help", "print this and exit");
   if (!spec.version.empty()) help += help_line("--version", "print the version and exit");
   for (const FlagSpec& flag : spec.flags)
-    help +=
-        help_line("--" + flag.name + (flag.value != nullptr ? std::string(" ") + flag.value : ""), flag.help);
+    help += help_line(typed_flag(flag.name) + (flag.value != nullptr ? std::string(" ") + flag.value : ""),
+                      flag.help);
   if (!spec.notes.empty()) help += "\n" + spec.notes + "\n";
   return help;
 }
@@ -138,13 +147,13 @@ Result<CommandLine, CommandEnd> CommandLine::parse(const CommandSpec& spec,
     if (argument == "-h" || argument == "--help") return Failure<CommandEnd>(CommandEnd{0, help_of(spec)});
     if (argument == "--version" && !spec.version.empty())
       return Failure<CommandEnd>(CommandEnd{0, spec.version});
-    if (argument.empty() || argument == "-" || argument.front() != '-') {
+    if (is_operand(spec, argument)) {
       line.operands_.push_back(argument);
       continue;
     }
     const size_t end = std::min(argument.find('='), argument.size());
     const std::string name = argument.substr(0, end);
-    const FlagSpec* flag = name.starts_with(kDashes) ? find(spec, name.substr(kDashes.size())) : nullptr;
+    const FlagSpec* flag = find(spec, name);
     if (flag == nullptr) return no_such_flag(spec, name);
     std::string& text = line.given_[flag->name].texts.emplace_back();
     if (end < argument.size()) {
@@ -227,10 +236,10 @@ std::vector<std::string> CommandLine::list(const std::string& flag, const std::s
 
 void CommandLine::complain(const std::string& flag, const std::string& remedy) {
   const auto found = given_.find(flag);
-  if (found == given_.end()) return complain_of("--" + flag, remedy);
+  if (found == given_.end()) return complain_of(typed_flag(flag), remedy);
   const auto& [texts, variable] = found->second;
   if (end_) return;
-  if (variable.empty()) return complain_of("--" + flag + " " + texts.back(), remedy);
+  if (variable.empty()) return complain_of(typed_flag(flag) + " " + texts.back(), remedy);
   end_ = CommandEnd{EX_CONFIG, fmt::format("{}={}: {}", variable, texts.back(), remedy)};
 }
 

@@ -19,7 +19,7 @@
 namespace kvd {
 
 struct FlagSpec {
-  std::string name;   // without --
+  std::string name;   // without --; what is one letter long is typed with one dash, as -0
   const char* value;  // what --help calls it, or what it may be, as on|off; null: a switch, true or false
   std::string help;   // with the default in parentheses
   // Of the environment; it counts where the flag is missing, unless it is empty. Empty: there is none.
@@ -36,6 +36,7 @@ struct CommandSpec {
   std::string version{};          // what --version prints; empty: there is no such flag
   size_t operands = 0;            // at the most
   bool command = false;           // what stands behind -- is a command of its own
+  bool negative = false;          // operands may be negative numbers, as -3, which are no flags then
 };
 
 // Why there is nothing to do. With code 0 `text` is what --help or --version print, else one line, and a sysexits code:
@@ -87,6 +88,9 @@ class CommandLine {
   std::vector<std::string> command_;
   std::optional<CommandEnd> end_;
 };
+
+// As it is typed: --name, or -0.
+std::string typed_flag(const std::string& name);
 
 // What a value of the flag may be, or begin with: "interval:" of interval:MS. Empty: anything.
 std::vector<std::string> choices_of(const FlagSpec& flag);

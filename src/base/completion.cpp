@@ -17,7 +17,7 @@ std::string line_of(const std::string& word, const std::string& typed, const std
 }
 
 const FlagSpec* flag_in(const CommandSpec& spec, std::string_view word) {
-  const auto same = [word](const FlagSpec& flag) { return "--" + flag.name == word; };
+  const auto same = [word](const FlagSpec& flag) { return typed_flag(flag.name) == word; };
   const auto found = std::find_if(spec.flags.begin(), spec.flags.end(), same);
   return found == spec.flags.end() ? nullptr : &*found;
 }
@@ -40,12 +40,14 @@ std::string flags(const CommandSpec& spec, const std::string& typed) {
   }
   std::string all = line_of("--help", typed, "print this and exit");
   if (!spec.version.empty()) all += line_of("--version", typed, "print the version and exit");
-  for (const FlagSpec& flag : spec.flags) all += line_of("--" + flag.name, typed, flag.help);
+  for (const FlagSpec& flag : spec.flags) all += line_of(typed_flag(flag.name), typed, flag.help);
   return all + ":none\n";
 }
 
 std::string operands(const CommandSpec& spec, size_t given, const std::string& typed) {
-  if (given < spec.operands && names_files(spec.usage)) return ":files\n";
+  const bool optional = spec.usage.starts_with('[');
+  const std::string_view first = std::string_view(spec.usage).substr(optional ? 1 : 0);
+  if (given < spec.operands && names_files(first)) return ":files\n";
   const bool command_is_next = spec.command && given == spec.operands;
   return (command_is_next ? line_of("--", typed, "the command follows") : "") + ":none\n";
 }

@@ -5,6 +5,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/base64.hpp"
 
@@ -21,20 +22,34 @@ class Members {
     good_ = parser_.parse(json.data(), json.size()).get(root) == simdjson::SUCCESS &&
             root.get(object_) == simdjson::SUCCESS;
   }
+  explicit Members(dom::object object) : object_(object), good_(true) {}
   bool good() const { return good_; }
 
   std::string text(std::string_view name) const {
     std::string_view found;
     return object_[name].get(found) == simdjson::SUCCESS ? std::string(found) : "";
   }
-  bool number(std::string_view name, uint64_t& to) const {
+  template <class Number>
+  bool number(std::string_view name, Number& to) const {
     return object_[name].get(to) == simdjson::SUCCESS;
   }
   // Whether there is such a member that is true or false, and which.
   bool flag(std::string_view name, bool& to) const { return object_[name].get(to) == simdjson::SUCCESS; }
+  bool list(std::string_view name, dom::array& to) const {
+    return object_[name].get(to) == simdjson::SUCCESS;
+  }
+  // What JsonWriter::bytes_member() wrote. False: that is no base64.
+  bool bytes(const std::string& name, std::string& to) const {
+    to = text(name);
+    const std::string encoded = text(name + "_b64");
+    if (encoded.empty()) return true;
+    auto decoded = base64_decode(encoded);
+    if (decoded) to = std::move(*decoded);
+    return decoded.has_value();
+  }
 
  private:
-  dom::parser parser_;
+  dom::parser parser_;  // of what object_ is a part, unless it is a part of another's
   dom::object object_;
   bool good_ = false;
 };
@@ -96,13 +111,69 @@ Result<Task> parse_task(std::string_view json) {
   if (task.kind.find('\0') != std::string::npos) return failure("a task whose kind holds a NUL");
   if (!members.number("attempt", task.attempt) || !members.number("fence", task.fence))
     return failure("a task without its attempt and fence");
-  task.data = members.text("data");
-  const std::string encoded = members.text("data_b64");
-  if (encoded.empty()) return task;
-  const auto decoded = base64_decode(encoded);
-  if (!decoded) return failure("a task whose data_b64 is no base64");
-  task.data = *decoded;
+  if (!members.bytes("data", task.data)) return failure("a task whose data_b64 is no base64");
   return task;
+}
+
+Result<int64_t> parse_number_in(std::string_view json, std::string_view name) {
+  int64_t number = 0;
+  if (const Members members(json); members.good() && members.number(name, number)) return number;
+  return failure(fmt::format("no number '{}' in the answer", name));
+}
+
+Result<bool> parse_flag_in(std::string_view json, std::string_view name) {
+  bool flag = false;
+  if (const Members members(json); members.good() && members.flag(name, flag)) return flag;
+  return failure(fmt::format("no true or false '{}' in the answer", name));
+}
+
+Result<KeyPage> parse_key_page(std::string_view json) {
+  const Members members(json);
+  KeyPage page;
+  dom::array items;
+  if (!members.good() || !members.number("revision", page.revision) || !members.list("items", items))
+    return failure("the answer is no list of keys");
+  for (const dom::element item : items) {
+    dom::object object;
+    if (item.get(object) != simdjson::SUCCESS) return failure("an item in the answer is no object");
+    ListedKey& listed = page.keys.emplace_back();
+    const Members of_item(object);
+    if (!of_item.bytes("key", listed.key) || !of_item.bytes("value", listed.value) || listed.key.empty())
+      return failure("an item in the answer has no key, or no base64 where some has to be");
+    listed.json = simdjson::minify(item);
+  }
+  return page;
+}
+
+Result<WatchedLine> parse_watched_line(std::string_view line) {
+  using Kind = WatchedLine::Kind;
+  constexpr std::pair<std::string_view, Kind> kKinds[] = {
+      {"put", Kind::kPut},     {"delete", Kind::kDelete},   {"progress", Kind::kProgress},
+      {"stale", Kind::kStale}, {"current", Kind::kCurrent}, {"synced", Kind::kSynced},
+      {"reset", Kind::kReset}, {"gone", Kind::kGone}};
+  const Members members(line);
+  if (!members.good()) return no_object(line);
+  WatchedLine out;
+  const std::string type = members.text("type");
+  for (const auto& [name, kind] : kKinds) {
+    if (type == name) out.kind = kind;
+  }
+  if (!members.bytes("key", out.key) || !members.bytes("value", out.value))
+    return failure("a change with no base64 where some has to be");
+  const bool change = out.kind == Kind::kPut || out.kind == Kind::kDelete;
+  if (change && out.key.empty()) return failure("a change without a key");
+  const bool whence = out.kind != Kind::kStale && out.kind != Kind::kOther;
+  if (!members.number("revision", out.revision) && whence) return failure("a line without its revision");
+  members.flag("more", out.more);
+  members.flag("state", out.state);
+  members.flag("linear", out.linear);
+  out.reason = printable(members.text("reason"));
+  return out;
+}
+
+std::string problem_outcome(std::string_view body) {
+  const Members members(body);
+  return members.good() ? members.text("outcome") : "";
 }
 
 std::string problem_text(int status, std::string_view body) {

@@ -1,9 +1,10 @@
-// What servers say to a client, out of its JSON: the lines of a held lock, election or worker, a task, a problem. Pure;
-// unknown members and unknown states are passed over, so that servers may learn to say more.
+// What servers say to a client, out of its JSON: the lines of a held lock, election or worker, a task, keys, a
+// problem. Pure; unknown members and unknown states are passed over, so that servers may learn to say more.
 #pragma once
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 
@@ -45,6 +46,49 @@ struct Task {
   std::string data;  // any bytes
 };
 Result<Task> parse_task(std::string_view json);
+
+// A member of an answer that is one object.
+Result<int64_t> parse_number_in(std::string_view json, std::string_view name);
+Result<bool> parse_flag_in(std::string_view json, std::string_view name);
+
+// A page of GET /v1/kv.
+struct ListedKey {
+  std::string key;    // any bytes
+  std::string value;  // likewise; empty where only keys were asked for
+  std::string json;   // all that the server says of the key, in one line
+};
+struct KeyPage {
+  uint64_t revision = 0;
+  std::vector<ListedKey> keys;
+};
+Result<KeyPage> parse_key_page(std::string_view json);
+
+// A line of GET /v1/watch.
+struct WatchedLine {
+  enum class Kind : uint8_t {
+    kPut,
+    kDelete,
+    kProgress,
+    kSynced,
+    kStale,
+    kCurrent,
+    kReset,
+    kGone,   // with `reason`
+    kOther,  // says nothing that one has to know
+  };
+  Kind kind = Kind::kOther;
+  std::string key;    // of a change: any bytes
+  std::string value;  // likewise; empty where it was not asked for
+  uint64_t revision = 0;
+  bool more = false;
+  bool state = false;
+  bool linear = false;
+  std::string reason;
+};
+Result<WatchedLine> parse_watched_line(std::string_view line);
+
+// What a problem says of a write: "unknown", "not-applied", or nothing.
+std::string problem_outcome(std::string_view body);
 
 // One line about an answer that is no success: its status and, where its body is a problem (RFC 9457), what that says.
 std::string problem_text(int status, std::string_view body);

@@ -17,6 +17,8 @@
 #include "client/hosts_sync.hpp"
 #include "client/options.hpp"
 #include "client/stop_signals.hpp"
+#include "client/store_commands.hpp"
+#include "client/watch_command.hpp"
 #include "client/worker.hpp"
 #include "net/loop.hpp"
 
@@ -100,6 +102,12 @@ struct Run {
     StopSignals signals(loop.get(), {SIGHUP, SIGINT, SIGTERM}, [&](int) { sync.on_signal(); });
     return sync.run();
   }
+  int operator()(WatchOptions& options) const {
+    WatchCommand watch(loop, std::move(options), draw_seed());
+    StopSignals signals(loop.get(), {SIGHUP, SIGINT, SIGTERM}, [&](int) { watch.on_signal(); });
+    return watch.run();
+  }
+  int operator()(StoreCommand& command) const { return run_store_command(loop, command, draw_seed()); }
 };
 
 Surroundings surroundings() {

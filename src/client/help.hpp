@@ -72,4 +72,65 @@ Exit codes: 0 after SIGINT, SIGTERM or SIGHUP, or with --once when the file is u
 line, 78 KVD_SERVERS; with --once 65 damaged markers, 69 no server had an answer that can be used, 74 the
 file cannot be read or written.)";
 
+// ---- the store's commands ----
+
+inline constexpr char kGet[] = R"(A key that begins with - is given behind --.
+)";
+
+inline constexpr char kPut[] =
+    R"(VALUE is taken as it stands; - or no VALUE: the standard input; @FILE: what is in FILE, byte by byte. A
+value that begins with @ goes through the standard input; what begins with - is given behind --, as in
+kvd put -- KEY -1.
+)";
+
+inline constexpr char kDel[] =
+    R"(With --prefix the keys are deleted in pages, each a revision of its own; others may read in between, and
+when it is cut off the rest is still there. A key that begins with - is given behind --.
+)";
+
+inline constexpr char kLs[] =
+    R"(Keys and values are written byte by byte. Where they may hold line ends or tabs use -0 (KEY, NUL, and with
+--values VALUE, NUL), and where they may hold anything --json: what is no UTF-8 is base64 there, as key_b64
+and value_b64. Pages are read one after the other, none of them older than the one before.
+)";
+
+inline constexpr char kTxn[] =
+    R"(FILE holds what POST /v1/txn takes: {"if":[...],"then":[...],"else":[...]}; - or no FILE: the standard
+input. Exits with 0 when "then" was done, and with 1 when "else" was.
+)";
+
+inline constexpr char kAdd[] =
+    R"(N is a whole number, by default 1; it may be negative: kvd add KEY -3. A key that is not there counts as 0.
+)";
+
+inline constexpr char kWatch[] =
+    R"(A line for each change: REVISION, a tab, "put" or "delete", a tab, KEY, and with --values a tab and VALUE,
+which is empty where the key was deleted. Without KEY and --prefix: all keys. A key that begins with - is
+given behind --. The changes of one write have one revision, and are printed together.
+With --state what is there comes first, as "put". "synced" in place of a change says that it was all printed.
+"reset" says that nothing of what was printed counts: what is there follows once more.
+With --linear "progress" says that all that was acknowledged up to REVISION has been printed, and that there
+was nothing newer when the server asked.
+-0, and where keys and values may hold anything --json, are as with kvd ls. --json prints the lines of
+GET /v1/watch, with values only with --values. A "reset" of kvd's own has the reason "connection".
+
+When a server or the connection fails another server is asked, for ever, and goes on where this one ended:
+nothing is missing, and nothing comes twice.
+Exit codes: 0 after SIGINT, SIGTERM or SIGHUP; 64 the command line, 78 KVD_SERVERS; 65 a server refused the
+request; 69 without --state: no server knows any more what came behind the last revision, or a new lineage has
+begun: read what is there, and watch behind the revision of that; 74 standard output.)";
+
+inline constexpr char kReadCodes[] = R"(
+Servers are asked in turn until one has an answer, or --timeout is over.
+Exit codes: 0 done; 1 there is no such key; 64 the command line, 78 KVD_SERVERS; 65 the server refused the
+request; 69 no server answered in time; 74 standard output.)";
+
+inline constexpr char kWriteCodes[] = R"(
+Servers are asked in turn until one has an answer, or --timeout is over. Each write carries an idempotency key
+of its own, so that it is done once, however often and through whichever server it was sent.
+Exit codes: 0 done; 1 there is no such key, or a condition or a fence does not hold, or what is there is no
+number; 64 the command line, 78 KVD_SERVERS; 65 the server refused the request; 69 no server took it in time:
+it was certainly not done; 74 the input cannot be read, or the standard output not be written (then it was
+done); 75 the outcome is unknown: read before you repeat it.)";
+
 }  // namespace kvd::client::help

@@ -2,7 +2,6 @@
 #include "client/hosts_sync.hpp"
 
 #include <fmt/format.h>
-#include <strings.h>
 #include <sysexits.h>
 
 #include <algorithm>
@@ -20,13 +19,6 @@ constexpr Duration kAnswer = seconds(10);  // for an answer that waits for nothi
 // Between two questions: names that change one after the other are written together.
 constexpr Duration kSyncPace = milliseconds(100);
 constexpr Duration kFilePause = seconds(2);  // after the file could not be written
-
-std::string_view field(const Response& answer, const char* name) {
-  for (const auto& [key, value] : answer.fields) {
-    if (strcasecmp(key.c_str(), name) == 0) return value;
-  }
-  return {};
-}
 
 bool is_number(std::string_view text) {
   return !text.empty() && text.size() <= 20 &&
@@ -97,11 +89,12 @@ void HostsSync::on_useless(const std::string& why) {
 }
 
 void HostsSync::on_answer(const Response& answer) {
-  const std::string_view version = field(answer, "Kvd-Hosts-Version");
+  const std::string_view version = field_of(answer, "Kvd-Hosts-Version");
   const bool unchanged = !version_.empty() && (answer.status == 204 || answer.status == 304);
   if (!unchanged) {
     if (answer.status != 200) return on_useless(problem_text(answer.status, answer.body));
-    if (field(answer, "Kvd-Complete") == "false") return on_useless("the server does not know all names yet");
+    if (field_of(answer, "Kvd-Complete") == "false")
+      return on_useless("the server does not know all names yet");
     if (answer.body.empty()) return on_useless("the server names no hosts");
     if (!is_number(version)) return on_useless("the server does not say which version this is");
     block_ = answer.body;

@@ -17,9 +17,15 @@ constexpr uint64_t kStoodStillNs = 500'000'000;
 constexpr Duration kPauseMin = milliseconds(100);
 constexpr Duration kPauseMax = seconds(2);
 constexpr size_t kAnswerBytesMax = 64 << 20;  // the largest value in base64, with much room
-constexpr size_t kLineBytesMax = 1 << 20;
 
 Duration since(uint64_t ns) { return Duration((uv_hrtime() - ns) / 1000); }
+
+// Who fails without a word about the outcome may be a proxy that knows nothing of it.
+bool leaves_doubt(const Response& answer) {
+  if (answer.status < 400) return false;
+  const std::string outcome = problem_outcome(answer.body);
+  return outcome == "unknown" || (answer.status >= 500 && outcome != "not-applied");
+}
 
 }  // namespace
 
@@ -44,6 +50,7 @@ void HttpCall::begin() {
   server_ = client_.current_;
   began_ = uv_hrtime();
   lines_.clear();
+  searched_ = 0;
   answer_.reset();
   share_ = share();
   wait(std::min(kConnect, share_));
@@ -52,10 +59,12 @@ void HttpCall::begin() {
 
 void HttpCall::on_open(Connection&) {
   phase_ = Phase::kAsked;
-  wait(std::min(request_.silence, share_ - since(began_)));
-  connection_.output() = fmt::format(
-      "{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}", request_.method,
-      request_.target(), format_address(client_.servers_[server_]), request_.body.size(), request_.body);
+  unsettled_ = true;
+  wait(std::min(request_.silence, time_left()));
+  connection_.output() =
+      fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n{}",
+                  request_.method, request_.target(), format_address(client_.servers_[server_]),
+                  request_.fields, request_.body.size(), request_.body);
   connection_.flush();
 }
 
@@ -74,6 +83,8 @@ Duration HttpCall::share() const {
   const size_t untried = std::max(client_.servers_.size(), tries_ + 1) - tries_;
   return Duration((request_.until - now) / 1000 / untried);
 }
+
+Duration HttpCall::time_left() const { return share_ - since(began_); }
 
 void HttpCall::wait(Duration most) {
   waits_ = std::max(most, Duration(0));
@@ -113,17 +124,17 @@ void HttpCall::on_turn(Connection&) {
   Response* part = connection_.under_way();
   if (part == nullptr) return;
   if (part->body.size() > kAnswerBytesMax) return fail("an answer of too many bytes");
-  if (!request_.stream || part->status != 200) return;
-  phase_ = Phase::kStreaming;
+  if (!request_.stream || part->status != 200 || !begin_lines(*part)) return;
   lines_ += std::exchange(part->body, {});
   deliver_lines();
 }
 
 void HttpCall::on_whole() {
   connection_.close();
+  unsettled_ = leaves_doubt(*answer_);
   if (answer_->status == 503) return fail(problem_text(503, answer_->body));
   if (request_.stream && answer_->status == 200) {
-    phase_ = Phase::kStreaming;
+    if (!begin_lines(*answer_)) return;
     lines_ += std::exchange(answer_->body, {});
     return deliver_lines();
   }
@@ -134,17 +145,28 @@ void HttpCall::on_whole() {
   call(answer);
 }
 
+// False: whoever was told of the head wants no lines.
+bool HttpCall::begin_lines(const Response& head) {
+  if (std::exchange(phase_, Phase::kStreaming) == Phase::kStreaming || !events_.on_head) return true;
+  const auto alive = alive_;
+  const auto on_head = events_.on_head;
+  on_head(head);
+  return *alive && phase_ == Phase::kStreaming;
+}
+
 void HttpCall::deliver_lines() {
   const auto alive = alive_;
   const auto on_line = events_.on_line;
-  for (size_t end; (end = lines_.find('\n')) != std::string::npos;) {
-    const std::string line = lines_.substr(0, end);
-    lines_.erase(0, end + 1);
-    on_line(line);
+  size_t begin = 0;
+  for (size_t end; (end = lines_.find('\n', std::max(begin, searched_))) != std::string::npos;
+       begin = end + 1) {
+    on_line(lines_.substr(begin, end - begin));
     if (!*alive || phase_ != Phase::kStreaming) return;
   }
+  lines_.erase(0, begin);
+  searched_ = lines_.size();
   if (answer_) return end("the server ended it");
-  if (lines_.size() > kLineBytesMax) end("a line of too many bytes");
+  if (lines_.size() > request_.line_bytes) end("a line of too many bytes");
 }
 
 // ---- going on ----
@@ -152,6 +174,7 @@ void HttpCall::deliver_lines() {
 void HttpCall::pause() {
   connection_.close();
   phase_ = Phase::kPausing;
+  in_doubt_ |= std::exchange(unsettled_, false);
   if (client_.current_ == server_) client_.current_ = (server_ + 1) % client_.servers_.size();
   ++tries_;
   if (uv_hrtime() - began_ > static_cast<uint64_t>(kPauseMax.count()) * 1000) failures_ = 0;

@@ -24,9 +24,11 @@ inline constexpr Duration kStreamSilence = seconds(25);
 struct HttpRequest {
   std::string method;
   std::function<std::string()>
-      target;  // with the query; asked for each try, since what is left of a wait shrinks
+      target;          // with the query; asked for each try, since what is left of a wait shrinks
+  std::string fields;  // of the header beside Host, Connection and Content-Length, each with its CRLF
   std::string body;
   bool stream = false;                // a 200 is delivered line by line
+  size_t line_bytes = 1 << 20;        // a longer line ends the stream
   Duration silence = kStreamSilence;  // how long a server may send nothing, before its answer and in it
   // By when a server has to have begun its answer (uv_hrtime); 0: as long as it takes. Each server that was not asked
   // yet gets its share of what is left, so that one that stands still does not take it all.
@@ -39,6 +41,8 @@ struct HttpEvents {
   std::function<bool(const std::string& why)> on_failed;
   // A whole answer: any but 503 and, of a stream, 200.
   std::function<void(const Response& response)> on_answer;
+  // Of a stream, before its lines; may be empty.
+  std::function<void(const Response& head)> on_head;
   // Of a stream. A connection that is merely silent at its end stays open until the call is destroyed or tried again:
   // what the server holds for it is not given back before the owner is ready.
   std::function<void(const std::string& line)> on_line;
@@ -70,6 +74,11 @@ class HttpCall final : private ConnectionOwner {
   // What came is of no use: closes the connection and goes on with the next server, after a pause.
   void try_again();
   int descriptor() const { return connection_.descriptor(); }  // of the connection, or -1
+  // What this try has left of its share of the time until the answer has to have begun; very long without `until`.
+  Duration time_left() const;
+  // Whether some try may have done what it asked, and no answer tells: it was sent and the connection was lost, or the
+  // answer does not say that nothing was done. An answer that does tell settles its own try and no other.
+  bool may_be_done() const { return in_doubt_ || unsettled_; }
   // How many servers have been tried in vain since the call began: all of them, or not yet.
   bool tried_all() const { return tries_ >= client_.servers_.size(); }
 
@@ -86,6 +95,7 @@ class HttpCall final : private ConnectionOwner {
   Duration share() const;
   void wait(Duration most);
   void on_whole();
+  bool begin_lines(const Response& head);
   void deliver_lines();
   void pause();
   void fail(const std::string& why);
@@ -97,12 +107,15 @@ class HttpCall final : private ConnectionOwner {
   Phase phase_ = Phase::kPausing;
   size_t server_ = 0;
   size_t tries_ = 0;
-  unsigned failures_ = 0;  // in a row: the pause grows with them
-  uint64_t began_ = 0;     // this try, in ns
-  Duration share_{0};      // of the time, for this try to be answered
-  Duration waits_{0};      // what timer_ was started with, and when it is over
-  uint64_t over_at_ = 0;   // ns
-  std::string lines_;      // of a stream, not delivered yet
+  unsigned failures_ = 0;   // in a row: the pause grows with them
+  uint64_t began_ = 0;      // this try, in ns
+  bool unsettled_ = false;  // this try was sent, and nothing tells that it was not done
+  bool in_doubt_ = false;   // an earlier one was
+  Duration share_{0};       // of the time, for this try to be answered
+  Duration waits_{0};       // what timer_ was started with, and when it is over
+  uint64_t over_at_ = 0;    // ns
+  std::string lines_;       // of a stream, not delivered yet
+  size_t searched_ = 0;     // so much of them has no line's end
   std::optional<Response> answer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   net::Timer timer_;

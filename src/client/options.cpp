@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "client/help.hpp"
 #include "client/hosts_file.hpp"
+#include "client/options_table.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd::client {
@@ -36,19 +38,6 @@ std::string read_needed(CommandLine& line, const std::string& flag, const char* 
 
 Duration read_grace(CommandLine& line) {
   return line.span("grace", milliseconds(kGraceMs), 0, kMillisecondsMax);
-}
-
-std::vector<Address> read_servers(CommandLine& line) {
-  std::vector<Address> servers;
-  for (const std::string& text : line.list("servers", "127.0.0.1:8001")) {
-    const auto server = parse_address(text);
-    if (!server) {
-      line.complain("servers", "give host:port,host:port with IPv6 addresses in brackets");
-      break;
-    }
-    servers.push_back(*server);
-  }
-  return servers;
 }
 
 std::string own_name(const Surroundings& surroundings) {
@@ -103,30 +92,17 @@ ClientCommand read_hosts_sync(CommandLine& line, const Surroundings& surrounding
   return options;
 }
 
-struct Client {
-  CommandSpec spec;
-  ClientCommand (*read)(CommandLine&, const Surroundings&);
-};
-
-CommandSpec spec_of(const char* name, const char* usage, const char* does, std::string notes,
-                    std::vector<FlagSpec> flags) {
-  flags.insert(
-      flags.begin(),
-      {"servers", "HOST:PORT,...",
-       "of the cluster, tried in turn; also KVD_SERVERS, unless empty (127.0.0.1:8001)", "KVD_SERVERS"});
-  return {std::string("kvd ") + name, usage, does, std::move(flags), std::move(notes)};
-}
-
 CommandSpec held_spec_of(const char* name, const char* does, std::string notes, std::vector<FlagSpec> flags) {
-  CommandSpec spec = spec_of(name, "PATH [OPTIONS] -- CMD ARGS...", does, std::move(notes), std::move(flags));
+  CommandSpec spec =
+      client_spec_of(name, "PATH [OPTIONS] -- CMD ARGS...", does, std::move(notes), std::move(flags));
   spec.operands = 1;
   spec.command = true;
   return spec;
 }
 
-std::vector<Client> make_clients() {
+std::vector<ClientEntry> make_entries() {
   const FlagSpec grace{"grace", "MS", "between SIGTERM and SIGKILL when the command is stopped (1500)"};
-  return {
+  std::vector<ClientEntry> entries{
       {held_spec_of(
            "lock", "Runs a command while it holds a lock.",
            std::string(help::kLock) + help::kHeld + help::kLockCodes,
@@ -141,40 +117,65 @@ std::vector<Client> make_clients() {
                      {"again", nullptr, "having lost the lead, stand again instead of exiting"},
                      grace}),
        read_elect},
-      {spec_of("work", "--exec CMD [OPTIONS]", "A worker: runs a command for each task that it is given.",
-               help::kWork,
-               {{"exec", "CMD", "what to run for each task, as a line for /bin/sh"},
-                {"name", "NAME", "of the worker (this machine's name and a number)"},
-                {"parallel", "N", "how many tasks at a time, 1 to 64: as workers NAME.1 to NAME.N (1)"},
-                grace}),
+      {client_spec_of(
+           "work", "--exec CMD [OPTIONS]", "A worker: runs a command for each task that it is given.",
+           help::kWork,
+           {{"exec", "CMD", "what to run for each task, as a line for /bin/sh"},
+            {"name", "NAME", "of the worker (this machine's name and a number)"},
+            {"parallel", "N", "how many tasks at a time, 1 to 64: as workers NAME.1 to NAME.N (1)"},
+            grace}),
        read_work},
-      {spec_of("hosts-sync", "--file FILE [OPTIONS]",
-               "Keeps a block of a hosts file as the cluster's names are.", help::kHostsSync,
-               {{"file", "FILE", "the hosts file, as /etc/hosts"},
-                {"zone", "ZONE", "only the names of this zone (all)"},
-                {"node", "NODE", "in the lines that mark the block (this machine's name)"},
-                {"once", nullptr, "bring it up to date and exit"}}),
+      {client_spec_of("hosts-sync", "--file FILE [OPTIONS]",
+                      "Keeps a block of a hosts file as the cluster's names are.", help::kHostsSync,
+                      {{"file", "FILE", "the hosts file, as /etc/hosts"},
+                       {"zone", "ZONE", "only the names of this zone (all)"},
+                       {"node", "NODE", "in the lines that mark the block (this machine's name)"},
+                       {"once", nullptr, "bring it up to date and exit"}}),
        read_hosts_sync},
   };
+  for (ClientEntry& entry : store_entries()) entries.push_back(std::move(entry));
+  return entries;
 }
 
-const std::vector<Client>& all_clients() {
-  static const std::vector<Client> clients = make_clients();
-  return clients;
+const std::vector<ClientEntry>& all_entries() {
+  static const std::vector<ClientEntry> entries = make_entries();
+  return entries;
 }
 
-const Client* find(const std::string& name) {
-  const std::vector<Client>& clients = all_clients();
-  const auto same = [&name](const Client& client) { return client.spec.name == "kvd " + name; };
-  const auto found = std::find_if(clients.begin(), clients.end(), same);
-  return found == clients.end() ? nullptr : &*found;
+const ClientEntry* find(const std::string& name) {
+  const std::vector<ClientEntry>& entries = all_entries();
+  const auto same = [&name](const ClientEntry& entry) { return entry.spec.name == "kvd " + name; };
+  const auto found = std::find_if(entries.begin(), entries.end(), same);
+  return found == entries.end() ? nullptr : &*found;
 }
 
 }  // namespace
 
+CommandSpec client_spec_of(const char* name, const char* usage, const char* does, std::string notes,
+                           std::vector<FlagSpec> flags) {
+  flags.insert(
+      flags.begin(),
+      {"servers", "HOST:PORT,...",
+       "of the cluster, tried in turn; also KVD_SERVERS, unless empty (127.0.0.1:8001)", "KVD_SERVERS"});
+  return {std::string("kvd ") + name, usage, does, std::move(flags), std::move(notes)};
+}
+
+std::vector<Address> read_servers(CommandLine& line) {
+  std::vector<Address> servers;
+  for (const std::string& text : line.list("servers", "127.0.0.1:8001")) {
+    const auto server = parse_address(text);
+    if (!server) {
+      line.complain("servers", "give host:port,host:port with IPv6 addresses in brackets");
+      break;
+    }
+    servers.push_back(*server);
+  }
+  return servers;
+}
+
 std::vector<CommandSpec> client_specs() {
   std::vector<CommandSpec> specs;
-  for (const Client& client : all_clients()) specs.push_back(client.spec);
+  for (const ClientEntry& entry : all_entries()) specs.push_back(entry.spec);
   return specs;
 }
 
@@ -183,7 +184,7 @@ bool is_client_command(const std::string& name) { return find(name) != nullptr; 
 Result<ClientCommand, CommandEnd> parse_client_command(const std::string& name,
                                                        const std::vector<std::string>& arguments,
                                                        const Surroundings& surroundings) {
-  const Client& client = *find(name);
+  const ClientEntry& client = *find(name);
   auto line = CommandLine::parse(client.spec, arguments, surroundings.variable);
   if (!line) return Failure<CommandEnd>(std::move(line.error()));
   ClientCommand command = client.read(*line, surroundings);

@@ -1,5 +1,5 @@
-// The command lines of the subcommands that are clients of kvd servers: lock, elect, work, hosts-sync. Pure: it reads
-// nothing but what it is given.
+// The command lines of the subcommands that are clients of kvd servers: lock, elect, work, hosts-sync, and
+// those of the store (store_options.hpp). Pure: it reads nothing but what it is given.
 #pragma once
 #include <optional>
 #include <string>
@@ -9,6 +9,7 @@
 #include "base/command_line.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "client/store_options.hpp"
 #include "msg/types.hpp"
 
 namespace kvd::client {
@@ -40,7 +41,7 @@ struct HostsSyncOptions {
   bool once = false;
 };
 
-using ClientCommand = std::variant<HoldOptions, WorkOptions, HostsSyncOptions>;
+using ClientCommand = std::variant<HoldOptions, WorkOptions, HostsSyncOptions, StoreCommand, WatchOptions>;
 
 struct Surroundings {  // what defaults are made of
   Environment variable;

@@ -1,6 +1,8 @@
 // See response_parser.hpp.
 #include "client/response_parser.hpp"
 
+#include <strings.h>
+
 #include <algorithm>
 
 namespace kvd::client {
@@ -77,6 +79,15 @@ void ResponseParser::restart() {
 
 bool ResponseParser::feed(const char* bytes, size_t size) {
   return llhttp_execute(&parser_, bytes, size) == HPE_OK;
+}
+
+std::string_view field_of(const Response& answer, std::string_view name) {
+  const auto same = [name](const auto& field) {
+    return field.first.size() == name.size() &&
+           ::strncasecmp(field.first.data(), name.data(), name.size()) == 0;
+  };
+  const auto found = std::find_if(answer.fields.begin(), answer.fields.end(), same);
+  return found == answer.fields.end() ? std::string_view() : found->second;
 }
 
 std::string_view problem_member(std::string_view body, std::string_view name) {

@@ -49,6 +49,10 @@ class ResponseParser {
   bool under_way_ = false;
 };
 
+// Of an answer that was parsed with its fields: the content of one, whatever the case of its name; empty: there is
+// none.
+std::string_view field_of(const Response& answer, std::string_view name);
+
 // A member of a problem+json body whose value is a plain string; empty: there is none.
 std::string_view problem_member(std::string_view body, std::string_view name);
 

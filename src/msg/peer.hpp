@@ -58,7 +58,7 @@ struct Heartbeat {
   uint64_t digest = 0;  // of the leader's store at `commit`
   Revision end;         // of the leader's log: entries of former epochs behind it are void
   bool notice = false;  // it only tells of the commit: no answer is wanted
-  uint64_t clock = 0;   // ms, the log's (core/replica/log_clock.hpp)
+  uint64_t clock = 0;   // ms, the log's (core/replica/log_clock.hpp); 0: the leader is not active
 };
 struct HeartbeatAck {
   Epoch epoch;  // larger than the heartbeat's: the leader is deposed, and this confirms nothing

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/json.hpp"
 #include "base/json_writer.hpp"
 
 namespace kvd {
@@ -246,7 +247,7 @@ template <class Content, class Read>
 Result<Content> decode_with(std::string_view json, Read read) {
   simdjson::dom::parser parser;
   element root;
-  if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS || !root.is_object()) {
+  if (parse_json(parser, json, root) != simdjson::SUCCESS || !root.is_object()) {
     return failure("not a JSON object");
   }
   ObjectReader reader(root, "");

@@ -464,6 +464,18 @@ class Cluster:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+def leader_of(cluster):
+    def find():
+        for server in cluster.servers:
+            if server.running:
+                status, name = server.get('/v1/cluster/leader')
+                for one in cluster.servers:
+                    if status == 200 and one.name == name.strip() and one.running:
+                        return one
+        return None
+    return eventually('somebody leads', find)
+
+
 def run_case(cases):
     """The case that the command line names: `TEST KVD CASE`."""
     binary, name = sys.argv[1:3]

@@ -5,7 +5,7 @@ import itertools
 import json
 import random
 
-from services_cluster import Clients, Cluster, eventually, run_case, say
+from services_cluster import Clients, Cluster, eventually, leader_of, run_case, say
 
 ACCOUNTS = [f'account/{number}' for number in range(4)]
 START = 100
@@ -24,18 +24,6 @@ def insist_on(server, body, key):
         status, answer = txn(server(), body, key)
         return answer if status == 200 else None
     return eventually(f'an answer to {key}', once)
-
-
-def leader_of(cluster):
-    def find():
-        for server in cluster.servers:
-            if server.running:
-                status, name = server.get('/v1/cluster/leader')
-                for one in cluster.servers:
-                    if status == 200 and one.name == name.strip() and one.running:
-                        return one
-        return None
-    return eventually('somebody leads', find)
 
 
 def kill_leader(cluster):

@@ -63,10 +63,15 @@ class Shell(unittest.TestCase):
 
     def check_all(self, ask):
         for line, words in {
-                'kvd lo': ['lock'], 'kvd ': ['elect', 'export', 'hosts-sync', 'inspect', 'lock', 'work'],
+                'kvd lo': ['lock'],
+                'kvd ': ['add', 'del', 'elect', 'export', 'get', 'hosts-sync', 'inspect', 'lock', 'ls', 'put', 'txn',
+                         'watch', 'work'],
                 'kvd --data': ['--data-dir'], 'kvd lock a --gr': ['--grace'], 'kvd lock a ': ['--'],
                 'kvd --log-format ': ['json', 'logfmt'], 'kvd --sync int': ['interval:'],
-                'kvd inspect pl': ['place', 'plain'], 'kvd --data-dir pl': ['place'],
+                'kvd inspect pl': ['place', 'plain'], 'kvd txn pl': ['place', 'plain'],
+                'kvd put a --if': ['--if-absent', '--if-rev'],
+                'kvd ls --v': ['--values'], 'kvd del --pr': ['--prefix'], 'kvd get k --li': ['--linear'],
+                'kvd add k --fe': ['--fence'], 'kvd watch k --s': ['--servers', '--since', '--state'], 'kvd --data-dir pl': ['place'],
                 'kvd lock a -- kv': ['kvd']}.items():
             with self.subTest(line):
                 self.assertEqual(sorted({word.rstrip('/') for word in ask(line)}), words)

@@ -102,10 +102,15 @@ class FakeServer:
     def next(self):
         return self.exchanges.get(timeout=DEADLINE_S)
 
-    def close(self):
+    def refuse(self):
+        """From here on nobody listens; what is connected stays so."""
         # What is in accept() is woken only by a shutdown.
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+
+    def close(self):
+        if self.listener.fileno() >= 0:
+            self.refuse()
         for connection in self.connections:
             connection.close()
 

@@ -120,6 +120,7 @@ struct Fixture {
 
 TEST_CASE_FIXTURE(Fixture, "a request as the server reads it and its whole answer") {
   HttpRequest whole = request(false);
+  whole.fields = "If-Match: \"7\"\r\n";
   whole.body = std::string(5 << 20, 'x');  // more than a socket takes at once
   start(std::move(whole));
   Peer& server_end = peer();
@@ -127,7 +128,7 @@ TEST_CASE_FIXTURE(Fixture, "a request as the server reads it and its whole answe
   run_until([&] { return server_end.received.size() == head_end + (5 << 20); });
   CHECK(server_end.received.substr(0, head_end) ==
         "POST /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(server.address.port) +
-            "\r\nConnection: close\r\nContent-Length: 5242880\r\n\r\n");
+            "\r\nConnection: close\r\nIf-Match: \"7\"\r\nContent-Length: 5242880\r\n\r\n");
   server_end.send("HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\nhe");
   server_end.send("llo");
   wait_for({"answer 404 hello"});
@@ -171,6 +172,31 @@ TEST_CASE_FIXTURE(Fixture, "503 and lost connections and what is no HTTP are tri
   peer(4).send("HTTP/1.1 204 No\r\n\r\n");
   wait_for({"failed the server says 503", "failed the connection was closed", "failed protocol error",
             "answer 204 "});
+}
+
+TEST_CASE_FIXTURE(Fixture, "whether a try may have done what it asked") {
+  const std::string refused = "HTTP/1.1 503 No\r\nContent-Length: 25\r\n\r\n{\"outcome\":\"not-applied\"}";
+  start(request(false));
+  CHECK_FALSE(call->may_be_done());
+  peer(1);
+  CHECK(call->may_be_done());  // until it is answered
+  peer(1).send(refused);
+  wait_for({"failed the server says 503"});
+  CHECK_FALSE(call->may_be_done());
+  peer(2).stream.close();
+  wait_for({"failed the server says 503", "failed the connection was closed"});
+  CHECK(call->may_be_done());
+  peer(3).send(refused);  // that is about this try alone
+  wait_for({"failed the server says 503", "failed the connection was closed", "failed the server says 503"});
+  CHECK(call->may_be_done());
+  start(request(false));
+  peer(4).send("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+  run_until([&] { return said.size() == 4; });
+  CHECK(call->may_be_done());  // nothing tells
+  start(request(false));
+  peer(5).send("HTTP/1.1 412 No\r\nContent-Length: 0\r\n\r\n");
+  run_until([&] { return said.size() == 5; });
+  CHECK_FALSE(call->may_be_done());
 }
 
 TEST_CASE_FIXTURE(Fixture, "a call whose owner gives up says nothing more") {

@@ -57,6 +57,7 @@ void HttpFixture::turn() {
   std::vector<NodeInput> inputs = std::exchange(inputs_, {});
   for (NodeInput& input : inputs) {
     if (auto* gone = std::get_if<CallCancelled>(&input)) cancelled.push_back(gone->id);
+    if (auto* told = std::get_if<StreamTaken>(&input)) taken.push_back(*told);
     auto* call = std::get_if<Call>(&input);
     if (call == nullptr) continue;
     const auto* request = std::get_if<StoreCall>(&call->what);
@@ -73,6 +74,7 @@ void HttpFixture::turn() {
     }
   }
   for (const Reply& reply : std::exchange(replies_, {})) server_->reply(reply);
+  for (const StreamLines& lines : std::exchange(lines_, {})) server_->stream(lines);
   server_->flush();
 }
 

@@ -49,11 +49,14 @@ class HttpFixture {
   // Answers a held request in the next turn.
   void answer(const Call& call, Answer answer);
 
-  // What the node says to a call of the services, in the next turn.
+  // What the node says to a call of the services or a watch, in the next turn.
   void say(Reply reply) { replies_.push_back(std::move(reply)); }
+  // ... and to a stream that was opened, behind the replies.
+  void say(StreamLines lines) { lines_.push_back(std::move(lines)); }
 
   std::vector<Call> held;   // of the store
-  std::vector<Call> calls;  // of the services
+  std::vector<Call> calls;  // of the services, and watches
+  std::vector<StreamTaken> taken;
   std::vector<RequestId> cancelled;
   std::vector<LogLine> log;
   size_t asked = 0;  // requests that reached the node
@@ -69,6 +72,7 @@ class HttpFixture {
   Script script_;
   std::vector<NodeInput> inputs_;
   std::vector<Reply> replies_;
+  std::vector<StreamLines> lines_;
   std::unique_ptr<HttpServer> server_;
   Address address_;
 };

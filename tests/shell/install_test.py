@@ -47,7 +47,7 @@ class Installed(unittest.TestCase):
                 shown = run('env', 'LC_ALL=C.UTF-8', 'MANWIDTH=80', 'man', '--warnings', '-l', path)
                 self.assertEqual(shown.stderr, '')
                 self.assertIn('NAME\n', shown.stdout)
-                self.assertNotRegex(shown.stdout, r'\]\(|<\w+\.md')  # links that lead nowhere
+                self.assertNotRegex(shown.stdout, r'\]\(|<[\w-]+\.md')  # links that lead nowhere
                 name = os.path.basename(page).rsplit('.', 1)[0]
                 self.assertIn(f'"{name} - ', run('lexgrog', path).stdout)  # what apropos finds
 

@@ -20,7 +20,7 @@ session is](sessions.md#it), [above](#two), [elsewhere](https://example.org/).
 
 | word | meaning |
 | --- | --- |
-| `on\\|off` | a [task](tasks.md) |
+| `on\\|off` | a [task](long-tasks.md) |
 
 | a | b | c |
 | --- | --- | --- |
@@ -46,7 +46,7 @@ holds a lock (**kvd-tasks**(7)). More.
 See what a
 session is (**kvd-sessions**(7)), above, [elsewhere](https://example.org/).
 
-- `on|off`: a task (**kvd-tasks**(7))
+- `on|off`: a task (**kvd-long-tasks**(7))
 
 - 1
 

@@ -87,9 +87,88 @@ TEST_CASE("tasks that cannot be run are refused") {
   }
 }
 
+TEST_CASE("members of an answer") {
+  CHECK(parse_number_in(R"({"key":"a","value":-3,"revision":7})", "value").value() == -3);
+  CHECK(parse_flag_in(R"({"deleted":1,"more":true})", "more").value());
+  for (const char* bad : {"", "[]", "7", R"({"n":"7"})", R"({"n":7.5})", R"({"m":7})"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_number_in(bad, "n").has_value());
+    CHECK_FALSE(parse_flag_in(bad, "n").has_value());
+  }
+}
+
+TEST_CASE("a page of keys, some of which are no text") {
+  const auto page =
+      parse_key_page(R"({"revision":9,"items":[{"key":"a\nb","value":"","revision":3,"version":1},)"
+                     R"({"key_b64":"/w==","value_b64":"AP8=","revision":4, "version":2, "more":[1]}]})");
+  REQUIRE(page.has_value());
+  CHECK(page->revision == 9);
+  REQUIRE(page->keys.size() == 2);
+  CHECK(page->keys[0].key == "a\nb");
+  CHECK(page->keys[0].value.empty());
+  CHECK(page->keys[0].json == R"({"key":"a\nb","value":"","revision":3,"version":1})");
+  CHECK(page->keys[1].key == "\xff");
+  CHECK(page->keys[1].value == std::string("\0\xff", 2));
+  CHECK(page->keys[1].json == R"({"key_b64":"/w==","value_b64":"AP8=","revision":4,"version":2,"more":[1]})");
+  for (const char* bad :
+       {"", "{}", R"({"revision":9})", R"({"items":[]})", R"({"revision":9,"items":[1]})",
+        R"({"revision":9,"items":[{"value":"a"}]})", R"({"revision":9,"items":[{"key_b64":"/w"}]})"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_key_page(bad).has_value());
+  }
+}
+
+TEST_CASE("the lines of a watch") {
+  using Kind = WatchedLine::Kind;
+  const auto watched = [](std::string_view line) {
+    const auto parsed = parse_watched_line(line);
+    REQUIRE_MESSAGE(parsed.has_value(), parsed.error().detail);
+    return *parsed;
+  };
+  const auto put = watched(R"({"type":"put","key":"a","value":"v","revision":7,"version":2,"created":5})");
+  CHECK(put.kind == Kind::kPut);
+  CHECK(put.key == "a");
+  CHECK(put.value == "v");
+  CHECK(put.revision == 7);
+  CHECK_FALSE(put.more);
+  CHECK_FALSE(put.state);
+  const auto bytes =
+      watched(R"({"type":"put","key_b64":"/w==","value_b64":"AP8=","revision":7,"more":true,"state":true})");
+  CHECK(bytes.key == "\xff");
+  CHECK(bytes.value == std::string("\0\xff", 2));
+  CHECK(bytes.more);
+  CHECK(bytes.state);
+  CHECK(watched(R"({"type":"delete","key":"a","revision":7})").kind == Kind::kDelete);
+  CHECK_FALSE(watched(R"({"type":"progress","revision":7})").linear);
+  const auto progress = watched(R"({"type":"progress","revision":7,"linear":true})");
+  CHECK(progress.kind == Kind::kProgress);
+  CHECK(progress.revision == 7);
+  CHECK(progress.linear);
+  CHECK(watched(R"({"type":"synced","revision":7,"complete":false})").kind == Kind::kSynced);
+  CHECK(watched(R"({"type":"stale","silent_ms":7})").kind == Kind::kStale);
+  CHECK(watched(R"({"type":"current","revision":7})").kind == Kind::kCurrent);
+  CHECK(watched(R"({"type":"reset","revision":7,"reason":"history"})").kind == Kind::kReset);
+  const auto gone = watched(R"({"type":"gone","revision":7,"oldest":5,"reason":"a\u0007b"})");
+  CHECK(gone.kind == Kind::kGone);
+  CHECK(gone.reason == "a b");
+  CHECK(watched(R"({"type":"waiting","revision":7})").kind == Kind::kOther);
+  CHECK(watched(R"({"type":"learned later"})").kind == Kind::kOther);
+  for (const char* bad :
+       {"", "[]", R"({"type":"put","revision":7})", R"({"type":"put","key":"","revision":7})",
+        R"({"type":"put","key":"a"})", R"({"type":"put","key_b64":"/w","revision":7})",
+        R"({"type":"put","key":"a","value_b64":"/w","revision":7})", R"({"type":"progress"})",
+        R"({"type":"synced"})", R"({"type":"gone","revision":-1})"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_watched_line(bad).has_value());
+  }
+}
+
 TEST_CASE("a problem in one line") {
   CHECK(problem_text(409, R"({"title":"Conflict","detail":"held by\nb"})") ==
         "the server says 409: held by b");
   CHECK(problem_text(409, R"({"title":"Conflict"})") == "the server says 409: Conflict");
   CHECK(problem_text(500, "oops") == "the server says 500");
+  CHECK(problem_outcome(R"({"status": 503, "outcome": "unknown"})") == "unknown");
+  CHECK(problem_outcome(R"({"detail":"\"outcome\":\"unknown\""})").empty());
+  CHECK(problem_outcome("oops").empty());
 }

@@ -3,51 +3,11 @@
 #include <doctest.h>
 #include <sysexits.h>
 
-#include <map>
-
-#include "client/options.hpp"
+#include "client_options_fixture.hpp"
 
 using namespace kvd;
 using namespace kvd::client;
-
-namespace {
-
-using Variables = std::map<std::string, std::string>;
-
-Result<ClientCommand, CommandEnd> parse(const std::string& name, std::vector<std::string> arguments,
-                                        Variables variables = {}) {
-  Surroundings surroundings;
-  surroundings.host = "box";
-  surroundings.process = 17;
-  surroundings.variable = [variables](const std::string& variable) -> std::optional<std::string> {
-    const auto found = variables.find(variable);
-    return found == variables.end() ? std::nullopt : std::optional<std::string>(found->second);
-  };
-  return parse_client_command(name, std::move(arguments), surroundings);
-}
-
-template <class Options>
-Options good(const std::string& name, std::vector<std::string> arguments, Variables variables = {}) {
-  auto command = parse(name, std::move(arguments), std::move(variables));
-  REQUIRE_MESSAGE(command.has_value(), command.error().text);
-  REQUIRE(std::holds_alternative<Options>(*command));
-  return std::get<Options>(*command);
-}
-
-void bad(const std::string& name, std::vector<std::string> arguments, const std::string& start,
-         const std::string& remedy, Variables variables = {}, int code = EX_USAGE) {
-  CAPTURE(start);
-  auto command = parse(name, std::move(arguments), std::move(variables));
-  REQUIRE_FALSE(command.has_value());
-  const std::string text = command.error().text;
-  CAPTURE(text);
-  CHECK(command.error().code == code);
-  CHECK(text.find(start) == 0);
-  CHECK(text.find(remedy) != std::string::npos);
-  CHECK(text.find('\n') == std::string::npos);
-}
-
-}  // namespace
+using namespace kvd::client_options_test;
 
 TEST_CASE("which subcommands are clients") {
   for (const char* name : {"lock", "elect", "work", "hosts-sync"}) CHECK(is_client_command(name));
@@ -170,7 +130,8 @@ TEST_CASE("a switch may be given its value") {
 }
 
 TEST_CASE("help of every subcommand tells its usage and its exit codes") {
-  for (const char* name : {"lock", "elect", "work", "hosts-sync"}) {
+  for (const char* name :
+       {"lock", "elect", "work", "hosts-sync", "get", "put", "del", "ls", "txn", "add", "watch"}) {
     CAPTURE(name);
     const auto end = parse(name, {"--help"});
     REQUIRE_FALSE(end.has_value());

@@ -48,6 +48,19 @@ TEST_CASE("flags and operands may be mixed, and -- ends the flags") {
   CHECK(line.command() == std::vector<std::string>{"run", "--size", ""});
 }
 
+TEST_CASE("a flag of one letter has one dash, and a negative number may be an operand") {
+  CommandSpec short_flag = spec();
+  short_flag.flags.push_back({"0", nullptr, "NUL"});
+  CHECK(good({"-0"}, short_flag).is_on("0"));
+  CHECK(bad({"--0"}, short_flag).starts_with("--0: there is no such flag"));
+  CHECK(bad({"-1"}, short_flag).starts_with("-1: there is no such flag"));
+  CHECK(help_of(short_flag).find("\n  -0                          NUL\n") != std::string::npos);
+  CommandSpec numbers = spec();
+  numbers.negative = true;
+  CHECK(good({"-5"}, numbers).operands() == std::vector<std::string>{"-5"});
+  CHECK(bad({"-x"}, numbers).starts_with("-x: there is no such flag"));
+}
+
 TEST_CASE("what is not in the table is refused, with what may have been meant") {
   CHECK(bad({"--siz", "2"}) ==
         "--siz: there is no such flag; the nearest is --size (kvd try --help lists the flags)");

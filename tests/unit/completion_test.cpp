@@ -19,13 +19,16 @@ std::string completed(const std::vector<std::string>& words) {
   lock.command = true;
   CommandSpec look{"kvd look", "FILE|DIR", "Looks."};
   look.operands = 1;
-  return complete({program, lock, look}, words);
+  CommandSpec send{"kvd send", "[FILE|-]", "Sends."};
+  send.flags = {{"0", nullptr, "NUL"}};
+  send.operands = 1;
+  return complete({program, lock, look, send}, words);
 }
 
 }  // namespace
 
 TEST_CASE("the first word is a subcommand or a flag of the program") {
-  CHECK(completed({}) == "lock\tLocks.\nlook\tLooks.\n:none\n");
+  CHECK(completed({}) == "lock\tLocks.\nlook\tLooks.\nsend\tSends.\n:none\n");
   CHECK(completed({"loc"}) == "lock\tLocks.\n:none\n");
   CHECK(completed({"--s"}) == "--sync\twhen\n:none\n");
   CHECK(completed({"--v"}) == "--version\tprint the version and exit\n:none\n");
@@ -51,6 +54,8 @@ TEST_CASE("values come from what the flag may be, files and directories from the
 TEST_CASE("operands, and the command behind --") {
   CHECK(completed({"look", ""}) == ":files\n");
   CHECK(completed({"look", "a", ""}) == ":none\n");
+  CHECK(completed({"send", ""}) == ":files\n");
+  CHECK(completed({"send", "-"}) == "--help\tprint this and exit\n-0\tNUL\n:none\n");
   CHECK(completed({"lock", ""}) == ":none\n");
   CHECK(completed({"lock", "--name", "me", "a", ""}) == "--\tthe command follows\n:none\n");
   CHECK(completed({"lock", "a", "--", ""}) == ":command 4\n");

@@ -166,6 +166,143 @@ TEST_CASE("api: listings, and the link to the next page keeps what was asked") {
   CHECK(accepted(get("/v1/kv")).plan.text == "/v1/kv?after=");
 }
 
+TEST_CASE("api: a watch is of a key or a prefix, from a revision on") {
+  const auto watch = [](const char* target, const kvd::testing::HttpFieldList& fields = {}) {
+    const AcceptedHead head = accepted(made_request(HttpMethod::kGet, target, fields));
+    REQUIRE(std::holds_alternative<Box<WatchCall>>(head.call.what));
+    CHECK(head.plan.route == Route::kWatch);
+    CHECK_FALSE(head.plan.write);
+    return *std::get<Box<WatchCall>>(head.call.what);
+  };
+  const WatchCall plain = watch("/v1/watch?key=a%2Fb");
+  CHECK(plain.filter.key == "a/b");
+  CHECK_FALSE(plain.filter.prefix);
+  CHECK_FALSE(plain.since);
+  CHECK_FALSE(plain.state);
+  CHECK(plain.values);
+  CHECK_FALSE(plain.linear);
+  CHECK(plain.progress == seconds(10));
+  const WatchCall all = watch("/v1/watch?prefix=a&since=7&state=1&values=0&progress=100&read=linear");
+  CHECK(all.filter.key == "a");
+  CHECK(all.filter.prefix);
+  CHECK(all.since == Revision(7));
+  CHECK(all.state);
+  CHECK_FALSE(all.values);
+  CHECK(all.linear);
+  CHECK(all.progress == milliseconds(100));
+  const WatchCall others =
+      watch("/v1/watch?prefix=&since=0&state=false&values=true&progress=60000&read=local");
+  CHECK(others.filter.key.empty());
+  CHECK(others.filter.prefix);
+  CHECK(others.since == Revision(0));
+  CHECK_FALSE(others.state);
+  CHECK(others.values);
+  CHECK_FALSE(others.linear);
+  CHECK(others.progress == seconds(60));
+
+  for (const char* target : {"/v1/watch",
+                             "/v1/watch?since=7",
+                             "/v1/watch?key=",
+                             "/v1/watch?key=a&prefix=a",
+                             "/v1/watch?key=a&key=b",
+                             "/v1/watch?key=a&since=",
+                             "/v1/watch?key=a&since=-1",
+                             "/v1/watch?key=a&since=x",
+                             "/v1/watch?key=a&since=18446744073709551616",
+                             "/v1/watch?key=a&state=2",
+                             "/v1/watch?key=a&values=no",
+                             "/v1/watch?key=a&progress=99",
+                             "/v1/watch?key=a&progress=60001",
+                             "/v1/watch?key=a&progress=",
+                             "/v1/watch?key=a&read=newest",
+                             "/v1/watch?key=a&min_rev=7",
+                             "/v1/watch?key=a&wait=7",
+                             "/v1/watch?key=a&timeout=7",
+                             "/v1/watch?key=a&limit=7",
+                             "/v1/watch?key=a&keys=true"}) {
+    CAPTURE(target);
+    const HttpResponse response = refused(get(target));
+    CHECK(response.status == 400);
+    CHECK_FALSE(response.close);
+    CHECK_FALSE(contains(response.body, "outcome"));
+  }
+  const std::string longest(limits::kKeyBytes, 'a');
+  CHECK(watch(("/v1/watch?key=" + longest).c_str()).filter.key == longest);
+  CHECK(refused(get("/v1/watch?key=a" + longest)).status == 400);
+  CHECK(refused(get("/v1/watch?prefix=a" + longest)).status == 400);
+  CHECK(refused(get("/v1/watch/a?key=a")).status == 404);
+}
+
+TEST_CASE("api: a watch is a GET") {
+  for (const HttpMethod method :
+       {HttpMethod::kHead, HttpMethod::kPut, HttpMethod::kPost, HttpMethod::kDelete, HttpMethod::kOther}) {
+    const HttpResponse response = refused(made_request(method, "/v1/watch?key=a"));
+    CHECK(response.status == 405);
+    CHECK(contains(response.fields, "Allow: GET\r\n"));
+  }
+  for (const char* field : {"If-Match", "If-None-Match"})
+    CHECK(refused(made_request(HttpMethod::kGet, "/v1/watch?key=a", {{field, "\"1\""}})).status == 400);
+}
+
+TEST_CASE("api: where a browser goes on counts for more than where it began") {
+  const auto since = [](const char* target, const char* id) {
+    const AcceptedHead head = accepted(made_request(HttpMethod::kGet, target, {{"last-event-id", id}}));
+    return std::get<Box<WatchCall>>(head.call.what)->since;
+  };
+  CHECK(since("/v1/watch?key=a", "9") == Revision(9));
+  CHECK(since("/v1/watch?key=a&since=7", "9") == Revision(9));
+  CHECK(since("/v1/watch?key=a&since=7", "0") == Revision(0));
+  CHECK(since("/v1/watch?key=a&since=7", "") == Revision(7));
+  CHECK(since("/v1/watch?key=a&state=1", "") == std::nullopt);
+  for (const char* id : {"x", "9x", "-1", "9 9", "18446744073709551616"}) {
+    const HttpResponse response =
+        refused(made_request(HttpMethod::kGet, "/v1/watch?key=a&since=7", {{"Last-Event-ID", id}}));
+    CHECK(response.status == 400);
+    CHECK(contains(response.body, "Last-Event-ID has to be a revision"));
+  }
+  const auto events = [](const kvd::testing::HttpFieldList& fields) {
+    return accepted(made_request(HttpMethod::kGet, "/v1/watch?key=a", fields)).plan.events;
+  };
+  CHECK_FALSE(events({}));
+  CHECK_FALSE(events({{"Accept", "*/*"}}));
+  CHECK(events({{"Accept", "text/event-stream"}}));
+  CHECK(events({{"accept", "text/html, text/event-stream;q=0.9"}}));
+}
+
+TEST_CASE("api: a read that waits for a change") {
+  const auto poll = [](const HttpRequest& asked) {
+    AcceptedHead head = accepted(asked);
+    REQUIRE(std::holds_alternative<Box<PollCall>>(head.call.what));
+    return *std::get<Box<PollCall>>(head.call.what);
+  };
+  const PollCall one = poll(get("/v1/kv/a%2Fb?since=7&wait=600000&read=linear&min_rev=5"));
+  CHECK(one.filter.key == "a/b");
+  CHECK_FALSE(one.filter.prefix);
+  CHECK(one.since == Revision(7));
+  CHECK(one.wait == seconds(600));
+  CHECK(std::get<ReadKey>(one.read.operation).key == "a/b");
+  CHECK(one.read.read == ReadMode::kLinear);
+  CHECK(one.read.min_revision == Revision(5));
+  const PollCall page = poll(get("/v1/kv?prefix=a&since=7&limit=3&keys=true"));
+  CHECK(page.filter.key == "a");
+  CHECK(page.filter.prefix);
+  CHECK(page.wait == Duration(0));
+  CHECK(std::get<ListKeys>(page.read.operation).limit == 3);
+  CHECK(poll(get("/v1/kv?since=0&wait=0")).filter.key.empty());
+  CHECK(poll(made_request(HttpMethod::kHead, "/v1/kv/a?since=7&wait=5")).wait == milliseconds(5));
+  CHECK(std::holds_alternative<StoreCall>(accepted(get("/v1/kv/a?min_rev=7")).call.what));
+
+  for (const char* target : {"/v1/kv/a?wait=5", "/v1/kv?prefix=a&wait=5"})
+    CHECK(contains(refused(get(target)).body, "'wait' goes with 'since'"));
+  for (const char* target :
+       {"/v1/kv/a?since=x&wait=5", "/v1/kv/a?since=7&wait=-1", "/v1/kv/a?since=7&wait=600001",
+        "/v1/kv/a?since=7&wait=", "/v1/kv/a?since=7&state=1", "/v1/kv/a?since=7&values=0",
+        "/v1/kv/a?since=7&since=8"})
+    CHECK(refused(get(target)).status == 400);
+  for (const HttpMethod method : {HttpMethod::kPut, HttpMethod::kPost, HttpMethod::kDelete})
+    CHECK(refused(made_request(method, "/v1/kv/a?since=7")).status == 400);
+}
+
 TEST_CASE("api: collections are deleted by a prefix that is not empty") {
   CHECK(operation<DeletePrefix>(made_request(HttpMethod::kDelete, "/v1/kv?prefix=x%20&timeout=9")).prefix ==
         "x ");

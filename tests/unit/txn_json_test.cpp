@@ -78,6 +78,13 @@ TEST_CASE("txn json: each operation, in order, in both branches") {
   CHECK(all->else_ops[1].key == "a");
 }
 
+// Such a text lies nowhere in memory.
+TEST_CASE("txn json: a body that is not there") {
+  Result<Transaction, BodyError> none = parse_transaction(std::string_view(), 100);
+  REQUIRE(!none);
+  CHECK(none.error().detail.starts_with("the body is no JSON"));
+}
+
 TEST_CASE("txn json: a refusal names the place") {
   struct Case {
     const char* json;

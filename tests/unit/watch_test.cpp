@@ -1,4 +1,5 @@
 // What the watch actor is made of: the history that it keeps, and the index of who watches which key.
+// The actor itself is tested on a node of its own, beside the simulator.
 #include <doctest.h>
 
 #include <memory>

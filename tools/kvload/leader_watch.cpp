@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <simdjson.h>
-#include <strings.h>
 
 #include <charconv>
 
@@ -28,14 +27,6 @@ std::string advertised(const std::string& body) {
 }
 
 }  // namespace
-
-std::string_view field_of(const Response& response, std::string_view name) {
-  for (const auto& [known, content] : response.fields) {
-    if (known.size() == name.size() && strncasecmp(known.data(), name.data(), name.size()) == 0)
-      return content;
-  }
-  return {};
-}
 
 LeaderWatch::LeaderWatch(uv_loop_t* loop, std::vector<Target> targets, OnLeader on_leader)
     : loop_(loop),

@@ -45,7 +45,4 @@ class LeaderWatch : public ConnectionOwner {
   uint64_t epoch_ = 0;
 };
 
-// The first field of that name, case ignored; empty: there is none.
-std::string_view field_of(const Response& response, std::string_view name);
-
 }  // namespace kvd::load

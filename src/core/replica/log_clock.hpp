@@ -6,7 +6,9 @@
 //
 // A server that follows keeps what its leader said last, and goes on from there when it leads. It believes the newest
 // epoch's leader alone, also when that says less than one before: a leader that was deposed without knowing it let its
-// clock run beside its successor's, and nothing that was acknowledged counts by what it showed.
+// clock run beside its successor's, and nothing that was acknowledged counts by what it showed. For the same reason a
+// leader tells its clock with its entries alone until it is active: before, it may show what it showed in a reign that
+// others had already ended.
 #pragma once
 #include <cstdint>
 

@@ -15,7 +15,7 @@ void Replica::from_leader(const PeerSaid& said, PeerMessage& message) {
     }
   } else if (auto* heartbeat = std::get_if<Heartbeat>(&message)) {
     if (accept_leader(said, heartbeat->epoch)) {
-      clock_.hear(heartbeat->epoch, heartbeat->clock);
+      if (heartbeat->clock != 0) clock_.hear(heartbeat->epoch, heartbeat->clock);
       on_heartbeat(said, *heartbeat);
     } else if (heartbeat->epoch < epoch_) {
       out_.emit(LinkSend{said.link, HeartbeatAck{epoch_, 0, false, 0, false}});

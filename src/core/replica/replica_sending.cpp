@@ -27,7 +27,7 @@ void Replica::send_heartbeat(Peer& peer, bool notice) {
   if (!notice) peer.heartbeat_at = out_.now + out_.config.heartbeat;
   peer.told_commit = commit_;
   out_.emit(LinkSend{peer.link, Heartbeat{epoch_, commit_, leader()->round, store_.digest(),
-                                          log_.last().revision, notice, clock_.ms()}});
+                                          log_.last().revision, notice, active() ? clock_.ms() : 0}});
 }
 
 void Replica::send_entries(Peer& peer) {

@@ -1,11 +1,10 @@
-// Who watches a key: exact keys by hash, prefixes by hash for each length that a prefix has. So a change costs as much
-// as there are lengths of prefixes, and who watches it, however many watch something else.
+// Who watches a key: looked up among the exact keys, and among the prefixes of each length that there is. So a change
+// costs some look-ups and those who watch it, however many watch something else.
 #pragma once
 #include <functional>
 #include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "msg/watch.hpp"
@@ -37,12 +36,7 @@ class WatchIndex {
   }
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
-  // Only looked up in, never walked: its order is nobody's.
-  using ByText = std::unordered_map<std::string, std::vector<Watcher*>, Hash, std::equal_to<>>;
+  using ByText = std::map<std::string, std::vector<Watcher*>, std::less<>>;
 
   template <class Visit>
   static void each_of(const ByText& all, std::string_view text, Visit& visit) {

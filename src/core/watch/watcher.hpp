@@ -1,4 +1,5 @@
-// One client that watches: by a stream, or by a call that waits for a change. Plain values of the watch actor.
+// One client that watches: by a stream, or by a call that waits for a change. Plain values of the watch actor, which
+// alone changes them.
 #pragma once
 #include <cstdint>
 #include <memory>

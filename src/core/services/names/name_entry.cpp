@@ -8,6 +8,7 @@
 
 #include "base/check.hpp"
 #include "base/ip_address.hpp"
+#include "base/json.hpp"
 #include "base/json_writer.hpp"
 #include "msg/name_rules.hpp"
 
@@ -97,7 +98,7 @@ Result<NameEntry> parse_name(std::string_view body) {
   dom::parser parser;
   dom::element document;
   dom::object object;
-  const simdjson::error_code code = parser.parse(body.data(), body.size()).get(document);
+  const simdjson::error_code code = parse_json(parser, body, document);
   if (code != simdjson::SUCCESS)
     return failure(fmt::format("the body is no JSON: {}", simdjson::error_message(code)));
   if (document.get(object) != simdjson::SUCCESS) return failure("the body has to be a JSON object");
@@ -116,7 +117,7 @@ std::optional<NameEntry> decode_name(std::string_view data) {
   dom::element document;
   dom::object object;
   if (data.size() > 2 * kNameBodyBytes ||
-      parser.parse(data.data(), data.size()).get(document) != simdjson::SUCCESS ||
+      parse_json(parser, data, document) != simdjson::SUCCESS ||
       document.get(object) != simdjson::SUCCESS)
     return std::nullopt;
   NameEntry entry;

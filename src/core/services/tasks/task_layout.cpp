@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/json.hpp"
 #include "base/json_writer.hpp"
 #include "base/utf8.hpp"
 #include "core/services/zk_calls.hpp"
@@ -85,7 +86,7 @@ TaskNote decode_task_note(std::string_view text) {
   simdjson::dom::parser parser;
   element root;
   TaskNote note;
-  if (parser.parse(text.data(), text.size()).get(root) != simdjson::SUCCESS || !root.is_object()) return note;
+  if (parse_json(parser, text, root) != simdjson::SUCCESS || !root.is_object()) return note;
   const std::string state = text_in(root, "state");
   for (int i = 0; i <= static_cast<int>(kLastTaskEnd); ++i) {
     if (state == task_end_name(static_cast<TaskEnd>(i))) note.end = static_cast<TaskEnd>(i);

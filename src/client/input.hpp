@@ -1,0 +1,15 @@
+// What a command is given as its value or body: a text of the command line, the standard input, or a file, each read
+// as a whole before any server is asked.
+#pragma once
+#include <string>
+
+#include "base/command_line.hpp"
+#include "base/result.hpp"
+#include "client/store_options.hpp"
+
+namespace kvd::client {
+
+// At most limits::kWriteBytes, as no server takes more. The failure is one for the program to end with.
+Result<std::string, CommandEnd> read_input(const InputSource& source);
+
+}  // namespace kvd::client

@@ -1,0 +1,25 @@
+// The table of the subcommands that are clients: each with its flags and with what reads them. options.cpp puts it
+// together.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/command_line.hpp"
+#include "client/options.hpp"
+#include "msg/types.hpp"
+
+namespace kvd::client {
+
+struct ClientEntry {
+  CommandSpec spec;
+  ClientCommand (*read)(CommandLine&, const Surroundings&);
+};
+
+// With the flag --servers in front of `flags`.
+CommandSpec client_spec_of(const char* name, const char* usage, const char* does, std::string notes,
+                           std::vector<FlagSpec> flags);
+std::vector<Address> read_servers(CommandLine& line);
+
+std::vector<ClientEntry> store_entries();  // get, put, del, ls, txn, add, watch
+
+}  // namespace kvd::client

@@ -1,0 +1,111 @@
+// See store_client.hpp.
+#include "client/store_client.hpp"
+
+#include <fmt/format.h>
+#include <sysexits.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "client/answers.hpp"
+
+namespace kvd::client {
+namespace {
+
+constexpr Duration kBehindTheLastTry = milliseconds(100);  // it says more than that the time is over
+
+// 128 bits, as nobody may draw the same as long as either is remembered.
+std::string draw_idempotency_key() {
+  std::random_device device;
+  return fmt::format("kvd-{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
+}
+
+bool is_read(const StoreRequest& request) { return request.method == "GET"; }
+
+// Another try may have a better answer: 408 and 5xx, but for what a server cannot do at all or has no room for.
+bool is_for_now(const Response& answer) {
+  if (answer.status >= 400 && problem_outcome(answer.body) == "unknown") return true;
+  if (answer.status < 500) return answer.status == 408;
+  return answer.status != 501 && answer.status != 505 && answer.status != 507;
+}
+
+// `doubt`: an earlier try may have been done. What is refused by what is stored is remembered with the key, so that it
+// is the one answer to all tries; any other refusal is about the last try alone.
+StoreFailure refusal(const Response& answer, bool doubt) {
+  if (answer.status == 404 && answer.body.empty()) return {1, "there is no such key"};
+  const std::string text = problem_text(answer.status, answer.body);
+  if (answer.status == 409 || answer.status == 412) return {1, text};
+  if (doubt) return {EX_TEMPFAIL, "the outcome of an earlier try is unknown, and now " + text};
+  return {answer.status >= 500 ? EX_UNAVAILABLE : EX_DATAERR, text};
+}
+
+StoreFailure time_is_over(bool unknown, const std::string& last_failure) {
+  return {unknown ? EX_TEMPFAIL : EX_UNAVAILABLE,
+          fmt::format("{}: {}", unknown ? "the outcome is unknown" : "no server answered in time",
+                      last_failure.empty() ? "the server is silent" : last_failure)};
+}
+
+// The server answers before its share of the time, `left`, is over here.
+std::string target_of(const StoreRequest& request, Duration left) {
+  return fmt::format("{}?{}{}timeout={}", request.path, request.query, request.query.empty() ? "" : "&",
+                     std::max<int64_t>(to_ms(left) * 9 / 10, 1));
+}
+
+}  // namespace
+
+StoreClient::StoreClient(net::Loop& loop, const StoreAccess& access, uint64_t seed)
+    : loop_(loop), timeout_(access.timeout), client_(loop.get(), access.servers, seed) {}
+
+Result<Response, StoreFailure> StoreClient::ask(const StoreRequest& request) {
+  const bool write = !is_read(request);
+  const uint64_t until = uv_hrtime() + static_cast<uint64_t>(timeout_.count()) * 1000;
+  std::optional<Result<Response, StoreFailure>> end;
+  std::unique_ptr<HttpCall> call;
+  std::string last_failure;
+  const auto finish = [&](Result<Response, StoreFailure> with) {
+    if (!end) end = std::move(with);
+    loop_.stop();
+  };
+  const auto give_up = [&] {
+    finish(Failure<StoreFailure>(time_is_over(write && call->may_be_done(), last_failure)));
+  };
+
+  HttpRequest http;
+  http.method = request.method;
+  http.target = [&] { return target_of(request, call->time_left()); };
+  http.fields = request.fields + (write ? "Idempotency-Key: " + draw_idempotency_key() + "\r\n" : "");
+  http.body = request.body;
+  http.silence = timeout_;
+  http.until = until;
+  HttpEvents events;
+  events.on_failed = [&](const std::string& why) {
+    const bool more = uv_hrtime() < until;
+    if (more || last_failure.empty()) last_failure = why;  // one that had no time says nothing
+    if (!more) give_up();
+    if (more && call->tried_all()) say_.once(why + "; trying on");
+    return more;
+  };
+  events.on_answer = [&](const Response& answer) {
+    if (field_of(answer, "Kvd-Complete") == "false") say_.once("this server's copy may lack keys");
+    if (is_for_now(answer)) {
+      last_failure = problem_text(answer.status, answer.body);
+      return uv_hrtime() < until ? call->try_again() : give_up();
+    }
+    if (answer.status < 400) return finish(answer);
+    finish(Failure<StoreFailure>(refusal(answer, write && call->may_be_done())));
+  };
+  call = std::make_unique<HttpCall>(client_, std::move(http), std::move(events));
+  net::Timer deadline(loop_.get(), give_up);
+  deadline.start(timeout_ + kBehindTheLastTry);
+  while (!end) loop_.run();
+  return std::move(*end);
+}
+
+StoreFailure StoreClient::useless(const StoreRequest& request, const std::string& why) {
+  return {is_read(request) ? EX_UNAVAILABLE : EX_TEMPFAIL, why};
+}
+
+}  // namespace kvd::client

@@ -1,0 +1,44 @@
+// One request to the store after the other, for a command that has nothing else to do meanwhile: through any of its
+// servers, again and again until the time is over, and a write never twice. Loop thread only.
+#pragma once
+#include <string>
+
+#include "base/command_line.hpp"
+#include "base/result.hpp"
+#include "client/http_client.hpp"
+#include "client/say.hpp"
+#include "client/store_options.hpp"
+#include "net/loop.hpp"
+
+namespace kvd::client {
+
+struct StoreRequest {
+  std::string method;
+  std::string path;      // percent-encoded
+  std::string query{};   // likewise, and without `timeout`
+  std::string fields{};  // of the header, each with its CRLF
+  std::string body{};
+};
+
+// The exit codes of the store's commands, with the line that tells why.
+using StoreFailure = CommandEnd;
+
+class StoreClient {
+ public:
+  StoreClient(net::Loop& loop, const StoreAccess& access, uint64_t seed);
+
+  // Runs the loop until a server has answered, for good, or the time is over. A request that is no GET gets an
+  // Idempotency-Key. The answer is below 400.
+  Result<Response, StoreFailure> ask(const StoreRequest& request);
+
+  // About an answer that cannot be understood.
+  static StoreFailure useless(const StoreRequest& request, const std::string& why);
+
+ private:
+  net::Loop& loop_;
+  Duration timeout_;
+  HttpClient client_;
+  Say say_;
+};
+
+}  // namespace kvd::client
