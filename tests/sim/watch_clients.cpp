@@ -125,6 +125,7 @@ bool WatchClients::ask(Client& client, decltype(Call::what) what, Duration timeo
   if (hosts_.host_state(client.server) != HostState::kRunning) return false;
   const RequestId id = request_id(kWatchConnection + ++connections_, 0);
   client.id = id;
+  client.in_time = healed_;
   client.commit = commits_[static_cast<size_t>(client.server)];
   context_.queue.after(patience, [this, &client, id] {
     if (client.id == id) give_up(client, id);
@@ -177,7 +178,7 @@ void WatchClients::read(Client& client) {
 
 void WatchClients::give_up(Client& client, RequestId id) {
   const auto* stream = std::get_if<Stream>(&client.what);
-  if (stream == nullptr && healed_)
+  if (stream == nullptr && client.in_time)
     context_.fail(Verdict::kLiveness, fmt::format("s{} did not answer watch client {} in time", client.server,
                                                   &client - clients_.data()));
   if (stream != nullptr && settled_) return;

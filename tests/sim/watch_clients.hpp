@@ -53,8 +53,9 @@ class WatchClients {
   struct Client {
     uint64_t turn = 0;  // counts what it does: what was planned before is ignored
     int server = 0;
-    RequestId id;     // of what is under way; 0: nothing
-    Revision commit;  // that the server had when it was asked
+    RequestId id;          // of what is under way; 0: nothing
+    Revision commit;       // that the server had when it was asked
+    bool in_time = false;  // it has to be answered
     WatchCopy copy;
     std::optional<Revision> oldest;  // that a server has named last
     bool stale = false;

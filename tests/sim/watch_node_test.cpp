@@ -172,18 +172,18 @@ TEST_CASE("watch: the state is read part by part, and what is written meanwhile 
   NodeConfig config = with_window(200);
   config.tuning.watch_page = 2;
   Watched a(config);
-  for (const char* key : {"a", "b", "c", "d"}) a.put(key, "1");
+  for (const char* key : {"a", "b", "c", "d", "e", "f"}) a.put(key, "1");
   const uint64_t stream = a.open(state_of(""));
   CHECK(a.lines(stream) == Said{"a=1@1 state", "b=1@2 state", "c=1@3 state"});
   a.ask(DeleteKey{"d", {}});
-  a.put_all({"a", "e"});
+  a.put_all({"a", "g"});
   a.take(stream);
-  CHECK(a.lines(stream) == Said{"d=1@4 state", "d=-@5 state", "a=v@6 more state"});
+  CHECK(a.lines(stream) == Said{"d=1@4 state", "d=-@7 state", "a=v@8 more state"});
   a.take(stream);
-  CHECK(a.lines(stream) == Said{"e=v@6 state", "e=v@6 state", "synced 6"});
+  CHECK(a.lines(stream) == Said{"g=v@8 state", "e=1@5 state", "f=1@6 state"});
   a.put("b", "2");
   a.take(stream);
-  CHECK(a.lines(stream) == Said{"b=2@7"});
+  CHECK(a.lines(stream) == Said{"g=v@8 state", "synced 8", "b=2@9"});
 }
 
 TEST_CASE("watch: of a key that is not there the state is empty") {
