@@ -240,13 +240,18 @@ class ZooKeeper:
 
 
 class Stream:
-    """A request that its connection holds: the lines of its answer, one by one."""
+    """A request that its connection holds: the lines of its answer, one by one. With `receive_bytes` there is little room
+    for what is not read."""
 
-    def __init__(self, port, path, body=''):
-        self.connection = socket.create_connection(('127.0.0.1', port), timeout=PATIENCE_S)
+    def __init__(self, port, path, body='', method='POST', receive_bytes=0):
+        self.connection = socket.socket()
+        self.connection.settimeout(PATIENCE_S)
+        if receive_bytes:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self.connection.connect(('127.0.0.1', port))
         self.connection.sendall(
-            f'POST {path} HTTP/1.1\r\nHost: kvd\r\nContent-Length: {len(body)}\r\n\r\n{body}'.encode())
-        self.answer = http.client.HTTPResponse(self.connection, method='POST')
+            f'{method} {path} HTTP/1.1\r\nHost: kvd\r\nContent-Length: {len(body)}\r\n\r\n{body}'.encode())
+        self.answer = http.client.HTTPResponse(self.connection, method=method)
         self.answer.begin()
 
     def line(self):
@@ -327,6 +332,9 @@ class Kvd:
 
     def hold(self, path, body=''):
         return Stream(self.port, path, body)
+
+    def watch(self, query, **options):
+        return Stream(self.port, f'/v1/watch?{query}', method='GET', **options)
 
     def kill(self):
         self.running.end()
