@@ -1,4 +1,5 @@
-// Reading JSON. The caller includes what it reads with; here is only what the library would get wrong.
+// Reading JSON: simdjson's own parser does it, and whoever reads a document takes it apart with simdjson's types. Here
+// is only what the library would get wrong.
 #pragma once
 #include <simdjson.h>
 

@@ -32,6 +32,7 @@ struct Tuning {
   size_t watch_window = limits::kStreamWindow;
   size_t watch_slice = limits::kStreamSlice;
   size_t watch_visits = limits::kStreamVisits;
+  size_t watch_page = limits::kStreamPage;
 };
 
 // An IPv4 network whose addresses are given to names that bring none.

@@ -66,6 +66,10 @@ enum class Mutation : uint8_t {
   kClockWithoutLeader,    //     the log's clock counts the time without a leader
   kStallCounted,          //     ... the time in which the leader's loop slept
   kDeposedClockKept,      //     ... what it showed to a leader that was deposed without knowing it
+  kDueByCommitted,        //  8: what ends is decided by what is committed, whatever the tail makes of it
+  kRenewalUnlogged,       //     a lease's renewal is answered without being in the log
+  kTermOutlivesKey,       //     the term of a key that was deleted, or written anew, stays
+  kExpiredEarly,          //     a term ends before its time
   kWatchUncommitted,      //  8: what watchers are told is not committed yet
   kBehindJumps,           //     a stream that is read too slowly goes on with what is left of the history
   kOldestOffByOne,        //     the history is said to reach back one revision further than it does

@@ -410,6 +410,8 @@ Status Node::Parts::status() const {
   status.standalone = config.standalone;
   status.complete = replica.complete();
   status.keys = replica.store().size();
+  status.terms = replica.store().size(Space::kTerms);
+  status.leases = replica.store().size(Space::kLeases);
   status.value_bytes = replica.store().value_bytes();
   status.store_bytes = replica.store().bytes();
   status.durable = config.self.durable;

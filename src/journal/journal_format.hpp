@@ -36,7 +36,7 @@ namespace kvd {
 inline constexpr uint32_t kJournalFormat = 2;  // of logs, snapshots and backups
 // Of the facts; 1 had no register. 3 says what 2 says: a kvd that knows no frames of format 2 has to refuse the
 // directory, and not to take its log for one that is damaged.
-inline constexpr uint32_t kFactsFormat = 3;
+inline constexpr uint32_t kFactsFormat = 4;
 inline constexpr char kFactsName[] = "facts";
 inline constexpr char kFactsTemporary[] = "facts.tmp";
 

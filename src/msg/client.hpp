@@ -45,10 +45,23 @@ struct ListKeys {
   uint32_t limit = 0;
   bool keys_only = false;
 };
+// How long a key is to live from a write on (core/replica/terms.hpp).
+struct Term {
+  enum class Kind : uint8_t {
+    kNone,   // until it is deleted
+    kKeep,   // as it was
+    kTime,   // `number` ms, limits::kTtlMsMin to limits::kTtlMsMax
+    kLease,  // as long as the lease of that id
+  };
+  Kind kind = Kind::kNone;
+  uint64_t number = 0;
+  bool operator==(const Term&) const = default;
+};
 struct PutKey {
   std::string key;
   Bytes value;
   Condition condition;
+  Term term = {};
 };
 struct DeleteKey {
   std::string key;
@@ -61,6 +74,7 @@ struct DeletePrefix {
 struct BatchOp {
   std::string key;
   std::optional<Bytes> value;  // none: delete
+  Term term = {};              // of a value
 };
 struct WriteBatch {  // one revision, all or nothing, in order
   std::vector<BatchOp> ops;
@@ -70,20 +84,23 @@ struct WriteBatch {  // one revision, all or nothing, in order
 // What has to be true of a key for a transaction's first branch. A key that is not there has revision 0 and version 0,
 // and no value.
 struct TxnCondition {
-  enum class Of : uint8_t { kExists, kRevision, kVersion, kValue };
+  enum class Of : uint8_t { kExists, kRevision, kVersion, kValue, kLease };
   enum class Is : uint8_t { kEqual, kNotEqual, kLess, kGreater };
   std::string key;
   Of of = Of::kExists;
-  Is is = Is::kEqual;   // kExists: always kEqual
-  uint64_t number = 0;  // to compare with a revision or version; kExists: 1, or 0 for a key that is not there
-  Bytes value;          // kValue; with kLess or kGreater a decimal number (base/decimal.hpp)
+  Is is = Is::kEqual;  // kExists: always kEqual
+  // To compare with a revision or version; kExists: 1, or 0 for a key that is not there; kLease: the id of one that
+  // has not ended (there is no key then).
+  uint64_t number = 0;
+  Bytes value;  // kValue; with kLess or kGreater a decimal number (base/decimal.hpp)
 };
 struct TxnOp {
-  enum class Kind : uint8_t { kPut, kDelete, kAdd, kAppend, kGet };
+  enum class Kind : uint8_t { kPut, kDelete, kAdd, kAppend, kGet, kTouch };
   Kind kind = Kind::kGet;
   std::string key;
   Bytes value;     // kPut, kAppend
   int64_t by = 0;  // kAdd
+  Term term = {};  // kPut, kTouch
 };
 // One revision, all or nothing: when all conditions hold the first branch is done, else the second one, in order.
 // At least one operation in the two of them.
@@ -123,9 +140,36 @@ struct AppendBytes {  // to the key's value; to nothing where there is none yet
   Condition condition;
 };
 
+// Another term for a key, and nothing else: it keeps its revision.
+struct TouchKey {
+  std::string key;
+  Term term;
+  Condition condition;
+};
+// ---- leases (core/replica/leases.hpp) ----
+struct GrantLease {
+  uint64_t ttl_ms = 0;  // limits::kLeaseTtlMsMin to limits::kLeaseTtlMsMax
+  std::string name;     // for people, at most limits::kLeaseNameBytes
+};
+struct RenewLeases {
+  std::vector<uint64_t> ids;  // 1 to limits::kLeasesAtOnce
+};
+struct EndLease {
+  uint64_t id = 0;
+};
+struct ReadLease {
+  uint64_t id = 0;
+  bool keys = false;
+};
+struct ListLeases {
+  uint64_t after = 0;
+  uint32_t limit = 0;  // 1 to limits::kListItemsMax
+};
+
 using Operation =
     std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefix, WriteBatch, ChangeSettings, QueryStatus,
-                 MoveLeader, ReadSnapshot, DecideLineage, Box<Transaction>, AddNumber, AppendBytes>;
+                 MoveLeader, ReadSnapshot, DecideLineage, Box<Transaction>, AddNumber, AppendBytes, TouchKey,
+                 GrantLease, RenewLeases, EndLease, ReadLease, ListLeases>;
 
 enum class ReadMode { kLocal, kLinear };
 
@@ -138,9 +182,14 @@ struct StoreCall {
 };
 
 // ---- replies ----
+struct Lifetime {                   // of a key, as far as the server that answers has heard
+  std::optional<uint64_t> left_ms;  // none: until it is deleted
+  uint64_t lease = 0;               // by which it lives; 0: none
+};
 struct KeyFound {
   Record item;
   bool complete = true;  // false: this server knows that it misses keys
+  Lifetime life = {};
 };
 struct KeyMissing {
   bool complete = true;
@@ -177,6 +226,34 @@ struct LineageForced {
   Lineage lineage;
 };
 
+struct KeyTouched {
+  uint64_t left_ms = 0;
+};
+struct LeaseGranted {
+  uint64_t id = 0;
+  uint64_t ttl_ms = 0;
+};
+struct LeasesRenewed {
+  std::vector<std::optional<uint64_t>> left_ms;  // of each that was named; none: there is no such lease
+};
+struct LeaseEnded {};
+struct LeaseInfo {
+  uint64_t id = 0;
+  uint64_t ttl_ms = 0;
+  uint64_t left_ms = 0;
+  std::string name;
+};
+struct LeaseFound {
+  LeaseInfo lease;
+  std::vector<std::string> keys;  // when they were asked for
+  bool complete = true;
+};
+struct LeaseList {
+  std::vector<LeaseInfo> leases;
+  bool more = false;
+  bool complete = true;
+};
+
 struct NumberIs {  // after an addition; the reply's revision is the key's
   int64_t value = 0;
 };
@@ -199,7 +276,10 @@ struct OpFound {
   Revision revision;  // 0: that of the answer, since an operation before this one wrote the key
 };
 struct OpMissing {};
-using OpResult = std::variant<OpPut, OpDeleted, OpAdded, OpAppended, OpFound, OpMissing>;
+struct OpTouched {
+  bool touched = false;  // false: there was no such key
+};
+using OpResult = std::variant<OpPut, OpDeleted, OpAdded, OpAppended, OpFound, OpMissing, OpTouched>;
 struct TxnDone {
   bool succeeded = false;         // all conditions held
   std::vector<OpResult> results;  // of the branch that was done
@@ -224,6 +304,8 @@ enum class ErrorCode : uint8_t {
   kNotEmpty,    // 409: there are keys, and there should be none
   kNotANumber,  // 409: what is to be added to is no decimal number
   kOverflow,    // 409: the sum is beyond 64 bits
+  kLeaseOver,   // 410: there is no such lease, or no more
+  kLeaseFull,   // 409: it has as many keys as it may
 };
 enum class Outcome : uint8_t { kNotApplied, kUnknown };
 
@@ -263,6 +345,7 @@ struct Counters {       // monotonic since the start
   uint64_t snapshots_sent = 0;
   uint64_t snapshots_installed = 0;
   uint64_t in_sync_changes = 0;
+  uint64_t expired = 0;  // keys and leases that ended by their time while this node led
 };
 
 struct ElectionRecord {  // one reign, as this server saw it begin
@@ -322,6 +405,8 @@ struct Status {
   std::string not_ready;              // one line; empty when ready
   uint64_t keys = 0;
   uint64_t value_bytes = 0;
+  uint64_t terms = 0;  // keys that live for a time
+  uint64_t leases = 0;
   uint64_t store_bytes = 0;   // about what the copy takes in memory
   bool hears_leader = false;  // or leads
   bool durable = false;       // there is a disk ...
@@ -351,7 +436,8 @@ struct SnapshotPart {  // the entries come before the items; stays within its no
 
 using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
                             BatchWritten, ConditionFailed, SettingsChanged, Failed, Box<Status>, LeaderMoved,
-                            Box<SnapshotPart>, Box<Fenced>, LineageForced, Box<TxnDone>, NumberIs>;
+                            Box<SnapshotPart>, Box<Fenced>, LineageForced, Box<TxnDone>, NumberIs, KeyTouched,
+                            LeaseGranted, LeasesRenewed, LeaseEnded, Box<LeaseFound>, LeaseList>;
 
 struct StoreAnswer {
   Answer answer;

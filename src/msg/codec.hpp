@@ -70,6 +70,9 @@ template <>
 inline constexpr size_t kSmallest<Record> = 4 + 4 + 8 + 8 + 8 + 1;
 constexpr size_t kSmallestEffect = 4 + 1 + 8 + 8 + 1;
 
+// What an effect is.
+inline constexpr uint8_t kDeleted = 0, kValueFollows = 1, kExpired = 2;
+
 // ---- writing ----
 
 class Encoder {
@@ -131,7 +134,7 @@ class Encoder {
     for (const Record& effect : entry.effects) {
       CHECK(effect.modified() == entry.revision);
       put(effect.key());
-      put(effect.has_value());
+      put(effect.has_value() ? kValueFollows : effect.expired() ? kExpired : kDeleted);
       if (effect.has_value()) put(effect.value());
       put(effect.created());
       put(effect.version());
@@ -312,8 +315,10 @@ class Decoder {
   }
   void get_effect(Record& effect, Revision revision) {
     const std::string_view name = key();
-    bool has_value = false;
-    get(has_value);
+    uint8_t kind = 0;
+    get(kind);
+    if (kind > kExpired) fail(fmt::format("an effect of kind {}", kind));
+    const bool has_value = kind == kValueFollows;
     const std::string_view value = has_value ? text() : std::string_view();
     Record::Metadata metadata;
     metadata.modified = revision;
@@ -321,7 +326,7 @@ class Decoder {
     get(metadata.version);
     get(metadata.space);
     if (failed()) return;
-    effect = has_value ? Record(name, value, metadata) : Record::deletion(name, metadata);
+    effect = has_value ? Record(name, value, metadata) : Record::deletion(name, metadata, kind == kExpired);
   }
   // What holds its own kind does so by such pointers: these count how deep.
   template <class T>

@@ -66,10 +66,24 @@ static_assert(2 * kStreamReport <= kStreamWindow);
 // In one turn of the loop: changes looked at for one stream, and streams.
 inline constexpr size_t kStreamSlice = 4'096;
 inline constexpr size_t kStreamVisits = 512;
+inline constexpr size_t kStreamPage = 256;  // keys of what is there, read at once
+// Terms and leases: beyond these 400; a lease with more keys 409.
+inline constexpr uint64_t kTtlMsMin = 100;
+inline constexpr uint64_t kTtlMsMax = 315'360'000'000;  // ten years
+inline constexpr uint64_t kLeaseTtlMsMin = 1000;
+inline constexpr uint64_t kLeaseTtlMsMax = 2'592'000'000;  // thirty days
+inline constexpr size_t kLeaseNameBytes = 255;
+inline constexpr size_t kLeasesAtOnce = 1024;
+inline constexpr size_t kLeaseKeys = 4'096;   // they end in one entry
+inline constexpr size_t kLeases = 1'048'576;  // 507
+// What has come to its end: keys in one entry, about, and such entries that are not committed yet.
+inline constexpr size_t kExpiryKeys = 1024;
+inline constexpr size_t kExpiryEntries = 4;
+static_assert((2 * kExpiryKeys + 2 * kLeaseKeys) * (kKeyBytes + 64) < kFrameBytes);
 inline constexpr size_t kHistoryBytesMin = 1u << 20;
 inline constexpr size_t kProgressMsMin = 100;  // between two lines that tell how far a stream is; else: 400
 inline constexpr size_t kProgressMsMax = 60'000;
-inline constexpr size_t kZkData = 64u << 10;        // ZooKeeper drops the connection of who sends about 1 MiB
+inline constexpr size_t kZkData = 64u << 10;  // ZooKeeper drops the connection of who sends about 1 MiB
 // Of a task: its data, or its result; together with the rest of what stands in one transaction below kZkData.
 inline constexpr size_t kTaskBytes = 60u << 10;
 inline constexpr size_t kTaskProgressBytes = 256;

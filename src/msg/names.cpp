@@ -125,7 +125,9 @@ bool is_write(const Operation& operation) {
          std::holds_alternative<DeletePrefix>(operation) || std::holds_alternative<WriteBatch>(operation) ||
          std::holds_alternative<ChangeSettings>(operation) || std::holds_alternative<MoveLeader>(operation) ||
          std::holds_alternative<Box<Transaction>>(operation) ||
-         std::holds_alternative<AddNumber>(operation) || std::holds_alternative<AppendBytes>(operation);
+         std::holds_alternative<AddNumber>(operation) || std::holds_alternative<AppendBytes>(operation) ||
+         std::holds_alternative<TouchKey>(operation) || std::holds_alternative<GrantLease>(operation) ||
+         std::holds_alternative<RenewLeases>(operation) || std::holds_alternative<EndLease>(operation);
 }
 
 size_t transaction_bytes(const Transaction& transaction) {

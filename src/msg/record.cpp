@@ -17,9 +17,9 @@ constexpr size_t kSharedBytes = 4096;
 
 }  // namespace
 
-BlockPointer Record::make(std::string_view key, bool has_value, size_t value_bytes, const Bytes* shared,
+BlockPointer Record::make(std::string_view key, Kind kind, size_t value_bytes, const Bytes* shared,
                           const Metadata& metadata) {
-  static_assert(offsetof(Head, has_value) + sizeof(bool) == kContent);
+  static_assert(offsetof(Head, kind) + sizeof(Kind) == kContent);
   CHECK(key.size() <= limits::kKeyBytes);
   size_t size = kContent + key.size() + value_bytes;
   if (shared != nullptr) size = (size + alignof(Bytes) - 1) / alignof(Bytes) * alignof(Bytes) + kSharedTail;
@@ -30,7 +30,7 @@ BlockPointer Record::make(std::string_view key, bool has_value, size_t value_byt
   head->version = metadata.version;
   head->key_size = static_cast<uint16_t>(key.size());
   head->space = metadata.space;
-  head->has_value = has_value;
+  head->kind = kind;
   auto* bytes = reinterpret_cast<char*>(block);
   std::memcpy(bytes + kContent, key.data(), key.size());
   if (shared != nullptr) {
@@ -42,19 +42,19 @@ BlockPointer Record::make(std::string_view key, bool has_value, size_t value_byt
 }
 
 Record::Record(std::string_view key, std::string_view value, const Metadata& metadata)
-    : block_(make(key, true, value.size(), nullptr, metadata)) {
+    : block_(make(key, Kind::kValue, value.size(), nullptr, metadata)) {
   char* end = reinterpret_cast<char*>(block_.get()) + block_.get()->size;
   if (!value.empty()) std::memcpy(end - value.size(), value.data(), value.size());
 }
 
 Record::Record(std::string_view key, const Bytes& value, const Metadata& metadata)
     : Record(value.size() < kSharedBytes ? Record(key, value.view(), metadata) : Record()) {
-  if (!block_) block_ = make(key, true, 0, &value, metadata);
+  if (!block_) block_ = make(key, Kind::kValue, 0, &value, metadata);
 }
 
-Record Record::deletion(std::string_view key, const Metadata& metadata) {
+Record Record::deletion(std::string_view key, const Metadata& metadata, bool expired) {
   Record record;
-  record.block_ = make(key, false, 0, nullptr, metadata);
+  record.block_ = make(key, expired ? Kind::kExpired : Kind::kDeleted, 0, nullptr, metadata);
   return record;
 }
 
@@ -69,7 +69,7 @@ uint64_t Record::value_hash() const {
 bool Record::operator==(const Record& other) const {
   if (block_.get() == other.block_.get()) return true;
   if (!block_ || !other.block_) return false;
-  return metadata() == other.metadata() && has_value() == other.has_value() && key() == other.key() &&
+  return metadata() == other.metadata() && head().kind == other.head().kind && key() == other.key() &&
          value() == other.value();
 }
 

@@ -17,8 +17,10 @@ enum class Space : uint8_t {
   kData,      // what clients write
   kRequests,  // what came of writes that carried an idempotency key (core/replica/requests.hpp)
   kFences,    // the largest token that writes brought, by resource (core/replica/fences.hpp)
+  kTerms,     // how long keys may live, by key (core/replica/terms.hpp)
+  kLeases,    // what many of them live by (core/replica/leases.hpp)
 };
-inline constexpr size_t kSpaces = 3;
+inline constexpr size_t kSpaces = 5;
 
 // As the effect of a write it is the outcome, not the operation, so that a copy which misses history still ends with
 // the same bytes: a value, or that the key is deleted. As an item of the store it has a value.
@@ -37,12 +39,14 @@ class Record {
   // Keys have at most limits::kKeyBytes. A value is copied; of Bytes only when it is small, otherwise it is shared.
   Record(std::string_view key, std::string_view value, const Metadata& metadata);
   Record(std::string_view key, const Bytes& value, const Metadata& metadata);
-  static Record deletion(std::string_view key, const Metadata& metadata);
+  // `expired`: nobody asked for it; its time had come.
+  static Record deletion(std::string_view key, const Metadata& metadata, bool expired = false);
 
   explicit operator bool() const { return static_cast<bool>(block_); }
 
   std::string_view key() const { return {content(), head().key_size}; }
-  bool has_value() const { return head().has_value; }
+  bool has_value() const { return head().kind == Kind::kValue; }
+  bool expired() const { return head().kind == Kind::kExpired; }
   std::string_view value() const {  // empty when there is none
     if (shares_value()) return shared_value().view();
     return {content() + head().key_size, inline_bytes()};
@@ -63,6 +67,7 @@ class Record {
   bool operator==(const Record& other) const;  // of the content
 
  private:
+  enum class Kind : uint8_t { kDeleted, kValue, kExpired };
   // Ordered so that the key and the value begin right behind it.
   struct Head {
     SharedBlock block;
@@ -71,14 +76,14 @@ class Record {
     uint64_t version;
     uint16_t key_size;
     Space space;
-    bool has_value;
+    Kind kind;
   };
   static constexpr size_t kContent = 36;  // where the key begins, and behind it the value
 
   // A block with a shared value ends in its hash and the Bytes.
   static constexpr size_t kSharedTail = sizeof(uint64_t) + sizeof(Bytes);
 
-  static BlockPointer make(std::string_view key, bool has_value, size_t value_bytes, const Bytes* shared,
+  static BlockPointer make(std::string_view key, Kind kind, size_t value_bytes, const Bytes* shared,
                            const Metadata& metadata);
   const Head& head() const { return *reinterpret_cast<const Head*>(block_.get()); }
   const char* content() const { return reinterpret_cast<const char*>(block_.get()) + kContent; }

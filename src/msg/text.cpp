@@ -49,6 +49,19 @@ std::string text_of(const LogPosition& position) {
 std::string text_of_item(const Record& item) {
   return fmt::format("{}@{}={}", quoted(item.key()), item.modified().value, size_of(item.value()));
 }
+std::string text_of(const Term& term) {
+  switch (term.kind) {
+    case Term::Kind::kNone:
+      return "";
+    case Term::Kind::kKeep:
+      return " ttl=keep";
+    case Term::Kind::kTime:
+      return fmt::format(" ttl={}ms", term.number);
+    case Term::Kind::kLease:
+      return fmt::format(" lease={}", term.number);
+  }
+  return " ?";
+}
 const char* text_of(Space space) {
   switch (space) {
     case Space::kData:
@@ -57,19 +70,25 @@ const char* text_of(Space space) {
       return "request ";
     case Space::kFences:
       return "fence ";
+    case Space::kTerms:
+      return "term ";
+    case Space::kLeases:
+      return "lease ";
   }
   return "?";
 }
 std::string text_of_effect(const Record& effect) {
   return text_of(effect.space()) + quoted(effect.key()) +
-         (effect.has_value() ? "=" + size_of(effect.value()) : " deleted");
+         (effect.has_value() ? "=" + size_of(effect.value())
+          : effect.expired() ? " expired"
+                             : " deleted");
 }
 std::string text_of(const EntryPointer& entry) {
   return fmt::format("{}:{}@{} {}", entry->epoch.value, entry->revision.value, entry->clock,
                      list(entry->effects, text_of_effect));
 }
 std::string text_of(const BatchOp& op) {
-  return quoted(op.key) + (op.value ? "=" + size_of(*op.value) : " deleted");
+  return quoted(op.key) + (op.value ? "=" + size_of(*op.value) + text_of(op.term) : " deleted");
 }
 std::string text_of(const Fence& fence) { return fmt::format("{}:{}", quoted(fence.resource), fence.token); }
 std::string text_of(const OptionalBox<Fence>& fence) { return fence ? " fence=" + text_of(*fence) : ""; }
@@ -85,6 +104,7 @@ std::string text_of(const Condition& condition) {
 }
 
 std::string text_of(const TxnCondition& condition) {
+  if (condition.of == TxnCondition::Of::kLease) return fmt::format("lease {}", condition.number);
   const char* const of[] = {"exists", "revision", "version", "value"};
   const char* const is[] = {"=", "!=", "<", ">"};
   const std::string what = condition.of == TxnCondition::Of::kValue ? size_of(condition.value)
@@ -95,7 +115,7 @@ std::string text_of(const TxnCondition& condition) {
 std::string text_of(const TxnOp& op) {
   switch (op.kind) {
     case TxnOp::Kind::kPut:
-      return quoted(op.key) + "=" + size_of(op.value);
+      return quoted(op.key) + "=" + size_of(op.value) + text_of(op.term);
     case TxnOp::Kind::kDelete:
       return quoted(op.key) + " deleted";
     case TxnOp::Kind::kAdd:
@@ -104,6 +124,8 @@ std::string text_of(const TxnOp& op) {
       return quoted(op.key) + "+=" + size_of(op.value);
     case TxnOp::Kind::kGet:
       return quoted(op.key);
+    case TxnOp::Kind::kTouch:
+      return quoted(op.key) + text_of(op.term);
   }
   return "?";
 }
@@ -115,6 +137,7 @@ struct OpResultText {
   std::string operator()(const OpFound& m) const {
     return fmt::format("found {}@{}", size_of(m.value), m.revision.value);
   }
+  std::string operator()(const OpTouched& m) const { return m.touched ? "touched" : "absent"; }
   std::string operator()(const OpMissing&) const { return "missing"; }
 };
 
@@ -156,6 +179,10 @@ const char* error_name(ErrorCode code) {
       return "not_a_number";
     case ErrorCode::kOverflow:
       return "overflow";
+    case ErrorCode::kLeaseOver:
+      return "lease_over";
+    case ErrorCode::kLeaseFull:
+      return "lease_full";
   }
   return "?";
 }
@@ -188,6 +215,14 @@ const char* level_name(LogLevel level) {
 
 // ---- operations and answers ----
 
+std::string text_of(const Lifetime& life) {
+  if (life.lease != 0) return fmt::format(" lease={}", life.lease);
+  return life.left_ms ? fmt::format(" left={}ms", *life.left_ms) : "";
+}
+std::string text_of(const LeaseInfo& lease) {
+  return fmt::format("{} ttl={}ms left={}ms", lease.id, lease.ttl_ms, lease.left_ms);
+}
+
 struct OperationText {
   std::string operator()(const ReadKey& m) const { return "ReadKey " + quoted(m.key); }
   std::string operator()(const ListKeys& m) const {
@@ -195,7 +230,8 @@ struct OperationText {
                        m.keys_only ? " keys_only" : "");
   }
   std::string operator()(const PutKey& m) const {
-    return fmt::format("PutKey {}={}{}", quoted(m.key), size_of(m.value), text_of(m.condition));
+    return fmt::format("PutKey {}={}{}{}", quoted(m.key), size_of(m.value), text_of(m.term),
+                       text_of(m.condition));
   }
   std::string operator()(const DeleteKey& m) const {
     return fmt::format("DeleteKey {}{}", quoted(m.key), text_of(m.condition));
@@ -220,6 +256,22 @@ struct OperationText {
   std::string operator()(const AppendBytes& m) const {
     return fmt::format("AppendBytes {}+={}{}", quoted(m.key), size_of(m.value), text_of(m.condition));
   }
+  std::string operator()(const TouchKey& m) const {
+    return fmt::format("TouchKey {}{}{}", quoted(m.key), text_of(m.term), text_of(m.condition));
+  }
+  std::string operator()(const GrantLease& m) const {
+    return fmt::format("GrantLease ttl={}ms {}", m.ttl_ms, quoted(m.name));
+  }
+  std::string operator()(const RenewLeases& m) const {
+    return "RenewLeases " + list(m.ids, [](uint64_t id) { return std::to_string(id); });
+  }
+  std::string operator()(const EndLease& m) const { return fmt::format("EndLease {}", m.id); }
+  std::string operator()(const ReadLease& m) const {
+    return fmt::format("ReadLease {}{}", m.id, m.keys ? " keys" : "");
+  }
+  std::string operator()(const ListLeases& m) const {
+    return fmt::format("ListLeases after={} limit={}", m.after, m.limit);
+  }
   std::string operator()(const ChangeSettings& m) const {
     return fmt::format("ChangeSettings min_in_sync={}", m.min_in_sync);
   }
@@ -238,7 +290,7 @@ const char* incomplete(bool complete) { return complete ? "" : " incomplete"; }
 
 struct AnswerText {
   std::string operator()(const KeyFound& m) const {
-    return fmt::format("KeyFound {}{}", text_of_item(m.item), incomplete(m.complete));
+    return fmt::format("KeyFound {}{}{}", text_of_item(m.item), text_of(m.life), incomplete(m.complete));
   }
   std::string operator()(const KeyMissing& m) const {
     return fmt::format("KeyMissing{}", incomplete(m.complete));
@@ -276,6 +328,22 @@ struct AnswerText {
   std::string operator()(const Box<TxnDone>& m) const {
     return fmt::format("TxnDone {} {}", m->succeeded ? "then" : "else",
                        list(m->results, [](const OpResult& r) { return std::visit(OpResultText(), r); }));
+  }
+  std::string operator()(const KeyTouched& m) const { return fmt::format("KeyTouched left={}ms", m.left_ms); }
+  std::string operator()(const LeaseGranted& m) const { return fmt::format("LeaseGranted {}", m.id); }
+  std::string operator()(const LeasesRenewed& m) const {
+    return "LeasesRenewed " + list(m.left_ms, [](const std::optional<uint64_t>& left) {
+             return left ? fmt::format("{}ms", *left) : std::string("over");
+           });
+  }
+  std::string operator()(const LeaseEnded&) const { return "LeaseEnded"; }
+  std::string operator()(const Box<LeaseFound>& m) const {
+    return fmt::format("LeaseFound {} keys={}", text_of(m->lease), m->keys.size());
+  }
+  std::string operator()(const LeaseList& m) const {
+    return fmt::format("LeaseList {}{}",
+                       list(m.leases, [](const LeaseInfo& lease) { return text_of(lease); }),
+                       m.more ? " more" : "");
   }
   std::string operator()(const NumberIs& m) const { return fmt::format("NumberIs {}", m.value); }
   std::string operator()(const Failed& m) const {
@@ -507,10 +575,7 @@ struct WatchText {
   }
   std::string operator()(const NotChanged&) const { return "NotChanged"; }
   std::string operator()(const WatchEvent& m) const {
-    return fmt::format("{}{}{}",
-                       m.record.has_value()
-                           ? text_of_item(m.record)
-                           : fmt::format("{}@{} deleted", quoted(m.record.key()), m.record.modified().value),
+    return fmt::format("{}@{}{}{}", text_of_effect(m.record), m.record.modified().value,
                        m.more ? " more" : "", m.state ? " state" : "");
   }
   std::string operator()(const WatchProgress& m) const {

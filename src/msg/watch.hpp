@@ -68,7 +68,8 @@ struct WatchEvent {
 };
 struct WatchProgress {  // everything up to `revision` was said
   Revision revision;
-  bool linear = false;  // ... and nothing newer had been acknowledged when this server asked
+  // ... and nothing newer had been acknowledged when this server asked, which was after the former linear progress.
+  bool linear = false;
 };
 struct WatchWaiting {  // the stream begins behind a revision that this server does not have yet
   Revision revision;   // that it has

@@ -16,7 +16,7 @@
 namespace kvd {
 namespace {
 
-constexpr std::string_view kMagic = "kvd4";
+constexpr std::string_view kMagic = "kvd5";
 constexpr size_t kNameBytes = 3;  // of the magic; behind it stands the version
 constexpr char kNoHello[] = "not a kvd peer: no hello";
 constexpr uint8_t kHelloType = 1;
@@ -40,23 +40,31 @@ auto fields(Of<Condition> auto& m) { return std::tie(m.if_match, m.if_none_match
 auto fields(Of<Fence> auto& m) { return std::tie(m.resource, m.token); }
 auto fields(Of<ReadKey> auto& m) { return std::tie(m.key); }
 auto fields(Of<ListKeys> auto& m) { return std::tie(m.prefix, m.after, m.limit, m.keys_only); }
-auto fields(Of<PutKey> auto& m) { return std::tie(m.key, m.value, m.condition); }
+auto fields(Of<Term> auto& m) { return std::tie(m.kind, m.number); }
+auto fields(Of<PutKey> auto& m) { return std::tie(m.key, m.value, m.condition, m.term); }
 auto fields(Of<DeleteKey> auto& m) { return std::tie(m.key, m.condition); }
 auto fields(Of<DeletePrefix> auto& m) { return std::tie(m.prefix, m.limit); }
-auto fields(Of<BatchOp> auto& m) { return std::tie(m.key, m.value); }
+auto fields(Of<BatchOp> auto& m) { return std::tie(m.key, m.value, m.term); }
 auto fields(Of<WriteBatch> auto& m) { return std::tie(m.ops, m.if_empty, m.fences); }
 auto fields(Of<TxnCondition> auto& m) { return std::tie(m.key, m.of, m.is, m.number, m.value); }
-auto fields(Of<TxnOp> auto& m) { return std::tie(m.kind, m.key, m.value, m.by); }
+auto fields(Of<TxnOp> auto& m) { return std::tie(m.kind, m.key, m.value, m.by, m.term); }
 auto fields(Of<Transaction> auto& m) { return std::tie(m.conditions, m.then_ops, m.else_ops); }
 auto fields(Of<AddNumber> auto& m) { return std::tie(m.key, m.by, m.condition); }
 auto fields(Of<AppendBytes> auto& m) { return std::tie(m.key, m.value, m.condition); }
+auto fields(Of<TouchKey> auto& m) { return std::tie(m.key, m.term, m.condition); }
+auto fields(Of<GrantLease> auto& m) { return std::tie(m.ttl_ms, m.name); }
+auto fields(Of<RenewLeases> auto& m) { return std::tie(m.ids); }
+auto fields(Of<EndLease> auto& m) { return std::tie(m.id); }
+auto fields(Of<ReadLease> auto& m) { return std::tie(m.id, m.keys); }
+auto fields(Of<ListLeases> auto& m) { return std::tie(m.after, m.limit); }
 auto fields(Of<ChangeSettings> auto& m) { return std::tie(m.min_in_sync); }
 auto fields(Of<QueryStatus> auto&) { return std::tie(); }
 auto fields(Of<MoveLeader> auto& m) { return std::tie(m.to); }
 auto fields(Of<DecideLineage> auto&) { return std::tie(); }
 auto fields(Of<ReadSnapshot> auto& m) { return std::tie(m.since, m.space, m.after); }
 
-auto fields(Of<KeyFound> auto& m) { return std::tie(m.item, m.complete); }
+auto fields(Of<Lifetime> auto& m) { return std::tie(m.left_ms, m.lease); }
+auto fields(Of<KeyFound> auto& m) { return std::tie(m.item, m.complete, m.life); }
 auto fields(Of<KeyMissing> auto& m) { return std::tie(m.complete); }
 auto fields(Of<Listing> auto& m) { return std::tie(m.items, m.more, m.complete); }
 auto fields(Of<KeyWritten> auto& m) { return std::tie(m.created); }
@@ -69,6 +77,13 @@ auto fields(Of<SettingsChanged> auto& m) { return std::tie(m.min_in_sync); }
 auto fields(Of<Fenced> auto& m) { return std::tie(m.fence, m.current); }
 auto fields(Of<LeaderMoved> auto& m) { return std::tie(m.leader); }
 auto fields(Of<LineageForced> auto& m) { return std::tie(m.lineage); }
+auto fields(Of<KeyTouched> auto& m) { return std::tie(m.left_ms); }
+auto fields(Of<LeaseGranted> auto& m) { return std::tie(m.id, m.ttl_ms); }
+auto fields(Of<LeasesRenewed> auto& m) { return std::tie(m.left_ms); }
+auto fields(Of<LeaseEnded> auto&) { return std::tie(); }
+auto fields(Of<LeaseInfo> auto& m) { return std::tie(m.id, m.ttl_ms, m.left_ms, m.name); }
+auto fields(Of<LeaseFound> auto& m) { return std::tie(m.lease, m.keys, m.complete); }
+auto fields(Of<LeaseList> auto& m) { return std::tie(m.leases, m.more, m.complete); }
 auto fields(Of<NumberIs> auto& m) { return std::tie(m.value); }
 auto fields(Of<OpPut> auto& m) { return std::tie(m.created); }
 auto fields(Of<OpDeleted> auto& m) { return std::tie(m.deleted); }
@@ -76,6 +91,7 @@ auto fields(Of<OpAdded> auto& m) { return std::tie(m.value); }
 auto fields(Of<OpAppended> auto& m) { return std::tie(m.created); }
 auto fields(Of<OpFound> auto& m) { return std::tie(m.value, m.revision); }
 auto fields(Of<OpMissing> auto&) { return std::tie(); }
+auto fields(Of<OpTouched> auto& m) { return std::tie(m.touched); }
 auto fields(Of<TxnDone> auto& m) { return std::tie(m.succeeded, m.results); }
 auto fields(Of<Failed> auto& m) { return std::tie(m.code, m.outcome, m.detail, m.op); }
 
@@ -120,16 +136,18 @@ auto fields(Of<ServiceForwardResult> auto& m) { return std::tie(m.request, m.ans
 auto fields(Of<ServiceForwardCancelled> auto& m) { return std::tie(m.request); }
 
 template <>
-constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kOverflow);
+constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kLeaseFull);
 template <>
 constexpr uint8_t kLast<Outcome> = static_cast<uint8_t>(Outcome::kUnknown);
 
 template <>
-constexpr uint8_t kLast<TxnCondition::Of> = static_cast<uint8_t>(TxnCondition::Of::kValue);
+constexpr uint8_t kLast<TxnCondition::Of> = static_cast<uint8_t>(TxnCondition::Of::kLease);
 template <>
 constexpr uint8_t kLast<TxnCondition::Is> = static_cast<uint8_t>(TxnCondition::Is::kGreater);
 template <>
-constexpr uint8_t kLast<TxnOp::Kind> = static_cast<uint8_t>(TxnOp::Kind::kGet);
+constexpr uint8_t kLast<TxnOp::Kind> = static_cast<uint8_t>(TxnOp::Kind::kTouch);
+template <>
+constexpr uint8_t kLast<Term::Kind> = static_cast<uint8_t>(Term::Kind::kLease);
 
 template <>
 constexpr uint8_t kLast<Collection> = static_cast<uint8_t>(kLastCollection);
@@ -139,7 +157,7 @@ template <>
 constexpr uint8_t kLast<ServiceStatus> = static_cast<uint8_t>(kLastServiceStatus);
 
 template <>
-constexpr size_t kSmallest<BatchOp> = 4 + 1;
+constexpr size_t kSmallest<BatchOp> = 4 + 1 + 1 + 8;
 template <>
 constexpr size_t kSmallest<Value> = 1;
 template <>
@@ -147,7 +165,15 @@ constexpr size_t kSmallest<Document::Member> = 4 + 1;
 template <>
 constexpr size_t kSmallest<TxnCondition> = 4 + 1 + 1 + 8 + 4;
 template <>
-constexpr size_t kSmallest<TxnOp> = 1 + 4 + 4 + 8;
+constexpr size_t kSmallest<TxnOp> = 1 + 4 + 4 + 8 + 1 + 8;
+template <>
+constexpr size_t kSmallest<uint64_t> = 8;
+template <>
+constexpr size_t kSmallest<std::optional<uint64_t>> = 1;
+template <>
+constexpr size_t kSmallest<std::string> = 4;
+template <>
+constexpr size_t kSmallest<LeaseInfo> = 8 + 8 + 8 + 4;
 template <>
 constexpr size_t kSmallest<OpResult> = 1;
 template <>
@@ -166,6 +192,24 @@ inline void check_value(Decoder& decoder, const Fence& fence) {
     decoder.fail(fmt::format("a fence's resource of {} bytes", fence.resource.size()));
   if (fence.token == 0 || fence.token > limits::kFenceTokenMax)
     decoder.fail(fmt::format("a fence's token of {}", fence.token));
+}
+inline void check_value(Decoder& decoder, const Term& term) {
+  if (term.kind == Term::Kind::kTime && (term.number < limits::kTtlMsMin || term.number > limits::kTtlMsMax))
+    decoder.fail(fmt::format("a term of {} ms", term.number));
+}
+inline void check_value(Decoder& decoder, const TouchKey& touch) { check_key(decoder, touch.key); }
+inline void check_value(Decoder& decoder, const GrantLease& grant) {
+  if (grant.ttl_ms < limits::kLeaseTtlMsMin || grant.ttl_ms > limits::kLeaseTtlMsMax)
+    decoder.fail(fmt::format("a lease of {} ms", grant.ttl_ms));
+  if (grant.name.size() > limits::kLeaseNameBytes)
+    decoder.fail(fmt::format("a name of {} bytes", grant.name.size()));
+}
+inline void check_value(Decoder& decoder, const RenewLeases& renewal) {
+  if (renewal.ids.empty() || renewal.ids.size() > limits::kLeasesAtOnce)
+    decoder.fail(fmt::format("a renewal of {} leases", renewal.ids.size()));
+}
+inline void check_value(Decoder& decoder, const ListLeases& list) {
+  if (list.limit > limits::kListItemsMax) decoder.fail(fmt::format("a page of {} leases", list.limit));
 }
 inline void check_value(Decoder& decoder, const ReadKey& read) { check_key(decoder, read.key); }
 inline void check_value(Decoder& decoder, const PutKey& put) {
@@ -190,7 +234,7 @@ inline void check_value(Decoder& decoder, const WriteBatch& batch) {
   check_write(decoder, bytes);
 }
 inline void check_value(Decoder& decoder, const TxnCondition& condition) {
-  check_key(decoder, condition.key);
+  if (condition.of != TxnCondition::Of::kLease) check_key(decoder, condition.key);
 }
 inline void check_value(Decoder& decoder, const TxnOp& op) { check_key(decoder, op.key); }
 inline void check_value(Decoder& decoder, const Transaction& transaction) {

@@ -107,6 +107,7 @@ constexpr Field kFields[] = {
     {"watch_window", &Options::watch_window},
     {"watch_slice", &Options::watch_slice},
     {"watch_visits", &Options::watch_visits},
+    {"watch_page", &Options::watch_page},
 };
 
 int64_t pick(Prng& prng, std::initializer_list<int64_t> choices) {
@@ -237,6 +238,7 @@ void draw_watchers(Prng& prng, Options& options) {
   options.watch_window = pick(prng, {100, 300, 2'000, 0});
   options.watch_slice = pick(prng, {1, 3, 8, 0});
   options.watch_visits = pick(prng, {1, 2, 4, 0});
+  options.watch_page = pick(prng, {1, 2, 0});
 }
 
 }  // namespace

@@ -117,6 +117,7 @@ struct Options {
   int64_t watch_window = 0;
   int64_t watch_slice = 0;
   int64_t watch_visits = 0;
+  int64_t watch_page = 0;
 };
 
 Options draw_options(Prng& prng);

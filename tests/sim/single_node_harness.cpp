@@ -92,7 +92,11 @@ uint64_t SingleNodeHarness::ask(Operation operation, ReadMode read, const std::s
   request.read = read;
   request.idempotency_key = idempotency_key;
   request.fence = std::move(fence);
-  push(Call{RequestId(++requests_), std::move(request)});
+  return call(std::move(request));
+}
+
+uint64_t SingleNodeHarness::call(decltype(Call::what) what) {
+  push(Call{RequestId(++requests_), std::move(what)});
   return requests_;
 }
 
@@ -186,6 +190,11 @@ void SingleNodeHarness::perform(NodeEffect effect) {
     lines_.push_back(std::move(*line));
   } else if (auto reply = answer_of_store(effect)) {
     replies_.push_back(std::move(*reply));
+  } else if (auto* said = std::get_if<Reply>(&effect);
+             said != nullptr && std::holds_alternative<WatchAnswer>(said->what)) {
+    watch_answers_.push_back(std::move(*said));
+  } else if (auto* lines = std::get_if<StreamLines>(&effect)) {
+    stream_lines_.push_back(std::move(*lines));
   } else if (auto* end = std::get_if<Exit>(&effect)) {
     exit_ = std::move(*end);
   }

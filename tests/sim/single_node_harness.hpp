@@ -53,6 +53,8 @@ class SingleNodeHarness {
     holding_ = false;
     held_.clear();
   }
+  // Of its kind whatever it is; its number, as of all calls here.
+  uint64_t call(decltype(Call::what) what);
   uint64_t ask(Operation operation, ReadMode read = ReadMode::kLinear,
                const std::string& idempotency_key = "", OptionalBox<Fence> fence = {});
   uint64_t ask_once(const std::string& key, Operation operation) {
@@ -79,6 +81,8 @@ class SingleNodeHarness {
   template <class Order>
   std::vector<Order> orders();  // to the disk
   std::vector<NumberedAnswer> replies() { return std::exchange(replies_, {}); }
+  std::vector<Reply> watch_answers() { return std::exchange(watch_answers_, {}); }
+  std::vector<StreamLines> stream_lines() { return std::exchange(stream_lines_, {}); }
   int logged(const std::string& message) const;  // lines since the start
   int closed(LinkId link) const;
   size_t most_calls() const { return most_calls_; }  // to ZooKeeper, in one turn
@@ -110,6 +114,8 @@ class SingleNodeHarness {
   std::vector<DiskOrder> orders_;
   std::vector<LogLine> lines_;
   std::vector<NumberedAnswer> replies_;
+  std::vector<Reply> watch_answers_;
+  std::vector<StreamLines> stream_lines_;
   size_t most_calls_ = 0;
   std::optional<Exit> exit_;
 };

@@ -125,6 +125,7 @@ bool WatchClients::ask(Client& client, decltype(Call::what) what, Duration timeo
   if (hosts_.host_state(client.server) != HostState::kRunning) return false;
   const RequestId id = request_id(kWatchConnection + ++connections_, 0);
   client.id = id;
+  client.in_time = healed_;
   client.commit = commits_[static_cast<size_t>(client.server)];
   context_.queue.after(patience, [this, &client, id] {
     if (client.id == id) give_up(client, id);
@@ -177,7 +178,7 @@ void WatchClients::read(Client& client) {
 
 void WatchClients::give_up(Client& client, RequestId id) {
   const auto* stream = std::get_if<Stream>(&client.what);
-  if (stream == nullptr && healed_)
+  if (stream == nullptr && client.in_time)
     context_.fail(Verdict::kLiveness, fmt::format("s{} did not answer watch client {} in time", client.server,
                                                   &client - clients_.data()));
   if (stream != nullptr && settled_) return;
@@ -294,15 +295,12 @@ void WatchClients::hear(Client& client, StreamLines lines) {
   plan_taking(client);
 }
 
-// The server asked after the time when this was due, which is a whole number of times after the stream was opened. (Not
-// by a clock that jumps.)
+// The server has asked since it told linear progress last.
 void WatchClients::check_linear(Client& client, Stream& stream, const WatchProgress& progress) {
-  ++stream.progress_said;
   if (!progress.linear) return;
-  Instant asked = stream.asked;
-  if (context_.options.jump_us == 0) asked += stream.progress_said * stream.call.progress;
-  const Revision floor = acknowledged_at(asked);
-  const bool exempt = context_.options.twin_us != 0 && lineage_of(floor) != lineage_of(progress.revision);
+  const Revision floor = acknowledged_at(std::exchange(stream.linear, context_.queue.now()));
+  const Revision commit = commits_[static_cast<size_t>(client.server)];
+  const bool exempt = context_.options.twin_us != 0 && lineage_of(floor) != lineage_of(commit);
   if (progress.revision < floor && !exempt)
     wrong(client, fmt::format("progress {} is called linear; {} had been acknowledged before",
                               progress.revision.value, floor.value));

@@ -44,8 +44,7 @@ class WatchClients {
   struct Stream {
     WatchCall call;
     WatchReferee referee;
-    Instant asked{};
-    int64_t progress_said = 0;
+    Instant linear{};  // when linear progress was told last, or the stream was asked for
     std::deque<WatchLine> untaken;
     bool last_said = false;
     bool taking = false;  // planned
@@ -54,8 +53,9 @@ class WatchClients {
   struct Client {
     uint64_t turn = 0;  // counts what it does: what was planned before is ignored
     int server = 0;
-    RequestId id;     // of what is under way; 0: nothing
-    Revision commit;  // that the server had when it was asked
+    RequestId id;          // of what is under way; 0: nothing
+    Revision commit;       // that the server had when it was asked
+    bool in_time = false;  // it has to be answered
     WatchCopy copy;
     std::optional<Revision> oldest;  // that a server has named last
     bool stale = false;

@@ -1,4 +1,5 @@
 // What a client makes of the lines of its streams: a copy of what matches, and the place from which to go on.
+// The referee asks it what the client may believe by now.
 #pragma once
 #include <map>
 #include <optional>

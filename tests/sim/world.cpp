@@ -38,6 +38,7 @@ Tuning tuning_of(const Options& options) {
   take(tuning.watch_window, options.watch_window);
   take(tuning.watch_slice, options.watch_slice);
   take(tuning.watch_visits, options.watch_visits);
+  take(tuning.watch_page, options.watch_page);
   return tuning;
 }
 

@@ -45,6 +45,9 @@ Status sample() {
   status.value_bytes = 6;
   status.digest = 0xabc;
   status.log_clock_ms = 4711;
+  status.terms = 6;
+  status.leases = 7;
+  status.watch = {2, 3, Revision(70), 500, {}};
   status.uptime = milliseconds(12'345);
   status.counters.writes = 9;
   return status;
@@ -64,8 +67,8 @@ TEST_CASE("status: the JSON of /v1/cluster") {
       R"({"id":"c","http":"h:3","role":"learner","match":null,"lag_ms":null}],)"
       R"("zookeeper":{"state":"connected","servers":["z1:2181","z2:2181"],"session_timeout_ms":6000},)"
       R"("complete":true,"ready":true,"degraded":[],"work":{"what":"reads","unit":"bytes","done":10,"total":40,)"
-      R"("per_second":5},"durable":true,"store_bytes":900,"keys":5,"digest":"0000000000000abc",)"
-      R"("log_clock_ms":4711,"version":"9.9",)"
+      R"("per_second":5},"durable":true,"store_bytes":900,"keys":5,"terms":6,"leases":7,"digest":"0000000000000abc",)"
+      R"("log_clock_ms":4711,"watch":{"streams":2,"polls":3,"oldest":70,"history_bytes":500},"version":"9.9",)"
       R"("uptime_s":12})"
       "\n");
 }

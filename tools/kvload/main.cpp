@@ -1,5 +1,5 @@
 // kvload's entry: reads the command line and hands over to one command. See options.hpp for what there is; exit codes
-// are sysexits, and 1 when verify has found a violation.
+// are sysexits, and 1 when verify or watch has found something wrong.
 #include <signal.h>
 
 #include "client/standard_descriptors.hpp"
@@ -9,12 +9,14 @@
 #include "kvload/options.hpp"
 #include "kvload/run_command.hpp"
 #include "kvload/verify.hpp"
+#include "kvload/watch_load.hpp"
 
 namespace {
 
 struct Execute {
   int operator()(const kvd::load::RunOptions& options) const { return run_command(options); }
   int operator()(const kvd::load::VerifyOptions& options) const { return verify_command(options); }
+  int operator()(const kvd::load::WatchOptions& options) const { return watch_command(options); }
   int operator()(const kvd::load::ElectionOptions& options) const { return election_command(options); }
   int operator()(const kvd::load::BareServerOptions& options) const { return bare_server(options); }
   int operator()(const kvd::load::DelayProxyOptions& options) const { return delay_proxy(options); }

@@ -15,8 +15,9 @@ namespace kvd::load {
 namespace {
 
 constexpr char kExitCodes[] =
-    R"(Exit codes: 0; 1 verify found a violation; 64 the command line; 69 nobody answers, something is not installed,
-or a step of election failed; 73 the file of --plot cannot be written; 128 + N signal N ended election.)";
+    R"(Exit codes: 0; 1 verify found a violation, or a stream of watch was not served right; 64 the command line;
+69 nobody answers, something is not installed, or a step of election failed; 73 the file of --plot cannot be written;
+128 + N signal N ended election.)";
 constexpr double kTimeoutMaxMs = 600'000;
 
 CommandSpec spec_of(const char* name, const char* does, std::vector<FlagSpec> flags) {
@@ -71,6 +72,15 @@ CommandSpec verify_spec() {
                   {"keys", "N", "keys in use at a time (16)"},
                   {"txn", nullptr, "keys are accounts: clients transfer amounts, by transactions"},
                   {"seed", "N", "of what clients do; 0: drawn (0)"},
+                  kJson});
+}
+
+CommandSpec watch_spec() {
+  return spec_of("watch", "Opens many streams of a watch, writes, and times what each stream is told.",
+                 {kServersFlag,
+                  {"streams", "N", "shared out among the servers (1000)"},
+                  {"rate", "N", "writes per second; 0: none, the streams rest (1000)"},
+                  {"duration", "S", "seconds (10)"},
                   kJson});
 }
 
@@ -187,6 +197,16 @@ VerifyOptions read_verify(CommandLine& line) {
   return verify;
 }
 
+WatchOptions read_watch(CommandLine& line) {
+  WatchOptions watch;
+  read_servers(line, watch.servers);
+  read_number(line, "streams", watch.streams, 1, 50'000);
+  watch.rate = line.real("rate", watch.rate, 0, 1'000'000);
+  watch.seconds = line.real("duration", watch.seconds, 0.1, 86'400);
+  watch.json = line.is_on("json");
+  return watch;
+}
+
 ElectionOptions read_election(CommandLine& line) {
   ElectionOptions election;
   read_number(line, "runs", election.runs, 1, 10'000);
@@ -227,6 +247,7 @@ Usage: kvload COMMAND [OPTIONS]
 
   run        puts servers under load: rate, latencies, failures, gaps
   verify     checks that a cluster under load is linearizable and loses nothing
+  watch      opens many streams of a watch, writes, and times what each stream is told
   election   starts a cluster, ends its leader again and again, and times what follows
 
 kvload COMMAND --help lists the flags of a command.
@@ -251,6 +272,7 @@ Result<Command, CommandEnd> parse_options(const std::vector<std::string>& argume
   const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
   if (name == "run") return read(run_spec(), rest, read_run);
   if (name == "verify") return read(verify_spec(), rest, read_verify);
+  if (name == "watch") return read(watch_spec(), rest, read_watch);
   if (name == "election") return read(election_spec(), rest, read_election);
   if (name == "bare-server")
     return read(spec_of("bare-server", "", {{"answer-bytes", "N", ""}, {"port", "N", ""}}), rest,
@@ -260,9 +282,9 @@ Result<Command, CommandEnd> parse_options(const std::vector<std::string>& argume
         spec_of("delay-proxy", "", {{"port", "N", ""}, {"to-port", "N", ""}, {"delay", "MS", ""}});
     return read(spec, rest, read_delay_proxy);
   }
-  return Failure<CommandEnd>(CommandEnd{
-      EX_USAGE,
-      (name.empty() ? "no command" : name) + ": give run, verify or election (kvload --help says more)"});
+  return Failure<CommandEnd>(
+      CommandEnd{EX_USAGE, (name.empty() ? "no command" : name) +
+                               ": give run, verify, watch or election (kvload --help says more)"});
 }
 
 }  // namespace kvd::load

@@ -46,6 +46,14 @@ struct VerifyOptions {
   bool json = false;
 };
 
+struct WatchOptions {
+  std::vector<std::string> servers{"127.0.0.1:8001"};
+  size_t streams = 1000;
+  double rate = 1000;  // writes per second; 0: none
+  double seconds = 10;
+  bool json = false;
+};
+
 enum class Stop : uint8_t { kKill, kFreeze, kTerm };
 
 struct ElectionOptions {
@@ -69,8 +77,8 @@ struct DelayProxyOptions {
   uint32_t delay_ms = 0;
 };
 
-using Command =
-    std::variant<RunOptions, VerifyOptions, ElectionOptions, BareServerOptions, DelayProxyOptions>;
+using Command = std::variant<RunOptions, VerifyOptions, WatchOptions, ElectionOptions, BareServerOptions,
+                             DelayProxyOptions>;
 
 // `arguments` without the program's name.
 Result<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments);

@@ -11,6 +11,7 @@
 #include "core/replica/store.hpp"
 #include "core/replica/table.hpp"
 #include "core/replica/tail.hpp"
+#include "core/replica/terms.hpp"
 #include "core/replica/txn.hpp"
 #include "msg/limits.hpp"
 
@@ -32,14 +33,19 @@ bool empty_at_tail(const WriteView& view) {
 Evaluation DataSpace::effects_of(PutKey& put, const WriteView& view) {
   const Record* now = view.latest(put.key, kSpace);
   if (!holds(put.condition, now)) return no_effect(condition_failed(now));
-  return one_effect(written(put.key, put.value, now, view.next), KeyWritten{now == nullptr});
+  if (auto failed = refused_term(put.term, view)) return std::move(*failed);
+  Evaluation evaluation = one_effect(written(put.key, put.value, now, view.next), KeyWritten{now == nullptr});
+  add_term_effects(put.key, put.term, view, std::get_if<Change>(&evaluation)->effects);
+  return evaluation;
 }
 
 Evaluation DataSpace::effects_of(DeleteKey& remove, const WriteView& view) {
   const Record* now = view.latest(remove.key, kSpace);
   if (!holds(remove.condition, now)) return no_effect(condition_failed(now));
   if (now == nullptr) return no_effect(KeyAbsent{});
-  return one_effect(deleted(*now, view.next), KeyDeleted{});
+  Evaluation evaluation = one_effect(deleted(*now, view.next), KeyDeleted{});
+  add_term_effects(remove.key, Term(), view, std::get_if<Change>(&evaluation)->effects);
+  return evaluation;
 }
 
 Evaluation DataSpace::effects_of(DeletePrefix& remove, const WriteView& view) {
@@ -47,7 +53,8 @@ Evaluation DataSpace::effects_of(DeletePrefix& remove, const WriteView& view) {
   size_t bytes = 0;
   auto add = [&](const Record& record) {
     keys.push_back(&record);
-    bytes += record.key().size() + 32;
+    const size_t effects = view.latest(record.key(), Space::kTerms) != nullptr ? 2 : 1;
+    bytes += effects * (record.key().size() + 32);
   };
   auto too_many = [&] { return keys.size() > limits::kDeletedKeys || bytes > limits::kWriteBytes; };
   auto enough = [&] { return remove.limit != 0 ? keys.size() >= remove.limit : too_many(); };
@@ -72,7 +79,10 @@ Evaluation DataSpace::effects_of(DeletePrefix& remove, const WriteView& view) {
   if (remove.limit != 0) keys.resize(std::min<size_t>(keys.size(), remove.limit));
   Change change{{}, PrefixDeleted{keys.size()}};
   change.effects.reserve(keys.size());
-  for (const Record* now : keys) change.effects.push_back(deleted(*now, view.next));
+  for (const Record* now : keys) {
+    change.effects.push_back(deleted(*now, view.next));
+    add_term_effects(now->key(), Term(), view, change.effects);
+  }
   return change;
 }
 
@@ -97,7 +107,8 @@ Evaluation DataSpace::effects_of(WriteBatch& batch, const WriteView& view) {
   KeyDraft draft(view);
   for (BatchOp& op : batch.ops) {
     if (op.value) {
-      draft.put(op.key, std::move(*op.value));
+      if (auto failed = refused_term(op.term, view)) return std::move(*failed);
+      draft.put(op.key, std::move(*op.value), op.term);
     } else {
       draft.remove(op.key);
     }

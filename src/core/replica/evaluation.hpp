@@ -31,6 +31,7 @@ struct WriteView {
   const Tail& tail;
   Revision next;             // of the entry that is to be made
   size_t value_bytes_max{};  // what is added to or appended gets no larger
+  uint64_t clock = 0;        // the log's, ms: the entry will bear it
 
   // A key as the next write sees it. Null: there is none.
   const Record* latest(std::string_view key, Space space) const;

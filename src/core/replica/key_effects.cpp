@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/replica/terms.hpp"
+
 namespace kvd {
 namespace {
 
@@ -65,8 +67,9 @@ void KeyDraft::change(const std::string& key, State& state, Now now) {
   bytes_ += bytes_of(key, state);
 }
 
-void KeyDraft::put(const std::string& key, Bytes value) {
+void KeyDraft::put(const std::string& key, Bytes value, const Term& term) {
   State& state = state_of(key);
+  if (term.kind != Term::Kind::kKeep) state.term = term;
   bytes_ -= bytes_of(key, state);
   state.bytes = std::move(value);
   std::string().swap(state.text);
@@ -89,8 +92,11 @@ void KeyDraft::remove(const std::string& key) {
   bytes_ -= bytes_of(key, state);
   state.bytes = Bytes();
   std::string().swap(state.text);
+  state.term = Term();
   change(key, state, Now::kAbsent);
 }
+
+void KeyDraft::touch(const std::string& key, const Term& term) { state_of(key).term = term; }
 
 std::vector<Record> KeyDraft::effects() const {
   std::vector<Record> effects;
@@ -103,6 +109,7 @@ std::vector<Record> KeyDraft::effects() const {
     } else if (state.now == Now::kAbsent && state.before != nullptr) {
       effects.push_back(deleted(*state.before, view_.next));
     }
+    add_term_effects(key, state.term, view_, effects);
   }
   return effects;
 }

@@ -26,8 +26,8 @@ Record written(std::string_view key, const auto& value, const Record* now, Revis
   if (now == nullptr) return Record(key, value, {next, next, 1});
   return Record(key, value, {now->created(), next, now->version() + 1});
 }
-inline Record deleted(const Record& now, Revision next) {
-  return Record::deletion(now.key(), {now.created(), next, 0});
+inline Record deleted(const Record& now, Revision next, bool expired = false) {
+  return Record::deletion(now.key(), {now.created(), next, 0}, expired);
 }
 
 // What changes no key.
@@ -54,15 +54,16 @@ class KeyDraft {
   // The same, to be kept, with the revision of what wrote it; 0: this draft did. The key is there.
   OpFound found(const std::string& key);
 
-  void put(const std::string& key, Bytes value);
+  void put(const std::string& key, Bytes value, const Term& term);
   void append(const std::string& key, std::string_view bytes);
   void remove(const std::string& key);
+  void touch(const std::string& key, const Term& term);  // it is there
 
   uint64_t bytes() const { return bytes_; }  // of the effects: keys and values
   uint64_t copied() const {
     return copied_;
   }                                     // of values that were appended to, also of what was deleted since
-  std::vector<Record> effects() const;  // in the order of their keys
+  std::vector<Record> effects() const;  // in the order of their keys, each with what becomes of its term
 
  private:
   enum class Now : uint8_t {
@@ -75,6 +76,7 @@ class KeyDraft {
     const Record* before = nullptr;
     Now now = Now::kAbsent;
     bool anew = false;  // it was deleted, or not there, before it was written
+    Term term = {Term::Kind::kKeep, 0};
     Bytes bytes;
     std::string text;
   };

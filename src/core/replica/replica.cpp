@@ -436,6 +436,7 @@ void Replica::on_time() {
   if (active()) clock_.run(out_.now, out_.config.leader_silence / 2);
   if (leader()) {
     lead_on_time();
+    if (active()) expire_what_is_due();
   } else if (register_ && register_->epoch == epoch_ && !doubted_) {
     Duration silent = out_.now - following().heard;
     if (silent > out_.config.leader_silence && out_.now - following().reported >= out_.config.heartbeat) {
@@ -451,7 +452,8 @@ void Replica::on_time() {
 Instant Replica::deadline() const {
   // Once the register is known there is always something to watch, and a heartbeat's pace is enough for all
   // of it; that regularity is also what lets the node notice when its own loop has slept.
-  bool watches = out_.config.standalone ? stopping_ && !stop_done_ : register_ || stopping_;
+  const bool alone_at_work = (stopping_ && !stop_done_) || (active() && store_.has_due());
+  bool watches = out_.config.standalone ? alone_at_work : register_ || stopping_;
   const bool sends_on = leader() && leader()->turn_bytes >= out_.config.tuning.turn_bytes;
   if (!freeing_.empty() || sends_on) return out_.now;
   return watches ? out_.now + out_.config.heartbeat / 2 : kNever;

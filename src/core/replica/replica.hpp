@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
 #include <variant>
 
 #include "core/outbox.hpp"
@@ -146,7 +147,9 @@ class Replica {
   void passed_over(LinkId from, uint64_t term);
   bool overloaded(const Operation& operation) const;
   bool admit(const Propose& message);
+  std::optional<std::string> too_few_in_sync() const;
   bool enough_in_sync(uint64_t token);
+  void expire_what_is_due();
   WriteEvaluator::Room room() const;
   void carry_out(const Propose& message, Evaluation&& evaluation);
   void append(const Propose& message, Change& change);
@@ -183,6 +186,11 @@ class Replica {
 
   // replica_reads.cpp
   Answer read_now(const Operation& operation) const;
+  Lifetime lifetime_of(const std::string& key) const;
+  uint64_t left_until(uint64_t deadline) const;
+  LeaseInfo lease_info(const Record& record) const;
+  Answer read_lease(const ReadLease& read) const;
+  Answer list_leases(const ListLeases& list) const;
   Answer read_here(const Operation& operation, Revision& at);
   Answer read_snapshot(const ReadSnapshot& read, Revision& at) const;
   void serve_reads();

@@ -3,7 +3,10 @@
 #include <utility>
 
 #include "core/mutation.hpp"
+#include "core/replica/leases.hpp"
 #include "core/replica/replica.hpp"
+#include "core/replica/table.hpp"
+#include "core/replica/terms.hpp"
 
 namespace kvd {
 
@@ -15,10 +18,56 @@ Answer Replica::read_now(const Operation& operation) const {
     listing.complete = complete();
     return listing;
   }
-  const std::string& key = std::get<ReadKey>(operation).key;
-  const Record* item = store_.find(key);
-  if (item == nullptr) return KeyMissing{complete()};
-  return KeyFound{*item, complete()};
+  if (const auto* read = std::get_if<ReadKey>(&operation)) {
+    const Record* item = store_.find(read->key);
+    if (item == nullptr) return KeyMissing{complete()};
+    return KeyFound{*item, complete(), lifetime_of(read->key)};
+  }
+  if (const auto* read = std::get_if<ReadLease>(&operation)) return read_lease(*read);
+  return list_leases(std::get<ListLeases>(operation));
+}
+
+Lifetime Replica::lifetime_of(const std::string& key) const {
+  if (store_.size(Space::kTerms) == 0) return {};
+  const std::optional<StoredTerm> term = term_of(store_.find(key, Space::kTerms));
+  if (!term) return {};
+  if (term->lease == 0) return {left_until(term->deadline), 0};
+  const std::optional<StoredLease> lease = lease_of(store_.find(lease_key(term->lease), Space::kLeases));
+  return {lease ? left_until(lease->deadline) : 0, term->lease};
+}
+
+// By the log's clock, as far as this server has heard.
+uint64_t Replica::left_until(uint64_t deadline) const {
+  return deadline > clock_.ms() ? deadline - clock_.ms() : 0;
+}
+
+LeaseInfo Replica::lease_info(const Record& record) const {
+  const StoredLease lease = lease_of(&record).value_or(StoredLease());
+  return {lease_id(record.key()), lease.ttl, left_until(lease.deadline), lease.name};
+}
+
+Answer Replica::read_lease(const ReadLease& read) const {
+  const Record* record = store_.find(lease_key(read.id), Space::kLeases);
+  if (record == nullptr)
+    return Failed{ErrorCode::kLeaseOver, Outcome::kNotApplied, "there is no such lease, or it is over"};
+  LeaseFound found{lease_info(*record), {}, complete()};
+  const auto attached = store_.terms().attached.find(read.id);
+  if (read.keys && attached != store_.terms().attached.end()) {
+    for (const Record& term : attached->second) found.keys.emplace_back(term.key());
+  }
+  return Box(std::move(found));
+}
+
+Answer Replica::list_leases(const ListLeases& list) const {
+  LeaseList found;
+  found.complete = complete();
+  const Table& all = store_.items(Space::kLeases);
+  for (auto it = all.upper_bound(lease_key(list.after)); it != all.end(); ++it) {
+    found.more = found.leases.size() >= list.limit;
+    if (found.more) break;
+    found.leases.push_back(lease_info(*it));
+  }
+  return found;
 }
 
 // The store is read part by part while writes go on, as for a learner (replica_sending.cpp). What was committed

@@ -81,31 +81,32 @@ bool Replica::admit(const Propose& message) {
   return false;
 }
 
-bool Replica::enough_in_sync(uint64_t token) {
-  auto no = [&](std::string detail) {
-    refuse(token, ErrorCode::kNotEnoughInSync, Outcome::kNotApplied, std::move(detail));
-    return false;
-  };
+// Why nothing may be written now. None: it may.
+std::optional<std::string> Replica::too_few_in_sync() const {
   const InSyncSet set = in_sync();
   uint32_t confirmed = static_cast<uint32_t>(register_->in_sync.size());
   bool is_new = log_.last().revision == lineage_base(lineage_);
   if (is_new && confirmed < out_.config.expect) {
-    return no("a new cluster's first write waits for " + std::to_string(out_.config.expect) +
-              " servers in sync (--expect); now: " + std::to_string(confirmed));
+    return "a new cluster's first write waits for " + std::to_string(out_.config.expect) +
+           " servers in sync (--expect); now: " + std::to_string(confirmed);
   }
   if (set.copies().waits_for_long())
-    return no("the leader waits for what is in sync: " + set.copies().unconfirmed());
+    return "the leader waits for what is in sync: " + set.copies().unconfirmed();
   if (const Peer* other = set.copies().undecided()) {
-    return no("the copies of " + out_.config.self.member.id.value + " and " + other->member.id.value +
-              " differ, and no third one tells which is right; see GET /v1/cluster");
+    return "the copies of " + out_.config.self.member.id.value + " and " + other->member.id.value +
+           " differ, and no third one tells which is right; see GET /v1/cluster";
   }
   uint32_t there = std::min(confirmed, set.responsive());
-  if (there < register_->min_in_sync) {
-    return no("too few servers are in sync: " + std::to_string(there) + ", min_in_sync is " +
-              std::to_string(register_->min_in_sync) +
-              "; see GET /v1/cluster: start servers, or lower it with PUT /v1/cluster/settings");
-  }
-  return true;
+  if (there >= register_->min_in_sync) return std::nullopt;
+  return "too few servers are in sync: " + std::to_string(there) + ", min_in_sync is " +
+         std::to_string(register_->min_in_sync) +
+         "; see GET /v1/cluster: start servers, or lower it with PUT /v1/cluster/settings";
+}
+
+bool Replica::enough_in_sync(uint64_t token) {
+  std::optional<std::string> why = too_few_in_sync();
+  if (why) refuse(token, ErrorCode::kNotEnoughInSync, Outcome::kNotApplied, std::move(*why));
+  return !why;
 }
 
 void Replica::on(Propose&& message) {
@@ -127,7 +128,25 @@ void Replica::on(Propose&& message) {
 }
 
 WriteEvaluator::Room Replica::room() const {
-  return {out_.config.memory_max, disk_.low(), out_.config.value_bytes_max};
+  return {out_.config.memory_max, disk_.low(), out_.config.value_bytes_max, clock_.ms()};
+}
+
+// What has come to its end by the log's clock is deleted as a client's write would be: under the same conditions, but
+// for want of room. Nobody waits for it.
+void Replica::expire_what_is_due() {
+  std::deque<Revision>& entries = leader()->expiring;
+  while (!entries.empty() && entries.front() <= commit_) entries.pop_front();
+  if (entries.empty()) leader()->expiry = {};
+  if (!store_.has_due() || stopping_ || move_ || too_few_in_sync()) return;
+  const WriteEvaluator& evaluator = leader()->evaluator;
+  const uint64_t now = clock_.ms() + (mutated(Mutation::kExpiredEarly) ? 200 : 0);
+  while (entries.size() < limits::kExpiryEntries && evaluator.tail().keys() < limits::kUncommittedKeys / 2) {
+    std::vector<Record> effects = evaluator.expire(now, leader()->expiry);
+    if (effects.empty()) return;
+    for (const Record& effect : effects) counters_.expired += effect.expired() ? 1 : 0;
+    append_entry(std::move(effects));
+    entries.push_back(log_.last().revision);
+  }
 }
 
 void Replica::carry_out(const Propose& message, Evaluation&& evaluation) {

@@ -16,7 +16,9 @@
 
 #include "core/replica/data_space.hpp"
 #include "core/replica/fences.hpp"
+#include "core/replica/leases.hpp"
 #include "core/replica/requests.hpp"
+#include "core/replica/terms.hpp"
 
 namespace kvd {
 
@@ -32,7 +34,7 @@ concept Takes = requires(Op& operation, const WriteView& view) {
   { S::effects_of(operation, view) } -> std::same_as<Evaluation>;
 };
 
-using Spaces = std::tuple<DataSpace, RequestsSpace, FencesSpace>;  // by Space
+using Spaces = std::tuple<DataSpace, RequestsSpace, FencesSpace, TermsSpace, LeasesSpace>;  // by Space
 
 template <class... S, size_t... I>
 consteval bool each_in_its_place(std::tuple<S...>*, std::index_sequence<I...>) {

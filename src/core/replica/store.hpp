@@ -53,6 +53,10 @@ class Store {
   std::vector<Record> items_behind(Space space, std::string_view last, size_t bytes) const;
   // Keys with `prefix` behind `after`, in order, until `limit` items or limits::kListBytes are reached.
   Listing list(const ListKeys& query) const;
+  const TermsSpace& terms() const { return std::get<TermsSpace>(spaces_); }
+  const LeasesSpace& leases() const { return std::get<LeasesSpace>(spaces_); }
+  // Something will end by its time.
+  bool has_due() const { return !terms().due.empty() || !leases().due.empty(); }
   // Sum over all items of a hash of each: the same for the same content, whatever the way to it.
   uint64_t digest() const { return digest_; }
   // Of the newest entry that is in here, ms (log_clock.hpp).

@@ -10,8 +10,10 @@
 #include "base/decimal.hpp"
 #include "core/mutation.hpp"
 #include "core/replica/key_effects.hpp"
+#include "core/replica/leases.hpp"
 #include "core/replica/store.hpp"
 #include "core/replica/tail.hpp"
+#include "core/replica/terms.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -77,8 +79,16 @@ bool is_true(const TxnCondition& condition, const Record* now) {
       return compares(now != nullptr ? now->version() : 0, condition.is, condition.number);
     case TxnCondition::Of::kValue:
       return value_compares(now, condition);
+    case TxnCondition::Of::kLease:
+      return now != nullptr;  // its item
   }
   return false;
+}
+
+const Record* subject_of(const TxnCondition& condition, const WriteView& view) {
+  if (condition.of == TxnCondition::Of::kLease)
+    return view.latest(lease_key(condition.number), Space::kLeases);
+  return view.latest(condition.key, Space::kData);
 }
 
 // One branch of a transaction while it is done.
@@ -114,12 +124,24 @@ class Branch {
         return append(op);
       case TxnOp::Kind::kGet:
         return get(op);
+      case TxnOp::Kind::kTouch:
+        return touch(op);
     }
     return std::nullopt;
   }
   std::optional<Failed> put(TxnOp& op) {
+    if (auto failed = refused_term(op.term, view_)) return failed;
     results_.emplace_back(OpPut{!draft_.present(op.key)});
-    draft_.put(op.key, std::move(op.value));
+    draft_.put(op.key, std::move(op.value), op.term);
+    return std::nullopt;
+  }
+  std::optional<Failed> touch(const TxnOp& op) {
+    const bool present = draft_.present(op.key);
+    if (present) {
+      if (auto failed = refused_term(op.term, view_)) return failed;
+      draft_.touch(op.key, op.term);
+    }
+    results_.emplace_back(OpTouched{present});
     return std::nullopt;
   }
   std::optional<Failed> add_to(const TxnOp& op) {
@@ -127,7 +149,7 @@ class Branch {
     if (auto failed = add(draft_.present(op.key), draft_.value(op.key), op.by, sum)) return failed;
     const std::string text = std::to_string(sum);
     if (auto failed = too_large(text.size(), view_.value_bytes_max)) return failed;
-    draft_.put(op.key, Bytes(text));
+    draft_.put(op.key, Bytes(text), {Term::Kind::kKeep, 0});
     results_.emplace_back(OpAdded{sum});
     return std::nullopt;
   }
@@ -162,10 +184,9 @@ class Branch {
 
 Evaluation perform_transaction(Transaction& transaction, const WriteView& view) {
   TxnDone done;
-  done.succeeded = std::all_of(transaction.conditions.begin(), transaction.conditions.end(),
-                               [&](const TxnCondition& condition) {
-                                 return is_true(condition, view.latest(condition.key, Space::kData));
-                               });
+  done.succeeded = std::all_of(
+      transaction.conditions.begin(), transaction.conditions.end(),
+      [&](const TxnCondition& condition) { return is_true(condition, subject_of(condition, view)); });
   Branch branch(view);
   uint32_t place = 0;
   for (TxnOp& op : done.succeeded ? transaction.then_ops : transaction.else_ops) {
@@ -207,7 +228,7 @@ Evaluation appended(const AppendBytes& operation, const WriteView& view) {
 Evaluation done_or_refused(Transaction& transaction, const WriteView& view) {
   if (!mutated(Mutation::kTxnOfCommitted)) return perform_transaction(transaction, view);
   const Tail nothing;
-  return perform_transaction(transaction, {view.store, nothing, view.next, view.value_bytes_max});
+  return perform_transaction(transaction, {view.store, nothing, view.next, view.value_bytes_max, view.clock});
 }
 
 }  // namespace kvd

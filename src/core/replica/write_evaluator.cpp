@@ -36,7 +36,7 @@ WriteEvaluator::WriteEvaluator(const Log& log, const Store& store, Revision comm
 
 std::optional<Evaluation> WriteEvaluator::recall(const WriteCall& call) const {
   const bool again = std::holds_alternative<AddNumber>(call.operation) && mutated(Mutation::kAddReplayed);
-  return again ? std::nullopt : RequestsSpace::recall(call, view(0));
+  return again ? std::nullopt : RequestsSpace::recall(call, view(0, 0));
 }
 
 // A refused condition, a delete of what is not there, a sum with what is no number, a token that is too small: nothing
@@ -44,7 +44,7 @@ std::optional<Evaluation> WriteEvaluator::recall(const WriteCall& call) const {
 // under way somewhere must not be done after this answer. And so is a larger token (fences.hpp), unless the write has
 // failed: who has been answered counts on it that the holder before is shut out.
 Evaluation WriteEvaluator::evaluate(WriteCall& call, const Room& room) const {
-  const WriteView view = this->view(room.value_bytes_max);
+  const WriteView view = this->view(room.value_bytes_max, room.clock);
   const uint64_t current = call.fence ? FencesSpace::latest_token(call.fence->resource, view) : 0;
   const bool fenced_off = call.fence && call.fence->token < current;
   Evaluation evaluation =

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/replica/evaluation.hpp"
+#include "core/replica/expiry.hpp"
 #include "core/replica/log.hpp"
 #include "core/replica/store.hpp"
 #include "core/replica/tail.hpp"
@@ -16,10 +17,11 @@ namespace kvd {
 
 class WriteEvaluator {
  public:
-  struct Room {  // what makes the data grow needs it, in memory and on the leader's disk
+  struct Room {  // what makes the data grow needs it, in memory and on the leader's disk; and the time
     uint64_t memory_max = 0;
     bool disk_low = false;
     size_t value_bytes_max = 1u << 20;  // no value gets larger by what is appended to it
+    uint64_t clock = 0;                 // the log's, ms
   };
 
   // What of the log is behind `committed` is its tail. Log and store outlive this.
@@ -28,6 +30,10 @@ class WriteEvaluator {
   // A retry gets the first answer. None: it is no retry.
   std::optional<Evaluation> recall(const WriteCall& call) const;
   Evaluation evaluate(WriteCall& call, const Room& room) const;
+  // What is to end at this time of the log's clock. Empty: nothing.
+  std::vector<Record> expire(uint64_t clock, ExpiryPlace& from) const {
+    return expired(view(0, clock), from);
+  }
 
   // What becomes of the log, entry by entry.
   void note_appended(const Entry& entry) { tail_.note(entry); }
@@ -35,8 +41,8 @@ class WriteEvaluator {
   const Tail& tail() const { return tail_; }
 
  private:
-  WriteView view(size_t value_bytes_max) const {
-    return {store_, tail_, log_.last().revision.next(), value_bytes_max};
+  WriteView view(size_t value_bytes_max, uint64_t clock) const {
+    return {store_, tail_, log_.last().revision.next(), value_bytes_max, clock};
   }
   std::optional<Failed> no_room_for(const std::vector<Record>& effects, size_t results,
                                     const Room& room) const;

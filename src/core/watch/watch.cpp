@@ -220,10 +220,12 @@ void Watch::come_due(Watcher& watcher) {
   }
   arm(watcher, out_.now + stream->progress);
   if (!may_say_how_far(watcher)) return;
-  if (stream->linear && !mutated(Mutation::kProgressLocal)) {
+  const bool local = mutated(Mutation::kProgressLocal);
+  if (stream->linear && !watcher.asked && !local) {
+    watcher.asked = true;
     to_ask_for_.push_back(watcher.id);
   } else {
-    say_how_far(watcher, stream->linear);
+    say_how_far(watcher, stream->linear && local);
     send(watcher, false);
   }
 }
@@ -243,6 +245,7 @@ void Watch::on(const Confirmed& message) {
     if (it == watchers_.end()) continue;
     Watcher& watcher = it->second;
     if (!message.revision) {
+      watcher.asked = false;
       if (may_say_how_far(watcher)) say_how_far(watcher, false);
       send(watcher, false);
       continue;

@@ -6,11 +6,6 @@
 #include "core/watch/watch.hpp"
 
 namespace kvd {
-namespace {
-
-constexpr uint32_t kStatePageKeys = 256;
-
-}  // namespace
 
 // Whatever there is to say to it now.
 void Watch::visit(Watcher& watcher) {
@@ -41,6 +36,7 @@ void Watch::visit(Watcher& watcher) {
   watcher.resting = done;
   if (!done && !full(watcher) && !(watcher.state && !watcher.state->page)) visit_soon(watcher);
   if (done && watcher.confirmed && *watcher.confirmed <= watcher.at && !full(watcher)) {
+    watcher.asked = false;
     watcher.confirmed.reset();
     say_how_far(watcher, true);
   }
@@ -102,7 +98,8 @@ void Watch::ask_for_page(Watcher& watcher) {
   state.token = ++last_token_;
   pages_[state.token] = watcher.id;
   Operation read = ReadKey{call.filter.key};
-  if (call.filter.prefix) read = ListKeys{call.filter.key, state.after, kStatePageKeys, !call.values};
+  const auto keys = static_cast<uint32_t>(out_.config.tuning.watch_page);
+  if (call.filter.prefix) read = ListKeys{call.filter.key, state.after, keys, !call.values};
   out_.replica.post(Read{state.token, std::move(read), false, true});
 }
 
@@ -151,7 +148,7 @@ bool Watch::say_state(Watcher& watcher) {
 
 void Watch::lose(Watcher& watcher, WatchBreak why) {
   ++counted_.breaks[static_cast<size_t>(why)];
-  watcher.confirmed.reset();
+  if (std::exchange(watcher.confirmed, std::nullopt)) watcher.asked = false;
   watcher.resting = false;
   if (watcher.stream()->state && why != WatchBreak::kStopping) {
     say(watcher, WatchReset{history_.newest(), why});

@@ -36,7 +36,8 @@ struct Watcher {
   bool queued = false;  // to be visited
   bool told_stale = false;
   std::optional<WatchBreak> lost;     // what is between `at` and the history will not come
-  std::optional<Revision> confirmed;  // a linear read found this; to be said once it was reached
+  bool asked = false;  // what a linear read finds, which is to be said before it is asked for again
+  std::optional<Revision> confirmed;  // it found this; to be said once it was reached
   Instant due = kNever;               // when to say how far one is; a poll's end
   std::unique_ptr<StateReading> state;
 

@@ -27,9 +27,9 @@ Result<BatchOp, BodyError> parse_op(dom::element element, size_t value_bytes_max
   if (only.value.get(fields) != simdjson::SUCCESS)
     return refuse_body(fmt::format("\"{}\" has to be an object", only.key));
   Result<OpFields, BodyError> op =
-      parse_op_fields(fields, put ? OpMembers::kKeyAndValue : OpMembers::kKey, value_bytes_max);
+      parse_op_fields(fields, put ? OpMembers::kPut : OpMembers::kKey, value_bytes_max);
   if (!op) return Failure<BodyError>(std::move(op.error()));
-  return BatchOp{std::move(op->key), put ? std::optional(std::move(op->value)) : std::nullopt};
+  return BatchOp{std::move(op->key), put ? std::optional(std::move(op->value)) : std::nullopt, op->term};
 }
 
 // The one member that the document has to have.
@@ -84,6 +84,23 @@ Result<ChangeSettings, BodyError> parse_settings(std::string_view json) {
     return refuse_body(fmt::format("\"min_in_sync\" has to be a number from 1 to {}", kMinInSyncMax));
   }
   return ChangeSettings{static_cast<uint32_t>(number)};
+}
+
+Result<RenewLeases, BodyError> parse_renewal(std::string_view json) {
+  dom::parser parser;
+  Result<dom::element, BodyError> content = parse_document(parser, json, "leases");
+  if (!content) return Failure<BodyError>(std::move(content.error()));
+  dom::array ids;
+  if (content->get(ids) != simdjson::SUCCESS) return refuse_body("\"leases\" has to be a list");
+  RenewLeases renewal;
+  for (dom::element element : ids) {
+    if (element.get(renewal.ids.emplace_back()) != simdjson::SUCCESS)
+      return refuse_body(fmt::format("leases[{}] has to be the id of a lease", renewal.ids.size() - 1));
+    if (renewal.ids.size() > limits::kLeasesAtOnce)
+      return refuse_body(fmt::format("\"leases\" has {} ids at most", limits::kLeasesAtOnce));
+  }
+  if (renewal.ids.empty()) return refuse_body("\"leases\" is empty");
+  return renewal;
 }
 
 }  // namespace kvd

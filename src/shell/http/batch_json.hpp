@@ -18,4 +18,7 @@ Result<WriteBatch, BodyError> parse_batch(std::string_view json, size_t value_by
 // {"min_in_sync":N}, 1 to 64
 Result<ChangeSettings, BodyError> parse_settings(std::string_view json);
 
+// {"leases":[ID, ...]}: 1 to limits::kLeasesAtOnce.
+Result<RenewLeases, BodyError> parse_renewal(std::string_view json);
+
 }  // namespace kvd

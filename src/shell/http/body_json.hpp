@@ -11,6 +11,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "msg/client.hpp"
 
 namespace kvd {
 
@@ -35,11 +36,18 @@ void take_text(BodyText& text, simdjson::dom::key_value_pair member);
 std::string problem_of_key(const BodyText& key);
 
 // What an operation is given. Unknown members are refused, and those that are missing.
-enum class OpMembers : uint8_t { kKey, kKeyAndValue, kKeyAndBy };
+enum class OpMembers : uint8_t {
+  kKey,
+  kKeyAndValue,
+  kKeyAndBy,
+  kPut,    // with a value and perhaps a term: "ttl" (ms, or "keep") or "lease" (an id)
+  kTouch,  // with a term: "ttl" (ms) or "lease"
+};
 struct OpFields {
   std::string key;
   Bytes value;
   int64_t by = 0;
+  Term term = {};
 };
 Result<OpFields, BodyError> parse_op_fields(simdjson::dom::object fields, OpMembers members,
                                             size_t value_bytes_max);

@@ -20,6 +20,8 @@ constexpr std::string_view kCollectionPath = "/v1/kv";
 constexpr std::string_view kKeyPath = "/v1/kv/";
 constexpr std::string_view kTxnPath = "/v1/txn";
 constexpr std::string_view kWatchPath = "/v1/watch";
+constexpr std::string_view kLeasesPath = "/v1/leases";
+constexpr std::string_view kLeasePath = "/v1/leases/";
 constexpr std::string_view kEventStream = "text/event-stream";
 constexpr std::string_view kSnapshotPath = "/v1/snapshot";
 constexpr std::string_view kLeaderPath = "/v1/cluster/leader";
@@ -27,7 +29,8 @@ constexpr std::string_view kLineagePath = "/v1/cluster/lineage";
 constexpr std::string_view kKeyMethods = "GET, HEAD, PUT, POST, DELETE";
 constexpr uint32_t kReadParameters = kQueryRead | kQueryMinRevision | kQueryTimeout;
 constexpr uint32_t kWriteParameters = kQueryTimeout | kQueryFence;
-constexpr uint32_t kPostParameters = kWriteParameters | kQueryAdd | kQueryAppend;
+constexpr uint32_t kPutParameters = kWriteParameters | kQueryTtl | kQueryLease;
+constexpr uint32_t kPostParameters = kPutParameters | kQueryAdd | kQueryAppend | kQueryTouch;
 constexpr uint32_t kPollParameters = kReadParameters | kQuerySince | kQueryWait;
 constexpr uint32_t kWatchParameters =
     kQueryKey | kQueryPrefix | kQuerySince | kQueryState | kQueryValues | kQueryProgress | kQueryRead;
@@ -132,7 +135,8 @@ Refusal wait_for_change(const HttpRequest& request, const Query& query, WatchFil
 
 uint32_t parameters_of_key(HttpMethod method) {
   if (is_read_method(method)) return kPollParameters;
-  return method == HttpMethod::kPost ? kPostParameters : kWriteParameters;
+  if (method == HttpMethod::kPost) return kPostParameters;
+  return method == HttpMethod::kPut ? kPutParameters : kWriteParameters;
 }
 
 // A write that is more than a deletion; it has a body, unless it adds to a number.
@@ -143,10 +147,14 @@ void accept_value(const Query& query, std::string key, Condition condition, cons
     operation = AddNumber{std::move(key), *query.add, std::move(condition)};
     return;
   }
+  if (query.touch) {
+    operation = TouchKey{std::move(key), Term{Term::Kind::kTime, *query.touch}, std::move(condition)};
+    return;
+  }
   if (query.append) {
     operation = AppendBytes{std::move(key), Bytes(), std::move(condition)};
   } else {
-    operation = PutKey{std::move(key), Bytes(), std::move(condition)};
+    operation = PutKey{std::move(key), Bytes(), std::move(condition), query.term.value_or(Term())};
   }
   accepted.body_bytes_max = identity.value_bytes_max;
   accepted.body_name = "a value";
@@ -162,8 +170,13 @@ Refusal accept_key(const HttpRequest& request, const Target& target, const HttpI
   }
   Result<Query> query = parse_query(target.query, parameters_of_key(request.method));
   if (!query) return bad_request(request, query.error().detail);
-  if (query->add && query->append)
-    return bad_request(request, "the query parameters 'add' and 'append' exclude each other");
+  const int kinds = int{query->add.has_value()} + int{query->append} + int{query->touch.has_value()};
+  if (kinds > 1)
+    return bad_request(request, "the query parameters 'add', 'append' and 'touch' exclude each other");
+  if (kinds == 1 && query->term)
+    return bad_request(request,
+                       "'ttl' and 'lease' are for a write that brings the whole value: 'add' and "
+                       "'append' keep the term that there is");
   Condition condition;
   std::string_view bad_field;
   if (!read_condition(request, condition, bad_field)) {
@@ -284,6 +297,62 @@ Refusal accept_watch(const HttpRequest& request, const Target& target, AcceptedH
   return std::nullopt;
 }
 
+// /v1/leases and /v1/leases/renew: what is not about one lease.
+Refusal accept_leases(const HttpRequest& request, const Target& target, bool renewal,
+                      AcceptedHead& accepted) {
+  const bool read = !renewal && is_read_method(request.method);
+  if (!read && request.method != HttpMethod::kPost)
+    return wrong_method(request, renewal ? "POST" : "GET, HEAD, POST");
+  const uint32_t taken = read      ? kReadParameters | kQueryLimit | kQueryAfterLease
+                         : renewal ? kQueryTimeout
+                                   : kQueryTimeout | kQueryLeaseTtl | kQueryName;
+  Result<Query> query = parse_query(target.query, taken);
+  if (!query) return bad_request(request, query.error().detail);
+  apply_read(accepted, *query);
+  if (read) {
+    const uint32_t limit = query->limit == 0 ? static_cast<uint32_t>(limits::kListItems) : query->limit;
+    accepted.store().operation = ListLeases{query->after_lease, limit};
+    accepted.plan.limit = query->limit;
+  } else if (renewal) {
+    accepted.store().operation = RenewLeases{};
+    accepted.body_bytes_max = limits::kLeasesAtOnce * 24;
+    accepted.body_name = "a list of leases";
+  } else if (query->lease_ttl == 0) {
+    return bad_request(request, "a lease needs the query parameter 'ttl'");
+  } else {
+    accepted.store().operation = GrantLease{query->lease_ttl, std::move(query->name)};
+  }
+  return std::nullopt;
+}
+
+Refusal accept_lease(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+  accepted.plan.route = Route::kLease;
+  accepted.plan.write = !is_read_method(request.method);
+  limit_small_body(accepted);
+  const bool one = target.path.size() > kLeasePath.size();
+  const std::string_view name = one ? target.path.substr(kLeasePath.size()) : std::string_view();
+  if (!one || name == "renew") return accept_leases(request, target, one, accepted);
+  const std::optional<uint64_t> id = parse_number(name);
+  if (!id) return refuse(request, 404, "no-such-path", "a lease's id is a number");
+  const bool read = is_read_method(request.method);
+  if (!read && request.method != HttpMethod::kPut && request.method != HttpMethod::kDelete)
+    return wrong_method(request, "GET, HEAD, PUT, DELETE");
+  Result<Query> query =
+      parse_query(target.query, read ? kReadParameters | kQueryKeys : uint32_t{kQueryTimeout});
+  if (!query) return bad_request(request, query.error().detail);
+  apply_read(accepted, *query);
+  if (read) {
+    accepted.plan.keys_only = query->keys_only;
+    accepted.store().operation = ReadLease{*id, query->keys_only};
+  } else if (request.method == HttpMethod::kPut) {
+    accepted.plan.one = true;
+    accepted.store().operation = RenewLeases{{*id}};
+  } else {
+    accepted.store().operation = EndLease{*id};
+  }
+  return std::nullopt;
+}
+
 struct FixedPath {
   std::string_view path;
   Route route;
@@ -367,6 +436,8 @@ Refusal accept_route(const HttpRequest& request, const Target& target, const Htt
   if (target.path == kCollectionPath) return accept_collection(request, target, accepted);
   if (target.path == kTxnPath) return accept_transaction(request, target, accepted);
   if (target.path == kWatchPath) return accept_watch(request, target, accepted);
+  if (target.path == kLeasesPath || target.path.starts_with(kLeasePath))
+    return accept_lease(request, target, accepted);
   if (target.path == kLeaderPath && !is_read_method(request.method))
     return accept_move(request, target, accepted);
   if (target.path == kLineagePath) return accept_decision(request, target, accepted);
@@ -382,14 +453,15 @@ Refusal accept_route(const HttpRequest& request, const Target& target, const Htt
 // Fields that would be wrong to overlook where they mean nothing.
 Refusal check_fields(const HttpRequest& request, AcceptedHead& accepted) {
   const bool one_key = accepted.plan.route == Route::kKey;
-  const bool keys = one_key || accepted.plan.route == Route::kCollection;
+  const Route route = accepted.plan.route;
+  const bool keys = one_key || route == Route::kCollection || route == Route::kLease;
   if (!one_key && (request.fields.find("If-Match") || request.fields.find("If-None-Match")))
     return bad_request(request, "If-Match and If-None-Match are for one key only");
   if (!accepted.plan.write) return std::nullopt;
   if (request.fields.find("Content-Range"))  // RFC 9110, 14.5
     return bad_request(request, "Content-Range: a part of a value cannot be written; send all of it");
   if (auto key = request.fields.find("Idempotency-Key")) {
-    if (!keys) return bad_request(request, "Idempotency-Key is for writes of keys");
+    if (!keys) return bad_request(request, "Idempotency-Key is for writes of keys and leases");
     if (key->empty() || key->size() > limits::kIdempotencyKeyBytes) {
       return bad_request(request,
                          fmt::format("an Idempotency-Key has 1 to {} bytes", limits::kIdempotencyKeyBytes));
@@ -446,6 +518,11 @@ std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, cons
   } else if (auto* batch = std::get_if<WriteBatch>(&accepted.store().operation)) {
     Result<WriteBatch, BodyError> parsed = parse_batch(body.view(), identity.value_bytes_max);
     if (parsed) *batch = std::move(*parsed);
+    if (!parsed) error = std::move(parsed.error());
+  } else if (auto* renewal = std::get_if<RenewLeases>(&accepted.store().operation)) {
+    if (accepted.plan.one) return std::nullopt;
+    Result<RenewLeases, BodyError> parsed = parse_renewal(body.view());
+    if (parsed) *renewal = std::move(*parsed);
     if (!parsed) error = std::move(parsed.error());
   } else if (auto* settings = std::get_if<ChangeSettings>(&accepted.store().operation)) {
     Result<ChangeSettings, BodyError> parsed = parse_settings(body.view());

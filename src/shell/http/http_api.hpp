@@ -24,6 +24,7 @@ enum class Route : uint8_t {
   kKey,         // GET, HEAD, PUT, POST, DELETE of one key
   kCollection,  // GET, HEAD, POST, DELETE of /v1/kv, and POST of /v1/txn
   kWatch,
+  kLease,  // /v1/leases and below
   kSettings,
   kCluster,
   kWhy,
@@ -45,6 +46,7 @@ struct ReplyPlan {
   bool write = false;    // errors carry an outcome
   bool verbose = false;  // of health checks
   bool keys_only = false;
+  bool one = false;      // of a renewal: a single lease, by its path
   bool events = false;   // of a watch: Server-Sent Events
   bool replace = false;  // of a restore
   uint32_t limit = 0;    // of a deletion: the page's; 0: none

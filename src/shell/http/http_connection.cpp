@@ -321,7 +321,8 @@ HttpConnection::Slot& HttpConnection::add_slot() {
 HttpConnection::Kind HttpConnection::kind_of(const AcceptedHead& accepted) {
   const Route route = accepted.plan.route;
   if (!accepted.plan.write) return route == Route::kWatch ? Kind::kOther : Kind::kSafe;
-  return route == Route::kKey || route == Route::kCollection ? Kind::kWrite : Kind::kOther;
+  const bool of_store = route == Route::kKey || route == Route::kCollection || route == Route::kLease;
+  return of_store ? Kind::kWrite : Kind::kOther;
 }
 
 // The parser's request, for those of other kinds before it.

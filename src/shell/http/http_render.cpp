@@ -57,6 +57,10 @@ ErrorForm form_of(ErrorCode code) {
       return {409, "not-a-number"};
     case ErrorCode::kOverflow:
       return {409, "overflow"};
+    case ErrorCode::kLeaseOver:
+      return {410, "lease-over"};
+    case ErrorCode::kLeaseFull:
+      return {409, "lease-full"};
   }
   return {503, "unavailable"};
 }
@@ -89,6 +93,7 @@ struct OpResultJson {
     json.member("revision", (found.revision == Revision(0) ? own : found.revision).value).end_object();
   }
   void operator()(const OpMissing&) const { json.null(); }
+  void operator()(const OpTouched& touch) const { one("touched", touch.touched); }
 
  private:
   void one(std::string_view name, auto content) const {
@@ -115,6 +120,8 @@ class Renderer {
       response.value = found.item.bytes();
     }
     response.etag = modified;
+    if (found.life.left_ms) append_field(response.fields, "Kvd-Ttl-Ms", *found.life.left_ms);
+    if (found.life.lease != 0) append_field(response.fields, "Kvd-Lease", found.life.lease);
     mark_incomplete(response, found.complete);
     return response;
   }
@@ -182,6 +189,76 @@ class Renderer {
     json.member("value", number.value).member("revision", reply_.revision.value).end_object();
     HttpResponse response = json_response(200, json);
     response.etag = reply_.revision;
+    return response;
+  }
+  HttpResponse operator()(const KeyTouched& touched) const {
+    JsonWriter json;
+    json.begin_object().member("left_ms", touched.left_ms).end_object();
+    return json_response(200, json);
+  }
+  HttpResponse operator()(const LeaseGranted& granted) const {
+    JsonWriter json;
+    json.begin_object().member("lease", granted.id).member("ttl_ms", granted.ttl_ms).end_object();
+    HttpResponse response = json_response(201, json);
+    add_field(response, "Location", fmt::format("/v1/leases/{}", granted.id));
+    return response;
+  }
+  HttpResponse operator()(const LeasesRenewed& renewed) const {
+    JsonWriter json;
+    if (plan_.one) {
+      const std::optional<uint64_t>& left = renewed.left_ms.front();
+      if (!left) return lease_over();
+      json.begin_object().member("left_ms", *left).end_object();
+      return json_response(200, json);
+    }
+    json.begin_object().key("results").begin_array();
+    for (const std::optional<uint64_t>& left : renewed.left_ms) {
+      if (left) {
+        json.begin_object().member("left_ms", *left).end_object();
+      } else {
+        json.null();
+      }
+    }
+    json.end_array().end_object();
+    return json_response(200, json);
+  }
+  HttpResponse operator()(const LeaseEnded&) const { return empty(204); }
+  HttpResponse operator()(const Box<LeaseFound>& box) const {
+    JsonWriter json;
+    json.begin_object();
+    write_lease(json, box->lease);
+    if (plan_.keys_only) {
+      json.key("keys").begin_array();
+      for (const std::string& key : box->keys) {
+        if (is_utf8(key)) {
+          json.value(key);
+        } else {
+          json.begin_object().bytes_member("key", key).end_object();
+        }
+      }
+      json.end_array();
+    }
+    json.end_object();
+    HttpResponse response = json_response(200, json);
+    mark_incomplete(response, box->complete);
+    return response;
+  }
+  HttpResponse operator()(const LeaseList& list) const {
+    JsonWriter json;
+    json.begin_object().key("leases").begin_array();
+    for (const LeaseInfo& lease : list.leases) {
+      json.begin_object();
+      write_lease(json, lease);
+      json.end_object();
+    }
+    json.end_array().end_object();
+    HttpResponse response = json_response(200, json);
+    if (list.more) {
+      const std::string limit = plan_.limit == 0 ? "" : fmt::format("limit={}&", plan_.limit);
+      add_field(response, "Link",
+                fmt::format("</v1/leases?{}after={}>; rel=\"next\"", limit, list.leases.back().id));
+    }
+    mark_incomplete(response, list.complete);
     return response;
   }
   HttpResponse operator()(const ConditionFailed& failed) const { return condition_failed(failed.current); }
@@ -257,6 +334,7 @@ class Renderer {
       case Route::kKey:
       case Route::kCollection:
       case Route::kWatch:
+      case Route::kLease:
       case Route::kSettings:
       case Route::kMove:
       case Route::kBackup:
@@ -291,6 +369,18 @@ class Renderer {
     HttpResponse response = json_text(json.take() + "\n");
     response.status = status;
     return response;
+  }
+  static void write_lease(JsonWriter& json, const LeaseInfo& lease) {
+    json.member("lease", lease.id).member("ttl_ms", lease.ttl_ms).member("left_ms", lease.left_ms);
+    json.bytes_member("name", lease.name);
+  }
+  static HttpResponse lease_over() {
+    Problem problem;
+    problem.status = 410;
+    problem.kind = "lease-over";
+    problem.detail = "there is no such lease, or it is over";
+    problem.outcome = Outcome::kNotApplied;
+    return problem_response(problem);
   }
   static void mark_incomplete(HttpResponse& response, bool complete) {
     if (!complete) add_field(response, "Kvd-Complete", "false");

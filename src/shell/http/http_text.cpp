@@ -103,6 +103,44 @@ std::string set_progress(Query& query, std::string value) {
   return "";
 }
 
+// The whole of `text` as a number within these bounds, of milliseconds.
+std::optional<uint64_t> parse_ms(std::string_view text, uint64_t min, uint64_t max) {
+  const std::optional<uint64_t> number = parse_number(text);
+  return number && *number >= min && *number <= max ? number : std::nullopt;
+}
+std::string set_ttl(Query& query, std::string value) {
+  const std::optional<uint64_t> ms = parse_ms(value, limits::kTtlMsMin, limits::kTtlMsMax);
+  if (query.term) return "given without 'lease'";
+  query.term = value == "keep" ? Term{Term::Kind::kKeep, 0} : Term{Term::Kind::kTime, ms.value_or(0)};
+  if (ms || value == "keep") return "";
+  return fmt::format("keep, or {} to {} milliseconds", limits::kTtlMsMin, limits::kTtlMsMax);
+}
+std::string set_lease(Query& query, std::string value) {
+  const std::optional<uint64_t> id = parse_number(value);
+  if (query.term) return "given without 'ttl'";
+  query.term = Term{Term::Kind::kLease, id.value_or(0)};
+  return id ? "" : "the id of a lease";
+}
+std::string set_touch(Query& query, std::string value) {
+  query.touch = parse_ms(value, limits::kTtlMsMin, limits::kTtlMsMax);
+  return query.touch ? "" : fmt::format("{} to {} milliseconds", limits::kTtlMsMin, limits::kTtlMsMax);
+}
+std::string set_lease_ttl(Query& query, std::string value) {
+  query.lease_ttl = parse_ms(value, limits::kLeaseTtlMsMin, limits::kLeaseTtlMsMax).value_or(0);
+  if (query.lease_ttl != 0) return "";
+  return fmt::format("{} to {} milliseconds", limits::kLeaseTtlMsMin, limits::kLeaseTtlMsMax);
+}
+std::string set_name(Query& query, std::string value) {
+  if (value.size() > limits::kLeaseNameBytes) return fmt::format("{} bytes at most", limits::kLeaseNameBytes);
+  query.name = std::move(value);
+  return "";
+}
+std::string set_after_lease(Query& query, std::string value) {
+  const std::optional<uint64_t> id = parse_number(value);
+  query.after_lease = id.value_or(0);
+  return id ? "" : "the id of a lease";
+}
+
 struct KnownParameter {
   std::string_view name;
   uint32_t bit;
@@ -129,6 +167,12 @@ constexpr KnownParameter kParameters[] = {
     {"state", kQueryState, [](Query& q, std::string v) { return set_flag(q.state, v); }},
     {"values", kQueryValues, [](Query& q, std::string v) { return set_flag(q.values, v); }},
     {"progress", kQueryProgress, set_progress},
+    {"ttl", kQueryTtl, set_ttl},
+    {"lease", kQueryLease, set_lease},
+    {"touch", kQueryTouch, set_touch},
+    {"ttl", kQueryLeaseTtl, set_lease_ttl},
+    {"name", kQueryName, set_name},
+    {"after", kQueryAfterLease, set_after_lease},
 };
 
 const KnownParameter* find_parameter(std::string_view name, uint32_t allowed) {

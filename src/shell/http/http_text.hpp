@@ -37,6 +37,12 @@ enum QueryParameter : uint32_t {
   kQueryState = 1 << 16,
   kQueryValues = 1 << 17,
   kQueryProgress = 1 << 18,
+  kQueryTtl = 1 << 19,
+  kQueryLease = 1 << 20,
+  kQueryTouch = 1 << 21,
+  kQueryLeaseTtl = 1 << 22,
+  kQueryName = 1 << 23,
+  kQueryAfterLease = 1 << 24,
 };
 struct Query {
   ReadMode read = ReadMode::kLocal;
@@ -52,6 +58,11 @@ struct Query {
   bool state = false;
   bool values = true;
   std::optional<int64_t> add;
+  std::optional<Term> term;       // ttl= or lease=
+  std::optional<uint64_t> touch;  // ms
+  uint64_t lease_ttl = 0;         // ms; 0: not given
+  uint64_t after_lease = 0;
+  std::string name;
   std::optional<std::string> key;
   std::optional<Revision> since;
   std::optional<Duration> wait;

@@ -14,7 +14,10 @@ struct LineJson {
 
   void operator()(const WatchEvent& event) const {
     const Record& record = event.record;
-    begin(record.has_value() ? "put" : "delete").bytes_member("key", record.key());
+    begin(record.has_value() ? "put"
+          : record.expired() ? "expire"
+                             : "delete")
+        .bytes_member("key", record.key());
     if (record.has_value() && values) json.bytes_member("value", record.value());
     json.member("revision", record.modified().value);
     if (record.has_value())

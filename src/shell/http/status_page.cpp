@@ -123,6 +123,8 @@ void add_state(Metrics& metrics, const Status& status) {
   metrics.gauge("kvd_min_in_sync", "Fewer servers in sync than this refuse writes.",
                 status.config ? status.config->min_in_sync : 0);
   metrics.gauge("kvd_keys", "Keys in this copy.", status.keys);
+  metrics.gauge("kvd_terms", "Keys in this copy that live for a time, or by a lease.", status.terms);
+  metrics.gauge("kvd_leases", "Leases in this copy.", status.leases);
   metrics.gauge("kvd_value_bytes", "Bytes of values in this copy.", status.value_bytes);
   metrics.gauge("kvd_store_bytes", "About what this copy takes in memory; --max-memory bounds it.",
                 status.store_bytes);
@@ -161,6 +163,8 @@ void add_counters(Metrics& metrics, const Counters& counters) {
   metrics.counter("kvd_snapshots_sent_total", "Snapshots begun for other servers.", counters.snapshots_sent);
   metrics.counter("kvd_snapshots_installed_total", "Snapshots taken over from a leader.",
                   counters.snapshots_installed);
+  metrics.counter("kvd_expired_total", "Keys that ended by their time while this server led.",
+                  counters.expired);
   metrics.counter("kvd_in_sync_changes_total", "Changes of the in-sync set.", counters.in_sync_changes);
 }
 
@@ -219,7 +223,8 @@ std::string cluster_json(const Status& status, const HttpIdentity& identity) {
   json.end_array();
   write_work(json, status);
   json.member("durable", status.durable).member("store_bytes", status.store_bytes);
-  json.member("keys", status.keys).member("digest", fmt::format("{:016x}", status.digest));
+  json.member("keys", status.keys).member("terms", status.terms).member("leases", status.leases);
+  json.member("digest", fmt::format("{:016x}", status.digest));
   json.member("log_clock_ms", status.log_clock_ms);
   json.key("watch")
       .begin_object()

@@ -71,6 +71,8 @@ class ConditionReader {
       return one_of_one(take_number(member, TxnCondition::Of::kRevision, condition_));
     } else if (member.key == "version") {
       return one_of_one(take_number(member, TxnCondition::Of::kVersion, condition_));
+    } else if (member.key == "lease") {
+      return one_of_one(take_number(member, TxnCondition::Of::kLease, condition_));
     } else if (member.key == "exists") {
       return one_of_one(take_existence(member.value, condition_));
     } else {
@@ -80,6 +82,10 @@ class ConditionReader {
   }
 
   std::string end() {
+    if (condition_.of == TxnCondition::Of::kLease) {
+      const bool alone = !key_.bytes && !has_operator_;
+      return alone ? "" : "\"lease\" takes no \"key\" and no \"op\": it holds while there is such a lease";
+    }
     if (std::string problem = problem_of_key(key_); !problem.empty()) return problem;
     if (subjects_ == 0) return kOneSubject;
     if (has_operator_ && condition_.of == TxnCondition::Of::kExists)
@@ -97,7 +103,7 @@ class ConditionReader {
 
  private:
   static constexpr const char* kOneSubject =
-      "a condition needs one of \"revision\", \"exists\", \"version\" and \"value\"";
+      "a condition needs one of \"revision\", \"exists\", \"version\", \"value\" and \"lease\"";
 
   std::string one_of_one(std::string problem) {
     return ++subjects_ == 1 || !problem.empty() ? problem : kOneSubject;
@@ -128,18 +134,20 @@ struct KnownOp {
   OpMembers members;
 };
 constexpr KnownOp kTxnOps[] = {
-    {"put", TxnOp::Kind::kPut, OpMembers::kKeyAndValue},
+    {"put", TxnOp::Kind::kPut, OpMembers::kPut},
     {"delete", TxnOp::Kind::kDelete, OpMembers::kKey},
     {"add", TxnOp::Kind::kAdd, OpMembers::kKeyAndBy},
     {"append", TxnOp::Kind::kAppend, OpMembers::kKeyAndValue},
     {"get", TxnOp::Kind::kGet, OpMembers::kKey},
+    {"touch", TxnOp::Kind::kTouch, OpMembers::kTouch},
 };
 
 Result<TxnOp, BodyError> parse_txn_op(TxnElement element, size_t value_bytes_max) {
   simdjson::dom::object object;
   if (element.get(object) != simdjson::SUCCESS || object.size() != 1) {
     return refuse_body(
-        "an operation is an object with one member: \"put\", \"delete\", \"add\", \"append\" or \"get\"");
+        "an operation is an object with one member: \"put\", \"delete\", \"add\", \"append\", \"get\" or "
+        "\"touch\"");
   }
   const TxnMember only = *object.begin();
   for (const KnownOp& known : kTxnOps) {
@@ -149,7 +157,7 @@ Result<TxnOp, BodyError> parse_txn_op(TxnElement element, size_t value_bytes_max
       return refuse_body(fmt::format("\"{}\" has to be an object", only.key));
     Result<OpFields, BodyError> op = parse_op_fields(fields, known.members, value_bytes_max);
     if (!op) return Failure<BodyError>(std::move(op.error()));
-    return TxnOp{known.kind, std::move(op->key), std::move(op->value), op->by};
+    return TxnOp{known.kind, std::move(op->key), std::move(op->value), op->by, op->term};
   }
   return refuse_body(fmt::format("the operation \"{}\" is unknown", only.key));
 }

@@ -1,0 +1,100 @@
+// See terms.hpp.
+#include "core/replica/terms.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "core/mutation.hpp"
+#include "core/replica/key_effects.hpp"
+#include "core/replica/leases.hpp"
+#include "core/replica/store.hpp"
+#include "msg/codec.hpp"
+
+namespace kvd {
+
+Record term_record(std::string_view key, const StoredTerm& term, Revision revision) {
+  std::string bytes;
+  Encoder encoder(bytes);
+  encoder.put(term.deadline);
+  encoder.put(term.ttl);
+  encoder.put(term.lease);
+  return Record(key, bytes, {revision, revision, 1, Space::kTerms});
+}
+
+std::optional<StoredTerm> term_of(const Record* record) {
+  if (record == nullptr || !record->has_value()) return std::nullopt;
+  Decoder decoder(record->value());
+  StoredTerm term;
+  decoder.get(term.deadline);
+  decoder.get(term.ttl);
+  decoder.get(term.lease);
+  decoder.finish();
+  return decoder.failed() ? std::nullopt : std::optional(term);
+}
+
+std::optional<Failed> refused_term(const Term& term, const WriteView& view) {
+  return term.kind == Term::Kind::kLease ? refused_lease(term.number, view) : std::nullopt;
+}
+
+void add_term_effects(std::string_view key, const Term& term, const WriteView& view,
+                      std::vector<Record>& effects) {
+  switch (term.kind) {
+    case Term::Kind::kKeep:
+      return;
+    case Term::Kind::kNone: {
+      const Record* now = view.latest(key, Space::kTerms);
+      if (now == nullptr || mutated(Mutation::kTermOutlivesKey)) return;
+      effects.push_back(Record::deletion(key, {now->created(), view.next, 0, Space::kTerms}));
+      return;
+    }
+    case Term::Kind::kTime:
+      effects.push_back(term_record(key, {view.clock + term.number, term.number, 0}, view.next));
+      return;
+    case Term::Kind::kLease:
+      effects.push_back(term_record(key, {0, 0, term.number}, view.next));
+      return;
+  }
+}
+
+Evaluation TermsSpace::effects_of(TouchKey& touch, const WriteView& view) {
+  const Record* now = view.latest(touch.key, Space::kData);
+  if (!holds(touch.condition, now)) return no_effect(condition_failed(now));
+  if (now == nullptr) return no_effect(KeyAbsent{});
+  if (auto failed = refused_term(touch.term, view)) return std::move(*failed);
+  Change change{{}, KeyTouched{touch.term.kind == Term::Kind::kTime ? touch.term.number : 0}};
+  add_term_effects(touch.key, touch.term, view, change.effects);
+  return change;
+}
+
+void TermsSpace::count(const Record& item, bool add) {
+  const std::optional<StoredTerm> term = term_of(&item);
+  if (!term) return;
+  if (term->lease == 0) {
+    if (add) {
+      due.insert({term->deadline, item});
+    } else {
+      due.erase({term->deadline, item});
+    }
+    return;
+  }
+  KeySet& keys = attached[term->lease];
+  if (add) {
+    keys.insert(item);
+  } else {
+    keys.erase(item);
+    if (keys.empty()) attached.erase(term->lease);
+  }
+}
+
+bool TermsSpace::free_some() {
+  constexpr size_t kAtOnce = 1024;
+  for (size_t i = 0; i < kAtOnce && !due.empty(); ++i) due.erase(due.begin());
+  for (size_t i = 0; i < kAtOnce && !attached.empty(); ++i) {
+    KeySet& keys = attached.begin()->second;
+    keys.erase(keys.begin());
+    if (keys.empty()) attached.erase(attached.begin());
+  }
+  return !due.empty() || !attached.empty();
+}
+
+}  // namespace kvd
