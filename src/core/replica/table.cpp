@@ -48,6 +48,7 @@ Index::Index() {
 }
 
 Record* Index::find(std::string_view key) {
+  if (places_.size() == 0) return nullptr;
   const size_t hash = this->hash(key);
   Shard& shard = this->shard(hash);
   auto it = shard.find(key, hash);

@@ -119,13 +119,13 @@ void limit_small_body(AcceptedHead& accepted) {
 using Refusal = std::optional<HttpResponse>;
 
 // A read with `since` is done once something that matches has changed.
-Refusal wait_for_change(const HttpRequest& request, const Query& query, WatchFilter filter,
-                        AcceptedHead& accepted) {
-  if (query.wait && !query.since)
+Refusal wait_for_change(const HttpRequest& request, const Query& query, AcceptedHead& accepted) {
+  if (!query.since)
     return bad_request(request, "the query parameter 'wait' goes with 'since': the revision to wait behind");
-  if (!query.since) return std::nullopt;
   PollCall poll;
-  poll.filter = std::move(filter);
+  const auto* key = std::get_if<ReadKey>(&accepted.store().operation);
+  poll.filter = key != nullptr ? WatchFilter{key->key, false}
+                               : WatchFilter{std::get<ListKeys>(accepted.store().operation).prefix, true};
   poll.since = *query.since;
   poll.wait = query.wait.value_or(Duration(0));
   poll.read = std::move(accepted.store());
@@ -189,9 +189,9 @@ Refusal accept_key(const HttpRequest& request, const Target& target, const HttpI
   apply_read(accepted, *query);
   accepted.store().fence = std::move(query->fence);
   if (read) {
-    accepted.store().operation = ReadKey{key};
+    accepted.store().operation = ReadKey{std::move(key)};
     accepted.plan.condition = std::move(condition);
-    return wait_for_change(request, *query, {std::move(key), false}, accepted);
+    return query->since || query->wait ? wait_for_change(request, *query, accepted) : std::nullopt;
   }
   if (request.method == HttpMethod::kDelete) {
     accepted.store().operation = DeleteKey{std::move(key), std::move(condition)};
@@ -226,7 +226,7 @@ Refusal accept_listing(const HttpRequest& request, const Target& target, Accepte
   list.prefix = query->prefix.value_or("");
   list.after = std::move(query->after);
   accepted.store().operation = std::move(list);
-  return wait_for_change(request, *query, {query->prefix.value_or(""), true}, accepted);
+  return query->since || query->wait ? wait_for_change(request, *query, accepted) : std::nullopt;
 }
 
 Refusal accept_collection(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
