@@ -68,6 +68,7 @@ struct WatchedLine {
   enum class Kind : uint8_t {
     kPut,
     kDelete,
+    kExpire,  // deleted, since its time had come
     kProgress,
     kSynced,
     kStale,

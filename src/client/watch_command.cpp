@@ -112,6 +112,7 @@ void WatchCommand::on_line(const std::string& text) {
   switch (line->kind) {
     case Kind::kPut:
     case Kind::kDelete:
+    case Kind::kExpire:
       return on_change(*line, text);
     case Kind::kProgress:
       since_ = line->revision;
@@ -142,7 +143,10 @@ void WatchCommand::on_line(const std::string& text) {
 
 // What comes together is printed together: where the connection breaks in between, it all comes again.
 void WatchCommand::on_change(const WatchedLine& line, const std::string& text) {
-  held_ += printed(line.kind == WatchedLine::Kind::kPut ? "put" : "delete", line, text);
+  const char* what = line.kind == WatchedLine::Kind::kPut      ? "put"
+                     : line.kind == WatchedLine::Kind::kDelete ? "delete"
+                                                               : "expire";
+  held_ += printed(what, line, text);
   if (line.more) return;
   if (line.state) {
     in_state_ = true;

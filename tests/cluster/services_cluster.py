@@ -240,8 +240,8 @@ class ZooKeeper:
 
 
 class Stream:
-    """A request that its connection holds: the lines of its answer, one by one. With `receive_bytes` there is little room
-    for what is not read."""
+    """A request that its connection holds: the lines of its answer, one by one. `receive_bytes`: how much room there is
+    for what is not read; 0: the system's."""
 
     def __init__(self, port, path, body='', method='POST', receive_bytes=0):
         self.connection = socket.socket()

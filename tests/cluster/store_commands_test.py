@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""kvd get, put, del, ls, txn and add with real servers: what they print, each of their exit codes, and that a write is
-done once, whatever becomes of the servers meanwhile. Usage: store_commands_test.py KVD CASE"""
+"""kvd get, put, del, ls, txn, add and watch with real servers: what they print, each of their exit codes, and that a
+write is done once, whatever becomes of the servers meanwhile. Usage: store_commands_test.py KVD CASE"""
 import base64
 import json
 import os
@@ -239,6 +239,57 @@ def exit_codes(binary):
             assert late.communicate(timeout=PATIENCE_S) == (b'3\n', b'')
 
 
+def watched(binary):
+    """What is printed of each key; that it goes on over restarts is in watch_test.py."""
+    with Standalone(binary, keeps=False, flags=('--history', '1M')) as server:
+        kvd = Commands(binary, server.name)
+        keys = [b'a' + byte for byte in ODD] + ['\u00e4/\u20ac'.encode(), b'%41', b'?x=1&y#z']
+        for key in keys:
+            kvd.good('put', key, b'of ' + key)
+        kvd.good('del', keys[0])
+
+        def prints(expected, *arguments):
+            """That, until it is stopped."""
+            with kvd.start('watch', *arguments) as watch:
+                output = watch.stdout.read(len(expected))
+                watch.send_signal(signal.SIGINT)
+                rest, errors = watch.communicate(timeout=PATIENCE_S)
+            assert (watch.returncode, rest, errors) == (DONE, b'', b''), (watch.returncode, rest, errors)
+            assert output == expected, (arguments, output)
+
+        say('from the beginning on')
+        revisions = range(1, len(keys) + 1)
+        expected = b''.join(b'%d\0put\0%s\0of %s\0' % (revision, key, key) for revision, key in zip(revisions, keys))
+        expected += b'%d\0delete\0%s\0\0' % (len(keys) + 1, keys[0])
+        prints(expected, '--since', '0', '--values', '-0')
+        prints(b'1\tput\ta\x01\n%d\tdelete\ta\x01\n' % (len(keys) + 1), keys[0], '--since', '0')
+        say('what is there, and as JSON')
+        expected = b''.join(b'%d\tput\t%s\n' % (revision, key) for revision, key in zip(revisions, keys)
+                            if key.startswith(b'ax'))
+        expected += b'%d\tsynced\t\n' % (len(keys) + 1)
+        prints(expected, '--prefix', 'ax', '--state')
+        with kvd.start('watch', 'json', '--json', '--values', '--linear') as watch:
+            assert json.loads(watch.stdout.readline())['linear'] is True
+            kvd.good('put', 'json', b'\xff')
+            line = json.loads(watch.stdout.readline())
+            assert (line['type'], line['key'], line['value_b64'], line['version']) == ('put', 'json', '/w==', 1), line
+            watch.kill()
+
+        say('its exit codes')
+        for arguments in ([''], ['a', 'b'], ['a', '--prefix', 'b'], ['a', '--since', 'x'], ['-x']):
+            kvd.bad(USAGE, 'watch', *arguments)
+        Commands(binary, 'nonsense').bad(CONFIG, 'watch', 'a', says=b'KVD_SERVERS=nonsense')
+        for _ in range(2):
+            kvd.good('put', 'large', given=b'x' * 900_000)
+        kvd.bad(UNAVAILABLE, 'watch', 'a', '--since', '1', says=b'410')
+        with open('/dev/full', 'wb') as full:
+            code, _, errors = kvd.run('watch', '--state', stdout=full)
+        assert (code, errors) == (IO_ERROR, b'kvd: standard output: No space left on device\n'), (code, errors)
+        with kvd.start('watch', 'a') as watch:
+            watch.stdout.close()
+            assert (watch.wait(PATIENCE_S), watch.stderr.read()) == (IO_ERROR, b'')
+
+
 class LosesAnswers:
     """A server's door that takes requests to it, and loses the answer to the first ones, after they have come."""
 
@@ -379,6 +430,7 @@ run_case({
     'keys are listed and deleted over many pages': many_keys,
     'sums and transactions from the command line': sums_and_transactions,
     'the exit codes of the store\'s commands': exit_codes,
+    'what changes is printed as it is': watched,
     'a command whose answer is lost is done once': lost_answers,
     'a counter by commands while leaders are killed and frozen': leaders_fail,
 })

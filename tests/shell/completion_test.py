@@ -71,7 +71,8 @@ class Shell(unittest.TestCase):
                 'kvd inspect pl': ['place', 'plain'], 'kvd txn pl': ['place', 'plain'],
                 'kvd put a --if': ['--if-absent', '--if-rev'],
                 'kvd ls --v': ['--values'], 'kvd del --pr': ['--prefix'], 'kvd get k --li': ['--linear'],
-                'kvd add k --fe': ['--fence'], 'kvd watch k --s': ['--servers', '--since', '--state'], 'kvd --data-dir pl': ['place'],
+                'kvd add k --fe': ['--fence'], 'kvd watch k --s': ['--servers', '--since', '--state'],
+                'kvd --data-dir pl': ['place'],
                 'kvd lock a -- kv': ['kvd']}.items():
             with self.subTest(line):
                 self.assertEqual(sorted({word.rstrip('/') for word in ask(line)}), words)

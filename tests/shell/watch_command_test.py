@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""kvd watch before a scripted server: what it asks, what it prints of each line, from where it goes on at the next server,
-and with which exit code it ends. Usage: watch_command_test.py KVD"""
+"""kvd watch before a scripted server: what it asks, what it prints of each line, from where it goes on at the next
+server, and with which exit code it ends. Usage: watch_command_test.py KVD"""
 import json
 import signal
 import sys
@@ -20,6 +20,18 @@ def progress(revision, **more):
     return {'type': 'progress', 'revision': revision, **more}
 
 
+def synced(revision):
+    return {'type': 'synced', 'revision': revision}
+
+
+def reset(revision, reason):
+    return {'type': 'reset', 'revision': revision, 'reason': reason}
+
+
+def gone(revision, oldest, reason):
+    return {'type': 'gone', 'revision': revision, 'oldest': oldest, 'reason': reason}
+
+
 def target(what='key=a', since=None, state=False):
     return f'/v1/watch?{what}' + (f'&since={since}' if since else '') + ('&state=1' if state else '') + '&values=0'
 
@@ -33,7 +45,8 @@ class WatchCommand(ClientTest):
     def opened(self, what, *lines, revision=5, server=None):
         """The next request is answered with a stream, whose head says that it begins at `revision`."""
         exchange = self.asked(what, server)
-        exchange.connection.sendall(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nKvd-Revision: %d\r\n\r\n' % revision)
+        exchange.connection.sendall(
+            b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nKvd-Revision: %d\r\n\r\n' % revision)
         return exchange.say(*lines)
 
     def lines_are(self, running, *lines):
@@ -89,9 +102,9 @@ class WatchCommand(ClientTest):
 
     def test_the_state(self):
         running = self.start('watch', 'a', '--state')
-        self.opened(target(state=True), put('a', 3, state=True), {'type': 'synced', 'revision': 5},
-                    put('a', 6), {'type': 'reset', 'revision': 9, 'reason': 'history'}, put('a', 9, state=True),
-                    {'type': 'synced', 'revision': 9})
+        self.opened(target(state=True), put('a', 3, state=True), synced(5),
+                    put('a', 6), reset(9, 'history'), put('a', 9, state=True),
+                    synced(9))
         self.lines_are(running, '3\tput\ta', '5\tsynced\t', '6\tput\ta', '9\treset\t', '9\tput\ta', '9\tsynced\t')
         self.stops(running)
 
@@ -112,14 +125,15 @@ class WatchCommand(ClientTest):
         self.assertTrue(self.stops(running)[0].endswith('; trying on'))
 
     def test_a_state_that_is_cut_off_begins_again(self):
-        for flags, reset in (((), '6\treset\t'), (('--json',), '{"type":"reset","revision":6,"reason":"connection"}')):
+        as_json = '{"type":"reset","revision":6,"reason":"connection"}'
+        for flags, told in (((), '6\treset\t'), (('--json',), as_json)):
             running = self.start('watch', 'a', '--state', *flags)
             self.opened(target(state=True)).close()  # nothing was printed that would have to be taken back
             exchange = self.opened(target(state=True), put('a', 3, state=True))
             running.line()
             exchange.close()
-            exchange = self.opened(target(state=True), put('a', 6, state=True), {'type': 'synced', 'revision': 6}, revision=6)
-            self.assertEqual(running.line(), reset)
+            exchange = self.opened(target(state=True), put('a', 6, state=True), synced(6), revision=6)
+            self.assertEqual(running.line(), told)
             running.line()
             running.line()
             exchange.close()
@@ -129,7 +143,7 @@ class WatchCommand(ClientTest):
 
     def test_between_a_reset_and_its_end_it_begins_again(self):
         running = self.start('watch', 'a', '--state', '--since', '5')
-        exchange = self.opened(target(since=5, state=True), put('a', 6), {'type': 'reset', 'revision': 9, 'reason': 'copy'},
+        exchange = self.opened(target(since=5, state=True), put('a', 6), reset(9, 'copy'),
                                put('a', 9, more=True, state=True))
         self.lines_are(running, '6\tput\ta', '9\treset\t')
         exchange.close()
@@ -141,11 +155,11 @@ class WatchCommand(ClientTest):
         other = FakeServer()
         self.addCleanup(other.close)
         running = self.start('watch', 'a', servers=[self.server.name, other.name])
-        self.opened(target(), put('a', 6), {'type': 'gone', 'revision': 9, 'oldest': 2, 'reason': 'stopping'})
+        self.opened(target(), put('a', 6), gone(9, 2, 'stopping'))
         self.lines_are(running, '6\tput\ta')
         self.asked(target(since=6), other).answer(503, {'detail': 'no copy yet'})
         self.asked(target(since=6)).answer(410, GONE)
-        self.opened(target(since=6), put('a', 7), {'type': 'gone', 'revision': 9, 'oldest': 8, 'reason': 'history'},
+        self.opened(target(since=6), put('a', 7), gone(9, 8, 'history'),
                     server=other)
         self.lines_are(running, '7\tput\ta')
         self.asked(target(since=7)).answer(410, GONE)
@@ -155,7 +169,7 @@ class WatchCommand(ClientTest):
     def test_what_was_told_may_not_be_so(self):
         for reason in ('lineage', 'copy'):
             running = self.start('watch', 'a', servers=[self.server.name, refusing_name()])
-            self.opened(target(), {'type': 'gone', 'revision': 9, 'oldest': 9, 'reason': reason})
+            self.opened(target(), gone(9, 9, reason))
             self.ends(running, UNAVAILABLE, says=f'({reason}): read what is there')
 
     def test_a_refusal_ends_it(self):

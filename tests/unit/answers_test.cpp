@@ -139,6 +139,8 @@ TEST_CASE("the lines of a watch") {
   CHECK(bytes.more);
   CHECK(bytes.state);
   CHECK(watched(R"({"type":"delete","key":"a","revision":7})").kind == Kind::kDelete);
+  CHECK(watched(R"({"type":"expire","key":"a","revision":7})").kind == Kind::kExpire);
+  CHECK(watched(R"({"type":"expire","key":"a","revision":7})").key == "a");
   CHECK_FALSE(watched(R"({"type":"progress","revision":7})").linear);
   const auto progress = watched(R"({"type":"progress","revision":7,"linear":true})");
   CHECK(progress.kind == Kind::kProgress);

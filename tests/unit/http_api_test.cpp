@@ -167,8 +167,8 @@ TEST_CASE("api: listings, and the link to the next page keeps what was asked") {
 }
 
 TEST_CASE("api: a watch is of a key or a prefix, from a revision on") {
-  const auto watch = [](const char* target, const kvd::testing::HttpFieldList& fields = {}) {
-    const AcceptedHead head = accepted(made_request(HttpMethod::kGet, target, fields));
+  const auto watch = [](const std::string& target) {
+    const AcceptedHead head = accepted(get(target));
     REQUIRE(std::holds_alternative<Box<WatchCall>>(head.call.what));
     CHECK(head.plan.route == Route::kWatch);
     CHECK_FALSE(head.plan.write);
@@ -227,7 +227,7 @@ TEST_CASE("api: a watch is of a key or a prefix, from a revision on") {
     CHECK_FALSE(contains(response.body, "outcome"));
   }
   const std::string longest(limits::kKeyBytes, 'a');
-  CHECK(watch(("/v1/watch?key=" + longest).c_str()).filter.key == longest);
+  CHECK(watch("/v1/watch?key=" + longest).filter.key == longest);
   CHECK(refused(get("/v1/watch?key=a" + longest)).status == 400);
   CHECK(refused(get("/v1/watch?prefix=a" + longest)).status == 400);
   CHECK(refused(get("/v1/watch/a?key=a")).status == 404);
