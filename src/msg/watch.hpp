@@ -58,8 +58,9 @@ struct WatchAnswer {
 
 const char* watch_break_name(WatchBreak why);
 
-// Nothing is said again at or below the revision of a line. What is said of one revision is to be taken together: until
-// an event without `more`, a stream cannot be resumed from there.
+// Nothing is said again at or below the revision of a change, of progress, or of the end of the state. (Those of the
+// other lines only tell how far this server is.) What is said of one revision is to be taken together: until an event
+// without `more`, a stream cannot be resumed from there.
 struct WatchEvent {
   Record record;      // as the change left it; without a value: deleted
   bool more = false;  // another change of this revision follows

@@ -41,7 +41,6 @@ std::string WatchReferee::refused(const HistoryGone& gone, Revision revision) co
 
 std::string WatchReferee::hear(const WatchLine& line) {
   if (!is_open()) return "a line comes before the stream is opened, or behind its last one";
-  ++lines_;
   const bool full = untaken_ >= window_ && !std::holds_alternative<WatchGone>(line);
   if (full) return fmt::format("a line comes although {} bytes of those before are not taken", untaken_);
   untaken_ += line_bytes(line, call_.values);
@@ -117,7 +116,7 @@ std::string WatchReferee::on(const WatchProgress& progress) {
 }
 
 std::string WatchReferee::on(const WatchWaiting& waiting) {
-  if (lines_ == 1 && call_.since && waiting.revision < *call_.since) return {};
+  if (call_.since && at_ == *call_.since && waiting.revision < at_ && !state_) return {};
   return fmt::format("it waits at {}", waiting.revision.value);
 }
 

@@ -57,7 +57,6 @@ class WatchReferee {
   Revision begun_;
   Revision at_;       // all that matches was said up to here ...
   size_t place_ = 0;  // ... and so many changes of the first revision behind it that matches
-  size_t lines_ = 0;
 };
 
 }  // namespace kvd::sim

@@ -22,9 +22,10 @@ EntryPointer entry(uint64_t revision, const std::string& value = "v", Space spac
 
 // As a watcher that is found tells who it is.
 using Index = WatchIndex<const std::string>;
-std::multiset<std::string> found(const Index& index, std::string_view key) {
+std::multiset<std::string> found(Index& index, std::string_view key) {
   std::multiset<std::string> names;
-  index.each(key, [&](const std::string& name) { names.insert(name); });
+  index.begin_anew();
+  index.each_once(key, [&](const std::string& name) { names.insert(name); });
   return names;
 }
 using Names = std::multiset<std::string>;
@@ -93,6 +94,21 @@ TEST_CASE("watch index: exact keys and prefixes of every length") {
   CHECK(found(index, "a") == Names{"a", "all"});
   CHECK(found(index, "b") == Names{"other", "all"});
   CHECK(found(index, "c") == Names{"all"});
+}
+
+TEST_CASE("watch index: of many changes each watcher hears once, until it is begun anew") {
+  const std::string all = "all", a = "a", b = "b";
+  Index index;
+  index.add({"", true}, &all);
+  index.add({"a", false}, &a);
+  index.add({"b", false}, &b);
+  Names names;
+  const auto note = [&](const std::string& name) { names.insert(name); };
+  for (const char* key : {"a", "b", "b", "c"}) index.each_once(key, note);
+  CHECK(names == Names{"a", "all", "b"});
+  index.begin_anew();
+  index.each_once("b", note);
+  CHECK(names == Names{"a", "all", "all", "b", "b"});
 }
 
 TEST_CASE("watch index: who is removed is found no more, and others of the same filter are") {
