@@ -69,6 +69,7 @@ enum class Mutation : uint8_t {
   kDueByCommitted,        //  8: what ends is decided by what is committed, whatever the tail makes of it
   kRenewalUnlogged,       //     a lease's renewal is answered without being in the log
   kTermOutlivesKey,       //     the term of a key that was deleted, or written anew, stays
+  kTermKept,              //     a key keeps its term when it is put without one
   kExpiredEarly,          //     a term ends before its time
   kWatchUncommitted,      //  8: what watchers are told is not committed yet
   kBehindJumps,           //     a stream that is read too slowly goes on with what is left of the history

@@ -3,7 +3,7 @@
 // what was written in a former format is read for ever, frame by frame, since each frame's magic tells its format.
 // Format 1 had no clocks.
 //
-//   facts           magic "kvdfacts" | format u32 (3) | length u32 | checksum u64 (of length and content) | JournalRoot
+//   facts           magic "kvdfacts" | format u32 (4) | length u32 | checksum u64 (of length and content) | JournalRoot
 //   log-G-N         frames, then zeros: generation G, running number N; 16 hexadecimal digits each
 //   snapshot-G-R    frames: one kSnapshotHead, kSnapshotItems, one kSnapshotFoot; base revision R
 //   *.tmp           not finished, of no use           *.damaged    put aside, never read
@@ -34,8 +34,8 @@
 namespace kvd {
 
 inline constexpr uint32_t kJournalFormat = 2;  // of logs, snapshots and backups
-// Of the facts; 1 had no register. 3 says what 2 says: a kvd that knows no frames of format 2 has to refuse the
-// directory, and not to take its log for one that is damaged.
+// Of the facts; 1 had no register. 3 and 4 say what 2 says: a kvd that knows no frames of format 2, or no terms and
+// leases, has to refuse the directory, and not to take its log for one that is damaged.
 inline constexpr uint32_t kFactsFormat = 4;
 inline constexpr char kFactsName[] = "facts";
 inline constexpr char kFactsTemporary[] = "facts.tmp";

@@ -209,7 +209,8 @@ inline void check_value(Decoder& decoder, const RenewLeases& renewal) {
     decoder.fail(fmt::format("a renewal of {} leases", renewal.ids.size()));
 }
 inline void check_value(Decoder& decoder, const ListLeases& list) {
-  if (list.limit > limits::kListItemsMax) decoder.fail(fmt::format("a page of {} leases", list.limit));
+  if (list.limit == 0 || list.limit > limits::kListItemsMax)
+    decoder.fail(fmt::format("a page of {} leases", list.limit));
 }
 inline void check_value(Decoder& decoder, const ReadKey& read) { check_key(decoder, read.key); }
 inline void check_value(Decoder& decoder, const PutKey& put) {

@@ -111,10 +111,15 @@ inline constexpr const char* kWatched = KVD_BUSY KVD_WATCHED
     "crash_us=1000000 down_us_max=300000 isolate_us=1000000 partition_us=1000000 fault_us_max=1000000";
 // ... and learn what they have missed as a snapshot.
 inline constexpr const char* kWatchedAnew = KVD_BUSY
-    "watchers=4 partition_us=500000 pause_us=500000 fault_us_max=1000000 retained_entries=1 window_bytes=1000";
+    "watchers=4 partition_us=500000 pause_us=500000 fault_us_max=1000000 retained_entries=1 "
+    "window_bytes=1000";
 // ... and everything is lost now and then.
 inline constexpr const char* kWatchedLost =
     KVD_BUSY "servers=2 watchers=4 total_loss=1 blackout_us=2000000 crash_us=1000000 down_us_max=100000";
+
+// Keys live for a time, or as long as a lease, and much of what changes that is not committed yet.
+inline constexpr const char* kTermed =
+    KVD_BUSY "terms=8 crash_us=2000000 down_us_max=300000 delay_us_max=30000 clients=1";
 
 // Clients of one service contend while their servers are cut off from ZooKeeper, which soon forgets them.
 #define KVD_CUT_OFF KVD_BUSY "zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000 "
@@ -185,6 +190,11 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kClockWithoutLeader, "clock_without_leader", kRough, 20},
     {Mutation::kStallCounted, "stall_counted", kJumping, 20},
     {Mutation::kDeposedClockKept, "deposed_clock_kept", kDeposed, 100},
+    {Mutation::kDueByCommitted, "due_by_committed", kTermed, 40},
+    {Mutation::kRenewalUnlogged, "renewal_unlogged", kTermed, 20},
+    {Mutation::kTermOutlivesKey, "term_outlives_key", kTermed, 20},
+    {Mutation::kTermKept, "term_kept", kTermed, 20},
+    {Mutation::kExpiredEarly, "expired_early", kTermed, 20},
     {Mutation::kWatchUncommitted, "watch_uncommitted", kWatched, 20},
     {Mutation::kBehindJumps, "behind_jumps", kWatched, 20},
     {Mutation::kOldestOffByOne, "oldest_off_by_one", kWatched, 20},

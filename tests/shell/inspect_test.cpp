@@ -80,7 +80,7 @@ TEST_CASE_FIXTURE(InspectFixture, "a sound directory, while it is in use") {
   const Inspection seen = inspect({path});
   INFO(seen.output);
   CHECK(seen.code == 0);
-  CHECK(says(seen, "facts: format 3, generation 1, opened 1 times, --sync always, open or not closed"));
+  CHECK(says(seen, "facts: format 4, generation 1, opened 1 times, --sync always, open or not closed"));
   CHECK(says(seen, "cluster c lineage 1 epoch 2 server a incarnation 00000000000000ff"));
   CHECK(says(seen, std::string(kSnapshot) + ": sound"));
   CHECK(says(seen, "base 3 (epoch 1), whole at 4, 4 keys"));

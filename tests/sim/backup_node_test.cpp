@@ -7,6 +7,8 @@
 #include <map>
 
 #include "core/replica/backup_restore.hpp"
+#include "core/replica/terms.hpp"
+#include "msg/limits.hpp"
 #include "single_node_harness.hpp"
 
 namespace kvd::sim::backup_node_test {
@@ -238,6 +240,41 @@ TEST_CASE("a restore that replaces leads to its end from wherever one before was
     CHECK_FALSE(second.failed());
     CHECK(is_restored(a));
   }
+}
+
+TEST_CASE("a restore gives keys the time that was left, and leaves out those that live by a lease") {
+  const auto item = [](const char* key) { return Record(key, "v", {Revision(1), Revision(1), 1}); };
+  Store backup;
+  for (const char* key : {"due", "forever", "leased", "timed"}) backup.put(item(key));
+  backup.put(term_record("due", {9'000, 500, 0}, Revision(1)));
+  backup.put(term_record("leased", {0, 0, 7}, Revision(1)));
+  backup.put(term_record("timed", {13'000, 60'000, 0}, Revision(1)));
+  backup.reach_clock(10'000);
+  Leader a;
+  for (const char* key : {"leased", "forever", "timed"}) a.put(key);
+  a.acknowledge();
+  a.replies();
+  BackupRestore restore(std::move(backup), true, seconds(5));
+  CHECK(restore.keys() == 3);
+  CHECK(restore.left_out() == 1);
+  REQUIRE(carry(a, restore, SIZE_MAX));
+  CHECK_FALSE(restore.failed());
+  CHECK(restore.written() == 3);
+  CHECK(restore.deleted() == 1);
+  const auto read = [&a](const char* key) {
+    a.ask(ReadKey{key}, ReadMode::kLocal);
+    return a.replies().back().answer;
+  };
+  CHECK(std::holds_alternative<KeyMissing>(read("leased")));
+  CHECK_FALSE(std::get<KeyFound>(read("forever")).life.left_ms);
+  const auto left_of = [&](const char* key) {
+    const std::optional<uint64_t> left = std::get<KeyFound>(read(key)).life.left_ms;
+    REQUIRE(left);
+    return *left;
+  };
+  CHECK(left_of("timed") > 2'900);
+  CHECK(left_of("timed") <= 3'000);
+  CHECK(left_of("due") <= limits::kTtlMsMin);
 }
 
 const Failed kTooMany{ErrorCode::kOverloaded, Outcome::kNotApplied, "too many"};

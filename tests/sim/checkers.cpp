@@ -107,7 +107,7 @@ void Checkers::check_committed(int index, const NodeView& view) {
       fail(fmt::format("s{}: {}", index, *why));
       return;
     }
-    if (first_seen) check_clock(*entry);
+    if (first_seen) check_timely(*entry);
   }
   server.checked = std::max(server.checked, view.commit);
   const bool at_base = view.commit == lineage_base(view.lineage);
@@ -125,17 +125,23 @@ void Checkers::note_appended(Server& server, const NodeView& view) {
   for (Revision r(std::max(server.appended.value, view.log_base.value) + 1); r <= view.last.revision;
        r = r.next()) {
     const EntryPointer entry = server.entry_at(r);
-    appended_.try_emplace({entry->epoch, r, entry->clock}, context_.queue.now() + jumps_);
+    appended_.try_emplace({entry->epoch, r, entry->clock}, stamp());
   }
   server.appended = view.last.revision;
 }
 
-// Between any two committed entries of a lineage the log's clock advances by no more than the true time, whoever led.
-void Checkers::check_clock(const Entry& entry) {
+void Checkers::check_timely(const Entry& entry) {
   const auto at = appended_.find({entry.epoch, entry.revision, entry.clock});
-  if (at == appended_.end()) return;
+  const std::optional<Instant> appended = at != appended_.end() ? std::optional(at->second) : std::nullopt;
+  if (appended) check_clock(entry, *appended);
+  const std::string why = terms_.on_entry(entry, appended);
+  if (!why.empty()) fail(why);
+}
+
+// Between any two committed entries of a lineage the log's clock advances by no more than the true time, whoever led.
+void Checkers::check_clock(const Entry& entry, Instant appended) {
   const Duration lead =
-      Duration(milliseconds(static_cast<int64_t>(entry.clock))) - at->second.time_since_epoch();
+      Duration(milliseconds(static_cast<int64_t>(entry.clock))) - appended.time_since_epoch();
   const auto [seen, first] = clocks_.try_emplace(lineage_of(entry.revision), ClockSeen{lead, entry.clock});
   ClockSeen& clock = seen->second;
   if (entry.clock < clock.newest)

@@ -14,6 +14,7 @@
 #include "context.hpp"
 #include "core/node.hpp"
 #include "judge/committed.hpp"
+#include "term_referee.hpp"
 
 namespace kvd::sim {
 
@@ -46,6 +47,11 @@ class Checkers {
   void at_end();
 
   const CommittedHistory& committed() const { return committed_; }
+  // The true time, with what jumps may have added.
+  Instant stamp() const { return context_.queue.now() + jumps_; }
+  // A client that asked for it at that stamp hears this.
+  void on_term_answer(int server, const StoreCall& call, const StoreAnswer& answer, Instant asked);
+  const TermReferee& terms() const { return terms_; }
   const std::optional<Register>& config() const { return config_; }
   // In the in-sync set, alive, in that incarnation.
   bool lives(const Member& member) const;
@@ -67,7 +73,8 @@ class Checkers {
   void check_one_leader(const NodeView& view);
   void check_committed(int server, const NodeView& view);
   void note_appended(Server& server, const NodeView& view);
-  void check_clock(const Entry& entry);
+  void check_timely(const Entry& entry);
+  void check_clock(const Entry& entry, Instant appended);
   void check_digest(int server, const NodeView& view);
   void check_required(const Server& server);
   void check_holds_committed(const Server& server);
@@ -100,6 +107,7 @@ class Checkers {
     uint64_t newest = 0;  // ms
   };
   std::map<Lineage, ClockSeen> clocks_;
+  TermReferee terms_;
 };
 
 }  // namespace kvd::sim

@@ -108,6 +108,7 @@ constexpr Field kFields[] = {
     {"watch_slice", &Options::watch_slice},
     {"watch_visits", &Options::watch_visits},
     {"watch_page", &Options::watch_page},
+    {"terms", &Options::terms},
 };
 
 int64_t pick(Prng& prng, std::initializer_list<int64_t> choices) {
@@ -262,6 +263,7 @@ Options draw_options(Prng& prng) {
         std::min(options.operations_max, 30'000'000 / (options.delay_us_max + options.disk_us_max));
   options.txn = prng.one_in(3) ? 40 : 0;
   draw_watchers(prng, options);
+  options.terms = prng.one_in(3) ? prng.between(1, 4) : 0;
   return options;
 }
 

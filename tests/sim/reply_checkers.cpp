@@ -17,6 +17,11 @@ void Checkers::on_reply(int server, const StoreCall& request, const StoreAnswer&
   }
 }
 
+void Checkers::on_term_answer(int server, const StoreCall& call, const StoreAnswer& answer, Instant asked) {
+  const std::string why = terms_.on_answer(call, answer, asked);
+  if (!why.empty()) fail(fmt::format("s{} tells a client with terms: {}", server, why));
+}
+
 void Checkers::on_certainly_not(const StoreCall& request) { certainly_not_.push_back(request); }
 
 // An acknowledged write is committed and is what the client asked for.

@@ -48,6 +48,7 @@ std::vector<std::string> keys_to_watch(const Options& options, std::vector<std::
     keys.insert(keys.end(), std::begin(kNumbers), std::end(kNumbers));
     keys.emplace_back(kTxnLog);
   }
+  if (options.terms != 0) keys.insert(keys.end(), std::begin(kTermKeys), std::end(kTermKeys));
   if (options.pipelined != 0) keys.insert(keys.end(), {"pipeline/0", "pipeline/batch"});
   return keys;
 }
@@ -84,6 +85,7 @@ World::World(SimContext& context)
       pipelines_(context, *this, checkers_),
       watch_clients_(context, *this, checkers_, keys_to_watch(context.options, workload_.keys()),
                      [this] { return workload_.acknowledged(); }),
+      term_clients_(context, *this, checkers_),
       service_calls_(context, {[this](int server, NodeInput input) { deliver(server, std::move(input)); },
                                [this](int server) { return is_alive(server) && !is_paused(server); },
                                [this](int server) { return is_alive(server); },
@@ -108,6 +110,7 @@ RunResult World::run() {
   workload_.start();
   pipelines_.start();
   watch_clients_.start();
+  term_clients_.start();
   for (auto& clients : service_clients_) clients->start();
   nemesis.start();
   context_.queue.after(Duration(context_.options.fault_phase_us), [this] { begin_core(); });
@@ -192,6 +195,7 @@ void World::die(int server, bool host_too, bool closes_session, Duration away) {
   workload_.on_process_died(server);
   pipelines_.on_process_died(server);
   watch_clients_.on_process_died(server, false);
+  term_clients_.on_process_died(server);
   service_calls_.on_process_died(server);
   if (server == twin()) return;
   context_.queue.after(away, [this, server] {
@@ -351,7 +355,7 @@ void World::perform(int server, NodeEffect effect) {
   } else if (auto* exit = std::get_if<Exit>(&effect)) {
     on_exit(server, *exit);
   } else if (auto reply = answer_of_store(effect)) {
-    if (pipelines_.on_reply(server, *reply)) return;
+    if (pipelines_.on_reply(server, *reply) || term_clients_.on_reply(server, *reply)) return;
     auto asked = status_requests_.find(reply->id);
     if (asked == status_requests_.end()) {
       workload_.on_reply(server, std::move(*reply));

@@ -17,6 +17,7 @@
 #include "process.hpp"
 #include "service_clients.hpp"
 #include "sim_disk.hpp"
+#include "term_clients.hpp"
 #include "watch_clients.hpp"
 #include "workload.hpp"
 #include "zk_gateway.hpp"
@@ -124,6 +125,7 @@ class World final : public Hosts, public ProcessOwner {
   Workload workload_;
   Pipelines pipelines_;
   WatchClients watch_clients_;
+  TermClients term_clients_;
   ServiceCalls service_calls_;
   std::vector<std::unique_ptr<ServiceClients>> service_clients_;
   std::map<RequestId, int> status_requests_;

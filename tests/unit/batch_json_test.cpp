@@ -42,6 +42,48 @@ TEST_CASE("batch: puts and deletes in order, text and bytes") {
   CHECK(batch->ops[2].value->size() == 0);
 }
 
+TEST_CASE("batch: a put may bring a term") {
+  auto batch =
+      parse_batch(R"({"ops":[{"put":{"key":"a","value":"1","ttl":5000}},{"put":{"key":"b","value":"1",)"
+                  R"("ttl":"keep"}},{"put":{"key":"c","value":"1","lease":18446744073709551615}},)"
+                  R"({"put":{"key":"d","value":"1"}}]})",
+                  kValueBytes);
+  REQUIRE(batch.has_value());
+  CHECK(batch->ops[0].term == Term{Term::Kind::kTime, 5000});
+  CHECK(batch->ops[1].term == Term{Term::Kind::kKeep, 0});
+  CHECK(batch->ops[2].term == Term{Term::Kind::kLease, UINT64_MAX});
+  CHECK(batch->ops[3].term == Term());
+}
+
+TEST_CASE("leases: a list of ids to be renewed") {
+  auto renewal = parse_renewal(R"({"leases":[3,18446744073709551615]})");
+  REQUIRE(renewal.has_value());
+  CHECK(renewal->ids == std::vector<uint64_t>{3, UINT64_MAX});
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"leases":[]})", "\"leases\" is empty"},
+      {R"({"leases":3})", "\"leases\" has to be a list"},
+      {R"({"leases":[3,"4"]})", "leases[1] has to be the id of a lease"},
+      {R"({"leases":[-1]})", "leases[0] has to be the id of a lease"},
+      {R"({"leases":[1],"x":1})", "the member \"x\" is unknown"},
+      {R"({"lease":[1]})", "the member \"lease\" is unknown"},
+      {"{}", "the body needs one member \"leases\""},
+      {"[1]", "the body has to be a JSON object"},
+      {"", "the body is no JSON"},
+  };
+  for (const auto& [json, detail] : cases) {
+    CAPTURE(json);
+    const auto refused = parse_renewal(json);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(contains(refused.error().detail, detail));
+  }
+  std::string ids = "1";
+  for (size_t i = 1; i < limits::kLeasesAtOnce; ++i) ids += ",18446744073709551615";
+  const std::string most = R"({"leases":[)" + ids + "]}";
+  CHECK(most.size() <= limits::kLeasesAtOnce * 24);  // as much as the face reads
+  CHECK(parse_renewal(most).has_value());
+  CHECK_FALSE(parse_renewal(R"({"leases":[)" + ids + ",1]}").has_value());
+}
+
 TEST_CASE("batch: a refusal names the operation") {
   struct Case {
     const char* json;
@@ -58,6 +100,14 @@ TEST_CASE("batch: a refusal names the operation") {
       {R"({"ops":[{"put":{"key":"a","value":"","value_b64":""}}]})", "given twice"},
       {R"({"ops":[{"delete":{"key":"a","value":"x"}}]})", "400 ops[0]: the member \"value\" is unknown"},
       {R"({"ops":[{"put":{"key":"a","value":"x","if":1}}]})", "400 ops[0]: the member \"if\" is unknown"},
+      {R"({"ops":[{"put":{"key":"a","value":"","ttl":99}}]})",
+       "400 ops[0]: \"ttl\" has to be \"keep\", or 100 to 315360000000 milliseconds"},
+      {R"({"ops":[{"put":{"key":"a","value":"","ttl":315360000001}}]})", "400 ops[0]: \"ttl\" has to be"},
+      {R"({"ops":[{"put":{"key":"a","value":"","ttl":"kept"}}]})", "400 ops[0]: \"ttl\" has to be"},
+      {R"({"ops":[{"put":{"key":"a","value":"","lease":"7"}}]})", "400 ops[0]: \"lease\" has to be the id"},
+      {R"({"ops":[{"put":{"key":"a","value":"","lease":7,"ttl":500}}]})",
+       "400 ops[0]: an operation takes one of \"ttl\" and \"lease\""},
+      {R"({"ops":[{"delete":{"key":"a","ttl":500}}]})", "400 ops[0]: the member \"ttl\" is unknown"},
       {R"({"ops":[{"get":{"key":"a"}}]})", "400 ops[0]: the operation \"get\" is unknown"},
       {R"({"ops":[{"put":{"key":"a","value":"x"},"delete":{"key":"a"}}]})", "400 ops[0]: an operation is"},
       {R"({"ops":[{}]})", "400 ops[0]: an operation is"},

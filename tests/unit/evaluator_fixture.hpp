@@ -21,14 +21,26 @@ struct Leader {
   // Evaluates what is not a retry, and appends what it changes.
   Evaluation write(Operation operation, const std::string& key = "", OptionalBox<Fence> fence = {}) {
     WriteCall call(operation, key, fence);
-    auto known = evaluator->recall(call);
+    auto known = evaluator->recall(call, room.clock);
     auto evaluation = known ? std::move(*known) : evaluator->evaluate(call, room);
-    if (const auto* change = std::get_if<Change>(&evaluation)) {
-      auto entry = std::make_shared<Entry>(Entry{Epoch(1), log.last().revision.next(), change->effects});
-      evaluator->note_appended(*entry);
-      log.append(std::move(entry));
-    }
+    if (const auto* change = std::get_if<Change>(&evaluation)) append(change->effects);
     return evaluation;
+  }
+  // What has come to its end, as the log's next entry. Empty: nothing, and no entry.
+  std::vector<Record> expire(ExpiryPlace& from) {
+    std::vector<Record> ended = evaluator->expire(room.clock, from);
+    if (!ended.empty()) append(ended);
+    return ended;
+  }
+  std::vector<Record> expire() {
+    ExpiryPlace from;
+    return expire(from);
+  }
+  void append(std::vector<Record> changes) {
+    auto entry =
+        std::make_shared<Entry>(Entry{Epoch(1), log.last().revision.next(), std::move(changes), room.clock});
+    evaluator->note_appended(*entry);
+    log.append(std::move(entry));
   }
   void commit() {
     while (committed < log.last().revision) {

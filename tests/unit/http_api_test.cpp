@@ -126,6 +126,96 @@ TEST_CASE("api: what is added to a number, or appended") {
   CHECK(refused(made_request(HttpMethod::kDelete, "/v1/kv/n?append=1")).status == 400);
 }
 
+TEST_CASE("api: how long a key is to live") {
+  const auto term_of = [](HttpMethod method, const char* target) {
+    return operation<PutKey>(made_request(method, target)).term;
+  };
+  for (HttpMethod method : {HttpMethod::kPut, HttpMethod::kPost}) {
+    CHECK(term_of(method, "/v1/kv/k") == Term());
+    CHECK(term_of(method, "/v1/kv/k?ttl=500") == Term{Term::Kind::kTime, 500});
+    CHECK(term_of(method, "/v1/kv/k?ttl=keep") == Term{Term::Kind::kKeep, 0});
+    CHECK(term_of(method, "/v1/kv/k?lease=7") == Term{Term::Kind::kLease, 7});
+    CHECK(refused(made_request(method, "/v1/kv/k?ttl=99")).status == 400);
+    CHECK(refused(made_request(method, "/v1/kv/k?ttl=500&lease=7")).status == 400);
+  }
+  AcceptedHead head = accepted(made_request(HttpMethod::kPost, "/v1/kv/k?touch=500&fence=lock:7",
+                                            {{"If-Match", "\"3\""}, {"Idempotency-Key", "once"}}));
+  const TouchKey touch = std::get<TouchKey>(head.store().operation);
+  CHECK(touch.key == "k");
+  CHECK(touch.term == Term{Term::Kind::kTime, 500});
+  CHECK(touch.condition.if_match->revisions == std::vector<Revision>{Revision(3)});
+  CHECK(head.store().fence->token == 7);
+  CHECK(head.store().idempotency_key == "once");
+  CHECK_FALSE(accept_body(head, Bytes(), kIdentity).has_value());
+  for (const char* target :
+       {"/v1/kv/k?touch=500&ttl=500", "/v1/kv/k?touch=500&add=1", "/v1/kv/k?touch=500&append=1",
+        "/v1/kv/k?add=1&ttl=500", "/v1/kv/k?append=1&lease=7", "/v1/kv/k?touch=keep", "/v1/kv/k?touch=99"})
+    CHECK(refused(made_request(HttpMethod::kPost, target)).status == 400);
+  CHECK(refused(made_request(HttpMethod::kPut, "/v1/kv/k?touch=500")).status == 400);
+  CHECK(refused(made_request(HttpMethod::kDelete, "/v1/kv/k?ttl=500")).status == 400);
+  CHECK(refused(get("/v1/kv/k?ttl=500")).status == 400);
+  CHECK(refused(made_request(HttpMethod::kPost, "/v1/kv?ttl=500")).status == 400);
+  CHECK(refused(made_request(HttpMethod::kPost, "/v1/txn?ttl=500")).status == 400);
+}
+
+TEST_CASE("api: leases are granted, renewed, ended and read") {
+  const auto post = [](const char* target) { return made_request(HttpMethod::kPost, target); };
+  AcceptedHead head = accepted(made_request(HttpMethod::kPost, "/v1/leases?ttl=5000&name=a%20b&timeout=7",
+                                            {{"Idempotency-Key", "once"}}));
+  CHECK(head.plan.write);
+  CHECK(head.plan.route == Route::kLease);
+  CHECK(head.store().idempotency_key == "once");
+  CHECK(head.call.timeout == milliseconds(7));
+  CHECK(std::get<GrantLease>(head.store().operation).ttl_ms == 5000);
+  CHECK(std::get<GrantLease>(head.store().operation).name == "a b");
+  CHECK_FALSE(accept_body(head, Bytes(), kIdentity).has_value());
+  CHECK(contains(refused(post("/v1/leases")).body, "'ttl'"));
+  for (const char* target : {"/v1/leases?ttl=999", "/v1/leases?ttl=keep", "/v1/leases?ttl=5000&lease=7"})
+    CHECK(refused(post(target)).status == 400);
+
+  head = accepted(post("/v1/leases/renew"));
+  CHECK(head.plan.write);
+  CHECK_FALSE(head.plan.one);
+  CHECK_FALSE(accept_body(head, Bytes(R"({"leases":[3,4]})"), kIdentity).has_value());
+  CHECK(std::get<RenewLeases>(head.store().operation).ids == std::vector<uint64_t>{3, 4});
+  CHECK(accept_body(head, Bytes("{}"), kIdentity)->status == 400);
+
+  head = accepted(made_request(HttpMethod::kPut, "/v1/leases/7"));
+  CHECK(head.plan.one);
+  CHECK_FALSE(accept_body(head, Bytes(), kIdentity).has_value());
+  CHECK(std::get<RenewLeases>(head.store().operation).ids == std::vector<uint64_t>{7});
+  CHECK(operation<EndLease>(made_request(HttpMethod::kDelete, "/v1/leases/7")).id == 7);
+
+  head = accepted(get("/v1/leases/7?keys=true&read=linear&min_rev=3"));
+  CHECK_FALSE(head.plan.write);
+  CHECK(head.plan.keys_only);
+  CHECK(std::get<ReadLease>(head.store().operation).id == 7);
+  CHECK(std::get<ReadLease>(head.store().operation).keys);
+  CHECK(head.store().read == ReadMode::kLinear);
+  CHECK(head.store().min_revision == Revision(3));
+  CHECK_FALSE(operation<ReadLease>(get("/v1/leases/7")).keys);
+  CHECK(operation<ListLeases>(get("/v1/leases")).limit == limits::kListItems);
+  CHECK(operation<ListLeases>(get("/v1/leases?limit=2&after=7")).limit == 2);
+  CHECK(operation<ListLeases>(get("/v1/leases?limit=2&after=7")).after == 7);
+
+  for (const char* target : {"/v1/leases/", "/v1/leases/x", "/v1/leases/7/keys", "/v1/leases/-1"})
+    CHECK(refused(get(target)).status == 404);
+  const std::pair<HttpRequest, const char*> wrong[] = {
+      {made_request(HttpMethod::kPut, "/v1/leases"), "Allow: GET, HEAD, POST\r\n"},
+      {made_request(HttpMethod::kDelete, "/v1/leases"), "Allow: GET, HEAD, POST\r\n"},
+      {get("/v1/leases/renew"), "Allow: POST\r\n"},
+      {post("/v1/leases/7"), "Allow: GET, HEAD, PUT, DELETE\r\n"},
+  };
+  for (const auto& [request, allow] : wrong) {
+    const HttpResponse response = refused(request);
+    CHECK(response.status == 405);
+    CHECK(contains(response.fields, allow));
+  }
+  for (const char* target : {"/v1/leases/7?fence=lock:7", "/v1/leases/7?ttl=5000"})
+    CHECK(refused(made_request(HttpMethod::kPut, target)).status == 400);
+  CHECK(refused(made_request(HttpMethod::kDelete, "/v1/leases/7", {{"If-Match", "*"}})).status == 400);
+}
+
 TEST_CASE("api: a transaction") {
   AcceptedHead head = accepted(
       made_request(HttpMethod::kPost, "/v1/txn?timeout=7&fence=lock:7", {{"Idempotency-Key", "once"}}));

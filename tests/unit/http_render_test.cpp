@@ -52,6 +52,53 @@ TEST_CASE("render: a key that is there") {
   CHECK(render(read_plan(), KeyFound{item("k", "v", 7), false}).fields == "Kvd-Complete: false\r\n");
 }
 
+TEST_CASE("render: how long a key lives on") {
+  const KeyFound timed{item("k", "v", 7), true, Lifetime{1234, 0}};
+  CHECK(render(read_plan(), timed).fields == "Kvd-Ttl-Ms: 1234\r\n");
+  const KeyFound leased{item("k", "v", 7), true, Lifetime{0, 41}};
+  CHECK(render(read_plan(), leased).fields == "Kvd-Ttl-Ms: 0\r\nKvd-Lease: 41\r\n");
+  CHECK(render(write_plan(), KeyTouched{500}).status == 200);
+  CHECK(render(write_plan(), KeyTouched{500}).body == "{\"left_ms\":500}\n");
+}
+
+TEST_CASE("render: leases") {
+  ReplyPlan plan = write_plan();
+  plan.route = Route::kLease;
+  const HttpResponse granted = render(plan, LeaseGranted{41, 5000});
+  CHECK(granted.status == 201);
+  CHECK(granted.body == "{\"lease\":41,\"ttl_ms\":5000}\n");
+  CHECK(contains(granted.fields, "Location: /v1/leases/41\r\n"));
+  CHECK(render(plan, LeaseEnded{}).status == 204);
+  CHECK(render(plan, LeasesRenewed{{300, std::nullopt, 0}}).body ==
+        "{\"results\":[{\"left_ms\":300},null,{\"left_ms\":0}]}\n");
+  plan.one = true;
+  CHECK(render(plan, LeasesRenewed{{300}}).body == "{\"left_ms\":300}\n");
+  const HttpResponse over = render(plan, LeasesRenewed{{std::nullopt}});
+  CHECK(over.status == 410);
+  CHECK(contains(over.body, "\"type\":\"urn:kvd:lease-over\""));
+  CHECK(contains(over.body, "\"outcome\":\"not-applied\""));
+
+  ReplyPlan read = read_plan();
+  read.route = Route::kLease;
+  const LeaseInfo info{41, 5000, 300, "n"};
+  CHECK(render(read, Box(LeaseFound{info, {"a"}, true})).body ==
+        "{\"lease\":41,\"ttl_ms\":5000,\"left_ms\":300,\"name\":\"n\"}\n");
+  read.keys_only = true;
+  const HttpResponse keys = render(read, Box(LeaseFound{info, {"a", "\xff"}, false}));
+  CHECK(contains(keys.body, "\"keys\":[\"a\",{\"key_b64\":\"/w==\"}]"));
+  CHECK(contains(keys.fields, "Kvd-Complete: false\r\n"));
+  read.keys_only = false;
+  read.limit = 2;
+  const HttpResponse page = render(read, LeaseList{{info, LeaseInfo{42, 1000, 0, ""}}, true, true});
+  CHECK(page.body ==
+        "{\"leases\":[{\"lease\":41,\"ttl_ms\":5000,\"left_ms\":300,\"name\":\"n\"},"
+        "{\"lease\":42,\"ttl_ms\":1000,\"left_ms\":0,\"name\":\"\"}]}\n");
+  CHECK(page.fields == "Link: </v1/leases?limit=2&after=42>; rel=\"next\"\r\n");
+  read.limit = 0;
+  CHECK(contains(render(read, LeaseList{{info}, true, true}).fields, "</v1/leases?after=41>"));
+  CHECK(render(read, LeaseList{}).body == "{\"leases\":[]}\n");
+}
+
 TEST_CASE("render: a transaction's results, one for each operation") {
   TxnDone done;
   done.succeeded = true;
@@ -203,6 +250,8 @@ TEST_CASE("render: failures have their status, outcome and leader") {
       {ErrorCode::kDiskFull, 507, "urn:kvd:disk-full"},
       {ErrorCode::kMemoryFull, 507, "urn:kvd:memory-full"},
       {ErrorCode::kNotEmpty, 409, "urn:kvd:not-empty"},
+      {ErrorCode::kLeaseOver, 410, "urn:kvd:lease-over"},
+      {ErrorCode::kLeaseFull, 409, "urn:kvd:lease-full"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.type);

@@ -87,6 +87,43 @@ TEST_CASE("query: the token of a fence is behind the last colon") {
   }
 }
 
+TEST_CASE("query: a term is a time, kept, or a lease's") {
+  CHECK_FALSE(parse_query("", kAll)->term);
+  CHECK(*parse_query("ttl=100", kQueryTtl)->term == Term{Term::Kind::kTime, 100});
+  CHECK(*parse_query("ttl=315360000000", kQueryTtl)->term == Term{Term::Kind::kTime, 315'360'000'000});
+  CHECK(*parse_query("ttl=keep", kQueryTtl)->term == Term{Term::Kind::kKeep, 0});
+  CHECK(*parse_query("lease=7", kQueryLease)->term == Term{Term::Kind::kLease, 7});
+  CHECK(*parse_query("touch=100", kQueryTouch)->touch == 100);
+  const std::string bounds = "keep, or 100 to 315360000000 milliseconds";
+  for (const char* bad : {"ttl=", "ttl=99", "ttl=315360000001", "ttl=5s", "ttl=-1", "ttl=Keep"}) {
+    CAPTURE(bad);
+    CHECK(query_error(bad, kQueryTtl) == "the query parameter 'ttl' has to be " + bounds);
+  }
+  for (const char* bad : {"lease=", "lease=x", "lease=-1"})
+    CHECK(query_error(bad, kQueryLease) == "the query parameter 'lease' has to be the id of a lease");
+  for (const char* bad : {"touch=99", "touch=keep"})
+    CHECK(query_error(bad, kQueryTouch).find("'touch' has to be 100 to") != std::string::npos);
+  const uint32_t both = kQueryTtl | kQueryLease;
+  CHECK(query_error("ttl=500&lease=7", both).find("'lease' has to be given without 'ttl'") !=
+        std::string::npos);
+  CHECK(query_error("lease=7&ttl=500", both).find("'ttl' has to be given without 'lease'") !=
+        std::string::npos);
+}
+
+TEST_CASE("query: of a lease that is granted, and of a page of leases") {
+  CHECK(parse_query("ttl=1000", kQueryLeaseTtl)->lease_ttl == 1000);
+  CHECK(parse_query("ttl=2592000000", kQueryLeaseTtl)->lease_ttl == 2'592'000'000);
+  for (const char* bad : {"ttl=999", "ttl=2592000001", "ttl=keep", "ttl="})
+    CHECK(query_error(bad, kQueryLeaseTtl).find("'ttl' has to be 1000 to 2592000000 milliseconds") !=
+          std::string::npos);
+  CHECK(parse_query("name=" + std::string(255, 'n'), kQueryName)->name.size() == 255);
+  CHECK(query_error("name=" + std::string(256, 'n'), kQueryName).find("255 bytes at most") !=
+        std::string::npos);
+  CHECK(parse_query("after=9", kQueryAfterLease)->after_lease == 9);
+  CHECK(query_error("after=x", kQueryAfterLease).find("'after' has to be the id of a lease") !=
+        std::string::npos);
+}
+
 TEST_CASE("query: what is refused is named") {
   CHECK(query_error("x=1").find("'x' is unknown") != std::string::npos);
   CHECK(query_error("limit=5", kQueryTimeout).find("'limit' is unknown") != std::string::npos);

@@ -14,6 +14,8 @@
 namespace kvd::node_test {
 namespace {
 
+constexpr Duration kForever = Duration::max();
+
 // A standalone node with its own clock.
 class Single {
  public:
@@ -67,6 +69,12 @@ class Single {
     return all[0];
   }
   void pass(Duration span) { now_ += span; }
+  // Until the node wants to run again by itself, if nobody asks.
+  Duration rest() {
+    const Instant next = node_.pump(now_);
+    node_.take_effects();
+    return next == kNever ? kForever : next - now_;
+  }
   Node& node() { return node_; }
   std::optional<int> exit_code() const { return exit_code_; }
 
@@ -526,6 +534,63 @@ TEST_CASE("a stop refuses what comes later and ends with 0") {
   REQUIRE(replies.size() == 1);
   CHECK(std::get<Failed>(replies[0].answer).code == ErrorCode::kShuttingDown);
   CHECK(single.exit_code() == 0);
+}
+
+TEST_CASE("a key of a standalone server ends while nobody asks, and the server rests once nothing is due") {
+  Single single;
+  CHECK(single.rest() == kForever);
+  const Term term{Term::Kind::kTime, 1000};
+  single.ask(PutKey{"k", Bytes("v"), {}, term});
+  const uint64_t lease = std::get<LeaseGranted>(single.ask(GrantLease{2000, ""}).answer).id;
+  single.ask(PutKey{"l", Bytes("v"), {}, Term{Term::Kind::kLease, lease}});
+  CHECK(std::get<KeyFound>(single.ask(ReadKey{"k"}).answer).life.left_ms == 1000);
+  const Lifetime leased = std::get<KeyFound>(single.ask(ReadKey{"l"}).answer).life;
+  CHECK(leased.left_ms == 2000);
+  CHECK(leased.lease == lease);
+  const auto wait_for = [&](size_t keys) {
+    Duration waited{0};
+    Duration pause = single.rest();
+    while (single.node().items().size() > keys && waited < seconds(10)) {
+      REQUIRE(pause <= milliseconds(50));
+      single.pass(pause);
+      waited += pause;
+      pause = single.rest();
+    }
+    return waited;
+  };
+  const Duration first = wait_for(1);
+  CHECK(first >= milliseconds(1000));
+  CHECK(first < milliseconds(1200));
+  CHECK(std::holds_alternative<KeyMissing>(single.ask(ReadKey{"k"}).answer));
+  const Duration second = wait_for(0);
+  CHECK(first + second >= milliseconds(2000));
+  CHECK(first + second < milliseconds(2200));
+  CHECK(std::get<Failed>(single.ask(EndLease{lease}).answer).code == ErrorCode::kLeaseOver);
+  single.pass(seconds(6));  // no request's time limit is looked at any more
+  CHECK(single.rest() == kForever);
+}
+
+TEST_CASE("what a lease holds is read, and its end takes it along") {
+  Single single;
+  const uint64_t lease = std::get<LeaseGranted>(single.ask(GrantLease{5000, "n"}).answer).id;
+  const uint64_t other = std::get<LeaseGranted>(single.ask(GrantLease{7000, ""}).answer).id;
+  const Term term{Term::Kind::kLease, lease};
+  for (const char* key : {"b", "a"}) single.ask(PutKey{key, Bytes("v"), {}, term});
+  const LeaseFound found = *std::get<Box<LeaseFound>>(single.ask(ReadLease{lease, true}).answer);
+  CHECK(found.keys == std::vector<std::string>{"a", "b"});
+  CHECK(found.lease.ttl_ms == 5000);
+  CHECK(found.lease.name == "n");
+  CHECK((*std::get<Box<LeaseFound>>(single.ask(ReadLease{lease, false}).answer)).keys.empty());
+  CHECK(std::get<Failed>(single.ask(ReadLease{99, false}).answer).code == ErrorCode::kLeaseOver);
+  const LeaseList page = std::get<LeaseList>(single.ask(ListLeases{0, 1}).answer);
+  CHECK(page.more);
+  REQUIRE(page.leases.size() == 1);
+  CHECK(page.leases[0].id == lease);
+  const LeaseList next = std::get<LeaseList>(single.ask(ListLeases{lease, 1}).answer);
+  CHECK_FALSE(next.more);
+  CHECK(next.leases[0].id == other);
+  CHECK(std::holds_alternative<LeaseEnded>(single.ask(EndLease{lease}).answer));
+  CHECK(single.node().items().empty());
 }
 
 TEST_CASE("the log keeps what it must and prunes what is committed") {

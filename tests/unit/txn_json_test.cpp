@@ -78,6 +78,28 @@ TEST_CASE("txn json: each operation, in order, in both branches") {
   CHECK(all->else_ops[1].key == "a");
 }
 
+TEST_CASE("txn json: terms of what is put and touched, and a condition on a lease") {
+  const auto all = parse_transaction(
+      R"({"if":[{"lease":41}],"then":[{"put":{"key":"a","value":"1","ttl":100}},)"
+      R"({"put":{"key":"b","ttl":"keep","value":"1"}},{"put":{"key":"c","value":"1","lease":7}},)"
+      R"({"touch":{"key":"a","ttl":315360000000}},{"touch":{"lease":8,"key":"b"}}]})",
+      kLongestValue);
+  REQUIRE(all);
+  REQUIRE(all->conditions.size() == 1);
+  CHECK(all->conditions[0].of == Of::kLease);
+  CHECK(all->conditions[0].number == 41);
+  REQUIRE(all->then_ops.size() == 5);
+  const Term terms[] = {{Term::Kind::kTime, 100},
+                        {Term::Kind::kKeep, 0},
+                        {Term::Kind::kLease, 7},
+                        {Term::Kind::kTime, 315'360'000'000},
+                        {Term::Kind::kLease, 8}};
+  for (size_t i = 0; i < 5; ++i) {
+    CHECK(all->then_ops[i].term == terms[i]);
+    CHECK(all->then_ops[i].kind == (i < 3 ? Kind::kPut : Kind::kTouch));
+  }
+}
+
 // Such a text lies nowhere in memory.
 TEST_CASE("txn json: a body that is not there") {
   Result<Transaction, BodyError> none = parse_transaction(std::string_view(), 100);
@@ -115,10 +137,25 @@ TEST_CASE("txn json: a refusal names the place") {
       {R"({"if":[{"key":"a","value":5}]})", "400 if[0]: \"value\" has to be a string"},
       {R"({"if":[{"key":"a","value":"x","op":"<"}]})",
        "400 if[0]: \"<\" and \">\" compare values as numbers"},
-      {R"({"if":[{"key":"a","lease":5}]})", "400 if[0]: the member \"lease\" is unknown"},
+      {R"({"if":[{"key":"a","lease":5}]})", "400 if[0]: \"lease\" takes no \"key\" and no \"op\""},
+      {R"({"if":[{"lease":5,"op":"="}]})", "400 if[0]: \"lease\" takes no \"key\" and no \"op\""},
+      {R"({"if":[{"lease":"5"}]})", "400 if[0]: \"lease\" has to be a whole number"},
+      {R"({"if":[{"lease":5,"exists":true}]})", "400 if[0]: a condition needs one of"},
       {R"({"then":[{}]})", "400 then[0]: an operation is an object with one member"},
       {R"({"then":[{"get":{"key":"a"}},{"touch":{"key":"a"}}]})",
-       "400 then[1]: the operation \"touch\" is unknown"},
+       "400 then[1]: \"ttl\" or \"lease\" is missing"},
+      {R"({"then":[{"touch":{"key":"a","ttl":"keep"}}]})",
+       "400 then[0]: \"ttl\" has to be 100 to 315360000000 milliseconds"},
+      {R"({"then":[{"touch":{"key":"a","ttl":100,"value":""}}]})",
+       "400 then[0]: the member \"value\" is unknown"},
+      {R"({"then":[{"put":{"key":"a","value":"","ttl":99}}]})",
+       "400 then[0]: \"ttl\" has to be \"keep\", or 100 to 315360000000 milliseconds"},
+      {R"({"then":[{"put":{"key":"a","value":"","ttl":500,"lease":1}}]})",
+       "400 then[0]: an operation takes one of \"ttl\" and \"lease\""},
+      {R"({"then":[{"append":{"key":"a","value":"","ttl":500}}]})",
+       "400 then[0]: the member \"ttl\" is unknown"},
+      {R"({"then":[{"add":{"key":"a","by":1,"lease":5}}]})", "400 then[0]: the member \"lease\" is unknown"},
+      {R"({"then":[{"rename":{"key":"a"}}]})", "400 then[0]: the operation \"rename\" is unknown"},
       {R"({"then":[{"get":"a"}]})", "400 then[0]: \"get\" has to be an object"},
       {R"({"then":[{"get":{"key":"a","value":""}}]})", "400 then[0]: the member \"value\" is unknown"},
       {R"({"else":[{"put":{"key":"a"}}]})", "400 else[0]: \"value\" is missing"},

@@ -4,6 +4,8 @@
 
 #include <doctest.h>
 
+#include <algorithm>
+
 #include "msg/limits.hpp"
 #include "msg/text.hpp"
 
@@ -36,6 +38,9 @@ std::vector<PeerMessage> one_of_each() {
   entry->clock = 4711;
   entry->effects.push_back(Record(std::string_view("k\0y", 3), "value", {Revision(4), entry->revision, 9}));
   entry->effects.push_back(Record::deletion("gone", {Revision(2), entry->revision, 0, Space::kRequests}));
+  entry->effects.push_back(Record::deletion("due", {Revision(2), entry->revision, 0}, true));
+  entry->effects.push_back(Record("due", "v", {entry->revision, entry->revision, 1, Space::kTerms}));
+  entry->effects.push_back(Record("12345678", "v", {entry->revision, entry->revision, 1, Space::kLeases}));
   entry->effects.push_back(Record("lock", "12345678", {entry->revision, entry->revision, 1, Space::kFences}));
   Record item("k", "v", {Revision(1), Revision(2), 3});
   Condition condition;
@@ -75,15 +80,28 @@ std::vector<PeerMessage> one_of_each() {
       ReadKey{"k"},
       ListKeys{"p", "q", 10, true},
       PutKey{"k", Bytes("v"), condition},
+      PutKey{"k", Bytes("v"), {}, Term{Term::Kind::kTime, limits::kTtlMsMax}},
       DeleteKey{"k", {}},
       DeletePrefix{"p"},
       DeletePrefix{"p", limits::kListItemsMax},
-      WriteBatch{{BatchOp{"a", Bytes("1")}, BatchOp{"b", std::nullopt}}},
+      WriteBatch{{BatchOp{"a", Bytes("1")}, BatchOp{"b", std::nullopt},
+                  BatchOp{"c", Bytes("1"), Term{Term::Kind::kKeep, 0}}}},
       WriteBatch{{}, true, {Fence{"lock", 1}, Fence{std::string("\0:", 2), limits::kFenceTokenMax}}},
       Transaction{{TxnCondition{"a", TxnCondition::Of::kRevision, TxnCondition::Is::kLess, 5, {}},
                    TxnCondition{"b", TxnCondition::Of::kValue, TxnCondition::Is::kGreater, 0, Bytes("7")}},
                   {TxnOp{TxnOp::Kind::kAdd, "n", {}, INT64_MIN}, TxnOp{TxnOp::Kind::kGet, "n", {}, 0}},
                   {TxnOp{TxnOp::Kind::kAppend, "log", Bytes("x"), 0}}},
+      Transaction{{TxnCondition{"", TxnCondition::Of::kLease, TxnCondition::Is::kEqual, 7, {}}},
+                  {TxnOp{TxnOp::Kind::kTouch, "k", {}, 0, Term{Term::Kind::kLease, 7}},
+                   TxnOp{TxnOp::Kind::kPut, "k", Bytes("v"), 0, Term{Term::Kind::kTime, limits::kTtlMsMin}}},
+                  {}},
+      TouchKey{"k", Term{Term::Kind::kTime, 100}, condition},
+      GrantLease{limits::kLeaseTtlMsMin, "who"},
+      GrantLease{limits::kLeaseTtlMsMax, ""},
+      RenewLeases{{7, UINT64_MAX}},
+      EndLease{7},
+      ReadLease{7, true},
+      ListLeases{7, 10},
       AddNumber{"n", -5, condition},
       AppendBytes{"log", Bytes("more"), condition},
       ChangeSettings{2},
@@ -95,6 +113,14 @@ std::vector<PeerMessage> one_of_each() {
   all.push_back(Forward{2, DeleteKey{"k", {}}, milliseconds(100), "", Fence{"lock:a/b", 7}});
   std::vector<Answer> answers = {
       KeyFound{item, false},
+      KeyFound{item, true, Lifetime{300, 7}},
+      KeyTouched{300},
+      LeaseGranted{7, 5000},
+      LeasesRenewed{{300, std::nullopt, 0}},
+      LeaseEnded{},
+      Box(LeaseFound{LeaseInfo{7, 5000, 300, "who"}, {"a", "b"}, false}),
+      LeaseList{{LeaseInfo{7, 5000, 300, "who"}, LeaseInfo{8, 5000, 0, ""}}, true, false},
+      Failed{ErrorCode::kLeaseFull, Outcome::kNotApplied, "why"},
       KeyMissing{true},
       Listing{{item}, true, false},
       KeyWritten{true},
@@ -112,7 +138,7 @@ std::vector<PeerMessage> one_of_each() {
       NumberIs{-7},
       Box(TxnDone{true,
                   {OpPut{true}, OpDeleted{true}, OpAdded{INT64_MAX}, OpAppended{}, OpMissing{},
-                   OpFound{Bytes("v"), Revision(8)}}}),
+                   OpFound{Bytes("v"), Revision(8)}, OpTouched{true}}}),
   };
   for (const Answer& answer : answers) all.push_back(ForwardResult{1, answer, Revision(9)});
   return all;
@@ -185,13 +211,13 @@ TEST_CASE("a stream that does not begin with kvd's Hello is refused") {
 
 TEST_CASE("a server of another version is refused with one line that says so") {
   std::string other = hello_frame();
-  other.replace(other.find("kvd4"), 4, "kvd3");
+  other.replace(other.find("kvd5"), 4, "kvd4");
   FrameReader reader;
   reader.feed(other);
   const auto refused = reader.next();
   REQUIRE_FALSE(refused);
   CHECK(refused.error().detail ==
-        "a kvd of another version: it speaks kvd3, and this server kvd4; all servers have to be of one "
+        "a kvd of another version: it speaks kvd4, and this server kvd5; all servers have to be of one "
         "version");
 }
 
@@ -276,7 +302,7 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   };
   ForwardResult failed{1, Failed{ErrorCode::kInvalid, Outcome::kUnknown, ""}, Revision(9)};
   CHECK(refused_with(failed, 8 + 4 + 4 + 2,
-                     static_cast<char>(ErrorCode::kOverflow) + 1));  // revision, op, detail, outcome
+                     static_cast<char>(ErrorCode::kLeaseFull) + 1));  // revision, op, detail, outcome
   CHECK(refused_with(failed, 8 + 4 + 4 + 1, static_cast<char>(Outcome::kUnknown) + 1));
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 11));  // a status stays in its node
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 12));
@@ -319,6 +345,30 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   auto page_of = [](uint32_t limit) { return Forward{1, ListKeys{"", "", limit, true}, seconds(1)}; };
   CHECK(accepted(page_of(limits::kListItemsMax)));
   CHECK_FALSE(accepted(page_of(limits::kListItemsMax + 1)));
+  auto forwarded = [&](Operation what) { return accepted(Forward{1, std::move(what), seconds(1)}); };
+  auto term_accepted = [&](Term term) {
+    const bool put = forwarded(PutKey{"k", Bytes("v"), {}, term});
+    CHECK(forwarded(TouchKey{"k", term, {}}) == put);
+    CHECK(forwarded(WriteBatch{{BatchOp{"k", Bytes("v"), term}}}) == put);
+    CHECK(forwarded(Transaction{{}, {TxnOp{TxnOp::Kind::kTouch, "k", {}, 0, term}}, {}}) == put);
+    return put;
+  };
+  CHECK(term_accepted({Term::Kind::kTime, limits::kTtlMsMin}));
+  CHECK(term_accepted({Term::Kind::kTime, limits::kTtlMsMax}));
+  CHECK(term_accepted({Term::Kind::kLease, UINT64_MAX}));
+  CHECK_FALSE(term_accepted({Term::Kind::kTime, limits::kTtlMsMin - 1}));
+  CHECK_FALSE(term_accepted({Term::Kind::kTime, limits::kTtlMsMax + 1}));
+  CHECK_FALSE(forwarded(TouchKey{"", {}, {}}));
+  CHECK_FALSE(forwarded(GrantLease{limits::kLeaseTtlMsMin - 1, ""}));
+  CHECK_FALSE(forwarded(GrantLease{limits::kLeaseTtlMsMax + 1, ""}));
+  CHECK(forwarded(GrantLease{5000, std::string(limits::kLeaseNameBytes, 'n')}));
+  CHECK_FALSE(forwarded(GrantLease{5000, std::string(limits::kLeaseNameBytes + 1, 'n')}));
+  CHECK(forwarded(RenewLeases{std::vector<uint64_t>(limits::kLeasesAtOnce, 7)}));
+  CHECK_FALSE(forwarded(RenewLeases{std::vector<uint64_t>(limits::kLeasesAtOnce + 1, 7)}));
+  CHECK_FALSE(forwarded(RenewLeases{}));
+  CHECK(forwarded(ListLeases{0, limits::kListItemsMax}));
+  CHECK_FALSE(forwarded(ListLeases{0, limits::kListItemsMax + 1}));
+  CHECK_FALSE(forwarded(ListLeases{0, 0}));
   auto suspicion_of = [](size_t id) {
     return Suspect{Epoch(1), Member{ServerId{std::string(id, 's')}, Incarnation(1)}};
   };
@@ -354,6 +404,30 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   Hello nowhere = *std::get<Box<Hello>>(one_of_each().front());
   nowhere.from.peer.port = 0;
   CHECK_FALSE(accepted(nowhere));
+}
+
+TEST_CASE("an effect is a value, a deletion, or one whose time had come; of other kinds there is none") {
+  const auto chunk_of = [](Record effect) {
+    auto entry = std::make_shared<Entry>(Entry{Epoch(1), Revision(1), {std::move(effect)}});
+    return body_of(Append{Epoch(1), {}, {}, {entry}});
+  };
+  const auto decoded = [](const std::string& body) {
+    const auto message = decode_body(body);
+    REQUIRE(message);
+    return std::get<Append>(*message).entries[0]->effects[0];
+  };
+  const Record::Metadata metadata{Revision(1), Revision(1), 0};
+  const std::string deleted = chunk_of(Record::deletion("k", metadata));
+  std::string expired = chunk_of(Record::deletion("k", metadata, true));
+  CHECK_FALSE(decoded(deleted).expired());
+  CHECK(decoded(expired).expired());
+  CHECK_FALSE(decoded(expired).has_value());
+  CHECK_FALSE(decoded(expired) == decoded(deleted));
+  REQUIRE(deleted.size() == expired.size());
+  const auto place = std::mismatch(deleted.begin(), deleted.end(), expired.begin()).second;
+  CHECK(*place == 2);
+  *place = 3;
+  CHECK_FALSE(decode_body(expired));
 }
 
 TEST_CASE("a transaction with more than it may have is refused, and so is one with nothing to do") {

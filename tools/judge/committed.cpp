@@ -42,6 +42,7 @@ std::optional<std::string> CommittedHistory::record(const EntryPointer& entry) {
       if (std::optional<std::string> why = not_raised(effect, entry->revision)) return why;
       continue;
     }
+    if (effect.space() != Space::kData) continue;
     keys_[std::string(effect.key())][entry->revision] = &effect;
     const uint64_t number = effect.has_value() ? value_number(effect.value()) : 0;
     if (number == 0) continue;

@@ -11,12 +11,16 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr const char* kOpNames[] = {"put", "delete", "add", "append", "get"};
+constexpr const char* kOpNames[] = {"put", "delete", "add", "append", "get", "touch"};
 constexpr const char* kComparisons[] = {"=", "!=", "<", ">"};
 
 void write_condition(JsonWriter& json, const TxnCondition& condition) {
-  json.begin_object().bytes_member("key", condition.key);
+  json.begin_object();
+  if (condition.of != TxnCondition::Of::kLease) json.bytes_member("key", condition.key);
   switch (condition.of) {
+    case TxnCondition::Of::kLease:
+      json.member("lease", condition.number).end_object();
+      return;
     case TxnCondition::Of::kExists:
       json.member("exists", condition.number == 1).end_object();
       return;
@@ -33,6 +37,12 @@ void write_condition(JsonWriter& json, const TxnCondition& condition) {
   json.member("op", kComparisons[static_cast<size_t>(condition.is)]).end_object();
 }
 
+void write_term(JsonWriter& json, const Term& term) {
+  if (term.kind == Term::Kind::kKeep) json.member("ttl", "keep");
+  if (term.kind == Term::Kind::kTime) json.member("ttl", term.number);
+  if (term.kind == Term::Kind::kLease) json.member("lease", term.number);
+}
+
 void write_ops(JsonWriter& json, const char* branch, const std::vector<TxnOp>& ops) {
   json.key(branch).begin_array();
   for (const TxnOp& op : ops) {
@@ -41,6 +51,7 @@ void write_ops(JsonWriter& json, const char* branch, const std::vector<TxnOp>& o
     if (op.kind == TxnOp::Kind::kAdd) json.member("by", op.by);
     if (op.kind == TxnOp::Kind::kPut || op.kind == TxnOp::Kind::kAppend)
       json.bytes_member("value", op.value.view());
+    if (op.kind == TxnOp::Kind::kPut || op.kind == TxnOp::Kind::kTouch) write_term(json, op.term);
     json.end_object().end_object();
   }
   json.end_array();
@@ -79,6 +90,9 @@ std::optional<OpResult> result_of(const TxnOp& op, dom::element result) {
       break;
     case TxnOp::Kind::kGet:
       return found(result);
+    case TxnOp::Kind::kTouch:
+      if (auto touched = member<bool>(result, "touched")) return OpTouched{*touched};
+      break;
   }
   return std::nullopt;
 }

@@ -125,6 +125,8 @@ Truth txn_condition_is_met(const TxnCondition& condition, const ModelItem* now) 
     }
     case TxnCondition::Of::kValue:
       return value_is(now, condition);
+    case TxnCondition::Of::kLease:
+      return Truth::kPerhaps;  // the model knows no leases
   }
   return Truth::kNo;
 }
@@ -151,6 +153,11 @@ bool txn_step(Steps& steps, const TxnOp& op, const OpResult* told) {
       const bool created = steps.append(op.key, op.value.view());
       const auto* appended = told != nullptr ? std::get_if<OpAppended>(told) : nullptr;
       return told == nullptr || (appended != nullptr && appended->created == created);
+    }
+    case TxnOp::Kind::kTouch: {
+      const bool present = steps.find(op.key) != nullptr;
+      const auto* touched = told != nullptr ? std::get_if<OpTouched>(told) : nullptr;
+      return told == nullptr || (touched != nullptr && touched->touched == present);
     }
     case TxnOp::Kind::kGet:
       break;

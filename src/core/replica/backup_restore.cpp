@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/replica/fences.hpp"
+#include "core/replica/terms.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -24,6 +25,19 @@ BackupRestore::BackupRestore(Store store, bool replace, Duration patience)
       fence_(store_.items(Space::kFences).begin()) {
   page_.limit = limits::kListItemsMax;
   page_.keys_only = true;
+  for (const auto& [lease, keys] : store_.terms().attached) left_out_ += keys.size();
+}
+
+bool BackupRestore::is_left_out(std::string_view key) const {
+  const std::optional<StoredTerm> term = term_of(store_.find(key, Space::kTerms));
+  return term && term->lease != 0;
+}
+
+Term BackupRestore::term_of_key(const Record& item) const {
+  const std::optional<StoredTerm> term = term_of(store_.find(item.key(), Space::kTerms));
+  if (!term) return {};
+  const uint64_t left = term->deadline > store_.clock() ? term->deadline - store_.clock() : 0;
+  return {Term::Kind::kTime, std::clamp(left, limits::kTtlMsMin, limits::kTtlMsMax)};
 }
 
 bool BackupRestore::all_sent() const {
@@ -84,10 +98,11 @@ std::optional<BackupRestore::Request> BackupRestore::next_batch() {
   batch_sent_ = true;
   size_t bytes = 0;
   for (; cursor_ != store_.items().end() && batch.ops.size() < limits::kBatchOps; ++cursor_) {
+    if (is_left_out(cursor_->key())) continue;
     const size_t more = cursor_->key().size() + cursor_->value().size();
     if (bytes > 0 && bytes + more > kBatchBytes) break;
     bytes += more;
-    batch.ops.push_back(BatchOp{std::string(cursor_->key()), cursor_->bytes()});
+    batch.ops.push_back(BatchOp{std::string(cursor_->key()), cursor_->bytes(), term_of_key(*cursor_)});
   }
   const Table& fences = store_.items(Space::kFences);
   for (; fence_ != fences.end() && batch.fences.size() < limits::kBatchOps; ++fence_) {
@@ -103,7 +118,7 @@ void BackupRestore::take_listing(const Listing& listing) {
   strangers_.clear();
   strangers_sent_ = 0;
   for (const Record& item : listing.items) {
-    if (store_.find(item.key()) == nullptr) strangers_.emplace_back(item.key());
+    if (store_.find(item.key()) == nullptr || is_left_out(item.key())) strangers_.emplace_back(item.key());
   }
   more_pages_ = listing.more && !listing.items.empty();
   if (more_pages_) page_.after = listing.items.back().key();

@@ -1,12 +1,15 @@
 // Writes the store of a backup (backup.hpp) into a cluster, as a client of it: requests out, replies in, some batches
 // under way at a time. To replace what is there, all keys are listed before, page by page, and those that the backup
 // does not have are deleted: a key that both have is there all the time, and there are never more than before or after.
-// Whatever becomes of it midway, the same once more leads to the end. Used by PUT /v1/snapshot.
+// Whatever becomes of it midway, the same once more leads to the end. A key with a term gets what was left of it in the
+// backup. Leases are not restored, since nobody would know their ids, and so the keys that live by one are left out, as
+// if they were not in the backup. Used by PUT /v1/snapshot.
 #pragma once
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/time.hpp"
@@ -40,9 +43,10 @@ class BackupRestore {
   bool ended() const { return under_way_.empty() && (failed_ || all_sent()); }
   const std::optional<StoreAnswer>& failed() const { return failed_; }  // the first reply that is no success
   bool may_have_changed() const;                                        // anything
-  uint64_t keys() const { return store_.size(); }
-  uint64_t deleted() const { return deleted_; }     // keys, for certain
-  uint64_t written() const { return written_; }     // likewise
+  uint64_t keys() const { return store_.size() - left_out_; }           // that are restored
+  uint64_t left_out() const { return left_out_; }                       // since they live by a lease
+  uint64_t deleted() const { return deleted_; }                         // keys, for certain
+  uint64_t written() const { return written_; }                         // likewise
   Revision revision() const { return revision_; }   // of the newest of these; 0: none is done
   Store take_store() { return std::move(store_); }  // nothing else is called behind it
 
@@ -60,10 +64,13 @@ class BackupRestore {
   void on_failure(const StoreAnswer& reply);
   Request next_deletion();
   std::optional<Request> next_batch();
+  Term term_of_key(const Record& item) const;
+  bool is_left_out(std::string_view key) const;
   void take_listing(const Listing& listing);
   bool all_sent() const;
 
   Store store_;
+  uint64_t left_out_ = 0;
   bool replace_;
   Duration patience_;
   Stage stage_;

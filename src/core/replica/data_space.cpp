@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/mutation.hpp"
 #include "core/replica/key_effects.hpp"
 #include "core/replica/store.hpp"
 #include "core/replica/table.hpp"
@@ -35,7 +36,8 @@ Evaluation DataSpace::effects_of(PutKey& put, const WriteView& view) {
   if (!holds(put.condition, now)) return no_effect(condition_failed(now));
   if (auto failed = refused_term(put.key, put.term, view)) return std::move(*failed);
   Evaluation evaluation = one_effect(written(put.key, put.value, now, view.next), KeyWritten{now == nullptr});
-  add_term_effects(put.key, put.term, view, std::get_if<Change>(&evaluation)->effects);
+  const bool kept = put.term.kind == Term::Kind::kNone && mutated(Mutation::kTermKept);
+  if (!kept) add_term_effects(put.key, put.term, view, std::get_if<Change>(&evaluation)->effects);
   return evaluation;
 }
 

@@ -41,6 +41,7 @@ std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, co
   if (!writing_->failed()) {
     JsonWriter json;
     json.begin_object().member("keys", writing_->keys());
+    if (writing_->left_out() != 0) json.member("left_out", writing_->left_out());
     if (plan_.replace) json.member("deleted", writing_->deleted());
     json.member("revision", writing_->revision().value).end_object();
     HttpResponse response;
@@ -70,6 +71,7 @@ LogLine HttpRestore::line(LogLevel level, std::string what) const {
                  {{"deleted", std::to_string(writing_->deleted())},
                   {"written", std::to_string(writing_->written())},
                   {"of", std::to_string(writing_->keys())},
+                  {"left_out", std::to_string(writing_->left_out())},
                   {"revision", std::to_string(writing_->revision().value)}}};
 }
 
