@@ -37,7 +37,7 @@ bool is_for_now(const Response& answer) {
 StoreFailure refusal(const Response& answer, bool doubt) {
   if (answer.status == 404 && answer.body.empty()) return {1, "there is no such key"};
   const std::string text = problem_text(answer.status, answer.body);
-  if (answer.status == 409 || answer.status == 412) return {1, text};
+  if (answer.status == 409 || answer.status == 410 || answer.status == 412) return {1, text};
   if (doubt) return {EX_TEMPFAIL, "the outcome of an earlier try is unknown, and now " + text};
   return {answer.status >= 500 ? EX_UNAVAILABLE : EX_DATAERR, text};
 }

@@ -216,7 +216,7 @@ struct SenderGone {  // none of its Propose will come any more
 };
 struct Read {
   uint64_t token = 0;
-  Operation operation;  // ReadKey, ListKeys or ReadSnapshot
+  Operation operation;  // ReadKey, ListKeys, ReadLease, ListLeases or ReadSnapshot
   bool linear = false;
   bool of_watch = false;  // from watch, which is to be answered; never linear
 };

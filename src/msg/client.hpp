@@ -345,7 +345,7 @@ struct Counters {       // monotonic since the start
   uint64_t snapshots_sent = 0;
   uint64_t snapshots_installed = 0;
   uint64_t in_sync_changes = 0;
-  uint64_t expired = 0;  // keys and leases that ended by their time while this node led
+  uint64_t expired = 0;  // keys whose end by their time this node has written while leading
 };
 
 struct ElectionRecord {  // one reign, as this server saw it begin

@@ -36,7 +36,7 @@ inline constexpr size_t kListBytes = 512u << 10;
 inline constexpr size_t kListItemBytes = 64;
 inline constexpr size_t kWriteBytes = 16u << 20;  // one write's keys and values together: 413
 // A page of keys that are deleted is never too large.
-static_assert(kListItemsMax <= kDeletedKeys && kListItemsMax * (kKeyBytes + 64) <= kWriteBytes);
+static_assert(kListItemsMax <= kDeletedKeys);
 inline constexpr size_t kClientRequests = 16'384;     // waiting in one node: 503
 inline constexpr size_t kWaitingBytes = 128u << 20;   // of writes, likewise: 503
 inline constexpr size_t kUncommittedEntries = 8'192;  // in the leader's log: 503
@@ -79,7 +79,8 @@ inline constexpr size_t kLeases = 1'048'576;  // 507
 // What has come to its end: keys in one entry, about, and such entries that are not committed yet.
 inline constexpr size_t kExpiryKeys = 1024;
 inline constexpr size_t kExpiryEntries = 4;
-static_assert((2 * kExpiryKeys + 2 * kLeaseKeys) * (kKeyBytes + 64) < kFrameBytes);
+static_assert(2 * (kExpiryKeys + kLeaseKeys + kBatchOps) * (kKeyBytes + 64) < kFrameBytes);
+static_assert(2 * kListItemsMax * (kKeyBytes + 64) < kFrameBytes);  // keys and their terms
 inline constexpr size_t kHistoryBytesMin = 1u << 20;
 inline constexpr size_t kProgressMsMin = 100;  // between two lines that tell how far a stream is; else: 400
 inline constexpr size_t kProgressMsMax = 60'000;

@@ -146,6 +146,8 @@ size_t operation_bytes(const Operation& operation) {
     return append->key.size() + append->value.size();
   if (const auto* transaction = std::get_if<Box<Transaction>>(&operation))
     return transaction_bytes(**transaction);
+  if (const auto* renewal = std::get_if<RenewLeases>(&operation))
+    return renewal->ids.size() * sizeof(uint64_t);
   size_t bytes = 0;
   if (const auto* batch = std::get_if<WriteBatch>(&operation)) {
     for (const BatchOp& op : batch->ops) bytes += op.key.size() + (op.value ? op.value->size() : 0);

@@ -33,7 +33,7 @@ bool empty_at_tail(const WriteView& view) {
 Evaluation DataSpace::effects_of(PutKey& put, const WriteView& view) {
   const Record* now = view.latest(put.key, kSpace);
   if (!holds(put.condition, now)) return no_effect(condition_failed(now));
-  if (auto failed = refused_term(put.term, view)) return std::move(*failed);
+  if (auto failed = refused_term(put.key, put.term, view)) return std::move(*failed);
   Evaluation evaluation = one_effect(written(put.key, put.value, now, view.next), KeyWritten{now == nullptr});
   add_term_effects(put.key, put.term, view, std::get_if<Change>(&evaluation)->effects);
   return evaluation;
@@ -107,7 +107,7 @@ Evaluation DataSpace::effects_of(WriteBatch& batch, const WriteView& view) {
   KeyDraft draft(view);
   for (BatchOp& op : batch.ops) {
     if (op.value) {
-      if (auto failed = refused_term(op.term, view)) return std::move(*failed);
+      if (auto failed = refused_term(op.key, op.term, view)) return std::move(*failed);
       draft.put(op.key, std::move(*op.value), op.term);
     } else {
       draft.remove(op.key);

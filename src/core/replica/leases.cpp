@@ -37,6 +37,7 @@ void each_attached(uint64_t id, const WriteView& view, auto fn) {
       if (tail.find(record.key()) == nullptr) fn(record);
     }
   }
+  if (view.tail.attached(id) == 0) return;
   tail.each([&](const Record& record) {
     const std::optional<StoredTerm> term = term_of(&record);
     if (term && term->lease == id) fn(record);
@@ -68,16 +69,15 @@ std::optional<StoredLease> lease_of(const Record* record) {
   return decoder.failed() ? std::nullopt : std::optional(std::move(lease));
 }
 
-std::optional<Failed> refused_lease(uint64_t id, const WriteView& view) {
+std::optional<Failed> refused_lease(std::string_view key, uint64_t id, const WriteView& view) {
   if (view.latest(lease_key(id), Space::kLeases) == nullptr) return lease_over();
   const auto& attached = view.store.terms().attached;
   const auto it = attached.find(id);
-  size_t keys = it == attached.end() ? 0 : it->second.size();
-  // The tail has seldom so many: then they are counted one by one.
-  if (keys + view.tail.keys() < limits::kLeaseKeys) return std::nullopt;
-  keys = 0;
-  each_attached(id, view, [&](const Record&) { ++keys; });
+  // Those whose term the tail has made another one are still counted.
+  const size_t keys = view.tail.attached(id) + (it == attached.end() ? 0 : it->second.size());
   if (keys < limits::kLeaseKeys) return std::nullopt;
+  const std::optional<StoredTerm> now = term_of(view.latest(key, Space::kTerms));
+  if (now && now->lease == id) return std::nullopt;
   return Failed{ErrorCode::kLeaseFull, Outcome::kNotApplied,
                 "a lease holds at most " + std::to_string(limits::kLeaseKeys) + " keys"};
 }
@@ -96,10 +96,6 @@ void add_end_of_lease(uint64_t id, bool expired, const WriteView& view, std::vec
 }
 
 Evaluation LeasesSpace::effects_of(GrantLease& grant, const WriteView& view) {
-  if (view.store.size(kSpace) >= limits::kLeases) {
-    return Failed{ErrorCode::kMemoryFull, Outcome::kNotApplied,
-                  "there are " + std::to_string(limits::kLeases) + " leases already"};
-  }
   const uint64_t id = view.next.value;
   StoredLease lease{view.clock + grant.ttl_ms, grant.ttl_ms, std::move(grant.name)};
   return one_effect(lease_record(id, lease, view.next, view.next), LeaseGranted{id, grant.ttl_ms});

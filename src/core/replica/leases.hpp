@@ -27,8 +27,9 @@ uint64_t lease_id(std::string_view key);
 // Of an effect or an item; none: there is no such lease. Null: none.
 std::optional<StoredLease> lease_of(const Record* record);
 
-// Why no key can be given to this lease. None: one can.
-std::optional<Failed> refused_lease(uint64_t id, const WriteView& view);
+// Why this key cannot be given to this lease. None: it can. A write of many keys may bring it beyond its limit by
+// those.
+std::optional<Failed> refused_lease(std::string_view key, uint64_t id, const WriteView& view);
 // The lease and all its keys, as the log's end knows them. `expired`: by its time.
 void add_end_of_lease(uint64_t id, bool expired, const WriteView& view, std::vector<Record>& effects);
 

@@ -436,7 +436,6 @@ void Replica::on_time() {
   if (active()) clock_.run(out_.now, out_.config.leader_silence / 2);
   if (leader()) {
     lead_on_time();
-    if (active()) expire_what_is_due();
   } else if (register_ && register_->epoch == epoch_ && !doubted_) {
     Duration silent = out_.now - following().heard;
     if (silent > out_.config.leader_silence && out_.now - following().reported >= out_.config.heartbeat) {
@@ -459,7 +458,9 @@ Instant Replica::deadline() const {
   return watches ? out_.now + out_.config.heartbeat / 2 : kNever;
 }
 
+// What ends by its time ends behind the renewals that have waited in this server's sockets while it slept.
 void Replica::flush() {
+  if (active()) expire_what_is_due();
   if (leader() && disk_.all_kept() && !carrying_) flush_as_leader();
   disk_.flush(log_, store_, commit_);
   if (!freeing_.empty() && !freeing_.back().free_some()) freeing_.pop_back();

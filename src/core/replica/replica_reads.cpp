@@ -61,11 +61,13 @@ Answer Replica::read_lease(const ReadLease& read) const {
 Answer Replica::list_leases(const ListLeases& list) const {
   LeaseList found;
   found.complete = complete();
+  size_t bytes = 0;
   const Table& all = store_.items(Space::kLeases);
   for (auto it = all.upper_bound(lease_key(list.after)); it != all.end(); ++it) {
-    found.more = found.leases.size() >= list.limit;
+    found.more = found.leases.size() >= list.limit || bytes > limits::kListBytes;
     if (found.more) break;
     found.leases.push_back(lease_info(*it));
+    bytes += found.leases.back().name.size() + limits::kListItemBytes;
   }
   return found;
 }

@@ -56,9 +56,10 @@ bool Replica::overtakes(const Propose& message) {
 
 // A write of one key adds little to what is committed at once, and waits for nobody's batches.
 bool Replica::overloaded(const Operation& operation) const {
-  const bool many = std::holds_alternative<WriteBatch>(operation) ||
-                    std::holds_alternative<DeletePrefix>(operation) ||
-                    std::holds_alternative<Box<Transaction>>(operation);
+  const bool many =
+      std::holds_alternative<WriteBatch>(operation) || std::holds_alternative<DeletePrefix>(operation) ||
+      std::holds_alternative<Box<Transaction>>(operation) || std::holds_alternative<EndLease>(operation) ||
+      std::holds_alternative<RenewLeases>(operation);
   const Tail& tail = leader()->evaluator.tail();
   return leader()->writes.size() >= out_.config.tuning.uncommitted_entries ||
          tail.bytes() >= limits::kUncommittedBytes || (many && tail.keys() >= limits::kUncommittedKeys);
@@ -120,7 +121,7 @@ void Replica::on(Propose&& message) {
     return;
   }
   WriteCall call(message.operation, message.idempotency_key, message.fence);
-  if (auto known = leader()->evaluator.recall(call)) {
+  if (auto known = leader()->evaluator.recall(call, clock_.ms())) {
     carry_out(message, std::move(*known));
   } else if (enough_in_sync(message.token) && !overtakes(message)) {
     carry_out(message, leader()->evaluator.evaluate(call, room()));
@@ -135,8 +136,10 @@ WriteEvaluator::Room Replica::room() const {
 // for want of room. Nobody waits for it.
 void Replica::expire_what_is_due() {
   std::deque<Revision>& entries = leader()->expiring;
-  while (!entries.empty() && entries.front() <= commit_) entries.pop_front();
-  if (entries.empty()) leader()->expiry = {};
+  while (!entries.empty() && entries.front() <= commit_) {
+    entries.pop_front();
+    leader()->expiry = {};
+  }
   if (!store_.has_due() || stopping_ || move_ || too_few_in_sync()) return;
   const WriteEvaluator& evaluator = leader()->evaluator;
   const uint64_t now = clock_.ms() + (mutated(Mutation::kExpiredEarly) ? 200 : 0);

@@ -11,6 +11,7 @@
 #include "core/replica/store.hpp"
 #include "core/replica/table.hpp"
 #include "core/replica/tail.hpp"
+#include "core/replica/terms.hpp"
 #include "msg/limits.hpp"
 #include "msg/wire.hpp"
 
@@ -87,6 +88,24 @@ void forget_oldest(const WriteView& view, std::vector<Record>& effects) {
     effects.push_back(dropped(requests.begin()->key(), view.next));
 }
 
+// What is left of the key's term at the log's end; a retry of what gave it that is told so.
+uint64_t left_of(std::string_view key, const WriteView& view) {
+  const std::optional<StoredTerm> term = term_of(view.latest(key, Space::kTerms));
+  return term && term->deadline > view.clock ? term->deadline - view.clock : 0;
+}
+
+// None: nothing is known of the call's key.
+std::optional<Evaluation> forgotten(const WriteCall& call, const WriteView& view) {
+  // (Or, with a probability of 2^-64, its key looks like one.)
+  if (view.store.has_forgotten(hash_bytes(call.idempotency_key))) {
+    return Unchanged{Failed{ErrorCode::kKeyEvicted, Outcome::kUnknown,
+                            "a write with this idempotency key was done long ago and its answer is "
+                            "forgotten: not done again"},
+                     Revision(0)};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Evaluation> RequestsSpace::recall(const WriteCall& call, const WriteView& view) {
@@ -100,15 +119,10 @@ std::optional<Evaluation> RequestsSpace::recall(const WriteCall& call, const Wri
                             "another request has been made with this idempotency key"},
                      Revision(0)};
   }
-  if (known) return Unchanged{std::move(known->answer), known->revision};
-  // (Or, with a probability of 2^-64, its key looks like one.)
-  if (view.store.has_forgotten(hash_bytes(key))) {
-    return Unchanged{Failed{ErrorCode::kKeyEvicted, Outcome::kUnknown,
-                            "a write with this idempotency key was done long ago and its answer is "
-                            "forgotten: not done again"},
-                     Revision(0)};
-  }
-  return std::nullopt;
+  if (!known) return forgotten(call, view);
+  if (auto* touched = std::get_if<KeyTouched>(&known->answer))
+    touched->left_ms = left_of(std::get<TouchKey>(call.operation).key, view);
+  return Unchanged{std::move(known->answer), known->revision};
 }
 
 size_t RequestsSpace::results_bytes(const Answer& answer) {

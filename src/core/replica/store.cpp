@@ -24,7 +24,9 @@ size_t item_bytes(const Record& item) {
   // The record's head (36), its place and the place's number in tree and hash (17 to 26), what the allocator adds (16).
   // It follows from the content alone: a smaller value is never one that grows the store.
   constexpr size_t kBeside = 76;
-  return item.key().size() + item.value().size() + kBeside;
+  constexpr size_t kInOrder = 64;  // of what is due, and of a lease's keys
+  const bool ordered = item.space() == Space::kTerms || item.space() == Space::kLeases;
+  return item.key().size() + item.value().size() + kBeside + (ordered ? kInOrder : 0);
 }
 
 Store::Store() {

@@ -3,6 +3,7 @@
 
 #include "core/replica/log.hpp"
 #include "core/replica/table.hpp"
+#include "core/replica/terms.hpp"
 
 namespace kvd {
 
@@ -19,7 +20,9 @@ void Tail::note(const Entry& entry) {
   keys_ += entry.effects.size();
   for (const Record& effect : entry.effects) {
     Index& newest = *newest_[static_cast<size_t>(effect.space())];
+    count(effect, true);
     if (Record* now = newest.find(effect.key())) {
+      count(*now, false);
       *now = effect;
     } else {
       newest.insert(effect);
@@ -33,8 +36,24 @@ void Tail::drop(const Entry& entry) {
   for (const Record& effect : entry.effects) {
     Index& newest = *newest_[static_cast<size_t>(effect.space())];
     const Record* now = newest.find(effect.key());
-    if (now != nullptr && now->modified() == entry.revision) newest.erase(effect.key());
+    if (now == nullptr || now->modified() != entry.revision) continue;
+    count(*now, false);
+    newest.erase(effect.key());
   }
+}
+
+size_t Tail::attached(uint64_t lease) const {
+  const auto it = attached_.find(lease);
+  return it == attached_.end() ? 0 : it->second;
+}
+
+void Tail::count(const Record& effect, bool add) {
+  if (effect.space() != Space::kTerms) return;
+  const std::optional<StoredTerm> term = term_of(&effect);
+  if (!term || term->lease == 0) return;
+  size_t& keys = attached_[term->lease];
+  keys += add ? 1 : -1;
+  if (keys == 0) attached_.erase(term->lease);
 }
 
 }  // namespace kvd

@@ -3,6 +3,8 @@
 #pragma once
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string_view>
 
@@ -24,12 +26,16 @@ class Tail {
   const Record* find(std::string_view key, Space space) const;
   const Index& effects(Space space) const { return *newest_[static_cast<size_t>(space)]; }
   size_t bytes() const { return bytes_; }
-  size_t keys() const { return keys_; }  // that its entries name, each of them
+  size_t keys() const { return keys_; }   // that its entries name, each of them
+  size_t attached(uint64_t lease) const;  // keys whose newest term here is that lease
 
  private:
+  void count(const Record& effect, bool add);
+
   std::array<std::unique_ptr<Index>, kSpaces> newest_;
   size_t bytes_ = 0;
   size_t keys_ = 0;
+  std::map<uint64_t, size_t> attached_;  // by lease
 };
 
 }  // namespace kvd

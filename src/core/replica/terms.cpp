@@ -32,8 +32,8 @@ std::optional<StoredTerm> term_of(const Record* record) {
   return decoder.failed() ? std::nullopt : std::optional(term);
 }
 
-std::optional<Failed> refused_term(const Term& term, const WriteView& view) {
-  return term.kind == Term::Kind::kLease ? refused_lease(term.number, view) : std::nullopt;
+std::optional<Failed> refused_term(std::string_view key, const Term& term, const WriteView& view) {
+  return term.kind == Term::Kind::kLease ? refused_lease(key, term.number, view) : std::nullopt;
 }
 
 void add_term_effects(std::string_view key, const Term& term, const WriteView& view,
@@ -60,7 +60,7 @@ Evaluation TermsSpace::effects_of(TouchKey& touch, const WriteView& view) {
   const Record* now = view.latest(touch.key, Space::kData);
   if (!holds(touch.condition, now)) return no_effect(condition_failed(now));
   if (now == nullptr) return no_effect(KeyAbsent{});
-  if (auto failed = refused_term(touch.term, view)) return std::move(*failed);
+  if (auto failed = refused_term(touch.key, touch.term, view)) return std::move(*failed);
   Change change{{}, KeyTouched{touch.term.kind == Term::Kind::kTime ? touch.term.number : 0}};
   add_term_effects(touch.key, touch.term, view, change.effects);
   return change;

@@ -29,8 +29,8 @@ Record term_record(std::string_view key, const StoredTerm& term, Revision revisi
 // Of an effect or an item; none: there is no term, or it cannot be read. Null: none.
 std::optional<StoredTerm> term_of(const Record* record);
 
-// Why a key cannot be given this term. None: it can.
-std::optional<Failed> refused_term(const Term& term, const WriteView& view);
+// Why the key cannot be given this term. None: it can.
+std::optional<Failed> refused_term(std::string_view key, const Term& term, const WriteView& view);
 // What a write leaves of a key's term; `term` is what the write says. Of a key that is deleted: Term(), which ends it.
 void add_term_effects(std::string_view key, const Term& term, const WriteView& view,
                       std::vector<Record>& effects);

@@ -130,7 +130,7 @@ class Branch {
     return std::nullopt;
   }
   std::optional<Failed> put(TxnOp& op) {
-    if (auto failed = refused_term(op.term, view_)) return failed;
+    if (auto failed = refused_term(op.key, op.term, view_)) return failed;
     results_.emplace_back(OpPut{!draft_.present(op.key)});
     draft_.put(op.key, std::move(op.value), op.term);
     return std::nullopt;
@@ -138,7 +138,7 @@ class Branch {
   std::optional<Failed> touch(const TxnOp& op) {
     const bool present = draft_.present(op.key);
     if (present) {
-      if (auto failed = refused_term(op.term, view_)) return failed;
+      if (auto failed = refused_term(op.key, op.term, view_)) return failed;
       draft_.touch(op.key, op.term);
     }
     results_.emplace_back(OpTouched{present});

@@ -34,9 +34,9 @@ WriteEvaluator::WriteEvaluator(const Log& log, const Store& store, Revision comm
     tail_.note(*log.at(Revision(r)));
 }
 
-std::optional<Evaluation> WriteEvaluator::recall(const WriteCall& call) const {
+std::optional<Evaluation> WriteEvaluator::recall(const WriteCall& call, uint64_t clock) const {
   const bool again = std::holds_alternative<AddNumber>(call.operation) && mutated(Mutation::kAddReplayed);
-  return again ? std::nullopt : RequestsSpace::recall(call, view(0, 0));
+  return again ? std::nullopt : RequestsSpace::recall(call, view(0, clock));
 }
 
 // A refused condition, a delete of what is not there, a sum with what is no number, a token that is too small: nothing
@@ -84,6 +84,13 @@ std::optional<Failed> WriteEvaluator::no_room_for(const std::vector<Record>& eff
     const Record* now = store_.find(effect.key(), effect.space());
     if (effect.has_value()) growth += static_cast<int64_t>(item_bytes(effect));
     if (now != nullptr) growth -= static_cast<int64_t>(item_bytes(*now));
+  }
+  const bool grants = std::any_of(effects.begin(), effects.end(), [](const Record& effect) {
+    return effect.space() == Space::kLeases && effect.has_value() && effect.created() == effect.modified();
+  });
+  if (grants && store_.size(Space::kLeases) >= limits::kLeases) {
+    return Failed{ErrorCode::kMemoryFull, Outcome::kNotApplied,
+                  "there are " + std::to_string(limits::kLeases) + " leases already"};
   }
   if (growth <= 0) return std::nullopt;
   if (room.disk_low) {

@@ -28,7 +28,7 @@ class WriteEvaluator {
   WriteEvaluator(const Log& log, const Store& store, Revision committed);
 
   // A retry gets the first answer. None: it is no retry.
-  std::optional<Evaluation> recall(const WriteCall& call) const;
+  std::optional<Evaluation> recall(const WriteCall& call, uint64_t clock) const;
   Evaluation evaluate(WriteCall& call, const Room& room) const;
   // What is to end at this time of the log's clock. Empty: nothing.
   std::vector<Record> expire(uint64_t clock, ExpiryPlace& from) const {

@@ -18,6 +18,8 @@ void Watch::on(Call&& message) {
   if (stopping_) return refuse(message.id, ErrorCode::kShuttingDown, "this server is shutting down");
   if (!role_.readable)
     return refuse(message.id, ErrorCode::kNotReady, "this server has no copy of the data yet");
+  if (watchers_.size() - counted_.streams >= out_.config.tuning.client_requests)
+    return refuse(message.id, ErrorCode::kOverloaded, "too many requests wait in this server");
   if (auto* stream = std::get_if<Box<WatchCall>>(&message.what)) {
     open_stream(message.id, std::move(*stream));
   } else {
@@ -31,7 +33,7 @@ void Watch::open_stream(RequestId id, Box<WatchCall> call) {
   const std::optional<Revision> since = call->since;
   const bool too_old = since && *since < history_.oldest();
   if (too_old && !call->state) return answer(id, HistoryGone{history_.oldest()}, history_.newest());
-  answer(id, WatchOpened{role_.complete}, history_.newest());
+  answer(id, WatchOpened{role_.complete}, since.value_or(history_.newest()));
   const Duration progress = call->progress;
   Watcher& watcher = add(id, std::move(call), progress);
   watcher.at = since.value_or(history_.newest());
@@ -122,10 +124,10 @@ void Watch::rouse(Watcher& watcher) {
   visit_soon(watcher);
 }
 
-// A change of this revision matches. Who does not rest gets there anyway.
+// A change of this revision matches, and perhaps others behind it. Who does not rest gets there anyway.
 void Watch::wake(Watcher& watcher, Revision revision) {
-  if (!watcher.resting || revision <= watcher.at) return;
-  watcher.at = revision.previous();
+  if (!watcher.resting) return;
+  watcher.at = std::max(watcher.at, revision.previous());
   watcher.resting = false;
   visit_soon(watcher);
 }
@@ -147,9 +149,10 @@ void Watch::on(Committed&& message) {
     if (watchers_.empty()) continue;
     for (const Record& effect : entry->effects) {
       if (effect.space() != Space::kData) continue;
-      index_.each(effect.key(), [&](Watcher& watcher) { wake(watcher, entry->revision); });
+      index_.each_once(effect.key(), [&](Watcher& watcher) { wake(watcher, entry->revision); });
     }
   }
+  index_.begin_anew();
   while (!confirmed_.empty() && confirmed_.begin()->first <= history_.newest()) {
     const auto it = watchers_.find(confirmed_.begin()->second);
     if (it != watchers_.end()) rouse(it->second);
@@ -162,7 +165,7 @@ void Watch::on(const HistoryReset& message) {
   const bool back = message.base < history_.newest();
   for (auto& [id, watcher] : watchers_) {
     rouse(watcher);
-    if (back || watcher.at < message.base) watcher.lost = message.why;
+    if (!stopping_ && (back || watcher.at < message.base)) watcher.lost = message.why;
   }
   history_.reset(message.base);
 }
@@ -225,8 +228,8 @@ void Watch::come_due(Watcher& watcher) {
     watcher.asked = true;
     to_ask_for_.push_back(watcher.id);
   } else {
-    say_how_far(watcher, stream->linear && local);
-    send(watcher, false);
+    watcher.tells = stream->linear && local ? Watcher::Tells::kLinear : Watcher::Tells::kProgress;
+    rouse(watcher);
   }
 }
 
@@ -246,8 +249,8 @@ void Watch::on(const Confirmed& message) {
     Watcher& watcher = it->second;
     if (!message.revision) {
       watcher.asked = false;
-      if (may_say_how_far(watcher)) say_how_far(watcher, false);
-      send(watcher, false);
+      watcher.tells = Watcher::Tells::kProgress;
+      rouse(watcher);
       continue;
     }
     watcher.confirmed = *message.revision;

@@ -34,6 +34,9 @@ void Watch::visit(Watcher& watcher) {
   }
   const bool done = say_what_is_due(watcher);
   watcher.resting = done;
+  const Watcher::Tells tells = std::exchange(watcher.tells, Watcher::Tells::kNothing);
+  if (tells != Watcher::Tells::kNothing && may_say_how_far(watcher))
+    say_how_far(watcher, tells == Watcher::Tells::kLinear);
   if (!done && !full(watcher) && !(watcher.state && !watcher.state->page)) visit_soon(watcher);
   if (done && watcher.confirmed && *watcher.confirmed <= watcher.at && !full(watcher)) {
     watcher.asked = false;
@@ -119,7 +122,7 @@ void Watch::take_page(Watcher& watcher, Answered& answered) {
   state.page = std::move(page);
   state.revision = answered.revision;
   state.said = 0;
-  if (!std::exchange(state.begun, true)) watcher.at = answered.revision;
+  if (!std::exchange(state.begun, true)) watcher.at = state.base = answered.revision;
   visit_soon(watcher);
 }
 
@@ -129,7 +132,8 @@ bool Watch::say_state(Watcher& watcher) {
   if (!state.page || !say_events(watcher, state.revision)) return false;
   for (; state.said < state.page->items.size(); ++state.said) {
     if (full(watcher)) return false;
-    say(watcher, WatchEvent{state.page->items[state.said], false, true});
+    const Record& item = state.page->items[state.said];
+    if (item.modified() <= state.base) say(watcher, WatchEvent{item, false, true});  // else as a change
   }
   if (state.page->more) {
     state.after = state.page->items.back().key();
@@ -171,6 +175,7 @@ void Watch::say(Watcher& watcher, WatchLine line) {
 
 void Watch::say_how_far(Watcher& watcher, bool linear) {
   const Revision far = mutated(Mutation::kProgressAhead) ? history_.newest() : place_of(watcher);
+  if (far > history_.newest()) return say(watcher, WatchWaiting{history_.newest()});
   say(watcher, WatchProgress{far, linear});
 }
 

@@ -19,6 +19,7 @@ namespace kvd {
 struct StateReading {
   uint64_t token = 0;           // of the read that is under way; 0: none is
   bool begun = false;           // there was a page
+  Revision base;                // of the first page: what has changed behind it is said as a change
   std::string after;            // the last key of it
   std::optional<Listing> page;  // being said
   Revision revision;            // of it
@@ -35,7 +36,9 @@ struct Watcher {
   size_t untaken = 0;   // bytes of lines that its client has not taken, as far as it is known
   bool queued = false;  // to be visited
   bool told_stale = false;
-  std::optional<WatchBreak> lost;     // what is between `at` and the history will not come
+  enum class Tells : uint8_t { kNothing, kProgress, kLinear };
+  Tells tells = Tells::kNothing;   // how far it is, with the next visit
+  std::optional<WatchBreak> lost;  // what is between `at` and the history will not come
   bool asked = false;  // what a linear read finds, which is to be said before it is asked for again
   std::optional<Revision> confirmed;  // it found this; to be said once it was reached
   Instant due = kNever;               // when to say how far one is; a poll's end

@@ -312,7 +312,10 @@ Refusal accept_leases(const HttpRequest& request, const Target& target, bool ren
   if (read) {
     const uint32_t limit = query->limit == 0 ? static_cast<uint32_t>(limits::kListItems) : query->limit;
     accepted.store().operation = ListLeases{query->after_lease, limit};
-    accepted.plan.limit = query->limit;
+    accepted.plan.text = "/v1/leases?";
+    if (query->limit != 0) accepted.plan.text += fmt::format("limit={}&", query->limit);
+    if (query->read == ReadMode::kLinear) accepted.plan.text += "read=linear&";
+    accepted.plan.text += "after=";
   } else if (renewal) {
     accepted.store().operation = RenewLeases{};
     accepted.body_bytes_max = limits::kLeasesAtOnce * 24;

@@ -254,9 +254,7 @@ class Renderer {
     json.end_array().end_object();
     HttpResponse response = json_response(200, json);
     if (list.more) {
-      const std::string limit = plan_.limit == 0 ? "" : fmt::format("limit={}&", plan_.limit);
-      add_field(response, "Link",
-                fmt::format("</v1/leases?{}after={}>; rel=\"next\"", limit, list.leases.back().id));
+      add_field(response, "Link", fmt::format("<{}{}>; rel=\"next\"", plan_.text, list.leases.back().id));
     }
     mark_incomplete(response, list.complete);
     return response;
