@@ -95,7 +95,7 @@ uint64_t left_of(std::string_view key, const WriteView& view) {
 }
 
 // None: nothing is known of the call's key.
-std::optional<Evaluation> forgotten(const WriteCall& call, const WriteView& view) {
+std::optional<Evaluation> recall_forgotten(const WriteCall& call, const WriteView& view) {
   // (Or, with a probability of 2^-64, its key looks like one.)
   if (view.store.has_forgotten(hash_bytes(call.idempotency_key))) {
     return Unchanged{Failed{ErrorCode::kKeyEvicted, Outcome::kUnknown,
@@ -119,7 +119,7 @@ std::optional<Evaluation> RequestsSpace::recall(const WriteCall& call, const Wri
                             "another request has been made with this idempotency key"},
                      Revision(0)};
   }
-  if (!known) return forgotten(call, view);
+  if (!known) return recall_forgotten(call, view);
   if (auto* touched = std::get_if<KeyTouched>(&known->answer))
     touched->left_ms = left_of(std::get<TouchKey>(call.operation).key, view);
   return Unchanged{std::move(known->answer), known->revision};
