@@ -148,20 +148,20 @@ Result<KeyPage> parse_key_page(std::string_view json) {
 Result<WatchedLine> parse_watched_line(std::string_view line) {
   using Kind = WatchedLine::Kind;
   constexpr std::pair<std::string_view, Kind> kKinds[] = {
-      {"put", Kind::kPut},           {"delete", Kind::kDelete}, {"expire", Kind::kExpire},
-      {"progress", Kind::kProgress}, {"stale", Kind::kStale},   {"current", Kind::kCurrent},
-      {"synced", Kind::kSynced},     {"reset", Kind::kReset},   {"gone", Kind::kGone}};
+      {"put", Kind::kChange},        {"delete", Kind::kChange}, {"expire", Kind::kChange},
+      {"progress", Kind::kProgress}, {"synced", Kind::kSynced}, {"stale", Kind::kStale},
+      {"current", Kind::kCurrent},   {"reset", Kind::kReset},   {"gone", Kind::kGone}};
   const Members members(line);
   if (!members.good()) return no_object(line);
   WatchedLine out;
-  const std::string type = members.text("type");
-  for (const auto& [name, kind] : kKinds) {
-    if (type == name) out.kind = kind;
-  }
+  out.type = printable(members.text("type"));
   if (!members.bytes("key", out.key) || !members.bytes("value", out.value))
     return failure("a change with no base64 where some has to be");
-  const bool change = out.kind == Kind::kPut || out.kind == Kind::kDelete || out.kind == Kind::kExpire;
-  if (change && out.key.empty()) return failure("a change without a key");
+  if (!out.key.empty()) out.kind = Kind::kChange;
+  for (const auto& [name, kind] : kKinds) {
+    if (out.type == name) out.kind = kind;
+  }
+  if (out.kind == Kind::kChange && out.key.empty()) return failure("a change without a key");
   const bool whence = out.kind != Kind::kStale && out.kind != Kind::kOther;
   if (!members.number("revision", out.revision) && whence) return failure("a line without its revision");
   members.flag("more", out.more);

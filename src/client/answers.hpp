@@ -66,9 +66,7 @@ Result<KeyPage> parse_key_page(std::string_view json);
 // A line of GET /v1/watch.
 struct WatchedLine {
   enum class Kind : uint8_t {
-    kPut,
-    kDelete,
-    kExpire,  // deleted, since its time had come
+    kChange,  // of `key`: `type` says which; there may be more of them than a client knows
     kProgress,
     kSynced,
     kStale,
@@ -78,6 +76,7 @@ struct WatchedLine {
     kOther,  // says nothing that one has to know
   };
   Kind kind = Kind::kOther;
+  std::string type;   // as it stands in the line, in one line
   std::string key;    // of a change: any bytes
   std::string value;  // likewise; empty where it was not asked for
   uint64_t revision = 0;

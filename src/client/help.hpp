@@ -104,8 +104,8 @@ inline constexpr char kAdd[] =
 )";
 
 inline constexpr char kWatch[] =
-    R"(A line for each change: REVISION, a tab, "put", "delete" or "expire", a tab, KEY, and with --values a tab
-and VALUE, which is empty where the key was deleted. Without KEY and --prefix: all keys. A key that begins with - is
+    R"(A line for each change: REVISION, a tab, "put", "delete" or "expire", a tab, KEY, and with --values a tab and
+VALUE, which is empty unless the key was put. Without KEY and --prefix: all keys. A key that begins with - is
 given behind --. The changes of one write have one revision, and are printed together.
 With --state what is there comes first, as "put". "synced" in place of a change says that it was all printed.
 "reset" says that nothing of what was printed counts: what is there follows once more.

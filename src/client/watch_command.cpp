@@ -93,8 +93,9 @@ void WatchCommand::on_head(const Response& head) {
   if (!options_.state) since_ = static_cast<uint64_t>(*revision);
   if (!std::exchange(in_state_, false)) return;
   WatchedLine reset;
+  reset.type = "reset";
   reset.revision = static_cast<uint64_t>(*revision);
-  put_out(printed("reset", reset,
+  put_out(printed(reset,
                   fmt::format(R"({{"type":"reset","revision":{},"reason":"connection"}})", reset.revision)));
 }
 
@@ -110,23 +111,21 @@ void WatchCommand::on_line(const std::string& text) {
   const auto line = parse_watched_line(text);
   if (!line) return try_on(line.error().detail);
   switch (line->kind) {
-    case Kind::kPut:
-    case Kind::kDelete:
-    case Kind::kExpire:
+    case Kind::kChange:
       return on_change(*line, text);
     case Kind::kProgress:
       since_ = line->revision;
-      if (options_.json || line->linear) put_out(printed("progress", *line, text));
+      if (options_.json || line->linear) put_out(printed(*line, text));
       return;
     case Kind::kSynced:
       since_ = line->revision;
       in_state_ = false;
-      return put_out(printed("synced", *line, text));
+      return put_out(printed(*line, text));
     case Kind::kReset:
       since_.reset();
       in_state_ = false;
       held_.clear();
-      return put_out(printed("reset", *line, text));
+      return put_out(printed(*line, text));
     case Kind::kGone:
       return on_gone(*line);
     case Kind::kStale:
@@ -143,10 +142,7 @@ void WatchCommand::on_line(const std::string& text) {
 
 // What comes together is printed together: where the connection breaks in between, it all comes again.
 void WatchCommand::on_change(const WatchedLine& line, const std::string& text) {
-  const char* what = line.kind == WatchedLine::Kind::kPut      ? "put"
-                     : line.kind == WatchedLine::Kind::kDelete ? "delete"
-                                                               : "expire";
-  held_ += printed(what, line, text);
+  held_ += printed(line, text);
   if (line.more) return;
   if (line.state) {
     in_state_ = true;
@@ -166,10 +162,10 @@ void WatchCommand::on_gone(const WatchedLine& line) {
 
 // ---- output ----
 
-std::string WatchCommand::printed(const char* type, const WatchedLine& line, const std::string& text) const {
+std::string WatchCommand::printed(const WatchedLine& line, const std::string& text) const {
   if (options_.json) return text + "\n";
   const char tab = options_.nul ? '\0' : '\t';
-  std::string out = fmt::format("{}{}{}{}{}", line.revision, tab, type, tab, line.key);
+  std::string out = fmt::format("{}{}{}{}{}", line.revision, tab, line.type, tab, line.key);
   if (options_.values) (out += tab) += line.value;
   return out += options_.nul ? '\0' : '\n';
 }

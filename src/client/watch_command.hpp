@@ -32,7 +32,7 @@ class WatchCommand {
   void on_gone(const WatchedLine& line);
   void try_on(const std::string& why);
   void put_out(const std::string& lines);
-  std::string printed(const char* type, const WatchedLine& line, const std::string& text) const;
+  std::string printed(const WatchedLine& line, const std::string& text) const;
 
   net::Loop& loop_;
   WatchOptions options_;

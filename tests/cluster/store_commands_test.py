@@ -263,10 +263,14 @@ def watched(binary):
         expected += b'%d\0delete\0%s\0\0' % (len(keys) + 1, keys[0])
         prints(expected, '--since', '0', '--values', '-0')
         prints(b'1\tput\ta\x01\n%d\tdelete\ta\x01\n' % (len(keys) + 1), keys[0], '--since', '0')
+        say('a key that ends by itself')
+        _, told = server.put('/v1/kv/brief?ttl=100', 'x')
+        at = told['revision']
+        prints(b'%d\tput\tbrief\n%d\texpire\tbrief\n' % (at, at + 1), 'brief', '--since', str(at - 1))
         say('what is there, and as JSON')
         expected = b''.join(b'%d\tput\t%s\n' % (revision, key) for revision, key in zip(revisions, keys)
                             if key.startswith(b'ax'))
-        expected += b'%d\tsynced\t\n' % (len(keys) + 1)
+        expected += b'%d\tsynced\t\n' % (at + 1)
         prints(expected, '--prefix', 'ax', '--state')
         with kvd.start('watch', 'json', '--json', '--values', '--linear') as watch:
             assert json.loads(watch.stdout.readline())['linear'] is True

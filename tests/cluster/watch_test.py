@@ -51,7 +51,7 @@ class Told:
         self.counts = collections.Counter()
 
     def take(self, line):
-        if line['type'] in ('put', 'delete'):
+        if 'key' in line:
             self.revision.append(line)
             if not line.get('more'):
                 self.take_revision()

@@ -78,11 +78,13 @@ class WatchCommand(ClientTest):
 
     def test_what_is_printed(self):
         lines = [put('a', 6, 'x'), put('b', 7, '', more=True), {'type': 'delete', 'key': 'a', 'revision': 7},
+                 {'type': 'expire', 'key': 'b', 'revision': 8},
                  {'type': 'stale', 'silent_ms': 5}, {'type': 'current', 'revision': 7}, progress(8),
                  {'type': 'waiting', 'revision': 8}, {'type': 'later', 'revision': 8}, put('last', 9, 'y')]
         for flags, printed in {
-                (): ['6\tput\ta', '7\tput\tb', '7\tdelete\ta', '9\tput\tlast'],
-                ('--values',): ['6\tput\ta\tx', '7\tput\tb\t', '7\tdelete\ta\t', '9\tput\tlast\ty'],
+                (): ['6\tput\ta', '7\tput\tb', '7\tdelete\ta', '8\texpire\tb', '9\tput\tlast'],
+                ('--values',): ['6\tput\ta\tx', '7\tput\tb\t', '7\tdelete\ta\t', '8\texpire\tb\t',
+                                '9\tput\tlast\ty'],
                 ('--json', '--values'): [json.dumps(line) for line in lines]}.items():
             with self.subTest(flags):
                 running = self.start('watch', '--prefix', 'a', *flags)

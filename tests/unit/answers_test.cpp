@@ -126,7 +126,8 @@ TEST_CASE("the lines of a watch") {
     return *parsed;
   };
   const auto put = watched(R"({"type":"put","key":"a","value":"v","revision":7,"version":2,"created":5})");
-  CHECK(put.kind == Kind::kPut);
+  CHECK(put.kind == Kind::kChange);
+  CHECK(put.type == "put");
   CHECK(put.key == "a");
   CHECK(put.value == "v");
   CHECK(put.revision == 7);
@@ -138,9 +139,12 @@ TEST_CASE("the lines of a watch") {
   CHECK(bytes.value == std::string("\0\xff", 2));
   CHECK(bytes.more);
   CHECK(bytes.state);
-  CHECK(watched(R"({"type":"delete","key":"a","revision":7})").kind == Kind::kDelete);
-  CHECK(watched(R"({"type":"expire","key":"a","revision":7})").kind == Kind::kExpire);
-  CHECK(watched(R"({"type":"expire","key":"a","revision":7})").key == "a");
+  for (const std::string type : {"delete", "expire", "learned later"}) {
+    const auto change = watched(R"({"type":")" + type + R"(","key":"a","revision":7,"more":true})");
+    CHECK(change.kind == Kind::kChange);
+    CHECK(change.type == type);
+    CHECK(change.more);
+  }
   CHECK_FALSE(watched(R"({"type":"progress","revision":7})").linear);
   const auto progress = watched(R"({"type":"progress","revision":7,"linear":true})");
   CHECK(progress.kind == Kind::kProgress);
@@ -157,7 +161,8 @@ TEST_CASE("the lines of a watch") {
   CHECK(watched(R"({"type":"learned later"})").kind == Kind::kOther);
   for (const char* bad :
        {"", "[]", R"({"type":"put","revision":7})", R"({"type":"put","key":"","revision":7})",
-        R"({"type":"put","key":"a"})", R"({"type":"put","key_b64":"/w","revision":7})",
+        R"({"type":"put","key":"a"})", R"({"type":"expire","revision":7})",
+        R"({"type":"put","key_b64":"/w","revision":7})",
         R"({"type":"put","key":"a","value_b64":"/w","revision":7})", R"({"type":"progress"})",
         R"({"type":"synced"})", R"({"type":"gone","revision":-1})"}) {
     CAPTURE(bad);

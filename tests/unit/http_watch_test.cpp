@@ -31,8 +31,8 @@ std::string server_sent(const WatchLine& line) {
 WatchEvent put(std::string_view key, std::string_view value, bool more = false, bool state = false) {
   return {Record(key, value, {Revision(5), Revision(7), 2}), more, state};
 }
-WatchEvent deletion(std::string_view key) {
-  return {Record::deletion(key, {Revision(5), Revision(7), 0}), false, false};
+WatchEvent deletion(std::string_view key, bool expired = false) {
+  return {Record::deletion(key, {Revision(5), Revision(7), 0}, expired), false, false};
 }
 
 HttpResponse render(decltype(WatchAnswer::what) what, bool events = false) {
@@ -59,6 +59,8 @@ TEST_CASE("watch: a change as a line") {
         "\n");
   CHECK(ndjson(deletion("a")) == R"({"type":"delete","key":"a","revision":7})"
                                  "\n");
+  CHECK(ndjson(deletion("a", true)) == R"({"type":"expire","key":"a","revision":7})"
+                                       "\n");
   CHECK(ndjson(put("a", "v", true), false) ==
         R"({"type":"put","key":"a","revision":7,"version":2,"created":5,"more":true})"
         "\n");
@@ -102,6 +104,7 @@ TEST_CASE("watch: an event has the id from which one may go on, and no other") {
     return event.substr(0, data);
   };
   CHECK(id_of(deletion("a")) == "id: 7\n");
+  CHECK(id_of(deletion("a", true)) == "id: 7\n");
   CHECK(id_of(WatchProgress{Revision(8), false}) == "id: 8\n");
   CHECK(id_of(WatchProgress{Revision(8), true}) == "id: 8\n");
   CHECK(id_of(WatchSynced{Revision(9), false}) == "id: 9\n");
