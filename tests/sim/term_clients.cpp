@@ -58,6 +58,7 @@ void TermClients::send(Client& client) {
   client.server = static_cast<int>(prng_.below(static_cast<uint64_t>(context_.options.servers)));
   if (hosts_.host_state(client.server) != HostState::kRunning) return think(client);
   ++client.turn;
+  client.in_time = healed_;
   client.id = request_id(kTermConnection + ++connections_, 0);
   const Duration timeout(context_.options.timeout_us);
   context_.queue.after(timeout + kReplyGrace, [this, &client, id = client.id] {
@@ -67,7 +68,7 @@ void TermClients::send(Client& client) {
 }
 
 void TermClients::give_up(Client& client) {
-  if (healed_)
+  if (client.in_time)
     context_.fail(Verdict::kLiveness, fmt::format("s{} did not answer client {} with terms in time",
                                                   client.server, &client - clients_.data()));
   hosts_.deliver(client.server, CallCancelled{client.id});

@@ -38,7 +38,8 @@ class TermClients {
   struct Client {
     uint64_t turn = 0;  // counts what it does: what was planned before is ignored
     int server = 0;
-    RequestId id;  // of what is under way; 0: nothing
+    RequestId id;          // of what is under way; 0: nothing
+    bool in_time = false;  // it has to be answered
     StoreCall call;
     Instant asked{};     // first
     int tries_left = 0;  // of a write with an idempotency key
