@@ -8,8 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "msg/codec.hpp"
-
 namespace kvd::sim {
 namespace {
 
@@ -21,6 +19,12 @@ Record gone(const std::string& key, uint64_t revision, Space space = Space::kDat
 }
 Record term(const std::string& key, uint64_t revision, StoredTerm what) {
   return term_record(key, what, Revision(revision));
+}
+
+std::string number(uint64_t value) {
+  std::string bytes;
+  for (int shift = 0; shift < 64; shift += 8) bytes += static_cast<char>(value >> shift);
+  return bytes;
 }
 
 // Entries one after the other, a revision for each; the log's clock is the true time.
@@ -42,11 +46,7 @@ struct Refereed {
     return entry({value("k", r), term("k", r, {at_ms + ttl, ttl, 0})}, at_ms);
   }
   std::string grant(uint64_t at_ms, uint64_t ttl) {
-    std::string bytes;
-    Encoder encoder(bytes);
-    encoder.put(at_ms + ttl);
-    encoder.put(ttl);
-    encoder.put(std::string());
+    const std::string bytes = number(at_ms + ttl) + number(ttl) + std::string(4, '\0');  // and no name
     const uint64_t r = revision + 1;
     lease = r;
     return entry({Record(lease_key(lease), bytes, {Revision(r), Revision(r), 1, Space::kLeases})}, at_ms);

@@ -197,6 +197,8 @@ TEST_CASE("api: leases are granted, renewed, ended and read") {
   CHECK(operation<ListLeases>(get("/v1/leases")).limit == limits::kListItems);
   CHECK(operation<ListLeases>(get("/v1/leases?limit=2&after=7")).limit == 2);
   CHECK(operation<ListLeases>(get("/v1/leases?limit=2&after=7")).after == 7);
+  CHECK(accepted(get("/v1/leases?limit=2&after=7&read=linear")).plan.text ==
+        "/v1/leases?limit=2&read=linear&after=");
 
   for (const char* target : {"/v1/leases/", "/v1/leases/x", "/v1/leases/7/keys", "/v1/leases/-1"})
     CHECK(refused(get(target)).status == 404);

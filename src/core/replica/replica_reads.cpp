@@ -1,5 +1,6 @@
 // The replica actor: which reads are answered, when, and with what: this server's copy as it is, or, asked of the
 // leader, the newest that is committed. See replica.hpp.
+#include <algorithm>
 #include <utility>
 
 #include "core/mutation.hpp"
@@ -36,9 +37,11 @@ Lifetime Replica::lifetime_of(const std::string& key) const {
   return {lease ? left_until(lease->deadline) : 0, term->lease};
 }
 
-// By the log's clock, as far as this server has heard.
+// By the log's clock, as far as this server has heard; or has learned by what it holds, before it hears a leader that
+// is active.
 uint64_t Replica::left_until(uint64_t deadline) const {
-  return deadline > clock_.ms() ? deadline - clock_.ms() : 0;
+  const uint64_t now = std::max(clock_.ms(), store_.clock());
+  return deadline > now ? deadline - now : 0;
 }
 
 LeaseInfo Replica::lease_info(const Record& record) const {

@@ -332,7 +332,7 @@ Refusal accept_lease(const HttpRequest& request, const Target& target, AcceptedH
   accepted.plan.route = Route::kLease;
   accepted.plan.write = !is_read_method(request.method);
   limit_small_body(accepted);
-  const bool one = target.path.size() > kLeasePath.size();
+  const bool one = target.path.starts_with(kLeasePath);
   const std::string_view name = one ? target.path.substr(kLeasePath.size()) : std::string_view();
   if (!one || name == "renew") return accept_leases(request, target, one, accepted);
   const std::optional<uint64_t> id = parse_number(name);
