@@ -22,10 +22,10 @@
 namespace kvd::load {
 namespace {
 
-constexpr double kPatience = 20;  // seconds for the streams to open, and to have everything at the end
-constexpr size_t kWriters = 16;
-constexpr size_t kKeys = 1000;
-constexpr std::string_view kPrefix = "kvload-watch/";
+constexpr double kStreamPatience = 20;  // seconds for the streams to open, and to have everything at the end
+constexpr size_t kStampWriters = 16;
+constexpr size_t kStampKeys = 1000;
+constexpr std::string_view kStampPrefix = "kvload-watch/";
 constexpr size_t kDialedAtOnce = 256;
 
 uint64_t number_behind(std::string_view line, std::string_view name) {
@@ -51,7 +51,7 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-class WatchLoad : private ConnectionOwner {
+class WatchLoad final : public ConnectionOwner {
  public:
   explicit WatchLoad(const WatchOptions& options) : options_(options) {}
   WatchReport run();
@@ -107,7 +107,7 @@ bool WatchLoad::wait(double seconds, auto done) {
 void WatchLoad::on_open(Connection& connection) {
   if (is_writer(connection)) return;
   connection.output() += fmt::format("GET /v1/watch?prefix={}&progress=60000 HTTP/1.1\r\nHost: {}\r\n\r\n",
-                                     kPrefix, target_of(connection.index()).name);
+                                     kStampPrefix, target_of(connection.index()).name);
   connection.flush();
 }
 
@@ -160,8 +160,8 @@ void WatchLoad::write_what_is_due() {
     if (writer.waits || !writer.connection->is_open()) continue;
     const std::string stamp = std::to_string(at);
     writer.connection->output() +=
-        fmt::format("PUT /v1/kv/{}{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{}", kPrefix,
-                    due_ % kKeys, target_of(writer.connection->index()).name, stamp.size(), stamp);
+        fmt::format("PUT /v1/kv/{}{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{}", kStampPrefix,
+                    due_ % kStampKeys, target_of(writer.connection->index()).name, stamp.size(), stamp);
     writer.connection->flush();
     writer.waits = true;
     ++due_;
@@ -169,7 +169,7 @@ void WatchLoad::write_what_is_due() {
 }
 
 bool WatchLoad::open_streams() {
-  for (size_t i = 0; i < kWriters; ++i) {
+  for (size_t i = 0; i < kStampWriters; ++i) {
     writers_.push_back({std::make_unique<Connection>(loop_.get(), *this, options_.streams + i)});
     writers_.back().connection->open(target_of(options_.streams + i).address);
   }
@@ -177,15 +177,16 @@ bool WatchLoad::open_streams() {
     return std::all_of(writers_.begin(), writers_.end(),
                        [](const Writer& one) { return one.connection->is_open(); });
   };
-  if (!wait(kPatience, writers_open)) return false;
+  if (!wait(kStreamPatience, writers_open)) return false;
   const uint64_t before = memory();
   streams_.resize(options_.streams);
   for (size_t i = 0; i < streams_.size(); ++i) {
     streams_[i].connection = std::make_unique<Connection>(loop_.get(), *this, i, Keep::kAll);
     streams_[i].connection->open(target_of(i).address);
-    if (!wait(kPatience, [&] { return open_ + report_.lost_streams + kDialedAtOnce > i; })) return false;
+    if (!wait(kStreamPatience, [&] { return open_ + report_.lost_streams + kDialedAtOnce > i; }))
+      return false;
   }
-  const bool all = wait(kPatience, [this] { return open_ + report_.lost_streams >= streams_.size(); });
+  const bool all = wait(kStreamPatience, [this] { return open_ + report_.lost_streams >= streams_.size(); });
   report_.kib_per_stream = static_cast<double>(memory() - std::min(memory(), before)) / 1024 /
                            static_cast<double>(options_.streams);
   return all && open_ == streams_.size();
@@ -231,7 +232,7 @@ WatchReport WatchLoad::run() {
     return written && std::all_of(streams_.begin(), streams_.end(),
                                   [this](const Stream& s) { return s.events >= report_.written; });
   };
-  wait(kPatience, everything);
+  wait(kStreamPatience, everything);
   for (const Stream& stream : streams_) report_.short_streams += stream.events != report_.written ? 1 : 0;
   report_.p50_ms = static_cast<double>(latencies_.percentile(50)) / 1e6;
   report_.p99_ms = static_cast<double>(latencies_.percentile(99)) / 1e6;
