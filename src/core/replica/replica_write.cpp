@@ -120,6 +120,9 @@ void Replica::on(Propose&& message) {
     move_leader(message.token, *move);
     return;
   }
+  // A server that slept sees to its mailbox before its timers, and what is given a term now must not have that sleep
+  // counted against it.
+  if (active()) clock_.run(out_.now, out_.config.leader_silence / 2);
   WriteCall call(message.operation, message.idempotency_key, message.fence);
   if (auto known = leader()->evaluator.recall(call, clock_.ms())) {
     carry_out(message, std::move(*known));
