@@ -70,11 +70,11 @@ TEST_CASE("leases: a list of ids to be renewed") {
       {"[1]", "the body has to be a JSON object"},
       {"", "the body is no JSON"},
   };
-  for (const auto& [json, detail] : cases) {
-    CAPTURE(json);
-    const auto refused = parse_renewal(json);
+  for (const auto& one : cases) {
+    CAPTURE(one.first);
+    const auto refused = parse_renewal(one.first);
     REQUIRE_FALSE(refused.has_value());
-    CHECK(contains(refused.error().detail, detail));
+    CHECK(contains(refused.error().detail, one.second));
   }
   std::string ids = "1";
   for (size_t i = 1; i < limits::kLeasesAtOnce; ++i) ids += ",18446744073709551615";

@@ -570,6 +570,21 @@ TEST_CASE("a key of a standalone server ends while nobody asks, and the server r
   CHECK(single.rest() == kForever);
 }
 
+// So many that the turn's rounds end before the replica has seen the last of them.
+TEST_CASE("a term given behind a sleep of the server's loop is a whole one") {
+  NodeConfig config = Single::config();
+  config.tuning.client_requests = config.tuning.uncommitted_entries = 2 * limits::kMailboxMessages;
+  Single single(std::move(config));
+  const Term term{Term::Kind::kTime, 1000};
+  for (size_t i = 0; i < limits::kMailboxMessages; ++i)
+    single.send(PutKey{"k" + std::to_string(i), Bytes("v"), {}, term});
+  CHECK(single.replies().size() < limits::kMailboxMessages);
+  single.pass(milliseconds(250));
+  single.replies();
+  const std::string last = "k" + std::to_string(limits::kMailboxMessages - 1);
+  CHECK(std::get<KeyFound>(single.ask(ReadKey{last}).answer).life.left_ms == 1000);
+}
+
 TEST_CASE("what a lease holds is read, and its end takes it along") {
   Single single;
   const uint64_t lease = std::get<LeaseGranted>(single.ask(GrantLease{5000, "n"}).answer).id;
