@@ -580,7 +580,8 @@ TEST_CASE("a term given behind a sleep of the server's loop is a whole one") {
     single.send(PutKey{"k" + std::to_string(i), Bytes("v"), {}, term});
   CHECK(single.replies().size() < limits::kMailboxMessages);
   single.pass(milliseconds(250));
-  single.replies();
+  while (!single.replies().empty()) {
+  }
   const std::string last = "k" + std::to_string(limits::kMailboxMessages - 1);
   CHECK(std::get<KeyFound>(single.ask(ReadKey{last}).answer).life.left_ms == 1000);
 }
