@@ -1,4 +1,4 @@
-// One call of a client, from its face to the node, and what comes back: whatever it is about: the store, changes of
+// One call of a client, from its face to the node, and what comes back, whatever it is about: the store, changes of
 // it, or one of the coordination services. A face (HTTP is one) is bytes to a Call, and a Reply to bytes.
 #pragma once
 #include <string>

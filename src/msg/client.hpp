@@ -446,6 +446,7 @@ struct StoreAnswer {
   std::optional<Address> leader;  // of a Failed: its HTTP address, where known
 };
 
+Failed lease_over();  // kLeaseOver
 bool is_write(const Operation& operation);
 size_t operation_bytes(const Operation& operation);  // of its keys and values; 0 for what has none
 size_t transaction_bytes(const Transaction& transaction);

@@ -120,6 +120,10 @@ const char* register_fault_name(RegisterFault fault) {
   CHECK(false);
 }
 
+Failed lease_over() {
+  return {ErrorCode::kLeaseOver, Outcome::kNotApplied, "there is no such lease, or it is over"};
+}
+
 bool is_write(const Operation& operation) {
   return std::holds_alternative<PutKey>(operation) || std::holds_alternative<DeleteKey>(operation) ||
          std::holds_alternative<DeletePrefix>(operation) || std::holds_alternative<WriteBatch>(operation) ||

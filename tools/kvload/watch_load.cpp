@@ -43,7 +43,7 @@ uint64_t resident_bytes(pid_t pid) {
   return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-// Two connections of each stream need descriptors, here and at a server that runs here.
+// Each stream needs a descriptor. (So it does at the server, which sees to that itself.)
 void raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;

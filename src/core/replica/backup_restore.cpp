@@ -36,7 +36,7 @@ bool BackupRestore::is_left_out(std::string_view key) const {
 Term BackupRestore::term_of_key(const Record& item) const {
   const std::optional<StoredTerm> term = term_of(store_.find(item.key(), Space::kTerms));
   if (!term) return {};
-  const uint64_t left = term->deadline > store_.clock() ? term->deadline - store_.clock() : 0;
+  const uint64_t left = left_until(term->deadline, store_.clock());
   return {Term::Kind::kTime, std::clamp(left, limits::kTtlMsMin, limits::kTtlMsMax)};
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/big_endian.hpp"
 #include "core/mutation.hpp"
 #include "core/replica/key_effects.hpp"
 #include "core/replica/store.hpp"
@@ -22,10 +23,6 @@ Record lease_record(uint64_t id, const StoredLease& lease, Revision created, Rev
   encoder.put(lease.ttl);
   encoder.put(lease.name);
   return Record(lease_key(id), bytes, {created, revision, 1, Space::kLeases});
-}
-
-Failed lease_over() {
-  return Failed{ErrorCode::kLeaseOver, Outcome::kNotApplied, "there is no such lease, or it is over"};
 }
 
 // Calls fn(term record) for each key that belongs to the lease at the log's end.
@@ -48,15 +45,11 @@ void each_attached(uint64_t id, const WriteView& view, auto fn) {
 
 std::string lease_key(uint64_t id) {
   std::string key;
-  for (int shift = 56; shift >= 0; shift -= 8) key += static_cast<char>(id >> shift);
+  append_big_endian(key, id);
   return key;
 }
 
-uint64_t lease_id(std::string_view key) {
-  uint64_t id = 0;
-  for (char c : key) id = id << 8 | static_cast<uint8_t>(c);
-  return id;
-}
+uint64_t lease_id(std::string_view key) { return big_endian(key); }
 
 std::optional<StoredLease> lease_of(const Record* record) {
   if (record == nullptr || !record->has_value()) return std::nullopt;
@@ -108,7 +101,7 @@ Evaluation LeasesSpace::effects_of(RenewLeases& renewal, const WriteView& view) 
     std::optional<StoredLease> lease = lease_of(view.latest(lease_key(id), kSpace));
     std::optional<uint64_t>& left = renewed.left_ms.emplace_back();
     if (!lease) continue;
-    left = lease->deadline > view.clock ? lease->deadline - view.clock : 0;
+    left = left_until(lease->deadline, view.clock);
     if (*left > lease->ttl / 4 * 3) continue;
     left = lease->ttl;
     lease->deadline = view.clock + lease->ttl;
@@ -128,18 +121,7 @@ Evaluation LeasesSpace::effects_of(EndLease& end, const WriteView& view) {
 
 void LeasesSpace::count(const Record& item, bool add) {
   const std::optional<StoredLease> lease = lease_of(&item);
-  if (!lease) return;
-  if (add) {
-    due.insert({lease->deadline, item});
-  } else {
-    due.erase({lease->deadline, item});
-  }
-}
-
-bool LeasesSpace::free_some() {
-  constexpr size_t kAtOnce = 1024;
-  for (size_t i = 0; i < kAtOnce && !due.empty(); ++i) due.erase(due.begin());
-  return !due.empty();
+  if (lease) due.count(lease->deadline, item, add);
 }
 
 }  // namespace kvd

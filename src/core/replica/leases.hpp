@@ -40,7 +40,7 @@ struct LeasesSpace {
   static Evaluation effects_of(EndLease& end, const WriteView& view);
 
   void count(const Record& item, bool add);
-  bool free_some();
+  bool free_some() { return due.free_some(); }
 
   DueItems due;
 };

@@ -40,8 +40,7 @@ Lifetime Replica::lifetime_of(const std::string& key) const {
 // By the log's clock, as far as this server has heard; or has learned by what it holds, before it hears a leader that
 // is active.
 uint64_t Replica::left_until(uint64_t deadline) const {
-  const uint64_t now = std::max(clock_.ms(), store_.clock());
-  return deadline > now ? deadline - now : 0;
+  return kvd::left_until(deadline, std::max(clock_.ms(), store_.clock()));
 }
 
 LeaseInfo Replica::lease_info(const Record& record) const {
@@ -51,8 +50,7 @@ LeaseInfo Replica::lease_info(const Record& record) const {
 
 Answer Replica::read_lease(const ReadLease& read) const {
   const Record* record = store_.find(lease_key(read.id), Space::kLeases);
-  if (record == nullptr)
-    return Failed{ErrorCode::kLeaseOver, Outcome::kNotApplied, "there is no such lease, or it is over"};
+  if (record == nullptr) return lease_over();
   LeaseFound found{lease_info(*record), {}, complete()};
   const auto attached = store_.terms().attached.find(read.id);
   if (read.keys && attached != store_.terms().attached.end()) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/big_endian.hpp"
 #include "base/hash.hpp"
 #include "core/replica/store.hpp"
 #include "core/replica/table.hpp"
@@ -18,23 +19,14 @@
 namespace kvd {
 namespace {
 
-constexpr size_t kNumberBytes = 8;
-
 struct RememberedAnswer {
   uint64_t digest = 0;  // of the operation, operation_digest()
   Answer answer;
   Revision revision;  // of the write
 };
 
-void append_number(std::string& out, uint64_t number) {  // big-endian: sorted as text, sorted as numbers
-  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(number >> shift);
-}
-
 uint64_t number_at(std::string_view bytes, size_t index) {
-  uint64_t number = 0;
-  for (char c : bytes.substr(index * kNumberBytes, kNumberBytes))
-    number = number << 8 | static_cast<uint8_t>(c);
-  return number;
+  return big_endian(bytes.substr(index * kBigEndianBytes));
 }
 
 bool is_batch(std::string_view key) { return key.starts_with('\0'); }
@@ -49,9 +41,9 @@ Record dropped(std::string_view key, Revision revision) {
 
 // What an effect of this space, or an item, holds; nothing for a deletion, a batch of forgotten keys, and null.
 std::optional<RememberedAnswer> read_remembered(const Record* request) {
-  if (request == nullptr || is_batch(request->key()) || request->value().size() < kNumberBytes)
+  if (request == nullptr || is_batch(request->key()) || request->value().size() < kBigEndianBytes)
     return std::nullopt;
-  Result<Answer> answer = decode_answer(request->value().substr(kNumberBytes));
+  Result<Answer> answer = decode_answer(request->value().substr(kBigEndianBytes));
   if (!answer) return std::nullopt;
   return RememberedAnswer{number_at(request->value(), 0), std::move(*answer), request->modified()};
 }
@@ -59,7 +51,7 @@ std::optional<RememberedAnswer> read_remembered(const Record* request) {
 // The effect that remembers `answer`; it belongs into the entry of the write itself, which is at `revision`.
 Record remember(std::string_view key, uint64_t digest, const Answer& answer, Revision revision) {
   std::string bytes;
-  append_number(bytes, digest);
+  append_big_endian(bytes, digest);
   bytes += encode_answer(answer);
   return kept(key, bytes, revision);
 }
@@ -79,9 +71,9 @@ void forget_oldest(const WriteView& view, std::vector<Record>& effects) {
   }
   std::sort(hashes.begin(), hashes.end());
   std::string name(1, '\0');
-  append_number(name, newest.value);
+  append_big_endian(name, newest.value);
   std::string content;
-  for (uint64_t hash : hashes) append_number(content, hash);
+  for (uint64_t hash : hashes) append_big_endian(content, hash);
   effects.push_back(kept(name, content, view.next));
   const Table& requests = view.store.items(Space::kRequests);
   if (requests.size() - by_age.size() >= limits::kForgottenBatches)  // the oldest batch has the smallest name
@@ -91,7 +83,7 @@ void forget_oldest(const WriteView& view, std::vector<Record>& effects) {
 // What is left of the key's term at the log's end; a retry of what gave it that is told so.
 uint64_t left_of(std::string_view key, const WriteView& view) {
   const std::optional<StoredTerm> term = term_of(view.latest(key, Space::kTerms));
-  return term && term->deadline > view.clock ? term->deadline - view.clock : 0;
+  return term ? left_until(term->deadline, view.clock) : 0;
 }
 
 // None: nothing is known of the call's key.
@@ -144,7 +136,7 @@ void RequestsSpace::add_effects(const WriteCall& call, const WriteView& view, Ch
 
 void RequestsSpace::count(const Record& item, bool add) {
   if (is_batch(item.key())) {
-    for (size_t i = 0; i < item.value().size() / kNumberBytes; ++i) {
+    for (size_t i = 0; i < item.value().size() / kBigEndianBytes; ++i) {
       const uint64_t hash = number_at(item.value(), i);
       if (add) {
         ++forgotten[hash];

@@ -1,5 +1,6 @@
 // The tail of a leader's log, which is not committed yet, as the next write sees it: the newest effect on each key of
-// each space, and how much it is. All spaces are alike here. A plain object of whoever evaluates writes.
+// each space, and how much it is; of the terms also how many keys a lease has here. A plain object of whoever evaluates
+// writes.
 #pragma once
 #include <array>
 #include <cstddef>

@@ -11,6 +11,11 @@
 #include "msg/codec.hpp"
 
 namespace kvd {
+namespace {
+
+constexpr size_t kAtOnce = 1024;  // freed
+
+}  // namespace
 
 Record term_record(std::string_view key, const StoredTerm& term, Revision revision) {
   std::string bytes;
@@ -66,17 +71,23 @@ Evaluation TermsSpace::effects_of(TouchKey& touch, const WriteView& view) {
   return change;
 }
 
+void DueItems::count(uint64_t deadline, const Record& item, bool add) {
+  if (add) {
+    insert({deadline, item});
+  } else {
+    erase({deadline, item});
+  }
+}
+
+bool DueItems::free_some() {
+  for (size_t i = 0; i < kAtOnce && !empty(); ++i) erase(begin());
+  return !empty();
+}
+
 void TermsSpace::count(const Record& item, bool add) {
   const std::optional<StoredTerm> term = term_of(&item);
   if (!term) return;
-  if (term->lease == 0) {
-    if (add) {
-      due.insert({term->deadline, item});
-    } else {
-      due.erase({term->deadline, item});
-    }
-    return;
-  }
+  if (term->lease == 0) return due.count(term->deadline, item, add);
   KeySet& keys = attached[term->lease];
   if (add) {
     keys.insert(item);
@@ -87,14 +98,12 @@ void TermsSpace::count(const Record& item, bool add) {
 }
 
 bool TermsSpace::free_some() {
-  constexpr size_t kAtOnce = 1024;
-  for (size_t i = 0; i < kAtOnce && !due.empty(); ++i) due.erase(due.begin());
   for (size_t i = 0; i < kAtOnce && !attached.empty(); ++i) {
     KeySet& keys = attached.begin()->second;
     keys.erase(keys.begin());
     if (keys.empty()) attached.erase(attached.begin());
   }
-  return !due.empty() || !attached.empty();
+  return due.free_some() || !attached.empty();
 }
 
 }  // namespace kvd

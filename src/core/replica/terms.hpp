@@ -28,6 +28,10 @@ struct StoredTerm {
 Record term_record(std::string_view key, const StoredTerm& term, Revision revision);
 // Of an effect or an item; none: there is no term, or it cannot be read. Null: none.
 std::optional<StoredTerm> term_of(const Record* record);
+// ms of the log's clock; 0: it is over.
+inline uint64_t left_until(uint64_t deadline, uint64_t clock) {
+  return deadline > clock ? deadline - clock : 0;
+}
 
 // Why the key cannot be given this term. None: it can.
 std::optional<Failed> refused_term(std::string_view key, const Term& term, const WriteView& view);
@@ -45,15 +49,14 @@ struct DueOrder {
   using Place = std::pair<uint64_t, std::string_view>;
   static Place place(const Due& due) { return {due.deadline, due.item.key()}; }
   bool operator()(const Due& a, const Due& b) const { return place(a) < place(b); }
-  bool operator()(const Due& a, const Place& b) const { return place(a) < b; }
   bool operator()(const Place& a, const Due& b) const { return a < place(b); }
 };
-using DueItems = std::set<Due, DueOrder>;
+struct DueItems : std::set<Due, DueOrder> {
+  void count(uint64_t deadline, const Record& item, bool add);  // it has come, or goes
+  bool free_some();
+};
 struct ByKey {
-  using is_transparent = void;
   bool operator()(const Record& a, const Record& b) const { return a.key() < b.key(); }
-  bool operator()(const Record& a, std::string_view b) const { return a.key() < b; }
-  bool operator()(std::string_view a, const Record& b) const { return a < b.key(); }
 };
 using KeySet = std::set<Record, ByKey>;
 

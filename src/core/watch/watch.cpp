@@ -223,12 +223,15 @@ void Watch::come_due(Watcher& watcher) {
   }
   arm(watcher, out_.now + stream->progress);
   if (!may_say_how_far(watcher)) return;
-  const bool local = mutated(Mutation::kProgressLocal);
-  if (stream->linear && !watcher.asked && !local) {
+  if (stream->linear && mutated(Mutation::kProgressLocal)) {
+    watcher.confirmed = history_.newest();
+    return rouse(watcher);
+  }
+  if (stream->linear && !watcher.asked) {
     watcher.asked = true;
     to_ask_for_.push_back(watcher.id);
   } else {
-    watcher.tells = stream->linear && local ? Watcher::Tells::kLinear : Watcher::Tells::kProgress;
+    watcher.tells = true;
     rouse(watcher);
   }
 }
@@ -249,7 +252,7 @@ void Watch::on(const Confirmed& message) {
     Watcher& watcher = it->second;
     if (!message.revision) {
       watcher.asked = false;
-      watcher.tells = Watcher::Tells::kProgress;
+      watcher.tells = true;
       rouse(watcher);
       continue;
     }

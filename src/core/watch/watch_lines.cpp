@@ -34,9 +34,7 @@ void Watch::visit(Watcher& watcher) {
   }
   const bool done = say_what_is_due(watcher);
   watcher.resting = done;
-  const Watcher::Tells tells = std::exchange(watcher.tells, Watcher::Tells::kNothing);
-  if (tells != Watcher::Tells::kNothing && may_say_how_far(watcher))
-    say_how_far(watcher, tells == Watcher::Tells::kLinear);
+  if (std::exchange(watcher.tells, false) && may_say_how_far(watcher)) say_how_far(watcher, false);
   if (!done && !full(watcher) && !(watcher.state && !watcher.state->page)) visit_soon(watcher);
   if (done && watcher.confirmed && *watcher.confirmed <= watcher.at && !full(watcher)) {
     watcher.asked = false;

@@ -36,8 +36,7 @@ struct Watcher {
   size_t untaken = 0;   // bytes of lines that its client has not taken, as far as it is known
   bool queued = false;  // to be visited
   bool told_stale = false;
-  enum class Tells : uint8_t { kNothing, kProgress, kLinear };
-  Tells tells = Tells::kNothing;   // how far it is, with the next visit
+  bool tells = false;              // how far it is, with the next visit
   std::optional<WatchBreak> lost;  // what is between `at` and the history will not come
   bool asked = false;  // what a linear read finds, which is to be said before it is asked for again
   std::optional<Revision> confirmed;  // it found this; to be said once it was reached

@@ -22,7 +22,6 @@ constexpr std::string_view kTxnPath = "/v1/txn";
 constexpr std::string_view kWatchPath = "/v1/watch";
 constexpr std::string_view kLeasesPath = "/v1/leases";
 constexpr std::string_view kLeasePath = "/v1/leases/";
-constexpr std::string_view kEventStream = "text/event-stream";
 constexpr std::string_view kSnapshotPath = "/v1/snapshot";
 constexpr std::string_view kLeaderPath = "/v1/cluster/leader";
 constexpr std::string_view kLineagePath = "/v1/cluster/lineage";
@@ -283,7 +282,7 @@ Refusal accept_watch(const HttpRequest& request, const Target& target, AcceptedH
   const auto accept = request.fields.find("Accept");
   accepted.plan.route = Route::kWatch;
   accepted.plan.keys_only = !query->values;
-  accepted.plan.events = accept && accept->find(kEventStream) != std::string_view::npos;
+  accepted.plan.events = accept && accept->find(kEvents) != std::string_view::npos;
   limit_small_body(accepted);
   WatchCall call;
   call.filter.prefix = query->prefix.has_value();

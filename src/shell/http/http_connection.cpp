@@ -408,7 +408,6 @@ void HttpConnection::answer(Slot& slot, const WatchAnswer& answer) {
   HttpResponse response = render_watch(slot.plan, answer);
   if (!response.streamed) return settle(slot, std::move(response));
   begin_lines(slot, std::move(response));
-  mark_dirty();
 }
 
 void HttpConnection::add_lines(uint32_t sequence, const StreamLines& lines) {

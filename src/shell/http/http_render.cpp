@@ -207,7 +207,7 @@ class Renderer {
     JsonWriter json;
     if (plan_.one) {
       const std::optional<uint64_t>& left = renewed.left_ms.front();
-      if (!left) return lease_over();
+      if (!left) return (*this)(lease_over());
       json.begin_object().member("left_ms", *left).end_object();
       return json_response(200, json);
     }
@@ -371,14 +371,6 @@ class Renderer {
   static void write_lease(JsonWriter& json, const LeaseInfo& lease) {
     json.member("lease", lease.id).member("ttl_ms", lease.ttl_ms).member("left_ms", lease.left_ms);
     json.bytes_member("name", lease.name);
-  }
-  static HttpResponse lease_over() {
-    Problem problem;
-    problem.status = 410;
-    problem.kind = "lease-over";
-    problem.detail = "there is no such lease, or it is over";
-    problem.outcome = Outcome::kNotApplied;
-    return problem_response(problem);
   }
   static void mark_incomplete(HttpResponse& response, bool complete) {
     if (!complete) add_field(response, "Kvd-Complete", "false");

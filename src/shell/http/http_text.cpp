@@ -34,11 +34,15 @@ std::string set_min_revision(Query& query, std::string value) {
   query.min_revision = Revision(number.value_or(0));
   return number ? "" : "a revision";
 }
+// The whole of `text` as a number within these bounds, of milliseconds.
+std::optional<uint64_t> parse_ms(std::string_view text, uint64_t min, uint64_t max) {
+  const std::optional<uint64_t> number = parse_number(text);
+  return number && *number >= min && *number <= max ? number : std::nullopt;
+}
 std::string set_timeout(Query& query, std::string value) {
-  std::optional<uint64_t> number = parse_number(value);
-  if (!number || *number < 1 || *number > kTimeoutMsMax)
-    return fmt::format("1 to {} milliseconds", kTimeoutMsMax);
-  query.timeout = milliseconds(*number);
+  const std::optional<uint64_t> ms = parse_ms(value, 1, kTimeoutMsMax);
+  if (!ms) return fmt::format("1 to {} milliseconds", kTimeoutMsMax);
+  query.timeout = milliseconds(*ms);
   return "";
 }
 std::string set_limit(Query& query, std::string value) {
@@ -90,24 +94,18 @@ std::string set_since(Query& query, std::string value) {
   return number ? "" : "a revision";
 }
 std::string set_wait(Query& query, std::string value) {
-  const std::optional<uint64_t> number = parse_number(value);
-  if (!number || *number > limits::kWaitMs) return fmt::format("0 to {} milliseconds", limits::kWaitMs);
-  query.wait = milliseconds(*number);
+  const std::optional<uint64_t> ms = parse_ms(value, 0, limits::kWaitMs);
+  if (!ms) return fmt::format("0 to {} milliseconds", limits::kWaitMs);
+  query.wait = milliseconds(*ms);
   return "";
 }
 std::string set_progress(Query& query, std::string value) {
-  const std::optional<uint64_t> number = parse_number(value);
-  if (!number || *number < limits::kProgressMsMin || *number > limits::kProgressMsMax)
-    return fmt::format("{} to {} milliseconds", limits::kProgressMsMin, limits::kProgressMsMax);
-  query.progress = milliseconds(*number);
+  const std::optional<uint64_t> ms = parse_ms(value, limits::kProgressMsMin, limits::kProgressMsMax);
+  if (!ms) return fmt::format("{} to {} milliseconds", limits::kProgressMsMin, limits::kProgressMsMax);
+  query.progress = milliseconds(*ms);
   return "";
 }
 
-// The whole of `text` as a number within these bounds, of milliseconds.
-std::optional<uint64_t> parse_ms(std::string_view text, uint64_t min, uint64_t max) {
-  const std::optional<uint64_t> number = parse_number(text);
-  return number && *number >= min && *number <= max ? number : std::nullopt;
-}
 std::string set_ttl(Query& query, std::string value) {
   const std::optional<uint64_t> ms = parse_ms(value, limits::kTtlMsMin, limits::kTtlMsMax);
   if (query.term) return "given without 'lease'";
