@@ -2,6 +2,7 @@
 #include "client/child.hpp"
 
 #include <errno.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -59,6 +60,18 @@ void drop_broken_end(std::string& text) {
 }
 
 }  // namespace
+
+CommandEnd start_failure(const std::vector<std::string>& command, int error) {
+  constexpr int kNotFound = 127;
+  constexpr int kNotRun = 126;
+  return {error == UV_ENOENT ? kNotFound : kNotRun,
+          fmt::format("{}: {}", command.front(), uv_strerror(error))};
+}
+
+void say_survivors(Say& say, const ChildEnd& end) {
+  if (end.survivors.empty()) return;
+  say.line(fmt::format("cannot kill what the command has started: {}", fmt::join(end.survivors, ", ")));
+}
 
 struct Child::Pipe {
   uv_pipe_t pipe;

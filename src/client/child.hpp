@@ -14,8 +14,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/command_line.hpp"
 #include "base/time.hpp"
 #include "client/processes.hpp"
+#include "client/say.hpp"
 #include "net/loop.hpp"
 
 namespace kvd::client {
@@ -45,6 +47,10 @@ struct ChildEnd {
   std::vector<pid_t> survivors;                                     // of SIGKILL
   int code() const { return signal != 0 ? 128 + signal : status; }  // as shells have it
 };
+
+// When start() has said `error`: the exit code that shells have for it, and a line.
+CommandEnd start_failure(const std::vector<std::string>& command, int error);
+void say_survivors(Say& say, const ChildEnd& end);  // of a command that runs alone
 
 class Child {
  public:
