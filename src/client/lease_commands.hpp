@@ -1,5 +1,5 @@
-// Runs kvd lease grant, renew, show, ls and end: each sends a request, or one for each page, and prints what came of it.
-// Loop thread only.
+// Runs kvd lease grant, renew, show, ls and end: each sends a request, or one for each page, and prints what came of
+// it. Loop thread only.
 #pragma once
 #include <cstdint>
 
