@@ -165,6 +165,7 @@ void HeldLease::on_line(const Try* one, const std::string& text) {
     case LeaseLine::Kind::kHeld:
       return on_held(one, *line);
     case LeaseLine::Kind::kLost:
+      if (line->reason == "taken") return on_taken(one);
       return on_lost(line->reason == "over" || line->reason.empty() ? "it is over" : line->reason);
     case LeaseLine::Kind::kStopping:
       if (phase_ == Phase::kHeld) promised_.start(milliseconds(line->left_ms));
@@ -186,6 +187,17 @@ void HeldLease::on_held(const Try* one, const LeaseLine& line) {
   promised_.start(milliseconds(line.left_ms));
   patience_.start(patience_with_holder(ttl_));
   if (phase_ == Phase::kAsking) begin();
+}
+
+// By a server that was asked later, or was slow, if there is one; else by somebody else.
+void HeldLease::on_taken(const Try* one) {
+  const bool current = one == current_;
+  forget(one);
+  if (!current) return;
+  if (tries_.empty()) return on_lost("another one has taken it up");
+  current_ = tries_.back().get();
+  server_ = current_->server;
+  patience_.start(patience_with_asked(ttl_));
 }
 
 void HeldLease::on_lost(const std::string& why) {

@@ -37,7 +37,7 @@ class HeldLease {
     kDone,
   };
   // One server that was asked. Its connection is not closed while the lease is to live: a server that is merely slow
-  // would end it.
+  // may take it up later, and would end it then.
   struct Try {
     size_t server = 0;
     std::unique_ptr<HttpClient> client;
@@ -58,6 +58,7 @@ class HeldLease {
   void on_line(const Try* one, const std::string& text);
   void on_end(const Try* one, const std::string& why);
   void on_held(const Try* one, const LeaseLine& line);
+  void on_taken(const Try* one);
   void on_lost(const std::string& why);
   void begin();
   void on_child_end(const ChildEnd& end);

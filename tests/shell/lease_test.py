@@ -16,6 +16,7 @@ LEASE = {'lease': 7, 'ttl_ms': 60000, 'left_ms': 50000, 'name': 'me'}
 FIRST = {'lease': 7, 'ttl_ms': 60000, 'left_ms': 60000}
 HELD = {'state': 'held', 'left_ms': 60000}
 IT_IS_LOST = {'state': 'lost', 'reason': 'over'}
+IT_IS_TAKEN = {'state': 'lost', 'reason': 'taken'}
 GRANT = '/v1/leases?ttl=60000&name=me&hold=1'
 TAKE_UP = '/v1/leases/7?hold=1'
 # Until SIGTERM, which it tells.
@@ -196,6 +197,7 @@ class Hold(LeaseTest):
     def test_what_ends_it_stops_the_command(self):
         ends = {
             'it is over': IT_IS_LOST,
+            'another one has taken it up': IT_IS_TAKEN,
             'something else': {'state': 'lost', 'reason': 'something else'},
         }
         for why, line in ends.items():
@@ -287,6 +289,22 @@ class Hold(LeaseTest):
         self.is_ended()
         for each in (exchange, second, third):
             each.wait_closed()
+        self.assertEqual(running.end()[0], DONE)
+
+    def test_a_slow_server_may_hold_it_in_the_end(self):
+        """It takes the lease up when another one has done so, which is then told that it does not hold it any more."""
+        other = self.another()
+        running, exchange = self.held('echo $KVD_LEASE; read go', servers=[self.server.name, other.name],
+                                      first={'lease': 7, 'ttl_ms': 1000, 'left_ms': 60000})
+        second = self.asked(TAKE_UP, other)
+        third = self.asked(TAKE_UP)
+        third.stream(FIRST)
+        exchange.say(IT_IS_TAKEN).end_stream()
+        third.say(IT_IS_TAKEN).end_stream()
+        second.stream(FIRST)
+        running.tell('go')
+        self.is_ended(other)
+        second.wait_closed()
         self.assertEqual(running.end()[0], DONE)
 
     def test_a_server_that_was_silent_may_still_say_that_it_is_over(self):

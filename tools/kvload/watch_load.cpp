@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <memory>
 #include <string_view>
@@ -16,6 +15,7 @@
 #include "base/json_writer.hpp"
 #include "kvload/histogram.hpp"
 #include "kvload/load.hpp"
+#include "kvload/number_behind.hpp"
 #include "kvload/process_cpu.hpp"
 #include "net/loop.hpp"
 
@@ -27,14 +27,6 @@ constexpr size_t kStampWriters = 16;
 constexpr size_t kStampKeys = 1000;
 constexpr std::string_view kStampPrefix = "kvload-watch/";
 constexpr size_t kDialedAtOnce = 256;
-
-uint64_t number_behind(std::string_view line, std::string_view name) {
-  const size_t at = line.find(name);
-  uint64_t number = 0;
-  if (at != std::string_view::npos)
-    std::from_chars(line.data() + at + name.size(), line.data() + line.size(), number);
-  return number;
-}
 
 uint64_t resident_bytes(pid_t pid) {
   std::ifstream statm(fmt::format("/proc/{}/statm", pid));
