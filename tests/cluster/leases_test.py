@@ -193,7 +193,7 @@ def none_is_early(binary):
                         leader.kill()
                         come_back(cluster, leader)
                         before = revision_of(cluster)
-                        eventually('all were renewed', lambda before=before, many=1 if bulk else 300:
+                        eventually('all were renewed', lambda before=before, many=3 if bulk else 300:
                                    revision_of(cluster) >= before + many)
                 finally:
                     load.send_signal(signal.SIGINT)

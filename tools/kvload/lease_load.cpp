@@ -211,7 +211,7 @@ void LeaseLoad::take_grant(const Work& work, uint64_t sent, const Response& resp
   lease.promised = sent + ttl_;
   ++granted_;
   // Not all at the same time.
-  const uint64_t due = sent + period_ * (work.lease % 1000) / 1000;
+  const uint64_t due = sent + period_ * work.lease / leases_.size();
   if (!options_.bulk) works_.push({due, due, Kind::kRenew, work.lease});
 }
 
