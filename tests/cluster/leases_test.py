@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 from services_cluster import (
-    LONG, PATIENCE_S, Cluster, Standalone, come_back, eventually, free_port, is_ready, leader_of, restart, run_case, say)
+    LONG, PATIENCE_S, Cluster, Standalone, come_back, eventually, free_port, is_ready, leader_of, restart, run_case,
+    say)
 from store_commands import DONE, MISSING, UNAVAILABLE, UNKNOWN, USAGE, Commands
 
 LOST = UNKNOWN
