@@ -5,7 +5,7 @@
 #include <sysexits.h>
 
 #include <algorithm>
-#include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -19,7 +19,7 @@
 #include "kvload/load.hpp"
 #include "kvload/number_behind.hpp"
 #include "kvload/run_command.hpp"
-#include "net/loop.hpp"
+#include "kvload/turns.hpp"
 
 namespace kvd::load {
 namespace {
@@ -61,13 +61,12 @@ class ExpiryLoad final : public ConnectionOwner {
   void send(Line& line, const std::string& what, const std::string& body);
   void fill(Line& line);
   std::optional<std::string> prepare();
-  bool wait(double seconds, auto done);
+  bool wait(double seconds, const std::function<bool()>& done);
   bool is_ended_by(uint64_t ns) const { return uv_hrtime() >= ns; }
 
   const TermsOptions& options_;
-  net::Loop loop_;
+  Turns turns_{[] {}};
   std::vector<Line> lines_;
-  net::Timer ticker_{loop_.get(), [this] { ticker_.start(milliseconds(1)); }};
   Target leader_;
   bool probing_ = false;
   bool filling_ = false;
@@ -85,17 +84,16 @@ class ExpiryLoad final : public ConnectionOwner {
   ExpiryReport report_;
 };
 
-bool ExpiryLoad::wait(double seconds, auto done) {
-  const uint64_t end = uv_hrtime() + static_cast<uint64_t>(seconds * 1e9);
-  ticker_.start(milliseconds(1));
-  while (!done() && lost_.empty() && uv_hrtime() < end) uv_run(loop_.get(), UV_RUN_ONCE);
+bool ExpiryLoad::wait(double seconds, const std::function<bool()>& done) {
+  turns_.wait(seconds, [&] { return !lost_.empty() || done(); });
   return done();
 }
 
 void ExpiryLoad::add(Role role, const Target& target) {
   lines_.emplace_back();
   lines_.back().role = role;
-  lines_.back().connection = std::make_unique<Connection>(loop_.get(), *this, lines_.size() - 1, Keep::kAll);
+  lines_.back().connection =
+      std::make_unique<Connection>(turns_.loop(), *this, lines_.size() - 1, Keep::kAll);
   lines_.back().connection->open(target.address);
 }
 
@@ -164,7 +162,7 @@ std::optional<std::string> ExpiryLoad::prepare() {
   auto targets = resolve(options_.servers);
   if (!targets) return targets.error().detail;
   {
-    LeaderWatch watch(loop_.get(), *targets, nullptr);
+    LeaderWatch watch(turns_.loop(), *targets, nullptr);
     const auto leader = watch.wait(kLeaderWait);
     if (!leader) return "none of the servers leads, or they do not tell";
     leader_ = (*targets)[*leader];

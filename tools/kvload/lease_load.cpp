@@ -20,8 +20,8 @@
 #include "kvload/load.hpp"
 #include "kvload/number_behind.hpp"
 #include "kvload/process_cpu.hpp"
+#include "kvload/turns.hpp"
 #include "msg/limits.hpp"
-#include "net/loop.hpp"
 
 namespace kvd::load {
 namespace {
@@ -72,7 +72,6 @@ class LeaseLoad final : public ConnectionOwner {
   void on_turn(Connection&) override { send_what_is_due(); }
   void on_lost(Connection& connection, int why) override;
 
-  bool wait(double seconds, auto done);
   void on_tick();
   void send_what_is_due();
   void send(Line& line, const Work& work);
@@ -81,20 +80,18 @@ class LeaseLoad final : public ConnectionOwner {
   void take_grant(const Work& work, uint64_t sent, const Response& response);
   void take_renewal(Line& line, const Work& work, const Response& response);
   void take_left(size_t lease, uint64_t sent, std::optional<int64_t> left_ms);
-  uint64_t cpu() const;
 
   const TermsOptions& options_;
   uint64_t ttl_, period_, answer_;  // ns
   size_t together_;
   std::vector<Lease> leases_;
-  net::Loop loop_;
+  Turns turns_{[this] { on_tick(); }};
   std::vector<Target> targets_;
   std::vector<pid_t> processes_;
   std::vector<Line> lines_;
   std::vector<size_t> open_;  // lines that wait for no answer
   std::priority_queue<Work, std::vector<Work>, std::greater<>> works_;
-  net::Timer ticker_{loop_.get(), [this] { on_tick(); }};
-  StopSignals signals_{loop_.get(), {SIGINT, SIGTERM}, [this](int) { interrupted_ = true; }};
+  StopSignals signals_{turns_.loop(), {SIGINT, SIGTERM}, [this](int) { interrupted_ = true; }};
   bool interrupted_ = false;  // what there is by then is reported
   size_t granted_ = 0;
   size_t ended_ = 0;
@@ -104,15 +101,7 @@ class LeaseLoad final : public ConnectionOwner {
   LeaseReport report_;
 };
 
-bool LeaseLoad::wait(double seconds, auto done) {
-  const uint64_t end = uv_hrtime() + static_cast<uint64_t>(seconds * 1e9);
-  ticker_.start(milliseconds(1));
-  while (!done() && uv_hrtime() < end) uv_run(loop_.get(), UV_RUN_ONCE);
-  return done();
-}
-
 void LeaseLoad::on_tick() {
-  ticker_.start(milliseconds(1));
   const uint64_t now = uv_hrtime();
   for (size_t i = 0; i < lines_.size(); ++i) {
     Line& line = lines_[i];
@@ -249,17 +238,6 @@ void LeaseLoad::take_left(size_t index, uint64_t sent, std::optional<int64_t> le
 
 // ---- the whole ----
 
-// 0: one of the servers has ended, or none runs here.
-uint64_t LeaseLoad::cpu() const {
-  uint64_t sum = 0;
-  for (const pid_t pid : processes_) {
-    const auto one = cpu_us(pid);
-    if (!one) return 0;
-    sum += *one;
-  }
-  return sum;
-}
-
 LeaseReport LeaseLoad::run() {
   report_.leases = leases_.size();
   report_.ttl_ms = options_.ttl_ms;
@@ -275,7 +253,7 @@ LeaseReport LeaseLoad::run() {
   }
   for (size_t i = 0; i < kLeaseLines; ++i) {
     lines_.emplace_back();
-    lines_.back().connection = std::make_unique<Connection>(loop_.get(), *this, i, Keep::kAll);
+    lines_.back().connection = std::make_unique<Connection>(turns_.loop(), *this, i, Keep::kAll);
   }
   for (size_t i = 0; i < leases_.size(); ++i) works_.push({0, 0, Kind::kGrant, i});
   if (options_.bulk) {
@@ -285,18 +263,18 @@ LeaseReport LeaseLoad::run() {
       works_.push({due, due, Kind::kRenew, i * together_});
     }
   }
-  wait(kGrantPatience, [this] { return interrupted_ || granted_ == leases_.size(); });
+  turns_.wait(kGrantPatience, [this] { return interrupted_ || granted_ == leases_.size(); });
   if (granted_ != leases_.size()) {
     report_.unreachable = fmt::format("{} of {} leases were granted", granted_, leases_.size());
     return report_;
   }
-  const uint64_t cpu_before = cpu();
+  const uint64_t cpu_before = cpu_us(processes_);
   const uint64_t began = uv_hrtime();
   measuring_ = true;
-  wait(options_.seconds, [this] { return interrupted_; });
+  turns_.wait(options_.seconds, [this] { return interrupted_; });
   measuring_ = false;
   report_.seconds = static_cast<double>(uv_hrtime() - began) / 1e9;
-  if (const uint64_t cpu_after = cpu(); cpu_after > cpu_before && report_.renewals > 0)
+  if (const uint64_t cpu_after = cpu_us(processes_); cpu_after > cpu_before && report_.renewals > 0)
     report_.cpu_us_per_renewal =
         static_cast<double>(cpu_after - cpu_before) / static_cast<double>(report_.renewals);
   report_.p50_ms = static_cast<double>(latencies_.percentile(50)) / 1e6;
@@ -309,7 +287,7 @@ LeaseReport LeaseLoad::run() {
     works_.push({0, 0, Kind::kEnd, i});
     ++to_end;
   }
-  wait(kEndPatience, [this, to_end] { return ended_ >= to_end; });
+  turns_.wait(kEndPatience, [this, to_end] { return ended_ >= to_end; });
   return report_;
 }
 
