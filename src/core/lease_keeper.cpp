@@ -63,8 +63,9 @@ void LeaseKeeper::take_opened(const Question& question, Answered& answered) {
     out_.emit(Reply{client, StoreAnswer{std::move(answered.answer), {}, answered.revision, {}}, false, true});
     return forget(it);
   }
-  if (it == holds_.end()) {  // nobody waits for it any more
-    if (hold.number != 0) end({hold.lease, hold.number}, question.at + hold.ttl);
+  // Nobody waits for it any more. Who has given up taking a lease up may take it up elsewhere.
+  if (it == holds_.end()) {
+    if (question.lease == 0 && hold.number != 0) end({hold.lease, hold.number}, question.at + hold.ttl);
     return;
   }
   it->second = hold;

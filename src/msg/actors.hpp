@@ -207,7 +207,7 @@ struct Propose {
   // Whose KV router sent it: another server's, by this link, or our own (0). Its terms ascend: one begins whenever it
   // sends writes elsewhere from there on, and when it hears that one of the present term was refused for nothing but
   // that no writes were taken. It sends that one again, and those of its term that were already behind it are refused
-  // as well.
+  // as well. 0: it has no place among them.
   LinkId from;
   uint64_t term = 0;
 };
