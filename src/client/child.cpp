@@ -213,6 +213,12 @@ void Child::drain(Pipe* pipe) {
   }
 }
 
+void Child::keep_open(int held) {
+  uv_os_fd_t fd = -1;
+  if (report_ != nullptr && uv_fileno(reinterpret_cast<uv_handle_t*>(&report_->pipe), &fd) == 0)
+    hand_over(fd, held);
+}
+
 // ---- ending ----
 
 void Child::pass_on(int number) {

@@ -65,6 +65,8 @@ class Child {
   // To the command's process group; to all that runs what stops (SIGSTOP for SIGTSTP and the like, which means nothing
   // without a terminal) and what continues.
   void pass_on(int number);
+  // That connection is the grant from here on, and is kept open in place of ChildOptions::held.
+  void keep_open(int held);
   void stop();  // SIGTERM, and SIGKILL after the grace time; again: nothing more
 
  private:

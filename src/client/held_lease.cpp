@@ -177,6 +177,7 @@ void HeldLease::on_held(const Try* one, const LeaseLine& line) {
   if (line.id != 0) {
     id_ = line.id;
     ttl_ = milliseconds(line.ttl_ms);
+    if (child_ != nullptr) child_->keep_open(one->call->descriptor());
   }
   if (id_ == 0) return on_end(one, "a lease without its id");
   if (one != current_) pause_.stop();

@@ -160,7 +160,8 @@ Without CMD kvd prints the lease's id, and holds it until SIGINT, SIGTERM, SIGHU
 When a server or the connection fails the next server takes the lease up, within the time for which it certainly
 lives. It is lost when somebody has ended it, or when that time is over and no server has renewed it. Then it may
 be over, and its keys be gone.
-When kvd is killed by SIGKILL its connection ends, and the lease with it; where none stands, it runs out.
+When kvd is killed by SIGKILL its guard, a second process, kills all of CMD before the connection ends, and the
+lease with it; where no connection stands, it runs out.
 What is not guaranteed: a kvd that is stopped by SIGSTOP, or a machine that is suspended, does not notice that
 the lease is over before it goes on. So have whatever the command changes check the lease: its id is a fence,
 and a condition of transactions.

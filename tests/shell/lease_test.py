@@ -369,6 +369,18 @@ class Hold(LeaseTest):
         exchange.wait_closed()
         self.assertTrue(self.is_gone(pid))
 
+    def test_the_connection_that_came_last_outlives_kvd_until_the_command_is_dead(self):
+        other = self.another()
+        running, exchange = self.held(f'trap "" TERM; echo $KVD_LEASE; echo $$; {FOR_EVER}',
+                                      servers=[self.server.name, other.name])
+        pid = running.line()
+        exchange.end_stream()
+        second = self.asked(TAKE_UP, other).stream(FIRST)
+        exchange.wait_closed()  # by the guard, which has another one now
+        running.process.kill()
+        second.wait_closed()
+        self.assertTrue(self.is_gone(pid))
+
 
 if __name__ == '__main__':
     fake_server.main(sys.argv)
