@@ -280,7 +280,7 @@ class Hold(LeaseTest):
         """It would end the lease when it goes on, and sees that the connection is closed."""
         other = self.another()
         running, exchange = self.held('echo $KVD_LEASE; read go', servers=[self.server.name, other.name],
-                                      first={'lease': 7, 'ttl_ms': 1000, 'left_ms': 60000})
+                                      first={'lease': 7, 'ttl_ms': 4000, 'left_ms': 60000})
         second = self.asked(TAKE_UP, other)  # which is silent, too
         third = self.asked(TAKE_UP)
         third.stream(FIRST)
@@ -295,7 +295,7 @@ class Hold(LeaseTest):
         """It takes the lease up when another one has done so, which is then told that it does not hold it any more."""
         other = self.another()
         running, exchange = self.held('echo $KVD_LEASE; read go', servers=[self.server.name, other.name],
-                                      first={'lease': 7, 'ttl_ms': 1000, 'left_ms': 60000})
+                                      first={'lease': 7, 'ttl_ms': 4000, 'left_ms': 60000})
         second = self.asked(TAKE_UP, other)
         third = self.asked(TAKE_UP)
         third.stream(FIRST)
@@ -310,7 +310,7 @@ class Hold(LeaseTest):
     def test_a_server_that_was_silent_may_still_say_that_it_is_over(self):
         other = self.another()
         running, exchange = self.held(UNTIL_TERM, servers=[self.server.name, other.name],
-                                      first={'lease': 7, 'ttl_ms': 1000, 'left_ms': 60000})
+                                      first={'lease': 7, 'ttl_ms': 4000, 'left_ms': 60000})
         self.asked(TAKE_UP, other)
         exchange.say(IT_IS_LOST)
         self.assertEqual(running.end()[:2], (LOST, 'term\n'))
