@@ -9,7 +9,7 @@
 namespace kvd {
 namespace {
 
-// "lock" of "kvd lock".
+// "lock" of "kvd lock", "lease show" of "kvd lease show".
 std::string subcommand(const CommandSpec& spec) { return spec.name.substr(spec.name.find(' ') + 1); }
 
 std::string line_of(const std::string& word, const std::string& typed, const std::string& help) {
@@ -52,27 +52,44 @@ std::string operands(const CommandSpec& spec, size_t given, const std::string& t
   return (command_is_next ? line_of("--", typed, "the command follows") : "") + ":none\n";
 }
 
+// The last words of the subcommands that begin with `before`: "lease " for the actions of "kvd lease".
+std::string names(const std::vector<CommandSpec>& specs, const std::string& before,
+                  const std::string& typed) {
+  std::string all;
+  for (auto spec = specs.begin() + 1; spec != specs.end(); ++spec) {
+    const std::string name = subcommand(*spec);
+    if (name.starts_with(before) && name.find(' ', before.size()) == std::string::npos)
+      all += line_of(name.substr(before.size()), typed, spec->does);
+  }
+  return all;
+}
+
 }  // namespace
 
 std::string complete(const std::vector<CommandSpec>& specs, const std::vector<std::string>& words) {
   const std::string typed = words.empty() ? "" : words.back();
   const size_t last = words.empty() ? 0 : words.size() - 1;
-  const auto named = [&words](const CommandSpec& spec) { return subcommand(spec) == words.front(); };
-  const auto found = last == 0 ? specs.end() : std::find_if(specs.begin() + 1, specs.end(), named);
+  const auto find = [&specs](const std::string& name) {
+    return std::find_if(specs.begin() + 1, specs.end(),
+                        [&name](const CommandSpec& spec) { return subcommand(spec) == name; });
+  };
+  auto found = last == 0 ? specs.end() : find(words.front());
+  size_t begin = found == specs.end() ? 0 : 1;
+  if (const auto action = last < 2 ? specs.end() : find(words[0] + " " + words[1]); action != specs.end()) {
+    found = action;
+    begin = 2;
+  }
   const CommandSpec& spec = found == specs.end() ? specs.front() : *found;
   size_t given = 0;
-  for (size_t i = found == specs.end() ? 0 : 1; i < last; ++i) {
+  for (size_t i = begin; i < last; ++i) {
     const FlagSpec* flag = flag_in(spec, words[i]);
     if (words[i] == "--") return spec.command ? fmt::format(":command {}\n", i + 2) : ":none\n";
     if (flag != nullptr && flag->value != nullptr && ++i == last) return values(*flag, "", typed);
     if (!words[i].starts_with("-") && flag == nullptr) ++given;
   }
   if (typed.starts_with("-")) return flags(spec, typed);
-  if (last != 0) return operands(spec, given, typed);
-  std::string all;
-  for (auto other = specs.begin() + 1; other != specs.end(); ++other)
-    all += line_of(subcommand(*other), typed, other->does);
-  return all + ":none\n";
+  if (last == 0) return names(specs, "", typed) + ":none\n";
+  return (last == 1 ? names(specs, words.front() + " ", typed) : "") + operands(spec, given, typed);
 }
 
 }  // namespace kvd

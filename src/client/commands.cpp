@@ -14,7 +14,9 @@
 #include <utility>
 
 #include "client/held_command.hpp"
+#include "client/held_lease.hpp"
 #include "client/hosts_sync.hpp"
+#include "client/lease_commands.hpp"
 #include "client/options.hpp"
 #include "client/stop_signals.hpp"
 #include "client/store_commands.hpp"
@@ -108,6 +110,12 @@ struct Run {
     return watch.run();
   }
   int operator()(StoreCommand& command) const { return run_store_command(loop, command, draw_seed()); }
+  int operator()(LeaseCommand& command) const { return run_lease_command(loop, command, draw_seed()); }
+  int operator()(LeaseHoldOptions& options) const {
+    HeldLease held(loop, std::move(options), draw_seed());
+    StopSignals signals(loop.get(), signals_for_a_command(), [&](int number) { held.on_signal(number); });
+    return held.run();
+  }
 };
 
 Surroundings surroundings() {

@@ -1,5 +1,5 @@
 // The subcommands of kvd that are clients of its servers, as main calls them: kvd lock, elect, work, hosts-sync,
-// and get, put, del, ls, txn, add, watch. Each of them says what it does with --help.
+// get, put, del, ls, txn, add, watch and lease. Each of them says what it does with --help.
 #pragma once
 #include <string>
 #include <vector>

@@ -25,23 +25,9 @@ std::string read_path(CommandLine& line) {
   return path;
 }
 
-std::string read_name(CommandLine& line, const std::string& flag, const std::string& otherwise) {
-  const std::string name = line.text(flag, otherwise);
-  if (name.empty() || name.size() > 255) line.complain_of("--" + flag, "give 1 to 255 characters");
-  return name;
-}
-
 std::string read_needed(CommandLine& line, const std::string& flag, const char* remedy) {
   if (!line.has(flag)) line.complain(flag, remedy);
   return line.text(flag, "");
-}
-
-Duration read_grace(CommandLine& line) {
-  return line.span("grace", milliseconds(kGraceMs), 0, kMillisecondsMax);
-}
-
-std::string own_name(const Surroundings& surroundings) {
-  return fmt::format("{}-{}", surroundings.host, surroundings.process);
 }
 
 // ---- the commands ----
@@ -101,7 +87,7 @@ CommandSpec held_spec_of(const char* name, const char* does, std::string notes, 
 }
 
 std::vector<ClientEntry> make_entries() {
-  const FlagSpec grace{"grace", "MS", "between SIGTERM and SIGKILL when the command is stopped (1500)"};
+  const FlagSpec grace = grace_flag();
   std::vector<ClientEntry> entries{
       {held_spec_of(
            "lock", "Runs a command while it holds a lock.",
@@ -134,6 +120,7 @@ std::vector<ClientEntry> make_entries() {
        read_hosts_sync},
   };
   for (ClientEntry& entry : store_entries()) entries.push_back(std::move(entry));
+  for (ClientEntry& entry : lease_entries()) entries.push_back(std::move(entry));
   return entries;
 }
 
@@ -173,19 +160,41 @@ std::vector<Address> read_servers(CommandLine& line) {
   return servers;
 }
 
+std::string read_name(CommandLine& line, const std::string& flag, const std::string& otherwise) {
+  const std::string name = line.text(flag, otherwise);
+  if (name.empty() || name.size() > 255) line.complain_of("--" + flag, "give 1 to 255 characters");
+  return name;
+}
+
+std::string own_name(const Surroundings& surroundings) {
+  return fmt::format("{}-{}", surroundings.host, surroundings.process);
+}
+
+FlagSpec grace_flag() {
+  return {"grace", "MS", "between SIGTERM and SIGKILL when the command is stopped (1500)"};
+}
+
+Duration read_grace(CommandLine& line) {
+  return line.span("grace", milliseconds(kGraceMs), 0, kMillisecondsMax);
+}
+
 std::vector<CommandSpec> client_specs() {
   std::vector<CommandSpec> specs;
   for (const ClientEntry& entry : all_entries()) specs.push_back(entry.spec);
   return specs;
 }
 
-bool is_client_command(const std::string& name) { return find(name) != nullptr; }
+bool is_client_command(const std::string& name) {
+  return name.find(' ') == std::string::npos && find(name) != nullptr;
+}
 
 Result<ClientCommand, CommandEnd> parse_client_command(const std::string& name,
                                                        const std::vector<std::string>& arguments,
                                                        const Surroundings& surroundings) {
-  const ClientEntry& client = *find(name);
-  auto line = CommandLine::parse(client.spec, arguments, surroundings.variable);
+  const ClientEntry* action = arguments.empty() ? nullptr : find(name + " " + arguments.front());
+  const ClientEntry& client = action == nullptr ? *find(name) : *action;
+  auto line = CommandLine::parse(
+      client.spec, {arguments.begin() + (action == nullptr ? 0 : 1), arguments.end()}, surroundings.variable);
   if (!line) return Failure<CommandEnd>(std::move(line.error()));
   ClientCommand command = client.read(*line, surroundings);
   if (line->end()) return Failure<CommandEnd>(*line->end());

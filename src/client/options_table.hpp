@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "base/command_line.hpp"
+#include "base/time.hpp"
 #include "client/options.hpp"
+#include "client/store_options.hpp"
 #include "msg/types.hpp"
 
 namespace kvd::client {
@@ -19,7 +21,19 @@ struct ClientEntry {
 CommandSpec client_spec_of(const char* name, const char* usage, const char* does, std::string notes,
                            std::vector<FlagSpec> flags);
 std::vector<Address> read_servers(CommandLine& line);
+std::string read_name(CommandLine& line, const std::string& flag, const std::string& otherwise);
+std::string own_name(const Surroundings& surroundings);  // which others see, unless another one is given
+FlagSpec grace_flag();
+Duration read_grace(CommandLine& line);
+
+// Of one that sends requests: with --timeout behind `flags`.
+CommandSpec store_spec_of(const char* name, const char* usage, size_t operands, const char* does,
+                          std::string notes, std::vector<FlagSpec> flags);
+StoreAccess read_access(CommandLine& line);
+std::vector<FlagSpec> with_read_flags(std::vector<FlagSpec> flags);  // --linear and --min-rev behind them
+ReadTerms read_read_terms(CommandLine& line);
 
 std::vector<ClientEntry> store_entries();  // get, put, del, ls, txn, add, watch
+std::vector<ClientEntry> lease_entries();  // lease, which has actions, and each of them
 
 }  // namespace kvd::client

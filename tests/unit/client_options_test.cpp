@@ -130,14 +130,34 @@ TEST_CASE("a switch may be given its value") {
 }
 
 TEST_CASE("help of every subcommand tells its usage and its exit codes") {
-  for (const char* name :
-       {"lock", "elect", "work", "hosts-sync", "get", "put", "del", "ls", "txn", "add", "watch"}) {
-    CAPTURE(name);
-    const auto end = parse(name, {"--help"});
+  const std::vector<std::vector<std::string>> commands{{"lock"},
+                                                       {"elect"},
+                                                       {"work"},
+                                                       {"hosts-sync"},
+                                                       {"get"},
+                                                       {"put"},
+                                                       {"del"},
+                                                       {"ls"},
+                                                       {"txn"},
+                                                       {"add"},
+                                                       {"watch"},
+                                                       {"lease", "grant"},
+                                                       {"lease", "renew"},
+                                                       {"lease", "show"},
+                                                       {"lease", "ls"},
+                                                       {"lease", "end"},
+                                                       {"lease", "hold"}};
+  for (const std::vector<std::string>& words : commands) {
+    std::vector<std::string> arguments(words.begin() + 1, words.end());
+    arguments.emplace_back("--help");
+    const auto end = parse(words.front(), arguments);
     REQUIRE_FALSE(end.has_value());
     CHECK(end.error().code == 0);
-    CHECK(end.error().text.find(std::string("Usage: kvd ") + name + " ") != std::string::npos);
-    CHECK(end.error().text.find("xit codes: ") != std::string::npos);
-    CHECK(end.error().text.find("--servers HOST:PORT,...") != std::string::npos);
+    const std::string& text = end.error().text;
+    CAPTURE(text);
+    CHECK(text.find("Usage: kvd " + words.front() + (words.size() > 1 ? " " + words[1] : "") + " ") !=
+          std::string::npos);
+    CHECK(text.find("xit codes: ") != std::string::npos);
+    CHECK(text.find("--servers HOST:PORT,...") != std::string::npos);
   }
 }
