@@ -76,9 +76,8 @@ inline constexpr size_t kLeaseNameBytes = 255;
 inline constexpr size_t kLeasesAtOnce = 1024;
 inline constexpr size_t kLeaseKeys = 4'096;   // they end in one entry
 inline constexpr size_t kLeases = 1'048'576;  // 507
-// What has come to its end: keys in one entry, about, and such entries that are not committed yet.
-inline constexpr size_t kExpiryKeys = 1024;
-inline constexpr size_t kExpiryEntries = 4;
+// What has come to its end: keys in one entry, about, of which there is one at a time.
+inline constexpr size_t kExpiryKeys = 256;
 inline constexpr uint64_t kClockMs = 30'000;  // with a disk, while anything lives for a time: between two entries
 static_assert(2 * (kExpiryKeys + kLeaseKeys + kBatchOps) * (kKeyBytes + 64) < kFrameBytes);
 static_assert(2 * kListItemsMax * (kKeyBytes + 64) < kFrameBytes);  // keys and their terms

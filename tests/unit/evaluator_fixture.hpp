@@ -27,14 +27,10 @@ struct Leader {
     return evaluation;
   }
   // What has come to its end, as the log's next entry. Empty: nothing, and no entry.
-  std::vector<Record> expire(ExpiryPlace& from) {
-    std::vector<Record> ended = evaluator->expire(room.clock, from);
+  std::vector<Record> expire() {
+    std::vector<Record> ended = evaluator->expire(room.clock);
     if (!ended.empty()) append(ended);
     return ended;
-  }
-  std::vector<Record> expire() {
-    ExpiryPlace from;
-    return expire(from);
   }
   void append(std::vector<Record> changes) {
     auto entry =

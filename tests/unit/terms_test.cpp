@@ -247,7 +247,7 @@ TEST_CASE("terms: what the tail has made of a key counts, not what is committed"
   leader.write(touch("shorter", lasting(1)));
   leader.room.clock = 100;
   CHECK(words(leader.expire()) == Words{"x:kept", "td:kept", "x:shorter", "td:shorter"});
-  CHECK(leader.expire().empty());  // not twice, also without a place
+  CHECK(leader.expire().empty());  // not twice
 }
 
 TEST_CASE("terms: a key that is only in the tail is not looked for: it is due once it is committed") {
@@ -259,19 +259,17 @@ TEST_CASE("terms: a key that is only in the tail is not looked for: it is due on
   CHECK(words(leader.expire()) == Words{"x:k", "td:k"});
 }
 
-TEST_CASE("terms: what is due comes in pages, and the next one goes on where the last one ended") {
+TEST_CASE("terms: what is due comes in pages") {
   Leader leader;
   const size_t keys = 2 * limits::kExpiryKeys + 1;
   for (size_t i = 0; i < keys; ++i) leader.write(put_for(std::to_string(i), lasting(100)));
   leader.room.memory_max = 100'000'000;
   leader.commit();
   leader.room.clock = 100;
-  ExpiryPlace place;
-  CHECK(leader.expire(place).size() == 2 * limits::kExpiryKeys);
-  CHECK(leader.expire(place).size() == 2 * limits::kExpiryKeys);
-  CHECK(leader.expire(place).size() == 2);
-  CHECK(leader.expire(place).empty());
-  leader.commit();
+  for (const size_t effects : {2 * limits::kExpiryKeys, 2 * limits::kExpiryKeys, size_t{2}, size_t{0}}) {
+    CHECK(leader.expire().size() == effects);
+    leader.commit();
+  }
   CHECK(leader.store.size() == 0);
 }
 

@@ -1,8 +1,6 @@
 // See expiry.hpp.
 #include "core/replica/expiry.hpp"
 
-#include <string>
-
 #include "core/mutation.hpp"
 #include "core/replica/key_effects.hpp"
 #include "core/replica/leases.hpp"
@@ -14,10 +12,8 @@ namespace kvd {
 namespace {
 
 // Calls fn(item) for what is due in the committed state, until that says that it is enough.
-void each_due(const DueItems& due, uint64_t clock, ExpiryPlace::In& from, auto fn) {
-  auto it = due.upper_bound(DueOrder::Place{from.deadline, from.key});
-  for (; it != due.end() && it->deadline <= clock; ++it) {
-    from = {it->deadline, std::string(it->item.key())};
+void each_due(const DueItems& due, uint64_t clock, auto fn) {
+  for (auto it = due.begin(); it != due.end() && it->deadline <= clock; ++it) {
     if (!fn(it->item)) return;
   }
 }
@@ -29,10 +25,10 @@ const Record* newest(const Record& committed, const WriteView& view) {
 
 }  // namespace
 
-std::vector<Record> expired(const WriteView& view, ExpiryPlace& from) {
+std::vector<Record> expired(const WriteView& view) {
   std::vector<Record> effects;
   const auto room = [&effects] { return effects.size() < 2 * limits::kExpiryKeys; };
-  each_due(view.store.terms().due, view.clock, from.terms, [&](const Record& item) {
+  each_due(view.store.terms().due, view.clock, [&](const Record& item) {
     const std::optional<StoredTerm> term = term_of(newest(item, view));
     if (!term || term->lease != 0 || term->deadline > view.clock) return true;
     const Record* key = view.latest(item.key(), Space::kData);
@@ -41,7 +37,7 @@ std::vector<Record> expired(const WriteView& view, ExpiryPlace& from) {
     return room();
   });
   if (!room()) return effects;
-  each_due(view.store.leases().due, view.clock, from.leases, [&](const Record& item) {
+  each_due(view.store.leases().due, view.clock, [&](const Record& item) {
     const std::optional<StoredLease> lease = lease_of(newest(item, view));
     if (!lease || lease->deadline > view.clock) return true;
     add_end_of_lease(lease_id(item.key()), true, view, effects);

@@ -2,25 +2,13 @@
 // through what is committed, in the order of the deadlines, and holds each against the tail of its log: what has been
 // renewed there lives. What it finds is one entry, like a client's write. Pure.
 #pragma once
-#include <cstdint>
-#include <string>
 #include <vector>
 
 #include "core/replica/evaluation.hpp"
 
 namespace kvd {
 
-// How far it has looked, while what it found before is not committed.
-struct ExpiryPlace {
-  struct In {
-    uint64_t deadline = 0;
-    std::string key;
-  };
-  In terms;
-  In leases;
-};
-
 // The effects of the next entry: of about limits::kExpiryKeys keys, and one lease more. Empty: there is nothing.
-std::vector<Record> expired(const WriteView& view, ExpiryPlace& from);
+std::vector<Record> expired(const WriteView& view);
 
 }  // namespace kvd

@@ -64,11 +64,10 @@ struct Leading {
   std::map<Member, Instant> unlinked_since;            // of the in-sync set
   Instant propose_after{};
   Instant hand_over_at{};
-  Instant yield_at{};  // to one that has a disk
-  ExpiryPlace expiry;  // how far it was looked for what ends by its time, since one of these was committed:
-  std::deque<Revision> expiring;  // the entries that end something
-  size_t turn_bytes = 0;          // sent to followers in this turn of the loop
-  LinkId served;                  // who was the first to be sent something in the last one
+  Instant yield_at{};     // to one that has a disk
+  Revision expiring;      // of the newest entry that ends something by its time
+  size_t turn_bytes = 0;  // sent to followers in this turn of the loop
+  LinkId served;          // who was the first to be sent something in the last one
 };
 
 }  // namespace kvd

@@ -164,23 +164,15 @@ WriteEvaluator::Room Replica::room() const {
 }
 
 // What has come to its end by the log's clock is deleted as a client's write would be: under the same conditions, but
-// for want of room. Nobody waits for it.
+// for want of room. Nobody waits for it, so that one such entry at a time is enough: writes come in between.
 void Replica::expire_what_is_due() {
-  std::deque<Revision>& entries = leader()->expiring;
-  while (!entries.empty() && entries.front() <= commit_) {
-    entries.pop_front();
-    leader()->expiry = {};
-  }
-  if (!store_.has_due() || stopping_ || move_ || too_few_in_sync()) return;
-  const WriteEvaluator& evaluator = leader()->evaluator;
+  if (!store_.has_due() || leader()->expiring > commit_ || stopping_ || move_ || too_few_in_sync()) return;
   const uint64_t now = clock_.ms() + (mutated(Mutation::kExpiredEarly) ? 200 : 0);
-  while (entries.size() < limits::kExpiryEntries && evaluator.tail().keys() < limits::kUncommittedKeys / 2) {
-    std::vector<Record> effects = evaluator.expire(now, leader()->expiry);
-    if (effects.empty()) return write_clock();
-    for (const Record& effect : effects) counters_.expired += effect.expired() ? 1 : 0;
-    append_entry(std::move(effects));
-    entries.push_back(log_.last().revision);
-  }
+  std::vector<Record> effects = leader()->evaluator.expire(now);
+  if (effects.empty()) return write_clock();
+  for (const Record& effect : effects) counters_.expired += effect.expired() ? 1 : 0;
+  append_entry(std::move(effects));
+  leader()->expiring = log_.last().revision;
 }
 
 // A restart of all goes on from where the newest entry says that the clock stood. While nobody writes, one with nothing

@@ -31,9 +31,7 @@ class WriteEvaluator {
   std::optional<Evaluation> recall(const WriteCall& call, uint64_t clock) const;
   Evaluation evaluate(WriteCall& call, const Room& room) const;
   // What is to end at this time of the log's clock. Empty: nothing.
-  std::vector<Record> expire(uint64_t clock, ExpiryPlace& from) const {
-    return expired(view(0, clock), from);
-  }
+  std::vector<Record> expire(uint64_t clock) const { return expired(view(0, clock)); }
 
   // What becomes of the log, entry by entry.
   void note_appended(const Entry& entry) { tail_.note(entry); }
