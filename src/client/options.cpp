@@ -2,6 +2,7 @@
 #include "client/options.hpp"
 
 #include <fmt/format.h>
+#include <sysexits.h>
 
 #include <algorithm>
 #include <utility>
@@ -29,11 +30,6 @@ std::string read_name(CommandLine& line, const std::string& flag, const std::str
   const std::string name = line.text(flag, otherwise);
   if (name.empty() || name.size() > 255) line.complain_of("--" + flag, "give 1 to 255 characters");
   return name;
-}
-
-std::string read_needed(CommandLine& line, const std::string& flag, const char* remedy) {
-  if (!line.has(flag)) line.complain(flag, remedy);
-  return line.text(flag, "");
 }
 
 Duration read_grace(CommandLine& line) {
@@ -134,6 +130,7 @@ std::vector<ClientEntry> make_entries() {
        read_hosts_sync},
   };
   for (ClientEntry& entry : store_entries()) entries.push_back(std::move(entry));
+  for (ClientEntry& entry : config_entries()) entries.push_back(std::move(entry));
   return entries;
 }
 
@@ -147,6 +144,29 @@ const ClientEntry* find(const std::string& name) {
   const auto same = [&name](const ClientEntry& entry) { return entry.spec.name == "kvd " + name; };
   const auto found = std::find_if(entries.begin(), entries.end(), same);
   return found == entries.end() ? nullptr : &*found;
+}
+
+// The commands that begin with that word and another one.
+std::vector<const CommandSpec*> family_of(const std::string& word) {
+  std::vector<const CommandSpec*> family;
+  for (const ClientEntry& entry : all_entries()) {
+    if (entry.spec.name.starts_with("kvd " + word + " ")) family.push_back(&entry.spec);
+  }
+  return family;
+}
+
+// For a first word without a second one that makes a command.
+CommandEnd end_of_family(const std::string& word, const std::vector<std::string>& arguments) {
+  std::vector<std::string> names;
+  std::string help;
+  for (const CommandSpec* spec : family_of(word)) {
+    names.push_back(spec->name);
+    help += fmt::format("{} {}\n  {}\n", spec->name, spec->usage, spec->does);
+  }
+  const std::string given = arguments.empty() ? "" : arguments.front();
+  if (given == "--help" || given == "-h") return {0, help + "Each of them says more with --help.\n"};
+  return {EX_USAGE, fmt::format("{}{}{}: there is no such command; there are {}", word,
+                                given.empty() ? "" : " ", given, fmt::join(names, ", "))};
 }
 
 }  // namespace
@@ -173,21 +193,30 @@ std::vector<Address> read_servers(CommandLine& line) {
   return servers;
 }
 
+std::string read_needed(CommandLine& line, const std::string& flag, const char* remedy) {
+  if (!line.has(flag)) line.complain(flag, remedy);
+  return line.text(flag, "");
+}
+
 std::vector<CommandSpec> client_specs() {
   std::vector<CommandSpec> specs;
   for (const ClientEntry& entry : all_entries()) specs.push_back(entry.spec);
   return specs;
 }
 
-bool is_client_command(const std::string& name) { return find(name) != nullptr; }
+bool is_client_command(const std::string& name) { return find(name) != nullptr || !family_of(name).empty(); }
 
 Result<ClientCommand, CommandEnd> parse_client_command(const std::string& name,
                                                        const std::vector<std::string>& arguments,
                                                        const Surroundings& surroundings) {
-  const ClientEntry& client = *find(name);
-  auto line = CommandLine::parse(client.spec, arguments, surroundings.variable);
+  const ClientEntry* client = find(name);
+  const bool two_words = client == nullptr && !arguments.empty();
+  if (two_words) client = find(name + " " + arguments.front());
+  if (client == nullptr) return Failure<CommandEnd>(end_of_family(name, arguments));
+  auto line = CommandLine::parse(client->spec, {arguments.begin() + (two_words ? 1 : 0), arguments.end()},
+                                 surroundings.variable);
   if (!line) return Failure<CommandEnd>(std::move(line.error()));
-  ClientCommand command = client.read(*line, surroundings);
+  ClientCommand command = client->read(*line, surroundings);
   if (line->end()) return Failure<CommandEnd>(*line->end());
   return command;
 }

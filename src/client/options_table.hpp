@@ -19,7 +19,12 @@ struct ClientEntry {
 CommandSpec client_spec_of(const char* name, const char* usage, const char* does, std::string notes,
                            std::vector<FlagSpec> flags);
 std::vector<Address> read_servers(CommandLine& line);
+FlagSpec timeout_flag();
+StoreAccess read_access(CommandLine& line);  // of a command with that flag
+// The value of a flag that may not be missing; `remedy` says what to give.
+std::string read_needed(CommandLine& line, const std::string& flag, const char* remedy);
 
-std::vector<ClientEntry> store_entries();  // get, put, del, ls, txn, add, watch
+std::vector<ClientEntry> store_entries();   // get, put, del, ls, txn, add, watch
+std::vector<ClientEntry> config_entries();  // config sync, config status
 
 }  // namespace kvd::client

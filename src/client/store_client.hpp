@@ -20,6 +20,9 @@ struct StoreRequest {
   std::string body{};
 };
 
+// 128 bits, as nobody may draw the same as long as either is remembered.
+std::string draw_idempotency_key();
+
 // The exit codes of the store's commands, with the line that tells why.
 using StoreFailure = CommandEnd;
 

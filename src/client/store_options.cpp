@@ -17,10 +17,6 @@ namespace {
 constexpr int64_t kTimeoutMs = 10'000;
 constexpr int64_t kTimeoutMsMax = 600'000;
 
-StoreAccess read_access(CommandLine& line) {
-  return {read_servers(line), line.span("timeout", milliseconds(kTimeoutMs), 1, kTimeoutMsMax)};
-}
-
 void check_key(CommandLine& line, const std::string& what, const std::string& key) {
   if (key.empty() || key.size() > limits::kKeyBytes)
     line.complain_of(what, fmt::format("give a key of 1 to {} bytes", limits::kKeyBytes));
@@ -139,13 +135,21 @@ ClientCommand read_watch(CommandLine& line, const Surroundings&) {
 
 CommandSpec store_spec_of(const char* name, const char* usage, size_t operands, const char* does,
                           std::string notes, std::vector<FlagSpec> flags) {
-  flags.push_back({"timeout", "MS", "how long each request may take, with its repetitions (10000)"});
+  flags.push_back(timeout_flag());
   CommandSpec spec = client_spec_of(name, usage, does, std::move(notes), std::move(flags));
   spec.operands = operands;
   return spec;
 }
 
 }  // namespace
+
+FlagSpec timeout_flag() {
+  return {"timeout", "MS", "how long each request may take, with its repetitions (10000)"};
+}
+
+StoreAccess read_access(CommandLine& line) {
+  return {read_servers(line), line.span("timeout", milliseconds(kTimeoutMs), 1, kTimeoutMsMax)};
+}
 
 std::vector<ClientEntry> store_entries() {
   const FlagSpec linear{"linear", nullptr, "the newest state there is, confirmed by the leader"};

@@ -1,0 +1,48 @@
+// A watch stream of a prefix, with its state, into a ConfigMirror, from whichever server: where one ends, or says for
+// some seconds that it does not hear the leader, another one is asked, and tells the state anew. So nothing has to be
+// resumed, and a server whose history is another one cannot be mistaken. Loop thread only.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/time.hpp"
+#include "client/config_mirror.hpp"
+#include "client/http_client.hpp"
+#include "net/loop.hpp"
+
+namespace kvd::client {
+
+struct ConfigStreamEvents {
+  std::function<void()> on_news;                       // lines have come; once for all that came together
+  std::function<void(const std::string&)> on_refused;  // a server takes no such request: the stream is over
+  std::function<void(const std::string&)>
+      on_all_away;  // no server could be asked, for this reason; once until one can
+};
+
+class ConfigStream {
+ public:
+  // Begins in a later turn. `client` outlives it. `progress`: how often the leader is asked whether there is more; 0: as
+  // often as servers do by themselves. Whoever is told of a refusal may destroy it.
+  ConfigStream(net::Loop& loop, HttpClient& client, const std::string& prefix, size_t servers,
+               Duration progress, ConfigStreamEvents events);
+
+  const ConfigMirror& mirror() const { return mirror_; }
+
+ private:
+  void on_head(const Response& head);
+  void on_line(const std::string& text);
+  void try_on(const std::string& why);
+  void note_failure(const std::string& why);
+
+  ConfigMirror mirror_;
+  size_t servers_;
+  ConfigStreamEvents events_;
+  size_t failures_ = 0;  // in a row
+  net::NextTurn news_;
+  net::Timer stale_;
+  std::unique_ptr<HttpCall> call_;
+};
+
+}  // namespace kvd::client
