@@ -88,13 +88,13 @@ void ConfigPresence::renew() {
   request.method = "PUT";
   request.target = [lease = lease_] { return fmt::format("/v1/leases/{}", lease); };
   request.silence = kLeaseAnswer;
-  HttpEvents events;
-  events.on_failed = [](const std::string&) { return true; };
-  events.on_answer = [this](const Response& answer) {
-    if (answer.status == 410) return grant();
-    answer.status < 300 ? renew_.start(kRenewPace) : lease_call_->try_again();
-  };
-  lease_call_ = std::make_unique<HttpCall>(client_, std::move(request), std::move(events));
+  lease_call_ = std::make_unique<HttpCall>(client_, std::move(request),
+                                           answered(lease_call_, &ConfigPresence::on_renewed));
+}
+
+void ConfigPresence::on_renewed(const Response& answer) {
+  if (answer.status == 410) return grant();
+  answer.status < 300 ? renew_.start(kRenewPace) : lease_call_->try_again();
 }
 
 // ---- the record ----

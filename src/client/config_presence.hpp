@@ -31,6 +31,7 @@ class ConfigPresence {
   void grant();
   void on_granted(const Response& answer);
   void renew();
+  void on_renewed(const Response& answer);
   void write();
   void on_written(const Response& answer);
   void finish();

@@ -15,16 +15,18 @@
 namespace kvd::client {
 
 struct ConfigStreamEvents {
-  std::function<void()> on_news;                       // lines have come; once for all that came together
-  std::function<void(const std::string&)> on_refused;  // a server takes no such request: the stream is over
-  std::function<void(const std::string&)>
-      on_all_away;  // no server could be asked, for this reason; once until one can
+  // Lines have come: once for all that came together.
+  std::function<void()> on_news;
+  // A server takes no such request: the stream is over.
+  std::function<void(const std::string& why)> on_refused;
+  // No server tells what is newest: once until one does.
+  std::function<void(const std::string& why)> on_all_away;
 };
 
 class ConfigStream {
  public:
-  // Begins in a later turn. `client` outlives it. `progress`: how often the leader is asked whether there is more; 0: as
-  // often as servers do by themselves. Whoever is told of a refusal may destroy it.
+  // Begins in a later turn. `client`, which knows so many `servers`, outlives it. `progress`: how often the leader is
+  // asked whether there is more; 0: as often as servers do by themselves. Whoever is told of a refusal may destroy it.
   ConfigStream(net::Loop& loop, HttpClient& client, const std::string& prefix, size_t servers,
                Duration progress, ConfigStreamEvents events);
 

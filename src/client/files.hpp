@@ -1,4 +1,5 @@
-// Files by their descriptors: owned, and read and written as a whole. Blocking; any thread.
+// Files by their descriptors, which have an owner, and read and written as a whole. Blocking calls; any thread, one at
+// a time.
 #pragma once
 #include <unistd.h>
 

@@ -22,17 +22,28 @@ std::string completed(const std::vector<std::string>& words) {
   CommandSpec send{"kvd send", "[FILE|-]", "Sends."};
   send.flags = {{"0", nullptr, "NUL"}};
   send.operands = 1;
-  return complete({program, lock, look, send}, words);
+  const CommandSpec keep{"kvd stuff keep", "", "Keeps.", {{"all", nullptr, "all of it"}}};
+  const CommandSpec show{"kvd stuff show", "FILE", "Shows."};
+  return complete({program, lock, look, send, keep, show}, words);
 }
 
 }  // namespace
 
 TEST_CASE("the first word is a subcommand or a flag of the program") {
-  CHECK(completed({}) == "lock\tLocks.\nlook\tLooks.\nsend\tSends.\n:none\n");
+  CHECK(completed({}) == "lock\tLocks.\nlook\tLooks.\nsend\tSends.\nstuff\tseveral commands\n:none\n");
   CHECK(completed({"loc"}) == "lock\tLocks.\n:none\n");
   CHECK(completed({"--s"}) == "--sync\twhen\n:none\n");
   CHECK(completed({"--v"}) == "--version\tprint the version and exit\n:none\n");
   CHECK(completed({"--alone", "lo"}) == ":none\n");  // kvd takes subcommands in the first place only
+}
+
+TEST_CASE("a subcommand may have two words") {
+  CHECK(completed({"st"}) == "stuff\tseveral commands\n:none\n");
+  CHECK(completed({"stuff", ""}) == "keep\tKeeps.\nshow\tShows.\n:none\n");
+  CHECK(completed({"stuff", "s"}) == "show\tShows.\n:none\n");
+  CHECK(completed({"stuff", "keep", "--"}) == "--help\tprint this and exit\n--all\tall of it\n:none\n");
+  CHECK(completed({"stuff", "other", ""}) == ":none\n");
+  CHECK(completed({"lock", "keep", ""}) == "--\tthe command follows\n:none\n");
 }
 
 TEST_CASE("a flag of a subcommand is its own") {
