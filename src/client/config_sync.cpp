@@ -57,11 +57,12 @@ void ConfigSync::on_news() {
   if (stopping_) return;
   const ConfigMirror& mirror = stream_->mirror();
   if (!mirror.is_whole()) return;
+  if (may_publish() && taken_ != mirror.changes()) {
+    taken_ = mirror.changes();
+    publish();
+  }
   const auto own = mirror.records().find(options_.node);
   presence_->on_seen(mirror.revision(), own == mirror.records().end() ? "" : own->second);
-  if (!may_publish() || taken_ == mirror.changes()) return;
-  taken_ = mirror.changes();
-  publish();
 }
 
 // What this node had, it has: a server that lags, or has lost its leader, takes nothing of it back. Where the leader
