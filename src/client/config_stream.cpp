@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/percent.hpp"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr size_t kConfigLineBytes = 128 << 20;  // the largest value, each byte of it escaped
 constexpr Duration kStaleTooLong = seconds(5);
+constexpr Duration kSilenceLeast = seconds(3);
 
 }  // namespace
 
@@ -25,12 +27,12 @@ ConfigStream::ConfigStream(net::Loop& loop, HttpClient& client, const std::strin
       stale_(loop.get(), [this] { try_on("the server does not hear the leader"); }) {
   HttpRequest request;
   request.method = "GET";
-  const std::string often = progress == Duration(0) ? "" : fmt::format("&progress={}", to_ms(progress));
-  request.target = [prefix, often] {
-    return fmt::format("/v1/watch?prefix={}&state=1&read=linear{}", percent_encode(prefix), often);
-  };
+  const std::string target = fmt::format("/v1/watch?prefix={}&state=1&read=linear&progress={}",
+                                         percent_encode(prefix), to_ms(progress));
+  request.target = [target] { return target; };
   request.stream = true;
   request.line_bytes = kConfigLineBytes;
+  request.silence = std::max(3 * progress, kSilenceLeast);
   HttpEvents http;
   http.on_failed = [this](const std::string& why) {
     note_failure(why);

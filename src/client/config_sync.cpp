@@ -12,6 +12,7 @@ namespace kvd::client {
 namespace {
 
 constexpr Duration kDirectoryPause = seconds(2);
+constexpr Duration kSyncProgress = seconds(2);
 constexpr int kCommandNotRun = 126;  // as shells have it
 
 }  // namespace
@@ -40,7 +41,7 @@ int ConfigSync::run() {
                           options_.to));
   };
   stream_ = std::make_unique<ConfigStream>(loop_, client_, options_.prefix, options_.servers.size(),
-                                           Duration(0), std::move(events));
+                                           kSyncProgress, std::move(events));
   presence_ = std::make_unique<ConfigPresence>(loop_, client_, options_.prefix, options_.node);
   if (const auto& published = directory_->published()) {
     floor_ = published->at;

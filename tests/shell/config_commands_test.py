@@ -11,7 +11,7 @@ import fake_server
 from fake_server import ClientTest, FakeServer, refusing_name
 
 DONE, NOT_WELL, REFUSED, UNAVAILABLE, IO_ERROR = 0, 1, 65, 69, 74
-WATCH = '/v1/watch?prefix=app%2F&state=1&read=linear'
+WATCH = '/v1/watch?prefix=app%2F&state=1&read=linear&progress='
 RECORD = '/v1/kv/app/.running/n1'
 # What the command prints: the revision, and the names of the files with what is in them.
 SHOW = 'cd "$KVD_CONFIG_DIR" && echo $KVD_CONFIG_REVISION $(for f in *; do [ -f $f ] && echo $f=$(cat $f); done)'
@@ -50,7 +50,7 @@ class ConfigTest(ClientTest):
             self.waiting[server, exchange.method, exchange.target].append(exchange)
         return self.waiting[server, method, what].pop(0)
 
-    def opened(self, *lines, server=None, what=WATCH, fields=''):
+    def opened(self, *lines, server=None, what=WATCH + '2000', fields=''):
         exchange = self.call('GET', what, server)
         exchange.connection.sendall(
             f'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nKvd-Revision: 1\r\n{fields}\r\n'.encode())
@@ -140,6 +140,7 @@ class Sync(ConfigTest):
         self.assertEqual({**self.told(revision=24), 'time': ''}, {**record, 'time': ''})
         # The lease is renewed, and another one taken when it is over.
         self.call('PUT', '/v1/leases/7').answer(200, {'left_ms': 10000})
+        exchange.say(put('.running/n1', 24, json.dumps(record)), progress(25))
         self.call('PUT', '/v1/leases/7').answer(410, {'detail': 'over'})
         self.granted(lease=30)
         self.told(revision=31, state='running', lease=30)
@@ -203,7 +204,7 @@ class Sync(ConfigTest):
         other = FakeServer()
         self.addCleanup(other.close)
         running = self.sync('--exec', SHOW, servers=[self.server.name, other.name])
-        exchange = self.opened(put('a', 3, '1', state=True), synced(20), put('a', 21, '2'))
+        exchange = self.opened(put('a', 3, '1', state=True), put('a', 21, '2', state=True), synced(21))
         self.assertEqual(running.line(), '21 a=2')
         exchange.say({'type': 'gone', 'revision': 21, 'oldest': 1, 'reason': 'stopping'})
         exchange = self.opened(put('a', 3, '1', state=True), synced(19), server=other)
@@ -239,7 +240,7 @@ class Sync(ConfigTest):
         self.assertEqual(running.line(), '3 a=1')
         exchange.close()
         for _ in range(3):
-            self.call('GET', WATCH).answer(503, {'detail': 'not now'})
+            self.call('GET', WATCH + '2000').answer(503, {'detail': 'not now'})
         self.assertEqual(self.files(), {'a': b'1'})
         self.opened(put('a', 7, '2', state=True), synced(9))
         self.assertEqual(running.line(), '7 a=2')
@@ -307,14 +308,14 @@ class Sync(ConfigTest):
 
     def test_a_server_that_knows_no_watches(self):
         running = self.sync()
-        self.call('GET', WATCH).answer(404, {'detail': 'no such path'})
+        self.call('GET', WATCH + '2000').answer(404, {'detail': 'no such path'})
         code, printed, errors = running.end()
         self.assertEqual((code, printed), (REFUSED, ''))
         self.assertIn('404: no such path', errors[0])
 
 
 class Status(ConfigTest):
-    what = WATCH + '&progress=100'
+    what = WATCH + '100'
 
     def lease(self, number, status):
         exchange = self.server.next()
