@@ -90,17 +90,22 @@ def without_usage(text):
     return sentence, synopsis, rest.split('Options:\n', 1)[1]
 
 
+def commands_below(kvd, *words):
+    """The subcommands that begin with these words, each as its words."""
+    answer = subprocess.run([kvd, 'complete', *words, ''], capture_output=True, text=True, check=True).stdout
+    return [(*words, line.split('\t')[0]) for line in answer.split('\n') if '\t' in line and not line.startswith('-')]
+
+
 def program_markdown(kvd, pages):
     """kvd(1): what kvd --help says, then each subcommand's."""
-    answer = subprocess.run([kvd, 'complete', ''], capture_output=True, text=True, check=True).stdout
-    commands = [line.split('\t')[0] for line in answer.split('\n') if '\t' in line]
+    commands = [command for first in commands_below(kvd) for command in commands_below(kvd, *first) or [first]]
     sentence, synopsis, options = without_usage(help_of(kvd))
     parts = [f'# NAME\n\n{sentence.replace(":", " -", 1)}\n',
              f'# SYNOPSIS\n\n{block(synopsis)}',
              f'# OPTIONS\n\n{block(options)}']
     for command in commands:
-        sentence, synopsis, options = without_usage(help_of(kvd, command))
-        parts.append(f'# KVD {command.upper()}\n\n{sentence}\n\n{block(synopsis)}\nOptions:\n\n{block(options)}')
+        sentence, synopsis, options = without_usage(help_of(kvd, *command))
+        parts.append(f'# KVD {" ".join(command).upper()}\n\n{sentence}\n\n{block(synopsis)}\nOptions:\n\n{block(options)}')
     also = ', '.join(f'**kvd-{page}**(7)' for page in sorted(pages))
     return '\n'.join([*parts, f'# SEE ALSO\n\n{also}\n'])
 
