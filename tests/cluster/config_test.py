@@ -1,7 +1,6 @@
 #!/usr/bin/python3
-"""kvd config sync and kvd config status with real servers: a directory that is whole whatever becomes of the servers, of
-the network of a node, or of the process that keeps it, and a status that is right about all of them. Usage:
-config_test.py KVD CASE"""
+"""kvd config sync and kvd config status with real servers: a directory that is whole whatever becomes of the servers or
+of the process that keeps it, and a status that is right about all of them. Usage: config_test.py KVD CASE"""
 import contextlib
 import json
 import os

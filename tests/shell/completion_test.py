@@ -64,8 +64,8 @@ class Shell(unittest.TestCase):
     def check_all(self, ask):
         for line, words in {
                 'kvd lo': ['lock'],
-                'kvd ': ['add', 'config', 'del', 'elect', 'export', 'get', 'hosts-sync', 'inspect', 'lock', 'ls', 'put', 'txn',
-                         'watch', 'work'],
+                'kvd ': ['add', 'config', 'del', 'elect', 'export', 'get', 'hosts-sync', 'inspect', 'lock', 'ls', 'put',
+                         'txn', 'watch', 'work'],
                 'kvd --data': ['--data-dir'], 'kvd lock a --gr': ['--grace'], 'kvd lock a ': ['--'],
                 'kvd --log-format ': ['json', 'logfmt'], 'kvd --sync int': ['interval:'],
                 'kvd inspect pl': ['place', 'plain'], 'kvd txn pl': ['place', 'plain'],

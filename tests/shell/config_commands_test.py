@@ -118,7 +118,8 @@ class Sync(ConfigTest):
         exchange.say(put('d/e', 7, 'z'))
         self.assertEqual(running.line(), '7 a=x b=y')
         self.assertEqual(self.files(), {'a': b'x', 'b': b'y', 'd/e': b'z'})
-        exchange.say({'type': 'put', 'key': 'app/.c', 'value_b64': 'AP8=', 'revision': 8, 'more': True}, delete('d/e', 8))
+        exchange.say({'type': 'put', 'key': 'app/.c', 'value_b64': 'AP8=', 'revision': 8, 'more': True},
+                     delete('d/e', 8))
         self.told_at_last(revision=8, state='running', exit=0)
         self.assertEqual(self.files(), {'a': b'x', 'b': b'y', '.c': b'\x00\xff'})
         running.line()
@@ -349,7 +350,8 @@ class Status(ConfigTest):
         code, printed, errors = running.end()
         self.assertEqual((code, errors), (NOT_WELL, []))
         self.assertEqual(printed.splitlines(), [
-            'revision 3 of app/, 1 key', 'n1\t3\trunning\talive\tcurrent', 'n2\t2\trunning\tblind since T or later\tbehind',
+            'revision 3 of app/, 1 key', 'n1\t3\trunning\talive\tcurrent',
+            'n2\t2\trunning\tblind since T or later\tbehind',
             'n3\t3\tfailed: the command ended with 2\tblind since T or later\tcurrent',
             "n4\t0\tapplying: the record is none of kvd config sync's\tblind since ? or later\tbehind"])
 
@@ -361,8 +363,8 @@ class Status(ConfigTest):
         self.lease(5, 200)
         code, printed, errors = running.end()
         self.assertEqual((code, errors), (DONE, []))
-        node = {'node': 'n1', 'revision': 3, 'digest': digest, 'state': 'running', 'lease': 5, 'time': 'T', 'alive': True,
-                'current': True}
+        node = {'node': 'n1', 'revision': 3, 'digest': digest, 'state': 'running', 'lease': 5, 'time': 'T',
+                'alive': True, 'current': True}
         self.assertEqual(json.loads(printed),
                          {'prefix': 'app/', 'revision': 3, 'digest': digest, 'keys': 1, 'nodes': [node]})
 
