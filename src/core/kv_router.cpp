@@ -107,14 +107,18 @@ void KvRouter::on(const CallCancelled& message) {
   if (it != requests_.end()) forget(it);
 }
 
-// A listing of nothing, of the leader.
-void KvRouter::on(const ConfirmWanted&) {
+void KvRouter::on(Ask&& message) {
   const Token token = kOthersBit | ++others_taken_;
-  Request& request = keep(token, 0, out_.config.leader_silence * 2);
-  request.operation = ListKeys{};
-  request.linear = request.of_watch = true;
+  Request& request = keep(token, operation_bytes(message.operation), message.timeout);
+  request.write = is_write(message.operation);
+  request.operation = std::move(message.operation);
+  request.linear = true;
+  request.asker = message.by == Ask::By::kWatch ? Asker::kWatch : Asker::kLeaseKeeper;
+  request.number = message.token;
   if (stopping_) {
     fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
+  } else if (request.write && full()) {
+    fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in this server");
   } else {
     route(token, request);
   }
@@ -127,7 +131,9 @@ void KvRouter::on_forward(const PeerSaid& said, Forward forward) {
   Request& request = keep(token, operation_bytes(operation), forward.timeout);
   request.write = is_write(operation);
   request.linear = true;
-  request.from = std::pair(said.link, forward.request);
+  request.asker = Asker::kServer;
+  request.from = said.link;
+  request.number = forward.request;
   request.where = Where::kReplica;
   // One hop at most: whether we lead or not, our replica answers.
   if (std::holds_alternative<QueryStatus>(operation)) {
@@ -314,7 +320,7 @@ void KvRouter::on(const PeerUp& message) {
 void KvRouter::on(const PeerDown& message) {
   if (!message.dialed) {
     for (auto& [token, request] : requests_) {
-      if (request.from && request.from->first == message.link) request.from->first = LinkId(0);
+      if (request.from == message.link) request.from = LinkId(0);
     }
     out_.replica.post(SenderGone{message.link});
     return;
@@ -405,7 +411,7 @@ void KvRouter::on(Answered&& message) {
   }
   auto it = requests_.find(message.token);
   if (it == requests_.end()) return;  // expired or cancelled
-  if (!it->second.from && again_elsewhere(it->second, message.answer)) return;
+  if (it->second.asker != Asker::kServer && again_elsewhere(it->second, message.answer)) return;
   finish(it, std::move(message.answer), message.revision);
 }
 
@@ -416,7 +422,7 @@ void KvRouter::on_forward_result(ForwardResult result) {
   bool done = !std::holds_alternative<Failed>(result.answer);
   if (done && result.revision > applied_ && request.write) {
     // Answered once this server has it too, so that its clients always read their own writes here.
-    leave_order(result.request, request);
+    if (request.ordered) leave_order(result.request, request);
     request.where = Where::kApplied;
     request.answer = std::move(result.answer);
     request.revision = result.revision;
@@ -462,14 +468,20 @@ void KvRouter::finish(Requests::iterator it, Answer answer, Revision revision) {
     ++refused_;
     if (request.in_doubt && request.write) failed->outcome = Outcome::kUnknown;
   }
-  if (request.of_watch) {
-    const bool failed = std::holds_alternative<Failed>(answer);
-    out_.watch.post(Confirmed{failed ? std::nullopt : std::optional(revision)});
-  } else if (!request.from) {
-    reply(RequestId(it->first), std::move(answer), revision);
-  } else if (request.from->first != LinkId(0)) {
-    out_.emit(
-        LinkSend{request.from->first, ForwardResult{request.from->second, std::move(answer), revision}});
+  switch (request.asker) {
+    case Asker::kClient:
+      reply(RequestId(it->first), std::move(answer), revision);
+      break;
+    case Asker::kServer:
+      if (request.from != LinkId(0))
+        out_.emit(LinkSend{request.from, ForwardResult{request.number, std::move(answer), revision}});
+      break;
+    case Asker::kWatch:
+      out_.watch.post(Answered{request.number, std::move(answer), revision});
+      break;
+    case Asker::kLeaseKeeper:
+      out_.lease_keeper.post(Answered{request.number, std::move(answer), revision});
+      break;
   }
   forget(it);
 }

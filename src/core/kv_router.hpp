@@ -32,7 +32,7 @@ class KvRouter {
 
  private:
   // A token names a request in here and at the replica: a client's is its RequestId, one that another server
-  // forwarded to us, or watch has asked for, has the highest bit set.
+  // forwarded to us, or another actor has asked for, has the highest bit set.
   using Token = uint64_t;
   enum class Where : uint8_t {
     kRevision,  // a local read, until this server has min_revision
@@ -42,6 +42,12 @@ class KvRouter {
     kBehind,    // a write, not sent before those before it on its connection
     kApplied,   // done by the leader; answered when this server has it too
   };
+  enum class Asker : uint8_t {
+    kClient,
+    kServer,  // another one's client
+    kWatch,
+    kLeaseKeeper,
+  };
   struct Request {
     Operation operation;
     size_t bytes = 0;             // of keys and values
@@ -50,7 +56,7 @@ class KvRouter {
     bool write = false;
     bool in_doubt = false;  // an earlier attempt may have been applied
     bool linear = false;
-    bool of_watch = false;  // nobody's but watch's
+    Asker asker = Asker::kClient;
     bool followed = false;  // a write: one behind it on its connection was sent and given up, and may be done
     bool ordered =
         false;          // a client's write, not done yet: those behind it on its connection may have to wait
@@ -58,10 +64,11 @@ class KvRouter {
     Revision min_revision;
     Instant deadline{};
     Where where = Where::kNowhere;
-    std::optional<LinkId> link;                       // kLeader: to whom
-    std::optional<std::pair<LinkId, uint64_t>> from;  // forwarded to us: answer there
-    std::optional<Answer> answer;                     // kApplied
-    Revision revision;                                // kApplied
+    std::optional<LinkId> link;    // kLeader: to whom
+    LinkId from;                   // kServer: answer there; 0: nobody is left there
+    uint64_t number = 0;           // ... by its number; kWatch, kLeaseKeeper: by its token
+    std::optional<Answer> answer;  // kApplied
+    Revision revision;             // kApplied
   };
 
   using Requests = std::map<Token, Request>;
@@ -74,7 +81,7 @@ class KvRouter {
   void on(RoleChanged&& message);
   void on(const Applied& message);
   void on(Answered&& message);
-  void on(const ConfirmWanted& message);
+  void on(Ask&& message);
   void on(const StopRequested& message);
 
   bool answered_here(const Operation& read) const;

@@ -68,6 +68,9 @@ enum class Mutation : uint8_t {
   kDeposedClockKept,      //     ... what it showed to a leader that was deposed without knowing it
   kDueByCommitted,        //  8: what ends is decided by what is committed, whatever the tail makes of it
   kRenewalUnlogged,       //     a lease's renewal is answered without being in the log
+  kFormerHoldEnds,        //     who held a lease before somebody took it up ends it
+  kHoldUnrenewed,         //     a lease that a connection holds is not renewed
+  kHoldKept,              //     ... does not end with its connection
   kTermOutlivesKey,       //     the term of a key that was deleted, or written anew, stays
   kTermKept,              //     a key keeps its term when it is put without one
   kExpiredEarly,          //     a term ends before its time

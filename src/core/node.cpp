@@ -11,6 +11,7 @@
 #include "core/cluster/links.hpp"
 #include "core/cluster/register_keeper.hpp"
 #include "core/kv_router.hpp"
+#include "core/lease_keeper.hpp"
 #include "core/outbox.hpp"
 #include "core/replica/recovery.hpp"
 #include "core/replica/replica.hpp"
@@ -44,6 +45,7 @@ struct Node::Parts {
         replica(out),
         kv_router(out),
         watch(out),
+        lease_keeper(out),
         service_router(out),
         sessions(out),
         services(out, out, out, out, out, out) {}
@@ -68,7 +70,8 @@ struct Node::Parts {
   bool busy() const {
     return !(
         out.links.empty() && out.register_keeper.empty() && out.election.empty() && out.replica.empty() &&
-        out.kv_router.empty() && out.watch.empty() && out.service_router.empty() && out.sessions.empty() &&
+        out.kv_router.empty() && out.watch.empty() && out.lease_keeper.empty() &&
+        out.service_router.empty() && out.sessions.empty() &&
         std::all_of(out.services.begin(), out.services.end(), [](const auto& one) { return one.empty(); }));
   }
 
@@ -102,6 +105,7 @@ struct Node::Parts {
   Replica replica;
   KvRouter kv_router;
   Watch watch;
+  LeaseKeeper lease_keeper;
   ServiceRouter service_router;
   Sessions sessions;
   Services services;
@@ -141,6 +145,8 @@ struct Delivery {
       delivered = out.kv_router.offer(std::move(m));
     } else if (std::holds_alternative<ServiceCall>(m.what)) {
       delivered = out.service_router.offer(std::move(m));
+    } else if (std::holds_alternative<HoldLease>(m.what)) {
+      delivered = out.lease_keeper.offer(std::move(m));
     } else {
       delivered = out.watch.offer(std::move(m));
     }
@@ -149,6 +155,7 @@ struct Delivery {
   void operator()(CallCancelled& m) {
     out.watch.post(m);  // first: a poll that is due becomes a call of the KV router's
     out.kv_router.post(m);
+    out.lease_keeper.post(m);
     out.service_router.post(m);
   }
   void operator()(DiskAnswer& m) { out.replica.post(std::move(m)); }
@@ -195,6 +202,7 @@ struct Delivery {
     out.replica.post(m);
     out.kv_router.post(m);
     out.watch.post(m);
+    out.lease_keeper.post(m);
     out.sessions.post(m);
     out.service_router.post(m);
   }
@@ -301,6 +309,7 @@ void Node::Parts::work() {
   replica.on_time();
   kv_router.on_time();
   watch.on_time();
+  lease_keeper.on_time();
   sessions.on_time();
   std::apply([](auto&... service) { (service.on_time(), ...); }, services);
   service_router.on_time();
@@ -315,6 +324,7 @@ void Node::Parts::work() {
       any |= visit(replica, out.replica);
       any |= visit(kv_router, out.kv_router);
       any |= visit(watch, out.watch);
+      any |= visit(lease_keeper, out.lease_keeper);
       any |= visit(sessions, out.sessions);
       any |= visit_services();
       any |= visit(service_router, out.service_router);
@@ -326,9 +336,9 @@ void Node::Parts::work() {
   if (busy()) replica.flush();  // overload is no reason to stop replicating
   watch.flush();
   if (out.links.empty()) overflowed.clear();
-  wanted_turn =
-      std::min({links.deadline(), register_keeper.deadline(), election.deadline(), replica.deadline(),
-                kv_router.deadline(), watch.deadline(), sessions.deadline(), service_router.deadline()});
+  wanted_turn = std::min({links.deadline(), register_keeper.deadline(), election.deadline(),
+                          replica.deadline(), kv_router.deadline(), watch.deadline(), lease_keeper.deadline(),
+                          sessions.deadline(), service_router.deadline()});
   std::apply(
       [this](auto&... service) {
         wanted_turn = std::min({wanted_turn, service.deadline()...});
@@ -348,7 +358,7 @@ Instant Node::pump(Instant now) {
   for (RequestId id : p.queries) p.kv_router.reply(id, p.status(), p.replica.commit());
   p.queries.clear();
   bool idle = p.recovering() || (p.replica.stopped() && p.kv_router.drained() && p.watch.drained() &&
-                                 p.service_router.drained());
+                                 p.lease_keeper.drained() && p.service_router.drained());
   if (p.stopping && idle) p.out.emit(Exit{0, ""});
   p.trace_effects();
   return std::max(p.wanted_turn, now);
@@ -412,6 +422,7 @@ Status Node::Parts::status() const {
   status.keys = replica.store().size();
   status.terms = replica.store().size(Space::kTerms);
   status.leases = replica.store().size(Space::kLeases);
+  status.leases_held = lease_keeper.held();
   status.value_bytes = replica.store().value_bytes();
   status.store_bytes = replica.store().bytes();
   status.durable = config.self.durable;

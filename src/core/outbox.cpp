@@ -14,6 +14,7 @@ template class AppendBuffer<ElectionMessage>;
 template class AppendBuffer<ReplicaMessage>;
 template class AppendBuffer<KvRouterMessage>;
 template class AppendBuffer<WatchMessage>;
+template class AppendBuffer<LeaseKeeperMessage>;
 template class AppendBuffer<ServiceRouterMessage>;
 template class AppendBuffer<SessionsMessage>;
 template class AppendBuffer<ServiceMessage>;

@@ -100,6 +100,7 @@ struct Outbox {
   Mailbox<ReplicaMessage> replica;
   Mailbox<KvRouterMessage> kv_router;
   Mailbox<WatchMessage> watch;
+  Mailbox<LeaseKeeperMessage> lease_keeper;
   Mailbox<ServiceRouterMessage> service_router;
   Mailbox<SessionsMessage> sessions;
   std::array<Mailbox<ServiceMessage>, kServiceActors> services;  // by ServiceActor
@@ -125,6 +126,7 @@ extern template class AppendBuffer<ElectionMessage>;
 extern template class AppendBuffer<ReplicaMessage>;
 extern template class AppendBuffer<KvRouterMessage>;
 extern template class AppendBuffer<WatchMessage>;
+extern template class AppendBuffer<LeaseKeeperMessage>;
 extern template class AppendBuffer<ServiceRouterMessage>;
 extern template class AppendBuffer<SessionsMessage>;
 extern template class AppendBuffer<ServiceMessage>;

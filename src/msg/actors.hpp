@@ -207,7 +207,7 @@ struct Propose {
   // Whose KV router sent it: another server's, by this link, or our own (0). Its terms ascend: one begins whenever it
   // sends writes elsewhere from there on, and when it hears that one of the present term was refused for nothing but
   // that no writes were taken. It sends that one again, and those of its term that were already behind it are refused
-  // as well.
+  // as well. 0: it has no place among them.
   LinkId from;
   uint64_t term = 0;
 };
@@ -242,15 +242,22 @@ struct RoleChanged {  // from replica
 struct Applied {  // from replica: local reads now see this revision
   Revision revision;
 };
-struct Answered {  // from replica
+struct Answered {  // from replica; and from the KV router, to an Ask
   uint64_t token = 0;
   Answer answer;
   Revision revision;
   bool local = false;  // to a Read that was not linear
 };
-struct ConfirmWanted {};  // from watch: a linear read, of nothing
+// From watch and from the lease keeper: to be done by the leader, and answered to who asks (Answered), by its token. A
+// write whose answer is lost is not repeated.
+struct Ask {
+  enum class By : uint8_t { kWatch, kLeaseKeeper } by = By::kWatch;
+  uint64_t token = 0;
+  Operation operation;
+  Duration timeout{0};
+};
 using KvRouterMessage = std::variant<Call, CallCancelled, PeerUp, PeerDown, PeerSaid, RoleChanged, Applied,
-                                     Answered, ConfirmWanted, StopRequested>;
+                                     Answered, Ask, StopRequested>;
 
 // To watch.
 struct Committed {  // from replica, as soon as reads see it
@@ -264,11 +271,11 @@ struct CopyHeard {  // from replica: whether this server leads, or hears who doe
   bool current = false;
   Duration silent{0};  // if not: the leader, so far
 };
-struct Confirmed {                   // from the KV router: what a linear read found
-  std::optional<Revision> revision;  // none: nobody could be asked
-};
 using WatchMessage = std::variant<Call, CallCancelled, StreamTaken, Committed, HistoryReset, RoleChanged,
-                                  CopyHeard, Answered, Confirmed, StopRequested>;
+                                  CopyHeard, Answered, StopRequested>;
+
+// To the lease keeper.
+using LeaseKeeperMessage = std::variant<Call, CallCancelled, Answered, StopRequested>;
 
 // ---- the coordination services: the router and sessions first, then one actor each ----
 using HolderId = StrongId<struct HolderIdTag>;  // a client's session on this server; 0: none

@@ -23,9 +23,15 @@ constexpr bool comes_before(RequestId a, RequestId b) {
   return static_cast<int32_t>(static_cast<uint32_t>(a.value << 1) - static_cast<uint32_t>(b.value << 1)) < 0;
 }
 
+// A lease that is held by the caller's connection (core/lease_keeper.hpp): it is answered line by line.
+struct HoldLease {
+  uint64_t id = 0;   // of the one to be taken up; 0: a new one
+  GrantLease grant;  // then
+};
+
 struct Call {
   RequestId id;
-  std::variant<StoreCall, ServiceCall, Box<WatchCall>, Box<PollCall>> what;
+  std::variant<StoreCall, ServiceCall, Box<WatchCall>, Box<PollCall>, HoldLease> what;
   // How long it may wait, from its arrival at the node; a service's beyond what the call itself may wait for others.
   Duration timeout{5'000'000};
 };

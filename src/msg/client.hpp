@@ -151,11 +151,18 @@ struct GrantLease {
   uint64_t ttl_ms = 0;  // limits::kLeaseTtlMsMin to limits::kLeaseTtlMsMax
   std::string name;     // for people, at most limits::kLeaseNameBytes
 };
+// Who takes a lease up holds it from then on: it is renewed, and its former holder can neither renew nor end it.
+struct TakeLease {
+  uint64_t id = 0;
+};
 struct RenewLeases {
   std::vector<uint64_t> ids;  // 1 to limits::kLeasesAtOnce
+  // By which hold each of them is held; empty: by anybody's.
+  std::vector<uint64_t> holds;
 };
 struct EndLease {
   uint64_t id = 0;
+  uint64_t hold = 0;  // ... by which it is held; 0: by anybody's
 };
 struct ReadLease {
   uint64_t id = 0;
@@ -169,7 +176,7 @@ struct ListLeases {
 using Operation =
     std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefix, WriteBatch, ChangeSettings, QueryStatus,
                  MoveLeader, ReadSnapshot, DecideLineage, Box<Transaction>, AddNumber, AppendBytes, TouchKey,
-                 GrantLease, RenewLeases, EndLease, ReadLease, ListLeases>;
+                 GrantLease, TakeLease, RenewLeases, EndLease, ReadLease, ListLeases>;
 
 enum class ReadMode { kLocal, kLinear };
 
@@ -233,8 +240,16 @@ struct LeaseGranted {
   uint64_t id = 0;
   uint64_t ttl_ms = 0;
 };
+// A lease's holds are counted: the first is that of its grant.
+inline constexpr uint64_t kHoldOfGrant = 1;
+struct LeaseTaken {
+  uint64_t ttl_ms = 0;
+  uint64_t hold = 0;
+};
 struct LeasesRenewed {
-  std::vector<std::optional<uint64_t>> left_ms;  // of each that was named; none: there is no such lease
+  std::vector<std::optional<uint64_t>> left_ms;  // of each that was named; none: it was not renewed
+  std::vector<uint64_t>
+      taken;  // those which were not, since another hold holds them; else there is no such lease
 };
 struct LeaseEnded {};
 struct LeaseInfo {
@@ -407,6 +422,7 @@ struct Status {
   uint64_t value_bytes = 0;
   uint64_t terms = 0;  // keys that live for a time
   uint64_t leases = 0;
+  uint64_t leases_held = 0;   // by connections to this server
   uint64_t store_bytes = 0;   // about what the copy takes in memory
   bool hears_leader = false;  // or leads
   bool durable = false;       // there is a disk ...
@@ -437,7 +453,7 @@ struct SnapshotPart {  // the entries come before the items; stays within its no
 using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
                             BatchWritten, ConditionFailed, SettingsChanged, Failed, Box<Status>, LeaderMoved,
                             Box<SnapshotPart>, Box<Fenced>, LineageForced, Box<TxnDone>, NumberIs, KeyTouched,
-                            LeaseGranted, LeasesRenewed, LeaseEnded, Box<LeaseFound>, LeaseList>;
+                            LeaseGranted, LeaseTaken, LeasesRenewed, LeaseEnded, Box<LeaseFound>, LeaseList>;
 
 struct StoreAnswer {
   Answer answer;

@@ -131,7 +131,8 @@ bool is_write(const Operation& operation) {
          std::holds_alternative<Box<Transaction>>(operation) ||
          std::holds_alternative<AddNumber>(operation) || std::holds_alternative<AppendBytes>(operation) ||
          std::holds_alternative<TouchKey>(operation) || std::holds_alternative<GrantLease>(operation) ||
-         std::holds_alternative<RenewLeases>(operation) || std::holds_alternative<EndLease>(operation);
+         std::holds_alternative<TakeLease>(operation) || std::holds_alternative<RenewLeases>(operation) ||
+         std::holds_alternative<EndLease>(operation);
 }
 
 size_t transaction_bytes(const Transaction& transaction) {
@@ -151,7 +152,7 @@ size_t operation_bytes(const Operation& operation) {
   if (const auto* transaction = std::get_if<Box<Transaction>>(&operation))
     return transaction_bytes(**transaction);
   if (const auto* renewal = std::get_if<RenewLeases>(&operation))
-    return renewal->ids.size() * sizeof(uint64_t);
+    return (renewal->ids.size() + renewal->holds.size()) * sizeof(uint64_t);
   size_t bytes = 0;
   if (const auto* batch = std::get_if<WriteBatch>(&operation)) {
     for (const BatchOp& op : batch->ops) bytes += op.key.size() + (op.value ? op.value->size() : 0);

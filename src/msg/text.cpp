@@ -223,6 +223,10 @@ std::string text_of(const LeaseInfo& lease) {
   return fmt::format("{} ttl={}ms left={}ms", lease.id, lease.ttl_ms, lease.left_ms);
 }
 
+std::string numbers(const std::vector<uint64_t>& all) {
+  return list(all, [](uint64_t number) { return std::to_string(number); });
+}
+
 struct OperationText {
   std::string operator()(const ReadKey& m) const { return "ReadKey " + quoted(m.key); }
   std::string operator()(const ListKeys& m) const {
@@ -262,10 +266,13 @@ struct OperationText {
   std::string operator()(const GrantLease& m) const {
     return fmt::format("GrantLease ttl={}ms {}", m.ttl_ms, quoted(m.name));
   }
+  std::string operator()(const TakeLease& m) const { return fmt::format("TakeLease {}", m.id); }
   std::string operator()(const RenewLeases& m) const {
-    return "RenewLeases " + list(m.ids, [](uint64_t id) { return std::to_string(id); });
+    return "RenewLeases " + numbers(m.ids) + (m.holds.empty() ? "" : " holds=" + numbers(m.holds));
   }
-  std::string operator()(const EndLease& m) const { return fmt::format("EndLease {}", m.id); }
+  std::string operator()(const EndLease& m) const {
+    return fmt::format("EndLease {}{}", m.id, m.hold == 0 ? "" : fmt::format(" hold={}", m.hold));
+  }
   std::string operator()(const ReadLease& m) const {
     return fmt::format("ReadLease {}{}", m.id, m.keys ? " keys" : "");
   }
@@ -331,10 +338,14 @@ struct AnswerText {
   }
   std::string operator()(const KeyTouched& m) const { return fmt::format("KeyTouched left={}ms", m.left_ms); }
   std::string operator()(const LeaseGranted& m) const { return fmt::format("LeaseGranted {}", m.id); }
+  std::string operator()(const LeaseTaken& m) const {
+    return fmt::format("LeaseTaken ttl={}ms hold={}", m.ttl_ms, m.hold);
+  }
   std::string operator()(const LeasesRenewed& m) const {
-    return "LeasesRenewed " + list(m.left_ms, [](const std::optional<uint64_t>& left) {
-             return left ? fmt::format("{}ms", *left) : std::string("over");
-           });
+    const std::string left = list(m.left_ms, [](const std::optional<uint64_t>& ms) {
+      return ms ? fmt::format("{}ms", *ms) : std::string("not");
+    });
+    return "LeasesRenewed " + left + (m.taken.empty() ? "" : " taken=" + numbers(m.taken));
   }
   std::string operator()(const LeaseEnded&) const { return "LeaseEnded"; }
   std::string operator()(const Box<LeaseFound>& m) const {
@@ -561,6 +572,10 @@ std::string text_of(const Box<WatchCall>& box) {
   return fmt::format("Watch {}{}{}{}{}", text_of(m.filter),
                      m.since ? fmt::format(" since={}", m.since->value) : "", m.state ? " state" : "",
                      m.values ? "" : " no values", m.linear ? " linear" : "");
+}
+std::string text_of(const HoldLease& m) {
+  if (m.id != 0) return fmt::format("HoldLease {}", m.id);
+  return fmt::format("HoldLease ttl={}ms {}", m.grant.ttl_ms, quoted(m.grant.name));
 }
 std::string text_of(const Box<PollCall>& box) {
   return fmt::format("Poll {} since={} wait={}us", text_of(box->filter), box->since.value, box->wait.count());

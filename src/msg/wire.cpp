@@ -16,7 +16,7 @@
 namespace kvd {
 namespace {
 
-constexpr std::string_view kMagic = "kvd5";
+constexpr std::string_view kMagic = "kvd6";
 constexpr size_t kNameBytes = 3;  // of the magic; behind it stands the version
 constexpr char kNoHello[] = "not a kvd peer: no hello";
 constexpr uint8_t kHelloType = 1;
@@ -53,8 +53,9 @@ auto fields(Of<AddNumber> auto& m) { return std::tie(m.key, m.by, m.condition); 
 auto fields(Of<AppendBytes> auto& m) { return std::tie(m.key, m.value, m.condition); }
 auto fields(Of<TouchKey> auto& m) { return std::tie(m.key, m.term, m.condition); }
 auto fields(Of<GrantLease> auto& m) { return std::tie(m.ttl_ms, m.name); }
-auto fields(Of<RenewLeases> auto& m) { return std::tie(m.ids); }
-auto fields(Of<EndLease> auto& m) { return std::tie(m.id); }
+auto fields(Of<TakeLease> auto& m) { return std::tie(m.id); }
+auto fields(Of<RenewLeases> auto& m) { return std::tie(m.ids, m.holds); }
+auto fields(Of<EndLease> auto& m) { return std::tie(m.id, m.hold); }
 auto fields(Of<ReadLease> auto& m) { return std::tie(m.id, m.keys); }
 auto fields(Of<ListLeases> auto& m) { return std::tie(m.after, m.limit); }
 auto fields(Of<ChangeSettings> auto& m) { return std::tie(m.min_in_sync); }
@@ -79,7 +80,8 @@ auto fields(Of<LeaderMoved> auto& m) { return std::tie(m.leader); }
 auto fields(Of<LineageForced> auto& m) { return std::tie(m.lineage); }
 auto fields(Of<KeyTouched> auto& m) { return std::tie(m.left_ms); }
 auto fields(Of<LeaseGranted> auto& m) { return std::tie(m.id, m.ttl_ms); }
-auto fields(Of<LeasesRenewed> auto& m) { return std::tie(m.left_ms); }
+auto fields(Of<LeaseTaken> auto& m) { return std::tie(m.ttl_ms, m.hold); }
+auto fields(Of<LeasesRenewed> auto& m) { return std::tie(m.left_ms, m.taken); }
 auto fields(Of<LeaseEnded> auto&) { return std::tie(); }
 auto fields(Of<LeaseInfo> auto& m) { return std::tie(m.id, m.ttl_ms, m.left_ms, m.name); }
 auto fields(Of<LeaseFound> auto& m) { return std::tie(m.lease, m.keys, m.complete); }
@@ -207,6 +209,8 @@ inline void check_value(Decoder& decoder, const GrantLease& grant) {
 inline void check_value(Decoder& decoder, const RenewLeases& renewal) {
   if (renewal.ids.empty() || renewal.ids.size() > limits::kLeasesAtOnce)
     decoder.fail(fmt::format("a renewal of {} leases", renewal.ids.size()));
+  if (!renewal.holds.empty() && renewal.holds.size() != renewal.ids.size())
+    decoder.fail(fmt::format("a renewal of {} leases by {} holds", renewal.ids.size(), renewal.holds.size()));
 }
 inline void check_value(Decoder& decoder, const ListLeases& list) {
   if (list.limit == 0 || list.limit > limits::kListItemsMax)

@@ -121,6 +121,10 @@ inline constexpr const char* kWatchedLost =
 inline constexpr const char* kTermed =
     KVD_BUSY "terms=8 crash_us=2000000 down_us_max=300000 delay_us_max=30000 clients=1";
 
+// Leases are held by connections, and taken up at another server while the former connection stands.
+inline constexpr const char* kHolding =
+    KVD_BUSY "holds=8 crash_us=2000000 down_us_max=300000 delay_us_max=30000 clients=1";
+
 // Clients of one service contend while their servers are cut off from ZooKeeper, which soon forgets them.
 #define KVD_CUT_OFF KVD_BUSY "zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000 "
 inline constexpr const char* kContended = KVD_CUT_OFF "locks=5";
@@ -192,6 +196,9 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kDeposedClockKept, "deposed_clock_kept", kDeposed, 100},
     {Mutation::kDueByCommitted, "due_by_committed", kTermed, 40},
     {Mutation::kRenewalUnlogged, "renewal_unlogged", kTermed, 20},
+    {Mutation::kFormerHoldEnds, "former_hold_ends", kHolding, 20},
+    {Mutation::kHoldUnrenewed, "hold_unrenewed", kHolding, 20},
+    {Mutation::kHoldKept, "hold_kept", kHolding, 20},
     {Mutation::kTermOutlivesKey, "term_outlives_key", kTermed, 20},
     {Mutation::kTermKept, "term_kept", kTermed, 20},
     {Mutation::kExpiredEarly, "expired_early", kTermed, 20},

@@ -109,6 +109,7 @@ constexpr Field kFields[] = {
     {"watch_visits", &Options::watch_visits},
     {"watch_page", &Options::watch_page},
     {"terms", &Options::terms},
+    {"holds", &Options::holds},
 };
 
 int64_t pick(Prng& prng, std::initializer_list<int64_t> choices) {
@@ -264,6 +265,7 @@ Options draw_options(Prng& prng) {
   options.txn = prng.one_in(3) ? 40 : 0;
   draw_watchers(prng, options);
   options.terms = prng.one_in(3) ? prng.between(1, 4) : 0;
+  options.holds = prng.one_in(3) ? prng.between(1, 4) : 0;
   return options;
 }
 

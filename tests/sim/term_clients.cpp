@@ -119,7 +119,7 @@ std::string TermClients::stuck() const {
 
 std::string TermClients::any_key() { return std::string(kTermKeys[prng_.below(std::size(kTermKeys))]); }
 
-uint64_t TermClients::any_lease() { return leases_.empty() ? 1 : leases_[prng_.below(leases_.size())]; }
+uint64_t TermClients::any_lease() { return leases_.empty() ? 0 : leases_[prng_.below(leases_.size())]; }
 
 Term TermClients::any_term() {
   switch (prng_.below(8)) {

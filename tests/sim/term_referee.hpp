@@ -25,6 +25,8 @@ class TermReferee {
   // What a client was told that had asked at `asked`.
   std::string on_answer(const StoreCall& call, const StoreAnswer& answer, Instant asked);
 
+  // Whether there is such a lease, by what is committed.
+  bool lives(uint64_t lease) const { return lease_of_id(lease, newest_) != nullptr; }
   // What lives only for a time, and is still there by what is committed. Empty: nothing.
   std::string left() const;
 

@@ -86,6 +86,7 @@ World::World(SimContext& context)
       watch_clients_(context, *this, checkers_, keys_to_watch(context.options, workload_.keys()),
                      [this] { return workload_.acknowledged(); }),
       term_clients_(context, *this, checkers_),
+      hold_clients_(context, *this, checkers_),
       service_calls_(context, {[this](int server, NodeInput input) { deliver(server, std::move(input)); },
                                [this](int server) { return is_alive(server) && !is_paused(server); },
                                [this](int server) { return is_alive(server); },
@@ -111,6 +112,7 @@ RunResult World::run() {
   pipelines_.start();
   watch_clients_.start();
   term_clients_.start();
+  hold_clients_.start();
   for (auto& clients : service_clients_) clients->start();
   nemesis.start();
   context_.queue.after(Duration(context_.options.fault_phase_us), [this] { begin_core(); });
@@ -196,6 +198,7 @@ void World::die(int server, bool host_too, bool closes_session, Duration away) {
   pipelines_.on_process_died(server);
   watch_clients_.on_process_died(server, false);
   term_clients_.on_process_died(server);
+  hold_clients_.on_process_died(server);
   service_calls_.on_process_died(server);
   if (server == twin()) return;
   context_.queue.after(away, [this, server] {
@@ -339,7 +342,7 @@ void World::on_turn(int server) {
 }
 
 void World::perform(int server, NodeEffect effect) {
-  if (watch_clients_.on_effect(server, effect)) return;
+  if (watch_clients_.on_effect(server, effect) || hold_clients_.on_effect(server, effect)) return;
   if (auto* dial = std::get_if<LinkDial>(&effect)) {
     network_.perform(server, std::move(*dial));
   } else if (auto* send = std::get_if<LinkSend>(&effect)) {

@@ -12,6 +12,7 @@
 
 #include "checkers.hpp"
 #include "context.hpp"
+#include "hold_clients.hpp"
 #include "network.hpp"
 #include "pipelines.hpp"
 #include "process.hpp"
@@ -126,6 +127,7 @@ class World final : public Hosts, public ProcessOwner {
   Pipelines pipelines_;
   WatchClients watch_clients_;
   TermClients term_clients_;
+  HoldClients hold_clients_;
   ServiceCalls service_calls_;
   std::vector<std::unique_ptr<ServiceClients>> service_clients_;
   std::map<RequestId, int> status_requests_;

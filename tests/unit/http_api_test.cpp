@@ -158,6 +158,29 @@ TEST_CASE("api: how long a key is to live") {
   CHECK(refused(made_request(HttpMethod::kPost, "/v1/txn?ttl=500")).status == 400);
 }
 
+TEST_CASE("api: a lease is held by a connection") {
+  const auto post = [](const char* target) { return made_request(HttpMethod::kPost, target); };
+  AcceptedHead head = accepted(post("/v1/leases?ttl=5000&name=n&hold=1&timeout=7"));
+  CHECK(head.plan.write);
+  CHECK(head.plan.route == Route::kHold);
+  CHECK(head.call.timeout == milliseconds(7));
+  CHECK(std::get<HoldLease>(head.call.what).id == 0);
+  CHECK(std::get<HoldLease>(head.call.what).grant.ttl_ms == 5000);
+  CHECK(std::get<HoldLease>(head.call.what).grant.name == "n");
+  CHECK_FALSE(accept_body(head, Bytes(), kIdentity).has_value());
+  head = accepted(post("/v1/leases/7?hold=1"));
+  CHECK(head.plan.route == Route::kHold);
+  CHECK(std::get<HoldLease>(head.call.what).id == 7);
+  CHECK(operation<GrantLease>(post("/v1/leases?ttl=5000&hold=0")).ttl_ms == 5000);
+  for (const char* target : {"/v1/leases?hold=1", "/v1/leases/7", "/v1/leases/7?hold=0",
+                             "/v1/leases/7?hold=1&ttl=5000", "/v1/leases?ttl=5000&hold=2"})
+    CHECK(refused(post(target)).status == 400);
+  CHECK(refused(made_request(HttpMethod::kPut, "/v1/leases/7?hold=1")).status == 400);
+  const HttpRequest keyed =
+      made_request(HttpMethod::kPost, "/v1/leases?ttl=5000&hold=1", {{"Idempotency-Key", "once"}});
+  CHECK(contains(refused(keyed).body, "Idempotency-Key"));
+}
+
 TEST_CASE("api: leases are granted, renewed, ended and read") {
   const auto post = [](const char* target) { return made_request(HttpMethod::kPost, target); };
   AcceptedHead head = accepted(made_request(HttpMethod::kPost, "/v1/leases?ttl=5000&name=a%20b&timeout=7",
@@ -185,6 +208,7 @@ TEST_CASE("api: leases are granted, renewed, ended and read") {
   CHECK_FALSE(accept_body(head, Bytes(), kIdentity).has_value());
   CHECK(std::get<RenewLeases>(head.store().operation).ids == std::vector<uint64_t>{7});
   CHECK(operation<EndLease>(made_request(HttpMethod::kDelete, "/v1/leases/7")).id == 7);
+  CHECK(operation<EndLease>(made_request(HttpMethod::kDelete, "/v1/leases/7")).hold == 0);
 
   head = accepted(get("/v1/leases/7?keys=true&read=linear&min_rev=3"));
   CHECK_FALSE(head.plan.write);
@@ -206,7 +230,7 @@ TEST_CASE("api: leases are granted, renewed, ended and read") {
       {made_request(HttpMethod::kPut, "/v1/leases"), "Allow: GET, HEAD, POST\r\n"},
       {made_request(HttpMethod::kDelete, "/v1/leases"), "Allow: GET, HEAD, POST\r\n"},
       {get("/v1/leases/renew"), "Allow: POST\r\n"},
-      {post("/v1/leases/7"), "Allow: GET, HEAD, PUT, DELETE\r\n"},
+      {made_request(HttpMethod::kOther, "/v1/leases/7"), "Allow: GET, HEAD, PUT, POST, DELETE\r\n"},
   };
   for (const auto& [request, allow] : wrong) {
     const HttpResponse response = refused(request);

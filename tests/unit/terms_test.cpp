@@ -58,7 +58,7 @@ uint64_t granted(Leader& leader, uint64_t ttl_ms) {
   return lease->id;
 }
 std::vector<std::optional<uint64_t>> renewed(Leader& leader, std::vector<uint64_t> ids) {
-  const Evaluation evaluation = leader.write(RenewLeases{std::move(ids)});
+  const Evaluation evaluation = leader.write(RenewLeases{std::move(ids), {}});
   if (auto all = changed<LeasesRenewed>(evaluation)) return all->left_ms;
   const auto same = unchanged<LeasesRenewed>(evaluation);
   REQUIRE(same);
@@ -341,6 +341,31 @@ TEST_CASE("leases: a renewal is logged from three quarters of the time on, and a
   CHECK(leader.store.leases().due.size() == 1);
   leader.write(EndLease{id});
   CHECK_FALSE(renewed(leader, {id})[0]);
+}
+
+TEST_CASE("leases: who takes one up holds it, and who held it before can neither renew nor end it") {
+  Leader leader;
+  const uint64_t id = granted(leader, 4000);
+  leader.room.clock = 500;
+  const auto taken = changed<LeaseTaken>(leader.write(TakeLease{id}));
+  REQUIRE(taken);
+  CHECK(taken->ttl_ms == 4000);
+  CHECK(taken->hold == kHoldOfGrant + 1);
+  CHECK(lease_of(leader.evaluator->tail().find(lease_key(id), Space::kLeases))->deadline == 4500);
+  leader.commit();
+  leader.room.clock = 3000;
+  const auto both =
+      changed<LeasesRenewed>(leader.write(RenewLeases{{id, id, 99}, {kHoldOfGrant, taken->hold, 1}}));
+  REQUIRE(both);
+  CHECK(both->left_ms == std::vector<std::optional<uint64_t>>{std::nullopt, 4000, std::nullopt});
+  CHECK(both->taken == std::vector<uint64_t>{id});
+  leader.commit();
+  CHECK(refused(leader.write(EndLease{id, kHoldOfGrant})) == ErrorCode::kLeaseOver);
+  CHECK(changed<LeaseTaken>(leader.write(TakeLease{id}))->hold == taken->hold + 1);  // the tail's counts
+  CHECK(refused(leader.write(EndLease{id, taken->hold})) == ErrorCode::kLeaseOver);
+  CHECK(renewed(leader, {id})[0] == 4000);  // anybody's
+  CHECK(changed<LeaseEnded>(leader.write(EndLease{id, taken->hold + 1})));
+  CHECK(refused(leader.write(TakeLease{id})) == ErrorCode::kLeaseOver);
 }
 
 TEST_CASE("leases: the end takes the keys along, as the tail knows them") {

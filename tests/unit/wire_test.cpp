@@ -98,8 +98,11 @@ std::vector<PeerMessage> one_of_each() {
       TouchKey{"k", Term{Term::Kind::kTime, 100}, condition},
       GrantLease{limits::kLeaseTtlMsMin, "who"},
       GrantLease{limits::kLeaseTtlMsMax, ""},
-      RenewLeases{{7, UINT64_MAX}},
-      EndLease{7},
+      TakeLease{7},
+      RenewLeases{{7, UINT64_MAX}, {}},
+      RenewLeases{{7, 8}, {1, 2}},
+      EndLease{7, 0},
+      EndLease{7, 3},
       ReadLease{7, true},
       ListLeases{7, 10},
       AddNumber{"n", -5, condition},
@@ -116,7 +119,9 @@ std::vector<PeerMessage> one_of_each() {
       KeyFound{item, true, Lifetime{300, 7}},
       KeyTouched{300},
       LeaseGranted{7, 5000},
-      LeasesRenewed{{300, std::nullopt, 0}},
+      LeaseTaken{300, 2},
+      LeasesRenewed{{300, std::nullopt, 0}, {}},
+      LeasesRenewed{{300, std::nullopt}, {8}},
       LeaseEnded{},
       Box(LeaseFound{LeaseInfo{7, 5000, 300, "who"}, {"a", "b"}, false}),
       LeaseList{{LeaseInfo{7, 5000, 300, "who"}, LeaseInfo{8, 5000, 0, ""}}, true, false},
@@ -211,13 +216,13 @@ TEST_CASE("a stream that does not begin with kvd's Hello is refused") {
 
 TEST_CASE("a server of another version is refused with one line that says so") {
   std::string other = hello_frame();
-  other.replace(other.find("kvd5"), 4, "kvd4");
+  other.replace(other.find("kvd6"), 4, "kvd5");
   FrameReader reader;
   reader.feed(other);
   const auto refused = reader.next();
   REQUIRE_FALSE(refused);
   CHECK(refused.error().detail ==
-        "a kvd of another version: it speaks kvd4, and this server kvd5; all servers have to be of one "
+        "a kvd of another version: it speaks kvd5, and this server kvd6; all servers have to be of one "
         "version");
 }
 
@@ -366,6 +371,7 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   CHECK(forwarded(RenewLeases{std::vector<uint64_t>(limits::kLeasesAtOnce, 7)}));
   CHECK_FALSE(forwarded(RenewLeases{std::vector<uint64_t>(limits::kLeasesAtOnce + 1, 7)}));
   CHECK_FALSE(forwarded(RenewLeases{}));
+  CHECK_FALSE(forwarded(RenewLeases{{7, 8}, {1}}));
   CHECK(forwarded(ListLeases{0, limits::kListItemsMax}));
   CHECK_FALSE(forwarded(ListLeases{0, limits::kListItemsMax + 1}));
   CHECK_FALSE(forwarded(ListLeases{0, 0}));

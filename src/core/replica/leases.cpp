@@ -16,13 +16,13 @@
 namespace kvd {
 namespace {
 
-Record lease_record(uint64_t id, const StoredLease& lease, Revision created, Revision revision) {
+Record lease_record(uint64_t id, const StoredLease& lease, uint64_t hold, Revision revision) {
   std::string bytes;
   Encoder encoder(bytes);
   encoder.put(lease.deadline);
   encoder.put(lease.ttl);
   encoder.put(lease.name);
-  return Record(lease_key(id), bytes, {created, revision, 1, Space::kLeases});
+  return Record(lease_key(id), bytes, {Revision(id), revision, hold, Space::kLeases});
 }
 
 // Calls fn(term record) for each key that belongs to the lease at the log's end.
@@ -91,29 +91,46 @@ void add_end_of_lease(uint64_t id, bool expired, const WriteView& view, std::vec
 Evaluation LeasesSpace::effects_of(GrantLease& grant, const WriteView& view) {
   const uint64_t id = view.next.value;
   StoredLease lease{view.clock + grant.ttl_ms, grant.ttl_ms, std::move(grant.name)};
-  return one_effect(lease_record(id, lease, view.next, view.next), LeaseGranted{id, grant.ttl_ms});
+  return one_effect(lease_record(id, lease, kHoldOfGrant, view.next), LeaseGranted{id, grant.ttl_ms});
+}
+
+Evaluation LeasesSpace::effects_of(TakeLease& take, const WriteView& view) {
+  const Record* now = view.latest(lease_key(take.id), kSpace);
+  std::optional<StoredLease> lease = lease_of(now);
+  if (!lease) return lease_over();
+  lease->deadline = view.clock + lease->ttl;
+  const uint64_t hold = now->version() + 1;
+  return one_effect(lease_record(take.id, *lease, hold, view.next), LeaseTaken{lease->ttl, hold});
 }
 
 Evaluation LeasesSpace::effects_of(RenewLeases& renewal, const WriteView& view) {
   Change change;
   LeasesRenewed renewed;
-  for (const uint64_t id : renewal.ids) {
-    std::optional<StoredLease> lease = lease_of(view.latest(lease_key(id), kSpace));
+  for (size_t i = 0; i < renewal.ids.size(); ++i) {
+    const uint64_t id = renewal.ids[i];
+    const Record* now = view.latest(lease_key(id), kSpace);
+    std::optional<StoredLease> lease = lease_of(now);
     std::optional<uint64_t>& left = renewed.left_ms.emplace_back();
     if (!lease) continue;
+    if (!renewal.holds.empty() && renewal.holds[i] != now->version()) {
+      renewed.taken.push_back(id);
+      continue;
+    }
     left = left_until(lease->deadline, view.clock);
     if (*left > lease->ttl / 4 * 3) continue;
     left = lease->ttl;
     lease->deadline = view.clock + lease->ttl;
     if (!mutated(Mutation::kRenewalUnlogged))
-      change.effects.push_back(lease_record(id, *lease, Revision(id), view.next));
+      change.effects.push_back(lease_record(id, *lease, now->version(), view.next));
   }
   change.answer = std::move(renewed);
   return change;
 }
 
 Evaluation LeasesSpace::effects_of(EndLease& end, const WriteView& view) {
-  if (view.latest(lease_key(end.id), kSpace) == nullptr) return lease_over();
+  const Record* now = view.latest(lease_key(end.id), kSpace);
+  const bool anybodys = end.hold == 0 || mutated(Mutation::kFormerHoldEnds);
+  if (now == nullptr || (!anybodys && end.hold != now->version())) return lease_over();
   Change change{{}, LeaseEnded{}};
   add_end_of_lease(end.id, false, view, change.effects);
   return change;

@@ -16,7 +16,8 @@
 
 namespace kvd {
 
-// What an item of Space::kLeases holds. Its key is the id, 8 bytes, big-endian.
+// What an item of Space::kLeases holds. Its key is the id, 8 bytes, big-endian; its version counts the holds: who takes
+// a lease up has the newest one, and whoever held it before can neither renew nor end it any more.
 struct StoredLease {
   uint64_t deadline = 0;  // ms, by the log's clock
   uint64_t ttl = 0;       // ms
@@ -36,6 +37,7 @@ void add_end_of_lease(uint64_t id, bool expired, const WriteView& view, std::vec
 struct LeasesSpace {
   static constexpr Space kSpace = Space::kLeases;
   static Evaluation effects_of(GrantLease& grant, const WriteView& view);
+  static Evaluation effects_of(TakeLease& take, const WriteView& view);
   static Evaluation effects_of(RenewLeases& renewal, const WriteView& view);
   static Evaluation effects_of(EndLease& end, const WriteView& view);
 

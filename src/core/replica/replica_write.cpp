@@ -47,6 +47,7 @@ void Replica::passed_over(LinkId from, uint64_t term) {
 
 // It was sent before its KV router heard that one of its term was refused, which may come once more: then in its place.
 bool Replica::overtakes(const Propose& message) {
+  if (message.term == 0) return false;  // it is of no order
   if (message.term >= senders_[message.from].refused || mutated(Mutation::kRefusalForgotten)) return false;
   passed_over(message.from, message.term);
   refuse(message.token, ErrorCode::kNoLeader, Outcome::kNotApplied,

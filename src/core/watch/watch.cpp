@@ -186,8 +186,9 @@ void Watch::on(const CopyHeard& message) {
   }
 }
 
-// A page of what is there, or why there is none.
+// A page of what is there, or why there is none; or what a linear read found.
 void Watch::on(Answered&& message) {
+  if (message.token == kConfirmation) return take_confirmation(message);
   const auto asked = pages_.extract(message.token);
   const auto it = asked ? watchers_.find(asked.mapped()) : watchers_.end();
   if (it == watchers_.end() || !it->second.state || it->second.state->token != message.token) return;
@@ -241,26 +242,28 @@ void Watch::ask_for_confirmation() {
   if (asking_ || to_ask_for_.empty()) return;
   asking_ = true;
   asked_for_ = std::exchange(to_ask_for_, {});
-  out_.kv_router.post(ConfirmWanted{});
+  // A listing of nothing.
+  out_.kv_router.post(Ask{Ask::By::kWatch, kConfirmation, ListKeys{}, out_.config.leader_silence * 2});
 }
 
-void Watch::on(const Confirmed& message) {
+void Watch::take_confirmation(const Answered& message) {
+  const bool failed = std::holds_alternative<Failed>(message.answer);  // nobody could be asked
   asking_ = false;
   for (const RequestId id : std::exchange(asked_for_, {})) {
     const auto it = watchers_.find(id);
     if (it == watchers_.end()) continue;
     Watcher& watcher = it->second;
-    if (!message.revision) {
+    if (failed) {
       watcher.asked = false;
       watcher.tells = true;
       rouse(watcher);
       continue;
     }
-    watcher.confirmed = *message.revision;
-    if (*message.revision <= history_.newest()) {
+    watcher.confirmed = message.revision;
+    if (message.revision <= history_.newest()) {
       rouse(watcher);
     } else {
-      confirmed_.emplace(*message.revision, id);
+      confirmed_.emplace(message.revision, id);
     }
   }
   ask_for_confirmation();

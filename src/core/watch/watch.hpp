@@ -41,7 +41,7 @@ class Watch {
   void on(RoleChanged&& message);
   void on(const CopyHeard& message);
   void on(Answered&& message);
-  void on(const Confirmed& message);
+  void take_confirmation(const Answered& message);
   void on(const StopRequested& message);
 
   void open_stream(RequestId id, Box<WatchCall> call);
@@ -87,7 +87,8 @@ class Watch {
   std::deque<RequestId> ready_;                  // to be visited; perhaps gone meanwhile, as all of these
   std::set<std::pair<Instant, RequestId>> due_;  // Watcher::due
   std::map<uint64_t, RequestId> pages_;          // who has asked for one, by the read's token
-  uint64_t last_token_ = 0;
+  static constexpr uint64_t kConfirmation = 0;   // no page's token
+  uint64_t last_token_ = kConfirmation;
   // Linear reads on behalf of all who want one at the time, one after another.
   bool asking_ = false;
   std::vector<RequestId> asked_for_;

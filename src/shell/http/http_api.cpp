@@ -296,6 +296,16 @@ Refusal accept_watch(const HttpRequest& request, const Target& target, AcceptedH
   return std::nullopt;
 }
 
+// As long as the connection lasts.
+Refusal hold_lease(const HttpRequest& request, HoldLease hold, AcceptedHead& accepted) {
+  if (request.fields.find("Idempotency-Key"))
+    return bad_request(request,
+                       "Idempotency-Key is for writes that outlive their connection: with 'hold', ask again");
+  accepted.plan.route = Route::kHold;
+  accepted.call.what = std::move(hold);
+  return std::nullopt;
+}
+
 // /v1/leases and /v1/leases/renew: what is not about one lease.
 Refusal accept_leases(const HttpRequest& request, const Target& target, bool renewal,
                       AcceptedHead& accepted) {
@@ -304,7 +314,7 @@ Refusal accept_leases(const HttpRequest& request, const Target& target, bool ren
     return wrong_method(request, renewal ? "POST" : "GET, HEAD, POST");
   const uint32_t taken = read      ? kReadParameters | kQueryLimit | kQueryAfterLease
                          : renewal ? kQueryTimeout
-                                   : kQueryTimeout | kQueryLeaseTtl | kQueryName;
+                                   : kQueryTimeout | kQueryLeaseTtl | kQueryName | kQueryHold;
   Result<Query> query = parse_query(target.query, taken);
   if (!query) return bad_request(request, query.error().detail);
   apply_read(accepted, *query);
@@ -321,6 +331,8 @@ Refusal accept_leases(const HttpRequest& request, const Target& target, bool ren
     accepted.body_name = "a list of leases";
   } else if (query->lease_ttl == 0) {
     return bad_request(request, "a lease needs the query parameter 'ttl'");
+  } else if (query->hold) {
+    return hold_lease(request, HoldLease{0, {query->lease_ttl, std::move(query->name)}}, accepted);
   } else {
     accepted.store().operation = GrantLease{query->lease_ttl, std::move(query->name)};
   }
@@ -337,12 +349,17 @@ Refusal accept_lease(const HttpRequest& request, const Target& target, AcceptedH
   const std::optional<uint64_t> id = parse_number(name);
   if (!id) return refuse(request, 404, "no-such-path", "a lease's id is a number");
   const bool read = is_read_method(request.method);
-  if (!read && request.method != HttpMethod::kPut && request.method != HttpMethod::kDelete)
-    return wrong_method(request, "GET, HEAD, PUT, DELETE");
-  Result<Query> query =
-      parse_query(target.query, read ? kReadParameters | kQueryKeys : uint32_t{kQueryTimeout});
+  const bool post = request.method == HttpMethod::kPost;
+  if (!read && !is_write_method(request.method)) return wrong_method(request, kKeyMethods);
+  Result<Query> query = parse_query(target.query, read   ? kReadParameters | kQueryKeys
+                                                  : post ? kQueryTimeout | kQueryHold
+                                                         : uint32_t{kQueryTimeout});
   if (!query) return bad_request(request, query.error().detail);
   apply_read(accepted, *query);
+  if (post) {
+    if (query->hold) return hold_lease(request, HoldLease{*id, {}}, accepted);
+    return bad_request(request, "a POST takes a lease up: it needs hold=1. PUT renews it");
+  }
   if (read) {
     accepted.plan.keys_only = query->keys_only;
     accepted.store().operation = ReadLease{*id, query->keys_only};

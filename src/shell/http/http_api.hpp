@@ -24,7 +24,8 @@ enum class Route : uint8_t {
   kKey,         // GET, HEAD, PUT, POST, DELETE of one key
   kCollection,  // GET, HEAD, POST, DELETE of /v1/kv, and POST of /v1/txn
   kWatch,
-  kLease,  // /v1/leases and below
+  kLease,  // /v1/leases and below ...
+  kHold,   // ... with hold=1
   kSettings,
   kCluster,
   kWhy,

@@ -289,8 +289,8 @@ void HttpConnection::on_request() {
     // Without chunks only the connection's end tells where such an answer ends.
     const auto* service = std::get_if<ServiceCall>(&accepted_->call.what);
     const Route route = accepted_->plan.route;
-    const bool in_parts =
-        route == Route::kBackup || route == Route::kWatch || (service != nullptr && holds(*service));
+    const bool in_parts = route == Route::kBackup || route == Route::kWatch || route == Route::kHold ||
+                          (service != nullptr && holds(*service));
     if (in_parts && !slot.chunked) {
       last = true;
       slot.keep_alive = false;

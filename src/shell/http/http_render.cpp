@@ -203,6 +203,9 @@ class Renderer {
     add_field(response, "Location", fmt::format("/v1/leases/{}", granted.id));
     return response;
   }
+  HttpResponse operator()(const LeaseTaken&) const {
+    return empty(204);
+  }  // the lease keeper alone asks for it
   HttpResponse operator()(const LeasesRenewed& renewed) const {
     JsonWriter json;
     if (plan_.one) {
@@ -333,6 +336,7 @@ class Renderer {
       case Route::kCollection:
       case Route::kWatch:
       case Route::kLease:
+      case Route::kHold:
       case Route::kSettings:
       case Route::kMove:
       case Route::kBackup:

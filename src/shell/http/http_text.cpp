@@ -171,6 +171,7 @@ constexpr KnownParameter kParameters[] = {
     {"ttl", kQueryLeaseTtl, set_lease_ttl},
     {"name", kQueryName, set_name},
     {"after", kQueryAfterLease, set_after_lease},
+    {"hold", kQueryHold, [](Query& q, std::string v) { return set_flag(q.hold, v); }},
 };
 
 const KnownParameter* find_parameter(std::string_view name, uint32_t allowed) {

@@ -43,6 +43,7 @@ enum QueryParameter : uint32_t {
   kQueryLeaseTtl = 1 << 22,
   kQueryName = 1 << 23,
   kQueryAfterLease = 1 << 24,
+  kQueryHold = 1 << 25,
 };
 struct Query {
   ReadMode read = ReadMode::kLocal;
@@ -57,6 +58,7 @@ struct Query {
   bool append = false;
   bool state = false;
   bool values = true;
+  bool hold = false;
   std::optional<int64_t> add;
   std::optional<Term> term;       // ttl= or lease=
   std::optional<uint64_t> touch;  // ms

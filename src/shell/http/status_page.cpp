@@ -125,6 +125,7 @@ void add_state(Metrics& metrics, const Status& status) {
   metrics.gauge("kvd_keys", "Keys in this copy.", status.keys);
   metrics.gauge("kvd_terms", "Keys in this copy that live for a time, or by a lease.", status.terms);
   metrics.gauge("kvd_leases", "Leases in this copy.", status.leases);
+  metrics.gauge("kvd_leases_held", "Leases that connections to this server hold.", status.leases_held);
   metrics.gauge("kvd_value_bytes", "Bytes of values in this copy.", status.value_bytes);
   metrics.gauge("kvd_store_bytes", "About what this copy takes in memory; --max-memory bounds it.",
                 status.store_bytes);
