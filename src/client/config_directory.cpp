@@ -242,7 +242,8 @@ void ConfigDirectory::clean(const std::string& present, const std::string& forme
        at.increment(error)) {
     const std::string name = at->path().filename().string();
     const bool kept = name == present || name == former || (at->path() / kFiles).string() == in_use;
-    if (is_version(name) && !kept) old.insert(at->path());
+    std::error_code unknown;
+    if (is_version(name) && !kept && fs::exists(at->path() / kAbout, unknown)) old.insert(at->path());
   }
   for (const Path& version : old) fs::remove_all(version, error);
 }

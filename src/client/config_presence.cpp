@@ -37,7 +37,8 @@ ConfigPresence::ConfigPresence(net::Loop& loop, HttpClient& client, const std::s
                                const std::string& node)
     : client_(client),
       record_path_("/v1/kv/" + percent_encode_path(prefix + std::string(kConfigRecords) + node)),
-      lease_name_(fmt::format("config {} {}", prefix, node).substr(0, limits::kLeaseNameBytes)),
+      lease_name_(
+          fmt::format("config {} {}", percent_encode_path(prefix), node).substr(0, limits::kLeaseNameBytes)),
       renew_(loop.get(), [this] { renew(); }),
       write_again_(loop.get(), [this] { write(); }),
       goodbye_(loop.get(), [this] { finish(); }) {

@@ -24,7 +24,7 @@ void add_members(JsonWriter& json, const ConfigRecord& record) {
   json.member("revision", record.config.revision).member("digest", record.config.digest);
   json.member("state", word_of(record.state));
   if (record.exit) json.member("exit", *record.exit);
-  if (!record.problem.empty()) json.member("problem", record.problem);
+  if (!record.problem.empty()) json.bytes_member("problem", record.problem);
   json.member("lease", record.lease).member("time", record.time);
 }
 

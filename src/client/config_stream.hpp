@@ -26,8 +26,8 @@ struct ConfigStreamEvents {
 class ConfigStream {
  public:
   // Begins in a later turn. `client`, which knows so many `servers`, outlives it. `progress`: how often a server asks
-  // the leader whether there is more; one that says nothing for three times as long, or 3 s, is left. Whoever is told of
-  // a refusal may destroy it.
+  // the leader whether there is more; one that says nothing for three times as long, or 3 s, is left. Whoever is told
+  // of a refusal may destroy it.
   ConfigStream(net::Loop& loop, HttpClient& client, const std::string& prefix, size_t servers,
                Duration progress, ConfigStreamEvents events);
 

@@ -118,8 +118,9 @@ TEST_CASE("the present version, the one before and one in use stay") {
   kept.publish({{"a", "3"}}, 3, used);
   CHECK(names_in(kept.versions) == std::set<std::string>{"1", "2", "3"});
   std::ofstream(kept.versions / "mine") << "x";
+  fs::create_directory(kept.versions / "2024");
   kept.publish({{"a", "4"}}, 4);
-  CHECK(names_in(kept.versions) == std::set<std::string>{"3", "4", "mine"});
+  CHECK(names_in(kept.versions) == std::set<std::string>{"2024", "3", "4", "mine"});
 }
 
 TEST_CASE("versions of one revision: of a key that is deleted nothing else tells") {
@@ -174,6 +175,7 @@ TEST_CASE("what was cut off is made anew") {
   }
   SUBCASE("before the link was moved") {
     fs::create_directories(kept.versions / "2/files");
+    std::ofstream(kept.versions / "2/about.json") << "{}";
     fs::create_symlink("conf.kvd/2/files", fs::path(kept.scratch.path) / ".conf.kvd-new");
   }
   kept.open();
