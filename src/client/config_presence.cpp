@@ -143,6 +143,7 @@ void ConfigPresence::on_seen(uint64_t revision, const std::string& json) {
     told_ = false;
     return write();
   }
+  if (std::exchange(seen_, json) == json) return;
   const auto seen = parse_config_record(json);
   if (!seen || seen->lease == lease_ || seen->lease == other_lease_) return;
   other_lease_ = seen->lease;

@@ -46,6 +46,7 @@ class ConfigPresence {
   std::string wanted_;        // record_ as it was given
   bool told_ = true;          // record_ is what was sent last
   uint64_t written_at_ = 0;   // the store's revision of the last one; 0: none
+  std::string seen_;          // the last record of on_seen()
   uint64_t other_lease_ = 0;  // of another process that has written this record
   net::Timer renew_;
   net::Timer write_again_;

@@ -79,8 +79,11 @@ bool is_all_well(const ConfigStatus& status) {
 }
 
 std::string status_text(const ConfigStatus& status) {
-  std::string text = fmt::format("revision {} of {}, {} {}\n", status.newest.revision, status.prefix,
-                                 status.keys, status.keys == 1 ? "key" : "keys");
+  const auto counted = [](size_t count, const char* what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+  };
+  std::string text = fmt::format("revision {} of {}: {}, {}\n", status.newest.revision, status.prefix,
+                                 counted(status.keys, "key"), counted(status.nodes.size(), "node"));
   for (const ConfigNode& node : status.nodes) {
     const ConfigRecord& record = node.record;
     text += fmt::format(

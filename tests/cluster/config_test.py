@@ -251,7 +251,7 @@ def blind(binary):
         assert code == NOT_WELL and told['revision'] == second, told
         code, printed, _ = other.kvd('config', 'status', '--prefix', PREFIX)
         lines = printed.decode().splitlines()
-        assert code == NOT_WELL and lines[0] == f'revision {second} of {PREFIX}, 3 keys', lines
+        assert code == NOT_WELL and lines[0] == f'revision {second} of {PREFIX}: 3 keys, 2 nodes', lines
         assert lines[1].startswith(f'n1\t{first}\trunning\tblind since 20') and lines[1].endswith('\tbehind'), lines
         assert lines[2] == f'n2\t{second}\trunning\talive\tcurrent', lines
         say('and goes on')

@@ -350,7 +350,7 @@ class Status(ConfigTest):
         code, printed, errors = running.end()
         self.assertEqual((code, errors), (NOT_WELL, []))
         self.assertEqual(printed.splitlines(), [
-            'revision 3 of app/, 1 key', 'n1\t3\trunning\talive\tcurrent',
+            'revision 3 of app/: 1 key, 4 nodes', 'n1\t3\trunning\talive\tcurrent',
             'n2\t2\trunning\tblind since T or later\tbehind',
             'n3\t3\tfailed: the command ended with 2\tblind since T or later\tcurrent',
             "n4\t0\tapplying: the record is none of kvd config sync's\tblind since ? or later\tbehind"])

@@ -216,7 +216,7 @@ TEST_CASE("a record comes back as it was written") {
 TEST_CASE("who runs what") {
   ConfigStatus status{"app/", {7, "d7"}, 1, {}};
   CHECK_FALSE(is_all_well(status));
-  CHECK(status_text(status) == "revision 7 of app/, 1 key\n");
+  CHECK(status_text(status) == "revision 7 of app/: 1 key, 0 nodes\n");
   ConfigRecord good;
   good.config = {7, "d7"};
   good.state = ConfigRecord::State::kRunning;
