@@ -1,8 +1,8 @@
 // The lease keeper: the leases that connections to this server hold (`hold=1`). It renews them while the connection
-// stands, tells its client how long the lease certainly lives, and ends the lease when the connection is closed. A lease
-// outlives this server: while nobody renews it its time runs, and whoever takes it up at another server holds it from
-// then on (TakeLease). So a connection that is only slow to be found dead does not end what has moved on. What the
-// keeper asks goes through the KV router to the leader, like a client's.
+// stands, tells its client how long the lease certainly lives, and ends the lease when the connection is closed. A
+// lease outlives this server: while nobody renews it its time runs, and whoever takes it up at another server holds it
+// from then on (TakeLease). So a connection that is only slow to be found dead does not end what has moved on. What
+// the keeper asks goes through the KV router to the leader, like a client's.
 #pragma once
 #include <cstdint>
 #include <map>

@@ -51,6 +51,7 @@ enum class Mutation : uint8_t {
   kRegisterBelieved,      // 17: whatever register ZooKeeper shows is believed
   kGrowthForgotten,       // 17: a larger in-sync set that was ordered is not remembered
   kMissingIgnored,        // 17: the register is restored without asking everybody who was in sync
+  kEpochBegunTwice,       // 17: a takeover begins an epoch of which somebody has spoken already
   kShorterObeyed,         // 18: a leader that lacks what is known to be committed is followed
   kFreshLeads,            // 18: a leader that has only its directory cuts off what others have beyond it
   kDifferingCounted,      // 18: a copy that is known to differ counts as before

@@ -79,6 +79,7 @@ inline constexpr size_t kLeases = 1'048'576;  // 507
 // What has come to its end: keys in one entry, about, and such entries that are not committed yet.
 inline constexpr size_t kExpiryKeys = 1024;
 inline constexpr size_t kExpiryEntries = 4;
+inline constexpr uint64_t kClockMs = 30'000;  // with a disk, while anything lives for a time: between two entries
 static_assert(2 * (kExpiryKeys + kLeaseKeys + kBatchOps) * (kKeyBytes + 64) < kFrameBytes);
 static_assert(2 * kListItemsMax * (kKeyBytes + 64) < kFrameBytes);  // keys and their terms
 inline constexpr size_t kHistoryBytesMin = 1u << 20;

@@ -16,6 +16,7 @@ bool breaks_by_acting_unkept();
 bool breaks_by_believing();
 bool breaks_by_forgetting_growth();
 bool breaks_by_restoring_alone();
+bool breaks_by_beginning_twice();
 bool breaks_by_obeying_shorter();
 bool breaks_by_counting_differing();
 bool breaks_by_obeying_old();
@@ -179,6 +180,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kRegisterBelieved, "register_believed", "", 1, breaks_by_believing, kGoesBack},
     {Mutation::kGrowthForgotten, "growth_forgotten", "", 1, breaks_by_forgetting_growth, kGoesBack},
     {Mutation::kMissingIgnored, "missing_ignored", "", 1, breaks_by_restoring_alone, kGoesBack},
+    {Mutation::kEpochBegunTwice, "epoch_begun_twice", "", 1, breaks_by_beginning_twice, kGoesBack},
     {Mutation::kShorterObeyed, "shorter_obeyed", "", 1, breaks_by_obeying_shorter, kOldCopy},
     {Mutation::kFreshLeads, "fresh_leads", kOldCopy, 200},
     {Mutation::kDifferingCounted, "differing_counted", "", 1, breaks_by_counting_differing, kOldCopy},

@@ -191,6 +191,18 @@ LinkId follow_with_two_entries(SingleNodeHarness& a, const Member& b) {
 
 }  // namespace
 
+// c speaks of an epoch that ZooKeeper does not show: somebody has led in it, and may have written what the node would
+// write next.
+bool breaks_by_beginning_twice() {
+  const Member b = member("b", 1);
+  SingleNodeHarness a;
+  follow_with_two_entries(a, b);
+  a.greet(member("c", 1), Epoch(4));
+  a.prove_dead(b);
+  a.pass(seconds(2));
+  return a.node().view().leading && a.node().view().epoch == Epoch(4);
+}
+
 // b leads again, and its log ends before what is committed: its directory is an old copy.
 bool breaks_by_obeying_shorter() {
   const Member b = member("b", 1);

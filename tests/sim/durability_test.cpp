@@ -3,6 +3,7 @@
 #include <doctest.h>
 
 #include "durable_node.hpp"
+#include "msg/limits.hpp"
 
 namespace kvd::sim {
 
@@ -615,6 +616,50 @@ TEST_CASE("durable: a server alone does not begin anew in place of what it canno
     REQUIRE(begun.size() == 1);
     CHECK(begun[0].base.revision == lineage_base(Lineage(1)));
   }
+}
+
+TEST_CASE(
+    "durable: while nobody writes, and something lives for a time, an entry tells the clock now and then") {
+  NodeConfig config = durable_config();
+  config.standalone = true;
+  Durable a(config);
+  a.find_nothing();
+  a.sync();
+  const auto written = [&a] {
+    std::vector<EntryPointer> entries;
+    for (const DiskWrite& order : a.orders<DiskWrite>()) {
+      for (const DiskRecord& record : order.records) {
+        if (const auto* kept = std::get_if<EntryPointer>(&record)) entries.push_back(*kept);
+      }
+      a.push(DiskAnswer(DiskWritten{order.number}));
+    }
+    return entries;
+  };
+  a.ask(put("k", "v"));
+  const std::vector<EntryPointer> first = written();
+  REQUIRE(first.size() == 1);
+  a.pass(seconds(40));
+  CHECK(written().empty());  // nothing lives for a time
+  a.ask(PutKey{"k", Bytes("v"), {}, Term{Term::Kind::kTime, 1'000'000}});
+  const std::vector<EntryPointer> given = written();
+  REQUIRE(given.size() == 1);
+  a.pass(seconds(29));
+  CHECK(written().empty());
+  a.pass(seconds(2));
+  const std::vector<EntryPointer> told = written();
+  REQUIRE(told.size() == 1);
+  CHECK(told[0]->effects.empty());
+  CHECK(told[0]->clock >= given[0]->clock + limits::kClockMs);
+  // Its next life goes on from there.
+  Durable next(config);
+  next.find(kA, 3, {DiskRecord(first[0]), DiskRecord(given[0]), DiskRecord(told[0])}, kAllThere, kCluster,
+            true);
+  next.sync();
+  next.ask(ReadKey{"k"});
+  const auto replies = next.replies();
+  REQUIRE(replies.size() == 1);
+  const auto left = std::get<KeyFound>(replies[0].answer).life.left_ms;
+  CHECK(*left <= 1'000'000 - limits::kClockMs);
 }
 
 TEST_CASE("a store that has reached its limit refuses what grows") {

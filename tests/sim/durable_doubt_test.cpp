@@ -60,6 +60,27 @@ TEST_CASE(
   CHECK(a.node().items().size() == 1);
 }
 
+// ZooKeeper has gone back to the register that this server remembers, and shows nobody else yet.
+TEST_CASE("durable: a takeover begins no epoch that the directory knows of") {
+  const Member self = member("a", 77);
+  Durable a;
+  a.create_register(led_by(self, {self, kB}, 3));
+  DiskFound found;
+  found.facts = DiskFacts{kCluster, Lineage(0), Epoch(4), self, false, std::nullopt, std::nullopt};
+  found.facts.remembers = decode_register(a.data(kConfigPath)).value();
+  a.push(DiskAnswer(found));
+  a.push(DiskAnswer(DiskPart{}));
+  a.push(DiskAnswer(kAllThere));
+  a.keep_all();
+  a.connect();
+  a.keep_all();
+  a.pass(seconds(1));
+  const Result<Register> now = decode_register(a.data(kConfigPath));
+  REQUIRE(now);
+  CHECK(now->leader == self);
+  CHECK(now->epoch == Epoch(5));
+}
+
 TEST_CASE("durable: a larger set that was ordered before a restart is told while the register is in doubt") {
   const Member self = member("a", 77);
   Register remembers = led_by(self, {self, kB}, 3);

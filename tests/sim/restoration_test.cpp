@@ -203,6 +203,23 @@ TEST_CASE("what is found in place of the register") {
     CHECK(ruling.kind == Ruling::Kind::kDecide);
     CHECK(ruling.above >= elsewhere.epoch);
   }
+  SUBCASE("one of a former lineage is, unless who was in sync in it may come back with something") {
+    Register now = taken_over(one, kA, 12);
+    now.lineage = Lineage(1);
+    for (uint64_t i = 0; i < 2 * kHistoryMax; ++i) now = taken_over(now, kA, 100 + i);
+    Register former = one;
+    former.in_sync = {member("a", 9), member("b", 9)};
+    const std::vector<Registration> all{telling(kA, now, 5, 7), telling(kB, now, 5, 7)};
+    const auto ruled = [&] { return judge(instead(RegisterFault::kForked, former, now), all).kind; };
+    CHECK(ruled() == Ruling::Kind::kRestore);
+    SUBCASE("with a disk") { former.disks = true; }
+    SUBCASE("one that is not here") { former.in_sync.push_back(kC); }
+    SUBCASE("in the same lineage") {
+      former.lineage = now.lineage;
+      former.epoch = now.history.back().epoch;
+    }
+    CHECK(ruled() == Ruling::Kind::kDecide);
+  }
   SUBCASE("a lineage that was begun elsewhere does not replace the one here by itself") {
     Register forced = taken_over(one, kA, 33);
     forced.lineage = Lineage(1);

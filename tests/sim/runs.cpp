@@ -75,7 +75,9 @@ std::optional<std::vector<RunSpec>> read_list(const std::string& file) {
     const bool number = first.find_first_not_of("0123456789") == std::string::npos;
     RunSpec spec{number ? std::strtoull(first.c_str(), nullptr, 10) : 0, true, {}};
     while (sound && rest >> word) {
-      if (words.contains(word)) {
+      if (word == "DRAWN") {
+        spec.plain = false;
+      } else if (words.contains(word)) {
         spec.overrides.insert(spec.overrides.end(), words[word].begin(), words[word].end());
       } else {
         sound = parse_override(word, spec);

@@ -26,7 +26,8 @@ std::string replay_command(const std::string& program, const RunSpec& spec);
 // "name=number": false when there is no such option.
 bool parse_override(const std::string& text, RunSpec& spec);
 // The runs of a list such as regressions.txt: a line is "SEED [NAME=NUMBER | WORD]...  # what", after
-// "WORD NAME=NUMBER..." has said what a word stands for. Nothing, and a line on stderr: it cannot be read.
+// "WORD NAME=NUMBER..." has said what a word stands for. DRAWN: what is not given is drawn from the seed; else it has
+// its default. Nothing, and a line on stderr: it cannot be read.
 std::optional<std::vector<RunSpec>> read_list(const std::string& file);
 
 // `traced`: lines go to `out` (null: nowhere, they only count for the hash). When a CHECK fails, says on stderr which

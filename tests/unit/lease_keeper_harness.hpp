@@ -1,4 +1,5 @@
-// A lease keeper alone, with a clock of the test's; the test answers what it asks.
+// A lease keeper alone, with a clock of the test's. The test answers what it asks, and reads what it says to whom as
+// lines of text.
 #pragma once
 #include <cstdint>
 #include <memory>

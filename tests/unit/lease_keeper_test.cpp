@@ -1,4 +1,5 @@
-// What the lease keeper asks, and what it tells whom, at its mailbox: the test is the KV router.
+// What the lease keeper asks, and what it tells whom. The test answers in place of the KV router, and passes the
+// time.
 #include <doctest.h>
 
 #include <optional>

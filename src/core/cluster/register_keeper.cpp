@@ -76,7 +76,9 @@ void RegisterKeeper::on(ZkSessionChanged message) {
 void RegisterKeeper::on(ZkWatchFired) { read(); }
 
 void RegisterKeeper::restore(const DiskFacts& facts) {
-  if (!out_.config.standalone) register_ = facts.remembers;  // which begins an epoch of its own at each start
+  if (out_.config.standalone) return;  // which begins an epoch of its own at each start
+  register_ = facts.remembers;
+  heard_ = facts.epoch;
 }
 
 // From here on its reign has promised something.
@@ -362,6 +364,12 @@ void RegisterKeeper::on(BootstrapWanted message) {
   send_multi(std::move(multi), std::move(content), 0);
 }
 
+// Above what anybody has spoken of. ZooKeeper may have gone back to this register, and somebody have led since in the
+// epoch after it: entries of two epochs with one number would pass for the same.
+Register RegisterKeeper::begin_epoch() {
+  return next_epoch(*register_, draw_epoch_id(), mutated(Mutation::kEpochBegunTwice) ? Epoch(0) : heard_);
+}
+
 void RegisterKeeper::on(TakeoverWanted message) {
   const Member& self = out_.config.self.member;
   bool in_sync = register_ && counts(register_->in_sync, self);
@@ -371,7 +379,7 @@ void RegisterKeeper::on(TakeoverWanted message) {
     out_.election.post(TakeoverFailed{});
     return;
   }
-  Register content = next_epoch(*register_, draw_epoch_id());
+  Register content = begin_epoch();
   content.leader = self;
   content.disks |= out_.config.self.durable;
   content.cause = message.cause;
@@ -397,7 +405,7 @@ void RegisterKeeper::on(NewLineageWanted message) {
     return;
   }
   const Member& self = out_.config.self.member;
-  Register content = next_epoch(*register_, draw_epoch_id());
+  Register content = begin_epoch();
   content.lineage = content.lineage.next();
   content.leader = self;
   content.disks |= out_.config.self.durable;

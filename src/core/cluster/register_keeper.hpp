@@ -60,6 +60,7 @@ class RegisterKeeper {
   void finish_change(bool applied);
   // `content` is what the register holds, at `version`, when the multi succeeds.
   void send_multi(ZkMulti multi, Register content, int32_t version);
+  Register begin_epoch();
   void start_standalone();
   bool ours(const Register& content) const;
   uint64_t draw_epoch_id();

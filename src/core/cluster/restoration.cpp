@@ -57,8 +57,10 @@ std::string objection_to_found(const RegisterDoubted& doubted, const Register& n
   const Register& found = *doubted.found;
   if (found.cluster != newest.cluster)
     return "ZooKeeper's /kvd/config is another cluster's, " + found.cluster;
-  // An epoch that nobody acts in although all who could are here was never more than a word.
-  const bool is_void = all_registered(all, found.in_sync) && !found.in_sync.empty();
+  // An epoch that nobody acts in although all who could are here was never more than a word. Nor is anything left of it
+  // when those are gone who could, each with all that it knew: it is from before a loss, longer ago than is remembered.
+  const bool lost = !found.disks && found.lineage < newest.lineage && all_accounted_for(all, found.in_sync);
+  const bool is_void = (lost || all_registered(all, found.in_sync)) && !found.in_sync.empty();
   if (!descends(newest, found)) return is_void ? "" : "ZooKeeper's /kvd/config is of another history";
   // A new lineage may be an operator's word, said elsewhere. Who was in sync before has to know of it.
   if (found.lineage != newest.lineage && !all_accounted_for(all, found.in_sync))

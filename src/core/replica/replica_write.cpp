@@ -149,11 +149,19 @@ void Replica::expire_what_is_due() {
   const uint64_t now = clock_.ms() + (mutated(Mutation::kExpiredEarly) ? 200 : 0);
   while (entries.size() < limits::kExpiryEntries && evaluator.tail().keys() < limits::kUncommittedKeys / 2) {
     std::vector<Record> effects = evaluator.expire(now, leader()->expiry);
-    if (effects.empty()) return;
+    if (effects.empty()) return write_clock();
     for (const Record& effect : effects) counters_.expired += effect.expired() ? 1 : 0;
     append_entry(std::move(effects));
     entries.push_back(log_.last().revision);
   }
+}
+
+// A restart of all goes on from where the newest entry says that the clock stood. While nobody writes, one with nothing
+// else tells it now and then.
+void Replica::write_clock() {
+  const EntryPointer newest = log_.at(log_.last().revision);
+  const uint64_t written = newest ? newest->clock : store_.clock();
+  if (out_.config.self.durable && clock_.ms() >= written + limits::kClockMs) append_entry({});
 }
 
 void Replica::carry_out(const Propose& message, Evaluation&& evaluation) {
