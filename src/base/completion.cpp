@@ -92,7 +92,13 @@ std::string complete(const std::vector<CommandSpec>& specs, const std::vector<st
     return size <= last && agree(words_of(spec), words, size);
   };
   const auto found = std::find_if(specs.begin() + 1, specs.end(), named);
-  const CommandSpec& spec = found == specs.end() ? specs.front() : *found;
+  // Behind "kvd config" there is --help, and no other flag.
+  const auto is_first = [&](const CommandSpec& other) {
+    return last > 0 && agree(words_of(other), words, 1);
+  };
+  const bool half = found == specs.end() && std::any_of(specs.begin() + 1, specs.end(), is_first);
+  const CommandSpec no_flags;
+  const CommandSpec& spec = found != specs.end() ? *found : half ? no_flags : specs.front();
   if (found == specs.end()) {
     const std::string next = subcommands(specs, words, last);
     if (!next.empty() || (last == 0 && !typed.starts_with("-"))) return next + ":none\n";

@@ -45,17 +45,6 @@ void append_escape(std::string& out, char c) {
   }
 }
 
-void append_quoted(std::string& out, std::string_view text) {
-  out += '"';
-  for (auto at = text.begin(); at != text.end();) {
-    auto end = std::find_if_not(at, text.end(), is_plain);
-    out.append(at, end);
-    at = end;
-    for (; at != text.end() && !is_plain(*at); ++at) append_escape(out, *at);
-  }
-  out += '"';
-}
-
 }  // namespace
 
 JsonWriter& JsonWriter::bytes_member(std::string_view name, std::string_view bytes) {
@@ -64,20 +53,54 @@ JsonWriter& JsonWriter::bytes_member(std::string_view name, std::string_view byt
 }
 
 std::string json_quoted(std::string_view text) {
-  std::string out;
-  append_quoted(out, text);
+  std::string out = "\"";
+  for (auto at = text.begin(); at != text.end();) {
+    auto end = std::find_if_not(at, text.end(), is_plain);
+    out.append(at, end);
+    at = end;
+    for (; at != text.end() && !is_plain(*at); ++at) append_escape(out, *at);
+  }
+  out += '"';
   return out;
 }
 
+char* JsonWriter::room(size_t bytes) {
+  if (text_.size() - used_ < bytes) text_.resize(std::max(2 * text_.size(), used_ + bytes));
+  return text_.data() + used_;
+}
+
+void JsonWriter::add(std::string_view text) {
+  std::copy(text.begin(), text.end(), room(text.size()));
+  used_ += text.size();
+}
+
+void JsonWriter::add(char c) {
+  *room(1) = c;
+  ++used_;
+}
+
+void JsonWriter::add_quoted(std::string_view text) {
+  if (!std::all_of(text.begin(), text.end(), is_plain)) return add(std::string_view(json_quoted(text)));
+  char* at = room(text.size() + 2);
+  *at = '"';
+  *std::copy(text.begin(), text.end(), at + 1) = '"';
+  used_ += text.size() + 2;
+}
+
+std::string JsonWriter::take() {
+  text_.resize(used_);
+  return std::move(text_);
+}
+
 void JsonWriter::separate() {
-  if (text_.empty()) return;
-  char last = text_.back();
-  if (last != '{' && last != '[' && last != ':') text_ += ',';
+  if (used_ == 0) return;
+  const char last = text_[used_ - 1];
+  if (last != '{' && last != '[' && last != ':') add(',');
 }
 
 JsonWriter& JsonWriter::raw(std::string_view json) {
   separate();
-  text_ += json;
+  add(json);
   return *this;
 }
 
@@ -85,24 +108,24 @@ JsonWriter& JsonWriter::begin_object() { return raw("{"); }
 JsonWriter& JsonWriter::begin_array() { return raw("["); }
 
 JsonWriter& JsonWriter::end_object() {
-  text_ += '}';
+  add('}');
   return *this;
 }
 
 JsonWriter& JsonWriter::end_array() {
-  text_ += ']';
+  add(']');
   return *this;
 }
 
 JsonWriter& JsonWriter::key(std::string_view name) {
   value(name);
-  text_ += ':';
+  add(':');
   return *this;
 }
 
 JsonWriter& JsonWriter::value(std::string_view text) {
   separate();
-  append_quoted(text_, text);
+  add_quoted(text);
   return *this;
 }
 

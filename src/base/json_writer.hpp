@@ -1,6 +1,7 @@
 // Writes JSON (RFC 8259) into a string, left to right; commas and escapes take care of themselves. Reading is
 // simdjson's. A text has to be UTF-8 (base/utf8.hpp tells); other bytes are a member of their own kind.
 #pragma once
+#include <charconv>
 #include <concepts>
 #include <cstdint>
 #include <string>
@@ -10,7 +11,7 @@ namespace kvd {
 
 class JsonWriter {
  public:
-  JsonWriter() { text_.reserve(kUsualBytes); }
+  JsonWriter() : text_(kUsualBytes, '\0') {}
 
   JsonWriter& begin_object();
   JsonWriter& end_object();
@@ -22,7 +23,12 @@ class JsonWriter {
   JsonWriter& value(bool flag);
   JsonWriter& raw(std::string_view json);  // a value that is JSON already
   JsonWriter& null() { return raw("null"); }
-  JsonWriter& value(std::integral auto number) { return raw(std::to_string(number)); }
+  JsonWriter& value(std::integral auto number) {
+    separate();
+    char* const at = room(kNumberBytes);
+    used_ += static_cast<size_t>(std::to_chars(at, at + kNumberBytes, number).ptr - at);
+    return *this;
+  }
   JsonWriter& value(double number);  // null where it is no number
   template <class T>
   JsonWriter& member(std::string_view name, const T& content) {
@@ -32,14 +38,20 @@ class JsonWriter {
   // As `name`, or as `name`_b64 when they are no plain text that JSON can hold as it is.
   JsonWriter& bytes_member(std::string_view name, std::string_view bytes);
 
-  std::string take() { return std::move(text_); }
+  std::string take();
 
  private:
   static constexpr size_t kUsualBytes = 120;
+  static constexpr size_t kNumberBytes = 20;  // of the longest integer
 
+  char* room(size_t bytes);
+  void add(std::string_view text);
+  void add(char c);
+  void add_quoted(std::string_view text);
   void separate();
 
-  std::string text_;
+  std::string text_;  // what is written is its first `used_` bytes: each answer is written by this
+  size_t used_ = 0;
 };
 
 // `text` as a JSON string, quotes included.

@@ -67,6 +67,32 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+constexpr char kNoLease[] = "a lease without its id, or without its times";
+
+// Empty: it is well.
+std::string read_lease(dom::object object, ListedLease& to) {
+  const Members members(object);
+  if (!members.number("lease", to.id) || !members.number("ttl_ms", to.ttl_ms) ||
+      !members.number("left_ms", to.left_ms))
+    return kNoLease;
+  if (!members.bytes("name", to.name)) return "a lease with a name that cannot be read";
+  to.name = printable(to.name);
+  to.json = simdjson::minify(object);
+  dom::array keys;
+  if (!members.list("keys", keys)) return "";
+  for (const dom::element element : keys) {
+    std::string& key = to.keys.emplace_back();
+    std::string_view text;
+    dom::object encoded;
+    if (element.get(text) == simdjson::SUCCESS) {
+      key = text;
+    } else if (element.get(encoded) != simdjson::SUCCESS || !Members(encoded).bytes("key", key)) {
+      return "a lease with a key that cannot be read";
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 Result<GrantLine> parse_grant_line(std::string_view line) {
@@ -148,6 +174,64 @@ Result<KeyPage> parse_key_page(std::string_view json) {
     listed.json = simdjson::minify(item);
   }
   return page;
+}
+
+Result<ListedLease> parse_lease(std::string_view json) {
+  dom::parser parser;
+  dom::object object;
+  if (parser.parse(json.data(), json.size()).get(object) != simdjson::SUCCESS) return no_object(json);
+  ListedLease lease;
+  const std::string problem = read_lease(object, lease);
+  if (!problem.empty()) return failure(problem);
+  return lease;
+}
+
+Result<std::vector<ListedLease>> parse_lease_page(std::string_view json) {
+  const Members members(json);
+  dom::array items;
+  if (!members.good() || !members.list("leases", items)) return failure("the answer is no list of leases");
+  std::vector<ListedLease> leases;
+  for (const dom::element item : items) {
+    dom::object object;
+    if (item.get(object) != simdjson::SUCCESS) return failure("an item in the answer is no object");
+    const std::string problem = read_lease(object, leases.emplace_back());
+    if (!problem.empty()) return failure(problem);
+  }
+  return leases;
+}
+
+Result<std::vector<std::optional<int64_t>>> parse_renewals(std::string_view json) {
+  const Members members(json);
+  dom::array results;
+  if (!members.good() || !members.list("results", results))
+    return failure("the answer is no list of renewals");
+  std::vector<std::optional<int64_t>> all;
+  for (const dom::element result : results) {
+    all.emplace_back();
+    if (result.is_null()) continue;
+    int64_t left = 0;
+    if (result["left_ms"].get(left) != simdjson::SUCCESS) return failure("a renewal without left_ms");
+    all.back() = left;
+  }
+  return all;
+}
+
+Result<LeaseLine> parse_lease_line(std::string_view line) {
+  using Kind = LeaseLine::Kind;
+  const Members members(line);
+  if (!members.good()) return no_object(line);
+  LeaseLine out;
+  const std::string state = members.text("state");
+  if (members.number("lease", out.id) || state == "held") out.kind = Kind::kHeld;
+  if (state == "unsure") out.kind = Kind::kUnsure;
+  if (state == "lost") out.kind = Kind::kLost;
+  if (state == "stopping") out.kind = Kind::kStopping;
+  members.number("ttl_ms", out.ttl_ms);
+  const bool lives = out.kind == Kind::kHeld || out.kind == Kind::kStopping;
+  if ((!members.number("left_ms", out.left_ms) && lives) || (out.id != 0 && out.ttl_ms <= 0))
+    return failure(kNoLease);
+  out.reason = printable(members.text("reason"));
+  return out;
 }
 
 Result<WatchedLine> parse_watched_line(std::string_view line) {

@@ -1,7 +1,8 @@
-// What servers say to a client, out of its JSON: the lines of a held lock, election or worker, a task, keys, a
-// problem. Pure; unknown members and unknown states are passed over, so that servers may learn to say more.
+// What servers say to a client, out of its JSON: the lines of a held lock, election, worker or lease, a task, keys,
+// leases, a problem. Pure; unknown members and unknown states are passed over, so that servers may learn to say more.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,38 @@ struct KeyPage {
   std::vector<ListedKey> keys;
 };
 Result<KeyPage> parse_key_page(std::string_view json);
+
+// Of GET /v1/leases/ID, or an item of GET /v1/leases.
+struct ListedLease {
+  uint64_t id = 0;
+  int64_t ttl_ms = 0;
+  int64_t left_ms = 0;
+  std::string name;               // in one line
+  std::vector<std::string> keys;  // any bytes; empty where they were not asked for
+  std::string json;               // all that the server says of the lease, in one line
+};
+Result<ListedLease> parse_lease(std::string_view json);
+Result<std::vector<ListedLease>> parse_lease_page(std::string_view json);
+
+// Of POST /v1/leases/renew: what is left of each in ms, or nothing of one that is over.
+Result<std::vector<std::optional<int64_t>>> parse_renewals(std::string_view json);
+
+// A line of POST /v1/leases?hold=1 or /v1/leases/ID?hold=1.
+struct LeaseLine {
+  enum class Kind : uint8_t {
+    kProgress,
+    kHeld,      // with `left_ms`, and in the first line `id` and `ttl_ms`
+    kUnsure,    // what was left is over, and nothing is known
+    kLost,      // with `reason`
+    kStopping,  // the server goes, and the lease lives, with `left_ms`
+  };
+  Kind kind = Kind::kProgress;
+  uint64_t id = 0;
+  int64_t ttl_ms = 0;
+  int64_t left_ms = 0;
+  std::string reason;
+};
+Result<LeaseLine> parse_lease_line(std::string_view line);
 
 // A line of GET /v1/watch.
 struct WatchedLine {

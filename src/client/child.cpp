@@ -2,6 +2,7 @@
 #include "client/child.hpp"
 
 #include <errno.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -59,6 +60,18 @@ void drop_broken_end(std::string& text) {
 }
 
 }  // namespace
+
+CommandEnd start_failure(const std::vector<std::string>& command, int error) {
+  constexpr int kNotFound = 127;
+  constexpr int kNotRun = 126;
+  return {error == UV_ENOENT ? kNotFound : kNotRun,
+          fmt::format("{}: {}", command.front(), uv_strerror(error))};
+}
+
+void say_survivors(Say& say, const ChildEnd& end) {
+  if (end.survivors.empty()) return;
+  say.line(fmt::format("cannot kill what the command has started: {}", fmt::join(end.survivors, ", ")));
+}
 
 struct Child::Pipe {
   uv_pipe_t pipe;
@@ -198,6 +211,12 @@ void Child::drain(Pipe* pipe) {
     if (size > 0) (this->*pipe->take)({bytes.data(), static_cast<size_t>(size)});
     if (size == 0 || (size < 0 && errno != EINTR)) return;
   }
+}
+
+void Child::keep_open(int held) {
+  uv_os_fd_t fd = -1;
+  if (report_ != nullptr && uv_fileno(reinterpret_cast<uv_handle_t*>(&report_->pipe), &fd) == 0)
+    hand_over(fd, held);
 }
 
 // ---- ending ----

@@ -14,8 +14,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/command_line.hpp"
 #include "base/time.hpp"
 #include "client/processes.hpp"
+#include "client/say.hpp"
 #include "net/loop.hpp"
 
 namespace kvd::client {
@@ -46,6 +48,10 @@ struct ChildEnd {
   int code() const { return signal != 0 ? 128 + signal : status; }  // as shells have it
 };
 
+// When start() has said `error`: the exit code that shells have for it, and a line.
+CommandEnd start_failure(const std::vector<std::string>& command, int error);
+void say_survivors(Say& say, const ChildEnd& end);  // of a command that runs alone
+
 class Child {
  public:
   // `on_end` is called once, when start() has returned 0, and may destroy the Child.
@@ -59,6 +65,8 @@ class Child {
   // To the command's process group; to all that runs what stops (SIGSTOP for SIGTSTP and the like, which means nothing
   // without a terminal) and what continues.
   void pass_on(int number);
+  // That connection is the grant from here on, and is kept open in place of ChildOptions::held.
+  void keep_open(int held);
   void stop();  // SIGTERM, and SIGKILL after the grace time; again: nothing more
 
  private:

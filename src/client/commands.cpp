@@ -16,7 +16,9 @@
 #include "client/config_status.hpp"
 #include "client/config_sync.hpp"
 #include "client/held_command.hpp"
+#include "client/held_lease.hpp"
 #include "client/hosts_sync.hpp"
+#include "client/lease_commands.hpp"
 #include "client/options.hpp"
 #include "client/stop_signals.hpp"
 #include "client/store_commands.hpp"
@@ -116,6 +118,12 @@ struct Run {
   }
   int operator()(ConfigStatusOptions& options) const { return run_config_status(loop, options, draw_seed()); }
   int operator()(StoreCommand& command) const { return run_store_command(loop, command, draw_seed()); }
+  int operator()(LeaseCommand& command) const { return run_lease_command(loop, command, draw_seed()); }
+  int operator()(LeaseHoldOptions& options) const {
+    HeldLease held(loop, std::move(options), draw_seed());
+    StopSignals signals(loop.get(), signals_for_a_command(), [&](int number) { held.on_signal(number); });
+    return held.run();
+  }
 };
 
 Surroundings surroundings() {

@@ -53,8 +53,8 @@ std::vector<ClientEntry> config_entries() {
                        {"node", "NAME", "as which this node tells what it runs (this machine's name)"},
                        {"exec", "CMD", "what to run after each change, as a line for /bin/sh (nothing)"}}),
        read_config_sync},
-      {client_spec_of("config status", "--prefix P [OPTIONS]", "Tells which node runs which configuration.",
-                      help::kConfigStatus, {prefix, {"json", nullptr, "one JSON object"}, timeout_flag()}),
+      {store_spec_of("config status", "--prefix P [OPTIONS]", 0, "Tells which node runs which configuration.",
+                     help::kConfigStatus, {prefix, {"json", nullptr, "one JSON object"}}),
        read_config_status},
   };
 }

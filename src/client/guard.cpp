@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include "client/processes.hpp"
@@ -81,6 +82,19 @@ void tell(int fd, int number) {
   ::_exit(EXIT_FAILURE);
 }
 
+// Room for a descriptor in a message to another process.
+struct DescriptorMessage {
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> room{};
+  msghdr message(iovec& bytes) {
+    msghdr all{};
+    all.msg_iov = &bytes;
+    all.msg_iovlen = 1;
+    all.msg_control = room.data();
+    all.msg_controllen = room.size();
+    return all;
+  }
+};
+
 // ---- the guard ----
 
 // Of what kvd has open, so that its connections end when it ends them.
@@ -106,6 +120,22 @@ bool reap(pid_t command, int report) {
   }
 }
 
+// What hand_over() has sent is kept open in place of `held`. False: nothing was sent, but kvd has gone.
+bool take_over(int report, int& held) {
+  char byte = 0;
+  iovec bytes{&byte, 1};
+  DescriptorMessage taken;
+  msghdr message = taken.message(bytes);
+  ssize_t size = -1;
+  do size = ::recvmsg(report, &message, MSG_CMSG_CLOEXEC);
+  while (size < 0 && errno == EINTR);
+  const cmsghdr* header = size > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (header == nullptr) return size > 0;
+  if (held >= 0) ::close(held);
+  std::memcpy(&held, CMSG_DATA(header), sizeof held);
+  return true;
+}
+
 // Until all has ended, or kvd has gone and all is killed. No signal reaches it but SIGKILL.
 [[noreturn]] void guard(const Plan& plan) {
   ::setsid();
@@ -120,7 +150,8 @@ bool reap(pid_t command, int report) {
     tell(plan.started, error);
     ::_exit(EXIT_FAILURE);
   }
-  close_all_but(plan.report, plan.held);
+  int held = plan.held;
+  close_all_but(plan.report, held);
   sigset_t child;
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
@@ -131,7 +162,7 @@ bool reap(pid_t command, int report) {
     if (killed > 0) ::poll(&waits[1], 1, kKillAgainMs);
     signalfd_siginfo come;
     while (::read(waits[1].fd, &come, sizeof come) > 0) continue;
-    if (waits[0].revents == 0) continue;
+    if (waits[0].revents == 0 || (killed == 0 && take_over(plan.report, held))) continue;
     signal_below(own, SIGKILL);
     ++killed;
   }
@@ -146,6 +177,19 @@ bool read_number(int fd, int& number) {
 }
 
 }  // namespace
+
+void hand_over(int report, int held) {
+  char byte = 0;
+  iovec bytes{&byte, 1};
+  DescriptorMessage given;
+  msghdr message = given.message(bytes);
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof held);
+  std::memcpy(CMSG_DATA(header), &held, sizeof held);
+  while (::sendmsg(report, &message, MSG_NOSIGNAL) < 0 && errno == EINTR) continue;
+}
 
 GuardedStart start_guarded(const std::vector<std::string>& command,
                            const std::vector<std::string>& environment, const std::vector<int>& descriptors,

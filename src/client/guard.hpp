@@ -22,4 +22,7 @@ GuardedStart start_guarded(const std::vector<std::string>& command,
                            const std::vector<std::string>& environment, const std::vector<int>& descriptors,
                            int held);
 
+// The guard keeps `held` open from here on in place of what it has kept open before; `report` is that of the start.
+void hand_over(int report, int held);
+
 }  // namespace kvd::client

@@ -14,8 +14,6 @@
 namespace kvd::client {
 namespace {
 
-constexpr int kNotFound = 127;  // as shells have it
-constexpr int kNotRun = 126;
 // Beyond --wait, for the servers' answers: who has no time to wait is answered, too.
 constexpr Duration kPatience = seconds(1);
 
@@ -160,15 +158,13 @@ void HeldCommand::start_command() {
                                    [this](const ChildEnd& end) { on_child_end(end); });
   phase_ = Phase::kRunning;
   const int error = child_->start();
-  if (error != 0) {
-    finish(error == UV_ENOENT ? kNotFound : kNotRun,
-           fmt::format("{}: {}", options_.command.front(), uv_strerror(error)));
-  }
+  if (error == 0) return;
+  const CommandEnd end = start_failure(options_.command, error);
+  finish(end.code, end.text);
 }
 
 void HeldCommand::on_child_end(const ChildEnd& end) {
-  if (!end.survivors.empty())
-    say_.line(fmt::format("cannot kill what the command has started: {}", fmt::join(end.survivors, ", ")));
+  say_survivors(say_, end);
   if (phase_ == Phase::kRunning) return finish(end.code());
   if (!options_.again || interrupted_) return finish(EX_TEMPFAIL);
   child_.reset();

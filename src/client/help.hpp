@@ -150,6 +150,57 @@ Exit codes: 0 after SIGINT, SIGTERM or SIGHUP; 64 the command line, 78 KVD_SERVE
 request; 69 without --state: no server knows any more what came behind the last revision, or a new lineage has
 begun: read what is there, and watch behind the revision of that; 74 standard output.)";
 
+// ---- leases ----
+
+inline constexpr char kLeaseGrant[] =
+    R"(TTL is how long it lives without a renewal, in ms, 1000 to 2592000000 (thirty days).
+)";
+
+inline constexpr char kLeaseRenew[] =
+    R"(Prints for each lease that lives ID, a tab, and what is left of it in ms; it then lives for at least so long.
+Up to 1024 leases are renewed in one write.
+)";
+
+inline constexpr char kLeaseShow[] =
+    R"(Prints ID, a tab, what is left of it in ms, a tab, its TTL in ms, a tab, its name.
+)";
+
+inline constexpr char kLeaseLs[] =
+    R"(Prints for each lease ID, a tab, what is left of it in ms, a tab, its TTL in ms, a tab, its name. Pages are read
+one after the other, none of them older than the one before.
+)";
+
+inline constexpr char kLeaseHold[] =
+    R"(A new lease with TTL, in ms, or the one with --id, is renewed after a third of its time, again and again, by
+the server that holds it for this process.
+With CMD, that runs while the lease is held, and finds KVD_LEASE=ID in its environment. When it ends, with all
+that it has started, the lease is ended, and kvd exits with its status, or 128 + N if signal N ended it. When the
+lease is lost the command is stopped. How it is stopped, and which signals it gets, is as kvd lock --help tells.
+Without CMD kvd prints the lease's id, and holds it until SIGINT, SIGTERM, SIGHUP or SIGQUIT; then it ends it.
+
+When a server or the connection fails the next server takes the lease up, within the time for which it certainly
+lives. It is lost when somebody has ended it, or when that time is over and no server has renewed it. Then it may
+be over, and its keys be gone.
+When kvd is killed by SIGKILL its guard, a second process, kills all of CMD before the connection ends, and the
+lease with it; where no connection stands, it runs out.
+What is not guaranteed: a kvd that is stopped by SIGSTOP, or a machine that is suspended, does not notice that
+the lease is over before it goes on. So have whatever the command changes check the lease: its id is a fence,
+and a condition of transactions.
+Exit codes: that of CMD; without it 0 after such a signal; 64 the command line, 78 KVD_SERVERS, 69 the lease was
+refused, or that of --id is over, 74 standard output, 75 the lease was lost, 126 or 127 CMD could not be started.)";
+
+inline constexpr char kLeaseReadCodes[] = R"(
+Servers are asked in turn until one has an answer, or --timeout is over.
+Exit codes: 0 done; 1 the lease is over, or never was; 64 the command line, 78 KVD_SERVERS; 65 the server refused
+the request; 69 no server answered in time; 74 standard output.)";
+
+inline constexpr char kLeaseWriteCodes[] = R"(
+Servers are asked in turn until one has an answer, or --timeout is over. A write is done once, however often and
+through whichever server it was sent; a renewal may be done again.
+Exit codes: 0 done; 1 a lease is over, or never was; 64 the command line, 78 KVD_SERVERS; 65 the server refused
+the request; 69 no server took it in time: it was certainly not done; 74 the standard output cannot be written
+(it was done); 75 the outcome is unknown.)";
+
 inline constexpr char kReadCodes[] = R"(
 Servers are asked in turn until one has an answer, or --timeout is over.
 Exit codes: 0 done; 1 there is no such key; 64 the command line, 78 KVD_SERVERS; 65 the server refused the

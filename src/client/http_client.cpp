@@ -13,7 +13,6 @@ namespace kvd::client {
 namespace {
 
 constexpr Duration kConnect = seconds(3);
-constexpr uint64_t kStoodStillNs = 500'000'000;
 constexpr Duration kPauseMin = milliseconds(100);
 constexpr Duration kPauseMax = seconds(2);
 constexpr size_t kAnswerBytesMax = 64 << 20;  // the largest value in base64, with much room

@@ -20,6 +20,8 @@ namespace kvd::client {
 
 // Servers write to a stream at least every 10 s: after so long without a byte the connection counts as lost.
 inline constexpr Duration kStreamSilence = seconds(25);
+// A timer that is so late tells that this process stood still, or the machine.
+inline constexpr uint64_t kStoodStillNs = 500'000'000;
 
 struct HttpRequest {
   std::string method;

@@ -26,20 +26,6 @@ std::string read_path(CommandLine& line) {
   return path;
 }
 
-std::string read_name(CommandLine& line, const std::string& flag, const std::string& otherwise) {
-  const std::string name = line.text(flag, otherwise);
-  if (name.empty() || name.size() > 255) line.complain_of("--" + flag, "give 1 to 255 characters");
-  return name;
-}
-
-Duration read_grace(CommandLine& line) {
-  return line.span("grace", milliseconds(kGraceMs), 0, kMillisecondsMax);
-}
-
-std::string own_name(const Surroundings& surroundings) {
-  return fmt::format("{}-{}", surroundings.host, surroundings.process);
-}
-
 // ---- the commands ----
 
 HoldOptions read_held(CommandLine& line, const Surroundings& surroundings, const char* name) {
@@ -97,7 +83,7 @@ CommandSpec held_spec_of(const char* name, const char* does, std::string notes, 
 }
 
 std::vector<ClientEntry> make_entries() {
-  const FlagSpec grace{"grace", "MS", "between SIGTERM and SIGKILL when the command is stopped (1500)"};
+  const FlagSpec grace = grace_flag();
   std::vector<ClientEntry> entries{
       {held_spec_of(
            "lock", "Runs a command while it holds a lock.",
@@ -130,6 +116,7 @@ std::vector<ClientEntry> make_entries() {
        read_hosts_sync},
   };
   for (ClientEntry& entry : store_entries()) entries.push_back(std::move(entry));
+  for (ClientEntry& entry : lease_entries()) entries.push_back(std::move(entry));
   for (ClientEntry& entry : config_entries()) entries.push_back(std::move(entry));
   return entries;
 }
@@ -198,13 +185,33 @@ std::string read_needed(CommandLine& line, const std::string& flag, const char* 
   return line.text(flag, "");
 }
 
+std::string read_name(CommandLine& line, const std::string& flag, const std::string& otherwise) {
+  const std::string name = line.text(flag, otherwise);
+  if (name.empty() || name.size() > 255) line.complain_of("--" + flag, "give 1 to 255 characters");
+  return name;
+}
+
+std::string own_name(const Surroundings& surroundings) {
+  return fmt::format("{}-{}", surroundings.host, surroundings.process);
+}
+
+FlagSpec grace_flag() {
+  return {"grace", "MS", "between SIGTERM and SIGKILL when the command is stopped (1500)"};
+}
+
+Duration read_grace(CommandLine& line) {
+  return line.span("grace", milliseconds(kGraceMs), 0, kMillisecondsMax);
+}
+
 std::vector<CommandSpec> client_specs() {
   std::vector<CommandSpec> specs;
   for (const ClientEntry& entry : all_entries()) specs.push_back(entry.spec);
   return specs;
 }
 
-bool is_client_command(const std::string& name) { return find(name) != nullptr || !family_of(name).empty(); }
+bool is_client_command(const std::string& name) {
+  return name.find(' ') == std::string::npos && (find(name) != nullptr || !family_of(name).empty());
+}
 
 Result<ClientCommand, CommandEnd> parse_client_command(const std::string& name,
                                                        const std::vector<std::string>& arguments,

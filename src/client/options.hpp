@@ -1,5 +1,6 @@
 // The command lines of the subcommands that are clients of kvd servers: lock, elect, work, hosts-sync, those of the
-// store (store_options.hpp) and of configurations (config_options.hpp). Pure: it reads nothing but what it is given.
+// store (store_options.hpp), of leases (lease_options.hpp) and of configurations (config_options.hpp). Pure: it reads
+// nothing but what it is given.
 #pragma once
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "client/config_options.hpp"
+#include "client/lease_options.hpp"
 #include "client/store_options.hpp"
 #include "msg/types.hpp"
 
@@ -43,7 +45,7 @@ struct HostsSyncOptions {
 };
 
 using ClientCommand = std::variant<HoldOptions, WorkOptions, HostsSyncOptions, StoreCommand, WatchOptions,
-                                   ConfigSyncOptions, ConfigStatusOptions>;
+                                   LeaseCommand, LeaseHoldOptions, ConfigSyncOptions, ConfigStatusOptions>;
 
 struct Surroundings {  // what defaults are made of
   Environment variable;

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "base/command_line.hpp"
+#include "base/time.hpp"
 #include "client/options.hpp"
+#include "client/store_options.hpp"
 #include "msg/types.hpp"
 
 namespace kvd::client {
@@ -19,12 +21,22 @@ struct ClientEntry {
 CommandSpec client_spec_of(const char* name, const char* usage, const char* does, std::string notes,
                            std::vector<FlagSpec> flags);
 std::vector<Address> read_servers(CommandLine& line);
-FlagSpec timeout_flag();
-StoreAccess read_access(CommandLine& line);  // of a command with that flag
 // The value of a flag that may not be missing; `remedy` says what to give.
 std::string read_needed(CommandLine& line, const std::string& flag, const char* remedy);
+std::string read_name(CommandLine& line, const std::string& flag, const std::string& otherwise);
+std::string own_name(const Surroundings& surroundings);  // which others see, unless another one is given
+FlagSpec grace_flag();
+Duration read_grace(CommandLine& line);
+
+// Of one that sends requests: with --timeout behind `flags`.
+CommandSpec store_spec_of(const char* name, const char* usage, size_t operands, const char* does,
+                          std::string notes, std::vector<FlagSpec> flags);
+StoreAccess read_access(CommandLine& line);
+std::vector<FlagSpec> with_read_flags(std::vector<FlagSpec> flags);  // --linear and --min-rev behind them
+ReadTerms read_read_terms(CommandLine& line);
 
 std::vector<ClientEntry> store_entries();   // get, put, del, ls, txn, add, watch
+std::vector<ClientEntry> lease_entries();   // lease grant, renew, show, ls, end, hold
 std::vector<ClientEntry> config_entries();  // config sync, config status
 
 }  // namespace kvd::client

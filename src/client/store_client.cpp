@@ -10,6 +10,7 @@
 #include <random>
 #include <utility>
 
+#include "base/percent.hpp"
 #include "client/answers.hpp"
 
 namespace kvd::client {
@@ -55,6 +56,16 @@ std::string draw_idempotency_key() {
   return fmt::format("kvd-{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
 }
 
+void add_parameter(std::string& query, std::string_view name, std::string_view value) {
+  if (!query.empty()) query += '&';
+  query.append(name).append("=").append(percent_encode(value));
+}
+
+void add_read_terms(std::string& query, const ReadTerms& terms) {
+  if (terms.linear) add_parameter(query, "read", "linear");
+  if (terms.min_revision != 0) add_parameter(query, "min_rev", std::to_string(terms.min_revision));
+}
+
 StoreClient::StoreClient(net::Loop& loop, const StoreAccess& access, uint64_t seed)
     : loop_(loop), timeout_(access.timeout), client_(loop.get(), access.servers, seed) {}
 
@@ -75,7 +86,8 @@ Result<Response, StoreFailure> StoreClient::ask(const StoreRequest& request) {
   HttpRequest http;
   http.method = request.method;
   http.target = [&] { return target_of(request, call->time_left()); };
-  http.fields = request.fields + (write ? "Idempotency-Key: " + draw_idempotency_key() + "\r\n" : "");
+  http.fields = request.fields;
+  if (write && request.keyed) http.fields += "Idempotency-Key: " + draw_idempotency_key() + "\r\n";
   http.body = request.body;
   http.silence = timeout_;
   http.until = until;

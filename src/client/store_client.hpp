@@ -1,7 +1,9 @@
 // One request to the store after the other, for a command that has nothing else to do meanwhile: through any of its
 // servers, again and again until the time is over, and a write never twice. Loop thread only.
 #pragma once
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/command_line.hpp"
 #include "base/result.hpp"
@@ -18,10 +20,13 @@ struct StoreRequest {
   std::string query{};   // likewise, and without `timeout`
   std::string fields{};  // of the header, each with its CRLF
   std::string body{};
+  bool keyed = true;  // a write has an Idempotency-Key; without one it may be done twice
 };
 
 // 128 bits, as nobody may draw the same as long as either is remembered.
 std::string draw_idempotency_key();
+void add_parameter(std::string& query, std::string_view name, std::string_view value);  // which is escaped
+void add_read_terms(std::string& query, const ReadTerms& terms);
 
 // The exit codes of the store's commands, with the line that tells why.
 using StoreFailure = CommandEnd;
@@ -30,8 +35,7 @@ class StoreClient {
  public:
   StoreClient(net::Loop& loop, const StoreAccess& access, uint64_t seed);
 
-  // Runs the loop until a server has answered, for good, or the time is over. A request that is no GET gets an
-  // Idempotency-Key. The answer is below 400.
+  // Runs the loop until a server has answered, for good, or the time is over. The answer is below 400.
   Result<Response, StoreFailure> ask(const StoreRequest& request);
 
   // About an answer that cannot be understood.

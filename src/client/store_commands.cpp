@@ -23,16 +23,6 @@ constexpr int kElseOrMissing = 1;
 
 std::string path_of(const std::string& key) { return "/v1/kv/" + percent_encode_path(key); }
 
-void add_parameter(std::string& query, std::string_view name, std::string_view value) {
-  if (!query.empty()) query += '&';
-  query.append(name).append("=").append(percent_encode(value));
-}
-
-void add_read_terms(std::string& query, const ReadTerms& terms) {
-  if (terms.linear) add_parameter(query, "read", "linear");
-  if (terms.min_revision != 0) add_parameter(query, "min_rev", std::to_string(terms.min_revision));
-}
-
 void add_write_terms(StoreRequest& request, const WriteTerms& terms) {
   if (!terms.fence.empty()) add_parameter(request.query, "fence", terms.fence);
   if (terms.if_revision != 0) request.fields += fmt::format("If-Match: \"{}\"\r\n", terms.if_revision);

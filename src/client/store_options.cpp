@@ -17,6 +17,10 @@ namespace {
 constexpr int64_t kTimeoutMs = 10'000;
 constexpr int64_t kTimeoutMsMax = 600'000;
 
+uint64_t read_revision(CommandLine& line, const char* flag) {
+  return static_cast<uint64_t>(line.number(flag, 0, 1, INT64_MAX));
+}
+
 void check_key(CommandLine& line, const std::string& what, const std::string& key) {
   if (key.empty() || key.size() > limits::kKeyBytes)
     line.complain_of(what, fmt::format("give a key of 1 to {} bytes", limits::kKeyBytes));
@@ -26,14 +30,6 @@ std::string read_key(CommandLine& line) {
   std::string key = line.operands().empty() ? "" : line.operands().front();
   check_key(line, "KEY", key);
   return key;
-}
-
-uint64_t read_revision(CommandLine& line, const char* flag) {
-  return static_cast<uint64_t>(line.number(flag, 0, 1, INT64_MAX));
-}
-
-ReadTerms read_read_terms(CommandLine& line) {
-  return {line.is_on("linear"), read_revision(line, "min-rev")};
 }
 
 std::string read_fence(CommandLine& line) {
@@ -133,37 +129,41 @@ ClientCommand read_watch(CommandLine& line, const Surroundings&) {
   return watch;
 }
 
+}  // namespace
+
 CommandSpec store_spec_of(const char* name, const char* usage, size_t operands, const char* does,
                           std::string notes, std::vector<FlagSpec> flags) {
-  flags.push_back(timeout_flag());
+  flags.push_back({"timeout", "MS", "how long each request may take, with its repetitions (10000)"});
   CommandSpec spec = client_spec_of(name, usage, does, std::move(notes), std::move(flags));
   spec.operands = operands;
   return spec;
-}
-
-}  // namespace
-
-FlagSpec timeout_flag() {
-  return {"timeout", "MS", "how long each request may take, with its repetitions (10000)"};
 }
 
 StoreAccess read_access(CommandLine& line) {
   return {read_servers(line), line.span("timeout", milliseconds(kTimeoutMs), 1, kTimeoutMsMax)};
 }
 
+std::vector<FlagSpec> with_read_flags(std::vector<FlagSpec> flags) {
+  flags.push_back({"linear", nullptr, "the newest state there is, confirmed by the leader"});
+  flags.push_back({"min-rev", "N", "wait until the server has revision N"});
+  return flags;
+}
+
+ReadTerms read_read_terms(CommandLine& line) {
+  return {line.is_on("linear"), read_revision(line, "min-rev")};
+}
+
 std::vector<ClientEntry> store_entries() {
-  const FlagSpec linear{"linear", nullptr, "the newest state there is, confirmed by the leader"};
-  const FlagSpec min_rev{"min-rev", "N", "wait until the server has revision N"};
   const FlagSpec fence{"fence", "RESOURCE:TOKEN",
                        "refused when a larger token has come for the resource; under kvd lock: "
                        "\"$KVD_LOCK:$KVD_FENCE\""};
   const FlagSpec if_rev{"if-rev", "N", "only if the key was last written at revision N"};
   std::vector<ClientEntry> entries{
-      {store_spec_of("get", "KEY [OPTIONS]", 1, "Writes the value of a key, byte by byte and nothing else.",
-                     std::string(help::kGet) + help::kReadCodes,
-                     {{"json", nullptr, "one line: key, value, revision and version, as GET /v1/kv has them"},
-                      linear,
-                      min_rev}),
+      {store_spec_of(
+           "get", "KEY [OPTIONS]", 1, "Writes the value of a key, byte by byte and nothing else.",
+           std::string(help::kGet) + help::kReadCodes,
+           with_read_flags(
+               {{"json", nullptr, "one line: key, value, revision and version, as GET /v1/kv has them"}})),
        read_get},
       {store_spec_of("put", "KEY [VALUE|-|@FILE] [OPTIONS]", 2, "Puts a value, and prints the new revision.",
                      std::string(help::kPut) + help::kWriteCodes,
@@ -178,11 +178,9 @@ std::vector<ClientEntry> store_entries() {
        read_del},
       {store_spec_of("ls", "[PREFIX] [OPTIONS]", 1, "Lists keys, one a line, in the order of their bytes.",
                      std::string(help::kLs) + help::kReadCodes,
-                     {{"values", nullptr, "with their values: KEY, a tab, VALUE"},
-                      {"json", nullptr, "one JSON object a line, as GET /v1/kv has them"},
-                      {"0", nullptr, "NUL in place of each line's end and tab"},
-                      linear,
-                      min_rev}),
+                     with_read_flags({{"values", nullptr, "with their values: KEY, a tab, VALUE"},
+                                      {"json", nullptr, "one JSON object a line, as GET /v1/kv has them"},
+                                      {"0", nullptr, "NUL in place of each line's end and tab"}})),
        read_ls},
       {store_spec_of("txn", "[FILE|-] [OPTIONS]", 1, "Sends a transaction, and prints the answer.",
                      std::string(help::kTxn) + help::kWriteCodes, {fence}),

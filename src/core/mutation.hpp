@@ -22,6 +22,7 @@ enum class Mutation : uint8_t {
   kUncommittedAnswered,    //  8: a write is acknowledged once it is in the leader's own log
   kJoinUnchecked,          //  9: whoever talks to the leader is admitted
   kJoinAtCommit,           //  9: ... whoever has what this leader knows to be committed
+  kWrittenEarly,           // 10: a new leader appends to its log before all of it is committed
   kReadsBeforeActivation,  // 10: a new leader answers reads before its log is committed
   kReadsUnconfirmed,       // 11: reads are answered without asking anybody
   kReadsAllButOne,         // 11: ... when all but one have confirmed

@@ -484,6 +484,27 @@ def leader_of(cluster):
     return eventually('somebody leads', find)
 
 
+def is_ready(server):
+    return server.get('/readyz')[0] == 200
+
+
+def all_in_sync(cluster):
+    return all(len(server.get('/v1/cluster')[1]['in_sync']) == len(cluster.servers) for server in cluster.servers)
+
+
+def restart(cluster, server):
+    server.running.signal(signal.SIGTERM)
+    assert server.running.process.wait(PATIENCE_S) == 0
+    server.kill()
+    come_back(cluster, server)
+
+
+def come_back(cluster, server):
+    server.start()
+    eventually('it is ready again', lambda: is_ready(server))
+    eventually('all are in sync', lambda: all_in_sync(cluster))
+
+
 def run_case(cases):
     """The case that the command line names: `TEST KVD CASE`."""
     binary, name = sys.argv[1:3]

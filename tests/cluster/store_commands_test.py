@@ -10,43 +10,11 @@ import socket
 import subprocess
 import threading
 
-from services_cluster import LONG, PATIENCE_S, Cluster, Standalone, eventually, free_port, leader_of, run_case, say
+from services_cluster import (
+    LONG, PATIENCE_S, Cluster, Standalone, all_in_sync, eventually, free_port, leader_of, run_case, say)
+from store_commands import CONFIG, DONE, IO_ERROR, MISSING, REFUSED, UNAVAILABLE, UNKNOWN, USAGE, Commands
 
-DONE, MISSING, USAGE, REFUSED, UNAVAILABLE, IO_ERROR, UNKNOWN, CONFIG = 0, 1, 64, 65, 69, 74, 75, 78
 ODD = [bytes([byte]) for byte in range(1, 256)]  # of what may stand on a command line
-
-
-class Commands:
-    """The commands of one binary, told these servers."""
-
-    def __init__(self, binary, *names):
-        self.binary = binary
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith('KVD_')}
-        self.environment['KVD_SERVERS'] = ','.join(names)
-
-    def start(self, *arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):
-        return subprocess.Popen([self.binary, *arguments], env=self.environment, stdin=stdin, stdout=stdout,
-                                stderr=subprocess.PIPE)
-
-    def run(self, *arguments, given=None, stdout=subprocess.PIPE):
-        """The exit code, standard output and standard error."""
-        with self.start(*arguments, stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
-                        stdout=stdout) as process:
-            output, errors = process.communicate(given, timeout=PATIENCE_S)
-        return process.returncode, output, errors
-
-    def good(self, *arguments, given=None, trying=False):
-        """What it prints, and nothing on standard error, unless it may have to try on."""
-        code, output, errors = self.run(*arguments, given=given)
-        assert code == DONE and (trying or errors == b''), (arguments, code, output, errors)
-        return output
-
-    def bad(self, expected, *arguments, given=None, says=b'', prints=b''):
-        """It ends so, and standard error says why."""
-        code, output, errors = self.run(*arguments, given=given)
-        assert (code, output) == (expected, prints), (arguments, code, output, errors)
-        assert errors.startswith(b'kvd: ') and errors.endswith(b'\n') and says in errors, (arguments, errors)
-        return errors
 
 
 def one_alone(binary):
@@ -422,10 +390,6 @@ def leaders_fail(binary):
         total = int(Commands(binary, *everybody).good('get', '--linear', 'n', trying=True))
         assert len(set(sums)) == len(sums), 'two additions had the same sum'
         assert codes[DONE] <= total <= codes[DONE] + codes[UNKNOWN], (codes, total)
-
-
-def all_in_sync(cluster):
-    return all(len(server.get('/v1/cluster')[1]['in_sync']) == len(cluster.servers) for server in cluster.servers)
 
 
 run_case({

@@ -15,7 +15,8 @@ import subprocess
 import threading
 import time
 
-from services_cluster import PATIENCE_S, Call, Cluster, Kvd, eventually, leader_of, run_case, say
+from services_cluster import (
+    PATIENCE_S, Call, Cluster, Kvd, all_in_sync, come_back, eventually, is_ready, leader_of, restart, run_case, say)
 
 STREAMS = 1000
 KEYS = [f'w/{number:02}' for number in range(30)]
@@ -251,27 +252,6 @@ def add_durable(cluster, number):
     cluster.servers.append(Kvd(cluster.binary, cluster.directory, cluster.known, number,
                                ('--expect', '3', '--min-in-sync', '2', '--sync', 'never', '--data-dir', data)))
     cluster.servers[-1].start()
-
-
-def is_ready(server):
-    return server.get('/readyz')[0] == 200
-
-
-def all_in_sync(cluster):
-    return all(len(server.get('/v1/cluster')[1]['in_sync']) == len(cluster.servers) for server in cluster.servers)
-
-
-def restart(cluster, server):
-    server.running.signal(signal.SIGTERM)
-    assert server.running.process.wait(PATIENCE_S) == 0
-    server.kill()
-    come_back(cluster, server)
-
-
-def come_back(cluster, server):
-    server.start()
-    eventually('it is ready again', lambda: is_ready(server))
-    eventually('all are in sync', lambda: all_in_sync(cluster))
 
 
 def thousand(binary):

@@ -157,6 +157,48 @@ def verify_txn():
         assert not bad['ok'] and 'is not serializable' in bad['violation'], bad
 
 
+def terms():
+    with standalone(1) as (_, names):
+        for flags in ([], ['--bulk']):
+            leases = kvload('terms', '--servers', names[0], '--leases', '50', '--ttl', '1000', '--duration', '1',
+                            '--json', *flags)
+            assert leases['ok'] and leases['early'] == 0 and leases['bulk'] == bool(flags), leases
+            assert leases['renewals'] >= leases['requests'] > 0, leases
+            assert leases['p50_ms'] <= leases['p99_ms'] <= leases['max_ms'], leases
+        with urllib.request.urlopen(f'http://{names[0]}/v1/leases', timeout=30) as answer:
+            assert json.load(answer) == {'leases': []}
+        keys = kvload('terms', '--servers', names[0], '--keys', '1500', '--expire-after', '1500', '--duration', '0.5',
+                      '--json')
+        assert keys['ok'] and keys['early'] == 0 and keys['left'] == 0, keys
+        assert keys['writes_before'] > 0 and keys['writes_meanwhile'] > 0 and keys['failed'] == 0, keys
+        assert keys['ratio_p50'] > 0 and keys['ratio_p99'] > 0 and keys['gone_s'] >= 0, keys
+        late = kvload('terms', '--servers', names[0], '--keys', '10000000', '--expire-after', '500', '--duration',
+                      '0.1', code=69)
+        assert 'give a longer --expire-after' in late, late
+
+
+def leases_end_early():
+    """Somebody else ends one: it was over within its time."""
+    with standalone(1) as (_, names):
+        load = subprocess.Popen([KVLOAD, 'terms', '--servers', names[0], '--leases', '10', '--ttl', '5000',
+                                 '--duration', '60', '--json'], stdout=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 30
+        listed = []
+        while len(listed) < 10:
+            assert time.monotonic() < deadline
+            with urllib.request.urlopen(f'http://{names[0]}/v1/leases', timeout=30) as answer:
+                listed = json.load(answer)['leases']
+        first = listed[0]['lease']
+        urllib.request.urlopen(urllib.request.Request(f'http://{names[0]}/v1/leases/{first}', method='DELETE')).close()
+        while len(listed) < 10 or listed[0]['lease'] == first:  # another one is granted in its place
+            assert time.monotonic() < deadline
+            with urllib.request.urlopen(f'http://{names[0]}/v1/leases', timeout=30) as answer:
+                listed = json.load(answer)['leases']
+        load.send_signal(signal.SIGINT)
+        result = json.loads(load.communicate(timeout=60)[0])
+        assert load.returncode == 1 and result['early'] == 1 and not result['ok'], result
+
+
 def leftovers():
     """What is written stays, and the line that says so names the command that deletes it."""
     with standalone(1) as (_, names):
@@ -247,5 +289,5 @@ def interrupt_election(directory):
     assert not os.listdir(directory), os.listdir(directory)
 
 
-{'run': run, 'yardstick': yardstick, 'outage': outage, 'verify': verify, 'verify_txn': verify_txn,
- 'leftovers': leftovers, 'refusals': refusals, 'election': election}[CASE]()
+{'run': run, 'yardstick': yardstick, 'outage': outage, 'verify': verify, 'verify_txn': verify_txn, 'terms': terms,
+ 'leases_end_early': leases_end_early, 'leftovers': leftovers, 'refusals': refusals, 'election': election}[CASE]()

@@ -84,6 +84,22 @@ TEST_CASE("run takes all of its flags") {
   CHECK(run.outputs.plot == "f.svg");
 }
 
+TEST_CASE("terms is about leases, or about keys") {
+  const auto leases = parse_options({"terms", "--leases", "7", "--ttl", "1000", "--bulk", "--duration", "5"});
+  REQUIRE(leases);
+  const auto& renewed = std::get<TermsOptions>(*leases);
+  CHECK(renewed.leases == 7);
+  CHECK(renewed.ttl_ms == 1000);
+  CHECK(renewed.bulk);
+  CHECK(renewed.seconds == 5);
+  CHECK(renewed.keys == 0);
+  const auto keys = parse_options({"terms", "--keys", "9", "--expire-after", "700", "--json"});
+  REQUIRE(keys);
+  CHECK(std::get<TermsOptions>(*keys).keys == 9);
+  CHECK(std::get<TermsOptions>(*keys).expire_after_ms == 700);
+  CHECK(std::get<TermsOptions>(*keys).json);
+}
+
 TEST_CASE("election takes a list of delays") {
   const auto command = parse_options(
       {"election", "--runs", "3", "--how", "stop", "--zookeeper-delay", "0,5,25", "--kvd-flag=--x=1"});
@@ -125,6 +141,11 @@ TEST_CASE("every mistake is one line, and exit code 64") {
       {"run", "--yardstick", "--count", "3"},
       {"verify", "--rate", "0"},
       {"verify", "--servers", "x"},
+      {"terms", "--ttl", "999"},
+      {"terms", "--leases", "0"},
+      {"terms", "--keys", "5", "--bulk"},
+      {"terms", "--keys", "5", "--ttl", "1000"},
+      {"terms", "--expire-after", "1000"},
       {"election", "--runs", "0"},
       {"election", "--how", "shout"},
       {"election", "--zookeeper-delay", "-5"},

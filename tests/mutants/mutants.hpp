@@ -17,6 +17,7 @@ bool breaks_by_believing();
 bool breaks_by_forgetting_growth();
 bool breaks_by_restoring_alone();
 bool breaks_by_beginning_twice();
+bool breaks_by_writing_early();
 bool breaks_by_obeying_shorter();
 bool breaks_by_counting_differing();
 bool breaks_by_obeying_old();
@@ -152,6 +153,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kJoinUnchecked, "join_unchecked", kRough, 100},
     {Mutation::kJoinAtCommit, "join_at_commit", "", 1, breaks_by_joining_at_commit},
     {Mutation::kReadsBeforeActivation, "reads_before_activation", kTakeovers, 60},
+    {Mutation::kWrittenEarly, "written_early", "", 1, breaks_by_writing_early, kGoesBack},
     {Mutation::kReadsUnconfirmed, "reads_unconfirmed", kDeposed, 60},
     {Mutation::kReadsAllButOne, "reads_all_but_one", kDeposedByOne, 60},
     {Mutation::kEpochNotKept, "epoch_not_kept", "", 1, breaks_by_acting_unkept, kSlowDisks},

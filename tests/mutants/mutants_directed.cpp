@@ -2,6 +2,7 @@
 // says whether the node under test broke the rule.
 #include <algorithm>
 
+#include "msg/history.hpp"
 #include "mutants.hpp"
 #include "services/services_harness.hpp"
 #include "sim/single_node_harness.hpp"
@@ -32,6 +33,8 @@ bool breaks_by_foreign_acks() {
   const Member b = member("b", 1);
   SingleNodeHarness a;
   const LinkId link = lead_with(a, b);
+  a.push(LinkReceived{link, AppendAck{Epoch(1), Revision(0), 0}});
+  a.push(LinkReceived{link, HeartbeatAck{Epoch(1), 0, true, 0}});
   a.ask(PutKey{"k", Bytes("v"), {}});
   const auto append = a.sent<Append>(link);
   if (link == LinkId(0) || append.empty() || !a.node().view().leading) return false;
@@ -201,6 +204,38 @@ bool breaks_by_beginning_twice() {
   a.prove_dead(b);
   a.pass(seconds(2));
   return a.node().view().leading && a.node().view().epoch == Epoch(4);
+}
+
+// The node takes over from b, which is dead, and is given a write. But ZooKeeper had gone back: c has led in an epoch
+// of the same number, of which the node has not heard, and goes on in the next one. The node's third entry is not c's.
+bool breaks_by_writing_early() {
+  const Member self = member("a", 1);
+  const Member b = member("b", 1);
+  const Member c = member("c", 1);
+  SingleNodeHarness a;
+  for (const Member& other : {b, c}) a.register_server(other);
+  a.create("/election/server_", encode_server_info(info_of(b)), ZkMode::kEphemeralSequential);
+  a.create_register(led_by(b, {self, b, c}, 3));
+  const Register before = *decode_register(a.data(kConfigPath));
+  a.connect();
+  a.push(LinkReceived{a.greet(b, Epoch(3)), two_entries(Revision(2))});
+  a.prove_dead(b);
+  a.pass(milliseconds(500));
+  if (!a.node().view().leading || a.node().view().active) return false;
+  a.ask(PutKey{"k", Bytes("v"), {}});
+  Register theirs = next_epoch(before, 7);
+  theirs.leader = c;
+  theirs.in_sync = {c};
+  const Claim claim{0, std::nullopt, LogPosition{Epoch(4), Revision(3)}, Revision(3), 0, false, Epoch(4)};
+  a.set(member_path(c.id), encode_registration({info_of(c), theirs, claim}));
+  a.pass(milliseconds(100));
+  Register restored = next_epoch(theirs, 8, Epoch(4));
+  a.set(kConfigPath, encode_register(restored));
+  a.pass(milliseconds(100));
+  const LinkId link = a.greet(c, Epoch(5));
+  a.push(LinkReceived{link, Append{Epoch(5), LogPosition{Epoch(4), Revision(3)}, Revision(3), {}}});
+  const std::vector<AppendAck> acks = a.sent<AppendAck>(link);
+  return !acks.empty() && acks.back().match == Revision(3);
 }
 
 // b leads again, and its log ends before what is committed: its directory is an old copy.

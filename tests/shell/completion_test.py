@@ -64,8 +64,10 @@ class Shell(unittest.TestCase):
     def check_all(self, ask):
         for line, words in {
                 'kvd lo': ['lock'],
-                'kvd ': ['add', 'config', 'del', 'elect', 'export', 'get', 'hosts-sync', 'inspect', 'lock', 'ls', 'put',
-                         'txn', 'watch', 'work'],
+                'kvd ': ['add', 'config', 'del', 'elect', 'export', 'get', 'hosts-sync', 'inspect', 'lease', 'lock',
+                         'ls', 'put', 'txn', 'watch', 'work'],
+                'kvd lease ': ['end', 'grant', 'hold', 'ls', 'renew', 'show'],
+                'kvd lease show 7 --k': ['--keys'], 'kvd lease hold 5000 ': ['--'],
                 'kvd --data': ['--data-dir'], 'kvd lock a --gr': ['--grace'], 'kvd lock a ': ['--'],
                 'kvd --log-format ': ['json', 'logfmt'], 'kvd --sync int': ['interval:'],
                 'kvd inspect pl': ['place', 'plain'], 'kvd txn pl': ['place', 'plain'],

@@ -217,6 +217,27 @@ class ClientTest(unittest.TestCase):
     def go(self):
         self.write('go', '')
 
+    def deaf_until_go(self):
+        """For a command: SIGTERM does not end it, and SIGHUP is told."""
+        return (f'trap "" TERM; trap "echo passed on" HUP; echo started; exec 2>/dev/null; {self.until_go()}; '
+                'echo over')
+
+    def check_closed_behind_the_command(self, running, exchange, lost, held):
+        """Of what runs deaf_until_go() under a grant on this connection, when that is lost: what comes later does not
+        count, and the connection is closed when the command has ended."""
+        self.assertEqual(running.line(), 'started')
+        exchange.say(lost)
+        self.assertIn('kvd: lost the l', running.error_line())
+        exchange.say(held)
+        # When it does something else, it is done with what the loss has led to.
+        running.send(signal.SIGHUP)
+        self.assertEqual(running.line(), 'passed on')
+        self.assertTrue(exchange.is_open())
+        self.go()
+        self.assertEqual(running.line(), 'over')
+        exchange.wait_closed()
+        self.assertEqual(running.end(), (75, '', []))
+
     @staticmethod
     def state(pid):
         """Of a process, as ps has it: T stands still, Z is dead and not buried yet; X where there is none."""

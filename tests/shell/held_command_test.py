@@ -70,20 +70,8 @@ class Lock(ClientTest):
         self.assertEqual(running.end(), (75, 'term\n', [line]))
 
     def test_the_grant_is_not_given_back_before_the_command_has_ended(self):
-        running, exchange = self.held(f'trap "" TERM; trap "echo passed on" HUP; echo started; exec 2>/dev/null; '
-                                      f'{self.until_go()}; echo over', '--grace', '60000')
-        self.assertEqual(running.line(), 'started')
-        exchange.say(LOST)
-        self.assertIn('lost the lock', running.error_line())
-        exchange.say(HELD)
-        # When it does something else, it is done with what the loss has led to.
-        running.send(signal.SIGHUP)
-        self.assertEqual(running.line(), 'passed on')
-        self.assertTrue(exchange.is_open())
-        self.go()
-        self.assertEqual(running.line(), 'over')
-        exchange.wait_closed()
-        self.assertEqual(running.end(), (75, '', []))
+        running, exchange = self.held(self.deaf_until_go(), '--grace', '60000')
+        self.check_closed_behind_the_command(running, exchange, LOST, HELD)
 
     def test_whatever_ends_the_stream_stops_the_command(self):
         ends = {
@@ -432,6 +420,8 @@ class CommandLine(ClientTest):
         for name in ('lock', 'elect', 'work', 'hosts-sync'):
             self.assertIn(f'\n  {name} ', texts[''])
             self.assertIn(f'Usage: kvd {name} ', texts[name])
+        for line in ('get, put, del, ls, txn, add, watch\n', 'lease ', 'config sync ', 'config status '):
+            self.assertIn('\n  ' + line, texts[''])
         for name in ('lock', 'elect'):
             self.assertIn('What is not:', texts[name])
 

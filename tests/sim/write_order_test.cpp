@@ -208,6 +208,47 @@ TEST_CASE("order: a leader refuses what was sent behind a write that it refused,
   CHECK(refused == std::vector<uint64_t>{2, 3});
 }
 
+TEST_CASE("order: writes wait for a new leader to be active, in their order, and are nowhere before that") {
+  SingleNodeHarness a;
+  const LinkId to_b = lead_with(a, kB);
+  const LinkId from_b = a.greet(kB, Epoch(1));
+  a.ask(put("first"));
+  a.push(LinkReceived{from_b, Forward{5, put("second"), seconds(1), "", {}, 1}});
+  a.ask(put("third"));
+  CHECK_FALSE(a.node().view().active);
+  CHECK(a.node().view().last.revision == Revision(0));
+  const auto activate = [&] {
+    a.push(LinkReceived{to_b, AppendAck{Epoch(1), Revision(0), 0}});
+    a.push(LinkReceived{to_b, HeartbeatAck{Epoch(1), 0, true, 0, false}});
+    return a.node().view().active;
+  };
+  SUBCASE("until it is") {
+    CHECK(activate());
+    REQUIRE(a.node().view().last.revision == Revision(3));
+    const auto appends = a.sent<Append>(to_b);
+    REQUIRE(!appends.empty());
+    std::vector<std::string> values;
+    for (const EntryPointer& entry : appends.back().entries)
+      values.emplace_back(entry->effects.front().value());
+    CHECK(values == std::vector<std::string>{"first", "second", "third"});
+  }
+  SUBCASE("or for nothing, when nobody hears of them any more") {
+    a.push(LinkEnded{from_b, LinkEnd::kReset, ""});
+    CHECK(activate());
+    CHECK(a.node().view().last.revision == Revision(2));
+  }
+  SUBCASE("and go to whoever leads instead") {
+    a.change_register(led_by(kB, {a.node().view().self, kB}, 2));
+    CHECK(a.replies().empty());
+    CHECK(a.sent<Forward>(to_b).size() == 2);
+    const auto refused = a.sent<ForwardResult>(from_b);
+    REQUIRE(refused.size() == 1);
+    const auto* failed = std::get_if<Failed>(&refused.front().answer);
+    REQUIRE(failed != nullptr);
+    CHECK(failed->outcome == Outcome::kNotApplied);
+  }
+}
+
 TEST_CASE("order: a write with a key that is refused for a time holds up nobody") {
   LeadingStage a;
   auto forward = [&](uint64_t request, const std::string& key) {

@@ -179,3 +179,74 @@ TEST_CASE("a problem in one line") {
   CHECK(problem_outcome(R"({"detail":"\"outcome\":\"unknown\""})").empty());
   CHECK(problem_outcome("oops").empty());
 }
+
+TEST_CASE("a lease") {
+  const auto lease = parse_lease(
+      R"({"lease":5,"ttl_ms":30000,"left_ms":0,"name":"a\nb","keys":["a",{"key_b64":"/w=="}], "more": 1})");
+  REQUIRE(lease.has_value());
+  CHECK(lease->id == 5);
+  CHECK(lease->ttl_ms == 30000);
+  CHECK(lease->left_ms == 0);
+  CHECK(lease->name == "a b");
+  CHECK(lease->keys == std::vector<std::string>{"a", "\xff"});
+  CHECK(lease->json ==
+        R"({"lease":5,"ttl_ms":30000,"left_ms":0,"name":"a\nb","keys":["a",{"key_b64":"/w=="}],"more":1})");
+  const auto nameless = parse_lease(R"({"lease":5,"ttl_ms":1,"left_ms":1,"name_b64":"/w=="})");
+  REQUIRE(nameless.has_value());
+  CHECK(nameless->name == "\xff");
+  for (const char* bad : {"[]", "<html>", R"({"lease":5,"ttl_ms":1})", R"({"ttl_ms":1,"left_ms":1})",
+                          R"({"lease":5,"ttl_ms":1,"left_ms":1,"keys":[7]})",
+                          R"({"lease":5,"ttl_ms":1,"left_ms":1,"keys":[{"key_b64":"."}]})",
+                          R"({"lease":5,"ttl_ms":1,"left_ms":1,"name_b64":"."})"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_lease(bad).has_value());
+  }
+}
+
+TEST_CASE("pages of leases, and renewals") {
+  const auto page = parse_lease_page(
+      R"({"leases":[{"lease":5,"ttl_ms":1,"left_ms":1},{"lease":7,"ttl_ms":1,"left_ms":1}]})");
+  REQUIRE(page.has_value());
+  REQUIRE(page->size() == 2);
+  CHECK(page->back().id == 7);
+  CHECK(page->back().json == R"({"lease":7,"ttl_ms":1,"left_ms":1})");
+  for (const char* bad : {"[]", "{}", R"({"leases":[7]})", R"({"leases":[{"lease":5}]})"})
+    CHECK_FALSE(parse_lease_page(bad).has_value());
+  const auto left = parse_renewals(R"({"results":[{"left_ms":0},null,{"left_ms":7}]})");
+  REQUIRE(left.has_value());
+  CHECK(*left == std::vector<std::optional<int64_t>>{0, std::nullopt, 7});
+  for (const char* bad : {"[]", "{}", R"({"results":[7]})", R"({"results":[{}]})"})
+    CHECK_FALSE(parse_renewals(bad).has_value());
+}
+
+TEST_CASE("the lines of a lease that is held") {
+  using Kind = LeaseLine::Kind;
+  const auto line = [](std::string_view text) {
+    const Result<LeaseLine> parsed = parse_lease_line(text);
+    REQUIRE_MESSAGE(parsed.has_value(), parsed.error().detail);
+    return *parsed;
+  };
+  const LeaseLine first = line(R"({"lease":5,"ttl_ms":30000,"left_ms":29000})");
+  CHECK(first.kind == Kind::kHeld);
+  CHECK(first.id == 5);
+  CHECK(first.ttl_ms == 30000);
+  CHECK(first.left_ms == 29000);
+  const LeaseLine held = line(R"({"state":"held","left_ms":7})");
+  CHECK(held.kind == Kind::kHeld);
+  CHECK(held.id == 0);
+  CHECK(held.left_ms == 7);
+  CHECK(line(R"({"state":"unsure"})").kind == Kind::kUnsure);
+  const LeaseLine lost = line(R"({"state":"lost","reason":"over"})");
+  CHECK(lost.kind == Kind::kLost);
+  CHECK(lost.reason == "over");
+  const LeaseLine stopping = line(R"({"state":"stopping","left_ms":9})");
+  CHECK(stopping.kind == Kind::kStopping);
+  CHECK(stopping.left_ms == 9);
+  CHECK(line("{}").kind == Kind::kProgress);
+  CHECK(line(R"({"state":"something new"})").kind == Kind::kProgress);
+  for (const char* bad : {"held", R"({"state":"held"})", R"({"state":"stopping"})",
+                          R"({"lease":5,"left_ms":7})", R"({"lease":5,"ttl_ms":7})"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_lease_line(bad).has_value());
+  }
+}

@@ -22,8 +22,9 @@ std::string completed(const std::vector<std::string>& words) {
   CommandSpec send{"kvd send", "[FILE|-]", "Sends."};
   send.flags = {{"0", nullptr, "NUL"}};
   send.operands = 1;
-  const CommandSpec keep{"kvd stuff keep", "", "Keeps.", {{"all", nullptr, "all of it"}}};
-  const CommandSpec show{"kvd stuff show", "FILE", "Shows."};
+  CommandSpec keep{"kvd stuff keep", "FILE", "Keeps.", {{"all", nullptr, "all of it"}}};
+  keep.operands = 1;
+  const CommandSpec show{"kvd stuff show", "", "Shows."};
   return complete({program, lock, look, send, keep, show}, words);
 }
 
@@ -42,7 +43,12 @@ TEST_CASE("a subcommand may have two words") {
   CHECK(completed({"stuff", ""}) == "keep\tKeeps.\nshow\tShows.\n:none\n");
   CHECK(completed({"stuff", "s"}) == "show\tShows.\n:none\n");
   CHECK(completed({"stuff", "keep", "--"}) == "--help\tprint this and exit\n--all\tall of it\n:none\n");
+  CHECK(completed({"stuff", "keep", ""}) == ":files\n");
+  CHECK(completed({"stuff", "show", ""}) == ":none\n");
+  CHECK(completed({"stuff", "-"}) == "--help\tprint this and exit\n:none\n");
+  CHECK(completed({"stuff", "--s"}) == ":none\n");
   CHECK(completed({"stuff", "other", ""}) == ":none\n");
+  CHECK(completed({"keep", "--a"}) == "--alone\tso\n:none\n");
   CHECK(completed({"lock", "keep", ""}) == "--\tthe command follows\n:none\n");
 }
 

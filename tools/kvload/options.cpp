@@ -15,9 +15,9 @@ namespace kvd::load {
 namespace {
 
 constexpr char kExitCodes[] =
-    R"(Exit codes: 0; 1 verify found a violation, or a stream of watch was not served right; 64 the command line;
-69 nobody answers, something is not installed, or a step of election failed; 73 the file of --plot cannot be written;
-128 + N signal N ended election.)";
+    R"(Exit codes: 0; 1 verify found a violation, a stream of watch was not served right, or what terms measures ended
+early or not at all; 64 the command line; 69 nobody answers, something is not installed, or a step of election failed; 73 the
+file of --plot cannot be written; 128 + N signal N ended election.)";
 constexpr double kTimeoutMaxMs = 600'000;
 
 CommandSpec spec_of(const char* name, const char* does, std::vector<FlagSpec> flags) {
@@ -82,6 +82,20 @@ CommandSpec watch_spec() {
                   {"rate", "N", "writes per second; 0: none, the streams rest (1000)"},
                   {"duration", "S", "seconds (10)"},
                   kJson});
+}
+
+CommandSpec terms_spec() {
+  return spec_of(
+      "terms", "Renews many leases, or lets many keys end at once, and checks that nothing ends early.",
+      {kServersFlag,
+       {"leases", "N", "that are renewed each 3/10 of their time, while others may kill servers (1000)"},
+       {"ttl", "MS", "of each lease, from 1000 (10000)"},
+       {"bulk", nullptr, "renew 1024 leases in a request"},
+       {"duration", "S", "seconds; with --keys of the writes before that are compared with (10)"},
+       {"keys", "N", "instead of leases: keys whose terms end within one second"},
+       {"expire-after", "MS",
+        "with --keys: when the first of them ends, from when they are begun to be written (10000)"},
+       kJson});
 }
 
 CommandSpec election_spec() {
@@ -207,6 +221,23 @@ WatchOptions read_watch(CommandLine& line) {
   return watch;
 }
 
+TermsOptions read_terms(CommandLine& line) {
+  TermsOptions terms;
+  read_servers(line, terms.servers);
+  read_number(line, "leases", terms.leases, 1, 1'000'000);
+  read_number(line, "ttl", terms.ttl_ms, limits::kLeaseTtlMsMin, 3'600'000);
+  terms.bulk = line.is_on("bulk");
+  terms.seconds = line.real("duration", terms.seconds, 0.1, 86'400);
+  read_number(line, "keys", terms.keys, 0, 10'000'000);
+  read_number(line, "expire-after", terms.expire_after_ms, 500, 3'600'000);
+  terms.json = line.is_on("json");
+  for (const char* flag : {"leases", "ttl", "bulk"}) {
+    if (terms.keys != 0 && line.has(flag)) line.complain(flag, "give this or --keys, not both");
+  }
+  if (terms.keys == 0 && line.has("expire-after")) line.complain("expire-after", "this is for --keys");
+  return terms;
+}
+
 ElectionOptions read_election(CommandLine& line) {
   ElectionOptions election;
   read_number(line, "runs", election.runs, 1, 10'000);
@@ -248,6 +279,7 @@ Usage: kvload COMMAND [OPTIONS]
   run        puts servers under load: rate, latencies, failures, gaps
   verify     checks that a cluster under load is linearizable and loses nothing
   watch      opens many streams of a watch, writes, and times what each stream is told
+  terms      renews many leases, or lets many keys end at once, and checks that nothing ends early
   election   starts a cluster, ends its leader again and again, and times what follows
 
 kvload COMMAND --help lists the flags of a command.
@@ -273,6 +305,7 @@ Result<Command, CommandEnd> parse_options(const std::vector<std::string>& argume
   if (name == "run") return read(run_spec(), rest, read_run);
   if (name == "verify") return read(verify_spec(), rest, read_verify);
   if (name == "watch") return read(watch_spec(), rest, read_watch);
+  if (name == "terms") return read(terms_spec(), rest, read_terms);
   if (name == "election") return read(election_spec(), rest, read_election);
   if (name == "bare-server")
     return read(spec_of("bare-server", "", {{"answer-bytes", "N", ""}, {"port", "N", ""}}), rest,
@@ -284,7 +317,7 @@ Result<Command, CommandEnd> parse_options(const std::vector<std::string>& argume
   }
   return Failure<CommandEnd>(
       CommandEnd{EX_USAGE, (name.empty() ? "no command" : name) +
-                               ": give run, verify, watch or election (kvload --help says more)"});
+                               ": give run, verify, watch, terms or election (kvload --help says more)"});
 }
 
 }  // namespace kvd::load

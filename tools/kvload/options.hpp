@@ -54,6 +54,17 @@ struct WatchOptions {
   bool json = false;
 };
 
+struct TermsOptions {
+  std::vector<std::string> servers{"127.0.0.1:8001"};
+  size_t leases = 1000;
+  uint64_t ttl_ms = 10'000;  // of each
+  bool bulk = false;
+  double seconds = 10;  // of renewing; of writing before anything ends
+  size_t keys = 0;      // that end at once; 0: leases are measured
+  uint64_t expire_after_ms = 10'000;
+  bool json = false;
+};
+
 enum class Stop : uint8_t { kKill, kFreeze, kTerm };
 
 struct ElectionOptions {
@@ -77,8 +88,8 @@ struct DelayProxyOptions {
   uint32_t delay_ms = 0;
 };
 
-using Command = std::variant<RunOptions, VerifyOptions, WatchOptions, ElectionOptions, BareServerOptions,
-                             DelayProxyOptions>;
+using Command = std::variant<RunOptions, VerifyOptions, WatchOptions, TermsOptions, ElectionOptions,
+                             BareServerOptions, DelayProxyOptions>;
 
 // `arguments` without the program's name.
 Result<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments);

@@ -52,6 +52,16 @@ std::optional<uint64_t> cpu_us(pid_t pid) {
   return (user + system) * 1'000'000 / static_cast<uint64_t>(sysconf(_SC_CLK_TCK));
 }
 
+uint64_t cpu_us(const std::vector<pid_t>& pids) {
+  uint64_t sum = 0;
+  for (const pid_t pid : pids) {
+    const auto one = cpu_us(pid);
+    if (!one) return 0;
+    sum += *one;
+  }
+  return sum;
+}
+
 std::optional<pid_t> listener(uint16_t port) {
   std::set<std::string> sockets;
   add_inodes("/proc/net/tcp", port, sockets);

@@ -12,6 +12,9 @@ namespace kvd::load {
 // User and system time in microseconds; nothing: there is no such process. The kernel counts in ticks of 10 ms.
 std::optional<uint64_t> cpu_us(pid_t pid);
 
+// Of all of them together; 0: one has ended.
+uint64_t cpu_us(const std::vector<pid_t>& pids);
+
 // Who listens on that TCP port; nothing: nobody here, or nobody whose descriptors this user may see.
 std::optional<pid_t> listener(uint16_t port);
 

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <memory>
 #include <string_view>
@@ -16,8 +15,9 @@
 #include "base/json_writer.hpp"
 #include "kvload/histogram.hpp"
 #include "kvload/load.hpp"
+#include "kvload/number_behind.hpp"
 #include "kvload/process_cpu.hpp"
-#include "net/loop.hpp"
+#include "kvload/turns.hpp"
 
 namespace kvd::load {
 namespace {
@@ -27,14 +27,6 @@ constexpr size_t kStampWriters = 16;
 constexpr size_t kStampKeys = 1000;
 constexpr std::string_view kStampPrefix = "kvload-watch/";
 constexpr size_t kDialedAtOnce = 256;
-
-uint64_t number_behind(std::string_view line, std::string_view name) {
-  const size_t at = line.find(name);
-  uint64_t number = 0;
-  if (at != std::string_view::npos)
-    std::from_chars(line.data() + at + name.size(), line.data() + line.size(), number);
-  return number;
-}
 
 uint64_t resident_bytes(pid_t pid) {
   std::ifstream statm(fmt::format("/proc/{}/statm", pid));
@@ -77,18 +69,15 @@ class WatchLoad final : public ConnectionOwner {
   const Target& target_of(size_t index) const { return targets_[index % targets_.size()]; }
   void take_line(Stream& stream, std::string_view line);
   void write_what_is_due();
-  bool wait(double seconds, auto done);
   bool open_streams();
-  uint64_t cpu() const;
   uint64_t memory() const;
 
   const WatchOptions& options_;
-  net::Loop loop_;
+  Turns turns_{[this] { write_what_is_due(); }};
   std::vector<Target> targets_;
   std::vector<pid_t> processes_;
   std::vector<Stream> streams_;
   std::vector<Writer> writers_;
-  net::Timer ticker_{loop_.get(), [this] { write_what_is_due(); }};
   bool writing_ = false;
   uint64_t began_ = 0;
   uint64_t due_ = 0;  // writes that were handed out
@@ -96,13 +85,6 @@ class WatchLoad final : public ConnectionOwner {
   Histogram latencies_;
   WatchReport report_;
 };
-
-bool WatchLoad::wait(double seconds, auto done) {
-  const uint64_t end = uv_hrtime() + static_cast<uint64_t>(seconds * 1e9);
-  ticker_.start(milliseconds(1));
-  while (!done() && uv_hrtime() < end) uv_run(loop_.get(), UV_RUN_ONCE);
-  return done();
-}
 
 void WatchLoad::on_open(Connection& connection) {
   if (is_writer(connection)) return;
@@ -151,7 +133,6 @@ void WatchLoad::take_line(Stream& stream, std::string_view line) {
 
 // Open loop: a write is stamped with the moment when it was to be sent, also when no connection was free then.
 void WatchLoad::write_what_is_due() {
-  ticker_.start(milliseconds(1));
   if (!writing_) return;
   const double ns_each = 1e9 / options_.rate;
   for (Writer& writer : writers_) {
@@ -170,32 +151,27 @@ void WatchLoad::write_what_is_due() {
 
 bool WatchLoad::open_streams() {
   for (size_t i = 0; i < kStampWriters; ++i) {
-    writers_.push_back({std::make_unique<Connection>(loop_.get(), *this, options_.streams + i)});
+    writers_.push_back({std::make_unique<Connection>(turns_.loop(), *this, options_.streams + i)});
     writers_.back().connection->open(target_of(options_.streams + i).address);
   }
   const auto writers_open = [this] {
     return std::all_of(writers_.begin(), writers_.end(),
                        [](const Writer& one) { return one.connection->is_open(); });
   };
-  if (!wait(kStreamPatience, writers_open)) return false;
+  if (!turns_.wait(kStreamPatience, writers_open)) return false;
   const uint64_t before = memory();
   streams_.resize(options_.streams);
   for (size_t i = 0; i < streams_.size(); ++i) {
-    streams_[i].connection = std::make_unique<Connection>(loop_.get(), *this, i, Keep::kAll);
+    streams_[i].connection = std::make_unique<Connection>(turns_.loop(), *this, i, Keep::kAll);
     streams_[i].connection->open(target_of(i).address);
-    if (!wait(kStreamPatience, [&] { return open_ + report_.lost_streams + kDialedAtOnce > i; }))
+    if (!turns_.wait(kStreamPatience, [&] { return open_ + report_.lost_streams + kDialedAtOnce > i; }))
       return false;
   }
-  const bool all = wait(kStreamPatience, [this] { return open_ + report_.lost_streams >= streams_.size(); });
+  const bool all =
+      turns_.wait(kStreamPatience, [this] { return open_ + report_.lost_streams >= streams_.size(); });
   report_.kib_per_stream = static_cast<double>(memory() - std::min(memory(), before)) / 1024 /
                            static_cast<double>(options_.streams);
   return all && open_ == streams_.size();
-}
-
-uint64_t WatchLoad::cpu() const {
-  uint64_t sum = 0;
-  for (const pid_t pid : processes_) sum += cpu_us(pid).value_or(0);
-  return sum;
 }
 
 uint64_t WatchLoad::memory() const {
@@ -220,10 +196,10 @@ WatchReport WatchLoad::run() {
     report_.unreachable = fmt::format("{} of {} streams could be opened", open_, options_.streams);
     return report_;
   }
-  const uint64_t cpu_before = cpu();
+  const uint64_t cpu_before = cpu_us(processes_);
   began_ = uv_hrtime();
   writing_ = options_.rate > 0;
-  wait(options_.seconds, [] { return false; });
+  turns_.wait(options_.seconds, [] { return false; });
   writing_ = false;
   report_.seconds = static_cast<double>(uv_hrtime() - began_) / 1e9;
   const auto everything = [this] {
@@ -232,13 +208,14 @@ WatchReport WatchLoad::run() {
     return written && std::all_of(streams_.begin(), streams_.end(),
                                   [this](const Stream& s) { return s.events >= report_.written; });
   };
-  wait(kStreamPatience, everything);
+  turns_.wait(kStreamPatience, everything);
   for (const Stream& stream : streams_) report_.short_streams += stream.events != report_.written ? 1 : 0;
   report_.p50_ms = static_cast<double>(latencies_.percentile(50)) / 1e6;
   report_.p99_ms = static_cast<double>(latencies_.percentile(99)) / 1e6;
   report_.max_ms = static_cast<double>(latencies_.max()) / 1e6;
   if (report_.events > 0)
-    report_.cpu_us_per_event = static_cast<double>(cpu() - cpu_before) / static_cast<double>(report_.events);
+    report_.cpu_us_per_event =
+        static_cast<double>(cpu_us(processes_) - cpu_before) / static_cast<double>(report_.events);
   return report_;
 }
 

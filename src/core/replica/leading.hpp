@@ -12,6 +12,7 @@
 
 #include "base/time.hpp"
 #include "core/replica/write_evaluator.hpp"
+#include "msg/actors.hpp"
 #include "msg/client.hpp"
 #include "msg/types.hpp"
 
@@ -51,6 +52,8 @@ struct Leading {
   Instant since{};
   Duration usual_start{0};  // what those may need who start after this server
   std::deque<PendingWrite> writes;
+  std::deque<Propose> early;  // what has come before it was active
+  size_t early_bytes = 0;
   std::deque<PendingRead> reads;
   Revision commit_before;  // as of one or two heartbeats ago, and
   Revision commit_marked;  // ... of this one:

@@ -200,6 +200,7 @@ void Replica::step_down(const std::string& why) {
   CHECK(leader());
   out_.log(LogLevel::kWarn, "stepped down", {{"reason", why}, {"epoch", std::to_string(epoch_.value)}});
   const auto writes = std::move(leader()->writes);
+  const auto early = forget_early_writes();
   const auto reads = std::move(leader()->reads);
   const auto settings = std::move(leader()->settings);
   role_.emplace<Following>();
@@ -210,6 +211,10 @@ void Replica::step_down(const std::string& why) {
       "this server stopped leading before the write was confirmed: read the key before you repeat it";
   for (const PendingWrite& write : writes) {
     refuse(write.token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
+  }
+  for (const Propose& message : early) {
+    refuse(message.token, ErrorCode::kNoLeader, Outcome::kNotApplied,
+           "this server stopped leading: try again");
   }
   for (const auto& [token, min] : settings) {
     refuse(token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);

@@ -107,7 +107,7 @@ class Replica {
   void on(const PeerDead& message);
   void on(PeerSaid&& message);
   void on(Propose&& message);
-  void on(const SenderGone& message) { senders_.erase(message.link); }
+  void on(const SenderGone& message);
   void on(MembersListed&& message);
   void on(Read&& message);
   void on(DiskAnswer&& message);
@@ -153,6 +153,8 @@ class Replica {
   void write_clock();
   WriteEvaluator::Room room() const;
   void carry_out(const Propose& message, Evaluation&& evaluation);
+  void put_off(Propose&& message);
+  std::deque<Propose> forget_early_writes();
   void append(const Propose& message, Change& change);
   void append_entry(std::vector<Record> effects);
   void answer_later(const Propose& message, Unchanged& unchanged);

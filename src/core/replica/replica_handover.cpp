@@ -100,7 +100,8 @@ void Replica::drain() {
   }
   if (!stopping_ || stop_done_) return;
   bool alone = leader() && required().size() == 1 && !in_sync().learner_is_near();
-  stop_done_ = out_.now >= stop_limit_ || !leader() || (alone && !busy && leader()->reads.empty());
+  stop_done_ = out_.now >= stop_limit_ || !leader() ||
+               (alone && !busy && leader()->reads.empty() && leader()->early.empty());
 }
 
 }  // namespace kvd

@@ -142,6 +142,7 @@ void Replica::activate() {
             {"revision", std::to_string(commit_.value)},
             {"after_ms", std::to_string(to_ms(out_.now - leader()->since))}});
   announce();
+  for (Propose& message : forget_early_writes()) on(std::move(message));
 }
 
 // ---- what followers answer ----

@@ -62,8 +62,9 @@ bool Replica::overloaded(const Operation& operation) const {
       std::holds_alternative<Box<Transaction>>(operation) || std::holds_alternative<EndLease>(operation) ||
       std::holds_alternative<RenewLeases>(operation);
   const Tail& tail = leader()->evaluator.tail();
-  return leader()->writes.size() >= out_.config.tuning.uncommitted_entries ||
-         tail.bytes() >= limits::kUncommittedBytes || (many && tail.keys() >= limits::kUncommittedKeys);
+  return leader()->writes.size() + leader()->early.size() >= out_.config.tuning.uncommitted_entries ||
+         tail.bytes() + leader()->early_bytes >= limits::kUncommittedBytes ||
+         (many && tail.keys() >= limits::kUncommittedKeys);
 }
 
 // Everything that can be refused is refused before the log: then "not applied" is certain (rule 12).
@@ -128,7 +129,33 @@ void Replica::on(Propose&& message) {
   if (auto known = leader()->evaluator.recall(call, clock_.ms())) {
     carry_out(message, std::move(*known));
   } else if (enough_in_sync(message.token) && !overtakes(message)) {
+    if (!active() && !mutated(Mutation::kWrittenEarly)) return put_off(std::move(message));
     carry_out(message, leader()->evaluator.evaluate(call, room()));
+  }
+}
+
+// Rule 10: ZooKeeper may have gone back to the register that this reign was made of. Then another one may have the same
+// number, and this one is taken back: nothing of it may be in a log, here or at a follower.
+void Replica::put_off(Propose&& message) {
+  leader()->early_bytes += operation_bytes(message.operation);
+  leader()->early.push_back(std::move(message));
+}
+
+std::deque<Propose> Replica::forget_early_writes() {
+  leader()->early_bytes = 0;
+  return std::exchange(leader()->early, {});
+}
+
+// Nobody hears what becomes of its writes any more.
+void Replica::on(const SenderGone& message) {
+  senders_.erase(message.link);
+  if (!leader()) return;
+  for (Propose& propose : forget_early_writes()) {
+    if (propose.from != message.link) {
+      put_off(std::move(propose));
+    } else {
+      refuse(propose.token, ErrorCode::kNoLeader, Outcome::kNotApplied, "its sender is gone");
+    }
   }
 }
 

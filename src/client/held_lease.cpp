@@ -1,0 +1,282 @@
+// See held_lease.hpp.
+#include "client/held_lease.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sysexits.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/percent.hpp"
+#include "client/output.hpp"
+#include "client/stop_signals.hpp"
+#include "msg/znodes.hpp"
+
+namespace kvd::client {
+namespace {
+
+constexpr Duration kNoSilence = seconds(365 * 86'400);  // the connection stays open however silent it is
+constexpr Duration kAskedMin = milliseconds(250);
+constexpr Duration kAskedMax = seconds(5);
+constexpr Duration kNextMin = milliseconds(50);
+constexpr Duration kNextMax = milliseconds(400);
+constexpr Duration kEndMax = seconds(3);
+
+uint64_t ns_from_now(Duration after) { return uv_hrtime() + static_cast<uint64_t>(after.count()) * 1000; }
+
+// Of the time of a lease: each of a few servers has its turn before what is left is over.
+Duration patience_with_asked(Duration ttl) {
+  return ttl == Duration(0) ? kAskedMax : std::clamp(ttl / 4, kAskedMin, kAskedMax);
+}
+
+// Servers renew after a third of the time and say so, and write at least every 10 s.
+Duration patience_with_holder(Duration ttl) { return std::min(ttl / 2, kStreamSilence); }
+
+}  // namespace
+
+void HeldLease::Deadline::start(Duration after) {
+  due = ns_from_now(after);
+  timer.start(after);
+}
+
+bool HeldLease::Deadline::is_over() {
+  if (uv_hrtime() <= due + kStoodStillNs) return true;
+  start(milliseconds(1));  // what has come meanwhile is read first
+  return false;
+}
+
+HeldLease::HeldLease(net::Loop& loop, LeaseHoldOptions options, uint64_t seed)
+    : loop_(loop),
+      options_(std::move(options)),
+      prng_(seed),
+      id_(options_.id),
+      promised_{net::Timer(loop.get(),
+                           [this] {
+                             if (promised_.is_over()) on_lost("no server renewed it in time");
+                           })},
+      patience_{net::Timer(loop.get(),
+                           [this] {
+                             if (patience_.is_over()) ask_next(said_of(*current_, "silent"));
+                           })},
+      pause_(loop.get(), [this] { ask(); }) {}
+
+int HeldLease::run() {
+  ask();
+  loop_.run();
+  return code_;
+}
+
+void HeldLease::finish(int code, const std::string& line) {
+  if (!line.empty()) say_.line(line);
+  phase_ = Phase::kDone;
+  code_ = code;
+  end_.reset();
+  tries_.clear();  // which ends the lease
+  child_.reset();
+  loop_.stop();
+}
+
+Duration HeldLease::left() const {
+  const uint64_t now = uv_hrtime();
+  return Duration(promised_.due > now ? (promised_.due - now) / 1000 : 0);
+}
+
+// ---- asking ----
+
+std::string HeldLease::target() const {
+  if (id_ != 0) return fmt::format("/v1/leases/{}?hold=1", id_);
+  return fmt::format("/v1/leases?ttl={}&name={}&hold=1", to_ms(options_.ttl), percent_encode(options_.name));
+}
+
+void HeldLease::ask() {
+  Try* one = tries_.emplace_back(std::make_unique<Try>()).get();
+  current_ = one;
+  one->server = server_;
+  one->client =
+      std::make_unique<HttpClient>(loop_.get(), std::vector{options_.servers[server_]}, prng_.next());
+  HttpRequest request;
+  request.method = "POST";
+  request.target = [this] { return target(); };
+  request.stream = true;
+  // Nobody else knows of a lease that is granted too late.
+  request.silence = id_ == 0 ? kStreamSilence : kNoSilence;
+  HttpEvents events;
+  events.on_failed = [this, one](const std::string& why) { return on_failed(one, why); };
+  events.on_answer = [this, one](const Response& answer) { on_answer(one, answer); };
+  events.on_line = [this, one](const std::string& line) { on_line(one, line); };
+  events.on_end = [this, one](const std::string& why) { on_end(one, why); };
+  one->call = std::make_unique<HttpCall>(*one->client, std::move(request), std::move(events));
+  if (id_ != 0) patience_.start(patience_with_asked(ttl_));
+}
+
+// At once, until each has been asked in vain.
+void HeldLease::ask_next(const std::string& why) {
+  say_.once(why + "; trying on");
+  current_ = nullptr;
+  patience_.timer.stop();
+  server_ = (server_ + 1) % options_.servers.size();
+  if (++failures_ < options_.servers.size()) return ask();
+  const Duration most = std::min(kNextMax, kNextMin * (2 << std::min<size_t>(failures_, 8)));
+  pause_.start(Duration(prng_.between(kNextMin.count(), most.count())));
+}
+
+std::string HeldLease::said_of(const Try& one, const std::string& why) const {
+  return fmt::format("{}: {}", format_address(options_.servers[one.server]), why);
+}
+
+void HeldLease::forget(const Try* one) {
+  const auto same = [one](const std::unique_ptr<Try>& each) { return each.get() == one; };
+  tries_.erase(std::find_if(tries_.begin(), tries_.end(), same));
+}
+
+// ---- what a server says ----
+
+bool HeldLease::on_failed(const Try* one, const std::string& why) {
+  const bool current = one == current_;
+  forget(one);
+  if (current && phase_ < Phase::kStopping) ask_next(why);
+  return false;
+}
+
+void HeldLease::on_answer(const Try* one, const Response& answer) {
+  const std::string text = problem_text(answer.status, answer.body);
+  if (phase_ == Phase::kAsking)
+    return finish(EX_UNAVAILABLE, fmt::format("the lease is not to be had: {}", text));
+  if (answer.status == 410) return on_lost(text);
+  on_failed(one, said_of(*one, text));
+}
+
+void HeldLease::on_end(const Try* one, const std::string& why) {
+  const bool current = one == current_;
+  const std::string text = said_of(*one, why);
+  if (id_ == 0 || one->call->descriptor() < 0) forget(one);
+  if (current && phase_ < Phase::kStopping) ask_next(text);
+}
+
+void HeldLease::on_line(const Try* one, const std::string& text) {
+  if (phase_ >= Phase::kStopping) return;
+  const Result<LeaseLine> line = parse_lease_line(text);
+  if (!line) return on_end(one, line.error().detail);
+  switch (line->kind) {
+    case LeaseLine::Kind::kProgress:
+    case LeaseLine::Kind::kUnsure:  // it counts as lost when what was promised is over here
+      return;
+    case LeaseLine::Kind::kHeld:
+      return on_held(one, *line);
+    case LeaseLine::Kind::kLost:
+      if (line->reason == "taken") return on_taken(one);
+      return on_lost(line->reason == "over" || line->reason.empty() ? "it is over" : line->reason);
+    case LeaseLine::Kind::kStopping:
+      if (phase_ == Phase::kHeld) promised_.start(milliseconds(line->left_ms));
+      return on_end(one, "the server stops");
+  }
+}
+
+void HeldLease::on_held(const Try* one, const LeaseLine& line) {
+  if (line.id != 0) {
+    id_ = line.id;
+    ttl_ = milliseconds(line.ttl_ms);
+    if (child_ != nullptr) child_->keep_open(one->call->descriptor());
+  }
+  if (id_ == 0) return on_end(one, "a lease without its id");
+  if (one != current_) pause_.stop();
+  current_ = one;
+  server_ = one->server;
+  failures_ = 0;
+  say_.forget();
+  promised_.start(milliseconds(line.left_ms));
+  patience_.start(patience_with_holder(ttl_));
+  if (phase_ == Phase::kAsking) begin();
+}
+
+// By a server that was asked later, or was slow, if there is one; else by somebody else.
+void HeldLease::on_taken(const Try* one) {
+  const bool current = one == current_;
+  forget(one);
+  if (!current) return;
+  if (tries_.empty()) return on_lost("another one has taken it up");
+  current_ = tries_.back().get();
+  server_ = current_->server;
+  patience_.start(patience_with_asked(ttl_));
+}
+
+void HeldLease::on_lost(const std::string& why) {
+  if (phase_ == Phase::kEnding) return finish(code_);  // nobody was told in time
+  if (phase_ == Phase::kAsking)
+    return finish(EX_UNAVAILABLE, fmt::format("the lease is not to be had: {}", why));
+  if (phase_ != Phase::kHeld) return;
+  phase_ = Phase::kStopping;
+  promised_.timer.stop();
+  patience_.timer.stop();
+  pause_.stop();
+  const std::string text = fmt::format("lost the lease {} ({})", id_, why);
+  if (child_ == nullptr) return finish(EX_TEMPFAIL, text);
+  say_.line(text + ": the command is being stopped");
+  child_->stop();
+}
+
+// ---- while it is held ----
+
+void HeldLease::begin() {
+  phase_ = Phase::kHeld;
+  if (options_.command.empty()) {
+    if (const int code = print(fmt::format("{}\n", id_)); code != EX_OK) end_lease(code);
+    return;
+  }
+  ChildOptions child;
+  child.command = options_.command;
+  child.grace = options_.grace;
+  child.held = current_->call->descriptor();
+  child.environment = {{"KVD_LEASE", std::to_string(id_)}};
+  child_ = std::make_unique<Child>(loop_.get(), std::move(child),
+                                   [this](const ChildEnd& end) { on_child_end(end); });
+  const int error = child_->start();
+  if (error == 0) return;
+  child_.reset();
+  const CommandEnd end = start_failure(options_.command, error);
+  say_.line(end.text);
+  end_lease(end.code);
+}
+
+void HeldLease::on_child_end(const ChildEnd& end) {
+  say_survivors(say_, end);
+  child_.reset();
+  if (phase_ == Phase::kStopping) return finish(EX_TEMPFAIL);
+  end_lease(end.code());
+}
+
+// Also where no connection stands that could be closed, and so that it is over when this process is.
+void HeldLease::end_lease(int code) {
+  phase_ = Phase::kEnding;
+  code_ = code;
+  patience_.timer.stop();
+  pause_.stop();
+  promised_.start(std::min(left(), kEndMax));
+  HttpRequest request;
+  request.method = "DELETE";
+  request.target = [this] {
+    return fmt::format("/v1/leases/{}?timeout={}", id_, std::max<int64_t>(to_ms(left()), 1));
+  };
+  request.until = promised_.due;
+  HttpEvents events;
+  events.on_failed = [](const std::string&) { return true; };  // until there is no time left
+  events.on_answer = [this](const Response&) { finish(code_); };
+  std::vector<Address> servers = options_.servers;
+  std::rotate(servers.begin(), servers.begin() + static_cast<ptrdiff_t>(server_), servers.end());
+  client_ = std::make_unique<HttpClient>(loop_.get(), std::move(servers), prng_.next());
+  end_ = std::make_unique<HttpCall>(*client_, std::move(request), std::move(events));
+}
+
+void HeldLease::on_signal(int number) {
+  if (child_ != nullptr) {
+    child_->pass_on(number);
+  } else if (asks_to_end(number)) {
+    if (phase_ == Phase::kAsking) return finish(128 + number);
+    if (phase_ == Phase::kEnding) return finish(code_);
+    return end_lease(EX_OK);
+  }
+  if (asks_to_pause(number)) ::raise(SIGSTOP);
+}
+
+}  // namespace kvd::client
