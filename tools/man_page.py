@@ -90,17 +90,15 @@ def without_usage(text):
     return sentence, synopsis, rest.split('Options:\n', 1)[1]
 
 
-def words_behind(kvd, *command):
-    """The subcommands, or the actions of one."""
-    answer = subprocess.run([kvd, 'complete', *command, ''], capture_output=True, text=True, check=True).stdout
-    return [line.split('\t')[0] for line in answer.split('\n') if '\t' in line]
+def commands_below(kvd, *words):
+    """The subcommands that begin with these words, each as its words."""
+    answer = subprocess.run([kvd, 'complete', *words, ''], capture_output=True, text=True, check=True).stdout
+    return [(*words, line.split('\t')[0]) for line in answer.split('\n') if '\t' in line and not line.startswith('-')]
 
 
 def program_markdown(kvd, pages):
     """kvd(1): what kvd --help says, then each subcommand's."""
-    commands = []
-    for command in words_behind(kvd):
-        commands += [[command], *([command, action] for action in words_behind(kvd, command) if action[0] != '-')]
+    commands = [command for first in commands_below(kvd) for command in commands_below(kvd, *first) or [first]]
     sentence, synopsis, options = without_usage(help_of(kvd))
     parts = [f'# NAME\n\n{sentence.replace(":", " -", 1)}\n',
              f'# SYNOPSIS\n\n{block(synopsis)}',

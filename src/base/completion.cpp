@@ -5,12 +5,27 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 namespace kvd {
 namespace {
 
-// "lock" of "kvd lock", "lease show" of "kvd lease show".
-std::string subcommand(const CommandSpec& spec) { return spec.name.substr(spec.name.find(' ') + 1); }
+// "lock" of "kvd lock"; "config" and "sync" of "kvd config sync".
+std::vector<std::string> words_of(const CommandSpec& spec) {
+  std::vector<std::string> words;
+  for (size_t at = spec.name.find(' '); at != std::string::npos;) {
+    const size_t end = spec.name.find(' ', at + 1);
+    words.push_back(spec.name.substr(at + 1, end == std::string::npos ? end : end - at - 1));
+    at = end;
+  }
+  return words;
+}
+
+// Whether the first `count` words of both are the same.
+bool agree(const std::vector<std::string>& words, const std::vector<std::string>& others, size_t count) {
+  return words.size() >= count && others.size() >= count &&
+         std::equal(words.begin(), words.begin() + static_cast<ptrdiff_t>(count), others.begin());
+}
 
 std::string line_of(const std::string& word, const std::string& typed, const std::string& help) {
   return word.starts_with(typed) ? fmt::format("{}\t{}\n", word, help) : "";
@@ -52,14 +67,17 @@ std::string operands(const CommandSpec& spec, size_t given, const std::string& t
   return (command_is_next ? line_of("--", typed, "the command follows") : "") + ":none\n";
 }
 
-// The last words of the subcommands that begin with `before`: "lease " for the actions of "kvd lease".
-std::string names(const std::vector<CommandSpec>& specs, const std::string& before,
-                  const std::string& typed) {
+// The next word of the subcommands that begin with the `last` words before the one that is typed.
+std::string subcommands(const std::vector<CommandSpec>& specs, const std::vector<std::string>& words,
+                        size_t last) {
+  const std::string typed = words.empty() ? "" : words.back();
   std::string all;
-  for (auto spec = specs.begin() + 1; spec != specs.end(); ++spec) {
-    const std::string name = subcommand(*spec);
-    if (name.starts_with(before) && name.find(' ', before.size()) == std::string::npos)
-      all += line_of(name.substr(before.size()), typed, spec->does);
+  std::string former;
+  for (auto other = specs.begin() + 1; other != specs.end(); ++other) {
+    const std::vector<std::string> own = words_of(*other);
+    if (own.size() <= last || !agree(own, words, last) || std::exchange(former, own[last]) == own[last])
+      continue;
+    all += line_of(own[last], typed, own.size() == last + 1 ? other->does : "several commands");
   }
   return all;
 }
@@ -69,27 +87,31 @@ std::string names(const std::vector<CommandSpec>& specs, const std::string& befo
 std::string complete(const std::vector<CommandSpec>& specs, const std::vector<std::string>& words) {
   const std::string typed = words.empty() ? "" : words.back();
   const size_t last = words.empty() ? 0 : words.size() - 1;
-  const auto find = [&specs](const std::string& name) {
-    return std::find_if(specs.begin() + 1, specs.end(),
-                        [&name](const CommandSpec& spec) { return subcommand(spec) == name; });
+  const auto named = [&](const CommandSpec& spec) {
+    const size_t size = words_of(spec).size();
+    return size <= last && agree(words_of(spec), words, size);
   };
-  auto found = last == 0 ? specs.end() : find(words.front());
-  size_t begin = found == specs.end() ? 0 : 1;
-  if (const auto action = last < 2 ? specs.end() : find(words[0] + " " + words[1]); action != specs.end()) {
-    found = action;
-    begin = 2;
+  const auto found = std::find_if(specs.begin() + 1, specs.end(), named);
+  // Behind "kvd config" there is --help, and no other flag.
+  const auto is_first = [&](const CommandSpec& other) {
+    return last > 0 && agree(words_of(other), words, 1);
+  };
+  const bool half = found == specs.end() && std::any_of(specs.begin() + 1, specs.end(), is_first);
+  const CommandSpec no_flags;
+  const CommandSpec& spec = found != specs.end() ? *found : half ? no_flags : specs.front();
+  if (found == specs.end()) {
+    const std::string next = subcommands(specs, words, last);
+    if (!next.empty() || (last == 0 && !typed.starts_with("-"))) return next + ":none\n";
   }
-  const CommandSpec& spec = found == specs.end() ? specs.front() : *found;
   size_t given = 0;
-  for (size_t i = begin; i < last; ++i) {
+  for (size_t i = found == specs.end() ? 0 : words_of(spec).size(); i < last; ++i) {
     const FlagSpec* flag = flag_in(spec, words[i]);
     if (words[i] == "--") return spec.command ? fmt::format(":command {}\n", i + 2) : ":none\n";
     if (flag != nullptr && flag->value != nullptr && ++i == last) return values(*flag, "", typed);
     if (!words[i].starts_with("-") && flag == nullptr) ++given;
   }
   if (typed.starts_with("-")) return flags(spec, typed);
-  if (last == 0) return names(specs, "", typed) + ":none\n";
-  return (last == 1 ? names(specs, words.front() + " ", typed) : "") + operands(spec, given, typed);
+  return operands(spec, given, typed);
 }
 
 }  // namespace kvd

@@ -8,11 +8,10 @@
 
 namespace kvd {
 
-// `specs`: the program's first, then those of its subcommands; a name of two words is an action of the subcommand that
-// is the first of them. `words`: those behind the program's name up to the one that is being typed, which is the last
-// one and may be empty. The answer is a line for each word that can stand in its place, as "WORD\tHELP", and a last
-// line that says what else may: ":none", ":files", ":directories", or ":command N" for a command line of its own that
-// begins with word N, counted from 1.
+// `specs`: the program's first, then those of its subcommands, of one word or two. `words`: those behind the program's
+// name up to the one that is being typed, which is the last one and may be empty. The answer is a line for each word
+// that can stand in its place, as "WORD\tHELP", and a last line that says what else may: ":none", ":files",
+// ":directories", or ":command N" for a command line of its own that begins with word N, counted from 1.
 std::string complete(const std::vector<CommandSpec>& specs, const std::vector<std::string>& words);
 
 }  // namespace kvd

@@ -153,6 +153,11 @@ Result<bool> parse_flag_in(std::string_view json, std::string_view name) {
   return failure(fmt::format("no true or false '{}' in the answer", name));
 }
 
+std::string text_in(std::string_view json, std::string_view name) {
+  const Members members(json);
+  return members.good() ? printable(members.text(name)) : "";
+}
+
 Result<KeyPage> parse_key_page(std::string_view json) {
   const Members members(json);
   KeyPage page;

@@ -51,6 +51,7 @@ Result<Task> parse_task(std::string_view json);
 // A member of an answer that is one object.
 Result<int64_t> parse_number_in(std::string_view json, std::string_view name);
 Result<bool> parse_flag_in(std::string_view json, std::string_view name);
+std::string text_in(std::string_view json, std::string_view name);  // in one line; empty: there is none
 
 // A page of GET /v1/kv.
 struct ListedKey {

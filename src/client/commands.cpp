@@ -13,6 +13,8 @@
 #include <random>
 #include <utility>
 
+#include "client/config_status.hpp"
+#include "client/config_sync.hpp"
 #include "client/held_command.hpp"
 #include "client/held_lease.hpp"
 #include "client/hosts_sync.hpp"
@@ -109,6 +111,12 @@ struct Run {
     StopSignals signals(loop.get(), {SIGHUP, SIGINT, SIGTERM}, [&](int) { watch.on_signal(); });
     return watch.run();
   }
+  int operator()(ConfigSyncOptions& options) const {
+    ConfigSync sync(loop, std::move(options), draw_seed());
+    StopSignals signals(loop.get(), {SIGHUP, SIGINT, SIGTERM}, [&](int) { sync.on_signal(); });
+    return sync.run();
+  }
+  int operator()(ConfigStatusOptions& options) const { return run_config_status(loop, options, draw_seed()); }
   int operator()(StoreCommand& command) const { return run_store_command(loop, command, draw_seed()); }
   int operator()(LeaseCommand& command) const { return run_lease_command(loop, command, draw_seed()); }
   int operator()(LeaseHoldOptions& options) const {

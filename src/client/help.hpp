@@ -72,6 +72,36 @@ Exit codes: 0 after SIGINT, SIGTERM or SIGHUP, or with --once when the file is u
 line, 78 KVD_SERVERS; with --once 65 damaged markers, 69 no server had an answer that can be used, 74 the
 file cannot be read or written.)";
 
+inline constexpr char kConfigSync[] =
+    R"(DIR is a symbolic link to a directory with a file for each key that begins with P, and the value as its bytes.
+It always leads to all keys as they were at one revision, and is replaced by a rename. The versions stand in
+DIR.kvd, where the present one and the one before it stay. What is at DIR and is no such link is not touched.
+A / in a key makes a directory. While there is a key that can be no file (an empty component, . or .., a NUL, a
+component of more than 255 bytes, or one below another key) nothing newer is published.
+
+Behind each change, one at a time, /bin/sh -c CMD is run once the version is there, with
+  KVD_CONFIG_REVISION=N  KVD_CONFIG_DIR=the version's directory
+in its environment. What is published meanwhile is told by one more run. It has to end: what it leaves running
+is stopped. When it ended with another code than 0 it runs again with the next change, or the next start.
+
+The node tells what it runs in the key P.running/NAME, which stays, and names a lease that the node renews, so
+that kvd config status can tell. Nothing older than what is published is ever published; while no server
+answers, or those that do have no leader, everything stays as it is.
+
+Exit codes: 0 after SIGINT, SIGTERM or SIGHUP; 64 the command line, 78 KVD_SERVERS; 65 there is something else
+at DIR, or a server refused the request; 74 DIR.kvd cannot be made, or another kvd config sync keeps it.)";
+
+inline constexpr char kConfigStatus[] =
+    R"(A line about the newest configuration, and one for each node that has told what it runs, with tabs between its
+parts: NAME, REVISION, what it does ("running", "applying", or "failed" and why), "alive" or "blind since" when
+it wrote that at the earliest, "current" or "behind". A node is blind when its lease is over: nobody knows what
+it runs now. The revision is that of the newest key; "current" compares all keys and values as well.
+kvd del P.running/NAME makes one forgotten that will not come back.
+
+Exit codes: 0 every node is alive, current and running; 1 not so, or there is no node; 64 the command line, 78
+KVD_SERVERS; 65 a server refused the request; 69 no server told the newest configuration in time; 74 standard
+output.)";
+
 // ---- the store's commands ----
 
 inline constexpr char kGet[] = R"(A key that begins with - is given behind --.
@@ -121,15 +151,6 @@ request; 69 without --state: no server knows any more what came behind the last 
 begun: read what is there, and watch behind the revision of that; 74 standard output.)";
 
 // ---- leases ----
-
-inline constexpr char kLease[] = R"(ACTION is one of
-  grant TTL          grants a lease, and prints its id
-  renew ID...        renews leases, and prints what is left of each
-  show ID            prints a lease, and which keys end with it
-  ls                 lists all leases
-  end ID             ends a lease, and with it its keys
-  hold TTL|--id ID   holds a lease as long as it runs, or as a command runs
---help behind an action says more; every one has --servers.)";
 
 inline constexpr char kLeaseGrant[] =
     R"(TTL is how long it lives without a renewal, in ms, 1000 to 2592000000 (thirty days).

@@ -14,7 +14,6 @@ namespace kvd::client {
 namespace {
 
 constexpr char kGiveAnId[] = "give the id of a lease, as kvd lease grant prints it";
-constexpr char kGiveAnAction[] = "give grant, renew, show, ls, end or hold";
 
 Duration read_ttl(CommandLine& line) {
   const std::string text = line.operands().empty() ? "" : line.operands().front();
@@ -40,11 +39,6 @@ uint64_t read_one_id(CommandLine& line) {
 }
 
 // ---- the actions ----
-
-ClientCommand read_no_action(CommandLine& line, const Surroundings&) {
-  line.complain_of(line.operands().empty() ? "no action" : line.operands().front(), kGiveAnAction);
-  return LeaseCommand();
-}
 
 ClientCommand read_grant(CommandLine& line, const Surroundings&) {
   LeaseGrantOptions grant{read_access(line), read_ttl(line), "", line.is_on("json")};
@@ -94,11 +88,7 @@ ClientCommand read_lease_hold(CommandLine& line, const Surroundings& surrounding
 
 std::vector<ClientEntry> lease_entries() {
   const FlagSpec json{"json", nullptr, "print what the server answered"};
-  CommandSpec lease{"kvd lease", "ACTION ...", "Grants, renews, shows, ends and holds leases."};
-  lease.notes = help::kLease;
-  lease.operands = 1;
   std::vector<ClientEntry> entries{
-      {std::move(lease), read_no_action},
       {store_spec_of("lease grant", "TTL [OPTIONS]", 1, "Grants a lease, and prints its id.",
                      std::string(help::kLeaseGrant) + help::kLeaseWriteCodes,
                      {{"name", "NAME", "of the lease, for people, 1 to 255 bytes (none)"}, json}),

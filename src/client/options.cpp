@@ -2,6 +2,7 @@
 #include "client/options.hpp"
 
 #include <fmt/format.h>
+#include <sysexits.h>
 
 #include <algorithm>
 #include <utility>
@@ -23,11 +24,6 @@ std::string read_path(CommandLine& line) {
   if (path.starts_with('/')) path.erase(0, 1);
   if (path.empty()) line.complain_of("PATH", "give one, as in app/nightly-job");
   return path;
-}
-
-std::string read_needed(CommandLine& line, const std::string& flag, const char* remedy) {
-  if (!line.has(flag)) line.complain(flag, remedy);
-  return line.text(flag, "");
 }
 
 // ---- the commands ----
@@ -121,6 +117,7 @@ std::vector<ClientEntry> make_entries() {
   };
   for (ClientEntry& entry : store_entries()) entries.push_back(std::move(entry));
   for (ClientEntry& entry : lease_entries()) entries.push_back(std::move(entry));
+  for (ClientEntry& entry : config_entries()) entries.push_back(std::move(entry));
   return entries;
 }
 
@@ -134,6 +131,29 @@ const ClientEntry* find(const std::string& name) {
   const auto same = [&name](const ClientEntry& entry) { return entry.spec.name == "kvd " + name; };
   const auto found = std::find_if(entries.begin(), entries.end(), same);
   return found == entries.end() ? nullptr : &*found;
+}
+
+// The commands that begin with that word and another one.
+std::vector<const CommandSpec*> family_of(const std::string& word) {
+  std::vector<const CommandSpec*> family;
+  for (const ClientEntry& entry : all_entries()) {
+    if (entry.spec.name.starts_with("kvd " + word + " ")) family.push_back(&entry.spec);
+  }
+  return family;
+}
+
+// For a first word without a second one that makes a command.
+CommandEnd end_of_family(const std::string& word, const std::vector<std::string>& arguments) {
+  std::vector<std::string> names;
+  std::string help;
+  for (const CommandSpec* spec : family_of(word)) {
+    names.push_back(spec->name);
+    help += fmt::format("{} {}\n  {}\n", spec->name, spec->usage, spec->does);
+  }
+  const std::string given = arguments.empty() ? "" : arguments.front();
+  if (given == "--help" || given == "-h") return {0, help + "Each of them says more with --help.\n"};
+  return {EX_USAGE, fmt::format("{}{}{}: there is no such command; there are {}", word,
+                                given.empty() ? "" : " ", given, fmt::join(names, ", "))};
 }
 
 }  // namespace
@@ -158,6 +178,11 @@ std::vector<Address> read_servers(CommandLine& line) {
     servers.push_back(*server);
   }
   return servers;
+}
+
+std::string read_needed(CommandLine& line, const std::string& flag, const char* remedy) {
+  if (!line.has(flag)) line.complain(flag, remedy);
+  return line.text(flag, "");
 }
 
 std::string read_name(CommandLine& line, const std::string& flag, const std::string& otherwise) {
@@ -185,18 +210,20 @@ std::vector<CommandSpec> client_specs() {
 }
 
 bool is_client_command(const std::string& name) {
-  return name.find(' ') == std::string::npos && find(name) != nullptr;
+  return name.find(' ') == std::string::npos && (find(name) != nullptr || !family_of(name).empty());
 }
 
 Result<ClientCommand, CommandEnd> parse_client_command(const std::string& name,
                                                        const std::vector<std::string>& arguments,
                                                        const Surroundings& surroundings) {
-  const ClientEntry* action = arguments.empty() ? nullptr : find(name + " " + arguments.front());
-  const ClientEntry& client = action == nullptr ? *find(name) : *action;
-  auto line = CommandLine::parse(
-      client.spec, {arguments.begin() + (action == nullptr ? 0 : 1), arguments.end()}, surroundings.variable);
+  const ClientEntry* client = find(name);
+  const bool two_words = client == nullptr && !arguments.empty();
+  if (two_words) client = find(name + " " + arguments.front());
+  if (client == nullptr) return Failure<CommandEnd>(end_of_family(name, arguments));
+  auto line = CommandLine::parse(client->spec, {arguments.begin() + (two_words ? 1 : 0), arguments.end()},
+                                 surroundings.variable);
   if (!line) return Failure<CommandEnd>(std::move(line.error()));
-  ClientCommand command = client.read(*line, surroundings);
+  ClientCommand command = client->read(*line, surroundings);
   if (line->end()) return Failure<CommandEnd>(*line->end());
   return command;
 }

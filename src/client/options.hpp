@@ -1,5 +1,6 @@
 // The command lines of the subcommands that are clients of kvd servers: lock, elect, work, hosts-sync, those of the
-// store (store_options.hpp), and lease (lease_options.hpp). Pure: it reads nothing but what it is given.
+// store (store_options.hpp), of leases (lease_options.hpp) and of configurations (config_options.hpp). Pure: it reads
+// nothing but what it is given.
 #pragma once
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include "base/command_line.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "client/config_options.hpp"
 #include "client/lease_options.hpp"
 #include "client/store_options.hpp"
 #include "msg/types.hpp"
@@ -43,7 +45,7 @@ struct HostsSyncOptions {
 };
 
 using ClientCommand = std::variant<HoldOptions, WorkOptions, HostsSyncOptions, StoreCommand, WatchOptions,
-                                   LeaseCommand, LeaseHoldOptions>;
+                                   LeaseCommand, LeaseHoldOptions, ConfigSyncOptions, ConfigStatusOptions>;
 
 struct Surroundings {  // what defaults are made of
   Environment variable;
@@ -53,9 +55,10 @@ struct Surroundings {  // what defaults are made of
 
 std::vector<CommandSpec> client_specs();
 
+// The first word of one: "config" of kvd config sync.
 bool is_client_command(const std::string& name);
 
-// `arguments` behind the subcommand's name, which is_client_command() knows.
+// `arguments` behind the subcommand's first word, which is_client_command() knows.
 Result<ClientCommand, CommandEnd> parse_client_command(const std::string& name,
                                                        const std::vector<std::string>& arguments,
                                                        const Surroundings& surroundings);

@@ -21,6 +21,8 @@ struct ClientEntry {
 CommandSpec client_spec_of(const char* name, const char* usage, const char* does, std::string notes,
                            std::vector<FlagSpec> flags);
 std::vector<Address> read_servers(CommandLine& line);
+// The value of a flag that may not be missing; `remedy` says what to give.
+std::string read_needed(CommandLine& line, const std::string& flag, const char* remedy);
 std::string read_name(CommandLine& line, const std::string& flag, const std::string& otherwise);
 std::string own_name(const Surroundings& surroundings);  // which others see, unless another one is given
 FlagSpec grace_flag();
@@ -33,7 +35,8 @@ StoreAccess read_access(CommandLine& line);
 std::vector<FlagSpec> with_read_flags(std::vector<FlagSpec> flags);  // --linear and --min-rev behind them
 ReadTerms read_read_terms(CommandLine& line);
 
-std::vector<ClientEntry> store_entries();  // get, put, del, ls, txn, add, watch
-std::vector<ClientEntry> lease_entries();  // lease, which has actions, and each of them
+std::vector<ClientEntry> store_entries();   // get, put, del, ls, txn, add, watch
+std::vector<ClientEntry> lease_entries();   // lease grant, renew, show, ls, end, hold
+std::vector<ClientEntry> config_entries();  // config sync, config status
 
 }  // namespace kvd::client

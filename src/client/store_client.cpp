@@ -18,12 +18,6 @@ namespace {
 
 constexpr Duration kBehindTheLastTry = milliseconds(100);  // it says more than that the time is over
 
-// 128 bits, as nobody may draw the same as long as either is remembered.
-std::string draw_idempotency_key() {
-  std::random_device device;
-  return fmt::format("kvd-{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
-}
-
 bool is_read(const StoreRequest& request) { return request.method == "GET"; }
 
 // Another try may have a better answer: 408 and 5xx, but for what a server cannot do at all or has no room for.
@@ -56,6 +50,11 @@ std::string target_of(const StoreRequest& request, Duration left) {
 }
 
 }  // namespace
+
+std::string draw_idempotency_key() {
+  std::random_device device;
+  return fmt::format("kvd-{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
+}
 
 void add_parameter(std::string& query, std::string_view name, std::string_view value) {
   if (!query.empty()) query += '&';

@@ -23,6 +23,8 @@ struct StoreRequest {
   bool keyed = true;  // a write has an Idempotency-Key; without one it may be done twice
 };
 
+// 128 bits, as nobody may draw the same as long as either is remembered.
+std::string draw_idempotency_key();
 void add_parameter(std::string& query, std::string_view name, std::string_view value);  // which is escaped
 void add_read_terms(std::string& query, const ReadTerms& terms);
 

@@ -19,50 +19,13 @@
 #include <optional>
 #include <utility>
 
+#include "client/files.hpp"
+
 namespace kvd::client {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
 
 namespace {
 
 constexpr std::string_view kRedoMagic = "kvd-redo 1 ";
-
-// 0, or errno.
-int write_all(int fd, std::string_view bytes) {
-  for (size_t at = 0; at < bytes.size();) {
-    const ssize_t written = ::pwrite(fd, bytes.data() + at, bytes.size() - at, static_cast<off_t>(at));
-    if (written < 0 && errno != EINTR) return errno;
-    if (written > 0) at += static_cast<size_t>(written);
-  }
-  return 0;
-}
-
-Result<std::string> read_all(int fd) {
-  std::string content;
-  char part[65'536];
-  for (;;) {
-    const ssize_t size = ::pread(fd, part, sizeof part, static_cast<off_t>(content.size()));
-    if (size == 0) return content;
-    if (size < 0 && errno != EINTR) return failure(std::strerror(errno));
-    if (size > 0) content.append(part, static_cast<size_t>(size));
-  }
-}
 
 bool is_forbidden(int error) { return error == EACCES || error == EPERM || error == EROFS; }
 

@@ -24,12 +24,13 @@ constexpr int64_t kValueBytesMax = limits::kWriteBytes - limits::kKeyBytes;
 constexpr int64_t kMemoryMin = 1 << 20;
 constexpr int64_t kServersMax = 64;  // in sync: what the register can hold
 
-constexpr std::array kCommands = {"inspect",    "export", "lock",  "elect", "work",
-                                  "hosts-sync", "get",    "put",   "del",   "ls",
-                                  "txn",        "add",    "watch", "lease", "complete"};
+constexpr std::array kCommands = {"inspect", "export", "lock",   "elect",   "work", "hosts-sync",
+                                  "get",     "put",    "del",    "ls",      "txn",  "add",
+                                  "watch",   "lease",  "config", "complete"};
 // Of the clients, and what commands find that they run.
-constexpr std::array kOtherVariables = {"KVD_SERVERS", "KVD_LOCK", "KVD_ELECTION",    "KVD_FENCE", "KVD_TASK",
-                                        "KVD_ATTEMPT", "KVD_KIND", "KVD_FENCE_PARAM", "KVD_LEASE"};
+constexpr std::array kOtherVariables = {
+    "KVD_SERVERS", "KVD_LOCK",        "KVD_ELECTION", "KVD_FENCE",           "KVD_TASK",      "KVD_ATTEMPT",
+    "KVD_KIND",    "KVD_FENCE_PARAM", "KVD_LEASE",    "KVD_CONFIG_REVISION", "KVD_CONFIG_DIR"};
 
 std::string variable_name(std::string_view flag) {
   std::string name = "KVD_";
@@ -50,8 +51,10 @@ Instead of serving, kvd also
   get, put, del, ls, txn, add, watch
                                   read, write and watch keys
   lease ACTION ...                grants, renews, shows, ends and holds leases
+  config sync --prefix P --to DIR keeps a directory as the keys below a prefix are
+  config status --prefix P        tells which node runs which configuration
   complete [WORDS...]             what can follow on a command line; the shells' completion asks it
-Those from lock to lease ask servers that run; --help behind their names says more.)";
+Those from lock to config ask servers that run; --help behind their names says more.)";
 
 CommandSpec make_spec() {
   CommandSpec spec{"kvd", "[OPTIONS]", "kvd: a replicated key-value store and coordination daemon"};

@@ -64,8 +64,8 @@ class Shell(unittest.TestCase):
     def check_all(self, ask):
         for line, words in {
                 'kvd lo': ['lock'],
-                'kvd ': ['add', 'del', 'elect', 'export', 'get', 'hosts-sync', 'inspect', 'lease', 'lock', 'ls', 'put',
-                         'txn', 'watch', 'work'],
+                'kvd ': ['add', 'config', 'del', 'elect', 'export', 'get', 'hosts-sync', 'inspect', 'lease', 'lock',
+                         'ls', 'put', 'txn', 'watch', 'work'],
                 'kvd lease ': ['end', 'grant', 'hold', 'ls', 'renew', 'show'],
                 'kvd lease show 7 --k': ['--keys'], 'kvd lease hold 5000 ': ['--'],
                 'kvd --data': ['--data-dir'], 'kvd lock a --gr': ['--grace'], 'kvd lock a ': ['--'],
@@ -74,7 +74,8 @@ class Shell(unittest.TestCase):
                 'kvd put a --if': ['--if-absent', '--if-rev'],
                 'kvd ls --v': ['--values'], 'kvd del --pr': ['--prefix'], 'kvd get k --li': ['--linear'],
                 'kvd add k --fe': ['--fence'], 'kvd watch k --s': ['--servers', '--since', '--state'],
-                'kvd --data-dir pl': ['place'],
+                'kvd --data-dir pl': ['place'], 'kvd config s': ['status', 'sync'],
+                'kvd config sync --to pl': ['place'],
                 'kvd lock a -- kv': ['kvd']}.items():
             with self.subTest(line):
                 self.assertEqual(sorted({word.rstrip('/') for word in ask(line)}), words)

@@ -420,6 +420,8 @@ class CommandLine(ClientTest):
         for name in ('lock', 'elect', 'work', 'hosts-sync'):
             self.assertIn(f'\n  {name} ', texts[''])
             self.assertIn(f'Usage: kvd {name} ', texts[name])
+        for line in ('get, put, del, ls, txn, add, watch\n', 'lease ', 'config sync ', 'config status '):
+            self.assertIn('\n  ' + line, texts[''])
         for name in ('lock', 'elect'):
             self.assertIn('What is not:', texts[name])
 

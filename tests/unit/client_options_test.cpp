@@ -3,6 +3,11 @@
 #include <doctest.h>
 #include <sysexits.h>
 
+#include <iterator>
+#include <sstream>
+#include <string>
+#include <vector>
+
 #include "client_options_fixture.hpp"
 
 using namespace kvd;
@@ -10,8 +15,10 @@ using namespace kvd::client;
 using namespace kvd::client_options_test;
 
 TEST_CASE("which subcommands are clients") {
-  for (const char* name : {"lock", "elect", "work", "hosts-sync"}) CHECK(is_client_command(name));
-  for (const char* name : {"", "inspect", "--host", "Lock"}) CHECK_FALSE(is_client_command(name));
+  for (const char* name : {"lock", "elect", "work", "hosts-sync", "lease", "config"})
+    CHECK(is_client_command(name));
+  for (const char* name : {"", "inspect", "--host", "Lock", "sync", "config-sync", "config sync"})
+    CHECK_FALSE(is_client_command(name));
 }
 
 TEST_CASE("a lock and what is taken for granted") {
@@ -65,6 +72,42 @@ TEST_CASE("a hosts file") {
   CHECK(all.zone == "z");
   CHECK(all.node == "n");
   CHECK(all.once);
+}
+
+TEST_CASE("a directory that is kept as the keys are") {
+  const auto options = good<ConfigSyncOptions>("config", {"sync", "--prefix", "app/", "--to", "conf"});
+  CHECK(options.servers == std::vector<Address>{{"127.0.0.1", 8001}});
+  CHECK(options.prefix == "app/");
+  CHECK(options.to == "conf");
+  CHECK(options.node == "box");
+  CHECK(options.exec.empty());
+  const auto all = good<ConfigSyncOptions>(
+      "config", {"sync", "--servers=b:2", "--prefix=a/", "--to=d", "--node=n", "--exec=x y"});
+  CHECK(all.servers == std::vector<Address>{{"b", 2}});
+  CHECK(all.node == "n");
+  CHECK(all.exec == "x y");
+  const auto status =
+      good<ConfigStatusOptions>("config", {"status", "--prefix", "app/", "--json", "--timeout", "5"});
+  CHECK(status.prefix == "app/");
+  CHECK(status.json);
+  CHECK(status.access.timeout == milliseconds(5));
+  bad("config", {"sync", "--to", "d"}, "--prefix: ", "as in --prefix app/");
+  bad("config", {"sync", "--prefix", "app", "--to", "d"}, "--prefix app: ", "end it with a slash");
+  bad("config", {"sync", "--prefix", "app/"}, "--to: ", "give the directory");
+  bad("config", {"sync", "--prefix", "app/", "--to", "d", "--node", "a b"}, "--node a b: ", "without spaces");
+  bad("config", {"sync", "--prefix", std::string(1000, 'a') + "/", "--to", "d", "--node", "a234567890123456"},
+      "--node a234567890123456: ", "shorter");
+  bad("config", {"status", "--prefix", std::string(1023, 'a') + "/"}, "--prefix a", "fewer than 1024");
+  bad("config", {"sync", "x", "--prefix", "app/", "--to", "d"}, "x: ", "not expected here");
+}
+
+TEST_CASE("a first word that needs a second one") {
+  bad("config", {}, "config: ", "there are kvd config sync, kvd config status");
+  bad("config", {"snyc", "--help"}, "config snyc: ", "there are kvd config sync, kvd config status");
+  const auto help = parse("config", {"--help"});
+  REQUIRE_FALSE(help.has_value());
+  CHECK(help.error().code == 0);
+  CHECK(help.error().text.find("kvd config status --prefix P") != std::string::npos);
 }
 
 TEST_CASE("servers from the environment and a flag that wins over it") {
@@ -130,34 +173,15 @@ TEST_CASE("a switch may be given its value") {
 }
 
 TEST_CASE("help of every subcommand tells its usage and its exit codes") {
-  const std::vector<std::vector<std::string>> commands{{"lock"},
-                                                       {"elect"},
-                                                       {"work"},
-                                                       {"hosts-sync"},
-                                                       {"get"},
-                                                       {"put"},
-                                                       {"del"},
-                                                       {"ls"},
-                                                       {"txn"},
-                                                       {"add"},
-                                                       {"watch"},
-                                                       {"lease", "grant"},
-                                                       {"lease", "renew"},
-                                                       {"lease", "show"},
-                                                       {"lease", "ls"},
-                                                       {"lease", "end"},
-                                                       {"lease", "hold"}};
-  for (const std::vector<std::string>& words : commands) {
-    std::vector<std::string> arguments(words.begin() + 1, words.end());
-    arguments.emplace_back("--help");
-    const auto end = parse(words.front(), arguments);
+  for (const CommandSpec& spec : client_specs()) {
+    CAPTURE(spec.name);
+    std::istringstream words(spec.name.substr(spec.name.find(' ')) + " --help");
+    std::vector<std::string> all{std::istream_iterator<std::string>(words), {}};
+    const auto end = parse(all.front(), {all.begin() + 1, all.end()});
     REQUIRE_FALSE(end.has_value());
     CHECK(end.error().code == 0);
-    const std::string& text = end.error().text;
-    CAPTURE(text);
-    CHECK(text.find("Usage: kvd " + words.front() + (words.size() > 1 ? " " + words[1] : "") + " ") !=
-          std::string::npos);
-    CHECK(text.find("xit codes: ") != std::string::npos);
-    CHECK(text.find("--servers HOST:PORT,...") != std::string::npos);
+    CHECK(end.error().text.find("Usage: " + spec.name + " ") != std::string::npos);
+    CHECK(end.error().text.find("xit codes: ") != std::string::npos);
+    CHECK(end.error().text.find("--servers HOST:PORT,...") != std::string::npos);
   }
 }

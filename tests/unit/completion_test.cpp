@@ -22,38 +22,39 @@ std::string completed(const std::vector<std::string>& words) {
   CommandSpec send{"kvd send", "[FILE|-]", "Sends."};
   send.flags = {{"0", nullptr, "NUL"}};
   send.operands = 1;
-  CommandSpec bell{"kvd bell", "ACTION ...", "Rings."};
-  bell.operands = 1;
-  CommandSpec ring{"kvd bell ring", "FILE", "Rings it."};
-  ring.flags = {{"loud", nullptr, "how"}};
-  ring.operands = 1;
-  CommandSpec rest{"kvd bell rest", "", "Lets it be."};
-  return complete({program, lock, look, send, bell, ring, rest}, words);
+  CommandSpec keep{"kvd stuff keep", "FILE", "Keeps.", {{"all", nullptr, "all of it"}}};
+  keep.operands = 1;
+  const CommandSpec show{"kvd stuff show", "", "Shows."};
+  return complete({program, lock, look, send, keep, show}, words);
 }
 
 }  // namespace
 
 TEST_CASE("the first word is a subcommand or a flag of the program") {
-  CHECK(completed({}) == "lock\tLocks.\nlook\tLooks.\nsend\tSends.\nbell\tRings.\n:none\n");
+  CHECK(completed({}) == "lock\tLocks.\nlook\tLooks.\nsend\tSends.\nstuff\tseveral commands\n:none\n");
   CHECK(completed({"loc"}) == "lock\tLocks.\n:none\n");
   CHECK(completed({"--s"}) == "--sync\twhen\n:none\n");
   CHECK(completed({"--v"}) == "--version\tprint the version and exit\n:none\n");
   CHECK(completed({"--alone", "lo"}) == ":none\n");  // kvd takes subcommands in the first place only
 }
 
+TEST_CASE("a subcommand may have two words") {
+  CHECK(completed({"st"}) == "stuff\tseveral commands\n:none\n");
+  CHECK(completed({"stuff", ""}) == "keep\tKeeps.\nshow\tShows.\n:none\n");
+  CHECK(completed({"stuff", "s"}) == "show\tShows.\n:none\n");
+  CHECK(completed({"stuff", "keep", "--"}) == "--help\tprint this and exit\n--all\tall of it\n:none\n");
+  CHECK(completed({"stuff", "keep", ""}) == ":files\n");
+  CHECK(completed({"stuff", "show", ""}) == ":none\n");
+  CHECK(completed({"stuff", "-"}) == "--help\tprint this and exit\n:none\n");
+  CHECK(completed({"stuff", "--s"}) == ":none\n");
+  CHECK(completed({"stuff", "other", ""}) == ":none\n");
+  CHECK(completed({"keep", "--a"}) == "--alone\tso\n:none\n");
+  CHECK(completed({"lock", "keep", ""}) == "--\tthe command follows\n:none\n");
+}
+
 TEST_CASE("a flag of a subcommand is its own") {
   CHECK(completed({"lock", "-"}) == "--help\tprint this and exit\n--name\twho\n:none\n");
   CHECK(completed({"lock", "a", "--s"}) == ":none\n");
-}
-
-TEST_CASE("an action comes second, and has flags and operands of its own") {
-  CHECK(completed({"bell", ""}) == "ring\tRings it.\nrest\tLets it be.\n:none\n");
-  CHECK(completed({"bell", "ri"}) == "ring\tRings it.\n:none\n");
-  CHECK(completed({"bell", "ring", "-"}) == "--help\tprint this and exit\n--loud\thow\n:none\n");
-  CHECK(completed({"bell", "ring", ""}) == ":files\n");
-  CHECK(completed({"bell", "-"}) == "--help\tprint this and exit\n:none\n");
-  CHECK(completed({"bell", "hang", ""}) == ":none\n");
-  CHECK(completed({"ring", "--l"}) == ":none\n");
 }
 
 TEST_CASE("values come from what the flag may be, files and directories from the shell") {

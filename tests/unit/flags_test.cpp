@@ -222,7 +222,8 @@ TEST_CASE("other values that are refused") {
 TEST_CASE("what is no flag") {
   bad({"--prot", "8001"}, "--prot: ", "the nearest is --port (kvd --help ");
   bad({"serve"}, "serve: there is no such command",
-      "inspect, export, lock, elect, work, hosts-sync, get, put, del, ls, txn, add, watch, lease, complete");
+      "inspect, export, lock, elect, work, hosts-sync, get, put, del, ls, txn, add, watch, lease, config, "
+      "complete");
   bad({""}, "'': ", "no such command");
   bad({"--port"}, "--port: ", "give a value");
   bad({"--standalone=perhaps"}, "--standalone perhaps: ", "true, false");

@@ -22,9 +22,16 @@ Options lease(std::vector<std::string> arguments, Variables variables = {}) {
 }  // namespace
 
 TEST_CASE("an action is needed") {
-  bad("lease", {}, "no action: ", "give grant, renew, show, ls, end or hold");
-  bad("lease", {"gain"}, "gain: ", "give grant, renew, show, ls, end or hold");
-  bad("lease", {"--keys", "show"}, "--keys: ", "no such flag");
+  const char* all =
+      "there are kvd lease grant, kvd lease renew, kvd lease show, kvd lease ls, kvd lease end, kvd lease "
+      "hold";
+  bad("lease", {}, "lease: ", all);
+  bad("lease", {"gain"}, "lease gain: ", all);
+  bad("lease", {"--keys", "show"}, "lease --keys: ", all);
+  const auto help = parse("lease", {"--help"});
+  REQUIRE_FALSE(help.has_value());
+  CHECK(help.error().code == 0);
+  CHECK(help.error().text.find("kvd lease hold TTL|--id ID ") != std::string::npos);
   CHECK(is_client_command("lease"));
   CHECK_FALSE(is_client_command("lease grant"));
 }
