@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "base/base64.hpp"
 #include "base/utf8.hpp"
@@ -65,7 +66,7 @@ std::string json_quoted(std::string_view text) {
 }
 
 char* JsonWriter::room(size_t bytes) {
-  if (text_.size() - used_ < bytes) text_.resize(std::max(2 * text_.size(), used_ + bytes));
+  if (text_.size() < used_ + bytes) text_.resize(std::max(2 * text_.size(), used_ + bytes));
   return text_.data() + used_;
 }
 
@@ -88,8 +89,8 @@ void JsonWriter::add_quoted(std::string_view text) {
 }
 
 std::string JsonWriter::take() {
-  text_.resize(used_);
-  return std::move(text_);
+  text_.resize(std::exchange(used_, 0));
+  return std::exchange(text_, {});
 }
 
 void JsonWriter::separate() {

@@ -38,7 +38,7 @@ class JsonWriter {
   // As `name`, or as `name`_b64 when they are no plain text that JSON can hold as it is.
   JsonWriter& bytes_member(std::string_view name, std::string_view bytes);
 
-  std::string take();
+  std::string take();  // what was written; then it begins anew
 
  private:
   static constexpr size_t kUsualBytes = 120;

@@ -109,13 +109,15 @@ void KvRouter::on(const CallCancelled& message) {
 
 void KvRouter::on(Ask&& message) {
   const Token token = kOthersBit | ++others_taken_;
-  Request& request = keep(token, operation_bytes(message.operation), message.timeout);
+  // A write may be what gives back what this server's clients have held.
+  const Duration timeout = stopping_ ? std::min(message.timeout, kStopLimit) : message.timeout;
+  Request& request = keep(token, operation_bytes(message.operation), timeout);
   request.write = is_write(message.operation);
   request.operation = std::move(message.operation);
   request.linear = true;
   request.asker = message.by == Ask::By::kWatch ? Asker::kWatch : Asker::kLeaseKeeper;
   request.number = message.token;
-  if (stopping_) {
+  if (stopping_ && !request.write) {
     fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
   } else if (request.write && full()) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in this server");
@@ -149,7 +151,7 @@ void KvRouter::on_forward(const PeerSaid& said, Forward forward) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in the leader");
   } else if (request.write) {
     out_.replica.post(Propose{token, std::move(operation), std::move(forward.idempotency_key),
-                              std::move(forward.fence), said.link, forward.term});
+                              std::move(forward.fence), said.link, forward.term, request.deadline});
   } else {
     out_.replica.post(Read{token, std::move(operation), true});
   }
@@ -200,8 +202,8 @@ void KvRouter::send(Token token, Request& request) {
   }
   request.where = Where::kReplica;
   if (request.write) {
-    out_.replica.post(
-        Propose{token, request.operation, request.idempotency_key, request.fence, kOurselves, request.term});
+    out_.replica.post(Propose{token, request.operation, request.idempotency_key, request.fence, kOurselves,
+                              request.term, request.deadline});
   } else {
     out_.replica.post(Read{token, request.operation, true});
   }

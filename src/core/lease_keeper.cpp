@@ -65,7 +65,7 @@ void LeaseKeeper::take_opened(const Question& question, Answered& answered) {
   }
   // Nobody waits for it any more. Who has given up taking a lease up may take it up elsewhere.
   if (it == holds_.end()) {
-    if (question.lease == 0 && hold.number != 0) end({hold.lease, hold.number}, question.at + hold.ttl);
+    if (question.lease == 0 && hold.number != 0) end({hold.lease, hold.number}, question.at + 2 * hold.ttl);
     return;
   }
   it->second = hold;
@@ -76,13 +76,14 @@ void LeaseKeeper::open(Hold& hold, RequestId client, Instant asked) {
   hold.until = asked + hold.ttl;
   hold.renew_at = asked + hold.ttl / 3;
   hold.speak_at = out_.now + kSilenceMost;
-  say(client, with_left(Document().add("lease", hold.lease).add("ttl_ms", to_ms(hold.ttl)), hold), false);
+  Document line;
+  line.add("lease", hold.lease).add("ttl_ms", to_ms(hold.ttl)).add("hold", hold.number);
+  say(client, with_left(std::move(line), hold), false);
   arm(client, hold);
 }
 
 // ---- renewals ----
 
-// What was left when the leader was asked, or later, is left at least: terms are never cut short.
 void LeaseKeeper::renew(const std::vector<RequestId>& clients) {
   if (clients.empty() || mutated(Mutation::kHoldUnrenewed)) return;
   RenewLeases renewal;
@@ -96,8 +97,11 @@ void LeaseKeeper::renew(const std::vector<RequestId>& clients) {
   ask({clients, false, 0, {}, {}}, std::move(renewal), timeout);
 }
 
+// What is left when the leader answers was left when it was asked, and more: terms are never cut short. Without an
+// answer it is asked again well before what was promised has run out.
 void LeaseKeeper::take_renewed(const Question& question, const Answer& answer) {
   const auto* renewed = std::get_if<LeasesRenewed>(&answer);
+  if (renewed != nullptr && renewed->left_ms.size() != question.clients.size()) renewed = nullptr;
   for (size_t i = 0; i < question.clients.size(); ++i) {
     const RequestId client = question.clients[i];
     const auto it = holds_.find(client);
@@ -129,7 +133,8 @@ void LeaseKeeper::on(const CallCancelled& message) {
   if (it == holds_.end()) return;
   const Hold hold = it->second;
   forget(it);
-  if (hold.number != 0 && !mutated(Mutation::kHoldKept)) end({hold.lease, hold.number}, hold.until);
+  if (hold.number != 0 && !mutated(Mutation::kHoldKept))
+    end({hold.lease, hold.number}, hold.until + hold.ttl);
 }
 
 void LeaseKeeper::end(Ended ended, Instant until) {
@@ -137,7 +142,7 @@ void LeaseKeeper::end(Ended ended, Instant until) {
   end_at_ = out_.now;
 }
 
-// Once its time has run out the lease needs nobody to end it.
+// Once its time has run out the lease needs nobody to end it. (While nobody leads it does not run.)
 void LeaseKeeper::end_again() {
   end_at_ = kNever;
   for (auto it = endings_.begin(); it != endings_.end();) {
@@ -239,6 +244,11 @@ void LeaseKeeper::on_time() {
   }
   renew(to_renew);
   if (end_at_ <= out_.now) end_again();
+}
+
+uint64_t LeaseKeeper::held() const {
+  return static_cast<uint64_t>(
+      std::count_if(holds_.begin(), holds_.end(), [](const auto& hold) { return hold.second.number != 0; }));
 }
 
 Instant LeaseKeeper::deadline() const {

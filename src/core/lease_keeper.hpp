@@ -22,7 +22,7 @@ class LeaseKeeper {
   void on_time();
   Instant deadline() const;
 
-  uint64_t held() const { return holds_.size(); }
+  uint64_t held() const;  // for status
   bool drained() const { return stopping_ && holds_.empty() && endings_.empty(); }
 
  private:
@@ -43,7 +43,7 @@ class LeaseKeeper {
   struct Ending {
     bool asked = false;
     Instant retry_at{};
-    Instant until{};  // its time ends it then
+    Instant until{};  // its time has ended it by then
   };
   // What the leader was asked, by token.
   struct Question {

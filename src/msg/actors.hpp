@@ -210,6 +210,7 @@ struct Propose {
   // as well. 0: it has no place among them.
   LinkId from;
   uint64_t term = 0;
+  Instant until{};  // the KV router waits so long
 };
 struct SenderGone {  // none of its Propose will come any more
   LinkId link;

@@ -237,6 +237,12 @@ TEST_CASE("order: writes wait for a new leader to be active, in their order, and
     CHECK(activate());
     CHECK(a.node().view().last.revision == Revision(2));
   }
+  SUBCASE("or for nothing, when their time is over") {
+    a.push(LinkReceived{from_b, Forward{6, put("late"), milliseconds(50), "", {}, 1}});
+    a.pass(milliseconds(100));
+    CHECK(activate());
+    CHECK(a.node().view().last.revision == Revision(3));
+  }
   SUBCASE("and go to whoever leads instead") {
     a.change_register(led_by(kB, {a.node().view().self, kB}, 2));
     CHECK(a.replies().empty());

@@ -209,6 +209,9 @@ TEST_CASE("api: leases are granted, renewed, ended and read") {
   CHECK(std::get<RenewLeases>(head.store().operation).ids == std::vector<uint64_t>{7});
   CHECK(operation<EndLease>(made_request(HttpMethod::kDelete, "/v1/leases/7")).id == 7);
   CHECK(operation<EndLease>(made_request(HttpMethod::kDelete, "/v1/leases/7")).hold == 0);
+  CHECK(operation<EndLease>(made_request(HttpMethod::kDelete, "/v1/leases/7?hold=3")).hold == 3);
+  CHECK(refused(made_request(HttpMethod::kDelete, "/v1/leases/7?hold=0")).status == 400);
+  CHECK(refused(made_request(HttpMethod::kPut, "/v1/leases/7?hold=3")).status == 400);
 
   head = accepted(get("/v1/leases/7?keys=true&read=linear&min_rev=3"));
   CHECK_FALSE(head.plan.write);

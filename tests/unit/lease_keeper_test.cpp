@@ -36,7 +36,7 @@ TEST_CASE("lease keeper: a grant is opened, renewed in time, and told") {
   CHECK(std::get<GrantLease>(ask.operation).name == "n");
   keeper.sleep(milliseconds(20));  // which count against what is left
   keeper.answer(ask, LeaseGranted{7, 3000});
-  CHECK(keeper.said() == Lines{R"(client {"lease":7,"ttl_ms":3000,"left_ms":2980})"});
+  CHECK(keeper.said() == Lines{R"(client {"lease":7,"ttl_ms":3000,"hold":1,"left_ms":2980})"});
   CHECK(keeper.held() == 1);
 
   keeper.pass(milliseconds(979));
@@ -57,7 +57,7 @@ TEST_CASE(
   const Ask ask = the_one(keeper.asked());
   CHECK(std::get<TakeLease>(ask.operation).id == 7);
   keeper.answer(ask, LeaseTaken{3000, 4});
-  CHECK(keeper.said() == Lines{R"(client {"lease":7,"ttl_ms":3000,"left_ms":3000})"});
+  CHECK(keeper.said() == Lines{R"(client {"lease":7,"ttl_ms":3000,"hold":4,"left_ms":3000})"});
   keeper.pass(seconds(1));
   const Ask renewal = the_one(keeper.asked());
   CHECK(std::get<RenewLeases>(renewal.operation).holds == std::vector<uint64_t>{4});

@@ -570,6 +570,21 @@ TEST_CASE("a key of a standalone server ends while nobody asks, and the server r
   CHECK(single.rest() == kForever);
 }
 
+TEST_CASE("time does not pass for a key while no writes are taken, as no renewal would get through") {
+  Single single;
+  single.ask(PutKey{"k", Bytes("v"), {}, Term{Term::Kind::kTime, 1000}});
+  single.ask(ChangeSettings{2});
+  CHECK(std::get<Failed>(single.ask(put("other", "v")).answer).code == ErrorCode::kNotEnoughInSync);
+  for (int i = 0; i < 100; ++i) {
+    single.pass(milliseconds(50));
+    single.rest();
+  }
+  single.ask(ChangeSettings{1});
+  const auto left = std::get<KeyFound>(single.ask(ReadKey{"k"}).answer).life.left_ms;
+  REQUIRE(left);
+  CHECK(*left >= 900);
+}
+
 // So many that the turn's rounds end before the replica has seen the last of them.
 TEST_CASE("a term given behind a sleep of the server's loop is a whole one") {
   NodeConfig config = Single::config();

@@ -28,7 +28,7 @@ class LogClock {
   // This server leads `epoch`, and is active from now on.
   void start(Epoch epoch, Instant now);
   // Once in each turn from then on. What is longer than `turn_max` was no turn: the loop slept, or the machine did, or
-  // a standalone server had nothing to do.
+  // a standalone server had nothing to do. 0: it stands still.
   void run(Instant now, Duration turn_max);
 
  private:

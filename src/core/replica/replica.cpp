@@ -438,7 +438,7 @@ void Replica::on(DiskAnswer&& message) {
 
 void Replica::on_time() {
   log_.prune(commit_, out_.config.tuning.retained_entries);
-  if (active()) clock_.run(out_.now, out_.config.leader_silence / 2);
+  if (active()) run_clock();
   if (leader()) {
     lead_on_time();
   } else if (register_ && register_->epoch == epoch_ && !doubted_) {

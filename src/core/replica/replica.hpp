@@ -150,6 +150,7 @@ class Replica {
   std::optional<std::string> too_few_in_sync() const;
   bool enough_in_sync(uint64_t token);
   void expire_what_is_due();
+  void run_clock();
   void write_clock();
   WriteEvaluator::Room room() const;
   void carry_out(const Propose& message, Evaluation&& evaluation);

@@ -142,7 +142,13 @@ void Replica::activate() {
             {"revision", std::to_string(commit_.value)},
             {"after_ms", std::to_string(to_ms(out_.now - leader()->since))}});
   announce();
-  for (Propose& message : forget_early_writes()) on(std::move(message));
+  for (Propose& message : forget_early_writes()) {
+    if (message.until > out_.now) {
+      on(std::move(message));
+    } else {
+      refuse(message.token, ErrorCode::kTimedOut, Outcome::kNotApplied, "the leader took no writes in time");
+    }
+  }
 }
 
 // ---- what followers answer ----

@@ -124,7 +124,7 @@ void Replica::on(Propose&& message) {
   }
   // A server that slept sees to its mailbox before its timers, and what is given a term now must not have that sleep
   // counted against it.
-  if (active()) clock_.run(out_.now, out_.config.leader_silence / 2);
+  if (active() && out_.slept) run_clock();
   WriteCall call(message.operation, message.idempotency_key, message.fence);
   if (auto known = leader()->evaluator.recall(call, clock_.ms())) {
     carry_out(message, std::move(*known));
@@ -132,6 +132,11 @@ void Replica::on(Propose&& message) {
     if (!active() && !mutated(Mutation::kWrittenEarly)) return put_off(std::move(message));
     carry_out(message, leader()->evaluator.evaluate(call, room()));
   }
+}
+
+// Nor does it run while no writes are taken: no renewal would get through.
+void Replica::run_clock() {
+  clock_.run(out_.now, too_few_in_sync() ? Duration(0) : out_.config.leader_silence / 2);
 }
 
 // Rule 10: ZooKeeper may have gone back to the register that this reign was made of. Then another one may have the same

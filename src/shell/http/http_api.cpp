@@ -351,9 +351,9 @@ Refusal accept_lease(const HttpRequest& request, const Target& target, AcceptedH
   const bool read = is_read_method(request.method);
   const bool post = request.method == HttpMethod::kPost;
   if (!read && !is_write_method(request.method)) return wrong_method(request, kKeyMethods);
-  Result<Query> query = parse_query(target.query, read   ? kReadParameters | kQueryKeys
-                                                  : post ? kQueryTimeout | kQueryHold
-                                                         : uint32_t{kQueryTimeout});
+  const bool ends = request.method == HttpMethod::kDelete;
+  const uint32_t written = kQueryTimeout | (post ? kQueryHold : ends ? kQueryHoldNumber : 0u);
+  Result<Query> query = parse_query(target.query, read ? kReadParameters | kQueryKeys : written);
   if (!query) return bad_request(request, query.error().detail);
   apply_read(accepted, *query);
   if (post) {
@@ -367,7 +367,7 @@ Refusal accept_lease(const HttpRequest& request, const Target& target, AcceptedH
     accepted.plan.one = true;
     accepted.store().operation = RenewLeases{{*id}};
   } else {
-    accepted.store().operation = EndLease{*id};
+    accepted.store().operation = EndLease{*id, query->hold_number};
   }
   return std::nullopt;
 }

@@ -203,9 +203,8 @@ class Renderer {
     add_field(response, "Location", fmt::format("/v1/leases/{}", granted.id));
     return response;
   }
-  HttpResponse operator()(const LeaseTaken&) const {
-    return empty(204);
-  }  // the lease keeper alone asks for it
+  // The lease keeper alone asks for it.
+  HttpResponse operator()(const LeaseTaken&) const { return empty(204); }
   HttpResponse operator()(const LeasesRenewed& renewed) const {
     JsonWriter json;
     if (plan_.one) {

@@ -133,6 +133,10 @@ std::string set_name(Query& query, std::string value) {
   query.name = std::move(value);
   return "";
 }
+std::string set_hold_number(Query& query, std::string value) {
+  query.hold_number = parse_number(value).value_or(0);
+  return query.hold_number != 0 ? "" : "the number of a hold";
+}
 std::string set_after_lease(Query& query, std::string value) {
   const std::optional<uint64_t> id = parse_number(value);
   query.after_lease = id.value_or(0);
@@ -171,6 +175,7 @@ constexpr KnownParameter kParameters[] = {
     {"ttl", kQueryLeaseTtl, set_lease_ttl},
     {"name", kQueryName, set_name},
     {"after", kQueryAfterLease, set_after_lease},
+    {"hold", kQueryHoldNumber, set_hold_number},
     {"hold", kQueryHold, [](Query& q, std::string v) { return set_flag(q.hold, v); }},
 };
 

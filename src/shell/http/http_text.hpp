@@ -44,6 +44,7 @@ enum QueryParameter : uint32_t {
   kQueryName = 1 << 23,
   kQueryAfterLease = 1 << 24,
   kQueryHold = 1 << 25,
+  kQueryHoldNumber = 1 << 26,
 };
 struct Query {
   ReadMode read = ReadMode::kLocal;
@@ -59,6 +60,7 @@ struct Query {
   bool state = false;
   bool values = true;
   bool hold = false;
+  uint64_t hold_number = 0;  // 0: not given
   std::optional<int64_t> add;
   std::optional<Term> term;       // ttl= or lease=
   std::optional<uint64_t> touch;  // ms
