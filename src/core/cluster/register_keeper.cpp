@@ -263,6 +263,7 @@ void RegisterKeeper::on(MembersRead) { members_read_ = true; }
 void RegisterKeeper::on(RegisterChangeWanted message) {
   Change change;
   change.content = std::move(message.content);
+  change.made_of = register_ ? register_->change_id : 0;
   change.expected = version_;
   const bool ours = register_ && !doubt_ && register_->leader == out_.config.self.member &&
                     change.content.epoch_id == register_->epoch_id;
@@ -327,6 +328,12 @@ void RegisterKeeper::resolve_change() {
   if (register_->epoch_id != change_->content.epoch_id) return finish_change(false);
   bool one_read = mutated(Mutation::kAmbiguityByOneRead) && change_->ambiguous;
   if (version_ <= change_->expected && !one_read) return;
+  if (version_ > change_->expected && register_->change_id == change_->made_of) {
+    // ZooKeeper has gone back, perhaps over this change, which others may have seen. It is ordered once more.
+    change_->expected = version_;
+    retry_at_ = std::min(retry_at_, out_.now + kZkRetry);
+    return;
+  }
   finish_change(register_->change_id == change_->content.change_id);
 }
 

@@ -29,6 +29,7 @@ class RegisterKeeper {
   // A RegisterChangeWanted that is on its way.
   struct Change {
     Register content;
+    uint64_t made_of = 0;    // the change that is in force
     int32_t expected = 0;    // the version that it replaces
     bool ambiguous = false;  // was sent at least once with an unknown outcome
     bool in_flight = false;
