@@ -45,14 +45,18 @@ class HeldLease {
   };
   struct Deadline {
     net::Timer timer;
-    uint64_t due = 0;  // ns
+    Duration due{0};  // since boot
     void start(Duration after);
-    bool is_over();  // it is due, and what had come by then was read
+    Duration left() const;
   };
 
   void ask();
   void ask_next(const std::string& why);
   void forget(const Try* one);
+  void watch_clock();
+  void on_tick();
+  void on_silence();
+  bool promise(const Try* one, int64_t left_ms);  // whether it counts
   bool on_failed(const Try* one, const std::string& why);
   void on_answer(const Try* one, const Response& answer);
   void on_line(const Try* one, const std::string& text);
@@ -66,7 +70,6 @@ class HeldLease {
   void finish(int code, const std::string& line = "");
   std::string target() const;
   std::string said_of(const Try& one, const std::string& why) const;
-  Duration left() const;
 
   net::Loop& loop_;
   LeaseHoldOptions options_;
@@ -78,11 +81,15 @@ class HeldLease {
   size_t server_ = 0;    // that is asked, or was asked last
   size_t failures_ = 0;  // since somebody held it
   int code_ = 0;
-  Deadline promised_;  // until when it certainly lives; not before it is held
-  Deadline patience_;  // with who was asked last
-  net::Timer pause_;   // before the next one is asked
+  Deadline promised_;    // until when it certainly lives; not before it is held
+  net::Timer patience_;  // with who was asked last
+  net::Timer pause_;     // before the next one is asked
+  net::Timer tick_;
+  Duration seen_;         // since boot: when the clock was watched last
+  Duration new_from_{0};  // likewise: what comes before may have waited while this process stood still
   std::vector<std::unique_ptr<Try>> tries_;
   const Try* current_ = nullptr;        // who was asked last, or holds it
+  const Try* promiser_ = nullptr;       // whose line promised_ is of, if it is there
   std::unique_ptr<HttpClient> client_;  // to end it
   std::unique_ptr<HttpCall> end_;
   std::unique_ptr<Child> child_;

@@ -184,8 +184,9 @@ be over, and its keys be gone.
 When kvd is killed by SIGKILL its guard, a second process, kills all of CMD before the connection ends, and the
 lease with it; where no connection stands, it runs out.
 What is not guaranteed: a kvd that is stopped by SIGSTOP, or a machine that is suspended, does not notice that
-the lease is over before it goes on. So have whatever the command changes check the lease: its id is a fence,
-and a condition of transactions.
+the lease is over before it goes on. Then what servers have said meanwhile does not count: the lease is lost if
+its time has passed. So have whatever the command changes check the lease: its id is a fence, and a condition
+of transactions.
 Exit codes: that of CMD; without it 0 after such a signal; 64 the command line, 78 KVD_SERVERS, 69 the lease was
 refused, or that of --id is over, 74 standard output, 75 the lease was lost, 126 or 127 CMD could not be started.)";
 

@@ -2,8 +2,11 @@
 """kvd lease before a scripted server: what grant, renew, show, ls and end send and print; and of hold, that the lease
 is taken up at the next server when one fails, that a command ends when it is lost, and that it is ended when the
 command has ended. Usage: lease_test.py KVD"""
+import json
+import select
 import signal
 import sys
+import time
 
 import fake_server
 from fake_server import ClientTest, FOR_EVER, FakeServer, refusing_name
@@ -15,12 +18,15 @@ PERHAPS = {'detail': 'perhaps', 'outcome': 'unknown'}
 LEASE = {'lease': 7, 'ttl_ms': 60000, 'left_ms': 50000, 'name': 'me'}
 FIRST = {'lease': 7, 'ttl_ms': 60000, 'left_ms': 60000}
 HELD = {'state': 'held', 'left_ms': 60000}
+UNSURE = {'state': 'unsure'}
 IT_IS_LOST = {'state': 'lost', 'reason': 'over'}
 IT_IS_TAKEN = {'state': 'lost', 'reason': 'taken'}
 GRANT = '/v1/leases?ttl=60000&name=me&hold=1'
 TAKE_UP = '/v1/leases/7?hold=1'
 # Until SIGTERM, which it tells.
 UNTIL_TERM = f'trap "echo term; exit 3" TERM; echo $KVD_LEASE; {FOR_EVER}'
+
+NOT_RENEWED = 'kvd: lost the lease 7 (no server renewed it in time): the command is being stopped'
 
 
 class LeaseTest(ClientTest):
@@ -217,10 +223,59 @@ class Hold(LeaseTest):
         self.check_closed_behind_the_command(running, exchange, IT_IS_LOST, HELD)
 
     def test_a_time_that_nobody_renews_is_over(self):
-        running, exchange = self.held(UNTIL_TERM, first={'lease': 7, 'ttl_ms': 1000, 'left_ms': 300})
-        exchange.say({'state': 'unsure'})
-        said = 'kvd: lost the lease 7 (no server renewed it in time): the command is being stopped'
-        self.assertEqual(running.end(), (LOST, 'term\n', [said]))
+        running, _ = self.held(UNTIL_TERM, first={'lease': 7, 'ttl_ms': 1000, 'left_ms': 300})
+        self.assertEqual(running.end(), (LOST, 'term\n', [NOT_RENEWED]))
+
+    def test_what_was_promised_is_over_when_the_server_says_so(self):
+        """The line that promised it may have come late."""
+        running, exchange = self.held(UNTIL_TERM)
+        exchange.say(HELD, UNSURE)
+        self.assertEqual(running.end(), (LOST, 'term\n', [NOT_RENEWED]))
+
+    def test_a_server_that_is_sure_again_promises_anew(self):
+        running, exchange = self.held('echo $KVD_LEASE; read go; exit 5')
+        exchange.chunk(b''.join(json.dumps(line).encode() + b'\n' for line in (HELD, UNSURE, HELD)))
+        running.tell('go')
+        self.is_ended()
+        self.assertEqual(running.end(), (5, '', []))
+
+    def standstill(self, running, seconds, exchange, *lines):
+        """The process, but not its command, is stopped for at least so long, and gets these lines meanwhile."""
+        running.send(signal.SIGSTOP)
+        self.wait_state(running.process.pid, 'T')
+        begin = time.monotonic()
+        exchange.say(*lines)
+        while time.monotonic() < begin + seconds:
+            time.sleep(0.05)
+        running.send(signal.SIGCONT)
+
+    def test_what_was_promised_is_over_when_a_standstill_ends(self):
+        """Whatever the lines say that have waited."""
+        running, exchange = self.held(UNTIL_TERM, first={'lease': 7, 'ttl_ms': 1000, 'left_ms': 1000})
+        self.standstill(running, 2, exchange, {'state': 'held', 'left_ms': 600000})
+        self.assertEqual(running.end(), (LOST, 'term\n', [NOT_RENEWED]))
+
+    def test_lines_that_waited_while_the_process_stood_still_promise_nothing(self):
+        """So another server is asked, and what it says counts."""
+        other = self.another()
+        running, exchange = self.held(UNTIL_TERM, servers=[self.server.name, other.name])
+        self.standstill(running, 1.5, exchange, HELD)
+        second = self.asked(TAKE_UP, other).stream(FIRST)
+        second.say({'state': 'held', 'left_ms': 1})
+        silent = f'kvd: {self.server.name}: silent; trying on'
+        self.assertEqual(running.end(), (LOST, 'term\n', [silent, NOT_RENEWED]))
+
+    def test_a_grant_that_waited_while_the_process_stood_still_is_not_believed(self):
+        running = self.hold(UNTIL_TERM)
+        exchange = self.asked(GRANT)
+        self.standstill(running, 1.5, exchange.stream(), FIRST)
+        second = self.asked(TAKE_UP)
+        self.assertFalse(select.select([running.process.stdout], [], [], 0)[0], 'the command runs')
+        second.stream(FIRST)
+        self.assertEqual(running.line(), '7')
+        running.send(signal.SIGTERM)
+        self.is_ended()
+        self.assertEqual(running.end()[:2], (3, 'term\n'))
 
     def test_the_next_server_takes_it_up(self):
         """Whatever ends the stream, but that the lease is over."""
