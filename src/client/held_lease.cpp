@@ -155,6 +155,7 @@ std::string HeldLease::said_of(const Try& one, const std::string& why) const {
 }
 
 void HeldLease::forget(const Try* one) {
+  if (!one->held && one->call->may_be_done()) perhaps_taken_ = true;
   const auto same = [one](const std::unique_ptr<Try>& each) { return each.get() == one; };
   tries_.erase(std::find_if(tries_.begin(), tries_.end(), same));
   if (promiser_ == one) promiser_ = nullptr;
@@ -184,7 +185,7 @@ void HeldLease::on_end(const Try* one, const std::string& why) {
   if (current && phase_ < Phase::kStopping) ask_next(text);
 }
 
-void HeldLease::on_line(const Try* one, const std::string& text) {
+void HeldLease::on_line(Try* one, const std::string& text) {
   watch_clock();
   if (phase_ >= Phase::kStopping) return;
   const Result<LeaseLine> line = parse_lease_line(text);
@@ -206,8 +207,10 @@ void HeldLease::on_line(const Try* one, const std::string& text) {
   }
 }
 
-void HeldLease::on_held(const Try* one, const LeaseLine& line) {
+void HeldLease::on_held(Try* one, const LeaseLine& line) {
   if (line.id != 0) {
+    one->held = true;
+    perhaps_taken_ = false;
     id_ = line.id;
     ttl_ = milliseconds(line.ttl_ms);
     if (child_ != nullptr) child_->keep_open(one->call->descriptor());
@@ -223,11 +226,14 @@ void HeldLease::on_held(const Try* one, const LeaseLine& line) {
   if (counts && phase_ == Phase::kAsking) begin();
 }
 
-// By a server that was asked later, or was slow, if there is one; else by somebody else.
+// By a server that was asked later, or was slow, if there is one, or by a request whose answer was lost; else by somebody
+// else.
 void HeldLease::on_taken(const Try* one) {
   const bool current = one == current_;
   forget(one);
   if (!current) return;
+  if (tries_.empty() && perhaps_taken_)
+    return ask_next("a request whose answer was lost may have taken it up");
   if (tries_.empty()) return on_lost("another one has taken it up");
   current_ = tries_.back().get();
   server_ = current_->server;

@@ -42,6 +42,7 @@ class HeldLease {
     size_t server = 0;
     std::unique_ptr<HttpClient> client;
     std::unique_ptr<HttpCall> call;
+    bool held = false;  // it has said so
   };
   struct Deadline {
     net::Timer timer;
@@ -59,9 +60,9 @@ class HeldLease {
   bool promise(const Try* one, int64_t left_ms);  // whether it counts
   bool on_failed(const Try* one, const std::string& why);
   void on_answer(const Try* one, const Response& answer);
-  void on_line(const Try* one, const std::string& text);
+  void on_line(Try* one, const std::string& text);
   void on_end(const Try* one, const std::string& why);
-  void on_held(const Try* one, const LeaseLine& line);
+  void on_held(Try* one, const LeaseLine& line);
   void on_taken(const Try* one);
   void on_lost(const std::string& why);
   void begin();
@@ -77,9 +78,10 @@ class HeldLease {
   Say say_;
   Phase phase_ = Phase::kAsking;
   uint64_t id_;
-  Duration ttl_{0};      // 0: not known yet
-  size_t server_ = 0;    // that is asked, or was asked last
-  size_t failures_ = 0;  // since somebody held it
+  Duration ttl_{0};             // 0: not known yet
+  size_t server_ = 0;           // that is asked, or was asked last
+  size_t failures_ = 0;         // since somebody held it
+  bool perhaps_taken_ = false;  // by a request of this process whose answer was lost, since one was answered
   int code_ = 0;
   Deadline promised_;    // until when it certainly lives; not before it is held
   net::Timer patience_;  // with who was asked last
