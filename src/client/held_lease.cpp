@@ -26,6 +26,7 @@ constexpr Duration kEndMax = seconds(3);
 constexpr Duration kClockTick = milliseconds(500);
 constexpr Duration kStandstill = seconds(1);          // without a turn, although each tick makes one
 constexpr Duration kReadWaiting = milliseconds(500);  // what has waited is read by then
+constexpr int kLeasesFull = 507;                      // at all servers
 constexpr char kNotRenewed[] = "no server renewed it in time";
 
 // By a clock that also runs while the machine is suspended.
@@ -118,7 +119,16 @@ std::string HeldLease::target() const {
   return fmt::format("/v1/leases?ttl={}&name={}&hold=1", to_ms(options_.ttl), percent_encode(options_.name));
 }
 
+// A server whose answer is still to come is not asked twice, but given time once more.
 void HeldLease::ask() {
+  const auto unanswered = [this](const std::unique_ptr<Try>& one) {
+    return one->server == server_ && !one->held;
+  };
+  const auto open = std::find_if(tries_.begin(), tries_.end(), unanswered);
+  if (open != tries_.end()) {
+    current_ = open->get();
+    return patience_.start(patience_with_asked(ttl_));
+  }
   Try* one = tries_.emplace_back(std::make_unique<Try>()).get();
   current_ = one;
   one->server = server_;
@@ -172,7 +182,7 @@ bool HeldLease::on_failed(const Try* one, const std::string& why) {
 
 void HeldLease::on_answer(const Try* one, const Response& answer) {
   const std::string text = problem_text(answer.status, answer.body);
-  if (phase_ == Phase::kAsking)
+  if (phase_ == Phase::kAsking && (answer.status < 500 || answer.status == kLeasesFull))
     return finish(EX_UNAVAILABLE, fmt::format("the lease is not to be had: {}", text));
   if (answer.status == 410) return on_lost(text);
   on_failed(one, said_of(*one, text));

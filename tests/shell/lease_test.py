@@ -346,6 +346,24 @@ class Hold(LeaseTest):
             each.wait_closed()
         self.assertEqual(running.end()[0], DONE)
 
+    def test_a_server_that_has_not_answered_is_not_asked_again(self):
+        """Its connections would be without number."""
+        silent, third = self.another(), self.another()
+        running, exchange = self.held('echo $KVD_LEASE; read go',
+                                      servers=[self.server.name, silent.name, third.name],
+                                      first={'lease': 7, 'ttl_ms': 1000, 'left_ms': 60000})
+        waiting = [self.asked(TAKE_UP, silent)]
+        self.asked(TAKE_UP, third).close()
+        waiting.append(self.asked(TAKE_UP))
+        for _ in range(3):
+            self.asked(TAKE_UP, third).close()
+        self.assertTrue(self.server.exchanges.empty() and silent.exchanges.empty())
+        self.assertTrue(all(one.is_open() for one in [exchange, *waiting]))
+        waiting[0].stream(FIRST)
+        running.tell('go')
+        self.is_ended(silent)
+        self.assertEqual(running.end()[0], DONE)
+
     def test_a_slow_server_may_hold_it_in_the_end(self):
         """It takes the lease up when another one has done so, which is then told that it does not hold it any more."""
         other = self.another()
@@ -361,6 +379,24 @@ class Hold(LeaseTest):
         self.is_ended(other)
         second.wait_closed()
         self.assertEqual(running.end()[0], DONE)
+
+    def test_a_request_whose_answer_was_lost_may_have_taken_it_up(self):
+        """Then it is nobody else's, and is taken up once more; but only once."""
+        other = self.another()
+        running, exchange = self.held(UNTIL_TERM, servers=[self.server.name, other.name],
+                                      first={'lease': 7, 'ttl_ms': 4000, 'left_ms': 60000})
+        second = self.asked(TAKE_UP, other)
+        exchange.say(HELD)
+        second.answer(504, PERHAPS)
+        second.wait_closed()
+        exchange.say(IT_IS_TAKEN).end_stream()
+        third = self.asked(TAKE_UP, other).stream(FIRST)
+        third.say(IT_IS_TAKEN)
+        code, output, errors = running.end()
+        self.assertEqual((code, output), (LOST, 'term\n'), errors)
+        self.assertEqual(errors[-2:], ['kvd: a request whose answer was lost may have taken it up; trying on',
+                                       'kvd: lost the lease 7 (another one has taken it up): the command is being '
+                                       'stopped'])
 
     def test_a_server_that_was_silent_may_still_say_that_it_is_over(self):
         other = self.another()
@@ -398,6 +434,8 @@ class Hold(LeaseTest):
         other = self.another()
         running = self.hold('echo $KVD_LEASE', servers=[refusing_name(), self.server.name, other.name])
         self.asked(GRANT).answer(503, NOT_APPLIED)
+        self.asked(GRANT, other).answer(504, PERHAPS)  # as while a leader is being elected
+        self.asked(GRANT).answer(502, b'<html>')
         self.asked(GRANT, other).stream(FIRST)
         self.is_ended(other)
         self.assertEqual(running.end()[:2], (DONE, '7\n'))
