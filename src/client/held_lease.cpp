@@ -197,8 +197,9 @@ void HeldLease::on_end(const Try* one, const std::string& why) {
 
 void HeldLease::on_line(Try* one, const std::string& text) {
   watch_clock();
-  if (phase_ >= Phase::kStopping) return;
   const Result<LeaseLine> line = parse_lease_line(text);
+  if (line && line->id != 0 && phase_ != Phase::kStopping) on_taken_up(one, *line);
+  if (phase_ >= Phase::kStopping) return;
   if (!line) return on_end(one, line.error().detail);
   switch (line->kind) {
     case LeaseLine::Kind::kProgress:
@@ -217,14 +218,16 @@ void HeldLease::on_line(Try* one, const std::string& text) {
   }
 }
 
-void HeldLease::on_held(Try* one, const LeaseLine& line) {
-  if (line.id != 0) {
-    one->held = true;
-    perhaps_taken_ = false;
-    id_ = line.id;
-    ttl_ = milliseconds(line.ttl_ms);
-    if (child_ != nullptr) child_->keep_open(one->call->descriptor());
-  }
+void HeldLease::on_taken_up(Try* one, const LeaseLine& line) {
+  one->held = true;
+  perhaps_taken_ = false;
+  id_ = line.id;
+  hold_ = std::max(hold_, line.hold);
+  ttl_ = milliseconds(line.ttl_ms);
+  if (child_ != nullptr) child_->keep_open(one->call->descriptor());
+}
+
+void HeldLease::on_held(const Try* one, const LeaseLine& line) {
   if (id_ == 0) return on_end(one, "a lease without its id");
   if (one != current_) pause_.stop();
   current_ = one;
@@ -295,7 +298,8 @@ void HeldLease::on_child_end(const ChildEnd& end) {
   end_lease(end.code());
 }
 
-// Also where no connection stands that could be closed, and so that it is over when this process is.
+// Also where no connection stands that could be closed, and so that it is over when this process is; but not where
+// another process has taken it up.
 void HeldLease::end_lease(int code) {
   phase_ = Phase::kEnding;
   code_ = code;
@@ -305,16 +309,28 @@ void HeldLease::end_lease(int code) {
   HttpRequest request;
   request.method = "DELETE";
   request.target = [this] {
-    return fmt::format("/v1/leases/{}?timeout={}", id_, std::max<int64_t>(to_ms(promised_.left()), 1));
+    ending_ = hold_;
+    const std::string hold = ending_ == 0 ? "" : fmt::format("hold={}&", ending_);
+    return fmt::format("/v1/leases/{}?{}timeout={}", id_, hold,
+                       std::max<int64_t>(to_ms(promised_.left()), 1));
   };
   request.until = uv_hrtime() + static_cast<uint64_t>(promised_.left().count()) * 1000;
   HttpEvents events;
   events.on_failed = [](const std::string&) { return true; };  // until there is no time left
-  events.on_answer = [this](const Response&) { finish(code_); };
+  events.on_answer = [this](const Response& answer) { on_ended(answer); };
   std::vector<Address> servers = options_.servers;
   std::rotate(servers.begin(), servers.begin() + static_cast<ptrdiff_t>(server_), servers.end());
   client_ = std::make_unique<HttpClient>(loop_.get(), std::move(servers), prng_.next());
   end_ = std::make_unique<HttpCall>(*client_, std::move(request), std::move(events));
+}
+
+// Who holds it may be this process, through a server whose answer, with its number, came meanwhile or is still to come.
+void HeldLease::on_ended(const Response& answer) {
+  const auto under_way = [](const std::unique_ptr<Try>& one) { return !one->held; };
+  const bool perhaps_ours =
+      hold_ != ending_ || (hold_ != 0 && std::any_of(tries_.begin(), tries_.end(), under_way));
+  if (answer.status >= 500 || (answer.status == 410 && perhaps_ours)) return end_->try_again();
+  finish(code_);
 }
 
 void HeldLease::on_signal(int number) {

@@ -62,12 +62,14 @@ class HeldLease {
   void on_answer(const Try* one, const Response& answer);
   void on_line(Try* one, const std::string& text);
   void on_end(const Try* one, const std::string& why);
-  void on_held(Try* one, const LeaseLine& line);
+  void on_taken_up(Try* one, const LeaseLine& line);
+  void on_held(const Try* one, const LeaseLine& line);
   void on_taken(const Try* one);
   void on_lost(const std::string& why);
   void begin();
   void on_child_end(const ChildEnd& end);
   void end_lease(int code);
+  void on_ended(const Response& answer);
   void finish(int code, const std::string& line = "");
   std::string target() const;
   std::string said_of(const Try& one, const std::string& why) const;
@@ -78,6 +80,7 @@ class HeldLease {
   Say say_;
   Phase phase_ = Phase::kAsking;
   uint64_t id_;
+  uint64_t hold_ = 0;           // the newest take-up's number; 0: it is not known
   Duration ttl_{0};             // 0: not known yet
   size_t server_ = 0;           // that is asked, or was asked last
   size_t failures_ = 0;         // since somebody held it
@@ -94,6 +97,7 @@ class HeldLease {
   const Try* promiser_ = nullptr;       // whose line promised_ is of, if it is there
   std::unique_ptr<HttpClient> client_;  // to end it
   std::unique_ptr<HttpCall> end_;
+  uint64_t ending_ = 0;  // the take-up that it names
   std::unique_ptr<Child> child_;
 };
 

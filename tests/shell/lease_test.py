@@ -16,7 +16,7 @@ NOT_APPLIED = {'detail': 'no', 'outcome': 'not-applied'}
 IS_OVER = {'detail': 'there is no such lease, or it is over', 'outcome': 'not-applied'}
 PERHAPS = {'detail': 'perhaps', 'outcome': 'unknown'}
 LEASE = {'lease': 7, 'ttl_ms': 60000, 'left_ms': 50000, 'name': 'me'}
-FIRST = {'lease': 7, 'ttl_ms': 60000, 'left_ms': 60000}
+FIRST = {'lease': 7, 'ttl_ms': 60000, 'hold': 1, 'left_ms': 60000}
 HELD = {'state': 'held', 'left_ms': 60000}
 UNSURE = {'state': 'unsure'}
 IT_IS_LOST = {'state': 'lost', 'reason': 'over'}
@@ -144,7 +144,8 @@ class Hold(LeaseTest):
 
     def asked(self, target, server=None, method='POST'):
         exchange = (server or self.server).next()
-        self.assertEqual((exchange.method, exchange.target.partition('?timeout')[0]), (method, target))
+        asked, _, _ = exchange.target.partition('timeout=')
+        self.assertEqual((exchange.method, asked.rstrip('?&')), (method, target))
         return exchange
 
     def held(self, script=None, *flags, first=FIRST, **options):
@@ -160,17 +161,19 @@ class Hold(LeaseTest):
         self.addCleanup(server.close)
         return server
 
-    def is_ended(self, server=None):
+    def ending(self, server=None, hold=1):
         """The client ends it by a request of its own, and waits for the answer."""
-        exchange = self.asked('/v1/leases/7', server, 'DELETE')
-        exchange.answer(204)
+        return self.asked(f'/v1/leases/7?hold={hold}' if hold else '/v1/leases/7', server, 'DELETE')
+
+    def is_ended(self, server=None, hold=1):
+        self.ending(server, hold).answer(204)
 
     def test_it_is_held_until_a_signal(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             running, exchange = self.held()
             exchange.say(HELD, {'state': 'something new'})
             running.send(number)
-            ending = self.asked('/v1/leases/7', method='DELETE')
+            ending = self.ending()
             self.assertTrue(exchange.is_open())
             ending.answer(204)
             exchange.wait_closed()
@@ -179,7 +182,7 @@ class Hold(LeaseTest):
     def test_a_second_signal_does_not_wait(self):
         running, exchange = self.held()
         running.send(signal.SIGTERM)
-        self.asked('/v1/leases/7', method='DELETE')
+        self.ending()
         running.send(signal.SIGTERM)
         exchange.wait_closed()
         self.assertEqual(running.end(), (DONE, '', []))
@@ -415,12 +418,46 @@ class Hold(LeaseTest):
         self.is_ended(other)
         self.assertEqual(running.end()[0], DONE)
 
+    def test_an_end_is_asked_for_until_it_is_known(self):
+        other = self.another()
+        running, _ = self.held('echo $KVD_LEASE; read go', servers=[self.server.name, other.name])
+        running.tell('go')
+        self.ending().answer(504, PERHAPS)
+        self.ending(other).answer(500)
+        self.ending().answer(410, IS_OVER)
+        self.assertEqual(running.end(), (DONE, '', []))
+
+    def test_a_lease_that_another_one_has_taken_up_is_not_ended(self):
+        running, exchange = self.held('echo $KVD_LEASE; read go')
+        running.tell('go')
+        self.ending().answer(410, {'detail': 'another one holds it', 'outcome': 'not-applied'})
+        exchange.wait_closed()
+        self.assertEqual(running.end(), (DONE, '', []))
+
+    def test_the_end_is_that_of_the_newest_take_up(self):
+        """Also of one that is answered while the lease is being ended."""
+        other = self.another()
+        running, exchange = self.held('echo $KVD_LEASE; read go', servers=[self.server.name, other.name])
+        exchange.close()
+        second = self.asked(TAKE_UP, other)
+        running.tell('go')
+        ending = self.ending(other)
+        second.stream({**FIRST, 'hold': 2})
+        ending.answer(410, {'detail': 'another one holds it', 'outcome': 'not-applied'})
+        self.is_ended(hold=2)
+        self.assertEqual(running.end()[0], DONE)
+
+    def test_a_server_that_does_not_number_take_ups(self):
+        running, _ = self.held('echo $KVD_LEASE', first={'lease': 7, 'ttl_ms': 60000, 'left_ms': 60000})
+        self.is_ended(hold=None)
+        self.assertEqual(running.end(), (DONE, '', []))
+
     def test_a_lease_by_its_id(self):
         running = self.lease('hold', '--id', '7')
-        self.asked(TAKE_UP).stream({'lease': 7, 'ttl_ms': 60000, 'left_ms': 60000})
+        self.asked(TAKE_UP).stream({**FIRST, 'hold': 3})
         self.assertEqual(running.line(), '7')
         running.send(signal.SIGTERM)
-        self.is_ended()
+        self.is_ended(hold=3)
         self.assertEqual(running.end(), (DONE, '', []))
 
     def test_a_refusal(self):
