@@ -89,7 +89,7 @@ that kvd config status can tell. Nothing older than what is published is ever pu
 answers, or those that do have no leader, everything stays as it is.
 
 Exit codes: 0 after SIGINT, SIGTERM or SIGHUP; 64 the command line, 78 KVD_SERVERS; 65 there is something else
-at DIR, or a server refused the request; 74 DIR.kvd cannot be made, or another kvd config sync keeps it.)";
+at DIR, or all servers refused the request; 74 DIR.kvd cannot be made, or another kvd config sync keeps it.)";
 
 inline constexpr char kConfigStatus[] =
     R"(A line about the newest configuration, and one for each node that has told what it runs, with tabs between its
@@ -99,7 +99,7 @@ it runs now. The revision is that of the newest key; "current" compares all keys
 kvd del P.running/NAME makes one forgotten that will not come back.
 
 Exit codes: 0 every node is alive, current and running; 1 not so, or there is no node; 64 the command line, 78
-KVD_SERVERS; 65 a server refused the request; 69 no server told the newest configuration in time; 74 standard
+KVD_SERVERS; 65 all servers refused the request; 69 no server told the newest configuration in time; 74 standard
 output.)";
 
 // ---- the store's commands ----
