@@ -226,6 +226,7 @@ Result<LeaseLine> parse_lease_line(std::string_view line) {
   if (state == "unsure") out.kind = Kind::kUnsure;
   if (state == "lost") out.kind = Kind::kLost;
   if (state == "stopping") out.kind = Kind::kStopping;
+  members.number("hold", out.hold);
   members.number("ttl_ms", out.ttl_ms);
   const bool lives = out.kind == Kind::kHeld || out.kind == Kind::kStopping;
   if ((!members.number("left_ms", out.left_ms) && lives) || (out.id != 0 && out.ttl_ms <= 0))

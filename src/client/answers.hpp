@@ -84,13 +84,14 @@ Result<std::vector<std::optional<int64_t>>> parse_renewals(std::string_view json
 struct LeaseLine {
   enum class Kind : uint8_t {
     kProgress,
-    kHeld,      // with `left_ms`, and in the first line `id` and `ttl_ms`
+    kHeld,      // with `left_ms`, and in the first line `id`, `ttl_ms` and `hold`
     kUnsure,    // what was left is over, and nothing is known
     kLost,      // with `reason`
     kStopping,  // the server goes, and the lease lives, with `left_ms`
   };
   Kind kind = Kind::kProgress;
   uint64_t id = 0;
+  uint64_t hold = 0;  // which take-up this is; 0: a server of an older version does not say
   int64_t ttl_ms = 0;
   int64_t left_ms = 0;
   std::string reason;

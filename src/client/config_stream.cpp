@@ -35,15 +35,11 @@ ConfigStream::ConfigStream(net::Loop& loop, HttpClient& client, const std::strin
   request.silence = std::max(3 * progress, kSilenceLeast);
   HttpEvents http;
   http.on_failed = [this](const std::string& why) {
+    refused_.clear();
     note_failure(why);
     return true;
   };
-  http.on_answer = [this](const Response& answer) {
-    const std::string text = problem_text(answer.status, answer.body);
-    if (answer.status >= 500) return try_on(text);
-    const auto refused = events_.on_refused;
-    refused(text);
-  };
+  http.on_answer = [this](const Response& answer) { on_answer(answer); };
   http.on_head = [this](const Response& head) { on_head(head); };
   http.on_line = [this](const std::string& line) { on_line(line); };
   http.on_end = [this](const std::string& why) { try_on(why); };
@@ -61,7 +57,17 @@ void ConfigStream::try_on(const std::string& why) {
   call_->try_again();
 }
 
+// One server may be of an older version, or behind a proxy that refuses.
+void ConfigStream::on_answer(const Response& answer) {
+  const std::string text = problem_text(answer.status, answer.body);
+  answer.status < 500 ? void(refused_.insert(call_->server())) : refused_.clear();
+  if (refused_.size() < servers_) return try_on(text);
+  const auto refused = events_.on_refused;
+  refused(text);
+}
+
 void ConfigStream::on_head(const Response& head) {
+  refused_.clear();
   if (field_of(head, "Kvd-Complete") == "false") return try_on("this server's copy lacks keys");
   mirror_.begin();
 }

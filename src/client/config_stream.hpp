@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/time.hpp"
@@ -17,7 +18,7 @@ namespace kvd::client {
 struct ConfigStreamEvents {
   // Lines have come: once for all that came together.
   std::function<void()> on_news;
-  // A server takes no such request: the stream is over.
+  // No server takes such a request, each of them in a row: the stream is over.
   std::function<void(const std::string& why)> on_refused;
   // No server tells what is newest: once until one does.
   std::function<void(const std::string& why)> on_all_away;
@@ -34,6 +35,7 @@ class ConfigStream {
   const ConfigMirror& mirror() const { return mirror_; }
 
  private:
+  void on_answer(const Response& answer);
   void on_head(const Response& head);
   void on_line(const std::string& text);
   void try_on(const std::string& why);
@@ -42,7 +44,8 @@ class ConfigStream {
   ConfigMirror mirror_;
   size_t servers_;
   ConfigStreamEvents events_;
-  size_t failures_ = 0;  // in a row
+  size_t failures_ = 0;       // in a row
+  std::set<size_t> refused_;  // the servers that have refused in a row
   net::NextTurn news_;
   net::Timer stale_;
   std::unique_ptr<HttpCall> call_;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sysexits.h>
+#include <time.h>
 
 #include <algorithm>
 #include <utility>
@@ -22,8 +23,18 @@ constexpr Duration kAskedMax = seconds(5);
 constexpr Duration kNextMin = milliseconds(50);
 constexpr Duration kNextMax = milliseconds(400);
 constexpr Duration kEndMax = seconds(3);
+constexpr Duration kClockTick = milliseconds(500);
+constexpr Duration kStandstill = seconds(1);          // without a turn, although each tick makes one
+constexpr Duration kReadWaiting = milliseconds(500);  // what has waited is read by then
+constexpr int kLeasesFull = 507;                      // at all servers
+constexpr char kNotRenewed[] = "no server renewed it in time";
 
-uint64_t ns_from_now(Duration after) { return uv_hrtime() + static_cast<uint64_t>(after.count()) * 1000; }
+// By a clock that also runs while the machine is suspended.
+Duration since_boot() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return seconds(now.tv_sec) + std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(now.tv_nsec));
+}
 
 // Of the time of a lease: each of a few servers has its turn before what is left is over.
 Duration patience_with_asked(Duration ttl) {
@@ -36,30 +47,24 @@ Duration patience_with_holder(Duration ttl) { return std::min(ttl / 2, kStreamSi
 }  // namespace
 
 void HeldLease::Deadline::start(Duration after) {
-  due = ns_from_now(after);
+  due = since_boot() + after;
   timer.start(after);
 }
 
-bool HeldLease::Deadline::is_over() {
-  if (uv_hrtime() <= due + kStoodStillNs) return true;
-  start(milliseconds(1));  // what has come meanwhile is read first
-  return false;
-}
+Duration HeldLease::Deadline::left() const { return std::max(due - since_boot(), Duration(0)); }
 
 HeldLease::HeldLease(net::Loop& loop, LeaseHoldOptions options, uint64_t seed)
     : loop_(loop),
       options_(std::move(options)),
       prng_(seed),
       id_(options_.id),
-      promised_{net::Timer(loop.get(),
-                           [this] {
-                             if (promised_.is_over()) on_lost("no server renewed it in time");
-                           })},
-      patience_{net::Timer(loop.get(),
-                           [this] {
-                             if (patience_.is_over()) ask_next(said_of(*current_, "silent"));
-                           })},
-      pause_(loop.get(), [this] { ask(); }) {}
+      promised_{net::Timer(loop.get(), [this] { on_lost(kNotRenewed); })},
+      patience_(loop.get(), [this] { on_silence(); }),
+      pause_(loop.get(), [this] { ask(); }),
+      tick_(loop.get(), [this] { on_tick(); }),
+      seen_(since_boot()) {
+  tick_.start(kClockTick);
+}
 
 int HeldLease::run() {
   ask();
@@ -77,9 +82,34 @@ void HeldLease::finish(int code, const std::string& line) {
   loop_.stop();
 }
 
-Duration HeldLease::left() const {
-  const uint64_t now = uv_hrtime();
-  return Duration(promised_.due > now ? (promised_.due - now) / 1000 : 0);
+// ---- the clock ----
+
+// Lines that wait while this process is stopped, or the machine suspended, were true when they were written. So only
+// what comes later tells anything, and another server is asked if nothing does.
+void HeldLease::watch_clock() {
+  const Duration now = since_boot();
+  const bool stood_still = now - std::exchange(seen_, now) > kStandstill;
+  if (stood_still) new_from_ = now + kReadWaiting;
+  if (stood_still && phase_ == Phase::kHeld && current_ != nullptr) patience_.start(kReadWaiting);
+}
+
+bool HeldLease::promise(const Try* one, int64_t left_ms) {
+  if (since_boot() < new_from_) return false;
+  promiser_ = one;
+  promised_.start(milliseconds(left_ms));
+  return true;
+}
+
+void HeldLease::on_tick() {
+  tick_.start(kClockTick);
+  watch_clock();
+  // No timer has run while the machine was suspended.
+  if (phase_ == Phase::kHeld && promised_.left() == Duration(0)) on_lost(kNotRenewed);
+}
+
+void HeldLease::on_silence() {
+  watch_clock();
+  if (phase_ < Phase::kStopping && !patience_.running()) ask_next(said_of(*current_, "silent"));
 }
 
 // ---- asking ----
@@ -89,7 +119,16 @@ std::string HeldLease::target() const {
   return fmt::format("/v1/leases?ttl={}&name={}&hold=1", to_ms(options_.ttl), percent_encode(options_.name));
 }
 
+// A server whose answer is still to come is not asked twice, but given time once more.
 void HeldLease::ask() {
+  const auto unanswered = [this](const std::unique_ptr<Try>& one) {
+    return one->server == server_ && !one->held;
+  };
+  const auto open = std::find_if(tries_.begin(), tries_.end(), unanswered);
+  if (open != tries_.end()) {
+    current_ = open->get();
+    return patience_.start(patience_with_asked(ttl_));
+  }
   Try* one = tries_.emplace_back(std::make_unique<Try>()).get();
   current_ = one;
   one->server = server_;
@@ -114,7 +153,7 @@ void HeldLease::ask() {
 void HeldLease::ask_next(const std::string& why) {
   say_.once(why + "; trying on");
   current_ = nullptr;
-  patience_.timer.stop();
+  patience_.stop();
   server_ = (server_ + 1) % options_.servers.size();
   if (++failures_ < options_.servers.size()) return ask();
   const Duration most = std::min(kNextMax, kNextMin * (2 << std::min<size_t>(failures_, 8)));
@@ -126,8 +165,10 @@ std::string HeldLease::said_of(const Try& one, const std::string& why) const {
 }
 
 void HeldLease::forget(const Try* one) {
+  if (!one->held && one->call->may_be_done()) perhaps_taken_ = true;
   const auto same = [one](const std::unique_ptr<Try>& each) { return each.get() == one; };
   tries_.erase(std::find_if(tries_.begin(), tries_.end(), same));
+  if (promiser_ == one) promiser_ = nullptr;
 }
 
 // ---- what a server says ----
@@ -141,7 +182,7 @@ bool HeldLease::on_failed(const Try* one, const std::string& why) {
 
 void HeldLease::on_answer(const Try* one, const Response& answer) {
   const std::string text = problem_text(answer.status, answer.body);
-  if (phase_ == Phase::kAsking)
+  if (phase_ == Phase::kAsking && (answer.status < 500 || answer.status == kLeasesFull))
     return finish(EX_UNAVAILABLE, fmt::format("the lease is not to be had: {}", text));
   if (answer.status == 410) return on_lost(text);
   on_failed(one, said_of(*one, text));
@@ -154,13 +195,17 @@ void HeldLease::on_end(const Try* one, const std::string& why) {
   if (current && phase_ < Phase::kStopping) ask_next(text);
 }
 
-void HeldLease::on_line(const Try* one, const std::string& text) {
-  if (phase_ >= Phase::kStopping) return;
+void HeldLease::on_line(Try* one, const std::string& text) {
+  watch_clock();
   const Result<LeaseLine> line = parse_lease_line(text);
+  if (line && line->id != 0 && phase_ != Phase::kStopping) on_taken_up(one, *line);
+  if (phase_ >= Phase::kStopping) return;
   if (!line) return on_end(one, line.error().detail);
   switch (line->kind) {
     case LeaseLine::Kind::kProgress:
-    case LeaseLine::Kind::kUnsure:  // it counts as lost when what was promised is over here
+      return;
+    case LeaseLine::Kind::kUnsure:  // a line that came with it may say more
+      if (one == promiser_) promised_.start(Duration(0));
       return;
     case LeaseLine::Kind::kHeld:
       return on_held(one, *line);
@@ -168,33 +213,40 @@ void HeldLease::on_line(const Try* one, const std::string& text) {
       if (line->reason == "taken") return on_taken(one);
       return on_lost(line->reason == "over" || line->reason.empty() ? "it is over" : line->reason);
     case LeaseLine::Kind::kStopping:
-      if (phase_ == Phase::kHeld) promised_.start(milliseconds(line->left_ms));
+      if (phase_ == Phase::kHeld) promise(one, line->left_ms);
       return on_end(one, "the server stops");
   }
 }
 
+void HeldLease::on_taken_up(Try* one, const LeaseLine& line) {
+  one->held = true;
+  perhaps_taken_ = false;
+  id_ = line.id;
+  hold_ = std::max(hold_, line.hold);
+  ttl_ = milliseconds(line.ttl_ms);
+  if (child_ != nullptr) child_->keep_open(one->call->descriptor());
+}
+
 void HeldLease::on_held(const Try* one, const LeaseLine& line) {
-  if (line.id != 0) {
-    id_ = line.id;
-    ttl_ = milliseconds(line.ttl_ms);
-    if (child_ != nullptr) child_->keep_open(one->call->descriptor());
-  }
   if (id_ == 0) return on_end(one, "a lease without its id");
   if (one != current_) pause_.stop();
   current_ = one;
   server_ = one->server;
   failures_ = 0;
   say_.forget();
-  promised_.start(milliseconds(line.left_ms));
-  patience_.start(patience_with_holder(ttl_));
-  if (phase_ == Phase::kAsking) begin();
+  const bool counts = promise(one, line.left_ms);
+  patience_.start(counts ? patience_with_holder(ttl_) : kReadWaiting);
+  if (counts && phase_ == Phase::kAsking) begin();
 }
 
-// By a server that was asked later, or was slow, if there is one; else by somebody else.
+// By a server that was asked later, or was slow, if there is one, or by a request whose answer was lost; else by somebody
+// else.
 void HeldLease::on_taken(const Try* one) {
   const bool current = one == current_;
   forget(one);
   if (!current) return;
+  if (tries_.empty() && perhaps_taken_)
+    return ask_next("a request whose answer was lost may have taken it up");
   if (tries_.empty()) return on_lost("another one has taken it up");
   current_ = tries_.back().get();
   server_ = current_->server;
@@ -208,7 +260,7 @@ void HeldLease::on_lost(const std::string& why) {
   if (phase_ != Phase::kHeld) return;
   phase_ = Phase::kStopping;
   promised_.timer.stop();
-  patience_.timer.stop();
+  patience_.stop();
   pause_.stop();
   const std::string text = fmt::format("lost the lease {} ({})", id_, why);
   if (child_ == nullptr) return finish(EX_TEMPFAIL, text);
@@ -246,26 +298,39 @@ void HeldLease::on_child_end(const ChildEnd& end) {
   end_lease(end.code());
 }
 
-// Also where no connection stands that could be closed, and so that it is over when this process is.
+// Also where no connection stands that could be closed, and so that it is over when this process is; but not where
+// another process has taken it up.
 void HeldLease::end_lease(int code) {
   phase_ = Phase::kEnding;
   code_ = code;
-  patience_.timer.stop();
+  patience_.stop();
   pause_.stop();
-  promised_.start(std::min(left(), kEndMax));
+  promised_.start(std::min(promised_.left(), kEndMax));
   HttpRequest request;
   request.method = "DELETE";
   request.target = [this] {
-    return fmt::format("/v1/leases/{}?timeout={}", id_, std::max<int64_t>(to_ms(left()), 1));
+    ending_ = hold_;
+    const std::string hold = ending_ == 0 ? "" : fmt::format("hold={}&", ending_);
+    return fmt::format("/v1/leases/{}?{}timeout={}", id_, hold,
+                       std::max<int64_t>(to_ms(promised_.left()), 1));
   };
-  request.until = promised_.due;
+  request.until = uv_hrtime() + static_cast<uint64_t>(promised_.left().count()) * 1000;
   HttpEvents events;
   events.on_failed = [](const std::string&) { return true; };  // until there is no time left
-  events.on_answer = [this](const Response&) { finish(code_); };
+  events.on_answer = [this](const Response& answer) { on_ended(answer); };
   std::vector<Address> servers = options_.servers;
   std::rotate(servers.begin(), servers.begin() + static_cast<ptrdiff_t>(server_), servers.end());
   client_ = std::make_unique<HttpClient>(loop_.get(), std::move(servers), prng_.next());
   end_ = std::make_unique<HttpCall>(*client_, std::move(request), std::move(events));
+}
+
+// Who holds it may be this process, through a server whose answer, with its number, came meanwhile or is still to come.
+void HeldLease::on_ended(const Response& answer) {
+  const auto under_way = [](const std::unique_ptr<Try>& one) { return !one->held; };
+  const bool perhaps_ours =
+      hold_ != ending_ || (hold_ != 0 && std::any_of(tries_.begin(), tries_.end(), under_way));
+  if (answer.status >= 500 || (answer.status == 410 && perhaps_ours)) return end_->try_again();
+  finish(code_);
 }
 
 void HeldLease::on_signal(int number) {

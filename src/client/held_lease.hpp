@@ -42,31 +42,37 @@ class HeldLease {
     size_t server = 0;
     std::unique_ptr<HttpClient> client;
     std::unique_ptr<HttpCall> call;
+    bool held = false;  // it has said so
   };
   struct Deadline {
     net::Timer timer;
-    uint64_t due = 0;  // ns
+    Duration due{0};  // since boot
     void start(Duration after);
-    bool is_over();  // it is due, and what had come by then was read
+    Duration left() const;
   };
 
   void ask();
   void ask_next(const std::string& why);
   void forget(const Try* one);
+  void watch_clock();
+  void on_tick();
+  void on_silence();
+  bool promise(const Try* one, int64_t left_ms);  // whether it counts
   bool on_failed(const Try* one, const std::string& why);
   void on_answer(const Try* one, const Response& answer);
-  void on_line(const Try* one, const std::string& text);
+  void on_line(Try* one, const std::string& text);
   void on_end(const Try* one, const std::string& why);
+  void on_taken_up(Try* one, const LeaseLine& line);
   void on_held(const Try* one, const LeaseLine& line);
   void on_taken(const Try* one);
   void on_lost(const std::string& why);
   void begin();
   void on_child_end(const ChildEnd& end);
   void end_lease(int code);
+  void on_ended(const Response& answer);
   void finish(int code, const std::string& line = "");
   std::string target() const;
   std::string said_of(const Try& one, const std::string& why) const;
-  Duration left() const;
 
   net::Loop& loop_;
   LeaseHoldOptions options_;
@@ -74,17 +80,24 @@ class HeldLease {
   Say say_;
   Phase phase_ = Phase::kAsking;
   uint64_t id_;
-  Duration ttl_{0};      // 0: not known yet
-  size_t server_ = 0;    // that is asked, or was asked last
-  size_t failures_ = 0;  // since somebody held it
+  uint64_t hold_ = 0;           // the newest take-up's number; 0: it is not known
+  Duration ttl_{0};             // 0: not known yet
+  size_t server_ = 0;           // that is asked, or was asked last
+  size_t failures_ = 0;         // since somebody held it
+  bool perhaps_taken_ = false;  // by a request of this process whose answer was lost, since one was answered
   int code_ = 0;
-  Deadline promised_;  // until when it certainly lives; not before it is held
-  Deadline patience_;  // with who was asked last
-  net::Timer pause_;   // before the next one is asked
+  Deadline promised_;    // until when it certainly lives; not before it is held
+  net::Timer patience_;  // with who was asked last
+  net::Timer pause_;     // before the next one is asked
+  net::Timer tick_;
+  Duration seen_;         // since boot: when the clock was watched last
+  Duration new_from_{0};  // likewise: what comes before may have waited while this process stood still
   std::vector<std::unique_ptr<Try>> tries_;
   const Try* current_ = nullptr;        // who was asked last, or holds it
+  const Try* promiser_ = nullptr;       // whose line promised_ is of, if it is there
   std::unique_ptr<HttpClient> client_;  // to end it
   std::unique_ptr<HttpCall> end_;
+  uint64_t ending_ = 0;  // the take-up that it names
   std::unique_ptr<Child> child_;
 };
 

@@ -89,7 +89,7 @@ that kvd config status can tell. Nothing older than what is published is ever pu
 answers, or those that do have no leader, everything stays as it is.
 
 Exit codes: 0 after SIGINT, SIGTERM or SIGHUP; 64 the command line, 78 KVD_SERVERS; 65 there is something else
-at DIR, or a server refused the request; 74 DIR.kvd cannot be made, or another kvd config sync keeps it.)";
+at DIR, or all servers refused the request; 74 DIR.kvd cannot be made, or another kvd config sync keeps it.)";
 
 inline constexpr char kConfigStatus[] =
     R"(A line about the newest configuration, and one for each node that has told what it runs, with tabs between its
@@ -99,7 +99,7 @@ it runs now. The revision is that of the newest key; "current" compares all keys
 kvd del P.running/NAME makes one forgotten that will not come back.
 
 Exit codes: 0 every node is alive, current and running; 1 not so, or there is no node; 64 the command line, 78
-KVD_SERVERS; 65 a server refused the request; 69 no server told the newest configuration in time; 74 standard
+KVD_SERVERS; 65 all servers refused the request; 69 no server told the newest configuration in time; 74 standard
 output.)";
 
 // ---- the store's commands ----
@@ -184,8 +184,9 @@ be over, and its keys be gone.
 When kvd is killed by SIGKILL its guard, a second process, kills all of CMD before the connection ends, and the
 lease with it; where no connection stands, it runs out.
 What is not guaranteed: a kvd that is stopped by SIGSTOP, or a machine that is suspended, does not notice that
-the lease is over before it goes on. So have whatever the command changes check the lease: its id is a fence,
-and a condition of transactions.
+the lease is over before it goes on. Then what servers have said meanwhile does not count: the lease is lost if
+its time has passed. So have whatever the command changes check the lease: its id is a fence, and a condition
+of transactions.
 Exit codes: that of CMD; without it 0 after such a signal; 64 the command line, 78 KVD_SERVERS, 69 the lease was
 refused, or that of --id is over, 74 standard output, 75 the lease was lost, 126 or 127 CMD could not be started.)";
 

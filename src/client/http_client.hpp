@@ -81,6 +81,7 @@ class HttpCall final : private ConnectionOwner {
   // Whether some try may have done what it asked, and no answer tells: it was sent and the connection was lost, or the
   // answer does not say that nothing was done. An answer that does tell settles its own try and no other.
   bool may_be_done() const { return in_doubt_ || unsettled_; }
+  size_t server() const { return server_; }  // of the client's servers: the one that was tried last
   // How many servers have been tried in vain since the call began: all of them, or not yet.
   bool tried_all() const { return tries_ >= client_.servers_.size(); }
 

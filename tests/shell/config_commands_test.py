@@ -307,6 +307,32 @@ class Sync(ConfigTest):
         self.assertEqual(self.files(), {'a': b'2'})
         self.stops(running)
 
+    def test_one_server_that_refuses_is_left(self):
+        other = FakeServer()
+        self.addCleanup(other.close)
+        running = self.sync('--exec', SHOW, servers=[self.server.name, other.name])
+        self.call('GET', WATCH + '2000').answer(404, {'detail': 'no such path'})
+        exchange = self.opened(put('a', 3, '1', state=True), synced(4), server=other)
+        self.assertEqual(running.line(), '3 a=1')
+        exchange.close()
+        self.call('GET', WATCH + '2000').answer(403, {'detail': 'not here'})
+        self.call('GET', WATCH + '2000', other).answer(503, {'detail': 'not now'})
+        self.call('GET', WATCH + '2000').answer(404, {'detail': 'no such path'})
+        self.opened(put('a', 7, '2', state=True), synced(8), server=other)
+        self.assertEqual(running.line(), '7 a=2')
+        running.send(signal.SIGTERM)
+        self.assertEqual(running.end()[0], DONE)
+
+    def test_all_servers_refuse(self):
+        other = FakeServer()
+        self.addCleanup(other.close)
+        running = self.sync(servers=[self.server.name, other.name])
+        self.call('GET', WATCH + '2000').answer(404, {'detail': 'no such path'})
+        self.call('GET', WATCH + '2000', other).answer(400, {'detail': 'what?'})
+        code, printed, errors = running.end()
+        self.assertEqual((code, printed), (REFUSED, ''))
+        self.assertIn('400: what?', errors[-1])
+
     def test_a_server_that_knows_no_watches(self):
         running = self.sync()
         self.call('GET', WATCH + '2000').answer(404, {'detail': 'no such path'})

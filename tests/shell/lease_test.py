@@ -2,8 +2,11 @@
 """kvd lease before a scripted server: what grant, renew, show, ls and end send and print; and of hold, that the lease
 is taken up at the next server when one fails, that a command ends when it is lost, and that it is ended when the
 command has ended. Usage: lease_test.py KVD"""
+import json
+import select
 import signal
 import sys
+import time
 
 import fake_server
 from fake_server import ClientTest, FOR_EVER, FakeServer, refusing_name
@@ -13,14 +16,17 @@ NOT_APPLIED = {'detail': 'no', 'outcome': 'not-applied'}
 IS_OVER = {'detail': 'there is no such lease, or it is over', 'outcome': 'not-applied'}
 PERHAPS = {'detail': 'perhaps', 'outcome': 'unknown'}
 LEASE = {'lease': 7, 'ttl_ms': 60000, 'left_ms': 50000, 'name': 'me'}
-FIRST = {'lease': 7, 'ttl_ms': 60000, 'left_ms': 60000}
+FIRST = {'lease': 7, 'ttl_ms': 60000, 'hold': 1, 'left_ms': 60000}
 HELD = {'state': 'held', 'left_ms': 60000}
+UNSURE = {'state': 'unsure'}
 IT_IS_LOST = {'state': 'lost', 'reason': 'over'}
 IT_IS_TAKEN = {'state': 'lost', 'reason': 'taken'}
 GRANT = '/v1/leases?ttl=60000&name=me&hold=1'
 TAKE_UP = '/v1/leases/7?hold=1'
 # Until SIGTERM, which it tells.
 UNTIL_TERM = f'trap "echo term; exit 3" TERM; echo $KVD_LEASE; {FOR_EVER}'
+
+NOT_RENEWED = 'kvd: lost the lease 7 (no server renewed it in time): the command is being stopped'
 
 
 class LeaseTest(ClientTest):
@@ -138,7 +144,8 @@ class Hold(LeaseTest):
 
     def asked(self, target, server=None, method='POST'):
         exchange = (server or self.server).next()
-        self.assertEqual((exchange.method, exchange.target.partition('?timeout')[0]), (method, target))
+        asked, _, _ = exchange.target.partition('timeout=')
+        self.assertEqual((exchange.method, asked.rstrip('?&')), (method, target))
         return exchange
 
     def held(self, script=None, *flags, first=FIRST, **options):
@@ -154,17 +161,19 @@ class Hold(LeaseTest):
         self.addCleanup(server.close)
         return server
 
-    def is_ended(self, server=None):
+    def ending(self, server=None, hold=1):
         """The client ends it by a request of its own, and waits for the answer."""
-        exchange = self.asked('/v1/leases/7', server, 'DELETE')
-        exchange.answer(204)
+        return self.asked(f'/v1/leases/7?hold={hold}' if hold else '/v1/leases/7', server, 'DELETE')
+
+    def is_ended(self, server=None, hold=1):
+        self.ending(server, hold).answer(204)
 
     def test_it_is_held_until_a_signal(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             running, exchange = self.held()
             exchange.say(HELD, {'state': 'something new'})
             running.send(number)
-            ending = self.asked('/v1/leases/7', method='DELETE')
+            ending = self.ending()
             self.assertTrue(exchange.is_open())
             ending.answer(204)
             exchange.wait_closed()
@@ -173,7 +182,7 @@ class Hold(LeaseTest):
     def test_a_second_signal_does_not_wait(self):
         running, exchange = self.held()
         running.send(signal.SIGTERM)
-        self.asked('/v1/leases/7', method='DELETE')
+        self.ending()
         running.send(signal.SIGTERM)
         exchange.wait_closed()
         self.assertEqual(running.end(), (DONE, '', []))
@@ -217,10 +226,59 @@ class Hold(LeaseTest):
         self.check_closed_behind_the_command(running, exchange, IT_IS_LOST, HELD)
 
     def test_a_time_that_nobody_renews_is_over(self):
-        running, exchange = self.held(UNTIL_TERM, first={'lease': 7, 'ttl_ms': 1000, 'left_ms': 300})
-        exchange.say({'state': 'unsure'})
-        said = 'kvd: lost the lease 7 (no server renewed it in time): the command is being stopped'
-        self.assertEqual(running.end(), (LOST, 'term\n', [said]))
+        running, _ = self.held(UNTIL_TERM, first={'lease': 7, 'ttl_ms': 1000, 'left_ms': 300})
+        self.assertEqual(running.end(), (LOST, 'term\n', [NOT_RENEWED]))
+
+    def test_what_was_promised_is_over_when_the_server_says_so(self):
+        """The line that promised it may have come late."""
+        running, exchange = self.held(UNTIL_TERM)
+        exchange.say(HELD, UNSURE)
+        self.assertEqual(running.end(), (LOST, 'term\n', [NOT_RENEWED]))
+
+    def test_a_server_that_is_sure_again_promises_anew(self):
+        running, exchange = self.held('echo $KVD_LEASE; read go; exit 5')
+        exchange.chunk(b''.join(json.dumps(line).encode() + b'\n' for line in (HELD, UNSURE, HELD)))
+        running.tell('go')
+        self.is_ended()
+        self.assertEqual(running.end(), (5, '', []))
+
+    def standstill(self, running, seconds, exchange, *lines):
+        """The process, but not its command, is stopped for at least so long, and gets these lines meanwhile."""
+        running.send(signal.SIGSTOP)
+        self.wait_state(running.process.pid, 'T')
+        begin = time.monotonic()
+        exchange.say(*lines)
+        while time.monotonic() < begin + seconds:
+            time.sleep(0.05)
+        running.send(signal.SIGCONT)
+
+    def test_what_was_promised_is_over_when_a_standstill_ends(self):
+        """Whatever the lines say that have waited."""
+        running, exchange = self.held(UNTIL_TERM, first={'lease': 7, 'ttl_ms': 1000, 'left_ms': 1000})
+        self.standstill(running, 2, exchange, {'state': 'held', 'left_ms': 600000})
+        self.assertEqual(running.end(), (LOST, 'term\n', [NOT_RENEWED]))
+
+    def test_lines_that_waited_while_the_process_stood_still_promise_nothing(self):
+        """So another server is asked, and what it says counts."""
+        other = self.another()
+        running, exchange = self.held(UNTIL_TERM, servers=[self.server.name, other.name])
+        self.standstill(running, 1.5, exchange, HELD)
+        second = self.asked(TAKE_UP, other).stream(FIRST)
+        second.say({'state': 'held', 'left_ms': 1})
+        silent = f'kvd: {self.server.name}: silent; trying on'
+        self.assertEqual(running.end(), (LOST, 'term\n', [silent, NOT_RENEWED]))
+
+    def test_a_grant_that_waited_while_the_process_stood_still_is_not_believed(self):
+        running = self.hold(UNTIL_TERM)
+        exchange = self.asked(GRANT)
+        self.standstill(running, 1.5, exchange.stream(), FIRST)
+        second = self.asked(TAKE_UP)
+        self.assertFalse(select.select([running.process.stdout], [], [], 0)[0], 'the command runs')
+        second.stream(FIRST)
+        self.assertEqual(running.line(), '7')
+        running.send(signal.SIGTERM)
+        self.is_ended()
+        self.assertEqual(running.end()[:2], (3, 'term\n'))
 
     def test_the_next_server_takes_it_up(self):
         """Whatever ends the stream, but that the lease is over."""
@@ -291,6 +349,24 @@ class Hold(LeaseTest):
             each.wait_closed()
         self.assertEqual(running.end()[0], DONE)
 
+    def test_a_server_that_has_not_answered_is_not_asked_again(self):
+        """Its connections would be without number."""
+        silent, third = self.another(), self.another()
+        running, exchange = self.held('echo $KVD_LEASE; read go',
+                                      servers=[self.server.name, silent.name, third.name],
+                                      first={'lease': 7, 'ttl_ms': 1000, 'left_ms': 60000})
+        waiting = [self.asked(TAKE_UP, silent)]
+        self.asked(TAKE_UP, third).close()
+        waiting.append(self.asked(TAKE_UP))
+        for _ in range(3):
+            self.asked(TAKE_UP, third).close()
+        self.assertTrue(self.server.exchanges.empty() and silent.exchanges.empty())
+        self.assertTrue(all(one.is_open() for one in [exchange, *waiting]))
+        waiting[0].stream(FIRST)
+        running.tell('go')
+        self.is_ended(silent)
+        self.assertEqual(running.end()[0], DONE)
+
     def test_a_slow_server_may_hold_it_in_the_end(self):
         """It takes the lease up when another one has done so, which is then told that it does not hold it any more."""
         other = self.another()
@@ -306,6 +382,24 @@ class Hold(LeaseTest):
         self.is_ended(other)
         second.wait_closed()
         self.assertEqual(running.end()[0], DONE)
+
+    def test_a_request_whose_answer_was_lost_may_have_taken_it_up(self):
+        """Then it is nobody else's, and is taken up once more; but only once."""
+        other = self.another()
+        running, exchange = self.held(UNTIL_TERM, servers=[self.server.name, other.name],
+                                      first={'lease': 7, 'ttl_ms': 4000, 'left_ms': 60000})
+        second = self.asked(TAKE_UP, other)
+        exchange.say(HELD)
+        second.answer(504, PERHAPS)
+        second.wait_closed()
+        exchange.say(IT_IS_TAKEN).end_stream()
+        third = self.asked(TAKE_UP, other).stream(FIRST)
+        third.say(IT_IS_TAKEN)
+        code, output, errors = running.end()
+        self.assertEqual((code, output), (LOST, 'term\n'), errors)
+        self.assertEqual(errors[-2:], ['kvd: a request whose answer was lost may have taken it up; trying on',
+                                       'kvd: lost the lease 7 (another one has taken it up): the command is being '
+                                       'stopped'])
 
     def test_a_server_that_was_silent_may_still_say_that_it_is_over(self):
         other = self.another()
@@ -324,12 +418,46 @@ class Hold(LeaseTest):
         self.is_ended(other)
         self.assertEqual(running.end()[0], DONE)
 
+    def test_an_end_is_asked_for_until_it_is_known(self):
+        other = self.another()
+        running, _ = self.held('echo $KVD_LEASE; read go', servers=[self.server.name, other.name])
+        running.tell('go')
+        self.ending().answer(504, PERHAPS)
+        self.ending(other).answer(500)
+        self.ending().answer(410, IS_OVER)
+        self.assertEqual(running.end(), (DONE, '', []))
+
+    def test_a_lease_that_another_one_has_taken_up_is_not_ended(self):
+        running, exchange = self.held('echo $KVD_LEASE; read go')
+        running.tell('go')
+        self.ending().answer(410, {'detail': 'another one holds it', 'outcome': 'not-applied'})
+        exchange.wait_closed()
+        self.assertEqual(running.end(), (DONE, '', []))
+
+    def test_the_end_is_that_of_the_newest_take_up(self):
+        """Also of one that is answered while the lease is being ended."""
+        other = self.another()
+        running, exchange = self.held('echo $KVD_LEASE; read go', servers=[self.server.name, other.name])
+        exchange.close()
+        second = self.asked(TAKE_UP, other)
+        running.tell('go')
+        ending = self.ending(other)
+        second.stream({**FIRST, 'hold': 2})
+        ending.answer(410, {'detail': 'another one holds it', 'outcome': 'not-applied'})
+        self.is_ended(hold=2)
+        self.assertEqual(running.end()[0], DONE)
+
+    def test_a_server_that_does_not_number_take_ups(self):
+        running, _ = self.held('echo $KVD_LEASE', first={'lease': 7, 'ttl_ms': 60000, 'left_ms': 60000})
+        self.is_ended(hold=None)
+        self.assertEqual(running.end(), (DONE, '', []))
+
     def test_a_lease_by_its_id(self):
         running = self.lease('hold', '--id', '7')
-        self.asked(TAKE_UP).stream({'lease': 7, 'ttl_ms': 60000, 'left_ms': 60000})
+        self.asked(TAKE_UP).stream({**FIRST, 'hold': 3})
         self.assertEqual(running.line(), '7')
         running.send(signal.SIGTERM)
-        self.is_ended()
+        self.is_ended(hold=3)
         self.assertEqual(running.end(), (DONE, '', []))
 
     def test_a_refusal(self):
@@ -343,6 +471,8 @@ class Hold(LeaseTest):
         other = self.another()
         running = self.hold('echo $KVD_LEASE', servers=[refusing_name(), self.server.name, other.name])
         self.asked(GRANT).answer(503, NOT_APPLIED)
+        self.asked(GRANT, other).answer(504, PERHAPS)  # as while a leader is being elected
+        self.asked(GRANT).answer(502, b'<html>')
         self.asked(GRANT, other).stream(FIRST)
         self.is_ended(other)
         self.assertEqual(running.end()[:2], (DONE, '7\n'))

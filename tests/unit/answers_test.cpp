@@ -226,11 +226,13 @@ TEST_CASE("the lines of a lease that is held") {
     REQUIRE_MESSAGE(parsed.has_value(), parsed.error().detail);
     return *parsed;
   };
-  const LeaseLine first = line(R"({"lease":5,"ttl_ms":30000,"left_ms":29000})");
+  const LeaseLine first = line(R"({"lease":5,"ttl_ms":30000,"hold":2,"left_ms":29000})");
   CHECK(first.kind == Kind::kHeld);
   CHECK(first.id == 5);
   CHECK(first.ttl_ms == 30000);
+  CHECK(first.hold == 2);
   CHECK(first.left_ms == 29000);
+  CHECK(line(R"({"lease":5,"ttl_ms":30000,"left_ms":29000})").hold == 0);
   const LeaseLine held = line(R"({"state":"held","left_ms":7})");
   CHECK(held.kind == Kind::kHeld);
   CHECK(held.id == 0);
