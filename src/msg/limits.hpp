@@ -63,9 +63,10 @@ inline constexpr size_t kLinks = 256;               // peer connections that thi
 inline constexpr size_t kStreamWindow = 256u << 10;
 inline constexpr size_t kStreamReport = 64u << 10;  // what was taken is told at least as often
 static_assert(2 * kStreamReport <= kStreamWindow);
-// In one turn of the loop: changes looked at for one stream, and streams.
+// In one turn of the loop: changes looked at for one stream, and streams. Few: what is said to thousands must not make
+// acknowledgements of writes wait.
 inline constexpr size_t kStreamSlice = 4'096;
-inline constexpr size_t kStreamVisits = 512;
+inline constexpr size_t kStreamVisits = 32;
 inline constexpr size_t kStreamPage = 256;  // keys of what is there, read at once
 // Terms and leases: beyond these 400; a lease with more keys 409.
 inline constexpr uint64_t kTtlMsMin = 100;
