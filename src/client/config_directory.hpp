@@ -36,8 +36,8 @@ class ConfigDirectory {
 
   const std::optional<PublishedConfig>& published() const { return published_; }
 
-  // Whether anything was changed but `at`: not where exactly this is published. `set` has no problem_of_paths(); `in_use`: the
-  // path of a version to be kept, or empty. On an Error what was published stays so.
+  // Whether anything was changed but `at`: not where exactly this is published. `set` has no problem_of_paths();
+  // `in_use`: the path of a version to be kept, or empty. On an Error what was published stays so.
   Result<bool> publish(const ConfigSet& set, const ConfigName& name, uint64_t at, const std::string& in_use);
 
   // The command for what is published has ended. Where that cannot be written, the next process runs it again.

@@ -337,4 +337,5 @@ def interrupt_election(directory):
 
 
 {'run': run, 'yardstick': yardstick, 'outage': outage, 'verify': verify, 'verify_txn': verify_txn, 'terms': terms,
- 'terms_untold': terms_untold, 'leases_end_early': leases_end_early, 'leftovers': leftovers, 'refusals': refusals, 'election': election}[CASE]()
+ 'terms_untold': terms_untold, 'leases_end_early': leases_end_early, 'leftovers': leftovers, 'refusals': refusals,
+ 'election': election}[CASE]()
