@@ -106,6 +106,7 @@ Result<std::unique_ptr<ConfigDirectory>, CommandEnd> ConfigDirectory::open(const
   const Path& versions = opened->versions_;
   fs::create_directory(versions, error);
   if (error) return end_of(EX_IOERR, error_at(versions, error).value());
+  if (const auto synced = sync_directory(parent); !synced) return end_of(EX_IOERR, synced.error());
   opened->lock_ = Descriptor(::open(versions.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!opened->lock_) return end_of(EX_IOERR, error_at(versions, errno).value());
   if (::flock(opened->lock_.get(), LOCK_EX | LOCK_NB) != 0)
@@ -168,6 +169,7 @@ Result<bool> ConfigDirectory::publish(const ConfigSet& set, const ConfigName& na
       former && published_ && published_->name == name && versions_ / *former / kFiles == published_->path;
   if (there && (verified_ || holds(published_->path, set))) {
     verified_ = true;
+    if (const auto noted = note_revision(at); !noted) return noted;
     return false;
   }
   PublishedConfig about{name, at, std::nullopt, ""};
@@ -248,15 +250,31 @@ void ConfigDirectory::clean(const std::string& present, const std::string& forme
   for (const Path& version : old) fs::remove_all(version, error);
 }
 
+// What was published again is as new as what it was read of.
+Result<bool> ConfigDirectory::note_revision(uint64_t at) {
+  if (at == published_->at) return true;
+  PublishedConfig about = *published_;
+  about.at = at;
+  if (const auto noted = note(about); !noted) return noted;
+  published_ = std::move(about);
+  return true;
+}
+
 void ConfigDirectory::note_exit(int code) {
   if (!published_) return;
   published_->exit = code;
-  const Path version = Path(published_->path).parent_path();
+  (void)note(*published_);
+}
+
+Result<bool> ConfigDirectory::note(const PublishedConfig& about) const {
+  const Path version = Path(about.path).parent_path();
   const Path noted = version / "about.json.new";
   std::error_code error;
   fs::remove(noted, error);
-  if (!write_file(noted, about_json(*published_))) return;
+  if (const auto written = write_file(noted, about_json(about)); !written) return written;
   fs::rename(noted, version / kAbout, error);
+  if (error) return error_at(noted, error);
+  return sync_directory(version);
 }
 
 }  // namespace kvd::client

@@ -36,8 +36,8 @@ class ConfigDirectory {
 
   const std::optional<PublishedConfig>& published() const { return published_; }
 
-  // Whether anything was changed: not where exactly this is published. `set` has no problem_of_paths(); `in_use`: the
-  // path of a version to be kept, or empty. On an Error what was published stays so.
+  // Whether anything was changed but `at`: not where exactly this is published. `set` has no problem_of_paths();
+  // `in_use`: the path of a version to be kept, or empty. On an Error what was published stays so.
   Result<bool> publish(const ConfigSet& set, const ConfigName& name, uint64_t at, const std::string& in_use);
 
   // The command for what is published has ended. Where that cannot be written, the next process runs it again.
@@ -56,6 +56,8 @@ class ConfigDirectory {
   Result<bool> make_version(const Path& at, const ConfigSet& set, const PublishedConfig& about) const;
   std::string free_name(uint64_t revision) const;
   Result<bool> point_to(const std::string& version) const;
+  Result<bool> note_revision(uint64_t at);
+  Result<bool> note(const PublishedConfig& about) const;
   void clean(const std::string& present, const std::string& former, const std::string& in_use) const;
 
   Path link_;      // absolute

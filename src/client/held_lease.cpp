@@ -239,8 +239,8 @@ void HeldLease::on_held(const Try* one, const LeaseLine& line) {
   if (counts && phase_ == Phase::kAsking) begin();
 }
 
-// By a server that was asked later, or was slow, if there is one, or by a request whose answer was lost; else by somebody
-// else.
+// By a server that was asked later, or was slow, if there is one, or by a request whose answer was lost; else by
+// somebody else.
 void HeldLease::on_taken(const Try* one) {
   const bool current = one == current_;
   forget(one);

@@ -174,21 +174,23 @@ inline constexpr char kLeaseHold[] =
     R"(A new lease with TTL, in ms, or the one with --id, is renewed after a third of its time, again and again, by
 the server that holds it for this process.
 With CMD, that runs while the lease is held, and finds KVD_LEASE=ID in its environment. When it ends, with all
-that it has started, the lease is ended, and kvd exits with its status, or 128 + N if signal N ended it. When the
-lease is lost the command is stopped. How it is stopped, and which signals it gets, is as kvd lock --help tells.
+that it has started, the lease is ended, unless another one has taken it up meanwhile, and kvd exits with its
+status, or 128 + N if signal N ended it. When the lease is lost the command is stopped. How it is stopped, and
+which signals it gets, is as kvd lock --help tells.
 Without CMD kvd prints the lease's id, and holds it until SIGINT, SIGTERM, SIGHUP or SIGQUIT; then it ends it.
 
 When a server or the connection fails the next server takes the lease up, within the time for which it certainly
-lives. It is lost when somebody has ended it, or when that time is over and no server has renewed it. Then it may
-be over, and its keys be gone.
+lives. It is lost when somebody has ended it, when another one has taken it up, or when that time is over and no
+server has renewed it. Then it may be over, and its keys be gone.
 When kvd is killed by SIGKILL its guard, a second process, kills all of CMD before the connection ends, and the
 lease with it; where no connection stands, it runs out.
 What is not guaranteed: a kvd that is stopped by SIGSTOP, or a machine that is suspended, does not notice that
 the lease is over before it goes on. Then what servers have said meanwhile does not count: the lease is lost if
 its time has passed. So have whatever the command changes check the lease: its id is a fence, and a condition
 of transactions.
-Exit codes: that of CMD; without it 0 after such a signal; 64 the command line, 78 KVD_SERVERS, 69 the lease was
-refused, or that of --id is over, 74 standard output, 75 the lease was lost, 126 or 127 CMD could not be started.)";
+Exit codes: that of CMD; without it 0 after such a signal; 128 + N signal N came before the lease was held; 64
+the command line, 78 KVD_SERVERS, 69 the lease was refused, or that of --id is over, 74 standard output, 75 the
+lease was lost, 126 or 127 CMD could not be started.)";
 
 inline constexpr char kLeaseReadCodes[] = R"(
 Servers are asked in turn until one has an answer, or --timeout is over.

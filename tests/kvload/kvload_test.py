@@ -2,6 +2,7 @@
 """The commands of kvload against real processes: `kvload_test.py KVLOAD KVD CASE`. What is checked is that the figures
 are there and add up, never how large they are. A case that needs ZooKeeper is skipped (77) where there is none."""
 import contextlib
+import http.server
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -177,6 +179,51 @@ def terms():
         assert 'give a longer --expire-after' in late, late
 
 
+class TellsOnce(http.server.BaseHTTPRequestHandler):
+    """A leader that takes every write, and shows its metrics once."""
+    protocol_version = 'HTTP/1.1'
+
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header('Kvd-Epoch', '1')
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        name = f'127.0.0.1:{self.server.server_address[1]}'
+        if self.path == '/v1/cluster':
+            self.answer(json.dumps({'node': 'a', 'members': [{'id': 'a', 'http': name}]}))
+        elif self.path == '/v1/cluster/leader':
+            self.answer(name)
+        elif not self.server.told:
+            self.server.told = True
+            self.answer('# metrics\nkvd_terms 0\n')
+        else:
+            self.rfile.read(1)  # until the client goes
+
+    def do_POST(self):  # pylint: disable=invalid-name
+        self.rfile.read(int(self.headers['Content-Length']))
+        self.answer('{}')
+
+    do_PUT = do_POST
+
+    def log_message(self, format, *args):  # pylint: disable=redefined-builtin
+        pass
+
+
+def terms_untold():
+    """Whether keys were early is not claimed where nobody could see it."""
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), TellsOnce) as server:
+        server.told = False
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        said = kvload('terms', '--servers', f'127.0.0.1:{server.server_address[1]}', '--keys', '10', '--expire-after',
+                      '1000', '--duration', '0.1', code=69)
+        server.shutdown()
+    assert said.startswith('not measured: the leader told nothing between the last write and the first end'), said
+
+
 def leases_end_early():
     """Somebody else ends one: it was over within its time."""
     with standalone(1) as (_, names):
@@ -290,4 +337,5 @@ def interrupt_election(directory):
 
 
 {'run': run, 'yardstick': yardstick, 'outage': outage, 'verify': verify, 'verify_txn': verify_txn, 'terms': terms,
- 'leases_end_early': leases_end_early, 'leftovers': leftovers, 'refusals': refusals, 'election': election}[CASE]()
+ 'terms_untold': terms_untold, 'leases_end_early': leases_end_early, 'leftovers': leftovers, 'refusals': refusals,
+ 'election': election}[CASE]()

@@ -153,6 +153,26 @@ TEST_CASE("who begins finds what is published, and what came of it") {
   CHECK_FALSE(kept.directory->published()->exit);
 }
 
+TEST_CASE("what comes to be the same again is as new as what it was read of, also for who begins") {
+  Kept kept;
+  const Files files{{"a", "1"}};
+  kept.publish(files, 7);
+  kept.directory->note_exit(3);
+  const ConfigSet set = config_of(files, 7);
+  const auto changed = kept.directory->publish(set, name_of(set), 120, "");
+  REQUIRE(changed.has_value());
+  CHECK_FALSE(*changed);
+  CHECK(kept.directory->published()->at == 120);
+  kept.open();
+  CHECK(kept.directory->published()->at == 120);
+  CHECK(kept.directory->published()->exit == 3);
+  CHECK(files_of(kept.conf) == files);
+  // Where it cannot be written it is not taken for so new.
+  fs::create_directories(kept.versions / "7/about.json.new/in the way");
+  CHECK_FALSE(kept.directory->publish(set, name_of(set), 130, "").has_value());
+  CHECK(kept.directory->published()->at == 120);
+}
+
 TEST_CASE("files that somebody has changed are made anew, and no other version with them") {
   Kept kept;
   const Files files{{"a", "1"}, {"b", "2"}};

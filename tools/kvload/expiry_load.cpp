@@ -213,6 +213,11 @@ ExpiryReport ExpiryLoad::run() {
     seen = asked_at_;
     return is_ended_by(first_end_);
   });
+  if (!lost_.empty()) return give_up(lost_);
+  if (there == UINT64_MAX) {
+    return give_up(
+        "the leader told nothing between the last write and the first end: give a longer --expire-after");
+  }
   if (there < options_.keys) report_.early = options_.keys - there;
   probing_ = true;
   latencies_ = &meanwhile_;
