@@ -129,7 +129,7 @@ void ConfigSync::on_command_end(const ChildEnd& end) {
 // ---- what others are told ----
 
 void ConfigSync::tell() {
-  using State = ConfigRecord::State;
+  using Told = ConfigRecord::State;
   if (presence_ == nullptr || stopping_) return;
   ConfigRecord record;
   record.problem = problem_;
@@ -138,7 +138,7 @@ void ConfigSync::tell() {
   if (published && child_ == nullptr && !options_.exec.empty()) record.exit = published->exit;
   const bool applied = published && child_ == nullptr;
   const bool failed = !problem_.empty() || record.exit.value_or(EX_OK) != EX_OK;
-  record.state = failed ? State::kFailed : applied ? State::kRunning : State::kApplying;
+  record.state = failed ? Told::kFailed : applied ? Told::kRunning : Told::kApplying;
   presence_->tell(record);
 }
 
