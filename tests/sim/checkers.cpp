@@ -147,7 +147,8 @@ void Checkers::check_clock(const Entry& entry, Instant appended) {
   if (entry.clock < clock.newest)
     fail(fmt::format("the log's clock went back from {} to {} ms at revision {}", clock.newest, entry.clock,
                      entry.revision.value));
-  if (lead > clock.lead + milliseconds(1))
+  const Duration rates = appended.time_since_epoch() * context_.options.rate_ppm / 1'000'000;
+  if (lead > clock.lead + milliseconds(1) + rates)
     fail(fmt::format("the log's clock is {}us ahead of the true time at revision {}",
                      (lead - clock.lead).count(), entry.revision.value));
   clock.lead = std::min(clock.lead, lead);

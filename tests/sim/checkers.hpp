@@ -22,7 +22,8 @@ class Checkers {
  public:
   using EntryAt = std::function<EntryPointer(Revision)>;
 
-  Checkers(SimContext& context, int servers) : context_(context), servers_(static_cast<size_t>(servers)) {}
+  Checkers(SimContext& context, int servers)
+      : context_(context), servers_(static_cast<size_t>(servers)), terms_(context.options.rate_ppm) {}
 
   void on_started(int server, const Member& member, EntryAt entry_at);
   void on_died(int server);

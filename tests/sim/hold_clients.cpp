@@ -166,7 +166,8 @@ void HoldClients::promise(Client& client, int64_t left_ms, int server) {
   if (context_.options.jump_us != 0)
     return;  // the log's clock may have counted a jump between question and answer
   const Instant now = checkers_.stamp();
-  client.until = now + milliseconds(left_ms);
+  client.until =
+      now + milliseconds(left_ms) - milliseconds(left_ms) * 2 * context_.options.rate_ppm / 1'000'000;
   StoreCall call;
   call.operation = RenewLeases{{client.lease}, {}};
   StoreAnswer answer;

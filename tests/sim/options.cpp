@@ -47,6 +47,7 @@ constexpr Field kFields[] = {
     {"stop_us", &Options::stop_us},
     {"pause_us", &Options::pause_us},
     {"jump_us", &Options::jump_us},
+    {"rate_ppm", &Options::rate_ppm},
     {"partition_us", &Options::partition_us},
     {"isolate_us", &Options::isolate_us},
     {"reset_us", &Options::reset_us},
@@ -266,6 +267,7 @@ Options draw_options(Prng& prng) {
   draw_watchers(prng, options);
   options.terms = prng.one_in(3) ? prng.between(1, 4) : 0;
   options.holds = prng.one_in(3) ? prng.between(1, 4) : 0;
+  options.rate_ppm = prng.one_in(3) ? 500 : 0;
   return options;
 }
 

@@ -60,6 +60,8 @@ struct Options {
   int64_t stop_us = 0;      // SIGTERM
   int64_t pause_us = 0;     // SIGSTOP, later SIGCONT
   int64_t jump_us = 0;      // a server's monotonic clock jumps ahead
+  int64_t rate_ppm =
+      0;  // servers' clocks are faster or slower than the true time by up to so many millionths
   int64_t partition_us = 0;
   int64_t isolate_us = 0;    // one server hears no other one and no ZooKeeper, only its clients
   int64_t reset_us = 0;      // links broken, both ends told

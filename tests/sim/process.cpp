@@ -11,6 +11,16 @@ namespace {
 constexpr int kTurnsAtOnceMax = 20'000;  // without the clock moving: the node spins
 }
 
+Process::Process(SimContext& context, int server, ProcessOwner& owner)
+    : context_(context), server_(server), owner_(owner) {
+  const int64_t most = context.options.rate_ppm;
+  if (most != 0) rate_ppm_ = context.prng.between(-most, most);
+}
+
+Instant Process::by_its_clock(Instant now) const {
+  return now + ahead_ + now.time_since_epoch() * rate_ppm_ / 1'000'000;
+}
+
 void Process::start(const NodeConfig& config) {
   ++lives_;
   if (context_.trace.wanted()) {
@@ -100,11 +110,11 @@ void Process::turn() {
                   fmt::format("s{} spins: pump() asks for another turn at once, for ever", server_));
     return;
   }
-  const Instant deadline = node_->pump(now + ahead_);
+  const Instant deadline = node_->pump(by_its_clock(now));
   const uint64_t life = lives_;
   owner_.on_turn(server_);
   perform_effects();
-  if (life == lives_) plan_timer(deadline == kNever ? kNever : deadline - ahead_);
+  if (life == lives_) plan_timer(deadline);
 }
 
 void Process::perform_effects() {
@@ -122,7 +132,13 @@ void Process::perform_effects() {
   }
 }
 
-void Process::plan_timer(Instant deadline) {
+// `wanted`: by its clock.
+void Process::plan_timer(Instant wanted) {
+  Instant deadline = wanted;
+  if (wanted != kNever) {
+    deadline -= ahead_ + (wanted - ahead_).time_since_epoch() * rate_ppm_ / (1'000'000 + rate_ppm_);
+    while (by_its_clock(deadline) < wanted) deadline += Duration(1);
+  }
   if (deadline == timer_ && deadline > context_.queue.now()) return;  // planned already
   timer_ = deadline;
   if (deadline == kNever) return;

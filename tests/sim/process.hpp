@@ -22,8 +22,7 @@ class ProcessOwner {
 
 class Process {
  public:
-  Process(SimContext& context, int server, ProcessOwner& owner)
-      : context_(context), server_(server), owner_(owner) {}
+  Process(SimContext& context, int server, ProcessOwner& owner);
 
   void start(const NodeConfig& config);
   // The node is gone with all that it knew.
@@ -51,7 +50,8 @@ class Process {
   void plan_turn();
   void turn();
   void perform_effects();
-  void plan_timer(Instant deadline);
+  void plan_timer(Instant wanted);
+  Instant by_its_clock(Instant now) const;
 
   SimContext& context_;
   int server_;
@@ -63,7 +63,8 @@ class Process {
   bool turn_planned_ = false;
   bool crash_armed_ = false;
   Instant timer_ = kNever;
-  Duration ahead_{0};  // of the true time, its clock
+  Duration ahead_{0};     // of the true time, its clock ...
+  int64_t rate_ppm_ = 0;  // ... and faster, by so many millionths
   Instant turned_at_{};
   int turns_at_once_ = 0;
   std::vector<NodeInput> waiting_;

@@ -11,8 +11,6 @@ namespace {
 
 constexpr Duration kRounded = milliseconds(2);  // of clocks that show whole milliseconds
 
-Duration lasts(uint64_t ms) { return milliseconds(static_cast<int64_t>(ms)); }
-
 bool ends(const Entry& entry, std::string_view key, Space space) {
   return std::any_of(entry.effects.begin(), entry.effects.end(), [&](const Record& effect) {
     return effect.space() == space && effect.key() == key && !effect.has_value();
@@ -20,6 +18,12 @@ bool ends(const Entry& entry, std::string_view key, Space space) {
 }
 
 }  // namespace
+
+// By a slow clock a fast one counts so long at least.
+Duration TermReferee::lasts(uint64_t ms) const {
+  const Duration span = milliseconds(static_cast<int64_t>(ms));
+  return span - span * 2 * rate_ppm_ / 1'000'000;
+}
 
 const TermReferee::Given* TermReferee::at(const Past& past, Revision revision) {
   auto behind = past.upper_bound(revision);

@@ -20,6 +20,8 @@ namespace kvd::sim {
 // what is wrong.
 class TermReferee {
  public:
+  // `rate_ppm`: so many millionths of a span a clock may be wrong by.
+  explicit TermReferee(int64_t rate_ppm = 0) : rate_ppm_(rate_ppm) {}
   // The next committed entry; `appended`: none, if nobody saw when.
   std::string on_entry(const Entry& entry, std::optional<Instant> appended);
   // What a client was told that had asked at `asked`.
@@ -55,6 +57,7 @@ class TermReferee {
   std::string judge_end_of_lease(const Entry& entry, uint64_t id) const;
   std::string judge_after(const std::string& key) const;
   void apply(const Entry& entry, const Record& effect, std::optional<Instant> appended);
+  Duration lasts(uint64_t ms) const;
   static std::string promised(Promise& promise, Instant until, const std::string& what);
   std::string on_term(const std::string& key, const Term& term, Revision revision, Instant asked);
   std::string on_batch(const WriteBatch& batch, Revision revision, Instant asked);
@@ -62,6 +65,7 @@ class TermReferee {
   std::string on_found(const std::string& key, const Lifetime& life, Revision revision) const;
   std::string on_lease(const LeaseInfo& info, Revision revision) const;
 
+  int64_t rate_ppm_;
   Revision newest_;
   bool followed_ = false;  // every entry since the lineage began
   std::set<std::string, std::less<>> keys_;
