@@ -163,8 +163,8 @@ bool HoldClients::on_effect(int server, const NodeEffect& effect) {
 
 // What is said to be left is a promise, whoever leads from here on.
 void HoldClients::promise(Client& client, int64_t left_ms, int server) {
-  if (context_.options.jump_us != 0)
-    return;  // the log's clock may have counted a jump between question and answer
+  // That nothing is left says nothing; and the log's clock may have counted a jump between question and answer.
+  if (left_ms == 0 || context_.options.jump_us != 0) return;
   const Instant now = checkers_.stamp();
   client.until =
       now + milliseconds(left_ms) - milliseconds(left_ms) * 2 * context_.options.rate_ppm / 1'000'000;
