@@ -101,7 +101,9 @@ void ConfigPresence::on_renewed(const Response& answer) {
 // ---- the record ----
 
 void ConfigPresence::tell(const ConfigRecord& record) {
-  if (std::exchange(wanted_, record_json(record)) == record_json(record)) return;
+  std::string json = record_json(record);
+  if (wanted_ == json) return;
+  wanted_ = std::move(json);
   record_ = record;
   told_ = false;
   write();

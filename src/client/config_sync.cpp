@@ -13,7 +13,6 @@ namespace {
 
 constexpr Duration kDirectoryPause = seconds(2);
 constexpr Duration kSyncProgress = seconds(2);
-constexpr int kCommandNotRun = 126;  // as shells have it
 
 }  // namespace
 
@@ -104,15 +103,19 @@ void ConfigSync::run_command() {
   if (run_again_) return;
   const PublishedConfig& published = *directory_->published();
   running_in_ = published.path;
+  const std::vector<std::string> command = {"/bin/sh", "-c", options_.exec};
   ChildOptions child;
-  child.command = {"/bin/sh", "-c", options_.exec};
+  child.command = command;
   child.environment = {{"KVD_CONFIG_REVISION", std::to_string(published.name.revision)},
                        {"KVD_CONFIG_DIR", published.path}};
   child_ = std::make_unique<Child>(loop_.get(), std::move(child),
                                    [this](const ChildEnd& end) { on_command_end(end); });
-  if (child_->start() == 0) return;
+  const int error = child_->start();
+  if (error == 0) return;
+  const CommandEnd failure = start_failure(command, error);
+  say_.line(failure.text);
   ChildEnd end;
-  end.status = kCommandNotRun;
+  end.status = failure.code;
   on_command_end(end);
 }
 

@@ -13,8 +13,6 @@ constexpr Duration kSilenceMost = seconds(10);  // between two lines
 constexpr Duration kAskedFor = seconds(5);      // a renewal, an end
 constexpr Duration kAskedAgain = seconds(1);
 
-const Failed* failed(const Answer& answer) { return std::get_if<Failed>(&answer); }
-
 }  // namespace
 
 void LeaseKeeper::handle(LeaseKeeperMessage&& message) {
@@ -41,10 +39,9 @@ void LeaseKeeper::on(Call&& message) {
   if (stopping_) return out_.emit(refusal(message, ErrorCode::kShuttingDown, "this server is shutting down"));
   HoldLease& wanted = std::get<HoldLease>(message.what);
   holds_.try_emplace(message.id);
-  Question question{{message.id}, true, wanted.id, {}, {}};
   Operation operation = TakeLease{wanted.id};
   if (wanted.id == 0) operation = std::move(wanted.grant);
-  ask(std::move(question), std::move(operation), message.timeout);
+  ask({.clients = {message.id}, .opens = true, .lease = wanted.id}, std::move(operation), message.timeout);
 }
 
 void LeaseKeeper::take_opened(const Question& question, Answered& answered) {
@@ -94,7 +91,7 @@ void LeaseKeeper::renew(const std::vector<RequestId>& clients) {
     renewal.holds.push_back(hold.number);
     timeout = std::min(timeout, hold.ttl / 3);
   }
-  ask({clients, false, 0, {}, {}}, std::move(renewal), timeout);
+  ask({.clients = clients}, std::move(renewal), timeout);
 }
 
 // What is left when the leader answers was left when it was asked, and more: terms are never cut short. Without an
@@ -149,7 +146,7 @@ void LeaseKeeper::end_again() {
     auto& [ended, ending] = *it;
     if (!ending.asked && ending.retry_at <= out_.now) {
       ending.asked = true;
-      ask({{}, false, 0, ended, {}}, EndLease{ended.first, ended.second}, kAskedFor);
+      ask({.ended = ended}, EndLease{ended.first, ended.second}, kAskedFor);
     } else if (!ending.asked && ending.until <= out_.now) {
       it = endings_.erase(it);
       continue;
@@ -162,7 +159,7 @@ void LeaseKeeper::end_again() {
 
 void LeaseKeeper::take_ended(const Question& question, const Answer& answer) {
   const auto it = endings_.find(question.ended);
-  const Failed* why = failed(answer);
+  const auto* why = std::get_if<Failed>(&answer);
   if (why == nullptr || why->code == ErrorCode::kLeaseOver || stopping_ || it->second.until <= out_.now) {
     endings_.erase(it);
     return;

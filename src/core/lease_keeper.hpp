@@ -47,11 +47,11 @@ class LeaseKeeper {
   };
   // What the leader was asked, by token.
   struct Question {
-    std::vector<RequestId> clients;  // whose holds are opened (one) or renewed; none: a hold is ended
+    std::vector<RequestId> clients = {};  // whose holds are opened (one) or renewed; none: a hold is ended
     bool opens = false;
     uint64_t lease = 0;  // that is taken up
-    Ended ended;
-    Instant at{};
+    Ended ended = {};
+    Instant at = {};
   };
 
   void on(Call&& message);

@@ -8,9 +8,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 
-from services_cluster import LONG, PATIENCE_S, Cluster, Standalone, eventually, leader_of, run_case, say
+from services_cluster import (
+    LONG, PATIENCE_S, Background, Cluster, Standalone, eventually, leader_of, run_case, say)
 
 DONE, NOT_WELL, REFUSED, UNAVAILABLE, IO_ERROR = 0, 1, 65, 69, 74
 PREFIX = 'app/'
@@ -121,30 +121,20 @@ def write(server, **values):
     return eventually('a write', once)
 
 
-class Looker:
+class Looker(Background):
     """Looks at a node's files again and again, as whoever uses them does: each look has to see one revision of both."""
 
     def __init__(self, node):
-        self.node, self.ends, self.problem, self.seen = node, False, None, [0]
-        self.thread = threading.Thread(target=self.run)
+        super().__init__()
+        self.node, self.seen = node, [0]
 
     def run(self):
         while not self.ends:
             files = self.node.files()
             numbers = {files.get(name) for name in ('one', 'two', 'deep/three')}
-            if len(numbers) != 1 or None in numbers or int(files['one']) < self.seen[-1]:
-                self.problem = files
-                return
+            assert len(numbers) == 1 and None not in numbers, (files, self.seen[-3:])
+            assert int(files['one']) >= self.seen[-1], (files, self.seen[-3:])
             self.seen.append(int(files['one']))
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ends = True
-        self.thread.join()
-        assert self.problem is None, (self.problem, self.seen[-3:])
 
 
 def all_three(number):

@@ -159,6 +159,33 @@ class Clients:
         assert not self.problems, self.problems
 
 
+class Background:
+    """What runs in a thread of its own until `ends` is set, as a context."""
+
+    def __init__(self):
+        self.problem, self.ends = None, False
+        self.thread = threading.Thread(target=self.try_to_run)
+
+    def try_to_run(self):
+        try:
+            self.run()
+        except BaseException as problem:  # pylint: disable=broad-except
+            self.problem = problem
+
+    def check(self):
+        if self.problem is not None:
+            raise self.problem
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ends = True
+        self.thread.join()
+        self.check()
+
+
 class Process:
     def __init__(self, command, log):
         self.log = open(log, 'ab')

@@ -12,11 +12,11 @@ import random
 import resource
 import signal
 import subprocess
-import threading
 import time
 
 from services_cluster import (
-    PATIENCE_S, Call, Cluster, Kvd, all_in_sync, come_back, eventually, is_ready, leader_of, restart, run_case, say)
+    PATIENCE_S, Background, Call, Cluster, Kvd, all_in_sync, come_back, eventually, is_ready, leader_of, restart,
+    run_case, say)
 
 STREAMS = 1000
 KEYS = [f'w/{number:02}' for number in range(30)]
@@ -71,33 +71,6 @@ class Told:
 
     def cut_off(self):
         self.revision = []
-
-
-class Background:
-    """What runs in a thread of its own until `ends` is set, as a context."""
-
-    def __init__(self):
-        self.problem, self.ends = None, False
-        self.thread = threading.Thread(target=self.try_to_run)
-
-    def try_to_run(self):
-        try:
-            self.run()
-        except BaseException as problem:  # pylint: disable=broad-except
-            self.problem = problem
-
-    def check(self):
-        if self.problem is not None:
-            raise self.problem
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ends = True
-        self.thread.join()
-        self.check()
 
 
 class Streams(Background):

@@ -249,9 +249,8 @@ std::string expiry_text(const ExpiryReport& report) {
   std::string out = fmt::format(
       "{} keys, written in {:.1f} s, with terms that ended within a second\n"
       "the last one was gone {:.2f} s after the last deadline\n"
-      "writes of other keys: p50 {:.2f} ms before, {:.2f} ms meanwhile ({:.1f} times); p99 {:.2f} ms before, "
-      "{:.2f} "
-      "ms meanwhile ({:.1f} times); {} failed\n",
+      "writes of other keys: p50 {:.2f} ms before, {:.2f} ms meanwhile ({:.1f} times); "
+      "p99 {:.2f} ms before, {:.2f} ms meanwhile ({:.1f} times); {} failed\n",
       report.keys, report.write_s, report.gone_s, report.before_p50_ms, report.meanwhile_p50_ms,
       report.ratio_p50(), report.before_p99_ms, report.meanwhile_p99_ms, report.ratio_p99(), report.failed);
   if (report.sound()) return out + "no key was early, and none is left\n";

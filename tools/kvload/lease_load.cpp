@@ -248,9 +248,7 @@ LeaseReport LeaseLoad::run() {
     return report_;
   }
   targets_ = std::move(*targets);
-  for (const Target& target : targets_) {
-    if (const auto pid = listener(target.address.port)) processes_.push_back(*pid);
-  }
+  processes_ = listeners(targets_);
   for (size_t i = 0; i < kLeaseLines; ++i) {
     lines_.emplace_back();
     lines_.back().connection = std::make_unique<Connection>(turns_.loop(), *this, i, Keep::kAll);

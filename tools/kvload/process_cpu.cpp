@@ -78,4 +78,12 @@ std::optional<pid_t> listener(uint16_t port) {
   return std::nullopt;
 }
 
+std::vector<pid_t> listeners(const std::vector<Target>& targets) {
+  std::vector<pid_t> pids;
+  for (const Target& target : targets) {
+    if (const auto pid = listener(target.address.port)) pids.push_back(*pid);
+  }
+  return pids;
+}
+
 }  // namespace kvd::load

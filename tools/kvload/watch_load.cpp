@@ -189,9 +189,7 @@ WatchReport WatchLoad::run() {
     return report_;
   }
   targets_ = std::move(*targets);
-  for (const Target& target : targets_) {
-    if (const auto pid = listener(target.address.port)) processes_.push_back(*pid);
-  }
+  processes_ = listeners(targets_);
   if (!open_streams()) {
     report_.unreachable = fmt::format("{} of {} streams could be opened", open_, options_.streams);
     return report_;
