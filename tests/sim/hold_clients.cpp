@@ -95,6 +95,7 @@ void HoldClients::let_go(Client& client) {
 void HoldClients::forget_lease(Client& client) {
   client.lease = 0;
   client.until = {};
+  client.known = {};
   client.doubt = false;
 }
 
@@ -163,11 +164,13 @@ bool HoldClients::on_effect(int server, const NodeEffect& effect) {
 
 // What is said to be left is a promise, whoever leads from here on.
 void HoldClients::promise(Client& client, int64_t left_ms, int server) {
-  // That nothing is left says nothing; and the log's clock may have counted a jump between question and answer.
-  if (left_ms == 0 || context_.options.jump_us != 0) return;
+  if (context_.options.jump_us != 0)
+    return;  // the log's clock may have counted it between question and answer
   const Instant now = checkers_.stamp();
-  client.until =
+  client.known =
       now + milliseconds(left_ms) - milliseconds(left_ms) * 2 * context_.options.rate_ppm / 1'000'000;
+  if (left_ms == 0) return;  // which says nothing about what others have said
+  client.until = client.known;
   StoreCall call;
   call.operation = RenewLeases{{client.lease}, {}};
   StoreAnswer answer;
@@ -207,7 +210,7 @@ void HoldClients::hear(Client& client, const Document& line) {
     let_go(client);
     plan(client, kPauseMost);
   } else if (state == "unsure") {
-    if (checkers_.stamp() + kRoundedLeft < client.until)
+    if (checkers_.stamp() + kRoundedLeft < client.known)
       wrong(client, "nobody knows of it, and it was said to live");
   } else if (state == "lost") {
     lost(client, line.text("reason").value_or(""));

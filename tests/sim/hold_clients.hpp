@@ -37,6 +37,7 @@ class HoldClients {
     uint64_t turn = 0;  // counts what it does: what was planned before is ignored
     uint64_t lease = 0;
     Instant until{};     // it was said to live until then
+    Instant known{};     // the newest line on what it is held by said so until then
     Connection holding;  // by which it is held
     Connection opening;  // by which it, or a new one, will be
     Connection former;   // by which it was, before it was taken up elsewhere
