@@ -9,6 +9,7 @@
 
 #include "base/box.hpp"
 #include "base/time.hpp"
+#include "msg/queues.hpp"
 #include "msg/record.hpp"
 #include "msg/types.hpp"
 
@@ -176,7 +177,9 @@ struct ListLeases {
 using Operation =
     std::variant<ReadKey, ListKeys, PutKey, DeleteKey, DeletePrefix, WriteBatch, ChangeSettings, QueryStatus,
                  MoveLeader, ReadSnapshot, DecideLineage, Box<Transaction>, AddNumber, AppendBytes, TouchKey,
-                 GrantLease, TakeLease, RenewLeases, EndLease, ReadLease, ListLeases>;
+                 GrantLease, TakeLease, RenewLeases, EndLease, ReadLease, ListLeases, Box<MakeQueue>,
+                 DeleteQueue, Box<SendMessages>, Box<ReceiveMessages>, Box<SettleMessages>, KickMessages,
+                 PurgeMessages, ReadQueue, ListQueues, PeekMessages, PeekMessage>;
 
 enum class ReadMode { kLocal, kLinear };
 
@@ -321,6 +324,10 @@ enum class ErrorCode : uint8_t {
   kOverflow,    // 409: the sum is beyond 64 bits
   kLeaseOver,   // 410: there is no such lease, or no more
   kLeaseFull,   // 409: it has as many keys as it may
+  kNoQueue,     // 404
+  kNoMessage,   // 404: there is no such message, or no more
+  kQueueFull,   // 507: it has as many messages as it may, or dedup names
+  kQueueCycle,  // 409: what is dead would come back
 };
 enum class Outcome : uint8_t { kNotApplied, kUnknown };
 
@@ -453,7 +460,9 @@ struct SnapshotPart {  // the entries come before the items; stays within its no
 using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
                             BatchWritten, ConditionFailed, SettingsChanged, Failed, Box<Status>, LeaderMoved,
                             Box<SnapshotPart>, Box<Fenced>, LineageForced, Box<TxnDone>, NumberIs, KeyTouched,
-                            LeaseGranted, LeaseTaken, LeasesRenewed, LeaseEnded, Box<LeaseFound>, LeaseList>;
+                            LeaseGranted, LeaseTaken, LeasesRenewed, LeaseEnded, Box<LeaseFound>, LeaseList,
+                            QueueMade, QueueDeleted, Sent, Box<Received>, Settled, MessagesMoved,
+                            MessagesPurged, Box<QueueFound>, QueueList, Peeked>;
 
 struct StoreAnswer {
   Answer answer;
@@ -462,7 +471,8 @@ struct StoreAnswer {
   std::optional<Address> leader;  // of a Failed: its HTTP address, where known
 };
 
-Failed lease_over();  // kLeaseOver
+Failed lease_over();                     // kLeaseOver
+Failed no_queue(std::string_view name);  // kNoQueue
 bool is_write(const Operation& operation);
 size_t operation_bytes(const Operation& operation);  // of its keys and values; 0 for what has none
 size_t transaction_bytes(const Transaction& transaction);

@@ -79,9 +79,29 @@ inline constexpr size_t kLeaseKeys = 4'096;   // they end in one entry
 inline constexpr size_t kLeases = 1'048'576;  // 507
 // What has come to its end: keys in one entry, about, of which there is one at a time.
 inline constexpr size_t kExpiryKeys = 256;
-inline constexpr uint64_t kClockMs = 30'000;  // with a disk, while anything lives for a time: between two entries
+inline constexpr uint64_t kClockMs =
+    30'000;  // with a disk, while anything lives for a time: between two entries
 static_assert(2 * (kExpiryKeys + kLeaseKeys + kBatchOps) * (kKeyBytes + 64) < kFrameBytes);
 static_assert(2 * kListItemsMax * (kKeyBytes + 64) < kFrameBytes);  // keys and their terms
+// Queues: names, texts and times beyond these 400; more queues, or dedup names of one queue, 507; more receives that wait
+// at the leader 503.
+inline constexpr size_t kQueueNameBytes = 255;
+inline constexpr size_t kGroupBytes = 128;
+inline constexpr size_t kDedupBytes = 128;
+inline constexpr size_t kTypeBytes = 255;
+inline constexpr size_t kReasonBytes = 255;
+inline constexpr size_t kBackoffs = 64;
+inline constexpr uint64_t kTtrMsMin = 100;
+inline constexpr uint64_t kTtrMsMax = 43'200'000;  // twelve hours
+inline constexpr size_t kQueues = 65'536;
+inline constexpr size_t kDedupNames = 1'048'576;
+inline constexpr size_t kInFlightMax = 65'536;
+inline constexpr size_t kMessagesAtOnce = 1024;     // sent, received, settled: 400
+inline constexpr size_t kReceivedBytes = 1u << 20;  // of bodies, and one message more
+inline constexpr size_t kWaitingReceives = 16'384;
+inline constexpr size_t kKicked = 16'384;
+inline constexpr size_t kPurged = 16'384;  // of one state
+inline constexpr size_t kSwept = 1024;     // messages, and what is kept of them, deleted in one entry
 inline constexpr size_t kHistoryBytesMin = 1u << 20;
 inline constexpr size_t kProgressMsMin = 100;  // between two lines that tell how far a stream is; else: 400
 inline constexpr size_t kProgressMsMax = 60'000;

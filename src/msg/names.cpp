@@ -124,6 +124,23 @@ Failed lease_over() {
   return {ErrorCode::kLeaseOver, Outcome::kNotApplied, "there is no such lease, or it is over"};
 }
 
+Failed no_queue(std::string_view name) {
+  return {ErrorCode::kNoQueue, Outcome::kNotApplied, "there is no queue " + std::string(name)};
+}
+
+namespace {
+
+bool is_queue_write(const Operation& operation) {
+  return std::holds_alternative<Box<MakeQueue>>(operation) ||
+         std::holds_alternative<DeleteQueue>(operation) ||
+         std::holds_alternative<Box<SendMessages>>(operation) ||
+         std::holds_alternative<Box<ReceiveMessages>>(operation) ||
+         std::holds_alternative<Box<SettleMessages>>(operation) ||
+         std::holds_alternative<KickMessages>(operation) || std::holds_alternative<PurgeMessages>(operation);
+}
+
+}  // namespace
+
 bool is_write(const Operation& operation) {
   return std::holds_alternative<PutKey>(operation) || std::holds_alternative<DeleteKey>(operation) ||
          std::holds_alternative<DeletePrefix>(operation) || std::holds_alternative<WriteBatch>(operation) ||
@@ -132,7 +149,7 @@ bool is_write(const Operation& operation) {
          std::holds_alternative<AddNumber>(operation) || std::holds_alternative<AppendBytes>(operation) ||
          std::holds_alternative<TouchKey>(operation) || std::holds_alternative<GrantLease>(operation) ||
          std::holds_alternative<TakeLease>(operation) || std::holds_alternative<RenewLeases>(operation) ||
-         std::holds_alternative<EndLease>(operation);
+         std::holds_alternative<EndLease>(operation) || is_queue_write(operation);
 }
 
 size_t transaction_bytes(const Transaction& transaction) {
@@ -154,6 +171,13 @@ size_t operation_bytes(const Operation& operation) {
   if (const auto* renewal = std::get_if<RenewLeases>(&operation))
     return (renewal->ids.size() + renewal->holds.size()) * sizeof(uint64_t);
   size_t bytes = 0;
+  if (const auto* send = std::get_if<Box<SendMessages>>(&operation)) {
+    for (const NewMessage& message : (*send)->messages) bytes += bytes_of(message);
+  }
+  if (const auto* receive = std::get_if<Box<ReceiveMessages>>(&operation))
+    return bytes_of((*receive)->settlings);
+  if (const auto* settle = std::get_if<Box<SettleMessages>>(&operation))
+    return bytes_of((*settle)->settlings);
   if (const auto* batch = std::get_if<WriteBatch>(&operation)) {
     for (const BatchOp& op : batch->ops) bytes += op.key.size() + (op.value ? op.value->size() : 0);
   }

@@ -19,8 +19,13 @@ enum class Space : uint8_t {
   kFences,    // the largest token that writes brought, by resource (core/replica/fences.hpp)
   kTerms,     // how long keys may live, by key (core/replica/terms.hpp)
   kLeases,    // what many of them live by (core/replica/leases.hpp)
+  // Queues, and what else is written of messages (core/queues/stored.hpp).
+  kQueues,      // by name; and what is being emptied
+  kMessages,    // what was sent
+  kDeliveries,  // what became of it, once it was granted
+  kDedup,       // names that sends bore
 };
-inline constexpr size_t kSpaces = 5;
+inline constexpr size_t kSpaces = 9;
 
 // As the effect of a write it is the outcome, not the operation, so that a copy which misses history still ends with
 // the same bytes: a value, or that the key is deleted. As an item of the store it has a value.

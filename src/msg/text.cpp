@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "msg/queue_text.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd {
@@ -74,6 +75,14 @@ const char* text_of(Space space) {
       return "term ";
     case Space::kLeases:
       return "lease ";
+    case Space::kQueues:
+      return "queue ";
+    case Space::kMessages:
+      return "message ";
+    case Space::kDeliveries:
+      return "delivery ";
+    case Space::kDedup:
+      return "dedup ";
   }
   return "?";
 }
@@ -183,6 +192,14 @@ const char* error_name(ErrorCode code) {
       return "lease_over";
     case ErrorCode::kLeaseFull:
       return "lease_full";
+    case ErrorCode::kNoQueue:
+      return "no_queue";
+    case ErrorCode::kNoMessage:
+      return "no_message";
+    case ErrorCode::kQueueFull:
+      return "queue_full";
+    case ErrorCode::kQueueCycle:
+      return "queue_cycle";
   }
   return "?";
 }
@@ -227,7 +244,8 @@ std::string numbers(const std::vector<uint64_t>& all) {
   return list(all, [](uint64_t number) { return std::to_string(number); });
 }
 
-struct OperationText {
+struct OperationText : QueueOperationText {
+  using QueueOperationText::operator();
   std::string operator()(const ReadKey& m) const { return "ReadKey " + quoted(m.key); }
   std::string operator()(const ListKeys& m) const {
     return fmt::format("ListKeys prefix={} after={} limit={}{}", quoted(m.prefix), quoted(m.after), m.limit,
@@ -295,7 +313,8 @@ struct OperationText {
 
 const char* incomplete(bool complete) { return complete ? "" : " incomplete"; }
 
-struct AnswerText {
+struct AnswerText : QueueAnswerText {
+  using QueueAnswerText::operator();
   std::string operator()(const KeyFound& m) const {
     return fmt::format("KeyFound {}{}{}", text_of_item(m.item), text_of(m.life), incomplete(m.complete));
   }

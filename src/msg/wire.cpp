@@ -12,11 +12,12 @@
 #include "base/hash.hpp"
 #include "msg/codec.hpp"
 #include "msg/limits.hpp"
+#include "msg/queue_fields.hpp"
 
 namespace kvd {
 namespace {
 
-constexpr std::string_view kMagic = "kvd6";
+constexpr std::string_view kMagic = "kvd7";
 constexpr size_t kNameBytes = 3;  // of the magic; behind it stands the version
 constexpr char kNoHello[] = "not a kvd peer: no hello";
 constexpr uint8_t kHelloType = 1;
@@ -138,7 +139,7 @@ auto fields(Of<ServiceForwardResult> auto& m) { return std::tie(m.request, m.ans
 auto fields(Of<ServiceForwardCancelled> auto& m) { return std::tie(m.request); }
 
 template <>
-constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kLeaseFull);
+constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kQueueCycle);
 template <>
 constexpr uint8_t kLast<Outcome> = static_cast<uint8_t>(Outcome::kUnknown);
 

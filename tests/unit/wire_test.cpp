@@ -216,13 +216,13 @@ TEST_CASE("a stream that does not begin with kvd's Hello is refused") {
 
 TEST_CASE("a server of another version is refused with one line that says so") {
   std::string other = hello_frame();
-  other.replace(other.find("kvd6"), 4, "kvd5");
+  other.replace(other.find("kvd7"), 4, "kvd6");
   FrameReader reader;
   reader.feed(other);
   const auto refused = reader.next();
   REQUIRE_FALSE(refused);
   CHECK(refused.error().detail ==
-        "a kvd of another version: it speaks kvd5, and this server kvd6; all servers have to be of one "
+        "a kvd of another version: it speaks kvd6, and this server kvd7; all servers have to be of one "
         "version");
 }
 
