@@ -68,6 +68,8 @@ class Bytes {
     return {reinterpret_cast<const char*>(block_.get()) + offset_, size_};
   }
   size_t size() const { return block_ ? size_ : 0; }
+  // The last `size` of them, which share what holds them.
+  Bytes last(size_t size) const { return Bytes(block_, offset_ + size_ - size, size); }
   bool operator==(const Bytes& other) const { return view() == other.view(); }
 
  private:

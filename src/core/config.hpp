@@ -51,6 +51,7 @@ struct NodeConfig {
   uint32_t min_in_sync = 1;  // for a register that this node creates; 1 to 64
   uint32_t expect = 1;       // a new cluster's first write waits for so many servers in sync; 1 to 64
   bool force_new_lineage = false;
+  uint64_t wall_at_zero_ms = 0;      // what a clock on the wall showed at Instant{}, ms since 1970
   uint64_t memory_max = UINT64_MAX;  // bytes of the store, Store::bytes(): nothing grows beyond
   // No value gets larger by what is added or appended to it. (How large one may be sent is the shell's to say.)
   size_t value_bytes_max = 1u << 20;

@@ -12,6 +12,7 @@ namespace {
 constexpr uint64_t kOthersBit = 1ull << 63;
 constexpr LinkId kOurselves{0};
 constexpr Duration kRouteRetry = milliseconds(10);
+constexpr Duration kGivenBackWithin = seconds(5);
 
 bool is_failure(const Answer& answer, ErrorCode code) {
   const auto* failed = std::get_if<Failed>(&answer);
@@ -43,7 +44,8 @@ void KvRouter::handle(KvRouterMessage&& message) {
 // ---- arrivals ----
 
 bool KvRouter::full() const {
-  return requests_.size() > out_.config.tuning.client_requests || waiting_bytes_ > limits::kWaitingBytes;
+  return requests_.size() - receives_.size() > out_.config.tuning.client_requests ||
+         waiting_bytes_ > limits::kWaitingBytes;
 }
 
 void KvRouter::on(Call&& message) {
@@ -51,7 +53,7 @@ void KvRouter::on(Call&& message) {
   CHECK((token & kOthersBit) == 0);
   StoreCall& call = std::get<StoreCall>(message.what);
   if (std::holds_alternative<DecideLineage>(call.operation)) {
-    Request& request = keep(token, 0, message.timeout);
+    Request& request = keep(token, call.operation, message.timeout);
     request.write = true;
     request.where = Where::kReplica;
     // Its own answer says more than that the time is over.
@@ -64,31 +66,39 @@ void KvRouter::on(Call&& message) {
     out_.replica.post(Read{token, std::move(call.operation), false});
     return;
   }
-  Request& request = keep(token, operation_bytes(call.operation), message.timeout);
+  Request& request = keep(token, call.operation, message.timeout);
+  if (request.receives) std::get<Box<ReceiveMessages>>(call.operation)->ticket = out_.prng.next() | 1;
   request.operation = std::move(call.operation);
   request.idempotency_key = std::move(call.idempotency_key);
   request.fence = std::move(call.fence);
-  request.write = request.ordered = write;
-  if (write) ++ordered_;
+  request.write = write;
+  request.ordered = write && !request.receives;
+  if (request.ordered) ++ordered_;
   request.linear = !local;
   request.min_revision = call.min_revision;
   if (stopping_) {
     fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
-  } else if (full()) {
+  } else if (full() || receives_.size() > limits::kWaitingReceives) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in this server");
   } else {
     route(token, request);
   }
 }
 
-KvRouter::Request& KvRouter::keep(Token token, size_t bytes, Duration timeout) {
+KvRouter::Request& KvRouter::keep(Token token, const Operation& operation, Duration timeout) {
   auto [it, fresh] = requests_.try_emplace(token);
   CHECK(fresh);
   Request& request = it->second;
-  request.bytes = bytes;
+  request.bytes = operation_bytes(operation);
   request.deadline = out_.now + timeout;
-  waiting_bytes_ += bytes;
-  next_deadline_ = std::min(next_deadline_, request.deadline);
+  waiting_bytes_ += request.bytes;
+  if (const auto* receive = std::get_if<Box<ReceiveMessages>>(&operation)) {
+    request.receives = true;
+    request.beyond_wait = std::max(timeout - (*receive)->wait, Duration(0));
+    receives_.emplace(request.deadline, token);
+  } else {
+    next_deadline_ = std::min(next_deadline_, request.deadline);
+  }
   return request;
 }
 
@@ -97,6 +107,7 @@ void KvRouter::forget(Requests::iterator it) {
   if (request.ordered) leave_order(token, request);
   if (request.where == Where::kRevision) awaiting_.erase({request.min_revision, token});
   if (request.where == Where::kApplied) awaiting_.erase({request.revision, token});
+  if (request.receives) receives_.erase({request.deadline, token});
   waiting_bytes_ -= request.bytes;
   requests_.erase(it);
 }
@@ -104,14 +115,16 @@ void KvRouter::forget(Requests::iterator it) {
 // A write that is on its way goes on; only nobody waits for it.
 void KvRouter::on(const CallCancelled& message) {
   auto it = requests_.find(message.id.value);
-  if (it != requests_.end()) forget(it);
+  if (it == requests_.end()) return;
+  withdraw(it->first, it->second);
+  forget(it);
 }
 
 void KvRouter::on(Ask&& message) {
   const Token token = kOthersBit | ++others_taken_;
   // A write may be what gives back what this server's clients have held.
   const Duration timeout = stopping_ ? std::min(message.timeout, kStopLimit) : message.timeout;
-  Request& request = keep(token, operation_bytes(message.operation), timeout);
+  Request& request = keep(token, message.operation, timeout);
   request.write = is_write(message.operation);
   request.operation = std::move(message.operation);
   request.linear = true;
@@ -130,7 +143,7 @@ void KvRouter::on_forward(const PeerSaid& said, Forward forward) {
   Token token = kOthersBit | ++others_taken_;
   Operation& operation = forward.operation;
   // It is never repeated here: what it asks need not be remembered.
-  Request& request = keep(token, operation_bytes(operation), forward.timeout);
+  Request& request = keep(token, operation, forward.timeout);
   request.write = is_write(operation);
   request.linear = true;
   request.asker = Asker::kServer;
@@ -192,6 +205,10 @@ void KvRouter::route(Token token, Request& request) {
 }
 
 void KvRouter::send(Token token, Request& request) {
+  if (request.receives) {
+    Duration& wait = std::get<Box<ReceiveMessages>>(request.operation)->wait;
+    wait = std::clamp(request.deadline - request.beyond_wait - out_.now, Duration(0), wait);
+  }
   if (*way_ != kOurselves) {
     request.where = Where::kLeader;
     request.link = way_;
@@ -268,7 +285,7 @@ void KvRouter::go_on_behind() {
 bool KvRouter::may_repeat(const Request& request) const {
   bool of_keys = !std::holds_alternative<ChangeSettings>(request.operation) &&
                  !std::holds_alternative<MoveLeader>(request.operation);
-  return !request.write || (of_keys && !request.idempotency_key.empty());
+  return !request.write || request.receives || (of_keys && !request.idempotency_key.empty());
 }
 
 // What is lost may have been refused for a time, and what was sent behind it on its connection may have been done: sent
@@ -322,7 +339,9 @@ void KvRouter::on(const PeerUp& message) {
 void KvRouter::on(const PeerDown& message) {
   if (!message.dialed) {
     for (auto& [token, request] : requests_) {
-      if (request.from == message.link) request.from = LinkId(0);
+      if (request.from != message.link) continue;
+      request.from = LinkId(0);
+      withdraw(token, request);
     }
     out_.replica.post(SenderGone{message.link});
     return;
@@ -388,8 +407,10 @@ void KvRouter::on(PeerSaid&& message) {
   } else if (auto* result = std::get_if<ForwardResult>(&message.message)) {
     auto it = requests_.find(result->request);
     if (it == requests_.end() || it->second.where != Where::kLeader || it->second.link != message.link)
-      return;  // too late, or not what we asked
+      return give_back(result->answer);  // too late, or not what we asked
     on_forward_result(std::move(*result));
+  } else if (auto* cancelled = std::get_if<ForwardCancelled>(&message.message)) {
+    on_forward_cancelled(message, cancelled->request);
   }
 }
 
@@ -412,7 +433,7 @@ void KvRouter::on(Answered&& message) {
     return;
   }
   auto it = requests_.find(message.token);
-  if (it == requests_.end()) return;  // expired or cancelled
+  if (it == requests_.end()) return give_back(message.answer);  // expired or cancelled
   if (it->second.asker != Asker::kServer && again_elsewhere(it->second, message.answer)) return;
   finish(it, std::move(message.answer), message.revision);
 }
@@ -475,14 +496,19 @@ void KvRouter::finish(Requests::iterator it, Answer answer, Revision revision) {
       reply(RequestId(it->first), std::move(answer), revision);
       break;
     case Asker::kServer:
-      if (request.from != LinkId(0))
+      if (request.from != LinkId(0)) {
         out_.emit(LinkSend{request.from, ForwardResult{request.number, std::move(answer), revision}});
+      } else {
+        give_back(answer);
+      }
       break;
     case Asker::kWatch:
       out_.watch.post(Answered{request.number, std::move(answer), revision});
       break;
     case Asker::kLeaseKeeper:
       out_.lease_keeper.post(Answered{request.number, std::move(answer), revision});
+      break;
+    case Asker::kNobody:
       break;
   }
   forget(it);
@@ -500,13 +526,50 @@ void KvRouter::on(const StopRequested&) {
   for (Token token : tokens_by_deadline(kNever)) {
     Request& request = requests_.at(token);
     if (request.where == Where::kRevision || request.where == Where::kNowhere ||
-        request.where == Where::kBehind) {
-      fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
+        request.where == Where::kBehind || request.receives) {
+      withdraw(token, request);
+      const Outcome outcome = request.receives ? Outcome::kUnknown : Outcome::kNotApplied;
+      fail(token, ErrorCode::kShuttingDown, outcome, "this server is shutting down");
     } else {
       request.deadline = std::min(request.deadline, out_.now + kStopLimit);
     }
   }
   next_deadline_ = std::min(next_deadline_, out_.now + kStopLimit);
+}
+
+// ---- receives that nobody waits for any more ----
+
+// Who has it may have granted something to it by now: then that comes back as an answer to nobody.
+void KvRouter::withdraw(Token token, const Request& request) {
+  if (!request.receives) return;
+  if (request.where == Where::kReplica) out_.replica.post(Withdraw{token});
+  if (request.where == Where::kLeader) out_.emit(LinkSend{*request.link, ForwardCancelled{token}});
+  if (request.where == Where::kApplied) give_back(*request.answer);
+}
+
+void KvRouter::on_forward_cancelled(const PeerSaid& said, uint64_t number) {
+  for (const auto& [deadline, token] : receives_) {
+    const Request& request = requests_.at(token);
+    if (request.from == said.link && request.number == number) return withdraw(token, request);
+  }
+}
+
+// Messages that were granted to nobody are ready again, as if they had not been. If this cannot be said in time, their
+// grants run out.
+void KvRouter::give_back(const Answer& answer) {
+  const auto* box = std::get_if<Box<Received>>(&answer);
+  if (box == nullptr || (*box)->messages.empty() || stopping_ || mutated(Mutation::kGhostGrant)) return;
+  SettleMessages settle;
+  settle.queue = (*box)->queue;
+  for (const QueuedMessage& message : (*box)->messages)
+    settle.settlings.push_back({Settling::Kind::kRelease, message.id, message.receipt, {}, {}});
+  Operation operation = Box(std::move(settle));
+  const Token token = kOthersBit | ++others_taken_;
+  Request& request = keep(token, operation, kGivenBackWithin);
+  request.write = request.linear = true;
+  request.operation = std::move(operation);
+  request.asker = Asker::kNobody;
+  route(token, request);
 }
 
 // ---- time ----
@@ -537,6 +600,7 @@ void KvRouter::expire(Token token) {
       return;
     case Where::kReplica:
     case Where::kLeader:
+      withdraw(token, request);
       if (request.ordered) mark_followed(token);
       fail(token, ErrorCode::kTimedOut, Outcome::kUnknown,
            request.write ? "the leader did not confirm the write in time: read the key before you repeat it"
@@ -559,12 +623,14 @@ std::vector<KvRouter::Token> KvRouter::tokens_by_deadline(Instant until) const {
 // Most requests end long before their deadline. So the deadlines are in no order: all are looked through when the
 // earliest that was ever given since the last look has passed.
 void KvRouter::on_time() {
+  while (!receives_.empty() && receives_.begin()->first <= out_.now) expire(receives_.begin()->second);
   if (next_deadline_ <= out_.now) {
     for (Token token : tokens_by_deadline(out_.now)) expire(token);
     if (!left_order_.empty()) go_on_behind();
     next_deadline_ = kNever;
-    for (const auto& [token, request] : requests_)
-      next_deadline_ = std::min(next_deadline_, request.deadline);
+    for (const auto& [token, request] : requests_) {
+      if (!request.receives) next_deadline_ = std::min(next_deadline_, request.deadline);
+    }
   }
   if (retry_at_ <= out_.now) {
     retry_at_ = kNever;
@@ -572,6 +638,9 @@ void KvRouter::on_time() {
   }
 }
 
-Instant KvRouter::deadline() const { return std::min(retry_at_, next_deadline_); }
+Instant KvRouter::deadline() const {
+  const Instant receives = receives_.empty() ? kNever : receives_.begin()->first;
+  return std::min({retry_at_, next_deadline_, receives});
+}
 
 }  // namespace kvd

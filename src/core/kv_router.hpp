@@ -47,6 +47,7 @@ class KvRouter {
     kServer,  // another one's client
     kWatch,
     kLeaseKeeper,
+    kNobody,
   };
   struct Request {
     Operation operation;
@@ -56,6 +57,7 @@ class KvRouter {
     bool write = false;
     bool in_doubt = false;  // an earlier attempt may have been applied
     bool linear = false;
+    bool receives = false;  // messages; it may wait for them
     Asker asker = Asker::kClient;
     bool followed = false;  // a write: one behind it on its connection was sent and given up, and may be done
     bool ordered =
@@ -63,6 +65,7 @@ class KvRouter {
     uint64_t term = 0;  // ... that it was sent in; 0: it is not on its way
     Revision min_revision;
     Instant deadline{};
+    Duration beyond_wait{0};  // a receive: between the end of its wait and its deadline
     Where where = Where::kNowhere;
     std::optional<LinkId> link;    // kLeader: to whom
     LinkId from;                   // kServer: answer there; 0: nobody is left there
@@ -85,7 +88,7 @@ class KvRouter {
   void on(const StopRequested& message);
 
   bool answered_here(const Operation& read) const;
-  Request& keep(Token token, size_t bytes, Duration timeout);
+  Request& keep(Token token, const Operation& operation, Duration timeout);
   void forget(Requests::iterator it);
   void route(Token token, Request& request);
   void send(Token token, Request& request);
@@ -108,13 +111,17 @@ class KvRouter {
   void finish(Requests::iterator it, Answer answer, Revision revision);
   void fail(Token token, ErrorCode code, Outcome outcome, std::string detail);
   void expire(Token token);
+  void withdraw(Token token, const Request& request);
+  void give_back(const Answer& answer);
+  void on_forward_cancelled(const PeerSaid& said, uint64_t number);
   std::vector<Token> tokens_by_deadline(Instant until) const;
 
   Outbox& out_;
   RoleChanged role_;
   Revision applied_;
   Requests requests_;                              // not the local reads that the replica has been asked for
-  Instant next_deadline_ = kNever;                 // none of requests_ has an earlier one
+  Instant next_deadline_ = kNever;                 // none of requests_ has an earlier one, but for receives:
+  std::set<std::pair<Instant, Token>> receives_;   // of which there are many, and most wait to their end
   std::set<std::pair<Revision, Token>> awaiting_;  // kRevision and kApplied
   std::map<ServerId, std::pair<LinkId, ServerInfo>> links_;  // that we dialed
   std::map<ServerId, Address> http_;                         // of everyone we ever met

@@ -73,6 +73,15 @@ enum class Mutation : uint8_t {
   kFormerHoldEnds,        //     who held a lease before somebody took it up ends it
   kHoldUnrenewed,         //     a lease that a connection holds is not renewed
   kHoldKept,              //     ... does not end with its connection
+  kForesightKept,         //     who steps down keeps what it foresaw of queues
+  kDeadDropped,           //     a message that is dead, and nobody takes, is dropped
+  kDeadTwice,             //     ... stays where it was when it goes where the dead go
+  kReceiptIgnored,        //     whoever had a message once may settle it
+  kAttemptsSoft,          //     a message is refused as often as anybody likes
+  kDedupOfCommitted,      //  8: names of sends are held against committed ones only
+  kTurnIgnored,           //     a receive that is repeated gets other messages
+  kWaitersForgotten,      //     who waits for a message is not told of one
+  kGhostGrant,            //     what was granted to nobody is not given back
   kTermOutlivesKey,       //     the term of a key that was deleted, or written anew, stays
   kTermKept,              //     a key keeps its term when it is put without one
   kExpiredEarly,          //     a term ends before its time

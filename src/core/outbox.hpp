@@ -92,6 +92,10 @@ struct Outbox {
   // ZooKeeper knows this server's session until then, for all that Sessions has heard; Instant{}: who can tell?
   // Afterwards what hangs on it may be another's.
   Instant certain_until{};
+  // Since 1970, for people: no decision rests on it.
+  uint64_t wall_ms() const {
+    return config.wall_at_zero_ms + static_cast<uint64_t>(to_ms(now.time_since_epoch()));
+  }
   bool certain() const { return now < certain_until; }
 
   Mailbox<LinksMessage> links;

@@ -215,6 +215,9 @@ struct Propose {
 struct SenderGone {  // none of its Propose will come any more
   LinkId link;
 };
+struct Withdraw {  // from the KV router, of a receive: nobody waits for its answer any more
+  uint64_t token = 0;
+};
 struct Read {
   uint64_t token = 0;
   Operation operation;  // ReadKey, ListKeys, ReadLease, ListLeases or ReadSnapshot
@@ -228,7 +231,7 @@ struct ChangeResolved {  // from the register keeper: what became of a RegisterC
 };
 using ReplicaMessage = std::variant<RegisterSeen, RegisterAbsent, RegisterDoubted, CopyAsked, ChangeResolved,
                                     PeerUp, PeerDown, PeerDead, MembersListed, PeerSaid, Propose, SenderGone,
-                                    Read, DiskAnswer, Stalled, StopRequested>;
+                                    Withdraw, Read, DiskAnswer, Stalled, StopRequested>;
 
 // To the KV router. What replica tells of its role, and what it answers, watch hears as well.
 struct RoleChanged {  // from replica

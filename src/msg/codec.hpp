@@ -61,6 +61,8 @@ constexpr size_t kSmallest = 0;
 template <>
 inline constexpr size_t kSmallest<Revision> = 8;
 template <>
+inline constexpr size_t kSmallest<uint64_t> = 8;
+template <>
 inline constexpr size_t kSmallest<Member> = 4 + 8;
 template <>
 inline constexpr size_t kSmallest<PastEpoch> = 8 + 8 + 8;
@@ -205,6 +207,7 @@ class Decoder {
     rest_.remove_prefix(size);
     return bytes;
   }
+  std::string_view take_rest() { return take(rest_.size()); }
   void finish() {
     if (!failed() && !rest_.empty()) fail(fmt::format("{} bytes too many", rest_.size()));
   }

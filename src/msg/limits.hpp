@@ -83,8 +83,8 @@ inline constexpr uint64_t kClockMs =
     30'000;  // with a disk, while anything lives for a time: between two entries
 static_assert(2 * (kExpiryKeys + kLeaseKeys + kBatchOps) * (kKeyBytes + 64) < kFrameBytes);
 static_assert(2 * kListItemsMax * (kKeyBytes + 64) < kFrameBytes);  // keys and their terms
-// Queues: names, texts and times beyond these 400; more queues, or dedup names of one queue, 507; more receives that wait
-// at the leader 503.
+// Queues: names, texts and times beyond these 400; more queues, or dedup names of one queue, 507; more receives that
+// wait at the leader 503.
 inline constexpr size_t kQueueNameBytes = 255;
 inline constexpr size_t kGroupBytes = 128;
 inline constexpr size_t kDedupBytes = 128;
@@ -99,7 +99,8 @@ inline constexpr size_t kInFlightMax = 65'536;
 inline constexpr size_t kMessagesAtOnce = 1024;     // sent, received, settled: 400
 inline constexpr size_t kReceivedBytes = 1u << 20;  // of bodies, and one message more
 inline constexpr size_t kWaitingReceives = 16'384;
-inline constexpr size_t kKicked = 16'384;
+inline constexpr size_t kKicked = 16'384;  // at once; also how many messages one write may make
+
 inline constexpr size_t kPurged = 16'384;  // of one state
 inline constexpr size_t kSwept = 1024;     // messages, and what is kept of them, deleted in one entry
 inline constexpr size_t kHistoryBytesMin = 1u << 20;

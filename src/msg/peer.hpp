@@ -106,6 +106,9 @@ struct ForwardResult {
   Answer answer;  // never Status
   Revision revision;
 };
+struct ForwardCancelled {  // of a receive: nobody waits for its answer any more
+  uint64_t request = 0;
+};
 struct Suspect {
   Epoch epoch;
   Member leader;
@@ -120,10 +123,10 @@ struct TakeOver {  // from a leader that has finished what it had begun: the rec
   bool leaves = false;  // it stops, and does not stay in the in-sync set
 };
 
-using PeerMessage =
-    std::variant<Box<Hello>, Append, AppendAck, AppendNack, Heartbeat, HeartbeatAck, SnapshotBegin,
-                 SnapshotChunk, SnapshotEnd, SnapshotAck, Forward, ForwardResult, Suspect, SuspectReply,
-                 TakeOver, Box<ServiceForward>, Box<ServiceForwardResult>, ServiceForwardCancelled>;
+using PeerMessage = std::variant<Box<Hello>, Append, AppendAck, AppendNack, Heartbeat, HeartbeatAck,
+                                 SnapshotBegin, SnapshotChunk, SnapshotEnd, SnapshotAck, Forward,
+                                 ForwardResult, Suspect, SuspectReply, TakeOver, Box<ServiceForward>,
+                                 Box<ServiceForwardResult>, ServiceForwardCancelled, ForwardCancelled>;
 
 // ---- links, between the shell and the node ----
 enum class LinkEnd : uint8_t {

@@ -42,7 +42,7 @@ auto fields(Of<QueuedMessage> auto& m) {
 }
 auto fields(Of<Settled::One> auto& m) { return std::tie(m.result, m.receipt, m.left_ms); }
 auto fields(Of<Settled> auto& m) { return std::tie(m.results, m.refused); }
-auto fields(Of<Received> auto& m) { return std::tie(m.messages, m.settled); }
+auto fields(Of<Received> auto& m) { return std::tie(m.queue, m.messages, m.settled); }
 auto fields(Of<Peeked> auto& m) { return std::tie(m.messages, m.more, m.complete); }
 auto fields(Of<MessagesMoved> auto& m) { return std::tie(m.count); }
 auto fields(Of<MessagesPurged> auto& m) { return std::tie(m.count, m.more); }
@@ -84,7 +84,7 @@ inline void check_number(Decoder& decoder, const char* what, uint64_t number, ui
   if (number < least || number > most) decoder.fail(fmt::format("{} of {}", what, number));
 }
 inline void check_value(Decoder& decoder, const MessageId& id) {
-  check_number(decoder, "a place", id.index, 0, limits::kMessagesAtOnce - 1);
+  check_number(decoder, "a place", id.index, 0, limits::kKicked - 1);
 }
 inline void check_value(Decoder& decoder, const QueueConfig& config) {
   check_number(decoder, "a time to run", config.ttr_ms, limits::kTtrMsMin, limits::kTtrMsMax);

@@ -1,4 +1,5 @@
-// The trace's words for what is said of queues (text.hpp).
+// The trace's words for what is said of queues: operations and answers, each on one line. text.hpp is what others use;
+// these are its parts.
 #pragma once
 #include <string>
 #include <string_view>

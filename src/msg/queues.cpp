@@ -32,7 +32,7 @@ std::optional<MessageId> parse_message_id(std::string_view text) {
   const size_t point = text.find('.');
   const bool whole = read_number(text.substr(0, point), id.revision.value) &&
                      (point == std::string_view::npos || read_number(text.substr(point + 1), id.index));
-  return whole && id.index < limits::kMessagesAtOnce ? std::optional(id) : std::nullopt;
+  return whole && id.index < limits::kKicked ? std::optional(id) : std::nullopt;
 }
 
 const char* message_state_name(MessageState state) { return kMessageStates.at(static_cast<size_t>(state)); }

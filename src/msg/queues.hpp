@@ -21,7 +21,7 @@ namespace kvd {
 // The revision that sent it, and its place among those of one send. As text "90", or "90.3" for the fourth of several.
 struct MessageId {
   Revision revision;
-  uint16_t index = 0;  // 0 to limits::kMessagesAtOnce - 1
+  uint16_t index = 0;  // 0 to limits::kKicked - 1
   auto operator<=>(const MessageId&) const = default;
 };
 std::string to_text(const MessageId& id);
@@ -185,6 +185,7 @@ struct Settled {
   bool refused = false;      // it was to be atomic, and one is not done: none is
 };
 struct Received {
+  std::string queue;
   std::vector<QueuedMessage> messages;
   std::vector<Settled::One> settled;
 };

@@ -467,6 +467,9 @@ struct PeerText {
   std::string operator()(const Box<ServiceForwardResult>& m) const {
     return fmt::format("ServiceForwardResult {} {}", m->request, to_text(m->answer));
   }
+  std::string operator()(const ForwardCancelled& m) const {
+    return fmt::format("ForwardCancelled {}", m.request);
+  }
   std::string operator()(const ServiceForwardCancelled& m) const {
     return fmt::format("ServiceForwardCancelled {}", m.request);
   }

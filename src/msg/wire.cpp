@@ -120,6 +120,7 @@ auto fields(Of<Forward> auto& m) {
   return std::tie(m.request, m.operation, m.timeout, m.idempotency_key, m.fence, m.term);
 }
 auto fields(Of<ForwardResult> auto& m) { return std::tie(m.request, m.answer, m.revision); }
+auto fields(Of<ForwardCancelled> auto& m) { return std::tie(m.request); }
 auto fields(Of<Suspect> auto& m) { return std::tie(m.epoch, m.leader); }
 auto fields(Of<SuspectReply> auto& m) { return std::tie(m.epoch, m.leader, m.agrees); }
 auto fields(Of<TakeOver> auto& m) { return std::tie(m.epoch, m.leaves); }
@@ -169,8 +170,6 @@ template <>
 constexpr size_t kSmallest<TxnCondition> = 4 + 1 + 1 + 8 + 4;
 template <>
 constexpr size_t kSmallest<TxnOp> = 1 + 4 + 4 + 8 + 1 + 8;
-template <>
-constexpr size_t kSmallest<uint64_t> = 8;
 template <>
 constexpr size_t kSmallest<std::optional<uint64_t>> = 1;
 template <>

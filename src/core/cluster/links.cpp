@@ -202,6 +202,7 @@ void Links::pass_on(LinkId link, const Member& from, PeerMessage message) {
     bool operator()(const TakeOver&) { return to_election(); }
     bool operator()(const Forward&) { return to_front(); }
     bool operator()(const ForwardResult&) { return to_front(); }
+    bool operator()(const ForwardCancelled&) { return to_front(); }
     bool operator()(const Box<ServiceForward>&) { return to_desk(); }
     bool operator()(const Box<ServiceForwardResult>&) { return to_desk(); }
     bool operator()(const ServiceForwardCancelled&) { return to_desk(); }

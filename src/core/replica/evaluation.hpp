@@ -32,6 +32,7 @@ struct WriteView {
   Revision next;             // of the entry that is to be made
   size_t value_bytes_max{};  // what is added to or appended gets no larger
   uint64_t clock = 0;        // the log's, ms: the entry will bear it
+  uint64_t wall_ms = 0;      // since 1970, for people
 
   // A key as the next write sees it. Null: there is none.
   const Record* latest(std::string_view key, Space space) const;
@@ -39,7 +40,8 @@ struct WriteView {
 
 struct Change {  // to be appended as the log's next entry, whose revision the effects bear
   std::vector<Record> effects;
-  Answer answer;  // once that is committed
+  Answer answer;            // once that is committed
+  bool makes_room = false;  // or leads to it: done also where there is none
 };
 struct Unchanged {  // nothing to append
   Answer answer;

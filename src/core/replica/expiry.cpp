@@ -2,6 +2,7 @@
 #include "core/replica/expiry.hpp"
 
 #include "core/mutation.hpp"
+#include "core/queues/sweep.hpp"
 #include "core/replica/key_effects.hpp"
 #include "core/replica/leases.hpp"
 #include "core/replica/store.hpp"
@@ -43,6 +44,7 @@ std::vector<Record> expired(const WriteView& view) {
     add_end_of_lease(lease_id(item.key()), true, view, effects);
     return room();
   });
+  if (room()) add_swept(view, effects);
   return effects;
 }
 

@@ -6,11 +6,13 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/time.hpp"
+#include "core/queues/waiting_receives.hpp"
 #include "core/replica/write_evaluator.hpp"
 #include "msg/actors.hpp"
 #include "msg/client.hpp"
@@ -41,7 +43,7 @@ struct Proposal {  // a change of the register whose outcome we do not know yet
 };
 
 struct Leading {
-  Leading(const Log& log, const Store& store, Revision committed) : evaluator(log, store, committed) {}
+  Leading(const Log& log, Store& store, Revision committed) : evaluator(log, store, committed) {}
 
   WriteEvaluator evaluator;
   Revision takeover;  // the log's length when the epoch began: rule 10
@@ -54,6 +56,8 @@ struct Leading {
   std::deque<PendingWrite> writes;
   std::deque<Propose> early;  // what has come before it was active
   size_t early_bytes = 0;
+  WaitingReceives receives;
+  std::set<std::string> unserved;  // queues with something for them that could not be written yet
   std::deque<PendingRead> reads;
   Revision commit_before;  // as of one or two heartbeats ago, and
   Revision commit_marked;  // ... of this one:

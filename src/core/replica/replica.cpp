@@ -201,6 +201,7 @@ void Replica::step_down(const std::string& why) {
   out_.log(LogLevel::kWarn, "stepped down", {{"reason", why}, {"epoch", std::to_string(epoch_.value)}});
   const auto writes = std::move(leader()->writes);
   const auto early = forget_early_writes();
+  const auto receives = leader()->receives.take_all();
   const auto reads = std::move(leader()->reads);
   const auto settings = std::move(leader()->settings);
   role_.emplace<Following>();
@@ -216,6 +217,7 @@ void Replica::step_down(const std::string& why) {
     refuse(message.token, ErrorCode::kNoLeader, Outcome::kNotApplied,
            "this server stopped leading: try again");
   }
+  refuse_receives(receives, "this server stopped leading: try again");
   for (const auto& [token, min] : settings) {
     refuse(token, ErrorCode::kSteppedDown, Outcome::kUnknown, line);
   }
@@ -460,12 +462,17 @@ Instant Replica::deadline() const {
   bool watches = out_.config.standalone ? alone_at_work : register_ || stopping_;
   const bool sends_on = leader() && leader()->turn_bytes >= out_.config.tuning.turn_bytes;
   if (!freeing_.empty() || sends_on) return out_.now;
-  return watches ? out_.now + out_.config.heartbeat / 2 : kNever;
+  const Instant receives = leader() ? leader()->receives.deadline() : kNever;
+  return std::min(receives, watches ? out_.now + out_.config.heartbeat / 2 : kNever);
 }
 
 // What ends by its time ends behind the renewals that have waited in this server's sockets while it slept.
 void Replica::flush() {
-  if (active()) expire_what_is_due();
+  if (active()) {
+    end_receives();
+    expire_what_is_due();
+    serve_woken();
+  }
   if (leader() && disk_.all_kept() && !carrying_) flush_as_leader();
   disk_.flush(log_, store_, commit_);
   if (!freeing_.empty() && !freeing_.back().free_some()) freeing_.pop_back();

@@ -2,8 +2,8 @@
 // commits and answers; as follower it accepts, truncates, applies; as learner it takes a snapshot while writes go on.
 //
 // It keeps the roles and the wiring; what can be decided without them is decided by values of its own (src/README.md
-// has the list). Its parts, by what they do, each in replica_NAME.cpp: write (which writes are taken), leader (commit,
-// what followers answer), sending, reads, handover, follower, differs (copies that contradict each other). The rules
+// has the list). Its parts, by what they do, each in replica_NAME.cpp: write (which writes are taken), receives (of messages, and who
+// waits for them), leader (commit, what followers answer), sending, reads, handover, follower, differs (copies that contradict each other). The rules
 // that the comments name by number are in src/README.md.
 #pragma once
 #include <deque>
@@ -15,6 +15,7 @@
 #include <variant>
 
 #include "core/outbox.hpp"
+#include "core/queues/queue_reads.hpp"
 #include "core/replica/copies.hpp"
 #include "core/replica/durability.hpp"
 #include "core/replica/following.hpp"
@@ -108,6 +109,7 @@ class Replica {
   void on(PeerSaid&& message);
   void on(Propose&& message);
   void on(const SenderGone& message);
+  void on(const Withdraw& message);
   void on(MembersListed&& message);
   void on(Read&& message);
   void on(DiskAnswer&& message);
@@ -161,6 +163,13 @@ class Replica {
   void answer_later(const Propose& message, Unchanged& unchanged);
   void change_settings(uint64_t token, const ChangeSettings& settings);
 
+  // replica_receives.cpp
+  void receive(Propose&& message);
+  void serve_receives(const std::string& queue);
+  void serve_woken();
+  void end_receives();
+  void refuse_receives(const std::vector<WaitingReceive>& receives, const std::string& why);
+
   // replica_leader.cpp
   LeaderView view() const;
   InSyncSet in_sync() const { return InSyncSet(view()); }
@@ -190,6 +199,7 @@ class Replica {
 
   // replica_reads.cpp
   Answer read_now(const Operation& operation) const;
+  Answer read_queue_here(const ReadQueue& read, const ReadAt& at) const;
   Lifetime lifetime_of(const std::string& key) const;
   uint64_t left_until(uint64_t deadline) const;
   LeaseInfo lease_info(const Record& record) const;

@@ -88,6 +88,7 @@ void Replica::on(const StopRequested&) {
   if (stopping_) return;
   stopping_ = true;
   stop_limit_ = out_.now + kStopLimit;
+  if (leader()) refuse_receives(leader()->receives.take_all(), "the leader is shutting down");
 }
 
 // Before a planned end of its reign the leader finishes what it has begun and asks the successor to take over. Reads

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/mutation.hpp"
+#include "core/queues/queue_views.hpp"
 #include "core/replica/replica.hpp"
 #include "msg/history.hpp"
 
@@ -134,6 +135,8 @@ void Replica::mark_commit() {
 void Replica::activate() {
   leader()->active = true;
   clock_.start(epoch_, out_.now);
+  store_.queues().unripen(clock_.ms());
+  store_.queues().ripen(clock_.ms());
   set_caught_up();
   out_.election.post(LeadActive{});
   out_.register_keeper.post(LeadActive{});

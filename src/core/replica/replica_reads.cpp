@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/mutation.hpp"
+#include "core/queues/queue_reads.hpp"
 #include "core/replica/leases.hpp"
 #include "core/replica/replica.hpp"
 #include "core/replica/table.hpp"
@@ -25,7 +26,20 @@ Answer Replica::read_now(const Operation& operation) const {
     return KeyFound{*item, complete(), lifetime_of(read->key)};
   }
   if (const auto* read = std::get_if<ReadLease>(&operation)) return read_lease(*read);
+  const ReadAt at{std::max(clock_.ms(), store_.clock()), out_.wall_ms(), complete()};
+  if (const auto* read = std::get_if<ReadQueue>(&operation)) return read_queue_here(*read, at);
+  if (const auto* list = std::get_if<ListQueues>(&operation)) return list_queues(store_, *list, at);
+  if (const auto* peek = std::get_if<PeekMessages>(&operation)) return peek_messages(store_, *peek, at);
+  if (const auto* peek = std::get_if<PeekMessage>(&operation)) return peek_message(store_, *peek, at);
   return list_leases(std::get<ListLeases>(operation));
+}
+
+// Who waits for messages only the leader knows.
+Answer Replica::read_queue_here(const ReadQueue& read, const ReadAt& at) const {
+  Answer answer = read_queue(store_, read, at);
+  auto* found = std::get_if<Box<QueueFound>>(&answer);
+  if (found != nullptr && leader()) (*found)->queue.waiting = leader()->receives.size(read.name);
+  return answer;
 }
 
 Lifetime Replica::lifetime_of(const std::string& key) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/mutation.hpp"
+#include "core/queues/queue_views.hpp"
 #include "core/replica/replica.hpp"
 
 namespace kvd {
@@ -60,7 +61,11 @@ bool Replica::overloaded(const Operation& operation) const {
   const bool many =
       std::holds_alternative<WriteBatch>(operation) || std::holds_alternative<DeletePrefix>(operation) ||
       std::holds_alternative<Box<Transaction>>(operation) || std::holds_alternative<EndLease>(operation) ||
-      std::holds_alternative<RenewLeases>(operation);
+      std::holds_alternative<RenewLeases>(operation) ||
+      std::holds_alternative<Box<SendMessages>>(operation) ||
+      std::holds_alternative<Box<SettleMessages>>(operation) ||
+      std::holds_alternative<Box<ReceiveMessages>>(operation) ||
+      std::holds_alternative<KickMessages>(operation) || std::holds_alternative<PurgeMessages>(operation);
   const Tail& tail = leader()->evaluator.tail();
   return leader()->writes.size() + leader()->early.size() >= out_.config.tuning.uncommitted_entries ||
          tail.bytes() + leader()->early_bytes >= limits::kUncommittedBytes ||
@@ -130,6 +135,7 @@ void Replica::on(Propose&& message) {
     carry_out(message, std::move(*known));
   } else if (enough_in_sync(message.token) && !overtakes(message)) {
     if (!active() && !mutated(Mutation::kWrittenEarly)) return put_off(std::move(message));
+    if (std::holds_alternative<Box<ReceiveMessages>>(message.operation)) return receive(std::move(message));
     carry_out(message, leader()->evaluator.evaluate(call, room()));
   }
 }
@@ -137,6 +143,7 @@ void Replica::on(Propose&& message) {
 // Nor does it run while no writes are taken: no renewal would get through.
 void Replica::run_clock() {
   clock_.run(out_.now, too_few_in_sync() ? Duration(0) : out_.config.leader_silence / 2);
+  store_.queues().ripen(clock_.ms());
 }
 
 // Rule 10: ZooKeeper may have gone back to the register that this reign was made of. Then another one may have the same
@@ -155,6 +162,7 @@ std::deque<Propose> Replica::forget_early_writes() {
 void Replica::on(const SenderGone& message) {
   senders_.erase(message.link);
   if (!leader()) return;
+  refuse_receives(leader()->receives.take_of(message.link), "its sender is gone");
   for (Propose& propose : forget_early_writes()) {
     if (propose.from != message.link) {
       put_off(std::move(propose));
@@ -165,15 +173,16 @@ void Replica::on(const SenderGone& message) {
 }
 
 WriteEvaluator::Room Replica::room() const {
-  return {out_.config.memory_max, disk_.low(), out_.config.value_bytes_max, clock_.ms()};
+  return {out_.config.memory_max, disk_.low(), out_.config.value_bytes_max, clock_.ms(), out_.wall_ms()};
 }
 
 // What has come to its end by the log's clock is deleted as a client's write would be: under the same conditions, but
 // for want of room. Nobody waits for it, so that one such entry at a time is enough: writes come in between.
 void Replica::expire_what_is_due() {
   if (!store_.has_due() || leader()->expiring > commit_ || stopping_ || move_ || too_few_in_sync()) return;
-  const uint64_t now = clock_.ms() + (mutated(Mutation::kExpiredEarly) ? 200 : 0);
-  std::vector<Record> effects = leader()->evaluator.expire(now);
+  WriteEvaluator::Room room = this->room();
+  if (mutated(Mutation::kExpiredEarly)) room.clock += 200;
+  std::vector<Record> effects = leader()->evaluator.expire(room);
   if (effects.empty()) return write_clock();
   for (const Record& effect : effects) counters_.expired += effect.expired() ? 1 : 0;
   append_entry(std::move(effects));

@@ -14,6 +14,7 @@
 #include <tuple>
 #include <utility>
 
+#include "core/queues/queue_spaces.hpp"
 #include "core/replica/data_space.hpp"
 #include "core/replica/fences.hpp"
 #include "core/replica/leases.hpp"
@@ -34,7 +35,8 @@ concept Takes = requires(Op& operation, const WriteView& view) {
   { S::effects_of(operation, view) } -> std::same_as<Evaluation>;
 };
 
-using Spaces = std::tuple<DataSpace, RequestsSpace, FencesSpace, TermsSpace, LeasesSpace>;  // by Space
+using Spaces = std::tuple<DataSpace, RequestsSpace, FencesSpace, TermsSpace, LeasesSpace, QueuesSpace,
+                          MessagesSpace, DeliveriesSpace, DedupSpace>;  // by Space
 
 template <class... S, size_t... I>
 consteval bool each_in_its_place(std::tuple<S...>*, std::index_sequence<I...>) {

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/hash.hpp"
+#include "core/queues/queue_views.hpp"
 #include "core/replica/table.hpp"
 #include "msg/limits.hpp"
 
@@ -24,12 +25,13 @@ size_t item_bytes(const Record& item) {
   // The record's head (36), its place and the place's number in tree and hash (17 to 26), what the allocator adds (16).
   // It follows from the content alone: a smaller value is never one that grows the store.
   constexpr size_t kBeside = 76;
-  constexpr size_t kInOrder = 64;  // of what is due, and of a lease's keys
-  const bool ordered = item.space() == Space::kTerms || item.space() == Space::kLeases;
+  constexpr size_t kInOrder = 64;  // of what is due, of a lease's keys, and of what became of a message
+  const bool ordered = item.space() == Space::kTerms || item.space() == Space::kLeases ||
+                       item.space() == Space::kDeliveries || item.space() == Space::kDedup;
   return item.key().size() + item.value().size() + kBeside + (ordered ? kInOrder : 0);
 }
 
-Store::Store() {
+Store::Store() : queues_(std::make_unique<QueueViews>()) {
   for (auto& table : tables_) table = std::make_unique<Table>();
 }
 
@@ -52,6 +54,7 @@ void Store::count(const Record& item, bool add) {
 
 // `now`: what the table has of this key.
 void Store::set(Record* now, const Record& item) {
+  view(item, false);
   if (now != nullptr) count(*now, false);
   count(item, true);
   if (now != nullptr) {
@@ -59,6 +62,23 @@ void Store::set(Record* now, const Record& item) {
   } else {
     table(item).insert(item);
   }
+  view(item, true);
+}
+
+// Before and after a change: the views see what stands under the key, the message and its delivery together.
+void Store::view(const Record& item, bool add) {
+  if (!of_queues(item.space()) || foresees_) return;
+  view_queues(*queues_, item, add, [this](std::string_view key, Space space) { return find(key, space); });
+}
+
+void Store::foresee(bool foresee) {
+  foresees_ = foresee;
+  queues_->note_woken(foresee);
+}
+
+bool Store::has_due() const {
+  return !terms().due.empty() || !leases().due.empty() || queues_->has_due() || !dedup().due.empty() ||
+         !emptied_queues().empty();
 }
 
 void Store::apply(const Entry& entry) {
@@ -70,8 +90,10 @@ void Store::apply(const Entry& entry) {
     if (effect.has_value()) {
       set(now, effect);
     } else if (now != nullptr) {
+      view(effect, false);
       count(*now, false);
       table(effect).erase(effect.key());
+      view(effect, true);
     }
   }
 }
@@ -84,6 +106,7 @@ bool Store::free_some() {
   bool more = false;
   std::apply([&](auto&... space) { ((more |= space.free_some()), ...); }, spaces_);
   for (auto& table : tables_) more |= table->free_some();
+  more |= queues_->free_some();
   return more;
 }
 

@@ -18,6 +18,7 @@
 
 namespace kvd {
 
+class QueueViews;  // core/queues/queue_views.hpp
 class Table;  // core/replica/table.hpp, for who walks it: with the containers under it, it is much to compile
 
 class Store {
@@ -55,8 +56,17 @@ class Store {
   Listing list(const ListKeys& query) const;
   const TermsSpace& terms() const { return std::get<TermsSpace>(spaces_); }
   const LeasesSpace& leases() const { return std::get<LeasesSpace>(spaces_); }
+  const MessagesSpace& messages() const { return std::get<MessagesSpace>(spaces_); }
+  const DeliveriesSpace& deliveries() const { return std::get<DeliveriesSpace>(spaces_); }
+  const DedupSpace& dedup() const { return std::get<DedupSpace>(spaces_); }
+  const std::set<uint64_t>& emptied_queues() const { return std::get<QueuesSpace>(spaces_).emptied; }
+  // What follows from the records of queues. They are of this store; while `foresees()`, of what a leader's log will
+  // make of it, and its evaluator keeps them.
+  const QueueViews& queues() const { return *queues_; }
+  QueueViews& queues() { return *queues_; }
+  void foresee(bool foresee);
   // Something will end by its time.
-  bool has_due() const { return !terms().due.empty() || !leases().due.empty(); }
+  bool has_due() const;
   // Sum over all items of a hash of each: the same for the same content, whatever the way to it.
   uint64_t digest() const { return digest_; }
   // Of the newest entry that is in here, ms (log_clock.hpp).
@@ -69,9 +79,12 @@ class Store {
   Table& table(const Record& item) { return *tables_[static_cast<size_t>(item.space())]; }
   void set(Record* now, const Record& item);
   void count(const Record& item, bool add);
+  void view(const Record& item, bool add);
 
   std::array<std::unique_ptr<Table>, kSpaces> tables_;
   Spaces spaces_;
+  std::unique_ptr<QueueViews> queues_;
+  bool foresees_ = false;
   uint64_t digest_ = 0;
   uint64_t bytes_ = 0;
   uint64_t clock_ = 0;

@@ -18,16 +18,22 @@ const Record* Tail::find(std::string_view key, Space space) const { return effec
 void Tail::note(const Entry& entry) {
   bytes_ += entry_bytes(entry);
   keys_ += entry.effects.size();
-  for (const Record& effect : entry.effects) {
-    Index& newest = *newest_[static_cast<size_t>(effect.space())];
-    count(effect, true);
-    if (Record* now = newest.find(effect.key())) {
-      count(*now, false);
-      *now = effect;
-    } else {
-      newest.insert(effect);
-    }
+}
+
+void Tail::note(const Record& effect) {
+  Index& newest = *newest_[static_cast<size_t>(effect.space())];
+  count(effect, true);
+  if (Record* now = newest.find(effect.key())) {
+    count(*now, false);
+    *now = effect;
+  } else {
+    newest.insert(effect);
   }
+}
+
+void Tail::forget(std::string_view key, Space space) {
+  Index& newest = *newest_[static_cast<size_t>(space)];
+  if (newest.find(key) != nullptr) newest.erase(key);
 }
 
 void Tail::drop(const Entry& entry) {

@@ -2,6 +2,7 @@
 #include "core/replica/write_evaluator.hpp"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -9,6 +10,7 @@
 
 #include "base/check.hpp"
 #include "core/mutation.hpp"
+#include "core/queues/queue_views.hpp"
 #include "core/replica/spaces.hpp"
 
 namespace kvd {
@@ -28,15 +30,52 @@ Evaluation evaluate_in_its_space(Op& operation, const WriteView& view) {
 
 }  // namespace
 
-WriteEvaluator::WriteEvaluator(const Log& log, const Store& store, Revision committed)
-    : log_(log), store_(store) {
+WriteEvaluator::WriteEvaluator(const Log& log, Store& store, Revision committed) : log_(log), store_(store) {
+  store_.foresee(true);
   for (uint64_t r = committed.value + 1; r <= log.last().revision.value; ++r)
-    tail_.note(*log.at(Revision(r)));
+    note_appended(*log.at(Revision(r)));
+}
+
+// What was foreseen and is not committed is taken back from the views: first everything that is not so, then the
+// queues, then what is.
+WriteEvaluator::~WriteEvaluator() {
+  if (!mutated(Mutation::kForesightKept)) {
+    std::set<std::string> messages;
+    for (const Space space : {Space::kMessages, Space::kDeliveries})
+      tail_.effects(space).each([&](const Record& effect) { messages.emplace(effect.key()); });
+    std::set<std::string> queues;
+    tail_.effects(Space::kQueues).each([&](const Record& effect) { queues.emplace(effect.key()); });
+    QueueViews& views = store_.queues();
+    for (const std::string& key : messages)
+      views.remove(key, latest(key, Space::kMessages), latest(key, Space::kDeliveries));
+    for (const std::string& key : queues) {
+      if (const Record* queue = latest(key, Space::kQueues)) views.remove_queue(*queue);
+      if (const Record* queue = store_.find(key, Space::kQueues)) views.add_queue(*queue);
+    }
+    for (const std::string& key : messages)
+      views.add(key, store_.find(key, Space::kMessages), store_.find(key, Space::kDeliveries));
+  }
+  store_.foresee(false);
+}
+
+const Record* WriteEvaluator::latest(std::string_view key, Space space) const {
+  return view(Room()).latest(key, space);
+}
+
+void WriteEvaluator::note_appended(const Entry& entry) {
+  tail_.note(entry);
+  const auto find = [this](std::string_view key, Space space) { return latest(key, space); };
+  for (const Record& effect : entry.effects) {
+    const bool viewed = of_queues(effect.space());
+    if (viewed) view_queues(store_.queues(), effect, false, find);
+    tail_.note(effect);
+    if (viewed) view_queues(store_.queues(), effect, true, find);
+  }
 }
 
 std::optional<Evaluation> WriteEvaluator::recall(const WriteCall& call, uint64_t clock) const {
   const bool again = std::holds_alternative<AddNumber>(call.operation) && mutated(Mutation::kAddReplayed);
-  return again ? std::nullopt : RequestsSpace::recall(call, view(0, clock));
+  return again ? std::nullopt : RequestsSpace::recall(call, view(Room{.clock = clock}));
 }
 
 // A refused condition, a delete of what is not there, a sum with what is no number, a token that is too small: nothing
@@ -44,7 +83,7 @@ std::optional<Evaluation> WriteEvaluator::recall(const WriteCall& call, uint64_t
 // under way somewhere must not be done after this answer. And so is a larger token (fences.hpp), unless the write has
 // failed: who has been answered counts on it that the holder before is shut out.
 Evaluation WriteEvaluator::evaluate(WriteCall& call, const Room& room) const {
-  const WriteView view = this->view(room.value_bytes_max, room.clock);
+  const WriteView view = this->view(room);
   const uint64_t current = call.fence ? FencesSpace::latest_token(call.fence->resource, view) : 0;
   const bool fenced_off = call.fence && call.fence->token < current;
   Evaluation evaluation =
@@ -65,7 +104,7 @@ Evaluation WriteEvaluator::evaluate(WriteCall& call, const Room& room) const {
   if (!fenced_off && !forgets_token) FencesSpace::add_effects(call, view, *change);
   if (change->effects.empty() && call.idempotency_key.empty()) {
     evaluation = Unchanged{std::move(change->answer), Revision(0)};
-  } else if (auto full = no_room_for(change->effects, results, room)) {
+  } else if (auto full = change->makes_room ? std::nullopt : no_room_for(change->effects, results, room)) {
     evaluation = std::move(*full);
   } else {
     RequestsSpace::add_effects(call, view, *change);

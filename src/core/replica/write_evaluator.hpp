@@ -22,31 +22,37 @@ class WriteEvaluator {
     bool disk_low = false;
     size_t value_bytes_max = 1u << 20;  // no value gets larger by what is appended to it
     uint64_t clock = 0;                 // the log's, ms
+    uint64_t wall_ms = 0;               // since 1970
   };
 
-  // What of the log is behind `committed` is its tail. Log and store outlive this.
-  WriteEvaluator(const Log& log, const Store& store, Revision committed);
+  // What of the log is behind `committed` is its tail. Log and store outlive this, and meanwhile the store's views of
+  // queues are of the log's end.
+  WriteEvaluator(const Log& log, Store& store, Revision committed);
+  WriteEvaluator(const WriteEvaluator&) = delete;
+  WriteEvaluator& operator=(const WriteEvaluator&) = delete;
+  ~WriteEvaluator();
 
   // A retry gets the first answer. None: it is no retry.
   std::optional<Evaluation> recall(const WriteCall& call, uint64_t clock) const;
   Evaluation evaluate(WriteCall& call, const Room& room) const;
   // What is to end at this time of the log's clock. Empty: nothing.
-  std::vector<Record> expire(uint64_t clock) const { return expired(view(0, clock)); }
+  std::vector<Record> expire(const Room& room) const { return expired(view(room)); }
 
   // What becomes of the log, entry by entry.
-  void note_appended(const Entry& entry) { tail_.note(entry); }
+  void note_appended(const Entry& entry);
   void note_committed(const Entry& entry) { tail_.drop(entry); }
   const Tail& tail() const { return tail_; }
 
  private:
-  WriteView view(size_t value_bytes_max, uint64_t clock) const {
-    return {store_, tail_, log_.last().revision.next(), value_bytes_max, clock};
+  WriteView view(const Room& room) const {
+    return {store_, tail_, log_.last().revision.next(), room.value_bytes_max, room.clock, room.wall_ms};
   }
+  const Record* latest(std::string_view key, Space space) const;
   std::optional<Failed> no_room_for(const std::vector<Record>& effects, size_t results,
                                     const Room& room) const;
 
   const Log& log_;
-  const Store& store_;
+  Store& store_;
   Tail tail_;
 };
 

@@ -1,0 +1,196 @@
+// See message_draft.hpp.
+#include "core/queues/message_draft.hpp"
+
+#include <algorithm>
+
+#include "core/mutation.hpp"
+#include "core/replica/store.hpp"
+#include "core/replica/tail.hpp"
+
+namespace kvd {
+namespace {
+
+uint64_t backoff_of(const QueueConfig& config, uint32_t attempts) {
+  if (config.backoff_ms.empty() || attempts == 0) return 0;
+  return config.backoff_ms[std::min<size_t>(attempts, config.backoff_ms.size()) - 1];
+}
+
+}  // namespace
+
+const QueueViews& MessageDraft::queues() const { return view_.store.queues(); }
+
+const Record* MessageDraft::find(const std::string& key, Space space) const {
+  const auto it = effects_.find({space, key});
+  if (it != effects_.end()) return it->second.has_value() ? &it->second : nullptr;
+  return view_.latest(key, space);
+}
+
+bool MessageDraft::changed(const std::string& key) const {
+  return effects_.contains({Space::kMessages, key}) || effects_.contains({Space::kDeliveries, key});
+}
+
+void MessageDraft::set(Record effect) {
+  std::pair place(effect.space(), std::string(effect.key()));
+  effects_.insert_or_assign(std::move(place), std::move(effect));
+}
+
+// What this write itself has made is no effect once it is gone again.
+void MessageDraft::erase(const std::string& key, Space space) {
+  const Record* now = view_.latest(key, space);
+  if (now != nullptr) {
+    set(gone(*now, view_.next));
+  } else {
+    effects_.erase({space, key});
+  }
+}
+
+std::vector<Record> MessageDraft::take_effects() {
+  std::vector<Record> effects;
+  effects.reserve(effects_.size());
+  for (auto& [place, effect] : effects_) effects.push_back(std::move(effect));
+  effects_.clear();
+  return effects;
+}
+
+std::optional<MessageId> MessageDraft::next_id() {
+  if (made_ == limits::kKicked) return std::nullopt;
+  return MessageId{view_.next, static_cast<uint16_t>(made_++)};
+}
+
+void MessageDraft::put(uint64_t number, const MessageId& id, const StoredMessage& message) {
+  set(message_record(message_key(number, id), message, view_.next));
+  auto& [messages, bytes] = added_[number];
+  ++messages;
+  bytes += message.body.size();
+}
+
+uint64_t MessageDraft::added(uint64_t number) const {
+  const auto it = added_.find(number);
+  return it == added_.end() ? 0 : it->second.first;
+}
+
+uint64_t MessageDraft::added_bytes(uint64_t number) const {
+  const auto it = added_.find(number);
+  return it == added_.end() ? 0 : it->second.second;
+}
+
+void MessageDraft::forget(const std::string& key) {
+  erase(key, Space::kMessages);
+  erase(key, Space::kDeliveries);
+}
+
+bool beyond_bounds(const QueueConfig& config, uint64_t messages, uint64_t bytes) {
+  return (config.max_messages != 0 && messages > config.max_messages) ||
+         (config.max_bytes != 0 && bytes > config.max_bytes);
+}
+
+bool MessageDraft::move(const QueueView& from, const QueueView& to, const std::string& key,
+                        const StoredMessage& as) {
+  const uint64_t messages = to.messages + added(to.number) + 1;
+  if (from.number == to.number ||
+      beyond_bounds(to.config, messages, to.bytes + added_bytes(to.number) + as.body.size()))
+    return false;
+  const std::optional<MessageId> id = next_id();
+  if (!id) return false;
+  StoredMessage moved = as;
+  moved.deadline = to.config.max_age_ms == 0 ? 0 : view_.clock + to.config.max_age_ms;
+  put(to.number, *id, moved);
+  forget(key);
+  return true;
+}
+
+// Both or neither: the copy that is read there and the end of the one here are one entry's.
+void MessageDraft::bury(const QueueView& queue, const std::string& key, std::string reason) {
+  const Record message = *find(key, Space::kMessages);  // kept while it is replaced
+  const Record* known = find(key, Space::kDeliveries);
+  StoredDelivery delivery = delivery_of(known).value_or(StoredDelivery());
+  const QueueView* target = queues().find(queue.config.dead_letter);
+  if (target != nullptr) {
+    StoredMessage dead = message_of(message);
+    dead.dead_from = queue.name;
+    dead.reason = reason;
+    dead.attempts = delivery.attempts;
+    if (move(queue, *target, key, dead)) {
+      if (mutated(Mutation::kDeadTwice)) set(message);
+      return;
+    }
+  }
+  if (mutated(Mutation::kDeadDropped)) return forget(key);
+  delivery.state = MessageState::kDead;
+  delivery.due = 0;
+  delivery.reason = std::move(reason);
+  set(delivery_record(key, delivery, known, view_.next));
+}
+
+// ---- settling ----
+
+Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling& settling) {
+  const std::string key = message_key(queue.number, settling.id);
+  if (draft.find(key, Space::kMessages) == nullptr) return {SettleResult::kGone};
+  const Record* known = draft.find(key, Space::kDeliveries);
+  StoredDelivery delivery = delivery_of(known).value_or(StoredDelivery());
+  const bool newest = delivery.receipt == settling.receipt || mutated(Mutation::kReceiptIgnored);
+  if (!newest || delivery.state != MessageState::kInFlight) return {SettleResult::kStale, delivery.receipt};
+  const WriteView& view = draft.view();
+  const auto leave = [&](MessageState state, uint64_t wait_ms) {
+    delivery.state = state;
+    delivery.due = wait_ms == 0 ? 0 : view.clock + wait_ms;
+    draft.set(delivery_record(key, delivery, known, view.next));
+  };
+  switch (settling.kind) {
+    case Settling::Kind::kAck:
+      draft.forget(key);
+      break;
+    case Settling::Kind::kNack: {
+      const bool last = queue.config.max_deliveries != 0 && delivery.attempts >= queue.config.max_deliveries;
+      if (last && !mutated(Mutation::kAttemptsSoft)) {
+        draft.bury(queue, key, settling.reason.empty() ? "refused" : settling.reason);
+        break;
+      }
+      const uint64_t wait_ms = settling.ms.value_or(backoff_of(queue.config, delivery.attempts));
+      delivery.reason = settling.reason;
+      leave(wait_ms == 0 ? MessageState::kReady : MessageState::kDelayed, wait_ms);
+      break;
+    }
+    case Settling::Kind::kRelease:
+      if (--delivery.attempts == 0) {
+        draft.erase(key, Space::kDeliveries);
+      } else {
+        leave(MessageState::kReady, 0);
+      }
+      break;
+    case Settling::Kind::kExtend: {
+      const uint64_t ttr_ms = settling.ms.value_or(queue.config.ttr_ms);
+      leave(MessageState::kInFlight, ttr_ms);
+      return {SettleResult::kDone, 0, ttr_ms};
+    }
+    case Settling::Kind::kDead:
+      draft.bury(queue, key, settling.reason.empty() ? "refused for good" : settling.reason);
+      break;
+  }
+  return {};
+}
+
+// ---- what clients see ----
+
+QueuedMessage message_for_client(const MessageId& id, const Record& message, const StoredDelivery& delivery,
+                                 uint64_t clock) {
+  const StoredMessage stored = message_of(message);
+  QueuedMessage seen;
+  seen.id = id;
+  seen.state = delivery.state;
+  seen.receipt = delivery.receipt;
+  seen.attempt = delivery.attempts;
+  seen.left_ms = left_until(delivery.due, clock);
+  seen.priority = stored.priority;
+  seen.group = stored.group;
+  seen.type = stored.type;
+  seen.sent_ms = stored.sent_ms;
+  seen.body = message.bytes().last(stored.body.size());
+  seen.reason = delivery.reason.empty() ? std::string(stored.reason) : delivery.reason;
+  seen.dead_from = stored.dead_from;
+  seen.attempts = stored.attempts;
+  return seen;
+}
+
+}  // namespace kvd

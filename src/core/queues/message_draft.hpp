@@ -1,0 +1,58 @@
+// What one write makes of messages, step by step: each sees what those before it did, and each record has one effect in
+// the end. With the few steps that all writes are made of. Pure.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/queues/queue_views.hpp"
+#include "core/queues/stored.hpp"
+#include "core/replica/evaluation.hpp"
+
+namespace kvd {
+
+class MessageDraft {
+ public:
+  explicit MessageDraft(const WriteView& view) : view_(view) {}
+
+  const WriteView& view() const { return view_; }
+  const QueueViews& queues() const;
+  // As this write leaves it so far. Null: there is none. Valid until it is written again.
+  const Record* find(const std::string& key, Space space) const;
+  bool changed(const std::string& key) const;  // the message, or its delivery
+  void set(Record effect);
+  void erase(const std::string& key, Space space);  // if it is there
+  // In the order of spaces and keys.
+  std::vector<Record> take_effects();
+
+  // Of the next message that this write makes. None: it has made as many as one may.
+  std::optional<MessageId> next_id();
+  // A new message of the queue with this number. `view`: of the queue, for its limits; null: it is made by this write.
+  void put(uint64_t number, const MessageId& id, const StoredMessage& message);
+  uint64_t added(uint64_t number) const;        // messages of a queue, by this write
+  uint64_t added_bytes(uint64_t number) const;  // ... and their bodies
+
+  // The message is dead: it goes where the queue says, or stays, for this reason.
+  void bury(const QueueView& queue, const std::string& key, std::string reason);
+  // It goes to another queue, as new. False: there is no room for it.
+  bool move(const QueueView& from, const QueueView& to, const std::string& key, const StoredMessage& as);
+  void forget(const std::string& key);  // it is deleted
+
+ private:
+  const WriteView& view_;
+  std::map<std::pair<Space, std::string>, Record> effects_;
+  std::map<uint64_t, std::pair<uint64_t, uint64_t>> added_;  // by number: messages, bytes
+  size_t made_ = 0;
+};
+
+Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling& settling);
+QueuedMessage message_for_client(const MessageId& id, const Record& message, const StoredDelivery& delivery,
+                                 uint64_t clock);
+// Another message, or so many bytes more, is more than the queue may have.
+bool beyond_bounds(const QueueConfig& config, uint64_t messages, uint64_t bytes);
+
+}  // namespace kvd

@@ -1,0 +1,168 @@
+// What follows from the records of queues and is needed to grant their messages: which are ready, in which order, whose
+// time comes when, who has how many. It is derived, so nobody replicates it; each copy keeps its own, record by record.
+//
+// A follower's views are of what is committed. A leader's are of the end of its log (WriteEvaluator), since what it
+// has granted there must not be granted once more; what it has to take back when it steps down it takes back one by
+// one. So a takeover costs what the end of the log holds, and not what the queues hold. Views answer nobody: what a
+// leader says of a message it says in the answer to a write, once that is committed (rule 8).
+//
+// Time: who is in flight or delayed becomes ready when the log's clock has reached its due time. That is written
+// nowhere; ripen() does it here, and a leader whose clock says less than what this server has heard before takes it
+// back (unripen()).
+#pragma once
+#include <absl/container/btree_map.h>
+#include <absl/container/btree_set.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "core/queues/stored.hpp"
+#include "msg/queues.hpp"
+#include "msg/record.hpp"
+
+namespace kvd {
+
+// A message's place among those that are ready.
+struct ReadyPlace {
+  uint8_t priority = 0;
+  uint16_t index = 0;
+  uint32_t high = 0, low = 0;  // of the revision: 12 bytes in all, of which there may be millions
+
+  ReadyPlace() = default;
+  ReadyPlace(uint8_t its_priority, const MessageId& id)
+      : priority(its_priority),
+        index(id.index),
+        high(static_cast<uint32_t>(id.revision.value >> 32)),
+        low(static_cast<uint32_t>(id.revision.value)) {}
+  MessageId id() const { return {Revision(uint64_t{high} << 32 | low), index}; }
+  bool operator==(const ReadyPlace&) const = default;
+  bool operator<(const ReadyPlace& other) const {
+    return std::tie(priority, high, low, index) <
+           std::tie(other.priority, other.high, other.low, other.index);
+  }
+};
+
+// A message whose state ends by its time.
+struct DueMessage {
+  uint64_t due = 0;
+  MessageId id;
+  uint32_t attempts = 0;
+  uint8_t priority = 0;
+  bool in_flight = false;
+  uint64_t ticket = 0, turn = 0;  // in flight: by whom, and in which call
+  bool operator<(const DueMessage& other) const { return std::tie(due, id) < std::tie(other.due, other.id); }
+  bool operator==(const DueMessage&) const = default;
+};
+
+// The messages of one group, in the order that they were sent. Only the first one may be granted, and only while none
+// of the others is in flight (one that was dead and is ready again comes before them).
+struct Lane {
+  struct Member {
+    MessageState state = MessageState::kReady;
+    bool ripe = false;  // in flight, or delayed, and its time has come
+    uint8_t priority = 0;
+    bool operator==(const Member&) const = default;
+  };
+  absl::btree_map<MessageId, Member> members;
+  uint32_t in_flight = 0;           // ... whose time has not come
+  std::optional<ReadyPlace> shown;  // who may be granted
+  bool operator==(const Lane&) const = default;
+};
+
+struct QueueView {
+  uint64_t number = 0;
+  uint64_t made = 0;   // the revision of its making
+  bool named = false;  // false: deleted, or emptied, and what bears its number is about to go
+  std::string name;
+  QueueConfig config;
+
+  absl::btree_set<ReadyPlace> ready;
+  absl::btree_set<DueMessage> due;    // in flight and delayed
+  absl::btree_set<DueMessage> ripe;   // ... whose time has come
+  absl::btree_set<DueMessage> dying;  // ... of which it was the last delivery: a leader has to write that
+  std::set<std::tuple<uint64_t, uint64_t, MessageId>> tickets;  // in flight, and their time has not come
+  std::map<MessageId, std::string> groups;                      // of those with a time, if they are of one
+  absl::btree_set<std::pair<uint64_t, MessageId>> ages;  // which is dead when: not of what is dead already
+  std::map<std::string, Lane, std::less<>> lanes;
+  uint64_t grouped = 0;          // in lanes
+  uint64_t messages = 0;         // with those that are dead
+  uint64_t bytes = 0;            // of their bodies
+  std::optional<uint64_t> time;  // as times_ has it
+
+  bool full_of_grants() const { return tickets.size() >= config.max_in_flight; }
+  uint32_t granted_to(uint64_t ticket) const;  // in flight
+};
+
+class QueueViews {
+ public:
+  // A record of kQueues has come, or goes.
+  void add_queue(const Record& record);
+  void remove_queue(const Record& record);
+  // A message with this key stands as these two records say, or no longer does. Null: there is none. A delivery without
+  // its message, which an incomplete copy may have, counts for nothing.
+  void add(std::string_view key, const Record* message, const Record* delivery);
+  void remove(std::string_view key, const Record* message, const Record* delivery);
+
+  // Null: there is no such queue. Valid until the views change.
+  const QueueView* find(std::string_view name) const;
+  size_t queues() const { return by_name_.size(); }
+
+  // The log's clock is at `clock`: what is due by then is ready.
+  void ripen(uint64_t clock);
+  void unripen(uint64_t clock);
+  // Something ends by its time, or is to be deleted bit by bit.
+  bool has_due() const { return !times_.empty() || !work_.empty(); }
+  // Queues with messages that are to die: by their last delivery, or their age by ripen()'s clock.
+  const std::set<uint64_t>& work() const { return work_; }
+  const QueueView& view(uint64_t number) const { return views_.at(number); }
+  // While this server leads: names of queues that have had something new to grant, or are gone, since they were taken.
+  void note_woken(bool note) { note_woken_ = note; }
+  std::set<std::string> take_woken() { return std::exchange(woken_, {}); }
+
+  // The same to grant, whatever the way to it: but for who is ripe, which depends on when ripen() was called.
+  bool equals(const QueueViews& other) const;
+  bool free_some();
+
+ private:
+  QueueView& at(uint64_t number);
+  void place(QueueView& queue, const ReadyPlace& place, bool add);
+  void place_due(QueueView& queue, const DueMessage& message, bool add);
+  void count_in_flight(QueueView& queue, const DueMessage& message, bool add);
+  void place_in_lane(QueueView& queue, std::string_view group, const MessageId& id,
+                     const Lane::Member& member, bool add);
+  void refresh(QueueView& queue, Lane& lane);
+  void set_ripe(QueueView& queue, const DueMessage& message, bool ripe);
+  void note_time(QueueView& queue);
+  void change(std::string_view key, const Record* message, const Record* delivery, bool add);
+
+  std::map<uint64_t, QueueView> views_;  // by number
+  std::map<std::string, uint64_t, std::less<>> by_name_;
+  std::set<std::pair<uint64_t, uint64_t>> times_;  // of each queue the next one, and its number
+  std::set<uint64_t> work_;
+  uint64_t clock_ = 0;  // that ripen() was told last
+  bool note_woken_ = false;
+  std::set<std::string> woken_;
+};
+
+// The record of a space of queues is about to change (`add`: has changed). `find(key, space)`: what stands there now,
+// null: nothing.
+void view_queues(QueueViews& views, const Record& record, bool add, auto&& find) {
+  const std::string_view key = record.key();
+  if (record.space() == Space::kQueues) {
+    const Record* queue = find(key, Space::kQueues);
+    if (queue != nullptr) add ? views.add_queue(*queue) : views.remove_queue(*queue);
+  } else if (record.space() != Space::kDedup) {
+    const Record* message = find(key, Space::kMessages);
+    const Record* delivery = find(key, Space::kDeliveries);
+    add ? views.add(key, message, delivery) : views.remove(key, message, delivery);
+  }
+}
+
+}  // namespace kvd

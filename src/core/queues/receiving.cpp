@@ -1,0 +1,109 @@
+// What is granted and settled: see queue_spaces.hpp.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/mutation.hpp"
+#include "core/queues/message_draft.hpp"
+#include "core/queues/queue_spaces.hpp"
+#include "core/replica/key_effects.hpp"
+#include "core/replica/store.hpp"
+
+namespace kvd {
+namespace {
+
+// What this very call was granted before, when its answer was lost.
+bool granted_before(const MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
+                    std::vector<QueuedMessage>& messages) {
+  if (receive.ticket == 0 || mutated(Mutation::kTurnIgnored)) return false;
+  auto it = queue.tickets.lower_bound({receive.ticket, receive.turn, MessageId()});
+  for (; it != queue.tickets.end(); ++it) {
+    const auto& [ticket, turn, id] = *it;
+    if (ticket != receive.ticket || turn != receive.turn) break;
+    const std::string key = message_key(queue.number, id);
+    const Record* message = draft.find(key, Space::kMessages);
+    const std::optional<StoredDelivery> delivery = delivery_of(draft.find(key, Space::kDeliveries));
+    if (message != nullptr && delivery)
+      messages.push_back(message_for_client(id, *message, *delivery, draft.view().clock));
+  }
+  return !messages.empty();
+}
+
+size_t most_to_grant(const QueueView& queue, const ReceiveMessages& receive) {
+  size_t most = receive.max;
+  if (queue.tickets.size() >= queue.config.max_in_flight) return 0;
+  most = std::min(most, queue.config.max_in_flight - queue.tickets.size());
+  if (receive.credit == 0) return most;
+  const uint32_t held = queue.granted_to(receive.ticket);
+  return held >= receive.credit ? 0 : std::min<size_t>(most, receive.credit - held);
+}
+
+// The first ones that are ready. What this write has settled itself is left to the next one.
+void grant(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
+           std::vector<QueuedMessage>& messages) {
+  const WriteView& view = draft.view();
+  const size_t most = most_to_grant(queue, receive);
+  const uint64_t ttr_ms = receive.ttr_ms != 0 ? receive.ttr_ms : queue.config.ttr_ms;
+  size_t bytes = 0;
+  for (auto it = queue.ready.begin(); it != queue.ready.end() && messages.size() < most; ++it) {
+    const std::string key = message_key(queue.number, it->id());
+    if (draft.changed(key)) continue;
+    const Record* message = draft.find(key, Space::kMessages);
+    const Record* known = draft.find(key, Space::kDeliveries);
+    StoredDelivery delivery = delivery_of(known).value_or(StoredDelivery());
+    if (queue.config.max_deliveries != 0 && delivery.attempts >= queue.config.max_deliveries) {
+      draft.bury(queue, key, "delivered as often as it may be");
+      continue;
+    }
+    const size_t body = message_of(*message).body.size();
+    if (!messages.empty() && bytes + body > limits::kReceivedBytes) break;
+    bytes += body;
+    delivery.state = MessageState::kInFlight;
+    ++delivery.attempts;
+    delivery.due = view.clock + ttr_ms;
+    delivery.receipt = view.next.value;
+    delivery.ticket = receive.ticket;
+    delivery.turn = receive.turn;
+    draft.set(delivery_record(key, delivery, known, view.next));
+    messages.push_back(message_for_client(it->id(), *message, delivery, view.clock));
+  }
+}
+
+std::vector<Settled::One> settle_all(MessageDraft& draft, const QueueView& queue,
+                                     const std::vector<Settling>& settlings) {
+  std::vector<Settled::One> results;
+  results.reserve(settlings.size());
+  for (const Settling& settling : settlings) results.push_back(settle(draft, queue, settling));
+  return results;
+}
+
+}  // namespace
+
+Evaluation QueuesSpace::effects_of(Box<ReceiveMessages>& receive, const WriteView& view) {
+  MessageDraft draft(view);
+  const QueueView* queue = draft.queues().find(receive->queue);
+  if (queue == nullptr) return no_queue(receive->queue);
+  Received received{receive->queue, {}, {}};
+  received.settled = settle_all(draft, *queue, receive->settlings);
+  if (!granted_before(draft, *queue, *receive, received.messages))
+    grant(draft, *queue, *receive, received.messages);
+  Change change{draft.take_effects(), Box(std::move(received))};
+  change.makes_room = true;
+  return change;
+}
+
+Evaluation QueuesSpace::effects_of(Box<SettleMessages>& settle, const WriteView& view) {
+  MessageDraft draft(view);
+  const QueueView* queue = draft.queues().find(settle->queue);
+  if (queue == nullptr) return no_queue(settle->queue);
+  Settled settled{settle_all(draft, *queue, settle->settlings), false};
+  settled.refused = settle->atomic &&
+                    std::any_of(settled.results.begin(), settled.results.end(),
+                                [](const Settled::One& one) { return one.result != SettleResult::kDone; });
+  if (settled.refused) return no_effect(std::move(settled));
+  Change change{draft.take_effects(), std::move(settled)};
+  change.makes_room = true;
+  return change;
+}
+
+}  // namespace kvd

@@ -1,0 +1,110 @@
+// The replica actor: receives of messages, and those that wait for one. What is granted is an entry like any other write,
+// appended in the turn in which a message is ready and somebody waits for it, and leaves with that turn's batch. See
+// replica.hpp.
+#include <algorithm>
+#include <utility>
+
+#include "core/mutation.hpp"
+#include "core/queues/queue_views.hpp"
+#include "core/replica/replica.hpp"
+
+namespace kvd {
+namespace {
+
+Answer* answer_of(Evaluation& evaluation) {
+  if (auto* change = std::get_if<Change>(&evaluation)) return &change->answer;
+  if (auto* unchanged = std::get_if<Unchanged>(&evaluation)) return &unchanged->answer;
+  return nullptr;
+}
+
+Received* received_by(Evaluation& evaluation) {
+  Answer* answer = answer_of(evaluation);
+  auto* received = answer != nullptr ? std::get_if<Box<Received>>(answer) : nullptr;
+  return received != nullptr ? &**received : nullptr;
+}
+
+const ReceiveMessages& receive_of(const WaitingReceive& waiting) {
+  return *std::get<Box<ReceiveMessages>>(waiting.message.operation);
+}
+
+}  // namespace
+
+// Who came before is served before. What the call itself settles is done at once, and told with what it receives.
+void Replica::receive(Propose&& message) {
+  auto& receive = *std::get<Box<ReceiveMessages>>(message.operation);
+  serve_receives(receive.queue);
+  WriteCall call(message.operation, message.idempotency_key, message.fence);
+  Evaluation evaluation = leader()->evaluator.evaluate(call, room());
+  Received* received = received_by(evaluation);
+  const bool waits = received != nullptr && received->messages.empty() && receive.wait > Duration(0);
+  if (!waits) return carry_out(message, std::move(evaluation));
+  if (leader()->receives.size() >= limits::kWaitingReceives) {
+    refuse(message.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
+           "too many receives wait for messages at the leader");
+    return;
+  }
+  WaitingReceive waiting{{}, std::move(received->settled), out_.now + receive.wait};
+  if (auto* change = std::get_if<Change>(&evaluation)) append_entry(std::move(change->effects));
+  receive.settlings.clear();
+  waiting.message = std::move(message);
+  leader()->receives.add(std::move(waiting));
+}
+
+// Those of a queue in which something may have become ready.
+void Replica::serve_receives(const std::string& queue) {
+  WaitingReceives& all = leader()->receives;
+  WaitingReceives::Line* line = all.of(queue);
+  if (line == nullptr) return;
+  for (auto it = line->begin(); it != line->end();) {
+    Propose& message = it->message;
+    if (overloaded(message.operation) || too_few_in_sync()) {
+      leader()->unserved.insert(queue);
+      return;
+    }
+    WriteCall call(message.operation, message.idempotency_key, message.fence);
+    Evaluation evaluation = leader()->evaluator.evaluate(call, room());
+    Received* received = received_by(evaluation);
+    if (received != nullptr && received->messages.empty()) {
+      if (receive_of(*it).credit == 0) return;
+      ++it;  // it has as many as it wants; others may have fewer
+      continue;
+    }
+    const bool last = line->size() == 1;
+    const WaitingReceive served = all.take(*line, it++);
+    if (received != nullptr) received->settled = served.settled;
+    carry_out(served.message, std::move(evaluation));
+    if (last) return;
+  }
+}
+
+void Replica::serve_woken() {
+  if (stopping_ || move_) return;
+  std::set<std::string> woken = store_.queues().take_woken();
+  woken.merge(std::exchange(leader()->unserved, {}));
+  if (leader()->receives.size() == 0 || mutated(Mutation::kWaitersForgotten)) return;
+  for (const std::string& queue : woken) serve_receives(queue);
+}
+
+// That there was none in time is confirmed like a read.
+void Replica::end_receives() {
+  while (std::optional<WaitingReceive> over = leader()->receives.take_due(out_.now)) {
+    Received none{receive_of(*over).queue, {}, std::move(over->settled)};
+    Unchanged unchanged{Box(std::move(none)), Revision(0)};
+    answer_later(over->message, unchanged);
+  }
+}
+
+void Replica::refuse_receives(const std::vector<WaitingReceive>& receives, const std::string& why) {
+  for (const WaitingReceive& waiting : receives)
+    refuse(waiting.message.token, ErrorCode::kNoLeader, Outcome::kNotApplied, why);
+}
+
+// Nobody waits for it any more. What it has been granted already its KV router gives back.
+void Replica::on(const Withdraw& message) {
+  if (!leader()) return;
+  if (leader()->receives.take(message.token)) {
+    refuse(message.token, ErrorCode::kTimedOut, Outcome::kNotApplied, "nobody waits for it any more");
+  }
+}
+
+}  // namespace kvd
