@@ -12,8 +12,23 @@
 namespace kvd {
 namespace {
 
-// What this very call was granted before, when its answer was lost.
-bool granted_before(const MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
+void hand_out(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
+              const MessageId& id, StoredDelivery delivery, std::vector<QueuedMessage>& messages) {
+  const WriteView& view = draft.view();
+  const std::string key = message_key(queue.number, id);
+  delivery.state = MessageState::kInFlight;
+  delivery.due = view.clock + (receive.ttr_ms != 0 ? receive.ttr_ms : queue.config.ttr_ms);
+  delivery.receipt = view.next.value;
+  delivery.ticket = receive.ticket;
+  delivery.turn = receive.turn;
+  const Record* known = draft.find(key, Space::kDeliveries);
+  draft.set(delivery_record(key, delivery, known, view.next));
+  messages.push_back(message_for_client(id, *draft.find(key, Space::kMessages), delivery, view.clock));
+}
+
+// What this very call was granted before, when its answer was lost, it gets once more, with another receipt: whoever
+// still hears the lost answer, and gives it back as nobody's, has the former one.
+bool granted_before(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
                     std::vector<QueuedMessage>& messages) {
   if (receive.ticket == 0 || mutated(Mutation::kTurnIgnored)) return false;
   auto it = queue.tickets.lower_bound({receive.ticket, receive.turn, MessageId()});
@@ -21,10 +36,9 @@ bool granted_before(const MessageDraft& draft, const QueueView& queue, const Rec
     const auto& [ticket, turn, id] = *it;
     if (ticket != receive.ticket || turn != receive.turn) break;
     const std::string key = message_key(queue.number, id);
-    const Record* message = draft.find(key, Space::kMessages);
+    if (draft.changed(key)) continue;  // it settles it
     const std::optional<StoredDelivery> delivery = delivery_of(draft.find(key, Space::kDeliveries));
-    if (message != nullptr && delivery)
-      messages.push_back(message_for_client(id, *message, *delivery, draft.view().clock));
+    if (delivery) hand_out(draft, queue, receive, id, *delivery, messages);
   }
   return !messages.empty();
 }
@@ -41,9 +55,7 @@ size_t most_to_grant(const QueueView& queue, const ReceiveMessages& receive) {
 // The first ones that are ready. What this write has settled itself is left to the next one.
 void grant(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
            std::vector<QueuedMessage>& messages) {
-  const WriteView& view = draft.view();
   const size_t most = most_to_grant(queue, receive);
-  const uint64_t ttr_ms = receive.ttr_ms != 0 ? receive.ttr_ms : queue.config.ttr_ms;
   size_t bytes = 0;
   for (auto it = queue.ready.begin(); it != queue.ready.end() && messages.size() < most; ++it) {
     const std::string key = message_key(queue.number, it->id());
@@ -58,14 +70,8 @@ void grant(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& r
     const size_t body = message_of(*message).body.size();
     if (!messages.empty() && bytes + body > limits::kReceivedBytes) break;
     bytes += body;
-    delivery.state = MessageState::kInFlight;
     ++delivery.attempts;
-    delivery.due = view.clock + ttr_ms;
-    delivery.receipt = view.next.value;
-    delivery.ticket = receive.ticket;
-    delivery.turn = receive.turn;
-    draft.set(delivery_record(key, delivery, known, view.next));
-    messages.push_back(message_for_client(it->id(), *message, delivery, view.clock));
+    hand_out(draft, queue, receive, it->id(), std::move(delivery), messages);
   }
 }
 

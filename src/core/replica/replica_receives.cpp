@@ -94,9 +94,13 @@ void Replica::end_receives() {
   }
 }
 
+// What one has settled may be done, or not, under the next leader.
 void Replica::refuse_receives(const std::vector<WaitingReceive>& receives, const std::string& why) {
-  for (const WaitingReceive& waiting : receives)
-    refuse(waiting.message.token, ErrorCode::kNoLeader, Outcome::kNotApplied, why);
+  for (const WaitingReceive& waiting : receives) {
+    const bool nothing = waiting.settled.empty();
+    refuse(waiting.message.token, nothing ? ErrorCode::kNoLeader : ErrorCode::kSteppedDown,
+           nothing ? Outcome::kNotApplied : Outcome::kUnknown, why);
+  }
 }
 
 // Nobody waits for it any more. What it has been granted already its KV router gives back.
