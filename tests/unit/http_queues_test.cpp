@@ -74,6 +74,13 @@ HttpResponse render(const ReplyPlan& plan, Answer answer) {
 
 constexpr char kOneAck[] = R"({"ack":[{"id":"7","receipt":8}]})";
 
+Answer received(std::vector<QueuedMessage> messages, std::vector<Settled::One> settled = {}) {
+  Received out;
+  out.messages = std::move(messages);
+  out.settled = std::move(settled);
+  return Box(std::move(out));
+}
+
 QueuedMessage message(uint64_t revision, std::string_view body) {
   QueuedMessage out;
   out.id = MessageId{Revision(revision), 0};
@@ -390,8 +397,8 @@ TEST_CASE("queues: what cannot be received") {
 
 TEST_CASE("queues: what is told of received messages") {
   const ReplyPlan plan = plan_of(post("/v1/queues/q/receive"));
-  CHECK(render(plan, Box(Received{})).status == 204);
-  CHECK(render(plan, Box(Received{})).body_bytes() == 0);
+  CHECK(render(plan, received({})).status == 204);
+  CHECK(render(plan, received({})).body_bytes() == 0);
   QueuedMessage first = message(90, "a");
   QueuedMessage second = message(91, "\xff");
   second.id.index = 3;
@@ -400,7 +407,7 @@ TEST_CASE("queues: what is told of received messages") {
   second.reason = "\xfe";
   second.dead_from = "orders";
   second.attempts = 20;
-  HttpResponse response = render(plan, Box(Received{{first, second}, {}}));
+  HttpResponse response = render(plan, received({first, second}));
   CHECK(response.status == 200);
   CHECK(response.body ==
         "{\"messages\":[{\"id\":\"90\",\"receipt\":95,\"attempt\":2,\"priority\":100,"
@@ -411,27 +418,27 @@ TEST_CASE("queues: what is told of received messages") {
         "\"reason_b64\":\"/g==\"}]}\n");
   const std::vector<Settled::One> settled = {
       {SettleResult::kDone, 0, 0}, {SettleResult::kGone, 0, 0}, {SettleResult::kStale, 96, 0}};
-  response = render(plan, Box(Received{{}, settled}));
+  response = render(plan, received({}, settled));
   CHECK(response.status == 200);
   CHECK(response.body == "{\"messages\":[],\"settled\":[\"ok\",\"gone\",\"stale\"]}\n");
 }
 
 TEST_CASE("queues: a message that is received raw") {
   const ReplyPlan plan = plan_of(post("/v1/queues/q/receive?raw=1"));
-  CHECK(render(plan, Box(Received{})).status == 204);
+  CHECK(render(plan, received({})).status == 204);
   QueuedMessage one = message(90, std::string("v\0w", 3));
-  HttpResponse response = render(plan, Box(Received{{one}, {}}));
+  HttpResponse response = render(plan, received({one}));
   CHECK(response.status == 200);
   CHECK(response.value.view() == std::string_view("v\0w", 3));
   CHECK(response.body.empty());
   CHECK(response.content_type == "application/octet-stream");
   CHECK(response.fields == "Kvd-Message-Id: 90\r\nKvd-Receipt: 95\r\nKvd-Attempt: 2\r\n");
   one.type = "text/plain; charset=utf-8";
-  response = render(plan, Box(Received{{one}, {}}));
+  response = render(plan, received({one}));
   CHECK(response.content_type.empty());
   CHECK(response.fields.starts_with("Content-Type: text/plain; charset=utf-8\r\nKvd-Message-Id: 90\r\n"));
   one.type = "text/plain\r\nX: y";
-  response = render(plan, Box(Received{{one}, {}}));
+  response = render(plan, received({one}));
   CHECK(response.content_type == "application/octet-stream");
   CHECK_FALSE(contains(response.fields, "X: y"));
 }
