@@ -126,11 +126,12 @@ TEST_CASE("queues: what is allowed where") {
       {remove("/v1/queues/q/kick"), "Allow: POST\r\n"},
       {made_request(HttpMethod::kOptions, "/v1/queues/q/kick"), "Allow: POST\r\n"},
   };
-  for (const auto& [request, allow] : cases) {
+  for (const auto& one : cases) {
+    const HttpRequest& request = one.first;
     const HttpResponse response = refused(request);
     CAPTURE(request.target);
     CHECK(response.status == 405);
-    CHECK(contains(response.fields, allow));
+    CHECK(contains(response.fields, one.second));
     CHECK(contains(response.body, "\"outcome\":\"not-applied\"") == is_write_method(request.method));
   }
 }

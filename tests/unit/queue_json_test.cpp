@@ -119,7 +119,9 @@ TEST_CASE("queue json: what a configuration cannot be") {
       {R"({"order":1})", "400 \"order\" has to be"},
       {R"({"discard":"new"})", "400 \"discard\" has to be \"none\" or \"old\""},
   };
-  for (const auto& [json, refusal] : cases) {
+  for (const auto& one : cases) {
+    const std::string& json = one.first;
+    const char* const refusal = one.second;
     CAPTURE(json);
     CAPTURE(config_refusal(json));
     CHECK(config_refusal(json).starts_with(refusal));
@@ -181,7 +183,9 @@ TEST_CASE("queue json: what a message of a batch cannot be, and in which line") 
       {lines_of(limits::kMessagesAtOnce + 1, R"({"body":"a"})"),
        "400 line 1025: a batch has 1024 messages at most"},
   };
-  for (const auto& [lines, refusal] : cases) {
+  for (const auto& one : cases) {
+    const std::string& lines = one.first;
+    const char* const refusal = one.second;
     CAPTURE(lines.substr(0, 100));
     CAPTURE(message_refusal(lines));
     CHECK(message_refusal(lines).starts_with(refusal));
@@ -265,7 +269,9 @@ TEST_CASE("queue json: what becomes of no message, and where it stands") {
       {R"({"ack":)" + half + R"(,"nack":)" + half + R"(,"dead":[{"id":"1","receipt":2}]})",
        "400 dead[0]: 1024 messages are settled at most"},
   };
-  for (const auto& [json, refusal] : cases) {
+  for (const auto& one : cases) {
+    const std::string& json = one.first;
+    const char* const refusal = one.second;
     CAPTURE(json.substr(0, 100));
     CAPTURE(settling_refusal(json));
     CHECK(settling_refusal(json).starts_with(refusal));
