@@ -1,6 +1,8 @@
 // See http_response.hpp.
 #include "shell/http/http_response.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstring>
