@@ -98,7 +98,7 @@ struct Queues : Leader {
     wanted.queue = queue;
     wanted.max = max;
     wanted.ticket = ticket;
-    wanted.turn = ++turn;
+    wanted.turn = ++turn << kSendingBits;
     return received(wanted).messages;
   }
   Received received(const ReceiveMessages& wanted) {
@@ -436,10 +436,10 @@ TEST_CASE("queues: no more are in flight than may be, in the queue and under a t
   ReceiveMessages wanted{"q", 10};
   wanted.ticket = 7;
   wanted.credit = 2;
-  wanted.turn = 1;
+  wanted.turn = 1 << kSendingBits;
   const auto first = leader.received(wanted).messages;
   CHECK(bodies(first) == Bodies{"a", "b"});
-  wanted.turn = 2;
+  wanted.turn = 2 << kSendingBits;
   CHECK(leader.received(wanted).messages.empty());
   CHECK(bodies(leader.receive("q", 10)) == Bodies{"c"});
   CHECK(leader.receive("q", 10).empty());
@@ -452,15 +452,18 @@ TEST_CASE("queues: a call that is repeated gets the same messages, whoever leads
   leader.send("q", {text("a"), text("b"), text("c")});
   ReceiveMessages wanted{"q", 2};
   wanted.ticket = 9;
-  wanted.turn = 1;
+  wanted.turn = 1 << kSendingBits;
   const auto first = leader.received(wanted).messages;
   leader.take_over();
+  ++wanted.turn;
   const auto again = leader.received(wanted).messages;
   CHECK(bodies(again) == Bodies{"a", "b"});
   CHECK(again[0].receipt > first[0].receipt);  // who gives the lost answer back gives nothing back
   CHECK(again[0].attempt == 1);
   CHECK(leader.settle("q", Kind::kRelease, first[0]).result == SettleResult::kStale);
-  wanted.turn = 2;
+  --wanted.turn;  // the first sending comes late
+  CHECK(refused(leader.call(Box(wanted))) == ErrorCode::kTimedOut);
+  wanted.turn = 2 << kSendingBits;
   CHECK(bodies(leader.received(wanted).messages) == Bodies{"c"});
 }
 
@@ -610,7 +613,7 @@ TEST_CASE("queues: views follow from the records, at every write and takeover") 
         case 6: {
           ReceiveMessages wanted{queue, 1 + static_cast<uint32_t>(prng.below(3))};
           wanted.ticket = 1 + prng.below(3);
-          wanted.turn = prng.below(3);
+          wanted.turn = prng.below(3) << kSendingBits;
           const Evaluation evaluation = leader.call(Box(wanted));
           if (const auto got = changed<Box<Received>>(evaluation)) {
             for (const QueuedMessage& message : (*got)->messages) held.emplace_back(queue, message);

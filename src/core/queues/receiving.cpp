@@ -27,20 +27,23 @@ void hand_out(MessageDraft& draft, const QueueView& queue, const ReceiveMessages
 }
 
 // What this very call was granted before, when its answer was lost, it gets once more, with another receipt: whoever
-// still hears the lost answer, and gives it back as nobody's, has the former one.
-bool granted_before(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
-                    std::vector<QueuedMessage>& messages) {
-  if (receive.ticket == 0 || mutated(Mutation::kTurnIgnored)) return false;
-  auto it = queue.tickets.lower_bound({receive.ticket, receive.turn, MessageId()});
+// still hears the lost answer, and gives it back as nobody's, has the former one. False: a later sending of the call has
+// been here, and this one is answered to nobody.
+bool grant_again(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
+                 std::vector<QueuedMessage>& messages) {
+  if (receive.ticket == 0 || mutated(Mutation::kTurnIgnored)) return true;
+  const auto call = [](uint64_t turn) { return turn >> kSendingBits; };
+  auto it = queue.tickets.lower_bound({receive.ticket, call(receive.turn) << kSendingBits, MessageId()});
   for (; it != queue.tickets.end(); ++it) {
     const auto& [ticket, turn, id] = *it;
-    if (ticket != receive.ticket || turn != receive.turn) break;
+    if (ticket != receive.ticket || call(turn) != call(receive.turn)) break;
+    if (turn > receive.turn) return false;
     const std::string key = message_key(queue.number, id);
     if (draft.changed(key)) continue;  // it settles it
     const std::optional<StoredDelivery> delivery = delivery_of(draft.find(key, Space::kDeliveries));
     if (delivery) hand_out(draft, queue, receive, id, *delivery, messages);
   }
-  return !messages.empty();
+  return true;
 }
 
 size_t most_to_grant(const QueueView& queue, const ReceiveMessages& receive) {
@@ -91,8 +94,9 @@ Evaluation QueuesSpace::effects_of(Box<ReceiveMessages>& receive, const WriteVie
   if (queue == nullptr) return no_queue(receive->queue);
   Received received{receive->queue, {}, {}};
   received.settled = settle_all(draft, *queue, receive->settlings);
-  if (!granted_before(draft, *queue, *receive, received.messages))
-    grant(draft, *queue, *receive, received.messages);
+  if (!grant_again(draft, *queue, *receive, received.messages))
+    return Failed{ErrorCode::kTimedOut, Outcome::kUnknown, "this call has been sent again since"};
+  if (received.messages.empty()) grant(draft, *queue, *receive, received.messages);
   Change change{draft.take_effects(), Box(std::move(received))};
   change.makes_room = true;
   return change;
