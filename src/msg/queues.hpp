@@ -89,6 +89,7 @@ struct SettleMessages {
   std::string queue;
   std::vector<Settling> settlings;  // 1 to limits::kMessagesAtOnce; each for itself ...
   bool atomic = false;              // ... or all or none
+  uint64_t ticket = 0;  // not 0: and whatever is in flight under it is refused, since who had it has gone
 };
 inline constexpr int kSendingBits = 16;
 // Granted to who asks: the first ones that are ready. Where none is, the call waits for them at the leader.

@@ -86,6 +86,16 @@ std::vector<Settled::One> settle_all(MessageDraft& draft, const QueueView& queue
   return results;
 }
 
+void refuse_all(MessageDraft& draft, const QueueView& queue, uint64_t its_ticket) {
+  auto it = queue.tickets.lower_bound({its_ticket, 0, MessageId()});
+  for (; it != queue.tickets.end() && std::get<0>(*it) == its_ticket; ++it) {
+    const MessageId& id = std::get<2>(*it);
+    const auto delivery = delivery_of(draft.find(message_key(queue.number, id), Space::kDeliveries));
+    if (delivery)
+      settle(draft, queue, {Settling::Kind::kNack, id, delivery->receipt, 0, "its consumer has gone"});
+  }
+}
+
 }  // namespace
 
 Evaluation QueuesSpace::effects_of(Box<ReceiveMessages>& receive, const WriteView& view) {
@@ -107,6 +117,7 @@ Evaluation QueuesSpace::effects_of(Box<SettleMessages>& settle, const WriteView&
   const QueueView* queue = draft.queues().find(settle->queue);
   if (queue == nullptr) return no_queue(settle->queue);
   Settled settled{settle_all(draft, *queue, settle->settlings), false};
+  if (settle->ticket != 0) refuse_all(draft, *queue, settle->ticket);
   settled.refused = settle->atomic &&
                     std::any_of(settled.results.begin(), settled.results.end(),
                                 [](const Settled::One& one) { return one.result != SettleResult::kDone; });

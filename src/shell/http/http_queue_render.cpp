@@ -127,6 +127,16 @@ HttpResponse raw_message(const QueuedMessage& message) {
 
 }  // namespace
 
+std::string message_line(const QueuedMessage& message) {
+  JsonWriter json;
+  json.begin_object().key("message");
+  write_message(json, message, false);
+  json.end_object();
+  std::string line = json.take();
+  line += '\n';
+  return line;
+}
+
 HttpResponse QueueRenderer::operator()(const QueueMade& made) const {
   JsonWriter json;
   json.begin_object().bytes_member("name", plan_.text);

@@ -236,6 +236,8 @@ constexpr KnownParameter kParameters[] = {
      [](Query& q, std::string v) { return set_text(q.message.dedup, std::move(v), limits::kDedupBytes); }},
     {"create", kQueryCreate, [](Query& q, std::string v) { return set_flag(q.create, v); }},
     {"max", kQueryMax, [](Query& q, std::string v) { return set_number(q.max, v, limits::kMessagesAtOnce); }},
+    {"credit", kQueryCredit,
+     [](Query& q, std::string v) { return set_number(q.max, v, limits::kMessagesAtOnce); }},
     {"max", kQueryKickMax, [](Query& q, std::string v) { return set_number(q.max, v, limits::kKicked); }},
     {"ttr", kQueryTtr, set_ttr},
     {"raw", kQueryRaw, [](Query& q, std::string v) { return set_flag(q.raw, v); }},
