@@ -17,9 +17,9 @@
 
 namespace kvd::sim {
 
-class QueueClients final : public ServiceClients {
+class ZkQueueClients final : public ServiceClients {
  public:
-  QueueClients(SimContext& context, ServiceCalls& calls);
+  ZkQueueClients(SimContext& context, ServiceCalls& calls);
 
   void start() override;
   void on_zookeeper_changed() override;

@@ -1,6 +1,6 @@
-// See queue_clients.hpp. A client puts an entry into one of the queues, takes one of the same, keeps it for a while,
+// See zk_queue_clients.hpp. A client puts an entry into one of the queues, takes one of the same, keeps it for a while,
 // says that it is done or lets go of it, thinks, and begins again through other servers.
-#include "queue_clients.hpp"
+#include "zk_queue_clients.hpp"
 
 #include <fmt/format.h>
 
@@ -15,22 +15,22 @@ constexpr int kEntryWaitMs = 1000;
 
 }  // namespace
 
-QueueClients::QueueClients(SimContext& context, ServiceCalls& calls)
+ZkQueueClients::ZkQueueClients(SimContext& context, ServiceCalls& calls)
     : ServiceClients(context, calls, static_cast<uint64_t>(context.options.zkqueues) + 41) {
   clients_.resize(static_cast<size_t>(context.options.zkqueues));
 }
 
-void QueueClients::start() {
+void ZkQueueClients::start() {
   for (size_t i = 0; i < clients_.size(); ++i) think(static_cast<int>(i));
 }
 
-void QueueClients::think(int index) {
+void ZkQueueClients::think(int index) {
   clients_[index].entry.clear();
   within(kThinkMost, [this, index] { put(index); });
 }
 
 // Whether it was put or not, it takes one.
-void QueueClients::put(int index) {
+void ZkQueueClients::put(int index) {
   const bool locking = prng_.one_in(2);
   calls_.call(
       any_server(),
@@ -45,13 +45,13 @@ void QueueClients::put(int index) {
 
 // ---- out of the plain queue ----
 
-void QueueClients::take(int index) {
+void ZkQueueClients::take(int index) {
   ++unheard_;
   calls_.call(any_server(), fmt::format("POST zkqueues/mail/take?wait={}", kEntryWaitMs),
               [this, index](const ServiceReply* reply) { hear_taken(index, reply); });
 }
 
-void QueueClients::hear_taken(int index, const ServiceReply* reply) {
+void ZkQueueClients::hear_taken(int index, const ServiceReply* reply) {
   think(index);
   if (reply == nullptr || reply->answer.status == kvd::ServiceStatus::kUnknown) return;
   --unheard_;
@@ -63,7 +63,7 @@ void QueueClients::hear_taken(int index, const ServiceReply* reply) {
 
 // ---- out of the locking queue ----
 
-void QueueClients::hold(int index) {
+void ZkQueueClients::hold(int index) {
   Client& client = clients_[index];
   client.session.clear();
   client.server = any_server();
@@ -76,7 +76,7 @@ void QueueClients::hold(int index) {
                             });
 }
 
-void QueueClients::hear_line(int index, Instant asked, const ServiceReply& reply) {
+void ZkQueueClients::hear_line(int index, Instant asked, const ServiceReply& reply) {
   Client& client = clients_[index];
   const std::string state = reply.line ? member_of(reply.answer, "state") : "";
   if (state == "held" && client.entry.empty()) {
@@ -92,7 +92,7 @@ void QueueClients::hear_line(int index, Instant asked, const ServiceReply& reply
   }
 }
 
-void QueueClients::lock_by_session(int index) {
+void ZkQueueClients::lock_by_session(int index) {
   open_session(any_server(), kEntryTtl, [this, index](const std::string& id) {
     if (id.empty()) return think(index);
     clients_[index].session = id;
@@ -107,7 +107,7 @@ void QueueClients::lock_by_session(int index) {
   });
 }
 
-void QueueClients::given(int index, const ServiceAnswer& answer, Instant asked) {
+void ZkQueueClients::given(int index, const ServiceAnswer& answer, Instant asked) {
   Client& client = clients_[index];
   client.entry = member_of(answer, "entry");
   client.fence = number_of(answer, "fence");
@@ -123,7 +123,7 @@ void QueueClients::given(int index, const ServiceAnswer& answer, Instant asked) 
 }
 
 // Who has it by a session goes on with the answer, who has it by a connection with its last line.
-void QueueClients::finish(int index) {
+void ZkQueueClients::finish(int index) {
   const Client& client = clients_[index];
   const bool by_session = !client.session.empty();
   to_be_done_.insert(client.entry);
@@ -138,7 +138,7 @@ void QueueClients::finish(int index) {
               });
 }
 
-void QueueClients::hear_finished(const std::string& entry, const ServiceReply* reply) {
+void ZkQueueClients::hear_finished(const std::string& entry, const ServiceReply* reply) {
   if (reply == nullptr || reply->answer.status != kvd::ServiceStatus::kDone) return;
   if (tree().contains("/jobs/entries/" + entry))
     wrong(fmt::format("{} is there although it was told as done", entry));
@@ -146,7 +146,7 @@ void QueueClients::hear_finished(const std::string& entry, const ServiceReply* r
 
 // ---- the referee ----
 
-std::set<std::string> QueueClients::names_below(const std::string& path) const {
+std::set<std::string> ZkQueueClients::names_below(const std::string& path) const {
   std::set<std::string> names;
   const std::string below = path + "/";
   for (auto it = tree().lower_bound(below); it != tree().end() && it->first.starts_with(below); ++it)
@@ -154,7 +154,7 @@ std::set<std::string> QueueClients::names_below(const std::string& path) const {
   return names;
 }
 
-void QueueClients::on_zookeeper_changed() {
+void ZkQueueClients::on_zookeeper_changed() {
   std::set<std::string> plain = names_below("/mail");
   for (const std::string& name : plain_) vanished_ += !plain.contains(name);
   plain_ = std::move(plain);
@@ -168,11 +168,11 @@ void QueueClients::on_zookeeper_changed() {
   entries_ = std::move(entries);
 }
 
-void QueueClients::on_progress_expected() {
+void ZkQueueClients::on_progress_expected() {
   for (Client& client : clients_) client.entries_since = 0;
 }
 
-std::string QueueClients::stuck() const {
+std::string ZkQueueClients::stuck() const {
   for (size_t i = 0; i < clients_.size(); ++i) {
     if (clients_[i].entries_since == 0) return fmt::format("queue client {} gets no entry; ", i);
   }
