@@ -80,6 +80,10 @@ enum class Mutation : uint8_t {
   kDeadTwice,             //     ... stays where it was when it goes where the dead go
   kReceiptIgnored,        //     whoever had a message once may settle it
   kAttemptsSoft,          //     a message is refused as often as anybody likes
+  kGrantOfCommitted,      //  8: messages are granted by what is committed, whatever the tail makes of them
+  kReadyUnsorted,         //     ... the second one that is ready before the first
+  kLaneLoose,             //     messages of one group are granted side by side
+  kPurgeLate,             //     a queue that is emptied loses what is sent to it later, too
   kDedupOfCommitted,      //  8: names of sends are held against committed ones only
   kTurnIgnored,           //     a receive that is repeated gets other messages
   kWaitersForgotten,      //     who waits for a message is not told of one

@@ -419,6 +419,8 @@ std::vector<Record> Node::items() const {
   return all;
 }
 
+const Store& Node::store() const { return parts_->replica.store(); }
+
 Status Node::Parts::status() const {
   Status status;
   status.self = config.self;

@@ -12,6 +12,8 @@
 
 namespace kvd {
 
+class Store;  // core/replica/store.hpp
+
 // What checkers (simulator, tests) may look at. Pointers live until the next pump().
 struct NodeView {
   Member self;
@@ -54,6 +56,8 @@ class Node {
   EntryPointer entry_at(Revision revision) const;
   // The visible store, in key order.
   std::vector<Record> items() const;
+  // All of it, with what is derived of it; while this node leads, that is of its log's end.
+  const Store& store() const;
 
  private:
   struct Parts;

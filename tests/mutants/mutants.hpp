@@ -129,6 +129,16 @@ inline constexpr const char* kTermed =
 inline constexpr const char* kHolding =
     KVD_BUSY "holds=8 crash_us=2000000 down_us_max=300000 delay_us_max=30000 clients=1";
 
+// Messages are sent and granted, and much of that is not committed yet.
+inline constexpr const char* kQueued =
+    KVD_BUSY "queues=8 crash_us=2000000 down_us_max=300000 delay_us_max=30000 clients=1";
+// ... by leaders that are deposed without knowing it.
+inline constexpr const char* kQueuedDeposed =
+    KVD_BUSY "queues=8 isolate_us=400000 fault_us_max=600000 hunt_leader=90 delay_us_max=10000 clients=1";
+// ... while links break.
+inline constexpr const char* kQueuedCut = KVD_BUSY
+    "queues=8 reset_us=200000 half_open_us=400000 moves=10 delay_us_max=10000 clients=2 timeout_us=1000000";
+
 // Clients of one service contend while their servers are cut off from ZooKeeper, which soon forgets them.
 #define KVD_CUT_OFF KVD_BUSY "zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000 "
 inline constexpr const char* kContended = KVD_CUT_OFF "locks=5";
@@ -207,6 +217,19 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kFormerHoldEnds, "former_hold_ends", kHolding, 20},
     {Mutation::kHoldUnrenewed, "hold_unrenewed", kHolding, 20},
     {Mutation::kHoldKept, "hold_kept", kHolding, 20},
+    {Mutation::kForesightKept, "foresight_kept", kQueuedDeposed, 40},
+    {Mutation::kDeadDropped, "dead_dropped", kQueued, 20},
+    {Mutation::kDeadTwice, "dead_twice", kQueued, 20},
+    {Mutation::kReceiptIgnored, "receipt_ignored", kQueued, 20},
+    {Mutation::kAttemptsSoft, "attempts_soft", kQueued, 20},
+    {Mutation::kGrantOfCommitted, "grant_of_committed", kQueued, 20},
+    {Mutation::kReadyUnsorted, "ready_unsorted", kQueued, 20},
+    {Mutation::kLaneLoose, "lane_loose", kQueued, 20},
+    {Mutation::kPurgeLate, "purge_late", kQueued, 20},
+    {Mutation::kDedupOfCommitted, "dedup_of_committed", kQueued, 20},
+    {Mutation::kTurnIgnored, "turn_ignored", kQueuedCut, 40},
+    {Mutation::kWaitersForgotten, "waiters_forgotten", kQueued, 40},
+    {Mutation::kGhostGrant, "ghost_grant", kQueued, 40},
     {Mutation::kTermOutlivesKey, "term_outlives_key", kTermed, 20},
     {Mutation::kTermKept, "term_kept", kTermed, 20},
     {Mutation::kExpiredEarly, "expired_early", kTermed, 20},

@@ -112,6 +112,7 @@ constexpr Field kFields[] = {
     {"watch_page", &Options::watch_page},
     {"terms", &Options::terms},
     {"holds", &Options::holds},
+    {"queues", &Options::queues},
 };
 
 int64_t pick(Prng& prng, std::initializer_list<int64_t> choices) {
@@ -269,6 +270,7 @@ Options draw_options(Prng& prng) {
   options.terms = prng.one_in(3) ? prng.between(1, 4) : 0;
   options.holds = prng.one_in(3) ? prng.between(1, 4) : 0;
   options.rate_ppm = prng.one_in(3) ? 500 : 0;
+  options.queues = prng.one_in(3) ? prng.between(1, 4) : 0;
   return options;
 }
 

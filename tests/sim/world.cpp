@@ -11,6 +11,7 @@
 #include "msg/text.hpp"
 #include "msg/znodes.hpp"
 #include "nemesis.hpp"
+#include "queue_rebuilt.hpp"
 #include "support/store_client.hpp"
 
 namespace kvd::sim {
@@ -19,6 +20,7 @@ namespace {
 constexpr Duration kStopPatience = seconds(10);  // then a supervisor kills who does not stop
 constexpr uint64_t kEventsMax = 30'000'000;
 constexpr uint64_t kSearchSteps = 2'000'000;
+constexpr uint64_t kViewsChecked = 50;        // one of so many turns
 constexpr uint64_t kTogetherSteps = 100'000;  // each makes a copy of what it is about
 
 Tuning tuning_of(const Options& options) {
@@ -87,6 +89,7 @@ World::World(SimContext& context)
                      [this] { return workload_.acknowledged(); }),
       term_clients_(context, *this, checkers_),
       hold_clients_(context, *this, checkers_),
+      queue_clients_(context, *this, checkers_),
       service_calls_(context, {[this](int server, NodeInput input) { deliver(server, std::move(input)); },
                                [this](int server) { return is_alive(server) && !is_paused(server); },
                                [this](int server) { return is_alive(server); },
@@ -113,6 +116,7 @@ RunResult World::run() {
   watch_clients_.start();
   term_clients_.start();
   hold_clients_.start();
+  queue_clients_.start();
   for (auto& clients : service_clients_) clients->start();
   nemesis.start();
   context_.queue.after(Duration(context_.options.fault_phase_us), [this] { begin_core(); });
@@ -199,6 +203,7 @@ void World::die(int server, bool host_too, bool closes_session, Duration away) {
   watch_clients_.on_process_died(server, false);
   term_clients_.on_process_died(server);
   hold_clients_.on_process_died(server);
+  queue_clients_.on_process_died(server);
   service_calls_.on_process_died(server);
   if (server == twin()) return;
   context_.queue.after(away, [this, server] {
@@ -339,6 +344,15 @@ void World::on_turn(int server) {
   kept_[server] = view.self;
   checkers_.on_turn(server, view);
   watch_clients_.on_turn(server, view.commit);
+  check_views(server);
+}
+
+// Now and then: each time would cost as much as all else.
+void World::check_views(int server) {
+  if (context_.options.queues == 0 || !context_.prng.one_in(kViewsChecked)) return;
+  const std::string why = judge_views(processes_[server]->node());
+  if (!why.empty())
+    context_.fail(Verdict::kCorrectness, fmt::format("s{}'s views of queues: {}", server, why));
 }
 
 void World::perform(int server, NodeEffect effect) {
@@ -358,7 +372,9 @@ void World::perform(int server, NodeEffect effect) {
   } else if (auto* exit = std::get_if<Exit>(&effect)) {
     on_exit(server, *exit);
   } else if (auto reply = answer_of_store(effect)) {
-    if (pipelines_.on_reply(server, *reply) || term_clients_.on_reply(server, *reply)) return;
+    if (pipelines_.on_reply(server, *reply) || term_clients_.on_reply(server, *reply) ||
+        queue_clients_.on_reply(server, *reply))
+      return;
     auto asked = status_requests_.find(reply->id);
     if (asked == status_requests_.end()) {
       workload_.on_reply(server, std::move(*reply));

@@ -16,6 +16,7 @@
 #include "network.hpp"
 #include "pipelines.hpp"
 #include "process.hpp"
+#include "queue_clients.hpp"
 #include "service_clients.hpp"
 #include "sim_disk.hpp"
 #include "term_clients.hpp"
@@ -88,6 +89,7 @@ class World final : public Hosts, public ProcessOwner {
   void start(int server);
   void die(int server, bool host_too, bool closes_session, Duration away);
   void on_exit(int server, const Exit& exit);
+  void check_views(int server);
   void on_zookeeper_changed();
   void cut_off_now_and_then(const Register& config);
   // world_end.cpp: after the faults.
@@ -128,6 +130,7 @@ class World final : public Hosts, public ProcessOwner {
   WatchClients watch_clients_;
   TermClients term_clients_;
   HoldClients hold_clients_;
+  QueueClients queue_clients_;
   ServiceCalls service_calls_;
   std::vector<std::unique_ptr<ServiceClients>> service_clients_;
   std::map<RequestId, int> status_requests_;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/big_endian.hpp"
+#include "core/mutation.hpp"
 #include "core/queues/message_draft.hpp"
 #include "core/queues/queue_spaces.hpp"
 #include "core/replica/key_effects.hpp"
@@ -108,7 +109,8 @@ Evaluation QueuesSpace::effects_of(PurgeMessages& purge, const WriteView& view) 
     const uint64_t count = queue->messages;
     if (count == 0) return no_effect(MessagesPurged{});
     const Record* now = view.latest(queue_key(purge.queue), kSpace);
-    draft.set(queue_record(purge.queue, {view.next.value, queue->config}, now, view.next));
+    const uint64_t number = mutated(Mutation::kPurgeLate) ? queue->number : view.next.value;
+    draft.set(queue_record(purge.queue, {number, queue->config}, now, view.next));
     empty_number(draft, queue->number, false);
     return Change{draft.take_effects(), MessagesPurged{count, false}, true};
   }

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "base/check.hpp"
+#include "core/mutation.hpp"
 
 namespace kvd {
 namespace {
@@ -13,6 +14,7 @@ constexpr size_t kFreedAtOnce = 1024;
 
 // Whose lane a message is in; none: it goes its own way.
 std::optional<std::string_view> lane_of(const QueueView& queue, std::string_view group) {
+  if (mutated(Mutation::kLaneLoose)) return std::nullopt;
   if (queue.config.fifo) return std::string_view();
   return group.empty() ? std::nullopt : std::optional(group);
 }

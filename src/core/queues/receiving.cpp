@@ -60,7 +60,9 @@ void grant(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& r
            std::vector<QueuedMessage>& messages) {
   const size_t most = most_to_grant(queue, receive);
   size_t bytes = 0;
-  for (auto it = queue.ready.begin(); it != queue.ready.end() && messages.size() < most; ++it) {
+  auto it = queue.ready.begin();
+  if (mutated(Mutation::kReadyUnsorted) && queue.ready.size() > 1) ++it;
+  for (; it != queue.ready.end() && messages.size() < most; ++it) {
     const std::string key = message_key(queue.number, it->id());
     if (draft.changed(key)) continue;
     const Record* message = draft.find(key, Space::kMessages);

@@ -55,6 +55,7 @@ bool discard(MessageDraft& draft, const QueueView& queue, uint64_t messages, uin
 }
 
 std::optional<Failed> no_room_in(MessageDraft& draft, const SentTo& queue) {
+  if (draft.added(queue.number) == 0) return std::nullopt;  // all of it was sent before
   const uint64_t messages = (queue.view != nullptr ? queue.view->messages : 0) + draft.added(queue.number);
   const uint64_t bytes = (queue.view != nullptr ? queue.view->bytes : 0) + draft.added_bytes(queue.number);
   if (!beyond_bounds(queue.config, messages, bytes)) return std::nullopt;

@@ -228,8 +228,11 @@ void Replica::step_down(const std::string& why) {
     const bool write = read.answer && read.revision == Revision();
     const auto sender = senders_.find(read.from);
     const bool overtaken = write && sender != senders_.end() && sender->second.appended > read.after;
-    refuse(read.token, overtaken ? ErrorCode::kSteppedDown : ErrorCode::kNoLeader, Outcome::kNotApplied,
-           "this server stopped leading: try again");
+    // A receive that waited in vain may have settled something before.
+    const auto* received = read.answer ? std::get_if<Box<Received>>(&*read.answer) : nullptr;
+    const bool settled = received != nullptr && !(*received)->settled.empty();
+    refuse(read.token, overtaken || settled ? ErrorCode::kSteppedDown : ErrorCode::kNoLeader,
+           settled ? Outcome::kUnknown : Outcome::kNotApplied, "this server stopped leading: try again");
   }
   for (auto& [link, sender] : senders_) sender = Sender{sender.newest, sender.newest + 1, Revision()};
   following().heard = out_.now;

@@ -23,6 +23,13 @@ Received* received_by(Evaluation& evaluation) {
   return received != nullptr ? &**received : nullptr;
 }
 
+// What it has settled is done, whatever becomes of the rest of it (rule 12).
+void leave_in_doubt(Evaluation& evaluation) {
+  Answer* answer = answer_of(evaluation);
+  auto* failed = answer != nullptr ? std::get_if<Failed>(answer) : std::get_if<Failed>(&evaluation);
+  if (failed != nullptr) failed->outcome = Outcome::kUnknown;
+}
+
 const ReceiveMessages& receive_of(const WaitingReceive& waiting) {
   return *std::get<Box<ReceiveMessages>>(waiting.message.operation);
 }
@@ -72,6 +79,7 @@ void Replica::serve_receives(const std::string& queue) {
     const bool last = line->size() == 1;
     const WaitingReceive served = all.take(*line, it++);
     if (received != nullptr) received->settled = served.settled;
+    if (!served.settled.empty()) leave_in_doubt(evaluation);
     carry_out(served.message, std::move(evaluation));
     if (last) return;
   }

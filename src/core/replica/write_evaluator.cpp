@@ -28,10 +28,12 @@ Evaluation evaluate_in_its_space(Op& operation, const WriteView& view) {
   }
 }
 
+bool foresees() { return !mutated(Mutation::kGrantOfCommitted); }
+
 }  // namespace
 
 WriteEvaluator::WriteEvaluator(const Log& log, Store& store, Revision committed) : log_(log), store_(store) {
-  store_.foresee(true);
+  store_.foresee(foresees());
   for (uint64_t r = committed.value + 1; r <= log.last().revision.value; ++r)
     note_appended(*log.at(Revision(r)));
 }
@@ -39,7 +41,7 @@ WriteEvaluator::WriteEvaluator(const Log& log, Store& store, Revision committed)
 // What was foreseen and is not committed is taken back from the views: first everything that is not so, then the
 // queues, then what is.
 WriteEvaluator::~WriteEvaluator() {
-  if (!mutated(Mutation::kForesightKept)) {
+  if (foresees() && !mutated(Mutation::kForesightKept)) {
     std::set<std::string> messages;
     for (const Space space : {Space::kMessages, Space::kDeliveries})
       tail_.effects(space).each([&](const Record& effect) { messages.emplace(effect.key()); });
@@ -66,7 +68,7 @@ void WriteEvaluator::note_appended(const Entry& entry) {
   tail_.note(entry);
   const auto find = [this](std::string_view key, Space space) { return latest(key, space); };
   for (const Record& effect : entry.effects) {
-    const bool viewed = of_queues(effect.space());
+    const bool viewed = of_queues(effect.space()) && foresees();
     if (viewed) view_queues(store_.queues(), effect, false, find);
     tail_.note(effect);
     if (viewed) view_queues(store_.queues(), effect, true, find);

@@ -1,0 +1,68 @@
+// See queue_wishes.hpp.
+#include "queue_wishes.hpp"
+
+#include <vector>
+
+namespace kvd::sim {
+namespace {
+
+template <class Map, class Key>
+bool take_one(Map& wishes, const Key& key) {
+  const auto wish = wishes.find(key);
+  if (wish == wishes.end() || wish->second == 0) return false;
+  --wish->second;
+  return true;
+}
+
+}  // namespace
+
+void QueueWishes::note(const std::vector<Settling>& settlings) {
+  for (const Settling& settling : settlings) {
+    settled_[granted(settling)][static_cast<size_t>(settling.kind)] = true;
+    if (settling.kind == Settling::Kind::kNack) nacks_[granted(settling)].insert(settling.ms);
+  }
+}
+
+void QueueWishes::note(const Operation& operation) {
+  if (const auto* send = std::get_if<Box<SendMessages>>(&operation)) {
+    for (const NewMessage& message : (*send)->messages)
+      sent_.emplace(std::string(message.body.view()), message.dedup);
+  } else if (const auto* receive = std::get_if<Box<ReceiveMessages>>(&operation)) {
+    note((*receive)->settlings);
+  } else if (const auto* settle = std::get_if<Box<SettleMessages>>(&operation)) {
+    note((*settle)->settlings);
+  } else if (const auto* purge = std::get_if<PurgeMessages>(&operation)) {
+    ++purges_[{purge->queue, purge->state}];
+  } else if (const auto* remove = std::get_if<DeleteQueue>(&operation)) {
+    ++deletes_[remove->name];
+  } else if (const auto* kick = std::get_if<KickMessages>(&operation)) {
+    ++kicks_[{kick->queue, kick->state, kick->to}];
+  }
+}
+
+bool QueueWishes::settled(const Granted& which, Settling::Kind kind) const {
+  const auto wish = settled_.find(which);
+  return wish != settled_.end() && wish->second[static_cast<size_t>(kind)];
+}
+
+bool QueueWishes::nacked(const Granted& which, std::optional<uint64_t> ms) const {
+  const auto wish = nacks_.find(which);
+  return wish != nacks_.end() && wish->second.contains(ms);
+}
+
+const std::string* QueueWishes::sent(std::string_view body) const {
+  const auto wish = sent_.find(body);
+  return wish == sent_.end() ? nullptr : &wish->second;
+}
+
+bool QueueWishes::take_purge(const std::string& queue, std::optional<MessageState> state) {
+  return take_one(purges_, Emptying(queue, state));
+}
+
+bool QueueWishes::take_delete(const std::string& queue) { return take_one(deletes_, queue); }
+
+bool QueueWishes::take_kick(const std::string& queue, MessageState state, const std::string& to) {
+  return take_one(kicks_, std::tuple(queue, state, to));
+}
+
+}  // namespace kvd::sim

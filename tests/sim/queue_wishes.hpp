@@ -1,0 +1,56 @@
+// What clients of queues have asked for, so that the model of queues can tell what became of a message from what should
+// not have: an acknowledged message and one that was dropped look the same in the log.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "msg/client.hpp"
+
+namespace kvd::sim {
+
+// A message under one of its grants.
+struct Granted {
+  MessageId id;
+  uint64_t receipt = 0;
+  auto operator<=>(const Granted&) const = default;
+};
+// The message of a settling, under the grant that it names.
+inline Granted granted(const Settling& settling) { return {settling.id, settling.receipt}; }
+
+class QueueWishes {
+ public:
+  void note(
+      const Operation& operation);  // it is asked for, once or, with an idempotency key, until it is answered
+
+  bool settled(const Granted& which, Settling::Kind kind) const;
+  // A refusal with this wait, or with the queue's.
+  bool nacked(const Granted& which, std::optional<uint64_t> ms) const;
+  // The dedup name with which this body is to be sent, or empty; null: nobody sends it.
+  const std::string* sent(std::string_view body) const;
+  // Each is done once for each time that it was asked for. False: it was not asked for so often.
+  bool take_purge(const std::string& queue, std::optional<MessageState> state);
+  bool take_delete(const std::string& queue);
+  // As a purge, but that one wish may find nothing.
+  bool take_kick(const std::string& queue, MessageState state, const std::string& to);
+
+ private:
+  using Kinds = std::array<bool, 5>;
+  using Emptying = std::pair<std::string, std::optional<MessageState>>;
+  void note(const std::vector<Settling>& settlings);
+
+  std::map<Granted, Kinds> settled_;
+  std::map<Granted, std::set<std::optional<uint64_t>>> nacks_;
+  std::map<std::string, std::string, std::less<>> sent_;  // dedup names by body
+  std::map<Emptying, uint64_t> purges_;
+  std::map<std::string, uint64_t> deletes_;
+  std::map<std::tuple<std::string, MessageState, std::string>, uint64_t> kicks_;
+};
+
+}  // namespace kvd::sim
