@@ -252,7 +252,8 @@ struct Answered {  // from replica; and from the KV router, to an Ask
   Revision revision;
   bool local = false;  // to a Read that was not linear
 };
-// From watch, the lease keeper and the consumers: to be done by the leader, and answered to who asks (Answered), by its token. A
+// From watch, the lease keeper and the consumers: to be done by the leader, and answered to who asks (Answered), by its
+// token. A
 // write whose answer is lost is not repeated.
 struct Ask {
   enum class By : uint8_t { kWatch, kLeaseKeeper, kConsumers } by = By::kWatch;

@@ -132,8 +132,9 @@ inline void check_value(Decoder& decoder, const KickMessages& kick) {
   check_queue(decoder, kick.queue);
   check_text(decoder, "queue's name", kick.to, limits::kQueueNameBytes);
   check_number(decoder, "a kick", kick.max, 1, limits::kKicked);
-  if (kick.state != MessageState::kDead && kick.state != MessageState::kDelayed)
-    decoder.fail("a kick of what is not dead and not delayed");
+  const bool ready_here = kick.state == MessageState::kReady && kick.to.empty();
+  if (kick.state == MessageState::kInFlight || ready_here)
+    decoder.fail("a kick of what is ready, or in flight");
 }
 inline void check_value(Decoder& decoder, const PurgeMessages& purge) {
   check_queue(decoder, purge.queue);

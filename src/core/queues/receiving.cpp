@@ -27,8 +27,8 @@ void hand_out(MessageDraft& draft, const QueueView& queue, const ReceiveMessages
 }
 
 // What this very call was granted before, when its answer was lost, it gets once more, with another receipt: whoever
-// still hears the lost answer, and gives it back as nobody's, has the former one. False: a later sending of the call has
-// been here, and this one is answered to nobody.
+// still hears the lost answer, and gives it back as nobody's, has the former one. False: a later sending of the call
+// has been here, and this one is answered to nobody.
 bool grant_again(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
                  std::vector<QueuedMessage>& messages) {
   if (receive.ticket == 0 || mutated(Mutation::kTurnIgnored)) return true;

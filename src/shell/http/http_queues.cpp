@@ -228,6 +228,8 @@ class QueueRequest {
     kick.state = query_.message_state.value_or(kick.state);
     if (query_.max != 0) kick.max = query_.max;
     kick.to = query_.to_queue;
+    if (kick.state == MessageState::kReady && kick.to.empty())
+      return bad_request(request_, "what is ready stays as it is: kick it to another queue, with 'to'");
     return ask(std::move(kick));
   }
 

@@ -181,9 +181,8 @@ std::string set_peek_state(Query& query, std::string value) {
 }
 std::string set_kick_state(Query& query, std::string value) {
   query.message_state = message_state(value);
-  const bool fits =
-      query.message_state == MessageState::kDead || query.message_state == MessageState::kDelayed;
-  return fits ? "" : "dead or delayed";
+  const bool fits = query.message_state && query.message_state != MessageState::kInFlight;
+  return fits ? "" : "dead, delayed or ready";
 }
 std::string set_purge_state(Query& query, std::string value) {
   query.message_state = message_state(value);
