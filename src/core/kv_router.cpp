@@ -206,7 +206,9 @@ void KvRouter::route(Token token, Request& request) {
 
 void KvRouter::send(Token token, Request& request) {
   if (request.receives) {
-    Duration& wait = std::get<Box<ReceiveMessages>>(request.operation)->wait;
+    ReceiveMessages& receive = *std::get<Box<ReceiveMessages>>(request.operation);
+    ++receive.turn;
+    Duration& wait = receive.wait;
     wait = std::clamp(request.deadline - request.beyond_wait - out_.now, Duration(0), wait);
   }
   if (*way_ != kOurselves) {

@@ -46,8 +46,10 @@ enum class Mutation : uint8_t {
   kViewKept,               //     the view of all names outlives the session whose watches kept it
   kReadyTrusted,           //     a `ready` releases whoever meets it, of whichever use of the barrier it is
   kOthersUnchecked,  //     a barrier is completed though others of those that were counted have gone meanwhile
-  kMemberUnwatched,       //     a barrier's member does not watch its own znode, which others may delete
-  kLeftAlone,             //     who leaves a barrier does not wait for the others
+  kMemberUnwatched,  //     a barrier's member does not watch its own znode, which others may delete
+  kLeftAlone,        //     who leaves a barrier does not wait for the others
+  kEntryTakenTwice,  //     an entry of a queue is given out although another one has taken it meanwhile
+  kEntryUnwatched,  //     a connection that has an entry does not watch its own znode, which others may delete
   kSnapshotAnswersMixed,  //     answers out of a snapshot that was given up count for its successor
   kRegisterBelieved,      // 17: whatever register ZooKeeper shows is believed
   kGrowthForgotten,       // 17: a larger in-sync set that was ordered is not remembered

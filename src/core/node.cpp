@@ -48,7 +48,7 @@ struct Node::Parts {
         lease_keeper(out),
         service_router(out),
         sessions(out),
-        services(out, out, out, out, out, out) {}
+        services(out, out, out, out, out, out, out) {}
 
   template <class Actor, class Message>
   bool visit(Actor& actor, Mailbox<Message>& mailbox) {

@@ -48,7 +48,7 @@ class Mailbox {
 };
 
 // Who keeps a collection of the services. Sessions stand before them all.
-enum class ServiceActor : uint8_t { kLocks, kBarriers, kIds, kNames, kTasks, kZnodes, kSessions };
+enum class ServiceActor : uint8_t { kLocks, kBarriers, kIds, kNames, kTasks, kZnodes, kZkQueues, kSessions };
 inline constexpr auto kServiceActors = static_cast<size_t>(ServiceActor::kSessions);  // which is not counted
 constexpr ServiceActor actor_of(Collection collection) {
   switch (collection) {
@@ -69,6 +69,8 @@ constexpr ServiceActor actor_of(Collection collection) {
       return ServiceActor::kTasks;
     case Collection::kZnodes:
       return ServiceActor::kZnodes;
+    case Collection::kZkQueues:
+      return ServiceActor::kZkQueues;
   }
   CHECK(false);
 }

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kEnter = "/enter";
 constexpr std::string_view kLeave = "/leave";
+constexpr std::string_view kTake = "/take";
 
 struct Problem {
   ServiceStatus status = ServiceStatus::kInvalid;
@@ -44,9 +45,12 @@ bool fits(PathShape shape, std::string_view path) {
       return path.ends_with(kEnter);
     case PathShape::kZnodeLeave:
       return path.ends_with(kLeave);
+    case PathShape::kZnodeTake:
+      return path.ends_with(kTake);
     case PathShape::kPool:
       return path.find('/') == std::string_view::npos;
     case PathShape::kPoolId:
+    case PathShape::kZnodeEntry:
       return path.find('/') != std::string_view::npos;
     case PathShape::kTask:
       return !path.empty() && path.find('/') == std::string_view::npos;
@@ -227,7 +231,11 @@ Problem CallReader::take_path() {
     case PathShape::kZnodeLeave:
       path.remove_suffix(kEnter.size());
       return take_znode(path);
+    case PathShape::kZnodeTake:
+      path.remove_suffix(kTake.size());
+      return take_znode(path);
     case PathShape::kZnode:
+    case PathShape::kZnodeEntry:
     case PathShape::kAnyZnode:
     case PathShape::kClientZnode:
     case PathShape::kNewZnode:
@@ -308,6 +316,10 @@ Problem CallReader::judge_holder() {
   if (read_.session && row_.held_by == HeldBy::kNobody) return invalid(row_.not_held);
   if (row_.held_by == HeldBy::kConnection && !read_.hold) return invalid(row_.whose);
   if (read_.hold || read_.session) return {};
+  if (row_.held_by == HeldBy::kSessionOrFence && !read_.call.number(Parameter::kFence))
+    return invalid(fmt::format(
+        "the query parameter 'session' has to name whose {} it is, or 'fence' what a connection holds",
+        row_.whose));
   if (row_.held_by == HeldBy::kSession)
     return invalid(fmt::format("the query parameter 'session' has to name whose {} it is", row_.whose));
   if (row_.held_by == HeldBy::kEither)
@@ -341,6 +353,10 @@ Problem CallReader::judge_body() {
     case BodyKind::kZnode:
       if (read_.call.path.size() + digits + body.size() <= limits::kZkData) return {};
       return {ServiceStatus::kTooLarge, fmt::format("path and data have at most {} bytes", limits::kZkData)};
+    case BodyKind::kEntry:
+      if (body.size() <= limits::kEntryBytes) return {};
+      return {ServiceStatus::kTooLarge,
+              fmt::format("an entry of a queue has at most {} bytes", limits::kEntryBytes)};
   }
   CHECK(false);
 }
@@ -361,6 +377,7 @@ Problem problem_of_place(Collection collection) {
     case Collection::kIds:
     case Collection::kNames:
     case Collection::kZnodes:
+    case Collection::kZkQueues:
       break;
   }
   CHECK(!"every path is one of that collection");

@@ -46,6 +46,7 @@ constexpr ParameterRow kZnodeMode =
     word(kMode, {"persistent", "ephemeral"}, "whether it goes with its session or connection");
 constexpr ParameterRow kDigitsFollow = flag(kSeq, "ten digits follow the path");
 constexpr ParameterRow kWithParents = flag(kParents, "what is missing above is made");
+constexpr ParameterRow kOfLockingQueue = flag(kLocking, "the queue is one of kazoo's LockingQueue");
 constexpr ParameterRow kZnodeView = word(kView, {"data", "children", "stat"}, "what of it");
 
 constexpr CallRow kCalls[] = {
@@ -357,18 +358,60 @@ constexpr CallRow kCalls[] = {
      .path = PathShape::kClientZnode,
      .help = "deletes a znode",
      .parameters = {number(kVersion, 0, INT32_MAX, "the version that it has to have"), kRecursion}},
+
+    {.name = CallName::kPutEntry,
+     .collection = Collection::kZkQueues,
+     .verb = Verb::kPost,
+     .path = PathShape::kZnode,
+     .help = "puts an entry into a queue",
+     .parameters = {number(kPriority, 0, 999, 100, "the smallest comes first"), kOfLockingQueue},
+     .not_held = "'hold' is for who takes an entry: PATH/take",
+     .body = BodyKind::kEntry},
+    {.name = CallName::kListEntries,
+     .collection = Collection::kZkQueues,
+     .verb = Verb::kGet,
+     .path = PathShape::kZnode,
+     .help = "lists the entries of a queue",
+     .parameters = {kOfLockingQueue}},
+    {.name = CallName::kTakeEntry,
+     .collection = Collection::kZkQueues,
+     .verb = Verb::kPost,
+     .path = PathShape::kZnodeTake,
+     .help = "takes the first entry out of a queue",
+     .parameters = {kOfLockingQueue},
+     .held_by = HeldBy::kNobody,
+     .not_held = "only an entry of a locking queue belongs to a session or a connection: locking=1",
+     .waits = Waits::kYes},
+    {.name = CallName::kLockEntry,
+     .collection = Collection::kZkQueues,
+     .verb = Verb::kPost,
+     .path = PathShape::kZnodeTake,
+     .help = "takes the first entry that nobody has, until it is done or given back",
+     .parameters = {kOfLockingQueue},
+     .when = {kLocking, 1},
+     .held_by = HeldBy::kEither,
+     .whose = "for whom?",
+     .waits = Waits::kYes},
+    {.name = CallName::kFinishEntry,
+     .collection = Collection::kZkQueues,
+     .verb = Verb::kDelete,
+     .path = PathShape::kZnodeEntry,
+     .help = "ends an entry that was taken: it is done",
+     .parameters = {number(kFence, 1, INT64_MAX, "that came with the entry")},
+     .held_by = HeldBy::kSessionOrFence,
+     .whose = "entry"},
 };
 
 static_assert([] {
   for (size_t i = 0; i < std::size(kCalls); ++i)
     if (kCalls[i].name != static_cast<CallName>(i)) return false;
-  return std::size(kCalls) == static_cast<size_t>(CallName::kDeleteZnode) + 1;
+  return std::size(kCalls) == static_cast<size_t>(CallName::kFinishEntry) + 1;
 }());
 
 constexpr std::string_view kNames[] = {  // of parameters
-    "candidate", "cversion", "fence",   "format",  "kind",    "max",     "member",
-    "mode",      "name",     "parents", "recurse", "rest",    "retries", "seq",
-    "since",     "size",     "status",  "ttl",     "version", "view",    "zone"};
+    "candidate", "cversion", "fence",   "format",   "kind",    "locking", "max",     "member",
+    "mode",      "name",     "parents", "priority", "recurse", "rest",    "retries", "seq",
+    "since",     "size",     "status",  "ttl",      "version", "view",    "zone"};
 static_assert(std::size(kNames) == static_cast<size_t>(kZone) + 1);
 
 }  // namespace
@@ -388,6 +431,10 @@ std::string_view path_text(PathShape shape) {
       return "/PATH/enter";
     case PathShape::kZnodeLeave:
       return "/PATH/leave";
+    case PathShape::kZnodeTake:
+      return "/PATH/take";
+    case PathShape::kZnodeEntry:
+      return "/PATH/NAME";
     case PathShape::kPool:
       return "/POOL";
     case PathShape::kPoolId:

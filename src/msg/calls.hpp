@@ -59,6 +59,11 @@ enum class CallName : uint8_t {  // in the order of the table
   kStatZnode,
   kSetZnode,
   kDeleteZnode,
+  kPutEntry,
+  kListEntries,
+  kTakeEntry,
+  kLockEntry,
+  kFinishEntry,
 };
 
 enum class Parameter : uint8_t {
@@ -67,11 +72,13 @@ enum class Parameter : uint8_t {
   kFence,
   kFormat,
   kKind,
+  kLocking,
   kMax,
   kMember,
   kMode,
   kName,
   kParents,
+  kPriority,
   kRecurse,
   kRest,
   kRetries,
@@ -114,6 +121,8 @@ enum class PathShape : uint8_t {
   kZnode,  // no own znode of kvd's or ZooKeeper's, and not the root
   kZnodeEnter,
   kZnodeLeave,
+  kZnodeTake,
+  kZnodeEntry,  // one below another
   kPool,
   kPoolId,
   kName,
@@ -131,11 +140,12 @@ std::string_view path_text(PathShape shape);  // as in the manual: "/PATH/enter"
 
 // Who has to be named by the call, or hold it by the connection.
 enum class HeldBy : uint8_t {
-  kAnybody,     // a session may be named, and is renewed by it
-  kNobody,      // no session, no hold
-  kSession,     // a session has to be named
-  kConnection,  // it has to be held
-  kEither,      // one of the two
+  kAnybody,         // a session may be named, and is renewed by it
+  kNobody,          // no session, no hold
+  kSession,         // a session has to be named
+  kSessionOrFence,  // ... or the fence of what a connection holds
+  kConnection,      // it has to be held
+  kEither,          // one of the two
 };
 
 enum class Waits : uint8_t {
@@ -144,7 +154,7 @@ enum class Waits : uint8_t {
   kRefuses  // one might expect that it waits, and it does not
 };
 
-enum class BodyKind : uint8_t { kNone, kName, kTask, kProgress, kZnode };
+enum class BodyKind : uint8_t { kNone, kName, kTask, kProgress, kZnode, kEntry };
 
 // The call is that one when it has this parameter with this value, a flag or one of several words.
 struct Selector {

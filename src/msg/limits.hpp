@@ -112,6 +112,8 @@ inline constexpr size_t kTaskBytes = 60u << 10;
 inline constexpr size_t kTaskProgressBytes = 256;
 inline constexpr size_t kTasksKept = 4096;  // of those that are over
 static_assert(kTaskBytes + 3 * 1024 < kZkData);
+inline constexpr size_t kEntryBytes = 60u << 10;  // of an entry of a queue in ZooKeeper; more: 413
+static_assert(kEntryBytes + kKeyBytes + 64 < kZkData);
 // Of all znodes of a standalone server: paths, data, and what one more takes besides.
 inline constexpr size_t kZnodesBytes = 1u << 30;
 inline constexpr size_t kZnodeOverhead = 256;

@@ -206,6 +206,8 @@ const char* collection_name(Collection collection) {
       return "workers";
     case Collection::kZnodes:
       return "znodes";
+    case Collection::kZkQueues:
+      return "zkqueues";
   }
   CHECK(false);
 }

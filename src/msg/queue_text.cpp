@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "msg/text.hpp"
+
 namespace kvd {
 namespace {
 
@@ -22,8 +24,8 @@ std::string text_of_new(const NewMessage& message) {
   if (message.priority != NewMessage().priority) out += fmt::format(" priority={}", message.priority);
   if (message.delay_ms != 0) out += fmt::format(" delay={}ms", message.delay_ms);
   if (message.max_age_ms != 0) out += fmt::format(" max_age={}ms", message.max_age_ms);
-  if (!message.group.empty()) out += " group=" + message.group;
-  if (!message.dedup.empty()) out += " dedup=" + message.dedup;
+  if (!message.group.empty()) out += " group=" + quoted(message.group);
+  if (!message.dedup.empty()) out += " dedup=" + quoted(message.dedup);
   return out;
 }
 
@@ -44,44 +46,46 @@ std::string text_of_message(const QueuedMessage& message) {
 }
 
 std::string text_of_info(const QueueInfo& info) {
-  return fmt::format("{} ready={} delayed={} in_flight={} dead={}", info.name, info.ready, info.delayed,
-                     info.in_flight, info.dead);
+  return fmt::format("{} ready={} delayed={} in_flight={} dead={}", quoted(info.name), info.ready,
+                     info.delayed, info.in_flight, info.dead);
 }
 
 }  // namespace
 
-std::string QueueOperationText::operator()(const Box<MakeQueue>& m) const { return "MakeQueue " + m->name; }
+std::string QueueOperationText::operator()(const Box<MakeQueue>& m) const {
+  return "MakeQueue " + quoted(m->name);
+}
 std::string QueueOperationText::operator()(const DeleteQueue& m) const {
-  return "DeleteQueue " + m.name + (m.if_empty ? " if_empty" : "");
+  return "DeleteQueue " + quoted(m.name) + (m.if_empty ? " if_empty" : "");
 }
 std::string QueueOperationText::operator()(const Box<SendMessages>& m) const {
-  return "SendMessages " + m->queue + " " + listed(m->messages, text_of_new);
+  return "SendMessages " + quoted(m->queue) + " " + listed(m->messages, text_of_new);
 }
 std::string QueueOperationText::operator()(const Box<ReceiveMessages>& m) const {
-  return fmt::format("ReceiveMessages {} max={} wait={}ms{}", m->queue, m->max, to_ms(m->wait),
+  return fmt::format("ReceiveMessages {} max={} wait={}ms{}", quoted(m->queue), m->max, to_ms(m->wait),
                      m->settlings.empty() ? "" : " " + listed(m->settlings, text_of_settling));
 }
 std::string QueueOperationText::operator()(const Box<SettleMessages>& m) const {
-  return fmt::format("SettleMessages {} {}{}", m->queue, listed(m->settlings, text_of_settling),
+  return fmt::format("SettleMessages {} {}{}", quoted(m->queue), listed(m->settlings, text_of_settling),
                      m->atomic ? " atomic" : "");
 }
 std::string QueueOperationText::operator()(const KickMessages& m) const {
-  return fmt::format("KickMessages {} {} max={}{}", m.queue, message_state_name(m.state), m.max,
-                     m.to.empty() ? "" : " to=" + m.to);
+  return fmt::format("KickMessages {} {} max={}{}", quoted(m.queue), message_state_name(m.state), m.max,
+                     m.to.empty() ? "" : " to=" + quoted(m.to));
 }
 std::string QueueOperationText::operator()(const PurgeMessages& m) const {
-  return fmt::format("PurgeMessages {} {}", m.queue, m.state ? message_state_name(*m.state) : "all");
+  return fmt::format("PurgeMessages {} {}", quoted(m.queue), m.state ? message_state_name(*m.state) : "all");
 }
-std::string QueueOperationText::operator()(const ReadQueue& m) const { return "ReadQueue " + m.name; }
+std::string QueueOperationText::operator()(const ReadQueue& m) const { return "ReadQueue " + quoted(m.name); }
 std::string QueueOperationText::operator()(const ListQueues& m) const {
-  return fmt::format("ListQueues prefix={} after={} limit={}", m.prefix, m.after, m.limit);
+  return fmt::format("ListQueues prefix={} after={} limit={}", quoted(m.prefix), quoted(m.after), m.limit);
 }
 std::string QueueOperationText::operator()(const PeekMessages& m) const {
-  return fmt::format("PeekMessages {} {} after={} limit={}", m.queue, message_state_name(m.state),
+  return fmt::format("PeekMessages {} {} after={} limit={}", quoted(m.queue), message_state_name(m.state),
                      to_text(m.after), m.limit);
 }
 std::string QueueOperationText::operator()(const PeekMessage& m) const {
-  return fmt::format("PeekMessage {} {}", m.queue, to_text(m.id));
+  return fmt::format("PeekMessage {} {}", quoted(m.queue), to_text(m.id));
 }
 
 std::string QueueAnswerText::operator()(const QueueMade& m) const {

@@ -1,5 +1,5 @@
-// The trace's words for what is said of queues: operations and answers, each on one line. text.hpp is what others use;
-// these are its parts.
+// The trace's words for what is said of queues (text.hpp): names are quoted, bodies are sizes, and of long lists the
+// first ones are shown.
 #pragma once
 #include <string>
 #include <string_view>

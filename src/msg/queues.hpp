@@ -90,15 +90,17 @@ struct SettleMessages {
   std::vector<Settling> settlings;  // 1 to limits::kMessagesAtOnce; each for itself ...
   bool atomic = false;              // ... or all or none
 };
+inline constexpr int kSendingBits = 16;
 // Granted to who asks: the first ones that are ready. Where none is, the call waits for them at the leader.
 struct ReceiveMessages {
   std::string queue;
   uint32_t max = 1;     // 1 to limits::kMessagesAtOnce, and limits::kReceivedBytes of bodies or one message
   Duration wait{0};     // to limits::kWaitMs
   uint64_t ttr_ms = 0;  // 0: the queue's
-  uint64_t ticket =
-      0;  // of who asks, and which of its calls this is: a repeated one gets the same messages; drawn by
-  uint64_t turn = 0;                // the server that the call came to
+  // Who asks, and which of its calls this is, times 2^kSendingBits, and which sending of the call: one that is sent again
+  // gets the same messages. Drawn and counted by the server that the call came to.
+  uint64_t ticket = 0;
+  uint64_t turn = 0;
   uint32_t credit = 0;              // no more than so many in flight under the ticket; 0: no bound
   std::vector<Settling> settlings;  // of the same queue, done before
 };

@@ -27,8 +27,9 @@ enum class Collection : uint8_t {  // the first part of the path behind /v1/
   kTasks,
   kWorkers,
   kZnodes,
+  kZkQueues,
 };
-inline constexpr Collection kLastCollection = Collection::kZnodes;
+inline constexpr Collection kLastCollection = Collection::kZkQueues;
 const char* collection_name(Collection collection);  // as in URLs
 
 enum class Verb : uint8_t { kGet, kPut, kPost, kDelete };

@@ -9,11 +9,7 @@
 #include "msg/znodes.hpp"
 
 namespace kvd {
-namespace {
 
-constexpr size_t kListShown = 4;  // longer lists: the first ones, then how many there are
-
-// On one line and readable, whatever the bytes.
 std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
@@ -28,6 +24,10 @@ std::string quoted(std::string_view text) {
   }
   return out + '"';
 }
+
+namespace {
+
+constexpr size_t kListShown = 4;  // longer lists: the first ones, then how many there are
 
 std::string size_of(std::string_view value) { return fmt::format("{}B", value.size()); }
 std::string size_of(const Bytes& value) { return size_of(value.view()); }

@@ -2,10 +2,13 @@
 // to their sizes; the order of fields is fixed.
 #pragma once
 #include <string>
+#include <string_view>
 
 #include "msg/actors.hpp"
 
 namespace kvd {
+
+std::string quoted(std::string_view text);  // on one line and readable, whatever the bytes
 
 std::string to_text(const Member& member);
 std::string to_text(const Register& content);

@@ -64,7 +64,14 @@ uint64_t random_number() {
   return number;
 }
 
-NodeConfig with_incarnation(NodeConfig config) {
+uint64_t wall_ms() {
+  timespec now{};
+  CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
+  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
+NodeConfig completed(NodeConfig config) {
+  config.wall_at_zero_ms = wall_ms() - uv_hrtime() / 1'000'000;
   while (config.self.member.incarnation.value == 0)
     config.self.member.incarnation = Incarnation(random_number());
   return config;
@@ -137,7 +144,7 @@ struct DebugLine {
 class Daemon {
  public:
   Daemon(const Flags& flags, const DescriptorShares& shares)
-      : log_(flags.log), node_(with_incarnation(flags.node), random_number(), &trace_) {
+      : log_(flags.log), node_(completed(flags.node), random_number(), &trace_) {
     if (log_.tracing()) trace_.enable(kTraceTailLines, [this](std::string_view line) { log_.trace(line); });
     checked_trace = &trace_;
     set_check_hook(print_trace_tail);

@@ -63,6 +63,13 @@ def use_each(server):
         assert good(released)['state'] == 'released', released
         stream.until(state='released')
 
+    say('queues of kazoo')
+    good(server.post('/v1/zkqueues/mail', 'kept'))
+    told['entry'] = good(server.post('/v1/zkqueues/work?locking=1', 'mine'))['entry']
+    mine = good(server.post(f'/v1/zkqueues/work/take?locking=1&session={session}'))
+    assert mine['entry'] <= told['entry'], (mine, told)
+    told['taken'] = mine['fence']
+
     say('tasks')
     task = good(server.post('/v1/tasks?kind=sum', '1 2 3'), (201, 202))['id']
     good(server.post(f'/v1/workers?name=w1&session={session}'))
@@ -102,12 +109,18 @@ def on_disk(binary):
             assert server.get('/v1/znodes/app/mine')[0] == 404
             assert good(server.get('/v1/names/db/main'))['address'] == '10.0.0.5'
             assert server.get('/v1/barriers/deploy?wait=0')[0] == 408
+            work = good(server.get('/v1/zkqueues/work?locking=1'))
+            assert work['entries'] == [before['entry']] and work['taken'] == [], work
+            assert good(server.get('/v1/zkqueues/mail'))['entries'] == ['entry-100-0000000000']
             assert good(server.get(f'/v1/tasks/{before["task"]}'))['state'] == 'done'
             session = server.open_session()
             number = good(server.post('/v1/znodes/app/item-?seq=1'))
             assert number['path'] > before['number'], (number, before)
             lock = good(server.post(f'/v1/locks/db?session={session}'))['fence']
             lent = good(server.post(f'/v1/ids/machines?session={session}&max=16'))['fence']
+            taken = good(server.post(f'/v1/zkqueues/work/take?locking=1&session={session}'))['fence']
+            assert taken > before['taken'], (taken, before)
+            before['taken'] = taken
             assert number['czxid'] > before['czxid'] and lock > before['lock'] and lent > before['id'], (before, lock)
             before.update(number=number['path'], czxid=number['czxid'], lock=lock, id=lent)
         server.kill()

@@ -25,6 +25,8 @@ bool breaks_by_death_of_former();
 bool breaks_by_taking_at_once();
 bool breaks_by_unwatched_place();
 bool breaks_by_unwatched_member();
+bool breaks_by_taking_twice();
+bool breaks_by_unwatched_entry();
 bool breaks_by_forgetting_refusal();
 bool breaks_by_repeating_behind();
 bool breaks_by_unchecked_others();
@@ -188,6 +190,8 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kOthersUnchecked, "others_unchecked", "", 1, breaks_by_unchecked_others},
     {Mutation::kMemberUnwatched, "member_unwatched", "", 1, breaks_by_unwatched_member},
     {Mutation::kLeftAlone, "left_alone", kMeeting, 20},
+    {Mutation::kEntryTakenTwice, "entry_taken_twice", "", 1, breaks_by_taking_twice},
+    {Mutation::kEntryUnwatched, "entry_unwatched", "", 1, breaks_by_unwatched_entry},
     {Mutation::kSnapshotAnswersMixed, "snapshot_answers_mixed", kSnapshots, 60},
     {Mutation::kRegisterBelieved, "register_believed", "", 1, breaks_by_believing, kGoesBack},
     {Mutation::kGrowthForgotten, "growth_forgotten", "", 1, breaks_by_forgetting_growth, kGoesBack},

@@ -336,6 +336,27 @@ bool breaks_by_unwatched_place() {
   return held && !harness.heard(first).ended;
 }
 
+// Right before the node takes the first entry out of a queue, somebody else does.
+bool breaks_by_taking_twice() {
+  ServicesHarness harness;
+  harness.ask(0, "POST zkqueues/q", "x");
+  const std::string entry = "/q/" + harness.children("/q").front();
+  harness.overtake(0, ServicesHarness::Kind::kDelete, ZkDelete{entry});
+  return harness.ask(0, "POST zkqueues/q/take").status == ServiceStatus::kOk;
+}
+
+// Others delete what stands for a connection that has an entry, so that somebody else takes it: the former one has to
+// have heard.
+bool breaks_by_unwatched_entry() {
+  ServicesHarness harness(2);
+  harness.ask(0, "POST zkqueues/q?locking=1", "x");
+  const uint64_t first = harness.send(0, "POST zkqueues/q/take?locking=1&hold=1");
+  const uint64_t second = harness.send(1, "POST zkqueues/q/take?locking=1&hold=1");
+  harness.zk(ZkDelete{"/q/taken/" + harness.children("/q/taken").front()});
+  const bool held = ServicesHarness::member(harness.heard(second).lines.back(), "state") == "held";
+  return held && !harness.heard(first).ended;
+}
+
 // Likewise that of a barrier's member, who is told no word of it.
 bool breaks_by_unwatched_member() {
   ServicesHarness harness;

@@ -80,7 +80,8 @@ TEST_CASE("session: without ZooKeeper none is opened and those that are there ar
 TEST_CASE("session: whoever waits for ZooKeeper's word hears at once when the connection is lost") {
   for (const char* call :
        {"POST locks/l?hold=1", "POST workers?name=w&hold=1", "POST znodes/z?mode=ephemeral&hold=1",
-        "POST ids/p?hold=1", "POST barriers/b/enter?size=1&hold=1"}) {
+        "POST ids/p?hold=1", "POST barriers/b/enter?size=1&hold=1",
+        "POST zkqueues/q/take?locking=1&hold=1"}) {
     ServicesHarness harness;
     const uint64_t asks = harness.send_and_pause(0, call);
     REQUIRE_FALSE(harness.heard(asks).ended);
@@ -94,8 +95,9 @@ TEST_CASE("session: whoever waits for ZooKeeper's word hears at once when the co
 TEST_CASE("stall: no stream says again what it had before it says that it is lost") {
   for (const char* call : {"POST locks/l?hold=1", "POST elections/l?hold=1&candidate=c", "POST ids/p?hold=1",
                            "POST barriers/b/enter?hold=1&size=1", "POST workers?hold=1&name=w",
-                           "POST znodes/z?hold=1&mode=ephemeral"}) {
+                           "POST znodes/z?hold=1&mode=ephemeral", "POST zkqueues/q/take?locking=1&hold=1"}) {
     ServicesHarness harness;
+    harness.ask(0, "POST zkqueues/q?locking=1");
     const uint64_t holds = harness.send(0, call);
     harness.pass(seconds(1));
     const size_t before = harness.heard(holds).lines.size();
@@ -110,11 +112,12 @@ TEST_CASE("stall: no stream says again what it had before it says that it is los
 
 TEST_CASE("stall: what was granted before it is not told after it") {
   ServicesHarness harness;
+  harness.ask(0, "POST zkqueues/q?locking=1");
   const std::string session = harness.open_session(0, 600);
   for (const char* call :
        {"POST locks/l?session=", "POST elections/e?candidate=c&session=", "POST ids/p?session=",
         "POST workers?name=w&session=", "POST znodes/z?mode=ephemeral&session=",
-        "POST barriers/b/enter?size=1&session="}) {
+        "POST barriers/b/enter?size=1&session=", "POST zkqueues/q/take?locking=1&session="}) {
     for (int turns = 1; turns <= 6; ++turns) {
       const std::string mine = harness.open_session(0, 600);
       const uint64_t asks = harness.send_and_pause(0, call + mine, turns);

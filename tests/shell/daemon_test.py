@@ -189,7 +189,8 @@ class Daemon(unittest.TestCase):
             self.assertEqual(server.ask('GET', '/readyz')[0], 503)
             for call in ('POST sessions', 'POST locks/a?hold=1', 'GET elections/a?wait=60000&since=1',
                          'POST barriers/a/enter?size=2&hold=1', 'POST ids/a?hold=1', 'GET hosts', 'PUT names/a',
-                         'POST tasks', 'POST workers?name=a&hold=1', 'GET znodes/a?wait=60000'):
+                         'POST tasks', 'POST workers?name=a&hold=1', 'GET znodes/a?wait=60000',
+                         'POST zkqueues/a/take?wait=60000'):
                 method, path = call.split()
                 status, text = server.ask(method, f'/v1/{path}')
                 why = json.loads(text)['detail']

@@ -62,6 +62,7 @@ constexpr Field kFields[] = {
     {"names", &Options::names},
     {"tasks", &Options::tasks},
     {"barriers", &Options::barriers},
+    {"zkqueues", &Options::zkqueues},
     {"twin_us", &Options::twin_us},
     {"zk_loss_us", &Options::zk_loss_us},
     {"zk_cut_us", &Options::zk_cut_us},

@@ -47,6 +47,7 @@ struct Options {
   int64_t barriers = 0;   // ... meet at double barriers: six or more
   int64_t names = 0;      // ... for names
   int64_t tasks = 0;      // ... leave tasks, and as many workers do them
+  int64_t zkqueues = 0;   // ... put entries into queues in ZooKeeper, and take them
   int64_t pipelined = 0;  // so many clients send writes without waiting for the answers
   int64_t watchers = 0;   // ... watch keys
   int64_t terms = 0;      // ... write keys that live for a time, or as long as a lease

@@ -313,6 +313,16 @@ TEST_CASE("queue model: a call that is repeated gets what it got") {
   StoredDelivery same = all.flight(1, 300);
   same.ticket = all.last.ticket;
   CHECK(says(all.entry({all.effect(second, same)}, 300), "granted to a call that has 3 already"));
+  StoredDelivery again = all.last;
+  ++again.turn;
+  again.receipt = all.next().value;
+  again.due += 100;
+  CHECK(all.entry({all.effect(first, again)}, 300) == "");
+  CHECK(says(all.told(first, "a", all.last.receipt), "and was given back"));
+  CHECK(all.told(first, "a", again.receipt) == "");
+  ++again.turn;
+  again.receipt = all.next().value;
+  CHECK(says(all.entry({all.effect(first, again)}, 400), "granted anew, and its client was told"));
 }
 
 TEST_CASE("queue model: of one name one message in its window") {

@@ -58,7 +58,9 @@ ServiceCall sample(const CallRow& row) {
     const bool flag = selects.type == ParameterType::kFlag;
     give(call, parameter_name(row.when.parameter), flag ? "1" : std::string(selects.words[row.when.value]));
   }
-  if (row.held_by == HeldBy::kSession || row.held_by == HeldBy::kEither) give(call, "session", "s");
+  if (row.held_by == HeldBy::kSession || row.held_by == HeldBy::kSessionOrFence ||
+      row.held_by == HeldBy::kEither)
+    give(call, "session", "s");
   if (row.held_by == HeldBy::kConnection) give(call, "hold", "1");
   return call;
 }
@@ -165,6 +167,11 @@ TEST_CASE("calls: who names a session, who holds, and who waits") {
   const auto read = read_call(sample(row_of(CallName::kHoldName)));
   REQUIRE(read);
   CHECK((read->hold && !read->session && !read->wait_ms));
+  ServiceCall done = sample(row_of(CallName::kFinishEntry));
+  take_away(done, "session");
+  CHECK(refusal_of(done) ==
+        "the query parameter 'session' has to name whose entry it is, or 'fence' what a connection holds");
+  CHECK(refusal_with(done, "fence", "7") == "");
 }
 
 TEST_CASE("calls: a body has its limit") {
@@ -181,6 +188,8 @@ TEST_CASE("calls: a body has its limit") {
   CHECK(status(CallName::kPutProgress, limits::kTaskProgressBytes) == ServiceStatus::kOk);
   CHECK(status(CallName::kPutProgress, limits::kTaskProgressBytes + 1) == ServiceStatus::kInvalid);
   CHECK(status(CallName::kPutProgress, 1, '\xff') == ServiceStatus::kInvalid);
+  CHECK(status(CallName::kPutEntry, limits::kEntryBytes) == ServiceStatus::kOk);
+  CHECK(status(CallName::kPutEntry, limits::kEntryBytes + 1) == ServiceStatus::kTooLarge);
   const size_t path = sample_path(PathShape::kNewZnode).size() + 1;
   CHECK(status(CallName::kSetZnode, limits::kZkData - path) == ServiceStatus::kOk);
   CHECK(status(CallName::kSetZnode, limits::kZkData - path + 1) == ServiceStatus::kTooLarge);
@@ -207,6 +216,10 @@ TEST_CASE("calls: paths, and what stands there") {
   CHECK(read(kGet, kHosts, "a").starts_with("not_found: nothing is below /v1/hosts"));
   CHECK(read(kGet, kTasks, "t/x") == "not_found: a task has a 'result' and a 'progress'");
   CHECK(read(kPost, kWorkers, "w") == "not_found: a worker has a 'next'");
+  CHECK(read_call({kZkQueues, kDelete, "a/b/entry", {{"session", "s"}}, ""})->call.path == "/a/b/entry");
+  CHECK(read(kDelete, kZkQueues, "a") == "wrong_verb: GET, HEAD, POST");
+  CHECK(read_call({kZkQueues, kPost, "a/take", {}, ""})->call.name == CallName::kTakeEntry);
+  CHECK(read_call({kZkQueues, kPost, "a/take", {}, ""})->call.path == "/a");
   CHECK(read(kDelete, kLocks, "kvd/x") == "forbidden: /kvd is not for clients");
   CHECK(read(kDelete, kLocks, "").starts_with("invalid: the path has to be one of znodes"));
   CHECK(read_call({kZnodes, kGet, "", {}, ""})->call.path == "/");
@@ -254,6 +267,7 @@ std::string value_text(const ParameterRow& row) {
 std::string needs_text(const CallRow& row) {
   std::string text;
   if (row.held_by == HeldBy::kSession) text = " It needs `session`.";
+  if (row.held_by == HeldBy::kSessionOrFence) text = " It needs `session` or `fence`.";
   if (row.held_by == HeldBy::kConnection) text = " It needs `hold`.";
   if (row.held_by == HeldBy::kEither) text = " It needs `session` or `hold`.";
   if (row.held_by == HeldBy::kNobody) text = " It takes neither `session` nor `hold`.";
@@ -272,6 +286,8 @@ std::string body_text(BodyKind body) {
       return fmt::format(" Its body is a text of at most {} bytes.", limits::kTaskProgressBytes);
     case BodyKind::kZnode:
       return fmt::format(" Its body has at most {} bytes together with the path.", limits::kZkData);
+    case BodyKind::kEntry:
+      return fmt::format(" Its body has at most {} bytes.", limits::kEntryBytes);
   }
   return "?";
 }

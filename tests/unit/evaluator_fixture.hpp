@@ -28,7 +28,7 @@ struct Leader {
   }
   // What has come to its end, as the log's next entry. Empty: nothing, and no entry.
   std::vector<Record> expire() {
-    std::vector<Record> ended = evaluator->expire(room.clock);
+    std::vector<Record> ended = evaluator->expire(room);
     if (!ended.empty()) append(ended);
     return ended;
   }

@@ -8,9 +8,9 @@ using namespace kvd;
 
 namespace {
 
-constexpr uint32_t kAll = 255 | kQueryFence;
+constexpr uint64_t kAll = 255 | kQueryFence;
 
-std::string query_error(std::string_view text, uint32_t allowed = kAll) {
+std::string query_error(std::string_view text, uint64_t allowed = kAll) {
   Result<Query> query = parse_query(text, allowed);
   return query ? "" : query.error().detail;
 }

@@ -37,6 +37,71 @@ TEST_CASE("values are sizes, keys are quoted, and nothing breaks the line") {
   CHECK(to_text(NodeInput(LinkEnded{LinkId(3), LinkEnd::kReset, "x"})) == R"(LinkEnded 3 reset "x")");
 }
 
+TEST_CASE(
+    "queues and their messages: names are quoted, bodies are sizes, and of many the first ones are shown") {
+  CHECK(to_text(Operation(MakeQueue{"a\n", {}})) == R"(MakeQueue "a\x0a")");
+  CHECK(to_text(Operation(DeleteQueue{"q", true})) == R"(DeleteQueue "q" if_empty)");
+  NewMessage message;
+  message.body = Bytes("12345");
+  message.priority = 0;
+  message.delay_ms = 7;
+  message.max_age_ms = 8;
+  message.dedup = "d\n";
+  NewMessage grouped;
+  grouped.group = "g\n";
+  CHECK(to_text(Operation(SendMessages{"q", {message, grouped, {}, {}, {}}, true})) ==
+        R"(SendMessages "q" [5B priority=0 delay=7ms max_age=8ms dedup="d\x0a", )"
+        R"(0B group="g\x0a", 0B, 0B, ... 5 in all])");
+  const std::vector<Settling> settlings = {{Settling::Kind::kNack, {Revision(9), 3}, 12, 0, "why\n"},
+                                           {Settling::Kind::kAck, {Revision(9), 0}, 13, {}, ""}};
+  CHECK(to_text(Operation(SettleMessages{"q", settlings, true})) ==
+        R"(SettleMessages "q" [nack 9.3 by 12 0ms, ack 9 by 13] atomic)");
+  ReceiveMessages receive;
+  receive.queue = "q";
+  receive.wait = milliseconds(5);
+  receive.settlings = settlings;
+  CHECK(to_text(Operation(receive)) ==
+        R"(ReceiveMessages "q" max=1 wait=5ms [nack 9.3 by 12 0ms, ack 9 by 13])");
+  CHECK(to_text(Operation(KickMessages{"q", MessageState::kDelayed, 2, "r\n"})) ==
+        R"(KickMessages "q" delayed max=2 to="r\x0a")");
+  CHECK(to_text(Operation(PurgeMessages{"q", std::nullopt})) == R"(PurgeMessages "q" all)");
+  CHECK(to_text(Operation(PurgeMessages{"q", MessageState::kDead})) == R"(PurgeMessages "q" dead)");
+  CHECK(to_text(Operation(ReadQueue{"q"})) == R"(ReadQueue "q")");
+  CHECK(to_text(Operation(ListQueues{"p", "a", 10})) == R"(ListQueues prefix="p" after="a" limit=10)");
+  CHECK(to_text(Operation(PeekMessages{"q", MessageState::kInFlight, {Revision(9), 3}, 10})) ==
+        R"(PeekMessages "q" in_flight after=9.3 limit=10)");
+  CHECK(to_text(Operation(PeekMessage{"q", {Revision(9), 3}})) == R"(PeekMessage "q" 9.3)");
+
+  CHECK(to_text(Answer(QueueMade{true})) == "QueueMade created");
+  CHECK(to_text(Answer(QueueMade{false})) == "QueueMade");
+  CHECK(to_text(Answer(QueueDeleted{})) == "QueueDeleted");
+  CHECK(to_text(Answer(Sent{3, {}})) == "Sent 3");
+  CHECK(to_text(Answer(Sent{3, {{1, {Revision(8), 0}}}})) == "Sent 3 duplicates=1");
+  QueuedMessage granted;
+  granted.id = {Revision(9), 3};
+  granted.receipt = 12;
+  granted.attempt = 2;
+  granted.body = Bytes("12345");
+  Received received;
+  received.messages = {granted};
+  CHECK(to_text(Answer(Box(received))) == "Received [9.3=5B receipt=12 attempt=2]");
+  received.settled = {{SettleResult::kDone, 0, 0}, {SettleResult::kStale, 12, 0}};
+  CHECK(to_text(Answer(Box(received))) == "Received [9.3=5B receipt=12 attempt=2] settled=[ok, stale]");
+  CHECK(to_text(Answer(Settled{{{SettleResult::kGone, 0, 0}}, false})) == "Settled [gone]");
+  CHECK(to_text(Answer(Settled{{{SettleResult::kGone, 0, 0}}, true})) == "Settled nothing [gone]");
+  CHECK(to_text(Answer(MessagesMoved{3})) == "MessagesMoved 3");
+  CHECK(to_text(Answer(MessagesPurged{3, true})) == "MessagesPurged 3 more");
+  QueueInfo info;
+  info.name = "q\n";
+  info.ready = 1;
+  info.dead = 4;
+  CHECK(to_text(Answer(Box(QueueFound{info, true}))) ==
+        R"(QueueFound "q\x0a" ready=1 delayed=0 in_flight=0 dead=4)");
+  CHECK(to_text(Answer(QueueList{{info}, true, true})) ==
+        R"(QueueList ["q\x0a" ready=1 delayed=0 in_flight=0 dead=4] more)");
+  CHECK(to_text(Answer(Peeked{{granted}, true, true})) == "Peeked [9.3=5B receipt=12 attempt=2] more");
+}
+
 TEST_CASE("what ZooKeeper is asked and answers: the register in full, other data as its size") {
   Register content;
   content.cluster = "u";

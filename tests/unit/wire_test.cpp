@@ -5,6 +5,7 @@
 #include <doctest.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "msg/limits.hpp"
 #include "msg/text.hpp"
@@ -29,6 +30,113 @@ Document nested(int depth) {
   Document document;
   if (depth > 1) document.add("d", nested(depth - 1));
   return document;
+}
+
+QueueConfig whole_config() {
+  QueueConfig config;
+  config.ttr_ms = limits::kTtrMsMin;
+  config.max_deliveries = UINT32_MAX;
+  config.backoff_ms = {0, 5000, limits::kTtlMsMax};
+  config.dead_letter = "d";
+  config.dedup_window_ms = 1;
+  config.max_messages = 2;
+  config.max_bytes = UINT64_MAX;
+  config.max_age_ms = 3;
+  config.max_in_flight = limits::kInFlightMax;
+  config.fifo = true;
+  config.discard_old = true;
+  return config;
+}
+
+std::vector<Settling> one_of_each_settling() {
+  const MessageId id{Revision(9), limits::kMessagesAtOnce - 1};
+  return {{Settling::Kind::kAck, id, 7, {}, ""},
+          {Settling::Kind::kNack, id, 7, 0, "why"},
+          {Settling::Kind::kRelease, id, UINT64_MAX, {}, ""},
+          {Settling::Kind::kExtend, id, 7, limits::kTtlMsMax, ""},
+          {Settling::Kind::kDead, id, 7, {}, std::string(limits::kReasonBytes, 'r')}};
+}
+
+std::vector<Operation> queue_operations() {
+  NewMessage message;
+  message.body = Bytes(std::string_view("b\0\xff", 3));
+  message.priority = 255;
+  message.max_age_ms = 7;
+  message.group = "g";
+  message.dedup = "d";
+  message.type = "t";
+  NewMessage late;
+  late.delay_ms = limits::kTtlMsMax;
+  ReceiveMessages receive;
+  receive.queue = "q";
+  receive.max = limits::kMessagesAtOnce;
+  receive.wait = milliseconds(static_cast<int64_t>(limits::kWaitMs));
+  receive.ttr_ms = limits::kTtrMsMax;
+  receive.ticket = UINT64_MAX;
+  receive.turn = 2;
+  receive.credit = 3;
+  receive.settlings = one_of_each_settling();
+  ReceiveMessages bare;
+  bare.queue = "q";
+  return {MakeQueue{"q", {}},
+          MakeQueue{std::string(limits::kQueueNameBytes, '\xff'), whole_config()},
+          DeleteQueue{"q", true},
+          SendMessages{"q", {message, late, {}}, false},
+          std::move(receive),
+          std::move(bare),
+          SettleMessages{"q", one_of_each_settling(), true},
+          KickMessages{"q", MessageState::kDelayed, limits::kKicked, "r"},
+          KickMessages{"q", MessageState::kDead, 1, ""},
+          PurgeMessages{"q", std::nullopt},
+          PurgeMessages{"q", MessageState::kDead},
+          ReadQueue{"q"},
+          ListQueues{"p", "q", 10},
+          PeekMessages{"q", MessageState::kInFlight, {Revision(9), 3}, 10},
+          PeekMessage{"q", {Revision(9), 3}}};
+}
+
+std::vector<Answer> queue_answers() {
+  QueuedMessage message;
+  message.id = {Revision(9), 3};
+  message.state = MessageState::kInFlight;
+  message.receipt = 12;
+  message.attempt = 2;
+  message.left_ms = 300;
+  message.priority = 255;
+  message.group = "g";
+  message.type = "t";
+  message.sent_ms = 1;
+  message.body = Bytes("b");
+  message.reason = "why";
+  message.dead_from = "p";
+  message.attempts = 20;
+  Received received;
+  received.messages = {message, {}};
+  received.settled = {{SettleResult::kDone, 0, 300}, {SettleResult::kStale, 12, 0}};
+  QueueInfo info;
+  info.name = "q";
+  info.config = whole_config();
+  info.ready = 1;
+  info.delayed = 2;
+  info.in_flight = 3;
+  info.dead = 4;
+  info.bytes = 5;
+  info.groups = 6;
+  info.blocked = 7;
+  QueueInfo aged = info;
+  aged.oldest_ms = 8;
+  aged.waiting = 0;
+  return {QueueMade{true},
+          QueueDeleted{},
+          Sent{3, {{0, {Revision(8), 0}}, {2, {Revision(8), 5}}}},
+          Box(received),
+          Settled{{{SettleResult::kGone, 0, 0}, {SettleResult::kStale, 12, 0}}, true},
+          MessagesMoved{7},
+          MessagesPurged{7, true},
+          Box(QueueFound{info, false}),
+          QueueList{{info, aged}, true, false},
+          Peeked{{message}, true, false},
+          Failed{ErrorCode::kQueueCycle, Outcome::kNotApplied, "why"}};
 }
 
 std::vector<PeerMessage> one_of_each() {
@@ -111,6 +219,7 @@ std::vector<PeerMessage> one_of_each() {
       MoveLeader{ServerId{"a:1"}},
       DecideLineage{},
   };
+  for (Operation& operation : queue_operations()) operations.push_back(std::move(operation));
   for (const Operation& operation : operations)
     all.push_back(Forward{1, operation, milliseconds(100), "key", {}});
   all.push_back(Forward{2, DeleteKey{"k", {}}, milliseconds(100), "", Fence{"lock:a/b", 7}});
@@ -145,6 +254,7 @@ std::vector<PeerMessage> one_of_each() {
                   {OpPut{true}, OpDeleted{true}, OpAdded{INT64_MAX}, OpAppended{}, OpMissing{},
                    OpFound{Bytes("v"), Revision(8)}, OpTouched{true}}}),
   };
+  for (Answer& answer : queue_answers()) answers.push_back(std::move(answer));
   for (const Answer& answer : answers) all.push_back(ForwardResult{1, answer, Revision(9)});
   return all;
 }
@@ -307,7 +417,7 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   };
   ForwardResult failed{1, Failed{ErrorCode::kInvalid, Outcome::kUnknown, ""}, Revision(9)};
   CHECK(refused_with(failed, 8 + 4 + 4 + 2,
-                     static_cast<char>(ErrorCode::kLeaseFull) + 1));  // revision, op, detail, outcome
+                     static_cast<char>(ErrorCode::kQueueCycle) + 1));  // revision, op, detail, outcome
   CHECK(refused_with(failed, 8 + 4 + 4 + 1, static_cast<char>(Outcome::kUnknown) + 1));
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 11));  // a status stays in its node
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 12));
@@ -460,6 +570,136 @@ TEST_CASE("a transaction with more than it may have is refused, and so is one wi
   CHECK_FALSE(decode_body(body_of(Forward{1, AddNumber{"", 1, {}}, seconds(1)})));
   CHECK_FALSE(decode_body(
       body_of(Forward{1, AppendBytes{"k", Bytes(std::string(limits::kWriteBytes, 'v')), {}}, seconds(1)})));
+}
+
+TEST_CASE("what is asked of queues keeps within its bounds") {
+  const auto forwarded = [](Operation what) {
+    return decode_body(body_of(Forward{1, std::move(what), seconds(1)})).has_value();
+  };
+  const auto text = [](size_t bytes) { return std::string(bytes, 'x'); };
+  const size_t name = limits::kQueueNameBytes;
+  const std::function<Operation(std::string)> named[] = {
+      [](std::string queue) {
+        return MakeQueue{std::move(queue), {}};
+      },
+      [](std::string queue) {
+        return DeleteQueue{std::move(queue), false};
+      },
+      [](std::string queue) {
+        return SendMessages{std::move(queue), {NewMessage()}, true};
+      },
+      [](std::string queue) {
+        ReceiveMessages receive;
+        receive.queue = std::move(queue);
+        return receive;
+      },
+      [](std::string queue) {
+        return SettleMessages{std::move(queue), {Settling()}, false};
+      },
+      [](std::string queue) {
+        return KickMessages{std::move(queue), MessageState::kDead, 1, ""};
+      },
+      [](std::string queue) {
+        return PurgeMessages{std::move(queue), {}};
+      },
+      [](std::string queue) { return ReadQueue{std::move(queue)}; },
+      [](std::string queue) {
+        return PeekMessages{std::move(queue), MessageState::kReady, {}, 1};
+      },
+      [](std::string queue) {
+        return PeekMessage{std::move(queue), {}};
+      },
+  };
+  for (const auto& make : named) {
+    CHECK(forwarded(make(text(1))));
+    CHECK(forwarded(make(text(name))));
+    CHECK_FALSE(forwarded(make("")));
+    CHECK_FALSE(forwarded(make(text(name + 1))));
+  }
+
+  // Of each pair the first one passes, and the second one does not.
+  const auto config = [&](auto set) {
+    MakeQueue make{"q", {}};
+    set(make.config);
+    return forwarded(std::move(make));
+  };
+  for (const uint64_t beyond : {0, 1}) {
+    CAPTURE(beyond);
+    const bool fits = beyond == 0;
+    CHECK(config([&](QueueConfig& c) { c.ttr_ms = limits::kTtrMsMin - beyond; }) == fits);
+    CHECK(config([&](QueueConfig& c) { c.ttr_ms = limits::kTtrMsMax + beyond; }) == fits);
+    CHECK(config([&](QueueConfig& c) { c.backoff_ms.resize(limits::kBackoffs + beyond); }) == fits);
+    CHECK(config([&](QueueConfig& c) { c.backoff_ms = {limits::kTtlMsMax + beyond}; }) == fits);
+    CHECK(config([&](QueueConfig& c) { c.dead_letter = text(name + beyond); }) == fits);
+    CHECK(config([&](QueueConfig& c) { c.dedup_window_ms = limits::kTtlMsMax + beyond; }) == fits);
+    CHECK(config([&](QueueConfig& c) { c.max_age_ms = limits::kTtlMsMax + beyond; }) == fits);
+    CHECK(config([&](QueueConfig& c) { c.max_in_flight = static_cast<uint32_t>(1 - beyond); }) == fits);
+    CHECK(config([&](QueueConfig& c) {
+            c.max_in_flight = static_cast<uint32_t>(limits::kInFlightMax + beyond);
+          }) == fits);
+
+    const auto message = [&](auto set) {
+      NewMessage one;
+      set(one);
+      return forwarded(SendMessages{"q", {one}, true});
+    };
+    CHECK(message([&](NewMessage& m) { m.delay_ms = limits::kTtlMsMax + beyond; }) == fits);
+    CHECK(message([&](NewMessage& m) { m.max_age_ms = limits::kTtlMsMax + beyond; }) == fits);
+    CHECK(message([&](NewMessage& m) { m.group = text(limits::kGroupBytes + beyond); }) == fits);
+    CHECK(message([&](NewMessage& m) { m.dedup = text(limits::kDedupBytes + beyond); }) == fits);
+    CHECK(message([&](NewMessage& m) { m.type = text(limits::kTypeBytes + beyond); }) == fits);
+    CHECK(message([&](NewMessage& m) {
+            m.group = "g";
+            m.delay_ms = beyond;
+          }) == fits);
+    CHECK(message([&](NewMessage& m) {
+            m.body = Bytes(text(limits::kWriteBytes - bytes_of(NewMessage()) + beyond));
+          }) == fits);
+    const size_t many = limits::kMessagesAtOnce + beyond;
+    CHECK(forwarded(SendMessages{"q", std::vector<NewMessage>(many), true}) == fits);
+    CHECK(forwarded(SendMessages{"q", std::vector<NewMessage>(1 - beyond), true}) == fits);
+
+    CHECK(forwarded(SettleMessages{"q", std::vector<Settling>(many), false}) == fits);
+    CHECK(forwarded(SettleMessages{"q", std::vector<Settling>(1 - beyond), false}) == fits);
+    Settling settling;
+    settling.ms = limits::kTtlMsMax + beyond;
+    CHECK(forwarded(SettleMessages{"q", {settling}, false}) == fits);
+    settling.ms.reset();
+    settling.reason = text(limits::kReasonBytes + beyond);
+    CHECK(forwarded(SettleMessages{"q", {settling}, false}) == fits);
+
+    const auto receive = [&](auto set) {
+      ReceiveMessages one;
+      one.queue = "q";
+      set(one);
+      return forwarded(std::move(one));
+    };
+    CHECK(receive([&](ReceiveMessages& r) { r.max = static_cast<uint32_t>(many); }) == fits);
+    CHECK(receive([&](ReceiveMessages& r) { r.max = static_cast<uint32_t>(1 - beyond); }) == fits);
+    CHECK(receive([&](ReceiveMessages& r) { r.ttr_ms = limits::kTtrMsMin - beyond; }) == fits);
+    CHECK(receive([&](ReceiveMessages& r) { r.ttr_ms = limits::kTtrMsMax + beyond; }) == fits);
+    CHECK(receive([&](ReceiveMessages& r) {
+            r.wait = milliseconds(static_cast<int64_t>(limits::kWaitMs + beyond));
+          }) == fits);
+    CHECK(receive([&](ReceiveMessages& r) { r.settlings.resize(many); }) == fits);
+
+    const auto kicked = [&](MessageState state, uint64_t max, std::string to) {
+      return forwarded(KickMessages{"q", state, static_cast<uint32_t>(max), std::move(to)});
+    };
+    CHECK(kicked(MessageState::kDead, limits::kKicked + beyond, "") == fits);
+    CHECK(kicked(MessageState::kDead, 1 - beyond, "") == fits);
+    CHECK(kicked(MessageState::kDead, 1, text(name + beyond)) == fits);
+    CHECK(kicked(fits ? MessageState::kDelayed : MessageState::kReady, 1, "") == fits);
+    CHECK(kicked(fits ? MessageState::kDead : MessageState::kInFlight, 1, "") == fits);
+    CHECK(forwarded(PurgeMessages{"q", fits ? MessageState::kDead : MessageState::kInFlight}) == fits);
+    const auto page = static_cast<uint32_t>(limits::kListItemsMax + beyond);
+    CHECK(forwarded(ListQueues{"", "", page}) == fits);
+    CHECK(forwarded(ListQueues{"", "", static_cast<uint32_t>(1 - beyond)}) == fits);
+    CHECK(forwarded(PeekMessages{"q", MessageState::kReady, {}, page}) == fits);
+    CHECK(forwarded(PeekMessages{"q", MessageState::kReady, {}, static_cast<uint32_t>(1 - beyond)}) == fits);
+  }
+  CHECK(forwarded(PeekMessage{"q", {Revision(UINT64_MAX), limits::kMessagesAtOnce - 1}}));
+  CHECK_FALSE(forwarded(PeekMessage{"q", {Revision(1), UINT16_MAX}}));
 }
 
 TEST_CASE("an answer is remembered as it was, and operations are told apart by their digests") {

@@ -4,11 +4,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/big_endian.hpp"
 #include "core/mutation.hpp"
 #include "core/queues/message_draft.hpp"
 #include "core/queues/queue_spaces.hpp"
 #include "core/replica/key_effects.hpp"
 #include "core/replica/store.hpp"
+#include "core/replica/table.hpp"
 
 namespace kvd {
 namespace {
@@ -37,26 +39,31 @@ void empty_number(MessageDraft& draft, uint64_t number, bool names) {
   draft.set(emptied_record(number, names, draft.view().next));
 }
 
-// The ids, oldest first, of those in a state; what is in flight past its time is ready, but not for these.
-std::vector<MessageId> in_state(const QueueView& queue, const DeliveriesSpace::Standing* standing,
-                                MessageState state, size_t most) {
-  std::vector<MessageId> ids;
+// The committed ones in a state, oldest first, as far as they are in it at the log's end, too: by the clock, so that
+// those whose time has come are ready. Calls fn(id, key) until it returns false.
+void each_in_state(MessageDraft& draft, uint64_t number, MessageState state, auto&& fn) {
+  const WriteView& view = draft.view();
+  const auto goes_on = [&](const std::string& key) {
+    const Record* message = draft.find(key, Space::kMessages);
+    const StoredDelivery delivery =
+        delivery_of(draft.find(key, Space::kDeliveries)).value_or(StoredDelivery());
+    if (message == nullptr || state_by_clock(delivery, view.clock) != state) return true;
+    return fn(key, *message);
+  };
   if (state == MessageState::kReady) {
-    for (auto it = queue.ready.begin(); it != queue.ready.end() && ids.size() < most; ++it)
-      ids.push_back(it->id());
-  } else if (standing != nullptr) {
-    for (const MessageId& id : standing->in[static_cast<size_t>(state)]) {
-      if (ids.size() == most) break;
-      ids.push_back(id);
+    std::string first;
+    append_big_endian(first, number);
+    const Table& all = view.store.items(Space::kMessages);
+    for (auto it = all.lower_bound(first); it != all.end() && it->key().starts_with(first); ++it) {
+      if (!goes_on(std::string(it->key()))) return;
     }
+    return;
   }
-  return ids;
-}
-
-const DeliveriesSpace::Standing* standing_of(const WriteView& view, uint64_t number) {
-  const auto& all = view.store.deliveries().standing;
-  const auto it = all.find(number);
-  return it == all.end() ? nullptr : &it->second;
+  const auto standing = view.store.deliveries().standing.find(number);
+  if (standing == view.store.deliveries().standing.end()) return;
+  for (const MessageId& id : standing->second.in[static_cast<size_t>(state)]) {
+    if (!goes_on(message_key(number, id))) return;
+  }
 }
 
 }  // namespace
@@ -108,17 +115,13 @@ Evaluation QueuesSpace::effects_of(PurgeMessages& purge, const WriteView& view) 
     return Change{draft.take_effects(), MessagesPurged{count, false}, true};
   }
   MessagesPurged purged;
-  for (const MessageId& id :
-       in_state(*queue, standing_of(view, queue->number), *purge.state, limits::kPurged + 1)) {
+  each_in_state(draft, queue->number, *purge.state, [&](const std::string& key, const Record&) {
     purged.more = purged.count == limits::kPurged;
-    if (purged.more) break;
-    const std::string key = message_key(queue->number, id);
-    const std::optional<StoredDelivery> now = delivery_of(draft.find(key, Space::kDeliveries));
-    const bool other = *purge.state != MessageState::kReady && (!now || now->state != *purge.state);
-    if (other || draft.find(key, Space::kMessages) == nullptr) continue;  // at the log's end it is so no more
+    if (purged.more) return false;
     draft.forget(key);
     ++purged.count;
-  }
+    return true;
+  });
   return Change{draft.take_effects(), purged, true};
 }
 
@@ -130,20 +133,18 @@ Evaluation QueuesSpace::effects_of(KickMessages& kick, const WriteView& view) {
   if (target == nullptr) return no_queue(kick.to);
   MessagesMoved moved;
   size_t bytes = 0;
-  for (const MessageId& id : in_state(*queue, standing_of(view, queue->number), kick.state, kick.max)) {
-    const std::string key = message_key(queue->number, id);
-    const Record* message = draft.find(key, Space::kMessages);
-    const std::optional<StoredDelivery> now = delivery_of(draft.find(key, Space::kDeliveries));
-    if (message == nullptr || !now || now->state != kick.state) continue;
+  each_in_state(draft, queue->number, kick.state, [&](const std::string& key, const Record& message) {
+    if (moved.count == kick.max) return false;
     if (target == queue) {
       draft.erase(key, Space::kDeliveries);
     } else {
-      const Record kept = *message;
+      const Record kept = message;
       bytes += kept.value().size();
-      if (bytes > limits::kWriteBytes || !draft.move(*queue, *target, key, message_of(kept))) break;
+      if (bytes > limits::kWriteBytes || !draft.move(*queue, *target, key, message_of(kept))) return false;
     }
     ++moved.count;
-  }
+    return true;
+  });
   return Change{draft.take_effects(), moved, true};
 }
 

@@ -57,12 +57,6 @@ QueueInfo info_of(const Store& store, const Record& record, const ReadAt& at) {
   return info;
 }
 
-// As it is by the clock.
-MessageState state_of(const StoredDelivery& delivery, uint64_t clock) {
-  const bool timed = delivery.state == MessageState::kInFlight || delivery.state == MessageState::kDelayed;
-  return timed && delivery.due <= clock ? MessageState::kReady : delivery.state;
-}
-
 // One page. `add` takes a message's key as long as there is room, and says whether there is.
 class Page {
  public:
@@ -73,7 +67,7 @@ class Page {
     const Record* message = store_.find(key, Space::kMessages);
     const StoredDelivery delivery =
         delivery_of(store_.find(key, Space::kDeliveries)).value_or(StoredDelivery());
-    if (message == nullptr || state_of(delivery, at_.clock) != peek_.state) return true;
+    if (message == nullptr || state_by_clock(delivery, at_.clock) != peek_.state) return true;
     peeked_.more = peeked_.messages.size() == peek_.limit || bytes_ > limits::kReceivedBytes;
     if (peeked_.more) return false;
     bytes_ += message->value().size() + limits::kListItemBytes;
@@ -151,7 +145,7 @@ Answer peek_message(const Store& store, const PeekMessage& peek, const ReadAt& a
     return Failed{ErrorCode::kNoMessage, Outcome::kNotApplied, "there is no such message, or no more"};
   const StoredDelivery delivery = delivery_of(store.find(key, Space::kDeliveries)).value_or(StoredDelivery());
   QueuedMessage seen = message_for_client(peek.id, *message, delivery, at.clock);
-  seen.state = state_of(delivery, at.clock);
+  seen.state = state_by_clock(delivery, at.clock);
   return Peeked{{std::move(seen)}, false, at.complete};
 }
 

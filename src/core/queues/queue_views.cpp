@@ -253,10 +253,9 @@ bool QueueViews::equals(const QueueViews& other) const {
   return std::equal(a.views_.begin(), a.views_.end(), b.views_.begin(), [](const auto& x, const auto& y) {
     const QueueView& p = x.second;
     const QueueView& q = y.second;
-    const bool same =
-        x.first == y.first && p.named == q.named && p.messages == q.messages && p.bytes == q.bytes;
-    // What is about to go is only counted: how its queue was made a copy may have known, or not.
-    if (!same || !p.named) return same;
+    if (x.first != y.first || p.named != q.named || p.messages != q.messages || p.bytes != q.bytes)
+      return false;
+    if (!p.named) return true;  // nobody finds what is left there
     return p.made == q.made && p.config == q.config && p.ready == q.ready && p.due == q.due &&
            p.tickets == q.tickets && p.ages == q.ages && p.lanes == q.lanes && p.grouped == q.grouped;
   });

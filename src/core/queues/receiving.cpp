@@ -12,21 +12,38 @@
 namespace kvd {
 namespace {
 
-// What this very call was granted before, when its answer was lost.
-bool granted_before(const MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
-                    std::vector<QueuedMessage>& messages) {
-  if (receive.ticket == 0 || mutated(Mutation::kTurnIgnored)) return false;
-  auto it = queue.tickets.lower_bound({receive.ticket, receive.turn, MessageId()});
+void hand_out(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
+              const MessageId& id, StoredDelivery delivery, std::vector<QueuedMessage>& messages) {
+  const WriteView& view = draft.view();
+  const std::string key = message_key(queue.number, id);
+  delivery.state = MessageState::kInFlight;
+  delivery.due = view.clock + (receive.ttr_ms != 0 ? receive.ttr_ms : queue.config.ttr_ms);
+  delivery.receipt = view.next.value;
+  delivery.ticket = receive.ticket;
+  delivery.turn = receive.turn;
+  const Record* known = draft.find(key, Space::kDeliveries);
+  draft.set(delivery_record(key, delivery, known, view.next));
+  messages.push_back(message_for_client(id, *draft.find(key, Space::kMessages), delivery, view.clock));
+}
+
+// What this very call was granted before, when its answer was lost, it gets once more, with another receipt: whoever
+// still hears the lost answer, and gives it back as nobody's, has the former one. False: a later sending of the call has
+// been here, and this one is answered to nobody.
+bool grant_again(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
+                 std::vector<QueuedMessage>& messages) {
+  if (receive.ticket == 0 || mutated(Mutation::kTurnIgnored)) return true;
+  const auto call = [](uint64_t turn) { return turn >> kSendingBits; };
+  auto it = queue.tickets.lower_bound({receive.ticket, call(receive.turn) << kSendingBits, MessageId()});
   for (; it != queue.tickets.end(); ++it) {
     const auto& [ticket, turn, id] = *it;
-    if (ticket != receive.ticket || turn != receive.turn) break;
+    if (ticket != receive.ticket || call(turn) != call(receive.turn)) break;
+    if (turn > receive.turn) return false;
     const std::string key = message_key(queue.number, id);
-    const Record* message = draft.find(key, Space::kMessages);
+    if (draft.changed(key)) continue;  // it settles it
     const std::optional<StoredDelivery> delivery = delivery_of(draft.find(key, Space::kDeliveries));
-    if (message != nullptr && delivery)
-      messages.push_back(message_for_client(id, *message, *delivery, draft.view().clock));
+    if (delivery) hand_out(draft, queue, receive, id, *delivery, messages);
   }
-  return !messages.empty();
+  return true;
 }
 
 size_t most_to_grant(const QueueView& queue, const ReceiveMessages& receive) {
@@ -41,9 +58,7 @@ size_t most_to_grant(const QueueView& queue, const ReceiveMessages& receive) {
 // The first ones that are ready. What this write has settled itself is left to the next one.
 void grant(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
            std::vector<QueuedMessage>& messages) {
-  const WriteView& view = draft.view();
   const size_t most = most_to_grant(queue, receive);
-  const uint64_t ttr_ms = receive.ttr_ms != 0 ? receive.ttr_ms : queue.config.ttr_ms;
   size_t bytes = 0;
   auto it = queue.ready.begin();
   if (mutated(Mutation::kReadyUnsorted) && queue.ready.size() > 1) ++it;
@@ -60,14 +75,8 @@ void grant(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& r
     const size_t body = message_of(*message).body.size();
     if (!messages.empty() && bytes + body > limits::kReceivedBytes) break;
     bytes += body;
-    delivery.state = MessageState::kInFlight;
     ++delivery.attempts;
-    delivery.due = view.clock + ttr_ms;
-    delivery.receipt = view.next.value;
-    delivery.ticket = receive.ticket;
-    delivery.turn = receive.turn;
-    draft.set(delivery_record(key, delivery, known, view.next));
-    messages.push_back(message_for_client(it->id(), *message, delivery, view.clock));
+    hand_out(draft, queue, receive, it->id(), std::move(delivery), messages);
   }
 }
 
@@ -87,8 +96,9 @@ Evaluation QueuesSpace::effects_of(Box<ReceiveMessages>& receive, const WriteVie
   if (queue == nullptr) return no_queue(receive->queue);
   Received received{receive->queue, {}, {}};
   received.settled = settle_all(draft, *queue, receive->settlings);
-  if (!granted_before(draft, *queue, *receive, received.messages))
-    grant(draft, *queue, *receive, received.messages);
+  if (!grant_again(draft, *queue, *receive, received.messages))
+    return Failed{ErrorCode::kTimedOut, Outcome::kUnknown, "this call has been sent again since"};
+  if (received.messages.empty()) grant(draft, *queue, *receive, received.messages);
   Change change{draft.take_effects(), Box(std::move(received))};
   change.makes_room = true;
   return change;

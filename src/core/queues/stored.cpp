@@ -147,6 +147,11 @@ std::optional<StoredDelivery> delivery_of(const Record* record) {
   return whole(decoder, std::move(delivery));
 }
 
+MessageState state_by_clock(const StoredDelivery& delivery, uint64_t clock) {
+  const bool timed = delivery.state == MessageState::kInFlight || delivery.state == MessageState::kDelayed;
+  return timed && delivery.due <= clock ? MessageState::kReady : delivery.state;
+}
+
 std::string dedup_key(uint64_t made, std::string_view name) {
   std::string key;
   append_big_endian(key, made);

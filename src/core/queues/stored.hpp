@@ -73,6 +73,9 @@ Record delivery_record(std::string_view key, const StoredDelivery& delivery, con
                        Revision next);
 std::optional<StoredDelivery> delivery_of(const Record* record);  // null, or unreadable: none
 
+// Once its time has come, what was in flight or delayed is ready.
+MessageState state_by_clock(const StoredDelivery& delivery, uint64_t clock);
+
 struct StoredName {
   MessageId id;
   uint64_t deadline = 0;  // log clock

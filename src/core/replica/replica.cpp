@@ -174,6 +174,7 @@ void Replica::carry_over(const Register& content) {
 
 void Replica::lead() {
   drop_staging();
+  if (sparse_) store_.view_anew();
   role_.emplace<Leading>(log_, store_, commit_);
   clock_.reach(store_.clock());
   if (const EntryPointer& newest = log_.at(log_.last().revision)) clock_.reach(newest->clock);
@@ -269,6 +270,7 @@ void Replica::learn_epoch(Epoch epoch) {
 void Replica::set_sparse(bool sparse) {
   if (sparse_ == sparse) return;
   sparse_ = sparse;
+  if (!sparse && !leader()) store_.view_anew();
   out_.links.post(SparseChanged{sparse});
   announce();
 }

@@ -102,13 +102,12 @@ void Replica::end_receives() {
   }
 }
 
+// What one has settled may be done, or not, under the next leader.
 void Replica::refuse_receives(const std::vector<WaitingReceive>& receives, const std::string& why) {
   for (const WaitingReceive& waiting : receives) {
-    if (waiting.settled.empty()) {
-      refuse(waiting.message.token, ErrorCode::kNoLeader, Outcome::kNotApplied, why);
-    } else {
-      refuse(waiting.message.token, ErrorCode::kSteppedDown, Outcome::kUnknown, why);
-    }
+    const bool nothing = waiting.settled.empty();
+    refuse(waiting.message.token, nothing ? ErrorCode::kNoLeader : ErrorCode::kSteppedDown,
+           nothing ? Outcome::kNotApplied : Outcome::kUnknown, why);
   }
 }
 

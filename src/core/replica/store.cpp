@@ -76,6 +76,13 @@ void Store::foresee(bool foresee) {
   queues_->note_woken(foresee);
 }
 
+void Store::view_anew() {
+  queues_ = std::make_unique<QueueViews>();
+  for (const Record& queue : items(Space::kQueues)) queues_->add_queue(queue);
+  for (const Record& message : items(Space::kMessages))
+    queues_->add(message.key(), &message, find(message.key(), Space::kDeliveries));
+}
+
 bool Store::has_due() const {
   return !terms().due.empty() || !leases().due.empty() || queues_->has_due() || !dedup().due.empty() ||
          !emptied_queues().empty();

@@ -65,6 +65,9 @@ class Store {
   const QueueViews& queues() const { return *queues_; }
   QueueViews& queues() { return *queues_; }
   void foresee(bool foresee);
+  // Makes them once more of all that is here: a copy that has missed something may have seen messages before their
+  // queue.
+  void view_anew();
   // Something will end by its time.
   bool has_due() const;
   // Sum over all items of a hash of each: the same for the same content, whatever the way to it.

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include "base/json.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -35,17 +34,13 @@ Result<BatchOp, BodyError> parse_op(dom::element element, size_t value_bytes_max
 // The one member that the document has to have.
 Result<dom::element, BodyError> parse_document(dom::parser& parser, std::string_view json,
                                                std::string_view member) {
-  dom::element document;
-  simdjson::error_code code = parse_json(parser, json, document);
-  if (code != simdjson::SUCCESS)
-    return refuse_body(fmt::format("the body is no JSON: {}", simdjson::error_message(code)));
-  dom::object object;
-  if (document.get(object) != simdjson::SUCCESS) return refuse_body("the body has to be a JSON object");
-  for (dom::key_value_pair field : object) {
+  Result<dom::object, BodyError> object = parse_body_object(parser, json, "the body");
+  if (!object) return Failure<BodyError>(std::move(object.error()));
+  for (dom::key_value_pair field : *object) {
     if (field.key != member) return refuse_body(fmt::format("the member \"{}\" is unknown here", field.key));
   }
   dom::element content;
-  if (object.size() != 1 || object.at_key(member).get(content) != simdjson::SUCCESS) {
+  if (object->size() != 1 || object->at_key(member).get(content) != simdjson::SUCCESS) {
     return refuse_body(fmt::format("the body needs one member \"{}\"", member));
   }
   return content;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/base64.hpp"
+#include "base/json.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -15,6 +16,18 @@ Failure<BodyError> refuse_body(std::string detail) {
 }
 Failure<BodyError> refuse_body_size(std::string detail) {
   return Failure<BodyError>(BodyError{true, std::move(detail), {}});
+}
+
+Result<simdjson::dom::object, BodyError> parse_body_object(simdjson::dom::parser& parser,
+                                                           std::string_view json, std::string_view what) {
+  simdjson::dom::element root;
+  const simdjson::error_code code = parse_json(parser, json, root);
+  if (code != simdjson::SUCCESS)
+    return refuse_body(fmt::format("{} is no JSON: {}", what, simdjson::error_message(code)));
+  simdjson::dom::object object;
+  if (root.get(object) != simdjson::SUCCESS)
+    return refuse_body(fmt::format("{} has to be a JSON object", what));
+  return object;
 }
 
 bool is_text_member(std::string_view member, std::string_view name) {

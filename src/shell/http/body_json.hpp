@@ -23,6 +23,11 @@ struct BodyError {
 Failure<BodyError> refuse_body(std::string detail);
 Failure<BodyError> refuse_body_size(std::string detail);
 
+// The JSON object that `json` is; it lives as long as `parser`, and until its next text. `what` is how a refusal calls
+// it.
+Result<simdjson::dom::object, BodyError> parse_body_object(simdjson::dom::parser& parser,
+                                                           std::string_view json, std::string_view what);
+
 // One "name" or "name_b64" member of an object.
 struct BodyText {
   std::optional<std::string_view> bytes;  // in the document, or in:

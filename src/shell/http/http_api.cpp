@@ -7,8 +7,10 @@
 
 #include "msg/limits.hpp"
 #include "shell/http/batch_json.hpp"
+#include "shell/http/http_accept.hpp"
 #include "shell/http/http_browser.hpp"
 #include "shell/http/http_host.hpp"
+#include "shell/http/http_queues.hpp"
 #include "shell/http/http_services.hpp"
 #include "shell/http/http_text.hpp"
 #include "shell/http/txn_json.hpp"
@@ -26,39 +28,16 @@ constexpr std::string_view kSnapshotPath = "/v1/snapshot";
 constexpr std::string_view kLeaderPath = "/v1/cluster/leader";
 constexpr std::string_view kLineagePath = "/v1/cluster/lineage";
 constexpr std::string_view kKeyMethods = "GET, HEAD, PUT, POST, DELETE";
-constexpr uint32_t kReadParameters = kQueryRead | kQueryMinRevision | kQueryTimeout;
-constexpr uint32_t kWriteParameters = kQueryTimeout | kQueryFence;
-constexpr uint32_t kPutParameters = kWriteParameters | kQueryTtl | kQueryLease;
-constexpr uint32_t kPostParameters = kPutParameters | kQueryAdd | kQueryAppend | kQueryTouch;
-constexpr uint32_t kPollParameters = kReadParameters | kQuerySince | kQueryWait;
-constexpr uint32_t kWatchParameters =
+constexpr uint64_t kPutParameters = kWriteParameters | kQueryTtl | kQueryLease;
+constexpr uint64_t kPostParameters = kPutParameters | kQueryAdd | kQueryAppend | kQueryTouch;
+constexpr uint64_t kPollParameters = kReadParameters | kQuerySince | kQueryWait;
+constexpr uint64_t kWatchParameters =
     kQueryKey | kQueryPrefix | kQuerySince | kQueryState | kQueryValues | kQueryProgress | kQueryRead;
-constexpr uint32_t kListParameters = kPollParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
+constexpr uint64_t kListParameters = kPollParameters | kQueryPrefix | kQueryLimit | kQueryAfter | kQueryKeys;
 
-bool is_write_method(HttpMethod method) {
-  return method == HttpMethod::kPut || method == HttpMethod::kPost || method == HttpMethod::kDelete;
-}
-bool is_read_method(HttpMethod method) { return method == HttpMethod::kGet || method == HttpMethod::kHead; }
-
-HttpResponse refuse(const HttpRequest& request, uint16_t status, std::string_view kind, std::string detail) {
-  Problem problem;
-  problem.status = status;
-  problem.kind = kind;
-  problem.detail = std::move(detail);
-  if (is_write_method(request.method)) problem.outcome = Outcome::kNotApplied;
-  return problem_response(problem);
-}
-HttpResponse bad_request(const HttpRequest& request, std::string detail) {
-  return refuse(request, 400, "bad-request", std::move(detail));
-}
 HttpResponse malformed(const HttpRequest& request, std::string detail) {
   HttpResponse response = refuse(request, 400, "malformed-request", std::move(detail));
   response.close = true;
-  return response;
-}
-HttpResponse wrong_method(const HttpRequest& request, std::string_view allow) {
-  HttpResponse response = refuse(request, 405, "method-not-allowed", fmt::format("allowed here: {}", allow));
-  add_field(response, "Allow", allow);
   return response;
 }
 
@@ -79,15 +58,9 @@ bool read_condition(const HttpRequest& request, Condition& condition, std::strin
   return true;
 }
 
-struct Target {
-  std::string_view path;
-  std::string_view query;
-  std::string_view authority;  // of an absolute one
-};
-
 // The origin form, and the absolute form as proxies send it (RFC 9112, 3.2), with a host and without a user (RFC 9110,
 // 4.2.1 and 4.2.4).
-std::optional<Target> split_target(std::string_view target) {
+std::optional<HttpTarget> split_target(std::string_view target) {
   constexpr std::string_view kScheme = "http://";
   std::string_view authority;
   if (target.size() > kScheme.size() && equal_ignoring_case(target.substr(0, kScheme.size()), kScheme)) {
@@ -99,23 +72,9 @@ std::optional<Target> split_target(std::string_view target) {
   }
   if (!target.starts_with('/') || target.find('#') != std::string_view::npos) return std::nullopt;
   size_t mark = target.find('?');
-  if (mark == std::string_view::npos) return Target{target, {}, authority};
-  return Target{target.substr(0, mark), target.substr(mark + 1), authority};
+  if (mark == std::string_view::npos) return HttpTarget{target, {}, authority};
+  return HttpTarget{target.substr(0, mark), target.substr(mark + 1), authority};
 }
-
-void apply_read(AcceptedHead& accepted, const Query& query) {
-  accepted.store().read = query.read;
-  accepted.store().min_revision = query.min_revision;
-  accepted.call.timeout = query.timeout;
-}
-
-// For settings, and for bodies that nobody reads.
-void limit_small_body(AcceptedHead& accepted) {
-  accepted.body_bytes_max = kSmallBodyBytes;
-  accepted.body_name = "a request body here";
-}
-
-using Refusal = std::optional<HttpResponse>;
 
 // A read with `since` is done once something that matches has changed.
 Refusal wait_for_change(const HttpRequest& request, const Query& query, AcceptedHead& accepted) {
@@ -132,7 +91,7 @@ Refusal wait_for_change(const HttpRequest& request, const Query& query, Accepted
   return std::nullopt;
 }
 
-uint32_t parameters_of_key(HttpMethod method) {
+uint64_t parameters_of_key(HttpMethod method) {
   if (is_read_method(method)) return kPollParameters;
   if (method == HttpMethod::kPost) return kPostParameters;
   return method == HttpMethod::kPut ? kPutParameters : kWriteParameters;
@@ -159,7 +118,7 @@ void accept_value(const Query& query, std::string key, Condition condition, cons
   accepted.body_name = "a value";
 }
 
-Refusal accept_key(const HttpRequest& request, const Target& target, const HttpIdentity& identity,
+Refusal accept_key(const HttpRequest& request, const HttpTarget& target, const HttpIdentity& identity,
                    AcceptedHead& accepted) {
   bool read = is_read_method(request.method);
   if (!read && !is_write_method(request.method)) return wrong_method(request, kKeyMethods);
@@ -201,26 +160,16 @@ Refusal accept_key(const HttpRequest& request, const Target& target, const HttpI
   return std::nullopt;
 }
 
-// Everything of the link to the next page but the value of its last parameter.
-std::string next_page(const Query& query) {
-  std::string link = "/v1/kv?";
-  if (query.prefix) link += "prefix=" + percent_encode(*query.prefix) + "&";
-  if (query.limit != 0) link += fmt::format("limit={}&", query.limit);
-  if (query.keys_only) link += "keys=true&";
-  if (query.read == ReadMode::kLinear) link += "read=linear&";
-  return link + "after=";
-}
-
-Refusal accept_listing(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+Refusal accept_listing(const HttpRequest& request, const HttpTarget& target, AcceptedHead& accepted) {
   Result<Query> query = parse_query(target.query, kListParameters);
   if (!query) return bad_request(request, query.error().detail);
   accepted.plan.route = Route::kCollection;
   accepted.plan.keys_only = query->keys_only;
-  accepted.plan.text = next_page(*query);
+  accepted.plan.text = next_page(kCollectionPath, *query);
   limit_small_body(accepted);
   apply_read(accepted, *query);
   ListKeys list;
-  list.limit = query->limit == 0 ? static_cast<uint32_t>(limits::kListItems) : query->limit;
+  list.limit = page_limit(*query);
   list.keys_only = query->keys_only;
   list.prefix = query->prefix.value_or("");
   list.after = std::move(query->after);
@@ -228,7 +177,7 @@ Refusal accept_listing(const HttpRequest& request, const Target& target, Accepte
   return query->since || query->wait ? wait_for_change(request, *query, accepted) : std::nullopt;
 }
 
-Refusal accept_collection(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+Refusal accept_collection(const HttpRequest& request, const HttpTarget& target, AcceptedHead& accepted) {
   if (is_read_method(request.method)) return accept_listing(request, target, accepted);
   bool batch = request.method == HttpMethod::kPost;
   if (!batch && request.method != HttpMethod::kDelete)
@@ -255,7 +204,7 @@ Refusal accept_collection(const HttpRequest& request, const Target& target, Acce
   return std::nullopt;
 }
 
-Refusal accept_transaction(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+Refusal accept_transaction(const HttpRequest& request, const HttpTarget& target, AcceptedHead& accepted) {
   if (request.method != HttpMethod::kPost) return wrong_method(request, "POST");
   Result<Query> query = parse_query(target.query, kWriteParameters);
   if (!query) return bad_request(request, query.error().detail);
@@ -270,7 +219,7 @@ Refusal accept_transaction(const HttpRequest& request, const Target& target, Acc
 }
 
 // Where a browser goes on by itself (Last-Event-ID) counts for more than where its address says that it began.
-Refusal accept_watch(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+Refusal accept_watch(const HttpRequest& request, const HttpTarget& target, AcceptedHead& accepted) {
   if (request.method != HttpMethod::kGet) return wrong_method(request, "GET");
   Result<Query> query = parse_query(target.query, kWatchParameters);
   if (!query) return bad_request(request, query.error().detail);
@@ -307,24 +256,21 @@ Refusal hold_lease(const HttpRequest& request, HoldLease hold, AcceptedHead& acc
 }
 
 // /v1/leases and /v1/leases/renew: what is not about one lease.
-Refusal accept_leases(const HttpRequest& request, const Target& target, bool renewal,
+Refusal accept_leases(const HttpRequest& request, const HttpTarget& target, bool renewal,
                       AcceptedHead& accepted) {
   const bool read = !renewal && is_read_method(request.method);
   if (!read && request.method != HttpMethod::kPost)
     return wrong_method(request, renewal ? "POST" : "GET, HEAD, POST");
-  const uint32_t taken = read      ? kReadParameters | kQueryLimit | kQueryAfterLease
+  const uint64_t taken = read      ? kReadParameters | kQueryLimit | kQueryAfterLease
                          : renewal ? kQueryTimeout
                                    : kQueryTimeout | kQueryLeaseTtl | kQueryName | kQueryHold;
   Result<Query> query = parse_query(target.query, taken);
   if (!query) return bad_request(request, query.error().detail);
   apply_read(accepted, *query);
   if (read) {
-    const uint32_t limit = query->limit == 0 ? static_cast<uint32_t>(limits::kListItems) : query->limit;
+    const uint32_t limit = page_limit(*query);
     accepted.store().operation = ListLeases{query->after_lease, limit};
-    accepted.plan.text = "/v1/leases?";
-    if (query->limit != 0) accepted.plan.text += fmt::format("limit={}&", query->limit);
-    if (query->read == ReadMode::kLinear) accepted.plan.text += "read=linear&";
-    accepted.plan.text += "after=";
+    accepted.plan.text = next_page(kLeasesPath, *query);
   } else if (renewal) {
     accepted.store().operation = RenewLeases{};
     accepted.body_bytes_max = limits::kLeasesAtOnce * 24;
@@ -339,7 +285,7 @@ Refusal accept_leases(const HttpRequest& request, const Target& target, bool ren
   return std::nullopt;
 }
 
-Refusal accept_lease(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+Refusal accept_lease(const HttpRequest& request, const HttpTarget& target, AcceptedHead& accepted) {
   accepted.plan.route = Route::kLease;
   accepted.plan.write = !is_read_method(request.method);
   limit_small_body(accepted);
@@ -352,7 +298,7 @@ Refusal accept_lease(const HttpRequest& request, const Target& target, AcceptedH
   const bool post = request.method == HttpMethod::kPost;
   if (!read && !is_write_method(request.method)) return wrong_method(request, kKeyMethods);
   const bool ends = request.method == HttpMethod::kDelete;
-  const uint32_t written = kQueryTimeout | (post ? kQueryHold : ends ? kQueryHoldNumber : 0u);
+  const uint64_t written = kQueryTimeout | (post ? kQueryHold : ends ? kQueryHoldNumber : uint64_t{0});
   Result<Query> query = parse_query(target.query, read ? kReadParameters | kQueryKeys : written);
   if (!query) return bad_request(request, query.error().detail);
   apply_read(accepted, *query);
@@ -375,7 +321,7 @@ Refusal accept_lease(const HttpRequest& request, const Target& target, AcceptedH
 struct FixedPath {
   std::string_view path;
   Route route;
-  uint32_t parameters;
+  uint64_t parameters;
 };
 constexpr FixedPath kFixedPaths[] = {
     {"/metrics", Route::kMetrics, 0},          {"/livez", Route::kLive, kQueryVerbose},
@@ -384,7 +330,7 @@ constexpr FixedPath kFixedPaths[] = {
     {kLeaderPath, Route::kLeader, 0},          {"/v1/cluster/settings", Route::kSettings, kQueryTimeout},
 };
 
-Refusal accept_fixed(const HttpRequest& request, const Target& target, const FixedPath& fixed,
+Refusal accept_fixed(const HttpRequest& request, const HttpTarget& target, const FixedPath& fixed,
                      AcceptedHead& accepted) {
   bool settings = fixed.route == Route::kSettings;
   if (settings && request.method != HttpMethod::kPut) return wrong_method(request, "PUT");
@@ -404,7 +350,7 @@ Refusal accept_fixed(const HttpRequest& request, const Target& target, const Fix
   return std::nullopt;
 }
 
-Refusal accept_move(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+Refusal accept_move(const HttpRequest& request, const HttpTarget& target, AcceptedHead& accepted) {
   if (request.method != HttpMethod::kPost) return wrong_method(request, "GET, HEAD, POST");
   Result<Query> query = parse_query(target.query, kQueryTo | kQueryTimeout);
   if (!query) return bad_request(request, query.error().detail);
@@ -418,7 +364,7 @@ Refusal accept_move(const HttpRequest& request, const Target& target, AcceptedHe
   return std::nullopt;
 }
 
-Refusal accept_decision(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+Refusal accept_decision(const HttpRequest& request, const HttpTarget& target, AcceptedHead& accepted) {
   if (request.method != HttpMethod::kPost) return wrong_method(request, "POST");
   Result<Query> query = parse_query(target.query, kQueryTimeout);
   if (!query) return bad_request(request, query.error().detail);
@@ -430,7 +376,7 @@ Refusal accept_decision(const HttpRequest& request, const Target& target, Accept
   return std::nullopt;
 }
 
-Refusal accept_snapshot(const HttpRequest& request, const Target& target, AcceptedHead& accepted) {
+Refusal accept_snapshot(const HttpRequest& request, const HttpTarget& target, AcceptedHead& accepted) {
   const bool restore = request.method == HttpMethod::kPut;
   if (!restore && !is_read_method(request.method)) return wrong_method(request, "GET, HEAD, PUT");
   Result<Query> query = parse_query(target.query, restore ? kQueryTimeout | kQueryReplace : 0);
@@ -449,7 +395,7 @@ Refusal accept_snapshot(const HttpRequest& request, const Target& target, Accept
   return std::nullopt;
 }
 
-Refusal accept_route(const HttpRequest& request, const Target& target, const HttpIdentity& identity,
+Refusal accept_route(const HttpRequest& request, const HttpTarget& target, const HttpIdentity& identity,
                      AcceptedHead& accepted) {
   if (target.path.starts_with(kKeyPath)) return accept_key(request, target, identity, accepted);
   if (target.path == kCollectionPath) return accept_collection(request, target, accepted);
@@ -457,6 +403,7 @@ Refusal accept_route(const HttpRequest& request, const Target& target, const Htt
   if (target.path == kWatchPath) return accept_watch(request, target, accepted);
   if (target.path == kLeasesPath || target.path.starts_with(kLeasePath))
     return accept_lease(request, target, accepted);
+  if (is_queue_path(target.path)) return accept_queue(request, target, identity, accepted);
   if (target.path == kLeaderPath && !is_read_method(request.method))
     return accept_move(request, target, accepted);
   if (target.path == kLineagePath) return accept_decision(request, target, accepted);
@@ -473,14 +420,15 @@ Refusal accept_route(const HttpRequest& request, const Target& target, const Htt
 Refusal check_fields(const HttpRequest& request, AcceptedHead& accepted) {
   const bool one_key = accepted.plan.route == Route::kKey;
   const Route route = accepted.plan.route;
-  const bool keys = one_key || route == Route::kCollection || route == Route::kLease;
+  const bool keys =
+      one_key || route == Route::kCollection || route == Route::kLease || route == Route::kQueue;
   if (!one_key && (request.fields.find("If-Match") || request.fields.find("If-None-Match")))
     return bad_request(request, "If-Match and If-None-Match are for one key only");
   if (!accepted.plan.write) return std::nullopt;
   if (request.fields.find("Content-Range"))  // RFC 9110, 14.5
     return bad_request(request, "Content-Range: a part of a value cannot be written; send all of it");
   if (auto key = request.fields.find("Idempotency-Key")) {
-    if (!keys) return bad_request(request, "Idempotency-Key is for writes of keys and leases");
+    if (!keys) return bad_request(request, "Idempotency-Key is for writes of keys, leases and queues");
     if (key->empty() || key->size() > limits::kIdempotencyKeyBytes) {
       return bad_request(request,
                          fmt::format("an Idempotency-Key has 1 to {} bytes", limits::kIdempotencyKeyBytes));
@@ -488,6 +436,16 @@ Refusal check_fields(const HttpRequest& request, AcceptedHead& accepted) {
     accepted.store().idempotency_key = *key;
   }
   return std::nullopt;
+}
+
+HttpResponse refused_body(BodyError error) {
+  Problem problem;
+  problem.status = error.too_large ? 413 : 400;
+  problem.kind = error.too_large ? "too-large" : "bad-request";
+  problem.detail = std::move(error.detail);
+  problem.outcome = Outcome::kNotApplied;
+  problem.op = error.op;
+  return problem_response(problem);
 }
 
 // What the whole server can do (RFC 9110, 9.3.7).
@@ -502,7 +460,7 @@ HttpResponse options_response() {
 std::optional<HttpResponse> accept_head(const HttpRequest& request, const HttpIdentity& identity,
                                         AcceptedHead& accepted) {
   const bool asterisk = request.method == HttpMethod::kOptions && request.target == "*";
-  std::optional<Target> target = asterisk ? Target{} : split_target(request.target);
+  std::optional<HttpTarget> target = asterisk ? HttpTarget{} : split_target(request.target);
   if (!target)
     return malformed(request, "the request target has to be a path without a fragment, or http://HOST/PATH");
   if (!is_percent_encoded(request.target))
@@ -522,6 +480,10 @@ std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, cons
     return std::nullopt;
   }
   if (!std::holds_alternative<StoreCall>(accepted.call.what)) return std::nullopt;  // nobody reads it
+  if (accepted.plan.route == Route::kQueue) {
+    std::optional<BodyError> wrong = take_queue_body(accepted, std::move(body), identity);
+    return wrong ? std::optional(refused_body(std::move(*wrong))) : std::nullopt;
+  }
   if (auto* put = std::get_if<PutKey>(&accepted.store().operation)) {
     put->value = std::move(body);
     return std::nullopt;
@@ -549,13 +511,7 @@ std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, cons
     if (!parsed) error = std::move(parsed.error());
   }
   if (error.detail.empty()) return std::nullopt;
-  Problem problem;
-  problem.status = error.too_large ? 413 : 400;
-  problem.kind = error.too_large ? "too-large" : "bad-request";
-  problem.detail = std::move(error.detail);
-  problem.outcome = Outcome::kNotApplied;
-  problem.op = error.op;
-  return problem_response(problem);
+  return refused_body(std::move(error));
 }
 
 bool is_four_letter_word(std::string_view text) { return text == "ruok" || text == "stat" || text == "mntr"; }

@@ -26,6 +26,7 @@ enum class Route : uint8_t {
   kWatch,
   kLease,  // /v1/leases and below ...
   kHold,   // ... with hold=1
+  kQueue,  // /v1/queues and below
   kSettings,
   kCluster,
   kWhy,
@@ -47,7 +48,10 @@ struct ReplyPlan {
   bool write = false;    // errors carry an outcome
   bool verbose = false;  // of health checks
   bool keys_only = false;
-  bool one = false;      // of a renewal: a single lease, by its path
+  bool one = false;      // a single lease or message, by its path; a single message that is sent
+  bool extends = false;  // ... of a message: another time for who has it
+  bool raw = false;      // of a receive: a message's body alone
+  bool waits = false;    // of a receive: for messages, on behalf of who is still there
   bool events = false;   // of a watch: Server-Sent Events
   bool replace = false;  // of a restore
   uint32_t limit = 0;    // of a deletion: the page's; 0: none

@@ -134,9 +134,10 @@ void HttpConnection::on_end(int why) {
   ended_ = true;
   heard_ms_ = now_ms();
   if (phase_ == Phase::kEnding) return close();
-  // Who holds something by this connection lets go of it.
+  // Who holds something by this connection lets go of it, and messages are for nobody who is gone.
   for (size_t i = 0; i < slots_.size(); ++i) {
-    if (slots_[i].lines && !slots_[i].done) return close();
+    const Slot& slot = slots_[i];
+    if ((slot.lines || slot.plan.waits) && !slot.done) return close();
   }
   if (!held_) last_request();  // else what has come is done first
   update_reading();
@@ -265,6 +266,10 @@ void HttpConnection::on_head() {
 void HttpConnection::on_request() {
   HttpRequest& request = parser_.request();
   held_ = false;
+  if (ended_ && accepted_ && accepted_->plan.waits) {  // for nobody: what came before it is still answered
+    accepted_.reset();
+    return last_request();
+  }
   Slot& slot = add_slot();
   slot.head = request.method == HttpMethod::kHead;
   slot.keep_alive = request.minor_version == 0 && request.keep_alive;
@@ -321,8 +326,9 @@ HttpConnection::Slot& HttpConnection::add_slot() {
 HttpConnection::Kind HttpConnection::kind_of(const AcceptedHead& accepted) {
   const Route route = accepted.plan.route;
   if (!accepted.plan.write) return route == Route::kWatch ? Kind::kOther : Kind::kSafe;
-  const bool of_store = route == Route::kKey || route == Route::kCollection || route == Route::kLease;
-  return of_store ? Kind::kWrite : Kind::kOther;
+  const bool of_store =
+      route == Route::kKey || route == Route::kCollection || route == Route::kLease || route == Route::kQueue;
+  return of_store && !accepted.plan.waits ? Kind::kWrite : Kind::kOther;
 }
 
 // The parser's request, for those of other kinds before it.

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 
-#include "base/json_writer.hpp"
 #include "base/utf8.hpp"
 #include "msg/znodes.hpp"
 #include "shell/http/http_api.hpp"
 #include "shell/http/http_backup.hpp"
+#include "shell/http/http_queue_render.hpp"
 #include "shell/http/http_text.hpp"
 #include "shell/http/status_page.hpp"
 
@@ -61,6 +61,14 @@ ErrorForm form_of(ErrorCode code) {
       return {410, "lease-over"};
     case ErrorCode::kLeaseFull:
       return {409, "lease-full"};
+    case ErrorCode::kNoQueue:
+      return {404, "no-queue"};
+    case ErrorCode::kNoMessage:
+      return {404, kNoMessageKind};
+    case ErrorCode::kQueueFull:
+      return {507, "queue-full"};
+    case ErrorCode::kQueueCycle:
+      return {409, "queue-cycle"};
   }
   return {503, "unavailable"};
 }
@@ -101,11 +109,12 @@ struct OpResultJson {
   }
 };
 
-class Renderer {
+class Renderer : public QueueRenderer {
  public:
   Renderer(const ReplyPlan& plan, const StoreAnswer& reply, const HttpIdentity& identity,
            const HttpCounters& counters)
-      : plan_(plan), reply_(reply), identity_(identity), counters_(counters) {}
+      : QueueRenderer(plan, reply), identity_(identity), counters_(counters) {}
+  using QueueRenderer::operator();
 
   HttpResponse operator()(const KeyFound& found) const {
     const Condition& condition = plan_.condition;
@@ -144,8 +153,7 @@ class Renderer {
     json.end_array().end_object();
     HttpResponse response = json_response(200, json);
     if (listing.more && !listing.items.empty()) {
-      std::string last = percent_encode(listing.items.back().key());
-      add_field(response, "Link", fmt::format("<{}{}>; rel=\"next\"", plan_.text, last));
+      add_next_page(response, plan_.text, percent_encode(listing.items.back().key()));
     }
     mark_incomplete(response, listing.complete);
     return response;
@@ -159,8 +167,8 @@ class Renderer {
     response.etag = reply_.revision;
     return response;
   }
-  HttpResponse operator()(const KeyDeleted&) const { return empty(204); }
-  HttpResponse operator()(const KeyAbsent&) const { return empty(404); }
+  HttpResponse operator()(const KeyDeleted&) const { return empty_response(204); }
+  HttpResponse operator()(const KeyAbsent&) const { return empty_response(404); }
   HttpResponse operator()(const PrefixDeleted& deleted) const {
     JsonWriter json;
     json.begin_object().member("deleted", deleted.count);
@@ -204,7 +212,7 @@ class Renderer {
     return response;
   }
   // The lease keeper alone asks for it.
-  HttpResponse operator()(const LeaseTaken&) const { return empty(204); }
+  HttpResponse operator()(const LeaseTaken&) const { return empty_response(204); }
   HttpResponse operator()(const LeasesRenewed& renewed) const {
     JsonWriter json;
     if (plan_.one) {
@@ -224,7 +232,7 @@ class Renderer {
     json.end_array().end_object();
     return json_response(200, json);
   }
-  HttpResponse operator()(const LeaseEnded&) const { return empty(204); }
+  HttpResponse operator()(const LeaseEnded&) const { return empty_response(204); }
   HttpResponse operator()(const Box<LeaseFound>& box) const {
     JsonWriter json;
     json.begin_object();
@@ -256,7 +264,7 @@ class Renderer {
     json.end_array().end_object();
     HttpResponse response = json_response(200, json);
     if (list.more) {
-      add_field(response, "Link", fmt::format("<{}{}>; rel=\"next\"", plan_.text, list.leases.back().id));
+      add_next_page(response, plan_.text, std::to_string(list.leases.back().id));
     }
     mark_incomplete(response, list.complete);
     return response;
@@ -336,6 +344,7 @@ class Renderer {
       case Route::kWatch:
       case Route::kLease:
       case Route::kHold:
+      case Route::kQueue:
       case Route::kSettings:
       case Route::kMove:
       case Route::kBackup:
@@ -348,11 +357,6 @@ class Renderer {
   }
 
  private:
-  static HttpResponse empty(uint16_t status) {
-    HttpResponse response;
-    response.status = status;
-    return response;
-  }
   static HttpResponse raw(std::string text) {
     HttpResponse response;
     response.status = kRawText;
@@ -366,17 +370,9 @@ class Renderer {
     response.body = std::move(text);
     return response;
   }
-  static HttpResponse json_response(uint16_t status, JsonWriter& json) {
-    HttpResponse response = json_text(json.take() + "\n");
-    response.status = status;
-    return response;
-  }
   static void write_lease(JsonWriter& json, const LeaseInfo& lease) {
     json.member("lease", lease.id).member("ttl_ms", lease.ttl_ms).member("left_ms", lease.left_ms);
     json.bytes_member("name", lease.name);
-  }
-  static void mark_incomplete(HttpResponse& response, bool complete) {
-    if (!complete) add_field(response, "Kvd-Complete", "false");
   }
   HttpResponse condition_failed(std::optional<Revision> current) const {
     Problem problem;
@@ -404,8 +400,6 @@ class Renderer {
     return problem_response(problem);
   }
 
-  const ReplyPlan& plan_;
-  const StoreAnswer& reply_;
   const HttpIdentity& identity_;
   const HttpCounters& counters_;
 };

@@ -1,11 +1,13 @@
 // See http_response.hpp.
 #include "shell/http/http_response.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
 #include "base/check.hpp"
-#include "base/json_writer.hpp"
 #include "base/utf8.hpp"
 #include "msg/znodes.hpp"
 
@@ -132,6 +134,32 @@ void add_field(HttpResponse& response, std::string_view name, std::string_view v
   response.fields.append(name).append(": ").append(value).append("\r\n");
 }
 
+void mark_incomplete(HttpResponse& response, bool complete) {
+  if (!complete) add_field(response, "Kvd-Complete", "false");
+}
+
+void add_next_page(HttpResponse& response, std::string_view link, std::string_view last) {
+  add_field(response, "Link", fmt::format("<{}{}>; rel=\"next\"", link, last));
+}
+
+bool is_field_value(std::string_view text) {
+  return std::none_of(text.begin(), text.end(),
+                      [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; });
+}
+
+HttpResponse empty_response(uint16_t status) {
+  HttpResponse response;
+  response.status = status;
+  return response;
+}
+HttpResponse json_response(uint16_t status, JsonWriter& json) {
+  HttpResponse response;
+  response.status = status;
+  response.content_type = kJson;
+  response.body = json.take() + "\n";
+  return response;
+}
+
 HttpResponse problem_response(const Problem& problem) {
   JsonWriter json;
   json.begin_object();
@@ -147,6 +175,12 @@ HttpResponse problem_response(const Problem& problem) {
   if (problem.revision) json.member("revision", problem.revision->value);
   if (problem.oldest) json.member("oldest", problem.oldest->value);
   if (problem.op) json.member("op", *problem.op);
+  if (problem.receipt) json.member("receipt", *problem.receipt);
+  if (!problem.results.empty()) {
+    json.key("results").begin_array();
+    for (const std::string_view result : problem.results) json.value(result);
+    json.end_array();
+  }
   json.end_object();
 
   HttpResponse response;

@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.hpp"
+#include "base/json_writer.hpp"
 #include "msg/client.hpp"
 
 namespace kvd {
@@ -44,16 +46,27 @@ struct Problem {
   std::optional<Revision> revision;       // of this server
   std::optional<Revision> oldest;         // ... behind which a watch may begin
   std::optional<uint32_t> op;             // of a transaction: the operation that cannot be done, from 0
+  std::optional<uint64_t> receipt;        // the newest of a message
+  std::vector<std::string_view> results;  // what would become of each message that was to be settled
 };
 // Every 503 comes with Retry-After.
 // That the connection closes, as after malformed HTTP, is the caller's to say.
 HttpResponse problem_response(const Problem& problem);
+
+HttpResponse empty_response(uint16_t status);
+HttpResponse json_response(uint16_t status, JsonWriter& json);  // with all that was written
 
 std::string_view http_reason(uint16_t status);
 
 // Append a header line.
 void append_field(std::string& out, std::string_view name, uint64_t value);
 void add_field(HttpResponse& response, std::string_view name, std::string_view value);
+// Says so when the server that answers knows that it misses something.
+void mark_incomplete(HttpResponse& response, bool complete);
+// The link to a listing's next page: `link` as next_page() makes it (http_accept), `last` in percent-encoding.
+void add_next_page(HttpResponse& response, std::string_view link, std::string_view last);
+// That such a text can stand in a header line, whoever wrote it (RFC 9110, 5.5).
+bool is_field_value(std::string_view text);
 
 // How the response goes onto this connection.
 struct HttpFraming {

@@ -45,12 +45,14 @@ std::string set_timeout(Query& query, std::string value) {
   query.timeout = milliseconds(*ms);
   return "";
 }
-std::string set_limit(Query& query, std::string value) {
-  std::optional<uint64_t> number = parse_number(value);
-  if (!number || *number < 1 || *number > limits::kListItemsMax)
-    return fmt::format("1 to {}", limits::kListItemsMax);
-  query.limit = static_cast<uint32_t>(*number);
+std::string set_number(uint32_t& target, std::string_view value, size_t max) {
+  const std::optional<uint64_t> number = parse_number(value);
+  if (!number || *number < 1 || *number > max) return fmt::format("1 to {}", max);
+  target = static_cast<uint32_t>(*number);
   return "";
+}
+std::string set_limit(Query& query, std::string value) {
+  return set_number(query.limit, value, limits::kListItemsMax);
 }
 std::string set_key(std::string& target, std::string value) {
   if (value.size() > limits::kKeyBytes) return fmt::format("{} bytes at most", limits::kKeyBytes);
@@ -143,9 +145,56 @@ std::string set_after_lease(Query& query, std::string value) {
   return id ? "" : "the id of a lease";
 }
 
+std::string set_priority(Query& query, std::string value) {
+  const std::optional<uint64_t> number = parse_number(value);
+  if (!number || *number > UINT8_MAX) return fmt::format("0 to {}", UINT8_MAX);
+  query.message.priority = static_cast<uint8_t>(*number);
+  return "";
+}
+std::string set_delay(uint64_t& ms, std::string_view value) {
+  const std::optional<uint64_t> number = parse_ms(value, 0, limits::kTtlMsMax);
+  ms = number.value_or(0);
+  return number ? "" : fmt::format("0 to {} milliseconds", limits::kTtlMsMax);
+}
+std::string set_text(std::string& target, std::string value, size_t max) {
+  if (value.empty() || value.size() > max) return fmt::format("1 to {} bytes", max);
+  target = std::move(value);
+  return "";
+}
+std::string set_ttr(Query& query, std::string value) {
+  query.ttr = parse_ms(value, limits::kTtrMsMin, limits::kTtrMsMax).value_or(0);
+  if (query.ttr != 0) return "";
+  return fmt::format("{} to {} milliseconds", limits::kTtrMsMin, limits::kTtrMsMax);
+}
+std::string set_receipt(Query& query, std::string value) {
+  query.receipt = parse_number(value).value_or(0);
+  return query.receipt != 0 ? "" : "the receipt of a message";
+}
+std::string set_after_message(Query& query, std::string value) {
+  const std::optional<MessageId> id = parse_message_id(value);
+  query.after_message = id.value_or(MessageId());
+  return id ? "" : "the id of a message";
+}
+std::string set_peek_state(Query& query, std::string value) {
+  query.message_state = message_state(value);
+  return query.message_state ? "" : "ready, delayed, in_flight or dead";
+}
+std::string set_kick_state(Query& query, std::string value) {
+  query.message_state = message_state(value);
+  const bool fits =
+      query.message_state == MessageState::kDead || query.message_state == MessageState::kDelayed;
+  return fits ? "" : "dead or delayed";
+}
+std::string set_purge_state(Query& query, std::string value) {
+  query.message_state = message_state(value);
+  query.all_states = value == "all";
+  const bool one = query.message_state && query.message_state != MessageState::kInFlight;
+  return one || query.all_states ? "" : "all, ready, delayed or dead";
+}
+
 struct KnownParameter {
   std::string_view name;
-  uint32_t bit;
+  uint64_t bit;
   Setter set;
 };
 constexpr KnownParameter kParameters[] = {
@@ -177,9 +226,30 @@ constexpr KnownParameter kParameters[] = {
     {"after", kQueryAfterLease, set_after_lease},
     {"hold", kQueryHoldNumber, set_hold_number},
     {"hold", kQueryHold, [](Query& q, std::string v) { return set_flag(q.hold, v); }},
+    {"if_empty", kQueryIfEmpty, [](Query& q, std::string v) { return set_flag(q.if_empty, v); }},
+    {"priority", kQueryPriority, set_priority},
+    {"delay", kQueryDelay, [](Query& q, std::string v) { return set_delay(q.message.delay_ms, v); }},
+    {"max_age", kQueryMaxAge, [](Query& q, std::string v) { return set_delay(q.message.max_age_ms, v); }},
+    {"group", kQueryGroup,
+     [](Query& q, std::string v) { return set_text(q.message.group, std::move(v), limits::kGroupBytes); }},
+    {"dedup", kQueryDedup,
+     [](Query& q, std::string v) { return set_text(q.message.dedup, std::move(v), limits::kDedupBytes); }},
+    {"create", kQueryCreate, [](Query& q, std::string v) { return set_flag(q.create, v); }},
+    {"max", kQueryMax, [](Query& q, std::string v) { return set_number(q.max, v, limits::kMessagesAtOnce); }},
+    {"max", kQueryKickMax, [](Query& q, std::string v) { return set_number(q.max, v, limits::kKicked); }},
+    {"ttr", kQueryTtr, set_ttr},
+    {"raw", kQueryRaw, [](Query& q, std::string v) { return set_flag(q.raw, v); }},
+    {"atomic", kQueryAtomic, [](Query& q, std::string v) { return set_flag(q.atomic, v); }},
+    {"receipt", kQueryReceipt, set_receipt},
+    {"after", kQueryAfterMessage, set_after_message},
+    {"state", kQueryPeekState, set_peek_state},
+    {"state", kQueryKickState, set_kick_state},
+    {"state", kQueryPurgeState, set_purge_state},
+    {"to", kQueryToQueue,
+     [](Query& q, std::string v) { return set_text(q.to_queue, std::move(v), limits::kQueueNameBytes); }},
 };
 
-const KnownParameter* find_parameter(std::string_view name, uint32_t allowed) {
+const KnownParameter* find_parameter(std::string_view name, uint64_t allowed) {
   for (const KnownParameter& parameter : kParameters) {
     if (parameter.name == name && (parameter.bit & allowed) != 0) return &parameter;
   }
@@ -195,9 +265,9 @@ std::optional<uint64_t> parse_number(std::string_view text) {
   return number;
 }
 
-Result<Query> parse_query(std::string_view text, uint32_t allowed) {
+Result<Query> parse_query(std::string_view text, uint64_t allowed) {
   Query query;
-  uint32_t seen = 0;
+  uint64_t seen = 0;
   while (!text.empty()) {
     size_t end = text.find('&');
     std::string_view pair = text.substr(0, end);

@@ -17,7 +17,7 @@ namespace kvd {
 std::optional<uint64_t> parse_number(std::string_view text);
 
 // A bit for each query parameter, so that a route can say which ones it takes.
-enum QueryParameter : uint32_t {
+enum QueryParameter : uint64_t {
   kQueryRead = 1,
   kQueryMinRevision = 2,
   kQueryTimeout = 4,
@@ -45,6 +45,25 @@ enum QueryParameter : uint32_t {
   kQueryAfterLease = 1 << 24,
   kQueryHold = 1 << 25,
   kQueryHoldNumber = 1 << 26,
+  // Of queues.
+  kQueryIfEmpty = 1 << 27,
+  kQueryPriority = 1 << 28,
+  kQueryDelay = 1 << 29,
+  kQueryMaxAge = 1 << 30,
+  kQueryGroup = uint64_t{1} << 31,
+  kQueryDedup = uint64_t{1} << 32,
+  kQueryCreate = uint64_t{1} << 33,
+  kQueryMax = uint64_t{1} << 34,
+  kQueryKickMax = uint64_t{1} << 35,
+  kQueryTtr = uint64_t{1} << 36,
+  kQueryRaw = uint64_t{1} << 37,
+  kQueryAtomic = uint64_t{1} << 38,
+  kQueryReceipt = uint64_t{1} << 39,
+  kQueryAfterMessage = uint64_t{1} << 40,
+  kQueryPeekState = uint64_t{1} << 41,
+  kQueryKickState = uint64_t{1} << 42,
+  kQueryPurgeState = uint64_t{1} << 43,
+  kQueryToQueue = uint64_t{1} << 44,
 };
 struct Query {
   ReadMode read = ReadMode::kLocal;
@@ -73,10 +92,22 @@ struct Query {
   Duration progress = WatchCall().progress;
   std::string to;  // a server's id; empty: not given
   OptionalBox<Fence> fence;
+  NewMessage message;  // its priority, delay, age, group and dedup name
+  bool create = true;
+  bool if_empty = false;
+  bool raw = false;
+  bool atomic = false;
+  uint32_t max = 0;      // 0: not given
+  uint64_t ttr = 0;      // ms; 0: not given
+  uint64_t receipt = 0;  // 0: not given
+  MessageId after_message;
+  std::optional<MessageState> message_state;
+  bool all_states = false;  // state=all
+  std::string to_queue;
 };
 // `text` is what follows the first '?', and satisfies is_percent_encoded(). The Error names the parameter
 // that is unknown here (not in `allowed`), given twice or out of range.
-Result<Query> parse_query(std::string_view text, uint32_t allowed);
+Result<Query> parse_query(std::string_view text, uint64_t allowed);
 
 // Adds the tags of one If-Match (`weak_counts` false) or If-None-Match field (true: W/"5" matches too) to
 // `tags`. Tags that are no revisions are left out: they match nothing. False: that is no list of entity tags.

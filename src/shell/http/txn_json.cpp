@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "base/decimal.hpp"
-#include "base/json.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {
@@ -200,15 +199,11 @@ std::optional<BodyError> take_part(TxnMember member, size_t value_bytes_max, Tra
 
 Result<Transaction, BodyError> parse_transaction(std::string_view json, size_t value_bytes_max) {
   simdjson::dom::parser parser;
-  TxnElement document;
-  const simdjson::error_code code = parse_json(parser, json, document);
-  if (code != simdjson::SUCCESS)
-    return refuse_body(fmt::format("the body is no JSON: {}", simdjson::error_message(code)));
-  simdjson::dom::object parts;
-  if (document.get(parts) != simdjson::SUCCESS) return refuse_body("the body has to be a JSON object");
+  Result<simdjson::dom::object, BodyError> parts = parse_body_object(parser, json, "the body");
+  if (!parts) return Failure<BodyError>(std::move(parts.error()));
   Transaction transaction;
   std::set<std::string_view> seen;
-  for (TxnMember member : parts) {
+  for (TxnMember member : *parts) {
     if (!seen.insert(member.key).second) return refuse_body(fmt::format("\"{}\" is given twice", member.key));
     if (auto error = take_part(member, value_bytes_max, transaction))
       return Failure<BodyError>(std::move(*error));

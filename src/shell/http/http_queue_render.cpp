@@ -1,0 +1,243 @@
+// See http_queue_render.hpp.
+#include "shell/http/http_queue_render.hpp"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "base/check.hpp"
+#include "base/json_writer.hpp"
+#include "base/percent.hpp"
+
+namespace kvd {
+namespace {
+
+void write_queue(JsonWriter& json, const QueueInfo& info) {
+  const QueueConfig& config = info.config;
+  json.begin_object().bytes_member("name", info.name);
+  json.member("ttr", config.ttr_ms).member("max_deliveries", config.max_deliveries);
+  json.key("backoff").begin_array();
+  for (const uint64_t ms : config.backoff_ms) json.value(ms);
+  json.end_array().bytes_member("dead_letter", config.dead_letter);
+  json.member("dedup_window", config.dedup_window_ms).member("max_messages", config.max_messages);
+  json.member("max_bytes", config.max_bytes).member("max_age", config.max_age_ms);
+  json.member("max_in_flight", config.max_in_flight).member("order", config.fifo ? "fifo" : "priority");
+  json.member("discard", config.discard_old ? "old" : "none");
+  json.member("ready", info.ready).member("delayed", info.delayed).member("in_flight", info.in_flight);
+  json.member("dead", info.dead).member("bytes", info.bytes).member("groups", info.groups);
+  json.member("blocked", info.blocked);
+  if (info.oldest_ms) json.member("oldest_ms", *info.oldest_ms);
+  if (info.waiting) json.member("waiting", *info.waiting);
+  json.end_object();
+}
+
+// `peeked`: it was looked at and not granted, so that its state has to be told.
+void write_message(JsonWriter& json, const QueuedMessage& message, bool peeked) {
+  json.begin_object().member("id", to_text(message.id));
+  if (peeked) json.member("state", message_state_name(message.state));
+  if (peeked && (message.state == MessageState::kInFlight || message.state == MessageState::kDelayed))
+    json.member("left_ms", message.left_ms);
+  if (message.receipt != 0) json.member("receipt", message.receipt);
+  json.member("attempt", message.attempt).member("priority", unsigned{message.priority});
+  if (!message.group.empty()) json.bytes_member("group", message.group);
+  if (!message.type.empty()) json.bytes_member("type", message.type);
+  json.member("sent_ms", message.sent_ms).bytes_member("body", message.body.view());
+  if (!message.dead_from.empty())
+    json.bytes_member("dead_from", message.dead_from).member("attempts", message.attempts);
+  if (!message.reason.empty()) json.bytes_member("reason", message.reason);
+  json.end_object();
+}
+
+void write_messages(JsonWriter& json, const std::vector<QueuedMessage>& messages, bool peeked) {
+  json.key("messages").begin_array();
+  for (const QueuedMessage& message : messages) write_message(json, message, peeked);
+  json.end_array();
+}
+
+std::string_view settle_result_name(SettleResult result) {
+  switch (result) {
+    case SettleResult::kDone:
+      return "ok";
+    case SettleResult::kGone:
+      return "gone";
+    case SettleResult::kStale:
+      return "stale";
+  }
+  CHECK(false);
+}
+
+std::vector<std::string_view> result_names(const std::vector<Settled::One>& results) {
+  std::vector<std::string_view> names;
+  for (const Settled::One& one : results) names.push_back(settle_result_name(one.result));
+  return names;
+}
+
+void write_results(JsonWriter& json, std::string_view name, const std::vector<Settled::One>& results) {
+  json.key(name).begin_array();
+  for (const std::string_view result : result_names(results)) json.value(result);
+  json.end_array();
+}
+
+Problem settle_problem(uint16_t status, std::string_view kind, std::string detail) {
+  Problem problem;
+  problem.status = status;
+  problem.kind = kind;
+  problem.detail = std::move(detail);
+  return problem;
+}
+
+HttpResponse no_message(std::optional<Outcome> outcome) {
+  Problem problem = settle_problem(404, kNoMessageKind, "there is no such message, or no more");
+  problem.outcome = outcome;
+  return problem_response(problem);
+}
+
+// Of one message that was named by its path.
+HttpResponse settled_one(const Settled::One& one, bool extends) {
+  if (one.result == SettleResult::kGone) return no_message(Outcome::kNotApplied);
+  if (one.result == SettleResult::kStale) {
+    Problem problem = settle_problem(
+        412, "stale-receipt",
+        fmt::format("the message was granted to another one since, with the receipt {}", one.receipt));
+    problem.outcome = Outcome::kNotApplied;
+    problem.receipt = one.receipt;
+    return problem_response(problem);
+  }
+  if (!extends) return empty_response(204);
+  JsonWriter json;
+  json.begin_object().member("left_ms", one.left_ms).end_object();
+  return json_response(200, json);
+}
+
+// The body of the answer is that of the message.
+HttpResponse raw_message(const QueuedMessage& message) {
+  HttpResponse response;
+  if (message.type.empty() || !is_field_value(message.type)) {
+    response.content_type = kOctets;
+  } else {
+    add_field(response, "Content-Type", message.type);
+  }
+  add_field(response, "Kvd-Message-Id", to_text(message.id));
+  append_field(response.fields, "Kvd-Receipt", message.receipt);
+  append_field(response.fields, "Kvd-Attempt", message.attempt);
+  response.value = message.body;
+  return response;
+}
+
+}  // namespace
+
+HttpResponse QueueRenderer::operator()(const QueueMade& made) const {
+  JsonWriter json;
+  json.begin_object().bytes_member("name", plan_.text);
+  json.member("revision", reply_.revision.value).end_object();
+  return json_response(made.created ? 201 : 200, json);
+}
+
+HttpResponse QueueRenderer::operator()(const QueueDeleted&) const { return empty_response(204); }
+
+HttpResponse QueueRenderer::operator()(const Sent& sent) const {
+  JsonWriter json;
+  json.begin_object();
+  const bool nothing_new = !sent.duplicates.empty() && sent.duplicates.size() == sent.count;
+  if (plan_.one) {
+    const MessageId id = nothing_new ? sent.duplicates.front().id : MessageId{reply_.revision, 0};
+    json.member("id", to_text(id));
+    if (nothing_new) json.member("duplicate", true);
+  } else {
+    json.key("ids").begin_array();
+    auto duplicate = sent.duplicates.begin();
+    for (uint32_t i = 0; i < sent.count; ++i) {
+      const auto place = static_cast<uint16_t>(i);
+      const bool known = duplicate != sent.duplicates.end() && duplicate->place == place;
+      json.value(to_text(known ? duplicate->id : MessageId{reply_.revision, place}));
+      if (known) ++duplicate;
+    }
+    json.end_array();
+    if (!sent.duplicates.empty()) {
+      json.key("duplicates").begin_array();
+      for (const Sent::Duplicate& one : sent.duplicates) json.value(unsigned{one.place});
+      json.end_array();
+    }
+  }
+  json.member("revision", reply_.revision.value).end_object();
+  return json_response(nothing_new ? 200 : 201, json);
+}
+
+HttpResponse QueueRenderer::operator()(const Box<Received>& received) const {
+  if (received->messages.empty() && received->settled.empty()) return empty_response(204);
+  if (plan_.raw && !received->messages.empty()) return raw_message(received->messages.front());
+  JsonWriter json;
+  json.begin_object();
+  write_messages(json, received->messages, false);
+  if (!received->settled.empty()) write_results(json, "settled", received->settled);
+  json.end_object();
+  return json_response(200, json);
+}
+
+HttpResponse QueueRenderer::operator()(const Settled& settled) const {
+  if (plan_.one) return settled_one(settled.results.front(), plan_.extends);
+  if (settled.refused) {
+    Problem problem = settle_problem(
+        412, "not-settled", "one of the messages is gone, or granted to another one since: none was settled");
+    problem.outcome = Outcome::kNotApplied;
+    problem.results = result_names(settled.results);
+    return problem_response(problem);
+  }
+  JsonWriter json;
+  json.begin_object();
+  write_results(json, "results", settled.results);
+  json.member("revision", reply_.revision.value).end_object();
+  return json_response(200, json);
+}
+
+HttpResponse QueueRenderer::operator()(const MessagesMoved& moved) const {
+  JsonWriter json;
+  json.begin_object().member("moved", moved.count).end_object();
+  return json_response(200, json);
+}
+
+HttpResponse QueueRenderer::operator()(const MessagesPurged& purged) const {
+  JsonWriter json;
+  json.begin_object().member("purged", purged.count).member("more", purged.more).end_object();
+  return json_response(200, json);
+}
+
+HttpResponse QueueRenderer::operator()(const Box<QueueFound>& found) const {
+  JsonWriter json;
+  write_queue(json, found->queue);
+  HttpResponse response = json_response(200, json);
+  mark_incomplete(response, found->complete);
+  return response;
+}
+
+HttpResponse QueueRenderer::operator()(const QueueList& list) const {
+  JsonWriter json;
+  json.begin_object().key("queues").begin_array();
+  for (const QueueInfo& info : list.queues) write_queue(json, info);
+  json.end_array().end_object();
+  HttpResponse response = json_response(200, json);
+  if (list.more && !list.queues.empty())
+    add_next_page(response, plan_.text, percent_encode(list.queues.back().name));
+  mark_incomplete(response, list.complete);
+  return response;
+}
+
+HttpResponse QueueRenderer::operator()(const Peeked& peeked) const {
+  JsonWriter json;
+  if (plan_.one) {
+    if (peeked.messages.empty()) return no_message(std::nullopt);
+    write_message(json, peeked.messages.front(), true);
+  } else {
+    json.begin_object();
+    write_messages(json, peeked.messages, true);
+    json.member("more", peeked.more).end_object();
+  }
+  HttpResponse response = json_response(200, json);
+  if (peeked.more && !peeked.messages.empty())
+    add_next_page(response, plan_.text, to_text(peeked.messages.back().id));
+  mark_incomplete(response, peeked.complete);
+  return response;
+}
+
+}  // namespace kvd

@@ -1,0 +1,35 @@
+// What is told of queues and their messages, as HTTP answers: the part of http_render that is about them. Pure values,
+// any thread.
+#pragma once
+#include <string_view>
+
+#include "base/box.hpp"
+#include "msg/client.hpp"
+#include "shell/http/http_api.hpp"
+
+namespace kvd {
+
+inline constexpr std::string_view kNoMessageKind = "no-message";  // of a Problem
+
+// `plan` and `reply` outlive it.
+class QueueRenderer {
+ public:
+  QueueRenderer(const ReplyPlan& plan, const StoreAnswer& reply) : plan_(plan), reply_(reply) {}
+
+  HttpResponse operator()(const QueueMade& made) const;
+  HttpResponse operator()(const QueueDeleted& deleted) const;
+  HttpResponse operator()(const Sent& sent) const;
+  HttpResponse operator()(const Box<Received>& received) const;
+  HttpResponse operator()(const Settled& settled) const;
+  HttpResponse operator()(const MessagesMoved& moved) const;
+  HttpResponse operator()(const MessagesPurged& purged) const;
+  HttpResponse operator()(const Box<QueueFound>& found) const;
+  HttpResponse operator()(const QueueList& list) const;
+  HttpResponse operator()(const Peeked& peeked) const;
+
+ protected:
+  const ReplyPlan& plan_;
+  const StoreAnswer& reply_;
+};
+
+}  // namespace kvd
