@@ -423,9 +423,11 @@ void QueueModel::judge_grant(Turn& turn, const Key& key, const Message& before, 
     wrong(turn, key, fmt::format("is granted {} times", after.attempts));
   if (after.due <= clock) wrong(turn, key, "is granted for no time");
   judge_call(turn, key, after);
-  Grant& former = grants_[{key.second, was.receipt}];
-  if (again && former.told) wrong(turn, key, "is granted anew, and its client was told that it has it");
-  former.given_back |= again;
+  if (again) {
+    Grant& former = grants_[{key.second, was.receipt}];
+    if (former.told) wrong(turn, key, "is granted anew, and its client was told that it has it");
+    former.given_back = true;
+  }
   grants_[{key.second, after.receipt}] = {turn.entry.revision, key.first, after.attempts, false, false};
 }
 
