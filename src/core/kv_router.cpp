@@ -120,6 +120,18 @@ void KvRouter::on(const CallCancelled& message) {
   forget(it);
 }
 
+KvRouter::Asker KvRouter::asker_of(Ask::By by) {
+  switch (by) {
+    case Ask::By::kWatch:
+      return Asker::kWatch;
+    case Ask::By::kLeaseKeeper:
+      return Asker::kLeaseKeeper;
+    case Ask::By::kConsumers:
+      return Asker::kConsumers;
+  }
+  CHECK(false);
+}
+
 void KvRouter::on(Ask&& message) {
   const Token token = kOthersBit | ++others_taken_;
   // A write may be what gives back what this server's clients have held.
@@ -128,7 +140,7 @@ void KvRouter::on(Ask&& message) {
   request.write = is_write(message.operation);
   request.operation = std::move(message.operation);
   request.linear = true;
-  request.asker = message.by == Ask::By::kWatch ? Asker::kWatch : Asker::kLeaseKeeper;
+  request.asker = asker_of(message.by);
   request.number = message.token;
   if (stopping_ && !request.write) {
     fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
@@ -510,6 +522,9 @@ void KvRouter::finish(Requests::iterator it, Answer answer, Revision revision) {
     case Asker::kLeaseKeeper:
       out_.lease_keeper.post(Answered{request.number, std::move(answer), revision});
       break;
+    case Asker::kConsumers:
+      out_.consumers.post(Answered{request.number, std::move(answer), revision});
+      break;
     case Asker::kNobody:
       break;
   }
@@ -547,6 +562,17 @@ void KvRouter::withdraw(Token token, const Request& request) {
   if (request.where == Where::kReplica) out_.replica.post(Withdraw{token});
   if (request.where == Where::kLeader) out_.emit(LinkSend{*request.link, ForwardCancelled{token}});
   if (request.where == Where::kApplied) give_back(*request.answer);
+}
+
+void KvRouter::on(const AskWithdrawn& message) {
+  for (const auto& [deadline, token] : receives_) {
+    const Request& request = requests_.at(token);
+    if (request.asker != Asker::kConsumers || request.number != message.token) continue;
+    withdraw(token, request);
+    if (request.where == Where::kNowhere)
+      fail(token, ErrorCode::kTimedOut, Outcome::kNotApplied, "nobody waits for it any more");
+    return;
+  }
 }
 
 void KvRouter::on_forward_cancelled(const PeerSaid& said, uint64_t number) {

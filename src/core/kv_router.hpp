@@ -47,6 +47,7 @@ class KvRouter {
     kServer,  // another one's client
     kWatch,
     kLeaseKeeper,
+    kConsumers,
     kNobody,
   };
   struct Request {
@@ -69,7 +70,7 @@ class KvRouter {
     Where where = Where::kNowhere;
     std::optional<LinkId> link;    // kLeader: to whom
     LinkId from;                   // kServer: answer there; 0: nobody is left there
-    uint64_t number = 0;           // ... by its number; kWatch, kLeaseKeeper: by its token
+    uint64_t number = 0;           // ... by its number; kWatch, kLeaseKeeper, kConsumers: by its token
     std::optional<Answer> answer;  // kApplied
     Revision revision;             // kApplied
   };
@@ -85,8 +86,10 @@ class KvRouter {
   void on(const Applied& message);
   void on(Answered&& message);
   void on(Ask&& message);
+  void on(const AskWithdrawn& message);
   void on(const StopRequested& message);
 
+  static Asker asker_of(Ask::By by);
   bool answered_here(const Operation& read) const;
   Request& keep(Token token, const Operation& operation, Duration timeout);
   void forget(Requests::iterator it);

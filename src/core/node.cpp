@@ -10,9 +10,11 @@
 #include "core/cluster/election.hpp"
 #include "core/cluster/links.hpp"
 #include "core/cluster/register_keeper.hpp"
+#include "core/consumers.hpp"
 #include "core/kv_router.hpp"
 #include "core/lease_keeper.hpp"
 #include "core/outbox.hpp"
+#include "core/queues/queue_views.hpp"
 #include "core/replica/recovery.hpp"
 #include "core/replica/replica.hpp"
 #include "core/replica/table.hpp"
@@ -46,6 +48,7 @@ struct Node::Parts {
         kv_router(out),
         watch(out),
         lease_keeper(out),
+        consumers(out),
         service_router(out),
         sessions(out),
         services(out, out, out, out, out, out, out) {}
@@ -70,7 +73,7 @@ struct Node::Parts {
   bool busy() const {
     return !(
         out.links.empty() && out.register_keeper.empty() && out.election.empty() && out.replica.empty() &&
-        out.kv_router.empty() && out.watch.empty() && out.lease_keeper.empty() &&
+        out.kv_router.empty() && out.watch.empty() && out.lease_keeper.empty() && out.consumers.empty() &&
         out.service_router.empty() && out.sessions.empty() &&
         std::all_of(out.services.begin(), out.services.end(), [](const auto& one) { return one.empty(); }));
   }
@@ -106,6 +109,7 @@ struct Node::Parts {
   KvRouter kv_router;
   Watch watch;
   LeaseKeeper lease_keeper;
+  Consumers consumers;
   ServiceRouter service_router;
   Sessions sessions;
   Services services;
@@ -147,6 +151,8 @@ struct Delivery {
       delivered = out.service_router.offer(std::move(m));
     } else if (std::holds_alternative<HoldLease>(m.what)) {
       delivered = out.lease_keeper.offer(std::move(m));
+    } else if (std::holds_alternative<ConsumeQueue>(m.what)) {
+      delivered = out.consumers.offer(std::move(m));
     } else {
       delivered = out.watch.offer(std::move(m));
     }
@@ -156,6 +162,7 @@ struct Delivery {
     out.watch.post(m);  // first: a poll that is due becomes a call of the KV router's
     out.kv_router.post(m);
     out.lease_keeper.post(m);
+    out.consumers.post(m);
     out.service_router.post(m);
   }
   void operator()(DiskAnswer& m) { out.replica.post(std::move(m)); }
@@ -203,6 +210,7 @@ struct Delivery {
     out.kv_router.post(m);
     out.watch.post(m);
     out.lease_keeper.post(m);
+    out.consumers.post(m);
     out.sessions.post(m);
     out.service_router.post(m);
   }
@@ -310,6 +318,7 @@ void Node::Parts::work() {
   kv_router.on_time();
   watch.on_time();
   lease_keeper.on_time();
+  consumers.on_time();
   sessions.on_time();
   std::apply([](auto&... service) { (service.on_time(), ...); }, services);
   service_router.on_time();
@@ -325,6 +334,7 @@ void Node::Parts::work() {
       any |= visit(kv_router, out.kv_router);
       any |= visit(watch, out.watch);
       any |= visit(lease_keeper, out.lease_keeper);
+      any |= visit(consumers, out.consumers);
       any |= visit(sessions, out.sessions);
       any |= visit_services();
       any |= visit(service_router, out.service_router);
@@ -338,7 +348,7 @@ void Node::Parts::work() {
   if (out.links.empty()) overflowed.clear();
   wanted_turn = std::min({links.deadline(), register_keeper.deadline(), election.deadline(),
                           replica.deadline(), kv_router.deadline(), watch.deadline(), lease_keeper.deadline(),
-                          sessions.deadline(), service_router.deadline()});
+                          consumers.deadline(), sessions.deadline(), service_router.deadline()});
   std::apply(
       [this](auto&... service) {
         wanted_turn = std::min({wanted_turn, service.deadline()...});
@@ -357,8 +367,9 @@ Instant Node::pump(Instant now) {
   if (!p.recovering()) p.work();
   for (RequestId id : p.queries) p.kv_router.reply(id, p.status(), p.replica.commit());
   p.queries.clear();
-  bool idle = p.recovering() || (p.replica.stopped() && p.kv_router.drained() && p.watch.drained() &&
-                                 p.lease_keeper.drained() && p.service_router.drained());
+  bool idle =
+      p.recovering() || (p.replica.stopped() && p.kv_router.drained() && p.watch.drained() &&
+                         p.lease_keeper.drained() && p.consumers.drained() && p.service_router.drained());
   if (p.stopping && idle) p.out.emit(Exit{0, ""});
   p.trace_effects();
   return std::max(p.wanted_turn, now);
@@ -425,6 +436,10 @@ Status Node::Parts::status() const {
   status.terms = replica.store().size(Space::kTerms);
   status.leases = replica.store().size(Space::kLeases);
   status.leases_held = lease_keeper.held();
+  status.queues = replica.store().queues().queues();
+  status.messages = replica.store().size(Space::kMessages);
+  status.deliveries = replica.store().size(Space::kDeliveries);
+  status.consumers = consumers.open();
   status.value_bytes = replica.store().value_bytes();
   status.store_bytes = replica.store().bytes();
   status.durable = config.self.durable;

@@ -107,6 +107,7 @@ struct Outbox {
   Mailbox<KvRouterMessage> kv_router;
   Mailbox<WatchMessage> watch;
   Mailbox<LeaseKeeperMessage> lease_keeper;
+  Mailbox<ConsumersMessage> consumers;
   Mailbox<ServiceRouterMessage> service_router;
   Mailbox<SessionsMessage> sessions;
   std::array<Mailbox<ServiceMessage>, kServiceActors> services;  // by ServiceActor

@@ -252,16 +252,20 @@ struct Answered {  // from replica; and from the KV router, to an Ask
   Revision revision;
   bool local = false;  // to a Read that was not linear
 };
-// From watch and from the lease keeper: to be done by the leader, and answered to who asks (Answered), by its token. A
+// From watch, the lease keeper and the consumers: to be done by the leader, and answered to who asks (Answered), by its
+// token. A
 // write whose answer is lost is not repeated.
 struct Ask {
-  enum class By : uint8_t { kWatch, kLeaseKeeper } by = By::kWatch;
+  enum class By : uint8_t { kWatch, kLeaseKeeper, kConsumers } by = By::kWatch;
   uint64_t token = 0;
   Operation operation;
   Duration timeout{0};
 };
+struct AskWithdrawn {  // from the consumers: nobody waits for this receive any more; it is answered soon
+  uint64_t token = 0;
+};
 using KvRouterMessage = std::variant<Call, CallCancelled, PeerUp, PeerDown, PeerSaid, RoleChanged, Applied,
-                                     Answered, Ask, StopRequested>;
+                                     Answered, Ask, AskWithdrawn, StopRequested>;
 
 // To watch.
 struct Committed {  // from replica, as soon as reads see it
@@ -280,6 +284,9 @@ using WatchMessage = std::variant<Call, CallCancelled, StreamTaken, Committed, H
 
 // To the lease keeper.
 using LeaseKeeperMessage = std::variant<Call, CallCancelled, Answered, StopRequested>;
+
+// To the consumers.
+using ConsumersMessage = std::variant<Call, CallCancelled, Answered, StopRequested>;
 
 // ---- the coordination services: the router and sessions first, then one actor each ----
 using HolderId = StrongId<struct HolderIdTag>;  // a client's session on this server; 0: none

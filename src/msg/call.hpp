@@ -29,9 +29,16 @@ struct HoldLease {
   GrantLease grant;  // then
 };
 
+// A queue that is consumed by the caller's connection (core/consumers.hpp): it is answered line by line.
+struct ConsumeQueue {
+  std::string queue;
+  uint32_t credit = 1;  // messages in flight, 1 to limits::kMessagesAtOnce
+  uint64_t ttr_ms = 0;  // 0: the queue's
+};
+
 struct Call {
   RequestId id;
-  std::variant<StoreCall, ServiceCall, Box<WatchCall>, Box<PollCall>, HoldLease> what;
+  std::variant<StoreCall, ServiceCall, Box<WatchCall>, Box<PollCall>, HoldLease, ConsumeQueue> what;
   // How long it may wait, from its arrival at the node; a service's beyond what the call itself may wait for others.
   Duration timeout{5'000'000};
 };

@@ -21,7 +21,7 @@ auto fields(Of<NewMessage> auto& m) {
 }
 auto fields(Of<SendMessages> auto& m) { return std::tie(m.queue, m.messages, m.create); }
 auto fields(Of<Settling> auto& m) { return std::tie(m.kind, m.id, m.receipt, m.ms, m.reason); }
-auto fields(Of<SettleMessages> auto& m) { return std::tie(m.queue, m.settlings, m.atomic); }
+auto fields(Of<SettleMessages> auto& m) { return std::tie(m.queue, m.settlings, m.atomic, m.ticket); }
 auto fields(Of<ReceiveMessages> auto& m) {
   return std::tie(m.queue, m.max, m.wait, m.ttr_ms, m.ticket, m.turn, m.credit, m.settlings);
 }
@@ -117,7 +117,8 @@ inline void check_value(Decoder& decoder, const Settling& settling) {
 }
 inline void check_value(Decoder& decoder, const SettleMessages& settle) {
   check_queue(decoder, settle.queue);
-  check_number(decoder, "a list of messages", settle.settlings.size(), 1, limits::kMessagesAtOnce);
+  check_number(decoder, "a list of messages", settle.settlings.size(), settle.ticket == 0 ? 1 : 0,
+               limits::kMessagesAtOnce);
 }
 inline void check_value(Decoder& decoder, const ReceiveMessages& receive) {
   check_queue(decoder, receive.queue);
@@ -131,8 +132,9 @@ inline void check_value(Decoder& decoder, const KickMessages& kick) {
   check_queue(decoder, kick.queue);
   check_text(decoder, "queue's name", kick.to, limits::kQueueNameBytes);
   check_number(decoder, "a kick", kick.max, 1, limits::kKicked);
-  if (kick.state != MessageState::kDead && kick.state != MessageState::kDelayed)
-    decoder.fail("a kick of what is not dead and not delayed");
+  const bool ready_here = kick.state == MessageState::kReady && kick.to.empty();
+  if (kick.state == MessageState::kInFlight || ready_here)
+    decoder.fail("a kick of what is ready, or in flight");
 }
 inline void check_value(Decoder& decoder, const PurgeMessages& purge) {
   check_queue(decoder, purge.queue);

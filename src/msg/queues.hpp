@@ -89,6 +89,7 @@ struct SettleMessages {
   std::string queue;
   std::vector<Settling> settlings;  // 1 to limits::kMessagesAtOnce; each for itself ...
   bool atomic = false;              // ... or all or none
+  uint64_t ticket = 0;  // not 0: and whatever is in flight under it is refused, since who had it has gone
 };
 inline constexpr int kSendingBits = 16;
 // Granted to who asks: the first ones that are ready. Where none is, the call waits for them at the leader.
@@ -97,8 +98,8 @@ struct ReceiveMessages {
   uint32_t max = 1;     // 1 to limits::kMessagesAtOnce, and limits::kReceivedBytes of bodies or one message
   Duration wait{0};     // to limits::kWaitMs
   uint64_t ttr_ms = 0;  // 0: the queue's
-  // Who asks, and which of its calls this is, times 2^kSendingBits, and which sending of the call: one that is sent again
-  // gets the same messages. Drawn and counted by the server that the call came to.
+  // Who asks, and which of its calls this is, times 2^kSendingBits, and which sending of the call: one that is sent
+  // again gets the same messages. Drawn and counted by the server that the call came to.
   uint64_t ticket = 0;
   uint64_t turn = 0;
   uint32_t credit = 0;              // no more than so many in flight under the ticket; 0: no bound
@@ -111,7 +112,7 @@ std::optional<MessageState> message_state(std::string_view name);
 // Those that are dead, or delayed, the oldest first, are ready again, and none of their deliveries counts.
 struct KickMessages {
   std::string queue;
-  MessageState state = MessageState::kDead;  // or kDelayed
+  MessageState state = MessageState::kDead;  // or kDelayed; kReady, if they go to another queue
   uint32_t max = limits::kKicked;            // 1 to limits::kKicked
   std::string to;                            // another queue that they go to; empty: they stay
 };
@@ -175,12 +176,13 @@ struct QueuedMessage {
 enum class SettleResult : uint8_t {
   kDone,
   kGone,   // there is no such message any more
-  kStale,  // it was granted to another one since
+  kStale,  // the receipt does not count any more
 };
 struct Settled {
   struct One {
     SettleResult result = SettleResult::kDone;
-    uint64_t receipt = 0;  // kStale: the newest
+    uint64_t receipt =
+        0;  // kStale: the newest; 0: the given one has been used, or the message was never granted
     uint64_t left_ms = 0;  // of an extension
   };
   std::vector<One> results;  // of each
@@ -211,7 +213,7 @@ struct QueueInfo {
   uint64_t in_flight = 0;
   uint64_t dead = 0;
   uint64_t bytes = 0;                 // of bodies
-  uint64_t groups = 0;                // with messages
+  uint64_t groups = 0;                // with messages, also dead ones
   uint64_t blocked = 0;               // messages behind the first one of their group
   std::optional<uint64_t> oldest_ms;  // since the oldest one was sent, by wall clocks
   std::optional<uint64_t> waiting;    // receives; known to the leader alone

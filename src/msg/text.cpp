@@ -595,6 +595,10 @@ std::string text_of(const Box<WatchCall>& box) {
                      m.since ? fmt::format(" since={}", m.since->value) : "", m.state ? " state" : "",
                      m.values ? "" : " no values", m.linear ? " linear" : "");
 }
+std::string text_of(const ConsumeQueue& m) {
+  return fmt::format("ConsumeQueue {} credit={}", quoted(m.queue), m.credit);
+}
+
 std::string text_of(const HoldLease& m) {
   if (m.id != 0) return fmt::format("HoldLease {}", m.id);
   return fmt::format("HoldLease ttl={}ms {}", m.grant.ttl_ms, quoted(m.grant.name));

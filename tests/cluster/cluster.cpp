@@ -228,6 +228,15 @@ void Cluster::wait_all_equal() {
   });
 }
 
+HttpAnswer Cluster::insist(const KvdServer& server, const HttpCall& call) {
+  HttpAnswer answer;
+  wait_until(fmt::format("{} answers {} {}", server.name(), call.method, call.target), [&] {
+    answer = HttpConnection(server.http()).call(call, kDeadline);
+    return answer.status != 503 || answer.body.find("\"outcome\":\"unknown\"") != std::string::npos;
+  });
+  return answer;
+}
+
 uint64_t Cluster::write(KvdServer& server, const std::string& key, const std::string& value) {
   uint64_t revision = 0;
   wait_until(fmt::format("{} acknowledges a write of {}", server.name(), key), [&] {

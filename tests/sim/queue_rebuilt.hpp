@@ -1,5 +1,5 @@
-// The views that a server has of its queues, held against those that its records lead to: its store's, and while it
-// leads, those of its log's end over them. Knows of the views how they are fed, and nothing else.
+// The views that a server has of its queues, held against those that its records lead to: what nobody replicates must
+// follow from what everybody has.
 #pragma once
 #include <string>
 

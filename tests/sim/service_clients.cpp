@@ -8,7 +8,7 @@
 #include "id_clients.hpp"
 #include "lock_clients.hpp"
 #include "name_clients.hpp"
-#include "queue_clients.hpp"
+#include "zk_queue_clients.hpp"
 #include "task_clients.hpp"
 
 namespace kvd::sim {
@@ -58,7 +58,7 @@ std::vector<std::unique_ptr<ServiceClients>> make_service_clients(SimContext& co
   if (context.options.names != 0) all.push_back(std::make_unique<NameClients>(context, calls));
   if (context.options.tasks != 0) all.push_back(std::make_unique<TaskClients>(context, calls));
   if (context.options.barriers != 0) all.push_back(std::make_unique<BarrierClients>(context, calls));
-  if (context.options.zkqueues != 0) all.push_back(std::make_unique<QueueClients>(context, calls));
+  if (context.options.zkqueues != 0) all.push_back(std::make_unique<ZkQueueClients>(context, calls));
   return all;
 }
 

@@ -89,7 +89,7 @@ World::World(SimContext& context)
                      [this] { return workload_.acknowledged(); }),
       term_clients_(context, *this, checkers_),
       hold_clients_(context, *this, checkers_),
-      message_clients_(context, *this, checkers_),
+      queue_clients_(context, *this, checkers_),
       service_calls_(context, {[this](int server, NodeInput input) { deliver(server, std::move(input)); },
                                [this](int server) { return is_alive(server) && !is_paused(server); },
                                [this](int server) { return is_alive(server); },
@@ -116,7 +116,7 @@ RunResult World::run() {
   watch_clients_.start();
   term_clients_.start();
   hold_clients_.start();
-  message_clients_.start();
+  queue_clients_.start();
   for (auto& clients : service_clients_) clients->start();
   nemesis.start();
   context_.queue.after(Duration(context_.options.fault_phase_us), [this] { begin_core(); });
@@ -203,7 +203,7 @@ void World::die(int server, bool host_too, bool closes_session, Duration away) {
   watch_clients_.on_process_died(server, false);
   term_clients_.on_process_died(server);
   hold_clients_.on_process_died(server);
-  message_clients_.on_process_died(server);
+  queue_clients_.on_process_died(server);
   service_calls_.on_process_died(server);
   if (server == twin()) return;
   context_.queue.after(away, [this, server] {
@@ -373,7 +373,7 @@ void World::perform(int server, NodeEffect effect) {
     on_exit(server, *exit);
   } else if (auto reply = answer_of_store(effect)) {
     if (pipelines_.on_reply(server, *reply) || term_clients_.on_reply(server, *reply) ||
-        message_clients_.on_reply(server, *reply))
+        queue_clients_.on_reply(server, *reply))
       return;
     auto asked = status_requests_.find(reply->id);
     if (asked == status_requests_.end()) {

@@ -13,11 +13,10 @@
 #include "checkers.hpp"
 #include "context.hpp"
 #include "hold_clients.hpp"
-#include "message_clients.hpp"
 #include "network.hpp"
 #include "pipelines.hpp"
 #include "process.hpp"
-
+#include "queue_clients.hpp"
 #include "service_clients.hpp"
 #include "sim_disk.hpp"
 #include "term_clients.hpp"
@@ -131,7 +130,7 @@ class World final : public Hosts, public ProcessOwner {
   WatchClients watch_clients_;
   TermClients term_clients_;
   HoldClients hold_clients_;
-  MessageClients message_clients_;
+  QueueClients queue_clients_;
   ServiceCalls service_calls_;
   std::vector<std::unique_ptr<ServiceClients>> service_clients_;
   std::map<RequestId, int> status_requests_;

@@ -130,7 +130,8 @@ Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling&
   const Record* known = draft.find(key, Space::kDeliveries);
   StoredDelivery delivery = delivery_of(known).value_or(StoredDelivery());
   const bool newest = delivery.receipt == settling.receipt || mutated(Mutation::kReceiptIgnored);
-  if (!newest || delivery.state != MessageState::kInFlight) return {SettleResult::kStale, delivery.receipt};
+  if (!newest || delivery.state != MessageState::kInFlight)
+    return {SettleResult::kStale, delivery.receipt > settling.receipt ? delivery.receipt : 0};
   const WriteView& view = draft.view();
   const auto leave = [&](MessageState state, uint64_t wait_ms) {
     delivery.state = state;

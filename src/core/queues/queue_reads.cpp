@@ -35,6 +35,8 @@ QueueInfo info_of(const Store& store, const Record& record, const ReadAt& at) {
   if (const auto sum = store.messages().sums.find(stored.number); sum != store.messages().sums.end()) {
     info.ready = sum->second.messages;
     info.bytes = sum->second.bytes;
+    info.groups = info.config.fifo ? 1 : sum->second.groups.size();
+    info.blocked = (info.config.fifo ? info.ready : sum->second.grouped) - info.groups;
   }
   const auto& all = store.deliveries().standing;
   if (const auto it = all.find(stored.number); it != all.end()) {
@@ -45,10 +47,6 @@ QueueInfo info_of(const Store& store, const Record& record, const ReadAt& at) {
     info.dead = in(MessageState::kDead);
     // An incomplete copy may have deliveries without their messages.
     info.ready -= std::min(info.ready, info.in_flight + info.delayed + info.dead);
-  }
-  if (const QueueView* view = store.queues().find(info.name)) {
-    info.groups = view->lanes.size();
-    info.blocked = view->grouped - view->lanes.size();
   }
   if (const Record* oldest = oldest_of(store, stored.number)) {
     const uint64_t sent_ms = message_of(*oldest).sent_ms;

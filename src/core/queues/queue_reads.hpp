@@ -1,4 +1,5 @@
-// What a copy tells of queues: of what is committed in it, and nothing else. Pure.
+// What a copy tells of queues: of what is committed in it, and nothing else. Followers and leaders answer alike, and
+// nobody looks at the views. Pure.
 #pragma once
 #include "core/replica/store.hpp"
 #include "msg/client.hpp"

@@ -26,8 +26,14 @@ void MessagesSpace::count(const Record& item, bool add) {
   const auto it = sums.try_emplace(message_key_of(item.key()).number).first;
   Sum& sum = it->second;
   sum.messages += add ? 1 : -1;
-  const size_t bytes = message_of(item).body.size();
-  sum.bytes += add ? bytes : -bytes;
+  const StoredMessage message = message_of(item);
+  sum.bytes += add ? message.body.size() : -message.body.size();
+  if (!message.group.empty()) {
+    const auto group = sum.groups.try_emplace(std::string(message.group)).first;
+    group->second += add ? 1 : -1;
+    sum.grouped += add ? 1 : -1;
+    if (group->second == 0) sum.groups.erase(group);
+  }
   if (sum.messages == 0) sums.erase(it);
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "core/queues/stored.hpp"
@@ -35,7 +36,9 @@ struct MessagesSpace {
   static constexpr Space kSpace = Space::kMessages;
   struct Sum {
     uint64_t messages = 0;
-    uint64_t bytes = 0;  // of bodies
+    uint64_t bytes = 0;                                   // of bodies
+    std::map<std::string, uint64_t, std::less<>> groups;  // how many of each
+    uint64_t grouped = 0;                                 // of all groups
   };
   void count(const Record& item, bool add);
   bool free_some() { return false; }

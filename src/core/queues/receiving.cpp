@@ -27,8 +27,8 @@ void hand_out(MessageDraft& draft, const QueueView& queue, const ReceiveMessages
 }
 
 // What this very call was granted before, when its answer was lost, it gets once more, with another receipt: whoever
-// still hears the lost answer, and gives it back as nobody's, has the former one. False: a later sending of the call has
-// been here, and this one is answered to nobody.
+// still hears the lost answer, and gives it back as nobody's, has the former one. False: a later sending of the call
+// has been here, and this one is answered to nobody.
 bool grant_again(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& receive,
                  std::vector<QueuedMessage>& messages) {
   if (receive.ticket == 0 || mutated(Mutation::kTurnIgnored)) return true;
@@ -88,6 +88,16 @@ std::vector<Settled::One> settle_all(MessageDraft& draft, const QueueView& queue
   return results;
 }
 
+void refuse_all(MessageDraft& draft, const QueueView& queue, uint64_t its_ticket) {
+  auto it = queue.tickets.lower_bound({its_ticket, 0, MessageId()});
+  for (; it != queue.tickets.end() && std::get<0>(*it) == its_ticket; ++it) {
+    const MessageId& id = std::get<2>(*it);
+    const auto delivery = delivery_of(draft.find(message_key(queue.number, id), Space::kDeliveries));
+    if (delivery)
+      settle(draft, queue, {Settling::Kind::kNack, id, delivery->receipt, 0, "its consumer has gone"});
+  }
+}
+
 }  // namespace
 
 Evaluation QueuesSpace::effects_of(Box<ReceiveMessages>& receive, const WriteView& view) {
@@ -109,6 +119,7 @@ Evaluation QueuesSpace::effects_of(Box<SettleMessages>& settle, const WriteView&
   const QueueView* queue = draft.queues().find(settle->queue);
   if (queue == nullptr) return no_queue(settle->queue);
   Settled settled{settle_all(draft, *queue, settle->settlings), false};
+  if (settle->ticket != 0) refuse_all(draft, *queue, settle->ticket);
   settled.refused = settle->atomic &&
                     std::any_of(settled.results.begin(), settled.results.end(),
                                 [](const Settled::One& one) { return one.result != SettleResult::kDone; });

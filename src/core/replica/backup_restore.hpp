@@ -45,6 +45,7 @@ class BackupRestore {
   bool may_have_changed() const;                                        // anything
   uint64_t keys() const { return store_.size() - left_out_; }           // that are restored
   uint64_t left_out() const { return left_out_; }                       // since they live by a lease
+  uint64_t messages() const { return store_.size(Space::kMessages); }   // of queues: they are not restored
   uint64_t deleted() const { return deleted_; }                         // keys, for certain
   uint64_t written() const { return written_; }                         // likewise
   Revision revision() const { return revision_; }   // of the newest of these; 0: none is done

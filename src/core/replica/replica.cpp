@@ -446,6 +446,9 @@ void Replica::on(DiskAnswer&& message) {
 void Replica::on_time() {
   log_.prune(commit_, out_.config.tuning.retained_entries);
   if (active()) run_clock();
+  // Bit by bit, so that who begins to lead has little of it left to do. What a deposed leader's clock said too much is
+  // taken back then.
+  if (!leader() && !sparse_) store_.queues().ripen(clock_.ms());
   if (leader()) {
     lead_on_time();
   } else if (register_ && register_->epoch == epoch_ && !doubted_) {

@@ -2,9 +2,9 @@
 // commits and answers; as follower it accepts, truncates, applies; as learner it takes a snapshot while writes go on.
 //
 // It keeps the roles and the wiring; what can be decided without them is decided by values of its own (src/README.md
-// has the list). Its parts, by what they do, each in replica_NAME.cpp: write (which writes are taken), receives (of messages, and who
-// waits for them), leader (commit, what followers answer), sending, reads, handover, follower, differs (copies that contradict each other). The rules
-// that the comments name by number are in src/README.md.
+// has the list). Its parts, by what they do, each in replica_NAME.cpp: write (which writes are taken), receives (of
+// messages, and who waits for them), leader (commit, what followers answer), sending, reads, handover, follower, and
+// differs (copies that contradict each other). The rules that the comments name by number are in src/README.md.
 #pragma once
 #include <deque>
 #include <map>

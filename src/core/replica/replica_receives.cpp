@@ -1,6 +1,6 @@
-// The replica actor: receives of messages, and those that wait for one. What is granted is an entry like any other write,
-// appended in the turn in which a message is ready and somebody waits for it, and leaves with that turn's batch. See
-// replica.hpp.
+// The replica actor: receives of messages, and those that wait for one. What is granted is an entry like any other
+// write, appended in the turn in which a message is ready and somebody waits for it, and leaves with that turn's batch.
+// See replica.hpp.
 #include <algorithm>
 #include <utility>
 

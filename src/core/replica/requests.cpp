@@ -118,7 +118,9 @@ std::optional<Evaluation> RequestsSpace::recall(const WriteCall& call, const Wri
 }
 
 size_t RequestsSpace::results_bytes(const Answer& answer) {
-  return std::holds_alternative<Box<TxnDone>>(answer) ? encode_answer(answer).size() : 0;
+  const bool long_one = std::holds_alternative<Box<TxnDone>>(answer) ||
+                        std::holds_alternative<Settled>(answer) || std::holds_alternative<Sent>(answer);
+  return long_one ? encode_answer(answer).size() : 0;
 }
 
 Failed RequestsSpace::too_long(size_t bytes) {

@@ -17,7 +17,8 @@ struct RequestsSpace {
   static constexpr Space kSpace = Space::kRequests;
   // A retry gets the first answer, once that is committed. None: it is no retry.
   static std::optional<Evaluation> recall(const WriteCall& call, const WriteView& view);
-  // What a transaction's results take when they are remembered; other answers take next to nothing: 0.
+  // What the results of a transaction, or of many messages, take when they are remembered; other answers take next to
+  // nothing: 0.
   static size_t results_bytes(const Answer& answer);
   static Failed too_long(size_t bytes);  // they take more than may be remembered
   // What remembers the change's answer, of a write with a key, and forgets others where too many are remembered.

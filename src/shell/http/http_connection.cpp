@@ -386,7 +386,9 @@ void HttpConnection::answer(uint32_t sequence, const Reply& reply) {
     return resume_soon();
   }
   Slot& slot = slot_of(sequence);
-  if (store != nullptr) {
+  if (store != nullptr && reply.line) {
+    add_messages(slot, *store);
+  } else if (store != nullptr) {
     answer(slot, *store);
   } else if (const auto* watch = std::get_if<WatchAnswer>(&reply.what)) {
     answer(slot, *watch);
@@ -446,6 +448,16 @@ void HttpConnection::end_lines(Slot& slot) {
   }
   untaken_ = 0;  // nothing of it is another stream's
   set_done(slot);
+}
+
+// What a consumer was granted: a line for each message.
+void HttpConnection::add_messages(Slot& slot, const StoreAnswer& answer) {
+  if (ended_) return close();
+  if (!slot.lines) begin_lines(slot, render_service(ServiceAnswer{}, true, slot.plan.write));
+  const size_t before = slot.response.body.size();
+  for (const QueuedMessage& message : std::get<Box<Received>>(answer.answer)->messages)
+    append_chunk(slot.response.body, message_line(message), slot.chunked);
+  answer_bytes_ += slot.response.body.size() - before;
 }
 
 void HttpConnection::add_line(Slot& slot, const ServiceAnswer& answer, bool last) {

@@ -141,6 +141,7 @@ class HttpConnection final : private net::StreamOwner {
   void answer(Slot& slot, const StoreAnswer& answer);
   void answer(Slot& slot, const WatchAnswer& answer);
   void add_line(Slot& slot, const ServiceAnswer& answer, bool last);
+  void add_messages(Slot& slot, const StoreAnswer& answer);
   void begin_lines(Slot& slot, HttpResponse&& head);
   void end_lines(Slot& slot);
   void report_taken();

@@ -99,9 +99,11 @@ HttpResponse settled_one(const Settled::One& one, bool extends) {
   if (one.result == SettleResult::kStale) {
     Problem problem = settle_problem(
         412, "stale-receipt",
-        fmt::format("the message was granted to another one since, with the receipt {}", one.receipt));
+        one.receipt != 0
+            ? fmt::format("the message was granted to another one since, with the receipt {}", one.receipt)
+            : "the receipt does not count: the message is not in flight by it any more");
     problem.outcome = Outcome::kNotApplied;
-    problem.receipt = one.receipt;
+    if (one.receipt != 0) problem.receipt = one.receipt;
     return problem_response(problem);
   }
   if (!extends) return empty_response(204);
@@ -126,6 +128,16 @@ HttpResponse raw_message(const QueuedMessage& message) {
 }
 
 }  // namespace
+
+std::string message_line(const QueuedMessage& message) {
+  JsonWriter json;
+  json.begin_object().key("message");
+  write_message(json, message, false);
+  json.end_object();
+  std::string line = json.take();
+  line += '\n';
+  return line;
+}
 
 HttpResponse QueueRenderer::operator()(const QueueMade& made) const {
   JsonWriter json;

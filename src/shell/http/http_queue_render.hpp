@@ -12,6 +12,9 @@ namespace kvd {
 inline constexpr std::string_view kNoMessageKind = "no-message";  // of a Problem
 
 // `plan` and `reply` outlive it.
+// What a consumer is told of a message that it was granted.
+std::string message_line(const QueuedMessage& message);
+
 class QueueRenderer {
  public:
   QueueRenderer(const ReplyPlan& plan, const StoreAnswer& reply) : plan_(plan), reply_(reply) {}

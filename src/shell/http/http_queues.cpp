@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::string_view kQueuesPath = "/v1/queues";
 constexpr std::string_view kQueuePath = "/v1/queues/";
+// What curl says of every body without being asked: nothing about it.
+constexpr std::string_view kFormType = "application/x-www-form-urlencoded";
 constexpr std::string_view kMessagesName = "messages";
 constexpr std::string_view kMessagePrefix = "messages/";
 constexpr uint64_t kSendParameters = kWriteParameters | kQueryCreate;
@@ -54,9 +56,10 @@ class QueueRequest {
     if (rest == "receive") return receive();
     if (rest == "settle") return settle();
     if (rest == "kick") return kick();
+    if (rest == "consume") return consume();
     return refuse(
         request_, 404, "no-such-path",
-        "there is nothing at this path; below a queue there are messages, receive, settle and kick");
+        "there is nothing at this path; below a queue there are messages, receive, consume, settle and kick");
   }
 
  private:
@@ -131,7 +134,7 @@ class QueueRequest {
           "a message of a group has no delay of its own: the query parameters 'delay' and 'group' "
           "exclude each other");
     limit_body(identity_.value_bytes_max, "a message");
-    query_.message.type = type;
+    if (!equal_ignoring_case(type, kFormType)) query_.message.type = type;
     send.messages.push_back(std::move(query_.message));
     return ask(std::move(send));
   }
@@ -193,6 +196,22 @@ class QueueRequest {
     return ask(std::move(receive));
   }
 
+  // As long as the connection lasts.
+  Refusal consume() {
+    if (!is(HttpMethod::kPost)) return wrong_method(request_, "POST");
+    if (request_.fields.find("Idempotency-Key"))
+      return bad_request(
+          request_, "Idempotency-Key is for writes that outlive their connection: with 'hold', ask again");
+    Result<Query> query = parse_query(text_, kQueryTimeout | kQueryHold | kQueryCredit | kQueryTtr);
+    if (!query) return bad_request(request_, query.error().detail);
+    if (!query->hold)
+      return bad_request(request_, "a consumer lasts as long as its connection: say so with hold=1");
+    accepted_.call.timeout = query->timeout;
+    accepted_.plan.route = Route::kHold;
+    accepted_.call.what = ConsumeQueue{name_, std::max(query->max, uint32_t{1}), query->ttr};
+    return std::nullopt;
+  }
+
   Refusal settle() {
     if (!is(HttpMethod::kPost)) return wrong_method(request_, "POST");
     if (Refusal wrong = take(kWriteParameters | kQueryAtomic)) return wrong;
@@ -209,6 +228,8 @@ class QueueRequest {
     kick.state = query_.message_state.value_or(kick.state);
     if (query_.max != 0) kick.max = query_.max;
     kick.to = query_.to_queue;
+    if (kick.state == MessageState::kReady && kick.to.empty())
+      return bad_request(request_, "what is ready stays as it is: kick it to another queue, with 'to'");
     return ask(std::move(kick));
   }
 

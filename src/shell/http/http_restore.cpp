@@ -42,6 +42,7 @@ std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, co
     JsonWriter json;
     json.begin_object().member("keys", writing_->keys());
     if (writing_->left_out() != 0) json.member("left_out", writing_->left_out());
+    if (writing_->messages() != 0) json.member("messages_left_out", writing_->messages());
     if (plan_.replace) json.member("deleted", writing_->deleted());
     json.member("revision", writing_->revision().value).end_object();
     HttpResponse response;

@@ -181,9 +181,8 @@ std::string set_peek_state(Query& query, std::string value) {
 }
 std::string set_kick_state(Query& query, std::string value) {
   query.message_state = message_state(value);
-  const bool fits =
-      query.message_state == MessageState::kDead || query.message_state == MessageState::kDelayed;
-  return fits ? "" : "dead or delayed";
+  const bool fits = query.message_state && query.message_state != MessageState::kInFlight;
+  return fits ? "" : "dead, delayed or ready";
 }
 std::string set_purge_state(Query& query, std::string value) {
   query.message_state = message_state(value);
@@ -236,6 +235,8 @@ constexpr KnownParameter kParameters[] = {
      [](Query& q, std::string v) { return set_text(q.message.dedup, std::move(v), limits::kDedupBytes); }},
     {"create", kQueryCreate, [](Query& q, std::string v) { return set_flag(q.create, v); }},
     {"max", kQueryMax, [](Query& q, std::string v) { return set_number(q.max, v, limits::kMessagesAtOnce); }},
+    {"credit", kQueryCredit,
+     [](Query& q, std::string v) { return set_number(q.max, v, limits::kMessagesAtOnce); }},
     {"max", kQueryKickMax, [](Query& q, std::string v) { return set_number(q.max, v, limits::kKicked); }},
     {"ttr", kQueryTtr, set_ttr},
     {"raw", kQueryRaw, [](Query& q, std::string v) { return set_flag(q.raw, v); }},

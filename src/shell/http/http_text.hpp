@@ -64,6 +64,7 @@ enum QueryParameter : uint64_t {
   kQueryKickState = uint64_t{1} << 42,
   kQueryPurgeState = uint64_t{1} << 43,
   kQueryToQueue = uint64_t{1} << 44,
+  kQueryCredit = uint64_t{1} << 45,
 };
 struct Query {
   ReadMode read = ReadMode::kLocal;
