@@ -10,6 +10,13 @@ namespace {
 
 constexpr Duration kGrantRounded = milliseconds(2);  // of clocks that show whole milliseconds
 
+// A call that is sent again gets the same messages, under other receipts.
+bool is_again(const StoredDelivery& was, const StoredDelivery& now, uint64_t clock) {
+  return was.state == MessageState::kInFlight && now.state == MessageState::kInFlight && was.due > clock &&
+         was.ticket != 0 && was.ticket == now.ticket && now.turn > was.turn &&
+         was.turn >> kSendingBits == now.turn >> kSendingBits && was.attempts == now.attempts;
+}
+
 bool is_last(const StoredDelivery& became, uint32_t deliveries) {
   return deliveries != 0 && became.attempts >= deliveries;
 }
@@ -93,7 +100,7 @@ std::string QueueModel::on_entry(const Entry& entry, std::optional<Instant> appe
   const bool about_queues = std::any_of(entry.effects.begin(), entry.effects.end(),
                                         [](const Record& effect) { return of_queues(effect.space()); });
   if (!begin(entry) || !about_queues) return {};
-  Turn turn{entry, appended, {}, {}, {}, {}, {}};
+  Turn turn{entry, appended, {}, {}, {}, {}, {}, {}};
   for (const Record& effect : entry.effects) {
     if (effect.space() != Space::kMessages && effect.space() != Space::kDeliveries) continue;
     const auto [number, id] = message_key_of(effect.key());
@@ -101,6 +108,11 @@ std::string QueueModel::on_entry(const Entry& entry, std::optional<Instant> appe
     (effect.space() == Space::kMessages ? change.message : change.delivery) = &effect;
     const auto known = messages_.find({number, id});
     if (known != messages_.end()) change.before = &known->second;
+  }
+  for (const auto& [key, change] : turn.changes) {
+    const std::optional<StoredDelivery> now = delivery_of(change.delivery);
+    if (now && change.before != nullptr && is_again(change.before->became, *now, entry.clock))
+      turn.again.insert(key);
   }
   judge_order(turn);
   take_queues(turn);
@@ -392,30 +404,43 @@ void QueueModel::judge_grant(Turn& turn, const Key& key, const Message& before, 
   const uint64_t clock = turn.entry.clock;
   const StoredDelivery& was = before.became;
   const Queue& queue = *named(key.first);
-  if (!before.ready(clock))
+  const bool again = turn.again.contains(key);
+  if (!again && !before.ready(clock))
     wrong(turn, key,
           fmt::format("is granted at {} ms while it is {} until {}", clock, message_state_name(was.state),
                       was.due));
-  const bool ran = was.state == MessageState::kInFlight && turn.appended && before.granted;
+  const bool ran = !again && was.state == MessageState::kInFlight && turn.appended && before.granted;
   if (ran && *turn.appended - *before.granted + kGrantRounded < lasts(before.granted_ms))
     wrong(turn, key,
           fmt::format("is granted again after {} us, and was for {} ms",
                       (*turn.appended - *before.granted).count(), before.granted_ms));
   if (after.receipt != turn.entry.revision.value || after.receipt <= before.newest)
     wrong(turn, key, fmt::format("gets receipt {} behind {}", after.receipt, before.newest));
-  if (after.attempts != was.attempts + 1)
+  if (after.attempts != was.attempts + (again ? 0 : 1))
     wrong(turn, key, fmt::format("is granted as attempt {} behind {}", after.attempts, was.attempts));
-  if (queue.stored.config.max_deliveries != 0 && after.attempts > queue.stored.config.max_deliveries)
+  if (queue.stored.config.max_deliveries != 0 && !again &&
+      after.attempts > queue.stored.config.max_deliveries)
     wrong(turn, key, fmt::format("is granted {} times", after.attempts));
   if (after.due <= clock) wrong(turn, key, "is granted for no time");
+  judge_call(turn, key, after);
+  if (again) {
+    Grant& former = grants_[{key.second, was.receipt}];
+    if (former.told) wrong(turn, key, "is granted anew, and its client was told that it has it");
+    former.given_back = true;
+  }
+  grants_[{key.second, after.receipt}] = {turn.entry.revision, key.first, after.attempts, false, false};
+}
+
+// Who has something of this call already has all of it, under this sending.
+void QueueModel::judge_call(Turn& turn, const Key& key, const StoredDelivery& after) {
   for (auto it = messages_.lower_bound({key.first, MessageId()});
        it != messages_.end() && it->first.first == key.first; ++it) {
     const StoredDelivery& other = it->second.became;
-    if (it->second.in_flight(clock) && other.ticket == after.ticket && other.turn == after.turn &&
-        !turn.changes.contains(it->first))
+    const bool same =
+        other.ticket == after.ticket && other.turn >> kSendingBits == after.turn >> kSendingBits;
+    if (same && it->second.in_flight(turn.entry.clock) && !turn.changes.contains(it->first))
       wrong(turn, key, fmt::format("is granted to a call that has {} already", to_text(it->first.second)));
   }
-  grants_[{key.second, after.receipt}] = {turn.entry.revision, key.first, after.attempts, false, false};
 }
 
 // Or it is extended.
@@ -521,7 +546,7 @@ void QueueModel::judge_order(Turn& turn) {
     const std::optional<StoredDelivery> after = delivery_of(change.delivery);
     const bool granted = after && change.before != nullptr && after->state == MessageState::kInFlight &&
                          after->receipt != change.before->became.receipt;
-    if (granted && named(key.first) != nullptr) grants[key.first].push_back(key);
+    if (granted && !turn.again.contains(key) && named(key.first) != nullptr) grants[key.first].push_back(key);
   }
   for (const auto& [number, keys] : grants) {
     for (const auto& [priority, id] : grantable(number, turn.entry.clock)) {
@@ -547,7 +572,7 @@ void QueueModel::judge_lanes(Turn& turn) {
     const std::string lane = lane_of(*queue, now->second);
     const bool granted =
         now->second.newest == turn.entry.revision.value && now->second.in_flight(turn.entry.clock);
-    if (!granted || lane.empty()) continue;
+    if (!granted || lane.empty() || turn.again.contains(key)) continue;
     for (auto it = messages_.lower_bound({key.first, MessageId()});
          it != messages_.end() && it->first.first == key.first; ++it) {
       const bool lives = it->second.became.state != MessageState::kDead;
