@@ -20,7 +20,7 @@ const ReceiveMessages& receive_in(const Ask& ask) { return *std::get<Box<Receive
 uint64_t call_of(const Ask& ask) { return receive_in(ask).turn >> kSendingBits; }
 const SettleMessages& settle_in(const Ask& ask) { return *std::get<Box<SettleMessages>>(ask.operation); }
 Answer some(size_t count) {
-  Received received{"q", {}, {}};
+  Received received{"q", 0, {}, {}};
   received.messages.resize(count);
   return Box(std::move(received));
 }
