@@ -1,4 +1,5 @@
-// The verdict about queues, fed with records that are right and with each that may not be. Times are made up.
+// The verdict about queues, fed with records that are right and with each that may not be: nothing is sent anywhere,
+// and all times are made up.
 #include "judge/queue_verdict.hpp"
 
 #include <doctest.h>

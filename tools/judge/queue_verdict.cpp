@@ -33,6 +33,7 @@ void QueueVerdict::object(uint64_t& count, std::string what) {
 
 uint64_t QueueVerdict::send(uint32_t group) {
   messages_.emplace_back().group = group;
+  ++findings_.maybe_sent;
   return messages_.size() - 1;
 }
 
@@ -40,6 +41,7 @@ void QueueVerdict::sent(uint64_t number, const MessageId& id) {
   Message* message = of(number);
   if (message == nullptr) return;
   message->sent = Sent::kYes;
+  --findings_.maybe_sent;
   ++findings_.acknowledged;
   is_same(*message, number, id);
 }
@@ -48,6 +50,7 @@ void QueueVerdict::not_sent(uint64_t number) {
   Message* message = of(number);
   if (message == nullptr) return;
   message->sent = Sent::kNo;
+  --findings_.maybe_sent;
   if (message->received)
     object(findings_.unexpected,
            fmt::format("message {} was received as {}, and its send refused", number, to_text(message->id)));
@@ -148,9 +151,7 @@ void QueueVerdict::found(uint64_t number) {
 }
 
 QueueFindings QueueVerdict::judge() {
-  for (size_t number = 0; number < messages_.size(); ++number) {
-    const Message& message = messages_[number];
-    if (message.sent == Sent::kMaybe) ++findings_.maybe_sent;
+  for (const Message& message : messages_) {
     if (message.sent == Sent::kYes && !message.received && !message.found)
       object(findings_.lost,
              fmt::format("{} was acknowledged as sent, and nobody received it", to_text(message.id)));

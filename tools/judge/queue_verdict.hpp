@@ -60,9 +60,9 @@ class QueueVerdict {
   // At the end it was seen in its queue.
   void found(uint64_t number);
 
-  uint64_t received() const { return findings_.received; }
-  uint64_t acknowledged() const { return findings_.acknowledged; }
-  // With what is lost; once, at the end.
+  // So far, without what is lost.
+  const QueueFindings& findings() const { return findings_; }
+  // With it; once, at the end.
   QueueFindings judge();
 
  private:
