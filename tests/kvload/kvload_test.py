@@ -320,7 +320,7 @@ def end_queue_load(load, code):
 
 
 def queue_wrong():
-    """Somebody else does to its queue what no server may: the verdict says so, and the queue is left to be looked at."""
+    """Somebody else does to its queue what no server may: the verdict says so, and the queue is left to be seen."""
     with standalone(1) as (_, names):
         with queue_load(names[0]) as (load, path):
             ask('DELETE', names[0], f'{path}/messages?state=all')
