@@ -465,8 +465,8 @@ void QueueLoad::drain(Line& line) {
       line.queue = next_queue(line);
     } while (drained_[line.queue]);
   }
-  receive(line, std::max(options_.batch, std::clamp<size_t>(kFillBytes / options_.bytes, 1, kTogether)),
-          kWaitLeastMs);
+  const size_t most = std::max(options_.batch, std::clamp<size_t>(kFillBytes / options_.bytes, 1, kTogether));
+  receive(line, most, undrained_ > options_.consumers ? 0 : kWaitLeastMs);
 }
 
 // Page after page, one at a time.
