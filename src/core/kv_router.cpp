@@ -452,9 +452,16 @@ void KvRouter::on(Answered&& message) {
   finish(it, std::move(message.answer), message.revision);
 }
 
+// A former sending of a call, over the same link: the present one gets what that was granted, under another receipt.
+bool KvRouter::answers_former(const Request& request, const Answer& answer) const {
+  const auto* received = std::get_if<Box<Received>>(&answer);
+  return received != nullptr && (*received)->turn != std::get<Box<ReceiveMessages>>(request.operation)->turn;
+}
+
 void KvRouter::on_forward_result(ForwardResult result) {
   auto it = requests_.find(result.request);
   Request& request = it->second;
+  if (answers_former(request, result.answer)) return;
   if (again_elsewhere(request, result.answer)) return;
   bool done = !std::holds_alternative<Failed>(result.answer);
   if (done && result.revision > applied_ && request.write) {

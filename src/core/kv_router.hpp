@@ -110,6 +110,7 @@ class KvRouter {
   void try_again(Request& request);
   bool again_elsewhere(Request& request, const Answer& answer);
   void on_forward(const PeerSaid& said, Forward forward);
+  bool answers_former(const Request& request, const Answer& answer) const;
   void on_forward_result(ForwardResult result);
   void finish(Requests::iterator it, Answer answer, Revision revision);
   void fail(Token token, ErrorCode code, Outcome outcome, std::string detail);

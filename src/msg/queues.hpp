@@ -190,6 +190,7 @@ struct Settled {
 };
 struct Received {
   std::string queue;
+  uint64_t turn = 0;  // of the call that this answers, and of its sending
   std::vector<QueuedMessage> messages;
   std::vector<Settled::One> settled;
 };

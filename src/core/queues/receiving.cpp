@@ -104,7 +104,7 @@ Evaluation QueuesSpace::effects_of(Box<ReceiveMessages>& receive, const WriteVie
   MessageDraft draft(view);
   const QueueView* queue = draft.queues().find(receive->queue);
   if (queue == nullptr) return no_queue(receive->queue);
-  Received received{receive->queue, {}, {}};
+  Received received{receive->queue, receive->turn, {}, {}};
   received.settled = settle_all(draft, *queue, receive->settlings);
   if (!grant_again(draft, *queue, *receive, received.messages))
     return Failed{ErrorCode::kTimedOut, Outcome::kUnknown, "this call has been sent again since"};

@@ -96,7 +96,7 @@ void Replica::serve_woken() {
 // That there was none in time is confirmed like a read.
 void Replica::end_receives() {
   while (std::optional<WaitingReceive> over = leader()->receives.take_due(out_.now)) {
-    Received none{receive_of(*over).queue, {}, std::move(over->settled)};
+    Received none{receive_of(*over).queue, receive_of(*over).turn, {}, std::move(over->settled)};
     Unchanged unchanged{Box(std::move(none)), Revision(0)};
     answer_later(over->message, unchanged);
   }
