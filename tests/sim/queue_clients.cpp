@@ -348,6 +348,7 @@ Operation QueueClients::about_queues() {
       kick.max = 1 + static_cast<uint32_t>(prng_.below(5));
       if (prng_.one_in(2)) kick.to = any_queue();
       if (kick.to == kick.queue) kick.to.clear();
+      if (!kick.to.empty() && prng_.one_in(4)) kick.state = MessageState::kReady;
       return kick;
     }
     default: {

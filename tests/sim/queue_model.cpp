@@ -181,7 +181,7 @@ void QueueModel::take_queue(Turn& turn, const Record& record) {
   if (stored->number != queue.stored.number) {
     if (stored->number != turn.entry.revision.value)
       turn.why += fmt::format("queue {} gets number {}; ", name, stored->number);
-    if (!wishes_.take_purge(name, std::nullopt))
+    if (!wishes_.take_purge_of_all(name))
       turn.why += fmt::format("queue {} is emptied, and nobody asked for it; ", name);
     names_.erase(queue.stored.number);
     names_[stored->number] = name;
@@ -248,9 +248,7 @@ bool QueueModel::may_be(const Key& gone, const Message& before, const Key& sent,
                     before.priority == after.priority;
   if (!same || from == nullptr || gone.first == sent.first) return false;
   if (after.dead_from == name_of(gone.first)) return true;
-  const bool kicked =
-      before.became.state == MessageState::kDead || before.became.state == MessageState::kDelayed;
-  return kicked && after.dead_from == before.dead_from;
+  return !before.in_flight(clock_) && after.dead_from == before.dead_from;  // it was kicked
 }
 
 void QueueModel::pair_moved(Turn& turn) {
@@ -290,18 +288,26 @@ void QueueModel::judge_sent(Turn& turn, const Key& key, const Change& change) {
     wrong(turn, key, fmt::format("is sent, and its name {} stands for another one", *name));
 }
 
-bool QueueModel::take_purge(Turn& turn, const std::string& queue, MessageState state) {
-  const std::string what = fmt::format("purge {} {}", queue, message_state_name(state));
+// What was in flight or delayed is ready once its time is over, too.
+std::set<MessageState> QueueModel::states_of(const Message& message, uint64_t clock) {
+  std::set<MessageState> states = {message.became.state};
+  if (message.ready(clock)) states.insert(MessageState::kReady);
+  return states;
+}
+
+bool QueueModel::take_purge(Turn& turn, const std::string& queue, const Message& message) {
+  const std::string what = "purge " + queue;
   if (turn.taken.contains(what)) return true;
-  if (!wishes_.take_purge(queue, state)) return false;
+  if (!wishes_.take_purge(queue, states_of(message, turn.entry.clock))) return false;
   turn.taken.insert(what);
   return true;
 }
 
-bool QueueModel::take_kick(Turn& turn, const std::string& queue, MessageState state, const std::string& to) {
-  const std::string what = fmt::format("kick {} {} {}", queue, message_state_name(state), to);
+bool QueueModel::take_kick(Turn& turn, const std::string& queue, const Message& message,
+                           const std::string& to) {
+  const std::string what = fmt::format("kick {} to {}", queue, to);
   if (turn.taken.contains(what)) return true;
-  if (!wishes_.take_kick(queue, state, to)) return false;
+  if (!wishes_.take_kick(queue, states_of(message, turn.entry.clock), to)) return false;
   turn.taken.insert(what);
   return true;
 }
@@ -324,7 +330,7 @@ void QueueModel::judge_moved(Turn& turn, const Key& key, const Change& change) {
   const std::string from = name_of(key.first);
   const Message after = read_message(record, Message());
   if (after.dead_from != from || change.before->dead_from == from) {
-    if (take_kick(turn, from, change.before->became.state, name_of(to.first))) return;
+    if (take_kick(turn, from, *change.before, name_of(to.first))) return;
   }
   if (after.dead_from != from) return wrong(turn, key, "goes to another queue, and nobody asked for it");
   if (named(key.first)->stored.config.dead_letter != name_of(to.first))
@@ -351,9 +357,7 @@ void QueueModel::judge_gone(Turn& turn, const Key& key, const Change& change) {
   if (became.state == MessageState::kInFlight && wished(held, Settling::Kind::kAck))
     return note_settled(turn, key, Settling::Kind::kAck);
   const std::string name = name_of(key.first);
-  if (before.ready(clock) && take_purge(turn, name, MessageState::kReady)) return;
-  const bool lies = became.state == MessageState::kDelayed || became.state == MessageState::kDead;
-  if (lies && take_purge(turn, name, became.state)) return;
+  if (!before.in_flight(clock) && take_purge(turn, name, before)) return;
   const bool old = before.deadline != 0 && before.deadline <= clock && !before.in_flight(clock);
   const bool makes_room =
       before.ready(clock) && std::any_of(turn.changes.begin(), turn.changes.end(), [&](const auto& other) {
@@ -382,7 +386,7 @@ void QueueModel::judge_delivery(Turn& turn, const Key& key, const Change& change
   }
   if (!change.delivery->has_value()) {  // as if it had never been granted
     const bool lay = was.state == MessageState::kDead || was.state == MessageState::kDelayed;
-    if (lay && take_kick(turn, name, was.state, "")) return;
+    if (lay && take_kick(turn, name, before, "")) return;
     return judge_given_back(turn, key, before, StoredDelivery());
   }
   const std::optional<StoredDelivery> after = delivery_of(change.delivery);

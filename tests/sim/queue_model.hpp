@@ -115,8 +115,9 @@ class QueueModel {
   void judge_death(Turn& turn, const Key& key, const Message& before);
   void judge_order(Turn& turn);
   void judge_lanes(Turn& turn);
-  bool take_purge(Turn& turn, const std::string& queue, MessageState state);
-  bool take_kick(Turn& turn, const std::string& queue, MessageState state, const std::string& to);
+  static std::set<MessageState> states_of(const Message& message, uint64_t clock);
+  bool take_purge(Turn& turn, const std::string& queue, const Message& message);
+  bool take_kick(Turn& turn, const std::string& queue, const Message& message, const std::string& to);
   bool wished(const Granted& which, Settling::Kind kind) const;
   void note_settled(const Turn& turn, const Key& key, Settling::Kind kind);
   std::set<std::pair<uint8_t, MessageId>> grantable(Number number, uint64_t clock) const;
