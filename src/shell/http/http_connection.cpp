@@ -454,7 +454,9 @@ void HttpConnection::end_lines(Slot& slot) {
 // What a consumer was granted: a line for each message.
 void HttpConnection::add_messages(Slot& slot, const StoreAnswer& answer) {
   if (ended_) return close();
-  if (!slot.lines) begin_lines(slot, render_service(ServiceAnswer{}, true, slot.plan.write));
+  slot.ours = true;  // each line is of a revision of its own
+  if (!slot.lines)
+    begin_lines(slot, render_service(ServiceAnswer{ServiceStatus::kOk, Document()}, true, slot.plan.write));
   const size_t before = slot.response.body.size();
   for (const QueuedMessage& message : std::get<Box<Received>>(answer.answer)->messages)
     append_chunk(slot.response.body, message_line(message), slot.chunked);
