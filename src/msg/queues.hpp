@@ -197,6 +197,7 @@ struct Received {
 struct Peeked {
   std::vector<QueuedMessage> messages;
   bool more = false;
+  MessageId last;  // that was looked at: a page ends after limits::kPeeked of them, whatever it has found
   bool complete = true;
 };
 struct MessagesMoved {

@@ -165,6 +165,7 @@ class Replica {
 
   // replica_receives.cpp
   void receive(Propose&& message);
+  void forget_former_sendings(const ReceiveMessages& receive);
   void serve_receives(const std::string& queue);
   void serve_woken();
   void end_receives();

@@ -329,7 +329,9 @@ HttpConnection::Kind HttpConnection::kind_of(const AcceptedHead& accepted) {
   if (!accepted.plan.write) return route == Route::kWatch ? Kind::kOther : Kind::kSafe;
   const bool of_store =
       route == Route::kKey || route == Route::kCollection || route == Route::kLease || route == Route::kQueue;
-  return of_store && !accepted.plan.waits ? Kind::kWrite : Kind::kOther;
+  const auto* store = std::get_if<StoreCall>(&accepted.call.what);
+  const bool receives = store != nullptr && std::holds_alternative<Box<ReceiveMessages>>(store->operation);
+  return of_store && !receives ? Kind::kWrite : Kind::kOther;
 }
 
 // The parser's request, for those of other kinds before it.
