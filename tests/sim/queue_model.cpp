@@ -553,10 +553,11 @@ void QueueModel::judge_order(Turn& turn) {
     if (granted && !turn.again.contains(key) && named(key.first) != nullptr) grants[key.first].push_back(key);
   }
   for (const auto& [number, keys] : grants) {
-    for (const auto& [priority, id] : grantable(number, turn.entry.clock)) {
+    for (const auto& first : grantable(number, turn.entry.clock)) {
+      const MessageId& id = first.second;
       if (turn.changes.contains({number, id})) continue;
       const auto behind = std::find_if(keys.begin(), keys.end(), [&](const Key& key) {
-        return std::pair(priority, id) < std::pair(messages_.at(key).priority, key.second);
+        return first < std::pair(messages_.at(key).priority, key.second);
       });
       if (behind == keys.end()) break;
       wrong(turn, *behind, fmt::format("is granted before {}, which is ready", to_text(id)));
