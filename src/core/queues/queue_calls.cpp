@@ -40,7 +40,7 @@ void empty_number(MessageDraft& draft, uint64_t number, bool names) {
 }
 
 // The committed ones in a state, oldest first, as far as they are in it at the log's end, too: by the clock, so that
-// those whose time has come are ready. Calls fn(id, key) until it returns false.
+// those whose time has come are ready. Calls fn(key, message) until it returns false.
 void each_in_state(MessageDraft& draft, uint64_t number, MessageState state, auto&& fn) {
   const WriteView& view = draft.view();
   const auto goes_on = [&](const std::string& key) {

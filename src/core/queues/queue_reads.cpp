@@ -41,10 +41,12 @@ QueueInfo info_of(const Store& store, const Record& record, const ReadAt& at) {
   const auto& all = store.deliveries().standing;
   if (const auto it = all.find(stored.number); it != all.end()) {
     const auto& standing = it->second;
-    const auto in = [&](MessageState state) { return standing.in[static_cast<size_t>(state)].size(); };
-    info.in_flight = in(MessageState::kInFlight)-over(standing.in_flight, at.clock);
-    info.delayed = in(MessageState::kDelayed)-over(standing.delayed, at.clock);
-    info.dead = in(MessageState::kDead);
+    const auto count = [&](MessageState state) { return standing.in[static_cast<size_t>(state)].size(); };
+    info.in_flight = count(MessageState::kInFlight);
+    info.in_flight -= over(standing.in_flight, at.clock);
+    info.delayed = count(MessageState::kDelayed);
+    info.delayed -= over(standing.delayed, at.clock);
+    info.dead = count(MessageState::kDead);
     // An incomplete copy may have deliveries without their messages.
     info.ready -= std::min(info.ready, info.in_flight + info.delayed + info.dead);
   }
