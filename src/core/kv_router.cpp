@@ -441,7 +441,9 @@ void KvRouter::on(PeerSaid&& message) {
 // Whoever was asked does not lead (then nothing was done), or stopped leading before it knew what becomes of it.
 bool KvRouter::again_elsewhere(Request& request, const Answer& answer) {
   if (request.withdrawn) return false;
-  bool nothing_done = is_failure(answer, ErrorCode::kNoLeader);
+  // What is given back nobody else would ask for again.
+  const bool busy = request.asker == Asker::kNobody && is_failure(answer, ErrorCode::kOverloaded);
+  bool nothing_done = busy || is_failure(answer, ErrorCode::kNoLeader);
   bool stepped_down = is_failure(answer, ErrorCode::kSteppedDown) && may_repeat(request);
   if (!nothing_done && !stepped_down) return false;
   request.in_doubt |= stepped_down;

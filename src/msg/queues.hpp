@@ -197,8 +197,8 @@ struct Received {
 struct Peeked {
   std::vector<QueuedMessage> messages;
   bool more = false;
-  MessageId last;  // that was looked at: a page ends after limits::kPeeked of them, whatever it has found
   bool complete = true;
+  MessageId last;  // that was looked at: a page ends after limits::kPeeked of them, whatever it has found
 };
 struct MessagesMoved {
   uint64_t count = 0;

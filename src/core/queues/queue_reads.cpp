@@ -153,7 +153,7 @@ Answer peek_message(const Store& store, const PeekMessage& peek, const ReadAt& a
   const StoredDelivery delivery = delivery_of(store.find(key, Space::kDeliveries)).value_or(StoredDelivery());
   QueuedMessage seen = message_for_client(peek.id, *message, delivery, at.clock);
   seen.state = state_by_clock(delivery, at.clock);
-  return Peeked{{std::move(seen)}, false, peek.id, at.complete};
+  return Peeked{{std::move(seen)}, false, at.complete, peek.id};
 }
 
 }  // namespace kvd
