@@ -568,7 +568,7 @@ TEST_CASE("queues: messages are looked at, a page after the other") {
   fresh.id.index = 1;
   fresh.receipt = 0;
   fresh.attempt = 0;
-  HttpResponse response = render(head.plan, Peeked{{flying, fresh}, true, true});
+  HttpResponse response = render(head.plan, Peeked{{flying, fresh}, true, true, {Revision(91), 1}});
   CHECK(response.body ==
         "{\"messages\":[{\"id\":\"90\",\"state\":\"in_flight\",\"left_ms\":500,\"receipt\":95,\"attempt\":2,"
         "\"priority\":100,\"sent_ms\":1700000000000,\"body\":\"a\"},"

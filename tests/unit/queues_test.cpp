@@ -661,6 +661,26 @@ TEST_CASE("queues: a copy that has met messages before their queue makes its vie
   CHECK(copy.queues().equals(leader.store.queues()));
 }
 
+TEST_CASE("queues: a page that finds nothing ends, too, and tells how far it has looked") {
+  Queues leader;
+  leader.room.memory_max = 100u << 20;
+  const std::vector<NewMessage> many(limits::kMessagesAtOnce, later("late", 1000));
+  for (size_t sent = 0; sent <= limits::kPeeked; sent += many.size())
+    REQUIRE(changed<Sent>(leader.write(Box(SendMessages{"q", many}))));
+  leader.send("q", {text("ready")});
+  leader.commit();
+  const auto page = [&](const MessageId& after) {
+    const PeekMessages peek{"q", MessageState::kReady, after, 10};
+    return std::get<Peeked>(peek_messages(leader.store, peek, {leader.room.clock, 0, true}));
+  };
+  const Peeked first = page({});
+  CHECK(first.messages.empty());
+  CHECK(first.more);
+  const Peeked second = page(first.last);
+  CHECK(bodies(second.messages) == Bodies{"ready"});
+  CHECK_FALSE(second.more);
+}
+
 // Q12: whatever is done, and whoever leads, the views are those of the records.
 TEST_CASE("queues: views follow from the records, at every write and takeover") {
   for (uint64_t seed = 1; seed <= 60; ++seed) {
