@@ -13,6 +13,7 @@
 
 #include "base/check.hpp"
 #include "shell/http/http_backup.hpp"
+#include "shell/http/http_queue_render.hpp"
 #include "shell/http/http_restore.hpp"
 #include "shell/http/http_services.hpp"
 #include "shell/http/http_watch.hpp"
