@@ -62,9 +62,10 @@ Duration QueueWorker::patience() const {
   return ttr_ == Duration(0) ? kPatienceMax : std::clamp(ttr_ / 8, kPatienceMin, kPatienceMax);
 }
 
-// A request that is sent until a server has answered; each may take so long as patience() says.
+// A request that is sent until a server has answered; each may take so long as patience() says, and of the time up to
+// `until` its share at most (HttpRequest).
 std::unique_ptr<HttpCall> QueueWorker::ask(std::string method, std::string path, std::string body,
-                                           HttpEvents events) {
+                                           HttpEvents events, uint64_t until) {
   HttpRequest request;
   request.method = std::move(method);
   request.target = [this, path = std::move(path)] {
@@ -74,6 +75,7 @@ std::unique_ptr<HttpCall> QueueWorker::ask(std::string method, std::string path,
   };
   request.body = std::move(body);
   request.silence = patience();
+  request.until = until;
   if (!events.on_failed) {
     events.on_failed = [this](const std::string& why) {
       say_.once(message_ ? about_message(why + "; trying on") : why + "; trying on");
@@ -249,10 +251,11 @@ void QueueWorker::extend() {
     return promised_.left() > Duration(0);
   };
   events.on_answer = [this](const Response& answer) { on_extended(answer); };
-  extension_ = ask("PUT",
-                   fmt::format("{}/{}?receipt={}&ttr={}", path_of_queue(options_.queue, "/messages"),
-                               message_->id, message_->receipt, to_ms(ttr_)),
-                   "", std::move(events));
+  extension_ =
+      ask("PUT",
+          fmt::format("{}/{}?receipt={}&ttr={}", path_of_queue(options_.queue, "/messages"), message_->id,
+                      message_->receipt, to_ms(ttr_)),
+          "", std::move(events), uv_hrtime() + static_cast<uint64_t>(promised_.left().count()) * 1000);
 }
 
 void QueueWorker::on_extended(const Response& answer) {

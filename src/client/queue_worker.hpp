@@ -2,6 +2,7 @@
 // is done. While the command runs the message's time is extended. A command is ended before its message can be granted
 // to another one. Loop thread only.
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,7 +36,8 @@ class QueueWorker {
     kLost,      // likewise, since the message is another's, or may be
   };
 
-  std::unique_ptr<HttpCall> ask(std::string method, std::string path, std::string body, HttpEvents events);
+  std::unique_ptr<HttpCall> ask(std::string method, std::string path, std::string body, HttpEvents events,
+                                uint64_t until = 0);
   void next();
   void learn();
   void on_learned(const Response& answer);
