@@ -52,7 +52,10 @@ void Consumers::on(Answered&& message) {
     it->second.token = 0;
     return take(it, message);
   }
-  if (const auto closed = closed_.extract(message.token)) return end(closed.mapped());
+  if (const auto closed = closed_.extract(message.token)) {
+    const auto* granted = std::get_if<Box<Received>>(&message.answer);
+    return end(closed.mapped(), granted != nullptr ? (*granted)->messages : std::vector<QueuedMessage>());
+  }
   const auto ending = endings_.find(message.token);
   if (ending == endings_.end()) return;
   const auto* failed = std::get_if<Failed>(&message.answer);
@@ -116,7 +119,7 @@ void Consumers::on(const CallCancelled& message) {
   if (it == consumers_.end()) return;
   const Consumer consumer = it->second;
   forget(it);
-  if (consumer.token == 0) return end(consumer);
+  if (consumer.token == 0) return end(consumer, {});
   asked_.erase(consumer.token);
   out_.kv_router.post(AskWithdrawn{consumer.token});
   closed_.emplace(consumer.token, consumer);
@@ -127,10 +130,15 @@ void Consumers::forget(All::iterator it) {
   consumers_.erase(it);
 }
 
-void Consumers::end(const Consumer& consumer) {
+// `unseen`: what it was granted too late is as if it had not been.
+void Consumers::end(const Consumer& consumer, const std::vector<QueuedMessage>& unseen) {
   if (stopping_) return;
-  endings_.emplace(++last_token_,
-                   Ending{consumer.wanted.queue, consumer.ticket, out_.now + kEndPatience, out_.now, false});
+  SettleMessages settle;
+  settle.queue = consumer.wanted.queue;
+  settle.ticket = consumer.ticket;
+  for (const QueuedMessage& message : unseen)
+    settle.settlings.push_back({Settling::Kind::kRelease, message.id, message.receipt, {}, {}});
+  endings_.emplace(++last_token_, Ending{std::move(settle), out_.now + kEndPatience, out_.now, false});
   end_again();
 }
 
@@ -142,11 +150,8 @@ void Consumers::end_again() {
     it = next;
   }
   for (auto& [token, ending] : due) {
-    SettleMessages settle;
-    settle.queue = ending.queue;
-    settle.ticket = ending.ticket;
     ending.asked = true;
-    out_.kv_router.post(Ask{Ask::By::kConsumers, ++last_token_, Box(std::move(settle)), kReceiveTimeout});
+    out_.kv_router.post(Ask{Ask::By::kConsumers, ++last_token_, Box(ending.settle), kReceiveTimeout});
     endings_.emplace(last_token_, std::move(ending));
   }
 }

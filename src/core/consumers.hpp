@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/outbox.hpp"
 
@@ -40,8 +41,7 @@ class Consumers {
   };
   using All = std::map<RequestId, Consumer>;
   struct Ending {  // what is in flight under a ticket is to be refused
-    std::string queue;
-    uint64_t ticket = 0;
+    SettleMessages settle;
     Instant until{};
     Instant ask_at{};
     bool asked = false;
@@ -56,7 +56,7 @@ class Consumers {
   void take(All::iterator it, Answered& answered);
   void take_failure(All::iterator it, Answered& answered, const Failed& failed);
   void forget(All::iterator it);
-  void end(const Consumer& consumer);
+  void end(const Consumer& consumer, const std::vector<QueuedMessage>& unseen);
   void end_again();
   void say(RequestId client, Consumer& consumer, Document line, bool last);
 

@@ -78,7 +78,7 @@ void KvRouter::on(Call&& message) {
   request.min_revision = call.min_revision;
   if (stopping_) {
     fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
-  } else if (full() || receives_.size() > limits::kWaitingReceives) {
+  } else if (full() || (request.receives && receives_.size() > limits::kWaitingReceives)) {
     fail(token, ErrorCode::kOverloaded, Outcome::kNotApplied, "too many requests wait in this server");
   } else {
     route(token, request);
@@ -107,7 +107,11 @@ void KvRouter::forget(Requests::iterator it) {
   if (request.ordered) leave_order(token, request);
   if (request.where == Where::kRevision) awaiting_.erase({request.min_revision, token});
   if (request.where == Where::kApplied) awaiting_.erase({request.revision, token});
-  if (request.receives) receives_.erase({request.deadline, token});
+  if (request.receives) {
+    receives_.erase({request.deadline, token});
+    const auto by = receives_by_.find({request.from, request.number});
+    if (by != receives_by_.end() && by->second == token) receives_by_.erase(by);
+  }
   waiting_bytes_ -= request.bytes;
   requests_.erase(it);
 }
@@ -142,6 +146,7 @@ void KvRouter::on(Ask&& message) {
   request.linear = true;
   request.asker = asker_of(message.by);
   request.number = message.token;
+  if (request.receives) receives_by_[{request.from, request.number}] = token;
   if (stopping_ && !request.write) {
     fail(token, ErrorCode::kShuttingDown, Outcome::kNotApplied, "this server is shutting down");
   } else if (request.write && full()) {
@@ -161,6 +166,7 @@ void KvRouter::on_forward(const PeerSaid& said, Forward forward) {
   request.asker = Asker::kServer;
   request.from = said.link;
   request.number = forward.request;
+  if (request.receives) receives_by_[{request.from, request.number}] = token;
   request.where = Where::kReplica;
   // One hop at most: whether we lead or not, our replica answers.
   if (std::holds_alternative<QueryStatus>(operation)) {
@@ -299,6 +305,7 @@ void KvRouter::go_on_behind() {
 bool KvRouter::may_repeat(const Request& request) const {
   bool of_keys = !std::holds_alternative<ChangeSettings>(request.operation) &&
                  !std::holds_alternative<MoveLeader>(request.operation);
+  if (request.withdrawn) return false;
   return !request.write || request.receives || (of_keys && !request.idempotency_key.empty());
 }
 
@@ -354,6 +361,7 @@ void KvRouter::on(const PeerDown& message) {
   if (!message.dialed) {
     for (auto& [token, request] : requests_) {
       if (request.from != message.link) continue;
+      if (request.receives) receives_by_.erase({request.from, request.number});
       request.from = LinkId(0);
       withdraw(token, request);
     }
@@ -432,6 +440,7 @@ void KvRouter::on(PeerSaid&& message) {
 
 // Whoever was asked does not lead (then nothing was done), or stopped leading before it knew what becomes of it.
 bool KvRouter::again_elsewhere(Request& request, const Answer& answer) {
+  if (request.withdrawn) return false;
   bool nothing_done = is_failure(answer, ErrorCode::kNoLeader);
   bool stepped_down = is_failure(answer, ErrorCode::kSteppedDown) && may_repeat(request);
   if (!nothing_done && !stepped_down) return false;
@@ -452,9 +461,16 @@ void KvRouter::on(Answered&& message) {
   finish(it, std::move(message.answer), message.revision);
 }
 
+// A former sending of a call, over the same link: the present one gets what that was granted, under another receipt.
+bool KvRouter::answers_former(const Request& request, const Answer& answer) const {
+  const auto* received = std::get_if<Box<Received>>(&answer);
+  return received != nullptr && (*received)->turn != std::get<Box<ReceiveMessages>>(request.operation)->turn;
+}
+
 void KvRouter::on_forward_result(ForwardResult result) {
   auto it = requests_.find(result.request);
   Request& request = it->second;
+  if (answers_former(request, result.answer)) return;
   if (again_elsewhere(request, result.answer)) return;
   bool done = !std::holds_alternative<Failed>(result.answer);
   if (done && result.revision > applied_ && request.write) {
@@ -544,6 +560,10 @@ void KvRouter::on(const StopRequested&) {
     Request& request = requests_.at(token);
     if (request.where == Where::kRevision || request.where == Where::kNowhere ||
         request.where == Where::kBehind || request.receives) {
+      if (request.where == Where::kApplied) {  // it is done
+        finish(requests_.find(token), std::move(*request.answer), request.revision);
+        continue;
+      }
       withdraw(token, request);
       const Outcome outcome = request.receives ? Outcome::kUnknown : Outcome::kNotApplied;
       fail(token, ErrorCode::kShuttingDown, outcome, "this server is shutting down");
@@ -557,43 +577,41 @@ void KvRouter::on(const StopRequested&) {
 // ---- receives that nobody waits for any more ----
 
 // Who has it may have granted something to it by now: then that comes back as an answer to nobody.
-void KvRouter::withdraw(Token token, const Request& request) {
+void KvRouter::withdraw(Token token, Request& request) {
   if (!request.receives) return;
+  request.withdrawn = true;
   if (request.where == Where::kReplica) out_.replica.post(Withdraw{token});
   if (request.where == Where::kLeader) out_.emit(LinkSend{*request.link, ForwardCancelled{token}});
   if (request.where == Where::kApplied) give_back(*request.answer);
 }
 
 void KvRouter::on(const AskWithdrawn& message) {
-  for (const auto& [deadline, token] : receives_) {
-    const Request& request = requests_.at(token);
-    if (request.asker != Asker::kConsumers || request.number != message.token) continue;
-    withdraw(token, request);
-    if (request.where == Where::kNowhere)
-      fail(token, ErrorCode::kTimedOut, Outcome::kNotApplied, "nobody waits for it any more");
-    return;
-  }
+  const auto it = receives_by_.find({kOurselves, message.token});
+  if (it == receives_by_.end()) return;
+  const Token token = it->second;
+  Request& request = requests_.at(token);
+  withdraw(token, request);
+  if (request.where == Where::kNowhere)
+    fail(token, ErrorCode::kTimedOut, Outcome::kNotApplied, "nobody waits for it any more");
 }
 
 void KvRouter::on_forward_cancelled(const PeerSaid& said, uint64_t number) {
-  for (const auto& [deadline, token] : receives_) {
-    const Request& request = requests_.at(token);
-    if (request.from == said.link && request.number == number) return withdraw(token, request);
-  }
+  const auto it = receives_by_.find({said.link, number});
+  if (it != receives_by_.end()) withdraw(it->second, requests_.at(it->second));
 }
 
 // Messages that were granted to nobody are ready again, as if they had not been. If this cannot be said in time, their
 // grants run out.
 void KvRouter::give_back(const Answer& answer) {
   const auto* box = std::get_if<Box<Received>>(&answer);
-  if (box == nullptr || (*box)->messages.empty() || stopping_ || mutated(Mutation::kGhostGrant)) return;
+  if (box == nullptr || (*box)->messages.empty() || mutated(Mutation::kGhostGrant)) return;
   SettleMessages settle;
   settle.queue = (*box)->queue;
   for (const QueuedMessage& message : (*box)->messages)
     settle.settlings.push_back({Settling::Kind::kRelease, message.id, message.receipt, {}, {}});
   Operation operation = Box(std::move(settle));
   const Token token = kOthersBit | ++others_taken_;
-  Request& request = keep(token, operation, kGivenBackWithin);
+  Request& request = keep(token, operation, stopping_ ? kStopLimit : kGivenBackWithin);
   request.write = request.linear = true;
   request.operation = std::move(operation);
   request.asker = Asker::kNobody;

@@ -58,7 +58,8 @@ class KvRouter {
     bool write = false;
     bool in_doubt = false;  // an earlier attempt may have been applied
     bool linear = false;
-    bool receives = false;  // messages; it may wait for them
+    bool receives = false;   // messages; it may wait for them
+    bool withdrawn = false;  // ... and nobody waits for its answer
     Asker asker = Asker::kClient;
     bool followed = false;  // a write: one behind it on its connection was sent and given up, and may be done
     bool ordered =
@@ -110,11 +111,12 @@ class KvRouter {
   void try_again(Request& request);
   bool again_elsewhere(Request& request, const Answer& answer);
   void on_forward(const PeerSaid& said, Forward forward);
+  bool answers_former(const Request& request, const Answer& answer) const;
   void on_forward_result(ForwardResult result);
   void finish(Requests::iterator it, Answer answer, Revision revision);
   void fail(Token token, ErrorCode code, Outcome outcome, std::string detail);
   void expire(Token token);
-  void withdraw(Token token, const Request& request);
+  void withdraw(Token token, Request& request);
   void give_back(const Answer& answer);
   void on_forward_cancelled(const PeerSaid& said, uint64_t number);
   std::vector<Token> tokens_by_deadline(Instant until) const;
@@ -122,9 +124,11 @@ class KvRouter {
   Outbox& out_;
   RoleChanged role_;
   Revision applied_;
-  Requests requests_;                              // not the local reads that the replica has been asked for
-  Instant next_deadline_ = kNever;                 // none of requests_ has an earlier one, but for receives:
-  std::set<std::pair<Instant, Token>> receives_;   // of which there are many, and most wait to their end
+  Requests requests_;                             // not the local reads that the replica has been asked for
+  Instant next_deadline_ = kNever;                // none of requests_ has an earlier one, but for receives:
+  std::set<std::pair<Instant, Token>> receives_;  // of which there are many, and most wait to their end
+  std::map<std::pair<LinkId, uint64_t>, Token>
+      receives_by_;                                // other servers' by link and number; consumers' (0)
   std::set<std::pair<Revision, Token>> awaiting_;  // kRevision and kApplied
   std::map<ServerId, std::pair<LinkId, ServerInfo>> links_;  // that we dialed
   std::map<ServerId, Address> http_;                         // of everyone we ever met

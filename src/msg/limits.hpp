@@ -101,6 +101,7 @@ inline constexpr size_t kReceivedBytes = 1u << 20;  // of bodies, and one messag
 inline constexpr size_t kWaitingReceives = 16'384;
 inline constexpr size_t kKicked = 16'384;  // at once; also how many messages one write may make
 
+inline constexpr size_t kPeeked = 65'536;  // looked at for one page
 inline constexpr size_t kPurged = 16'384;  // of one state
 inline constexpr size_t kSwept = 1024;     // messages, and what is kept of them, deleted in one entry
 inline constexpr size_t kHistoryBytesMin = 1u << 20;

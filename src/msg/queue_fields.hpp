@@ -42,8 +42,8 @@ auto fields(Of<QueuedMessage> auto& m) {
 }
 auto fields(Of<Settled::One> auto& m) { return std::tie(m.result, m.receipt, m.left_ms); }
 auto fields(Of<Settled> auto& m) { return std::tie(m.results, m.refused); }
-auto fields(Of<Received> auto& m) { return std::tie(m.queue, m.messages, m.settled); }
-auto fields(Of<Peeked> auto& m) { return std::tie(m.messages, m.more, m.complete); }
+auto fields(Of<Received> auto& m) { return std::tie(m.queue, m.turn, m.messages, m.settled); }
+auto fields(Of<Peeked> auto& m) { return std::tie(m.messages, m.more, m.last, m.complete); }
 auto fields(Of<MessagesMoved> auto& m) { return std::tie(m.count); }
 auto fields(Of<MessagesPurged> auto& m) { return std::tie(m.count, m.more); }
 auto fields(Of<QueueInfo> auto& m) {

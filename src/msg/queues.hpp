@@ -190,12 +190,14 @@ struct Settled {
 };
 struct Received {
   std::string queue;
+  uint64_t turn = 0;  // of the call that this answers, and of its sending
   std::vector<QueuedMessage> messages;
   std::vector<Settled::One> settled;
 };
 struct Peeked {
   std::vector<QueuedMessage> messages;
   bool more = false;
+  MessageId last;  // that was looked at: a page ends after limits::kPeeked of them, whatever it has found
   bool complete = true;
 };
 struct MessagesMoved {

@@ -246,6 +246,113 @@ def leases_end_early():
         assert load.returncode == 1 and result['early'] == 1 and not result['ok'], result
 
 
+def check_queue(result):
+    told = result['verdict']
+    assert result['ok'] and result['unmeasured'] == result['unjudged'] == '' and told['examples'] == [], result
+    for what in ('lost', 'unexpected', 'twice', 'after_settled', 'out_of_order', 'stuck', 'maybe_sent'):
+        assert told[what] == 0, result
+    assert told['acknowledged'] == told['received'] >= result['sent']['ok'] > 0, result
+    assert 0 < result['received']['in_time'] == result['received']['ok'] <= told['received'], result
+    assert result['settled'] <= told['received'] + told['granted_anew'], result
+    for side in (result['sent'], result['received']):
+        check_latency(side['latency_us'])
+        assert side['failed'] == 0 and side['failures'] == [] and side['gap_ms'] > 0, result
+        assert side['latency_us']['count'] == side['ok'] + side['unsent'], result
+        assert abs(side['rate'] * result['seconds'] - side['in_time']) < 1, result
+
+
+def queues_of(name):
+    with urllib.request.urlopen(f'http://{name}/v1/queues?prefix=kvload-queue-', timeout=30) as answer:
+        return json.load(answer)['queues']
+
+
+def queue():
+    with tempfile.TemporaryDirectory() as directory, standalone(1) as (_, names):
+        plot = os.path.join(directory, 'queue.svg')
+        for flags in ([], ['--batch', '20', '--groups', '7'], ['--rate', '300', '--plot', plot],
+                      ['--rate', '300', '--batch', '3', '--consumers', '5'],
+                      ['--queues', '9', '--consumers', '2', '--groups', '2'],
+                      ['--queues', '9', '--consumers', '2', '--batch', '5', '--size', '1000'],
+                      ['--backlog', '2000', '--queues', '3'], ['--backlog', '2000', '--batch', '10']):
+            result = kvload('queue', '--servers', names[0], '--duration', '0.5', '--producers', '8', '--json', *flags)
+            check_queue(result)
+            assert result['options']['batch'] == (int(flags[flags.index('--batch') + 1]) if '--batch' in flags else 1)
+            if '--backlog' in flags:
+                assert result['fill_s'] > 0 and result['verdict']['received'] > 2000, result
+            assert queues_of(names[0]) == []
+        check_plot(plot)
+        said = kvload('queue', '--servers', names[0], '--duration', '0.2', '--groups', '4')
+        assert said.splitlines()[-1].endswith('within its time, each group in its order'), said
+
+
+def ask(method, name, path, body=None):
+    request = urllib.request.Request(f'http://{name}{path}', data=body, method=method)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.read()
+
+
+@contextlib.contextmanager
+def queue_load(name, *flags):
+    """`kvload queue` under way, with a backlog in its queue; and that queue's path."""
+    before = [one['name'] for one in queues_of(name)]
+    load = subprocess.Popen([KVLOAD, 'queue', '--servers', name, '--duration', '3600', '--producers', '1',
+                             '--backlog', '50', '--rate', '0.0001', '--json', *flags],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 30
+        found = []
+        while not found or found[0]['ready'] < 50:
+            found = [one for one in queues_of(name) if one['name'] not in before]
+            assert time.monotonic() < deadline and load.poll() is None, found
+            time.sleep(0.02)
+        yield load, f'/v1/queues/{found[0]["name"]}'
+    finally:
+        if load.poll() is None:
+            load.kill()
+        load.wait()
+
+
+def end_queue_load(load, code):
+    load.send_signal(signal.SIGINT)
+    output, said = load.communicate(timeout=120)
+    assert load.returncode == code, (load.returncode, output, said)
+    return json.loads(output), said
+
+
+def queue_wrong():
+    """Somebody else does to its queue what no server may: the verdict says so, and the queue is left to be seen."""
+    with standalone(1) as (_, names):
+        with queue_load(names[0]) as (load, path):
+            ask('DELETE', names[0], f'{path}/messages?state=all')
+            result, said = end_queue_load(load, 1)
+            # The first one of the schedule may have been sent by then, and another one granted for it.
+            assert 49 <= result['verdict']['lost'] <= 51 and not result['ok'], result
+            assert len(result['verdict']['examples']) == 10, result
+            assert re.search(r'the queues kvload-queue-[0-9a-f]+-0 to 0 are left', said), said
+        with queue_load(names[0]) as (load, path):
+            ask('POST', names[0], f'{path}/messages', b'of somebody else')
+            result, _ = end_queue_load(load, 1)
+            assert result['verdict']['unexpected'] == 1 and result['verdict']['lost'] == 0, result
+            assert 'nobody sent it' in result['verdict']['examples'][0], result
+
+
+def queue_interrupted():
+    """A second signal ends the emptying: then nothing is said of what is lost."""
+    with standalone(1) as (processes, names):
+        with queue_load(names[0]) as (load, _):
+            processes[0].send_signal(signal.SIGSTOP)  # it cannot be emptied
+            load.send_signal(signal.SIGINT)
+            end = time.monotonic() + 30
+            while load.poll() is None and time.monotonic() < end:
+                load.send_signal(signal.SIGINT)
+                time.sleep(0.2)
+            processes[0].send_signal(signal.SIGCONT)
+            output, said = load.communicate(timeout=120)
+        assert load.returncode == 69, (load.returncode, output)
+        assert json.loads(output)['unjudged'] == 'interrupted before the queues were empty', output
+        assert 'are left' in said, said
+
+
 def leftovers():
     """What is written stays, and the line that says so names the command that deletes it."""
     with standalone(1) as (_, names):
@@ -286,7 +393,9 @@ def refusals():
         assert line.startswith('kvload: cannot write ') and 'No such file' in line, line
         kvload(*run_nowhere, os.path.join(directory, 'run.svg'), code=69)
         assert not os.listdir(directory), os.listdir(directory)
-    for command in ([], ['run'], ['verify'], ['election']):
+    line = kvload('queue', '--servers', f'127.0.0.1:{port}', '--duration', '1', code=69)
+    assert line == 'not measured: none of --servers takes connections\n', line
+    for command in ([], ['run'], ['verify'], ['queue'], ['election']):
         assert '73 the file of --plot' in ' '.join(kvload(*command, '--help').split())
 
 
@@ -337,5 +446,6 @@ def interrupt_election(directory):
 
 
 {'run': run, 'yardstick': yardstick, 'outage': outage, 'verify': verify, 'verify_txn': verify_txn, 'terms': terms,
- 'terms_untold': terms_untold, 'leases_end_early': leases_end_early, 'leftovers': leftovers, 'refusals': refusals,
+ 'terms_untold': terms_untold, 'leases_end_early': leases_end_early, 'queue': queue,
+ 'queue_wrong': queue_wrong, 'queue_interrupted': queue_interrupted, 'leftovers': leftovers, 'refusals': refusals,
  'election': election}[CASE]()

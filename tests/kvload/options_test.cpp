@@ -100,6 +100,34 @@ TEST_CASE("terms is about leases, or about keys") {
   CHECK(std::get<TermsOptions>(*keys).json);
 }
 
+TEST_CASE("queue takes all of its flags") {
+  const auto plain = parse_options({"queue"});
+  REQUIRE(plain);
+  CHECK(std::get<QueueOptions>(*plain).batch == 1);
+  CHECK(std::get<QueueOptions>(*plain).rate == 0);
+  CHECK(std::get<QueueOptions>(*plain).ttr_ms == 30'000);
+  const auto command =
+      parse_options({"queue",      "--servers", "a:1,b:2", "--producers", "3",      "--consumers", "4",
+                     "--rate",     "50.5",      "--batch", "100",         "--size", "1K",          "--queues",
+                     "5",          "--groups",  "6",       "--backlog",   "1000",   "--ttr",       "2000",
+                     "--duration", "0.5",       "--json",  "--plot",      "f.svg"});
+  REQUIRE_MESSAGE(command, command.error().text);
+  const auto& queue = std::get<QueueOptions>(*command);
+  CHECK(queue.servers.size() == 2);
+  CHECK(queue.producers == 3);
+  CHECK(queue.consumers == 4);
+  CHECK(queue.rate == 50.5);
+  CHECK(queue.batch == 100);
+  CHECK(queue.bytes == 1024);
+  CHECK(queue.queues == 5);
+  CHECK(queue.groups == 6);
+  CHECK(queue.backlog == 1000);
+  CHECK(queue.ttr_ms == 2000);
+  CHECK(queue.seconds == 0.5);
+  CHECK(queue.outputs.json);
+  CHECK(queue.outputs.plot == "f.svg");
+}
+
 TEST_CASE("election takes a list of delays") {
   const auto command = parse_options(
       {"election", "--runs", "3", "--how", "stop", "--zookeeper-delay", "0,5,25", "--kvd-flag=--x=1"});
@@ -146,6 +174,13 @@ TEST_CASE("every mistake is one line, and exit code 64") {
       {"terms", "--keys", "5", "--bulk"},
       {"terms", "--keys", "5", "--ttl", "1000"},
       {"terms", "--expire-after", "1000"},
+      {"queue", "--producers", "0"},
+      {"queue", "--consumers", "0"},
+      {"queue", "--batch", "1025"},
+      {"queue", "--batch", "1000", "--size", "2K"},
+      {"queue", "--size", "47"},
+      {"queue", "--ttr", "99"},
+      {"queue", "--csv"},
       {"election", "--runs", "0"},
       {"election", "--how", "shout"},
       {"election", "--zookeeper-delay", "-5"},

@@ -132,6 +132,9 @@ inline constexpr const char* kHolding =
 // Messages are sent and granted, and much of that is not committed yet.
 inline constexpr const char* kQueued =
     KVD_BUSY "queues=8 crash_us=2000000 down_us_max=300000 delay_us_max=30000 clients=1";
+// ... to few, while little fails.
+inline constexpr const char* kQueuedCalm =
+    "queues=3 clients=1 operations_max=100 fault_phase_us=2000000 delay_us_max=30000 timeout_us=500000";
 // ... by leaders that are deposed without knowing it.
 inline constexpr const char* kQueuedDeposed =
     KVD_BUSY "queues=8 isolate_us=400000 fault_us_max=600000 hunt_leader=90 delay_us_max=10000 clients=1";
@@ -228,8 +231,8 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kPurgeLate, "purge_late", kQueued, 20},
     {Mutation::kDedupOfCommitted, "dedup_of_committed", kQueued, 20},
     {Mutation::kTurnIgnored, "turn_ignored", kQueuedCut, 40},
-    {Mutation::kWaitersForgotten, "waiters_forgotten", kQueued, 40},
-    {Mutation::kGhostGrant, "ghost_grant", kQueued, 40},
+    {Mutation::kWaitersForgotten, "waiters_forgotten", kQueuedCalm, 40},
+    {Mutation::kGhostGrant, "ghost_grant", kQueuedCalm, 40},
     {Mutation::kTermOutlivesKey, "term_outlives_key", kTermed, 20},
     {Mutation::kTermKept, "term_kept", kTermed, 20},
     {Mutation::kExpiredEarly, "expired_early", kTermed, 20},

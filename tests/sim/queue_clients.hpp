@@ -25,7 +25,7 @@ class QueueClients {
   void start();
   // What is asked from here on has to be answered in time.
   void on_healed();
-  void stop() { stopped_ = true; }
+  void stop();  // soon
   // A reply to one of these clients; false: to somebody else.
   bool on_reply(int server, const NumberedAnswer& reply);
   void on_process_died(int server);
@@ -45,8 +45,8 @@ class QueueClients {
     bool in_time = false;  // it has to be answered
     StoreCall call;
     Instant asked{};
-    int tries = 0;       // of what is under way, which may be repeated when it has an idempotency key
-    bool again = false;  // it is to go on at once
+    Epoch epoch;    // ... in which
+    int tries = 0;  // of what is under way, which may be repeated when it has an idempotency key
     std::vector<Held> held;
   };
 

@@ -10,6 +10,13 @@ namespace {
 
 constexpr Duration kGrantRounded = milliseconds(2);  // of clocks that show whole milliseconds
 
+// A call that is sent again gets the same messages, under other receipts.
+bool is_again(const StoredDelivery& was, const StoredDelivery& now, uint64_t clock) {
+  return was.state == MessageState::kInFlight && now.state == MessageState::kInFlight && was.due > clock &&
+         was.ticket != 0 && was.ticket == now.ticket && now.turn > was.turn &&
+         was.turn >> kSendingBits == now.turn >> kSendingBits && was.attempts == now.attempts;
+}
+
 bool is_last(const StoredDelivery& became, uint32_t deliveries) {
   return deliveries != 0 && became.attempts >= deliveries;
 }
@@ -93,7 +100,7 @@ std::string QueueModel::on_entry(const Entry& entry, std::optional<Instant> appe
   const bool about_queues = std::any_of(entry.effects.begin(), entry.effects.end(),
                                         [](const Record& effect) { return of_queues(effect.space()); });
   if (!begin(entry) || !about_queues) return {};
-  Turn turn{entry, appended, {}, {}, {}, {}, {}};
+  Turn turn{entry, appended, {}, {}, {}, {}, {}, {}};
   for (const Record& effect : entry.effects) {
     if (effect.space() != Space::kMessages && effect.space() != Space::kDeliveries) continue;
     const auto [number, id] = message_key_of(effect.key());
@@ -101,6 +108,11 @@ std::string QueueModel::on_entry(const Entry& entry, std::optional<Instant> appe
     (effect.space() == Space::kMessages ? change.message : change.delivery) = &effect;
     const auto known = messages_.find({number, id});
     if (known != messages_.end()) change.before = &known->second;
+  }
+  for (const auto& [key, change] : turn.changes) {
+    const std::optional<StoredDelivery> now = delivery_of(change.delivery);
+    if (now && change.before != nullptr && is_again(change.before->became, *now, entry.clock))
+      turn.again.insert(key);
   }
   judge_order(turn);
   take_queues(turn);
@@ -169,7 +181,7 @@ void QueueModel::take_queue(Turn& turn, const Record& record) {
   if (stored->number != queue.stored.number) {
     if (stored->number != turn.entry.revision.value)
       turn.why += fmt::format("queue {} gets number {}; ", name, stored->number);
-    if (!wishes_.take_purge(name, std::nullopt))
+    if (!wishes_.take_purge_of_all(name))
       turn.why += fmt::format("queue {} is emptied, and nobody asked for it; ", name);
     names_.erase(queue.stored.number);
     names_[stored->number] = name;
@@ -236,9 +248,7 @@ bool QueueModel::may_be(const Key& gone, const Message& before, const Key& sent,
                     before.priority == after.priority;
   if (!same || from == nullptr || gone.first == sent.first) return false;
   if (after.dead_from == name_of(gone.first)) return true;
-  const bool kicked =
-      before.became.state == MessageState::kDead || before.became.state == MessageState::kDelayed;
-  return kicked && after.dead_from == before.dead_from;
+  return !before.in_flight(clock_) && after.dead_from == before.dead_from;  // it was kicked
 }
 
 void QueueModel::pair_moved(Turn& turn) {
@@ -278,18 +288,26 @@ void QueueModel::judge_sent(Turn& turn, const Key& key, const Change& change) {
     wrong(turn, key, fmt::format("is sent, and its name {} stands for another one", *name));
 }
 
-bool QueueModel::take_purge(Turn& turn, const std::string& queue, MessageState state) {
-  const std::string what = fmt::format("purge {} {}", queue, message_state_name(state));
+// What was in flight or delayed is ready once its time is over, too.
+std::set<MessageState> QueueModel::states_of(const Message& message, uint64_t clock) {
+  std::set<MessageState> states = {message.became.state};
+  if (message.ready(clock)) states.insert(MessageState::kReady);
+  return states;
+}
+
+bool QueueModel::take_purge(Turn& turn, const std::string& queue, const Message& message) {
+  const std::string what = "purge " + queue;
   if (turn.taken.contains(what)) return true;
-  if (!wishes_.take_purge(queue, state)) return false;
+  if (!wishes_.take_purge(queue, states_of(message, turn.entry.clock))) return false;
   turn.taken.insert(what);
   return true;
 }
 
-bool QueueModel::take_kick(Turn& turn, const std::string& queue, MessageState state, const std::string& to) {
-  const std::string what = fmt::format("kick {} {} {}", queue, message_state_name(state), to);
+bool QueueModel::take_kick(Turn& turn, const std::string& queue, const Message& message,
+                           const std::string& to) {
+  const std::string what = fmt::format("kick {} to {}", queue, to);
   if (turn.taken.contains(what)) return true;
-  if (!wishes_.take_kick(queue, state, to)) return false;
+  if (!wishes_.take_kick(queue, states_of(message, turn.entry.clock), to)) return false;
   turn.taken.insert(what);
   return true;
 }
@@ -312,7 +330,7 @@ void QueueModel::judge_moved(Turn& turn, const Key& key, const Change& change) {
   const std::string from = name_of(key.first);
   const Message after = read_message(record, Message());
   if (after.dead_from != from || change.before->dead_from == from) {
-    if (take_kick(turn, from, change.before->became.state, name_of(to.first))) return;
+    if (take_kick(turn, from, *change.before, name_of(to.first))) return;
   }
   if (after.dead_from != from) return wrong(turn, key, "goes to another queue, and nobody asked for it");
   if (named(key.first)->stored.config.dead_letter != name_of(to.first))
@@ -339,9 +357,7 @@ void QueueModel::judge_gone(Turn& turn, const Key& key, const Change& change) {
   if (became.state == MessageState::kInFlight && wished(held, Settling::Kind::kAck))
     return note_settled(turn, key, Settling::Kind::kAck);
   const std::string name = name_of(key.first);
-  if (before.ready(clock) && take_purge(turn, name, MessageState::kReady)) return;
-  const bool lies = became.state == MessageState::kDelayed || became.state == MessageState::kDead;
-  if (lies && take_purge(turn, name, became.state)) return;
+  if (!before.in_flight(clock) && take_purge(turn, name, before)) return;
   const bool old = before.deadline != 0 && before.deadline <= clock && !before.in_flight(clock);
   const bool makes_room =
       before.ready(clock) && std::any_of(turn.changes.begin(), turn.changes.end(), [&](const auto& other) {
@@ -370,7 +386,7 @@ void QueueModel::judge_delivery(Turn& turn, const Key& key, const Change& change
   }
   if (!change.delivery->has_value()) {  // as if it had never been granted
     const bool lay = was.state == MessageState::kDead || was.state == MessageState::kDelayed;
-    if (lay && take_kick(turn, name, was.state, "")) return;
+    if (lay && take_kick(turn, name, before, "")) return;
     return judge_given_back(turn, key, before, StoredDelivery());
   }
   const std::optional<StoredDelivery> after = delivery_of(change.delivery);
@@ -392,30 +408,43 @@ void QueueModel::judge_grant(Turn& turn, const Key& key, const Message& before, 
   const uint64_t clock = turn.entry.clock;
   const StoredDelivery& was = before.became;
   const Queue& queue = *named(key.first);
-  if (!before.ready(clock))
+  const bool again = turn.again.contains(key);
+  if (!again && !before.ready(clock))
     wrong(turn, key,
           fmt::format("is granted at {} ms while it is {} until {}", clock, message_state_name(was.state),
                       was.due));
-  const bool ran = was.state == MessageState::kInFlight && turn.appended && before.granted;
+  const bool ran = !again && was.state == MessageState::kInFlight && turn.appended && before.granted;
   if (ran && *turn.appended - *before.granted + kGrantRounded < lasts(before.granted_ms))
     wrong(turn, key,
           fmt::format("is granted again after {} us, and was for {} ms",
                       (*turn.appended - *before.granted).count(), before.granted_ms));
   if (after.receipt != turn.entry.revision.value || after.receipt <= before.newest)
     wrong(turn, key, fmt::format("gets receipt {} behind {}", after.receipt, before.newest));
-  if (after.attempts != was.attempts + 1)
+  if (after.attempts != was.attempts + (again ? 0 : 1))
     wrong(turn, key, fmt::format("is granted as attempt {} behind {}", after.attempts, was.attempts));
-  if (queue.stored.config.max_deliveries != 0 && after.attempts > queue.stored.config.max_deliveries)
+  if (queue.stored.config.max_deliveries != 0 && !again &&
+      after.attempts > queue.stored.config.max_deliveries)
     wrong(turn, key, fmt::format("is granted {} times", after.attempts));
   if (after.due <= clock) wrong(turn, key, "is granted for no time");
+  judge_call(turn, key, after);
+  if (again) {
+    Grant& former = grants_[{key.second, was.receipt}];
+    if (former.told) wrong(turn, key, "is granted anew, and its client was told that it has it");
+    former.given_back = true;
+  }
+  grants_[{key.second, after.receipt}] = {turn.entry.revision, key.first, after.attempts, false, false};
+}
+
+// Who has something of this call already has all of it, under this sending.
+void QueueModel::judge_call(Turn& turn, const Key& key, const StoredDelivery& after) {
   for (auto it = messages_.lower_bound({key.first, MessageId()});
        it != messages_.end() && it->first.first == key.first; ++it) {
     const StoredDelivery& other = it->second.became;
-    if (it->second.in_flight(clock) && other.ticket == after.ticket && other.turn == after.turn &&
-        !turn.changes.contains(it->first))
+    const bool same =
+        other.ticket == after.ticket && other.turn >> kSendingBits == after.turn >> kSendingBits;
+    if (same && it->second.in_flight(turn.entry.clock) && !turn.changes.contains(it->first))
       wrong(turn, key, fmt::format("is granted to a call that has {} already", to_text(it->first.second)));
   }
-  grants_[{key.second, after.receipt}] = {turn.entry.revision, key.first, after.attempts, false, false};
 }
 
 // Or it is extended.
@@ -521,7 +550,7 @@ void QueueModel::judge_order(Turn& turn) {
     const std::optional<StoredDelivery> after = delivery_of(change.delivery);
     const bool granted = after && change.before != nullptr && after->state == MessageState::kInFlight &&
                          after->receipt != change.before->became.receipt;
-    if (granted && named(key.first) != nullptr) grants[key.first].push_back(key);
+    if (granted && !turn.again.contains(key) && named(key.first) != nullptr) grants[key.first].push_back(key);
   }
   for (const auto& [number, keys] : grants) {
     for (const auto& [priority, id] : grantable(number, turn.entry.clock)) {
@@ -547,7 +576,7 @@ void QueueModel::judge_lanes(Turn& turn) {
     const std::string lane = lane_of(*queue, now->second);
     const bool granted =
         now->second.newest == turn.entry.revision.value && now->second.in_flight(turn.entry.clock);
-    if (!granted || lane.empty()) continue;
+    if (!granted || lane.empty() || turn.again.contains(key)) continue;
     for (auto it = messages_.lower_bound({key.first, MessageId()});
          it != messages_.end() && it->first.first == key.first; ++it) {
       const bool lives = it->second.became.state != MessageState::kDead;

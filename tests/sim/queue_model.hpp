@@ -80,7 +80,7 @@ class QueueModel {
     Number number = 0;
     uint32_t attempt = 0;
     bool told = false;
-    bool given_back = false;  // and no client had asked for it
+    bool given_back = false;  // and no client had asked for it, or it is another one since
   };
   struct Turn {  // one entry, while it is judged
     const Entry& entry;
@@ -88,6 +88,7 @@ class QueueModel {
     std::map<Key, Change> changes;
     std::map<Key, Key> moved;       // whence: where to
     std::map<Key, Key> moved_from;  // the other way round
+    std::set<Key> again;            // granted once more to a call that was sent again
     std::set<std::string> taken;    // from the wishes
     std::string why;
   };
@@ -109,12 +110,14 @@ class QueueModel {
   void judge_gone(Turn& turn, const Key& key, const Change& change);
   void judge_delivery(Turn& turn, const Key& key, const Change& change);
   void judge_grant(Turn& turn, const Key& key, const Message& before, const StoredDelivery& after);
+  void judge_call(Turn& turn, const Key& key, const StoredDelivery& after);
   void judge_given_back(Turn& turn, const Key& key, const Message& before, const StoredDelivery& after);
   void judge_death(Turn& turn, const Key& key, const Message& before);
   void judge_order(Turn& turn);
   void judge_lanes(Turn& turn);
-  bool take_purge(Turn& turn, const std::string& queue, MessageState state);
-  bool take_kick(Turn& turn, const std::string& queue, MessageState state, const std::string& to);
+  static std::set<MessageState> states_of(const Message& message, uint64_t clock);
+  bool take_purge(Turn& turn, const std::string& queue, const Message& message);
+  bool take_kick(Turn& turn, const std::string& queue, const Message& message, const std::string& to);
   bool wished(const Granted& which, Settling::Kind kind) const;
   void note_settled(const Turn& turn, const Key& key, Settling::Kind kind);
   std::set<std::pair<uint8_t, MessageId>> grantable(Number number, uint64_t clock) const;

@@ -310,9 +310,20 @@ TEST_CASE("queue model: a call that is repeated gets what it got") {
   const MessageId first = all.send("a");
   const MessageId second = all.send("b");
   CHECK(all.grant(first, 1, 200) == "");
-  StoredDelivery same = all.flight(1, 300);
-  same.ticket = all.last.ticket;
-  CHECK(says(all.entry({all.effect(second, same)}, 300), "granted to a call that has 3 already"));
+  StoredDelivery again = all.last;
+  ++again.turn;
+  again.receipt = all.next().value;
+  again.due += 100;
+  CHECK(all.entry({all.effect(first, again)}, 300) == "");
+  CHECK(says(all.told(first, "a", all.last.receipt), "and was given back"));
+  CHECK(all.told(first, "a", again.receipt) == "");
+  StoredDelivery other = all.flight(1, 400);
+  other.ticket = again.ticket;
+  other.turn = again.turn;
+  CHECK(says(all.entry({all.effect(second, other)}, 400), "granted to a call that has 3 already"));
+  ++again.turn;
+  again.receipt = all.next().value;
+  CHECK(says(all.entry({all.effect(first, again)}, 500), "granted anew, and its client was told"));
 }
 
 TEST_CASE("queue model: of one name one message in its window") {

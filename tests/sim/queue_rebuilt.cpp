@@ -34,6 +34,9 @@ QueueRecords records_of(const Node& node) {
 }  // namespace
 
 std::string judge_views(const Node& node) {
+  const NodeView view = node.view();
+  if (!view.complete && !view.leading)
+    return {};  // it may lack what they follow from, and never grants anything
   const QueueRecords records = records_of(node);
   const auto find = [&](std::string_view key, Space space) -> const Record* {
     const auto it = records.find({space, std::string(key)});

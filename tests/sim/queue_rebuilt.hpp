@@ -1,4 +1,5 @@
-// The views that a server has of its queues, held against those that its records lead to.
+// The views that a server has of its queues, held against those that its records lead to: what nobody replicates must
+// follow from what everybody has.
 #pragma once
 #include <string>
 

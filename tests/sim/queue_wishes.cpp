@@ -1,14 +1,13 @@
 // See queue_wishes.hpp.
 #include "queue_wishes.hpp"
 
-#include <vector>
+#include <algorithm>
 
 namespace kvd::sim {
 namespace {
 
-template <class Map, class Key>
-bool take_one(Map& wishes, const Key& key) {
-  const auto wish = wishes.find(key);
+bool take_one(std::map<std::string, uint64_t>& wishes, const std::string& queue) {
+  const auto wish = wishes.find(queue);
   if (wish == wishes.end() || wish->second == 0) return false;
   --wish->second;
   return true;
@@ -32,11 +31,15 @@ void QueueWishes::note(const Operation& operation) {
   } else if (const auto* settle = std::get_if<Box<SettleMessages>>(&operation)) {
     note((*settle)->settlings);
   } else if (const auto* purge = std::get_if<PurgeMessages>(&operation)) {
-    ++purges_[{purge->queue, purge->state}];
+    if (!purge->state) {
+      ++purges_[purge->queue];
+    } else {
+      some_purges_[purge->queue].note(*purge->state);
+    }
   } else if (const auto* remove = std::get_if<DeleteQueue>(&operation)) {
     ++deletes_[remove->name];
   } else if (const auto* kick = std::get_if<KickMessages>(&operation)) {
-    ++kicks_[{kick->queue, kick->state, kick->to}];
+    kicks_[{kick->queue, kick->to}].note(kick->state);
   }
 }
 
@@ -55,14 +58,25 @@ const std::string* QueueWishes::sent(std::string_view body) const {
   return wish == sent_.end() ? nullptr : &wish->second;
 }
 
-bool QueueWishes::take_purge(const std::string& queue, std::optional<MessageState> state) {
-  return take_one(purges_, Emptying(queue, state));
+bool QueueWishes::OfState::take(const std::set<MessageState>& any) {
+  const bool asked =
+      std::any_of(any.begin(), any.end(), [this](MessageState state) { return states.contains(state); });
+  if (times == 0 || !asked) return false;
+  --times;
+  return true;
 }
+
+bool QueueWishes::take_purge_of_all(const std::string& queue) { return take_one(purges_, queue); }
 
 bool QueueWishes::take_delete(const std::string& queue) { return take_one(deletes_, queue); }
 
-bool QueueWishes::take_kick(const std::string& queue, MessageState state, const std::string& to) {
-  return take_one(kicks_, std::tuple(queue, state, to));
+bool QueueWishes::take_purge(const std::string& queue, const std::set<MessageState>& states) {
+  return some_purges_[queue].take(states);
+}
+
+bool QueueWishes::take_kick(const std::string& queue, const std::set<MessageState>& states,
+                            const std::string& to) {
+  return kicks_[{queue, to}].take(states);
 }
 
 }  // namespace kvd::sim

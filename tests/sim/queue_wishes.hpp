@@ -8,8 +8,8 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "msg/client.hpp"
 
@@ -35,22 +35,32 @@ class QueueWishes {
   // The dedup name with which this body is to be sent, or empty; null: nobody sends it.
   const std::string* sent(std::string_view body) const;
   // Each is done once for each time that it was asked for. False: it was not asked for so often.
-  bool take_purge(const std::string& queue, std::optional<MessageState> state);
+  bool take_purge_of_all(const std::string& queue);
   bool take_delete(const std::string& queue);
-  // As a purge, but that one wish may find nothing.
-  bool take_kick(const std::string& queue, MessageState state, const std::string& to);
+  // ... and of one state: of those in which a message is, by its record or by the clock.
+  bool take_purge(const std::string& queue, const std::set<MessageState>& states);
+  bool take_kick(const std::string& queue, const std::set<MessageState>& states, const std::string& to);
 
  private:
   using Kinds = std::array<bool, 5>;
-  using Emptying = std::pair<std::string, std::optional<MessageState>>;
+  struct OfState {
+    uint64_t times = 0;
+    std::set<MessageState> states;
+    void note(MessageState state) {
+      ++times;
+      states.insert(state);
+    }
+    bool take(const std::set<MessageState>& any);
+  };
   void note(const std::vector<Settling>& settlings);
 
   std::map<Granted, Kinds> settled_;
   std::map<Granted, std::set<std::optional<uint64_t>>> nacks_;
   std::map<std::string, std::string, std::less<>> sent_;  // dedup names by body
-  std::map<Emptying, uint64_t> purges_;
+  std::map<std::string, uint64_t> purges_;                // of all
   std::map<std::string, uint64_t> deletes_;
-  std::map<std::tuple<std::string, MessageState, std::string>, uint64_t> kicks_;
+  std::map<std::string, OfState> some_purges_;
+  std::map<std::pair<std::string, std::string>, OfState> kicks_;
 };
 
 }  // namespace kvd::sim

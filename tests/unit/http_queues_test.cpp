@@ -11,6 +11,7 @@
 
 #include "made_request.hpp"
 #include "msg/limits.hpp"
+#include "shell/http/http_queue_render.hpp"
 
 namespace kvd::http_queues_test {
 namespace {
@@ -596,6 +597,8 @@ TEST_CASE("queues: messages are kicked, and deleted by their state") {
   CHECK(kick.max == limits::kKicked);
   CHECK(kick.state == MessageState::kDead);
   CHECK(kick.to.empty());
+  kick = operation<KickMessages>(accepted(post("/v1/queues/q/kick?state=ready&to=r")));
+  CHECK(kick.state == MessageState::kReady);
   for (const char* query : {"max=0", "max=16385", "state=ready", "state=all", "to=", "limit=1"})
     CHECK(refused(post(std::string("/v1/queues/q/kick?") + query)).status == 400);
   CHECK(refused(post("/v1/queues/q/kick?to=" + std::string(256, 'q'))).status == 400);
@@ -615,6 +618,40 @@ TEST_CASE("queues: messages are kicked, and deleted by their state") {
   CHECK(contains(refused(remove("/v1/queues/q/messages")).body, "'state' tells which messages are deleted"));
   for (const char* query : {"state=in_flight", "state=", "receipt=8", "limit=1"})
     CHECK(refused(remove(std::string("/v1/queues/q/messages?") + query)).status == 400);
+}
+
+TEST_CASE("queues: one is consumed as long as the connection lasts") {
+  AcceptedHead head;
+  REQUIRE_FALSE(
+      accept_head(post("/v1/queues/q%2F/consume?hold=1&credit=7&ttr=300&timeout=9"), kIdentity, head));
+  CHECK(head.plan.route == Route::kHold);
+  const ConsumeQueue consumed = std::get<ConsumeQueue>(head.call.what);
+  CHECK(consumed.queue == "q/");
+  CHECK(consumed.credit == 7);
+  CHECK(consumed.ttr_ms == 300);
+  CHECK(head.call.timeout == milliseconds(9));
+  AcceptedHead bare;
+  REQUIRE_FALSE(accept_head(post("/v1/queues/q/consume?hold=1"), kIdentity, bare));
+  CHECK(std::get<ConsumeQueue>(bare.call.what).credit == 1);
+  for (const char* query :
+       {"credit=1", "hold=1&credit=0", "hold=1&credit=1025", "hold=1&max=3", "hold=1&ttr=1"})
+    CHECK(refused(post(std::string("/v1/queues/q/consume?") + query)).status == 400);
+  CHECK(refused(get("/v1/queues/q/consume?hold=1")).status == 405);
+  CHECK(refused(post("/v1/queues/q/consume?hold=1", {{"Idempotency-Key", "k"}})).status == 400);
+  QueuedMessage message;
+  message.id = {Revision(7), 0};
+  message.receipt = 8;
+  message.attempt = 1;
+  message.body = Bytes("b");
+  CHECK(message_line(message) ==
+        "{\"message\":{\"id\":\"7\",\"receipt\":8,\"attempt\":1,\"priority\":0,\"sent_ms\":0,\"body\":\"b\"}}"
+        "\n");
+}
+
+TEST_CASE("queues: what curl calls every body is no type") {
+  const HttpFieldList form = {{"Content-Type", "application/x-www-form-urlencoded"}};
+  const SendMessages send = operation<SendMessages>(accepted(post("/v1/queues/q/messages", form), "b"));
+  CHECK(send.messages.at(0).type.empty());
 }
 
 TEST_CASE("queues: failures that are theirs") {

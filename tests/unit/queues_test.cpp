@@ -577,6 +577,90 @@ TEST_CASE("queues: a send that is repeated with its key is answered as before") 
   CHECK(std::get<Unchanged>(again).about == Revision(1));
 }
 
+TEST_CASE("queues: what dies at once is no more than one entry may hold") {
+  Queues leader;
+  leader.room.memory_max = 100u << 20;
+  leader.make("graves", {});
+  QueueConfig config;
+  config.max_deliveries = 1;
+  config.dead_letter = "graves";
+  leader.make("q", config);
+  constexpr size_t kMany = 20;
+  for (size_t i = 0; i < kMany; ++i) leader.send("q", {text(std::string(1u << 20, 'x'))});
+  for (size_t i = 0; i < kMany; ++i) REQUIRE(leader.receive("q").size() == 1);
+  leader.pass(config.ttr_ms);
+  size_t entries = 0;
+  for (std::vector<Record> swept = leader.expire(); !swept.empty(); swept = leader.expire(), ++entries) {
+    size_t bytes = 0;
+    for (const Record& effect : swept) bytes += effect.has_value() ? effect.value().size() : 0;
+    CHECK(bytes <= limits::kWriteBytes + (2u << 20));
+    REQUIRE(entries < kMany);
+  }
+  CHECK(entries == 2);
+  leader.check();
+  leader.commit();
+  CHECK(leader.info("graves").ready == kMany);
+}
+
+TEST_CASE("queues: a queue that has become much too large is cut down send by send") {
+  Queues leader;
+  QueueConfig config;
+  config.discard_old = true;
+  leader.make("q", config);
+  leader.room.memory_max = 100u << 20;
+  const std::vector<NewMessage> many(limits::kMessagesAtOnce, text("m"));
+  for (int i = 0; i < 20; ++i) leader.send("q", many);
+  leader.commit();
+  config.max_messages = 5;
+  leader.make("q", config);
+  const Evaluation first = leader.call(Box(SendMessages{"q", {text("new")}}));
+  CHECK(effects(first).size() == limits::kPurged + 1);
+  leader.send("q", {text("newer")});
+  leader.commit();
+  CHECK(leader.info("q").ready == 5);
+}
+
+TEST_CASE("queues: what is ready is kicked to another queue, and not to its own") {
+  Queues leader;
+  leader.make("r", {});
+  leader.send("q", {text("a")});
+  leader.commit();
+  CHECK(unchanged<MessagesMoved>(leader.call(KickMessages{"q", MessageState::kReady, 9, "q"}))->count == 0);
+  CHECK(changed<MessagesMoved>(leader.call(KickMessages{"q", MessageState::kReady, 9, "r"}))->count == 1);
+  CHECK(bodies(leader.receive("r")) == Bodies{"a"});
+}
+
+TEST_CASE("queues: one that is too old by the time its turn comes is not granted") {
+  Queues leader;
+  QueueConfig config;
+  config.max_age_ms = 1000;
+  config.ttr_ms = 700;
+  leader.make("q", config);
+  leader.send("q", {text("a"), text("b")});
+  leader.pass(600);
+  REQUIRE(bodies(leader.receive("q")) == Bodies{"a"});  // until 1300
+  leader.pass(800);
+  leader.check();
+  CHECK(leader.receive("q", 10).empty());
+  leader.commit();
+  CHECK(leader.info("q").dead == 2);
+}
+
+TEST_CASE("queues: a copy that has met messages before their queue makes its views anew") {
+  Queues leader;
+  QueueConfig config;
+  config.fifo = true;
+  leader.make("q", config);
+  leader.send("q", {text("a"), text("b")});
+  leader.commit();
+  Store copy;
+  for (const Space space : {Space::kMessages, Space::kQueues})
+    for (const Record& item : leader.store.items(space)) copy.put(item);
+  CHECK_FALSE(copy.queues().equals(leader.store.queues()));
+  copy.view_anew();
+  CHECK(copy.queues().equals(leader.store.queues()));
+}
+
 // Q12: whatever is done, and whoever leads, the views are those of the records.
 TEST_CASE("queues: views follow from the records, at every write and takeover") {
   for (uint64_t seed = 1; seed <= 60; ++seed) {

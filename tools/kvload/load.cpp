@@ -1,11 +1,8 @@
-// See load.hpp. A timerfd paces the open loop, since libuv's timers know milliseconds only; a tick every 10 ms dials,
-// times out and keeps the time series.
+// See load.hpp. A tick every 10 ms dials, times out and keeps the time series.
 #include "kvload/load.hpp"
 
 #include <fmt/format.h>
 #include <netdb.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -16,10 +13,11 @@ namespace kvd::load {
 namespace {
 
 constexpr Duration kTick = milliseconds(10);
-constexpr uint64_t kPaceMin = 50'000;            // a wake-up costs more than sending a few at once
 constexpr uint64_t kRedial = 20 * kMillisecond;  // after a connection was lost or refused
 constexpr uint64_t kRespite = 5 * kMillisecond;  // after a 503, on that connection
 constexpr uint64_t kFillPatience = 15'000 * kMillisecond;
+
+}  // namespace
 
 const char* name_of_loss(int why) {
   switch (why) {
@@ -32,7 +30,11 @@ const char* name_of_loss(int why) {
   }
 }
 
-}  // namespace
+std::string name_of_refusal(const Response& response) {
+  std::string_view type = client::problem_member(response.body, "type");
+  type.remove_prefix(std::min(type.rfind(':') + 1, type.size()));
+  return fmt::format("{}{}{}", response.status, type.empty() ? "" : " ", type);
+}
 
 Result<std::vector<Target>, Error> resolve(const std::vector<std::string>& names) {
   std::vector<Target> targets;
@@ -62,8 +64,7 @@ Load::Load(uv_loop_t* loop, std::vector<Target> targets, LoadOptions options)
       chooser_(options_.order, options_.keys, options_.theta, options_.seed),
       random_(options_.seed),
       ticker_(loop, [this] { on_tick(); }),
-      pacer_(new uv_poll_t),
-      pacer_fd_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
+      pacer_(loop, [this] { send_due(); }) {
   for (const Target& target : targets_) texts_.emplace_back(options_.key_shape, target.name, values_);
   for (size_t kind = 0; kind < kKinds; ++kind)
     kinds_.insert(kinds_.end(), options_.mix[kind], static_cast<Kind>(kind));
@@ -73,21 +74,7 @@ Load::Load(uv_loop_t* loop, std::vector<Target> targets, LoadOptions options)
     line.server = i % targets_.size();
     line.ring.resize(options_.pipeline);
   }
-  CHECK(pacer_fd_ >= 0);
   ticker_.start(kTick);
-  CHECK(uv_poll_init(loop, pacer_, pacer_fd_) == 0);
-  pacer_->data = this;
-  CHECK(uv_poll_start(pacer_, UV_READABLE, [](uv_poll_t* poll, int, int) {
-          auto* self = static_cast<Load*>(poll->data);
-          uint64_t times = 0;
-          if (read(self->pacer_fd_, &times, sizeof times) > 0) self->send_due();
-        }) == 0);
-}
-
-Load::~Load() {
-  uv_close(reinterpret_cast<uv_handle_t*>(pacer_),
-           [](uv_handle_t* closed) { delete reinterpret_cast<uv_poll_t*>(closed); });
-  ::close(pacer_fd_);
 }
 
 bool Load::is_allowed(size_t server) const {
@@ -257,13 +244,11 @@ void Load::send_due() {
 }
 
 void Load::arm_pacer() {
-  itimerspec when{};
   if (schedule_ && sending_ && !schedule_->exhausted()) {
-    const uint64_t at = std::max(schedule_->next(), uv_hrtime() + kPaceMin);
-    when.it_value.tv_sec = static_cast<time_t>(at / 1'000'000'000);
-    when.it_value.tv_nsec = static_cast<long>(at % 1'000'000'000);
+    pacer_.start(schedule_->next());
+  } else {
+    pacer_.stop();
   }
-  timerfd_settime(pacer_fd_, TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
 void Load::on_open(Connection& connection) { on_turn(connection); }
@@ -298,13 +283,7 @@ void Load::judge(Line& line, const Pending& pending, const Response& response) {
     return;
   }
   if (response.status == 503) line.not_before = now_ + kRespite;
-  std::string_view type = client::problem_member(response.body, "type");
-  type.remove_prefix(std::min(type.rfind(':') + 1, type.size()));
-  char what[80];
-  const auto end =
-      fmt::format_to_n(what, sizeof what, "{}{}{}", response.status, type.empty() ? "" : " ", type);
-  fail(line, pending, std::string_view(what, std::min(end.size, sizeof what)),
-       client::problem_member(response.body, "outcome"));
+  fail(line, pending, name_of_refusal(response), client::problem_member(response.body, "outcome"));
 }
 
 void Load::fail(Line& line, const Pending& pending, std::string_view what, std::string_view outcome) {

@@ -11,6 +11,7 @@
 #include "client/connection.hpp"
 #include "client/stop_signals.hpp"
 #include "kvload/distributions.hpp"
+#include "kvload/pacer.hpp"
 #include "kvload/result.hpp"
 #include "kvload/schedule.hpp"
 #include "net/loop.hpp"
@@ -28,6 +29,10 @@ struct Target {
   Address address;   // what that is for the system: no name
 };
 Result<std::vector<Target>, Error> resolve(const std::vector<std::string>& names);
+
+// How failures are counted: "connection lost", by libuv's error code; "503 no-leader", by an answer.
+const char* name_of_loss(int why);
+std::string name_of_refusal(const Response& response);
 
 struct LoadOptions {
   size_t connections = 50;
@@ -54,7 +59,6 @@ struct Phase {
 class Load : public ConnectionOwner {
  public:
   Load(uv_loop_t* loop, std::vector<Target> targets, LoadOptions options);
-  ~Load() override;
 
   // Where requests may go, by index; all at first. Connections elsewhere move when their answers have come.
   void allow(std::vector<size_t> servers);
@@ -122,8 +126,7 @@ class Load : public ConnectionOwner {
   std::vector<Kind> kinds_;  // of 100 requests
 
   net::Timer ticker_;
-  uv_poll_t* pacer_;
-  int pacer_fd_;
+  Pacer pacer_;
 
   Phase phase_;
   RunResult result_;

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "kvload/queue_text.hpp"
 #include "msg/limits.hpp"
 #include "msg/znodes.hpp"
 
@@ -15,9 +16,9 @@ namespace kvd::load {
 namespace {
 
 constexpr char kExitCodes[] =
-    R"(Exit codes: 0; 1 verify found a violation, a stream of watch was not served right, or what terms measures ended
-early or not at all; 64 the command line; 69 nobody answers, something is not installed, or a step of election failed; 73 the
-file of --plot cannot be written; 128 + N signal N ended election.)";
+    R"(Exit codes: 0; 1 verify found a violation, a stream of watch was not served right, what terms measures ended
+early or not at all, or queue's queues did not keep their word; 64 the command line; 69 nobody answers, something is not
+installed, or a step of election failed; 73 the file of --plot cannot be written; 128 + N signal N ended election.)";
 constexpr double kTimeoutMaxMs = 600'000;
 
 CommandSpec spec_of(const char* name, const char* does, std::vector<FlagSpec> flags) {
@@ -96,6 +97,25 @@ CommandSpec terms_spec() {
        {"expire-after", "MS",
         "with --keys: when the first of them ends, from when they are begun to be written (10000)"},
        kJson});
+}
+
+CommandSpec queue_spec() {
+  return spec_of(
+      "queue",
+      "Sends messages, receives and settles them, and checks that none is lost, made up or with two at once.",
+      {kServersFlag,
+       {"producers", "N", "connections that send (32)"},
+       {"consumers", "N", "connections that receive and settle (32)"},
+       {"rate", "N", "open loop: messages sent per second; 0: closed loop (0)"},
+       {"batch", "N", "messages in a request; a receive then settles those of the last one, too (1)"},
+       {"size", "SIZE", "bytes of a message, from 48 (100)"},
+       {"queues", "N", "queues of its own, which are deleted again (1)"},
+       {"groups", "N", "of each queue, whose order is checked; 0: none (0)"},
+       {"backlog", "N", "messages that are sent first, and wait all the time (0)"},
+       {"ttr", "MS", "for how long a message is granted (30000)"},
+       {"duration", "S", "seconds (10)"},
+       kJson,
+       kPlot});
 }
 
 CommandSpec election_spec() {
@@ -238,6 +258,28 @@ TermsOptions read_terms(CommandLine& line) {
   return terms;
 }
 
+QueueOptions read_queue(CommandLine& line) {
+  QueueOptions queue;
+  read_servers(line, queue.servers);
+  read_number(line, "producers", queue.producers, 1, 50'000);
+  read_number(line, "consumers", queue.consumers, 1, 50'000);
+  queue.rate = line.real("rate", queue.rate, 0, 10'000'000);
+  read_number(line, "batch", queue.batch, 1, limits::kMessagesAtOnce);
+  queue.bytes = static_cast<size_t>(
+      line.size("size", static_cast<int64_t>(queue.bytes), kMessageBytesMin, limits::kReceivedBytes));
+  read_number(line, "queues", queue.queues, 1, limits::kQueues);
+  read_number(line, "groups", queue.groups, 0, 10'000);
+  read_number(line, "backlog", queue.backlog, 0, 100'000'000);
+  read_number(line, "ttr", queue.ttr_ms, limits::kTtrMsMin, limits::kTtrMsMax);
+  queue.seconds = line.real("duration", queue.seconds, 0.1, 86'400);
+  queue.outputs.json = line.is_on("json");
+  queue.outputs.plot = line.text("plot", "");
+  if (queue.batch * queue.bytes > limits::kReceivedBytes)
+    line.complain("batch",
+                  fmt::format("the messages of a batch may have {} bytes together", limits::kReceivedBytes));
+  return queue;
+}
+
 ElectionOptions read_election(CommandLine& line) {
   ElectionOptions election;
   read_number(line, "runs", election.runs, 1, 10'000);
@@ -280,6 +322,7 @@ Usage: kvload COMMAND [OPTIONS]
   verify     checks that a cluster under load is linearizable and loses nothing
   watch      opens many streams of a watch, writes, and times what each stream is told
   terms      renews many leases, or lets many keys end at once, and checks that nothing ends early
+  queue      sends, receives and settles messages, and checks that the queues keep their word
   election   starts a cluster, ends its leader again and again, and times what follows
 
 kvload COMMAND --help lists the flags of a command.
@@ -306,6 +349,7 @@ Result<Command, CommandEnd> parse_options(const std::vector<std::string>& argume
   if (name == "verify") return read(verify_spec(), rest, read_verify);
   if (name == "watch") return read(watch_spec(), rest, read_watch);
   if (name == "terms") return read(terms_spec(), rest, read_terms);
+  if (name == "queue") return read(queue_spec(), rest, read_queue);
   if (name == "election") return read(election_spec(), rest, read_election);
   if (name == "bare-server")
     return read(spec_of("bare-server", "", {{"answer-bytes", "N", ""}, {"port", "N", ""}}), rest,
@@ -315,9 +359,9 @@ Result<Command, CommandEnd> parse_options(const std::vector<std::string>& argume
         spec_of("delay-proxy", "", {{"port", "N", ""}, {"to-port", "N", ""}, {"delay", "MS", ""}});
     return read(spec, rest, read_delay_proxy);
   }
-  return Failure<CommandEnd>(
-      CommandEnd{EX_USAGE, (name.empty() ? "no command" : name) +
-                               ": give run, verify, watch, terms or election (kvload --help says more)"});
+  return Failure<CommandEnd>(CommandEnd{
+      EX_USAGE, (name.empty() ? "no command" : name) +
+                    ": give run, verify, watch, terms, queue or election (kvload --help says more)"});
 }
 
 }  // namespace kvd::load

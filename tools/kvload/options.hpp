@@ -65,6 +65,21 @@ struct TermsOptions {
   bool json = false;
 };
 
+struct QueueOptions {
+  std::vector<std::string> servers{"127.0.0.1:8001"};
+  size_t producers = 32;  // connections
+  size_t consumers = 32;
+  double rate = 0;     // messages per second; 0: closed loop
+  size_t batch = 1;    // messages in a request
+  size_t bytes = 100;  // of each
+  size_t queues = 1;
+  size_t groups = 0;   // of each queue; 0: messages have none
+  size_t backlog = 0;  // messages that wait all the time
+  uint64_t ttr_ms = 30'000;
+  double seconds = 10;
+  Outputs outputs;
+};
+
 enum class Stop : uint8_t { kKill, kFreeze, kTerm };
 
 struct ElectionOptions {
@@ -88,8 +103,8 @@ struct DelayProxyOptions {
   uint32_t delay_ms = 0;
 };
 
-using Command = std::variant<RunOptions, VerifyOptions, WatchOptions, TermsOptions, ElectionOptions,
-                             BareServerOptions, DelayProxyOptions>;
+using Command = std::variant<RunOptions, VerifyOptions, WatchOptions, TermsOptions, QueueOptions,
+                             ElectionOptions, BareServerOptions, DelayProxyOptions>;
 
 // `arguments` without the program's name.
 Result<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments);

@@ -37,16 +37,17 @@ Panel percentiles_panel(const std::vector<std::pair<std::string, Histogram>>& hi
   return panel;
 }
 
+Series rate_series(const char* name, const RunResult& result, uint64_t Interval::*count) {
+  Series series{name, {}, false};
+  for (const Interval& one : result.intervals)
+    series.points.emplace_back(one.at_s, static_cast<double>(one.*count) / one.seconds);
+  return series;
+}
+
 Panel rate_panel(const RunResult& result) {
   Panel panel{"Rate over time", "seconds", "requests/s", {}, false, false, {}};
-  Series answered{"answered", {}, false};
-  Series failed{"failed", {}, false};
-  for (const Interval& one : result.intervals) {
-    answered.points.emplace_back(one.at_s, static_cast<double>(one.ok) / one.seconds);
-    failed.points.emplace_back(one.at_s, static_cast<double>(one.failed) / one.seconds);
-  }
-  panel.series.push_back(std::move(answered));
-  if (result.failed() > 0) panel.series.push_back(std::move(failed));
+  panel.series.push_back(rate_series("answered", result, &Interval::ok));
+  if (result.failed() > 0) panel.series.push_back(rate_series("failed", result, &Interval::failed));
   return panel;
 }
 
@@ -89,6 +90,23 @@ std::string run_plot(const RunReport& report) {
                   loop, load.connections, load.pipeline, result.seconds(), result.failed(),
                   static_cast<double>(result.gap_ns) / 1e6),
       {percentiles_panel(histograms), rate_panel(result), latency_panel(result)});
+}
+
+std::string queue_plot(const QueueReport& report) {
+  const QueueOptions& options = report.options;
+  Panel rates{"Rate over time", "seconds", "messages/s", {}, false, false, {}};
+  rates.series.push_back(rate_series("sent", report.sends, &Interval::ok));
+  rates.series.push_back(rate_series("received", report.deliveries, &Interval::ok));
+  const std::string loop = options.rate > 0 ? fmt::format("open loop of {:.0f} messages/s", options.rate)
+                                            : std::string("closed loop");
+  return svg_plot(
+      fmt::format("{:.0f} messages/s", report.deliveries.rate()),
+      fmt::format("{}, {} producers, {} consumers, {} at a time; {:.1f} s; longest time without one received "
+                  "{:.1f} ms",
+                  loop, options.producers, options.consumers, options.batch, report.deliveries.seconds(),
+                  static_cast<double>(report.deliveries.gap_ns) / 1e6),
+      {percentiles_panel({{"send", report.sends.total()}, {"send to receipt", report.deliveries.total()}}),
+       rates, latency_panel(report.deliveries)});
 }
 
 std::string election_plot(const ElectionOptions& options, const std::vector<ElectionSeries>& all) {

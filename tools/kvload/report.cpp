@@ -21,22 +21,6 @@ const char* order_name(KeyOrder order) {
   return order == KeyOrder::kUniform ? "uniform" : order == KeyOrder::kZipfian ? "zipfian" : "sequential";
 }
 
-// A duration as people like it: three digits and a unit.
-std::string span(uint64_t ns) {
-  const double value = static_cast<double>(ns);
-  if (ns < 1'000'000) return fmt::format("{:.3g} us", value / 1e3);
-  if (ns < 1'000'000'000) return fmt::format("{:.3g} ms", value / 1e6);
-  return fmt::format("{:.3g} s", value / 1e9);
-}
-
-void write_latency(JsonWriter& json, const Histogram& latency) {
-  json.begin_object().member("count", latency.count()).member("min", us(latency.min()));
-  json.member("mean", latency.mean() / 1e3);
-  for (const double percent : kPercentiles)
-    json.member(fmt::format("p{}", percent), us(latency.percentile(percent)));
-  json.member("max", us(latency.max())).end_object();
-}
-
 void write_spread(JsonWriter& json, const char* name, const Spread& spread) {
   json.key(name).begin_object();
   json.member("median", spread.median).member("min", spread.min).member("max", spread.max).end_object();
@@ -88,23 +72,10 @@ void write_result(JsonWriter& json, const Measured& measured) {
     if (result.latency[kind].count() > 0)
       write_latency(json.key(kind_name(static_cast<Kind>(kind))), result.latency[kind]);
   }
-  json.end_object().key("failures").begin_array();
-  for (const auto& [kind, count] : result.failures) {
-    json.begin_object().member("what", kind.what).member("outcome", kind.outcome).member("count", count);
-    json.end_object();
-  }
-  json.end_array().member("gap_ms", ms(result.gap_ns));
+  json.end_object();
+  write_failures(json, result);
+  json.member("gap_ms", ms(result.gap_ns));
   write_servers(json, measured);
-}
-
-void write_intervals(JsonWriter& json, const RunResult& result) {
-  json.key("intervals").begin_array();
-  for (const Interval& one : result.intervals) {
-    json.begin_object().member("at_s", one.at_s).member("rate", static_cast<double>(one.ok) / one.seconds);
-    json.member("failed", one.failed).member("p50_us", us(one.p50_ns)).member("p99_us", us(one.p99_ns));
-    json.member("max_us", us(one.max_ns)).end_object();
-  }
-  json.end_array();
 }
 
 struct Ratios {
@@ -149,18 +120,8 @@ void write_yardstick(JsonWriter& json, const std::vector<Round>& rounds) {
   json.end_array().end_object();
 }
 
-void append_latency(std::string& out, const char* name, const Histogram& latency) {
-  fmt::format_to(std::back_inserter(out), "{:8} {:>10}", name, latency.count());
-  for (const double percent : kPercentiles)
-    fmt::format_to(std::back_inserter(out), " {:>9}", span(latency.percentile(percent)));
-  fmt::format_to(std::back_inserter(out), " {:>9}\n", span(latency.max()));
-}
-
 void append_latencies(std::string& out, const RunResult& result) {
-  fmt::format_to(std::back_inserter(out), "{:8} {:>10}", "latency", "count");
-  for (const double percent : kPercentiles)
-    fmt::format_to(std::back_inserter(out), " {:>9}", fmt::format("p{}", percent));
-  fmt::format_to(std::back_inserter(out), " {:>9}\n", "max");
+  append_latency_head(out);
   append_latency(out, "all", result.total());
   for (size_t kind = 0; kind < kKinds; ++kind) {
     if (result.latency[kind].count() > 0)
@@ -168,19 +129,17 @@ void append_latencies(std::string& out, const RunResult& result) {
   }
 }
 
-void append_failures(std::string& out, const RunResult& result) {
+void append_servers(std::string& out, const RunResult& result) {
+  append_failures(out, "failed", result);
   auto to = std::back_inserter(out);
-  for (const auto& [kind, count] : result.failures)
-    fmt::format_to(to, "failed   {:>10}  {}{}{}\n", count, kind.what,
-                   kind.outcome.empty() ? "" : ", outcome ", kind.outcome);
   for (const ServerResult& one : result.servers) {
     if (!one.targeted) continue;
     fmt::format_to(to,
                    "server   {:>10}  {}: {} failed, {} connections lost, longest time without a success {}\n",
-                   one.ok, one.name, one.failed, one.connections_lost, span(one.gap_ns));
+                   one.ok, one.name, one.failed, one.connections_lost, span_text(one.gap_ns));
   }
   if (result.servers.size() > 1)
-    fmt::format_to(to, "longest time without a success anywhere: {}\n", span(result.gap_ns));
+    fmt::format_to(to, "longest time without a success anywhere: {}\n", span_text(result.gap_ns));
 }
 
 void append_cpu(std::string& out, const Measured& measured) {
@@ -214,6 +173,60 @@ std::string yardstick_text(const std::vector<Round>& rounds) {
 
 }  // namespace
 
+std::string span_text(uint64_t ns) {
+  const double value = static_cast<double>(ns);
+  if (ns < 1'000'000) return fmt::format("{:.3g} us", value / 1e3);
+  if (ns < 1'000'000'000) return fmt::format("{:.3g} ms", value / 1e6);
+  return fmt::format("{:.3g} s", value / 1e9);
+}
+
+void write_latency(JsonWriter& json, const Histogram& latency) {
+  json.begin_object().member("count", latency.count()).member("min", us(latency.min()));
+  json.member("mean", latency.mean() / 1e3);
+  for (const double percent : kPercentiles)
+    json.member(fmt::format("p{}", percent), us(latency.percentile(percent)));
+  json.member("max", us(latency.max())).end_object();
+}
+
+void write_failures(JsonWriter& json, const RunResult& result) {
+  json.key("failures").begin_array();
+  for (const auto& [kind, count] : result.failures) {
+    json.begin_object().member("what", kind.what).member("outcome", kind.outcome).member("count", count);
+    json.end_object();
+  }
+  json.end_array();
+}
+
+void write_intervals(JsonWriter& json, const RunResult& result) {
+  json.key("intervals").begin_array();
+  for (const Interval& one : result.intervals) {
+    json.begin_object().member("at_s", one.at_s).member("rate", static_cast<double>(one.ok) / one.seconds);
+    json.member("failed", one.failed).member("p50_us", us(one.p50_ns)).member("p99_us", us(one.p99_ns));
+    json.member("max_us", us(one.max_ns)).end_object();
+  }
+  json.end_array();
+}
+
+void append_failures(std::string& out, const char* name, const RunResult& result) {
+  for (const auto& [kind, count] : result.failures)
+    fmt::format_to(std::back_inserter(out), "{:8} {:>10}  {}{}{}\n", name, count, kind.what,
+                   kind.outcome.empty() ? "" : ", outcome ", kind.outcome);
+}
+
+void append_latency_head(std::string& out) {
+  fmt::format_to(std::back_inserter(out), "{:8} {:>10}", "latency", "count");
+  for (const double percent : kPercentiles)
+    fmt::format_to(std::back_inserter(out), " {:>9}", fmt::format("p{}", percent));
+  fmt::format_to(std::back_inserter(out), " {:>9}\n", "max");
+}
+
+void append_latency(std::string& out, const char* name, const Histogram& latency) {
+  fmt::format_to(std::back_inserter(out), "{:8} {:>10}", name, latency.count());
+  for (const double percent : kPercentiles)
+    fmt::format_to(std::back_inserter(out), " {:>9}", span_text(latency.percentile(percent)));
+  fmt::format_to(std::back_inserter(out), " {:>9}\n", span_text(latency.max()));
+}
+
 double Measured::cpu_us_per_request() const {
   double sum = 0;
   for (const ServerCpu& one : cpu) sum += one.us;
@@ -242,7 +255,7 @@ std::string run_text(const RunReport& report) {
                    result.unsent.count());
   out += '\n';
   append_latencies(out, result);
-  append_failures(out, result);
+  append_servers(out, result);
   append_cpu(out, report.measured);
   return out;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json_writer.hpp"
 #include "kvload/options.hpp"
 #include "kvload/result.hpp"
 
@@ -42,6 +43,15 @@ struct RunReport {
 };
 
 inline constexpr double kPercentiles[] = {50, 75, 90, 95, 99, 99.9, 99.99};
+
+// Parts of reports, as other commands have them, too.
+std::string span_text(uint64_t ns);  // three digits and a unit
+void write_latency(JsonWriter& json, const Histogram& latency);
+void write_failures(JsonWriter& json, const RunResult& result);
+void write_intervals(JsonWriter& json, const RunResult& result);
+void append_failures(std::string& out, const char* name, const RunResult& result);
+void append_latency_head(std::string& out);
+void append_latency(std::string& out, const char* name, const Histogram& latency);  // a line below it
 
 std::string run_text(const RunReport& report);
 std::string run_json(const RunReport& report);

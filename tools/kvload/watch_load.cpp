@@ -2,7 +2,6 @@
 #include "kvload/watch_load.hpp"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "base/json_writer.hpp"
+#include "kvload/descriptor_limit.hpp"
 #include "kvload/histogram.hpp"
 #include "kvload/load.hpp"
 #include "kvload/number_behind.hpp"
@@ -33,14 +33,6 @@ uint64_t resident_bytes(pid_t pid) {
   uint64_t size = 0, resident = 0;
   statm >> size >> resident;
   return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-}
-
-// Each stream needs a descriptor. (So it does at the server, which sees to that itself.)
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 class WatchLoad final : public ConnectionOwner {

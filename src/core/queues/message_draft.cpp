@@ -62,6 +62,7 @@ void MessageDraft::put(uint64_t number, const MessageId& id, const StoredMessage
   auto& [messages, bytes] = added_[number];
   ++messages;
   bytes += message.body.size();
+  bytes_ += message.body.size();
 }
 
 uint64_t MessageDraft::added(uint64_t number) const {
@@ -87,7 +88,7 @@ bool beyond_bounds(const QueueConfig& config, uint64_t messages, uint64_t bytes)
 bool MessageDraft::move(const QueueView& from, const QueueView& to, const std::string& key,
                         const StoredMessage& as) {
   const uint64_t messages = to.messages + added(to.number) + 1;
-  if (from.number == to.number ||
+  if (full() || from.number == to.number ||
       beyond_bounds(to.config, messages, to.bytes + added_bytes(to.number) + as.body.size()))
     return false;
   const std::optional<MessageId> id = next_id();

@@ -31,14 +31,16 @@ class MessageDraft {
 
   // Of the next message that this write makes. None: it has made as many as one may.
   std::optional<MessageId> next_id();
-  // A new message of the queue with this number. `view`: of the queue, for its limits; null: it is made by this write.
+  // A new message of the queue with this number.
   void put(uint64_t number, const MessageId& id, const StoredMessage& message);
   uint64_t added(uint64_t number) const;        // messages of a queue, by this write
   uint64_t added_bytes(uint64_t number) const;  // ... and their bodies
+  // Its bodies are as many bytes as one write may hold: what else is dead stays where it is.
+  bool full() const { return bytes_ > limits::kWriteBytes; }
 
   // The message is dead: it goes where the queue says, or stays, for this reason.
   void bury(const QueueView& queue, const std::string& key, std::string reason);
-  // It goes to another queue, as new. False: there is no room for it.
+  // It goes to another queue, as new. False: it is the same queue, or there is no room for it, there or in this write.
   bool move(const QueueView& from, const QueueView& to, const std::string& key, const StoredMessage& as);
   void forget(const std::string& key);  // it is deleted
 
@@ -47,6 +49,7 @@ class MessageDraft {
   std::map<std::pair<Space, std::string>, Record> effects_;
   std::map<uint64_t, std::pair<uint64_t, uint64_t>> added_;  // by number: messages, bytes
   size_t made_ = 0;
+  size_t bytes_ = 0;
 };
 
 Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling& settling);

@@ -131,6 +131,7 @@ Evaluation QueuesSpace::effects_of(KickMessages& kick, const WriteView& view) {
   if (queue == nullptr) return no_queue(kick.queue);
   const QueueView* target = kick.to.empty() ? queue : draft.queues().find(kick.to);
   if (target == nullptr) return no_queue(kick.to);
+  if (target == queue && kick.state == MessageState::kReady) return no_effect(MessagesMoved{});
   MessagesMoved moved;
   size_t bytes = 0;
   each_in_state(draft, queue->number, kick.state, [&](const std::string& key, const Record& message) {

@@ -62,12 +62,18 @@ class Page {
     peeked_.complete = at.complete;
   }
   bool add(const std::string& key) {
+    peeked_.more = ++looked_ > limits::kPeeked;
+    if (peeked_.more) return false;
+    const MessageId before = std::exchange(peeked_.last, message_key_of(key).id);
     const Record* message = store_.find(key, Space::kMessages);
     const StoredDelivery delivery =
         delivery_of(store_.find(key, Space::kDeliveries)).value_or(StoredDelivery());
     if (message == nullptr || state_by_clock(delivery, at_.clock) != peek_.state) return true;
     peeked_.more = peeked_.messages.size() == peek_.limit || bytes_ > limits::kReceivedBytes;
-    if (peeked_.more) return false;
+    if (peeked_.more) {
+      peeked_.last = before;
+      return false;
+    }
     bytes_ += message->value().size() + limits::kListItemBytes;
     QueuedMessage seen = message_for_client(message_key_of(key).id, *message, delivery, at_.clock);
     seen.state = peek_.state;
@@ -82,6 +88,7 @@ class Page {
   const ReadAt& at_;
   Peeked peeked_;
   size_t bytes_ = 0;
+  size_t looked_ = 0;
 };
 
 }  // namespace
@@ -144,7 +151,7 @@ Answer peek_message(const Store& store, const PeekMessage& peek, const ReadAt& a
   const StoredDelivery delivery = delivery_of(store.find(key, Space::kDeliveries)).value_or(StoredDelivery());
   QueuedMessage seen = message_for_client(peek.id, *message, delivery, at.clock);
   seen.state = state_by_clock(delivery, at.clock);
-  return Peeked{{std::move(seen)}, false, at.complete};
+  return Peeked{{std::move(seen)}, false, peek.id, at.complete};
 }
 
 }  // namespace kvd

@@ -98,8 +98,9 @@ void QueueViews::change(std::string_view key, const Record* message, const Recor
   }
   if (has_time && lane && !add) queue.groups.erase(id);
   if (became.state != MessageState::kDead) {
-    if (sent.deadline != 0 && add) queue.ages.emplace(sent.deadline, id);
-    if (sent.deadline != 0 && !add) queue.ages.erase({sent.deadline, id});
+    const bool ages = sent.deadline != 0 && became.state != MessageState::kInFlight;
+    if (ages && add) queue.ages.emplace(sent.deadline, id);
+    if (ages && !add) queue.ages.erase({sent.deadline, id});
     if (lane) {
       place_in_lane(queue, *lane, id, {became.state, false, sent.priority}, add);
     } else if (!has_time) {

@@ -89,7 +89,8 @@ struct QueueView {
   absl::btree_set<DueMessage> dying;  // ... of which it was the last delivery: a leader has to write that
   std::set<std::tuple<uint64_t, uint64_t, MessageId>> tickets;  // in flight, and their time has not come
   std::map<MessageId, std::string> groups;                      // of those with a time, if they are of one
-  absl::btree_set<std::pair<uint64_t, MessageId>> ages;  // which is dead when: not of what is dead already
+  // Which is dead when: not of what is dead already, nor of what is in flight.
+  absl::btree_set<std::pair<uint64_t, MessageId>> ages;
   std::map<std::string, Lane, std::less<>> lanes;
   uint64_t grouped = 0;          // in lanes
   uint64_t messages = 0;         // with those that are dead

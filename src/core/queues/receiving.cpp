@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "base/check.hpp"
 #include "core/mutation.hpp"
 #include "core/queues/message_draft.hpp"
 #include "core/queues/queue_spaces.hpp"
@@ -48,11 +49,17 @@ bool grant_again(MessageDraft& draft, const QueueView& queue, const ReceiveMessa
 
 size_t most_to_grant(const QueueView& queue, const ReceiveMessages& receive) {
   size_t most = receive.max;
-  if (queue.tickets.size() >= queue.config.max_in_flight) return 0;
+  if (queue.full_of_grants()) return 0;
   most = std::min(most, queue.config.max_in_flight - queue.tickets.size());
   if (receive.credit == 0) return most;
   const uint32_t held = queue.granted_to(receive.ticket);
   return held >= receive.credit ? 0 : std::min<size_t>(most, receive.credit - held);
+}
+
+// It was ready, but is not to be granted any more.
+void end_dead(MessageDraft& draft, const QueueView& queue, const std::string& key, bool spent) {
+  if (!spent && queue.config.discard_old) return draft.forget(key);
+  draft.bury(queue, key, spent ? "delivered as often as it may be" : "too old");
 }
 
 // The first ones that are ready. What this write has settled itself is left to the next one.
@@ -60,19 +67,24 @@ void grant(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& r
            std::vector<QueuedMessage>& messages) {
   const size_t most = most_to_grant(queue, receive);
   size_t bytes = 0;
+  size_t dead = 0;
   auto it = queue.ready.begin();
   if (mutated(Mutation::kReadyUnsorted) && queue.ready.size() > 1) ++it;
   for (; it != queue.ready.end() && messages.size() < most; ++it) {
     const std::string key = message_key(queue.number, it->id());
     if (draft.changed(key)) continue;
     const Record* message = draft.find(key, Space::kMessages);
+    CHECK(message != nullptr);
     const Record* known = draft.find(key, Space::kDeliveries);
     StoredDelivery delivery = delivery_of(known).value_or(StoredDelivery());
-    if (queue.config.max_deliveries != 0 && delivery.attempts >= queue.config.max_deliveries) {
-      draft.bury(queue, key, "delivered as often as it may be");
+    const StoredMessage stored = message_of(*message);
+    const size_t body = stored.body.size();
+    const bool spent = queue.config.max_deliveries != 0 && delivery.attempts >= queue.config.max_deliveries;
+    if (spent || (stored.deadline != 0 && stored.deadline <= draft.view().clock)) {
+      if (++dead > limits::kSwept || draft.full()) break;  // the others another time
+      end_dead(draft, queue, key, spent);
       continue;
     }
-    const size_t body = message_of(*message).body.size();
     if (!messages.empty() && bytes + body > limits::kReceivedBytes) break;
     bytes += body;
     ++delivery.attempts;
@@ -104,7 +116,7 @@ Evaluation QueuesSpace::effects_of(Box<ReceiveMessages>& receive, const WriteVie
   MessageDraft draft(view);
   const QueueView* queue = draft.queues().find(receive->queue);
   if (queue == nullptr) return no_queue(receive->queue);
-  Received received{receive->queue, {}, {}};
+  Received received{receive->queue, receive->turn, {}, {}};
   received.settled = settle_all(draft, *queue, receive->settlings);
   if (!grant_again(draft, *queue, *receive, received.messages))
     return Failed{ErrorCode::kTimedOut, Outcome::kUnknown, "this call has been sent again since"};

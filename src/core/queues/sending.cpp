@@ -38,9 +38,11 @@ std::optional<MessageId> sent_before(MessageDraft& draft, const SentTo& queue, c
   return std::nullopt;
 }
 
-// Makes room by deleting the oldest of the least urgent messages that are ready. False: they are not enough.
+// Makes room by deleting the oldest of the least urgent messages that are ready; a queue that has become much too
+// large, send by send. False: they are not enough.
 bool discard(MessageDraft& draft, const QueueView& queue, uint64_t messages, uint64_t bytes) {
   auto end = queue.ready.end();
+  size_t deleted = 0;
   while (end != queue.ready.begin() && beyond_bounds(queue.config, messages, bytes)) {
     const auto first = queue.ready.lower_bound(ReadyPlace(std::prev(end)->priority, MessageId()));
     for (auto it = first; it != end && beyond_bounds(queue.config, messages, bytes); ++it) {
@@ -48,6 +50,7 @@ bool discard(MessageDraft& draft, const QueueView& queue, uint64_t messages, uin
       bytes -= message_of(*draft.find(key, Space::kMessages)).body.size();
       --messages;
       draft.forget(key);
+      if (++deleted == limits::kPurged) return true;
     }
     end = first;
   }
@@ -77,12 +80,12 @@ Evaluation send_to(const SentTo& queue, SendMessages& send, MessageDraft& draft)
     const NewMessage& message = send.messages[place];
     const MessageId id = *draft.next_id();
     if (!message.dedup.empty()) {
-      if (names_of(view, queue.made) >= limits::kDedupNames)
-        return queue_full("the queue remembers as many dedup names as it may; they go with its dedup_window");
       if (const auto before = sent_before(draft, queue, message.dedup, id)) {
         sent.duplicates.push_back({place, *before});
         continue;
       }
+      if (names_of(view, queue.made) >= limits::kDedupNames)
+        return queue_full("the queue remembers as many dedup names as it may; they go with its dedup_window");
     }
     const uint64_t age_ms = message.max_age_ms != 0 ? message.max_age_ms : queue.config.max_age_ms;
     StoredMessage stored;

@@ -18,18 +18,17 @@ namespace {
 using Budget = size_t;
 
 void bury_dying(MessageDraft& draft, const QueueView& queue, Budget& left) {
-  for (auto it = queue.dying.begin(); it != queue.dying.end() && left > 0; ++it, --left)
+  for (auto it = queue.dying.begin(); it != queue.dying.end() && left > 0 && !draft.full(); ++it, --left)
     draft.bury(queue, message_key(queue.number, it->id), "not settled in time");
 }
 
-// Who has one that has become too old may still settle it.
+// Who has one that has become too old may still settle it: it is not among these.
 void end_old(MessageDraft& draft, const QueueView& queue, Budget& left) {
   const uint64_t clock = draft.view().clock;
-  for (auto it = queue.ages.begin(); it != queue.ages.end() && it->first <= clock && left > 0; ++it) {
+  for (auto it = queue.ages.begin();
+       it != queue.ages.end() && it->first <= clock && left > 0 && !draft.full(); ++it) {
     const std::string key = message_key(queue.number, it->second);
-    const std::optional<StoredDelivery> now = delivery_of(draft.find(key, Space::kDeliveries));
-    const bool held = now && now->state == MessageState::kInFlight && now->due > clock;
-    if (held || draft.changed(key)) continue;
+    if (draft.changed(key)) continue;
     if (queue.config.discard_old) {
       draft.forget(key);
     } else {
@@ -89,7 +88,7 @@ void add_swept(const WriteView& view, std::vector<Record>& effects) {
     const QueueView& queue = view.store.queues().view(number);
     bury_dying(draft, queue, left);
     end_old(draft, queue, left);
-    if (left == 0) break;
+    if (left == 0 || draft.full()) break;
   }
   forget_names(draft, left);
   for (const uint64_t number : view.store.emptied_queues()) empty(draft, number, left);

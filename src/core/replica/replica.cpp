@@ -24,6 +24,7 @@ void Replica::restore(Recovery::Found found, Duration took) {
   epoch_ = found.facts.epoch;
   proposed_ = found.facts.proposed;
   store_ = std::move(found.store);
+  store_.view_anew();
   clock_.reach(store_.clock());
   log_ = std::move(found.log);
   commit_ = following().verified = found.commit;

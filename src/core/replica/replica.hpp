@@ -3,8 +3,8 @@
 //
 // It keeps the roles and the wiring; what can be decided without them is decided by values of its own (src/README.md
 // has the list). Its parts, by what they do, each in replica_NAME.cpp: write (which writes are taken), receives (of
-// messages, and who waits for them), leader (commit, what followers answer), sending, reads, handover, follower, differs
-// (copies that contradict each other). The rules that the comments name by number are in src/README.md.
+// messages, and who waits for them), leader (commit, what followers answer), sending, reads, handover, follower, and
+// differs (copies that contradict each other). The rules that the comments name by number are in src/README.md.
 #pragma once
 #include <deque>
 #include <map>
@@ -165,6 +165,7 @@ class Replica {
 
   // replica_receives.cpp
   void receive(Propose&& message);
+  void forget_former_sendings(const ReceiveMessages& receive);
   void serve_receives(const std::string& queue);
   void serve_woken();
   void end_receives();

@@ -244,6 +244,7 @@ void Replica::install_if_complete(LinkId link) {
     return;
   }
   drop(std::exchange(store_, std::move(staging.store)));
+  store_.view_anew();
   log_ = std::move(staging.log);
   commit_ = staging.end->revision;
   recovered_end_ = std::min(recovered_end_, log_.last().revision);  // what was behind it is void

@@ -22,16 +22,14 @@ Received* received_by(Evaluation& evaluation) {
   auto* received = answer != nullptr ? std::get_if<Box<Received>>(answer) : nullptr;
   return received != nullptr ? &**received : nullptr;
 }
-
-// What it has settled is done, whatever becomes of the rest of it (rule 12).
-void leave_in_doubt(Evaluation& evaluation) {
-  Answer* answer = answer_of(evaluation);
-  auto* failed = answer != nullptr ? std::get_if<Failed>(answer) : std::get_if<Failed>(&evaluation);
-  if (failed != nullptr) failed->outcome = Outcome::kUnknown;
-}
-
 const ReceiveMessages& receive_of(const WaitingReceive& waiting) {
   return *std::get<Box<ReceiveMessages>>(waiting.message.operation);
+}
+
+// Nothing more comes of it, but what it has settled is done.
+Evaluation only_settled(const WaitingReceive& waiting) {
+  const ReceiveMessages& receive = receive_of(waiting);
+  return Unchanged{Box(Received{receive.queue, receive.turn, {}, waiting.settled}), Revision(0)};
 }
 
 }  // namespace
@@ -39,6 +37,7 @@ const ReceiveMessages& receive_of(const WaitingReceive& waiting) {
 // Who came before is served before. What the call itself settles is done at once, and told with what it receives.
 void Replica::receive(Propose&& message) {
   auto& receive = *std::get<Box<ReceiveMessages>>(message.operation);
+  forget_former_sendings(receive);
   serve_receives(receive.queue);
   WriteCall call(message.operation, message.idempotency_key, message.fence);
   Evaluation evaluation = leader()->evaluator.evaluate(call, room());
@@ -57,12 +56,27 @@ void Replica::receive(Propose&& message) {
   leader()->receives.add(std::move(waiting));
 }
 
+// One that is sent again does not wait beside itself. Nobody hears of the former one: an answer to it might be taken
+// for the present one's.
+void Replica::forget_former_sendings(const ReceiveMessages& receive) {
+  const bool first = (receive.turn & ((1u << kSendingBits) - 1)) <= 1;
+  WaitingReceives::Line* line = first ? nullptr : leader()->receives.of(receive.queue);
+  if (line == nullptr) return;
+  std::vector<uint64_t> former;
+  for (const WaitingReceive& waiting : *line) {
+    if (receive_of(waiting).ticket == receive.ticket) former.push_back(waiting.message.token);
+  }
+  for (const uint64_t token : former) leader()->receives.take(token);
+}
+
 // Those of a queue in which something may have become ready.
 void Replica::serve_receives(const std::string& queue) {
   WaitingReceives& all = leader()->receives;
   WaitingReceives::Line* line = all.of(queue);
   if (line == nullptr) return;
   for (auto it = line->begin(); it != line->end();) {
+    const QueueView* view = store_.queues().find(queue);
+    if (view != nullptr && (view->ready.empty() || view->full_of_grants())) return;
     Propose& message = it->message;
     if (overloaded(message.operation) || too_few_in_sync()) {
       leader()->unserved.insert(queue);
@@ -72,6 +86,11 @@ void Replica::serve_receives(const std::string& queue) {
     Evaluation evaluation = leader()->evaluator.evaluate(call, room());
     Received* received = received_by(evaluation);
     if (received != nullptr && received->messages.empty()) {
+      auto* change = std::get_if<Change>(&evaluation);
+      if (change != nullptr && !change->effects.empty()) {  // what was ready is dead
+        append_entry(std::move(change->effects));
+        continue;
+      }
       if (receive_of(*it).credit == 0) return;
       ++it;  // it has as many as it wants; others may have fewer
       continue;
@@ -79,7 +98,7 @@ void Replica::serve_receives(const std::string& queue) {
     const bool last = line->size() == 1;
     const WaitingReceive served = all.take(*line, it++);
     if (received != nullptr) received->settled = served.settled;
-    if (!served.settled.empty()) leave_in_doubt(evaluation);
+    if (!served.settled.empty() && received == nullptr) evaluation = only_settled(served);
     carry_out(served.message, std::move(evaluation));
     if (last) return;
   }
@@ -96,7 +115,7 @@ void Replica::serve_woken() {
 // That there was none in time is confirmed like a read.
 void Replica::end_receives() {
   while (std::optional<WaitingReceive> over = leader()->receives.take_due(out_.now)) {
-    Received none{receive_of(*over).queue, {}, std::move(over->settled)};
+    Received none{receive_of(*over).queue, receive_of(*over).turn, {}, std::move(over->settled)};
     Unchanged unchanged{Box(std::move(none)), Revision(0)};
     answer_later(over->message, unchanged);
   }
@@ -114,7 +133,14 @@ void Replica::refuse_receives(const std::vector<WaitingReceive>& receives, const
 // Nobody waits for it any more. What it has been granted already its KV router gives back.
 void Replica::on(const Withdraw& message) {
   if (!leader()) return;
-  if (leader()->receives.take(message.token)) {
+  const auto is_it = [&](const Propose& early) { return early.token == message.token; };
+  const auto early = std::find_if(leader()->early.begin(), leader()->early.end(), is_it);
+  const bool put_off = early != leader()->early.end();
+  if (put_off) {
+    leader()->early_bytes -= operation_bytes(early->operation);
+    leader()->early.erase(early);
+  }
+  if (put_off || leader()->receives.take(message.token)) {
     refuse(message.token, ErrorCode::kTimedOut, Outcome::kNotApplied, "nobody waits for it any more");
   }
 }

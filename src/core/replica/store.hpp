@@ -65,8 +65,8 @@ class Store {
   const QueueViews& queues() const { return *queues_; }
   QueueViews& queues() { return *queues_; }
   void foresee(bool foresee);
-  // Makes them once more of all that is here: a copy that has missed something may have seen messages before their
-  // queue.
+  // Makes them once more of all that is here: a copy that came as a snapshot, which is read while writes go on, or that
+  // has missed something, may have seen messages before their queue.
   void view_anew();
   // Something will end by its time.
   bool has_due() const;

@@ -31,11 +31,6 @@ void Tail::note(const Record& effect) {
   }
 }
 
-void Tail::forget(std::string_view key, Space space) {
-  Index& newest = *newest_[static_cast<size_t>(space)];
-  if (newest.find(key) != nullptr) newest.erase(key);
-}
-
 void Tail::drop(const Entry& entry) {
   bytes_ -= entry_bytes(entry);
   keys_ -= entry.effects.size();

@@ -23,8 +23,7 @@ class Tail {
   // An entry is appended to the log: first it, then each of its effects.
   void note(const Entry& entry);
   void note(const Record& effect);
-  void drop(const Entry& entry);                   // the oldest one: it is committed
-  void forget(std::string_view key, Space space);  // who steps down forgets all of a space, one by one
+  void drop(const Entry& entry);  // the oldest one: it is committed
 
   // The newest effect, which may be a deletion. Null: there is none. Valid until the tail changes.
   const Record* find(std::string_view key, Space space) const;

@@ -329,7 +329,9 @@ HttpConnection::Kind HttpConnection::kind_of(const AcceptedHead& accepted) {
   if (!accepted.plan.write) return route == Route::kWatch ? Kind::kOther : Kind::kSafe;
   const bool of_store =
       route == Route::kKey || route == Route::kCollection || route == Route::kLease || route == Route::kQueue;
-  return of_store && !accepted.plan.waits ? Kind::kWrite : Kind::kOther;
+  const auto* store = std::get_if<StoreCall>(&accepted.call.what);
+  const bool receives = store != nullptr && std::holds_alternative<Box<ReceiveMessages>>(store->operation);
+  return of_store && !receives ? Kind::kWrite : Kind::kOther;
 }
 
 // The parser's request, for those of other kinds before it.
@@ -454,7 +456,9 @@ void HttpConnection::end_lines(Slot& slot) {
 // What a consumer was granted: a line for each message.
 void HttpConnection::add_messages(Slot& slot, const StoreAnswer& answer) {
   if (ended_) return close();
-  if (!slot.lines) begin_lines(slot, render_service(ServiceAnswer{}, true, slot.plan.write));
+  slot.ours = true;  // each line is of a revision of its own
+  if (!slot.lines)
+    begin_lines(slot, render_service(ServiceAnswer{ServiceStatus::kOk, Document()}, true, slot.plan.write));
   const size_t before = slot.response.body.size();
   for (const QueuedMessage& message : std::get<Box<Received>>(answer.answer)->messages)
     append_chunk(slot.response.body, message_line(message), slot.chunked);

@@ -1,0 +1,51 @@
+#!/usr/bin/python3
+"""kvload's producers and consumers on a cluster of real processes whose leader is killed again and again while they
+work: every message that was acknowledged is received, none by two within its time, each group in its order."""
+import json
+import signal
+import subprocess
+import sys
+
+from services_cluster import LONG, PATIENCE_S, Cluster, come_back, eventually, leader_of, run_case, say
+
+KILLS = 3
+FLAGS = {'one by one': ['--groups', '20'], 'in batches': ['--batch', '20', '--queues', '3']}
+
+
+def nothing_is_lost(binary):
+    kvload = sys.argv[3]
+    kills = int(sys.argv[4]) if len(sys.argv) > 4 else KILLS
+    with Cluster(binary, servers=3, flags=('--min-in-sync', '1', *LONG)) as cluster:
+        for how, flags in FLAGS.items():
+            with subprocess.Popen([kvload, 'queue', '--servers', ','.join(server.name for server in cluster.servers),
+                                   '--producers', '8', '--consumers', '8', '--ttr', '2000', '--duration', '3600',
+                                   '--json', *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as load:
+                try:
+                    for _ in range(kills):
+                        moves_on(cluster)
+                        leader = leader_of(cluster)
+                        leader.kill()
+                        come_back(cluster, leader)
+                    moves_on(cluster)
+                finally:
+                    load.send_signal(signal.SIGINT)
+                    output, errors = load.communicate(timeout=2 * PATIENCE_S)
+            told = json.loads(output)
+            verdict = told['verdict']
+            say(f'{how}: {kills} kills, {verdict["acknowledged"]} messages acknowledged, {verdict["maybe_sent"]} more '
+                f'maybe, {verdict["received"]} received, {verdict["granted_anew"]} times once more')
+            assert load.returncode == 0 and told['ok'], (told['unjudged'], verdict, errors)
+            assert verdict['acknowledged'] <= verdict['received'], verdict
+            assert verdict['received'] <= verdict['acknowledged'] + verdict['maybe_sent'], verdict
+            assert leader_of(cluster).get('/v1/queues')[1] == {'queues': []}
+
+
+def moves_on(cluster):
+    """Returns when so many writes more are committed: of sends, grants and settlements."""
+    def revision():
+        return int(leader_of(cluster).exchange('GET', '/readyz')[1]['Kvd-Revision'])
+    before = revision()
+    eventually('the queues are in use', lambda: revision() >= before + 300)
+
+
+run_case({'nothing of queues is lost while leaders are killed': nothing_is_lost})
