@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """kvd queue with real servers: what its commands print, and their exit codes; and that kvd queue work has each message
-done, and done by one worker at a time, whatever becomes of workers and servers. Usage: queue_commands_test.py KVD CASE"""
+done, and done by one worker at a time, whatever becomes of workers and servers.
+Usage: queue_commands_test.py KVD CASE"""
 import contextlib
 import json
 import os
