@@ -67,17 +67,41 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+// A text as it is, anything else as JSON; in one line.
+std::string text_of(dom::element element) {
+  std::string_view text;
+  if (element.get(text) == simdjson::SUCCESS) return printable(text);
+  return simdjson::minify(element);
+}
+
+// The objects in the list `name` of an answer. `read` says what is wrong with one, or "".
+template <class Item, class Read>
+Result<std::vector<Item>> parse_items(std::string_view json, std::string_view name, Read read) {
+  const Members members(json);
+  dom::array list;
+  if (!members.good() || !members.list(name, list))
+    return failure(fmt::format("the answer is no list of {}", name));
+  std::vector<Item> items;
+  for (const dom::element element : list) {
+    dom::object object;
+    if (element.get(object) != simdjson::SUCCESS) return failure("an item in the answer is no object");
+    Item& item = items.emplace_back();
+    const std::string problem = read(Members(object), item);
+    if (!problem.empty()) return failure(problem);
+    item.json = simdjson::minify(object);
+  }
+  return items;
+}
+
 constexpr char kNoLease[] = "a lease without its id, or without its times";
 
 // Empty: it is well.
-std::string read_lease(dom::object object, ListedLease& to) {
-  const Members members(object);
+std::string read_lease(const Members& members, ListedLease& to) {
   if (!members.number("lease", to.id) || !members.number("ttl_ms", to.ttl_ms) ||
       !members.number("left_ms", to.left_ms))
     return kNoLease;
   if (!members.bytes("name", to.name)) return "a lease with a name that cannot be read";
   to.name = printable(to.name);
-  to.json = simdjson::minify(object);
   dom::array keys;
   if (!members.list("keys", keys)) return "";
   for (const dom::element element : keys) {
@@ -181,23 +205,14 @@ Result<ListedLease> parse_lease(std::string_view json) {
   dom::object object;
   if (parser.parse(json.data(), json.size()).get(object) != simdjson::SUCCESS) return no_object(json);
   ListedLease lease;
-  const std::string problem = read_lease(object, lease);
+  const std::string problem = read_lease(Members(object), lease);
   if (!problem.empty()) return failure(problem);
+  lease.json = simdjson::minify(object);
   return lease;
 }
 
 Result<std::vector<ListedLease>> parse_lease_page(std::string_view json) {
-  const Members members(json);
-  dom::array items;
-  if (!members.good() || !members.list("leases", items)) return failure("the answer is no list of leases");
-  std::vector<ListedLease> leases;
-  for (const dom::element item : items) {
-    dom::object object;
-    if (item.get(object) != simdjson::SUCCESS) return failure("an item in the answer is no object");
-    const std::string problem = read_lease(object, leases.emplace_back());
-    if (!problem.empty()) return failure(problem);
-  }
-  return leases;
+  return parse_items<ListedLease>(json, "leases", read_lease);
 }
 
 Result<std::vector<std::optional<int64_t>>> parse_renewals(std::string_view json) {
@@ -212,6 +227,58 @@ Result<std::vector<std::optional<int64_t>>> parse_renewals(std::string_view json
     int64_t left = 0;
     if (result["left_ms"].get(left) != simdjson::SUCCESS) return failure("a renewal without left_ms");
     all.back() = left;
+  }
+  return all;
+}
+
+Result<std::vector<QueueMessage>> parse_queue_messages(std::string_view json) {
+  return parse_items<QueueMessage>(json, "messages", [](const Members& members, QueueMessage& message) {
+    message.id = members.text("id");
+    if (message.id.empty() || message.id.find('\0') != std::string::npos) return "a message without an id";
+    members.number("receipt", message.receipt);
+    members.number("attempt", message.attempt);
+    const bool good = members.bytes("group", message.group) && members.bytes("type", message.type) &&
+                      members.bytes("body", message.body);
+    return good ? "" : "a message with no base64 where some has to be";
+  });
+}
+
+Result<std::vector<ListedQueue>> parse_queue_page(std::string_view json) {
+  return parse_items<ListedQueue>(json, "queues", [](const Members& members, ListedQueue& queue) {
+    if (!members.bytes("name", queue.name) || queue.name.empty()) return "a queue without a name";
+    const bool good = members.number("ready", queue.ready) && members.number("delayed", queue.delayed) &&
+                      members.number("in_flight", queue.in_flight) && members.number("dead", queue.dead);
+    return good ? "" : "a queue without the numbers of its messages";
+  });
+}
+
+Result<std::vector<std::string>> parse_texts_in(std::string_view json, std::string_view name) {
+  const Members members(json);
+  dom::array list;
+  if (!members.good() || !members.list(name, list))
+    return failure(fmt::format("no list '{}' in the answer", name));
+  std::vector<std::string> texts;
+  for (const dom::element element : list) {
+    std::string_view text;
+    if (element.get(text) != simdjson::SUCCESS) return failure(fmt::format("no text in '{}'", name));
+    texts.push_back(printable(text));
+  }
+  return texts;
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> parse_members(std::string_view json) {
+  dom::parser parser;
+  dom::object object;
+  if (parser.parse(json.data(), json.size()).get(object) != simdjson::SUCCESS) return no_object(json);
+  std::vector<std::pair<std::string, std::string>> all;
+  for (const dom::key_value_pair member : object) {
+    std::string text = text_of(member.value);
+    dom::array list;
+    if (member.value.get(list) == simdjson::SUCCESS) {
+      text.clear();
+      for (const dom::element element : list) text += (text.empty() ? "" : ",") + text_of(element);
+    }
+    all.emplace_back(printable(member.key), std::move(text));
   }
   return all;
 }

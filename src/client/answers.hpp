@@ -1,10 +1,12 @@
 // What servers say to a client, out of its JSON: the lines of a held lock, election, worker or lease, a task, keys,
-// leases, a problem. Pure; unknown members and unknown states are passed over, so that servers may learn to say more.
+// leases, queues and their messages, a problem. Pure; unknown members and unknown states are passed over, so that
+// servers may learn to say more.
 #pragma once
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -79,6 +81,35 @@ Result<std::vector<ListedLease>> parse_lease_page(std::string_view json);
 
 // Of POST /v1/leases/renew: what is left of each in ms, or nothing of one that is over.
 Result<std::vector<std::optional<int64_t>>> parse_renewals(std::string_view json);
+
+// A message of POST /v1/queues/Q/receive or GET /v1/queues/Q/messages.
+struct QueueMessage {
+  std::string id;        // never empty, without NUL
+  uint64_t receipt = 0;  // 0: it was never granted
+  uint64_t attempt = 0;
+  std::string group;  // any bytes
+  std::string type;   // likewise
+  std::string body;   // likewise
+  std::string json;   // all that the server says of the message, in one line
+};
+Result<std::vector<QueueMessage>> parse_queue_messages(std::string_view json);
+
+// An item of GET /v1/queues.
+struct ListedQueue {
+  std::string name;  // any bytes
+  uint64_t ready = 0;
+  uint64_t delayed = 0;
+  uint64_t in_flight = 0;
+  uint64_t dead = 0;
+  std::string json;  // all that the server says of the queue, in one line
+};
+Result<std::vector<ListedQueue>> parse_queue_page(std::string_view json);
+
+// A list of texts, a member of an answer: the ids of messages that were sent, what became of those that were settled.
+Result<std::vector<std::string>> parse_texts_in(std::string_view json, std::string_view name);
+
+// All members of an answer that is one object, as texts; of a list: its elements, with commas.
+Result<std::vector<std::pair<std::string, std::string>>> parse_members(std::string_view json);
 
 // A line of POST /v1/leases?hold=1 or /v1/leases/ID?hold=1.
 struct LeaseLine {

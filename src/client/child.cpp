@@ -109,10 +109,12 @@ Child::~Child() {
 
 int Child::start() {
   CHECK(guard_ == 0);
-  if (!options_.piped) return spawn({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
+  using Streams = ChildOptions::Streams;
+  if (options_.streams == Streams::kInherited) return spawn({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
   const int input = file_with(options_.input);
   if (input < 0) return uv_translate_sys_error(errno);
-  const int error = start_piped(input);
+  const int error =
+      options_.streams == Streams::kPiped ? start_piped(input) : spawn({input, STDOUT_FILENO, STDERR_FILENO});
   ::close(input);
   return error;
 }

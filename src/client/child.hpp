@@ -8,6 +8,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -29,10 +30,15 @@ struct ChildOptions {
   Duration grace = seconds(2);  // between SIGTERM and SIGKILL
   // The connection that is its grant: kept open until all has ended, also when this program is killed. -1: none.
   int held = -1;
-  // True: it reads `input`; what it writes to its standard output is kept, up to `output_max` bytes, with more it is
-  // stopped; and each line that it writes to its descriptor 3 is told, without the newline and at most its first
-  // `progress_max` bytes. False: input and output are this program's.
-  bool piped = false;
+  enum class Streams : uint8_t {
+    kInherited,  // input and output are this program's
+    kInput,      // it reads `input`; the output is this program's
+    // It reads `input`; what it writes to its standard output is kept, up to `output_max` bytes, with more it is
+    // stopped; and each line that it writes to its descriptor 3 is told, without the newline and at most its first
+    // `progress_max` bytes.
+    kPiped,
+  };
+  Streams streams = Streams::kInherited;
   std::string input;
   size_t output_max = 0;
   size_t progress_max = 0;

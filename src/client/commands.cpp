@@ -20,6 +20,8 @@
 #include "client/hosts_sync.hpp"
 #include "client/lease_commands.hpp"
 #include "client/options.hpp"
+#include "client/queue_commands.hpp"
+#include "client/queue_worker.hpp"
 #include "client/stop_signals.hpp"
 #include "client/store_commands.hpp"
 #include "client/watch_command.hpp"
@@ -119,6 +121,12 @@ struct Run {
   int operator()(ConfigStatusOptions& options) const { return run_config_status(loop, options, draw_seed()); }
   int operator()(StoreCommand& command) const { return run_store_command(loop, command, draw_seed()); }
   int operator()(LeaseCommand& command) const { return run_lease_command(loop, command, draw_seed()); }
+  int operator()(QueueCommand& command) const { return run_queue_command(loop, command, draw_seed()); }
+  int operator()(QueueWorkOptions& options) const {
+    QueueWorker worker(loop, std::move(options), draw_seed());
+    StopSignals signals(loop.get(), signals_for_a_command(), [&](int number) { worker.on_signal(number); });
+    return worker.run();
+  }
   int operator()(LeaseHoldOptions& options) const {
     HeldLease held(loop, std::move(options), draw_seed());
     StopSignals signals(loop.get(), signals_for_a_command(), [&](int number) { held.on_signal(number); });

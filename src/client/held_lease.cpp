@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sysexits.h>
-#include <time.h>
 
 #include <algorithm>
 #include <utility>
@@ -23,18 +22,10 @@ constexpr Duration kAskedMax = seconds(5);
 constexpr Duration kNextMin = milliseconds(50);
 constexpr Duration kNextMax = milliseconds(400);
 constexpr Duration kEndMax = seconds(3);
-constexpr Duration kClockTick = milliseconds(500);
 constexpr Duration kStandstill = seconds(1);          // without a turn, although each tick makes one
 constexpr Duration kReadWaiting = milliseconds(500);  // what has waited is read by then
 constexpr int kLeasesFull = 507;                      // at all servers
 constexpr char kNotRenewed[] = "no server renewed it in time";
-
-// By a clock that also runs while the machine is suspended.
-Duration since_boot() {
-  timespec now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
-  return seconds(now.tv_sec) + std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(now.tv_nsec));
-}
 
 // Of the time of a lease: each of a few servers has its turn before what is left is over.
 Duration patience_with_asked(Duration ttl) {
@@ -45,13 +36,6 @@ Duration patience_with_asked(Duration ttl) {
 Duration patience_with_holder(Duration ttl) { return std::min(ttl / 2, kStreamSilence); }
 
 }  // namespace
-
-void HeldLease::Deadline::start(Duration after) {
-  due = since_boot() + after;
-  timer.start(after);
-}
-
-Duration HeldLease::Deadline::left() const { return std::max(due - since_boot(), Duration(0)); }
 
 HeldLease::HeldLease(net::Loop& loop, LeaseHoldOptions options, uint64_t seed)
     : loop_(loop),

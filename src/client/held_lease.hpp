@@ -11,6 +11,7 @@
 #include "base/time.hpp"
 #include "client/answers.hpp"
 #include "client/child.hpp"
+#include "client/deadline.hpp"
 #include "client/http_client.hpp"
 #include "client/lease_options.hpp"
 #include "client/say.hpp"
@@ -43,12 +44,6 @@ class HeldLease {
     std::unique_ptr<HttpClient> client;
     std::unique_ptr<HttpCall> call;
     bool held = false;  // it has said so
-  };
-  struct Deadline {
-    net::Timer timer;
-    Duration due{0};  // since boot
-    void start(Duration after);
-    Duration left() const;
   };
 
   void ask();

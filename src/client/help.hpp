@@ -204,6 +204,92 @@ Exit codes: 0 done; 1 a lease is over, or never was; 64 the command line, 78 KVD
 the request; 69 no server took it in time: it was certainly not done; 74 the standard output cannot be written
 (it was done); 75 the outcome is unknown.)";
 
+// ---- queues ----
+
+inline constexpr char kQueueMake[] =
+    R"(Of a queue that is there everything is as it is given, or what is taken for granted; its messages stay. A queue
+that is not there is made by the first message, too.
+)";
+
+inline constexpr char kQueueSend[] =
+    R"(BODY is taken as it stands; - or no BODY: the standard input; @FILE: what is in FILE, byte by byte. With --lines
+each line of the standard input, without its end, is a message; they are sent as they come, up to 1024 in one write,
+and those that were sent when it is cut off are those whose ids it has printed. With --dedup the id may be that of
+the message that was sent before.
+)";
+
+inline constexpr char kQueueReceive[] =
+    R"(The body of a message is written byte by byte and nothing else. With --json, or --max above 1, each message is a
+line of JSON as POST /v1/queues/Q/receive has it, with its id and receipt. They are granted to nobody else for the
+queue's --ttr. With --ack they are done once they were written: what was written and could not be told so in time
+is granted again.
+
+Servers are asked in turn until one has an answer, or --timeout is over, beside the time of --wait.
+Exit codes: 0 written, and with --ack done; 1 no message came in time, or there is no such queue; 64 the command
+line, 78 KVD_SERVERS; 65 the server refused the request; 69 no server answered in time; 74 standard output: not
+done; 75 no answer came, or what was written was not told done: messages may come again.)";
+
+inline constexpr char kQueueKick[] =
+    R"(The oldest come first, and none of their deliveries counts any more. As many as it says it has made ready in one
+write; the same again is the next ones. In another queue they are new messages.
+)";
+
+inline constexpr char kQueuePurge[] =
+    R"(--all also deletes what somebody works on. With --state they are deleted in pages, each a revision of its own.
+)";
+
+inline constexpr char kQueuePeek[] =
+    R"(Each message is a line of JSON, in the order of their ids. Pages are read one after the other, none of them older
+than the one before.
+)";
+
+inline constexpr char kQueueLs[] =
+    R"(Prints for each queue NAME, and how many messages are ready, delayed, in flight and dead, with tabs in between.
+Pages are read one after the other, none of them older than the one before.
+)";
+
+inline constexpr char kQueueStats[] =
+    R"(Prints for each number or choice its name, a tab, and its value. waiting, how many receives wait, is known to the
+leader alone: --linear.
+)";
+
+inline constexpr char kQueueReadCodes[] = R"(
+Servers are asked in turn until one has an answer, or --timeout is over.
+Exit codes: 0 done; 1 there is no such queue; 64 the command line, 78 KVD_SERVERS; 65 the server refused the
+request; 69 no server answered in time; 74 standard output.)";
+
+inline constexpr char kQueueWriteCodes[] = R"(
+Servers are asked in turn until one has an answer, or --timeout is over. Each write carries an idempotency key
+of its own, so that it is done once, however often and through whichever server it was sent.
+Exit codes: 0 done; 1 there is no such queue, or with --if-empty it has messages, or dead letters would go in a
+circle; 64 the command line, 78 KVD_SERVERS; 65 the server refused the request; 69 the queue is full, or no
+server took it in time: it was certainly not done; 74 the input cannot be read, or the standard output not be
+written (then it was done); 75 the outcome is unknown: look before you repeat it.)";
+
+inline constexpr char kQueueWork[] =
+    R"(For each message /bin/sh -c CMD is run, with its body as standard input and, in its environment,
+  KVD_QUEUE=Q  KVD_MESSAGE_ID=90  KVD_RECEIPT=123  KVD_ATTEMPT=1  KVD_GROUP=group  KVD_TYPE=type
+When it exits with 0 the message is done. Otherwise it is granted again, to this or another worker, after --delay
+or the queue's --backoff, until it was delivered as often as the queue's --max-deliveries; the exit code is told
+as the reason. What CMD leaves running when it ends is stopped before the server is told.
+
+A message is this worker's for the queue's --ttr, and that is extended after a third of it, again and again,
+through any of the servers. When a server says that it is another's, or that it was deleted, the command is
+stopped: SIGTERM to all that it has started, in whatever process group or session, and SIGKILL after --grace, or
+after a quarter of --ttr if that is less. When no server extends it in time the command is stopped so early that
+all of it has ended before the message can be granted to another one. When kvd itself is killed by SIGKILL its
+guard, a second process, kills all of it. kvd lock --help tells what nothing can stop.
+What is not guaranteed: a kvd that is stopped by SIGSTOP, or a machine that is suspended, does not notice that
+the time is over before it goes on, and an answer may be lost behind what was done: so a message may be worked on
+more than once. Have whatever the command changes check the receipt: it is larger each time that the message is
+granted, and a fence, as in kvd put KEY --fence "orders/$KVD_GROUP:$KVD_RECEIPT".
+
+SIGINT, SIGTERM, SIGHUP or SIGQUIT: nothing more is received, and the command has --grace to finish and is then
+stopped; a second signal stops it at once. Its message is given back, and that delivery does not count. Every
+other signal is passed on to the command; SIGTSTP and the like stop it, and kvd, with SIGSTOP.
+While there is no such queue, or no server has an answer, kvd tries on.
+Exit codes: 0 after such a signal, 64 the command line, 78 KVD_SERVERS, 69 a server refused the request.)";
+
 inline constexpr char kReadCodes[] = R"(
 Servers are asked in turn until one has an answer, or --timeout is over.
 Exit codes: 0 done; 1 there is no such key; 64 the command line, 78 KVD_SERVERS; 65 the server refused the

@@ -14,16 +14,25 @@
 namespace kvd::client {
 namespace {
 
+constexpr char kStandardInput[] = "standard input";
+
+Result<bool, CommandEnd> read_part(int fd, const std::string& name, std::string& content) {
+  char part[65'536];
+  ssize_t size = -1;
+  do size = ::read(fd, part, sizeof part);
+  while (size < 0 && errno == EINTR);
+  if (size < 0)
+    return Failure<CommandEnd>(CommandEnd{EX_IOERR, fmt::format("{}: {}", name, std::strerror(errno))});
+  content.append(part, static_cast<size_t>(size));
+  return size > 0;
+}
+
 Result<std::string, CommandEnd> read_to_the_end(int fd, const std::string& name) {
   std::string content;
-  char part[65'536];
   for (;;) {
-    const ssize_t size = ::read(fd, part, sizeof part);
-    if (size == 0) return content;
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0)
-      return Failure<CommandEnd>(CommandEnd{EX_IOERR, fmt::format("{}: {}", name, std::strerror(errno))});
-    content.append(part, static_cast<size_t>(size));
+    const auto more = read_part(fd, name, content);
+    if (!more) return Failure<CommandEnd>(more.error());
+    if (!*more) return content;
     if (content.size() > limits::kWriteBytes)
       return Failure<CommandEnd>(CommandEnd{
           EX_DATAERR,
@@ -35,8 +44,7 @@ Result<std::string, CommandEnd> read_to_the_end(int fd, const std::string& name)
 
 Result<std::string, CommandEnd> read_input(const InputSource& source) {
   if (source.kind == InputSource::Kind::kText) return source.text;
-  if (source.kind == InputSource::Kind::kStandardInput)
-    return read_to_the_end(STDIN_FILENO, "standard input");
+  if (source.kind == InputSource::Kind::kStandardInput) return read_to_the_end(STDIN_FILENO, kStandardInput);
   const int fd = ::open(source.text.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0)
     return Failure<CommandEnd>(
@@ -44,6 +52,10 @@ Result<std::string, CommandEnd> read_input(const InputSource& source) {
   auto content = read_to_the_end(fd, source.text);
   ::close(fd);
   return content;
+}
+
+Result<bool, CommandEnd> read_more(std::string& content) {
+  return read_part(STDIN_FILENO, kStandardInput, content);
 }
 
 }  // namespace kvd::client

@@ -1,6 +1,6 @@
 // The command lines of the subcommands that are clients of kvd servers: lock, elect, work, hosts-sync, those of the
-// store (store_options.hpp), of leases (lease_options.hpp) and of configurations (config_options.hpp). Pure: it reads
-// nothing but what it is given.
+// store (store_options.hpp), of leases (lease_options.hpp), of configurations (config_options.hpp) and of queues
+// (queue_options.hpp). Pure: it reads nothing but what it is given.
 #pragma once
 #include <optional>
 #include <string>
@@ -12,6 +12,7 @@
 #include "base/time.hpp"
 #include "client/config_options.hpp"
 #include "client/lease_options.hpp"
+#include "client/queue_options.hpp"
 #include "client/store_options.hpp"
 #include "msg/types.hpp"
 
@@ -44,8 +45,9 @@ struct HostsSyncOptions {
   bool once = false;
 };
 
-using ClientCommand = std::variant<HoldOptions, WorkOptions, HostsSyncOptions, StoreCommand, WatchOptions,
-                                   LeaseCommand, LeaseHoldOptions, ConfigSyncOptions, ConfigStatusOptions>;
+using ClientCommand =
+    std::variant<HoldOptions, WorkOptions, HostsSyncOptions, StoreCommand, WatchOptions, LeaseCommand,
+                 LeaseHoldOptions, ConfigSyncOptions, ConfigStatusOptions, QueueCommand, QueueWorkOptions>;
 
 struct Surroundings {  // what defaults are made of
   Environment variable;

@@ -32,11 +32,15 @@ Duration read_grace(CommandLine& line);
 CommandSpec store_spec_of(const char* name, const char* usage, size_t operands, const char* does,
                           std::string notes, std::vector<FlagSpec> flags);
 StoreAccess read_access(CommandLine& line);
+InputSource read_value(
+    CommandLine& line);  // the second operand: VALUE, -, or @FILE; none: the standard input
 std::vector<FlagSpec> with_read_flags(std::vector<FlagSpec> flags);  // --linear and --min-rev behind them
 ReadTerms read_read_terms(CommandLine& line);
 
 std::vector<ClientEntry> store_entries();   // get, put, del, ls, txn, add, watch
 std::vector<ClientEntry> lease_entries();   // lease grant, renew, show, ls, end, hold
 std::vector<ClientEntry> config_entries();  // config sync, config status
+std::vector<ClientEntry>
+queue_entries();  // queue make, rm, send, receive, work, peek, kick, purge, ls, stats
 
 }  // namespace kvd::client

@@ -27,12 +27,20 @@ bool is_for_now(const Response& answer) {
   return answer.status != 501 && answer.status != 505 && answer.status != 507;
 }
 
+// Of a queue or a message, and not of a path: what was asked for was not there.
+bool is_no_queue(const Response& answer) {
+  if (answer.status != 404) return false;
+  const std::string kind = text_in(answer.body, "type");
+  return kind == "urn:kvd:no-queue" || kind == "urn:kvd:no-message";
+}
+
 // `doubt`: an earlier try may have been done. What is refused by what is stored is remembered with the key, so that it
 // is the one answer to all tries; any other refusal is about the last try alone.
 StoreFailure refusal(const Response& answer, bool doubt) {
   if (answer.status == 404 && answer.body.empty()) return {1, "there is no such key"};
   const std::string text = problem_text(answer.status, answer.body);
-  if (answer.status == 409 || answer.status == 410 || answer.status == 412) return {1, text};
+  if (answer.status == 409 || answer.status == 410 || answer.status == 412 || is_no_queue(answer))
+    return {1, text};
   if (doubt) return {EX_TEMPFAIL, "the outcome of an earlier try is unknown, and now " + text};
   return {answer.status >= 500 ? EX_UNAVAILABLE : EX_DATAERR, text};
 }
@@ -45,8 +53,11 @@ StoreFailure time_is_over(bool unknown, const std::string& last_failure) {
 
 // The server answers before its share of the time, `left`, is over here.
 std::string target_of(const StoreRequest& request, Duration left) {
-  return fmt::format("{}?{}{}timeout={}", request.path, request.query, request.query.empty() ? "" : "&",
-                     std::max<int64_t>(to_ms(left) * 9 / 10, 1));
+  const Duration wait = std::clamp(request.wait, Duration(0), left / 2);
+  std::string query = request.query;
+  if (request.wait > Duration(0)) add_parameter(query, "wait", std::to_string(to_ms(wait)));
+  return fmt::format("{}?{}{}timeout={}", request.path, query, query.empty() ? "" : "&",
+                     std::max<int64_t>(to_ms(left - wait) * 9 / 10, 1));
 }
 
 }  // namespace
@@ -71,7 +82,8 @@ StoreClient::StoreClient(net::Loop& loop, const StoreAccess& access, uint64_t se
 
 Result<Response, StoreFailure> StoreClient::ask(const StoreRequest& request) {
   const bool write = !is_read(request);
-  const uint64_t until = uv_hrtime() + static_cast<uint64_t>(timeout_.count()) * 1000;
+  const Duration most = timeout_ + request.wait;
+  const uint64_t until = uv_hrtime() + static_cast<uint64_t>(most.count()) * 1000;
   std::optional<Result<Response, StoreFailure>> end;
   std::unique_ptr<HttpCall> call;
   std::string last_failure;
@@ -89,7 +101,7 @@ Result<Response, StoreFailure> StoreClient::ask(const StoreRequest& request) {
   http.fields = request.fields;
   if (write && request.keyed) http.fields += "Idempotency-Key: " + draw_idempotency_key() + "\r\n";
   http.body = request.body;
-  http.silence = timeout_;
+  http.silence = most;
   http.until = until;
   HttpEvents events;
   events.on_failed = [&](const std::string& why) {
@@ -110,9 +122,29 @@ Result<Response, StoreFailure> StoreClient::ask(const StoreRequest& request) {
   };
   call = std::make_unique<HttpCall>(client_, std::move(http), std::move(events));
   net::Timer deadline(loop_.get(), give_up);
-  deadline.start(timeout_ + kBehindTheLastTry);
+  deadline.start(most + kBehindTheLastTry);
   while (!end) loop_.run();
   return std::move(*end);
+}
+
+Result<int64_t, StoreFailure> StoreClient::delete_pages(const StoreRequest& request, std::string_view name,
+                                                        std::string_view what) {
+  int64_t deleted = 0;
+  const auto cut_off = [&](StoreFailure why) {
+    if (deleted != 0) why.text += fmt::format(" ({} {} were deleted before that)", deleted, what);
+    return Failure<StoreFailure>(std::move(why));
+  };
+  for (bool more = true; more;) {
+    const auto answer = ask(request);
+    if (!answer) return cut_off(answer.error());
+    const auto count = parse_number_in(answer->body, name);
+    const auto goes_on = parse_flag_in(answer->body, "more");
+    if (!count) return cut_off(useless(request, count.error().detail));
+    if (!goes_on) return cut_off(useless(request, goes_on.error().detail));
+    deleted += *count;
+    more = *goes_on;
+  }
+  return deleted;
 }
 
 StoreFailure StoreClient::useless(const StoreRequest& request, const std::string& why) {

@@ -21,6 +21,9 @@ struct StoreRequest {
   std::string fields{};  // of the header, each with its CRLF
   std::string body{};
   bool keyed = true;  // a write has an Idempotency-Key; without one it may be done twice
+  // How long a server may wait for what is asked for, beside the time that it takes; 0: not at all. Each try waits for
+  // half of its share at most, so an answer may come before that time is over.
+  Duration wait{0};
 };
 
 // 128 bits, as nobody may draw the same as long as either is remembered.
@@ -37,6 +40,11 @@ class StoreClient {
 
   // Runs the loop until a server has answered, for good, or the time is over. The answer is below 400.
   Result<Response, StoreFailure> ask(const StoreRequest& request);
+
+  // The same deletion until the server says that there is no more. How many were deleted, by the answers' member
+  // `name`; a failure in between says so, in things of the kind `what`.
+  Result<int64_t, StoreFailure> delete_pages(const StoreRequest& request, std::string_view name,
+                                             std::string_view what);
 
   // About an answer that cannot be understood.
   static StoreFailure useless(const StoreRequest& request, const std::string& why);

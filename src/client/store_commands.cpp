@@ -115,26 +115,13 @@ struct StoreRun {
   }
 
   int delete_pages(const DelOptions& del) const {
-    int64_t deleted = 0;
-    for (;;) {
-      StoreRequest request{"DELETE", "/v1/kv", fmt::format("limit={}", limits::kListItemsMax)};
-      add_parameter(request.query, "prefix", del.prefix);
-      add_write_terms(request, del.terms);
-      const auto cut_off = [&](StoreFailure why) {
-        if (deleted != 0) why.text += fmt::format(" ({} keys were deleted before that)", deleted);
-        return tell(why);
-      };
-      const auto answer = client.ask(request);
-      if (!answer) return cut_off(answer.error());
-      const auto count = parse_number_in(answer->body, "deleted");
-      const auto more = parse_flag_in(answer->body, "more");
-      if (!count) return cut_off(StoreClient::useless(request, count.error().detail));
-      if (!more) return cut_off(StoreClient::useless(request, more.error().detail));
-      deleted += *count;
-      if (*more) continue;
-      if (deleted == 0) return tell(CommandEnd{kElseOrMissing, "there is no such key"});
-      return print(fmt::format("{}\n", deleted));
-    }
+    StoreRequest request{"DELETE", "/v1/kv", fmt::format("limit={}", limits::kListItemsMax)};
+    add_parameter(request.query, "prefix", del.prefix);
+    add_write_terms(request, del.terms);
+    const auto deleted = client.delete_pages(request, "deleted", "keys");
+    if (!deleted) return tell(deleted.error());
+    if (*deleted == 0) return tell(CommandEnd{kElseOrMissing, "there is no such key"});
+    return print(fmt::format("{}\n", *deleted));
   }
 
   static std::string lines_of(const ListOptions& list, const KeyPage& page) {

@@ -61,11 +61,7 @@ ClientCommand read_put(CommandLine& line, const Surroundings&) {
   put.terms.if_absent = line.is_on("if-absent");
   if (put.terms.if_absent && put.terms.if_revision != 0)
     line.complain("if-absent", "give this or --if-rev, not both");
-  if (line.operands().size() < 2 || line.operands()[1] == "-") return StoreCommand(std::move(put));
-  const std::string& value = line.operands()[1];
-  const bool file = value.starts_with('@');
-  put.value = {file ? InputSource::Kind::kFile : InputSource::Kind::kText, value.substr(file ? 1 : 0)};
-  if (file && put.value.text.empty()) line.complain_of("@", "give the file's name behind it");
+  put.value = read_value(line);
   return StoreCommand(std::move(put));
 }
 
@@ -137,6 +133,14 @@ CommandSpec store_spec_of(const char* name, const char* usage, size_t operands, 
   CommandSpec spec = client_spec_of(name, usage, does, std::move(notes), std::move(flags));
   spec.operands = operands;
   return spec;
+}
+
+InputSource read_value(CommandLine& line) {
+  if (line.operands().size() < 2 || line.operands()[1] == "-") return {};
+  const std::string& value = line.operands()[1];
+  if (!value.starts_with('@')) return {InputSource::Kind::kText, value};
+  if (value.size() == 1) line.complain_of("@", "give the file's name behind it");
+  return {InputSource::Kind::kFile, value.substr(1)};
 }
 
 StoreAccess read_access(CommandLine& line) {

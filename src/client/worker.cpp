@@ -172,7 +172,7 @@ void Worker::run() {
                        {"KVD_KIND", task_->kind}};
   child.grace = options_.grace;
   child.held = registration_->descriptor();
-  child.piped = true;
+  child.streams = ChildOptions::Streams::kPiped;
   child.input = std::move(task_->data);
   child.output_max = limits::kTaskBytes;
   child.progress_max = limits::kTaskProgressBytes;

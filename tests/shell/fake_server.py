@@ -129,15 +129,15 @@ def without_variables(environment):
 class Running:
     """A subcommand that runs."""
 
-    def __init__(self, arguments, env, ignoring=(), closed=()):
+    def __init__(self, arguments, env, ignoring=(), closed=(), stdin=subprocess.PIPE, stdout=subprocess.PIPE):
         def prepare():
             # Whatever the test itself was started with.
             for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
                 signal.signal(number, signal.SIG_IGN if number in ignoring else signal.SIG_DFL)
             for number in closed:
                 os.close(number)
-        self.process = subprocess.Popen([KVD, *arguments], preexec_fn=prepare, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        self.process = subprocess.Popen([KVD, *arguments], preexec_fn=prepare, stdin=stdin,
+                                        stdout=stdout, stderr=subprocess.PIPE, text=True,
                                         env={**without_variables(os.environ), **env})
 
     def line(self):
@@ -197,6 +197,19 @@ class ClientTest(unittest.TestCase):
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+
+    def ends(self, running, code, output='', says=''):
+        """The lines of standard error."""
+        ended, printed, errors = running.end()
+        self.assertEqual((ended, printed), (code, output), errors)
+        self.assertIn(says, ' '.join(errors))
+        return errors
+
+    def pause(self, running, *others, number=signal.SIGTSTP):
+        """Until kvd stands still, and then these do."""
+        running.send(number)
+        for pid in (running.process.pid, *others):
+            self.wait_state(pid, 'T')
 
     def path(self, name):
         return os.path.join(self.directory, name)

@@ -303,12 +303,6 @@ class Lock(ClientTest):
         running, _ = self.held('kill -HUP $$; echo lives', ignoring=[signal.SIGHUP])
         self.assertEqual(running.end(), (0, 'lives\n', []))
 
-    def pause(self, running, *others, number=signal.SIGTSTP):
-        """Until kvd stands still, and then these do."""
-        running.send(number)
-        for pid in (running.process.pid, *others):
-            self.wait_state(pid, 'T')
-
     def test_a_signal_for_the_command_before_there_is_one(self):
         running = self.lock('echo started')
         exchange = self.server.next().stream(WAITING)

@@ -52,12 +52,6 @@ class StoreCommands(ClientTest):
         self.assertEqual('idempotency-key' in exchange.headers, method != 'GET')
         return exchange
 
-    def ends(self, running, code, output='', says=''):
-        ended, printed, errors = running.end()
-        self.assertEqual((ended, printed), (code, output), errors)
-        self.assertIn(says, ' '.join(errors))
-        return errors
-
     def add(self, *flags, **options):
         return self.start('add', 'n', *flags, **options)
 

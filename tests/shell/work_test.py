@@ -218,9 +218,7 @@ class Work(ClientTest):
         os.mkfifo(file)
         running, _ = self.begun(f'echo $$ >&2; read go <{file}; echo one')
         pid = running.error_line()
-        running.send(signal.SIGTSTP)
-        for number in (pid, running.process.pid):
-            self.wait_state(number, 'T')
+        self.pause(running, pid)
         running.send(signal.SIGCONT)
         self.write('pipe', 'go\n')
         self.reported('t1', b'one\n').answer(200)

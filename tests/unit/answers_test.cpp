@@ -203,6 +203,55 @@ TEST_CASE("a lease") {
   }
 }
 
+TEST_CASE("messages of a queue") {
+  const auto messages = parse_queue_messages(
+      R"({"messages":[{"id":"90.1","receipt":91,"attempt":2,"group":"g","type":"t","body":"a\nb"},)"
+      R"({"id":"92", "body_b64":"/w==","more":1}],"settled":["ok"]})");
+  REQUIRE(messages.has_value());
+  REQUIRE(messages->size() == 2);
+  const QueueMessage& first = messages->front();
+  CHECK(first.id == "90.1");
+  CHECK(first.receipt == 91);
+  CHECK(first.attempt == 2);
+  CHECK(first.group == "g");
+  CHECK(first.type == "t");
+  CHECK(first.body == "a\nb");
+  CHECK(messages->back().receipt == 0);
+  CHECK(messages->back().body == "\xff");
+  CHECK(messages->back().json == R"({"id":"92","body_b64":"/w==","more":1})");
+  CHECK(parse_queue_messages(R"({"messages":[]})")->empty());
+  for (const char* bad :
+       {"[]", "{}", R"({"messages":[7]})", R"({"messages":[{"id":7}]})",
+        R"({"messages":[{"id":"a\u0000b"}]})", R"({"messages":[{"id":"9","body_b64":"."}]})"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_queue_messages(bad).has_value());
+  }
+}
+
+TEST_CASE("pages of queues, ids and members") {
+  const auto page =
+      parse_queue_page(R"({"queues":[{"name":"a","ready":1,"delayed":2,"in_flight":3,"dead":4},)"
+                       R"({"name_b64":"/w==","ready":0,"delayed":0,"in_flight":0,"dead":0}]})");
+  REQUIRE(page.has_value());
+  REQUIRE(page->size() == 2);
+  CHECK(page->front().name == "a");
+  CHECK(page->front().in_flight == 3);
+  CHECK(page->front().json == R"({"name":"a","ready":1,"delayed":2,"in_flight":3,"dead":4})");
+  CHECK(page->back().name == "\xff");
+  for (const char* bad : {"{}", R"({"queues":[{"ready":1,"delayed":2,"in_flight":3,"dead":4}]})",
+                          R"({"queues":[{"name":"a","ready":1}]})"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_queue_page(bad).has_value());
+  }
+  CHECK(parse_texts_in(R"({"ids":["9","9.1"]})", "ids").value() == std::vector<std::string>{"9", "9.1"});
+  CHECK_FALSE(parse_texts_in(R"({"ids":[9]})", "ids").has_value());
+  CHECK_FALSE(parse_texts_in(R"({"id":"9"})", "ids").has_value());
+  using Texts = std::vector<std::pair<std::string, std::string>>;
+  CHECK(parse_members(R"({"name":"a\nb","ttr":5,"backoff":[1,2],"dead_letter":"","more":true})").value() ==
+        Texts{{"name", "a b"}, {"ttr", "5"}, {"backoff", "1,2"}, {"dead_letter", ""}, {"more", "true"}});
+  CHECK_FALSE(parse_members("[]").has_value());
+}
+
 TEST_CASE("pages of leases, and renewals") {
   const auto page = parse_lease_page(
       R"({"leases":[{"lease":5,"ttl_ms":1,"left_ms":1},{"lease":7,"ttl_ms":1,"left_ms":1}]})");
