@@ -328,7 +328,7 @@ TEST_CASE("txn: one settles, writes and sends, or does nothing of it") {
     const Evaluation evaluation = leader.write(Box(Transaction{{}, std::move(ops), {}}));
     const auto failed = unchanged<Failed>(evaluation);
     REQUIRE(failed);
-    CHECK(leader.evaluator->tail().latest("n", Space::kData) == nullptr);
+    CHECK(leader.evaluator->tail().find("n", Space::kData) == nullptr);
     return std::pair(failed->code, failed->op);
   };
   TxnOp stale = ack;
