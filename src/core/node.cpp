@@ -439,7 +439,7 @@ Status Node::Parts::status() const {
   status.terms = replica.store().size(Space::kTerms);
   status.leases = replica.store().size(Space::kLeases);
   status.leases_held = lease_keeper.held();
-  status.queues = replica.store().queues().queues();
+  status.queues = replica.store().queues().count(QueueView::Kind::kQueue);
   status.messages = replica.store().size(Space::kMessages);
   status.deliveries = replica.store().size(Space::kDeliveries);
   status.consumers = consumers.open();

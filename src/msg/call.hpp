@@ -34,6 +34,7 @@ struct ConsumeQueue {
   std::string queue;
   uint32_t credit = 1;  // messages in flight, 1 to limits::kMessagesAtOnce
   uint64_t ttr_ms = 0;  // 0: the queue's
+  std::string subscription = {};  // not empty: of the topic `queue`
 };
 
 struct Call {

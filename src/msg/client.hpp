@@ -11,6 +11,7 @@
 #include "base/time.hpp"
 #include "msg/queues.hpp"
 #include "msg/record.hpp"
+#include "msg/topics.hpp"
 #include "msg/types.hpp"
 
 namespace kvd {
@@ -96,16 +97,18 @@ struct TxnCondition {
   uint64_t number = 0;
   Bytes value;  // kValue; with kLess or kGreater a decimal number (base/decimal.hpp)
   MessageId message = {};
+  std::string subscription = {};  // ... or of this subscription of the topic `key`
 };
 struct TxnOp {
-  enum class Kind : uint8_t { kPut, kDelete, kAdd, kAppend, kGet, kTouch, kAck, kSend };
+  enum class Kind : uint8_t { kPut, kDelete, kAdd, kAppend, kGet, kTouch, kAck, kSend, kPublish };
   Kind kind = Kind::kGet;
-  std::string key;                       // kAck, kSend: the queue
+  std::string key;                       // kAck, kSend: the queue, or of a subscription the topic; kPublish: the topic
   Bytes value;                           // kPut, kAppend
   int64_t by = 0;                        // kAdd
   Term term = {};                        // kPut, kTouch
   OptionalBox<Settling> settling = {};   // kAck
-  OptionalBox<NewMessage> message = {};  // kSend
+  OptionalBox<NewMessage> message = {};  // kSend, kPublish
+  std::string subscription = {};         // kAck: of the topic
 };
 // One revision, all or nothing: when all conditions hold the first branch is done, else the second one, in order.
 // At least one operation in the two of them.
@@ -183,7 +186,9 @@ using Operation =
                  MoveLeader, ReadSnapshot, DecideLineage, Box<Transaction>, AddNumber, AppendBytes, TouchKey,
                  GrantLease, TakeLease, RenewLeases, EndLease, ReadLease, ListLeases, Box<MakeQueue>,
                  DeleteQueue, Box<SendMessages>, Box<ReceiveMessages>, Box<SettleMessages>, KickMessages,
-                 PurgeMessages, ReadQueue, ListQueues, PeekMessages, PeekMessage>;
+                 PurgeMessages, ReadQueue, ListQueues, PeekMessages, PeekMessage, Box<MakeTopic>, DeleteTopic,
+                 Box<PublishMessages>, Box<MakeSubscription>, DeleteSubscription, SeekSubscription, ReadTopic,
+                 ListTopics, ReadSubscription, ListSubscriptions, PageTopic>;
 
 enum class ReadMode { kLocal, kLinear };
 
@@ -339,6 +344,7 @@ enum class ErrorCode : uint8_t {
   kQueueFull,   // 507: it has as many messages as it may, or dedup names
   kQueueCycle,  // 409: what is dead would come back
   kStale,       // 412: a receipt that does not count any more
+  kNoTopic,     // 404: or no such subscription
 };
 enum class Outcome : uint8_t { kNotApplied, kUnknown };
 
@@ -477,7 +483,8 @@ using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDelete
                             Box<SnapshotPart>, Box<Fenced>, LineageForced, Box<TxnDone>, NumberIs, KeyTouched,
                             LeaseGranted, LeaseTaken, LeasesRenewed, LeaseEnded, Box<LeaseFound>, LeaseList,
                             QueueMade, QueueDeleted, Sent, Box<Received>, Settled, MessagesMoved,
-                            MessagesPurged, Box<QueueFound>, QueueList, Peeked>;
+                            MessagesPurged, Box<QueueFound>, QueueList, Peeked, TopicMade, TopicDeleted, SubscriptionMoved,
+                            Box<TopicFound>, TopicList, Box<SubscriptionFound>, SubscriptionList>;
 
 struct StoreAnswer {
   Answer answer;
@@ -488,6 +495,9 @@ struct StoreAnswer {
 
 Failed lease_over();                     // kLeaseOver
 Failed no_queue(std::string_view name);  // kNoQueue
+Failed no_topic(std::string_view name);  // kNoTopic
+Failed no_subscription(std::string_view topic, std::string_view name);  // likewise
+Failed no_source(std::string_view queue, std::string_view subscription);  // one or the other
 bool is_write(const Operation& operation);
 size_t operation_bytes(const Operation& operation);  // of its keys and values; 0 for what has none
 size_t transaction_bytes(const Transaction& transaction);

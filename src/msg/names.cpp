@@ -128,6 +128,19 @@ Failed no_queue(std::string_view name) {
   return {ErrorCode::kNoQueue, Outcome::kNotApplied, "there is no queue " + std::string(name)};
 }
 
+Failed no_topic(std::string_view name) {
+  return {ErrorCode::kNoTopic, Outcome::kNotApplied, "there is no topic " + std::string(name)};
+}
+
+Failed no_subscription(std::string_view topic, std::string_view name) {
+  return {ErrorCode::kNoTopic, Outcome::kNotApplied,
+          "the topic " + std::string(topic) + " has no subscription " + std::string(name)};
+}
+
+Failed no_source(std::string_view queue, std::string_view subscription) {
+  return subscription.empty() ? no_queue(queue) : no_subscription(queue, subscription);
+}
+
 namespace {
 
 bool is_queue_write(const Operation& operation) {
@@ -137,6 +150,14 @@ bool is_queue_write(const Operation& operation) {
          std::holds_alternative<Box<ReceiveMessages>>(operation) ||
          std::holds_alternative<Box<SettleMessages>>(operation) ||
          std::holds_alternative<KickMessages>(operation) || std::holds_alternative<PurgeMessages>(operation);
+}
+
+bool is_topic_write(const Operation& operation) {
+  return std::holds_alternative<Box<MakeTopic>>(operation) || std::holds_alternative<DeleteTopic>(operation) ||
+         std::holds_alternative<Box<PublishMessages>>(operation) ||
+         std::holds_alternative<Box<MakeSubscription>>(operation) ||
+         std::holds_alternative<DeleteSubscription>(operation) ||
+         std::holds_alternative<SeekSubscription>(operation);
 }
 
 }  // namespace
@@ -149,7 +170,8 @@ bool is_write(const Operation& operation) {
          std::holds_alternative<AddNumber>(operation) || std::holds_alternative<AppendBytes>(operation) ||
          std::holds_alternative<TouchKey>(operation) || std::holds_alternative<GrantLease>(operation) ||
          std::holds_alternative<TakeLease>(operation) || std::holds_alternative<RenewLeases>(operation) ||
-         std::holds_alternative<EndLease>(operation) || is_queue_write(operation);
+         std::holds_alternative<EndLease>(operation) || is_queue_write(operation) ||
+         is_topic_write(operation);
 }
 
 size_t transaction_bytes(const Transaction& transaction) {
@@ -177,6 +199,9 @@ size_t operation_bytes(const Operation& operation) {
   size_t bytes = 0;
   if (const auto* send = std::get_if<Box<SendMessages>>(&operation)) {
     for (const NewMessage& message : (*send)->messages) bytes += bytes_of(message);
+  }
+  if (const auto* publish = std::get_if<Box<PublishMessages>>(&operation)) {
+    for (const NewMessage& message : (*publish)->messages) bytes += bytes_of(message);
   }
   if (const auto* receive = std::get_if<Box<ReceiveMessages>>(&operation))
     return bytes_of((*receive)->settlings);

@@ -21,16 +21,16 @@ auto fields(Of<NewMessage> auto& m) {
 }
 auto fields(Of<SendMessages> auto& m) { return std::tie(m.queue, m.messages, m.create); }
 auto fields(Of<Settling> auto& m) { return std::tie(m.kind, m.id, m.receipt, m.ms, m.reason); }
-auto fields(Of<SettleMessages> auto& m) { return std::tie(m.queue, m.settlings, m.atomic, m.ticket); }
+auto fields(Of<SettleMessages> auto& m) { return std::tie(m.queue, m.settlings, m.atomic, m.ticket, m.subscription); }
 auto fields(Of<ReceiveMessages> auto& m) {
-  return std::tie(m.queue, m.max, m.wait, m.ttr_ms, m.ticket, m.turn, m.credit, m.settlings);
+  return std::tie(m.queue, m.max, m.wait, m.ttr_ms, m.ticket, m.turn, m.credit, m.settlings, m.subscription);
 }
-auto fields(Of<KickMessages> auto& m) { return std::tie(m.queue, m.state, m.max, m.to); }
+auto fields(Of<KickMessages> auto& m) { return std::tie(m.queue, m.state, m.max, m.to, m.subscription); }
 auto fields(Of<PurgeMessages> auto& m) { return std::tie(m.queue, m.state); }
 auto fields(Of<ReadQueue> auto& m) { return std::tie(m.name); }
 auto fields(Of<ListQueues> auto& m) { return std::tie(m.prefix, m.after, m.limit); }
-auto fields(Of<PeekMessages> auto& m) { return std::tie(m.queue, m.state, m.after, m.limit); }
-auto fields(Of<PeekMessage> auto& m) { return std::tie(m.queue, m.id); }
+auto fields(Of<PeekMessages> auto& m) { return std::tie(m.queue, m.state, m.after, m.limit, m.subscription); }
+auto fields(Of<PeekMessage> auto& m) { return std::tie(m.queue, m.id, m.subscription); }
 
 auto fields(Of<QueueMade> auto& m) { return std::tie(m.created); }
 auto fields(Of<QueueDeleted> auto&) { return std::tie(); }
@@ -42,7 +42,10 @@ auto fields(Of<QueuedMessage> auto& m) {
 }
 auto fields(Of<Settled::One> auto& m) { return std::tie(m.result, m.receipt, m.left_ms); }
 auto fields(Of<Settled> auto& m) { return std::tie(m.results, m.refused); }
-auto fields(Of<Received> auto& m) { return std::tie(m.queue, m.turn, m.messages, m.settled); }
+auto fields(Of<Received::Gap> auto& m) { return std::tie(m.after, m.last); }
+auto fields(Of<Received> auto& m) {
+  return std::tie(m.queue, m.turn, m.messages, m.settled, m.subscription, m.gap);
+}
 auto fields(Of<Peeked> auto& m) { return std::tie(m.messages, m.more, m.complete, m.last); }
 auto fields(Of<MessagesMoved> auto& m) { return std::tie(m.count); }
 auto fields(Of<MessagesPurged> auto& m) { return std::tie(m.count, m.more); }
@@ -58,7 +61,7 @@ inline constexpr uint8_t kLast<Settling::Kind> = static_cast<uint8_t>(Settling::
 template <>
 inline constexpr uint8_t kLast<SettleResult> = static_cast<uint8_t>(SettleResult::kStale);
 template <>
-inline constexpr uint8_t kLast<MessageState> = static_cast<uint8_t>(MessageState::kDead);
+inline constexpr uint8_t kLast<MessageState> = static_cast<uint8_t>(MessageState::kSettled);
 
 template <>
 inline constexpr size_t kSmallest<NewMessage> = 4 + 1 + 8 + 8 + 4 + 4 + 4;
@@ -104,12 +107,15 @@ inline void check_value(Decoder& decoder, const NewMessage& message) {
   check_text(decoder, "dedup name", message.dedup, limits::kDedupBytes);
   check_text(decoder, "type", message.type, limits::kTypeBytes);
 }
+inline void check_messages(Decoder& decoder, const std::vector<NewMessage>& messages) {
+  check_number(decoder, "a send", messages.size(), 1, limits::kMessagesAtOnce);
+  size_t bytes = 0;
+  for (const NewMessage& message : messages) bytes += bytes_of(message);
+  check_number(decoder, "messages", bytes, 0, limits::kWriteBytes);
+}
 inline void check_value(Decoder& decoder, const SendMessages& send) {
   check_queue(decoder, send.queue);
-  check_number(decoder, "a send", send.messages.size(), 1, limits::kMessagesAtOnce);
-  size_t bytes = 0;
-  for (const NewMessage& message : send.messages) bytes += bytes_of(message);
-  check_number(decoder, "messages", bytes, 0, limits::kWriteBytes);
+  check_messages(decoder, send.messages);
 }
 inline void check_value(Decoder& decoder, const Settling& settling) {
   if (settling.ms) check_number(decoder, "a delay", *settling.ms, 0, limits::kTtlMsMax);
@@ -117,11 +123,13 @@ inline void check_value(Decoder& decoder, const Settling& settling) {
 }
 inline void check_value(Decoder& decoder, const SettleMessages& settle) {
   check_queue(decoder, settle.queue);
+  check_text(decoder, "subscription's name", settle.subscription, limits::kQueueNameBytes);
   check_number(decoder, "a list of messages", settle.settlings.size(), settle.ticket == 0 ? 1 : 0,
                limits::kMessagesAtOnce);
 }
 inline void check_value(Decoder& decoder, const ReceiveMessages& receive) {
   check_queue(decoder, receive.queue);
+  check_text(decoder, "subscription's name", receive.subscription, limits::kQueueNameBytes);
   check_number(decoder, "a receive", receive.max, 1, limits::kMessagesAtOnce);
   check_number(decoder, "a list of messages", receive.settlings.size(), 0, limits::kMessagesAtOnce);
   if (receive.ttr_ms != 0)
@@ -130,6 +138,8 @@ inline void check_value(Decoder& decoder, const ReceiveMessages& receive) {
 }
 inline void check_value(Decoder& decoder, const KickMessages& kick) {
   check_queue(decoder, kick.queue);
+  check_text(decoder, "subscription's name", kick.subscription, limits::kQueueNameBytes);
+  if (!kick.subscription.empty() && !kick.to.empty()) decoder.fail("a kick out of a subscription");
   check_text(decoder, "queue's name", kick.to, limits::kQueueNameBytes);
   check_number(decoder, "a kick", kick.max, 1, limits::kKicked);
   const bool ready_here = kick.state == MessageState::kReady && kick.to.empty();
@@ -146,8 +156,12 @@ inline void check_value(Decoder& decoder, const ListQueues& list) {
 }
 inline void check_value(Decoder& decoder, const PeekMessages& peek) {
   check_queue(decoder, peek.queue);
+  check_text(decoder, "subscription's name", peek.subscription, limits::kQueueNameBytes);
   check_number(decoder, "a page", peek.limit, 1, limits::kListItemsMax);
 }
-inline void check_value(Decoder& decoder, const PeekMessage& peek) { check_queue(decoder, peek.queue); }
+inline void check_value(Decoder& decoder, const PeekMessage& peek) {
+  check_queue(decoder, peek.queue);
+  check_text(decoder, "subscription's name", peek.subscription, limits::kQueueNameBytes);
+}
 
 }  // namespace kvd

@@ -50,7 +50,33 @@ std::string text_of_info(const QueueInfo& info) {
                      info.delayed, info.in_flight, info.dead);
 }
 
+std::string text_of_place(const TopicPlace& place) {
+  switch (place.kind) {
+    case TopicPlace::Kind::kFirst:
+      return "first";
+    case TopicPlace::Kind::kNow:
+      return "now";
+    case TopicPlace::Kind::kId:
+      return to_text(place.id);
+    case TopicPlace::Kind::kTime:
+      return fmt::format("time={}ms", place.ms);
+  }
+  return "?";
+}
+
+std::string text_of_topic(const TopicInfo& info) {
+  return fmt::format("{} messages={}", quoted(info.name), info.messages);
+}
+std::string text_of_subscription(const SubscriptionInfo& info) {
+  return fmt::format("{} behind={} cursor={}", source_text(info.topic, info.name), info.behind,
+                     to_text(info.cursor));
+}
+
 }  // namespace
+
+std::string source_text(std::string_view queue, std::string_view subscription) {
+  return quoted(queue) + (subscription.empty() ? "" : "/" + quoted(subscription));
+}
 
 std::string QueueOperationText::operator()(const Box<MakeQueue>& m) const {
   return "MakeQueue " + quoted(m->name);
@@ -62,15 +88,15 @@ std::string QueueOperationText::operator()(const Box<SendMessages>& m) const {
   return "SendMessages " + quoted(m->queue) + " " + listed(m->messages, text_of_new);
 }
 std::string QueueOperationText::operator()(const Box<ReceiveMessages>& m) const {
-  return fmt::format("ReceiveMessages {} max={} wait={}ms{}", quoted(m->queue), m->max, to_ms(m->wait),
+  return fmt::format("ReceiveMessages {} max={} wait={}ms{}", source_text(m->queue, m->subscription), m->max, to_ms(m->wait),
                      m->settlings.empty() ? "" : " " + listed(m->settlings, text_of_settling));
 }
 std::string QueueOperationText::operator()(const Box<SettleMessages>& m) const {
-  return fmt::format("SettleMessages {} {}{}", quoted(m->queue), listed(m->settlings, text_of_settling),
+  return fmt::format("SettleMessages {} {}{}", source_text(m->queue, m->subscription), listed(m->settlings, text_of_settling),
                      m->atomic ? " atomic" : "");
 }
 std::string QueueOperationText::operator()(const KickMessages& m) const {
-  return fmt::format("KickMessages {} {} max={}{}", quoted(m.queue), message_state_name(m.state), m.max,
+  return fmt::format("KickMessages {} {} max={}{}", source_text(m.queue, m.subscription), message_state_name(m.state), m.max,
                      m.to.empty() ? "" : " to=" + quoted(m.to));
 }
 std::string QueueOperationText::operator()(const PurgeMessages& m) const {
@@ -81,11 +107,42 @@ std::string QueueOperationText::operator()(const ListQueues& m) const {
   return fmt::format("ListQueues prefix={} after={} limit={}", quoted(m.prefix), quoted(m.after), m.limit);
 }
 std::string QueueOperationText::operator()(const PeekMessages& m) const {
-  return fmt::format("PeekMessages {} {} after={} limit={}", quoted(m.queue), message_state_name(m.state),
+  return fmt::format("PeekMessages {} {} after={} limit={}", source_text(m.queue, m.subscription), message_state_name(m.state),
                      to_text(m.after), m.limit);
 }
 std::string QueueOperationText::operator()(const PeekMessage& m) const {
-  return fmt::format("PeekMessage {} {}", quoted(m.queue), to_text(m.id));
+  return fmt::format("PeekMessage {} {}", source_text(m.queue, m.subscription), to_text(m.id));
+}
+std::string QueueOperationText::operator()(const Box<MakeTopic>& m) const {
+  return "MakeTopic " + quoted(m->name);
+}
+std::string QueueOperationText::operator()(const DeleteTopic& m) const {
+  return "DeleteTopic " + quoted(m.name);
+}
+std::string QueueOperationText::operator()(const Box<PublishMessages>& m) const {
+  return "PublishMessages " + quoted(m->topic) + " " + listed(m->messages, text_of_new);
+}
+std::string QueueOperationText::operator()(const Box<MakeSubscription>& m) const {
+  return "MakeSubscription " + source_text(m->topic, m->name) + " from=" + text_of_place(m->from);
+}
+std::string QueueOperationText::operator()(const DeleteSubscription& m) const {
+  return "DeleteSubscription " + source_text(m.topic, m.name);
+}
+std::string QueueOperationText::operator()(const SeekSubscription& m) const {
+  return "SeekSubscription " + source_text(m.topic, m.name) + " to=" + text_of_place(m.to);
+}
+std::string QueueOperationText::operator()(const ReadTopic& m) const { return "ReadTopic " + quoted(m.name); }
+std::string QueueOperationText::operator()(const ListTopics& m) const {
+  return fmt::format("ListTopics prefix={} after={} limit={}", quoted(m.prefix), quoted(m.after), m.limit);
+}
+std::string QueueOperationText::operator()(const ReadSubscription& m) const {
+  return "ReadSubscription " + source_text(m.topic, m.name);
+}
+std::string QueueOperationText::operator()(const ListSubscriptions& m) const {
+  return fmt::format("ListSubscriptions {} after={} limit={}", quoted(m.topic), quoted(m.after), m.limit);
+}
+std::string QueueOperationText::operator()(const PageTopic& m) const {
+  return fmt::format("PageTopic {} after={} limit={}", quoted(m.topic), text_of_place(m.after), m.limit);
 }
 
 std::string QueueAnswerText::operator()(const QueueMade& m) const {
@@ -98,7 +155,8 @@ std::string QueueAnswerText::operator()(const Sent& m) const {
 }
 std::string QueueAnswerText::operator()(const Box<Received>& m) const {
   return "Received " + listed(m->messages, text_of_message) +
-         (m->settled.empty() ? "" : " settled=" + listed(m->settled, text_of_settled));
+         (m->settled.empty() ? "" : " settled=" + listed(m->settled, text_of_settled)) +
+         (m->gap ? fmt::format(" gap={}..{}", to_text(m->gap->after), to_text(m->gap->last)) : "");
 }
 std::string QueueAnswerText::operator()(const Settled& m) const {
   return (m.refused ? "Settled nothing " : "Settled ") + listed(m.results, text_of_settled);
@@ -117,6 +175,25 @@ std::string QueueAnswerText::operator()(const QueueList& m) const {
 }
 std::string QueueAnswerText::operator()(const Peeked& m) const {
   return fmt::format("Peeked {}{}", listed(m.messages, text_of_message), m.more ? " more" : "");
+}
+std::string QueueAnswerText::operator()(const TopicMade& m) const {
+  return m.created ? "TopicMade created" : "TopicMade";
+}
+std::string QueueAnswerText::operator()(const TopicDeleted&) const { return "TopicDeleted"; }
+std::string QueueAnswerText::operator()(const SubscriptionMoved& m) const {
+  return "SubscriptionMoved " + to_text(m.to);
+}
+std::string QueueAnswerText::operator()(const Box<TopicFound>& m) const {
+  return "TopicFound " + text_of_topic(m->topic);
+}
+std::string QueueAnswerText::operator()(const TopicList& m) const {
+  return fmt::format("TopicList {}{}", listed(m.topics, text_of_topic), m.more ? " more" : "");
+}
+std::string QueueAnswerText::operator()(const Box<SubscriptionFound>& m) const {
+  return "SubscriptionFound " + text_of_subscription(m->subscription);
+}
+std::string QueueAnswerText::operator()(const SubscriptionList& m) const {
+  return fmt::format("SubscriptionList {}{}", listed(m.subscriptions, text_of_subscription), m.more ? " more" : "");
 }
 
 }  // namespace kvd

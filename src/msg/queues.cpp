@@ -10,7 +10,7 @@
 namespace kvd {
 namespace {
 
-constexpr std::array<const char*, 4> kMessageStates = {"ready", "delayed", "in_flight", "dead"};
+constexpr std::array<const char*, 5> kMessageStates = {"ready", "delayed", "in_flight", "dead", "settled"};
 
 // Digits alone, and all of them.
 template <class Number>
@@ -39,8 +39,8 @@ const char* message_state_name(MessageState state) { return kMessageStates.at(st
 
 std::optional<MessageState> message_state(std::string_view name) {
   const auto* const found = std::find(kMessageStates.begin(), kMessageStates.end(), name);
-  if (found == kMessageStates.end()) return std::nullopt;
-  return static_cast<MessageState>(found - kMessageStates.begin());
+  const auto state = static_cast<MessageState>(found - kMessageStates.begin());
+  return found == kMessageStates.end() || state == MessageState::kSettled ? std::nullopt : std::optional(state);
 }
 
 size_t bytes_of(const NewMessage& message) {

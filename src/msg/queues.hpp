@@ -90,6 +90,7 @@ struct SettleMessages {
   std::vector<Settling> settlings;  // 1 to limits::kMessagesAtOnce; each for itself ...
   bool atomic = false;              // ... or all or none
   uint64_t ticket = 0;  // not 0: and whatever is in flight under it is refused, since who had it has gone
+  std::string subscription = {};  // as of a receive
 };
 inline constexpr int kSendingBits = 16;
 // Granted to who asks: the first ones that are ready. Where none is, the call waits for them at the leader.
@@ -104,10 +105,17 @@ struct ReceiveMessages {
   uint64_t turn = 0;
   uint32_t credit = 0;              // no more than so many in flight under the ticket; 0: no bound
   std::vector<Settling> settlings;  // of the same queue, done before
+  std::string subscription = {};    // not empty: of the topic `queue` (topics.hpp), and granted are its messages
 };
-enum class MessageState : uint8_t { kReady, kDelayed, kInFlight, kDead };
+enum class MessageState : uint8_t {
+  kReady,
+  kDelayed,
+  kInFlight,
+  kDead,
+  kSettled,  // of a subscription, while one before it is not
+};
 const char* message_state_name(MessageState state);
-std::optional<MessageState> message_state(std::string_view name);
+std::optional<MessageState> message_state(std::string_view name);  // but for the last one
 
 // Those that are dead, or delayed, the oldest first, are ready again, and none of their deliveries counts.
 struct KickMessages {
@@ -115,6 +123,7 @@ struct KickMessages {
   MessageState state = MessageState::kDead;  // or kDelayed; kReady, if they go to another queue
   uint32_t max = limits::kKicked;            // 1 to limits::kKicked
   std::string to;                            // another queue that they go to; empty: they stay
+  std::string subscription = {};             // as of a receive; `to` is empty
 };
 struct PurgeMessages {
   std::string queue;
@@ -138,10 +147,12 @@ struct PeekMessages {  // in the order of their ids; nothing is granted
   MessageState state = MessageState::kReady;
   MessageId after;
   uint32_t limit = 0;  // 1 to limits::kListItemsMax, and limits::kReceivedBytes or one
+  std::string subscription = {};  // as of a receive
 };
 struct PeekMessage {
   std::string queue;
   MessageId id;
+  std::string subscription = {};  // as of a receive
 };
 
 // ---- answers ----
@@ -195,6 +206,12 @@ struct Received {
   uint64_t turn = 0;  // of the call that this answers, and of its sending
   std::vector<QueuedMessage> messages;
   std::vector<Settled::One> settled;
+  std::string subscription = {};
+  struct Gap {  // of a subscription: something behind `after`, up to `last`, went before it was settled
+    MessageId after;
+    MessageId last;
+  };
+  std::optional<Gap> gap = {};
 };
 struct Peeked {
   std::vector<QueuedMessage> messages;

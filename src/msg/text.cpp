@@ -115,7 +115,8 @@ std::string text_of(const Condition& condition) {
 std::string text_of(const TxnCondition& condition) {
   if (condition.of == TxnCondition::Of::kLease) return fmt::format("lease {}", condition.number);
   if (condition.of == TxnCondition::Of::kReceipt)
-    return fmt::format("{} {} receipt={}", quoted(condition.key), to_text(condition.message),
+    return fmt::format("{} {} receipt={}", source_text(condition.key, condition.subscription),
+                       to_text(condition.message),
                        condition.number);
   const char* const of[] = {"exists", "revision", "version", "value"};
   const char* const is[] = {"=", "!=", "<", ">"};
@@ -139,10 +140,12 @@ std::string text_of(const TxnOp& op) {
     case TxnOp::Kind::kTouch:
       return quoted(op.key) + text_of(op.term);
     case TxnOp::Kind::kAck:
-      return fmt::format("{} ack {} receipt={}", quoted(op.key), to_text(op.settling->id),
+      return fmt::format("{} ack {} receipt={}", source_text(op.key, op.subscription), to_text(op.settling->id),
                          op.settling->receipt);
     case TxnOp::Kind::kSend:
       return fmt::format("{} send {}", quoted(op.key), size_of(op.message->body));
+    case TxnOp::Kind::kPublish:
+      return fmt::format("{} publish {}", quoted(op.key), size_of(op.message->body));
   }
   return "?";
 }
@@ -214,6 +217,8 @@ const char* error_name(ErrorCode code) {
       return "queue_cycle";
     case ErrorCode::kStale:
       return "stale";
+    case ErrorCode::kNoTopic:
+      return "no_topic";
   }
   return "?";
 }

@@ -13,6 +13,7 @@
 #include "msg/codec.hpp"
 #include "msg/limits.hpp"
 #include "msg/queue_fields.hpp"
+#include "msg/topic_fields.hpp"
 
 namespace kvd {
 namespace {
@@ -47,9 +48,9 @@ auto fields(Of<DeleteKey> auto& m) { return std::tie(m.key, m.condition); }
 auto fields(Of<DeletePrefix> auto& m) { return std::tie(m.prefix, m.limit); }
 auto fields(Of<BatchOp> auto& m) { return std::tie(m.key, m.value, m.term); }
 auto fields(Of<WriteBatch> auto& m) { return std::tie(m.ops, m.if_empty, m.fences); }
-auto fields(Of<TxnCondition> auto& m) { return std::tie(m.key, m.of, m.is, m.number, m.value, m.message); }
+auto fields(Of<TxnCondition> auto& m) { return std::tie(m.key, m.of, m.is, m.number, m.value, m.message, m.subscription); }
 auto fields(Of<TxnOp> auto& m) {
-  return std::tie(m.kind, m.key, m.value, m.by, m.term, m.settling, m.message);
+  return std::tie(m.kind, m.key, m.value, m.by, m.term, m.settling, m.message, m.subscription);
 }
 auto fields(Of<Transaction> auto& m) { return std::tie(m.conditions, m.then_ops, m.else_ops); }
 auto fields(Of<AddNumber> auto& m) { return std::tie(m.key, m.by, m.condition); }
@@ -144,7 +145,7 @@ auto fields(Of<ServiceForwardResult> auto& m) { return std::tie(m.request, m.ans
 auto fields(Of<ServiceForwardCancelled> auto& m) { return std::tie(m.request); }
 
 template <>
-constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kStale);
+constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kNoTopic);
 template <>
 constexpr uint8_t kLast<Outcome> = static_cast<uint8_t>(Outcome::kUnknown);
 
@@ -153,7 +154,7 @@ constexpr uint8_t kLast<TxnCondition::Of> = static_cast<uint8_t>(TxnCondition::O
 template <>
 constexpr uint8_t kLast<TxnCondition::Is> = static_cast<uint8_t>(TxnCondition::Is::kGreater);
 template <>
-constexpr uint8_t kLast<TxnOp::Kind> = static_cast<uint8_t>(TxnOp::Kind::kSend);
+constexpr uint8_t kLast<TxnOp::Kind> = static_cast<uint8_t>(TxnOp::Kind::kPublish);
 template <>
 constexpr uint8_t kLast<Term::Kind> = static_cast<uint8_t>(Term::Kind::kLease);
 
@@ -171,9 +172,9 @@ constexpr size_t kSmallest<Value> = 1;
 template <>
 constexpr size_t kSmallest<Document::Member> = 4 + 1;
 template <>
-constexpr size_t kSmallest<TxnCondition> = 4 + 1 + 1 + 8 + 4 + 8 + 2;
+constexpr size_t kSmallest<TxnCondition> = 4 + 1 + 1 + 8 + 4 + 8 + 2 + 4;
 template <>
-constexpr size_t kSmallest<TxnOp> = 1 + 4 + 4 + 8 + 1 + 8 + 1 + 1;
+constexpr size_t kSmallest<TxnOp> = 1 + 4 + 4 + 8 + 1 + 8 + 1 + 1 + 4;
 template <>
 constexpr size_t kSmallest<std::optional<uint64_t>> = 1;
 template <>
@@ -248,7 +249,8 @@ inline void check_value(Decoder& decoder, const TxnCondition& condition) {
 inline void check_value(Decoder& decoder, const TxnOp& op) {
   check_key(decoder, op.key);
   const bool acks = op.kind == TxnOp::Kind::kAck;
-  const bool sends = op.kind == TxnOp::Kind::kSend;
+  const bool sends = op.kind == TxnOp::Kind::kSend || op.kind == TxnOp::Kind::kPublish;
+  check_text(decoder, "subscription's name", op.subscription, acks ? limits::kQueueNameBytes : 0);
   if ((acks || sends) && op.key.size() > limits::kQueueNameBytes)
     decoder.fail(fmt::format("the name of a queue of {} bytes", op.key.size()));
   if (bool(op.settling) != acks || bool(op.message) != sends ||

@@ -29,6 +29,28 @@ bool MessageDraft::changed(const std::string& key) const {
   return effects_.contains({Space::kMessages, key}) || effects_.contains({Space::kDeliveries, key});
 }
 
+const Record* MessageDraft::message(const QueueView& queue, const std::string& key) const {
+  if (!queue.is_subscription()) return find(key, Space::kMessages);
+  return find(message_key(queue.topic, message_key_of(key).id), Space::kMessages);
+}
+
+StoredPlace MessageDraft::place(const QueueView& view) const {
+  return place_of(find(place_key(view.number), Space::kQueues));
+}
+
+void MessageDraft::set_place(const QueueView& view, const StoredPlace& place) {
+  set(place_record(view.number, place, find(place_key(view.number), Space::kQueues), view_.next));
+}
+
+uint64_t MessageDraft::next_ordinal(uint64_t number, const QueueView* before) {
+  const auto [it, first] = ordinals_.try_emplace(number);
+  if (first && before != nullptr && !before->ready.empty()) {
+    const std::string last = message_key(number, std::prev(before->ready.end())->id());
+    it->second = message_of(*view_.latest(last, Space::kMessages)).ordinal;
+  }
+  return ++it->second;
+}
+
 void MessageDraft::set(Record effect) {
   std::pair place(effect.space(), std::string(effect.key()));
   effects_.insert_or_assign(std::move(place), std::move(effect));
@@ -84,6 +106,33 @@ void MessageDraft::forget(const std::string& key) {
   erase(key, Space::kDeliveries);
 }
 
+void MessageDraft::settled(const QueueView& queue, const std::string& key) {
+  if (!queue.is_subscription()) return forget(key);
+  if (message_key_of(key).id <= place(queue).id) return erase(key, Space::kDeliveries);  // it was dead
+  const Record* known = find(key, Space::kDeliveries);
+  StoredDelivery delivery;
+  delivery.state = MessageState::kSettled;
+  set(delivery_record(key, delivery, known, view_.next));
+  move_on(queue);
+}
+
+// A subscription's place is behind all that are settled, or dead, one after the other: of these nothing is kept.
+void MessageDraft::move_on(const QueueView& subscription) {
+  const QueueView* topic = queues().topic_of(subscription);
+  if (topic == nullptr) return;
+  StoredPlace at = place(subscription);
+  const MessageId before = at.id;
+  for (auto it = topic->ready.upper_bound({0, at.id}); it != topic->ready.end(); ++it) {
+    const std::string key = message_key(subscription.number, it->id());
+    const std::optional<StoredDelivery> delivery = delivery_of(find(key, Space::kDeliveries));
+    const bool is_settled = delivery && delivery->state == MessageState::kSettled;
+    if (!is_settled && (!delivery || delivery->state != MessageState::kDead)) break;
+    if (is_settled) erase(key, Space::kDeliveries);
+    at.id = it->id();
+  }
+  if (at.id != before) set_place(subscription, at);
+}
+
 bool MessageDraft::discard(const std::string& key) {
   if (discarded_ == limits::kPurged) return false;
   if (find(key, Space::kMessages) != nullptr) ++discarded_;
@@ -106,14 +155,16 @@ bool MessageDraft::move(const QueueView& from, const QueueView& to, const std::s
   if (!id) return false;
   StoredMessage moved = as;
   moved.deadline = to.config.max_age_ms == 0 ? 0 : view_.clock + to.config.max_age_ms;
+  moved.ordinal = 0;
+  if (from.is_subscription()) moved.priority = NewMessage().priority;
   put(to.number, *id, moved);
-  forget(key);
+  settled(from, key);
   return true;
 }
 
 // Both or neither: the copy that is read there and the end of the one here are one entry's.
 void MessageDraft::bury(const QueueView& queue, const std::string& key, std::string reason) {
-  const Record message = *find(key, Space::kMessages);  // kept while it is replaced
+  const Record message = *this->message(queue, key);  // kept while it is replaced
   const Record* known = find(key, Space::kDeliveries);
   StoredDelivery delivery = delivery_of(known).value_or(StoredDelivery());
   const QueueView* target = queues().find(queue.config.dead_letter);
@@ -132,15 +183,18 @@ void MessageDraft::bury(const QueueView& queue, const std::string& key, std::str
   delivery.due = 0;
   delivery.reason = std::move(reason);
   set(delivery_record(key, delivery, known, view_.next));
+  if (queue.is_subscription()) move_on(queue);
 }
 
 // ---- settling ----
 
 Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling& settling) {
   const std::string key = message_key(queue.number, settling.id);
-  if (draft.find(key, Space::kMessages) == nullptr) return {SettleResult::kGone};
+  if (draft.message(queue, key) == nullptr) return {SettleResult::kGone};
   const Record* known = draft.find(key, Space::kDeliveries);
   StoredDelivery delivery = delivery_of(known).value_or(StoredDelivery());
+  const bool behind = known == nullptr && queue.is_subscription() && settling.id <= draft.place(queue).id;
+  if (behind || delivery.state == MessageState::kSettled) return {SettleResult::kGone};
   const bool newest = delivery.receipt == settling.receipt || mutated(Mutation::kReceiptIgnored);
   if (!newest || delivery.state != MessageState::kInFlight)
     return {SettleResult::kStale, delivery.receipt > settling.receipt ? delivery.receipt : 0};
@@ -152,7 +206,7 @@ Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling&
   };
   switch (settling.kind) {
     case Settling::Kind::kAck:
-      draft.forget(key);
+      draft.settled(queue, key);
       break;
     case Settling::Kind::kNack: {
       const bool last = queue.config.max_deliveries != 0 && delivery.attempts >= queue.config.max_deliveries;
@@ -166,7 +220,7 @@ Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling&
       break;
     }
     case Settling::Kind::kRelease:
-      if (--delivery.attempts == 0) {
+      if (--delivery.attempts == 0 && !queue.is_subscription()) {
         draft.erase(key, Space::kDeliveries);
       } else {
         leave(MessageState::kReady, 0);
@@ -184,13 +238,12 @@ Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling&
   return {};
 }
 
-bool is_granted(const WriteView& view, const std::string& queue, const MessageId& id, uint64_t receipt) {
-  const QueueView* found = view.store.queues().find(queue);
-  if (found == nullptr) return false;
-  const std::string key = message_key(found->number, id);
-  const auto delivery = delivery_of(view.latest(key, Space::kDeliveries));
+bool is_granted(const WriteView& view, const QueueView& queue, const MessageId& id, uint64_t receipt) {
+  const MessageDraft draft(view);
+  const std::string key = message_key(queue.number, id);
+  const auto delivery = delivery_of(draft.find(key, Space::kDeliveries));
   return delivery && delivery->state == MessageState::kInFlight && delivery->receipt == receipt &&
-         view.latest(key, Space::kMessages) != nullptr;
+         draft.message(queue, key) != nullptr;
 }
 
 // ---- what clients see ----

@@ -25,6 +25,9 @@ class MessageDraft {
   // As this write leaves it so far. Null: there is none. Valid until it is written again.
   const Record* find(const std::string& key, Space space) const;
   bool changed(const std::string& key) const;  // the message, or its delivery
+  // What the delivery with this key is of: a message of the queue, or of the subscription's topic.
+  const Record* message(const QueueView& queue, const std::string& key) const;
+  StoredPlace place(const QueueView& view) const;  // as this write leaves it so far
   void set(Record effect);
   void erase(const std::string& key, Space space);  // if it is there
   // In the order of spaces and keys.
@@ -49,13 +52,21 @@ class MessageDraft {
   // It goes to another queue, as new. False: it is the same queue, or there is no room for it, there or in this write.
   bool move(const QueueView& from, const QueueView& to, const std::string& key, const StoredMessage& as);
   void forget(const std::string& key);  // it is deleted, if it is there
+  // Nobody of the queue or subscription needs it any more.
+  void settled(const QueueView& queue, const std::string& key);
+  void set_place(const QueueView& view, const StoredPlace& place);
+  // Of the next message of the topic with this number; `before`: its view; null: this write makes it.
+  uint64_t next_ordinal(uint64_t number, const QueueView* before);
   // It is deleted to make room. False: this write has deleted as many as one may.
   bool discard(const std::string& key);
 
  private:
+  void move_on(const QueueView& subscription);
+
   const WriteView& view_;
   std::map<std::pair<Space, std::string>, Record> effects_;
   std::map<uint64_t, Sum> changes_;  // of the sums, modulo 2^64, by number
+  std::map<uint64_t, uint64_t> ordinals_;  // of the last message of each topic
   size_t made_ = 0;
   size_t discarded_ = 0;
   size_t bytes_ = 0;
@@ -64,8 +75,10 @@ class MessageDraft {
 Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling& settling);
 // To a queue that is made where there is none. Why a message cannot be sent, else its id, or that of the one before it.
 Result<OpSent, Failed> send(MessageDraft& draft, const std::string& queue, const NewMessage& message);
-// By this receipt the message may be settled.
-bool is_granted(const WriteView& view, const std::string& queue, const MessageId& id, uint64_t receipt);
+// The same to a topic: see core/topics/publishing.cpp.
+Result<OpSent, Failed> publish(MessageDraft& draft, const std::string& topic, const NewMessage& message);
+// By this receipt the message may be settled. Of a queue, or of a subscription.
+bool is_granted(const WriteView& view, const QueueView& queue, const MessageId& id, uint64_t receipt);
 QueuedMessage message_for_client(const MessageId& id, const Record& message, const StoredDelivery& delivery,
                                  uint64_t clock);
 // Another message, or so many bytes more, is more than the queue may have.

@@ -22,7 +22,7 @@ Failed refused_call(ErrorCode code, std::string why) {
 // What is dead goes from queue to queue, and must not come back to this one.
 bool comes_back(const QueueViews& queues, std::string_view name, std::string_view dead_letter) {
   size_t steps = 0;
-  while (!dead_letter.empty() && steps++ <= queues.queues()) {
+  while (!dead_letter.empty() && steps++ <= queues.count(QueueView::Kind::kQueue)) {
     if (dead_letter == name) return true;
     const QueueView* next = queues.find(dead_letter);
     if (next == nullptr) return false;
@@ -76,7 +76,7 @@ Evaluation QueuesSpace::effects_of(Box<MakeQueue>& make, const WriteView& view) 
     return refused_call(ErrorCode::kQueueCycle,
                         "dead letters would come back to this queue, by way of " + make->config.dead_letter);
   }
-  if (queue == nullptr && queues.queues() >= limits::kQueues)
+  if (queue == nullptr && queues.sources() >= limits::kQueues)
     return refused_call(ErrorCode::kQueueFull,
                         "there are " + std::to_string(limits::kQueues) + " queues already");
   if (queue != nullptr && queue->messages != 0 && queue->config.fifo != make->config.fifo)

@@ -19,7 +19,7 @@ void insert_or_erase(auto& set, const auto& item, bool add) {
 }  // namespace
 
 void QueuesSpace::count(const Record& item, bool add) {
-  if (!names_queue(item.key())) insert_or_erase(emptied, emptied_number(item.key()), add);
+  if (is_emptied(item.key())) insert_or_erase(emptied, emptied_number(item.key()), add);
 }
 
 void MessagesSpace::count(const Record& item, bool add) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <absl/container/btree_set.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -49,10 +50,12 @@ struct MessagesSpace {
 struct DeliveriesSpace {
   static constexpr Space kSpace = Space::kDeliveries;
   struct Standing {
-    std::array<absl::btree_set<MessageId>, 4> in;               // by MessageState
+    std::array<absl::btree_set<MessageId>, 5> in;               // by MessageState
     absl::btree_set<std::pair<uint64_t, MessageId>> in_flight;  // by when that ends
     absl::btree_set<std::pair<uint64_t, MessageId>> delayed;
-    bool empty() const { return in[0].empty() && in[1].empty() && in[2].empty() && in[3].empty(); }
+    bool empty() const {
+      return std::all_of(in.begin(), in.end(), [](const auto& ids) { return ids.empty(); });
+    }
   };
   void count(const Record& item, bool add);
   bool free_some();

@@ -12,14 +12,25 @@ namespace {
 
 constexpr size_t kFreedAtOnce = 1024;
 
-// Whose lane a message is in; none: it goes its own way.
-std::optional<std::string_view> lane_of(const QueueView& queue, std::string_view group) {
-  if (mutated(Mutation::kLaneLoose)) return std::nullopt;
-  if (queue.config.fifo) return std::string_view();
-  return group.empty() ? std::nullopt : std::optional(group);
+// What the record of a name says of its number; 0: nothing, it is damaged.
+uint64_t number_in(const Record& record) {
+  if (names_queue(record.key())) return queue_of(&record).value_or(StoredQueue()).number;
+  if (names_topic(record.key())) return topic_of(&record).value_or(StoredTopic()).number;
+  return subscription_of(&record).value_or(StoredSubscription()).number;
+}
+
+bool names_any(std::string_view key) {
+  return names_queue(key) || names_topic(key) || names_subscription(key);
 }
 
 }  // namespace
+
+std::optional<std::string_view> QueueView::lane_of(std::string_view group) const {
+  if (mutated(Mutation::kLaneLoose) || kind == Kind::kTopic) return std::nullopt;
+  if (kind == Kind::kQueue && config.fifo) return std::string_view();
+  if (kind == Kind::kSubscription && !ordered) return std::nullopt;
+  return group.empty() ? std::nullopt : std::optional(group);
+}
 
 uint32_t QueueView::granted_to(uint64_t ticket) const {
   uint32_t count = 0;
@@ -37,36 +48,124 @@ QueueView& QueueViews::at(uint64_t number) {
   return queue;
 }
 
+void QueueViews::configure(QueueView& view, const Record& record) {
+  if (std::optional<StoredQueue> queue = names_queue(record.key()) ? queue_of(&record) : std::nullopt) {
+    view.kind = QueueView::Kind::kQueue;
+    view.name = record.key().substr(1);
+    view.config = std::move(queue->config);
+  } else if (std::optional<StoredTopic> topic = names_topic(record.key()) ? topic_of(&record) : std::nullopt) {
+    const TopicConfig& config = topic->config;
+    view.kind = QueueView::Kind::kTopic;
+    view.name = record.key().substr(1);
+    view.config = QueueConfig();
+    view.config.dedup_window_ms = config.dedup_window_ms;
+    view.config.max_messages = config.max_messages;
+    view.config.max_bytes = config.max_bytes;
+    view.config.max_age_ms = config.max_age_ms;
+    view.config.discard_old = config.discard_old;
+  } else if (std::optional<StoredSubscription> subscription = subscription_of(&record)) {
+    SubscriptionConfig& config = subscription->config;
+    const auto [topic_name, name] = subscription_names(record.key());
+    view.kind = QueueView::Kind::kSubscription;
+    view.name = topic_name;
+    view.subscription = name;
+    view.topic = subscription->topic;
+    view.ordered = config.ordered;
+    view.expires_ms = config.expires_ms;
+    view.config = QueueConfig();
+    view.config.ttr_ms = config.ttr_ms;
+    view.config.max_deliveries = config.max_deliveries;
+    view.config.backoff_ms = std::move(config.backoff_ms);
+    view.config.dead_letter = std::move(config.dead_letter);
+    view.config.max_in_flight = config.max_in_flight;
+  }
+}
+
 void QueueViews::add_queue(const Record& record) {
-  if (!names_queue(record.key())) return;
-  std::optional<StoredQueue> stored = queue_of(&record);
-  if (!stored) return;
-  QueueView& queue = at(stored->number);
-  queue.made = record.created().value;
-  queue.named = true;
-  queue.name = record.key().substr(1);
-  queue.config = std::move(stored->config);
-  by_name_[queue.name] = queue.number;
-  if (note_woken_) woken_.insert(queue.name);
-  note_time(queue);
+  if (is_place(record.key())) return set_place(record, true);
+  const uint64_t number = names_any(record.key()) ? number_in(record) : 0;
+  if (number == 0) return;
+  QueueView& view = at(number);
+  view.made = record.created().value;
+  view.named = true;
+  configure(view, record);
+  by_name_[std::string(record.key())] = number;
+  ++counts_[static_cast<size_t>(view.kind)];
+  if (view.is_subscription()) at(view.topic).subscriptions.insert(number);
+  set_expiry(view, true);
+  if (note_woken_) woken_.insert(view.name);
+  note_time(view);
 }
 
 void QueueViews::remove_queue(const Record& record) {
-  if (!names_queue(record.key())) return;
-  const auto named = by_name_.find(record.key().substr(1));
+  if (is_place(record.key())) return set_place(record, false);
+  const auto named = by_name_.find(record.key());
   if (named == by_name_.end()) return;
   const auto it = views_.find(named->second);
   by_name_.erase(named);
-  QueueView& queue = it->second;
-  queue.named = false;
-  if (note_woken_) woken_.insert(queue.name);
-  note_time(queue);
-  if (queue.messages == 0) views_.erase(it);
+  QueueView& view = it->second;
+  --counts_[static_cast<size_t>(view.kind)];
+  set_expiry(view, false);
+  view.named = false;
+  if (note_woken_) woken_.insert(view.name);
+  note_time(view);
+  if (const auto topic = views_.find(view.topic); view.is_subscription() && topic != views_.end()) {
+    topic->second.subscriptions.erase(view.number);
+    forget_empty(topic);
+  }
+  forget_empty(it);
 }
 
-const QueueView* QueueViews::find(std::string_view name) const {
-  const auto it = by_name_.find(name);
+// Nothing bears its number any more.
+void QueueViews::forget_empty(std::map<uint64_t, QueueView>::iterator it) {
+  const QueueView& view = it->second;
+  const bool empty = view.messages == 0 && view.subscriptions.empty() && view.place == StoredPlace();
+  if (empty && !view.named) views_.erase(it);
+}
+
+const QueueView* QueueViews::find_named(std::string_view key) const {
+  const auto it = by_name_.find(key);
   return it == by_name_.end() ? nullptr : &views_.at(it->second);
+}
+
+const QueueView* QueueViews::topic_of(const QueueView& subscription) const {
+  const auto it = views_.find(subscription.topic);
+  return it == views_.end() || !it->second.named ? nullptr : &it->second;
+}
+
+bool QueueViews::may_grant(const QueueView& queue) const {
+  if (queue.full_of_grants()) return false;
+  if (!queue.ready.empty() || !queue.is_subscription()) return !queue.ready.empty();
+  const QueueView* topic = topic_of(queue);
+  if (topic == nullptr || topic->ready.empty()) return false;
+  const bool gap = topic->place.id > queue.place.id;
+  const bool room = queue.window.size() < queue.config.max_in_flight;
+  return gap || (room && std::prev(topic->ready.end())->id() > queue.next());
+}
+
+// ---- places of subscriptions and topics ----
+
+void QueueViews::set_place(const Record& record, bool add) {
+  const auto it = views_.find(place_number(record.key()));
+  if (it == views_.end()) return;
+  QueueView& view = it->second;
+  set_expiry(view, false);
+  view.place = add ? place_of(&record) : StoredPlace();
+  set_expiry(view, true);
+  if (note_woken_ && view.named) woken_.insert(view.name);
+  note_time(view);
+  forget_empty(it);
+}
+
+// When it was used so long ago that it is to go: kept as an age.
+void QueueViews::set_expiry(QueueView& view, bool add) {
+  if (!view.is_subscription() || view.expires_ms == 0 || !view.named) return;
+  const std::pair end(view.place.used_ms + view.expires_ms, MessageId());
+  if (add) {
+    view.ages.insert(end);
+  } else {
+    view.ages.erase(end);
+  }
 }
 
 // ---- messages ----
@@ -80,14 +179,19 @@ void QueueViews::remove(std::string_view key, const Record* message, const Recor
 }
 
 void QueueViews::change(std::string_view key, const Record* message, const Record* delivery, bool add) {
-  if (message == nullptr) return;
   const auto [number, id] = message_key_of(key);
+  if (message == nullptr) {
+    const auto known = views_.find(number);
+    const bool of_subscription = known != views_.end() && known->second.is_subscription();
+    if (delivery != nullptr && of_subscription) change_subscription(known->second, id, delivery, add);
+    return;
+  }
   const StoredMessage sent = message_of(*message);
   const StoredDelivery became = delivery_of(delivery).value_or(StoredDelivery());
   QueueView& queue = at(number);
   queue.messages += add ? 1 : -1;
   queue.bytes += add ? sent.body.size() : -sent.body.size();
-  const std::optional<std::string_view> lane = lane_of(queue, sent.group);
+  const std::optional<std::string_view> lane = queue.lane_of(sent.group);
   const bool has_time = became.state == MessageState::kInFlight || became.state == MessageState::kDelayed;
   if (has_time && lane && add) queue.groups[id] = *lane;
   if (has_time) {
@@ -108,7 +212,36 @@ void QueueViews::change(std::string_view key, const Record* message, const Recor
     }
   }
   note_time(queue);
-  if (queue.messages == 0 && !queue.named) views_.erase(number);
+  forget_empty(views_.find(number));
+}
+
+// By its delivery alone: the message itself is the topic's, and may be gone.
+void QueueViews::change_subscription(QueueView& view, const MessageId& id, const Record* record, bool add) {
+  const StoredDelivery delivery = delivery_of(record).value_or(StoredDelivery());
+  const bool is_dead = delivery.state == MessageState::kDead;
+  auto& ids = is_dead ? view.dead : view.window;
+  if (add) {
+    ids.insert(id);
+  } else {
+    ids.erase(id);
+  }
+  view.messages += add ? 1 : -1;
+  const std::optional<std::string_view> lane = view.lane_of(delivery.group);
+  const bool in_flight = delivery.state == MessageState::kInFlight;
+  const bool has_time = in_flight || delivery.state == MessageState::kDelayed;
+  if (has_time && lane && add) view.groups[id] = *lane;
+  if (has_time) place_due(view, {delivery.due, id, delivery.attempts, 0, in_flight, delivery.ticket, delivery.turn}, add);
+  if (has_time && lane && !add) view.groups.erase(id);
+  if (!is_dead && delivery.state != MessageState::kSettled) {
+    if (lane) {
+      place_in_lane(view, *lane, id, {delivery.state, false, 0}, add);
+    } else if (!has_time) {
+      place(view, {0, id}, add);
+    }
+  }
+  if (note_woken_ && view.named && !add) woken_.insert(view.name);  // the window may have room
+  note_time(view);
+  forget_empty(views_.find(view.number));
 }
 
 void QueueViews::place(QueueView& queue, const ReadyPlace& place, bool add) {
@@ -250,15 +383,15 @@ bool QueueViews::equals(const QueueViews& other) const {
   QueueViews b = other;
   a.unripen(0);
   b.unripen(0);
-  if (a.by_name_ != b.by_name_ || a.views_.size() != b.views_.size()) return false;
-  return std::equal(a.views_.begin(), a.views_.end(), b.views_.begin(), [](const auto& x, const auto& y) {
-    const QueueView& p = x.second;
-    const QueueView& q = y.second;
-    if (x.first != y.first || p.named != q.named || p.messages != q.messages || p.bytes != q.bytes)
-      return false;
-    if (!p.named) return true;  // nobody finds what is left there
-    return p.made == q.made && p.config == q.config && p.ready == q.ready && p.due == q.due &&
-           p.tickets == q.tickets && p.ages == q.ages && p.lanes == q.lanes && p.grouped == q.grouped;
+  if (a.by_name_ != b.by_name_ || a.counts_ != b.counts_) return false;
+  // What has no name any more nobody finds.
+  return std::all_of(a.by_name_.begin(), a.by_name_.end(), [&](const auto& named) {
+    const QueueView& p = a.views_.at(named.second);
+    const QueueView& q = b.views_.at(named.second);
+    return p.kind == q.kind && p.messages == q.messages && p.bytes == q.bytes && p.made == q.made &&
+           p.config == q.config && p.ready == q.ready && p.due == q.due && p.tickets == q.tickets &&
+           p.ages == q.ages && p.lanes == q.lanes && p.grouped == q.grouped && p.place == q.place &&
+           p.subscriptions == q.subscriptions && p.topic == q.topic && p.window == q.window && p.dead == q.dead;
   });
 }
 

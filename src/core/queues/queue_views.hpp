@@ -6,6 +6,10 @@
 // one. So a takeover costs what the end of the log holds, and not what the queues hold. Views answer nobody: what a
 // leader says of a message it says in the answer to a write, once that is committed (rule 8).
 //
+// A topic has a view, too: what is ready in it is all that there is, in its order. So has a subscription: of the messages
+// in its window, those that it was granted, or that were passed over, each with a delivery of its own. What is behind
+// the window nobody has counted.
+//
 // Time: who is in flight or delayed becomes ready when the log's clock has reached its due time. That is written
 // nowhere; ripen() does it here, and a leader whose clock says less than what this server has heard before takes it
 // back (unripen()).
@@ -13,6 +17,8 @@
 #include <absl/container/btree_map.h>
 #include <absl/container/btree_set.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -77,11 +83,25 @@ struct Lane {
 };
 
 struct QueueView {
+  enum class Kind : uint8_t { kQueue, kTopic, kSubscription };
+  Kind kind = Kind::kQueue;
   uint64_t number = 0;
   uint64_t made = 0;   // the revision of its making
   bool named = false;  // false: deleted, or emptied, and what bears its number is about to go
-  std::string name;
-  QueueConfig config;
+  std::string name;    // of a subscription its topic's
+  QueueConfig config;  // of a topic and a subscription, what there is of it
+
+  // Of a topic.
+  std::set<uint64_t> subscriptions;  // their numbers
+  // Of a subscription.
+  std::string subscription;  // its own name
+  uint64_t topic = 0;        // its number
+  bool ordered = false;
+  uint64_t expires_ms = 0;
+  absl::btree_set<MessageId> window;  // with a delivery, but for those that are dead
+  absl::btree_set<MessageId> dead;
+  // Of both.
+  StoredPlace place;
 
   absl::btree_set<ReadyPlace> ready;
   absl::btree_set<DueMessage> due;    // in flight and delayed
@@ -98,6 +118,11 @@ struct QueueView {
   std::optional<uint64_t> time;  // as times_ has it
 
   bool full_of_grants() const { return tickets.size() >= config.max_in_flight; }
+  bool is_subscription() const { return kind == Kind::kSubscription; }
+  // Of a subscription: what is behind this was never granted.
+  MessageId next() const { return window.empty() ? place.id : std::max(place.id, *window.rbegin()); }
+  // Whose lane one of its messages is in; none: it goes its own way.
+  std::optional<std::string_view> lane_of(std::string_view group) const;
   uint32_t granted_to(uint64_t ticket) const;  // in flight
 };
 
@@ -111,9 +136,21 @@ class QueueViews {
   void add(std::string_view key, const Record* message, const Record* delivery);
   void remove(std::string_view key, const Record* message, const Record* delivery);
 
-  // Null: there is no such queue. Valid until the views change.
-  const QueueView* find(std::string_view name) const;
-  size_t queues() const { return by_name_.size(); }
+  // Null: there is none. Valid until the views change.
+  const QueueView* find(std::string_view name) const { return find_named(queue_key(name)); }
+  const QueueView* find_topic(std::string_view name) const { return find_named(topic_key(name)); }
+  const QueueView* find_subscription(std::string_view topic, std::string_view name) const {
+    return find_named(subscription_key(topic, name));
+  }
+  const QueueView* find(const std::string& queue, const std::string& subscription) const {
+    return subscription.empty() ? find(queue) : find_subscription(queue, subscription);
+  }
+  // Of a subscription: its topic. Null: an incomplete copy has none.
+  const QueueView* topic_of(const QueueView& subscription) const;
+  // There is something to grant, and room for it.
+  bool may_grant(const QueueView& queue) const;
+  size_t count(QueueView::Kind kind) const { return counts_[static_cast<size_t>(kind)]; }
+  size_t sources() const { return by_name_.size(); }  // of all kinds
 
   // The log's clock is at `clock`: what is due by then is ready.
   void ripen(uint64_t clock);
@@ -123,7 +160,7 @@ class QueueViews {
   // Queues with messages that are to die: by their last delivery, or their age by ripen()'s clock.
   const std::set<uint64_t>& work() const { return work_; }
   const QueueView& view(uint64_t number) const { return views_.at(number); }
-  // While this server leads: names of queues that have had something new to grant, or are gone, since they were taken.
+  // While this server leads: names of queues and topics that have had something new to grant, or are gone, since they were taken.
   void note_woken(bool note) { note_woken_ = note; }
   std::set<std::string> take_woken() { return std::exchange(woken_, {}); }
 
@@ -142,9 +179,16 @@ class QueueViews {
   void set_ripe(QueueView& queue, const DueMessage& message, bool ripe);
   void note_time(QueueView& queue);
   void change(std::string_view key, const Record* message, const Record* delivery, bool add);
+  void change_subscription(QueueView& subscription, const MessageId& id, const Record* delivery, bool add);
+  const QueueView* find_named(std::string_view key) const;
+  void configure(QueueView& view, const Record& record);
+  void set_place(const Record& record, bool add);
+  void set_expiry(QueueView& subscription, bool add);
+  void forget_empty(std::map<uint64_t, QueueView>::iterator it);
 
   std::map<uint64_t, QueueView> views_;  // by number
-  std::map<std::string, uint64_t, std::less<>> by_name_;
+  std::map<std::string, uint64_t, std::less<>> by_name_;  // by the key of the record that names it
+  std::array<size_t, 3> counts_{};                        // ... by kind
   std::set<std::pair<uint64_t, uint64_t>> times_;  // of each queue the next one, and its number
   std::set<uint64_t> work_;
   uint64_t clock_ = 0;  // that ripen() was told last

@@ -1,5 +1,8 @@
 // What is granted and settled: see queue_spaces.hpp.
 #include <algorithm>
+#include <functional>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -24,7 +27,7 @@ void hand_out(MessageDraft& draft, const QueueView& queue, const ReceiveMessages
   delivery.turn = receive.turn;
   const Record* known = draft.find(key, Space::kDeliveries);
   draft.set(delivery_record(key, delivery, known, view.next));
-  messages.push_back(message_for_client(id, *draft.find(key, Space::kMessages), delivery, view.clock));
+  messages.push_back(message_for_client(id, *draft.message(queue, key), delivery, view.clock));
 }
 
 // What this very call was granted before, when its answer was lost, it gets once more, with another receipt: whoever
@@ -73,14 +76,15 @@ void grant(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& r
   for (; it != queue.ready.end() && messages.size() < most; ++it) {
     const std::string key = message_key(queue.number, it->id());
     if (draft.changed(key)) continue;
-    const Record* message = draft.find(key, Space::kMessages);
+    const Record* message = draft.message(queue, key);
     CHECK(message != nullptr);
     const Record* known = draft.find(key, Space::kDeliveries);
     StoredDelivery delivery = delivery_of(known).value_or(StoredDelivery());
     const StoredMessage stored = message_of(*message);
     const size_t body = stored.body.size();
     const bool spent = queue.config.max_deliveries != 0 && delivery.attempts >= queue.config.max_deliveries;
-    if (spent || (stored.deadline != 0 && stored.deadline <= draft.view().clock)) {
+    const bool aged = !queue.is_subscription() && stored.deadline != 0 && stored.deadline <= draft.view().clock;
+    if (spent || aged) {
       if (++dead > limits::kSwept || draft.full()) break;  // the others another time
       end_dead(draft, queue, key, spent);
       continue;
@@ -90,6 +94,59 @@ void grant(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& r
     ++delivery.attempts;
     hand_out(draft, queue, receive, it->id(), std::move(delivery), messages);
   }
+}
+
+// What a subscription was never granted follows in the order of the topic, as far as its window has room. One that has
+// to wait for another of its group is passed over, and remembered.
+void grant_next(MessageDraft& draft, const QueueView& subscription, const ReceiveMessages& receive,
+                std::vector<QueuedMessage>& messages) {
+  const QueueView* topic = draft.queues().topic_of(subscription);
+  if (topic == nullptr) return;
+  const size_t most = most_to_grant(subscription, receive);
+  size_t room = subscription.config.max_in_flight -
+                std::min<size_t>(subscription.window.size(), subscription.config.max_in_flight);
+  size_t bytes = 0;
+  for (const QueuedMessage& message : messages) bytes += message.body.size();
+  std::set<std::string, std::less<>> busy;
+  const MessageId next = std::max(subscription.next(), draft.place(subscription).id);
+  for (auto it = topic->ready.upper_bound({0, next}); it != topic->ready.end() && messages.size() < most; ++it) {
+    if (room-- == 0) break;
+    const std::string key = message_key(subscription.number, it->id());
+    const StoredMessage stored = message_of(*draft.message(subscription, key));
+    if (!messages.empty() && bytes + stored.body.size() > limits::kReceivedBytes) break;
+    StoredDelivery delivery;
+    const std::optional<std::string_view> lane = subscription.lane_of(stored.group);
+    if (lane) delivery.group = *lane;
+    if (lane && (subscription.lanes.contains(*lane) || !busy.emplace(*lane).second)) {
+      draft.set(delivery_record(key, delivery, nullptr, draft.view().next));
+      continue;
+    }
+    bytes += stored.body.size();
+    delivery.attempts = 1;
+    hand_out(draft, subscription, receive, it->id(), std::move(delivery), messages);
+  }
+}
+
+// Of what the topic has lost before this subscription has settled it the subscription is told once.
+std::optional<Received::Gap> pass_gap(MessageDraft& draft, const QueueView& subscription) {
+  const QueueView* topic = draft.queues().topic_of(subscription);
+  StoredPlace place = draft.place(subscription);
+  if (topic == nullptr) return std::nullopt;
+  const MessageId lost = draft.place(*topic).id;
+  if (lost <= place.id) return std::nullopt;
+  const Received::Gap gap{place.id, lost};
+  place.id = lost;
+  ++place.gaps;
+  draft.set_place(subscription, place);
+  return gap;
+}
+
+// So that it is known to be in use, to an eighth of the time after which it would go.
+void note_used(MessageDraft& draft, const QueueView& subscription) {
+  StoredPlace place = draft.place(subscription);
+  if (subscription.expires_ms == 0 || draft.view().clock < place.used_ms + subscription.expires_ms / 8) return;
+  place.used_ms = draft.view().clock;
+  draft.set_place(subscription, place);
 }
 
 std::vector<Settled::One> settle_all(MessageDraft& draft, const QueueView& queue,
@@ -114,13 +171,20 @@ void refuse_all(MessageDraft& draft, const QueueView& queue, uint64_t its_ticket
 
 Evaluation QueuesSpace::effects_of(Box<ReceiveMessages>& receive, const WriteView& view) {
   MessageDraft draft(view);
-  const QueueView* queue = draft.queues().find(receive->queue);
-  if (queue == nullptr) return no_queue(receive->queue);
-  Received received{receive->queue, receive->turn, {}, {}};
+  const QueueView* queue = draft.queues().find(receive->queue, receive->subscription);
+  if (queue == nullptr) return no_source(receive->queue, receive->subscription);
+  Received received{receive->queue, receive->turn, {}, {}, receive->subscription};
   received.settled = settle_all(draft, *queue, receive->settlings);
+  if (queue->is_subscription()) {
+    note_used(draft, *queue);
+    received.gap = pass_gap(draft, *queue);
+  }
   if (!grant_again(draft, *queue, *receive, received.messages))
     return Failed{ErrorCode::kTimedOut, Outcome::kUnknown, "this call has been sent again since"};
-  if (received.messages.empty()) grant(draft, *queue, *receive, received.messages);
+  if (received.messages.empty()) {
+    grant(draft, *queue, *receive, received.messages);
+    if (queue->is_subscription()) grant_next(draft, *queue, *receive, received.messages);
+  }
   Change change{draft.take_effects(), Box(std::move(received))};
   change.makes_room = true;
   return change;
@@ -128,8 +192,8 @@ Evaluation QueuesSpace::effects_of(Box<ReceiveMessages>& receive, const WriteVie
 
 Evaluation QueuesSpace::effects_of(Box<SettleMessages>& settle, const WriteView& view) {
   MessageDraft draft(view);
-  const QueueView* queue = draft.queues().find(settle->queue);
-  if (queue == nullptr) return no_queue(settle->queue);
+  const QueueView* queue = draft.queues().find(settle->queue, settle->subscription);
+  if (queue == nullptr) return no_source(settle->queue, settle->subscription);
   Settled settled{settle_all(draft, *queue, settle->settlings), false};
   if (settle->ticket != 0) refuse_all(draft, *queue, settle->ticket);
   settled.refused = settle->atomic &&

@@ -23,6 +23,7 @@ struct SentTo {
   uint64_t made = 0;
   const QueueConfig& config;
   const QueueView* view = nullptr;  // null: this write makes it
+  bool topic = false;
 };
 
 // What was sent under this name in the queue's window. None: nothing; then the name is taken.
@@ -59,6 +60,8 @@ bool discard(MessageDraft& draft, const QueueView& queue) {
 std::optional<Failed> no_room_in(MessageDraft& draft, const SentTo& queue) {
   const MessageDraft::Sum sum = draft.sum_of(queue.number, queue.view);
   if (!beyond_bounds(queue.config, sum.messages, sum.bytes)) return std::nullopt;
+  if (queue.topic && queue.view != nullptr && trim_to_bounds(draft, *queue.view)) return std::nullopt;
+  if (queue.topic) return queue_full("the topic is full of what its subscriptions have not settled");
   if (queue.config.discard_old && queue.view != nullptr && discard(draft, *queue.view)) return std::nullopt;
   return queue_full("the queue is full: it would hold " + std::to_string(sum.messages) + " messages of " +
                     std::to_string(sum.bytes) + " bytes");
@@ -78,9 +81,23 @@ Result<SentTo, Failed> queue_for_sending(MessageDraft& draft, const std::string&
   const SentTo own{made, made, kDefaults, nullptr};
   if (draft.find(queue_key(name), Space::kQueues) != nullptr) return own;
   if (!create) return Failure<Failed>(no_queue(name));
-  if (draft.queues().queues() >= limits::kQueues)
+  if (draft.queues().sources() >= limits::kQueues)
     return Failure<Failed>(queue_full("there are " + std::to_string(limits::kQueues) + " queues already"));
   draft.set(queue_record(name, {made, kDefaults}, nullptr, draft.view().next));
+  return own;
+}
+
+// The same of a topic.
+Result<SentTo, Failed> topic_for_publishing(MessageDraft& draft, const std::string& name, bool create) {
+  static const QueueConfig kDefaults;
+  const QueueView* topic = draft.queues().find_topic(name);
+  if (topic != nullptr) return SentTo{topic->number, topic->made, topic->config, topic, true};
+  const uint64_t made = draft.view().next.value + kTopicNumber;
+  const SentTo own{made, made, kDefaults, nullptr, true};
+  if (draft.find(topic_key(name), Space::kQueues) != nullptr) return own;
+  if (!create) return Failure<Failed>(no_topic(name));
+  if (auto failed = refused_source(draft)) return Failure<Failed>(std::move(*failed));
+  draft.set(topic_record(name, {made, {}}, nullptr, draft.view().next));
   return own;
 }
 

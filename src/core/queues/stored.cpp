@@ -6,12 +6,13 @@
 #include "base/big_endian.hpp"
 #include "msg/codec.hpp"
 #include "msg/queue_fields.hpp"
+#include "msg/topic_fields.hpp"
 
 namespace kvd {
 namespace {
 
 // What a message has beside its body, priority and time.
-enum MessageFlags : uint8_t { kAges = 1, kGrouped = 2, kTyped = 4, kWasDead = 8 };
+enum MessageFlags : uint8_t { kAges = 1, kGrouped = 2, kTyped = 4, kWasDead = 8, kNumbered = 16 };
 
 template <class T>
 std::optional<T> whole(Decoder& decoder, T read) {
@@ -22,6 +23,15 @@ std::optional<T> whole(Decoder& decoder, T read) {
 Record new_record(std::string_view key, std::string_view value, Space space, Revision next) {
   return Record(key, value, {next, next, 1, space});
 }
+
+// Of kQueues.
+Record made_or_changed(std::string_view key, std::string_view value, const Record* now, Revision next) {
+  if (now == nullptr) return new_record(key, value, Space::kQueues, next);
+  return Record(key, value, {now->created(), next, now->version() + 1, Space::kQueues});
+}
+
+// What a delivery has beside what all have: added to its state.
+constexpr uint8_t kGroupedDelivery = 0x80;
 
 }  // namespace
 
@@ -40,9 +50,86 @@ Record queue_record(std::string_view name, const StoredQueue& queue, const Recor
   Encoder encoder(bytes);
   encoder.put(queue.number);
   encoder.put(queue.config);
-  const std::string key = queue_key(name);
-  if (now == nullptr) return new_record(key, bytes, Space::kQueues, next);
-  return Record(key, bytes, {now->created(), next, now->version() + 1, Space::kQueues});
+  return made_or_changed(queue_key(name), bytes, now, next);
+}
+
+std::string topic_key(std::string_view name) { return "t" + std::string(name); }
+
+Record topic_record(std::string_view name, const StoredTopic& topic, const Record* now, Revision next) {
+  std::string bytes;
+  Encoder encoder(bytes);
+  encoder.put(topic.number);
+  encoder.put(topic.config);
+  return made_or_changed(topic_key(name), bytes, now, next);
+}
+
+std::optional<StoredTopic> topic_of(const Record* record) {
+  if (record == nullptr || !record->has_value()) return std::nullopt;
+  Decoder decoder(record->value());
+  StoredTopic topic;
+  decoder.get(topic.number);
+  decoder.get(topic.config);
+  return whole(decoder, std::move(topic));
+}
+
+std::string subscription_key(std::string_view topic, std::string_view name) {
+  std::string key = "s";
+  key += static_cast<char>(topic.size());
+  key += topic;
+  key += name;
+  return key;
+}
+
+std::pair<std::string_view, std::string_view> subscription_names(std::string_view key) {
+  const size_t size = static_cast<unsigned char>(key.at(1));
+  return {key.substr(2, size), key.substr(2 + size)};
+}
+
+Record subscription_record(std::string_view key, const StoredSubscription& subscription, const Record* now,
+                           Revision next) {
+  std::string bytes;
+  Encoder encoder(bytes);
+  encoder.put(subscription.number);
+  encoder.put(subscription.topic);
+  encoder.put(subscription.config);
+  return made_or_changed(key, bytes, now, next);
+}
+
+std::optional<StoredSubscription> subscription_of(const Record* record) {
+  if (record == nullptr || !record->has_value()) return std::nullopt;
+  Decoder decoder(record->value());
+  StoredSubscription subscription;
+  decoder.get(subscription.number);
+  decoder.get(subscription.topic);
+  decoder.get(subscription.config);
+  return whole(decoder, std::move(subscription));
+}
+
+std::string place_key(uint64_t number) {
+  std::string key = "u";
+  append_big_endian(key, number);
+  return key;
+}
+
+uint64_t place_number(std::string_view key) { return big_endian(key.substr(1)); }
+
+Record place_record(uint64_t number, const StoredPlace& place, const Record* now, Revision next) {
+  std::string bytes;
+  Encoder encoder(bytes);
+  encoder.put(place.id);
+  encoder.put(place.gaps);
+  encoder.put(place.used_ms);
+  return made_or_changed(place_key(number), bytes, now, next);
+}
+
+StoredPlace place_of(const Record* record) {
+  if (record == nullptr || !record->has_value()) return {};
+  Decoder decoder(record->value());
+  StoredPlace place;
+  decoder.get(place.id);
+  decoder.get(place.gaps);
+  decoder.get(place.used_ms);
+  return whole(decoder, place).value_or(StoredPlace());
 }
 
 std::optional<StoredQueue> queue_of(const Record* record) {
@@ -82,6 +169,7 @@ Record message_record(std::string_view key, const StoredMessage& message, Revisi
   flags |= message.group.empty() ? 0 : kGrouped;
   flags |= message.type.empty() ? 0 : kTyped;
   flags |= message.dead_from.empty() ? 0 : kWasDead;
+  flags |= message.ordinal == 0 ? 0 : kNumbered;
   std::string bytes;
   Encoder encoder(bytes);
   encoder.put(flags);
@@ -95,6 +183,7 @@ Record message_record(std::string_view key, const StoredMessage& message, Revisi
     encoder.put(message.reason);
     encoder.put(message.attempts);
   }
+  if ((flags & kNumbered) != 0) encoder.put(message.ordinal);
   bytes += message.body;
   return new_record(key, bytes, Space::kMessages, next);
 }
@@ -114,6 +203,7 @@ StoredMessage message_of(const Record& record) {
     message.reason = decoder.text();
     decoder.get(message.attempts);
   }
+  if ((flags & kNumbered) != 0) decoder.get(message.ordinal);
   message.body = decoder.take_rest();
   return decoder.failed() ? StoredMessage() : message;
 }
@@ -122,12 +212,14 @@ Record delivery_record(std::string_view key, const StoredDelivery& delivery, con
                        Revision next) {
   std::string bytes;
   Encoder encoder(bytes);
-  encoder.put(delivery.state);
+  encoder.put(static_cast<uint8_t>(static_cast<uint8_t>(delivery.state) |
+                                   (delivery.group.empty() ? 0 : kGroupedDelivery)));
   encoder.put(delivery.attempts);
   encoder.put(delivery.due);
   encoder.put(delivery.receipt);
   encoder.put(delivery.ticket);
   encoder.put(delivery.turn);
+  if (!delivery.group.empty()) encoder.put(delivery.group);
   bytes += delivery.reason;
   if (now == nullptr) return new_record(key, bytes, Space::kDeliveries, next);
   return Record(key, bytes, {now->created(), next, now->version() + 1, Space::kDeliveries});
@@ -137,12 +229,18 @@ std::optional<StoredDelivery> delivery_of(const Record* record) {
   if (record == nullptr || !record->has_value()) return std::nullopt;
   Decoder decoder(record->value());
   StoredDelivery delivery;
-  decoder.get(delivery.state);
+  uint8_t state = 0;
+  decoder.get(state);
+  const bool grouped = (state & kGroupedDelivery) != 0;
+  state &= static_cast<uint8_t>(~kGroupedDelivery);
+  if (state > static_cast<uint8_t>(MessageState::kSettled)) return std::nullopt;
+  delivery.state = static_cast<MessageState>(state);
   decoder.get(delivery.attempts);
   decoder.get(delivery.due);
   decoder.get(delivery.receipt);
   decoder.get(delivery.ticket);
   decoder.get(delivery.turn);
+  if (grouped) delivery.group = decoder.text();
   delivery.reason = decoder.take_rest();
   return whole(decoder, std::move(delivery));
 }

@@ -81,6 +81,9 @@ void Store::view_anew() {
   for (const Record& queue : items(Space::kQueues)) queues_->add_queue(queue);
   for (const Record& message : items(Space::kMessages))
     queues_->add(message.key(), &message, find(message.key(), Space::kDeliveries));
+  for (const Record& delivery : items(Space::kDeliveries)) {  // of subscriptions
+    if (find(delivery.key(), Space::kMessages) == nullptr) queues_->add(delivery.key(), nullptr, &delivery);
+  }
 }
 
 bool Store::has_due() const {
