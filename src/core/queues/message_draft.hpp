@@ -40,6 +40,7 @@ class MessageDraft {
   };
   // What the queue has once this write is done. `before`: its view; null: this write makes it.
   Sum sum_of(uint64_t number, const QueueView* before) const;
+  bool may_make_queue() { return !std::exchange(made_queue_, true); }  // which bears this write's revision
   // Its bodies are as many bytes as one write may hold: what else is dead stays where it is.
   bool full() const { return bytes_ > limits::kWriteBytes; }
   uint64_t bytes() const { return bytes_; }  // of these bodies
@@ -56,7 +57,8 @@ class MessageDraft {
   const WriteView& view_;
   std::map<std::pair<Space, std::string>, Record> effects_;
   std::map<uint64_t, Sum> changes_;  // of the sums, modulo 2^64, by number
-  size_t made_ = 0;
+  size_t made_ = 0;                  // messages
+  bool made_queue_ = false;
   size_t discarded_ = 0;
   size_t bytes_ = 0;
 };

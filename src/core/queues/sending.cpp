@@ -78,6 +78,11 @@ Result<SentTo, Failed> queue_for_sending(MessageDraft& draft, const std::string&
   const SentTo own{made, made, kDefaults, nullptr};
   if (draft.find(queue_key(name), Space::kQueues) != nullptr) return own;
   if (!create) return Failure<Failed>(no_queue(name));
+  if (!draft.may_make_queue()) {  // their numbers would be the same
+    Failed failed = no_queue(name);
+    failed.detail += ", and one transaction makes one queue at most";
+    return Failure<Failed>(std::move(failed));
+  }
   if (draft.queues().queues() >= limits::kQueues)
     return Failure<Failed>(queue_full("there are " + std::to_string(limits::kQueues) + " queues already"));
   draft.set(queue_record(name, {made, kDefaults}, nullptr, draft.view().next));
