@@ -36,6 +36,7 @@ void Consumers::on(Call&& message) {
 void Consumers::receive(RequestId client, Consumer& consumer, Duration timeout) {
   ReceiveMessages call;
   call.queue = consumer.wanted.queue;
+  call.subscription = consumer.wanted.subscription;
   call.max = consumer.wanted.credit;
   call.wait = consumer.opened ? kConsumerIdle : Duration(0);
   call.ttr_ms = consumer.wanted.ttr_ms;
@@ -74,7 +75,8 @@ void Consumers::on(Answered&& message) {
   const auto ending = endings_.find(message.token);
   if (ending == endings_.end()) return;
   const auto* failed = std::get_if<Failed>(&message.answer);
-  const bool over = failed == nullptr || failed->code == ErrorCode::kNoQueue || stopping_;
+  const bool over = failed == nullptr || failed->code == ErrorCode::kNoQueue ||
+                    failed->code == ErrorCode::kNoTopic || stopping_;
   if (over || ending->second.until <= out_.now) {
     endings_.erase(ending);
   } else {
@@ -87,7 +89,7 @@ void Consumers::take(All::iterator it, Answered& answered) {
   auto& [client, consumer] = *it;
   if (const auto* failed = std::get_if<Failed>(&answered.answer)) return take_failure(it, answered, *failed);
   const std::vector<QueuedMessage>& messages = std::get<Box<Received>>(answered.answer)->messages;
-  const bool none = messages.empty();
+  const bool none = messages.empty() && !std::get<Box<Received>>(answered.answer)->gap;
   if (none && (!consumer.opened || consumer.waits || consumer.speak_at <= out_.now)) {
     say(client, consumer, Document().add("state", "idle"), false);
   } else if (!none) {
@@ -108,8 +110,9 @@ void Consumers::take_failure(All::iterator it, Answered& answered, const Failed&
   if (!consumer.opened) {
     out_.emit(Reply{client, StoreAnswer{std::move(answered.answer), {}, answered.revision, {}}, false, true});
     forget(it);
-  } else if (failed.code == ErrorCode::kNoQueue) {
-    say(client, consumer, Document().add("state", "lost").add("reason", "no queue"), true);
+  } else if (failed.code == ErrorCode::kNoQueue || failed.code == ErrorCode::kNoTopic) {
+    const char* const what = failed.code == ErrorCode::kNoQueue ? "no queue" : "no subscription";
+    say(client, consumer, Document().add("state", "lost").add("reason", what), true);
     forget(it);
   } else {
     if (!std::exchange(consumer.waits, true) || consumer.speak_at <= out_.now)
@@ -152,6 +155,7 @@ void Consumers::end(const Consumer& consumer, const std::vector<QueuedMessage>& 
   if (stopping_) return;
   SettleMessages settle;
   settle.queue = consumer.wanted.queue;
+  settle.subscription = consumer.wanted.subscription;
   settle.ticket = consumer.ticket;
   for (const QueuedMessage& message : unseen)
     settle.settlings.push_back({Settling::Kind::kRelease, message.id, message.receipt, {}, {}});

@@ -609,6 +609,7 @@ void KvRouter::give_back(const Answer& answer) {
   if (box == nullptr || (*box)->messages.empty() || mutated(Mutation::kGhostGrant)) return;
   SettleMessages settle;
   settle.queue = (*box)->queue;
+  settle.subscription = (*box)->subscription;
   for (const QueuedMessage& message : (*box)->messages)
     settle.settlings.push_back({Settling::Kind::kRelease, message.id, message.receipt, {}, {}});
   Operation operation = Box(std::move(settle));

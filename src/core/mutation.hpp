@@ -83,6 +83,10 @@ enum class Mutation : uint8_t {
   kGrantOfCommitted,      //  8: messages are granted by what is committed, whatever the tail makes of them
   kReadyUnsorted,         //     ... the second one that is ready before the first
   kLaneLoose,             //     messages of one group are granted side by side
+  kCursorOverHole,        //     a subscription's place moves over what is not settled
+  kTrimUnsettled,         //     a topic loses what is not settled yet, though it is not to
+  kSubscribedAtCommit,    //     what is published just after a subscription was made it does not get
+  kSeekKeepsGrants,       //     what was granted before a subscription was moved still settles
   kPurgeLate,             //     a queue that is emptied loses what is sent to it later, too
   kDedupOfCommitted,      //  8: names of sends are held against committed ones only
   kTurnIgnored,           //     a receive that is repeated gets other messages

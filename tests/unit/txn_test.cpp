@@ -376,9 +376,21 @@ TEST_CASE("txn: one settles, writes and sends, or does nothing of it") {
   CHECK_FALSE(held(got[1].id, got[1].receipt));
 }
 
-TEST_CASE(
-    "queues: what a transaction settles makes room for what it sends, and it sends no more than one write "
-    "may") {
+TEST_CASE("txn: one makes one queue at most, since what is made bears its revision") {
+  Leader leader;
+  TxnOp one{TxnOp::Kind::kSend, "a", {}, 0};
+  one.message = NewMessage{Bytes("x")};
+  TxnOp other = one;
+  other.key = "b";
+  CHECK(refusal_after(leader, {one, other}) == ErrorCode::kNoQueue);
+  CHECK(leader.store.queues().find("a") == nullptr);
+  leader.write(Box(MakeQueue{"b", {}}));
+  CHECK(changed<Box<TxnDone>>(leader.write(Box(Transaction{{}, {one, other, one}, {}}))));
+  CHECK(receive_from(leader, "a", 5).size() == 2);
+  CHECK(receive_from(leader, "b", 5).size() == 1);
+}
+
+TEST_CASE("txn: what one settles makes room for what it sends, and it sends no more than one write may") {
   Leader leader;
   QueueConfig small;
   small.max_messages = 2;

@@ -126,7 +126,8 @@ void MessageDraft::move_on(const QueueView& subscription) {
     const std::string key = message_key(subscription.number, it->id());
     const std::optional<StoredDelivery> delivery = delivery_of(find(key, Space::kDeliveries));
     const bool is_settled = delivery && delivery->state == MessageState::kSettled;
-    if (!is_settled && (!delivery || delivery->state != MessageState::kDead)) break;
+    const bool is_dead = delivery && delivery->state == MessageState::kDead;
+    if (!is_settled && !is_dead && !mutated(Mutation::kCursorOverHole)) break;
     if (is_settled) erase(key, Space::kDeliveries);
     at.id = it->id();
   }

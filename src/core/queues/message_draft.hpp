@@ -43,6 +43,7 @@ class MessageDraft {
   };
   // What the queue has once this write is done. `before`: its view; null: this write makes it.
   Sum sum_of(uint64_t number, const QueueView* before) const;
+  bool may_make_queue() { return !std::exchange(made_queue_, true); }  // which bears this write's revision
   // Its bodies are as many bytes as one write may hold: what else is dead stays where it is.
   bool full() const { return bytes_ > limits::kWriteBytes; }
   uint64_t bytes() const { return bytes_; }  // of these bodies
@@ -67,7 +68,8 @@ class MessageDraft {
   std::map<std::pair<Space, std::string>, Record> effects_;
   std::map<uint64_t, Sum> changes_;  // of the sums, modulo 2^64, by number
   std::map<uint64_t, uint64_t> ordinals_;  // of the last message of each topic
-  size_t made_ = 0;
+  size_t made_ = 0;                        // messages
+  bool made_queue_ = false;
   size_t discarded_ = 0;
   size_t bytes_ = 0;
 };
@@ -75,7 +77,7 @@ class MessageDraft {
 Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling& settling);
 // To a queue that is made where there is none. Why a message cannot be sent, else its id, or that of the one before it.
 Result<OpSent, Failed> send(MessageDraft& draft, const std::string& queue, const NewMessage& message);
-// The same to a topic: see core/topics/publishing.cpp.
+// The same to a topic.
 Result<OpSent, Failed> publish(MessageDraft& draft, const std::string& topic, const NewMessage& message);
 // By this receipt the message may be settled. Of a queue, or of a subscription.
 bool is_granted(const WriteView& view, const QueueView& queue, const MessageId& id, uint64_t receipt);

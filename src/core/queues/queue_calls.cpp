@@ -41,10 +41,11 @@ void empty_number(MessageDraft& draft, uint64_t number, bool names) {
 
 // The committed ones in a state, oldest first, as far as they are in it at the log's end, too: by the clock, so that
 // those whose time has come are ready. Calls fn(key, message) until it returns false.
-void each_in_state(MessageDraft& draft, uint64_t number, MessageState state, auto&& fn) {
+void each_in_state(MessageDraft& draft, const QueueView& queue, MessageState state, auto&& fn) {
+  const uint64_t number = queue.number;
   const WriteView& view = draft.view();
   const auto goes_on = [&](const std::string& key) {
-    const Record* message = draft.find(key, Space::kMessages);
+    const Record* message = draft.message(queue, key);
     const StoredDelivery delivery =
         delivery_of(draft.find(key, Space::kDeliveries)).value_or(StoredDelivery());
     if (message == nullptr || state_by_clock(delivery, view.clock) != state) return true;
@@ -64,6 +65,15 @@ void each_in_state(MessageDraft& draft, uint64_t number, MessageState state, aut
   for (const MessageId& id : standing->second.in[static_cast<size_t>(state)]) {
     if (!goes_on(message_key(number, id))) return;
   }
+}
+
+// As if it had never been delivered. In the window of a subscription it stays.
+void make_ready(MessageDraft& draft, const QueueView& queue, const std::string& key) {
+  if (!queue.is_subscription()) return draft.erase(key, Space::kDeliveries);
+  const Record* known = draft.find(key, Space::kDeliveries);
+  StoredDelivery delivery;
+  delivery.group = delivery_of(known).value_or(StoredDelivery()).group;
+  draft.set(delivery_record(key, delivery, known, draft.view().next));
 }
 
 }  // namespace
@@ -115,7 +125,7 @@ Evaluation QueuesSpace::effects_of(PurgeMessages& purge, const WriteView& view) 
     return Change{draft.take_effects(), MessagesPurged{count, false}, true};
   }
   MessagesPurged purged;
-  each_in_state(draft, queue->number, *purge.state, [&](const std::string& key, const Record&) {
+  each_in_state(draft, *queue, *purge.state, [&](const std::string& key, const Record&) {
     purged.more = purged.count == limits::kPurged;
     if (purged.more) return false;
     draft.forget(key);
@@ -127,17 +137,17 @@ Evaluation QueuesSpace::effects_of(PurgeMessages& purge, const WriteView& view) 
 
 Evaluation QueuesSpace::effects_of(KickMessages& kick, const WriteView& view) {
   MessageDraft draft(view);
-  const QueueView* queue = draft.queues().find(kick.queue);
-  if (queue == nullptr) return no_queue(kick.queue);
+  const QueueView* queue = draft.queues().find(kick.queue, kick.subscription);
+  if (queue == nullptr) return no_source(kick.queue, kick.subscription);
   const QueueView* target = kick.to.empty() ? queue : draft.queues().find(kick.to);
   if (target == nullptr) return no_queue(kick.to);
   if (target == queue && kick.state == MessageState::kReady) return no_effect(MessagesMoved{});
   MessagesMoved moved;
   size_t bytes = 0;
-  each_in_state(draft, queue->number, kick.state, [&](const std::string& key, const Record& message) {
+  each_in_state(draft, *queue, kick.state, [&](const std::string& key, const Record& message) {
     if (moved.count == kick.max) return false;
     if (target == queue) {
-      draft.erase(key, Space::kDeliveries);
+      make_ready(draft, *queue, key);
     } else {
       const Record kept = message;
       bytes += kept.value().size();

@@ -2,6 +2,9 @@
 #include "core/queues/queue_reads.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -12,11 +15,6 @@
 
 namespace kvd {
 namespace {
-
-// How many of them have come to their time.
-uint64_t over(const absl::btree_set<std::pair<uint64_t, MessageId>>& due, uint64_t clock) {
-  return static_cast<uint64_t>(std::distance(due.begin(), due.lower_bound({clock + 1, MessageId()})));
-}
 
 // The oldest message of a number. Null: there is none.
 const Record* oldest_of(const Store& store, uint64_t number) {
@@ -57,17 +55,35 @@ QueueInfo info_of(const Store& store, const Record& record, const ReadAt& at) {
   return info;
 }
 
+// A queue, or a subscription: the number of its deliveries, and that of their messages.
+struct Source {
+  uint64_t number = 0;
+  uint64_t messages = 0;
+  const Record* message(const Store& store, const MessageId& id) const {
+    return store.find(message_key(messages, id), Space::kMessages);
+  }
+};
+std::optional<Source> find_source(const Store& store, const std::string& queue, const std::string& subscription) {
+  if (subscription.empty()) {
+    const std::optional<StoredQueue> found = queue_of(store.find(queue_key(queue), Space::kQueues));
+    return found ? std::optional(Source{found->number, found->number}) : std::nullopt;
+  }
+  const auto found = subscription_of(store.find(subscription_key(queue, subscription), Space::kQueues));
+  return found ? std::optional(Source{found->number, found->topic}) : std::nullopt;
+}
+
 // One page. `add` takes a message's key as long as there is room, and says whether there is.
 class Page {
  public:
-  Page(const Store& store, const PeekMessages& peek, const ReadAt& at) : store_(store), peek_(peek), at_(at) {
+  Page(const Store& store, const Source& source, const PeekMessages& peek, const ReadAt& at)
+      : store_(store), source_(source), peek_(peek), at_(at) {
     peeked_.complete = at.complete;
   }
   bool add(const std::string& key) {
     peeked_.more = ++looked_ > limits::kPeeked;
     if (peeked_.more) return false;
     const MessageId before = std::exchange(peeked_.last, message_key_of(key).id);
-    const Record* message = store_.find(key, Space::kMessages);
+    const Record* message = source_.message(store_, message_key_of(key).id);
     const StoredDelivery delivery =
         delivery_of(store_.find(key, Space::kDeliveries)).value_or(StoredDelivery());
     if (message == nullptr || state_by_clock(delivery, at_.clock) != peek_.state) return true;
@@ -86,6 +102,7 @@ class Page {
 
  private:
   const Store& store_;
+  const Source& source_;
   const PeekMessages& peek_;
   const ReadAt& at_;
   Peeked peeked_;
@@ -94,6 +111,23 @@ class Page {
 };
 
 }  // namespace
+
+uint64_t over(const absl::btree_set<std::pair<uint64_t, MessageId>>& due, uint64_t clock) {
+  return static_cast<uint64_t>(std::distance(due.begin(), due.lower_bound({clock + 1, MessageId()})));
+}
+
+bool each_of_page(const Store& store, const std::string& prefix, const std::string& after, size_t limit,
+                  const std::function<void(const Record&)>& add) {
+  const Table& all = store.items(Space::kQueues);
+  auto it = after < prefix ? all.lower_bound(prefix) : all.upper_bound(after);
+  size_t bytes = 0;
+  for (size_t count = 0; it != all.end() && it->key().starts_with(prefix); ++it, ++count) {
+    if (count >= limit || bytes > limits::kListBytes) return true;
+    add(*it);
+    bytes += it->key().size() + it->value().size() + 4 * limits::kListItemBytes;
+  }
+  return false;
+}
 
 Answer read_queue(const Store& store, const ReadQueue& read, const ReadAt& at) {
   const Record* record = store.find(queue_key(read.name), Space::kQueues);
@@ -104,30 +138,21 @@ Answer read_queue(const Store& store, const ReadQueue& read, const ReadAt& at) {
 Answer list_queues(const Store& store, const ListQueues& list, const ReadAt& at) {
   QueueList found;
   found.complete = at.complete;
-  const Table& all = store.items(Space::kQueues);
-  const std::string prefix = queue_key(list.prefix);
-  const std::string after = queue_key(list.after);
-  auto it = after < prefix ? all.lower_bound(prefix) : all.upper_bound(after);
-  size_t bytes = 0;
-  for (; it != all.end() && it->key().starts_with(prefix); ++it) {
-    found.more = found.queues.size() >= list.limit || bytes > limits::kListBytes;
-    if (found.more) break;
-    found.queues.push_back(info_of(store, *it, at));
-    bytes += it->key().size() + it->value().size() + 4 * limits::kListItemBytes;
-  }
+  found.more = each_of_page(store, queue_key(list.prefix), queue_key(list.after), list.limit,
+                            [&](const Record& record) { found.queues.push_back(info_of(store, record, at)); });
   return found;
 }
 
 // Those that are ready are most, as a rule: they are found among all messages. The others have deliveries.
 Answer peek_messages(const Store& store, const PeekMessages& peek, const ReadAt& at) {
-  const std::optional<StoredQueue> queue = queue_of(store.find(queue_key(peek.queue), Space::kQueues));
-  if (!queue) return no_queue(peek.queue);
-  Page page(store, peek, at);
+  const std::optional<Source> queue = find_source(store, peek.queue, peek.subscription);
+  if (!queue) return no_source(peek.queue, peek.subscription);
+  Page page(store, *queue, peek, at);
   const std::string after = message_key(queue->number, peek.after);
   if (peek.state == MessageState::kReady) {
     std::string first;
     append_big_endian(first, queue->number);
-    const Table& all = store.items(Space::kMessages);
+    const Table& all = store.items(peek.subscription.empty() ? Space::kMessages : Space::kDeliveries);
     auto it = peek.after == MessageId() ? all.lower_bound(first) : all.upper_bound(after);
     for (; it != all.end() && it->key().starts_with(first); ++it) {
       if (!page.add(std::string(it->key()))) break;
@@ -144,10 +169,10 @@ Answer peek_messages(const Store& store, const PeekMessages& peek, const ReadAt&
 }
 
 Answer peek_message(const Store& store, const PeekMessage& peek, const ReadAt& at) {
-  const std::optional<StoredQueue> queue = queue_of(store.find(queue_key(peek.queue), Space::kQueues));
-  if (!queue) return no_queue(peek.queue);
+  const std::optional<Source> queue = find_source(store, peek.queue, peek.subscription);
+  if (!queue) return no_source(peek.queue, peek.subscription);
   const std::string key = message_key(queue->number, peek.id);
-  const Record* message = store.find(key, Space::kMessages);
+  const Record* message = queue->message(store, peek.id);
   if (message == nullptr)
     return Failed{ErrorCode::kNoMessage, Outcome::kNotApplied, "there is no such message, or no more"};
   const StoredDelivery delivery = delivery_of(store.find(key, Space::kDeliveries)).value_or(StoredDelivery());

@@ -26,6 +26,12 @@ struct QueuesSpace {
   static Evaluation effects_of(Box<SettleMessages>& settle, const WriteView& view);
   static Evaluation effects_of(KickMessages& kick, const WriteView& view);
   static Evaluation effects_of(PurgeMessages& purge, const WriteView& view);
+  static Evaluation effects_of(Box<MakeTopic>& make, const WriteView& view);
+  static Evaluation effects_of(DeleteTopic& remove, const WriteView& view);
+  static Evaluation effects_of(Box<PublishMessages>& publish, const WriteView& view);
+  static Evaluation effects_of(Box<MakeSubscription>& make, const WriteView& view);
+  static Evaluation effects_of(DeleteSubscription& remove, const WriteView& view);
+  static Evaluation effects_of(SeekSubscription& seek, const WriteView& view);
 
   void count(const Record& item, bool add);
   bool free_some() { return false; }

@@ -9,6 +9,7 @@
 #include "core/queues/queue_spaces.hpp"
 #include "core/replica/key_effects.hpp"
 #include "core/replica/store.hpp"
+#include "core/topics/retention.hpp"
 
 namespace kvd {
 namespace {
@@ -72,6 +73,15 @@ uint64_t names_of(const WriteView& view, uint64_t made) {
   return it == view.store.dedup().names.end() ? 0 : it->second;
 }
 
+// `none`: there is no such queue, or topic, which is to be made.
+std::optional<Failed> refused_making(MessageDraft& draft, Failed none) {
+  if (draft.queues().sources() >= limits::kQueues)
+    return queue_full("there are " + std::to_string(limits::kQueues) + " queues, topics and subscriptions already");
+  if (draft.may_make_queue()) return std::nullopt;
+  none.detail += ", and one transaction makes one queue, or topic, at most";  // their numbers would be the same
+  return none;
+}
+
 // The queue as this write finds it; where there is none it makes it.
 Result<SentTo, Failed> queue_for_sending(MessageDraft& draft, const std::string& name, bool create) {
   static const QueueConfig kDefaults;
@@ -81,8 +91,7 @@ Result<SentTo, Failed> queue_for_sending(MessageDraft& draft, const std::string&
   const SentTo own{made, made, kDefaults, nullptr};
   if (draft.find(queue_key(name), Space::kQueues) != nullptr) return own;
   if (!create) return Failure<Failed>(no_queue(name));
-  if (draft.queues().sources() >= limits::kQueues)
-    return Failure<Failed>(queue_full("there are " + std::to_string(limits::kQueues) + " queues already"));
+  if (auto failed = refused_making(draft, no_queue(name))) return Failure<Failed>(std::move(*failed));
   draft.set(queue_record(name, {made, kDefaults}, nullptr, draft.view().next));
   return own;
 }
@@ -92,11 +101,11 @@ Result<SentTo, Failed> topic_for_publishing(MessageDraft& draft, const std::stri
   static const QueueConfig kDefaults;
   const QueueView* topic = draft.queues().find_topic(name);
   if (topic != nullptr) return SentTo{topic->number, topic->made, topic->config, topic, true};
-  const uint64_t made = draft.view().next.value + kTopicNumber;
+  const uint64_t made = draft.view().next.value;
   const SentTo own{made, made, kDefaults, nullptr, true};
   if (draft.find(topic_key(name), Space::kQueues) != nullptr) return own;
   if (!create) return Failure<Failed>(no_topic(name));
-  if (auto failed = refused_source(draft)) return Failure<Failed>(std::move(*failed));
+  if (auto failed = refused_making(draft, no_topic(name))) return Failure<Failed>(std::move(*failed));
   draft.set(topic_record(name, {made, {}}, nullptr, draft.view().next));
   return own;
 }
@@ -116,7 +125,8 @@ Result<OpSent, Failed> send_to(const SentTo& queue, const NewMessage& message, M
   }
   const uint64_t age_ms = message.max_age_ms != 0 ? message.max_age_ms : queue.config.max_age_ms;
   StoredMessage stored;
-  stored.priority = message.priority;
+  stored.priority = queue.topic ? 0 : message.priority;
+  if (queue.topic) stored.ordinal = draft.next_ordinal(queue.number, queue.view);
   stored.sent_ms = view.wall_ms;
   stored.deadline = age_ms == 0 ? 0 : view.clock + age_ms;
   stored.group = message.group;
@@ -130,31 +140,48 @@ Result<OpSent, Failed> send_to(const SentTo& queue, const NewMessage& message, M
   return OpSent{id, false};
 }
 
-}  // namespace
-
-Result<OpSent, Failed> send(MessageDraft& draft, const std::string& name, const NewMessage& message) {
-  const Result<SentTo, Failed> queue = queue_for_sending(draft, name, true);
-  if (!queue) return Failure<Failed>(queue.error());
-  Result<OpSent, Failed> sent = send_to(*queue, message, draft);
+Result<OpSent, Failed> sent_or_refused(const Result<SentTo, Failed>& to, const NewMessage& message,
+                                       MessageDraft& draft) {
+  if (!to) return Failure<Failed>(to.error());
+  Result<OpSent, Failed> sent = send_to(*to, message, draft);
   if (!sent || sent->duplicate) return sent;
-  if (auto failed = no_room_in(draft, *queue)) return Failure<Failed>(std::move(*failed));
+  if (auto failed = no_room_in(draft, *to)) return Failure<Failed>(std::move(*failed));
   return sent;
 }
 
-Evaluation QueuesSpace::effects_of(Box<SendMessages>& send, const WriteView& view) {
-  MessageDraft draft(view);
-  const Result<SentTo, Failed> queue = queue_for_sending(draft, send->queue, send->create);
-  if (!queue) return queue.error();
-  Sent sent{static_cast<uint32_t>(send->messages.size()), {}};
+Evaluation send_all(const Result<SentTo, Failed>& to, const std::vector<NewMessage>& messages,
+                    MessageDraft& draft) {
+  if (!to) return to.error();
+  Sent sent{static_cast<uint32_t>(messages.size()), {}};
   for (uint16_t place = 0; place < sent.count; ++place) {
-    const Result<OpSent, Failed> one = send_to(*queue, send->messages[place], draft);
+    const Result<OpSent, Failed> one = send_to(*to, messages[place], draft);
     if (!one) return one.error();
     if (one->duplicate) sent.duplicates.push_back({place, one->id});
   }
   if (sent.duplicates.size() < sent.count) {
-    if (auto failed = no_room_in(draft, *queue)) return std::move(*failed);
+    if (auto failed = no_room_in(draft, *to)) return std::move(*failed);
   }
   return Change{draft.take_effects(), std::move(sent)};
+}
+
+}  // namespace
+
+Result<OpSent, Failed> send(MessageDraft& draft, const std::string& queue, const NewMessage& message) {
+  return sent_or_refused(queue_for_sending(draft, queue, true), message, draft);
+}
+
+Result<OpSent, Failed> publish(MessageDraft& draft, const std::string& topic, const NewMessage& message) {
+  return sent_or_refused(topic_for_publishing(draft, topic, true), message, draft);
+}
+
+Evaluation QueuesSpace::effects_of(Box<SendMessages>& send, const WriteView& view) {
+  MessageDraft draft(view);
+  return send_all(queue_for_sending(draft, send->queue, send->create), send->messages, draft);
+}
+
+Evaluation QueuesSpace::effects_of(Box<PublishMessages>& publish, const WriteView& view) {
+  MessageDraft draft(view);
+  return send_all(topic_for_publishing(draft, publish->topic, publish->create), publish->messages, draft);
 }
 
 }  // namespace kvd

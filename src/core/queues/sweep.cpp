@@ -10,6 +10,7 @@
 #include "core/queues/queue_spaces.hpp"
 #include "core/replica/store.hpp"
 #include "core/replica/table.hpp"
+#include "core/topics/retention.hpp"
 
 namespace kvd {
 namespace {
@@ -36,6 +37,13 @@ void end_old(MessageDraft& draft, const QueueView& queue, Budget& left) {
     }
     --left;
   }
+}
+
+// Nobody has asked for it for so long.
+void end_unused(MessageDraft& draft, const QueueView& subscription) {
+  const StoredPlace place = draft.place(subscription);
+  const bool is_used = draft.view().clock < place.used_ms + subscription.expires_ms;
+  if (subscription.expires_ms != 0 && !is_used) delete_subscription(draft, subscription);
 }
 
 void forget_names(MessageDraft& draft, Budget& left) {
@@ -87,7 +95,9 @@ void add_swept(const WriteView& view, std::vector<Record>& effects) {
   for (const uint64_t number : view.store.queues().work()) {
     const QueueView& queue = view.store.queues().view(number);
     bury_dying(draft, queue, left);
-    end_old(draft, queue, left);
+    if (queue.kind == QueueView::Kind::kQueue) end_old(draft, queue, left);
+    if (queue.kind == QueueView::Kind::kTopic) left -= trim_old(draft, queue, left);
+    if (queue.is_subscription()) end_unused(draft, queue);
     if (left == 0 || draft.full()) break;
   }
   forget_names(draft, left);

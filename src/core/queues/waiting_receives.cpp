@@ -4,8 +4,8 @@
 namespace kvd {
 namespace {
 
-const std::string& queue_of(const WaitingReceive& receive) {
-  return std::get<Box<ReceiveMessages>>(receive.message.operation)->queue;
+SourceName source_of(const WaitingReceive& receive) {
+  return source_of(*std::get<Box<ReceiveMessages>>(receive.message.operation));
 }
 
 }  // namespace
@@ -13,18 +13,25 @@ const std::string& queue_of(const WaitingReceive& receive) {
 void WaitingReceives::add(WaitingReceive receive) {
   const uint64_t token = receive.message.token;
   due_.emplace(receive.until, token);
-  Line& line = lines_[queue_of(receive)];
+  Line& line = lines_[source_of(receive)];
   line.push_back(std::move(receive));
   where_.emplace(token, std::prev(line.end()));
 }
 
-WaitingReceives::Line* WaitingReceives::of(const std::string& queue) {
-  const auto it = lines_.find(queue);
+WaitingReceives::Line* WaitingReceives::of(const SourceName& source) {
+  const auto it = lines_.find(source);
   return it == lines_.end() ? nullptr : &it->second;
 }
 
-uint64_t WaitingReceives::size(const std::string& queue) const {
-  const auto it = lines_.find(queue);
+std::vector<SourceName> WaitingReceives::sources(const std::string& name) const {
+  std::vector<SourceName> all;
+  for (auto it = lines_.lower_bound({name, ""}); it != lines_.end() && it->first.first == name; ++it)
+    all.push_back(it->first);
+  return all;
+}
+
+uint64_t WaitingReceives::size(const SourceName& source) const {
+  const auto it = lines_.find(source);
   return it == lines_.end() ? 0 : it->second.size();
 }
 
@@ -34,14 +41,14 @@ WaitingReceive WaitingReceives::take(Line& line, Line::iterator it) {
   line.erase(it);
   where_.erase(receive.message.token);
   due_.erase({receive.until, receive.message.token});
-  if (line.empty()) lines_.erase(queue_of(receive));
+  if (line.empty()) lines_.erase(source_of(receive));
   return receive;
 }
 
 std::optional<WaitingReceive> WaitingReceives::take(uint64_t token) {
   const auto it = where_.find(token);
   if (it == where_.end()) return std::nullopt;
-  return take(lines_.at(queue_of(*it->second)), it->second);
+  return take(lines_.at(source_of(*it->second)), it->second);
 }
 
 std::optional<WaitingReceive> WaitingReceives::take_due(Instant now) {

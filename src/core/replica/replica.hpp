@@ -166,7 +166,7 @@ class Replica {
   // replica_receives.cpp
   void receive(Propose&& message);
   void forget_former_sendings(const ReceiveMessages& receive);
-  void serve_receives(const std::string& queue);
+  void serve_receives(const SourceName& source);
   void serve_woken();
   void end_receives();
   void refuse_receives(const std::vector<WaitingReceive>& receives, const std::string& why);
@@ -201,6 +201,7 @@ class Replica {
   // replica_reads.cpp
   Answer read_now(const Operation& operation) const;
   Answer read_queue_here(const ReadQueue& read, const ReadAt& at) const;
+  Answer read_subscription_here(const ReadSubscription& read, const ReadAt& at) const;
   Lifetime lifetime_of(const std::string& key) const;
   uint64_t left_until(uint64_t deadline) const;
   LeaseInfo lease_info(const Record& record) const;

@@ -5,6 +5,7 @@
 
 #include "core/mutation.hpp"
 #include "core/queues/queue_reads.hpp"
+#include "core/topics/topic_reads.hpp"
 #include "core/replica/leases.hpp"
 #include "core/replica/replica.hpp"
 #include "core/replica/table.hpp"
@@ -31,6 +32,11 @@ Answer Replica::read_now(const Operation& operation) const {
   if (const auto* list = std::get_if<ListQueues>(&operation)) return list_queues(store_, *list, at);
   if (const auto* peek = std::get_if<PeekMessages>(&operation)) return peek_messages(store_, *peek, at);
   if (const auto* peek = std::get_if<PeekMessage>(&operation)) return peek_message(store_, *peek, at);
+  if (const auto* read = std::get_if<ReadTopic>(&operation)) return read_topic(store_, *read, at);
+  if (const auto* list = std::get_if<ListTopics>(&operation)) return list_topics(store_, *list, at);
+  if (const auto* read = std::get_if<ReadSubscription>(&operation)) return read_subscription_here(*read, at);
+  if (const auto* list = std::get_if<ListSubscriptions>(&operation)) return list_subscriptions(store_, *list, at);
+  if (const auto* page = std::get_if<PageTopic>(&operation)) return page_topic(store_, *page, at);
   return list_leases(std::get<ListLeases>(operation));
 }
 
@@ -38,7 +44,14 @@ Answer Replica::read_now(const Operation& operation) const {
 Answer Replica::read_queue_here(const ReadQueue& read, const ReadAt& at) const {
   Answer answer = read_queue(store_, read, at);
   auto* found = std::get_if<Box<QueueFound>>(&answer);
-  if (found != nullptr && leader()) (*found)->queue.waiting = leader()->receives.size(read.name);
+  if (found != nullptr && leader()) (*found)->queue.waiting = leader()->receives.size({read.name, ""});
+  return answer;
+}
+Answer Replica::read_subscription_here(const ReadSubscription& read, const ReadAt& at) const {
+  Answer answer = read_subscription(store_, read, at);
+  auto* found = std::get_if<Box<SubscriptionFound>>(&answer);
+  if (found != nullptr && leader())
+    (*found)->subscription.waiting = leader()->receives.size({read.topic, read.name});
   return answer;
 }
 

@@ -26,10 +26,12 @@ const ReceiveMessages& receive_of(const WaitingReceive& waiting) {
   return *std::get<Box<ReceiveMessages>>(waiting.message.operation);
 }
 
+bool finds_nothing(const Received& received) { return received.messages.empty() && !received.gap; }
+
 // Nothing more comes of it, but what it has settled is done.
 Evaluation only_settled(const WaitingReceive& waiting) {
   const ReceiveMessages& receive = receive_of(waiting);
-  return Unchanged{Box(Received{receive.queue, receive.turn, {}, waiting.settled}), Revision(0)};
+  return Unchanged{Box(Received{receive.queue, receive.turn, {}, waiting.settled, receive.subscription}), Revision(0)};
 }
 
 }  // namespace
@@ -38,11 +40,11 @@ Evaluation only_settled(const WaitingReceive& waiting) {
 void Replica::receive(Propose&& message) {
   auto& receive = *std::get<Box<ReceiveMessages>>(message.operation);
   forget_former_sendings(receive);
-  serve_receives(receive.queue);
+  serve_receives(source_of(receive));
   WriteCall call(message.operation, message.idempotency_key, message.fence);
   Evaluation evaluation = leader()->evaluator.evaluate(call, room());
   Received* received = received_by(evaluation);
-  const bool waits = received != nullptr && received->messages.empty() && receive.wait > Duration(0);
+  const bool waits = received != nullptr && finds_nothing(*received) && receive.wait > Duration(0);
   if (!waits) return carry_out(message, std::move(evaluation));
   if (leader()->receives.size() >= limits::kWaitingReceives) {
     refuse(message.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
@@ -60,7 +62,7 @@ void Replica::receive(Propose&& message) {
 // for the present one's.
 void Replica::forget_former_sendings(const ReceiveMessages& receive) {
   const bool first = (receive.turn & ((1u << kSendingBits) - 1)) <= 1;
-  WaitingReceives::Line* line = first ? nullptr : leader()->receives.of(receive.queue);
+  WaitingReceives::Line* line = first ? nullptr : leader()->receives.of(source_of(receive));
   if (line == nullptr) return;
   std::vector<uint64_t> former;
   for (const WaitingReceive& waiting : *line) {
@@ -70,22 +72,22 @@ void Replica::forget_former_sendings(const ReceiveMessages& receive) {
 }
 
 // Those of a queue in which something may have become ready.
-void Replica::serve_receives(const std::string& queue) {
+void Replica::serve_receives(const SourceName& source) {
   WaitingReceives& all = leader()->receives;
-  WaitingReceives::Line* line = all.of(queue);
+  WaitingReceives::Line* line = all.of(source);
   if (line == nullptr) return;
   for (auto it = line->begin(); it != line->end();) {
-    const QueueView* view = store_.queues().find(queue);
-    if (view != nullptr && (view->ready.empty() || view->full_of_grants())) return;
+    const QueueView* view = store_.queues().find(source.first, source.second);
+    if (view != nullptr && !store_.queues().may_grant(*view)) return;
     Propose& message = it->message;
     if (overloaded(message.operation) || too_few_in_sync()) {
-      leader()->unserved.insert(queue);
+      leader()->unserved.insert(source.first);
       return;
     }
     WriteCall call(message.operation, message.idempotency_key, message.fence);
     Evaluation evaluation = leader()->evaluator.evaluate(call, room());
     Received* received = received_by(evaluation);
-    if (received != nullptr && received->messages.empty()) {
+    if (received != nullptr && finds_nothing(*received)) {
       auto* change = std::get_if<Change>(&evaluation);
       if (change != nullptr && !change->effects.empty()) {  // what was ready is dead
         append_entry(std::move(change->effects));
@@ -109,13 +111,16 @@ void Replica::serve_woken() {
   std::set<std::string> woken = store_.queues().take_woken();
   woken.merge(std::exchange(leader()->unserved, {}));
   if (leader()->receives.size() == 0 || mutated(Mutation::kWaitersForgotten)) return;
-  for (const std::string& queue : woken) serve_receives(queue);
+  for (const std::string& name : woken) {
+    for (const SourceName& source : leader()->receives.sources(name)) serve_receives(source);
+  }
 }
 
 // That there was none in time is confirmed like a read.
 void Replica::end_receives() {
   while (std::optional<WaitingReceive> over = leader()->receives.take_due(out_.now)) {
-    Received none{receive_of(*over).queue, receive_of(*over).turn, {}, std::move(over->settled)};
+    const ReceiveMessages& receive = receive_of(*over);
+    Received none{receive.queue, receive.turn, {}, std::move(over->settled), receive.subscription};
     Unchanged unchanged{Box(std::move(none)), Revision(0)};
     answer_later(over->message, unchanged);
   }

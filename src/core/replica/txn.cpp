@@ -70,6 +70,11 @@ bool value_compares(const Record* now, const TxnCondition& condition) {
   return left && right && compares(*left, condition.is, *right);
 }
 
+bool receipt_counts(const TxnCondition& condition, const WriteView& view) {
+  const QueueView* queue = view.store.queues().find(condition.key, condition.subscription);
+  return queue != nullptr && is_granted(view, *queue, condition.message, condition.number);
+}
+
 // `now`: the key, or the lease.
 bool is_true(const TxnCondition& condition, const Record* now, const WriteView& view) {
   switch (condition.of) {
@@ -84,7 +89,7 @@ bool is_true(const TxnCondition& condition, const Record* now, const WriteView& 
     case TxnCondition::Of::kLease:
       return now != nullptr;
     case TxnCondition::Of::kReceipt:
-      return is_granted(view, condition.key, condition.message, condition.number);
+      return receipt_counts(condition, view);
   }
   return false;
 }
@@ -137,7 +142,9 @@ class Branch {
       case TxnOp::Kind::kAck:
         return ack(op);
       case TxnOp::Kind::kSend:
-        return send_message(op);
+        return add_message(op, &send);
+      case TxnOp::Kind::kPublish:
+        return add_message(op, &publish);
     }
     return std::nullopt;
   }
@@ -189,8 +196,8 @@ class Branch {
   }
 
   std::optional<Failed> ack(const TxnOp& op) {
-    const QueueView* queue = messages_.queues().find(op.key);
-    if (queue == nullptr) return no_queue(op.key);
+    const QueueView* queue = messages_.queues().find(op.key, op.subscription);
+    if (queue == nullptr) return no_source(op.key, op.subscription);
     const Settled::One one = settle(messages_, *queue, *op.settling);
     if (one.result == SettleResult::kGone)
       return op_refused(ErrorCode::kNoMessage, "there is no such message, or no more");
@@ -202,8 +209,8 @@ class Branch {
     results_.emplace_back(OpAcked{});
     return std::nullopt;
   }
-  std::optional<Failed> send_message(const TxnOp& op) {
-    Result<OpSent, Failed> sent = send(messages_, op.key, *op.message);
+  std::optional<Failed> add_message(const TxnOp& op, auto* send_or_publish) {
+    Result<OpSent, Failed> sent = send_or_publish(messages_, op.key, *op.message);
     if (!sent) return std::move(sent.error());
     results_.emplace_back(*sent);
     return std::nullopt;

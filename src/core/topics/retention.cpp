@@ -86,4 +86,14 @@ size_t trim_old(MessageDraft& draft, const QueueView& topic, size_t most) {
   return count;
 }
 
+void give_up(MessageDraft& draft, uint64_t number, bool names) {
+  draft.erase(place_key(number), Space::kQueues);
+  draft.set(emptied_record(number, names, draft.view().next));
+}
+
+void delete_subscription(MessageDraft& draft, const QueueView& subscription) {
+  draft.erase(subscription_key(subscription.name, subscription.subscription), Space::kQueues);
+  give_up(draft, subscription.number, false);
+}
+
 }  // namespace kvd
