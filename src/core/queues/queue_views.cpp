@@ -53,7 +53,7 @@ void QueueViews::configure(QueueView& view, const Record& record) {
     view.kind = QueueView::Kind::kQueue;
     view.name = record.key().substr(1);
     view.config = std::move(queue->config);
-  } else if (std::optional<StoredTopic> topic = names_topic(record.key()) ? topic_of(&record) : std::nullopt) {
+  } else if (std::optional<StoredTopic> topic = names_topic(record.key()) ? kvd::topic_of(&record) : std::nullopt) {
     const TopicConfig& config = topic->config;
     view.kind = QueueView::Kind::kTopic;
     view.name = record.key().substr(1);

@@ -111,6 +111,10 @@ class Table {
       ++at_;
       return *this;
     }
+    Iterator& operator--() {
+      --at_;
+      return *this;
+    }
     bool operator==(const Iterator& other) const { return at_ == other.at_; }
 
    private:
