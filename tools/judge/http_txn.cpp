@@ -97,6 +97,7 @@ std::optional<OpResult> result_of(const TxnOp& op, dom::element result) {
       break;
     case TxnOp::Kind::kAck:
     case TxnOp::Kind::kSend:
+    case TxnOp::Kind::kPublish:
       break;  // nobody asks for it here
   }
   return std::nullopt;

@@ -162,6 +162,7 @@ bool txn_step(Steps& steps, const TxnOp& op, const OpResult* told) {
     }
     case TxnOp::Kind::kAck:
     case TxnOp::Kind::kSend:
+    case TxnOp::Kind::kPublish:
       return true;  // it changes no key
     case TxnOp::Kind::kGet:
       break;
