@@ -340,6 +340,17 @@ TEST_CASE("topics: what is too old goes when all have settled it") {
   CHECK(leader.page({}).empty());
 }
 
+TEST_CASE("topics: what is dead beyond the cursor is not granted once more") {
+  Topics leader;
+  leader.publish({"a", "b"});
+  leader.subscribe("s");
+  const auto got = leader.receive("s", 2);
+  leader.settle("s", got.at(1), Kind::kDead);
+  CHECK(leader.receive("s", 2).empty());
+  CHECK(leader.settle("s", got[0]) == SettleResult::kDone);
+  CHECK(leader.info("s").cursor == got[1].id);
+}
+
 TEST_CASE("topics: a subscription that nobody uses ends, and one that is used does not") {
   Topics leader;
   SubscriptionConfig config;

@@ -120,7 +120,11 @@ struct QueueView {
   bool full_of_grants() const { return tickets.size() >= config.max_in_flight; }
   bool is_subscription() const { return kind == Kind::kSubscription; }
   // Of a subscription: what is behind this was never granted.
-  MessageId next() const { return window.empty() ? place.id : std::max(place.id, *window.rbegin()); }
+  MessageId next() const {
+    MessageId last = place.id;
+    if (!window.empty()) last = std::max(last, *window.rbegin());
+    return dead.empty() ? last : std::max(last, *dead.rbegin());
+  }
   // Whose lane one of its messages is in; none: it goes its own way.
   std::optional<std::string_view> lane_of(std::string_view group) const;
   uint32_t granted_to(uint64_t ticket) const;  // in flight
