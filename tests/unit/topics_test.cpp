@@ -351,6 +351,29 @@ TEST_CASE("topics: what is dead beyond the cursor is not granted once more") {
   CHECK(leader.info("s").cursor == got[1].id);
 }
 
+TEST_CASE("topics: the cursor waits until a gap is told, and then passes what was settled behind it") {
+  Topics leader;
+  TopicConfig small;
+  small.max_messages = 3;
+  small.discard_old = true;
+  leader.call(Box(MakeTopic{"t", small}));
+  leader.publish({"a", "b", "c"});
+  leader.subscribe("s");
+  const auto got = leader.receive("s", 3);
+  REQUIRE(got.size() == 3);
+  leader.settle("s", got[1]);
+  leader.publish({"d"});
+  CHECK(leader.settle("s", got[2]) == SettleResult::kDone);
+  CHECK(leader.info("s").cursor == MessageId());
+  const Received told = leader.received("s", 9);
+  REQUIRE(told.gap);
+  CHECK(told.gap->after == MessageId());
+  CHECK(told.gap->last == got[0].id);
+  CHECK(Topics::bodies(told.messages) == "d ");
+  CHECK(leader.info("s").cursor == got[2].id);
+  CHECK(leader.info("s").gaps == 1);
+}
+
 TEST_CASE("topics: a subscription that nobody uses ends, and one that is used does not") {
   Topics leader;
   SubscriptionConfig config;

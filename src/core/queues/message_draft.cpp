@@ -116,11 +116,12 @@ void MessageDraft::settled(const QueueView& queue, const std::string& key) {
   move_on(queue);
 }
 
-// A subscription's place is behind all that are settled, or dead, one after the other: of these nothing is kept.
+// Of what it moves over nothing is kept, but for what is dead.
 void MessageDraft::move_on(const QueueView& subscription) {
   const QueueView* topic = queues().topic_of(subscription);
   if (topic == nullptr) return;
   StoredPlace at = place(subscription);
+  if (place(*topic).id > at.id) return;  // it is to be told of a gap first
   const MessageId before = at.id;
   for (auto it = topic->ready.upper_bound({0, at.id}); it != topic->ready.end(); ++it) {
     const std::string key = message_key(subscription.number, it->id());

@@ -56,17 +56,17 @@ class MessageDraft {
   // Nobody of the queue or subscription needs it any more.
   void settled(const QueueView& queue, const std::string& key);
   void set_place(const QueueView& view, const StoredPlace& place);
+  // A subscription's place moves on over all that are settled, or dead, one after the other.
+  void move_on(const QueueView& subscription);
   // Of the next message of the topic with this number; `before`: its view; null: this write makes it.
   uint64_t next_ordinal(uint64_t number, const QueueView* before);
   // It is deleted to make room. False: this write has deleted as many as one may.
   bool discard(const std::string& key);
 
  private:
-  void move_on(const QueueView& subscription);
-
   const WriteView& view_;
   std::map<std::pair<Space, std::string>, Record> effects_;
-  std::map<uint64_t, Sum> changes_;  // of the sums, modulo 2^64, by number
+  std::map<uint64_t, Sum> changes_;        // of the sums, modulo 2^64, by number
   std::map<uint64_t, uint64_t> ordinals_;  // of the last message of each topic
   size_t made_ = 0;                        // messages
   bool made_queue_ = false;

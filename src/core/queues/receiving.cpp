@@ -138,6 +138,7 @@ std::optional<Received::Gap> pass_gap(MessageDraft& draft, const QueueView& subs
   place.id = lost;
   ++place.gaps;
   draft.set_place(subscription, place);
+  draft.move_on(subscription);  // over what was settled behind it
   return gap;
 }
 
