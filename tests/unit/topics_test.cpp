@@ -374,6 +374,22 @@ TEST_CASE("topics: the cursor waits until a gap is told, and then passes what wa
   CHECK(leader.info("s").gaps == 1);
 }
 
+TEST_CASE("topics: a dead letter that comes back is of its group, also if it died before there was an order") {
+  Topics leader;
+  SubscriptionConfig config;
+  leader.publish({"a", "b"}, "g");
+  leader.subscribe("s", config);
+  const auto first = leader.receive("s").at(0);
+  leader.settle("s", first, Kind::kDead);
+  config.ordered = true;
+  leader.subscribe("s", config);
+  const auto second = leader.receive("s").at(0);
+  leader.call(KickMessages{"t", MessageState::kDead, 9, "", "s"});
+  CHECK(leader.receive("s").empty());
+  leader.settle("s", second);
+  CHECK(Topics::bodies(leader.receive("s", 9)) == "a ");
+}
+
 TEST_CASE("topics: a subscription that nobody uses ends, and one that is used does not") {
   Topics leader;
   SubscriptionConfig config;
