@@ -390,6 +390,25 @@ TEST_CASE("topics: a dead letter that comes back is of its group, also if it die
   CHECK(Topics::bodies(leader.receive("s", 9)) == "a ");
 }
 
+TEST_CASE("topics: what is too old goes from the beginning on, and waits for what is younger before it") {
+  Topics leader;
+  TopicConfig brief;
+  brief.max_age_ms = 5000;
+  brief.discard_old = true;
+  leader.call(Box(MakeTopic{"t", brief}));
+  leader.publish({"a"});
+  brief.max_age_ms = 1000;
+  leader.call(Box(MakeTopic{"t", brief}));
+  leader.publish({"b"});
+  leader.subscribe("s");
+  leader.pass(1000);
+  CHECK(leader.evaluator->expire(leader.room).empty());
+  leader.pass(4000);
+  leader.append(leader.evaluator->expire(leader.room));
+  leader.check();
+  CHECK(leader.page({}).empty());
+}
+
 TEST_CASE("topics: a subscription that nobody uses ends, and one that is used does not") {
   Topics leader;
   SubscriptionConfig config;

@@ -68,8 +68,8 @@ bool trim_to_bounds(MessageDraft& draft, const QueueView& topic) {
     return beyond_bounds(topic.config, sum.messages, sum.bytes);
   };
   bool more = true;  // may be deleted by this write
-  for (auto it = topic.ready.begin(); more && it != topic.ready.end() && too_many() && trimming.may_go(it->id());
-       ++it)
+  for (auto it = topic.ready.begin();
+       more && it != topic.ready.end() && too_many() && trimming.may_go(it->id()); ++it)
     more = trimming.drop(it->id());
   trimming.end();
   return !more || !too_many();
@@ -78,8 +78,11 @@ bool trim_to_bounds(MessageDraft& draft, const QueueView& topic) {
 size_t trim_old(MessageDraft& draft, const QueueView& topic, size_t most) {
   Trimming trimming(draft, topic);
   size_t count = 0;
-  for (auto it = topic.ages.begin(); it != topic.ages.end() && it->first <= draft.view().clock && count < most; ++it) {
-    if (!trimming.may_go(it->second) || !trimming.drop(it->second)) break;
+  for (auto it = topic.ready.begin(); it != topic.ready.end() && count < most; ++it) {
+    const Record* message = draft.find(message_key(topic.number, it->id()), Space::kMessages);
+    const uint64_t deadline = message == nullptr ? 0 : message_of(*message).deadline;
+    const bool old = deadline != 0 && deadline <= draft.view().clock;
+    if (!old || !trimming.may_go(it->id()) || !trimming.drop(it->id())) break;
     ++count;
   }
   trimming.end();
