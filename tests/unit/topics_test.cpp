@@ -409,6 +409,25 @@ TEST_CASE("topics: what is too old goes from the beginning on, and waits for wha
   CHECK(leader.page({}).empty());
 }
 
+TEST_CASE("topics: what goes while its last delivery ends is a gap, and no dead letter") {
+  Topics leader;
+  TopicConfig brief;
+  brief.max_age_ms = 1000;
+  brief.discard_old = true;
+  leader.call(Box(MakeTopic{"t", brief}));
+  SubscriptionConfig once;
+  once.max_deliveries = 1;
+  once.ttr_ms = 500;
+  leader.publish({"a"});
+  leader.subscribe("s", once);
+  CHECK(leader.receive("s").size() == 1);
+  leader.pass(1000);
+  leader.append(leader.evaluator->expire(leader.room));
+  leader.check();
+  CHECK(leader.info("s").dead == 0);
+  CHECK(leader.received("s", 1).gap);
+}
+
 TEST_CASE("topics: a subscription that nobody uses ends, and one that is used does not") {
   Topics leader;
   SubscriptionConfig config;
