@@ -134,7 +134,8 @@ void Checkers::check_timely(const Entry& entry) {
   const auto at = appended_.find({entry.epoch, entry.revision, entry.clock});
   const std::optional<Instant> appended = at != appended_.end() ? std::optional(at->second) : std::nullopt;
   if (appended) check_clock(entry, *appended);
-  const std::string why = terms_.on_entry(entry, appended) + queues_.on_entry(entry, appended);
+  const std::string why = terms_.on_entry(entry, appended) + queues_.on_entry(entry, appended) +
+                          topics_.on_entry(entry, appended);
   if (!why.empty()) fail(why);
 }
 

@@ -16,6 +16,7 @@
 #include "judge/committed.hpp"
 #include "queue_model.hpp"
 #include "term_referee.hpp"
+#include "topic_model.hpp"
 
 namespace kvd::sim {
 
@@ -27,7 +28,8 @@ class Checkers {
       : context_(context),
         servers_(static_cast<size_t>(servers)),
         terms_(context.options.rate_ppm),
-        queues_(context.options.rate_ppm) {}
+        queues_(context.options.rate_ppm),
+        topics_(context.options.rate_ppm) {}
 
   void on_started(int server, const Member& member, EntryAt entry_at);
   void on_died(int server);
@@ -57,11 +59,9 @@ class Checkers {
   // A client that asked for it at that stamp hears this.
   void on_term_answer(int server, const StoreCall& call, const StoreAnswer& answer, Instant asked);
   const TermReferee& terms() const { return terms_; }
-  // A client of queues is going to ask for this; it hears this; it would have heard this, and has gone.
-  void on_queue_asked(const Operation& operation) { queues_.on_asked(operation); }
-  void on_queue_answer(int server, const StoreCall& call, const StoreAnswer& answer);
-  void on_queue_unheard(const StoreAnswer& answer) { queues_.on_unheard(answer); }
-  const QueueModel& queues() const { return queues_; }
+  // What clients of messages ask for and hear they tell these themselves.
+  MessageJudge& queues() { return queues_; }
+  MessageJudge& topics() { return topics_; }
   const std::optional<Register>& config() const { return config_; }
   // In the in-sync set, alive, in that incarnation.
   bool lives(const Member& member) const;
@@ -119,6 +119,7 @@ class Checkers {
   std::map<Lineage, ClockSeen> clocks_;
   TermReferee terms_;
   QueueModel queues_;
+  TopicModel topics_;
 };
 
 }  // namespace kvd::sim

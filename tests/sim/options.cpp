@@ -113,6 +113,7 @@ constexpr Field kFields[] = {
     {"terms", &Options::terms},
     {"holds", &Options::holds},
     {"queues", &Options::queues},
+    {"topics", &Options::topics},
 };
 
 int64_t pick(Prng& prng, std::initializer_list<int64_t> choices) {
@@ -271,6 +272,7 @@ Options draw_options(Prng& prng) {
   options.holds = prng.one_in(3) ? prng.between(1, 4) : 0;
   options.rate_ppm = prng.one_in(3) ? 500 : 0;
   options.queues = prng.one_in(3) ? prng.between(1, 4) : 0;
+  options.topics = prng.one_in(6) ? prng.between(1, 4) : 0;
   return options;
 }
 

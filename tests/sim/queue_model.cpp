@@ -79,6 +79,8 @@ bool QueueModel::begin(const Entry& entry) {
     queues_.clear();
     names_.clear();
     emptied_.clear();
+    others_.clear();
+    topics_.clear();
     messages_.clear();
     dedup_.clear();
     sent_.clear();
@@ -108,9 +110,10 @@ std::string QueueModel::on_entry(const Entry& entry, std::optional<Instant> appe
     return of_queues(effect.space()) || effect.key().starts_with(kDonePrefix);
   });
   if (!begin(entry) || !about_queues) return {};
+  take_topics(entry);
   Turn turn{entry, appended, {}, {}, {}, {}, {}, {}};
   for (const Record& effect : entry.effects) {
-    if (effect.space() != Space::kMessages && effect.space() != Space::kDeliveries) continue;
+    if (!is_mine(effect)) continue;
     const auto [number, id] = message_key_of(effect.key());
     Change& change = turn.changes[{number, id}];
     (effect.space() == Space::kMessages ? change.message : change.delivery) = &effect;
@@ -128,7 +131,8 @@ std::string QueueModel::on_entry(const Entry& entry, std::optional<Instant> appe
   judge_order(turn);
   take_queues(turn);
   for (const Record& effect : entry.effects) {
-    if (effect.space() == Space::kDedup) take_name(turn, effect);
+    const bool mine = !others_.contains(message_key_of(effect.key()).number);
+    if (effect.space() == Space::kDedup && mine) take_name(turn, effect);
   }
   pair_moved(turn);
   for (const auto& [key, change] : turn.changes) {
@@ -153,12 +157,30 @@ std::string QueueModel::on_entry(const Entry& entry, std::optional<Instant> appe
 
 // ---- queues, and names of sends ----
 
+void QueueModel::take_topics(const Entry& entry) {
+  for (const Record& effect : entry.effects) {
+    if (effect.space() != Space::kQueues) continue;
+    const std::optional<StoredTopic> topic = names_topic(effect.key()) ? topic_of(&effect) : std::nullopt;
+    if (topic) {
+      others_.insert(topic->number);
+      topics_.insert(std::string(effect.key().substr(1)));
+    }
+    if (!names_subscription(effect.key())) continue;
+    if (const auto subscription = subscription_of(&effect)) others_.insert(subscription->number);
+  }
+}
+
+bool QueueModel::is_mine(const Record& effect) const {
+  const bool of_messages = effect.space() == Space::kMessages || effect.space() == Space::kDeliveries;
+  return of_messages && !others_.contains(message_key_of(effect.key()).number);
+}
+
 void QueueModel::take_queues(Turn& turn) {
   for (const Record& effect : turn.entry.effects) {
     if (effect.space() != Space::kQueues) continue;
     if (names_queue(effect.key())) {
       take_queue(turn, effect);
-    } else if (effect.has_value()) {
+    } else if (is_emptied(effect.key()) && effect.has_value()) {
       emptied_[emptied_number(effect.key())] = empties_names(effect);
     }
   }
@@ -209,7 +231,7 @@ void QueueModel::take_queue(Turn& turn, const Record& record) {
 
 // Everything that bore the number is gone by then.
 void QueueModel::take_emptied(Turn& turn, const Record& record) {
-  if (names_queue(record.key()) || record.has_value()) return;
+  if (!is_emptied(record.key()) || record.has_value()) return;
   const uint64_t number = emptied_number(record.key());
   const auto rest = messages_.lower_bound({number, MessageId()});
   if (rest != messages_.end() && rest->first.first == number) wrong(turn, rest->first, "is left behind");
@@ -287,6 +309,7 @@ void QueueModel::judge_sent(Turn& turn, const Key& key, const Change& change) {
                      became->receipt == 0 && became->due > turn.entry.clock;
   if (change.delivery != nullptr && !waits) wrong(turn, key, "is new, and something has become of it");
   if (turn.moved_from.contains(key)) return;
+  if (topics_.contains(message.dead_from)) return;
   if (!message.dead_from.empty()) return wrong(turn, key, "is dead elsewhere, and came from nowhere");
   const std::string* name = wishes_.sent(message.body);
   if (name == nullptr) return wrong(turn, key, "was sent by nobody");
@@ -640,18 +663,18 @@ void QueueModel::note_grantable(const Turn& turn) {
   }
 }
 
-std::optional<Instant> QueueModel::grantable_since(const std::string& queue) const {
-  const auto it = queues_.find(queue);
+std::optional<Instant> QueueModel::grantable_since(const SourceOf& queue) const {
+  const auto it = queues_.find(queue.first);
   return it == queues_.end() ? std::nullopt : it->second.grantable;
 }
 
-std::vector<std::string> QueueModel::queues_left() const {
-  std::set<std::string> names;
+std::vector<SourceOf> QueueModel::sources_left() const {
+  std::set<SourceOf> sources;
   for (const auto& [key, message] : messages_) {
     const std::string name = name_of(key.first);
-    if (!name.empty() && message.became.state != MessageState::kDead) names.insert(name);
+    if (!name.empty() && message.became.state != MessageState::kDead) sources.emplace(name, "");
   }
-  return {names.begin(), names.end()};
+  return {sources.begin(), sources.end()};
 }
 
 std::string QueueModel::left() const {

@@ -14,32 +14,25 @@
 
 #include "base/time.hpp"
 #include "core/queues/stored.hpp"
+#include "message_judge.hpp"
 #include "msg/client.hpp"
 #include "queue_wishes.hpp"
 
 namespace kvd::sim {
 
-class QueueModel {
+class QueueModel : public MessageJudge {
  public:
   // `rate_ppm`: so many millionths of a span a clock may be wrong by.
   explicit QueueModel(int64_t rate_ppm = 0) : rate_ppm_(rate_ppm) {}
 
-  // A client is going to ask for it: each operation once, however often it is sent.
-  void on_asked(const Operation& operation);
-  // The next committed entry; `appended`: none, if nobody saw when. Each judgement is empty, or says what is wrong.
-  std::string on_entry(const Entry& entry, std::optional<Instant> appended);
-  // What the client is told that has asked for `operation`. It ends what that promised: nothing of it happens later.
-  std::string on_answer(const Operation& operation, const StoreAnswer& answer);
-  // An answer came too late, or to nobody: what it grants was told all the same.
-  void on_unheard(const StoreAnswer& answer);
-
-  // What is neither settled nor dead, by what is committed. Empty: nothing.
-  std::string left() const;
-  std::vector<std::string> queues_left() const;  // ... in which queues
-  // Grants that were appended in that time, still run by `now`, and were told to nobody. Empty: there are none.
-  std::string unheard(Instant since, Instant before, Instant now) const;
-  // Since when, by what is committed, there is always something to grant in this queue. None: there is not.
-  std::optional<Instant> grantable_since(const std::string& queue) const;
+  void on_asked(const Operation& operation) override;
+  std::string on_entry(const Entry& entry, std::optional<Instant> appended) override;
+  std::string on_answer(const Operation& operation, const StoreAnswer& answer) override;
+  void on_unheard(const StoreAnswer& answer) override;
+  std::string left() const override;
+  std::vector<SourceOf> sources_left() const override;
+  std::string unheard(Instant since, Instant before, Instant now) const override;
+  std::optional<Instant> grantable_since(const SourceOf& queue) const override;
 
  private:
   struct Queue {
@@ -100,6 +93,8 @@ class QueueModel {
   std::string name_of(Number number) const;                                // empty: none
   static std::string lane_of(const Queue& queue, const Message& message);  // empty: it goes its own way
   void judge_done(Turn& turn, const Record& effect);
+  void take_topics(const Entry& entry);
+  bool is_mine(const Record& effect) const;
   void take_queues(Turn& turn);
   void take_queue(Turn& turn, const Record& record);
   void take_emptied(Turn& turn, const Record& record);
@@ -142,6 +137,8 @@ class QueueModel {
   std::map<std::string, Queue> queues_;
   std::map<Number, std::string> names_;
   std::map<Number, bool> emptied_;  // and whether names of sends go, too
+  std::set<Number> others_;         // of topics and subscriptions, which topic_model.hpp judges
+  std::set<std::string> topics_;    // their names
   Messages messages_;
   std::map<std::string, StoredName> dedup_;
   std::map<MessageId, std::string> sent_;  // bodies of all that there ever was in this lineage

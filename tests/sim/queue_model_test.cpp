@@ -460,14 +460,14 @@ TEST_CASE("queue model: what was refused for certain is not done, neither before
 
 TEST_CASE("queue model: since when there is something to grant") {
   Modelled all;
-  CHECK(!all.model.grantable_since("q"));
+  CHECK(!all.model.grantable_since({"q", ""}));
   const MessageId id = all.send("a", {}, 100);
   all.send("b", {}, 200);
-  CHECK(all.model.grantable_since("q") == Instant(milliseconds(100)));
+  CHECK(all.model.grantable_since({"q", ""}) == Instant(milliseconds(100)));
   CHECK(all.grant(id, 1, 300) == "");
-  CHECK(all.model.grantable_since("q") == Instant(milliseconds(100)));
+  CHECK(all.model.grantable_since({"q", ""}) == Instant(milliseconds(100)));
   CHECK(all.grant({Revision(4), 0}, 1, 400) == "");
-  CHECK(!all.model.grantable_since("q"));
+  CHECK(!all.model.grantable_since({"q", ""}));
 }
 
 TEST_CASE("queue model: a new lineage begins with nothing, and what was not seen is not judged") {

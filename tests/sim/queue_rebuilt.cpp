@@ -44,7 +44,10 @@ std::string judge_views(const Node& node) {
   };
   QueueViews rebuilt;
   for (const auto& [place, record] : records) {
-    if (place.first != Space::kDeliveries && record.has_value()) view_queues(rebuilt, record, true, find);
+    if (!record.has_value()) continue;
+    const bool of_message =
+        place.first == Space::kDeliveries && find(record.key(), Space::kMessages) != nullptr;
+    if (!of_message) view_queues(rebuilt, record, true, find);  // else it was viewed with its message
   }
   if (node.store().queues().equals(rebuilt)) return {};
   return fmt::format("they are not what {} records lead to", records.size());

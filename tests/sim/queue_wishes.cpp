@@ -30,6 +30,7 @@ std::vector<Settling> settlings_of(const Operation& operation) {
 std::vector<NewMessage> messages_of(const Operation& operation) {
   std::vector<NewMessage> messages;
   if (const auto* send = std::get_if<Box<SendMessages>>(&operation)) messages = (*send)->messages;
+  if (const auto* publish = std::get_if<Box<PublishMessages>>(&operation)) messages = (*publish)->messages;
   if (const auto* transaction = std::get_if<Box<Transaction>>(&operation)) {
     for (const TxnOp& op : (*transaction)->then_ops) {
       if (op.message) messages.push_back(*op.message);
@@ -58,7 +59,7 @@ void QueueWishes::note(const Operation& operation) {
   } else if (const auto* remove = std::get_if<DeleteQueue>(&operation)) {
     ++deletes_[remove->name];
   } else if (const auto* kick = std::get_if<KickMessages>(&operation)) {
-    kicks_[{kick->queue, kick->to}].note(kick->state);
+    kicks_[{kicked_from(kick->queue, kick->subscription), kick->to}].note(kick->state);
   }
 }
 

@@ -31,6 +31,11 @@ std::vector<NewMessage> messages_of(const Operation& operation);
 inline constexpr std::string_view kDonePrefix = "done/";
 inline std::string done_key(const MessageId& id) { return std::string(kDonePrefix) + to_text(id); }
 
+// Under which name kicks are noted: a queue's, or a subscription's of a topic.
+inline std::string kicked_from(const std::string& queue, const std::string& subscription) {
+  return subscription.empty() ? queue : queue + "/" + subscription;
+}
+
 class QueueWishes {
  public:
   void note(

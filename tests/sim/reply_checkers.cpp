@@ -22,11 +22,6 @@ void Checkers::on_term_answer(int server, const StoreCall& call, const StoreAnsw
   if (!why.empty()) fail(fmt::format("s{} tells a client with terms: {}", server, why));
 }
 
-void Checkers::on_queue_answer(int server, const StoreCall& call, const StoreAnswer& answer) {
-  const std::string why = queues_.on_answer(call.operation, answer);
-  if (!why.empty()) fail(fmt::format("s{} tells a client of queues: {}", server, why));
-}
-
 void Checkers::on_certainly_not(const StoreCall& request) { certainly_not_.push_back(request); }
 
 // An acknowledged write is committed and is what the client asked for.

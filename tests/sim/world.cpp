@@ -90,6 +90,7 @@ World::World(SimContext& context)
       term_clients_(context, *this, checkers_),
       hold_clients_(context, *this, checkers_),
       queue_clients_(context, *this, checkers_),
+      topic_clients_(context, *this, checkers_),
       service_calls_(context, {[this](int server, NodeInput input) { deliver(server, std::move(input)); },
                                [this](int server) { return is_alive(server) && !is_paused(server); },
                                [this](int server) { return is_alive(server); },
@@ -117,6 +118,7 @@ RunResult World::run() {
   term_clients_.start();
   hold_clients_.start();
   queue_clients_.start();
+  topic_clients_.start();
   for (auto& clients : service_clients_) clients->start();
   nemesis.start();
   context_.queue.after(Duration(context_.options.fault_phase_us), [this] { begin_core(); });
@@ -204,6 +206,7 @@ void World::die(int server, bool host_too, bool closes_session, Duration away) {
   term_clients_.on_process_died(server);
   hold_clients_.on_process_died(server);
   queue_clients_.on_process_died(server);
+  topic_clients_.on_process_died(server);
   service_calls_.on_process_died(server);
   if (server == twin()) return;
   context_.queue.after(away, [this, server] {
@@ -349,7 +352,8 @@ void World::on_turn(int server) {
 
 // Now and then: each time would cost as much as all else.
 void World::check_views(int server) {
-  if (context_.options.queues == 0 || !context_.prng.one_in(kViewsChecked)) return;
+  const bool any = context_.options.queues != 0 || context_.options.topics != 0;
+  if (!any || !context_.prng.one_in(kViewsChecked)) return;
   const std::string why = judge_views(processes_[server]->node());
   if (!why.empty())
     context_.fail(Verdict::kCorrectness, fmt::format("s{}'s views of queues: {}", server, why));
@@ -373,7 +377,7 @@ void World::perform(int server, NodeEffect effect) {
     on_exit(server, *exit);
   } else if (auto reply = answer_of_store(effect)) {
     if (pipelines_.on_reply(server, *reply) || term_clients_.on_reply(server, *reply) ||
-        queue_clients_.on_reply(server, *reply))
+        queue_clients_.on_reply(server, *reply) || topic_clients_.on_reply(server, *reply))
       return;
     auto asked = status_requests_.find(reply->id);
     if (asked == status_requests_.end()) {

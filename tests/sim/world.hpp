@@ -20,6 +20,7 @@
 #include "service_clients.hpp"
 #include "sim_disk.hpp"
 #include "term_clients.hpp"
+#include "topic_clients.hpp"
 #include "watch_clients.hpp"
 #include "workload.hpp"
 #include "zk_gateway.hpp"
@@ -131,6 +132,7 @@ class World final : public Hosts, public ProcessOwner {
   TermClients term_clients_;
   HoldClients hold_clients_;
   QueueClients queue_clients_;
+  TopicClients topic_clients_;
   ServiceCalls service_calls_;
   std::vector<std::unique_ptr<ServiceClients>> service_clients_;
   std::map<RequestId, int> status_requests_;
