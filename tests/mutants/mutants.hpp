@@ -142,6 +142,10 @@ inline constexpr const char* kQueuedDeposed =
 inline constexpr const char* kQueuedCut = KVD_BUSY
     "queues=8 reset_us=200000 half_open_us=400000 moves=10 delay_us_max=10000 clients=2 timeout_us=1000000";
 
+// Messages are published, and granted to subscriptions, and much of that is not committed yet.
+inline constexpr const char* kPublished =
+    KVD_BUSY "topics=8 crash_us=2000000 down_us_max=300000 delay_us_max=30000 clients=1";
+
 // Clients of one service contend while their servers are cut off from ZooKeeper, which soon forgets them.
 #define KVD_CUT_OFF KVD_BUSY "zk_cut_us=800000 crash_us=2000000 down_us_max=500000 fault_us_max=2000000 "
 inline constexpr const char* kContended = KVD_CUT_OFF "locks=5";
@@ -233,6 +237,10 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kTurnIgnored, "turn_ignored", kQueuedCut, 40},
     {Mutation::kWaitersForgotten, "waiters_forgotten", kQueuedCalm, 40},
     {Mutation::kGhostGrant, "ghost_grant", kQueuedCalm, 40},
+    {Mutation::kCursorOverHole, "cursor_over_hole", kPublished, 20},
+    {Mutation::kTrimUnsettled, "trim_unsettled", kPublished, 20},
+    {Mutation::kSubscribedAtCommit, "subscribed_at_commit", kPublished, 20},
+    {Mutation::kSeekKeepsGrants, "seek_keeps_grants", kPublished, 20},
     {Mutation::kTermOutlivesKey, "term_outlives_key", kTermed, 20},
     {Mutation::kTermKept, "term_kept", kTermed, 20},
     {Mutation::kExpiredEarly, "expired_early", kTermed, 20},
