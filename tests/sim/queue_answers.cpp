@@ -7,10 +7,6 @@
 
 namespace kvd::sim {
 
-bool QueueModel::follows(const StoreAnswer& answer) const {
-  return followed_ && lineage_of(answer.revision) == lineage_of(newest_) && answer.revision <= newest_;
-}
-
 std::string QueueModel::on_answer(const Operation& operation, const StoreAnswer& answer) {
   const auto* failed = std::get_if<Failed>(&answer.answer);
   if (failed != nullptr) return failed->outcome == Outcome::kNotApplied ? on_refused(operation) : "";
@@ -18,7 +14,7 @@ std::string QueueModel::on_answer(const Operation& operation, const StoreAnswer&
   if (const auto* done = std::get_if<Box<TxnDone>>(&answer.answer))
     return on(*std::get<Box<Transaction>>(operation), **done);
   if (const auto* sent = std::get_if<Sent>(&answer.answer))
-    return on(*std::get<Box<SendMessages>>(operation), *sent, answer.revision);
+    return on_sent(messages_of(operation), *sent, answer.revision);
   if (const auto* settled = std::get_if<Settled>(&answer.answer)) {
     const SettleMessages& settle = *std::get<Box<SettleMessages>>(operation);
     return settled->refused ? on_refused(settle.settlings) : on(settle.settlings, settled->results);
@@ -26,38 +22,6 @@ std::string QueueModel::on_answer(const Operation& operation, const StoreAnswer&
   if (const auto* received = std::get_if<Box<Received>>(&answer.answer))
     return on(*std::get<Box<ReceiveMessages>>(operation), **received);
   return {};
-}
-
-void QueueModel::on_unheard(const StoreAnswer& answer) {
-  const auto* received = std::get_if<Box<Received>>(&answer.answer);
-  if (received == nullptr || !follows(answer)) return;
-  for (const QueuedMessage& message : (*received)->messages) {
-    const auto grant = grants_.find({message.id, message.receipt});
-    if (grant != grants_.end()) grant->second.told = true;
-  }
-}
-
-std::string QueueModel::on(const SendMessages& send, const Sent& sent, Revision revision) const {
-  std::string why;
-  if (sent.count != send.messages.size()) why += fmt::format("{} messages are said to be sent; ", sent.count);
-  for (uint16_t place = 0; place < sent.count; ++place) {
-    const auto before = std::find_if(sent.duplicates.begin(), sent.duplicates.end(),
-                                     [&](const Sent::Duplicate& other) { return other.place == place; });
-    const bool duplicate = before != sent.duplicates.end();
-    const MessageId id = duplicate ? before->id : MessageId{revision, place};
-    const auto known = sent_.find(id);
-    if (known == sent_.end()) {
-      why += fmt::format("message {} is said to be sent, and is none; ", to_text(id));
-    } else if (!duplicate && known->second != send.messages[place].body.view()) {
-      why += fmt::format("message {} is said to be sent, and is another one; ", to_text(id));
-    } else if (duplicate) {
-      const std::string* name = wishes_.sent(known->second);
-      if (name == nullptr || name->empty() || *name != send.messages[place].dedup)
-        why +=
-            fmt::format("message {} is said to be of the name {}; ", to_text(id), send.messages[place].dedup);
-    }
-  }
-  return why;
 }
 
 std::string QueueModel::on(const std::vector<Settling>& asked, const std::vector<Settled::One>& told) {
@@ -97,57 +61,13 @@ std::string QueueModel::on(const Transaction& transaction, const TxnDone& done) 
   for (size_t i = 0; i < transaction.then_ops.size(); ++i) {
     const OptionalBox<NewMessage>& message = transaction.then_ops[i].message;
     if (!message) continue;
-    const OpSent& sent = std::get<OpSent>(done.results[i]);
-    const auto known = sent_.find(sent.id);
-    if (sent.duplicate || known == sent_.end() || known->second != message->body.view())
-      why += fmt::format("message {} is said to be sent by a transaction, and is not; ", to_text(sent.id));
+    why += on_sent(*message, std::get<OpSent>(done.results[i]));
   }
   return why;
 }
 
 std::string QueueModel::on(const ReceiveMessages& receive, const Received& received) {
-  std::string why = on(receive.settlings, received.settled);
-  if (received.messages.size() > receive.max) why += "more messages are granted than were asked for; ";
-  for (const QueuedMessage& message : received.messages) {
-    const std::string what = fmt::format("message {} under receipt {}", to_text(message.id), message.receipt);
-    const auto grant = grants_.find({message.id, message.receipt});
-    if (grant == grants_.end()) {
-      why += fmt::format("{} is said to be granted, and is not; ", what);
-      continue;
-    }
-    if (grant->second.told) why += fmt::format("{} is granted to two clients; ", what);
-    if (grant->second.given_back) why += fmt::format("{} is granted, and was given back; ", what);
-    grant->second.told = true;
-    if (message.attempt != grant->second.attempt)
-      why += fmt::format("{} is said to be attempt {}; ", what, message.attempt);
-    if (message.body.view() != sent_[message.id]) why += fmt::format("{} has another body; ", what);
-  }
-  return why;
-}
-
-// Who was refused for certain may have asked for the same before.
-std::string QueueModel::on_refused(const std::vector<Settling>& settlings) {
-  std::string why;
-  for (const Settling& settling : settlings) {
-    const std::pair what(granted(settling), settling.kind);
-    if (asked_[what] != 1) continue;
-    const auto done = settled_.find(what.first);
-    if (done != settled_.end() && done->second.contains(settling.kind) && done->second.at(settling.kind))
-      why += fmt::format("message {} under receipt {} is settled, which is refused for certain; ",
-                         to_text(settling.id), settling.receipt);
-    refused_.insert(what);
-  }
-  return why;
-}
-
-std::string QueueModel::on_refused(const Operation& operation) {
-  std::string why;
-  for (const NewMessage& message : messages_of(operation)) {
-    const std::string body(message.body.view());
-    if (bodies_.contains(body)) why += fmt::format("{} is sent, which is refused for certain; ", body);
-    refused_bodies_.insert(body);
-  }
-  return why + on_refused(settlings_of(operation));
+  return on(receive.settlings, received.settled) + on_granted(receive, received.messages);
 }
 
 }  // namespace kvd::sim

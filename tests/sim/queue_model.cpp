@@ -10,22 +10,6 @@ namespace {
 
 constexpr Duration kGrantRounded = milliseconds(2);  // of clocks that show whole milliseconds
 
-// A call that is sent again gets the same messages, under other receipts.
-bool is_again(const StoredDelivery& was, const StoredDelivery& now, uint64_t clock) {
-  return was.state == MessageState::kInFlight && now.state == MessageState::kInFlight && was.due > clock &&
-         was.ticket != 0 && was.ticket == now.ticket && now.turn > was.turn &&
-         was.turn >> kSendingBits == now.turn >> kSendingBits && was.attempts == now.attempts;
-}
-
-bool is_last(const StoredDelivery& became, uint32_t deliveries) {
-  return deliveries != 0 && became.attempts >= deliveries;
-}
-
-uint64_t backoff_after(const QueueConfig& config, uint32_t attempts) {
-  if (config.backoff_ms.empty() || attempts == 0) return 0;
-  return config.backoff_ms[std::min<size_t>(attempts, config.backoff_ms.size()) - 1];
-}
-
 }  // namespace
 
 bool QueueModel::Message::in_flight(uint64_t clock) const {
@@ -35,12 +19,6 @@ bool QueueModel::Message::in_flight(uint64_t clock) const {
 bool QueueModel::Message::ready(uint64_t clock) const {
   if (became.state == MessageState::kDead) return false;
   return became.state == MessageState::kReady || became.due <= clock;
-}
-
-// By a slow clock a fast one counts so long at least.
-Duration QueueModel::lasts(uint64_t ms) const {
-  const Duration span = milliseconds(static_cast<int64_t>(ms));
-  return span - span * 2 * rate_ppm_ / 1'000'000;
 }
 
 std::string QueueModel::name_of(Number number) const {
@@ -65,33 +43,15 @@ void QueueModel::wrong(Turn& turn, const Key& key, const std::string& what) cons
       names_.contains(key.first) ? name_of(key.first) : fmt::format("number {}", key.first), what);
 }
 
-void QueueModel::on_asked(const Operation& operation) {
-  wishes_.note(operation);
-  for (const Settling& settling : settlings_of(operation)) {
-    ++asked_[{granted(settling), settling.kind}];
-    refused_.erase({granted(settling), settling.kind});
-  }
-}
-
-bool QueueModel::begin(const Entry& entry) {
-  const bool first = entry.revision == lineage_base(lineage_of(entry.revision)).next();
-  if (first) {  // with nothing
-    queues_.clear();
-    names_.clear();
-    emptied_.clear();
-    others_.clear();
-    topics_.clear();
-    messages_.clear();
-    dedup_.clear();
-    sent_.clear();
-    bodies_.clear();
-    grants_.clear();
-    settled_.clear();
-  }
-  followed_ = first || (followed_ && entry.revision == newest_.next());
-  newest_ = entry.revision;
-  clock_ = entry.clock;
-  return followed_;
+void QueueModel::forget_all() {
+  MessageLedger::forget_all();
+  queues_.clear();
+  names_.clear();
+  emptied_.clear();
+  others_.clear();
+  topics_.clear();
+  messages_.clear();
+  dedup_.clear();
 }
 
 // What a transaction does for a message and that it is acknowledged are one.
@@ -311,12 +271,10 @@ void QueueModel::judge_sent(Turn& turn, const Key& key, const Change& change) {
   if (turn.moved_from.contains(key)) return;
   if (topics_.contains(message.dead_from)) return;
   if (!message.dead_from.empty()) return wrong(turn, key, "is dead elsewhere, and came from nowhere");
+  const std::string why = judge_body(message.body);
+  if (!why.empty()) wrong(turn, key, why);
   const std::string* name = wishes_.sent(message.body);
-  if (name == nullptr) return wrong(turn, key, "was sent by nobody");
-  if (bodies_.contains(message.body))
-    wrong(turn, key, fmt::format("was sent before, as {}", to_text(bodies_.at(message.body))));
-  if (refused_bodies_.contains(message.body)) wrong(turn, key, "was refused for certain");
-  if (name->empty()) return;
+  if (name == nullptr || name->empty()) return;
   const auto stands_for = dedup_.find(dedup_key(queue->made, *name));
   if (stands_for == dedup_.end() || stands_for->second.id != id)
     wrong(turn, key, fmt::format("is sent, and its name {} stands for another one", *name));
@@ -344,11 +302,6 @@ bool QueueModel::take_kick(Turn& turn, const std::string& queue, const Message& 
   if (!wishes_.take_kick(queue, states_of(message, turn.entry.clock), to)) return false;
   turn.taken.insert(what);
   return true;
-}
-
-// Somebody asked for it, and was not refused for certain.
-bool QueueModel::wished(const Granted& which, Settling::Kind kind) const {
-  return wishes_.settled(which, kind) && !refused_.contains({which, kind});
 }
 
 // What is in flight no more by the clock may have ended for another reason.
@@ -510,7 +463,7 @@ void QueueModel::judge_given_back(Turn& turn, const Key& key, const Message& bef
   const uint64_t waits = after.state == MessageState::kDelayed ? after.due - clock : 0;
   const bool as_asked = wishes_.nacked(held, waits);
   const bool as_configured =
-      wishes_.nacked(held, std::nullopt) && waits == backoff_after(config, was.attempts);
+      wishes_.nacked(held, std::nullopt) && waits == backoff_after(config.backoff_ms, was.attempts);
   if (!as_asked && !as_configured)
     wrong(turn, key, fmt::format("waits for {} ms, and nobody asked for it", waits));
   if (is_last(was, config.max_deliveries)) wrong(turn, key, "is refused for the last time, and not dead");
@@ -635,8 +588,7 @@ void QueueModel::apply(Turn& turn) {
     if (change.begins()) {
       Message& message = messages_[key];
       message = read_message(*change.message, Message());
-      sent_[key.second] = message.body;
-      if (!turn.moved_from.contains(key)) bodies_.emplace(message.body, key.second);
+      note_sent(key.second, message.body);
     }
     const auto now = messages_.find(key);
     if (now == messages_.end() || change.delivery == nullptr) continue;

@@ -14,21 +14,18 @@
 
 #include "base/time.hpp"
 #include "core/queues/stored.hpp"
-#include "message_judge.hpp"
+#include "message_ledger.hpp"
 #include "msg/client.hpp"
-#include "queue_wishes.hpp"
 
 namespace kvd::sim {
 
-class QueueModel : public MessageJudge {
+class QueueModel : public MessageLedger {
  public:
   // `rate_ppm`: so many millionths of a span a clock may be wrong by.
-  explicit QueueModel(int64_t rate_ppm = 0) : rate_ppm_(rate_ppm) {}
+  explicit QueueModel(int64_t rate_ppm = 0) : MessageLedger(rate_ppm) {}
 
-  void on_asked(const Operation& operation) override;
   std::string on_entry(const Entry& entry, std::optional<Instant> appended) override;
   std::string on_answer(const Operation& operation, const StoreAnswer& answer) override;
-  void on_unheard(const StoreAnswer& answer) override;
   std::string left() const override;
   std::vector<SourceOf> sources_left() const override;
   std::string unheard(Instant since, Instant before, Instant now) const override;
@@ -68,13 +65,6 @@ class QueueModel : public MessageJudge {
     bool ends() const { return before != nullptr && message != nullptr && !message->has_value(); }
     bool begins() const { return message != nullptr && message->has_value(); }
   };
-  struct Grant {
-    Revision at;
-    Number number = 0;
-    uint32_t attempt = 0;
-    bool told = false;
-    bool given_back = false;  // and no client had asked for it, or it is another one since
-  };
   struct Turn {  // one entry, while it is judged
     const Entry& entry;
     std::optional<Instant> appended;
@@ -86,8 +76,7 @@ class QueueModel : public MessageJudge {
     std::string why;
   };
 
-  bool begin(const Entry& entry);
-  bool follows(const StoreAnswer& answer) const;
+  void forget_all() override;
   void wrong(Turn& turn, const Key& key, const std::string& what) const;
   const Queue* named(Number number) const;
   std::string name_of(Number number) const;                                // empty: none
@@ -114,26 +103,16 @@ class QueueModel : public MessageJudge {
   static std::set<MessageState> states_of(const Message& message, uint64_t clock);
   bool take_purge(Turn& turn, const std::string& queue, const Message& message);
   bool take_kick(Turn& turn, const std::string& queue, const Message& message, const std::string& to);
-  bool wished(const Granted& which, Settling::Kind kind) const;
   void note_settled(const Turn& turn, const Key& key, Settling::Kind kind);
   std::set<std::pair<uint8_t, MessageId>> grantable(Number number, uint64_t clock) const;
   size_t in_flight(Number number, uint64_t clock) const;
   void apply(Turn& turn);
   void note_grantable(const Turn& turn);
-  Duration lasts(uint64_t ms) const;
 
-  std::string on(const SendMessages& send, const Sent& sent, Revision revision) const;
   std::string on(const std::vector<Settling>& asked, const std::vector<Settled::One>& told);
   std::string on(const Transaction& transaction, const TxnDone& done);
   std::string on(const ReceiveMessages& receive, const Received& received);
-  std::string on_refused(const Operation& operation);
-  std::string on_refused(const std::vector<Settling>& settlings);
 
-  int64_t rate_ppm_;
-  QueueWishes wishes_;
-  Revision newest_;
-  uint64_t clock_ = 0;
-  bool followed_ = false;  // every entry since the lineage began
   std::map<std::string, Queue> queues_;
   std::map<Number, std::string> names_;
   std::map<Number, bool> emptied_;  // and whether names of sends go, too
@@ -141,14 +120,6 @@ class QueueModel : public MessageJudge {
   std::set<std::string> topics_;    // their names
   Messages messages_;
   std::map<std::string, StoredName> dedup_;
-  std::map<MessageId, std::string> sent_;  // bodies of all that there ever was in this lineage
-  std::map<std::string, MessageId> bodies_;
-  std::map<Granted, Grant> grants_;
-  std::map<Granted, std::map<Settling::Kind, bool>>
-      settled_;  // and whether nothing else can have done the same
-  std::set<std::string> refused_bodies_;
-  std::map<std::pair<Granted, Settling::Kind>, uint64_t> asked_;  // how often
-  std::set<std::pair<Granted, Settling::Kind>> refused_;
 };
 
 }  // namespace kvd::sim

@@ -7,10 +7,6 @@
 
 namespace kvd::sim {
 
-bool TopicModel::follows(const StoreAnswer& answer) const {
-  return followed_ && lineage_of(answer.revision) == lineage_of(newest_) && answer.revision <= newest_;
-}
-
 std::string TopicModel::on_answer(const Operation& operation, const StoreAnswer& answer) {
   const auto* failed = std::get_if<Failed>(&answer.answer);
   if (failed != nullptr) return failed->outcome == Outcome::kNotApplied ? on_refused(operation) : "";
@@ -18,7 +14,7 @@ std::string TopicModel::on_answer(const Operation& operation, const StoreAnswer&
   if (const auto* done = std::get_if<Box<TxnDone>>(&answer.answer))
     return on(*std::get<Box<Transaction>>(operation), **done);
   if (const auto* sent = std::get_if<Sent>(&answer.answer))
-    return on(*std::get<Box<PublishMessages>>(operation), *sent, answer.revision);
+    return on_sent(messages_of(operation), *sent, answer.revision);
   if (const auto* settled = std::get_if<Settled>(&answer.answer)) {
     const SettleMessages& settle = *std::get<Box<SettleMessages>>(operation);
     const SourceOf source(settle.queue, settle.subscription);
@@ -27,38 +23,6 @@ std::string TopicModel::on_answer(const Operation& operation, const StoreAnswer&
   if (const auto* received = std::get_if<Box<Received>>(&answer.answer))
     return on(*std::get<Box<ReceiveMessages>>(operation), **received);
   return on_read(operation, answer);
-}
-
-void TopicModel::on_unheard(const StoreAnswer& answer) {
-  const auto* received = std::get_if<Box<Received>>(&answer.answer);
-  if (received == nullptr || !follows(answer)) return;
-  for (const QueuedMessage& message : (*received)->messages) {
-    const auto grant = grants_.find({message.id, message.receipt});
-    if (grant != grants_.end()) grant->second.told = true;
-  }
-}
-
-std::string TopicModel::on(const PublishMessages& publish, const Sent& sent, Revision revision) const {
-  std::string why;
-  if (sent.count != publish.messages.size())
-    why += fmt::format("{} messages are said to be published; ", sent.count);
-  for (uint16_t place = 0; place < sent.count; ++place) {
-    const auto before = std::find_if(sent.duplicates.begin(), sent.duplicates.end(),
-                                     [&](const Sent::Duplicate& other) { return other.place == place; });
-    const bool duplicate = before != sent.duplicates.end();
-    const MessageId id = duplicate ? before->id : MessageId{revision, place};
-    const auto known = sent_.find(id);
-    const NewMessage& message = publish.messages[place];
-    const std::string* name = known == sent_.end() ? nullptr : wishes_.sent(known->second);
-    if (known == sent_.end()) {
-      why += fmt::format("message {} is said to be published, and is none; ", to_text(id));
-    } else if (!duplicate && known->second != message.body.view()) {
-      why += fmt::format("message {} is said to be published, and is another one; ", to_text(id));
-    } else if (duplicate && (name == nullptr || name->empty() || *name != message.dedup)) {
-      why += fmt::format("message {} is said to be of the name {}; ", to_text(id), message.dedup);
-    }
-  }
-  return why;
 }
 
 // That a message is gone is so for good, unless its subscription was moved meanwhile.
@@ -103,37 +67,15 @@ std::string TopicModel::on(const Transaction& transaction, const TxnDone& done) 
     const TxnOp& op = transaction.then_ops[i];
     const SettleResult settled = done.succeeded ? SettleResult::kDone : SettleResult::kStale;
     if (op.settling) why += on({op.key, op.subscription}, {*op.settling}, {{settled}});
-    if (!op.message || !done.succeeded) continue;
-    const OpSent& sent = std::get<OpSent>(done.results[i]);
-    const auto known = sent_.find(sent.id);
-    const std::string* name = known == sent_.end() ? nullptr : wishes_.sent(known->second);
-    const bool same = name != nullptr && known->second == op.message->body.view();
-    const bool of_name = name != nullptr && !name->empty() && *name == op.message->dedup;
-    if (sent.duplicate ? !of_name : !same)
-      why +=
-          fmt::format("message {} is said to be published by a transaction, and is not; ", to_text(sent.id));
+    if (op.message && done.succeeded) why += on_sent(*op.message, std::get<OpSent>(done.results[i]));
   }
   return why;
 }
 
 std::string TopicModel::on(const ReceiveMessages& receive, const Received& received) {
   const SourceOf source(receive.queue, receive.subscription);
-  std::string why = on(source, receive.settlings, received.settled);
-  if (received.messages.size() > receive.max) why += "more messages are granted than were asked for; ";
-  for (const QueuedMessage& message : received.messages) {
-    const std::string what = fmt::format("message {} under receipt {}", to_text(message.id), message.receipt);
-    const auto grant = grants_.find({message.id, message.receipt});
-    if (grant == grants_.end()) {
-      why += fmt::format("{} is said to be granted, and is not; ", what);
-      continue;
-    }
-    if (grant->second.told) why += fmt::format("{} is granted to two clients; ", what);
-    if (grant->second.given_back) why += fmt::format("{} is granted, and was given back; ", what);
-    grant->second.told = true;
-    if (message.attempt != grant->second.attempt)
-      why += fmt::format("{} is said to be attempt {}; ", what, message.attempt);
-    if (message.body.view() != sent_[message.id]) why += fmt::format("{} has another body; ", what);
-  }
+  const std::string why =
+      on(source, receive.settlings, received.settled) + on_granted(receive, received.messages);
   if (!received.gap) return why;
   auto& gaps = gaps_[source];
   const auto gap = std::find_if(gaps.begin(), gaps.end(), [&](const Gap& other) {
@@ -231,33 +173,6 @@ std::string TopicModel::on_read(const Operation& operation, const StoreAnswer& a
     for (const SubscriptionInfo& info : all->subscriptions) why += newest && all->complete ? on(info) : "";
   }
   return why;
-}
-
-// ---- what is refused for certain ----
-
-// Who was refused may have asked for the same before.
-std::string TopicModel::on_refused(const std::vector<Settling>& settlings) {
-  std::string why;
-  for (const Settling& settling : settlings) {
-    const std::pair what(granted(settling), settling.kind);
-    if (asked_[what].times != 1) continue;
-    const auto done = settled_.find(what.first);
-    if (done != settled_.end() && done->second.contains(settling.kind) && done->second.at(settling.kind))
-      why += fmt::format("message {} under receipt {} is settled, which is refused for certain; ",
-                         to_text(settling.id), settling.receipt);
-    refused_.insert(what);
-  }
-  return why;
-}
-
-std::string TopicModel::on_refused(const Operation& operation) {
-  std::string why;
-  for (const NewMessage& message : messages_of(operation)) {
-    const std::string body(message.body.view());
-    if (bodies_.contains(body)) why += fmt::format("{} is published, which is refused for certain; ", body);
-    refused_bodies_.insert(body);
-  }
-  return why + on_refused(settlings_of(operation));
 }
 
 }  // namespace kvd::sim

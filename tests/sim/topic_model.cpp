@@ -42,13 +42,7 @@ TopicModel::Subscription& TopicModel::touch(Turn& turn, Number number) {
 }
 
 void TopicModel::on_asked(const Operation& operation) {
-  wishes_.note(operation);
-  for (const Settling& settling : settlings_of(operation)) {
-    const std::pair what(granted(settling), settling.kind);
-    Asked& asked = asked_[what];
-    if (asked.times++ == 0) asked.first = newest_;
-    refused_.erase(what);
-  }
+  MessageLedger::on_asked(operation);
   if (const auto* remove = std::get_if<DeleteTopic>(&operation)) ++deletes_[{remove->name, ""}];
   if (const auto* remove = std::get_if<DeleteSubscription>(&operation))
     ++deletes_[{remove->topic, remove->name}];
@@ -58,29 +52,19 @@ void TopicModel::on_asked(const Operation& operation) {
     makes_[{(*make)->topic, (*make)->name}].push_back({(*make)->config, (*make)->from});
 }
 
-bool TopicModel::begin(const Entry& entry) {
-  const bool first = entry.revision == lineage_base(lineage_of(entry.revision)).next();
-  if (first) {  // with nothing
-    topics_.clear();
-    subscriptions_.clear();
-    topic_names_.clear();
-    subscription_names_.clear();
-    queues_.clear();
-    former_.clear();
-    emptied_.clear();
-    dedup_.clear();
-    sent_.clear();
-    bodies_.clear();
-    grants_.clear();
-    gaps_.clear();
-    settled_.clear();
-    acked_.clear();
-    acked_by_.clear();
-  }
-  followed_ = first || (followed_ && entry.revision == newest_.next());
-  newest_ = entry.revision;
-  clock_ = entry.clock;
-  return followed_;
+void TopicModel::forget_all() {
+  MessageLedger::forget_all();
+  topics_.clear();
+  subscriptions_.clear();
+  topic_names_.clear();
+  subscription_names_.clear();
+  queues_.clear();
+  former_.clear();
+  emptied_.clear();
+  dedup_.clear();
+  gaps_.clear();
+  acked_.clear();
+  acked_by_.clear();
 }
 
 std::string TopicModel::on_entry(const Entry& entry, std::optional<Instant> appended) {
@@ -339,8 +323,7 @@ void TopicModel::take_message(Turn& turn, const Record& record) {
                   stored.sent_ms,           stored.deadline,           stored.ordinal};
   judge_published(turn, *topic, id, message);
   turn.published.insert(number);
-  sent_[id] = message.body;
-  bodies_.emplace(message.body, id);
+  note_sent(id, message.body);
   topic->messages[id] = std::move(message);
 }
 
@@ -348,18 +331,16 @@ void TopicModel::judge_published(Turn& turn, Topic& topic, const MessageId& id, 
   const SourceOf source(topic.name, "");
   if (id.revision != turn.entry.revision) wrong(turn, source, id, "is not of its entry's revision");
   if (topic.messages.contains(id)) wrong(turn, source, id, "is written again");
-  const std::string* name = wishes_.sent(message.body);
-  if (name == nullptr) return wrong(turn, source, id, "was published by nobody");
-  if (bodies_.contains(message.body))
-    wrong(turn, source, id, fmt::format("was published before, as {}", to_text(bodies_.at(message.body))));
-  if (refused_bodies_.contains(message.body)) wrong(turn, source, id, "was refused for certain");
+  const std::string why = judge_body(message.body);
+  if (!why.empty()) wrong(turn, source, id, why);
   // What this entry cuts off was there when it was made.
   const auto& gone = turn.gone[topic.stored.number];
   uint64_t before = gone.empty() ? 0 : gone.rbegin()->second.ordinal;
   if (!topic.messages.empty()) before = std::max(before, topic.messages.rbegin()->second.ordinal);
   if (message.ordinal != before + 1)
     wrong(turn, source, id, fmt::format("has number {} behind {}", message.ordinal, before));
-  if (name->empty()) return;
+  const std::string* name = wishes_.sent(message.body);
+  if (name == nullptr || name->empty()) return;
   const auto stands_for = dedup_.find(dedup_key(topic.stored.number, *name));
   if (stands_for == dedup_.end() || stands_for->second.id != id)
     wrong(turn, source, id, fmt::format("is published, and its name {} stands for another one", *name));

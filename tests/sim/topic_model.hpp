@@ -1,8 +1,8 @@
-// Judges topics and subscriptions by the committed entries and by what their clients ask for and are told, as the
-// model of queues does (queue_model.hpp): the entries' records are read, and what they mean is a model of its own, which
+// Judges topics and subscriptions by the committed entries and by what their clients ask for and are told, as the model
+// of queues does (queue_model.hpp): the entries' records are read, and what they mean is a model of its own, which
 // knows nothing of the servers' views. A message is written once and goes from the topic's beginning on, when nobody
-// needs it or the topic says so. For each subscription it is settled, or dead, or lost, before the cursor passes it, and
-// until then it is granted while nobody else has it, in the topic's order. With a seek all that begins anew.
+// needs it or the topic says so. For each subscription it is settled, or dead, or lost, before the cursor passes it,
+// and until then it is granted while nobody else has it, in the topic's order. With a seek all that begins anew.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -13,8 +13,7 @@
 #include <vector>
 
 #include "core/queues/stored.hpp"
-#include "message_judge.hpp"
-#include "queue_wishes.hpp"
+#include "message_ledger.hpp"
 
 namespace kvd::sim {
 
@@ -25,15 +24,14 @@ inline std::string acked_key(const SourceOf& source, const MessageId& id) {
   return std::string(kAckedPrefix) + source.first + "/" + source.second + "/" + to_text(id);
 }
 
-class TopicModel : public MessageJudge {
+class TopicModel : public MessageLedger {
  public:
   // `rate_ppm`: so many millionths of a span a clock may be wrong by.
-  explicit TopicModel(int64_t rate_ppm = 0) : rate_ppm_(rate_ppm) {}
+  explicit TopicModel(int64_t rate_ppm = 0) : MessageLedger(rate_ppm) {}
 
   void on_asked(const Operation& operation) override;
   std::string on_entry(const Entry& entry, std::optional<Instant> appended) override;
   std::string on_answer(const Operation& operation, const StoreAnswer& answer) override;
-  void on_unheard(const StoreAnswer& answer) override;
   std::string left() const override;
   std::vector<SourceOf> sources_left() const override;
   std::string unheard(Instant since, Instant before, Instant now) const override;
@@ -83,12 +81,6 @@ class TopicModel : public MessageJudge {
     size_t window() const;
     size_t in_flight(uint64_t clock) const;
   };
-  struct Grant {
-    Number number = 0;
-    uint32_t attempt = 0;
-    bool told = false;
-    bool given_back = false;  // and no client had asked for it, or it is another one since
-  };
   struct Gap {
     MessageId after;
     MessageId last;
@@ -122,8 +114,7 @@ class TopicModel : public MessageJudge {
   };
 
   // topic_model.cpp: what comes and goes
-  bool begin(const Entry& entry);
-  bool follows(const StoreAnswer& answer) const;
+  void forget_all() override;
   static void wrong(Turn& turn, const SourceOf& source, const MessageId& id, const std::string& what);
   Subscription& touch(Turn& turn, Number number);
   Topic* topic_of(Number number);
@@ -164,12 +155,9 @@ class TopicModel : public MessageJudge {
   std::set<MessageId> grantable(const Subscription& of, uint64_t clock) const;
   bool grantable_behind(const Subscription& of) const;
   std::string group_of(const Subscription& of, const MessageId& id) const;  // empty: it goes its own way
-  bool wished(const Granted& which, Settling::Kind kind) const;
   void note_settled(const Turn& turn, const Delivery& was, const MessageId& id, Settling::Kind kind);
-  Duration lasts(uint64_t ms) const;
 
   // topic_answers.cpp
-  std::string on(const PublishMessages& publish, const Sent& sent, Revision revision) const;
   std::string on(const SourceOf& source, const std::vector<Settling>& asked,
                  const std::vector<Settled::One>& told) const;
   std::string on(const Transaction& transaction, const TxnDone& done) const;
@@ -178,17 +166,10 @@ class TopicModel : public MessageJudge {
   std::string on(const TopicInfo& info) const;
   std::string on(const SubscriptionInfo& info) const;
   std::string on_read(const Operation& operation, const StoreAnswer& answer) const;
-  std::string on_refused(const Operation& operation);
-  std::string on_refused(const std::vector<Settling>& settlings);
 
-  int64_t rate_ppm_;
-  QueueWishes wishes_;
   std::map<SourceOf, uint64_t> deletes_;  // of a topic: with no name of a subscription
   std::map<SourceOf, std::vector<MadeWish>> makes_;
   std::map<SourceOf, std::vector<TopicPlace>> seeks_;
-  Revision newest_;
-  uint64_t clock_ = 0;
-  bool followed_ = false;  // every entry since the lineage began
   std::map<Number, Topic> topics_;
   std::map<Number, Subscription> subscriptions_;
   std::map<std::string, Number> topic_names_;
@@ -197,21 +178,9 @@ class TopicModel : public MessageJudge {
   std::set<Number> former_;         // of topics and subscriptions that are gone, or were moved
   std::map<Number, bool> emptied_;  // and whether names go, too
   std::map<std::string, StoredName> dedup_;
-  std::map<MessageId, std::string> sent_;  // bodies of all that there ever was in this lineage
-  std::map<std::string, MessageId> bodies_;
-  std::map<Granted, Grant> grants_;
   std::map<SourceOf, std::vector<Gap>> gaps_;
-  std::map<Granted, std::map<Settling::Kind, bool>>
-      settled_;                                        // and whether nothing else can have done the same
   std::map<std::string, uint64_t> acked_;              // how often each key was added to
   std::set<std::pair<std::string, Number>> acked_by_;  // ... and for a subscription of which number
-  std::set<std::string> refused_bodies_;
-  struct Asked {
-    uint64_t times = 0;
-    Revision first;  // the newest revision by then
-  };
-  std::map<std::pair<Granted, Settling::Kind>, Asked> asked_;
-  std::set<std::pair<Granted, Settling::Kind>> refused_;
 };
 
 }  // namespace kvd::sim

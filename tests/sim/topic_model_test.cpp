@@ -491,8 +491,8 @@ TEST_CASE("topic model: messages are counted one after the other, and of one nam
   counted.publish("a");
   counted.model.on_asked(Modelled::publish_call("b"));
   says(counted.entry({counted.message("b", 3)}, 200), "has number 3 behind 1");
-  says(counted.entry({counted.message("a", 4)}, 200), "was published before, as 4");
-  says(counted.entry({counted.message("c", 5)}, 200), "was published by nobody");
+  says(counted.entry({counted.message("a", 4)}, 200), "was sent before, as 4");
+  says(counted.entry({counted.message("c", 5)}, 200), "was sent by nobody");
   Modelled named;
   for (const char* body : {"a", "b", "c"}) named.model.on_asked(Modelled::publish_call(body, "n"));
   const auto published = [&](const std::string& body, uint64_t ordinal, uint64_t at_ms) {
@@ -536,7 +536,7 @@ TEST_CASE("topic model: what clients are told is so") {
   says(all.said(ack, SettleResult::kGone), "is said to be gone, and is not");
   says(all.said(ack, SettleResult::kStale), "is said to be stale, and is not");
   const Failed refused(ErrorCode::kNoLeader, Outcome::kNotApplied, "");
-  says(all.answer(Modelled::publish_call("a"), refused), "a is published, which is refused for certain");
+  says(all.answer(Modelled::publish_call("a"), refused), "a is sent, which is refused for certain");
 }
 
 TEST_CASE("topic model: what reads say is so") {

@@ -10,22 +10,6 @@ namespace {
 
 constexpr Duration kClockRounded = milliseconds(2);  // of clocks that show whole milliseconds
 
-// A call that is sent again gets the same messages, under other receipts.
-bool is_sent_again(const StoredDelivery& was, const StoredDelivery& now, uint64_t clock) {
-  return was.state == MessageState::kInFlight && now.state == MessageState::kInFlight && was.due > clock &&
-         was.ticket != 0 && was.ticket == now.ticket && now.turn > was.turn &&
-         was.turn >> kSendingBits == now.turn >> kSendingBits && was.attempts == now.attempts;
-}
-
-bool is_the_last(const StoredDelivery& became, uint32_t deliveries) {
-  return deliveries != 0 && became.attempts >= deliveries;
-}
-
-uint64_t wait_after(const SubscriptionConfig& config, uint32_t attempts) {
-  if (config.backoff_ms.empty() || attempts == 0) return 0;
-  return config.backoff_ms[std::min<size_t>(attempts, config.backoff_ms.size()) - 1];
-}
-
 }  // namespace
 
 bool TopicModel::Delivery::in_flight(uint64_t clock) const {
@@ -63,12 +47,6 @@ size_t TopicModel::Subscription::window() const {
 size_t TopicModel::Subscription::in_flight(uint64_t clock) const {
   return static_cast<size_t>(std::count_if(deliveries.begin(), deliveries.end(),
                                            [&](const auto& item) { return item.second.in_flight(clock); }));
-}
-
-// By a slow clock a fast one counts so long at least.
-Duration TopicModel::lasts(uint64_t ms) const {
-  const Duration span = milliseconds(static_cast<int64_t>(ms));
-  return span - span * 2 * rate_ppm_ / 1'000'000;
 }
 
 std::string TopicModel::group_of(const Subscription& of, const MessageId& id) const {
@@ -152,11 +130,6 @@ void TopicModel::judge_settled(Turn& turn, Subscription& of, const MessageId& id
   note_settled(turn, *was, id, Settling::Kind::kAck);
 }
 
-// Somebody asked for it, and was not refused for certain.
-bool TopicModel::wished(const Granted& which, Settling::Kind kind) const {
-  return wishes_.settled(which, kind) && !refused_.contains({which, kind});
-}
-
 // What is in flight no more by the clock may have ended for another reason.
 void TopicModel::note_settled(const Turn& turn, const Delivery& was, const MessageId& id,
                               Settling::Kind kind) {
@@ -167,7 +140,7 @@ void TopicModel::judge_grant(Turn& turn, Subscription& of, const MessageId& id, 
   const uint64_t clock = turn.entry.clock;
   const Delivery* known = of.delivery(id);
   const Delivery was = known == nullptr ? Delivery() : *known;
-  const bool again = known != nullptr && is_sent_again(was.became, after, clock);
+  const bool again = known != nullptr && is_again(was.became, after, clock);
   const Key key(of.stored.number, id);
   (again ? turn.again : turn.granted).insert(key);
   if (of.ended(id)) wrong(turn, of.name, id, "is granted, and is settled or dead");
@@ -198,7 +171,7 @@ void TopicModel::judge_grant(Turn& turn, Subscription& of, const MessageId& id, 
     if (former.told) wrong(turn, of.name, id, "is granted anew, and its client was told that it has it");
     former.given_back = true;
   }
-  grants_[{id, after.receipt}] = {of.stored.number, after.attempts, false, false};
+  grants_[{id, after.receipt}] = {turn.entry.revision, of.stored.number, after.attempts, false, false};
 }
 
 // Who has something of this call already has all of it, under this sending.
@@ -262,11 +235,11 @@ void TopicModel::judge_left(Turn& turn, Subscription& of, const MessageId& id, c
     return wrong(turn, of.name, id, "is given back with other attempts");
   const uint64_t waits = after.state == MessageState::kDelayed ? after.due - clock : 0;
   const bool as_asked = wishes_.nacked(held, waits);
-  const bool as_configured =
-      wishes_.nacked(held, std::nullopt) && waits == wait_after(of.stored.config, was.became.attempts);
+  const bool as_configured = wishes_.nacked(held, std::nullopt) &&
+                             waits == backoff_after(of.stored.config.backoff_ms, was.became.attempts);
   if (!as_asked && !as_configured)
     wrong(turn, of.name, id, fmt::format("waits for {} ms, and nobody asked for it", waits));
-  if (is_the_last(was.became, of.stored.config.max_deliveries))
+  if (is_last(was.became, of.stored.config.max_deliveries))
     wrong(turn, of.name, id, "is refused for the last time, and not dead");
   note_settled(turn, was, id, Kind::kNack);
 }
@@ -282,7 +255,7 @@ void TopicModel::judge_death(Turn& turn, Subscription& of, const MessageId& id, 
     wrong(turn, of.name, id, fmt::format("is dead, and does not go to {}", target->first));
   const Granted held{id, was.became.receipt};
   const bool flies = was.became.state == MessageState::kInFlight;
-  const bool last = is_the_last(was.became, of.least_deliveries);
+  const bool last = is_last(was.became, of.least_deliveries);
   if (flies && wished(held, Kind::kDead)) return note_settled(turn, was, id, Kind::kDead);
   if (flies && last && wished(held, Kind::kNack)) return note_settled(turn, was, id, Kind::kNack);
   if (was.over()) return wrong(turn, of.name, id, "dies twice");
@@ -388,8 +361,7 @@ std::set<MessageId> TopicModel::grantable(const Subscription& of, uint64_t clock
   for (const auto& [id, delivery] : of.deliveries) {
     const std::string group = group_of(of, id);
     const bool first = group.empty() || lanes[group] == std::pair(id, false);
-    if (first && delivery.ready(clock) && !is_the_last(delivery.became, of.least_deliveries))
-      found.insert(id);
+    if (first && delivery.ready(clock) && !is_last(delivery.became, of.least_deliveries)) found.insert(id);
   }
   return found;
 }

@@ -384,7 +384,8 @@ TEST_CASE("topics: a dead letter that comes back is of its group, also if it die
   config.ordered = true;
   leader.subscribe("s", config);
   const auto second = leader.receive("s").at(0);
-  leader.call(KickMessages{"t", MessageState::kDead, 9, "", "s"});
+  leader.commit();
+  CHECK(changed<MessagesMoved>(leader.call(KickMessages{"t", MessageState::kDead, 9, "", "s"}))->count == 1);
   CHECK(leader.receive("s").empty());
   leader.settle("s", second);
   CHECK(Topics::bodies(leader.receive("s", 9)) == "a ");
