@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/prng.hpp"
+#include "core/queues/queue_reads.hpp"
 #include "core/topics/topic_reads.hpp"
 #include "evaluator_fixture.hpp"
 #include "msg/limits.hpp"
@@ -292,6 +293,33 @@ TEST_CASE("topics: a page is behind a message, or from a time on, and readers ke
   CHECK(leader.page({From::kTime, {}, 1'001'001}).empty());
 }
 
+TEST_CASE("topics: a peek shows what a subscription has, also what it was never granted") {
+  Topics leader;
+  leader.publish({"a", "b", "c", "d"});
+  leader.subscribe("s");
+  const auto got = leader.receive("s", 3);
+  leader.settle("s", got.at(0));
+  leader.settle("s", got.at(1), Kind::kRelease);
+  leader.commit();
+  const ReadAt at{leader.room.clock, leader.room.wall_ms, true};
+  const auto peeked = [&](MessageState state, MessageId after, uint32_t limit) {
+    return std::get<Peeked>(peek_messages(leader.store, {"t", state, after, limit, "s"}, at));
+  };
+  CHECK(Topics::bodies(peeked(MessageState::kReady, {}, 9).messages) == "b d ");
+  CHECK(Topics::bodies(peeked(MessageState::kInFlight, {}, 9).messages) == "c ");
+  const Peeked first = peeked(MessageState::kReady, {}, 1);
+  CHECK(first.more);
+  CHECK(Topics::bodies(peeked(MessageState::kReady, first.last, 1).messages) == "d ");
+  CHECK_FALSE(peeked(MessageState::kReady, first.last, 1).more);
+  const auto state_of = [&](const MessageId& id) {
+    return std::get<Peeked>(peek_message(leader.store, {"t", id, "s"}, at)).messages.at(0).state;
+  };
+  CHECK(state_of(got[0].id) == MessageState::kSettled);
+  CHECK(state_of(got[1].id) == MessageState::kReady);
+  CHECK(state_of(got[2].id) == MessageState::kInFlight);
+  CHECK(state_of({Revision(1), 3}) == MessageState::kReady);
+}
+
 TEST_CASE("topics: what is settled by all goes first, what is not stays, or is told as a gap") {
   Topics leader;
   TopicConfig small;
@@ -426,7 +454,8 @@ TEST_CASE("topics: views follow from the records, at every write and takeover") 
           config.max_in_flight = 1 + static_cast<uint32_t>(prng.below(5));
           config.max_deliveries = 1 + static_cast<uint32_t>(prng.below(3));
           config.ttr_ms = 100 + prng.below(500);
-          leader.call(Box(MakeSubscription{"t", any(), config, {prng.one_in(2) ? From::kFirst : From::kNow, {}, 0}}));
+          leader.call(
+              Box(MakeSubscription{"t", any(), config, {prng.one_in(2) ? From::kFirst : From::kNow, {}, 0}}));
           break;
         }
         case 4:
