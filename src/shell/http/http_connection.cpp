@@ -463,7 +463,7 @@ void HttpConnection::add_messages(Slot& slot, const StoreAnswer& answer) {
   const Received& received = *std::get<Box<Received>>(answer.answer);
   if (received.gap) append_chunk(slot.response.body, gap_line(*received.gap), slot.chunked);
   for (const QueuedMessage& message : received.messages) {
-    append_chunk(slot.response.body, message_line(message), slot.chunked);
+    append_chunk(slot.response.body, message_line(message, received.subscription.empty()), slot.chunked);
     untaken_ += line_bytes(message);
   }
   answer_bytes_ += slot.response.body.size() - before;

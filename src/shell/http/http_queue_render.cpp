@@ -29,24 +29,25 @@ void write_queue(JsonWriter& json, const QueueInfo& info) {
   json.end_object();
 }
 
-enum class Shown : uint8_t {
-  kGranted,
-  kPeeked,     // and not granted, so that its state has to be told
-  kPublished,  // as it stands in a topic, for all who read
+// What is told of a message beside what was sent.
+struct Shown {
+  bool grants = true;    // what became of it; false: it stands in a topic, for all who read
+  bool state = false;    // it was looked at and not granted
+  bool priority = true;  // a topic's have none
 };
 
-void write_standing(JsonWriter& json, const QueuedMessage& message, Shown as) {
-  const bool peeked = as == Shown::kPeeked;
-  if (peeked) json.member("state", message_state_name(message.state));
-  if (peeked && (message.state == MessageState::kInFlight || message.state == MessageState::kDelayed))
-    json.member("left_ms", message.left_ms);
+void write_standing(JsonWriter& json, const QueuedMessage& message, const Shown& shown) {
+  const bool timed = message.state == MessageState::kInFlight || message.state == MessageState::kDelayed;
+  if (shown.state) json.member("state", message_state_name(message.state));
+  if (shown.state && timed) json.member("left_ms", message.left_ms);
   if (message.receipt != 0) json.member("receipt", message.receipt);
-  json.member("attempt", message.attempt).member("priority", unsigned{message.priority});
+  json.member("attempt", message.attempt);
+  if (shown.priority) json.member("priority", unsigned{message.priority});
 }
 
-void write_message(JsonWriter& json, const QueuedMessage& message, Shown as) {
+void write_message(JsonWriter& json, const QueuedMessage& message, const Shown& shown) {
   json.begin_object().member("id", to_text(message.id));
-  if (as != Shown::kPublished) write_standing(json, message, as);
+  if (shown.grants) write_standing(json, message, shown);
   if (!message.group.empty()) json.bytes_member("group", message.group);
   if (!message.type.empty()) json.bytes_member("type", message.type);
   json.member("sent_ms", message.sent_ms).bytes_member("body", message.body.view());
@@ -56,9 +57,9 @@ void write_message(JsonWriter& json, const QueuedMessage& message, Shown as) {
   json.end_object();
 }
 
-void write_messages(JsonWriter& json, const std::vector<QueuedMessage>& messages, Shown as) {
+void write_messages(JsonWriter& json, const std::vector<QueuedMessage>& messages, const Shown& shown) {
   json.key("messages").begin_array();
-  for (const QueuedMessage& message : messages) write_message(json, message, as);
+  for (const QueuedMessage& message : messages) write_message(json, message, shown);
   json.end_array();
 }
 
@@ -160,10 +161,10 @@ HttpResponse raw_message(const Received& received) {
 
 }  // namespace
 
-std::string message_line(const QueuedMessage& message) {
+std::string message_line(const QueuedMessage& message, bool of_queue) {
   JsonWriter json;
   json.begin_object().key("message");
-  write_message(json, message, Shown::kGranted);
+  write_message(json, message, {true, false, of_queue});
   return ended_line(json);
 }
 
@@ -224,7 +225,7 @@ HttpResponse QueueRenderer::operator()(const Box<Received>& received) const {
   if (plan_.raw && !none) return raw_message(*received);
   JsonWriter json;
   json.begin_object();
-  write_messages(json, received->messages, Shown::kGranted);
+  write_messages(json, received->messages, {true, false, received->subscription.empty()});
   if (!received->settled.empty()) write_results(json, "settled", received->settled);
   if (received->gap) write_gap(json, *received->gap);
   json.end_object();
@@ -280,13 +281,14 @@ HttpResponse QueueRenderer::operator()(const QueueList& list) const {
 }
 
 HttpResponse QueueRenderer::operator()(const Peeked& peeked) const {
+  const Shown shown{!plan_.published, true, plan_.route == Route::kQueue};
   JsonWriter json;
   if (plan_.one) {
     if (peeked.messages.empty()) return no_message(std::nullopt);
-    write_message(json, peeked.messages.front(), Shown::kPeeked);
+    write_message(json, peeked.messages.front(), shown);
   } else {
     json.begin_object();
-    write_messages(json, peeked.messages, plan_.published ? Shown::kPublished : Shown::kPeeked);
+    write_messages(json, peeked.messages, shown);
     json.member("more", peeked.more).end_object();
   }
   HttpResponse response = json_response(200, json);

@@ -16,7 +16,8 @@ namespace kvd {
 inline constexpr std::string_view kNoMessageKind = "no-message";  // of a Problem
 
 // What a consumer is told of a message that it was granted, and of what it has missed.
-std::string message_line(const QueuedMessage& message);
+// `of_queue`: else of a subscription.
+std::string message_line(const QueuedMessage& message, bool of_queue);
 std::string gap_line(const Received::Gap& gap);
 
 // Of a configuration: what queues and subscriptions have in common.
