@@ -1,5 +1,5 @@
-// Queues and topics over HTTP without sockets: what a request asks of the node, what it is refused with, and what is told of
-// an answer. For tests of both.
+// Queues and topics over HTTP without sockets: what a request asks of the node, what it is refused with, and what is
+// told of an answer. For tests of both.
 #pragma once
 #include <doctest.h>
 

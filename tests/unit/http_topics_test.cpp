@@ -1,6 +1,6 @@
-// Topics and subscriptions over HTTP without sockets: what each request asks of the node, what is refused with which status,
-// and what is told. What a subscription has in common with a queue is judged by the same code: http_queues_test looks
-// closer at it. Standalone: no sockets, no node.
+// Topics and subscriptions over HTTP without sockets: what each request asks of the node, what is refused with which
+// status, and what is told. What a subscription has in common with a queue is judged by the same code: http_queues_test
+// looks closer at it. Standalone: no sockets, no node.
 #include "shell/http/http_topics.hpp"
 
 #include <doctest.h>

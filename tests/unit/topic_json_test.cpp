@@ -1,5 +1,5 @@
-// The JSON of topics and subscriptions: what they are made with, lines of messages, what transactions publish and settle;
-// and that a refusal names the place. Standalone: no sockets, no node.
+// The JSON of topics and subscriptions: what they are made with, lines of messages, what transactions publish and
+// settle; and that a refusal names the place. Standalone: no sockets, no node.
 #include "shell/http/topic_json.hpp"
 
 #include <doctest.h>

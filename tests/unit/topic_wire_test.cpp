@@ -1,5 +1,5 @@
-// Topics and subscriptions between servers: all that is asked and answered survives the trip, and what is beyond its bounds
-// is no message. (wire_test has the rest.)
+// Topics and subscriptions between servers: all that is asked and answered survives the trip, and what is beyond its
+// bounds is no message. (wire_test has the rest.)
 #include <doctest.h>
 
 #include <functional>

@@ -1,5 +1,5 @@
-// What messages come from over HTTP, a queue or a subscription of a topic: what both are asked in the same words. Without
-// sockets, in the two steps of http_api. Pure functions, any thread.
+// What messages come from over HTTP, a queue or a subscription of a topic: what both are asked in the same words.
+// Without sockets, in the two steps of http_api. Pure functions, any thread.
 #pragma once
 #include <optional>
 #include <string>

@@ -1,5 +1,5 @@
-// What is told of topics and their subscriptions, as HTTP answers: beside http_queue_render, whose messages they have. Pure
-// values, any thread.
+// What is told of topics and their subscriptions, as HTTP answers: beside http_queue_render, whose messages they have.
+// Pure values, any thread.
 #pragma once
 #include "base/box.hpp"
 #include "msg/client.hpp"

@@ -1,5 +1,5 @@
-// Topics and their subscriptions over HTTP, without sockets: what a request at /v1/topics or below it asks of the node, in
-// the two steps of http_api. Pure functions, any thread.
+// Topics and their subscriptions over HTTP, without sockets: what a request at /v1/topics or below it asks of the node,
+// in the two steps of http_api. Pure functions, any thread.
 #pragma once
 #include <optional>
 #include <string_view>

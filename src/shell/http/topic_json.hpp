@@ -1,4 +1,5 @@
-// The JSON bodies that make topics and subscriptions, as queue_json has those of queues. Pure functions, any thread.
+// The JSON bodies that make topics and subscriptions, as queue_json has those of queues: what is unknown, of another
+// type or out of range is refused with a sentence that names the place. Pure functions, any thread.
 #pragma once
 #include <string_view>
 
