@@ -73,6 +73,39 @@ uint64_t names_of(const WriteView& view, uint64_t made) {
   return it == view.store.dedup().names.end() ? 0 : it->second;
 }
 
+StoredMessage stored_of(const NewMessage& message, const QueueConfig& config, const WriteView& view) {
+  const uint64_t age_ms = message.max_age_ms != 0 ? message.max_age_ms : config.max_age_ms;
+  StoredMessage stored;
+  stored.priority = message.priority;
+  stored.sent_ms = view.wall_ms;
+  stored.deadline = age_ms == 0 ? 0 : view.clock + age_ms;
+  stored.group = message.group;
+  stored.type = message.type;
+  stored.body = message.body.view();
+  if (!message.past) return stored;
+  stored.sent_ms = message.past->sent_ms;
+  stored.dead_from = message.past->dead_from;
+  stored.reason = message.past->reason;
+  stored.attempts = message.past->attempts;
+  return stored;
+}
+
+// None: it is ready, and was never granted.
+std::optional<StoredDelivery> delivery_of_new(const NewMessage& message, uint64_t clock) {
+  StoredDelivery delivery;
+  if (message.past && message.past->dead) {
+    delivery.state = MessageState::kDead;
+    delivery.attempts = message.past->attempt;
+    delivery.reason = message.past->why;
+  } else if (message.delay_ms != 0) {
+    delivery.state = MessageState::kDelayed;
+    delivery.due = clock + message.delay_ms;
+  } else {
+    return std::nullopt;
+  }
+  return delivery;
+}
+
 Evaluation send_to(const SentTo& queue, SendMessages& send, MessageDraft& draft) {
   const WriteView& view = draft.view();
   Sent sent{static_cast<uint32_t>(send.messages.size()), {}};
@@ -87,19 +120,9 @@ Evaluation send_to(const SentTo& queue, SendMessages& send, MessageDraft& draft)
       if (names_of(view, queue.made) >= limits::kDedupNames)
         return queue_full("the queue remembers as many dedup names as it may; they go with its dedup_window");
     }
-    const uint64_t age_ms = message.max_age_ms != 0 ? message.max_age_ms : queue.config.max_age_ms;
-    StoredMessage stored;
-    stored.priority = message.priority;
-    stored.sent_ms = view.wall_ms;
-    stored.deadline = age_ms == 0 ? 0 : view.clock + age_ms;
-    stored.group = message.group;
-    stored.type = message.type;
-    stored.body = message.body.view();
-    draft.put(queue.number, id, stored);
-    if (message.delay_ms != 0) {
-      const StoredDelivery delayed{MessageState::kDelayed, 0, view.clock + message.delay_ms, 0, 0, 0, {}};
-      draft.set(delivery_record(message_key(queue.number, id), delayed, nullptr, view.next));
-    }
+    draft.put(queue.number, id, stored_of(message, queue.config, view));
+    if (const auto delivery = delivery_of_new(message, view.clock))
+      draft.set(delivery_record(message_key(queue.number, id), *delivery, nullptr, view.next));
   }
   if (auto failed = no_room_in(draft, queue)) return std::move(*failed);
   return Change{draft.take_effects(), std::move(sent)};
