@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "msg/limits.hpp"
+
 namespace kvd {
 namespace {
 
@@ -46,6 +48,19 @@ void Consumers::receive(RequestId client, Consumer& consumer, Duration timeout) 
   out_.kv_router.post(Ask{Ask::By::kConsumers, consumer.token, Box(std::move(call)), timeout});
 }
 
+void Consumers::receive_more(RequestId client, Consumer& consumer) {
+  if (consumer.untaken < limits::kStreamWindow) receive(client, consumer, kConsumerIdle + kReceiveTimeout);
+}
+
+void Consumers::on(const StreamTaken& message) {
+  const auto it = consumers_.find(message.id);
+  if (it == consumers_.end()) return;
+  Consumer& consumer = it->second;
+  consumer.untaken -= std::min(consumer.untaken, message.bytes);
+  const bool rests = consumer.token == 0 && consumer.ask_at == kNever;
+  if (rests) receive_more(message.id, consumer);
+}
+
 void Consumers::on(Answered&& message) {
   if (const auto asked = asked_.extract(message.token)) {
     const auto it = consumers_.find(asked.mapped());
@@ -71,10 +86,12 @@ void Consumers::on(Answered&& message) {
 void Consumers::take(All::iterator it, Answered& answered) {
   auto& [client, consumer] = *it;
   if (const auto* failed = std::get_if<Failed>(&answered.answer)) return take_failure(it, answered, *failed);
-  const bool none = std::get<Box<Received>>(answered.answer)->messages.empty();
+  const std::vector<QueuedMessage>& messages = std::get<Box<Received>>(answered.answer)->messages;
+  const bool none = messages.empty();
   if (none && (!consumer.opened || consumer.waits || consumer.speak_at <= out_.now)) {
     say(client, consumer, Document().add("state", "idle"), false);
   } else if (!none) {
+    for (const QueuedMessage& message : messages) consumer.untaken += line_bytes(message);
     out_.emit(Reply{client, StoreAnswer{std::move(answered.answer), {}, answered.revision, {}}, true, false});
     consumer.speak_at = out_.now + kConsumerIdle;
   }
@@ -82,7 +99,7 @@ void Consumers::take(All::iterator it, Answered& answered) {
   consumer.waits = false;
   consumer.tries = 0;
   ++consumer.call;
-  receive(client, consumer, kConsumerIdle + kReceiveTimeout);
+  receive_more(client, consumer);
 }
 
 // What could not be asked is asked again: the same call, which gets what it may have been granted.
@@ -95,7 +112,7 @@ void Consumers::take_failure(All::iterator it, Answered& answered, const Failed&
     say(client, consumer, Document().add("state", "lost").add("reason", "no queue"), true);
     forget(it);
   } else {
-    if (!std::exchange(consumer.waits, true))
+    if (!std::exchange(consumer.waits, true) || consumer.speak_at <= out_.now)
       say(client, consumer, Document().add("state", "waiting").add("reason", failed.detail), false);
     if (++consumer.tries == 1u << (kSendingBits - kTryBits)) {
       consumer.tries = 0;

@@ -1,9 +1,10 @@
 // The consumers: connections to this server that consume a queue. Each is a loop of receives in the connection's name,
 // which wait at the leader: as long as fewer messages than its credit are in flight there under its ticket, it is
-// granted more, and what is granted becomes a line. Whoever reads the lines settles the messages by calls of their own,
-// at any server, which makes room for others. When the connection is closed, what was not settled is refused: it is
-// ready at once, and this delivery counts. When this server dies, the grants run out by their time. What the consumers
-// ask goes through the KV router to the leader, like a client's.
+// granted more, and what is granted becomes a line. Who does not take the lines is granted nothing more, beyond one
+// answer that is under way: its messages come back in their time, and go to somebody else. Whoever reads the lines
+// settles the messages by calls of their own, at any server, which makes room for others. When the connection is
+// closed, what was not settled is refused: it is ready at once, and this delivery counts. When this server dies, the
+// grants run out by their time. What the consumers ask goes through the KV router to the leader, like a client's.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -36,6 +37,7 @@ class Consumers {
     uint64_t token = 0;  // by which it was asked; 0: none is
     bool opened = false;
     bool waits = false;       // nobody could be asked, and the client was told
+    size_t untaken = 0;       // of its lines; at limits::kStreamWindow it asks for nothing more
     Instant ask_at = kNever;  // again: in due_
     Instant speak_at{};
   };
@@ -49,10 +51,12 @@ class Consumers {
 
   void on(Call&& message);
   void on(const CallCancelled& message);
+  void on(const StreamTaken& message);
   void on(Answered&& message);
   void on(const StopRequested& message);
 
   void receive(RequestId client, Consumer& consumer, Duration timeout);
+  void receive_more(RequestId client, Consumer& consumer);
   void take(All::iterator it, Answered& answered);
   void take_failure(All::iterator it, Answered& answered, const Failed& failed);
   void forget(All::iterator it);

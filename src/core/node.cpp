@@ -157,7 +157,10 @@ struct Delivery {
       delivered = out.watch.offer(std::move(m));
     }
   }
-  void operator()(StreamTaken& m) { out.watch.post(m); }
+  void operator()(StreamTaken& m) {
+    out.watch.post(m);
+    out.consumers.post(m);
+  }
   void operator()(CallCancelled& m) {
     out.watch.post(m);  // first: a poll that is due becomes a call of the KV router's
     out.kv_router.post(m);

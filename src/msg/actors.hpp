@@ -286,7 +286,7 @@ using WatchMessage = std::variant<Call, CallCancelled, StreamTaken, Committed, H
 using LeaseKeeperMessage = std::variant<Call, CallCancelled, Answered, StopRequested>;
 
 // To the consumers.
-using ConsumersMessage = std::variant<Call, CallCancelled, Answered, StopRequested>;
+using ConsumersMessage = std::variant<Call, CallCancelled, StreamTaken, Answered, StopRequested>;
 
 // ---- the coordination services: the router and sessions first, then one actor each ----
 using HolderId = StrongId<struct HolderIdTag>;  // a client's session on this server; 0: none

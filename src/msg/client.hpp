@@ -85,23 +85,27 @@ struct WriteBatch {  // one revision, all or nothing, in order
 // What has to be true of a key for a transaction's first branch. A key that is not there has revision 0 and version 0,
 // and no value.
 struct TxnCondition {
-  enum class Of : uint8_t { kExists, kRevision, kVersion, kValue, kLease };
+  enum class Of : uint8_t { kExists, kRevision, kVersion, kValue, kLease, kReceipt };
   enum class Is : uint8_t { kEqual, kNotEqual, kLess, kGreater };
   std::string key;
   Of of = Of::kExists;
   Is is = Is::kEqual;  // kExists: always kEqual
   // To compare with a revision or version; kExists: 1, or 0 for a key that is not there; kLease: the id of one that
-  // has not ended (there is no key then).
+  // has not ended (there is no key then); kReceipt: by which `message` of the queue `key` is granted, and may be
+  // settled.
   uint64_t number = 0;
   Bytes value;  // kValue; with kLess or kGreater a decimal number (base/decimal.hpp)
+  MessageId message = {};
 };
 struct TxnOp {
-  enum class Kind : uint8_t { kPut, kDelete, kAdd, kAppend, kGet, kTouch };
+  enum class Kind : uint8_t { kPut, kDelete, kAdd, kAppend, kGet, kTouch, kAck, kSend };
   Kind kind = Kind::kGet;
-  std::string key;
-  Bytes value;     // kPut, kAppend
-  int64_t by = 0;  // kAdd
-  Term term = {};  // kPut, kTouch
+  std::string key;                       // kAck, kSend: the queue
+  Bytes value;                           // kPut, kAppend
+  int64_t by = 0;                        // kAdd
+  Term term = {};                        // kPut, kTouch
+  OptionalBox<Settling> settling = {};   // kAck
+  OptionalBox<NewMessage> message = {};  // kSend
 };
 // One revision, all or nothing: when all conditions hold the first branch is done, else the second one, in order.
 // At least one operation in the two of them.
@@ -297,7 +301,13 @@ struct OpMissing {};
 struct OpTouched {
   bool touched = false;  // false: there was no such key
 };
-using OpResult = std::variant<OpPut, OpDeleted, OpAdded, OpAppended, OpFound, OpMissing, OpTouched>;
+struct OpAcked {};
+struct OpSent {
+  MessageId id;
+  bool duplicate = false;  // it was sent before
+};
+using OpResult =
+    std::variant<OpPut, OpDeleted, OpAdded, OpAppended, OpFound, OpMissing, OpTouched, OpAcked, OpSent>;
 struct TxnDone {
   bool succeeded = false;         // all conditions held
   std::vector<OpResult> results;  // of the branch that was done
@@ -328,6 +338,7 @@ enum class ErrorCode : uint8_t {
   kNoMessage,   // 404: there is no such message, or no more
   kQueueFull,   // 507: it has as many messages as it may, or dedup names
   kQueueCycle,  // 409: what is dead would come back
+  kStale,       // 412: a receipt that does not count any more
 };
 enum class Outcome : uint8_t { kNotApplied, kUnknown };
 

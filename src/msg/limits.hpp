@@ -24,7 +24,8 @@ inline constexpr size_t kBatchBytes = 4u << 20;
 inline constexpr size_t kTxnConditions = 128;
 // What its operations found, together, unless that is one value alone: it becomes JSON at once. More: 413.
 inline constexpr size_t kTxnFoundBytes = 4u << 20;
-// Of an answer that is remembered for an idempotency key; longer ones only transactions have: 413.
+// Of an answer that is remembered for an idempotency key; longer ones only transactions and what settles or sends many
+// messages have: 413.
 inline constexpr size_t kRememberedBytes = 4096;
 inline constexpr size_t kDeletedKeys =
     16'384;  // by one prefix, all at once: every other client waits meanwhile: 413

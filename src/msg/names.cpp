@@ -157,7 +157,11 @@ size_t transaction_bytes(const Transaction& transaction) {
   for (const TxnCondition& condition : transaction.conditions)
     bytes += sizeof condition + condition.key.size() + condition.value.size();
   for (const auto* branch : {&transaction.then_ops, &transaction.else_ops}) {
-    for (const TxnOp& op : *branch) bytes += sizeof op + op.key.size() + op.value.size();
+    for (const TxnOp& op : *branch) {
+      bytes += sizeof op + op.key.size() + op.value.size();
+      if (op.settling) bytes += sizeof *op.settling;
+      if (op.message) bytes += bytes_of(*op.message);
+    }
   }
   return bytes;
 }

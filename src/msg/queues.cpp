@@ -51,6 +51,11 @@ size_t bytes_of(const NewMessage& message) {
   return sent + sizeof past + past.dead_from.size() + past.reason.size() + past.why.size();
 }
 
+size_t line_bytes(const QueuedMessage& message) {
+  return sizeof message + message.body.size() + message.group.size() + message.type.size() +
+         message.reason.size() + message.dead_from.size();
+}
+
 size_t bytes_of(const std::vector<Settling>& settlings) {
   size_t bytes = settlings.size() * sizeof(Settling);
   for (const Settling& one : settlings) bytes += one.reason.size();

@@ -190,6 +190,8 @@ enum class SettleResult : uint8_t {
   kGone,   // there is no such message any more
   kStale,  // the receipt does not count any more
 };
+// What a line with it counts of what a stream may have that its client has not taken.
+size_t line_bytes(const QueuedMessage& message);
 struct Settled {
   struct One {
     SettleResult result = SettleResult::kDone;

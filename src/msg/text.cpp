@@ -114,6 +114,9 @@ std::string text_of(const Condition& condition) {
 
 std::string text_of(const TxnCondition& condition) {
   if (condition.of == TxnCondition::Of::kLease) return fmt::format("lease {}", condition.number);
+  if (condition.of == TxnCondition::Of::kReceipt)
+    return fmt::format("{} {} receipt={}", quoted(condition.key), to_text(condition.message),
+                       condition.number);
   const char* const of[] = {"exists", "revision", "version", "value"};
   const char* const is[] = {"=", "!=", "<", ">"};
   const std::string what = condition.of == TxnCondition::Of::kValue ? size_of(condition.value)
@@ -135,6 +138,11 @@ std::string text_of(const TxnOp& op) {
       return quoted(op.key);
     case TxnOp::Kind::kTouch:
       return quoted(op.key) + text_of(op.term);
+    case TxnOp::Kind::kAck:
+      return fmt::format("{} ack {} receipt={}", quoted(op.key), to_text(op.settling->id),
+                         op.settling->receipt);
+    case TxnOp::Kind::kSend:
+      return fmt::format("{} send {}", quoted(op.key), size_of(op.message->body));
   }
   return "?";
 }
@@ -148,6 +156,10 @@ struct OpResultText {
   }
   std::string operator()(const OpTouched& m) const { return m.touched ? "touched" : "absent"; }
   std::string operator()(const OpMissing&) const { return "missing"; }
+  std::string operator()(const OpAcked&) const { return "acked"; }
+  std::string operator()(const OpSent& m) const {
+    return fmt::format("sent {}{}", to_text(m.id), m.duplicate ? " before" : "");
+  }
 };
 
 const char* error_name(ErrorCode code) {
@@ -200,6 +212,8 @@ const char* error_name(ErrorCode code) {
       return "queue_full";
     case ErrorCode::kQueueCycle:
       return "queue_cycle";
+    case ErrorCode::kStale:
+      return "stale";
   }
   return "?";
 }

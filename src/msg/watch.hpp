@@ -106,8 +106,8 @@ struct StreamLines {
   std::vector<WatchLine> lines;
   bool last = false;
 };
-// From a face to the node: the kernel has taken lines that counted so many bytes since the time before. To be told at
-// least whenever it has taken everything and that is limits::kStreamReport or more.
+// From a face to the node: the kernel has taken lines of a watch or a consumer that counted so many bytes since the
+// time before. To be told at least whenever it has taken everything and that is limits::kStreamReport or more.
 struct StreamTaken {
   RequestId id;
   size_t bytes = 0;

@@ -17,7 +17,7 @@
 namespace kvd {
 namespace {
 
-constexpr std::string_view kMagic = "kvd7";
+constexpr std::string_view kMagic = "kvd8";
 constexpr size_t kNameBytes = 3;  // of the magic; behind it stands the version
 constexpr char kNoHello[] = "not a kvd peer: no hello";
 constexpr uint8_t kHelloType = 1;
@@ -47,8 +47,10 @@ auto fields(Of<DeleteKey> auto& m) { return std::tie(m.key, m.condition); }
 auto fields(Of<DeletePrefix> auto& m) { return std::tie(m.prefix, m.limit); }
 auto fields(Of<BatchOp> auto& m) { return std::tie(m.key, m.value, m.term); }
 auto fields(Of<WriteBatch> auto& m) { return std::tie(m.ops, m.if_empty, m.fences); }
-auto fields(Of<TxnCondition> auto& m) { return std::tie(m.key, m.of, m.is, m.number, m.value); }
-auto fields(Of<TxnOp> auto& m) { return std::tie(m.kind, m.key, m.value, m.by, m.term); }
+auto fields(Of<TxnCondition> auto& m) { return std::tie(m.key, m.of, m.is, m.number, m.value, m.message); }
+auto fields(Of<TxnOp> auto& m) {
+  return std::tie(m.kind, m.key, m.value, m.by, m.term, m.settling, m.message);
+}
 auto fields(Of<Transaction> auto& m) { return std::tie(m.conditions, m.then_ops, m.else_ops); }
 auto fields(Of<AddNumber> auto& m) { return std::tie(m.key, m.by, m.condition); }
 auto fields(Of<AppendBytes> auto& m) { return std::tie(m.key, m.value, m.condition); }
@@ -95,6 +97,8 @@ auto fields(Of<OpAppended> auto& m) { return std::tie(m.created); }
 auto fields(Of<OpFound> auto& m) { return std::tie(m.value, m.revision); }
 auto fields(Of<OpMissing> auto&) { return std::tie(); }
 auto fields(Of<OpTouched> auto& m) { return std::tie(m.touched); }
+auto fields(Of<OpAcked> auto&) { return std::tie(); }
+auto fields(Of<OpSent> auto& m) { return std::tie(m.id, m.duplicate); }
 auto fields(Of<TxnDone> auto& m) { return std::tie(m.succeeded, m.results); }
 auto fields(Of<Failed> auto& m) { return std::tie(m.code, m.outcome, m.detail, m.op); }
 
@@ -140,16 +144,16 @@ auto fields(Of<ServiceForwardResult> auto& m) { return std::tie(m.request, m.ans
 auto fields(Of<ServiceForwardCancelled> auto& m) { return std::tie(m.request); }
 
 template <>
-constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kQueueCycle);
+constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kStale);
 template <>
 constexpr uint8_t kLast<Outcome> = static_cast<uint8_t>(Outcome::kUnknown);
 
 template <>
-constexpr uint8_t kLast<TxnCondition::Of> = static_cast<uint8_t>(TxnCondition::Of::kLease);
+constexpr uint8_t kLast<TxnCondition::Of> = static_cast<uint8_t>(TxnCondition::Of::kReceipt);
 template <>
 constexpr uint8_t kLast<TxnCondition::Is> = static_cast<uint8_t>(TxnCondition::Is::kGreater);
 template <>
-constexpr uint8_t kLast<TxnOp::Kind> = static_cast<uint8_t>(TxnOp::Kind::kTouch);
+constexpr uint8_t kLast<TxnOp::Kind> = static_cast<uint8_t>(TxnOp::Kind::kSend);
 template <>
 constexpr uint8_t kLast<Term::Kind> = static_cast<uint8_t>(Term::Kind::kLease);
 
@@ -167,9 +171,9 @@ constexpr size_t kSmallest<Value> = 1;
 template <>
 constexpr size_t kSmallest<Document::Member> = 4 + 1;
 template <>
-constexpr size_t kSmallest<TxnCondition> = 4 + 1 + 1 + 8 + 4;
+constexpr size_t kSmallest<TxnCondition> = 4 + 1 + 1 + 8 + 4 + 8 + 2;
 template <>
-constexpr size_t kSmallest<TxnOp> = 1 + 4 + 4 + 8 + 1 + 8;
+constexpr size_t kSmallest<TxnOp> = 1 + 4 + 4 + 8 + 1 + 8 + 1 + 1;
 template <>
 constexpr size_t kSmallest<std::optional<uint64_t>> = 1;
 template <>
@@ -241,7 +245,16 @@ inline void check_value(Decoder& decoder, const WriteBatch& batch) {
 inline void check_value(Decoder& decoder, const TxnCondition& condition) {
   if (condition.of != TxnCondition::Of::kLease) check_key(decoder, condition.key);
 }
-inline void check_value(Decoder& decoder, const TxnOp& op) { check_key(decoder, op.key); }
+inline void check_value(Decoder& decoder, const TxnOp& op) {
+  check_key(decoder, op.key);
+  const bool acks = op.kind == TxnOp::Kind::kAck;
+  const bool sends = op.kind == TxnOp::Kind::kSend;
+  if ((acks || sends) && op.key.size() > limits::kQueueNameBytes)
+    decoder.fail(fmt::format("the name of a queue of {} bytes", op.key.size()));
+  if (bool(op.settling) != acks || bool(op.message) != sends ||
+      (acks && op.settling->kind != Settling::Kind::kAck))
+    decoder.fail("an operation of a transaction without what it settles or sends, or with too much");
+}
 inline void check_value(Decoder& decoder, const Transaction& transaction) {
   if (transaction.conditions.size() > limits::kTxnConditions)
     decoder.fail(fmt::format("a transaction with {} conditions", transaction.conditions.size()));

@@ -165,6 +165,37 @@ TEST_CASE("streams: nothing is reported while the client takes nothing, and all 
   for (const StreamTaken& taken : fixture.taken) CHECK(taken.id == watching.call.id);
 }
 
+TEST_CASE("streams: of what a consumer is granted is reported what it has taken") {
+  HttpFixture fixture;
+  Client client(fixture, 4096);
+  client.send("POST /v1/queues/q/consume?hold=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+  fixture.run_until([&] { return !fixture.calls.empty(); });
+  const RequestId id = fixture.calls.back().id;
+  size_t said = 0;
+  for (uint64_t revision = 100; revision < 200; ++revision) {
+    Received received{"q", 0, {}, {}};
+    received.messages.resize(1);
+    received.messages[0].id.revision = Revision(revision);
+    received.messages[0].body = Bytes(std::string(limits::kStreamReport, 'x'));
+    said += line_bytes(received.messages[0]);
+    fixture.say(Reply{id, StoreAnswer{Box(std::move(received)), {}, {}, {}}, true, false});
+  }
+  const auto reported = [&] {
+    size_t bytes = 0;
+    for (const StreamTaken& taken : fixture.taken) bytes += taken.bytes;
+    return bytes;
+  };
+  fixture.settle();
+  fixture.settle();
+  CHECK(reported() < said);
+  fixture.run_until([&] {
+    while (client.read_some()) {
+    }
+    return reported() == said;
+  });
+  for (const StreamTaken& taken : fixture.taken) CHECK(taken.id == id);
+}
+
 TEST_CASE("streams: nothing of one that has ended is reported for the next") {
   HttpFixture fixture;
   Watching watching(fixture);

@@ -15,6 +15,8 @@ std::string QueueModel::on_answer(const Operation& operation, const StoreAnswer&
   const auto* failed = std::get_if<Failed>(&answer.answer);
   if (failed != nullptr) return failed->outcome == Outcome::kNotApplied ? on_refused(operation) : "";
   if (!follows(answer)) return {};
+  if (const auto* done = std::get_if<Box<TxnDone>>(&answer.answer))
+    return on(*std::get<Box<Transaction>>(operation), **done);
   if (const auto* sent = std::get_if<Sent>(&answer.answer))
     return on(*std::get<Box<SendMessages>>(operation), *sent, answer.revision);
   if (const auto* settled = std::get_if<Settled>(&answer.answer)) {
@@ -87,6 +89,22 @@ std::string QueueModel::on(const std::vector<Settling>& asked, const std::vector
   return why;
 }
 
+// Where its condition did not hold, the first message was not granted by that receipt.
+std::string QueueModel::on(const Transaction& transaction, const TxnDone& done) {
+  const std::vector<Settling> settlings = settlings_of(transaction);
+  if (!done.succeeded) return on({settlings.front()}, {{SettleResult::kStale}});
+  std::string why = on(settlings, std::vector<Settled::One>(settlings.size()));
+  for (size_t i = 0; i < transaction.then_ops.size(); ++i) {
+    const OptionalBox<NewMessage>& message = transaction.then_ops[i].message;
+    if (!message) continue;
+    const OpSent& sent = std::get<OpSent>(done.results[i]);
+    const auto known = sent_.find(sent.id);
+    if (sent.duplicate || known == sent_.end() || known->second != message->body.view())
+      why += fmt::format("message {} is said to be sent by a transaction, and is not; ", to_text(sent.id));
+  }
+  return why;
+}
+
 std::string QueueModel::on(const ReceiveMessages& receive, const Received& received) {
   std::string why = on(receive.settlings, received.settled);
   if (received.messages.size() > receive.max) why += "more messages are granted than were asked for; ";
@@ -124,18 +142,12 @@ std::string QueueModel::on_refused(const std::vector<Settling>& settlings) {
 
 std::string QueueModel::on_refused(const Operation& operation) {
   std::string why;
-  if (const auto* send = std::get_if<Box<SendMessages>>(&operation)) {
-    for (const NewMessage& message : (*send)->messages) {
-      const std::string body(message.body.view());
-      if (bodies_.contains(body)) why += fmt::format("{} is sent, which is refused for certain; ", body);
-      refused_bodies_.insert(body);
-    }
+  for (const NewMessage& message : messages_of(operation)) {
+    const std::string body(message.body.view());
+    if (bodies_.contains(body)) why += fmt::format("{} is sent, which is refused for certain; ", body);
+    refused_bodies_.insert(body);
   }
-  if (const auto* settle = std::get_if<Box<SettleMessages>>(&operation))
-    why += on_refused((*settle)->settlings);
-  if (const auto* receive = std::get_if<Box<ReceiveMessages>>(&operation))
-    why += on_refused((*receive)->settlings);
-  return why;
+  return why + on_refused(settlings_of(operation));
 }
 
 }  // namespace kvd::sim

@@ -227,6 +227,7 @@ Operation QueueClients::any_operation(Client& client) {
     case 10:
     case 11:
     case 12:
+      if (!client.held.empty() && prng_.one_in(3)) return any_transaction(client);
       if (!client.held.empty()) {
         SettleMessages settle;
         settle.queue = client.held[prng_.below(client.held.size())].queue;
@@ -257,6 +258,29 @@ Operation QueueClients::any_send() {
     send.messages.push_back(std::move(message));
   }
   return send;
+}
+
+// What is done for a message, what follows from it, and that it is done with.
+Operation QueueClients::any_transaction(Client& client) {
+  const auto it = client.held.begin() + static_cast<std::ptrdiff_t>(prng_.below(client.held.size()));
+  const Held held = *it;
+  client.held.erase(it);
+  Transaction transaction;
+  if (prng_.one_in(2)) {
+    transaction.conditions.push_back(
+        {held.queue, TxnCondition::Of::kReceipt, TxnCondition::Is::kEqual, held.receipt, {}, held.id});
+  }
+  TxnOp ack{TxnOp::Kind::kAck, held.queue, {}, 0};
+  ack.settling = Settling{Settling::Kind::kAck, held.id, held.receipt, {}, {}};
+  transaction.then_ops.push_back(std::move(ack));
+  transaction.then_ops.push_back({TxnOp::Kind::kAdd, done_key(held.id), {}, 1});
+  if (prng_.one_in(2)) {
+    TxnOp send{TxnOp::Kind::kSend, any_queue(), {}, 0};
+    send.message = NewMessage{Bytes(fmt::format("m{}", ++bodies_)), 100, 0, 0, {}, {}, {}};
+    transaction.then_ops.push_back(std::move(send));
+  }
+  transaction.else_ops.push_back({TxnOp::Kind::kGet, done_key(held.id), {}, 0});
+  return transaction;
 }
 
 Operation QueueClients::any_receive(Client& client) {

@@ -63,6 +63,7 @@ class QueueClients {
 
   Operation any_operation(Client& client);
   Operation any_send();
+  Operation any_transaction(Client& client);
   Operation any_receive(Client& client);
   Operation drain(Client& client);
   Operation about_queues();

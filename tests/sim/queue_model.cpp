@@ -67,14 +67,10 @@ void QueueModel::wrong(Turn& turn, const Key& key, const std::string& what) cons
 
 void QueueModel::on_asked(const Operation& operation) {
   wishes_.note(operation);
-  const auto ask = [this](const std::vector<Settling>& settlings) {
-    for (const Settling& settling : settlings) {
-      ++asked_[{granted(settling), settling.kind}];
-      refused_.erase({granted(settling), settling.kind});
-    }
-  };
-  if (const auto* receive = std::get_if<Box<ReceiveMessages>>(&operation)) ask((*receive)->settlings);
-  if (const auto* settle = std::get_if<Box<SettleMessages>>(&operation)) ask((*settle)->settlings);
+  for (const Settling& settling : settlings_of(operation)) {
+    ++asked_[{granted(settling), settling.kind}];
+    refused_.erase({granted(settling), settling.kind});
+  }
 }
 
 bool QueueModel::begin(const Entry& entry) {
@@ -96,9 +92,21 @@ bool QueueModel::begin(const Entry& entry) {
   return followed_;
 }
 
+// What a transaction does for a message and that it is acknowledged are one.
+void QueueModel::judge_done(Turn& turn, const Record& effect) {
+  const auto ended = std::find_if(turn.changes.begin(), turn.changes.end(), [&](const auto& change) {
+    return change.second.ends() && done_key(change.first.second) == effect.key();
+  });
+  if (ended == turn.changes.end())
+    turn.why += fmt::format("{} without an end of its message; ", effect.key());
+  if (effect.version() != 1 || effect.value() != "1")
+    turn.why += fmt::format("{} for the second time; ", effect.key());
+}
+
 std::string QueueModel::on_entry(const Entry& entry, std::optional<Instant> appended) {
-  const bool about_queues = std::any_of(entry.effects.begin(), entry.effects.end(),
-                                        [](const Record& effect) { return of_queues(effect.space()); });
+  const bool about_queues = std::any_of(entry.effects.begin(), entry.effects.end(), [](const Record& effect) {
+    return of_queues(effect.space()) || effect.key().starts_with(kDonePrefix);
+  });
   if (!begin(entry) || !about_queues) return {};
   Turn turn{entry, appended, {}, {}, {}, {}, {}, {}};
   for (const Record& effect : entry.effects) {
@@ -113,6 +121,9 @@ std::string QueueModel::on_entry(const Entry& entry, std::optional<Instant> appe
     const std::optional<StoredDelivery> now = delivery_of(change.delivery);
     if (now && change.before != nullptr && is_again(change.before->became, *now, entry.clock))
       turn.again.insert(key);
+  }
+  for (const Record& effect : entry.effects) {
+    if (effect.space() == Space::kData && effect.key().starts_with(kDonePrefix)) judge_done(turn, effect);
   }
   judge_order(turn);
   take_queues(turn);

@@ -99,6 +99,7 @@ class QueueModel {
   const Queue* named(Number number) const;
   std::string name_of(Number number) const;                                // empty: none
   static std::string lane_of(const Queue& queue, const Message& message);  // empty: it goes its own way
+  void judge_done(Turn& turn, const Record& effect);
   void take_queues(Turn& turn);
   void take_queue(Turn& turn, const Record& record);
   void take_emptied(Turn& turn, const Record& record);
@@ -128,6 +129,7 @@ class QueueModel {
 
   std::string on(const SendMessages& send, const Sent& sent, Revision revision) const;
   std::string on(const std::vector<Settling>& asked, const std::vector<Settled::One>& told);
+  std::string on(const Transaction& transaction, const TxnDone& done);
   std::string on(const ReceiveMessages& receive, const Received& received);
   std::string on_refused(const Operation& operation);
   std::string on_refused(const std::vector<Settling>& settlings);

@@ -15,6 +15,29 @@ bool take_one(std::map<std::string, uint64_t>& wishes, const std::string& queue)
 
 }  // namespace
 
+std::vector<Settling> settlings_of(const Operation& operation) {
+  std::vector<Settling> settlings;
+  if (const auto* receive = std::get_if<Box<ReceiveMessages>>(&operation)) settlings = (*receive)->settlings;
+  if (const auto* settle = std::get_if<Box<SettleMessages>>(&operation)) settlings = (*settle)->settlings;
+  if (const auto* transaction = std::get_if<Box<Transaction>>(&operation)) {
+    for (const TxnOp& op : (*transaction)->then_ops) {
+      if (op.settling) settlings.push_back(*op.settling);
+    }
+  }
+  return settlings;
+}
+
+std::vector<NewMessage> messages_of(const Operation& operation) {
+  std::vector<NewMessage> messages;
+  if (const auto* send = std::get_if<Box<SendMessages>>(&operation)) messages = (*send)->messages;
+  if (const auto* transaction = std::get_if<Box<Transaction>>(&operation)) {
+    for (const TxnOp& op : (*transaction)->then_ops) {
+      if (op.message) messages.push_back(*op.message);
+    }
+  }
+  return messages;
+}
+
 void QueueWishes::note(const std::vector<Settling>& settlings) {
   for (const Settling& settling : settlings) {
     settled_[granted(settling)][static_cast<size_t>(settling.kind)] = true;
@@ -23,14 +46,10 @@ void QueueWishes::note(const std::vector<Settling>& settlings) {
 }
 
 void QueueWishes::note(const Operation& operation) {
-  if (const auto* send = std::get_if<Box<SendMessages>>(&operation)) {
-    for (const NewMessage& message : (*send)->messages)
-      sent_.emplace(std::string(message.body.view()), message.dedup);
-  } else if (const auto* receive = std::get_if<Box<ReceiveMessages>>(&operation)) {
-    note((*receive)->settlings);
-  } else if (const auto* settle = std::get_if<Box<SettleMessages>>(&operation)) {
-    note((*settle)->settlings);
-  } else if (const auto* purge = std::get_if<PurgeMessages>(&operation)) {
+  note(settlings_of(operation));
+  for (const NewMessage& message : messages_of(operation))
+    sent_.emplace(std::string(message.body.view()), message.dedup);
+  if (const auto* purge = std::get_if<PurgeMessages>(&operation)) {
     if (!purge->state) {
       ++purges_[purge->queue];
     } else {

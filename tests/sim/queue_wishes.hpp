@@ -24,6 +24,13 @@ struct Granted {
 // The message of a settling, under the grant that it names.
 inline Granted granted(const Settling& settling) { return {settling.id, settling.receipt}; }
 
+// What an operation settles and sends, a transaction by its first branch.
+std::vector<Settling> settlings_of(const Operation& operation);
+std::vector<NewMessage> messages_of(const Operation& operation);
+// The key that a transaction adds to when it acknowledges this message: that is to happen once.
+inline constexpr std::string_view kDonePrefix = "done/";
+inline std::string done_key(const MessageId& id) { return std::string(kDonePrefix) + to_text(id); }
+
 class QueueWishes {
  public:
   void note(

@@ -24,6 +24,7 @@ void Harness::call(RequestId id, ConsumeQueue what) {
   parts_->actor.handle(Call{id, std::move(what), seconds(5)});
 }
 void Harness::close(RequestId id) { parts_->actor.handle(CallCancelled{id}); }
+void Harness::taken(RequestId id, size_t bytes) { parts_->actor.handle(StreamTaken{id, bytes}); }
 void Harness::stop() { parts_->actor.handle(StopRequested{}); }
 void Harness::answer(const Ask& ask, Answer answer) {
   parts_->actor.handle(Answered{ask.token, std::move(answer), Revision(9)});

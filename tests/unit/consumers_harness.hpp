@@ -20,6 +20,7 @@ class Harness {
 
   void call(RequestId id, ConsumeQueue what);
   void close(RequestId id);
+  void taken(RequestId id, size_t bytes);  // by the client
   void stop();
   void answer(const Ask& ask, Answer answer);
   void pass(Duration time);  // and then what is due is done

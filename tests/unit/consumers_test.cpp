@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "consumers_harness.hpp"
+#include "msg/limits.hpp"
 
 namespace kvd::consumers_test {
 namespace {
@@ -82,10 +83,54 @@ TEST_CASE("consumers: a call that failed is asked again as the same call, and la
   CHECK(call_of(again) == call_of(consumer.waiting));
   CHECK(receive_in(again).turn > receive_in(consumer.waiting).turn);
   consumer.answer(again, failed(ErrorCode::kNoLeader));
-  CHECK(consumer.said().empty());  // it is told once
+  CHECK(consumer.said().empty());  // it has been told
   consumer.pass(milliseconds(200));
   consumer.answer(only(consumer.asked()), some(0));
   CHECK(consumer.said() == Lines{R"({"state":"idle"})"});
+}
+
+TEST_CASE("consumers: while nobody can be asked that is said again every ten seconds") {
+  Open consumer;
+  consumer.answer(consumer.waiting, failed(ErrorCode::kNoLeader));
+  CHECK(consumer.said().size() == 1);
+  for (int second = 0; second < 10; ++second) {
+    CHECK(consumer.said().empty());
+    consumer.pass(seconds(1));
+    consumer.answer(only(consumer.asked()), failed(ErrorCode::kNoLeader));
+  }
+  CHECK(consumer.said() == Lines{R"({"state":"waiting","reason":"why"})"});
+}
+
+TEST_CASE("consumers: who does not take its lines is granted nothing more until it does") {
+  Open consumer;
+  const auto large = [](size_t count) {
+    Received received{"q", 0, {}, {}};
+    received.messages.resize(count);
+    for (QueuedMessage& message : received.messages)
+      message.body = Bytes(std::string(limits::kStreamWindow / 2, 'x'));
+    return received;
+  };
+  Ask asked = consumer.waiting;
+  consumer.answer(asked, Box(large(1)));
+  asked = only(consumer.asked());  // half of it is nothing yet
+  consumer.answer(asked, Box(large(1)));
+  CHECK(consumer.said() == Lines{"messages 1", "messages 1"});
+  CHECK(consumer.asked().empty());
+  consumer.pass(seconds(60));
+  CHECK(consumer.asked().empty());
+  const size_t one = line_bytes(large(1).messages.front());
+  consumer.taken(kClient, one);
+  const Ask next = only(consumer.asked());
+  CHECK(call_of(next) == call_of(asked) + 1);
+  CHECK(receive_in(next).ticket == receive_in(asked).ticket);
+  consumer.taken(kClient, one);  // that one waits already
+  CHECK(consumer.asked().empty());
+  consumer.answer(next, Box(large(2)));
+  CHECK(consumer.asked().empty());
+  consumer.close(kClient);  // nothing is under way: what it had is refused at once
+  CHECK(settle_in(only(consumer.asked())).ticket == receive_in(asked).ticket);
+  consumer.taken(kClient, one);
+  CHECK(consumer.asked().empty());
 }
 
 TEST_CASE("consumers: what a closed connection had is refused once its receive is over") {

@@ -100,6 +100,41 @@ TEST_CASE("txn json: terms of what is put and touched, and a condition on a leas
   }
 }
 
+TEST_CASE("txn json: what is acknowledged and sent, and a condition on a receipt") {
+  const auto all = parse_transaction(
+      R"({"if":[{"queue":"q","id":"90.3","receipt":95},{"receipt":1,"queue_b64":"/w==","id":"7"}],)"
+      R"("then":[{"ack":{"queue":"q","id":"90.3","receipt":95}},{"send":{"body_b64":"/w==","queue":"out",)"
+      R"("priority":5,"delay":9,"max_age":8,"dedup":"d","type":"t"}}],"else":[{"send":{"queue":"o","body":"",)"
+      R"("group":"g"}}]})",
+      kLongestValue);
+  REQUIRE(all);
+  REQUIRE(all->conditions.size() == 2);
+  CHECK(all->conditions[0].of == Of::kReceipt);
+  CHECK(all->conditions[0].key == "q");
+  CHECK(all->conditions[0].message == MessageId{Revision(90), 3});
+  CHECK(all->conditions[0].number == 95);
+  CHECK(all->conditions[1].key == "\xff");
+  REQUIRE(all->then_ops.size() == 2);
+  CHECK(all->then_ops[0].kind == Kind::kAck);
+  CHECK(all->then_ops[0].key == "q");
+  REQUIRE(all->then_ops[0].settling);
+  CHECK(all->then_ops[0].settling->kind == Settling::Kind::kAck);
+  CHECK(all->then_ops[0].settling->id == MessageId{Revision(90), 3});
+  CHECK(all->then_ops[0].settling->receipt == 95);
+  CHECK(all->then_ops[1].kind == Kind::kSend);
+  CHECK(all->then_ops[1].key == "out");
+  REQUIRE(all->then_ops[1].message);
+  const NewMessage& sent = *all->then_ops[1].message;
+  CHECK(sent.body.view() == "\xff");
+  CHECK(sent.priority == 5);
+  CHECK(sent.delay_ms == 9);
+  CHECK(sent.max_age_ms == 8);
+  CHECK(sent.dedup == "d");
+  CHECK(sent.type == "t");
+  REQUIRE(all->else_ops.size() == 1);
+  CHECK(all->else_ops[0].message->group == "g");
+}
+
 // Such a text lies nowhere in memory.
 TEST_CASE("txn json: a body that is not there") {
   Result<Transaction, BodyError> none = parse_transaction(std::string_view(), 100);
@@ -141,6 +176,28 @@ TEST_CASE("txn json: a refusal names the place") {
       {R"({"if":[{"lease":5,"op":"="}]})", "400 if[0]: \"lease\" takes no \"key\" and no \"op\""},
       {R"({"if":[{"lease":"5"}]})", "400 if[0]: \"lease\" has to be a whole number"},
       {R"({"if":[{"lease":5,"exists":true}]})", "400 if[0]: a condition needs one of"},
+      {R"({"if":[{"queue":"q","id":"1"}]})",
+       "400 if[0]: \"queue\", \"id\" and \"receipt\" are one condition"},
+      {R"({"if":[{"queue":"q","receipt":1}]})", "400 if[0]: \"queue\", \"id\" and \"receipt\" are one"},
+      {R"({"if":[{"id":"1","receipt":1}]})", "400 if[0]: \"queue\", \"id\" and \"receipt\" are one"},
+      {R"({"if":[{"queue":"q","id":"1","receipt":1,"op":"="}]})", "400 if[0]: \"queue\", \"id\" and"},
+      {R"({"if":[{"queue":"q","id":"1","receipt":1,"key":"k"}]})", "400 if[0]: \"queue\", \"id\" and"},
+      {R"({"if":[{"queue":"q","id":"1","receipt":1,"version":1}]})", "400 if[0]: a condition needs one of"},
+      {R"({"if":[{"queue":"q","key":"k","version":1}]})", "400 if[0]: \"queue\", \"id\" and"},
+      {R"({"if":[{"queue":"","id":"1","receipt":1}]})", "400 if[0]: \"queue\" has 1 to 255 bytes"},
+      {R"({"if":[{"queue":"q","id":1,"receipt":1}]})", "400 if[0]: \"id\" has to be the id of a message"},
+      {R"({"if":[{"queue":"q","id":"1.x","receipt":1}]})", "400 if[0]: \"id\" has to be the id of a message"},
+      {R"({"if":[{"queue":"q","id":"1","receipt":"1"}]})", "400 if[0]: \"receipt\" has to be a whole number"},
+      {R"({"then":[{"ack":5}]})", "400 then[0]: \"ack\" has to be an object"},
+      {R"({"then":[{"ack":{"id":"1","receipt":1}}]})", "400 then[0]: \"queue\" is missing"},
+      {R"({"then":[{"ack":{"queue":"q","id":"1"}}]})", "400 then[0]: \"receipt\" is missing"},
+      {R"({"then":[{"ack":{"queue":"q","id":"1","receipt":1,"delay":1}}]})",
+       "400 then[0]: the member \"delay\" is unknown"},
+      {R"({"then":[{"send":{"queue":"q"}}]})", "400 then[0]: \"body\" is missing"},
+      {R"({"then":[{"send":{"body":""}}]})", "400 then[0]: \"queue\" is missing"},
+      {R"({"then":[{"send":{"queue":"q","queue_b64":"cQ==","body":""}}]})", "400 then[0]: "},
+      {R"({"then":[{"send":{"queue":"q","body":"12345678901234567"}}]})",
+       "413 then[0]: a message may have 16"},
       {R"({"then":[{}]})", "400 then[0]: an operation is an object with one member"},
       {R"({"then":[{"get":{"key":"a"}},{"touch":{"key":"a"}}]})",
        "400 then[1]: \"ttl\" or \"lease\" is missing"},

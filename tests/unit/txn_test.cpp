@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/queues/queue_views.hpp"
 #include "evaluator_fixture.hpp"
 #include "msg/limits.hpp"
 #include "msg/wire.hpp"
@@ -49,6 +50,23 @@ std::string found(const Evaluation& evaluation, size_t i = 0) {
 // Whether a transaction's condition holds: it finds the first branch's key.
 bool condition_holds(Leader& leader, TxnCondition condition) {
   return done(leader.write(Transaction{{std::move(condition)}, {get_op("k")}, {get_op("k")}})).succeeded;
+}
+
+// Why the transaction is refused.
+ErrorCode refusal_after(Leader& leader, std::vector<TxnOp> ops) {
+  const auto failed = unchanged<Failed>(leader.write(Box(Transaction{{}, std::move(ops), {}})));
+  REQUIRE(failed);
+  return failed->code;
+}
+
+void send_two(Leader& leader, const std::string& queue) {
+  leader.write(Box(SendMessages{queue, {NewMessage{Bytes("a")}, NewMessage{Bytes("b")}}, true}));
+}
+std::vector<QueuedMessage> receive_from(Leader& leader, const std::string& queue, uint32_t max) {
+  ReceiveMessages receive;
+  receive.queue = queue;
+  receive.max = max;
+  return (*changed<Box<Received>>(leader.write(Box(receive))))->messages;
 }
 
 const Failed& failure_of(const Evaluation& evaluation) { return *failure_in(evaluation); }
@@ -293,6 +311,109 @@ TEST_CASE("txn: a token is remembered with it, and shuts out an older holder's")
   Leader leader;
   CHECK(changed<Box<TxnDone>>(leader.write(ops({get_op("k")}), "", Fence{"lock", 2})));
   CHECK(unchanged<Box<Fenced>>(leader.write(ops({put_op("k", "1")}), "", Fence{"lock", 1})));
+}
+
+TEST_CASE("txn: one settles, writes and sends, or does nothing of it") {
+  Leader leader;
+  send_two(leader, "q");
+  const auto got = receive_from(leader, "q", 2);
+  const MessageId id = got.at(0).id;
+  const auto op_of = [](TxnOp::Kind kind, const std::string& key) { return TxnOp{kind, key, {}, 1}; };
+  TxnOp ack = op_of(TxnOp::Kind::kAck, "q");
+  ack.settling = Settling{Settling::Kind::kAck, id, got[0].receipt, {}, ""};
+  TxnOp send = op_of(TxnOp::Kind::kSend, "out");
+  send.message = NewMessage{Bytes("c")};
+  const TxnOp add = op_of(TxnOp::Kind::kAdd, "n");
+  const auto refusal = [&](std::vector<TxnOp> ops) {
+    const Evaluation evaluation = leader.write(Box(Transaction{{}, std::move(ops), {}}));
+    const auto failed = unchanged<Failed>(evaluation);
+    REQUIRE(failed);
+    CHECK(leader.evaluator->tail().find("n", Space::kData) == nullptr);
+    return std::pair(failed->code, failed->op);
+  };
+  TxnOp stale = ack;
+  stale.settling->receipt += 1;
+  CHECK(refusal({add, send, stale}) == std::pair(ErrorCode::kStale, 2u));
+  TxnOp unknown = ack;
+  unknown.settling->id.index = 9;
+  CHECK(refusal({add, unknown}) == std::pair(ErrorCode::kNoMessage, 1u));
+  TxnOp elsewhere = ack;
+  elsewhere.key = "none";
+  CHECK(refusal({elsewhere}) == std::pair(ErrorCode::kNoQueue, 0u));
+  CHECK(leader.store.queues().find("out") == nullptr);
+
+  const TxnCondition granted{"q", TxnCondition::Of::kReceipt, TxnCondition::Is::kEqual, got[0].receipt, {},
+                             id};
+  const auto all =
+      changed<Box<TxnDone>>(leader.write(Box(Transaction{{granted}, {ack, add, send, send}, {}})));
+  REQUIRE(all);
+  CHECK((*all)->succeeded);
+  REQUIRE((*all)->results.size() == 4);
+  CHECK(std::holds_alternative<OpAcked>((*all)->results[0]));
+  CHECK(std::get<OpAdded>((*all)->results[1]).value == 1);
+  const MessageId first = std::get<OpSent>((*all)->results[2]).id;
+  CHECK(std::get<OpSent>((*all)->results[3]).id == MessageId{first.revision, 1});
+  const auto out = receive_from(leader, "out", 5);
+  REQUIRE(out.size() == 2);
+  CHECK(out[0].id == first);
+  CHECK(out[1].body.view() == "c");
+  CHECK(refusal_after(leader, {ack}) == ErrorCode::kNoMessage);
+  const auto held = [&](const MessageId& which, uint64_t receipt) {
+    TxnCondition condition = granted;
+    condition.message = which;
+    condition.number = receipt;
+    const Evaluation evaluation =
+        leader.write(Box(Transaction{{condition}, {op_of(TxnOp::Kind::kGet, "k")}, {}}));
+    return (*unchanged<Box<TxnDone>>(evaluation))->succeeded;
+  };
+  CHECK_FALSE(held(id, got[0].receipt));
+  CHECK(held(got[1].id, got[1].receipt));
+  CHECK_FALSE(held(got[1].id, got[1].receipt + 1));
+  leader.room.clock += 30'001;
+  leader.store.queues().ripen(leader.room.clock);  // late, but nobody else has it
+  CHECK(held(got[1].id, got[1].receipt));
+  receive_from(leader, "q", 1);
+  CHECK_FALSE(held(got[1].id, got[1].receipt));
+}
+
+TEST_CASE("txn: one makes one queue at most, since what is made bears its revision") {
+  Leader leader;
+  TxnOp one{TxnOp::Kind::kSend, "a", {}, 0};
+  one.message = NewMessage{Bytes("x")};
+  TxnOp other = one;
+  other.key = "b";
+  CHECK(refusal_after(leader, {one, other}) == ErrorCode::kNoQueue);
+  CHECK(leader.store.queues().find("a") == nullptr);
+  leader.write(Box(MakeQueue{"b", {}}));
+  CHECK(changed<Box<TxnDone>>(leader.write(Box(Transaction{{}, {one, other, one}, {}}))));
+  CHECK(receive_from(leader, "a", 5).size() == 2);
+  CHECK(receive_from(leader, "b", 5).size() == 1);
+}
+
+TEST_CASE("txn: what one settles makes room for what it sends, and it sends no more than one write may") {
+  Leader leader;
+  QueueConfig small;
+  small.max_messages = 2;
+  leader.write(Box(MakeQueue{"q", small}));
+  send_two(leader, "q");
+  const auto got = receive_from(leader, "q", 1);
+  TxnOp ack{TxnOp::Kind::kAck, "q", {}, 0};
+  ack.settling = Settling{Settling::Kind::kAck, got.at(0).id, got[0].receipt, {}, ""};
+  TxnOp send{TxnOp::Kind::kSend, "q", {}, 0};
+  send.message = NewMessage{Bytes("c")};
+  CHECK(refusal_after(leader, {send}) == ErrorCode::kQueueFull);
+  CHECK(refusal_after(leader, {ack, send, send}) == ErrorCode::kQueueFull);
+  CHECK(changed<Box<TxnDone>>(leader.write(Box(Transaction{{}, {ack, send}, {}}))));
+  CHECK(leader.store.queues().find("q")->messages == 2);
+
+  small.discard_old = true;
+  leader.write(Box(MakeQueue{"q", small}));
+  CHECK(refusal_after(leader, {send, send, send}) == ErrorCode::kQueueFull);  // its own are not discarded
+  CHECK(changed<Box<TxnDone>>(leader.write(Box(Transaction{{}, {send, send}, {}}))));
+  CHECK(leader.store.queues().find("q")->messages == 2);
+  send.message->body = Bytes(std::string(limits::kWriteBytes / 2 + 1, 'x'));
+  send.key = "large";
+  CHECK(refusal_after(leader, {send, send}) == ErrorCode::kTooLarge);
 }
 
 TEST_CASE("a sum begins at 0, adds to what is not committed yet, and is refused where there is no number") {

@@ -186,6 +186,11 @@ std::vector<PeerMessage> one_of_each() {
       ServiceForwardResult{7, {ServiceStatus::kGone, "why"}},
       ServiceForwardCancelled{7},
   };
+  const MessageId id{Revision(90), 3};
+  TxnOp acknowledged{TxnOp::Kind::kAck, "q", {}, 0};
+  acknowledged.settling = Settling{Settling::Kind::kAck, id, 95, {}, {}};
+  TxnOp sent{TxnOp::Kind::kSend, "out", {}, 0};
+  sent.message = NewMessage{Bytes("v"), 1, 2, 3, {}, "d", "t"};
   std::vector<Operation> operations = {
       ReadKey{"k"},
       ListKeys{"p", "q", 10, true},
@@ -204,6 +209,9 @@ std::vector<PeerMessage> one_of_each() {
       Transaction{{TxnCondition{"", TxnCondition::Of::kLease, TxnCondition::Is::kEqual, 7, {}}},
                   {TxnOp{TxnOp::Kind::kTouch, "k", {}, 0, Term{Term::Kind::kLease, 7}},
                    TxnOp{TxnOp::Kind::kPut, "k", Bytes("v"), 0, Term{Term::Kind::kTime, limits::kTtlMsMin}}},
+                  {}},
+      Transaction{{TxnCondition{"q", TxnCondition::Of::kReceipt, TxnCondition::Is::kEqual, 95, {}, id}},
+                  {acknowledged, sent},
                   {}},
       TouchKey{"k", Term{Term::Kind::kTime, 100}, condition},
       GrantLease{limits::kLeaseTtlMsMin, "who"},
@@ -254,7 +262,7 @@ std::vector<PeerMessage> one_of_each() {
       NumberIs{-7},
       Box(TxnDone{true,
                   {OpPut{true}, OpDeleted{true}, OpAdded{INT64_MAX}, OpAppended{}, OpMissing{},
-                   OpFound{Bytes("v"), Revision(8)}, OpTouched{true}}}),
+                   OpFound{Bytes("v"), Revision(8)}, OpTouched{true}, OpAcked{}, OpSent{id, true}}}),
   };
   for (Answer& answer : queue_answers()) answers.push_back(std::move(answer));
   for (const Answer& answer : answers) all.push_back(ForwardResult{1, answer, Revision(9)});
@@ -328,13 +336,13 @@ TEST_CASE("a stream that does not begin with kvd's Hello is refused") {
 
 TEST_CASE("a server of another version is refused with one line that says so") {
   std::string other = hello_frame();
-  other.replace(other.find("kvd7"), 4, "kvd6");
+  other.replace(other.find("kvd8"), 4, "kvd7");
   FrameReader reader;
   reader.feed(other);
   const auto refused = reader.next();
   REQUIRE_FALSE(refused);
   CHECK(refused.error().detail ==
-        "a kvd of another version: it speaks kvd6, and this server kvd7; all servers have to be of one "
+        "a kvd of another version: it speaks kvd7, and this server kvd8; all servers have to be of one "
         "version");
 }
 
@@ -419,7 +427,7 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   };
   ForwardResult failed{1, Failed{ErrorCode::kInvalid, Outcome::kUnknown, ""}, Revision(9)};
   CHECK(refused_with(failed, 8 + 4 + 4 + 2,
-                     static_cast<char>(ErrorCode::kQueueCycle) + 1));  // revision, op, detail, outcome
+                     static_cast<char>(ErrorCode::kStale) + 1));  // revision, op, detail, outcome
   CHECK(refused_with(failed, 8 + 4 + 4 + 1, static_cast<char>(Outcome::kUnknown) + 1));
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 11));  // a status stays in its node
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 12));
@@ -470,6 +478,23 @@ TEST_CASE("values out of their range are refused, each where the good one passes
     CHECK(forwarded(Transaction{{}, {TxnOp{TxnOp::Kind::kTouch, "k", {}, 0, term}}, {}}) == put);
     return put;
   };
+  const auto op_accepted = [&](TxnOp op) { return forwarded(Transaction{{}, {std::move(op)}, {}}); };
+  TxnOp queue_op{TxnOp::Kind::kAck, "q", {}, 0};
+  CHECK_FALSE(op_accepted(queue_op));  // of nothing
+  queue_op.settling = Settling{Settling::Kind::kAck, {Revision(7), 0}, 8, {}, {}};
+  CHECK(op_accepted(queue_op));
+  queue_op.key = std::string(limits::kQueueNameBytes + 1, 'q');
+  CHECK_FALSE(op_accepted(queue_op));
+  queue_op.key = "q";
+  queue_op.settling->kind = Settling::Kind::kRelease;
+  CHECK_FALSE(op_accepted(queue_op));
+  queue_op.kind = TxnOp::Kind::kSend;
+  CHECK_FALSE(op_accepted(queue_op));
+  queue_op.settling = {};
+  queue_op.message = NewMessage{Bytes("v"), 100, 0, 0, {}, {}, {}};
+  CHECK(op_accepted(queue_op));
+  queue_op.kind = TxnOp::Kind::kGet;
+  CHECK_FALSE(op_accepted(queue_op));
   CHECK(term_accepted({Term::Kind::kTime, limits::kTtlMsMin}));
   CHECK(term_accepted({Term::Kind::kTime, limits::kTtlMsMax}));
   CHECK(term_accepted({Term::Kind::kLease, UINT64_MAX}));

@@ -33,6 +33,8 @@ void write_condition(JsonWriter& json, const TxnCondition& condition) {
     case TxnCondition::Of::kValue:
       json.bytes_member("value", condition.value.view());
       break;
+    case TxnCondition::Of::kReceipt:
+      break;  // nobody asks for it here
   }
   json.member("op", kComparisons[static_cast<size_t>(condition.is)]).end_object();
 }
@@ -93,6 +95,9 @@ std::optional<OpResult> result_of(const TxnOp& op, dom::element result) {
     case TxnOp::Kind::kTouch:
       if (auto touched = member<bool>(result, "touched")) return OpTouched{*touched};
       break;
+    case TxnOp::Kind::kAck:
+    case TxnOp::Kind::kSend:
+      break;  // nobody asks for it here
   }
   return std::nullopt;
 }

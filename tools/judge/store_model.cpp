@@ -126,7 +126,8 @@ Truth txn_condition_is_met(const TxnCondition& condition, const ModelItem* now) 
     case TxnCondition::Of::kValue:
       return value_is(now, condition);
     case TxnCondition::Of::kLease:
-      return Truth::kPerhaps;  // the model knows no leases
+    case TxnCondition::Of::kReceipt:
+      return Truth::kPerhaps;  // the model knows no leases, and no queues
   }
   return Truth::kNo;
 }
@@ -159,6 +160,9 @@ bool txn_step(Steps& steps, const TxnOp& op, const OpResult* told) {
       const auto* touched = told != nullptr ? std::get_if<OpTouched>(told) : nullptr;
       return told == nullptr || (touched != nullptr && touched->touched == present);
     }
+    case TxnOp::Kind::kAck:
+    case TxnOp::Kind::kSend:
+      return true;  // it changes no key
     case TxnOp::Kind::kGet:
       break;
   }

@@ -59,25 +59,36 @@ std::optional<MessageId> MessageDraft::next_id() {
 
 void MessageDraft::put(uint64_t number, const MessageId& id, const StoredMessage& message) {
   set(message_record(message_key(number, id), message, view_.next));
-  auto& [messages, bytes] = added_[number];
-  ++messages;
-  bytes += message.body.size();
+  Sum& change = changes_[number];
+  ++change.messages;
+  change.bytes += message.body.size();
   bytes_ += message.body.size();
 }
 
-uint64_t MessageDraft::added(uint64_t number) const {
-  const auto it = added_.find(number);
-  return it == added_.end() ? 0 : it->second.first;
-}
-
-uint64_t MessageDraft::added_bytes(uint64_t number) const {
-  const auto it = added_.find(number);
-  return it == added_.end() ? 0 : it->second.second;
+MessageDraft::Sum MessageDraft::sum_of(uint64_t number, const QueueView* before) const {
+  Sum sum;
+  if (before != nullptr) sum = {before->messages, before->bytes};
+  const auto it = changes_.find(number);
+  if (it == changes_.end()) return sum;
+  return {sum.messages + it->second.messages, sum.bytes + it->second.bytes};
 }
 
 void MessageDraft::forget(const std::string& key) {
+  const Record* message = find(key, Space::kMessages);
+  if (message != nullptr) {
+    Sum& change = changes_[message_key_of(key).number];
+    --change.messages;
+    change.bytes -= message_of(*message).body.size();
+  }
   erase(key, Space::kMessages);
   erase(key, Space::kDeliveries);
+}
+
+bool MessageDraft::discard(const std::string& key) {
+  if (discarded_ == limits::kPurged) return false;
+  if (find(key, Space::kMessages) != nullptr) ++discarded_;
+  forget(key);
+  return true;
 }
 
 bool beyond_bounds(const QueueConfig& config, uint64_t messages, uint64_t bytes) {
@@ -87,9 +98,9 @@ bool beyond_bounds(const QueueConfig& config, uint64_t messages, uint64_t bytes)
 
 bool MessageDraft::move(const QueueView& from, const QueueView& to, const std::string& key,
                         const StoredMessage& as) {
-  const uint64_t messages = to.messages + added(to.number) + 1;
+  const Sum sum = sum_of(to.number, &to);
   if (full() || from.number == to.number ||
-      beyond_bounds(to.config, messages, to.bytes + added_bytes(to.number) + as.body.size()))
+      beyond_bounds(to.config, sum.messages + 1, sum.bytes + as.body.size()))
     return false;
   const std::optional<MessageId> id = next_id();
   if (!id) return false;
@@ -171,6 +182,15 @@ Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling&
       break;
   }
   return {};
+}
+
+bool is_granted(const WriteView& view, const std::string& queue, const MessageId& id, uint64_t receipt) {
+  const QueueView* found = view.store.queues().find(queue);
+  if (found == nullptr) return false;
+  const std::string key = message_key(found->number, id);
+  const auto delivery = delivery_of(view.latest(key, Space::kDeliveries));
+  return delivery && delivery->state == MessageState::kInFlight && delivery->receipt == receipt &&
+         view.latest(key, Space::kMessages) != nullptr;
 }
 
 // ---- what clients see ----

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/result.hpp"
 #include "core/queues/queue_views.hpp"
 #include "core/queues/stored.hpp"
 #include "core/replica/evaluation.hpp"
@@ -33,26 +34,40 @@ class MessageDraft {
   std::optional<MessageId> next_id();
   // A new message of the queue with this number.
   void put(uint64_t number, const MessageId& id, const StoredMessage& message);
-  uint64_t added(uint64_t number) const;        // messages of a queue, by this write
-  uint64_t added_bytes(uint64_t number) const;  // ... and their bodies
+  struct Sum {
+    uint64_t messages = 0;
+    uint64_t bytes = 0;  // of bodies
+  };
+  // What the queue has once this write is done. `before`: its view; null: this write makes it.
+  Sum sum_of(uint64_t number, const QueueView* before) const;
+  bool may_make_queue() { return !std::exchange(made_queue_, true); }  // which bears this write's revision
   // Its bodies are as many bytes as one write may hold: what else is dead stays where it is.
   bool full() const { return bytes_ > limits::kWriteBytes; }
+  uint64_t bytes() const { return bytes_; }  // of these bodies
 
   // The message is dead: it goes where the queue says, or stays, for this reason.
   void bury(const QueueView& queue, const std::string& key, std::string reason);
   // It goes to another queue, as new. False: it is the same queue, or there is no room for it, there or in this write.
   bool move(const QueueView& from, const QueueView& to, const std::string& key, const StoredMessage& as);
-  void forget(const std::string& key);  // it is deleted
+  void forget(const std::string& key);  // it is deleted, if it is there
+  // It is deleted to make room. False: this write has deleted as many as one may.
+  bool discard(const std::string& key);
 
  private:
   const WriteView& view_;
   std::map<std::pair<Space, std::string>, Record> effects_;
-  std::map<uint64_t, std::pair<uint64_t, uint64_t>> added_;  // by number: messages, bytes
-  size_t made_ = 0;
+  std::map<uint64_t, Sum> changes_;  // of the sums, modulo 2^64, by number
+  size_t made_ = 0;                  // messages
+  bool made_queue_ = false;
+  size_t discarded_ = 0;
   size_t bytes_ = 0;
 };
 
 Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling& settling);
+// To a queue that is made where there is none. Why a message cannot be sent, else its id, or that of the one before it.
+Result<OpSent, Failed> send(MessageDraft& draft, const std::string& queue, const NewMessage& message);
+// By this receipt the message may be settled.
+bool is_granted(const WriteView& view, const std::string& queue, const MessageId& id, uint64_t receipt);
 QueuedMessage message_for_client(const MessageId& id, const Record& message, const StoredDelivery& delivery,
                                  uint64_t clock);
 // Another message, or so many bytes more, is more than the queue may have.

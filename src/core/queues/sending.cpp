@@ -40,32 +40,28 @@ std::optional<MessageId> sent_before(MessageDraft& draft, const SentTo& queue, c
 
 // Makes room by deleting the oldest of the least urgent messages that are ready; a queue that has become much too
 // large, send by send. False: they are not enough.
-bool discard(MessageDraft& draft, const QueueView& queue, uint64_t messages, uint64_t bytes) {
+bool discard(MessageDraft& draft, const QueueView& queue) {
+  const auto too_many = [&] {
+    const MessageDraft::Sum sum = draft.sum_of(queue.number, &queue);
+    return beyond_bounds(queue.config, sum.messages, sum.bytes);
+  };
   auto end = queue.ready.end();
-  size_t deleted = 0;
-  while (end != queue.ready.begin() && beyond_bounds(queue.config, messages, bytes)) {
+  while (end != queue.ready.begin() && too_many()) {
     const auto first = queue.ready.lower_bound(ReadyPlace(std::prev(end)->priority, MessageId()));
-    for (auto it = first; it != end && beyond_bounds(queue.config, messages, bytes); ++it) {
-      const std::string key = message_key(queue.number, it->id());
-      bytes -= message_of(*draft.find(key, Space::kMessages)).body.size();
-      --messages;
-      draft.forget(key);
-      if (++deleted == limits::kPurged) return true;
+    for (auto it = first; it != end && too_many(); ++it) {
+      if (!draft.discard(message_key(queue.number, it->id()))) return true;
     }
     end = first;
   }
-  return !beyond_bounds(queue.config, messages, bytes);
+  return !too_many();
 }
 
 std::optional<Failed> no_room_in(MessageDraft& draft, const SentTo& queue) {
-  if (draft.added(queue.number) == 0) return std::nullopt;  // all of it was sent before
-  const uint64_t messages = (queue.view != nullptr ? queue.view->messages : 0) + draft.added(queue.number);
-  const uint64_t bytes = (queue.view != nullptr ? queue.view->bytes : 0) + draft.added_bytes(queue.number);
-  if (!beyond_bounds(queue.config, messages, bytes)) return std::nullopt;
-  if (queue.config.discard_old && queue.view != nullptr && discard(draft, *queue.view, messages, bytes))
-    return std::nullopt;
-  return queue_full("the queue is full: it would hold " + std::to_string(messages) + " messages of " +
-                    std::to_string(bytes) + " bytes");
+  const MessageDraft::Sum sum = draft.sum_of(queue.number, queue.view);
+  if (!beyond_bounds(queue.config, sum.messages, sum.bytes)) return std::nullopt;
+  if (queue.config.discard_old && queue.view != nullptr && discard(draft, *queue.view)) return std::nullopt;
+  return queue_full("the queue is full: it would hold " + std::to_string(sum.messages) + " messages of " +
+                    std::to_string(sum.bytes) + " bytes");
 }
 
 uint64_t names_of(const WriteView& view, uint64_t made) {
@@ -106,47 +102,70 @@ std::optional<StoredDelivery> delivery_of_new(const NewMessage& message, uint64_
   return delivery;
 }
 
-Evaluation send_to(const SentTo& queue, SendMessages& send, MessageDraft& draft) {
-  const WriteView& view = draft.view();
-  Sent sent{static_cast<uint32_t>(send.messages.size()), {}};
-  for (uint16_t place = 0; place < sent.count; ++place) {
-    const NewMessage& message = send.messages[place];
-    const MessageId id = *draft.next_id();
-    if (!message.dedup.empty()) {
-      if (const auto before = sent_before(draft, queue, message.dedup, id)) {
-        sent.duplicates.push_back({place, *before});
-        continue;
-      }
-      if (names_of(view, queue.made) >= limits::kDedupNames)
-        return queue_full("the queue remembers as many dedup names as it may; they go with its dedup_window");
-    }
-    draft.put(queue.number, id, stored_of(message, queue.config, view));
-    if (const auto delivery = delivery_of_new(message, view.clock))
-      draft.set(delivery_record(message_key(queue.number, id), *delivery, nullptr, view.next));
+// The queue as this write finds it; where there is none it makes it.
+Result<SentTo, Failed> queue_for_sending(MessageDraft& draft, const std::string& name, bool create) {
+  static const QueueConfig kDefaults;
+  const QueueView* queue = draft.queues().find(name);
+  if (queue != nullptr) return SentTo{queue->number, queue->made, queue->config, queue};
+  const uint64_t made = draft.view().next.value;
+  const SentTo own{made, made, kDefaults, nullptr};
+  if (draft.find(queue_key(name), Space::kQueues) != nullptr) return own;
+  if (!create) return Failure<Failed>(no_queue(name));
+  if (!draft.may_make_queue()) {  // their numbers would be the same
+    Failed failed = no_queue(name);
+    failed.detail += ", and one transaction makes one queue at most";
+    return Failure<Failed>(std::move(failed));
   }
-  if (auto failed = no_room_in(draft, queue)) return std::move(*failed);
-  return Change{draft.take_effects(), std::move(sent)};
+  if (draft.queues().queues() >= limits::kQueues)
+    return Failure<Failed>(queue_full("there are " + std::to_string(limits::kQueues) + " queues already"));
+  draft.set(queue_record(name, {made, kDefaults}, nullptr, draft.view().next));
+  return own;
+}
+
+Result<OpSent, Failed> send_to(const SentTo& queue, const NewMessage& message, MessageDraft& draft) {
+  const WriteView& view = draft.view();
+  const MessageId id = *draft.next_id();
+  if (queue.config.fifo && message.delay_ms != 0) {
+    return Failure<Failed>(
+        Failed{ErrorCode::kInvalid, Outcome::kNotApplied, "a queue of order fifo takes no delayed messages"});
+  }
+  if (!message.dedup.empty()) {
+    if (const auto before = sent_before(draft, queue, message.dedup, id)) return OpSent{*before, true};
+    if (names_of(view, queue.made) >= limits::kDedupNames)
+      return Failure<Failed>(
+          queue_full("the queue remembers as many dedup names as it may; they go with its dedup_window"));
+  }
+  draft.put(queue.number, id, stored_of(message, queue.config, view));
+  if (const auto delivery = delivery_of_new(message, view.clock))
+    draft.set(delivery_record(message_key(queue.number, id), *delivery, nullptr, view.next));
+  return OpSent{id, false};
 }
 
 }  // namespace
 
+Result<OpSent, Failed> send(MessageDraft& draft, const std::string& name, const NewMessage& message) {
+  const Result<SentTo, Failed> queue = queue_for_sending(draft, name, true);
+  if (!queue) return Failure<Failed>(queue.error());
+  Result<OpSent, Failed> sent = send_to(*queue, message, draft);
+  if (!sent || sent->duplicate) return sent;
+  if (auto failed = no_room_in(draft, *queue)) return Failure<Failed>(std::move(*failed));
+  return sent;
+}
+
 Evaluation QueuesSpace::effects_of(Box<SendMessages>& send, const WriteView& view) {
   MessageDraft draft(view);
-  const QueueView* queue = draft.queues().find(send->queue);
-  if (queue != nullptr) {
-    const bool delayed = std::any_of(send->messages.begin(), send->messages.end(),
-                                     [](const NewMessage& message) { return message.delay_ms != 0; });
-    if (queue->config.fifo && delayed)
-      return Failed{ErrorCode::kInvalid, Outcome::kNotApplied,
-                    "a queue of order fifo takes no delayed messages"};
-    return send_to({queue->number, queue->made, queue->config, queue}, *send, draft);
+  const Result<SentTo, Failed> queue = queue_for_sending(draft, send->queue, send->create);
+  if (!queue) return queue.error();
+  Sent sent{static_cast<uint32_t>(send->messages.size()), {}};
+  for (uint16_t place = 0; place < sent.count; ++place) {
+    const Result<OpSent, Failed> one = send_to(*queue, send->messages[place], draft);
+    if (!one) return one.error();
+    if (one->duplicate) sent.duplicates.push_back({place, one->id});
   }
-  if (!send->create) return no_queue(send->queue);
-  if (draft.queues().queues() >= limits::kQueues)
-    return queue_full("there are " + std::to_string(limits::kQueues) + " queues already");
-  const StoredQueue made{view.next.value, {}};
-  draft.set(queue_record(send->queue, made, nullptr, view.next));
-  return send_to({made.number, made.number, made.config, nullptr}, *send, draft);
+  if (sent.duplicates.size() < sent.count) {
+    if (auto failed = no_room_in(draft, *queue)) return std::move(*failed);
+  }
+  return Change{draft.take_effects(), std::move(sent)};
 }
 
 }  // namespace kvd

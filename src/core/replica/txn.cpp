@@ -9,6 +9,7 @@
 
 #include "base/decimal.hpp"
 #include "core/mutation.hpp"
+#include "core/queues/message_draft.hpp"
 #include "core/replica/key_effects.hpp"
 #include "core/replica/leases.hpp"
 #include "core/replica/store.hpp"
@@ -69,7 +70,8 @@ bool value_compares(const Record* now, const TxnCondition& condition) {
   return left && right && compares(*left, condition.is, *right);
 }
 
-bool is_true(const TxnCondition& condition, const Record* now) {
+// `now`: the key, or the lease.
+bool is_true(const TxnCondition& condition, const Record* now, const WriteView& view) {
   switch (condition.of) {
     case TxnCondition::Of::kExists:
       return (now != nullptr) == (condition.number != 0);
@@ -80,7 +82,9 @@ bool is_true(const TxnCondition& condition, const Record* now) {
     case TxnCondition::Of::kValue:
       return value_compares(now, condition);
     case TxnCondition::Of::kLease:
-      return now != nullptr;  // its item
+      return now != nullptr;
+    case TxnCondition::Of::kReceipt:
+      return is_granted(view, condition.key, condition.message, condition.number);
   }
   return false;
 }
@@ -94,19 +98,23 @@ const Record* subject_of(const TxnCondition& condition, const WriteView& view) {
 // One branch of a transaction while it is done.
 class Branch {
  public:
-  explicit Branch(const WriteView& view) : view_(view), draft_(view) {}
+  explicit Branch(const WriteView& view) : view_(view), draft_(view), messages_(view) {}
 
   // What the operation leads to is the next result; a Failed says why it cannot be done.
   std::optional<Failed> perform(TxnOp& op) {
     std::optional<Failed> failed = perform_one(op);
-    if (!failed && std::max(draft_.bytes(), draft_.copied()) > limits::kWriteBytes) {
+    if (!failed && std::max(draft_.bytes(), draft_.copied()) + messages_.bytes() > limits::kWriteBytes) {
       failed = op_refused(ErrorCode::kTooLarge, "one transaction writes, and appends to, at most " +
                                                     std::to_string(limits::kWriteBytes) +
-                                                    " bytes of keys and values");
+                                                    " bytes of keys, values and messages");
     }
     return failed;
   }
-  std::vector<Record> effects() const { return draft_.effects(); }
+  std::vector<Record> take_effects() {
+    std::vector<Record> effects = draft_.effects();
+    std::ranges::move(messages_.take_effects(), std::back_inserter(effects));
+    return effects;
+  }
   std::vector<OpResult> take_results() { return std::move(results_); }
 
  private:
@@ -126,6 +134,10 @@ class Branch {
         return get(op);
       case TxnOp::Kind::kTouch:
         return touch(op);
+      case TxnOp::Kind::kAck:
+        return ack(op);
+      case TxnOp::Kind::kSend:
+        return send_message(op);
     }
     return std::nullopt;
   }
@@ -176,8 +188,30 @@ class Branch {
     return std::nullopt;
   }
 
+  std::optional<Failed> ack(const TxnOp& op) {
+    const QueueView* queue = messages_.queues().find(op.key);
+    if (queue == nullptr) return no_queue(op.key);
+    const Settled::One one = settle(messages_, *queue, *op.settling);
+    if (one.result == SettleResult::kGone)
+      return op_refused(ErrorCode::kNoMessage, "there is no such message, or no more");
+    if (one.result == SettleResult::kStale) {
+      return op_refused(ErrorCode::kStale, one.receipt == 0 ? "the message is not granted by this receipt"
+                                                            : "the message was granted again, by receipt " +
+                                                                  std::to_string(one.receipt));
+    }
+    results_.emplace_back(OpAcked{});
+    return std::nullopt;
+  }
+  std::optional<Failed> send_message(const TxnOp& op) {
+    Result<OpSent, Failed> sent = send(messages_, op.key, *op.message);
+    if (!sent) return std::move(sent.error());
+    results_.emplace_back(*sent);
+    return std::nullopt;
+  }
+
   const WriteView& view_;
   KeyDraft draft_;
+  MessageDraft messages_;
   std::vector<OpResult> results_;
   size_t found_bytes_ = 0;
 };
@@ -186,7 +220,7 @@ Evaluation perform_transaction(Transaction& transaction, const WriteView& view) 
   TxnDone done;
   done.succeeded = std::all_of(
       transaction.conditions.begin(), transaction.conditions.end(),
-      [&](const TxnCondition& condition) { return is_true(condition, subject_of(condition, view)); });
+      [&](const TxnCondition& condition) { return is_true(condition, subject_of(condition, view), view); });
   Branch branch(view);
   uint32_t place = 0;
   for (TxnOp& op : done.succeeded ? transaction.then_ops : transaction.else_ops) {
@@ -197,7 +231,7 @@ Evaluation perform_transaction(Transaction& transaction, const WriteView& view) 
     ++place;
   }
   done.results = branch.take_results();
-  return Change{branch.effects(), Box(std::move(done))};
+  return Change{branch.take_effects(), Box(std::move(done))};
 }
 
 }  // namespace

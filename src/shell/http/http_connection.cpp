@@ -460,8 +460,10 @@ void HttpConnection::add_messages(Slot& slot, const StoreAnswer& answer) {
   if (!slot.lines)
     begin_lines(slot, render_service(ServiceAnswer{ServiceStatus::kOk, Document()}, true, slot.plan.write));
   const size_t before = slot.response.body.size();
-  for (const QueuedMessage& message : std::get<Box<Received>>(answer.answer)->messages)
+  for (const QueuedMessage& message : std::get<Box<Received>>(answer.answer)->messages) {
     append_chunk(slot.response.body, message_line(message), slot.chunked);
+    untaken_ += line_bytes(message);
+  }
   answer_bytes_ += slot.response.body.size() - before;
 }
 

@@ -186,7 +186,7 @@ class HttpConnection final : private net::StreamOwner {
   uint32_t first_sequence_ = 0;          // of slots_.front()
   HttpOutput output_;
   size_t answer_bytes_ = 0;  // of bodies in done slots
-  size_t untaken_ = 0;       // of a watch's lines, since the node was last told what was taken
+  size_t untaken_ = 0;       // of a stream's lines, since the node was last told what was taken
   size_t accounted_ = 0;
   bool reading_ = false;
   bool ended_ = false;  // the client sends no more

@@ -69,6 +69,8 @@ ErrorForm form_of(ErrorCode code) {
       return {507, "queue-full"};
     case ErrorCode::kQueueCycle:
       return {409, "queue-cycle"};
+    case ErrorCode::kStale:
+      return {412, "stale"};
   }
   return {503, "unavailable"};
 }
@@ -102,6 +104,12 @@ struct OpResultJson {
   }
   void operator()(const OpMissing&) const { json.null(); }
   void operator()(const OpTouched& touch) const { one("touched", touch.touched); }
+  void operator()(const OpAcked&) const { json.begin_object().end_object(); }
+  void operator()(const OpSent& sent) const {
+    json.begin_object().member("id", to_text(sent.id));
+    if (sent.duplicate) json.member("duplicate", true);
+    json.end_object();
+  }
 
  private:
   void one(std::string_view name, auto content) const {

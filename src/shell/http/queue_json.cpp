@@ -155,6 +155,10 @@ class MessageReader {
   NewMessage message_;
 };
 
+Failure<BodyError> refuse_message_size(size_t body_bytes_max) {
+  return refuse_body_size(fmt::format("a message may have {} bytes at most", body_bytes_max));
+}
+
 Result<NewMessage, BodyError> parse_message(simdjson::dom::parser& parser, std::string_view line,
                                             size_t body_bytes_max) {
   Result<simdjson::dom::object, BodyError> object = parse_body_object(parser, line, "it");
@@ -164,8 +168,7 @@ Result<NewMessage, BodyError> parse_message(simdjson::dom::parser& parser, std::
     if (std::string problem = reader.take(member); !problem.empty()) return refuse_body(std::move(problem));
   }
   if (std::string problem = reader.end(); !problem.empty()) return refuse_body(std::move(problem));
-  if (reader.body().size() > body_bytes_max)
-    return refuse_body_size(fmt::format("a message may have {} bytes at most", body_bytes_max));
+  if (reader.body().size() > body_bytes_max) return refuse_message_size(body_bytes_max);
   return reader.take_message();
 }
 
@@ -196,12 +199,8 @@ class SettlingReader {
       return reason_.problem;
     }
     std::string wanted;
-    std::string_view id;
     if (member.key == "id") {
-      const bool text = member.value.get(id) == simdjson::SUCCESS;
-      const std::optional<MessageId> parsed = text ? parse_message_id(id) : std::nullopt;
-      if (!parsed) wanted = "the id of a message, a string";
-      settling_.id = parsed.value_or(MessageId());
+      wanted = take_message_id(member.value, settling_.id);
     } else if (member.key == "receipt") {
       if (!take_bounded(member.value, 1, UINT64_MAX, "", settling_.receipt).empty())
         wanted = "the receipt of a message, a number";
@@ -241,7 +240,65 @@ Result<Settling, BodyError> parse_settling(QueueElement element, const KnownSett
   return reader.take_settling();
 }
 
+// The members of an operation of a transaction: the queue's name, and those that `reader` takes. A Failure says what is
+// wrong with one.
+Result<std::string, BodyError> parse_op_of_queue(simdjson::dom::object fields, auto& reader) {
+  BodyText queue;
+  for (const QueueMember member : fields) {
+    std::string problem;
+    if (is_text_member(member.key, "queue")) {
+      take_text(queue, member);
+      problem = queue.problem;
+    } else {
+      problem = reader.take(member);
+    }
+    if (!problem.empty()) return refuse_body(std::move(problem));
+  }
+  std::string name;
+  std::string problem = take_queue_name(queue, name);
+  if (problem.empty()) problem = reader.end();
+  if (!problem.empty()) return refuse_body(std::move(problem));
+  return name;
+}
+
 }  // namespace
+
+std::string take_queue_name(const BodyText& text, std::string& name) {
+  if (!text.bytes) return "\"queue\" is missing";
+  return take_named(text, "queue", 1, limits::kQueueNameBytes, name);
+}
+
+std::string take_message_id(simdjson::dom::element value, MessageId& id) {
+  std::string_view text;
+  if (value.get(text) != simdjson::SUCCESS) return "the id of a message, a string";
+  const std::optional<MessageId> parsed = parse_message_id(text);
+  if (!parsed) return "the id of a message, a string";
+  id = *parsed;
+  return "";
+}
+
+Result<TxnOp, BodyError> parse_ack_op(simdjson::dom::object fields) {
+  SettlingReader reader(kSettlings[0]);
+  Result<std::string, BodyError> queue = parse_op_of_queue(fields, reader);
+  if (!queue) return Failure<BodyError>(std::move(queue.error()));
+  TxnOp op;
+  op.kind = TxnOp::Kind::kAck;
+  op.key = std::move(*queue);
+  op.settling = reader.take_settling();
+  return op;
+}
+
+Result<TxnOp, BodyError> parse_send_op(simdjson::dom::object fields, size_t body_bytes_max) {
+  MessageReader reader;
+  Result<std::string, BodyError> queue = parse_op_of_queue(fields, reader);
+  if (!queue) return Failure<BodyError>(std::move(queue.error()));
+  if (reader.body().size() > body_bytes_max) return refuse_message_size(body_bytes_max);
+  TxnOp op;
+  op.kind = TxnOp::Kind::kSend;
+  op.key = std::move(*queue);
+  op.message = reader.take_message();
+  return op;
+}
 
 Result<QueueConfig, BodyError> parse_queue_config(std::string_view json) {
   simdjson::dom::parser parser;

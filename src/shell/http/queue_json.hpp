@@ -2,7 +2,10 @@
 // of range is refused with a sentence that names the place. Texts that are no UTF-8 come in base64, as a member
 // NAME_b64 in place of NAME. Pure functions, any thread.
 #pragma once
+#include <simdjson.h>
+
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,5 +27,13 @@ Result<std::vector<NewMessage>, BodyError> parse_messages(std::string_view lines
 // {"ack":[{"id":ID,"receipt":R},...],"nack":[{...,"delay":MS,"reason":TEXT}],"release":[{...}],
 // "extend":[{...,"ttr":MS}],"dead":[{...,"reason":TEXT}]}: in this order, at most limits::kMessagesAtOnce in all.
 Result<std::vector<Settling>, BodyError> parse_settlings(std::string_view json);
+
+// What an operation of a transaction does to a queue: {"queue":Q,"id":ID,"receipt":R}, or {"queue":Q} and the members
+// of a line of parse_messages().
+Result<TxnOp, BodyError> parse_ack_op(simdjson::dom::object fields);
+Result<TxnOp, BodyError> parse_send_op(simdjson::dom::object fields, size_t body_bytes_max);
+// Empty: it is taken. (As the next one: else what is wrong with it.)
+std::string take_queue_name(const BodyText& text, std::string& name);
+std::string take_message_id(simdjson::dom::element value, MessageId& id);
 
 }  // namespace kvd

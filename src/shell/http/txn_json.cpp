@@ -11,6 +11,7 @@
 
 #include "base/decimal.hpp"
 #include "msg/limits.hpp"
+#include "shell/http/queue_json.hpp"
 
 namespace kvd {
 namespace {
@@ -51,11 +52,20 @@ class ConditionReader {
  public:
   std::string take(TxnMember member) {
     if (!is_text_member(member.key, "key") && !is_text_member(member.key, "value") &&
-        !seen_.insert(member.key).second)
+        !is_text_member(member.key, "queue") && !seen_.insert(member.key).second)
       return fmt::format("\"{}\" is given twice", member.key);
     if (is_text_member(member.key, "key")) {
       take_text(key_, member);
       return key_.problem;
+    }
+    if (is_text_member(member.key, "queue")) {
+      take_text(queue_, member);
+      return queue_.problem;
+    }
+    if (member.key == "id") {
+      has_id_ = true;
+      const std::string wanted = take_message_id(member.value, condition_.message);
+      return wanted.empty() ? "" : "\"id\" has to be " + wanted;
     }
     if (member.key == "op") {
       has_operator_ = true;
@@ -72,6 +82,8 @@ class ConditionReader {
       return one_of_one(take_number(member, TxnCondition::Of::kVersion, condition_));
     } else if (member.key == "lease") {
       return one_of_one(take_number(member, TxnCondition::Of::kLease, condition_));
+    } else if (member.key == "receipt") {
+      return one_of_one(take_number(member, TxnCondition::Of::kReceipt, condition_));
     } else if (member.key == "exists") {
       return one_of_one(take_existence(member.value, condition_));
     } else {
@@ -81,6 +93,13 @@ class ConditionReader {
   }
 
   std::string end() {
+    const bool granted = condition_.of == TxnCondition::Of::kReceipt;
+    if (granted != has_id_ || granted != queue_.bytes.has_value() ||
+        (granted && (key_.bytes || has_operator_))) {
+      return "\"queue\", \"id\" and \"receipt\" are one condition, without a \"key\" and an \"op\": it holds "
+             "while the message is granted by that receipt";
+    }
+    if (granted) return take_queue_name(queue_, condition_.key);
     if (condition_.of == TxnCondition::Of::kLease) {
       const bool alone = !key_.bytes && !has_operator_;
       return alone ? "" : "\"lease\" takes no \"key\" and no \"op\": it holds while there is such a lease";
@@ -102,7 +121,8 @@ class ConditionReader {
 
  private:
   static constexpr const char* kOneSubject =
-      "a condition needs one of \"revision\", \"exists\", \"version\", \"value\" and \"lease\"";
+      "a condition needs one of \"revision\", \"exists\", \"version\", \"value\", \"lease\" and "
+      "\"receipt\"";
 
   std::string one_of_one(std::string problem) {
     return ++subjects_ == 1 || !problem.empty() ? problem : kOneSubject;
@@ -110,9 +130,11 @@ class ConditionReader {
 
   BodyText key_;
   BodyText value_;
+  BodyText queue_;
   std::set<std::string_view> seen_;
   int subjects_ = 0;
   bool has_operator_ = false;
+  bool has_id_ = false;
   TxnCondition condition_;
 };
 
@@ -139,14 +161,16 @@ constexpr KnownOp kTxnOps[] = {
     {"append", TxnOp::Kind::kAppend, OpMembers::kKeyAndValue},
     {"get", TxnOp::Kind::kGet, OpMembers::kKey},
     {"touch", TxnOp::Kind::kTouch, OpMembers::kTouch},
+    {"ack", TxnOp::Kind::kAck, OpMembers::kKey},  // these two read their own members
+    {"send", TxnOp::Kind::kSend, OpMembers::kKey},
 };
 
 Result<TxnOp, BodyError> parse_txn_op(TxnElement element, size_t value_bytes_max) {
   simdjson::dom::object object;
   if (element.get(object) != simdjson::SUCCESS || object.size() != 1) {
     return refuse_body(
-        "an operation is an object with one member: \"put\", \"delete\", \"add\", \"append\", \"get\" or "
-        "\"touch\"");
+        "an operation is an object with one member: \"put\", \"delete\", \"add\", \"append\", \"get\", "
+        "\"touch\", \"ack\" or \"send\"");
   }
   const TxnMember only = *object.begin();
   for (const KnownOp& known : kTxnOps) {
@@ -154,9 +178,11 @@ Result<TxnOp, BodyError> parse_txn_op(TxnElement element, size_t value_bytes_max
     simdjson::dom::object fields;
     if (only.value.get(fields) != simdjson::SUCCESS)
       return refuse_body(fmt::format("\"{}\" has to be an object", only.key));
+    if (known.kind == TxnOp::Kind::kAck) return parse_ack_op(fields);
+    if (known.kind == TxnOp::Kind::kSend) return parse_send_op(fields, value_bytes_max);
     Result<OpFields, BodyError> op = parse_op_fields(fields, known.members, value_bytes_max);
     if (!op) return Failure<BodyError>(std::move(op.error()));
-    return TxnOp{known.kind, std::move(op->key), std::move(op->value), op->by, op->term};
+    return TxnOp{known.kind, std::move(op->key), std::move(op->value), op->by, op->term, {}, {}};
   }
   return refuse_body(fmt::format("the operation \"{}\" is unknown", only.key));
 }
