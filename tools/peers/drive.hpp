@@ -1,5 +1,5 @@
-// Puts a queue of another program under the work that `kvload queue` does, and judges what came of it: how many messages
-// a second are sent, received and acknowledged, how soon, and whether all that were sent came.
+// Puts a queue of another program under the work that `kvload queue` does, and judges what came of it: how many
+// messages a second are sent, received and acknowledged, how soon, and whether all that were sent came.
 #pragma once
 #include <cstdint>
 #include <string>

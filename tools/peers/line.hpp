@@ -1,5 +1,5 @@
-// One connection that a session speaks over: dialed once, and over for good when it is lost. What a session has to say is
-// written after each of its turns. Loop thread only.
+// One connection that a session speaks over: dialed once, and over for good when it is lost. What a session has to say
+// is written after each of its turns. Loop thread only.
 #pragma once
 #include <memory>
 #include <optional>

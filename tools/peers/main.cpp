@@ -1,5 +1,5 @@
-// queue_peers' entry: reads the command line, works, and prints what came of it. What is sent where is in drive.hpp, and
-// how it is said in session.hpp. Exit codes are sysexits, and 1 when a message was lost.
+// queue_peers' entry: reads the command line, works, and prints what came of it. drive.hpp has the work, session.hpp the
+// protocols. Exit codes are sysexits, and 1 when a message was lost.
 #include <fmt/format.h>
 #include <signal.h>
 

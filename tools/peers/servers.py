@@ -1,6 +1,6 @@
-"""Servers for tools/peers/compare: kvd with its ZooKeeper, and the queues that it is compared with, all on loopback, with
-free ports, and with their files in one directory. Each is a context that ends what it has started by pid, also what that
-has started in turn; cpu_seconds() tells what all of it has used."""
+"""Servers for tools/peers/compare: kvd with its ZooKeeper, and the queues that it is compared with, all on loopback,
+with free ports, and with their files in one directory. Each is a context that ends what it has started by pid, also
+what that has started in turn; cpu_seconds() tells what all of it has used."""
 import contextlib
 import os
 import shutil
@@ -149,6 +149,13 @@ class Kvd(Servers):
             eventually('kvd is ready', lambda port=port: urllib.request.urlopen(
                 f'http://127.0.0.1:{port}/readyz', timeout=2).status == 200)
 
+    def leader(self):
+        """Its address."""
+        if self.alone:
+            return self.addresses
+        with urllib.request.urlopen(f'http://127.0.0.1:{self.ports[0]}/v1/cluster/leader', timeout=10) as answer:
+            return answer.read().decode().strip()
+
     def start_zookeeper(self):
         port = free_port()
         config = os.path.join(self.directory, 'zoo.cfg')
@@ -214,8 +221,8 @@ class Nats(Servers):
 
 
 class Rabbitmq(Servers):
-    """Three nodes, with names, a cookie and a port mapper that are no other's. Schedulers sleep when there is nothing to
-    do: else they would take the cores from the clients and from kvd."""
+    """Three nodes, with names, a cookie and a port mapper that are no other's. Schedulers sleep when there is nothing
+    to do: else they would take the cores from the clients and from kvd."""
     needs = {'rabbitmq-server': f'{RABBITMQ}/rabbitmq-server'}
     nodes = ['one@localhost', 'two@localhost', 'three@localhost']
 

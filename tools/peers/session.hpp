@@ -1,5 +1,5 @@
-// One connection to another message queue: what its client says, and how it understands what comes back. Bytes in, bytes
-// out, and events; no sockets and no clocks. A session is one of four parts:
+// One connection to another message queue: what its client says, and how it understands what comes back. Bytes in,
+// bytes out, and events; no sockets and no clocks. A session is one of four parts:
 //   set up, tear down   makes or deletes the queue; ready once that is done
 //   producer            ready; then sends when it is told to
 //   consumer            ready; then receives and acknowledges, over and over, of itself
@@ -64,7 +64,7 @@ class Session {
   std::string output_;
 };
 
-// Of the protocols that are lines. The line from `at` on without its CR LF, and `at` behind it; nothing: it is not whole.
+// Of the protocols of lines. The line from `at` on without its CR LF, and `at` behind it; nothing: it is not whole.
 std::optional<std::string_view> take_line(std::string_view bytes, size_t& at);
 std::string_view take_word(std::string_view& line);  // up to a space, which goes as well
 std::optional<uint64_t> whole_number(std::string_view text);
