@@ -261,7 +261,7 @@ inline void check_value(Decoder& decoder, const TxnOp& op) {
   if (bool(op.settling) != acks || bool(op.message) != sends ||
       (acks && op.settling->kind != Settling::Kind::kAck))
     decoder.fail("an operation of a transaction without what it settles or sends, or with too much");
-  if (publishes && op.message) check_number(decoder, "a delay", op.message->delay_ms, 0, 0);
+  if (publishes && op.message) check_published(decoder, *op.message);
 }
 inline void check_value(Decoder& decoder, const Transaction& transaction) {
   if (transaction.conditions.size() > limits::kTxnConditions)

@@ -49,9 +49,13 @@ TEST_CASE(
   message.dedup = "d\n";
   NewMessage grouped;
   grouped.group = "g\n";
-  CHECK(to_text(Operation(SendMessages{"q", {message, grouped, {}, {}, {}}, true})) ==
+  NewMessage restored;
+  restored.past.emplace();
+  NewMessage dead;
+  dead.past.emplace().dead = true;
+  CHECK(to_text(Operation(SendMessages{"q", {message, grouped, restored, dead, {}}, true})) ==
         R"(SendMessages "q" [5B priority=0 delay=7ms max_age=8ms dedup="d\x0a", )"
-        R"(0B group="g\x0a", 0B, 0B, ... 5 in all])");
+        R"(0B group="g\x0a", 0B restored, 0B restored dead, ... 5 in all])");
   const std::vector<Settling> settlings = {{Settling::Kind::kNack, {Revision(9), 3}, 12, 0, "why\n"},
                                            {Settling::Kind::kAck, {Revision(9), 0}, 13, {}, ""}};
   CHECK(to_text(Operation(SettleMessages{"q", settlings, true})) ==

@@ -287,6 +287,12 @@ TEST_CASE("topics on the wire: numbers keep within their bounds") {
     NewMessage message;
     message.delay_ms = beyond;
     CHECK(passes(PublishMessages{"t", {message}, true}) == fits);
+    TxnOp publish{TxnOp::Kind::kPublish, "t", {}, 0};
+    publish.message = message;
+    CHECK(passes(Transaction{{}, {publish}, {}}) == fits);
+    message.delay_ms = 0;
+    if (!fits) message.past.emplace();
+    CHECK(passes(PublishMessages{"t", {message}, true}) == fits);
     const size_t many = limits::kMessagesAtOnce + beyond;
     CHECK(passes(PublishMessages{"t", std::vector<NewMessage>(many), true}) == fits);
     CHECK(passes(PublishMessages{"t", std::vector<NewMessage>(1 - beyond), true}) == fits);

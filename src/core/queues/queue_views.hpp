@@ -196,17 +196,22 @@ class QueueViews {
   std::set<std::string> woken_;
 };
 
-// The record of a space of queues is about to change (`add`: has changed). `find(key, space)`: what stands there now,
-// null: nothing.
-void view_queues(QueueViews& views, const Record& record, bool add, auto&& find) {
+// What stands under a key of a space of queues, `before` (null: nothing), is about to become what `record` says.
+// `find(key, space)`: what stands in the other spaces, null: nothing.
+void view_queues(QueueViews& views, const Record* before, const Record& record, auto&& find) {
   const std::string_view key = record.key();
+  const Record* after = record.has_value() ? &record : nullptr;
   if (record.space() == Space::kQueues) {
-    const Record* queue = find(key, Space::kQueues);
-    if (queue != nullptr) add ? views.add_queue(*queue) : views.remove_queue(*queue);
-  } else if (record.space() != Space::kDedup) {
-    const Record* message = find(key, Space::kMessages);
+    if (before != nullptr) views.remove_queue(*before);
+    if (after != nullptr) views.add_queue(*after);
+  } else if (record.space() == Space::kMessages) {
     const Record* delivery = find(key, Space::kDeliveries);
-    add ? views.add(key, message, delivery) : views.remove(key, message, delivery);
+    views.remove(key, before, delivery);
+    views.add(key, after, delivery);
+  } else if (record.space() == Space::kDeliveries) {
+    const Record* message = find(key, Space::kMessages);
+    views.remove(key, message, before);
+    views.add(key, message, after);
   }
 }
 

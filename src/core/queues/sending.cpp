@@ -73,6 +73,39 @@ uint64_t names_of(const WriteView& view, uint64_t made) {
   return it == view.store.dedup().names.end() ? 0 : it->second;
 }
 
+StoredMessage stored_of(const NewMessage& message, const QueueConfig& config, const WriteView& view) {
+  const uint64_t age_ms = message.max_age_ms != 0 ? message.max_age_ms : config.max_age_ms;
+  StoredMessage stored;
+  stored.priority = message.priority;
+  stored.sent_ms = view.wall_ms;
+  stored.deadline = age_ms == 0 ? 0 : view.clock + age_ms;
+  stored.group = message.group;
+  stored.type = message.type;
+  stored.body = message.body.view();
+  if (!message.past) return stored;
+  stored.sent_ms = message.past->sent_ms;
+  stored.dead_from = message.past->dead_from;
+  stored.reason = message.past->reason;
+  stored.attempts = message.past->attempts;
+  return stored;
+}
+
+// None: it is ready, and was never granted.
+std::optional<StoredDelivery> delivery_of_new(const NewMessage& message, uint64_t clock) {
+  StoredDelivery delivery;
+  if (message.past && message.past->dead) {
+    delivery.state = MessageState::kDead;
+    delivery.attempts = message.past->attempt;
+    delivery.reason = message.past->why;
+  } else if (message.delay_ms != 0) {
+    delivery.state = MessageState::kDelayed;
+    delivery.due = clock + message.delay_ms;
+  } else {
+    return std::nullopt;
+  }
+  return delivery;
+}
+
 // `none`: there is no such queue, or topic, which is to be made.
 std::optional<Failed> refused_making(MessageDraft& draft, Failed none) {
   if (draft.queues().sources() >= limits::kQueues)
@@ -123,20 +156,14 @@ Result<OpSent, Failed> send_to(const SentTo& queue, const NewMessage& message, M
       return Failure<Failed>(
           queue_full("the queue remembers as many dedup names as it may; they go with its dedup_window"));
   }
-  const uint64_t age_ms = message.max_age_ms != 0 ? message.max_age_ms : queue.config.max_age_ms;
-  StoredMessage stored;
-  stored.priority = queue.topic ? 0 : message.priority;
-  if (queue.topic) stored.ordinal = draft.next_ordinal(queue.number, queue.view);
-  stored.sent_ms = view.wall_ms;
-  stored.deadline = age_ms == 0 ? 0 : view.clock + age_ms;
-  stored.group = message.group;
-  stored.type = message.type;
-  stored.body = message.body.view();
-  draft.put(queue.number, id, stored);
-  if (message.delay_ms != 0) {
-    const StoredDelivery delayed{MessageState::kDelayed, 0, view.clock + message.delay_ms, 0, 0, 0, {}};
-    draft.set(delivery_record(message_key(queue.number, id), delayed, nullptr, view.next));
+  StoredMessage stored = stored_of(message, queue.config, view);
+  if (queue.topic) {
+    stored.priority = 0;
+    stored.ordinal = draft.next_ordinal(queue.number, queue.view);
   }
+  draft.put(queue.number, id, stored);
+  if (const auto delivery = delivery_of_new(message, view.clock))
+    draft.set(delivery_record(message_key(queue.number, id), *delivery, nullptr, view.next));
   return OpSent{id, false};
 }
 

@@ -19,8 +19,12 @@ namespace {
 using Budget = size_t;
 
 void bury_dying(MessageDraft& draft, const QueueView& queue, Budget& left) {
-  for (auto it = queue.dying.begin(); it != queue.dying.end() && left > 0 && !draft.full(); ++it, --left)
-    draft.bury(queue, message_key(queue.number, it->id), "not settled in time");
+  for (auto it = queue.dying.begin(); it != queue.dying.end() && left > 0 && !draft.full(); ++it) {
+    const std::string key = message_key(queue.number, it->id);
+    if (draft.changed(key)) continue;  // it has gone with what its topic has cut off
+    draft.bury(queue, key, "not settled in time");
+    --left;
+  }
 }
 
 // Who has one that has become too old may still settle it: it is not among these.

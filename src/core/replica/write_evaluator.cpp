@@ -69,9 +69,8 @@ void WriteEvaluator::note_appended(const Entry& entry) {
   const auto find = [this](std::string_view key, Space space) { return latest(key, space); };
   for (const Record& effect : entry.effects) {
     const bool viewed = of_queues(effect.space()) && foresees();
-    if (viewed) view_queues(store_.queues(), effect, false, find);
+    if (viewed) view_queues(store_.queues(), find(effect.key(), effect.space()), effect, find);
     tail_.note(effect);
-    if (viewed) view_queues(store_.queues(), effect, true, find);
   }
 }
 
