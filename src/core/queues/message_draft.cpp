@@ -84,11 +84,17 @@ void MessageDraft::forget(const std::string& key) {
   erase(key, Space::kDeliveries);
 }
 
-bool MessageDraft::discard(const std::string& key) {
+bool MessageDraft::discard(uint64_t number, const ReadyPlace& place) {
   if (discarded_ == limits::kPurged) return false;
-  if (find(key, Space::kMessages) != nullptr) ++discarded_;
-  forget(key);
+  ++discarded_;
+  discarded_last_.insert_or_assign(number, place);
+  forget(message_key(number, place.id()));
   return true;
+}
+
+const ReadyPlace* MessageDraft::discarded_last(uint64_t number) const {
+  const auto it = discarded_last_.find(number);
+  return it == discarded_last_.end() ? nullptr : &it->second;
 }
 
 bool beyond_bounds(const QueueConfig& config, uint64_t messages, uint64_t bytes) {

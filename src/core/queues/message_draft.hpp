@@ -50,8 +50,11 @@ class MessageDraft {
   // It goes to another queue, as new. False: it is the same queue, or there is no room for it, there or in this write.
   bool move(const QueueView& from, const QueueView& to, const std::string& key, const StoredMessage& as);
   void forget(const std::string& key);  // it is deleted, if it is there
-  // It is deleted to make room. False: this write has deleted as many as one may.
-  bool discard(const std::string& key);
+  // It is deleted to make room, `place` by place of those that are ready. False: this write has deleted as many as one
+  // may.
+  bool discard(uint64_t number, const ReadyPlace& place);
+  // The last one of a queue that was. Null: none.
+  const ReadyPlace* discarded_last(uint64_t number) const;
 
  private:
   const WriteView& view_;
@@ -60,6 +63,7 @@ class MessageDraft {
   size_t made_ = 0;                  // messages
   bool made_queue_ = false;
   size_t discarded_ = 0;
+  std::map<uint64_t, ReadyPlace> discarded_last_;  // by number
   size_t bytes_ = 0;
 };
 
