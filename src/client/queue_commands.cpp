@@ -64,7 +64,7 @@ std::string take_batch(std::string& content, const NewMessage& message) {
   size_t at = 0;
   for (size_t count = 0; count < limits::kMessagesAtOnce && lines.size() < kSentAtOnce; ++count) {
     const size_t end = content.find('\n', at);
-    if (end == std::string::npos) break;
+    if (end == std::string_view::npos) break;
     lines += line_of(message, std::string_view(content).substr(at, end - at));
     at = end + 1;
   }
@@ -179,13 +179,12 @@ struct QueueRun {
     return lines;
   }
   // Behind what the next page begins; empty: there is none. A page may be empty though there is a next one.
-  static std::string next_after(const std::string& link) {
+  static std::string next_after(std::string_view link) {
     constexpr std::string_view kAfter = "after=";
     const size_t begin = link.find(kAfter);
     const size_t end = link.find('>');
-    if (begin == std::string::npos || end == std::string::npos || end < begin) return {};
-    const std::string_view text =
-        std::string_view(link).substr(begin + kAfter.size(), end - begin - kAfter.size());
+    if (begin == std::string_view::npos || end == std::string_view::npos || end < begin) return {};
+    const std::string_view text = link.substr(begin + kAfter.size(), end - begin - kAfter.size());
     return is_percent_encoded(text) ? percent_decode(text) : std::string();
   }
 
