@@ -297,6 +297,29 @@ TEST_CASE("restore of queues: more than the bounds allow is restored, and nothin
   CHECK(into.info("messages").dead == 40);
 }
 
+TEST_CASE("restore of queues: what becomes too old meanwhile goes, where the old are to go") {
+  Side from;
+  NewMessage brief = message("brief");
+  brief.max_age_ms = 1'000;
+  from.send("old", {brief, brief});
+  QueueConfig config;
+  config.discard_old = true;
+  from.make("old", config);
+  Side into;
+  BackupRestore restore(from.backup(), false, seconds(5));
+  while (!restore.ended()) {
+    auto next = restore.next(Instant{});
+    REQUIRE(next);
+    Answer answer = into.ask(std::move(next->operation));
+    restore.on_reply(next->number, {std::move(answer), Epoch(1), into.log.last().revision, {}}, Instant{});
+    into.pass(1'001);
+    into.expire();
+  }
+  CHECK(restore.queues().written() == 2);
+  CHECK(into.info("old").ready == 0);
+  CHECK(into.info("old").dead == 0);
+}
+
 TEST_CASE("restore of queues: what was purged or deleted and is not swept yet is in no queue") {
   Side from;
   from.send("purged", {message("a"), message("b")});

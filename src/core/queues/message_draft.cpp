@@ -134,11 +134,23 @@ void MessageDraft::move_on(const QueueView& subscription) {
   if (at.id != before) set_place(subscription, at);
 }
 
-bool MessageDraft::discard(const std::string& key) {
-  if (discarded_ == limits::kPurged) return false;
-  if (find(key, Space::kMessages) != nullptr) ++discarded_;
-  forget(key);
+// One message may always go, with all that hangs on it.
+bool MessageDraft::may_discard(size_t records) {
+  if (discarded_ != 0 && discarded_ + records > limits::kPurged) return false;
+  discarded_ += records;
   return true;
+}
+
+bool MessageDraft::discard(uint64_t number, const ReadyPlace& place) {
+  if (!may_discard(1)) return false;
+  discarded_last_.insert_or_assign(number, place);
+  forget(message_key(number, place.id()));
+  return true;
+}
+
+const ReadyPlace* MessageDraft::discarded_last(uint64_t number) const {
+  const auto it = discarded_last_.find(number);
+  return it == discarded_last_.end() ? nullptr : &it->second;
 }
 
 bool beyond_bounds(const QueueConfig& config, uint64_t messages, uint64_t bytes) {

@@ -58,8 +58,13 @@ class MessageDraft {
   void set_place(const QueueView& view, const StoredPlace& place);
   // Of the next message of the topic with this number; `before`: its view; null: this write makes it.
   uint64_t next_ordinal(uint64_t number, const QueueView* before);
-  // It is deleted to make room. False: this write has deleted as many as one may.
-  bool discard(const std::string& key);
+  // It is deleted to make room, `place` by place of those that are ready. False: this write has deleted as many as one
+  // may.
+  bool discard(uint64_t number, const ReadyPlace& place);
+  // So many records more may be deleted to make room.
+  bool may_discard(size_t records);
+  // The last one of a queue that was. Null: none.
+  const ReadyPlace* discarded_last(uint64_t number) const;
 
  private:
   void move_on(const QueueView& subscription);
@@ -71,6 +76,7 @@ class MessageDraft {
   size_t made_ = 0;                        // messages
   bool made_queue_ = false;
   size_t discarded_ = 0;
+  std::map<uint64_t, ReadyPlace> discarded_last_;  // by number
   size_t bytes_ = 0;
 };
 

@@ -40,6 +40,25 @@ std::optional<MessageId> sent_before(MessageDraft& draft, const SentTo& queue, c
   return std::nullopt;
 }
 
+// The least urgent of those that are ready, and behind them the next ones: calls fn(place) until it returns false, from
+// behind `last` on; null: from the first one on.
+void each_less_urgent(const QueueView& queue, const ReadyPlace* last, auto&& fn) {
+  const auto oldest_of = [&](uint32_t priority) {
+    return priority > UINT8_MAX ? queue.ready.end()
+                                : queue.ready.lower_bound({static_cast<uint8_t>(priority), MessageId()});
+  };
+  auto end = last != nullptr ? oldest_of(last->priority + 1u) : queue.ready.end();
+  while (end != queue.ready.begin()) {
+    const uint8_t priority = std::prev(end)->priority;
+    const auto first = oldest_of(priority);
+    const bool began = last != nullptr && last->priority == priority;
+    for (auto it = began ? queue.ready.upper_bound(*last) : first; it != end; ++it) {
+      if (!fn(*it)) return;
+    }
+    end = first;
+  }
+}
+
 // Makes room by deleting the oldest of the least urgent messages that are ready; a queue that has become much too
 // large, send by send. False: they are not enough.
 bool discard(MessageDraft& draft, const QueueView& queue) {
@@ -47,15 +66,15 @@ bool discard(MessageDraft& draft, const QueueView& queue) {
     const MessageDraft::Sum sum = draft.sum_of(queue.number, &queue);
     return beyond_bounds(queue.config, sum.messages, sum.bytes);
   };
-  auto end = queue.ready.end();
-  while (end != queue.ready.begin() && too_many()) {
-    const auto first = queue.ready.lower_bound(ReadyPlace(std::prev(end)->priority, MessageId()));
-    for (auto it = first; it != end && too_many(); ++it) {
-      if (!draft.discard(message_key(queue.number, it->id()))) return true;
-    }
-    end = first;
-  }
-  return !too_many();
+  bool more = true;  // may be deleted by this write
+  const ReadyPlace* known = draft.discarded_last(queue.number);
+  const std::optional<ReadyPlace> last = known != nullptr ? std::optional(*known) : std::nullopt;
+  each_less_urgent(queue, last ? &*last : nullptr, [&](const ReadyPlace& place) {
+    if (!too_many()) return false;
+    more = draft.discard(queue.number, place);
+    return more;
+  });
+  return !more || !too_many();
 }
 
 std::optional<Failed> no_room_in(MessageDraft& draft, const SentTo& queue) {

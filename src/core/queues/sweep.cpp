@@ -88,7 +88,9 @@ void empty(MessageDraft& draft, uint64_t number, Budget& left) {
   const bool all = empty_space(draft, Space::kMessages, first, left) &&
                    empty_space(draft, Space::kDeliveries, first, left) &&
                    (!names || empty_space(draft, Space::kDedup, first, left));
-  if (all && left == before) draft.erase(emptied_key(number), Space::kQueues);
+  if (!all || left != before) return;
+  draft.erase(emptied_key(number), Space::kQueues);
+  --left;
 }
 
 }  // namespace
@@ -105,7 +107,10 @@ void add_swept(const WriteView& view, std::vector<Record>& effects) {
     if (left == 0 || draft.full()) break;
   }
   forget_names(draft, left);
-  for (const uint64_t number : view.store.emptied_queues()) empty(draft, number, left);
+  for (const uint64_t number : view.store.emptied_queues()) {
+    if (left == 0) break;
+    empty(draft, number, left);
+  }
   std::vector<Record> swept = draft.take_effects();
   std::move(swept.begin(), swept.end(), std::back_inserter(effects));
 }

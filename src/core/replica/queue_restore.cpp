@@ -21,7 +21,6 @@ QueueConfig unbounded(QueueConfig config) {
   config.max_bytes = 0;
   config.max_age_ms = 0;
   config.dead_letter.clear();
-  config.discard_old = false;
   return config;
 }
 

@@ -12,6 +12,7 @@
 #include "core/mutation.hpp"
 #include "core/queues/queue_views.hpp"
 #include "core/replica/spaces.hpp"
+#include "core/replica/table.hpp"
 
 namespace kvd {
 namespace {

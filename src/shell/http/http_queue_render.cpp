@@ -292,7 +292,7 @@ HttpResponse QueueRenderer::operator()(const Peeked& peeked) const {
     json.member("more", peeked.more).end_object();
   }
   HttpResponse response = json_response(200, json);
-  if (peeked.more && !peeked.messages.empty()) add_next_page(response, plan_.text, to_text(peeked.last));
+  if (peeked.more) add_next_page(response, plan_.text, to_text(peeked.last));
   mark_incomplete(response, peeked.complete);
   return response;
 }
