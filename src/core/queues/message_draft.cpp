@@ -116,7 +116,6 @@ void MessageDraft::settled(const QueueView& queue, const std::string& key) {
   move_on(queue);
 }
 
-// A subscription's place is behind all that are settled, or dead, one after the other: of these nothing is kept.
 void MessageDraft::move_on(const QueueView& subscription) {
   const QueueView* topic = queues().topic_of(subscription);
   if (topic == nullptr) return;
@@ -177,13 +176,15 @@ bool MessageDraft::move(const QueueView& from, const QueueView& to, const std::s
 
 // Both or neither: the copy that is read there and the end of the one here are one entry's.
 void MessageDraft::bury(const QueueView& queue, const std::string& key, std::string reason) {
+  if (this->message(queue, key) == nullptr) return erase(key, Space::kDeliveries);  // of an incomplete copy
   const Record message = *this->message(queue, key);  // kept while it is replaced
   const Record* known = find(key, Space::kDeliveries);
   StoredDelivery delivery = delivery_of(known).value_or(StoredDelivery());
   const QueueView* target = queues().find(queue.config.dead_letter);
   if (target != nullptr) {
     StoredMessage dead = message_of(message);
-    dead.dead_from = queue.name;
+    const std::string from = queue.is_subscription() ? queue.name + "/" + queue.subscription : queue.name;
+    dead.dead_from = from;
     dead.reason = reason;
     dead.attempts = delivery.attempts;
     if (move(queue, *target, key, dead)) {

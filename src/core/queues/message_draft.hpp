@@ -61,14 +61,14 @@ class MessageDraft {
   // It is deleted to make room, `place` by place of those that are ready. False: this write has deleted as many as one
   // may.
   bool discard(uint64_t number, const ReadyPlace& place);
+  // Its place moves behind all that are settled, or dead, one after the other: of the settled ones nothing is kept.
+  void move_on(const QueueView& subscription);
   // So many records more may be deleted to make room.
   bool may_discard(size_t records);
   // The last one of a queue that was. Null: none.
   const ReadyPlace* discarded_last(uint64_t number) const;
 
  private:
-  void move_on(const QueueView& subscription);
-
   const WriteView& view_;
   std::map<std::pair<Space, std::string>, Record> effects_;
   std::map<uint64_t, Sum> changes_;  // of the sums, modulo 2^64, by number

@@ -72,7 +72,8 @@ void make_ready(MessageDraft& draft, const QueueView& queue, const std::string& 
   if (!queue.is_subscription()) return draft.erase(key, Space::kDeliveries);
   const Record* known = draft.find(key, Space::kDeliveries);
   StoredDelivery delivery;
-  delivery.group = delivery_of(known).value_or(StoredDelivery()).group;
+  const Record* message = draft.message(queue, key);
+  if (const auto lane = queue.lane_of(message_of(*message).group)) delivery.group = *lane;
   draft.set(delivery_record(key, delivery, known, draft.view().next));
 }
 

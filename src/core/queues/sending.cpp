@@ -165,6 +165,10 @@ Result<SentTo, Failed> topic_for_publishing(MessageDraft& draft, const std::stri
 Result<OpSent, Failed> send_to(const SentTo& queue, const NewMessage& message, MessageDraft& draft) {
   const WriteView& view = draft.view();
   const MessageId id = *draft.next_id();
+  if (queue.topic && (message.delay_ms != 0 || message.past)) {
+    return Failure<Failed>(
+        Failed{ErrorCode::kInvalid, Outcome::kNotApplied, "a topic takes no delayed messages"});
+  }
   if (queue.config.fifo && message.delay_ms != 0) {
     return Failure<Failed>(
         Failed{ErrorCode::kInvalid, Outcome::kNotApplied, "a queue of order fifo takes no delayed messages"});

@@ -44,10 +44,12 @@ void end_old(MessageDraft& draft, const QueueView& queue, Budget& left) {
 }
 
 // Nobody has asked for it for so long.
-void end_unused(MessageDraft& draft, const QueueView& subscription) {
+void end_unused(MessageDraft& draft, const QueueView& subscription, Budget& left) {
   const StoredPlace place = draft.place(subscription);
   const bool is_used = draft.view().clock < place.used_ms + subscription.expires_ms;
-  if (subscription.expires_ms != 0 && !is_used) delete_subscription(draft, subscription);
+  if (subscription.expires_ms == 0 || is_used || left == 0) return;
+  delete_subscription(draft, subscription);
+  --left;
 }
 
 void forget_names(MessageDraft& draft, Budget& left) {
@@ -103,7 +105,7 @@ void add_swept(const WriteView& view, std::vector<Record>& effects) {
     bury_dying(draft, queue, left);
     if (queue.kind == QueueView::Kind::kQueue) end_old(draft, queue, left);
     if (queue.kind == QueueView::Kind::kTopic) left -= trim_old(draft, queue, left);
-    if (queue.is_subscription()) end_unused(draft, queue);
+    if (queue.is_subscription()) end_unused(draft, queue, left);
     if (left == 0 || draft.full()) break;
   }
   forget_names(draft, left);
