@@ -352,6 +352,87 @@ TEST_CASE("topics: what is settled by all goes first, what is not stays, or is t
   CHECK_FALSE(leader.received("late", 9).gap);  // it was not there
 }
 
+TEST_CASE(
+    "topics: what is dead is not granted again while one before it is held, and takes room in the window") {
+  Topics leader;
+  SubscriptionConfig small;
+  small.max_in_flight = 2;
+  leader.publish({"a", "b", "c"});
+  leader.subscribe("s", small);
+  const auto got = leader.receive("s", 2);
+  leader.settle("s", got.at(1), Kind::kDead);
+  CHECK(leader.receive("s", 9).empty());
+  leader.settle("s", got[0]);
+  CHECK(Topics::bodies(leader.receive("s", 9)) == "c ");
+  CHECK(leader.info("s").dead == 1);
+}
+
+TEST_CASE("topics: a subscription goes on behind what it has lost and what it has settled there") {
+  Topics leader;
+  leader.publish({"a", "b", "c"});
+  leader.subscribe("s");
+  const auto got = leader.receive("s", 3);
+  leader.settle("s", got.at(1));
+  leader.settle("s", got.at(2));
+  TopicConfig none;
+  none.max_messages = 3;
+  none.discard_old = true;
+  leader.call(Box(MakeTopic{"t", none}));
+  leader.publish({"d"});
+  SubscriptionConfig smaller;
+  smaller.max_in_flight = 1;
+  leader.call(Box(MakeSubscription{"t", "s", smaller, {}}));
+  const Received told = leader.received("s", 9);
+  REQUIRE(told.gap);
+  CHECK(told.gap->last == got[0].id);
+  const auto next = told.messages.empty() ? leader.receive("s") : told.messages;
+  CHECK(Topics::bodies(next) == "d ");
+  CHECK(leader.info("s").cursor == got[2].id);
+}
+
+TEST_CASE("topics: the oldest go first, also when one behind them is to live shorter") {
+  Topics leader;
+  TopicConfig config;
+  config.max_age_ms = 10'000;
+  leader.call(Box(MakeTopic{"t", config}));
+  leader.publish({"a"});
+  config.max_age_ms = 100;
+  leader.call(Box(MakeTopic{"t", config}));
+  leader.publish({"b"});
+  leader.pass(100);
+  CHECK(leader.evaluator->expire(leader.room).empty());
+  CHECK(leader.page({}) == "a b ");
+  leader.pass(9'900);
+  leader.append(leader.evaluator->expire(leader.room));
+  leader.check();
+  CHECK(leader.page({}).empty());
+}
+
+TEST_CASE("topics: the time after which a subscription goes is counted from when it was set") {
+  Topics leader;
+  leader.publish({"a"});
+  leader.subscribe("s");
+  leader.pass(10 * limits::kExpiresMsMin);
+  SubscriptionConfig config;
+  config.expires_ms = limits::kExpiresMsMin;
+  leader.call(Box(MakeSubscription{"t", "s", config, {}}));
+  CHECK(leader.evaluator->expire(leader.room).empty());
+  leader.pass(limits::kExpiresMsMin);
+  leader.append(leader.evaluator->expire(leader.room));
+  leader.check();
+  CHECK(leader.store.queues().find_subscription("t", "s") == nullptr);
+}
+
+TEST_CASE("topics: so many subscriptions, and no more") {
+  Topics leader;
+  leader.publish({"a"});
+  for (size_t i = 0; i < limits::kSubscriptions; ++i)
+    REQUIRE(changed<TopicMade>(leader.write(Box(MakeSubscription{"t", std::to_string(i), {}, {}}))));
+  CHECK(refused(leader.write(Box(MakeSubscription{"t", "s", {}, {}}))) == ErrorCode::kQueueFull);
+  CHECK(changed<TopicDeleted>(leader.call(DeleteTopic{"t"})));
+  CHECK(leader.store.queues().sources() == 0);
+}
+
 TEST_CASE("topics: what is too old goes when all have settled it") {
   Topics leader;
   TopicConfig brief;
