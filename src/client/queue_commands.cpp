@@ -64,7 +64,7 @@ std::string take_batch(std::string& content, const NewMessage& message) {
   size_t at = 0;
   for (size_t count = 0; count < limits::kMessagesAtOnce && lines.size() < kSentAtOnce; ++count) {
     const size_t end = content.find('\n', at);
-    if (end == std::string::npos) break;
+    if (end == std::string_view::npos) break;
     lines += line_of(message, std::string_view(content).substr(at, end - at));
     at = end + 1;
   }
@@ -128,9 +128,8 @@ struct QueueRun {
     const std::string state = fmt::format("state={}", message_state_name(peek.state));
     return print_pages(path_of_queue(peek.queue, "/messages"), state, peek.terms,
                        [](const std::string& json) {
-                         return page_of(parse_queue_messages(json), [](const QueueMessage& message) {
-                           return std::pair(message.json + "\n", message.id);
-                         });
+                         return page_of(parse_queue_messages(json),
+                                        [](const QueueMessage& message) { return message.json + "\n"; });
                        });
   }
 
@@ -153,7 +152,7 @@ struct QueueRun {
     if (!list.prefix.empty()) add_parameter(query, "prefix", list.prefix);
     return print_pages("/v1/queues", query, list.terms, [&list](const std::string& json) {
       return page_of(parse_queue_page(json), [&list](const ListedQueue& queue) {
-        return std::pair(list.json ? queue.json + "\n" : line_of(queue), queue.name);
+        return list.json ? queue.json + "\n" : line_of(queue);
       });
     });
   }
@@ -172,20 +171,21 @@ struct QueueRun {
   }
 
  private:
-  struct Page {
-    std::string lines;
-    std::string last;  // what the next page begins behind; empty: the page is
-  };
   template <class Item, class Told>
-  static Result<Page> page_of(const Result<std::vector<Item>>& items, Told told) {
+  static Result<std::string> page_of(const Result<std::vector<Item>>& items, Told told) {
     if (!items) return failure(items.error().detail);
-    Page page;
-    for (const Item& item : *items) {
-      auto [line, last] = told(item);
-      page.lines += line;
-      page.last = std::move(last);
-    }
-    return page;
+    std::string lines;
+    for (const Item& item : *items) lines += told(item);
+    return lines;
+  }
+  // Behind what the next page begins; empty: there is none. A page may be empty though there is a next one.
+  static std::string next_after(std::string_view link) {
+    constexpr std::string_view kAfter = "after=";
+    const size_t begin = link.find(kAfter);
+    const size_t end = link.find('>');
+    if (begin == std::string_view::npos || end == std::string_view::npos || end < begin) return {};
+    const std::string_view text = link.substr(begin + kAfter.size(), end - begin - kAfter.size());
+    return is_percent_encoded(text) ? percent_decode(text) : std::string();
   }
 
   // Page by page, none of them older than the one before.
@@ -200,9 +200,9 @@ struct QueueRun {
       if (!answer) return tell(answer.error());
       const auto page = read(answer->body);
       if (!page) return tell(StoreClient::useless(request, page.error().detail));
-      const int code = print(page->lines);
-      if (code != EX_OK || page->last.empty() || field_of(*answer, "Link").empty()) return code;
-      after = page->last;
+      const int code = print(*page);
+      after = next_after(field_of(*answer, "Link"));
+      if (code != EX_OK || after.empty()) return code;
       const auto revision = parse_decimal(field_of(*answer, "Kvd-Revision"));
       if (!revision) return tell(StoreClient::useless(request, "an answer without its revision"));
       terms.min_revision = static_cast<uint64_t>(*revision);

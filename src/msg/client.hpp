@@ -80,7 +80,7 @@ struct BatchOp {
 };
 struct WriteBatch {  // one revision, all or nothing, in order
   std::vector<BatchOp> ops;
-  bool if_empty = false;      // refused (kNotEmpty) when there is any key
+  bool if_empty = false;      // refused (kNotEmpty) when there is any key, or queue
   std::vector<Fence> fences;  // of a backup that is restored: each is remembered unless a larger one is
 };
 // What has to be true of a key for a transaction's first branch. A key that is not there has revision 0 and version 0,
@@ -334,7 +334,7 @@ enum class ErrorCode : uint8_t {
   kKeyEvicted,  // 409: a write with this idempotency key was done, but its answer is no longer remembered
   kDiskFull,    // 507: too little space is left on the leader's disk for a write that grows
   kMemoryFull,  // 507: ... or below --max-memory
-  kNotEmpty,    // 409: there are keys, and there should be none
+  kNotEmpty,    // 409: there are keys, queues or messages, and there should be none
   kNotANumber,  // 409: what is to be added to is no decimal number
   kOverflow,    // 409: the sum is beyond 64 bits
   kLeaseOver,   // 410: there is no such lease, or no more

@@ -98,6 +98,7 @@ inline constexpr size_t kQueues = 65'536;
 inline constexpr size_t kDedupNames = 1'048'576;
 inline constexpr size_t kInFlightMax = 65'536;
 inline constexpr size_t kWindowMax = 4096;            // of a subscription
+inline constexpr size_t kSubscriptions = 1024;        // of a topic: 507
 inline constexpr uint64_t kExpiresMsMin = 3'600'000;  // of a subscription: longer than any receive waits
 inline constexpr size_t kMessagesAtOnce = 1024;     // sent, received, settled: 400
 inline constexpr size_t kReceivedBytes = 1u << 20;  // of bodies, and one message more

@@ -16,8 +16,11 @@ auto fields(Of<QueueConfig> auto& m) {
 }
 auto fields(Of<MakeQueue> auto& m) { return std::tie(m.name, m.config); }
 auto fields(Of<DeleteQueue> auto& m) { return std::tie(m.name, m.if_empty); }
+auto fields(Of<MessagePast> auto& m) {
+  return std::tie(m.sent_ms, m.dead_from, m.reason, m.attempts, m.dead, m.why, m.attempt);
+}
 auto fields(Of<NewMessage> auto& m) {
-  return std::tie(m.body, m.priority, m.delay_ms, m.max_age_ms, m.group, m.dedup, m.type);
+  return std::tie(m.body, m.priority, m.delay_ms, m.max_age_ms, m.group, m.dedup, m.type, m.past);
 }
 auto fields(Of<SendMessages> auto& m) { return std::tie(m.queue, m.messages, m.create); }
 auto fields(Of<Settling> auto& m) { return std::tie(m.kind, m.id, m.receipt, m.ms, m.reason); }
@@ -64,7 +67,7 @@ template <>
 inline constexpr uint8_t kLast<MessageState> = static_cast<uint8_t>(MessageState::kSettled);
 
 template <>
-inline constexpr size_t kSmallest<NewMessage> = 4 + 1 + 8 + 8 + 4 + 4 + 4;
+inline constexpr size_t kSmallest<NewMessage> = 4 + 1 + 8 + 8 + 4 + 4 + 4 + 1;
 template <>
 inline constexpr size_t kSmallest<Settling> = 1 + 10 + 8 + 1 + 4;
 template <>
@@ -100,6 +103,11 @@ inline void check_value(Decoder& decoder, const QueueConfig& config) {
 }
 inline void check_value(Decoder& decoder, const MakeQueue& make) { check_queue(decoder, make.name); }
 inline void check_value(Decoder& decoder, const DeleteQueue& remove) { check_queue(decoder, remove.name); }
+inline void check_value(Decoder& decoder, const MessagePast& past) {
+  check_text(decoder, "queue's name", past.dead_from, limits::kQueueNameBytes);
+  check_text(decoder, "reason", past.reason, limits::kReasonBytes);
+  check_text(decoder, "reason", past.why, limits::kReasonBytes);
+}
 inline void check_value(Decoder& decoder, const NewMessage& message) {
   check_number(decoder, "a delay", message.delay_ms, 0, message.group.empty() ? limits::kTtlMsMax : 0);
   check_number(decoder, "an age", message.max_age_ms, 0, limits::kTtlMsMax);

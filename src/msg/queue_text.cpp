@@ -26,6 +26,7 @@ std::string text_of_new(const NewMessage& message) {
   if (message.max_age_ms != 0) out += fmt::format(" max_age={}ms", message.max_age_ms);
   if (!message.group.empty()) out += " group=" + quoted(message.group);
   if (!message.dedup.empty()) out += " dedup=" + quoted(message.dedup);
+  if (message.past) out += message.past->dead ? " restored dead" : " restored";
   return out;
 }
 

@@ -44,8 +44,11 @@ std::optional<MessageState> message_state(std::string_view name) {
 }
 
 size_t bytes_of(const NewMessage& message) {
-  return sizeof message + message.body.size() + message.group.size() + message.dedup.size() +
-         message.type.size();
+  const size_t sent = sizeof message + message.body.size() + message.group.size() + message.dedup.size() +
+                      message.type.size();
+  if (!message.past) return sent;
+  const MessagePast& past = *message.past;
+  return sent + sizeof past + past.dead_from.size() + past.reason.size() + past.why.size();
 }
 
 size_t line_bytes(const QueuedMessage& message) {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/box.hpp"
 #include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "msg/limits.hpp"
@@ -54,6 +55,16 @@ struct DeleteQueue {
   std::string name;
   bool if_empty = false;  // refused (kNotEmpty) while there are messages
 };
+// What a message of a backup was, and is again: nobody else can say so (core/replica/queue_restore.hpp).
+struct MessagePast {
+  uint64_t sent_ms = 0;   // as of a QueuedMessage
+  std::string dead_from;  // likewise: the queue in which it became dead; empty: it did not come from one
+  std::string reason;     // ... why; at most limits::kReasonBytes
+  uint32_t attempts = 0;  // ... deliveries there
+  bool dead = false;      // it is dead in this queue,
+  std::string why;        // ... for this reason; likewise
+  uint32_t attempt = 0;   // ... after so many deliveries
+};
 struct NewMessage {
   Bytes body;
   uint8_t priority = 100;   // 0 goes first
@@ -61,8 +72,9 @@ struct NewMessage {
   uint64_t max_age_ms = 0;  // 0: the queue's
   std::string
       group;  // at most limits::kGroupBytes; of one group one is in flight, in the order that they were sent
-  std::string dedup;  // at most limits::kDedupBytes; empty: none
-  std::string type;   // of the body, as its sender calls it; at most limits::kTypeBytes
+  std::string dedup;              // at most limits::kDedupBytes; empty: none
+  std::string type;               // of the body, as its sender calls it; at most limits::kTypeBytes
+  OptionalBox<MessagePast> past;  // of a backup's message
 };
 // One revision, all or nothing. A queue that is not there is made.
 struct SendMessages {

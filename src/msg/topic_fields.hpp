@@ -76,10 +76,14 @@ inline void check_value(Decoder& decoder, const SubscriptionConfig& config) {
 }
 inline void check_value(Decoder& decoder, const MakeTopic& make) { check_topic(decoder, make.name); }
 inline void check_value(Decoder& decoder, const DeleteTopic& remove) { check_topic(decoder, remove.name); }
+inline void check_published(Decoder& decoder, const NewMessage& message) {
+  check_number(decoder, "a delay", message.delay_ms, 0, 0);
+  if (message.past) decoder.fail("a message of a topic that was in a queue");
+}
 inline void check_value(Decoder& decoder, const PublishMessages& publish) {
   check_topic(decoder, publish.topic);
   check_messages(decoder, publish.messages);
-  for (const NewMessage& message : publish.messages) check_number(decoder, "a delay", message.delay_ms, 0, 0);
+  for (const NewMessage& message : publish.messages) check_published(decoder, message);
 }
 inline void check_value(Decoder& decoder, const MakeSubscription& make) {
   check_subscription(decoder, make.topic, make.name);

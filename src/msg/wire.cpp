@@ -48,7 +48,9 @@ auto fields(Of<DeleteKey> auto& m) { return std::tie(m.key, m.condition); }
 auto fields(Of<DeletePrefix> auto& m) { return std::tie(m.prefix, m.limit); }
 auto fields(Of<BatchOp> auto& m) { return std::tie(m.key, m.value, m.term); }
 auto fields(Of<WriteBatch> auto& m) { return std::tie(m.ops, m.if_empty, m.fences); }
-auto fields(Of<TxnCondition> auto& m) { return std::tie(m.key, m.of, m.is, m.number, m.value, m.message, m.subscription); }
+auto fields(Of<TxnCondition> auto& m) {
+  return std::tie(m.key, m.of, m.is, m.number, m.value, m.message, m.subscription);
+}
 auto fields(Of<TxnOp> auto& m) {
   return std::tie(m.kind, m.key, m.value, m.by, m.term, m.settling, m.message, m.subscription);
 }
@@ -245,17 +247,21 @@ inline void check_value(Decoder& decoder, const WriteBatch& batch) {
 }
 inline void check_value(Decoder& decoder, const TxnCondition& condition) {
   if (condition.of != TxnCondition::Of::kLease) check_key(decoder, condition.key);
+  const bool granted = condition.of == TxnCondition::Of::kReceipt;
+  check_text(decoder, "subscription's name", condition.subscription, granted ? limits::kQueueNameBytes : 0);
 }
 inline void check_value(Decoder& decoder, const TxnOp& op) {
   check_key(decoder, op.key);
   const bool acks = op.kind == TxnOp::Kind::kAck;
-  const bool sends = op.kind == TxnOp::Kind::kSend || op.kind == TxnOp::Kind::kPublish;
+  const bool publishes = op.kind == TxnOp::Kind::kPublish;
+  const bool sends = op.kind == TxnOp::Kind::kSend || publishes;
   check_text(decoder, "subscription's name", op.subscription, acks ? limits::kQueueNameBytes : 0);
   if ((acks || sends) && op.key.size() > limits::kQueueNameBytes)
     decoder.fail(fmt::format("the name of a queue of {} bytes", op.key.size()));
   if (bool(op.settling) != acks || bool(op.message) != sends ||
       (acks && op.settling->kind != Settling::Kind::kAck))
     decoder.fail("an operation of a transaction without what it settles or sends, or with too much");
+  if (publishes && op.message) check_published(decoder, *op.message);
 }
 inline void check_value(Decoder& decoder, const Transaction& transaction) {
   if (transaction.conditions.size() > limits::kTxnConditions)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/queues/stored.hpp"
 #include "core/replica/backup.hpp"
 #include "core/replica/fences.hpp"
 #include "http_fixture.hpp"
@@ -16,19 +17,7 @@ namespace {
 
 constexpr size_t kBatchKeys = 1024;  // of small values
 
-// In several frames.
-std::string snapshot_of(size_t keys, size_t fences = 0) {
-  Store store;
-  for (size_t i = 0; i < keys; ++i) {
-    store.put(Record("k" + std::to_string(100'000 + i), "value", {Revision(i + 1), Revision(i + 1), 1}));
-  }
-  for (size_t i = 0; i < fences; ++i)
-    store.put(remember_token("lock-" + std::to_string(i), i + 1, Revision(i + 1)));
-  store.put(Record("once", "an answer", {Revision(1), Revision(1), 1, Space::kRequests}));
-  if (fences > 0) {  // what no fence looks like
-    store.put(remember_token(std::string(limits::kFenceResourceBytes + 1, 'r'), 1, Revision(1)));
-    store.put(Record("short", "1234567", {Revision(1), Revision(1), 1, Space::kFences}));
-  }
+std::string bytes_of(const Store& store) {  // in several frames
   BackupWriter writer;
   std::string bytes;
   SnapshotPart part;
@@ -43,6 +32,33 @@ std::string snapshot_of(size_t keys, size_t fences = 0) {
     writer.add(part, bytes);
   } while (part.more);
   return bytes;
+}
+
+std::string snapshot_of(size_t keys, size_t fences = 0) {
+  Store store;
+  for (size_t i = 0; i < keys; ++i) {
+    store.put(Record("k" + std::to_string(100'000 + i), "value", {Revision(i + 1), Revision(i + 1), 1}));
+  }
+  for (size_t i = 0; i < fences; ++i)
+    store.put(remember_token("lock-" + std::to_string(i), i + 1, Revision(i + 1)));
+  store.put(Record("once", "an answer", {Revision(1), Revision(1), 1, Space::kRequests}));
+  if (fences > 0) {  // what no fence looks like
+    store.put(remember_token(std::string(limits::kFenceResourceBytes + 1, 'r'), 1, Revision(1)));
+    store.put(Record("short", "1234567", {Revision(1), Revision(1), 1, Space::kFences}));
+  }
+  return bytes_of(store);
+}
+
+// A key, and a queue of messages.
+std::string snapshot_with_queue(size_t messages) {
+  Store store;
+  store.put(Record("k", "value", {Revision(1), Revision(1), 1}));
+  store.put(queue_record("q", {2, QueueConfig()}, nullptr, Revision(2)));
+  StoredMessage message;
+  message.body = "body";
+  for (uint16_t i = 0; i < messages; ++i)
+    store.put(message_record(message_key(2, {Revision(3), i}), message, Revision(3)));
+  return bytes_of(store);
 }
 
 std::string put(const std::string& fields) {
@@ -105,6 +121,7 @@ struct Keys {
       }
       return listing;
     }
+    if (std::holds_alternative<ListQueues>(request.operation)) return QueueList{};
     const auto& batch = std::get<WriteBatch>(request.operation);
     CHECK_FALSE(batch.if_empty);
     CHECK(batch.ops.size() <= limits::kBatchOps);
@@ -152,7 +169,7 @@ TEST_CASE("restore: a whole snapshot is written in batches, only the first of wh
   Client client(node.fixture);
   Response done = client.send(put_whole(node.whole)).next();
   CHECK(done.status == 200);
-  CHECK(done.body == "{\"keys\":3000,\"revision\":40}\n");
+  CHECK(done.body == "{\"keys\":3000,\"queues\":0,\"messages\":0,\"revision\":40}\n");
   REQUIRE(node.batches.size() == 3);
   CHECK(node.batches[0].if_empty);
   CHECK_FALSE(node.batches[1].if_empty);
@@ -173,7 +190,7 @@ TEST_CASE("restore: fences go along with the keys, and also alone") {
   Client client(node.fixture);
   Response done = client.send(put_whole(snapshot_of(keys, kFences))).next();
   CHECK(done.status == 200);
-  CHECK(done.body == "{\"keys\":" + std::to_string(keys) + ",\"revision\":40}\n");
+  CHECK(done.body == "{\"keys\":" + std::to_string(keys) + ",\"queues\":0,\"messages\":0,\"revision\":40}\n");
   REQUIRE(node.batches.size() == batches);
   CHECK(node.batches[0].if_empty);
   std::map<std::string, uint64_t> fences;
@@ -433,16 +450,21 @@ TEST_CASE("restore: a snapshot larger than the server may hold is refused midway
 TEST_CASE("restore: in place of what is there, whatever that is") {
   Keys node;
   const std::string whole = snapshot_of(3000, 5);
-  SUBCASE("nothing") { CHECK(node.replace(whole).body == "{\"keys\":3000,\"deleted\":0,\"revision\":40}\n"); }
+  SUBCASE("nothing") {
+    CHECK(node.replace(whole).body ==
+          "{\"keys\":3000,\"queues\":0,\"messages\":0,\"deleted\":0,\"revision\":40}\n");
+  }
   SUBCASE("the same") {
     for (int twice : {0, 1}) {
       CAPTURE(twice);
-      CHECK(node.replace(whole).body == "{\"keys\":3000,\"deleted\":0,\"revision\":40}\n");
+      CHECK(node.replace(whole).body ==
+            "{\"keys\":3000,\"queues\":0,\"messages\":0,\"deleted\":0,\"revision\":40}\n");
     }
   }
   SUBCASE("other keys, and some of the same") {
     node.fill();
-    CHECK(node.replace(whole).body == "{\"keys\":3000,\"deleted\":4200,\"revision\":40}\n");
+    CHECK(node.replace(whole).body ==
+          "{\"keys\":3000,\"queues\":0,\"messages\":0,\"deleted\":4200,\"revision\":40}\n");
     CHECK(node.most <= 5700);  // never larger than what was there
   }
   CHECK(node.is_snapshot());
@@ -452,7 +474,8 @@ TEST_CASE("restore: in place of what is there, whatever that is") {
 TEST_CASE("restore: with a snapshot without keys, all that is there is deleted") {
   Keys node;
   node.fill();
-  CHECK(node.replace(snapshot_of(0)).body == "{\"keys\":0,\"deleted\":5700,\"revision\":40}\n");
+  CHECK(node.replace(snapshot_of(0)).body ==
+        "{\"keys\":0,\"queues\":0,\"messages\":0,\"deleted\":5700,\"revision\":40}\n");
   CHECK(node.content.empty());
 }
 
@@ -484,6 +507,35 @@ TEST_CASE("restore: what fails while it replaces is told, and the same once more
     node.fails_at = SIZE_MAX;
     CHECK(node.replace(whole).status == 200);
     CHECK(node.is_snapshot());
+  }
+}
+
+// Which makes queues and takes messages, but for the second batch of them when it is to fail.
+Answer taken_of_queues(const StoreCall& request, size_t& sends, bool fails) {
+  if (std::holds_alternative<WriteBatch>(request.operation)) return BatchWritten{};
+  if (std::holds_alternative<Box<MakeQueue>>(request.operation)) return QueueMade{true};
+  const auto& send = *std::get<Box<SendMessages>>(request.operation);
+  if (++sends == 2 && fails) return Failed{ErrorCode::kTimedOut, Outcome::kUnknown, "late"};
+  return Sent{static_cast<uint32_t>(send.messages.size()), {}};
+}
+
+TEST_CASE("restore: queues and their messages are counted, and how many were written when it fails") {
+  for (const bool fails : {false, true}) {
+    CAPTURE(fails);
+    size_t sends = 0;
+    HttpFixture fixture({}, [&](const StoreCall& request) {
+      return std::optional<Answer>(taken_of_queues(request, sends, fails));
+    });
+    Client client(fixture);
+    const Response reply = client.send(put_whole(snapshot_with_queue(2000))).next();
+    CHECK(sends == 2);
+    if (fails) {
+      CHECK(reply.body.find("1 of 1 keys and 1024 of 2000 messages were certainly written") !=
+            std::string::npos);
+      CHECK(reply.body.find("\"outcome\":\"unknown\"") != std::string::npos);
+    } else {
+      CHECK(reply.body == "{\"keys\":1,\"queues\":1,\"messages\":2000,\"revision\":40}\n");
+    }
   }
 }
 

@@ -196,6 +196,31 @@ TEST_CASE("streams: of what a consumer is granted is reported what it has taken"
   for (const StreamTaken& taken : fixture.taken) CHECK(taken.id == id);
 }
 
+TEST_CASE("streams: a consumer of a subscription is told what it has missed, before what it is granted") {
+  HttpFixture fixture;
+  Client client(fixture);
+  client.send(
+      "POST /v1/topics/t/subscriptions/s/consume?hold=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+  fixture.run_until([&] { return !fixture.calls.empty(); });
+  const auto& consume = std::get<ConsumeQueue>(fixture.calls.back().what);
+  CHECK(consume.queue == "t");
+  CHECK(consume.subscription == "s");
+  Received received{"t", 0, {}, {}, "s"};
+  received.gap = Received::Gap{{Revision(7), 0}, {Revision(9), 3}};
+  received.messages.resize(1);
+  received.messages[0].id.revision = Revision(10);
+  received.messages[0].body = Bytes("b");
+  fixture.say(Reply{fixture.calls.back().id, StoreAnswer{Box(std::move(received)), {}, {}, {}}, true, false});
+  fixture.run_until([&] {
+    client.read_some();
+    return client.received().find("\"body\":\"b\"}}\n") != std::string::npos;
+  });
+  const std::string& all = client.received();
+  const size_t gap = all.find("{\"gap\":{\"after\":\"7\",\"last\":\"9.3\"}}\n");
+  CHECK(gap != std::string::npos);
+  CHECK(gap < all.find("{\"message\":{\"id\":\"10\","));
+}
+
 TEST_CASE("streams: nothing of one that has ended is reported for the next") {
   HttpFixture fixture;
   Watching watching(fixture);

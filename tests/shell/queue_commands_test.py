@@ -147,11 +147,14 @@ class QueueCommands(ClientTest):
     def test_later_pages(self):
         for arguments, target, pages, after in (
                 (('peek', 'q'), '/v1/queues/q/messages?limit=10000&state=ready',
-                 [{'messages': [message(7)]}, {'messages': [message(8)]}], '7'),
+                 [{'messages': [message(7)]}, {'messages': [message(8)]}], '7.1'),
+                (('peek', 'q'), '/v1/queues/q/messages?limit=10000&state=ready',
+                 [{'messages': []}, {'messages': [message(8)]}], '7'),
                 (('ls', '--json'), '/v1/queues?limit=10000', [{'queues': [{**QUEUE, 'name': 'a b'}]},
                                                              {'queues': []}], 'a%20b')):
             running = self.queue(*arguments)
-            self.asked('GET', target).answer(200, pages[0], {'Link': '</more>; rel="next"', 'Kvd-Revision': '9'})
+            self.asked('GET', target).answer(200, pages[0], {'Link': f'<{target}&after={after}>; rel="next"',
+                                                             'Kvd-Revision': '9'})
             self.asked('GET', f'{target}&min_rev=9&after={after}').answer(200, pages[1], {'Kvd-Revision': '9'})
             items = [item for page in pages for item in next(iter(page.values()))]
             self.ends(running, DONE, ''.join(json.dumps(item, separators=(',', ':')) + '\n' for item in items))

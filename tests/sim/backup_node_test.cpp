@@ -110,6 +110,7 @@ TEST_CASE("a batch for an empty cluster is refused when there is a key, or will 
     a.acknowledge();
   }
   SUBCASE("in the tail alone") { a.put("k"); }
+  SUBCASE("or a queue, in the tail alone") { a.ask(Box(MakeQueue{"q", {}})); }
   SUBCASE("overwritten in the tail") {
     a.put("k");
     a.acknowledge();
@@ -279,12 +280,20 @@ TEST_CASE("a restore gives keys the time that was left, and leaves out those tha
 
 const Failed kTooMany{ErrorCode::kOverloaded, Outcome::kNotApplied, "too many"};
 
+// That there are no keys, and no queues.
+void find_nothing(BackupRestore& restore, Instant now) {
+  const auto listing = restore.next(now);
+  REQUIRE(listing);
+  restore.on_reply(listing->number, {Listing{}, Epoch(1), Revision(1), {}}, now);
+  const auto queues = restore.next(now);
+  REQUIRE(queues);
+  restore.on_reply(queues->number, {QueueList{}, Epoch(1), Revision(1), {}}, now);
+}
+
 TEST_CASE("a restore sends again what was refused since too many wait, after a pause and not for ever") {
   Leader a;
   BackupRestore restore(restored_store(), true, seconds(5));
-  const auto listing = restore.next(a.now());
-  REQUIRE(listing);
-  restore.on_reply(listing->number, {Listing{}, Epoch(1), Revision(1), {}}, a.now());
+  find_nothing(restore, a.now());
   const auto batch = restore.next(a.now());
   REQUIRE(batch);
   const StoreAnswer refused{kTooMany, Epoch(1), Revision(0), {}};
@@ -316,9 +325,7 @@ TEST_CASE("a restore sends again what was refused since too many wait, after a p
 TEST_CASE("a restore outlasts any number of refusals as long as something of it is taken") {
   Leader a;
   BackupRestore restore(restored_store(), true, seconds(2));
-  const auto listing = restore.next(a.now());
-  REQUIRE(listing);
-  restore.on_reply(listing->number, {Listing{}, Epoch(1), Revision(1), {}}, a.now());
+  find_nothing(restore, a.now());
   Instant now = a.now();
   for (int turn = 0; !restore.ended();
        ++turn) {  // of each request nine are refused, and one is taken every second

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,11 @@
 #include "queue_wishes.hpp"
 
 namespace kvd::sim {
+
+// How a dead letter names a subscription that it comes from.
+inline std::string buried_by(std::string_view topic, std::string_view subscription) {
+  return std::string(topic) + "/" + std::string(subscription);
+}
 
 class MessageLedger : public MessageJudge {
  public:

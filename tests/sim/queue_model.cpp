@@ -49,7 +49,7 @@ void QueueModel::forget_all() {
   names_.clear();
   emptied_.clear();
   others_.clear();
-  topics_.clear();
+  subscriptions_.clear();
   messages_.clear();
   dedup_.clear();
 }
@@ -121,12 +121,12 @@ void QueueModel::take_topics(const Entry& entry) {
   for (const Record& effect : entry.effects) {
     if (effect.space() != Space::kQueues) continue;
     const std::optional<StoredTopic> topic = names_topic(effect.key()) ? topic_of(&effect) : std::nullopt;
-    if (topic) {
-      others_.insert(topic->number);
-      topics_.insert(std::string(effect.key().substr(1)));
-    }
-    if (!names_subscription(effect.key())) continue;
-    if (const auto subscription = subscription_of(&effect)) others_.insert(subscription->number);
+    if (topic) others_.insert(topic->number);
+    const auto subscription = names_subscription(effect.key()) ? subscription_of(&effect) : std::nullopt;
+    if (!subscription) continue;
+    others_.insert(subscription->number);
+    const auto [of, name] = subscription_names(effect.key());
+    subscriptions_.insert(buried_by(of, name));
   }
 }
 
@@ -269,7 +269,7 @@ void QueueModel::judge_sent(Turn& turn, const Key& key, const Change& change) {
                      became->receipt == 0 && became->due > turn.entry.clock;
   if (change.delivery != nullptr && !waits) wrong(turn, key, "is new, and something has become of it");
   if (turn.moved_from.contains(key)) return;
-  if (topics_.contains(message.dead_from)) return;
+  if (subscriptions_.contains(message.dead_from)) return;
   if (!message.dead_from.empty()) return wrong(turn, key, "is dead elsewhere, and came from nowhere");
   const std::string why = judge_body(message.body);
   if (!why.empty()) wrong(turn, key, why);

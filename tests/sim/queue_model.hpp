@@ -115,9 +115,9 @@ class QueueModel : public MessageLedger {
 
   std::map<std::string, Queue> queues_;
   std::map<Number, std::string> names_;
-  std::map<Number, bool> emptied_;  // and whether names of sends go, too
-  std::set<Number> others_;         // of topics and subscriptions, which topic_model.hpp judges
-  std::set<std::string> topics_;    // their names
+  std::map<Number, bool> emptied_;       // and whether names of sends go, too
+  std::set<Number> others_;              // of topics and subscriptions, which topic_model.hpp judges
+  std::set<std::string> subscriptions_;  // as dead letters call them
   Messages messages_;
   std::map<std::string, StoredName> dedup_;
 };

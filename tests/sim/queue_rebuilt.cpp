@@ -45,9 +45,11 @@ std::string judge_views(const Node& node) {
   QueueViews rebuilt;
   for (const auto& [place, record] : records) {
     if (!record.has_value()) continue;
-    const bool of_message =
-        place.first == Space::kDeliveries && find(record.key(), Space::kMessages) != nullptr;
-    if (!of_message) view_queues(rebuilt, record, true, find);  // else it was viewed with its message
+    const bool alone = place.first == Space::kDeliveries && find(record.key(), Space::kMessages) == nullptr;
+    if (place.first == Space::kQueues) rebuilt.add_queue(record);
+    if (place.first == Space::kMessages)
+      rebuilt.add(record.key(), &record, find(record.key(), Space::kDeliveries));
+    if (alone) rebuilt.add(record.key(), nullptr, &record);  // a subscription's
   }
   if (node.store().queues().equals(rebuilt)) return {};
   return fmt::format("they are not what {} records lead to", records.size());

@@ -173,7 +173,10 @@ void TopicModel::take_subscription(Turn& turn, const Record& record) {
   if (stored->number != known->second) return move_subscription(turn, name, known->second, *stored);
   Subscription& subscription = touch(turn, known->second);
   const bool reordered = stored->config.ordered != subscription.stored.config.ordered;
-  if (reordered && subscription.window() != 0)
+  const bool lies =
+      std::any_of(subscription.deliveries.begin(), subscription.deliveries.end(),
+                  [](const auto& item) { return item.second.became.state != MessageState::kDead; });
+  if (reordered && lies)
     turn.why += fmt::format("subscription {} {} changes its order, and has messages; ", topic, own);
   subscription.stored = *stored;
   const uint32_t most = stored->config.max_deliveries;
@@ -243,7 +246,8 @@ bool TopicModel::fits(const Turn& turn, const Topic& topic, const MessageId& pla
   const bool skips_late = behind != topic.messages.begin() && std::prev(behind)->second.sent_ms >= asked.ms;
   const auto sent = sent_.lower_bound({place.revision, 0});
   const bool behind_one = place.index == limits::kKicked - 1 && sent != sent_.end() && sent->first <= place;
-  return (place == topic.place.id || (behind_one && place > topic.place.id)) && !skips_late;
+  const bool at_one = behind_one || sent_.contains(place);
+  return (place == topic.place.id || (at_one && place > topic.place.id)) && !skips_late;
 }
 
 // Of subscriptions that this entry makes, or moves.
@@ -306,7 +310,10 @@ void TopicModel::take_message(Turn& turn, const Record& record) {
     turn.from_queue |= !record.has_value();
     const auto queue = std::find_if(queues_.begin(), queues_.end(),
                                     [&](const auto& named) { return named.second.number == number; });
-    const bool of_topic = topic_names_.contains(std::string(stored.dead_from));
+    const bool of_topic =
+        std::any_of(subscription_names_.begin(), subscription_names_.end(), [&](const auto& named) {
+          return buried_by(named.first.first, named.first.second) == stored.dead_from;
+        });
     if (of_topic && queue != queues_.end())
       turn.buried.push_back(
           {std::string(stored.dead_from), queue->first, std::string(stored.body), stored.attempts});

@@ -78,7 +78,7 @@ class TopicModel : public MessageLedger {
     const Delivery* delivery(const MessageId& id) const;
     bool ended(const MessageId& id) const;  // settled, or dead
     MessageId next() const;                 // what is behind it was never granted, nor passed over
-    size_t window() const;
+    size_t window() const;                  // with what is dead behind the cursor
     size_t in_flight(uint64_t clock) const;
   };
   struct Gap {

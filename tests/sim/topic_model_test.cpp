@@ -300,7 +300,7 @@ TEST_CASE("topic model: what is dead goes where its subscription says, both or n
   const auto copy = [](const Modelled& all, const std::string& body, uint32_t attempts) {
     StoredMessage dead;
     dead.body = body;
-    dead.dead_from = "t";
+    dead.dead_from = "t/s";
     dead.attempts = attempts;
     return message_record(message_key(3, {all.next(), 0}), dead, all.next());
   };

@@ -39,8 +39,8 @@ MessageId TopicModel::Subscription::next() const {
 }
 
 size_t TopicModel::Subscription::window() const {
-  return static_cast<size_t>(std::count_if(deliveries.begin(), deliveries.end(), [](const auto& item) {
-    return item.second.became.state != MessageState::kDead;
+  return static_cast<size_t>(std::count_if(deliveries.begin(), deliveries.end(), [&](const auto& item) {
+    return item.second.became.state != MessageState::kDead || item.first > place.id;
   }));
 }
 
@@ -269,8 +269,8 @@ void TopicModel::judge_death(Turn& turn, Subscription& of, const MessageId& id, 
 bool TopicModel::claim_buried(Turn& turn, const Subscription& of, const MessageId& id, const Delivery& was) {
   const auto copy = std::find_if(turn.buried.begin(), turn.buried.end(), [&](const Buried& dead) {
     const auto sent = sent_.find(id);
-    return dead.from == of.name.first && dead.to == of.stored.config.dead_letter && sent != sent_.end() &&
-           dead.body == sent->second && dead.attempts == was.became.attempts;
+    return dead.from == buried_by(of.name.first, of.name.second) && dead.to == of.stored.config.dead_letter &&
+           sent != sent_.end() && dead.body == sent->second && dead.attempts == was.became.attempts;
   });
   if (copy == turn.buried.end()) return false;
   turn.buried.erase(copy);

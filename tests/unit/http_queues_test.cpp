@@ -5,93 +5,19 @@
 #include <doctest.h>
 
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "made_request.hpp"
+#include "http_sources_fixture.hpp"
 #include "msg/limits.hpp"
 #include "shell/http/http_queue_render.hpp"
 
 namespace kvd::http_queues_test {
 namespace {
 
-const HttpIdentity kIdentity{ServerId{"a:1"}, "9.9", {"z:2181"}, 100};
-
-using kvd::testing::HttpFieldList;
-using kvd::testing::made_request;
-
-HttpRequest get(std::string target) { return made_request(HttpMethod::kGet, std::move(target)); }
-HttpRequest put(std::string target) { return made_request(HttpMethod::kPut, std::move(target)); }
-HttpRequest remove(std::string target) { return made_request(HttpMethod::kDelete, std::move(target)); }
-HttpRequest post(std::string target, const HttpFieldList& fields = {}) {
-  return made_request(HttpMethod::kPost, std::move(target), fields);
-}
-const HttpFieldList kLines = {{"content-type", "application/x-ndjson"}};
-
-AcceptedHead accepted(const HttpRequest& asked, std::string_view body = "") {
-  AcceptedHead head;
-  std::optional<HttpResponse> refusal = accept_head(asked, kIdentity, head);
-  CAPTURE(asked.target);
-  if (!refusal) refusal = accept_body(head, Bytes(body), kIdentity);
-  if (refusal) FAIL(refusal->body);
-  CHECK(head.plan.route == Route::kQueue);
-  CHECK(head.plan.write == is_write_method(asked.method));
-  return head;
-}
-HttpResponse refused(const HttpRequest& asked) {
-  AcceptedHead head;
-  std::optional<HttpResponse> refusal = accept_head(asked, kIdentity, head);
-  CAPTURE(asked.target);
-  REQUIRE(refusal);
-  return *refusal;
-}
-HttpResponse refused_body(const HttpRequest& asked, std::string_view body) {
-  AcceptedHead head;
-  CAPTURE(asked.target);
-  REQUIRE_FALSE(accept_head(asked, kIdentity, head));
-  std::optional<HttpResponse> refusal = accept_body(head, Bytes(body), kIdentity);
-  CAPTURE(body);
-  REQUIRE(refusal);
-  return *refusal;
-}
-template <class T>
-T operation(AcceptedHead head) {
-  if constexpr (std::is_constructible_v<Operation, std::in_place_type_t<T>>) {
-    REQUIRE(std::holds_alternative<T>(head.store().operation));
-    return std::get<T>(head.store().operation);
-  } else {
-    REQUIRE(std::holds_alternative<Box<T>>(head.store().operation));
-    return *std::get<Box<T>>(head.store().operation);
-  }
-}
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string::npos; }
-
-ReplyPlan plan_of(const HttpRequest& asked, std::string_view body = "") { return accepted(asked, body).plan; }
-HttpResponse render(const ReplyPlan& plan, Answer answer) {
-  StoreAnswer reply{std::move(answer), Epoch(3), Revision(90), std::nullopt};
-  return render_reply(plan, reply, kIdentity, HttpCounters());
-}
+using namespace kvd::http_sources_test;
 
 constexpr char kOneAck[] = R"({"ack":[{"id":"7","receipt":8}]})";
-
-Answer received(std::vector<QueuedMessage> messages, std::vector<Settled::One> settled = {}) {
-  Received out;
-  out.messages = std::move(messages);
-  out.settled = std::move(settled);
-  return Box(std::move(out));
-}
-
-QueuedMessage message(uint64_t revision, std::string_view body) {
-  QueuedMessage out;
-  out.id = MessageId{Revision(revision), 0};
-  out.receipt = 95;
-  out.attempt = 2;
-  out.priority = 100;
-  out.sent_ms = 1'700'000'000'000;
-  out.body = Bytes(body);
-  return out;
-}
 
 }  // namespace
 
@@ -579,6 +505,9 @@ TEST_CASE("queues: messages are looked at, a page after the other") {
   flying.state = MessageState::kDelayed;
   CHECK(contains(render(head.plan, Peeked{{flying}, false, true}).body,
                  "\"state\":\"delayed\",\"left_ms\":500"));
+  response = render(head.plan, Peeked{{}, true, true, {Revision(95), 0}});  // it looked at many, and found none
+  CHECK(response.body == "{\"messages\":[],\"more\":true}\n");
+  CHECK(contains(response.fields, "&after=95>; rel=\"next\""));
   response = render(head.plan, Peeked{});
   CHECK(response.body == "{\"messages\":[],\"more\":false}\n");
   CHECK(response.fields.empty());
@@ -643,7 +572,7 @@ TEST_CASE("queues: one is consumed as long as the connection lasts") {
   message.receipt = 8;
   message.attempt = 1;
   message.body = Bytes("b");
-  CHECK(message_line(message) ==
+  CHECK(message_line(message, true) ==
         "{\"message\":{\"id\":\"7\",\"receipt\":8,\"attempt\":1,\"priority\":0,\"sent_ms\":0,\"body\":\"b\"}}"
         "\n");
 }

@@ -22,7 +22,7 @@ std::string config_refusal(std::string_view json) {
   return parsed ? "" : text_of(parsed.error());
 }
 std::string message_refusal(std::string_view lines) {
-  const auto parsed = parse_messages(lines, kLongestBody);
+  const auto parsed = parse_messages(lines, kLongestBody, MessagesFor::kQueue);
   return parsed ? "" : text_of(parsed.error());
 }
 std::string settling_refusal(std::string_view json) {
@@ -37,7 +37,7 @@ QueueConfig config_of(std::string_view json) {
   return *parsed;
 }
 std::vector<NewMessage> messages_of(std::string_view lines) {
-  const auto parsed = parse_messages(lines, kLongestBody);
+  const auto parsed = parse_messages(lines, kLongestBody, MessagesFor::kQueue);
   CAPTURE(lines);
   if (!parsed) FAIL(parsed.error().detail);
   return *parsed;
@@ -195,8 +195,8 @@ TEST_CASE("queue json: what a message of a batch cannot be, and in which line") 
 TEST_CASE("queue json: a batch has a size that it may not exceed") {
   const std::string half(limits::kWriteBytes / 2, 'x');
   const std::string line = R"({"body":")" + half + "\"}\n";
-  CHECK(parse_messages(line, limits::kWriteBytes).has_value());
-  const auto both = parse_messages(line + line, limits::kWriteBytes);
+  CHECK(parse_messages(line, limits::kWriteBytes, MessagesFor::kQueue).has_value());
+  const auto both = parse_messages(line + line, limits::kWriteBytes, MessagesFor::kQueue);
   REQUIRE_FALSE(both.has_value());
   CHECK(both.error().too_large);
   CHECK(both.error().detail == "line 2: the messages of a batch may have 16777216 bytes together");

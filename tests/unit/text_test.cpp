@@ -49,9 +49,13 @@ TEST_CASE(
   message.dedup = "d\n";
   NewMessage grouped;
   grouped.group = "g\n";
-  CHECK(to_text(Operation(SendMessages{"q", {message, grouped, {}, {}, {}}, true})) ==
+  NewMessage restored;
+  restored.past.emplace();
+  NewMessage dead;
+  dead.past.emplace().dead = true;
+  CHECK(to_text(Operation(SendMessages{"q", {message, grouped, restored, dead, {}}, true})) ==
         R"(SendMessages "q" [5B priority=0 delay=7ms max_age=8ms dedup="d\x0a", )"
-        R"(0B group="g\x0a", 0B, 0B, ... 5 in all])");
+        R"(0B group="g\x0a", 0B restored, 0B restored dead, ... 5 in all])");
   const std::vector<Settling> settlings = {{Settling::Kind::kNack, {Revision(9), 3}, 12, 0, "why\n"},
                                            {Settling::Kind::kAck, {Revision(9), 0}, 13, {}, ""}};
   CHECK(to_text(Operation(SettleMessages{"q", settlings, true})) ==
@@ -100,6 +104,57 @@ TEST_CASE(
   CHECK(to_text(Answer(QueueList{{info}, true, true})) ==
         R"(QueueList ["q\x0a" ready=1 delayed=0 in_flight=0 dead=4] more)");
   CHECK(to_text(Answer(Peeked{{granted}, true, true})) == "Peeked [9.3=5B receipt=12 attempt=2] more");
+}
+
+TEST_CASE("topics and subscriptions: a source is a queue, or a topic and a subscription") {
+  CHECK(to_text(Operation(MakeTopic{"t\n", {}})) == R"(MakeTopic "t\x0a")");
+  CHECK(to_text(Operation(DeleteTopic{"t"})) == R"(DeleteTopic "t")");
+  NewMessage message;
+  message.body = Bytes("12345");
+  message.group = "g";
+  CHECK(to_text(Operation(PublishMessages{"t", {message}, true})) == R"(PublishMessages "t" [5B group="g"])");
+  CHECK(to_text(Operation(MakeSubscription{"t", "s\n", {}, {}})) ==
+        R"(MakeSubscription "t"/"s\x0a" from=first)");
+  CHECK(to_text(Operation(DeleteSubscription{"t", "s"})) == R"(DeleteSubscription "t"/"s")");
+  const TopicPlace id{TopicPlace::Kind::kId, {Revision(9), 3}, 0};
+  CHECK(to_text(Operation(SeekSubscription{"t", "s", id})) == R"(SeekSubscription "t"/"s" to=9.3)");
+  CHECK(to_text(Operation(SeekSubscription{"t", "s", {TopicPlace::Kind::kNow, {}, 0}})) ==
+        R"(SeekSubscription "t"/"s" to=now)");
+  CHECK(to_text(Operation(ReadTopic{"t"})) == R"(ReadTopic "t")");
+  CHECK(to_text(Operation(ListTopics{"p", "a", 10})) == R"(ListTopics prefix="p" after="a" limit=10)");
+  CHECK(to_text(Operation(ReadSubscription{"t", "s"})) == R"(ReadSubscription "t"/"s")");
+  CHECK(to_text(Operation(ListSubscriptions{"t", "a", 10})) == R"(ListSubscriptions "t" after="a" limit=10)");
+  CHECK(to_text(Operation(PageTopic{"t", {TopicPlace::Kind::kTime, {}, 7}, 10})) ==
+        R"(PageTopic "t" after=time=7ms limit=10)");
+  CHECK(to_text(Operation(KickMessages{"t", MessageState::kDead, 2, "", "s"})) ==
+        R"(KickMessages "t"/"s" dead max=2)");
+  CHECK(to_text(Operation(PeekMessage{"t", {Revision(9), 3}, "s"})) == R"(PeekMessage "t"/"s" 9.3)");
+  TxnOp ack{TxnOp::Kind::kAck, "t", {}, 0};
+  ack.settling = Settling{Settling::Kind::kAck, {Revision(9), 3}, 12, {}, ""};
+  ack.subscription = "s";
+  TxnOp publish{TxnOp::Kind::kPublish, "t", {}, 0};
+  publish.message = message;
+  CHECK(to_text(Operation(Box(Transaction{{}, {ack, publish}, {}}))) ==
+        R"(Transaction if=[] then=["t"/"s" ack 9.3 receipt=12, "t" publish 5B] else=[])");
+
+  CHECK(to_text(Answer(TopicMade{true})) == "TopicMade created");
+  CHECK(to_text(Answer(TopicDeleted{})) == "TopicDeleted");
+  CHECK(to_text(Answer(SubscriptionMoved{{Revision(9), 3}})) == "SubscriptionMoved 9.3");
+  Received received;
+  received.gap = Received::Gap{{}, {Revision(9), 3}};
+  CHECK(to_text(Answer(Box(received))) == "Received [] gap=0..9.3");
+  TopicInfo info;
+  info.name = "t";
+  info.messages = 7;
+  CHECK(to_text(Answer(TopicList{{info}, true, true})) == R"(TopicList ["t" messages=7] more)");
+  SubscriptionInfo subscription;
+  subscription.topic = "t";
+  subscription.name = "s";
+  subscription.behind = 7;
+  CHECK(to_text(Answer(SubscriptionList{{subscription}, false, true})) ==
+        R"(SubscriptionList ["t"/"s" behind=7 cursor=0])");
+  CHECK(to_text(Answer(Failed{ErrorCode::kNoTopic, Outcome::kNotApplied, ""})) ==
+        "Failed no_topic not_applied");
 }
 
 TEST_CASE("what ZooKeeper is asked and answers: the register in full, other data as its size") {

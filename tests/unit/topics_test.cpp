@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/prng.hpp"
+#include "core/queues/queue_reads.hpp"
 #include "core/topics/topic_reads.hpp"
 #include "evaluator_fixture.hpp"
 #include "msg/limits.hpp"
@@ -271,7 +272,10 @@ TEST_CASE("topics: a subscription that is moved begins anew, and former receipts
   CHECK(leader.receive("s").empty());
   leader.publish({"d"});
   CHECK(Topics::bodies(leader.receive("s", 9)) == "d ");
-  for (int i = 0; i < 3; ++i) leader.append(leader.evaluator->expire(leader.room));
+  for (int i = 0; i < 8; ++i) {
+    leader.commit();
+    leader.append(leader.evaluator->expire(leader.room));
+  }
   leader.commit();
   leader.check();
   CHECK(leader.store.size(Space::kDeliveries) == 1);
@@ -290,6 +294,33 @@ TEST_CASE("topics: a page is behind a message, or from a time on, and readers ke
   CHECK(leader.page({From::kTime, {}, 1'000'001}) == "c ");
   CHECK(leader.page({From::kTime, {}, 1'001'000}) == "c ");
   CHECK(leader.page({From::kTime, {}, 1'001'001}).empty());
+}
+
+TEST_CASE("topics: a peek shows what a subscription has, also what it was never granted") {
+  Topics leader;
+  leader.publish({"a", "b", "c", "d"});
+  leader.subscribe("s");
+  const auto got = leader.receive("s", 3);
+  leader.settle("s", got.at(0));
+  leader.settle("s", got.at(1), Kind::kRelease);
+  leader.commit();
+  const ReadAt at{leader.room.clock, leader.room.wall_ms, true};
+  const auto peeked = [&](MessageState state, MessageId after, uint32_t limit) {
+    return std::get<Peeked>(peek_messages(leader.store, {"t", state, after, limit, "s"}, at));
+  };
+  CHECK(Topics::bodies(peeked(MessageState::kReady, {}, 9).messages) == "b d ");
+  CHECK(Topics::bodies(peeked(MessageState::kInFlight, {}, 9).messages) == "c ");
+  const Peeked first = peeked(MessageState::kReady, {}, 1);
+  CHECK(first.more);
+  CHECK(Topics::bodies(peeked(MessageState::kReady, first.last, 1).messages) == "d ");
+  CHECK_FALSE(peeked(MessageState::kReady, first.last, 1).more);
+  const auto state_of = [&](const MessageId& id) {
+    return std::get<Peeked>(peek_message(leader.store, {"t", id, "s"}, at)).messages.at(0).state;
+  };
+  CHECK(state_of(got[0].id) == MessageState::kSettled);
+  CHECK(state_of(got[1].id) == MessageState::kReady);
+  CHECK(state_of(got[2].id) == MessageState::kInFlight);
+  CHECK(state_of({Revision(1), 3}) == MessageState::kReady);
 }
 
 TEST_CASE("topics: what is settled by all goes first, what is not stays, or is told as a gap") {
@@ -321,6 +352,87 @@ TEST_CASE("topics: what is settled by all goes first, what is not stays, or is t
   CHECK_FALSE(leader.received("late", 9).gap);  // it was not there
 }
 
+TEST_CASE(
+    "topics: what is dead is not granted again while one before it is held, and takes room in the window") {
+  Topics leader;
+  SubscriptionConfig small;
+  small.max_in_flight = 2;
+  leader.publish({"a", "b", "c"});
+  leader.subscribe("s", small);
+  const auto got = leader.receive("s", 2);
+  leader.settle("s", got.at(1), Kind::kDead);
+  CHECK(leader.receive("s", 9).empty());
+  leader.settle("s", got[0]);
+  CHECK(Topics::bodies(leader.receive("s", 9)) == "c ");
+  CHECK(leader.info("s").dead == 1);
+}
+
+TEST_CASE("topics: a subscription goes on behind what it has lost and what it has settled there") {
+  Topics leader;
+  leader.publish({"a", "b", "c"});
+  leader.subscribe("s");
+  const auto got = leader.receive("s", 3);
+  leader.settle("s", got.at(1));
+  leader.settle("s", got.at(2));
+  TopicConfig none;
+  none.max_messages = 3;
+  none.discard_old = true;
+  leader.call(Box(MakeTopic{"t", none}));
+  leader.publish({"d"});
+  SubscriptionConfig smaller;
+  smaller.max_in_flight = 1;
+  leader.call(Box(MakeSubscription{"t", "s", smaller, {}}));
+  const Received told = leader.received("s", 9);
+  REQUIRE(told.gap);
+  CHECK(told.gap->last == got[0].id);
+  const auto next = told.messages.empty() ? leader.receive("s") : told.messages;
+  CHECK(Topics::bodies(next) == "d ");
+  CHECK(leader.info("s").cursor == got[2].id);
+}
+
+TEST_CASE("topics: the oldest go first, also when one behind them is to live shorter") {
+  Topics leader;
+  TopicConfig config;
+  config.max_age_ms = 10'000;
+  leader.call(Box(MakeTopic{"t", config}));
+  leader.publish({"a"});
+  config.max_age_ms = 100;
+  leader.call(Box(MakeTopic{"t", config}));
+  leader.publish({"b"});
+  leader.pass(100);
+  CHECK(leader.evaluator->expire(leader.room).empty());
+  CHECK(leader.page({}) == "a b ");
+  leader.pass(9'900);
+  leader.append(leader.evaluator->expire(leader.room));
+  leader.check();
+  CHECK(leader.page({}).empty());
+}
+
+TEST_CASE("topics: the time after which a subscription goes is counted from when it was set") {
+  Topics leader;
+  leader.publish({"a"});
+  leader.subscribe("s");
+  leader.pass(10 * limits::kExpiresMsMin);
+  SubscriptionConfig config;
+  config.expires_ms = limits::kExpiresMsMin;
+  leader.call(Box(MakeSubscription{"t", "s", config, {}}));
+  CHECK(leader.evaluator->expire(leader.room).empty());
+  leader.pass(limits::kExpiresMsMin);
+  leader.append(leader.evaluator->expire(leader.room));
+  leader.check();
+  CHECK(leader.store.queues().find_subscription("t", "s") == nullptr);
+}
+
+TEST_CASE("topics: so many subscriptions, and no more") {
+  Topics leader;
+  leader.publish({"a"});
+  for (size_t i = 0; i < limits::kSubscriptions; ++i)
+    REQUIRE(changed<TopicMade>(leader.write(Box(MakeSubscription{"t", std::to_string(i), {}, {}}))));
+  CHECK(refused(leader.write(Box(MakeSubscription{"t", "s", {}, {}}))) == ErrorCode::kQueueFull);
+  CHECK(changed<TopicDeleted>(leader.call(DeleteTopic{"t"})));
+  CHECK(leader.store.queues().sources() == 0);
+}
+
 TEST_CASE("topics: what is too old goes when all have settled it") {
   Topics leader;
   TopicConfig brief;
@@ -338,17 +450,6 @@ TEST_CASE("topics: what is too old goes when all have settled it") {
   leader.append(leader.evaluator->expire(leader.room));
   leader.check();
   CHECK(leader.page({}).empty());
-}
-
-TEST_CASE("topics: what is dead beyond the cursor is not granted once more") {
-  Topics leader;
-  leader.publish({"a", "b"});
-  leader.subscribe("s");
-  const auto got = leader.receive("s", 2);
-  leader.settle("s", got.at(1), Kind::kDead);
-  CHECK(leader.receive("s", 2).empty());
-  CHECK(leader.settle("s", got[0]) == SettleResult::kDone);
-  CHECK(leader.info("s").cursor == got[1].id);
 }
 
 TEST_CASE("topics: the cursor waits until a gap is told, and then passes what was settled behind it") {
@@ -389,25 +490,6 @@ TEST_CASE("topics: a dead letter that comes back is of its group, also if it die
   CHECK(leader.receive("s").empty());
   leader.settle("s", second);
   CHECK(Topics::bodies(leader.receive("s", 9)) == "a ");
-}
-
-TEST_CASE("topics: what is too old goes from the beginning on, and waits for what is younger before it") {
-  Topics leader;
-  TopicConfig brief;
-  brief.max_age_ms = 5000;
-  brief.discard_old = true;
-  leader.call(Box(MakeTopic{"t", brief}));
-  leader.publish({"a"});
-  brief.max_age_ms = 1000;
-  leader.call(Box(MakeTopic{"t", brief}));
-  leader.publish({"b"});
-  leader.subscribe("s");
-  leader.pass(1000);
-  CHECK(leader.evaluator->expire(leader.room).empty());
-  leader.pass(4000);
-  leader.append(leader.evaluator->expire(leader.room));
-  leader.check();
-  CHECK(leader.page({}).empty());
 }
 
 TEST_CASE("topics: what goes while its last delivery ends is a gap, and no dead letter") {
@@ -515,7 +597,8 @@ TEST_CASE("topics: views follow from the records, at every write and takeover") 
           config.max_in_flight = 1 + static_cast<uint32_t>(prng.below(5));
           config.max_deliveries = 1 + static_cast<uint32_t>(prng.below(3));
           config.ttr_ms = 100 + prng.below(500);
-          leader.call(Box(MakeSubscription{"t", any(), config, {prng.one_in(2) ? From::kFirst : From::kNow, {}, 0}}));
+          leader.call(
+              Box(MakeSubscription{"t", any(), config, {prng.one_in(2) ? From::kFirst : From::kNow, {}, 0}}));
           break;
         }
         case 4:

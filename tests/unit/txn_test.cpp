@@ -376,6 +376,25 @@ TEST_CASE("txn: one settles, writes and sends, or does nothing of it") {
   CHECK_FALSE(held(got[1].id, got[1].receipt));
 }
 
+TEST_CASE("txn: each of its sends to a full queue lets the next ones go, the oldest of the least urgent") {
+  Leader leader;
+  QueueConfig small;
+  small.max_messages = 4;
+  small.discard_old = true;
+  leader.write(Box(MakeQueue{"q", small}));
+  const auto of = [](std::string_view body, uint8_t priority) { return NewMessage{Bytes(body), priority}; };
+  leader.write(Box(SendMessages{"q", {of("a", 1), of("b", 5), of("c", 5), of("d", 9)}, true}));
+  TxnOp send{TxnOp::Kind::kSend, "q", {}, 0};
+  send.message = of("x", 0);
+  CHECK(changed<Box<TxnDone>>(leader.write(Box(Transaction{{}, {send, send}, {}}))));
+  CHECK(changed<Box<TxnDone>>(leader.write(Box(Transaction{{}, {send, send}, {}}))));
+  std::string left;
+  for (const QueuedMessage& message : receive_from(leader, "q", 9)) left += message.body.view();
+  CHECK(left == "xxxx");
+  leader.write(Box(SendMessages{"q", {of("e", 7)}, true}));
+  CHECK(refusal_after(leader, {send, send}) == ErrorCode::kQueueFull);  // those in flight do not go
+}
+
 TEST_CASE("txn: one makes one queue at most, since what is made bears its revision") {
   Leader leader;
   TxnOp one{TxnOp::Kind::kSend, "a", {}, 0};

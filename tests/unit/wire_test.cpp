@@ -67,6 +67,8 @@ std::vector<Operation> queue_operations() {
   message.type = "t";
   NewMessage late;
   late.delay_ms = limits::kTtlMsMax;
+  NewMessage restored;
+  restored.past = MessagePast{UINT64_MAX, "d", "why", UINT32_MAX, true, "why now", 2};
   ReceiveMessages receive;
   receive.queue = "q";
   receive.max = limits::kMessagesAtOnce;
@@ -81,7 +83,7 @@ std::vector<Operation> queue_operations() {
   return {MakeQueue{"q", {}},
           MakeQueue{std::string(limits::kQueueNameBytes, '\xff'), whole_config()},
           DeleteQueue{"q", true},
-          SendMessages{"q", {message, late, {}}, false},
+          SendMessages{"q", {message, late, {}, restored}, false},
           std::move(receive),
           std::move(bare),
           SettleMessages{"q", one_of_each_settling(), true},
@@ -673,6 +675,11 @@ TEST_CASE("what is asked of queues keeps within its bounds") {
     CHECK(message([&](NewMessage& m) { m.group = text(limits::kGroupBytes + beyond); }) == fits);
     CHECK(message([&](NewMessage& m) { m.dedup = text(limits::kDedupBytes + beyond); }) == fits);
     CHECK(message([&](NewMessage& m) { m.type = text(limits::kTypeBytes + beyond); }) == fits);
+    CHECK(message([&](NewMessage& m) { m.past.emplace().dead_from = text(name + beyond); }) == fits);
+    CHECK(message([&](NewMessage& m) { m.past.emplace().reason = text(limits::kReasonBytes + beyond); }) ==
+          fits);
+    CHECK(message([&](NewMessage& m) { m.past.emplace().why = text(limits::kReasonBytes + beyond); }) ==
+          fits);
     CHECK(message([&](NewMessage& m) {
             m.group = "g";
             m.delay_ms = beyond;

@@ -116,12 +116,11 @@ void MessageDraft::settled(const QueueView& queue, const std::string& key) {
   move_on(queue);
 }
 
-// Of what it moves over nothing is kept, but for what is dead.
 void MessageDraft::move_on(const QueueView& subscription) {
   const QueueView* topic = queues().topic_of(subscription);
   if (topic == nullptr) return;
   StoredPlace at = place(subscription);
-  if (place(*topic).id > at.id) return;  // it is to be told of a gap first
+  if (place(*topic).id > at.id) return;
   const MessageId before = at.id;
   for (auto it = topic->ready.upper_bound({0, at.id}); it != topic->ready.end(); ++it) {
     const std::string key = message_key(subscription.number, it->id());
@@ -135,11 +134,23 @@ void MessageDraft::move_on(const QueueView& subscription) {
   if (at.id != before) set_place(subscription, at);
 }
 
-bool MessageDraft::discard(const std::string& key) {
-  if (discarded_ == limits::kPurged) return false;
-  if (find(key, Space::kMessages) != nullptr) ++discarded_;
-  forget(key);
+// One message may always go, with all that hangs on it.
+bool MessageDraft::may_discard(size_t records) {
+  if (discarded_ != 0 && discarded_ + records > limits::kPurged) return false;
+  discarded_ += records;
   return true;
+}
+
+bool MessageDraft::discard(uint64_t number, const ReadyPlace& place) {
+  if (!may_discard(1)) return false;
+  discarded_last_.insert_or_assign(number, place);
+  forget(message_key(number, place.id()));
+  return true;
+}
+
+const ReadyPlace* MessageDraft::discarded_last(uint64_t number) const {
+  const auto it = discarded_last_.find(number);
+  return it == discarded_last_.end() ? nullptr : &it->second;
 }
 
 bool beyond_bounds(const QueueConfig& config, uint64_t messages, uint64_t bytes) {
@@ -166,13 +177,15 @@ bool MessageDraft::move(const QueueView& from, const QueueView& to, const std::s
 
 // Both or neither: the copy that is read there and the end of the one here are one entry's.
 void MessageDraft::bury(const QueueView& queue, const std::string& key, std::string reason) {
+  if (this->message(queue, key) == nullptr) return erase(key, Space::kDeliveries);  // of an incomplete copy
   const Record message = *this->message(queue, key);  // kept while it is replaced
   const Record* known = find(key, Space::kDeliveries);
   StoredDelivery delivery = delivery_of(known).value_or(StoredDelivery());
   const QueueView* target = queues().find(queue.config.dead_letter);
   if (target != nullptr) {
     StoredMessage dead = message_of(message);
-    dead.dead_from = queue.name;
+    const std::string from = queue.is_subscription() ? queue.name + "/" + queue.subscription : queue.name;
+    dead.dead_from = from;
     dead.reason = reason;
     dead.attempts = delivery.attempts;
     if (move(queue, *target, key, dead)) {

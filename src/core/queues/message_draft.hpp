@@ -56,12 +56,18 @@ class MessageDraft {
   // Nobody of the queue or subscription needs it any more.
   void settled(const QueueView& queue, const std::string& key);
   void set_place(const QueueView& view, const StoredPlace& place);
-  // A subscription's place moves on over all that are settled, or dead, one after the other.
-  void move_on(const QueueView& subscription);
   // Of the next message of the topic with this number; `before`: its view; null: this write makes it.
   uint64_t next_ordinal(uint64_t number, const QueueView* before);
-  // It is deleted to make room. False: this write has deleted as many as one may.
-  bool discard(const std::string& key);
+  // It is deleted to make room, `place` by place of those that are ready. False: this write has deleted as many as one
+  // may.
+  bool discard(uint64_t number, const ReadyPlace& place);
+  // Its place moves behind all that are settled, or dead, one after the other: of the settled ones nothing is kept. Not
+  // before it was told of what the topic has lost.
+  void move_on(const QueueView& subscription);
+  // So many records more may be deleted to make room.
+  bool may_discard(size_t records);
+  // The last one of a queue that was. Null: none.
+  const ReadyPlace* discarded_last(uint64_t number) const;
 
  private:
   const WriteView& view_;
@@ -71,6 +77,7 @@ class MessageDraft {
   size_t made_ = 0;                        // messages
   bool made_queue_ = false;
   size_t discarded_ = 0;
+  std::map<uint64_t, ReadyPlace> discarded_last_;  // by number
   size_t bytes_ = 0;
 };
 

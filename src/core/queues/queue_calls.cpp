@@ -68,12 +68,12 @@ void each_in_state(MessageDraft& draft, const QueueView& queue, MessageState sta
 }
 
 // As if it had never been delivered. In the window of a subscription it stays.
-void make_ready(MessageDraft& draft, const QueueView& queue, const std::string& key, const Record& message) {
+void make_ready(MessageDraft& draft, const QueueView& queue, const std::string& key) {
   if (!queue.is_subscription()) return draft.erase(key, Space::kDeliveries);
   const Record* known = draft.find(key, Space::kDeliveries);
   StoredDelivery delivery;
-  const StoredMessage stored = message_of(message);
-  if (const auto lane = queue.lane_of(stored.group)) delivery.group = *lane;  // it may be ordered only since its death
+  const Record* message = draft.message(queue, key);
+  if (const auto lane = queue.lane_of(message_of(*message).group)) delivery.group = *lane;
   draft.set(delivery_record(key, delivery, known, draft.view().next));
 }
 
@@ -148,7 +148,7 @@ Evaluation QueuesSpace::effects_of(KickMessages& kick, const WriteView& view) {
   each_in_state(draft, *queue, kick.state, [&](const std::string& key, const Record& message) {
     if (moved.count == kick.max) return false;
     if (target == queue) {
-      make_ready(draft, *queue, key, message);
+      make_ready(draft, *queue, key);
     } else {
       const Record kept = message;
       bytes += kept.value().size();

@@ -59,17 +59,22 @@ QueueInfo info_of(const Store& store, const Record& record, const ReadAt& at) {
 struct Source {
   uint64_t number = 0;
   uint64_t messages = 0;
+  std::optional<MessageId>
+      place;  // of a subscription: what has no delivery is settled up to it, and ready behind it
   const Record* message(const Store& store, const MessageId& id) const {
     return store.find(message_key(messages, id), Space::kMessages);
   }
 };
-std::optional<Source> find_source(const Store& store, const std::string& queue, const std::string& subscription) {
+std::optional<Source> find_source(const Store& store, const std::string& queue,
+                                  const std::string& subscription) {
   if (subscription.empty()) {
     const std::optional<StoredQueue> found = queue_of(store.find(queue_key(queue), Space::kQueues));
-    return found ? std::optional(Source{found->number, found->number}) : std::nullopt;
+    return found ? std::optional(Source{found->number, found->number, {}}) : std::nullopt;
   }
   const auto found = subscription_of(store.find(subscription_key(queue, subscription), Space::kQueues));
-  return found ? std::optional(Source{found->number, found->topic}) : std::nullopt;
+  if (!found) return std::nullopt;
+  const StoredPlace place = place_of(store.find(place_key(found->number), Space::kQueues));
+  return Source{found->number, found->topic, place.id};
 }
 
 // One page. `add` takes a message's key as long as there is room, and says whether there is.
@@ -110,6 +115,16 @@ class Page {
   size_t looked_ = 0;
 };
 
+// What a subscription was never granted: all in its topic that is behind its place and has no delivery.
+void add_never_granted(const Store& store, const Source& source, const MessageId& after, Page& page) {
+  const Table& all = store.items(Space::kMessages);
+  auto it = all.upper_bound(message_key(source.messages, std::max(after, *source.place)));
+  for (; it != all.end() && message_key_of(it->key()).number == source.messages; ++it) {
+    const std::string key = message_key(source.number, message_key_of(it->key()).id);
+    if (store.find(key, Space::kDeliveries) == nullptr && !page.add(key)) return;
+  }
+}
+
 }  // namespace
 
 uint64_t over(const absl::btree_set<std::pair<uint64_t, MessageId>>& due, uint64_t clock) {
@@ -138,8 +153,9 @@ Answer read_queue(const Store& store, const ReadQueue& read, const ReadAt& at) {
 Answer list_queues(const Store& store, const ListQueues& list, const ReadAt& at) {
   QueueList found;
   found.complete = at.complete;
-  found.more = each_of_page(store, queue_key(list.prefix), queue_key(list.after), list.limit,
-                            [&](const Record& record) { found.queues.push_back(info_of(store, record, at)); });
+  found.more =
+      each_of_page(store, queue_key(list.prefix), queue_key(list.after), list.limit,
+                   [&](const Record& record) { found.queues.push_back(info_of(store, record, at)); });
   return found;
 }
 
@@ -155,8 +171,9 @@ Answer peek_messages(const Store& store, const PeekMessages& peek, const ReadAt&
     const Table& all = store.items(peek.subscription.empty() ? Space::kMessages : Space::kDeliveries);
     auto it = peek.after == MessageId() ? all.lower_bound(first) : all.upper_bound(after);
     for (; it != all.end() && it->key().starts_with(first); ++it) {
-      if (!page.add(std::string(it->key()))) break;
+      if (!page.add(std::string(it->key()))) return page.take();
     }
+    if (queue->place) add_never_granted(store, *queue, peek.after, page);
   } else if (const auto standing = store.deliveries().standing.find(queue->number);
              standing != store.deliveries().standing.end()) {
     const auto& ids = standing->second.in[static_cast<size_t>(peek.state)];
@@ -175,9 +192,11 @@ Answer peek_message(const Store& store, const PeekMessage& peek, const ReadAt& a
   const Record* message = queue->message(store, peek.id);
   if (message == nullptr)
     return Failed{ErrorCode::kNoMessage, Outcome::kNotApplied, "there is no such message, or no more"};
-  const StoredDelivery delivery = delivery_of(store.find(key, Space::kDeliveries)).value_or(StoredDelivery());
+  const std::optional<StoredDelivery> known = delivery_of(store.find(key, Space::kDeliveries));
+  const StoredDelivery delivery = known.value_or(StoredDelivery());
   QueuedMessage seen = message_for_client(peek.id, *message, delivery, at.clock);
-  seen.state = state_by_clock(delivery, at.clock);
+  const bool settled = !known && queue->place && peek.id <= *queue->place;
+  seen.state = settled ? MessageState::kSettled : state_by_clock(delivery, at.clock);
   return Peeked{{std::move(seen)}, false, at.complete, peek.id};
 }
 

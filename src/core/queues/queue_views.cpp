@@ -25,6 +25,19 @@ bool names_any(std::string_view key) {
 
 }  // namespace
 
+MessageId QueueView::next() const {
+  MessageId last = place.id;
+  if (!window.empty()) last = std::max(last, *window.rbegin());
+  if (!dead.empty()) last = std::max(last, *dead.rbegin());
+  return last;
+}
+
+size_t QueueView::room() const {
+  const auto behind = std::distance(dead.upper_bound(place.id), dead.end());
+  const size_t used = window.size() + static_cast<size_t>(behind);
+  return used >= config.max_in_flight ? 0 : config.max_in_flight - used;
+}
+
 std::optional<std::string_view> QueueView::lane_of(std::string_view group) const {
   if (mutated(Mutation::kLaneLoose) || kind == Kind::kTopic) return std::nullopt;
   if (kind == Kind::kQueue && config.fifo) return std::string_view();
@@ -93,7 +106,7 @@ void QueueViews::add_queue(const Record& record) {
   ++counts_[static_cast<size_t>(view.kind)];
   if (view.is_subscription()) at(view.topic).subscriptions.insert(number);
   set_expiry(view, true);
-  if (note_woken_) woken_.insert(view.name);
+  if (note_woken_) wake(view);
   note_time(view);
 }
 
@@ -107,7 +120,7 @@ void QueueViews::remove_queue(const Record& record) {
   --counts_[static_cast<size_t>(view.kind)];
   set_expiry(view, false);
   view.named = false;
-  if (note_woken_) woken_.insert(view.name);
+  if (note_woken_) wake(view);
   note_time(view);
   if (const auto topic = views_.find(view.topic); view.is_subscription() && topic != views_.end()) {
     topic->second.subscriptions.erase(view.number);
@@ -139,8 +152,7 @@ bool QueueViews::may_grant(const QueueView& queue) const {
   const QueueView* topic = topic_of(queue);
   if (topic == nullptr || topic->ready.empty()) return false;
   const bool gap = topic->place.id > queue.place.id;
-  const bool room = queue.window.size() < queue.config.max_in_flight;
-  return gap || (room && std::prev(topic->ready.end())->id() > queue.next());
+  return gap || (queue.room() != 0 && std::prev(topic->ready.end())->id() > queue.next());
 }
 
 // ---- places of subscriptions and topics ----
@@ -152,7 +164,7 @@ void QueueViews::set_place(const Record& record, bool add) {
   set_expiry(view, false);
   view.place = add ? place_of(&record) : StoredPlace();
   set_expiry(view, true);
-  if (note_woken_ && view.named) woken_.insert(view.name);
+  if (note_woken_ && view.named) wake(view);
   note_time(view);
   forget_empty(it);
 }
@@ -239,7 +251,7 @@ void QueueViews::change_subscription(QueueView& view, const MessageId& id, const
       place(view, {0, id}, add);
     }
   }
-  if (note_woken_ && view.named && !add) woken_.insert(view.name);  // the window may have room
+  if (note_woken_ && view.named && !add) wake(view);  // the window may have room
   note_time(view);
   forget_empty(views_.find(view.number));
 }
@@ -250,7 +262,7 @@ void QueueViews::place(QueueView& queue, const ReadyPlace& place, bool add) {
     return;
   }
   queue.ready.insert(place);
-  if (note_woken_ && queue.named) woken_.insert(queue.name);
+  if (note_woken_ && queue.named) wake(queue);
 }
 
 void QueueViews::count_in_flight(QueueView& queue, const DueMessage& message, bool add) {
@@ -260,7 +272,7 @@ void QueueViews::count_in_flight(QueueView& queue, const DueMessage& message, bo
     queue.tickets.insert(ticket);
   } else {
     queue.tickets.erase(ticket);
-    if (note_woken_ && queue.named) woken_.insert(queue.name);  // there is room for another one
+    if (note_woken_ && queue.named) wake(queue);  // there is room for another one
   }
 }
 

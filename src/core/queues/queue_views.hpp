@@ -120,11 +120,9 @@ struct QueueView {
   bool full_of_grants() const { return tickets.size() >= config.max_in_flight; }
   bool is_subscription() const { return kind == Kind::kSubscription; }
   // Of a subscription: what is behind this was never granted.
-  MessageId next() const {
-    MessageId last = place.id;
-    if (!window.empty()) last = std::max(last, *window.rbegin());
-    return dead.empty() ? last : std::max(last, *dead.rbegin());
-  }
+  MessageId next() const;
+  // ... so many more may be in its window. Dead ones behind its place count, too.
+  size_t room() const;
   // Whose lane one of its messages is in; none: it goes its own way.
   std::optional<std::string_view> lane_of(std::string_view group) const;
   uint32_t granted_to(uint64_t ticket) const;  // in flight
@@ -166,7 +164,8 @@ class QueueViews {
   const QueueView& view(uint64_t number) const { return views_.at(number); }
   // While this server leads: names of queues and topics that have had something new to grant, or are gone, since they were taken.
   void note_woken(bool note) { note_woken_ = note; }
-  std::set<std::string> take_woken() { return std::exchange(woken_, {}); }
+  // With a subscription's name: that alone.
+  std::set<std::pair<std::string, std::string>> take_woken() { return std::exchange(woken_, {}); }
 
   // The same to grant, whatever the way to it: but for who is ripe, which depends on when ripen() was called.
   bool equals(const QueueViews& other) const;
@@ -174,6 +173,7 @@ class QueueViews {
 
  private:
   QueueView& at(uint64_t number);
+  void wake(const QueueView& view) { woken_.emplace(view.name, view.subscription); }
   void place(QueueView& queue, const ReadyPlace& place, bool add);
   void place_due(QueueView& queue, const DueMessage& message, bool add);
   void count_in_flight(QueueView& queue, const DueMessage& message, bool add);
@@ -197,20 +197,25 @@ class QueueViews {
   std::set<uint64_t> work_;
   uint64_t clock_ = 0;  // that ripen() was told last
   bool note_woken_ = false;
-  std::set<std::string> woken_;
+  std::set<std::pair<std::string, std::string>> woken_;
 };
 
-// The record of a space of queues is about to change (`add`: has changed). `find(key, space)`: what stands there now,
-// null: nothing.
-void view_queues(QueueViews& views, const Record& record, bool add, auto&& find) {
+// What stands under a key of a space of queues, `before` (null: nothing), is about to become what `record` says.
+// `find(key, space)`: what stands in the other spaces, null: nothing.
+void view_queues(QueueViews& views, const Record* before, const Record& record, auto&& find) {
   const std::string_view key = record.key();
+  const Record* after = record.has_value() ? &record : nullptr;
   if (record.space() == Space::kQueues) {
-    const Record* queue = find(key, Space::kQueues);
-    if (queue != nullptr) add ? views.add_queue(*queue) : views.remove_queue(*queue);
-  } else if (record.space() != Space::kDedup) {
-    const Record* message = find(key, Space::kMessages);
+    if (before != nullptr) views.remove_queue(*before);
+    if (after != nullptr) views.add_queue(*after);
+  } else if (record.space() == Space::kMessages) {
     const Record* delivery = find(key, Space::kDeliveries);
-    add ? views.add(key, message, delivery) : views.remove(key, message, delivery);
+    views.remove(key, before, delivery);
+    views.add(key, after, delivery);
+  } else if (record.space() == Space::kDeliveries) {
+    const Record* message = find(key, Space::kMessages);
+    views.remove(key, message, before);
+    views.add(key, message, after);
   }
 }
 

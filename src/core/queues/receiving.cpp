@@ -45,7 +45,7 @@ bool grant_again(MessageDraft& draft, const QueueView& queue, const ReceiveMessa
     const std::string key = message_key(queue.number, id);
     if (draft.changed(key)) continue;  // it settles it
     const std::optional<StoredDelivery> delivery = delivery_of(draft.find(key, Space::kDeliveries));
-    if (delivery) hand_out(draft, queue, receive, id, *delivery, messages);
+    if (delivery && draft.message(queue, key) != nullptr) hand_out(draft, queue, receive, id, *delivery, messages);
   }
   return true;
 }
@@ -77,6 +77,10 @@ void grant(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& r
     const std::string key = message_key(queue.number, it->id());
     if (draft.changed(key)) continue;
     const Record* message = draft.message(queue, key);
+    if (message == nullptr && queue.is_subscription()) {  // an incomplete copy that leads all the same
+      draft.erase(key, Space::kDeliveries);
+      continue;
+    }
     CHECK(message != nullptr);
     const Record* known = draft.find(key, Space::kDeliveries);
     StoredDelivery delivery = delivery_of(known).value_or(StoredDelivery());
@@ -103,8 +107,7 @@ void grant_next(MessageDraft& draft, const QueueView& subscription, const Receiv
   const QueueView* topic = draft.queues().topic_of(subscription);
   if (topic == nullptr) return;
   const size_t most = most_to_grant(subscription, receive);
-  size_t room = subscription.config.max_in_flight -
-                std::min<size_t>(subscription.window.size(), subscription.config.max_in_flight);
+  size_t room = subscription.room();
   size_t bytes = 0;
   for (const QueuedMessage& message : messages) bytes += message.body.size();
   std::set<std::string, std::less<>> busy;
@@ -138,7 +141,7 @@ std::optional<Received::Gap> pass_gap(MessageDraft& draft, const QueueView& subs
   place.id = lost;
   ++place.gaps;
   draft.set_place(subscription, place);
-  draft.move_on(subscription);  // over what was settled behind it
+  draft.move_on(subscription);
   return gap;
 }
 
@@ -195,6 +198,7 @@ Evaluation QueuesSpace::effects_of(Box<SettleMessages>& settle, const WriteView&
   MessageDraft draft(view);
   const QueueView* queue = draft.queues().find(settle->queue, settle->subscription);
   if (queue == nullptr) return no_source(settle->queue, settle->subscription);
+  if (queue->is_subscription()) note_used(draft, *queue);
   Settled settled{settle_all(draft, *queue, settle->settlings), false};
   if (settle->ticket != 0) refuse_all(draft, *queue, settle->ticket);
   settled.refused = settle->atomic &&

@@ -40,6 +40,25 @@ std::optional<MessageId> sent_before(MessageDraft& draft, const SentTo& queue, c
   return std::nullopt;
 }
 
+// The least urgent of those that are ready, and behind them the next ones: calls fn(place) until it returns false, from
+// behind `last` on; null: from the first one on.
+void each_less_urgent(const QueueView& queue, const ReadyPlace* last, auto&& fn) {
+  const auto oldest_of = [&](uint32_t priority) {
+    return priority > UINT8_MAX ? queue.ready.end()
+                                : queue.ready.lower_bound({static_cast<uint8_t>(priority), MessageId()});
+  };
+  auto end = last != nullptr ? oldest_of(last->priority + 1u) : queue.ready.end();
+  while (end != queue.ready.begin()) {
+    const uint8_t priority = std::prev(end)->priority;
+    const auto first = oldest_of(priority);
+    const bool began = last != nullptr && last->priority == priority;
+    for (auto it = began ? queue.ready.upper_bound(*last) : first; it != end; ++it) {
+      if (!fn(*it)) return;
+    }
+    end = first;
+  }
+}
+
 // Makes room by deleting the oldest of the least urgent messages that are ready; a queue that has become much too
 // large, send by send. False: they are not enough.
 bool discard(MessageDraft& draft, const QueueView& queue) {
@@ -47,15 +66,15 @@ bool discard(MessageDraft& draft, const QueueView& queue) {
     const MessageDraft::Sum sum = draft.sum_of(queue.number, &queue);
     return beyond_bounds(queue.config, sum.messages, sum.bytes);
   };
-  auto end = queue.ready.end();
-  while (end != queue.ready.begin() && too_many()) {
-    const auto first = queue.ready.lower_bound(ReadyPlace(std::prev(end)->priority, MessageId()));
-    for (auto it = first; it != end && too_many(); ++it) {
-      if (!draft.discard(message_key(queue.number, it->id()))) return true;
-    }
-    end = first;
-  }
-  return !too_many();
+  bool more = true;  // may be deleted by this write
+  const ReadyPlace* known = draft.discarded_last(queue.number);
+  const std::optional<ReadyPlace> last = known != nullptr ? std::optional(*known) : std::nullopt;
+  each_less_urgent(queue, last ? &*last : nullptr, [&](const ReadyPlace& place) {
+    if (!too_many()) return false;
+    more = draft.discard(queue.number, place);
+    return more;
+  });
+  return !more || !too_many();
 }
 
 std::optional<Failed> no_room_in(MessageDraft& draft, const SentTo& queue) {
@@ -71,6 +90,39 @@ std::optional<Failed> no_room_in(MessageDraft& draft, const SentTo& queue) {
 uint64_t names_of(const WriteView& view, uint64_t made) {
   const auto it = view.store.dedup().names.find(made);
   return it == view.store.dedup().names.end() ? 0 : it->second;
+}
+
+StoredMessage stored_of(const NewMessage& message, const QueueConfig& config, const WriteView& view) {
+  const uint64_t age_ms = message.max_age_ms != 0 ? message.max_age_ms : config.max_age_ms;
+  StoredMessage stored;
+  stored.priority = message.priority;
+  stored.sent_ms = view.wall_ms;
+  stored.deadline = age_ms == 0 ? 0 : view.clock + age_ms;
+  stored.group = message.group;
+  stored.type = message.type;
+  stored.body = message.body.view();
+  if (!message.past) return stored;
+  stored.sent_ms = message.past->sent_ms;
+  stored.dead_from = message.past->dead_from;
+  stored.reason = message.past->reason;
+  stored.attempts = message.past->attempts;
+  return stored;
+}
+
+// None: it is ready, and was never granted.
+std::optional<StoredDelivery> delivery_of_new(const NewMessage& message, uint64_t clock) {
+  StoredDelivery delivery;
+  if (message.past && message.past->dead) {
+    delivery.state = MessageState::kDead;
+    delivery.attempts = message.past->attempt;
+    delivery.reason = message.past->why;
+  } else if (message.delay_ms != 0) {
+    delivery.state = MessageState::kDelayed;
+    delivery.due = clock + message.delay_ms;
+  } else {
+    return std::nullopt;
+  }
+  return delivery;
 }
 
 // `none`: there is no such queue, or topic, which is to be made.
@@ -113,6 +165,10 @@ Result<SentTo, Failed> topic_for_publishing(MessageDraft& draft, const std::stri
 Result<OpSent, Failed> send_to(const SentTo& queue, const NewMessage& message, MessageDraft& draft) {
   const WriteView& view = draft.view();
   const MessageId id = *draft.next_id();
+  if (queue.topic && (message.delay_ms != 0 || message.past)) {
+    return Failure<Failed>(
+        Failed{ErrorCode::kInvalid, Outcome::kNotApplied, "a topic takes no delayed messages"});
+  }
   if (queue.config.fifo && message.delay_ms != 0) {
     return Failure<Failed>(
         Failed{ErrorCode::kInvalid, Outcome::kNotApplied, "a queue of order fifo takes no delayed messages"});
@@ -123,20 +179,14 @@ Result<OpSent, Failed> send_to(const SentTo& queue, const NewMessage& message, M
       return Failure<Failed>(
           queue_full("the queue remembers as many dedup names as it may; they go with its dedup_window"));
   }
-  const uint64_t age_ms = message.max_age_ms != 0 ? message.max_age_ms : queue.config.max_age_ms;
-  StoredMessage stored;
-  stored.priority = queue.topic ? 0 : message.priority;
-  if (queue.topic) stored.ordinal = draft.next_ordinal(queue.number, queue.view);
-  stored.sent_ms = view.wall_ms;
-  stored.deadline = age_ms == 0 ? 0 : view.clock + age_ms;
-  stored.group = message.group;
-  stored.type = message.type;
-  stored.body = message.body.view();
-  draft.put(queue.number, id, stored);
-  if (message.delay_ms != 0) {
-    const StoredDelivery delayed{MessageState::kDelayed, 0, view.clock + message.delay_ms, 0, 0, 0, {}};
-    draft.set(delivery_record(message_key(queue.number, id), delayed, nullptr, view.next));
+  StoredMessage stored = stored_of(message, queue.config, view);
+  if (queue.topic) {
+    stored.priority = 0;
+    stored.ordinal = draft.next_ordinal(queue.number, queue.view);
   }
+  draft.put(queue.number, id, stored);
+  if (const auto delivery = delivery_of_new(message, view.clock))
+    draft.set(delivery_record(message_key(queue.number, id), *delivery, nullptr, view.next));
   return OpSent{id, false};
 }
 

@@ -21,7 +21,7 @@ using Budget = size_t;
 void bury_dying(MessageDraft& draft, const QueueView& queue, Budget& left) {
   for (auto it = queue.dying.begin(); it != queue.dying.end() && left > 0 && !draft.full(); ++it) {
     const std::string key = message_key(queue.number, it->id);
-    if (draft.changed(key)) continue;  // its topic has just lost it
+    if (draft.changed(key)) continue;  // it has gone with what its topic has cut off
     draft.bury(queue, key, "not settled in time");
     --left;
   }
@@ -44,10 +44,12 @@ void end_old(MessageDraft& draft, const QueueView& queue, Budget& left) {
 }
 
 // Nobody has asked for it for so long.
-void end_unused(MessageDraft& draft, const QueueView& subscription) {
+void end_unused(MessageDraft& draft, const QueueView& subscription, Budget& left) {
   const StoredPlace place = draft.place(subscription);
   const bool is_used = draft.view().clock < place.used_ms + subscription.expires_ms;
-  if (subscription.expires_ms != 0 && !is_used) delete_subscription(draft, subscription);
+  if (subscription.expires_ms == 0 || is_used || left == 0) return;
+  delete_subscription(draft, subscription);
+  --left;
 }
 
 void forget_names(MessageDraft& draft, Budget& left) {
@@ -88,7 +90,9 @@ void empty(MessageDraft& draft, uint64_t number, Budget& left) {
   const bool all = empty_space(draft, Space::kMessages, first, left) &&
                    empty_space(draft, Space::kDeliveries, first, left) &&
                    (!names || empty_space(draft, Space::kDedup, first, left));
-  if (all && left == before) draft.erase(emptied_key(number), Space::kQueues);
+  if (!all || left != before) return;
+  draft.erase(emptied_key(number), Space::kQueues);
+  --left;
 }
 
 }  // namespace
@@ -101,11 +105,14 @@ void add_swept(const WriteView& view, std::vector<Record>& effects) {
     bury_dying(draft, queue, left);
     if (queue.kind == QueueView::Kind::kQueue) end_old(draft, queue, left);
     if (queue.kind == QueueView::Kind::kTopic) left -= trim_old(draft, queue, left);
-    if (queue.is_subscription()) end_unused(draft, queue);
+    if (queue.is_subscription()) end_unused(draft, queue, left);
     if (left == 0 || draft.full()) break;
   }
   forget_names(draft, left);
-  for (const uint64_t number : view.store.emptied_queues()) empty(draft, number, left);
+  for (const uint64_t number : view.store.emptied_queues()) {
+    if (left == 0) break;
+    empty(draft, number, left);
+  }
   std::vector<Record> swept = draft.take_effects();
   std::move(swept.begin(), swept.end(), std::back_inserter(effects));
 }

@@ -14,10 +14,18 @@ namespace {
 constexpr size_t kBatchBytes = 1u << 20;  // about; and limits::kBatchOps keys
 constexpr size_t kUnderWay = 8;           // batches
 
+// And no refusal.
+bool is_of_queues(const Answer& answer) {
+  return std::holds_alternative<QueueList>(answer) || std::holds_alternative<QueueDeleted>(answer) ||
+         std::holds_alternative<QueueMade>(answer) || std::holds_alternative<MessagesPurged>(answer) ||
+         std::holds_alternative<Sent>(answer);
+}
+
 }  // namespace
 
 BackupRestore::BackupRestore(Store store, bool replace, Duration patience)
     : store_(std::move(store)),
+      queues_(store_),
       replace_(replace),
       patience_(patience),
       stage_(replace ? Stage::kListing : Stage::kWriting),
@@ -76,10 +84,23 @@ std::optional<BackupRestore::Request> BackupRestore::next(Instant now) {
   if (stage_ == Stage::kDeleting) {
     if (strangers_sent_ < strangers_.size()) return next_deletion();
     if (!under_way_.empty()) return std::nullopt;
-    stage_ = more_pages_ ? Stage::kListing : Stage::kWriting;
+    stage_ = more_pages_ ? Stage::kListing : Stage::kClearing;
   }
   if (stage_ == Stage::kListing && under_way_.empty()) return sent(page_, 0, ReadMode::kLinear);
-  return stage_ == Stage::kWriting ? next_batch() : std::nullopt;
+  if (stage_ == Stage::kClearing && queues_.cleared()) stage_ = Stage::kWriting;
+  if (stage_ == Stage::kWriting) {
+    if (auto request = next_batch()) return request;
+    if (goes_on_ && all_sent()) stage_ = Stage::kQueues;
+  }
+  return next_of_queues();
+}
+
+std::optional<BackupRestore::Request> BackupRestore::next_of_queues() {
+  std::optional<Operation> operation;
+  if (stage_ == Stage::kClearing) operation = queues_.next_clearing();
+  if (stage_ == Stage::kQueues) operation = queues_.next();
+  if (!operation) return std::nullopt;
+  return sent(std::move(*operation), 0, ReadMode::kLinear);
 }
 
 BackupRestore::Request BackupRestore::next_deletion() {
@@ -92,7 +113,7 @@ BackupRestore::Request BackupRestore::next_deletion() {
 
 // Keys and fences side by side, as long as there are any of either.
 std::optional<BackupRestore::Request> BackupRestore::next_batch() {
-  if (batch_sent_ && (all_sent() || revision_ == Revision(0))) return std::nullopt;
+  if (batch_sent_ && (all_sent() || !goes_on_)) return std::nullopt;
   WriteBatch batch;
   batch.if_empty = !batch_sent_ && !replace_;
   batch_sent_ = true;
@@ -136,6 +157,7 @@ void BackupRestore::on_reply(uint32_t number, const StoreAnswer& reply, Instant 
     sent.again = now + kPause;
     if (sent.again - stuck_ <= patience_) return;
   }
+  const Operation operation = std::move(sent.request.operation);
   const size_t keys = sent.keys;
   under_way_.erase(it);
   if (failed == nullptr) stuck_ = kNever;
@@ -143,7 +165,11 @@ void BackupRestore::on_reply(uint32_t number, const StoreAnswer& reply, Instant 
     take_listing(*listing);
   } else if (std::holds_alternative<BatchWritten>(reply.answer)) {
     (stage_ == Stage::kDeleting ? deleted_ : written_) += keys;
+    goes_on_ |= stage_ == Stage::kWriting;
     revision_ = std::max(revision_, reply.revision);
+  } else if (is_of_queues(reply.answer)) {
+    queues_.done(operation, reply.answer);
+    if (!std::holds_alternative<QueueList>(reply.answer)) revision_ = std::max(revision_, reply.revision);
   } else {
     on_failure(reply);
   }

@@ -3,7 +3,8 @@
 // does not have are deleted: a key that both have is there all the time, and there are never more than before or after.
 // Whatever becomes of it midway, the same once more leads to the end. A key with a term gets what was left of it in the
 // backup. Leases are not restored, since nobody would know their ids, and so the keys that live by one are left out, as
-// if they were not in the backup. Used by PUT /v1/snapshot.
+// if they were not in the backup. Behind the keys come the queues (queue_restore.hpp); to be replaced, they are cleared
+// before. Used by PUT /v1/snapshot.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "core/replica/queue_restore.hpp"
 #include "core/replica/store.hpp"
 #include "core/replica/table.hpp"
 #include "msg/client.hpp"
@@ -25,10 +27,12 @@ class BackupRestore {
   static constexpr Duration kPause = milliseconds(50);
   // ... until nothing at all was taken for as long as `patience`.
   BackupRestore(Store store, bool replace, Duration patience);
+  BackupRestore(const BackupRestore&) = delete;
+  BackupRestore& operator=(const BackupRestore&) = delete;
 
   // The next request to be sent; nothing: a reply has to come first, or a pause, or there is none. The first batch is
-  // refused when there is any key, unless what is there is to be replaced, and the others wait for it. Each is known by
-  // its number.
+  // refused when there is any key or queue, unless what is there is to be replaced, and the others wait for it. Each is
+  // known by its number.
   struct Request {
     uint32_t number = 0;
     Operation operation;
@@ -40,19 +44,19 @@ class BackupRestore {
   // The numbers of those that nobody waits for any more when it is given up.
   std::vector<uint32_t> under_way() const;
   // Nothing is under way, and nothing follows.
-  bool ended() const { return under_way_.empty() && (failed_ || all_sent()); }
+  bool ended() const { return under_way_.empty() && (failed_ || (all_sent() && queues_.ended())); }
   const std::optional<StoreAnswer>& failed() const { return failed_; }  // the first reply that is no success
   bool may_have_changed() const;                                        // anything
   uint64_t keys() const { return store_.size() - left_out_; }           // that are restored
   uint64_t left_out() const { return left_out_; }                       // since they live by a lease
-  uint64_t messages() const { return store_.size(Space::kMessages); }   // of queues: they are not restored
-  uint64_t deleted() const { return deleted_; }                         // keys, for certain
-  uint64_t written() const { return written_; }                         // likewise
+  const QueueRestore& queues() const { return queues_; }
+  uint64_t deleted() const { return deleted_; }     // keys, for certain
+  uint64_t written() const { return written_; }     // likewise
   Revision revision() const { return revision_; }   // of the newest of these; 0: none is done
   Store take_store() { return std::move(store_); }  // nothing else is called behind it
 
  private:
-  enum class Stage : uint8_t { kListing, kDeleting, kWriting };
+  enum class Stage : uint8_t { kListing, kDeleting, kClearing, kWriting, kQueues };
 
   struct Sent {
     Request request;
@@ -65,12 +69,14 @@ class BackupRestore {
   void on_failure(const StoreAnswer& reply);
   Request next_deletion();
   std::optional<Request> next_batch();
+  std::optional<Request> next_of_queues();
   Term term_of_key(const Record& item) const;
   bool is_left_out(std::string_view key) const;
   void take_listing(const Listing& listing);
   bool all_sent() const;
 
   Store store_;
+  QueueRestore queues_;
   uint64_t left_out_ = 0;
   bool replace_;
   Duration patience_;
@@ -82,6 +88,7 @@ class BackupRestore {
   Table::Iterator cursor_;              // the next key to be sent
   Table::Iterator fence_;               // the next fence
   bool batch_sent_ = false;             // the first one, at least
+  bool goes_on_ = false;                // it was taken
   bool unknown_ = false;                // what became of one of them
   Instant stuck_ = kNever;              // the first refusal since one was taken
   uint32_t requests_ = 0;               // sent

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/mutation.hpp"
+#include "core/queues/queue_views.hpp"
 #include "core/replica/key_effects.hpp"
 #include "core/replica/store.hpp"
 #include "core/replica/table.hpp"
@@ -19,8 +20,9 @@
 namespace kvd {
 namespace {
 
-// No key, once all that the log holds is committed.
+// No key and no queue, once all that the log holds is committed.
 bool empty_at_tail(const WriteView& view) {
+  if (view.store.queues().sources() != 0) return false;
   const Index& tail = view.tail.effects(Space::kData);
   bool made = false;
   tail.each([&](const Record& record) { made |= record.has_value(); });
@@ -101,10 +103,9 @@ Evaluation DataSpace::effects_of(Box<Transaction>& transaction, const WriteView&
 // One effect per key, the last one: within a batch only the end result is ever visible.
 Evaluation DataSpace::effects_of(WriteBatch& batch, const WriteView& view) {
   if (batch.if_empty && !empty_at_tail(view)) {
-    return Failed{
-        ErrorCode::kNotEmpty, Outcome::kNotApplied,
-        "the cluster holds keys: a snapshot is restored into an empty one only, or, with replace=true, in "
-        "their place"};
+    return Failed{ErrorCode::kNotEmpty, Outcome::kNotApplied,
+                  "the cluster holds keys or queues: a snapshot is restored into an empty one only, or, with "
+                  "replace=true, in their place"};
   }
   KeyDraft draft(view);
   for (BatchOp& op : batch.ops) {

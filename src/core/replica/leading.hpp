@@ -57,7 +57,7 @@ struct Leading {
   std::deque<Propose> early;  // what has come before it was active
   size_t early_bytes = 0;
   WaitingReceives receives;
-  std::set<std::string> unserved;  // queues with something for them that could not be written yet
+  std::set<SourceName> unserved;  // queues with something for them that could not be written yet
   std::deque<PendingRead> reads;
   Revision commit_before;  // as of one or two heartbeats ago, and
   Revision commit_marked;  // ... of this one:

@@ -81,7 +81,7 @@ void Replica::serve_receives(const SourceName& source) {
     if (view != nullptr && !store_.queues().may_grant(*view)) return;
     Propose& message = it->message;
     if (overloaded(message.operation) || too_few_in_sync()) {
-      leader()->unserved.insert(source.first);
+      leader()->unserved.insert(source);
       return;
     }
     WriteCall call(message.operation, message.idempotency_key, message.fence);
@@ -108,11 +108,15 @@ void Replica::serve_receives(const SourceName& source) {
 
 void Replica::serve_woken() {
   if (stopping_ || move_) return;
-  std::set<std::string> woken = store_.queues().take_woken();
+  std::set<SourceName> woken = store_.queues().take_woken();
   woken.merge(std::exchange(leader()->unserved, {}));
   if (leader()->receives.size() == 0 || mutated(Mutation::kWaitersForgotten)) return;
-  for (const std::string& name : woken) {
-    for (const SourceName& source : leader()->receives.sources(name)) serve_receives(source);
+  for (const SourceName& source : woken) {
+    if (!source.second.empty()) {
+      serve_receives(source);
+      continue;
+    }
+    for (const SourceName& one : leader()->receives.sources(source.first)) serve_receives(one);
   }
 }
 

@@ -54,7 +54,7 @@ void Store::count(const Record& item, bool add) {
 
 // `now`: what the table has of this key.
 void Store::set(Record* now, const Record& item) {
-  view(item, false);
+  view(now, item);
   if (now != nullptr) count(*now, false);
   count(item, true);
   if (now != nullptr) {
@@ -62,13 +62,11 @@ void Store::set(Record* now, const Record& item) {
   } else {
     table(item).insert(item);
   }
-  view(item, true);
 }
 
-// Before and after a change: the views see what stands under the key, the message and its delivery together.
-void Store::view(const Record& item, bool add) {
-  if (!of_queues(item.space()) || foresees_) return;
-  view_queues(*queues_, item, add, [this](std::string_view key, Space space) { return find(key, space); });
+void Store::view(const Record* now, const Record& effect) {
+  if (!of_queues(effect.space()) || foresees_) return;
+  view_queues(*queues_, now, effect, [this](std::string_view key, Space space) { return find(key, space); });
 }
 
 void Store::foresee(bool foresee) {
@@ -100,10 +98,9 @@ void Store::apply(const Entry& entry) {
     if (effect.has_value()) {
       set(now, effect);
     } else if (now != nullptr) {
-      view(effect, false);
+      view(now, effect);
       count(*now, false);
       table(effect).erase(effect.key());
-      view(effect, true);
     }
   }
 }

@@ -82,7 +82,7 @@ class Store {
   Table& table(const Record& item) { return *tables_[static_cast<size_t>(item.space())]; }
   void set(Record* now, const Record& item);
   void count(const Record& item, bool add);
-  void view(const Record& item, bool add);
+  void view(const Record* now, const Record& effect);  // before it is done
 
   std::array<std::unique_ptr<Table>, kSpaces> tables_;
   Spaces spaces_;

@@ -12,6 +12,7 @@
 #include "core/mutation.hpp"
 #include "core/queues/queue_views.hpp"
 #include "core/replica/spaces.hpp"
+#include "core/replica/table.hpp"
 
 namespace kvd {
 namespace {
@@ -69,9 +70,8 @@ void WriteEvaluator::note_appended(const Entry& entry) {
   const auto find = [this](std::string_view key, Space space) { return latest(key, space); };
   for (const Record& effect : entry.effects) {
     const bool viewed = of_queues(effect.space()) && foresees();
-    if (viewed) view_queues(store_.queues(), effect, false, find);
+    if (viewed) view_queues(store_.queues(), find(effect.key(), effect.space()), effect, find);
     tail_.note(effect);
-    if (viewed) view_queues(store_.queues(), effect, true, find);
   }
 }
 

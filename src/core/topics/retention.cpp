@@ -2,7 +2,9 @@
 #include "core/topics/retention.hpp"
 
 #include <algorithm>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "core/mutation.hpp"
 
@@ -23,14 +25,22 @@ class Trimming {
   bool may_go(const MessageId& id) const {
     return !needed(id) || topic_.config.discard_old || mutated(Mutation::kTrimUnsettled);
   }
-  // False: this write has deleted as many as one may.
+  // The oldest one. False: this write has deleted as many records as one may.
   bool drop(const MessageId& id) {
-    if (!draft_.discard(message_key(topic_.number, id))) return false;
-    for (const uint64_t number : topic_.subscriptions)
-      draft_.erase(message_key(number, id), Space::kDeliveries);
+    std::vector<std::string> deliveries;
+    for (const uint64_t number : needed(id) ? topic_.subscriptions : std::set<uint64_t>()) {
+      const QueueView& subscription = draft_.queues().view(number);
+      if (subscription.window.contains(id) || subscription.dead.contains(id))
+        deliveries.push_back(message_key(number, id));
+    }
+    if (!draft_.may_discard(1 + deliveries.size())) return false;
+    draft_.forget(message_key(topic_.number, id));
+    for (const std::string& key : deliveries) draft_.erase(key, Space::kDeliveries);
     if (needed(id)) lost_ = id;
+    dropped_ += 1 + deliveries.size();
     return true;
   }
+  size_t dropped() const { return dropped_; }  // records
   void end() {
     if (!lost_) return;
     StoredPlace place = draft_.place(topic_);
@@ -45,7 +55,14 @@ class Trimming {
   const QueueView& topic_;
   std::optional<MessageId> kept_from_;
   std::optional<MessageId> lost_;
+  size_t dropped_ = 0;
 };
+
+bool is_aged(const MessageDraft& draft, const QueueView& topic, const MessageId& id) {
+  const Record* message = draft.find(message_key(topic.number, id), Space::kMessages);
+  const uint64_t deadline = message != nullptr ? message_of(*message).deadline : 0;
+  return deadline != 0 && deadline <= draft.view().clock;
+}
 
 }  // namespace
 
@@ -68,25 +85,23 @@ bool trim_to_bounds(MessageDraft& draft, const QueueView& topic) {
     return beyond_bounds(topic.config, sum.messages, sum.bytes);
   };
   bool more = true;  // may be deleted by this write
-  for (auto it = topic.ready.begin();
-       more && it != topic.ready.end() && too_many() && trimming.may_go(it->id()); ++it)
+  for (auto it = topic.ready.begin(); more && it != topic.ready.end() && too_many() && trimming.may_go(it->id());
+       ++it)
     more = trimming.drop(it->id());
   trimming.end();
   return !more || !too_many();
 }
 
+// In their order: one that is not too old yet keeps those behind it.
 size_t trim_old(MessageDraft& draft, const QueueView& topic, size_t most) {
+  auto it = topic.ready.begin();
+  if (it == topic.ready.end() || !is_aged(draft, topic, it->id())) return 0;
   Trimming trimming(draft, topic);
-  size_t count = 0;
-  for (auto it = topic.ready.begin(); it != topic.ready.end() && count < most; ++it) {
-    const Record* message = draft.find(message_key(topic.number, it->id()), Space::kMessages);
-    const uint64_t deadline = message == nullptr ? 0 : message_of(*message).deadline;
-    const bool old = deadline != 0 && deadline <= draft.view().clock;
-    if (!old || !trimming.may_go(it->id()) || !trimming.drop(it->id())) break;
-    ++count;
+  for (; it != topic.ready.end() && trimming.dropped() < most; ++it) {
+    if (!is_aged(draft, topic, it->id()) || !trimming.may_go(it->id()) || !trimming.drop(it->id())) break;
   }
   trimming.end();
-  return count;
+  return std::min(most, trimming.dropped());
 }
 
 void give_up(MessageDraft& draft, uint64_t number, bool names) {

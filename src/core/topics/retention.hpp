@@ -11,8 +11,7 @@ namespace kvd {
 std::optional<MessageId> kept_from(const QueueViews& queues, const QueueView& topic);
 // Deletes the oldest messages that may go, until the topic is within its bounds again. False: they are not enough.
 bool trim_to_bounds(MessageDraft& draft, const QueueView& topic);
-// ... that are too old by the log's clock: `most` of them, and returns how many. What is behind one that is younger
-// waits for that.
+// ... that are too old by the log's clock: about `most` records, and returns how many.
 size_t trim_old(MessageDraft& draft, const QueueView& topic, size_t most);
 // With what became of its messages, bit by bit (core/queues/sweep.hpp).
 void delete_subscription(MessageDraft& draft, const QueueView& subscription);

@@ -24,6 +24,17 @@ Failed no_more_sources() {
                                                    " queues, topics and subscriptions already");
 }
 
+// Of what is committed, and what the log will add to it.
+MessageId behind_time(MessageDraft& draft, const QueueView& topic, uint64_t ms) {
+  MessageId id = published_before(draft.view().store, topic.number, ms);
+  for (auto it = topic.ready.upper_bound({0, id}); it != topic.ready.end(); ++it) {
+    const Record* message = draft.find(message_key(topic.number, it->id()), Space::kMessages);
+    if (message == nullptr || message_of(*message).sent_ms >= ms) break;
+    id = it->id();
+  }
+  return id;
+}
+
 // Behind which message a subscription begins. What the topic has lost before that is no gap.
 MessageId place_in(MessageDraft& draft, const QueueView& topic, const TopicPlace& place) {
   const MessageId lost = draft.place(topic).id;
@@ -35,7 +46,7 @@ MessageId place_in(MessageDraft& draft, const QueueView& topic, const TopicPlace
     case TopicPlace::Kind::kId:
       return std::max(place.id, lost);
     case TopicPlace::Kind::kTime:
-      return std::max(published_before(draft.view().store, topic.number, place.ms), lost);
+      return std::max(behind_time(draft, topic, place.ms), lost);
   }
   return lost;
 }
@@ -78,9 +89,16 @@ Evaluation QueuesSpace::effects_of(Box<MakeSubscription>& make, const WriteView&
       return refused_source(ErrorCode::kNotEmpty,
                             "\"ordered\" can be changed only while no message is in flight or waits");
     known->config = make->config;
-    return one_effect(subscription_record(key, *known, now, view.next), TopicMade{false});
+    draft.set(subscription_record(key, *known, now, view.next));
+    StoredPlace place = draft.place(subscription);
+    place.used_ms = view.clock;  // its end is counted from here
+    draft.set_place(subscription, place);
+    return Change{draft.take_effects(), TopicMade{false}};
   }
   if (draft.queues().sources() >= limits::kQueues) return no_more_sources();
+  if (topic->subscriptions.size() >= limits::kSubscriptions)
+    return refused_source(ErrorCode::kQueueFull, "the topic has " + std::to_string(limits::kSubscriptions) +
+                                                     " subscriptions already");
   const StoredSubscription stored{view.next.value, topic->number, make->config};
   draft.set(subscription_record(key, stored, nullptr, view.next));
   StoredPlace place;

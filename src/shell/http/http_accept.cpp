@@ -14,6 +14,12 @@ bool is_write_method(HttpMethod method) {
 }
 bool is_read_method(HttpMethod method) { return method == HttpMethod::kGet || method == HttpMethod::kHead; }
 
+PathStep first_step(std::string_view path) {
+  const size_t slash = path.find('/');
+  if (slash == std::string_view::npos) return {path, std::nullopt};
+  return {path.substr(0, slash), path.substr(slash + 1)};
+}
+
 HttpResponse refuse(const HttpRequest& request, uint16_t status, std::string_view kind, std::string detail) {
   Problem problem;
   problem.status = status;

@@ -1,4 +1,4 @@
-// What the parts of the HTTP interface share that judge a request by its head (http_api, http_queues). Pure functions,
+// What the parts of the HTTP interface share that judge a request by its head (http_api, http_source). Pure functions,
 // any thread.
 #pragma once
 #include <cstdint>
@@ -16,6 +16,13 @@ struct HttpTarget {
   std::string_view query;
   std::string_view authority;  // of an absolute one
 };
+
+// Of a path: what stands before its first slash, and what follows; none: there is none.
+struct PathStep {
+  std::string_view name;
+  std::optional<std::string_view> rest;
+};
+PathStep first_step(std::string_view path);
 
 // What was wrong with a request; none: it is accepted.
 using Refusal = std::optional<HttpResponse>;

@@ -13,6 +13,7 @@
 #include "shell/http/http_queues.hpp"
 #include "shell/http/http_services.hpp"
 #include "shell/http/http_text.hpp"
+#include "shell/http/http_topics.hpp"
 #include "shell/http/txn_json.hpp"
 
 namespace kvd {
@@ -404,6 +405,7 @@ Refusal accept_route(const HttpRequest& request, const HttpTarget& target, const
   if (target.path == kLeasesPath || target.path.starts_with(kLeasePath))
     return accept_lease(request, target, accepted);
   if (is_queue_path(target.path)) return accept_queue(request, target, identity, accepted);
+  if (is_topic_path(target.path)) return accept_topic(request, target, identity, accepted);
   if (target.path == kLeaderPath && !is_read_method(request.method))
     return accept_move(request, target, accepted);
   if (target.path == kLineagePath) return accept_decision(request, target, accepted);
@@ -420,15 +422,16 @@ Refusal accept_route(const HttpRequest& request, const HttpTarget& target, const
 Refusal check_fields(const HttpRequest& request, AcceptedHead& accepted) {
   const bool one_key = accepted.plan.route == Route::kKey;
   const Route route = accepted.plan.route;
-  const bool keys =
-      one_key || route == Route::kCollection || route == Route::kLease || route == Route::kQueue;
+  const bool keys = one_key || route == Route::kCollection || route == Route::kLease ||
+                    route == Route::kQueue || route == Route::kTopic;
   if (!one_key && (request.fields.find("If-Match") || request.fields.find("If-None-Match")))
     return bad_request(request, "If-Match and If-None-Match are for one key only");
   if (!accepted.plan.write) return std::nullopt;
   if (request.fields.find("Content-Range"))  // RFC 9110, 14.5
     return bad_request(request, "Content-Range: a part of a value cannot be written; send all of it");
   if (auto key = request.fields.find("Idempotency-Key")) {
-    if (!keys) return bad_request(request, "Idempotency-Key is for writes of keys, leases and queues");
+    if (!keys)
+      return bad_request(request, "Idempotency-Key is for writes of keys, leases, queues and topics");
     if (key->empty() || key->size() > limits::kIdempotencyKeyBytes) {
       return bad_request(request,
                          fmt::format("an Idempotency-Key has 1 to {} bytes", limits::kIdempotencyKeyBytes));
@@ -480,8 +483,10 @@ std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, cons
     return std::nullopt;
   }
   if (!std::holds_alternative<StoreCall>(accepted.call.what)) return std::nullopt;  // nobody reads it
-  if (accepted.plan.route == Route::kQueue) {
-    std::optional<BodyError> wrong = take_queue_body(accepted, std::move(body), identity);
+  const bool of_topic = accepted.plan.route == Route::kTopic;
+  if (of_topic || accepted.plan.route == Route::kQueue) {
+    std::optional<BodyError> wrong = of_topic ? take_topic_body(accepted, std::move(body), identity)
+                                              : take_queue_body(accepted, std::move(body), identity);
     return wrong ? std::optional(refused_body(std::move(*wrong))) : std::nullopt;
   }
   if (auto* put = std::get_if<PutKey>(&accepted.store().operation)) {

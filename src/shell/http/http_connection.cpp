@@ -327,8 +327,8 @@ HttpConnection::Slot& HttpConnection::add_slot() {
 HttpConnection::Kind HttpConnection::kind_of(const AcceptedHead& accepted) {
   const Route route = accepted.plan.route;
   if (!accepted.plan.write) return route == Route::kWatch ? Kind::kOther : Kind::kSafe;
-  const bool of_store =
-      route == Route::kKey || route == Route::kCollection || route == Route::kLease || route == Route::kQueue;
+  const bool of_store = route == Route::kKey || route == Route::kCollection || route == Route::kLease ||
+                        route == Route::kQueue || route == Route::kTopic;
   const auto* store = std::get_if<StoreCall>(&accepted.call.what);
   const bool receives = store != nullptr && std::holds_alternative<Box<ReceiveMessages>>(store->operation);
   return of_store && !receives ? Kind::kWrite : Kind::kOther;
@@ -453,15 +453,17 @@ void HttpConnection::end_lines(Slot& slot) {
   set_done(slot);
 }
 
-// What a consumer was granted: a line for each message.
+// What a consumer was granted: a line for each message, behind one that tells what it has missed.
 void HttpConnection::add_messages(Slot& slot, const StoreAnswer& answer) {
   if (ended_) return close();
   slot.ours = true;  // each line is of a revision of its own
   if (!slot.lines)
     begin_lines(slot, render_service(ServiceAnswer{ServiceStatus::kOk, Document()}, true, slot.plan.write));
   const size_t before = slot.response.body.size();
-  for (const QueuedMessage& message : std::get<Box<Received>>(answer.answer)->messages) {
-    append_chunk(slot.response.body, message_line(message), slot.chunked);
+  const Received& received = *std::get<Box<Received>>(answer.answer);
+  if (received.gap) append_chunk(slot.response.body, gap_line(*received.gap), slot.chunked);
+  for (const QueuedMessage& message : received.messages) {
+    append_chunk(slot.response.body, message_line(message, received.subscription.empty()), slot.chunked);
     untaken_ += line_bytes(message);
   }
   answer_bytes_ += slot.response.body.size() - before;

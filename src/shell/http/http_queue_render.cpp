@@ -16,10 +16,7 @@ namespace {
 void write_queue(JsonWriter& json, const QueueInfo& info) {
   const QueueConfig& config = info.config;
   json.begin_object().bytes_member("name", info.name);
-  json.member("ttr", config.ttr_ms).member("max_deliveries", config.max_deliveries);
-  json.key("backoff").begin_array();
-  for (const uint64_t ms : config.backoff_ms) json.value(ms);
-  json.end_array().bytes_member("dead_letter", config.dead_letter);
+  write_deliveries(json, config.ttr_ms, config.max_deliveries, config.backoff_ms, config.dead_letter);
   json.member("dedup_window", config.dedup_window_ms).member("max_messages", config.max_messages);
   json.member("max_bytes", config.max_bytes).member("max_age", config.max_age_ms);
   json.member("max_in_flight", config.max_in_flight).member("order", config.fifo ? "fifo" : "priority");
@@ -32,14 +29,25 @@ void write_queue(JsonWriter& json, const QueueInfo& info) {
   json.end_object();
 }
 
-// `peeked`: it was looked at and not granted, so that its state has to be told.
-void write_message(JsonWriter& json, const QueuedMessage& message, bool peeked) {
-  json.begin_object().member("id", to_text(message.id));
-  if (peeked) json.member("state", message_state_name(message.state));
-  if (peeked && (message.state == MessageState::kInFlight || message.state == MessageState::kDelayed))
-    json.member("left_ms", message.left_ms);
+// What is told of a message beside what was sent.
+struct Shown {
+  bool grants = true;    // what became of it; false: it stands in a topic, for all who read
+  bool state = false;    // it was looked at and not granted
+  bool priority = true;  // a topic's have none
+};
+
+void write_standing(JsonWriter& json, const QueuedMessage& message, const Shown& shown) {
+  const bool timed = message.state == MessageState::kInFlight || message.state == MessageState::kDelayed;
+  if (shown.state) json.member("state", message_state_name(message.state));
+  if (shown.state && timed) json.member("left_ms", message.left_ms);
   if (message.receipt != 0) json.member("receipt", message.receipt);
-  json.member("attempt", message.attempt).member("priority", unsigned{message.priority});
+  json.member("attempt", message.attempt);
+  if (shown.priority) json.member("priority", unsigned{message.priority});
+}
+
+void write_message(JsonWriter& json, const QueuedMessage& message, const Shown& shown) {
+  json.begin_object().member("id", to_text(message.id));
+  if (shown.grants) write_standing(json, message, shown);
   if (!message.group.empty()) json.bytes_member("group", message.group);
   if (!message.type.empty()) json.bytes_member("type", message.type);
   json.member("sent_ms", message.sent_ms).bytes_member("body", message.body.view());
@@ -49,10 +57,21 @@ void write_message(JsonWriter& json, const QueuedMessage& message, bool peeked) 
   json.end_object();
 }
 
-void write_messages(JsonWriter& json, const std::vector<QueuedMessage>& messages, bool peeked) {
+void write_messages(JsonWriter& json, const std::vector<QueuedMessage>& messages, const Shown& shown) {
   json.key("messages").begin_array();
-  for (const QueuedMessage& message : messages) write_message(json, message, peeked);
+  for (const QueuedMessage& message : messages) write_message(json, message, shown);
   json.end_array();
+}
+
+void write_gap(JsonWriter& json, const Received::Gap& gap) {
+  json.key("gap").begin_object().member("after", to_text(gap.after)).member("last", to_text(gap.last));
+  json.end_object();
+}
+
+std::string ended_line(JsonWriter& json) {
+  std::string line = json.end_object().take();
+  line += '\n';
+  return line;
 }
 
 std::string_view settle_result_name(SettleResult result) {
@@ -112,8 +131,20 @@ HttpResponse settled_one(const Settled::One& one, bool extends) {
   return json_response(200, json);
 }
 
+void add_gap(HttpResponse& response, const Received& received) {
+  const std::optional<Received::Gap>& gap = received.gap;
+  if (gap) add_field(response, "Kvd-Gap", fmt::format("{}..{}", to_text(gap->after), to_text(gap->last)));
+}
+
+HttpResponse no_messages(const Received& received) {
+  HttpResponse response = empty_response(204);
+  add_gap(response, received);
+  return response;
+}
+
 // The body of the answer is that of the message.
-HttpResponse raw_message(const QueuedMessage& message) {
+HttpResponse raw_message(const Received& received) {
+  const QueuedMessage& message = received.messages.front();
   HttpResponse response;
   if (message.type.empty() || !is_field_value(message.type)) {
     response.content_type = kOctets;
@@ -123,20 +154,32 @@ HttpResponse raw_message(const QueuedMessage& message) {
   add_field(response, "Kvd-Message-Id", to_text(message.id));
   append_field(response.fields, "Kvd-Receipt", message.receipt);
   append_field(response.fields, "Kvd-Attempt", message.attempt);
+  add_gap(response, received);
   response.value = message.body;
   return response;
 }
 
 }  // namespace
 
-std::string message_line(const QueuedMessage& message) {
+std::string message_line(const QueuedMessage& message, bool of_queue) {
   JsonWriter json;
   json.begin_object().key("message");
-  write_message(json, message, false);
-  json.end_object();
-  std::string line = json.take();
-  line += '\n';
-  return line;
+  write_message(json, message, {true, false, of_queue});
+  return ended_line(json);
+}
+
+std::string gap_line(const Received::Gap& gap) {
+  JsonWriter json;
+  json.begin_object();
+  write_gap(json, gap);
+  return ended_line(json);
+}
+
+void write_deliveries(JsonWriter& json, uint64_t ttr_ms, uint32_t max_deliveries,
+                      const std::vector<uint64_t>& backoff_ms, std::string_view dead_letter) {
+  json.member("ttr", ttr_ms).member("max_deliveries", max_deliveries).key("backoff").begin_array();
+  for (const uint64_t ms : backoff_ms) json.value(ms);
+  json.end_array().bytes_member("dead_letter", dead_letter);
 }
 
 HttpResponse QueueRenderer::operator()(const QueueMade& made) const {
@@ -177,12 +220,14 @@ HttpResponse QueueRenderer::operator()(const Sent& sent) const {
 }
 
 HttpResponse QueueRenderer::operator()(const Box<Received>& received) const {
-  if (received->messages.empty() && received->settled.empty()) return empty_response(204);
-  if (plan_.raw && !received->messages.empty()) return raw_message(received->messages.front());
+  const bool none = received->messages.empty();
+  if (none && received->settled.empty() && (plan_.raw || !received->gap)) return no_messages(*received);
+  if (plan_.raw && !none) return raw_message(*received);
   JsonWriter json;
   json.begin_object();
-  write_messages(json, received->messages, false);
+  write_messages(json, received->messages, {true, false, received->subscription.empty()});
   if (!received->settled.empty()) write_results(json, "settled", received->settled);
+  if (received->gap) write_gap(json, *received->gap);
   json.end_object();
   return json_response(200, json);
 }
@@ -236,17 +281,18 @@ HttpResponse QueueRenderer::operator()(const QueueList& list) const {
 }
 
 HttpResponse QueueRenderer::operator()(const Peeked& peeked) const {
+  const Shown shown{!plan_.published, true, plan_.route == Route::kQueue};
   JsonWriter json;
   if (plan_.one) {
     if (peeked.messages.empty()) return no_message(std::nullopt);
-    write_message(json, peeked.messages.front(), true);
+    write_message(json, peeked.messages.front(), shown);
   } else {
     json.begin_object();
-    write_messages(json, peeked.messages, true);
+    write_messages(json, peeked.messages, shown);
     json.member("more", peeked.more).end_object();
   }
   HttpResponse response = json_response(200, json);
-  if (peeked.more && !peeked.messages.empty()) add_next_page(response, plan_.text, to_text(peeked.last));
+  if (peeked.more) add_next_page(response, plan_.text, to_text(peeked.last));
   mark_incomplete(response, peeked.complete);
   return response;
 }

@@ -1,9 +1,13 @@
 // What is told of queues and their messages, as HTTP answers: the part of http_render that is about them. Pure values,
 // any thread.
 #pragma once
+#include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/box.hpp"
+#include "base/json_writer.hpp"
 #include "msg/client.hpp"
 #include "shell/http/http_api.hpp"
 
@@ -11,10 +15,16 @@ namespace kvd {
 
 inline constexpr std::string_view kNoMessageKind = "no-message";  // of a Problem
 
-// `plan` and `reply` outlive it.
-// What a consumer is told of a message that it was granted.
-std::string message_line(const QueuedMessage& message);
+// What a consumer is told of a message that it was granted, and of what it has missed.
+// `of_queue`: else of a subscription.
+std::string message_line(const QueuedMessage& message, bool of_queue);
+std::string gap_line(const Received::Gap& gap);
 
+// Of a configuration: what queues and subscriptions have in common.
+void write_deliveries(JsonWriter& json, uint64_t ttr_ms, uint32_t max_deliveries,
+                      const std::vector<uint64_t>& backoff_ms, std::string_view dead_letter);
+
+// `plan` and `reply` outlive it.
 class QueueRenderer {
  public:
   QueueRenderer(const ReplyPlan& plan, const StoreAnswer& reply) : plan_(plan), reply_(reply) {}

@@ -9,6 +9,7 @@
 #include "shell/http/http_backup.hpp"
 #include "shell/http/http_queue_render.hpp"
 #include "shell/http/http_text.hpp"
+#include "shell/http/http_topic_render.hpp"
 #include "shell/http/status_page.hpp"
 
 namespace kvd {
@@ -71,6 +72,8 @@ ErrorForm form_of(ErrorCode code) {
       return {409, "queue-cycle"};
     case ErrorCode::kStale:
       return {412, "stale"};
+    case ErrorCode::kNoTopic:
+      return {404, "no-topic"};
   }
   return {503, "unavailable"};
 }
@@ -117,12 +120,12 @@ struct OpResultJson {
   }
 };
 
-class Renderer : public QueueRenderer {
+class Renderer : public TopicRenderer {
  public:
   Renderer(const ReplyPlan& plan, const StoreAnswer& reply, const HttpIdentity& identity,
            const HttpCounters& counters)
-      : QueueRenderer(plan, reply), identity_(identity), counters_(counters) {}
-  using QueueRenderer::operator();
+      : TopicRenderer(plan, reply), identity_(identity), counters_(counters) {}
+  using TopicRenderer::operator();
 
   HttpResponse operator()(const KeyFound& found) const {
     const Condition& condition = plan_.condition;
@@ -353,6 +356,7 @@ class Renderer : public QueueRenderer {
       case Route::kLease:
       case Route::kHold:
       case Route::kQueue:
+      case Route::kTopic:
       case Route::kSettings:
       case Route::kMove:
       case Route::kBackup:

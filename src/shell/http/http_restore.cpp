@@ -41,8 +41,8 @@ std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, co
   if (!writing_->failed()) {
     JsonWriter json;
     json.begin_object().member("keys", writing_->keys());
+    json.member("queues", writing_->queues().queues()).member("messages", writing_->queues().messages());
     if (writing_->left_out() != 0) json.member("left_out", writing_->left_out());
-    if (writing_->messages() != 0) json.member("messages_left_out", writing_->messages());
     if (plan_.replace) json.member("deleted", writing_->deleted());
     json.member("revision", writing_->revision().value).end_object();
     HttpResponse response;
@@ -57,11 +57,15 @@ std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, co
     const std::string deleted = plan_.replace
                                     ? fmt::format("{} keys were certainly deleted and ", writing_->deleted())
                                     : std::string();
+    const QueueRestore& queues = writing_->queues();
+    const std::string messages =
+        queues.messages() == 0 ? std::string()
+                               : fmt::format(" and {} of {} messages", queues.written(), queues.messages());
     failed->detail = fmt::format(
-        "{}{} of {} keys were certainly written before this: {}; what is there is the snapshot in part: send "
-        "it "
-        "again with replace=true, until it is restored",
-        deleted, writing_->written(), writing_->keys(), failed->detail);
+        "{}{} of {} keys{} were certainly written before this: {}; what is there is the snapshot in part: "
+        "send "
+        "it again with replace=true, until it is restored",
+        deleted, writing_->written(), writing_->keys(), messages, failed->detail);
   }
   return render_reply(plan_, reply, identity, counters);
 }
@@ -73,6 +77,8 @@ LogLine HttpRestore::line(LogLevel level, std::string what) const {
                   {"written", std::to_string(writing_->written())},
                   {"of", std::to_string(writing_->keys())},
                   {"left_out", std::to_string(writing_->left_out())},
+                  {"messages", std::to_string(writing_->queues().written())},
+                  {"of_messages", std::to_string(writing_->queues().messages())},
                   {"revision", std::to_string(writing_->revision().value)}}};
 }
 

@@ -175,6 +175,17 @@ std::string set_after_message(Query& query, std::string value) {
   query.after_message = id.value_or(MessageId());
   return id ? "" : "the id of a message";
 }
+std::string set_place(Query& query, std::string value) {
+  if (query.place) return "given without 'time'";
+  query.place = parse_place(value);
+  return query.place ? "" : "first, now or the id of a message";
+}
+std::string set_time(Query& query, std::string value) {
+  if (query.place) return "given without another place";
+  const std::optional<uint64_t> ms = parse_number(value);
+  query.place = TopicPlace{TopicPlace::Kind::kTime, {}, ms.value_or(0)};
+  return ms ? "" : "milliseconds since 1970";
+}
 std::string set_peek_state(Query& query, std::string value) {
   query.message_state = message_state(value);
   return query.message_state ? "" : "ready, delayed, in_flight or dead";
@@ -183,6 +194,12 @@ std::string set_kick_state(Query& query, std::string value) {
   query.message_state = message_state(value);
   const bool fits = query.message_state && query.message_state != MessageState::kInFlight;
   return fits ? "" : "dead, delayed or ready";
+}
+std::string set_stuck_state(Query& query, std::string value) {
+  query.message_state = message_state(value);
+  const bool fits =
+      query.message_state == MessageState::kDead || query.message_state == MessageState::kDelayed;
+  return fits ? "" : "dead or delayed";
 }
 std::string set_purge_state(Query& query, std::string value) {
   query.message_state = message_state(value);
@@ -248,6 +265,10 @@ constexpr KnownParameter kParameters[] = {
     {"state", kQueryPurgeState, set_purge_state},
     {"to", kQueryToQueue,
      [](Query& q, std::string v) { return set_text(q.to_queue, std::move(v), limits::kQueueNameBytes); }},
+    {"after", kQueryAfterPlace, set_place},
+    {"to", kQueryToPlace, set_place},
+    {"time", kQueryTime, set_time},
+    {"state", kQueryStuckState, set_stuck_state},
 };
 
 const KnownParameter* find_parameter(std::string_view name, uint64_t allowed) {
@@ -264,6 +285,13 @@ std::optional<uint64_t> parse_number(std::string_view text) {
   auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return number;
+}
+
+std::optional<TopicPlace> parse_place(std::string_view text) {
+  if (text == "first") return TopicPlace{};
+  if (text == "now") return TopicPlace{TopicPlace::Kind::kNow, {}, 0};
+  const std::optional<MessageId> id = parse_message_id(text);
+  return id ? std::optional(TopicPlace{TopicPlace::Kind::kId, *id, 0}) : std::nullopt;
 }
 
 Result<Query> parse_query(std::string_view text, uint64_t allowed) {

@@ -16,6 +16,9 @@ namespace kvd {
 // The whole of `text` as a decimal number without sign.
 std::optional<uint64_t> parse_number(std::string_view text);
 
+// "first", "now" or the id of a message.
+std::optional<TopicPlace> parse_place(std::string_view text);
+
 // A bit for each query parameter, so that a route can say which ones it takes.
 enum QueryParameter : uint64_t {
   kQueryRead = 1,
@@ -65,6 +68,11 @@ enum QueryParameter : uint64_t {
   kQueryPurgeState = uint64_t{1} << 43,
   kQueryToQueue = uint64_t{1} << 44,
   kQueryCredit = uint64_t{1} << 45,
+  // Of topics.
+  kQueryAfterPlace = uint64_t{1} << 46,
+  kQueryToPlace = uint64_t{1} << 47,
+  kQueryTime = uint64_t{1} << 48,
+  kQueryStuckState = uint64_t{1} << 49,
 };
 struct Query {
   ReadMode read = ReadMode::kLocal;
@@ -105,6 +113,7 @@ struct Query {
   std::optional<MessageState> message_state;
   bool all_states = false;  // state=all
   std::string to_queue;
+  std::optional<TopicPlace> place;  // after=, to= or time=
 };
 // `text` is what follows the first '?', and satisfies is_percent_encoded(). The Error names the parameter
 // that is unknown here (not in `allowed`), given twice or out of range.

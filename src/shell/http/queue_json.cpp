@@ -12,105 +12,38 @@
 #include <utility>
 
 #include "msg/limits.hpp"
+#include "shell/http/config_json.hpp"
 #include "shell/http/http_response.hpp"
 
 namespace kvd {
 namespace {
 
-using QueueElement = simdjson::dom::element;
-using QueueMember = simdjson::dom::key_value_pair;
-
-// Each that returns a string here: empty when the value is taken, else what it has to be, or what is wrong.
-
-template <class Number>
-std::string take_bounded(QueueElement value, uint64_t min, uint64_t max, std::string_view unit,
-                         Number& target) {
-  uint64_t number = 0;
-  if (value.get(number) != simdjson::SUCCESS || number < min || number > max)
-    return fmt::format("a whole number from {} to {}{}", min, max, unit);
-  target = static_cast<Number>(number);
-  return "";
-}
-std::string take_ms(QueueElement value, uint64_t min, uint64_t max, uint64_t& target) {
-  return take_bounded(value, min, max, " (milliseconds)", target);
-}
-std::string take_time(QueueElement value, uint64_t& target) {
-  return take_ms(value, 0, limits::kTtlMsMax, target);
-}
-
-std::string take_backoff(QueueElement value, QueueConfig& config) {
-  const std::string wanted =
-      fmt::format("a list of at most {} delays, each a whole number from 0 to {} (milliseconds)",
-                  limits::kBackoffs, limits::kTtlMsMax);
-  simdjson::dom::array list;
-  if (value.get(list) != simdjson::SUCCESS) return wanted;
-  for (const QueueElement delay : list) {
-    if (config.backoff_ms.size() == limits::kBackoffs ||
-        !take_time(delay, config.backoff_ms.emplace_back()).empty())
-      return wanted;
-  }
-  return "";
-}
-
-// One of two words, of which the second one sets the flag.
-std::string take_choice(QueueElement value, std::string_view off, std::string_view on, bool& flag) {
-  std::string_view word;
-  const bool known = value.get(word) == simdjson::SUCCESS && (word == off || word == on);
-  flag = word == on;
-  return known ? "" : fmt::format("\"{}\" or \"{}\"", off, on);
-}
-
-struct ConfigMember {
-  std::string_view name;
-  std::string (*take)(QueueElement value, QueueConfig& config);
-};
-constexpr ConfigMember kConfigMembers[] = {
-    {"ttr", [](QueueElement v,
-               QueueConfig& c) { return take_ms(v, limits::kTtrMsMin, limits::kTtrMsMax, c.ttr_ms); }},
+using QueueMember = ConfigMember<QueueConfig>;
+constexpr QueueMember kConfigMembers[] = {
+    {"ttr", [](BodyElement v, QueueConfig& c) { return take_ttr(v, c.ttr_ms); }},
     {"max_deliveries",
-     [](QueueElement v, QueueConfig& c) { return take_bounded(v, 0, UINT32_MAX, "", c.max_deliveries); }},
-    {"backoff", take_backoff},
-    {"dedup_window", [](QueueElement v, QueueConfig& c) { return take_time(v, c.dedup_window_ms); }},
+     [](BodyElement v, QueueConfig& c) { return take_bounded(v, 0, UINT32_MAX, "", c.max_deliveries); }},
+    {"backoff", [](BodyElement v, QueueConfig& c) { return take_backoff(v, c.backoff_ms); }},
+    {"dedup_window", [](BodyElement v, QueueConfig& c) { return take_time(v, c.dedup_window_ms); }},
     {"max_messages",
-     [](QueueElement v, QueueConfig& c) { return take_bounded(v, 0, UINT64_MAX, "", c.max_messages); }},
+     [](BodyElement v, QueueConfig& c) { return take_bounded(v, 0, UINT64_MAX, "", c.max_messages); }},
     {"max_bytes",
-     [](QueueElement v, QueueConfig& c) { return take_bounded(v, 0, UINT64_MAX, "", c.max_bytes); }},
-    {"max_age", [](QueueElement v, QueueConfig& c) { return take_time(v, c.max_age_ms); }},
+     [](BodyElement v, QueueConfig& c) { return take_bounded(v, 0, UINT64_MAX, "", c.max_bytes); }},
+    {"max_age", [](BodyElement v, QueueConfig& c) { return take_time(v, c.max_age_ms); }},
     {"max_in_flight",
-     [](QueueElement v, QueueConfig& c) {
+     [](BodyElement v, QueueConfig& c) {
        return take_bounded(v, 1, limits::kInFlightMax, "", c.max_in_flight);
      }},
-    {"order", [](QueueElement v, QueueConfig& c) { return take_choice(v, "priority", "fifo", c.fifo); }},
-    {"discard", [](QueueElement v, QueueConfig& c) { return take_choice(v, "none", "old", c.discard_old); }},
+    {"order", [](BodyElement v, QueueConfig& c) { return take_choice(v, "priority", "fifo", c.fifo); }},
+    {"discard", [](BodyElement v, QueueConfig& c) { return take_choice(v, "none", "old", c.discard_old); }},
 };
-
-std::string unknown_member(std::string_view name) {
-  return fmt::format("the member \"{}\" is unknown here", name);
-}
-
-std::string take_config_member(QueueMember member, QueueConfig& config) {
-  for (const ConfigMember& known : kConfigMembers) {
-    if (member.key != known.name) continue;
-    const std::string wanted = known.take(member.value, config);
-    return wanted.empty() ? "" : fmt::format("\"{}\" has to be {}", member.key, wanted);
-  }
-  return unknown_member(member.key);
-}
-
-// Empty: it was not given, or is taken.
-std::string take_named(const BodyText& text, std::string_view name, size_t min, size_t max,
-                       std::string& target) {
-  if (!text.bytes) return "";
-  if (text.bytes->size() < min || text.bytes->size() > max)
-    return fmt::format("\"{}\" has {} to {} bytes", name, min, max);
-  target = *text.bytes;
-  return "";
-}
 
 // A message's members, one after the other.
 class MessageReader {
  public:
-  std::string take(QueueMember member) {
+  explicit MessageReader(MessagesFor whom) : whom_(whom) {}
+
+  std::string take(BodyMember member) {
     const std::pair<std::string_view, BodyText*> texts[] = {
         {"body", &body_}, {"group", &group_}, {"dedup", &dedup_}, {"type", &type_}};
     for (const auto& [name, text] : texts) {
@@ -118,6 +51,7 @@ class MessageReader {
       take_text(*text, member);
       return text->problem;
     }
+    if (whom_ == MessagesFor::kTopic) return unknown_member(member.key);
     std::string wanted;
     if (member.key == "priority") {
       wanted = take_bounded(member.value, 0, UINT8_MAX, "", message_.priority);
@@ -128,7 +62,7 @@ class MessageReader {
     } else {
       return unknown_member(member.key);
     }
-    if (!seen_.insert(member.key).second) return fmt::format("\"{}\" is given twice", member.key);
+    if (!seen_.insert(member.key).second) return given_twice(member.key);
     return wanted.empty() ? "" : fmt::format("\"{}\" has to be {}", member.key, wanted);
   }
 
@@ -150,6 +84,7 @@ class MessageReader {
   }
 
  private:
+  MessagesFor whom_;
   BodyText body_, group_, dedup_, type_;
   std::set<std::string_view> seen_;
   NewMessage message_;
@@ -160,11 +95,11 @@ Failure<BodyError> refuse_message_size(size_t body_bytes_max) {
 }
 
 Result<NewMessage, BodyError> parse_message(simdjson::dom::parser& parser, std::string_view line,
-                                            size_t body_bytes_max) {
+                                            size_t body_bytes_max, MessagesFor whom) {
   Result<simdjson::dom::object, BodyError> object = parse_body_object(parser, line, "it");
   if (!object) return Failure<BodyError>(std::move(object.error()));
-  MessageReader reader;
-  for (const QueueMember member : *object) {
+  MessageReader reader(whom);
+  for (const BodyMember member : *object) {
     if (std::string problem = reader.take(member); !problem.empty()) return refuse_body(std::move(problem));
   }
   if (std::string problem = reader.end(); !problem.empty()) return refuse_body(std::move(problem));
@@ -193,7 +128,7 @@ class SettlingReader {
  public:
   explicit SettlingReader(const KnownSettling& known) : known_(known) { settling_.kind = known.kind; }
 
-  std::string take(QueueMember member) {
+  std::string take(BodyMember member) {
     if (known_.reason && is_text_member(member.key, "reason")) {
       take_text(reason_, member);
       return reason_.problem;
@@ -209,7 +144,7 @@ class SettlingReader {
     } else {
       return unknown_member(member.key);
     }
-    if (!seen_.insert(member.key).second) return fmt::format("\"{}\" is given twice", member.key);
+    if (!seen_.insert(member.key).second) return given_twice(member.key);
     return wanted.empty() ? "" : fmt::format("\"{}\" has to be {}", member.key, wanted);
   }
 
@@ -228,44 +163,70 @@ class SettlingReader {
   Settling settling_;
 };
 
-Result<Settling, BodyError> parse_settling(QueueElement element, const KnownSettling& known) {
+Result<Settling, BodyError> parse_settling(BodyElement element, const KnownSettling& known) {
   simdjson::dom::object members;
   if (element.get(members) != simdjson::SUCCESS)
     return refuse_body("a message is an object with \"id\" and \"receipt\"");
   SettlingReader reader(known);
-  for (const QueueMember member : members) {
+  for (const BodyMember member : members) {
     if (std::string problem = reader.take(member); !problem.empty()) return refuse_body(std::move(problem));
   }
   if (std::string problem = reader.end(); !problem.empty()) return refuse_body(std::move(problem));
   return reader.take_settling();
 }
 
-// The members of an operation of a transaction: the queue's name, and those that `reader` takes. A Failure says what is
-// wrong with one.
-Result<std::string, BodyError> parse_op_of_queue(simdjson::dom::object fields, auto& reader) {
-  BodyText queue;
-  for (const QueueMember member : fields) {
-    std::string problem;
-    if (is_text_member(member.key, "queue")) {
-      take_text(queue, member);
-      problem = queue.problem;
-    } else {
-      problem = reader.take(member);
-    }
-    if (!problem.empty()) return refuse_body(std::move(problem));
+// The members of an operation of a transaction: what it is done to, into `op`, and those that `reader` takes. What is
+// wrong with one; none: they are taken.
+std::optional<BodyError> read_op(simdjson::dom::object fields, SourceReader source, auto& reader, TxnOp& op) {
+  for (const BodyMember member : fields) {
+    std::string problem = source.knows(member.key) ? source.take(member) : reader.take(member);
+    if (!problem.empty()) return BodyError{false, std::move(problem), {}};
   }
-  std::string name;
-  std::string problem = take_queue_name(queue, name);
+  std::string problem = source.end(op.key, op.subscription);
   if (problem.empty()) problem = reader.end();
-  if (!problem.empty()) return refuse_body(std::move(problem));
-  return name;
+  if (!problem.empty()) return BodyError{false, std::move(problem), {}};
+  return std::nullopt;
+}
+
+Result<TxnOp, BodyError> parse_new_op(simdjson::dom::object fields, MessagesFor whom, size_t body_bytes_max) {
+  const bool of_topic = whom == MessagesFor::kTopic;
+  MessageReader reader(whom);
+  TxnOp op;
+  op.kind = of_topic ? TxnOp::Kind::kPublish : TxnOp::Kind::kSend;
+  const SourceReader source(of_topic ? SourceReader::Of::kTopic : SourceReader::Of::kQueue);
+  if (std::optional<BodyError> wrong = read_op(fields, source, reader, op))
+    return Failure<BodyError>(std::move(*wrong));
+  if (reader.body().size() > body_bytes_max) return refuse_message_size(body_bytes_max);
+  op.message = reader.take_message();
+  return op;
 }
 
 }  // namespace
 
-std::string take_queue_name(const BodyText& text, std::string& name) {
-  if (!text.bytes) return "\"queue\" is missing";
-  return take_named(text, "queue", 1, limits::kQueueNameBytes, name);
+BodyText* SourceReader::text_of(std::string_view member) {
+  if (of_ != Of::kTopic && is_text_member(member, "queue")) return &queue_;
+  if (of_ != Of::kQueue && is_text_member(member, "topic")) return &topic_;
+  if (of_ == Of::kEither && is_text_member(member, "subscription")) return &subscription_;
+  return nullptr;
+}
+
+std::string SourceReader::take(simdjson::dom::key_value_pair member) {
+  BodyText& text = *text_of(member.key);
+  take_text(text, member);
+  return text.problem;
+}
+
+std::string SourceReader::end(std::string& name, std::string& subscription) const {
+  const auto taken = [](const BodyText& text, std::string_view called, std::string& target) {
+    if (!text.bytes) return fmt::format("\"{}\" is missing", called);
+    return take_named(text, called, 1, limits::kQueueNameBytes, target);
+  };
+  const bool of_topic = topic_.bytes || subscription_.bytes;
+  if (queue_.bytes && of_topic) return "\"queue\" and \"topic\" exclude each other";
+  if (of_ != Of::kTopic && !of_topic) return taken(queue_, "queue", name);
+  std::string problem = taken(topic_, "topic", name);
+  if (problem.empty() && of_ == Of::kEither) problem = taken(subscription_, "subscription", subscription);
+  return problem;
 }
 
 std::string take_message_id(simdjson::dom::element value, MessageId& id) {
@@ -279,53 +240,31 @@ std::string take_message_id(simdjson::dom::element value, MessageId& id) {
 
 Result<TxnOp, BodyError> parse_ack_op(simdjson::dom::object fields) {
   SettlingReader reader(kSettlings[0]);
-  Result<std::string, BodyError> queue = parse_op_of_queue(fields, reader);
-  if (!queue) return Failure<BodyError>(std::move(queue.error()));
   TxnOp op;
   op.kind = TxnOp::Kind::kAck;
-  op.key = std::move(*queue);
+  if (std::optional<BodyError> wrong = read_op(fields, SourceReader(SourceReader::Of::kEither), reader, op))
+    return Failure<BodyError>(std::move(*wrong));
   op.settling = reader.take_settling();
   return op;
 }
 
 Result<TxnOp, BodyError> parse_send_op(simdjson::dom::object fields, size_t body_bytes_max) {
-  MessageReader reader;
-  Result<std::string, BodyError> queue = parse_op_of_queue(fields, reader);
-  if (!queue) return Failure<BodyError>(std::move(queue.error()));
-  if (reader.body().size() > body_bytes_max) return refuse_message_size(body_bytes_max);
-  TxnOp op;
-  op.kind = TxnOp::Kind::kSend;
-  op.key = std::move(*queue);
-  op.message = reader.take_message();
-  return op;
+  return parse_new_op(fields, MessagesFor::kQueue, body_bytes_max);
+}
+Result<TxnOp, BodyError> parse_publish_op(simdjson::dom::object fields, size_t body_bytes_max) {
+  return parse_new_op(fields, MessagesFor::kTopic, body_bytes_max);
 }
 
 Result<QueueConfig, BodyError> parse_queue_config(std::string_view json) {
-  simdjson::dom::parser parser;
-  Result<simdjson::dom::object, BodyError> object = parse_body_object(parser, json, "the body");
-  if (!object) return Failure<BodyError>(std::move(object.error()));
   QueueConfig config;
-  BodyText dead_letter;
-  std::set<std::string_view> seen;
-  for (const QueueMember member : *object) {
-    std::string problem;
-    if (is_text_member(member.key, "dead_letter")) {
-      take_text(dead_letter, member);
-      problem = dead_letter.problem;
-    } else if (!seen.insert(member.key).second) {
-      problem = fmt::format("\"{}\" is given twice", member.key);
-    } else {
-      problem = take_config_member(member, config);
-    }
-    if (!problem.empty()) return refuse_body(std::move(problem));
-  }
-  std::string problem =
-      take_named(dead_letter, "dead_letter", 0, limits::kQueueNameBytes, config.dead_letter);
-  if (!problem.empty()) return refuse_body(std::move(problem));
+  if (std::optional<BodyError> wrong =
+          read_config<QueueConfig>(json, kConfigMembers, config, &config.dead_letter))
+    return Failure<BodyError>(std::move(*wrong));
   return config;
 }
 
-Result<std::vector<NewMessage>, BodyError> parse_messages(std::string_view lines, size_t body_bytes_max) {
+Result<std::vector<NewMessage>, BodyError> parse_messages(std::string_view lines, size_t body_bytes_max,
+                                                          MessagesFor whom) {
   simdjson::dom::parser parser;
   std::vector<NewMessage> messages;
   size_t bytes = 0;
@@ -337,7 +276,7 @@ Result<std::vector<NewMessage>, BodyError> parse_messages(std::string_view lines
     if (messages.size() == limits::kMessagesAtOnce)
       return refuse_body(
           fmt::format("line {}: a batch has {} messages at most", number, limits::kMessagesAtOnce));
-    Result<NewMessage, BodyError> message = parse_message(parser, line, body_bytes_max);
+    Result<NewMessage, BodyError> message = parse_message(parser, line, body_bytes_max, whom);
     if (!message) {
       message.error().detail = fmt::format("line {}: {}", number, message.error().detail);
       return Failure<BodyError>(std::move(message.error()));
@@ -359,16 +298,15 @@ Result<std::vector<Settling>, BodyError> parse_settlings(std::string_view json) 
   std::array<std::vector<Settling>, kSettlings.size()> found;
   std::array<bool, kSettlings.size()> seen{};
   size_t count = 0;
-  for (const QueueMember member : *object) {
+  for (const BodyMember member : *object) {
     size_t which = 0;
     while (which < kSettlings.size() && member.key != kSettlings[which].name) ++which;
     if (which == kSettlings.size()) return refuse_body(unknown_member(member.key));
-    if (std::exchange(seen[which], true))
-      return refuse_body(fmt::format("\"{}\" is given twice", member.key));
+    if (std::exchange(seen[which], true)) return refuse_body(given_twice(member.key));
     simdjson::dom::array list;
     if (member.value.get(list) != simdjson::SUCCESS)
       return refuse_body(fmt::format("\"{}\" has to be a list", member.key));
-    for (const QueueElement element : list) {
+    for (const BodyElement element : list) {
       const std::string place = fmt::format("{}[{}]", member.key, found[which].size());
       if (++count > limits::kMessagesAtOnce)
         return refuse_body(

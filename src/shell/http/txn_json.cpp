@@ -51,16 +51,13 @@ std::string take_existence(TxnElement value, TxnCondition& condition) {
 class ConditionReader {
  public:
   std::string take(TxnMember member) {
+    if (source_.knows(member.key)) return source_.take(member);
     if (!is_text_member(member.key, "key") && !is_text_member(member.key, "value") &&
-        !is_text_member(member.key, "queue") && !seen_.insert(member.key).second)
+        !seen_.insert(member.key).second)
       return fmt::format("\"{}\" is given twice", member.key);
     if (is_text_member(member.key, "key")) {
       take_text(key_, member);
       return key_.problem;
-    }
-    if (is_text_member(member.key, "queue")) {
-      take_text(queue_, member);
-      return queue_.problem;
     }
     if (member.key == "id") {
       has_id_ = true;
@@ -94,12 +91,12 @@ class ConditionReader {
 
   std::string end() {
     const bool granted = condition_.of == TxnCondition::Of::kReceipt;
-    if (granted != has_id_ || granted != queue_.bytes.has_value() ||
-        (granted && (key_.bytes || has_operator_))) {
+    if (granted != has_id_ || granted != source_.given() || (granted && (key_.bytes || has_operator_))) {
       return "\"queue\", \"id\" and \"receipt\" are one condition, without a \"key\" and an \"op\": it holds "
-             "while the message is granted by that receipt";
+             "while the message is granted by that receipt. \"topic\" and \"subscription\" may stand for the "
+             "queue";
     }
-    if (granted) return take_queue_name(queue_, condition_.key);
+    if (granted) return source_.end(condition_.key, condition_.subscription);
     if (condition_.of == TxnCondition::Of::kLease) {
       const bool alone = !key_.bytes && !has_operator_;
       return alone ? "" : "\"lease\" takes no \"key\" and no \"op\": it holds while there is such a lease";
@@ -130,7 +127,7 @@ class ConditionReader {
 
   BodyText key_;
   BodyText value_;
-  BodyText queue_;
+  SourceReader source_{SourceReader::Of::kEither};
   std::set<std::string_view> seen_;
   int subjects_ = 0;
   bool has_operator_ = false;
@@ -161,8 +158,9 @@ constexpr KnownOp kTxnOps[] = {
     {"append", TxnOp::Kind::kAppend, OpMembers::kKeyAndValue},
     {"get", TxnOp::Kind::kGet, OpMembers::kKey},
     {"touch", TxnOp::Kind::kTouch, OpMembers::kTouch},
-    {"ack", TxnOp::Kind::kAck, OpMembers::kKey},  // these two read their own members
+    {"ack", TxnOp::Kind::kAck, OpMembers::kKey},  // these three read their own members
     {"send", TxnOp::Kind::kSend, OpMembers::kKey},
+    {"publish", TxnOp::Kind::kPublish, OpMembers::kKey},
 };
 
 Result<TxnOp, BodyError> parse_txn_op(TxnElement element, size_t value_bytes_max) {
@@ -170,7 +168,7 @@ Result<TxnOp, BodyError> parse_txn_op(TxnElement element, size_t value_bytes_max
   if (element.get(object) != simdjson::SUCCESS || object.size() != 1) {
     return refuse_body(
         "an operation is an object with one member: \"put\", \"delete\", \"add\", \"append\", \"get\", "
-        "\"touch\", \"ack\" or \"send\"");
+        "\"touch\", \"ack\", \"send\" or \"publish\"");
   }
   const TxnMember only = *object.begin();
   for (const KnownOp& known : kTxnOps) {
@@ -180,9 +178,10 @@ Result<TxnOp, BodyError> parse_txn_op(TxnElement element, size_t value_bytes_max
       return refuse_body(fmt::format("\"{}\" has to be an object", only.key));
     if (known.kind == TxnOp::Kind::kAck) return parse_ack_op(fields);
     if (known.kind == TxnOp::Kind::kSend) return parse_send_op(fields, value_bytes_max);
+    if (known.kind == TxnOp::Kind::kPublish) return parse_publish_op(fields, value_bytes_max);
     Result<OpFields, BodyError> op = parse_op_fields(fields, known.members, value_bytes_max);
     if (!op) return Failure<BodyError>(std::move(op.error()));
-    return TxnOp{known.kind, std::move(op->key), std::move(op->value), op->by, op->term, {}, {}};
+    return TxnOp{known.kind, std::move(op->key), std::move(op->value), op->by, op->term, {}, {}, {}};
   }
   return refuse_body(fmt::format("the operation \"{}\" is unknown", only.key));
 }
