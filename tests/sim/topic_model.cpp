@@ -299,7 +299,9 @@ void TopicModel::take_name(Turn& turn, const Record& record) {
 // ---- messages ----
 
 void TopicModel::take_message(Turn& turn, const Record& record) {
-  const auto [number, id] = message_key_of(record.key());
+  const MessageKey key = message_key_of(record.key());
+  const Number number = key.number;
+  const MessageId id = key.id;
   Topic* topic = topic_of(number);
   const StoredMessage stored = record.has_value() ? message_of(record) : StoredMessage();
   if (topic == nullptr) {
@@ -428,7 +430,8 @@ std::optional<Instant> TopicModel::grantable_since(const SourceOf& source) const
 
 std::vector<SourceOf> TopicModel::sources_left() const {
   std::vector<SourceOf> sources;
-  for (const auto& [number, subscription] : subscriptions_) {
+  for (const auto& item : subscriptions_) {
+    const Subscription& subscription = item.second;
     const Topic* topic = topic_of(subscription.stored.topic);
     const bool some = topic != nullptr &&
                       std::any_of(topic->messages.begin(), topic->messages.end(),

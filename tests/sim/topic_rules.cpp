@@ -177,7 +177,9 @@ void TopicModel::judge_grant(Turn& turn, Subscription& of, const MessageId& id, 
 // Who has something of this call already has all of it, under this sending.
 void TopicModel::judge_call(Turn& turn, const Subscription& of, const MessageId& id,
                             const StoredDelivery& after) {
-  for (const auto& [other_id, other] : turn.before.at(of.stored.number).deliveries) {
+  for (const auto& item : turn.before.at(of.stored.number).deliveries) {
+    const MessageId& other_id = item.first;
+    const Delivery& other = item.second;
     const StoredDelivery& became = other.became;
     const bool same =
         became.ticket == after.ticket && became.turn >> kSendingBits == after.turn >> kSendingBits;
