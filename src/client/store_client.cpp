@@ -27,11 +27,11 @@ bool is_for_now(const Response& answer) {
   return answer.status != 501 && answer.status != 505 && answer.status != 507;
 }
 
-// Of a queue or a message, and not of a path: what was asked for was not there.
+// Of a queue, a topic or a message, and not of a path: what was asked for was not there.
 bool is_no_queue(const Response& answer) {
   if (answer.status != 404) return false;
   const std::string kind = text_in(answer.body, "type");
-  return kind == "urn:kvd:no-queue" || kind == "urn:kvd:no-message";
+  return kind == "urn:kvd:no-queue" || kind == "urn:kvd:no-topic" || kind == "urn:kvd:no-message";
 }
 
 // `doubt`: an earlier try may have been done. What is refused by what is stored is remembered with the key, so that it

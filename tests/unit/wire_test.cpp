@@ -427,7 +427,7 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   };
   ForwardResult failed{1, Failed{ErrorCode::kInvalid, Outcome::kUnknown, ""}, Revision(9)};
   CHECK(refused_with(failed, 8 + 4 + 4 + 2,
-                     static_cast<char>(ErrorCode::kStale) + 1));  // revision, op, detail, outcome
+                     static_cast<char>(ErrorCode::kNoTopic) + 1));  // revision, op, detail, outcome
   CHECK(refused_with(failed, 8 + 4 + 4 + 1, static_cast<char>(Outcome::kUnknown) + 1));
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 11));  // a status stays in its node
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 12));
