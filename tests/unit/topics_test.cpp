@@ -208,7 +208,7 @@ TEST_CASE("topics: a dead letter goes to a queue, and stays in the topic") {
   const auto dead = changed<Box<Received>>(leader.call(Box(receive)));
   REQUIRE(dead);
   REQUIRE((*dead)->messages.size() == 1);
-  CHECK((*dead)->messages[0].dead_from == "t");
+  CHECK((*dead)->messages[0].dead_from == "t/s");
   CHECK((*dead)->messages[0].priority == 100);
 }
 
