@@ -44,7 +44,10 @@ std::string judge_views(const Node& node) {
   };
   QueueViews rebuilt;
   for (const auto& [place, record] : records) {
-    if (place.first != Space::kDeliveries && record.has_value()) view_queues(rebuilt, record, true, find);
+    if (!record.has_value()) continue;
+    if (place.first == Space::kQueues) rebuilt.add_queue(record);
+    if (place.first == Space::kMessages)
+      rebuilt.add(record.key(), &record, find(record.key(), Space::kDeliveries));
   }
   if (node.store().queues().equals(rebuilt)) return {};
   return fmt::format("they are not what {} records lead to", records.size());
