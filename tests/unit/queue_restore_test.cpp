@@ -307,14 +307,15 @@ TEST_CASE("restore of queues: what becomes too old meanwhile goes, where the old
   from.make("old", config);
   Side into;
   BackupRestore restore(from.backup(), false, seconds(5));
-  while (!restore.ended()) {
+  for (int turn = 0; turn < 100 && !restore.ended(); ++turn) {
     auto next = restore.next(Instant{});
-    REQUIRE(next);
+    if (!next) continue;
     Answer answer = into.ask(std::move(next->operation));
     restore.on_reply(next->number, {std::move(answer), Epoch(1), into.log.last().revision, {}}, Instant{});
     into.pass(1'001);
     into.expire();
   }
+  REQUIRE(restore.ended());
   CHECK(restore.queues().written() == 2);
   CHECK(into.info("old").ready == 0);
   CHECK(into.info("old").dead == 0);
