@@ -32,8 +32,8 @@ struct HoldLease {
 // A queue that is consumed by the caller's connection (core/consumers.hpp): it is answered line by line.
 struct ConsumeQueue {
   std::string queue;
-  uint32_t credit = 1;  // messages in flight, 1 to limits::kMessagesAtOnce
-  uint64_t ttr_ms = 0;  // 0: the queue's
+  uint32_t credit = 1;            // messages in flight, 1 to limits::kMessagesAtOnce
+  uint64_t ttr_ms = 0;            // 0: the queue's
   std::string subscription = {};  // not empty: of the topic `queue`
 };
 

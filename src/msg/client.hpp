@@ -102,10 +102,10 @@ struct TxnCondition {
 struct TxnOp {
   enum class Kind : uint8_t { kPut, kDelete, kAdd, kAppend, kGet, kTouch, kAck, kSend, kPublish };
   Kind kind = Kind::kGet;
-  std::string key;                       // kAck, kSend: the queue, or of a subscription the topic; kPublish: the topic
-  Bytes value;                           // kPut, kAppend
-  int64_t by = 0;                        // kAdd
-  Term term = {};                        // kPut, kTouch
+  std::string key;  // kAck, kSend: the queue, or of a subscription the topic; kPublish: the topic
+  Bytes value;      // kPut, kAppend
+  int64_t by = 0;   // kAdd
+  Term term = {};   // kPut, kTouch
   OptionalBox<Settling> settling = {};   // kAck
   OptionalBox<NewMessage> message = {};  // kSend, kPublish
   std::string subscription = {};         // kAck: of the topic
@@ -478,13 +478,14 @@ struct SnapshotPart {  // the entries come before the items; stays within its no
   uint64_t clock = 0;  // ms, of the newest entry that the store has
 };
 
-using Answer = std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
-                            BatchWritten, ConditionFailed, SettingsChanged, Failed, Box<Status>, LeaderMoved,
-                            Box<SnapshotPart>, Box<Fenced>, LineageForced, Box<TxnDone>, NumberIs, KeyTouched,
-                            LeaseGranted, LeaseTaken, LeasesRenewed, LeaseEnded, Box<LeaseFound>, LeaseList,
-                            QueueMade, QueueDeleted, Sent, Box<Received>, Settled, MessagesMoved,
-                            MessagesPurged, Box<QueueFound>, QueueList, Peeked, TopicMade, TopicDeleted, SubscriptionMoved,
-                            Box<TopicFound>, TopicList, Box<SubscriptionFound>, SubscriptionList>;
+using Answer =
+    std::variant<KeyFound, KeyMissing, Listing, KeyWritten, KeyDeleted, KeyAbsent, PrefixDeleted,
+                 BatchWritten, ConditionFailed, SettingsChanged, Failed, Box<Status>, LeaderMoved,
+                 Box<SnapshotPart>, Box<Fenced>, LineageForced, Box<TxnDone>, NumberIs, KeyTouched,
+                 LeaseGranted, LeaseTaken, LeasesRenewed, LeaseEnded, Box<LeaseFound>, LeaseList, QueueMade,
+                 QueueDeleted, Sent, Box<Received>, Settled, MessagesMoved, MessagesPurged, Box<QueueFound>,
+                 QueueList, Peeked, TopicMade, TopicDeleted, SubscriptionMoved, Box<TopicFound>, TopicList,
+                 Box<SubscriptionFound>, SubscriptionList>;
 
 struct StoreAnswer {
   Answer answer;
@@ -493,10 +494,10 @@ struct StoreAnswer {
   std::optional<Address> leader;  // of a Failed: its HTTP address, where known
 };
 
-Failed lease_over();                     // kLeaseOver
-Failed no_queue(std::string_view name);  // kNoQueue
-Failed no_topic(std::string_view name);  // kNoTopic
-Failed no_subscription(std::string_view topic, std::string_view name);  // likewise
+Failed lease_over();                                                      // kLeaseOver
+Failed no_queue(std::string_view name);                                   // kNoQueue
+Failed no_topic(std::string_view name);                                   // kNoTopic
+Failed no_subscription(std::string_view topic, std::string_view name);    // likewise
 Failed no_source(std::string_view queue, std::string_view subscription);  // one or the other
 bool is_write(const Operation& operation);
 size_t operation_bytes(const Operation& operation);  // of its keys and values; 0 for what has none

@@ -100,8 +100,8 @@ inline constexpr size_t kInFlightMax = 65'536;
 inline constexpr size_t kWindowMax = 4096;            // of a subscription
 inline constexpr size_t kSubscriptions = 1024;        // of a topic: 507
 inline constexpr uint64_t kExpiresMsMin = 3'600'000;  // of a subscription: longer than any receive waits
-inline constexpr size_t kMessagesAtOnce = 1024;     // sent, received, settled: 400
-inline constexpr size_t kReceivedBytes = 1u << 20;  // of bodies, and one message more
+inline constexpr size_t kMessagesAtOnce = 1024;       // sent, received, settled: 400
+inline constexpr size_t kReceivedBytes = 1u << 20;    // of bodies, and one message more
 inline constexpr size_t kWaitingReceives = 16'384;
 inline constexpr size_t kKicked = 16'384;  // at once; also how many messages one write may make
 

@@ -153,7 +153,8 @@ bool is_queue_write(const Operation& operation) {
 }
 
 bool is_topic_write(const Operation& operation) {
-  return std::holds_alternative<Box<MakeTopic>>(operation) || std::holds_alternative<DeleteTopic>(operation) ||
+  return std::holds_alternative<Box<MakeTopic>>(operation) ||
+         std::holds_alternative<DeleteTopic>(operation) ||
          std::holds_alternative<Box<PublishMessages>>(operation) ||
          std::holds_alternative<Box<MakeSubscription>>(operation) ||
          std::holds_alternative<DeleteSubscription>(operation) ||

@@ -24,7 +24,9 @@ auto fields(Of<NewMessage> auto& m) {
 }
 auto fields(Of<SendMessages> auto& m) { return std::tie(m.queue, m.messages, m.create); }
 auto fields(Of<Settling> auto& m) { return std::tie(m.kind, m.id, m.receipt, m.ms, m.reason); }
-auto fields(Of<SettleMessages> auto& m) { return std::tie(m.queue, m.settlings, m.atomic, m.ticket, m.subscription); }
+auto fields(Of<SettleMessages> auto& m) {
+  return std::tie(m.queue, m.settlings, m.atomic, m.ticket, m.subscription);
+}
 auto fields(Of<ReceiveMessages> auto& m) {
   return std::tie(m.queue, m.max, m.wait, m.ttr_ms, m.ticket, m.turn, m.credit, m.settlings, m.subscription);
 }

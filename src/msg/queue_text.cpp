@@ -89,16 +89,17 @@ std::string QueueOperationText::operator()(const Box<SendMessages>& m) const {
   return "SendMessages " + quoted(m->queue) + " " + listed(m->messages, text_of_new);
 }
 std::string QueueOperationText::operator()(const Box<ReceiveMessages>& m) const {
-  return fmt::format("ReceiveMessages {} max={} wait={}ms{}", source_text(m->queue, m->subscription), m->max, to_ms(m->wait),
+  return fmt::format("ReceiveMessages {} max={} wait={}ms{}", source_text(m->queue, m->subscription), m->max,
+                     to_ms(m->wait),
                      m->settlings.empty() ? "" : " " + listed(m->settlings, text_of_settling));
 }
 std::string QueueOperationText::operator()(const Box<SettleMessages>& m) const {
-  return fmt::format("SettleMessages {} {}{}", source_text(m->queue, m->subscription), listed(m->settlings, text_of_settling),
-                     m->atomic ? " atomic" : "");
+  return fmt::format("SettleMessages {} {}{}", source_text(m->queue, m->subscription),
+                     listed(m->settlings, text_of_settling), m->atomic ? " atomic" : "");
 }
 std::string QueueOperationText::operator()(const KickMessages& m) const {
-  return fmt::format("KickMessages {} {} max={}{}", source_text(m.queue, m.subscription), message_state_name(m.state), m.max,
-                     m.to.empty() ? "" : " to=" + quoted(m.to));
+  return fmt::format("KickMessages {} {} max={}{}", source_text(m.queue, m.subscription),
+                     message_state_name(m.state), m.max, m.to.empty() ? "" : " to=" + quoted(m.to));
 }
 std::string QueueOperationText::operator()(const PurgeMessages& m) const {
   return fmt::format("PurgeMessages {} {}", quoted(m.queue), m.state ? message_state_name(*m.state) : "all");
@@ -108,8 +109,8 @@ std::string QueueOperationText::operator()(const ListQueues& m) const {
   return fmt::format("ListQueues prefix={} after={} limit={}", quoted(m.prefix), quoted(m.after), m.limit);
 }
 std::string QueueOperationText::operator()(const PeekMessages& m) const {
-  return fmt::format("PeekMessages {} {} after={} limit={}", source_text(m.queue, m.subscription), message_state_name(m.state),
-                     to_text(m.after), m.limit);
+  return fmt::format("PeekMessages {} {} after={} limit={}", source_text(m.queue, m.subscription),
+                     message_state_name(m.state), to_text(m.after), m.limit);
 }
 std::string QueueOperationText::operator()(const PeekMessage& m) const {
   return fmt::format("PeekMessage {} {}", source_text(m.queue, m.subscription), to_text(m.id));
@@ -194,7 +195,8 @@ std::string QueueAnswerText::operator()(const Box<SubscriptionFound>& m) const {
   return "SubscriptionFound " + text_of_subscription(m->subscription);
 }
 std::string QueueAnswerText::operator()(const SubscriptionList& m) const {
-  return fmt::format("SubscriptionList {}{}", listed(m.subscriptions, text_of_subscription), m.more ? " more" : "");
+  return fmt::format("SubscriptionList {}{}", listed(m.subscriptions, text_of_subscription),
+                     m.more ? " more" : "");
 }
 
 }  // namespace kvd

@@ -1,5 +1,5 @@
-// The trace's words for what is said of queues and topics (text.hpp): names are quoted, bodies are sizes, and of long lists the
-// first ones are shown.
+// The trace's words for what is said of queues and topics (text.hpp): names are quoted, bodies are sizes, and of long
+// lists the first ones are shown.
 #pragma once
 #include <string>
 #include <string_view>

@@ -40,7 +40,8 @@ const char* message_state_name(MessageState state) { return kMessageStates.at(st
 std::optional<MessageState> message_state(std::string_view name) {
   const auto* const found = std::find(kMessageStates.begin(), kMessageStates.end(), name);
   const auto state = static_cast<MessageState>(found - kMessageStates.begin());
-  return found == kMessageStates.end() || state == MessageState::kSettled ? std::nullopt : std::optional(state);
+  return found == kMessageStates.end() || state == MessageState::kSettled ? std::nullopt
+                                                                          : std::optional(state);
 }
 
 size_t bytes_of(const NewMessage& message) {

@@ -117,7 +117,8 @@ struct ReceiveMessages {
   uint64_t turn = 0;
   uint32_t credit = 0;              // no more than so many in flight under the ticket; 0: no bound
   std::vector<Settling> settlings;  // of the same queue, done before
-  std::string subscription = {};    // not empty: of the topic `queue` (topics.hpp), and granted are its messages
+  std::string subscription =
+      {};  // not empty: of the topic `queue` (topics.hpp), and granted are its messages
 };
 enum class MessageState : uint8_t {
   kReady,
@@ -158,7 +159,7 @@ struct PeekMessages {  // in the order of their ids; nothing is granted
   std::string queue;
   MessageState state = MessageState::kReady;
   MessageId after;
-  uint32_t limit = 0;  // 1 to limits::kListItemsMax, and limits::kReceivedBytes or one
+  uint32_t limit = 0;             // 1 to limits::kListItemsMax, and limits::kReceivedBytes or one
   std::string subscription = {};  // as of a receive
 };
 struct PeekMessage {

@@ -116,8 +116,7 @@ std::string text_of(const TxnCondition& condition) {
   if (condition.of == TxnCondition::Of::kLease) return fmt::format("lease {}", condition.number);
   if (condition.of == TxnCondition::Of::kReceipt)
     return fmt::format("{} {} receipt={}", source_text(condition.key, condition.subscription),
-                       to_text(condition.message),
-                       condition.number);
+                       to_text(condition.message), condition.number);
   const char* const of[] = {"exists", "revision", "version", "value"};
   const char* const is[] = {"=", "!=", "<", ">"};
   const std::string what = condition.of == TxnCondition::Of::kValue ? size_of(condition.value)
@@ -140,8 +139,8 @@ std::string text_of(const TxnOp& op) {
     case TxnOp::Kind::kTouch:
       return quoted(op.key) + text_of(op.term);
     case TxnOp::Kind::kAck:
-      return fmt::format("{} ack {} receipt={}", source_text(op.key, op.subscription), to_text(op.settling->id),
-                         op.settling->receipt);
+      return fmt::format("{} ack {} receipt={}", source_text(op.key, op.subscription),
+                         to_text(op.settling->id), op.settling->receipt);
     case TxnOp::Kind::kSend:
       return fmt::format("{} send {}", quoted(op.key), size_of(op.message->body));
     case TxnOp::Kind::kPublish:

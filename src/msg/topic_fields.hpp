@@ -38,8 +38,8 @@ auto fields(Of<TopicInfo> auto& m) {
 auto fields(Of<TopicFound> auto& m) { return std::tie(m.topic, m.complete); }
 auto fields(Of<TopicList> auto& m) { return std::tie(m.topics, m.more, m.complete); }
 auto fields(Of<SubscriptionInfo> auto& m) {
-  return std::tie(m.topic, m.name, m.config, m.behind, m.ready, m.delayed, m.in_flight, m.dead, m.gaps, m.cursor,
-                  m.waiting);
+  return std::tie(m.topic, m.name, m.config, m.behind, m.ready, m.delayed, m.in_flight, m.dead, m.gaps,
+                  m.cursor, m.waiting);
 }
 auto fields(Of<SubscriptionFound> auto& m) { return std::tie(m.subscription, m.complete); }
 auto fields(Of<SubscriptionList> auto& m) { return std::tie(m.subscriptions, m.more, m.complete); }

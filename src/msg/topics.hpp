@@ -38,7 +38,7 @@ struct TopicPlace {
     kFirst,  // before all that there are
     kNow,    // behind all that there are
     kId,     // behind that id, which need not be there
-    kTime,   // before what was published at `ms`, since 1970, or later, by the publishers' leaders' wall clocks
+    kTime,  // before what was published at `ms`, since 1970, or later, by the publishers' leaders' wall clocks
   };
   Kind kind = Kind::kFirst;
   MessageId id;
@@ -134,13 +134,13 @@ struct SubscriptionInfo {
   std::string topic;
   std::string name;
   SubscriptionConfig config;
-  uint64_t behind = 0;     // neither settled nor dead, with those in flight
-  uint64_t ready = 0;      // of these: nobody has them, and they wait for no time
+  uint64_t behind = 0;  // neither settled nor dead, with those in flight
+  uint64_t ready = 0;   // of these: nobody has them, and they wait for no time
   uint64_t delayed = 0;
   uint64_t in_flight = 0;
   uint64_t dead = 0;
-  uint64_t gaps = 0;       // how often something went before it was settled
-  MessageId cursor;        // all up to it is settled, or dead
+  uint64_t gaps = 0;                // how often something went before it was settled
+  MessageId cursor;                 // all up to it is settled, or dead
   std::optional<uint64_t> waiting;  // receives; known to the leader alone
 };
 struct SubscriptionFound {

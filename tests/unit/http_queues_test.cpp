@@ -505,7 +505,8 @@ TEST_CASE("queues: messages are looked at, a page after the other") {
   flying.state = MessageState::kDelayed;
   CHECK(contains(render(head.plan, Peeked{{flying}, false, true}).body,
                  "\"state\":\"delayed\",\"left_ms\":500"));
-  response = render(head.plan, Peeked{{}, true, true, {Revision(95), 0}});  // it looked at many, and found none
+  response =
+      render(head.plan, Peeked{{}, true, true, {Revision(95), 0}});  // it looked at many, and found none
   CHECK(response.body == "{\"messages\":[],\"more\":true}\n");
   CHECK(contains(response.fields, "&after=95>; rel=\"next\""));
   response = render(head.plan, Peeked{});

@@ -13,8 +13,8 @@
 #include "core/queues/queue_views.hpp"
 #include "core/replica/table.hpp"
 #include "evaluator_fixture.hpp"
-#include "views_anew.hpp"
 #include "msg/limits.hpp"
+#include "views_anew.hpp"
 
 namespace kvd::queues_test {
 namespace {

@@ -1,6 +1,6 @@
-// Topics and subscriptions (core/topics), as the write evaluator decides what is published, granted, settled and cut off:
-// a log, a store and a clock that the test sets, and nobody who leads. After each write the views are held against views
-// made anew.
+// Topics and subscriptions (core/topics), as the write evaluator decides what is published, granted, settled and cut
+// off: a log, a store and a clock that the test sets, and nobody who leads. After each write the views are held against
+// views made anew.
 #include <doctest.h>
 
 #include <optional>
@@ -475,7 +475,8 @@ TEST_CASE("topics: the cursor waits until a gap is told, and then passes what wa
   CHECK(leader.info("s").gaps == 1);
 }
 
-TEST_CASE("topics: a dead letter that comes back is of its group, also if it died before there was an order") {
+TEST_CASE(
+    "topics: a dead letter that comes back is of its group, also if it died before there was an order") {
   Topics leader;
   SubscriptionConfig config;
   leader.publish({"a", "b"}, "g");

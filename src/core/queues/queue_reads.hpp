@@ -20,7 +20,8 @@ struct ReadAt {
 };
 // How many of them have come to their time.
 uint64_t over(const absl::btree_set<std::pair<uint64_t, MessageId>>& due, uint64_t clock);
-// Calls add(record) of the space kQueues for a page: whose keys begin with `prefix`, behind `after`. True: there are more.
+// Calls add(record) of the space kQueues for a page: whose keys begin with `prefix`, behind `after`. True: there are
+// more.
 bool each_of_page(const Store& store, const std::string& prefix, const std::string& after, size_t limit,
                   const std::function<void(const Record&)>& add);
 

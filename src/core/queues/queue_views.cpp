@@ -66,7 +66,8 @@ void QueueViews::configure(QueueView& view, const Record& record) {
     view.kind = QueueView::Kind::kQueue;
     view.name = record.key().substr(1);
     view.config = std::move(queue->config);
-  } else if (std::optional<StoredTopic> topic = names_topic(record.key()) ? kvd::topic_of(&record) : std::nullopt) {
+  } else if (std::optional<StoredTopic> topic =
+                 names_topic(record.key()) ? kvd::topic_of(&record) : std::nullopt) {
     const TopicConfig& config = topic->config;
     view.kind = QueueView::Kind::kTopic;
     view.name = record.key().substr(1);
@@ -242,7 +243,8 @@ void QueueViews::change_subscription(QueueView& view, const MessageId& id, const
   const bool in_flight = delivery.state == MessageState::kInFlight;
   const bool has_time = in_flight || delivery.state == MessageState::kDelayed;
   if (has_time && lane && add) view.groups[id] = *lane;
-  if (has_time) place_due(view, {delivery.due, id, delivery.attempts, 0, in_flight, delivery.ticket, delivery.turn}, add);
+  if (has_time)
+    place_due(view, {delivery.due, id, delivery.attempts, 0, in_flight, delivery.ticket, delivery.turn}, add);
   if (has_time && lane && !add) view.groups.erase(id);
   if (!is_dead && delivery.state != MessageState::kSettled) {
     if (lane) {
@@ -403,7 +405,8 @@ bool QueueViews::equals(const QueueViews& other) const {
     return p.kind == q.kind && p.messages == q.messages && p.bytes == q.bytes && p.made == q.made &&
            p.config == q.config && p.ready == q.ready && p.due == q.due && p.tickets == q.tickets &&
            p.ages == q.ages && p.lanes == q.lanes && p.grouped == q.grouped && p.place == q.place &&
-           p.subscriptions == q.subscriptions && p.topic == q.topic && p.window == q.window && p.dead == q.dead;
+           p.subscriptions == q.subscriptions && p.topic == q.topic && p.window == q.window &&
+           p.dead == q.dead;
   });
 }
 

@@ -6,9 +6,9 @@
 // one. So a takeover costs what the end of the log holds, and not what the queues hold. Views answer nobody: what a
 // leader says of a message it says in the answer to a write, once that is committed (rule 8).
 //
-// A topic has a view, too: what is ready in it is all that there is, in its order. So has a subscription: of the messages
-// in its window, those that it was granted, or that were passed over, each with a delivery of its own. What is behind
-// the window nobody has counted.
+// A topic has a view, too: what is ready in it is all that there is, in its order. So has a subscription: of the
+// messages in its window, those that it was granted, or that were passed over, each with a delivery of its own. What is
+// behind the window nobody has counted.
 //
 // Time: who is in flight or delayed becomes ready when the log's clock has reached its due time. That is written
 // nowhere; ripen() does it here, and a leader whose clock says less than what this server has heard before takes it
@@ -162,9 +162,9 @@ class QueueViews {
   // Queues with messages that are to die: by their last delivery, or their age by ripen()'s clock.
   const std::set<uint64_t>& work() const { return work_; }
   const QueueView& view(uint64_t number) const { return views_.at(number); }
-  // While this server leads: names of queues and topics that have had something new to grant, or are gone, since they were taken.
+  // While this server leads: names of queues and topics that have had something new to grant, or are gone, since they
+  // were taken. With a subscription's name: that alone.
   void note_woken(bool note) { note_woken_ = note; }
-  // With a subscription's name: that alone.
   std::set<std::pair<std::string, std::string>> take_woken() { return std::exchange(woken_, {}); }
 
   // The same to grant, whatever the way to it: but for who is ripe, which depends on when ripen() was called.
@@ -190,10 +190,10 @@ class QueueViews {
   void set_expiry(QueueView& subscription, bool add);
   void forget_empty(std::map<uint64_t, QueueView>::iterator it);
 
-  std::map<uint64_t, QueueView> views_;  // by number
+  std::map<uint64_t, QueueView> views_;                   // by number
   std::map<std::string, uint64_t, std::less<>> by_name_;  // by the key of the record that names it
   std::array<size_t, 3> counts_{};                        // ... by kind
-  std::set<std::pair<uint64_t, uint64_t>> times_;  // of each queue the next one, and its number
+  std::set<std::pair<uint64_t, uint64_t>> times_;         // of each queue the next one, and its number
   std::set<uint64_t> work_;
   uint64_t clock_ = 0;  // that ripen() was told last
   bool note_woken_ = false;

@@ -45,7 +45,8 @@ bool grant_again(MessageDraft& draft, const QueueView& queue, const ReceiveMessa
     const std::string key = message_key(queue.number, id);
     if (draft.changed(key)) continue;  // it settles it
     const std::optional<StoredDelivery> delivery = delivery_of(draft.find(key, Space::kDeliveries));
-    if (delivery && draft.message(queue, key) != nullptr) hand_out(draft, queue, receive, id, *delivery, messages);
+    if (delivery && draft.message(queue, key) != nullptr)
+      hand_out(draft, queue, receive, id, *delivery, messages);
   }
   return true;
 }
@@ -87,7 +88,8 @@ void grant(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& r
     const StoredMessage stored = message_of(*message);
     const size_t body = stored.body.size();
     const bool spent = queue.config.max_deliveries != 0 && delivery.attempts >= queue.config.max_deliveries;
-    const bool aged = !queue.is_subscription() && stored.deadline != 0 && stored.deadline <= draft.view().clock;
+    const bool aged =
+        !queue.is_subscription() && stored.deadline != 0 && stored.deadline <= draft.view().clock;
     if (spent || aged) {
       if (++dead > limits::kSwept || draft.full()) break;  // the others another time
       end_dead(draft, queue, key, spent);
@@ -112,7 +114,8 @@ void grant_next(MessageDraft& draft, const QueueView& subscription, const Receiv
   for (const QueuedMessage& message : messages) bytes += message.body.size();
   std::set<std::string, std::less<>> busy;
   const MessageId next = std::max(subscription.next(), draft.place(subscription).id);
-  for (auto it = topic->ready.upper_bound({0, next}); it != topic->ready.end() && messages.size() < most; ++it) {
+  for (auto it = topic->ready.upper_bound({0, next}); it != topic->ready.end() && messages.size() < most;
+       ++it) {
     if (room-- == 0) break;
     const std::string key = message_key(subscription.number, it->id());
     const StoredMessage stored = message_of(*draft.message(subscription, key));
@@ -148,7 +151,8 @@ std::optional<Received::Gap> pass_gap(MessageDraft& draft, const QueueView& subs
 // So that it is known to be in use, to an eighth of the time after which it would go.
 void note_used(MessageDraft& draft, const QueueView& subscription) {
   StoredPlace place = draft.place(subscription);
-  if (subscription.expires_ms == 0 || draft.view().clock < place.used_ms + subscription.expires_ms / 8) return;
+  if (subscription.expires_ms == 0 || draft.view().clock < place.used_ms + subscription.expires_ms / 8)
+    return;
   place.used_ms = draft.view().clock;
   draft.set_place(subscription, place);
 }

@@ -128,9 +128,11 @@ std::optional<StoredDelivery> delivery_of_new(const NewMessage& message, uint64_
 // `none`: there is no such queue, or topic, which is to be made.
 std::optional<Failed> refused_making(MessageDraft& draft, Failed none) {
   if (draft.queues().sources() >= limits::kQueues)
-    return queue_full("there are " + std::to_string(limits::kQueues) + " queues, topics and subscriptions already");
+    return queue_full("there are " + std::to_string(limits::kQueues) +
+                      " queues, topics and subscriptions already");
   if (draft.may_make_queue()) return std::nullopt;
-  none.detail += ", and one transaction makes one queue, or topic, at most";  // their numbers would be the same
+  none.detail +=
+      ", and one transaction makes one queue, or topic, at most";  // their numbers would be the same
   return none;
 }
 

@@ -1,6 +1,6 @@
-// How queues and topics are written: the records of their four spaces. A message that was never granted, and waits for nothing,
-// has no delivery: a grant writes some sixty bytes and not the body once more, and a backlog costs one record for each
-// message.
+// How queues and topics are written: the records of their four spaces. A message that was never granted, and waits for
+// nothing, has no delivery: a grant writes some sixty bytes and not the body once more, and a backlog costs one record
+// for each message.
 //
 //   kQueues      "q" and the name: a number, which its messages bear, and how it was made
 //                "s", the length of the topic's name, that, and the subscription's: the same, and the topic's number
@@ -75,7 +75,7 @@ Record subscription_record(std::string_view key, const StoredSubscription& subsc
 std::optional<StoredSubscription> subscription_of(const Record* record);
 
 struct StoredPlace {
-  MessageId id;          // all up to it is settled, or dead; of a topic: some up to it went before it was settled
+  MessageId id;  // all up to it is settled, or dead; of a topic: some up to it went before it was settled
   uint64_t gaps = 0;     // that were told
   uint64_t used_ms = 0;  // log clock, about: when somebody asked for it last, if it expires
   bool operator==(const StoredPlace&) const = default;

@@ -5,11 +5,11 @@
 
 #include "core/mutation.hpp"
 #include "core/queues/queue_reads.hpp"
-#include "core/topics/topic_reads.hpp"
 #include "core/replica/leases.hpp"
 #include "core/replica/replica.hpp"
 #include "core/replica/table.hpp"
 #include "core/replica/terms.hpp"
+#include "core/topics/topic_reads.hpp"
 
 namespace kvd {
 
@@ -35,7 +35,8 @@ Answer Replica::read_now(const Operation& operation) const {
   if (const auto* read = std::get_if<ReadTopic>(&operation)) return read_topic(store_, *read, at);
   if (const auto* list = std::get_if<ListTopics>(&operation)) return list_topics(store_, *list, at);
   if (const auto* read = std::get_if<ReadSubscription>(&operation)) return read_subscription_here(*read, at);
-  if (const auto* list = std::get_if<ListSubscriptions>(&operation)) return list_subscriptions(store_, *list, at);
+  if (const auto* list = std::get_if<ListSubscriptions>(&operation))
+    return list_subscriptions(store_, *list, at);
   if (const auto* page = std::get_if<PageTopic>(&operation)) return page_topic(store_, *page, at);
   return list_leases(std::get<ListLeases>(operation));
 }

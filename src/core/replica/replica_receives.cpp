@@ -31,7 +31,8 @@ bool finds_nothing(const Received& received) { return received.messages.empty() 
 // Nothing more comes of it, but what it has settled is done.
 Evaluation only_settled(const WaitingReceive& waiting) {
   const ReceiveMessages& receive = receive_of(waiting);
-  return Unchanged{Box(Received{receive.queue, receive.turn, {}, waiting.settled, receive.subscription}), Revision(0)};
+  return Unchanged{Box(Received{receive.queue, receive.turn, {}, waiting.settled, receive.subscription}),
+                   Revision(0)};
 }
 
 }  // namespace

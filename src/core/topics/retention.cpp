@@ -85,8 +85,8 @@ bool trim_to_bounds(MessageDraft& draft, const QueueView& topic) {
     return beyond_bounds(topic.config, sum.messages, sum.bytes);
   };
   bool more = true;  // may be deleted by this write
-  for (auto it = topic.ready.begin(); more && it != topic.ready.end() && too_many() && trimming.may_go(it->id());
-       ++it)
+  for (auto it = topic.ready.begin();
+       more && it != topic.ready.end() && too_many() && trimming.may_go(it->id()); ++it)
     more = trimming.drop(it->id());
   trimming.end();
   return !more || !too_many();

@@ -1,5 +1,6 @@
-// What a topic keeps: a log is cut at its beginning, by its bounds and by age. What a subscription has not settled, or has
-// as a dead letter, is kept all the same, unless the topic says that old messages go. And what goes as a whole. Pure.
+// What a topic keeps: a log is cut at its beginning, by its bounds and by age. What a subscription has not settled, or
+// has as a dead letter, is kept all the same, unless the topic says that old messages go. And what goes as a whole.
+// Pure.
 #pragma once
 #include <optional>
 

@@ -1,4 +1,5 @@
-// Topics and subscriptions are made, changed, moved and deleted: see core/queues/queue_spaces.hpp.
+// Topics and subscriptions are made, changed, moved and deleted: see core/queues/queue_spaces.hpp. What is published is
+// in core/queues/sending.cpp, and what is granted in receiving.cpp: there queues and topics are alike.
 #include <algorithm>
 #include <optional>
 #include <string>

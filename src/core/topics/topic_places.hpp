@@ -1,4 +1,5 @@
-// Where a place of a topic is, by its messages. Pure.
+// Where a place of a topic is, by its messages: clients name a time, and a subscription or a reader begins behind an
+// id. Pure.
 #pragma once
 #include "core/queues/queue_views.hpp"
 #include "core/replica/store.hpp"

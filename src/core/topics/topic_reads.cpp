@@ -86,11 +86,14 @@ SubscriptionInfo subscription_info(const Store& store, const Record& record, con
   const auto& all = store.deliveries().standing;
   if (const auto it = all.find(stored.number); it != all.end()) {
     const auto& standing = it->second;
-    const auto in = [&](MessageState state) -> const auto& { return standing.in[static_cast<size_t>(state)]; };
+    const auto in = [&](MessageState state) -> const auto& {
+      return standing.in[static_cast<size_t>(state)];
+    };
     info.in_flight = in(MessageState::kInFlight).size() - over(standing.in_flight, at.clock);
     info.delayed = in(MessageState::kDelayed).size() - over(standing.delayed, at.clock);
     info.dead = in(MessageState::kDead).size();
-    const uint64_t ended = in(MessageState::kSettled).size() + count_between(in(MessageState::kDead), place.id);
+    const uint64_t ended =
+        in(MessageState::kSettled).size() + count_between(in(MessageState::kDead), place.id);
     info.behind -= std::min(info.behind, ended);
     for (const MessageState state : {MessageState::kReady, MessageState::kDelayed, MessageState::kInFlight})
       info.behind += in(state).size() - count_between(in(state), place.id);  // dead, and kicked
@@ -110,9 +113,9 @@ Answer read_topic(const Store& store, const ReadTopic& read, const ReadAt& at) {
 Answer list_topics(const Store& store, const ListTopics& list, const ReadAt& at) {
   TopicList found;
   found.complete = at.complete;
-  found.more = each_of_page(store, topic_key(list.prefix), topic_key(list.after), list.limit, [&](const Record& record) {
-    found.topics.push_back(topic_info(store, record, at));
-  });
+  found.more =
+      each_of_page(store, topic_key(list.prefix), topic_key(list.after), list.limit,
+                   [&](const Record& record) { found.topics.push_back(topic_info(store, record, at)); });
   return found;
 }
 
@@ -126,10 +129,9 @@ Answer list_subscriptions(const Store& store, const ListSubscriptions& list, con
   if (store.find(topic_key(list.topic), Space::kQueues) == nullptr) return no_topic(list.topic);
   SubscriptionList found;
   found.complete = at.complete;
-  found.more = each_of_page(store, subscription_key(list.topic, ""), subscription_key(list.topic, list.after), list.limit,
-                            [&](const Record& record) {
-                              found.subscriptions.push_back(subscription_info(store, record, at));
-                            });
+  found.more = each_of_page(
+      store, subscription_key(list.topic, ""), subscription_key(list.topic, list.after), list.limit,
+      [&](const Record& record) { found.subscriptions.push_back(subscription_info(store, record, at)); });
   return found;
 }
 
