@@ -18,7 +18,7 @@
 namespace kvd {
 namespace {
 
-constexpr std::string_view kMagic = "kvd8";
+constexpr std::string_view kMagic = "kvd9";
 constexpr size_t kNameBytes = 3;  // of the magic; behind it stands the version
 constexpr char kNoHello[] = "not a kvd peer: no hello";
 constexpr uint8_t kHelloType = 1;

@@ -1,5 +1,5 @@
-// What is read of topics and subscriptions: from a store, which has what is committed. Any server answers so, and nobody
-// looks at the views. Pure.
+// What is read of topics and subscriptions: from a store, which has what is committed. Any server answers so, and
+// nobody looks at the views. Pure.
 #pragma once
 #include "core/queues/queue_reads.hpp"
 #include "core/replica/store.hpp"
