@@ -106,7 +106,7 @@ inline void check_value(Decoder& decoder, const QueueConfig& config) {
 inline void check_value(Decoder& decoder, const MakeQueue& make) { check_queue(decoder, make.name); }
 inline void check_value(Decoder& decoder, const DeleteQueue& remove) { check_queue(decoder, remove.name); }
 inline void check_value(Decoder& decoder, const MessagePast& past) {
-  check_text(decoder, "queue's name", past.dead_from, limits::kQueueNameBytes);
+  check_text(decoder, "name", past.dead_from, 2 * limits::kQueueNameBytes + 1);  // a topic's and a subscription's
   check_text(decoder, "reason", past.reason, limits::kReasonBytes);
   check_text(decoder, "reason", past.why, limits::kReasonBytes);
 }

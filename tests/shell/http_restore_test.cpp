@@ -122,6 +122,7 @@ struct Keys {
       return listing;
     }
     if (std::holds_alternative<ListQueues>(request.operation)) return QueueList{};
+    if (std::holds_alternative<ListTopics>(request.operation)) return TopicList{};
     const auto& batch = std::get<WriteBatch>(request.operation);
     CHECK_FALSE(batch.if_empty);
     CHECK(batch.ops.size() <= limits::kBatchOps);
@@ -169,7 +170,7 @@ TEST_CASE("restore: a whole snapshot is written in batches, only the first of wh
   Client client(node.fixture);
   Response done = client.send(put_whole(node.whole)).next();
   CHECK(done.status == 200);
-  CHECK(done.body == "{\"keys\":3000,\"queues\":0,\"messages\":0,\"revision\":40}\n");
+  CHECK(done.body == "{\"keys\":3000,\"queues\":0,\"topics\":0,\"messages\":0,\"revision\":40}\n");
   REQUIRE(node.batches.size() == 3);
   CHECK(node.batches[0].if_empty);
   CHECK_FALSE(node.batches[1].if_empty);
@@ -190,7 +191,7 @@ TEST_CASE("restore: fences go along with the keys, and also alone") {
   Client client(node.fixture);
   Response done = client.send(put_whole(snapshot_of(keys, kFences))).next();
   CHECK(done.status == 200);
-  CHECK(done.body == "{\"keys\":" + std::to_string(keys) + ",\"queues\":0,\"messages\":0,\"revision\":40}\n");
+  CHECK(done.body == "{\"keys\":" + std::to_string(keys) + ",\"queues\":0,\"topics\":0,\"messages\":0,\"revision\":40}\n");
   REQUIRE(node.batches.size() == batches);
   CHECK(node.batches[0].if_empty);
   std::map<std::string, uint64_t> fences;
@@ -452,19 +453,19 @@ TEST_CASE("restore: in place of what is there, whatever that is") {
   const std::string whole = snapshot_of(3000, 5);
   SUBCASE("nothing") {
     CHECK(node.replace(whole).body ==
-          "{\"keys\":3000,\"queues\":0,\"messages\":0,\"deleted\":0,\"revision\":40}\n");
+          "{\"keys\":3000,\"queues\":0,\"topics\":0,\"messages\":0,\"deleted\":0,\"revision\":40}\n");
   }
   SUBCASE("the same") {
     for (int twice : {0, 1}) {
       CAPTURE(twice);
       CHECK(node.replace(whole).body ==
-            "{\"keys\":3000,\"queues\":0,\"messages\":0,\"deleted\":0,\"revision\":40}\n");
+            "{\"keys\":3000,\"queues\":0,\"topics\":0,\"messages\":0,\"deleted\":0,\"revision\":40}\n");
     }
   }
   SUBCASE("other keys, and some of the same") {
     node.fill();
     CHECK(node.replace(whole).body ==
-          "{\"keys\":3000,\"queues\":0,\"messages\":0,\"deleted\":4200,\"revision\":40}\n");
+          "{\"keys\":3000,\"queues\":0,\"topics\":0,\"messages\":0,\"deleted\":4200,\"revision\":40}\n");
     CHECK(node.most <= 5700);  // never larger than what was there
   }
   CHECK(node.is_snapshot());
@@ -475,7 +476,7 @@ TEST_CASE("restore: with a snapshot without keys, all that is there is deleted")
   Keys node;
   node.fill();
   CHECK(node.replace(snapshot_of(0)).body ==
-        "{\"keys\":0,\"queues\":0,\"messages\":0,\"deleted\":5700,\"revision\":40}\n");
+        "{\"keys\":0,\"queues\":0,\"topics\":0,\"messages\":0,\"deleted\":5700,\"revision\":40}\n");
   CHECK(node.content.empty());
 }
 
@@ -534,7 +535,7 @@ TEST_CASE("restore: queues and their messages are counted, and how many were wri
             std::string::npos);
       CHECK(reply.body.find("\"outcome\":\"unknown\"") != std::string::npos);
     } else {
-      CHECK(reply.body == "{\"keys\":1,\"queues\":1,\"messages\":2000,\"revision\":40}\n");
+      CHECK(reply.body == "{\"keys\":1,\"queues\":1,\"topics\":0,\"messages\":2000,\"revision\":40}\n");
     }
   }
 }

@@ -280,7 +280,7 @@ TEST_CASE("a restore gives keys the time that was left, and leaves out those tha
 
 const Failed kTooMany{ErrorCode::kOverloaded, Outcome::kNotApplied, "too many"};
 
-// That there are no keys, and no queues.
+// That there are no keys, no queues and no topics.
 void find_nothing(BackupRestore& restore, Instant now) {
   const auto listing = restore.next(now);
   REQUIRE(listing);
@@ -288,6 +288,9 @@ void find_nothing(BackupRestore& restore, Instant now) {
   const auto queues = restore.next(now);
   REQUIRE(queues);
   restore.on_reply(queues->number, {QueueList{}, Epoch(1), Revision(1), {}}, now);
+  const auto topics = restore.next(now);
+  REQUIRE(topics);
+  restore.on_reply(topics->number, {TopicList{}, Epoch(1), Revision(1), {}}, now);
 }
 
 TEST_CASE("a restore sends again what was refused since too many wait, after a pause and not for ever") {

@@ -13,6 +13,7 @@
 #include "core/queues/queue_views.hpp"
 #include "core/replica/backup_restore.hpp"
 #include "core/replica/table.hpp"
+#include "core/topics/topic_reads.hpp"
 #include "evaluator_fixture.hpp"
 #include "msg/limits.hpp"
 
@@ -49,6 +50,8 @@ struct Side : Leader {
     if (const auto* keys = std::get_if<ListKeys>(&operation)) return committed_store().list(*keys);
     if (const auto* queues = std::get_if<ListQueues>(&operation))
       return list_queues(committed_store(), *queues, {room.clock, room.wall_ms, true});
+    if (const auto* topics = std::get_if<ListTopics>(&operation))
+      return list_topics(committed_store(), *topics, {room.clock, room.wall_ms, true});
     Evaluation evaluation = write(std::move(operation));
     if (auto* change = std::get_if<Change>(&evaluation)) return std::move(change->answer);
     if (auto* same = std::get_if<Unchanged>(&evaluation)) return std::move(same->answer);

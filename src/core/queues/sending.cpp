@@ -167,9 +167,9 @@ Result<SentTo, Failed> topic_for_publishing(MessageDraft& draft, const std::stri
 Result<OpSent, Failed> send_to(const SentTo& queue, const NewMessage& message, MessageDraft& draft) {
   const WriteView& view = draft.view();
   const MessageId id = *draft.next_id();
-  if (queue.topic && (message.delay_ms != 0 || message.past)) {
+  if (queue.topic && (message.delay_ms != 0 || (message.past && message.past->dead))) {
     return Failure<Failed>(
-        Failed{ErrorCode::kInvalid, Outcome::kNotApplied, "a topic takes no delayed messages"});
+        Failed{ErrorCode::kInvalid, Outcome::kNotApplied, "a topic takes no delayed or dead messages"});
   }
   if (queue.config.fifo && message.delay_ms != 0) {
     return Failure<Failed>(

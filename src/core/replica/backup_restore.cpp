@@ -14,6 +14,13 @@ namespace {
 constexpr size_t kBatchBytes = 1u << 20;  // about; and limits::kBatchOps keys
 constexpr size_t kUnderWay = 8;           // batches
 
+bool is_of_topics(const Operation& operation) {
+  return std::holds_alternative<ListTopics>(operation) || std::holds_alternative<DeleteTopic>(operation) ||
+         std::holds_alternative<Box<MakeTopic>>(operation) ||
+         std::holds_alternative<Box<PublishMessages>>(operation) ||
+         std::holds_alternative<Box<MakeSubscription>>(operation);
+}
+
 // And no refusal.
 bool is_of_queues(const Answer& answer) {
   return std::holds_alternative<QueueList>(answer) || std::holds_alternative<QueueDeleted>(answer) ||
@@ -26,6 +33,7 @@ bool is_of_queues(const Answer& answer) {
 BackupRestore::BackupRestore(Store store, bool replace, Duration patience)
     : store_(std::move(store)),
       queues_(store_),
+      topics_(store_),
       replace_(replace),
       patience_(patience),
       stage_(replace ? Stage::kListing : Stage::kWriting),
@@ -87,7 +95,7 @@ std::optional<BackupRestore::Request> BackupRestore::next(Instant now) {
     stage_ = more_pages_ ? Stage::kListing : Stage::kClearing;
   }
   if (stage_ == Stage::kListing && under_way_.empty()) return sent(page_, 0, ReadMode::kLinear);
-  if (stage_ == Stage::kClearing && queues_.cleared()) stage_ = Stage::kWriting;
+  if (stage_ == Stage::kClearing && queues_.cleared() && topics_.cleared()) stage_ = Stage::kWriting;
   if (stage_ == Stage::kWriting) {
     if (auto request = next_batch()) return request;
     if (goes_on_ && all_sent()) stage_ = Stage::kQueues;
@@ -97,8 +105,15 @@ std::optional<BackupRestore::Request> BackupRestore::next(Instant now) {
 
 std::optional<BackupRestore::Request> BackupRestore::next_of_queues() {
   std::optional<Operation> operation;
-  if (stage_ == Stage::kClearing) operation = queues_.next_clearing();
-  if (stage_ == Stage::kQueues) operation = queues_.next();
+  if (stage_ == Stage::kClearing) {
+    operation = queues_.next_clearing();
+    if (!operation && queues_.cleared()) operation = topics_.next_clearing();
+  }
+  if (stage_ == Stage::kQueues) {
+    operation = queues_.next();
+    if (!operation && queues_.ended()) stage_ = Stage::kTopics;
+  }
+  if (stage_ == Stage::kTopics) operation = topics_.next();
   if (!operation) return std::nullopt;
   return sent(std::move(*operation), 0, ReadMode::kLinear);
 }
@@ -167,6 +182,9 @@ void BackupRestore::on_reply(uint32_t number, const StoreAnswer& reply, Instant 
     (stage_ == Stage::kDeleting ? deleted_ : written_) += keys;
     goes_on_ |= stage_ == Stage::kWriting;
     revision_ = std::max(revision_, reply.revision);
+  } else if (is_of_topics(operation) && failed == nullptr) {
+    topics_.done(reply.answer, reply.revision);
+    if (!std::holds_alternative<TopicList>(reply.answer)) revision_ = std::max(revision_, reply.revision);
   } else if (is_of_queues(reply.answer)) {
     queues_.done(operation, reply.answer);
     if (!std::holds_alternative<QueueList>(reply.answer)) revision_ = std::max(revision_, reply.revision);

@@ -17,6 +17,7 @@
 #include "core/replica/queue_restore.hpp"
 #include "core/replica/store.hpp"
 #include "core/replica/table.hpp"
+#include "core/replica/topic_restore.hpp"
 #include "msg/client.hpp"
 
 namespace kvd {
@@ -44,19 +45,22 @@ class BackupRestore {
   // The numbers of those that nobody waits for any more when it is given up.
   std::vector<uint32_t> under_way() const;
   // Nothing is under way, and nothing follows.
-  bool ended() const { return under_way_.empty() && (failed_ || (all_sent() && queues_.ended())); }
+  bool ended() const {
+    return under_way_.empty() && (failed_ || (all_sent() && queues_.ended() && topics_.ended()));
+  }
   const std::optional<StoreAnswer>& failed() const { return failed_; }  // the first reply that is no success
   bool may_have_changed() const;                                        // anything
   uint64_t keys() const { return store_.size() - left_out_; }           // that are restored
   uint64_t left_out() const { return left_out_; }                       // since they live by a lease
   const QueueRestore& queues() const { return queues_; }
+  const TopicRestore& topics() const { return topics_; }
   uint64_t deleted() const { return deleted_; }     // keys, for certain
   uint64_t written() const { return written_; }     // likewise
   Revision revision() const { return revision_; }   // of the newest of these; 0: none is done
   Store take_store() { return std::move(store_); }  // nothing else is called behind it
 
  private:
-  enum class Stage : uint8_t { kListing, kDeleting, kClearing, kWriting, kQueues };
+  enum class Stage : uint8_t { kListing, kDeleting, kClearing, kWriting, kQueues, kTopics };
 
   struct Sent {
     Request request;
@@ -77,6 +81,7 @@ class BackupRestore {
 
   Store store_;
   QueueRestore queues_;
+  TopicRestore topics_;
   uint64_t left_out_ = 0;
   bool replace_;
   Duration patience_;

@@ -41,7 +41,8 @@ std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, co
   if (!writing_->failed()) {
     JsonWriter json;
     json.begin_object().member("keys", writing_->keys());
-    json.member("queues", writing_->queues().queues()).member("messages", writing_->queues().messages());
+    json.member("queues", writing_->queues().queues()).member("topics", writing_->topics().topics());
+    json.member("messages", writing_->queues().messages() + writing_->topics().messages());
     if (writing_->left_out() != 0) json.member("left_out", writing_->left_out());
     if (plan_.replace) json.member("deleted", writing_->deleted());
     json.member("revision", writing_->revision().value).end_object();
@@ -57,10 +58,10 @@ std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, co
     const std::string deleted = plan_.replace
                                     ? fmt::format("{} keys were certainly deleted and ", writing_->deleted())
                                     : std::string();
-    const QueueRestore& queues = writing_->queues();
+    const uint64_t written = writing_->queues().written() + writing_->topics().written();
+    const uint64_t all = writing_->queues().messages() + writing_->topics().messages();
     const std::string messages =
-        queues.messages() == 0 ? std::string()
-                               : fmt::format(" and {} of {} messages", queues.written(), queues.messages());
+        all == 0 ? std::string() : fmt::format(" and {} of {} messages", written, all);
     failed->detail = fmt::format(
         "{}{} of {} keys{} were certainly written before this: {}; what is there is the snapshot in part: "
         "send "
@@ -71,15 +72,16 @@ std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, co
 }
 
 LogLine HttpRestore::line(LogLevel level, std::string what) const {
-  return LogLine{level,
-                 std::move(what),
-                 {{"deleted", std::to_string(writing_->deleted())},
-                  {"written", std::to_string(writing_->written())},
-                  {"of", std::to_string(writing_->keys())},
-                  {"left_out", std::to_string(writing_->left_out())},
-                  {"messages", std::to_string(writing_->queues().written())},
-                  {"of_messages", std::to_string(writing_->queues().messages())},
-                  {"revision", std::to_string(writing_->revision().value)}}};
+  return LogLine{
+      level,
+      std::move(what),
+      {{"deleted", std::to_string(writing_->deleted())},
+       {"written", std::to_string(writing_->written())},
+       {"of", std::to_string(writing_->keys())},
+       {"left_out", std::to_string(writing_->left_out())},
+       {"messages", std::to_string(writing_->queues().written() + writing_->topics().written())},
+       {"of_messages", std::to_string(writing_->queues().messages() + writing_->topics().messages())},
+       {"revision", std::to_string(writing_->revision().value)}}};
 }
 
 std::optional<LogLine> HttpRestore::progress(uint64_t now_ms) {
