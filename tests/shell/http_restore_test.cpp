@@ -191,7 +191,8 @@ TEST_CASE("restore: fences go along with the keys, and also alone") {
   Client client(node.fixture);
   Response done = client.send(put_whole(snapshot_of(keys, kFences))).next();
   CHECK(done.status == 200);
-  CHECK(done.body == "{\"keys\":" + std::to_string(keys) + ",\"queues\":0,\"topics\":0,\"messages\":0,\"revision\":40}\n");
+  CHECK(done.body ==
+        "{\"keys\":" + std::to_string(keys) + ",\"queues\":0,\"topics\":0,\"messages\":0,\"revision\":40}\n");
   REQUIRE(node.batches.size() == batches);
   CHECK(node.batches[0].if_empty);
   std::map<std::string, uint64_t> fences;

@@ -1,5 +1,5 @@
-// Topics of a backup, as they are written into a cluster (core/replica/topic_restore): by the write evaluator, without a
-// cluster.
+// Topics of a backup, as they are written into a cluster (core/replica/topic_restore): by the write evaluator, without
+// a cluster.
 #include "core/replica/topic_restore.hpp"
 
 #include <doctest.h>
@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/queues/queue_views.hpp"
 #include "core/replica/backup_restore.hpp"
 #include "core/topics/topic_reads.hpp"
 #include "evaluator_fixture.hpp"
