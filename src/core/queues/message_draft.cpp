@@ -29,6 +29,16 @@ bool MessageDraft::changed(const std::string& key) const {
   return effects_.contains({Space::kMessages, key}) || effects_.contains({Space::kDeliveries, key});
 }
 
+void MessageDraft::hold_up(const QueueView& queue, std::string_view group) {
+  if (queue.config.fifo || !group.empty())
+    held_up_.emplace(queue.number, queue.config.fifo ? std::string_view() : group);
+}
+
+bool MessageDraft::is_held_up(const QueueView& queue, std::string_view group) const {
+  return !held_up_.empty() &&
+         held_up_.contains({queue.number, std::string(queue.config.fifo ? std::string_view() : group)});
+}
+
 void MessageDraft::set(Record effect) {
   std::pair place(effect.space(), std::string(effect.key()));
   effects_.insert_or_assign(std::move(place), std::move(effect));
@@ -180,6 +190,8 @@ Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling&
       break;
     case Settling::Kind::kExtend: {
       const uint64_t ttr_ms = settling.ms.value_or(queue.config.ttr_ms);
+      if (delivery.due <= view.clock)
+        draft.hold_up(queue, message_of(*draft.find(key, Space::kMessages)).group);
       leave(MessageState::kInFlight, ttr_ms);
       return {SettleResult::kDone, 0, ttr_ms};
     }
