@@ -346,7 +346,7 @@ TEST_CASE("queues: who gives one of a group more time when that was over is not 
     const std::string group = fifo ? "" : "g";
     leader.send("q", {of_group("a", group), of_group("b", group)});
     leader.send("other", {of_group("c", "g")});
-    leader.settle("q", leader.receive("q").at(0), Kind::kDead);
+    leader.settle("q", Kind::kDead, leader.receive("q").at(0));
     const auto held = leader.receive("q");
     REQUIRE(held.size() == 1);
     CHECK(changed<MessagesMoved>(leader.call(KickMessages{"q"}))->count == 1);
@@ -359,7 +359,7 @@ TEST_CASE("queues: who gives one of a group more time when that was over is not 
     CHECK(told.settled.at(0).result == SettleResult::kDone);
     CHECK(told.messages.empty());
     CHECK(leader.receive("q").empty());
-    leader.settle("q", held[0], Kind::kAck);
+    leader.settle("q", Kind::kAck, held[0]);
     const auto next = leader.receive("q");
     REQUIRE(next.size() == 1);
     CHECK(next[0].body.view() == "a");
