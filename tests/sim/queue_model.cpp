@@ -553,7 +553,8 @@ size_t QueueModel::in_flight(Number number, uint64_t clock) const {
   return count;
 }
 
-// Of the groups of those that this entry gives more time, though their time was over, no other one may be granted by it.
+// Of the groups of those that this entry gives more time, though their time was over: no other one may be granted by
+// it.
 std::set<std::pair<QueueModel::Number, std::string>> QueueModel::lanes_held_up(const Turn& turn) const {
   std::set<std::pair<Number, std::string>> lanes;
   for (const auto& [key, change] : turn.changes) {
