@@ -367,14 +367,14 @@ void QueueModel::judge_gone(Turn& turn, const Key& key, const Change& change) {
   const uint64_t clock = turn.entry.clock;
   if (became.state == MessageState::kInFlight && wished(held, Settling::Kind::kAck))
     return note_settled(turn, key, Settling::Kind::kAck);
-  const std::string name = name_of(key.first);
-  if (!before.in_flight(clock) && take_purge(turn, name, before)) return;
   const bool old = before.deadline != 0 && before.deadline <= clock && !before.in_flight(clock);
   const bool makes_room =
       before.ready(clock) && std::any_of(turn.changes.begin(), turn.changes.end(), [&](const auto& other) {
         return other.first.first == key.first && other.second.begins();
       });
   if (queue->stored.config.discard_old && (old || makes_room)) return;
+  // Last, since each purge that was asked for explains the deletions of one entry.
+  if (!before.in_flight(clock) && take_purge(turn, name_of(key.first), before)) return;
   wrong(turn, key,
         fmt::format("is gone while it was {}, and nobody wanted that", message_state_name(became.state)));
 }
