@@ -30,13 +30,12 @@ bool MessageDraft::changed(const std::string& key) const {
 }
 
 void MessageDraft::hold_up(const QueueView& queue, std::string_view group) {
-  if (queue.config.fifo || !group.empty())
-    held_up_.emplace(queue.number, queue.config.fifo ? std::string_view() : group);
+  if (const auto lane = queue.lane_of(group)) held_up_.emplace(queue.number, *lane);
 }
 
 bool MessageDraft::is_held_up(const QueueView& queue, std::string_view group) const {
-  return !held_up_.empty() &&
-         held_up_.contains({queue.number, std::string(queue.config.fifo ? std::string_view() : group)});
+  const auto lane = held_up_.empty() ? std::nullopt : queue.lane_of(group);
+  return lane && held_up_.contains({queue.number, std::string(*lane)});
 }
 
 void MessageDraft::set(Record effect) {

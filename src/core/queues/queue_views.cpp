@@ -12,14 +12,13 @@ namespace {
 
 constexpr size_t kFreedAtOnce = 1024;
 
-// Whose lane a message is in; none: it goes its own way.
-std::optional<std::string_view> lane_of(const QueueView& queue, std::string_view group) {
+}  // namespace
+
+std::optional<std::string_view> QueueView::lane_of(std::string_view group) const {
   if (mutated(Mutation::kLaneLoose)) return std::nullopt;
-  if (queue.config.fifo) return std::string_view();
+  if (config.fifo) return std::string_view();
   return group.empty() ? std::nullopt : std::optional(group);
 }
-
-}  // namespace
 
 uint32_t QueueView::granted_to(uint64_t ticket) const {
   uint32_t count = 0;
@@ -87,7 +86,7 @@ void QueueViews::change(std::string_view key, const Record* message, const Recor
   QueueView& queue = at(number);
   queue.messages += add ? 1 : -1;
   queue.bytes += add ? sent.body.size() : -sent.body.size();
-  const std::optional<std::string_view> lane = lane_of(queue, sent.group);
+  const std::optional<std::string_view> lane = queue.lane_of(sent.group);
   const bool has_time = became.state == MessageState::kInFlight || became.state == MessageState::kDelayed;
   if (has_time && lane && add) queue.groups[id] = *lane;
   if (has_time) {

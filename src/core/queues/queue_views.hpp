@@ -98,6 +98,8 @@ struct QueueView {
   std::optional<uint64_t> time;  // as times_ has it
 
   bool full_of_grants() const { return tickets.size() >= config.max_in_flight; }
+  // Whose lane a message of this group is in; none: it goes its own way.
+  std::optional<std::string_view> lane_of(std::string_view group) const;
   uint32_t granted_to(uint64_t ticket) const;  // in flight
 };
 

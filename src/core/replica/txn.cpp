@@ -70,8 +70,16 @@ bool value_compares(const Record* now, const TxnCondition& condition) {
   return left && right && compares(*left, condition.is, *right);
 }
 
-// `now`: the key, or the lease.
-bool is_true(const TxnCondition& condition, const Record* now, const WriteView& view) {
+const Record* subject_of(const TxnCondition& condition, const WriteView& view) {
+  if (condition.of == TxnCondition::Of::kLease)
+    return view.latest(lease_key(condition.number), Space::kLeases);
+  return view.latest(condition.key, Space::kData);
+}
+
+bool is_true(const TxnCondition& condition, const WriteView& view) {
+  if (condition.of == TxnCondition::Of::kReceipt)
+    return is_granted(view, condition.key, condition.message, condition.number);
+  const Record* now = subject_of(condition, view);
   switch (condition.of) {
     case TxnCondition::Of::kExists:
       return (now != nullptr) == (condition.number != 0);
@@ -84,15 +92,9 @@ bool is_true(const TxnCondition& condition, const Record* now, const WriteView& 
     case TxnCondition::Of::kLease:
       return now != nullptr;
     case TxnCondition::Of::kReceipt:
-      return is_granted(view, condition.key, condition.message, condition.number);
+      break;  // see above
   }
   return false;
-}
-
-const Record* subject_of(const TxnCondition& condition, const WriteView& view) {
-  if (condition.of == TxnCondition::Of::kLease)
-    return view.latest(lease_key(condition.number), Space::kLeases);
-  return view.latest(condition.key, Space::kData);
 }
 
 // One branch of a transaction while it is done.
@@ -218,9 +220,8 @@ class Branch {
 
 Evaluation perform_transaction(Transaction& transaction, const WriteView& view) {
   TxnDone done;
-  done.succeeded = std::all_of(
-      transaction.conditions.begin(), transaction.conditions.end(),
-      [&](const TxnCondition& condition) { return is_true(condition, subject_of(condition, view), view); });
+  done.succeeded = std::all_of(transaction.conditions.begin(), transaction.conditions.end(),
+                               [&](const TxnCondition& condition) { return is_true(condition, view); });
   Branch branch(view);
   uint32_t place = 0;
   for (TxnOp& op : done.succeeded ? transaction.then_ops : transaction.else_ops) {
