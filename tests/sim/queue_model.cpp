@@ -343,14 +343,14 @@ void QueueModel::judge_gone(Turn& turn, const Key& key, const Change& change) {
   const uint64_t clock = turn.entry.clock;
   if (became.state == MessageState::kInFlight && wished(held, Settling::Kind::kAck))
     return note_settled(turn, key, Settling::Kind::kAck);
-  const std::string name = name_of(key.first);
-  if (!before.in_flight(clock) && take_purge(turn, name, before)) return;
   const bool old = before.deadline != 0 && before.deadline <= clock && !before.in_flight(clock);
   const bool makes_room =
       before.ready(clock) && std::any_of(turn.changes.begin(), turn.changes.end(), [&](const auto& other) {
         return other.first.first == key.first && other.second.begins();
       });
   if (queue->stored.config.discard_old && (old || makes_room)) return;
+  // Last, since each purge that was asked for explains the deletions of one entry.
+  if (!before.in_flight(clock) && take_purge(turn, name_of(key.first), before)) return;
   wrong(turn, key,
         fmt::format("is gone while it was {}, and nobody wanted that", message_state_name(became.state)));
 }
@@ -529,6 +529,23 @@ size_t QueueModel::in_flight(Number number, uint64_t clock) const {
   return count;
 }
 
+// Of the groups of those that this entry gives more time, though their time was over: no other one may be granted by
+// it.
+std::set<std::pair<QueueModel::Number, std::string>> QueueModel::lanes_held_up(const Turn& turn) const {
+  std::set<std::pair<Number, std::string>> lanes;
+  for (const auto& [key, change] : turn.changes) {
+    const std::optional<StoredDelivery> after = delivery_of(change.delivery);
+    const Queue* queue = named(key.first);
+    if (!after || change.before == nullptr || queue == nullptr) continue;
+    const StoredDelivery& before = change.before->became;
+    const bool extended = before.state == MessageState::kInFlight && before.due <= turn.entry.clock &&
+                          after->state == MessageState::kInFlight && after->receipt == before.receipt;
+    const std::string lane = lane_of(*queue, *change.before);
+    if (extended && !lane.empty()) lanes.emplace(key.first, lane);
+  }
+  return lanes;
+}
+
 // Nothing is passed over: what may be granted, and is left alone, comes behind all that is granted. And no more is in
 // flight than the queue wants.
 void QueueModel::judge_order(Turn& turn) {
@@ -539,10 +556,12 @@ void QueueModel::judge_order(Turn& turn) {
                          after->receipt != change.before->became.receipt;
     if (granted && !turn.again.contains(key) && named(key.first) != nullptr) grants[key.first].push_back(key);
   }
+  const std::set<std::pair<Number, std::string>> held_up = lanes_held_up(turn);
   for (const auto& [number, keys] : grants) {
     for (const auto& first : grantable(number, turn.entry.clock)) {
       const MessageId& id = first.second;
       if (turn.changes.contains({number, id})) continue;
+      if (held_up.contains({number, lane_of(*named(number), messages_.at({number, id}))})) continue;
       const auto behind = std::find_if(keys.begin(), keys.end(), [&](const Key& key) {
         return first < std::pair(messages_.at(key).priority, key.second);
       });

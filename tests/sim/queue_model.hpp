@@ -99,6 +99,7 @@ class QueueModel : public MessageLedger {
   void judge_given_back(Turn& turn, const Key& key, const Message& before, const StoredDelivery& after);
   void judge_death(Turn& turn, const Key& key, const Message& before);
   void judge_order(Turn& turn);
+  std::set<std::pair<Number, std::string>> lanes_held_up(const Turn& turn) const;
   void judge_lanes(Turn& turn);
   static std::set<MessageState> states_of(const Message& message, uint64_t clock);
   bool take_purge(Turn& turn, const std::string& queue, const Message& message);

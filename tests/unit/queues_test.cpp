@@ -315,6 +315,36 @@ TEST_CASE("queues: of a dead message's group the next one goes on; once it is ki
   CHECK(kicked[0].attempt == 1);
 }
 
+TEST_CASE("queues: who gives one of a group more time when that was over is not granted another one of it") {
+  for (const bool fifo : {false, true}) {
+    Queues leader;
+    QueueConfig config;
+    config.fifo = fifo;
+    leader.make("q", config);
+    const std::string group = fifo ? "" : "g";
+    leader.send("q", {of_group("a", group), of_group("b", group)});
+    leader.send("other", {of_group("c", "g")});
+    leader.settle("q", Kind::kDead, leader.receive("q").at(0));
+    const auto held = leader.receive("q");
+    REQUIRE(held.size() == 1);
+    leader.commit();
+    REQUIRE(changed<MessagesMoved>(leader.call(KickMessages{"q"})));
+    leader.pass(30'001);
+    ReceiveMessages wanted;
+    wanted.queue = "q";
+    wanted.max = 5;
+    wanted.settlings = {{Kind::kExtend, held[0].id, held[0].receipt, 500, ""}};
+    const Received told = leader.received(wanted);
+    CHECK(told.settled.at(0).result == SettleResult::kDone);
+    CHECK(told.messages.empty());
+    CHECK(leader.receive("q").empty());
+    leader.settle("q", Kind::kAck, held[0]);
+    const auto next = leader.receive("q");
+    REQUIRE(next.size() == 1);
+    CHECK(next[0].body.view() == "a");
+  }
+}
+
 TEST_CASE("queues: in a queue of order fifo all are one group") {
   Queues leader;
   QueueConfig config;

@@ -51,6 +51,15 @@ uint64_t MessageDraft::next_ordinal(uint64_t number, const QueueView* before) {
   return ++it->second;
 }
 
+void MessageDraft::hold_up(const QueueView& queue, std::string_view group) {
+  if (const auto lane = queue.lane_of(group)) held_up_.emplace(queue.number, *lane);
+}
+
+bool MessageDraft::is_held_up(const QueueView& queue, std::string_view group) const {
+  const auto lane = held_up_.empty() ? std::nullopt : queue.lane_of(group);
+  return lane && held_up_.contains({queue.number, std::string(*lane)});
+}
+
 void MessageDraft::set(Record effect) {
   std::pair place(effect.space(), std::string(effect.key()));
   effects_.insert_or_assign(std::move(place), std::move(effect));
@@ -243,6 +252,9 @@ Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling&
       break;
     case Settling::Kind::kExtend: {
       const uint64_t ttr_ms = settling.ms.value_or(queue.config.ttr_ms);
+      const Record* message = draft.message(queue, key);
+      if (delivery.due <= view.clock && message != nullptr)
+        draft.hold_up(queue, message_of(*message).group);
       leave(MessageState::kInFlight, ttr_ms);
       return {SettleResult::kDone, 0, ttr_ms};
     }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -44,6 +45,10 @@ class MessageDraft {
   // What the queue has once this write is done. `before`: its view; null: this write makes it.
   Sum sum_of(uint64_t number, const QueueView* before) const;
   bool may_make_queue() { return !std::exchange(made_queue_, true); }  // which bears this write's revision
+  // This write gives one of a group more time whose time was over. So none of the group is to be granted, though the
+  // views, which this write has not changed yet, show one.
+  void hold_up(const QueueView& queue, std::string_view group);
+  bool is_held_up(const QueueView& queue, std::string_view group) const;
   // Its bodies are as many bytes as one write may hold: what else is dead stays where it is.
   bool full() const { return bytes_ > limits::kWriteBytes; }
   uint64_t bytes() const { return bytes_; }  // of these bodies
@@ -76,6 +81,7 @@ class MessageDraft {
   std::map<uint64_t, uint64_t> ordinals_;  // of the last message of each topic
   size_t made_ = 0;                        // messages
   bool made_queue_ = false;
+  std::set<std::pair<uint64_t, std::string>> held_up_;  // by number
   size_t discarded_ = 0;
   std::map<uint64_t, ReadyPlace> discarded_last_;  // by number
   size_t bytes_ = 0;

@@ -123,7 +123,7 @@ struct QueueView {
   MessageId next() const;
   // ... so many more may be in its window. Dead ones behind its place count, too.
   size_t room() const;
-  // Whose lane one of its messages is in; none: it goes its own way.
+  // Whose lane a message of this group is in; none: it goes its own way.
   std::optional<std::string_view> lane_of(std::string_view group) const;
   uint32_t granted_to(uint64_t ticket) const;  // in flight
 };

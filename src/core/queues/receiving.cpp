@@ -86,6 +86,7 @@ void grant(MessageDraft& draft, const QueueView& queue, const ReceiveMessages& r
     const Record* known = draft.find(key, Space::kDeliveries);
     StoredDelivery delivery = delivery_of(known).value_or(StoredDelivery());
     const StoredMessage stored = message_of(*message);
+    if (draft.is_held_up(queue, stored.group)) continue;
     const size_t body = stored.body.size();
     const bool spent = queue.config.max_deliveries != 0 && delivery.attempts >= queue.config.max_deliveries;
     const bool aged =

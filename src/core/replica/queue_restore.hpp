@@ -1,8 +1,9 @@
 // The queues of a backup and their messages: what BackupRestore (backup_restore.hpp) writes of them into a cluster, in
 // which order. A queue is made without bounds, ages and dead letters, gets its messages batch by batch in their order,
-// and its configuration once all queues have their messages: so nothing of them is refused, discarded or moved
-// meanwhile. What was delayed or ages gets the time that was left. A dead message is dead again; what was in flight is
-// ready, as if it had never been granted. Names of sends are not restored. Operations out, answers in.
+// and its configuration once all queues have their messages: so nothing of them is refused for want of room, or moved
+// meanwhile. (What gets too old by then is dead, or goes where the queue says that the old go.) What was delayed or
+// ages gets the time that was left. A dead message is dead again; what was in flight is ready, as if it had never been
+// granted. Names of sends are not restored. Operations out, answers in.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -75,8 +75,15 @@ bool receipt_counts(const TxnCondition& condition, const WriteView& view) {
   return queue != nullptr && is_granted(view, *queue, condition.message, condition.number);
 }
 
-// `now`: the key, or the lease.
-bool is_true(const TxnCondition& condition, const Record* now, const WriteView& view) {
+const Record* subject_of(const TxnCondition& condition, const WriteView& view) {
+  if (condition.of == TxnCondition::Of::kLease)
+    return view.latest(lease_key(condition.number), Space::kLeases);
+  return view.latest(condition.key, Space::kData);
+}
+
+bool is_true(const TxnCondition& condition, const WriteView& view) {
+  if (condition.of == TxnCondition::Of::kReceipt) return receipt_counts(condition, view);
+  const Record* now = subject_of(condition, view);
   switch (condition.of) {
     case TxnCondition::Of::kExists:
       return (now != nullptr) == (condition.number != 0);
@@ -89,15 +96,9 @@ bool is_true(const TxnCondition& condition, const Record* now, const WriteView& 
     case TxnCondition::Of::kLease:
       return now != nullptr;
     case TxnCondition::Of::kReceipt:
-      return receipt_counts(condition, view);
+      break;  // see above
   }
   return false;
-}
-
-const Record* subject_of(const TxnCondition& condition, const WriteView& view) {
-  if (condition.of == TxnCondition::Of::kLease)
-    return view.latest(lease_key(condition.number), Space::kLeases);
-  return view.latest(condition.key, Space::kData);
 }
 
 // One branch of a transaction while it is done.
@@ -225,9 +226,8 @@ class Branch {
 
 Evaluation perform_transaction(Transaction& transaction, const WriteView& view) {
   TxnDone done;
-  done.succeeded = std::all_of(
-      transaction.conditions.begin(), transaction.conditions.end(),
-      [&](const TxnCondition& condition) { return is_true(condition, subject_of(condition, view), view); });
+  done.succeeded = std::all_of(transaction.conditions.begin(), transaction.conditions.end(),
+                               [&](const TxnCondition& condition) { return is_true(condition, view); });
   Branch branch(view);
   uint32_t place = 0;
   for (TxnOp& op : done.succeeded ? transaction.then_ops : transaction.else_ops) {

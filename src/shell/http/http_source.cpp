@@ -60,14 +60,15 @@ Refusal SourceRequest::take_new(uint64_t of_one, std::vector<NewMessage>& messag
   if (type.size() > limits::kTypeBytes)
     return bad_request(request_,
                        fmt::format("the Content-Type of a message has {} bytes at most", limits::kTypeBytes));
-  if (!query_.message.group.empty() && query_.message.delay_ms != 0)
+  NewMessage message = query_.message ? std::move(*query_.message) : NewMessage();
+  if (!message.group.empty() && message.delay_ms != 0)
     return bad_request(
         request_,
         "a message of a group has no delay of its own: the query parameters 'delay' and 'group' "
         "exclude each other");
   limit_body(identity_.value_bytes_max, "a message");
-  if (!equal_ignoring_case(type, kFormType)) query_.message.type = type;
-  messages.push_back(std::move(query_.message));
+  if (!equal_ignoring_case(type, kFormType)) message.type = type;
+  messages.push_back(std::move(message));
   return std::nullopt;
 }
 

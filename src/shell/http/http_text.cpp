@@ -145,10 +145,12 @@ std::string set_after_lease(Query& query, std::string value) {
   return id ? "" : "the id of a lease";
 }
 
+NewMessage& message_in(Query& query) { return query.message ? *query.message : query.message.emplace(); }
+
 std::string set_priority(Query& query, std::string value) {
   const std::optional<uint64_t> number = parse_number(value);
   if (!number || *number > UINT8_MAX) return fmt::format("0 to {}", UINT8_MAX);
-  query.message.priority = static_cast<uint8_t>(*number);
+  message_in(query).priority = static_cast<uint8_t>(*number);
   return "";
 }
 std::string set_delay(uint64_t& ms, std::string_view value) {
@@ -244,12 +246,16 @@ constexpr KnownParameter kParameters[] = {
     {"hold", kQueryHold, [](Query& q, std::string v) { return set_flag(q.hold, v); }},
     {"if_empty", kQueryIfEmpty, [](Query& q, std::string v) { return set_flag(q.if_empty, v); }},
     {"priority", kQueryPriority, set_priority},
-    {"delay", kQueryDelay, [](Query& q, std::string v) { return set_delay(q.message.delay_ms, v); }},
-    {"max_age", kQueryMaxAge, [](Query& q, std::string v) { return set_delay(q.message.max_age_ms, v); }},
+    {"delay", kQueryDelay, [](Query& q, std::string v) { return set_delay(message_in(q).delay_ms, v); }},
+    {"max_age", kQueryMaxAge, [](Query& q, std::string v) { return set_delay(message_in(q).max_age_ms, v); }},
     {"group", kQueryGroup,
-     [](Query& q, std::string v) { return set_text(q.message.group, std::move(v), limits::kGroupBytes); }},
+     [](Query& q, std::string v) {
+       return set_text(message_in(q).group, std::move(v), limits::kGroupBytes);
+     }},
     {"dedup", kQueryDedup,
-     [](Query& q, std::string v) { return set_text(q.message.dedup, std::move(v), limits::kDedupBytes); }},
+     [](Query& q, std::string v) {
+       return set_text(message_in(q).dedup, std::move(v), limits::kDedupBytes);
+     }},
     {"create", kQueryCreate, [](Query& q, std::string v) { return set_flag(q.create, v); }},
     {"max", kQueryMax, [](Query& q, std::string v) { return set_number(q.max, v, limits::kMessagesAtOnce); }},
     {"credit", kQueryCredit,

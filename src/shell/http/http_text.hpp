@@ -101,7 +101,8 @@ struct Query {
   Duration progress = WatchCall().progress;
   std::string to;  // a server's id; empty: not given
   OptionalBox<Fence> fence;
-  NewMessage message;  // its priority, delay, age, group and dedup name
+  OptionalBox<NewMessage>
+      message;  // its priority, delay, age, group and dedup name; none: nothing is said of them
   bool create = true;
   bool if_empty = false;
   bool raw = false;
