@@ -85,6 +85,12 @@ struct PeerDown {
 struct PeerDead {  // proof: its port refused twice in a row, or a newer incarnation of it was met
   Member member;
 };
+// Whether its port is open and closes links before it greets: a process is there and may read its directory. It no
+// longer starts when it greets, and when a dial ends in another way.
+struct PeerStarting {
+  Member member;
+  bool starts = false;
+};
 struct PeerSaid {
   LinkId link;
   Member from;
@@ -195,8 +201,8 @@ struct ForceLineage {  // from the KV router: an operator decides for this serve
 };
 using ElectionMessage =
     std::variant<ZkSessionChanged, ZkResult, ZkWatchFired, RegisterSeen, RegisterAbsent, RegisterDoubted,
-                 CopyHeld, CopyDiffers, ForceLineage, PeerUp, PeerDown, PeerDead, PeerSaid, AliveChecked,
-                 TakeoverFailed, LeaderSilent, HandOverWanted, LeadActive, Stalled>;
+                 CopyHeld, CopyDiffers, ForceLineage, PeerUp, PeerDown, PeerDead, PeerStarting, PeerSaid,
+                 AliveChecked, TakeoverFailed, LeaderSilent, HandOverWanted, LeadActive, Stalled>;
 
 // To replica. A token names the request in the KV router.
 struct Propose {
@@ -230,8 +236,8 @@ struct ChangeResolved {  // from the register keeper: what became of a RegisterC
   bool applied = false;
 };
 using ReplicaMessage = std::variant<RegisterSeen, RegisterAbsent, RegisterDoubted, CopyAsked, ChangeResolved,
-                                    PeerUp, PeerDown, PeerDead, MembersListed, PeerSaid, Propose, SenderGone,
-                                    Withdraw, Read, DiskAnswer, Stalled, StopRequested>;
+                                    PeerUp, PeerDown, PeerDead, PeerStarting, MembersListed, PeerSaid,
+                                    Propose, SenderGone, Withdraw, Read, DiskAnswer, Stalled, StopRequested>;
 
 // To the KV router. What replica tells of its role, and what it answers, watch hears as well.
 struct RoleChanged {  // from replica

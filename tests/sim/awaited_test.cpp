@@ -3,6 +3,8 @@
 #include <doctest.h>
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
 #include "durable_node.hpp"
 
@@ -13,11 +15,14 @@ const Member kSelf = member("a", 77);
 
 // Restarted with revision 1 of epoch 3, in which it led a set with b, and perhaps c.
 struct Fresh : Durable {
-  explicit Fresh(std::vector<Member> in_sync = {kSelf, kB}) {
+  explicit Fresh(std::vector<Member> in_sync = {kSelf, kB}, const Member& leader = kSelf) {
     for (const Member& other : in_sync) {
       if (other != kSelf) register_server(other);
     }
-    create_register(led_by(kSelf, std::move(in_sync), 3));
+    for (int n = 0; leader != kSelf && n < 2; ++n)
+      create("/election/server_000000000" + std::to_string(n),
+             encode_server_info(info_of(n == 0 ? leader : kC)));
+    create_register(led_by(leader, std::move(in_sync), 3));
     find(kSelf, 3, {entry(3, 1), DiskCommit{Revision(1)}}, kAllThere);
     connect();
     sync();
@@ -41,6 +46,16 @@ struct Fresh : Durable {
     hello.recovered = LogPosition{Epoch(3), Revision(end)};
     return hello;
   }
+  // Dials of b meet no process, or one that closes every link.
+  void b_is(bool starting, Duration span) {
+    for (const Instant until = now() + span; now() < until; pass(milliseconds(10))) {
+      const LinkId link = dialed("b");
+      if (link == std::exchange(ended, link)) continue;
+      if (starting) push(LinkOpened{link});
+      push(LinkEnded{link, starting ? LinkEnd::kReset : LinkEnd::kRefused, ""});
+      sync();
+    }
+  }
   LinkId reach(const Member& other, uint64_t end) {
     const LinkId link = dialed(other.id.value);
     REQUIRE(link != LinkId(0));
@@ -51,7 +66,7 @@ struct Fresh : Durable {
   std::vector<Member> in_sync() { return decode_register(data(kConfigPath))->in_sync; }
   bool waits() { return node().view().leading && !node().view().active; }
 
-  LinkId to_b{0}, to_c{0};
+  LinkId to_b{0}, to_c{0}, ended{0};
   bool b_differs = false;
 };
 
@@ -76,6 +91,28 @@ TEST_CASE("awaited: who holds more and answers the leader, though ZooKeeper does
   CHECK(a.waits());
   CHECK(a.in_sync() == std::vector<Member>{kSelf, kB});
   CHECK(a.sent<Append>(a.to_b).empty());
+}
+
+TEST_CASE("awaited: who still starts, though its former process is proven dead") {
+  SUBCASE("it was in sync") {
+    Fresh a;
+    a.b_is(false, milliseconds(200));
+    a.b_is(true, seconds(10));
+    CHECK(a.waits());
+    CHECK(a.in_sync() == std::vector<Member>{kSelf, kB});
+    a.b_is(false, seconds(2));
+    CHECK(a.node().view().active);
+    CHECK(a.in_sync() == std::vector<Member>{kSelf});
+  }
+  SUBCASE("it led") {
+    Fresh a({kSelf, kB, kC}, kB);
+    a.b_is(true, milliseconds(1300));  // a link that was closed is dialed twice a second
+    a.b_is(false, milliseconds(510));
+    REQUIRE(!a.node().view().leading);  // c stands before it
+    a.b_is(true, seconds(10));
+    CHECK(a.waits());
+    CHECK(a.in_sync() == std::vector<Member>{kSelf, kB, kC});
+  }
 }
 
 TEST_CASE("awaited: nobody is gone because its registration could not be read once") {

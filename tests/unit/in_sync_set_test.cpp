@@ -49,7 +49,8 @@ struct Books {
     for (auto& [link, peer] : peers) peer.heard = now;
   }
   InSyncSet set() const {
-    return InSyncSet({config, content, reign, peers, dead, registered, Revision(10), Revision(10), now});
+    return InSyncSet(
+        {config, content, reign, peers, dead, starting, registered, Revision(10), Revision(10), now});
   }
   // Who would be in sync, as "a b"; "-": nothing is to be changed.
   std::string proposed() const {
@@ -68,6 +69,7 @@ struct Books {
   Leading reign{log, store, Revision(0)};
   Peers peers;
   std::set<Member> dead;
+  std::set<Member> starting;
   std::set<Member> registered;
   Instant now{seconds(100)};
   mutable std::string why;
@@ -192,6 +194,21 @@ TEST_CASE("a leader that has only its directory removes nobody whom it awaits") 
   CHECK(books.proposed() == "a b");
   books.of(kB).match.reset();
   CHECK(books.proposed() == "-");
+}
+
+TEST_CASE("a leader that has only its directory removes nobody who still starts") {
+  Books books;
+  books.reign.active = false;
+  books.reign.fresh = true;
+  books.reign.since = books.now;
+  books.peers.clear();
+  books.link(kB);
+  books.dead = {kC};
+  books.starting = {kC};
+  books.pass(seconds(100));
+  CHECK(books.proposed() == "-");
+  books.starting = {};
+  CHECK(books.proposed() == "a b");
 }
 
 }  // namespace kvd::in_sync_set_test

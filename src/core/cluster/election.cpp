@@ -246,10 +246,12 @@ void Election::on(RegisterSeen message) {
     told_to_take_over_.reset();
     doubt_.reset();
     listed_fresh_ = false;
-    std::erase_if(dead_, [this](const Member& member) {
+    auto forgotten = [this](const Member& member) {
       return member != register_->leader &&
              std::count(register_->in_sync.begin(), register_->in_sync.end(), member) == 0;
-    });
+    };
+    std::erase_if(dead_, forgotten);
+    std::erase_if(starting_, forgotten);
   }
   if (!in_sync()) {  // what was decided as a member is void for whoever has to join again
     depose_ = false;
@@ -466,8 +468,9 @@ void Election::claim() {
     // Who has just started has only its directory, which may be an old copy: who starts after it may have more.
     const bool settled =
         !out_.config.self.durable || out_.now >= connected_at_ + kStarting * out_.config.leader_silence;
-    bool gone =
-        (leader_dead() && !led_before() && settled) || (told_to_take_over_ && told_to_take_over_->leaves);
+    const bool starts = starting_.contains(register_->leader);
+    bool gone = (leader_dead() && !led_before() && settled && !starts) ||
+                (told_to_take_over_ && told_to_take_over_->leaves);
     // Below min_in_sync nothing is acknowledged without it. With disks it comes back with all that was.
     bool enough = !out_.config.self.durable || register_->in_sync.size() > register_->min_in_sync;
     if (gone && enough) takeover.exclude = register_->leader;
@@ -543,6 +546,7 @@ void Election::on(PeerSaid message) {
 
 void Election::on(PeerUp message) {
   dead_.erase(message.info.member);
+  starting_.erase(message.info.member);
   judge_life(message.info.member, false);
   (message.dialed ? peers_ : callers_)[message.link] = message.info.member;
 }
@@ -555,11 +559,17 @@ void Election::on(PeerDown message) {
 
 void Election::on(PeerDead message) {
   dead_.insert(message.member);
+  starting_.erase(message.member);
   judge_life(message.member, true);
   if (register_ && register_->leader == message.member) {
     out_.log(LogLevel::kWarn, "the leader is dead", {{"leader", message.member.id.value}});
   }
   evaluate();
+}
+
+void Election::on(PeerStarting message) {
+  if (message.starts) starting_.insert(message.member);
+  if (!message.starts) starting_.erase(message.member);
 }
 
 void Election::on(Stalled) {

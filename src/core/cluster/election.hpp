@@ -106,6 +106,7 @@ class Election {
   void on(PeerUp message);
   void on(PeerDown message);
   void on(PeerDead message);
+  void on(PeerStarting message);
   void on(PeerSaid message);
   void on(AliveChecked message);
   void on(TakeoverFailed message);
@@ -244,6 +245,7 @@ class Election {
   bool claiming_ = false;                       // a takeover is on its way
 
   std::set<Member> dead_;           // proofs of death
+  std::set<Member> starting_;       // ... and they live anew, or will
   std::map<ServerId, Life> lives_;  // the latest of each that has been read
   std::optional<Doubt> doubt_;      // of the current leader
   bool depose_ = false;             // decided: list, then claim

@@ -59,6 +59,7 @@ void Links::dial(Target& target) {
 void Links::on(LinkOpened message) {
   Target* target = target_of(message.link);
   if (target == nullptr) return;
+  target->opened = true;
   target->hello_deadline = out_.now + kHelloTimeout;
   out_.emit(LinkSend{message.link, hello_to(target->info.member.id)});
 }
@@ -142,6 +143,7 @@ void Links::on_call(LinkId link, Caller& caller, PeerMessage message) {
   caller.info = hello->from;
   out_.emit(LinkSend{link, hello_to(hello->from.member.id)});
   learn(hello->from);
+  targets_[hello->from.member.id].starting = false;
   PeerUp up{link, false, hello->from, hello->sparse, epoch_of(*hello), hello->recovered};
   out_.replica.post(up);
   out_.kv_router.post(up);
@@ -174,6 +176,7 @@ void Links::on_answer(Target& target, PeerMessage message) {
   }
   learn(hello->from);  // may find that the incarnation is a new one
   target.up = true;
+  target.starting = false;
   target.refusals = 0;
   target.hello_deadline = kNever;
   PeerUp up{target.link, true, target.info, hello->sparse, epoch_of(*hello), hello->recovered};
@@ -226,6 +229,7 @@ void Links::learn(const ServerInfo& info) {
   Target& target = it->second;
   if (!fresh && target.info.member != info.member) {
     PeerDead dead{target.info.member};
+    target.starting = false;
     if (target.up && target.info.member.incarnation != Incarnation(0)) drop(target);
     out_.replica.post(dead);
     out_.election.post(dead);
@@ -248,11 +252,18 @@ void Links::believe_list(const ServerId& id) {
     learn(listed->second);
 }
 
+void Links::tell_start(Target& target, bool starts) {
+  if (std::exchange(target.starting, starts) == starts) return;
+  out_.replica.post(PeerStarting{target.info.member, starts});
+  out_.election.post(PeerStarting{target.info.member, starts});
+}
+
 void Links::lost(Target& target, LinkEnd why) {
   bool was_up = target.up;
   LinkId link = target.link;
+  tell_start(target, target.opened && !was_up && why == LinkEnd::kReset);
   target.link = LinkId(0);
-  target.up = false;
+  target.opened = target.up = false;
   target.hello_deadline = kNever;
   if (was_up) {
     PeerDown down{link, true, target.info.member};
@@ -276,6 +287,7 @@ void Links::lost(Target& target, LinkEnd why) {
 void Links::drop(Target& target) {
   if (target.link == LinkId(0)) return;
   out_.emit(LinkClose{target.link});
+  target.opened = false;
   lost(target, LinkEnd::kReset);
 }
 

@@ -28,10 +28,12 @@ class Links {
  private:
   struct Target {  // somebody we want a link to
     ServerInfo info;
-    LinkId link;         // 0: none
-    bool up = false;     // Hello was answered
-    bool probe = false;  // dialed for an AliveCheck only
-    int refusals = 0;    // in a row
+    LinkId link;  // 0: none
+    bool opened = false;
+    bool starting = false;  // as was last told: see PeerStarting
+    bool up = false;        // Hello was answered
+    bool probe = false;     // dialed for an AliveCheck only
+    int refusals = 0;       // in a row
     Duration backoff{0};
     Instant next_dial{};  // while there is no link
     Instant hello_deadline = kNever;
@@ -63,6 +65,7 @@ class Links {
   void learn(const ServerInfo& info);
   void believe_list(const ServerId& id);
   void dial(Target& target);
+  void tell_start(Target& target, bool starts);
   void lost(Target& target, LinkEnd why);
   void drop(Target& target);
   void drop_caller(LinkId link);

@@ -45,8 +45,9 @@ std::string Copies::unconfirmed() const {
 
 // A directory that was put back lacks what its server had acknowledged, and the last of it may be known to nobody as
 // committed. So a leader that has followed nobody in its life, but has only its directory, waits for those who start
-// after it: a little for everybody, and for as long as it takes for whom ZooKeeper shows to be there, and who is out
-// of reach, has not confirmed where its log matches, or may have more (is_awaited). It says nothing to whom a start
+// after it: a little for everybody, and for as long as it takes for who still starts (its directory may be larger than
+// ours), and for whom ZooKeeper shows to be there, and who is out of reach, has not confirmed where its log matches, or
+// may have more (is_awaited). It says nothing to whom a start
 // has found more, which would cut it off there, but hands over. (Others are behind each other all the time, with what
 // nobody was told of.)
 bool Copies::awaits_others() const {
@@ -62,7 +63,9 @@ bool Copies::awaits_others() const {
 bool Copies::is_awaited(const Member& member) const {
   if (member == view_.self()) return false;
   const Peer* peer = view_.peer_of(member);
-  if (peer == nullptr) return view_.registered.contains(member) && !view_.dead.contains(member);
+  if (peer == nullptr)
+    return view_.starting.contains(member) ||
+           (view_.registered.contains(member) && !view_.dead.contains(member));
   if (peer->differs && agreeing(member) > 0) return false;
   return !peer->match || peer->held != Revision(0) || peer->recovered > view_.reign.found;
 }

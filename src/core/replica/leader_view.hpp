@@ -20,6 +20,7 @@ struct LeaderView {
   const Leading& reign;
   const Peers& peers;
   const std::set<Member>& dead;        // proven
+  const std::set<Member>& starting;    // see PeerStarting
   const std::set<Member>& registered;  // in ZooKeeper
   Revision commit;
   Revision end;  // of the leader's log

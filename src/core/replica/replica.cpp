@@ -125,10 +125,12 @@ void Replica::forget_the_dead() {
   auto counted = [](const std::vector<Member>& members, const Member& member) {
     return std::count(members.begin(), members.end(), member) > 0;
   };
-  std::erase_if(dead_, [&](const Member& member) {
+  auto forgotten = [&](const Member& member) {
     return member != register_->leader && !counted(register_->in_sync, member) &&
            !(leader() && leader()->proposal && counted(leader()->proposal->in_sync, member));
-  });
+  };
+  std::erase_if(dead_, forgotten);
+  std::erase_if(starting_, forgotten);
 }
 
 // In a new cluster there is nothing to miss, so nobody is sparse.
@@ -326,6 +328,7 @@ std::optional<Duration> Replica::leader_silence() const {
 
 void Replica::on(const PeerUp& message) {
   dead_.erase(message.info.member);
+  starting_.erase(message.info.member);
   learn_epoch(message.epoch);
   if (!message.dialed) return;
   Peer peer;
@@ -350,7 +353,15 @@ void Replica::on(const PeerDown& message) {
   }
 }
 
-void Replica::on(const PeerDead& message) { dead_.insert(message.member); }
+void Replica::on(const PeerDead& message) {
+  dead_.insert(message.member);
+  starting_.erase(message.member);
+}
+
+void Replica::on(const PeerStarting& message) {
+  if (message.starts) starting_.insert(message.member);
+  if (!message.starts) starting_.erase(message.member);
+}
 
 void Replica::on(MembersListed&& message) {
   registered_.clear();

@@ -106,6 +106,7 @@ class Replica {
   void on(const PeerUp& message);
   void on(const PeerDown& message);
   void on(const PeerDead& message);
+  void on(const PeerStarting& message);
   void on(PeerSaid&& message);
   void on(Propose&& message);
   void on(const SenderGone& message);
@@ -274,6 +275,7 @@ class Replica {
   std::map<LinkId, Sender> senders_;  // see Propose
   Peers peers_;                       // that we dialed
   std::set<Member> dead_;             // proven
+  std::set<Member> starting_;         // ... and lives anew, or will
   std::set<Member> registered_;       // in ZooKeeper
   std::optional<RoleChanged> announced_;
   bool told_current_ = false;  // watch

@@ -27,6 +27,7 @@ LeaderView Replica::view() const {
           .reign = *leader(),
           .peers = peers_,
           .dead = dead_,
+          .starting = starting_,
           .registered = registered_,
           .commit = commit_,
           .end = log_.last().revision,
