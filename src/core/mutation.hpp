@@ -86,6 +86,8 @@ enum class Mutation : uint8_t {
   kCursorOverHole,        //     a subscription's place moves over what is not settled
   kTrimUnsettled,         //     a topic loses what is not settled yet, though it is not to
   kSubscribedAtCommit,    //     what is published just after a subscription was made it does not get
+  kGapUntold,             //     who reads a topic along is not told of what went behind its place
+  kReaderRepeats,         //     ... is told a page once more
   kSeekKeepsGrants,       //     what was granted before a subscription was moved still settles
   kPurgeLate,             //     a queue that is emptied loses what is sent to it later, too
   kDedupOfCommitted,      //  8: names of sends are held against committed ones only

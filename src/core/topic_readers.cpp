@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/mutation.hpp"
 #include "core/queues/stored.hpp"
 #include "msg/limits.hpp"
 
@@ -101,7 +102,8 @@ void TopicReaders::take(All::iterator it, Peeked&& found, Revision revision) {
   const bool more = found.more || reader.woken > revision;
   const bool none = found.messages.empty() && !found.gap;
   number(id, reader, found.number);
-  reader.page.after = {TopicPlace::Kind::kId, found.last, 0};
+  if (!mutated(Mutation::kReaderRepeats) || reader.opened || found.messages.empty())
+    reader.page.after = {TopicPlace::Kind::kId, found.last, 0};
   if (!reader.stream) {
     if (none && !reader.over) {
       if (more) ask(id, reader);

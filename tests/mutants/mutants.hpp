@@ -240,6 +240,8 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kCursorOverHole, "cursor_over_hole", kPublished, 20},
     {Mutation::kTrimUnsettled, "trim_unsettled", kPublished, 20},
     {Mutation::kSubscribedAtCommit, "subscribed_at_commit", kPublished, 20},
+    {Mutation::kGapUntold, "gap_untold", kPublished, 20},
+    {Mutation::kReaderRepeats, "reader_repeats", kPublished, 20},
     {Mutation::kSeekKeepsGrants, "seek_keeps_grants", kPublished, 20},
     {Mutation::kTermOutlivesKey, "term_outlives_key", kTermed, 20},
     {Mutation::kTermKept, "term_kept", kTermed, 20},

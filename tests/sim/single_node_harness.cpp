@@ -78,6 +78,11 @@ void SingleNodeHarness::pass(Duration span) {
   }
 }
 
+void SingleNodeHarness::step(Duration span) {
+  now_ += span;
+  settle();
+}
+
 void SingleNodeHarness::release_results(Duration span) {
   holding_ = false;
   now_ += span;

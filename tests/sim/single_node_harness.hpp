@@ -44,6 +44,7 @@ class SingleNodeHarness {
   void reconnect();            // ... of the same session
   void push(NodeInput input);  // ... and lets it settle
   void pass(Duration span);    // in steps of a quarter heartbeat
+  void step(Duration span);    // in one
   // From here on the node's calls to ZooKeeper are carried out and their results kept ...
   void hold_results() { holding_ = true; }
   // ... until now: they arrive together, when `span` has passed in which the node did not run.

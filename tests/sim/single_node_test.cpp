@@ -667,6 +667,32 @@ TEST_CASE("who does not belong here is refused with one line, and nothing else h
 
 // ---- parts of this server's own copy ----
 
+TEST_CASE("a lease is not over within the time that it was given, also by a part of a millisecond") {
+  Leader a;
+  const auto lives = [&](uint64_t id) {
+    a.ask(ReadLease{id, false});
+    const auto replies = a.replies();
+    REQUIRE(replies.size() == 1);
+    return std::holds_alternative<Box<LeaseFound>>(replies[0].answer);
+  };
+  for (int phase = 0; phase < 10; ++phase) {
+    CAPTURE(phase);
+    a.step(Duration(100));
+    const Instant granted = a.now();
+    a.ask(GrantLease{limits::kLeaseTtlMsMin, ""});
+    const auto replies = a.replies();
+    REQUIRE(replies.size() == 1);
+    const uint64_t id = std::get<LeaseGranted>(replies[0].answer).id;
+    const Instant end = granted + milliseconds(static_cast<int64_t>(limits::kLeaseTtlMsMin));
+    while (a.now() + Duration(12'500) < end) a.step(Duration(12'500));
+    a.step(end - a.now() - Duration(10));
+    CHECK(lives(id));
+    a.step(milliseconds(2));
+    a.step(milliseconds(2));
+    CHECK_FALSE(lives(id));
+  }
+}
+
 TEST_CASE("a snapshot in parts while writes go on is the store at its end") {
   NodeConfig config;
   config.tuning.snapshot_chunk_bytes = 100;

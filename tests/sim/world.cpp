@@ -91,6 +91,7 @@ World::World(SimContext& context)
       hold_clients_(context, *this, checkers_),
       queue_clients_(context, *this, checkers_),
       topic_clients_(context, *this, checkers_),
+      topic_streams_(context, *this, checkers_),
       service_calls_(context, {[this](int server, NodeInput input) { deliver(server, std::move(input)); },
                                [this](int server) { return is_alive(server) && !is_paused(server); },
                                [this](int server) { return is_alive(server); },
@@ -119,6 +120,7 @@ RunResult World::run() {
   hold_clients_.start();
   queue_clients_.start();
   topic_clients_.start();
+  topic_streams_.start();
   for (auto& clients : service_clients_) clients->start();
   nemesis.start();
   context_.queue.after(Duration(context_.options.fault_phase_us), [this] { begin_core(); });
@@ -207,6 +209,7 @@ void World::die(int server, bool host_too, bool closes_session, Duration away) {
   hold_clients_.on_process_died(server);
   queue_clients_.on_process_died(server);
   topic_clients_.on_process_died(server);
+  topic_streams_.on_process_died(server);
   service_calls_.on_process_died(server);
   if (server == twin()) return;
   context_.queue.after(away, [this, server] {
@@ -360,7 +363,9 @@ void World::check_views(int server) {
 }
 
 void World::perform(int server, NodeEffect effect) {
-  if (watch_clients_.on_effect(server, effect) || hold_clients_.on_effect(server, effect)) return;
+  if (watch_clients_.on_effect(server, effect) || hold_clients_.on_effect(server, effect) ||
+      topic_streams_.on_effect(server, effect))
+    return;
   if (auto* dial = std::get_if<LinkDial>(&effect)) {
     network_.perform(server, std::move(*dial));
   } else if (auto* send = std::get_if<LinkSend>(&effect)) {

@@ -21,6 +21,7 @@
 #include "sim_disk.hpp"
 #include "term_clients.hpp"
 #include "topic_clients.hpp"
+#include "topic_streams.hpp"
 #include "watch_clients.hpp"
 #include "workload.hpp"
 #include "zk_gateway.hpp"
@@ -108,7 +109,7 @@ class World final : public Hosts, public ProcessOwner {
   bool give_old_directory();
   void poll_convergence();
   void ask_status();
-  std::string why_not_converged() const;
+  std::string why_not_converged();
   std::string why_not_ready(int server) const;
   bool is_sparse(int server) const {
     return role_of(server) >= context_.options.servers - context_.options.sparse;
@@ -133,6 +134,7 @@ class World final : public Hosts, public ProcessOwner {
   HoldClients hold_clients_;
   QueueClients queue_clients_;
   TopicClients topic_clients_;
+  TopicStreams topic_streams_;
   ServiceCalls service_calls_;
   std::vector<std::unique_ptr<ServiceClients>> service_clients_;
   std::map<RequestId, int> status_requests_;

@@ -203,14 +203,14 @@ void World::poll_convergence() {
   context_.queue.after(milliseconds(100), [this] { poll_convergence(); });
 }
 
-std::string World::why_not_converged() const {
+std::string World::why_not_converged() {
   std::string why;
   if (context_.options.standalone == 0) {  // otherwise there is no ZooKeeper, and so no service
     for (const auto& clients : service_clients_) why += clients->stuck();
   }
   if (checkers_.awaits_restoration()) why += "the register is not restored; ";
   why += pipelines_.stuck() + watch_clients_.stuck() + term_clients_.stuck() + hold_clients_.stuck() +
-         queue_clients_.stuck() + topic_clients_.stuck();
+         queue_clients_.stuck() + topic_clients_.stuck() + topic_streams_.stuck();
   if (!workload_.round_done()) why += "clients do not get their last requests done; ";
   for (int server : everyone()) why += why_not_ready(server);
   if (!why.empty()) return why;

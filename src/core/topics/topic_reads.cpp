@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/big_endian.hpp"
+#include "core/mutation.hpp"
 #include "core/queues/message_draft.hpp"
 #include "core/queues/queue_spaces.hpp"
 #include "core/replica/table.hpp"
@@ -157,7 +158,8 @@ Answer page_topic(const Store& store, const PageTopic& page, const ReadAt& at) {
   found.number = topic->number;
   found.last = place_here(store, topic->number, page.after);
   const MessageId trimmed = place_of(store.find(place_key(topic->number), Space::kQueues)).id;
-  if (page.after.kind == TopicPlace::Kind::kId && found.last < trimmed) found.gap = {found.last, trimmed};
+  const bool behind = page.after.kind == TopicPlace::Kind::kId && found.last < trimmed;
+  if (behind && !mutated(Mutation::kGapUntold)) found.gap = {found.last, trimmed};
   found.last = std::max(found.last, trimmed);
   size_t bytes = 0;
   auto it = messages_behind(store, topic->number, found.last);
