@@ -219,9 +219,9 @@ TEST_CASE("terms: what is due ends, in the order of the deadlines, and what is n
   leader.write(put_for("c", lasting(200)));
   leader.write(put("forever", "v"));
   leader.commit();
-  leader.room.clock = 199;
+  leader.room.clock = 200;  // or it may be a part of a millisecond before that
   CHECK(leader.expire().empty());
-  leader.room.clock = 200;
+  leader.room.clock = 201;
   CHECK(words(leader.expire()) == Words{"x:b", "td:b", "x:c", "td:c"});
   leader.room.clock = 1'000'000;
   leader.commit();
@@ -245,7 +245,7 @@ TEST_CASE("terms: what the tail has made of a key counts, not what is committed"
   leader.write(touch("leased", held_by(lease)));
   leader.write(touch("longer", lasting(500)));
   leader.write(touch("shorter", lasting(1)));
-  leader.room.clock = 100;
+  leader.room.clock = 101;
   CHECK(words(leader.expire()) == Words{"x:kept", "td:kept", "x:shorter", "td:shorter"});
   CHECK(leader.expire().empty());  // not twice
 }
@@ -253,7 +253,7 @@ TEST_CASE("terms: what the tail has made of a key counts, not what is committed"
 TEST_CASE("terms: a key that is only in the tail is not looked for: it is due once it is committed") {
   Leader leader;
   leader.write(put_for("k", lasting(100)));
-  leader.room.clock = 100;
+  leader.room.clock = 101;
   CHECK(leader.expire().empty());
   leader.commit();
   CHECK(words(leader.expire()) == Words{"x:k", "td:k"});
@@ -265,7 +265,7 @@ TEST_CASE("terms: what is due comes in pages") {
   for (size_t i = 0; i < keys; ++i) leader.write(put_for(std::to_string(i), lasting(100)));
   leader.room.memory_max = 100'000'000;
   leader.commit();
-  leader.room.clock = 100;
+  leader.room.clock = 101;
   for (const size_t effects : {2 * limits::kExpiryKeys, 2 * limits::kExpiryKeys, size_t{2}, size_t{0}}) {
     CHECK(leader.expire().size() == effects);
     leader.commit();
@@ -403,7 +403,7 @@ TEST_CASE("leases: one that is due ends with its keys; what the tail has renewed
   leader.commit();
   leader.room.clock = 999;
   renewed(leader, {two});
-  leader.room.clock = 1000;
+  leader.room.clock = 1001;
   const auto number = [](uint64_t id) { return std::to_string(id); };
   CHECK(words(leader.expire()) ==
         Words{"x:t", "td:t", "x:a", "td:a", "ld:" + number(one), "x:c", "td:c", "ld:" + number(three)});
