@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""kvload's producers and consumers, of queues and of a topic, on a cluster of real processes whose leader is killed again
-and again while they work: every message that was acknowledged is received, in each subscription and by who only reads,
-none by two within its time, each group in its order."""
+"""kvload's producers and consumers, of queues and of a topic, on a cluster of real processes whose leader is killed
+again and again while they work: every message that was acknowledged is received, in each subscription and by who only
+reads, none by two within its time, each group in its order."""
 import functools
 import json
 import signal

@@ -1,4 +1,5 @@
-// What `kvload queue` and `kvload topic` report, of what was never measured.
+// What `kvload queue` and `kvload topic` report, of what was never measured: text for people, JSON for programs, and
+// what they draw. Nothing is asked of a server.
 #include "kvload/message_report.hpp"
 
 #include <doctest.h>

@@ -1,4 +1,5 @@
-// What `kvload queue` writes and reads: bodies that tell their number, acknowledgements, and the answers of servers.
+// What `kvload queue` writes and reads: bodies that tell their number, acknowledgements, and the answers of
+// servers.
 #include "kvload/queue_text.hpp"
 
 #include <doctest.h>

@@ -1,6 +1,6 @@
-// The verdict about topics, fed with a record that is right and with each that may not be: nothing is published anywhere,
-// and all times are made up. What it finds at one subscription is what is found at a queue (queue_verdict_test.cpp);
-// here it is that each subscription and each reader counts for itself.
+// The verdict about topics, fed with a record that is right and with each that may not be: nothing is published
+// anywhere, and all times are made up. What it finds at one subscription is what is found at a queue
+// (queue_verdict_test.cpp); here it is that each subscription and each reader counts for itself.
 #include "judge/topic_verdict.hpp"
 
 #include <doctest.h>

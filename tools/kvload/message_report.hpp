@@ -1,4 +1,5 @@
-// What the reports of `kvload queue` and `kvload topic` have in common. Pure.
+// What the reports of `kvload queue` and `kvload topic` have in common: lines of text, and members of a JSON object.
+// Pure.
 #pragma once
 #include <string>
 

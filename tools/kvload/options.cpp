@@ -17,8 +17,9 @@ namespace {
 
 constexpr char kExitCodes[] =
     R"(Exit codes: 0; 1 verify found a violation, a stream of watch was not served right, what terms measures ended
-early or not at all, or queues or a topic did not keep their word; 64 the command line; 69 nobody answers, something is
-not installed, or a step of election failed; 73 the file of --plot cannot be written; 128 + N signal N ended election.)";
+early or not at all, or queues or a topic did not keep their word; 64 the command line; 69 nobody answers, something
+is not installed, or a step of election failed; 73 the file of --plot cannot be written; 128 + N signal N ended
+election.)";
 constexpr double kTimeoutMaxMs = 600'000;
 
 CommandSpec spec_of(const char* name, const char* does, std::vector<FlagSpec> flags) {
