@@ -100,7 +100,7 @@ void Drive::Worker::fail(const std::string& why) {
 
 std::unique_ptr<Drive::Worker> Drive::make_worker(Part part, size_t index) {
   auto worker = std::make_unique<Worker>(*this);
-  const Terms terms{part, queue_, index, options_.batch, options_.copies, options_.files};
+  const Terms terms{part, queue_, index, options_.batch, options_.copies, options_.files, options_.topic};
   worker->line = std::make_unique<PeerLine>(
       turns_.loop(), targets_[index % targets_.size()].address, buffer_,
       make_session(options_.peer, terms, *worker),
