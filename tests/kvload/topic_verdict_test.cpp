@@ -51,7 +51,11 @@ struct Record {
       if (i != reader) verdict.read(i, number, id_of(revision));
     }
   }
+  // All of it is received and read.
   const TopicFindings& judge() {
+    const uint64_t seen = verdict.sends().seen_so_far();
+    for (size_t i = 0; i < kSubscriptions; ++i) verdict.subscription(i).emptied(seen);
+    for (size_t i = 0; i < kReaders; ++i) verdict.read_all(i, seen);
     verdict.judge();
     return verdict.findings();
   }
@@ -181,6 +185,20 @@ TEST_CASE("a publish without an answer may be there or not: for all, or for none
   const TopicFindings& found = partly.judge();
   check_wrong(found, found.subscriptions[0], &MessageFindings::lost,
               "subscription 0: 10 was seen by others, and nobody received it");
+}
+
+TEST_CASE("a publish without an answer that is seen after a subscription was empty may have been done then") {
+  for (const bool before : {false, true}) {
+    Record record;
+    const uint64_t number = record.verdict.sends().send(SentMessages::kNoGroup);
+    if (before) record.done(1, number, 10, 20);
+    record.verdict.subscription(0).emptied(record.verdict.sends().seen_so_far());
+    record.verdict.read_all(0, record.verdict.sends().seen_so_far());
+    if (!before) record.done(1, number, 10, 20);
+    record.verdict.judge();
+    CHECK(record.verdict.findings().subscriptions[0].lost == (before ? 1 : 0));
+    CHECK(record.verdict.findings().readers[0].lost == (before ? 1 : 0));
+  }
 }
 
 TEST_CASE("a message has one id for all") {

@@ -111,7 +111,7 @@ void Grants::judge() {
   for (uint64_t number = 0; number < sent_.size(); ++number) {
     const SentMessages::Message& message = sent_[number];
     const Delivery& delivery = *of(number);
-    if (!message.is_there() || delivery.received || delivery.found) continue;
+    if (!message.was_there(seen_before_) || delivery.received || delivery.found) continue;
     findings_.object(
         findings_.lost,
         fmt::format("{} was {}, and nobody received it", to_text(message.id),

@@ -32,6 +32,9 @@ class Grants {
   void settled(uint64_t number, uint64_t receipt);
   // At the end it was seen there.
   void found(uint64_t number);
+  // Nothing is there any more, asked for when so many had been seen (sent.seen_so_far()). What others have seen by then
+  // has to have been received, acknowledged or not.
+  void emptied(uint64_t seen) { seen_before_ = seen; }
 
   const MessageFindings& findings() const { return findings_; }
   // Counts what is lost; once, at the end.
@@ -58,6 +61,7 @@ class Grants {
   SentMessages& sent_;
   MessageFindings& findings_;
   uint64_t ttr_ns_;
+  uint64_t seen_before_ = 0;
   std::vector<Delivery> deliveries_;          // by number
   std::unordered_map<uint32_t, Lane> lanes_;  // by group
 };

@@ -51,7 +51,7 @@ void SentMessages::not_sent(uint64_t number) {
   Message& message = messages_[number];
   message.sent = Sent::kNo;
   --findings_.maybe_sent;
-  if (message.seen) findings_.object(findings_.unexpected, received_though_refused(number, message.id));
+  if (message.seen != 0) findings_.object(findings_.unexpected, received_though_refused(number, message.id));
 }
 
 bool SentMessages::seen(uint64_t number, const MessageId& id, MessageFindings& told) {
@@ -60,7 +60,7 @@ bool SentMessages::seen(uint64_t number, const MessageId& id, MessageFindings& t
     return false;
   }
   Message& message = messages_[number];
-  message.seen = true;
+  if (message.seen == 0) message.seen = ++seen_;
   if (message.sent == Sent::kNo) told.object(told.unexpected, received_though_refused(number, id));
   return is_same(number, id, told);
 }

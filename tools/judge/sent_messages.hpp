@@ -43,9 +43,11 @@ class SentMessages {
     MessageId id;  // as told with its send, or to the first one who saw it; revision 0: not known
     uint32_t group = kNoGroup;
     Sent sent = Sent::kMaybe;
-    bool seen = false;  // by somebody else than its sender
+    uint64_t seen =
+        0;  // by somebody else than its sender, as the first one, the second one, ...; 0: by nobody
 
-    bool is_there() const { return sent == Sent::kYes || seen; }
+    // Whether it was there for who asked when so many had been seen.
+    bool was_there(uint64_t so_many) const { return sent == Sent::kYes || (seen != 0 && seen <= so_many); }
   };
 
   // `findings` has to outlive it.
@@ -59,6 +61,7 @@ class SentMessages {
   // findings of who saw it.
   bool seen(uint64_t number, const MessageId& id, MessageFindings& told);
 
+  uint64_t seen_so_far() const { return seen_; }  // different messages
   size_t size() const { return messages_.size(); }
   const Message& operator[](uint64_t number) const { return messages_[number]; }
 
@@ -67,6 +70,7 @@ class SentMessages {
 
   MessageFindings& findings_;
   std::vector<Message> messages_;  // by number
+  uint64_t seen_ = 0;
 };
 
 }  // namespace kvd::sim

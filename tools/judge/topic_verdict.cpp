@@ -57,7 +57,7 @@ void TopicVerdict::judge() {
     MessageFindings& findings = findings_.readers[i];
     readers_[i].seen.resize(sends_.size());
     for (uint64_t number = 0; number < sends_.size(); ++number) {
-      if (sends_[number].is_there() && !readers_[i].seen[number])
+      if (sends_[number].was_there(readers_[i].seen_before) && !readers_[i].seen[number])
         findings.object(findings.lost,
                         fmt::format("{} is there, and was never read", to_text(sends_[number].id)));
     }

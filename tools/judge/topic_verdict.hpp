@@ -33,6 +33,8 @@ class TopicVerdict {
   Grants& subscription(size_t index) { return grants_[index]; }
   // A reader was told so, behind all that it was told before. `number`: as the body tells.
   void read(size_t reader, uint64_t number, const MessageId& id);
+  // It was told all, asked for when so many had been seen (sends().seen_so_far()).
+  void read_all(size_t reader, uint64_t seen) { readers_[reader].seen_before = seen; }
 
   // So far, without what is lost.
   const TopicFindings& findings() const { return findings_; }
@@ -43,6 +45,7 @@ class TopicVerdict {
   struct Reader {
     MessageId last;
     std::vector<bool> seen;  // by number
+    uint64_t seen_before = 0;
   };
 
   TopicFindings findings_;

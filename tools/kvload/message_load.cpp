@@ -326,8 +326,10 @@ void MessageLoad::note_settling(Line& line, size_t count) {
 void MessageLoad::drain(Line& line) {
   if (line.held.empty()) {
     if (undrained_ == 0) return;
-    if (std::exchange(line.to_count, false) && all_is_sent())
+    if (std::exchange(line.to_count, false) && all_is_sent()) {
+      line.first = sent_messages().seen_so_far();
       return ask(line, Task::kCount, fmt::format("GET ?read=linear&timeout={}", kTimeoutMs), "", "");
+    }
     size_t tries = served_by(line);
     do {
       if (tries-- == 0) return;
@@ -483,6 +485,7 @@ void MessageLoad::take_count(Line& line, const Response& response) {
   } else if (!drained_[line.place]) {
     drained_[line.place] = true;
     --undrained_;
+    grants(line.place).emptied(line.first);
   }
 }
 

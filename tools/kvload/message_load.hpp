@@ -72,7 +72,7 @@ class MessageLoad : public ConnectionOwner {
     uint64_t asked = 0;
     uint64_t deadline = 0;
     uint64_t intended = 0;  // of a send
-    uint64_t first = 0;     // and the numbers of its messages
+    uint64_t first = 0;     // and the numbers of its messages; of a count what had been seen
     size_t count = 0;       // or of those that are to be settled
     size_t most = 0;        // of a receive
     // Of a consumer.
