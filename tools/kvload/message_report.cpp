@@ -81,8 +81,11 @@ void write_message_figures(JsonWriter& json, const MessageFigures& figures) {
   json.member("fill_s", figures.fill_s).member("drain_s", figures.drain_s);
 }
 
-void write_findings(JsonWriter& json, const sim::MessageFindings& found) {
+void write_sent(JsonWriter& json, const sim::MessageFindings& found) {
   json.member("acknowledged", found.acknowledged).member("maybe_sent", found.maybe_sent);
+}
+
+void write_findings(JsonWriter& json, const sim::MessageFindings& found) {
   json.member("received", found.received).member("granted_anew", found.granted_anew);
   json.member("lost", found.lost).member("unexpected", found.unexpected).member("twice", found.twice);
   json.member("after_settled", found.after_settled).member("out_of_order", found.out_of_order);

@@ -23,7 +23,8 @@ std::string wrong_counts(const sim::MessageFindings& found);  // of who receives
 void write_message_options(JsonWriter& json, const char* senders, const MessageOptions& options);
 void write_message_side(JsonWriter& json, const char* name, const RunResult& result);
 void write_message_figures(JsonWriter& json, const MessageFigures& figures);
-void write_findings(JsonWriter& json, const sim::MessageFindings& found);  // without examples
+void write_sent(JsonWriter& json, const sim::MessageFindings& found);      // what senders know
+void write_findings(JsonWriter& json, const sim::MessageFindings& found);  // and others, without examples
 void write_examples(JsonWriter& json, const sim::MessageFindings& found);
 
 }  // namespace kvd::load

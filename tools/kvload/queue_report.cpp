@@ -50,6 +50,7 @@ std::string queue_json(const QueueReport& report) {
   json.member("queues", report.options.queues).member("backlog", report.options.backlog).end_object();
   write_message_figures(json, report.figures);
   json.key("verdict").begin_object();
+  write_sent(json, report.findings);
   write_findings(json, report.findings);
   write_examples(json, report.findings);
   json.end_object();

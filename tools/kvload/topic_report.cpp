@@ -84,6 +84,7 @@ std::string topic_json(const TopicReport& report) {
   write_message_side(json, "read", report.figures.reads);
   const sim::MessageFindings total = report.findings.total();
   json.key("verdict").begin_object();
+  write_sent(json, total);
   write_findings(json, total);
   write_examples(json, total);
   write_each(json, "subscriptions", report.findings.subscriptions);
