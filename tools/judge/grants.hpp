@@ -1,7 +1,7 @@
 // Whether those who receive from one queue, or from one subscription, were granted messages as they have to be: nobody
 // what another one has, nothing after its end, and the messages of a group in their order. A plain object that is fed
-// while clients work; it knows neither servers nor a clock. Times are nanoseconds of one monotonic clock of the clients'.
-// About 32 bytes for each message, all in flight or not.
+// while clients work; it knows neither servers nor a clock. Times are nanoseconds of one monotonic clock of the
+// clients'. About 32 bytes for each message, all in flight or not.
 //
 // What a client did not hear counts for nobody: a grant without an answer is no grant, and a settlement counts as asked
 // for from the moment when it is sent.

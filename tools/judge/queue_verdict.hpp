@@ -1,6 +1,7 @@
-// Whether queues kept their word, by what their clients were told: nothing that was acknowledged as sent is lost, nobody
-// receives what nobody sent, nobody is granted what another one has, and the messages of a group come in their order.
-// What is sent is told to `sends`, and what is received to `grants`. A send without an answer may have been done or not.
+// Whether queues kept their word, by what their clients were told: nothing that was acknowledged as sent is lost,
+// nobody receives what nobody sent, nobody is granted what another one has, and the messages of a group come in their
+// order. What is sent is told to `sends`, and what is received to `grants`. A send without an answer may have been done
+// or not.
 #pragma once
 #include <cstdint>
 

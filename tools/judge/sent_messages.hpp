@@ -1,5 +1,5 @@
-// What was sent to a queue, or published in a topic, by what the senders were told; and what whoever is told of messages
-// finds wrong. A plain object that is fed while clients work. About 32 bytes for each message.
+// What was sent to a queue, or published in a topic, by what the senders were told; and what whoever is told of
+// messages finds wrong. A plain object that is fed while clients work. About 32 bytes for each message.
 #pragma once
 #include <cstddef>
 #include <cstdint>

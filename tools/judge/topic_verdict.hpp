@@ -1,6 +1,7 @@
 // Whether a topic kept its word, by what its clients were told: all that was published is there once for all, each
-// subscription gets each message, as one of a queue is got (grants.hpp), and each reader sees all of them once and in the
-// order of their ids. A publish without an answer may have been done or not; but if anybody saw its message, all have to.
+// subscription gets each message, as one of a queue is got (grants.hpp), and each reader sees all of them once and in
+// the order of their ids. A publish without an answer may have been done or not; but if anybody saw its message, all
+// have to.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,7 @@
-// `kvload topic`: publishers, the consumers of each subscription, and readers, a connection each, of a topic of its own at
-// the servers of a running cluster, which others may kill meanwhile. How many messages a second are published, received,
-// settled and read, and how soon; and, when all is received, whether the topic kept its word (judge/topic_verdict.hpp).
+// `kvload topic`: publishers, the consumers of each subscription, and readers, a connection each, of a topic of its own
+// at the servers of a running cluster, which others may kill meanwhile. How many messages a second are published,
+// received, settled and read, and how soon; and, when all is received, whether the topic kept its word
+// (judge/topic_verdict.hpp).
 #pragma once
 #include <string>
 

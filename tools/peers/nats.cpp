@@ -1,6 +1,6 @@
 // NATS 2.9 with JetStream, in its protocol of lines: a stream for work (each message goes once it is acknowledged), or
-// for a topic one whose messages stay, and a consumer that is pulled from. A message is acknowledged by a publication, which nobody confirms; what came in one
-// read is acknowledged in one write.
+// for a topic one whose messages stay, and a consumer that is pulled from. A message is acknowledged by a publication,
+// which nobody confirms; what came in one read is acknowledged in one write.
 #include <fmt/format.h>
 
 #include <iterator>
