@@ -32,8 +32,7 @@ constexpr uint64_t kTimeoutMs = 2000;     // the server's time for a request
 constexpr uint64_t kServerSlackMs = 500;  // beyond it
 constexpr uint64_t kMoveAfter = 20 * kMillisecond;
 constexpr uint64_t kLookAgain = 50 * kMillisecond;
-constexpr uint64_t kReadAgain = 10 * kMillisecond;  // after a page with nothing on it
-constexpr uint64_t kWaitMostMs = 5000;              // of a receive
+constexpr uint64_t kWaitMostMs = 5000;  // of a receive
 constexpr uint64_t kWaitLeastMs = 20;
 constexpr size_t kTogether = 100;         // messages in a request that fills or empties
 constexpr size_t kFillBytes = 256 << 10;  // in one that fills
@@ -511,11 +510,7 @@ void MessageLoad::take_read(Line& line, const Response& response) {
     return move_on(line);
   }
   const uint64_t now = uv_hrtime();
-  if (!answer->messages.empty()) {
-    received_at_ = now;
-  } else if (!all_is_sent()) {
-    line.not_before = now + kReadAgain;
-  }
+  if (!answer->messages.empty()) received_at_ = now;
   for (const ReceivedMessage& message : answer->messages) {
     if (measuring_ && message.stamp)
       figures_.reads.record_ok(Kind::kGet, line.server, now - std::min(now, message.stamp->at), now, true);

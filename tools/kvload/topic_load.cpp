@@ -16,7 +16,8 @@
 namespace kvd::load {
 namespace {
 
-constexpr size_t kReadPage = 1000;  // messages
+constexpr size_t kReadPage = 1000;     // messages
+constexpr uint64_t kReadWaitMs = 200;  // for the next one
 
 MessagePlaces topic_places(const TopicOptions& options) {
   return {options.subscriptions,
@@ -98,17 +99,18 @@ bool TopicLoad::judge() {
   return verdict_.findings().sound();
 }
 
-// Page after page. At the end what is there is asked of the leader.
+// Page after page, each as soon as there is something. At the end what is there is asked of the leader.
 void TopicLoad::read(Line& line) {
   Reader& reader = readers_[reader_of(line)];
   if (reader.done) return;
   reader.at_last = all_is_sent();
   reader.seen = verdict_.sends().seen_so_far();
   line.place = topic_.subscriptions;
+  const uint64_t wait_ms = reader.at_last ? 0 : kReadWaitMs;
   ask(line, Task::kRead,
-      fmt::format("GET /messages?after={}&limit={}&timeout={}{}", reader.after, kReadPage, timeout_ms(),
-                  reader.at_last ? "&read=linear" : ""),
-      "", "");
+      fmt::format("GET /messages?after={}&limit={}&timeout={}&{}", reader.after, kReadPage, timeout_ms(),
+                  reader.at_last ? std::string("read=linear") : fmt::format("wait={}", wait_ms)),
+      "", "", wait_ms);
 }
 
 bool TopicLoad::take_page(const Line& line, const QueueAnswer& answer) {
