@@ -246,12 +246,17 @@ def leases_end_early():
         assert load.returncode == 1 and result['early'] == 1 and not result['ok'], result
 
 
-def check_queue(result):
+WRONG = ('lost', 'unexpected', 'twice', 'after_settled', 'out_of_order', 'stuck')
+
+
+def check_messages(result, copies=1):
+    """Of queue, or of topic with so many subscriptions."""
     told = result['verdict']
     assert result['ok'] and result['unmeasured'] == result['unjudged'] == '' and told['examples'] == [], result
-    for what in ('lost', 'unexpected', 'twice', 'after_settled', 'out_of_order', 'stuck', 'maybe_sent'):
+    for what in (*WRONG, 'maybe_sent'):
         assert told[what] == 0, result
-    assert told['acknowledged'] == told['received'] >= result['sent']['ok'] > 0, result
+    assert told['acknowledged'] * copies == told['received'], result
+    assert told['acknowledged'] >= result['sent']['ok'] > 0, result
     assert 0 < result['received']['in_time'] == result['received']['ok'] <= told['received'], result
     assert result['settled'] <= told['received'] + told['granted_anew'], result
     for side in (result['sent'], result['received']):
@@ -261,9 +266,10 @@ def check_queue(result):
         assert abs(side['rate'] * result['seconds'] - side['in_time']) < 1, result
 
 
-def queues_of(name):
-    with urllib.request.urlopen(f'http://{name}/v1/queues?prefix=kvload-queue-', timeout=30) as answer:
-        return json.load(answer)['queues']
+def made_of(command, name):
+    """The queues, or the topics, that `kvload COMMAND` has made and not deleted."""
+    with urllib.request.urlopen(f'http://{name}/v1/{command}s?prefix=kvload-{command}-', timeout=30) as answer:
+        return json.load(answer)[f'{command}s']
 
 
 def queue():
@@ -275,14 +281,36 @@ def queue():
                       ['--queues', '9', '--consumers', '2', '--batch', '5', '--size', '1000'],
                       ['--backlog', '2000', '--queues', '3'], ['--backlog', '2000', '--batch', '10']):
             result = kvload('queue', '--servers', names[0], '--duration', '0.5', '--producers', '8', '--json', *flags)
-            check_queue(result)
+            check_messages(result)
             assert result['options']['batch'] == (int(flags[flags.index('--batch') + 1]) if '--batch' in flags else 1)
             if '--backlog' in flags:
                 assert result['fill_s'] > 0 and result['verdict']['received'] > 2000, result
-            assert queues_of(names[0]) == []
+            assert made_of('queue', names[0]) == []
         check_plot(plot)
         said = kvload('queue', '--servers', names[0], '--duration', '0.2', '--groups', '4')
         assert said.splitlines()[-1].endswith('within its time, each group in its order'), said
+
+
+def topic():
+    with tempfile.TemporaryDirectory() as directory, standalone(1) as (_, names):
+        plot = os.path.join(directory, 'topic.svg')
+        for flags in ([], ['--batch', '20', '--groups', '7', '--readers', '2'], ['--readers', '0'],
+                      ['--subscriptions', '3', '--consumers', '2', '--groups', '3'],
+                      ['--rate', '300', '--batch', '3', '--subscriptions', '2', '--plot', plot]):
+            result = kvload('topic', '--servers', names[0], '--duration', '0.5', '--publishers', '8', '--json', *flags)
+            told = result['verdict']
+            subscriptions = result['options']['subscriptions']
+            check_messages(result, subscriptions)
+            assert len(told['subscriptions']) == subscriptions, result
+            assert all(one['received'] == told['acknowledged'] for one in told['subscriptions']), result
+            assert len(told['readers']) == result['options']['readers'], result
+            assert all(one['received'] == told['acknowledged'] for one in told['readers']), result
+            assert (result['read']['ok'] > 0) == (told['readers'] != []), result
+            assert made_of('topic', names[0]) == []
+        check_plot(plot)
+        said = kvload('topic', '--servers', names[0], '--duration', '0.2', '--groups', '4')
+        assert said.splitlines()[-1].endswith(
+            'within its time, each group in its order; who only reads saw each, once and in order'), said
 
 
 def ask(method, name, path, body=None):
@@ -294,7 +322,7 @@ def ask(method, name, path, body=None):
 @contextlib.contextmanager
 def queue_load(name, *flags):
     """`kvload queue` under way, with a backlog in its queue; and that queue's path."""
-    before = [one['name'] for one in queues_of(name)]
+    before = [one['name'] for one in made_of('queue', name)]
     load = subprocess.Popen([KVLOAD, 'queue', '--servers', name, '--duration', '3600', '--producers', '1',
                              '--backlog', '50', '--rate', '0.0001', '--json', *flags],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -302,7 +330,7 @@ def queue_load(name, *flags):
         deadline = time.monotonic() + 30
         found = []
         while not found or found[0]['ready'] < 50:
-            found = [one for one in queues_of(name) if one['name'] not in before]
+            found = [one for one in made_of('queue', name) if one['name'] not in before]
             assert time.monotonic() < deadline and load.poll() is None, found
             time.sleep(0.02)
         yield load, f'/v1/queues/{found[0]["name"]}'
@@ -312,7 +340,7 @@ def queue_load(name, *flags):
         load.wait()
 
 
-def end_queue_load(load, code):
+def end_load(load, code):
     load.send_signal(signal.SIGINT)
     output, said = load.communicate(timeout=120)
     assert load.returncode == code, (load.returncode, output, said)
@@ -324,14 +352,14 @@ def queue_wrong():
     with standalone(1) as (_, names):
         with queue_load(names[0]) as (load, path):
             ask('DELETE', names[0], f'{path}/messages?state=all')
-            result, said = end_queue_load(load, 1)
+            result, said = end_load(load, 1)
             # The first one of the schedule may have been sent by then, and another one granted for it.
             assert 49 <= result['verdict']['lost'] <= 51 and not result['ok'], result
             assert len(result['verdict']['examples']) == 10, result
             assert re.search(r'the queues kvload-queue-[0-9a-f]+-0 to 0 are left', said), said
         with queue_load(names[0]) as (load, path):
             ask('POST', names[0], f'{path}/messages', b'of somebody else')
-            result, _ = end_queue_load(load, 1)
+            result, _ = end_load(load, 1)
             assert result['verdict']['unexpected'] == 1 and result['verdict']['lost'] == 0, result
             assert 'nobody sent it' in result['verdict']['examples'][0], result
 
@@ -351,6 +379,53 @@ def queue_interrupted():
         assert load.returncode == 69, (load.returncode, output)
         assert json.loads(output)['unjudged'] == 'interrupted before the queues were empty', output
         assert 'are left' in said, said
+
+
+def topic_wrong():
+    """Somebody else does to its topic what no server may: the verdict says who noticed, and the topic is left."""
+    def publish(name, path, _):
+        ask('POST', name, f'{path}/messages', b'of somebody else')
+
+    def settle(name, path, _):
+        received = json.loads(ask('POST', name, f'{path}/subscriptions/1/receive?wait=20000'))['messages'][0]
+        ask('DELETE', name, f'{path}/subscriptions/1/messages/{received["id"]}?receipt={received["receipt"]}')
+
+    def seek(name, path, acknowledged):
+        acknowledged(200)
+        ask('POST', name, f'{path}/subscriptions/0/seek?to=first')
+
+    def check_publish(told):
+        assert [one['unexpected'] for one in (*told['subscriptions'], *told['readers'])] == [1, 1, 1], told
+
+    def check_settle(told):
+        assert [one['lost'] for one in (*told['subscriptions'], *told['readers'])] == [0, 1, 0], told
+
+    def check_seek(told):
+        assert told['subscriptions'][0]['after_settled'] > 0, told
+        assert [one['after_settled'] for one in (*told['subscriptions'][1:], *told['readers'])] == [0, 0], told
+
+    for wrong, check in ((publish, check_publish), (settle, check_settle), (seek, check_seek)):
+        with standalone(1) as (_, names):
+            load = subprocess.Popen([KVLOAD, 'topic', '--servers', names[0], '--duration', '3600', '--publishers', '2',
+                                     '--subscriptions', '2', '--consumers', '1', '--rate', '300', '--json'],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            try:
+                deadline = time.monotonic() + 30
+
+                def published(count, name=names[0], end=deadline):
+                    while not made_of('topic', name) or made_of('topic', name)[0]['messages'] < count:
+                        assert time.monotonic() < end, made_of('topic', name)
+                        time.sleep(0.02)
+                published(20)
+                wrong(names[0], f'/v1/topics/{made_of("topic", names[0])[0]["name"]}', published)
+                result, said = end_load(load, 1)
+            finally:
+                if load.poll() is None:
+                    load.kill()
+                load.wait()
+            check(result['verdict'])
+            assert not result['ok'] and result['verdict']['examples'], result
+            assert re.search(r'the topic kvload-topic-[0-9a-f]+ is left', said), said
 
 
 def leftovers():
@@ -395,7 +470,7 @@ def refusals():
         assert not os.listdir(directory), os.listdir(directory)
     line = kvload('queue', '--servers', f'127.0.0.1:{port}', '--duration', '1', code=69)
     assert line == 'not measured: none of --servers takes connections\n', line
-    for command in ([], ['run'], ['verify'], ['queue'], ['election']):
+    for command in ([], ['run'], ['verify'], ['queue'], ['topic'], ['election']):
         assert '73 the file of --plot' in ' '.join(kvload(*command, '--help').split())
 
 
@@ -447,5 +522,6 @@ def interrupt_election(directory):
 
 {'run': run, 'yardstick': yardstick, 'outage': outage, 'verify': verify, 'verify_txn': verify_txn, 'terms': terms,
  'terms_untold': terms_untold, 'leases_end_early': leases_end_early, 'queue': queue,
- 'queue_wrong': queue_wrong, 'queue_interrupted': queue_interrupted, 'leftovers': leftovers, 'refusals': refusals,
+ 'queue_wrong': queue_wrong, 'queue_interrupted': queue_interrupted, 'topic': topic, 'topic_wrong': topic_wrong,
+ 'leftovers': leftovers, 'refusals': refusals,
  'election': election}[CASE]()

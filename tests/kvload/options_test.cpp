@@ -128,6 +128,55 @@ TEST_CASE("queue takes all of its flags") {
   CHECK(queue.outputs.plot == "f.svg");
 }
 
+TEST_CASE("topic takes all of its flags") {
+  const auto plain = parse_options({"topic"});
+  REQUIRE(plain);
+  CHECK(std::get<TopicOptions>(*plain).subscriptions == 1);
+  CHECK(std::get<TopicOptions>(*plain).readers == 1);
+  CHECK(std::get<TopicOptions>(*plain).groups == 0);
+  const auto command = parse_options({"topic",
+                                      "--servers",
+                                      "a:1,b:2",
+                                      "--publishers",
+                                      "3",
+                                      "--consumers",
+                                      "4",
+                                      "--rate",
+                                      "50.5",
+                                      "--batch",
+                                      "100",
+                                      "--size",
+                                      "1K",
+                                      "--groups",
+                                      "6",
+                                      "--readers",
+                                      "0",
+                                      "--ttr",
+                                      "2000",
+                                      "--duration",
+                                      "0.5",
+                                      "--json",
+                                      "--plot",
+                                      "f.svg",
+                                      "--subscriptions",
+                                      "5"});
+  REQUIRE_MESSAGE(command, command.error().text);
+  const auto& topic = std::get<TopicOptions>(*command);
+  CHECK(topic.servers.size() == 2);
+  CHECK(topic.producers == 3);
+  CHECK(topic.consumers == 4);
+  CHECK(topic.rate == 50.5);
+  CHECK(topic.batch == 100);
+  CHECK(topic.bytes == 1024);
+  CHECK(topic.groups == 6);
+  CHECK(topic.readers == 0);
+  CHECK(topic.subscriptions == 5);
+  CHECK(topic.ttr_ms == 2000);
+  CHECK(topic.seconds == 0.5);
+  CHECK(topic.outputs.json);
+  CHECK(topic.outputs.plot == "f.svg");
+}
+
 TEST_CASE("election takes a list of delays") {
   const auto command = parse_options(
       {"election", "--runs", "3", "--how", "stop", "--zookeeper-delay", "0,5,25", "--kvd-flag=--x=1"});
@@ -181,6 +230,11 @@ TEST_CASE("every mistake is one line, and exit code 64") {
       {"queue", "--size", "47"},
       {"queue", "--ttr", "99"},
       {"queue", "--csv"},
+      {"topic", "--producers", "1"},
+      {"topic", "--subscriptions", "0"},
+      {"topic", "--subscriptions", "1000", "--consumers", "51"},
+      {"topic", "--batch", "1000", "--size", "2K"},
+      {"topic", "--backlog", "1"},
       {"election", "--runs", "0"},
       {"election", "--how", "shout"},
       {"election", "--zookeeper-delay", "-5"},

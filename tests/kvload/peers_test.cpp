@@ -22,8 +22,8 @@ using peers::Peer;
 
 // A session and what it told.
 struct Talk final : peers::SessionEvents {
-  Talk(Peer peer, Part part, size_t batch, size_t copies = 1)
-      : session(peers::make_session(peer, {part, "q", 7, batch, copies, false}, *this)) {
+  Talk(Peer peer, Part part, size_t batch, size_t copies = 1, bool topic = false)
+      : session(peers::make_session(peer, {part, "q", 7, batch, copies, false, topic}, *this)) {
     session->begin();
   }
   void on_ready() override { ready = true; }
@@ -168,6 +168,13 @@ TEST_CASE("NATS: the queue is made, and messages are pulled and acknowledged") {
   maker.hear("MSG _INBOX.q.7 1 12\r\n{\"error\":{}}\r\n");
   CHECK(maker.failure == "{\"error\":{}}");
 
+  for (const bool topic : {false, true}) {
+    Talk keeper(Peer::kNats, Part::kSetUp, 1, 3, topic);
+    const std::string stream = keeper.hear("PONG\r\n");
+    CHECK((stream.find("\"retention\":\"limits\"") != std::string::npos) == topic);
+    CHECK((stream.find("\"retention\":\"workqueue\"") == std::string::npos) == topic);
+  }
+
   Talk producer(Peer::kNats, Part::kProducer, 1);
   producer.said();
   CHECK(producer.hear("PING\r\nPONG\r\n") == "PONG\r\n");
@@ -233,6 +240,9 @@ TEST_CASE("the command line of queue_peers") {
   CHECK(options->files);
   CHECK(peers::parse_peer_options({"--peer", "kafka"}).error().code == 64);
   CHECK(peers::parse_peer_options({"--size", "47"}).error().code == 64);
+  CHECK_FALSE(options->topic);
+  CHECK(peers::parse_peer_options({"--peer", "redis", "--topic"})->topic);
+  CHECK(peers::parse_peer_options({"--peer", "rabbitmq", "--topic"}).error().code == 64);
 }
 
 }  // namespace

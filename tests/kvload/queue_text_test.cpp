@@ -1,15 +1,11 @@
-// What `kvload queue` writes and reads: bodies that tell their number, acknowledgements, and the answers of servers.
-// Then its report, of what was never measured.
+// What `kvload queue` writes and reads: bodies that tell their number, acknowledgements, and the answers of
+// servers.
 #include "kvload/queue_text.hpp"
 
 #include <doctest.h>
-#include <simdjson.h>
 
 #include <string>
 #include <string_view>
-
-#include "kvload/plots.hpp"
-#include "kvload/queue_load.hpp"
 
 namespace kvd::load {
 namespace {
@@ -22,22 +18,6 @@ std::string queue_body(const QueueStamp& stamp, size_t bytes) {
   std::string body;
   append_queue_body(stamp, bytes, body);
   return body;
-}
-
-QueueReport made_report(const QueueOptions& options) {
-  QueueReport report{options, "kvload-queue-1-", {}, {}, 0, 0, 0, 0, 0, {}, {}, {}, false};
-  for (RunResult* result : {&report.sends, &report.deliveries}) {
-    *result = RunResult({"a:1", "b:2"}, 1'000'000'000, 100'000'000);
-    result->set_targets({0, 1}, 1'000'000'000);
-    for (uint64_t i = 1; i <= 100; ++i)
-      result->record_ok(Kind::kPut, i % 2, i * 1'000'000, 1'000'000'000 + i * 10'000'000, true);
-    result->tick(2'000'000'000);
-    result->finish(3'000'000'000);
-  }
-  report.settled = 80;
-  report.findings.acknowledged = 100;
-  report.findings.received = 100;
-  return report;
 }
 
 }  // namespace
@@ -118,45 +98,6 @@ TEST_CASE("what no server says is no answer") {
         R"({"messages":[1]})", R"({"messages":[{"receipt":1}]})",
         R"({"messages":[{"id":"1","receipt":"1"}]})", R"({"more":1})"})
     CHECK_MESSAGE(parser.parse(json, kBytes) == nullptr, json);
-}
-
-TEST_CASE("the report of queues says what was measured, and the verdict") {
-  const QueueOptions options;
-  QueueReport report = made_report(options);
-  CHECK(report.exit_code() == 0);
-  CHECK(queue_text(report).find("50 messages/s sent, 50 received, 40 settled") == 0);
-  CHECK(queue_text(report).find(
-            "\nnothing lost, nothing that nobody sent, nothing granted to two within its time\n") !=
-        std::string::npos);
-  simdjson::dom::parser parser;
-  const std::string json = queue_json(report);
-  const simdjson::dom::element root = parser.parse(json);
-  CHECK(bool(root["ok"]));
-  CHECK(double(root.at_pointer("/sent/rate")) == doctest::Approx(50));
-  CHECK(double(root["settled_rate"]) == doctest::Approx(40));
-  CHECK(uint64_t(root.at_pointer("/received/latency_us/count")) == 100);
-  CHECK(uint64_t(root.at_pointer("/verdict/acknowledged")) == 100);
-  CHECK(simdjson::dom::array(root.at_pointer("/received/intervals")).size() == 1);
-  CHECK(queue_plot(report).find("send to receipt") != std::string::npos);
-}
-
-TEST_CASE("what may not be is told first, then what could not be judged") {
-  QueueOptions options;
-  options.groups = 1;
-  QueueReport report = made_report(options);
-  CHECK(queue_text(report).find("time, each group in its order\n") != std::string::npos);
-  report.unjudged = "no server tells what is in the queues";
-  CHECK(report.exit_code() == 69);
-  CHECK(queue_text(report).find("\nnot judged: no server tells") != std::string::npos);
-  report.findings.twice = 2;
-  report.findings.examples = {"5 was granted twice"};
-  CHECK(report.exit_code() == 1);
-  CHECK(queue_text(report).find(
-            "\nwrong: 5 was granted twice\nNOT SOUND: 0 lost, 0 that nobody sent, 2 granted to two ") !=
-        std::string::npos);
-  report.unmeasured = "none of --servers takes connections";
-  CHECK(report.exit_code() == 69);
-  CHECK(queue_text(report) == "not measured: none of --servers takes connections\n");
 }
 
 }  // namespace kvd::load

@@ -1,5 +1,5 @@
 // kvload's entry: reads the command line and hands over to one command. See options.hpp for what there is; exit codes
-// are sysexits, and 1 when verify, watch, terms or queue has found something wrong.
+// are sysexits, and 1 when verify, watch, terms, queue or topic has found something wrong.
 #include <signal.h>
 
 #include "client/standard_descriptors.hpp"
@@ -10,6 +10,7 @@
 #include "kvload/options.hpp"
 #include "kvload/queue_load.hpp"
 #include "kvload/run_command.hpp"
+#include "kvload/topic_load.hpp"
 #include "kvload/verify.hpp"
 #include "kvload/watch_load.hpp"
 
@@ -21,6 +22,7 @@ struct Execute {
   int operator()(const kvd::load::WatchOptions& options) const { return watch_command(options); }
   int operator()(const kvd::load::TermsOptions& options) const { return terms_command(options); }
   int operator()(const kvd::load::QueueOptions& options) const { return queue_command(options); }
+  int operator()(const kvd::load::TopicOptions& options) const { return topic_command(options); }
   int operator()(const kvd::load::ElectionOptions& options) const { return election_command(options); }
   int operator()(const kvd::load::BareServerOptions& options) const { return bare_server(options); }
   int operator()(const kvd::load::DelayProxyOptions& options) const { return delay_proxy(options); }

@@ -17,8 +17,9 @@ namespace {
 
 constexpr char kExitCodes[] =
     R"(Exit codes: 0; 1 verify found a violation, a stream of watch was not served right, what terms measures ended
-early or not at all, or queue's queues did not keep their word; 64 the command line; 69 nobody answers, something is not
-installed, or a step of election failed; 73 the file of --plot cannot be written; 128 + N signal N ended election.)";
+early or not at all, or queues or a topic did not keep their word; 64 the command line; 69 nobody answers, something
+is not installed, or a step of election failed; 73 the file of --plot cannot be written; 128 + N signal N ended
+election.)";
 constexpr double kTimeoutMaxMs = 600'000;
 
 CommandSpec spec_of(const char* name, const char* does, std::vector<FlagSpec> flags) {
@@ -112,6 +113,26 @@ CommandSpec queue_spec() {
        {"queues", "N", "queues of its own, which are deleted again (1)"},
        {"groups", "N", "of each queue, whose order is checked; 0: none (0)"},
        {"backlog", "N", "messages that are sent first, and wait all the time (0)"},
+       {"ttr", "MS", "for how long a message is granted (30000)"},
+       {"duration", "S", "seconds (10)"},
+       kJson,
+       kPlot});
+}
+
+CommandSpec topic_spec() {
+  return spec_of(
+      "topic",
+      "Publishes messages, receives and settles them in each subscription, reads them, and checks that all "
+      "get all.",
+      {kServersFlag,
+       {"publishers", "N", "connections that publish (32)"},
+       {"subscriptions", "N", "of the topic, which is its own and is deleted again (1)"},
+       {"consumers", "N", "connections of each subscription that receive and settle (32)"},
+       {"readers", "N", "connections that read the topic without a subscription (1)"},
+       {"rate", "N", "open loop: messages published per second; 0: closed loop (0)"},
+       {"batch", "N", "messages in a request; a receive then settles those of the last one, too (1)"},
+       {"size", "SIZE", "bytes of a message, from 48 (100)"},
+       {"groups", "N", "of the topic, whose subscriptions are then ordered, which is checked; 0: none (0)"},
        {"ttr", "MS", "for how long a message is granted (30000)"},
        {"duration", "S", "seconds (10)"},
        kJson,
@@ -258,26 +279,41 @@ TermsOptions read_terms(CommandLine& line) {
   return terms;
 }
 
-QueueOptions read_queue(CommandLine& line) {
-  QueueOptions queue;
-  read_servers(line, queue.servers);
-  read_number(line, "producers", queue.producers, 1, 50'000);
-  read_number(line, "consumers", queue.consumers, 1, 50'000);
-  queue.rate = line.real("rate", queue.rate, 0, 10'000'000);
-  read_number(line, "batch", queue.batch, 1, limits::kMessagesAtOnce);
-  queue.bytes = static_cast<size_t>(
-      line.size("size", static_cast<int64_t>(queue.bytes), kMessageBytesMin, limits::kReceivedBytes));
-  read_number(line, "queues", queue.queues, 1, limits::kQueues);
-  read_number(line, "groups", queue.groups, 0, 10'000);
-  read_number(line, "backlog", queue.backlog, 0, 100'000'000);
-  read_number(line, "ttr", queue.ttr_ms, limits::kTtrMsMin, limits::kTtrMsMax);
-  queue.seconds = line.real("duration", queue.seconds, 0.1, 86'400);
-  queue.outputs.json = line.is_on("json");
-  queue.outputs.plot = line.text("plot", "");
-  if (queue.batch * queue.bytes > limits::kReceivedBytes)
+// `senders`: the flag of those who send.
+void read_messages(CommandLine& line, const char* senders, MessageOptions& messages) {
+  read_servers(line, messages.servers);
+  read_number(line, senders, messages.producers, 1, 50'000);
+  read_number(line, "consumers", messages.consumers, 1, 50'000);
+  messages.rate = line.real("rate", messages.rate, 0, 10'000'000);
+  read_number(line, "batch", messages.batch, 1, limits::kMessagesAtOnce);
+  messages.bytes = static_cast<size_t>(
+      line.size("size", static_cast<int64_t>(messages.bytes), kMessageBytesMin, limits::kReceivedBytes));
+  read_number(line, "groups", messages.groups, 0, 10'000);
+  read_number(line, "ttr", messages.ttr_ms, limits::kTtrMsMin, limits::kTtrMsMax);
+  messages.seconds = line.real("duration", messages.seconds, 0.1, 86'400);
+  messages.outputs.json = line.is_on("json");
+  messages.outputs.plot = line.text("plot", "");
+  if (messages.batch * messages.bytes > limits::kReceivedBytes)
     line.complain("batch",
                   fmt::format("the messages of a batch may have {} bytes together", limits::kReceivedBytes));
+}
+
+QueueOptions read_queue(CommandLine& line) {
+  QueueOptions queue;
+  read_messages(line, "producers", queue);
+  read_number(line, "queues", queue.queues, 1, limits::kQueues);
+  read_number(line, "backlog", queue.backlog, 0, 100'000'000);
   return queue;
+}
+
+TopicOptions read_topic(CommandLine& line) {
+  TopicOptions topic;
+  read_messages(line, "publishers", topic);
+  read_number(line, "subscriptions", topic.subscriptions, 1, 1000);
+  read_number(line, "readers", topic.readers, 0, 1000);
+  if (topic.subscriptions * topic.consumers > 50'000)
+    line.complain("consumers", "all subscriptions together may have 50000");
+  return topic;
 }
 
 ElectionOptions read_election(CommandLine& line) {
@@ -323,6 +359,7 @@ Usage: kvload COMMAND [OPTIONS]
   watch      opens many streams of a watch, writes, and times what each stream is told
   terms      renews many leases, or lets many keys end at once, and checks that nothing ends early
   queue      sends, receives and settles messages, and checks that the queues keep their word
+  topic      publishes, receives, settles and reads messages, and checks that the topic keeps its word
   election   starts a cluster, ends its leader again and again, and times what follows
 
 kvload COMMAND --help lists the flags of a command.
@@ -350,6 +387,7 @@ Result<Command, CommandEnd> parse_options(const std::vector<std::string>& argume
   if (name == "watch") return read(watch_spec(), rest, read_watch);
   if (name == "terms") return read(terms_spec(), rest, read_terms);
   if (name == "queue") return read(queue_spec(), rest, read_queue);
+  if (name == "topic") return read(topic_spec(), rest, read_topic);
   if (name == "election") return read(election_spec(), rest, read_election);
   if (name == "bare-server")
     return read(spec_of("bare-server", "", {{"answer-bytes", "N", ""}, {"port", "N", ""}}), rest,
@@ -361,7 +399,7 @@ Result<Command, CommandEnd> parse_options(const std::vector<std::string>& argume
   }
   return Failure<CommandEnd>(CommandEnd{
       EX_USAGE, (name.empty() ? "no command" : name) +
-                    ": give run, verify, watch, terms, queue or election (kvload --help says more)"});
+                    ": give run, verify, watch, terms, queue, topic or election (kvload --help says more)"});
 }
 
 }  // namespace kvd::load

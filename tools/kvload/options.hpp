@@ -65,19 +65,26 @@ struct TermsOptions {
   bool json = false;
 };
 
-struct QueueOptions {
+// What is sent, and to whom, by queue and topic.
+struct MessageOptions {
   std::vector<std::string> servers{"127.0.0.1:8001"};
   size_t producers = 32;  // connections
-  size_t consumers = 32;
-  double rate = 0;     // messages per second; 0: closed loop
-  size_t batch = 1;    // messages in a request
-  size_t bytes = 100;  // of each
-  size_t queues = 1;
-  size_t groups = 0;   // of each queue; 0: messages have none
-  size_t backlog = 0;  // messages that wait all the time
+  size_t consumers = 32;  // of each topic's subscription, or of all queues together
+  double rate = 0;        // messages per second; 0: closed loop
+  size_t batch = 1;       // messages in a request
+  size_t bytes = 100;     // of each
+  size_t groups = 0;      // of each queue, or topic; 0: messages have none
   uint64_t ttr_ms = 30'000;
   double seconds = 10;
   Outputs outputs;
+};
+struct QueueOptions : MessageOptions {
+  size_t queues = 1;
+  size_t backlog = 0;  // messages that wait all the time
+};
+struct TopicOptions : MessageOptions {
+  size_t subscriptions = 1;
+  size_t readers = 1;  // connections that only read
 };
 
 enum class Stop : uint8_t { kKill, kFreeze, kTerm };
@@ -104,7 +111,7 @@ struct DelayProxyOptions {
 };
 
 using Command = std::variant<RunOptions, VerifyOptions, WatchOptions, TermsOptions, QueueOptions,
-                             ElectionOptions, BareServerOptions, DelayProxyOptions>;
+                             TopicOptions, ElectionOptions, BareServerOptions, DelayProxyOptions>;
 
 // `arguments` without the program's name.
 Result<Command, CommandEnd> parse_options(const std::vector<std::string>& arguments);

@@ -65,6 +65,22 @@ Panel latency_panel(const RunResult& result) {
   return panel;
 }
 
+std::string message_plot(const MessageFigures& figures, const MessageOptions& options,
+                         const std::string& who) {
+  Panel rates{"Rate over time", "seconds", "messages/s", {}, false, false, {}};
+  rates.series.push_back(rate_series("sent", figures.sends, &Interval::ok));
+  rates.series.push_back(rate_series("received", figures.deliveries, &Interval::ok));
+  const std::string loop = options.rate > 0 ? fmt::format("open loop of {:.0f} messages/s", options.rate)
+                                            : std::string("closed loop");
+  return svg_plot(
+      fmt::format("{:.0f} messages/s", figures.deliveries.rate()),
+      fmt::format("{}, {}, {} at a time; {:.1f} s; longest time without one received {:.1f} ms", loop, who,
+                  options.batch, figures.deliveries.seconds(),
+                  static_cast<double>(figures.deliveries.gap_ns) / 1e6),
+      {percentiles_panel({{"send", figures.sends.total()}, {"send to receipt", figures.deliveries.total()}}),
+       rates, latency_panel(figures.deliveries)});
+}
+
 }  // namespace
 
 std::string run_plot(const RunReport& report) {
@@ -94,19 +110,15 @@ std::string run_plot(const RunReport& report) {
 
 std::string queue_plot(const QueueReport& report) {
   const QueueOptions& options = report.options;
-  Panel rates{"Rate over time", "seconds", "messages/s", {}, false, false, {}};
-  rates.series.push_back(rate_series("sent", report.sends, &Interval::ok));
-  rates.series.push_back(rate_series("received", report.deliveries, &Interval::ok));
-  const std::string loop = options.rate > 0 ? fmt::format("open loop of {:.0f} messages/s", options.rate)
-                                            : std::string("closed loop");
-  return svg_plot(
-      fmt::format("{:.0f} messages/s", report.deliveries.rate()),
-      fmt::format("{}, {} producers, {} consumers, {} at a time; {:.1f} s; longest time without one received "
-                  "{:.1f} ms",
-                  loop, options.producers, options.consumers, options.batch, report.deliveries.seconds(),
-                  static_cast<double>(report.deliveries.gap_ns) / 1e6),
-      {percentiles_panel({{"send", report.sends.total()}, {"send to receipt", report.deliveries.total()}}),
-       rates, latency_panel(report.deliveries)});
+  return message_plot(report.figures, options,
+                      fmt::format("{} producers, {} consumers", options.producers, options.consumers));
+}
+
+std::string topic_plot(const TopicReport& report) {
+  const TopicOptions& options = report.options;
+  return message_plot(report.figures, options,
+                      fmt::format("{} publishers, {} subscriptions with {} consumers each", options.producers,
+                                  options.subscriptions, options.consumers));
 }
 
 std::string election_plot(const ElectionOptions& options, const std::vector<ElectionSeries>& all) {

@@ -26,7 +26,7 @@ constexpr double kQueueMade = 60;   // seconds; a cluster may still elect
 constexpr double kOneTry = 10;      // of making it, or deleting it
 constexpr double kTryAgain = 0.25;  // after a refusal
 constexpr double kLinesReady = 30;
-constexpr double kDrainStall = 15;  // without a message more
+constexpr double kDrainStall = 75;  // without a message more; what is not acknowledged comes back after 60
 constexpr size_t kReadBytes = 256 << 10;
 constexpr size_t kAhead = 4;  // batches of each consumer: so far may they be behind in a closed loop
 constexpr uint8_t kSentForSure = 1;
@@ -100,7 +100,7 @@ void Drive::Worker::fail(const std::string& why) {
 
 std::unique_ptr<Drive::Worker> Drive::make_worker(Part part, size_t index) {
   auto worker = std::make_unique<Worker>(*this);
-  const Terms terms{part, queue_, index, options_.batch, options_.copies, options_.files};
+  const Terms terms{part, queue_, index, options_.batch, options_.copies, options_.files, options_.topic};
   worker->line = std::make_unique<PeerLine>(
       turns_.loop(), targets_[index % targets_.size()].address, buffer_,
       make_session(options_.peer, terms, *worker),

@@ -1,6 +1,6 @@
-// NATS 2.9 with JetStream, in its protocol of lines: a stream for work (each message goes once it is acknowledged) and
-// a consumer that is pulled from. A message is acknowledged by a publication, which nobody confirms; what came in one
-// read is acknowledged in one write.
+// NATS 2.9 with JetStream, in its protocol of lines: a stream for work (each message goes once it is acknowledged), or
+// for a topic one whose messages stay, and a consumer that is pulled from. A message is acknowledged by a publication,
+// which nobody confirms; what came in one read is acknowledged in one write.
 #include <fmt/format.h>
 
 #include <iterator>
@@ -54,11 +54,11 @@ void Nats::publish(std::string_view subject, std::string_view reply, std::string
 }
 
 void Nats::make_stream() {
-  publish(
-      api("STREAM.CREATE"), inbox_,
-      fmt::format("{{\"name\":\"{0}\",\"subjects\":[\"{0}\"],\"retention\":\"workqueue\",\"storage\":\"{1}\","
-                  "\"num_replicas\":{2},\"max_age\":0,\"duplicate_window\":100000000}}",
-                  terms_.queue, terms_.files ? "file" : "memory", terms_.copies));
+  publish(api("STREAM.CREATE"), inbox_,
+          fmt::format("{{\"name\":\"{0}\",\"subjects\":[\"{0}\"],\"retention\":\"{3}\",\"storage\":\"{1}\","
+                      "\"num_replicas\":{2},\"max_age\":0,\"duplicate_window\":100000000}}",
+                      terms_.queue, terms_.files ? "file" : "memory", terms_.copies,
+                      terms_.topic ? "limits" : "workqueue"));
 }
 
 void Nats::make_consumer() {

@@ -31,6 +31,7 @@ CommandSpec peer_spec() {
        {"size", "BYTES", "of each message (100)"},
        {"copies", "N", "Redis: servers that have a write before it counts; NATS: of the queue (1)"},
        {"files", nullptr, "NATS: keep the queue in files"},
+       {"topic", nullptr, "Redis, NATS: messages stay when they are acknowledged, as in a topic"},
        {"duration", "S", "seconds (10)"}},
       kNotes};
 }
@@ -55,6 +56,9 @@ Result<PeerOptions, CommandEnd> parse_peer_options(const std::vector<std::string
   options.bytes = count_in(*line, "size", options.bytes, load::kMessageBytesMin, kBytesMax);
   options.copies = count_in(*line, "copies", options.copies, 1, 5);
   options.files = line->is_on("files");
+  options.topic = line->is_on("topic");
+  if (options.topic && options.peer != Peer::kRedis && options.peer != Peer::kNats)
+    line->complain("topic", "only Redis and NATS have something like topics");
   options.seconds = line->real("duration", options.seconds, 0.1, 3600);
   if (line->end()) return Failure<CommandEnd>(*line->end());
   return options;

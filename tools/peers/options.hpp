@@ -21,6 +21,7 @@ struct PeerOptions {
   size_t bytes = 100;  // of each message
   size_t copies = 1;
   bool files = false;
+  bool topic = false;
   double seconds = 10;
 };
 

@@ -31,7 +31,8 @@ std::string peer_json(const PeerOptions& options, const PeerReport& report) {
   for (const std::string& server : options.servers) json.value(server);
   json.end_array().member("producers", options.producers).member("consumers", options.consumers);
   json.member("rate", options.rate).member("batch", options.batch).member("size", options.bytes);
-  json.member("copies", options.copies).member("files", options.files).end_object();
+  json.member("copies", options.copies).member("files", options.files);
+  json.member("topic", options.topic).end_object();
   json.member("seconds", report.seconds);
   write_peer_side(json, "sent", report.sends, report.seconds);
   write_peer_side(json, "received", report.deliveries, report.seconds);

@@ -25,6 +25,8 @@ struct Terms {
   size_t batch = 1;    // messages that are sent, or received, together
   size_t copies = 1;   // Redis: servers that have a write before it counts; NATS, RabbitMQ: of the queue
   bool files = false;  // NATS: the queue is kept in files
+  bool topic =
+      false;  // NATS: messages stay when they are acknowledged, for others (those of Redis always do)
 };
 
 // Called from within take() only; may not touch the session.
