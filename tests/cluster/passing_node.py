@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A program of two_nodes_test.py, one of two that pass tokens to and fro: what it receives from its topic it acknowledges,
-counts, and publishes to the other one's topic, in one transaction. It may be killed at any time.
+"""A program of two_nodes_test.py, one of two that pass tokens to and fro: what it receives from its topic it
+acknowledges, counts, and publishes to the other one's topic, in one transaction. It may be killed at any time.
 Usage: passing_node.py HERE THERE HOPS SERVER..."""
 import contextlib
 import http.client
