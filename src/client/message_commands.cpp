@@ -278,8 +278,8 @@ int print_pages(StoreClient& client, const PagesRequest& pages,
     StoreRequest request{"GET", pages.path,
                          fmt::format("limit={}", std::min<uint64_t>(left, limits::kListItemsMax))};
     if (!pages.query.empty()) request.query += "&" + pages.query;
-    if (!begin.empty()) request.query += "&" + begin;
     add_read_terms(request.query, terms);
+    if (!begin.empty()) request.query += "&" + begin;
     const auto answer = client.ask(request);
     if (!answer) return tell(answer.error());
     const auto page = read(answer->body);

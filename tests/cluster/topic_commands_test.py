@@ -2,14 +2,11 @@
 """kvd topic with real servers: what its commands print, and their exit codes; that kvd topic tail prints each message
 once and in order, whatever becomes of servers; and that kvd topic work has each message done.
 Usage: topic_commands_test.py KVD CASE"""
-import http.server
 import json
 import os
 import signal
 import subprocess
 import tempfile
-import threading
-import types
 
 from message_workers import done_over_leaders
 from services_cluster import (
@@ -216,50 +213,8 @@ def tail_alone(binary):
             late.end(signal.SIGHUP)
 
 
-class Told(http.server.BaseHTTPRequestHandler):
-    """A server that says of a topic what a test has written, a stream for each request, and ends each."""
-    streams, asked = [], []
-
-    def do_GET(self):  # pylint: disable=invalid-name
-        self.asked.append(self.path)
-        lines = self.streams.pop(0) if self.streams else ['{"state":"stopping"}']
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(''.join(f'{line}\n' for line in lines).encode())
-
-    def log_message(self, *_):  # pylint: disable=arguments-differ
-        pass
-
-
-def tail_of_streams(binary):
-    """What a server says twice is printed once, and the next one is asked for what is behind all that was said."""
-    def message(number):
-        return f'{{"message":{{"id":"{number}","sent_ms":1,"body":"x"}}}}'
-
-    Told.streams += [['{"progress":"3"}'],
-                     ['{"progress":"3"}', message('4'), message('4'), message('2'), '{"news":1}', message('4.1')],
-                     [message('4'), '{"gap":{"after":"4.1","last":"7"}}', message('7'), message('10')],
-                     ['{"progress":"9"}', '{"state":"lost","reason":"no topic"}'],
-                     [message('12'), 'nonsense', message('13')]]
-    with http.server.HTTPServer(('127.0.0.1', 0), Told) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            with Tail(binary, [types.SimpleNamespace(name=f'127.0.0.1:{server.server_port}')]) as tail:
-                eventually('all is said', lambda: len(Told.asked) > 5)
-                assert tail.ids() == ['4', '4.1', '10', '12'], tail.ids()
-                tail.end()
-                places = [path.partition('?')[2] for path in Told.asked[:6]]
-                assert places == ['after=now', 'after=3', 'after=4.1', 'after=10', 'after=10', 'after=12'], places
-                assert 'a gap: what was behind message 4.1, up to 7, is gone' in tail.told(), tail.told()
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 run_case({
     'topics from the command line': from_the_command_line,
-    'a tail of a topic prints nothing twice': tail_of_streams,
     'a tail of a topic waits for it and tells gaps': tail_alone,
     'a tail of a topic goes on while servers are killed': tail_over_kills,
     'messages of a subscription are done once while leaders are killed':
