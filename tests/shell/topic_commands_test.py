@@ -49,16 +49,6 @@ class TopicCommands(ClientTest):
     def topic(self, action, *rest, **options):
         return self.run_alone('topic', action, '--servers', self.server.name, *rest, **options)
 
-    def asked(self, method, target, body=None):
-        """The next request, with the time that the server has beside what was expected."""
-        exchange = self.server.next()
-        asked, between, timeout = exchange.target.rpartition('timeout=')
-        self.assertEqual((exchange.method, asked[:-1], between), (method, target, 'timeout='))
-        self.assertTrue(0 < int(timeout) <= 600_000)
-        if body is not None:
-            self.assertEqual(exchange.body, body)
-        return exchange
-
     def test_what_is_sent_and_printed(self):
         for arguments, (method, target, body, answer, printed) in WRITES.items():
             with self.subTest(arguments):
@@ -68,12 +58,12 @@ class TopicCommands(ClientTest):
                     body = b'{"body":"x"}\n'
                     running.process.stdin.close()
                     running.process.stdin = None
-                self.asked(method, target, body).answer(*answer)
+                self.asked_in_time(method, target, body).answer(*answer)
                 self.assertEqual(self.ends(running, DONE, printed), [])
         for arguments, (target, answer, printed) in READS.items():
             with self.subTest(arguments):
                 running = self.topic(*arguments)
-                self.asked('GET', target).answer(200, answer)
+                self.asked_in_time('GET', target).answer(200, answer)
                 self.assertEqual(self.ends(running, DONE, printed), [])
 
     def test_what_is_made(self):
@@ -87,7 +77,7 @@ class TopicCommands(ClientTest):
                 ((*made, '--from', '7'), '/v1/topics/t/subscriptions/s', {**subscription, 'from': '7'}),
                 ((*made, '--since', '7'), '/v1/topics/t/subscriptions/s', {**subscription, 'from': {'time': 7}})):
             running = self.topic(*arguments)
-            exchange = self.asked('PUT', path)
+            exchange = self.asked_in_time('PUT', path, None)
             self.assertEqual(json.loads(exchange.body), body)
             exchange.answer(201, {'revision': 3})
             self.ends(running, DONE, '3\n')
@@ -95,16 +85,16 @@ class TopicCommands(ClientTest):
     def test_a_topic_is_read_page_by_page(self):
         running = self.topic('read', 't', '--from', '2', '--limit', '3')
         link = '</v1/topics/t/messages?limit=3&after=7.1>; rel="next"'
-        self.asked('GET', '/v1/topics/t/messages?limit=3&after=2').answer(
+        self.asked_in_time('GET', '/v1/topics/t/messages?limit=3&after=2').answer(
             200, {'messages': [{'id': '7'}, {'id': '7.1'}], 'gap': GAP}, {'Link': link, 'Kvd-Revision': '9'})
-        self.asked('GET', '/v1/topics/t/messages?limit=1&min_rev=9&after=7.1').answer(
+        self.asked_in_time('GET', '/v1/topics/t/messages?limit=1&min_rev=9&after=7.1').answer(
             200, {'messages': [{'id': '8'}]}, {'Link': link, 'Kvd-Revision': '9'})
         errors = self.ends(running, DONE, '{"id":"7"}\n{"id":"7.1"}\n{"id":"8"}\n')
         self.assertEqual(errors, [GAP_TOLD])
 
     def test_a_gap_alone_is_no_message(self):
         running = self.topic('receive', 't', 's')
-        self.asked('POST', '/v1/topics/t/subscriptions/s/receive?max=1').answer(200, {'messages': [], 'gap': GAP})
+        self.asked_in_time('POST', '/v1/topics/t/subscriptions/s/receive?max=1', keyed=False).answer(200, {'messages': [], 'gap': GAP})
         self.assertEqual(self.ends(running, NOTHING, says='there is no message')[0], GAP_TOLD)
         running = self.topic('receive', 't', 's', '--wait', '60000')
         self.server.next().answer(200, {'messages': [], 'gap': GAP})
