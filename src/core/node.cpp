@@ -21,6 +21,7 @@
 #include "core/services/service_router.hpp"
 #include "core/services/services.hpp"
 #include "core/services/sessions.hpp"
+#include "core/topic_readers.hpp"
 #include "core/watch/watch.hpp"
 #include "msg/text.hpp"
 #include "msg/znodes.hpp"
@@ -49,6 +50,7 @@ struct Node::Parts {
         watch(out),
         lease_keeper(out),
         consumers(out),
+        topic_readers(out),
         service_router(out),
         sessions(out),
         services(out, out, out, out, out, out, out) {}
@@ -74,7 +76,7 @@ struct Node::Parts {
     return !(
         out.links.empty() && out.register_keeper.empty() && out.election.empty() && out.replica.empty() &&
         out.kv_router.empty() && out.watch.empty() && out.lease_keeper.empty() && out.consumers.empty() &&
-        out.service_router.empty() && out.sessions.empty() &&
+        out.topic_readers.empty() && out.service_router.empty() && out.sessions.empty() &&
         std::all_of(out.services.begin(), out.services.end(), [](const auto& one) { return one.empty(); }));
   }
 
@@ -110,6 +112,7 @@ struct Node::Parts {
   Watch watch;
   LeaseKeeper lease_keeper;
   Consumers consumers;
+  TopicReaders topic_readers;
   ServiceRouter service_router;
   Sessions sessions;
   Services services;
@@ -153,6 +156,8 @@ struct Delivery {
       delivered = out.lease_keeper.offer(std::move(m));
     } else if (std::holds_alternative<ConsumeQueue>(m.what)) {
       delivered = out.consumers.offer(std::move(m));
+    } else if (std::holds_alternative<Box<FollowTopic>>(m.what)) {
+      delivered = out.topic_readers.offer(std::move(m));
     } else {
       delivered = out.watch.offer(std::move(m));
     }
@@ -160,12 +165,14 @@ struct Delivery {
   void operator()(StreamTaken& m) {
     out.watch.post(m);
     out.consumers.post(m);
+    out.topic_readers.post(m);
   }
   void operator()(CallCancelled& m) {
     out.watch.post(m);  // first: a poll that is due becomes a call of the KV router's
     out.kv_router.post(m);
     out.lease_keeper.post(m);
     out.consumers.post(m);
+    out.topic_readers.post(m);
     out.service_router.post(m);
   }
   void operator()(DiskAnswer& m) { out.replica.post(std::move(m)); }
@@ -214,6 +221,7 @@ struct Delivery {
     out.watch.post(m);
     out.lease_keeper.post(m);
     out.consumers.post(m);
+    out.topic_readers.post(m);
     out.sessions.post(m);
     out.service_router.post(m);
   }
@@ -322,6 +330,7 @@ void Node::Parts::work() {
   watch.on_time();
   lease_keeper.on_time();
   consumers.on_time();
+  topic_readers.on_time();
   sessions.on_time();
   std::apply([](auto&... service) { (service.on_time(), ...); }, services);
   service_router.on_time();
@@ -338,6 +347,7 @@ void Node::Parts::work() {
       any |= visit(watch, out.watch);
       any |= visit(lease_keeper, out.lease_keeper);
       any |= visit(consumers, out.consumers);
+      any |= visit(topic_readers, out.topic_readers);
       any |= visit(sessions, out.sessions);
       any |= visit_services();
       any |= visit(service_router, out.service_router);
@@ -349,9 +359,10 @@ void Node::Parts::work() {
   if (busy()) replica.flush();  // overload is no reason to stop replicating
   watch.flush();
   if (out.links.empty()) overflowed.clear();
-  wanted_turn = std::min({links.deadline(), register_keeper.deadline(), election.deadline(),
-                          replica.deadline(), kv_router.deadline(), watch.deadline(), lease_keeper.deadline(),
-                          consumers.deadline(), sessions.deadline(), service_router.deadline()});
+  wanted_turn =
+      std::min({links.deadline(), register_keeper.deadline(), election.deadline(), replica.deadline(),
+                kv_router.deadline(), watch.deadline(), lease_keeper.deadline(), consumers.deadline(),
+                topic_readers.deadline(), sessions.deadline(), service_router.deadline()});
   std::apply(
       [this](auto&... service) {
         wanted_turn = std::min({wanted_turn, service.deadline()...});
@@ -370,9 +381,9 @@ Instant Node::pump(Instant now) {
   if (!p.recovering()) p.work();
   for (RequestId id : p.queries) p.kv_router.reply(id, p.status(), p.replica.commit());
   p.queries.clear();
-  bool idle =
-      p.recovering() || (p.replica.stopped() && p.kv_router.drained() && p.watch.drained() &&
-                         p.lease_keeper.drained() && p.consumers.drained() && p.service_router.drained());
+  bool idle = p.recovering() || (p.replica.stopped() && p.kv_router.drained() && p.watch.drained() &&
+                                 p.lease_keeper.drained() && p.consumers.drained() &&
+                                 p.topic_readers.drained() && p.service_router.drained());
   if (p.stopping && idle) p.out.emit(Exit{0, ""});
   p.trace_effects();
   return std::max(p.wanted_turn, now);
@@ -440,9 +451,12 @@ Status Node::Parts::status() const {
   status.leases = replica.store().size(Space::kLeases);
   status.leases_held = lease_keeper.held();
   status.queues = replica.store().queues().count(QueueView::Kind::kQueue);
+  status.topics = replica.store().queues().count(QueueView::Kind::kTopic);
+  status.subscriptions = replica.store().queues().count(QueueView::Kind::kSubscription);
   status.messages = replica.store().size(Space::kMessages);
   status.deliveries = replica.store().size(Space::kDeliveries);
   status.consumers = consumers.open();
+  status.topic_streams = topic_readers.streams();
   status.value_bytes = replica.store().value_bytes();
   status.store_bytes = replica.store().bytes();
   status.durable = config.self.durable;

@@ -108,6 +108,7 @@ struct Outbox {
   Mailbox<WatchMessage> watch;
   Mailbox<LeaseKeeperMessage> lease_keeper;
   Mailbox<ConsumersMessage> consumers;
+  Mailbox<TopicReadersMessage> topic_readers;
   Mailbox<ServiceRouterMessage> service_router;
   Mailbox<SessionsMessage> sessions;
   std::array<Mailbox<ServiceMessage>, kServiceActors> services;  // by ServiceActor

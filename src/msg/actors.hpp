@@ -228,16 +228,24 @@ struct Read {
   uint64_t token = 0;
   Operation operation;  // ReadKey, ListKeys, ReadLease, ListLeases or ReadSnapshot
   bool linear = false;
-  bool of_watch = false;  // from watch, which is to be answered; never linear
+  enum class By : uint8_t {
+    kKvRouter,
+    kWatch,
+    kTopicReaders
+  } by = By::kKvRouter;  // the others' are not linear
+};
+struct TopicsRead {  // from the topic readers: whether they want to hear what is committed
+  bool wanted = false;
 };
 struct CopyAsked {};     // from election: nobody is left who was in sync
 struct ChangeResolved {  // from the register keeper: what became of a RegisterChangeWanted
   uint64_t change_id = 0;
   bool applied = false;
 };
-using ReplicaMessage = std::variant<RegisterSeen, RegisterAbsent, RegisterDoubted, CopyAsked, ChangeResolved,
-                                    PeerUp, PeerDown, PeerDead, PeerStarting, MembersListed, PeerSaid,
-                                    Propose, SenderGone, Withdraw, Read, DiskAnswer, Stalled, StopRequested>;
+using ReplicaMessage =
+    std::variant<RegisterSeen, RegisterAbsent, RegisterDoubted, CopyAsked, ChangeResolved, PeerUp, PeerDown,
+                 PeerDead, PeerStarting, MembersListed, PeerSaid, Propose, SenderGone, Withdraw, Read,
+                 TopicsRead, DiskAnswer, Stalled, StopRequested>;
 
 // To the KV router. What replica tells of its role, and what it answers, watch hears as well.
 struct RoleChanged {  // from replica
@@ -293,6 +301,10 @@ using LeaseKeeperMessage = std::variant<Call, CallCancelled, Answered, StopReque
 
 // To the consumers.
 using ConsumersMessage = std::variant<Call, CallCancelled, StreamTaken, Answered, StopRequested>;
+
+// To the topic readers.
+using TopicReadersMessage = std::variant<Call, CallCancelled, StreamTaken, Committed, HistoryReset,
+                                         RoleChanged, CopyHeard, Answered, StopRequested>;
 
 // ---- the coordination services: the router and sessions first, then one actor each ----
 using HolderId = StrongId<struct HolderIdTag>;  // a client's session on this server; 0: none

@@ -1,6 +1,7 @@
 // One call of a client, from its face to the node, and what comes back, whatever it is about: the store, changes of
 // it, or one of the coordination services. A face (HTTP is one) is bytes to a Call, and a Reply to bytes.
 #pragma once
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -37,9 +38,18 @@ struct ConsumeQueue {
   std::string subscription = {};  // not empty: of the topic `queue`
 };
 
+// A topic that is read at this server as messages are published (core/topic_readers.hpp): line by line, for as long as
+// the caller's connection lasts; or one page that waits until there is something behind the place.
+struct FollowTopic {
+  PageTopic page;
+  std::optional<Duration> wait;  // of a page
+};
+
 struct Call {
   RequestId id;
-  std::variant<StoreCall, ServiceCall, Box<WatchCall>, Box<PollCall>, HoldLease, ConsumeQueue> what;
+  std::variant<StoreCall, ServiceCall, Box<WatchCall>, Box<PollCall>, HoldLease, ConsumeQueue,
+               Box<FollowTopic>>
+      what;
   // How long it may wait, from its arrival at the node; a service's beyond what the call itself may wait for others.
   Duration timeout{5'000'000};
 };

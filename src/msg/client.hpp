@@ -448,9 +448,12 @@ struct Status {
   uint64_t leases = 0;
   uint64_t leases_held = 0;  // by connections to this server
   uint64_t queues = 0;
-  uint64_t messages = 0;      // in them
-  uint64_t deliveries = 0;    // of these: granted, delayed, or dead
-  uint64_t consumers = 0;     // connected to this server
+  uint64_t topics = 0;
+  uint64_t subscriptions = 0;
+  uint64_t messages = 0;    // of queues and topics
+  uint64_t deliveries = 0;  // of these: granted, delayed, or dead
+  uint64_t consumers = 0;   // connected to this server
+  uint64_t topic_streams = 0;
   uint64_t store_bytes = 0;   // about what the copy takes in memory
   bool hears_leader = false;  // or leads
   bool durable = false;       // there is a disk ...

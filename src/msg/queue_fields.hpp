@@ -51,7 +51,7 @@ auto fields(Of<Received::Gap> auto& m) { return std::tie(m.after, m.last); }
 auto fields(Of<Received> auto& m) {
   return std::tie(m.queue, m.turn, m.messages, m.settled, m.subscription, m.gap);
 }
-auto fields(Of<Peeked> auto& m) { return std::tie(m.messages, m.more, m.complete, m.last); }
+auto fields(Of<Peeked> auto& m) { return std::tie(m.messages, m.more, m.complete, m.last, m.gap); }
 auto fields(Of<MessagesMoved> auto& m) { return std::tie(m.count); }
 auto fields(Of<MessagesPurged> auto& m) { return std::tie(m.count, m.more); }
 auto fields(Of<QueueInfo> auto& m) {
@@ -106,7 +106,8 @@ inline void check_value(Decoder& decoder, const QueueConfig& config) {
 inline void check_value(Decoder& decoder, const MakeQueue& make) { check_queue(decoder, make.name); }
 inline void check_value(Decoder& decoder, const DeleteQueue& remove) { check_queue(decoder, remove.name); }
 inline void check_value(Decoder& decoder, const MessagePast& past) {
-  check_text(decoder, "name", past.dead_from, 2 * limits::kQueueNameBytes + 1);  // a topic's and a subscription's
+  check_text(decoder, "name", past.dead_from,
+             2 * limits::kQueueNameBytes + 1);  // a topic's and a subscription's
   check_text(decoder, "reason", past.reason, limits::kReasonBytes);
   check_text(decoder, "reason", past.why, limits::kReasonBytes);
 }

@@ -231,6 +231,9 @@ struct Peeked {
   bool more = false;
   bool complete = true;
   MessageId last;  // that was looked at: a page ends after limits::kPeeked of them, whatever it has found
+  // Of a topic's page: something behind the place that was asked for is not there any more.
+  std::optional<Received::Gap> gap = {};
+  uint64_t number = 0;  // ... the topic's; not told to other servers
 };
 struct MessagesMoved {
   uint64_t count = 0;

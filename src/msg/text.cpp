@@ -617,6 +617,11 @@ std::string text_of(const ConsumeQueue& m) {
   return fmt::format("ConsumeQueue {} credit={}", quoted(m.queue), m.credit);
 }
 
+std::string text_of(const Box<FollowTopic>& box) {
+  return fmt::format("FollowTopic {}{}", to_text(Operation(box->page)),
+                     box->wait ? fmt::format(" wait={}us", box->wait->count()) : "");
+}
+
 std::string text_of(const HoldLease& m) {
   if (m.id != 0) return fmt::format("HoldLease {}", m.id);
   return fmt::format("HoldLease ttl={}ms {}", m.grant.ttl_ms, quoted(m.grant.name));

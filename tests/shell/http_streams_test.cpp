@@ -221,6 +221,36 @@ TEST_CASE("streams: a consumer of a subscription is told what it has missed, bef
   CHECK(gap < all.find("{\"message\":{\"id\":\"10\","));
 }
 
+TEST_CASE("streams: a topic is read as events, and what is taken of it is reported") {
+  HttpFixture fixture;
+  Client client(fixture);
+  client.send("GET /v1/topics/t/stream?after=3 HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n");
+  fixture.run_until([&] { return !fixture.calls.empty(); });
+  const RequestId id = fixture.calls.back().id;
+  const auto await = [&](const std::string& text) {
+    fixture.run_until([&] {
+      client.read_some();
+      return client.received().find(text) != std::string::npos;
+    });
+  };
+  Peeked page;
+  page.last = {Revision(3), 0};
+  fixture.say(Reply{id, StoreAnswer{page, {}, {}, {}}, true, false});
+  await("id: 3\ndata: {\"progress\":\"3\"}\n\n");
+  CHECK(client.received().find("Content-Type: text/event-stream\r\n") != std::string::npos);
+  CHECK(fixture.taken.empty());
+  page.messages.resize(1);
+  page.messages[0].id.revision = Revision(10);
+  page.messages[0].body = Bytes(std::string(limits::kStreamReport, 'x'));
+  fixture.say(Reply{id, StoreAnswer{page, {}, {}, {}}, true, false});
+  await("xx\"}}\n\n");
+  fixture.run_until([&] { return !fixture.taken.empty(); });
+  CHECK(fixture.taken.back().id == id);
+  CHECK(fixture.taken.back().bytes == line_bytes(page.messages[0]));
+  fixture.say(Reply{id, ServiceAnswer{ServiceStatus::kOk, Document().add("state", "stopping")}, true, true});
+  await("data: {\"state\":\"stopping\"}\n\n");
+}
+
 TEST_CASE("streams: nothing of one that has ended is reported for the next") {
   HttpFixture fixture;
   Watching watching(fixture);

@@ -152,6 +152,7 @@ class TopicModel : public MessageLedger {
   void judge_window(Turn& turn, Number number, const Subscription& before, const Subscription& after);
   void judge_order(Turn& turn, Number number, const Subscription& before);
   void judge_lanes(Turn& turn, Number number, const Subscription& after);
+  std::set<std::string> groups_held_up(const Turn& turn, Number number, const Subscription& before) const;
   std::set<MessageId> grantable(const Subscription& of, uint64_t clock) const;
   bool grantable_behind(const Subscription& of) const;
   std::string group_of(const Subscription& of, const MessageId& id) const;  // empty: it goes its own way

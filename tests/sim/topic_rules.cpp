@@ -385,12 +385,33 @@ bool TopicModel::grantable_behind(const Subscription& of) const {
   return false;
 }
 
+// Of the groups of those that this entry gives more time, though their time was over: no other one may be granted by
+// it.
+std::set<std::string> TopicModel::groups_held_up(const Turn& turn, Number number,
+                                                 const Subscription& before) const {
+  std::set<std::string> groups;
+  for (const Record& effect : turn.entry.effects) {
+    const auto after = effect.space() == Space::kDeliveries ? delivery_of(&effect) : std::nullopt;
+    if (!after || message_key_of(effect.key()).number != number) continue;
+    const auto known = before.deliveries.find(message_key_of(effect.key()).id);
+    if (known == before.deliveries.end()) continue;
+    const StoredDelivery& was = known->second.became;
+    const bool extended = was.state == MessageState::kInFlight && was.due <= turn.entry.clock &&
+                          after->state == MessageState::kInFlight && after->receipt == was.receipt;
+    if (extended) groups.insert(group_of(before, known->first));
+  }
+  groups.erase("");
+  return groups;
+}
+
 // Nothing is passed over: what may be granted, and is left alone, comes behind all that is granted.
 void TopicModel::judge_order(Turn& turn, Number number, const Subscription& before) {
   const auto last = turn.granted.lower_bound({number + 1, MessageId()});
   if (last == turn.granted.begin() || std::prev(last)->first != number) return;
   const MessageId behind = std::prev(last)->second;
+  const std::set<std::string> held_up = groups_held_up(turn, number, before);
   for (const MessageId& id : grantable(before, turn.entry.clock)) {
+    if (held_up.contains(group_of(before, id))) continue;
     const std::string key = message_key(number, id);
     const bool left = std::none_of(
         turn.entry.effects.begin(), turn.entry.effects.end(),

@@ -573,7 +573,9 @@ TEST_CASE("queues: one is consumed as long as the connection lasts") {
   message.receipt = 8;
   message.attempt = 1;
   message.body = Bytes("b");
-  CHECK(message_line(message, true) ==
+  Received received;
+  received.messages = {message};
+  CHECK(received_lines(received) ==
         "{\"message\":{\"id\":\"7\",\"receipt\":8,\"attempt\":1,\"priority\":0,\"sent_ms\":0,\"body\":\"b\"}}"
         "\n");
 }

@@ -30,13 +30,13 @@ void check_refused(const HttpRequest& asked, const char* wrong) {
   CHECK(contains(response.body, wrong));
 }
 
-Answer with_gap(std::vector<QueuedMessage> messages) {
+Received with_gap(std::vector<QueuedMessage> messages) {
   Received out;
   out.queue = "t";
   out.subscription = "s";
   out.messages = std::move(messages);
   out.gap = Received::Gap{{Revision(7), 0}, {Revision(9), 3}};
-  return Box(std::move(out));
+  return out;
 }
 
 }  // namespace
@@ -353,25 +353,95 @@ TEST_CASE("topics over http: a subscription's messages are received and settled 
 TEST_CASE("topics over http: a gap is told with what is received, and also without") {
   const ReplyPlan plan = plan_of(post(kSub + "/receive"));
   const std::string gap = "\"gap\":{\"after\":\"7\",\"last\":\"9.3\"}}\n";
-  HttpResponse response = render(plan, with_gap({}));
+  HttpResponse response = render(plan, Box(with_gap({})));
   CHECK(response.status == 200);
   CHECK(response.body == "{\"messages\":[]," + gap);
-  response = render(plan, with_gap({message(10, "a")}));
+  response = render(plan, Box(with_gap({message(10, "a")})));
   const std::string told =
       "{\"id\":\"10\",\"receipt\":95,\"attempt\":2,\"sent_ms\":1700000000000,\"body\":\"a\"}";
-  CHECK(message_line(message(10, "a"), false) == "{\"message\":" + told + "}\n");
+  CHECK(received_lines(with_gap({message(10, "a")})) ==
+        "{" + gap.substr(0, gap.size() - 1) + "\n" + "{\"message\":" + told + "}\n");
   CHECK(response.body.starts_with("{\"messages\":[" + told));
   CHECK(response.body.ends_with("}]," + gap));
 
   const ReplyPlan raw = plan_of(post(kSub + "/receive?raw=1"));
-  response = render(raw, with_gap({}));
+  response = render(raw, Box(with_gap({})));
   CHECK(response.status == 204);
   CHECK(response.fields == "Kvd-Gap: 7..9.3\r\n");
-  response = render(raw, with_gap({message(10, "a")}));
+  response = render(raw, Box(with_gap({message(10, "a")})));
   CHECK(response.status == 200);
   CHECK(response.value.view() == "a");
   CHECK(response.fields.ends_with("Kvd-Attempt: 2\r\nKvd-Gap: 7..9.3\r\n"));
-  CHECK(gap_line({{}, {Revision(9), 3}}) == "{\"gap\":{\"after\":\"0\",\"last\":\"9.3\"}}\n");
+  Received from_the_first = with_gap({});
+  from_the_first.gap->after = {};
+  CHECK(received_lines(from_the_first) == "{\"gap\":{\"after\":\"0\",\"last\":\"9.3\"}}\n");
+}
+
+TEST_CASE("topics over http: a page that waits, and a stream") {
+  const std::string pages = "/v1/topics/t/messages";
+  const auto followed = [](const AcceptedHead& head) {
+    const auto* follow = std::get_if<Box<FollowTopic>>(&head.call.what);
+    REQUIRE(follow != nullptr);
+    return **follow;
+  };
+  AcceptedHead head = accepted(get(pages + "?after=7.1&limit=9&wait=1500"));
+  CHECK(head.plan.waits);
+  CHECK(head.plan.route == Route::kTopic);
+  CHECK(followed(head).page.topic == "t");
+  CHECK(followed(head).page.after == TopicPlace{Place::kId, {Revision(7), 1}, 0});
+  CHECK(followed(head).page.limit == 9);
+  CHECK(followed(head).wait == milliseconds(1500));
+  CHECK_FALSE(accept_body(head, Bytes(), kIdentity));
+  CHECK(operation<PageTopic>(accepted(get(pages + "?after=7.1&wait=0"))).limit == limits::kListItems);
+  check_refused(get(pages + "?wait=5&read=linear"), "'wait' excludes 'read' and 'min_rev'");
+  check_refused(get(pages + "?wait=5&min_rev=3"), "'wait' excludes 'read' and 'min_rev'");
+  Peeked page;
+  page.gap = Received::Gap{{Revision(7), 1}, {Revision(9), 0}};
+  CHECK(render(head.plan, page).body ==
+        "{\"messages\":[],\"more\":false,\"gap\":{\"after\":\"7.1\",\"last\":\"9\"}}\n");
+
+  const std::string stream = "/v1/topics/t/stream";
+  const auto opened = [](const HttpRequest& asked) {
+    AcceptedHead of;
+    REQUIRE_FALSE(accept_head(asked, kIdentity, of));
+    CHECK(of.plan.route == Route::kHold);
+    return of;
+  };
+  head = opened(get(stream + "?after=now"));
+  CHECK_FALSE(head.plan.events);
+  CHECK(followed(head).page.after.kind == Place::kNow);
+  CHECK_FALSE(followed(head).wait);
+  CHECK(followed(opened(get(stream))).page.after == TopicPlace());
+  CHECK(followed(opened(get(stream + "?time=5"))).page.after == TopicPlace{Place::kTime, {}, 5});
+  const auto again = [&](const std::string& id) {
+    const HttpFieldList fields = {{"Last-Event-ID", id}, {"Accept", "text/event-stream"}};
+    return made_request(HttpMethod::kGet, stream + "?after=now", fields);
+  };
+  head = opened(again("7.1"));
+  CHECK(head.plan.events);
+  CHECK(followed(head).page.after == TopicPlace{Place::kId, {Revision(7), 1}, 0});
+  CHECK(followed(opened(again(""))).page.after.kind == Place::kNow);
+  check_refused(again("x"), "Last-Event-ID has to be the id of a message");
+  check_refused(get(stream + "?limit=5"), "'limit' is unknown here");
+}
+
+TEST_CASE("topics over http: the lines of a stream, and as events") {
+  ReplyPlan plan;
+  plan.published = true;
+  Peeked page;
+  page.last = {Revision(9), 2};
+  CHECK(page_lines(plan, page) == "{\"progress\":\"9.2\"}\n");
+  page.messages.resize(1);
+  page.messages[0].id = {Revision(10), 0};
+  page.messages[0].body = Bytes("b");
+  page.gap = Received::Gap{{Revision(7), 1}, {Revision(9), 0}};
+  const std::string gap = "{\"gap\":{\"after\":\"7.1\",\"last\":\"9\"}}\n";
+  const std::string message = "{\"message\":{\"id\":\"10\",\"sent_ms\":0,\"body\":\"b\"}}\n";
+  CHECK(page_lines(plan, page) == gap + message);
+  plan.events = true;
+  CHECK(page_lines(plan, page) == "id: 9\ndata: " + gap + "\nid: 10\ndata: " + message + "\n");
+  CHECK(event_of("", "{}\n") == "data: {}\n\n");
+  CHECK(lines_head(plan, true).content_type == kEvents);
 }
 
 TEST_CASE("topics over http: a subscription is kicked, consumed, moved") {

@@ -291,7 +291,7 @@ TEST_CASE("topics on the wire: numbers keep within their bounds") {
     publish.message = message;
     CHECK(passes(Transaction{{}, {publish}, {}}) == fits);
     message.delay_ms = 0;
-    if (!fits) message.past.emplace();
+    message.past.emplace().dead = !fits;
     CHECK(passes(PublishMessages{"t", {message}, true}) == fits);
     const size_t many = limits::kMessagesAtOnce + beyond;
     CHECK(passes(PublishMessages{"t", std::vector<NewMessage>(many), true}) == fits);

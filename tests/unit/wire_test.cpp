@@ -675,7 +675,7 @@ TEST_CASE("what is asked of queues keeps within its bounds") {
     CHECK(message([&](NewMessage& m) { m.group = text(limits::kGroupBytes + beyond); }) == fits);
     CHECK(message([&](NewMessage& m) { m.dedup = text(limits::kDedupBytes + beyond); }) == fits);
     CHECK(message([&](NewMessage& m) { m.type = text(limits::kTypeBytes + beyond); }) == fits);
-    CHECK(message([&](NewMessage& m) { m.past.emplace().dead_from = text(name + beyond); }) == fits);
+    CHECK(message([&](NewMessage& m) { m.past.emplace().dead_from = text(2 * name + 1 + beyond); }) == fits);
     CHECK(message([&](NewMessage& m) { m.past.emplace().reason = text(limits::kReasonBytes + beyond); }) ==
           fits);
     CHECK(message([&](NewMessage& m) { m.past.emplace().why = text(limits::kReasonBytes + beyond); }) ==

@@ -75,7 +75,7 @@ Record subscription_record(std::string_view key, const StoredSubscription& subsc
 std::optional<StoredSubscription> subscription_of(const Record* record);
 
 struct StoredPlace {
-  MessageId id;  // all up to it is settled, or dead; of a topic: some up to it went before it was settled
+  MessageId id;  // all up to it is settled, or dead; of a topic: the newest one that is not kept any more
   uint64_t gaps = 0;     // that were told
   uint64_t used_ms = 0;  // log clock, about: when somebody asked for it last, if it expires
   bool operator==(const StoredPlace&) const = default;

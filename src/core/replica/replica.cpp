@@ -302,6 +302,7 @@ void Replica::announce() {
   if (same) return;
   announced_ = role;
   out_.watch.post(role);
+  out_.topic_readers.post(role);
   out_.kv_router.post(std::move(role));
   tell_watchers();
 }
@@ -397,6 +398,7 @@ void Replica::advance(Revision commit) {
   std::vector<EntryPointer> entries = committed_since(before);
   for (const EntryPointer& entry : entries) store_.apply(*entry);
   out_.kv_router.post(Applied{commit_});
+  if (topics_read_) out_.topic_readers.post(Committed{entries});
   if (!leader() || !mutated(Mutation::kWatchUncommitted)) out_.watch.post(Committed{std::move(entries)});
 }
 
@@ -413,12 +415,15 @@ void Replica::begin_history(Revision base, WatchBreak why) {
   if (why == WatchBreak::kSnapshot && mutated(Mutation::kHistoryOverInstall)) return;
   if (why == WatchBreak::kLineage && mutated(Mutation::kHistoryOverLineage)) return;
   out_.watch.post(HistoryReset{base, why});
+  out_.topic_readers.post(HistoryReset{base, why});
 }
 
 void Replica::tell_watchers() {
   const bool current = readable() && (active() || hears_leader());
-  if (std::exchange(told_current_, current) != current)
-    out_.watch.post(CopyHeard{current, leader_silence().value_or(Duration(0))});
+  if (std::exchange(told_current_, current) == current) return;
+  const CopyHeard heard{current, leader_silence().value_or(Duration(0))};
+  out_.watch.post(heard);
+  out_.topic_readers.post(heard);
 }
 
 void Replica::answer(uint64_t token, Answer what, Revision revision) {

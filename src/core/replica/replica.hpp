@@ -113,6 +113,7 @@ class Replica {
   void on(const Withdraw& message);
   void on(MembersListed&& message);
   void on(Read&& message);
+  void on(const TopicsRead& message) { topics_read_ = message.wanted; }
   void on(DiskAnswer&& message);
   void on(const Stalled& message);
   void on(const StopRequested& message);
@@ -279,6 +280,7 @@ class Replica {
   std::set<Member> registered_;       // in ZooKeeper
   std::optional<RoleChanged> announced_;
   bool told_current_ = false;  // watch
+  bool topics_read_ = false;   // see TopicsRead
   bool stopping_ = false;
   bool stop_done_ = false;
   Instant stop_limit_ = kNever;

@@ -143,8 +143,10 @@ void Replica::on(Read&& message) {
   if (!message.linear) {
     Revision at = commit_;
     Answer found = read_here(message.operation, at);
-    if (message.of_watch) return out_.watch.post(Answered{message.token, std::move(found), at, true});
-    out_.kv_router.post(Answered{message.token, std::move(found), at, true});
+    Answered answered{message.token, std::move(found), at, true};
+    if (message.by == Read::By::kWatch) return out_.watch.post(std::move(answered));
+    if (message.by == Read::By::kTopicReaders) return out_.topic_readers.post(std::move(answered));
+    out_.kv_router.post(std::move(answered));
     return;
   }
   if (!leader()) {

@@ -36,15 +36,16 @@ class Trimming {
     if (!draft_.may_discard(1 + deliveries.size())) return false;
     draft_.forget(message_key(topic_.number, id));
     for (const std::string& key : deliveries) draft_.erase(key, Space::kDeliveries);
-    if (needed(id)) lost_ = id;
+    last_ = id;
     dropped_ += 1 + deliveries.size();
     return true;
   }
   size_t dropped() const { return dropped_; }  // records
+  // Whoever is behind this, and reads on, has a gap.
   void end() {
-    if (!lost_) return;
+    if (dropped_ == 0) return;
     StoredPlace place = draft_.place(topic_);
-    place.id = std::max(place.id, *lost_);
+    place.id = std::max(place.id, last_);
     draft_.set_place(topic_, place);
   }
 
@@ -54,7 +55,7 @@ class Trimming {
   MessageDraft& draft_;
   const QueueView& topic_;
   std::optional<MessageId> kept_from_;
-  std::optional<MessageId> lost_;
+  MessageId last_;
   size_t dropped_ = 0;
 };
 

@@ -102,6 +102,20 @@ SubscriptionInfo subscription_info(const Store& store, const Record& record, con
   return info;
 }
 
+MessageId place_here(const Store& store, uint64_t topic, const TopicPlace& place) {
+  switch (place.kind) {
+    case TopicPlace::Kind::kFirst:
+      return {};
+    case TopicPlace::Kind::kNow:
+      return id_of(last_of(store, topic));
+    case TopicPlace::Kind::kId:
+      return place.id;
+    case TopicPlace::Kind::kTime:
+      return published_before(store, topic, place.ms);
+  }
+  return {};
+}
+
 }  // namespace
 
 Answer read_topic(const Store& store, const ReadTopic& read, const ReadAt& at) {
@@ -140,19 +154,11 @@ Answer page_topic(const Store& store, const PageTopic& page, const ReadAt& at) {
   if (!topic) return no_topic(page.topic);
   Peeked found;
   found.complete = at.complete;
-  switch (page.after.kind) {
-    case TopicPlace::Kind::kFirst:
-      break;
-    case TopicPlace::Kind::kNow:
-      found.last = id_of(last_of(store, topic->number));
-      break;
-    case TopicPlace::Kind::kId:
-      found.last = page.after.id;
-      break;
-    case TopicPlace::Kind::kTime:
-      found.last = published_before(store, topic->number, page.after.ms);
-      break;
-  }
+  found.number = topic->number;
+  found.last = place_here(store, topic->number, page.after);
+  const MessageId trimmed = place_of(store.find(place_key(topic->number), Space::kQueues)).id;
+  if (page.after.kind == TopicPlace::Kind::kId && found.last < trimmed) found.gap = {found.last, trimmed};
+  found.last = std::max(found.last, trimmed);
   size_t bytes = 0;
   auto it = messages_behind(store, topic->number, found.last);
   for (const Record* one = nullptr; (one = at_or_null(store, it, topic->number)) != nullptr; ++it) {

@@ -101,7 +101,7 @@ void Watch::ask_for_page(Watcher& watcher) {
   Operation read = ReadKey{call.filter.key};
   const auto keys = static_cast<uint32_t>(out_.config.tuning.watch_page);
   if (call.filter.prefix) read = ListKeys{call.filter.key, state.after, keys, !call.values};
-  out_.replica.post(Read{state.token, std::move(read), false, true});
+  out_.replica.post(Read{state.token, std::move(read), false, Read::By::kWatch});
 }
 
 void Watch::take_page(Watcher& watcher, Answered& answered) {

@@ -326,7 +326,8 @@ HttpConnection::Slot& HttpConnection::add_slot() {
 
 HttpConnection::Kind HttpConnection::kind_of(const AcceptedHead& accepted) {
   const Route route = accepted.plan.route;
-  if (!accepted.plan.write) return route == Route::kWatch ? Kind::kOther : Kind::kSafe;
+  if (!accepted.plan.write)
+    return route == Route::kWatch || route == Route::kHold ? Kind::kOther : Kind::kSafe;
   const bool of_store = route == Route::kKey || route == Route::kCollection || route == Route::kLease ||
                         route == Route::kQueue || route == Route::kTopic;
   const auto* store = std::get_if<StoreCall>(&accepted.call.what);
@@ -453,19 +454,18 @@ void HttpConnection::end_lines(Slot& slot) {
   set_done(slot);
 }
 
-// What a consumer was granted: a line for each message, behind one that tells what it has missed.
+// What a consumer was granted, or a page of a topic that is read as a stream.
 void HttpConnection::add_messages(Slot& slot, const StoreAnswer& answer) {
   if (ended_) return close();
   slot.ours = true;  // each line is of a revision of its own
-  if (!slot.lines)
-    begin_lines(slot, render_service(ServiceAnswer{ServiceStatus::kOk, Document()}, true, slot.plan.write));
-  const size_t before = slot.response.body.size();
-  const Received& received = *std::get<Box<Received>>(answer.answer);
-  if (received.gap) append_chunk(slot.response.body, gap_line(*received.gap), slot.chunked);
-  for (const QueuedMessage& message : received.messages) {
-    append_chunk(slot.response.body, message_line(message, received.subscription.empty()), slot.chunked);
+  const auto* page = std::get_if<Peeked>(&answer.answer);
+  if (!slot.lines) begin_lines(slot, lines_head(slot.plan, page == nullptr || page->complete));
+  const auto* received = page == nullptr ? &*std::get<Box<Received>>(answer.answer) : nullptr;
+  for (const QueuedMessage& message : page != nullptr ? page->messages : received->messages)
     untaken_ += line_bytes(message);
-  }
+  const size_t before = slot.response.body.size();
+  append_chunk(slot.response.body, page != nullptr ? page_lines(slot.plan, *page) : received_lines(*received),
+               slot.chunked);
   answer_bytes_ += slot.response.body.size() - before;
 }
 
@@ -473,7 +473,8 @@ void HttpConnection::add_line(Slot& slot, const ServiceAnswer& answer, bool last
   if (ended_) return close();  // who holds something by this connection has let go of it
   if (!slot.lines) begin_lines(slot, render_service(answer, true, slot.plan.write));
   const size_t before = slot.response.body.size();
-  append_chunk(slot.response.body, line_of(answer), slot.chunked);
+  append_chunk(slot.response.body, slot.plan.events ? event_of("", line_of(answer)) : line_of(answer),
+               slot.chunked);
   answer_bytes_ += slot.response.body.size() - before;
   if (last) end_lines(slot);
 }

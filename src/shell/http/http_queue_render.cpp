@@ -159,12 +159,10 @@ HttpResponse raw_message(const Received& received) {
   return response;
 }
 
-}  // namespace
-
-std::string message_line(const QueuedMessage& message, bool of_queue) {
+std::string message_line(const QueuedMessage& message, const Shown& shown) {
   JsonWriter json;
   json.begin_object().key("message");
-  write_message(json, message, {true, false, of_queue});
+  write_message(json, message, shown);
   return ended_line(json);
 }
 
@@ -173,6 +171,44 @@ std::string gap_line(const Received::Gap& gap) {
   json.begin_object();
   write_gap(json, gap);
   return ended_line(json);
+}
+
+}  // namespace
+
+std::string received_lines(const Received& received) {
+  std::string lines;
+  if (received.gap) lines += gap_line(*received.gap);
+  for (const QueuedMessage& message : received.messages)
+    lines += message_line(message, {true, false, received.subscription.empty()});
+  return lines;
+}
+
+HttpResponse lines_head(const ReplyPlan& plan, bool complete) {
+  HttpResponse response;
+  response.content_type = plan.events ? kEvents : kJsonLines;
+  response.streamed = true;
+  if (plan.published) add_field(response, "Cache-Control", "no-store");
+  mark_incomplete(response, complete);
+  return response;
+}
+
+std::string event_of(std::string_view id, std::string_view line) {
+  return fmt::format("{}{}{}data: {}\n", id.empty() ? "" : "id: ", id, id.empty() ? "" : "\n", line);
+}
+
+std::string page_lines(const ReplyPlan& plan, const Peeked& page) {
+  std::string lines;
+  const auto add = [&](const std::string& id, const std::string& line) {
+    lines += plan.events ? event_of(id, line) : line;
+  };
+  if (page.gap) add(to_text(page.gap->last), gap_line(*page.gap));
+  for (const QueuedMessage& message : page.messages)
+    add(to_text(message.id), message_line(message, {false, false, false}));
+  if (!page.messages.empty() || page.gap) return lines;
+  JsonWriter json;
+  json.begin_object().member("progress", to_text(page.last));
+  add(to_text(page.last), ended_line(json));
+  return lines;
 }
 
 void write_deliveries(JsonWriter& json, uint64_t ttr_ms, uint32_t max_deliveries,
@@ -289,7 +325,9 @@ HttpResponse QueueRenderer::operator()(const Peeked& peeked) const {
   } else {
     json.begin_object();
     write_messages(json, peeked.messages, shown);
-    json.member("more", peeked.more).end_object();
+    json.member("more", peeked.more);
+    if (peeked.gap) write_gap(json, *peeked.gap);
+    json.end_object();
   }
   HttpResponse response = json_response(200, json);
   if (peeked.more) add_next_page(response, plan_.text, to_text(peeked.last));

@@ -15,10 +15,15 @@ namespace kvd {
 
 inline constexpr std::string_view kNoMessageKind = "no-message";  // of a Problem
 
-// What a consumer is told of a message that it was granted, and of what it has missed.
-// `of_queue`: else of a subscription.
-std::string message_line(const QueuedMessage& message, bool of_queue);
-std::string gap_line(const Received::Gap& gap);
+// What a consumer is told: a line for each message that it was granted, behind one of what it has missed.
+std::string received_lines(const Received& received);
+
+// A topic that is read as a stream: the head of the answer, and what is said of a page; one without messages tells how
+// far the stream has come. As Server-Sent Events the `id:` is the place from which the stream can be resumed.
+HttpResponse lines_head(const ReplyPlan& plan, bool complete);
+std::string page_lines(const ReplyPlan& plan, const Peeked& page);
+// One event. `id` may be empty; `line` ends with a newline.
+std::string event_of(std::string_view id, std::string_view line);
 
 // Of a configuration: what queues and subscriptions have in common.
 void write_deliveries(JsonWriter& json, uint64_t ttr_ms, uint32_t max_deliveries,

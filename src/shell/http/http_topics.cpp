@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view kTopicsPath = "/v1/topics";
 constexpr std::string_view kTopicPath = "/v1/topics/";
 constexpr std::string_view kSubscriptionsName = "subscriptions";
+constexpr uint64_t kPlaceParameters = kQueryAfterPlace | kQueryTime;
 constexpr std::string_view kTopicMethods = "GET, HEAD, PUT, DELETE";
 
 class TopicRequest : public SourceRequest {
@@ -37,8 +38,10 @@ class TopicRequest : public SourceRequest {
     if (below.name == kSubscriptionsName)
       return below.rest ? of_subscription(first_step(*below.rest)) : list_subscriptions();
     if (below.name == kMessagesName && !below.rest) return messages();
-    return refuse(request_, 404, "no-such-path",
-                  "there is nothing at this path; below a topic there are messages and subscriptions");
+    if (below.name == "stream" && !below.rest) return stream();
+    return refuse(
+        request_, 404, "no-such-path",
+        "there is nothing at this path; below a topic there are messages, stream and subscriptions");
   }
 
  private:
@@ -65,10 +68,38 @@ class TopicRequest : public SourceRequest {
   }
 
   Refusal page() {
-    if (Refusal wrong = take(kReadParameters | kQueryAfterPlace | kQueryTime | kQueryLimit)) return wrong;
+    if (Refusal wrong = take(kReadParameters | kPlaceParameters | kQueryLimit | kQueryWait)) return wrong;
     accepted_.plan.published = true;
     accepted_.plan.text = next_page(fmt::format("{}/{}", path_, kMessagesName), query_);
-    return ask(PageTopic{queue_, query_.place.value_or(TopicPlace()), page_limit(query_)});
+    PageTopic page{queue_, query_.place.value_or(TopicPlace()), page_limit(query_)};
+    if (query_.wait.value_or(Duration(0)) == Duration(0)) return ask(std::move(page));
+    if (query_.read == ReadMode::kLinear || query_.min_revision != Revision(0))
+      return bad_request(request_,
+                         "who waits is answered by this server's copy: the query parameter 'wait' excludes "
+                         "'read' and 'min_rev'");
+    accepted_.plan.waits = true;
+    accepted_.call.what = Box(FollowTopic{std::move(page), query_.wait});
+    return std::nullopt;
+  }
+
+  // Where a browser goes on by itself (Last-Event-ID) counts for more than where its address says that it began.
+  Refusal stream() {
+    if (!is(HttpMethod::kGet)) return wrong_method(request_, "GET");
+    Result<Query> query = parse_query(text_, kPlaceParameters);
+    if (!query) return bad_request(request_, query.error().detail);
+    TopicPlace after = query->place.value_or(TopicPlace());
+    const auto last = request_.fields.find("Last-Event-ID");
+    if (last && !last->empty()) {
+      const std::optional<MessageId> id = parse_message_id(*last);
+      if (!id) return bad_request(request_, "Last-Event-ID has to be the id of a message");
+      after = {TopicPlace::Kind::kId, *id, 0};
+    }
+    const auto accept = request_.fields.find("Accept");
+    accepted_.plan.events = accept && accept->find(kEvents) != std::string_view::npos;
+    accepted_.plan.published = true;
+    accepted_.plan.route = Route::kHold;
+    accepted_.call.what = Box(FollowTopic{{queue_, after, limits::kListItemsMax}, std::nullopt});
+    return std::nullopt;
   }
 
   Refusal list_subscriptions() {
@@ -137,6 +168,7 @@ Refusal accept_topic(const HttpRequest& request, const HttpTarget& target, const
 }
 
 std::optional<BodyError> take_topic_body(AcceptedHead& accepted, Bytes body, const HttpIdentity& identity) {
+  if (std::holds_alternative<Box<FollowTopic>>(accepted.call.what)) return std::nullopt;
   Operation& operation = accepted.store().operation;
   if (auto* publish = std::get_if<Box<PublishMessages>>(&operation))
     return take_new_bodies(accepted.plan, std::move(body), identity.value_bytes_max, MessagesFor::kTopic,

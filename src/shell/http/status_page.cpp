@@ -126,10 +126,16 @@ void add_state(Metrics& metrics, const Status& status) {
   metrics.gauge("kvd_terms", "Keys in this copy that live for a time, or by a lease.", status.terms);
   metrics.gauge("kvd_leases", "Leases in this copy.", status.leases);
   metrics.gauge("kvd_queues", "Queues in this copy.", status.queues);
-  metrics.gauge("kvd_messages", "Messages of queues in this copy.", status.messages);
-  metrics.gauge("kvd_messages_granted", "Messages that were granted, wait, or are dead, in this copy.",
+  metrics.gauge("kvd_topics", "Topics in this copy.", status.topics);
+  metrics.gauge("kvd_subscriptions", "Subscriptions of topics in this copy.", status.subscriptions);
+  metrics.gauge("kvd_messages", "Messages of queues and topics in this copy.", status.messages);
+  metrics.gauge("kvd_messages_granted",
+                "Messages that were granted, wait, or are dead, in this copy; each once for each subscription.",
                 status.deliveries);
-  metrics.gauge("kvd_consumers", "Connections to this server that consume a queue.", status.consumers);
+  metrics.gauge("kvd_consumers", "Connections to this server that consume a queue or a subscription.",
+                status.consumers);
+  metrics.gauge("kvd_topic_streams", "Connections to this server that read a topic as a stream.",
+                status.topic_streams);
   metrics.gauge("kvd_leases_held", "Leases that connections to this server hold.", status.leases_held);
   metrics.gauge("kvd_value_bytes", "Bytes of values in this copy.", status.value_bytes);
   metrics.gauge("kvd_store_bytes", "About what this copy takes in memory; --max-memory bounds it.",
