@@ -94,7 +94,8 @@ class TopicCommands(ClientTest):
 
     def test_a_gap_alone_is_no_message(self):
         running = self.topic('receive', 't', 's')
-        self.asked_in_time('POST', '/v1/topics/t/subscriptions/s/receive?max=1', keyed=False).answer(200, {'messages': [], 'gap': GAP})
+        exchange = self.asked_in_time('POST', '/v1/topics/t/subscriptions/s/receive?max=1', keyed=False)
+        exchange.answer(200, {'messages': [], 'gap': GAP})
         self.assertEqual(self.ends(running, NOTHING, says='there is no message')[0], GAP_TOLD)
         running = self.topic('receive', 't', 's', '--wait', '60000')
         self.server.next().answer(200, {'messages': [], 'gap': GAP})
