@@ -16,7 +16,7 @@ from services_cluster import (
     LONG, Background, Cluster, come_back, eventually, leader_of, run_case, say)
 from store_commands import DONE, MISSING, Commands
 
-ROUNDS = 4  # in each of which a server is killed ...
+ROUNDS = 3  # in each of which a server is killed ...
 KILLS = 10  # ... and every program so often: a few of them between an effect and what settles the message
 
 
