@@ -35,6 +35,9 @@ class Members {
   }
   // Whether there is such a member that is true or false, and which.
   bool flag(std::string_view name, bool& to) const { return object_[name].get(to) == simdjson::SUCCESS; }
+  bool object(std::string_view name, dom::object& to) const {
+    return object_[name].get(to) == simdjson::SUCCESS;
+  }
   bool list(std::string_view name, dom::array& to) const {
     return object_[name].get(to) == simdjson::SUCCESS;
   }
@@ -91,6 +94,11 @@ Result<std::vector<Item>> parse_items(std::string_view json, std::string_view na
     item.json = simdjson::minify(object);
   }
   return items;
+}
+
+MessageGap read_gap(dom::object object) {
+  const Members members(object);
+  return {printable(members.text("after")), printable(members.text("last"))};
 }
 
 constexpr char kNoLease[] = "a lease without its id, or without its times";
@@ -243,13 +251,56 @@ Result<std::vector<QueueMessage>> parse_queue_messages(std::string_view json) {
   });
 }
 
-Result<std::vector<ListedQueue>> parse_queue_page(std::string_view json) {
-  return parse_items<ListedQueue>(json, "queues", [](const Members& members, ListedQueue& queue) {
-    if (!members.bytes("name", queue.name) || queue.name.empty()) return "a queue without a name";
-    const bool good = members.number("ready", queue.ready) && members.number("delayed", queue.delayed) &&
-                      members.number("in_flight", queue.in_flight) && members.number("dead", queue.dead);
-    return good ? "" : "a queue without the numbers of its messages";
-  });
+std::optional<MessageGap> gap_in(std::string_view json) {
+  const Members members(json);
+  dom::object object;
+  if (!members.good() || !members.object("gap", object)) return std::nullopt;
+  return read_gap(object);
+}
+
+std::string gap_text(const MessageGap& gap) {
+  return fmt::format("a gap: what was behind message {}, up to {}, is gone", gap.after, gap.last);
+}
+
+Result<TopicLine> parse_topic_line(std::string_view text) {
+  using Kind = TopicLine::Kind;
+  constexpr std::pair<std::string_view, Kind> kStates[] = {
+      {"stale", Kind::kStale}, {"current", Kind::kCurrent}, {"lost", Kind::kLost}};
+  const Members members(text);
+  if (!members.good()) return no_object(text);
+  TopicLine line;
+  dom::object object;
+  if (members.object("message", object)) {
+    line.kind = Kind::kMessage;
+    line.id = printable(Members(object).text("id"));
+    line.json = simdjson::minify(object);
+  } else if (members.object("gap", object)) {
+    line.kind = Kind::kGap;
+    line.gap = read_gap(object);
+  } else {
+    line.id = printable(members.text("progress"));
+    if (!line.id.empty()) line.kind = Kind::kProgress;
+  }
+  const std::string state = members.text("state");
+  for (const auto& [name, kind] : kStates) {
+    if (state == name) line.kind = kind;
+  }
+  line.reason = printable(members.text("reason"));
+  return line;
+}
+
+Result<std::vector<ListedSource>> parse_source_page(std::string_view json, std::string_view what,
+                                                    const std::vector<std::string>& numbers) {
+  return parse_items<ListedSource>(json, what,
+                                   [&](const Members& members, ListedSource& source) -> std::string {
+                                     if (!members.bytes("name", source.name) || source.name.empty())
+                                       return fmt::format("one of the {} has no name", what);
+                                     for (const std::string& name : numbers) {
+                                       if (!members.number(name, source.numbers.emplace_back()))
+                                         return fmt::format("one of the {} has no number '{}'", what, name);
+                                     }
+                                     return "";
+                                   });
 }
 
 Result<std::vector<std::string>> parse_texts_in(std::string_view json, std::string_view name) {

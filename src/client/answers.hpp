@@ -1,6 +1,6 @@
 // What servers say to a client, out of its JSON: the lines of a held lock, election, worker or lease, a task, keys,
-// leases, queues and their messages, a problem. Pure; unknown members and unknown states are passed over, so that
-// servers may learn to say more.
+// leases, queues, topics and their messages, a problem. Pure; unknown members and unknown states are passed over, so
+// that servers may learn to say more.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -82,7 +82,7 @@ Result<std::vector<ListedLease>> parse_lease_page(std::string_view json);
 // Of POST /v1/leases/renew: what is left of each in ms, or nothing of one that is over.
 Result<std::vector<std::optional<int64_t>>> parse_renewals(std::string_view json);
 
-// A message of POST /v1/queues/Q/receive or GET /v1/queues/Q/messages.
+// A message of POST /v1/queues/Q/receive or GET /v1/queues/Q/messages, and likewise of topics and subscriptions.
 struct QueueMessage {
   std::string id;        // never empty, without NUL
   uint64_t receipt = 0;  // 0: it was never granted
@@ -94,16 +94,41 @@ struct QueueMessage {
 };
 Result<std::vector<QueueMessage>> parse_queue_messages(std::string_view json);
 
-// An item of GET /v1/queues.
-struct ListedQueue {
-  std::string name;  // any bytes
-  uint64_t ready = 0;
-  uint64_t delayed = 0;
-  uint64_t in_flight = 0;
-  uint64_t dead = 0;
-  std::string json;  // all that the server says of the queue, in one line
+// Of a topic: what was behind the message `after`, up to `last`, is gone.
+struct MessageGap {
+  std::string after;
+  std::string last;
 };
-Result<std::vector<ListedQueue>> parse_queue_page(std::string_view json);
+std::optional<MessageGap> gap_in(std::string_view json);  // of an answer that is one object
+std::string gap_text(const MessageGap& gap);              // one line for people
+
+// A line of GET /v1/topics/T/stream.
+struct TopicLine {
+  enum class Kind : uint8_t {
+    kMessage,   // `id`, and all that the server says of it in one line, `json`
+    kGap,       // `gap`
+    kProgress,  // `id`: all up to there has been said
+    kStale,
+    kCurrent,
+    kLost,   // with `reason`
+    kOther,  // says nothing that one has to know
+  };
+  Kind kind = Kind::kOther;
+  std::string id;
+  std::string json;
+  MessageGap gap;
+  std::string reason;
+};
+Result<TopicLine> parse_topic_line(std::string_view line);
+
+// An item of GET /v1/queues, /v1/topics or /v1/topics/T/subscriptions: the list `what`.
+struct ListedSource {
+  std::string name;               // any bytes
+  std::vector<uint64_t> numbers;  // in the order in which they were asked for
+  std::string json;               // all that the server says of it, in one line
+};
+Result<std::vector<ListedSource>> parse_source_page(std::string_view json, std::string_view what,
+                                                    const std::vector<std::string>& numbers);
 
 // A list of texts, a member of an answer: the ids of messages that were sent, what became of those that were settled.
 Result<std::vector<std::string>> parse_texts_in(std::string_view json, std::string_view name);

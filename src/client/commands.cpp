@@ -19,11 +19,14 @@
 #include "client/held_lease.hpp"
 #include "client/hosts_sync.hpp"
 #include "client/lease_commands.hpp"
+#include "client/message_commands.hpp"
+#include "client/message_worker.hpp"
 #include "client/options.hpp"
 #include "client/queue_commands.hpp"
-#include "client/queue_worker.hpp"
 #include "client/stop_signals.hpp"
 #include "client/store_commands.hpp"
+#include "client/topic_commands.hpp"
+#include "client/topic_tail.hpp"
 #include "client/watch_command.hpp"
 #include "client/worker.hpp"
 #include "net/loop.hpp"
@@ -110,8 +113,11 @@ struct Run {
   }
   int operator()(WatchOptions& options) const {
     WatchCommand watch(loop, std::move(options), draw_seed());
-    StopSignals signals(loop.get(), {SIGHUP, SIGINT, SIGTERM}, [&](int) { watch.on_signal(); });
-    return watch.run();
+    return stream(watch);
+  }
+  int operator()(TopicTailOptions& options) const {
+    TopicTail tail(loop, std::move(options), draw_seed());
+    return stream(tail);
   }
   int operator()(ConfigSyncOptions& options) const {
     ConfigSync sync(loop, std::move(options), draw_seed());
@@ -121,9 +127,11 @@ struct Run {
   int operator()(ConfigStatusOptions& options) const { return run_config_status(loop, options, draw_seed()); }
   int operator()(StoreCommand& command) const { return run_store_command(loop, command, draw_seed()); }
   int operator()(LeaseCommand& command) const { return run_lease_command(loop, command, draw_seed()); }
+  int operator()(MessageCommand& command) const { return run_message_command(loop, command, draw_seed()); }
   int operator()(QueueCommand& command) const { return run_queue_command(loop, command, draw_seed()); }
-  int operator()(QueueWorkOptions& options) const {
-    QueueWorker worker(loop, std::move(options), draw_seed());
+  int operator()(TopicCommand& command) const { return run_topic_command(loop, command, draw_seed()); }
+  int operator()(MessageWorkOptions& options) const {
+    MessageWorker worker(loop, std::move(options), draw_seed());
     StopSignals signals(loop.get(), signals_for_a_command(), [&](int number) { worker.on_signal(number); });
     return worker.run();
   }
@@ -131,6 +139,12 @@ struct Run {
     HeldLease held(loop, std::move(options), draw_seed());
     StopSignals signals(loop.get(), signals_for_a_command(), [&](int number) { held.on_signal(number); });
     return held.run();
+  }
+
+ private:
+  int stream(StreamCommand& command) const {
+    StopSignals signals(loop.get(), {SIGHUP, SIGINT, SIGTERM}, [&](int) { command.on_signal(); });
+    return command.run();
   }
 };
 

@@ -290,6 +290,85 @@ other signal is passed on to the command; SIGTSTP and the like stop it, and kvd,
 While there is no such queue, or no server has an answer, kvd tries on.
 Exit codes: 0 after such a signal, 64 the command line, 78 KVD_SERVERS, 69 a server refused the request.)";
 
+// ---- topics ----
+
+inline constexpr char kTopicMake[] =
+    R"(Of a topic that is there everything is as it is given, or what is taken for granted; its messages stay. A topic
+that is not there is made by the first message, too, and keeps everything until there is no memory left: give it
+bounds.
+)";
+
+inline constexpr char kTopicLs[] =
+    R"(Prints for each topic NAME, how many messages it has, the bytes of their bodies, and how many subscriptions, with
+tabs in between. Pages are read one after the other, none of them older than the one before.
+)";
+
+inline constexpr char kTopicRead[] =
+    R"(Each message is a line of JSON, in the order in which they were published. Pages are read one after the other,
+none of them older than the one before, until the end. What was there and is gone is told on standard error.
+)";
+
+inline constexpr char kTopicTail[] =
+    R"(Each message is a line of JSON, as with kvd topic read. When a server or the connection fails another server is
+asked, for ever, and goes on behind the last message: none is missing, and none comes twice. What a bound of the
+topic has taken before it was printed is told on standard error. A topic that is not there is waited for.
+Exit codes: 0 after SIGINT, SIGTERM or SIGHUP; 64 the command line, 78 KVD_SERVERS; 65 a server refused the
+request; 74 standard output.)";
+
+inline constexpr char kTopicSubscribe[] =
+    R"(Of a subscription that is there everything is as it is given, or what is taken for granted, but for its place:
+kvd topic seek moves it.
+)";
+
+inline constexpr char kTopicSubscriptions[] =
+    R"(Prints for each subscription NAME, and how many messages are neither settled nor dead there, are in flight, are
+dead, and how many gaps there were, with tabs in between.
+)";
+
+inline constexpr char kTopicSeek[] =
+    R"(PLACE is first, now, or the id of a message: behind it. What was in flight, delayed or dead counts no more.
+)";
+
+inline constexpr char kTopicReceive[] =
+    R"(The body of a message is written byte by byte and nothing else. With --json, or --max above 1, each message is a
+line of JSON as POST /v1/topics/T/subscriptions/S/receive has it, with its id and receipt. They are granted to nobody
+else for the subscription's --ttr. With --ack they are done once they were written: what was written and could not be
+told so in time is granted again. What went before it was settled is told on standard error, as a gap.
+
+Servers are asked in turn until one has an answer, or --timeout is over, beside the time of --wait.
+Exit codes: 0 written, and with --ack done; 1 no message came in time, or there is no such topic or subscription; 64
+the command line, 78 KVD_SERVERS; 65 the server refused the request; 69 no server answered in time; 74 standard
+output: not done; 75 no answer came, or what was written was not told done: messages may come again.)";
+
+inline constexpr char kTopicKick[] =
+    R"(The oldest come first, and none of their deliveries counts any more. As many as it says it has made ready in one
+write; the same again is the next ones.
+)";
+
+inline constexpr char kTopicReadCodes[] = R"(
+Servers are asked in turn until one has an answer, or --timeout is over.
+Exit codes: 0 done; 1 there is no such topic or subscription; 64 the command line, 78 KVD_SERVERS; 65 the server
+refused the request; 69 no server answered in time; 74 standard output.)";
+
+inline constexpr char kTopicWriteCodes[] = R"(
+Servers are asked in turn until one has an answer, or --timeout is over. Each write carries an idempotency key
+of its own, so that it is done once, however often and through whichever server it was sent.
+Exit codes: 0 done; 1 there is no such topic or subscription, or --ordered cannot change while messages are in flight
+or wait; 64 the command line, 78 KVD_SERVERS; 65 the server refused the request; 69 the topic is full, or no server
+took it in time: it was certainly not done; 74 the input cannot be read, or the standard output not be written (then
+it was done); 75 the outcome is unknown: look before you repeat it.)";
+
+inline constexpr char kTopicWork[] =
+    R"(For each message /bin/sh -c CMD is run, with its body as standard input and, in its environment,
+  KVD_TOPIC=T  KVD_SUBSCRIPTION=S  KVD_MESSAGE_ID=90  KVD_RECEIPT=123  KVD_ATTEMPT=1  KVD_GROUP=group  KVD_TYPE=type
+When it exits with 0 the message is done. Otherwise it is granted again, to this or another worker, after --delay
+or the subscription's --backoff, until it was delivered as often as its --max-deliveries; the exit code is told as the
+reason. What went before it was settled is told on standard error, as a gap.
+
+How a message's time is extended, how CMD is stopped, what signals do and what is not guaranteed is as kvd queue work
+--help tells. While there is no such subscription, or no server has an answer, kvd tries on.
+Exit codes: 0 after a signal that asks to end, 64 the command line, 78 KVD_SERVERS, 69 a server refused the request.)";
+
 inline constexpr char kReadCodes[] = R"(
 Servers are asked in turn until one has an answer, or --timeout is over.
 Exit codes: 0 done; 1 there is no such key; 64 the command line, 78 KVD_SERVERS; 65 the server refused the

@@ -1,6 +1,6 @@
 // The command lines of the subcommands that are clients of kvd servers: lock, elect, work, hosts-sync, those of the
-// store (store_options.hpp), of leases (lease_options.hpp), of configurations (config_options.hpp) and of queues
-// (queue_options.hpp). Pure: it reads nothing but what it is given.
+// store (store_options.hpp), of leases (lease_options.hpp), of configurations (config_options.hpp), and of queues and
+// topics (message_options.hpp, queue_options.hpp, topic_options.hpp). Pure: it reads nothing but what it is given.
 #pragma once
 #include <optional>
 #include <string>
@@ -12,8 +12,10 @@
 #include "base/time.hpp"
 #include "client/config_options.hpp"
 #include "client/lease_options.hpp"
+#include "client/message_options.hpp"
 #include "client/queue_options.hpp"
 #include "client/store_options.hpp"
+#include "client/topic_options.hpp"
 #include "msg/types.hpp"
 
 namespace kvd::client {
@@ -47,7 +49,8 @@ struct HostsSyncOptions {
 
 using ClientCommand =
     std::variant<HoldOptions, WorkOptions, HostsSyncOptions, StoreCommand, WatchOptions, LeaseCommand,
-                 LeaseHoldOptions, ConfigSyncOptions, ConfigStatusOptions, QueueCommand, QueueWorkOptions>;
+                 LeaseHoldOptions, ConfigSyncOptions, ConfigStatusOptions, MessageCommand, QueueCommand,
+                 TopicCommand, MessageWorkOptions, TopicTailOptions>;
 
 struct Surroundings {  // what defaults are made of
   Environment variable;

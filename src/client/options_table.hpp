@@ -42,5 +42,8 @@ std::vector<ClientEntry> lease_entries();   // lease grant, renew, show, ls, end
 std::vector<ClientEntry> config_entries();  // config sync, config status
 std::vector<ClientEntry>
 queue_entries();  // queue make, rm, send, receive, work, peek, kick, purge, ls, stats
+// topic make, rm, ls, stats, publish, read, tail, and subscribe, unsubscribe, subscriptions, seek, receive, peek, kick,
+// work
+std::vector<ClientEntry> topic_entries();
 
 }  // namespace kvd::client

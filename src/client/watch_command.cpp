@@ -9,41 +9,16 @@
 #include "base/command_line.hpp"
 #include "base/decimal.hpp"
 #include "base/percent.hpp"
-#include "client/output.hpp"
 
 namespace kvd::client {
 namespace {
 
-constexpr size_t kLineBytes = 128 << 20;  // the largest value, each byte of it escaped
-constexpr Duration kLook = milliseconds(500);
 constexpr char kNoWay[] = "read what is there, and watch behind the revision of that";
 
 }  // namespace
 
 WatchCommand::WatchCommand(net::Loop& loop, WatchOptions options, uint64_t seed)
-    : loop_(loop),
-      options_(std::move(options)),
-      client_(loop.get(), options_.servers, seed),
-      look_(loop.get(),
-            [this] {
-              if (nobody_reads()) return finish(EX_IOERR);
-              look_.start(kLook);
-            }),
-      since_(options_.since) {}
-
-int WatchCommand::run() {
-  ask();
-  look_.start(kLook);
-  loop_.run();
-  return code_;
-}
-
-void WatchCommand::finish(int code) {
-  code_ = code;
-  call_.reset();
-  look_.stop();
-  loop_.stop();
-}
+    : StreamCommand(loop, options.servers, seed), options_(std::move(options)), since_(options_.since) {}
 
 std::string WatchCommand::target() const {
   std::string target = "/v1/watch?";
@@ -54,30 +29,6 @@ std::string WatchCommand::target() const {
   if (!options_.values) target += "&values=0";
   if (options_.linear) target += "&read=linear";
   return target;
-}
-
-void WatchCommand::ask() {
-  HttpRequest request;
-  request.method = "GET";
-  request.target = [this] { return target(); };
-  request.stream = true;
-  request.line_bytes = kLineBytes;
-  HttpEvents events;
-  events.on_failed = [this](const std::string& why) {
-    say_.once(why + "; trying on");
-    return true;
-  };
-  events.on_answer = [this](const Response& answer) { on_answer(answer); };
-  events.on_head = [this](const Response& head) { on_head(head); };
-  events.on_line = [this](const std::string& line) { on_line(line); };
-  events.on_end = [this](const std::string& why) { try_on(why); };
-  call_ = std::make_unique<HttpCall>(client_, std::move(request), std::move(events));
-}
-
-// At the next server.
-void WatchCommand::try_on(const std::string& why) {
-  call_->try_again();
-  say_.once(why + "; trying on");
 }
 
 // ---- what a server says ----
@@ -168,10 +119,6 @@ std::string WatchCommand::printed(const WatchedLine& line, const std::string& te
   std::string out = fmt::format("{}{}{}{}{}", line.revision, tab, line.type, tab, line.key);
   if (options_.values) (out += tab) += line.value;
   return out += options_.nul ? '\0' : '\n';
-}
-
-void WatchCommand::put_out(const std::string& lines) {
-  if (const int code = print(lines); code != EX_OK) finish(code);
 }
 
 }  // namespace kvd::client

@@ -5,8 +5,9 @@ Usage: documents_test.py KVD PAGE [alone], or documents_test.py every PAGE...
 
 In a block marked `console` a line that begins with `$ ` is a command, lines that begin with `> ` continue it, and the
 lines after it are its answer. In an answer `...` stands for anything within a line, and a line of `...` alone for any
-number of lines. All commands of a page run in one bash, in a directory of their own, so that variables last. Blocks
-with another mark are not run."""
+number of lines. All commands of a page run in one bash, in a directory of their own, so that variables last. A block
+whose mark has a name behind it, as in `python NAME`, is a program in a file of that name: once_test.py runs them. Other
+blocks are not run."""
 import contextlib
 import glob
 import os
@@ -49,6 +50,12 @@ def commands_of(page):
             elif inside:
                 found[-1].answer.append(line)
     return found
+
+
+def programs_of(page):
+    """The programs of a page: what is in them, by their names."""
+    with open(os.path.join(ROOT, page), encoding='utf-8') as file:
+        return dict(re.findall(r'^```\w+ (\S+)\n(.*?)^```$', file.read(), re.DOTALL | re.MULTILINE))
 
 
 def pattern_of(answer):

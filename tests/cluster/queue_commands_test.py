@@ -2,14 +2,10 @@
 """kvd queue with real servers: what its commands print, and their exit codes; and that kvd queue work has each message
 done, and done by one worker at a time, whatever becomes of workers and servers.
 Usage: queue_commands_test.py KVD CASE"""
-import contextlib
 import json
-import os
-import shutil
 import signal
-import subprocess
-import tempfile
 
+from message_workers import SCRIPT, Bench, done_over_leaders, is_gone
 from services_cluster import (
     LONG, PATIENCE_S, Cluster, Standalone, come_back, eventually, free_port, leader_of, run_case, say)
 from store_commands import DONE, MISSING, UNAVAILABLE, USAGE, Commands
@@ -79,79 +75,8 @@ def peeked(kvd, queue, state='ready'):
 
 # ---- work ----
 
-# Tells its beginning and its end, each in one write, and is at work until the file `go` is there.
-SCRIPT = ('echo "begins $KVD_MESSAGE_ID $KVD_ATTEMPT $$" >> journal; until [ -e go ]; do sleep 0.02; done; '
-          'echo "ends $KVD_MESSAGE_ID $KVD_ATTEMPT $$" >> journal')
-
-
-class Bench:
-    """Workers of the queue q, as a context, and what they write."""
-
-    def __init__(self, binary, servers):
-        self.kvd = Commands(os.path.abspath(binary), *(server.name for server in servers))
-        self.directory = tempfile.mkdtemp(prefix='kvd-queue-work-')
-        self.workers = []
-
-    def work(self, script=SCRIPT, *flags):
-        self.workers.append(subprocess.Popen(
-            [self.kvd.binary, 'queue', 'work', 'q', '--exec', script, *flags], env=self.kvd.environment,
-            cwd=self.directory, stdin=subprocess.DEVNULL))
-        return self.workers[-1]
-
-    def go(self):
-        with open(os.path.join(self.directory, 'go'), 'w', encoding='ascii'):
-            pass
-
-    def journal(self, what):
-        """The id, attempt and process of each of these lines."""
-        with contextlib.suppress(FileNotFoundError):
-            with open(os.path.join(self.directory, 'journal'), encoding='ascii') as file:
-                return [line.split()[1:] for line in file if line.startswith(what)]
-        return []
-
-    def begun(self, count):
-        return eventually(f'{count} have begun', lambda: len(self.journal('begins')) >= count
-                          and self.journal('begins'))
-
-    def in_flight(self):
-        """The message that somebody works on, as it is now."""
-        lines = self.kvd.good('queue', 'peek', 'q', '--state', 'in_flight', '--linear', trying=True).splitlines()
-        assert len(lines) == 1, lines
-        return json.loads(lines[0])
-
-    def wait_empty(self):
-        def is_empty():
-            told = json.loads(self.kvd.good('queue', 'stats', 'q', '--json', '--linear', trying=True))
-            return not any(told[state] for state in ('ready', 'delayed', 'in_flight', 'dead'))
-        eventually('the queue is empty', is_empty)
-
-    @staticmethod
-    def end(worker, code=DONE):
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(PATIENCE_S) == code, worker.returncode
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for worker in self.workers:
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGCONT)
-                worker.kill()
-            worker.wait()
-        shutil.rmtree(self.directory)
-
-
-def is_gone(pid):
-    try:
-        with open(f'/proc/{pid}/stat', encoding='ascii') as file:
-            return file.read().rpartition(')')[2].split()[0] in 'ZX'
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
 def worker_killed(binary):
-    with Standalone(binary, keeps=False) as server, Bench(binary, [server]) as bench:
+    with Standalone(binary, keeps=False) as server, Bench(binary, [server], 'queue', 'q') as bench:
         bench.kvd.good('queue', 'make', 'q', '--ttr', '2000')
         sent = bench.kvd.good('queue', 'send', 'q', 'x').decode().strip()
         say('a worker is killed: its command goes with it, and the message comes again')
@@ -169,7 +94,7 @@ def worker_killed(binary):
 
 
 def worker_frozen(binary):
-    with Standalone(binary, keeps=False) as server, Bench(binary, [server]) as bench:
+    with Standalone(binary, keeps=False) as server, Bench(binary, [server], 'queue', 'q') as bench:
         bench.kvd.good('queue', 'make', 'q', '--ttr', '2000')
         bench.kvd.good('queue', 'send', 'q', 'x')
         say('a worker stands still past the time of its message: another one has it')
@@ -188,7 +113,7 @@ def worker_frozen(binary):
 
 
 def worker_stopped(binary):
-    with Standalone(binary, keeps=False) as server, Bench(binary, [server]) as bench:
+    with Standalone(binary, keeps=False) as server, Bench(binary, [server], 'queue', 'q') as bench:
         sent = bench.kvd.good('queue', 'send', 'q', 'x').decode().strip()
         say('a worker that is to end gives back what it cannot finish, and that delivery does not count')
         worker = bench.work(SCRIPT, '--grace', '100')
@@ -209,7 +134,7 @@ def worker_stopped(binary):
 
 def extended_over_leaders(binary):
     with Cluster(binary, servers=3, flags=('--min-in-sync', '1', *LONG)) as cluster, \
-            Bench(binary, cluster.servers) as bench:
+            Bench(binary, cluster.servers, 'queue', 'q') as bench:
         bench.kvd.good('queue', 'make', 'q', '--ttr', '9000')
         bench.kvd.good('queue', 'send', 'q', 'x')
         bench.work()
@@ -233,34 +158,11 @@ def extended_over_leaders(binary):
         assert len(bench.journal('ends')) == 1
 
 
-def done_over_leaders(binary):
-    """Each command takes a little while, so that one or the other is killed upon."""
-    with Cluster(binary, servers=3, flags=('--min-in-sync', '1', *LONG)) as cluster, \
-            Bench(binary, cluster.servers) as bench:
-        bench.kvd.good('queue', 'make', 'q', '--ttr', '12000')
-        lines = ''.join(f'{i}\n' for i in range(120)).encode()
-        ids = bench.kvd.good('queue', 'send', 'q', '--lines', given=lines, trying=True).decode().split()
-        assert len(set(ids)) == 120
-        for _ in range(3):
-            bench.work('echo "begins $KVD_MESSAGE_ID" >> journal; sleep 0.1; echo "ends $KVD_MESSAGE_ID" >> journal')
-        for i in range(4):
-            bench.begun(25 * i + 5)
-            leader = leader_of(cluster)
-            say(f'the leader is killed when {len(bench.journal("ends"))} are done')
-            leader.kill()
-            come_back(cluster, leader)
-        bench.wait_empty()
-        done = [line[0] for line in bench.journal('ends')]
-        assert sorted(done) == sorted(ids), (len(done), set(ids) - set(done))
-        for worker in bench.workers:
-            bench.end(worker)
-
-
 run_case({
     'queues from the command line': from_the_command_line,
     'a worker of a queue is killed and its message comes again': worker_killed,
     'a worker of a queue stands still and ends its command': worker_frozen,
     'a worker of a queue is asked to end': worker_stopped,
     'a message is extended while leaders are killed': extended_over_leaders,
-    'messages are done once while leaders are killed': done_over_leaders,
+    'messages are done once while leaders are killed': lambda binary: done_over_leaders(binary, 'queue', 'q'),
 })

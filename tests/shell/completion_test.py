@@ -65,10 +65,10 @@ class Shell(unittest.TestCase):
         for line, words in {
                 'kvd lo': ['lock'],
                 'kvd ': ['add', 'config', 'del', 'elect', 'export', 'get', 'hosts-sync', 'inspect', 'lease', 'lock',
-                         'ls', 'put', 'queue', 'txn', 'watch', 'work'],
+                         'ls', 'put', 'queue', 'topic', 'txn', 'watch', 'work'],
                 'kvd lease ': ['end', 'grant', 'hold', 'ls', 'renew', 'show'],
                 'kvd queue p': ['peek', 'purge'], 'kvd queue peek q --state d': ['dead', 'delayed'],
-                'kvd queue send q --m': ['--max-age'],
+                'kvd queue send q --m': ['--max-age'], 'kvd topic su': ['subscribe', 'subscriptions'],
                 'kvd lease show 7 --k': ['--keys'], 'kvd lease hold 5000 ': ['--'],
                 'kvd --data': ['--data-dir'], 'kvd lock a --gr': ['--grace'], 'kvd lock a ': ['--'],
                 'kvd --log-format ': ['json', 'logfmt'], 'kvd --sync int': ['interval:'],

@@ -205,6 +205,17 @@ class ClientTest(unittest.TestCase):
         self.assertIn(says, ' '.join(errors))
         return errors
 
+    def asked_in_time(self, method, target, body=b'', keyed=True):
+        """The next request of a command with --timeout, with the time that the server has beside what was expected."""
+        exchange = self.server.next()
+        asked, between, timeout = exchange.target.rpartition('timeout=')
+        self.assertEqual((exchange.method, asked[:-1], between), (method, target, 'timeout='))
+        self.assertTrue(0 < int(timeout) <= 600_000)
+        if body is not None:
+            self.assertEqual(exchange.body, body)
+        self.assertEqual('idempotency-key' in exchange.headers, keyed and method != 'GET')
+        return exchange
+
     def pause(self, running, *others, number=signal.SIGTSTP):
         """Until kvd stands still, and then these do."""
         running.send(number)

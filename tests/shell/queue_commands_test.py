@@ -46,35 +46,24 @@ class QueueCommands(ClientTest):
         """With the same server so many times."""
         return self.run_alone('queue', action, '--servers', ','.join([self.server.name] * servers), *rest, **options)
 
-    def asked(self, method, target, body=b'', keyed=True):
-        """The next request, with the time that the server has beside what was expected."""
-        exchange = self.server.next()
-        asked, between, timeout = exchange.target.rpartition('timeout=')
-        self.assertEqual((exchange.method, asked[:-1], between), (method, target, 'timeout='))
-        self.assertTrue(0 < int(timeout) <= 600_000)
-        if body is not None:
-            self.assertEqual(exchange.body, body)
-        self.assertEqual('idempotency-key' in exchange.headers, keyed and method != 'GET')
-        return exchange
-
     def received(self, target='/v1/queues/q/receive?max=1'):
-        return self.asked('POST', target, keyed=False)
+        return self.asked_in_time('POST', target, keyed=False)
 
     def test_what_is_sent_and_printed(self):
         for arguments, (method, target, body, answer, printed) in WRITES.items():
             with self.subTest(arguments):
                 running = self.queue(*arguments)
-                self.asked(method, target, body).answer(*answer)
+                self.asked_in_time(method, target, body).answer(*answer)
                 self.assertEqual(self.ends(running, DONE, printed), [])
         for arguments, (target, answer, printed) in READS.items():
             with self.subTest(arguments):
                 running = self.queue(*arguments)
-                self.asked('GET', target).answer(200, answer)
+                self.asked_in_time('GET', target).answer(200, answer)
                 self.assertEqual(self.ends(running, DONE, printed), [])
 
     def test_a_queue_that_is_made(self):
         running = self.queue('make', 'q', '--ttr', '500', '--backoff', '1,2', '--dead-letter', 'd', '--order', 'fifo')
-        exchange = self.asked('PUT', '/v1/queues/q', None)
+        exchange = self.asked_in_time('PUT', '/v1/queues/q', None)
         self.assertEqual(json.loads(exchange.body), {
             'ttr': 500, 'max_deliveries': 20, 'backoff': [1, 2], 'dead_letter': 'd', 'dedup_window': 300_000,
             'max_messages': 0, 'max_bytes': 0, 'max_age': 0, 'max_in_flight': 16_384, 'order': 'fifo',
@@ -85,14 +74,14 @@ class QueueCommands(ClientTest):
     def test_the_type_of_a_message(self):
         for flags, told in (([], None), (['--type', 'text/plain; a=b'], 'text/plain; a=b')):
             running = self.queue('send', 'q', 'x', *flags)
-            exchange = self.asked('POST', '/v1/queues/q/messages', b'x')
+            exchange = self.asked_in_time('POST', '/v1/queues/q/messages', b'x')
             self.assertEqual(exchange.headers.get('content-type'), told)
             exchange.answer(201, {'id': '7'})
             self.ends(running, DONE, '7\n')
 
     def batch(self):
         """The next one, and its bodies."""
-        exchange = self.asked('POST', '/v1/queues/q/messages', None)
+        exchange = self.asked_in_time('POST', '/v1/queues/q/messages', None)
         self.assertEqual(exchange.headers['content-type'], 'application/x-ndjson')
         lines = [json.loads(line) for line in exchange.body.decode().splitlines()]
         return exchange, lines
@@ -153,9 +142,9 @@ class QueueCommands(ClientTest):
                 (('ls', '--json'), '/v1/queues?limit=10000', [{'queues': [{**QUEUE, 'name': 'a b'}]},
                                                              {'queues': []}], 'a%20b')):
             running = self.queue(*arguments)
-            self.asked('GET', target).answer(200, pages[0], {'Link': f'<{target}&after={after}>; rel="next"',
+            self.asked_in_time('GET', target).answer(200, pages[0], {'Link': f'<{target}&after={after}>; rel="next"',
                                                              'Kvd-Revision': '9'})
-            self.asked('GET', f'{target}&min_rev=9&after={after}').answer(200, pages[1], {'Kvd-Revision': '9'})
+            self.asked_in_time('GET', f'{target}&min_rev=9&after={after}').answer(200, pages[1], {'Kvd-Revision': '9'})
             items = [item for page in pages for item in next(iter(page.values()))]
             self.ends(running, DONE, ''.join(json.dumps(item, separators=(',', ':')) + '\n' for item in items))
 
@@ -163,7 +152,7 @@ class QueueCommands(ClientTest):
         running = self.queue('purge', 'q', '--state', 'dead')
         keys = set()
         for purged, more in ((16384, True), (5, False)):
-            exchange = self.asked('DELETE', '/v1/queues/q/messages?state=dead')
+            exchange = self.asked_in_time('DELETE', '/v1/queues/q/messages?state=dead')
             keys.add(exchange.headers['idempotency-key'])
             exchange.answer(200, {'purged': purged, 'more': more})
         self.ends(running, DONE, '16389\n')
@@ -232,7 +221,7 @@ class QueueCommands(ClientTest):
         self.ends(running, NOTHING, says='there is no message')
 
     def acknowledged(self, *messages):
-        exchange = self.asked('POST', '/v1/queues/q/settle', None)
+        exchange = self.asked_in_time('POST', '/v1/queues/q/settle', None)
         told = [{'id': str(number), 'receipt': number + 100} for number in messages]
         self.assertEqual(json.loads(exchange.body), {'ack': told})
         return exchange

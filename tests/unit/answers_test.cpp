@@ -228,21 +228,61 @@ TEST_CASE("messages of a queue") {
   }
 }
 
-TEST_CASE("pages of queues, ids and members") {
-  const auto page =
-      parse_queue_page(R"({"queues":[{"name":"a","ready":1,"delayed":2,"in_flight":3,"dead":4},)"
-                       R"({"name_b64":"/w==","ready":0,"delayed":0,"in_flight":0,"dead":0}]})");
+TEST_CASE("pages of queues, topics and subscriptions") {
+  const std::vector<std::string> numbers = {"ready", "dead"};
+  const auto page = parse_source_page(R"({"queues":[{"name":"a","dead":4,"delayed":2,"ready":1},)"
+                                      R"({"name_b64":"/w==","ready":0,"dead":0}]})",
+                                      "queues", numbers);
   REQUIRE(page.has_value());
   REQUIRE(page->size() == 2);
   CHECK(page->front().name == "a");
-  CHECK(page->front().in_flight == 3);
-  CHECK(page->front().json == R"({"name":"a","ready":1,"delayed":2,"in_flight":3,"dead":4})");
+  CHECK(page->front().numbers == std::vector<uint64_t>{1, 4});
+  CHECK(page->front().json == R"({"name":"a","dead":4,"delayed":2,"ready":1})");
   CHECK(page->back().name == "\xff");
-  for (const char* bad : {"{}", R"({"queues":[{"ready":1,"delayed":2,"in_flight":3,"dead":4}]})",
+  for (const char* bad : {"{}", R"({"topics":[]})", R"({"queues":[{"ready":1,"dead":4}]})",
                           R"({"queues":[{"name":"a","ready":1}]})"}) {
     CAPTURE(bad);
-    CHECK_FALSE(parse_queue_page(bad).has_value());
+    CHECK_FALSE(parse_source_page(bad, "queues", numbers).has_value());
   }
+}
+
+TEST_CASE("a gap in an answer") {
+  const auto gap = gap_in(R"({"messages":[],"gap":{"after":"3","last":"7.2"}})");
+  REQUIRE(gap.has_value());
+  CHECK(gap_text(*gap) == "a gap: what was behind message 3, up to 7.2, is gone");
+  for (const char* none : {"", "{}", R"({"messages":[]})", R"({"gap":7})"}) {
+    CAPTURE(none);
+    CHECK_FALSE(gap_in(none).has_value());
+  }
+}
+
+TEST_CASE("lines of a topic's stream") {
+  using Kind = TopicLine::Kind;
+  const auto message =
+      parse_topic_line(R"({"message": {"id":"90.1", "sent_ms":5,"body_b64":"/w=="}})").value();
+  CHECK(message.kind == Kind::kMessage);
+  CHECK(message.id == "90.1");
+  CHECK(message.json == R"({"id":"90.1","sent_ms":5,"body_b64":"/w=="})");
+  const auto gap = parse_topic_line(R"({"gap":{"after":"3","last":"7"}})").value();
+  CHECK(gap.kind == Kind::kGap);
+  CHECK(gap.gap.after == "3");
+  CHECK(gap.gap.last == "7");
+  const auto progress = parse_topic_line(R"({"progress":"8"})").value();
+  CHECK(progress.kind == Kind::kProgress);
+  CHECK(progress.id == "8");
+  CHECK(parse_topic_line(R"({"state":"stale","silent_ms":5})")->kind == Kind::kStale);
+  CHECK(parse_topic_line(R"({"state":"current"})")->kind == Kind::kCurrent);
+  const auto lost = parse_topic_line(R"({"state":"lost","reason":"no topic"})").value();
+  CHECK(lost.kind == Kind::kLost);
+  CHECK(lost.reason == "no topic");
+  for (const char* other : {"{}", R"({"state":"stopping"})", R"({"news":1})"}) {
+    CAPTURE(other);
+    CHECK(parse_topic_line(other)->kind == Kind::kOther);
+  }
+  CHECK_FALSE(parse_topic_line("[]").has_value());
+}
+
+TEST_CASE("ids and members") {
   CHECK(parse_texts_in(R"({"ids":["9","9.1"]})", "ids").value() == std::vector<std::string>{"9", "9.1"});
   CHECK_FALSE(parse_texts_in(R"({"ids":[9]})", "ids").has_value());
   CHECK_FALSE(parse_texts_in(R"({"id":"9"})", "ids").has_value());

@@ -15,7 +15,7 @@ using namespace kvd::client;
 using namespace kvd::client_options_test;
 
 TEST_CASE("which subcommands are clients") {
-  for (const char* name : {"lock", "elect", "work", "hosts-sync", "lease", "config", "queue"})
+  for (const char* name : {"lock", "elect", "work", "hosts-sync", "lease", "config", "queue", "topic"})
     CHECK(is_client_command(name));
   for (const char* name : {"", "inspect", "--host", "Lock", "sync", "config-sync", "config sync"})
     CHECK_FALSE(is_client_command(name));

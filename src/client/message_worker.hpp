@@ -1,6 +1,6 @@
-// `kvd queue work`: receives one message of a queue at a time, runs a command for it, and tells the server whether it
-// is done. While the command runs the message's time is extended. A command is ended before its message can be granted
-// to another one. Loop thread only.
+// kvd queue work, kvd topic work: receives one message of a queue or a subscription at a time, runs a command for it,
+// and tells the server whether it is done. While the command runs the message's time is extended. A command is ended
+// before its message can be granted to another one. Loop thread only.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -12,19 +12,19 @@
 #include "client/child.hpp"
 #include "client/deadline.hpp"
 #include "client/http_client.hpp"
-#include "client/queue_options.hpp"
+#include "client/message_options.hpp"
 #include "client/say.hpp"
 #include "net/loop.hpp"
 
 namespace kvd::client {
 
-class QueueWorker {
+class MessageWorker {
  public:
-  QueueWorker(net::Loop& loop, QueueWorkOptions options, uint64_t seed);
-  QueueWorker(const QueueWorker&) = delete;
-  QueueWorker& operator=(const QueueWorker&) = delete;
+  MessageWorker(net::Loop& loop, MessageWorkOptions options, uint64_t seed);
+  MessageWorker(const MessageWorker&) = delete;
+  MessageWorker& operator=(const MessageWorker&) = delete;
 
-  // Until it is asked to end, or refused. The exit code: see `kvd queue work --help`.
+  // Until it is asked to end, or refused. The exit code: see --help of each.
   int run();
   void on_signal(int number);
 
@@ -61,7 +61,7 @@ class QueueWorker {
   Duration patience() const;
 
   net::Loop& loop_;
-  QueueWorkOptions options_;
+  MessageWorkOptions options_;
   HttpClient client_;
   Say say_;
   Duration ttr_{0};    // how long a message is ours without an extension; 0: not known
@@ -70,7 +70,7 @@ class QueueWorker {
   int code_ = 0;
   std::optional<QueueMessage> message_;
   Fate fate_ = Fate::kByCode;
-  std::unique_ptr<HttpCall> call_;  // for the queue, a message, or what becomes of it
+  std::unique_ptr<HttpCall> call_;  // for the source, a message, or what becomes of it
   std::unique_ptr<HttpCall> extension_;
   std::unique_ptr<Child> child_;
   Deadline promised_;  // by then the command has to be asked to end

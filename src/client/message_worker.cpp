@@ -1,5 +1,5 @@
-// See queue_worker.hpp.
-#include "client/queue_worker.hpp"
+// See message_worker.hpp.
+#include "client/message_worker.hpp"
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/json_writer.hpp"
-#include "client/queue_commands.hpp"
+#include "client/message_commands.hpp"
 #include "client/stop_signals.hpp"
 
 namespace kvd::client {
@@ -20,7 +20,7 @@ constexpr Duration kWaitMax = seconds(10);  // for a message
 constexpr Duration kPatienceMin = milliseconds(250);
 constexpr Duration kPatienceMax = seconds(5);        // with a server, for what it does at once
 constexpr Duration kReceivePace = milliseconds(50);  // should a server not wait at all
-constexpr Duration kQueuePause = seconds(1);         // until a queue is looked for again
+constexpr Duration kSourcePause = seconds(1);        // until what is not there is looked for again
 constexpr Duration kKillMax = seconds(1);            // from SIGKILL until a process is gone
 constexpr Duration kSettlePatience = seconds(3);     // once this program is to end
 
@@ -30,9 +30,22 @@ Duration ending_in(Duration ttr, Duration grace) {
   return grace_in(ttr, grace) + std::min(ttr / 12, kKillMax);
 }
 
+std::vector<std::pair<std::string, std::string>> environment_of(const MessageSource& source,
+                                                                const QueueMessage& message) {
+  std::vector<std::pair<std::string, std::string>> all = {{"KVD_MESSAGE_ID", message.id},
+                                                          {"KVD_RECEIPT", std::to_string(message.receipt)},
+                                                          {"KVD_ATTEMPT", std::to_string(message.attempt)},
+                                                          {"KVD_GROUP", message.group},
+                                                          {"KVD_TYPE", message.type}};
+  const bool of_queue = source.kind == MessageSource::Kind::kQueue;
+  all.emplace_back(of_queue ? "KVD_QUEUE" : "KVD_TOPIC", source.name);
+  if (!of_queue) all.emplace_back("KVD_SUBSCRIPTION", source.subscription);
+  return all;
+}
+
 }  // namespace
 
-QueueWorker::QueueWorker(net::Loop& loop, QueueWorkOptions options, uint64_t seed)
+MessageWorker::MessageWorker(net::Loop& loop, MessageWorkOptions options, uint64_t seed)
     : loop_(loop),
       options_(std::move(options)),
       client_(loop.get(), options_.servers, seed),
@@ -42,13 +55,13 @@ QueueWorker::QueueWorker(net::Loop& loop, QueueWorkOptions options, uint64_t see
       again_(loop.get(), [this] { next(); }),
       hurry_(loop.get(), [this] { stop(); }) {}
 
-int QueueWorker::run() {
+int MessageWorker::run() {
   next();
   loop_.run();
   return code_;
 }
 
-void QueueWorker::finish(int code, const std::string& line) {
+void MessageWorker::finish(int code, const std::string& line) {
   if (!line.empty()) say_.line(line);
   code_ = code;
   call_.reset();
@@ -58,14 +71,14 @@ void QueueWorker::finish(int code, const std::string& line) {
 }
 
 // Of a message's time: several servers have their turns before it is over.
-Duration QueueWorker::patience() const {
+Duration MessageWorker::patience() const {
   return ttr_ == Duration(0) ? kPatienceMax : std::clamp(ttr_ / 8, kPatienceMin, kPatienceMax);
 }
 
 // A request that is sent until a server has answered; each may take so long as patience() says, and of the time up to
 // `until` its share at most (HttpRequest).
-std::unique_ptr<HttpCall> QueueWorker::ask(std::string method, std::string path, std::string body,
-                                           HttpEvents events, uint64_t until) {
+std::unique_ptr<HttpCall> MessageWorker::ask(std::string method, std::string path, std::string body,
+                                             HttpEvents events, uint64_t until) {
   HttpRequest request;
   request.method = std::move(method);
   request.target = [this, path = std::move(path)] {
@@ -85,21 +98,21 @@ std::unique_ptr<HttpCall> QueueWorker::ask(std::string method, std::string path,
   return std::make_unique<HttpCall>(client_, std::move(request), std::move(events));
 }
 
-void QueueWorker::next() {
+void MessageWorker::next() {
   if (draining_) return finish(EX_OK);
   ttr_ == Duration(0) ? learn() : receive();
 }
 
-// ---- the queue ----
+// ---- the queue, or the subscription ----
 
-// A local copy may not know the queue yet.
-void QueueWorker::learn() {
+// A local copy may not know it yet.
+void MessageWorker::learn() {
   HttpEvents events;
   events.on_answer = [this](const Response& answer) { on_learned(answer); };
-  call_ = ask("GET", path_of_queue(options_.queue, "?read=linear"), "", std::move(events));
+  call_ = ask("GET", path_of_source(options_.source, "?read=linear"), "", std::move(events));
 }
 
-void QueueWorker::on_learned(const Response& answer) {
+void MessageWorker::on_learned(const Response& answer) {
   if (is_refused(answer)) return;
   const auto ttr_ms = parse_number_in(answer.body, "ttr");
   if (!ttr_ms || *ttr_ms <= 0) {
@@ -112,15 +125,16 @@ void QueueWorker::on_learned(const Response& answer) {
 }
 
 // True: the answer is of no use, and has led to something.
-bool QueueWorker::is_refused(const Response& answer) {
+bool MessageWorker::is_refused(const Response& answer) {
   if (answer.status / 100 == 2) return false;
   const std::string why =
-      fmt::format("queue {}: {}", options_.queue, problem_text(answer.status, answer.body));
-  if (answer.status == 404 && text_in(answer.body, "type") == "urn:kvd:no-queue") {
+      fmt::format("{}: {}", title_of_source(options_.source), problem_text(answer.status, answer.body));
+  const std::string kind = answer.status == 404 ? text_in(answer.body, "type") : "";
+  if (kind == "urn:kvd:no-queue" || kind == "urn:kvd:no-topic") {
     say_.once(why + "; trying on");
     ttr_ = Duration(0);
     call_.reset();
-    again_.start(kQueuePause);
+    again_.start(kSourcePause);
   } else if (answer.status >= 500 || answer.status == 408) {
     say_.once(why + "; trying on");
     call_->try_again();
@@ -133,14 +147,14 @@ bool QueueWorker::is_refused(const Response& answer) {
 // ---- a message ----
 
 // Of the time for which a message is ours the wait takes a third at most: it may have been granted at once.
-void QueueWorker::receive() {
+void MessageWorker::receive() {
   const Duration wait = std::min(kWaitMax, ttr_ / 3);
   HttpRequest request;
   request.method = "POST";
   request.target = [this, wait] {
     asked_ = since_boot();
-    return fmt::format("{}?wait={}&ttr={}&timeout={}", path_of_queue(options_.queue, "/receive"), to_ms(wait),
-                       to_ms(ttr_), to_ms(kPatienceMax) * 9 / 10);
+    return fmt::format("{}?wait={}&ttr={}&timeout={}", path_of_source(options_.source, "/receive"),
+                       to_ms(wait), to_ms(ttr_), to_ms(kPatienceMax) * 9 / 10);
   };
   request.silence = wait + kPatienceMax;
   HttpEvents events;
@@ -152,25 +166,27 @@ void QueueWorker::receive() {
   call_ = std::make_unique<HttpCall>(client_, std::move(request), std::move(events));
 }
 
-void QueueWorker::on_received(const Response& answer) {
+void MessageWorker::on_received(const Response& answer) {
   if (is_refused(answer)) return;
   say_.forget();
   auto messages = answer.status == 204 ? std::vector<QueueMessage>() : parse_queue_messages(answer.body);
   if (!messages) {
-    say_.once(fmt::format("no message of {}: {}; trying on", options_.queue, messages.error().detail));
+    say_.once(fmt::format("no message of {}: {}; trying on", title_of_source(options_.source),
+                          messages.error().detail));
     return call_->try_again();
   }
+  if (const auto gap = gap_in(answer.body)) say_.line(gap_text(*gap));
   call_.reset();
   if (messages->empty()) return again_.start(kReceivePace);
   message_ = std::move(messages->front());
   on_message();
 }
 
-std::string QueueWorker::about_message(const std::string& what) const {
+std::string MessageWorker::about_message(const std::string& what) const {
   return fmt::format("message {} (attempt {}): {}", message_->id, message_->attempt, what);
 }
 
-void QueueWorker::on_message() {
+void MessageWorker::on_message() {
   fate_ = Fate::kByCode;
   promise(asked_);
   // This program, or the server, stood still meanwhile.
@@ -182,13 +198,13 @@ void QueueWorker::on_message() {
 }
 
 // From when it was asked for, as nobody knows when it was granted.
-void QueueWorker::promise(Duration asked) {
+void MessageWorker::promise(Duration asked) {
   const Duration passed = since_boot() - asked;
   promised_.start(std::max(ttr_ - ending_in(ttr_, options_.grace) - passed, Duration(0)));
   extend_at_.start(std::max(ttr_ / 3 - passed, Duration(0)));
 }
 
-void QueueWorker::forget_message() {
+void MessageWorker::forget_message() {
   message_.reset();
   promised_.timer.stop();
   extend_at_.stop();
@@ -198,16 +214,11 @@ void QueueWorker::forget_message() {
 
 // ---- the command ----
 
-void QueueWorker::run_command() {
+void MessageWorker::run_command() {
   const std::vector<std::string> command = {"/bin/sh", "-c", options_.exec};
   ChildOptions child;
   child.command = command;
-  child.environment = {{"KVD_QUEUE", options_.queue},
-                       {"KVD_MESSAGE_ID", message_->id},
-                       {"KVD_RECEIPT", std::to_string(message_->receipt)},
-                       {"KVD_ATTEMPT", std::to_string(message_->attempt)},
-                       {"KVD_GROUP", message_->group},
-                       {"KVD_TYPE", message_->type}};
+  child.environment = environment_of(options_.source, *message_);
   child.grace = grace_in(ttr_, options_.grace);
   child.streams = ChildOptions::Streams::kInput;
   child.input = std::move(message_->body);
@@ -221,7 +232,7 @@ void QueueWorker::run_command() {
   settle("nack", why);
 }
 
-void QueueWorker::on_command_end(const ChildEnd& end) {
+void MessageWorker::on_command_end(const ChildEnd& end) {
   child_.reset();
   say_survivors(say_, end);
   promised_.timer.stop();
@@ -243,7 +254,7 @@ void QueueWorker::on_command_end(const ChildEnd& end) {
 
 // ---- its time ----
 
-void QueueWorker::extend() {
+void MessageWorker::extend() {
   if (child_ == nullptr || fate_ == Fate::kLost) return;
   HttpEvents events;
   events.on_failed = [this](const std::string& why) {
@@ -253,12 +264,12 @@ void QueueWorker::extend() {
   events.on_answer = [this](const Response& answer) { on_extended(answer); };
   extension_ =
       ask("PUT",
-          fmt::format("{}/{}?receipt={}&ttr={}", path_of_queue(options_.queue, "/messages"), message_->id,
+          fmt::format("{}/{}?receipt={}&ttr={}", path_of_source(options_.source, "/messages"), message_->id,
                       message_->receipt, to_ms(ttr_)),
           "", std::move(events), uv_hrtime() + static_cast<uint64_t>(promised_.left().count()) * 1000);
 }
 
-void QueueWorker::on_extended(const Response& answer) {
+void MessageWorker::on_extended(const Response& answer) {
   if (answer.status == 200) {
     say_.forget();
     extension_.reset();
@@ -271,13 +282,13 @@ void QueueWorker::on_extended(const Response& answer) {
 }
 
 // No timer runs while the machine is suspended.
-void QueueWorker::watch_clock() {
+void MessageWorker::watch_clock() {
   if (child_ == nullptr || fate_ == Fate::kLost) return;
   if (promised_.left() == Duration(0)) return lose("no server extended its time");
   tick_.start(std::min(kClockTick, promised_.left()));
 }
 
-void QueueWorker::lose(const std::string& why) {
+void MessageWorker::lose(const std::string& why) {
   fate_ = Fate::kLost;
   extension_.reset();
   extend_at_.stop();
@@ -289,7 +300,7 @@ void QueueWorker::lose(const std::string& why) {
 // ---- what becomes of it ----
 
 // Until a server has answered, also when the time of the message is over: the receipt tells what that is worth then.
-void QueueWorker::settle(std::string_view verb, const std::string& reason) {
+void MessageWorker::settle(std::string_view verb, const std::string& reason) {
   JsonWriter json;
   json.begin_object().key(verb).begin_array().begin_object();
   json.member("id", message_->id).member("receipt", message_->receipt);
@@ -299,11 +310,11 @@ void QueueWorker::settle(std::string_view verb, const std::string& reason) {
   if (draining_) hurry_.start(kSettlePatience);
   HttpEvents events;
   events.on_answer = [this, verb](const Response& answer) { on_settled(verb, answer); };
-  call_ = ask("POST", path_of_queue(options_.queue, "/settle"), json.take(), std::move(events));
+  call_ = ask("POST", path_of_source(options_.source, "/settle"), json.take(), std::move(events));
 }
 
 // Where an earlier answer was lost the message is gone, or not this one's any more, since that try did what it asked.
-void QueueWorker::on_settled(std::string_view verb, const Response& answer) {
+void MessageWorker::on_settled(std::string_view verb, const Response& answer) {
   if (answer.status >= 500 || answer.status == 408) {
     say_.once(about_message(problem_text(answer.status, answer.body) + "; trying on"));
     return call_->try_again();
@@ -325,7 +336,7 @@ void QueueWorker::on_settled(std::string_view verb, const Response& answer) {
 
 // ---- the end ----
 
-void QueueWorker::on_signal(int number) {
+void MessageWorker::on_signal(int number) {
   if (asks_to_end(number)) {
     if (std::exchange(draining_, true)) return stop();
     if (!message_) return finish(EX_OK);
@@ -337,7 +348,7 @@ void QueueWorker::on_signal(int number) {
   if (asks_to_pause(number)) ::raise(SIGSTOP);
 }
 
-void QueueWorker::stop() {
+void MessageWorker::stop() {
   if (!message_) return finish(EX_OK);
   if (child_ == nullptr) return finish(EX_OK, about_message("no server was told in time what became of it"));
   if (fate_ == Fate::kByCode) fate_ = Fate::kReleased;
