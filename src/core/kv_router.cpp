@@ -469,6 +469,14 @@ bool KvRouter::answers_former(const Request& request, const Answer& answer) cons
   return received != nullptr && (*received)->turn != std::get<Box<ReceiveMessages>>(request.operation)->turn;
 }
 
+// What it has been granted is counted from now on: the time for which it would have waited for messages is not for
+// waiting until this server has them, too.
+void KvRouter::hasten(Token token, Request& request) {
+  receives_.erase({request.deadline, token});
+  request.deadline = std::min(request.deadline, out_.now + request.beyond_wait);
+  receives_.emplace(request.deadline, token);
+}
+
 void KvRouter::on_forward_result(ForwardResult result) {
   auto it = requests_.find(result.request);
   Request& request = it->second;
@@ -478,6 +486,7 @@ void KvRouter::on_forward_result(ForwardResult result) {
   if (done && result.revision > applied_ && request.write) {
     // Answered once this server has it too, so that its clients always read their own writes here.
     if (request.ordered) leave_order(result.request, request);
+    if (request.receives) hasten(result.request, request);
     request.where = Where::kApplied;
     request.answer = std::move(result.answer);
     request.revision = result.revision;
