@@ -88,6 +88,7 @@ enum class Mutation : uint8_t {
   kSubscribedAtCommit,    //     what is published just after a subscription was made it does not get
   kGapUntold,             //     who reads a topic along is not told of what went behind its place
   kReaderRepeats,         //     ... is told a page once more
+  kReaderUnwoken,         //     ... is not told what is published while it waits
   kSeekKeepsGrants,       //     what was granted before a subscription was moved still settles
   kPurgeLate,             //     a queue that is emptied loses what is sent to it later, too
   kDedupOfCommitted,      //  8: names of sends are held against committed ones only

@@ -358,6 +358,7 @@ void Node::Parts::work() {
   } while (busy() && rounds < kRoundsPerTurn);
   if (busy()) replica.flush();  // overload is no reason to stop replicating
   watch.flush();
+  topic_readers.flush();
   if (out.links.empty()) overflowed.clear();
   wanted_turn =
       std::min({links.deadline(), register_keeper.deadline(), election.deadline(), replica.deadline(),

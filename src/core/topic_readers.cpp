@@ -11,7 +11,10 @@
 namespace kvd {
 namespace {
 
-constexpr Duration kReaderIdle = seconds(10);  // between two lines of a stream
+constexpr Duration kReaderIdle = seconds(10);   // between two lines of a stream
+constexpr size_t kReaderPages = 32;             // in one turn
+constexpr size_t kReaderPageBytes = 64u << 10;  // or one message: of a stream
+constexpr uint32_t kReaderPageMessages = 256;
 
 }  // namespace
 
@@ -31,9 +34,13 @@ void TopicReaders::on(Call&& message) {
   Reader& reader = readers_[message.id];
   reader.page = std::move(wanted.page);
   reader.stream = stream;
-  if (stream) ++streams_;
+  if (stream) {
+    ++streams_;
+    reader.page.limit = kReaderPageMessages;
+    reader.page.bytes_max = kReaderPageBytes;
+  }
   arm(message.id, reader, out_.now + wanted.wait.value_or(kReaderIdle));
-  ask(message.id, reader);
+  ask_soon(message.id, reader);
 }
 
 void TopicReaders::forget(All::iterator it) {
@@ -74,15 +81,31 @@ void TopicReaders::ask(RequestId id, Reader& reader) {
   out_.replica.post(Read{reader.token, reader.page, false, Read::By::kTopicReaders});
 }
 
+void TopicReaders::ask_soon(RequestId id, Reader& reader) {
+  if (reader.token != 0 || reader.untaken >= limits::kStreamWindow || std::exchange(reader.queued, true))
+    return;
+  ready_.push_back(id);
+}
+
+void TopicReaders::flush() {
+  for (size_t asked = 0; !ready_.empty() && asked < kReaderPages;) {
+    const auto it = readers_.find(ready_.front());
+    ready_.pop_front();
+    if (it == readers_.end()) continue;
+    it->second.queued = false;
+    ask(it->first, it->second);
+    ++asked;
+  }
+}
+
 // Who is asking already looks once more if it should have looked too early.
-void TopicReaders::wake(RequestId id, Revision revision) {
-  Reader& reader = readers_.at(id);
+void TopicReaders::wake(RequestId id, Reader& reader, Revision revision) {
   reader.woken = std::max(reader.woken, revision);
-  if (reader.token == 0 && reader.untaken < limits::kStreamWindow) ask(id, reader);
+  ask_soon(id, reader);
 }
 
 void TopicReaders::wake_all() {
-  for (auto& [id, reader] : readers_) wake(id, reader.woken);
+  for (auto& [id, reader] : readers_) wake(id, reader, reader.woken);
 }
 
 void TopicReaders::on(Answered&& message) {
@@ -99,6 +122,8 @@ void TopicReaders::on(Answered&& message) {
 
 void TopicReaders::take(All::iterator it, Peeked&& found, Revision revision) {
   auto& [id, reader] = *it;
+  const bool another = reader.opened && found.number != reader.number;  // made anew
+  if (another) return lose(it);
   const bool more = found.more || reader.woken > revision;
   const bool none = found.messages.empty() && !found.gap;
   number(id, reader, found.number);
@@ -106,7 +131,7 @@ void TopicReaders::take(All::iterator it, Peeked&& found, Revision revision) {
     reader.page.after = {TopicPlace::Kind::kId, found.last, 0};
   if (!reader.stream) {
     if (none && !reader.over) {
-      if (more) ask(id, reader);
+      if (more) ask_soon(id, reader);
       return;
     }
     out_.emit(Reply{id, StoreAnswer{std::move(found), role_.epoch, revision, {}}, false, true});
@@ -115,7 +140,12 @@ void TopicReaders::take(All::iterator it, Peeked&& found, Revision revision) {
   const bool opens = !std::exchange(reader.opened, true);
   if (!none || opens) say(id, reader, std::move(found), revision);
   if (opens) say_current(id, reader);
-  if (more && reader.untaken < limits::kStreamWindow) ask(id, reader);
+  if (more) ask_soon(id, reader);
+}
+
+void TopicReaders::lose(All::iterator it) {
+  say_state(it->first, it->second, Document().add("state", "lost").add("reason", "no topic"), true);
+  forget(it);
 }
 
 // A copy that is being replaced has nothing to say for a while. Who has begun waits for it, and everybody else asks
@@ -128,8 +158,7 @@ void TopicReaders::take_failure(All::iterator it, Answered&& answered) {
         Reply{id, StoreAnswer{std::move(answered.answer), role_.epoch, answered.revision, {}}, false, true});
     forget(it);
   } else if (code == ErrorCode::kNoTopic) {
-    say_state(id, reader, Document().add("state", "lost").add("reason", "no topic"), true);
-    forget(it);
+    lose(it);
   }
 }
 
@@ -156,25 +185,30 @@ void TopicReaders::on(const StreamTaken& message) {
   Reader& reader = it->second;
   const bool was_full = reader.untaken >= limits::kStreamWindow;
   reader.untaken -= std::min(reader.untaken, message.bytes);
-  if (was_full && reader.token == 0 && reader.untaken < limits::kStreamWindow) ask(message.id, reader);
+  if (was_full) ask_soon(message.id, reader);
 }
 
 // ---- what this server knows ----
 
-// Of the number of a topic; or of the name of one that was made or deleted.
+// Each is woken once, by the number of its topic; or by its name, when that was made or deleted.
 void TopicReaders::on(Committed&& message) {
+  if (mutated(Mutation::kReaderUnwoken)) return;
+  std::map<uint64_t, Revision> numbers;
   for (const EntryPointer& entry : message.entries) {
     for (const Record& effect : entry->effects) {
       if (effect.space() == Space::kMessages && effect.has_value()) {
-        const uint64_t number = message_key_of(effect.key()).number;
-        auto it = topics_.lower_bound({number, RequestId()});
-        for (; it != topics_.end() && it->first == number; ++it) wake(it->second, entry->revision);
+        numbers[message_key_of(effect.key()).number] = entry->revision;
       } else if (effect.space() == Space::kQueues && names_topic(effect.key())) {
         for (auto& [id, reader] : readers_) {
-          if (topic_key(reader.page.topic) == effect.key()) wake(id, entry->revision);
+          if (effect.key().substr(1) == reader.page.topic) wake(id, reader, entry->revision);
         }
       }
     }
+  }
+  for (const auto& [number, revision] : numbers) {
+    auto it = topics_.lower_bound({number, RequestId()});
+    for (; it != topics_.end() && it->first == number; ++it)
+      wake(it->second, readers_.at(it->second), revision);
   }
 }
 
@@ -204,6 +238,11 @@ void TopicReaders::number(RequestId id, Reader& reader, uint64_t number) {
 
 // ---- time ----
 
+Instant TopicReaders::deadline() const {
+  if (!ready_.empty()) return out_.now;
+  return due_.empty() ? kNever : due_.begin()->first;
+}
+
 void TopicReaders::arm(RequestId id, Reader& reader, Instant due) {
   due_.erase({reader.due, id});
   reader.due = due;
@@ -215,7 +254,8 @@ void TopicReaders::on_time() {
     const RequestId id = due_.begin()->second;
     Reader& reader = readers_.at(id);
     if (reader.stream) {
-      const bool rests = reader.opened && reader.token == 0 && reader.untaken < limits::kStreamWindow;
+      const bool rests =
+          reader.opened && reader.token == 0 && !reader.queued && reader.untaken < limits::kStreamWindow;
       arm(id, reader, out_.now + kReaderIdle);
       if (!rests) continue;
       Peeked nothing;
@@ -224,7 +264,7 @@ void TopicReaders::on_time() {
     } else {
       arm(id, reader, kNever);
       reader.over = true;
-      wake(id, reader.woken);
+      ask_soon(id, reader);
     }
   }
 }

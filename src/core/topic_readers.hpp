@@ -6,6 +6,7 @@
 // nothing is skipped without a word, and nobody is waited for.
 #pragma once
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -21,7 +22,9 @@ class TopicReaders {
 
   void handle(TopicReadersMessage&& message);
   void on_time();
-  Instant deadline() const { return due_.empty() ? kNever : due_.begin()->first; }
+  // Once per turn, when nothing more is known: asks for so many pages that others are not held up.
+  void flush();
+  Instant deadline() const;
 
   uint64_t streams() const { return streams_; }  // for status
   bool drained() const { return stopping_ && readers_.empty(); }
@@ -32,6 +35,7 @@ class TopicReaders {
     bool stream = false;
     bool opened = false;   // its first line is said
     bool over = false;     // a page: its time is
+    bool queued = false;   // in ready_
     uint64_t number = 0;   // the topic's: in topics_; 0: not known yet
     uint64_t token = 0;    // by which it has asked; 0: it rests
     Revision woken;        // by what was committed then
@@ -51,9 +55,11 @@ class TopicReaders {
   void on(const StopRequested& message);
 
   void ask(RequestId id, Reader& reader);
-  void wake(RequestId id, Revision revision);
+  void ask_soon(RequestId id, Reader& reader);
+  void wake(RequestId id, Reader& reader, Revision revision);
   void wake_all();
   void take(All::iterator it, Peeked&& found, Revision revision);
+  void lose(All::iterator it);
   void take_failure(All::iterator it, Answered&& answered);
   void say(RequestId id, Reader& reader, Peeked&& page, Revision revision);
   void say_state(RequestId id, Reader& reader, Document line, bool last);
@@ -66,6 +72,7 @@ class TopicReaders {
   All readers_;
   std::set<std::pair<uint64_t, RequestId>> topics_;  // by number: who reads them
   std::set<std::pair<Instant, RequestId>> due_;
+  std::deque<RequestId> ready_;          // who asks next; perhaps gone meanwhile
   std::map<uint64_t, RequestId> asked_;  // pages, by token
   uint64_t last_token_ = 0;
   uint64_t streams_ = 0;

@@ -99,7 +99,8 @@ struct ListSubscriptions {
 struct PageTopic {
   std::string topic;
   TopicPlace after;
-  uint32_t limit = 0;  // 1 to limits::kListItemsMax, and limits::kReceivedBytes or one
+  uint32_t limit = 0;                         // 1 to limits::kListItemsMax
+  size_t bytes_max = limits::kReceivedBytes;  // ... or one message; not told to other servers
 };
 
 // ---- answers ----

@@ -242,6 +242,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kSubscribedAtCommit, "subscribed_at_commit", kPublished, 20},
     {Mutation::kGapUntold, "gap_untold", kPublished, 20},
     {Mutation::kReaderRepeats, "reader_repeats", kPublished, 20},
+    {Mutation::kReaderUnwoken, "reader_unwoken", kPublished, 40},
     {Mutation::kSeekKeepsGrants, "seek_keeps_grants", kPublished, 20},
     {Mutation::kTermOutlivesKey, "term_outlives_key", kTermed, 20},
     {Mutation::kTermKept, "term_kept", kTermed, 20},

@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view kReadTopics[] = {"t", "u"};
 constexpr uint32_t kStreamConnection = 10u << 26;  // apart from those of all other clients
 constexpr Duration kReadMost = seconds(4);         // then it goes on at another server
+constexpr Duration kReadLong = seconds(25);        // ... so that it is told how far it has come
 constexpr Duration kReadPause = milliseconds(500);
 
 }  // namespace
@@ -28,9 +29,8 @@ void TopicHistory::read(const CommittedHistory& committed, Revision until) {
     const Entry* entry = committed.at(at.next());
     if (entry == nullptr) return;
     for (const Record& effect : entry->effects) {
-      const bool counts =
-          effect.space() == Space::kMessages ||
-          (effect.space() == Space::kQueues && (names_topic(effect.key()) || is_place(effect.key())));
+      const bool counts = effect.space() == Space::kMessages ||
+                          (effect.space() == Space::kQueues && names_topic(effect.key()));
       if (counts) events_[lineage].push_back({entry->revision, &effect});
     }
   }
@@ -48,12 +48,11 @@ TopicHistory::Content TopicHistory::at(const CommittedHistory& committed, const 
       if (key.number != content.number) continue;
       content.messages.erase(key.id);
       if (effect.has_value()) content.messages.emplace(key.id, message_of(effect).body);
+      if (!effect.has_value()) content.trimmed = std::max(content.trimmed, key.id);
     } else if (effect.key() == topic_key(topic)) {
       const std::optional<StoredTopic> stored = topic_of(&effect);
       if (!stored || stored->number != content.number) content = {};
       if (stored) content.number = stored->number;
-    } else if (is_place(effect.key()) && place_number(effect.key()) == content.number && effect.has_value()) {
-      content.trimmed = place_of(&effect).id;
     }
   }
   return content;
@@ -104,13 +103,22 @@ void TopicStreams::act(Client& client) {
   }
   FollowTopic follow{{client.topic, client.after, limits::kListItemsMax}, {}};
   // What one that waits has found at first nobody sees: it has to have a place.
-  if (client.at && prng_.one_in(2)) follow.wait = Duration(static_cast<int64_t>(prng_.below(2'000'000)));
+  if (client.at && prng_.one_in(2)) {
+    follow.wait = Duration(static_cast<int64_t>(prng_.below(2'000'000)));
+    if (prng_.one_in(2)) follow.page.limit = 1 + static_cast<uint32_t>(prng_.below(2));
+  }
   client.id = request_id(kStreamConnection + ++connections_, 0);
-  plan(client, kReadMost);
+  plan(client, prng_.one_in(4) ? kReadLong : kReadMost);
   hosts_.deliver(client.server, Call{client.id, Box(std::move(follow)), seconds(5)});
 }
 
+void TopicStreams::on_turn(int server, Revision commit) {
+  auto& [now, before] = commits_[server];
+  before = std::exchange(now, commit);
+}
+
 void TopicStreams::on_process_died(int server) {
+  commits_.erase(server);
   for (Client& client : clients_) {
     if (client.id == RequestId(0) || client.server != server) continue;
     client.id = RequestId(0);
@@ -153,7 +161,11 @@ void TopicStreams::hear(Client& client, const Reply& reply, const Peeked& page, 
 std::string TopicStreams::judge(const Client& client, const Peeked& page, Revision revision) {
   if (revision == Revision()) {  // how far it has come
     const bool known = client.at && page.messages.empty() && !page.gap && page.last == *client.at;
-    return known ? "" : fmt::format("it is said to be at {}", to_text(page.last));
+    if (!known) return fmt::format("it is said to be at {}", to_text(page.last));
+    const Revision by = commits_[client.server].second;
+    const TopicHistory::Content had = history_.at(checkers_.committed(), client.topic, by);
+    const bool more = by != Revision() && !had.messages.empty() && had.messages.rbegin()->first > page.last;
+    return more ? fmt::format("it is said to have come so far, and s{} has {}", client.server, by.value) : "";
   }
   if (!page.complete) return "";
   const TopicHistory::Content content = history_.at(checkers_.committed(), client.topic, revision);

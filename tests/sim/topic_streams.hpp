@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/prng.hpp"
@@ -45,6 +46,7 @@ class TopicStreams {
   void start();
   // False: it concerns somebody else.
   bool on_effect(int server, const NodeEffect& effect);
+  void on_turn(int server, Revision commit);
   void on_process_died(int server);
   // Empty, or who has not been told everything.
   std::string stuck();
@@ -72,6 +74,8 @@ class TopicStreams {
   Prng prng_;  // their own
   TopicHistory history_;
   std::vector<Client> clients_;
+  std::map<int, std::pair<Revision, Revision>>
+      commits_;  // of servers, after their last turn and the one before
   uint32_t connections_ = 0;
 };
 

@@ -350,6 +350,7 @@ void World::on_turn(int server) {
   kept_[server] = view.self;
   checkers_.on_turn(server, view);
   watch_clients_.on_turn(server, view.commit);
+  topic_streams_.on_turn(server, view.commit);
   check_views(server);
 }
 

@@ -398,7 +398,7 @@ TEST_CASE("topics over http: a page that waits, and a stream") {
   Peeked page;
   page.gap = Received::Gap{{Revision(7), 1}, {Revision(9), 0}};
   CHECK(render(head.plan, page).body ==
-        "{\"messages\":[],\"more\":false,\"gap\":{\"after\":\"7.1\",\"last\":\"9\"}}\n");
+        "{\"messages\":[],\"more\":false,\"last\":\"0\",\"gap\":{\"after\":\"7.1\",\"last\":\"9\"}}\n");
 
   const std::string stream = "/v1/topics/t/stream";
   const auto opened = [](const HttpRequest& asked) {

@@ -63,6 +63,7 @@ struct Harness {
   }
   // The places of the pages that are asked for and not answered.
   Lines asks() {
+    actor.flush();
     for (auto& mailbox = out.replica; !mailbox.empty(); mailbox.drop_first()) {
       if (auto* read = std::get_if<Read>(&mailbox.first())) {
         CHECK(read->by == Read::By::kTopicReaders);
@@ -243,6 +244,31 @@ TEST_CASE("topic readers: a stream's end") {
   CHECK(!all.wanted);
   CHECK(all.actor.streams() == 0);
   CHECK(all.actor.deadline() == kNever);
+}
+
+TEST_CASE("topic readers: a topic that is made anew is another one") {
+  Harness all;
+  all.stream(kClient);
+  all.answer({3}, 5);
+  all.said();
+  all.publish(6);
+  Peeked page;
+  page.number = kNumber + 1;
+  page.last = {Revision(9), 0};
+  all.answer_with(page);
+  CHECK(all.said() == Lines{R"({"state":"lost","reason":"no topic"}.)"});
+  CHECK(all.actor.streams() == 0);
+}
+
+TEST_CASE("topic readers: many ask some at a time, each once") {
+  Harness all;
+  for (uint32_t i = 1; i <= 100; ++i) all.stream(request_id(i, 0));
+  std::vector<size_t> turns;
+  for (size_t before = 0; all.asks().size() > before; before = turns.back())
+    turns.push_back(all.reads.size());
+  CHECK(turns.front() < 100);
+  CHECK(turns.back() == 100);
+  CHECK(all.actor.deadline() > all.out.now);
 }
 
 TEST_CASE("topic readers: a copy that nobody leads, or that is replaced") {

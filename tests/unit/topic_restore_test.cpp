@@ -126,6 +126,31 @@ TEST_CASE("restore of topics: messages in their order, and subscriptions where t
   }
 }
 
+TEST_CASE("restore of topics: what is too old, and a subscription still needs, is there for it") {
+  Side from;
+  TopicConfig config;
+  config.max_age_ms = 60'000;
+  from.ask(Box(MakeTopic{"t", config}));
+  from.subscribe("s");
+  from.publish({"old"});
+  from.room.clock += 50'000;
+  from.publish({"young"});
+  from.room.clock += 50'000;
+  Side into;
+  BackupRestore restore(from.backup(), false, seconds(5));
+  for (int turn = 0; turn < 1000 && !restore.ended(); ++turn) {
+    auto next = restore.next(Instant{});
+    if (!next) continue;
+    Answer answer = into.ask(std::move(next->operation));
+    into.commit();
+    into.room.clock += 20'000;
+    into.expire();
+    restore.on_reply(next->number, {std::move(answer), Epoch(1), into.log.last().revision, {}}, Instant{});
+  }
+  REQUIRE(restore.ended());
+  CHECK(Side::bodies(into.receive("s", 9)) == "old young ");
+}
+
 TEST_CASE("restore of topics: a topic without messages, and a cluster that has one is not empty") {
   Side from;
   from.ask(Box(MakeTopic{"t", {}}));

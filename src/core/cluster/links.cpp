@@ -15,6 +15,7 @@ constexpr Duration kBackoffMax = milliseconds(500);
 constexpr Duration kHelloTimeout = milliseconds(1000);
 constexpr Duration kComplaintInterval = milliseconds(1000);
 constexpr int kRefusalsThatProveDeath = 2;
+constexpr int kSilencesThatEndStart = 2;  // one may be the turn in which a large directory is taken up
 
 const Hello* hello_in(const PeerMessage& message) {
   const auto* box = std::get_if<Box<Hello>>(&message);
@@ -261,7 +262,10 @@ void Links::tell_start(Target& target, bool starts) {
 void Links::lost(Target& target, LinkEnd why) {
   bool was_up = target.up;
   LinkId link = target.link;
-  tell_start(target, target.opened && !was_up && why == LinkEnd::kReset);
+  const bool closed = target.opened && !was_up && why == LinkEnd::kReset;
+  target.silences = closed || was_up ? 0 : target.silences + 1;
+  if (closed || was_up || why == LinkEnd::kRefused || target.silences == kSilencesThatEndStart)
+    tell_start(target, closed);
   target.link = LinkId(0);
   target.opened = target.up = false;
   target.hello_deadline = kNever;

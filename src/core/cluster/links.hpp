@@ -34,6 +34,7 @@ class Links {
     bool up = false;        // Hello was answered
     bool probe = false;     // dialed for an AliveCheck only
     int refusals = 0;       // in a row
+    int silences = 0;       // dials in a row that ended in another way than by a close
     Duration backoff{0};
     Instant next_dial{};  // while there is no link
     Instant hello_deadline = kNever;

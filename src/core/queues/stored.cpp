@@ -81,7 +81,8 @@ std::string subscription_key(std::string_view topic, std::string_view name) {
 }
 
 std::pair<std::string_view, std::string_view> subscription_names(std::string_view key) {
-  const size_t size = static_cast<unsigned char>(key.at(1));
+  const size_t size = key.size() < 2 ? 0 : static_cast<unsigned char>(key[1]);
+  if (key.size() < 2 + size) return {};  // damaged
   return {key.substr(2, size), key.substr(2 + size)};
 }
 

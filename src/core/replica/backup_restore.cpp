@@ -28,6 +28,17 @@ bool is_of_queues(const Answer& answer) {
          std::holds_alternative<Sent>(answer);
 }
 
+// What was to be deleted, and is not there any more, is deleted.
+Answer answer_to(const Operation& operation, const Answer& answer) {
+  const auto* failed = std::get_if<Failed>(&answer);
+  if (failed == nullptr) return answer;
+  if (failed->code == ErrorCode::kNoTopic && std::holds_alternative<DeleteTopic>(operation))
+    return TopicDeleted{};
+  if (failed->code == ErrorCode::kNoQueue && std::holds_alternative<DeleteQueue>(operation))
+    return QueueDeleted{};
+  return answer;
+}
+
 }  // namespace
 
 BackupRestore::BackupRestore(Store store, bool replace, Duration patience)
@@ -176,18 +187,19 @@ void BackupRestore::on_reply(uint32_t number, const StoreAnswer& reply, Instant 
   const size_t keys = sent.keys;
   under_way_.erase(it);
   if (failed == nullptr) stuck_ = kNever;
-  if (const auto* listing = std::get_if<Listing>(&reply.answer)) {
+  const Answer answer = answer_to(operation, reply.answer);
+  if (const auto* listing = std::get_if<Listing>(&answer)) {
     take_listing(*listing);
-  } else if (std::holds_alternative<BatchWritten>(reply.answer)) {
+  } else if (std::holds_alternative<BatchWritten>(answer)) {
     (stage_ == Stage::kDeleting ? deleted_ : written_) += keys;
     goes_on_ |= stage_ == Stage::kWriting;
     revision_ = std::max(revision_, reply.revision);
-  } else if (is_of_topics(operation) && failed == nullptr) {
-    topics_.done(reply.answer, reply.revision);
-    if (!std::holds_alternative<TopicList>(reply.answer)) revision_ = std::max(revision_, reply.revision);
-  } else if (is_of_queues(reply.answer)) {
-    queues_.done(operation, reply.answer);
-    if (!std::holds_alternative<QueueList>(reply.answer)) revision_ = std::max(revision_, reply.revision);
+  } else if (is_of_topics(operation) && !std::holds_alternative<Failed>(answer)) {
+    topics_.done(answer);
+    if (!std::holds_alternative<TopicList>(answer)) revision_ = std::max(revision_, reply.revision);
+  } else if (is_of_queues(answer)) {
+    queues_.done(operation, answer);
+    if (!std::holds_alternative<QueueList>(answer)) revision_ = std::max(revision_, reply.revision);
   } else {
     on_failure(reply);
   }

@@ -51,10 +51,8 @@ TopicRestore::TopicRestore(const Store& backup) : backup_(backup) {
         names_subscription(item.key()) ? subscription_of(&item) : std::nullopt;
     const auto topic = stored ? by_number.find(stored->topic) : by_number.end();
     if (topic == by_number.end()) continue;
-    topics_[topic->second].subscriptions.push_back({std::string(subscription_names(item.key()).second),
-                                                    stored->config,
-                                                    settled_up_to(backup, *stored),
-                                                    {}});
+    topics_[topic->second].subscriptions.push_back(
+        {std::string(subscription_names(item.key()).second), stored->config, settled_up_to(backup, *stored)});
   }
   for (Topic& topic : topics_) {
     std::sort(topic.subscriptions.begin(), topic.subscriptions.end(),
@@ -97,29 +95,30 @@ bool TopicRestore::has_more() const {
 std::optional<Operation> TopicRestore::next() {
   if (busy_ || at_ == topics_.size()) return std::nullopt;
   busy_ = true;
-  Topic& topic = topics_[at_];
-  switch (step_) {
-    case Step::kMake: {
-      TopicConfig unbounded;
-      unbounded.dedup_window_ms = topic.stored.config.dedup_window_ms;
-      return Box(MakeTopic{topic.name, unbounded});
-    }
-    case Step::kPublish:
-      return Box(next_messages());
-    case Step::kConfigure:
-      return Box(MakeTopic{topic.name, topic.stored.config});
-    case Step::kSubscribe:
-      break;
+  const Topic& topic = topics_[at_];
+  if (step_ == Step::kConfigure) return Box(MakeTopic{topic.name, topic.stored.config});
+  if (step_ == Step::kMake) {
+    TopicConfig unbounded;
+    unbounded.dedup_window_ms = topic.stored.config.dedup_window_ms;
+    return Box(MakeTopic{topic.name, unbounded});
   }
+  if (!subscription_due()) return Box(next_messages());
   const Subscription& subscription = topic.subscriptions[subscription_];
-  return Box(MakeSubscription{topic.name, subscription.name, subscription.config, subscription.again});
+  return Box(
+      MakeSubscription{topic.name, subscription.name, subscription.config, {TopicPlace::Kind::kNow, {}, 0}});
+}
+
+// All that it has settled is published, and nothing else.
+bool TopicRestore::subscription_due() const {
+  const std::vector<Subscription>& all = topics_[at_].subscriptions;
+  return subscription_ < all.size() &&
+         (!has_more() || message_key_of(next_->key()).id > all[subscription_].place);
 }
 
 PublishMessages TopicRestore::next_messages() {
   PublishMessages publish{topics_[at_].name, {}, false};
-  sent_.clear();
   size_t bytes = 0;
-  for (; has_more() && publish.messages.size() < limits::kMessagesAtOnce; ++next_) {
+  for (; has_more() && !subscription_due() && publish.messages.size() < limits::kMessagesAtOnce; ++next_) {
     const StoredMessage stored = message_of(*next_);
     NewMessage message;
     message.body = next_->bytes().last(stored.body.size());
@@ -132,45 +131,28 @@ PublishMessages TopicRestore::next_messages() {
     bytes += bytes_of(message);
     if (!publish.messages.empty() && bytes > kPublishedBytes) break;
     publish.messages.push_back(std::move(message));
-    sent_.push_back(message_key_of(next_->key()).id);
   }
   return publish;
 }
 
-// A subscription's place is behind the last message that is not behind it in the backup.
-void TopicRestore::note_published(Revision revision) {
-  for (Subscription& subscription : topics_[at_].subscriptions) {
-    const auto behind = std::upper_bound(sent_.begin(), sent_.end(), subscription.place);
-    if (behind == sent_.begin()) continue;
-    subscription.again.kind = TopicPlace::Kind::kId;
-    subscription.again.id = {revision, static_cast<uint16_t>(behind - sent_.begin() - 1)};
-  }
-  written_ += sent_.size();
-}
-
 // Steps that have nothing to do are passed over.
 void TopicRestore::go_on() {
-  if (step_ == Step::kMake) step_ = Step::kPublish;
-  if (step_ == Step::kPublish && has_more()) return;
-  if (step_ == Step::kPublish) {
-    step_ = Step::kConfigure;
-    return;
-  }
   if (step_ == Step::kConfigure) {
-    step_ = Step::kSubscribe;
-  } else {
-    ++subscription_;
+    ++at_;
+    return begin_topic();
   }
-  if (subscription_ < topics_[at_].subscriptions.size()) return;
-  ++at_;
-  begin_topic();
+  step_ = has_more() || subscription_ < topics_[at_].subscriptions.size() ? Step::kWrite : Step::kConfigure;
 }
 
-void TopicRestore::done(const Answer& answer, Revision revision) {
+void TopicRestore::done(const Answer& answer) {
   busy_ = false;
   if (const auto* list = std::get_if<TopicList>(&answer)) return take_listing(*list);
   if (std::holds_alternative<TopicDeleted>(answer)) return;
-  if (std::holds_alternative<Sent>(answer)) note_published(revision);
+  if (const auto* sent = std::get_if<Sent>(&answer)) {
+    written_ += sent->count;
+  } else if (step_ == Step::kWrite) {
+    ++subscription_;
+  }
   go_on();
 }
 

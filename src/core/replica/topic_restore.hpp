@@ -1,8 +1,9 @@
 // The topics of a backup, their messages and subscriptions: what BackupRestore (backup_restore.hpp) writes of them
 // into a cluster behind all else, one operation at a time, since each is behind the one before it. A topic is made
-// without bounds and ages, gets its messages batch by batch in their order, under new ids, then its configuration, and
-// then its subscriptions. A subscription goes on behind what it had settled from the beginning on: what was in flight,
-// waited, was dead in it, or was settled out of order, is granted again. To replace what is there, all topics that are
+// without bounds, gets its messages batch by batch in their order, under new ids and with what is left of their ages,
+// and then its configuration. A subscription is made in between, behind what it had settled from the beginning on, so
+// that it needs all that follows from the first moment on: what was in flight, waited, was dead in it, or was settled
+// out of order, is granted again. To replace what is there, all topics that are
 // there are deleted before. Operations out, answers in.
 #pragma once
 #include <cstddef>
@@ -29,8 +30,8 @@ class TopicRestore {
   // Nothing: an answer has to come first, or all is written.
   std::optional<Operation> next();
   bool ended() const { return !busy_ && at_ == topics_.size(); }
-  // That one of these is done; `revision` is the answer's.
-  void done(const Answer& answer, Revision revision);
+  // That one of these is done.
+  void done(const Answer& answer);
 
   uint64_t topics() const { return topics_.size(); }  // of the backup
   uint64_t messages() const { return messages_; }     // in them
@@ -40,21 +41,20 @@ class TopicRestore {
   struct Subscription {
     std::string name;
     SubscriptionConfig config;
-    MessageId place;   // in the backup
-    TopicPlace again;  // in the cluster
+    MessageId place;  // in the backup
   };
   struct Topic {
     std::string name;
     StoredTopic stored;
     std::vector<Subscription> subscriptions;  // by place
   };
-  enum class Step : uint8_t { kMake, kPublish, kConfigure, kSubscribe };
+  enum class Step : uint8_t { kMake, kWrite, kConfigure };
 
   void take_listing(const TopicList& list);
   void begin_topic();
   bool has_more() const;
+  bool subscription_due() const;
   PublishMessages next_messages();
-  void note_published(Revision revision);
   void go_on();
 
   const Store& backup_;
@@ -66,9 +66,8 @@ class TopicRestore {
   bool busy_ = false;  // an operation is under way
   size_t at_ = 0;      // of topics_: which one is written
   Step step_ = Step::kMake;
-  size_t subscription_ = 0;      // of it, the next one
-  Table::Iterator next_;         // its next message
-  std::vector<MessageId> sent_;  // the ids in the backup of those under way
+  size_t subscription_ = 0;  // of it, the next one
+  Table::Iterator next_;     // its next message
   uint64_t written_ = 0;
 };
 

@@ -164,7 +164,7 @@ Answer page_topic(const Store& store, const PageTopic& page, const ReadAt& at) {
   size_t bytes = 0;
   auto it = messages_behind(store, topic->number, found.last);
   for (const Record* one = nullptr; (one = at_or_null(store, it, topic->number)) != nullptr; ++it) {
-    found.more = found.messages.size() == page.limit || bytes > limits::kReceivedBytes;
+    found.more = found.messages.size() == page.limit || bytes > page.bytes_max;
     if (found.more) break;
     bytes += one->value().size() + limits::kListItemBytes;
     found.last = id_of(one);

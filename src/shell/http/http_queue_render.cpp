@@ -326,6 +326,7 @@ HttpResponse QueueRenderer::operator()(const Peeked& peeked) const {
     json.begin_object();
     write_messages(json, peeked.messages, shown);
     json.member("more", peeked.more);
+    if (plan_.published) json.member("last", to_text(peeked.last));
     if (peeked.gap) write_gap(json, *peeked.gap);
     json.end_object();
   }

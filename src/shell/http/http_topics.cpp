@@ -85,7 +85,7 @@ class TopicRequest : public SourceRequest {
   // Where a browser goes on by itself (Last-Event-ID) counts for more than where its address says that it began.
   Refusal stream() {
     if (!is(HttpMethod::kGet)) return wrong_method(request_, "GET");
-    Result<Query> query = parse_query(text_, kPlaceParameters);
+    Result<Query> query = parse_query(text_, kPlaceParameters | kQueryTimeout);
     if (!query) return bad_request(request_, query.error().detail);
     TopicPlace after = query->place.value_or(TopicPlace());
     const auto last = request_.fields.find("Last-Event-ID");
@@ -98,6 +98,7 @@ class TopicRequest : public SourceRequest {
     accepted_.plan.events = accept && accept->find(kEvents) != std::string_view::npos;
     accepted_.plan.published = true;
     accepted_.plan.route = Route::kHold;
+    accepted_.call.timeout = query->timeout;
     accepted_.call.what = Box(FollowTopic{{queue_, after, limits::kListItemsMax}, std::nullopt});
     return std::nullopt;
   }
