@@ -226,7 +226,7 @@ struct Withdraw {  // from the KV router, of a receive: nobody waits for its ans
 };
 struct Read {
   uint64_t token = 0;
-  Operation operation;  // ReadKey, ListKeys, ReadLease, ListLeases or ReadSnapshot
+  Operation operation;  // a read
   bool linear = false;
   enum class By : uint8_t {
     kKvRouter,
@@ -267,8 +267,7 @@ struct Answered {  // from replica; and from the KV router, to an Ask
   bool local = false;  // to a Read that was not linear
 };
 // From watch, the lease keeper and the consumers: to be done by the leader, and answered to who asks (Answered), by its
-// token. A
-// write whose answer is lost is not repeated.
+// token. A write whose answer is lost is not repeated.
 struct Ask {
   enum class By : uint8_t { kWatch, kLeaseKeeper, kConsumers } by = By::kWatch;
   uint64_t token = 0;
@@ -281,7 +280,7 @@ struct AskWithdrawn {  // from the consumers: nobody waits for this receive any 
 using KvRouterMessage = std::variant<Call, CallCancelled, PeerUp, PeerDown, PeerSaid, RoleChanged, Applied,
                                      Answered, Ask, AskWithdrawn, StopRequested>;
 
-// To watch.
+// To watch, and to the topic readers.
 struct Committed {  // from replica, as soon as reads see it
   std::vector<EntryPointer> entries;
 };

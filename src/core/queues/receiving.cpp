@@ -134,15 +134,15 @@ void grant_next(MessageDraft& draft, const QueueView& subscription, const Receiv
   }
 }
 
-// Of what the topic has lost before this subscription has settled it the subscription is told once.
+// Of what the topic does not keep any more, and this subscription has not settled, it is told once.
 std::optional<Received::Gap> pass_gap(MessageDraft& draft, const QueueView& subscription) {
   const QueueView* topic = draft.queues().topic_of(subscription);
   StoredPlace place = draft.place(subscription);
   if (topic == nullptr) return std::nullopt;
-  const MessageId lost = draft.place(*topic).id;
-  if (lost <= place.id) return std::nullopt;
-  const Received::Gap gap{place.id, lost};
-  place.id = lost;
+  const MessageId trimmed = draft.place(*topic).id;
+  if (trimmed <= place.id) return std::nullopt;
+  const Received::Gap gap{place.id, trimmed};
+  place.id = trimmed;
   ++place.gaps;
   draft.set_place(subscription, place);
   draft.move_on(subscription);

@@ -5,7 +5,7 @@
 //   kQueues      "q" and the name: a number, which its messages bear, and how it was made
 //                "s", the length of the topic's name, that, and the subscription's: the same, and the topic's number
 //                "t" and the name: the same of a topic
-//                "u" and a number: the place of a subscription, or what a topic has lost
+//                "u" and a number: the place of a subscription, or up to where a topic has gone
 //                "x" and a number: what bears it is being deleted, bit by bit
 //   kMessages    the queue's number, the message's id: what was sent
 //   kDeliveries  the same, or the number of a subscription and the id: what became of it

@@ -36,20 +36,20 @@ MessageId behind_time(MessageDraft& draft, const QueueView& topic, uint64_t ms) 
   return id;
 }
 
-// Behind which message a subscription begins. What the topic has lost before that is no gap.
+// Behind which message a subscription begins. What the topic does not keep any more by then is no gap.
 MessageId place_in(MessageDraft& draft, const QueueView& topic, const TopicPlace& place) {
-  const MessageId lost = draft.place(topic).id;
+  const MessageId trimmed = draft.place(topic).id;
   switch (place.kind) {
     case TopicPlace::Kind::kFirst:
-      return lost;
+      return trimmed;
     case TopicPlace::Kind::kNow:
       return {draft.view().next.previous(), limits::kKicked - 1};
     case TopicPlace::Kind::kId:
-      return std::max(place.id, lost);
+      return std::max(place.id, trimmed);
     case TopicPlace::Kind::kTime:
-      return std::max(behind_time(draft, topic, place.ms), lost);
+      return std::max(behind_time(draft, topic, place.ms), trimmed);
   }
-  return lost;
+  return trimmed;
 }
 
 }  // namespace
