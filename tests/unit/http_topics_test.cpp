@@ -228,11 +228,12 @@ TEST_CASE("topics over http: readers page through a topic, and keep their place 
   CHECK(response.body ==
         "{\"messages\":[{\"id\":\"8\",\"sent_ms\":1700000000000,\"body\":\"a\"},{\"id\":\"8.1\",\"group\":"
         "\"g\","
-        "\"type\":\"text/plain\",\"sent_ms\":1700000000000,\"body_b64\":\"/w==\"}],\"more\":true}\n");
+        "\"type\":\"text/plain\",\"sent_ms\":1700000000000,\"body_b64\":\"/"
+        "w==\"}],\"more\":true,\"last\":\"8.1\"}\n");
   CHECK(response.fields ==
         "Link: </v1/topics/a%2Fb/messages?limit=2&read=linear&after=8.1>; rel=\"next\"\r\n");
   response = render(head.plan, Peeked{});
-  CHECK(response.body == "{\"messages\":[],\"more\":false}\n");
+  CHECK(response.body == "{\"messages\":[],\"more\":false,\"last\":\"0\"}\n");
 }
 
 TEST_CASE("topics over http: a subscription is made, changed, deleted") {
