@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 
 from documents_test import programs_of
 from services_cluster import (
@@ -17,18 +18,23 @@ from services_cluster import (
 from store_commands import DONE, MISSING, Commands
 
 ROUNDS = 3  # in each of which a server is killed ...
+AT_A_TIME = 5  # messages, before each kill
 KILLS = 10  # ... and every program so often: a few of them between an effect and what settles the message
 
 
 class Publisher(Background):
-    """Publishes 1, 2, 3, ... to the topic, each of them twice, as one does whose answer was lost."""
+    """Publishes 1, 2, 3, ... to the topic, each of them twice, as one does whose answer was lost; and no more than
+    `wanted`, since the slowest program has to do all of them."""
 
     def __init__(self, kvd):
         super().__init__()
-        self.kvd, self.count = kvd, 0
+        self.kvd, self.count, self.wanted = kvd, 0, 50
 
     def run(self):
         while not self.ends:
+            if self.count >= self.wanted:
+                time.sleep(0.005)
+                continue
             amount = str(self.count + 1)
             ids = {self.kvd.good('topic', 'publish', 'sales', amount, '--dedup', f'sale-{amount}', '--group',
                                  f'store-{len(amount)}', '--timeout', '60000', trying=True) for _ in range(2)}
@@ -100,10 +106,11 @@ def booked(file):
     return []
 
 
-def kill_in_turns(cluster, programs):
+def kill_in_turns(cluster, programs, publisher):
     for turn in range(ROUNDS):
         for _ in range(KILLS):
             for program in programs:
+                publisher.wanted += AT_A_TIME
                 program.moves_on()
                 program.kill()
                 program.start()
@@ -126,7 +133,7 @@ def once(binary):
                      '--max-deliveries', '0')
         with programs_on(kvd, cluster.servers) as programs:
             with Publisher(kvd) as publisher:
-                kill_in_turns(cluster, programs)
+                kill_in_turns(cluster, programs, publisher)
             count = publisher.count
             say(f'{count} were published: each effect is there once')
             for line in kvd.good('topic', 'subscriptions', 'sales').splitlines():
