@@ -61,9 +61,10 @@ class Program:
         os.killpg(self.running.pid, signal.SIGKILL)
         self.running.wait()
 
-    def moves_on(self):
-        """Returns when it has done some more."""
+    def moves_on(self, publisher):
+        """Returns when it has done some more than what there was."""
         before = len(self.effects())
+        publisher.wanted += AT_A_TIME
         eventually(f'{self.command} moves on', lambda: len(self.effects()) > before)
 
 
@@ -110,8 +111,7 @@ def kill_in_turns(cluster, programs, publisher):
     for turn in range(ROUNDS):
         for _ in range(KILLS):
             for program in programs:
-                publisher.wanted += AT_A_TIME
-                program.moves_on()
+                program.moves_on(publisher)
                 program.kill()
                 program.start()
         leader = leader_of(cluster)
