@@ -25,6 +25,8 @@ void MessageLedger::forget_all() {
 }
 
 bool MessageLedger::begin(const Entry& entry) {
+  // A server that knows of no new lineage yet may go on in the one before.
+  if (lineage_of(entry.revision) < lineage_of(newest_)) return false;
   const bool first = entry.revision == lineage_base(lineage_of(entry.revision)).next();
   if (first) forget_all();
   followed_ = first || (followed_ && entry.revision == newest_.next());

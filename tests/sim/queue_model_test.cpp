@@ -483,5 +483,19 @@ TEST_CASE("queue model: a new lineage begins with nothing, and what was not seen
   CHECK(all.model.on_entry(Entry{Epoch(2), third, {gone}, 20}, {}) == "");
 }
 
+TEST_CASE("queue model: what a server commits in a lineage of before changes nothing") {
+  Modelled all;
+  const uint64_t former = all.revision;
+  all.revision = lineage_base(Lineage(1)).value;
+  CHECK(all.entry({queue_record("q", {all.next().value, all.queue}, nullptr, all.next())}, 10) == "");
+  const uint64_t number = all.revision;
+  all.revision = former;
+  CHECK(all.entry({}, 20) == "");
+  all.revision = number;
+  all.model.on_asked(Modelled::send_call("m"));
+  CHECK(all.entry({all.message("m", {}, number)}, 30) == "");
+  CHECK(says(all.model.left(), "of q is ready"));
+}
+
 }  // namespace queue_model_test
 }  // namespace kvd::sim
