@@ -11,7 +11,7 @@
 namespace kvd::client {
 namespace {
 
-using Kind = MessageSource::Kind;
+using SourceKind = MessageSource::Kind;
 
 constexpr char kPlaceRemedy[] = "give first, now, or the id of a message, as in 90.1";
 
@@ -19,11 +19,11 @@ std::string read_topic(CommandLine& line) {
   return read_source_name(line, "T", "a topic", operand_at(line, 0));
 }
 
-MessageSource topic_of(CommandLine& line) { return {Kind::kTopic, read_topic(line), ""}; }
+MessageSource topic_of(CommandLine& line) { return {SourceKind::kTopic, read_topic(line), ""}; }
 
 MessageSource subscription_of(CommandLine& line) {
   std::string topic = read_topic(line);
-  return {Kind::kSubscription, std::move(topic),
+  return {SourceKind::kSubscription, std::move(topic),
           read_source_name(line, "S", "a subscription", operand_at(line, 1))};
 }
 
@@ -72,7 +72,7 @@ ClientCommand read_topic_rm(CommandLine& line, const Surroundings&) {
 }
 
 ClientCommand read_topic_ls(CommandLine& line, const Surroundings&) {
-  SourceListOptions list{read_access(line), Kind::kTopic};
+  SourceListOptions list{read_access(line), SourceKind::kTopic};
   read_list(line, "a topic", list);
   return MessageCommand(std::move(list));
 }
@@ -110,7 +110,7 @@ ClientCommand read_unsubscribe(CommandLine& line, const Surroundings&) {
 }
 
 ClientCommand read_subscriptions(CommandLine& line, const Surroundings&) {
-  SourceListOptions list{read_access(line), Kind::kSubscription, read_topic(line)};
+  SourceListOptions list{read_access(line), SourceKind::kSubscription, read_topic(line)};
   list.terms = read_read_terms(line);
   list.json = line.is_on("json");
   return MessageCommand(std::move(list));
