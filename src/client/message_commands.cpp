@@ -22,7 +22,7 @@
 namespace kvd::client {
 namespace {
 
-using Kind = MessageSource::Kind;
+using SourceKind = MessageSource::Kind;
 
 constexpr int kNothing = 1;
 constexpr size_t kSentAtOnce = 1u << 20;  // of JSON, and one line more
@@ -64,14 +64,14 @@ struct Listing {
 };
 Listing listing_of(const SourceListOptions& list) {
   switch (list.kind) {
-    case Kind::kQueue:
+    case SourceKind::kQueue:
       return {"/v1/queues", "queues", {"ready", "delayed", "in_flight", "dead"}};
-    case Kind::kTopic:
+    case SourceKind::kTopic:
       return {"/v1/topics", "topics", {"messages", "bytes", "subscriptions"}};
-    case Kind::kSubscription:
+    case SourceKind::kSubscription:
       break;
   }
-  return {path_of_source({Kind::kTopic, list.topic, ""}, "/subscriptions"),
+  return {path_of_source({SourceKind::kTopic, list.topic, ""}, "/subscriptions"),
           "subscriptions",
           {"behind", "in_flight", "dead", "gaps"}};
 }
@@ -251,14 +251,15 @@ struct MessageRun {
 
 std::string path_of_source(const MessageSource& source, const char* below) {
   std::string path =
-      (source.kind == Kind::kQueue ? "/v1/queues/" : "/v1/topics/") + percent_encode(source.name);
-  if (source.kind == Kind::kSubscription) path += "/subscriptions/" + percent_encode(source.subscription);
+      (source.kind == SourceKind::kQueue ? "/v1/queues/" : "/v1/topics/") + percent_encode(source.name);
+  if (source.kind == SourceKind::kSubscription)
+    path += "/subscriptions/" + percent_encode(source.subscription);
   return path + below;
 }
 
 std::string title_of_source(const MessageSource& source) {
-  if (source.kind == Kind::kQueue) return "queue " + source.name;
-  if (source.kind == Kind::kTopic) return "topic " + source.name;
+  if (source.kind == SourceKind::kQueue) return "queue " + source.name;
+  if (source.kind == SourceKind::kTopic) return "topic " + source.name;
   return fmt::format("subscription {} of topic {}", source.subscription, source.name);
 }
 
