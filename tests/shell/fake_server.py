@@ -2,6 +2,7 @@
 takes each request and says what is answered, when, and how the connection ends. Nothing waits for a mere while: what is
 waited for comes, or a generous deadline fails the test; that something has not happened is only claimed where it would
 have had to come before something that has."""
+import contextlib
 import json
 import os
 import queue
@@ -62,7 +63,8 @@ class Exchange:
         self.connection.sendall(b'0\r\n\r\n')
 
     def close(self):
-        self.connection.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # the client was first
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def wait_closed(self):
         """Until the client has closed the connection."""
