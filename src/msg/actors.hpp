@@ -86,7 +86,7 @@ struct PeerDead {  // proof: its port refused twice in a row, or a newer incarna
   Member member;
 };
 // Whether its port is open and closes links before it greets: a process is there and may read its directory. It no
-// longer starts when it greets, and when a dial ends in another way.
+// longer starts when it greets, when a dial is refused, and when two in a row have no end of that kind.
 struct PeerStarting {
   Member member;
   bool starts = false;
@@ -227,12 +227,8 @@ struct Withdraw {  // from the KV router, of a receive: nobody waits for its ans
 struct Read {
   uint64_t token = 0;
   Operation operation;  // a read
-  bool linear = false;
-  enum class By : uint8_t {
-    kKvRouter,
-    kWatch,
-    kTopicReaders
-  } by = By::kKvRouter;  // the others' are not linear
+  bool linear = false;  // the KV router's alone
+  enum class By : uint8_t { kKvRouter, kWatch, kTopicReaders } by = By::kKvRouter;
 };
 struct TopicsRead {  // from the topic readers: whether they want to hear what is committed
   bool wanted = false;

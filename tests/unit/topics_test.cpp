@@ -352,6 +352,29 @@ TEST_CASE("topics: what is settled by all goes first, what is not stays, or is t
   CHECK_FALSE(leader.received("late", 9).gap);  // it was not there
 }
 
+TEST_CASE("topics: who waits is told of a gap also where nothing is left") {
+  Topics leader;
+  TopicConfig young;
+  young.max_age_ms = 1'000;
+  young.discard_old = true;
+  leader.call(Box(MakeTopic{"t", young}));
+  leader.publish({"a"});
+  leader.subscribe("s");
+  leader.receive("s");
+  const auto serves = [&] {
+    const QueueViews& queues = leader.store.queues();
+    return queues.may_grant(*queues.find_subscription("t", "s"));
+  };
+  CHECK_FALSE(serves());
+  leader.commit();
+  leader.pass(2'000);
+  leader.expire();
+  CHECK(leader.page({}) == "");
+  CHECK(serves());
+  CHECK(leader.received("s", 9).gap);
+  CHECK_FALSE(serves());
+}
+
 TEST_CASE(
     "topics: what is dead is not granted again while one before it is held, and takes room in the window") {
   Topics leader;

@@ -67,7 +67,7 @@ class MessageDraft {
   // may.
   bool discard(uint64_t number, const ReadyPlace& place);
   // Its place moves behind all that are settled, or dead, one after the other: of the settled ones nothing is kept. Not
-  // before it was told of what the topic has lost.
+  // before it was told of what the topic does not keep any more.
   void move_on(const QueueView& subscription);
   // So many records more may be deleted to make room.
   bool may_discard(size_t records);

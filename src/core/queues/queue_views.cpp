@@ -151,9 +151,9 @@ bool QueueViews::may_grant(const QueueView& queue) const {
   if (queue.full_of_grants()) return false;
   if (!queue.ready.empty() || !queue.is_subscription()) return !queue.ready.empty();
   const QueueView* topic = topic_of(queue);
-  if (topic == nullptr || topic->ready.empty()) return false;
-  const bool gap = topic->place.id > queue.place.id;
-  return gap || (queue.room() != 0 && std::prev(topic->ready.end())->id() > queue.next());
+  if (topic == nullptr) return false;
+  if (topic->place.id > queue.place.id) return true;  // a gap is to be told
+  return queue.room() != 0 && !topic->ready.empty() && std::prev(topic->ready.end())->id() > queue.next();
 }
 
 // ---- places of subscriptions and topics ----

@@ -149,7 +149,7 @@ class QueueViews {
   }
   // Of a subscription: its topic. Null: an incomplete copy has none.
   const QueueView* topic_of(const QueueView& subscription) const;
-  // There is something to grant, and room for it.
+  // There is something to grant, and room for it, or to tell.
   bool may_grant(const QueueView& queue) const;
   size_t count(QueueView::Kind kind) const { return counts_[static_cast<size_t>(kind)]; }
   size_t sources() const { return by_name_.size(); }  // of all kinds

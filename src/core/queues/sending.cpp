@@ -81,7 +81,9 @@ std::optional<Failed> no_room_in(MessageDraft& draft, const SentTo& queue) {
   const MessageDraft::Sum sum = draft.sum_of(queue.number, queue.view);
   if (!beyond_bounds(queue.config, sum.messages, sum.bytes)) return std::nullopt;
   if (queue.topic && queue.view != nullptr && trim_to_bounds(draft, *queue.view)) return std::nullopt;
-  if (queue.topic) return queue_full("the topic is full of what its subscriptions have not settled");
+  if (queue.topic)
+    return queue_full(
+        "the topic is full: of what its subscriptions have not settled, or of what is published at once");
   if (queue.config.discard_old && queue.view != nullptr && discard(draft, *queue.view)) return std::nullopt;
   return queue_full("the queue is full: it would hold " + std::to_string(sum.messages) + " messages of " +
                     std::to_string(sum.bytes) + " bytes");

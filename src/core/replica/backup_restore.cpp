@@ -28,15 +28,13 @@ bool is_of_queues(const Answer& answer) {
          std::holds_alternative<Sent>(answer);
 }
 
-// What was to be deleted, and is not there any more, is deleted.
-Answer answer_to(const Operation& operation, const Answer& answer) {
-  const auto* failed = std::get_if<Failed>(&answer);
-  if (failed == nullptr) return answer;
-  if (failed->code == ErrorCode::kNoTopic && std::holds_alternative<DeleteTopic>(operation))
+// What was to be deleted, and is not there any more, is deleted. None: the answer stands.
+std::optional<Answer> deleted_before(const Operation& operation, const Failed& failed) {
+  if (failed.code == ErrorCode::kNoTopic && std::holds_alternative<DeleteTopic>(operation))
     return TopicDeleted{};
-  if (failed->code == ErrorCode::kNoQueue && std::holds_alternative<DeleteQueue>(operation))
+  if (failed.code == ErrorCode::kNoQueue && std::holds_alternative<DeleteQueue>(operation))
     return QueueDeleted{};
-  return answer;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -187,7 +185,8 @@ void BackupRestore::on_reply(uint32_t number, const StoreAnswer& reply, Instant 
   const size_t keys = sent.keys;
   under_way_.erase(it);
   if (failed == nullptr) stuck_ = kNever;
-  const Answer answer = answer_to(operation, reply.answer);
+  const std::optional<Answer> instead = failed != nullptr ? deleted_before(operation, *failed) : std::nullopt;
+  const Answer& answer = instead ? *instead : reply.answer;
   if (const auto* listing = std::get_if<Listing>(&answer)) {
     take_listing(*listing);
   } else if (std::holds_alternative<BatchWritten>(answer)) {

@@ -47,9 +47,8 @@ std::string Copies::unconfirmed() const {
 // committed. So a leader that has followed nobody in its life, but has only its directory, waits for those who start
 // after it: a little for everybody, and for as long as it takes for who still starts (its directory may be larger than
 // ours), and for whom ZooKeeper shows to be there, and who is out of reach, has not confirmed where its log matches, or
-// may have more (is_awaited). It says nothing to whom a start
-// has found more, which would cut it off there, but hands over. (Others are behind each other all the time, with what
-// nobody was told of.)
+// may have more (is_awaited). It says nothing to whom a start has found more, which would cut it off there, but hands
+// over. (Others are behind each other all the time, with what nobody was told of.)
 bool Copies::awaits_others() const {
   if (!view_.reign.fresh || view_.reign.active || mutated(Mutation::kFreshLeads)) return false;
   if (view_.now - view_.reign.since <= view_.reign.usual_start) return true;

@@ -3,8 +3,8 @@
 // without bounds, gets its messages batch by batch in their order, under new ids and with what is left of their ages,
 // and then its configuration. A subscription is made in between, behind what it had settled from the beginning on, so
 // that it needs all that follows from the first moment on: what was in flight, waited, was dead in it, or was settled
-// out of order, is granted again. To replace what is there, all topics that are
-// there are deleted before. Operations out, answers in.
+// out of order, is granted again. To replace what is there, all topics that are there are deleted before. Operations
+// out, answers in.
 #pragma once
 #include <cstddef>
 #include <cstdint>
