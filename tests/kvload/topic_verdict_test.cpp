@@ -20,7 +20,7 @@ constexpr uint64_t kTtr = 1000 * kMs;
 constexpr size_t kSubscriptions = 2;
 constexpr size_t kReaders = 2;
 
-MessageId id_of(uint64_t revision, uint16_t index = 0) { return {Revision(revision), index}; }
+MessageId id_of(uint64_t revision) { return {Revision(revision), 0}; }
 
 struct Record {
   uint64_t published(uint64_t revision, uint32_t group = SentMessages::kNoGroup) {

@@ -142,8 +142,8 @@ class QueueCommands(ClientTest):
                 (('ls', '--json'), '/v1/queues?limit=10000', [{'queues': [{**QUEUE, 'name': 'a b'}]},
                                                              {'queues': []}], 'a%20b')):
             running = self.queue(*arguments)
-            self.asked_in_time('GET', target).answer(200, pages[0], {'Link': f'<{target}&after={after}>; rel="next"',
-                                                             'Kvd-Revision': '9'})
+            next_page = {'Link': f'<{target}&after={after}>; rel="next"', 'Kvd-Revision': '9'}
+            self.asked_in_time('GET', target).answer(200, pages[0], next_page)
             self.asked_in_time('GET', f'{target}&min_rev=9&after={after}').answer(200, pages[1], {'Kvd-Revision': '9'})
             items = [item for page in pages for item in next(iter(page.values()))]
             self.ends(running, DONE, ''.join(json.dumps(item, separators=(',', ':')) + '\n' for item in items))

@@ -15,11 +15,6 @@
 
 namespace kvd::sim {
 
-// How a dead letter names a subscription that it comes from.
-inline std::string buried_by(std::string_view topic, std::string_view subscription) {
-  return std::string(topic) + "/" + std::string(subscription);
-}
-
 class MessageLedger : public MessageJudge {
  public:
   void on_asked(const Operation& operation) override;

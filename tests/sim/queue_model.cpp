@@ -126,7 +126,7 @@ void QueueModel::take_topics(const Entry& entry) {
     if (!subscription) continue;
     others_.insert(subscription->number);
     const auto [of, name] = subscription_names(effect.key());
-    subscriptions_.insert(buried_by(of, name));
+    subscriptions_.insert(source_name(of, name));
   }
 }
 

@@ -59,7 +59,7 @@ void QueueWishes::note(const Operation& operation) {
   } else if (const auto* remove = std::get_if<DeleteQueue>(&operation)) {
     ++deletes_[remove->name];
   } else if (const auto* kick = std::get_if<KickMessages>(&operation)) {
-    kicks_[{kicked_from(kick->queue, kick->subscription), kick->to}].note(kick->state);
+    kicks_[{source_name(kick->queue, kick->subscription), kick->to}].note(kick->state);
   }
 }
 

@@ -31,9 +31,9 @@ std::vector<NewMessage> messages_of(const Operation& operation);
 inline constexpr std::string_view kDonePrefix = "done/";
 inline std::string done_key(const MessageId& id) { return std::string(kDonePrefix) + to_text(id); }
 
-// Under which name kicks are noted: a queue's, or a subscription's of a topic.
-inline std::string kicked_from(const std::string& queue, const std::string& subscription) {
-  return subscription.empty() ? queue : queue + "/" + subscription;
+// As kicks are noted, and dead letters name where they come from: a queue, or a subscription of a topic.
+inline std::string source_name(std::string_view queue, std::string_view subscription) {
+  return std::string(queue) + (subscription.empty() ? "" : "/") + std::string(subscription);
 }
 
 class QueueWishes {

@@ -665,8 +665,6 @@ TEST_CASE("who does not belong here is refused with one line, and nothing else h
   }
 }
 
-// ---- parts of this server's own copy ----
-
 TEST_CASE("a lease is not over within the time that it was given, also by a part of a millisecond") {
   Leader a;
   const auto lives = [&](uint64_t id) {
@@ -692,6 +690,8 @@ TEST_CASE("a lease is not over within the time that it was given, also by a part
     CHECK_FALSE(lives(id));
   }
 }
+
+// ---- parts of this server's own copy ----
 
 TEST_CASE("a snapshot in parts while writes go on is the store at its end") {
   NodeConfig config;

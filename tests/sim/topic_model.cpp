@@ -314,7 +314,7 @@ void TopicModel::take_message(Turn& turn, const Record& record) {
                                     [&](const auto& named) { return named.second.number == number; });
     const bool of_topic =
         std::any_of(subscription_names_.begin(), subscription_names_.end(), [&](const auto& named) {
-          return buried_by(named.first.first, named.first.second) == stored.dead_from;
+          return source_name(named.first.first, named.first.second) == stored.dead_from;
         });
     if (of_topic && queue != queues_.end())
       turn.buried.push_back(

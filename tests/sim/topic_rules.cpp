@@ -196,7 +196,7 @@ void TopicModel::judge_call(Turn& turn, const Subscription& of, const MessageId&
 bool TopicModel::take_kick(Turn& turn, const Subscription& of, const Delivery& was) {
   const std::string what = fmt::format("kick {} {}", of.name.first, of.name.second);
   if (turn.taken.contains(what)) return true;
-  if (!wishes_.take_kick(kicked_from(of.name.first, of.name.second), {was.became.state}, "")) return false;
+  if (!wishes_.take_kick(source_name(of.name.first, of.name.second), {was.became.state}, "")) return false;
   turn.taken.insert(what);
   return true;
 }
@@ -271,8 +271,9 @@ void TopicModel::judge_death(Turn& turn, Subscription& of, const MessageId& id, 
 bool TopicModel::claim_buried(Turn& turn, const Subscription& of, const MessageId& id, const Delivery& was) {
   const auto copy = std::find_if(turn.buried.begin(), turn.buried.end(), [&](const Buried& dead) {
     const auto sent = sent_.find(id);
-    return dead.from == buried_by(of.name.first, of.name.second) && dead.to == of.stored.config.dead_letter &&
-           sent != sent_.end() && dead.body == sent->second && dead.attempts == was.became.attempts;
+    return dead.from == source_name(of.name.first, of.name.second) &&
+           dead.to == of.stored.config.dead_letter && sent != sent_.end() && dead.body == sent->second &&
+           dead.attempts == was.became.attempts;
   });
   if (copy == turn.buried.end()) return false;
   turn.buried.erase(copy);

@@ -42,7 +42,7 @@ TEST_CASE("queues: a name is one segment of the path, decoded once") {
 }
 
 TEST_CASE("queues: what is allowed where") {
-  const std::pair<HttpRequest, const char*> cases[] = {
+  check_allowed({
       {post("/v1/queues"), "Allow: GET, HEAD\r\n"},
       {remove("/v1/queues"), "Allow: GET, HEAD\r\n"},
       {post("/v1/queues/q"), "Allow: GET, HEAD, PUT, DELETE\r\n"},
@@ -52,15 +52,7 @@ TEST_CASE("queues: what is allowed where") {
       {put("/v1/queues/q/settle"), "Allow: POST\r\n"},
       {remove("/v1/queues/q/kick"), "Allow: POST\r\n"},
       {made_request(HttpMethod::kOptions, "/v1/queues/q/kick"), "Allow: POST\r\n"},
-  };
-  for (const auto& one : cases) {
-    const HttpRequest& request = one.first;
-    const HttpResponse response = refused(request);
-    CAPTURE(request.target);
-    CHECK(response.status == 405);
-    CHECK(contains(response.fields, one.second));
-    CHECK(contains(response.body, "\"outcome\":\"not-applied\"") == is_write_method(request.method));
-  }
+  });
 }
 
 TEST_CASE("queues: one is made, or changed") {

@@ -55,6 +55,21 @@ inline HttpResponse refused_body(const HttpRequest& asked, std::string_view body
   REQUIRE(refusal);
   return *refusal;
 }
+inline bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+// Each is refused, and told what is allowed there.
+template <size_t kCases>
+void check_allowed(const std::pair<HttpRequest, const char*> (&cases)[kCases]) {
+  for (const auto& one : cases) {
+    const HttpRequest& request = one.first;
+    const HttpResponse response = refused(request);
+    CAPTURE(request.target);
+    CHECK(response.status == 405);
+    CHECK(contains(response.fields, one.second));
+    CHECK(contains(response.body, "\"outcome\":\"not-applied\"") == is_write_method(request.method));
+  }
+}
 template <class T>
 T operation(AcceptedHead head) {
   if constexpr (std::is_constructible_v<Operation, std::in_place_type_t<T>>) {
@@ -64,9 +79,6 @@ T operation(AcceptedHead head) {
     REQUIRE(std::holds_alternative<Box<T>>(head.store().operation));
     return *std::get<Box<T>>(head.store().operation);
   }
-}
-inline bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string::npos;
 }
 
 inline ReplyPlan plan_of(const HttpRequest& asked, std::string_view body = "") {

@@ -75,12 +75,18 @@ struct Side : Leader {
   }
 };
 
-void restore_into(Side& into, Store backup, bool replace) {
+// `pass_ms`: by the log's clock, after each of its writes.
+void restore_into(Side& into, Store backup, bool replace, uint64_t pass_ms = 0) {
   BackupRestore restore(std::move(backup), replace, seconds(5));
   for (int turn = 0; turn < 1000 && !restore.ended(); ++turn) {
     auto next = restore.next(Instant{});
     if (!next) continue;
     Answer answer = into.ask(std::move(next->operation));
+    if (pass_ms != 0) {
+      into.commit();
+      into.room.clock += pass_ms;
+      into.expire();
+    }
     restore.on_reply(next->number, {std::move(answer), Epoch(1), into.log.last().revision, {}}, Instant{});
   }
   REQUIRE(restore.ended());
@@ -137,17 +143,7 @@ TEST_CASE("restore of topics: what is too old, and a subscription still needs, i
   from.publish({"young"});
   from.room.clock += 50'000;
   Side into;
-  BackupRestore restore(from.backup(), false, seconds(5));
-  for (int turn = 0; turn < 1000 && !restore.ended(); ++turn) {
-    auto next = restore.next(Instant{});
-    if (!next) continue;
-    Answer answer = into.ask(std::move(next->operation));
-    into.commit();
-    into.room.clock += 20'000;
-    into.expire();
-    restore.on_reply(next->number, {std::move(answer), Epoch(1), into.log.last().revision, {}}, Instant{});
-  }
-  REQUIRE(restore.ended());
+  restore_into(into, from.backup(), false, 20'000);
   CHECK(Side::bodies(into.receive("s", 9)) == "old young ");
 }
 

@@ -252,9 +252,7 @@ Settled::One settle(MessageDraft& draft, const QueueView& queue, const Settling&
       break;
     case Settling::Kind::kExtend: {
       const uint64_t ttr_ms = settling.ms.value_or(queue.config.ttr_ms);
-      const Record* message = draft.message(queue, key);
-      if (delivery.due <= view.clock && message != nullptr)
-        draft.hold_up(queue, message_of(*message).group);
+      if (delivery.due <= view.clock) draft.hold_up(queue, message_of(*draft.message(queue, key)).group);
       leave(MessageState::kInFlight, ttr_ms);
       return {SettleResult::kDone, 0, ttr_ms};
     }

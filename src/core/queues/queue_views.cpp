@@ -173,7 +173,7 @@ void QueueViews::set_place(const Record& record, bool add) {
 // When it was used so long ago that it is to go: kept as an age.
 void QueueViews::set_expiry(QueueView& view, bool add) {
   if (!view.is_subscription() || view.expires_ms == 0 || !view.named) return;
-  const std::pair end(view.place.used_ms + view.expires_ms, MessageId());
+  const std::pair end(view.unused_from(view.place.used_ms), MessageId());
   if (add) {
     view.ages.insert(end);
   } else {

@@ -82,6 +82,9 @@ struct Lane {
   bool operator==(const Lane&) const = default;
 };
 
+// That a subscription is in use is written so often in the time after which it would go.
+inline constexpr uint64_t kUsesNoted = 8;
+
 struct QueueView {
   enum class Kind : uint8_t { kQueue, kTopic, kSubscription };
   Kind kind = Kind::kQueue;
@@ -123,6 +126,8 @@ struct QueueView {
   MessageId next() const;
   // ... so many more may be in its window. Dead ones behind its place count, too.
   size_t room() const;
+  // ... that expires, and was noted to be used then: from when on nobody has used it for its time.
+  uint64_t unused_from(uint64_t used_ms) const { return used_ms + expires_ms + expires_ms / kUsesNoted; }
   // Whose lane a message of this group is in; none: it goes its own way.
   std::optional<std::string_view> lane_of(std::string_view group) const;
   uint32_t granted_to(uint64_t ticket) const;  // in flight

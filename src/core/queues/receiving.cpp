@@ -149,11 +149,11 @@ std::optional<Received::Gap> pass_gap(MessageDraft& draft, const QueueView& subs
   return gap;
 }
 
-// So that it is known to be in use, to an eighth of the time after which it would go.
+// So that it is known to be in use, to a part of the time after which it would go.
 void note_used(MessageDraft& draft, const QueueView& subscription) {
   StoredPlace place = draft.place(subscription);
-  if (subscription.expires_ms == 0 || draft.view().clock < place.used_ms + subscription.expires_ms / 8)
-    return;
+  const uint64_t noted_for = subscription.expires_ms / kUsesNoted;
+  if (subscription.expires_ms == 0 || draft.view().clock < place.used_ms + noted_for) return;
   place.used_ms = draft.view().clock;
   draft.set_place(subscription, place);
 }

@@ -45,8 +45,7 @@ void end_old(MessageDraft& draft, const QueueView& queue, Budget& left) {
 
 // Nobody has asked for it for so long.
 void end_unused(MessageDraft& draft, const QueueView& subscription, Budget& left) {
-  const StoredPlace place = draft.place(subscription);
-  const bool is_used = draft.view().clock < place.used_ms + subscription.expires_ms;
+  const bool is_used = draft.view().clock < subscription.unused_from(draft.place(subscription).used_ms);
   if (subscription.expires_ms == 0 || is_used || left == 0) return;
   delete_subscription(draft, subscription);
   --left;
