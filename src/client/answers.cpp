@@ -79,8 +79,7 @@ std::string text_of(dom::element element) {
 
 // The objects in the list `name` of an answer. `read` says what is wrong with one, or "".
 template <class Item, class Read>
-Result<std::vector<Item>> parse_items(std::string_view json, std::string_view name, Read read) {
-  const Members members(json);
+Result<std::vector<Item>> parse_items(const Members& members, std::string_view name, Read read) {
   dom::array list;
   if (!members.good() || !members.list(name, list))
     return failure(fmt::format("the answer is no list of {}", name));
@@ -220,7 +219,7 @@ Result<ListedLease> parse_lease(std::string_view json) {
 }
 
 Result<std::vector<ListedLease>> parse_lease_page(std::string_view json) {
-  return parse_items<ListedLease>(json, "leases", read_lease);
+  return parse_items<ListedLease>(Members(json), "leases", read_lease);
 }
 
 Result<std::vector<std::optional<int64_t>>> parse_renewals(std::string_view json) {
@@ -239,23 +238,23 @@ Result<std::vector<std::optional<int64_t>>> parse_renewals(std::string_view json
   return all;
 }
 
-Result<std::vector<QueueMessage>> parse_queue_messages(std::string_view json) {
-  return parse_items<QueueMessage>(json, "messages", [](const Members& members, QueueMessage& message) {
-    message.id = members.text("id");
-    if (message.id.empty() || message.id.find('\0') != std::string::npos) return "a message without an id";
-    members.number("receipt", message.receipt);
-    members.number("attempt", message.attempt);
-    const bool good = members.bytes("group", message.group) && members.bytes("type", message.type) &&
-                      members.bytes("body", message.body);
-    return good ? "" : "a message with no base64 where some has to be";
-  });
-}
-
-std::optional<MessageGap> gap_in(std::string_view json) {
-  const Members members(json);
-  dom::object object;
-  if (!members.good() || !members.object("gap", object)) return std::nullopt;
-  return read_gap(object);
+Result<MessagePage> parse_message_page(std::string_view json) {
+  const Members answer(json);
+  auto messages =
+      parse_items<QueueMessage>(answer, "messages", [](const Members& members, QueueMessage& message) {
+        message.id = members.text("id");
+        if (message.id.empty() || message.id.find('\0') != std::string::npos)
+          return "a message without an id";
+        members.number("receipt", message.receipt);
+        members.number("attempt", message.attempt);
+        const bool good = members.bytes("group", message.group) && members.bytes("type", message.type) &&
+                          members.bytes("body", message.body);
+        return good ? "" : "a message with no base64 where some has to be";
+      });
+  if (!messages) return failure(messages.error().detail);
+  MessagePage page{std::move(*messages), {}};
+  if (dom::object gap; answer.object("gap", gap)) page.gap = read_gap(gap);
+  return page;
 }
 
 std::string gap_text(const MessageGap& gap) {
@@ -291,7 +290,7 @@ Result<TopicLine> parse_topic_line(std::string_view text) {
 
 Result<std::vector<ListedSource>> parse_source_page(std::string_view json, std::string_view what,
                                                     const std::vector<std::string>& numbers) {
-  return parse_items<ListedSource>(json, what,
+  return parse_items<ListedSource>(Members(json), what,
                                    [&](const Members& members, ListedSource& source) -> std::string {
                                      if (!members.bytes("name", source.name) || source.name.empty())
                                        return fmt::format("one of the {} has no name", what);

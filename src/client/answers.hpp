@@ -92,15 +92,17 @@ struct QueueMessage {
   std::string body;   // likewise
   std::string json;   // all that the server says of the message, in one line
 };
-Result<std::vector<QueueMessage>> parse_queue_messages(std::string_view json);
-
 // Of a topic: what was behind the message `after`, up to `last`, is gone.
 struct MessageGap {
   std::string after;
   std::string last;
 };
-std::optional<MessageGap> gap_in(std::string_view json);  // of an answer that is one object
-std::string gap_text(const MessageGap& gap);              // one line for people
+struct MessagePage {
+  std::vector<QueueMessage> messages;
+  std::optional<MessageGap> gap;
+};
+Result<MessagePage> parse_message_page(std::string_view json);
+std::string gap_text(const MessageGap& gap);  // one line for people
 
 // A line of GET /v1/topics/T/stream.
 struct TopicLine {

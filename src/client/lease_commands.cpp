@@ -111,10 +111,7 @@ struct LeaseRun {
 }  // namespace
 
 int run_lease_command(net::Loop& loop, const LeaseCommand& command, uint64_t seed) {
-  const StoreAccess& access =
-      std::visit([](const auto& one) -> const StoreAccess& { return one.access; }, command);
-  StoreClient client(loop, access, seed);
-  return std::visit(LeaseRun{client}, command);
+  return run_at_store<LeaseRun>(loop, command, seed);
 }
 
 }  // namespace kvd::client

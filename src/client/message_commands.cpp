@@ -157,10 +157,10 @@ struct MessageRun {
       const auto answer = client.ask(request);
       if (!answer) return tell(answer.error());
       if (answer->status != 204) {
-        if (const auto gap = gap_in(answer->body)) Say().line(gap_text(*gap));
-        const auto messages = parse_queue_messages(answer->body);
-        if (!messages) return tell(StoreClient::useless(request, messages.error().detail));
-        if (!messages->empty()) return take(receive, *messages);
+        const auto page = parse_message_page(answer->body);
+        if (!page) return tell(StoreClient::useless(request, page.error().detail));
+        if (page->gap) Say().line(gap_text(*page->gap));
+        if (!page->messages.empty()) return take(receive, page->messages);
       }
       if (uv_hrtime() >= until) return tell(CommandEnd{kNothing, "there is no message"});
     }
@@ -257,12 +257,6 @@ std::string path_of_source(const MessageSource& source, const char* below) {
   return path + below;
 }
 
-std::string title_of_source(const MessageSource& source) {
-  if (source.kind == SourceKind::kQueue) return "queue " + source.name;
-  if (source.kind == SourceKind::kTopic) return "topic " + source.name;
-  return fmt::format("subscription {} of topic {}", source.subscription, source.name);
-}
-
 int print_answered_number(StoreClient& client, const StoreRequest& request, std::string_view name) {
   const auto answer = client.ask(request);
   if (!answer) return tell(answer.error());
@@ -298,19 +292,16 @@ int print_pages(StoreClient& client, const PagesRequest& pages,
 }
 
 Result<PrintedPage> print_messages(const std::string& json) {
-  if (const auto gap = gap_in(json)) Say().line(gap_text(*gap));
-  const auto messages = parse_queue_messages(json);
-  if (!messages) return failure(messages.error().detail);
-  PrintedPage page{"", messages->size()};
-  for (const QueueMessage& message : *messages) page.lines += message.json + "\n";
-  return page;
+  const auto page = parse_message_page(json);
+  if (!page) return failure(page.error().detail);
+  if (page->gap) Say().line(gap_text(*page->gap));
+  PrintedPage printed{"", page->messages.size()};
+  for (const QueueMessage& message : page->messages) printed.lines += message.json + "\n";
+  return printed;
 }
 
 int run_message_command(net::Loop& loop, const MessageCommand& command, uint64_t seed) {
-  const StoreAccess& access =
-      std::visit([](const auto& one) -> const StoreAccess& { return one.access; }, command);
-  StoreClient client(loop, access, seed);
-  return std::visit(MessageRun{client}, command);
+  return run_at_store<MessageRun>(loop, command, seed);
 }
 
 }  // namespace kvd::client

@@ -24,7 +24,6 @@ struct MessageSource {
 };
 // Percent-encoded, and without a slash at its end.
 std::string path_of_source(const MessageSource& source, const char* below = "");
-std::string title_of_source(const MessageSource& source);  // as in "queue q", for people
 
 struct SourceRemoveOptions {
   StoreAccess access;

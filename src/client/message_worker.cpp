@@ -43,6 +43,13 @@ std::vector<std::pair<std::string, std::string>> environment_of(const MessageSou
   return all;
 }
 
+// As in "queue q", for people.
+std::string title_of_source(const MessageSource& source) {
+  if (source.kind == MessageSource::Kind::kQueue) return "queue " + source.name;
+  if (source.kind == MessageSource::Kind::kTopic) return "topic " + source.name;
+  return fmt::format("subscription {} of topic {}", source.subscription, source.name);
+}
+
 }  // namespace
 
 MessageWorker::MessageWorker(net::Loop& loop, MessageWorkOptions options, uint64_t seed)
@@ -169,16 +176,16 @@ void MessageWorker::receive() {
 void MessageWorker::on_received(const Response& answer) {
   if (is_refused(answer)) return;
   say_.forget();
-  auto messages = answer.status == 204 ? std::vector<QueueMessage>() : parse_queue_messages(answer.body);
-  if (!messages) {
+  auto page = answer.status == 204 ? MessagePage() : parse_message_page(answer.body);
+  if (!page) {
     say_.once(fmt::format("no message of {}: {}; trying on", title_of_source(options_.source),
-                          messages.error().detail));
+                          page.error().detail));
     return call_->try_again();
   }
-  if (const auto gap = gap_in(answer.body)) say_.line(gap_text(*gap));
+  if (page->gap) say_.line(gap_text(*page->gap));
   call_.reset();
-  if (messages->empty()) return again_.start(kReceivePace);
-  message_ = std::move(messages->front());
+  if (page->messages.empty()) return again_.start(kReceivePace);
+  message_ = std::move(page->messages.front());
   on_message();
 }
 

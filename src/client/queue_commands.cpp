@@ -43,10 +43,7 @@ struct QueueRun {
 }  // namespace
 
 int run_queue_command(net::Loop& loop, const QueueCommand& command, uint64_t seed) {
-  const StoreAccess& access =
-      std::visit([](const auto& one) -> const StoreAccess& { return one.access; }, command);
-  StoreClient client(loop, access, seed);
-  return std::visit(QueueRun{client}, command);
+  return run_at_store<QueueRun>(loop, command, seed);
 }
 
 }  // namespace kvd::client

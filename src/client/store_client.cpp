@@ -28,7 +28,7 @@ bool is_for_now(const Response& answer) {
 }
 
 // Of a queue, a topic or a message, and not of a path: what was asked for was not there.
-bool is_no_queue(const Response& answer) {
+bool is_not_there(const Response& answer) {
   if (answer.status != 404) return false;
   const std::string kind = text_in(answer.body, "type");
   return kind == "urn:kvd:no-queue" || kind == "urn:kvd:no-topic" || kind == "urn:kvd:no-message";
@@ -39,7 +39,7 @@ bool is_no_queue(const Response& answer) {
 StoreFailure refusal(const Response& answer, bool doubt) {
   if (answer.status == 404 && answer.body.empty()) return {1, "there is no such key"};
   const std::string text = problem_text(answer.status, answer.body);
-  if (answer.status == 409 || answer.status == 410 || answer.status == 412 || is_no_queue(answer))
+  if (answer.status == 409 || answer.status == 410 || answer.status == 412 || is_not_there(answer))
     return {1, text};
   if (doubt) return {EX_TEMPFAIL, "the outcome of an earlier try is unknown, and now " + text};
   return {answer.status >= 500 ? EX_UNAVAILABLE : EX_DATAERR, text};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "base/command_line.hpp"
 #include "base/result.hpp"
@@ -55,5 +56,14 @@ class StoreClient {
   HttpClient client_;
   Say say_;
 };
+
+// Runs one of the commands that have a StoreAccess, by a Run that is made of a StoreClient. The exit code.
+template <class Run, class Command>
+int run_at_store(net::Loop& loop, const Command& command, uint64_t seed) {
+  const StoreAccess& access =
+      std::visit([](const auto& one) -> const StoreAccess& { return one.access; }, command);
+  StoreClient client(loop, access, seed);
+  return std::visit(Run{client}, command);
+}
 
 }  // namespace kvd::client

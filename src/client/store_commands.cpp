@@ -145,10 +145,7 @@ struct StoreRun {
 }  // namespace
 
 int run_store_command(net::Loop& loop, const StoreCommand& command, uint64_t seed) {
-  const StoreAccess& access =
-      std::visit([](const auto& one) -> const StoreAccess& { return one.access; }, command);
-  StoreClient client(loop, access, seed);
-  return std::visit(StoreRun{client}, command);
+  return run_at_store<StoreRun>(loop, command, seed);
 }
 
 }  // namespace kvd::client

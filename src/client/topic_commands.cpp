@@ -13,12 +13,11 @@ namespace kvd::client {
 namespace {
 
 void write_from(JsonWriter& json, const TopicPlace& from) {
-  using At = TopicPlace::Kind;
   json.key("from");
-  if (from.kind == At::kTime) {
+  if (from.kind == TopicPlace::Kind::kTime) {
     json.begin_object().member("time", from.ms).end_object();
   } else {
-    json.value(from.kind == At::kFirst ? "first" : from.kind == At::kNow ? "now" : to_text(from.id));
+    json.value(to_text(from));
   }
 }
 
@@ -68,10 +67,7 @@ struct TopicRun {
 }  // namespace
 
 int run_topic_command(net::Loop& loop, const TopicCommand& command, uint64_t seed) {
-  const StoreAccess& access =
-      std::visit([](const auto& one) -> const StoreAccess& { return one.access; }, command);
-  StoreClient client(loop, access, seed);
-  return std::visit(TopicRun{client}, command);
+  return run_at_store<TopicRun>(loop, command, seed);
 }
 
 }  // namespace kvd::client

@@ -6,6 +6,7 @@
 #include "client/help.hpp"
 #include "client/message_flags.hpp"
 #include "client/options_table.hpp"
+#include "client/store_client.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd::client {
@@ -28,14 +29,9 @@ MessageSource subscription_of(CommandLine& line) {
 }
 
 TopicPlace read_place(CommandLine& line, const std::string& what, const std::string& text) {
-  TopicPlace place;
-  if (text == "first") return place;
-  place.kind = text == "now" ? TopicPlace::Kind::kNow : TopicPlace::Kind::kId;
-  if (place.kind == TopicPlace::Kind::kNow) return place;
-  const auto id = parse_message_id(text);
-  if (!id) line.complain_of(what, kPlaceRemedy);
-  place.id = id.value_or(MessageId());
-  return place;
+  const std::optional<TopicPlace> place = parse_place(text);
+  if (!place) line.complain_of(what, kPlaceRemedy);
+  return place.value_or(TopicPlace());
 }
 
 TopicPlace read_since(CommandLine& line) {
@@ -241,14 +237,8 @@ std::vector<ClientEntry> topic_entries() {
 }
 
 void add_place(std::string& query, const char* name, const TopicPlace& place) {
-  using At = TopicPlace::Kind;
-  if (!query.empty()) query += '&';
-  if (place.kind == At::kTime) {
-    query += "time=" + std::to_string(place.ms);
-  } else {
-    query.append(name).append("=");
-    query += place.kind == At::kFirst ? "first" : place.kind == At::kNow ? "now" : to_text(place.id);
-  }
+  const bool by_time = place.kind == TopicPlace::Kind::kTime;
+  add_parameter(query, by_time ? "time" : name, by_time ? std::to_string(place.ms) : to_text(place));
 }
 
 }  // namespace kvd::client

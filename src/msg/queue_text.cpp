@@ -51,20 +51,6 @@ std::string text_of_info(const QueueInfo& info) {
                      info.delayed, info.in_flight, info.dead);
 }
 
-std::string text_of_place(const TopicPlace& place) {
-  switch (place.kind) {
-    case TopicPlace::Kind::kFirst:
-      return "first";
-    case TopicPlace::Kind::kNow:
-      return "now";
-    case TopicPlace::Kind::kId:
-      return to_text(place.id);
-    case TopicPlace::Kind::kTime:
-      return fmt::format("time={}ms", place.ms);
-  }
-  return "?";
-}
-
 std::string text_of_topic(const TopicInfo& info) {
   return fmt::format("{} messages={}", quoted(info.name), info.messages);
 }
@@ -125,13 +111,13 @@ std::string QueueOperationText::operator()(const Box<PublishMessages>& m) const 
   return "PublishMessages " + quoted(m->topic) + " " + listed(m->messages, text_of_new);
 }
 std::string QueueOperationText::operator()(const Box<MakeSubscription>& m) const {
-  return "MakeSubscription " + source_text(m->topic, m->name) + " from=" + text_of_place(m->from);
+  return "MakeSubscription " + source_text(m->topic, m->name) + " from=" + to_text(m->from);
 }
 std::string QueueOperationText::operator()(const DeleteSubscription& m) const {
   return "DeleteSubscription " + source_text(m.topic, m.name);
 }
 std::string QueueOperationText::operator()(const SeekSubscription& m) const {
-  return "SeekSubscription " + source_text(m.topic, m.name) + " to=" + text_of_place(m.to);
+  return "SeekSubscription " + source_text(m.topic, m.name) + " to=" + to_text(m.to);
 }
 std::string QueueOperationText::operator()(const ReadTopic& m) const { return "ReadTopic " + quoted(m.name); }
 std::string QueueOperationText::operator()(const ListTopics& m) const {
@@ -144,7 +130,7 @@ std::string QueueOperationText::operator()(const ListSubscriptions& m) const {
   return fmt::format("ListSubscriptions {} after={} limit={}", quoted(m.topic), quoted(m.after), m.limit);
 }
 std::string QueueOperationText::operator()(const PageTopic& m) const {
-  return fmt::format("PageTopic {} after={} limit={}", quoted(m.topic), text_of_place(m.after), m.limit);
+  return fmt::format("PageTopic {} after={} limit={}", quoted(m.topic), to_text(m.after), m.limit);
 }
 
 std::string QueueAnswerText::operator()(const QueueMade& m) const {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "msg/queues.hpp"
@@ -45,6 +46,9 @@ struct TopicPlace {
   uint64_t ms = 0;
   bool operator==(const TopicPlace&) const = default;
 };
+
+std::string to_text(const TopicPlace& place);                  // "first", "now", an id, or "time=7ms"
+std::optional<TopicPlace> parse_place(std::string_view text);  // one of the first three
 
 // ---- writes ----
 struct MakeTopic {  // or change it

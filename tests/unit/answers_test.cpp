@@ -204,27 +204,29 @@ TEST_CASE("a lease") {
 }
 
 TEST_CASE("messages of a queue") {
-  const auto messages = parse_queue_messages(
+  const auto page = parse_message_page(
       R"({"messages":[{"id":"90.1","receipt":91,"attempt":2,"group":"g","type":"t","body":"a\nb"},)"
       R"({"id":"92", "body_b64":"/w==","more":1}],"settled":["ok"]})");
-  REQUIRE(messages.has_value());
-  REQUIRE(messages->size() == 2);
-  const QueueMessage& first = messages->front();
+  REQUIRE(page.has_value());
+  CHECK_FALSE(page->gap.has_value());
+  const std::vector<QueueMessage>& messages = page->messages;
+  REQUIRE(messages.size() == 2);
+  const QueueMessage& first = messages.front();
   CHECK(first.id == "90.1");
   CHECK(first.receipt == 91);
   CHECK(first.attempt == 2);
   CHECK(first.group == "g");
   CHECK(first.type == "t");
   CHECK(first.body == "a\nb");
-  CHECK(messages->back().receipt == 0);
-  CHECK(messages->back().body == "\xff");
-  CHECK(messages->back().json == R"({"id":"92","body_b64":"/w==","more":1})");
-  CHECK(parse_queue_messages(R"({"messages":[]})")->empty());
+  CHECK(messages.back().receipt == 0);
+  CHECK(messages.back().body == "\xff");
+  CHECK(messages.back().json == R"({"id":"92","body_b64":"/w==","more":1})");
+  CHECK(parse_message_page(R"({"messages":[]})")->messages.empty());
   for (const char* bad :
        {"[]", "{}", R"({"messages":[7]})", R"({"messages":[{"id":7}]})",
         R"({"messages":[{"id":"a\u0000b"}]})", R"({"messages":[{"id":"9","body_b64":"."}]})"}) {
     CAPTURE(bad);
-    CHECK_FALSE(parse_queue_messages(bad).has_value());
+    CHECK_FALSE(parse_message_page(bad).has_value());
   }
 }
 
@@ -247,13 +249,11 @@ TEST_CASE("pages of queues, topics and subscriptions") {
 }
 
 TEST_CASE("a gap in an answer") {
-  const auto gap = gap_in(R"({"messages":[],"gap":{"after":"3","last":"7.2"}})");
-  REQUIRE(gap.has_value());
-  CHECK(gap_text(*gap) == "a gap: what was behind message 3, up to 7.2, is gone");
-  for (const char* none : {"", "{}", R"({"messages":[]})", R"({"gap":7})"}) {
-    CAPTURE(none);
-    CHECK_FALSE(gap_in(none).has_value());
-  }
+  const auto page = parse_message_page(R"({"messages":[],"gap":{"after":"3","last":"7.2"}})");
+  REQUIRE(page.has_value());
+  REQUIRE(page->gap.has_value());
+  CHECK(gap_text(*page->gap) == "a gap: what was behind message 3, up to 7.2, is gone");
+  CHECK_FALSE(parse_message_page(R"({"messages":[],"gap":7})")->gap.has_value());
 }
 
 TEST_CASE("lines of a topic's stream") {

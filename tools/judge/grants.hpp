@@ -36,7 +36,6 @@ class Grants {
   // has to have been received, acknowledged or not.
   void emptied(uint64_t seen) { seen_before_ = seen; }
 
-  const MessageFindings& findings() const { return findings_; }
   // Counts what is lost; once, at the end.
   void judge();
 

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -28,8 +27,7 @@ constexpr double kFillStall = 15;   // without a message more
 constexpr double kDrainStall = 15;  // beyond a grant's time
 constexpr double kLookPatience = 20;
 constexpr uint64_t kTickNs = 10 * kMillisecond;
-constexpr uint64_t kTimeoutMs = 2000;     // the server's time for a request
-constexpr uint64_t kServerSlackMs = 500;  // beyond it
+constexpr uint64_t kServerSlackMs = 500;  // beyond the server's time for a request
 constexpr uint64_t kMoveAfter = 20 * kMillisecond;
 constexpr uint64_t kLookAgain = 50 * kMillisecond;
 constexpr uint64_t kWaitMostMs = 5000;  // of a receive
@@ -54,8 +52,6 @@ MessageLoad::MessageLoad(const MessageOptions& options, const MessagePlaces& pla
     : options_(options), places_(places), terminal_(isatty(2) != 0), lanes_(places.count) {
   figures_.name = std::move(name);
 }
-
-uint64_t MessageLoad::timeout_ms() const { return kTimeoutMs; }
 
 // ---- connections ----
 

@@ -42,7 +42,7 @@ struct MessageFigures {
   int exit_code(bool sound) const;
 };
 
-// What one kind of places does in its own way.
+// How many places there are of what is worked on, and who works there.
 struct MessagePlaces {
   size_t sources = 1;    // places from 0 on that consumers receive from
   size_t count = 1;      // of all places
@@ -72,7 +72,7 @@ class MessageLoad : public ConnectionOwner {
     uint64_t asked = 0;
     uint64_t deadline = 0;
     uint64_t intended = 0;  // of a send
-    uint64_t first = 0;     // and the numbers of its messages; of a count what had been seen
+    uint64_t first = 0;     // and the numbers of its messages; of a count or a read what had been seen
     size_t count = 0;       // or of those that are to be settled
     size_t most = 0;        // of a receive
     // Of a consumer.
@@ -106,13 +106,12 @@ class MessageLoad : public ConnectionOwner {
   // `what`: method, and the path below the place's with its query. `wait_ms`: how long the server is to wait at most.
   void ask(Line& line, Task task, std::string_view what, std::string_view fields, std::string_view body,
            uint64_t wait_ms = 0);
-  bool is_measuring() const { return measuring_; }
   size_t reader_of(const Line& line) const {
     return line.connection->index() - options_.producers - places_.consumers;
   }
   // Nothing more is sent, and no send is under way, nor may one be that had no answer.
   bool all_is_sent() const { return stage_ >= Stage::kDraining && sends_ == 0 && uv_hrtime() > sends_end_; }
-  uint64_t timeout_ms() const;  // the server's, for a request
+  static constexpr uint64_t kTimeoutMs = 2000;  // the server's time for a request
 
   const MessageOptions& options_;
   const MessagePlaces places_;

@@ -69,7 +69,7 @@ struct TermsOptions {
 struct MessageOptions {
   std::vector<std::string> servers{"127.0.0.1:8001"};
   size_t producers = 32;  // connections
-  size_t consumers = 32;  // of each topic's subscription, or of all queues together
+  size_t consumers = 32;  // of each subscription of a topic, or of all queues together
   double rate = 0;        // messages per second; 0: closed loop
   size_t batch = 1;       // messages in a request
   size_t bytes = 100;     // of each

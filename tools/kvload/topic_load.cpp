@@ -44,7 +44,6 @@ class TopicLoad final : public MessageLoad {
   struct Reader {
     std::string after = "first";
     bool at_last = false;  // the page under way is of all that there will be
-    uint64_t seen = 0;     // messages, when it was asked for
     bool done = false;
   };
 
@@ -104,11 +103,11 @@ void TopicLoad::read(Line& line) {
   Reader& reader = readers_[reader_of(line)];
   if (reader.done) return;
   reader.at_last = all_is_sent();
-  reader.seen = verdict_.sends().seen_so_far();
+  line.first = verdict_.sends().seen_so_far();
   line.place = topic_.subscriptions;
   const uint64_t wait_ms = reader.at_last ? 0 : kReadWaitMs;
   ask(line, Task::kRead,
-      fmt::format("GET /messages?after={}&limit={}&timeout={}&{}", reader.after, kReadPage, timeout_ms(),
+      fmt::format("GET /messages?after={}&limit={}&timeout={}&{}", reader.after, kReadPage, kTimeoutMs,
                   reader.at_last ? std::string("read=linear") : fmt::format("wait={}", wait_ms)),
       "", "", wait_ms);
 }
@@ -121,7 +120,7 @@ bool TopicLoad::take_page(const Line& line, const QueueAnswer& answer) {
   Reader& reader = readers_[index];
   if (!answer.messages.empty()) reader.after = to_text(answer.messages.back().id);
   reader.done = reader.at_last && !answer.more;
-  if (reader.done) verdict_.read_all(index, reader.seen);
+  if (reader.done) verdict_.read_all(index, line.first);
   return true;
 }
 

@@ -293,13 +293,6 @@ std::optional<uint64_t> parse_number(std::string_view text) {
   return number;
 }
 
-std::optional<TopicPlace> parse_place(std::string_view text) {
-  if (text == "first") return TopicPlace{};
-  if (text == "now") return TopicPlace{TopicPlace::Kind::kNow, {}, 0};
-  const std::optional<MessageId> id = parse_message_id(text);
-  return id ? std::optional(TopicPlace{TopicPlace::Kind::kId, *id, 0}) : std::nullopt;
-}
-
 Result<Query> parse_query(std::string_view text, uint64_t allowed) {
   Query query;
   uint64_t seen = 0;

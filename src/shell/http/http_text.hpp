@@ -16,9 +16,6 @@ namespace kvd {
 // The whole of `text` as a decimal number without sign.
 std::optional<uint64_t> parse_number(std::string_view text);
 
-// "first", "now" or the id of a message.
-std::optional<TopicPlace> parse_place(std::string_view text);
-
 // A bit for each query parameter, so that a route can say which ones it takes.
 enum QueryParameter : uint64_t {
   kQueryRead = 1,
