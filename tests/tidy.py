@@ -33,6 +33,8 @@ IMPURE_CALLS = re.compile(
     r'\b(u|nano)?sleep(_for|_until)?\s*\(|\bstd::this_thread\b)')
 UNORDERED = re.compile(r'(std::unordered_\w+|absl::(flat|node)_hash_\w+|'
                        r'(std::(multi)?|absl::btree_(multi)?)(map|set)<\s*(const\s+)?[\w:]+\s*\*)')
+# Who knows OpenSSL, and the tests of these.
+TLS_USES = re.compile(r'(src/net/(tls|certificates)|tests/\w+/(tls|certificates)_\w+)\.cpp$')
 PRECOMPILED = re.compile(r'src/pch/\w+\.hpp$')
 NEVER_WALKED = {'src/core/replica/table.hpp'}  # hashes, but walks a tree
 STORED_AS_JSON = {f'src/core/services/{name}.cpp' for name in (
@@ -189,6 +191,15 @@ def check_handles(path, text):
             yield f'{path}:{number}: {match.group()} instead of what src/net has'
 
 
+def check_tls_library(path, text):
+    """Two files know OpenSSL, so that another library could take its place there."""
+    if not path.endswith(('.cpp', '.hpp')) or TLS_USES.match(path):
+        return
+    for number, _, header in includes(text):
+        if header.startswith('openssl/'):
+            yield f'{path}:{number}: includes <{header}>: only src/net/tls.cpp and src/net/certificates.cpp do'
+
+
 def check_order(path, text):
     """The core iterates in an order that the content decides: no hashed containers, no pointers as keys."""
     if layer_of(path) != LAYERS.index('core') or path in NEVER_WALKED:
@@ -317,9 +328,9 @@ def check_top_level(path, _text):
         yield f'{path}: {top} does not belong on the top level'
 
 
-CHECKS = [check_layers, check_precompiled, check_uses, check_layer_names, check_purity, check_handles, check_order,
-          check_json, check_rule_sources, check_opening, check_length, check_width, check_whitespace, check_types,
-          check_words, check_top_level]
+CHECKS = [check_layers, check_precompiled, check_uses, check_layer_names, check_purity, check_handles,
+          check_tls_library, check_order, check_json, check_rule_sources, check_opening, check_length, check_width,
+          check_whitespace, check_types, check_words, check_top_level]
 
 PLANTED = {  # per check: files that must be found, then files that must not
     check_layers: ([
@@ -371,6 +382,18 @@ PLANTED = {  # per check: files that must be found, then files that must not
         ('src/net/a.hpp', 'uv_tcp_t tcp;\n'), ('src/shell/a.cpp', '// uv_tcp_t\nuv_buf_t piece;\nuv_prepare_t turn;\n'),
         ('src/client/a.cpp', 'uv_signal_t signal;\nuv_pipe_t pipe;\nuv_read_start(pipe, f, g);\n'),
         ('src/shell/a.cpp', 'uv_work_t work;\nuv_strerror(code);\n'), ('tests/shell/a.cpp', 'uv_tcp_t tcp;\n'),
+    ]),
+    check_tls_library: ([
+        ('src/shell/a.cpp', '#include <openssl/ssl.h>\n'), ('src/net/tls.hpp', '#include <openssl/ssl.h>\n'),
+        ('src/net/certificates.hpp', '#  include <openssl/x509.h>\n'),
+        ('src/client/cert_command.cpp', '#include <openssl/x509.h>\n'),
+        ('tests/shell/a.cpp', '#include <openssl/bio.h>\n'), ('tools/rig/a.hpp', '#include <openssl/ssl.h>\n'),
+    ], [
+        ('src/net/tls.cpp', '#include <openssl/ssl.h>\n'), ('src/net/certificates.cpp', '#include <openssl/x509.h>\n'),
+        ('tests/unit/tls_test.cpp', '#include <openssl/ssl.h>\n'),
+        ('tests/fuzz/tls_fuzz.cpp', '#include <openssl/ssl.h>\n'),
+        ('tests/unit/certificates_test.cpp', '#include <openssl/pem.h>\n'),
+        ('src/net/a.cpp', '// #include <openssl/ssl.h>\n#include "net/certificates.hpp"\n'),
     ]),
     check_order: ([
         ('src/core/a.hpp', 'std::unordered_map<int, int> m;\n'), ('src/core/a.hpp', 'std::set<const Peer*> s;\n'),

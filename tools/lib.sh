@@ -3,7 +3,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 
 packages_build=(g++ meson ninja-build pkg-config libabsl-dev libfmt-dev libmimalloc-dev
-  libxxhash-dev libsimdjson-dev libuv1-dev libexpected-dev libzookeeper-mt-dev
+  libxxhash-dev libsimdjson-dev libssl-dev libuv1-dev libexpected-dev libzookeeper-mt-dev
   node-llhttp doctest-dev)
 packages_run=(zookeeper libslf4j-java default-jre-headless curl)
 packages_check=(clang llvm libclang-rt-14-dev python3 python3-kazoo git iproute2
