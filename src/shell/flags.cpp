@@ -24,13 +24,15 @@ constexpr int64_t kValueBytesMax = limits::kWriteBytes - limits::kKeyBytes;
 constexpr int64_t kMemoryMin = 1 << 20;
 constexpr int64_t kServersMax = 64;  // in sync: what the register can hold
 
-constexpr std::array kCommands = {"inspect", "export", "lock",   "elect",   "work", "hosts-sync",
-                                  "get",     "put",    "del",    "ls",      "txn",  "add",
-                                  "watch",   "lease",  "config", "complete"};
+constexpr std::array kCommands = {"inspect", "export", "lock",  "elect", "work",   "hosts-sync",
+                                  "get",     "put",    "del",   "ls",    "txn",    "add",
+                                  "watch",   "lease",  "queue", "topic", "config", "complete"};
 // Of the clients, and what commands find that they run.
 constexpr std::array kOtherVariables = {
-    "KVD_SERVERS", "KVD_LOCK",        "KVD_ELECTION", "KVD_FENCE",           "KVD_TASK",      "KVD_ATTEMPT",
-    "KVD_KIND",    "KVD_FENCE_PARAM", "KVD_LEASE",    "KVD_CONFIG_REVISION", "KVD_CONFIG_DIR"};
+    "KVD_SERVERS",    "KVD_LOCK",  "KVD_ELECTION",    "KVD_FENCE",        "KVD_TASK",
+    "KVD_ATTEMPT",    "KVD_KIND",  "KVD_FENCE_PARAM", "KVD_LEASE",        "KVD_CONFIG_REVISION",
+    "KVD_CONFIG_DIR", "KVD_QUEUE", "KVD_TOPIC",       "KVD_SUBSCRIPTION", "KVD_MESSAGE_ID",
+    "KVD_RECEIPT",    "KVD_GROUP", "KVD_TYPE"};
 
 std::string variable_name(std::string_view flag) {
   std::string name = "KVD_";
@@ -51,6 +53,8 @@ Instead of serving, kvd also
   get, put, del, ls, txn, add, watch
                                   read, write and watch keys
   lease ACTION ...                grants, renews, shows, ends and holds leases
+  queue ACTION ..., topic ACTION ...
+                                  send, receive and work on messages of queues and topics
   config sync --prefix P --to DIR keeps a directory as the keys below a prefix are
   config status --prefix P        tells which node runs which configuration
   complete [WORDS...]             what can follow on a command line; the shells' completion asks it

@@ -222,8 +222,9 @@ TEST_CASE("other values that are refused") {
 TEST_CASE("what is no flag") {
   bad({"--prot", "8001"}, "--prot: ", "the nearest is --port (kvd --help ");
   bad({"serve"}, "serve: there is no such command",
-      "inspect, export, lock, elect, work, hosts-sync, get, put, del, ls, txn, add, watch, lease, config, "
-      "complete");
+      "inspect, export, lock, elect, work, hosts-sync, get, put, del, ls, txn, add, watch, lease, queue, "
+      "topic, "
+      "config, complete");
   bad({""}, "'': ", "no such command");
   bad({"--port"}, "--port: ", "give a value");
   bad({"--standalone=perhaps"}, "--standalone perhaps: ", "true, false");
@@ -299,6 +300,10 @@ TEST_CASE("variables that mean nothing are told with the nearest one that does")
   CHECK(unknown[0].name == "KVD_PROT");
   CHECK(unknown[0].nearest == "KVD_PORT");
   CHECK(unknown[1].nearest == "KVD_DATA_DIR");
+  // What kvd queue work and kvd topic work tell their commands, which may be kvd's again.
+  CHECK(unknown_variables({"KVD_QUEUE", "KVD_TOPIC", "KVD_SUBSCRIPTION", "KVD_MESSAGE_ID", "KVD_RECEIPT",
+                           "KVD_ATTEMPT", "KVD_GROUP", "KVD_TYPE"})
+            .empty());
 }
 
 TEST_CASE("which names requests may use") {
