@@ -7,7 +7,7 @@ packages_build=(g++ meson ninja-build pkg-config libabsl-dev libfmt-dev libmimal
   node-llhttp doctest-dev)
 packages_run=(zookeeper libslf4j-java default-jre-headless curl)
 packages_check=(clang llvm libclang-rt-14-dev python3 python3-kazoo git iproute2
-  lowdown man-db bash-completion zsh fish)
+  openssl lowdown man-db bash-completion zsh fish)
 
 die() {
   printf '%s: %s\n' "$(basename "$0")" "$*" >&2

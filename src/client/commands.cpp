@@ -13,6 +13,7 @@
 #include <random>
 #include <utility>
 
+#include "client/cert_command.hpp"
 #include "client/config_status.hpp"
 #include "client/config_sync.hpp"
 #include "client/held_command.hpp"
@@ -125,6 +126,7 @@ struct Run {
     return sync.run();
   }
   int operator()(ConfigStatusOptions& options) const { return run_config_status(loop, options, draw_seed()); }
+  int operator()(CertCommand& command) const { return run_cert_command(command); }
   int operator()(StoreCommand& command) const { return run_store_command(loop, command, draw_seed()); }
   int operator()(LeaseCommand& command) const { return run_lease_command(loop, command, draw_seed()); }
   int operator()(MessageCommand& command) const { return run_message_command(loop, command, draw_seed()); }

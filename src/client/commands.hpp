@@ -1,5 +1,6 @@
 // The subcommands of kvd that are clients of its servers, as main calls them: kvd lock, elect, work, hosts-sync, get,
-// put, del, ls, txn, add, watch, lease and config. Each of them says what it does with --help.
+// put, del, ls, txn, add, watch, lease, queue, topic and config; and kvd cert, which asks none. Each of them says
+// what it does with --help.
 #pragma once
 #include <string>
 #include <vector>

@@ -369,6 +369,35 @@ How a message's time is extended, how CMD is stopped, what signals do and what i
 --help tells. While there is no such subscription, or no server has an answer, kvd tries on.
 Exit codes: 0 after a signal that asks to end, 64 the command line, 78 KVD_SERVERS, 69 a server refused the request.)";
 
+inline constexpr char kCertCa[] =
+    R"(Makes three authorities, each for one purpose, with keys of their own. They are valid for 10 years.
+  ca         signs servers' HTTPS certificates: clients check those by ca.crt
+  peer-ca    signs the certificates by which servers know each other
+  client-ca  signs clients' certificates
+Whoever has one of the .key files can be a server or a client of the cluster. Keep them where certificates are made,
+and give servers and clients the .crt files alone.
+)";
+
+inline constexpr char kCertServer[] =
+    R"(Makes two certificates, with keys of their own, for the same HOSTs:
+  HOST.crt, HOST.key            for HTTPS, signed by ca
+  HOST-peer.crt, HOST-peer.key  for the other servers, signed by peer-ca
+The files are named after the first HOST, so that those of several servers may be in one directory. A HOST is a DNS
+name or an IP address. Give every one by which clients reach the server, localhost and 127.0.0.1 among them where they
+do, and the one that it tells the other servers (kvd --advertise).
+)";
+
+inline constexpr char kCertClient[] =
+    R"(Makes NAME-client.crt and NAME-client.key, signed by client-ca. As whom it identifies its holder --dns, --uri and
+--email say. Without any of them NAME is a DNS name, and the certificate says dns:NAME.
+)";
+
+inline constexpr char kCertCodes[] = R"(
+Keys are of the curve P-256, in files that their owner alone can read. A certificate is valid from an hour before it
+was made, since clocks differ. Nothing is overwritten: a file that is in the way is told before any is written.
+Exit codes: 0 made; 64 the command line; 65 an authority is unusable, or has expired; 66 it cannot be read; 70 OpenSSL
+makes no key; 73 a file is in the way, or cannot be made; 74 standard output (then the files are there).)";
+
 inline constexpr char kReadCodes[] = R"(
 Servers are asked in turn until one has an answer, or --timeout is over.
 Exit codes: 0 done; 1 there is no such key; 64 the command line, 78 KVD_SERVERS; 65 the server refused the

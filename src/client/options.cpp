@@ -118,6 +118,7 @@ std::vector<ClientEntry> make_entries() {
   for (ClientEntry& entry : store_entries()) entries.push_back(std::move(entry));
   for (ClientEntry& entry : lease_entries()) entries.push_back(std::move(entry));
   for (ClientEntry& entry : config_entries()) entries.push_back(std::move(entry));
+  for (ClientEntry& entry : cert_entries()) entries.push_back(std::move(entry));
   for (ClientEntry& entry : queue_entries()) entries.push_back(std::move(entry));
   for (ClientEntry& entry : topic_entries()) entries.push_back(std::move(entry));
   return entries;

@@ -1,6 +1,7 @@
 // The command lines of the subcommands that are clients of kvd servers: lock, elect, work, hosts-sync, those of the
 // store (store_options.hpp), of leases (lease_options.hpp), of configurations (config_options.hpp), and of queues and
-// topics (message_options.hpp, queue_options.hpp, topic_options.hpp). Pure: it reads nothing but what it is given.
+// topics (message_options.hpp, queue_options.hpp, topic_options.hpp); and of what makes certificates for them
+// (cert_options.hpp). Pure: it reads nothing but what it is given.
 #pragma once
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "base/command_line.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "client/cert_options.hpp"
 #include "client/config_options.hpp"
 #include "client/lease_options.hpp"
 #include "client/message_options.hpp"
@@ -50,7 +52,7 @@ struct HostsSyncOptions {
 using ClientCommand =
     std::variant<HoldOptions, WorkOptions, HostsSyncOptions, StoreCommand, WatchOptions, LeaseCommand,
                  LeaseHoldOptions, ConfigSyncOptions, ConfigStatusOptions, MessageCommand, QueueCommand,
-                 TopicCommand, MessageWorkOptions, TopicTailOptions>;
+                 TopicCommand, MessageWorkOptions, TopicTailOptions, CertCommand>;
 
 struct Surroundings {  // what defaults are made of
   Environment variable;

@@ -40,6 +40,7 @@ ReadTerms read_read_terms(CommandLine& line);
 std::vector<ClientEntry> store_entries();   // get, put, del, ls, txn, add, watch
 std::vector<ClientEntry> lease_entries();   // lease grant, renew, show, ls, end, hold
 std::vector<ClientEntry> config_entries();  // config sync, config status
+std::vector<ClientEntry> cert_entries();    // cert create-ca, create-server, create-client
 std::vector<ClientEntry>
 queue_entries();  // queue make, rm, send, receive, work, peek, kick, purge, ls, stats
 // topic make, rm, ls, stats, publish, read, tail, and subscribe, unsubscribe, subscriptions, seek, receive, peek, kick,

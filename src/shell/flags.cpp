@@ -24,9 +24,9 @@ constexpr int64_t kValueBytesMax = limits::kWriteBytes - limits::kKeyBytes;
 constexpr int64_t kMemoryMin = 1 << 20;
 constexpr int64_t kServersMax = 64;  // in sync: what the register can hold
 
-constexpr std::array kCommands = {"inspect", "export", "lock",  "elect", "work",   "hosts-sync",
-                                  "get",     "put",    "del",   "ls",    "txn",    "add",
-                                  "watch",   "lease",  "queue", "topic", "config", "complete"};
+constexpr std::array kCommands = {"inspect", "export", "lock",   "elect", "work",    "hosts-sync", "get",
+                                  "put",     "del",    "ls",     "txn",   "add",     "watch",      "lease",
+                                  "queue",   "topic",  "config", "cert",  "complete"};
 // Of the clients, and what commands find that they run.
 constexpr std::array kOtherVariables = {
     "KVD_SERVERS",    "KVD_LOCK",  "KVD_ELECTION",    "KVD_FENCE",        "KVD_TASK",
@@ -57,8 +57,10 @@ Instead of serving, kvd also
                                   send, receive and work on messages of queues and topics
   config sync --prefix P --to DIR keeps a directory as the keys below a prefix are
   config status --prefix P        tells which node runs which configuration
+  cert create-ca, cert create-server HOST..., cert create-client NAME
+                                  make certificates for development and small clusters
   complete [WORDS...]             what can follow on a command line; the shells' completion asks it
-Those from lock to config ask servers that run; --help behind their names says more.)";
+Those from lock to config ask servers that run. --help behind their names says more.)";
 
 CommandSpec make_spec() {
   CommandSpec spec{"kvd", "[OPTIONS]", "kvd: a replicated key-value store and coordination daemon"};

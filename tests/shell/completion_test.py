@@ -64,8 +64,8 @@ class Shell(unittest.TestCase):
     def check_all(self, ask):
         for line, words in {
                 'kvd lo': ['lock'],
-                'kvd ': ['add', 'config', 'del', 'elect', 'export', 'get', 'hosts-sync', 'inspect', 'lease', 'lock',
-                         'ls', 'put', 'queue', 'topic', 'txn', 'watch', 'work'],
+                'kvd ': ['add', 'cert', 'config', 'del', 'elect', 'export', 'get', 'hosts-sync', 'inspect', 'lease',
+                         'lock', 'ls', 'put', 'queue', 'topic', 'txn', 'watch', 'work'],
                 'kvd lease ': ['end', 'grant', 'hold', 'ls', 'renew', 'show'],
                 'kvd queue p': ['peek', 'purge'], 'kvd queue peek q --state d': ['dead', 'delayed'],
                 'kvd queue send q --m': ['--max-age'], 'kvd topic su': ['subscribe', 'subscriptions'],
@@ -76,6 +76,8 @@ class Shell(unittest.TestCase):
                 'kvd put a --if': ['--if-absent', '--if-rev'],
                 'kvd ls --v': ['--values'], 'kvd del --pr': ['--prefix'], 'kvd get k --li': ['--linear'],
                 'kvd add k --fe': ['--fence'], 'kvd watch k --s': ['--servers', '--since', '--state'],
+                'kvd cert create-s': ['create-server'], 'kvd cert create-client a --u': ['--uri'],
+                'kvd cert create-ca --dir pl': ['place'],
                 'kvd --data-dir pl': ['place'], 'kvd config s': ['status', 'sync'],
                 'kvd config sync --to pl': ['place'],
                 'kvd lock a -- kv': ['kvd']}.items():

@@ -224,7 +224,7 @@ TEST_CASE("what is no flag") {
   bad({"serve"}, "serve: there is no such command",
       "inspect, export, lock, elect, work, hosts-sync, get, put, del, ls, txn, add, watch, lease, queue, "
       "topic, "
-      "config, complete");
+      "config, cert, complete");
   bad({""}, "'': ", "no such command");
   bad({"--port"}, "--port: ", "give a value");
   bad({"--standalone=perhaps"}, "--standalone perhaps: ", "true, false");
