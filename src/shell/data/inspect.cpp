@@ -200,9 +200,20 @@ FileResult look_at_backup(Files& files, const Files::Info& file, Report& report)
 
 // ---- the directory as a whole ----
 
+// As of a segment, so of the whole: a loss counts once a second look has found the same.
+FileResult read_whole(Files& files, const Report& report, std::optional<JournalView>& view) {
+  const std::string boot = report.root && !report.root->boot.empty() ? report.root->boot : "?";
+  for (std::string loss;; loss = view->journal().loss()) {
+    view.emplace(files, boot);
+    if (FileResult error = view->read([](uint64_t, uint64_t) { return true; })) return error;
+    if (view->journal().loss() == loss || view->journal().loss().empty()) return {};
+  }
+}
+
 FileResult judge_whole(Files& files, Report& report) {
-  JournalView view(files, report.root && !report.root->boot.empty() ? report.root->boot : "?");
-  if (FileResult error = view.read([](uint64_t, uint64_t) { return true; })) return error;
+  std::optional<JournalView> read;
+  if (FileResult error = read_whole(files, report, read)) return error;
+  JournalView& view = *read;
   const std::string& loss = view.journal().loss();
   if (!loss.empty()) report.problems.push_back(loss);
   if (report.root && !report.root->lost.empty()) {
