@@ -6,7 +6,6 @@
 #include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/ec.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -17,6 +16,8 @@
 #include <optional>
 #include <utility>
 
+#include "net/openssl.hpp"
+
 namespace kvd::net {
 namespace {
 
@@ -24,23 +25,14 @@ constexpr int64_t kEarlierSeconds = 3600;  // clocks of other machines may be be
 constexpr int kSerialBits = 128;
 constexpr char kOrganization[] = "kvd";
 
-template <auto kFree>
-struct Free {
-  template <class T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-
-template <class T, auto kFree>
-using Owned = std::unique_ptr<T, Free<kFree>>;
+using openssl::Buffer;
+using openssl::Certificate;
+using openssl::Names;
+using openssl::Number;
+using openssl::Owned;
 
 using Key = Owned<EVP_PKEY, EVP_PKEY_free>;
-using Certificate = Owned<X509, X509_free>;
-using Buffer = Owned<BIO, BIO_free_all>;
-using Number = Owned<BIGNUM, BN_free>;
 using Extension = Owned<X509_EXTENSION, X509_EXTENSION_free>;
-using Names = Owned<GENERAL_NAMES, GENERAL_NAMES_free>;
 using Name = Owned<GENERAL_NAME, GENERAL_NAME_free>;
 using Octets = Owned<ASN1_OCTET_STRING, ASN1_OCTET_STRING_free>;
 using AsciiText = Owned<ASN1_IA5STRING, ASN1_IA5STRING_free>;
@@ -54,14 +46,7 @@ Span span_of(Lifetime lifetime) { return {lifetime.now - kEarlierSeconds, lifeti
 
 std::string text_of(int64_t seconds) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds)); }
 
-// With the reason of the library's oldest error, as the others follow from it.
-Error error_of(const std::string& what) {
-  const unsigned long code = ERR_get_error();
-  ERR_clear_error();
-  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
-  if (reason != nullptr) return Error{fmt::format("{}: {}", what, reason)};
-  return Error{code == 0 ? what : fmt::format("{}: OpenSSL's error {:08X}", what, code)};
-}
+Error error_of(const std::string& what) { return Error{fmt::format("{}: {}", what, openssl::take_reason())}; }
 
 Failure<Error> failed(const std::string& what) { return Failure<Error>(error_of(what)); }
 
@@ -91,8 +76,6 @@ Result<std::string> text_of(EVP_PKEY* key) {
 Buffer buffer_of(const std::string& text) {
   return Buffer(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
-
-int no_password(char*, int, int, void*) { return -1; }
 
 // ---- parts of a certificate ----
 
@@ -268,9 +251,9 @@ Result<CertificateAuthority> CertificateAuthority::read(const std::string& certi
   const Buffer certificate_text = buffer_of(certificate);
   const Buffer key_text = buffer_of(key);
   if (!certificate_text || !key_text) return failed("a certificate cannot be read");
-  state->certificate.reset(PEM_read_bio_X509(certificate_text.get(), nullptr, no_password, nullptr));
+  state->certificate.reset(PEM_read_bio_X509(certificate_text.get(), nullptr, openssl::no_password, nullptr));
   if (!state->certificate) return failed("it is no certificate in PEM");
-  state->key.reset(PEM_read_bio_PrivateKey(key_text.get(), nullptr, no_password, nullptr));
+  state->key.reset(PEM_read_bio_PrivateKey(key_text.get(), nullptr, openssl::no_password, nullptr));
   if (!state->key) return failed("the key is none in PEM, or is encrypted");
   if (X509_check_private_key(state->certificate.get(), state->key.get()) != 1)
     return failed("the key is not the certificate's");

@@ -1,7 +1,11 @@
 // See dialer.hpp.
 #include "net/dialer.hpp"
 
+#include <sys/un.h>
+
 #include <utility>
+
+#include "net/stream_state.hpp"
 
 namespace kvd::net {
 
@@ -15,6 +19,17 @@ Dialer::Dialer(uv_loop_t* loop, const std::string& host, uint16_t port, Done don
   const int code = literal ? 0 : resolver_.start(host, port);
   if (literal) resolved(0, {*literal});
   if (code != 0) resolved(code, {});
+}
+
+Dialer::Dialer(uv_loop_t* loop, const std::string& path, Done done)
+    : loop_(loop), done_(std::move(done)), resolver_(loop, {}) {
+  if (path.size() >= sizeof sockaddr_un::sun_path) {  // of which libuv would take a part
+    note_failure(UV_ENAMETOOLONG);
+    fail_later();
+  } else {
+    uv_connect_t* request = begin(Stream::Kind::kUnix);
+    uv_pipe_connect(request, &stream_.state_->pipe, path.c_str(), ended);
+  }
 }
 
 void Dialer::resolved(int status, std::vector<SocketAddress> found) {
@@ -32,17 +47,23 @@ void Dialer::connect_next() {
   fail_later();
 }
 
-int Dialer::connect(const SocketAddress& address) {
-  stream_ = Stream(loop_);
+uv_connect_t* Dialer::begin(Stream::Kind kind) {
+  stream_ = Stream(loop_, kind);
   auto* request = new uv_connect_t;
   request->data = this;
-  const auto done = [](uv_connect_t* connect, int status) {
-    const bool given_up = uv_is_closing(reinterpret_cast<const uv_handle_t*>(connect->handle)) != 0;
-    auto* dialer = static_cast<Dialer*>(connect->data);
-    delete connect;
-    if (!given_up) dialer->connected(status);
-  };
-  const int code = uv_tcp_connect(request, &stream_.state_->uv, address.get(), done);
+  return request;
+}
+
+void Dialer::ended(uv_connect_t* request, int status) {
+  const bool given_up = uv_is_closing(reinterpret_cast<const uv_handle_t*>(request->handle)) != 0;
+  auto* dialer = static_cast<Dialer*>(request->data);
+  delete request;
+  if (!given_up) dialer->connected(status);
+}
+
+int Dialer::connect(const SocketAddress& address) {
+  uv_connect_t* request = begin(Stream::Kind::kTcp);
+  const int code = uv_tcp_connect(request, &stream_.state_->uv, address.get(), ended);
   if (code != 0) delete request;
   return code;
 }

@@ -18,6 +18,7 @@ class Dialer {
   // the Dialer.
   using Done = std::function<void(int status, Stream stream)>;
   Dialer(uv_loop_t* loop, const std::string& host, uint16_t port, Done done);
+  Dialer(uv_loop_t* loop, const std::string& path, Done done);  // of a Unix socket
   Dialer(const Dialer&) = delete;
   Dialer& operator=(const Dialer&) = delete;
 
@@ -28,6 +29,8 @@ class Dialer {
   void resolved(int status, std::vector<SocketAddress> found);
   void connect_next();
   int connect(const SocketAddress& address);
+  uv_connect_t* begin(Stream::Kind kind);
+  static void ended(uv_connect_t* request, int status);
   void connected(int status);
   void note_failure(int status);
   void fail_later();

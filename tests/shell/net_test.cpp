@@ -20,96 +20,15 @@
 #include "net/listener.hpp"
 #include "net/loop.hpp"
 #include "net/stream.hpp"
+#include "net_fixture.hpp"
 #include "rig/free_port.hpp"
 
 using namespace kvd;
-using net::Dialer;
-using net::Listener;
+using namespace kvd::testing;
 using net::NextTurn;
 using net::Resolver;
-using net::Stream;
-using net::StreamOwner;
-using net::Timer;
 
 namespace {
-
-constexpr auto kPatience = std::chrono::seconds(30);
-constexpr size_t kMuch = 32u << 20;  // much more than the sockets' buffers
-
-uv_buf_t piece(const std::string& text) {
-  return uv_buf_init(const_cast<char*>(text.data()), static_cast<unsigned int>(text.size()));
-}
-
-// One end of a connection, which writes down what it is told.
-struct End final : StreamOwner {
-  explicit End(Stream of) : stream(std::move(of)) {
-    stream.attach(*this, buffer);
-    CHECK(stream.start_reading() == 0);
-  }
-  void on_bytes(std::string_view bytes) override {
-    received += bytes;
-    if (then) then();
-  }
-  void on_end(int why) override {
-    ends.push_back(why);
-    if (then) then();
-  }
-  void on_written(int status) override {
-    written.push_back(status);
-    if (then) then();
-  }
-  // All of it, or what the system does not take at once waits.
-  void send(const std::string& text) {
-    const uv_buf_t one = piece(text);
-    REQUIRE(stream.write({&one, 1}) == 0);
-  }
-
-  std::array<char, 4096> buffer{};
-  Stream stream;
-  std::string received;
-  std::vector<int> ends, written;
-  std::function<void()> then;
-};
-
-struct Net {
-  Net() { std::signal(SIGPIPE, SIG_IGN); }
-
-  void run_until(const std::function<bool()>& condition) {
-    Timer ticker(loop.get(), [&] { ticker.start(milliseconds(5)); });
-    ticker.start(milliseconds(1));
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (!condition()) {
-      REQUIRE_MESSAGE(std::chrono::steady_clock::now() < deadline, "waited in vain");
-      uv_run(loop.get(), UV_RUN_ONCE);
-    }
-  }
-  void listen() {
-    listener.emplace(loop.get(), [this](int status, Stream stream) {
-      REQUIRE(status == 0);
-      accepted = std::make_unique<End>(std::move(stream));
-    });
-    const auto started = listener->start("127.0.0.1", 0, 8);
-    REQUIRE(started.has_value());
-    port = *started;
-  }
-  std::unique_ptr<Dialer> dial(const std::string& host, uint16_t to) {
-    return std::make_unique<Dialer>(loop.get(), host, to, [this](int status, Stream stream) {
-      dialed = status;
-      if (status == 0) dialer_end = std::make_unique<End>(std::move(stream));
-    });
-  }
-  void connect() {
-    listen();
-    const auto dialer = dial("127.0.0.1", port);
-    run_until([&] { return accepted && dialer_end; });
-  }
-
-  net::Loop loop;  // goes last, and waits until nothing is left on it
-  std::optional<Listener> listener;
-  uint16_t port = 0;
-  std::unique_ptr<End> accepted, dialer_end;
-  std::optional<int> dialed;
-};
 
 int option_of(const Stream& stream, int name) {
   int value = 0;
@@ -256,7 +175,7 @@ TEST_CASE_FIXTURE(Net, "nobody hears of a write that was under way when the stre
 TEST_CASE_FIXTURE(Net, "a port on which nobody listens is refused, by number and by name") {
   for (const char* host : {"127.0.0.1", "localhost"}) {
     dialed.reset();
-    const auto dialer = dial(host, testing::free_port());
+    const auto dialer = dial(host, free_port());
     CHECK_FALSE(dialed);  // never at once
     run_until([&] { return dialed.has_value(); });
     CHECK(dialed == UV_ECONNREFUSED);
@@ -306,7 +225,7 @@ TEST_CASE_FIXTURE(Net, "a dialer may go in its call") {
     dialer.reset();
   };
   listen();
-  for (const uint16_t to : {port, testing::free_port()}) {
+  for (const uint16_t to : {port, free_port()}) {
     dialed.reset();
     dialer = std::make_unique<Dialer>(loop.get(), "127.0.0.1", to, done);
     run_until([&] { return dialed.has_value(); });
@@ -361,7 +280,7 @@ TEST_CASE_FIXTURE(Net, "a port that is taken, and a name that is none, are error
 
 TEST_CASE_FIXTURE(Net, "a listener may go in its call, and what it has accepted stays") {
   listener.emplace(loop.get(), [this](int, Stream stream) {
-    accepted = std::make_unique<End>(std::move(stream));
+    accepted = std::make_unique<End>(std::move(stream), prepare_accepted);
     listener.reset();
   });
   port = *listener->start("127.0.0.1", 0, 8);
