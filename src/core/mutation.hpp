@@ -32,6 +32,7 @@ enum class Mutation : uint8_t {
   kAcknowledgedUnsafe,     // 13: a follower acknowledges before its disk does
   kLossByAbsence,          // 16: a server whose registration is gone is taken for lost
   kLossByOldVerdict,       // 16: ... that verdict is carried out on whatever the register says by then
+  kNameUnchecked,          //     who has a certificate of the cluster may say that it is any server
   kGreetedUnregistered,    //     peers are accepted before this life is registered
   kSilentKept,             //     who is silent but not proven dead is never removed from the set
   kDoubtIgnored,           //     a server that ZooKeeper may have forgotten keeps what its clients hold

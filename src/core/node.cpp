@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "core/cluster/election.hpp"
@@ -127,7 +128,8 @@ struct Node::Parts {
   size_t traced = 0;
   AppendBuffer<NodeEffect> taken;  // by the shell; swapped with the outbox's, so that both keep their memory
   std::vector<RequestId> queries;  // status queries of this turn
-  std::set<LinkId> overflowed;     // closed for a full mailbox, while their LinkEnded still waits in it
+  std::map<std::string, TlsState> tls;  // by its use
+  std::set<LinkId> overflowed;          // closed for a full mailbox, while their LinkEnded still waits in it
 };
 
 Node::Node(NodeConfig config, uint64_t seed, Trace* trace)
@@ -215,6 +217,7 @@ struct Delivery {
     out.service_router.post(m);
     for (auto& service : out.services) service.post(m);
   }
+  void operator()(TlsState&) {}  // which the node itself keeps
   void operator()(StopRequested& m) {
     out.replica.post(m);
     out.kv_router.post(m);
@@ -253,6 +256,7 @@ void Node::push(NodeInput&& input) {
   if (call != nullptr && p.recovering())
     return p.refuse(*call, ErrorCode::kNotReady, "this server still reads its data directory");
   if (std::holds_alternative<StopRequested>(input)) p.stopping = true;
+  if (auto* tls = std::get_if<TlsState>(&input)) p.tls.insert_or_assign(tls->use, std::move(*tls));
   LinkId link;
   if (auto* received = std::get_if<LinkReceived>(&input)) link = received->link;
   if (p.overflowed.contains(link)) return;
@@ -546,6 +550,10 @@ void Node::Parts::judge(Status& status) const {
   }
   if (!config.standalone && status.zk_state != ZkState::kConnected) {
     status.degraded.push_back(std::string("ZooKeeper is ") + zk_state_name(status.zk_state));
+  }
+  for (const auto& [use, state] : tls) {
+    status.tls.push_back(state);
+    if (!state.problem.empty()) status.degraded.push_back(state.problem);
   }
   if (election.forbidden())
     status.degraded.push_back("an ACL in ZooKeeper forbids this server to create " + *election.forbidden() +

@@ -427,6 +427,13 @@ struct WatchStatus {
   std::array<uint64_t, kWatchBreaks> breaks{};  // of streams since the start, by WatchBreak
 };
 
+// Of what a server shows where it speaks TLS.
+struct TlsState {
+  std::string use;        // "http" or "peer"
+  int64_t expires_s = 0;  // its certificate, in Unix time
+  std::string problem;    // one line for the status; empty: all is well
+};
+
 struct Status {
   ServerInfo self;
   Role role = Role::kCandidate;
@@ -441,6 +448,7 @@ struct Status {
   bool complete = false;  // this copy misses nothing that it should have
   bool ready = false;
   std::vector<std::string> degraded;  // one line each; empty: all is well
+  std::vector<TlsState> tls;          // none: nothing is encrypted
   std::string not_ready;              // one line; empty when ready
   uint64_t keys = 0;
   uint64_t value_bytes = 0;

@@ -46,6 +46,8 @@ const char* link_end_name(LinkEnd end) {
       return "unreachable";
     case LinkEnd::kReset:
       return "reset";
+    case LinkEnd::kUntrusted:
+      return "untrusted";
     case LinkEnd::kProtocol:
       return "protocol";
     case LinkEnd::kOverflow:

@@ -134,16 +134,20 @@ enum class LinkEnd : uint8_t {
   kUnreachable,  // no answer in time, no route, no such name
   kReset,        // the other side is gone: reset or closed by it
   kProtocol,     // what came could not be read
-  kOverflow,     // too much unsent
+  kUntrusted,  // no TLS with the other side: who it is is not known, so nothing follows of whoever was expected
+  kOverflow,  // too much unsent
 };
 const char* link_end_name(LinkEnd end);
 
+// With TLS each link tells the names of the other side's certificate, as "dns:kvd1.example" or "ip:10.0.0.1".
 struct LinkOpened {  // a link that the node dialed stands
   LinkId link;
+  std::vector<std::string> names{};
 };
 struct LinkAccepted {  // somebody dialed us
   LinkId link;
   std::string from;  // address, for the logs
+  std::vector<std::string> names{};
 };
 struct LinkReceived {
   LinkId link;

@@ -687,6 +687,9 @@ struct EdgeText {
                        m.timeout.count());
   }
   std::string operator()(const DiskAnswer& m) const { return std::visit(DiskText{}, m); }
+  std::string operator()(const TlsState& m) const {
+    return fmt::format("TlsState {} expires={} problem={}", m.use, m.expires_s, quoted(m.problem));
+  }
   std::string operator()(const StopRequested&) const { return "StopRequested"; }
 
   std::string operator()(const Reply& m) const {

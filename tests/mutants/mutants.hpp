@@ -121,6 +121,9 @@ inline constexpr const char* kWatchedAnew = KVD_BUSY
 inline constexpr const char* kWatchedLost =
     KVD_BUSY "servers=2 watchers=4 total_loss=1 blackout_us=2000000 crash_us=1000000 down_us_max=100000";
 
+// Somebody has a certificate of the cluster, and says that he is another server.
+inline constexpr const char* kImpostors = KVD_BUSY "impostor_us=500000 standalone=0 servers=3";
+
 // Keys live for a time, or as long as a lease, and much of what changes that is not committed yet.
 inline constexpr const char* kTermed =
     KVD_BUSY "terms=8 crash_us=2000000 down_us_max=300000 delay_us_max=30000 clients=1";
@@ -182,6 +185,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kLossByAbsence, "loss_by_absence", kRough, 100},
     {Mutation::kLossByOldVerdict, "loss_by_old_verdict", "", 1, breaks_by_old_verdict, kLostAndCut},
     {Mutation::kGreetedUnregistered, "greeted_unregistered", "", 1, breaks_by_greeting_early},
+    {Mutation::kNameUnchecked, "name_unchecked", kImpostors, 20},
     {Mutation::kSilentKept, "silent_kept", kCores, 60},
     {Mutation::kDoubtIgnored, "doubt_ignored", kContended, 60},
     {Mutation::kDoubtByRead, "doubt_by_read", kStranded, 60},

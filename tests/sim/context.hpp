@@ -16,7 +16,8 @@
 
 namespace kvd::sim {
 
-inline constexpr Duration kReplyGrace = seconds(1);  // beyond its timeout a request gets this long to be answered
+inline constexpr Duration kReplyGrace =
+    seconds(1);  // beyond its timeout a request gets this long to be answered
 
 // Events in the order of their times; at the same time in the order in which they were planned.
 class EventQueue {

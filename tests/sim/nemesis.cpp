@@ -50,6 +50,8 @@ int64_t Nemesis::mean_us(Fault fault) const {
       return options.depose_and_return_us;
     case kTwin:
       return options.twin_us;
+    case kImpostor:
+      return options.impostor_us;
     case kZkLoss:
       return options.zk_loss_us;
     case kZkCut:
@@ -156,6 +158,9 @@ void Nemesis::inject(Fault fault) {
       return;
     case kTwin:
       world_.start_twin(server, lasting());
+      return;
+    case kImpostor:
+      world_.impersonate(server, any_server());
       return;
     case kZkLoss:
       world_.zookeeper().lose_connection(server);

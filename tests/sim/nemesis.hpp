@@ -30,6 +30,7 @@ class Nemesis {
     kHold,
     kDeposeAndReturn,
     kTwin,
+    kImpostor,
     kZkLoss,
     kZkCut,
     kZkStrand,

@@ -258,7 +258,7 @@ void Network::take(const LinkPointer& link, int to_end, Packet packet) {
       link->opened = true;
       put(link, 1, Packet{Packet::kAck});
       for (Packet& early : std::exchange(link->early, {})) put(link, 1, std::move(early));
-      hosts_.deliver(server, LinkOpened{link->ends[0].id});
+      hosts_.deliver(server, LinkOpened{link->ends[0].id, {hosts_.certified(link->ends[1].server)}});
       return;
     case Packet::kAck:
       accept(link);
@@ -285,7 +285,15 @@ void Network::accept(const LinkPointer& link) {
   own.id = LinkId(++accepted_ * 2);
   own.open = true;
   ends_.emplace(std::pair(own.server, own.id), EndRef{link, 1});
-  hosts_.deliver(own.server, LinkAccepted{own.id, fmt::format("s{}", link->ends[0].server)});
+  const int from = link->ends[0].server;
+  hosts_.deliver(own.server, LinkAccepted{own.id, fmt::format("s{}", from), {hosts_.certified(from)}});
+}
+
+void Network::break_in(int server, const std::string& certified, std::vector<PeerMessage> messages) {
+  const LinkId link(++accepted_ * 2);
+  hosts_.deliver(server, LinkAccepted{link, "a stranger", {certified}});
+  for (PeerMessage& message : messages) hosts_.deliver(server, LinkReceived{link, std::move(message)});
+  hosts_.deliver(server, LinkEnded{link, LinkEnd::kReset, "closed by the stranger"});
 }
 
 void Network::take_message(const LinkPointer& link, int to_end, Packet packet) {

@@ -31,6 +31,7 @@ class Hosts {  // what the network needs of the world
   virtual HostState host_state(int server) const = 0;
   virtual std::optional<int> server_at(const Address& address) const = 0;
   virtual void deliver(int server, NodeInput input) = 0;
+  virtual std::string certified(int server) const = 0;  // the name in its certificate
 };
 
 class Network {
@@ -59,6 +60,8 @@ class Network {
   void unclog(int from, int to, int dialer) {
     if (clogged_.erase({from, to, dialer}) != 0) kick(from, to);
   }
+  // A stranger dials and says this, whatever he is answered.
+  void break_in(int server, const std::string& certified, std::vector<PeerMessage> messages);
   void slow_down(int from, int to, Duration extra);
   void break_some_link(bool tell_both);
 

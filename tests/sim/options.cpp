@@ -64,6 +64,7 @@ constexpr Field kFields[] = {
     {"barriers", &Options::barriers},
     {"zkqueues", &Options::zkqueues},
     {"twin_us", &Options::twin_us},
+    {"impostor_us", &Options::impostor_us},
     {"zk_loss_us", &Options::zk_loss_us},
     {"zk_cut_us", &Options::zk_cut_us},
     {"zk_strand_us", &Options::zk_strand_us},
@@ -273,6 +274,7 @@ Options draw_options(Prng& prng) {
   options.rate_ppm = prng.one_in(3) ? 500 : 0;
   options.queues = prng.one_in(3) ? prng.between(1, 4) : 0;
   options.topics = prng.one_in(6) ? prng.between(1, 4) : 0;
+  options.impostor_us = prng.one_in(4) ? 1'000'000 : 0;
   return options;
 }
 

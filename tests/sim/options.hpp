@@ -75,6 +75,7 @@ struct Options {
   int64_t hold_us = 0;       // one direction of one link stops; the other link between the two goes on
   int64_t depose_and_return_us = 0;  // a leader is deposed and leads again, while answers to it are under way
   int64_t twin_us = 0;               // a second process with the id of another one starts
+  int64_t impostor_us = 0;           // who has a certificate of the cluster says that it is another server
   int64_t zk_loss_us = 0;            // one server's connection to ZooKeeper breaks
   int64_t zk_cut_us = 0;             // one server cannot reach ZooKeeper for a while
   int64_t zk_strand_us = 0;          // one server's ZooKeeper server answers reads alone, of an old state

@@ -8,8 +8,8 @@
 #include "id_clients.hpp"
 #include "lock_clients.hpp"
 #include "name_clients.hpp"
-#include "zk_queue_clients.hpp"
 #include "task_clients.hpp"
+#include "zk_queue_clients.hpp"
 
 namespace kvd::sim {
 

@@ -182,6 +182,7 @@ void World::start(int server) {
   config.follower_lag = Duration(options.lag_us);
   config.tuning = tuning_of(options);
   if (options.history_bytes > 0) config.history_bytes = static_cast<size_t>(options.history_bytes);
+  config.peer_tls = true;
   config.names_pool = AddressPool{0x0a140000, 29};  // 10.20.0.0: six addresses
   note(fmt::format("world: s{} starts as {:x}", server, config.self.member.incarnation.value));
   host_down_[server] = leaving_[server] = false;
@@ -327,6 +328,22 @@ void World::start_twin(int server, Duration span) {
   context_.queue.after(span, [this, life = processes_[twin()]->lives()] {
     if (processes_[twin()]->lives() == life) die(twin(), false, false, Duration(0));
   });
+}
+
+void World::impersonate(int server, int whom) {
+  if (server == whom || !is_alive(server) || context_.options.standalone != 0) return;
+  const NodeView view = processes_[server]->node().view();
+  const Register* config = checkers_.config() ? &*checkers_.config() : nullptr;
+  if (config == nullptr) return;
+  auto forged = std::make_shared<Entry>();
+  forged->epoch = Epoch(view.epoch.value + 1);
+  forged->revision = Revision(view.last.revision.value + 1);
+  forged->effects = {Record("forged", "value", {forged->revision, forged->revision, 1})};
+  ServerInfo as = info_of(whom, kept_[whom].incarnation);
+  if (context_.prng.one_in(2)) as.peer.host = as.http.host = "elsewhere";  // which is true
+  Hello hello{config->cluster, config->lineage, as, info_of(server, {}).member.id, forged->epoch, false};
+  network_.break_in(server, "dns:elsewhere",
+                    {std::move(hello), Append{forged->epoch, view.last, forged->revision, {forged}}});
 }
 
 // ---- between the parts ----

@@ -65,6 +65,9 @@ class World final : public Hosts, public ProcessOwner {
   void jump_clock(int server, Duration by);
   // A second process with the id of `server`, at another address, for at most `span`: an operator's mistake.
   void start_twin(int server, Duration span);
+  // Somebody with a certificate of the cluster's authority, but not of that server's, says to `server` that he is
+  // `whom`, and that he leads.
+  void impersonate(int server, int whom);
   Network& network() { return network_; }
   SimDisk& disk(int server) { return *disks_[server]; }
   ZkGateway& zookeeper() { return zookeeper_; }
@@ -74,6 +77,7 @@ class World final : public Hosts, public ProcessOwner {
  private:
   HostState host_state(int server) const override;
   std::optional<int> server_at(const Address& address) const override;
+  std::string certified(int server) const override { return "dns:" + info_of(server, {}).peer.host; }
   void deliver(int server, NodeInput input) override;
   void on_turn(int server) override;
   void perform(int server, NodeEffect effect) override;

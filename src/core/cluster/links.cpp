@@ -1,9 +1,13 @@
 // See links.hpp.
 #include "core/cluster/links.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <utility>
 
+#include "core/cluster/certified_names.hpp"
 #include "core/mutation.hpp"
 #include "msg/znodes.hpp"
 
@@ -61,12 +65,13 @@ void Links::on(LinkOpened message) {
   Target* target = target_of(message.link);
   if (target == nullptr) return;
   target->opened = true;
+  target->names = std::move(message.names);
   target->hello_deadline = out_.now + kHelloTimeout;
   out_.emit(LinkSend{message.link, hello_to(target->info.member.id)});
 }
 
 void Links::on(LinkAccepted message) {
-  callers_[message.link] = Caller{std::move(message.from), std::nullopt};
+  callers_[message.link] = Caller{std::move(message.from), std::move(message.names), std::nullopt};
 }
 
 void Links::on(LinkReceived message) {
@@ -91,12 +96,31 @@ Epoch Links::epoch_of(const Hello& hello) const {
   return register_ && hello.cluster == register_->cluster ? hello.epoch : Epoch(0);
 }
 
-bool Links::acceptable(const Hello& hello, const std::string& where) {
+// With certificates, that a server is where ZooKeeper shows it, or where it was when it was last shown: its id alone tells
+// nothing of the host that its certificate names. Whoever is new is listed soon, and tries again.
+bool Links::is_where_known(const ServerInfo& info) const {
+  if (!out_.config.peer_tls) return true;
+  if (const auto listed = listed_.find(info.member.id); listed != listed_.end())
+    return listed->second.peer.host == info.peer.host;
+  const auto target = targets_.find(info.member.id);
+  return target != targets_.end() && target->second.info.peer.host == info.peer.host;
+}
+
+bool Links::acceptable(const Hello& hello, const std::string& where, const std::vector<std::string>& names) {
   if (hello.to != out_.config.self.member.id) {
     complain(where,
              "it looks for server " + hello.to.value + ", this is " + out_.config.self.member.id.value);
     return false;
   }
+  // A certificate of the cluster's authority is not enough: each server may be only who its own one names.
+  if (const std::string& host = hello.from.peer.host;
+      out_.config.peer_tls && !is_named(host, names) && !mutated(Mutation::kNameUnchecked)) {
+    complain(where, fmt::format("it is {} by its certificate, and says that it is at {}",
+                                fmt::join(names, ", "), host));
+    return false;
+  }
+  if (!mutated(Mutation::kNameUnchecked) && !is_where_known(hello.from))
+    return false;  // may be late: no warning
   // Not before we are registered. Until then ZooKeeper may show a former life of ours: were this one in the
   // in-sync set already, everybody would take it for superseded, and its data for lost. Nor before we have
   // read the register, or that there is none, which comes first: were it another lineage than the one we start in, we
@@ -132,7 +156,7 @@ void Links::on_call(LinkId link, Caller& caller, PeerMessage message) {
     drop_caller(link);
     return;
   }
-  if (!acceptable(*hello, caller.from)) {
+  if (!acceptable(*hello, caller.from, caller.names)) {
     drop_caller(link);
     return;
   }
@@ -171,7 +195,7 @@ void Links::on_answer(Target& target, PeerMessage message) {
   if (hello == nullptr) complain(where, "its first message is no HELLO");
   if (other)
     complain(where, "it is server " + hello->from.member.id.value + ", not " + target.info.member.id.value);
-  if (hello == nullptr || other || !acceptable(*hello, where)) {
+  if (hello == nullptr || other || !acceptable(*hello, where, target.names)) {
     drop(target);
     return;
   }

@@ -28,7 +28,8 @@ class Links {
  private:
   struct Target {  // somebody we want a link to
     ServerInfo info;
-    LinkId link;  // 0: none
+    LinkId link;                     // 0: none
+    std::vector<std::string> names;  // of its certificate, with TLS, once opened
     bool opened = false;
     bool starting = false;  // as was last told: see PeerStarting
     bool up = false;        // Hello was answered
@@ -41,6 +42,7 @@ class Links {
   };
   struct Caller {  // somebody who dialed us
     std::string from;
+    std::vector<std::string> names;  // of its certificate, with TLS
     std::optional<ServerInfo> info;  // once the Hello was accepted
   };
 
@@ -61,7 +63,8 @@ class Links {
   void on_call(LinkId link, Caller& caller, PeerMessage message);
   void on_answer(Target& target, PeerMessage message);
   Epoch epoch_of(const Hello& hello) const;
-  bool acceptable(const Hello& hello, const std::string& where);
+  bool acceptable(const Hello& hello, const std::string& where, const std::vector<std::string>& names);
+  bool is_where_known(const ServerInfo& info) const;
   void pass_on(LinkId link, const Member& from, PeerMessage message);
   void learn(const ServerInfo& info);
   void believe_list(const ServerId& id);
