@@ -1,6 +1,7 @@
 #!/bin/sh
 # compose/compose.yaml is one that docker-compose accepts and that has what its header promises: three ZooKeeper and
-# three kvd servers; with hosts.yaml also three hosts. Without docker-compose it skips (77), and says so.
+# three kvd servers; with hosts.yaml also three hosts, with tls.yaml what makes certificates. Without docker-compose
+# it skips (77), and says so.
 set -eu
 compose=$(dirname "$0")/../compose
 if ! command -v docker-compose >/dev/null; then
@@ -18,6 +19,7 @@ check() {
 }
 check "kvd1 kvd2 kvd3 zoo1 zoo2 zoo3 " -f "$compose/compose.yaml"
 check "alpha beta gamma kvd1 kvd2 kvd3 zoo1 zoo2 zoo3 " -f "$compose/compose.yaml" -f "$compose/hosts.yaml"
+check "certs kvd1 kvd2 kvd3 zoo1 zoo2 zoo3 " -f "$compose/compose.yaml" -f "$compose/tls.yaml"
 # What is published can be reached from this machine alone: there is nothing that asks who comes.
 published=$(docker-compose -f "$compose/compose.yaml" -f "$compose/hosts.yaml" config |
   awk '/^ *ports:/ { ports = 1; next } !/^ *- / { ports = 0 } ports')

@@ -4,14 +4,15 @@
 #include <string>
 #include <vector>
 
+#include "client/server.hpp"
 #include "client/store_options.hpp"
 #include "msg/types.hpp"
 
 namespace kvd::client {
 
 struct ConfigSyncOptions {
-  std::vector<Address> servers;  // not empty
-  std::string prefix;            // ends with a slash
+  std::vector<Server> servers;  // not empty
+  std::string prefix;           // ends with a slash
   std::string to;
   std::string node;
   std::string exec;  // a line for /bin/sh; empty: none

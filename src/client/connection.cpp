@@ -16,13 +16,20 @@ std::array<char, 256 << 10> read_buffer;  // what is read is consumed before the
 Connection::Connection(uv_loop_t* loop, ConnectionOwner& owner, size_t index, Keep keep)
     : loop_(loop), owner_(owner), index_(index), parser_(this, on_parsed, keep) {}
 
-void Connection::open(const Address& server) {
+void Connection::open(const Server& server) {
   CHECK(is_closed());
   parser_.restart();
   output_.clear();
   writing_.clear();
-  dialer_.emplace(loop_, server.host, server.port,
-                  [this](int status, net::Stream stream) { dialed(status, std::move(stream)); });
+  tls_failure_.clear();
+  was_refused_ = false;
+  server_ = server;
+  net::Dialer::Done done = [this](int status, net::Stream stream) { dialed(status, std::move(stream)); };
+  if (server.socket.empty()) {
+    dialer_.emplace(loop_, server.address.host, server.address.port, std::move(done));
+  } else {
+    dialer_.emplace(loop_, server.socket, std::move(done));
+  }
 }
 
 void Connection::dialed(int status, net::Stream stream) {
@@ -30,14 +37,24 @@ void Connection::dialed(int status, net::Stream stream) {
   if (status != 0) return owner_.on_lost(*this, status);
   stream_ = std::move(stream);
   stream_.attach(*this, read_buffer);
+  if (server_.tls) {
+    if (!handshakes_) handshakes_ = std::make_unique<net::Handshakes>(loop_, 1);
+    stream_.secure(net::TlsSession(server_.tls, server_.certified), *handshakes_);
+  }
   const int error = stream_.start_reading();
   if (error != 0) return lose(error);
-  owner_.on_open(*this);
+  if (!server_.tls) owner_.on_open(*this);
 }
 
 void Connection::close() {
   dialer_.reset();
   stream_.close();
+}
+
+void Connection::on_end(int why) {
+  if (why == UV_EPROTO && stream_.is_secure()) tls_failure_ = stream_.tls_failure();
+  was_refused_ = stream_.tls_refused();
+  lose(why);
 }
 
 void Connection::lose(int why) {

@@ -145,7 +145,7 @@ void HeldLease::ask_next(const std::string& why) {
 }
 
 std::string HeldLease::said_of(const Try& one, const std::string& why) const {
-  return fmt::format("{}: {}", format_address(options_.servers[one.server]), why);
+  return fmt::format("{}: {}", name_of(options_.servers[one.server]), why);
 }
 
 void HeldLease::forget(const Try* one) {
@@ -302,7 +302,7 @@ void HeldLease::end_lease(int code) {
   HttpEvents events;
   events.on_failed = [](const std::string&) { return true; };  // until there is no time left
   events.on_answer = [this](const Response& answer) { on_ended(answer); };
-  std::vector<Address> servers = options_.servers;
+  std::vector<Server> servers = options_.servers;
   std::rotate(servers.begin(), servers.begin() + static_cast<ptrdiff_t>(server_), servers.end());
   client_ = std::make_unique<HttpClient>(loop_.get(), std::move(servers), prng_.next());
   end_ = std::make_unique<HttpCall>(*client_, std::move(request), std::move(events));

@@ -28,7 +28,7 @@ bool leaves_doubt(const Response& answer) {
 
 }  // namespace
 
-HttpClient::HttpClient(uv_loop_t* loop, std::vector<Address> servers, uint64_t seed)
+HttpClient::HttpClient(uv_loop_t* loop, std::vector<Server> servers, uint64_t seed)
     : loop_(loop), servers_(std::move(servers)), prng_(seed) {}
 
 HttpCall::HttpCall(HttpClient& client, HttpRequest request, HttpEvents events)
@@ -62,16 +62,20 @@ void HttpCall::on_open(Connection&) {
   wait(std::min(request_.silence, time_left()));
   connection_.output() =
       fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n{}",
-                  request_.method, request_.target(), format_address(client_.servers_[server_]),
-                  request_.fields, request_.body.size(), request_.body);
+                  request_.method, request_.target(), host_of(client_.servers_[server_]), request_.fields,
+                  request_.body.size(), request_.body);
   connection_.flush();
 }
 
 void HttpCall::on_lost(Connection&, int why) {
   if (phase_ == Phase::kDone) return;
   if (answer_) return on_whole();  // what came behind it does not matter
-  const std::string words = why == UV_EOF ? "the connection was closed" : uv_strerror(why);
+  const std::string& tls = connection_.tls_failure();
+  const std::string words = why == UV_EOF  ? "the connection was closed"
+                            : !tls.empty() ? tls
+                                           : uv_strerror(why);
   if (phase_ == Phase::kStreaming) return end(words);
+  if (connection_.was_refused()) unsettled_ = false;
   fail(words);
 }
 
@@ -187,7 +191,7 @@ void HttpCall::fail(const std::string& why) {
   pause();
   const auto alive = alive_;
   const auto call = events_.on_failed;
-  const bool more = call(fmt::format("{}: {}", format_address(client_.servers_[server_]), why));
+  const bool more = call(fmt::format("{}: {}", name_of(client_.servers_[server_]), why));
   if (!*alive || more) return;
   phase_ = Phase::kDone;
   timer_.stop();

@@ -13,6 +13,7 @@
 #include "base/prng.hpp"
 #include "base/time.hpp"
 #include "client/connection.hpp"
+#include "client/server.hpp"
 #include "msg/types.hpp"
 #include "net/loop.hpp"
 
@@ -54,13 +55,13 @@ struct HttpEvents {
 class HttpClient {
  public:
   // `servers` is not empty. Calls begin with the server that answered last, at first with the first one.
-  HttpClient(uv_loop_t* loop, std::vector<Address> servers, uint64_t seed);
+  HttpClient(uv_loop_t* loop, std::vector<Server> servers, uint64_t seed);
 
  private:
   friend class HttpCall;
 
   uv_loop_t* loop_;
-  std::vector<Address> servers_;
+  std::vector<Server> servers_;
   size_t current_ = 0;
   Prng prng_;
 };

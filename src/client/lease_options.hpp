@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "client/server.hpp"
 #include "client/store_options.hpp"
 #include "msg/types.hpp"
 
@@ -48,10 +49,10 @@ using LeaseCommand =
     std::variant<LeaseGrantOptions, LeaseRenewOptions, LeaseShowOptions, LeaseListOptions, LeaseEndOptions>;
 
 struct LeaseHoldOptions {
-  std::vector<Address> servers;  // not empty
-  uint64_t id = 0;               // that is taken up; 0: one is granted
-  Duration ttl{0};               // of that which is granted
-  std::string name;              // likewise
+  std::vector<Server> servers;  // not empty
+  uint64_t id = 0;              // that is taken up; 0: one is granted
+  Duration ttl{0};              // of that which is granted
+  std::string name;             // likewise
   Duration grace{0};
   std::vector<std::string> command;  // empty: it is only held
 };

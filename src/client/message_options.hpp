@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "client/server.hpp"
 #include "client/store_options.hpp"
 #include "msg/queues.hpp"
 #include "msg/types.hpp"
@@ -84,7 +85,7 @@ using MessageCommand =
                  MessageReceiveOptions, MessagePeekOptions, MessageKickOptions>;
 
 struct MessageWorkOptions {
-  std::vector<Address> servers;  // not empty
+  std::vector<Server> servers;  // not empty
   MessageSource source;
   std::string exec;               // for /bin/sh -c
   std::optional<Duration> delay;  // of what was not done; nothing: as the source has it

@@ -163,23 +163,30 @@ CommandEnd end_of_family(const std::string& word, const std::vector<std::string>
 
 CommandSpec client_spec_of(const char* name, const char* usage, const char* does, std::string notes,
                            std::vector<FlagSpec> flags) {
-  flags.insert(
-      flags.begin(),
-      {"servers", "HOST:PORT,...",
-       "of the cluster, tried in turn; also KVD_SERVERS, unless empty (127.0.0.1:8001)", "KVD_SERVERS"});
+  const std::vector<FlagSpec> tls = tls_flags();
+  flags.insert(flags.begin(), tls.begin(), tls.end());
+  flags.insert(flags.begin(),
+               {"servers", "SERVER,...",
+                "of the cluster, tried in turn, each HOST:PORT, https://HOST:PORT or unix:PATH; also "
+                "KVD_SERVERS, unless empty (127.0.0.1:8001)",
+                "KVD_SERVERS"});
   return {std::string("kvd ") + name, usage, does, std::move(flags), std::move(notes)};
 }
 
-std::vector<Address> read_servers(CommandLine& line) {
-  std::vector<Address> servers;
+std::vector<Server> read_servers(CommandLine& line) {
+  std::vector<Server> servers;
   for (const std::string& text : line.list("servers", "127.0.0.1:8001")) {
-    const auto server = parse_address(text);
+    auto server = parse_server(text);
     if (!server) {
-      line.complain("servers", "give host:port,host:port with IPv6 addresses in brackets");
-      break;
+      line.complain("servers",
+                    "give host:port, https://host:port or unix:/path, with commas between them and IPv6 "
+                    "addresses in brackets");
+      return servers;
     }
-    servers.push_back(*server);
+    servers.push_back(std::move(*server));
   }
+  const net::TlsFiles files = read_tls_files(line);
+  if (const auto given = give_tls(servers, files); !given) line.complain_of("no TLS", given.error().detail);
   return servers;
 }
 

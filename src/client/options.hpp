@@ -1,7 +1,7 @@
 // The command lines of the subcommands that are clients of kvd servers: lock, elect, work, hosts-sync, those of the
 // store (store_options.hpp), of leases (lease_options.hpp), of configurations (config_options.hpp), and of queues and
 // topics (message_options.hpp, queue_options.hpp, topic_options.hpp); and of what makes certificates for them
-// (cert_options.hpp). Pure: it reads nothing but what it is given.
+// (cert_options.hpp). It reads nothing but what it is given, and the files of --cacert, --cert and --key.
 #pragma once
 #include <optional>
 #include <string>
@@ -16,6 +16,7 @@
 #include "client/lease_options.hpp"
 #include "client/message_options.hpp"
 #include "client/queue_options.hpp"
+#include "client/server.hpp"
 #include "client/store_options.hpp"
 #include "client/topic_options.hpp"
 #include "msg/types.hpp"
@@ -24,7 +25,7 @@ namespace kvd::client {
 
 struct HoldOptions {  // kvd lock, kvd elect
   bool election = false;
-  std::vector<Address> servers;
+  std::vector<Server> servers;
   std::string path;              // without a slash in front
   std::string name;              // of the holder or candidate
   std::optional<Duration> wait;  // nothing: for ever
@@ -34,7 +35,7 @@ struct HoldOptions {  // kvd lock, kvd elect
 };
 
 struct WorkOptions {
-  std::vector<Address> servers;
+  std::vector<Server> servers;
   std::string name;
   std::string exec;
   unsigned parallel = 1;
@@ -42,7 +43,7 @@ struct WorkOptions {
 };
 
 struct HostsSyncOptions {
-  std::vector<Address> servers;
+  std::vector<Server> servers;
   std::string file;
   std::string zone;  // empty: all
   std::string node;

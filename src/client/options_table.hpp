@@ -17,10 +17,10 @@ struct ClientEntry {
   ClientCommand (*read)(CommandLine&, const Surroundings&);
 };
 
-// With the flag --servers in front of `flags`.
+// With the flags --servers, --cacert, --cert and --key in front of `flags`.
 CommandSpec client_spec_of(const char* name, const char* usage, const char* does, std::string notes,
                            std::vector<FlagSpec> flags);
-std::vector<Address> read_servers(CommandLine& line);
+std::vector<Server> read_servers(CommandLine& line);
 // The value of a flag that may not be missing; `remedy` says what to give.
 std::string read_needed(CommandLine& line, const std::string& flag, const char* remedy);
 std::string read_name(CommandLine& line, const std::string& flag, const std::string& otherwise);

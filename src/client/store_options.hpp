@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "client/server.hpp"
 #include "msg/types.hpp"
 
 namespace kvd::client {
 
 struct StoreAccess {
-  std::vector<Address> servers;  // not empty
-  Duration timeout{0};           // of each request, with all of its repetitions
+  std::vector<Server> servers;  // not empty
+  Duration timeout{0};          // of each request, with all of its repetitions
 };
 
 struct ReadTerms {
@@ -79,9 +80,9 @@ struct AddOptions {
 };
 
 struct WatchOptions {
-  std::vector<Address> servers;  // not empty
-  std::string key;               // empty: all keys with `prefix`
-  std::string prefix;            // empty: all keys
+  std::vector<Server> servers;  // not empty
+  std::string key;              // empty: all keys with `prefix`
+  std::string prefix;           // empty: all keys
   std::optional<uint64_t> since;
   bool state = false;
   bool linear = false;

@@ -15,7 +15,7 @@ constexpr Duration kLook = milliseconds(500);
 
 }  // namespace
 
-StreamCommand::StreamCommand(net::Loop& loop, std::vector<Address> servers, uint64_t seed)
+StreamCommand::StreamCommand(net::Loop& loop, std::vector<Server> servers, uint64_t seed)
     : loop_(loop), client_(loop.get(), std::move(servers), seed), look_(loop.get(), [this] {
         if (nobody_reads()) return finish(EX_IOERR);
         look_.start(kLook);

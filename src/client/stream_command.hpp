@@ -8,6 +8,7 @@
 
 #include "client/http_client.hpp"
 #include "client/say.hpp"
+#include "client/server.hpp"
 #include "msg/types.hpp"
 #include "net/loop.hpp"
 
@@ -15,7 +16,7 @@ namespace kvd::client {
 
 class StreamCommand {
  public:
-  StreamCommand(net::Loop& loop, std::vector<Address> servers, uint64_t seed);
+  StreamCommand(net::Loop& loop, std::vector<Server> servers, uint64_t seed);
   virtual ~StreamCommand() = default;
   StreamCommand(const StreamCommand&) = delete;
   StreamCommand& operator=(const StreamCommand&) = delete;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "client/message_options.hpp"
+#include "client/server.hpp"
 #include "client/store_options.hpp"
 #include "msg/topics.hpp"
 #include "msg/types.hpp"
@@ -43,7 +44,7 @@ struct SeekOptions {
 using TopicCommand = std::variant<TopicMakeOptions, TopicReadOptions, SubscribeOptions, SeekOptions>;
 
 struct TopicTailOptions {
-  std::vector<Address> servers;  // not empty
+  std::vector<Server> servers;  // not empty
   std::string topic;
   TopicPlace from;
 };

@@ -27,6 +27,7 @@
 #include "shell/http/http_server.hpp"
 #include "shell/log_sink.hpp"
 #include "shell/peers/peer_links.hpp"
+#include "shell/tls_keeper.hpp"
 #include "shell/zookeeper/zk_local.hpp"
 
 namespace kvd {
@@ -40,7 +41,7 @@ constexpr Duration kMarkAfter = milliseconds(100);  // without a write
 constexpr rlim_t kDescriptorsMin = 128;
 constexpr rlim_t kOwnDescriptors = 32;
 constexpr rlim_t kLinksMin = 8;
-// A time limit of the process (XCPU) is an end, too. There is nothing to reload, and logs go to standard error.
+// A time limit of the process (XCPU) is an end, too. SIGHUP has the TLS files read again; logs go to standard error.
 constexpr std::array kStopSignals = {SIGTERM, SIGINT, SIGQUIT, SIGXCPU};
 constexpr std::array kOtherSignals = {SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGPWR};
 constexpr size_t kFactsMax = 1u << 20;  // bytes of a data directory's facts
@@ -155,11 +156,16 @@ class Daemon {
 
     InputSink inputs = [this](NodeInput&& input) { take(std::move(input)); };
     LogSink logs = [this](LogLine line) { log_.write(line); };
-    http_.emplace(loop_.get(), within(flags.http, shares), inputs, logs);
+    if (flags.http.identity.https)
+      http_tls_.emplace(loop_.get(), "http", flags.http_tls, TlsKeeper::Sides::kServer, inputs, logs);
+    http_.emplace(loop_.get(), within(flags.http, shares), inputs, logs, http_tls_ ? &*http_tls_ : nullptr);
     if (flags.node.standalone) {
       zk_local_.emplace(loop_.get(), random_number(), flags.node.session_timeout, inputs);
     } else {
-      links_.emplace(loop_.get(), flags.peer_listen, inputs, logs, shares.accepted_links);
+      if (flags.node.peer_tls)
+        peer_tls_.emplace(loop_.get(), "peer", flags.peer_tls, TlsKeeper::Sides::kBoth, inputs, logs);
+      links_.emplace(loop_.get(), flags.peer_listen, inputs, logs, shares.accepted_links,
+                     peer_tls_ ? &*peer_tls_ : nullptr);
       zk_.emplace(loop_.get(), flags.zk, inputs, logs);
     }
   }
@@ -178,6 +184,7 @@ class Daemon {
   bool start(const Flags& flags) {
     const bool open = reaches_beyond_loopback(loop_.get(), flags.http.listen);
     if (open && !flags.http.identity.insecure) return refuse_open(flags.http.listen.host);
+    if (!read_tls(flags)) return false;
     if (flags.node.self.durable && !open_directory(flags.data)) return false;
     if (links_) {
       Result<Address> peer = links_->start();
@@ -185,6 +192,11 @@ class Daemon {
     }
     Result<Address> http = http_->start();
     if (!http) return refuse("--port", flags.http.listen, http.error().detail);
+    if (!flags.http.socket.empty()) {
+      if (const Result<void> socket = http_->start_socket(); !socket)
+        return refuse_start(EX_UNAVAILABLE,
+                            fmt::format("--socket {}: {}", flags.http.socket, socket.error().detail));
+    }
     if (zk_) zk_->start();
     if (zk_local_) zk_local_->start();
     uv_prepare_start(&prepare_, [](uv_prepare_t* handle) { static_cast<Daemon*>(handle->data)->turn(); });
@@ -193,6 +205,22 @@ class Daemon {
     if (open)
       log_.write(LogLine{LogLevel::kWarn, "whoever reaches this server may read and change everything", {}});
     return true;
+  }
+
+  bool read_tls(const Flags& flags) {
+    for (auto* keeper : {&http_tls_, &peer_tls_}) {
+      if (!keeper->has_value()) continue;
+      if (const Result<void> read = (*keeper)->start(); !read)
+        return refuse_start(EX_NOINPUT,
+                            fmt::format("TLS of {}: {}", keeper == &http_tls_ ? "--port" : "--peer-port",
+                                        read.error().detail));
+    }
+    if (!peer_tls_ || flags.http_tls.authorities.empty()) return true;
+    const auto shared = net::share_certificate(flags.peer_tls.authorities, flags.http_tls.authorities);
+    if (!shared) return refuse_start(EX_NOINPUT, shared.error().detail);
+    return !*shared || refuse_start(EX_USAGE,
+                                    "--peer-ca and --client-ca have a certificate in common: whoever it "
+                                    "signs for as a client could be a server");
   }
 
   void listen_for_signals() {
@@ -231,24 +259,24 @@ class Daemon {
   }
 
   bool refuse_directory(const std::string& detail) {
-    exit_ = Exit{EX_UNAVAILABLE, fmt::format("--data-dir {}", detail)};
-    last_words("kvd: {}", exit_.reason);
-    return false;
+    return refuse_start(EX_UNAVAILABLE, fmt::format("--data-dir {}", detail));
   }
 
   bool refuse(const char* flag, const Address& listen, const std::string& detail) {
-    exit_ = Exit{EX_UNAVAILABLE, fmt::format("cannot listen on {}: {}; give another {} or --host",
-                                             format_address(listen), detail, flag)};
-    last_words("kvd: {}", exit_.reason);
-    return false;
+    return refuse_start(EX_UNAVAILABLE, fmt::format("cannot listen on {}: {}; give another {} or --host",
+                                                    format_address(listen), detail, flag));
   }
 
   bool refuse_open(const std::string& host) {
-    exit_ =
-        Exit{EX_USAGE,
-             fmt::format("--host {}: other machines reach this address, and whoever does may read and change "
-                         "everything, unencrypted; give a loopback address, or --insecure if that is meant",
-                         host)};
+    return refuse_start(
+        EX_USAGE,
+        fmt::format("--host {}: other machines reach this address, and whoever does may read and change "
+                    "everything; give a loopback address, or --insecure if that is meant",
+                    host));
+  }
+
+  bool refuse_start(int code, std::string why) {
+    exit_ = Exit{code, std::move(why)};
     last_words("kvd: {}", exit_.reason);
     return false;
   }
@@ -257,7 +285,8 @@ class Daemon {
     LogLine line{LogLevel::kInfo, "started", {}};
     line.fields.emplace_back("version", KVD_VERSION);
     line.fields.emplace_back("id", flags.node.self.member.id.value);
-    line.fields.emplace_back("http", format_address(http));
+    line.fields.emplace_back(http_tls_ ? "https" : "http", format_address(http));
+    if (!flags.http.socket.empty()) line.fields.emplace_back("socket", flags.http.socket);
     if (links_) line.fields.emplace_back("peer", format_address(flags.peer_listen));
     line.fields.emplace_back("data_dir", disk_ ? flags.data.directory : "none (in memory)");
     std::string servers;
@@ -273,6 +302,11 @@ class Daemon {
   }
 
   void on_other_signal(int number) {
+    if (number == SIGHUP && (http_tls_ || peer_tls_)) {
+      if (http_tls_) http_tls_->reload();
+      if (peer_tls_) peer_tls_->reload();
+      return;
+    }
     log_.write(LogLine{
         LogLevel::kInfo, "this signal has no effect; SIGTERM stops", {{"signal", std::to_string(number)}}});
   }
@@ -370,6 +404,8 @@ class Daemon {
 
   void close_everything() {
     http_->close();
+    if (http_tls_) http_tls_->close();
+    if (peer_tls_) peer_tls_->close();
     if (links_) links_->close();
     if (zk_ && !exiting_since_) zk_->close([] {});
     if (disk_ && !exiting_since_) disk_->close([] {});
@@ -385,7 +421,9 @@ class Daemon {
   uv_prepare_t prepare_{};
   net::Timer timer_{loop_.get(), [] {}};  // it only ends the wait: every turn pumps
   std::array<uv_signal_t, kStopSignals.size() + kOtherSignals.size()> signals_{};
+  std::optional<TlsKeeper> http_tls_;  // none without --tls-cert
   std::optional<HttpServer> http_;
+  std::optional<TlsKeeper> peer_tls_;            // none without --peer-ca
   std::optional<PeerLinks> links_;               // none when standalone
   std::optional<ZkClient> zk_;                   // none when standalone
   std::unique_ptr<Directory> directory_;         // none without --data-dir

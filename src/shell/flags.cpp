@@ -29,10 +29,10 @@ constexpr std::array kCommands = {"inspect", "export", "lock",   "elect", "work"
                                   "queue",   "topic",  "config", "cert",  "complete"};
 // Of the clients, and what commands find that they run.
 constexpr std::array kOtherVariables = {
-    "KVD_SERVERS",    "KVD_LOCK",  "KVD_ELECTION",    "KVD_FENCE",        "KVD_TASK",
-    "KVD_ATTEMPT",    "KVD_KIND",  "KVD_FENCE_PARAM", "KVD_LEASE",        "KVD_CONFIG_REVISION",
-    "KVD_CONFIG_DIR", "KVD_QUEUE", "KVD_TOPIC",       "KVD_SUBSCRIPTION", "KVD_MESSAGE_ID",
-    "KVD_RECEIPT",    "KVD_GROUP", "KVD_TYPE"};
+    "KVD_SERVERS",         "KVD_CACERT",     "KVD_CERT",    "KVD_KEY",   "KVD_LOCK",         "KVD_ELECTION",
+    "KVD_FENCE",           "KVD_TASK",       "KVD_ATTEMPT", "KVD_KIND",  "KVD_FENCE_PARAM",  "KVD_LEASE",
+    "KVD_CONFIG_REVISION", "KVD_CONFIG_DIR", "KVD_QUEUE",   "KVD_TOPIC", "KVD_SUBSCRIPTION", "KVD_MESSAGE_ID",
+    "KVD_RECEIPT",         "KVD_GROUP",      "KVD_TYPE"};
 
 std::string variable_name(std::string_view flag) {
   std::string name = "KVD_";
@@ -75,8 +75,20 @@ CommandSpec make_spec() {
       {"id", "NAME", "stable name of this server, without spaces and slashes (advertise:port)"},
       {"peer-port", "N", "port for the other servers, at most 32767 (port + 10000)"},
       {"advertise", "HOST", "how others reach this server; needed with a wildcard --host (host)"},
+      {"tls-cert", "FILE",
+       "serve HTTPS, and nothing else on the port: its certificate and those above it, PEM (none)"},
+      {"tls-key", "FILE", "the private key of --tls-cert, PEM"},
+      {"client-ca", "FILE",
+       "clients' certificates are asked for, and have to be signed by one of these, PEM (none)"},
+      {"client-cert", "ask|required",
+       "required: who shows no certificate is refused; goes with --client-ca (ask)"},
+      {"peer-ca", "FILE",
+       "speak TLS with the other servers, whose certificates one of these has to have signed, PEM (none)"},
+      {"peer-cert", "FILE", "with --peer-ca, this server's certificate for the others, PEM (--tls-cert)"},
+      {"peer-key", "FILE", "its private key, PEM (--tls-key)"},
+      {"socket", "PATH", "also serve HTTP on this Unix socket, which its owner and group may use (none)"},
       {"insecure", nullptr,
-       "let --host be reached from other machines: nothing is encrypted, nobody is asked who he is"},
+       "let --host be reached from other machines: whoever does may read and change everything"},
       {"allow-host", "NAMES",
        "further names with dots that requests may use, a,b; * for any (host, advertise)"},
       {"data-dir", "DIR", "keep everything in this directory, too (none: in memory only)"},
@@ -228,6 +240,50 @@ void read_allowed_hosts(CommandLine& line, Flags& flags) {
   }
 }
 
+void read_tls(CommandLine& line, Flags& flags) {
+  net::TlsFiles& files = flags.http_tls;
+  files.certificate = line.text("tls-cert", "");
+  files.key = line.text("tls-key", "");
+  files.authorities = line.text("client-ca", "");
+  files.needs_certificate = line.choice("client-cert", "ask") == 1;
+  flags.http.identity.https = !files.certificate.empty();
+  if (!files.certificate.empty() && files.key.empty())
+    line.complain("tls-cert", "its private key is needed, too: give --tls-key FILE");
+  const char* alone = "it says something of HTTPS: also give --tls-cert FILE";
+  for (const char* flag : {"tls-key", "client-ca"}) {
+    if (!line.text(flag, "").empty() && files.certificate.empty()) line.complain(flag, alone);
+  }
+  if (files.needs_certificate && files.authorities.empty())
+    line.complain("client-cert", "nobody's certificate would be believed: also give --client-ca FILE");
+  flags.http.socket = line.text("socket", "");
+}
+
+void read_peer_tls(CommandLine& line, Flags& flags) {
+  net::TlsFiles& files = flags.peer_tls;
+  files.authorities = line.text("peer-ca", "");
+  files.needs_certificate = true;
+  files.protocol = "kvd-peer";
+  files.own_host = flags.node.self.peer.host;
+  const bool own = !line.text("peer-cert", "").empty();
+  files.certificate = own ? line.text("peer-cert", "") : flags.http_tls.certificate;
+  files.key = own ? line.text("peer-key", "") : flags.http_tls.key;
+  const char* alone = "it says something of the links between servers: also give --peer-ca FILE";
+  for (const char* flag : {"peer-cert", "peer-key"}) {
+    if (!line.text(flag, "").empty() && files.authorities.empty()) line.complain(flag, alone);
+  }
+  if (own != !line.text("peer-key", "").empty())
+    line.complain(own ? "peer-cert" : "peer-key", "a certificate and its private key go together: give both");
+  if (files.authorities.empty()) {
+    files = {};
+  } else if (flags.node.standalone) {
+    line.complain("peer-ca", "a --standalone server has no others to talk to; leave one of the two out");
+  } else if (files.certificate.empty()) {
+    line.complain("peer-ca",
+                  "this server has to show a certificate, too: give --peer-cert FILE and --peer-key FILE");
+  }
+  flags.node.peer_tls = !files.authorities.empty();
+}
+
 void read_replication(CommandLine& line, Flags& flags) {
   NodeConfig& node = flags.node;
   node.catch_up = line.choice("catch-up", "on") == 0;
@@ -307,6 +363,8 @@ Result<Flags, CommandEnd> read_flags(CommandLine line) {
   read_addresses(line, flags);
   read_allowed_hosts(line, flags);
   flags.http.identity.insecure = line.is_on("insecure");
+  read_tls(line, flags);
+  read_peer_tls(line, flags);
   read_zookeeper(line, flags.zk);
   read_replication(line, flags);
   read_storage(line, flags);

@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "core/config.hpp"
 #include "journal/journal.hpp"
+#include "net/tls.hpp"
 #include "shell/http/http_options.hpp"
 #include "shell/log.hpp"
 #include "shell/zookeeper/zk_client.hpp"
@@ -35,7 +36,9 @@ struct Flags {
   Address peer_listen;  // not used when standalone
   DataSettings data;
   HttpOptions http;
-  ZkOptions zk;  // not used when standalone
+  net::TlsFiles http_tls;  // no certificate: nothing is encrypted
+  net::TlsFiles peer_tls;  // likewise, between servers
+  ZkOptions zk;            // not used when standalone
   LogSettings log;
   std::vector<UnknownVariable> unknown_variables;  // of the environment; for a warning
 };

@@ -69,7 +69,7 @@ class Shell(unittest.TestCase):
                 'kvd lease ': ['end', 'grant', 'hold', 'ls', 'renew', 'show'],
                 'kvd queue p': ['peek', 'purge'], 'kvd queue peek q --state d': ['dead', 'delayed'],
                 'kvd queue send q --m': ['--max-age'], 'kvd topic su': ['subscribe', 'subscriptions'],
-                'kvd lease show 7 --k': ['--keys'], 'kvd lease hold 5000 ': ['--'],
+                'kvd lease show 7 --k': ['--key', '--keys'], 'kvd lease hold 5000 ': ['--'],
                 'kvd --data': ['--data-dir'], 'kvd lock a --gr': ['--grace'], 'kvd lock a ': ['--'],
                 'kvd --log-format ': ['json', 'logfmt'], 'kvd --sync int': ['interval:'],
                 'kvd inspect pl': ['place', 'plain'], 'kvd txn pl': ['place', 'plain'],

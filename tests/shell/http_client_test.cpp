@@ -295,8 +295,10 @@ TEST_CASE_FIXTURE(Fixture, "a line without an end is too much at some point") {
 
 TEST_CASE_FIXTURE(Fixture, "servers that cannot be reached for different reasons") {
   // No route, no listener, no such name; and then one that answers.
-  client = HttpClient(loop.get(),
-                      {{"255.255.255.255", 1}, {"127.0.0.1", 1}, {"no such name", 1}, server.address}, 1);
+  client = HttpClient(
+      loop.get(),
+      {Address{"255.255.255.255", 1}, Address{"127.0.0.1", 1}, Address{"no such name", 1}, server.address},
+      1);
   start(request(false));
   peer().send("HTTP/1.1 204 No\r\n\r\n");
   run_until([&] { return said.size() == 4; });

@@ -17,6 +17,7 @@
 #include "msg/limits.hpp"
 #include "msg/text.hpp"
 #include "rig/free_port.hpp"
+#include "tls_fixture.hpp"
 
 using namespace kvd;
 
@@ -54,16 +55,22 @@ class Loop {
 
 // One server's end of the channel, and what its node was told.
 struct Station {
-  explicit Station(Loop& loop_of, uint16_t port = kvd::testing::free_port())
+  explicit Station(Loop& loop_of, uint16_t port = kvd::testing::free_port(), const TlsKeeper* tls = nullptr)
       : loop(loop_of),
         address{"127.0.0.1", port},
         links(
             loop.get(), address, [this](NodeInput input) { note(std::move(input)); },
-            [this](LogLine line) { log.push_back(to_text(NodeEffect(line))); }) {}
+            [this](LogLine line) { log.push_back(to_text(NodeEffect(line))); }, limits::kLinks, tls) {}
 
   void note(NodeInput input) {
-    if (auto* m = std::get_if<LinkAccepted>(&input)) accepted.push_back(m->link);
-    if (auto* m = std::get_if<LinkOpened>(&input)) opened.push_back(m->link);
+    if (auto* m = std::get_if<LinkAccepted>(&input)) {
+      accepted.push_back(m->link);
+      names = m->names;
+    }
+    if (auto* m = std::get_if<LinkOpened>(&input)) {
+      opened.push_back(m->link);
+      names = m->names;
+    }
     if (auto* m = std::get_if<LinkReceived>(&input)) received.push_back(std::move(*m));
     if (auto* m = std::get_if<LinkEnded>(&input)) ended.push_back(std::move(*m));
   }
@@ -83,6 +90,7 @@ struct Station {
   std::vector<LinkReceived> received;
   std::vector<LinkEnded> ended;
   std::vector<std::string> log;
+  std::vector<std::string> names;  // of the newest one's certificate
   PeerLinks links;
 };
 
@@ -408,4 +416,126 @@ TEST_CASE("a port that is taken is an error") {
   Result<Address> started = second.links.start();
   REQUIRE(!started);
   CHECK(started.error().detail == "address already in use");
+}
+
+// ---- with TLS ----
+
+namespace {
+
+// A server whose certificate names it by its own name, and by the address at which all are.
+struct SecureStation {
+  SecureStation(Loop& loop, const testing::TestAuthority& authority, const std::string& name)
+      : tls(
+            loop.get(), "peer", files_of(authority, name), TlsKeeper::Sides::kBoth, [](NodeInput&&) {},
+            [](const LogLine&) {}),
+        station(loop, testing::free_port(), &tls) {
+    REQUIRE(tls.start().has_value());
+  }
+  ~SecureStation() {
+    station.links.close();
+    tls.close();
+  }
+  static net::TlsFiles files_of(const testing::TestAuthority& authority, const std::string& name) {
+    net::TlsFiles files = authority.files(name);
+    files.needs_certificate = true;
+    files.protocol = "kvd-peer";
+    return files;
+  }
+  void dial(const SecureStation& other, const std::string& host = "127.0.0.1") {
+    station.links.perform(LinkDial{LinkId(1), Address{host, other.station.address.port}});
+  }
+
+  TlsKeeper tls;
+  Station station;
+};
+
+struct TwoNames : testing::TestAuthority {
+  TwoNames() {
+    sign({"a.example", "127.0.0.1"});
+    sign({"b.example", "127.0.0.1"});
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(TwoNames,
+                  "with TLS each side is told the other one's names, and all that is sent arrives") {
+  Loop loop;
+  SecureStation a(loop, *this, "a.example"), b(loop, *this, "b.example");
+  b.station.start();
+  a.dial(b);
+  loop.run_until([&] { return !a.station.opened.empty() && !b.station.accepted.empty(); });
+  CHECK(a.station.names == std::vector<std::string>{"dns:b.example", "ip:127.0.0.1"});
+  CHECK(b.station.names == std::vector<std::string>{"dns:a.example", "ip:127.0.0.1"});
+  constexpr size_t kSize = 24u << 20;
+  a.station.send(LinkId(1), hello("a", "b"));
+  a.station.links.perform(LinkSend{LinkId(1), chunk(kSize)});
+  a.station.links.perform(LinkSend{LinkId(1), take_over(9)});
+  a.station.links.perform(LinkClose{LinkId(1)});
+  a.station.links.flush();
+  CHECK(b.station.wait_for_end().why == LinkEnd::kReset);
+  REQUIRE(b.station.received.size() == 3);
+  CHECK(to_text(b.station.received[2].message) == to_text(PeerMessage(take_over(9))));
+}
+
+TEST_CASE_FIXTURE(TwoNames, "who is not trusted is told of, is no peer, and nothing follows of it") {
+  Loop loop;
+  TestAuthority others;
+  others.sign({"b.example", "127.0.0.1"});
+  SecureStation a(loop, *this, "a.example");
+  SUBCASE("another authority") {
+    SecureStation b(loop, others, "b.example");
+    b.station.start();
+    a.dial(b);
+    const LinkEnded end = a.station.wait_for_end();
+    CHECK(end.why == LinkEnd::kUntrusted);
+    CHECK(end.detail.find("the certificate of dns:b.example, ip:127.0.0.1 is not believed") !=
+          std::string::npos);
+    loop.run_until([&] { return !b.station.log.empty(); });
+    CHECK(b.station.accepted.empty());
+    CHECK(b.station.ended.empty());
+  }
+  SUBCASE("another host") {
+    SecureStation b(loop, *this, "b.example");
+    b.station.start();
+    a.dial(b, "localhost");
+    CHECK(a.station.wait_for_end().why == LinkEnd::kUntrusted);
+    CHECK(a.station.opened.empty());
+  }
+  SUBCASE("no TLS at who is dialed") {
+    Station plain(loop);
+    plain.start();
+    a.station.links.perform(LinkDial{LinkId(1), plain.address});
+    CHECK(a.station.wait_for_end().why != LinkEnd::kRefused);
+    CHECK(a.station.opened.empty());
+  }
+  SUBCASE("no TLS at who dials") {
+    Station plain(loop);
+    a.station.start();
+    plain.links.perform(LinkDial{LinkId(1), a.station.address});
+    loop.run_until([&] { return !plain.opened.empty(); });
+    plain.send(LinkId(1), hello("b", "a"));
+    CHECK(plain.wait_for_end().why == LinkEnd::kReset);
+    CHECK(a.station.accepted.empty());
+    CHECK(a.station.ended.empty());
+    CHECK(a.station.log.size() == 1);
+  }
+}
+
+TEST_CASE_FIXTURE(TwoNames, "strangers make way for each other, and for servers") {
+  Loop loop;
+  SecureStation a(loop, *this, "a.example"), b(loop, *this, "b.example");
+  a.station.start();
+  constexpr size_t kCrowd =
+      100;  // more than may be, and no more than the system keeps until they are accepted
+  std::vector<std::unique_ptr<RawSocket>> silent;
+  for (size_t i = 0; i < kCrowd; ++i) {
+    silent.push_back(std::make_unique<RawSocket>());
+    silent.back()->connect_to(a.station.address);
+  }
+  b.dial(a);
+  loop.run_until([&] { return !b.station.opened.empty() && !a.station.accepted.empty(); });
+  loop.run_until([&] { return silent.front()->at_end(); });
+  CHECK_FALSE(silent.back()->at_end());  // whose time is over no later than the first one's
+  CHECK(a.station.accepted.size() == 1);
 }

@@ -25,7 +25,7 @@ TEST_CASE("which subcommands are clients") {
 TEST_CASE("a lock and what is taken for granted") {
   const auto options = good<HoldOptions>("lock", {"app/job", "--", "run", "--wait", "--", "x"});
   CHECK_FALSE(options.election);
-  CHECK(options.servers == std::vector<Address>{{"127.0.0.1", 8001}});
+  CHECK(options.servers == std::vector<Server>{Address{"127.0.0.1", 8001}});
   CHECK(options.path == "app/job");
   CHECK(options.name == "box-17");
   CHECK_FALSE(options.wait.has_value());
@@ -36,7 +36,7 @@ TEST_CASE("a lock and what is taken for granted") {
 TEST_CASE("a lock with every flag") {
   const auto options = good<HoldOptions>("lock", {"--servers", "a:1,[::1]:2", "--wait=0", "/app/job",
                                                   "--name", "me", "--grace", "5", "--", "run"});
-  CHECK(options.servers == std::vector<Address>{{"a", 1}, {"::1", 2}});
+  CHECK(options.servers == std::vector<Server>{Address{"a", 1}, Address{"::1", 2}});
   CHECK(options.path == "app/job");
   CHECK(options.name == "me");
   CHECK(options.wait == Duration(0));
@@ -77,14 +77,14 @@ TEST_CASE("a hosts file") {
 
 TEST_CASE("a directory that is kept as the keys are") {
   const auto options = good<ConfigSyncOptions>("config", {"sync", "--prefix", "app/", "--to", "conf"});
-  CHECK(options.servers == std::vector<Address>{{"127.0.0.1", 8001}});
+  CHECK(options.servers == std::vector<Server>{Address{"127.0.0.1", 8001}});
   CHECK(options.prefix == "app/");
   CHECK(options.to == "conf");
   CHECK(options.node == "box");
   CHECK(options.exec.empty());
   const auto all = good<ConfigSyncOptions>(
       "config", {"sync", "--servers=b:2", "--prefix=a/", "--to=d", "--node=n", "--exec=x y"});
-  CHECK(all.servers == std::vector<Address>{{"b", 2}});
+  CHECK(all.servers == std::vector<Server>{Address{"b", 2}});
   CHECK(all.node == "n");
   CHECK(all.exec == "x y");
   const auto status =
@@ -113,10 +113,12 @@ TEST_CASE("a first word that needs a second one") {
 
 TEST_CASE("servers from the environment and a flag that wins over it") {
   const Variables variables = {{"KVD_SERVERS", "b:2"}};
-  CHECK(good<HoldOptions>("lock", {"a", "--", "x"}, variables).servers == std::vector<Address>{{"b", 2}});
+  CHECK(good<HoldOptions>("lock", {"a", "--", "x"}, variables).servers ==
+        std::vector<Server>{Address{"b", 2}});
   CHECK(good<HoldOptions>("lock", {"a", "--servers", "c:3", "--", "x"}, variables).servers ==
-        std::vector<Address>{{"c", 3}});
-  CHECK(good<HoldOptions>("lock", {"a", "--", "x"}, {{"KVD_SERVERS", ""}}).servers.front().port == 8001);
+        std::vector<Server>{Address{"c", 3}});
+  CHECK(good<HoldOptions>("lock", {"a", "--", "x"}, {{"KVD_SERVERS", ""}}).servers.front().address.port ==
+        8001);
   bad("lock", {"a", "--", "x"}, "KVD_SERVERS=b: ", "host:port", {{"KVD_SERVERS", "b"}}, EX_CONFIG);
 }
 

@@ -41,7 +41,7 @@ TEST_CASE("a lease that is granted") {
   CHECK(plain.ttl == seconds(1));
   CHECK(plain.name.empty());
   CHECK_FALSE(plain.json);
-  CHECK(plain.access.servers == std::vector<Address>{{"b", 2}});
+  CHECK(plain.access.servers == std::vector<Server>{Address{"b", 2}});
   CHECK(plain.access.timeout == seconds(10));
   const auto all =
       lease<LeaseGrantOptions>({"grant", "2592000000", "--name", "me", "--json", "--timeout", "5"});

@@ -150,7 +150,7 @@ TEST_CASE("messages that are looked at, kicked and purged") {
 TEST_CASE("a worker of a queue") {
   const auto plain =
       good<MessageWorkOptions>("queue", {"work", "q", "--exec", "cat"}, {{"KVD_SERVERS", "b:2"}});
-  CHECK(plain.servers == std::vector<Address>{{"b", 2}});
+  CHECK(plain.servers == std::vector<Server>{Address{"b", 2}});
   CHECK(plain.source == queue_named("q"));
   CHECK(plain.exec == "cat");
   CHECK_FALSE(plain.delay.has_value());

@@ -24,14 +24,14 @@ Options store(const std::string& name, std::vector<std::string> arguments, Varia
 TEST_CASE("a key and what is taken for granted") {
   const auto get = store<GetOptions>("get", {"/app//a b"});
   CHECK(get.key == "/app//a b");
-  CHECK(get.access.servers == std::vector<Address>{{"127.0.0.1", 8001}});
+  CHECK(get.access.servers == std::vector<Server>{Address{"127.0.0.1", 8001}});
   CHECK(get.access.timeout == seconds(10));
   CHECK_FALSE(get.json);
   CHECK_FALSE(get.terms.linear);
   CHECK(get.terms.min_revision == 0);
   const auto all = store<GetOptions>("get", {"--json", "a", "--linear", "--min-rev", "7", "--timeout", "5"},
                                      {{"KVD_SERVERS", "b:2,c:3"}});
-  CHECK(all.access.servers == std::vector<Address>{{"b", 2}, {"c", 3}});
+  CHECK(all.access.servers == std::vector<Server>{Address{"b", 2}, Address{"c", 3}});
   CHECK(all.access.timeout == milliseconds(5));
   CHECK(all.json);
   CHECK(all.terms.linear);
@@ -128,7 +128,7 @@ TEST_CASE("keys that no server takes are refused here") {
 
 TEST_CASE("what is watched") {
   const auto one = good<WatchOptions>("watch", {"a b"});
-  CHECK(one.servers == std::vector<Address>{{"127.0.0.1", 8001}});
+  CHECK(one.servers == std::vector<Server>{Address{"127.0.0.1", 8001}});
   CHECK(one.key == "a b");
   CHECK(one.prefix.empty());
   CHECK_FALSE(one.since);
@@ -140,7 +140,7 @@ TEST_CASE("what is watched") {
   const auto many = good<WatchOptions>(
       "watch", {"--prefix", "a/", "--since", "0", "--state", "--linear", "--values", "--json", "-0"},
       {{"KVD_SERVERS", "b:2,c:3"}});
-  CHECK(many.servers == std::vector<Address>{{"b", 2}, {"c", 3}});
+  CHECK(many.servers == std::vector<Server>{Address{"b", 2}, Address{"c", 3}});
   CHECK(many.key.empty());
   CHECK(many.prefix == "a/");
   CHECK(many.since == 0);

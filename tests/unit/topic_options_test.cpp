@@ -108,7 +108,7 @@ TEST_CASE("places in a topic") {
   CHECK(topic<TopicReadOptions, TopicCommand>({"read", "t"}).limit == UINT64_MAX);
   wrong({"read", "t", "--limit", "0"}, "--limit", "1");
   const auto tail = good<TopicTailOptions>("topic", {"tail", "t"}, {{"KVD_SERVERS", "b:2"}});
-  CHECK(tail.servers == std::vector<Address>{{"b", 2}});
+  CHECK(tail.servers == std::vector<Server>{Address{"b", 2}});
   CHECK(tail.topic == "t");
   CHECK(query_of(tail.from) == "after=now");
   CHECK(query_of(good<TopicTailOptions>("topic", {"tail", "t", "--from", "first"}).from) == "after=first");

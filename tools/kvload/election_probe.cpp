@@ -36,7 +36,7 @@ void ElectionProbe::on_tick() {
       seat.asked = false;
     }
     if (now < seat.not_before) continue;
-    if (seat.connection->is_closed()) seat.connection->open(servers_[seat.server].address);
+    if (seat.connection->is_closed()) seat.connection->open(servers_[seat.server].server);
     ask(seat);
   }
 }
@@ -47,7 +47,7 @@ void ElectionProbe::ask(Seat& seat) {
   seat.asked_at = uv_hrtime();
   seat.connection->output() +=
       fmt::format("PUT /v1/kv/kvload-probe-{}?timeout={} HTTP/1.1\r\nHost: {}\r\nContent-Length: 1\r\n\r\nx",
-                  ++writes_ % 100, kServerPatienceMs, servers_[seat.server].name);
+                  ++writes_ % 100, kServerPatienceMs, servers_[seat.server].host);
   seat.connection->flush();
 }
 

@@ -94,7 +94,7 @@ void ExpiryLoad::add(Role role, const Target& target) {
   lines_.back().role = role;
   lines_.back().connection =
       std::make_unique<Connection>(turns_.loop(), *this, lines_.size() - 1, Keep::kAll);
-  lines_.back().connection->open(target.address);
+  lines_.back().connection->open(target.server);
 }
 
 void ExpiryLoad::on_lost(Connection&, int why) {
@@ -114,7 +114,7 @@ void ExpiryLoad::go_on(Line& line) {
 
 void ExpiryLoad::send(Line& line, const std::string& what, const std::string& body) {
   line.connection->output() += fmt::format("{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{}", what,
-                                           leader_.name, body.size(), body);
+                                           leader_.host, body.size(), body);
   line.waits = true;
   line.sent = uv_hrtime();
   line.connection->flush();
@@ -159,7 +159,7 @@ void ExpiryLoad::on_response(Connection& connection, const Response& response) {
 
 // Nothing: all is open, and known how many terms there are beside ours.
 std::optional<std::string> ExpiryLoad::prepare() {
-  auto targets = resolve(options_.servers);
+  auto targets = resolve(options_.servers, options_.tls);
   if (!targets) return targets.error().detail;
   {
     LeaderWatch watch(turns_.loop(), *targets, nullptr);

@@ -47,7 +47,7 @@ void LeaderWatch::on_tick() {
       seat.connection->close();
       seat.asked = false;
     }
-    if (seat.connection->is_closed()) seat.connection->open(targets_[i].address);
+    if (seat.connection->is_closed()) seat.connection->open(targets_[i].server);
     ask(seat);
   }
 }
@@ -56,7 +56,7 @@ void LeaderWatch::ask(Seat& seat) {
   if (!seat.connection->is_open() || seat.asked) return;
   seat.connection->output() +=
       fmt::format("GET /v1/cluster{} HTTP/1.1\r\nHost: {}\r\n\r\n", seat.http.empty() ? "" : "/leader",
-                  targets_[seat.connection->index()].name);
+                  targets_[seat.connection->index()].host);
   seat.asked = true;
   seat.asked_at = uv_hrtime();
   seat.connection->flush();

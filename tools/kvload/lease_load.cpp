@@ -111,7 +111,7 @@ void LeaseLoad::on_tick() {
     }
     if (!line.connection->is_closed() || now < line.dial_at) continue;
     line.dial_at = now + kDialAfter;
-    line.connection->open(targets_[i % targets_.size()].address);
+    line.connection->open(targets_[i % targets_.size()].server);
   }
   send_what_is_due();
 }
@@ -178,7 +178,7 @@ std::string LeaseLoad::request_of(Line& line, const Work& work) {
     body += body.empty() ? "{\"leases\":[]}" : "]}";
   }
   return fmt::format("{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{}", what,
-                     targets_[line.connection->index() % targets_.size()].name, body.size(), body);
+                     targets_[line.connection->index() % targets_.size()].host, body.size(), body);
 }
 
 // ---- what comes back ----
@@ -242,7 +242,7 @@ LeaseReport LeaseLoad::run() {
   report_.leases = leases_.size();
   report_.ttl_ms = options_.ttl_ms;
   report_.bulk = options_.bulk;
-  auto targets = resolve(options_.servers);
+  auto targets = resolve(options_.servers, options_.tls);
   if (!targets) {
     report_.unreachable = targets.error().detail;
     return report_;

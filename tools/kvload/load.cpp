@@ -36,22 +36,42 @@ std::string name_of_refusal(const Response& response) {
   return fmt::format("{}{}{}", response.status, type.empty() ? "" : " ", type);
 }
 
-Result<std::vector<Target>, Error> resolve(const std::vector<std::string>& names) {
-  std::vector<Target> targets;
+namespace {
+
+// The name of its host becomes an address, which is looked up once for all connections.
+Result<void> look_up(client::Server& server) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  Address& address = server.address;
+  const int error = getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+  if (error != 0) return failure(gai_strerror(error));
+  char host[NI_MAXHOST];
+  CHECK(getnameinfo(found->ai_addr, found->ai_addrlen, host, sizeof host, nullptr, 0, NI_NUMERICHOST) == 0);
+  freeaddrinfo(found);
+  address.host = host;
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Target>, Error> resolve(const std::vector<std::string>& names, const net::TlsFiles& tls) {
+  std::vector<client::Server> servers;
   for (const std::string& name : names) {
-    const auto address = parse_address(name);
-    if (!address) return failure(fmt::format("{}: give HOST:PORT", name));
-    addrinfo hints{};
-    hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    const int error =
-        getaddrinfo(address->host.c_str(), std::to_string(address->port).c_str(), &hints, &found);
-    if (error != 0) return failure(fmt::format("{}: {}", name, gai_strerror(error)));
-    char host[NI_MAXHOST];
-    CHECK(getnameinfo(found->ai_addr, found->ai_addrlen, host, sizeof host, nullptr, 0, NI_NUMERICHOST) == 0);
-    freeaddrinfo(found);
-    targets.push_back({name, {host, address->port}});
+    auto server = client::parse_server(name);
+    if (!server) return failure(fmt::format("{}: {}", name, server.error().detail));
+    servers.push_back(std::move(*server));
+  }
+  if (const auto given = client::give_tls(servers, tls); !given) return Failure<Error>(given.error());
+  std::vector<Target> targets;
+  for (client::Server& server : servers) {
+    Target target{client::name_of(server), client::host_of(server), std::move(server)};
+    if (target.server.socket.empty()) {
+      if (const auto resolved = look_up(target.server); !resolved)
+        return failure(fmt::format("{}: {}", target.name, resolved.error().detail));
+    }
+    targets.push_back(std::move(target));
   }
   return targets;
 }
@@ -65,7 +85,7 @@ Load::Load(uv_loop_t* loop, std::vector<Target> targets, LoadOptions options)
       random_(options_.seed),
       ticker_(loop, [this] { on_tick(); }),
       pacer_(loop, [this] { send_due(); }) {
-  for (const Target& target : targets_) texts_.emplace_back(options_.key_shape, target.name, values_);
+  for (const Target& target : targets_) texts_.emplace_back(options_.key_shape, target.host, values_);
   for (size_t kind = 0; kind < kKinds; ++kind)
     kinds_.insert(kinds_.end(), options_.mix[kind], static_cast<Kind>(kind));
   for (size_t i = 0; i < targets_.size(); ++i) allowed_.push_back(i);
@@ -91,7 +111,7 @@ void Load::allow(std::vector<size_t> servers) {
 
 void Load::dial(Line& line) {
   if (!is_allowed(line.server)) line.server = allowed_[line.connection->index() % allowed_.size()];
-  line.connection->open(targets_[line.server].address);
+  line.connection->open(targets_[line.server].server);
 }
 
 std::string Load::connect(double seconds) {

@@ -25,10 +25,13 @@ using client::Response;
 using client::StopSignals;
 
 struct Target {
-  std::string name;  // HOST:PORT, as given
-  Address address;   // what that is for the system: no name
+  std::string name;       // as given
+  std::string host;       // for the field Host
+  client::Server server;  // whose address is the system's: no name
 };
-Result<std::vector<Target>, Error> resolve(const std::vector<std::string>& names);
+// An Error names the server, or the file of `tls` that is of no use.
+Result<std::vector<Target>, Error> resolve(const std::vector<std::string>& names,
+                                           const net::TlsFiles& tls = {});
 
 // How failures are counted: "connection lost", by libuv's error code; "503 no-leader", by an answer.
 const char* name_of_loss(int why);

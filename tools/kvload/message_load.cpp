@@ -89,7 +89,7 @@ void MessageLoad::dial(Line& line) {
   if (dialing_ >= kDialedTogether) return;
   line.dialing = true;
   ++dialing_;
-  line.connection->open(targets_[line.server].address);
+  line.connection->open(targets_[line.server].server);
 }
 
 void MessageLoad::look_after(Line& line, uint64_t now) {
@@ -178,7 +178,7 @@ void MessageLoad::ask(Line& line, Task task, std::string_view what, std::string_
   const size_t space = what.find(' ');
   fmt::format_to(std::back_inserter(line.connection->output()),
                  "{} {}{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{}\r\n{}", what.substr(0, space),
-                 path_of(line.place), what.substr(space + 1), targets_[line.server].name, body.size(), fields,
+                 path_of(line.place), what.substr(space + 1), targets_[line.server].host, body.size(), fields,
                  body);
   line.task = task;
   line.asked = uv_hrtime();
@@ -533,7 +533,7 @@ bool MessageLoad::make(const std::vector<size_t>& places) {
 
 bool MessageLoad::prepare() {
   raise_descriptor_limit();
-  auto targets = resolve(options_.servers);
+  auto targets = resolve(options_.servers, options_.tls);
   if (!targets) {
     figures_.unmeasured = targets.error().detail;
     return false;

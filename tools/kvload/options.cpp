@@ -26,16 +26,23 @@ CommandSpec spec_of(const char* name, const char* does, std::vector<FlagSpec> fl
   return {std::string("kvload ") + name, "[OPTIONS]", does, std::move(flags), kExitCodes};
 }
 
-const FlagSpec kServersFlag{"servers", "HOST:PORT,...", "of kvd's HTTP (127.0.0.1:8001)"};
+// Of a command that asks servers.
+CommandSpec asking_spec_of(const char* name, const char* does, std::vector<FlagSpec> flags) {
+  std::vector<FlagSpec> all = client::tls_flags();
+  all.insert(all.begin(), {"servers", "SERVER,...",
+                           "of kvd's HTTP, each HOST:PORT, https://HOST:PORT or unix:PATH (127.0.0.1:8001)"});
+  all.insert(all.end(), std::make_move_iterator(flags.begin()), std::make_move_iterator(flags.end()));
+  return spec_of(name, does, std::move(all));
+}
+
 const FlagSpec kJson{"json", nullptr, "the result as one JSON object on stdout"};
 const FlagSpec kCsv{"csv", nullptr, "the result as CSV on stdout"};
 const FlagSpec kPlot{"plot", "FILE", "also draw the result into this SVG file"};
 
 CommandSpec run_spec() {
-  return spec_of(
+  return asking_spec_of(
       "run", "Puts servers under load: rate, latencies, failures, gaps.",
-      {kServersFlag,
-       {"to", "all|leader|followers", "where requests go; the leader is looked for all the time (all)"},
+      {{"to", "all|leader|followers", "where requests go; the leader is looked for all the time (all)"},
        {"connections", "N", "connections, shared out among the servers (50)"},
        {"pipeline", "N", "unanswered requests per connection, at the most (1)"},
        {"rate", "N", "open loop: requests per second, latency from the intended start; 0: closed loop (0)"},
@@ -66,31 +73,28 @@ CommandSpec run_spec() {
 }
 
 CommandSpec verify_spec() {
-  return spec_of("verify", "Checks that a cluster under load is linearizable and loses nothing.",
-                 {kServersFlag,
-                  {"clients", "N", "each with one request at a time, mostly to one server (16)"},
-                  {"rate", "N", "requests per second of all clients together (2000)"},
-                  {"duration", "S", "seconds (30)"},
-                  {"keys", "N", "keys in use at a time (16)"},
-                  {"txn", nullptr, "keys are accounts: clients transfer amounts, by transactions"},
-                  {"seed", "N", "of what clients do; 0: drawn (0)"},
-                  kJson});
+  return asking_spec_of("verify", "Checks that a cluster under load is linearizable and loses nothing.",
+                        {{"clients", "N", "each with one request at a time, mostly to one server (16)"},
+                         {"rate", "N", "requests per second of all clients together (2000)"},
+                         {"duration", "S", "seconds (30)"},
+                         {"keys", "N", "keys in use at a time (16)"},
+                         {"txn", nullptr, "keys are accounts: clients transfer amounts, by transactions"},
+                         {"seed", "N", "of what clients do; 0: drawn (0)"},
+                         kJson});
 }
 
 CommandSpec watch_spec() {
-  return spec_of("watch", "Opens many streams of a watch, writes, and times what each stream is told.",
-                 {kServersFlag,
-                  {"streams", "N", "shared out among the servers (1000)"},
-                  {"rate", "N", "writes per second; 0: none, the streams rest (1000)"},
-                  {"duration", "S", "seconds (10)"},
-                  kJson});
+  return asking_spec_of("watch", "Opens many streams of a watch, writes, and times what each stream is told.",
+                        {{"streams", "N", "shared out among the servers (1000)"},
+                         {"rate", "N", "writes per second; 0: none, the streams rest (1000)"},
+                         {"duration", "S", "seconds (10)"},
+                         kJson});
 }
 
 CommandSpec terms_spec() {
-  return spec_of(
+  return asking_spec_of(
       "terms", "Renews many leases, or lets many keys end at once, and checks that nothing ends early.",
-      {kServersFlag,
-       {"leases", "N", "that are renewed each 3/10 of their time, while others may kill servers (1000)"},
+      {{"leases", "N", "that are renewed each 3/10 of their time, while others may kill servers (1000)"},
        {"ttl", "MS", "of each lease, from 1000 (10000)"},
        {"bulk", nullptr, "renew 1024 leases in a request"},
        {"duration", "S", "seconds; with --keys of the writes before that are compared with (10)"},
@@ -101,11 +105,10 @@ CommandSpec terms_spec() {
 }
 
 CommandSpec queue_spec() {
-  return spec_of(
+  return asking_spec_of(
       "queue",
       "Sends messages, receives and settles them, and checks that none is lost, made up or with two at once.",
-      {kServersFlag,
-       {"producers", "N", "connections that send (32)"},
+      {{"producers", "N", "connections that send (32)"},
        {"consumers", "N", "connections that receive and settle (32)"},
        {"rate", "N", "open loop: messages sent per second; 0: closed loop (0)"},
        {"batch", "N", "messages in a request; a receive then settles those of the last one, too (1)"},
@@ -120,12 +123,11 @@ CommandSpec queue_spec() {
 }
 
 CommandSpec topic_spec() {
-  return spec_of(
+  return asking_spec_of(
       "topic",
       "Publishes messages, receives and settles them in each subscription, reads them, and checks that all "
       "get all.",
-      {kServersFlag,
-       {"publishers", "N", "connections that publish (32)"},
+      {{"publishers", "N", "connections that publish (32)"},
        {"subscriptions", "N", "of the topic, which is its own and is deleted again (1)"},
        {"consumers", "N", "connections of each subscription that receive and settle (32)"},
        {"readers", "N", "connections that read the topic without a subscription (1)"},
@@ -159,11 +161,12 @@ void read_number(CommandLine& line, const std::string& flag, Number& value, int6
   value = static_cast<Number>(line.number(flag, static_cast<int64_t>(value), low, high));
 }
 
-void read_servers(CommandLine& line, std::vector<std::string>& servers) {
-  if (line.has("servers")) servers = line.list("servers", "");
-  if (!std::all_of(servers.begin(), servers.end(),
-                   [](const auto& one) { return parse_address(one).has_value(); }))
-    line.complain("servers", "give HOST:PORT,HOST:PORT,...");
+void read_access(CommandLine& line, Access& access) {
+  if (line.has("servers")) access.servers = line.list("servers", "");
+  if (!std::all_of(access.servers.begin(), access.servers.end(),
+                   [](const auto& one) { return client::parse_server(one).has_value(); }))
+    line.complain("servers", "give HOST:PORT, https://HOST:PORT or unix:PATH, with commas between them");
+  access.tls = client::read_tls_files(line);
 }
 
 void read_outputs(CommandLine& line, Outputs& outputs) {
@@ -209,7 +212,7 @@ void read_keys(CommandLine& line, LoadOptions& load) {
 RunOptions read_run(CommandLine& line) {
   RunOptions run;
   LoadOptions& load = run.load;
-  read_servers(line, run.servers);
+  read_access(line, run);
   run.to = static_cast<Role>(line.choice("to", "all"));
   read_number(line, "connections", load.connections, 1, 10'000);
   read_number(line, "pipeline", load.pipeline, 1, 1024);
@@ -241,7 +244,7 @@ RunOptions read_run(CommandLine& line) {
 
 VerifyOptions read_verify(CommandLine& line) {
   VerifyOptions verify;
-  read_servers(line, verify.servers);
+  read_access(line, verify);
   read_number(line, "clients", verify.clients, 1, 1000);
   verify.rate = line.real("rate", verify.rate, 1, 100'000);
   verify.seconds = line.real("duration", verify.seconds, 0.1, 86'400);
@@ -254,7 +257,7 @@ VerifyOptions read_verify(CommandLine& line) {
 
 WatchOptions read_watch(CommandLine& line) {
   WatchOptions watch;
-  read_servers(line, watch.servers);
+  read_access(line, watch);
   read_number(line, "streams", watch.streams, 1, 50'000);
   watch.rate = line.real("rate", watch.rate, 0, 1'000'000);
   watch.seconds = line.real("duration", watch.seconds, 0.1, 86'400);
@@ -264,7 +267,7 @@ WatchOptions read_watch(CommandLine& line) {
 
 TermsOptions read_terms(CommandLine& line) {
   TermsOptions terms;
-  read_servers(line, terms.servers);
+  read_access(line, terms);
   read_number(line, "leases", terms.leases, 1, 1'000'000);
   read_number(line, "ttl", terms.ttl_ms, limits::kLeaseTtlMsMin, 3'600'000);
   terms.bulk = line.is_on("bulk");
@@ -281,7 +284,7 @@ TermsOptions read_terms(CommandLine& line) {
 
 // `senders`: the flag of those who send.
 void read_messages(CommandLine& line, const char* senders, MessageOptions& messages) {
-  read_servers(line, messages.servers);
+  read_access(line, messages);
   read_number(line, senders, messages.producers, 1, 50'000);
   read_number(line, "consumers", messages.consumers, 1, 50'000);
   messages.rate = line.real("rate", messages.rate, 0, 10'000'000);

@@ -9,6 +9,7 @@
 #include "base/command_line.hpp"
 #include "base/result.hpp"
 #include "kvload/load.hpp"
+#include "net/tls.hpp"
 
 namespace kvd::load {
 
@@ -20,8 +21,12 @@ struct Outputs {
   std::string plot;  // path of an SVG; empty: none
 };
 
-struct RunOptions {
-  std::vector<std::string> servers{"127.0.0.1:8001"};
+struct Access {
+  std::vector<std::string> servers{"127.0.0.1:8001"};  // HOST:PORT, https://HOST:PORT or unix:PATH
+  net::TlsFiles tls;                                   // for those with https
+};
+
+struct RunOptions : Access {
   Role to = Role::kAll;
   LoadOptions load;
   double rate = 0;
@@ -35,8 +40,7 @@ struct RunOptions {
   Outputs outputs;
 };
 
-struct VerifyOptions {
-  std::vector<std::string> servers{"127.0.0.1:8001"};
+struct VerifyOptions : Access {
   size_t clients = 16;
   double rate = 2000;  // operations per second, of all clients together
   double seconds = 30;
@@ -46,16 +50,14 @@ struct VerifyOptions {
   bool json = false;
 };
 
-struct WatchOptions {
-  std::vector<std::string> servers{"127.0.0.1:8001"};
+struct WatchOptions : Access {
   size_t streams = 1000;
   double rate = 1000;  // writes per second; 0: none
   double seconds = 10;
   bool json = false;
 };
 
-struct TermsOptions {
-  std::vector<std::string> servers{"127.0.0.1:8001"};
+struct TermsOptions : Access {
   size_t leases = 1000;
   uint64_t ttl_ms = 10'000;  // of each
   bool bulk = false;
@@ -66,8 +68,7 @@ struct TermsOptions {
 };
 
 // What is sent, and to whom, by queue and topic.
-struct MessageOptions {
-  std::vector<std::string> servers{"127.0.0.1:8001"};
+struct MessageOptions : Access {
   size_t producers = 32;  // connections
   size_t consumers = 32;  // of each subscription of a topic, or of all queues together
   double rate = 0;        // messages per second; 0: closed loop

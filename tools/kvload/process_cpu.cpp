@@ -81,7 +81,7 @@ std::optional<pid_t> listener(uint16_t port) {
 std::vector<pid_t> listeners(const std::vector<Target>& targets) {
   std::vector<pid_t> pids;
   for (const Target& target : targets) {
-    if (const auto pid = listener(target.address.port)) pids.push_back(*pid);
+    if (const auto pid = listener(target.server.address.port)) pids.push_back(*pid);
   }
   return pids;
 }

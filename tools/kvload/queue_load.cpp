@@ -65,10 +65,8 @@ int queue_command(const QueueOptions& options) {
   fmt::print("{}", options.outputs.json ? queue_json(report) : queue_text(report));
   const std::string& name = report.figures.name;
   if (report.figures.left)
-    fmt::print(
-        stderr,
-        "kvload: the queues {}0 to {} are left; to delete one: curl -X DELETE 'http://{}/v1/queues/{}0'\n",
-        name, options.queues - 1, options.servers.front(), name);
+    fmt::print(stderr, "kvload: the queues {}0 to {} are left; to delete one: {}\n", name, options.queues - 1,
+               curl_delete(options.servers.front(), fmt::format("/v1/queues/{}0", name)));
   if (!report.figures.unmeasured.empty()) return report.exit_code();
   const int plotted = plot_to(options.outputs, queue_plot(report));
   return report.exit_code() != EX_OK ? report.exit_code() : plotted;

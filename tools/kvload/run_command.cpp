@@ -51,7 +51,7 @@ std::vector<Watched> find_processes(const RunOptions& options) {
   for (const int pid : options.server_pids) list.push_back({fmt::format("pid {}", pid), pid});
   if (!list.empty()) return list;
   for (const std::string& server : options.servers) {
-    const auto pid = listener(parse_address(server)->port);
+    const auto pid = listener(client::parse_server(server)->address.port);
     if (pid) list.push_back({server, *pid});
   }
   return list;
@@ -106,7 +106,7 @@ void Runner::show_progress(const RunResult& result) const {
 }
 
 int Runner::find_servers() {
-  auto targets = resolve(options_.servers);
+  auto targets = resolve(options_.servers, options_.tls);
   if (!targets) {
     complain(targets.error().detail);
     return EX_UNAVAILABLE;
@@ -260,9 +260,15 @@ int plot_to(const Outputs& outputs, const std::string& svg) {
 void name_what_is_left(const std::string& server, const std::string& prefix) {
   if (prefix.empty()) return complain("the keys that it wrote are left; they have no prefix of their own");
   complain(fmt::format(
-      "keys that begin with {} are left; to delete them, as often as it says \"more\":true: curl -X "
-      "DELETE 'http://{}/v1/kv?prefix={}&limit={}'",
-      prefix, server, prefix, limits::kListItemsMax));
+      "keys that begin with {} are left; to delete them, as often as it says \"more\":true: {}", prefix,
+      curl_delete(server, fmt::format("/v1/kv?prefix={}&limit={}", prefix, limits::kListItemsMax))));
+}
+
+std::string curl_delete(const std::string& server, const std::string& target) {
+  const auto parsed = client::parse_server(server);
+  const std::string socket = parsed->socket.empty() ? "" : fmt::format("--unix-socket {} ", parsed->socket);
+  return fmt::format("curl {}-X DELETE '{}://{}{}'", socket, parsed->https ? "https" : "http",
+                     client::host_of(*parsed), target);
 }
 
 int run_command(const RunOptions& options) { return Runner(options).run(); }

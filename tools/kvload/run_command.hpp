@@ -14,6 +14,8 @@ int plot_to(const Outputs& outputs, const std::string& svg);
 
 // Tells which keys were left at `server`, and what deletes them.
 void name_what_is_left(const std::string& server, const std::string& prefix);
+// The command that does it, for a person.
+std::string curl_delete(const std::string& server, const std::string& target);
 
 // The path of this very program, to start servers of its own with.
 std::string own_program();

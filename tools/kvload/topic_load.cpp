@@ -131,9 +131,8 @@ int topic_command(const TopicOptions& options) {
   const TopicReport report = TopicLoad(options, std::random_device()()).measure();
   fmt::print("{}", options.outputs.json ? topic_json(report) : topic_text(report));
   if (report.figures.left)
-    fmt::print(stderr,
-               "kvload: the topic {0} is left; to delete it: curl -X DELETE 'http://{1}/v1/topics/{0}'\n",
-               report.figures.name, options.servers.front());
+    fmt::print(stderr, "kvload: the topic {} is left; to delete it: {}\n", report.figures.name,
+               curl_delete(options.servers.front(), "/v1/topics/" + report.figures.name));
   if (!report.figures.unmeasured.empty()) return report.exit_code();
   const int plotted = plot_to(options.outputs, topic_plot(report));
   return report.exit_code() != EX_OK ? report.exit_code() : plotted;

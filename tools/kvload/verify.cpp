@@ -179,7 +179,7 @@ bool Verifier::send(Client& client, size_t server, Generation& generation, HttpO
   Seat& seat = client.seats[server];
   if (!seat.connection->is_open()) {
     if (seat.connection->is_closed() && now >= seat.left_alone_until)
-      seat.connection->open(targets_[server].address);
+      seat.connection->open(targets_[server].server);
     return false;
   }
   if (now < seat.left_alone_until) return false;
@@ -190,7 +190,7 @@ bool Verifier::send(Client& client, size_t server, Generation& generation, HttpO
   client.generation = &generation;
   client.number = generation.history.begin(operation);
   ++generation.operations;
-  seat.connection->output() += bytes_of(operation.call(), targets_[server].name);
+  seat.connection->output() += bytes_of(operation.call(), targets_[server].host);
   client.operation = std::move(operation);
   seat.connection->flush();
   return true;
@@ -224,12 +224,12 @@ void Verifier::ask_lineage(uint64_t now) {
   Client& client = clients_[0];
   for (size_t server = 0; server < targets_.size() && !client.asked; ++server) {
     Connection& connection = *client.seats[server].connection;
-    if (connection.is_closed()) connection.open(targets_[server].address);
+    if (connection.is_closed()) connection.open(targets_[server].server);
     if (!connection.is_open()) continue;
     client.asked = true;
     client.deadline = now + kPatience;
     client.server = server;
-    connection.output() += fmt::format("GET /v1/cluster HTTP/1.1\r\nHost: {}\r\n\r\n", targets_[server].name);
+    connection.output() += fmt::format("GET /v1/cluster HTTP/1.1\r\nHost: {}\r\n\r\n", targets_[server].host);
     connection.flush();
   }
 }
@@ -415,7 +415,7 @@ Verdict Verifier::run(const StopSignals& signals) {
 }  // namespace
 
 int verify_command(const VerifyOptions& options) {
-  auto targets = resolve(options.servers);
+  auto targets = resolve(options.servers, options.tls);
   if (!targets) {
     fmt::print(stderr, "kvload: {}\n", targets.error().detail);
     return EX_UNAVAILABLE;

@@ -81,7 +81,7 @@ class WatchLoad final : public ConnectionOwner {
 void WatchLoad::on_open(Connection& connection) {
   if (is_writer(connection)) return;
   connection.output() += fmt::format("GET /v1/watch?prefix={}&progress=60000 HTTP/1.1\r\nHost: {}\r\n\r\n",
-                                     kStampPrefix, target_of(connection.index()).name);
+                                     kStampPrefix, target_of(connection.index()).host);
   connection.flush();
 }
 
@@ -134,7 +134,7 @@ void WatchLoad::write_what_is_due() {
     const std::string stamp = std::to_string(at);
     writer.connection->output() +=
         fmt::format("PUT /v1/kv/{}{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{}", kStampPrefix,
-                    due_ % kStampKeys, target_of(writer.connection->index()).name, stamp.size(), stamp);
+                    due_ % kStampKeys, target_of(writer.connection->index()).host, stamp.size(), stamp);
     writer.connection->flush();
     writer.waits = true;
     ++due_;
@@ -144,7 +144,7 @@ void WatchLoad::write_what_is_due() {
 bool WatchLoad::open_streams() {
   for (size_t i = 0; i < kStampWriters; ++i) {
     writers_.push_back({std::make_unique<Connection>(turns_.loop(), *this, options_.streams + i)});
-    writers_.back().connection->open(target_of(options_.streams + i).address);
+    writers_.back().connection->open(target_of(options_.streams + i).server);
   }
   const auto writers_open = [this] {
     return std::all_of(writers_.begin(), writers_.end(),
@@ -155,7 +155,7 @@ bool WatchLoad::open_streams() {
   streams_.resize(options_.streams);
   for (size_t i = 0; i < streams_.size(); ++i) {
     streams_[i].connection = std::make_unique<Connection>(turns_.loop(), *this, i, Keep::kAll);
-    streams_[i].connection->open(target_of(i).address);
+    streams_[i].connection->open(target_of(i).server);
     if (!turns_.wait(kStreamPatience, [&] { return open_ + report_.lost_streams + kDialedAtOnce > i; }))
       return false;
   }
@@ -175,7 +175,7 @@ uint64_t WatchLoad::memory() const {
 WatchReport WatchLoad::run() {
   raise_descriptor_limit();
   report_.streams = options_.streams;
-  auto targets = resolve(options_.servers);
+  auto targets = resolve(options_.servers, options_.tls);
   if (!targets) {
     report_.unreachable = targets.error().detail;
     return report_;

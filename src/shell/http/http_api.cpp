@@ -62,11 +62,11 @@ bool read_condition(const HttpRequest& request, Condition& condition, std::strin
 // The origin form, and the absolute form as proxies send it (RFC 9112, 3.2), with a host and without a user (RFC 9110,
 // 4.2.1 and 4.2.4).
 std::optional<HttpTarget> split_target(std::string_view target) {
-  constexpr std::string_view kScheme = "http://";
   std::string_view authority;
-  if (target.size() > kScheme.size() && equal_ignoring_case(target.substr(0, kScheme.size()), kScheme)) {
-    size_t path = std::min(target.find_first_of("/?", kScheme.size()), target.size());
-    authority = target.substr(kScheme.size(), path - kScheme.size());
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!equal_ignoring_case(target.substr(0, scheme.size()), scheme)) continue;
+    size_t path = std::min(target.find_first_of("/?", scheme.size()), target.size());
+    authority = target.substr(scheme.size(), path - scheme.size());
     auto host = host_of(authority);
     if (!host || host->empty()) return std::nullopt;
     target = path == target.size() ? "/" : target.substr(path);

@@ -16,6 +16,7 @@ struct HttpCounters {  // monotonic since the start, but for connections_open
   uint64_t connections_open = 0;
   uint64_t connections = 0;
   uint64_t connections_refused = 0;
+  uint64_t handshakes_failed = 0;  // of TLS
   uint64_t requests = 0;
   uint64_t responses[6] = {};  // by status / 100
 };

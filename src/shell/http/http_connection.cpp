@@ -88,6 +88,11 @@ HttpConnection::HttpConnection(HttpShared& shared, uint32_t number, net::Stream 
 
 HttpConnection::~HttpConnection() = default;
 
+void HttpConnection::secure(net::TlsSession session, net::Handshakes& handshakes) {
+  stream_.secure(std::move(session), handshakes);
+  unsecured_ = true;
+}
+
 void HttpConnection::start(Admission admission) {
   if (admission == Admission::kDrop) return close();
   stream_.keep_alive(kTcpKeepAliveSeconds);
@@ -142,6 +147,13 @@ void HttpConnection::on_end(int why) {
   }
   if (!held_) last_request();  // else what has come is done first
   update_reading();
+}
+
+void HttpConnection::on_plain() {
+  unsecured_ = false;
+  ++shared_.counters.handshakes_failed;
+  if (output_.waiting()) output_.written();  // it waited for the handshake
+  refuse({400, "this port speaks TLS: use https://"});
 }
 
 void HttpConnection::take(std::string_view input) {
@@ -696,6 +708,10 @@ void HttpConnection::check_time(uint64_t now) {
     if (over(heard_ms_, options.linger) || over(ending_ms_, options.linger_max)) close();
     return;
   }
+  if (unsecured_ && stream_.is_secure()) {
+    if (over(progressed_ms_, options.handshake)) close();
+    return;
+  }
   if (output_.waiting()) {
     size_t unwritten = stream_.unsent();
     if (unwritten != std::exchange(unwritten_, unwritten)) progressed_ms_ = now;
@@ -726,6 +742,7 @@ bool HttpConnection::comes_too_slowly(uint64_t now) const {
 
 void HttpConnection::close() {
   if (std::exchange(phase_, Phase::kClosed) == Phase::kClosed) return;
+  if (unsecured_) ++shared_.counters.handshakes_failed;
   // The newest first: one that waits for another before it is not sent when that one is given up.
   for (size_t i = slots_.size(); i-- > 0;) {
     bool asked = !slots_[i].done;

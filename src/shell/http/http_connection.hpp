@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "base/ring.hpp"
+#include "net/handshakes.hpp"
 #include "net/loop.hpp"
 #include "net/stream.hpp"
+#include "net/tls.hpp"
 #include "shell/http/http_api.hpp"
 #include "shell/http/http_options.hpp"
 #include "shell/http/http_output.hpp"
@@ -65,6 +67,7 @@ class HttpConnection final : private net::StreamOwner {
   ~HttpConnection() override;
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
+  void secure(net::TlsSession session, net::Handshakes& handshakes);  // before start()
   void start(Admission admission);
 
   // The node's reply to request number `sequence` of this connection.
@@ -123,6 +126,8 @@ class HttpConnection final : private net::StreamOwner {
   void on_bytes(std::string_view bytes) override;
   void on_end(int why) override;
   void on_written(int status) override;
+  void on_secured() override { unsecured_ = false; }
+  void on_plain() override;
   void take(std::string_view input);
   bool take_word(std::string_view input);
   void parse(std::string_view& input);
@@ -188,6 +193,7 @@ class HttpConnection final : private net::StreamOwner {
   size_t answer_bytes_ = 0;  // of bodies in done slots
   size_t untaken_ = 0;       // of a stream's lines, since the node was last told what was taken
   size_t accounted_ = 0;
+  bool unsecured_ = false;  // its TLS handshake is not over
   bool reading_ = false;
   bool ended_ = false;  // the client sends no more
   bool dirty_ = false;

@@ -28,10 +28,12 @@ struct HttpIdentity {
   size_t value_bytes_max = 1u << 20;           // --max-value; a longer value: 413
   AllowedHosts hosts;                          // any other: 421
   bool insecure = false;                       // --insecure
+  bool https = false;                          // --tls-cert
 };
 
 struct HttpOptions {
-  Address listen;  // a name or address; port 0: any free one
+  Address listen;      // a name or address; port 0: any free one
+  std::string socket;  // of Unix, beside it; empty: none
   HttpIdentity identity;
 
   size_t connections_max = 16'384;            // or what descriptors allow; more: 503 and close
@@ -40,6 +42,8 @@ struct HttpOptions {
   size_t unsent_bytes_max = 1u << 20;         // answers of one connection: no more requests are read
   size_t held_bytes_max = size_t{256} << 20;  // of all connections: the one that holds the most is closed
   uint64_t restore_bytes_max = UINT64_MAX;    // of a store in PUT /v1/snapshot, as --max-memory: 413
+  size_t handshakes_max = 1024;               // of TLS under way: a further connection is dropped
+  Duration handshake = seconds(10);           // of TLS, from the connection: closed
   Duration idle = seconds(60);                // between requests: closed
   Duration receive = seconds(30);             // without a byte in the middle of a request: 408
   Duration head = seconds(10);                // for all of a request's head, from its first byte: 408

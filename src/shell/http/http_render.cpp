@@ -326,6 +326,7 @@ class Renderer : public TopicRenderer {
     problem.kind = form.kind;
     problem.detail = failed.detail;
     problem.leader = reply_.leader;
+    problem.https = identity_.https;
     if (plan_.write) problem.outcome = failed.outcome;
     if (failed.op != kNoOp) problem.op = failed.op;
     return problem_response(problem);

@@ -169,7 +169,8 @@ HttpResponse problem_response(const Problem& problem) {
   json.member("detail", printable(problem.detail));
   if (problem.outcome)
     json.member("outcome", *problem.outcome == Outcome::kUnknown ? "unknown" : "not-applied");
-  if (problem.leader) json.member("leader", "http://" + format_address(*problem.leader));
+  if (problem.leader)
+    json.member("leader", (problem.https ? "https://" : "http://") + format_address(*problem.leader));
   if (problem.current) json.member("current", problem.current->value);
   if (problem.current_fence) json.member("current_fence", *problem.current_fence);
   if (problem.revision) json.member("revision", problem.revision->value);

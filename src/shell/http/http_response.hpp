@@ -41,6 +41,7 @@ struct Problem {
   std::string detail;              // one sentence for the person who sent the request; any bytes
   std::optional<Outcome> outcome;  // writes only
   std::optional<Address> leader;
+  bool https = false;                     // which it speaks as this server does
   std::optional<Revision> current;        // of the key, for a failed condition
   std::optional<uint64_t> current_fence;  // of the resource, for a token that is too small
   std::optional<Revision> revision;       // of this server

@@ -21,8 +21,8 @@ constexpr size_t kCheckedAtOnce = 1024;  // about: a tenth of a millisecond
 
 // Often enough that no limit is overrun by much.
 Duration check_interval(const HttpOptions& options) {
-  Duration shortest =
-      std::min({options.idle, options.receive, options.head, options.ended, options.stall, options.linger});
+  Duration shortest = std::min({options.idle, options.receive, options.head, options.ended, options.stall,
+                                options.linger, options.handshake});
   return std::clamp(shortest / 4, kCheckMin, kCheckMax);
 }
 
@@ -33,11 +33,14 @@ bool reaches_beyond_loopback(uv_loop_t* loop, const Address& address) {
   return addresses && !addresses->front().is_loopback();
 }
 
-HttpServer::HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, LogSink log)
+HttpServer::HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, LogSink log,
+                       const TlsKeeper* tls)
     : loop_(loop),
       shared_(new HttpShared{.loop = loop, .resume = net::NextTurn(loop, [this] { resume(); })}),
       timer_(loop, [this] { check_time(); }),
-      check_interval_(check_interval(options)) {
+      check_interval_(check_interval(options)),
+      tls_(tls),
+      handshakes_(loop, options.handshakes_max) {
   // A stored value is never taken for a page of this server's, nor put into pages of others.
   shared_->node_field = fmt::format(
       "Kvd-Node: {}\r\nX-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n",
@@ -50,13 +53,19 @@ HttpServer::HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, Log
 HttpServer::~HttpServer() { CHECK(shared_->open.empty()); }
 
 Result<Address> HttpServer::start() {
-  listener_.emplace(loop_,
-                    [this](int status, net::Stream stream) { on_connection(status, std::move(stream)); });
+  listener_.emplace(
+      loop_, [this](int status, net::Stream stream) { on_connection(status, std::move(stream), true); });
   const Address& at = shared_->options.listen;
   const Result<uint16_t> port = listener_->start(at.host, at.port, kBacklog);
   if (!port) return Failure<Error>(port.error());
   timer_.start(check_interval_);
   return Address{at.host, *port};
+}
+
+Result<void> HttpServer::start_socket() {
+  socket_listener_.emplace(
+      loop_, [this](int status, net::Stream stream) { on_connection(status, std::move(stream), false); });
+  return socket_listener_->start(shared_->options.socket, kBacklog);
 }
 
 uint32_t HttpServer::next_number() {
@@ -66,7 +75,7 @@ uint32_t HttpServer::next_number() {
   return last_number_;
 }
 
-void HttpServer::on_connection(int status, net::Stream stream) {
+void HttpServer::on_connection(int status, net::Stream stream, bool from_network) {
   if (status != 0) {
     shared_->log({LogLevel::kWarn, "cannot accept a client", {{"error", uv_strerror(status)}}});
     return;
@@ -74,6 +83,7 @@ void HttpServer::on_connection(int status, net::Stream stream) {
   using Admission = HttpConnection::Admission;
   size_t limit = shared_->options.connections_max;
   size_t open = shared_->open.size();
+  const bool secure = from_network && tls_ != nullptr;
   Admission admission = open < limit                                  ? Admission::kServe
                         : open < limit + shared_->options.refused_max ? Admission::kRefuse
                                                                       : Admission::kDrop;
@@ -87,6 +97,10 @@ void HttpServer::on_connection(int status, net::Stream stream) {
   auto& connection = shared_->open[number];
   connection = std::make_unique<HttpConnection>(*shared_, number, std::move(stream));
   shared_->counters.connections_open = shared_->open.size();
+  if (secure && admission != Admission::kDrop) {
+    handshakes_.make_room();
+    connection->secure(net::TlsSession(tls_->server()), handshakes_);
+  }
   connection->start(admission);
 }
 
@@ -149,6 +163,7 @@ void HttpServer::check_time() {
 void HttpServer::stop_accepting() {
   shared_->stopping = true;
   listener_.reset();
+  socket_listener_.reset();
 }
 
 bool HttpServer::drained() const {

@@ -12,10 +12,12 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "net/handshakes.hpp"
 #include "net/listener.hpp"
 #include "net/loop.hpp"
 #include "shell/http/http_options.hpp"
 #include "shell/input_sink.hpp"
+#include "shell/tls_keeper.hpp"
 
 namespace kvd {
 
@@ -27,7 +29,9 @@ bool reaches_beyond_loopback(uv_loop_t* loop, const Address& address);
 
 class HttpServer {
  public:
-  HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, LogSink log);
+  // With `tls`, which outlives it and is started before it, nothing but TLS is served on the port.
+  HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, LogSink log,
+             const TlsKeeper* tls = nullptr);
   ~HttpServer();  // after close(), if start() was called
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -35,6 +39,9 @@ class HttpServer {
   // Listens. The address that it got (the port when 0 was asked for); an Error is the system's reason, to
   // which the caller adds the address and --port. Blocks while it resolves a host's name.
   Result<Address> start();
+  // Also on the Unix socket of the options, where nothing is encrypted: it leads through no network. Blocks for a
+  // moment.
+  Result<void> start_socket();
 
   // The node's reply to a request that this server made. One whose client is gone is dropped.
   void reply(const Reply& reply);
@@ -51,7 +58,7 @@ class HttpServer {
   void close();
 
  private:
-  void on_connection(int status, net::Stream stream);
+  void on_connection(int status, net::Stream stream, bool from_network);
   void check_time();
   void resume();
   void keep_bounds();
@@ -60,8 +67,11 @@ class HttpServer {
   uv_loop_t* loop_;
   std::unique_ptr<HttpShared> shared_;
   std::optional<net::Listener> listener_;
+  std::optional<net::Listener> socket_listener_;
   net::Timer timer_;
   Duration check_interval_{0};
+  const TlsKeeper* tls_;
+  net::Handshakes handshakes_;  // of the open connections
   size_t checked_ = 0;                     // buckets of the open connections in this pass of check_time()
   bool refusing_ = false;                  // the last connection was refused: that is logged once
   std::vector<HttpConnection*> flushing_;  // swapped with the dirty ones, so that both keep their memory

@@ -129,9 +129,10 @@ void add_state(Metrics& metrics, const Status& status) {
   metrics.gauge("kvd_topics", "Topics in this copy.", status.topics);
   metrics.gauge("kvd_subscriptions", "Subscriptions of topics in this copy.", status.subscriptions);
   metrics.gauge("kvd_messages", "Messages of queues and topics in this copy.", status.messages);
-  metrics.gauge("kvd_messages_granted",
-                "Messages that were granted, wait, or are dead, in this copy; each once for each subscription.",
-                status.deliveries);
+  metrics.gauge(
+      "kvd_messages_granted",
+      "Messages that were granted, wait, or are dead, in this copy; each once for each subscription.",
+      status.deliveries);
   metrics.gauge("kvd_consumers", "Connections to this server that consume a queue or a subscription.",
                 status.consumers);
   metrics.gauge("kvd_topic_streams", "Connections to this server that read a topic as a stream.",
@@ -197,6 +198,15 @@ void add_members(Metrics& metrics, const Status& status) {
   }
 }
 
+void add_tls(Metrics& metrics, const Status& status) {
+  if (status.tls.empty()) return;
+  metrics.type("kvd_tls_certificate_expiry_timestamp_seconds", "gauge",
+               "When the certificate that is shown expires, in Unix time.");
+  for (const TlsState& tls : status.tls) {
+    metrics.sample("kvd_tls_certificate_expiry_timestamp_seconds", label("use", tls.use), tls.expires_s);
+  }
+}
+
 void add_http(Metrics& metrics, const HttpIdentity& identity, const HttpCounters& counters) {
   metrics.gauge("kvd_insecure", "1 while this server may be reached from other machines (--insecure).",
                 identity.insecure ? 1 : 0);
@@ -204,6 +214,8 @@ void add_http(Metrics& metrics, const HttpIdentity& identity, const HttpCounters
   metrics.counter("kvd_http_connections_total", "Client connections taken.", counters.connections);
   metrics.counter("kvd_http_connections_refused_total", "Client connections beyond the limit.",
                   counters.connections_refused);
+  metrics.counter("kvd_http_handshakes_failed_total",
+                  "Client connections whose TLS handshake came to nothing.", counters.handshakes_failed);
   metrics.counter("kvd_http_requests_total", "HTTP requests read.", counters.requests);
   metrics.type("kvd_http_responses_total", "counter", "HTTP responses, by class of status.");
   for (int i = 2; i <= 5; ++i) {
@@ -278,6 +290,7 @@ std::string metrics_text(const Status& status, const HttpIdentity& identity, con
   add_counters(metrics, status.counters);
   add_watch(metrics, status.watch);
   add_members(metrics, status);
+  add_tls(metrics, status);
   add_http(metrics, identity, counters);
   return metrics.take();
 }

@@ -36,7 +36,11 @@ PeerLink::PeerLink(PeerLinks* owner, uv_loop_t* loop, LinkId id, std::string nam
 void PeerLink::on_timer() {
   switch (phase_) {
     case Phase::kConnecting:
-      return end(LinkEnd::kUnreachable, fmt::format("no connection within {} ms", to_ms(kConnect)));
+      return end(LinkEnd::kUnreachable,
+                 fmt::format("no {} within {} ms", stream_.is_open() ? "TLS handshake" : "connection",
+                             to_ms(kConnect)));
+    case Phase::kStranger:
+      return end(LinkEnd::kUntrusted, fmt::format("no TLS handshake within {} ms", to_ms(kHello)));
     case Phase::kUngreeted:
       return end(LinkEnd::kProtocol, fmt::format("no hello within {} ms", to_ms(kHello)));
     case Phase::kClosing:
@@ -70,6 +74,7 @@ void PeerLink::end(LinkEnd why, std::string detail) { owner_->ended(id_, why, st
 
 void PeerLink::dial(const Address& to) {
   timer_.start(kConnect);
+  to_ = to;
   dialer_.emplace(loop_, to.host, to.port,
                   [this](int status, net::Stream stream) { dialed(status, std::move(stream)); });
 }
@@ -86,9 +91,15 @@ void PeerLink::dialed(int status, net::Stream stream) {
     return end(LinkEnd::kRefused, "connected to itself");
   }
   take(std::move(stream));
+  if (owner_->tls() == nullptr) return stand();
+  stream_.secure(net::TlsSession(owner_->tls()->client(), to_.host), owner_->handshakes());
+  start_reading();
+}
+
+void PeerLink::stand() {
   timer_.stop();
   phase_ = Phase::kOpen;
-  owner_->opened(id_);
+  owner_->opened(id_, stream_.is_secure() ? stream_.tls_names() : std::vector<std::string>());
   start_reading();
   write_pending();
 }
@@ -96,9 +107,22 @@ void PeerLink::dialed(int status, net::Stream stream) {
 void PeerLink::adopt(net::Stream stream) {
   take(std::move(stream));
   phase_ = Phase::kUngreeted;
+  if (owner_->tls() != nullptr) {
+    phase_ = Phase::kStranger;
+    stream_.secure(net::TlsSession(owner_->tls()->server()), owner_->handshakes());
+  }
   timer_.start(kHello);
   start_reading();
 }
+
+void PeerLink::on_secured() {
+  if (phase_ == Phase::kConnecting) return stand();
+  if (phase_ != Phase::kStranger) return;
+  phase_ = Phase::kUngreeted;
+  if (owner_->accepted(id_, stream_.tls_names())) timer_.start(kHello);
+}
+
+void PeerLink::on_plain() { end(LinkEnd::kUntrusted, "it speaks no TLS, which --peer-ca asks for"); }
 
 void PeerLink::take(net::Stream stream) {
   stream_ = std::move(stream);
@@ -127,6 +151,7 @@ void PeerLink::on_bytes(std::string_view bytes) {
 
 void PeerLink::on_end(int why) {
   if (phase_ == Phase::kClosing) return owner_->forget(id_);
+  if (why == UV_EPROTO) return end(LinkEnd::kUntrusted, stream_.tls_failure());
   end(LinkEnd::kReset, why == UV_EOF ? "closed by the other side" : uv_strerror(why));
 }
 

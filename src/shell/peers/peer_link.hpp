@@ -36,11 +36,14 @@ class PeerLink final : private net::StreamOwner {
   void close();
 
   const std::string& name() const { return name_; }
+  // Somebody dialed, and has not shown a certificate yet.
+  bool is_stranger() const { return phase_ == Phase::kStranger; }
 
  private:
   enum class Phase {
-    kConnecting,
-    kUngreeted,  // accepted, and nothing came yet
+    kConnecting,  // with TLS also its handshake
+    kStranger,    // accepted, and the handshake is not over
+    kUngreeted,   // accepted, and nothing came yet
     kOpen,
     kClosing,  // by close(): the last bytes are on their way
     kFailed,   // the owner learns of it in the next turn
@@ -48,9 +51,12 @@ class PeerLink final : private net::StreamOwner {
   void on_bytes(std::string_view bytes) override;
   void on_end(int why) override;
   void on_written(int status) override;
+  void on_secured() override;
+  void on_plain() override;
 
   void dialed(int status, net::Stream stream);
   void take(net::Stream stream);
+  void stand();
   void start_reading();
   void stop_reading();
   void deliver();
@@ -67,7 +73,8 @@ class PeerLink final : private net::StreamOwner {
   Phase phase_ = Phase::kConnecting;
 
   net::Timer timer_;
-  std::optional<net::Dialer> dialer_;  // while kConnecting
+  Address to_;                         // of a dialed one
+  std::optional<net::Dialer> dialer_;  // while there is no stream
   net::Stream stream_;
 
   std::string failure_;  // what fail_soon() keeps

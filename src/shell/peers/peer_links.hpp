@@ -14,17 +14,21 @@
 
 #include "base/result.hpp"
 #include "msg/limits.hpp"
+#include "net/handshakes.hpp"
 #include "net/listener.hpp"
 #include "net/loop.hpp"
 #include "shell/input_sink.hpp"
 #include "shell/peers/peer_link.hpp"
+#include "shell/tls_keeper.hpp"
 
 namespace kvd {
 
 class PeerLinks {
  public:
+  // With `tls`, which outlives it and is started before it, nothing but TLS is spoken, and each side shows a
+  // certificate.
   PeerLinks(uv_loop_t* loop, Address listen, InputSink sink, LogSink log,
-            size_t accepted_max = limits::kLinks);
+            size_t accepted_max = limits::kLinks, const TlsKeeper* tls = nullptr);
   PeerLinks(const PeerLinks&) = delete;
   PeerLinks& operator=(const PeerLinks&) = delete;
 
@@ -44,16 +48,20 @@ class PeerLinks {
 
  private:
   friend class PeerLink;  // which reports here:
-  void opened(LinkId link);
+  void opened(LinkId link, std::vector<std::string> names);
+  bool accepted(LinkId link, std::vector<std::string> names);  // false: the link is destroyed
   void received(LinkId link, PeerMessage message);
   void ended(LinkId link, LinkEnd why, std::string detail);  // destroys the link
   void forget(LinkId link);                                  // destroys the link
   void wake() { next_turn_.ask(); }                          // proceed(), before the node runs
   std::array<char, 64 << 10>& read_buffer() { return read_buffer_; }
+  const TlsKeeper* tls() const { return tls_; }
+  net::Handshakes& handshakes() { return handshakes_; }
 
   void on_connection(int status, net::Stream stream);
   void proceed();
-  size_t accepted() const;
+  void drop_oldest_stranger();
+  size_t count(bool strangers) const;
   void warn(const char* message, std::string peer, std::string reason);
 
   uv_loop_t* loop_;
@@ -61,6 +69,8 @@ class PeerLinks {
   InputSink sink_;
   LogSink log_;
   size_t accepted_max_;
+  const TlsKeeper* tls_;
+  net::Handshakes handshakes_;
   std::optional<net::Listener> listener_;
   net::NextTurn next_turn_;
   std::map<LinkId, std::unique_ptr<PeerLink>> links_;
