@@ -122,6 +122,7 @@ struct Node::Parts {
   Instant started_at{};
   Instant last_turn{};
   Instant wanted_turn = kNever;
+  std::string zk_refusal;  // what ZkAccessJudged told last
   bool exited = false;
   bool stopping = false;
   size_t traced = 0;
@@ -145,6 +146,7 @@ bool asks_status(const Call& call) {
 // Where an input goes. Everything that is not listed here goes nowhere: there is no fallback.
 struct Delivery {
   Outbox& out;
+  std::string& zk_refusal;
   bool delivered = true;
 
   void operator()(Call& m) {
@@ -215,6 +217,7 @@ struct Delivery {
     out.service_router.post(m);
     for (auto& service : out.services) service.post(m);
   }
+  void operator()(ZkAccessJudged& m) { zk_refusal = std::move(m.refusal); }
   void operator()(StopRequested& m) {
     out.replica.post(m);
     out.kv_router.post(m);
@@ -256,7 +259,7 @@ void Node::push(NodeInput&& input) {
   LinkId link;
   if (auto* received = std::get_if<LinkReceived>(&input)) link = received->link;
   if (p.overflowed.contains(link)) return;
-  Delivery delivery{p.out};
+  Delivery delivery{p.out, p.zk_refusal};
   std::visit(delivery, input);
   if (delivery.delivered) return;
   if (link != LinkId(0)) {
@@ -547,6 +550,7 @@ void Node::Parts::judge(Status& status) const {
   if (!config.standalone && status.zk_state != ZkState::kConnected) {
     status.degraded.push_back(std::string("ZooKeeper is ") + zk_state_name(status.zk_state));
   }
+  if (!zk_refusal.empty()) status.degraded.push_back(zk_refusal);
   if (election.forbidden())
     status.degraded.push_back("an ACL in ZooKeeper forbids this server to create " + *election.forbidden() +
                               ": allow it there, or use another prefix in --zookeeper");

@@ -23,7 +23,7 @@ struct StopRequested {};  // SIGTERM, SIGINT: hand over, drain, exit
 
 using NodeInput =
     std::variant<Call, CallCancelled, StreamTaken, LinkOpened, LinkAccepted, LinkReceived, LinkEnded,
-                 ZkResult, ZkWatchFired, ZkSessionChanged, DiskAnswer, StopRequested>;
+                 ZkResult, ZkWatchFired, ZkSessionChanged, ZkAccessJudged, DiskAnswer, StopRequested>;
 
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 struct LogLine {
