@@ -249,7 +249,7 @@ def rolled_out(binary):
 
 
 def takeover(binary):
-    with auth_file() as path, Cluster(binary, servers=3, flags=with_file(path)) as cluster:
+    with auth_file() as path, Cluster(binary, servers=3, ensemble=3, flags=with_file(path)) as cluster:
         for turn in range(4):
             leader = leader_of(cluster)
             epoch = leader.get('/v1/cluster')[1]['epoch']
