@@ -1,5 +1,5 @@
-// The program: flags, then the daemon; or a look at a data directory, its export, one of the clients, or what completes
-// command lines. Nothing else belongs here.
+// The program: flags, then the daemon; or a look at a data directory, its export, one of the clients, what protects
+// znodes, or what completes command lines. Nothing else belongs here.
 // `kvd --help` lists the flags; src/README.md is the map of everything below.
 #include <fmt/format.h>
 #include <unistd.h>
@@ -18,6 +18,7 @@
 #include "shell/data/export.hpp"
 #include "shell/data/inspect.hpp"
 #include "shell/flags.hpp"
+#include "shell/zookeeper/zk_acl_command.hpp"
 
 namespace {
 
@@ -33,6 +34,7 @@ std::vector<std::string> variable_names() {
 std::vector<kvd::CommandSpec> specs() {
   std::vector<kvd::CommandSpec> all{kvd::server_spec(), kvd::inspect_spec(), kvd::export_spec()};
   for (kvd::CommandSpec& spec : kvd::client::client_specs()) all.push_back(std::move(spec));
+  for (kvd::CommandSpec& spec : kvd::zk_acl_specs()) all.push_back(std::move(spec));
   return all;
 }
 
@@ -46,6 +48,8 @@ int main(int argc, char** argv) {
   };
   if (argc > 1 && std::string_view(argv[1]) == "inspect") return kvd::run_inspect({argv + 2, argv + argc});
   if (argc > 1 && std::string_view(argv[1]) == "export") return kvd::run_export({argv + 2, argv + argc});
+  if (argc > 1 && std::string_view(argv[1]) == "zookeeper-acl")
+    return kvd::run_zk_acl({argv + 2, argv + argc}, environment);
   if (argc > 1 && std::string_view(argv[1]) == "complete") {
     fmt::print("{}", kvd::complete(specs(), {argv + 2, argv + argc}));
     return 0;
@@ -59,5 +63,5 @@ int main(int argc, char** argv) {
   auto flags = kvd::parse_flags({argv + 1, argv + argc}, environment);
   if (!flags) return kvd::tell(flags.error());
   flags->unknown_variables = unknown;
-  return kvd::run_daemon(*flags);
+  return kvd::run_daemon(std::move(*flags));
 }

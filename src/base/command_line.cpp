@@ -121,6 +121,20 @@ int tell(const CommandEnd& end, const char* program) {
   return end.code;
 }
 
+CommandEnd end_of_family(const std::string& word, const std::vector<const CommandSpec*>& family,
+                         const std::vector<std::string>& arguments) {
+  std::vector<std::string> names;
+  std::string help;
+  for (const CommandSpec* spec : family) {
+    names.push_back(spec->name);
+    help += fmt::format("{} {}\n  {}\n", spec->name, spec->usage, spec->does);
+  }
+  const std::string given = arguments.empty() ? "" : arguments.front();
+  if (given == "--help" || given == "-h") return {0, help + "Each of them says more with --help.\n"};
+  return {EX_USAGE, fmt::format("{}{}{}: there is no such command; there are {}", word,
+                                given.empty() ? "" : " ", given, fmt::join(names, ", "))};
+}
+
 std::string help_of(const CommandSpec& spec) {
   std::string help = wrapped(spec.does, 0) + wrapped("Usage: " + spec.name + " " + spec.usage, 0) +
                      "\nOptions:\n" + help_line("-h,--help", "print this and exit");

@@ -98,6 +98,10 @@ std::vector<std::string> choices_of(const FlagSpec& flag);
 // Prints it, to standard output or, as a line of the program's, to standard error. Returns the code.
 int tell(const CommandEnd& end, const char* program = "kvd");
 
+// For a first word without a second one that makes a command. `family`: the commands that begin with `word`.
+CommandEnd end_of_family(const std::string& word, const std::vector<const CommandSpec*>& family,
+                         const std::vector<std::string>& arguments);
+
 // What --help prints.
 std::string help_of(const CommandSpec& spec);
 

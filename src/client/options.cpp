@@ -145,20 +145,6 @@ std::vector<const CommandSpec*> family_of(const std::string& word) {
   return family;
 }
 
-// For a first word without a second one that makes a command.
-CommandEnd end_of_family(const std::string& word, const std::vector<std::string>& arguments) {
-  std::vector<std::string> names;
-  std::string help;
-  for (const CommandSpec* spec : family_of(word)) {
-    names.push_back(spec->name);
-    help += fmt::format("{} {}\n  {}\n", spec->name, spec->usage, spec->does);
-  }
-  const std::string given = arguments.empty() ? "" : arguments.front();
-  if (given == "--help" || given == "-h") return {0, help + "Each of them says more with --help.\n"};
-  return {EX_USAGE, fmt::format("{}{}{}: there is no such command; there are {}", word,
-                                given.empty() ? "" : " ", given, fmt::join(names, ", "))};
-}
-
 }  // namespace
 
 CommandSpec client_spec_of(const char* name, const char* usage, const char* does, std::string notes,
@@ -229,7 +215,7 @@ Result<ClientCommand, CommandEnd> parse_client_command(const std::string& name,
   const ClientEntry* client = find(name);
   const bool two_words = client == nullptr && !arguments.empty();
   if (two_words) client = find(name + " " + arguments.front());
-  if (client == nullptr) return Failure<CommandEnd>(end_of_family(name, arguments));
+  if (client == nullptr) return Failure<CommandEnd>(end_of_family(name, family_of(name), arguments));
   auto line = CommandLine::parse(client->spec, {arguments.begin() + (two_words ? 1 : 0), arguments.end()},
                                  surroundings.variable);
   if (!line) return Failure<CommandEnd>(std::move(line.error()));

@@ -123,6 +123,7 @@ struct Node::Parts {
   Instant started_at{};
   Instant last_turn{};
   Instant wanted_turn = kNever;
+  std::string zk_refusal;  // what ZkAccessJudged told last
   bool exited = false;
   bool stopping = false;
   size_t traced = 0;
@@ -147,6 +148,7 @@ bool asks_status(const Call& call) {
 // Where an input goes. Everything that is not listed here goes nowhere: there is no fallback.
 struct Delivery {
   Outbox& out;
+  std::string& zk_refusal;
   bool delivered = true;
 
   void operator()(Call& m) {
@@ -218,6 +220,7 @@ struct Delivery {
     for (auto& service : out.services) service.post(m);
   }
   void operator()(TlsState&) {}  // which the node itself keeps
+  void operator()(ZkAccessJudged& m) { zk_refusal = std::move(m.refusal); }
   void operator()(StopRequested& m) {
     out.replica.post(m);
     out.kv_router.post(m);
@@ -260,7 +263,7 @@ void Node::push(NodeInput&& input) {
   LinkId link;
   if (auto* received = std::get_if<LinkReceived>(&input)) link = received->link;
   if (p.overflowed.contains(link)) return;
-  Delivery delivery{p.out};
+  Delivery delivery{p.out, p.zk_refusal};
   std::visit(delivery, input);
   if (delivery.delivered) return;
   if (link != LinkId(0)) {
@@ -555,6 +558,7 @@ void Node::Parts::judge(Status& status) const {
     status.tls.push_back(state);
     if (!state.problem.empty()) status.degraded.push_back(state.problem);
   }
+  if (!zk_refusal.empty()) status.degraded.push_back(zk_refusal);
   if (election.forbidden())
     status.degraded.push_back("an ACL in ZooKeeper forbids this server to create " + *election.forbidden() +
                               ": allow it there, or use another prefix in --zookeeper");

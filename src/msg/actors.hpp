@@ -21,9 +21,9 @@ namespace kvd {
 // ---- the node's own edge ----
 struct StopRequested {};  // SIGTERM, SIGINT: hand over, drain, exit
 
-using NodeInput =
-    std::variant<Call, CallCancelled, StreamTaken, LinkOpened, LinkAccepted, LinkReceived, LinkEnded,
-                 ZkResult, ZkWatchFired, ZkSessionChanged, DiskAnswer, TlsState, StopRequested>;
+using NodeInput = std::variant<Call, CallCancelled, StreamTaken, LinkOpened, LinkAccepted, LinkReceived,
+                               LinkEnded, ZkResult, ZkWatchFired, ZkSessionChanged, ZkAccessJudged,
+                               DiskAnswer, TlsState, StopRequested>;
 
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 struct LogLine {

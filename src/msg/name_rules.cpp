@@ -26,7 +26,7 @@ bool is_one_part(std::string_view name, size_t bytes_max) {
 
 std::string_view own_znode_above(std::string_view path) {
   for (const std::string_view own :
-       {std::string_view(kElectionPath), std::string_view("/kvd"), std::string_view("/zookeeper")}) {
+       {std::string_view(kElectionPath), std::string_view(kRootPath), std::string_view("/zookeeper")}) {
     if (at_or_below(path, own)) return own;
   }
   return {};

@@ -686,6 +686,9 @@ struct EdgeText {
     return fmt::format("ZkSessionChanged {} session={:x} timeout={}us", zk_state_name(m.state), m.session,
                        m.timeout.count());
   }
+  std::string operator()(const ZkAccessJudged& m) const {
+    return "ZkAccessJudged" + (m.refusal.empty() ? "" : " " + quoted(m.refusal));
+  }
   std::string operator()(const DiskAnswer& m) const { return std::visit(DiskText{}, m); }
   std::string operator()(const TlsState& m) const {
     return fmt::format("TlsState {} expires={} problem={}", m.use, m.expires_s, quoted(m.problem));

@@ -142,6 +142,10 @@ struct ZkSessionChanged {
   uint64_t session = 0;  // while connected
   Duration timeout{0};   // negotiated, while connected
 };
+// Whether ZooKeeper lets this server do at kvd's own znodes what it has to: for the status alone, it decides nothing.
+struct ZkAccessJudged {
+  std::string refusal;  // what is wrong and what to do, one line; empty: nothing, or not any more
+};
 // Ordered by the node after kExpired: open a new session. Results and watches of the former one no longer
 // come; the shell answers every call that is still outstanding with kUnknown first.
 struct ZkReopen {};

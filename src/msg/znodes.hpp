@@ -21,6 +21,7 @@ namespace kvd {
 
 inline constexpr size_t kSequenceDigits = 10;  // that ZooKeeper puts behind the name of a sequential znode
 
+inline constexpr char kRootPath[] = "/kvd";
 inline constexpr char kConfigPath[] = "/kvd/config";
 inline constexpr char kMembersPath[] = "/kvd/members";
 inline constexpr char kLivesPath[] = "/kvd/lives";

@@ -294,6 +294,11 @@ class Daemon {
       servers += (servers.empty() ? "" : ",") + format_address(server);
     line.fields.emplace_back("zookeeper", zk_ ? servers + flags.zk.prefix : "none (standalone)");
     log_.write(line);
+    if (flags.zk.auth.exposed) {
+      log_.write(LogLine{LogLevel::kWarn,
+                         "every user of this machine may read the password in this file",
+                         {{"zookeeper_auth_file", flags.zk.auth.file}}});
+    }
     for (const UnknownVariable& unknown : flags.unknown_variables) {
       log_.write(LogLine{LogLevel::kWarn,
                          "there is no such variable",
@@ -441,11 +446,17 @@ class Daemon {
 
 }  // namespace
 
-int run_daemon(const Flags& flags) {
+int run_daemon(Flags flags) {
   signal(SIGPIPE, SIG_IGN);
   // A write to the log or the disk fails then, which says what failed.
   signal(SIGXFSZ, SIG_IGN);
   for (const int number : kOtherSignals) signal(number, SIG_IGN);  // until the loop hears them
+  if (!flags.node.standalone && !flags.zk.auth.file.empty()) {
+    if (const std::optional<Error> error = read_zk_auth(flags.zk.auth)) {
+      last_words("kvd: {}", error->detail);
+      return EX_CONFIG;
+    }
+  }
   rlim_t descriptors = 0;
   const auto shares = share_descriptors(descriptors);
   if (shares) return Daemon(flags, *shares).run(flags);

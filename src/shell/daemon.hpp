@@ -7,6 +7,6 @@ namespace kvd {
 
 // Serves until the node says Exit, after SIGTERM or SIGINT for example. Returns the process's exit code
 // (sysexits). Whatever ends it but an ordinary stop is one line "kvd: ..." on standard error.
-int run_daemon(const Flags& flags);
+int run_daemon(Flags flags);
 
 }  // namespace kvd

@@ -24,9 +24,10 @@ constexpr int64_t kValueBytesMax = limits::kWriteBytes - limits::kKeyBytes;
 constexpr int64_t kMemoryMin = 1 << 20;
 constexpr int64_t kServersMax = 64;  // in sync: what the register can hold
 
-constexpr std::array kCommands = {"inspect", "export", "lock",   "elect", "work",    "hosts-sync", "get",
-                                  "put",     "del",    "ls",     "txn",   "add",     "watch",      "lease",
-                                  "queue",   "topic",  "config", "cert",  "complete"};
+constexpr std::array kCommands = {"inspect",    "export", "lock",  "elect",         "work",
+                                  "hosts-sync", "get",    "put",   "del",           "ls",
+                                  "txn",        "add",    "watch", "lease",         "queue",
+                                  "topic",      "config", "cert",  "zookeeper-acl", "complete"};
 // Of the clients, and what commands find that they run.
 constexpr std::array kOtherVariables = {
     "KVD_SERVERS",         "KVD_CACERT",     "KVD_CERT",    "KVD_KEY",   "KVD_LOCK",         "KVD_ELECTION",
@@ -59,6 +60,7 @@ Instead of serving, kvd also
   config status --prefix P        tells which node runs which configuration
   cert create-ca, cert create-server HOST..., cert create-client NAME
                                   make certificates for development and small clusters
+  zookeeper-acl apply|show        protects the cluster's own znodes in ZooKeeper, or shows which are open
   complete [WORDS...]             what can follow on a command line; the shells' completion asks it
 Those from lock to config ask servers that run. --help behind their names says more.)";
 
@@ -70,8 +72,8 @@ CommandSpec make_spec() {
   spec.flags = {
       {"host", "HOST", "address to listen on (127.0.0.1)"},
       {"port", "N", "HTTP port (8001)"},
-      {"zookeeper", "SERVERS", "host, or host:port,host:port/prefix; IPv6 in brackets (127.0.0.1)"},
-      {"zookeeper-port", "N", "port of the ZooKeeper servers given without one (2181)"},
+      {"zookeeper-acl", "open|protected",
+       "of the services' znodes; protected: others may read them only (open)"},
       {"id", "NAME", "stable name of this server, without spaces and slashes (advertise:port)"},
       {"peer-port", "N", "port for the other servers, at most 32767 (port + 10000)"},
       {"advertise", "HOST", "how others reach this server; needed with a wildcard --host (host)"},
@@ -114,6 +116,8 @@ CommandSpec make_spec() {
        "the least that is logged; debug: links, ZooKeeper (info)"},
       {"log-format", "logfmt|json", "of the log (logfmt on a terminal, else json)"},
   };
+  const std::vector<FlagSpec> zookeeper = zookeeper_flags();
+  spec.flags.insert(spec.flags.begin() + 2, zookeeper.begin(), zookeeper.end());  // behind --port
   for (FlagSpec& flag : spec.flags) flag.variable = variable_name(flag.name);
   return spec;
 }
@@ -168,26 +172,10 @@ bool is_znode_prefix(const std::string& prefix) {
   return prefix.back() != '/';
 }
 
-void read_zookeeper(CommandLine& line, ZkOptions& zk) {
-  const char* remedy = "give host, or host:port,host:port/prefix with IPv6 addresses in brackets";
-  uint16_t port = read_port(line, "zookeeper-port", 2181);
-  std::string text = line.text("zookeeper", "127.0.0.1");
-  size_t slash = std::min(text.find('/'), text.size());
-  if (slash + 1 < text.size()) {  // a lone slash is the root: no prefix
-    zk.prefix = text.substr(slash);
-    if (!is_znode_prefix(zk.prefix))
-      return line.complain("zookeeper", "the prefix is no path of a znode; " + std::string(remedy));
-  }
-  std::string servers = text.substr(0, slash);
-  for (size_t start = 0; start <= servers.size();) {
-    size_t end = std::min(servers.find(',', start), servers.size());
-    std::string server = servers.substr(start, end - start);
-    bool bare = server.find(':') == std::string::npos || (!server.empty() && server.back() == ']');
-    Result<Address> address = bare ? Address{without_brackets(server), port} : parse_address(server);
-    if (!address || !is_host(address->host)) return line.complain("zookeeper", remedy);
-    zk.servers.push_back(*address);
-    start = end + 1;
-  }
+void read_access(CommandLine& line, Flags& flags) {
+  flags.zk.all_protected = line.choice("zookeeper-acl", "open") == 1;
+  if (flags.zk.all_protected && flags.zk.auth.file.empty() && !flags.node.standalone)
+    line.complain("zookeeper-acl", "protected from whom? also give --zookeeper-auth-file FILE");
 }
 
 void read_addresses(CommandLine& line, Flags& flags) {
@@ -366,6 +354,7 @@ Result<Flags, CommandEnd> read_flags(CommandLine line) {
   read_tls(line, flags);
   read_peer_tls(line, flags);
   read_zookeeper(line, flags.zk);
+  read_access(line, flags);
   read_replication(line, flags);
   read_storage(line, flags);
   read_names_pool(line, flags.node);
@@ -396,6 +385,40 @@ Result<Flags, CommandEnd> read_flags(CommandLine line) {
 const CommandSpec& server_spec() {
   static const CommandSpec spec = make_spec();
   return spec;
+}
+
+std::vector<FlagSpec> zookeeper_flags() {
+  std::vector<FlagSpec> flags = {
+      {"zookeeper", "SERVERS", "host, or host:port,host:port/prefix; IPv6 in brackets (127.0.0.1)"},
+      {"zookeeper-port", "N", "port of the ZooKeeper servers given without one (2181)"},
+      {"zookeeper-auth-file", "FILE",
+       "one line user:password, as whom ZooKeeper lets others not change the cluster's own znodes (none)"},
+  };
+  for (FlagSpec& flag : flags) flag.variable = variable_name(flag.name);
+  return flags;
+}
+
+void read_zookeeper(CommandLine& line, ZkOptions& zk) {
+  const char* remedy = "give host, or host:port,host:port/prefix with IPv6 addresses in brackets";
+  uint16_t port = read_port(line, "zookeeper-port", 2181);
+  std::string text = line.text("zookeeper", "127.0.0.1");
+  size_t slash = std::min(text.find('/'), text.size());
+  if (slash + 1 < text.size()) {  // a lone slash is the root: no prefix
+    zk.prefix = text.substr(slash);
+    if (!is_znode_prefix(zk.prefix))
+      return line.complain("zookeeper", "the prefix is no path of a znode; " + std::string(remedy));
+  }
+  zk.auth.file = line.text("zookeeper-auth-file", "");
+  std::string servers = text.substr(0, slash);
+  for (size_t start = 0; start <= servers.size();) {
+    size_t end = std::min(servers.find(',', start), servers.size());
+    std::string server = servers.substr(start, end - start);
+    bool bare = server.find(':') == std::string::npos || (!server.empty() && server.back() == ']');
+    Result<Address> address = bare ? Address{without_brackets(server), port} : parse_address(server);
+    if (!address || !is_host(address->host)) return line.complain("zookeeper", remedy);
+    zk.servers.push_back(*address);
+    start = end + 1;
+  }
 }
 
 std::vector<UnknownVariable> unknown_variables(const std::vector<std::string>& names) {

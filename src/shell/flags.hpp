@@ -45,6 +45,11 @@ struct Flags {
 
 const CommandSpec& server_spec();
 
+// --zookeeper, --zookeeper-port and --zookeeper-auth-file, which `kvd zookeeper-acl` has, too, with their variables;
+// and what reads them. The file is not looked at.
+std::vector<FlagSpec> zookeeper_flags();
+void read_zookeeper(CommandLine& line, ZkOptions& zk);
+
 // `arguments` without the program's name.
 Result<Flags, CommandEnd> parse_flags(const std::vector<std::string>& arguments,
                                       const Environment& environment);

@@ -65,7 +65,11 @@ class Shell(unittest.TestCase):
         for line, words in {
                 'kvd lo': ['lock'],
                 'kvd ': ['add', 'cert', 'config', 'del', 'elect', 'export', 'get', 'hosts-sync', 'inspect', 'lease',
-                         'lock', 'ls', 'put', 'queue', 'topic', 'txn', 'watch', 'work'],
+                         'lock', 'ls', 'put', 'queue', 'topic', 'txn', 'watch', 'work',
+                         'zookeeper-acl'],
+                'kvd zookeeper-acl ': ['apply', 'show'],
+                'kvd --zookeeper-a': ['--zookeeper-acl', '--zookeeper-auth-file'],
+                'kvd zookeeper-acl show --zookeeper-auth-file pl': ['place', 'plain'],
                 'kvd lease ': ['end', 'grant', 'hold', 'ls', 'renew', 'show'],
                 'kvd queue p': ['peek', 'purge'], 'kvd queue peek q --state d': ['dead', 'delayed'],
                 'kvd queue send q --m': ['--max-age'], 'kvd topic su': ['subscribe', 'subscriptions'],

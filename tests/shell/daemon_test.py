@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -129,6 +130,56 @@ class Daemon(unittest.TestCase):
         with Server('--standalone') as server:
             server.wait_for('/readyz', 200)
             self.assertIn(b'kvd_insecure 0', server.ask('GET', '/metrics')[1])
+
+    def test_a_file_for_zookeeper_that_cannot_be_used(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, 'auth')
+            for content, reason in ((None, 'No such file'), ('', 'is empty'), ('kvd\n', 'no colon')):
+                if content is not None:
+                    with open(path, 'w', encoding='ascii') as file:
+                        file.write(content)
+                for flags, env in ((['--zookeeper-auth-file', path], {}), ([], {'KVD_ZOOKEEPER_AUTH_FILE': path})):
+                    code, text, errors = run('--port', str(free_port()), *flags, env=env)
+                    self.assertEqual((code, text, len(errors)), (78, '', 1), errors)
+                    self.assertTrue(errors[0].startswith(f'kvd: --zookeeper-auth-file {path}: '), errors)
+                    self.assertIn(reason, errors[0])
+                code, text, errors = run('zookeeper-acl', 'apply', '--zookeeper-auth-file', path)
+                self.assertEqual((code, text, len(errors)), (78, '', 1), errors)
+                self.assertIn(reason, errors[0])
+            # Who is alone has no ZooKeeper, and does not read it.
+            with Server('--standalone', '--zookeeper-auth-file', path) as server:
+                server.wait_for('/readyz', 200)
+                self.assertEqual(server.end(signal.SIGTERM)[0], 0)
+
+    def test_a_file_for_zookeeper_that_all_may_read(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, 'auth')
+            with open(path, 'w', encoding='ascii') as file:
+                file.write('kvd:secret\n')
+            for mode in (0o644, 0o600):
+                os.chmod(path, mode)
+                with Server('--zookeeper', f'127.0.0.1:{free_port()}', '--zookeeper-auth-file', path) as server:
+                    server.wait_for('/livez', 200)
+                    code, log = server.end(signal.SIGTERM)
+                self.assertEqual(code, 0, log)
+                self.assertEqual('every user of this machine may read the password' in log, mode == 0o644, log)
+                self.assertNotIn('secret', log)
+
+    def test_zookeeper_acl_without_what_it_needs(self):
+        for arguments, code, reason in (
+                ([], 64, 'there are kvd zookeeper-acl apply, kvd zookeeper-acl show'),
+                (['set'], 64, 'zookeeper-acl set: there is no such command'),
+                (['apply'], 64, '--zookeeper-auth-file: give the file that the servers have'),
+                (['show', '--zookeeper', '1:2:3'], 64, '--zookeeper 1:2:3: give host'),
+                (['show', 'kvd'], 64, 'kvd'),
+                (['show', '--zookeeper', f'127.0.0.1:{free_port()}'], 69, 'no connection within 20 s')):
+            with self.subTest(arguments):
+                ended, text, errors = run('zookeeper-acl', *arguments)
+                self.assertEqual((ended, text, len(errors)), (code, '', 1), errors)
+                self.assertIn(reason, errors[0])
+        code, text, errors = run('zookeeper-acl', '--help')
+        self.assertEqual((code, errors), (0, []))
+        self.assertIn('kvd zookeeper-acl apply', text)
 
     def test_clients_leave_descriptors_to_others(self):
         with Server('--standalone', descriptors=128) as server:

@@ -223,20 +223,36 @@ TEST_CASE("what is no flag") {
   bad({"--prot", "8001"}, "--prot: ", "the nearest is --port (kvd --help ");
   bad({"serve"}, "serve: there is no such command",
       "inspect, export, lock, elect, work, hosts-sync, get, put, del, ls, txn, add, watch, lease, queue, "
-      "topic, "
-      "config, cert, complete");
+      "topic, config, cert, zookeeper-acl, complete");
   bad({""}, "'': ", "no such command");
   bad({"--port"}, "--port: ", "give a value");
   bad({"--standalone=perhaps"}, "--standalone perhaps: ", "true, false");
 }
 
 TEST_CASE("a variable that is not set leaves an empty value, or none") {
-  for (const char* flag :
-       {"host",           "port",       "zookeeper",       "zookeeper-port", "id",
-        "peer-port",      "advertise",  "data-dir",        "sync",           "catch-up",
-        "min-in-sync",    "expect",     "session-timeout", "heartbeat",      "follower-lag",
-        "leader-silence", "max-memory", "max-value",       "names-pool",     "log-level",
-        "log-format"}) {
+  for (const char* flag : {"host",
+                           "port",
+                           "zookeeper",
+                           "zookeeper-port",
+                           "id",
+                           "peer-port",
+                           "advertise",
+                           "data-dir",
+                           "sync",
+                           "catch-up",
+                           "min-in-sync",
+                           "expect",
+                           "session-timeout",
+                           "heartbeat",
+                           "follower-lag",
+                           "leader-silence",
+                           "max-memory",
+                           "max-value",
+                           "names-pool",
+                           "log-level",
+                           "log-format",
+                           "zookeeper-auth-file",
+                           "zookeeper-acl"}) {
     const std::string name = std::string("--") + flag;
     bad({name, ""}, name + ": ", "the value is empty");
     bad({name + "="}, name + ": ", "the value is empty");
@@ -248,6 +264,25 @@ TEST_CASE("a variable that is not set leaves an empty value, or none") {
   bad({"--data_dir", ""}, "--data-dir: ", "the value is empty");
   CHECK(good({"--data-dir=--odd"}).data.directory == "--odd");
   CHECK_FALSE(good({}, {{"KVD_DATA_DIR", ""}}).node.self.durable);
+}
+
+TEST_CASE("who this server is to ZooKeeper") {
+  CHECK(good({}).zk.auth.file.empty());
+  CHECK_FALSE(good({}).zk.all_protected);
+  const Flags own = good({"--zookeeper-auth-file", "/etc/kvd/zookeeper"});
+  CHECK(own.zk.auth.file == "/etc/kvd/zookeeper");
+  CHECK(own.zk.auth.credentials.empty());  // no file is read here
+  CHECK_FALSE(own.zk.all_protected);
+  const Flags all =
+      good({"--zookeeper-acl", "protected"}, {{"KVD_ZOOKEEPER_AUTH_FILE", "/etc/kvd/zookeeper"}});
+  CHECK(all.zk.auth.file == "/etc/kvd/zookeeper");
+  CHECK(all.zk.all_protected);
+  CHECK_FALSE(good({"--zookeeper-acl", "open"}).zk.all_protected);
+  bad({"--zookeeper-acl", "protected"}, "--zookeeper-acl protected: ", "--zookeeper-auth-file FILE");
+  bad({"--zookeeper-acl", "closed"}, "--zookeeper-acl closed: ", "open, protected");
+  bad({}, "KVD_ZOOKEEPER_ACL=protected: ", "--zookeeper-auth-file FILE", {{"KVD_ZOOKEEPER_ACL", "protected"}},
+      EX_CONFIG);
+  CHECK(good({"--standalone", "--zookeeper-acl", "protected"}).node.standalone);  // which has no ZooKeeper
 }
 
 TEST_CASE("of a flag that is given twice the last one counts") {

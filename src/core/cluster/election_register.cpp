@@ -64,7 +64,7 @@ void Election::prepare() {
   members_told_ = false;
   published_.reset();
   call(Call::kParent, ZkCreate{kElectionPath, "", ZkMode::kPersistent}, kElectionPath);
-  call(Call::kParent, ZkCreate{"/kvd", "", ZkMode::kPersistent}, "/kvd");
+  call(Call::kParent, ZkCreate{kRootPath, "", ZkMode::kPersistent}, kRootPath);
   call(Call::kParent, ZkCreate{kMembersPath, "", ZkMode::kPersistent}, kMembersPath);
   call(Call::kParent, ZkCreate{kLivesPath, "", ZkMode::kPersistent}, kLivesPath);
 }

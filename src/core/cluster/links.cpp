@@ -96,8 +96,8 @@ Epoch Links::epoch_of(const Hello& hello) const {
   return register_ && hello.cluster == register_->cluster ? hello.epoch : Epoch(0);
 }
 
-// With certificates, that a server is where ZooKeeper shows it, or where it was when it was last shown: its id alone tells
-// nothing of the host that its certificate names. Whoever is new is listed soon, and tries again.
+// With certificates, that a server is where ZooKeeper shows it, or where it was when it was last shown: its id alone
+// tells nothing of the host that its certificate names. Whoever is new is listed soon, and tries again.
 bool Links::is_where_known(const ServerInfo& info) const {
   if (!out_.config.peer_tls) return true;
   if (const auto listed = listed_.find(info.member.id); listed != listed_.end())

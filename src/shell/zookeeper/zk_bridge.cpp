@@ -156,7 +156,8 @@ void ZkMailbox::close(std::function<void()> closed) {
 
 // ---- open and close ----
 
-ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkContext context, bool heard) {
+ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, const std::string& credentials,
+                      ZkContext context, bool heard) {
   std::string error;
   const std::string hosts = hosts_of(servers, error);
   if (hosts.empty()) return {context.generation, nullptr, error};
@@ -173,6 +174,15 @@ ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkCon
   // so that a slow name server makes it miss its heartbeats and lose a healthy
   // session (ZOOKEEPER-1998). -1: once, and again for each new connection.
   zoo_set_servers_resolution_delay(handle, -1);
+  // ZooKeeper says the same to a wrong password as to a right one: it makes another user of it.
+  if (!credentials.empty()) {
+    const int code = zoo_add_auth(handle, "digest", credentials.data(), static_cast<int>(credentials.size()),
+                                  nullptr, nullptr);
+    if (code != ZOK) {
+      zookeeper_close(handle);
+      return {context.generation, nullptr, zerror(code)};
+    }
+  }
   return {context.generation, handle, error};
 }
 

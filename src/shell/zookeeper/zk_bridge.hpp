@@ -81,8 +81,10 @@ class ZkMailbox {
 
 // ---- for our own short-lived thread: both may block ----
 // Null and why when none of the servers can be resolved; a handle and an error when some cannot. What a handle says for
-// the log that is not `heard` is lost.
-ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, ZkContext context, bool heard);
+// the log that is not `heard` is lost. Who it is to ZooKeeper tell `credentials`, user:password; empty: nobody. The C
+// client says so at the start of each connection, in front of everything else.
+ZkHandleReady zk_open(const std::vector<Address>& servers, int timeout_ms, const std::string& credentials,
+                      ZkContext context, bool heard);
 void zk_close(const std::vector<zhandle_t*>& handles);
 
 // ---- the callbacks ----

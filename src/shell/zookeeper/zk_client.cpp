@@ -7,6 +7,10 @@
 // seen nothing. When the scout is connected ZooKeeper is there and lets the session's time run, if it still knows the
 // session: it begins anew when ZooKeeper does. What has not come back when that time is over never will, or has expired
 // anyway; giving the session up is then no loss. One that comes back first costs nothing but the scout.
+//
+// Who has a wrong password, or none where ACLs ask for one, learns that by refused calls alone. So what kvd has to be
+// able to do is tried at the start of each connection, and every refusal at a znode of kvd's own is told: to the log,
+// and to the status. The server goes on: what it may still do, as read the register, it had better do.
 #include "shell/zookeeper/zk_client.hpp"
 
 #include <fmt/format.h>
@@ -17,6 +21,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "core/config.hpp"
 #include "msg/limits.hpp"
 #include "msg/zk_checks.hpp"
 #include "msg/znodes.hpp"
@@ -31,6 +36,15 @@ namespace {
 constexpr Duration kProbeEvery = milliseconds(30);
 constexpr size_t kProbesMax = 32;  // out at a time; a server that leaves so many unanswered needs no more
 constexpr Duration kRetry = milliseconds(1000);
+// A refusal is over when none has come for so long. The core asks again what it was refused within kZkRefusedRetry.
+constexpr Duration kRefusalLasts = kZkRefusedRetry + seconds(1);
+// That no znode has until it has been written 2^32 - 2 times. (-1 is any version.)
+constexpr int32_t kImpossibleVersion = -2;
+
+struct DecidedAt {
+  std::string operator()(const ZkMulti&) const { return {}; }  // in several places
+  std::string operator()(const auto& op) const { return zk_decided_at(op); }
+};
 
 }  // namespace
 
@@ -41,12 +55,15 @@ class ZkClient::Impl {
         servers_(std::move(options.servers)),
         prefix_(std::move(options.prefix)),
         timeout_ms_(static_cast<int>(to_ms(options.session_timeout))),
+        auth_(std::move(options.auth)),
+        acls_{prefix_, !auth_.credentials.empty(), options.all_protected},
         inputs_(std::move(inputs)),
         logs_(std::move(logs)),
         mailbox_(loop, [this](std::vector<ZkEvent> events) { take(std::move(events)); }),
         probe_timer_(loop, [this] { probe(); }),
         retry_timer_(loop, [this] { retry(); }),
-        absence_timer_(loop, [this] { absent_for_long(); }) {
+        absence_timer_(loop, [this] { absent_for_long(); }),
+        access_timer_(loop, [this] { check_access(); }) {
     CHECK(!servers_.empty());
     CHECK(prefix_.empty() || (prefix_ != "/" && zk_path_valid(prefix_)));
   }
@@ -65,9 +82,16 @@ class ZkClient::Impl {
   void close(std::function<void()> done);
 
  private:
+  enum class Purpose : uint8_t {
+    kCall,      // of the node's
+    kPrefix,    // creates a part of the prefix
+    kPrefixIs,  // asks whether it is there
+    kAccess,    // tries whether this server may do what it has to
+  };
   struct Pending {
     ZkCallId id;
-    bool of_prefix = false;  // our own: creates a part of the prefix
+    Purpose purpose = Purpose::kCall;
+    std::string decided_at;  // whose ACL decides, unless it is a multi
     std::unique_ptr<MultiArena> multi;
   };
 
@@ -112,7 +136,15 @@ class ZkClient::Impl {
   void create_prefix();
   void prefix_created(int code);
   void prefix_settled();
+  void prefix_found(int code);
   void announce();
+
+  // ---- what this server may do ----
+  void check_access();
+  void access_checked(int code);
+  void look_for_refusal(const Pending& pending, const ZkResult& result);
+  void refused(const std::string& path);
+  void tell_access(std::string refusal);
 
   // ---- paths ----
   std::string server_list() const;
@@ -137,12 +169,15 @@ class ZkClient::Impl {
   std::vector<Address> servers_;
   std::string prefix_;
   int timeout_ms_;
+  ZkAuth auth_;
+  ZkAcls acls_;
   InputSink inputs_;
   LogSink logs_;
   ZkMailbox mailbox_;
   net::Timer probe_timer_;
   net::Timer retry_timer_;
   net::Timer absence_timer_;
+  net::Timer access_timer_;
 
   zhandle_t* handle_ = nullptr;  // the one in use
   uint32_t generation_ = 0;      // its number; events of another one are void. 0: there is none
@@ -155,6 +190,9 @@ class ZkClient::Impl {
   size_t probes_out_ = 0;
   size_t prefix_creates_out_ = 0;
   int prefix_error_ = ZOK;
+  bool access_asked_ = false;  // whether that call is out
+  std::string refusal_;        // as the node was told; empty: none
+  uint64_t refused_ms_ = 0;
   // Given up by us, perhaps not yet by a handle that is not closed.
   std::vector<std::unique_ptr<MultiArena>> retired_;
 
@@ -186,7 +224,7 @@ void ZkClient::Impl::perform(ZkCall call) {
   if (!zk_request_valid(call.request)) return refuse(call.id, ZkCode::kInvalid);
   add_prefix(call.request);
   if (!announced_) return refuse(call.id, ZkCode::kNotConnected);
-  if (pending_.size() >= limits::kZkCalls) {
+  if (pending_.size() - (access_asked_ ? 1 : 0) >= limits::kZkCalls) {
     log(LogLevel::kWarn, "ZooKeeper call refused: too many are outstanding", {});
     return refuse(call.id, ZkCode::kNotConnected);
   }
@@ -195,7 +233,9 @@ void ZkClient::Impl::perform(ZkCall call) {
   Pending& pending = pending_[number];
   pending.id = call.id;
   if (auto* multi = std::get_if<ZkMulti>(&call.request))
-    pending.multi = std::make_unique<MultiArena>(std::move(*multi));
+    pending.multi = std::make_unique<MultiArena>(std::move(*multi), acls_);
+  else
+    pending.decided_at = std::visit(DecidedAt{}, call.request);
   MultiArena* arena = pending.multi.get();
   // A multi of two operations or more on an expired handle aborts the process (double free in the C
   // client 3.8 and in its successors), so the state is asked in the very statement before. To expire in
@@ -256,7 +296,7 @@ void ZkClient::Impl::probe() {
 // the same pointer twice in the same place.)
 int ZkClient::Impl::issue(void* with, MultiArena*, const ZkCreate& op) {
   return zoo_acreate2(handle_, op.path.c_str(), op.data.data(), static_cast<int>(op.data.size()),
-                      zk_open_acl(), zk_create_flags(op.mode), zk_on_path, with);
+                      acls_.of(op.path), zk_create_flags(op.mode), zk_on_path, with);
 }
 int ZkClient::Impl::issue(void* with, MultiArena*, const ZkDelete& op) {
   return zoo_adelete(handle_, op.path.c_str(), op.version, zk_on_void, with);
@@ -353,12 +393,15 @@ void ZkClient::Impl::on(ZkCompletion event) {
   if (it == pending_.end()) return;
   Pending pending = std::move(it->second);
   pending_.erase(it);
-  if (pending.of_prefix) return prefix_created(event.code);
+  if (pending.purpose == Purpose::kPrefix) return prefix_created(event.code);
+  if (pending.purpose == Purpose::kPrefixIs) return prefix_found(event.code);
+  if (pending.purpose == Purpose::kAccess) return access_checked(event.code);
 
   event.result.id = pending.id;
   event.result.code = zk_code_of(event.code);
   if (!event.result.path.empty()) event.result.path = without_prefix(event.result.path);
   if (pending.multi) pending.multi->read(event.result.code, event.result);
+  if (event.code == ZNOAUTH) look_for_refusal(pending, event.result);
   for (std::string& path : event.result.paths) {
     if (!path.empty()) path = without_prefix(path);
   }
@@ -394,7 +437,7 @@ void ZkClient::Impl::expired(int state) {
 
 void ZkClient::Impl::end_session() {
   for (const auto& [number, pending] : pending_) {
-    if (pending.of_prefix) continue;
+    if (pending.purpose != Purpose::kCall) continue;
     ZkResult result;
     result.id = pending.id;
     deliver(std::move(result));  // kUnknown
@@ -414,7 +457,7 @@ void ZkClient::Impl::create_prefix() {
   for (size_t end = 0; end != std::string::npos;) {
     end = prefix_.find('/', end + 1);
     const uint32_t number = next_number();
-    pending_[number].of_prefix = true;
+    pending_[number].purpose = Purpose::kPrefix;
     const int code =
         issue(context(number), nullptr, ZkCreate{prefix_.substr(0, end), "", ZkMode::kPersistent});
     if (code == ZOK) {
@@ -436,8 +479,21 @@ void ZkClient::Impl::prefix_created(int code) {
 void ZkClient::Impl::prefix_settled() {
   if (!connected_right_now()) return;  // the next connection tries anew
   if (prefix_error_ == ZOK) return announce();
+  if (prefix_error_ != ZNOAUTH) return prefix_found(prefix_error_);
+  // ZooKeeper asks who may create before it asks what is there: an operator may have made the prefix, and closed
+  // what is above.
+  const uint32_t number = next_number();
+  pending_[number].purpose = Purpose::kPrefixIs;
+  if (zoo_aexists(handle_, prefix_.c_str(), 0, zk_on_stat, context(number)) != ZOK) forget(number);
+  keep_probing();
+}
+
+void ZkClient::Impl::prefix_found(int code) {
+  if (!connected_right_now()) return;
+  if (code == ZOK) return announce();
   log(LogLevel::kError, "cannot create the ZooKeeper prefix, trying again",
       {{"prefix", prefix_}, {"error", zerror(prefix_error_)}});
+  if (prefix_error_ == ZNOAUTH) refused(prefix_);
   retry_timer_.start(kRetry);
 }
 
@@ -445,6 +501,60 @@ void ZkClient::Impl::announce() {
   announced_ = true;
   const auto session = static_cast<uint64_t>(zoo_client_id(handle_)->client_id);
   deliver(ZkSessionChanged{ZkState::kConnected, session, milliseconds(zoo_recv_timeout(handle_))});
+  check_access();
+}
+
+// ---- what this server may do ----
+
+// A write of the register that cannot be done: ZooKeeper asks for the right to it first, and then for the version.
+void ZkClient::Impl::check_access() {
+  if (access_asked_ || !announced_ || !connected_right_now()) return;  // the next connection asks
+  const uint32_t number = next_number();
+  pending_[number].purpose = Purpose::kAccess;
+  if (issue(context(number), nullptr, ZkSet{with_prefix(kConfigPath), "", kImpossibleVersion}) != ZOK)
+    return forget(number);
+  access_asked_ = true;
+  keep_probing();
+}
+
+// What is not there yet may be written, for all that is known.
+void ZkClient::Impl::access_checked(int code) {
+  access_asked_ = false;
+  if (code == ZNOAUTH) return refused(with_prefix(kConfigPath));
+  if (refusal_.empty() || (code != ZBADVERSION && code != ZNONODE)) return;
+  const Duration passed = milliseconds(static_cast<int64_t>(uv_now(loop_) - refused_ms_));
+  if (passed < kRefusalLasts) return access_timer_.start(kRetry);
+  log(LogLevel::kInfo, "ZooKeeper refuses this server nothing any more", {});
+  tell_access("");
+}
+
+void ZkClient::Impl::look_for_refusal(const Pending& pending, const ZkResult& result) {
+  if (!pending.multi) {
+    if (zk_is_own(zk_without_prefix(pending.decided_at, prefix_))) refused(pending.decided_at);
+    return;
+  }
+  for (size_t i = 0; i < result.codes.size(); ++i) {
+    if (result.codes[i] != ZkCode::kNoAuth) continue;
+    const std::string path = pending.multi->decided_at(i);
+    if (zk_is_own(zk_without_prefix(path, prefix_))) refused(path);
+  }
+}
+
+void ZkClient::Impl::refused(const std::string& path) {
+  refused_ms_ = uv_now(loop_);
+  access_timer_.start(kRetry);
+  const std::string why =
+      auth_.file.empty()
+          ? "an ACL asks for a user and a password there, which --zookeeper-auth-file would give"
+          : "the ACL there does not allow this to the user and password in " + auth_.file +
+                " (--zookeeper-auth-file)";
+  log(LogLevel::kError, "ZooKeeper refuses this server what it has to do", {{"znode", path}, {"why", why}});
+  if (refusal_.empty()) tell_access(fmt::format("ZooKeeper refuses this server at {}: {}", path, why));
+}
+
+void ZkClient::Impl::tell_access(std::string refusal) {
+  refusal_ = std::move(refusal);
+  deliver(ZkAccessJudged{refusal_});
 }
 
 // ---- the session that is refused ----
@@ -497,8 +607,7 @@ std::string ZkClient::Impl::server_list() const {
 }
 
 std::string ZkClient::Impl::without_prefix(const std::string& path) const {
-  if (!path.starts_with(prefix_)) return path;
-  return path.size() == prefix_.size() ? "/" : path.substr(prefix_.size());
+  return std::string(zk_without_prefix(path, prefix_));
 }
 
 void ZkClient::Impl::add_prefix(ZkRequest& request) const {
@@ -538,12 +647,13 @@ void ZkClient::Impl::work() {
   }
   working_ = true;
   const ZkContext context{mailbox_.slot(), opened, 0};
-  worker_ = std::thread(
-      [doomed = std::exchange(doomed_, {}), heard, context, servers = servers_, timeout_ms = timeout_ms_] {
-        zk_close(doomed);
-        ZkMailbox::post(context.slot, context.generation != 0 ? zk_open(servers, timeout_ms, context, heard)
-                                                              : ZkHandleReady{0, nullptr, {}});
-      });
+  worker_ = std::thread([doomed = std::exchange(doomed_, {}), heard, context, servers = servers_,
+                         timeout_ms = timeout_ms_, credentials = auth_.credentials] {
+    zk_close(doomed);
+    ZkMailbox::post(context.slot, context.generation != 0
+                                      ? zk_open(servers, timeout_ms, credentials, context, heard)
+                                      : ZkHandleReady{0, nullptr, {}});
+  });
 }
 
 uint32_t ZkClient::Impl::next_generation() {
@@ -557,10 +667,10 @@ uint32_t ZkClient::Impl::next_generation() {
 // has been told; the library may or may not still run their completions.
 void ZkClient::Impl::doom() {
   while (!pending_.empty()) forget(pending_.begin()->first);
-  announced_ = false;
+  announced_ = access_asked_ = false;
   probes_out_ = 0;
   early_.clear();
-  for (net::Timer* timer : {&probe_timer_, &retry_timer_, &absence_timer_}) timer->stop();
+  for (net::Timer* timer : {&probe_timer_, &retry_timer_, &absence_timer_, &access_timer_}) timer->stop();
   generation_ = 0;
   if (handle_ != nullptr) doomed_.push_back(std::exchange(handle_, nullptr));
   dismiss_scout();

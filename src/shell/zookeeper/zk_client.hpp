@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "shell/input_sink.hpp"
+#include "shell/zookeeper/zk_auth.hpp"
 
 namespace kvd {
 
@@ -22,6 +23,8 @@ struct ZkOptions {
   std::vector<Address> servers;  // at least one. Literal addresses are better than names: see zk_bridge.cpp
   std::string prefix;            // of all paths: empty or "/a/b"; created when it is missing
   Duration session_timeout{0};   // asked for; servers clamp it to 2 to 20 of their ticks
+  ZkAuth auth{};                 // who this server is there; with it kvd's own znodes are made protected
+  bool all_protected = false;    // and so are all others that it makes
 };
 
 // What reaches the sink, in order:
@@ -30,6 +33,8 @@ struct ZkOptions {
 //                      sessions and not this one): the session is gone, and nothing happens until reopen()
 //   ZkResult           exactly one for each perform(), except after close(). Calls that are outstanding when
 //                      the connection is lost end with kUnknown; before kExpired all of them have ended
+//   ZkAccessJudged     when ZooKeeper begins to refuse this server at kvd's own znodes, and when it has not for a
+//                      while. Looked for after each kConnected, and in all results
 //   ZkWatchFired       for each watch whose read has succeeded (ZkExists: or found nothing), at most once
 // Never from within a call of this class: always later, from the loop.
 class ZkClient {

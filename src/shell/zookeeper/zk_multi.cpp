@@ -14,11 +14,12 @@ struct OpBuilder {
   zoo_op_t* op;
   std::string& name;
   struct Stat* stat;
+  const ZkAcls& acls;
 
   void operator()(const ZkCreate& create) {
     name.resize(create.path.size() + 16);  // ten digits and the final zero
     zoo_create_op_init(op, create.path.c_str(), create.data.data(), static_cast<int>(create.data.size()),
-                       zk_open_acl(), zk_create_flags(create.mode), name.data(),
+                       acls.of(create.path), zk_create_flags(create.mode), name.data(),
                        static_cast<int>(name.size()));
   }
   void operator()(const ZkDelete& deletion) {
@@ -47,14 +48,14 @@ int zk_create_flags(ZkMode mode) {
   CHECK(false);
 }
 
-MultiArena::MultiArena(ZkMulti request)
+MultiArena::MultiArena(ZkMulti request, const ZkAcls& acls)
     : request_(std::move(request)),
       ops_(request_.ops.size()),
       results_(request_.ops.size()),
       names_(request_.ops.size()),
       stats_(request_.ops.size()) {
   for (size_t i = 0; i < ops_.size(); ++i) {
-    std::visit(OpBuilder{&ops_[i], names_[i], &stats_[i]}, request_.ops[i]);
+    std::visit(OpBuilder{&ops_[i], names_[i], &stats_[i], acls}, request_.ops[i]);
   }
 }
 
@@ -78,6 +79,10 @@ void MultiArena::read(ZkCode overall, ZkResult& result) const {
     const bool set = done && std::holds_alternative<ZkSet>(request_.ops[i]);
     result.stats.push_back(set ? zk_stat_of(stats_[i]) : ZkStat{});
   }
+}
+
+std::string MultiArena::decided_at(size_t operation) const {
+  return std::visit([](const auto& op) { return zk_decided_at(op); }, request_.ops[operation]);
 }
 
 }  // namespace kvd

@@ -4,21 +4,31 @@
 #include <zookeeper/zookeeper.h>
 
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "msg/zk.hpp"
+#include "shell/zookeeper/zk_acl.hpp"
 
 namespace kvd {
 
 int zk_create_flags(ZkMode mode);
-// world:anyone. Debian's library has neither SASL nor TLS: who can reach ZooKeeper is the network's concern.
-inline const struct ACL_vector* zk_open_acl() { return &ZOO_OPEN_ACL_UNSAFE; }
+// The znode whose ACL decides whether that may be done: of a create or a delete the parent.
+template <class Op>
+std::string zk_decided_at(const Op& op) {
+  if constexpr (std::is_same_v<Op, ZkCreate> || std::is_same_v<Op, ZkDelete>) {
+    const size_t slash = op.path.rfind('/');
+    return slash == 0 ? "/" : op.path.substr(0, slash);
+  } else {
+    return op.path;
+  }
+}
 
 // Must stay in place until the completion has run or,
 // as completions may never run, until the handle is closed.
 class MultiArena {
  public:
-  explicit MultiArena(ZkMulti request);  // every path valid
+  MultiArena(ZkMulti request, const ZkAcls& acls);  // every path valid
   MultiArena(const MultiArena&) = delete;
   MultiArena& operator=(const MultiArena&) = delete;
 
@@ -27,6 +37,8 @@ class MultiArena {
   // After the completion:
   // codes, paths (empty for other operations than creates) and stats (of sets) by `overall`, the multi's code.
   void read(ZkCode overall, ZkResult& result) const;
+  // Where it was decided on that operation.
+  std::string decided_at(size_t operation) const;
 
  private:
   ZkMulti request_;
