@@ -40,7 +40,11 @@ struct Contexts {
     std::ofstream(at + "ca") << authority->certificate;
     std::ofstream(at + "crt") << made->certificate;
     std::ofstream(at + "key") << made->key;
-    TlsFiles files{at + "crt", at + "key", at + "ca", true, "http/1.1"};
+    TlsFiles files;
+    files.certificate = at + "crt";
+    files.key = at + "key";
+    files.authorities = at + "ca";
+    files.needs_certificate = true;
     server = *TlsContext::load(TlsContext::Side::kServer, files);
     client = *TlsContext::load(TlsContext::Side::kClient, files);
     for (const char* name : {"ca", "crt", "key"}) unlink((at + name).c_str());
