@@ -196,7 +196,11 @@ Result<Certificate> begin(EVP_PKEY* key, const std::string& common_name, Span sp
 }
 
 Result<CertifiedKey> finish(EVP_PKEY* key, X509* certificate, EVP_PKEY* signer, Span span) {
-  if (X509_sign(certificate, signer, EVP_sha256()) == 0) return failed("the certificate cannot be signed");
+  // Keys of some kinds, as Ed25519, take no digest (EVP_PKEY_get_default_digest_nid tells so by 2 and none).
+  int digest = NID_undef;
+  const bool none = EVP_PKEY_get_default_digest_nid(signer, &digest) == 2 && digest == NID_undef;
+  if (X509_sign(certificate, signer, none ? nullptr : EVP_sha256()) == 0)
+    return failed("the certificate cannot be signed");
   auto key_text = text_of(key);
   if (!key_text) return Failure<Error>(std::move(key_text.error()));
   auto certificate_text = text_of(certificate);

@@ -247,6 +247,14 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(Side side, const TlsF
   SSL_CTX_set_default_passwd_cb(native.context.get(), no_password);
   if (const auto shown = native.show(files); !shown) return Failure<Error>(shown.error());
   if (const auto believed = native.believe(files, side); !believed) return Failure<Error>(believed.error());
+  if (!files.apart_from.empty() && !files.authorities.empty()) {
+    const auto shared = share_certificate(files.authorities, files.apart_from);
+    if (!shared) return Failure<Error>(shared.error());
+    if (*shared)
+      return failure(fmt::format(
+          "{} and {} have a certificate in common: whoever it signs for as a client could be a server",
+          files.authorities, files.apart_from));
+  }
   if (!files.own_host.empty()) {
     if (const auto checked = native.check_own(files); !checked) return Failure<Error>(checked.error());
   }

@@ -23,6 +23,8 @@ struct TlsFiles {
   // Of a server that is a client, too: the host that its own certificate has to name, which `authorities` have to
   // believe as a server's and as a client's. Empty: that is not looked at.
   std::string own_host;
+  // Authorities of others, with which `authorities` may have none in common. Empty: there are none.
+  std::string apart_from;
   bool needs_certificate = false;     // of a server: who shows none is refused
   std::string protocol = "http/1.1";  // what is spoken inside (ALPN, RFC 7301)
 

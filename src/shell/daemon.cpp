@@ -184,7 +184,7 @@ class Daemon {
   bool start(const Flags& flags) {
     const bool open = reaches_beyond_loopback(loop_.get(), flags.http.listen);
     if (open && !flags.http.identity.insecure) return refuse_open(flags.http.listen.host);
-    if (!read_tls(flags)) return false;
+    if (!read_tls()) return false;
     if (flags.node.self.durable && !open_directory(flags.data)) return false;
     if (links_) {
       Result<Address> peer = links_->start();
@@ -207,20 +207,15 @@ class Daemon {
     return true;
   }
 
-  bool read_tls(const Flags& flags) {
+  bool read_tls() {
     for (auto* keeper : {&http_tls_, &peer_tls_}) {
       if (!keeper->has_value()) continue;
       if (const Result<void> read = (*keeper)->start(); !read)
-        return refuse_start(EX_NOINPUT,
+        return refuse_start(EX_CONFIG,
                             fmt::format("TLS of {}: {}", keeper == &http_tls_ ? "--port" : "--peer-port",
                                         read.error().detail));
     }
-    if (!peer_tls_ || flags.http_tls.authorities.empty()) return true;
-    const auto shared = net::share_certificate(flags.peer_tls.authorities, flags.http_tls.authorities);
-    if (!shared) return refuse_start(EX_NOINPUT, shared.error().detail);
-    return !*shared || refuse_start(EX_USAGE,
-                                    "--peer-ca and --client-ca have a certificate in common: whoever it "
-                                    "signs for as a client could be a server");
+    return true;
   }
 
   void listen_for_signals() {

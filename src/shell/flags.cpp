@@ -269,6 +269,8 @@ void read_peer_tls(CommandLine& line, Flags& flags) {
     line.complain("peer-ca",
                   "this server has to show a certificate, too: give --peer-cert FILE and --peer-key FILE");
   }
+  files.apart_from = flags.http_tls.authorities;
+  flags.http_tls.apart_from = files.authorities;
   flags.node.peer_tls = !files.authorities.empty();
 }
 

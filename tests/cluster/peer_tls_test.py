@@ -111,11 +111,14 @@ def a_certificate_of_no_use_does_not_start(binary):
                 ('another authority', (*certificates.flags()[:2], *others.flags()[2:]), 'would not believe it'),
                 ("a client's certificate", certificates.flags('app1-client'), 'would not believe it'),
                 ("an HTTPS server's certificate", certificates.flags(HOST), 'would not believe it'),
+                ("the clients' authority", (*certificates.flags(), '--tls-cert', certificates.file(f'{HOST}.crt'),
+                                            '--tls-key', certificates.file(f'{HOST}.key'), '--client-ca',
+                                            certificates.file('peer-ca.crt')), 'have a certificate in common'),
                 ('the name of another server', certificates.flags('elsewhere.example-peer'),
                  f'does not name {HOST}, by which the others reach this server (it names dns:elsewhere.example)')):
             server = Kvd(binary, cluster.directory, cluster.known, 0, flags)
             ended = subprocess.run(server.command, capture_output=True, text=True, timeout=60, check=False)
-            assert ended.returncode == os.EX_NOINPUT, (what, ended)
+            assert ended.returncode == os.EX_CONFIG, (what, ended)
             assert words in ended.stderr and len(ended.stderr.splitlines()) == 1, (what, ended.stderr)
 
 

@@ -256,11 +256,11 @@ class OpenSsl(CertTest):
         self.assertLessEqual(seconds_of(begins), time.time() - 3600)
         self.assertGreater(seconds_of(begins), time.time() - 3600 - 2 * DEADLINE_S)
 
-    def make_authority(self, name, *more):
+    def make_authority(self, name, *more, kind_of_key=('ec', '-pkeyopt', 'ec_paramgen_curve:P-256')):
         for kind in ('crt', 'key'):
             os.remove(self.path('certs', f'{name}.{kind}'))
-        self.printed('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-subj', '/CN=own',
-                     '-addext', 'keyUsage=critical,keyCertSign', '-keyout', f'{name}.key', '-out', f'{name}.crt', *more)
+        self.printed('req', '-x509', '-newkey', *kind_of_key, '-subj', '/CN=own', '-addext',
+                     'keyUsage=critical,keyCertSign', '-keyout', f'{name}.key', '-out', f'{name}.crt', *more)
 
     def test_nothing_outlives_an_authority_of_ones_own(self):
         self.make_authority('client-ca', '-nodes', '-days', '3')
@@ -270,6 +270,14 @@ class OpenSsl(CertTest):
         ends = [self.printed('x509', '-in', name, '-noout', '-enddate') for name in ('client-ca.crt', 'app-client.crt')]
         self.assertEqual(*ends)
         self.assertTrue(self.verifies('client-ca.crt', 'app-client.crt', 'sslclient'))
+
+    def test_authorities_of_ones_own_with_keys_of_other_kinds(self):
+        for kind_of_key in (('ed25519',), ('rsa:2048',), ('ec', '-pkeyopt', 'ec_paramgen_curve:P-384')):
+            self.make_authority('client-ca', '-nodes', '-days', '900', kind_of_key=kind_of_key)
+            self.assertEqual(self.run_kvd('create-client', 'app').returncode, DONE, kind_of_key)
+            self.assertTrue(self.verifies('client-ca.crt', 'app-client.crt', 'sslclient'), kind_of_key)
+            for kind in ('crt', 'key'):
+                os.remove(self.path('certs', f'app-client.{kind}'))
 
     def test_an_authority_with_a_password_is_refused(self):
         self.make_authority('client-ca', '-passout', 'pass:secret')

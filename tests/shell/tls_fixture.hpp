@@ -19,7 +19,7 @@ namespace kvd::testing {
 class TestAuthority {
  public:
   TestAuthority() {
-    const auto made = net::CertificateAuthority::make("test", lifetime(3650));
+    const auto made = net::CertificateAuthority::make("test", lifetime(3650 * int64_t{86'400}));
     REQUIRE(made.has_value());
     write("ca.crt", made->certificate);
     write("ca.key", made->key);
@@ -28,9 +28,10 @@ class TestAuthority {
     authority_ = std::make_unique<net::CertificateAuthority>(std::move(*read));
   }
 
-  // A certificate for these hosts, of which the first names its files.
+  // A certificate for these hosts, of which the first names its files. It is valid for so many seconds, or was over so
+  // long ago.
   void sign(const std::vector<std::string>& hosts, net::CertificateUse use = net::CertificateUse::kPeer,
-            int64_t days = 100) {
+            int64_t seconds = 100 * 86'400) {
     net::CertificateRequest request;
     request.common_name = hosts.front();
     for (const std::string& host : hosts) {
@@ -39,7 +40,7 @@ class TestAuthority {
       request.names.push_back({address ? Kind::kIp : Kind::kDns, host});
     }
     request.use = use;
-    const auto made = authority_->sign(request, lifetime(days));
+    const auto made = authority_->sign(request, lifetime(seconds));
     REQUIRE(made.has_value());
     write(hosts.front() + ".crt", made->certificate);
     write(hosts.front() + ".key", made->key);
@@ -77,9 +78,9 @@ class TestAuthority {
   }
 
  private:
-  static net::Lifetime lifetime(int64_t days) {
+  static net::Lifetime lifetime(int64_t seconds) {
     using Clock = std::chrono::system_clock;
-    return {Clock::to_time_t(Clock::now()), days * 86'400};
+    return {Clock::to_time_t(Clock::now()), seconds};
   }
 
   ScratchDirectory directory_;

@@ -130,6 +130,16 @@ TEST_CASE_FIXTURE(Hosts, "who is not believed, and why") {
     pair.shake_hands();
     CHECK(pair.client.failure().find("IP address mismatch") != std::string::npos);
   }
+  SUBCASE("whose certificate is over") {
+    sign({"old.example"}, net::CertificateUse::kPeer, -60);
+    Pair as_server(server("old.example"), client(), "old.example");
+    as_server.shake_hands();
+    CHECK(as_server.client.failure().find("certificate has expired") != std::string::npos);
+    Pair as_client(server("kvd1.example", true), client("old.example"));
+    as_client.shake_hands();
+    CHECK(as_client.server.failure().find("certificate has expired") != std::string::npos);
+    CHECK(as_client.client.was_refused());
+  }
   SUBCASE("a client of another authority") {
     Pair pair(server("kvd1.example", true), others.client("kvd2.example"));
     pair.shake_hands();
@@ -152,6 +162,8 @@ TEST_CASE_FIXTURE(Hosts, "who is not believed, and why") {
     pair.shake_hands();
     CHECK(pair.server.state() == State::kFailed);
     CHECK(pair.client.failure().find("certificate required") != std::string::npos);
+    CHECK(pair.client.was_refused());
+    CHECK_FALSE(pair.server.was_refused());
   }
   SUBCASE("a client's certificate at a server, and a server's at a client") {
     sign({"app.example"}, net::CertificateUse::kClient);
@@ -208,6 +220,36 @@ TEST_CASE_FIXTURE(Hosts, "files that are none of what they should be are named")
   files = good;
   files.authorities = path("kvd1.example.key");
   CHECK(refused(files).find("kvd1.example.key: no certificates") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Hosts, "a server's own certificate has to be one that the others believe, and to name it") {
+  sign({"web.example"}, net::CertificateUse::kServer);
+  const TestAuthority others;
+  const auto refused = [&](const std::string& shown, const std::string& host, const TestAuthority& by) {
+    TlsFiles files = TestAuthority::files(shown);
+    files.authorities = by.path("ca.crt");
+    files.own_host = host;
+    const auto context = TlsContext::load(TlsContext::Side::kServer, files);
+    return context ? std::string() : context.error().detail;
+  };
+  CHECK(refused("kvd1.example", "kvd1.example", *this).empty());
+  CHECK(refused("kvd1.example", "10.0.0.1", *this).empty());
+  CHECK(refused("kvd1.example", "10.0.0.2", *this).find("it does not name 10.0.0.2") != std::string::npos);
+  CHECK(refused("kvd1.example", "kvd2.example", *this).find("names dns:kvd1.example, ip:10.0.0.1") !=
+        std::string::npos);
+  CHECK(refused("kvd1.example", "kvd1.example", others).find("would not believe it") != std::string::npos);
+  CHECK(refused("web.example", "web.example", *this).find("as a client's") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Hosts, "authorities that have to be apart are refused where they share one") {
+  const TestAuthority others;
+  TlsFiles files = TestAuthority::files("kvd1.example");
+  files.apart_from = others.path("ca.crt");
+  CHECK(TlsContext::load(TlsContext::Side::kServer, files).has_value());
+  files.apart_from = path("ca.crt");
+  const auto shared = TlsContext::load(TlsContext::Side::kServer, files);
+  REQUIRE_FALSE(shared.has_value());
+  CHECK(shared.error().detail.find("have a certificate in common") != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(Hosts, "a context tells of its own certificate, and two files whether they share one") {

@@ -277,9 +277,9 @@ class Https(unittest.TestCase):
                 (certificate, os.EX_USAGE, 'give --tls-key FILE'),
                 (key, os.EX_USAGE, 'also give --tls-cert FILE'),
                 ((*certificate, *key, '--client-cert', 'required'), os.EX_USAGE, 'also give --client-ca FILE'),
-                (('--tls-cert', '/nowhere', *key), os.EX_NOINPUT, '/nowhere: '),
-                ((*certificate, '--tls-key', self.all.file('ca.key')), os.EX_NOINPUT, 'ca.key: '),
-                ((*certificate, *key, '--client-ca', self.all.file('ca.key')), os.EX_NOINPUT, 'ca.key: '),
+                (('--tls-cert', '/nowhere', *key), os.EX_CONFIG, '/nowhere: '),
+                ((*certificate, '--tls-key', self.all.file('ca.key')), os.EX_CONFIG, 'ca.key: '),
+                ((*certificate, *key, '--client-ca', self.all.file('ca.key')), os.EX_CONFIG, 'ca.key: '),
                 (('--peer-ca', self.all.file('peer-ca.crt')), os.EX_USAGE, 'leave one of the two out')):
             refused = run(KVD, '--standalone', '--port', str(free_port()), *flags)
             self.assertEqual(refused.returncode, code, refused.stderr)
