@@ -21,6 +21,9 @@ namespace {
 
 constexpr const char* kCipherSuites =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+// Of finite fields none: the largest keep a turn of the loop busy for longer than all of its handshakes may. The first
+// list is for a library that knows the hybrid one, which is safe from a quantum computer.
+constexpr const char* kGroups[] = {"X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384"};
 // Each makes the other side compute: who asks for more of them than this in a minute wants nothing but that.
 constexpr size_t kNamesBytes = 300;  // of whom nobody believes, for a line of the log
 constexpr int kKeyUpdatesMax = 64;
@@ -219,6 +222,9 @@ void TlsContext::Native::speak(Side side) {
   SSL_CTX* to = context.get();
   SSL_CTX_set_min_proto_version(to, TLS1_3_VERSION);
   SSL_CTX_set_ciphersuites(to, kCipherSuites);
+  for (const char* groups : kGroups) {
+    if (SSL_CTX_set1_groups_list(to, groups) == 1) break;
+  }
   SSL_CTX_set_options(to,
                       SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_mode(to, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

@@ -145,6 +145,13 @@ class Https(unittest.TestCase):
         for old in ('-tls1', '-tls1_1', '-tls1_2'):
             self.assertNotEqual(run('openssl', 's_client', '-connect', where, old, data='').returncode, 0)
 
+    def test_key_exchanges_that_are_slow_are_not_offered(self):
+        server = self.serve()
+        where = f'localhost:{server.port}'
+        for group, good in (('X25519', True), ('P-256', True), ('ffdhe2048', False), ('ffdhe8192', False)):
+            tried = run('openssl', 's_client', '-connect', where, '-groups', group, data='')
+            self.assertEqual(tried.returncode == 0, good, group)
+
     def test_plain_bytes_are_told_and_never_served(self):
         server = self.serve()
         for first in (b'GET /v1/kv/a HTTP/1.1\r\nHost: x\r\n\r\n', b'ruok'):
