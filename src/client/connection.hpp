@@ -35,8 +35,8 @@ class Connection final : private net::StreamOwner {
   Connection& operator=(const Connection&) = delete;
 
   size_t index() const { return index_; }  // the owner's number for it
-  bool is_open() const { return stream_.is_open(); }
-  bool is_closed() const { return !dialer_ && !is_open(); }
+  bool is_open() const { return stream_.is_open() && !stream_.is_shaking_hands(); }
+  bool is_closed() const { return !dialer_ && !stream_.is_open(); }
 
   void open(const Server& server);  // must be closed; on_open() or on_lost() follows, never at once
   void close();                     // silently; what is unanswered stays so

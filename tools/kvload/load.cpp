@@ -122,7 +122,8 @@ std::string Load::connect(double seconds) {
           std::any_of(lines_.begin(), lines_.end(), [&](Line& l) { return l.server == server; });
       const bool open = std::any_of(lines_.begin(), lines_.end(),
                                     [&](Line& l) { return l.server == server && l.connection->is_open(); });
-      if (wanted && !open) return targets_[server].name;
+      if (wanted && !open)
+        return targets_[server].name + (tls_failure_.empty() ? "" : " (" + tls_failure_ + ")");
     }
     return "";
   };
@@ -322,6 +323,7 @@ void Load::fail_unanswered(Line& line, std::string_view what) {
 void Load::on_lost(Connection& connection, int why) {
   Line& line = lines_[connection.index()];
   now_ = 0;
+  if (!connection.tls_failure().empty()) tls_failure_ = connection.tls_failure();
   fail_unanswered(line, name_of_loss(why));
   if (why != UV_ECONNREFUSED && !result_.servers.empty()) ++result_.servers[line.server].connections_lost;
   line.not_before = uv_hrtime() + kRedial;

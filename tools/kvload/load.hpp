@@ -144,6 +144,7 @@ class Load : public ConnectionOwner {
   std::vector<Line*> idle_;
   std::vector<Line*> touched_;
   uint64_t fill_next_ = 0;
+  std::string tls_failure_;  // the newest one, in words
   uint64_t fill_left_ = 0;
   std::vector<uint64_t> fill_again_;
 };

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "msg/znodes.hpp"
 #include "shell/http/http_backup.hpp"
 #include "shell/http/http_queue_render.hpp"
 #include "shell/http/http_restore.hpp"
@@ -136,6 +137,7 @@ void HttpConnection::on_bytes(std::string_view bytes) {
 // The client sends no more, but may well wait for its answers (printf ... | nc -N). One that is gone
 // altogether looks the same until something is written to it.
 void HttpConnection::on_end(int why) {
+  if (unsecured_ && why == UV_EPROTO) tell_handshake_failed(stream_.tls_failure());
   if (why != UV_EOF) return close();
   ended_ = true;
   heard_ms_ = now_ms();
@@ -147,6 +149,18 @@ void HttpConnection::on_end(int why) {
   }
   if (!held_) last_request();  // else what has come is done first
   update_reading();
+}
+
+// Whoever can reach the port can make us say it: hence the limit.
+void HttpConnection::tell_handshake_failed(const std::string& why) {
+  const std::optional<uint64_t> left_out = shared_.handshake_lines.heard(why, now_ms());
+  if (!left_out) return;
+  LogLine line{LogLevel::kWarn, "no TLS with a client", {}};
+  const net::SocketAddress from = stream_.remote();
+  line.fields.emplace_back("client", format_address({from.host(), from.port()}));
+  line.fields.emplace_back("reason", why);
+  if (*left_out > 0) line.fields.emplace_back("left_out", std::to_string(*left_out));
+  shared_.log(std::move(line));
 }
 
 void HttpConnection::on_plain() {

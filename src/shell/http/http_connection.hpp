@@ -19,6 +19,7 @@
 #include "shell/http/http_output.hpp"
 #include "shell/http/http_parser.hpp"
 #include "shell/input_sink.hpp"
+#include "shell/log_limit.hpp"
 
 namespace kvd {
 
@@ -32,6 +33,7 @@ struct HttpShared {
   HttpOptions options;
   InputSink sink;
   LogSink log;
+  LogLimit handshake_lines;  // why handshakes came to nothing
   std::string node_field;  // "Kvd-Node: ...\r\n", and what is as constant
   std::string date_field;  // "Date: ...\r\n", true until:
   uint64_t date_until_ms = 0;
@@ -128,6 +130,7 @@ class HttpConnection final : private net::StreamOwner {
   void on_written(int status) override;
   void on_secured() override { unsecured_ = false; }
   void on_plain() override;
+  void tell_handshake_failed(const std::string& why);
   void take(std::string_view input);
   bool take_word(std::string_view input);
   void parse(std::string_view& input);
