@@ -1,6 +1,7 @@
 // TLS sessions as values: two of them, and the bytes between them carried by the test. Who is believed, and what
 // whoever is not is told.
 #include <doctest.h>
+#include <openssl/ssl.h>
 
 #include <algorithm>
 #include <string>
@@ -191,6 +192,58 @@ TEST_CASE_FIXTURE(Hosts, "what was changed on the way is noticed, and so is what
   std::string_view plain = "GET / HTTP/1.1\r\n\r\n";
   CHECK(second.advance(plain, back) == State::kFailed);
   CHECK_FALSE(second.failure().empty());
+}
+
+namespace {
+
+// A client that changes its keys whenever the test wants: the library by hand, which TlsSession does not let do that.
+class Restless {
+ public:
+  explicit Restless(TlsSession& server)
+      : server_(server),
+        context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free),
+        ssl_(SSL_new(context_.get()), SSL_free) {
+    SSL_set_bio(ssl_.get(), in_ = BIO_new(BIO_s_mem()), out_ = BIO_new(BIO_s_mem()));
+    while (SSL_connect(ssl_.get()) != 1) exchange();
+    exchange();
+  }
+  void change_keys() {
+    REQUIRE(SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1);
+    REQUIRE(SSL_write(ssl_.get(), "x", 1) == 1);
+    exchange();
+  }
+  std::string heard;  // by the server
+
+ private:
+  void exchange() {
+    char bytes[16384];
+    const int size = BIO_read(out_, bytes, sizeof bytes);
+    std::string_view wire(bytes, static_cast<size_t>(std::max(size, 0)));
+    std::string back;
+    if (server_.state() == State::kHandshake) server_.advance(wire, back);
+    if (server_.state() == State::kOpen && !wire.empty()) heard += Pair::read(server_, wire, back);
+    if (!back.empty()) BIO_write(in_, back.data(), static_cast<int>(back.size()));
+  }
+
+  TlsSession& server_;
+  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_;
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl_;
+  BIO* in_ = nullptr;  // the session's own
+  BIO* out_ = nullptr;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Hosts, "keys may be changed now and then, and no more") {
+  TlsSession session(server("kvd1.example"));
+  Restless client(session);
+  REQUIRE(session.state() == State::kOpen);
+  for (int i = 0; i < 60; ++i) client.change_keys();
+  CHECK(session.state() == State::kOpen);
+  CHECK(client.heard == std::string(60, 'x'));
+  for (int i = 0; i < 10 && session.state() == State::kOpen; ++i) client.change_keys();
+  CHECK(session.state() == State::kFailed);
+  CHECK(session.failure() == "the other side changes its keys too often");
 }
 
 TEST_CASE_FIXTURE(Hosts, "both have to speak the same protocol inside") {
