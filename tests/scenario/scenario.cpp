@@ -68,6 +68,7 @@ class Stage final : private Hosts, public ProcessOwner {
     }
     return std::nullopt;
   }
+  std::string certified(int server) const override { return fmt::format("dns:h{}", server); }
   void deliver(int server, NodeInput input) override { processes_[server]->deliver(std::move(input)); }
   void on_turn(int) override {}
   void perform(int server, NodeEffect effect) override;
