@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <ctime>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "net/openssl.hpp"
@@ -196,9 +197,10 @@ Result<Certificate> begin(EVP_PKEY* key, const std::string& common_name, Span sp
 }
 
 Result<CertifiedKey> finish(EVP_PKEY* key, X509* certificate, EVP_PKEY* signer, Span span) {
-  // Keys of some kinds, as Ed25519, take no digest (EVP_PKEY_get_default_digest_nid tells so by 2 and none).
-  int digest = NID_undef;
-  const bool none = EVP_PKEY_get_default_digest_nid(signer, &digest) == 2 && digest == NID_undef;
+  // Keys of some kinds, as Ed25519, take no digest: 2 tells that this is the only one that they take.
+  char digest[64] = "";
+  const bool none = EVP_PKEY_get_default_digest_name(signer, digest, sizeof digest) == 2 &&
+                    std::string_view(digest) == "UNDEF";
   if (X509_sign(certificate, signer, none ? nullptr : EVP_sha256()) == 0)
     return failed("the certificate cannot be signed");
   auto key_text = text_of(key);
