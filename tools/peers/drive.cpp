@@ -102,7 +102,7 @@ std::unique_ptr<Drive::Worker> Drive::make_worker(Part part, size_t index) {
   auto worker = std::make_unique<Worker>(*this);
   const Terms terms{part, queue_, index, options_.batch, options_.copies, options_.files, options_.topic};
   worker->line = std::make_unique<PeerLine>(
-      turns_.loop(), targets_[index % targets_.size()].address, buffer_,
+      turns_.loop(), targets_[index % targets_.size()].server.address, buffer_,
       make_session(options_.peer, terms, *worker),
       [to = worker.get()](const std::string& why) { to->fail("connection: " + why); });
   return worker;
