@@ -108,8 +108,9 @@ TEST_CASE(
            {"kvd:secr\xC3\xA9t\n", "printable ASCII"},
            {std::string("kvd:se\0cret\n", 12), "printable ASCII"},
            {"kvd:" + std::string(2000, 's') + "\n", "1024 bytes"}}) {
-    CAPTURE(content);
-    const File file(content);
+    const std::string& text = content;  // which a lambda may capture
+    CAPTURE(text);
+    const File file(text);
     const std::string problem = problem_of(file.path);
     CHECK(contains(problem, reason));
     CHECK_FALSE(contains(problem, "secret"));
