@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "base/ip_address.hpp"
 #include "base/utf8.hpp"
 #include "client/help.hpp"
@@ -29,15 +30,9 @@ constexpr size_t kCommonNameBytes = 64;  // RFC 5280, appendix A.1
 constexpr size_t kAuthorityBytes = 48;   // with room for what is added
 constexpr char kDnsRemedy[] = "give a DNS name: labels of 1 to 63 letters, digits and hyphens, between dots";
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return text;
-}
-
 // In lower case, or nothing: it is none (RFC 1034, 3.5; RFC 1123, 2.1). What ends in a number would be an address.
 std::optional<std::string> dns_name(const std::string& text) {
-  std::string name = lower(text);
+  std::string name = to_lower(text);
   if (name.empty() || name.size() > kDnsNameBytes) return std::nullopt;
   std::string_view label;
   for (size_t begin = 0; begin <= name.size(); begin += label.size() + 1) {

@@ -38,7 +38,7 @@ void Connection::dialed(int status, net::Stream stream) {
   stream_ = std::move(stream);
   stream_.attach(*this, read_buffer);
   if (server_.tls) {
-    if (!handshakes_) handshakes_ = std::make_unique<net::Handshakes>(loop_, 1);
+    if (!handshakes_) handshakes_ = std::make_unique<net::Handshakes>(loop_);
     stream_.secure(net::TlsSession(server_.tls, server_.certified), *handshakes_);
   }
   const int error = stream_.start_reading();

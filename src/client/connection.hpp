@@ -50,10 +50,9 @@ class Connection final : private net::StreamOwner {
   Response* under_way() { return parser_.under_way(); }
 
   uint64_t bytes_in() const { return bytes_in_; }
+  // Why the TLS has failed, in words; empty: that is not why it was lost.
+  const std::string& tls_failure() const { return tls_failure_; }
   bool was_refused() const { return was_refused_; }  // the server took nothing, for the certificate's sake
-  const std::string& tls_failure() const {
-    return tls_failure_;
-  }  // in words; empty: that is not why it was lost
 
  private:
   void on_bytes(std::string_view bytes) override;

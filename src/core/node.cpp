@@ -148,7 +148,6 @@ bool asks_status(const Call& call) {
 // Where an input goes. Everything that is not listed here goes nowhere: there is no fallback.
 struct Delivery {
   Outbox& out;
-  std::string& zk_refusal;
   bool delivered = true;
 
   void operator()(Call& m) {
@@ -219,8 +218,8 @@ struct Delivery {
     out.service_router.post(m);
     for (auto& service : out.services) service.post(m);
   }
-  void operator()(TlsState&) {}  // which the node itself keeps
-  void operator()(ZkAccessJudged& m) { zk_refusal = std::move(m.refusal); }
+  void operator()(TlsState&) {}  // these two the node itself keeps
+  void operator()(ZkAccessJudged&) {}
   void operator()(StopRequested& m) {
     out.replica.post(m);
     out.kv_router.post(m);
@@ -260,10 +259,11 @@ void Node::push(NodeInput&& input) {
     return p.refuse(*call, ErrorCode::kNotReady, "this server still reads its data directory");
   if (std::holds_alternative<StopRequested>(input)) p.stopping = true;
   if (auto* tls = std::get_if<TlsState>(&input)) p.tls.insert_or_assign(tls->use, std::move(*tls));
+  if (auto* judged = std::get_if<ZkAccessJudged>(&input)) p.zk_refusal = std::move(judged->refusal);
   LinkId link;
   if (auto* received = std::get_if<LinkReceived>(&input)) link = received->link;
   if (p.overflowed.contains(link)) return;
-  Delivery delivery{p.out, p.zk_refusal};
+  Delivery delivery{p.out};
   std::visit(delivery, input);
   if (delivery.delivered) return;
   if (link != LinkId(0)) {

@@ -134,8 +134,8 @@ enum class LinkEnd : uint8_t {
   kUnreachable,  // no answer in time, no route, no such name
   kReset,        // the other side is gone: reset or closed by it
   kProtocol,     // what came could not be read
-  kUntrusted,  // no TLS with the other side: who it is is not known, so nothing follows of whoever was expected
-  kOverflow,  // too much unsent
+  kUntrusted,    // no TLS: who is there is not known, so nothing follows of whoever was expected
+  kOverflow,     // too much unsent
 };
 const char* link_end_name(LinkEnd end);
 

@@ -15,7 +15,8 @@ class TlsLayer;
 
 class Handshakes {
  public:
-  Handshakes(uv_loop_t* loop, size_t most);  // before the streams, and after them
+  // `most`: see make_room(). It is there before the streams, and after them.
+  explicit Handshakes(uv_loop_t* loop, size_t most = SIZE_MAX);
   ~Handshakes() { *alive_ = false; }
   Handshakes(const Handshakes&) = delete;
   Handshakes& operator=(const Handshakes&) = delete;

@@ -24,8 +24,11 @@ constexpr const char* kCipherSuites =
 // Of finite fields none: the largest keep a turn of the loop busy for longer than all of its handshakes may. The first
 // list is for a library that knows the hybrid one, which is safe from a quantum computer.
 constexpr const char* kGroups[] = {"X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384"};
-// Each makes the other side compute: who asks for more of them than this in a minute wants nothing but that.
+// How a host is looked for in a certificate: among its alternative names alone.
+constexpr unsigned int kHostFlags =
+    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
 constexpr size_t kNamesBytes = 300;  // of whom nobody believes, for a line of the log
+// Each makes the other side compute: who asks for more of them than this in a minute wants nothing but that.
 constexpr int kKeyUpdatesMax = 64;
 constexpr uint64_t kKeyUpdatesNs = 60'000'000'000;
 
@@ -209,9 +212,8 @@ Result<void> TlsContext::Native::check_own(const TlsFiles& files) const {
                                  X509_verify_cert_error_string(X509_STORE_CTX_get_error(check.get()))));
   }
   const bool address = SocketAddress::from_literal(files.own_host, 0).has_value();
-  const unsigned int flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
   const int named = address ? X509_check_ip_asc(own, files.own_host.c_str(), 0)
-                            : X509_check_host(own, files.own_host.c_str(), 0, flags, nullptr);
+                            : X509_check_host(own, files.own_host.c_str(), 0, kHostFlags, nullptr);
   if (named == 1) return {};
   return problem(files.certificate,
                  fmt::format("it does not name {}, by which the others reach this server (it names {})",
@@ -225,9 +227,8 @@ void TlsContext::Native::speak(Side side) {
   for (const char* groups : kGroups) {
     if (SSL_CTX_set1_groups_list(to, groups) == 1) break;
   }
-  SSL_CTX_set_options(to,
-                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_RENEGOTIATION);
-  SSL_CTX_set_mode(to, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_options(to, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+  SSL_CTX_set_mode(to, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_num_tickets(to, 1);
   SSL_CTX_set_session_cache_mode(to, SSL_SESS_CACHE_OFF);  // what is resumed is all in the ticket
   static constexpr unsigned char kSessions[] = {'k', 'v', 'd'};
@@ -273,7 +274,6 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(Side side, const TlsF
     char* const text = BN_bn2hex(number.get());
     made->serial_ = text;
     OPENSSL_free(text);
-    made->names_ = names_of(own);
   }
   return made;
 }
@@ -353,7 +353,7 @@ TlsSession::TlsSession(std::shared_ptr<const TlsContext> context, const std::str
   CHECK(native_->context->side_ == TlsContext::Side::kClient);
   SSL* ssl = native_->ssl.get();
   SSL_set_connect_state(ssl);
-  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+  SSL_set_hostflags(ssl, kHostFlags);
   if (SocketAddress::from_literal(host, 0)) {
     const std::string address = host.substr(0, host.find('%'));  // no certificate names a zone
     CHECK(X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), address.c_str()) == 1);

@@ -27,8 +27,6 @@ struct TlsFiles {
   std::string apart_from;
   bool needs_certificate = false;     // of a server: who shows none is refused
   std::string protocol = "http/1.1";  // what is spoken inside (ALPN, RFC 7301)
-
-  bool operator==(const TlsFiles&) const = default;
 };
 
 // The files, read. Never changes; whoever shares it may be in any thread.
@@ -43,7 +41,6 @@ class TlsContext {
 
   std::time_t expires() const { return expires_; }       // of the own certificate; 0: there is none
   const std::string& serial() const { return serial_; }  // likewise, in hexadecimal
-  const std::vector<std::string>& names() const { return names_; }  // likewise, as TlsSession::names()
 
  private:
   friend class TlsSession;
@@ -54,7 +51,6 @@ class TlsContext {
   Side side_ = Side::kServer;
   std::time_t expires_ = 0;
   std::string serial_;
-  std::vector<std::string> names_;
 };
 
 // Whether the same certificate is in both PEM files. An Error names the file that cannot be read.

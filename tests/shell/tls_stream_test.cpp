@@ -235,8 +235,7 @@ TEST_CASE_FIXTURE(SecureNet, "an owner may go in each of its calls, with its str
   CHECK(handshakes.under_way() == 0);
 }
 
-TEST_CASE_FIXTURE(SecureNet,
-                  "a crowd of handshakes is done in several turns, and who goes meanwhile is forgotten") {
+TEST_CASE_FIXTURE(SecureNet, "a crowd of handshakes comes to its end, and who goes meanwhile is forgotten") {
   constexpr size_t kCrowd = 60;  // some 40 ms of computation
   std::vector<std::unique_ptr<End>> served, asking;
   listener.emplace(loop.get(), [&](int status, Stream stream) {

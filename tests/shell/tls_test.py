@@ -191,6 +191,16 @@ class Https(unittest.TestCase):
         self.assertEqual(self.curl(server, '/v1/kv/a', '-X', 'PUT', '-d', 'new', certificates=made)[0], '201')
         self.assertIn(b'"a"', stream.stdout.readline())
 
+    def test_new_files_are_found_without_a_signal(self):
+        made = Certificates()
+        self.addCleanup(made.remove)
+        server = self.serve(certificates=made)
+        before = self.serial(server)
+        for name in ('localhost.crt', 'localhost.key', 'localhost-peer.crt', 'localhost-peer.key'):
+            os.remove(made.file(name))
+        made.cert('create-server', 'localhost', '127.0.0.1')
+        wait_until(lambda: self.serial(server) != before)
+
     def test_files_that_do_not_fit_leave_the_old_ones_in_use(self):
         made = Certificates()
         self.addCleanup(made.remove)

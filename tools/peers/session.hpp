@@ -39,7 +39,7 @@ class SessionEvents {
   virtual void on_received(std::string_view body) = 0;
   virtual void on_settled(
       size_t messages) = 0;  // likewise of those received; where nothing confirms that: is told
-  virtual void on_failed(std::string_view what) = 0;  // nothing more comes of this session
+  virtual void on_failed(std::string_view what) = 0;  // the last that is told
 };
 
 class Session {

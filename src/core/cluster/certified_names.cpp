@@ -3,22 +3,17 @@
 
 #include <algorithm>
 
+#include "base/ascii.hpp"
 #include "base/ip_address.hpp"
 
 namespace kvd {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool same(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
-}
-
 bool names_host(std::string_view certified, std::string_view host) {
-  if (!certified.starts_with("*.")) return same(certified, host);
+  if (!certified.starts_with("*.")) return equal_ignoring_case(certified, host);
   const size_t dot = host.find('.');
-  return dot != std::string_view::npos && dot > 0 && same(certified.substr(1), host.substr(dot));
+  return dot != std::string_view::npos && dot > 0 &&
+         equal_ignoring_case(certified.substr(1), host.substr(dot));
 }
 
 }  // namespace

@@ -96,10 +96,9 @@ Epoch Links::epoch_of(const Hello& hello) const {
   return register_ && hello.cluster == register_->cluster ? hello.epoch : Epoch(0);
 }
 
-// With certificates, that a server is where ZooKeeper shows it, or where it was when it was last shown: its id alone
+// That a server is where ZooKeeper shows it, or where it was when it was last shown: its id alone
 // tells nothing of the host that its certificate names. Whoever is new is listed soon, and tries again.
 bool Links::is_where_known(const ServerInfo& info) const {
-  if (!out_.config.peer_tls) return true;
   if (const auto listed = listed_.find(info.member.id); listed != listed_.end())
     return listed->second.peer.host == info.peer.host;
   const auto target = targets_.find(info.member.id);
@@ -112,15 +111,16 @@ bool Links::acceptable(const Hello& hello, const std::string& where, const std::
              "it looks for server " + hello.to.value + ", this is " + out_.config.self.member.id.value);
     return false;
   }
-  // A certificate of the cluster's authority is not enough: each server may be only who its own one names.
-  if (const std::string& host = hello.from.peer.host;
-      out_.config.peer_tls && !is_named(host, names) && !mutated(Mutation::kNameUnchecked)) {
-    complain(where, fmt::format("it is {} by its certificate, and says that it is at {}",
-                                fmt::join(names, ", "), host));
-    return false;
+  if (out_.config.peer_tls && !mutated(Mutation::kNameUnchecked)) {
+    // A certificate of the cluster's authority is not enough: each server may be only who its own one names.
+    const std::string& host = hello.from.peer.host;
+    if (!is_named(host, names)) {
+      complain(where, fmt::format("its certificate names {}, and it says that it is at {}",
+                                  fmt::join(names, ", "), host));
+      return false;
+    }
+    if (!is_where_known(hello.from)) return false;  // it may be new, and not listed yet: no warning
   }
-  if (!mutated(Mutation::kNameUnchecked) && !is_where_known(hello.from))
-    return false;  // may be late: no warning
   // Not before we are registered. Until then ZooKeeper may show a former life of ours: were this one in the
   // in-sync set already, everybody would take it for superseded, and its data for lost. Nor before we have
   // read the register, or that there is none, which comes first: were it another lineage than the one we start in, we

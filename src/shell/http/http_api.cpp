@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.hpp"
 #include "msg/limits.hpp"
 #include "shell/http/batch_json.hpp"
 #include "shell/http/http_accept.hpp"

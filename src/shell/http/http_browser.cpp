@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.hpp"
 #include "shell/http/http_host.hpp"
 
 namespace kvd {

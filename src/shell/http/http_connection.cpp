@@ -722,7 +722,7 @@ void HttpConnection::check_time(uint64_t now) {
     if (over(heard_ms_, options.linger) || over(ending_ms_, options.linger_max)) close();
     return;
   }
-  if (unsecured_ && stream_.is_secure()) {
+  if (unsecured_) {
     if (over(progressed_ms_, options.handshake)) close();
     return;
   }

@@ -6,14 +6,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "shell/http/http_host.hpp"
 
 namespace kvd {
 namespace {
 
 constexpr size_t kHostBytes = 255;  // a longer one is not remembered
-
-char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 HttpMethod method_of(const llhttp_t& parser) {
   switch (parser.method) {
@@ -35,10 +34,6 @@ HttpMethod method_of(const llhttp_t& parser) {
 }
 
 }  // namespace
-
-bool same_letters(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return to_lower(x) == to_lower(y); });
-}
 
 std::optional<std::string_view> HttpFields::find(std::string_view name) const {
   for (size_t i = 0; i < spans_.size(); ++i) {

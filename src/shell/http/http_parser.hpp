@@ -51,11 +51,6 @@ class HttpFields {
   size_t name_end_ = 0;
 };
 
-bool same_letters(std::string_view a, std::string_view b);  // whatever their case; of one size
-inline bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && same_letters(a, b);
-}
-
 struct HttpRequest {
   HttpMethod method = HttpMethod::kOther;
   std::string target;         // as sent, 1 byte to the limit

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd {

@@ -28,7 +28,7 @@ PeerLinks::PeerLinks(uv_loop_t* loop, Address listen, InputSink sink, LogSink lo
       log_(std::move(log)),
       accepted_max_(accepted_max),
       tls_(tls),
-      handshakes_(loop, SIZE_MAX),
+      handshakes_(loop),
       next_turn_(loop, [this] { proceed(); }) {}
 
 void PeerLinks::close() {

@@ -121,7 +121,7 @@ std::optional<End> AclCommand::look_at(const std::string& path) {
       [&](zhandle_t* handle) { return zoo_get_acl(handle, whole(path).c_str(), &acl, &stat); });
   if (code == ZNONODE) return std::nullopt;
   if (code == ZNOAUTH) {  // it may not even be read
-    znodes_.push_back({path, ZkProtection::kForeign, "its ACL may not be read", 0, stat.ephemeralOwner != 0});
+    znodes_.push_back({path, ZkProtection::kForeign, "its ACL may not be read", 0, false});
     return std::nullopt;
   }
   if (code != ZOK) return unanswered(code);
