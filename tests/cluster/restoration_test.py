@@ -166,12 +166,12 @@ def zookeeper_goes_back(binary):
         leader = leader_of(servers)
         leader.kill()
         others = [one for one in servers if one is not leader]
-        eventually('another one leads', lambda: about(others[0])['epoch'] > epoch and is_ready(others[0]))
+        for one in others:  # a set without the dead one is of the new epoch: who shows it has read ZooKeeper again
+            eventually('it has read the new register', lambda one=one: len(about(one)['in_sync']) == 2)
+            assert about(one)['epoch'] > epoch
         leader.start()
         all_in_sync(servers)
-        for one in servers:  # also who was slow to reconnect to ZooKeeper
-            eventually('it knows the new epoch', lambda one=one: about(one)['epoch'] > epoch)
-        left = next(one for one in servers if one is not leader_of(servers))
+        left = next(one for one in others if one is not leader_of(servers))
         rest = [one for one in servers if one is not left]
         left.kill()
         for one in rest:
