@@ -34,7 +34,8 @@ IMPURE_CALLS = re.compile(
 UNORDERED = re.compile(r'(std::unordered_\w+|absl::(flat|node)_hash_\w+|'
                        r'(std::(multi)?|absl::btree_(multi)?)(map|set)<\s*(const\s+)?[\w:]+\s*\*)')
 # Who knows OpenSSL, and the tests of these.
-TLS_USES = re.compile(r'(src/net/(tls|certificates)\.cpp|src/net/openssl\.hpp|tests/\w+/(tls|certificates)_\w+\.cpp)$')
+TLS_USES = re.compile(r'(src/net/(tls|certificates|secrets)\.cpp|src/net/openssl\.hpp|'
+                      r'tests/\w+/(tls|certificates)_\w+\.cpp)$')
 PRECOMPILED = re.compile(r'src/pch/\w+\.hpp$')
 NEVER_WALKED = {'src/core/replica/table.hpp'}  # hashes, but walks a tree
 STORED_AS_JSON = {f'src/core/services/{name}.cpp' for name in (

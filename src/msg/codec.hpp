@@ -63,6 +63,8 @@ inline constexpr size_t kSmallest<Revision> = 8;
 template <>
 inline constexpr size_t kSmallest<uint64_t> = 8;
 template <>
+inline constexpr size_t kSmallest<std::string> = 4;
+template <>
 inline constexpr size_t kSmallest<Member> = 4 + 8;
 template <>
 inline constexpr size_t kSmallest<PastEpoch> = 8 + 8 + 8;

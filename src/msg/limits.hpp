@@ -108,6 +108,17 @@ inline constexpr size_t kKicked = 16'384;  // at once; also how many messages on
 inline constexpr size_t kPeeked = 65'536;  // looked at for one page
 inline constexpr size_t kPurged = 16'384;  // of one state
 inline constexpr size_t kSwept = 1024;     // messages, and what is kept of them, deleted in one entry
+// Policies, users and tokens; what is longer, and more of them: 413.
+inline constexpr size_t kAccessNameBytes = 64;
+inline constexpr size_t kPolicies = 1024;
+inline constexpr size_t kPolicyRules = 64;
+inline constexpr size_t kUsers = 16'384;
+inline constexpr size_t kUserPolicies = 64;
+inline constexpr size_t kUserIdentities = 64;
+inline constexpr size_t kIdentityBytes = 255;
+inline constexpr size_t kAccessBytes = 16u << 10;  // of one policy or user, as it is sent
+inline constexpr size_t kTokens = 65'536;
+inline constexpr size_t kTokenNoteBytes = 255;
 inline constexpr size_t kHistoryBytesMin = 1u << 20;
 inline constexpr size_t kProgressMsMin = 100;  // between two lines that tell how far a stream is; else: 400
 inline constexpr size_t kProgressMsMax = 60'000;

@@ -180,8 +180,6 @@ constexpr size_t kSmallest<TxnOp> = 1 + 4 + 4 + 8 + 1 + 8 + 1 + 1 + 4;
 template <>
 constexpr size_t kSmallest<std::optional<uint64_t>> = 1;
 template <>
-constexpr size_t kSmallest<std::string> = 4;
-template <>
 constexpr size_t kSmallest<LeaseInfo> = 8 + 8 + 8 + 4;
 template <>
 constexpr size_t kSmallest<OpResult> = 1;
