@@ -117,6 +117,7 @@ void HoldClients::open(Client& client) {
       context_.fail(Verdict::kLiveness,
                     fmt::format("s{} did not answer client {} that wants to hold a lease in time",
                                 client.opening.server, &client - clients_.data()));
+    client.given_up = client.opening.id;
     close(client.opening);
     client.doubt = true;
     plan(client, kPauseMost);
@@ -158,8 +159,10 @@ bool HoldClients::on_effect(int server, const NodeEffect& effect) {
       }
       return true;
     }
+    // It was granted to who had just hung up: so it is let go of where it was.
+    if (client.given_up == reply->id && reply->line) client.until = {};
   }
-  return true;  // it has hung up
+  return true;
 }
 
 // What is said to be left is a promise, whoever leads from here on.

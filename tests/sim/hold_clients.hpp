@@ -41,7 +41,8 @@ class HoldClients {
     Connection holding;  // by which it is held
     Connection opening;  // by which it, or a new one, will be
     Connection former;   // by which it was, before it was taken up elsewhere
-    bool doubt = false;  // it may be taken up by a call that was given up
+    bool doubt = false;  // it may be taken up by a call that was given up:
+    RequestId given_up;  // the last one
     bool rests = false;  // stopped, and there is nothing to let go of
   };
 
