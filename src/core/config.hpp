@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/time.hpp"
+#include "msg/access.hpp"
 #include "msg/disk.hpp"
 #include "msg/limits.hpp"
 #include "msg/types.hpp"
@@ -58,6 +59,7 @@ struct NodeConfig {
   // What is kept of the newest changes for who watches: bytes of entries, as the log counts them.
   size_t history_bytes = 64u << 20;
   std::optional<AddressPool> names_pool;
+  AuthMode auth = AuthMode::kOff;
   bool peer_tls = false;         // links tell the names of certificates, which bind who says Hello
   std::string zookeeper_prefix;  // before every path there; may be empty
   // `heartbeat` < `follower_lag` < `leader_silence`: a leader that lives and reaches ZooKeeper wins the race

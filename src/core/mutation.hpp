@@ -108,6 +108,7 @@ enum class Mutation : uint8_t {
   kProgressAhead,         //     a stream tells progress that it has not made
   kFutureIgnored,         //     a stream that was at another server begins again with what this one has
   kProgressLocal,         //     progress is called linear without asking anybody
+  kStaleRights,           // 19: the leader does not judge a write once more
   kNoWindow,              //     a stream gets its lines whether they are taken or not
 };
 

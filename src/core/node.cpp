@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "core/access/judge.hpp"
 #include "core/cluster/election.hpp"
 #include "core/cluster/links.hpp"
 #include "core/cluster/register_keeper.hpp"
@@ -91,7 +92,10 @@ struct Node::Parts {
 
   bool recovering() const { return config.self.durable && !recovered; }
   bool refuse_link(const NodeInput& input);
-  void refuse(const Call& call, ErrorCode code, const char* why);
+  void refuse(const Call& call, ErrorCode code, std::string why);
+  bool refused_by_rights(Call& call);
+  void warn_of_rights(const std::string& why);
+  void publish_access();
   void start(Instant now);
   void recover();
   void work();
@@ -123,7 +127,12 @@ struct Node::Parts {
   Instant started_at{};
   Instant last_turn{};
   Instant wanted_turn = kNever;
-  std::string zk_refusal;  // what ZkAccessJudged told last
+  std::string zk_refusal;                                             // what ZkAccessJudged told last
+  AccessTablePointer access = std::make_shared<const AccessTable>();  // of what is committed here
+  uint64_t access_digest = 0;                                         // of the space that it was made of
+  Counters counters;                                                  // of what the node refuses itself
+  Instant warned_at{};
+  int warned = 0;  // times, since then
   bool exited = false;
   bool stopping = false;
   size_t traced = 0;
@@ -240,6 +249,7 @@ void Node::push(NodeInput&& input) {
     p.trace->add(fmt::format("{} {} <- {}", to_us(p.out.now), p.config.self.member.id.value, to_text(input)));
   }
   auto* call = std::get_if<Call>(&input);
+  if (call != nullptr && p.refused_by_rights(*call)) return;
   if (call != nullptr && asks_status(*call)) {
     p.queries.push_back(call->id);
     return;
@@ -277,9 +287,55 @@ void Node::push(NodeInput&& input) {
   }
 }
 
+// Every call of every face comes by here, and one that says nothing of who asks is anonymous'.
+bool Node::Parts::refused_by_rights(Call& call) {
+  const bool always = concerns_access(call);
+  if (config.auth == AuthMode::kOff && !always) return false;
+  const std::string name(call.caller ? call.caller->user : kAnonymous);
+  const AccessTable::User* user = access->find(name);
+  const std::optional<Denied> denied = user != nullptr ? kvd::judge(*user, call) : Denied{};
+  if (denied) {
+    const bool unknown = user == nullptr || user->name == kAnonymous;
+    const std::string why = user != nullptr ? explain(*denied, name) : "there is no user " + name;
+    ++(unknown ? counters.unauthenticated : counters.forbidden);
+    if (config.auth == AuthMode::kOn || always) {
+      refuse(call, unknown ? ErrorCode::kUnauthenticated : ErrorCode::kForbidden, why);
+      return true;
+    }
+    warn_of_rights(why);
+  }
+  if (auto* store = std::get_if<StoreCall>(&call.what)) {
+    if (config.auth == AuthMode::kOn || always) store->user.emplace() = name;
+    // What was answered to one user is nobody else's to fetch.
+    if (!store->idempotency_key.empty() && name != kAnonymous)
+      store->idempotency_key = name + '\0' + store->idempotency_key;
+  } else if (auto* service = std::get_if<ServiceCall>(&call.what)) {
+    service->user = name;
+  }
+  return false;
+}
+
+// Not of each: whoever asks could fill the log.
+void Node::Parts::warn_of_rights(const std::string& why) {
+  constexpr int kLinesASecond = 10;
+  if (out.now - warned_at >= seconds(1)) {
+    warned_at = out.now;
+    warned = 0;
+  }
+  if (warned++ < kLinesASecond) out.log(LogLevel::kWarn, "would be refused with --auth on", {{"why", why}});
+}
+
+// The shell tells by it who asks.
+void Node::Parts::publish_access() {
+  const uint64_t digest = replica.store().access().digest;
+  if (std::exchange(access_digest, digest) == digest) return;
+  access = std::make_shared<const AccessTable>(access_records(replica.store()));
+  out.emit(AccessChanged{access});
+}
+
 // One that never became a router's. What is refused of the store tells where else to ask.
-void Node::Parts::refuse(const Call& call, ErrorCode code, const char* why) {
-  Reply refused = refusal(call, code, why);
+void Node::Parts::refuse(const Call& call, ErrorCode code, std::string why) {
+  Reply refused = refusal(call, code, std::move(why));
   if (auto* store = std::get_if<StoreAnswer>(&refused.what))
     return kv_router.reply(call.id, std::move(store->answer), replica.commit());
   out.emit(std::move(refused));
@@ -387,6 +443,7 @@ Instant Node::pump(Instant now) {
   CHECK(now >= p.last_turn);
   if (p.recovering()) p.recover();
   if (!p.recovering()) p.work();
+  p.publish_access();
   for (RequestId id : p.queries) p.kv_router.reply(id, p.status(), p.replica.commit());
   p.queries.clear();
   bool idle = p.recovering() || (p.replica.stopped() && p.kv_router.drained() && p.watch.drained() &&
@@ -478,6 +535,9 @@ Status Node::Parts::status() const {
   status.counters = replica.counters();
   status.counters.refused = kv_router.refused();
   status.counters.forwarded = kv_router.forwarded();
+  status.counters.unauthenticated = counters.unauthenticated;
+  status.counters.forbidden = counters.forbidden;
+  status.auth = config.auth;
   status.watch = watch.status();
   describe_members(status);
   judge(status);

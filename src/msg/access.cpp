@@ -86,6 +86,11 @@ bool has_paths(Resource resource) {
   }
 }
 
+const char* auth_mode_name(AuthMode mode) {
+  constexpr std::array<const char*, 3> kNames = {"off", "warn", "on"};
+  return kNames.at(static_cast<size_t>(mode));
+}
+
 const char* right_name(Right right) { return right == Right::kRead ? "read" : "write"; }
 
 std::optional<Right> right_of(std::string_view name) {

@@ -48,6 +48,11 @@ const char* resource_name(Resource resource);  // as in JSON
 std::optional<Resource> resource_of(std::string_view name);
 bool has_paths(Resource resource);
 
+// What becomes of who may not: with kWarn he may, and the log tells. Whoever is to change rights needs the right to it
+// in any case.
+enum class AuthMode : uint8_t { kOff, kWarn, kOn };
+const char* auth_mode_name(AuthMode mode);
+
 enum class Right : uint8_t { kRead, kWrite };
 const char* right_name(Right right);
 std::optional<Right> right_of(std::string_view name);
@@ -131,7 +136,14 @@ std::optional<Policy> stored_policy(const Record& item);
 std::optional<UserAccount> stored_user(const Record& item);
 std::optional<TokenRecord> stored_token(const Record& item);
 
-// ---- requests ----
+// ---- requests, and what is answered ----
+
+struct AccessQuestion {  // may he?
+  std::string user;
+  std::optional<Right> right;
+  std::optional<Resource> resource;
+  std::string path;
+};
 
 struct PutPolicy {
   std::string name;
@@ -147,6 +159,10 @@ struct CreateToken {
   std::string user;
   uint64_t ttl_ms = 0;  // 0: for ever
   std::string note;
+};
+struct TokenMade {
+  std::string user;
+  uint64_t expires_ms = 0;  // since 1970; 0: never
 };
 struct DeleteAccess {
   AccessKind kind = AccessKind::kPolicy;

@@ -24,6 +24,7 @@ auto fields(Of<TokenRecord> auto& m) {
 auto fields(Of<PutPolicy> auto& m) { return std::tie(m.name, m.policy); }
 auto fields(Of<PutUser> auto& m) { return std::tie(m.name, m.user); }
 auto fields(Of<CreateToken> auto& m) { return std::tie(m.id, m.digest, m.user, m.ttl_ms, m.note); }
+auto fields(Of<TokenMade> auto& m) { return std::tie(m.user, m.expires_ms); }
 auto fields(Of<DeleteAccess> auto& m) { return std::tie(m.kind, m.name); }
 auto fields(Of<ListAccess> auto& m) { return std::tie(m.kind, m.name, m.after, m.limit); }
 

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "msg/access_table.hpp"
 #include "msg/call.hpp"
 #include "msg/disk.hpp"
 #include "msg/peer.hpp"
@@ -36,8 +37,13 @@ struct Exit {
   std::string reason;  // one line for the operator; empty with 0
 };
 
+// Who may do what, once it has changed here: the shell tells by it who asks.
+struct AccessChanged {
+  AccessTablePointer table;
+};
+
 using NodeEffect = std::variant<Reply, StreamLines, LinkDial, LinkSend, LinkClose, ZkCall, ZkReopen,
-                                DiskOrder, LogLine, Exit>;
+                                DiskOrder, AccessChanged, LogLine, Exit>;
 
 // ---- between the actors ----
 // From the register keeper to everyone: the register as it stands, after every change of it and after every
@@ -216,7 +222,8 @@ struct Propose {
   // as well. 0: it has no place among them.
   LinkId from;
   uint64_t term = 0;
-  Instant until{};  // the KV router waits so long
+  Instant until{};                // the KV router waits so long
+  OptionalBox<std::string> user;  // on whose behalf, where rights count
 };
 struct SenderGone {  // none of its Propose will come any more
   LinkId link;

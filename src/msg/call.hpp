@@ -1,6 +1,7 @@
 // One call of a client, from its face to the node, and what comes back, whatever it is about: the store, changes of
 // it, or one of the coordination services. A face (HTTP is one) is bytes to a Call, and a Reply to bytes.
 #pragma once
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -45,6 +46,12 @@ struct FollowTopic {
   std::optional<Duration> wait;  // of a page
 };
 
+// Who asks, as far as he has shown it.
+struct Caller {
+  std::string user;  // a name
+  std::string via;   // how he showed it: "token:ID", "certificate", "uid:0"; for people
+};
+
 struct Call {
   RequestId id;
   std::variant<StoreCall, ServiceCall, Box<WatchCall>, Box<PollCall>, HoldLease, ConsumeQueue,
@@ -52,6 +59,7 @@ struct Call {
       what;
   // How long it may wait, from its arrival at the node; a service's beyond what the call itself may wait for others.
   Duration timeout{5'000'000};
+  std::shared_ptr<const Caller> caller;  // null: somebody who has shown nothing
 };
 struct CallCancelled {  // the client's connection is gone: nobody waits for the reply any more
   RequestId id;

@@ -9,6 +9,7 @@
 
 #include "base/box.hpp"
 #include "base/time.hpp"
+#include "msg/access.hpp"
 #include "msg/queues.hpp"
 #include "msg/record.hpp"
 #include "msg/topics.hpp"
@@ -126,7 +127,15 @@ struct MoveLeader {            // a planned hand-over
 // An operator decides for this server's copy, while the register in ZooKeeper is not believed (rule 17): it begins a
 // new lineage. Never forwarded.
 struct DecideLineage {};
-struct QueryStatus {};  // answered by this node alone, always at once
+// Answered by this node alone, always at once.
+struct QueryStatus {
+  enum class Use : uint8_t {
+    kHealth,  // is it alive, is it ready: anybody may know
+    kCluster,
+    kMetrics,
+  };
+  Use use = Use::kCluster;
+};
 
 // The next part of this server's own copy, in sync or not, and what was committed since the part before. Never
 // forwarded.
@@ -188,7 +197,8 @@ using Operation =
                  DeleteQueue, Box<SendMessages>, Box<ReceiveMessages>, Box<SettleMessages>, KickMessages,
                  PurgeMessages, ReadQueue, ListQueues, PeekMessages, PeekMessage, Box<MakeTopic>, DeleteTopic,
                  Box<PublishMessages>, Box<MakeSubscription>, DeleteSubscription, SeekSubscription, ReadTopic,
-                 ListTopics, ReadSubscription, ListSubscriptions, PageTopic>;
+                 ListTopics, ReadSubscription, ListSubscriptions, PageTopic, Box<PutPolicy>, Box<PutUser>,
+                 Box<CreateToken>, DeleteAccess, ListAccess>;
 
 enum class ReadMode { kLocal, kLinear };
 
@@ -198,6 +208,8 @@ struct StoreCall {
   Revision min_revision;             // for local reads: wait until this server has it
   std::string idempotency_key;       // of a write, 1 to limits::kIdempotencyKeyBytes; empty: none
   OptionalBox<Fence> fence;          // of a write of keys
+  // On whose behalf, where rights count: the leader judges a write once more. Set by the node.
+  OptionalBox<std::string> user;
 };
 
 // ---- replies ----
@@ -345,6 +357,10 @@ enum class ErrorCode : uint8_t {
   kQueueCycle,  // 409: what is dead would come back
   kStale,       // 412: a receipt that does not count any more
   kNoTopic,     // 404: or no such subscription
+  kUnauthenticated,  // 401: who asks has to show who he is
+  kForbidden,        // 403: he may not
+  kNoAccess,         // 404: no such policy, user or token
+  kAccessExists,     // 409: a token of this id, or an identity that is another user's
 };
 enum class Outcome : uint8_t { kNotApplied, kUnknown };
 
@@ -384,7 +400,9 @@ struct Counters {       // monotonic since the start
   uint64_t snapshots_sent = 0;
   uint64_t snapshots_installed = 0;
   uint64_t in_sync_changes = 0;
-  uint64_t expired = 0;  // keys whose end by their time this node has written while leading
+  uint64_t unauthenticated = 0;  // calls of who shows nothing and may not, with --auth warn or on
+  uint64_t forbidden = 0;        // ... and of users
+  uint64_t expired = 0;          // keys whose end by their time this node has written while leading
 };
 
 struct ElectionRecord {  // one reign, as this server saw it begin
@@ -445,6 +463,7 @@ struct Status {
   ZkState zk_state = ZkState::kConnecting;
   Duration zk_session_timeout{0};  // negotiated; 0: none yet
   bool standalone = false;
+  AuthMode auth = AuthMode::kOff;
   bool complete = false;  // this copy misses nothing that it should have
   bool ready = false;
   std::vector<std::string> degraded;  // one line each; empty: all is well
@@ -496,7 +515,7 @@ using Answer =
                  LeaseGranted, LeaseTaken, LeasesRenewed, LeaseEnded, Box<LeaseFound>, LeaseList, QueueMade,
                  QueueDeleted, Sent, Box<Received>, Settled, MessagesMoved, MessagesPurged, Box<QueueFound>,
                  QueueList, Peeked, TopicMade, TopicDeleted, SubscriptionMoved, Box<TopicFound>, TopicList,
-                 Box<SubscriptionFound>, SubscriptionList>;
+                 Box<SubscriptionFound>, SubscriptionList, TokenMade>;
 
 struct StoreAnswer {
   Answer answer;
@@ -506,11 +525,13 @@ struct StoreAnswer {
 };
 
 Failed lease_over();                                                      // kLeaseOver
+Failed no_access(AccessKind kind, std::string_view name);                 // kNoAccess
 Failed no_queue(std::string_view name);                                   // kNoQueue
 Failed no_topic(std::string_view name);                                   // kNoTopic
 Failed no_subscription(std::string_view topic, std::string_view name);    // likewise
 Failed no_source(std::string_view queue, std::string_view subscription);  // one or the other
 bool is_write(const Operation& operation);
+bool is_access_write(const Operation& operation);    // of users, tokens and policies
 size_t operation_bytes(const Operation& operation);  // of its keys and values; 0 for what has none
 size_t transaction_bytes(const Transaction& transaction);
 

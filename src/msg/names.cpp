@@ -130,6 +130,10 @@ Failed no_queue(std::string_view name) {
   return {ErrorCode::kNoQueue, Outcome::kNotApplied, "there is no queue " + std::string(name)};
 }
 
+Failed no_access(AccessKind kind, std::string_view name) {
+  return {ErrorCode::kNoAccess, Outcome::kNotApplied,
+          "there is no " + std::string(access_kind_name(kind)) + " " + std::string(name)};
+}
 Failed no_topic(std::string_view name) {
   return {ErrorCode::kNoTopic, Outcome::kNotApplied, "there is no topic " + std::string(name)};
 }
@@ -165,6 +169,13 @@ bool is_topic_write(const Operation& operation) {
 
 }  // namespace
 
+bool is_access_write(const Operation& operation) {
+  return std::holds_alternative<Box<PutPolicy>>(operation) ||
+         std::holds_alternative<Box<PutUser>>(operation) ||
+         std::holds_alternative<Box<CreateToken>>(operation) ||
+         std::holds_alternative<DeleteAccess>(operation);
+}
+
 bool is_write(const Operation& operation) {
   return std::holds_alternative<PutKey>(operation) || std::holds_alternative<DeleteKey>(operation) ||
          std::holds_alternative<DeletePrefix>(operation) || std::holds_alternative<WriteBatch>(operation) ||
@@ -174,7 +185,7 @@ bool is_write(const Operation& operation) {
          std::holds_alternative<TouchKey>(operation) || std::holds_alternative<GrantLease>(operation) ||
          std::holds_alternative<TakeLease>(operation) || std::holds_alternative<RenewLeases>(operation) ||
          std::holds_alternative<EndLease>(operation) || is_queue_write(operation) ||
-         is_topic_write(operation);
+         is_topic_write(operation) || is_access_write(operation);
 }
 
 size_t transaction_bytes(const Transaction& transaction) {
@@ -270,6 +281,8 @@ const char* service_status_name(ServiceStatus status) {
       return "done";
     case ServiceStatus::kInvalid:
       return "invalid";
+    case ServiceStatus::kUnauthenticated:
+      return "unauthenticated";
     case ServiceStatus::kForbidden:
       return "forbidden";
     case ServiceStatus::kNotFound:

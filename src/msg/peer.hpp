@@ -100,6 +100,7 @@ struct Forward {
   std::string idempotency_key;  // of a write; empty: none
   OptionalBox<Fence> fence;     // of a write
   uint64_t term = 0;            // of a write, of its sender's: see Propose
+  OptionalBox<std::string> user;  // of a write: on whose behalf, where rights count
 };
 struct ForwardResult {
   uint64_t request = 0;

@@ -24,8 +24,9 @@ enum class Space : uint8_t {
   kMessages,    // what was sent
   kDeliveries,  // what became of it, once it was granted
   kDedup,       // names that sends bore
+  kAccess,      // policies, users and tokens (access.hpp)
 };
-inline constexpr size_t kSpaces = 9;
+inline constexpr size_t kSpaces = 10;
 
 // As the effect of a write it is the outcome, not the operation, so that a copy which misses history still ends with
 // the same bytes: a value, or that the key is deleted. As an item of the store it has a value.

@@ -48,6 +48,7 @@ struct ServiceCall {
   // Of the query, decoded, no name twice, sorted by name.
   std::vector<NamedText> parameters;
   std::string body;
+  std::string user;  // on whose behalf, where rights count; set by the node. A session is its user's alone
 };
 
 enum class ServiceStatus : uint8_t {
@@ -57,6 +58,7 @@ enum class ServiceStatus : uint8_t {
   kDone,      // there is nothing to say
   // Refusals; `why` says in one sentence why.
   kInvalid,
+  kUnauthenticated,
   kForbidden,
   kNotFound,
   kWrongVerb,  // `why`: the verbs that are allowed there

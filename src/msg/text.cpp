@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "msg/access_text.hpp"
 #include "msg/queue_text.hpp"
 #include "msg/znodes.hpp"
 
@@ -83,6 +84,8 @@ const char* text_of(Space space) {
       return "delivery ";
     case Space::kDedup:
       return "dedup ";
+    case Space::kAccess:
+      return "access ";
   }
   return "?";
 }
@@ -218,6 +221,14 @@ const char* error_name(ErrorCode code) {
       return "stale";
     case ErrorCode::kNoTopic:
       return "no_topic";
+    case ErrorCode::kUnauthenticated:
+      return "unauthenticated";
+    case ErrorCode::kForbidden:
+      return "forbidden";
+    case ErrorCode::kNoAccess:
+      return "no_access";
+    case ErrorCode::kAccessExists:
+      return "access_exists";
   }
   return "?";
 }
@@ -262,7 +273,8 @@ std::string numbers(const std::vector<uint64_t>& all) {
   return list(all, [](uint64_t number) { return std::to_string(number); });
 }
 
-struct OperationText : QueueOperationText {
+struct OperationText : QueueOperationText, AccessOperationText {
+  using AccessOperationText::operator();
   using QueueOperationText::operator();
   std::string operator()(const ReadKey& m) const { return "ReadKey " + quoted(m.key); }
   std::string operator()(const ListKeys& m) const {
@@ -331,7 +343,8 @@ struct OperationText : QueueOperationText {
 
 const char* incomplete(bool complete) { return complete ? "" : " incomplete"; }
 
-struct AnswerText : QueueAnswerText {
+struct AnswerText : QueueAnswerText, AccessAnswerText {
+  using AccessAnswerText::operator();
   using QueueAnswerText::operator();
   std::string operator()(const KeyFound& m) const {
     return fmt::format("KeyFound {}{}{}", text_of_item(m.item), text_of(m.life), incomplete(m.complete));
@@ -461,9 +474,9 @@ struct PeerText {
                        m.failed ? " failed" : "");
   }
   std::string operator()(const Forward& m) const {
-    return fmt::format("Forward request={} timeout={}us{}{} {}", m.request, m.timeout.count(),
+    return fmt::format("Forward request={} timeout={}us{}{}{} {}", m.request, m.timeout.count(),
                        m.idempotency_key.empty() ? "" : " key=" + quoted(m.idempotency_key), text_of(m.fence),
-                       to_text(m.operation));
+                       m.user ? " user=" + quoted(*m.user) : "", to_text(m.operation));
   }
   std::string operator()(const ForwardResult& m) const {
     return fmt::format("ForwardResult request={} revision={} {}", m.request, m.revision.value,
@@ -719,6 +732,7 @@ struct EdgeText {
   }
   std::string operator()(const ZkReopen&) const { return "ZkReopen"; }
   std::string operator()(const DiskOrder& m) const { return std::visit(DiskText{}, m); }
+  std::string operator()(const AccessChanged&) const { return "AccessChanged"; }
   std::string operator()(const LogLine& m) const {
     std::string out = fmt::format("LogLine {} {}", level_name(m.level), quoted(m.message));
     for (const auto& field : m.fields) out += fmt::format(" {}={}", field.first, quoted(field.second));

@@ -10,6 +10,7 @@
 
 #include "base/check.hpp"
 #include "base/hash.hpp"
+#include "msg/access_fields.hpp"
 #include "msg/codec.hpp"
 #include "msg/limits.hpp"
 #include "msg/queue_fields.hpp"
@@ -18,7 +19,7 @@
 namespace kvd {
 namespace {
 
-constexpr std::string_view kMagic = "kvd9";
+constexpr std::string_view kMagic = "kvda";
 constexpr size_t kNameBytes = 3;  // of the magic; behind it stands the version
 constexpr char kNoHello[] = "not a kvd peer: no hello";
 constexpr uint8_t kHelloType = 1;
@@ -65,7 +66,7 @@ auto fields(Of<EndLease> auto& m) { return std::tie(m.id, m.hold); }
 auto fields(Of<ReadLease> auto& m) { return std::tie(m.id, m.keys); }
 auto fields(Of<ListLeases> auto& m) { return std::tie(m.after, m.limit); }
 auto fields(Of<ChangeSettings> auto& m) { return std::tie(m.min_in_sync); }
-auto fields(Of<QueryStatus> auto&) { return std::tie(); }
+auto fields(Of<QueryStatus> auto& m) { return std::tie(m.use); }
 auto fields(Of<MoveLeader> auto& m) { return std::tie(m.to); }
 auto fields(Of<DecideLineage> auto&) { return std::tie(); }
 auto fields(Of<ReadSnapshot> auto& m) { return std::tie(m.since, m.space, m.after); }
@@ -124,7 +125,7 @@ auto fields(Of<SnapshotChunk> auto& m) { return std::tie(m.epoch, m.items); }
 auto fields(Of<SnapshotEnd> auto& m) { return std::tie(m.epoch, m.revision, m.digest); }
 auto fields(Of<SnapshotAck> auto& m) { return std::tie(m.epoch, m.number, m.chunks, m.failed); }
 auto fields(Of<Forward> auto& m) {
-  return std::tie(m.request, m.operation, m.timeout, m.idempotency_key, m.fence, m.term);
+  return std::tie(m.request, m.operation, m.timeout, m.idempotency_key, m.fence, m.term, m.user);
 }
 auto fields(Of<ForwardResult> auto& m) { return std::tie(m.request, m.answer, m.revision); }
 auto fields(Of<ForwardCancelled> auto& m) { return std::tie(m.request); }
@@ -133,7 +134,9 @@ auto fields(Of<SuspectReply> auto& m) { return std::tie(m.epoch, m.leader, m.agr
 auto fields(Of<TakeOver> auto& m) { return std::tie(m.epoch, m.leaves); }
 
 auto fields(Of<NamedText> auto& m) { return std::tie(m.name, m.value); }
-auto fields(Of<ServiceCall> auto& m) { return std::tie(m.collection, m.verb, m.path, m.parameters, m.body); }
+auto fields(Of<ServiceCall> auto& m) {
+  return std::tie(m.collection, m.verb, m.path, m.parameters, m.body, m.user);
+}
 auto fields(Of<Nothing> auto&) { return std::tie(); }
 auto fields(Of<Octets> auto& m) { return std::tie(m.bytes); }
 auto fields(Of<StoredJson> auto& m) { return std::tie(m.text); }
@@ -147,7 +150,9 @@ auto fields(Of<ServiceForwardResult> auto& m) { return std::tie(m.request, m.ans
 auto fields(Of<ServiceForwardCancelled> auto& m) { return std::tie(m.request); }
 
 template <>
-constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kNoTopic);
+constexpr uint8_t kLast<ErrorCode> = static_cast<uint8_t>(ErrorCode::kAccessExists);
+template <>
+constexpr uint8_t kLast<QueryStatus::Use> = static_cast<uint8_t>(QueryStatus::Use::kMetrics);
 template <>
 constexpr uint8_t kLast<Outcome> = static_cast<uint8_t>(Outcome::kUnknown);
 
@@ -221,6 +226,10 @@ inline void check_value(Decoder& decoder, const ListLeases& list) {
   if (list.limit == 0 || list.limit > limits::kListItemsMax)
     decoder.fail(fmt::format("a page of {} leases", list.limit));
 }
+inline void check_value(Decoder& decoder, const ListAccess& list) {
+  if (list.limit == 0 || list.limit > limits::kListItemsMax)
+    decoder.fail(fmt::format("a page of {} users", list.limit));
+}
 inline void check_value(Decoder& decoder, const ReadKey& read) { check_key(decoder, read.key); }
 inline void check_value(Decoder& decoder, const PutKey& put) {
   check_key(decoder, put.key);
@@ -291,8 +300,7 @@ inline void check_value(Decoder& decoder, const Hello& hello) {
   if (hello.cluster.size() > kClusterBytes) decoder.fail("a hello with an endless cluster name");
 }
 inline void check_value(Decoder& decoder, const Forward& forward) {
-  if (forward.idempotency_key.size() > limits::kIdempotencyKeyBytes)
-    decoder.fail("an endless idempotency key");
+  if (forward.idempotency_key.size() > limits::kScopedKeyBytes) decoder.fail("an endless idempotency key");
 }
 inline void check_value(Decoder& decoder, const Suspect& suspect) {
   if (suspect.leader.id.value.empty()) decoder.fail("a suspicion without a server id");

@@ -4,7 +4,7 @@
 //   string  = length u32 | bytes            optional = 0 u8, or 1 u8 | value            list = count u32 |
 //   items
 //
-// The first frame on a link is Hello; its fields begin with the magic "kvd9", so that a stray connection (a
+// The first frame on a link is Hello; its fields begin with the magic "kvda", so that a stray connection (a
 // scanner, a browser, another protocol) is recognised by its first bytes. Unknown types, trailing bytes and
 // lengths beyond the frame are errors: the link is closed. Nothing is allocated on the word of a length that
 // the frame cannot hold.

@@ -27,6 +27,7 @@
 #include "shell/http/http_server.hpp"
 #include "shell/log_sink.hpp"
 #include "shell/peers/peer_links.hpp"
+#include "shell/small_file.hpp"
 #include "shell/tls_keeper.hpp"
 #include "shell/zookeeper/zk_local.hpp"
 
@@ -183,7 +184,9 @@ class Daemon {
   // Sockets first: a server that cannot be reached must not register itself in ZooKeeper.
   bool start(const Flags& flags) {
     const bool open = reaches_beyond_loopback(loop_.get(), flags.http.listen);
-    if (open && !flags.http.identity.insecure) return refuse_open(flags.http.listen.host);
+    const std::string missing = open ? missing_guards(flags) : "";
+    if (!missing.empty() && !flags.http.identity.insecure)
+      return refuse_open(flags.http.listen.host, missing);
     if (!read_tls()) return false;
     if (flags.node.self.durable && !open_directory(flags.data)) return false;
     if (links_) {
@@ -202,8 +205,10 @@ class Daemon {
     uv_prepare_start(&prepare_, [](uv_prepare_t* handle) { static_cast<Daemon*>(handle->data)->turn(); });
     listen_for_signals();
     log_started(flags, *http);
-    if (open)
-      log_.write(LogLine{LogLevel::kWarn, "whoever reaches this server may read and change everything", {}});
+    if (!missing.empty())
+      log_.write(LogLine{LogLevel::kWarn,
+                         "whoever reaches this server may read and change everything",
+                         {{"missing", missing}}});
     return true;
   }
 
@@ -262,12 +267,24 @@ class Daemon {
                                                     format_address(listen), detail, flag));
   }
 
-  bool refuse_open(const std::string& host) {
+  // Of what is needed where other machines may reach this one.
+  static std::string missing_guards(const Flags& flags) {
+    std::string missing;
+    const auto add = [&](bool there, const char* flag) {
+      if (!there) missing += (missing.empty() ? "" : ", ") + std::string(flag);
+    };
+    add(flags.node.auth == AuthMode::kOn, "--auth on");
+    add(!flags.http_tls.certificate.empty(), "--tls-cert");
+    add(flags.node.standalone || flags.node.peer_tls, "--peer-ca");
+    return missing;
+  }
+
+  bool refuse_open(const std::string& host, const std::string& missing) {
     return refuse_start(
         EX_USAGE,
-        fmt::format("--host {}: other machines reach this address, and whoever does may read and change "
-                    "everything; give a loopback address, or --insecure if that is meant",
-                    host));
+        fmt::format("--host {}: other machines reach this address, and without {} whoever does may read and "
+                    "change everything; give these, or a loopback address, or --insecure if that is meant",
+                    host, missing));
   }
 
   bool refuse_start(int code, std::string why) {
@@ -369,6 +386,7 @@ class Daemon {
   }
   void perform(const ZkReopen&) { zk_.value().reopen(); }
   void perform(DiskOrder&& order) { disk_.value().perform(std::move(order)); }
+  void perform(AccessChanged&& changed) { http_->change_access(std::move(changed.table)); }
   void perform(const LogLine& line) { log_.write(line); }
   void perform(Exit&& exit) {
     if (exiting_since_) return;
@@ -439,6 +457,23 @@ class Daemon {
   std::vector<Reply> late_;  // to calls that the node did not get any more
 };
 
+std::optional<Error> read_root_token(const std::string& path, std::optional<RootToken>& token) {
+  constexpr size_t kLineMax = 200;
+  const Result<SmallFile> file = read_small_file(path, kLineMax);
+  if (file) token = parse_root_token(file->content);
+  if (token) return std::nullopt;
+  return Error{fmt::format("--root-token-file {}: {}", path,
+                           file ? "this is no line as kvd auth root-token writes it" : file.error().detail)};
+}
+
+std::optional<Error> read_secrets(Flags& flags) {
+  std::optional<Error> error;
+  if (!flags.node.standalone && !flags.zk.auth.file.empty()) error = read_zk_auth(flags.zk.auth);
+  if (!error && !flags.root_token_file.empty())
+    error = read_root_token(flags.root_token_file, flags.http.auth.root_token);
+  return error;
+}
+
 }  // namespace
 
 int run_daemon(Flags flags) {
@@ -446,11 +481,9 @@ int run_daemon(Flags flags) {
   // A write to the log or the disk fails then, which says what failed.
   signal(SIGXFSZ, SIG_IGN);
   for (const int number : kOtherSignals) signal(number, SIG_IGN);  // until the loop hears them
-  if (!flags.node.standalone && !flags.zk.auth.file.empty()) {
-    if (const std::optional<Error> error = read_zk_auth(flags.zk.auth)) {
-      last_words("kvd: {}", error->detail);
-      return EX_CONFIG;
-    }
+  if (const std::optional<Error> error = read_secrets(flags)) {
+    last_words("kvd: {}", error->detail);
+    return EX_CONFIG;
   }
   rlim_t descriptors = 0;
   const auto shares = share_descriptors(descriptors);

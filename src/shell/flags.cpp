@@ -89,6 +89,12 @@ CommandSpec make_spec() {
       {"peer-cert", "FILE", "with --peer-ca, this server's certificate for the others, PEM (--tls-cert)"},
       {"peer-key", "FILE", "its private key, PEM (--tls-key)"},
       {"socket", "PATH", "also serve HTTP on this Unix socket, which its owner and group may use (none)"},
+      {"auth", "off|warn|on",
+       "on: users may do what policies grant them, and others nothing; warn: they may, and the log tells "
+       "what "
+       "would be refused; see kvd-security(7) (off)"},
+      {"root-token-file", "FILE",
+       "of a token that may do everything its digest, as kvd auth root-token writes it (none)"},
       {"insecure", nullptr,
        "let --host be reached from other machines: whoever does may read and change everything"},
       {"allow-host", "NAMES",
@@ -274,6 +280,11 @@ void read_peer_tls(CommandLine& line, Flags& flags) {
   flags.node.peer_tls = !files.authorities.empty();
 }
 
+void read_auth(CommandLine& line, Flags& flags) {
+  flags.node.auth = flags.http.auth.mode = static_cast<AuthMode>(line.choice("auth", "off"));
+  flags.root_token_file = line.text("root-token-file", "");
+}
+
 void read_replication(CommandLine& line, Flags& flags) {
   NodeConfig& node = flags.node;
   node.catch_up = line.choice("catch-up", "on") == 0;
@@ -357,6 +368,7 @@ Result<Flags, CommandEnd> read_flags(CommandLine line) {
   read_peer_tls(line, flags);
   read_zookeeper(line, flags.zk);
   read_access(line, flags);
+  read_auth(line, flags);
   read_replication(line, flags);
   read_storage(line, flags);
   read_names_pool(line, flags.node);

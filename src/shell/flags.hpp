@@ -36,9 +36,10 @@ struct Flags {
   Address peer_listen;  // not used when standalone
   DataSettings data;
   HttpOptions http;
-  net::TlsFiles http_tls;  // no certificate: nothing is encrypted
-  net::TlsFiles peer_tls;  // likewise, between servers
-  ZkOptions zk;            // not used when standalone
+  net::TlsFiles http_tls;       // no certificate: nothing is encrypted
+  net::TlsFiles peer_tls;       // likewise, between servers
+  std::string root_token_file;  // empty: none; the daemon reads it
+  ZkOptions zk;                 // not used when standalone
   LogSettings log;
   std::vector<UnknownVariable> unknown_variables;  // of the environment; for a warning
 };

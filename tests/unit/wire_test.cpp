@@ -336,13 +336,13 @@ TEST_CASE("a stream that does not begin with kvd's Hello is refused") {
 
 TEST_CASE("a server of another version is refused with one line that says so") {
   std::string other = hello_frame();
-  other.replace(other.find("kvd9"), 4, "kvd8");
+  other.replace(other.find("kvda"), 4, "kvd9");
   FrameReader reader;
   reader.feed(other);
   const auto refused = reader.next();
   REQUIRE_FALSE(refused);
   CHECK(refused.error().detail ==
-        "a kvd of another version: it speaks kvd8, and this server kvd9; all servers have to be of one "
+        "a kvd of another version: it speaks kvd9, and this server kvda; all servers have to be of one "
         "version");
 }
 

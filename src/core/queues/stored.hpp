@@ -25,7 +25,7 @@
 
 namespace kvd {
 
-inline bool of_queues(Space space) { return space >= Space::kQueues; }
+inline bool of_queues(Space space) { return space >= Space::kQueues && space <= Space::kDedup; }
 
 struct StoredQueue {
   uint64_t number = 0;

@@ -150,6 +150,8 @@ class Replica {
   bool overtakes(const Propose& message);
   void passed_over(LinkId from, uint64_t term);
   bool overloaded(const Operation& operation) const;
+  std::optional<std::string> missing_right(const Propose& message);
+  bool may_still(const Propose& message);
   bool admit(const Propose& message);
   std::optional<std::string> too_few_in_sync() const;
   bool enough_in_sync(uint64_t token);
@@ -169,6 +171,7 @@ class Replica {
   void receive(Propose&& message);
   void forget_former_sendings(const ReceiveMessages& receive);
   void serve_receives(const SourceName& source);
+  void refuse_without_right(const WaitingReceive& waiting, const std::string& why);
   void serve_woken();
   void end_receives();
   void refuse_receives(const std::vector<WaitingReceive>& receives, const std::string& why);
@@ -209,6 +212,7 @@ class Replica {
   LeaseInfo lease_info(const Record& record) const;
   Answer read_lease(const ReadLease& read) const;
   Answer list_leases(const ListLeases& list) const;
+  Answer list_access(const ListAccess& list) const;
   Answer read_here(const Operation& operation, Revision& at);
   Answer read_snapshot(const ReadSnapshot& read, Revision& at) const;
   void serve_reads();

@@ -38,6 +38,7 @@ Answer Replica::read_now(const Operation& operation) const {
   if (const auto* list = std::get_if<ListSubscriptions>(&operation))
     return list_subscriptions(store_, *list, at);
   if (const auto* page = std::get_if<PageTopic>(&operation)) return page_topic(store_, *page, at);
+  if (const auto* list = std::get_if<ListAccess>(&operation)) return list_access(*list);
   return list_leases(std::get<ListLeases>(operation));
 }
 
@@ -97,6 +98,27 @@ Answer Replica::list_leases(const ListLeases& list) const {
     if (found.more) break;
     found.leases.push_back(lease_info(*it));
     bytes += found.leases.back().name.size() + limits::kListItemBytes;
+  }
+  return found;
+}
+
+Answer Replica::list_access(const ListAccess& list) const {
+  Listing found;
+  found.complete = complete();
+  if (!list.name.empty()) {
+    const Record* record = store_.find(access_key(list.kind, list.name), Space::kAccess);
+    if (record == nullptr) return no_access(list.kind, list.name);
+    found.items.push_back(*record);
+    return found;
+  }
+  size_t bytes = 0;
+  const Table& all = store_.items(Space::kAccess);
+  for (auto it = all.upper_bound(access_key(list.kind, list.after)); it != all.end() && is_of(*it, list.kind);
+       ++it) {
+    found.more = found.items.size() >= list.limit || bytes > limits::kListBytes;
+    if (found.more) break;
+    found.items.push_back(*it);
+    bytes += it->value().size() + limits::kListItemBytes;
   }
   return found;
 }

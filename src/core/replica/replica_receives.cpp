@@ -85,6 +85,12 @@ void Replica::serve_receives(const SourceName& source) {
       leader()->unserved.insert(source);
       return;
     }
+    if (const auto why = missing_right(message)) {  // it has waited longer than that lasted
+      const bool last = line->size() == 1;
+      refuse_without_right(all.take(*line, it++), *why);
+      if (last) return;
+      continue;
+    }
     WriteCall call(message.operation, message.idempotency_key, message.fence);
     Evaluation evaluation = leader()->evaluator.evaluate(call, room());
     Received* received = received_by(evaluation);
@@ -105,6 +111,12 @@ void Replica::serve_receives(const SourceName& source) {
     carry_out(served.message, std::move(evaluation));
     if (last) return;
   }
+}
+
+// What it has settled before is done, and told.
+void Replica::refuse_without_right(const WaitingReceive& waiting, const std::string& why) {
+  if (!waiting.settled.empty()) return carry_out(waiting.message, only_settled(waiting));
+  refuse(waiting.message.token, ErrorCode::kForbidden, Outcome::kNotApplied, why);
 }
 
 void Replica::serve_woken() {

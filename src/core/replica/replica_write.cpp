@@ -2,6 +2,7 @@
 // to say. See replica.hpp.
 #include <algorithm>
 
+#include "core/access/judge.hpp"
 #include "core/mutation.hpp"
 #include "core/queues/queue_views.hpp"
 #include "core/replica/replica.hpp"
@@ -74,6 +75,23 @@ bool Replica::overloaded(const Operation& operation) const {
          (many && tail.keys() >= limits::kUncommittedKeys);
 }
 
+// Rule 19. The server that was asked judged by its own copy, which may be behind, and the write may have waited since.
+// Here it is judged by the log's end: once a revocation has its place there, nothing behind it is done in the name of
+// the right that is gone.
+std::optional<std::string> Replica::missing_right(const Propose& message) {
+  if (!message.user || mutated(Mutation::kStaleRights)) return std::nullopt;
+  const AccessTable::User* user = leader()->evaluator.access().find(*message.user);
+  if (user == nullptr) return "there is no user " + *message.user;
+  const std::optional<Denied> denied = judge(*user, message.operation, message.fence);
+  return denied ? std::optional(explain(*denied, *message.user)) : std::nullopt;
+}
+
+bool Replica::may_still(const Propose& message) {
+  const std::optional<std::string> why = missing_right(message);
+  if (why) refuse(message.token, ErrorCode::kForbidden, Outcome::kNotApplied, *why);
+  return !why;
+}
+
 // Everything that can be refused is refused before the log: then "not applied" is certain (rule 12).
 bool Replica::admit(const Propose& message) {
   if (operation_bytes(message.operation) > limits::kWriteBytes) {
@@ -120,7 +138,7 @@ bool Replica::enough_in_sync(uint64_t token) {
 }
 
 void Replica::on(Propose&& message) {
-  if (!takes_writes(message) || !admit(message)) return;
+  if (!takes_writes(message) || !may_still(message) || !admit(message)) return;
   if (const auto* settings = std::get_if<ChangeSettings>(&message.operation)) {
     change_settings(message.token, *settings);
     return;

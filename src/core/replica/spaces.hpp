@@ -14,6 +14,7 @@
 #include <tuple>
 #include <utility>
 
+#include "core/access/access_space.hpp"
 #include "core/queues/queue_spaces.hpp"
 #include "core/replica/data_space.hpp"
 #include "core/replica/fences.hpp"
@@ -36,7 +37,7 @@ concept Takes = requires(Op& operation, const WriteView& view) {
 };
 
 using Spaces = std::tuple<DataSpace, RequestsSpace, FencesSpace, TermsSpace, LeasesSpace, QueuesSpace,
-                          MessagesSpace, DeliveriesSpace, DedupSpace>;  // by Space
+                          MessagesSpace, DeliveriesSpace, DedupSpace, AccessSpace>;  // by Space
 
 template <class... S, size_t... I>
 consteval bool each_in_its_place(std::tuple<S...>*, std::index_sequence<I...>) {

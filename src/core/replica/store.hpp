@@ -58,6 +58,7 @@ class Store {
   const LeasesSpace& leases() const { return std::get<LeasesSpace>(spaces_); }
   const MessagesSpace& messages() const { return std::get<MessagesSpace>(spaces_); }
   const DeliveriesSpace& deliveries() const { return std::get<DeliveriesSpace>(spaces_); }
+  const AccessSpace& access() const { return std::get<AccessSpace>(spaces_); }
   const DedupSpace& dedup() const { return std::get<DedupSpace>(spaces_); }
   const std::set<uint64_t>& emptied_queues() const { return std::get<QueuesSpace>(spaces_).emptied; }
   // What follows from the records of queues. They are of this store; while `foresees()`, of what a leader's log will

@@ -71,8 +71,14 @@ void WriteEvaluator::note_appended(const Entry& entry) {
   for (const Record& effect : entry.effects) {
     const bool viewed = of_queues(effect.space()) && foresees();
     if (viewed) view_queues(store_.queues(), find(effect.key(), effect.space()), effect, find);
+    if (effect.space() == Space::kAccess) access_.reset();
     tail_.note(effect);
   }
+}
+
+const AccessTable& WriteEvaluator::access() {
+  if (!access_) access_ = std::make_shared<const AccessTable>(access_records(store_, &tail_));
+  return *access_;
 }
 
 std::optional<Evaluation> WriteEvaluator::recall(const WriteCall& call, uint64_t clock) const {

@@ -11,6 +11,7 @@
 #include "core/replica/log.hpp"
 #include "core/replica/store.hpp"
 #include "core/replica/tail.hpp"
+#include "msg/access_table.hpp"
 #include "msg/client.hpp"
 
 namespace kvd {
@@ -42,6 +43,8 @@ class WriteEvaluator {
   void note_appended(const Entry& entry);
   void note_committed(const Entry& entry) { tail_.drop(entry); }
   const Tail& tail() const { return tail_; }
+  // Who may do what at the log's end. Valid until the next entry.
+  const AccessTable& access();
 
  private:
   WriteView view(const Room& room) const {
@@ -54,6 +57,7 @@ class WriteEvaluator {
   const Log& log_;
   Store& store_;
   Tail tail_;
+  AccessTablePointer access_;  // null: to be made
 };
 
 }  // namespace kvd

@@ -74,6 +74,7 @@ void ServiceRouter::take(Token token, ServiceCall call, Duration timeout) {
   const Instant until = hold && !read->wait_ms ? kNever : out_.now + waits;
   ServiceAsked asked{token, std::move(read->call), HolderId(), hold, until};
   asked.call.body = std::move(call.body);
+  asked.call.user = std::move(call.user);
   if (session && !of_sessions) {
     mine.by_session = true;
     mine.grants = grants;

@@ -36,10 +36,9 @@ Document Sessions::shown(const Session& session, bool left) const {
 void Sessions::on(ServiceAsked message) {
   const CallName what = message.call.name;
   if (what == CallName::kOpenSession) return open(std::move(message));
-  const auto it = by_id_.find(message.call.path);
-  if (it == by_id_.end())
-    return reply(message.token, {ServiceStatus::kGone, "there is no such session, or no more"});
-  const HolderId holder = it->second;
+  const std::optional<HolderId> found = find(message.call.path, message.call.user);
+  if (!found) return reply(message.token, {ServiceStatus::kGone, "there is no such session, or no more"});
+  const HolderId holder = *found;
   if (what == CallName::kEndSession) {
     end_one(holder, "the session was ended");
     return reply(message.token, ServiceStatus::kDone);
@@ -48,11 +47,20 @@ void Sessions::on(ServiceAsked message) {
   reply(message.token, {ServiceStatus::kOk, shown(sessions_.at(holder), what == CallName::kShowSession)});
 }
 
+// An id is shown to others here and there. It is worth nothing to them.
+std::optional<HolderId> Sessions::find(const std::string& id, const std::string& user) const {
+  const auto it = by_id_.find(id);
+  if (it == by_id_.end()) return std::nullopt;
+  const bool own = user == kRoot || sessions_.at(it->second).user == user;
+  return own ? std::optional(it->second) : std::nullopt;
+}
+
 void Sessions::open(ServiceAsked message) {
   if (sessions_.size() >= limits::kClientSessions)
     return reply(message.token, {ServiceStatus::kUnavailable, "too many sessions on this server"});
   Session session;
   session.id = fmt::format("{:016x}-{:016x}", out_.config.self.member.incarnation.value, out_.prng.next());
+  session.user = std::move(message.call.user);
   session.ttl = seconds(static_cast<int64_t>(*message.call.number(Parameter::kTtl)));
   const HolderId holder = add(std::move(session));
   renew(holder);
@@ -88,10 +96,10 @@ void Sessions::call_ended(uint64_t token) {
 void Sessions::on(HolderWanted message) {
   if (stopping_)
     return reply(message.asked.token, {ServiceStatus::kUnavailable, "this server is shutting down"});
-  if (const auto it = by_id_.find(message.session); it != by_id_.end()) {
-    named_[message.asked.token] = it->second;
-    ++sessions_.at(it->second).calls;
-    renew(it->second);
+  if (const auto holder = find(message.session, message.asked.call.user)) {
+    named_[message.asked.token] = *holder;
+    ++sessions_.at(*holder).calls;
+    renew(*holder);
   }
   if (out_.certain()) return pass_on(std::move(message));
   if (!connected_) return reply(message.asked.token, {ServiceStatus::kUnavailable, kAway});
@@ -109,10 +117,9 @@ void Sessions::pass_on(HolderWanted message) {
     asked.holder = add(std::move(session));
     held_[asked.token] = asked.holder;
   } else {
-    const auto it = by_id_.find(message.session);
-    if (it == by_id_.end())
-      return reply(asked.token, {ServiceStatus::kGone, "there is no such session, or no more"});
-    asked.holder = it->second;
+    const std::optional<HolderId> holder = find(message.session, asked.call.user);
+    if (!holder) return reply(asked.token, {ServiceStatus::kGone, "there is no such session, or no more"});
+    asked.holder = *holder;
   }
   out_.service_of(asked.call.collection).post(std::move(asked));
 }

@@ -33,8 +33,9 @@ class Sessions {
 
  private:
   struct Session {
-    std::string id;   // empty: tied to a connection
-    Duration ttl{0};  // 0 likewise
+    std::string id;    // empty: tied to a connection
+    std::string user;  // whose it is; for others there is none
+    Duration ttl{0};   // 0 likewise
     Instant ends = kNever;
     std::optional<uint64_t> held_by;  // the request
     size_t calls = 0;                 // under way that name it: while there are any it does not end
@@ -50,6 +51,7 @@ class Sessions {
 
   void open(ServiceAsked message);
   void pass_on(HolderWanted message);
+  std::optional<HolderId> find(const std::string& id, const std::string& user) const;
   HolderId add(Session session);
   void renew(HolderId holder);
   void call_ended(uint64_t token);

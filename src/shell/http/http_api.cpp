@@ -9,6 +9,7 @@
 #include "msg/limits.hpp"
 #include "shell/http/batch_json.hpp"
 #include "shell/http/http_accept.hpp"
+#include "shell/http/http_auth.hpp"
 #include "shell/http/http_browser.hpp"
 #include "shell/http/http_host.hpp"
 #include "shell/http/http_queues.hpp"
@@ -332,6 +333,13 @@ constexpr FixedPath kFixedPaths[] = {
     {kLeaderPath, Route::kLeader, 0},          {"/v1/cluster/settings", Route::kSettings, kQueryTimeout},
 };
 
+// What load balancers ask is nobody's secret; what a person reads of it is.
+QueryStatus::Use use_of(Route route, bool verbose) {
+  if (route == Route::kMetrics) return QueryStatus::Use::kMetrics;
+  const bool health = route == Route::kLive || route == Route::kReady;
+  return health && !verbose ? QueryStatus::Use::kHealth : QueryStatus::Use::kCluster;
+}
+
 Refusal accept_fixed(const HttpRequest& request, const HttpTarget& target, const FixedPath& fixed,
                      AcceptedHead& accepted) {
   bool settings = fixed.route == Route::kSettings;
@@ -347,7 +355,7 @@ Refusal accept_fixed(const HttpRequest& request, const HttpTarget& target, const
   if (settings) {
     accepted.store().operation = ChangeSettings{};
   } else {
-    accepted.store().operation = QueryStatus{};
+    accepted.store().operation = QueryStatus{use_of(fixed.route, query->verbose)};
   }
   return std::nullopt;
 }
@@ -407,6 +415,7 @@ Refusal accept_route(const HttpRequest& request, const HttpTarget& target, const
     return accept_lease(request, target, accepted);
   if (is_queue_path(target.path)) return accept_queue(request, target, identity, accepted);
   if (is_topic_path(target.path)) return accept_topic(request, target, identity, accepted);
+  if (is_auth_path(target.path)) return accept_auth(request, target, accepted);
   if (target.path == kLeaderPath && !is_read_method(request.method))
     return accept_move(request, target, accepted);
   if (target.path == kLineagePath) return accept_decision(request, target, accepted);
@@ -479,6 +488,10 @@ std::optional<HttpResponse> accept_head(const HttpRequest& request, const HttpId
 
 std::optional<HttpResponse> accept_body(AcceptedHead& accepted, Bytes body, const HttpIdentity& identity) {
   BodyError error;
+  if (accepted.plan.route == Route::kAuth) {
+    std::optional<BodyError> wrong = take_auth_body(accepted, std::move(body));
+    return wrong ? std::optional(refused_body(std::move(*wrong))) : std::nullopt;
+  }
   if (auto* service = std::get_if<ServiceCall>(&accepted.call.what)) {
     service->body = body.view();
     return std::nullopt;

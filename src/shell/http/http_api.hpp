@@ -17,6 +17,9 @@ struct HttpCounters {  // monotonic since the start, but for connections_open
   uint64_t connections = 0;
   uint64_t connections_refused = 0;
   uint64_t handshakes_failed = 0;  // of TLS
+  // Refused here; the node counts those that it refuses itself.
+  uint64_t unauthenticated = 0;
+  uint64_t forbidden = 0;
   uint64_t requests = 0;
   uint64_t responses[6] = {};  // by status / 100
 };
@@ -42,6 +45,8 @@ enum class Route : uint8_t {
   kStat,  // four-letter words
   kMonitor,
   kService,  // of the coordination services: http_services.hpp
+  kAuth,     // users, tokens and policies: http_auth.hpp
+  kWhoami,   // what one may; answered without the node
 };
 
 // What has to be remembered of a request until its reply comes.
@@ -60,6 +65,7 @@ struct ReplyPlan {
   uint32_t limit = 0;      // of a deletion: the page's; 0: none
   std::string text;        // the key of a write; the link to a listing's next page, but for the last value
   Condition condition;     // of a read: evaluated on the reply
+  OptionalBox<AccessQuestion> question;  // kWhoami: of somebody; none: of the caller
 };
 
 struct AcceptedHead {

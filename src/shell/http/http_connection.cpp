@@ -29,23 +29,6 @@ constexpr unsigned int kTcpKeepAliveSeconds = 60;
 // Of a client that holds something; longer than it goes on without a line itself (client/http_client.hpp).
 constexpr Duration kVanishedAfter = seconds(30);
 constexpr Duration kQuiet = seconds(1);  // then a client is idle: of thousands, most are
-constexpr uint32_t kSequenceMask = 0x7fff'ffff;
-constexpr uint32_t kBatchBit =
-    ~kSequenceMask;  // in place of a sequence: a batch of a restore, and its number
-
-// Millions of keys take a while to free, and the loop has others to serve.
-void free_elsewhere(uv_loop_t* loop, Store store) {
-  struct Work {
-    uv_work_t request;
-    Store store;
-  };
-  auto* work = new Work{{}, std::move(store)};
-  work->request.data = work;
-  uv_queue_work(
-      loop, &work->request, [](uv_work_t* request) { static_cast<Work*>(request->data)->store.clear(); },
-      [](uv_work_t* request, int) { delete static_cast<Work*>(request->data); });
-}
-
 HttpResponse continue_response() {
   HttpResponse response;
   response.status = 100;
@@ -257,6 +240,7 @@ void HttpConnection::on_head() {
   const HttpRequest& request = parser_.request();
   begun_ms_ = now_ms();
   std::optional<HttpResponse> refusal = accept_head(request, shared_.options.identity, accepted_.emplace());
+  if (!refusal) refusal = identify(request);
   if (!refusal && accepted_->plan.route == Route::kRestore) {
     if (shared_.restoring) {
       refusal =
@@ -312,6 +296,8 @@ void HttpConnection::on_request() {
   if (refusal_) {
     if (restore) drop_restore();
     settle_here(slot, *std::exchange(refusal_, std::nullopt));
+  } else if (accepted_->plan.route == Route::kWhoami) {
+    settle_here(slot, whoami());
   } else if (restore) {
     restore_sequence_ = (first_sequence_ + static_cast<uint32_t>(slots_.size() - 1)) & kSequenceMask;
     restore_writes_ = true;
@@ -385,6 +371,7 @@ void HttpConnection::ask(Slot& slot, AcceptedHead&& accepted) {
   uint32_t sequence = (first_sequence_ + static_cast<uint32_t>(slots_.size() - 1)) & kSequenceMask;
   begin(slot, kind_of(accepted));
   slot.plan = std::move(accepted.plan);
+  slot.caller = accepted.call.caller;
   accepted.call.id = request_id(number_, sequence);
   shared_.sink(std::move(accepted.call));
 }
@@ -434,6 +421,8 @@ void HttpConnection::answer(uint32_t sequence, const Reply& reply) {
 void HttpConnection::answer(Slot& slot, const StoreAnswer& answer) {
   if (const auto* part = std::get_if<Box<SnapshotPart>>(&answer.answer)) {
     take_part(slot, answer, **part);
+  } else if (slot.plan.route == Route::kAuth && std::holds_alternative<Listing>(answer.answer)) {
+    settle(slot, access_list(slot, answer));
   } else if (slot.backup) {
     shared_.log({LogLevel::kWarn, "cut a backup off", {{"why", std::get<Failed>(answer.answer).detail}}});
     close();
@@ -588,56 +577,9 @@ void HttpConnection::ask_for_part() {
   slot.asked = true;
   Call call;
   call.id = request_id(number_, first_sequence_);
+  call.caller = slot.caller;
   std::get<StoreCall>(call.what).operation = slot.backup->next();
   shared_.sink(std::move(call));
-}
-
-// ---- a snapshot that is restored ----
-
-void HttpConnection::begin_restore(AcceptedHead& accepted) {
-  shared_.restoring = true;
-  restore_ =
-      std::make_unique<HttpRestore>(accepted.plan, shared_.options.restore_bytes_max, accepted.call.timeout);
-  parser_.stream_body();
-}
-
-void HttpConnection::take_restore_body() {
-  BytesBuilder& body = parser_.request().body;
-  std::optional<HttpResponse> refusal = restore_->take(body.view());
-  body.clear();
-  if (!refusal) return;
-  settle_here(add_slot(), std::move(*refusal));
-  accepted_.reset();
-  drop_restore();
-  last_request();
-}
-
-void HttpConnection::write_restore() {
-  while (auto next = restore_->writing().next(now())) {
-    Call call{request_id(number_, kBatchBit | next->number), StoreCall(), restore_->timeout()};
-    StoreCall& store = std::get<StoreCall>(call.what);
-    store.operation = std::move(next->operation);
-    store.read = next->read;
-    shared_.sink(std::move(call));
-  }
-  if (auto line = restore_->progress(now_ms())) shared_.log(*line);
-  auto response = restore_->answer(shared_.options.identity, shared_.counters);
-  if (!response) return;
-  uint32_t index = (restore_sequence_ - first_sequence_) & kSequenceMask;
-  CHECK(index < slots_.size());
-  settle_here(slots_[index], std::move(*response));
-  drop_restore();
-}
-
-void HttpConnection::drop_restore() {
-  // The newest first: otherwise one that goes would have the next one sent (as in close()).
-  const std::vector<uint32_t> numbers = restore_->under_way();
-  for (auto it = numbers.rbegin(); it != numbers.rend(); ++it) {
-    shared_.sink(CallCancelled{request_id(number_, kBatchBit | *it)});
-  }
-  free_elsewhere(shared_.loop, restore_->take_store());
-  restore_.reset();
-  restore_writes_ = shared_.restoring = false;
 }
 
 void HttpConnection::resume_soon() {
@@ -732,6 +674,7 @@ void HttpConnection::check_time(uint64_t now) {
     if (over(progressed_ms_, options.stall)) close();
     return;
   }
+  if (goes_on_in_vain()) return close();
   const bool answering = !slots_.empty() && !slots_.front().backup && !restore_;
   if (ended_ && answering && over(heard_ms_, options.ended)) return close();
   bool serving = phase_ == Phase::kFresh || phase_ == Phase::kServing;

@@ -15,6 +15,7 @@
 #include "net/stream.hpp"
 #include "net/tls.hpp"
 #include "shell/http/http_api.hpp"
+#include "shell/http/http_caller.hpp"
 #include "shell/http/http_options.hpp"
 #include "shell/http/http_output.hpp"
 #include "shell/http/http_parser.hpp"
@@ -34,6 +35,8 @@ struct HttpShared {
   InputSink sink;
   LogSink log;
   LogLimit handshake_lines;  // why handshakes came to nothing
+  LogLimit refusal_lines;    // ... and what was shown did not count
+  HttpAccess access;
   std::string node_field;  // "Kvd-Node: ...\r\n", and what is as constant
   std::string date_field;  // "Date: ...\r\n", true until:
   uint64_t date_until_ms = 0;
@@ -84,6 +87,8 @@ class HttpConnection final : private net::StreamOwner {
   void check_time(uint64_t now_ms);
   // Ends at once. The node is told that nobody waits any more.
   void close();
+  // Rights have changed: what goes on without one ends.
+  void end_without_right(const AccessTable& before);
   // Gives back most of the memory that is held, and ends: who is sending a body is told why.
   void shed();
 
@@ -102,7 +107,10 @@ class HttpConnection final : private net::StreamOwner {
     kOther,  // one at a time. Behind a stream of lines nothing is done before it ends: else one would write before
              // one has the lock that one is waiting for
   };
-  struct Slot {  // one request, from its head to its answer
+  static constexpr uint32_t kSequenceMask = 0x7fff'ffff;
+  static constexpr uint32_t kBatchBit =
+      ~kSequenceMask;  // in place of a sequence: a batch of a restore, and its number
+  struct Slot {        // one request, from its head to its answer
     bool done = false;
     bool ours = false;        // answered here, without the node
     bool head = false;        // a HEAD request
@@ -110,7 +118,8 @@ class HttpConnection final : private net::StreamOwner {
     bool chunked = true;      // a client that knows chunks
     Kind kind = Kind::kNone;  // while not done
     ReplyPlan plan;           // while not done
-    HttpResponse response;    // once done
+    std::shared_ptr<const Caller> caller;
+    HttpResponse response;  // once done
     // An answer in parts: `response` is its head with, as its body, what is ready to go.
     std::unique_ptr<HttpBackup> backup;
     bool lines = false;  // ... one line after another
@@ -136,6 +145,14 @@ class HttpConnection final : private net::StreamOwner {
   void parse(std::string_view& input);
   void on_head();
   void on_request();
+  // In http_connection_rights.cpp.
+  std::optional<HttpResponse> identify(const HttpRequest& request);
+  std::optional<HttpResponse> judge_head();
+  void tell_refused(const std::string& why);
+  HttpResponse whoami() const;
+  HttpResponse access_list(const Slot& slot, const StoreAnswer& answer) const;
+  bool goes_on_in_vain() const;
+
   static Kind kind_of(const AcceptedHead& accepted);
   bool has_to_wait() const;
   void refuse(const HttpError& error);
@@ -182,11 +199,13 @@ class HttpConnection final : private net::StreamOwner {
   net::Stream stream_;
   Phase phase_ = Phase::kFresh;
   HttpParser parser_;
+  std::unique_ptr<HttpCaller> caller_;    // null: nobody had to be known yet
   std::optional<AcceptedHead> accepted_;  // its body is being received
   std::optional<HttpResponse> refusal_;   // of the request whose body is being thrown away
   std::string unread_;                    // read from the socket, not parsed yet
   std::unique_ptr<HttpRestore> restore_;  // from the head of its request to its answer
-  uint32_t restore_sequence_ = 0;         // of its slot, once it is written
+  std::shared_ptr<const Caller> restorer_;
+  uint32_t restore_sequence_ = 0;  // of its slot, once it is written
   bool restore_writes_ = false;
   bool held_ = false;                    // the parser's request is whole, and not yet in slots_
   std::array<uint32_t, 4> under_way_{};  // slots that are not done, by kind

@@ -3,10 +3,12 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/time.hpp"
+#include "msg/access.hpp"
 #include "msg/types.hpp"
 
 namespace kvd {
@@ -31,10 +33,17 @@ struct HttpIdentity {
   bool https = false;                          // --tls-cert
 };
 
+// Who may ask what: see HttpAccess.
+struct HttpAuth {
+  AuthMode mode = AuthMode::kOff;       // --auth
+  std::optional<RootToken> root_token;  // of --root-token-file
+};
+
 struct HttpOptions {
   Address listen;      // a name or address; port 0: any free one
   std::string socket;  // of Unix, beside it; empty: none
   HttpIdentity identity;
+  HttpAuth auth;
 
   size_t connections_max = 16'384;            // or what descriptors allow; more: 503 and close
   size_t refused_max = 64;                    // connections that are being told 503; more are dropped

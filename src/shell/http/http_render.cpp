@@ -6,6 +6,7 @@
 #include "base/utf8.hpp"
 #include "msg/znodes.hpp"
 #include "shell/http/http_api.hpp"
+#include "shell/http/http_auth.hpp"
 #include "shell/http/http_backup.hpp"
 #include "shell/http/http_queue_render.hpp"
 #include "shell/http/http_text.hpp"
@@ -74,6 +75,14 @@ ErrorForm form_of(ErrorCode code) {
       return {412, "stale"};
     case ErrorCode::kNoTopic:
       return {404, "no-topic"};
+    case ErrorCode::kUnauthenticated:
+      return {401, "unauthenticated"};
+    case ErrorCode::kForbidden:
+      return {403, "forbidden"};
+    case ErrorCode::kNoAccess:
+      return {404, "not-found"};
+    case ErrorCode::kAccessExists:
+      return {409, "exists"};
   }
   return {503, "unavailable"};
 }
@@ -169,7 +178,9 @@ class Renderer : public TopicRenderer {
     mark_incomplete(response, listing.complete);
     return response;
   }
+  HttpResponse operator()(const TokenMade& made) const { return render_token(plan_, made); }
   HttpResponse operator()(const KeyWritten& written) const {
+    if (plan_.route == Route::kAuth) return render_access_written(written, reply_.revision);
     JsonWriter json;
     json.begin_object();
     json.bytes_member("key", plan_.text);
@@ -325,7 +336,8 @@ class Renderer : public TopicRenderer {
     problem.status = form.status;
     problem.kind = form.kind;
     problem.detail = failed.detail;
-    problem.leader = reply_.leader;
+    const bool stranger = form.status == 401 || form.status == 403;  // who is told no more than that
+    if (!stranger) problem.leader = reply_.leader;
     problem.https = identity_.https;
     if (plan_.write) problem.outcome = failed.outcome;
     if (failed.op != kNoOp) problem.op = failed.op;
@@ -364,6 +376,8 @@ class Renderer : public TopicRenderer {
       case Route::kRestore:
       case Route::kCluster:
       case Route::kService:
+      case Route::kAuth:
+      case Route::kWhoami:
         break;
     }
     return json_text(cluster_json(status, identity_));

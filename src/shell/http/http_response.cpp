@@ -82,6 +82,8 @@ std::string_view http_reason(uint16_t status) {
       return "Not Modified";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
     case 403:
       return "Forbidden";
     case 404:
@@ -189,6 +191,7 @@ HttpResponse problem_response(const Problem& problem) {
   response.content_type = "application/problem+json";
   response.body = json.take() + "\n";
   if (problem.status == 503) add_field(response, "Retry-After", "1");
+  if (problem.status == 401) add_field(response, "WWW-Authenticate", "Bearer");
   return response;
 }
 

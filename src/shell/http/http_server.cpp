@@ -2,6 +2,7 @@
 #include "shell/http/http_server.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -45,6 +46,9 @@ HttpServer::HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, Log
   shared_->node_field = fmt::format(
       "Kvd-Node: {}\r\nX-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n",
       options.identity.node.value);
+  shared_->access.mode = options.auth.mode;
+  shared_->access.root_token = options.auth.root_token;
+  shared_->access.own_uid = geteuid();
   shared_->options = std::move(options);
   shared_->sink = std::move(sink);
   shared_->log = std::move(log);
@@ -117,6 +121,14 @@ void HttpServer::reply(const Reply& reply) {
 void HttpServer::stream(const StreamLines& lines) {
   const auto found = shared_->open.find(connection_of(lines.id));
   if (found != shared_->open.end()) found->second->add_lines(static_cast<uint32_t>(lines.id.value), lines);
+}
+
+void HttpServer::change_access(AccessTablePointer table) {
+  const AccessTablePointer before = std::exchange(shared_->access.table, std::move(table));
+  if (shared_->access.mode != AuthMode::kOn) return;
+  std::vector<HttpConnection*> open;  // some of them close
+  for (const auto& [number, connection] : shared_->open) open.push_back(connection.get());
+  for (HttpConnection* connection : open) connection->end_without_right(*before);
 }
 
 void HttpServer::flush() {

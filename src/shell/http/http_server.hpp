@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "msg/access_table.hpp"
 #include "net/handshakes.hpp"
 #include "net/listener.hpp"
 #include "net/loop.hpp"
@@ -46,6 +47,7 @@ class HttpServer {
   // The node's reply to a request that this server made. One whose client is gone is dropped.
   void reply(const Reply& reply);
   void stream(const StreamLines& lines);  // to a request that was answered with WatchOpened
+  void change_access(AccessTablePointer table);
   // Once per turn, after the replies.
   void flush();
 
@@ -71,7 +73,7 @@ class HttpServer {
   net::Timer timer_;
   Duration check_interval_{0};
   const TlsKeeper* tls_;
-  net::Handshakes handshakes_;  // of the open connections
+  net::Handshakes handshakes_;             // of the open connections
   size_t checked_ = 0;                     // buckets of the open connections in this pass of check_time()
   bool refusing_ = false;                  // the last connection was refused: that is logged once
   std::vector<HttpConnection*> flushing_;  // swapped with the dirty ones, so that both keep their memory

@@ -32,6 +32,8 @@ HttpStatus http_status_of(ServiceStatus status) {
       return {204, {}};
     case ServiceStatus::kInvalid:
       return {400, "bad-request"};
+    case ServiceStatus::kUnauthenticated:
+      return {401, "unauthenticated"};
     case ServiceStatus::kForbidden:
       return {403, "forbidden"};
     case ServiceStatus::kNotFound:

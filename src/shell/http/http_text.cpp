@@ -210,6 +210,22 @@ std::string set_purge_state(Query& query, std::string value) {
   return one || query.all_states ? "" : "all, ready, delayed or dead";
 }
 
+AccessQuestion& question_in(Query& query) {
+  return query.question ? *query.question : query.question.emplace();
+}
+std::string set_user(Query& query, std::string value) {
+  std::string& user = question_in(query).user = std::move(value);
+  return problem_of_access_name(user).empty() ? "" : "the name of a user";
+}
+std::string set_right(Query& query, std::string value) {
+  const auto right = question_in(query).right = right_of(value);
+  return right ? "" : "read or write";
+}
+std::string set_resource(Query& query, std::string value) {
+  const auto resource = question_in(query).resource = resource_of(value);
+  return resource ? "" : "a resource that rules are about, as kv or locks";
+}
+
 struct KnownParameter {
   std::string_view name;
   uint64_t bit;
@@ -275,6 +291,10 @@ constexpr KnownParameter kParameters[] = {
     {"to", kQueryToPlace, set_place},
     {"time", kQueryTime, set_time},
     {"state", kQueryStuckState, set_stuck_state},
+    {"user", kQueryUser, set_user},
+    {"right", kQueryRight, set_right},
+    {"resource", kQueryResource, set_resource},
+    {"path", kQueryPath, [](Query& q, std::string v) { return set_key(question_in(q).path, std::move(v)); }},
 };
 
 const KnownParameter* find_parameter(std::string_view name, uint64_t allowed) {

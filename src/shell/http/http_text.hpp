@@ -70,6 +70,11 @@ enum QueryParameter : uint64_t {
   kQueryToPlace = uint64_t{1} << 47,
   kQueryTime = uint64_t{1} << 48,
   kQueryStuckState = uint64_t{1} << 49,
+  // Of rights.
+  kQueryUser = uint64_t{1} << 50,
+  kQueryRight = uint64_t{1} << 51,
+  kQueryResource = uint64_t{1} << 52,
+  kQueryPath = uint64_t{1} << 53,
 };
 struct Query {
   ReadMode read = ReadMode::kLocal;
@@ -112,6 +117,7 @@ struct Query {
   bool all_states = false;  // state=all
   std::string to_queue;
   std::optional<TopicPlace> place;  // after=, to= or time=
+  OptionalBox<AccessQuestion> question;
 };
 // `text` is what follows the first '?', and satisfies is_percent_encoded(). The Error names the parameter
 // that is unknown here (not in `allowed`), given twice or out of range.

@@ -207,6 +207,15 @@ void add_tls(Metrics& metrics, const Status& status) {
   }
 }
 
+void add_rights(Metrics& metrics, const Status& status, const HttpCounters& counters) {
+  metrics.type("kvd_refused_by_rights_total", "counter",
+               "Calls that --auth refuses, or would: of who shows nothing that counts, and of users.");
+  metrics.sample("kvd_refused_by_rights_total", label("who", "unknown"),
+                 status.counters.unauthenticated + counters.unauthenticated);
+  metrics.sample("kvd_refused_by_rights_total", label("who", "user"),
+                 status.counters.forbidden + counters.forbidden);
+}
+
 void add_http(Metrics& metrics, const HttpIdentity& identity, const HttpCounters& counters) {
   metrics.gauge("kvd_insecure", "1 while this server may be reached from other machines (--insecure).",
                 identity.insecure ? 1 : 0);
@@ -291,6 +300,7 @@ std::string metrics_text(const Status& status, const HttpIdentity& identity, con
   add_watch(metrics, status.watch);
   add_members(metrics, status);
   add_tls(metrics, status);
+  add_rights(metrics, status, counters);
   add_http(metrics, identity, counters);
   return metrics.take();
 }

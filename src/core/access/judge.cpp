@@ -1,0 +1,250 @@
+// See judge.hpp.
+#include "core/access/judge.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "base/check.hpp"
+#include "base/percent.hpp"
+
+namespace kvd {
+namespace {
+
+Right right_of_verb(Verb verb) { return verb == Verb::kGet ? Right::kRead : Right::kWrite; }
+
+// The rights that each thing needs. There is no operator() for everything: what is not listed does not compile.
+class Needs {
+ public:
+  explicit Needs(const AccessTable::User& user) : user_(user) {}
+  std::optional<Denied> take() { return std::move(denied_); }
+
+  // ---- keys ----
+  void operator()(const ReadKey& m) { read(Resource::kKv, m.key); }
+  void operator()(const ListKeys& m) { read(Resource::kKv, m.prefix); }
+  void operator()(const PutKey& m) { write(Resource::kKv, m.key); }
+  void operator()(const DeleteKey& m) { write(Resource::kKv, m.key); }
+  void operator()(const DeletePrefix& m) { write(Resource::kKv, m.prefix); }
+  void operator()(const AppendBytes& m) { write(Resource::kKv, m.key); }
+  void operator()(const TouchKey& m) { write(Resource::kKv, m.key); }
+  void operator()(const AddNumber& m) {  // which tells the sum
+    write(Resource::kKv, m.key);
+    read(Resource::kKv, m.key);
+  }
+  void operator()(const WriteBatch& m) {
+    if (m.ops.empty()) somewhere(Resource::kKv, Right::kWrite);
+    for (const BatchOp& op : m.ops) write(Resource::kKv, op.key);
+    for (const Fence& fence : m.fences) write(Resource::kFences, fence.resource);
+  }
+  void operator()(const Box<Transaction>& m) {
+    if (m->conditions.empty() && m->then_ops.empty() && m->else_ops.empty())
+      somewhere(Resource::kKv, Right::kWrite);
+    for (const TxnCondition& condition : m->conditions) need(condition);
+    for (const auto* branch : {&m->then_ops, &m->else_ops}) {
+      for (const TxnOp& op : *branch) need(op);
+    }
+  }
+
+  // ---- leases ----
+  void operator()(const GrantLease&) { write(Resource::kLeases); }
+  void operator()(const TakeLease&) { write(Resource::kLeases); }
+  void operator()(const RenewLeases&) { write(Resource::kLeases); }
+  void operator()(const EndLease&) { write(Resource::kLeases); }
+  void operator()(const ReadLease&) { read(Resource::kLeases); }
+  void operator()(const ListLeases&) { read(Resource::kLeases); }
+  void operator()(const HoldLease&) { write(Resource::kLeases); }
+
+  // ---- queues and topics ----
+  void operator()(const Box<MakeQueue>& m) {
+    write(Resource::kQueues, m->name);
+    buries_in(m->config.dead_letter);
+  }
+  void operator()(const DeleteQueue& m) { write(Resource::kQueues, m.name); }
+  void operator()(const Box<SendMessages>& m) { write(Resource::kQueues, m->queue); }
+  void operator()(const Box<ReceiveMessages>& m) { source(Right::kWrite, m->queue, m->subscription); }
+  void operator()(const Box<SettleMessages>& m) { source(Right::kWrite, m->queue, m->subscription); }
+  void operator()(const ConsumeQueue& m) { source(Right::kWrite, m.queue, m.subscription); }
+  void operator()(const KickMessages& m) {
+    source(Right::kWrite, m.queue, m.subscription);
+    buries_in(m.to);
+  }
+  void operator()(const PurgeMessages& m) { write(Resource::kQueues, m.queue); }
+  void operator()(const ReadQueue& m) { read(Resource::kQueues, m.name); }
+  void operator()(const ListQueues& m) { read(Resource::kQueues, m.prefix); }
+  void operator()(const PeekMessages& m) { source(Right::kRead, m.queue, m.subscription); }
+  void operator()(const PeekMessage& m) { source(Right::kRead, m.queue, m.subscription); }
+  void operator()(const Box<MakeTopic>& m) { write(Resource::kTopics, m->name); }
+  void operator()(const DeleteTopic& m) { write(Resource::kTopics, m.name); }
+  void operator()(const Box<PublishMessages>& m) { write(Resource::kTopics, m->topic); }
+  void operator()(const Box<MakeSubscription>& m) {
+    write(Resource::kTopics, m->topic);
+    buries_in(m->config.dead_letter);
+  }
+  void operator()(const DeleteSubscription& m) { write(Resource::kTopics, m.topic); }
+  void operator()(const SeekSubscription& m) { write(Resource::kTopics, m.topic); }
+  void operator()(const ReadTopic& m) { read(Resource::kTopics, m.name); }
+  void operator()(const ListTopics& m) { read(Resource::kTopics, m.prefix); }
+  void operator()(const ReadSubscription& m) { read(Resource::kTopics, m.topic); }
+  void operator()(const ListSubscriptions& m) { read(Resource::kTopics, m.topic); }
+  void operator()(const PageTopic& m) { read(Resource::kTopics, m.topic); }
+  void operator()(const Box<FollowTopic>& m) { (*this)(m->page); }
+
+  // ---- the cluster ----
+  void operator()(const ChangeSettings&) { write(Resource::kCluster); }
+  void operator()(const MoveLeader&) { write(Resource::kCluster); }
+  void operator()(const DecideLineage&) { write(Resource::kCluster); }
+  void operator()(const ReadSnapshot&) { read(Resource::kSnapshot); }
+  void operator()(const QueryStatus& m) {
+    if (m.use == QueryStatus::Use::kCluster) read(Resource::kCluster);
+    if (m.use == QueryStatus::Use::kMetrics) read(Resource::kMetrics);
+  }
+  void operator()(const Box<PutPolicy>&) { write(Resource::kAuth); }
+  void operator()(const Box<PutUser>&) { write(Resource::kAuth); }
+  void operator()(const Box<CreateToken>&) { write(Resource::kAuth); }
+  void operator()(const DeleteAccess&) { write(Resource::kAuth); }
+  void operator()(const ListAccess&) { read(Resource::kAuth); }
+
+  // ---- whole calls ----
+  void of_store(const Operation& operation, const OptionalBox<Fence>& fence) {
+    std::visit([this](const auto& m) { (*this)(m); }, operation);
+    if (fence) write(Resource::kFences, fence->resource);
+  }
+  void operator()(const StoreCall& m) { of_store(m.operation, m.fence); }
+  void operator()(const Box<WatchCall>& m) { read(Resource::kKv, m->filter.key); }
+  void operator()(const Box<PollCall>& m) {
+    read(Resource::kKv, m->filter.key);
+    (*this)(m->read);
+  }
+  void operator()(const ServiceCall& m) {
+    const Right right = right_of_verb(m.verb);
+    switch (m.collection) {
+      case Collection::kSessions:  // it is its user's own
+        return of_services();
+      case Collection::kLocks:
+        return need(Resource::kLocks, right, m.path);
+      case Collection::kElections:
+        return need(Resource::kElections, right, m.path);
+      case Collection::kBarriers:
+        return need(Resource::kBarriers, right, m.path);
+      case Collection::kIds:
+        return need(Resource::kIds, right, m.path);
+      case Collection::kNames:
+      case Collection::kHosts:
+        return need(Resource::kNames, right, m.path);
+      case Collection::kTasks:
+        return need(Resource::kTasks, right, m.path);
+      case Collection::kWorkers:
+        return need(Resource::kWorkers, right, m.path);
+      case Collection::kZnodes:
+        return need(Resource::kZnodes, right, m.path);
+      case Collection::kZkQueues:
+        return need(Resource::kZkQueues, right, m.path);
+    }
+    CHECK(false);
+  }
+
+ private:
+  void need(Resource resource, Right right, std::string_view path) {
+    if (!denied_ && !grants(user_, resource, right, path))
+      denied_ = Denied{resource, right, std::string(path)};
+  }
+  void read(Resource resource, std::string_view path = {}) { need(resource, Right::kRead, path); }
+  void write(Resource resource, std::string_view path = {}) { need(resource, Right::kWrite, path); }
+  void source(Right right, std::string_view queue, std::string_view subscription) {
+    need(subscription.empty() ? Resource::kQueues : Resource::kTopics, right, queue);
+  }
+  void buries_in(std::string_view queue) {
+    if (!queue.empty()) write(Resource::kQueues, queue);
+  }
+  void need(const TxnCondition& condition) {
+    if (condition.of == TxnCondition::Of::kLease) return read(Resource::kLeases);
+    if (condition.of == TxnCondition::Of::kReceipt)
+      return source(Right::kRead, condition.key, condition.subscription);
+    read(Resource::kKv, condition.key);
+  }
+  void need(const TxnOp& op) {
+    switch (op.kind) {
+      case TxnOp::Kind::kGet:
+        return read(Resource::kKv, op.key);
+      case TxnOp::Kind::kAdd:
+        read(Resource::kKv, op.key);
+        return write(Resource::kKv, op.key);
+      case TxnOp::Kind::kPut:
+      case TxnOp::Kind::kDelete:
+      case TxnOp::Kind::kAppend:
+      case TxnOp::Kind::kTouch:
+        return write(Resource::kKv, op.key);
+      case TxnOp::Kind::kAck:
+        return source(Right::kWrite, op.key, op.subscription);
+      case TxnOp::Kind::kSend:
+        return write(Resource::kQueues, op.key);
+      case TxnOp::Kind::kPublish:
+        return write(Resource::kTopics, op.key);
+    }
+    CHECK(false);
+  }
+
+  bool any_rule(Resource resource, Right right) const {
+    const auto fits = [&](const Rule& rule) {
+      return rule.resource == resource && (right == Right::kRead ? rule.read : rule.write);
+    };
+    return user_.root || std::any_of(user_.policies.begin(), user_.policies.end(), [&](const auto& policy) {
+             return std::any_of(policy->rules.begin(), policy->rules.end(), fits);
+           });
+  }
+  // What it is about is not known yet.
+  void somewhere(Resource resource, Right right) {
+    if (!denied_ && !any_rule(resource, right)) denied_ = Denied{resource, right, ""};
+  }
+  void of_services() {
+    for (auto i = static_cast<size_t>(Resource::kLocks); i <= static_cast<size_t>(Resource::kZkQueues); ++i) {
+      if (any_rule(static_cast<Resource>(i), Right::kWrite)) return;
+    }
+    if (!denied_) denied_ = Denied{Resource::kLocks, Right::kWrite, ""};
+  }
+
+  const AccessTable::User& user_;
+  std::optional<Denied> denied_;
+};
+
+}  // namespace
+
+bool grants(const AccessTable::User& user, Resource resource, Right right, std::string_view path) {
+  if (user.root) return true;
+  for (const auto& policy : user.policies) {
+    for (const Rule& rule : policy->rules) {
+      if (rule.resource == resource && (right == Right::kRead ? rule.read : rule.write) &&
+          path.starts_with(rule.prefix))
+        return true;
+    }
+  }
+  return false;
+}
+
+std::optional<Denied> judge(const AccessTable::User& user, const Call& call) {
+  Needs needs(user);
+  std::visit([&](const auto& m) { needs(m); }, call.what);
+  return needs.take();
+}
+
+std::optional<Denied> judge(const AccessTable::User& user, const Operation& operation,
+                            const OptionalBox<Fence>& fence) {
+  Needs needs(user);
+  needs.of_store(operation, fence);
+  return needs.take();
+}
+
+bool concerns_access(const Call& call) {
+  const auto* store = std::get_if<StoreCall>(&call.what);
+  return store != nullptr &&
+         (is_access_write(store->operation) || std::holds_alternative<ListAccess>(store->operation));
+}
+
+std::string explain(const Denied& denied, std::string_view user) {
+  std::string text =
+      std::string(user) + " may not " + right_name(denied.right) + " " + resource_name(denied.resource);
+  if (has_paths(denied.resource)) text += " '" + percent_encode(denied.path) + "'";
+  return text;
+}
+
+}  // namespace kvd

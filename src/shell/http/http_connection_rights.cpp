@@ -1,0 +1,116 @@
+// See http_connection.hpp: who makes a connection's requests, and what becomes of who may not. The node judges every
+// call. What is done here comes before: nobody sends a body in vain, and what the node is not asked for is judged, too.
+#include <algorithm>
+#include <utility>
+
+#include "core/access/judge.hpp"
+#include "msg/znodes.hpp"
+#include "shell/http/http_auth.hpp"
+#include "shell/http/http_connection.hpp"
+
+namespace kvd {
+namespace {
+
+constexpr size_t kFailuresMax = 8;  // of what was shown; then the connection closes
+
+uint64_t wall_ms() {
+  uv_timeval64_t clock{};
+  uv_gettimeofday(&clock);
+  return static_cast<uint64_t>(clock.tv_sec) * 1000 + static_cast<uint64_t>(clock.tv_usec) / 1000;
+}
+
+HttpResponse refusal_of(bool known, std::string detail, bool write) {
+  Problem problem;
+  problem.status = known ? 403 : 401;
+  problem.kind = known ? "forbidden" : "unauthenticated";
+  problem.detail = std::move(detail);
+  if (write) problem.outcome = Outcome::kNotApplied;
+  return problem_response(problem);
+}
+
+}  // namespace
+
+// What `accepted_` asks is asked by whom the request shows. A refusal: he may not, or shows what is none.
+std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request) {
+  const HttpAccess& access = shared_.access;
+  const Route route = accepted_->plan.route;
+  const bool of_rights = route == Route::kAuth || route == Route::kWhoami;
+  if (access.mode == AuthMode::kOff && !of_rights) return std::nullopt;
+  const bool counts = access.mode == AuthMode::kOn || of_rights;
+  if (!caller_)
+    caller_ = std::make_unique<HttpCaller>(
+        stream_.peer_uid(), stream_.is_secure() ? stream_.tls_names() : std::vector<std::string>());
+  auto caller = caller_->find(request.fields.find("Authorization"), access, wall_ms());
+  if (!caller) {
+    ++shared_.counters.unauthenticated;
+    tell_refused(caller.error().detail);
+    if (!counts) return std::nullopt;
+    HttpResponse refused = refusal_of(false, std::move(caller.error().detail), accepted_->plan.write);
+    refused.close = caller_->count_failure() >= kFailuresMax;
+    return refused;
+  }
+  accepted_->call.caller = std::move(*caller);
+  const bool asks_later = route != Route::kRestore && !request.has_body;
+  return !counts || asks_later || route == Route::kWhoami ? std::nullopt : judge_head();
+}
+
+// By its head alone, while the body is still to come.
+std::optional<HttpResponse> HttpConnection::judge_head() {
+  const Caller* caller = accepted_->call.caller.get();
+  const std::string name(caller != nullptr ? std::string_view(caller->user) : kAnonymous);
+  const AccessTable::User* user = shared_.access.table->find(name);
+  std::optional<Denied> denied = Denied{};
+  if (user != nullptr && accepted_->plan.route != Route::kRestore) {
+    denied = judge(*user, accepted_->call);
+  } else if (user != nullptr && grants(*user, Resource::kSnapshot, Right::kWrite, "")) {
+    denied.reset();
+  } else {
+    denied = Denied{Resource::kSnapshot, Right::kWrite, ""};
+  }
+  if (!denied) return std::nullopt;
+  const bool known = user != nullptr && name != kAnonymous;
+  ++(known ? shared_.counters.forbidden : shared_.counters.unauthenticated);
+  return refusal_of(known, user != nullptr ? explain(*denied, name) : "there is no user " + name,
+                    accepted_->plan.write);
+}
+
+// Whoever can reach the port can make us say it: hence the limit.
+void HttpConnection::tell_refused(const std::string& why) {
+  const std::optional<uint64_t> left_out = shared_.refusal_lines.heard(why, now_ms());
+  if (!left_out) return;
+  LogLine line{LogLevel::kWarn, "a client shows who it is, and nobody is known by it", {}};
+  if (!stream_.peer_uid()) {
+    const net::SocketAddress from = stream_.remote();
+    line.fields.emplace_back("client", format_address({from.host(), from.port()}));
+  }
+  line.fields.emplace_back("reason", why);
+  if (*left_out > 0) line.fields.emplace_back("left_out", std::to_string(*left_out));
+  shared_.log(std::move(line));
+}
+
+HttpResponse HttpConnection::whoami() const {
+  const ReplyPlan& plan = accepted_->plan;
+  const Caller* caller = accepted_->call.caller.get();
+  return plan.question ? render_may(*plan.question, caller, *shared_.access.table)
+                       : render_whoami(caller, shared_.access.mode, *shared_.access.table);
+}
+
+HttpResponse HttpConnection::access_list(const Slot& slot, const StoreAnswer& answer) const {
+  return render_access(slot.plan, std::get<Listing>(answer.answer), *shared_.access.table, wall_ms());
+}
+
+// What goes on in somebody's name ends with his right to it: lines that are told, messages that are waited for.
+void HttpConnection::end_without_right(const AccessTable& before) {
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const Slot& slot = slots_[i];
+    const bool goes_on = !slot.done && (slot.lines || slot.plan.waits);
+    if (goes_on && !still_may(slot.caller.get(), before, *shared_.access.table)) return close();
+  }
+}
+
+bool HttpConnection::goes_on_in_vain() const {
+  if (!caller_ || shared_.access.mode != AuthMode::kOn || slots_.empty()) return false;
+  return slots_.front().lines && caller_->has_expired(wall_ms());
+}
+
+}  // namespace kvd
