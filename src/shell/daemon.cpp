@@ -24,6 +24,7 @@
 #include "net/loop.hpp"
 #include "shell/data/directory.hpp"
 #include "shell/data/disk.hpp"
+#include "shell/http/http_audit.hpp"
 #include "shell/http/http_server.hpp"
 #include "shell/log_sink.hpp"
 #include "shell/peers/peer_links.hpp"
@@ -159,7 +160,9 @@ class Daemon {
     LogSink logs = [this](LogLine line) { log_.write(line); };
     if (flags.http.identity.https)
       http_tls_.emplace(loop_.get(), "http", flags.http_tls, TlsKeeper::Sides::kServer, inputs, logs);
-    http_.emplace(loop_.get(), within(flags.http, shares), inputs, logs, http_tls_ ? &*http_tls_ : nullptr);
+    if (!flags.audit_log.empty()) audit_.emplace(loop_.get(), flags.audit_log, logs);
+    http_.emplace(loop_.get(), within(flags.http, shares), inputs, logs, http_tls_ ? &*http_tls_ : nullptr,
+                  audit_ ? &*audit_ : nullptr);
     if (flags.node.standalone) {
       zk_local_.emplace(loop_.get(), random_number(), flags.node.session_timeout, inputs);
     } else {
@@ -188,6 +191,11 @@ class Daemon {
     if (!missing.empty() && !flags.http.identity.insecure)
       return refuse_open(flags.http.listen.host, missing);
     if (!read_tls()) return false;
+    if (audit_) {
+      if (const Result<void> opened = audit_->start(); !opened)
+        return refuse_start(EX_CANTCREAT,
+                            fmt::format("--audit-log {}: {}", flags.audit_log, opened.error().detail));
+    }
     if (flags.node.self.durable && !open_directory(flags.data)) return false;
     if (links_) {
       Result<Address> peer = links_->start();
@@ -319,10 +327,12 @@ class Daemon {
   }
 
   void on_other_signal(int number) {
-    if (number == SIGHUP && (http_tls_ || peer_tls_)) {
+    if (number == SIGHUP && (http_tls_ || peer_tls_ || audit_)) {
       if (http_tls_) http_tls_->reload();
       if (peer_tls_) peer_tls_->reload();
-      return;
+      if (!audit_) return;
+      audit_->reopen();
+      return audit_->add(audit_event("reload", node_.view().self.id.value, wall_ms()));
     }
     log_.write(LogLine{
         LogLevel::kInfo, "this signal has no effect; SIGTERM stops", {{"signal", std::to_string(number)}}});
@@ -424,6 +434,7 @@ class Daemon {
     http_->close();
     if (http_tls_) http_tls_->close();
     if (peer_tls_) peer_tls_->close();
+    if (audit_) audit_->close();
     if (links_) links_->close();
     if (zk_ && !exiting_since_) zk_->close([] {});
     if (disk_ && !exiting_since_) disk_->close([] {});
@@ -440,6 +451,7 @@ class Daemon {
   net::Timer timer_{loop_.get(), [] {}};  // it only ends the wait: every turn pumps
   std::array<uv_signal_t, kStopSignals.size() + kOtherSignals.size()> signals_{};
   std::optional<TlsKeeper> http_tls_;  // none without --tls-cert
+  std::optional<AuditLog> audit_;      // before http_
   std::optional<HttpServer> http_;
   std::optional<TlsKeeper> peer_tls_;            // none without --peer-ca
   std::optional<PeerLinks> links_;               // none when standalone

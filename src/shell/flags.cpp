@@ -95,6 +95,12 @@ CommandSpec make_spec() {
        "would be refused; see kvd-security(7) (off)"},
       {"root-token-file", "FILE",
        "of a token that may do everything its digest, as kvd auth root-token writes it (none)"},
+      {"max-per-user", "N", "connections of one user to this server; more are answered 429 (no limit)"},
+      {"audit-log", "FILE|-",
+       "append a line of JSON to it for each refusal, change of rights or of the cluster, backup and "
+       "restore; "
+       "SIGHUP opens it anew (none)"},
+      {"audit-writes", nullptr, "and for each write that was done"},
       {"insecure", nullptr,
        "let --host be reached from other machines: whoever does may read and change everything"},
       {"allow-host", "NAMES",
@@ -283,6 +289,13 @@ void read_peer_tls(CommandLine& line, Flags& flags) {
 void read_auth(CommandLine& line, Flags& flags) {
   flags.node.auth = flags.http.auth.mode = static_cast<AuthMode>(line.choice("auth", "off"));
   flags.root_token_file = line.text("root-token-file", "");
+  flags.http.auth.connections_each = static_cast<size_t>(line.number("max-per-user", 0, 1, INT32_MAX));
+  if (line.has("max-per-user") && flags.node.auth != AuthMode::kOn)
+    line.complain("max-per-user", "there are no users without --auth on");
+  flags.audit_log = line.text("audit-log", "");
+  flags.http.audit_writes = line.is_on("audit-writes");
+  if (flags.http.audit_writes && flags.audit_log.empty())
+    line.complain("audit-writes", "there is no audit log: also give --audit-log FILE");
 }
 
 void read_replication(CommandLine& line, Flags& flags) {

@@ -38,6 +38,7 @@ struct Flags {
   HttpOptions http;
   net::TlsFiles http_tls;       // no certificate: nothing is encrypted
   net::TlsFiles peer_tls;       // likewise, between servers
+  std::string audit_log;        // a file, or "-"; empty: none
   std::string root_token_file;  // empty: none; the daemon reads it
   ZkOptions zk;                 // not used when standalone
   LogSettings log;

@@ -228,12 +228,24 @@ std::vector<PeerMessage> one_of_each() {
       ChangeSettings{2},
       MoveLeader{ServerId{"a:1"}},
       DecideLineage{},
+      QueryStatus{QueryStatus::Use::kMetrics},
+      Box(PutPolicy{"p",
+                    Policy{{Rule{Resource::kKv, "a/", true, false}, Rule{Resource::kAuth, "", true, true}}}}),
+      Box(PutUser{"u", UserAccount{{"p", "q"}, {"uid:1000"}}}),
+      Box(CreateToken{"abcdefgh", std::string(32, 'd'), "u", 1000, "note"}),
+      DeleteAccess{AccessKind::kToken, "abcdefgh"},
+      DeleteAccess{AccessKind::kUser, "u"},
+      ListAccess{AccessKind::kUser, "", "u", 10},
   };
   for (Operation& operation : queue_operations()) operations.push_back(std::move(operation));
   for (const Operation& operation : operations)
     all.push_back(Forward{1, operation, milliseconds(100), "key", {}});
   all.push_back(Forward{2, DeleteKey{"k", {}}, milliseconds(100), "", Fence{"lock:a/b", 7}});
+  Forward owned{3, DeleteKey{"k", {}}, milliseconds(100), "", {}};
+  owned.user.emplace() = "u";
+  all.push_back(owned);
   std::vector<Answer> answers = {
+      TokenMade{"u", 1000},
       KeyFound{item, false},
       KeyFound{item, true, Lifetime{300, 7}},
       KeyTouched{300},
@@ -427,13 +439,13 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   };
   ForwardResult failed{1, Failed{ErrorCode::kInvalid, Outcome::kUnknown, ""}, Revision(9)};
   CHECK(refused_with(failed, 8 + 4 + 4 + 2,
-                     static_cast<char>(ErrorCode::kNoTopic) + 1));  // revision, op, detail, outcome
+                     static_cast<char>(ErrorCode::kAccessExists) + 1));  // revision, op, detail, outcome
   CHECK(refused_with(failed, 8 + 4 + 4 + 1, static_cast<char>(Outcome::kUnknown) + 1));
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 11));  // a status stays in its node
   CHECK(refused_with(ForwardResult{1, KeyDeleted{}, Revision(9)}, 8 + 1, 12));
   CHECK(refused_with(SuspectReply{Epoch(3), {}, true}, 1, 2));  // a flag
   // A duration; behind it there is neither a key nor a fence, and a term.
-  CHECK(refused_with(Forward{1, QueryStatus{}, seconds(1)}, 8 + 1 + 4 + 1, '\x80'));
+  CHECK(refused_with(Forward{1, QueryStatus{}, seconds(1)}, 1 + 8 + 1 + 4 + 1, '\x80'));
 
   auto accepted = [&](const PeerMessage& message) { return decode_body(body_of(message)).has_value(); };
   // No record has such a key: it is put into the bytes of one that has another.
@@ -520,10 +532,23 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   CHECK_FALSE(accepted(suspicion_of(0)));
   CHECK(accepted(TakeOver{Epoch(kEpochMax)}));
   CHECK_FALSE(accepted(TakeOver{Epoch(kEpochMax + 1)}));
-  Forward keyed{1, DeleteKey{"k", {}}, seconds(1), std::string(limits::kIdempotencyKeyBytes, 'x')};
+  Forward keyed{1, DeleteKey{"k", {}}, seconds(1), std::string(limits::kScopedKeyBytes, 'x')};
   CHECK(accepted(keyed));
   keyed.idempotency_key += 'x';
   CHECK_FALSE(accepted(keyed));
+  const auto policy_accepted = [&](const std::string& name, size_t rules, size_t prefix) {
+    Policy policy{std::vector<Rule>(rules, Rule{Resource::kKv, std::string(prefix, 'a'), true, false})};
+    return accepted(Forward{1, Box(PutPolicy{name, policy}), seconds(1)});
+  };
+  CHECK(policy_accepted("p", limits::kPolicyRules, limits::kKeyBytes));
+  CHECK_FALSE(policy_accepted("p", limits::kPolicyRules + 1, 1));
+  CHECK_FALSE(policy_accepted("p", 1, limits::kKeyBytes + 1));
+  CHECK_FALSE(policy_accepted(std::string(limits::kAccessNameBytes + 1, 'p'), 1, 1));
+  CHECK_FALSE(accepted(Forward{1, Box(PutUser{"", {}}), seconds(1)}));
+  CHECK_FALSE(accepted(Forward{1, Box(CreateToken{"abc", "d", "u", 0, ""}), seconds(1)}));
+  CHECK_FALSE(accepted(Forward{1, DeleteAccess{AccessKind::kToken, "abc"}, seconds(1)}));
+  CHECK_FALSE(accepted(Forward{1, DeleteAccess{AccessKind::kUser, "a b"}, seconds(1)}));
+  CHECK_FALSE(accepted(Forward{1, ListAccess{AccessKind::kUser, "", "", 0}, seconds(1)}));
   auto fence_accepted = [&](size_t resource, uint64_t token) {
     const Fence fence{std::string(resource, 'r'), token};
     WriteBatch batch;

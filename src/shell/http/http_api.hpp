@@ -12,7 +12,7 @@
 
 namespace kvd {
 
-struct HttpCounters {  // monotonic since the start, but for connections_open
+struct HttpCounters {  // monotonic since the start, but for connections_open and audit_failed
   uint64_t connections_open = 0;
   uint64_t connections = 0;
   uint64_t connections_refused = 0;
@@ -20,6 +20,8 @@ struct HttpCounters {  // monotonic since the start, but for connections_open
   // Refused here; the node counts those that it refuses itself.
   uint64_t unauthenticated = 0;
   uint64_t forbidden = 0;
+  uint64_t audit_dropped = 0;  // lines of the audit log
+  bool audit_failed = false;   // it cannot be written now
   uint64_t requests = 0;
   uint64_t responses[6] = {};  // by status / 100
 };

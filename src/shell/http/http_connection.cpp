@@ -68,6 +68,8 @@ std::string_view HttpShared::stamp_of(Epoch at_epoch, Revision at_revision, uint
 HttpConnection::HttpConnection(HttpShared& shared, uint32_t number, net::Stream stream)
     : shared_(shared), number_(number), stream_(std::move(stream)) {
   stream_.attach(*this, shared.read_buffer);
+  stranger_ = shared.access.mode == AuthMode::kOn;
+  shared.strangers += stranger_ ? 1 : 0;
 }
 
 HttpConnection::~HttpConnection() = default;
@@ -333,7 +335,9 @@ void HttpConnection::refuse(const HttpError& error) {
 
 HttpConnection::Slot& HttpConnection::add_slot() {
   ++shared_.counters.requests;
-  return slots_.emplace_back();
+  Slot& slot = slots_.emplace_back();
+  if (shared_.audit != nullptr) begin_audit(slot);
+  return slot;
 }
 
 HttpConnection::Kind HttpConnection::kind_of(const AcceptedHead& accepted) {
@@ -383,6 +387,7 @@ void HttpConnection::settle_here(Slot& slot, HttpResponse&& response) {
 }
 
 void HttpConnection::settle(Slot& slot, HttpResponse&& response) {
+  if (slot.audit) end_audit(slot, response);
   slot.response = std::move(response);
   set_done(slot);
   answer_bytes_ += slot.response.body_bytes();
@@ -455,6 +460,7 @@ void HttpConnection::add_lines(uint32_t sequence, const StreamLines& lines) {
 // What such an answer grants lasts as long as the connection. So a client that has vanished without a word must be
 // noticed: what is sent to it, a line every few seconds, is not acknowledged.
 void HttpConnection::begin_lines(Slot& slot, HttpResponse&& head) {
+  if (slot.audit) end_audit(slot, head);
   slot.lines = true;
   slot.response = std::move(head);
   stream_.end_unacknowledged_after(kVanishedAfter);
@@ -548,6 +554,7 @@ void HttpConnection::take_part(Slot& slot, const StoreAnswer& answer, const Snap
     set_done(slot);
     return;
   }
+  if (first && slot.audit) end_audit(slot, slot.response);
   if (first) slot.backup = std::make_unique<HttpBackup>(slot.chunked);
   if (!slot.backup->add(part, slot.response.body)) return close();
   answer_bytes_ += slot.response.body.size();
@@ -700,6 +707,7 @@ bool HttpConnection::comes_too_slowly(uint64_t now) const {
 void HttpConnection::close() {
   if (std::exchange(phase_, Phase::kClosed) == Phase::kClosed) return;
   if (unsecured_) ++shared_.counters.handshakes_failed;
+  leave_crowd();
   // The newest first: one that waits for another before it is not sent when that one is given up.
   for (size_t i = slots_.size(); i-- > 0;) {
     bool asked = !slots_[i].done;

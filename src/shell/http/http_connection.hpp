@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,7 +15,9 @@
 #include "net/loop.hpp"
 #include "net/stream.hpp"
 #include "net/tls.hpp"
+#include "shell/audit_log.hpp"
 #include "shell/http/http_api.hpp"
+#include "shell/http/http_audit.hpp"
 #include "shell/http/http_caller.hpp"
 #include "shell/http/http_options.hpp"
 #include "shell/http/http_output.hpp"
@@ -37,8 +40,11 @@ struct HttpShared {
   LogLimit handshake_lines;  // why handshakes came to nothing
   LogLimit refusal_lines;    // ... and what was shown did not count
   HttpAccess access;
-  std::string node_field;  // "Kvd-Node: ...\r\n", and what is as constant
-  std::string date_field;  // "Date: ...\r\n", true until:
+  AuditLog* audit = nullptr;  // null: there is none
+  size_t strangers = 0;       // connections by which nobody has shown who he is, where that counts
+  std::map<std::string, size_t> by_user;  // connections, where that is bounded
+  std::string node_field;                 // "Kvd-Node: ...\r\n", and what is as constant
+  std::string date_field;                 // "Date: ...\r\n", true until:
   uint64_t date_until_ms = 0;
   std::string stamp;  // these and the other fields of every answer, as of:
   Epoch stamped_epoch{UINT64_MAX};
@@ -119,7 +125,8 @@ class HttpConnection final : private net::StreamOwner {
     Kind kind = Kind::kNone;  // while not done
     ReplyPlan plan;           // while not done
     std::shared_ptr<const Caller> caller;
-    HttpResponse response;  // once done
+    std::unique_ptr<AuditRecord> audit;  // null: there is no audit log
+    HttpResponse response;               // once done
     // An answer in parts: `response` is its head with, as its body, what is ready to go.
     std::unique_ptr<HttpBackup> backup;
     bool lines = false;  // ... one line after another
@@ -149,6 +156,11 @@ class HttpConnection final : private net::StreamOwner {
   std::optional<HttpResponse> identify(const HttpRequest& request);
   std::optional<HttpResponse> judge_head();
   void tell_refused(const std::string& why);
+  std::optional<HttpResponse> refuse_crowd();
+  void leave_crowd();
+  bool goes_unaudited(const HttpRequest& request) const;
+  void begin_audit(Slot& slot);
+  void end_audit(Slot& slot, const HttpResponse& response);
   HttpResponse whoami() const;
   HttpResponse access_list(const Slot& slot, const StoreAnswer& answer) const;
   bool goes_on_in_vain() const;
@@ -200,6 +212,9 @@ class HttpConnection final : private net::StreamOwner {
   Phase phase_ = Phase::kFresh;
   HttpParser parser_;
   std::unique_ptr<HttpCaller> caller_;    // null: nobody had to be known yet
+  std::shared_ptr<const Caller> asks_;    // of the newest request, as far as it is known
+  bool stranger_ = false;                 // counted as one
+  std::string counted_;                   // ... as this user's; empty: as nobody's
   std::optional<AcceptedHead> accepted_;  // its body is being received
   std::optional<HttpResponse> refusal_;   // of the request whose body is being thrown away
   std::string unread_;                    // read from the socket, not parsed yet

@@ -1,5 +1,7 @@
 // See http_connection.hpp: who makes a connection's requests, and what becomes of who may not. The node judges every
 // call. What is done here comes before: nobody sends a body in vain, and what the node is not asked for is judged, too.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -34,6 +36,9 @@ HttpResponse refusal_of(bool known, std::string detail, bool write) {
 std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request) {
   const HttpAccess& access = shared_.access;
   const Route route = accepted_->plan.route;
+  asks_.reset();
+  if (goes_unaudited(request))
+    return render_refusal({503, "this belongs into the audit log, which takes nothing now"}, request.method);
   const bool of_rights = route == Route::kAuth || route == Route::kWhoami;
   if (access.mode == AuthMode::kOff && !of_rights) return std::nullopt;
   const bool counts = access.mode == AuthMode::kOn || of_rights;
@@ -49,7 +54,8 @@ std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request)
     refused.close = caller_->count_failure() >= kFailuresMax;
     return refused;
   }
-  accepted_->call.caller = std::move(*caller);
+  accepted_->call.caller = asks_ = std::move(*caller);
+  if (auto refused = refuse_crowd()) return refused;
   const bool asks_later = route != Route::kRestore && !request.has_body;
   return !counts || asks_later || route == Route::kWhoami ? std::nullopt : judge_head();
 }
@@ -72,6 +78,58 @@ std::optional<HttpResponse> HttpConnection::judge_head() {
   ++(known ? shared_.counters.forbidden : shared_.counters.unauthenticated);
   return refusal_of(known, user != nullptr ? explain(*denied, name) : "there is no user " + name,
                     accepted_->plan.write);
+}
+
+// Strangers have half of all connections, and each user as many as he may.
+std::optional<HttpResponse> HttpConnection::refuse_crowd() {
+  if (!asks_ || asks_->user == counted_) return std::nullopt;
+  leave_crowd();
+  const size_t most = shared_.options.auth.connections_each;
+  if (most == 0 || asks_->user == kRoot) return std::nullopt;
+  counted_ = asks_->user;
+  if (++shared_.by_user[counted_] <= most) return std::nullopt;
+  Problem problem;
+  problem.status = 429;
+  problem.kind = "too-many-connections";
+  problem.detail =
+      fmt::format("{} has {} connections to this server already (--max-per-user)", counted_, most);
+  if (accepted_->plan.write) problem.outcome = Outcome::kNotApplied;
+  HttpResponse response = problem_response(problem);
+  response.close = true;
+  return response;
+}
+
+void HttpConnection::leave_crowd() {
+  if (std::exchange(stranger_, false)) --shared_.strangers;
+  const auto found = counted_.empty() ? shared_.by_user.end() : shared_.by_user.find(counted_);
+  if (found != shared_.by_user.end() && --found->second == 0) shared_.by_user.erase(found);
+  counted_.clear();
+}
+
+// ---- the audit log ----
+
+bool HttpConnection::goes_unaudited(const HttpRequest& request) const {
+  return shared_.audit != nullptr && !shared_.audit->takes() &&
+         audit_record(request.method, request.target, nullptr).always;
+}
+
+// Of the parser's request; of a four-letter word there is none.
+void HttpConnection::begin_audit(Slot& slot) {
+  const HttpRequest& request = parser_.request();
+  shared_.counters.audit_dropped = shared_.audit->dropped();
+  shared_.counters.audit_failed = shared_.audit->failed();
+  slot.audit = std::make_unique<AuditRecord>(audit_record(request.method, request.target, asks_));
+}
+
+void HttpConnection::end_audit(Slot& slot, const HttpResponse& response) {
+  const std::unique_ptr<AuditRecord> record = std::move(slot.audit);
+  if (!is_audited(*record, response.status, shared_.options.audit_writes)) return;
+  AuditAnswer answer{response.status, slot.ours ? Revision(0) : response.revision, ""};
+  if (!stream_.peer_uid()) {
+    const net::SocketAddress from = stream_.remote();
+    answer.address = format_address({from.host(), from.port()});
+  }
+  shared_.audit->add(audit_line(*record, answer, shared_.options.identity.node.value, wall_ms()));
 }
 
 // Whoever can reach the port can make us say it: hence the limit.

@@ -36,6 +36,7 @@ struct HttpIdentity {
 // Who may ask what: see HttpAccess.
 struct HttpAuth {
   AuthMode mode = AuthMode::kOff;       // --auth
+  size_t connections_each = 0;          // --max-per-user, and then 429; 0: as many as there may be
   std::optional<RootToken> root_token;  // of --root-token-file
 };
 
@@ -44,6 +45,7 @@ struct HttpOptions {
   std::string socket;  // of Unix, beside it; empty: none
   HttpIdentity identity;
   HttpAuth auth;
+  bool audit_writes = false;  // --audit-writes: beside what is always in the audit log
 
   size_t connections_max = 16'384;            // or what descriptors allow; more: 503 and close
   size_t refused_max = 64;                    // connections that are being told 503; more are dropped

@@ -108,6 +108,8 @@ std::string_view http_reason(uint16_t status) {
       return "Misdirected Request";
     case 422:
       return "Unprocessable Content";
+    case 429:
+      return "Too Many Requests";
     case 431:
       return "Request Header Fields Too Large";
     case 500:
@@ -190,7 +192,7 @@ HttpResponse problem_response(const Problem& problem) {
   response.status = problem.status;
   response.content_type = "application/problem+json";
   response.body = json.take() + "\n";
-  if (problem.status == 503) add_field(response, "Retry-After", "1");
+  if (problem.status == 503 || problem.status == 429) add_field(response, "Retry-After", "1");
   if (problem.status == 401) add_field(response, "WWW-Authenticate", "Bearer");
   return response;
 }

@@ -50,7 +50,7 @@ struct Problem {
   std::optional<uint64_t> receipt;        // the newest of a message
   std::vector<std::string_view> results;  // what would become of each message that was to be settled
 };
-// Every 503 comes with Retry-After.
+// Every 503 and 429 comes with Retry-After, and every 401 with WWW-Authenticate.
 // That the connection closes, as after malformed HTTP, is the caller's to say.
 HttpResponse problem_response(const Problem& problem);
 

@@ -16,6 +16,7 @@ namespace kvd {
 namespace {
 
 constexpr int kBacklog = 1024;
+constexpr size_t kOwnersPlaces = 16;           // of connections: for the Unix socket alone
 constexpr uint32_t kNumberMask = 0x7fff'ffff;  // a RequestId of the shell's has its highest bit clear
 constexpr Duration kCheckMin = milliseconds(5), kCheckMax = milliseconds(1000);
 constexpr size_t kCheckedAtOnce = 1024;  // about: a tenth of a millisecond
@@ -35,7 +36,7 @@ bool reaches_beyond_loopback(uv_loop_t* loop, const Address& address) {
 }
 
 HttpServer::HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, LogSink log,
-                       const TlsKeeper* tls)
+                       const TlsKeeper* tls, AuditLog* audit)
     : loop_(loop),
       shared_(new HttpShared{.loop = loop, .resume = net::NextTurn(loop, [this] { resume(); })}),
       timer_(loop, [this] { check_time(); }),
@@ -46,6 +47,7 @@ HttpServer::HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, Log
   shared_->node_field = fmt::format(
       "Kvd-Node: {}\r\nX-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n",
       options.identity.node.value);
+  shared_->audit = audit;
   shared_->access.mode = options.auth.mode;
   shared_->access.root_token = options.auth.root_token;
   shared_->access.own_uid = geteuid();
@@ -88,7 +90,10 @@ void HttpServer::on_connection(int status, net::Stream stream, bool from_network
   size_t limit = shared_->options.connections_max;
   size_t open = shared_->open.size();
   const bool secure = from_network && tls_ != nullptr;
-  Admission admission = open < limit                                  ? Admission::kServe
+  // Who owns the server always gets in.
+  if (from_network && socket_listener_) limit -= std::min(limit / 2, kOwnersPlaces);
+  const bool crowd = from_network && shared_->strangers >= shared_->options.connections_max / 2;
+  Admission admission = open < limit && !crowd                        ? Admission::kServe
                         : open < limit + shared_->options.refused_max ? Admission::kRefuse
                                                                       : Admission::kDrop;
   bool refused = admission != Admission::kServe;

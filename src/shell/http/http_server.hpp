@@ -16,6 +16,7 @@
 #include "net/handshakes.hpp"
 #include "net/listener.hpp"
 #include "net/loop.hpp"
+#include "shell/audit_log.hpp"
 #include "shell/http/http_options.hpp"
 #include "shell/input_sink.hpp"
 #include "shell/tls_keeper.hpp"
@@ -30,9 +31,10 @@ bool reaches_beyond_loopback(uv_loop_t* loop, const Address& address);
 
 class HttpServer {
  public:
-  // With `tls`, which outlives it and is started before it, nothing but TLS is served on the port.
+  // With `tls`, which outlives it and is started before it, nothing but TLS is served on the port. `audit`, which
+  // outlives it, too: who did what.
   HttpServer(uv_loop_t* loop, HttpOptions options, InputSink sink, LogSink log,
-             const TlsKeeper* tls = nullptr);
+             const TlsKeeper* tls = nullptr, AuditLog* audit = nullptr);
   ~HttpServer();  // after close(), if start() was called
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

@@ -216,6 +216,13 @@ void add_rights(Metrics& metrics, const Status& status, const HttpCounters& coun
                  status.counters.forbidden + counters.forbidden);
 }
 
+void add_audit(Metrics& metrics, const HttpCounters& counters) {
+  metrics.counter("kvd_audit_dropped_total", "Lines that the audit log did not take.",
+                  counters.audit_dropped);
+  metrics.gauge("kvd_audit_failed", "1 while the audit log cannot be written.",
+                counters.audit_failed ? 1 : 0);
+}
+
 void add_http(Metrics& metrics, const HttpIdentity& identity, const HttpCounters& counters) {
   metrics.gauge("kvd_insecure", "1 while this server may be reached from other machines (--insecure).",
                 identity.insecure ? 1 : 0);
@@ -301,6 +308,7 @@ std::string metrics_text(const Status& status, const HttpIdentity& identity, con
   add_members(metrics, status);
   add_tls(metrics, status);
   add_rights(metrics, status, counters);
+  add_audit(metrics, counters);
   add_http(metrics, identity, counters);
   return metrics.take();
 }
