@@ -157,6 +157,12 @@ struct AppendBytes {  // to the key's value; to nothing where there is none yet
   Condition condition;
 };
 
+// The largest token that came for a resource is forgotten: an operator's way out, where somebody has brought one that
+// nobody can reach. From then on whoever was shut out is not any more.
+struct DropFence {
+  std::string resource;
+};
+
 // Another term for a key, and nothing else: it keeps its revision.
 struct TouchKey {
   std::string key;
@@ -198,7 +204,7 @@ using Operation =
                  PurgeMessages, ReadQueue, ListQueues, PeekMessages, PeekMessage, Box<MakeTopic>, DeleteTopic,
                  Box<PublishMessages>, Box<MakeSubscription>, DeleteSubscription, SeekSubscription, ReadTopic,
                  ListTopics, ReadSubscription, ListSubscriptions, PageTopic, Box<PutPolicy>, Box<PutUser>,
-                 Box<CreateToken>, DeleteAccess, ListAccess>;
+                 Box<CreateToken>, DeleteAccess, ListAccess, DropFence>;
 
 enum class ReadMode { kLocal, kLinear };
 

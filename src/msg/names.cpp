@@ -184,8 +184,8 @@ bool is_write(const Operation& operation) {
          std::holds_alternative<AddNumber>(operation) || std::holds_alternative<AppendBytes>(operation) ||
          std::holds_alternative<TouchKey>(operation) || std::holds_alternative<GrantLease>(operation) ||
          std::holds_alternative<TakeLease>(operation) || std::holds_alternative<RenewLeases>(operation) ||
-         std::holds_alternative<EndLease>(operation) || is_queue_write(operation) ||
-         is_topic_write(operation) || is_access_write(operation);
+         std::holds_alternative<EndLease>(operation) || std::holds_alternative<DropFence>(operation) ||
+         is_queue_write(operation) || is_topic_write(operation) || is_access_write(operation);
 }
 
 size_t transaction_bytes(const Transaction& transaction) {

@@ -314,6 +314,7 @@ struct OperationText : QueueOperationText, AccessOperationText {
   std::string operator()(const GrantLease& m) const {
     return fmt::format("GrantLease ttl={}ms {}", m.ttl_ms, quoted(m.name));
   }
+  std::string operator()(const DropFence& m) const { return "DropFence " + quoted(m.resource); }
   std::string operator()(const TakeLease& m) const { return fmt::format("TakeLease {}", m.id); }
   std::string operator()(const RenewLeases& m) const {
     return "RenewLeases " + numbers(m.ids) + (m.holds.empty() ? "" : " holds=" + numbers(m.holds));

@@ -41,6 +41,7 @@ auto fields(Of<ServerInfo> auto& m) { return std::tie(m.member, m.http, m.peer, 
 auto fields(Of<EntityTags> auto& m) { return std::tie(m.any, m.revisions); }
 auto fields(Of<Condition> auto& m) { return std::tie(m.if_match, m.if_none_match); }
 auto fields(Of<Fence> auto& m) { return std::tie(m.resource, m.token); }
+auto fields(Of<DropFence> auto& m) { return std::tie(m.resource); }
 auto fields(Of<ReadKey> auto& m) { return std::tie(m.key); }
 auto fields(Of<ListKeys> auto& m) { return std::tie(m.prefix, m.after, m.limit, m.keys_only); }
 auto fields(Of<Term> auto& m) { return std::tie(m.kind, m.number); }
@@ -255,6 +256,10 @@ inline void check_value(Decoder& decoder, const CreateToken& create) {
 }
 inline void check_value(Decoder& decoder, const DeleteAccess& remove) {
   check_access_name(decoder, remove.kind, remove.name);
+}
+inline void check_value(Decoder& decoder, const DropFence& drop) {
+  if (drop.resource.empty() || drop.resource.size() > limits::kFenceResourceBytes)
+    decoder.fail(fmt::format("a fence's resource of {} bytes", drop.resource.size()));
 }
 inline void check_value(Decoder& decoder, const ListAccess& list) {
   if (list.limit == 0 || list.limit > limits::kListItemsMax)

@@ -229,6 +229,7 @@ std::vector<PeerMessage> one_of_each() {
       MoveLeader{ServerId{"a:1"}},
       DecideLineage{},
       QueryStatus{QueryStatus::Use::kMetrics},
+      DropFence{"lock"},
       Box(PutPolicy{"p",
                     Policy{{Rule{Resource::kKv, "a/", true, false}, Rule{Resource::kAuth, "", true, true}}}}),
       Box(PutUser{"u", UserAccount{{"p", "q"}, {"uid:1000"}}}),

@@ -93,6 +93,7 @@ class Needs {
   void operator()(const ChangeSettings&) { write(Resource::kCluster); }
   void operator()(const MoveLeader&) { write(Resource::kCluster); }
   void operator()(const DecideLineage&) { write(Resource::kCluster); }
+  void operator()(const DropFence&) { write(Resource::kCluster); }
   void operator()(const ReadSnapshot&) { read(Resource::kSnapshot); }
   void operator()(const QueryStatus& m) {
     if (m.use == QueryStatus::Use::kCluster) read(Resource::kCluster);

@@ -33,6 +33,11 @@ uint64_t FencesSpace::latest_token(std::string_view resource, const WriteView& v
   return token_of(tail_counts ? view.latest(resource, kSpace) : view.store.find(resource, kSpace));
 }
 
+Evaluation FencesSpace::effects_of(DropFence& drop, const WriteView& view) {
+  if (view.latest(drop.resource, kSpace) == nullptr) return Change{{}, KeyAbsent{}};
+  return Change{{Record::deletion(drop.resource, {view.next, view.next, 0, kSpace})}, KeyDeleted{}};
+}
+
 // Several of a restore only.
 void FencesSpace::add_effects(const WriteCall& call, const WriteView& view, Change& change) {
   std::map<std::string_view, uint64_t> tokens;

@@ -29,6 +29,7 @@ uint64_t token_of(const Record* fence);
 
 struct FencesSpace {
   static constexpr Space kSpace = Space::kFences;
+  static Evaluation effects_of(DropFence& drop, const WriteView& view);
   // The largest token that a write brought for this resource; 0: none did.
   static uint64_t latest_token(std::string_view resource, const WriteView& view);
   // What of a write's tokens is to be remembered with it.

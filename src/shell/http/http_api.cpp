@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::string_view kCollectionPath = "/v1/kv";
 constexpr std::string_view kKeyPath = "/v1/kv/";
+constexpr std::string_view kFencePath = "/v1/fences/";
 constexpr std::string_view kTxnPath = "/v1/txn";
 constexpr std::string_view kWatchPath = "/v1/watch";
 constexpr std::string_view kLeasesPath = "/v1/leases";
@@ -221,6 +222,22 @@ Refusal accept_transaction(const HttpRequest& request, const HttpTarget& target,
   return std::nullopt;
 }
 
+Refusal accept_fence(const HttpRequest& request, const HttpTarget& target, AcceptedHead& accepted) {
+  if (request.method != HttpMethod::kDelete) return wrong_method(request, "DELETE");
+  Result<Query> query = parse_query(target.query, kQueryTimeout);
+  if (!query) return bad_request(request, query.error().detail);
+  std::string resource = percent_decode(target.path.substr(kFencePath.size()));
+  if (resource.empty() || resource.size() > limits::kFenceResourceBytes)
+    return bad_request(request,
+                       fmt::format("a fence's resource has 1 to {} bytes", limits::kFenceResourceBytes));
+  accepted.plan.route = Route::kCollection;
+  accepted.plan.write = true;
+  accepted.call.timeout = query->timeout;
+  accepted.store().operation = DropFence{std::move(resource)};
+  limit_small_body(accepted);
+  return std::nullopt;
+}
+
 // Where a browser goes on by itself (Last-Event-ID) counts for more than where its address says that it began.
 Refusal accept_watch(const HttpRequest& request, const HttpTarget& target, AcceptedHead& accepted) {
   if (request.method != HttpMethod::kGet) return wrong_method(request, "GET");
@@ -410,6 +427,7 @@ Refusal accept_route(const HttpRequest& request, const HttpTarget& target, const
   if (target.path.starts_with(kKeyPath)) return accept_key(request, target, identity, accepted);
   if (target.path == kCollectionPath) return accept_collection(request, target, accepted);
   if (target.path == kTxnPath) return accept_transaction(request, target, accepted);
+  if (target.path.starts_with(kFencePath)) return accept_fence(request, target, accepted);
   if (target.path == kWatchPath) return accept_watch(request, target, accepted);
   if (target.path == kLeasesPath || target.path.starts_with(kLeasePath))
     return accept_lease(request, target, accepted);
