@@ -618,6 +618,7 @@ void Node::Parts::judge(Status& status) const {
     status.tls.push_back(state);
     if (!state.problem.empty()) status.degraded.push_back(state.problem);
   }
+  for (std::string& line : links.other_guards()) status.degraded.push_back(std::move(line));
   if (!zk_refusal.empty()) status.degraded.push_back(zk_refusal);
   if (election.forbidden())
     status.degraded.push_back("an ACL in ZooKeeper forbids this server to create " + *election.forbidden() +

@@ -11,6 +11,8 @@ namespace kvd {
 template <>
 inline constexpr uint8_t kLast<Resource> = static_cast<uint8_t>(kResources - 1);
 template <>
+inline constexpr uint8_t kLast<AuthMode> = static_cast<uint8_t>(AuthMode::kOn);
+template <>
 inline constexpr uint8_t kLast<AccessKind> = static_cast<uint8_t>(AccessKind::kToken);
 template <>
 inline constexpr size_t kSmallest<Rule> = 1 + 4 + 1 + 1;

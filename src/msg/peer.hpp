@@ -20,6 +20,12 @@
 
 namespace kvd {
 
+// How a server guards what it has. All should do it alike: whoever may not at one goes to another.
+struct Guard {
+  AuthMode auth = AuthMode::kOff;
+  bool insecure = false;  // --insecure
+  bool operator==(const Guard&) const = default;
+};
 struct Hello {
   std::string cluster;  // empty: none known yet
   Lineage lineage;
@@ -28,6 +34,7 @@ struct Hello {
   Epoch epoch;            // the newest that the sender knows
   bool sparse = false;    // wants no snapshot: fills only as keys are updated
   LogPosition recovered;  // where its log ended when it started
+  Guard guard;
 };
 struct Append {
   Epoch epoch;
@@ -97,9 +104,9 @@ struct Forward {
   uint64_t request = 0;  // the dialer's number, unique on this link
   Operation operation;   // a write, or a read that is to be linear
   Duration timeout{0};
-  std::string idempotency_key;  // of a write; empty: none
-  OptionalBox<Fence> fence;     // of a write
-  uint64_t term = 0;            // of a write, of its sender's: see Propose
+  std::string idempotency_key;    // of a write; empty: none
+  OptionalBox<Fence> fence;       // of a write
+  uint64_t term = 0;              // of a write, of its sender's: see Propose
   OptionalBox<std::string> user;  // of a write: on whose behalf, where rights count
 };
 struct ForwardResult {

@@ -28,7 +28,7 @@ struct TypedCall {
   std::string path;
   uint32_t id = 0;  // of a pool
   std::string body;
-  std::string user;  // on whose behalf; empty: rights do not count
+  std::string user;                 // on whose behalf; empty: rights do not count
   std::vector<Argument> arguments;  // what was given, and what is usual for what was not
 
   std::optional<uint64_t> number(Parameter parameter) const;

@@ -107,8 +107,9 @@ auto fields(Of<OpSent> auto& m) { return std::tie(m.id, m.duplicate); }
 auto fields(Of<TxnDone> auto& m) { return std::tie(m.succeeded, m.results); }
 auto fields(Of<Failed> auto& m) { return std::tie(m.code, m.outcome, m.detail, m.op); }
 
+auto fields(Of<Guard> auto& m) { return std::tie(m.auth, m.insecure); }
 auto fields(Of<Hello> auto& m) {
-  return std::tie(m.cluster, m.lineage, m.from, m.to, m.epoch, m.sparse, m.recovered);
+  return std::tie(m.cluster, m.lineage, m.from, m.to, m.epoch, m.sparse, m.recovered, m.guard);
 }
 auto fields(Of<Append> auto& m) { return std::tie(m.epoch, m.previous, m.commit, m.entries); }
 auto fields(Of<AppendAck> auto& m) { return std::tie(m.epoch, m.match, m.snapshot); }

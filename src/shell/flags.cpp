@@ -376,7 +376,7 @@ Result<Flags, CommandEnd> read_flags(CommandLine line) {
   flags.node.standalone = line.is_on("standalone");
   read_addresses(line, flags);
   read_allowed_hosts(line, flags);
-  flags.http.identity.insecure = line.is_on("insecure");
+  flags.http.identity.insecure = flags.node.insecure = line.is_on("insecure");
   read_tls(line, flags);
   read_peer_tls(line, flags);
   read_zookeeper(line, flags.zk);

@@ -157,6 +157,7 @@ std::vector<PeerMessage> one_of_each() {
   condition.if_match = EntityTags{false, {Revision(5), Revision(6)}};
   condition.if_none_match = EntityTags{true, {}};
   Hello hello;
+  hello.guard = {AuthMode::kWarn, true};
   hello.cluster = "c";
   hello.lineage = Lineage(1);
   hello.from = server("a:1");

@@ -43,7 +43,22 @@ Hello Links::hello_to(const ServerId& id) const {
   hello.to = id;
   hello.sparse = sparse_;
   hello.recovered = recovered_;
+  hello.guard = {out_.config.auth, out_.config.insecure};
   return hello;
+}
+
+std::vector<std::string> Links::other_guards() const {
+  const Guard own{out_.config.auth, out_.config.insecure};
+  const auto text = [](const Guard& guard) {
+    return fmt::format("--auth {}{}", auth_mode_name(guard.auth), guard.insecure ? " --insecure" : "");
+  };
+  std::vector<std::string> lines;
+  for (const auto& [id, target] : targets_) {
+    if (!target.up || target.guard == own) continue;
+    lines.push_back(fmt::format("{} guards itself otherwise than this server: by {}, and this one by {}",
+                                id.value, text(target.guard), text(own)));
+  }
+  return lines;
 }
 
 Links::Target* Links::target_of(LinkId link) {
@@ -201,6 +216,7 @@ void Links::on_answer(Target& target, PeerMessage message) {
   }
   learn(hello->from);  // may find that the incarnation is a new one
   target.up = true;
+  target.guard = hello->guard;
   target.starting = false;
   target.refusals = 0;
   target.hello_deadline = kNever;

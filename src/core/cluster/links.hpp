@@ -24,6 +24,8 @@ class Links {
 
   // For the status page: who is known, and whether our link to it stands.
   std::vector<ServerInfo> known() const;  // everybody that we want a link to
+  // One line for each server that guards itself otherwise than this one does.
+  std::vector<std::string> other_guards() const;
 
  private:
   struct Target {  // somebody we want a link to
@@ -32,10 +34,11 @@ class Links {
     std::vector<std::string> names;  // of its certificate, with TLS, once opened
     bool opened = false;
     bool starting = false;  // as was last told: see PeerStarting
-    bool up = false;        // Hello was answered
-    bool probe = false;     // dialed for an AliveCheck only
-    int refusals = 0;       // in a row
-    int silences = 0;       // dials in a row that ended in another way than by a close
+    bool up = false;        // Hello was answered:
+    Guard guard;
+    bool probe = false;  // dialed for an AliveCheck only
+    int refusals = 0;    // in a row
+    int silences = 0;    // dials in a row that ended in another way than by a close
     Duration backoff{0};
     Instant next_dial{};  // while there is no link
     Instant hello_deadline = kNever;

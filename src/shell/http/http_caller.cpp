@@ -13,7 +13,6 @@ namespace kvd {
 namespace {
 
 constexpr std::string_view kScheme = "Bearer ";
-constexpr std::string_view kByToken = "token:";
 
 std::shared_ptr<const Caller> caller(std::string_view user, std::string via) {
   return std::make_shared<const Caller>(Caller{std::string(user), std::move(via)});
@@ -49,7 +48,7 @@ Result<std::shared_ptr<const Caller>> HttpCaller::by_token(std::string_view auth
   const std::optional<TokenText> token = parse_token(authorization.substr(kScheme.size()));
   if (!token) return failure("the token is not of the form kvd_ID_SECRET");
   const std::string digest = net::sha256(token->secret);
-  const std::string via = fmt::format("{}{}", kByToken, token->id);
+  const std::string via = "token:" + token->id;
   if (access.root_token && access.root_token->id == token->id &&
       net::equal_secrets(access.root_token->digest, digest))
     return root_caller(via);
@@ -73,14 +72,22 @@ std::shared_ptr<const Caller> HttpCaller::by_connection(const HttpAccess& access
   return user != nullptr ? caller(user->name, via) : nullptr;
 }
 
+bool HttpCaller::still_finds(const Caller* caller, const HttpAccess& access, uint64_t now_ms) {
+  const std::string shown = shown_;
+  const auto found =
+      find(shown.empty() ? std::nullopt : std::optional<std::string_view>(shown), access, now_ms);
+  if (!found) return false;
+  const Caller* now = found->get();
+  if (caller == nullptr || now == nullptr) return caller == now;
+  return caller->user == now->user && caller->via == now->via;
+}
+
 bool still_may(const Caller* who, const AccessTable& before, const AccessTable& now) {
   const std::string_view name = who != nullptr ? std::string_view(who->user) : kAnonymous;
   if (name == kRoot) return true;
   const AccessTable::User* former = before.find(name);
   const AccessTable::User* present = now.find(name);
   if (former == nullptr || present == nullptr || former->number != present->number) return false;
-  if (who != nullptr && who->via.starts_with(kByToken) && !now.token(who->via.substr(kByToken.size())))
-    return false;
   return std::equal(former->policies.begin(), former->policies.end(), present->policies.begin(),
                     present->policies.end(),
                     [](const auto& one, const auto& other) { return *one == *other; });

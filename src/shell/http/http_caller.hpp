@@ -36,6 +36,8 @@ class HttpCaller {
   // Error says what is wrong with what was shown.
   Result<std::shared_ptr<const Caller>> find(std::optional<std::string_view> authorization,
                                              const HttpAccess& access, uint64_t now_ms);
+  // Whoever was found last is so still.
+  bool still_finds(const Caller* caller, const HttpAccess& access, uint64_t now_ms);
   // What was shown does not count any more.
   bool has_expired(uint64_t now_ms) const { return expires_ms_ != 0 && expires_ms_ <= now_ms; }
   // Of answers that refused what was shown, this one included.
@@ -55,7 +57,7 @@ class HttpCaller {
   size_t failures_ = 0;
 };
 
-// Whether what is under way in somebody's name may go on: he is there, and may do what he might.
+// Whether he is there, and may do what he might.
 bool still_may(const Caller* caller, const AccessTable& before, const AccessTable& now);
 
 }  // namespace kvd

@@ -196,7 +196,10 @@ bool HttpConnection::take_word(std::string_view input) {
     response.close = true;
     settle_here(slot, std::move(response));
   } else {
-    ask(slot, accept_word(word));
+    AcceptedHead accepted = accept_word(word);
+    if (shared_.access.mode != AuthMode::kOff)
+      accepted.call.caller = find_caller(std::nullopt).value_or(nullptr);
+    ask(slot, std::move(accepted));
   }
   last_request();
   emit_done();

@@ -42,10 +42,7 @@ std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request)
   const bool of_rights = route == Route::kAuth || route == Route::kWhoami;
   if (access.mode == AuthMode::kOff && !of_rights) return std::nullopt;
   const bool counts = access.mode == AuthMode::kOn || of_rights;
-  if (!caller_)
-    caller_ = std::make_unique<HttpCaller>(
-        stream_.peer_uid(), stream_.is_secure() ? stream_.tls_names() : std::vector<std::string>());
-  auto caller = caller_->find(request.fields.find("Authorization"), access, wall_ms());
+  auto caller = find_caller(request.fields.find("Authorization"));
   if (!caller) {
     ++shared_.counters.unauthenticated;
     tell_refused(caller.error().detail);
@@ -58,6 +55,14 @@ std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request)
   if (auto refused = refuse_crowd()) return refused;
   const bool asks_later = route != Route::kRestore && !request.has_body;
   return !counts || asks_later || route == Route::kWhoami ? std::nullopt : judge_head();
+}
+
+Result<std::shared_ptr<const Caller>> HttpConnection::find_caller(
+    std::optional<std::string_view> authorization) {
+  if (!caller_)
+    caller_ = std::make_unique<HttpCaller>(
+        stream_.peer_uid(), stream_.is_secure() ? stream_.tls_names() : std::vector<std::string>());
+  return caller_->find(authorization, shared_.access, wall_ms());
 }
 
 // By its head alone, while the body is still to come.
@@ -162,7 +167,10 @@ void HttpConnection::end_without_right(const AccessTable& before) {
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
     const bool goes_on = !slot.done && (slot.lines || slot.plan.waits);
-    if (goes_on && !still_may(slot.caller.get(), before, *shared_.access.table)) return close();
+    if (!goes_on) continue;
+    const bool known =
+        caller_ != nullptr && caller_->still_finds(slot.caller.get(), shared_.access, wall_ms());
+    if (!known || !still_may(slot.caller.get(), before, *shared_.access.table)) return close();
   }
 }
 
