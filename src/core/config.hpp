@@ -60,7 +60,7 @@ struct NodeConfig {
   size_t history_bytes = 64u << 20;
   std::optional<AddressPool> names_pool;
   AuthMode auth = AuthMode::kOff;
-  bool insecure = false;  // other machines may reach it though something is missing that guards it
+  bool insecure = false;         // other machines may reach it though something is missing that guards it
   bool peer_tls = false;         // links tell the names of certificates, which bind who says Hello
   std::string zookeeper_prefix;  // before every path there; may be empty
   // `heartbeat` < `follower_lag` < `leader_silence`: a leader that lives and reaches ZooKeeper wins the race

@@ -71,7 +71,7 @@ void KvRouter::on(Call&& message) {
   request.operation = std::move(call.operation);
   request.idempotency_key = std::move(call.idempotency_key);
   request.fence = std::move(call.fence);
-  request.user = std::move(call.user);
+  request.caller = std::move(call.caller);
   request.write = write;
   request.ordered = write && !request.receives;
   if (request.ordered) ++ordered_;
@@ -184,7 +184,7 @@ void KvRouter::on_forward(const PeerSaid& said, Forward forward) {
   } else if (request.write) {
     out_.replica.post(Propose{token, std::move(operation), std::move(forward.idempotency_key),
                               std::move(forward.fence), said.link, forward.term, request.deadline,
-                              std::move(forward.user)});
+                              std::move(forward.caller)});
   } else {
     out_.replica.post(Read{token, std::move(operation), true});
   }
@@ -236,13 +236,13 @@ void KvRouter::send(Token token, Request& request) {
     request.link = way_;
     ++forwarded_;
     out_.emit(LinkSend{*way_, Forward{token, request.operation, request.deadline - out_.now,
-                                      request.idempotency_key, request.fence, request.term, request.user}});
+                                      request.idempotency_key, request.fence, request.term, request.caller}});
     return;
   }
   request.where = Where::kReplica;
   if (request.write) {
     out_.replica.post(Propose{token, request.operation, request.idempotency_key, request.fence, kOurselves,
-                              request.term, request.deadline, request.user});
+                              request.term, request.deadline, request.caller});
   } else {
     out_.replica.post(Read{token, request.operation, true});
   }

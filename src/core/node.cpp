@@ -305,7 +305,8 @@ bool Node::Parts::refused_by_rights(Call& call) {
     warn_of_rights(why);
   }
   if (auto* store = std::get_if<StoreCall>(&call.what)) {
-    if (config.auth == AuthMode::kOn || always) store->user.emplace() = name;
+    if (config.auth == AuthMode::kOn || always)
+      store->caller.emplace() = call.caller ? *call.caller : Caller{name, std::string(kViaNothing)};
     // What was answered to one user is nobody else's to fetch.
     if (!store->idempotency_key.empty() && name != kAnonymous)
       store->idempotency_key = name + '\0' + store->idempotency_key;

@@ -83,6 +83,16 @@ struct UserAccount {
   bool operator==(const UserAccount&) const = default;
 };
 
+// Who asks, as far as he has shown it.
+struct Caller {
+  std::string user;  // a name
+  // By what: "token:ID", an identity of the user's, or nothing at all. Root's needs no record.
+  std::string via;
+  bool operator==(const Caller&) const = default;
+};
+inline constexpr std::string_view kViaToken = "token:";
+inline constexpr std::string_view kViaNothing = "nothing";
+
 struct TokenRecord {
   std::string user;
   uint64_t user_number =

@@ -17,6 +17,7 @@ inline constexpr uint8_t kLast<AccessKind> = static_cast<uint8_t>(AccessKind::kT
 template <>
 inline constexpr size_t kSmallest<Rule> = 1 + 4 + 1 + 1;
 
+auto fields(Of<Caller> auto& m) { return std::tie(m.user, m.via); }
 auto fields(Of<Rule> auto& m) { return std::tie(m.resource, m.prefix, m.read, m.write); }
 auto fields(Of<Policy> auto& m) { return std::tie(m.rules); }
 auto fields(Of<UserAccount> auto& m) { return std::tie(m.policies, m.identities); }

@@ -48,6 +48,16 @@ const AccessTable::User* AccessTable::known_by(std::string_view identity) const 
   return found == by_identity_.end() ? nullptr : found->second;
 }
 
+bool AccessTable::shows(const Caller& caller) const {
+  if (caller.user == kRoot || caller.user == kAnonymous) return true;
+  if (caller.via.starts_with(kViaToken)) {
+    const std::optional<TokenRecord> known = token(std::string_view(caller.via).substr(kViaToken.size()));
+    return known && known->user == caller.user;
+  }
+  const User* user = known_by(caller.via);
+  return user != nullptr && user->name == caller.user;
+}
+
 bool AccessTable::is_void(const TokenRecord& token) const {
   const User* user = find(token.user);
   return user == nullptr || user->number == 0 || user->number != token.user_number ||

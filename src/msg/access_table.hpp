@@ -32,6 +32,7 @@ class AccessTable {
   const User* known_by(std::string_view identity) const;  // "dns:.." and the like
   // One whose user is there. Whether it has expired is for who knows the time.
   std::optional<TokenRecord> token(std::string_view id) const;
+  bool shows(const Caller& caller) const;        // that he is whom he says, by what he has shown
   bool is_void(const TokenRecord& token) const;  // its user has gone
 
  private:

@@ -222,8 +222,8 @@ struct Propose {
   // as well. 0: it has no place among them.
   LinkId from;
   uint64_t term = 0;
-  Instant until{};                // the KV router waits so long
-  OptionalBox<std::string> user;  // on whose behalf, where rights count
+  Instant until{};             // the KV router waits so long
+  OptionalBox<Caller> caller;  // on whose behalf, where rights count
 };
 struct SenderGone {  // none of its Propose will come any more
   LinkId link;

@@ -46,12 +46,6 @@ struct FollowTopic {
   std::optional<Duration> wait;  // of a page
 };
 
-// Who asks, as far as he has shown it.
-struct Caller {
-  std::string user;  // a name
-  std::string via;   // how he showed it: "token:ID", "certificate", "uid:0"; for people
-};
-
 struct Call {
   RequestId id;
   std::variant<StoreCall, ServiceCall, Box<WatchCall>, Box<PollCall>, HoldLease, ConsumeQueue,

@@ -215,7 +215,7 @@ struct StoreCall {
   std::string idempotency_key;       // of a write, 1 to limits::kIdempotencyKeyBytes; empty: none
   OptionalBox<Fence> fence;          // of a write of keys
   // On whose behalf, where rights count: the leader judges a write once more. Set by the node.
-  OptionalBox<std::string> user;
+  OptionalBox<Caller> caller;
 };
 
 // ---- replies ----

@@ -104,10 +104,10 @@ struct Forward {
   uint64_t request = 0;  // the dialer's number, unique on this link
   Operation operation;   // a write, or a read that is to be linear
   Duration timeout{0};
-  std::string idempotency_key;    // of a write; empty: none
-  OptionalBox<Fence> fence;       // of a write
-  uint64_t term = 0;              // of a write, of its sender's: see Propose
-  OptionalBox<std::string> user;  // of a write: on whose behalf, where rights count
+  std::string idempotency_key;  // of a write; empty: none
+  OptionalBox<Fence> fence;     // of a write
+  uint64_t term = 0;            // of a write, of its sender's: see Propose
+  OptionalBox<Caller> caller;   // of a write: on whose behalf, where rights count
 };
 struct ForwardResult {
   uint64_t request = 0;

@@ -477,7 +477,7 @@ struct PeerText {
   std::string operator()(const Forward& m) const {
     return fmt::format("Forward request={} timeout={}us{}{}{} {}", m.request, m.timeout.count(),
                        m.idempotency_key.empty() ? "" : " key=" + quoted(m.idempotency_key), text_of(m.fence),
-                       m.user ? " user=" + quoted(*m.user) : "", to_text(m.operation));
+                       m.caller ? " user=" + quoted(m.caller->user) : "", to_text(m.operation));
   }
   std::string operator()(const ForwardResult& m) const {
     return fmt::format("ForwardResult request={} revision={} {}", m.request, m.revision.value,

@@ -127,7 +127,7 @@ auto fields(Of<SnapshotChunk> auto& m) { return std::tie(m.epoch, m.items); }
 auto fields(Of<SnapshotEnd> auto& m) { return std::tie(m.epoch, m.revision, m.digest); }
 auto fields(Of<SnapshotAck> auto& m) { return std::tie(m.epoch, m.number, m.chunks, m.failed); }
 auto fields(Of<Forward> auto& m) {
-  return std::tie(m.request, m.operation, m.timeout, m.idempotency_key, m.fence, m.term, m.user);
+  return std::tie(m.request, m.operation, m.timeout, m.idempotency_key, m.fence, m.term, m.caller);
 }
 auto fields(Of<ForwardResult> auto& m) { return std::tie(m.request, m.answer, m.revision); }
 auto fields(Of<ForwardCancelled> auto& m) { return std::tie(m.request); }
@@ -227,6 +227,10 @@ inline void check_value(Decoder& decoder, const RenewLeases& renewal) {
 inline void check_value(Decoder& decoder, const ListLeases& list) {
   if (list.limit == 0 || list.limit > limits::kListItemsMax)
     decoder.fail(fmt::format("a page of {} leases", list.limit));
+}
+inline void check_value(Decoder& decoder, const Caller& caller) {
+  check_text(decoder, "user's name", caller.user, limits::kAccessNameBytes);
+  check_text(decoder, "identity", caller.via, limits::kIdentityBytes);
 }
 inline void check_access_name(Decoder& decoder, AccessKind kind, std::string_view name) {
   if (kind == AccessKind::kToken ? !is_token_id(name) : !problem_of_access_name(name).empty())

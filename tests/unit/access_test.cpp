@@ -206,6 +206,29 @@ TEST_CASE("access: a token is its user's, and not of a later one of his name") {
   CHECK(code_of(leader.write(DeleteAccess{AccessKind::kToken, "bbbbbbbb"})) == ErrorCode::kNoAccess);
 }
 
+TEST_CASE("access: what somebody has shown counts as long as it is his") {
+  Leader leader;
+  REQUIRE(done(leader.write(user("u", {}, {"dns:a.example", "uid:1000"}))));
+  REQUIRE(done(leader.write(user("v", {}))));
+  REQUIRE(done(leader.write(token("aaaaaaaa", "u"))));
+  const auto shows = [&](const char* name, const char* via) {
+    return leader.evaluator->access().shows(Caller{name, via});
+  };
+  for (const char* via : {"token:aaaaaaaa", "dns:a.example", "uid:1000"}) {
+    CHECK(shows("u", via));
+    CHECK_FALSE(shows("v", via));
+  }
+  for (const char* via : {"token:aaaaaaab", "dns:b.example", "uid:0", "nothing", ""})
+    CHECK_FALSE(shows("u", via));
+  CHECK(shows("root", "uid:0"));
+  CHECK(shows("anonymous", "nothing"));
+  REQUIRE(done(leader.write(user("u", {}, {"dns:a.example"}))));
+  CHECK_FALSE(shows("u", "uid:1000"));
+  REQUIRE(done(leader.write(DeleteAccess{AccessKind::kToken, "aaaaaaaa"})));
+  CHECK_FALSE(shows("u", "token:aaaaaaaa"));
+  CHECK(shows("u", "dns:a.example"));
+}
+
 TEST_CASE("access: tokens that nobody can use go when others are made") {
   Leader leader;
   leader.room.wall_ms = 1000;

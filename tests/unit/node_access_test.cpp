@@ -13,7 +13,7 @@ namespace kvd::node_access_test {
 namespace {
 
 std::shared_ptr<const Caller> caller(const std::string& user) {
-  return std::make_shared<const Caller>(Caller{user, "token:aaaaaaaa"});
+  return std::make_shared<const Caller>(Caller{user, "dns:" + user});
 }
 
 // A standalone node, with a user "u" who may do what `rules` say.
@@ -21,7 +21,7 @@ struct Single {
   explicit Single(AuthMode mode, std::vector<Rule> rules = {}) : node(config(mode), 1, &trace) {
     node.pump(now);
     ask(Box(PutPolicy{"p", Policy{std::move(rules)}}), caller("root"));
-    ask(Box(PutUser{"u", UserAccount{{"p"}, {}}}), caller("root"));
+    ask(Box(PutUser{"u", UserAccount{{"p"}, {"dns:u"}}}), caller("root"));
   }
 
   static NodeConfig config(AuthMode mode) {
@@ -101,7 +101,7 @@ TEST_CASE("node: with warn all may as without rights, and the log tells; but rig
 
 TEST_CASE("node: an answer that is remembered is its user's alone") {
   Single one(AuthMode::kOn, {on_keys("")});
-  one.ask(Box(PutUser{"v", UserAccount{{"p"}, {}}}), caller("root"));
+  one.ask(Box(PutUser{"v", UserAccount{{"p"}, {"dns:v"}}}), caller("root"));
   const Answer first = one.ask(AddNumber{"n", 1, {}}, caller("u"), "key");
   CHECK(std::get<NumberIs>(first).value == 1);
   const Answer again = one.ask(AddNumber{"n", 1, {}}, caller("u"), "key");

@@ -244,7 +244,7 @@ std::vector<PeerMessage> one_of_each() {
     all.push_back(Forward{1, operation, milliseconds(100), "key", {}});
   all.push_back(Forward{2, DeleteKey{"k", {}}, milliseconds(100), "", Fence{"lock:a/b", 7}});
   Forward owned{3, DeleteKey{"k", {}}, milliseconds(100), "", {}};
-  owned.user.emplace() = "u";
+  owned.caller.emplace() = Caller{"u", "token:abcdefgh"};
   all.push_back(owned);
   std::vector<Answer> answers = {
       TokenMade{"u", 1000},

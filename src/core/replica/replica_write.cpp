@@ -79,11 +79,14 @@ bool Replica::overloaded(const Operation& operation) const {
 // Here it is judged by the log's end: once a revocation has its place there, nothing behind it is done in the name of
 // the right that is gone.
 std::optional<std::string> Replica::missing_right(const Propose& message) {
-  if (!message.user || mutated(Mutation::kStaleRights)) return std::nullopt;
-  const AccessTable::User* user = leader()->evaluator.access().find(*message.user);
-  if (user == nullptr) return "there is no user " + *message.user;
+  if (!message.caller || mutated(Mutation::kStaleRights)) return std::nullopt;
+  const AccessTable& table = leader()->evaluator.access();
+  const Caller& caller = *message.caller;
+  const AccessTable::User* user = table.find(caller.user);
+  if (user == nullptr) return "there is no user " + caller.user;
+  if (!table.shows(caller)) return "what has shown that it is " + caller.user + " does not count any more";
   const std::optional<Denied> denied = judge(*user, message.operation, message.fence);
-  return denied ? std::optional(explain(*denied, *message.user)) : std::nullopt;
+  return denied ? std::optional(explain(*denied, caller.user)) : std::nullopt;
 }
 
 bool Replica::may_still(const Propose& message) {

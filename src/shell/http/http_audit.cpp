@@ -79,7 +79,7 @@ std::string audit_line(const AuditRecord& record, const AuditAnswer& answer, std
   JsonWriter json;
   begin_line(json, node, now_ms);
   json.member("user", record.caller ? std::string_view(record.caller->user) : kAnonymous);
-  json.member("via", record.caller ? std::string_view(record.caller->via) : "nothing");
+  json.member("via", record.caller ? std::string_view(record.caller->via) : kViaNothing);
   json.member("address", answer.address.empty() ? "socket" : std::string_view(answer.address));
   json.member("method", name_of(record.method))
       .bytes_member("path", record.path)

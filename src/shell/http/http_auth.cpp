@@ -202,7 +202,7 @@ HttpResponse render_whoami(const Caller* caller, AuthMode mode, const AccessTabl
   JsonWriter json;
   json.begin_object()
       .member("user", name)
-      .member("via", caller != nullptr ? std::string_view(caller->via) : "nothing");
+      .member("via", caller != nullptr ? std::string_view(caller->via) : kViaNothing);
   json.member("auth", auth_mode_name(mode));
   const AccessTable::User* user = table.find(name);
   if (user != nullptr && user->root) {

@@ -48,7 +48,7 @@ Result<std::shared_ptr<const Caller>> HttpCaller::by_token(std::string_view auth
   const std::optional<TokenText> token = parse_token(authorization.substr(kScheme.size()));
   if (!token) return failure("the token is not of the form kvd_ID_SECRET");
   const std::string digest = net::sha256(token->secret);
-  const std::string via = "token:" + token->id;
+  const std::string via = fmt::format("{}{}", kViaToken, token->id);
   if (access.root_token && access.root_token->id == token->id &&
       net::equal_secrets(access.root_token->digest, digest))
     return root_caller(via);
@@ -78,8 +78,7 @@ bool HttpCaller::still_finds(const Caller* caller, const HttpAccess& access, uin
       find(shown.empty() ? std::nullopt : std::optional<std::string_view>(shown), access, now_ms);
   if (!found) return false;
   const Caller* now = found->get();
-  if (caller == nullptr || now == nullptr) return caller == now;
-  return caller->user == now->user && caller->via == now->via;
+  return caller == nullptr || now == nullptr ? caller == now : *caller == *now;
 }
 
 bool still_may(const Caller* who, const AccessTable& before, const AccessTable& now) {
