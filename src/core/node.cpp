@@ -130,6 +130,7 @@ struct Node::Parts {
   std::string zk_refusal;                                             // what ZkAccessJudged told last
   AccessTablePointer access = std::make_shared<const AccessTable>();  // of what is committed here
   uint64_t access_digest = 0;                                         // of the space that it was made of
+  bool access_whole = false;                                          // as was told last
   Counters counters;                                                  // of what the node refuses itself
   Instant warned_at{};
   int warned = 0;  // times, since then
@@ -298,6 +299,10 @@ bool Node::Parts::refused_by_rights(Call& call) {
     const bool unknown = user == nullptr || user->name == kAnonymous;
     const std::string why = user != nullptr ? explain(*denied, name) : "there is no user " + name;
     ++(unknown ? counters.unauthenticated : counters.forbidden);
+    if ((config.auth == AuthMode::kOn || always) && !access_whole) {
+      refuse(call, ErrorCode::kNotReady, "this server does not know yet who may do what");
+      return true;
+    }
     if (config.auth == AuthMode::kOn || always) {
       refuse(call, unknown ? ErrorCode::kUnauthenticated : ErrorCode::kForbidden, why);
       return true;
@@ -329,9 +334,12 @@ void Node::Parts::warn_of_rights(const std::string& why) {
 // The shell tells by it who asks.
 void Node::Parts::publish_access() {
   const uint64_t digest = replica.store().access().digest;
-  if (std::exchange(access_digest, digest) == digest) return;
-  access = std::make_shared<const AccessTable>(access_records(replica.store()));
-  out.emit(AccessChanged{access});
+  const bool whole = !recovering() && replica.complete();
+  if (digest == access_digest && whole == access_whole) return;
+  if (std::exchange(access_digest, digest) != digest)
+    access = std::make_shared<const AccessTable>(access_records(replica.store()));
+  access_whole = whole;
+  out.emit(AccessChanged{access, whole});
 }
 
 // One that never became a router's. What is refused of the store tells where else to ask.

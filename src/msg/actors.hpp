@@ -40,6 +40,7 @@ struct Exit {
 // Who may do what, once it has changed here: the shell tells by it who asks.
 struct AccessChanged {
   AccessTablePointer table;
+  bool whole = false;  // this copy misses nothing of it: who is not in there is nobody
 };
 
 using NodeEffect = std::variant<Reply, StreamLines, LinkDial, LinkSend, LinkClose, ZkCall, ZkReopen,

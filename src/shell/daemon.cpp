@@ -396,7 +396,7 @@ class Daemon {
   }
   void perform(const ZkReopen&) { zk_.value().reopen(); }
   void perform(DiskOrder&& order) { disk_.value().perform(std::move(order)); }
-  void perform(AccessChanged&& changed) { http_->change_access(std::move(changed.table)); }
+  void perform(AccessChanged&& changed) { http_->change_access(std::move(changed.table), changed.whole); }
   void perform(const LogLine& line) { log_.write(line); }
   void perform(Exit&& exit) {
     if (exiting_since_) return;

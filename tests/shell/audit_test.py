@@ -66,7 +66,7 @@ class Server:
         try:
             connection.request(method, path, body, fields)
             answer = connection.getresponse()
-            return answer.status, answer.read().decode()
+            return answer.status, answer.read().decode(errors='replace')
         finally:
             connection.close()
 

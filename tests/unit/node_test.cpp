@@ -251,19 +251,12 @@ TEST_CASE("a resource that is new takes memory, and a larger token none") {
 
 TEST_CASE("a fence that was brought too far can be dropped") {
   Single single;
-  const Fence beyond{"lock", limits::kFenceTokenMax};
-  const Fence usual{"lock", 7};
-  single.send(PutKey{"k", Bytes("v"), {}}, ReadMode::kLocal, {}, "", beyond);
-  single.send(PutKey{"k", Bytes("w"), {}}, ReadMode::kLocal, {}, "", usual);
-  single.send(DropFence{"lock"});
-  single.send(PutKey{"k", Bytes("w"), {}}, ReadMode::kLocal, {}, "", usual);
-  single.send(DropFence{"other"});
-  const auto all = single.replies();
-  REQUIRE(all.size() == 5);
-  CHECK(std::holds_alternative<Box<Fenced>>(all[1].answer));
-  CHECK(std::holds_alternative<KeyDeleted>(all[2].answer));
-  CHECK(std::holds_alternative<KeyWritten>(all[3].answer));
-  CHECK(std::holds_alternative<KeyAbsent>(all[4].answer));
+  single.ask_fenced(limits::kFenceTokenMax, put("k", "v"));
+  CHECK(fenced_by(single.ask_fenced(7, put("k", "w"))) == limits::kFenceTokenMax);
+  CHECK(std::holds_alternative<KeyDeleted>(single.ask(DropFence{"lock"}).answer));
+  CHECK(std::holds_alternative<KeyAbsent>(single.ask(DropFence{"lock"}).answer));
+  CHECK(fenced_by(single.ask_fenced(7, put("k", "w"))) == 0);
+  CHECK(fenced_by(single.ask_fenced(6, put("k", "w"))) == 7);
 }
 
 TEST_CASE("fences are no keys") {

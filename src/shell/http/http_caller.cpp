@@ -18,58 +18,58 @@ std::shared_ptr<const Caller> caller(std::string_view user, std::string via) {
   return std::make_shared<const Caller>(Caller{std::string(user), std::move(via)});
 }
 
+Failure<CallerError> none(std::string why) { return Failure<CallerError>({std::move(why), false}); }
+Failure<CallerError> not_yet() {
+  return Failure<CallerError>({"this server does not know yet who may do what", true});
+}
+
 }  // namespace
 
 std::shared_ptr<const Caller> root_caller(std::string via) { return caller(kRoot, std::move(via)); }
 
-Result<std::shared_ptr<const Caller>> HttpCaller::find(std::optional<std::string_view> authorization,
-                                                       const HttpAccess& access, uint64_t now_ms) {
+FoundCaller HttpCaller::find(std::optional<std::string_view> authorization, const HttpAccess& access,
+                             uint64_t now_ms) {
   const std::string_view shown = authorization.value_or("");
   if (table_ == access.table && shown == shown_ && !has_expired(now_ms)) return caller_;
   table_.reset();
   expires_ms_ = 0;
-  if (authorization) {
-    auto found = by_token(shown, access, now_ms);
-    if (!found) return found;
-    caller_ = std::move(*found);
-  } else {
-    caller_ = by_connection(access);
-  }
+  FoundCaller found = authorization ? by_token(shown, access, now_ms) : by_connection(access);
+  if (!found) return found;
+  caller_ = *found;
   shown_ = shown;
   table_ = access.table;
-  return caller_;
+  return found;
 }
 
 // Why it is none says nothing about which tokens there are.
-Result<std::shared_ptr<const Caller>> HttpCaller::by_token(std::string_view authorization,
-                                                           const HttpAccess& access, uint64_t now_ms) {
+FoundCaller HttpCaller::by_token(std::string_view authorization, const HttpAccess& access, uint64_t now_ms) {
   if (!equal_ignoring_case(authorization.substr(0, kScheme.size()), kScheme))
-    return failure("what is shown is no bearer token: Authorization: Bearer kvd_ID_SECRET");
+    return none("what is shown is no bearer token: Authorization: Bearer kvd_ID_SECRET");
   const std::optional<TokenText> token = parse_token(authorization.substr(kScheme.size()));
-  if (!token) return failure("the token is not of the form kvd_ID_SECRET");
+  if (!token) return none("the token is not of the form kvd_ID_SECRET");
   const std::string digest = net::sha256(token->secret);
   const std::string via = fmt::format("{}{}", kViaToken, token->id);
   if (access.root_token && access.root_token->id == token->id &&
       net::equal_secrets(access.root_token->digest, digest))
     return root_caller(via);
   const std::optional<TokenRecord> known = access.table->token(token->id);
+  if (!known && !access.whole) return not_yet();
   if (!known || !net::equal_secrets(known->digest, digest))
-    return failure("this server knows of no such token: it was revoked, or made a moment ago");
-  if (known->expires_ms != 0 && known->expires_ms <= now_ms) return failure("the token has expired");
+    return none("this server knows of no such token: it was revoked, or made a moment ago");
+  if (known->expires_ms != 0 && known->expires_ms <= now_ms) return none("the token has expired");
   expires_ms_ = known->expires_ms;
   return caller(known->user, via);
 }
 
-std::shared_ptr<const Caller> HttpCaller::by_connection(const HttpAccess& access) const {
-  for (const std::string& name : names_) {
-    if (const AccessTable::User* user = access.table->known_by(name))
-      return caller(user->name, "certificate");
+FoundCaller HttpCaller::by_connection(const HttpAccess& access) const {
+  if (uid_ && (*uid_ == 0 || *uid_ == access.own_uid)) return root_caller(fmt::format("uid:{}", *uid_));
+  std::vector<std::string> identities = names_;
+  if (uid_) identities.push_back(fmt::format("uid:{}", *uid_));
+  for (const std::string& identity : identities) {
+    if (const AccessTable::User* user = access.table->known_by(identity)) return caller(user->name, identity);
   }
-  if (!uid_) return nullptr;
-  const std::string via = fmt::format("uid:{}", *uid_);
-  if (*uid_ == 0 || *uid_ == access.own_uid) return root_caller(via);
-  const AccessTable::User* user = access.table->known_by(via);
-  return user != nullptr ? caller(user->name, via) : nullptr;
+  if (!identities.empty() && !access.whole) return not_yet();
+  return nullptr;
 }
 
 bool HttpCaller::still_finds(const Caller* caller, const HttpAccess& access, uint64_t now_ms) {

@@ -21,7 +21,16 @@ struct HttpAccess {
   std::optional<RootToken> root_token;  // --root-token-file
   uint32_t own_uid = 0;                 // who has it is root, and so is the system's root
   AccessTablePointer table = std::make_shared<const AccessTable>();
+  bool whole = false;  // who is not in there is nobody
 };
+
+// Why nobody is found.
+struct CallerError {
+  std::string detail;
+  bool not_yet = false;  // it may well be somebody: this server does not know all yet
+};
+
+using FoundCaller = Result<std::shared_ptr<const Caller>, CallerError>;
 
 // That everything has been judged already: a snapshot that is restored is written in root's name.
 std::shared_ptr<const Caller> root_caller(std::string via);
@@ -34,8 +43,7 @@ class HttpCaller {
 
   // `authorization`: the field's value, if there is one; `now_ms` since 1970. Null: somebody who has shown nothing. An
   // Error says what is wrong with what was shown.
-  Result<std::shared_ptr<const Caller>> find(std::optional<std::string_view> authorization,
-                                             const HttpAccess& access, uint64_t now_ms);
+  FoundCaller find(std::optional<std::string_view> authorization, const HttpAccess& access, uint64_t now_ms);
   // Whoever was found last is so still.
   bool still_finds(const Caller* caller, const HttpAccess& access, uint64_t now_ms);
   // What was shown does not count any more.
@@ -44,9 +52,8 @@ class HttpCaller {
   size_t count_failure() { return ++failures_; }
 
  private:
-  Result<std::shared_ptr<const Caller>> by_token(std::string_view authorization, const HttpAccess& access,
-                                                 uint64_t now_ms);
-  std::shared_ptr<const Caller> by_connection(const HttpAccess& access) const;
+  FoundCaller by_token(std::string_view authorization, const HttpAccess& access, uint64_t now_ms);
+  FoundCaller by_connection(const HttpAccess& access) const;
 
   std::optional<uint32_t> uid_;
   std::vector<std::string> names_;

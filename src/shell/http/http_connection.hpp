@@ -154,8 +154,9 @@ class HttpConnection final : private net::StreamOwner {
   void on_request();
   // In http_connection_rights.cpp.
   std::optional<HttpResponse> identify(const HttpRequest& request);
-  Result<std::shared_ptr<const Caller>> find_caller(std::optional<std::string_view> authorization);
+  FoundCaller find_caller(std::optional<std::string_view> authorization);
   std::optional<HttpResponse> judge_head();
+  HttpResponse refuse_early() const;
   void tell_refused(const std::string& why);
   std::optional<HttpResponse> refuse_crowd();
   void leave_crowd();

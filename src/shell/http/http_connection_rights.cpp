@@ -43,6 +43,7 @@ std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request)
   if (access.mode == AuthMode::kOff && !of_rights) return std::nullopt;
   const bool counts = access.mode == AuthMode::kOn || of_rights;
   auto caller = find_caller(request.fields.find("Authorization"));
+  if (!caller && caller.error().not_yet && counts) return refuse_early();
   if (!caller) {
     ++shared_.counters.unauthenticated;
     tell_refused(caller.error().detail);
@@ -57,12 +58,20 @@ std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request)
   return !counts || asks_later || route == Route::kWhoami ? std::nullopt : judge_head();
 }
 
-Result<std::shared_ptr<const Caller>> HttpConnection::find_caller(
-    std::optional<std::string_view> authorization) {
+FoundCaller HttpConnection::find_caller(std::optional<std::string_view> authorization) {
   if (!caller_)
     caller_ = std::make_unique<HttpCaller>(
         stream_.peer_uid(), stream_.is_secure() ? stream_.tls_names() : std::vector<std::string>());
   return caller_->find(authorization, shared_.access, wall_ms());
+}
+
+HttpResponse HttpConnection::refuse_early() const {
+  Problem problem;
+  problem.status = 503;
+  problem.kind = "not-ready";
+  problem.detail = "this server does not know yet who may do what";
+  if (accepted_->plan.write) problem.outcome = Outcome::kNotApplied;
+  return problem_response(problem);
 }
 
 // By its head alone, while the body is still to come.
@@ -79,6 +88,7 @@ std::optional<HttpResponse> HttpConnection::judge_head() {
     denied = Denied{Resource::kSnapshot, Right::kWrite, ""};
   }
   if (!denied) return std::nullopt;
+  if (!shared_.access.whole) return refuse_early();
   const bool known = user != nullptr && name != kAnonymous;
   ++(known ? shared_.counters.forbidden : shared_.counters.unauthenticated);
   return refusal_of(known, user != nullptr ? explain(*denied, name) : "there is no user " + name,

@@ -128,9 +128,12 @@ void HttpServer::stream(const StreamLines& lines) {
   if (found != shared_->open.end()) found->second->add_lines(static_cast<uint32_t>(lines.id.value), lines);
 }
 
-void HttpServer::change_access(AccessTablePointer table) {
-  const AccessTablePointer before = std::exchange(shared_->access.table, std::move(table));
-  if (shared_->access.mode != AuthMode::kOn) return;
+void HttpServer::change_access(AccessTablePointer table, bool whole) {
+  shared_->access.whole = whole;
+  shared_->access.table = std::move(table);
+  if (!whole) return;  // what is missing may come back
+  const AccessTablePointer before = std::exchange(whole_access_, shared_->access.table);
+  if (shared_->access.mode != AuthMode::kOn || before == whole_access_) return;
   std::vector<HttpConnection*> open;  // some of them close
   for (const auto& [number, connection] : shared_->open) open.push_back(connection.get());
   for (HttpConnection* connection : open) connection->end_without_right(*before);

@@ -49,7 +49,7 @@ class HttpServer {
   // The node's reply to a request that this server made. One whose client is gone is dropped.
   void reply(const Reply& reply);
   void stream(const StreamLines& lines);  // to a request that was answered with WatchOpened
-  void change_access(AccessTablePointer table);
+  void change_access(AccessTablePointer table, bool whole);
   // Once per turn, after the replies.
   void flush();
 
@@ -75,8 +75,9 @@ class HttpServer {
   net::Timer timer_;
   Duration check_interval_{0};
   const TlsKeeper* tls_;
-  net::Handshakes handshakes_;             // of the open connections
-  size_t checked_ = 0;                     // buckets of the open connections in this pass of check_time()
+  net::Handshakes handshakes_;  // of the open connections
+  size_t checked_ = 0;          // buckets of the open connections in this pass of check_time()
+  AccessTablePointer whole_access_ = std::make_shared<const AccessTable>();  // the last that was whole
   bool refusing_ = false;                  // the last connection was refused: that is logged once
   std::vector<HttpConnection*> flushing_;  // swapped with the dirty ones, so that both keep their memory
   uint32_t last_number_ = 0;
