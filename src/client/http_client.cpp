@@ -61,8 +61,8 @@ void HttpCall::on_open(Connection&) {
   unsettled_ = true;
   wait(std::min(request_.silence, time_left()));
   connection_.output() =
-      fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n{}",
-                  request_.method, request_.target(), host_of(client_.servers_[server_]), request_.fields,
+      fmt::format("{} {} HTTP/1.1\r\n{}Connection: close\r\n{}Content-Length: {}\r\n\r\n{}", request_.method,
+                  request_.target(), fields_of(client_.servers_[server_]), request_.fields,
                   request_.body.size(), request_.body);
   connection_.flush();
 }

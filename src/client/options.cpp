@@ -149,8 +149,8 @@ std::vector<const CommandSpec*> family_of(const std::string& word) {
 
 CommandSpec client_spec_of(const char* name, const char* usage, const char* does, std::string notes,
                            std::vector<FlagSpec> flags) {
-  const std::vector<FlagSpec> tls = tls_flags();
-  flags.insert(flags.begin(), tls.begin(), tls.end());
+  const std::vector<FlagSpec> credentials = credential_flags();
+  flags.insert(flags.begin(), credentials.begin(), credentials.end());
   flags.insert(flags.begin(),
                {"servers", "SERVER,...",
                 "of the cluster, tried in turn, each HOST:PORT, https://HOST:PORT or unix:PATH; also "
@@ -171,8 +171,8 @@ std::vector<Server> read_servers(CommandLine& line) {
     }
     servers.push_back(std::move(*server));
   }
-  const net::TlsFiles files = read_tls_files(line);
-  if (const auto given = give_tls(servers, files); !given) line.complain_of("no TLS", given.error().detail);
+  const auto given = give_credentials(servers, read_credentials(line));
+  if (!given) line.complain_of("no TLS", given.error().detail);
   return servers;
 }
 

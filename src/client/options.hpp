@@ -1,7 +1,8 @@
 // The command lines of the subcommands that are clients of kvd servers: lock, elect, work, hosts-sync, those of the
-// store (store_options.hpp), of leases (lease_options.hpp), of configurations (config_options.hpp), and of queues and
-// topics (message_options.hpp, queue_options.hpp, topic_options.hpp); and of what makes certificates for them
-// (cert_options.hpp). It reads nothing but what it is given, and the files of --cacert, --cert and --key.
+// store (store_options.hpp), of leases (lease_options.hpp), of configurations (config_options.hpp), of queues and
+// topics (message_options.hpp, queue_options.hpp, topic_options.hpp), of users, tokens and policies (auth_options.hpp);
+// and of what makes certificates for them (cert_options.hpp). It reads nothing but what it is given, and the files of
+// --cacert, --cert, --key and --token-file.
 #pragma once
 #include <optional>
 #include <string>

@@ -17,7 +17,7 @@ struct ClientEntry {
   ClientCommand (*read)(CommandLine&, const Surroundings&);
 };
 
-// With the flags --servers, --cacert, --cert and --key in front of `flags`.
+// With --servers and credential_flags() in front of `flags`.
 CommandSpec client_spec_of(const char* name, const char* usage, const char* does, std::string notes,
                            std::vector<FlagSpec> flags);
 std::vector<Server> read_servers(CommandLine& line);

@@ -1,15 +1,37 @@
 // See server.hpp.
 #include "client/server.hpp"
 
+#include <fmt/format.h>
+
 #include <string_view>
 #include <utility>
 
+#include "client/input.hpp"
+#include "msg/access.hpp"
 #include "msg/znodes.hpp"
 
 namespace kvd::client {
 namespace {
 
 constexpr std::string_view kUnix = "unix:", kHttp = "http://", kHttps = "https://";
+
+std::string host_of(const Server& server) {
+  return server.socket.empty() ? format_address(server.address) : "localhost";
+}
+
+// The one line of --token-file, which no complaint shows.
+std::string read_token(CommandLine& line) {
+  const std::string path = line.text("token-file", "");
+  if (path.empty()) return "";
+  const auto content = read_input({InputSource::Kind::kFile, path});
+  if (!content) {
+    line.complain_of("no token", content.error().text);
+    return "";
+  }
+  const auto token = parse_token(std::string_view(*content).substr(0, content->find_last_not_of("\r\n") + 1));
+  if (!token) line.complain_of("no token", path + ": give a file with one line, kvd_ID_SECRET");
+  return token ? token->text() : "";
+}
 
 }  // namespace
 
@@ -29,30 +51,34 @@ Result<Server> parse_server(const std::string& text) {
   return server;
 }
 
-std::vector<FlagSpec> tls_flags() {
+std::vector<FlagSpec> credential_flags() {
   return {{"cacert", "FILE", "whose certificates are believed of https:// servers, PEM (the system's)",
            "KVD_CACERT"},
           {"cert", "FILE", "the certificate that is shown to them, PEM (none)", "KVD_CERT"},
-          {"key", "FILE", "its private key, PEM", "KVD_KEY"}};
+          {"key", "FILE", "its private key, PEM", "KVD_KEY"},
+          {"token-file", "FILE", "whose one line is the token that is shown to servers (none)",
+           "KVD_TOKEN_FILE"}};
 }
 
-net::TlsFiles read_tls_files(CommandLine& line) {
-  net::TlsFiles files;
+Credentials read_credentials(CommandLine& line) {
+  Credentials credentials{{}, read_token(line)};
+  net::TlsFiles& files = credentials.tls;
   files.authorities = line.text("cacert", "");
   files.certificate = line.text("cert", "");
   files.key = line.text("key", "");
   if (files.certificate.empty() != files.key.empty())
     line.complain(files.key.empty() ? "cert" : "key",
                   "a certificate and its private key go together: give both");
-  return files;
+  return credentials;
 }
 
-Result<void> give_tls(std::vector<Server>& servers, const net::TlsFiles& files) {
+Result<void> give_credentials(std::vector<Server>& servers, const Credentials& credentials) {
   std::shared_ptr<const net::TlsContext> context;
   for (Server& server : servers) {
+    server.token = credentials.token;
     if (!server.https) continue;
     if (!context) {
-      auto loaded = net::TlsContext::load(net::TlsContext::Side::kClient, files);
+      auto loaded = net::TlsContext::load(net::TlsContext::Side::kClient, credentials.tls);
       if (!loaded) return Failure<Error>(loaded.error());
       context = std::move(*loaded);
     }
@@ -66,8 +92,10 @@ std::string name_of(const Server& server) {
   return std::string(server.https ? kHttps : "") + host_of(server);
 }
 
-std::string host_of(const Server& server) {
-  return server.socket.empty() ? format_address(server.address) : "localhost";
+std::string fields_of(const Server& server) {
+  std::string fields = fmt::format("Host: {}\r\n", host_of(server));
+  if (!server.token.empty()) fields += fmt::format("Authorization: Bearer {}\r\n", server.token);
+  return fields;
 }
 
 }  // namespace kvd::client

@@ -1,5 +1,5 @@
 // A server as a client's command line names it: HOST:PORT, http://HOST:PORT, https://HOST:PORT, or unix:PATH; and the
-// flags that say how those with TLS are known. Any thread.
+// flags that say how those with TLS are known, and what shows them who asks. Any thread.
 #pragma once
 #include <memory>
 #include <string>
@@ -22,19 +22,26 @@ struct Server {
   bool https = false;
   std::shared_ptr<const net::TlsContext> tls;  // of https
   std::string certified;                       // whom its certificate has to name: a host
+  std::string token;                           // that is shown to it; empty: none
 
   bool operator==(const Server&) const = default;
 };
 
-Result<Server> parse_server(const std::string& text);  // without its `tls`
-// Reads the files, if there is a server that needs them. An Error names a file.
-Result<void> give_tls(std::vector<Server>& servers, const net::TlsFiles& files);
+struct Credentials {
+  net::TlsFiles tls;
+  std::string token;  // as msg/access.hpp has it; empty: none
+};
 
-// How that is said: --cacert, --cert, --key.
-std::vector<FlagSpec> tls_flags();
-net::TlsFiles read_tls_files(CommandLine& line);
+Result<Server> parse_server(const std::string& text);  // without its `tls` and `token`
+// Reads the files of TLS, if there is a server that needs them. An Error names a file.
+Result<void> give_credentials(std::vector<Server>& servers, const Credentials& credentials);
+
+// How they are said: --cacert, --cert, --key, --token-file, whose file is read. No complaint shows what is in it.
+std::vector<FlagSpec> credential_flags();
+Credentials read_credentials(CommandLine& line);
 
 std::string name_of(const Server& server);  // as it is given, without http://
-std::string host_of(const Server& server);  // for the field Host
+// What the header of every request to it holds, each with its CRLF: Host and, with a token, Authorization.
+std::string fields_of(const Server& server);
 
 }  // namespace kvd::client

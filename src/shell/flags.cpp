@@ -29,11 +29,17 @@ constexpr std::array kCommands = {"inspect",    "export", "lock",  "elect",     
                                   "txn",        "add",    "watch", "lease",         "queue",
                                   "topic",      "config", "cert",  "zookeeper-acl", "complete"};
 // Of the clients, and what commands find that they run.
-constexpr std::array kOtherVariables = {
-    "KVD_SERVERS",         "KVD_CACERT",     "KVD_CERT",    "KVD_KEY",   "KVD_LOCK",         "KVD_ELECTION",
-    "KVD_FENCE",           "KVD_TASK",       "KVD_ATTEMPT", "KVD_KIND",  "KVD_FENCE_PARAM",  "KVD_LEASE",
-    "KVD_CONFIG_REVISION", "KVD_CONFIG_DIR", "KVD_QUEUE",   "KVD_TOPIC", "KVD_SUBSCRIPTION", "KVD_MESSAGE_ID",
-    "KVD_RECEIPT",         "KVD_GROUP",      "KVD_TYPE"};
+constexpr std::array kOtherVariables = {"KVD_SERVERS",    "KVD_CACERT",
+                                        "KVD_CERT",       "KVD_KEY",
+                                        "KVD_TOKEN_FILE", "KVD_LOCK",
+                                        "KVD_ELECTION",   "KVD_FENCE",
+                                        "KVD_TASK",       "KVD_ATTEMPT",
+                                        "KVD_KIND",       "KVD_FENCE_PARAM",
+                                        "KVD_LEASE",      "KVD_CONFIG_REVISION",
+                                        "KVD_CONFIG_DIR", "KVD_QUEUE",
+                                        "KVD_TOPIC",      "KVD_SUBSCRIPTION",
+                                        "KVD_MESSAGE_ID", "KVD_RECEIPT",
+                                        "KVD_GROUP",      "KVD_TYPE"};
 
 std::string variable_name(std::string_view flag) {
   std::string name = "KVD_";

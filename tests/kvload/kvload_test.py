@@ -9,6 +9,8 @@ import re
 import shlex
 import shutil
 import signal
+import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
@@ -222,6 +224,71 @@ def terms_untold():
                       '1000', '--duration', '0.1', code=69)
         server.shutdown()
     assert said.startswith('not measured: the leader told nothing between the last write and the first end'), said
+
+
+class Recorder(socketserver.BaseRequestHandler):
+    """What a client sends goes to `server.target`, and is kept; what comes back goes to the client."""
+
+    def handle(self):
+        with socket.create_connection(self.server.target) as onward:
+            back = threading.Thread(target=self.pass_on, args=[onward, self.request, None])
+            back.start()
+            self.pass_on(self.request, onward, self.server.sent)
+            back.join()
+
+    @staticmethod
+    def pass_on(source, target, kept):
+        try:
+            content = bytearray()
+            if kept is not None:
+                kept.append(content)
+            while part := source.recv(65536):
+                content += part if kept is not None else b''
+                target.sendall(part)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            for end in (source, target):
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+
+class RecordingProxy(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+
+def token():
+    """Every request of every command that asks servers shows the token."""
+    text = 'kvd_abcdef27_' + 'x' * 43
+    commands = {'run': ['--put', '30', '--delete', '5', '--linear', '5', '--keys', '50', '--warm-up', '0', '--to',
+                        'leader'],
+                'verify': [], 'watch': ['--streams', '3', '--rate', '50'], 'terms': ['--leases', '10'],
+                'terms --bulk': ['--leases', '10'], 'terms --keys 10': ['--expire-after', '1000'],
+                'queue': ['--producers', '2', '--consumers', '2'], 'topic': ['--publishers', '2', '--consumers', '2']}
+    with tempfile.TemporaryDirectory() as directory, standalone(1) as (_, names):
+        file = os.path.join(directory, 'token')
+        with open(file, 'w', encoding='utf-8') as opened:
+            opened.write(text + '\n')
+        host, port = names[0].split(':')
+        with RecordingProxy(('127.0.0.1', 0), Recorder) as proxy:
+            proxy.target, proxy.sent = (host, int(port)), []
+            threading.Thread(target=proxy.serve_forever, daemon=True).start()
+            for command, flags in commands.items():
+                for shown in (['--token-file', file], []):
+                    proxy.sent.clear()
+                    kvload(*command.split(' '), '--servers', f'{host}:{proxy.server_address[1]}', '--duration', '0.3',
+                           *flags, *shown)
+                    sent = b''.join(proxy.sent)
+                    requests = sent.count(b' HTTP/1.1\r\nHost: ')
+                    field = f'\r\nAuthorization: Bearer {text}\r\n'.encode()
+                    assert requests > 3 and requests == sent.count(b' HTTP/1.1\r\n'), (command, requests)
+                    assert sent.count(field) == (requests if shown else 0), (command, requests, sent.count(field))
+            proxy.shutdown()
+        with open(file, 'w', encoding='utf-8') as opened:
+            opened.write(text[:-1])
+        line = kvload('run', '--servers', names[0], '--token-file', file, code=64)
+        assert line == f'kvload: no token: {file}: give a file with one line, kvd_ID_SECRET\n', line
 
 
 def leases_end_early():
@@ -518,7 +585,7 @@ def interrupt_election(directory):
 
 
 {'run': run, 'yardstick': yardstick, 'outage': outage, 'verify': verify, 'verify_txn': verify_txn, 'terms': terms,
- 'terms_untold': terms_untold, 'leases_end_early': leases_end_early, 'queue': queue,
+ 'terms_untold': terms_untold, 'leases_end_early': leases_end_early, 'token': token, 'queue': queue,
  'queue_wrong': queue_wrong, 'queue_interrupted': queue_interrupted, 'topic': topic, 'topic_wrong': topic_wrong,
  'leftovers': leftovers, 'refusals': refusals,
  'election': election}[CASE]()

@@ -181,7 +181,7 @@ TEST_CASE("members of a problem are found, and nothing else") {
 
 TEST_CASE("requests are what kvd expects") {
   const std::string values = value_bytes(8);
-  const RequestText text({"p-", 6}, "h:1", values);
+  const RequestText text({"p-", 6}, "Host: h:1\r\n", values);
   std::string out;
   text.append(Kind::kGet, 7, 0, out);
   text.append(Kind::kLinear, 1234567, 0, out);

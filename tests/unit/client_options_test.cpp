@@ -2,7 +2,9 @@
 // its flag, its remedy and the right exit code.
 #include <doctest.h>
 #include <sysexits.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <iterator>
 #include <sstream>
 #include <string>
@@ -120,6 +122,33 @@ TEST_CASE("servers from the environment and a flag that wins over it") {
   CHECK(good<HoldOptions>("lock", {"a", "--", "x"}, {{"KVD_SERVERS", ""}}).servers.front().address.port ==
         8001);
   bad("lock", {"a", "--", "x"}, "KVD_SERVERS=b: ", "host:port", {{"KVD_SERVERS", "b"}}, EX_CONFIG);
+}
+
+TEST_CASE("a token in a file") {
+  const std::string token = "kvd_abcdef27_" + std::string(43, 'x');
+  const std::string path = "client_options_test." + std::to_string(::getpid());
+  const auto write = [&](const std::string& content) { std::ofstream(path, std::ios::binary) << content; };
+  const std::vector<std::string> command = {"a", "--servers", "a:1,unix:/b", "--token-file", path, "--", "x"};
+  for (const char* end : {"", "\n", "\r\n"}) {
+    write(token + end);
+    const auto options = good<HoldOptions>("lock", command);
+    for (const Server& server : options.servers) CHECK(server.token == token);
+    CHECK(fields_of(options.servers[0]) == "Host: a:1\r\nAuthorization: Bearer " + token + "\r\n");
+    CHECK(fields_of(options.servers[1]) == "Host: localhost\r\nAuthorization: Bearer " + token + "\r\n");
+  }
+  CHECK(good<HoldOptions>("lock", {"a", "--", "x"}, {{"KVD_TOKEN_FILE", path}}).servers.front().token ==
+        token);
+  CHECK(fields_of(good<HoldOptions>("lock", {"a", "--", "x"}).servers.front()) == "Host: 127.0.0.1:8001\r\n");
+  for (const std::string& content : {std::string(), std::string("\n"), "x" + token, token + "\n" + token,
+                                     token + " ", token.substr(1), token + "\r\nX: y"}) {
+    write(content);
+    bad("lock", command, "no token: " + path + ": ", "give a file with one line, kvd_ID_SECRET");
+    const auto refused = parse("lock", command);
+    CHECK(refused.error().text.find("xxx") == std::string::npos);
+  }
+  REQUIRE(::unlink(path.c_str()) == 0);
+  bad("lock", command, "no token: " + path + ": ", "No such file");
+  bad("lock", {"a", "--", "x"}, "no token: /", "Is a directory", {{"KVD_TOKEN_FILE", "/"}});
 }
 
 TEST_CASE("unusable command lines") {

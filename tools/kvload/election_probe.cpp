@@ -46,8 +46,8 @@ void ElectionProbe::ask(Seat& seat) {
   seat.asked = true;
   seat.asked_at = uv_hrtime();
   seat.connection->output() +=
-      fmt::format("PUT /v1/kv/kvload-probe-{}?timeout={} HTTP/1.1\r\nHost: {}\r\nContent-Length: 1\r\n\r\nx",
-                  ++writes_ % 100, kServerPatienceMs, servers_[seat.server].host);
+      fmt::format("PUT /v1/kv/kvload-probe-{}?timeout={} HTTP/1.1\r\n{}Content-Length: 1\r\n\r\nx",
+                  ++writes_ % 100, kServerPatienceMs, servers_[seat.server].fields);
   seat.connection->flush();
 }
 

@@ -113,8 +113,8 @@ void ExpiryLoad::go_on(Line& line) {
 }
 
 void ExpiryLoad::send(Line& line, const std::string& what, const std::string& body) {
-  line.connection->output() += fmt::format("{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{}", what,
-                                           leader_.host, body.size(), body);
+  line.connection->output() +=
+      fmt::format("{} HTTP/1.1\r\n{}Content-Length: {}\r\n\r\n{}", what, leader_.fields, body.size(), body);
   line.waits = true;
   line.sent = uv_hrtime();
   line.connection->flush();
@@ -159,7 +159,7 @@ void ExpiryLoad::on_response(Connection& connection, const Response& response) {
 
 // Nothing: all is open, and known how many terms there are beside ours.
 std::optional<std::string> ExpiryLoad::prepare() {
-  auto targets = resolve(options_.servers, options_.tls);
+  auto targets = resolve(options_.servers, options_.credentials);
   if (!targets) return targets.error().detail;
   {
     LeaderWatch watch(turns_.loop(), *targets, nullptr);

@@ -55,8 +55,8 @@ void LeaderWatch::on_tick() {
 void LeaderWatch::ask(Seat& seat) {
   if (!seat.connection->is_open() || seat.asked) return;
   seat.connection->output() +=
-      fmt::format("GET /v1/cluster{} HTTP/1.1\r\nHost: {}\r\n\r\n", seat.http.empty() ? "" : "/leader",
-                  targets_[seat.connection->index()].host);
+      fmt::format("GET /v1/cluster{} HTTP/1.1\r\n{}\r\n", seat.http.empty() ? "" : "/leader",
+                  targets_[seat.connection->index()].fields);
   seat.asked = true;
   seat.asked_at = uv_hrtime();
   seat.connection->flush();

@@ -177,8 +177,8 @@ std::string LeaseLoad::request_of(Line& line, const Work& work) {
     }
     body += body.empty() ? "{\"leases\":[]}" : "]}";
   }
-  return fmt::format("{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{}", what,
-                     targets_[line.connection->index() % targets_.size()].host, body.size(), body);
+  return fmt::format("{} HTTP/1.1\r\n{}Content-Length: {}\r\n\r\n{}", what,
+                     targets_[line.connection->index() % targets_.size()].fields, body.size(), body);
 }
 
 // ---- what comes back ----
@@ -242,7 +242,7 @@ LeaseReport LeaseLoad::run() {
   report_.leases = leases_.size();
   report_.ttl_ms = options_.ttl_ms;
   report_.bulk = options_.bulk;
-  auto targets = resolve(options_.servers, options_.tls);
+  auto targets = resolve(options_.servers, options_.credentials);
   if (!targets) {
     report_.unreachable = targets.error().detail;
     return report_;

@@ -56,17 +56,19 @@ Result<void> look_up(client::Server& server) {
 
 }  // namespace
 
-Result<std::vector<Target>, Error> resolve(const std::vector<std::string>& names, const net::TlsFiles& tls) {
+Result<std::vector<Target>, Error> resolve(const std::vector<std::string>& names,
+                                           const client::Credentials& credentials) {
   std::vector<client::Server> servers;
   for (const std::string& name : names) {
     auto server = client::parse_server(name);
     if (!server) return failure(fmt::format("{}: {}", name, server.error().detail));
     servers.push_back(std::move(*server));
   }
-  if (const auto given = client::give_tls(servers, tls); !given) return Failure<Error>(given.error());
+  if (const auto given = client::give_credentials(servers, credentials); !given)
+    return Failure<Error>(given.error());
   std::vector<Target> targets;
   for (client::Server& server : servers) {
-    Target target{client::name_of(server), client::host_of(server), std::move(server)};
+    Target target{client::name_of(server), client::fields_of(server), std::move(server)};
     if (target.server.socket.empty()) {
       if (const auto resolved = look_up(target.server); !resolved)
         return failure(fmt::format("{}: {}", target.name, resolved.error().detail));
@@ -85,7 +87,7 @@ Load::Load(uv_loop_t* loop, std::vector<Target> targets, LoadOptions options)
       random_(options_.seed),
       ticker_(loop, [this] { on_tick(); }),
       pacer_(loop, [this] { send_due(); }) {
-  for (const Target& target : targets_) texts_.emplace_back(options_.key_shape, target.host, values_);
+  for (const Target& target : targets_) texts_.emplace_back(options_.key_shape, target.fields, values_);
   for (size_t kind = 0; kind < kKinds; ++kind)
     kinds_.insert(kinds_.end(), options_.mix[kind], static_cast<Kind>(kind));
   for (size_t i = 0; i < targets_.size(); ++i) allowed_.push_back(i);

@@ -26,12 +26,12 @@ using client::StopSignals;
 
 struct Target {
   std::string name;       // as given
-  std::string host;       // for the field Host
+  std::string fields;     // that every request has in its header (client::fields_of())
   client::Server server;  // whose address is the system's: no name
 };
-// An Error names the server, or the file of `tls` that is of no use.
+// An Error names the server, or the file of TLS that is of no use.
 Result<std::vector<Target>, Error> resolve(const std::vector<std::string>& names,
-                                           const net::TlsFiles& tls = {});
+                                           const client::Credentials& credentials = {});
 
 // How failures are counted: "connection lost", by libuv's error code; "503 no-leader", by an answer.
 const char* name_of_loss(int why);

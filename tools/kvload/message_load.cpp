@@ -177,9 +177,9 @@ void MessageLoad::ask(Line& line, Task task, std::string_view what, std::string_
                       std::string_view body, uint64_t wait_ms) {
   const size_t space = what.find(' ');
   fmt::format_to(std::back_inserter(line.connection->output()),
-                 "{} {}{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{}\r\n{}", what.substr(0, space),
-                 path_of(line.place), what.substr(space + 1), targets_[line.server].host, body.size(), fields,
-                 body);
+                 "{} {}{} HTTP/1.1\r\n{}Content-Length: {}\r\n{}\r\n{}", what.substr(0, space),
+                 path_of(line.place), what.substr(space + 1), targets_[line.server].fields, body.size(),
+                 fields, body);
   line.task = task;
   line.asked = uv_hrtime();
   line.deadline = line.asked + (kTimeoutMs + kServerSlackMs + wait_ms) * kMillisecond;
@@ -533,7 +533,7 @@ bool MessageLoad::make(const std::vector<size_t>& places) {
 
 bool MessageLoad::prepare() {
   raise_descriptor_limit();
-  auto targets = resolve(options_.servers, options_.tls);
+  auto targets = resolve(options_.servers, options_.credentials);
   if (!targets) {
     figures_.unmeasured = targets.error().detail;
     return false;

@@ -28,7 +28,7 @@ CommandSpec spec_of(const char* name, const char* does, std::vector<FlagSpec> fl
 
 // Of a command that asks servers.
 CommandSpec asking_spec_of(const char* name, const char* does, std::vector<FlagSpec> flags) {
-  std::vector<FlagSpec> all = client::tls_flags();
+  std::vector<FlagSpec> all = client::credential_flags();
   all.insert(all.begin(), {"servers", "SERVER,...",
                            "of kvd's HTTP, each HOST:PORT, https://HOST:PORT or unix:PATH (127.0.0.1:8001)"});
   all.insert(all.end(), std::make_move_iterator(flags.begin()), std::make_move_iterator(flags.end()));
@@ -166,7 +166,7 @@ void read_access(CommandLine& line, Access& access) {
   if (!std::all_of(access.servers.begin(), access.servers.end(),
                    [](const auto& one) { return client::parse_server(one).has_value(); }))
     line.complain("servers", "give HOST:PORT, https://HOST:PORT or unix:PATH, with commas between them");
-  access.tls = client::read_tls_files(line);
+  access.credentials = client::read_credentials(line);
 }
 
 void read_outputs(CommandLine& line, Outputs& outputs) {

@@ -1,5 +1,5 @@
-// The command line of kvload, turned into what its commands are told. Reads nothing but its arguments;
-// every complaint is one line that names the flag and what to do.
+// The command line of kvload, turned into what its commands are told. Reads nothing but its arguments and the
+// file of --token-file; every complaint is one line that names the flag and what to do.
 #pragma once
 #include <optional>
 #include <string>
@@ -8,8 +8,8 @@
 
 #include "base/command_line.hpp"
 #include "base/result.hpp"
+#include "client/server.hpp"
 #include "kvload/load.hpp"
-#include "net/tls.hpp"
 
 namespace kvd::load {
 
@@ -23,7 +23,7 @@ struct Outputs {
 
 struct Access {
   std::vector<std::string> servers{"127.0.0.1:8001"};  // HOST:PORT, https://HOST:PORT or unix:PATH
-  net::TlsFiles tls;                                   // for those with https
+  client::Credentials credentials;
 };
 
 struct RunOptions : Access {

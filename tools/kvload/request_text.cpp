@@ -23,11 +23,11 @@ const char* kind_name(Kind kind) {
   return "";
 }
 
-RequestText::RequestText(KeyShape shape, std::string_view host, const std::string& values)
+RequestText::RequestText(KeyShape shape, std::string_view fields, const std::string& values)
     : shape_(std::move(shape)),
       values_(values),
-      tail_(fmt::format(" HTTP/1.1\r\nHost: {}\r\n\r\n", host)),
-      put_tail_(fmt::format(" HTTP/1.1\r\nHost: {}\r\nContent-Length: ", host)) {}
+      tail_(fmt::format(" HTTP/1.1\r\n{}\r\n", fields)),
+      put_tail_(fmt::format(" HTTP/1.1\r\n{}Content-Length: ", fields)) {}
 
 void RequestText::append_key(uint64_t key, std::string& out) const {
   char digits[20];

@@ -19,8 +19,8 @@ struct KeyShape {
 
 class RequestText {
  public:
-  // `host` as it goes into the Host field. `values` is what values are cut from, and outlives this.
-  RequestText(KeyShape shape, std::string_view host, const std::string& values);
+  // `fields` as every request has them, each with its CRLF. `values` is what values are cut from, and outlives this.
+  RequestText(KeyShape shape, std::string_view fields, const std::string& values);
 
   void append(Kind kind, uint64_t key, size_t value_bytes, std::string& out) const;
 

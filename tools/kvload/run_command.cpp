@@ -106,7 +106,7 @@ void Runner::show_progress(const RunResult& result) const {
 }
 
 int Runner::find_servers() {
-  auto targets = resolve(options_.servers, options_.tls);
+  auto targets = resolve(options_.servers, options_.credentials);
   if (!targets) {
     complain(targets.error().detail);
     return EX_UNAVAILABLE;
@@ -267,8 +267,10 @@ void name_what_is_left(const std::string& server, const std::string& prefix) {
 std::string curl_delete(const std::string& server, const std::string& target) {
   const auto parsed = client::parse_server(server);
   const std::string socket = parsed->socket.empty() ? "" : fmt::format("--unix-socket {} ", parsed->socket);
-  return fmt::format("curl {}-X DELETE '{}://{}{}'", socket, parsed->https ? "https" : "http",
-                     client::host_of(*parsed), target);
+  const std::string url = !socket.empty() ? "http://localhost"
+                          : parsed->https ? client::name_of(*parsed)
+                                          : "http://" + client::name_of(*parsed);
+  return fmt::format("curl {}-X DELETE '{}{}'", socket, url, target);
 }
 
 int run_command(const RunOptions& options) { return Runner(options).run(); }

@@ -62,9 +62,9 @@ struct Client {
   HttpOperation operation;
 };
 
-std::string bytes_of(const testing::HttpCall& call, const std::string& host) {
-  std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n", call.method,
-                                 call.target, host, call.body.size());
+std::string bytes_of(const testing::HttpCall& call, const std::string& fields) {
+  std::string text = fmt::format("{} {} HTTP/1.1\r\n{}Content-Length: {}\r\n", call.method, call.target,
+                                 fields, call.body.size());
   for (const auto& [name, content] : call.headers) text += fmt::format("{}: {}\r\n", name, content);
   return text + "\r\n" + call.body;
 }
@@ -190,7 +190,7 @@ bool Verifier::send(Client& client, size_t server, Generation& generation, HttpO
   client.generation = &generation;
   client.number = generation.history.begin(operation);
   ++generation.operations;
-  seat.connection->output() += bytes_of(operation.call(), targets_[server].host);
+  seat.connection->output() += bytes_of(operation.call(), targets_[server].fields);
   client.operation = std::move(operation);
   seat.connection->flush();
   return true;
@@ -229,7 +229,7 @@ void Verifier::ask_lineage(uint64_t now) {
     client.asked = true;
     client.deadline = now + kPatience;
     client.server = server;
-    connection.output() += fmt::format("GET /v1/cluster HTTP/1.1\r\nHost: {}\r\n\r\n", targets_[server].host);
+    connection.output() += fmt::format("GET /v1/cluster HTTP/1.1\r\n{}\r\n", targets_[server].fields);
     connection.flush();
   }
 }
@@ -415,7 +415,7 @@ Verdict Verifier::run(const StopSignals& signals) {
 }  // namespace
 
 int verify_command(const VerifyOptions& options) {
-  auto targets = resolve(options.servers, options.tls);
+  auto targets = resolve(options.servers, options.credentials);
   if (!targets) {
     fmt::print(stderr, "kvload: {}\n", targets.error().detail);
     return EX_UNAVAILABLE;

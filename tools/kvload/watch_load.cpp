@@ -80,8 +80,8 @@ class WatchLoad final : public ConnectionOwner {
 
 void WatchLoad::on_open(Connection& connection) {
   if (is_writer(connection)) return;
-  connection.output() += fmt::format("GET /v1/watch?prefix={}&progress=60000 HTTP/1.1\r\nHost: {}\r\n\r\n",
-                                     kStampPrefix, target_of(connection.index()).host);
+  connection.output() += fmt::format("GET /v1/watch?prefix={}&progress=60000 HTTP/1.1\r\n{}\r\n",
+                                     kStampPrefix, target_of(connection.index()).fields);
   connection.flush();
 }
 
@@ -133,8 +133,8 @@ void WatchLoad::write_what_is_due() {
     if (writer.waits || !writer.connection->is_open()) continue;
     const std::string stamp = std::to_string(at);
     writer.connection->output() +=
-        fmt::format("PUT /v1/kv/{}{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{}", kStampPrefix,
-                    due_ % kStampKeys, target_of(writer.connection->index()).host, stamp.size(), stamp);
+        fmt::format("PUT /v1/kv/{}{} HTTP/1.1\r\n{}Content-Length: {}\r\n\r\n{}", kStampPrefix,
+                    due_ % kStampKeys, target_of(writer.connection->index()).fields, stamp.size(), stamp);
     writer.connection->flush();
     writer.waits = true;
     ++due_;
@@ -175,7 +175,7 @@ uint64_t WatchLoad::memory() const {
 WatchReport WatchLoad::run() {
   raise_descriptor_limit();
   report_.streams = options_.streams;
-  auto targets = resolve(options_.servers, options_.tls);
+  auto targets = resolve(options_.servers, options_.credentials);
   if (!targets) {
     report_.unreachable = targets.error().detail;
     return report_;
