@@ -391,3 +391,5 @@ std::string problem_text(int status, std::string_view body) {
 }
 
 }  // namespace kvd::client
+bool refuses_access(int status) { return status == 401 || status == 403; }
+

@@ -187,3 +187,6 @@ std::string problem_outcome(std::string_view body);
 std::string problem_text(int status, std::string_view body);
 
 }  // namespace kvd::client
+// 401 or 403: the server does not know who asks, or he may not do this. To ask again, or elsewhere, is no use.
+bool refuses_access(int status);
+

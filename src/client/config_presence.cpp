@@ -34,9 +34,11 @@ std::string with_idempotency_key() { return "Idempotency-Key: " + draw_idempoten
 }  // namespace
 
 ConfigPresence::ConfigPresence(net::Loop& loop, HttpClient& client, const std::string& prefix,
-                               const std::string& node)
+                               const std::string& node,
+                               std::function<void(const std::string& why)> on_refused)
     : client_(client),
       record_path_("/v1/kv/" + percent_encode_path(prefix + std::string(kConfigRecords) + node)),
+      on_refused_(std::move(on_refused)),
       lease_name_(
           fmt::format("config {} {}", percent_encode_path(prefix), node).substr(0, limits::kLeaseNameBytes)),
       renew_(loop.get(), [this] { renew(); }),
@@ -49,6 +51,8 @@ ConfigPresence::ConfigPresence(net::Loop& loop, HttpClient& client, const std::s
 HttpEvents ConfigPresence::answered(std::unique_ptr<HttpCall>& call,
                                     void (ConfigPresence::*by)(const Response&)) {
   HttpEvents events;
+    if (refuses_access(answer.status))
+      return on_refused_("what runs here cannot be told: " + problem_text(answer.status, answer.body));
   events.on_failed = [](const std::string&) { return true; };
   events.on_answer = [this, &call, by](const Response& answer) {
     if (answer.status < 500 && problem_outcome(answer.body) != "unknown") return (this->*by)(answer);

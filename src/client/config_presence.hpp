@@ -17,8 +17,10 @@ namespace kvd::client {
 
 class ConfigPresence {
  public:
-  // Takes a lease in a later turn, and another one when that is over. `client` outlives it.
-  ConfigPresence(net::Loop& loop, HttpClient& client, const std::string& prefix, const std::string& node);
+  // Takes a lease in a later turn, and another one when that is over. `client` outlives it. `on_refused`: a server
+  // refuses access, and nothing more is told; it may call end().
+  ConfigPresence(net::Loop& loop, HttpClient& client, const std::string& prefix, const std::string& node,
+                 std::function<void(const std::string& why)> on_refused);
 
   // The newest one counts, and is written as soon as there is a lease. Lease and time are filled in.
   void tell(const ConfigRecord& record);
@@ -40,6 +42,7 @@ class ConfigPresence {
   HttpClient& client_;
   std::string record_path_;  // of the record, percent-encoded
   std::string lease_name_;
+  std::function<void(const std::string&)> on_refused_;
   Say say_;
   uint64_t lease_ = 0;  // 0: none
   std::optional<ConfigRecord> record_;

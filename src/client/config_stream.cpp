@@ -57,11 +57,11 @@ void ConfigStream::try_on(const std::string& why) {
   call_->try_again();
 }
 
-// One server may be of an older version, or behind a proxy that refuses.
+// One server may be of an older version, or behind a proxy that takes no such request.
 void ConfigStream::on_answer(const Response& answer) {
   const std::string text = problem_text(answer.status, answer.body);
   answer.status < 500 ? void(refused_.insert(call_->server())) : refused_.clear();
-  if (refused_.size() < servers_) return try_on(text);
+  if (!refuses_access(answer.status) && refused_.size() < servers_) return try_on(text);
   const auto refused = events_.on_refused;
   refused(text);
 }

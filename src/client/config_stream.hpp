@@ -18,7 +18,7 @@ namespace kvd::client {
 struct ConfigStreamEvents {
   // Lines have come: once for all that came together.
   std::function<void()> on_news;
-  // No server takes such a request, each of them in a row: the stream is over.
+  // No server takes such a request, each of them in a row, or one refuses access: the stream is over.
   std::function<void(const std::string& why)> on_refused;
   // No server tells what is newest: once until one does.
   std::function<void(const std::string& why)> on_all_away;

@@ -31,17 +31,15 @@ int ConfigSync::run() {
   directory_ = std::move(*directory);
   ConfigStreamEvents events;
   events.on_news = [this] { on_news(); };
-  events.on_refused = [this](const std::string& why) {
-    say_.line(why);
-    stop(EX_DATAERR);
-  };
+  events.on_refused = [this](const std::string& why) { on_refused(why); };
   events.on_all_away = [this](const std::string& why) {
     say_.line(fmt::format("no server tells the newest configuration ({}): {} stays as it is; trying on", why,
                           options_.to));
   };
   stream_ = std::make_unique<ConfigStream>(loop_, client_, options_.prefix, options_.servers.size(),
                                            kSyncProgress, std::move(events));
-  presence_ = std::make_unique<ConfigPresence>(loop_, client_, options_.prefix, options_.node);
+  presence_ = std::make_unique<ConfigPresence>(loop_, client_, options_.prefix, options_.node,
+                                               [this](const std::string& why) { on_refused(why); });
   if (const auto& published = directory_->published()) {
     floor_ = published->at;
     if (published->exit != EX_OK) run_command();  // it has failed, or not ended
@@ -146,6 +144,12 @@ void ConfigSync::tell() {
 }
 
 // ---- the end ----
+
+void ConfigSync::on_refused(const std::string& why) {
+  if (stopping_) return;
+  say_.line(why);
+  stop(EX_DATAERR);
+}
 
 void ConfigSync::stop(int code) {
   if (std::exchange(stopping_, true)) return;

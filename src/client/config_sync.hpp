@@ -33,6 +33,7 @@ class ConfigSync {
   void run_command();
   void on_command_end(const ChildEnd& end);
   void tell();
+  void on_refused(const std::string& why);
   void stop(int code);
   void leave();
 

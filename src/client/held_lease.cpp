@@ -168,7 +168,8 @@ void HeldLease::on_answer(const Try* one, const Response& answer) {
   const std::string text = problem_text(answer.status, answer.body);
   if (phase_ == Phase::kAsking && (answer.status < 500 || answer.status == kLeasesFull))
     return finish(EX_UNAVAILABLE, fmt::format("the lease is not to be had: {}", text));
-  if (answer.status == 410) return on_lost(text);
+  const bool refused = refuses_access(answer.status) && phase_ == Phase::kHeld && one == current_;
+  if (answer.status == 410 || refused) return on_lost(text);
   on_failed(one, said_of(*one, text));
 }
 
@@ -314,7 +315,10 @@ void HeldLease::on_ended(const Response& answer) {
   const bool perhaps_ours =
       hold_ != ending_ || (hold_ != 0 && std::any_of(tries_.begin(), tries_.end(), under_way));
   if (answer.status >= 500 || (answer.status == 410 && perhaps_ours)) return end_->try_again();
-  finish(code_);
+  const bool refused = refuses_access(answer.status);
+  finish(code_,
+         refused ? fmt::format("the lease {} is not ended: {}", id_, problem_text(answer.status, answer.body))
+                 : "");
 }
 
 void HeldLease::on_signal(int number) {

@@ -56,7 +56,8 @@ one result is accepted. kvd lock --help tells what nothing can stop.
 SIGINT, SIGTERM, SIGHUP or SIGQUIT: no more tasks are taken, the running ones have --grace to finish and are
 then stopped; a second signal stops them at once. A task without a result is given to another worker. Every
 other signal is passed on to the running commands; SIGTSTP and the like stop them, and kvd, with SIGSTOP.
-Exit codes: 0 after such a signal, 64 the command line, 78 KVD_SERVERS, 69 a server refused the worker.)";
+Exit codes: 0 after such a signal, 64 the command line, 78 KVD_SERVERS, 69 a server refused the worker,
+or access.)";
 
 inline constexpr char kHostsSync[] =
     R"(Only what stands between the lines "# BEGIN kvd NODE" and "# END kvd NODE" is changed; they are appended
@@ -69,8 +70,8 @@ written) it is written in place by a process of its own that survives this one, 
 .FILE.kvd-redo, from which the next start finishes what a power failure has cut off.
 
 Exit codes: 0 after SIGINT, SIGTERM or SIGHUP, or with --once when the file is up to date; 64 the command
-line, 78 KVD_SERVERS; with --once 65 damaged markers, 69 no server had an answer that can be used, 74 the
-file cannot be read or written.)";
+line, 78 KVD_SERVERS; 69 a server refused access; with --once 65 damaged markers, 69 no server had an answer
+that can be used, 74 the file cannot be read or written.)";
 
 inline constexpr char kConfigSync[] =
     R"(DIR is a symbolic link to a directory with a file for each key that begins with P, and the value as its bytes.
@@ -89,7 +90,8 @@ that kvd config status can tell. Nothing older than what is published is ever pu
 answers, or those that do have no leader, everything stays as it is.
 
 Exit codes: 0 after SIGINT, SIGTERM or SIGHUP; 64 the command line, 78 KVD_SERVERS; 65 there is something else
-at DIR, or all servers refused the request; 74 DIR.kvd cannot be made, or another kvd config sync keeps it.)";
+at DIR, a server refused access, or all of them the request; 74 DIR.kvd cannot be made, or another kvd config
+sync keeps it.)";
 
 inline constexpr char kConfigStatus[] =
     R"(A line about the newest configuration, and one for each node that has told what it runs, with tabs between its
@@ -99,8 +101,8 @@ it runs now. The revision is that of the newest key; "current" compares all keys
 kvd del P.running/NAME makes one forgotten that will not come back.
 
 Exit codes: 0 every node is alive, current and running; 1 not so, or there is no node; 64 the command line, 78
-KVD_SERVERS; 65 all servers refused the request; 69 no server told the newest configuration in time; 74 standard
-output.)";
+KVD_SERVERS; 65 a server refused access, or all of them the request; 69 no server told the newest configuration
+in time; 74 standard output.)";
 
 // ---- the store's commands ----
 
@@ -180,8 +182,8 @@ which signals it gets, is as kvd lock --help tells.
 Without CMD kvd prints the lease's id, and holds it until SIGINT, SIGTERM, SIGHUP or SIGQUIT; then it ends it.
 
 When a server or the connection fails the next server takes the lease up, within the time for which it certainly
-lives. It is lost when somebody has ended it, when another one has taken it up, or when that time is over and no
-server has renewed it. Then it may be over, and its keys be gone.
+lives. It is lost when somebody has ended it, when another one has taken it up, when a server refuses access, or
+when that time is over and no server has renewed it. Then it may be over, and its keys be gone.
 When kvd is killed by SIGKILL its guard, a second process, kills all of CMD before the connection ends, and the
 lease with it; where no connection stands, it runs out.
 What is not guaranteed: a kvd that is stopped by SIGSTOP, or a machine that is suspended, does not notice that

@@ -92,6 +92,10 @@ void HostsSync::on_answer(const Response& answer) {
   const std::string_view version = field_of(answer, "Kvd-Hosts-Version");
   const bool unchanged = !version_.empty() && (answer.status == 204 || answer.status == 304);
   if (!unchanged) {
+    if (refuses_access(answer.status)) {
+      say_.line(problem_text(answer.status, answer.body));
+      return finish(EX_UNAVAILABLE);
+    }
     if (answer.status != 200) return on_useless(problem_text(answer.status, answer.body));
     if (field_of(answer, "Kvd-Complete") == "false")
       return on_useless("the server does not know all names yet");

@@ -283,7 +283,7 @@ void MessageWorker::on_extended(const Response& answer) {
     return promise(asked_);
   }
   const std::string why = problem_text(answer.status, answer.body);
-  if (answer.status == 404 || answer.status == 412) return lose(why);
+  if (answer.status == 404 || answer.status == 412 || refuses_access(answer.status)) return lose(why);
   say_.once(about_message("its time is not extended: " + why + "; trying on"));
   extension_->try_again();
 }
@@ -331,6 +331,7 @@ void MessageWorker::on_settled(std::string_view verb, const Response& answer) {
   const bool done_before = call_->may_be_done() && (verb != "ack" || result != "stale");
   if (answer.status != 200) {
     say_.line(about_message("what became of it is not taken: " + problem_text(answer.status, answer.body)));
+    if (refuses_access(answer.status)) return finish(EX_UNAVAILABLE);
   } else if (result == "ok" || done_before) {
     say_.forget();
   } else {

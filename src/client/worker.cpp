@@ -146,6 +146,10 @@ void Worker::on_fetched(const Response& answer) {
     return fetch_again_.start(kPace);
   }
   if (answer.status == 404 || answer.status == 410) return on_gone(problem_text(answer.status, answer.body));
+  if (refuses_access(answer.status)) {
+    say_.line(fmt::format("worker {}: {}", options_.name, problem_text(answer.status, answer.body)));
+    return be_over(true);
+  }
   Result<Task> task = failure(problem_text(answer.status, answer.body));
   if (answer.status == 200) task = parse_task(answer.body);
   if (!task) {
@@ -271,6 +275,7 @@ void Worker::on_reported(const Response& answer) {
   } else if (answer.status / 100 != 2) {
     say_.line(about_task("its result is dropped: " + problem_text(answer.status, answer.body)));
   }
+  if (refuses_access(answer.status)) return be_over(true);
   call_.reset();
   task_.reset();
   next();

@@ -315,7 +315,7 @@ class Sync(ConfigTest):
         exchange = self.opened(put('a', 3, '1', state=True), synced(4), server=other)
         self.assertEqual(running.line(), '3 a=1')
         exchange.close()
-        self.call('GET', WATCH + '2000').answer(403, {'detail': 'not here'})
+        self.call('GET', WATCH + '2000').answer(400, {'detail': 'not here'})
         self.call('GET', WATCH + '2000', other).answer(503, {'detail': 'not now'})
         self.call('GET', WATCH + '2000').answer(404, {'detail': 'no such path'})
         self.opened(put('a', 7, '2', state=True), synced(8), server=other)
