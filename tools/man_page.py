@@ -91,14 +91,15 @@ def without_usage(text):
 
 
 def commands_below(kvd, *words):
-    """The subcommands that begin with these words, each as its words."""
+    """The subcommands that begin with these words, or are these words, each as its words."""
     answer = subprocess.run([kvd, 'complete', *words, ''], capture_output=True, text=True, check=True).stdout
-    return [(*words, line.split('\t')[0]) for line in answer.split('\n') if '\t' in line and not line.startswith('-')]
+    next_words = [line.split('\t')[0] for line in answer.split('\n') if '\t' in line and not line.startswith('-')]
+    return [command for word in next_words for command in commands_below(kvd, *words, word)] or [words]
 
 
 def program_markdown(kvd, pages):
     """kvd(1): what kvd --help says, then each subcommand's."""
-    commands = [command for first in commands_below(kvd) for command in commands_below(kvd, *first) or [first]]
+    commands = commands_below(kvd)
     sentence, synopsis, options = without_usage(help_of(kvd))
     parts = [f'# NAME\n\n{sentence.replace(":", " -", 1)}\n',
              f'# SYNOPSIS\n\n{block(synopsis)}',

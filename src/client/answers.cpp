@@ -38,6 +38,9 @@ class Members {
   bool object(std::string_view name, dom::object& to) const {
     return object_[name].get(to) == simdjson::SUCCESS;
   }
+  bool element(std::string_view name, dom::element& to) const {
+    return object_[name].get(to) == simdjson::SUCCESS;
+  }
   bool list(std::string_view name, dom::array& to) const {
     return object_[name].get(to) == simdjson::SUCCESS;
   }
@@ -70,11 +73,15 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-// A text as it is, anything else as JSON; in one line.
+// A text as it is, a list as its elements with commas, anything else as JSON; in one line.
 std::string text_of(dom::element element) {
   std::string_view text;
   if (element.get(text) == simdjson::SUCCESS) return printable(text);
-  return simdjson::minify(element);
+  dom::array list;
+  if (element.get(list) != simdjson::SUCCESS) return simdjson::minify(element);
+  std::string all;
+  for (const dom::element one : list) all += (all.empty() ? "" : ",") + text_of(one);
+  return all;
 }
 
 // The objects in the list `name` of an answer. `read` says what is wrong with one, or "".
@@ -187,6 +194,13 @@ Result<bool> parse_flag_in(std::string_view json, std::string_view name) {
 std::string text_in(std::string_view json, std::string_view name) {
   const Members members(json);
   return members.good() ? printable(members.text(name)) : "";
+}
+
+std::string json_in(std::string_view json, std::string_view name) {
+  const Members members(json);
+  dom::element element;
+  if (!members.good() || !members.element(name, element)) return "";
+  return simdjson::minify(element);
 }
 
 Result<KeyPage> parse_key_page(std::string_view json) {
@@ -302,6 +316,23 @@ Result<std::vector<ListedSource>> parse_source_page(std::string_view json, std::
                                    });
 }
 
+Result<std::vector<ListedAccess>> parse_access_page(std::string_view json, std::string_view what,
+                                                    std::string_view id,
+                                                    const std::vector<std::string>& members) {
+  return parse_items<ListedAccess>(Members(json), what,
+                                   [&](const Members& all, ListedAccess& item) -> std::string {
+                                     item.name = printable(all.text(id));
+                                     if (item.name.empty())
+                                       return fmt::format("one of the {} has no {}", what, id);
+                                     for (const std::string& name : members) {
+                                       dom::element element;
+                                       const bool there = all.element(name, element);
+                                       item.members.emplace_back(name, there ? text_of(element) : "");
+                                     }
+                                     return "";
+                                   });
+}
+
 Result<std::vector<std::string>> parse_texts_in(std::string_view json, std::string_view name) {
   const Members members(json);
   dom::array list;
@@ -322,13 +353,7 @@ Result<std::vector<std::pair<std::string, std::string>>> parse_members(std::stri
   if (parser.parse(json.data(), json.size()).get(object) != simdjson::SUCCESS) return no_object(json);
   std::vector<std::pair<std::string, std::string>> all;
   for (const dom::key_value_pair member : object) {
-    std::string text = text_of(member.value);
-    dom::array list;
-    if (member.value.get(list) == simdjson::SUCCESS) {
-      text.clear();
-      for (const dom::element element : list) text += (text.empty() ? "" : ",") + text_of(element);
-    }
-    all.emplace_back(printable(member.key), std::move(text));
+    all.emplace_back(printable(member.key), text_of(member.value));
   }
   return all;
 }
@@ -383,6 +408,8 @@ std::string problem_outcome(std::string_view body) {
   return members.good() ? members.text("outcome") : "";
 }
 
+bool refuses_access(int status) { return status == 401 || status == 403; }
+
 std::string problem_text(int status, std::string_view body) {
   const Members members(body);
   std::string words = members.good() ? members.text("detail") : "";
@@ -391,5 +418,3 @@ std::string problem_text(int status, std::string_view body) {
 }
 
 }  // namespace kvd::client
-bool refuses_access(int status) { return status == 401 || status == 403; }
-

@@ -54,6 +54,7 @@ Result<Task> parse_task(std::string_view json);
 Result<int64_t> parse_number_in(std::string_view json, std::string_view name);
 Result<bool> parse_flag_in(std::string_view json, std::string_view name);
 std::string text_in(std::string_view json, std::string_view name);  // in one line; empty: there is none
+std::string json_in(std::string_view json, std::string_view name);  // as JSON in one line; likewise
 
 // A page of GET /v1/kv.
 struct ListedKey {
@@ -132,6 +133,16 @@ struct ListedSource {
 Result<std::vector<ListedSource>> parse_source_page(std::string_view json, std::string_view what,
                                                     const std::vector<std::string>& numbers);
 
+// An item of GET /v1/auth/policies, users or tokens: the list `what`.
+struct ListedAccess {
+  std::string name;                                          // never empty, in one line
+  std::vector<std::pair<std::string, std::string>> members;  // those that were asked for, as parse_members()
+  std::string json;                                          // all that the server says of it, in one line
+};
+Result<std::vector<ListedAccess>> parse_access_page(std::string_view json, std::string_view what,
+                                                    std::string_view id,
+                                                    const std::vector<std::string>& members);
+
 // A list of texts, a member of an answer: the ids of messages that were sent, what became of those that were settled.
 Result<std::vector<std::string>> parse_texts_in(std::string_view json, std::string_view name);
 
@@ -183,10 +194,10 @@ Result<WatchedLine> parse_watched_line(std::string_view line);
 // What a problem says of a write: "unknown", "not-applied", or nothing.
 std::string problem_outcome(std::string_view body);
 
+// 401 or 403: the server does not know who asks, or he may not do this. To ask again, or elsewhere, is no use.
+bool refuses_access(int status);
+
 // One line about an answer that is no success: its status and, where its body is a problem (RFC 9457), what that says.
 std::string problem_text(int status, std::string_view body);
 
 }  // namespace kvd::client
-// 401 or 403: the server does not know who asks, or he may not do this. To ask again, or elsewhere, is no use.
-bool refuses_access(int status);
-

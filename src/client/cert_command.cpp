@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -23,6 +22,7 @@
 #include "client/new_files.hpp"
 #include "client/output.hpp"
 #include "client/say.hpp"
+#include "client/utc.hpp"
 
 namespace kvd::client {
 namespace {
@@ -87,7 +87,7 @@ std::string lines_of(const std::vector<MadePair>& pairs) {
   for (const MadePair& pair : pairs) width = std::max(width, key_path(pair.path).size());
   std::string lines;
   for (const MadePair& pair : pairs) {
-    const std::string until = fmt::format("until {:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(pair.made.expires));
+    const std::string until = "until " + utc_text(pair.made.expires);
     lines += fmt::format("{:<{}}  {}  {}\n", certificate_path(pair.path), width, until, pair.certificate_use);
     lines += fmt::format("{:<{}}  {}  {}\n", key_path(pair.path), width, until, pair.key_use);
   }

@@ -13,6 +13,7 @@
 #include <random>
 #include <utility>
 
+#include "client/auth_commands.hpp"
 #include "client/cert_command.hpp"
 #include "client/config_status.hpp"
 #include "client/config_sync.hpp"
@@ -127,6 +128,8 @@ struct Run {
   }
   int operator()(ConfigStatusOptions& options) const { return run_config_status(loop, options, draw_seed()); }
   int operator()(CertCommand& command) const { return run_cert_command(command); }
+  int operator()(AuthCommand& command) const { return run_auth_command(loop, command, draw_seed()); }
+  int operator()(RootTokenOptions& options) const { return make_root_token(options); }
   int operator()(StoreCommand& command) const { return run_store_command(loop, command, draw_seed()); }
   int operator()(LeaseCommand& command) const { return run_lease_command(loop, command, draw_seed()); }
   int operator()(MessageCommand& command) const { return run_message_command(loop, command, draw_seed()); }

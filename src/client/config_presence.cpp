@@ -1,17 +1,16 @@
 // See config_presence.hpp.
 #include "client/config_presence.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <chrono>
-#include <ctime>
 #include <utility>
 
 #include "base/percent.hpp"
 #include "client/answers.hpp"
 #include "client/config_set.hpp"
 #include "client/store_client.hpp"
+#include "client/utc.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd::client {
@@ -25,8 +24,7 @@ constexpr Duration kRefusedPause = seconds(2);
 constexpr Duration kGoodbye = seconds(2);
 
 std::string utc_now() {
-  const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
+  return utc_text(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()));
 }
 
 std::string with_idempotency_key() { return "Idempotency-Key: " + draw_idempotency_key() + "\r\n"; }
@@ -38,9 +36,9 @@ ConfigPresence::ConfigPresence(net::Loop& loop, HttpClient& client, const std::s
                                std::function<void(const std::string& why)> on_refused)
     : client_(client),
       record_path_("/v1/kv/" + percent_encode_path(prefix + std::string(kConfigRecords) + node)),
-      on_refused_(std::move(on_refused)),
       lease_name_(
           fmt::format("config {} {}", percent_encode_path(prefix), node).substr(0, limits::kLeaseNameBytes)),
+      on_refused_(std::move(on_refused)),
       renew_(loop.get(), [this] { renew(); }),
       write_again_(loop.get(), [this] { write(); }),
       goodbye_(loop.get(), [this] { finish(); }) {
@@ -51,10 +49,10 @@ ConfigPresence::ConfigPresence(net::Loop& loop, HttpClient& client, const std::s
 HttpEvents ConfigPresence::answered(std::unique_ptr<HttpCall>& call,
                                     void (ConfigPresence::*by)(const Response&)) {
   HttpEvents events;
-    if (refuses_access(answer.status))
-      return on_refused_("what runs here cannot be told: " + problem_text(answer.status, answer.body));
   events.on_failed = [](const std::string&) { return true; };
   events.on_answer = [this, &call, by](const Response& answer) {
+    if (refuses_access(answer.status))
+      return on_refused_("what runs here cannot be told: " + problem_text(answer.status, answer.body));
     if (answer.status < 500 && problem_outcome(answer.body) != "unknown") return (this->*by)(answer);
     say_.once(problem_text(answer.status, answer.body) + "; trying on");
     call->try_again();

@@ -371,6 +371,76 @@ How a message's time is extended, how CMD is stopped, what signals do and what i
 --help tells. While there is no such subscription, or no server has an answer, kvd tries on.
 Exit codes: 0 after a signal that asks to end, 64 the command line, 78 KVD_SERVERS, 69 a server refused the request.)";
 
+// ---- users, tokens and policies ----
+
+inline constexpr char kAuthPolicyPut[] =
+    R"(FILE holds what PUT /v1/auth/policies/NAME takes: {"rules":[{"kv":"app/","may":["read","write"]}]}; - or no FILE:
+the standard input. All that the policy granted before is replaced.
+)";
+
+inline constexpr char kAuthPolicyGet[] =
+    R"(Prints one line of JSON, as kvd auth policy put takes it.
+)";
+
+inline constexpr char kAuthPolicyLs[] =
+    R"(Prints for each policy NAME, a tab, its rules as JSON, with commas between them.
+)";
+
+inline constexpr char kAuthUserPut[] =
+    R"(All that the user was before is replaced. Its tokens stay.
+)";
+
+inline constexpr char kAuthUserLs[] =
+    R"(Prints for each user NAME, a tab, its policies, a tab, its identities, with commas between them.
+)";
+
+inline constexpr char kAuthMembers[] =
+    R"(Prints for each thing that there is to say its name, a tab, and what it is.
+)";
+
+inline constexpr char kAuthTokenCreate[] =
+    R"(The token alone goes to standard output, and is never shown again; its id and when it expires go to standard
+error. Whoever has it may do what the user may: (umask 077; kvd auth token create USER > FILE) is for --token-file
+FILE of the other commands. The request is not sent again where its outcome is unknown. A token that was made and
+shown to nobody does no harm; kvd auth token ls lists it, too.
+)";
+
+inline constexpr char kAuthTokenLs[] =
+    R"(Prints for each token ID, USER, its state (valid, expired or void), when it expires (or "never") and its note,
+with tabs in between. A token is void when its user was deleted.
+)";
+
+inline constexpr char kAuthTest[] =
+    R"(Prints "allowed", or "not allowed". RESOURCE and PATH are as in the rules of a policy.
+
+Servers are asked in turn until one has an answer, or --timeout is over.
+Exit codes: 0 allowed; 1 not allowed, or there is no such user; 64 the command line, 78 KVD_SERVERS; 65 the server
+refused the request; 69 no server answered in time; 74 standard output.)";
+
+inline constexpr char kAuthRootToken[] =
+    R"(Asks no server. Whoever has the token may do everything. It is printed this once; FILE, which is new, says only
+how it is known, and may be read by its owner alone. Start each server with --root-token-file FILE.
+
+Exit codes: 0 made; 64 the command line; 73 FILE is there already, or cannot be made; 74 standard output (then FILE
+is there, and of no use).)";
+
+inline constexpr char kAuthReadCodes[] = R"(
+Servers are asked in turn until one has an answer, or --timeout is over.
+Exit codes: 0 done; 1 there is no such policy or user; 64 the command line, 78 KVD_SERVERS; 65 the server refused
+the request; 69 no server answered in time; 74 standard output.)";
+
+inline constexpr char kAuthWriteCodes[] = R"(
+Servers are asked in turn until one has an answer, or --timeout is over. What is done twice is as if it were done once.
+Exit codes: 0 done; 1 there is no such policy, user or token, or what is there does not allow it; 64 the command line,
+78 KVD_SERVERS; 65 the server refused the request; 69 no server took it in time: it was certainly not done; 74 the
+input cannot be read, or the standard output not be written (then it was done); 75 the outcome is unknown.)";
+
+inline constexpr char kAuthCreateCodes[] = R"(
+Servers are asked in turn until one has taken the request, or --timeout is over.
+Exit codes: 0 made; 1 there is no such user, or what is there does not allow it; 64 the command line, 78 KVD_SERVERS;
+65 the server refused the request; 69 no server took it in time: no token was made; 74 standard output: delete the
+token; 75 the outcome is unknown.)";
+
 inline constexpr char kCertCa[] =
     R"(Makes three authorities, each for one purpose, with keys of their own. They are valid for 10 years.
   ca         signs servers' HTTPS certificates: clients check those by ca.crt

@@ -115,14 +115,7 @@ struct MessageRun {
   int operator()(const SourceStatsOptions& stats) const {
     StoreRequest request{"GET", path_of_source(stats.source)};
     add_read_terms(request.query, stats.terms);
-    const auto answer = client.ask(request);
-    if (!answer) return tell(answer.error());
-    if (stats.json) return print(answer->body);
-    const auto members = parse_members(answer->body);
-    if (!members) return tell(StoreClient::useless(request, members.error().detail));
-    std::string lines;
-    for (const auto& [name, text] : *members) lines += fmt::format("{}\t{}\n", name, text);
-    return print(lines);
+    return print_members(client, request, stats.json);
   }
 
   int operator()(const MessageSendOptions& send) const {
@@ -263,6 +256,17 @@ int print_answered_number(StoreClient& client, const StoreRequest& request, std:
   const auto number = parse_number_in(answer->body, name);
   return number ? print(fmt::format("{}\n", *number))
                 : tell(StoreClient::useless(request, number.error().detail));
+}
+
+int print_members(StoreClient& client, const StoreRequest& request, bool json) {
+  const auto answer = client.ask(request);
+  if (!answer) return tell(answer.error());
+  if (json) return print(answer->body);
+  const auto members = parse_members(answer->body);
+  if (!members) return tell(StoreClient::useless(request, members.error().detail));
+  std::string lines;
+  for (const auto& [name, text] : *members) lines += fmt::format("{}\t{}\n", name, text);
+  return print(lines);
 }
 
 int print_pages(StoreClient& client, const PagesRequest& pages,

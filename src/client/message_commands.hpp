@@ -20,6 +20,9 @@ int run_message_command(net::Loop& loop, const MessageCommand& command, uint64_t
 // Sends a request and prints the number that the answer calls so.
 int print_answered_number(StoreClient& client, const StoreRequest& request, std::string_view name);
 
+// Sends a request and prints the members of the answer, one a line with its name in front; or all that it is.
+int print_members(StoreClient& client, const StoreRequest& request, bool json);
+
 // Page by page, none of them older than the one before.
 struct PagesRequest {
   std::string path;     // percent-encoded

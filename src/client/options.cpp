@@ -119,6 +119,7 @@ std::vector<ClientEntry> make_entries() {
   for (ClientEntry& entry : lease_entries()) entries.push_back(std::move(entry));
   for (ClientEntry& entry : config_entries()) entries.push_back(std::move(entry));
   for (ClientEntry& entry : cert_entries()) entries.push_back(std::move(entry));
+  for (ClientEntry& entry : auth_entries()) entries.push_back(std::move(entry));
   for (ClientEntry& entry : queue_entries()) entries.push_back(std::move(entry));
   for (ClientEntry& entry : topic_entries()) entries.push_back(std::move(entry));
   return entries;
@@ -136,11 +137,11 @@ const ClientEntry* find(const std::string& name) {
   return found == entries.end() ? nullptr : &*found;
 }
 
-// The commands that begin with that word and another one.
-std::vector<const CommandSpec*> family_of(const std::string& word) {
+// The commands that begin with these words and at least one more.
+std::vector<const CommandSpec*> family_of(const std::string& words) {
   std::vector<const CommandSpec*> family;
   for (const ClientEntry& entry : all_entries()) {
-    if (entry.spec.name.starts_with("kvd " + word + " ")) family.push_back(&entry.spec);
+    if (entry.spec.name.starts_with("kvd " + words + " ")) family.push_back(&entry.spec);
   }
   return family;
 }
@@ -212,12 +213,17 @@ bool is_client_command(const std::string& name) {
 Result<ClientCommand, CommandEnd> parse_client_command(const std::string& name,
                                                        const std::vector<std::string>& arguments,
                                                        const Surroundings& surroundings) {
-  const ClientEntry* client = find(name);
-  const bool two_words = client == nullptr && !arguments.empty();
-  if (two_words) client = find(name + " " + arguments.front());
-  if (client == nullptr) return Failure<CommandEnd>(end_of_family(name, family_of(name), arguments));
-  auto line = CommandLine::parse(client->spec, {arguments.begin() + (two_words ? 1 : 0), arguments.end()},
-                                 surroundings.variable);
+  std::string words = name;
+  auto next = arguments.begin();
+  for (; find(words) == nullptr && next != arguments.end(); ++next) {
+    const std::string longer = words + " " + *next;
+    if (find(longer) == nullptr && family_of(longer).empty()) break;
+    words = longer;
+  }
+  const ClientEntry* client = find(words);
+  const std::vector<std::string> rest(next, arguments.end());
+  if (client == nullptr) return Failure<CommandEnd>(end_of_family(words, family_of(words), rest));
+  auto line = CommandLine::parse(client->spec, rest, surroundings.variable);
   if (!line) return Failure<CommandEnd>(std::move(line.error()));
   ClientCommand command = client->read(*line, surroundings);
   if (line->end()) return Failure<CommandEnd>(*line->end());

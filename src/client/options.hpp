@@ -12,6 +12,7 @@
 #include "base/command_line.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "client/auth_options.hpp"
 #include "client/cert_options.hpp"
 #include "client/config_options.hpp"
 #include "client/lease_options.hpp"
@@ -51,10 +52,10 @@ struct HostsSyncOptions {
   bool once = false;
 };
 
-using ClientCommand =
-    std::variant<HoldOptions, WorkOptions, HostsSyncOptions, StoreCommand, WatchOptions, LeaseCommand,
-                 LeaseHoldOptions, ConfigSyncOptions, ConfigStatusOptions, MessageCommand, QueueCommand,
-                 TopicCommand, MessageWorkOptions, TopicTailOptions, CertCommand>;
+using ClientCommand = std::variant<HoldOptions, WorkOptions, HostsSyncOptions, StoreCommand, WatchOptions,
+                                   LeaseCommand, LeaseHoldOptions, ConfigSyncOptions, ConfigStatusOptions,
+                                   MessageCommand, QueueCommand, TopicCommand, MessageWorkOptions,
+                                   TopicTailOptions, CertCommand, AuthCommand, RootTokenOptions>;
 
 struct Surroundings {  // what defaults are made of
   Environment variable;

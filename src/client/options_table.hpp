@@ -34,6 +34,8 @@ CommandSpec store_spec_of(const char* name, const char* usage, size_t operands, 
 StoreAccess read_access(CommandLine& line);
 InputSource read_value(
     CommandLine& line);  // the second operand: VALUE, -, or @FILE; none: the standard input
+InputSource read_input_file(CommandLine& line,
+                            size_t place);  // the operand there: FILE, or -; none: likewise
 std::vector<FlagSpec> with_read_flags(std::vector<FlagSpec> flags);  // --linear and --min-rev behind them
 ReadTerms read_read_terms(CommandLine& line);
 
@@ -41,6 +43,8 @@ std::vector<ClientEntry> store_entries();   // get, put, del, ls, txn, add, watc
 std::vector<ClientEntry> lease_entries();   // lease grant, renew, show, ls, end, hold
 std::vector<ClientEntry> config_entries();  // config sync, config status
 std::vector<ClientEntry> cert_entries();    // cert create-ca, create-server, create-client
+// auth policy put, get, ls, rm; auth user likewise; auth token create, ls, rm; auth whoami, test, root-token
+std::vector<ClientEntry> auth_entries();
 std::vector<ClientEntry>
 queue_entries();  // queue make, rm, send, receive, work, peek, kick, purge, ls, stats
 // topic make, rm, ls, stats, publish, read, tail, and subscribe, unsubscribe, subscriptions, seek, receive, peek, kick,

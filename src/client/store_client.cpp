@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <random>
@@ -27,20 +28,25 @@ bool is_for_now(const Response& answer) {
   return answer.status != 501 && answer.status != 505 && answer.status != 507;
 }
 
-// Of a queue, a topic or a message, and not of a path: what was asked for was not there.
+constexpr std::array<std::string_view, 6> kNotThere = {"urn:kvd:no-queue",     "urn:kvd:no-topic",
+                                                       "urn:kvd:no-message",   "urn:kvd:no-such-policy",
+                                                       "urn:kvd:no-such-user", "urn:kvd:no-such-token"};
+
+// Of a queue, a policy and the like, and not of a path: what was asked for was not there.
 bool is_not_there(const Response& answer) {
   if (answer.status != 404) return false;
   const std::string kind = text_in(answer.body, "type");
-  return kind == "urn:kvd:no-queue" || kind == "urn:kvd:no-topic" || kind == "urn:kvd:no-message";
+  return std::find(kNotThere.begin(), kNotThere.end(), kind) != kNotThere.end();
 }
 
 // `doubt`: an earlier try may have been done. What is refused by what is stored is remembered with the key, so that it
 // is the one answer to all tries; any other refusal is about the last try alone.
-StoreFailure refusal(const Response& answer, bool doubt) {
+StoreFailure refusal(const Response& answer, bool doubt, bool keyed) {
   if (answer.status == 404 && answer.body.empty()) return {1, "there is no such key"};
   const std::string text = problem_text(answer.status, answer.body);
-  if (answer.status == 409 || answer.status == 410 || answer.status == 412 || is_not_there(answer))
-    return {1, text};
+  const bool by_what_is_stored =
+      answer.status == 409 || answer.status == 410 || answer.status == 412 || is_not_there(answer);
+  if (by_what_is_stored && (keyed || !doubt)) return {1, text};
   if (doubt) return {EX_TEMPFAIL, "the outcome of an earlier try is unknown, and now " + text};
   return {answer.status >= 500 ? EX_UNAVAILABLE : EX_DATAERR, text};
 }
@@ -94,6 +100,7 @@ Result<Response, StoreFailure> StoreClient::ask(const StoreRequest& request) {
   const auto give_up = [&] {
     finish(Failure<StoreFailure>(time_is_over(write && call->may_be_done(), last_failure)));
   };
+  const auto is_over = [&] { return request.once && call->may_be_done(); };
 
   HttpRequest http;
   http.method = request.method;
@@ -105,8 +112,9 @@ Result<Response, StoreFailure> StoreClient::ask(const StoreRequest& request) {
   http.until = until;
   HttpEvents events;
   events.on_failed = [&](const std::string& why) {
-    const bool more = uv_hrtime() < until;
-    if (more || last_failure.empty()) last_failure = why;  // one that had no time says nothing
+    const bool in_time = uv_hrtime() < until;
+    const bool more = in_time && !is_over();
+    if (in_time || last_failure.empty()) last_failure = why;  // one that had no time says nothing
     if (!more) give_up();
     if (more && call->tried_all()) say_.once(why + "; trying on");
     return more;
@@ -115,10 +123,10 @@ Result<Response, StoreFailure> StoreClient::ask(const StoreRequest& request) {
     if (field_of(answer, "Kvd-Complete") == "false") say_.once("this server's copy may lack keys");
     if (is_for_now(answer)) {
       last_failure = problem_text(answer.status, answer.body);
-      return uv_hrtime() < until ? call->try_again() : give_up();
+      return uv_hrtime() < until && !is_over() ? call->try_again() : give_up();
     }
     if (answer.status < 400) return finish(answer);
-    finish(Failure<StoreFailure>(refusal(answer, write && call->may_be_done())));
+    finish(Failure<StoreFailure>(refusal(answer, write && call->may_be_done(), request.keyed)));
   };
   call = std::make_unique<HttpCall>(client_, std::move(http), std::move(events));
   net::Timer deadline(loop_.get(), give_up);

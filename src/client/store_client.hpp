@@ -22,6 +22,7 @@ struct StoreRequest {
   std::string fields{};  // of the header, each with its CRLF
   std::string body{};
   bool keyed = true;  // a write has an Idempotency-Key; without one it may be done twice
+  bool once = false;  // it is not sent again where a try may have been done
   // How long a server may wait for what is asked for, beside the time that it takes; 0: not at all. Each try waits for
   // half of its share at most, so an answer may come before that time is over.
   Duration wait{0};

@@ -90,11 +90,7 @@ ClientCommand read_ls(CommandLine& line, const Surroundings&) {
 }
 
 ClientCommand read_txn(CommandLine& line, const Surroundings&) {
-  TxnOptions txn{read_access(line), {}, read_write_terms(line)};
-  const std::string file = line.operands().empty() ? "-" : line.operands().front();
-  if (file.empty()) line.complain_of("FILE", "the name is empty; give one, or - for the standard input");
-  if (file != "-") txn.body = {InputSource::Kind::kFile, file};
-  return StoreCommand(std::move(txn));
+  return StoreCommand(TxnOptions{read_access(line), read_input_file(line, 0), read_write_terms(line)});
 }
 
 ClientCommand read_add(CommandLine& line, const Surroundings&) {
@@ -141,6 +137,13 @@ InputSource read_value(CommandLine& line) {
   if (!value.starts_with('@')) return {InputSource::Kind::kText, value};
   if (value.size() == 1) line.complain_of("@", "give the file's name behind it");
   return {InputSource::Kind::kFile, value.substr(1)};
+}
+
+InputSource read_input_file(CommandLine& line, size_t place) {
+  const std::string file = line.operands().size() > place ? line.operands()[place] : "-";
+  if (file.empty()) line.complain_of("FILE", "the name is empty; give one, or - for the standard input");
+  if (file == "-") return {};
+  return {InputSource::Kind::kFile, file};
 }
 
 StoreAccess read_access(CommandLine& line) {

@@ -24,10 +24,10 @@ constexpr int64_t kValueBytesMax = limits::kWriteBytes - limits::kKeyBytes;
 constexpr int64_t kMemoryMin = 1 << 20;
 constexpr int64_t kServersMax = 64;  // in sync: what the register can hold
 
-constexpr std::array kCommands = {"inspect",    "export", "lock",  "elect",         "work",
-                                  "hosts-sync", "get",    "put",   "del",           "ls",
-                                  "txn",        "add",    "watch", "lease",         "queue",
-                                  "topic",      "config", "cert",  "zookeeper-acl", "complete"};
+constexpr std::array kCommands = {"inspect", "export",        "lock",    "elect", "work",   "hosts-sync",
+                                  "get",     "put",           "del",     "ls",    "txn",    "add",
+                                  "watch",   "lease",         "queue",   "topic", "config", "cert",
+                                  "auth",    "zookeeper-acl", "complete"};
 // Of the clients, and what commands find that they run.
 constexpr std::array kOtherVariables = {"KVD_SERVERS",    "KVD_CACERT",
                                         "KVD_CERT",       "KVD_KEY",
@@ -64,11 +64,12 @@ Instead of serving, kvd also
                                   send, receive and work on messages of queues and topics
   config sync --prefix P --to DIR keeps a directory as the keys below a prefix are
   config status --prefix P        tells which node runs which configuration
+  auth ACTION ...                 makes policies, users and tokens, and tells who may do what
   cert create-ca, cert create-server HOST..., cert create-client NAME
                                   make certificates for development and small clusters
   zookeeper-acl apply|show        protects the cluster's own znodes in ZooKeeper, or shows which are open
   complete [WORDS...]             what can follow on a command line; the shells' completion asks it
-Those from lock to config ask servers that run. --help behind their names says more.)";
+Those from lock to auth ask servers that run. --help behind their names says more.)";
 
 CommandSpec make_spec() {
   CommandSpec spec{"kvd", "[OPTIONS]", "kvd: a replicated key-value store and coordination daemon"};

@@ -64,9 +64,8 @@ class Shell(unittest.TestCase):
     def check_all(self, ask):
         for line, words in {
                 'kvd lo': ['lock'],
-                'kvd ': ['add', 'cert', 'config', 'del', 'elect', 'export', 'get', 'hosts-sync', 'inspect', 'lease',
-                         'lock', 'ls', 'put', 'queue', 'topic', 'txn', 'watch', 'work',
-                         'zookeeper-acl'],
+                'kvd ': ['add', 'auth', 'cert', 'config', 'del', 'elect', 'export', 'get', 'hosts-sync', 'inspect',
+                         'lease', 'lock', 'ls', 'put', 'queue', 'topic', 'txn', 'watch', 'work', 'zookeeper-acl'],
                 'kvd zookeeper-acl ': ['apply', 'show'],
                 'kvd --zookeeper-a': ['--zookeeper-acl', '--zookeeper-auth-file'],
                 'kvd zookeeper-acl show --zookeeper-auth-file pl': ['place', 'plain'],
@@ -84,6 +83,9 @@ class Shell(unittest.TestCase):
                 'kvd cert create-ca --dir pl': ['place'],
                 'kvd --data-dir pl': ['place'], 'kvd config s': ['status', 'sync'],
                 'kvd config sync --to pl': ['place'],
+                'kvd auth ': ['policy', 'root-token', 'test', 'token', 'user', 'whoami'],
+                'kvd auth token c': ['create'], 'kvd auth user put u --i': ['--identity'],
+                'kvd auth root-token pl': ['place', 'plain'], 'kvd get k --token-file pl': ['place', 'plain'],
                 'kvd lock a -- kv': ['kvd']}.items():
             with self.subTest(line):
                 self.assertEqual(sorted({word.rstrip('/') for word in ask(line)}), words)

@@ -248,6 +248,25 @@ TEST_CASE("pages of queues, topics and subscriptions") {
   }
 }
 
+TEST_CASE("pages of policies, users and tokens") {
+  const auto page = parse_access_page(
+      R"({"users":[{"name":"a","policies":["p","q"],"more":1},{"name":"b","policies":[]}],"next":"/x"})",
+      "users", "name", {"policies", "note"});
+  REQUIRE_MESSAGE(page.has_value(), page.error().detail);
+  REQUIRE(page->size() == 2);
+  CHECK(page->front().name == "a");
+  CHECK(page->front().members ==
+        std::vector<std::pair<std::string, std::string>>{{"policies", "p,q"}, {"note", ""}});
+  CHECK(page->front().json == R"({"name":"a","policies":["p","q"],"more":1})");
+  CHECK(page->back().members.front().second.empty());
+  for (const char* wrong : {"", "{}", R"({"users":[7]})", R"({"users":[{"id":"a"}]})"})
+    CHECK_FALSE(parse_access_page(wrong, "users", "name", {}).has_value());
+  CHECK(json_in(R"({"rules": [ {"kv": ""} ], "n": null})", "rules") == R"([{"kv":""}])");
+  CHECK(json_in(R"({"n": null})", "n") == "null");
+  CHECK(json_in("{}", "n").empty());
+  CHECK(json_in("", "n").empty());
+}
+
 TEST_CASE("a gap in an answer") {
   const auto page = parse_message_page(R"({"messages":[],"gap":{"after":"3","last":"7.2"}})");
   REQUIRE(page.has_value());
