@@ -126,7 +126,7 @@ struct AuthRun {
       const auto page = parse_access_page(answer->body, collection.name, collection.id, collection.members);
       if (!page) return tell(StoreClient::useless(request, page.error().detail));
       const int code = print(lines_of(list, *page));
-      if (code != EX_OK || page->empty() || text_in(answer->body, "next").empty()) return code;
+      if (code != EX_OK || page->empty() || field_of(*answer, "Link").empty()) return code;
       after = page->back().name;
     }
   }

@@ -28,9 +28,8 @@ bool is_for_now(const Response& answer) {
   return answer.status != 501 && answer.status != 505 && answer.status != 507;
 }
 
-constexpr std::array<std::string_view, 6> kNotThere = {"urn:kvd:no-queue",     "urn:kvd:no-topic",
-                                                       "urn:kvd:no-message",   "urn:kvd:no-such-policy",
-                                                       "urn:kvd:no-such-user", "urn:kvd:no-such-token"};
+constexpr std::array<std::string_view, 4> kNotThere = {"urn:kvd:no-queue", "urn:kvd:no-topic",
+                                                       "urn:kvd:no-message", "urn:kvd:no-such-name"};
 
 // Of a queue, a policy and the like, and not of a path: what was asked for was not there.
 bool is_not_there(const Response& answer) {

@@ -15,8 +15,8 @@ RULES = [{'kv': 'app/', 'may': ['read', 'write']}, {'cluster': '', 'may': ['read
 RULES_TEXT = '[{"kv":"app/","may":["read","write"]},{"cluster":"","may":["read"]}]'
 TOKEN = 'kvd_abcdef27_' + 'x-_1' * 10 + 'abc'
 MADE = {'id': 'abcdef27', 'token': TOKEN, 'user': 'billing', 'expires_ms': 1_795_000_000_000}
-NO_POLICY = {'type': 'urn:kvd:no-such-policy', 'detail': 'there is no policy app', 'outcome': 'not-applied'}
-NO_USER = {'type': 'urn:kvd:no-such-user', 'detail': 'there is no user billing', 'outcome': 'not-applied'}
+NO_POLICY = {'type': 'urn:kvd:no-such-name', 'detail': 'there is no policy app', 'outcome': 'not-applied'}
+NO_USER = {'type': 'urn:kvd:no-such-name', 'detail': 'there is no user billing', 'outcome': 'not-applied'}
 USER = {'name': 'billing', 'policies': ['app', 'more'], 'identities': ['uri:spiffe://corp/billing', 'uid:1000']}
 TOKENS = [{'id': 'abcdef27', 'user': 'billing', 'note': 'a\tb', 'made_ms': 1, 'expires_ms': 1_795_000_000_000,
            'state': 'valid'},
@@ -94,8 +94,8 @@ class AuthCommands(ClientTest):
     def test_pages(self):
         running = self.auth('user', 'ls')
         first = '/v1/auth/users?limit=10000'
-        self.asked('GET', first).answer(200, {'users': [{'name': 'a', 'policies': [], 'identities': []}],
-                                              'next': '/v1/auth/users?after=a&limit=10000'})
+        self.asked('GET', first).answer(200, {'users': [{'name': 'a', 'policies': [], 'identities': []}]},
+                                        {'Link': '</v1/auth/users?limit=10000&after=a>; rel="next"'})
         self.asked('GET', first + '&after=a').answer(
             200, {'users': [{'name': 'b', 'policies': [], 'identities': []}]})
         self.ends(running, DONE, 'a\t\t\nb\t\t\n')

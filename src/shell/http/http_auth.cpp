@@ -232,7 +232,7 @@ HttpResponse render_may(const AccessQuestion& question, const Caller* caller, co
   const AccessTable::User* user = table.find(question.user);
   if (user == nullptr) {
     problem.status = 404;
-    problem.kind = "not-found";
+    problem.kind = "no-such-name";
     problem.detail = no_access(AccessKind::kUser, question.user).detail;
     return problem_response(problem);
   }

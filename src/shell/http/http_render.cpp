@@ -80,7 +80,7 @@ ErrorForm form_of(ErrorCode code) {
     case ErrorCode::kForbidden:
       return {403, "forbidden"};
     case ErrorCode::kNoAccess:
-      return {404, "not-found"};
+      return {404, "no-such-name"};
     case ErrorCode::kAccessExists:
       return {409, "exists"};
   }
