@@ -68,12 +68,13 @@ class AuthRequest {
   Refusal whoami() {
     if (!reads()) return wrong_method(request_, "GET, HEAD");
     accepted_.plan.route = Route::kWhoami;
-    return take(0);
+    return take(kQueryTimeout);
   }
 
   Refusal test() {
     if (!reads()) return wrong_method(request_, "GET, HEAD");
-    if (Refusal wrong = take(kQueryUser | kQueryRight | kQueryResource | kQueryPath)) return wrong;
+    if (Refusal wrong = take(kQueryUser | kQueryRight | kQueryResource | kQueryPath | kQueryTimeout))
+      return wrong;
     const AccessQuestion* asked = query_.question ? &*query_.question : nullptr;
     if (asked == nullptr || asked->user.empty() || !asked->right || !asked->resource)
       return bad_request(request_, "a test needs the query parameters 'user', 'right' and 'resource'");
