@@ -28,6 +28,7 @@ void Consumers::on(Call&& message) {
   if (stopping_) return out_.emit(refusal(message, ErrorCode::kShuttingDown, "this server is shutting down"));
   Consumer& consumer = consumers_[message.id];
   consumer.wanted = std::move(std::get<ConsumeQueue>(message.what));
+  consumer.caller = std::move(message.caller);
   consumer.ticket = out_.prng.next() | 1;
   receive(message.id, consumer, message.timeout);
 }
@@ -46,7 +47,8 @@ void Consumers::receive(RequestId client, Consumer& consumer, Duration timeout) 
   consumer.token = ++last_token_;
   due_.erase({std::exchange(consumer.ask_at, kNever), client});
   asked_.emplace(consumer.token, client);
-  out_.kv_router.post(Ask{Ask::By::kConsumers, consumer.token, Box(std::move(call)), timeout});
+  out_.kv_router.post(
+      Ask{Ask::By::kConsumers, consumer.token, Box(std::move(call)), timeout, consumer.caller});
 }
 
 void Consumers::receive_more(RequestId client, Consumer& consumer) {
@@ -113,6 +115,9 @@ void Consumers::take_failure(All::iterator it, Answered& answered, const Failed&
   } else if (failed.code == ErrorCode::kNoQueue || failed.code == ErrorCode::kNoTopic) {
     const char* const what = failed.code == ErrorCode::kNoQueue ? "no queue" : "no subscription";
     say(client, consumer, Document().add("state", "lost").add("reason", what), true);
+    forget(it);
+  } else if (failed.code == ErrorCode::kForbidden) {
+    say(client, consumer, Document().add("state", "lost").add("reason", "forbidden"), true);
     forget(it);
   } else {
     if (!std::exchange(consumer.waits, true) || consumer.speak_at <= out_.now)

@@ -31,6 +31,7 @@ class Consumers {
  private:
   struct Consumer {
     ConsumeQueue wanted;
+    std::shared_ptr<const Caller> caller;  // whose right is judged with each receive
     uint64_t ticket = 0;
     uint64_t call = 1;   // of its receives, which one is next or under way
     uint64_t tries = 0;  // of that one

@@ -144,6 +144,7 @@ void KvRouter::on(Ask&& message) {
   Request& request = keep(token, message.operation, timeout);
   request.write = is_write(message.operation);
   request.operation = std::move(message.operation);
+  if (message.caller) request.caller.emplace() = *message.caller;
   request.linear = true;
   request.asker = asker_of(message.by);
   request.number = message.token;

@@ -2,7 +2,10 @@
 #include "core/lease_keeper.hpp"
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "core/mutation.hpp"
 
@@ -21,8 +24,10 @@ void LeaseKeeper::handle(LeaseKeeperMessage&& message) {
 
 void LeaseKeeper::ask(Question question, Operation operation, Duration timeout) {
   question.at = out_.now;
+  std::shared_ptr<const Caller> caller = question.caller;
   questions_.emplace(++last_token_, std::move(question));
-  out_.kv_router.post(Ask{Ask::By::kLeaseKeeper, last_token_, std::move(operation), timeout});
+  out_.kv_router.post(
+      Ask{Ask::By::kLeaseKeeper, last_token_, std::move(operation), timeout, std::move(caller)});
 }
 
 void LeaseKeeper::on(Answered&& message) {
@@ -41,13 +46,15 @@ void LeaseKeeper::on(Call&& message) {
   holds_.try_emplace(message.id);
   Operation operation = TakeLease{wanted.id};
   if (wanted.id == 0) operation = std::move(wanted.grant);
-  ask({.clients = {message.id}, .opens = true, .lease = wanted.id}, std::move(operation), message.timeout);
+  ask({.clients = {message.id}, .opens = true, .lease = wanted.id, .caller = std::move(message.caller)},
+      std::move(operation), message.timeout);
 }
 
 void LeaseKeeper::take_opened(const Question& question, Answered& answered) {
   const RequestId client = question.clients.front();
   const auto it = holds_.find(client);
   Hold hold;
+  hold.caller = question.caller;
   if (const auto* granted = std::get_if<LeaseGranted>(&answered.answer)) {
     hold.lease = granted->id;
     hold.number = kHoldOfGrant;
@@ -81,8 +88,20 @@ void LeaseKeeper::open(Hold& hold, RequestId client, Instant asked) {
 
 // ---- renewals ----
 
+// Those of one caller in one question: it is judged by his right.
 void LeaseKeeper::renew(const std::vector<RequestId>& clients) {
-  if (clients.empty() || mutated(Mutation::kHoldUnrenewed)) return;
+  std::map<std::pair<std::string, std::string>, std::vector<RequestId>> by_caller;
+  for (const RequestId client : clients) {
+    const auto& caller = holds_.at(client).caller;
+    by_caller[caller ? std::pair(caller->user, caller->via) : std::pair<std::string, std::string>()]
+        .push_back(client);
+  }
+  for (const auto& [caller, of_one] : by_caller) renew_of_one(of_one, holds_.at(of_one.front()).caller);
+}
+
+void LeaseKeeper::renew_of_one(const std::vector<RequestId>& clients,
+                               const std::shared_ptr<const Caller>& caller) {
+  if (mutated(Mutation::kHoldUnrenewed)) return;
   RenewLeases renewal;
   Duration timeout = kAskedFor;
   for (const RequestId client : clients) {
@@ -91,7 +110,7 @@ void LeaseKeeper::renew(const std::vector<RequestId>& clients) {
     renewal.holds.push_back(hold.number);
     timeout = std::min(timeout, hold.ttl / 3);
   }
-  ask({.clients = clients}, std::move(renewal), timeout);
+  ask({.clients = clients, .caller = caller}, std::move(renewal), timeout);
 }
 
 // What is left when the leader answers was left when it was asked, and more: terms are never cut short. Without an
@@ -105,6 +124,12 @@ void LeaseKeeper::take_renewed(const Question& question, const Answer& answer) {
     if (it == holds_.end()) continue;
     Hold& hold = it->second;
     hold.asked = false;
+    const auto* failed = std::get_if<Failed>(&answer);
+    if (failed != nullptr && failed->code == ErrorCode::kForbidden) {
+      say(client, Document().add("state", "lost").add("reason", "forbidden"), true);
+      forget(it);
+      continue;
+    }
     if (renewed == nullptr) {
       hold.renew_at = out_.now + std::min(hold.ttl / 20, kAskedAgain);
     } else if (const auto& left = renewed->left_ms[i]) {

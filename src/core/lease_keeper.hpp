@@ -30,9 +30,10 @@ class LeaseKeeper {
     uint64_t lease = 0;
     uint64_t number = 0;  // of the hold; 0: there is none yet
     Duration ttl{0};
-    bool asked = false;   // a renewal is under way
-    bool unsure = false;  // `until` has passed
-    Instant until{};      // it certainly lives until then
+    std::shared_ptr<const Caller> caller;  // whose right is judged with each renewal
+    bool asked = false;                    // one is under way
+    bool unsure = false;                   // `until` has passed
+    Instant until{};                       // it certainly lives until then
     Instant renew_at{};
     Instant speak_at{};    // a line is to be said by then
     Instant due = kNever;  // when it is to be looked at: in due_
@@ -51,6 +52,7 @@ class LeaseKeeper {
     bool opens = false;
     uint64_t lease = 0;  // that is taken up
     Ended ended = {};
+    std::shared_ptr<const Caller> caller = {};  // null: rights do not count
     Instant at = {};
   };
 
@@ -63,6 +65,7 @@ class LeaseKeeper {
   void take_opened(const Question& question, Answered& answered);
   void open(Hold& hold, RequestId client, Instant asked);
   void renew(const std::vector<RequestId>& clients);
+  void renew_of_one(const std::vector<RequestId>& clients, const std::shared_ptr<const Caller>& caller);
   void take_renewed(const Question& question, const Answer& answer);
   void end(Ended ended, Instant until);
   void end_again();

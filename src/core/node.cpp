@@ -318,6 +318,11 @@ bool Node::Parts::refused_by_rights(Call& call) {
   } else if (auto* service = std::get_if<ServiceCall>(&call.what)) {
     service->user = name;
   }
+  // What goes on in his name is judged again, each time.
+  const bool shown = call.caller != nullptr;
+  if (config.auth != AuthMode::kOn) call.caller.reset();
+  if (config.auth == AuthMode::kOn && !shown)
+    call.caller = std::make_shared<const Caller>(Caller{name, std::string(kViaNothing)});
   return false;
 }
 

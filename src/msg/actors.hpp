@@ -4,6 +4,7 @@
 //   node  --> shell    NodeEffect           (replies, links, ZooKeeper, the disk, log lines, exit)
 //   inside the node    one variant per actor; actors only ever talk through these
 #pragma once
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -277,6 +278,7 @@ struct Ask {
   uint64_t token = 0;
   Operation operation;
   Duration timeout{0};
+  std::shared_ptr<const Caller> caller = {};  // of a write: on whose behalf, where rights count
 };
 struct AskWithdrawn {  // from the consumers: nobody waits for this receive any more; it is answered soon
   uint64_t token = 0;

@@ -113,6 +113,23 @@ TEST_CASE("access: each operation of a batch and of a transaction is judged, and
   CHECK(fenced.may(call_of(PutKey{"a/1", Bytes("v"), {}, {}}, fence)));
 }
 
+TEST_CASE("access: a key lives by a lease of who may write leases") {
+  Someone some({rule(Resource::kKv, "", true, true)});
+  const Term lease{Term::Kind::kLease, 7};
+  CHECK(some.may(PutKey{"k", Bytes("v"), {}, Term{Term::Kind::kTime, 1000}}));
+  CHECK_FALSE(some.may(PutKey{"k", Bytes("v"), {}, lease}));
+  WriteBatch batch;
+  batch.ops = {{"k", Bytes("v"), lease}};
+  CHECK_FALSE(some.may(batch));
+  Transaction txn;
+  TxnOp put{TxnOp::Kind::kPut, "k"};
+  put.term = lease;
+  txn.then_ops.push_back(put);
+  CHECK_FALSE(some.may(Box(txn)));
+  Someone holder({rule(Resource::kKv, "", false, true), rule(Resource::kLeases, "", false, true)});
+  CHECK(holder.may(PutKey{"k", Bytes("v"), {}, lease}));
+}
+
 TEST_CASE("access: dead letters go where one may write") {
   Someone some({rule(Resource::kQueues, "mine/", true, true), rule(Resource::kTopics, "mine/", true, true)});
   QueueConfig config;
@@ -153,8 +170,12 @@ TEST_CASE("access: what is about several places at first needs a right somewhere
   Someone some({rule(Resource::kKv, "a/", false, true)});
   CHECK(some.may(WriteBatch{}));
   CHECK(some.may(Box(Transaction())));
-  Someone none({rule(Resource::kKv, "a/", true, false)});
-  CHECK_FALSE(none.may(WriteBatch{}));
+  Someone reader({rule(Resource::kKv, "a/", true, false)});
+  CHECK_FALSE(reader.may(WriteBatch{}));
+  CHECK(reader.may(Box(Transaction())));
+  Someone sender({rule(Resource::kQueues, "q", false, true)});
+  CHECK(sender.may(Box(Transaction())));
+  Someone none({rule(Resource::kLocks, "", true, true)});
   CHECK_FALSE(none.may(Box(Transaction())));
 }
 

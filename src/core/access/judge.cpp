@@ -22,23 +22,31 @@ class Needs {
   // ---- keys ----
   void operator()(const ReadKey& m) { read(Resource::kKv, m.key); }
   void operator()(const ListKeys& m) { read(Resource::kKv, m.prefix); }
-  void operator()(const PutKey& m) { write(Resource::kKv, m.key); }
+  void operator()(const PutKey& m) {
+    write(Resource::kKv, m.key);
+    lives(m.term);
+  }
   void operator()(const DeleteKey& m) { write(Resource::kKv, m.key); }
   void operator()(const DeletePrefix& m) { write(Resource::kKv, m.prefix); }
   void operator()(const AppendBytes& m) { write(Resource::kKv, m.key); }
-  void operator()(const TouchKey& m) { write(Resource::kKv, m.key); }
+  void operator()(const TouchKey& m) {
+    write(Resource::kKv, m.key);
+    lives(m.term);
+  }
   void operator()(const AddNumber& m) {  // which tells the sum
     write(Resource::kKv, m.key);
     read(Resource::kKv, m.key);
   }
   void operator()(const WriteBatch& m) {
     if (m.ops.empty()) somewhere(Resource::kKv, Right::kWrite);
-    for (const BatchOp& op : m.ops) write(Resource::kKv, op.key);
+    for (const BatchOp& op : m.ops) {
+      write(Resource::kKv, op.key);
+      lives(op.term);
+    }
     for (const Fence& fence : m.fences) write(Resource::kFences, fence.resource);
   }
   void operator()(const Box<Transaction>& m) {
-    if (m->conditions.empty() && m->then_ops.empty() && m->else_ops.empty())
-      somewhere(Resource::kKv, Right::kWrite);
+    if (m->conditions.empty() && m->then_ops.empty() && m->else_ops.empty()) of_anything();
     for (const TxnCondition& condition : m->conditions) need(condition);
     for (const auto* branch : {&m->then_ops, &m->else_ops}) {
       for (const TxnOp& op : *branch) need(op);
@@ -154,6 +162,9 @@ class Needs {
   void source(Right right, std::string_view queue, std::string_view subscription) {
     need(subscription.empty() ? Resource::kQueues : Resource::kTopics, right, queue);
   }
+  void lives(const Term& term) {  // a lease has room for so many keys, and ends them
+    if (term.kind == Term::Kind::kLease) write(Resource::kLeases);
+  }
   void buries_in(std::string_view queue) {
     if (!queue.empty()) write(Resource::kQueues, queue);
   }
@@ -171,9 +182,11 @@ class Needs {
         read(Resource::kKv, op.key);
         return write(Resource::kKv, op.key);
       case TxnOp::Kind::kPut:
+      case TxnOp::Kind::kTouch:
+        lives(op.term);
+        return write(Resource::kKv, op.key);
       case TxnOp::Kind::kDelete:
       case TxnOp::Kind::kAppend:
-      case TxnOp::Kind::kTouch:
         return write(Resource::kKv, op.key);
       case TxnOp::Kind::kAck:
         return source(Right::kWrite, op.key, op.subscription);
@@ -196,6 +209,12 @@ class Needs {
   // What it is about is not known yet.
   void somewhere(Resource resource, Right right) {
     if (!denied_ && !any_rule(resource, right)) denied_ = Denied{resource, right, ""};
+  }
+  void of_anything() {  // of what a transaction may be about
+    for (const Resource resource : {Resource::kKv, Resource::kQueues, Resource::kTopics, Resource::kLeases}) {
+      if (any_rule(resource, Right::kRead) || any_rule(resource, Right::kWrite)) return;
+    }
+    if (!denied_) denied_ = Denied{Resource::kKv, Right::kWrite, ""};
   }
   void of_services() {
     for (auto i = static_cast<size_t>(Resource::kLocks); i <= static_cast<size_t>(Resource::kZkQueues); ++i) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/ascii.hpp"
+#include "core/access/judge.hpp"
 #include "net/secrets.hpp"
 
 namespace kvd {
@@ -29,14 +30,15 @@ std::shared_ptr<const Caller> root_caller(std::string via) { return caller(kRoot
 
 FoundCaller HttpCaller::find(std::optional<std::string_view> authorization, const HttpAccess& access,
                              uint64_t now_ms) {
-  const std::string_view shown = authorization.value_or("");
-  if (table_ == access.table && shown == shown_ && !has_expired(now_ms)) return caller_;
+  const bool same =
+      authorization.has_value() == shown_.has_value() && authorization.value_or("") == shown_.value_or("");
+  if (table_ == access.table && same && !has_expired(now_ms)) return caller_;
   table_.reset();
   expires_ms_ = 0;
-  FoundCaller found = authorization ? by_token(shown, access, now_ms) : by_connection(access);
+  FoundCaller found = authorization ? by_token(*authorization, access, now_ms) : by_connection(access);
   if (!found) return found;
   caller_ = *found;
-  shown_ = shown;
+  shown_ = authorization;
   table_ = access.table;
   return found;
 }
@@ -73,9 +75,8 @@ FoundCaller HttpCaller::by_connection(const HttpAccess& access) const {
 }
 
 bool HttpCaller::still_finds(const Caller* caller, const HttpAccess& access, uint64_t now_ms) {
-  const std::string shown = shown_;
-  const auto found =
-      find(shown.empty() ? std::nullopt : std::optional<std::string_view>(shown), access, now_ms);
+  const std::optional<std::string> shown = shown_;
+  const auto found = find(shown, access, now_ms);
   if (!found) return false;
   const Caller* now = found->get();
   return caller == nullptr || now == nullptr ? caller == now : *caller == *now;
@@ -87,9 +88,13 @@ bool still_may(const Caller* who, const AccessTable& before, const AccessTable& 
   const AccessTable::User* former = before.find(name);
   const AccessTable::User* present = now.find(name);
   if (former == nullptr || present == nullptr || former->number != present->number) return false;
-  return std::equal(former->policies.begin(), former->policies.end(), present->policies.begin(),
-                    present->policies.end(),
-                    [](const auto& one, const auto& other) { return *one == *other; });
+  const auto lives_on = [&](const Rule& rule) {
+    return (!rule.read || grants(*present, rule.resource, Right::kRead, rule.prefix)) &&
+           (!rule.write || grants(*present, rule.resource, Right::kWrite, rule.prefix));
+  };
+  return std::all_of(former->policies.begin(), former->policies.end(), [&](const auto& policy) {
+    return std::all_of(policy->rules.begin(), policy->rules.end(), lives_on);
+  });
 }
 
 }  // namespace kvd

@@ -58,7 +58,7 @@ class HttpCaller {
   std::optional<uint32_t> uid_;
   std::vector<std::string> names_;
   AccessTablePointer table_;  // by which the following was found; null: nothing was yet
-  std::string shown_;
+  std::optional<std::string> shown_;
   std::shared_ptr<const Caller> caller_;
   uint64_t expires_ms_ = 0;  // 0: never
   size_t failures_ = 0;

@@ -379,6 +379,7 @@ void HttpConnection::ask(Slot& slot, AcceptedHead&& accepted) {
   begin(slot, kind_of(accepted));
   slot.plan = std::move(accepted.plan);
   slot.caller = accepted.call.caller;
+  slot.goes_on = slot.plan.waits || !std::holds_alternative<StoreCall>(accepted.call.what);
   accepted.call.id = request_id(number_, sequence);
   shared_.sink(std::move(accepted.call));
 }

@@ -125,6 +125,7 @@ class HttpConnection final : private net::StreamOwner {
     Kind kind = Kind::kNone;  // while not done
     ReplyPlan plan;           // while not done
     std::shared_ptr<const Caller> caller;
+    bool goes_on = false;                // for longer than a moment: lines, or what waits
     std::unique_ptr<AuditRecord> audit;  // null: there is no audit log
     HttpResponse response;               // once done
     // An answer in parts: `response` is its head with, as its body, what is ready to go.
@@ -155,9 +156,9 @@ class HttpConnection final : private net::StreamOwner {
   // In http_connection_rights.cpp.
   std::optional<HttpResponse> identify(const HttpRequest& request);
   FoundCaller find_caller(std::optional<std::string_view> authorization);
-  std::optional<HttpResponse> judge_head();
+  std::optional<HttpResponse> judge_head(std::string& why);
   HttpResponse refuse_early() const;
-  void tell_refused(const std::string& why);
+  void tell_refused(const char* what, const std::string& why);
   std::optional<HttpResponse> refuse_crowd();
   void leave_crowd();
   bool goes_unaudited(const HttpRequest& request) const;

@@ -46,7 +46,7 @@ std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request)
   if (!caller && caller.error().not_yet && counts) return refuse_early();
   if (!caller) {
     ++shared_.counters.unauthenticated;
-    tell_refused(caller.error().detail);
+    tell_refused("a client shows who it is, and nobody is known by it", caller.error().detail);
     if (!counts) return std::nullopt;
     HttpResponse refused = refusal_of(false, std::move(caller.error().detail), accepted_->plan.write);
     refused.close = caller_->count_failure() >= kFailuresMax;
@@ -54,8 +54,13 @@ std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request)
   }
   accepted_->call.caller = asks_ = std::move(*caller);
   if (auto refused = refuse_crowd()) return refused;
-  const bool asks_later = route != Route::kRestore && !request.has_body;
-  return !counts || asks_later || route == Route::kWhoami ? std::nullopt : judge_head();
+  const bool restores = route == Route::kRestore;  // of which the node is not asked
+  if (route == Route::kWhoami || (!restores && (!counts || !request.has_body))) return std::nullopt;
+  std::string why;
+  std::optional<HttpResponse> refusal = judge_head(why);
+  if (counts || !refusal) return refusal;
+  tell_refused("would be refused with --auth on", why);
+  return std::nullopt;
 }
 
 FoundCaller HttpConnection::find_caller(std::optional<std::string_view> authorization) {
@@ -75,7 +80,7 @@ HttpResponse HttpConnection::refuse_early() const {
 }
 
 // By its head alone, while the body is still to come.
-std::optional<HttpResponse> HttpConnection::judge_head() {
+std::optional<HttpResponse> HttpConnection::judge_head(std::string& why) {
   const Caller* caller = accepted_->call.caller.get();
   const std::string name(caller != nullptr ? std::string_view(caller->user) : kAnonymous);
   const AccessTable::User* user = shared_.access.table->find(name);
@@ -91,8 +96,8 @@ std::optional<HttpResponse> HttpConnection::judge_head() {
   if (!shared_.access.whole) return refuse_early();
   const bool known = user != nullptr && name != kAnonymous;
   ++(known ? shared_.counters.forbidden : shared_.counters.unauthenticated);
-  return refusal_of(known, user != nullptr ? explain(*denied, name) : "there is no user " + name,
-                    accepted_->plan.write);
+  why = user != nullptr ? explain(*denied, name) : "there is no user " + name;
+  return refusal_of(known, why, accepted_->plan.write);
 }
 
 // Strangers have half of all connections, and each user as many as he may.
@@ -148,10 +153,10 @@ void HttpConnection::end_audit(Slot& slot, const HttpResponse& response) {
 }
 
 // Whoever can reach the port can make us say it: hence the limit.
-void HttpConnection::tell_refused(const std::string& why) {
+void HttpConnection::tell_refused(const char* what, const std::string& why) {
   const std::optional<uint64_t> left_out = shared_.refusal_lines.heard(why, now_ms());
   if (!left_out) return;
-  LogLine line{LogLevel::kWarn, "a client shows who it is, and nobody is known by it", {}};
+  LogLine line{LogLevel::kWarn, what, {}};
   if (!stream_.peer_uid()) {
     const net::SocketAddress from = stream_.remote();
     line.fields.emplace_back("client", format_address({from.host(), from.port()}));
@@ -176,8 +181,7 @@ HttpResponse HttpConnection::access_list(const Slot& slot, const StoreAnswer& an
 void HttpConnection::end_without_right(const AccessTable& before) {
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
-    const bool goes_on = !slot.done && (slot.lines || slot.plan.waits);
-    if (!goes_on) continue;
+    if (slot.done || !slot.goes_on) continue;
     const bool known =
         caller_ != nullptr && caller_->still_finds(slot.caller.get(), shared_.access, wall_ms());
     if (!known || !still_may(slot.caller.get(), before, *shared_.access.table)) return close();
@@ -186,7 +190,7 @@ void HttpConnection::end_without_right(const AccessTable& before) {
 
 bool HttpConnection::goes_on_in_vain() const {
   if (!caller_ || shared_.access.mode != AuthMode::kOn || slots_.empty()) return false;
-  return slots_.front().lines && caller_->has_expired(wall_ms());
+  return slots_.front().goes_on && !slots_.front().done && caller_->has_expired(wall_ms());
 }
 
 }  // namespace kvd
