@@ -187,7 +187,8 @@ void KvRouter::on_forward(const PeerSaid& said, Forward forward) {
                               std::move(forward.fence), said.link, forward.term, request.deadline,
                               std::move(forward.caller)});
   } else {
-    out_.replica.post(Read{token, std::move(operation), true});
+    out_.replica.post(
+        Read{token, std::move(operation), true, Read::By::kKvRouter, std::move(forward.caller)});
   }
 }
 
@@ -245,7 +246,7 @@ void KvRouter::send(Token token, Request& request) {
     out_.replica.post(Propose{token, request.operation, request.idempotency_key, request.fence, kOurselves,
                               request.term, request.deadline, request.caller});
   } else {
-    out_.replica.post(Read{token, request.operation, true});
+    out_.replica.post(Read{token, request.operation, true, Read::By::kKvRouter, request.caller});
   }
 }
 

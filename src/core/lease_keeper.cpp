@@ -125,7 +125,8 @@ void LeaseKeeper::take_renewed(const Question& question, const Answer& answer) {
     Hold& hold = it->second;
     hold.asked = false;
     const auto* failed = std::get_if<Failed>(&answer);
-    if (failed != nullptr && failed->code == ErrorCode::kForbidden) {
+    if (failed != nullptr &&
+        (failed->code == ErrorCode::kForbidden || failed->code == ErrorCode::kUnauthenticated)) {
       say(client, Document().add("state", "lost").add("reason", "forbidden"), true);
       forget(it);
       continue;

@@ -94,6 +94,7 @@ struct Node::Parts {
   bool refuse_link(const NodeInput& input);
   void refuse(const Call& call, ErrorCode code, std::string why);
   bool refused_by_rights(Call& call);
+  void sign(Call& call, const AccessTable::User& user);
   void warn_of_rights(const std::string& why);
   void publish_access();
   void start(Instant now);
@@ -153,6 +154,13 @@ namespace {
 bool asks_status(const Call& call) {
   const auto* store = std::get_if<StoreCall>(&call.what);
   return store != nullptr && std::holds_alternative<QueryStatus>(store->operation);
+}
+
+// What load balancers ask.
+bool is_open(const Call& call) {
+  const auto* store = std::get_if<StoreCall>(&call.what);
+  const auto* status = store != nullptr ? std::get_if<QueryStatus>(&store->operation) : nullptr;
+  return status != nullptr && status->use == QueryStatus::Use::kHealth;
 }
 
 // Where an input goes. Everything that is not listed here goes nowhere: there is no fallback.
@@ -292,38 +300,47 @@ void Node::push(NodeInput&& input) {
 bool Node::Parts::refused_by_rights(Call& call) {
   const bool always = concerns_access(call);
   if (config.auth == AuthMode::kOff && !always) return false;
+  const bool counts = config.auth == AuthMode::kOn || always;
   const std::string name(call.caller ? call.caller->user : kAnonymous);
   const AccessTable::User* user = access->find(name);
+  if (user != nullptr && call.caller && !access->shows(*call.caller)) user = nullptr;  // not any more
   const std::optional<Denied> denied = user != nullptr ? kvd::judge(*user, call) : Denied{};
+  // What a copy that misses something would grant may be revoked.
+  if (counts && !access_whole && name != kRoot && !is_open(call)) {
+    refuse(call, ErrorCode::kNotReady, "this server does not know yet who may do what");
+    return true;
+  }
   if (denied) {
     const bool unknown = user == nullptr || user->name == kAnonymous;
-    const std::string why = user != nullptr ? explain(*denied, name) : "there is no user " + name;
+    const std::string why = user != nullptr ? explain(*denied, name) : "nobody is known by what is shown";
     ++(unknown ? counters.unauthenticated : counters.forbidden);
-    if ((config.auth == AuthMode::kOn || always) && !access_whole) {
-      refuse(call, ErrorCode::kNotReady, "this server does not know yet who may do what");
-      return true;
-    }
-    if (config.auth == AuthMode::kOn || always) {
+    if (counts) {
       refuse(call, unknown ? ErrorCode::kUnauthenticated : ErrorCode::kForbidden, why);
       return true;
     }
     warn_of_rights(why);
   }
-  if (auto* store = std::get_if<StoreCall>(&call.what)) {
-    if (config.auth == AuthMode::kOn || always)
-      store->caller.emplace() = call.caller ? *call.caller : Caller{name, std::string(kViaNothing)};
-    // What was answered to one user is nobody else's to fetch.
-    if (!store->idempotency_key.empty() && name != kAnonymous)
-      store->idempotency_key = name + '\0' + store->idempotency_key;
-  } else if (auto* service = std::get_if<ServiceCall>(&call.what)) {
-    service->user = name;
+  if (counts) {
+    sign(call, *user);
+  } else {
+    call.caller.reset();
   }
-  // What goes on in his name is judged again, each time.
-  const bool shown = call.caller != nullptr;
-  if (config.auth != AuthMode::kOn) call.caller.reset();
-  if (config.auth == AuthMode::kOn && !shown)
-    call.caller = std::make_shared<const Caller>(Caller{name, std::string(kViaNothing)});
   return false;
+}
+
+// In whose name it goes on from here. A user who was deleted and made again is another one.
+void Node::Parts::sign(Call& call, const AccessTable::User& user) {
+  const std::string owner = user.number == 0 ? user.name : fmt::format("{}#{}", user.name, user.number);
+  if (!call.caller)
+    call.caller = std::make_shared<const Caller>(Caller{user.name, std::string(kViaNothing), 0});
+  if (auto* store = std::get_if<StoreCall>(&call.what)) {
+    store->caller.emplace() = *call.caller;
+    // What was answered to one user is nobody else's to fetch.
+    if (!store->idempotency_key.empty() && user.name != kAnonymous)
+      store->idempotency_key = owner + '\0' + store->idempotency_key;
+  } else if (auto* service = std::get_if<ServiceCall>(&call.what)) {
+    service->user = owner;
+  }
 }
 
 // Not of each: whoever asks could fill the log.

@@ -18,7 +18,6 @@ namespace {
 constexpr std::string_view kTokenMark = "kvd_";
 constexpr std::string_view kIdLetters = "abcdefghijklmnopqrstuvwxyz234567";
 constexpr size_t kSecretBytes = 43;
-constexpr size_t kDigestBytes = 32;
 constexpr std::array<std::string_view, 4> kIdentityKinds = {"uri:", "dns:", "email:", "uid:"};
 constexpr std::array<char, 3> kKindLetters = {'p', 'u', 't'};  // by AccessKind
 
@@ -135,7 +134,8 @@ std::optional<RootToken> parse_root_token(std::string_view line) {
   while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
   const size_t space = std::min(line.find(' '), line.size());
   const std::optional<std::string> digest = from_hexadecimal(line.substr(std::min(space + 1, line.size())));
-  if (!is_token_id(line.substr(0, space)) || !digest || digest->size() != kDigestBytes) return std::nullopt;
+  if (!is_token_id(line.substr(0, space)) || !digest || digest->size() != kTokenDigestBytes)
+    return std::nullopt;
   return RootToken{std::string(line.substr(0, space)), *digest};
 }
 

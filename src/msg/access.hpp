@@ -88,6 +88,7 @@ struct Caller {
   std::string user;  // a name
   // By what: "token:ID", an identity of the user's, or nothing at all. Root's needs no record.
   std::string via;
+  uint64_t expires_ms = 0;  // of a token, since 1970; 0: never. Not told to other servers
   bool operator==(const Caller&) const = default;
 };
 inline constexpr std::string_view kViaToken = "token:";
@@ -113,6 +114,7 @@ struct TokenText {
   std::string text() const { return "kvd_" + id + "_" + secret; }
 };
 inline constexpr size_t kTokenIdBytes = 8;
+inline constexpr size_t kTokenDigestBytes = 32;
 inline constexpr size_t kTokenRandomBytes = kTokenIdBytes + 32;
 TokenText new_token(std::string_view random);  // so many bytes
 std::optional<TokenText> parse_token(std::string_view text);

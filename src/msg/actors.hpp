@@ -238,6 +238,7 @@ struct Read {
   Operation operation;  // a read
   bool linear = false;  // the KV router's alone
   enum class By : uint8_t { kKvRouter, kWatch, kTopicReaders } by = By::kKvRouter;
+  OptionalBox<Caller> caller = {};  // of a linear one: on whose behalf, where rights count
 };
 struct TopicsRead {  // from the topic readers: whether they want to hear what is committed
   bool wanted = false;

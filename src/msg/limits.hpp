@@ -110,8 +110,7 @@ inline constexpr size_t kPurged = 16'384;  // of one state
 inline constexpr size_t kSwept = 1024;     // messages, and what is kept of them, deleted in one entry
 // Policies, users and tokens; what is longer, and more of them: 413.
 inline constexpr size_t kAccessNameBytes = 64;
-inline constexpr size_t kScopedKeyBytes =
-    kAccessNameBytes + 1 + kIdempotencyKeyBytes;  // with its user's name
+inline constexpr size_t kScopedKeyBytes = kAccessNameBytes + 22 + kIdempotencyKeyBytes;  // with its user
 inline constexpr size_t kPolicies = 1024;
 inline constexpr size_t kPolicyRules = 64;
 inline constexpr size_t kUsers = 16'384;

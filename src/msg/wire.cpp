@@ -257,6 +257,8 @@ inline void check_value(Decoder& decoder, const CreateToken& create) {
   check_access_name(decoder, AccessKind::kToken, create.id);
   check_access_name(decoder, AccessKind::kUser, create.user);
   check_text(decoder, "token's note", create.note, limits::kTokenNoteBytes);
+  if (create.digest.size() != kTokenDigestBytes)
+    decoder.fail(fmt::format("a digest of {} bytes", create.digest.size()));
   if (create.ttl_ms > limits::kTtlMsMax) decoder.fail(fmt::format("a token for {} ms", create.ttl_ms));
 }
 inline void check_value(Decoder& decoder, const DeleteAccess& remove) {

@@ -2,6 +2,8 @@
 #include "shell/audit_log.hpp"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,23 +19,32 @@ namespace {
 
 constexpr Duration kAgainAfter = seconds(1);
 constexpr mode_t kMode = 0600;
+constexpr int kPatienceMs = 1000;
 
 int open_log(const std::string& path) {
   if (path == "-") return ::dup(STDOUT_FILENO);
-  return ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kMode);
+  // (A pipe that nobody reads is an error, and nothing to wait for.)
+  return ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, kMode);
+}
+
+// Whoever reads a pipe may stop reading. What poll() promises is room for this much.
+bool waits_in_vain(int descriptor) {
+  pollfd one{descriptor, POLLOUT, 0};
+  return ::poll(&one, 1, kPatienceMs) == 0;
 }
 
 // How much was written. `error`: why it is not all.
 size_t write_all(int descriptor, std::string_view text, int& error) {
   size_t written = 0;
-  while (written < text.size()) {
-    const ssize_t size = ::write(descriptor, text.data() + written, text.size() - written);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) {
-      error = errno;
+  while (written < text.size() && error == 0) {
+    if (waits_in_vain(descriptor)) {
+      error = ETIMEDOUT;
       break;
     }
-    written += static_cast<size_t>(size);
+    const size_t some = std::min<size_t>(text.size() - written, PIPE_BUF);
+    const ssize_t size = ::write(descriptor, text.data() + written, some);
+    if (size >= 0) written += static_cast<size_t>(size);
+    if (size < 0 && errno != EINTR && errno != EAGAIN) error = errno;
   }
   return written;
 }
@@ -56,7 +67,13 @@ struct AuditLog::Job {
       if (fresh >= 0 && descriptor >= 0) ::close(descriptor);
       if (fresh >= 0) descriptor = fresh;
     }
-    if (error == 0) text.erase(0, write_all(descriptor, text, error));
+    if (error != 0) return;
+    const size_t written = write_all(descriptor, text, error);
+    // Of a line that was torn the whole is written once more, on a line of its own.
+    const size_t whole = written == 0 ? std::string::npos : text.rfind('\n', written - 1);
+    const size_t done = written == text.size() ? written : whole == std::string::npos ? 0 : whole + 1;
+    text.erase(0, done);
+    if (done != written) text.insert(0, 1, '\n');
   }
 };
 
@@ -75,11 +92,12 @@ Result<void> AuditLog::start() {
 }
 
 void AuditLog::add(std::string line) {
-  if (lines_ >= kLinesMax) {
+  if (!has_room()) {
     ++dropped_;
     return;
   }
   waiting_ += line;
+  bytes_ += line.size();
   ++lines_;
   if (job_ == nullptr && !failed_) begin();
 }
@@ -114,7 +132,9 @@ void AuditLog::take(const Job& job) {
   reopen_ |= failed && job.reopen;
   waiting_.insert(0, job.text);
   lines_ = static_cast<size_t>(std::count(waiting_.begin(), waiting_.end(), '\n'));
-  if (failed_ && closing_) return;
+  bytes_ = waiting_.size();
+  if (failed_ && closing_)
+    return log_({LogLevel::kError, "the audit log lacks its end", {{"lines", std::to_string(lines_)}}});
   if (failed_) return timer_.start(kAgainAfter);
   if (lines_ > 0 || reopen_) begin();
 }

@@ -14,7 +14,8 @@ namespace kvd {
 
 class AuditLog {
  public:
-  static constexpr size_t kLinesMax = 65'536;  // that wait
+  static constexpr size_t kLinesMax = 65'536;    // that wait
+  static constexpr size_t kBytesMax = 8u << 20;  // ... of them
 
   // `path`: of a file that is appended to; "-": the standard output.
   AuditLog(uv_loop_t* loop, std::string path, LogSink log);
@@ -25,7 +26,7 @@ class AuditLog {
   // Opens it; blocks. An Error is the system's reason.
   Result<void> start();
   // False: what has to be in here is not to be done now.
-  bool takes() const { return !failed_ && lines_ < kLinesMax; }
+  bool takes() const { return !failed_ && has_room(); }
   void add(std::string line);  // with its end. Where it is not taken it is counted
   void reopen();               // the file was moved away: a new one is begun
   // What waits is still written while the loop runs dry, unless the file fails.
@@ -37,6 +38,8 @@ class AuditLog {
  private:
   struct Job;
 
+  bool has_room() const { return lines_ < kLinesMax && bytes_ < kBytesMax; }
+
   void begin();
   void take(const Job& job);
 
@@ -47,6 +50,7 @@ class AuditLog {
   int descriptor_ = -1;
   std::string waiting_;
   size_t lines_ = 0;  // that wait, or are being written
+  size_t bytes_ = 0;  // likewise
   bool reopen_ = false;
   bool failed_ = false;
   bool closing_ = false;

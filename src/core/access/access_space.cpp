@@ -90,15 +90,20 @@ void add_dead_behind(const std::string& key, const WriteView& view, std::vector<
 }  // namespace
 
 std::vector<Record> access_records(const Store& store, const Tail* tail) {
-  std::map<std::string_view, const Record*> newest;
-  for (const Record& item : store.items(Space::kAccess)) newest.emplace(item.key(), &item);
+  std::map<std::string_view, const Record*> newest;  // of few
   if (tail != nullptr)
     tail->effects(Space::kAccess).each([&](const Record& effect) { newest[effect.key()] = &effect; });
   std::vector<Record> records;
-  records.reserve(newest.size());
-  for (const auto& [key, record] : newest) {
-    if (record->has_value()) records.push_back(*record);
+  records.reserve(store.size(Space::kAccess) + newest.size());
+  auto next = newest.begin();
+  const auto take = [&records](const Record& record) {
+    if (record.has_value()) records.push_back(record);
+  };
+  for (const Record& item : store.items(Space::kAccess)) {
+    for (; next != newest.end() && next->first < item.key(); ++next) take(*next->second);
+    if (!newest.contains(item.key())) take(item);
   }
+  for (; next != newest.end(); ++next) take(*next->second);
   return records;
 }
 

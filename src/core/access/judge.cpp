@@ -58,7 +58,10 @@ class Needs {
   void operator()(const TakeLease&) { write(Resource::kLeases); }
   void operator()(const RenewLeases&) { write(Resource::kLeases); }
   void operator()(const EndLease&) { write(Resource::kLeases); }
-  void operator()(const ReadLease&) { read(Resource::kLeases); }
+  void operator()(const ReadLease& m) {
+    read(Resource::kLeases);
+    if (m.keys) read(Resource::kKv);  // which may be any
+  }
   void operator()(const ListLeases&) { read(Resource::kLeases); }
   void operator()(const HoldLease&) { write(Resource::kLeases); }
 

@@ -150,7 +150,8 @@ class Replica {
   bool overtakes(const Propose& message);
   void passed_over(LinkId from, uint64_t term);
   bool overloaded(const Operation& operation) const;
-  std::optional<std::string> missing_right(const Propose& message);
+  std::optional<Failed> missing_right(const OptionalBox<Caller>& caller, const Operation& operation,
+                                      const OptionalBox<Fence>& fence);
   bool may_still(const Propose& message);
   bool admit(const Propose& message);
   std::optional<std::string> too_few_in_sync() const;
@@ -171,7 +172,7 @@ class Replica {
   void receive(Propose&& message);
   void forget_former_sendings(const ReceiveMessages& receive);
   void serve_receives(const SourceName& source);
-  void refuse_without_right(const WaitingReceive& waiting, const std::string& why);
+  void refuse_without_right(const WaitingReceive& waiting, Failed failed);
   void serve_woken();
   void end_receives();
   void refuse_receives(const std::vector<WaitingReceive>& receives, const std::string& why);

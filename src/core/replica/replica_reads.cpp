@@ -176,6 +176,8 @@ void Replica::on(Read&& message) {
   } else if (leader()->reads.size() >= out_.config.tuning.client_requests) {
     refuse(message.token, ErrorCode::kOverloaded, Outcome::kNotApplied,
            "too many reads wait for confirmation");
+  } else if (auto failed = missing_right(message.caller, message.operation, {})) {
+    answer(message.token, std::move(*failed), commit_);
   } else {
     ++counters_.reads_linear;
     leader()->reads.push_back(

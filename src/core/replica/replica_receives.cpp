@@ -85,9 +85,10 @@ void Replica::serve_receives(const SourceName& source) {
       leader()->unserved.insert(source);
       return;
     }
-    if (const auto why = missing_right(message)) {  // it has waited longer than that lasted
+    if (auto failed =
+            missing_right(message.caller, message.operation, message.fence)) {  // it has waited too long
       const bool last = line->size() == 1;
-      refuse_without_right(all.take(*line, it++), *why);
+      refuse_without_right(all.take(*line, it++), std::move(*failed));
       if (last) return;
       continue;
     }
@@ -114,9 +115,9 @@ void Replica::serve_receives(const SourceName& source) {
 }
 
 // What it has settled before is done, and told.
-void Replica::refuse_without_right(const WaitingReceive& waiting, const std::string& why) {
+void Replica::refuse_without_right(const WaitingReceive& waiting, Failed failed) {
   if (!waiting.settled.empty()) return carry_out(waiting.message, only_settled(waiting));
-  refuse(waiting.message.token, ErrorCode::kForbidden, Outcome::kNotApplied, why);
+  answer(waiting.message.token, std::move(failed), commit_);
 }
 
 void Replica::serve_woken() {

@@ -78,21 +78,22 @@ bool Replica::overloaded(const Operation& operation) const {
 // Rule 19. The server that was asked judged by its own copy, which may be behind, and the write may have waited since.
 // Here it is judged by the log's end: once a revocation has its place there, nothing behind it is done in the name of
 // the right that is gone.
-std::optional<std::string> Replica::missing_right(const Propose& message) {
-  if (!message.caller || mutated(Mutation::kStaleRights)) return std::nullopt;
+std::optional<Failed> Replica::missing_right(const OptionalBox<Caller>& caller, const Operation& operation,
+                                             const OptionalBox<Fence>& fence) {
+  if (!caller || mutated(Mutation::kStaleRights)) return std::nullopt;
   const AccessTable& table = leader()->evaluator.access();
-  const Caller& caller = *message.caller;
-  const AccessTable::User* user = table.find(caller.user);
-  if (user == nullptr) return "there is no user " + caller.user;
-  if (!table.shows(caller)) return "what has shown that it is " + caller.user + " does not count any more";
-  const std::optional<Denied> denied = judge(*user, message.operation, message.fence);
-  return denied ? std::optional(explain(*denied, caller.user)) : std::nullopt;
+  const AccessTable::User* user = table.find(caller->user);
+  if (user == nullptr || !table.shows(*caller))
+    return Failed{ErrorCode::kUnauthenticated, Outcome::kNotApplied, "nobody is known by what is shown"};
+  const std::optional<Denied> denied = judge(*user, operation, fence);
+  if (!denied) return std::nullopt;
+  return Failed{ErrorCode::kForbidden, Outcome::kNotApplied, explain(*denied, caller->user)};
 }
 
 bool Replica::may_still(const Propose& message) {
-  const std::optional<std::string> why = missing_right(message);
-  if (why) refuse(message.token, ErrorCode::kForbidden, Outcome::kNotApplied, *why);
-  return !why;
+  std::optional<Failed> failed = missing_right(message.caller, message.operation, message.fence);
+  if (failed) answer(message.token, std::move(*failed), commit_);
+  return !failed;
 }
 
 // Everything that can be refused is refused before the log: then "not applied" is certain (rule 12).
@@ -141,13 +142,13 @@ bool Replica::enough_in_sync(uint64_t token) {
 }
 
 void Replica::on(Propose&& message) {
-  if (!takes_writes(message) || !may_still(message) || !admit(message)) return;
+  if (!takes_writes(message) || !admit(message)) return;
   if (const auto* settings = std::get_if<ChangeSettings>(&message.operation)) {
-    change_settings(message.token, *settings);
+    if (may_still(message)) change_settings(message.token, *settings);
     return;
   }
   if (const auto* move = std::get_if<MoveLeader>(&message.operation)) {
-    move_leader(message.token, *move);
+    if (may_still(message)) move_leader(message.token, *move);
     return;
   }
   // A server that slept sees to its mailbox before its timers, and what is given a term now must not have that sleep
@@ -156,7 +157,7 @@ void Replica::on(Propose&& message) {
   WriteCall call(message.operation, message.idempotency_key, message.fence);
   if (auto known = leader()->evaluator.recall(call, clock_.ms())) {
     carry_out(message, std::move(*known));
-  } else if (enough_in_sync(message.token) && !overtakes(message)) {
+  } else if (enough_in_sync(message.token) && !overtakes(message) && may_still(message)) {
     if (!active() && !mutated(Mutation::kWrittenEarly)) return put_off(std::move(message));
     if (std::holds_alternative<Box<ReceiveMessages>>(message.operation)) return receive(std::move(message));
     carry_out(message, leader()->evaluator.evaluate(call, room()));

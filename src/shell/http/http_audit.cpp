@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::string_view kSchemeEnd = "://";
 constexpr uint64_t kMs = 1000;
+constexpr size_t kPathMax = 2048;  // longer than any that means something
+constexpr uint64_t kLinesASecond = 100;
 
 std::string_view path_of(std::string_view target) {
   target = target.substr(0, target.find('?'));
@@ -58,7 +60,7 @@ std::string end_line(JsonWriter& json) { return json.end_object().take() + "\n";
 }  // namespace
 
 AuditRecord audit_record(HttpMethod method, std::string_view target, std::shared_ptr<const Caller> caller) {
-  AuditRecord record{method, std::string(path_of(target)), std::move(caller), false};
+  AuditRecord record{method, std::string(path_of(target).substr(0, kPathMax)), std::move(caller), false};
   const std::string_view path = record.path;
   const bool rights = path.starts_with("/v1/auth/") && path != "/v1/auth/whoami" && path != "/v1/auth/test";
   const bool cluster =
@@ -71,7 +73,15 @@ bool is_audited(const AuditRecord& record, uint16_t status, bool writes) {
   constexpr uint16_t kContinue = 100, kRefused = 400, kStranger = 401, kForbidden = 403;
   if (record.path.empty() || status == kContinue) return false;
   if (record.always || status == kStranger || status == kForbidden) return true;
-  return writes && writes_by(record.method) && status < kRefused;
+  return writes && writes_by(record.method) && status < kRefused;  // also those whose outcome is not known
+}
+
+bool AuditLimit::takes(uint64_t now_ms) {
+  const uint64_t second = now_ms / kMs;
+  if (std::exchange(second_, second) != second) lines_ = 0;
+  if (++lines_ <= kLinesASecond) return true;
+  ++left_out_;
+  return false;
 }
 
 std::string audit_line(const AuditRecord& record, const AuditAnswer& answer, std::string_view node,
@@ -84,6 +94,8 @@ std::string audit_line(const AuditRecord& record, const AuditAnswer& answer, std
   json.member("method", name_of(record.method))
       .bytes_member("path", record.path)
       .member("status", answer.status);
+  if (answer.status == 0) json.member("outcome", "unknown");
+  if (answer.left_out != 0) json.member("left_out", answer.left_out);
   if (answer.revision != Revision(0)) json.member("revision", answer.revision.value);
   return end_line(json);
 }

@@ -4,9 +4,11 @@
 // policies; settings, moving the lead, a new lineage, dropping a fence; backups and restores. Neither values nor
 // tokens nor queries are ever in it.
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "msg/call.hpp"
 #include "shell/http/http_parser.hpp"
@@ -26,9 +28,23 @@ bool is_audited(const AuditRecord& record, uint16_t status,
                 bool writes);  // `writes`: those that were done, too
 
 struct AuditAnswer {
-  uint16_t status = 0;
+  uint16_t status = 0;  // 0: nobody was told
   Revision revision;    // of the server that answered; 0: none
   std::string address;  // the client's; empty: of a Unix socket
+  uint64_t left_out = 0;
+};
+
+// Whoever can reach the port can be refused as often as he likes: of strangers so many lines a second are written, and
+// the next one tells how many were left out.
+class AuditLimit {
+ public:
+  bool takes(uint64_t now_ms);  // false: it counts as left out
+  uint64_t take_left_out() { return std::exchange(left_out_, 0); }
+
+ private:
+  uint64_t second_ = 0;
+  uint64_t lines_ = 0;  // in it
+  uint64_t left_out_ = 0;
 };
 // A line of JSON with its end. `now_ms` since 1970.
 std::string audit_line(const AuditRecord& record, const AuditAnswer& answer, std::string_view node,

@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view kScheme = "Bearer ";
 
 std::shared_ptr<const Caller> caller(std::string_view user, std::string via) {
-  return std::make_shared<const Caller>(Caller{std::string(user), std::move(via)});
+  return std::make_shared<const Caller>(Caller{std::string(user), std::move(via), 0});
 }
 
 Failure<CallerError> none(std::string why) { return Failure<CallerError>({std::move(why), false}); }
@@ -32,9 +32,8 @@ FoundCaller HttpCaller::find(std::optional<std::string_view> authorization, cons
                              uint64_t now_ms) {
   const bool same =
       authorization.has_value() == shown_.has_value() && authorization.value_or("") == shown_.value_or("");
-  if (table_ == access.table && same && !has_expired(now_ms)) return caller_;
+  if (table_ == access.table && same && !has_expired(caller_.get(), now_ms)) return caller_;
   table_.reset();
-  expires_ms_ = 0;
   FoundCaller found = authorization ? by_token(*authorization, access, now_ms) : by_connection(access);
   if (!found) return found;
   caller_ = *found;
@@ -59,8 +58,7 @@ FoundCaller HttpCaller::by_token(std::string_view authorization, const HttpAcces
   if (!known || !net::equal_secrets(known->digest, digest))
     return none("this server knows of no such token: it was revoked, or made a moment ago");
   if (known->expires_ms != 0 && known->expires_ms <= now_ms) return none("the token has expired");
-  expires_ms_ = known->expires_ms;
-  return caller(known->user, via);
+  return std::make_shared<const Caller>(Caller{known->user, via, known->expires_ms});
 }
 
 FoundCaller HttpCaller::by_connection(const HttpAccess& access) const {
@@ -80,6 +78,10 @@ bool HttpCaller::still_finds(const Caller* caller, const HttpAccess& access, uin
   if (!found) return false;
   const Caller* now = found->get();
   return caller == nullptr || now == nullptr ? caller == now : *caller == *now;
+}
+
+bool has_expired(const Caller* caller, uint64_t now_ms) {
+  return caller != nullptr && caller->expires_ms != 0 && caller->expires_ms <= now_ms;
 }
 
 bool still_may(const Caller* who, const AccessTable& before, const AccessTable& now) {

@@ -46,8 +46,6 @@ class HttpCaller {
   FoundCaller find(std::optional<std::string_view> authorization, const HttpAccess& access, uint64_t now_ms);
   // Whoever was found last is so still.
   bool still_finds(const Caller* caller, const HttpAccess& access, uint64_t now_ms);
-  // What was shown does not count any more.
-  bool has_expired(uint64_t now_ms) const { return expires_ms_ != 0 && expires_ms_ <= now_ms; }
   // Of answers that refused what was shown, this one included.
   size_t count_failure() { return ++failures_; }
 
@@ -60,9 +58,11 @@ class HttpCaller {
   AccessTablePointer table_;  // by which the following was found; null: nothing was yet
   std::optional<std::string> shown_;
   std::shared_ptr<const Caller> caller_;
-  uint64_t expires_ms_ = 0;  // 0: never
   size_t failures_ = 0;
 };
+
+// By what he has shown: not any more.
+bool has_expired(const Caller* caller, uint64_t now_ms);
 
 // Whether he is there, and may do what he might.
 bool still_may(const Caller* caller, const AccessTable& before, const AccessTable& now);

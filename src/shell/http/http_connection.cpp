@@ -68,8 +68,9 @@ std::string_view HttpShared::stamp_of(Epoch at_epoch, Revision at_revision, uint
 HttpConnection::HttpConnection(HttpShared& shared, uint32_t number, net::Stream stream)
     : shared_(shared), number_(number), stream_(std::move(stream)) {
   stream_.attach(*this, shared.read_buffer);
-  stranger_ = shared.access.mode == AuthMode::kOn;
-  shared.strangers += stranger_ ? 1 : 0;
+  if (shared.access.mode != AuthMode::kOn || stream_.peer_uid()) return;
+  stranger_ = ++shared.strangers_counted;
+  shared.strangers.emplace(stranger_, this);
 }
 
 HttpConnection::~HttpConnection() = default;
@@ -244,6 +245,7 @@ void HttpConnection::parse(std::string_view& input) {
 void HttpConnection::on_head() {
   const HttpRequest& request = parser_.request();
   begun_ms_ = now_ms();
+  asks_.reset();
   std::optional<HttpResponse> refusal = accept_head(request, shared_.options.identity, accepted_.emplace());
   if (!refusal) refusal = identify(request);
   if (!refusal && accepted_->plan.route == Route::kRestore) {
@@ -291,7 +293,8 @@ void HttpConnection::on_request() {
   slot.keep_alive = request.minor_version == 0 && request.keep_alive;
   slot.chunked = request.minor_version > 0;
   const bool restore = accepted_ && accepted_->plan.route == Route::kRestore;
-  if (restore) {
+  if (!refusal_ && is_unknown_by_now()) refusal_ = refuse_unknown();
+  if (restore && !refusal_) {
     refusal_ = restore_->take(request.body.view());
     if (!refusal_) refusal_ = restore_->verify();
   }
@@ -306,6 +309,7 @@ void HttpConnection::on_request() {
   } else if (restore) {
     restore_sequence_ = (first_sequence_ + static_cast<uint32_t>(slots_.size() - 1)) & kSequenceMask;
     restore_writes_ = true;
+    slot.caller = restore_caller_;
     begin(slot, Kind::kOther);
     write_restore();
   } else {
@@ -325,6 +329,7 @@ void HttpConnection::on_request() {
 }
 
 void HttpConnection::refuse(const HttpError& error) {
+  if (!accepted_) asks_.reset();
   Slot& slot = add_slot();
   slot.head = parser_.request().method == HttpMethod::kHead;
   settle_here(slot, render_refusal(error, parser_.request().method));
@@ -391,7 +396,7 @@ void HttpConnection::settle_here(Slot& slot, HttpResponse&& response) {
 }
 
 void HttpConnection::settle(Slot& slot, HttpResponse&& response) {
-  if (slot.audit) end_audit(slot, response);
+  if (slot.audit) end_audit(slot, response.status, slot.ours ? Revision(0) : response.revision);
   slot.response = std::move(response);
   set_done(slot);
   answer_bytes_ += slot.response.body_bytes();
@@ -464,7 +469,7 @@ void HttpConnection::add_lines(uint32_t sequence, const StreamLines& lines) {
 // What such an answer grants lasts as long as the connection. So a client that has vanished without a word must be
 // noticed: what is sent to it, a line every few seconds, is not acknowledged.
 void HttpConnection::begin_lines(Slot& slot, HttpResponse&& head) {
-  if (slot.audit) end_audit(slot, head);
+  if (slot.audit) end_audit(slot, head.status, Revision(0));
   slot.lines = true;
   slot.response = std::move(head);
   stream_.end_unacknowledged_after(kVanishedAfter);
@@ -554,11 +559,11 @@ void HttpConnection::take_part(Slot& slot, const StoreAnswer& answer, const Snap
   slot.asked = false;
   const bool first = slot.backup == nullptr;
   if (first) slot.response = render_reply(slot.plan, answer, shared_.options.identity, shared_.counters);
+  if (first && slot.audit) end_audit(slot, slot.response.status, answer.revision);
   if (slot.head) {
     set_done(slot);
     return;
   }
-  if (first && slot.audit) end_audit(slot, slot.response);
   if (first) slot.backup = std::make_unique<HttpBackup>(slot.chunked);
   if (!slot.backup->add(part, slot.response.body)) return close();
   answer_bytes_ += slot.response.body.size();
@@ -679,13 +684,13 @@ void HttpConnection::check_time(uint64_t now) {
     if (over(progressed_ms_, options.handshake)) close();
     return;
   }
+  if (goes_on_in_vain()) return close();
   if (output_.waiting()) {
     size_t unwritten = stream_.unsent();
     if (unwritten != std::exchange(unwritten_, unwritten)) progressed_ms_ = now;
     if (over(progressed_ms_, options.stall)) close();
     return;
   }
-  if (goes_on_in_vain()) return close();
   const bool answering = !slots_.empty() && !slots_.front().backup && !restore_;
   if (ended_ && answering && over(heard_ms_, options.ended)) return close();
   bool serving = phase_ == Phase::kFresh || phase_ == Phase::kServing;
@@ -712,6 +717,7 @@ void HttpConnection::close() {
   if (std::exchange(phase_, Phase::kClosed) == Phase::kClosed) return;
   if (unsecured_) ++shared_.counters.handshakes_failed;
   leave_crowd();
+  end_audits();
   // The newest first: one that waits for another before it is not sent when that one is given up.
   for (size_t i = slots_.size(); i-- > 0;) {
     bool asked = !slots_[i].done;

@@ -41,7 +41,10 @@ struct HttpShared {
   LogLimit refusal_lines;    // ... and what was shown did not count
   HttpAccess access;
   AuditLog* audit = nullptr;  // null: there is none
-  size_t strangers = 0;       // connections by which nobody has shown who he is, where that counts
+  // Connections from the network by which nobody has shown who he is, where that counts: the oldest first.
+  std::map<uint64_t, HttpConnection*> strangers;
+  uint64_t strangers_counted = 0;
+  AuditLimit audit_limit;                 // of what these have been refused
   std::map<std::string, size_t> by_user;  // connections, where that is bounded
   std::string node_field;                 // "Kvd-Node: ...\r\n", and what is as constant
   std::string date_field;                 // "Date: ...\r\n", true until:
@@ -163,10 +166,13 @@ class HttpConnection final : private net::StreamOwner {
   void leave_crowd();
   bool goes_unaudited(const HttpRequest& request) const;
   void begin_audit(Slot& slot);
-  void end_audit(Slot& slot, const HttpResponse& response);
+  void end_audit(Slot& slot, uint16_t status, Revision revision);
+  void end_audits();
+  bool is_unknown_by_now();
+  HttpResponse refuse_unknown() const;
   HttpResponse whoami() const;
   HttpResponse access_list(const Slot& slot, const StoreAnswer& answer) const;
-  bool goes_on_in_vain() const;
+  bool goes_on_in_vain();
 
   static Kind kind_of(const AcceptedHead& accepted);
   bool has_to_wait() const;
@@ -214,16 +220,17 @@ class HttpConnection final : private net::StreamOwner {
   net::Stream stream_;
   Phase phase_ = Phase::kFresh;
   HttpParser parser_;
-  std::unique_ptr<HttpCaller> caller_;    // null: nobody had to be known yet
-  std::shared_ptr<const Caller> asks_;    // of the newest request, as far as it is known
-  bool stranger_ = false;                 // counted as one
-  std::string counted_;                   // ... as this user's; empty: as nobody's
-  std::optional<AcceptedHead> accepted_;  // its body is being received
-  std::optional<HttpResponse> refusal_;   // of the request whose body is being thrown away
-  std::string unread_;                    // read from the socket, not parsed yet
-  std::unique_ptr<HttpRestore> restore_;  // from the head of its request to its answer
-  std::shared_ptr<const Caller> restorer_;
-  uint32_t restore_sequence_ = 0;  // of its slot, once it is written
+  std::unique_ptr<HttpCaller> caller_;            // null: nobody had to be known yet
+  std::shared_ptr<const Caller> asks_;            // of the newest request, as far as it is known
+  uint64_t stranger_ = 0;                         // its place among them; 0: it is none
+  std::string counted_;                           // ... as this user's; empty: as nobody's
+  std::optional<AcceptedHead> accepted_;          // its body is being received
+  std::optional<HttpResponse> refusal_;           // of the request whose body is being thrown away
+  std::string unread_;                            // read from the socket, not parsed yet
+  std::unique_ptr<HttpRestore> restore_;          // from the head of its request to its answer
+  std::shared_ptr<const Caller> restore_caller_;  // who has asked for it, ...
+  std::shared_ptr<const Caller> restorer_;        // ... and in whose name it is written: root's
+  uint32_t restore_sequence_ = 0;                 // of its slot, once it is written
   bool restore_writes_ = false;
   bool held_ = false;                    // the parser's request is whole, and not yet in slots_
   std::array<uint32_t, 4> under_way_{};  // slots that are not done, by kind

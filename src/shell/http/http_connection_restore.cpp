@@ -26,6 +26,7 @@ void free_elsewhere(uv_loop_t* loop, Store store) {
 
 void HttpConnection::begin_restore(AcceptedHead& accepted) {
   shared_.restoring = true;
+  restore_caller_ = accepted.call.caller;
   restorer_ = root_caller("restore");
   restore_ =
       std::make_unique<HttpRestore>(accepted.plan, shared_.options.restore_bytes_max, accepted.call.timeout);

@@ -36,7 +36,6 @@ HttpResponse refusal_of(bool known, std::string detail, bool write) {
 std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request) {
   const HttpAccess& access = shared_.access;
   const Route route = accepted_->plan.route;
-  asks_.reset();
   if (goes_unaudited(request))
     return render_refusal({503, "this belongs into the audit log, which takes nothing now"}, request.method);
   const bool of_rights = route == Route::kAuth || route == Route::kWhoami;
@@ -108,11 +107,12 @@ std::optional<HttpResponse> HttpConnection::refuse_crowd() {
   if (most == 0 || asks_->user == kRoot) return std::nullopt;
   counted_ = asks_->user;
   if (++shared_.by_user[counted_] <= most) return std::nullopt;
+  leave_crowd();
   Problem problem;
   problem.status = 429;
   problem.kind = "too-many-connections";
   problem.detail =
-      fmt::format("{} has {} connections to this server already (--max-per-user)", counted_, most);
+      fmt::format("{} has {} connections to this server already (--max-per-user)", asks_->user, most);
   if (accepted_->plan.write) problem.outcome = Outcome::kNotApplied;
   HttpResponse response = problem_response(problem);
   response.close = true;
@@ -120,7 +120,7 @@ std::optional<HttpResponse> HttpConnection::refuse_crowd() {
 }
 
 void HttpConnection::leave_crowd() {
-  if (std::exchange(stranger_, false)) --shared_.strangers;
+  if (stranger_ != 0) shared_.strangers.erase(std::exchange(stranger_, 0));
   const auto found = counted_.empty() ? shared_.by_user.end() : shared_.by_user.find(counted_);
   if (found != shared_.by_user.end() && --found->second == 0) shared_.by_user.erase(found);
   counted_.clear();
@@ -141,15 +141,24 @@ void HttpConnection::begin_audit(Slot& slot) {
   slot.audit = std::make_unique<AuditRecord>(audit_record(request.method, request.target, asks_));
 }
 
-void HttpConnection::end_audit(Slot& slot, const HttpResponse& response) {
+// `status` 0: whether it was done nobody was told.
+void HttpConnection::end_audit(Slot& slot, uint16_t status, Revision revision) {
   const std::unique_ptr<AuditRecord> record = std::move(slot.audit);
-  if (!is_audited(*record, response.status, shared_.options.audit_writes)) return;
-  AuditAnswer answer{response.status, slot.ours ? Revision(0) : response.revision, ""};
+  if (!is_audited(*record, status, shared_.options.audit_writes)) return;
+  const bool stranger = !record->caller && status >= 400;
+  if (stranger && !shared_.audit_limit.takes(now_ms())) return;
+  AuditAnswer answer{status, revision, "", stranger ? shared_.audit_limit.take_left_out() : 0};
   if (!stream_.peer_uid()) {
     const net::SocketAddress from = stream_.remote();
     answer.address = format_address({from.host(), from.port()});
   }
   shared_.audit->add(audit_line(*record, answer, shared_.options.identity.node.value, wall_ms()));
+}
+
+void HttpConnection::end_audits() {
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].audit && !slots_[i].done) end_audit(slots_[i], 0, Revision(0));
+  }
 }
 
 // Whoever can reach the port can make us say it: hence the limit.
@@ -177,20 +186,41 @@ HttpResponse HttpConnection::access_list(const Slot& slot, const StoreAnswer& an
   return render_access(slot.plan, std::get<Listing>(answer.answer), *shared_.access.table, wall_ms());
 }
 
-// What goes on in somebody's name ends with his right to it: lines that are told, messages that are waited for.
+// What goes on in somebody's name ends with his right to it: lines that are told, what is waited for, a snapshot that
+// is restored.
 void HttpConnection::end_without_right(const AccessTable& before) {
+  const auto may = [&](const std::shared_ptr<const Caller>& caller) {
+    return caller_ != nullptr && caller_->still_finds(caller.get(), shared_.access, wall_ms()) &&
+           still_may(caller.get(), before, *shared_.access.table);
+  };
+  if (restore_ && !may(restore_caller_)) return close();
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
-    if (slot.done || !slot.goes_on) continue;
-    const bool known =
-        caller_ != nullptr && caller_->still_finds(slot.caller.get(), shared_.access, wall_ms());
-    if (!known || !still_may(slot.caller.get(), before, *shared_.access.table)) return close();
+    if (!slot.done && slot.goes_on && !may(slot.caller)) return close();
   }
 }
 
-bool HttpConnection::goes_on_in_vain() const {
-  if (!caller_ || shared_.access.mode != AuthMode::kOn || slots_.empty()) return false;
-  return slots_.front().goes_on && !slots_.front().done && caller_->has_expired(wall_ms());
+bool HttpConnection::goes_on_in_vain() {
+  if (!caller_ || shared_.access.mode != AuthMode::kOn) return false;
+  const uint64_t now = wall_ms();
+  if (restore_ && has_expired(restore_caller_.get(), now)) return true;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const Slot& slot = slots_[i];
+    if (!slot.done && slot.goes_on && has_expired(slot.caller.get(), now)) return true;
+  }
+  return false;
+}
+
+// The body may have come long after the head. Whoever was known by then is to be so still.
+bool HttpConnection::is_unknown_by_now() {
+  const bool counts = shared_.access.mode == AuthMode::kOn || accepted_->plan.route == Route::kWhoami;
+  const Caller* caller = accepted_->call.caller.get();
+  return counts && caller != nullptr && !caller_->still_finds(caller, shared_.access, wall_ms());
+}
+
+HttpResponse HttpConnection::refuse_unknown() const {
+  ++shared_.counters.unauthenticated;
+  return refusal_of(false, "nobody is known any more by what is shown", accepted_->plan.write);
 }
 
 }  // namespace kvd

@@ -88,12 +88,15 @@ void HttpServer::on_connection(int status, net::Stream stream, bool from_network
   }
   using Admission = HttpConnection::Admission;
   size_t limit = shared_->options.connections_max;
-  size_t open = shared_->open.size();
   const bool secure = from_network && tls_ != nullptr;
   // Who owns the server always gets in.
   if (from_network && socket_listener_) limit -= std::min(limit / 2, kOwnersPlaces);
-  const bool crowd = from_network && shared_->strangers >= shared_->options.connections_max / 2;
-  Admission admission = open < limit && !crowd                        ? Admission::kServe
+  // Half of all may be strangers'. The one that has been one for longest makes room.
+  if (from_network && !shared_->strangers.empty() &&
+      shared_->strangers.size() >= shared_->options.connections_max / 2)
+    shared_->strangers.begin()->second->close();
+  const size_t open = shared_->open.size();
+  Admission admission = open < limit                                  ? Admission::kServe
                         : open < limit + shared_->options.refused_max ? Admission::kRefuse
                                                                       : Admission::kDrop;
   bool refused = admission != Admission::kServe;
