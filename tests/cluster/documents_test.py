@@ -32,23 +32,25 @@ PLAIN = {
 
 
 class Command:
-    def __init__(self, line, text):
-        self.line, self.text, self.answer = line, text, []
+    def __init__(self, line, text, heading):
+        self.line, self.text, self.heading, self.answer = line, text, heading, []
 
 
 def commands_of(page):
-    """The commands of the blocks marked `console`, each with the lines of its answer."""
-    found, inside = [], False
+    """The commands of the blocks marked `console`, each with the lines of its answer and the heading above it."""
+    found, inside, heading = [], False, ''
     with open(os.path.join(ROOT, page), encoding='utf-8') as file:
         for number, line in enumerate(file.read().split('\n'), 1):
             if line.startswith('```'):
                 inside = not inside and line == '```console'
             elif inside and line.startswith('$ '):
-                found.append(Command(number, line[2:]))
+                found.append(Command(number, line[2:], heading))
             elif inside and line.startswith('> '):
                 found[-1].text += '\n' + line[2:]
             elif inside:
                 found[-1].answer.append(line)
+            elif line.startswith('## '):
+                heading = line[3:]
     return found
 
 
@@ -73,8 +75,9 @@ def matches(answer, printed):
     return bool(pattern_of(answer).fullmatch(printed.rstrip() + '\n'))
 
 
-def run(page_commands, addresses, binary):
-    """What each command printed, with the addresses that the page uses."""
+def run(page_commands, addresses, binary, beside=contextlib.nullcontext):
+    """What each command printed, with the addresses that the page uses. `beside` makes a context, of the directory that
+    they run in, which ends while what they have left in the background still runs."""
     another = free_port()
     addresses |= {'127.0.0.1:8009': f'127.0.0.1:{another}', '--port 8009': f'--port {another}'}
     programs = [os.path.dirname(binary), os.path.join(os.path.dirname(binary), '..', 'tools')]
@@ -92,7 +95,8 @@ def run(page_commands, addresses, binary):
                 ['bash', script], cwd=here, env=environment, stdin=subprocess.DEVNULL, stdout=file,
                 stderr=subprocess.STDOUT, start_new_session=True) as bash:
             try:
-                bash.wait(TIMEOUT_S)
+                with beside(here):
+                    bash.wait(TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 print(f'not done within {TIMEOUT_S} s')
             finally:
@@ -127,11 +131,16 @@ def one_alone(binary):
 
 
 def check_page(binary, page, servers):
-    """Prints each command whose answer is another one, and ends with 1 when there is any."""
+    """Ends with 1 when any command has another answer."""
     page_commands = commands_of(page)
     assert page_commands, f'{page} has no command'
     with servers(binary) as addresses:
         printed = run(page_commands, addresses, binary)
+    return 1 if compare(page, page_commands, printed) else 0
+
+
+def compare(page, page_commands, printed):
+    """Prints each command whose answer is another one, and returns how many there are."""
     wrong = 0
     for number, command in enumerate(page_commands):
         told = printed[number] if number < len(printed) - 1 else f'(it did not end: {printed[-1]})'
@@ -140,7 +149,7 @@ def check_page(binary, page, servers):
             print(f'{page}:{command.line}: $ {command.text}\n---- should print\n' + '\n'.join(command.answer)
                   + f'\n---- printed\n{told}')
     print(f'{page}: {len(page_commands)} commands, {wrong} with another answer')
-    return 1 if wrong else 0
+    return wrong
 
 
 def check_all(tested):
