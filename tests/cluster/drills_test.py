@@ -32,7 +32,7 @@ class Writer(Background):
     def __init__(self, ports, strict, here):
         super().__init__()
         self.ports, self.strict, self.here = ports, strict, here
-        self.written, self.turns, self.standing = [], 0, {}
+        self.token, self.written, self.turns, self.standing = '', [], 0, {}
 
     def file(self, name):
         return os.path.join(self.here, 'app', name)
