@@ -60,7 +60,7 @@ std::string end_line(JsonWriter& json) { return json.end_object().take() + "\n";
 }  // namespace
 
 AuditRecord audit_record(HttpMethod method, std::string_view target, std::shared_ptr<const Caller> caller) {
-  AuditRecord record{method, std::string(path_of(target).substr(0, kPathMax)), std::move(caller), false};
+  AuditRecord record{method, std::string(path_of(target).substr(0, kPathMax)), std::move(caller), {}, false};
   const std::string_view path = record.path;
   const bool rights = path.starts_with("/v1/auth/") && path != "/v1/auth/whoami" && path != "/v1/auth/test";
   const bool cluster =
@@ -90,6 +90,7 @@ std::string audit_line(const AuditRecord& record, const AuditAnswer& answer, std
   begin_line(json, node, now_ms);
   json.member("user", record.caller ? std::string_view(record.caller->user) : kAnonymous);
   json.member("via", record.caller ? std::string_view(record.caller->via) : kViaNothing);
+  if (!record.shown.empty()) json.member("shown", record.shown);
   json.member("address", answer.address.empty() ? "socket" : std::string_view(answer.address));
   json.member("method", name_of(record.method))
       .bytes_member("path", record.path)

@@ -20,6 +20,8 @@ struct AuditRecord {
   HttpMethod method = HttpMethod::kOther;
   std::string path;  // of its target, without the query
   std::shared_ptr<const Caller> caller;
+  std::string shown =
+      {};  // without a caller: "token:ID" that does not count; whether it was the token nobody knows
   bool always = false;
 };
 

@@ -19,9 +19,11 @@ std::shared_ptr<const Caller> caller(std::string_view user, std::string via) {
   return std::make_shared<const Caller>(Caller{std::string(user), std::move(via), 0});
 }
 
-Failure<CallerError> none(std::string why) { return Failure<CallerError>({std::move(why), false}); }
+Failure<CallerError> none(std::string why, std::string shown = {}) {
+  return Failure<CallerError>({std::move(why), std::move(shown), false});
+}
 Failure<CallerError> not_yet() {
-  return Failure<CallerError>({"this server does not know yet who may do what", true});
+  return Failure<CallerError>({"this server does not know yet who may do what", {}, true});
 }
 
 }  // namespace
@@ -56,8 +58,8 @@ FoundCaller HttpCaller::by_token(std::string_view authorization, const HttpAcces
   const std::optional<TokenRecord> known = access.table->token(token->id);
   if (!known && !access.whole) return not_yet();
   if (!known || !net::equal_secrets(known->digest, digest))
-    return none("this server knows of no such token: it was revoked, or made a moment ago");
-  if (known->expires_ms != 0 && known->expires_ms <= now_ms) return none("the token has expired");
+    return none("this server knows of no such token: it was revoked, or made a moment ago", via);
+  if (known->expires_ms != 0 && known->expires_ms <= now_ms) return none("the token has expired", via);
   return std::make_shared<const Caller>(Caller{known->user, via, known->expires_ms});
 }
 

@@ -27,7 +27,8 @@ struct HttpAccess {
 // Why nobody is found.
 struct CallerError {
   std::string detail;
-  bool not_yet = false;  // it may well be somebody: this server does not know all yet
+  std::string shown = {};  // "token:ID", for who looks for it; nothing tells that it was the token
+  bool not_yet = false;    // it may well be somebody: this server does not know all yet
 };
 
 using FoundCaller = Result<std::shared_ptr<const Caller>, CallerError>;

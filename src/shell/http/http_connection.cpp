@@ -246,6 +246,7 @@ void HttpConnection::on_head() {
   const HttpRequest& request = parser_.request();
   begun_ms_ = now_ms();
   asks_.reset();
+  shown_.clear();
   std::optional<HttpResponse> refusal = accept_head(request, shared_.options.identity, accepted_.emplace());
   if (!refusal) refusal = identify(request);
   if (!refusal && accepted_->plan.route == Route::kRestore) {
@@ -329,7 +330,10 @@ void HttpConnection::on_request() {
 }
 
 void HttpConnection::refuse(const HttpError& error) {
-  if (!accepted_) asks_.reset();
+  if (!accepted_) {
+    asks_.reset();
+    shown_.clear();
+  }
   Slot& slot = add_slot();
   slot.head = parser_.request().method == HttpMethod::kHead;
   settle_here(slot, render_refusal(error, parser_.request().method));

@@ -45,6 +45,7 @@ std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request)
   if (!caller && caller.error().not_yet && counts) return refuse_early();
   if (!caller) {
     ++shared_.counters.unauthenticated;
+    shown_ = caller.error().shown;
     tell_refused("a client shows who it is, and nobody is known by it", caller.error().detail);
     if (!counts) return std::nullopt;
     HttpResponse refused = refusal_of(false, std::move(caller.error().detail), accepted_->plan.write);
@@ -139,6 +140,7 @@ void HttpConnection::begin_audit(Slot& slot) {
   shared_.counters.audit_dropped = shared_.audit->dropped();
   shared_.counters.audit_failed = shared_.audit->failed();
   slot.audit = std::make_unique<AuditRecord>(audit_record(request.method, request.target, asks_));
+  slot.audit->shown = shown_;
 }
 
 // `status` 0: whether it was done nobody was told.
@@ -170,6 +172,7 @@ void HttpConnection::tell_refused(const char* what, const std::string& why) {
     const net::SocketAddress from = stream_.remote();
     line.fields.emplace_back("client", format_address({from.host(), from.port()}));
   }
+  if (!shown_.empty()) line.fields.emplace_back("shown", shown_);
   line.fields.emplace_back("reason", why);
   if (*left_out > 0) line.fields.emplace_back("left_out", std::to_string(*left_out));
   shared_.log(std::move(line));
