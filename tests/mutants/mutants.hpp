@@ -132,6 +132,11 @@ inline constexpr const char* kTermed =
 inline constexpr const char* kHolding =
     KVD_BUSY "holds=8 crash_us=2000000 down_us_max=300000 delay_us_max=30000 clients=1";
 
+// Rights come and go, and servers that do not hear each other judge by old ones.
+inline constexpr const char* kRighted = KVD_BUSY
+    "rights=4 crash_us=2000000 down_us_max=300000 slow_us=1000000 fault_us_max=600000 delay_us_max=30000 "
+    "clients=1";
+
 // Messages are sent and granted, and much of that is not committed yet.
 inline constexpr const char* kQueued =
     KVD_BUSY "queues=8 crash_us=2000000 down_us_max=300000 delay_us_max=30000 clients=1";
@@ -260,6 +265,7 @@ inline constexpr Hunt kHunts[] = {
     {Mutation::kProgressAhead, "progress_ahead", kWatched, 20},
     {Mutation::kFutureIgnored, "future_ignored", kWatched, 20},
     {Mutation::kProgressLocal, "progress_local", kWatched, 20},
+    {Mutation::kStaleRights, "stale_rights", kRighted, 20},
     {Mutation::kNoWindow, "no_window", kWatched, 20},
 };
 

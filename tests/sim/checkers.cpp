@@ -41,6 +41,18 @@ bool Checkers::lives(const Member& member) const {
                      [&](const Server& server) { return server.alive && server.member == member; });
 }
 
+Revision Checkers::copy_of(int server) const {
+  return servers_[server].seen ? servers_[server].view.commit : Revision();
+}
+
+Revision Checkers::oldest_copy(int server) const {
+  Revision oldest = copy_of(server);
+  for (const Server& other : servers_) {
+    if (other.alive && other.seen && other.view.leading) oldest = std::min(oldest, other.view.commit);
+  }
+  return oldest;
+}
+
 void Checkers::on_turn(int index, const NodeView& view) {
   Server& server = servers_[index];
   if (server.seen) {
@@ -125,7 +137,8 @@ void Checkers::note_appended(Server& server, const NodeView& view) {
   for (Revision r(std::max(server.appended.value, view.log_base.value) + 1); r <= view.last.revision;
        r = r.next()) {
     const EntryPointer entry = server.entry_at(r);
-    appended_.try_emplace({entry->epoch, r, entry->clock}, stamp());
+    const bool first = appended_.try_emplace({entry->epoch, r, entry->clock}, stamp()).second;
+    if (first) rights_.on_appended(*entry);
   }
   server.appended = view.last.revision;
 }
@@ -135,7 +148,7 @@ void Checkers::check_timely(const Entry& entry) {
   const std::optional<Instant> appended = at != appended_.end() ? std::optional(at->second) : std::nullopt;
   if (appended) check_clock(entry, *appended);
   const std::string why = terms_.on_entry(entry, appended) + queues_.on_entry(entry, appended) +
-                          topics_.on_entry(entry, appended);
+                          topics_.on_entry(entry, appended) + rights_.on_entry(entry);
   if (!why.empty()) fail(why);
 }
 

@@ -15,6 +15,7 @@
 #include "core/node.hpp"
 #include "judge/committed.hpp"
 #include "queue_model.hpp"
+#include "rights_referee.hpp"
 #include "term_referee.hpp"
 #include "topic_model.hpp"
 
@@ -59,6 +60,12 @@ class Checkers {
   // A client that asked for it at that stamp hears this.
   void on_term_answer(int server, const StoreCall& call, const StoreAnswer& answer, Instant asked);
   const TermReferee& terms() const { return terms_; }
+  const RightsReferee& rights() const { return rights_; }
+  // How new the copy of this server is, of its present life; and the oldest one of those by which may be judged what it
+  // is asked: its own, and of who leads or believes to.
+  Revision copy_of(int server) const;
+  Revision oldest_copy(int server) const;
+  bool is_complete(int server) const { return servers_[server].seen && servers_[server].view.complete; }
   // What clients of messages ask for and hear they tell these themselves.
   MessageJudge& queues() { return queues_; }
   MessageJudge& topics() { return topics_; }
@@ -118,6 +125,7 @@ class Checkers {
   };
   std::map<Lineage, ClockSeen> clocks_;
   TermReferee terms_;
+  RightsReferee rights_;
   QueueModel queues_;
   TopicModel topics_;
 };

@@ -115,6 +115,7 @@ constexpr Field kFields[] = {
     {"holds", &Options::holds},
     {"queues", &Options::queues},
     {"topics", &Options::topics},
+    {"rights", &Options::rights},
 };
 
 int64_t pick(Prng& prng, std::initializer_list<int64_t> choices) {
@@ -275,6 +276,7 @@ Options draw_options(Prng& prng) {
   options.queues = prng.one_in(3) ? prng.between(1, 4) : 0;
   options.topics = prng.one_in(6) ? prng.between(1, 4) : 0;
   options.impostor_us = prng.one_in(4) ? 1'000'000 : 0;
+  options.rights = prng.one_in(3) ? prng.between(1, 4) : 0;
   return options;
 }
 

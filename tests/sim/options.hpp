@@ -54,6 +54,7 @@ struct Options {
   int64_t holds = 0;      // ... hold a lease each by a connection
   int64_t queues = 0;     // ... send messages to queues, and receive them
   int64_t topics = 0;     // ... publish messages in topics, and receive them by subscriptions
+  int64_t rights = 0;     // ... users write, read and receive by rights that come and go
   int64_t moves = 0;      // of 100 writes so many ask another server to lead
   // the faults: mean time between two of a kind; 0: never
   int64_t fault_phase_us = 20'000'000;

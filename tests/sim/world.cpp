@@ -74,6 +74,7 @@ std::vector<int> World::everyone() const {
 
 World::World(SimContext& context)
     : context_(context),
+      root_(std::make_shared<const Caller>(Caller{std::string(kRoot), "sim"})),
       network_(context, *this),
       checkers_(context, static_cast<int>(context.options.servers) + 1),
       kept_(context.options.servers + 1),
@@ -92,6 +93,7 @@ World::World(SimContext& context)
       queue_clients_(context, *this, checkers_),
       topic_clients_(context, *this, checkers_),
       topic_streams_(context, *this, checkers_),
+      rights_clients_(context, *this, checkers_),
       service_calls_(context, {[this](int server, NodeInput input) { deliver(server, std::move(input)); },
                                [this](int server) { return is_alive(server) && !is_paused(server); },
                                [this](int server) { return is_alive(server); },
@@ -121,6 +123,7 @@ RunResult World::run() {
   queue_clients_.start();
   topic_clients_.start();
   topic_streams_.start();
+  rights_clients_.start();
   for (auto& clients : service_clients_) clients->start();
   nemesis.start();
   context_.queue.after(Duration(context_.options.fault_phase_us), [this] { begin_core(); });
@@ -183,6 +186,7 @@ void World::start(int server) {
   config.tuning = tuning_of(options);
   if (options.history_bytes > 0) config.history_bytes = static_cast<size_t>(options.history_bytes);
   config.peer_tls = true;
+  if (options.rights != 0) config.auth = AuthMode::kOn;
   config.names_pool = AddressPool{0x0a140000, 29};  // 10.20.0.0: six addresses
   note(fmt::format("world: s{} starts as {:x}", server, config.self.member.incarnation.value));
   host_down_[server] = leaving_[server] = false;
@@ -211,6 +215,7 @@ void World::die(int server, bool host_too, bool closes_session, Duration away) {
   queue_clients_.on_process_died(server);
   topic_clients_.on_process_died(server);
   topic_streams_.on_process_died(server);
+  rights_clients_.on_process_died(server);
   service_calls_.on_process_died(server);
   if (server == twin()) return;
   context_.queue.after(away, [this, server] {
@@ -360,7 +365,12 @@ std::optional<int> World::server_at(const Address& address) const {
   return std::nullopt;
 }
 
-void World::deliver(int server, NodeInput input) { processes_[server]->deliver(std::move(input)); }
+// Who does not say who he is may do everything: only the clients with rights are users.
+void World::deliver(int server, NodeInput input) {
+  auto* call = std::get_if<Call>(&input);
+  if (call != nullptr && !call->caller && context_.options.rights != 0) call->caller = root_;
+  processes_[server]->deliver(std::move(input));
+}
 
 void World::on_turn(int server) {
   const NodeView view = processes_[server]->node().view();
@@ -400,7 +410,8 @@ void World::perform(int server, NodeEffect effect) {
     on_exit(server, *exit);
   } else if (auto reply = answer_of_store(effect)) {
     if (pipelines_.on_reply(server, *reply) || term_clients_.on_reply(server, *reply) ||
-        queue_clients_.on_reply(server, *reply) || topic_clients_.on_reply(server, *reply))
+        queue_clients_.on_reply(server, *reply) || topic_clients_.on_reply(server, *reply) ||
+        rights_clients_.on_reply(server, *reply))
       return;
     auto asked = status_requests_.find(reply->id);
     if (asked == status_requests_.end()) {

@@ -17,6 +17,7 @@
 #include "pipelines.hpp"
 #include "process.hpp"
 #include "queue_clients.hpp"
+#include "rights_clients.hpp"
 #include "service_clients.hpp"
 #include "sim_disk.hpp"
 #include "term_clients.hpp"
@@ -122,6 +123,7 @@ class World final : public Hosts, public ProcessOwner {
   RunResult result();
 
   SimContext& context_;
+  const std::shared_ptr<const Caller> root_;  // as whom others ask where rights count
   Network network_;
   Checkers checkers_;
   std::vector<std::unique_ptr<Process>> processes_;
@@ -139,6 +141,7 @@ class World final : public Hosts, public ProcessOwner {
   QueueClients queue_clients_;
   TopicClients topic_clients_;
   TopicStreams topic_streams_;
+  RightsClients rights_clients_;
   ServiceCalls service_calls_;
   std::vector<std::unique_ptr<ServiceClients>> service_clients_;
   std::map<RequestId, int> status_requests_;

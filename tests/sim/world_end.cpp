@@ -148,6 +148,7 @@ void World::heal() {
   hold_clients_.on_healed();
   queue_clients_.on_healed();
   topic_clients_.on_healed();
+  rights_clients_.on_healed();
   // What the services keep is in ZooKeeper alone: there it may well be lost.
   if (context_.options.zk_back != 0 && service_clients_.empty())
     context_.queue.after(context_.up_to(1'500'000), [this] { turn_zookeeper_back(); });
@@ -162,6 +163,7 @@ void World::heal() {
     hold_clients_.stop();
     queue_clients_.stop();
     topic_clients_.stop();
+    rights_clients_.stop();
     for (auto& clients : service_clients_) clients->expect_progress();
     workload_.start_round(everyone());
     poll_convergence();
@@ -210,7 +212,7 @@ std::string World::why_not_converged() {
   }
   if (checkers_.awaits_restoration()) why += "the register is not restored; ";
   why += pipelines_.stuck() + watch_clients_.stuck() + term_clients_.stuck() + hold_clients_.stuck() +
-         queue_clients_.stuck() + topic_clients_.stuck() + topic_streams_.stuck();
+         queue_clients_.stuck() + topic_clients_.stuck() + topic_streams_.stuck() + rights_clients_.stuck();
   if (!workload_.round_done()) why += "clients do not get their last requests done; ";
   for (int server : everyone()) why += why_not_ready(server);
   if (!why.empty()) return why;
