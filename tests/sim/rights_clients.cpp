@@ -39,8 +39,11 @@ Policy whole(const std::string& area) {
       {{Resource::kKv, "r/" + area + "/", true, true}, {Resource::kQueues, "r." + area + ".", true, true}}};
 }
 
+// By which he shows who he is; it is his as long as he is there.
+std::string identity_of(const std::string& user) { return "dns:" + user; }
+
 std::shared_ptr<const Caller> caller_of(const std::string& user) {
-  return std::make_shared<const Caller>(Caller{user, "sim"});
+  return std::make_shared<const Caller>(Caller{user, identity_of(user), 0});
 }
 
 }  // namespace
@@ -352,11 +355,11 @@ Operation RightsClients::any_change() {
       return any_message(area, user);
     case 10:
     case 11:
-      return PutUser{user, {}};
+      return PutUser{user, {{}, {identity_of(user)}}};
     case 12:
-      return PutUser{user, {{policy_of(area)}, {}}};
+      return PutUser{user, {{policy_of(area)}, {identity_of(user)}}};
     default: {
-      PutUser put{user, {}};
+      PutUser put{user, {{}, {identity_of(user)}}};
       for (uint64_t i = 0; i < kAreas; ++i) put.user.policies.push_back(policy_of(std::to_string(i)));
       return put;
     }
@@ -382,8 +385,9 @@ void RightsClients::stop() {
 // Whatever is still under way may come in between: then it is begun again.
 void RightsClients::begin_last_round() {
   changes_.clear();
-  if (users_.size() > 1) changes_.emplace_back(PutUser{users_.back().name, {}});
-  changes_.emplace_back(PutUser{users_.front().name, {{policy_of("0")}, {}}});
+  if (users_.size() > 1)
+    changes_.emplace_back(PutUser{users_.back().name, {{}, {identity_of(users_.back().name)}}});
+  changes_.emplace_back(PutUser{users_.front().name, {{policy_of("0")}, {identity_of(users_.front().name)}}});
   changes_.emplace_back(PutPolicy{policy_of("0"), whole("0")});
   probes_.clear();
   for (int server = 0; server < context_.options.servers; ++server) {
@@ -416,6 +420,8 @@ void RightsClients::go_on() {
 void RightsClients::hear_last_round(const Asked& asked, const StoreAnswer& answer) {
   const auto* failed = std::get_if<Failed>(&answer.answer);
   if (is_access_write(asked.call.operation)) {
+    // Of a policy that was deleted meanwhile there is nothing to give.
+    if (failed != nullptr && failed->code == ErrorCode::kInvalid) return begin_last_round();
     if (failed == nullptr) changes_.pop_back();
     return go_on_later();
   }

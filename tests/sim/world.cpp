@@ -74,7 +74,7 @@ std::vector<int> World::everyone() const {
 
 World::World(SimContext& context)
     : context_(context),
-      root_(std::make_shared<const Caller>(Caller{std::string(kRoot), "sim"})),
+      root_(std::make_shared<const Caller>(Caller{std::string(kRoot), "uid:0", 0})),
       network_(context, *this),
       checkers_(context, static_cast<int>(context.options.servers) + 1),
       kept_(context.options.servers + 1),
