@@ -48,11 +48,11 @@ const AccessTable::User* AccessTable::known_by(std::string_view identity) const 
   return found == by_identity_.end() ? nullptr : found->second;
 }
 
-bool AccessTable::shows(const Caller& caller) const {
+bool AccessTable::shows(const Caller& caller, uint64_t now_ms) const {
   if (caller.user == kRoot || caller.user == kAnonymous) return true;
   if (caller.via.starts_with(kViaToken)) {
     const std::optional<TokenRecord> known = token(std::string_view(caller.via).substr(kViaToken.size()));
-    return known && known->user == caller.user;
+    return known && known->user == caller.user && (known->expires_ms == 0 || known->expires_ms > now_ms);
   }
   const User* user = known_by(caller.via);
   return user != nullptr && user->name == caller.user;

@@ -32,7 +32,8 @@ class AccessTable {
   const User* known_by(std::string_view identity) const;  // "dns:.." and the like
   // One whose user is there. Whether it has expired is for who knows the time.
   std::optional<TokenRecord> token(std::string_view id) const;
-  bool shows(const Caller& caller) const;        // that he is whom he says, by what he has shown
+  // That he is whom he says, by what he has shown. `now_ms` since 1970.
+  bool shows(const Caller& caller, uint64_t now_ms) const;
   bool is_void(const TokenRecord& token) const;  // its user has gone
 
  private:

@@ -82,7 +82,8 @@ def of_leases():
     yield Route('POST', '/v1/leases', '/v1/leases?ttl=60000&hold=1', write, None)
     yield Route('GET', '/v1/leases', '/v1/leases', read, None)
     yield Route('POST', '/v1/leases/renew', '/v1/leases/renew', write, '{"leases":[1]}')
-    yield Route('GET', '/v1/leases/ID', '/v1/leases/1?keys=1', read, None)
+    yield Route('GET', '/v1/leases/ID', '/v1/leases/1', read, None)
+    yield Route('GET', '/v1/leases/ID', '/v1/leases/1?keys=1', read + reads('kv'), None)
     for method in ('PUT', 'DELETE'):
         yield Route(method, '/v1/leases/ID', '/v1/leases/1', write, None)
     yield Route('POST', '/v1/leases/ID', '/v1/leases/1?hold=1', write, None)

@@ -233,7 +233,7 @@ TEST_CASE("access: what somebody has shown counts as long as it is his") {
   REQUIRE(done(leader.write(user("v", {}))));
   REQUIRE(done(leader.write(token("aaaaaaaa", "u"))));
   const auto shows = [&](const char* name, const char* via) {
-    return leader.evaluator->access().shows(Caller{name, via});
+    return leader.evaluator->access().shows(Caller{name, via, 0}, leader.room.wall_ms);
   };
   for (const char* via : {"token:aaaaaaaa", "dns:a.example", "uid:1000"}) {
     CHECK(shows("u", via));
@@ -248,6 +248,10 @@ TEST_CASE("access: what somebody has shown counts as long as it is his") {
   REQUIRE(done(leader.write(DeleteAccess{AccessKind::kToken, "aaaaaaaa"})));
   CHECK_FALSE(shows("u", "token:aaaaaaaa"));
   CHECK(shows("u", "dns:a.example"));
+  REQUIRE(done(leader.write(token("bbbbbbbb", "u", 1000))));
+  CHECK(shows("u", "token:bbbbbbbb"));
+  leader.room.wall_ms += 1000;
+  CHECK_FALSE(shows("u", "token:bbbbbbbb"));
 }
 
 TEST_CASE("access: tokens that nobody can use go when others are made") {

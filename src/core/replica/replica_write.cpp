@@ -83,7 +83,7 @@ std::optional<Failed> Replica::missing_right(const OptionalBox<Caller>& caller, 
   if (!caller || mutated(Mutation::kStaleRights)) return std::nullopt;
   const AccessTable& table = leader()->evaluator.access();
   const AccessTable::User* user = table.find(caller->user);
-  if (user == nullptr || !table.shows(*caller))
+  if (user == nullptr || !table.shows(*caller, out_.wall_ms()))
     return Failed{ErrorCode::kUnauthenticated, Outcome::kNotApplied, "nobody is known by what is shown"};
   const std::optional<Denied> denied = judge(*user, operation, fence);
   if (!denied) return std::nullopt;
