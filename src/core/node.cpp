@@ -303,7 +303,8 @@ bool Node::Parts::refused_by_rights(Call& call) {
   const bool counts = config.auth == AuthMode::kOn || always;
   const std::string name(call.caller ? call.caller->user : kAnonymous);
   const AccessTable::User* user = access->find(name);
-  if (user != nullptr && call.caller && !access->shows(*call.caller, out.wall_ms())) user = nullptr;  // not any more
+  if (user != nullptr && call.caller && !access->shows(*call.caller, out.wall_ms()))
+    user = nullptr;  // not any more
   const std::optional<Denied> denied = user != nullptr ? kvd::judge(*user, call) : Denied{};
   // What a copy that misses something would grant may be revoked.
   if (counts && !access_whole && name != kRoot && !is_open(call)) {
