@@ -90,6 +90,7 @@ void LeaseKeeper::open(Hold& hold, RequestId client, Instant asked) {
 
 // Those of one caller in one question: it is judged by his right.
 void LeaseKeeper::renew(const std::vector<RequestId>& clients) {
+  if (clients.empty()) return;
   std::map<std::pair<std::string, std::string>, std::vector<RequestId>> by_caller;
   for (const RequestId client : clients) {
     const auto& caller = holds_.at(client).caller;

@@ -245,10 +245,9 @@ void HttpConnection::parse(std::string_view& input) {
 void HttpConnection::on_head() {
   const HttpRequest& request = parser_.request();
   begun_ms_ = now_ms();
-  asks_.reset();
-  shown_.clear();
+  if (asks_ || !shown_.empty()) forget_caller();
   std::optional<HttpResponse> refusal = accept_head(request, shared_.options.identity, accepted_.emplace());
-  if (!refusal) refusal = identify(request);
+  if (!refusal && has_to_be_known()) refusal = identify(request);
   if (!refusal && accepted_->plan.route == Route::kRestore) {
     if (shared_.restoring) {
       refusal =
@@ -294,7 +293,7 @@ void HttpConnection::on_request() {
   slot.keep_alive = request.minor_version == 0 && request.keep_alive;
   slot.chunked = request.minor_version > 0;
   const bool restore = accepted_ && accepted_->plan.route == Route::kRestore;
-  if (!refusal_ && is_unknown_by_now()) refusal_ = refuse_unknown();
+  if (!refusal_ && accepted_->call.caller && is_unknown_by_now()) refusal_ = refuse_unknown();
   if (restore && !refusal_) {
     refusal_ = restore_->take(request.body.view());
     if (!refusal_) refusal_ = restore_->verify();
@@ -330,10 +329,7 @@ void HttpConnection::on_request() {
 }
 
 void HttpConnection::refuse(const HttpError& error) {
-  if (!accepted_) {
-    asks_.reset();
-    shown_.clear();
-  }
+  if (!accepted_) forget_caller();
   Slot& slot = add_slot();
   slot.head = parser_.request().method == HttpMethod::kHead;
   settle_here(slot, render_refusal(error, parser_.request().method));

@@ -157,7 +157,13 @@ class HttpConnection final : private net::StreamOwner {
   void on_head();
   void on_request();
   // In http_connection_rights.cpp.
+  bool has_to_be_known() const {
+    const Route route = accepted_->plan.route;
+    return shared_.access.mode != AuthMode::kOff || shared_.audit != nullptr || route == Route::kAuth ||
+           route == Route::kWhoami;
+  }
   std::optional<HttpResponse> identify(const HttpRequest& request);
+  void forget_caller();
   FoundCaller find_caller(std::optional<std::string_view> authorization);
   std::optional<HttpResponse> judge_head(std::string& why);
   HttpResponse refuse_early() const;

@@ -63,6 +63,11 @@ std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request)
   return std::nullopt;
 }
 
+void HttpConnection::forget_caller() {
+  asks_.reset();
+  shown_.clear();
+}
+
 FoundCaller HttpConnection::find_caller(std::optional<std::string_view> authorization) {
   if (!caller_)
     caller_ = std::make_unique<HttpCaller>(
@@ -217,8 +222,7 @@ bool HttpConnection::goes_on_in_vain() {
 // The body may have come long after the head. Whoever was known by then is to be so still.
 bool HttpConnection::is_unknown_by_now() {
   const bool counts = shared_.access.mode == AuthMode::kOn || accepted_->plan.route == Route::kWhoami;
-  const Caller* caller = accepted_->call.caller.get();
-  return counts && caller != nullptr && !caller_->still_finds(caller, shared_.access, wall_ms());
+  return counts && !caller_->still_finds(accepted_->call.caller.get(), shared_.access, wall_ms());
 }
 
 HttpResponse HttpConnection::refuse_unknown() const {
