@@ -503,7 +503,10 @@ void RightsClients::hear_last_round(const Asked& asked, const StoreAnswer& answe
   }
   const Probe& probe = probes_.back();
   const bool as_expected = failed == nullptr ? !probe.refused : failed->code == probe.refused;
-  if (as_expected) {
+  // A server that misses something for good serves root alone.
+  const bool sparse = failed != nullptr && failed->code == ErrorCode::kNotReady &&
+                      context_.options.sparse != 0 && !checkers_.is_complete(probe.server);
+  if (as_expected || sparse) {
     probes_.pop_back();
   } else if (failed == nullptr || is_refusal(*failed)) {
     return begin_last_round();

@@ -97,15 +97,17 @@ bool RightsReferee::grants(const State& state, const std::string& user, const Ne
 // ---- what is appended ----
 
 void RightsReferee::on_appended(const Entry& entry) {
-  Appended appended{entry.epoch, entry.clock, {}};
+  Appended appended{entry.epoch, entry.clock, {}, {}};
   for (const Record& effect : entry.effects) {
-    if (effect.space() == Space::kAccess) appended.keys.emplace_back(effect.key());
+    if (effect.space() != Space::kAccess) continue;
+    appended.keys.emplace_back(effect.key());
+    if (!effect.has_value()) appended.gone.emplace_back(effect.key());
   }
   if (!appended.keys.empty()) appended_[entry.revision].push_back(std::move(appended));
 }
 
 // A log behind `from` may hold, or have held, what would take it away, and is not committed (yet).
-bool RightsReferee::may_be_lost(const std::string& user, Revision from) const {
+bool RightsReferee::may_be_lost(const std::string& user, ErrorCode code, Revision from) const {
   const std::string own = access_key(AccessKind::kUser, user);
   for (auto it = appended_.upper_bound(from); it != appended_.end(); ++it) {
     const auto committed = states_.find(it->first);
@@ -113,10 +115,11 @@ bool RightsReferee::may_be_lost(const std::string& user, Revision from) const {
       const bool counted = committed != states_.end() && committed->second.epoch == appended.epoch &&
                            committed->second.clock == appended.clock;
       if (counted) continue;
-      const bool concerns =
-          std::any_of(appended.keys.begin(), appended.keys.end(), [&](const std::string& key) {
-            return key == own || !key.starts_with(access_key(AccessKind::kUser, ""));
-          });
+      const bool unknown = code == ErrorCode::kUnauthenticated;
+      const auto& keys = unknown ? appended.gone : appended.keys;
+      const bool concerns = std::any_of(keys.begin(), keys.end(), [&](const std::string& key) {
+        return key == own || (!unknown && !key.starts_with(access_key(AccessKind::kUser, "")));
+      });
       if (concerns) return true;
     }
   }
@@ -159,8 +162,8 @@ std::string RightsReferee::on_refused(const std::string& user, const Needs& need
   for (auto it = states_.upper_bound(from); it != states_.end(); ++it) {
     if (refuses(it->second)) return {};
   }
-  // Only the leader judges by what is not committed, and says 403.
-  if (!unknown && may_be_lost(user, from)) return {};
+  // The leader judges by what is not committed.
+  if (may_be_lost(user, code, from)) return {};
   return fmt::format("{} is {} for {}, and had the right to it from revision {} to {}; ", user,
                      unknown ? "unknown" : "refused", needs.front().path, from.value, newest_.value);
 }

@@ -52,12 +52,13 @@ class RightsReferee {
     Epoch epoch;
     uint64_t clock = 0;
     std::vector<std::string> keys;
+    std::vector<std::string> gone;  // of these: what is deleted
   };
 
   const State& state_at(Revision revision) const;
   bool judges(Revision revision) const;
   std::string judge_write(const Entry& entry, const Record& effect) const;
-  bool may_be_lost(const std::string& user, Revision from) const;
+  bool may_be_lost(const std::string& user, ErrorCode code, Revision from) const;
   static bool grants(const State& state, const std::string& user, const Need& need);
   static bool grants(const State& state, const std::string& user, const Needs& needs);
   static void apply(State& state, const Record& effect);

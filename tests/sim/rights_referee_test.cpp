@@ -129,6 +129,8 @@ TEST_CASE("a leader may refuse by what is never committed") {
   all.referee.on_appended(all.next({all.user({})}, 2));
   CHECK(all.refused(ErrorCode::kForbidden, granted).empty());
   CHECK(tells(all.refused(ErrorCode::kUnauthenticated, granted), "unknown"));
+  all.referee.on_appended(all.next({all.without(access_key(AccessKind::kUser, "u"))}, 3));
+  CHECK(all.refused(ErrorCode::kUnauthenticated, granted).empty());
   CHECK(all.write().empty());  // another entry has its place
   CHECK(all.refused(ErrorCode::kForbidden, granted).empty());
   CHECK(tells(all.refused(ErrorCode::kForbidden, granted + 1), "had the right"));
