@@ -415,8 +415,7 @@ void KvRouter::leave_former_leader() {
     if (may_ask_again(token, request)) {
       again.push_back(token);
     } else {
-      request.deadline = std::min(request.deadline, out_.now + out_.config.leader_silence);
-      next_deadline_ = std::min(next_deadline_, request.deadline);
+      end_earlier(token, request, out_.now + out_.config.leader_silence);
     }
   }
   for (const Token token : again) {
@@ -476,9 +475,17 @@ bool KvRouter::answers_former(const Request& request, const Answer& answer) cons
 // What it has been granted is counted from now on: the time for which it would have waited for messages is not for
 // waiting until this server has them, too.
 void KvRouter::hasten(Token token, Request& request) {
-  receives_.erase({request.deadline, token});
-  request.deadline = std::min(request.deadline, out_.now + request.beyond_wait);
-  receives_.emplace(request.deadline, token);
+  end_earlier(token, request, out_.now + request.beyond_wait);
+}
+
+void KvRouter::end_earlier(Token token, Request& request, Instant deadline) {
+  if (request.receives) receives_.erase({request.deadline, token});
+  request.deadline = std::min(request.deadline, deadline);
+  if (request.receives) {
+    receives_.emplace(request.deadline, token);
+  } else {
+    next_deadline_ = std::min(next_deadline_, request.deadline);
+  }
 }
 
 void KvRouter::on_forward_result(ForwardResult result) {

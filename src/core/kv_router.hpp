@@ -114,6 +114,7 @@ class KvRouter {
   void on_forward(const PeerSaid& said, Forward forward);
   bool answers_former(const Request& request, const Answer& answer) const;
   void hasten(Token token, Request& request);
+  void end_earlier(Token token, Request& request, Instant deadline);
   void on_forward_result(ForwardResult result);
   void finish(Requests::iterator it, Answer answer, Revision revision);
   void fail(Token token, ErrorCode code, Outcome outcome, std::string detail);

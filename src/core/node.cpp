@@ -338,7 +338,7 @@ void Node::Parts::sign(Call& call, const AccessTable::User& user) {
     store->caller.emplace() = *call.caller;
     // What was answered to one user is nobody else's to fetch.
     if (!store->idempotency_key.empty() && user.name != kAnonymous)
-      store->idempotency_key = owner + '\0' + store->idempotency_key;
+      store->idempotency_key = user.name + '\0' + store->idempotency_key;
   } else if (auto* service = std::get_if<ServiceCall>(&call.what)) {
     service->user = owner;
   }

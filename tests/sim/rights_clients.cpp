@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/access/judge.hpp"
 #include "msg/limits.hpp"
 #include "msg/text.hpp"
 
@@ -14,7 +13,6 @@ namespace kvd::sim {
 namespace {
 
 constexpr uint32_t kRightsConnection = 11u << 26;  // apart from those of all other clients
-constexpr uint32_t kConsumingConnection = 12u << 26;
 constexpr Duration kChangePause = milliseconds(120);
 constexpr Duration kUserPause = milliseconds(150);
 constexpr Duration kRightsWaitMost = milliseconds(1500);
@@ -94,7 +92,6 @@ void RightsClients::act(size_t user) {
         return one.second.who == Who::kUser && one.second.index == user;
       }));
   if (users_[user].connection != 0 && under_way < kCallsAtOnce) ask(user);
-  if (prng_.one_in(10)) consume(user);
   think(user);
 }
 
@@ -164,7 +161,6 @@ void RightsClients::on_process_died(int server) {
   for (User& user : users_) {
     if (user.server == server) user.connection = 0;
   }
-  std::erase_if(streams_, [&](const auto& stream) { return stream.second.server == server; });
   std::vector<Asked> lost;
   for (auto it = asked_.begin(); it != asked_.end();) {
     const auto next = std::next(it);
@@ -189,76 +185,6 @@ void RightsClients::unheard(Asked asked) {
     });
   } else if (asked.who == Who::kAdministrator) {
     administer(asked.index);
-  }
-}
-
-// ---- connections that consume ----
-
-// One for each user.
-void RightsClients::consume(size_t index) {
-  const User& user = users_[index];
-  const auto is_his = [&](const auto& stream) { return stream.second.index == index; };
-  if (user.connection == 0 || std::any_of(streams_.begin(), streams_.end(), is_his)) return;
-  ReceiveMessages receive;
-  receive.queue = fmt::format("r.{}.{}", any_area(), user.name);
-  receive.ttr_ms = limits::kTtrMsMin;
-  checkers_.queues().on_asked(receive);
-  const RequestId id = request_id(kConsumingConnection + ++streams_opened_, 0);
-  const RightsReferee::Needs needs{{Resource::kQueues, Right::kWrite, receive.queue}};
-  streams_[id] = {index, user.server, needs, checkers_.oldest_copy(user.server)};
-  hosts_.deliver(user.server, Call{id, ConsumeQueue{receive.queue, 1, receive.ttr_ms},
-                                   Duration(context_.options.timeout_us), user.caller});
-}
-
-bool RightsClients::on_effect(int server, const NodeEffect& effect) {
-  if (const auto* changed = std::get_if<AccessChanged>(&effect)) end_streams(server, *changed->table);
-  const auto* reply = std::get_if<Reply>(&effect);
-  if (reply == nullptr) return false;
-  const uint32_t number = connection_of(reply->id);
-  if (number <= kConsumingConnection || number > kConsumingConnection + streams_opened_) return false;
-  hear_line(server, *reply);
-  return true;
-}
-
-void RightsClients::hear_line(int server, const Reply& reply) {
-  if (const auto* answer = std::get_if<StoreAnswer>(&reply.what)) leave(answer->answer);
-  const auto found = streams_.find(reply.id);
-  if (found == streams_.end()) return;  // it was closed
-  const Stream& stream = found->second;
-  const std::string& user = users_[stream.index].name;
-  if (const auto* answer = std::get_if<StoreAnswer>(&reply.what)) {
-    const auto* failed = std::get_if<Failed>(&answer->answer);
-    const bool judged = same_lineage(stream.oldest) && checkers_.is_complete(server);
-    if (failed != nullptr && is_refusal(*failed) && judged)
-      wrong(server, checkers_.rights().on_refused(user, stream.needs, failed->code, stream.oldest));
-    if (const auto* received = std::get_if<Box<Received>>(&answer->answer)) {
-      for (const QueuedMessage& message : (*received)->messages)
-        wrong(server, checkers_.rights().on_done(user, stream.needs, Revision(message.receipt)));
-    }
-  }
-  if (reply.last) streams_.erase(found);
-}
-
-// Nobody settles it: its server will, when the connection is closed, as one that has failed with it.
-void RightsClients::leave(const Answer& answer) {
-  const auto* received = std::get_if<Box<Received>>(&answer);
-  if (received == nullptr) return;
-  SettleMessages settle;
-  settle.queue = (*received)->queue;
-  for (const QueuedMessage& message : (*received)->messages)
-    settle.settlings.push_back({Settling::Kind::kNack, message.id, message.receipt, {}, {}});
-  checkers_.queues().on_asked(settle);
-}
-
-void RightsClients::end_streams(int server, const AccessTable& table) {
-  for (auto it = streams_.begin(); it != streams_.end();) {
-    const auto stream = it++;
-    const AccessTable::User* user = table.find(users_[stream->second.index].name);
-    const std::string& queue = stream->second.needs.front().path;
-    const bool may = user != nullptr && kvd::grants(*user, Resource::kQueues, Right::kWrite, queue);
-    if (stream->second.server != server || may) continue;
-    hosts_.deliver(server, CallCancelled{stream->first});
-    streams_.erase(stream);
   }
 }
 
@@ -453,8 +379,6 @@ SendMessages RightsClients::any_message(const std::string& area, const std::stri
 
 void RightsClients::stop() {
   stopped_ = true;
-  for (const auto& [id, stream] : std::exchange(streams_, {}))
-    hosts_.deliver(stream.server, CallCancelled{id});
   if (!users_.empty()) begin_last_round();
 }
 

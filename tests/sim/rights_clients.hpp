@@ -1,8 +1,7 @@
 // Clients of a simulated world with rights (`--auth on`): administrators make policies and users, take rights away and
-// give them back, and users write, read, receive and consume by them at any server, some calls behind one another on a
-// connection. As the shell would, they close a connection that consumes when its server tells that the right is gone.
-// What is committed and what they hear is judged by the checkers' referee (rights_referee.hpp). At last one user gets a
-// right, and another one none: then every server has to do what the first one asks, and refuse the others.
+// give them back, and users write, read and receive by them at any server, some calls behind one another on a
+// connection. What is committed and what they hear is judged by the checkers' referee (rights_referee.hpp). At last one
+// user gets a right, and another one none: then every server has to do what the first one asks, and refuse the others.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -29,8 +28,6 @@ class RightsClients {
   void stop();  // the last round begins
   // A reply to one of these clients; false: to somebody else.
   bool on_reply(int server, const NumberedAnswer& reply);
-  // False: it concerns somebody else, too.
-  bool on_effect(int server, const NodeEffect& effect);
   void on_process_died(int server);
   // Empty, or what the last round waits for.
   std::string stuck() const;
@@ -56,12 +53,6 @@ class RightsClients {
     bool in_time = false;        // it has to be answered
     int tries = 1;
   };
-  struct Stream {  // a user's connection that consumes a queue
-    size_t index = 0;
-    int server = 0;
-    RightsReferee::Needs needs;
-    Revision oldest;
-  };
   // Of the last round: what is changed first, and then what everybody is told everywhere.
   struct Probe {
     int server = 0;
@@ -73,10 +64,6 @@ class RightsClients {
   void act(size_t user);
   void connect(User& user);
   void ask(size_t user);
-  void consume(size_t user);
-  void hear_line(int server, const Reply& reply);
-  void leave(const Answer& answer);
-  void end_streams(int server, const AccessTable& table);
   void administer(size_t administrator);
   void ask_again(Asked asked);
   void send(Asked asked, RequestId id, const std::shared_ptr<const Caller>& caller);
@@ -114,8 +101,6 @@ class RightsClients {
   Prng prng_;  // their own
   std::vector<User> users_;
   std::map<RequestId, Asked> asked_;
-  std::map<RequestId, Stream> streams_;
-  uint32_t streams_opened_ = 0;
   Revision floor_;  // the newest change of rights that was acknowledged
   uint32_t connections_ = 0;
   uint64_t numbers_ = 0;  // of values, idempotency keys, messages

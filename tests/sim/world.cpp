@@ -392,7 +392,7 @@ void World::check_views(int server) {
 
 void World::perform(int server, NodeEffect effect) {
   if (watch_clients_.on_effect(server, effect) || hold_clients_.on_effect(server, effect) ||
-      topic_streams_.on_effect(server, effect) || rights_clients_.on_effect(server, effect))
+      topic_streams_.on_effect(server, effect))
     return;
   if (auto* dial = std::get_if<LinkDial>(&effect)) {
     network_.perform(server, std::move(*dial));
