@@ -177,6 +177,34 @@ class Audit(unittest.TestCase):
             server.process.wait(timeout=DEADLINE_S)
             self.assertEqual(len([one for one in server.lines() if one.get('path') == '/v1/kv/k']), 50)
 
+    def test_clients_that_go_before_they_are_answered(self):
+        with tempfile.TemporaryDirectory() as data, Server('--data-dir', os.path.join(data, 'data')) as server:
+            for number in range(40):
+                connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                connection.connect(server.socket)
+                connection.sendall(f'PUT /v1/auth/users/u{number} HTTP/1.1\r\nHost: kvd\r\n'
+                                   'Content-Length: 2\r\n\r\n{}'.encode())
+                connection.close()
+            server.as_root('PUT', '/v1/auth/users/last', '{}')
+            server.line_of(path='/v1/auth/users/last')
+            made = json.loads(server.as_root('GET', '/v1/auth/users')[1])['users']
+            told = {one.get('path') for one in server.lines()}
+            self.assertEqual([one['name'] for one in made if f'/v1/auth/users/{one["name"]}' not in told], [])
+
+    def test_a_body_that_comes_after_the_revocation(self):
+        with Server() as server:
+            token = server.new_token()
+            with socket.create_connection(('127.0.0.1', server.port), timeout=DEADLINE_S) as connection:
+                connection.sendall(f'PUT /v1/kv/late HTTP/1.1\r\nHost: kvd\r\nAuthorization: Bearer {token}\r\n'
+                                   'Expect: 100-continue\r\nContent-Length: 1\r\n\r\n'.encode())
+                self.assertIn(b' 100 ', connection.recv(4096))  # the head was taken
+                self.assertEqual(server.as_root('DELETE', f'/v1/auth/tokens/{token[4:12]}')[0], 204)
+                connection.sendall(b'x')
+                self.assertIn(b' 401 ', connection.recv(4096))
+            self.assertEqual(server.as_root('GET', '/v1/kv/late')[0], 404)
+            line = server.line_of(path='/v1/kv/late', status=401)
+            self.assertEqual(line['via'], f'token:{token[4:12]}')
+
     def test_unusable_flags(self):
         def run(*flags):
             ended = subprocess.run([KVD, '--standalone', '--port', str(free_port()), *flags], capture_output=True,
