@@ -14,6 +14,7 @@
 #include "base/command_line.hpp"
 #include "base/decimal.hpp"
 #include "base/json_writer.hpp"
+#include "base/utc.hpp"
 #include "client/answers.hpp"
 #include "client/input.hpp"
 #include "client/message_commands.hpp"
@@ -21,7 +22,6 @@
 #include "client/output.hpp"
 #include "client/say.hpp"
 #include "client/store_client.hpp"
-#include "client/utc.hpp"
 #include "msg/limits.hpp"
 #include "net/secrets.hpp"
 

@@ -18,11 +18,11 @@
 
 #include "base/command_line.hpp"
 #include "base/result.hpp"
+#include "base/utc.hpp"
 #include "client/files.hpp"
 #include "client/new_files.hpp"
 #include "client/output.hpp"
 #include "client/say.hpp"
-#include "client/utc.hpp"
 
 namespace kvd::client {
 namespace {

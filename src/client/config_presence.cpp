@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "base/percent.hpp"
+#include "base/utc.hpp"
 #include "client/answers.hpp"
 #include "client/config_set.hpp"
 #include "client/store_client.hpp"
-#include "client/utc.hpp"
 #include "msg/limits.hpp"
 
 namespace kvd::client {

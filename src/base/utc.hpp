@@ -6,11 +6,11 @@
 #include <ctime>
 #include <string>
 
-namespace kvd::client {
+namespace kvd {
 
 // As in 2026-03-01T12:00:00Z (RFC 3339), of seconds since 1970 in a year of four digits.
 inline std::string utc_text(std::time_t seconds) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds));
 }
 
-}  // namespace kvd::client
+}  // namespace kvd
