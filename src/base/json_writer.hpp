@@ -34,6 +34,12 @@ class JsonWriter {
   JsonWriter& member(std::string_view name, const T& content) {
     return key(name).value(content);
   }
+  template <class All>
+  JsonWriter& list_member(std::string_view name, const All& contents) {
+    key(name).begin_array();
+    for (const auto& content : contents) value(content);
+    return end_array();
+  }
 
   // As `name`, or as `name`_b64 when they are no plain text that JSON can hold as it is.
   JsonWriter& bytes_member(std::string_view name, std::string_view bytes);

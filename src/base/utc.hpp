@@ -1,16 +1,22 @@
-// Moments as the commands print them: in UTC, to the second. Pure; any thread. What a server has said may be out of
-// range, and is checked before.
+// Moments as people and programs read them: in UTC (RFC 3339). Pure; any thread. What another machine has said may be
+// out of range, and is checked before: a year has four digits.
 #pragma once
 #include <fmt/chrono.h>
 
-#include <ctime>
+#include <cstdint>
 #include <string>
 
 namespace kvd {
 
-// As in 2026-03-01T12:00:00Z (RFC 3339), of seconds since 1970 in a year of four digits.
-inline std::string utc_text(std::time_t seconds) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds));
+// As in 2026-03-01T12:00:00Z, of seconds since 1970.
+inline std::string utc_text(int64_t seconds) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time_t{seconds}));
+}
+
+// As in 2026-03-01T12:00:00.250Z, of milliseconds since 1970.
+inline std::string utc_text_ms(uint64_t ms) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(ms / 1000)),
+                     ms % 1000);
 }
 
 }  // namespace kvd

@@ -60,12 +60,6 @@ std::string moment(const std::string& ms) {
   return utc_text(*number / 1000);
 }
 
-void write_texts(JsonWriter& json, std::string_view name, const std::vector<std::string>& texts) {
-  json.key(name).begin_array();
-  for (const std::string& text : texts) json.value(text);
-  json.end_array();
-}
-
 // What is written here is remembered by no idempotency key; what is written twice is as if it were written once.
 StoreRequest write_of(const char* method, AccessKind kind, const std::string& name) {
   StoreRequest request{method, access_path(kind, name)};
@@ -86,10 +80,10 @@ struct AuthRun {
 
   int operator()(const UserPutOptions& put) const {
     JsonWriter json;
-    json.begin_object();
-    write_texts(json, "policies", put.user.policies);
-    write_texts(json, "identities", put.user.identities);
-    json.end_object();
+    json.begin_object()
+        .list_member("policies", put.user.policies)
+        .list_member("identities", put.user.identities)
+        .end_object();
     StoreRequest request = write_of("PUT", AccessKind::kUser, put.name);
     request.body = json.take();
     return print_answered_number(client, request, "revision");

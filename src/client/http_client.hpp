@@ -27,9 +27,8 @@ inline constexpr uint64_t kStoodStillNs = 500'000'000;
 struct HttpRequest {
   std::string method;
   std::function<std::string()>
-      target;  // with the query; asked for each try, since what is left of a wait shrinks
-  std::string
-      fields;  // of the header beside fields_of(Server), Connection and Content-Length, each with its CRLF
+      target;          // with the query; asked for each try, since what is left of a wait shrinks
+  std::string fields;  // beside fields_of(Server), Connection and Content-Length, each with its CRLF
   std::string body;
   bool stream = false;                // a 200 is delivered line by line
   size_t line_bytes = 1 << 20;        // a longer line ends the stream

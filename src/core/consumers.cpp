@@ -116,7 +116,7 @@ void Consumers::take_failure(All::iterator it, Answered& answered, const Failed&
     const char* const what = failed.code == ErrorCode::kNoQueue ? "no queue" : "no subscription";
     say(client, consumer, Document().add("state", "lost").add("reason", what), true);
     forget(it);
-  } else if (failed.code == ErrorCode::kForbidden || failed.code == ErrorCode::kUnauthenticated) {
+  } else if (lacks_right(failed)) {
     say(client, consumer, Document().add("state", "lost").add("reason", "forbidden"), true);
     forget(it);
   } else {

@@ -71,7 +71,7 @@ void KvRouter::on(Call&& message) {
   request.operation = std::move(call.operation);
   request.idempotency_key = std::move(call.idempotency_key);
   request.fence = std::move(call.fence);
-  request.caller = std::move(call.caller);
+  request.caller = std::move(message.caller);
   request.write = write;
   request.ordered = write && !request.receives;
   if (request.ordered) ++ordered_;
@@ -144,7 +144,7 @@ void KvRouter::on(Ask&& message) {
   Request& request = keep(token, message.operation, timeout);
   request.write = is_write(message.operation);
   request.operation = std::move(message.operation);
-  if (message.caller) request.caller.emplace() = *message.caller;
+  request.caller = std::move(message.caller);
   request.linear = true;
   request.asker = asker_of(message.by);
   request.number = message.token;
@@ -161,6 +161,8 @@ void KvRouter::on(Ask&& message) {
 void KvRouter::on_forward(const PeerSaid& said, Forward forward) {
   Token token = kOthersBit | ++others_taken_;
   Operation& operation = forward.operation;
+  std::shared_ptr<const Caller> caller;
+  if (forward.caller) caller = std::make_shared<const Caller>(std::move(*forward.caller));
   // It is never repeated here: what it asks need not be remembered.
   Request& request = keep(token, operation, forward.timeout);
   request.write = is_write(operation);
@@ -185,10 +187,9 @@ void KvRouter::on_forward(const PeerSaid& said, Forward forward) {
   } else if (request.write) {
     out_.replica.post(Propose{token, std::move(operation), std::move(forward.idempotency_key),
                               std::move(forward.fence), said.link, forward.term, request.deadline,
-                              std::move(forward.caller)});
+                              std::move(caller)});
   } else {
-    out_.replica.post(
-        Read{token, std::move(operation), true, Read::By::kKvRouter, std::move(forward.caller)});
+    out_.replica.post(Read{token, std::move(operation), true, Read::By::kKvRouter, std::move(caller)});
   }
 }
 
@@ -237,8 +238,10 @@ void KvRouter::send(Token token, Request& request) {
     request.where = Where::kLeader;
     request.link = way_;
     ++forwarded_;
-    out_.emit(LinkSend{*way_, Forward{token, request.operation, request.deadline - out_.now,
-                                      request.idempotency_key, request.fence, request.term, request.caller}});
+    Forward forward{token,         request.operation, request.deadline - out_.now, request.idempotency_key,
+                    request.fence, request.term};
+    if (request.caller) forward.caller.emplace() = *request.caller;
+    out_.emit(LinkSend{*way_, std::move(forward)});
     return;
   }
   request.where = Where::kReplica;

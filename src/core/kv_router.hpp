@@ -55,7 +55,7 @@ class KvRouter {
     size_t bytes = 0;             // of keys and values
     std::string idempotency_key;  // empty: none
     OptionalBox<Fence> fence;
-    OptionalBox<Caller> caller;
+    std::shared_ptr<const Caller> caller;  // on whose behalf; null: rights do not count
     bool write = false;
     bool in_doubt = false;  // an earlier attempt may have been applied
     bool linear = false;

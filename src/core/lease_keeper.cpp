@@ -91,11 +91,10 @@ void LeaseKeeper::open(Hold& hold, RequestId client, Instant asked) {
 // Those of one caller in one question: it is judged by his right.
 void LeaseKeeper::renew(const std::vector<RequestId>& clients) {
   if (clients.empty()) return;
-  std::map<std::pair<std::string, std::string>, std::vector<RequestId>> by_caller;
+  std::map<Caller, std::vector<RequestId>> by_caller;
   for (const RequestId client : clients) {
     const auto& caller = holds_.at(client).caller;
-    by_caller[caller ? std::pair(caller->user, caller->via) : std::pair<std::string, std::string>()]
-        .push_back(client);
+    by_caller[caller ? *caller : Caller()].push_back(client);
   }
   for (const auto& [caller, of_one] : by_caller) renew_of_one(of_one, holds_.at(of_one.front()).caller);
 }
@@ -126,8 +125,7 @@ void LeaseKeeper::take_renewed(const Question& question, const Answer& answer) {
     Hold& hold = it->second;
     hold.asked = false;
     const auto* failed = std::get_if<Failed>(&answer);
-    if (failed != nullptr &&
-        (failed->code == ErrorCode::kForbidden || failed->code == ErrorCode::kUnauthenticated)) {
+    if (failed != nullptr && lacks_right(*failed)) {
       say(client, Document().add("state", "lost").add("reason", "forbidden"), true);
       forget(it);
       continue;

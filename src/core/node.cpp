@@ -94,7 +94,7 @@ struct Node::Parts {
   bool refuse_link(const NodeInput& input);
   void refuse(const Call& call, ErrorCode code, std::string why);
   bool refused_by_rights(Call& call);
-  void sign(Call& call, const AccessTable::User& user);
+  void sign(Call& call);
   void warn_of_rights(const std::string& why);
   void publish_access();
   void start(Instant now);
@@ -299,48 +299,48 @@ void Node::push(NodeInput&& input) {
 // Every call of every face comes by here, and one that says nothing of who asks is anonymous'.
 bool Node::Parts::refused_by_rights(Call& call) {
   const bool always = concerns_access(call);
-  if (config.auth == AuthMode::kOff && !always) return false;
   const bool counts = config.auth == AuthMode::kOn || always;
-  const std::string name(call.caller ? call.caller->user : kAnonymous);
-  const AccessTable::User* user = access->find(name);
-  if (user != nullptr && call.caller && !access->shows(*call.caller, out.wall_ms()))
-    user = nullptr;  // not any more
-  const std::optional<Denied> denied = user != nullptr ? kvd::judge(*user, call) : Denied{};
+  if (config.auth == AuthMode::kOff && !always) {
+    call.caller.reset();
+    return false;
+  }
+  const Subject subject{call.caller.get(), *access, out.wall_ms()};
+  const std::optional<Failed> missing = missing_right(subject, call);
   // What a copy that misses something would grant may be revoked.
-  if (counts && !access_whole && name != kRoot && !is_open(call)) {
-    refuse(call, ErrorCode::kNotReady, "this server does not know yet who may do what");
+  if (counts && !access_whole && subject.name() != kRoot && !is_open(call)) {
+    refuse(call, ErrorCode::kNotReady, kRightsUnknown);
     return true;
   }
-  if (denied) {
-    const bool unknown = user == nullptr || user->name == kAnonymous;
-    const std::string why = user != nullptr ? explain(*denied, name) : "nobody is known by what is shown";
-    ++(unknown ? counters.unauthenticated : counters.forbidden);
+  if (missing) {
+    ++(missing->code == ErrorCode::kUnauthenticated ? counters.unauthenticated : counters.forbidden);
     if (counts) {
-      refuse(call, unknown ? ErrorCode::kUnauthenticated : ErrorCode::kForbidden, why);
+      refuse(call, missing->code, missing->detail);
       return true;
     }
-    warn_of_rights(why);
+    warn_of_rights(missing->detail);
   }
   if (counts) {
-    sign(call, *user);
+    sign(call);
   } else {
     call.caller.reset();
   }
   return false;
 }
 
-// In whose name it goes on from here. A user who was deleted and made again is another one.
-void Node::Parts::sign(Call& call, const AccessTable::User& user) {
-  const std::string owner = user.number == 0 ? user.name : fmt::format("{}#{}", user.name, user.number);
+// In whose name it goes on from here.
+void Node::Parts::sign(Call& call) {
   if (!call.caller)
-    call.caller = std::make_shared<const Caller>(Caller{user.name, std::string(kViaNothing), 0});
+    call.caller =
+        std::make_shared<const Caller>(Caller{std::string(kAnonymous), std::string(kViaNothing), 0});
+  const std::string& name = call.caller->user;
   if (auto* store = std::get_if<StoreCall>(&call.what)) {
-    store->caller.emplace() = *call.caller;
     // What was answered to one user is nobody else's to fetch.
-    if (!store->idempotency_key.empty() && user.name != kAnonymous)
-      store->idempotency_key = user.name + '\0' + store->idempotency_key;
+    if (!store->idempotency_key.empty() && name != kAnonymous)
+      store->idempotency_key = name + '\0' + store->idempotency_key;
   } else if (auto* service = std::get_if<ServiceCall>(&call.what)) {
-    service->user = owner;
+    // Sessions: a user who was deleted and made again is another one.
+    const uint64_t number = access->find(name)->number;
+    service->user = number == 0 ? name : fmt::format("{}#{}", name, number);
   }
 }
 

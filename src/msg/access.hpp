@@ -6,21 +6,18 @@
 //   "u" and the name    a user
 //   "t" and the id      a token: what it is known by, never the token itself
 #pragma once
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
-#include "base/result.hpp"
 #include "msg/record.hpp"
 #include "msg/types.hpp"
 
 namespace kvd {
 
-// What rules are about. Each has paths; a rule is for those that begin with its prefix, and with an empty one for all.
+// What rules are about. Most have paths: a rule is for those that begin with its prefix, and with an empty one for all.
 enum class Resource : uint8_t {
   kKv,      // keys
   kFences,  // resources that a write may bring a token for
@@ -89,17 +86,21 @@ struct Caller {
   // By what: "token:ID", an identity of the user's, or nothing at all. Root's needs no record.
   std::string via;
   uint64_t expires_ms = 0;  // of a token, since 1970; 0: never. Not told to other servers
-  bool operator==(const Caller&) const = default;
+  auto operator<=>(const Caller&) const = default;
 };
 inline constexpr std::string_view kViaToken = "token:";
 inline constexpr std::string_view kViaNothing = "nothing";
 
+// Both since 1970; of what never expires the first is 0.
+constexpr bool is_expired(uint64_t expires_ms, uint64_t now_ms) {
+  return expires_ms != 0 && expires_ms <= now_ms;
+}
+
 struct TokenRecord {
   std::string user;
-  uint64_t user_number =
-      0;               // the revision that made the user: nobody's token is that of a later one of his name
-  std::string digest;  // SHA-256 of the secret
-  uint64_t expires_ms = 0;  // since 1970; 0: never
+  uint64_t user_number = 0;  // the revision that made the user: it is not a later one's of his name
+  std::string digest;        // SHA-256 of the secret
+  uint64_t expires_ms = 0;   // since 1970; 0: never
   uint64_t made_ms = 0;
   std::string note;  // for people, at most limits::kTokenNoteBytes
   bool operator==(const TokenRecord&) const = default;

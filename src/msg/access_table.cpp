@@ -5,6 +5,7 @@
 #include <utility>
 
 namespace kvd {
+
 AccessTable::AccessTable() {
   users_.emplace(kRoot, User{std::string(kRoot), 0, true, {}});
   users_.emplace(kAnonymous, User{std::string(kAnonymous), 0, false, {}});
@@ -52,7 +53,7 @@ bool AccessTable::shows(const Caller& caller, uint64_t now_ms) const {
   if (caller.user == kRoot || caller.user == kAnonymous) return true;
   if (caller.via.starts_with(kViaToken)) {
     const std::optional<TokenRecord> known = token(std::string_view(caller.via).substr(kViaToken.size()));
-    return known && known->user == caller.user && (known->expires_ms == 0 || known->expires_ms > now_ms);
+    return known && known->user == caller.user && !is_expired(known->expires_ms, now_ms);
   }
   const User* user = known_by(caller.via);
   return user != nullptr && user->name == caller.user;

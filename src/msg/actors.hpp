@@ -224,8 +224,8 @@ struct Propose {
   // as well. 0: it has no place among them.
   LinkId from;
   uint64_t term = 0;
-  Instant until{};             // the KV router waits so long
-  OptionalBox<Caller> caller;  // on whose behalf, where rights count
+  Instant until{};                            // the KV router waits so long
+  std::shared_ptr<const Caller> caller = {};  // on whose behalf; null: rights do not count
 };
 struct SenderGone {  // none of its Propose will come any more
   LinkId link;
@@ -238,7 +238,7 @@ struct Read {
   Operation operation;  // a read
   bool linear = false;  // the KV router's alone
   enum class By : uint8_t { kKvRouter, kWatch, kTopicReaders } by = By::kKvRouter;
-  OptionalBox<Caller> caller = {};  // of a linear one: on whose behalf, where rights count
+  std::shared_ptr<const Caller> caller = {};  // of a linear one: as in Propose
 };
 struct TopicsRead {  // from the topic readers: whether they want to hear what is committed
   bool wanted = false;
@@ -279,7 +279,7 @@ struct Ask {
   uint64_t token = 0;
   Operation operation;
   Duration timeout{0};
-  std::shared_ptr<const Caller> caller = {};  // of a write: on whose behalf, where rights count
+  std::shared_ptr<const Caller> caller = {};  // as in Propose
 };
 struct AskWithdrawn {  // from the consumers: nobody waits for this receive any more; it is answered soon
   uint64_t token = 0;

@@ -53,7 +53,8 @@ struct Call {
       what;
   // How long it may wait, from its arrival at the node; a service's beyond what the call itself may wait for others.
   Duration timeout{5'000'000};
-  std::shared_ptr<const Caller> caller;  // null: somebody who has shown nothing
+  // Null: somebody who has shown nothing. Behind the node's door: on whose behalf; null: rights do not count.
+  std::shared_ptr<const Caller> caller;
 };
 struct CallCancelled {  // the client's connection is gone: nobody waits for the reply any more
   RequestId id;

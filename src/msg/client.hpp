@@ -214,8 +214,6 @@ struct StoreCall {
   Revision min_revision;             // for local reads: wait until this server has it
   std::string idempotency_key;       // of a write, 1 to limits::kIdempotencyKeyBytes; empty: none
   OptionalBox<Fence> fence;          // of a write of keys
-  // On whose behalf, where rights count: the leader judges a write once more. Set by the node.
-  OptionalBox<Caller> caller;
 };
 
 // ---- replies ----
@@ -536,6 +534,7 @@ Failed no_queue(std::string_view name);                                   // kNo
 Failed no_topic(std::string_view name);                                   // kNoTopic
 Failed no_subscription(std::string_view topic, std::string_view name);    // likewise
 Failed no_source(std::string_view queue, std::string_view subscription);  // one or the other
+bool lacks_right(const Failed& failed);                                   // kForbidden, kUnauthenticated
 bool is_write(const Operation& operation);
 bool is_access_write(const Operation& operation);    // of users, tokens and policies
 size_t operation_bytes(const Operation& operation);  // of its keys and values; 0 for what has none

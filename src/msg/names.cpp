@@ -134,6 +134,7 @@ Failed no_access(AccessKind kind, std::string_view name) {
   return {ErrorCode::kNoAccess, Outcome::kNotApplied,
           "there is no " + std::string(access_kind_name(kind)) + " " + std::string(name)};
 }
+
 Failed no_topic(std::string_view name) {
   return {ErrorCode::kNoTopic, Outcome::kNotApplied, "there is no topic " + std::string(name)};
 }
@@ -168,6 +169,10 @@ bool is_topic_write(const Operation& operation) {
 }
 
 }  // namespace
+
+bool lacks_right(const Failed& failed) {
+  return failed.code == ErrorCode::kForbidden || failed.code == ErrorCode::kUnauthenticated;
+}
 
 bool is_access_write(const Operation& operation) {
   return std::holds_alternative<Box<PutPolicy>>(operation) ||

@@ -1,7 +1,6 @@
 // See certificates.hpp.
 #include "net/certificates.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -17,6 +16,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/utc.hpp"
 #include "net/openssl.hpp"
 
 namespace kvd::net {
@@ -44,8 +44,6 @@ struct Span {  // of seconds since 1970, both included (RFC 5280, 4.1.2.5)
 };
 
 Span span_of(Lifetime lifetime) { return {lifetime.now - kEarlierSeconds, lifetime.now + lifetime.seconds}; }
-
-std::string text_of(int64_t seconds) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds)); }
 
 Error error_of(const std::string& what) { return Error{fmt::format("{}: {}", what, openssl::take_reason())}; }
 
@@ -274,9 +272,9 @@ Result<CertificateAuthority> CertificateAuthority::read(const std::string& certi
 
 Result<CertifiedKey> CertificateAuthority::sign(const CertificateRequest& request, Lifetime lifetime) const {
   if (state_->span.last <= lifetime.now)
-    return failure(fmt::format("the authority has expired at {}", text_of(state_->span.last)));
+    return failure(fmt::format("the authority has expired at {}", utc_text(state_->span.last)));
   if (state_->span.first > lifetime.now)
-    return failure(fmt::format("the authority is not valid before {}", text_of(state_->span.first)));
+    return failure(fmt::format("the authority is not valid before {}", utc_text(state_->span.first)));
   Span span = span_of(lifetime);
   span = {std::max(span.first, state_->span.first), std::min(span.last, state_->span.last)};
   const auto key = make_key();

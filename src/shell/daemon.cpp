@@ -30,6 +30,7 @@
 #include "shell/peers/peer_links.hpp"
 #include "shell/small_file.hpp"
 #include "shell/tls_keeper.hpp"
+#include "shell/wall_clock.hpp"
 #include "shell/zookeeper/zk_local.hpp"
 
 namespace kvd {
@@ -65,12 +66,6 @@ uint64_t random_number() {
   uint64_t number = 0;
   CHECK(getrandom(&number, sizeof number, 0) == static_cast<ssize_t>(sizeof number));
   return number;
-}
-
-uint64_t wall_ms() {
-  timespec now{};
-  CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
 }
 
 NodeConfig completed(NodeConfig config) {

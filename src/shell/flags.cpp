@@ -98,15 +98,13 @@ CommandSpec make_spec() {
       {"socket", "PATH", "also serve HTTP on this Unix socket, which its owner and group may use (none)"},
       {"auth", "off|warn|on",
        "on: users may do what policies grant them, and others nothing; warn: they may, and the log tells "
-       "what "
-       "would be refused; see kvd-security(7) (off)"},
+       "what would be refused; see kvd-security(7) (off)"},
       {"root-token-file", "FILE",
        "of a token that may do everything its digest, as kvd auth root-token writes it (none)"},
       {"max-per-user", "N", "connections of one user to this server; more are answered 429 (no limit)"},
       {"audit-log", "FILE|-",
        "append a line of JSON to it for each refusal, change of rights or of the cluster, backup and "
-       "restore; "
-       "SIGHUP opens it anew (none)"},
+       "restore; SIGHUP opens it anew (none)"},
       {"audit-writes", nullptr, "and for each write that was done"},
       {"insecure", nullptr,
        "let --host be reached from other machines: whoever does may read and change everything"},

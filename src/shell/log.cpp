@@ -1,13 +1,13 @@
 // See log.hpp.
 #include "shell/log.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "base/json_writer.hpp"
+#include "base/utc.hpp"
 
 namespace kvd {
 namespace {
@@ -52,9 +52,8 @@ std::string logfmt_value(std::string_view text) {
 }
 
 std::string timestamp(std::chrono::system_clock::time_point at) {
-  auto since = std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<time_t>(since / 1000)),
-                     since % 1000);
+  const auto since_1970 = std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch());
+  return utc_text_ms(static_cast<uint64_t>(since_1970.count()));
 }
 
 LogThreshold threshold_of(LogLevel level) {

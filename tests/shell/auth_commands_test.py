@@ -67,16 +67,7 @@ class AuthCommands(ClientTest):
         return self.asked_in_time(method, target, body, keyed=False)
 
     def test_what_is_sent_and_printed(self):
-        for arguments, (method, target, body, answer, printed) in WRITES.items():
-            with self.subTest(arguments):
-                running = self.auth(*arguments)
-                self.asked(method, target, body).answer(*answer)
-                self.assertEqual(self.ends(running, DONE, printed), [])
-        for arguments, (target, answer, printed) in READS.items():
-            with self.subTest(arguments):
-                running = self.auth(*arguments)
-                self.asked('GET', target).answer(200, answer)
-                self.assertEqual(self.ends(running, DONE, printed), [])
+        self.check_commands(self.auth, self.asked, WRITES, READS)
 
     def test_a_policy_out_of_a_file_and_out_of_standard_input(self):
         document = json.dumps({'rules': RULES})

@@ -218,6 +218,19 @@ class ClientTest(unittest.TestCase):
         self.assertEqual('idempotency-key' in exchange.headers, keyed and method != 'GET')
         return exchange
 
+    def check_commands(self, start, asked, writes, reads):
+        """By their arguments, command lines that are done: what each asks, the answer, and what it prints."""
+        for arguments, (method, target, body, answer, printed) in writes.items():
+            with self.subTest(arguments):
+                running = start(*arguments)
+                asked(method, target, body).answer(*answer)
+                self.assertEqual(self.ends(running, 0, printed), [])
+        for arguments, (target, answer, printed) in reads.items():
+            with self.subTest(arguments):
+                running = start(*arguments)
+                asked('GET', target).answer(*(answer if isinstance(answer, tuple) else (200, answer)))
+                self.assertEqual(self.ends(running, 0, printed), [])
+
     def pause(self, running, *others, number=signal.SIGTSTP):
         """Until kvd stands still, and then these do."""
         running.send(number)

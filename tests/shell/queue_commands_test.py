@@ -50,16 +50,7 @@ class QueueCommands(ClientTest):
         return self.asked_in_time('POST', target, keyed=False)
 
     def test_what_is_sent_and_printed(self):
-        for arguments, (method, target, body, answer, printed) in WRITES.items():
-            with self.subTest(arguments):
-                running = self.queue(*arguments)
-                self.asked_in_time(method, target, body).answer(*answer)
-                self.assertEqual(self.ends(running, DONE, printed), [])
-        for arguments, (target, answer, printed) in READS.items():
-            with self.subTest(arguments):
-                running = self.queue(*arguments)
-                self.asked_in_time('GET', target).answer(200, answer)
-                self.assertEqual(self.ends(running, DONE, printed), [])
+        self.check_commands(self.queue, self.asked_in_time, WRITES, READS)
 
     def test_a_queue_that_is_made(self):
         running = self.queue('make', 'q', '--ttr', '500', '--backoff', '1,2', '--dead-letter', 'd', '--order', 'fifo')

@@ -59,16 +59,7 @@ class StoreCommands(ClientTest):
         return self.asked('POST', '/v1/kv/n?add=1')
 
     def test_what_is_sent_and_printed(self):
-        for arguments, (method, target, body, answer, printed) in WRITES.items():
-            with self.subTest(arguments):
-                running = self.start(*arguments)
-                self.asked(method, target, body).answer(*answer)
-                self.assertEqual(self.ends(running, DONE, printed), [])
-        for arguments, (target, answer, printed) in READS.items():
-            with self.subTest(arguments):
-                running = self.start(*arguments)
-                self.asked('GET', target).answer(*answer)
-                self.assertEqual(self.ends(running, DONE, printed), [])
+        self.check_commands(self.start, self.asked, WRITES, READS)
 
     def test_conditions(self):
         for flags, field, content in ((('--if-rev', '5'), 'if-match', '"5"'), (('--if-absent',), 'if-none-match', '*')):

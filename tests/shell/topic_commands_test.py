@@ -60,11 +60,7 @@ class TopicCommands(ClientTest):
                     running.process.stdin = None
                 self.asked_in_time(method, target, body).answer(*answer)
                 self.assertEqual(self.ends(running, DONE, printed), [])
-        for arguments, (target, answer, printed) in READS.items():
-            with self.subTest(arguments):
-                running = self.topic(*arguments)
-                self.asked_in_time('GET', target).answer(200, answer)
-                self.assertEqual(self.ends(running, DONE, printed), [])
+        self.check_commands(self.topic, self.asked_in_time, {}, READS)
 
     def test_what_is_made(self):
         bounds = {'dedup_window': 300_000, 'max_messages': 0, 'max_bytes': 65_536, 'max_age': 0, 'discard': 'old'}

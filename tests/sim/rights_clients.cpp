@@ -23,10 +23,6 @@ constexpr int kRightsTries = 3;
 constexpr uint64_t kRightsNumbers = uint64_t{1} << 40;  // of values, apart from those of other clients
 constexpr const char* kStranger = "stranger";
 
-bool is_refusal(const Failed& failed) {
-  return failed.code == ErrorCode::kForbidden || failed.code == ErrorCode::kUnauthenticated;
-}
-
 bool concerns_queues(const Operation& operation) {
   return std::holds_alternative<Box<SendMessages>>(operation) ||
          std::holds_alternative<Box<ReceiveMessages>>(operation);
@@ -229,7 +225,7 @@ void RightsClients::hear(int server, const Asked& asked, const StoreAnswer& answ
 void RightsClients::judge_user(int server, const Asked& asked, const StoreAnswer& answer) {
   const auto* failed = std::get_if<Failed>(&answer.answer);
   if (failed == nullptr) return wrong(server, judge_done(server, asked, answer));
-  if (!is_refusal(*failed) || !same_lineage(asked.oldest) || !checkers_.is_complete(server)) return;
+  if (!lacks_right(*failed) || !same_lineage(asked.oldest) || !checkers_.is_complete(server)) return;
   wrong(server,
         checkers_.rights().on_refused(users_[asked.index].name, asked.needs, failed->code, asked.oldest));
 }
@@ -257,7 +253,7 @@ std::string RightsClients::judge_done(int server, const Asked& asked, const Stor
 
 void RightsClients::judge_change(int server, const Asked& asked, const StoreAnswer& answer) {
   if (const auto* failed = std::get_if<Failed>(&answer.answer)) {
-    if (is_refusal(*failed)) wrong(server, "root is refused: " + failed->detail);
+    if (lacks_right(*failed)) wrong(server, "root is refused: " + failed->detail);
     return;
   }
   wrong(server, checkers_.rights().on_changed(asked.call.operation, answer.revision));
@@ -432,7 +428,7 @@ void RightsClients::hear_last_round(const Asked& asked, const StoreAnswer& answe
                       context_.options.sparse != 0 && !checkers_.is_complete(probe.server);
   if (as_expected || sparse) {
     probes_.pop_back();
-  } else if (failed == nullptr || is_refusal(*failed)) {
+  } else if (failed == nullptr || lacks_right(*failed)) {
     return begin_last_round();
   }
   go_on_later();

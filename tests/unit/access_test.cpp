@@ -52,12 +52,12 @@ Call call_of(Operation operation, OptionalBox<Fence> fence = {}) {
 struct Someone {
   explicit Someone(std::vector<Rule> rules) {
     REQUIRE(done(leader.write(policy("p", std::move(rules)))));
-    REQUIRE(done(leader.write(user("u", {"p"}))));
+    REQUIRE(done(leader.write(user("u", {"p"}, {"dns:u"}))));
   }
-  const AccessTable::User& who() { return *leader.evaluator->access().find("u"); }
-  bool may(Operation operation) { return !judge(who(), call_of(std::move(operation))); }
-  bool may(Call call) { return !judge(who(), call); }
+  bool may(Operation operation) { return may(call_of(std::move(operation))); }
+  bool may(const Call& call) { return !missing_right({&who, leader.evaluator->access(), 0}, call); }
 
+  Caller who{"u", "dns:u"};
   Leader leader;
 };
 
@@ -181,16 +181,59 @@ TEST_CASE("access: what is about several places at first needs a right somewhere
 
 TEST_CASE("access: root may everything, anonymous what is granted to him") {
   Leader leader;
-  CHECK_FALSE(judge(*leader.evaluator->access().find("root"), call_of(DecideLineage{})));
-  CHECK(judge(*leader.evaluator->access().find("anonymous"), call_of(ReadKey{"k"})));
+  const auto missing = [&](const Caller* who, Operation operation) {
+    return missing_right({who, leader.evaluator->access(), 0}, call_of(std::move(operation)));
+  };
+  const Caller root{"root", "uid:0"};
+  CHECK_FALSE(missing(&root, DecideLineage{}));
+  REQUIRE(missing(nullptr, ReadKey{"k"}));
   CHECK(code_of(leader.write(user("root", {}))) == ErrorCode::kInvalid);
   REQUIRE(done(leader.write(policy("open", {rule(Resource::kKv, "", true, false)}))));
   CHECK(code_of(leader.write(user("anonymous", {"open"}, {"uid:1000"}))) == ErrorCode::kInvalid);
   REQUIRE(done(leader.write(user("anonymous", {"open"}))));
-  CHECK_FALSE(judge(*leader.evaluator->access().find("anonymous"), call_of(ReadKey{"k"})));
-  CHECK(judge(*leader.evaluator->access().find("anonymous"), call_of(DeleteKey{"k", {}})));
+  CHECK_FALSE(missing(nullptr, ReadKey{"k"}));
+  CHECK(missing(nullptr, DeleteKey{"k", {}}));
   CHECK(code_of(leader.write(token("aaaaaaaa", "anonymous"))) == ErrorCode::kInvalid);
   CHECK(code_of(leader.write(token("aaaaaaaa", "root"))) == ErrorCode::kInvalid);
+}
+
+TEST_CASE("access: nobody is told to show himself who is known, nor the others that they may not") {
+  Someone some({rule(Resource::kKv, "app/", true, true)});
+  const auto code = [&](const Caller* who, Operation operation) {
+    const auto missing =
+        missing_right({who, some.leader.evaluator->access(), 0}, std::move(operation), OptionalBox<Fence>());
+    REQUIRE(missing);
+    CHECK(lacks_right(*missing));
+    CHECK(missing->outcome == Outcome::kNotApplied);
+    return missing->code;
+  };
+  CHECK(code(&some.who, ReadKey{"x"}) == ErrorCode::kForbidden);
+  CHECK(code(nullptr, ReadKey{"x"}) == ErrorCode::kUnauthenticated);
+  const Caller anonymous{"anonymous", "nothing"}, other{"u", "dns:v"}, gone{"v", "dns:u"};
+  for (const Caller* who : {&anonymous, &other, &gone})
+    CHECK(code(who, ReadKey{who == &anonymous ? "x" : "app/x"}) == ErrorCode::kUnauthenticated);
+}
+
+TEST_CASE("access: who loses anything, or goes and comes back, does not keep his rights") {
+  Leader leader;
+  const auto table_of = [&](Operation operation) {
+    REQUIRE(done(leader.write(std::move(operation))));
+    return std::make_unique<const AccessTable>(access_records(leader.store, &leader.evaluator->tail()));
+  };
+  const auto rules = [](std::vector<Rule> all) { return policy("p", std::move(all)); };
+  const Rule own = rule(Resource::kKv, "app/", true, true);
+  table_of(rules({own}));
+  const auto before = table_of(user("u", {"p"}));
+  CHECK(keeps_rights("u", *before, *table_of(rules({own, rule(Resource::kLocks, "", true, true)}))));
+  CHECK(keeps_rights("u", *before, *table_of(rules({rule(Resource::kKv, "a", true, true)}))));
+  CHECK_FALSE(keeps_rights("u", *before, *table_of(rules({rule(Resource::kKv, "app/", true, false)}))));
+  CHECK_FALSE(keeps_rights("u", *before, *table_of(rules({rule(Resource::kKv, "app/x", true, true)}))));
+  CHECK(keeps_rights("u", *before, *table_of(rules({own}))));
+  CHECK_FALSE(keeps_rights("u", *before, *table_of(DeleteAccess{AccessKind::kUser, "u"})));
+  const auto again = table_of(user("u", {"p"}));
+  CHECK_FALSE(keeps_rights("u", *before, *again));
+  CHECK(keeps_rights("root", *before, *again));
+  CHECK(keeps_rights("anonymous", *before, *again));
 }
 
 TEST_CASE("access: what is revoked is so at the log's end, before it is committed") {

@@ -69,10 +69,10 @@ std::optional<std::string> other_user_of(const std::string& identity, std::strin
   return has_it(now) ? std::optional(found->second) : std::nullopt;
 }
 
-// Who has made himself a token and lost it, or whose time has come.
+// It has expired, or its user has gone.
 bool is_dead(const Record& item, const WriteView& view) {
   const std::optional<TokenRecord> token = stored_token(item);
-  if (!token || (token->expires_ms != 0 && token->expires_ms < view.wall_ms)) return true;
+  if (!token || is_expired(token->expires_ms, view.wall_ms)) return true;
   const Record* user = view.latest(access_key(AccessKind::kUser, token->user), Space::kAccess);
   return user == nullptr || user->created().value != token->user_number;
 }

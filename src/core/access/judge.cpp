@@ -11,6 +11,51 @@
 namespace kvd {
 namespace {
 
+struct Denied {
+  Resource resource = Resource::kKv;
+  Right right = Right::kRead;
+  std::string path;  // a key or the like, or the prefix that was asked for
+};
+
+std::string explain(const Denied& denied, std::string_view user) {
+  std::string text =
+      std::string(user) + " may not " + right_name(denied.right) + " " + resource_name(denied.resource);
+  if (has_paths(denied.resource)) text += " '" + percent_encode(denied.path) + "'";
+  return text;
+}
+
+// None: sessions, which are no resource.
+std::optional<Resource> resource_of(Collection collection) {
+  switch (collection) {
+    case Collection::kSessions:
+      return std::nullopt;
+    case Collection::kLocks:
+      return Resource::kLocks;
+    case Collection::kElections:
+      return Resource::kElections;
+    case Collection::kBarriers:
+      return Resource::kBarriers;
+    case Collection::kIds:
+      return Resource::kIds;
+    case Collection::kNames:
+    case Collection::kHosts:
+      return Resource::kNames;
+    case Collection::kTasks:
+      return Resource::kTasks;
+    case Collection::kWorkers:
+      return Resource::kWorkers;
+    case Collection::kZnodes:
+      return Resource::kZnodes;
+    case Collection::kZkQueues:
+      return Resource::kZkQueues;
+  }
+  CHECK(false);
+}
+
+bool allows(const Rule& rule, Resource resource, Right right) {
+  return rule.resource == resource && (right == Right::kRead ? rule.read : rule.write);
+}
+
 Right right_of_verb(Verb verb) { return verb == Verb::kGet ? Right::kRead : Right::kWrite; }
 
 // The rights that each thing needs. There is no operator() for everything: what is not listed does not compile.
@@ -128,38 +173,15 @@ class Needs {
     (*this)(m->read);
   }
   void operator()(const ServiceCall& m) {
-    const Right right = right_of_verb(m.verb);
-    switch (m.collection) {
-      case Collection::kSessions:  // it is its user's own
-        return of_services();
-      case Collection::kLocks:
-        return need(Resource::kLocks, right, m.path);
-      case Collection::kElections:
-        return need(Resource::kElections, right, m.path);
-      case Collection::kBarriers:
-        return need(Resource::kBarriers, right, m.path);
-      case Collection::kIds:
-        return need(Resource::kIds, right, m.path);
-      case Collection::kNames:
-      case Collection::kHosts:
-        return need(Resource::kNames, right, m.path);
-      case Collection::kTasks:
-        return need(Resource::kTasks, right, m.path);
-      case Collection::kWorkers:
-        return need(Resource::kWorkers, right, m.path);
-      case Collection::kZnodes:
-        return need(Resource::kZnodes, right, m.path);
-      case Collection::kZkQueues:
-        return need(Resource::kZkQueues, right, m.path);
-    }
-    CHECK(false);
+    const std::optional<Resource> resource = resource_of(m.collection);
+    resource ? need(*resource, right_of_verb(m.verb), m.path) : of_services();  // a session is its user's own
   }
-
- private:
   void need(Resource resource, Right right, std::string_view path) {
     if (!denied_ && !grants(user_, resource, right, path))
       denied_ = Denied{resource, right, std::string(path)};
   }
+
+ private:
   void read(Resource resource, std::string_view path = {}) { need(resource, Right::kRead, path); }
   void write(Resource resource, std::string_view path = {}) { need(resource, Right::kWrite, path); }
   void source(Right right, std::string_view queue, std::string_view subscription) {
@@ -202,9 +224,7 @@ class Needs {
   }
 
   bool any_rule(Resource resource, Right right) const {
-    const auto fits = [&](const Rule& rule) {
-      return rule.resource == resource && (right == Right::kRead ? rule.read : rule.write);
-    };
+    const auto fits = [&](const Rule& rule) { return allows(rule, resource, right); };
     return user_.root || std::any_of(user_.policies.begin(), user_.policies.end(), [&](const auto& policy) {
              return std::any_of(policy->rules.begin(), policy->rules.end(), fits);
            });
@@ -230,44 +250,63 @@ class Needs {
   std::optional<Denied> denied_;
 };
 
+template <class What>
+std::optional<Failed> judged(const Subject& subject, const What& what) {
+  const AccessTable::User* user = subject.table.find(subject.name());
+  if (user == nullptr || (subject.caller != nullptr && !subject.table.shows(*subject.caller, subject.now_ms)))
+    return Failed{ErrorCode::kUnauthenticated, Outcome::kNotApplied, "nobody is known by what is shown"};
+  Needs needs(*user);
+  what(needs);
+  const std::optional<Denied> denied = needs.take();
+  if (!denied) return std::nullopt;
+  const bool nobody = user->name == kAnonymous;
+  return Failed{nobody ? ErrorCode::kUnauthenticated : ErrorCode::kForbidden, Outcome::kNotApplied,
+                explain(*denied, user->name)};
+}
+
 }  // namespace
 
 bool grants(const AccessTable::User& user, Resource resource, Right right, std::string_view path) {
   if (user.root) return true;
   for (const auto& policy : user.policies) {
     for (const Rule& rule : policy->rules) {
-      if (rule.resource == resource && (right == Right::kRead ? rule.read : rule.write) &&
-          path.starts_with(rule.prefix))
-        return true;
+      if (allows(rule, resource, right) && path.starts_with(rule.prefix)) return true;
     }
   }
   return false;
 }
 
-std::optional<Denied> judge(const AccessTable::User& user, const Call& call) {
-  Needs needs(user);
-  std::visit([&](const auto& m) { needs(m); }, call.what);
-  return needs.take();
+std::optional<Failed> missing_right(const Subject& subject, const Call& call) {
+  return judged(subject, [&](Needs& needs) { std::visit([&](const auto& m) { needs(m); }, call.what); });
 }
 
-std::optional<Denied> judge(const AccessTable::User& user, const Operation& operation,
-                            const OptionalBox<Fence>& fence) {
-  Needs needs(user);
-  needs.of_store(operation, fence);
-  return needs.take();
+std::optional<Failed> missing_right(const Subject& subject, const Operation& operation,
+                                    const OptionalBox<Fence>& fence) {
+  return judged(subject, [&](Needs& needs) { needs.of_store(operation, fence); });
+}
+
+std::optional<Failed> missing_right(const Subject& subject, Resource resource, Right right) {
+  return judged(subject, [&](Needs& needs) { needs.need(resource, right, ""); });
+}
+
+bool keeps_rights(std::string_view name, const AccessTable& before, const AccessTable& now) {
+  if (name == kRoot) return true;
+  const AccessTable::User* former = before.find(name);
+  const AccessTable::User* present = now.find(name);
+  if (former == nullptr || present == nullptr || former->number != present->number) return false;
+  const auto lives_on = [&](const Rule& rule) {
+    return (!rule.read || grants(*present, rule.resource, Right::kRead, rule.prefix)) &&
+           (!rule.write || grants(*present, rule.resource, Right::kWrite, rule.prefix));
+  };
+  return std::all_of(former->policies.begin(), former->policies.end(), [&](const auto& policy) {
+    return std::all_of(policy->rules.begin(), policy->rules.end(), lives_on);
+  });
 }
 
 bool concerns_access(const Call& call) {
   const auto* store = std::get_if<StoreCall>(&call.what);
   return store != nullptr &&
          (is_access_write(store->operation) || std::holds_alternative<ListAccess>(store->operation));
-}
-
-std::string explain(const Denied& denied, std::string_view user) {
-  std::string text =
-      std::string(user) + " may not " + right_name(denied.right) + " " + resource_name(denied.resource);
-  if (has_paths(denied.resource)) text += " '" + percent_encode(denied.path) + "'";
-  return text;
 }
 
 }  // namespace kvd

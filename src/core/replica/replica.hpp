@@ -150,7 +150,7 @@ class Replica {
   bool overtakes(const Propose& message);
   void passed_over(LinkId from, uint64_t term);
   bool overloaded(const Operation& operation) const;
-  std::optional<Failed> missing_right(const OptionalBox<Caller>& caller, const Operation& operation,
+  std::optional<Failed> missing_right(const std::shared_ptr<const Caller>& caller, const Operation& operation,
                                       const OptionalBox<Fence>& fence);
   bool may_still(const Propose& message);
   bool admit(const Propose& message);

@@ -78,16 +78,11 @@ bool Replica::overloaded(const Operation& operation) const {
 // Rule 19. The server that was asked judged by its own copy, which may be behind, and the write may have waited since.
 // Here it is judged by the log's end: once a revocation has its place there, nothing behind it is done in the name of
 // the right that is gone.
-std::optional<Failed> Replica::missing_right(const OptionalBox<Caller>& caller, const Operation& operation,
-                                             const OptionalBox<Fence>& fence) {
+std::optional<Failed> Replica::missing_right(const std::shared_ptr<const Caller>& caller,
+                                             const Operation& operation, const OptionalBox<Fence>& fence) {
   if (!caller || mutated(Mutation::kStaleRights)) return std::nullopt;
-  const AccessTable& table = leader()->evaluator.access();
-  const AccessTable::User* user = table.find(caller->user);
-  if (user == nullptr || !table.shows(*caller, out_.wall_ms()))
-    return Failed{ErrorCode::kUnauthenticated, Outcome::kNotApplied, "nobody is known by what is shown"};
-  const std::optional<Denied> denied = judge(*user, operation, fence);
-  if (!denied) return std::nullopt;
-  return Failed{ErrorCode::kForbidden, Outcome::kNotApplied, explain(*denied, caller->user)};
+  const Subject subject{caller.get(), leader()->evaluator.access(), out_.wall_ms()};
+  return kvd::missing_right(subject, operation, fence);
 }
 
 bool Replica::may_still(const Propose& message) {

@@ -338,26 +338,20 @@ void write_files(JsonWriter& json, const Report& report) {
   json.end_array();
 }
 
-void write_names(JsonWriter& json, const char* key, const std::vector<std::string>& names) {
-  json.key(key).begin_array();
-  for (const std::string& name : names) json.value(std::string_view(name));
-  json.end_array();
-}
-
 std::string as_json(const Report& report) {
   JsonWriter json;
   json.begin_object().member("path", std::string_view(report.path)).member("sound", report.problems.empty());
   if (report.backup) write_backup(json, *report.backup, report.problems.empty());
   if (report.root) write_facts(json, *report.root);
   write_files(json, report);
-  write_names(json, "put_aside", report.put_aside);
+  json.list_member("put_aside", report.put_aside);
   if (report.store) {
     json.key("store").begin_object().member("revision", report.store->at.value);
     json.member("keys", report.store->keys);
     json.member("digest", std::string_view(fmt::format("{:016x}", report.store->digest)));
     json.member("last_revision", report.store->last.value).end_object();
   }
-  write_names(json, "problems", report.problems);
+  json.list_member("problems", report.problems);
   return json.end_object().take() + "\n";
 }
 

@@ -117,21 +117,12 @@ constexpr ConfigMember<CreateToken> kTokenMembers[] = {
     {"note", take_note},
 };
 
-// Shown by a body that JSON may well contain twice over.
 template <class T>
 Result<T, BodyError> parse(std::string_view json, std::span<const ConfigMember<T>> members) {
-  if (json.size() > limits::kAccessBytes)
-    return refuse_body_size(fmt::format("a body here has at most {} bytes", limits::kAccessBytes));
   T value;
   if (auto wrong = read_config<T>(json, members, value, nullptr))
     return Failure<BodyError>(std::move(*wrong));
   return value;
-}
-
-void write_texts(JsonWriter& json, std::string_view name, const std::vector<std::string>& texts) {
-  json.key(name).begin_array();
-  for (const std::string& text : texts) json.value(text);
-  json.end_array();
 }
 
 void write_token(JsonWriter& json, const Record& item, const AccessTable& table, uint64_t now_ms) {
@@ -139,7 +130,7 @@ void write_token(JsonWriter& json, const Record& item, const AccessTable& table,
   json.member("id", access_name(item)).member("user", token.user).member("note", token.note);
   json.member("made_ms", token.made_ms).key("expires_ms");
   token.expires_ms == 0 ? json.null() : json.value(token.expires_ms);
-  const bool expired = token.expires_ms != 0 && token.expires_ms <= now_ms;
+  const bool expired = is_expired(token.expires_ms, now_ms);
   json.member("state", table.is_void(token) ? "void" : expired ? "expired" : "valid");
 }
 
@@ -174,8 +165,7 @@ void write_access(JsonWriter& json, const Record& item, const AccessTable& table
   if (is_of(item, AccessKind::kPolicy))
     return write_rules(json, stored_policy(item).value_or(Policy()).rules);
   const UserAccount user = stored_user(item).value_or(UserAccount());
-  write_texts(json, "policies", user.policies);
-  write_texts(json, "identities", user.identities);
+  json.list_member("policies", user.policies).list_member("identities", user.identities);
 }
 
 }  // namespace kvd

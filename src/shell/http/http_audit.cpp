@@ -1,13 +1,11 @@
 // See http_audit.hpp.
 #include "shell/http/http_audit.hpp"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "base/json_writer.hpp"
+#include "base/utc.hpp"
 
 namespace kvd {
 namespace {
@@ -49,10 +47,7 @@ std::string_view name_of(HttpMethod method) {
 }
 
 JsonWriter& begin_line(JsonWriter& json, std::string_view node, uint64_t now_ms) {
-  const auto seconds = static_cast<std::time_t>(now_ms / kMs);
-  json.begin_object().member("time",
-                             fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds), now_ms % kMs));
-  return json.member("node", node);
+  return json.begin_object().member("time", utc_text_ms(now_ms)).member("node", node);
 }
 
 std::string end_line(JsonWriter& json) { return json.end_object().take() + "\n"; }

@@ -20,14 +20,14 @@ struct AuditRecord {
   HttpMethod method = HttpMethod::kOther;
   std::string path;  // of its target, without the query
   std::shared_ptr<const Caller> caller;
-  std::string shown =
-      {};  // without a caller: "token:ID" that does not count; whether it was the token nobody knows
+  // Without a caller: "token:ID", which does not count. Nothing tells that it was the token.
+  std::string shown = {};
   bool always = false;
 };
 
 AuditRecord audit_record(HttpMethod method, std::string_view target, std::shared_ptr<const Caller> caller);
-bool is_audited(const AuditRecord& record, uint16_t status,
-                bool writes);  // `writes`: those that were done, too
+// `writes`: those that were done are, too.
+bool is_audited(const AuditRecord& record, uint16_t status, bool writes);
 
 struct AuditAnswer {
   uint16_t status = 0;  // 0: nobody was told
@@ -48,6 +48,7 @@ class AuditLimit {
   uint64_t lines_ = 0;  // in it
   uint64_t left_out_ = 0;
 };
+
 // A line of JSON with its end. `now_ms` since 1970.
 std::string audit_line(const AuditRecord& record, const AuditAnswer& answer, std::string_view node,
                        uint64_t now_ms);

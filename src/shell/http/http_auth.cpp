@@ -220,27 +220,11 @@ HttpResponse render_whoami(const Caller* caller, AuthMode mode, const AccessTabl
   return json_response(200, json);
 }
 
-HttpResponse render_may(const AccessQuestion& question, const Caller* caller, const AccessTable& table) {
-  const std::string_view name = caller != nullptr ? std::string_view(caller->user) : kAnonymous;
-  const AccessTable::User* asks = table.find(name);
-  Problem problem;
-  if (name != question.user && (asks == nullptr || !grants(*asks, Resource::kAuth, Right::kRead, ""))) {
-    problem.status = name == kAnonymous ? 401 : 403;
-    problem.kind = name == kAnonymous ? "unauthenticated" : "forbidden";
-    problem.detail = explain(Denied{Resource::kAuth, Right::kRead, ""}, name);
-    return problem_response(problem);
-  }
-  const AccessTable::User* user = table.find(question.user);
-  if (user == nullptr) {
-    problem.status = 404;
-    problem.kind = "no-such-name";
-    problem.detail = no_access(AccessKind::kUser, question.user).detail;
-    return problem_response(problem);
-  }
+HttpResponse render_may(const AccessQuestion& question, const AccessTable::User& user) {
   JsonWriter json;
   json.begin_object().member("user", question.user).member("right", right_name(*question.right));
   json.member("resource", resource_name(*question.resource)).bytes_member("path", question.path);
-  json.member("allowed", grants(*user, *question.resource, *question.right, question.path)).end_object();
+  json.member("allowed", grants(user, *question.resource, *question.right, question.path)).end_object();
   return json_response(200, json);
 }
 

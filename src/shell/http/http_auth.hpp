@@ -24,8 +24,8 @@ HttpResponse render_access(const ReplyPlan& plan, const Listing& listing, const 
 HttpResponse render_access_written(const KeyWritten& written, Revision revision);
 HttpResponse render_token(const ReplyPlan& plan, const TokenMade& made);
 
-// Who the caller is and what he may, and what another one may. These are answered without the node: by `table`.
+// Who the caller is and what he may, and whether somebody may do something. These are answered without the node.
 HttpResponse render_whoami(const Caller* caller, AuthMode mode, const AccessTable& table);
-HttpResponse render_may(const AccessQuestion& question, const Caller* caller, const AccessTable& table);
+HttpResponse render_may(const AccessQuestion& question, const AccessTable::User& user);
 
 }  // namespace kvd

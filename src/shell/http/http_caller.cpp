@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "base/ascii.hpp"
@@ -22,9 +21,7 @@ std::shared_ptr<const Caller> caller(std::string_view user, std::string via) {
 Failure<CallerError> none(std::string why, std::string shown = {}) {
   return Failure<CallerError>({std::move(why), std::move(shown), false});
 }
-Failure<CallerError> not_yet() {
-  return Failure<CallerError>({"this server does not know yet who may do what", {}, true});
-}
+Failure<CallerError> not_yet() { return Failure<CallerError>({kRightsUnknown, {}, true}); }
 
 }  // namespace
 
@@ -59,7 +56,7 @@ FoundCaller HttpCaller::by_token(std::string_view authorization, const HttpAcces
   if (!known && !access.whole) return not_yet();
   if (!known || !net::equal_secrets(known->digest, digest))
     return none("this server knows of no such token: it was revoked, or made a moment ago", via);
-  if (known->expires_ms != 0 && known->expires_ms <= now_ms) return none("the token has expired", via);
+  if (is_expired(known->expires_ms, now_ms)) return none("the token has expired", via);
   return std::make_shared<const Caller>(Caller{known->user, via, known->expires_ms});
 }
 
@@ -75,6 +72,7 @@ FoundCaller HttpCaller::by_connection(const HttpAccess& access) const {
 }
 
 bool HttpCaller::still_finds(const Caller* caller, const HttpAccess& access, uint64_t now_ms) {
+  if (table_ == access.table && caller_.get() == caller) return !has_expired(caller, now_ms);
   const std::optional<std::string> shown = shown_;
   const auto found = find(shown, access, now_ms);
   if (!found) return false;
@@ -83,22 +81,7 @@ bool HttpCaller::still_finds(const Caller* caller, const HttpAccess& access, uin
 }
 
 bool has_expired(const Caller* caller, uint64_t now_ms) {
-  return caller != nullptr && caller->expires_ms != 0 && caller->expires_ms <= now_ms;
-}
-
-bool still_may(const Caller* who, const AccessTable& before, const AccessTable& now) {
-  const std::string_view name = who != nullptr ? std::string_view(who->user) : kAnonymous;
-  if (name == kRoot) return true;
-  const AccessTable::User* former = before.find(name);
-  const AccessTable::User* present = now.find(name);
-  if (former == nullptr || present == nullptr || former->number != present->number) return false;
-  const auto lives_on = [&](const Rule& rule) {
-    return (!rule.read || grants(*present, rule.resource, Right::kRead, rule.prefix)) &&
-           (!rule.write || grants(*present, rule.resource, Right::kWrite, rule.prefix));
-  };
-  return std::all_of(former->policies.begin(), former->policies.end(), [&](const auto& policy) {
-    return std::all_of(policy->rules.begin(), policy->rules.end(), lives_on);
-  });
+  return caller != nullptr && is_expired(caller->expires_ms, now_ms);
 }
 
 }  // namespace kvd

@@ -65,7 +65,4 @@ class HttpCaller {
 // By what he has shown: not any more.
 bool has_expired(const Caller* caller, uint64_t now_ms);
 
-// Whether he is there, and may do what he might.
-bool still_may(const Caller* caller, const AccessTable& before, const AccessTable& now);
-
 }  // namespace kvd

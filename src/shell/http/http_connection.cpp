@@ -18,6 +18,7 @@
 #include "shell/http/http_restore.hpp"
 #include "shell/http/http_services.hpp"
 #include "shell/http/http_watch.hpp"
+#include "shell/wall_clock.hpp"
 
 namespace kvd {
 namespace {
@@ -29,6 +30,7 @@ constexpr unsigned int kTcpKeepAliveSeconds = 60;
 // Of a client that holds something; longer than it goes on without a line itself (client/http_client.hpp).
 constexpr Duration kVanishedAfter = seconds(30);
 constexpr Duration kQuiet = seconds(1);  // then a client is idle: of thousands, most are
+
 HttpResponse continue_response() {
   HttpResponse response;
   response.status = 100;
@@ -37,14 +39,13 @@ HttpResponse continue_response() {
 
 // "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" (RFC 9110, 5.6.7), and for how many milliseconds that is true.
 uint64_t write_date(std::string& field) {
-  uv_timeval64_t clock{};
-  uv_gettimeofday(&clock);
-  const time_t seconds = clock.tv_sec;
+  const uint64_t now_ms = wall_ms();
+  const auto seconds = static_cast<time_t>(now_ms / 1000);
   tm date{};
   gmtime_r(&seconds, &date);
   char text[64];  // no locale is ever set: the names are English
   field.assign(text, std::strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &date));
-  return 1000 - static_cast<uint64_t>(clock.tv_usec) / 1000;
+  return 1000 - now_ms % 1000;
 }
 
 bool ascii_lower(char c) { return c >= 'a' && c <= 'z'; }
@@ -142,11 +143,15 @@ void HttpConnection::tell_handshake_failed(const std::string& why) {
   const std::optional<uint64_t> left_out = shared_.handshake_lines.heard(why, now_ms());
   if (!left_out) return;
   LogLine line{LogLevel::kWarn, "no TLS with a client", {}};
-  const net::SocketAddress from = stream_.remote();
-  line.fields.emplace_back("client", format_address({from.host(), from.port()}));
+  line.fields.emplace_back("client", client_address());
   line.fields.emplace_back("reason", why);
   if (*left_out > 0) line.fields.emplace_back("left_out", std::to_string(*left_out));
   shared_.log(std::move(line));
+}
+
+std::string HttpConnection::client_address() const {
+  const net::SocketAddress from = stream_.remote();
+  return format_address({from.host(), from.port()});
 }
 
 void HttpConnection::on_plain() {

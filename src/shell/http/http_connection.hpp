@@ -117,9 +117,9 @@ class HttpConnection final : private net::StreamOwner {
              // one has the lock that one is waiting for
   };
   static constexpr uint32_t kSequenceMask = 0x7fff'ffff;
-  static constexpr uint32_t kBatchBit =
-      ~kSequenceMask;  // in place of a sequence: a batch of a restore, and its number
-  struct Slot {        // one request, from its head to its answer
+  // In place of a sequence: a batch of a restore, and its number.
+  static constexpr uint32_t kBatchBit = ~kSequenceMask;
+  struct Slot {  // one request, from its head to its answer
     bool done = false;
     bool ours = false;        // answered here, without the node
     bool head = false;        // a HEAD request
@@ -166,7 +166,7 @@ class HttpConnection final : private net::StreamOwner {
   void forget_caller();
   FoundCaller find_caller(std::optional<std::string_view> authorization);
   std::optional<HttpResponse> judge_head(std::string& why);
-  HttpResponse refuse_early() const;
+  HttpResponse refused(ErrorCode code, std::string why) const;
   void tell_refused(const char* what, const std::string& why);
   std::optional<HttpResponse> refuse_crowd();
   void leave_crowd();
@@ -180,6 +180,7 @@ class HttpConnection final : private net::StreamOwner {
   HttpResponse access_list(const Slot& slot, const StoreAnswer& answer) const;
   bool goes_on_in_vain();
 
+  std::string client_address() const;  // as host:port
   static Kind kind_of(const AcceptedHead& accepted);
   bool has_to_wait() const;
   void refuse(const HttpError& error);

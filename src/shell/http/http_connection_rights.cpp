@@ -2,33 +2,19 @@
 // call. What is done here comes before: nobody sends a body in vain, and what the node is not asked for is judged, too.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "core/access/judge.hpp"
 #include "msg/znodes.hpp"
+#include "shell/http/http_accept.hpp"
 #include "shell/http/http_auth.hpp"
 #include "shell/http/http_connection.hpp"
+#include "shell/wall_clock.hpp"
 
 namespace kvd {
 namespace {
 
 constexpr size_t kFailuresMax = 8;  // of what was shown; then the connection closes
-
-uint64_t wall_ms() {
-  uv_timeval64_t clock{};
-  uv_gettimeofday(&clock);
-  return static_cast<uint64_t>(clock.tv_sec) * 1000 + static_cast<uint64_t>(clock.tv_usec) / 1000;
-}
-
-HttpResponse refusal_of(bool known, std::string detail, bool write) {
-  Problem problem;
-  problem.status = known ? 403 : 401;
-  problem.kind = known ? "forbidden" : "unauthenticated";
-  problem.detail = std::move(detail);
-  if (write) problem.outcome = Outcome::kNotApplied;
-  return problem_response(problem);
-}
 
 }  // namespace
 
@@ -42,18 +28,18 @@ std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request)
   if (access.mode == AuthMode::kOff && !of_rights) return std::nullopt;
   const bool counts = access.mode == AuthMode::kOn || of_rights;
   auto caller = find_caller(request.fields.find("Authorization"));
-  if (!caller && caller.error().not_yet && counts) return refuse_early();
+  if (!caller && caller.error().not_yet && counts) return refused(ErrorCode::kNotReady, kRightsUnknown);
   if (!caller) {
     ++shared_.counters.unauthenticated;
     shown_ = caller.error().shown;
     tell_refused("a client shows who it is, and nobody is known by it", caller.error().detail);
     if (!counts) return std::nullopt;
-    HttpResponse refused = refusal_of(false, std::move(caller.error().detail), accepted_->plan.write);
-    refused.close = caller_->count_failure() >= kFailuresMax;
-    return refused;
+    HttpResponse refusal = refused(ErrorCode::kUnauthenticated, std::move(caller.error().detail));
+    refusal.close = caller_->count_failure() >= kFailuresMax;
+    return refusal;
   }
   accepted_->call.caller = asks_ = std::move(*caller);
-  if (auto refused = refuse_crowd()) return refused;
+  if (auto refusal = refuse_crowd()) return refusal;
   const bool restores = route == Route::kRestore;  // of which the node is not asked
   if (route == Route::kWhoami || (!restores && (!counts || !request.has_body))) return std::nullopt;
   std::string why;
@@ -75,34 +61,24 @@ FoundCaller HttpConnection::find_caller(std::optional<std::string_view> authoriz
   return caller_->find(authorization, shared_.access, wall_ms());
 }
 
-HttpResponse HttpConnection::refuse_early() const {
-  Problem problem;
-  problem.status = 503;
-  problem.kind = "not-ready";
-  problem.detail = "this server does not know yet who may do what";
-  if (accepted_->plan.write) problem.outcome = Outcome::kNotApplied;
-  return problem_response(problem);
+// As the node would refuse it.
+HttpResponse HttpConnection::refused(ErrorCode code, std::string why) const {
+  const Failed failed{code, Outcome::kNotApplied, std::move(why)};
+  return render_reply(accepted_->plan, StoreAnswer{failed, {}, {}, {}}, shared_.options.identity,
+                      shared_.counters);
 }
 
 // By its head alone, while the body is still to come.
 std::optional<HttpResponse> HttpConnection::judge_head(std::string& why) {
-  const Caller* caller = accepted_->call.caller.get();
-  const std::string name(caller != nullptr ? std::string_view(caller->user) : kAnonymous);
-  const AccessTable::User* user = shared_.access.table->find(name);
-  std::optional<Denied> denied = Denied{};
-  if (user != nullptr && accepted_->plan.route != Route::kRestore) {
-    denied = judge(*user, accepted_->call);
-  } else if (user != nullptr && grants(*user, Resource::kSnapshot, Right::kWrite, "")) {
-    denied.reset();
-  } else {
-    denied = Denied{Resource::kSnapshot, Right::kWrite, ""};
-  }
-  if (!denied) return std::nullopt;
-  if (!shared_.access.whole) return refuse_early();
-  const bool known = user != nullptr && name != kAnonymous;
-  ++(known ? shared_.counters.forbidden : shared_.counters.unauthenticated);
-  why = user != nullptr ? explain(*denied, name) : "there is no user " + name;
-  return refusal_of(known, why, accepted_->plan.write);
+  const Subject subject{accepted_->call.caller.get(), *shared_.access.table, wall_ms()};
+  std::optional<Failed> missing = accepted_->plan.route == Route::kRestore
+                                      ? missing_right(subject, Resource::kSnapshot, Right::kWrite)
+                                      : missing_right(subject, accepted_->call);
+  if (!missing) return std::nullopt;
+  if (!shared_.access.whole) return refused(ErrorCode::kNotReady, kRightsUnknown);
+  ++(missing->code == ErrorCode::kForbidden ? shared_.counters.forbidden : shared_.counters.unauthenticated);
+  why = missing->detail;
+  return refused(missing->code, std::move(missing->detail));
 }
 
 // Strangers have half of all connections, and each user as many as he may.
@@ -114,13 +90,9 @@ std::optional<HttpResponse> HttpConnection::refuse_crowd() {
   counted_ = asks_->user;
   if (++shared_.by_user[counted_] <= most) return std::nullopt;
   leave_crowd();
-  Problem problem;
-  problem.status = 429;
-  problem.kind = "too-many-connections";
-  problem.detail =
-      fmt::format("{} has {} connections to this server already (--max-per-user)", asks_->user, most);
-  if (accepted_->plan.write) problem.outcome = Outcome::kNotApplied;
-  HttpResponse response = problem_response(problem);
+  HttpResponse response = kvd::refuse(
+      parser_.request(), 429, "too-many-connections",
+      fmt::format("{} has {} connections to this server already (--max-per-user)", asks_->user, most));
   response.close = true;
   return response;
 }
@@ -155,10 +127,7 @@ void HttpConnection::end_audit(Slot& slot, uint16_t status, Revision revision) {
   const bool stranger = !record->caller && status >= 400;
   if (stranger && !shared_.audit_limit.takes(now_ms())) return;
   AuditAnswer answer{status, revision, "", stranger ? shared_.audit_limit.take_left_out() : 0};
-  if (!stream_.peer_uid()) {
-    const net::SocketAddress from = stream_.remote();
-    answer.address = format_address({from.host(), from.port()});
-  }
+  if (!stream_.peer_uid()) answer.address = client_address();
   shared_.audit->add(audit_line(*record, answer, shared_.options.identity.node.value, wall_ms()));
 }
 
@@ -173,10 +142,7 @@ void HttpConnection::tell_refused(const char* what, const std::string& why) {
   const std::optional<uint64_t> left_out = shared_.refusal_lines.heard(why, now_ms());
   if (!left_out) return;
   LogLine line{LogLevel::kWarn, what, {}};
-  if (!stream_.peer_uid()) {
-    const net::SocketAddress from = stream_.remote();
-    line.fields.emplace_back("client", format_address({from.host(), from.port()}));
-  }
+  if (!stream_.peer_uid()) line.fields.emplace_back("client", client_address());
   if (!shown_.empty()) line.fields.emplace_back("shown", shown_);
   line.fields.emplace_back("reason", why);
   if (*left_out > 0) line.fields.emplace_back("left_out", std::to_string(*left_out));
@@ -184,10 +150,17 @@ void HttpConnection::tell_refused(const char* what, const std::string& why) {
 }
 
 HttpResponse HttpConnection::whoami() const {
-  const ReplyPlan& plan = accepted_->plan;
-  const Caller* caller = accepted_->call.caller.get();
-  return plan.question ? render_may(*plan.question, caller, *shared_.access.table)
-                       : render_whoami(caller, shared_.access.mode, *shared_.access.table);
+  const AccessTable& table = *shared_.access.table;
+  const Subject subject{accepted_->call.caller.get(), table, wall_ms()};
+  if (!accepted_->plan.question) return render_whoami(subject.caller, shared_.access.mode, table);
+  const AccessQuestion& question = *accepted_->plan.question;
+  std::optional<Failed> missing;
+  if (question.user != subject.name()) missing = missing_right(subject, Resource::kAuth, Right::kRead);
+  if (missing) return refused(missing->code, std::move(missing->detail));
+  const AccessTable::User* user = table.find(question.user);
+  if (user == nullptr)
+    return refused(ErrorCode::kNoAccess, no_access(AccessKind::kUser, question.user).detail);
+  return render_may(question, *user);
 }
 
 HttpResponse HttpConnection::access_list(const Slot& slot, const StoreAnswer& answer) const {
@@ -199,7 +172,7 @@ HttpResponse HttpConnection::access_list(const Slot& slot, const StoreAnswer& an
 void HttpConnection::end_without_right(const AccessTable& before) {
   const auto may = [&](const std::shared_ptr<const Caller>& caller) {
     return caller_ != nullptr && caller_->still_finds(caller.get(), shared_.access, wall_ms()) &&
-           still_may(caller.get(), before, *shared_.access.table);
+           keeps_rights(caller ? std::string_view(caller->user) : kAnonymous, before, *shared_.access.table);
   };
   if (restore_ && !may(restore_caller_)) return close();
   for (size_t i = 0; i < slots_.size(); ++i) {
@@ -227,7 +200,7 @@ bool HttpConnection::is_unknown_by_now() {
 
 HttpResponse HttpConnection::refuse_unknown() const {
   ++shared_.counters.unauthenticated;
-  return refusal_of(false, "nobody is known any more by what is shown", accepted_->plan.write);
+  return refused(ErrorCode::kUnauthenticated, "nobody is known any more by what is shown");
 }
 
 }  // namespace kvd

@@ -92,12 +92,6 @@ std::vector<std::string_view> result_names(const std::vector<Settled::One>& resu
   return names;
 }
 
-void write_results(JsonWriter& json, std::string_view name, const std::vector<Settled::One>& results) {
-  json.key(name).begin_array();
-  for (const std::string_view result : result_names(results)) json.value(result);
-  json.end_array();
-}
-
 Problem settle_problem(uint16_t status, std::string_view kind, std::string detail) {
   Problem problem;
   problem.status = status;
@@ -213,9 +207,8 @@ std::string page_lines(const ReplyPlan& plan, const Peeked& page) {
 
 void write_deliveries(JsonWriter& json, uint64_t ttr_ms, uint32_t max_deliveries,
                       const std::vector<uint64_t>& backoff_ms, std::string_view dead_letter) {
-  json.member("ttr", ttr_ms).member("max_deliveries", max_deliveries).key("backoff").begin_array();
-  for (const uint64_t ms : backoff_ms) json.value(ms);
-  json.end_array().bytes_member("dead_letter", dead_letter);
+  json.member("ttr", ttr_ms).member("max_deliveries", max_deliveries);
+  json.list_member("backoff", backoff_ms).bytes_member("dead_letter", dead_letter);
 }
 
 HttpResponse QueueRenderer::operator()(const QueueMade& made) const {
@@ -262,7 +255,7 @@ HttpResponse QueueRenderer::operator()(const Box<Received>& received) const {
   JsonWriter json;
   json.begin_object();
   write_messages(json, received->messages, {true, false, received->subscription.empty()});
-  if (!received->settled.empty()) write_results(json, "settled", received->settled);
+  if (!received->settled.empty()) json.list_member("settled", result_names(received->settled));
   if (received->gap) write_gap(json, *received->gap);
   json.end_object();
   return json_response(200, json);
@@ -279,7 +272,7 @@ HttpResponse QueueRenderer::operator()(const Settled& settled) const {
   }
   JsonWriter json;
   json.begin_object();
-  write_results(json, "results", settled.results);
+  json.list_member("results", result_names(settled.results));
   json.member("revision", reply_.revision.value).end_object();
   return json_response(200, json);
 }

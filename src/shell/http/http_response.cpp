@@ -181,11 +181,7 @@ HttpResponse problem_response(const Problem& problem) {
   if (problem.oldest) json.member("oldest", problem.oldest->value);
   if (problem.op) json.member("op", *problem.op);
   if (problem.receipt) json.member("receipt", *problem.receipt);
-  if (!problem.results.empty()) {
-    json.key("results").begin_array();
-    for (const std::string_view result : problem.results) json.value(result);
-    json.end_array();
-  }
+  if (!problem.results.empty()) json.list_member("results", problem.results);
   json.end_object();
 
   HttpResponse response;

@@ -254,13 +254,11 @@ std::string cluster_json(const Status& status, const HttpIdentity& identity) {
   json.member("node", identity.node.value).member("role", role_name(status.role));
   write_register(json, status);
   write_members(json, status);
-  json.key("zookeeper").begin_object().member("state", zookeeper_state(status)).key("servers").begin_array();
-  for (const std::string& server : identity.zookeeper_servers) json.value(server);
-  json.end_array().member("session_timeout_ms", to_ms(status.zk_session_timeout)).end_object();
+  json.key("zookeeper").begin_object().member("state", zookeeper_state(status));
+  json.list_member("servers", identity.zookeeper_servers);
+  json.member("session_timeout_ms", to_ms(status.zk_session_timeout)).end_object();
   json.member("complete", status.complete).member("ready", status.ready);
-  json.key("degraded").begin_array();
-  for (const std::string& why : status.degraded) json.value(why);
-  json.end_array();
+  json.list_member("degraded", status.degraded);
   write_work(json, status);
   json.member("durable", status.durable).member("store_bytes", status.store_bytes);
   json.member("keys", status.keys).member("terms", status.terms).member("leases", status.leases);
