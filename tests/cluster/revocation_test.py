@@ -2,16 +2,13 @@
 """Revocations with real servers: once one is acknowledged nothing is done under the old right, also where a server has
 not heard of it yet. Usage: revocation_test.py KVD CASE"""
 import contextlib
-import hashlib
 import http.client
 import json
 import signal
-import tempfile
 
+from root_token import ROOT, bearer, known_root
 from services_cluster import PATIENCE_S, Cluster, eventually, leader_of, run_case, say
 
-SECRET = 'R' * 43
-ROOT = {'Authorization': f'Bearer kvd_root2345_{SECRET}'}
 # A frozen follower soon leaves the in-sync set, and takes nobody for dead when it goes on.
 FLAGS = ('--auth', 'on', '--follower-lag', '300', '--leader-silence', '60000', '--session-timeout', '30000')
 ROUNDS = 5
@@ -28,18 +25,15 @@ def root(server, method, path, body=None):
 def guarded(binary):
     """A leader and one of two followers: alone with one it would be patient with who is silent. There is a user `app`,
     and who shows nothing may look at the cluster."""
-    with tempfile.NamedTemporaryFile('w') as file:
-        file.write(f'root2345 {hashlib.sha256(SECRET.encode()).hexdigest()}\n')
-        file.flush()
-        with Cluster(binary, servers=3, flags=(*FLAGS, '--root-token-file', file.name)) as cluster:
-            root(cluster.servers[0], 'PUT', '/v1/auth/policies/look', {'rules': [{'cluster': '', 'may': ['read']}]})
-            root(cluster.servers[0], 'PUT', '/v1/auth/users/anonymous', {'policies': ['look']})
-            eventually('all are in sync', lambda: all(
-                len(server.get('/v1/cluster')[1]['in_sync']) == 3 for server in cluster.servers))
-            leader = leader_of(cluster)
-            make_user(leader)
-            root(leader, 'PUT', '/v1/kv/app/x', 'v')
-            yield leader, next(server for server in cluster.servers if server is not leader)
+    with known_root() as path, Cluster(binary, servers=3, flags=(*FLAGS, '--root-token-file', path)) as cluster:
+        root(cluster.servers[0], 'PUT', '/v1/auth/policies/look', {'rules': [{'cluster': '', 'may': ['read']}]})
+        root(cluster.servers[0], 'PUT', '/v1/auth/users/anonymous', {'policies': ['look']})
+        eventually('all are in sync', lambda: all(
+            len(server.get('/v1/cluster')[1]['in_sync']) == 3 for server in cluster.servers))
+        leader = leader_of(cluster)
+        make_user(leader)
+        root(leader, 'PUT', '/v1/kv/app/x', 'v')
+        yield leader, next(server for server in cluster.servers if server is not leader)
 
 
 def make_user(leader):
@@ -50,7 +44,7 @@ def make_user(leader):
 
 def new_token(leader):
     made = root(leader, 'POST', '/v1/auth/tokens', {'user': 'app'})
-    return made['id'], {'Authorization': f'Bearer {made["token"]}'}
+    return made['id'], bearer(made['token'])
 
 
 def writes_that_come_late(binary, revoke):

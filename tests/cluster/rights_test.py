@@ -2,26 +2,15 @@
 """Rights in a cluster: what a token may at each server, that a revocation counts everywhere once it is acknowledged,
 also while the leader is killed, and what servers tell that guard themselves otherwise than others. Usage:
 rights_test.py KVD CASE"""
-import contextlib
-import hashlib
 import json
 import os
 import random
 import tempfile
 
+from root_token import ROOT, bearer, known_root
 from services_cluster import Call, Cluster, Kvd, come_back, eventually, run_case, say
 
-ROOT_ID, ROOT_SECRET = 'rootroot', 'r' * 43
 REVOKED = (401, 403)
-
-
-@contextlib.contextmanager
-def root_token():
-    """A file for --root-token-file, of a token that this test knows."""
-    with tempfile.NamedTemporaryFile('w', suffix='.root') as file:
-        file.write(f'{ROOT_ID} {hashlib.sha256(ROOT_SECRET.encode()).hexdigest()}\n')
-        file.flush()
-        yield file.name
 
 
 def guarded(path):
@@ -40,11 +29,7 @@ class Guarded(Cluster):
 
 def as_root(server):
     server.exchange = lambda method, path, body=None, headers=(): Kvd.exchange(
-        server, method, path, body, dict(headers) or bearer(f'kvd_{ROOT_ID}_{ROOT_SECRET}'))
-
-
-def bearer(token):
-    return {'Authorization': f'Bearer {token}'}
+        server, method, path, body, dict(headers) or ROOT)
 
 
 def root_asks(server, method, path, content=None):
@@ -86,7 +71,7 @@ def refused_everywhere(servers, token):
 
 
 def everywhere_at_once(binary):
-    with root_token() as path, Guarded(binary, servers=3, flags=guarded(path)) as cluster:
+    with known_root() as path, Guarded(binary, servers=3, flags=guarded(path)) as cluster:
         servers = cluster.servers
         user_with(servers[0], 'app', 'on-app', ON_APP)
         token = new_token(servers[1], 'app')
@@ -113,7 +98,7 @@ def everywhere_at_once(binary):
 
 
 def leader_killed(binary):
-    with root_token() as path, tempfile.TemporaryDirectory() as data, \
+    with known_root() as path, tempfile.TemporaryDirectory() as data, \
             Guarded(binary, servers=0, flags=guarded(path)) as cluster:
         for number in range(3):
             disk = ('--data-dir', os.path.join(data, str(number)))
@@ -145,7 +130,7 @@ def leader_killed(binary):
 
 
 def other_guards(binary):
-    with root_token() as path, Guarded(binary, servers=2, flags=('--auth', 'on', '--root-token-file', path)) as cluster:
+    with known_root() as path, Guarded(binary, servers=2, flags=('--auth', 'on', '--root-token-file', path)) as cluster:
         one = cluster.servers[0]
         assert not any('guards itself' in line for line in one.get('/v1/cluster')[1]['degraded'])
         cluster.servers.append(Kvd(binary, cluster.directory, cluster.known, 2, ('--auth', 'warn')))
@@ -159,7 +144,7 @@ def other_guards(binary):
 
 
 def sessions(binary):
-    with root_token() as path, Guarded(binary, servers=2, flags=('--auth', 'on', '--root-token-file', path)) as cluster:
+    with known_root() as path, Guarded(binary, servers=2, flags=('--auth', 'on', '--root-token-file', path)) as cluster:
         one, two = cluster.servers
         for user in ('a', 'b'):
             user_with(one, user, 'on-app', ON_APP)
