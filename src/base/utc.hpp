@@ -8,9 +8,9 @@
 
 namespace kvd {
 
-// As in 2026-03-01T12:00:00Z, of seconds since 1970.
-inline std::string utc_text(int64_t seconds) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time_t{seconds}));
+// As in 2026-03-01T12:00:00Z.
+inline std::string utc_text(int64_t seconds_since_1970) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time_t{seconds_since_1970}));
 }
 
 // As in 2026-03-01T12:00:00.250Z, of milliseconds since 1970.
