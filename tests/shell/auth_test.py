@@ -82,8 +82,7 @@ class GuardedServer(Server):
         self.socket = os.path.join(self.directory, 'kvd.sock')
         super().__init__('--auth', mode, '--socket', self.socket, *flags)
         try:
-            wait_until(lambda: self.process.poll() is not None or os.path.exists(self.socket) and
-                       self.root('GET', '/readyz')[0] == 200)
+            wait_until(lambda: self.process.poll() is not None or self.is_ready())
         except BaseException:
             self.__exit__()
             raise
@@ -91,6 +90,11 @@ class GuardedServer(Server):
     def __exit__(self, *_):
         super().__exit__()
         shutil.rmtree(self.directory)
+
+    def is_ready(self):
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):  # it is bound before it listens
+            return self.root('GET', '/readyz')[0] == 200
+        return False
 
     def ask(self, method, target, body=None, token=None, where=None, **fields):
         """Status and body, on a connection of its own."""

@@ -34,7 +34,7 @@ std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request)
     shown_ = caller.error().shown;
     tell_refused("a client shows who it is, and nobody is known by it", caller.error().detail);
     if (!counts) return std::nullopt;
-    HttpResponse refusal = refused(ErrorCode::kUnauthenticated, std::move(caller.error().detail));
+    HttpResponse refusal = kvd::refuse(request, 401, "unauthenticated", std::move(caller.error().detail));
     refusal.close = caller_->count_failure() >= kFailuresMax;
     return refusal;
   }

@@ -329,14 +329,14 @@ class Renderer : public TopicRenderer {
     return response;
   }
   HttpResponse operator()(const Failed& failed) const {
-    ErrorForm form = form_of(failed.code);
-    const bool stranger = form.status == 401 || form.status == 403;  // who is told no more than that
-    if (plan_.route == Route::kLive && !stranger) return plain(200, "ok\n");  // it refuses, so it is alive
+    if (plan_.route == Route::kLive) return plain(200, "ok\n");  // it refuses, so it is alive
     if (plan_.route == Route::kStat || plan_.route == Route::kMonitor) return raw(failed.detail + "\n");
+    ErrorForm form = form_of(failed.code);
     Problem problem;
     problem.status = form.status;
     problem.kind = form.kind;
     problem.detail = failed.detail;
+    const bool stranger = form.status == 401 || form.status == 403;  // who is told no more than that
     if (!stranger) problem.leader = reply_.leader;
     problem.https = identity_.https;
     if (plan_.write) problem.outcome = failed.outcome;
