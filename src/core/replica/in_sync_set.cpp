@@ -135,25 +135,27 @@ bool InSyncSet::learner_is_near() const {
 // ---- one change at a time ----
 
 std::optional<Proposal> InSyncSet::next_proposal() const {
+  const std::vector<Member> removed = members_to_remove();
+  const auto& settings = view().reign.settings;
+  std::optional<Member> learner;
+  if (removed.empty()) learner = learner_to_admit();
+  if (removed.empty() && !learner && settings.empty()) return std::nullopt;  // as in nearly every turn
   Proposal proposal;
   proposal.in_sync = view().content.in_sync;
   proposal.min_in_sync = view().content.min_in_sync;
-  std::vector<Member> removed = members_to_remove();
   if (!removed.empty()) {
     proposal.in_sync = without(proposal.in_sync, removed);
     for (const Member& member : removed) {
       proposal.why += (proposal.why.empty() ? "" : ", ") + member.id.value + " " + lag_of(member);
     }
-  } else if (auto learner = learner_to_admit()) {
+  } else if (learner) {
     std::erase_if(proposal.in_sync, [&](const Member& member) { return member.id == learner->id; });
     proposal.in_sync.push_back(*learner);
     std::sort(proposal.in_sync.begin(), proposal.in_sync.end());
     proposal.why = learner->id.value + " caught up";
-  } else if (!view().reign.settings.empty()) {
-    proposal.min_in_sync = view().reign.settings.front().second;
-    proposal.why = "settings";
   } else {
-    return std::nullopt;
+    proposal.min_in_sync = settings.front().second;
+    proposal.why = "settings";
   }
   return proposal;
 }
