@@ -85,6 +85,14 @@ bool has_paths(Resource resource) {
   }
 }
 
+size_t bytes_of(const ReplaceAccess& all) {
+  size_t bytes = 0;
+  for (const PutPolicy& put : all.policies) bytes += put.name.size() + encode_policy(put.policy).size();
+  for (const PutUser& put : all.users) bytes += put.name.size() + encode_user(put.user).size();
+  for (const KeptToken& kept : all.tokens) bytes += kept.id.size() + encode_token(kept.token).size();
+  return bytes;
+}
+
 const char* auth_mode_name(AuthMode mode) {
   constexpr std::array<const char*, 3> kNames = {"off", "warn", "on"};
   return kNames.at(static_cast<size_t>(mode));

@@ -181,6 +181,18 @@ struct DeleteAccess {
   AccessKind kind = AccessKind::kPolicy;
   std::string name;
 };
+struct KeptToken {
+  std::string id;
+  TokenRecord token;
+};
+// All of it at once, as a backup has it: what is there, and not among these, goes. Tokens are their users' of these
+// names, whoever made these; those that have expired are left out.
+struct ReplaceAccess {
+  std::vector<PutPolicy> policies;
+  std::vector<PutUser> users;
+  std::vector<KeptToken> tokens;
+};
+size_t bytes_of(const ReplaceAccess& all);  // at most limits::kAccessAtOnceBytes
 struct ListAccess {
   AccessKind kind = AccessKind::kPolicy;
   std::string name;   // not empty: this one alone

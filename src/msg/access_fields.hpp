@@ -16,6 +16,12 @@ template <>
 inline constexpr uint8_t kLast<AccessKind> = static_cast<uint8_t>(AccessKind::kToken);
 template <>
 inline constexpr size_t kSmallest<Rule> = 1 + 4 + 1 + 1;
+template <>
+inline constexpr size_t kSmallest<PutPolicy> = 4 + 4;
+template <>
+inline constexpr size_t kSmallest<PutUser> = 4 + 4 + 4;
+template <>
+inline constexpr size_t kSmallest<KeptToken> = 4 + 4 + 8 + 4 + 8 + 8 + 4;
 
 auto fields(Of<Caller> auto& m) { return std::tie(m.user, m.via); }
 auto fields(Of<Rule> auto& m) { return std::tie(m.resource, m.prefix, m.read, m.write); }
@@ -27,6 +33,8 @@ auto fields(Of<TokenRecord> auto& m) {
 auto fields(Of<PutPolicy> auto& m) { return std::tie(m.name, m.policy); }
 auto fields(Of<PutUser> auto& m) { return std::tie(m.name, m.user); }
 auto fields(Of<CreateToken> auto& m) { return std::tie(m.id, m.digest, m.user, m.ttl_ms, m.note); }
+auto fields(Of<KeptToken> auto& m) { return std::tie(m.id, m.token); }
+auto fields(Of<ReplaceAccess> auto& m) { return std::tie(m.policies, m.users, m.tokens); }
 auto fields(Of<TokenMade> auto& m) { return std::tie(m.user, m.expires_ms); }
 auto fields(Of<DeleteAccess> auto& m) { return std::tie(m.kind, m.name); }
 auto fields(Of<ListAccess> auto& m) { return std::tie(m.kind, m.name, m.after, m.limit); }

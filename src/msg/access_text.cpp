@@ -16,6 +16,10 @@ std::string AccessOperationText::operator()(const Box<PutUser>& m) const {
 std::string AccessOperationText::operator()(const Box<CreateToken>& m) const {
   return fmt::format("CreateToken {} user={} ttl={}ms", m->id, m->user, m->ttl_ms);
 }
+std::string AccessOperationText::operator()(const Box<ReplaceAccess>& m) const {
+  return fmt::format("ReplaceAccess policies={} users={} tokens={}", m->policies.size(), m->users.size(),
+                     m->tokens.size());
+}
 std::string AccessOperationText::operator()(const DeleteAccess& m) const {
   return fmt::format("DeleteAccess {} {}", access_kind_name(m.kind), m.name);
 }

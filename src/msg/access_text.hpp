@@ -12,6 +12,7 @@ struct AccessOperationText {
   std::string operator()(const Box<PutPolicy>& m) const;
   std::string operator()(const Box<PutUser>& m) const;
   std::string operator()(const Box<CreateToken>& m) const;
+  std::string operator()(const Box<ReplaceAccess>& m) const;
   std::string operator()(const DeleteAccess& m) const;
   std::string operator()(const ListAccess& m) const;
 };

@@ -204,7 +204,7 @@ using Operation =
                  PurgeMessages, ReadQueue, ListQueues, PeekMessages, PeekMessage, Box<MakeTopic>, DeleteTopic,
                  Box<PublishMessages>, Box<MakeSubscription>, DeleteSubscription, SeekSubscription, ReadTopic,
                  ListTopics, ReadSubscription, ListSubscriptions, PageTopic, Box<PutPolicy>, Box<PutUser>,
-                 Box<CreateToken>, DeleteAccess, ListAccess, DropFence>;
+                 Box<CreateToken>, Box<ReplaceAccess>, DeleteAccess, ListAccess, DropFence>;
 
 enum class ReadMode { kLocal, kLinear };
 

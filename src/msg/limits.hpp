@@ -120,6 +120,8 @@ inline constexpr size_t kIdentityBytes = 255;
 inline constexpr size_t kAccessBytes = 16u << 10;  // of one policy or user, as it is sent
 inline constexpr size_t kTokens = 65'536;
 inline constexpr size_t kTokenNoteBytes = 255;
+inline constexpr size_t kAccessAtOnceBytes = 16u << 20;  // restored by one entry, which also deletes
+static_assert(kAccessAtOnceBytes + (kPolicies + kUsers + kTokens) * (kAccessNameBytes + 64) < kFrameBytes);
 inline constexpr size_t kHistoryBytesMin = 1u << 20;
 inline constexpr size_t kProgressMsMin = 100;  // between two lines that tell how far a stream is; else: 400
 inline constexpr size_t kProgressMsMax = 60'000;

@@ -178,6 +178,7 @@ bool is_access_write(const Operation& operation) {
   return std::holds_alternative<Box<PutPolicy>>(operation) ||
          std::holds_alternative<Box<PutUser>>(operation) ||
          std::holds_alternative<Box<CreateToken>>(operation) ||
+         std::holds_alternative<Box<ReplaceAccess>>(operation) ||
          std::holds_alternative<DeleteAccess>(operation);
 }
 
@@ -226,6 +227,7 @@ size_t operation_bytes(const Operation& operation) {
     return bytes_of((*receive)->settlings);
   if (const auto* settle = std::get_if<Box<SettleMessages>>(&operation))
     return bytes_of((*settle)->settlings);
+  if (const auto* access = std::get_if<Box<ReplaceAccess>>(&operation)) return bytes_of(**access);
   if (const auto* batch = std::get_if<WriteBatch>(&operation)) {
     for (const BatchOp& op : batch->ops) bytes += op.key.size() + (op.value ? op.value->size() : 0);
   }

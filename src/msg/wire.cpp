@@ -261,6 +261,14 @@ inline void check_value(Decoder& decoder, const CreateToken& create) {
     decoder.fail(fmt::format("a digest of {} bytes", create.digest.size()));
   if (create.ttl_ms > limits::kTtlMsMax) decoder.fail(fmt::format("a token for {} ms", create.ttl_ms));
 }
+inline void check_value(Decoder& decoder, const KeptToken& kept) {
+  const TokenRecord& token = kept.token;
+  check_value(decoder, CreateToken{kept.id, token.digest, token.user, 0, token.note});
+}
+inline void check_value(Decoder& decoder, const ReplaceAccess& all) {
+  if (bytes_of(all) > limits::kAccessAtOnceBytes)
+    decoder.fail(fmt::format("{} bytes of rights at once", bytes_of(all)));
+}
 inline void check_value(Decoder& decoder, const DeleteAccess& remove) {
   check_access_name(decoder, remove.kind, remove.name);
 }

@@ -57,6 +57,8 @@ class Audit(unittest.TestCase):
             server.line_of(path='/v1/kv/other', status=401, user='anonymous', via='nothing')
             self.assertEqual(server.root('GET', '/v1/snapshot')[0], 200)
             server.line_of(method='GET', path='/v1/snapshot', status=200)
+            self.assertEqual(server.root('PUT', '/v1/snapshot?auth=replace', 'this is none')[0], 400)
+            server.line_of(method='PUT', path='/v1/snapshot?auth=replace', status=400)
             self.assertEqual(server.root('DELETE', f'/v1/auth/tokens/{id_of(token)}')[0], 204)
             server.line_of(method='DELETE', path=f'/v1/auth/tokens/{id_of(token)}', status=204)
             with open(server.audit, encoding='utf-8') as file:

@@ -522,6 +522,34 @@ class Revocation(Guarded):
             self.assertEqual(json.loads(empty.root('GET', '/v1/auth/users')[1]), {'users': []})
 
 
+    def test_root_restores_the_rights_with_the_rest(self):
+        server = self.serve()
+        token = server.user('app', [kv('app/')])
+        server.user('keeper', [{'snapshot': '', 'may': ['read', 'write']}, {'auth': '', 'may': ['read', 'write']}])
+        keeper = server.token('keeper')
+        self.assertEqual(server.ask('PUT', '/v1/kv/app/x', 'v', token)[0], 201)
+        backup = server.root('GET', '/v1/snapshot')[1]
+        server.root('DELETE', f'/v1/auth/tokens/{id_of(token)}')
+        later = server.user('later', [kv('')])
+        wish = '/v1/snapshot?replace=true&auth=replace'
+        self.assert_problem(server.ask('PUT', wish, backup, keeper), 403, 'forbidden', 'root alone')
+        self.assertEqual(server.ask('PUT', wish, backup)[0], 401)
+        self.assert_problem(server.root('PUT', '/v1/snapshot?auth=keep', backup), 400, 'bad-request', 'auth')
+        self.assertEqual(server.ask('GET', '/v1/kv/app/x', token=token)[0], 401)
+        self.assertEqual(server.ask('GET', '/v1/kv/app/x', token=later)[0], 200)
+        status, body = server.root('PUT', wish, backup)
+        answer = json.loads(body)
+        self.assertEqual((status, answer['keys'], answer['policies'], answer['users'], answer['tokens']),
+                         (200, 1, 2, 2, 3), body)
+        self.assertEqual(server.ask('GET', '/v1/kv/app/x', token=token)[0], 200)
+        self.assertEqual(server.ask('GET', '/v1/kv/app/x', token=later)[0], 401)
+        self.assertEqual(server.root('GET', '/v1/auth/users/later')[0], 404)
+        with GuardedServer('off') as empty:  # where rights do not count yet they are guarded, too
+            self.assertEqual(empty.ask('PUT', '/v1/snapshot?auth=replace', backup)[0], 401)
+            self.assertEqual(empty.root('PUT', '/v1/snapshot?auth=replace', backup)[0], 200)
+            self.assertEqual(empty.root('GET', f'/v1/auth/tokens/{id_of(token)}')[0], 200)
+
+
 class Restarts(Guarded):
     def test_rights_outlive_the_process(self):
         with tempfile.TemporaryDirectory() as directory:

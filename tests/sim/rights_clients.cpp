@@ -333,7 +333,9 @@ Policy RightsClients::some_of(const std::string& area) {
 Operation RightsClients::any_change() {
   const std::string area = any_area();
   const std::string user = users_[prng_.below(users_.size())].name;
-  switch (prng_.below(16)) {
+  switch (prng_.below(17)) {
+    case 16:
+      return any_replacement();
     case 0:
       return DeleteAccess{AccessKind::kPolicy, policy_of(area)};
     case 1:
@@ -360,6 +362,21 @@ Operation RightsClients::any_change() {
       return put;
     }
   }
+}
+
+// As from a backup of another day.
+ReplaceAccess RightsClients::any_replacement() {
+  ReplaceAccess all;
+  for (uint64_t i = 0; i < kAreas; ++i) {
+    const std::string area = std::to_string(i);
+    if (!prng_.one_in(6))
+      all.policies.push_back({policy_of(area), prng_.one_in(4) ? some_of(area) : whole(area)});
+  }
+  for (const User& user : users_) {
+    PutUser put{user.name, {{policy_of(any_area()), policy_of(any_area())}, {identity_of(user.name)}}};
+    if (!prng_.one_in(4)) all.users.push_back(std::move(put));
+  }
+  return all;
 }
 
 SendMessages RightsClients::any_message(const std::string& area, const std::string& user) {

@@ -79,6 +79,7 @@ class RightsClients {
   // What they ask.
   Asked any_call(const User& user);
   Operation any_change();
+  ReplaceAccess any_replacement();
   SendMessages any_message(const std::string& area, const std::string& user);
   Policy some_of(const std::string& area);
   Bytes new_value();

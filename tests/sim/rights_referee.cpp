@@ -168,6 +168,14 @@ std::string RightsReferee::on_refused(const std::string& user, const Needs& need
                      unknown ? "unknown" : "refused", needs.front().path, from.value, newest_.value);
 }
 
+bool RightsReferee::is_as(const State& state, const ReplaceAccess& all) {
+  std::map<std::string, Policy, std::less<>> policies;
+  for (const PutPolicy& put : all.policies) policies.emplace(put.name, put.policy);
+  std::map<std::string, UserAccount, std::less<>> users;
+  for (const PutUser& put : all.users) users.emplace(put.name, put.user);
+  return state.policies == policies && state.users == users;
+}
+
 std::string RightsReferee::on_changed(const Operation& operation, Revision at) const {
   if (!judges(at)) return {};
   const auto made = states_.find(at);
@@ -179,6 +187,8 @@ std::string RightsReferee::on_changed(const Operation& operation, Revision at) c
   } else if (const auto* user = std::get_if<Box<PutUser>>(&operation)) {
     const auto it = state.users.find((*user)->name);
     as_asked = it != state.users.end() && it->second == (*user)->user;
+  } else if (const auto* all = std::get_if<Box<ReplaceAccess>>(&operation)) {
+    as_asked = is_as(state_at(at), **all);
   } else if (const auto* gone = std::get_if<DeleteAccess>(&operation)) {
     const bool there = gone->kind == AccessKind::kUser ? state.users.contains(gone->name)
                                                        : state.policies.contains(gone->name);

@@ -61,6 +61,7 @@ class RightsReferee {
   bool may_be_lost(const std::string& user, ErrorCode code, Revision from) const;
   static bool grants(const State& state, const std::string& user, const Need& need);
   static bool grants(const State& state, const std::string& user, const Needs& needs);
+  static bool is_as(const State& state, const ReplaceAccess& all);
   static void apply(State& state, const Record& effect);
 
   std::map<Revision, State> states_;  // by the revisions that made them

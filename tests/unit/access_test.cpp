@@ -312,6 +312,61 @@ TEST_CASE("access: tokens that nobody can use go when others are made") {
   CHECK(leader.evaluator->access().token("cccccccc").has_value());
 }
 
+TEST_CASE("access: all is restored at once, in place of what is there") {
+  Leader of_backup;
+  REQUIRE(done(of_backup.write(policy("p", {rule(Resource::kKv, "a/", true, true)}))));
+  REQUIRE(done(of_backup.write(user("u", {"p"}, {"dns:a.example"}))));
+  REQUIRE(done(of_backup.write(user("v", {}, {"dns:b.example"}))));
+  REQUIRE(done(of_backup.write(token("aaaaaaaa", "u"))));
+  REQUIRE(done(of_backup.write(token("bbbbbbbb", "v"))));
+  REQUIRE(done(of_backup.write(DeleteAccess{AccessKind::kUser, "v"})));  // his token is void from here on
+  REQUIRE(done(of_backup.write(user("v", {}, {"dns:b.example"}))));
+  REQUIRE(done(of_backup.write(token("cccccccc", "u", 1000))));
+  of_backup.commit();
+  const ReplaceAccess all = replacement_by(of_backup.store);
+  CHECK(all.policies.size() == 1);
+  CHECK(all.users.size() == 2);
+  CHECK(all.tokens.size() == 2);
+
+  Leader leader;
+  leader.room.wall_ms = of_backup.room.wall_ms + 1000;  // by now the last one has expired
+  REQUIRE(done(leader.write(policy("p", {}))));
+  REQUIRE(done(leader.write(policy("later", {}))));
+  REQUIRE(done(leader.write(user("w", {"later"}, {"dns:a.example"}))));
+  REQUIRE(done(leader.write(user("u", {}, {"dns:b.example"}))));
+  REQUIRE(done(leader.write(token("dddddddd", "u"))));
+  const auto restored = [&] {
+    REQUIRE(done(leader.write(Box(all))));
+    const AccessTable& table = leader.evaluator->access();
+    CHECK(table.find("w") == nullptr);
+    CHECK(table.known_by("dns:a.example")->name == "u");
+    CHECK(table.known_by("dns:b.example")->name == "v");
+    CHECK(grants(*table.find("u"), Resource::kKv, Right::kWrite, "a/x"));
+    CHECK(table.token("aaaaaaaa").has_value());
+    for (const char* gone : {"bbbbbbbb", "cccccccc", "dddddddd"}) CHECK_FALSE(table.token(gone).has_value());
+  };
+  restored();
+  leader.commit();
+  CHECK(leader.store.access().counts == std::array<size_t, 3>{1, 2, 1});
+  CHECK(leader.store.access().users_by_identity.size() == 2);
+  CHECK(leader.store.access().users_by_identity.at("dns:a.example") == "u");
+  const Evaluation again = leader.write(Box(all));
+  REQUIRE(done(again));
+  CHECK(std::get<Change>(again).effects.empty());
+  restored();
+}
+
+TEST_CASE("access: what cannot be there is not restored") {
+  Leader leader;
+  ReplaceAccess all;
+  all.users = {{"u", UserAccount{{}, {"uid:1"}}}, {"v", UserAccount{{}, {"uid:1"}}}};
+  CHECK(code_of(leader.write(Box(all))) == ErrorCode::kInvalid);
+  all.users.pop_back();
+  CHECK(done(leader.write(Box(all))));
+  all.policies.assign(limits::kPolicies + 1, {"p", {}});
+  CHECK(code_of(leader.write(Box(all))) == ErrorCode::kTooLarge);
+}
+
 TEST_CASE("access: an identity is one user's, committed or not") {
   Leader leader;
   REQUIRE(done(leader.write(user("u", {}, {"dns:a.example", "uid:1000"}))));

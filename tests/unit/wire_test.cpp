@@ -235,6 +235,9 @@ std::vector<PeerMessage> one_of_each() {
                     Policy{{Rule{Resource::kKv, "a/", true, false}, Rule{Resource::kAuth, "", true, true}}}}),
       Box(PutUser{"u", UserAccount{{"p", "q"}, {"uid:1000"}}}),
       Box(CreateToken{"abcdefgh", std::string(32, 'd'), "u", 1000, "note"}),
+      Box(ReplaceAccess{{{"p", Policy{{Rule{Resource::kKv, "a/", true, false}}}}},
+                        {{"u", UserAccount{{"p"}, {"uid:1000"}}}},
+                        {{"abcdefgh", TokenRecord{"u", 7, std::string(32, 'd'), 1, 2, "note"}}}}),
       DeleteAccess{AccessKind::kToken, "abcdefgh"},
       DeleteAccess{AccessKind::kUser, "u"},
       ListAccess{AccessKind::kUser, "", "u", 10},
@@ -548,6 +551,20 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   CHECK_FALSE(policy_accepted(std::string(limits::kAccessNameBytes + 1, 'p'), 1, 1));
   CHECK_FALSE(accepted(Forward{1, Box(PutUser{"", {}}), seconds(1)}));
   CHECK_FALSE(accepted(Forward{1, Box(CreateToken{"abc", "d", "u", 0, ""}), seconds(1)}));
+  const auto all_accepted = [&](std::vector<PutPolicy> policies, std::string token) {
+    ReplaceAccess all{std::move(policies), {{"u", {}}}, {}};
+    all.tokens.push_back(
+        {std::move(token), TokenRecord{"u", 7, std::string(kTokenDigestBytes, 'd'), 0, 0, ""}});
+    return accepted(Forward{1, Box(std::move(all)), seconds(1)});
+  };
+  CHECK(all_accepted({{"p", {}}}, "abcdefgh"));
+  CHECK_FALSE(all_accepted({{"p", {}}}, "abc"));
+  CHECK_FALSE(all_accepted({{"a b", {}}}, "abcdefgh"));
+  const Rule large{Resource::kKv, std::string(limits::kKeyBytes, 'a'), true, false};
+  const size_t fit = limits::kAccessAtOnceBytes / (limits::kPolicyRules * (limits::kKeyBytes + 8));
+  const PutPolicy full{"p", Policy{std::vector<Rule>(limits::kPolicyRules, large)}};
+  CHECK(all_accepted(std::vector<PutPolicy>(fit - 1, full), "abcdefgh"));
+  CHECK_FALSE(all_accepted(std::vector<PutPolicy>(fit + 2, full), "abcdefgh"));
   CHECK_FALSE(accepted(Forward{1, DeleteAccess{AccessKind::kToken, "abc"}, seconds(1)}));
   CHECK_FALSE(accepted(Forward{1, DeleteAccess{AccessKind::kUser, "a b"}, seconds(1)}));
   CHECK_FALSE(accepted(Forward{1, ListAccess{AccessKind::kUser, "", "", 0}, seconds(1)}));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -35,14 +36,18 @@ std::optional<Failed> too_many(AccessKind kind, const Record* now, const WriteVi
                 "there are " + std::to_string(kMost.at(which)) + " of this kind already: delete some"};
 }
 
+// `now`: what is there, or null.
+Record record_of(const std::string& key, std::string_view value, const Record* now, const WriteView& view) {
+  const Revision created = now != nullptr ? now->created() : view.next;
+  const uint64_t version = now != nullptr ? now->version() + 1 : 1;
+  return Record(key, value, {created, view.next, version, Space::kAccess});
+}
+
 Evaluation written(AccessKind kind, std::string_view name, std::string_view value, const WriteView& view) {
   const std::string key = access_key(kind, name);
   const Record* now = view.latest(key, Space::kAccess);
   if (auto full = too_many(kind, now, view)) return std::move(*full);
-  const Revision created = now != nullptr ? now->created() : view.next;
-  const uint64_t version = now != nullptr ? now->version() + 1 : 1;
-  return Change{{Record(key, value, {created, view.next, version, Space::kAccess})},
-                KeyWritten{now == nullptr}};
+  return Change{{record_of(key, value, now, view)}, KeyWritten{now == nullptr}};
 }
 
 Record deletion(std::string_view key, const WriteView& view) {
@@ -87,7 +92,53 @@ void add_dead_behind(const std::string& key, const WriteView& view, std::vector<
   }
 }
 
+// Its records' values by their keys.
+std::map<std::string, std::string> values_of(const ReplaceAccess& all, const WriteView& view) {
+  std::map<std::string, std::string> values;
+  for (const PutPolicy& put : all.policies)
+    values.emplace(access_key(AccessKind::kPolicy, put.name), encode_policy(put.policy));
+  for (const PutUser& put : all.users)
+    values.emplace(access_key(AccessKind::kUser, put.name), encode_user(put.user));
+  for (const KeptToken& kept : all.tokens) {
+    TokenRecord token = kept.token;
+    const std::string user = access_key(AccessKind::kUser, token.user);
+    if (!values.contains(user) || is_expired(token.expires_ms, view.wall_ms)) continue;
+    const Record* now = view.latest(user, Space::kAccess);
+    token.user_number = (now != nullptr ? now->created() : view.next).value;
+    values.emplace(access_key(AccessKind::kToken, kept.id), encode_token(token));
+  }
+  return values;
+}
+
+// An identity of two users.
+const std::string* shared_identity(const std::vector<PutUser>& users) {
+  std::set<std::string_view> known;
+  for (const PutUser& put : users) {
+    for (const std::string& identity : put.user.identities) {
+      if (!known.insert(identity).second) return &identity;
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace
+
+ReplaceAccess replacement_by(const Store& backup) {
+  ReplaceAccess all;
+  for (const Record& item : backup.items(Space::kAccess)) {
+    const std::string name(access_name(item));
+    if (is_of(item, AccessKind::kPolicy)) {
+      if (auto policy = stored_policy(item)) all.policies.push_back({name, std::move(*policy)});
+    } else if (is_of(item, AccessKind::kUser)) {
+      if (auto user = stored_user(item)) all.users.push_back({name, std::move(*user)});
+    } else if (auto token = stored_token(item)) {
+      const Record* user = backup.find(access_key(AccessKind::kUser, token->user), Space::kAccess);
+      if (user != nullptr && user->created().value == token->user_number)
+        all.tokens.push_back({name, std::move(*token)});
+    }
+  }
+  return all;
+}
 
 std::vector<Record> access_records(const Store& store, const Tail* tail) {
   std::map<std::string_view, const Record*> newest;  // of few
@@ -150,6 +201,24 @@ Evaluation AccessSpace::effects_of(Box<CreateToken>& create, const WriteView& vi
     add_dead_behind(key, view, change->effects);
   }
   return evaluation;
+}
+
+Evaluation AccessSpace::effects_of(Box<ReplaceAccess>& all, const WriteView& view) {
+  if (all->policies.size() > limits::kPolicies || all->users.size() > limits::kUsers ||
+      all->tokens.size() > limits::kTokens)
+    return Failed{ErrorCode::kTooLarge, Outcome::kNotApplied, "these are more than there may be of a kind"};
+  if (const std::string* identity = shared_identity(all->users))
+    return invalid(*identity + " is the identity of two users");
+  const std::map<std::string, std::string> values = values_of(*all, view);
+  Change change{{}, KeyWritten{false}};
+  for (const Record& now : access_records(view.store, &view.tail)) {
+    if (!values.contains(std::string(now.key()))) change.effects.push_back(deletion(now.key(), view));
+  }
+  for (const auto& [key, value] : values) {
+    const Record* now = view.latest(key, Space::kAccess);
+    if (now == nullptr || now->value() != value) change.effects.push_back(record_of(key, value, now, view));
+  }
+  return change;
 }
 
 Evaluation AccessSpace::effects_of(DeleteAccess& remove, const WriteView& view) {

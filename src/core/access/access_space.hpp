@@ -15,12 +15,16 @@ namespace kvd {
 // All of it by key, as the log's end knows it; without a tail, as is committed.
 std::vector<Record> access_records(const Store& store, const Tail* tail = nullptr);
 
+// What restores it: all but tokens whose users have gone.
+ReplaceAccess replacement_by(const Store& backup);
+
 struct AccessSpace {
   static constexpr Space kSpace = Space::kAccess;
   static Evaluation effects_of(Box<PutPolicy>& put, const WriteView& view);
   static Evaluation effects_of(Box<PutUser>& put, const WriteView& view);
   // Beside it a few tokens go that nobody can use any more, so that they do not gather.
   static Evaluation effects_of(Box<CreateToken>& create, const WriteView& view);
+  static Evaluation effects_of(Box<ReplaceAccess>& all, const WriteView& view);
   static Evaluation effects_of(DeleteAccess& remove, const WriteView& view);
 
   void count(const Record& item, bool add);

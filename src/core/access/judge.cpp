@@ -158,6 +158,7 @@ class Needs {
   void operator()(const Box<PutPolicy>&) { write(Resource::kAuth); }
   void operator()(const Box<PutUser>&) { write(Resource::kAuth); }
   void operator()(const Box<CreateToken>&) { write(Resource::kAuth); }
+  void operator()(const Box<ReplaceAccess>&) { write(Resource::kAuth); }
   void operator()(const DeleteAccess&) { write(Resource::kAuth); }
   void operator()(const ListAccess&) { read(Resource::kAuth); }
 

@@ -39,10 +39,11 @@ std::optional<Answer> deleted_before(const Operation& operation, const Failed& f
 
 }  // namespace
 
-BackupRestore::BackupRestore(Store store, bool replace, Duration patience)
+BackupRestore::BackupRestore(Store store, bool replace, Duration patience, OptionalBox<ReplaceAccess> rights)
     : store_(std::move(store)),
       queues_(store_),
       topics_(store_),
+      rights_(std::move(rights)),
       replace_(replace),
       patience_(patience),
       stage_(replace ? Stage::kListing : Stage::kWriting),
@@ -109,10 +110,10 @@ std::optional<BackupRestore::Request> BackupRestore::next(Instant now) {
     if (auto request = next_batch()) return request;
     if (goes_on_ && all_sent()) stage_ = Stage::kQueues;
   }
-  return next_of_queues();
+  return next_behind_keys();
 }
 
-std::optional<BackupRestore::Request> BackupRestore::next_of_queues() {
+std::optional<BackupRestore::Request> BackupRestore::next_behind_keys() {
   std::optional<Operation> operation;
   if (stage_ == Stage::kClearing) {
     operation = queues_.next_clearing();
@@ -122,7 +123,11 @@ std::optional<BackupRestore::Request> BackupRestore::next_of_queues() {
     operation = queues_.next();
     if (!operation && queues_.ended()) stage_ = Stage::kTopics;
   }
-  if (stage_ == Stage::kTopics) operation = topics_.next();
+  if (stage_ == Stage::kTopics) {
+    operation = topics_.next();
+    if (!operation && topics_.ended()) stage_ = Stage::kRights;
+  }
+  if (stage_ == Stage::kRights && rights_) operation = Box(std::move(*std::exchange(rights_, {})));
   if (!operation) return std::nullopt;
   return sent(std::move(*operation), 0, ReadMode::kLinear);
 }
@@ -192,6 +197,8 @@ void BackupRestore::on_reply(uint32_t number, const StoreAnswer& reply, Instant 
   } else if (std::holds_alternative<BatchWritten>(answer)) {
     (stage_ == Stage::kDeleting ? deleted_ : written_) += keys;
     goes_on_ |= stage_ == Stage::kWriting;
+    revision_ = std::max(revision_, reply.revision);
+  } else if (std::holds_alternative<KeyWritten>(answer)) {  // the rights
     revision_ = std::max(revision_, reply.revision);
   } else if (is_of_topics(operation) && !std::holds_alternative<Failed>(answer)) {
     topics_.done(answer);

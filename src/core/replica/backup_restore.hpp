@@ -4,7 +4,8 @@
 // Whatever becomes of it midway, the same once more leads to the end. A key with a term gets what was left of it in the
 // backup. Leases are not restored, since nobody would know their ids, and so the keys that live by one are left out, as
 // if they were not in the backup. Behind the keys come the queues (queue_restore.hpp); to be replaced, they are cleared
-// before. Used by PUT /v1/snapshot.
+// before. Who may do what is left as it is, unless that is to be restored, too: in place of what is there, at last, and
+// by one entry. Used by PUT /v1/snapshot.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -27,7 +28,7 @@ class BackupRestore {
   // What is refused since too many wait is sent again after this pause ...
   static constexpr Duration kPause = milliseconds(50);
   // ... until nothing at all was taken for as long as `patience`.
-  BackupRestore(Store store, bool replace, Duration patience);
+  BackupRestore(Store store, bool replace, Duration patience, OptionalBox<ReplaceAccess> rights = {});
   BackupRestore(const BackupRestore&) = delete;
   BackupRestore& operator=(const BackupRestore&) = delete;
 
@@ -46,7 +47,7 @@ class BackupRestore {
   std::vector<uint32_t> under_way() const;
   // Nothing is under way, and nothing follows.
   bool ended() const {
-    return under_way_.empty() && (failed_ || (all_sent() && queues_.ended() && topics_.ended()));
+    return under_way_.empty() && (failed_ || (all_sent() && queues_.ended() && topics_.ended() && !rights_));
   }
   const std::optional<StoreAnswer>& failed() const { return failed_; }  // the first reply that is no success
   bool may_have_changed() const;                                        // anything
@@ -60,7 +61,7 @@ class BackupRestore {
   Store take_store() { return std::move(store_); }  // nothing else is called behind it
 
  private:
-  enum class Stage : uint8_t { kListing, kDeleting, kClearing, kWriting, kQueues, kTopics };
+  enum class Stage : uint8_t { kListing, kDeleting, kClearing, kWriting, kQueues, kTopics, kRights };
 
   struct Sent {
     Request request;
@@ -73,7 +74,7 @@ class BackupRestore {
   void on_failure(const StoreAnswer& reply);
   Request next_deletion();
   std::optional<Request> next_batch();
-  std::optional<Request> next_of_queues();
+  std::optional<Request> next_behind_keys();
   Term term_of_key(const Record& item) const;
   bool is_left_out(std::string_view key) const;
   void take_listing(const Listing& listing);
@@ -82,6 +83,7 @@ class BackupRestore {
   Store store_;
   QueueRestore queues_;
   TopicRestore topics_;
+  OptionalBox<ReplaceAccess> rights_;  // still to be sent
   uint64_t left_out_ = 0;
   bool replace_;
   Duration patience_;

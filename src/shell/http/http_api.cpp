@@ -406,11 +406,12 @@ Refusal accept_decision(const HttpRequest& request, const HttpTarget& target, Ac
 Refusal accept_snapshot(const HttpRequest& request, const HttpTarget& target, AcceptedHead& accepted) {
   const bool restore = request.method == HttpMethod::kPut;
   if (!restore && !is_read_method(request.method)) return wrong_method(request, "GET, HEAD, PUT");
-  Result<Query> query = parse_query(target.query, restore ? kQueryTimeout | kQueryReplace : 0);
+  Result<Query> query = parse_query(target.query, restore ? kQueryTimeout | kQueryReplace | kQueryAuth : 0);
   if (!query) return bad_request(request, query.error().detail);
   accepted.plan.route = restore ? Route::kRestore : Route::kBackup;
   accepted.plan.write = restore;
   accepted.plan.replace = query->replace;
+  accepted.plan.replace_rights = query->replace_rights;
   accepted.call.timeout = query->timeout;
   if (restore) {  // what reads the body has bounds of its own
     accepted.store().operation = WriteBatch{};

@@ -57,16 +57,17 @@ struct ReplyPlan {
   bool write = false;    // errors carry an outcome
   bool verbose = false;  // of health checks
   bool keys_only = false;
-  bool one = false;        // a single lease or message, by its path; a single message that is sent
-  bool extends = false;    // ... of a message: another time for who has it
-  bool published = false;  // of messages: as they stand in a topic, granted to nobody
-  bool raw = false;        // of a receive: a message's body alone
-  bool waits = false;      // of a receive: for messages, on behalf of who is still there
-  bool events = false;     // of a watch: Server-Sent Events
-  bool replace = false;    // of a restore
-  uint32_t limit = 0;      // of a deletion: the page's; 0: none
-  std::string text;        // the key of a write; the link to a listing's next page, but for the last value
-  Condition condition;     // of a read: evaluated on the reply
+  bool one = false;             // a single lease or message, by its path; a single message that is sent
+  bool extends = false;         // ... of a message: another time for who has it
+  bool published = false;       // of messages: as they stand in a topic, granted to nobody
+  bool raw = false;             // of a receive: a message's body alone
+  bool waits = false;           // of a receive: for messages, on behalf of who is still there
+  bool events = false;          // of a watch: Server-Sent Events
+  bool replace = false;         // of a restore
+  bool replace_rights = false;  // likewise: users, tokens and policies, too
+  uint32_t limit = 0;           // of a deletion: the page's; 0: none
+  std::string text;     // the key of a write; the link to a listing's next page, but for the last value
+  Condition condition;  // of a read: evaluated on the reply
   OptionalBox<AccessQuestion> question;  // kWhoami: of somebody; none: of the caller
 };
 

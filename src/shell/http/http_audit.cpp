@@ -55,12 +55,14 @@ std::string end_line(JsonWriter& json) { return json.end_object().take() + "\n";
 }  // namespace
 
 AuditRecord audit_record(HttpMethod method, std::string_view target, std::shared_ptr<const Caller> caller) {
-  AuditRecord record{method, std::string(path_of(target).substr(0, kPathMax)), std::move(caller), {}, false};
-  const std::string_view path = record.path;
+  const std::string_view path = path_of(target);
+  const bool snapshot = path == "/v1/snapshot";  // whose parameters say what is replaced
+  AuditRecord record{
+      method, std::string((snapshot ? target : path).substr(0, kPathMax)), std::move(caller), {}, false};
   const bool rights = path.starts_with("/v1/auth/") && path != "/v1/auth/whoami" && path != "/v1/auth/test";
   const bool cluster =
       writes_by(method) && (path.starts_with("/v1/cluster/") || path.starts_with("/v1/fences/"));
-  record.always = rights || cluster || path == "/v1/snapshot";
+  record.always = rights || cluster || snapshot;
   return record;
 }
 

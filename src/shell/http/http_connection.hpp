@@ -157,14 +157,17 @@ class HttpConnection final : private net::StreamOwner {
   void on_head();
   void on_request();
   // In http_connection_rights.cpp.
+  bool is_of_rights() const {
+    const ReplyPlan& plan = accepted_->plan;
+    return plan.route == Route::kAuth || plan.route == Route::kWhoami || plan.replace_rights;
+  }
   bool has_to_be_known() const {
-    const Route route = accepted_->plan.route;
-    return shared_.access.mode != AuthMode::kOff || shared_.audit != nullptr || route == Route::kAuth ||
-           route == Route::kWhoami;
+    return shared_.access.mode != AuthMode::kOff || shared_.audit != nullptr || is_of_rights();
   }
   std::optional<HttpResponse> identify(const HttpRequest& request);
   void forget_caller();
   FoundCaller find_caller(std::optional<std::string_view> authorization);
+  std::optional<Failed> missing_for_head() const;
   std::optional<HttpResponse> judge_head(std::string& why);
   HttpResponse refused(ErrorCode code, std::string why) const;
   void tell_refused(const char* what, const std::string& why);

@@ -24,9 +24,8 @@ std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request)
   const Route route = accepted_->plan.route;
   if (goes_unaudited(request))
     return render_refusal({503, "this belongs into the audit log, which takes nothing now"}, request.method);
-  const bool of_rights = route == Route::kAuth || route == Route::kWhoami;
-  if (access.mode == AuthMode::kOff && !of_rights) return std::nullopt;
-  const bool counts = access.mode == AuthMode::kOn || of_rights;
+  if (access.mode == AuthMode::kOff && !is_of_rights()) return std::nullopt;
+  const bool counts = access.mode == AuthMode::kOn || is_of_rights();
   auto caller = find_caller(request.fields.find("Authorization"));
   if (!caller && caller.error().not_yet && counts) return refused(ErrorCode::kNotReady, kRightsUnknown);
   if (!caller) {
@@ -68,12 +67,19 @@ HttpResponse HttpConnection::refused(ErrorCode code, std::string why) const {
                       shared_.counters);
 }
 
+std::optional<Failed> HttpConnection::missing_for_head() const {
+  const Subject subject{accepted_->call.caller.get(), *shared_.access.table, wall_ms()};
+  if (accepted_->plan.route != Route::kRestore) return missing_right(subject, accepted_->call);
+  std::optional<Failed> missing = missing_right(subject, Resource::kSnapshot, Right::kWrite);
+  // Whoever else does it may not be there any more in its midst.
+  if (!missing && accepted_->plan.replace_rights && subject.name() != kRoot)
+    missing = Failed{ErrorCode::kForbidden, Outcome::kNotApplied, "root alone restores who may do what"};
+  return missing;
+}
+
 // By its head alone, while the body is still to come.
 std::optional<HttpResponse> HttpConnection::judge_head(std::string& why) {
-  const Subject subject{accepted_->call.caller.get(), *shared_.access.table, wall_ms()};
-  std::optional<Failed> missing = accepted_->plan.route == Route::kRestore
-                                      ? missing_right(subject, Resource::kSnapshot, Right::kWrite)
-                                      : missing_right(subject, accepted_->call);
+  std::optional<Failed> missing = missing_for_head();
   if (!missing) return std::nullopt;
   if (!shared_.access.whole) return refused(ErrorCode::kNotReady, kRightsUnknown);
   ++(missing->code == ErrorCode::kForbidden ? shared_.counters.forbidden : shared_.counters.unauthenticated);

@@ -6,22 +6,28 @@
 #include <utility>
 
 #include "base/json_writer.hpp"
+#include "core/access/access_space.hpp"
+#include "msg/limits.hpp"
 
 namespace kvd {
 namespace {
 
 constexpr uint64_t kRestoreLogMs = 1000;
 
+HttpResponse refusal(bool too_large, const std::string& wrong) {
+  Problem problem;
+  problem.status = too_large ? 413 : 400;
+  problem.kind = too_large ? "too-large" : "bad-snapshot";
+  problem.detail = "the snapshot " + wrong;
+  problem.outcome = Outcome::kNotApplied;
+  return problem_response(problem);
+}
+
 }  // namespace
 
 std::optional<HttpResponse> HttpRestore::refuse(const std::string& wrong) {
   if (wrong.empty()) return std::nullopt;
-  Problem problem;
-  problem.status = reader_.too_large() ? 413 : 400;
-  problem.kind = reader_.too_large() ? "too-large" : "bad-snapshot";
-  problem.detail = "the snapshot " + wrong;
-  problem.outcome = Outcome::kNotApplied;
-  return problem_response(problem);
+  return refusal(reader_.too_large(), wrong);
 }
 
 std::optional<HttpResponse> HttpRestore::take(std::string_view body) {
@@ -32,7 +38,14 @@ std::optional<HttpResponse> HttpRestore::take(std::string_view body) {
 
 std::optional<HttpResponse> HttpRestore::verify() {
   if (auto response = refuse(reader_.finish())) return response;
-  writing_.emplace(reader_.take_store(), plan_.replace, timeout_);
+  OptionalBox<ReplaceAccess> rights;
+  if (plan_.replace_rights) {
+    const ReplaceAccess& all = rights.emplace() = replacement_by(reader_.store());
+    if (bytes_of(all) > limits::kAccessAtOnceBytes)
+      return refusal(true, "has more users, tokens and policies than are restored at once");
+    policies_ = all.policies.size(), users_ = all.users.size(), tokens_ = all.tokens.size();
+  }
+  writing_.emplace(reader_.take_store(), plan_.replace, timeout_, std::move(rights));
   return std::nullopt;
 }
 
@@ -45,6 +58,8 @@ std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, co
     json.member("messages", writing_->queues().messages() + writing_->topics().messages());
     if (writing_->left_out() != 0) json.member("left_out", writing_->left_out());
     if (plan_.replace) json.member("deleted", writing_->deleted());
+    if (plan_.replace_rights)
+      json.member("policies", policies_).member("users", users_).member("tokens", tokens_);
     json.member("revision", writing_->revision().value).end_object();
     HttpResponse response;
     response.content_type = kJson;

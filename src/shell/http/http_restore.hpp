@@ -45,6 +45,7 @@ class HttpRestore {
   BackupReader reader_;
   Duration timeout_;
   std::optional<BackupRestore> writing_;
+  uint64_t policies_ = 0, users_ = 0, tokens_ = 0;  // that are restored, if any are
   uint64_t logged_ms_ = 0;
 };
 

@@ -226,6 +226,11 @@ std::string set_resource(Query& query, std::string value) {
   return resource ? "" : "a resource that rules are about, as kv or locks";
 }
 
+std::string set_auth(Query& query, std::string value) {
+  query.replace_rights = value == "replace";
+  return query.replace_rights ? "" : "replace";
+}
+
 struct KnownParameter {
   std::string_view name;
   uint64_t bit;
@@ -294,6 +299,7 @@ constexpr KnownParameter kParameters[] = {
     {"user", kQueryUser, set_user},
     {"right", kQueryRight, set_right},
     {"resource", kQueryResource, set_resource},
+    {"auth", kQueryAuth, set_auth},
     {"path", kQueryPath, [](Query& q, std::string v) { return set_key(question_in(q).path, std::move(v)); }},
 };
 

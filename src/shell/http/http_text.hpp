@@ -75,6 +75,7 @@ enum QueryParameter : uint64_t {
   kQueryRight = uint64_t{1} << 51,
   kQueryResource = uint64_t{1} << 52,
   kQueryPath = uint64_t{1} << 53,
+  kQueryAuth = uint64_t{1} << 54,
 };
 struct Query {
   ReadMode read = ReadMode::kLocal;
@@ -86,6 +87,7 @@ struct Query {
   bool keys_only = false;
   bool verbose = false;
   bool replace = false;
+  bool replace_rights = false;  // auth=replace
   bool append = false;
   bool state = false;
   bool values = true;
