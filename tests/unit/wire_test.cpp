@@ -541,33 +541,6 @@ TEST_CASE("values out of their range are refused, each where the good one passes
   CHECK(accepted(keyed));
   keyed.idempotency_key += 'x';
   CHECK_FALSE(accepted(keyed));
-  const auto policy_accepted = [&](const std::string& name, size_t rules, size_t prefix) {
-    Policy policy{std::vector<Rule>(rules, Rule{Resource::kKv, std::string(prefix, 'a'), true, false})};
-    return accepted(Forward{1, Box(PutPolicy{name, policy}), seconds(1)});
-  };
-  CHECK(policy_accepted("p", limits::kPolicyRules, limits::kKeyBytes));
-  CHECK_FALSE(policy_accepted("p", limits::kPolicyRules + 1, 1));
-  CHECK_FALSE(policy_accepted("p", 1, limits::kKeyBytes + 1));
-  CHECK_FALSE(policy_accepted(std::string(limits::kAccessNameBytes + 1, 'p'), 1, 1));
-  CHECK_FALSE(accepted(Forward{1, Box(PutUser{"", {}}), seconds(1)}));
-  CHECK_FALSE(accepted(Forward{1, Box(CreateToken{"abc", "d", "u", 0, ""}), seconds(1)}));
-  const auto all_accepted = [&](std::vector<PutPolicy> policies, std::string token) {
-    ReplaceAccess all{std::move(policies), {{"u", {}}}, {}};
-    all.tokens.push_back(
-        {std::move(token), TokenRecord{"u", 7, std::string(kTokenDigestBytes, 'd'), 0, 0, ""}});
-    return accepted(Forward{1, Box(std::move(all)), seconds(1)});
-  };
-  CHECK(all_accepted({{"p", {}}}, "abcdefgh"));
-  CHECK_FALSE(all_accepted({{"p", {}}}, "abc"));
-  CHECK_FALSE(all_accepted({{"a b", {}}}, "abcdefgh"));
-  const Rule large{Resource::kKv, std::string(limits::kKeyBytes, 'a'), true, false};
-  const size_t fit = limits::kAccessAtOnceBytes / (limits::kPolicyRules * (limits::kKeyBytes + 8));
-  const PutPolicy full{"p", Policy{std::vector<Rule>(limits::kPolicyRules, large)}};
-  CHECK(all_accepted(std::vector<PutPolicy>(fit - 1, full), "abcdefgh"));
-  CHECK_FALSE(all_accepted(std::vector<PutPolicy>(fit + 2, full), "abcdefgh"));
-  CHECK_FALSE(accepted(Forward{1, DeleteAccess{AccessKind::kToken, "abc"}, seconds(1)}));
-  CHECK_FALSE(accepted(Forward{1, DeleteAccess{AccessKind::kUser, "a b"}, seconds(1)}));
-  CHECK_FALSE(accepted(Forward{1, ListAccess{AccessKind::kUser, "", "", 0}, seconds(1)}));
   auto fence_accepted = [&](size_t resource, uint64_t token) {
     const Fence fence{std::string(resource, 'r'), token};
     WriteBatch batch;
