@@ -76,11 +76,11 @@ class Ongoing:
 class GuardedServer(Server):
     """Whose root is asked by a socket, in a directory of its own."""
 
-    def __init__(self, mode='on', *flags):
+    def __init__(self, mode='on', *flags, by=()):
         self.directory = tempfile.mkdtemp()
         os.chmod(self.directory, 0o755)
         self.socket = os.path.join(self.directory, 'kvd.sock')
-        super().__init__('--auth', mode, '--socket', self.socket, *flags)
+        super().__init__('--auth', mode, '--socket', self.socket, *flags, by=by)
         try:
             wait_until(lambda: self.process.poll() is not None or self.is_ready())
         except BaseException:
@@ -522,6 +522,23 @@ class Revocation(Guarded):
             self.assertEqual(json.loads(empty.root('GET', '/v1/auth/users')[1]), {'users': []})
 
 
+    def test_a_restore_is_cut_off(self):
+        server = self.serve()
+        token = server.user('keeper', [{'snapshot': '', 'may': ['read', 'write']}])
+        server.root('PUT', '/v1/kv/a', 'v')
+        backup = server.root('GET', '/v1/snapshot')[1]
+        server.root('DELETE', '/v1/kv/a')
+        with contextlib.closing(server.connect()) as client:
+            client.sendall(f'PUT /v1/snapshot HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n'
+                           f'Content-Length: {len(backup)}\r\n\r\n'.encode() + backup[:-1])
+            # It has begun: there is one at a time.
+            wait_until(lambda: server.root('PUT', '/v1/snapshot', 'this is none')[0] == 503)
+            server.root('DELETE', f'/v1/auth/tokens/{id_of(token)}')
+            with contextlib.suppress(ConnectionError):
+                self.assertEqual(client.recv(100), b'')
+        self.assertEqual(server.root('PUT', '/v1/snapshot', 'this is none')[0], 400)
+        self.assertEqual(server.root('GET', '/v1/kv/a')[0], 404)
+
     def test_root_restores_the_rights_with_the_rest(self):
         server = self.serve()
         token = server.user('app', [kv('app/')])
@@ -548,6 +565,34 @@ class Revocation(Guarded):
             self.assertEqual(empty.ask('PUT', '/v1/snapshot?auth=replace', backup)[0], 401)
             self.assertEqual(empty.root('PUT', '/v1/snapshot?auth=replace', backup)[0], 200)
             self.assertEqual(empty.root('GET', f'/v1/auth/tokens/{id_of(token)}')[0], 200)
+
+
+class Crowds(Guarded):
+    def test_the_oldest_stranger_makes_room(self):
+        # Of 128 descriptors 72 are for clients, and half of these for strangers.
+        server = self.enterContext(GuardedServer(by=('prlimit', '--nofile=128')))
+        token = server.user('app', [kv('app/')])
+
+        def connection():
+            return self.enterContext(contextlib.closing(Connection(server.port)))
+
+        def status(client, **shown):
+            with client.ask('GET', '/v1/kv/app/x', **shown) as answer:
+                answer.read()
+                return answer.status
+
+        user = connection()
+        self.assertEqual(status(user, token=token), 404)
+        strangers = [connection() for _ in range(36)]
+        for stranger in strangers:
+            self.assertEqual(status(stranger), 401)
+        self.assertEqual(status(connection()), 401)
+        self.assertEqual(strangers[0].sock.recv(1), b'')
+        self.assertEqual(status(strangers[1]), 401)
+        for _ in range(100):
+            self.assertEqual(status(connection()), 401)
+        self.assertEqual(status(user, token=token), 404)
+        self.assertEqual(status(connection(), token=token), 404)
 
 
 class Restarts(Guarded):

@@ -55,11 +55,11 @@ class Certificates:
 
 
 class Server:
-    def __init__(self, *flags):
+    def __init__(self, *flags, by=()):
         self.port = free_port()
         self.log = tempfile.TemporaryFile('w+')
-        self.process = subprocess.Popen([KVD, '--standalone', '--port', str(self.port), '--log-format', 'json', *flags],
-                                        stderr=self.log)
+        self.process = subprocess.Popen(
+            [*by, KVD, '--standalone', '--port', str(self.port), '--log-format', 'json', *flags], stderr=self.log)
 
     def __enter__(self):
         return self
