@@ -80,7 +80,8 @@ def run(page_commands, addresses, binary, beside=contextlib.nullcontext):
     they run in, which ends while what they have left in the background still runs."""
     another = free_port()
     addresses |= {'127.0.0.1:8009': f'127.0.0.1:{another}', '--port 8009': f'--port {another}'}
-    programs = [os.path.dirname(binary), os.path.join(os.path.dirname(binary), '..', 'tools')]
+    beside_it = os.path.dirname(os.path.abspath(binary))
+    programs = [beside_it, os.path.join(beside_it, '..', 'tools')]
     with tempfile.TemporaryDirectory(prefix='kvd-documents-') as directory:
         script, output = os.path.join(directory, 'script'), os.path.join(directory, 'output')
         with open(os.path.join(directory, '.curlrc'), 'w', encoding='utf-8') as file:
@@ -199,4 +200,4 @@ if __name__ == '__main__':
     if sys.argv[1] == 'every':
         self_test()
         sys.exit(check_all(sys.argv[2:]))
-    sys.exit(check_page(os.path.abspath(sys.argv[1]), sys.argv[2], one_alone if sys.argv[3:] else cluster_of_three))
+    sys.exit(check_page(sys.argv[1], sys.argv[2], one_alone if sys.argv[3:] else cluster_of_three))
