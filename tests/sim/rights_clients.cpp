@@ -256,7 +256,7 @@ void RightsClients::judge_change(int server, const Asked& asked, const StoreAnsw
     if (lacks_right(*failed)) wrong(server, "root is refused: " + failed->detail);
     return;
   }
-  wrong(server, checkers_.rights().on_changed(asked.call.operation, answer.revision));
+  wrong(server, checkers_.rights().on_changed(asked.call.operation, asked.oldest, answer.revision));
   floor_ = std::max(floor_, answer.revision);
 }
 

@@ -168,15 +168,17 @@ std::string RightsReferee::on_refused(const std::string& user, const Needs& need
                      unknown ? "unknown" : "refused", needs.front().path, from.value, newest_.value);
 }
 
-bool RightsReferee::is_as(const State& state, const ReplaceAccess& all) {
+bool RightsReferee::was_as(const ReplaceAccess& all, Revision from, Revision at) const {
   std::map<std::string, Policy, std::less<>> policies;
   for (const PutPolicy& put : all.policies) policies.emplace(put.name, put.policy);
   std::map<std::string, UserAccount, std::less<>> users;
   for (const PutUser& put : all.users) users.emplace(put.name, put.user);
-  return state.policies == policies && state.users == users;
+  const auto is_as = [&](const State& state) { return state.policies == policies && state.users == users; };
+  return is_as(state_at(from)) || std::any_of(states_.upper_bound(from), states_.upper_bound(at),
+                                              [&](const auto& made) { return is_as(made.second); });
 }
 
-std::string RightsReferee::on_changed(const Operation& operation, Revision at) const {
+std::string RightsReferee::on_changed(const Operation& operation, Revision from, Revision at) const {
   if (!judges(at)) return {};
   const auto made = states_.find(at);
   const State state = made != states_.end() ? made->second : State();
@@ -188,7 +190,7 @@ std::string RightsReferee::on_changed(const Operation& operation, Revision at) c
     const auto it = state.users.find((*user)->name);
     as_asked = it != state.users.end() && it->second == (*user)->user;
   } else if (const auto* all = std::get_if<Box<ReplaceAccess>>(&operation)) {
-    as_asked = is_as(state_at(at), **all);
+    as_asked = was_as(**all, std::min(from, at), at);
   } else if (const auto* gone = std::get_if<DeleteAccess>(&operation)) {
     const bool there = gone->kind == AccessKind::kUser ? state.users.contains(gone->name)
                                                        : state.policies.contains(gone->name);

@@ -36,8 +36,9 @@ class RightsReferee {
   std::string on_read(const std::string& user, const Needs& needs, Revision from, Revision to) const;
   // ... he may not. Nobody who could say so had an older copy than `from` when he asked.
   std::string on_refused(const std::string& user, const Needs& needs, ErrorCode code, Revision from) const;
-  // What an administrator was told: his change of users or policies is the entry `at`.
-  std::string on_changed(const Operation& operation, Revision at) const;
+  // What an administrator was told: his change of users or policies is the entry `at`; or, of what replaces all of them
+  // and was so before, between there and `from`, which was the newest when he asked.
+  std::string on_changed(const Operation& operation, Revision from, Revision at) const;
 
   Revision newest() const { return newest_; }
 
@@ -61,7 +62,7 @@ class RightsReferee {
   bool may_be_lost(const std::string& user, ErrorCode code, Revision from) const;
   static bool grants(const State& state, const std::string& user, const Need& need);
   static bool grants(const State& state, const std::string& user, const Needs& needs);
-  static bool is_as(const State& state, const ReplaceAccess& all);
+  bool was_as(const ReplaceAccess& all, Revision from, Revision at) const;
   static void apply(State& state, const Record& effect);
 
   std::map<Revision, State> states_;  // by the revisions that made them

@@ -140,16 +140,22 @@ TEST_CASE("an acknowledged change of rights is the entry that it is said to be")
   RefereedRights all;
   const uint64_t granted = all.grant();
   const auto changed = [&](Operation operation, uint64_t at) {
-    return all.referee.on_changed(operation, Revision(at));
+    return all.referee.on_changed(operation, Revision(at), Revision(at));
   };
   CHECK(changed(PutPolicy{"p", kAll}, granted - 1).empty());
   CHECK(changed(PutUser{"u", {{"p"}, {}}}, granted).empty());
   CHECK(tells(changed(PutPolicy{"p", kReads}, granted - 1), "and is not"));
   CHECK(tells(changed(PutUser{"u", {}}, granted), "and is not"));
   CHECK(tells(changed(DeleteAccess{AccessKind::kUser, "u"}, granted), "and is not"));
+  ReplaceAccess same{{{"p", kAll}}, {{"u", {{"p"}, {}}}}, {}};
+  CHECK(changed(Box(same), granted).empty());
+  same.users.front().user.policies.clear();
+  CHECK(tells(changed(Box(same), granted), "and is not"));
   CHECK(all.entry({all.without(access_key(AccessKind::kUser, "u"))}).empty());
   CHECK(changed(DeleteAccess{AccessKind::kUser, "u"}, all.revision).empty());
   CHECK(tells(changed(DeleteAccess{AccessKind::kUser, "u"}, all.revision + 1), "and is not"));
+  same.users.front().user.policies = {"p"};  // as it was when it was asked for, and is not any more
+  CHECK(all.referee.on_changed(Box(same), Revision(granted), Revision(all.revision)).empty());
 }
 
 TEST_CASE("in a new lineage nobody has a right, and nothing of the one before is judged") {
