@@ -223,7 +223,7 @@ TEST_CASE("what is no flag") {
   bad({"--prot", "8001"}, "--prot: ", "the nearest is --port (kvd --help ");
   bad({"serve"}, "serve: there is no such command",
       "inspect, export, lock, elect, work, hosts-sync, get, put, del, ls, txn, add, watch, lease, queue, "
-      "topic, config, cert, zookeeper-acl, complete");
+      "topic, config, cert, auth, zookeeper-acl, complete");
   bad({""}, "'': ", "no such command");
   bad({"--port"}, "--port: ", "give a value");
   bad({"--standalone=perhaps"}, "--standalone perhaps: ", "true, false");
