@@ -58,7 +58,7 @@ class Audit(unittest.TestCase):
             self.assertEqual(server.root('GET', '/v1/snapshot')[0], 200)
             server.line_of(method='GET', path='/v1/snapshot', status=200)
             self.assertEqual(server.root('PUT', '/v1/snapshot?auth=replace', 'this is none')[0], 400)
-            server.line_of(method='PUT', path='/v1/snapshot?auth=replace', status=400)
+            server.line_of(method='PUT', path='/v1/snapshot', status=400, auth='replace')
             self.assertEqual(server.root('DELETE', f'/v1/auth/tokens/{id_of(token)}')[0], 204)
             server.line_of(method='DELETE', path=f'/v1/auth/tokens/{id_of(token)}', status=204)
             with open(server.audit, encoding='utf-8') as file:

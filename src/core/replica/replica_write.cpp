@@ -64,6 +64,7 @@ bool Replica::overloaded(const Operation& operation) const {
       std::holds_alternative<Box<Transaction>>(operation) || std::holds_alternative<EndLease>(operation) ||
       std::holds_alternative<RenewLeases>(operation) ||
       std::holds_alternative<Box<SendMessages>>(operation) ||
+      std::holds_alternative<Box<ReplaceAccess>>(operation) ||
       std::holds_alternative<Box<PublishMessages>>(operation) ||
       std::holds_alternative<DeleteTopic>(operation) || std::holds_alternative<SeekSubscription>(operation) ||
       std::holds_alternative<Box<SettleMessages>>(operation) ||

@@ -55,14 +55,12 @@ std::string end_line(JsonWriter& json) { return json.end_object().take() + "\n";
 }  // namespace
 
 AuditRecord audit_record(HttpMethod method, std::string_view target, std::shared_ptr<const Caller> caller) {
-  const std::string_view path = path_of(target);
-  const bool snapshot = path == "/v1/snapshot";  // whose parameters say what is replaced
-  AuditRecord record{
-      method, std::string((snapshot ? target : path).substr(0, kPathMax)), std::move(caller), {}, false};
+  AuditRecord record{method, std::string(path_of(target).substr(0, kPathMax)), std::move(caller)};
+  const std::string_view path = record.path;
   const bool rights = path.starts_with("/v1/auth/") && path != "/v1/auth/whoami" && path != "/v1/auth/test";
   const bool cluster =
       writes_by(method) && (path.starts_with("/v1/cluster/") || path.starts_with("/v1/fences/"));
-  record.always = rights || cluster || snapshot;
+  record.always = rights || cluster || path == "/v1/snapshot";
   return record;
 }
 
@@ -92,6 +90,7 @@ std::string audit_line(const AuditRecord& record, const AuditAnswer& answer, std
   json.member("method", name_of(record.method))
       .bytes_member("path", record.path)
       .member("status", answer.status);
+  if (record.replaces_rights) json.member("auth", "replace");
   if (answer.status == 0) json.member("outcome", "unknown");
   if (answer.left_out != 0) json.member("left_out", answer.left_out);
   if (answer.revision != Revision(0)) json.member("revision", answer.revision.value);

@@ -23,6 +23,7 @@ struct AuditRecord {
   // Without a caller: "token:ID", which does not count. Nothing tells that it was the token.
   std::string shown = {};
   bool always = false;
+  bool replaces_rights = false;  // a restore, also of users, tokens and policies
 };
 
 AuditRecord audit_record(HttpMethod method, std::string_view target, std::shared_ptr<const Caller> caller);

@@ -124,6 +124,7 @@ void HttpConnection::begin_audit(Slot& slot) {
   shared_.counters.audit_failed = shared_.audit->failed();
   slot.audit = std::make_unique<AuditRecord>(audit_record(request.method, request.target, asks_));
   slot.audit->shown = shown_;
+  slot.audit->replaces_rights = accepted_ && accepted_->plan.replace_rights;
 }
 
 // `status` 0: whether it was done nobody was told.
