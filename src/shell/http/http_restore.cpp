@@ -79,9 +79,9 @@ std::optional<HttpResponse> HttpRestore::answer(const HttpIdentity& identity, co
         all == 0 ? std::string() : fmt::format(" and {} of {} messages", written, all);
     failed->detail = fmt::format(
         "{}{} of {} keys{} were certainly written before this: {}; what is there is the snapshot in part: "
-        "send "
-        "it again with replace=true, until it is restored",
-        deleted, writing_->written(), writing_->keys(), messages, failed->detail);
+        "send it again with replace=true{}, until it is restored",
+        deleted, writing_->written(), writing_->keys(), messages, failed->detail,
+        plan_.replace_rights ? "&auth=replace" : "");
   }
   return render_reply(plan_, reply, identity, counters);
 }
