@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "base/base64.hpp"
 #include "base/check.hpp"
@@ -85,14 +86,6 @@ bool has_paths(Resource resource) {
   }
 }
 
-size_t bytes_of(const ReplaceAccess& all) {
-  size_t bytes = 0;
-  for (const PutPolicy& put : all.policies) bytes += put.name.size() + encode_policy(put.policy).size();
-  for (const PutUser& put : all.users) bytes += put.name.size() + encode_user(put.user).size();
-  for (const KeptToken& kept : all.tokens) bytes += kept.id.size() + encode_token(kept.token).size();
-  return bytes;
-}
-
 const char* auth_mode_name(AuthMode mode) {
   constexpr std::array<const char*, 3> kNames = {"off", "warn", "on"};
   return kNames.at(static_cast<size_t>(mode));
@@ -170,6 +163,84 @@ std::string problem_of_identity(std::string_view identity) {
   if (*kind == "uid:" && (!number || rest.size() > 10 || (rest.size() > 1 && rest[0] == '0')))
     return "uid: is followed by a number";
   return *kind == "uid:" && rest == "0" ? "uid:0 is root already" : "";
+}
+
+std::string problem_of(const PutPolicy& put) {
+  if (std::string wrong = problem_of_access_name(put.name); !wrong.empty()) return wrong;
+  const std::vector<Rule>& rules = put.policy.rules;
+  if (rules.size() > limits::kPolicyRules) return fmt::format("a policy has {} rules", rules.size());
+  const bool fit = std::all_of(rules.begin(), rules.end(),
+                               [](const Rule& rule) { return rule.prefix.size() <= limits::kKeyBytes; });
+  return fit ? "" : fmt::format("the prefix of a rule has at most {} bytes", limits::kKeyBytes);
+}
+
+std::string problem_of(const PutUser& put) {
+  if (std::string wrong = problem_of_access_name(put.name); !wrong.empty()) return wrong;
+  if (put.user.policies.size() > limits::kUserPolicies ||
+      put.user.identities.size() > limits::kUserIdentities)
+    return "a user has too many policies or identities";
+  for (const std::string& policy : put.user.policies) {
+    if (std::string wrong = problem_of_access_name(policy); !wrong.empty()) return wrong;
+  }
+  for (const std::string& identity : put.user.identities) {
+    if (std::string wrong = problem_of_identity(identity); !wrong.empty()) return wrong;
+  }
+  return "";
+}
+
+std::string problem_of(const KeptToken& kept) {
+  if (!is_token_id(kept.id)) return "what a token is called is no id of a token";
+  if (kept.token.digest.size() != kTokenDigestBytes) return "a token's digest has another length";
+  if (kept.token.note.size() > limits::kTokenNoteBytes) return "the note of a token is too long";
+  return problem_of_access_name(kept.token.user);
+}
+
+namespace {
+
+template <class Writes>
+std::string first_problem(const Writes& writes) {
+  for (const auto& write : writes) {
+    if (std::string wrong = problem_of(write); !wrong.empty()) return wrong;
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string problem_of(const ReplaceAccess& all) {
+  if (all.policies.size() > limits::kPolicies || all.users.size() > limits::kUsers ||
+      all.tokens.size() > limits::kTokens)
+    return "there are more of a kind than may be";
+  std::set<std::string_view> identities;
+  for (const PutUser& put : all.users) {
+    if (put.name == kRoot) return "root is always there, and no record";
+    if (put.name == kAnonymous && !put.user.identities.empty()) return "anonymous has no identities";
+    for (const std::string& identity : put.user.identities) {
+      if (!identities.insert(identity).second) return identity + " is the identity of two users";
+    }
+  }
+  if (std::string wrong = first_problem(all.policies); !wrong.empty()) return wrong;
+  if (std::string wrong = first_problem(all.users); !wrong.empty()) return wrong;
+  return first_problem(all.tokens);
+}
+
+// As much as they take encoded, or a little more.
+size_t bytes_of(const ReplaceAccess& all) {
+  constexpr size_t kEach = 8, kOfToken = 64;  // beside texts
+  size_t bytes = 0;
+  for (const PutPolicy& put : all.policies) {
+    bytes += kEach + put.name.size();
+    for (const Rule& rule : put.policy.rules) bytes += kEach + rule.prefix.size();
+  }
+  for (const PutUser& put : all.users) {
+    bytes += 2 * kEach + put.name.size();
+    for (const auto* texts : {&put.user.policies, &put.user.identities}) {
+      for (const std::string& text : *texts) bytes += kEach + text.size();
+    }
+  }
+  for (const KeptToken& kept : all.tokens)
+    bytes += kOfToken + kept.token.user.size() + kept.token.digest.size() + kept.token.note.size();
+  return bytes;
 }
 
 const char* access_kind_name(AccessKind kind) {

@@ -185,6 +185,10 @@ struct KeptToken {
   std::string id;
   TokenRecord token;
 };
+// What is wrong with what is to be written, as a sentence; empty: nothing.
+std::string problem_of(const PutPolicy& put);
+std::string problem_of(const PutUser& put);
+std::string problem_of(const KeptToken& kept);
 // All of it at once, as a backup has it: what is there, and not among these, goes. Tokens are their users' of these
 // names, whoever made these; those that have expired are left out.
 struct ReplaceAccess {
@@ -192,7 +196,8 @@ struct ReplaceAccess {
   std::vector<PutUser> users;
   std::vector<KeptToken> tokens;
 };
-size_t bytes_of(const ReplaceAccess& all);  // at most limits::kAccessAtOnceBytes
+std::string problem_of(const ReplaceAccess& all);
+size_t bytes_of(const ReplaceAccess& all);  // of its records, about; at most limits::kAccessAtOnceBytes
 struct ListAccess {
   AccessKind kind = AccessKind::kPolicy;
   std::string name;   // not empty: this one alone

@@ -236,34 +236,15 @@ inline void check_access_name(Decoder& decoder, AccessKind kind, std::string_vie
   if (kind == AccessKind::kToken ? !is_token_id(name) : !problem_of_access_name(name).empty())
     decoder.fail(fmt::format("a {}'s name of {} bytes", access_kind_name(kind), name.size()));
 }
-inline void check_value(Decoder& decoder, const PutPolicy& put) {
-  check_access_name(decoder, AccessKind::kPolicy, put.name);
-  if (put.policy.rules.size() > limits::kPolicyRules)
-    decoder.fail(fmt::format("a policy of {} rules", put.policy.rules.size()));
-  for (const Rule& rule : put.policy.rules)
-    check_text(decoder, "rule's prefix", rule.prefix, limits::kKeyBytes);
+inline void refuse_for(Decoder& decoder, std::string problem) {
+  if (!problem.empty()) decoder.fail(std::move(problem));
 }
-inline void check_value(Decoder& decoder, const PutUser& put) {
-  check_access_name(decoder, AccessKind::kUser, put.name);
-  if (put.user.policies.size() > limits::kUserPolicies ||
-      put.user.identities.size() > limits::kUserIdentities)
-    decoder.fail("a user of too many policies or identities");
-  for (const std::string& name : put.user.policies)
-    check_text(decoder, "policy's name", name, limits::kAccessNameBytes);
-  for (const std::string& identity : put.user.identities)
-    check_text(decoder, "identity", identity, limits::kIdentityBytes);
-}
+inline void check_value(Decoder& decoder, const PutPolicy& put) { refuse_for(decoder, problem_of(put)); }
+inline void check_value(Decoder& decoder, const PutUser& put) { refuse_for(decoder, problem_of(put)); }
+inline void check_value(Decoder& decoder, const KeptToken& kept) { refuse_for(decoder, problem_of(kept)); }
 inline void check_value(Decoder& decoder, const CreateToken& create) {
-  check_access_name(decoder, AccessKind::kToken, create.id);
-  check_access_name(decoder, AccessKind::kUser, create.user);
-  check_text(decoder, "token's note", create.note, limits::kTokenNoteBytes);
-  if (create.digest.size() != kTokenDigestBytes)
-    decoder.fail(fmt::format("a digest of {} bytes", create.digest.size()));
+  refuse_for(decoder, problem_of(KeptToken{create.id, {create.user, 0, create.digest, 0, 0, create.note}}));
   if (create.ttl_ms > limits::kTtlMsMax) decoder.fail(fmt::format("a token for {} ms", create.ttl_ms));
-}
-inline void check_value(Decoder& decoder, const KeptToken& kept) {
-  const TokenRecord& token = kept.token;
-  check_value(decoder, CreateToken{kept.id, token.digest, token.user, 0, token.note});
 }
 inline void check_value(Decoder& decoder, const ReplaceAccess& all) {
   if (bytes_of(all) > limits::kAccessAtOnceBytes)

@@ -535,6 +535,7 @@ class Revocation(Guarded):
             wait_until(lambda: server.root('PUT', '/v1/snapshot', 'this is none')[0] == 503)
             server.root('DELETE', f'/v1/auth/tokens/{id_of(token)}')
             with contextlib.suppress(ConnectionError):
+                client.sendall(backup[-1:])
                 self.assertEqual(client.recv(100), b'')
         self.assertEqual(server.root('PUT', '/v1/snapshot', 'this is none')[0], 400)
         self.assertEqual(server.root('GET', '/v1/kv/a')[0], 404)

@@ -323,7 +323,9 @@ TEST_CASE("access: all is restored at once, in place of what is there") {
   REQUIRE(done(of_backup.write(user("v", {}, {"dns:b.example"}))));
   REQUIRE(done(of_backup.write(token("cccccccc", "u", 1000))));
   of_backup.commit();
-  const ReplaceAccess all = replacement_by(of_backup.store);
+  const auto replacement = replacement_by(of_backup.store);
+  REQUIRE(replacement.has_value());
+  const ReplaceAccess& all = *replacement;
   CHECK(all.policies.size() == 1);
   CHECK(all.users.size() == 2);
   CHECK(all.tokens.size() == 2);
@@ -354,15 +356,34 @@ TEST_CASE("access: all is restored at once, in place of what is there") {
   is_restored();
 }
 
-TEST_CASE("access: what cannot be there is not restored") {
+TEST_CASE("access: of what cannot be there nothing is restored") {
+  const auto refuses = [](const char* why, void (*spoil)(ReplaceAccess&)) {
+    ReplaceAccess all{{{"p", {}}}, {{"u", UserAccount{{"p"}, {"uid:1"}}}, {"anonymous", {}}}, {}};
+    all.tokens.push_back({"aaaaaaaa", TokenRecord{"u", 1, std::string(kTokenDigestBytes, 'd'), 0, 0, ""}});
+    CHECK(problem_of(all) == "");
+    spoil(all);
+    CAPTURE(problem_of(all));
+    CHECK(problem_of(all).find(why) != std::string::npos);
+  };
+  refuses("two users", [](auto& all) { all.users[1] = {"v", UserAccount{{}, {"uid:1"}}}; });
+  refuses("root", [](auto& all) { all.users[0].name = "root"; });
+  refuses("anonymous", [](auto& all) { all.users[1].user.identities = {"uid:2"}; });
+  refuses("more of a kind", [](auto& all) { all.policies.assign(limits::kPolicies + 1, {"p", {}}); });
+  refuses("a name here", [](auto& all) { all.users[0].name = std::string(65, 'u'); });
+  refuses("a name here", [](auto& all) { all.tokens[0].token.user = "a b"; });
+  refuses("an identity is", [](auto& all) { all.users[0].user.identities = {"cn:x"}; });
+  refuses("prefix", [](auto& all) {
+    all.policies[0].policy.rules = {
+        rule(Resource::kKv, std::string(limits::kKeyBytes + 1, 'k'), true, false)};
+  });
+  refuses("digest", [](auto& all) { all.tokens[0].token.digest.pop_back(); });
   Leader leader;
-  ReplaceAccess all;
-  all.users = {{"u", UserAccount{{}, {"uid:1"}}}, {"v", UserAccount{{}, {"uid:1"}}}};
-  CHECK(code_of(leader.write(Box(all))) == ErrorCode::kInvalid);
-  all.users.pop_back();
-  CHECK(done(leader.write(Box(all))));
-  all.policies.assign(limits::kPolicies + 1, {"p", {}});
-  CHECK(code_of(leader.write(Box(all))) == ErrorCode::kTooLarge);
+  REQUIRE(done(leader.write(policy("p", {}))));
+  leader.commit();
+  CHECK(replacement_by(leader.store).has_value());
+  leader.store.put(
+      Record(access_key(AccessKind::kPolicy, "q"), "\xff", {Revision(2), Revision(2), 1, Space::kAccess}));
+  CHECK_FALSE(replacement_by(leader.store).has_value());
 }
 
 TEST_CASE("access: an identity is one user's, committed or not") {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -110,33 +109,27 @@ std::map<std::string, std::string> values_of(const ReplaceAccess& all, const Wri
   return values;
 }
 
-// An identity of two users.
-const std::string* shared_identity(const std::vector<PutUser>& users) {
-  std::set<std::string_view> known;
-  for (const PutUser& put : users) {
-    for (const std::string& identity : put.user.identities) {
-      if (!known.insert(identity).second) return &identity;
-    }
-  }
-  return nullptr;
-}
-
 }  // namespace
 
-ReplaceAccess replacement_by(const Store& backup) {
+Result<ReplaceAccess> replacement_by(const Store& backup) {
   ReplaceAccess all;
   for (const Record& item : backup.items(Space::kAccess)) {
     const std::string name(access_name(item));
-    if (is_of(item, AccessKind::kPolicy)) {
-      if (auto policy = stored_policy(item)) all.policies.push_back({name, std::move(*policy)});
-    } else if (is_of(item, AccessKind::kUser)) {
-      if (auto user = stored_user(item)) all.users.push_back({name, std::move(*user)});
-    } else if (auto token = stored_token(item)) {
-      const Record* user = backup.find(access_key(AccessKind::kUser, token->user), Space::kAccess);
-      if (user != nullptr && user->created().value == token->user_number)
-        all.tokens.push_back({name, std::move(*token)});
+    auto policy = is_of(item, AccessKind::kPolicy) ? stored_policy(item) : std::nullopt;
+    auto user = is_of(item, AccessKind::kUser) ? stored_user(item) : std::nullopt;
+    auto token = is_of(item, AccessKind::kToken) ? stored_token(item) : std::nullopt;
+    if (policy) {
+      all.policies.push_back({name, std::move(*policy)});
+    } else if (user) {
+      all.users.push_back({name, std::move(*user)});
+    } else if (!token) {
+      return failure("this version cannot read all of its users, tokens and policies");
+    } else if (const Record* owner = backup.find(access_key(AccessKind::kUser, token->user), Space::kAccess);
+               owner != nullptr && owner->created().value == token->user_number) {
+      all.tokens.push_back({name, std::move(*token)});
     }
   }
+  if (std::string wrong = problem_of(all); !wrong.empty()) return failure(std::move(wrong));
   return all;
 }
 
@@ -204,11 +197,6 @@ Evaluation AccessSpace::effects_of(Box<CreateToken>& create, const WriteView& vi
 }
 
 Evaluation AccessSpace::effects_of(Box<ReplaceAccess>& all, const WriteView& view) {
-  if (all->policies.size() > limits::kPolicies || all->users.size() > limits::kUsers ||
-      all->tokens.size() > limits::kTokens)
-    return Failed{ErrorCode::kTooLarge, Outcome::kNotApplied, "these are more than there may be of a kind"};
-  if (const std::string* identity = shared_identity(all->users))
-    return invalid(*identity + " is the identity of two users");
   const std::map<std::string, std::string> values = values_of(*all, view);
   Change change{{}, KeyWritten{false}};
   for (const Record& now : access_records(view.store, &view.tail)) {

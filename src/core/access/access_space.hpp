@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/result.hpp"
 #include "core/replica/evaluation.hpp"
 #include "msg/access.hpp"
 
@@ -15,8 +16,8 @@ namespace kvd {
 // All of it by key, as the log's end knows it; without a tail, as is committed.
 std::vector<Record> access_records(const Store& store, const Tail* tail = nullptr);
 
-// What restores it: all but tokens whose users have gone.
-ReplaceAccess replacement_by(const Store& backup);
+// What restores it: all but tokens whose users have gone. The error says what in the backup cannot be.
+Result<ReplaceAccess> replacement_by(const Store& backup);
 
 struct AccessSpace {
   static constexpr Space kSpace = Space::kAccess;

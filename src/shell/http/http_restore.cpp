@@ -40,10 +40,12 @@ std::optional<HttpResponse> HttpRestore::verify() {
   if (auto response = refuse(reader_.finish())) return response;
   OptionalBox<ReplaceAccess> rights;
   if (plan_.replace_rights) {
-    const ReplaceAccess& all = rights.emplace() = replacement_by(reader_.store());
-    if (bytes_of(all) > limits::kAccessAtOnceBytes)
+    Result<ReplaceAccess> all = replacement_by(reader_.store());
+    if (!all) return refusal(false, "has rights that cannot be restored: " + all.error().detail);
+    if (bytes_of(*all) > limits::kAccessAtOnceBytes)
       return refusal(true, "has more users, tokens and policies than are restored at once");
-    policies_ = all.policies.size(), users_ = all.users.size(), tokens_ = all.tokens.size();
+    policies_ = all->policies.size(), users_ = all->users.size(), tokens_ = all->tokens.size();
+    rights = std::move(*all);
   }
   writing_.emplace(reader_.take_store(), plan_.replace, timeout_, std::move(rights));
   return std::nullopt;
