@@ -1,6 +1,5 @@
 """Real processes for the tests of the coordination services: ZooKeeper, one or an ensemble of three, kvd servers, and
 clients that speak HTTP. Everything is ended by its pid, also when a test fails."""
-import contextlib
 import http.client
 import json
 import logging
@@ -41,17 +40,25 @@ def say(text):
     print(f'  {text}', flush=True)
 
 
+# A condition that finds no connection, a znode gone since it was listed, or an answer that says something else for now:
+# a refusal in place of what was asked for, no leader in place of one.
+NOT_YET = (OSError, http.client.HTTPException, NoNodeError, LookupError, TypeError)
+
+
 def eventually(what, condition):
-    """The first true value of `condition`, which may fail to connect meanwhile, or read a znode that was listed and has
-    gone since."""
+    """The first true value of `condition`, which may fail as NOT_YET says; the last such failure is told at the end."""
     deadline = time.monotonic() + PATIENCE_S
+    why = None
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError, http.client.HTTPException, NoNodeError):
+        try:
             value = condition()
             if value:
                 return value
+            why = None
+        except NOT_YET as error:
+            why = error
         time.sleep(0.02)
-    raise AssertionError(f'in vain: {what}')
+    raise AssertionError(f'in vain: {what}') from why
 
 
 def insist(call, *arguments):
