@@ -59,6 +59,13 @@ class Audit(unittest.TestCase):
             server.line_of(method='GET', path='/v1/snapshot', status=200)
             self.assertEqual(server.root('PUT', '/v1/snapshot?auth=replace', 'this is none')[0], 400)
             server.line_of(method='PUT', path='/v1/snapshot', status=400, auth='replace')
+            self.assertEqual(server.ask('PUT', '/v1/snapshot?auth=replace', 'this is none', token)[0], 403)
+            server.line_of(method='PUT', path='/v1/snapshot', status=403, auth='replace', user='app')
+            self.assertEqual(server.ask('PUT', '/v1/snapshot?auth=replace', 'this is none')[0], 401)
+            server.line_of(method='PUT', path='/v1/snapshot', status=401, auth='replace', user='anonymous')
+            self.assertEqual(server.ask('PUT', '/v1/snapshot', 'this is none', token)[0], 403)
+            wait_until(lambda: any(one['path'] == '/v1/snapshot' and one['status'] == 403 and 'auth' not in one
+                                   for one in server.audited()))
             self.assertEqual(server.root('DELETE', f'/v1/auth/tokens/{id_of(token)}')[0], 204)
             server.line_of(method='DELETE', path=f'/v1/auth/tokens/{id_of(token)}', status=204)
             with open(server.audit, encoding='utf-8') as file:

@@ -252,6 +252,7 @@ void HttpConnection::on_head() {
   begun_ms_ = now_ms();
   if (asks_ || !shown_.empty()) forget_caller();
   std::optional<HttpResponse> refusal = accept_head(request, shared_.options.identity, accepted_.emplace());
+  replaces_rights_ = accepted_->plan.replace_rights;
   if (!refusal && has_to_be_known()) refusal = identify(request);
   if (!refusal && accepted_->plan.route == Route::kRestore) {
     if (shared_.restoring) {

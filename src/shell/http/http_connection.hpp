@@ -233,6 +233,7 @@ class HttpConnection final : private net::StreamOwner {
   std::unique_ptr<HttpCaller> caller_;            // null: nobody had to be known yet
   std::shared_ptr<const Caller> asks_;            // of the newest request, as far as it is known
   std::string shown_;                             // ... and what did not count, of what it shows
+  bool replaces_rights_ = false;                  // as the newest request wants it
   uint64_t stranger_ = 0;                         // its place among them; 0: it is none
   std::string counted_;                           // ... as this user's; empty: as nobody's
   std::optional<AcceptedHead> accepted_;          // its body is being received

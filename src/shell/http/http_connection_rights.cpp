@@ -51,6 +51,7 @@ std::optional<HttpResponse> HttpConnection::identify(const HttpRequest& request)
 void HttpConnection::forget_caller() {
   asks_.reset();
   shown_.clear();
+  replaces_rights_ = false;
 }
 
 FoundCaller HttpConnection::find_caller(std::optional<std::string_view> authorization) {
@@ -124,7 +125,7 @@ void HttpConnection::begin_audit(Slot& slot) {
   shared_.counters.audit_failed = shared_.audit->failed();
   slot.audit = std::make_unique<AuditRecord>(audit_record(request.method, request.target, asks_));
   slot.audit->shown = shown_;
-  slot.audit->replaces_rights = accepted_ && accepted_->plan.replace_rights;
+  slot.audit->replaces_rights = replaces_rights_;
 }
 
 // `status` 0: whether it was done nobody was told.
