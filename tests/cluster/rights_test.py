@@ -8,7 +8,7 @@ import random
 import tempfile
 
 from root_token import ROOT, bearer, known_root
-from services_cluster import Call, Cluster, Kvd, come_back, eventually, run_case, say
+from services_cluster import Call, Cluster, Kvd, come_back, eventually, leader_of, run_case, say
 
 REVOKED = (401, 403)
 
@@ -171,7 +171,33 @@ def sessions(binary):
         assert ask(two, 'DELETE', f'/v1/sessions/{opened["id"]}', 'a')[0] == 204
 
 
+def restored(binary):
+    with known_root() as path, Guarded(binary, servers=3, flags=guarded(path)) as cluster:
+        leader = leader_of(cluster)
+        followers = [one for one in cluster.servers if one is not leader]
+        user_with(leader, 'app', 'on-app', ON_APP)
+        token = new_token(leader, 'app')
+        for server in cluster.servers:
+            counts_at(server, token)
+        status, _, backup = followers[0].exchange('GET', '/v1/snapshot')
+        assert status == 200
+        root_asks(leader, 'DELETE', f'/v1/auth/tokens/{token[4:12]}')
+        user_with(leader, 'later', 'on-later', ON_APP)
+        later = new_token(leader, 'later')
+        for server in cluster.servers:
+            counts_at(server, later)
+        refused_everywhere(cluster.servers, token)
+        for follower in followers:
+            status, _, told = follower.exchange('PUT', '/v1/snapshot?replace=true&auth=replace', backup)
+            assert status == 200 and json.loads(told)['tokens'] == 1, (status, told)
+            refused_everywhere(cluster.servers, later)
+            for server in cluster.servers:
+                counts_at(server, token)
+            say(f'{follower.name} has restored')
+
+
 run_case({
+    'rights are restored through a follower, and count everywhere': restored,
     'a token counts at every server, and its revocation at once': everywhere_at_once,
     'the leader is killed amid revocations': leader_killed,
     'servers that guard themselves otherwise are told': other_guards,
