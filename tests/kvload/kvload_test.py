@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -28,15 +29,16 @@ SKIPPED = 77
 
 
 @contextlib.contextmanager
-def standalone(count):
-    """That many servers that know nothing of each other, and their addresses."""
+def standalone(count, *flags, context=None):
+    """That many servers that know nothing of each other, and their addresses. `context`: they speak TLS."""
     processes, names = [], []
     try:
         for port in (free_port() for _ in range(count)):
-            processes.append(subprocess.Popen([KVD, '--standalone', '--port', str(port), '--log-level', 'error']))
+            processes.append(
+                subprocess.Popen([KVD, '--standalone', '--port', str(port), '--log-level', 'error', *flags]))
             names.append(f'127.0.0.1:{port}')
         for name in names:
-            wait_ready(name)
+            wait_ready(name, context)
         yield processes, names
     finally:
         for process in processes:
@@ -45,11 +47,12 @@ def standalone(count):
             process.wait()
 
 
-def wait_ready(name):
+def wait_ready(name, context=None):
     deadline = time.monotonic() + 30
     while True:
         try:
-            urllib.request.urlopen(f'http://{name}/readyz', timeout=1).close()
+            scheme = 'https' if context else 'http'
+            urllib.request.urlopen(f'{scheme}://{name}/readyz', timeout=1, context=context).close()
             return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             assert time.monotonic() < deadline, f'{name} is not ready'
@@ -108,19 +111,34 @@ def run():
         assert 'p99.99_us' in kvload('run', '--servers', names[0], '--count', '10', '--csv')
 
 
+def check_yardstick(*servers):
+    result = kvload('run', '--servers', *servers, '--yardstick', '--rounds', '3', '--duration', '0.3', '--keys', '100',
+                    '--warm-up', '0.1', '--json')
+    check_run(result)
+    yard = result['yardstick']
+    assert len(yard['rounds']) == 3, yard
+    ratios = sorted(one['target']['rate'] / one['bare']['rate'] for one in yard['rounds'])
+    for name, value in zip(('min', 'median', 'max'), ratios):
+        assert abs(yard['ratio_of_rates'][name] - value) < 1e-9, yard
+    for one in yard['rounds']:
+        check_run(one['target'])
+        check_run(one['bare'])
+    return yard['rounds'][0]['bare']['by_server'][0]['server']
+
+
 def yardstick():
     with standalone(1) as (_, names):
-        result = kvload('run', '--servers', names[0], '--yardstick', '--rounds', '3', '--duration', '0.3', '--keys',
-                        '100', '--warm-up', '0.1', '--json')
-        check_run(result)
-        yard = result['yardstick']
-        assert len(yard['rounds']) == 3, yard
-        ratios = sorted(one['target']['rate'] / one['bare']['rate'] for one in yard['rounds'])
-        for name, value in zip(('min', 'median', 'max'), ratios):
-            assert abs(yard['ratio_of_rates'][name] - value) < 1e-9, yard
-        for one in yard['rounds']:
-            check_run(one['target'])
-            check_run(one['bare'])
+        assert check_yardstick(names[0]).startswith('127.0.0.1:')
+    with tempfile.TemporaryDirectory() as directory:
+        authority = os.path.join(directory, 'ca.crt')
+        for what in ('create-ca',), ('create-server', '127.0.0.1'):
+            subprocess.run([KVD, 'cert', *what, '--dir', directory], check=True, stdout=subprocess.DEVNULL)
+        shown = [part for flag, name in (('--tls-cert', 'crt'), ('--tls-key', 'key'))
+                 for part in (flag, os.path.join(directory, f'127.0.0.1.{name}'))]
+        with standalone(1, *shown, context=ssl.create_default_context(cafile=authority)) as (_, names):
+            # The bare server, too: else the ratio would be TLS's price.
+            bare = check_yardstick(f'https://{names[0]}', '--cacert', authority)
+            assert bare.startswith('https://127.0.0.1:'), bare
 
 
 def outage():

@@ -3,12 +3,18 @@
 
 #include <fmt/format.h>
 #include <llhttp.h>
-#include <uv.h>
+#include <sysexits.h>
 
 #include <array>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
-#include "kvload/loopback_listener.hpp"
+#include "net/handshakes.hpp"
+#include "net/listener.hpp"
+#include "net/loop.hpp"
+#include "net/tls.hpp"
 
 namespace kvd::load {
 namespace {
@@ -29,45 +35,62 @@ std::string make_answer(size_t bytes) {
   return head(body) + std::string(body, '.');
 }
 
-struct Client {
-  uv_tcp_t tcp;
-  uv_write_t write;
-  llhttp_t parser;
-  std::string output;
-  std::string writing;
-  bool waiting = false;
+class Server;
 
-  uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&tcp); }
-  void close() {
-    if (uv_is_closing(reinterpret_cast<uv_handle_t*>(&tcp)) != 0) return;
-    uv_close(reinterpret_cast<uv_handle_t*>(&tcp),
-             [](uv_handle_t* handle) { delete static_cast<Client*>(handle->data); });
-  }
+class Client : public net::StreamOwner {
+ public:
+  Client(Server& server, net::Stream stream);
+
+ private:
+  void on_bytes(std::string_view bytes) override;
+  void on_end(int) override;
+  void on_written(int status) override;
   void flush();
+
+  Server& server_;
+  net::Stream stream_;
+  llhttp_t parser_;
+  std::string output_;
+  std::string writing_;  // what write() was given; empty: nothing
 };
 
-void on_written(uv_write_t* request, int status) {
-  auto* client = static_cast<Client*>(request->data);
-  client->waiting = false;
-  if (status != 0) return client->close();
-  client->flush();
-}
+class Server {
+ public:
+  explicit Server(std::shared_ptr<const net::TlsContext> tls)
+      : tls_(std::move(tls)),
+        handshakes_(loop_.get()),
+        listener_(loop_.get(), [this](int, net::Stream stream) {
+          if (stream.is_open()) clients_.push_back(std::make_unique<Client>(*this, std::move(stream)));
+        }) {}
 
-void Client::flush() {
-  if (waiting || output.empty()) return;
-  uv_buf_t buffer = uv_buf_init(output.data(), static_cast<unsigned>(output.size()));
-  const int written = uv_try_write(stream(), &buffer, 1);
-  if (written == static_cast<int>(output.size())) return output.clear();
-  writing.assign(output, written > 0 ? static_cast<size_t>(written) : 0);
-  output.clear();
-  waiting = true;
-  write.data = this;
-  buffer = uv_buf_init(writing.data(), static_cast<unsigned>(writing.size()));
-  if (uv_write(&write, stream(), &buffer, 1, on_written) != 0) close();
-}
+  int run(uint16_t port) {
+    if (const auto started = listener_.start("127.0.0.1", port, 1024); !started) {
+      fmt::print(stderr, "kvload: port {}: {}\n", port, started.error().detail);
+      return EX_UNAVAILABLE;
+    }
+    loop_.run();
+    return EX_OK;
+  }
+
+  void secure(net::Stream& stream) {
+    if (tls_) stream.secure(net::TlsSession(tls_), handshakes_);
+  }
+  std::span<char> buffer() { return buffer_; }
+  void forget(const Client* client) {
+    std::erase_if(clients_, [client](const auto& one) { return one.get() == client; });
+  }
+
+ private:
+  net::Loop loop_;
+  std::shared_ptr<const net::TlsContext> tls_;
+  net::Handshakes handshakes_;
+  std::array<char, 64 << 10> buffer_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  net::Listener listener_;
+};
 
 int on_request(llhttp_t* parser) {
-  static_cast<Client*>(parser->data)->output += fixed_answer();
+  *static_cast<std::string*>(parser->data) += fixed_answer();
   return 0;
 }
 
@@ -81,36 +104,52 @@ const llhttp_settings_t* settings() {
   return &made;
 }
 
-void lend_buffer(uv_handle_t*, size_t, uv_buf_t* buffer) {
-  static std::array<char, 64 << 10> bytes;
-  *buffer = uv_buf_init(bytes.data(), bytes.size());
+Client::Client(Server& server, net::Stream stream) : server_(server), stream_(std::move(stream)) {
+  llhttp_init(&parser_, HTTP_REQUEST, settings());
+  parser_.data = &output_;
+  stream_.attach(*this, server_.buffer());
+  server_.secure(stream_);
+  stream_.start_reading();
 }
 
-void on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) {
-  auto* client = static_cast<Client*>(stream->data);
-  if (size == 0) return;
-  if (size < 0 || llhttp_execute(&client->parser, buffer->base, static_cast<size_t>(size)) != HPE_OK)
-    return client->close();
-  client->flush();
+void Client::on_bytes(std::string_view bytes) {
+  if (llhttp_execute(&parser_, bytes.data(), bytes.size()) != HPE_OK) return server_.forget(this);
+  flush();
 }
 
-void on_connection(uv_stream_t* listener, int status) {
-  if (status != 0) return;
-  auto* client = new Client;
-  uv_tcp_init(listener->loop, &client->tcp);
-  client->tcp.data = client;
-  llhttp_init(&client->parser, HTTP_REQUEST, settings());
-  client->parser.data = client;
-  if (uv_accept(listener, client->stream()) != 0) return client->close();
-  uv_tcp_nodelay(&client->tcp, 1);
-  uv_read_start(client->stream(), lend_buffer, on_read);
+void Client::on_end(int) { server_.forget(this); }
+
+void Client::on_written(int status) {
+  writing_.clear();
+  if (status != 0) return server_.forget(this);
+  flush();
+}
+
+void Client::flush() {
+  if (!writing_.empty() || output_.empty()) return;
+  uv_buf_t all = uv_buf_init(output_.data(), static_cast<unsigned>(output_.size()));
+  const int written = stream_.try_write({&all, 1});
+  if (written == static_cast<int>(output_.size())) return output_.clear();
+  writing_.assign(output_, written > 0 ? static_cast<size_t>(written) : 0);
+  output_.clear();
+  all = uv_buf_init(writing_.data(), static_cast<unsigned>(writing_.size()));
+  if (stream_.write({&all, 1}) != 0) server_.forget(this);
 }
 
 }  // namespace
 
 int bare_server(const BareServerOptions& options) {
   fixed_answer() = make_answer(options.answer_bytes);
-  return serve_loopback(options.port, on_connection);
+  std::shared_ptr<const net::TlsContext> tls;
+  if (!options.tls.certificate.empty()) {
+    auto loaded = net::TlsContext::load(net::TlsContext::Side::kServer, options.tls);
+    if (!loaded) {
+      fmt::print(stderr, "kvload: {}\n", loaded.error().detail);
+      return EX_NOINPUT;
+    }
+    tls = std::move(*loaded);
+  }
+  return Server(std::move(tls)).run(options.port);
 }
 
 }  // namespace kvd::load

@@ -343,6 +343,8 @@ BareServerOptions read_bare_server(CommandLine& line) {
   BareServerOptions bare;
   read_number(line, "answer-bytes", bare.answer_bytes, 60, 16 << 20);
   read_number(line, "port", bare.port, 1, 65'535);
+  bare.tls.certificate = line.text("tls-cert", "");
+  bare.tls.key = line.text("tls-key", "");
   return bare;
 }
 
@@ -393,8 +395,12 @@ Result<Command, CommandEnd> parse_options(const std::vector<std::string>& argume
   if (name == "topic") return read(topic_spec(), rest, read_topic);
   if (name == "election") return read(election_spec(), rest, read_election);
   if (name == "bare-server")
-    return read(spec_of("bare-server", "", {{"answer-bytes", "N", ""}, {"port", "N", ""}}), rest,
-                read_bare_server);
+    return read(spec_of("bare-server", "",
+                        {{"answer-bytes", "N", ""},
+                         {"port", "N", ""},
+                         {"tls-cert", "FILE", ""},
+                         {"tls-key", "FILE", ""}}),
+                rest, read_bare_server);
   if (name == "delay-proxy") {
     const auto spec =
         spec_of("delay-proxy", "", {{"port", "N", ""}, {"to-port", "N", ""}, {"delay", "MS", ""}});

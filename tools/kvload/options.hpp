@@ -104,6 +104,7 @@ struct ElectionOptions {
 struct BareServerOptions {
   uint16_t port = 0;
   size_t answer_bytes = 200;
+  net::TlsFiles tls;  // without a certificate: plain HTTP
 };
 struct DelayProxyOptions {
   uint16_t port = 0;

@@ -13,6 +13,7 @@
 
 #include "base/check.hpp"
 #include "client/stop_signals.hpp"
+#include "kvload/bare_certificate.hpp"
 #include "kvload/leader_watch.hpp"
 #include "kvload/plots.hpp"
 #include "kvload/process_cpu.hpp"
@@ -77,8 +78,8 @@ class Runner {
   Phase phase() const;
   Measured measure(Load& load, const Phase& phase, const std::vector<Watched>& processes);
   void warm_up(Load& load);
-  void start_bare_server(size_t answer_bytes);
-  void measure_rounds(RunReport& report);
+  std::string start_bare_server(size_t answer_bytes);  // what is wrong; empty: it runs
+  int measure_rounds(RunReport& report);
   void show_progress(const RunResult& result) const;
   void end_progress() const {
     if (terminal_) fmt::print(stderr, "\r\033[K");
@@ -183,23 +184,40 @@ Measured Runner::measure(Load& load, const Phase& phase, const std::vector<Watch
   return measured;
 }
 
-void Runner::start_bare_server(size_t answer_bytes) {
+// Which speaks TLS if all targets do: with others among them there is nothing like them.
+std::string Runner::start_bare_server(size_t answer_bytes) {
   const std::string port = std::to_string(testing::free_port());
-  bare_process_.start({own_program(), "bare-server", "--port", port, "--answer-bytes",
-                       std::to_string(std::max<size_t>(answer_bytes, 60))},
-                      "/dev/null");
-  LoadOptions same = options_.load;
-  bare_ = std::make_unique<Load>(loop_.get(), *resolve({"127.0.0.1:" + port}), std::move(same));
-  CHECK(bare_->connect(kStartPatience).empty());
+  std::vector<std::string> command{own_program(),    "bare-server",
+                                   "--port",         port,
+                                   "--answer-bytes", std::to_string(std::max<size_t>(answer_bytes, 60))};
+  client::Credentials credentials = options_.credentials;
+  BareCertificate shown;
+  const bool secure =
+      std::all_of(targets_.begin(), targets_.end(), [](const Target& one) { return one.server.https; });
+  if (secure) {
+    if (const auto made = shown.make(); !made) return made.error().detail;
+    command.insert(command.end(), {"--tls-cert", shown.certificate(), "--tls-key", shown.key()});
+    credentials.tls = {};
+    credentials.tls.authorities = shown.authority();
+  }
+  bare_process_.start(command, "/dev/null");
+  auto targets = resolve({(secure ? "https://127.0.0.1:" : "127.0.0.1:") + port}, credentials);
+  if (!targets) return targets.error().detail;
+  bare_ = std::make_unique<Load>(loop_.get(), std::move(*targets), options_.load);
+  const std::string missing = bare_->connect(kStartPatience);
+  return missing.empty() ? "" : missing + " does not take connections";
 }
 
-void Runner::measure_rounds(RunReport& report) {
+int Runner::measure_rounds(RunReport& report) {
   // Answers of the same size: what differs is what the servers do for them.
   Phase probe = phase();
   probe.seconds = std::max(options_.warm_up_s, 0.2);
   const RunResult warm = load_->run(probe);
   const uint64_t answers = std::max<uint64_t>(warm.ok() + warm.failed(), 1);
-  start_bare_server(warm.bytes_in / answers);
+  if (const std::string wrong = start_bare_server(warm.bytes_in / answers); !wrong.empty()) {
+    complain("the bare server cannot be used: " + wrong);
+    return EX_UNAVAILABLE;
+  }
   warm_up(*bare_);
   const std::vector<Watched> bare{{"bare", bare_process_.pid()}};
   for (size_t i = 0; i < options_.rounds && !load_->interrupted(); ++i) {
@@ -210,6 +228,7 @@ void Runner::measure_rounds(RunReport& report) {
                  round.bare.result.rate());
     report.rounds.push_back(std::move(round));
   }
+  return EX_OK;
 }
 
 int Runner::run() {
@@ -226,7 +245,7 @@ int Runner::fill_and_measure() {
   processes_ = find_processes(options_);
   RunReport report{options_, {}, {}};
   if (options_.yardstick) {
-    measure_rounds(report);
+    if (const int code = measure_rounds(report); code != EX_OK) return code;
   } else {
     warm_up(*load_);
     report.measured = measure(*load_, phase(), processes_);
