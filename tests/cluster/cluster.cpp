@@ -232,9 +232,14 @@ HttpAnswer Cluster::insist(const KvdServer& server, const HttpCall& call) {
   HttpAnswer answer;
   wait_until(fmt::format("{} answers {} {}", server.name(), call.method, call.target), [&] {
     answer = HttpConnection(server.http()).call(call, kDeadline);
-    return answer.status != 503 || answer.body.find("\"outcome\":\"unknown\"") != std::string::npos;
+    const bool refused = answer.status == 503 || answer.status == 504;
+    return !refused || answer.body.find("\"outcome\":\"unknown\"") != std::string::npos;
   });
   return answer;
+}
+
+HttpAnswer Cluster::read_linear(const KvdServer& server, const std::string& key) {
+  return insist(server, {"GET", "/v1/kv/" + key + "?read=linear", "", {}});
 }
 
 uint64_t Cluster::write(KvdServer& server, const std::string& key, const std::string& value) {

@@ -68,6 +68,7 @@ class Cluster {
   // Asks this server, again and again while it refuses for now what it certainly has not done: on a machine with other
   // work, servers fall behind for a moment.
   HttpAnswer insist(const KvdServer& server, const HttpCall& call);
+  HttpAnswer read_linear(const KvdServer& server, const std::string& key);  // likewise
   // Writes through this server, again and again until it is acknowledged; returns the revision.
   uint64_t write(KvdServer& server, const std::string& key, const std::string& value);
   // Reads every key of `expected` on every serving server at the newest state and names the first one that is

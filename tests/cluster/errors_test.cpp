@@ -132,8 +132,8 @@ TEST_CASE("errors with too few servers in sync") {
     if (!one->meant_to_run()) one->start();
   }
   cluster.wait_all_in_sync();
-  REQUIRE(leader.get("/v1/kv/early?read=linear").status == 404);
-  REQUIRE(leader.get(fmt::format("/v1/kv/alone-{}?read=linear", tries)).status == 404);
+  REQUIRE(cluster.read_linear(leader, "early").status == 404);
+  REQUIRE(cluster.read_linear(leader, fmt::format("alone-{}", tries)).status == 404);
   cluster.require_everywhere({{"k", "v"}});
 }
 
@@ -161,7 +161,7 @@ TEST_CASE("errors of what is too large or not valid") {
   require_problem(call(server, {"PUT", "/v1/kv/k", "v", {{"If-Match", "\"5\""}}}), 412, "condition-failed",
                   "not-applied");
   require_problem(server.get("/v1/kv/k?timeout=no"), 400, "bad-request", "");
-  REQUIRE(server.get("/v1/kv/k?read=linear").status == 404);
+  REQUIRE(cluster.read_linear(server, "k").status == 404);
   REQUIRE(call(server, {"PUT", "/v1/kv/once", "v", {{"Idempotency-Key", "5"}}}).status == 201);
   require_problem(call(server, {"PUT", "/v1/kv/once", "w", {{"Idempotency-Key", "5"}}}), 422,
                   "idempotency-key-reused", "not-applied");
@@ -224,7 +224,7 @@ TEST_CASE("errors of a full log that nobody confirms") {
   frozen.resume();
   cluster.zookeeper().resume(0);
   cluster.wait_all_in_sync();
-  for (const std::string& key : refused) REQUIRE(leader.get("/v1/kv/" + key + "?read=linear").status == 404);
+  for (const std::string& key : refused) REQUIRE(cluster.read_linear(leader, key).status == 404);
   cluster.write(leader, "k", "v");
   cluster.require_everywhere({{"k", "v"}});
 }
@@ -234,10 +234,9 @@ void require_settled(Cluster& cluster, const std::string& key) {
   cluster.wait_all_in_sync();
   cluster.write(cluster.server(0), "afterwards", "v");
   cluster.wait_all_equal();
-  const int status = cluster.server(0).get("/v1/kv/" + key + "?read=linear").status;
+  const int status = cluster.read_linear(cluster.server(0), key).status;
   REQUIRE((status == 200 || status == 404));
-  for (KvdServer* one : cluster.serving())
-    REQUIRE(one->get("/v1/kv/" + key + "?read=linear").status == status);
+  for (KvdServer* one : cluster.serving()) REQUIRE(cluster.read_linear(*one, key).status == status);
   say(fmt::format("The write turned out to be {}.", status == 200 ? "done" : "not done"));
 }
 

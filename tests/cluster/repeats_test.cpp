@@ -146,7 +146,7 @@ TEST_CASE("a deposed holder of a lock is refused after a change of the leader") 
       say(fmt::format("{} leads after two changes; the former holder by {}: {}", last.name(), server->name(),
                       late.body));
     }
-    REQUIRE(last.get("/v1/kv/job?read=linear").body == "begun");
+    REQUIRE(cluster.read_linear(last, "job").body == "begun");
     REQUIRE(fenced_put(follower_of(cluster, last), "job", written["job"] = "done", newer).status == 200);
     cluster.require_everywhere(written);
     next.start();

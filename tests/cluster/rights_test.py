@@ -32,15 +32,19 @@ def as_root(server):
         server, method, path, body, dict(headers) or ROOT)
 
 
-def root_asks(server, method, path, content=None):
-    """Until it is done, or refused for good."""
+def done_by_root(server, method, path, body=None):
+    """Until it is done, or refused for good. The body of the answer."""
     def once():
-        status, _, text = server.exchange(method, path, None if content is None else json.dumps(content))
-        return None if status in (503, 504) else (status, json.loads(text or b'{}'))
+        status, _, told = server.exchange(method, path, body)
+        return None if status in (503, 504) else (status, told)
     status, told = eventually(f'{method} {path}', once)
     gone = method == 'DELETE' and status == 404  # by an attempt whose answer was lost
     assert status < 300 or gone, (method, path, status, told)
     return told
+
+
+def root_asks(server, method, path, content=None):
+    return json.loads(done_by_root(server, method, path, None if content is None else json.dumps(content)) or b'{}')
 
 
 def put(server, key, token):
@@ -179,8 +183,7 @@ def restored(binary):
         token = new_token(leader, 'app')
         for server in cluster.servers:
             counts_at(server, token)
-        status, _, backup = followers[0].exchange('GET', '/v1/snapshot')
-        assert status == 200
+        backup = done_by_root(followers[0], 'GET', '/v1/snapshot')
         root_asks(leader, 'DELETE', f'/v1/auth/tokens/{token[4:12]}')
         user_with(leader, 'later', 'on-later', ON_APP)
         later = new_token(leader, 'later')
@@ -188,8 +191,8 @@ def restored(binary):
             counts_at(server, later)
         refused_everywhere(cluster.servers, token)
         for follower in followers:
-            status, _, told = follower.exchange('PUT', '/v1/snapshot?replace=true&auth=replace', backup)
-            assert status == 200 and json.loads(told)['tokens'] == 1, (status, told)
+            told = json.loads(done_by_root(follower, 'PUT', '/v1/snapshot?replace=true&auth=replace', backup))
+            assert told['tokens'] == 1, told
             refused_everywhere(cluster.servers, later)
             for server in cluster.servers:
                 counts_at(server, token)

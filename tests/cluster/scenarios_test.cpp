@@ -77,13 +77,13 @@ TEST_CASE("add and read") {
     }
     say(fmt::format("What {} took is read from all.", writer->name()));
   }
-  const HttpAnswer updated = cluster.server(0).put("key", "first");
+  const HttpAnswer updated = cluster.insist(cluster.server(0), {"PUT", "/v1/kv/key", "first", {}});
   REQUIRE(updated.status == 201);
-  REQUIRE(cluster.server(1).put("key", "second").status == 200);
+  REQUIRE(cluster.insist(cluster.server(1), {"PUT", "/v1/kv/key", "second", {}}).status == 200);
   cluster.require_everywhere({{"key", "second"}});
   REQUIRE(cluster.lost_write({{"key", "first"}}) ==
           "server 1 has 'second' where 'first' was acknowledged for key");
-  REQUIRE(cluster.server(2).get("/v1/kv/never-written?read=linear").status == 404);
+  REQUIRE(cluster.read_linear(cluster.server(2), "never-written").status == 404);
 }
 
 TEST_CASE("three servers started at once elect the smallest znode") {
@@ -148,7 +148,7 @@ TEST_CASE("a killed server returns without catching up") {
   cluster.write(cluster.wait_for_leader(), "old-3", "updated");
   cluster.wait_until("the updated key reaches it", [&] { return reads(returned, "old-3", "updated"); });
   REQUIRE(returned.get("/v1/kv/old-4").status == 404);
-  REQUIRE(returned.get("/v1/kv/old-4?read=linear").body == keys["old-4"]);
+  REQUIRE(cluster.read_linear(returned, "old-4").body == keys["old-4"]);
   say("It has the key that was updated, and still not the others.");
   REQUIRE_FALSE(returned.status()->complete);
 
