@@ -2,6 +2,7 @@
 """What becomes of a cluster whose register in ZooKeeper is lost, goes back, is another cluster's or names nobody who is
 there: real servers, and a real ZooKeeper whose data is wiped or put back. Usage: restoration_test.py KVD CASE"""
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -367,6 +368,12 @@ def old_directory_comes_first(binary):
         same_copies(servers)
 
 
+def facts_of(binary, cluster, number):
+    told = subprocess.run([binary, 'inspect', directory_of(cluster, number), '--json'], capture_output=True, text=True,
+                          check=False)
+    return json.loads(told.stdout)['facts']
+
+
 def copies_differ(binary):
     with Cluster(binary, servers=0) as cluster:
         good, old = servers = begin(cluster, 2, ())
@@ -384,6 +391,7 @@ def copies_differ(binary):
         good.start()
         says(good, "this copy differs from the leader's: it is kept")
         say('the copy that differs outlives a restart, and can be exported')
+        eventually('its disk knows it', lambda: facts_of(binary, cluster, 0)['differs'])
         good.kill()
         export = os.path.join(cluster.directory, 'out.snapshot')
         told = subprocess.run([binary, 'export', directory_of(cluster, 0), export], capture_output=True, text=True,

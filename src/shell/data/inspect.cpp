@@ -260,6 +260,7 @@ std::string as_text(const Report& report) {
     add("  cluster {} lineage {} epoch {} server {} incarnation {:016x}",
         facts.cluster.empty() ? "-" : facts.cluster, facts.lineage.value, facts.epoch.value,
         facts.self.id.value.empty() ? "-" : facts.self.id.value, facts.self.incarnation.value);
+    if (facts.differs) add("  it contradicts what its cluster's leader had");
   }
   if (report.backup) {
     const BackupReport& b = *report.backup;
@@ -299,7 +300,7 @@ void write_facts(JsonWriter& json, const JournalRoot& root) {
   json.member("cluster", std::string_view(root.facts.cluster)).member("lineage", root.facts.lineage.value);
   json.member("epoch", root.facts.epoch.value).member("server", std::string_view(root.facts.self.id.value));
   json.member("incarnation", std::string_view(fmt::format("{:016x}", root.facts.self.incarnation.value)));
-  json.end_object();
+  json.member("differs", root.facts.differs).end_object();
 }
 
 void write_backup(JsonWriter& json, const BackupReport& backup, bool verified) {
